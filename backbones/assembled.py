@@ -9,7 +9,7 @@ from torch import nn
 import backbones
 from backbones import networks
 from backbones.classifier import Classifier
-from backbones.networks import GivenNetwork
+from backbones.networks import ExternalNetwork
 from backbones.rescaled import normalised
 from backbones.wiring import Wiring, connect
 from core import user_code
@@ -19,7 +19,7 @@ from core.files import file_hash
 
 def assemble(
     word: str,
-    network: GivenNetwork,
+    network: ExternalNetwork,
     wiring: Wiring,
     outputs: int,
     channels: int,
@@ -63,10 +63,9 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
     if not trust:
         user_code.refuse_code([word], where)
     if config["code"] != _code(word):
-        raise DataError(
-            f"{networks.file_of(word)} has changed, or is gone, since this run was made of it: make it anew"
-        )
-    module = networks.rebuilt(word, config["outputs"], config["channels"], config["architecture"])
+        advice = "make it anew"
+        raise DataError(f"{networks.file_of(word)} has changed, or is gone, since this run was made of it: {advice}")
+    module = networks.rebuild(word, config["outputs"], config["channels"], config["architecture"])
     return _connected(module, config)
 
 

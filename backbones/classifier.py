@@ -21,7 +21,7 @@ class Classifier(parts.Network):
     """
 
     layer: str | None = None
-    """The level at which the network is explained where nobody names one; None: the pooled map."""
+    """The layer at which the network is explained where nobody names one; None: the pooled map."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Classifier(parts.Network):
 
     @cached_property
     def levels(self) -> tuple[str, ...]:
-        """Names of the earlier feature levels, in forward order, without the pooled map; see :mod:`backbones.parts`.
+        """Names of the earlier layers, in forward order, without the pooled map; see :mod:`backbones.parts`.
 
         Empty for a wrapped network. Any other submodule may be named too, by its dotted name in the original network.
         """

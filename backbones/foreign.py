@@ -69,17 +69,17 @@ class ForeignHead(nn.Module):
 
 def until(module: nn.Module, name: str) -> Step:
     """images -> the output of the submodule ``name``; the network runs no further."""
-    part = submodule(module, name)
+    target = submodule(module, name)
 
-    def stop(part: nn.Module, inputs: Any, A: Tensor) -> None:
-        raise _ReachedError(part, A)
+    def stop(target: nn.Module, inputs: Any, A: Tensor) -> None:
+        raise _ReachedError(target, A)
 
     def run(images: Tensor) -> Tensor:
-        hook = part.register_forward_hook(stop)
+        hook = target.register_forward_hook(stop)
         try:
             module(images)
         except _ReachedError as reached:
-            if reached.part is not part:  # asked for from outside, within the part that is sought here
+            if reached.module is not target:  # asked for from outside, within the part that is sought here
                 raise
             return reached.A
         finally:
@@ -101,9 +101,9 @@ def submodule(module: nn.Module, name: str) -> nn.Module:
 class _ReachedError(Exception):
     """Carries A out of a network that need not run further."""
 
-    def __init__(self, part: nn.Module, A: Tensor) -> None:
+    def __init__(self, module: nn.Module, A: Tensor) -> None:
         super().__init__()
-        self.part, self.A = part, A
+        self.module, self.A = module, A
 
 
 def _misfit(A: Tensor, reason: str) -> BadValueError:

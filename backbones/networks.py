@@ -13,14 +13,14 @@ from torch import nn
 
 from backbones import tokens, xray_weights
 from core import user_code
-from core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError
+from core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError, one_line
 
 log = logging.getLogger(__name__)
 Numbers = tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class GivenNetwork:
+class ExternalNetwork:
     """A network, and what its own project says of the images and of the outputs; None or nothing where it does not."""
 
     module: nn.Module
@@ -37,7 +37,7 @@ class GivenNetwork:
     """What builds it again where its word alone does not (transformers)."""
 
 
-def build(word: str, outputs: int | None, channels: int | None = None) -> GivenNetwork:
+def build(word: str, outputs: int | None, channels: int | None = None) -> ExternalNetwork:
     """The network of a word with ``outputs`` logits; None: as many as its project says, or as its ``build`` gives.
 
     Random weights are the same in every call. Raises ``LocusError`` for a word of no network, a missing library, and
@@ -45,13 +45,12 @@ def build(word: str, outputs: int | None, channels: int | None = None) -> GivenN
     """
     source, _, name = word.partition(":")
     if not user_code.runs_code(word) and source not in SOURCES:
-        raise BadValueError(
-            f"no network {word!r}: write path/to/file.py:build, or {', '.join(f'{s}:NAME' for s in SOURCES)}"
-        )
+        advice = f"write path/to/file.py:build, or {', '.join(f'{s}:NAME' for s in SOURCES)}"
+        raise BadValueError(f"no network {word!r}: {advice}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if user_code.runs_code(word):
-            return GivenNetwork(_from_file(word, outputs), "those that its build gives")
+            return ExternalNetwork(_from_file(word, outputs), "those that its build gives")
         return SOURCES[source](name, outputs, channels)
 
 
@@ -68,60 +67,57 @@ def _from_file(word: str, outputs: int | None) -> nn.Module:
     return module
 
 
-def _timm(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
+def _timm(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
     import timm
 
     if not timm.is_model(name):
         raise UnknownNameError("timm network", name, difflib.get_close_matches(name, timm.list_models(), n=5))
     given = {"in_chans": channels or 3, **tokens.options(name)}
-    module: Any = timm.create_model(name, num_classes=_counted(name, outputs), **given)
+    module: Any = timm.create_model(name, num_classes=_require_outputs(name, outputs), **given)
     stated = module.pretrained_cfg
     mean, std = (tuple(stated[word]) if channels != 1 else None for word in ("mean", "std"))
-    return GivenNetwork(module, "random", stated["input_size"][-1], channels or 3, mean, std)
+    return ExternalNetwork(module, "random", stated["input_size"][-1], channels or 3, mean, std)
 
 
-def _torchvision(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
+def _torchvision(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
     import torchvision
 
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise UnknownNameError("torchvision network", name, difflib.get_close_matches(name, known, n=5))
-    return GivenNetwork(torchvision.models.get_model(name, weights=None, num_classes=_counted(name, outputs)), "random")
+    module = torchvision.models.get_model(name, weights=None, num_classes=_require_outputs(name, outputs))
+    return ExternalNetwork(module, "random")
 
 
-def _xrv(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
+def _xrv(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
     """By an architecture (densenet121, resnet50) with random weights, or by the name of its weights."""
     library = xray_weights.library(name)
-    gray: dict[str, Any] = {
-        "img_size": 512 if "512" in name else 224,
-        "channels": 1,
-        "mean": (0.5,),
-        "std": (1 / 2048,),
-    }
+    size = 512 if "512" in name else 224
+    gray: dict[str, Any] = {"img_size": size, "channels": 1, "mean": (0.5,), "std": (1 / 2048,)}
     if name in xray_weights.NAMES and "densenet" in name:
         findings = tuple(f or f"output {n}" for n, f in enumerate(library.models.model_urls[name]["labels"]))
         module = library.models.DenseNet(weights=None, num_classes=len(findings))
         module.load_state_dict(xray_weights.state(name), strict=False)  # its operating points take no part in logits
-        return GivenNetwork(module, name, findings=findings, **gray)
+        return ExternalNetwork(module, name, findings=findings, **gray)
     if name != "densenet121":
         raise UnknownNameError("network of torchxrayvision", name, ("densenet121", *xray_weights.NAMES))
-    return GivenNetwork(library.models.DenseNet(weights=None, num_classes=_counted(name, outputs)), "random", **gray)
+    module = library.models.DenseNet(weights=None, num_classes=_require_outputs(name, outputs))
+    return ExternalNetwork(module, "random", **gray)
 
 
-def _hf(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
+def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
     """An image classifier of transformers: a name on the hub, or a local folder."""
     auto = _transformers(name)
     try:
         module = auto.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
-        raise NotAvailableError(
-            f"no image classifier hf:{name}: give a local folder, or a name on the hub ({reason})"
-        ) from error
+        advice = f"give a local folder, or a name on the hub ({reason})"
+        raise NotAvailableError(f"no image classifier hf:{name}: {advice}") from error
     stated, labels = module.config, module.config.id2label
     named = tuple(labels[k] for k in sorted(labels)) if not str(labels.get(0, "LABEL_0")).startswith("LABEL_") else ()
     size = getattr(stated, "image_size", None)
-    return GivenNetwork(
+    return ExternalNetwork(
         module.eval(),
         f"{name}'s",
         int(size[0] if isinstance(size, list | tuple) else size) if size else None,
@@ -141,7 +137,7 @@ def _statistics(auto: Any, name: str) -> tuple[Numbers | None, Numbers | None]:
         return None, None
 
 
-def rebuilt(word: str, outputs: int, channels: int, architecture: dict[str, Any] | None) -> nn.Module:
+def rebuild(word: str, outputs: int, channels: int, architecture: dict[str, Any] | None) -> nn.Module:
     """The same network again, its weights left to be loaded."""
     if architecture is None:
         plain = "xrv:densenet121" if word.startswith("xrv:") else word
@@ -151,8 +147,8 @@ def rebuilt(word: str, outputs: int, channels: int, architecture: dict[str, Any]
         config = auto.AutoConfig.for_model(**architecture)
         module: nn.Module = auto.AutoModelForImageClassification.from_config(config, trust_remote_code=False)
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise NotAvailableError(f"transformers cannot build the network {word} of this run again: {reason}") from error
+        what = f"transformers cannot build the network {word} of this run again"
+        raise NotAvailableError(f"{what}: {one_line(error)}") from error
     return module
 
 
@@ -165,13 +161,13 @@ def _transformers(name: str) -> Any:
     return transformers
 
 
-def _counted(name: str, outputs: int | None) -> int:
+def _require_outputs(name: str, outputs: int | None) -> int:
     if outputs is None:
         raise BadValueError(f"how many outputs has {name}? Name what they stand for with --findings, in their order")
     return outputs
 
 
-SOURCES: dict[str, Callable[[str, int | None, int | None], GivenNetwork]] = {
+SOURCES: dict[str, Callable[[str, int | None, int | None], ExternalNetwork]] = {
     "timm": _timm,
     "torchvision": _torchvision,
     "xrv": _xrv,

@@ -64,9 +64,8 @@ def observe(module: nn.Module, channels: int, side: int) -> Passage:
             ) from error
     passage.logits = logits_of(output)
     if passage.logits.dtype != image.dtype:
-        raise BadValueError(
-            f"the network gives {passage.logits.dtype} for weights of {image.dtype}: give one that keeps its precision"
-        )
+        advice = "give one that keeps its precision"
+        raise BadValueError(f"the network gives {passage.logits.dtype} for weights of {image.dtype}: {advice}")
     return passage
 
 

@@ -99,16 +99,19 @@ _PASS = {
 
 
 def _open(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    """A gate that lets everything through."""
     return torch.ones_like(x)
 
 
 def _convolve(
     x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Tensor:
+    """A convolution by its central taps alone."""
     return nn.functional.conv2d(x, _central(weight.detach()), None, stride, padding, dilation, groups)
 
 
 def _mix(x: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
+    """A linear layer as the mean of its inputs."""
     return nn.functional.linear(x, torch.full_like(weight.detach(), 1 / weight.shape[1]))
 
 

@@ -62,9 +62,8 @@ def logits_of(output: Any) -> Tensor:
     if isinstance(logits, Tensor) and logits.ndim == 2:
         return logits
     kind = f"a tensor of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(output).__name__}"
-    raise BadValueError(
-        f"the network's forward gives {kind}: give one that returns its logits alone, one tensor (N, K)"
-    )
+    advice = "give one that returns its logits alone, one tensor (N, K)"
+    raise BadValueError(f"the network's forward gives {kind}: {advice}")
 
 
 def noise(module: nn.Module, channels: int, side: int = SIDE) -> Tensor:

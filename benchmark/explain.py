@@ -60,7 +60,7 @@ def explain(
             ``fast`` and ``slow`` those without an answer for this model are left out, named in ``.absent`` and in the
             log.
         findings: positions of the model's outputs to explain, all by default.
-        layer: an earlier feature level (one of ``model.levels`` or any submodule with maps); None is the pooled map.
+        layer: an earlier layer (one of ``model.levels`` or any submodule with maps); None is the pooled map.
         memory_gib: what gradients and forward passes may take at once; more than that is done in parts.
         progress: show a bar while a slow method runs.
 
@@ -74,7 +74,7 @@ def explain(
         BadValueError: images of another shape, a finding that the model doesn't have.
     """
     given = [methods] if isinstance(methods, str) else methods
-    asked = [wing.spelled(method) if isinstance(method, str) else method for method in given]
+    asked = [wing.normalize_name(method) if isinstance(method, str) else method for method in given]
     parts = build_methods(asked)
     of_groups = set(wing.expand([word for word in asked if word in wing.GROUPS])).difference(asked)
     if layer is None and all(method.needs <= {"attention"} for method in parts.values()):

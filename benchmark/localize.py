@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.surface import all_boxes, checked, surface
+from benchmark.surface import all_boxes, as_heat_map, surface
 from core.errors import BadValueError
 from core.frames import Alignment, Grid, resample, resolve
 from core.types import FloatArray
@@ -18,7 +18,7 @@ def to_frame(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) 
     >>> to_frame([[0, 1]], (1, 4), "conventional").tolist()
     [[0.0, 0.25, 0.75, 1.0]]
     """
-    array = checked(values)
+    array = as_heat_map(values)
     return resample(array, resolve(grid, (array.shape[0], array.shape[1]), frame), frame)
 
 

@@ -16,6 +16,16 @@ def as_boxes(boxes: ArrayLike) -> FloatArray:
     return array.reshape(-1, 4)
 
 
+def xywh_to_xyxy(boxes: ArrayLike) -> FloatArray:
+    """(M,4) boxes as left, top, width and height -> xyxy.
+
+    >>> xywh_to_xyxy([[10, 20, 5, 8]]).tolist()
+    [[10.0, 20.0, 15.0, 28.0]]
+    """
+    b = as_boxes(boxes)
+    return np.column_stack([b[:, :2], b[:, :2] + b[:, 2:]])
+
+
 def area(boxes: ArrayLike) -> FloatArray:
     """(M,4) -> (M,) areas in squared pixels of the frame; an inverted box has area 0."""
     b = as_boxes(boxes)

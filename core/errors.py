@@ -1,7 +1,12 @@
 """Errors that reach a user, each one clear sentence: what was wrong and its value, what is allowed, what to do."""
 
 import difflib
+import signal
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class LocusError(Exception):
@@ -60,6 +65,30 @@ def hint(value: str, known: Iterable[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.6)
     return f"did you mean {by_lower[near[0]]!r}? " if near else ""
+
+
+def one_line(error: object) -> str:
+    r"""An error's message, or any text, without line breaks and runs of spaces.
+
+    >>> one_line("expected <block end>\n  in line 2")
+    'expected <block end> in line 2'
+    """
+    return " ".join(str(error).split())
+
+
+def first_problem(error: "ValidationError") -> tuple[str, str]:
+    """The first field that pydantic refused, dotted (empty where the whole is wrong), and what it says of it."""
+    first = error.errors()[0]
+    return ".".join(map(str, first["loc"])), first["msg"]
+
+
+def killed(code: int, advice: str) -> str:
+    """What a process with the exit ``code`` below 0 died of: the signal, and what to try where memory was short.
+
+    >>> killed(-9, "try fewer --jobs")
+    'was killed (SIGKILL), perhaps for want of memory: try fewer --jobs'
+    """
+    return f"was killed ({signal.Signals(-code).name}), perhaps for want of memory: {advice}"
 
 
 def examples(items: Iterable[object], most: int = 3) -> str:

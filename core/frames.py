@@ -79,19 +79,24 @@ def interpolation(
     [0.0, 0.5, 1.0, 1.0]
     """
     axes = zip(shape, target.centres(target_shape, grid.size), grid.offset, grid.stride, strict=True)
-    rows, columns = (_weights(n, (centres - 0.5 - offset) / stride) for n, centres, offset, stride in axes)
+    points = ((n, (centres - 0.5 - offset) / stride) for n, centres, offset, stride in axes)
+    rows, columns = (interpolation_weights(np.arange(float(n)), positions) for n, positions in points)
     return rows, columns
 
 
-def _weights(n: int, position: FloatArray) -> FloatArray:
-    """(m, n) bilinear weights of n positions at each of m points, ``position`` counted in positions."""
-    position = np.clip(position, 0, n - 1)
-    low = np.minimum(position.astype(np.int64), max(n - 2, 0))
-    index = np.arange(len(position))
-    weights = np.zeros((len(position), n))
-    weights[index, low] = 1 - (position - low)
-    if n > 1:
-        weights[index, low + 1] = position - low
+def interpolation_weights(knots: FloatArray, points: FloatArray) -> FloatArray:
+    """(n,) ascending knots, (m,) points -> (m,n) weights of the knots' values, constant beyond the outermost knots.
+
+    >>> interpolation_weights(np.array([0.0, 4.0]), np.array([1.0, 9.0])).tolist()
+    [[0.75, 0.25], [0.0, 1.0]]
+    """
+    low = np.clip(np.searchsorted(knots, points, side="right") - 1, 0, max(len(knots) - 2, 0))
+    weights = np.zeros((len(points), len(knots)))
+    if len(knots) == 1:
+        return weights + 1
+    share = np.clip((points - knots[low]) / (knots[low + 1] - knots[low]), 0, 1)
+    weights[np.arange(len(points)), low] = 1 - share
+    weights[np.arange(len(points)), low + 1] = share
     return weights
 
 
@@ -114,12 +119,12 @@ def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.
     return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), dtype=np.uint8)
 
 
-def box_mask(boxes: ArrayLike, source: tuple[int, int], shape: tuple[int, int]) -> FloatArray:
+def box_coverage(boxes: ArrayLike, source: tuple[int, int], shape: tuple[int, int]) -> FloatArray:
     """(M,4) boxes in the frame ``source`` (H, W) -> (h, w) share of each cell that they cover (area average), in [0,1].
 
     A cell that several boxes cover takes the largest of their shares.
 
-    >>> box_mask([[0, 0, 3, 2]], (4, 4), (2, 2)).tolist()
+    >>> box_coverage([[0, 0, 3, 2]], (4, 4), (2, 2)).tolist()
     [[1.0, 0.5], [0.0, 0.0]]
     """
     out = np.zeros(shape)

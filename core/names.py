@@ -1,8 +1,12 @@
 """The words that several rooms share, each written once; every room may import them."""
 
 import logging
+from collections import Counter
+from collections.abc import Hashable, Iterable
+from typing import TypeVar
 
 log = logging.getLogger(__name__)
+T = TypeVar("T", bound=Hashable)
 
 MAIN = "hit@iou.3"
 """The main column: the metric by which methods are ranked and for which thresholds are chosen."""
@@ -38,7 +42,16 @@ SPELLED = {"ChesXpert": "CheXpert"}
 """How earlier work spelled a data set's word -> the word."""
 
 
-def spelled_data_set(word: str) -> str:
+def repeated(names: Iterable[T]) -> list[T]:
+    """The names that occur more than once, each once, in order of their first occurrence.
+
+    >>> repeated(["Mass", "Nodule", "Mass"])
+    ['Mass']
+    """
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def normalize_data_set(word: str) -> str:
     """A data set's word, options and all, with its name as it is spelled here; a note tells of the change."""
     name, colon, options = word.partition(":")
     if name in SPELLED:

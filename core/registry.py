@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
-from core.stated import declared, module_name, stated_in
+from core.stated import declared, module_name, read_attribute
 from core.user_code import reason
 
 BROKEN = (
@@ -78,7 +78,7 @@ class Registry:
         name = self.check(word)
         return self._plugged(self.plugins[name]) if name in self.plugins else _with_name(self._module(name), name)
 
-    def stated(self, word: str, attribute: str) -> Any:
+    def read_attribute(self, word: str, attribute: str) -> Any:
         """The literal that the class behind a word, or one of its bases, states for ``attribute``: from text alone.
 
         None where there is no such literal, and for the part of an installed package. Raises ``UnknownNameError``.
@@ -86,7 +86,7 @@ class Registry:
         name = self.check(word)
         if name in self.plugins:
             return None
-        return stated_in(self.files[name], name, attribute)
+        return read_attribute(self.files[name], name, attribute)
 
     def build(self, word: str, **given: Any) -> Any:
         """An instance: the word's options and the ``given`` ones become the constructor's keyword arguments."""
@@ -137,10 +137,10 @@ def options(word: str) -> dict[str, Any]:
     return {name: _literal(value) for name, _, value in pairs}
 
 
-def spelled(word: str, known: Collection[str]) -> str:
+def normalize_name(word: str, known: Collection[str]) -> str:
     """The ``word`` as one of the ``known`` ones is written, whatever its case and hyphens; an unknown one as it is.
 
-    >>> spelled("Grad-CAM++", ["gradcam", "gradcampp"])
+    >>> normalize_name("Grad-CAM++", ["gradcam", "gradcampp"])
     'gradcampp'
     """
     name, colon, rest = word.partition(":")

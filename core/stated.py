@@ -46,16 +46,16 @@ def _assigned(node: ast.stmt, attribute: str) -> ast.expr | None:
     return node.value if named and isinstance(node, ast.Assign | ast.AnnAssign) else None
 
 
-def stated_in(path: Path, name: str, attribute: str) -> Any:
+def read_attribute(path: Path, name: str, attribute: str) -> Any:
     """The literal that the class of the word ``name`` in a file, or one of its bases, states for ``attribute``.
 
     Read once as long as the file does not change; None where there is no such literal.
     """
-    return _stated_in(path, name, attribute, path.stat().st_mtime_ns)
+    return _read_attribute(path, name, attribute, path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1024)
-def _stated_in(path: Path, name: str, attribute: str, *state: int) -> Any:
+def _read_attribute(path: Path, name: str, attribute: str, *state: int) -> Any:
     try:
         kind = next(node for node in _classes(path) if name in map(_name_of, node.body))
         return _stated(kind, path, attribute)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.names import spelled_data_set
+from core.names import normalize_data_set
 from core.registry import Registry, construct
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def root_of(word: str, root: Path | str | None = None) -> Path:
 
     The environment variable LOCUS_DATA names another folder than ``data``.
     """
-    given, name = None if root is None else Path(root), spelled_data_set(word).split(":")[0]
+    given, name = None if root is None else Path(root), normalize_data_set(word).split(":")[0]
     return given or Path(os.environ.get("LOCUS_DATA") or "data") / FILES_OF.get(name, name)
 
 
@@ -48,7 +48,7 @@ def check_folder(word: str, root: Path | str | None = None) -> None:
     """Raise ``DataError`` where the folder of a data set that needs files is absent or empty; imports no torch."""
     from datasets.base import Request
 
-    if layout := REGISTRY.get(spelled_data_set(word)).layout:
+    if layout := REGISTRY.get(normalize_data_set(word)).layout:
         Request(root_of(word, root)).folder(layout)
 
 
@@ -66,7 +66,7 @@ def load(
     leave_out_fold: int | None = None,
     **options: Any,
 ) -> "Dataset":
-    """A split of a data set: a ``Sequence[Sample]`` with ``findings``, ``split``, ``describe``; nothing is decoded yet.
+    """A split: a ``Sequence[Sample]`` with ``findings``, ``split``, ``description``; nothing is decoded yet.
 
     ``root`` is as in :func:`root_of`. ``partition`` is official, patient or kfold (then ``split="test"`` is fold number
     ``fold`` of ``folds``, and ``leave_out_fold`` is in no split); the last two and every validation cut go by patient,
@@ -78,7 +78,7 @@ def load(
     """
     from datasets.base import Request
 
-    name = spelled_data_set(name)
+    name = normalize_data_set(name)
     asked = (split, partition, folds, fold, findings, seed, img_size, None if cache is None else Path(cache))
     request = Request(root_of(name, root), *asked, leave_out_fold)
     part: Callable[..., Dataset] = REGISTRY.get(name)

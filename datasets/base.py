@@ -74,7 +74,7 @@ class Request:
 
 
 class Dataset(Sequence[Sample]):
-    """A data set's part: ``__init__(request, **its options)`` fills the attributes below; samples come by position."""
+    """One split of a data set, a sequence of samples; ``__init__(request, **options)`` fills the attributes below."""
 
     name: ClassVar[str]
     """The word on the command line."""
@@ -86,7 +86,7 @@ class Dataset(Sequence[Sample]):
     """The K findings, in the order of the labels."""
     split: str
     """train, val or test."""
-    describe: dict[str, Any]
+    description: dict[str, Any]
     """JSON-able: what a record states about these images (lists used, counts, options)."""
 
     @abstractmethod
@@ -125,12 +125,12 @@ class Dataset(Sequence[Sample]):
         return self.sample(index % len(self))
 
 
-class Changed(Dataset):
+class DatasetWrapper(Dataset):
     """Another data set's samples, changed by a part of this class; ``name``, ``split`` and the rest are that one's."""
 
     def __init__(self, data: Dataset) -> None:
         object.__setattr__(self, "name", data.name)
-        self.data, self.findings, self.split, self.describe = data, data.findings, data.split, data.describe
+        self.data, self.findings, self.split, self.description = data, data.findings, data.split, data.description
 
     def __len__(self) -> int:
         return len(self.data)

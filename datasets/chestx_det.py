@@ -18,7 +18,7 @@ from core.types import FloatArray
 from datasets.base import Request
 from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, split_names, with_file
 from datasets.io.images import find
-from datasets.io.tables import first_of, refuse, refuse_unknown
+from datasets.io.tables import first_of, raise_if_any, refuse_unknown
 
 FRAME = (1024, 1024)
 """(H, W) of every image as published: they are NIH's."""
@@ -77,7 +77,7 @@ class ChestXDet(FileDataset):
         owners, findings, boxes = zip(*marked, strict=True) if marked else ((), (), ())
         truth, clipped = boxes_by_image(paths[1].parent, owners, findings, list(boxes), dict.fromkeys(chosen, FRAME))
         self.rows = [self._row(image, files[image], marks, truth.get(image, {})) for image, marks in chosen.items()]
-        self.describe = {
+        self.description = {
             "partition": "whole" if whole else request.partition,
             "patients": "unknown: each image counts as one",
             "images": len(self.rows),
@@ -116,7 +116,7 @@ def _read(path: Path, others: Collection[str]) -> dict[str, Marks]:
         raise DataError(f"{path} lists no image: {EXPECTED}")
     counts = Counter(name for name, _ in entries)
     twice = sorted(name for name, count in counts.items() if count > 1 or name in others)
-    refuse(path, twice, "images listed twice", "; keep one of each")
+    raise_if_any(path, twice, "images listed twice", "; keep one of each")
     return dict(entries)
 
 

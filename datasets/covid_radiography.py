@@ -2,7 +2,6 @@
 
 import functools
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,13 +11,14 @@ from numpy.typing import NDArray
 
 from core.errors import BadValueError, DataError, examples
 from core.files import key
+from core.names import repeated
 from core.seeds import generator
 from datasets import splits
 from datasets.base import SPLITS, Request
 from datasets.file_dataset import FileDataset, ImageRow
 from datasets.io.download import Kaggle
 from datasets.io.images import decode, find
-from datasets.io.tables import refuse
+from datasets.io.tables import raise_if_any
 
 CLASSES = {
     "COVID-19": ("covid", "covid19"),
@@ -87,7 +87,7 @@ class CovidRadiography(FileDataset):
         names = _splits(pictures, parted, request, val, test)
         chosen = [picture for picture, name in zip(pictures, names, strict=True) if name == self.split]
         self.rows = [_row(picture) for picture in chosen]
-        self.describe = {
+        self.description = {
             "partition": request.partition,
             "split_by": "folders" if parted else "seed",
             "val": val,
@@ -117,8 +117,8 @@ def _pictures(root: Path) -> tuple[list[Picture], bool]:
     lacking = [finding for finding in CLASSES if finding not in {picture.finding for picture in pictures}]
     if lacking:
         raise DataError(f"{base} has no images of {examples(lacking, 4)}: {LAYOUT}")
-    twice = sorted(name for name, count in Counter(picture.name for picture in pictures).items() if count > 1)
-    refuse(base, twice, "file names twice", "; keep one of each")  # an image in two splits or classes
+    twice = sorted(repeated(picture.name for picture in pictures))
+    raise_if_any(base, twice, "file names twice", "; keep one of each")  # an image in two splits or classes
     return sorted(pictures, key=lambda picture: (list(CLASSES).index(picture.finding), picture.name)), parted
 
 

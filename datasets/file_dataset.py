@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 log = logging.getLogger(__name__)
-Truth = dict[str, dict[str, FloatArray]]
+BoxesByImage = dict[str, dict[str, FloatArray]]
 """Image -> finding -> (M,4) boxes in the image's frame."""
 ABOUT = ("age", "sex", "view", "study")
 """Columns of a table that become a sample's ``meta``."""
@@ -129,9 +129,8 @@ def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layo
     names, which = list(listed), f"{split} images" if split else "images"
     present = [name for name in names if name in files]
     if split and not names:
-        raise DataError(
-            f"{root} has no {which}: its tables put none there; --partition patient or kfold draws its own splits"
-        )
+        advice = "its tables put none there; --partition patient or kfold draws its own splits"
+        raise DataError(f"{root} has no {which}: {advice}")
     if not present:
         raise DataError(f"{root} has none of the {len(names)} {which} of its tables: {layout}")
     if len(present) < len(names):
@@ -160,7 +159,7 @@ def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
 
 def boxes_by_image(
     path: Path, images: Sequence[str], findings: Sequence[str], boxes: ArrayLike, frames: Mapping[str, tuple[int, int]]
-) -> tuple[Truth, int]:
+) -> tuple[BoxesByImage, int]:
     """Boxes of the images in ``frames``, in file order, and how many were clipped at the image's edge.
 
     Raises ``DataError`` with examples for boxes that are empty, wholly outside their image, or narrower than a pixel,

@@ -22,9 +22,14 @@ class LungSample(Sample):
         return None if self.read_lungs is None else self.read_lungs()
 
 
-def outlined(sample: Sample) -> Callable[[], NDArray[np.bool_]] | None:
+def lung_reader(sample: Sample) -> Callable[[], NDArray[np.bool_]] | None:
     """What draws the lungs of a sample, (H, W) in its frame; None where nobody outlined them.
 
     Asking costs nothing: the mask is decoded when it is drawn.
     """
     return sample.read_lungs if isinstance(sample, LungSample) else None
+
+
+def has_boxes_or_lungs(sample: Sample) -> bool:
+    """Whether a map of the image can be scored: a truth box of any finding, or lungs, in which heat should lie."""
+    return bool(sample.boxes) or lung_reader(sample) is not None

@@ -11,7 +11,7 @@ from datasets.base import Request
 from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, by_stem, split_names, with_file
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
-from datasets.io.tables import corner_sides, read_csv, refuse
+from datasets.io.tables import raise_if_any, read_csv, read_xywh
 
 FRAME = (1024, 1024)
 """(H, W) of every image."""
@@ -37,7 +37,7 @@ class RsnaPneumonia(FileDataset):
 
     ``patientId`` names an image, not a patient: RSNA's mapping to NIH's file names is needed to keep a patient's images
     on one side, and to know which of them a model trained on NIH has seen (``meta["nih"]``). Without it each image
-    counts as a patient, and ``describe["patients"]`` says so. The challenge's own test images have no public labels:
+    counts as a patient, and ``description["patients"]`` says so. The challenge's own test images have no public labels:
     the official partition is a draw by patient. Age, sex and view are those of the files' headers. Option
     ``whole=True``: all images are test, for a model trained on others.
 
@@ -75,7 +75,7 @@ class RsnaPneumonia(FileDataset):
                 name: value for name, value in about.items() if value
             }
             self.rows.append(ImageRow(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta))
-        self.describe = {
+        self.description = {
             "partition": "whole" if whole else request.partition,
             "lists": "none published: drawn by patient",
             "patients": "NIH's" if nih else "unknown: each image counts as one",
@@ -92,12 +92,12 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
     if not raw["Target"].isin(("0", "1")).all():
         raise DataError(f"{path} has a Target other than 0 and 1: {examples(sorted(set(raw['Target']) - {'0', '1'}))}")
     each = raw.groupby("patientId", sort=False)["Target"].nunique()
-    refuse(path, each.index[each > 1], "images of both Targets")
+    raise_if_any(path, each.index[each > 1], "images of both Targets")
     positive = raw["Target"] == "1"
     if (raw.loc[~positive, SIDES] != "").any(axis=None):
         listing = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])
         raise DataError(f"{path} has boxes where Target is 0: {listing}")
-    edges = corner_sides(path, raw.loc[positive, SIDES])
+    edges = read_xywh(path, raw.loc[positive, SIDES])
     targets = dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True))
     return targets, raw.loc[positive, "patientId"].tolist(), edges
 
@@ -110,9 +110,8 @@ def _nih(path: Path) -> dict[str, str]:
         entries = json.loads(path.read_text(encoding="utf-8-sig"))
         return {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in entries}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(
-            f"cannot read {path}: a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})"
-        ) from error
+        advice = f"a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})"
+        raise DataError(f"cannot read {path}: {advice}") from error
 
 
 def _classes(path: Path) -> dict[str, str]:

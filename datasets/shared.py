@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 from core.types import Sample
-from datasets.base import Changed, Dataset
+from datasets.base import Dataset, DatasetWrapper
 
 ALIKE = {"pleuraleffusion": "effusion", "pulmonaryfibrosis": "fibrosis", "infiltrate": "infiltration"}
 """Two words for one finding; a wider or narrower finding (Nodule/Mass, Lung Opacity) is none of these."""
@@ -27,7 +27,7 @@ def alike(finding: str) -> str:
     return ALIKE.get(word, word)
 
 
-class Shared(Changed):
+class Shared(DatasetWrapper):
     """The images ``kept`` of a data set, its truth under a model's ``findings``: labels in their order, boxes, masks.
 
     A finding that the data set does not know is unknown (nan) on every image and has no box. Raises ``DataError`` where
@@ -43,7 +43,7 @@ class Shared(Changed):
         super().__init__(data)
         self.findings, self.kept = tuple(findings), list(kept)
         self._order = [data.findings.index(theirs[alike(f)]) if alike(f) in theirs else -1 for f in findings]
-        self.describe = {**data.describe, "images": len(self.kept), "findings": list(self.names.values())}
+        self.description = {**data.description, "images": len(self.kept), "findings": list(self.names.values())}
 
     def __len__(self) -> int:
         return len(self.kept)

@@ -16,7 +16,7 @@ from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, by_stem
 from datasets.io.dicom import Header
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
-from datasets.io.tables import read_csv, refuse, refuse_duplicates
+from datasets.io.tables import raise_if_any, read_csv, refuse_duplicates
 
 CLASSES = ("Negative for Pneumonia", "Typical Appearance", "Indeterminate Appearance", "Atypical Appearance")
 TASKS = {1: ("Pneumonia",), 4: CLASSES}
@@ -79,7 +79,7 @@ class SiimCovid(FileDataset):
         frames = {image: head.frame for image, head in heads.items()}
         truth, clipped = boxes_by_image(root / IMAGES, owners, [OPACITY] * len(boxes), edges, frames)
         self.rows = [self._row(i, kept.loc[i].to_dict(), files[i], head, truth.get(i, {})) for i, head in heads.items()]
-        self.describe = {
+        self.description = {
             "partition": request.partition,
             "lists": "none published: drawn by patient",
             "studies": studies,
@@ -123,7 +123,7 @@ def _images(root: Path) -> pd.DataFrame:
     names = raw["id"].str.removesuffix("_image")
     refuse_duplicates(path, names)
     study = raw["StudyInstanceUID"]
-    refuse(path, names[~study.isin(studies.index)], f"images of studies that {STUDIES} lacks")
+    raise_if_any(path, names[~study.isin(studies.index)], f"images of studies that {STUDIES} lacks")
     columns = {"study": study, "appearance": study.map(studies), "boxes": raw["boxes"]}
     return pd.DataFrame(columns).set_axis(names, axis=0)
 
@@ -135,7 +135,7 @@ def _appearances(path: Path) -> pd.Series:
     refuse_duplicates(path, names)
     marks = raw[list(CLASSES)]
     wrong = ~marks.isin(("0", "1")).all(axis=1) | ((marks == "1").sum(axis=1) != 1)
-    refuse(path, names[wrong], "studies without just one appearance")
+    raise_if_any(path, names[wrong], "studies without just one appearance")
     return (marks == "1").idxmax(axis=1).set_axis(names, axis=0)
 
 

@@ -76,9 +76,8 @@ def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
     both = {patient: (seen[patient], name) for patient, name in pairs if seen.setdefault(patient, name) != name}
     if both:
         listing = examples(f"{patient} ({a} and {b})" for patient, (a, b) in both.items())
-        raise LeakError(
-            f"{len(both)} patients are in two splits: {listing}; use lists that part patients, or --partition patient"
-        )
+        advice = f"{listing}; use lists that part patients, or --partition patient"
+        raise LeakError(f"{len(both)} patients are in two splits: {advice}")
 
 
 def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str], which: str) -> None:

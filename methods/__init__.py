@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import BadValueError, DataError, NotAvailableError
 from core.registry import BROKEN, Registry, construct
-from core.registry import spelled as registered
+from core.registry import normalize_name as match_name
 from core.user_code import from_file, runs_code
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUPS", "Evidence", "GradientMethod", "Method", "build", "expand", "get", "is_fast", "names",
-    "registry", "spelled",
+    "normalize_name", "registry",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -47,13 +47,13 @@ def expand(words: Sequence[str]) -> list[str]:
 
     One that cannot be imported is ``slow``, and tells why when it is built.
     """
-    members = (_members(word) if word in GROUPS else [word] for word in map(spelled, words))
+    members = (_members(word) if word in GROUPS else [word] for word in map(normalize_name, words))
     return list(dict.fromkeys(itertools.chain.from_iterable(members)))
 
 
-def spelled(word: str) -> str:
+def normalize_name(word: str) -> str:
     """The word as it is registered: ``Grad-CAM++`` is ``gradcampp``; an unknown one stays as it is."""
-    return registered(word, [*GROUPS, *registry.names()])
+    return match_name(word, [*GROUPS, *registry.names()])
 
 
 def _members(group: str) -> list[str]:
@@ -67,10 +67,10 @@ def is_fast(word: str) -> bool:
     """
     if split_smooth(word)[1]:
         return False
-    name = spelled(word).split(":")[0]
-    needs = registry.stated(name, "needs") if name in registry.files else None
+    name = normalize_name(word).split(":")[0]
+    needs = registry.read_attribute(name, "needs") if name in registry.files else None
     if isinstance(needs, set | frozenset):
-        return needs <= FAST and not registry.stated(name, "costly")
+        return needs <= FAST and not registry.read_attribute(name, "costly")
     try:
         return get(word).is_fast()
     except (NotAvailableError, BadValueError) as error:
@@ -80,7 +80,7 @@ def is_fast(word: str) -> bool:
 
 def get(word: str) -> "type[Method]":
     """The class behind a word or ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
-    return _checked(word, from_file(word, "method") if runs_code(word) else registry.get(spelled(word)))
+    return _checked(word, from_file(word, "method") if runs_code(word) else registry.get(normalize_name(word)))
 
 
 def build(word: str) -> "Method":

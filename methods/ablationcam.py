@@ -43,7 +43,7 @@ def by_definition(evidence: Evidence) -> Tensor:
     knows by that which image a map is of.
     """
     images, channels = evidence.A.shape[:2]
-    parts = torch.split(torch.arange(channels), max(1, evidence.at_once("head") // images))
+    parts = torch.split(torch.arange(channels), max(1, evidence.max_batch("head") // images))
     logits = [
         evidence.head(torch.cat([_without(A, part) for A in evidence.A])).view(images, len(part), -1) for part in parts
     ]

@@ -24,7 +24,7 @@ Pass = Literal["head", "forward", "backward"]
 class Engine(Protocol):
     """What evidence asks for when a method does: each answer is for one batch and the findings asked for."""
 
-    def passed(self) -> tuple[Tensor, Tensor]:
+    def features_and_logits(self) -> tuple[Tensor, Tensor]:
         """``Evidence.A`` and ``Evidence.logits``."""
 
     def head(self, features: Tensor) -> Tensor:
@@ -57,20 +57,20 @@ class Engine(Protocol):
     def others(self) -> "tuple[tuple[int, ...], Engine]":
         """The positions of all findings, and an engine for them."""
 
-    def again(self, images: Tensor) -> "Evidence":
-        """See ``Evidence.again``."""
+    def for_images(self, images: Tensor) -> "Evidence":
+        """See ``Evidence.for_images``."""
 
-    def side_step(self) -> int:
-        """See ``Evidence.side_step``."""
+    def patch_size(self) -> int:
+        """See ``Evidence.patch_size``."""
 
-    def at(self, layer: str | None) -> "Evidence":
-        """See ``Evidence.at``."""
+    def at_layer(self, layer: str | None) -> "Evidence":
+        """See ``Evidence.at_layer``."""
 
     def grid_at(self, layer: str | None) -> Grid:
         """See ``Evidence.grid_at``."""
 
-    def at_once(self, what: Pass) -> int:
-        """See ``Evidence.at_once``."""
+    def max_batch(self, what: Pass) -> int:
+        """See ``Evidence.max_batch``."""
 
     def parts(self, evidence: "Evidence") -> Iterator[tuple[slice, "Evidence"]]:
         """Which of the images, and the part of the evidence: images and findings whose G fit in memory."""
@@ -93,12 +93,12 @@ class Evidence:
     @cached_property
     def A(self) -> Tensor:  # noqa: N802
         """(N,C,h,w) float32, contiguous: what is pooled (at another layer: that layer's output)."""
-        return self.engine.passed()[0]
+        return self.engine.features_and_logits()[0]
 
     @cached_property
     def logits(self) -> Tensor:
         """(N,K) float32, of the findings asked for."""
-        return self.engine.passed()[1]
+        return self.engine.features_and_logits()[1]
 
     @cached_property
     def gradients(self) -> Gradients:
@@ -158,26 +158,26 @@ class Evidence:
         """
         return self.engine.full_gradients(image)
 
-    def again(self, images: Tensor) -> "Evidence":
+    def for_images(self, images: Tensor) -> "Evidence":
         """The same findings of other images (N,3,H,W), of any size that the network takes; else not available."""
-        return self.engine.again(images)
+        return self.engine.for_images(images)
 
     @property
-    def side_step(self) -> int:
+    def patch_size(self) -> int:
         """What the sides of its images are multiples of: a transformer's patch, else 1."""
-        return self.engine.side_step()
+        return self.engine.patch_size()
 
-    def at(self, layer: str | None) -> "Evidence":
-        """The same images and findings at another feature level; None is the pooled map."""
-        return self.engine.at(layer)
+    def at_layer(self, layer: str | None) -> "Evidence":
+        """The same images and findings at another layer; None is the pooled map."""
+        return self.engine.at_layer(layer)
 
     def grid_at(self, layer: str | None) -> Grid:
-        """The grid of another feature level; runs no network."""
+        """The grid of another layer; runs no network."""
         return self.engine.grid_at(layer)
 
-    def at_once(self, what: Pass) -> int:
+    def max_batch(self, what: Pass) -> int:
         """How many feature maps (``head``) or images (a pass) the memory budget allows at once, 1 at least."""
-        return self.engine.at_once(what)
+        return self.engine.max_batch(what)
 
     @property
     def pixel_grid(self) -> Grid:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from methods.evidence import Evidence
 from methods.options import whole
-from methods.pixelwise import PixelMethod, at_once
+from methods.pixelwise import PixelMethod, max_batch
 
 
 class IntegratedGradients(PixelMethod):
@@ -31,5 +31,5 @@ class IntegratedGradients(PixelMethod):
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """(1,3,H,W) -> (K,3,H,W) signed contributions to each logit."""
         path = CaptumIntegratedGradients(evidence.network)
-        options = {"baselines": 0, "n_steps": self.steps, "internal_batch_size": at_once(evidence)}
+        options = {"baselines": 0, "n_steps": self.steps, "internal_batch_size": max_batch(evidence)}
         return torch.cat([path.attribute(image, target=k, **options) for k in range(len(evidence.findings))])

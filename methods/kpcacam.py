@@ -6,7 +6,7 @@ from torch import Tensor
 from core.errors import BadValueError
 from methods.base import Evidence, Method
 from methods.options import positive
-from methods.principal import FLAT, signed
+from methods.principal import FLAT, fix_signs
 
 KERNELS = ("sigmoid", "rbf", "linear")
 
@@ -56,7 +56,7 @@ class KPCACAM(Method):
         values, vectors = torch.linalg.eigh(kernel)
         scores = (vectors[:, -1] * values[-1].clamp(min=0).sqrt())[None]
         varies = X.norm() > FLAT * mean.norm() * len(X) ** 0.5
-        scores = signed(scores, X.sum(1)[None]) if varies else torch.zeros_like(scores)
+        scores = fix_signs(scores, X.sum(1)[None]) if varies else torch.zeros_like(scores)
         return scores[0].float().view(features.shape[1:])
 
     def _kernel(self, X: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class PixelMethod(Method):
         return evidence.pixel_grid
 
 
-def at_once(evidence: Evidence) -> int:
+def max_batch(evidence: Evidence) -> int:
     """How many images of the evidence's size one backward pass takes: by the budget, on a CPU ``PIXELS`` at most."""
-    fits, images = evidence.at_once("backward"), evidence.images
+    fits, images = evidence.max_batch("backward"), evidence.images
     return fits if images.is_cuda else max(1, min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))

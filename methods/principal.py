@@ -17,14 +17,14 @@ def first_component(features: Tensor) -> Tensor:
     """(N,C,h,w) -> (N,h,w) float32: positions, centred per channel, on the axis along which they vary most.
 
     From the eigenvectors of the smaller Gram matrix (of channels or of positions), in float64. Features that do not
-    vary give zeros, features that are not finite nan. Sign: see :func:`signed`.
+    vary give zeros, features that are not finite nan. Sign: see :func:`fix_signs`.
     """
     X = features.flatten(2).double()
     mean = X.mean(2, keepdim=True)
     X -= mean
     finite = mean.isfinite().all(1)  # (N, 1); float64 holds any sum of float32
     X[~finite[:, 0]] = 0
-    scores = signed(_scores(X), X.sum(1))
+    scores = fix_signs(_scores(X), X.sum(1))
     varies = scores.norm(dim=1, keepdim=True) > FLAT * mean.norm(dim=1)
     scores = torch.where(varies, scores, torch.where(finite, 0, torch.nan))
     return scores.float().view(-1, *features.shape[2:])
@@ -62,7 +62,7 @@ def _leading(gram: Tensor) -> Tensor:
     return torch.linalg.eigh(gram).eigenvectors[..., -1:]
 
 
-def signed(scores: Tensor, total: Tensor) -> Tensor:
+def fix_signs(scores: Tensor, total: Tensor) -> Tensor:
     """Scores (N,P) that agree with ``total``, the sum over channels; on a tie the first of the largest is positive."""
     agreement = (scores * total).sum(1)  # the sum of the axis, times |scores|^2
     tied = agreement.abs() <= TIE * scores.square().sum(1)

@@ -28,7 +28,7 @@ class Recipro(Method):
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,h,w), as many positions at once as fit."""
         h, w = evidence.A.shape[-2:]
-        positions = torch.arange(h * w).split(max(1, evidence.at_once("head") // len(evidence.A)))
+        positions = torch.arange(h * w).split(max(1, evidence.max_batch("head") // len(evidence.A)))
         logits = [evidence.head(torch.cat([A * _windows(part, A) for A in evidence.A])) for part in positions]
         scores = torch.cat([each.unflatten(0, (len(evidence.A), -1)) for each in logits], 1)  # (N, h w, K)
         nothing = evidence.head(torch.zeros_like(evidence.A))

@@ -47,7 +47,7 @@ class RISE(Method):
         masks = Masks(self, image)
         logits = evidence.sweep(self.count, lambda part: image * masks(part))
         weights = (logits - logits.mean(0)) / (self.count * self.p)
-        step = max(1, evidence.at_once("forward"))
+        step = max(1, evidence.max_batch("forward"))
         parts = [slice(start, min(start + step, self.count)) for start in range(0, self.count, step)]
         return sum(
             (torch.einsum("mk,mhw->khw", weights[part], masks(part)[:, 0].float()) for part in parts),

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from methods.evidence import Evidence
 from methods.options import positive, whole
-from methods.pixelwise import PixelMethod, at_once
+from methods.pixelwise import PixelMethod, max_batch
 
 
 class SmoothGrad(PixelMethod):
@@ -37,5 +37,5 @@ class SmoothGrad(PixelMethod):
 
     def _mean_slope(self, evidence: Evidence, copies: Tensor, finding: int) -> Tensor:
         slope = CaptumSaliency(evidence.network)
-        parts = torch.split(copies, at_once(evidence))
+        parts = torch.split(copies, max_batch(evidence))
         return torch.cat([slope.attribute(part.requires_grad_(), target=finding, abs=False) for part in parts]).mean(0)

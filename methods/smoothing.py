@@ -34,7 +34,7 @@ class Aug:
         target, shape = method.grid(evidence), (whole.shape[-2], whole.shape[-1])
         maps = []
         for scale, flip in itertools.product(self.scales, (False, True)):
-            view = evidence if scale == 1 and not flip else evidence.again(_view(evidence, scale, flip))
+            view = evidence if scale == 1 and not flip else evidence.for_images(_view(evidence, scale, flip))
             seen = whole if view is evidence else method.maps(view)
             seen = seen.clamp(min=0) if method.rectified else seen
             grid = method.grid(view)
@@ -66,7 +66,7 @@ def get(word: str) -> Aug | Eigen:
 
 def _view(evidence: Evidence, scale: float, flip: bool) -> Tensor:
     """(N,3,H',W') the images at ``scale``, mirrored left to right or not."""
-    step, (H, W) = evidence.side_step, evidence.images.shape[-2:]
+    step, (H, W) = evidence.patch_size, evidence.images.shape[-2:]
     size = [max(1, round(side * scale / step)) * step for side in (H, W)]
     images = interpolate(evidence.images.float(), size, mode="bilinear", antialias=True).to(evidence.images.dtype)
     return images.flip(-1) if flip else images

@@ -18,6 +18,24 @@ from benchmark.suite import results_folder
 from config import RunConfig
 from core.errors import BadValueError
 
+SEED = 0
+"""Seed of the resamples and of the coins."""
+INTERVALS = (
+    f"intervals of this network (1 training): BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), "
+    "thresholds held fixed; none below 10 patients"
+)
+OVER_TRAININGS = (
+    "intervals and p over trainings and patients (Obuchowski and Rockette, Hillis): paired on the same trainings, "
+    "nested on others, of patients alone where a side has one training; thresholds held fixed; Holm over all "
+    "comparisons of a metric"
+)
+TESTS = (
+    f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric"
+)
+BY_PATIENTS_ALONE = "patients alone decide between these networks, and another training may turn it"
+IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
+"""Of a data set's description: how many images there are and how large, not what they show."""
+
 
 def run(config: RunConfig, report: Callable[[str], None]) -> int:
     """Compare the two of ``config.compare`` and ``report`` the tables; 0, whatever they show.
@@ -26,9 +44,8 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     """
     if len(config.compare) != 2:
         given = len(config.compare)
-        raise BadValueError(
-            f"--compare takes two, A and B, not {given}: each is suite[/model][/method] or a checkpoint's path"
-        )
+        advice = "each is suite[/model][/method] or a checkpoint's path"
+        raise BadValueError(f"--compare takes two, A and B, not {given}: {advice}")
     homes = [Path(config.results)] if config.results else [results_folder.published(), results_folder.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.compare)
     text, rows = compare_selections(first, second)
@@ -50,10 +67,9 @@ def compare_selections(first: Selection, second: Selection) -> tuple[str, list[C
     pairs = tqdm(paired.pairs, desc="compare", unit="pair", leave=False, disable=None)
     rows = table.adjusted([row for pair in pairs for row in _rows(pair, first, second, left_out)])
     if not rows:
-        raise BadValueError(
-            f"{first.selector} and {second.selector} share no case: they were scored on other images or findings"
-        )
-    about = basis(first, second, paired, rows)
+        reason = "they were scored on other images or findings"
+        raise BadValueError(f"{first.selector} and {second.selector} share no case: {reason}")
+    about = provenance(first, second, paired, rows)
     return "\n".join([*left_out, about, "", *map(as_text, table.tables(rows))]).rstrip(), rows
 
 
@@ -81,26 +97,7 @@ def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) 
     return [ComparisonRow(pair, patients, comparison) for comparison in comparisons]
 
 
-SEED = 0
-"""Seed of the resamples and of the coins."""
-INTERVALS = (
-    f"intervals of this network (1 training): BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), "
-    "thresholds held fixed; none below 10 patients"
-)
-OVER_TRAININGS = (
-    "intervals and p over trainings and patients (Obuchowski and Rockette, Hillis): paired on the same trainings, "
-    "nested on others, of patients alone where a side has one training; thresholds held fixed; Holm over all "
-    "comparisons of a metric"
-)
-TESTS = (
-    f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric"
-)
-BY_PATIENTS_ALONE = "patients alone decide between these networks, and another training may turn it"
-IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
-"""Of a data set's description: how many images there are and how large, not what they show."""
-
-
-def basis(first: Selection, second: Selection, pairing: Pairing, rows: Sequence[ComparisonRow]) -> str:
+def provenance(first: Selection, second: Selection, pairing: Pairing, rows: Sequence[ComparisonRow]) -> str:
     """Both selectors, cells without a partner, data that differ, patients, seeds, intervals and tests.
 
     Text for a terminal, a line each; what does not apply is left out.

@@ -133,8 +133,7 @@ def _of_checkpoint(selector: str, results: Path) -> Selection:
             "it is part of no suite that ran"
         )
     if len(words) > 1:
-        raise BadValueError(
-            f"the weights of {selector} are part of several suites or models: write one of {', '.join(words)}"
-        )
+        advice = f"write one of {', '.join(words)}"
+        raise BadValueError(f"the weights of {selector} are part of several suites or models: {advice}")
     folder, model = named.pop()
     return _select(selector, folder, scored(folder), model, None)

@@ -12,7 +12,7 @@ from backbones.matrices import Explicit, Keep
 from backbones.probe import evaluating
 from backbones.readers import Readers, as_tokens
 from benchmark.engine import memory
-from benchmark.engine.quiet import Autocast, plain
+from benchmark.engine.quiet import Autocast, no_grad_no_autocast
 from core.errors import NotAvailableError
 from methods.attention import Attention
 
@@ -91,7 +91,7 @@ class Matrices(Attention):
     def _forward(self, keep: Keep) -> Tensor:
         """(N, all findings) logits in float32; ``keep`` may begin a graph."""
         eager = torch.compiler.set_stance("force_eager")  # the mode is not for compiled code
-        with plain(), evaluating(self.model), eager, self.autocast(), Explicit(keep):
+        with no_grad_no_autocast(), evaluating(self.model), eager, self.autocast(), Explicit(keep):
             return self.model(self.images).float()
 
     @contextmanager

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import Tensor
 
 from benchmark.engine import level, pooled
-from benchmark.engine.quiet import Autocast, plain
-from benchmark.engine.request import BaseEngine, ExplainRequest
+from benchmark.engine.base import BaseEngine, ExplainRequest
+from benchmark.engine.quiet import Autocast, no_grad_no_autocast
 from core.errors import BadValueError, NotAvailableError
 from methods.evidence import Engine, Evidence
 
@@ -69,7 +69,7 @@ def _request(
     if not memory_gib > 0:
         raise BadValueError(f"memory_gib is {memory_gib}: give a budget above 0")
     autocast = Autocast.now(images)
-    with plain():
+    with no_grad_no_autocast():
         images = images.clone() if images.is_inference() else images.detach()
     indices = None if findings is None else tuple(int(finding) for finding in findings)
     return ExplainRequest(model, images, indices, memory_gib, progress, autocast, _evidence)
@@ -85,5 +85,5 @@ def _check(model: "Classifier", images: Tensor) -> None:
 
 def _evidence(request: ExplainRequest, layer: str | None) -> Evidence:
     layer = request.model.layer if layer is None else layer
-    with plain():
+    with no_grad_no_autocast():
         return pooled.compute_evidence(request) if layer is None else level.compute_evidence(request, layer)

@@ -10,7 +10,7 @@ from torch import Tensor
 from backbones.follow import AxisGrid, AxisGrids, Follow
 from backbones.parts import path
 from backbones.probe import evaluating
-from benchmark.engine.quiet import plain
+from benchmark.engine.quiet import no_grad_no_autocast
 from core.errors import NotAvailableError
 from core.frames import Grid
 
@@ -38,7 +38,7 @@ def terms(model: "Classifier", image: Tensor, findings: Sequence[int]) -> Iterat
     ``image`` is (N,3,H,W); the pixels are as the extractor is given them. All terms together sum to ``A * dS/dA``:
     raises ``NotAvailableError`` where they do not.
     """
-    with plain(), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
+    with no_grad_no_autocast(), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
         added, A, logits = _recorded(model, image)
     size = (image.shape[-2], image.shape[-1])
     leaves = [*(each.output for each in added), A]

@@ -11,9 +11,9 @@ from torch import Tensor
 from backbones import levels
 from backbones.probe import evaluating
 from benchmark.engine import memory
-from benchmark.engine.pooled import one_by_one
-from benchmark.engine.quiet import plain
-from benchmark.engine.request import ExplainRequest, MapEngine
+from benchmark.engine.base import ExplainRequest, MapEngine
+from benchmark.engine.pooled import jacobian_per_finding
+from benchmark.engine.quiet import no_grad_no_autocast
 from core.errors import NotAvailableError
 from methods.evidence import Evidence
 from methods.gradients import Dense, Gradients
@@ -57,7 +57,7 @@ class LayerEngine(MapEngine):
 
     layer: str
 
-    def passed(self) -> tuple[Tensor, Tensor]:
+    def features_and_logits(self) -> tuple[Tensor, Tensor]:
         """A, and the logits of the findings asked for, without their graph."""
         return self.A.detach(), self.logits.detach()[:, self._columns].float()
 
@@ -72,8 +72,8 @@ class LayerEngine(MapEngine):
 
     def gradients(self) -> Gradients:
         """One backward pass of the tail per finding."""
-        with plain(), torch.enable_grad():
-            return Dense(one_by_one(self.logits[:, self._columns], self.A))
+        with no_grad_no_autocast(), torch.enable_grad():
+            return Dense(jacobian_per_finding(self.logits[:, self._columns], self.A))
 
     def class_maps(self) -> NoReturn:
         """There are none before the pooled map."""

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from backbones.probe import evaluating
 from benchmark.engine import memory
-from benchmark.engine.quiet import plain
-from benchmark.engine.request import ExplainRequest, MapEngine
+from benchmark.engine.base import ExplainRequest, MapEngine
+from benchmark.engine.quiet import no_grad_no_autocast
 from methods.evidence import Evidence, Pass
 from methods.gradients import Dense, Factored, Gradients
 
@@ -44,7 +44,7 @@ def _precision(model: nn.Module) -> torch.dtype:
 class PooledEngine(MapEngine):
     """Engine at the pooled map."""
 
-    def passed(self) -> tuple[Tensor, Tensor]:
+    def features_and_logits(self) -> tuple[Tensor, Tensor]:
         """A, and the logits of the findings asked for."""
         return self.A, self.logits[:, self._columns]
 
@@ -54,16 +54,16 @@ class PooledEngine(MapEngine):
         with evaluating(model):
             return model.head(features.to(_precision(model)))[:, self._columns].float()
 
-    def at_once(self, what: Pass) -> int:
+    def max_batch(self, what: Pass) -> int:
         """Feature maps for the head, else as for every layer."""
-        return memory.maps_at_once(self.A, self.request.memory_gib) if what == "head" else super().at_once(what)
+        return memory.maps_at_once(self.A, self.request.memory_gib) if what == "head" else super().max_batch(what)
 
     def gradients(self) -> Gradients:
         """In closed form where the head has one, else all findings by one vectorised backward pass of the head.
 
         Only the head is differentiated, whatever the network: the features are its leaf.
         """
-        with plain(), evaluating(self.request.model):
+        with no_grad_no_autocast(), evaluating(self.request.model):
             factors = self.request.model.head.factors(self.A)
         if factors is None:
             return Dense(self._jacobian())
@@ -71,13 +71,13 @@ class PooledEngine(MapEngine):
         return Factored(w[self._columns], D if D.shape[1] == 1 else D[:, self._columns])
 
     def _jacobian(self) -> Tensor:
-        with plain(), torch.enable_grad():
+        with no_grad_no_autocast(), torch.enable_grad():
             A = self.A.detach().requires_grad_()
-            return vectorised(self.head(A), A)
+            return jacobian_batched(self.head(A), A)
 
     def class_maps(self) -> Tensor:
         """(N,K,h,w)."""
-        with plain(), evaluating(self.request.model):
+        with no_grad_no_autocast(), evaluating(self.request.model):
             return self.request.model.class_maps(self.A)[:, self._columns]
 
     def bias(self) -> Tensor:
@@ -86,7 +86,7 @@ class PooledEngine(MapEngine):
 
     def drops(self) -> Tensor | None:
         """(N,K,C), or None where the head has no closed form."""
-        with plain(), evaluating(self.request.model):
+        with no_grad_no_autocast(), evaluating(self.request.model):
             drops: Tensor | None = self.request.model.head.ablated_drops(self.A)
         return None if drops is None else drops[:, self._columns]
 
@@ -105,13 +105,13 @@ class PooledEngine(MapEngine):
         return replace(whole, images=images, findings=findings, engine=engine)
 
 
-def vectorised(logits: Tensor, A: Tensor) -> Tensor:
+def jacobian_batched(logits: Tensor, A: Tensor) -> Tensor:
     """(N,K) logits of A -> (N,K,C,h,w), by one backward pass; by K where an operation knows no batches of gradients.
 
     ``logits`` must depend on ``A`` through a graph that is still there; it stays.
 
     >>> A = torch.tensor([[[[2.0]]]], requires_grad=True)
-    >>> vectorised(torch.cat([A.flatten(1), 3 * A.flatten(1)], dim=1), A).flatten().tolist()
+    >>> jacobian_batched(torch.cat([A.flatten(1), 3 * A.flatten(1)], dim=1), A).flatten().tolist()
     [1.0, 3.0]
     """
     n, k = logits.shape
@@ -119,10 +119,10 @@ def vectorised(logits: Tensor, A: Tensor) -> Tensor:
     try:
         (G,) = torch.autograd.grad(logits, A, directions, retain_graph=True, is_grads_batched=True)
     except RuntimeError:
-        return one_by_one(logits, A)
+        return jacobian_per_finding(logits, A)
     return G.transpose(0, 1)  # (K, N, C, h, w) -> (N, K, C, h, w)
 
 
-def one_by_one(logits: Tensor, A: Tensor) -> Tensor:
-    """The same by one backward pass per finding: K times the time, the memory of one."""
+def jacobian_per_finding(logits: Tensor, A: Tensor) -> Tensor:
+    """(N,K) logits of A -> (N,K,C,h,w) gradients, a backward pass per finding: K times the time, the memory of one."""
     return torch.stack([torch.autograd.grad(logit.sum(), A, retain_graph=True)[0] for logit in logits.unbind(1)], dim=1)

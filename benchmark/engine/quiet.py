@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 @contextmanager
-def plain() -> Iterator[None]:
+def no_grad_no_autocast() -> Iterator[None]:
     """Neither inference mode nor gradients nor autocast: the caller's own settings come back afterwards.
 
-    >>> with torch.inference_mode(), plain():
+    >>> with torch.inference_mode(), no_grad_no_autocast():
     ...     torch.is_inference_mode_enabled(), torch.is_grad_enabled()
     (False, False)
     """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.engine.quiet import plain
-from core.errors import LocusError
+from benchmark.engine.quiet import no_grad_no_autocast
+from core.errors import LocusError, one_line
 from core.frames import Grid
 from core.user_code import ANYTHING
 from methods.base import Evidence, Method
@@ -40,7 +40,7 @@ def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, 
     In the order of ``methods``. Those that read gradients are asked part by part, as much as fits in memory.
     """
     piecewise = {name: method for name, method in methods.items() if "gradients" in method.needs}
-    with plain():
+    with no_grad_no_autocast():
         at_once = {name: method for name, method in methods.items() if name not in piecewise}
         maps = {name: _explained(method, [_call(method, evidence)], evidence) for name, method in at_once.items()}
         maps |= _piecewise(piecewise, evidence)
@@ -78,9 +78,8 @@ def _call(method: Method, evidence: Evidence) -> Tensor | LocusError:
         raise
     except ANYTHING as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
-        reason = " ".join(str(error).split())
         broken = LocusError(
-            f"the method {method.name!r} broke: {type(error).__name__}: {reason} "
+            f"the method {method.name!r} broke: {type(error).__name__}: {one_line(error)} "
             f"({line.filename}, line {line.lineno}); "
             f"`python -m benchmark.check method {method.name}` asks it one question at a time"
         )

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.errors import DataError
+from core.errors import DataError, one_line
 
 LARGEST = 2**30
 """Bytes of the arrays of one file of one image; 64 maps of 2048×2048 in float32 have as many."""
@@ -58,7 +58,7 @@ def reading(file: Path) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
-        raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from error
+        raise DataError(f"cannot read {file}: {one_line(error)}") from error
 
 
 def mapped(file: Path, most: int | None = None) -> Array:
@@ -80,9 +80,8 @@ def _zipped(file: Path) -> dict[str, Array]:
     with zipfile.ZipFile(file) as archive:
         declared = sum(member.file_size for member in archive.infolist())
         if declared > LARGEST:
-            raise DataError(
-                f"{file} would unpack to {declared:,} bytes: more than the {LARGEST:,} that are read of one image"
-            )
+            reason = f"more than the {LARGEST:,} that are read of one image"
+            raise DataError(f"{file} would unpack to {declared:,} bytes: {reason}")
         for member in archive.infolist():
             with archive.open(member) as stream:
                 if _declared(stream, f"{member.filename} in {file}") > member.file_size:
@@ -135,7 +134,6 @@ def plane(array: Array, where: str) -> NDArray[np.float32]:
     if broken := int((~np.isfinite(kept)).sum()):
         raise DataError(f"{where} has {broken} of {kept.size} values nan or inf: no map")
     if max(abs(float(kept.min())), abs(float(kept.max()))) > WIDEST:
-        raise DataError(
-            f"{where} has values beyond ±{WIDEST:.2g}, half of what float32 holds: divide the map by its maximum"
-        )
+        advice = "divide the map by its maximum"
+        raise DataError(f"{where} has values beyond ±{WIDEST:.2g}, half of what float32 holds: {advice}")
     return np.asarray(kept, dtype=np.float32)

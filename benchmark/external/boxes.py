@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.external.names import Names
+from core.boxes import xywh_to_xyxy
 from core.errors import BadValueError, DataError
 from core.types import FloatArray
 from datasets.io.tables import read_csv, refuse_duplicates
@@ -25,7 +26,7 @@ NEED = "a table of boxes has the columns image, finding, score and x0, y0, x1, y
 PIXELS = ": give pixels of the image as published"
 SLACK = 1.0
 """Pixels by which a box may pass the image's edge, where it is cut."""
-Given = dict[tuple[str, str], FloatArray]
+BoxesByCase = dict[tuple[str, str], FloatArray]
 """(image, finding) -> (M,5) boxes xyxy in the frame of the image as published, and confidences."""
 
 
@@ -40,7 +41,7 @@ class Rows:
     box_format: BoxFormat
 
 
-def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, tuple[int, int]]) -> Given:
+def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, tuple[int, int]]) -> BoxesByCase:
     """The boxes of a file by image and finding; ``frames``: (H, W) of each image of the split.
 
     Raises ``DataError`` for what is broken or cannot be, ``BadValueError`` where a CSV comes without ``box_format``, or
@@ -98,12 +99,14 @@ def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
         ) from error
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _checked(rows: Rows, size: FloatArray, file: Path) -> FloatArray:
     """(M,5) xyxy, cut at the edges of the images of ``size`` (M,2), and confidences."""
-    boxes, score = to_xyxy(rows.numbers[:, :4], rows.box_format), rows.numbers[:, 4]
+    readings = {"xyxy": rows.numbers[:, :4], "xywh": xywh_to_xyxy(rows.numbers[:, :4])}
+    boxes, score = readings[rows.box_format], rows.numbers[:, 4]
     cut, (empty, outside) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
     other = "xywh" if rows.box_format == "xyxy" else "xyxy"
-    fits = not np.any(_impossible(to_xyxy(rows.numbers[:, :4], other), size))
+    fits = not np.any(_impossible(readings[other], size))
     advice = f": is it {other}? write --box_format {other}" if fits else ""
     flaws: dict[str, Any] = {
         "is no box of four numbers": ~np.isfinite(rows.numbers[:, :4]).all(1),
@@ -121,18 +124,6 @@ def _checked(rows: Rows, size: FloatArray, file: Path) -> FloatArray:
                 f"({rows.images[n]}, {rows.findings[n]}: {stated}), {what}"
             )
     return np.column_stack([cut, score])
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def to_xyxy(numbers: FloatArray, box_format: str) -> FloatArray:
-    """(M,4) boxes of either format -> xyxy.
-
-    ``xywh`` states width and height in place of the far corner.
-
-    >>> to_xyxy(np.array([[10.0, 20.0, 5.0, 8.0]]), "xywh").tolist()
-    [[10.0, 20.0, 15.0, 28.0]]
-    """
-    return numbers if box_format == "xyxy" else np.column_stack([numbers[:, :2], numbers[:, :2] + numbers[:, 2:]])
 
 
 def _impossible(boxes: FloatArray, size: FloatArray) -> NDArray[np.bool_]:

@@ -22,10 +22,12 @@ from core.errors import NotAvailableError
 from core.frames import Grid, conventional
 from core.names import PRIOR
 from core.types import Sample
-from datasets.lungs import outlined
+from datasets.lungs import has_boxes_or_lungs
 
 Pair = tuple[Sample, str, float]
 """An image, a finding and its label."""
+MapsOnGrid = tuple[Sequence[Map | FileMap], Grid]
+"""The maps of some cases, and the grid of all of them."""
 SIDE = 32
 """Of the baselines' maps beside boxes, which have no grid: that of ``prior``."""
 
@@ -65,7 +67,7 @@ class EntryCases:
         return []
 
     @property
-    def absent(self) -> int:
+    def n_missing_maps(self) -> int:
         """How many maps of cases with truth are not there."""
         pairs = ((sample.image_id, finding) for sample in self.entry.samples for finding in sample.boxes)
         return 0 if self.entry.boxes is not None else sum(pair not in self.entry.values for pair in pairs)
@@ -90,9 +92,8 @@ class EntryCases:
     def _case(self, sample: Sample, finding: str, label: float) -> Case | None:
         entry, pair = self.entry, (sample.image_id, finding)
         if entry.boxes is not None:
-            return make_case(
-                sample, finding, label, None, "conventional", given=entry.boxes.get(pair, np.zeros((0, 5)))
-            )
+            boxes = entry.boxes.get(pair, np.zeros((0, 5)))
+            return make_case(sample, finding, label, None, "conventional", submitted_boxes=boxes)
         values = entry.values.get(pair)
         if values is None and (finding not in sample.boxes or self._is_skipped(pair)):
             return None
@@ -100,7 +101,7 @@ class EntryCases:
         return make_case(sample, finding, label, values, entry.geometry.grid, **more)
 
     def _baseline(self, name: str) -> list[Case]:
-        samples = [sample for sample in self.entry.samples if sample.boxes or outlined(sample) is not None]
+        samples = [sample for sample in self.entry.samples if has_boxes_or_lungs(sample)]
         said, pairs = self.entry.probabilities, _pairs(samples, self.findings)
         each, grid = self._prior(samples) if name == PRIOR else self._drawn(name, samples, pairs)
         return [
@@ -109,7 +110,7 @@ class EntryCases:
             if finding not in sample.boxes or not self._is_skipped((sample.image_id, finding))
         ]
 
-    def _prior(self, samples: Sequence[Sample]) -> tuple[Sequence[Map | FileMap], Grid]:
+    def _prior(self, samples: Sequence[Sample]) -> MapsOnGrid:
         """A map for each fold and finding, which many cases share."""
         fold, means = Prior().by_fold(samples, self.findings)
         shape = (means.shape[2], means.shape[3])
@@ -117,18 +118,15 @@ class EntryCases:
         grid = conventional(self.entry.geometry.on(self._shape).size, shape)
         return each if _fits(len(each), shape) else [FileMap(shape, partial(np.asarray, known)) for known in each], grid
 
-    def _drawn(
-        self, name: str, samples: Sequence[Sample], pairs: Sequence[Pair]
-    ) -> tuple[Sequence[Map | FileMap], Grid]:
+    def _drawn(self, name: str, samples: Sequence[Sample], pairs: Sequence[Pair]) -> MapsOnGrid:
         """The maps of another baseline: at once, or each whenever it is asked for."""
         shape = self._shape
         grid = self.entry.geometry.on(shape)
         if _fits(len(pairs), shape):
             made, grid = baselines.maps(name, samples, self.findings, grid, shape)
             return list(made.reshape(-1, *made.shape[2:])), grid
-        return [
-            FileMap(shape, partial(_alone, name, sample, finding, grid, shape)) for sample, finding, _ in pairs
-        ], grid
+        files = [FileMap(shape, partial(_alone, name, image, finding, grid, shape)) for image, finding, _ in pairs]
+        return files, grid
 
     def _is_skipped(self, pair: tuple[str, str]) -> bool:
         """Whether a case with truth is left out of all rows, since it has no map."""

@@ -17,7 +17,7 @@ from core.errors import BadValueError, DataError
 from core.names import UNRANKED_METHODS
 from core.types import Sample
 from datasets.base import Dataset
-from datasets.lungs import outlined
+from datasets.lungs import has_boxes_or_lungs
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ExternalEntry:
     data: Dataset
     values: Mapping[Pair, maps.Map | FileMap]
     """(image, finding) -> (h,w) map; empty for boxes."""
-    boxes: boxes.Given | None
+    boxes: boxes.BoxesByCase | None
     """(image, finding) -> (M,5) boxes and confidences; None for maps."""
     probabilities: Mapping[Pair, float]
     geometry: geometry.Geometry
@@ -41,7 +41,7 @@ class ExternalEntry:
     @cached_property
     def samples(self) -> list[Sample]:
         """The images that are scored: those on which a map can be; for boxes all, negatives among them."""
-        return [s for s in self.data if self.boxes is not None or s.boxes or outlined(s) is not None]
+        return [s for s in self.data if self.boxes is not None or has_boxes_or_lungs(s)]
 
     @property
     def recipe(self) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Others' maps in a folder or a file: which image and finding each shows, and their values, read when asked for."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from benchmark.external import arrays
 from benchmark.external.names import Names, refuse_unknown
 from core.errors import BadValueError, DataError, examples
+from core.names import repeated
 from datasets.io import rle
 from datasets.io.tables import read_csv
 
@@ -22,7 +22,7 @@ NAMED = "<image>_<finding>.npy, .npz or .png, or <image>.npy and .npz with --fin
 
 
 @dataclass(frozen=True)
-class Given:
+class MapFile:
     """One map: where it lies and how it is read."""
 
     file: Path
@@ -35,7 +35,7 @@ Pair = tuple[str, str]
 """Image and finding."""
 
 
-def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) -> dict[Pair, Given]:
+def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) -> dict[Pair, MapFile]:
     """(image, finding) -> the map of each file below ``path``, or of each row of one array or JSON of masks.
 
     ``findings``: of the K maps in one file, in their order; ``index``: CSV of an array's images and findings. Raises
@@ -48,13 +48,12 @@ def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) 
         pairs = _masks(path, names) if path.suffix == ".json" else _rows(path, names, index)
     else:
         pairs = _files(path, names, words)
-    twice = [" ".join(pair) for pair, count in Counter(pair for pair, _ in pairs).items() if count > 1]
-    if twice:
+    if twice := [" ".join(pair) for pair in repeated(pair for pair, _ in pairs)]:
         raise DataError(f"{path} has {len(twice)} cases more than once: {examples(twice)}; leave one map of each")
     return dict(pairs)
 
 
-def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair, Given]]:
+def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair, MapFile]]:
     files = sorted(file for file in folder.rglob("*") if file.suffix in SUFFIXES and file.is_file())
     if not files:
         raise DataError(f"no map in {folder}: it takes {NAMED}")
@@ -62,9 +61,8 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
     for file in files:
         split = None if file.stem in names.images else names.split(file.stem)
         if split is not None:
-            out.append(
-                ((split[0], names.finding(split[1], str(file))), _given(file, str(file), partial(_single, file)))
-            )
+            pair = split[0], names.finding(split[1], str(file))
+            out.append((pair, _given(file, str(file), partial(_single, file))))
         elif (image := names.image(file.stem)) is not None:
             out += _several(file, image, words, names)
         else:
@@ -73,7 +71,7 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
     return out
 
 
-def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list[tuple[Pair, Given]]:
+def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list[tuple[Pair, MapFile]]:
     """The maps of one image: K×h×w in the order of ``words``, or arrays named by their findings."""
     content = arrays.read(file)
     if len(content) == 1 and (stacked := _single(file)).ndim == 3:
@@ -89,11 +87,11 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
     return [((image, finding), given) for finding, given in zip(findings, named, strict=True)]
 
 
-def _given(file: Path, where: str, array: Callable[[], arrays.Array]) -> Given:
-    return Given(file, where, lambda: arrays.plane(array(), where))
+def _given(file: Path, where: str, array: Callable[[], arrays.Array]) -> MapFile:
+    return MapFile(file, where, lambda: arrays.plane(array(), where))
 
 
-def _numbered(file: Path, n: int, array: Callable[[], arrays.Array]) -> Given:
+def _numbered(file: Path, n: int, array: Callable[[], arrays.Array]) -> MapFile:
     return _given(file, f"map {n + 1} of {file}", lambda: array()[n])
 
 
@@ -108,11 +106,10 @@ def _named(file: Path, name: str) -> arrays.Array:
     return arrays.read(file)[name]
 
 
-def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, Given]]:
+def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapFile]]:
     if index is None or file.suffix != ".npy":
-        raise BadValueError(
-            f"{file} is one file: a .npy of all maps needs --index, a CSV with the columns image, finding"
-        )
+        needed = "a .npy of all maps needs --index, a CSV with the columns image, finding"
+        raise BadValueError(f"{file} is one file: {needed}")
     table = read_csv(index, ("image", "finding"))
     with arrays.reading(file):
         values = arrays.mapped(file)
@@ -123,7 +120,7 @@ def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, Give
     return [(pair, _numbered(file, n, lambda: values)) for n, pair in enumerate(zip(images, words, strict=True))]
 
 
-def _masks(file: Path, names: Names) -> list[tuple[Pair, Given]]:
+def _masks(file: Path, names: Names) -> list[tuple[Pair, MapFile]]:
     """``{image: {finding: {"size": [H, W], "counts": …}}}``, as CheXlocalize and pycocotools write masks."""
     try:
         stated = json.loads(file.read_text(encoding="utf-8"))
@@ -137,5 +134,5 @@ def _masks(file: Path, names: Names) -> list[tuple[Pair, Given]]:
     ]
 
 
-def _mask(file: Path, where: str, packed: object) -> Given:
-    return Given(file, where, lambda: rle.decode(packed, where).mask().astype(np.float32))
+def _mask(file: Path, where: str, packed: object) -> MapFile:
+    return MapFile(file, where, lambda: rle.decode(packed, where).mask().astype(np.float32))

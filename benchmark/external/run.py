@@ -23,7 +23,7 @@ from benchmark.report.html.suite import PAGE
 from benchmark.suite import paired
 from benchmark.suite.scorers import ByProtocol
 from benchmark.training import provenance
-from benchmark.verify.figures import differences
+from benchmark.verify.differences import differences
 from config import ScoreConfig
 from core.errors import BadValueError, DataError
 from core.files import write_text
@@ -45,8 +45,9 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
     folder = _folder(config, entry)
     row = against.find(config.against, Path(config.results), entry.samples) if config.against else None
     store = EntryCases(entry)
-    if store.absent:
-        report(f"{store.absent} cases have no map: {'left out' if entry.missing == 'skip' else 'counted as misses'}")
+    if store.n_missing_maps:
+        fate = "left out" if entry.missing == "skip" else "counted as misses"
+        report(f"{store.n_missing_maps} cases have no map: {fate}")
     scored = list(score(entry, store, [entry.name, *NAMES]))
     if config.verify:
         return _verified(folder, [record for record, _ in scored], report)
@@ -91,7 +92,7 @@ def score(
         seconds = round(time.perf_counter() - start, 3)
         if cell.method == entry.name and fields.get("status") == "n/a":
             lacking.add(cell.protocol)
-        source = "run" if cell.method in NAMES else MODEL
+        source = "run" if cell.method in NAMES else "external"
         yield Record(cell=cell, source=source, seconds=seconds, **shared, **fields), rows
 
 
@@ -107,7 +108,7 @@ def _cell(entry: ExternalEntry, method: str, protocol: str) -> Cell:
     data = entry.data
     return Cell(
         dataset=data.name,
-        partition=str(data.describe.get("partition", "")),
+        partition=str(data.description.get("partition", "")),
         split="test",
         model_id=MODEL,
         method=method,
@@ -126,7 +127,7 @@ def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
         "patients": len({sample.patient_id for sample in boxed}),
         "cases": sum(len(sample.boxes) for sample in boxed),
         "truth boxes": sum(len(boxes) for sample in boxed for boxes in sample.boxes.values()),
-        "cases without a map": store.absent,
+        "cases without a map": store.n_missing_maps,
     }
     if entry.trained_on:
         counts["trained on (declared)"] = entry.trained_on
@@ -137,7 +138,7 @@ def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
         "fingerprint": provenance.fingerprint(entry.data),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "rests_on": counts,
-        "data": entry.data.describe,
+        "data": entry.data.description,
     }
 
 

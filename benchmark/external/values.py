@@ -8,13 +8,13 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmark.external.geometry import Geometry
-from benchmark.external.maps import Given, Map, Pair
+from benchmark.external.maps import Map, MapFile, Pair
 from benchmark.protocols.base import FileMap
 from core.errors import DataError, examples
-from core.frames import box_mask
+from core.frames import box_coverage
 from core.types import FloatArray
 from datasets.base import Dataset
-from datasets.lungs import outlined
+from datasets.lungs import has_boxes_or_lungs
 
 log = logging.getLogger(__name__)
 KEPT = 2**26
@@ -24,13 +24,13 @@ MEAN_ERRORS, GAIN = 3.0, 1.2
 
 
 def read(
-    given: Mapping[Pair, Given], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
+    given: Mapping[Pair, MapFile], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
 ) -> dict[Pair, Map | FileMap]:
     """(image, finding) -> (h,w) of every map that can be scored: the first ``KEPT`` bytes, and the rest as files.
 
     Raises ``DataError`` for a map that is none, for a set of constant maps, and with ``missing`` error for absent ones.
     """
-    scorable = [s for s in data if s.boxes or outlined(s) is not None]
+    scorable = [s for s in data if has_boxes_or_lungs(s)]
     truth = {(s.image_id, finding): (boxes, s.frame) for s in scorable for finding, boxes in s.boxes.items()}
     _refuse_missing(truth, given, missing)
     wanted = [(s.image_id, finding) for s in scorable for finding in data.findings]
@@ -62,7 +62,7 @@ def read(
     return out
 
 
-def _refuse_missing(truth: Mapping[Pair, object], given: Mapping[Pair, Given], missing: str) -> None:
+def _refuse_missing(truth: Mapping[Pair, object], given: Mapping[Pair, MapFile], missing: str) -> None:
     absent = [pair for pair in truth if pair not in given]
     if len(absent) == len(truth):
         raise DataError(f"none of the {len(truth)} cases with a truth box has a map: are they of another data set?")
@@ -89,4 +89,4 @@ def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:
     scaled = values - values.min()
     total = float(scaled.sum())
     shape = (values.shape[0], values.shape[1])
-    return float((scaled * box_mask(boxes, frame, shape)).sum()) / total if total > 0 else np.nan
+    return float((scaled * box_coverage(boxes, frame, shape)).sum()) / total if total > 0 else np.nan

@@ -27,7 +27,7 @@ ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precisi
 
 
 @dataclass(frozen=True, eq=False)
-class FinishedNetwork:
+class TrainedNetwork:
     """The network of a finished run, in memory."""
 
     checkpoint: Path
@@ -71,10 +71,10 @@ class ExplainedImage:
         return RawMap(method, of_method.maps[0, k].numpy(), grid, self.probabilities[k])
 
 
-def read(checkpoint: Path, config: HeatmapConfig) -> FinishedNetwork:
+def read(checkpoint: Path, config: HeatmapConfig) -> TrainedNetwork:
     """The network of a ``best.ckpt`` or run folder. Raises as ``benchmark.training.checkpoints.load``."""
     model, recipe, findings = checkpoints.read_network(checkpoint, config.trust)
-    return FinishedNetwork(checkpoint, prepare(model, config), recipe, findings)
+    return TrainedNetwork(checkpoint, prepare(model, config), recipe, findings)
 
 
 class Explainer:
@@ -82,7 +82,7 @@ class Explainer:
 
     def __init__(self, config: HeatmapConfig) -> None:
         self.config = config
-        self.absent: dict[str, str] = {}
+        self.unavailable: dict[str, str] = {}
         """Method -> why it has no answer."""
         self.broken: dict[str, str] = {}
         """Method -> what was wrong with its answer."""
@@ -92,16 +92,16 @@ class Explainer:
                 methods.get(word)
                 installed.append(word)
             except NotAvailableError as error:  # somebody's library that is not installed
-                self.absent[word] = str(error)
+                self.unavailable[word] = str(error)
         self._methods = build_methods(installed)
 
     @property
     def without_answer(self) -> tuple[str, ...]:
         """A sentence for each method without an answer."""
-        return tuple(f"{word}: {reason}" for word, reason in self.absent.items())
+        return tuple(f"{word}: {reason}" for word, reason in self.unavailable.items())
 
     def explain(
-        self, network: FinishedNetwork, samples: Sequence[Sample], max_bad_images: float
+        self, network: TrainedNetwork, samples: Sequence[Sample], max_bad_images: float
     ) -> Iterator[ExplainedImage]:
         """The readable images among ``samples``, one forward pass each, resized as in the network's training.
 
@@ -124,7 +124,7 @@ class Explainer:
         answers = run_methods(self._methods, evidence)
         for word, answer in answers.items():
             if isinstance(answer, LocusError):
-                kind = self.absent if isinstance(answer, NotAvailableError) else self.broken
+                kind = self.unavailable if isinstance(answer, NotAvailableError) else self.broken
                 kind[word] = str(answer)
         made = {word: answer for word, answer in answers.items() if not isinstance(answer, LocusError)}
         self._methods = {word: method for word, method in self._methods.items() if word in made}

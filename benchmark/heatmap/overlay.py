@@ -12,7 +12,7 @@ from PIL import Image
 import methods
 from benchmark.heatmap import explain
 from benchmark.heatmap.chosen_run import checkpoint_of
-from benchmark.heatmap.explain import ADVICE, Explainer, FinishedNetwork
+from benchmark.heatmap.explain import ADVICE, Explainer, TrainedNetwork
 from benchmark.heatmap.images import users_images
 from benchmark.heatmap.picture import frame_of, heat_in_frame, opacity
 from benchmark.training import machine, memory
@@ -22,15 +22,9 @@ from core.files import atomic, stem
 from datasets.io import images
 from datasets.labels import match
 
-KINDS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".webp": "WEBP",
-}
+FORMAT_BY_SUFFIX = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP",
+}  # fmt: skip
 """What a picture may be, by the end of its name."""
 
 log = logging.getLogger(__name__)
@@ -58,9 +52,8 @@ def run(config: HeatmapConfig) -> Overlay:
     source, target = Path(str(config.image_path)), Path(config.output_path)
     _check_target(target, source)
     if len(methods.expand(config.method)) != 1 or config.image is not None or (config.model and config.checkpoint):
-        raise BadValueError(
-            "--image_path takes one --method, no --image, and --model or --checkpoint: leave the others out"
-        )
+        advice = "leave the others out"
+        raise BadValueError(f"--image_path takes one --method, no --image, and --model or --checkpoint: {advice}")
     machine.configure_torch(config.threads)
     original = images.decode(source)
     given = None if config.checkpoint is None else Path(config.checkpoint)
@@ -81,7 +74,7 @@ def run(config: HeatmapConfig) -> Overlay:
     height, width = original.shape
     picture = blend(original, heat[:height, :width])  # preprocessing may add pixels right and below
     with atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, KINDS[path.suffix.lower()], quality=95)
+        Image.fromarray(picture).save(temporary, FORMAT_BY_SUFFIX[path.suffix.lower()], quality=95)
     return Overlay(path, finding, raw_map.probability, method, checkpoint)
 
 
@@ -89,15 +82,14 @@ def _check_target(path: Path, source: Path) -> None:
     """Raise ``BadValueError`` where no picture can be written to ``path``, or would replace the image itself."""
     if path.is_dir():
         return
-    if path.suffix.lower() not in KINDS:
-        raise BadValueError(
-            f"--output_path {path}: a picture's name ends in {', '.join(KINDS)}; or give a folder that exists"
-        )
+    if path.suffix.lower() not in FORMAT_BY_SUFFIX:
+        endings = ", ".join(FORMAT_BY_SUFFIX)
+        raise BadValueError(f"--output_path {path}: a picture's name ends in {endings}; or give a folder that exists")
     if path.resolve() == source.resolve():
         raise BadValueError(f"--output_path {path} is the image itself: choose another name")
 
 
-def _position(label: str, network: FinishedNetwork) -> int:
+def _position(label: str, network: TrainedNetwork) -> int:
     """Which finding of the network a label means. Raises ``UnknownNameError``, which names the run too."""
     try:
         return network.findings.index(match(label, network.findings))

@@ -69,7 +69,7 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
     failed += explainer.broken.values()
     settings = {"checkpoint": str(checkpoint)}
     settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
-    write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.absent})
+    write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.unavailable})
     paths = tuple(folder / row["picture"] for row in rows)
     return HeatmapFiles(checkpoint, folder, paths, tuple(failed), explainer.without_answer)
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from core.frames import Grid, box_mask, conventional
+from core.frames import Grid, box_coverage, conventional
 from core.seeds import patient_folds
 from core.types import FloatArray, Sample
 
@@ -55,7 +55,7 @@ class Prior:
         return fold, out
 
     def _draw(self, sample: Sample, finding: str) -> FloatArray:
-        return box_mask(sample.boxes.get(finding, []), sample.frame, (self.side, self.side))
+        return box_coverage(sample.boxes.get(finding, []), sample.frame, (self.side, self.side))
 
 
 class Truth:
@@ -79,7 +79,7 @@ class Truth:
                 if finding in masks:
                     out[n, k] = rows @ masks[finding].astype(np.float64) @ columns.T
                 elif finding in sample.boxes:
-                    out[n, k] = rows @ box_mask(sample.boxes[finding], sample.frame, sample.frame) @ columns.T
+                    out[n, k] = rows @ box_coverage(sample.boxes[finding], sample.frame, sample.frame) @ columns.T
         return out, grid
 
 

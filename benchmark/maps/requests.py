@@ -123,4 +123,4 @@ def _preprocessing() -> str:
 def _truth(run: Trained) -> list[Any]:
     """What the baselines see."""
     boxes = [[s.frame, {finding: array.tolist() for finding, array in s.boxes.items()}] for s in run.scorable_images]
-    return [run.data.describe, boxes]
+    return [run.data.description, boxes]

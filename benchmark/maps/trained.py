@@ -20,7 +20,7 @@ from core.seeds import patient_ranks
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.io import cache
-from datasets.lungs import outlined
+from datasets.lungs import lung_reader
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Trained:
 
     def unlike(self, recorded: Mapping[str, Any]) -> list[str]:
         """What the data at hand say of themselves otherwise than ``recorded``, in names; nothing for the same data."""
-        return [name for name, value in self.data.describe.items() if recorded.get(name) != value]
+        return [name for name, value in self.data.description.items() if recorded.get(name) != value]
 
     @cached_property
     def validation(self) -> "Trained":
@@ -74,7 +74,7 @@ class Trained:
     @cached_property
     def scorable_images(self) -> list[Sample]:
         """The images of the split on which a map can be scored: with a truth box, or with a mask of the lungs."""
-        return [sample for sample in self.data if sample.boxes or outlined(sample) is not None]
+        return [sample for sample in self.data if sample.boxes or lung_reader(sample) is not None]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backbones import Classifier, assembled, networks
-from backbones.networks import GivenNetwork
+from backbones.networks import ExternalNetwork
 from backbones.passage import observe
 from backbones.rescaled import MEAN, STD
 from backbones.traced import wiring_of
@@ -15,6 +15,7 @@ from backbones.wrapped import channels_of
 from benchmark.training import checkpoints, load_weights
 from core.errors import BadValueError
 from core.flags.network import NetworkFlags
+from core.names import repeated
 
 log = logging.getLogger(__name__)
 GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
@@ -23,11 +24,11 @@ SIDE = 224
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
+class LoadedNetwork:
     """A network that can be explained."""
 
     model: Classifier
-    network: GivenNetwork | None
+    network: ExternalNetwork | None
     """As its project builds it; None for a run of ours."""
     findings: tuple[str, ...]
     """What its outputs stand for, in their order."""
@@ -40,45 +41,46 @@ class Loaded:
     """Mean and deviation of its images, in words, and who says so."""
 
 
-def load(flags: NetworkFlags, usual: Sequence[str] = (), side: int | None = None) -> Loaded:
-    """The network of ``flags.model``; ``usual`` are the findings of the data set at hand, ``side`` its images' size.
+def load(
+    flags: NetworkFlags, default_findings: Sequence[str] = (), default_img_size: int | None = None
+) -> LoadedNetwork:
+    """The network of ``flags.model``; the defaults are the findings and the images' size of the data set at hand.
 
     What the flags leave open is taken from the network's project, or found, and logged. Raises ``LocusError`` for what
     does not fit, with what to give.
     """
     word = str(flags.model)
-    network = networks.build(word, len(flags.findings) or len(usual) or None, flags.channels)
+    network = networks.build(word, len(flags.findings) or len(default_findings) or None, flags.channels)
     weights = network.weights
     if flags.weights:
         weights = load_weights.load_foreign(
             network.module, checkpoints.read_weights(flags.weights), flags.weights, word
         )
     channels = flags.channels or network.channels or channels_of(network.module)
-    size = flags.img_size or network.img_size or side or SIDE
+    size = flags.img_size or network.img_size or default_img_size or SIDE
     passage = observe(network.module, channels, size)
     wiring, outputs = wiring_of(network.module, passage, flags.features, flags.head), passage.logits.shape[1]
     mean, std, normalisation = _normalisation(flags, network, channels)
-    findings = _findings(flags, network, outputs, usual)
+    findings = _findings(flags, network.findings or tuple(default_findings), outputs)
     model = assembled.assemble(word, network, wiring, outputs, channels, mean, std).eval()
     log.info("%s: %s; weights: %s; images of %d px, %s", word, wiring, weights, size, normalisation)
-    return Loaded(model, network, findings, size, wiring, weights, normalisation)
+    return LoadedNetwork(model, network, findings, size, wiring, weights, normalisation)
 
 
-def _findings(flags: NetworkFlags, network: GivenNetwork, outputs: int, usual: Sequence[str]) -> tuple[str, ...]:
+def _findings(flags: NetworkFlags, known: tuple[str, ...], outputs: int) -> tuple[str, ...]:
     """What the outputs stand for: as typed, else as the network's project says, else the data set's."""
-    findings = flags.findings or network.findings or tuple(usual)
+    findings = flags.findings or known
     if len(findings) != outputs:
         named = f"--findings names {len(findings)}" if flags.findings else f"the data set has {len(findings)} findings"
-        raise BadValueError(
-            f"{flags.model} has {outputs} outputs, {named}: write --findings with a name for each, in their order"
-        )
-    if twice := sorted({name for name in findings if findings.count(name) > 1}):
+        advice = "write --findings with a name for each, in their order"
+        raise BadValueError(f"{flags.model} has {outputs} outputs, {named}: {advice}")
+    if twice := sorted(repeated(findings)):
         raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
     return findings
 
 
 def _normalisation(
-    flags: NetworkFlags, network: GivenNetwork, channels: int
+    flags: NetworkFlags, network: ExternalNetwork, channels: int
 ) -> tuple[tuple[float, ...], tuple[float, ...], str]:
     if bool(flags.mean) != bool(flags.std):
         raise BadValueError("--mean and --std go together: write both, or leave both out")
@@ -95,7 +97,7 @@ def _said(mean: Sequence[float], std: Sequence[float], who: str) -> str:
     return "mean {}, std {} ({})".format(*numbers, who)
 
 
-def of_run(path: Path, trust: bool) -> Loaded:
+def load_run(path: Path, trust: bool) -> LoadedNetwork:
     """A finished run of ``main.py``, a converted one, or one of somebody's network. Raises as ``checkpoints.load``.
 
     ``trust``: whether a Python file that it names may run.
@@ -104,4 +106,4 @@ def of_run(path: Path, trust: bool) -> Loaded:
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
     wiring = (model.config or {}).get("wiring")
     said = "as its run says" if wiring else "ImageNet's"
-    return Loaded(model, None, names, config.img_size, Wiring(**wiring) if wiring else None, weights, said)
+    return LoadedNetwork(model, None, names, config.img_size, Wiring(**wiring) if wiring else None, weights, said)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from benchmark.models.load import Loaded, load
+from benchmark.models.load import LoadedNetwork, load
 from benchmark.training import checkpoints, load_weights, runs
 from config import HeatmapConfig, TrainConfig
 from core.errors import BadValueError
@@ -17,12 +17,14 @@ FOLDER = "models"
 """The folder of such runs below ``runs``."""
 
 
-def enter(flags: NetworkFlags, runs_dir: Path, usual: Sequence[str] = (), side: int | None = None) -> Path:
+def enter(
+    flags: NetworkFlags, runs_dir: Path, default_findings: Sequence[str] = (), default_img_size: int | None = None
+) -> Path:
     """The run folder below ``runs_dir`` of the network of ``flags``: see ``benchmark.models.load.load``.
 
     Another network, other weights or another reading of it have another folder; the same have the same.
     """
-    return write(load(flags, usual, side), flags, runs_dir)
+    return write(load(flags, default_findings, default_img_size), flags, runs_dir)
 
 
 def of_pictures(config: HeatmapConfig, network: NetworkFlags) -> HeatmapConfig:
@@ -31,14 +33,13 @@ def of_pictures(config: HeatmapConfig, network: NetworkFlags) -> HeatmapConfig:
     Raises ``BadValueError`` without an image: the network belongs to no data set of ours.
     """
     if config.checkpoint is not None or not (config.image or config.image_path):
-        raise BadValueError(
-            f"--model {network.model} takes --image or --image_path, and no --checkpoint: it has no images of its own"
-        )
+        reason = "it has no images of its own"
+        raise BadValueError(f"--model {network.model} takes --image or --image_path, and no --checkpoint: {reason}")
     folder = enter(network, Path(config.runs))
     return replace(config, checkpoint=str(folder), model=None, findings=(), trust=True)  # its word was typed
 
 
-def write(loaded: Loaded, flags: NetworkFlags, runs_dir: Path) -> Path:
+def write(loaded: LoadedNetwork, flags: NetworkFlags, runs_dir: Path) -> Path:
     """Write ``best.ckpt`` and ``config.yaml`` of a network. Raises ``WriteError`` when the disk refuses.
 
     The folder's name has a hash of weights and wiring: the same network is written once.

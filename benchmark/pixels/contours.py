@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels import outlines
-from benchmark.surface import checked
+from benchmark.surface import as_heat_map
 from core.boxes import iou
 from core.errors import BadValueError
 from core.types import FloatArray
@@ -39,7 +39,7 @@ def quantised(values: ArrayLike) -> NDArray[np.uint8]:
     array = np.asarray(values)
     # a nan is neither above 0 nor below 1
     if array.dtype.kind != "f" or array.ndim != 2 or not array.size or not (array.min() >= 0 and array.max() <= 1):
-        array = checked(array)
+        array = as_heat_map(array)
     if array.min() < 0 or array.max() > 1:
         raise BadValueError(f"the map goes from {array.min():g} to {array.max():g}: scale it to [0, 1] first")
     return (array * 255).astype(np.uint8)

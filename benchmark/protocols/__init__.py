@@ -14,7 +14,7 @@ def names() -> list[str]:
 
 def of_maps() -> list[str]:
     """Those that judge maps alone: what a suite has that names none. The others rank boxes by their confidence."""
-    return [name for name in names() if registry.stated(name, "judges") != "confidences"]
+    return [name for name in names() if registry.read_attribute(name, "judges") != "confidences"]
 
 
 def get(name: str) -> type[Any]:

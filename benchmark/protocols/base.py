@@ -16,6 +16,13 @@ from benchmark.surface.trace import GivenBoxes
 from core.frames import Alignment, Grid
 from core.types import FloatArray
 
+AT_A_TIME = 16
+"""So many cases have all boxes of their maps in memory: noise of 1024×1024 has a hundred thousand of them."""
+FLAT = "flat map"
+"""The reason of a miss that is the map's answer and no failure of the run."""
+NO_BOX, NOT_GIVEN = "no box", "no map was given"
+"""The same where boxes, or others' maps, were given for other images or findings."""
+
 
 @dataclass(frozen=True, eq=False)
 class FileMap:
@@ -60,7 +67,7 @@ class Case:
     """Whether the image shows the finding: 1, 0, or nan where nobody knows; with a truth box it does."""
     probability: float | None = None
     """What the classifier says of the finding, in [0,1]; None where nobody asked it."""
-    given: FloatArray | None = None
+    submitted_boxes: FloatArray | None = None
     """(M,5) boxes xyxy in ``frame`` and their confidence in [0,1], in place of ``map``."""
 
     @property
@@ -74,7 +81,7 @@ class Case:
         return None if self.read_lungs is None else self.read_lungs()
 
     @property
-    def ready(self) -> "tuple[Surface | None, str]":
+    def surface_or_reason(self) -> "tuple[Surface | None, str]":
         """The surface of the map, min-max scaled over its positions to [0,1]; or None and why it is a miss.
 
         It is computed once, whatever the number of protocols; of a map that lies in a file whenever it is asked for.
@@ -84,11 +91,11 @@ class Case:
     _kept = cached_property(lambda self: _scaled(self))
 
     @property
-    def shown(self) -> tuple[Surface | GivenBoxes | None, str]:
+    def scored_object(self) -> tuple[Surface | GivenBoxes | None, str]:
         """The given boxes, or the surface of the map; or None and why it is a miss."""
-        if self.given is None:
-            return self.ready
-        return (GivenBoxes.from_rows(self.given), "") if len(self.given) else (None, NO_BOX)
+        if self.submitted_boxes is None:
+            return self.surface_or_reason
+        return (GivenBoxes.from_rows(self.submitted_boxes), "") if len(self.submitted_boxes) else (None, NO_BOX)
 
 
 Cases = Sequence[Case]
@@ -150,7 +157,7 @@ def case_index(cases: Cases) -> CaseIndex:
     return CaseIndex.of([c.finding for c in cases], [c.patient_id for c in cases], [c.training for c in cases])
 
 
-def usable(case: Case) -> tuple[FloatArray | None, str]:
+def finite_map(case: Case) -> tuple[FloatArray | None, str]:
     """The (h,w) map of a case as it is; or None and the reason why it failed."""
     if case.map is None:
         return None, case.reason or "no map"
@@ -159,28 +166,16 @@ def usable(case: Case) -> tuple[FloatArray | None, str]:
 
 
 def _scaled(case: Case) -> tuple[Surface | None, str]:
-    values, reason = usable(case)
+    values, reason = finite_map(case)
     if values is None:
         return None, reason
     scaled = surface(min_max(values), case.frame, case.grid)
     return (None, FLAT) if scaled.flat else (scaled, "")  # all that stands out may lie outside the frame
 
 
-AT_A_TIME = 16
-"""So many cases have all boxes of their maps in memory: noise of 1024×1024 has a hundred thousand of them."""
-
-
 def in_parts(n_cases: int) -> Iterator[slice]:
     """The numbers of the cases, a few at a time; one empty part of none."""
     return (slice(start, start + AT_A_TIME) for start in range(0, max(n_cases, 1), AT_A_TIME))
-
-
-FLAT = "flat map"
-"""The reason of a miss that is the map's answer and no failure of the run."""
-
-
-NO_BOX, NOT_GIVEN = "no box", "no map was given"
-"""The same where boxes, or others' maps, were given for other images or findings."""
 
 
 def failures(cases: Cases, reasons: Sequence[str]) -> list[tuple[str, str, str]]:

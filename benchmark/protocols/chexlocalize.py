@@ -23,7 +23,7 @@ from core.types import FloatArray
 
 LEVELS = np.arange(0.2, 0.8, 0.1)
 """As the source writes it; in floating point .8 is among them."""
-DEFAULT = 3
+DEFAULT_INDEX = 3
 """The index of .5."""
 OTSU = len(LEVELS)
 """Where a case's own threshold stands behind the listed ones."""
@@ -55,8 +55,9 @@ class CheXlocalize(Protocol):
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
         batch, all_index, index = SegmentedCases(scored), case_index(scored), case_index(true)
         validation_selector = SegmentedCases(val_cases).selector(len(val_cases)), case_index(val_cases)
-        chosen = choose((batch.selector(len(true)), index), DEFAULT, seed, validation_selector)
-        chosen |= {("fixed", ""): np.full(len(true), float(DEFAULT)), ("otsu", ""): np.full(len(true), float(OTSU))}
+        chosen = choose((batch.selector(len(true)), index), DEFAULT_INDEX, seed, validation_selector)
+        fixed, by_otsu = (np.full(len(true), float(index)) for index in (DEFAULT_INDEX, OTSU))
+        chosen |= {("fixed", ""): fixed, ("otsu", ""): by_otsu}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
         each = [(AtThreshold(key, _known(key, indices, all_index)), indices) for key, indices in chosen.items()]
         columns = [column for at, indices in each for column in _columns(batch, at, indices, word)]
@@ -93,9 +94,9 @@ class SegmentedCases:
 
 def _segmented(case: Case) -> tuple[FloatArray, float, bool, bool, str]:
     """What ``segment`` says of a case with truth, whether its map has pixels, and why it has none."""
-    on, reason = case.ready
-    if on is None or not len(case.boxes):
-        return np.full(OTSU + 1, np.nan), np.nan, False, on is not None, reason
+    heat, reason = case.surface_or_reason
+    if heat is None or not len(case.boxes):
+        return np.full(OTSU + 1, np.nan), np.nan, False, heat is not None, reason
     mask = interior(case.boxes, case.frame) if (mask := case.mask) is None else mask
     return *segment(case.map, case.grid, mask, LEVELS), True, reason  # type: ignore[arg-type]  # there is a map
 

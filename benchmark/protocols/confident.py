@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures
 from benchmark.protocols.chosen import rows
-from benchmark.protocols.locus import DEFAULT, IOU
+from benchmark.protocols.locus import DEFAULT_THRESHOLD, IOU
 from benchmark.records.score import Origin
-from benchmark.statistics.bootstrap import Resampled, resample
+from benchmark.statistics.bootstrap import Resampled, bootstrap_draws
 from benchmark.statistics.patients import Sums
 from benchmark.statistics.summary import Column, Estimate, estimate, scores
 from benchmark.surface import Surface, all_boxes
@@ -60,7 +60,7 @@ def _populations(asked: Sequence[Case]) -> tuple[list[Case], Column]:
     """
     kept = np.array([len(case.boxes) > 0 or case.label == 0 for case in asked], dtype=bool)
     chosen = [case for case, keep in zip(asked, kept, strict=True) if keep]
-    if any(case.given is None and case.map is not None and case.probability is None for case in chosen):
+    if any(case.submitted_boxes is None and case.map is not None and case.probability is None for case in chosen):
         maps = "maps without the classifier's probabilities rank no box"
         raise NotAvailableError(f"{maps}: give them by --predictions FILE")
     return chosen, Column("left_out", "none", ~kept, np.ones(len(asked)))
@@ -74,22 +74,23 @@ class BoxCases:
         listed = [[n for n, case in enumerate(cases) if case.finding == finding] for finding in findings]
         self.numbers = [np.array(sorted(each, key=lambda n: cases[n].image_id), dtype=np.int64) for each in listed]
         """F times the numbers of a finding's cases, by the name of the image: equal confidences count in this order."""
-        self.reasons = [case.shown[1] for case in cases]
+        self.reasons = [case.scored_object[1] for case in cases]
         """(N,) why there is no box."""
         self.truths = np.array([len(case.boxes) for case in cases], dtype=np.int64)
         """(N,) how many truth boxes there are."""
         self.positive = self.truths > 0
         self.patients = np.unique(case_index(cases).patients, return_inverse=True)[1].reshape(-1)
         """(N,) the number of each case's patient."""
-        self.origin: Origin = "none" if any(case.given is not None for case in cases) else "cross-fitted"
+        self.origin: Origin = "none" if any(case.submitted_boxes is not None for case in cases) else "cross-fitted"
         """Given boxes need no score threshold; those of maps are made at one that other patients chose."""
 
     @cached_property
     def boxes(self) -> list[tuple[FloatArray, FloatArray]]:
         """(M,4) boxes and (M,) confidences of each case, highest first, at the score threshold of ``locus``."""
-        traces = (trace(case.shown[0] if len(case.boxes) else None) for case in self.cases)
-        selector = ExactThresholds(traces, [case.boxes for case in self.cases], IOU)
-        thresholds = cross_fitted(selector, case_index(self.cases), DEFAULT, self.seed)
+        selector = ExactThresholds(IOU)
+        for case in self.cases:
+            selector.append(trace(case.scored_object[0] if len(case.boxes) else None), case.boxes)
+        thresholds = cross_fitted(selector, case_index(self.cases), DEFAULT_THRESHOLD, self.seed)
         return [_boxes(case, threshold) for case, threshold in zip(self.cases, thresholds.tolist(), strict=True)]
 
     @cached_property
@@ -140,15 +141,15 @@ class BoxCases:
 
     def resampled(self, each: Sequence[Sums], statistic: Callable[[Any], Any]) -> Resampled | None:
         """A statistic of each finding's columns, (..., M) -> (...), over resamples of patients -> (F,)."""
-        samples = [resample(sums, self.seed).over(statistic)[0] for sums in each if self.cases]
-        return Resampled.joined(samples) if samples else None
+        samples = [bootstrap_draws(sums, self.seed).over(statistic)[0] for sums in each if self.cases]
+        return Resampled.join(samples) if samples else None
 
 
 def _boxes(case: Case, threshold: float) -> tuple[FloatArray, FloatArray]:
-    on, _ = case.shown
-    if isinstance(on, GivenBoxes):
-        return on.boxes, on.confidence
-    if not isinstance(on, Surface):
+    shown, _ = case.scored_object
+    if isinstance(shown, GivenBoxes):
+        return shown.boxes, shown.confidence
+    if not isinstance(shown, Surface):
         return np.zeros((0, 4)), np.zeros(0)
-    boxes, peaks = all_boxes(on, threshold)
+    boxes, peaks = all_boxes(shown, threshold)
     return boxes, peaks * (case.probability or 0.0)

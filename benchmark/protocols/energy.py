@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import FLAT, Case, Cases, Protocol, Result, case_index, failures, usable
+from benchmark.protocols.base import FLAT, Case, Cases, Protocol, Result, case_index, failures, finite_map
 from benchmark.protocols.chosen import rows
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import Surface, surface
@@ -43,22 +43,22 @@ class Energy(Protocol):
         return Result(scores(estimates, findings), table, {}, failures(kept, reasons))
 
 
-def inside(on: Surface, boxes: ArrayLike) -> float:
+def inside(heat: Surface, boxes: ArrayLike) -> float:
     """Share of the surface's integral over its frame that lies in the union of (M,4) boxes; nan where the whole is 0.
 
     >>> ramp = surface([[0, 1]], (10, 20), "conventional")  # 0 until x = 5, 1 from x = 15
     >>> inside(ramp, [[15, 0, 20, 10], [15, 0, 18, 10]])
     0.5
     """
-    kept, (height, width) = clip(boxes, on.frame), on.frame
+    kept, (height, width) = clip(boxes, heat.frame), heat.frame
     x, y = np.unique([0, width, *kept[:, 0::2].flat]), np.unique([0, height, *kept[:, 1::2].flat])
-    cells = on.integrals(y, x)
+    cells = heat.integrals(y, x)
     return _ratio(cells[covered(kept, x, y)].sum(), cells.sum())
 
 
-def inside_mask(on: Surface, mask: NDArray[np.bool_]) -> float:
+def inside_mask(heat: Surface, mask: NDArray[np.bool_]) -> float:
     """Share of the surface's integral over its frame that lies in an (H,W) mask; nan where the whole is 0."""
-    cells = on.integrals(*(np.arange(side + 1) for side in on.frame))
+    cells = heat.integrals(*(np.arange(side + 1) for side in heat.frame))
     return _ratio(cells[mask].sum(), cells.sum())
 
 
@@ -68,17 +68,17 @@ def _ratio(part: float, whole: float) -> float:
 
 def _shares(case: Case) -> tuple[float, float, str]:
     """The energy of a case and that in the lungs, and why it failed."""
-    values, reason = usable(case)
-    on = None if values is None else surface(np.maximum(values, 0), case.frame, case.grid)
+    values, reason = finite_map(case)
+    heat = None if values is None else surface(np.maximum(values, 0), case.frame, case.grid)
     truth = (case.boxes if (mask := case.mask) is None else mask) if len(case.boxes) else None
-    return _within(on, truth), _within(on, case.lungs), FLAT if on is not None and on.flat else reason
+    return _within(heat, truth), _within(heat, case.lungs), FLAT if heat is not None and heat.flat else reason
 
 
-def _within(on: Surface | None, truth: NDArray[Any] | None) -> float:
+def _within(heat: Surface | None, truth: NDArray[Any] | None) -> float:
     """Of a failed case 0; nan where there is nothing to divide by, or to lie in."""
-    if on is None or truth is None:
+    if heat is None or truth is None:
         return float("nan") if truth is None else 0.0
-    return inside_mask(on, truth) if truth.dtype == np.bool_ else inside(on, truth)
+    return inside_mask(heat, truth) if truth.dtype == np.bool_ else inside(heat, truth)
 
 
 def _columns(name: str, shares: Sequence[float], asked: NDArray[np.bool_]) -> list[Column]:

@@ -1,6 +1,6 @@
 """The main protocol: one box per case, at a score threshold chosen on other patients."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from benchmark.statistics.summary import Column
 from benchmark.surface import Surface
 from benchmark.surface.batch import Boxes, TruthBoxes
 from benchmark.surface.otsu import otsu
-from benchmark.surface.trace import Trace, trace
+from benchmark.surface.trace import trace
 from benchmark.thresholds.exact import ExactThresholds
 from benchmark.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin, choose, distinct_thresholds
 from core.boxes import holds
@@ -23,7 +23,7 @@ from core.frames import Grid, resolve
 from core.names import MAIN
 from core.types import FloatArray
 
-DEFAULT = 0.5
+DEFAULT_THRESHOLD = 0.5
 IOU = 0.3
 TENTHS = {"iou": (1, 3, 5), "iobb": (1, 5)}
 
@@ -52,8 +52,8 @@ class Locus(Protocol):
         """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index, val_index = TracedCases(scored), case_index(scored), case_index(val_cases)
-        chosen = choose((batch.selector, index), DEFAULT, seed, (TracedCases(val_cases).selector, val_index))
-        chosen |= {("fixed", ""): np.full(len(scored), DEFAULT), ("otsu", ""): batch.otsu}
+        chosen = choose((batch.selector, index), DEFAULT_THRESHOLD, seed, (TracedCases(val_cases).selector, val_index))
+        chosen |= {("fixed", ""): np.full(len(scored), DEFAULT_THRESHOLD), ("otsu", ""): batch.otsu}
         at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
         box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
         pairs = [(each_at, box_counts.get(key)) for key, each_at in at.items()]
@@ -87,17 +87,14 @@ class TracedCases:
     def __init__(self, cases: Sequence[Case]) -> None:
         self.cases = cases
         self.reasons: list[str] = []
+        self.selector = ExactThresholds(IOU)
         points, otsus = [], []
-
-        def traces() -> Iterator[Trace]:
-            for case in tqdm(cases, desc="trace maps", unit="map", leave=False, delay=2, disable=None):
-                on, reason = case.shown
-                self.reasons.append(reason)
-                points.append(on is not None and distance(on.peak, case.boxes) == 0)
-                otsus.append(otsu(on) if isinstance(on, Surface) else DEFAULT)
-                yield trace(on)
-
-        self.selector = ExactThresholds(traces(), [case.boxes for case in cases], IOU)
+        for case in tqdm(cases, desc="trace maps", unit="map", leave=False, delay=2, disable=None):
+            shown, reason = case.scored_object
+            self.selector.append(trace(shown), case.boxes)
+            self.reasons.append(reason)
+            points.append(shown is not None and distance(shown.peak, case.boxes) == 0)
+            otsus.append(otsu(shown) if isinstance(shown, Surface) else DEFAULT_THRESHOLD)
         self.truth = self.selector.truth
         self.centres = [(case.boxes[:, :2] + case.boxes[:, 2:]) / 2 for case in cases]
         self.pointing = np.array(points, dtype=bool)
@@ -127,7 +124,7 @@ def largest_iou(case: Case) -> float:
     >>> largest_iou(Case("a", "a", "mass", np.zeros((2, 2)), "conventional", (20, 20), np.array([[0.0, 0, 5, 10]])))
     0.5
     """
-    if case.given is not None or (case.map is None and not isinstance(case.grid, Grid)):
+    if case.submitted_boxes is not None or (case.map is None and not isinstance(case.grid, Grid)):
         return np.nan
     shape = (1, 1) if case.map is None else case.map.shape
     grid = resolve(case.grid, (shape[0], shape[1]), case.frame)
@@ -144,7 +141,7 @@ def _count_boxes(batch: TracedCases, chosen: ThresholdsByOrigin) -> dict[Thresho
     thresholds = np.stack(list(chosen.values()), 1)
     hits, counts = np.zeros(thresholds.shape), np.zeros(thresholds.shape)
     for part in in_parts(len(batch.cases)):
-        boxes = Boxes.from_surfaces((case.shown[0] for case in batch.cases[part]), thresholds[part])
+        boxes = Boxes.from_surfaces((case.scored_object[0] for case in batch.cases[part]), thresholds[part])
         truth = TruthBoxes.from_boxes([case.boxes for case in batch.cases[part]])
         hits[part] = truth.match_counts(boxes, 0, [IOU], thresholds.shape[1])[0, :, :, 0]
         counts[part] = boxes.counts(*thresholds[part].shape)

@@ -50,11 +50,11 @@ def area(columns: Any) -> Any:
 
 def _rating(case: Case) -> tuple[float, bool]:
     """0 for a case of which nobody said anything; and whether the highest point lies in a truth box."""
-    on, _ = case.shown
-    located = on is not None and len(case.boxes) > 0 and distance(on.peak, case.boxes) == 0
-    if case.given is None:
+    shown, _ = case.scored_object
+    located = shown is not None and len(case.boxes) > 0 and distance(shown.peak, case.boxes) == 0
+    if case.submitted_boxes is None:
         return case.probability or 0.0, located
-    return float(on.confidence[0]) if isinstance(on, GivenBoxes) else 0.0, located
+    return float(shown.confidence[0]) if isinstance(shown, GivenBoxes) else 0.0, located
 
 
 def _sums(batch: BoxCases, numbers: Index, ratings: Any, right: Any) -> Sums:

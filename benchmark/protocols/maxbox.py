@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.pixels import contours as source
+from benchmark.pixels import contours as choe_contours
 from benchmark.pixels.painted import SIDE, resample_map, to_pixel_boxes
-from benchmark.protocols.base import FLAT, Case, Cases, Protocol, Result, case_index, failures, of_findings, usable
+from benchmark.protocols.base import FLAT, Case, Cases, Protocol, Result, case_index, failures, finite_map, of_findings
 from benchmark.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
 from benchmark.records.score import Origin
 from benchmark.statistics.patients import SHARED_SUFFIX, CaseIndex
@@ -28,15 +28,15 @@ from core.frames import scale_boxes
 from core.types import FloatArray
 
 STEP = 0.01
-LEVELS = source.score_thresholds(STEP)
-DEFAULT = len(LEVELS) // 2
+LEVELS = choe_contours.score_thresholds(STEP)
+DEFAULT_INDEX = len(LEVELS) // 2
 """The index of .5."""
-PARTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)}}
+VARIANTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)}}
 """What has a score threshold of its own -> which curve of a case, and δ."""
-V2 = list(PARTS)[1:]
-METRICS = {"maxboxacc": ["maxboxacc"], "maxboxaccv2": V2, **{part: [part] for part in V2}}
-"""Metric -> the parts of which it is the mean."""
-MAINS = {metric: f"optimism@{metric}" for metric in ("maxboxacc", "maxboxaccv2")}
+V2 = list(VARIANTS)[1:]
+METRICS = {"maxboxacc": ["maxboxacc"], "maxboxaccv2": V2, **{variant: [variant] for variant in V2}}
+"""Metric -> the variants of which it is the mean."""
+OPTIMISM_METRICS = {metric: f"optimism@{metric}" for metric in ("maxboxacc", "maxboxaccv2")}
 
 
 class MaxBox(Protocol):
@@ -60,16 +60,16 @@ class MaxBox(Protocol):
     chooses = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """``maxboxacc``, ``maxboxaccv2`` and its three parts at each origin, their optimism; a row per case."""
+        """``maxboxacc``, ``maxboxaccv2`` and its three variants at each origin, their optimism; a row per case."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = SweptCases(scored), case_index(scored)
         val_batch, val_index = SweptCases(val_cases), case_index(val_cases)
         chosen: dict[str, ThresholdsByOrigin] = {}
-        for part, selector in batch.selectors.items():
-            chosen[part] = choose((selector, index), DEFAULT, seed, (val_batch.selectors[part], val_index))
-            chosen[part] |= {("fixed", ""): np.full(len(scored), float(DEFAULT)), ("otsu", ""): batch.otsu}
-        hits = {metric: np.stack([batch.selectors[part].hits for part in METRICS[metric]], 1) for metric in MAINS}
-        oracles = {metric: (name, hits[metric], np.ones(len(scored))) for metric, name in MAINS.items()}
+        for variant, selector in batch.selectors.items():
+            chosen[variant] = choose((selector, index), DEFAULT_INDEX, seed, (val_batch.selectors[variant], val_index))
+            chosen[variant] |= {("fixed", ""): np.full(len(scored), float(DEFAULT_INDEX)), ("otsu", ""): batch.otsu}
+        hits = {metric: np.stack([batch.selectors[v].hits for v in METRICS[metric]], 1) for metric in OPTIMISM_METRICS}
+        oracles = {metric: (name, hits[metric], np.ones(len(scored))) for metric, name in OPTIMISM_METRICS.items()}
         return Result(
             scores_with_optimism(_columns(batch, chosen), index, findings, seed, oracles),
             rows(scored, batch.reasons, _row_columns(batch, chosen)),
@@ -100,14 +100,14 @@ def sweep(
     boxes = as_boxes(truth)
     if not len(boxes):
         raise BadValueError("a sweep got no truth box: give at least one, (M,4) in pixels of the map")
-    corners = np.trunc(boxes - source.PIXEL) + source.PIXEL
-    traced = source.Contours(map, step)
+    corners = np.trunc(boxes - choe_contours.PIXEL) + choe_contours.PIXEL
+    traced = choe_contours.Contours(map, step)
     return traced.best_overlap(corners) if contours == "all" else iou(traced.largest(), corners).max(1)
 
 
 def picture(case: Case) -> tuple[NDArray[np.float32] | None, str]:
     """(224,224) map in [0,1] and ""; a flat one is 0 everywhere and named; None and the reason where it failed."""
-    values, reason = usable(case)
+    values, reason = finite_map(case)
     if values is None:
         return None, reason
     image = resample_map(values, case.grid, case.frame)
@@ -124,8 +124,8 @@ class SweptCases:
         shape = len(cases), len(LEVELS)
         self.boxes = np.array(boxes).reshape(*shape, 4)
         """(N,T,4) of the largest contour, in the case's frame."""
-        overlaps = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
-        self.selectors = {p: SampledThresholds(overlaps[kind] >= d, overlaps[kind]) for p, (kind, d) in PARTS.items()}
+        ious = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
+        self.selectors = {v: SampledThresholds(ious[kind] >= d, ious[kind]) for v, (kind, d) in VARIANTS.items()}
         """By the best IoU with a truth box of the largest contour's box, or of any contour's."""
         self.otsu = np.array(otsu, dtype=np.float64)
         """(N,) the index of each map's own threshold."""
@@ -135,8 +135,8 @@ def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
     """(T,4) boxes, their (T,) overlaps, those of the best contours, the index of Otsu's threshold, why all miss."""
     values, reason = picture(case)
     if values is None:
-        return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT, reason
-    contours, truth = source.Contours(values, STEP), to_pixel_boxes(case.boxes, case.frame) + source.PIXEL
+        return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT_INDEX, reason
+    contours, truth = choe_contours.Contours(values, STEP), to_pixel_boxes(case.boxes, case.frame) + choe_contours.PIXEL
     boxes = contours.largest()
     largest, best = iou(boxes, truth).max(1), contours.best_overlap(truth)
     return scale_boxes(boxes, (SIDE, SIDE), case.frame), largest, best, _otsu(values), reason
@@ -144,18 +144,18 @@ def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
 
 def _otsu(values: NDArray[np.float32]) -> int:
     """Index of the score threshold whose level is nearest to the map's own by Otsu's rule, the lowest of equals."""
-    image = source.quantised(values)
+    image = choe_contours.quantised(values)
     threshold, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
-    return int(np.abs(source.levels(image, STEP) - threshold).argmin())
+    return int(np.abs(choe_contours.levels(image, STEP) - threshold).argmin())
 
 
 def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> list[Column]:
     """At thresholds that all findings share, only the main metrics."""
     columns = []
-    for metric, parts in METRICS.items():
-        for key in chosen[parts[0]]:
-            if key[1] != SHARED_SUFFIX or metric in MAINS:
-                hits = [at_index(batch.selectors[part].hits, chosen[part][key]) for part in parts]
+    for metric, variants in METRICS.items():
+        for key in chosen[variants[0]]:
+            if key[1] != SHARED_SUFFIX or metric in OPTIMISM_METRICS:
+                hits = [at_index(batch.selectors[variant].hits, chosen[variant][key]) for variant in variants]
                 columns.append(AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
     return columns
 
@@ -163,12 +163,12 @@ def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> lis
 def _distinct_by_part(
     chosen: Mapping[str, ThresholdsByOrigin], index: CaseIndex
 ) -> dict[Origin, dict[str, dict[str, list[object]]]]:
-    """Origin -> finding -> part -> the score thresholds that were chosen."""
+    """Origin -> finding -> variant -> the score thresholds that were chosen."""
     out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
-    for part, indices in chosen.items():
+    for variant, indices in chosen.items():
         for origin, known in distinct_thresholds(indices, index, LEVELS.round(6).tolist()).items():
             for finding, levels in known.items():
-                out.setdefault(origin, {}).setdefault(finding, {})[part] = levels
+                out.setdefault(origin, {}).setdefault(finding, {})[variant] = levels
     return out
 
 
@@ -180,7 +180,7 @@ def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) ->
     thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
     columns = at_origins(main, threshold=thresholds, iou=batch.selectors["maxboxacc"].quality)
     threshold, overlap = columns.pop(CROSS_FITTED).values()
-    hits = {part: at_index(batch.selectors[part].hits, chosen[part][CROSS_FITTED]) > 0 for part in V2}
-    any_box = {part.replace("maxboxaccv2", "any"): hit for part, hit in hits.items()}
+    hits = {variant: at_index(batch.selectors[variant].hits, chosen[variant][CROSS_FITTED]) > 0 for variant in V2}
+    any_box = {variant.replace("maxboxaccv2", "any"): hit for variant, hit in hits.items()}
     numbers = {"threshold": threshold, **edges, "iou": overlap, "hit@iou.5": overlap >= 0.5}
     return {**numbers, **any_box, **other_origins(columns)}

@@ -49,8 +49,9 @@ def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
 
 
 def _row(case: Case) -> dict[str, object]:
-    on, reason = case.shown
-    (x, y), away = (None, None) if on is None else on.peak, None if on is None else distance(on.peak, case.boxes)
+    shown, reason = case.scored_object
+    x, y = (None, None) if shown is None else shown.peak
+    away = None if shown is None else distance(shown.peak, case.boxes)
     hit = away == 0
     near = away is not None and away <= TOLERANCE * case.frame[1] + ROUNDING
     return {**common_columns(case, reason), "x": x, "y": y, "distance": away, "pointing": hit, "pointing@15": near}

@@ -13,7 +13,7 @@ from benchmark.protocols.maxbox import STEP, picture
 from benchmark.statistics.bootstrap import Resampled, resample_over
 from benchmark.statistics.patients import CaseIndex, by_patient
 from benchmark.statistics.summary import Estimate, scores
-from benchmark.surface import checked
+from benchmark.surface import as_heat_map
 from core.errors import BadValueError
 from core.types import FloatArray
 
@@ -70,7 +70,7 @@ def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = ST
 
 def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float) -> FloatArray:
     """(H,W) map in [0,1], (H,W) truth -> (2,B) pixels outside and inside the truth in each bin of ``pxap``."""
-    array, edges = checked(values), np.append(score_thresholds(step), BEYOND)
+    array, edges = as_heat_map(values), np.append(score_thresholds(step), BEYOND)
     if array.shape != mask.shape or array.min() < 0 or array.max() > 1:
         span = f"from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
         wrong = f"a map of shape {array.shape} {span}"

@@ -76,8 +76,8 @@ class RuleCases:
 
 def _under_rules(cases: Sequence[Case]) -> tuple[FloatArray, list[str]]:
     """(4,n,R) threshold, largest IoU, IoBB of the union and number of boxes of some cases; (n,) why one has no map."""
-    ready = [case.ready for case in cases]
-    surfaces = [on for on, _ in ready]
+    ready = [case.surface_or_reason for case in cases]
+    surfaces = [heat for heat, _ in ready]
     thresholds, index = _rule_thresholds(surfaces)
     boxes, truth = Boxes.from_surfaces(surfaces, thresholds), TruthBoxes.from_boxes([case.boxes for case in cases])
     largest, (iou, _) = np.zeros(thresholds.shape), truth.overlaps(boxes.boxes, boxes.case_index)
@@ -89,7 +89,7 @@ def _under_rules(cases: Sequence[Case]) -> tuple[FloatArray, list[str]]:
 def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
     """(N,L) the distinct thresholds of each case, nan where no rule takes one, and (N,R) which of them a rule takes."""
     (factor, which), (high, other) = (np.unique(side, return_inverse=True) for side in np.array(RULES).T)
-    mean = np.array([np.nan if on is None else on.mean for on in surfaces]).reshape(-1, 1)
+    mean = np.array([np.nan if heat is None else heat.mean for heat in surfaces]).reshape(-1, 1)
     thresholds = np.concatenate([mean * factor, mean * 0 + high], 1)
     index = np.where(thresholds[:, which] < high[other], which, len(factor) + other)
     used = np.zeros(thresholds.shape, dtype=bool)

@@ -58,8 +58,8 @@ class Wang(Protocol):
 
 def _counted(cases: Sequence[Case]) -> tuple[FloatArray, dict[str, NDArray[Any]], list[str]]:
     """(2,n,12) as ``count`` gives them, (n,) columns of the rows, and (n,) why a case has no map."""
-    ready = [case.ready for case in cases]
-    boxes = Boxes.from_surfaces([on for on, _ in ready], np.tile(LEVELS, (len(cases), 1)))
+    ready = [case.surface_or_reason for case in cases]
+    boxes = Boxes.from_surfaces([heat for heat, _ in ready], np.tile(LEVELS, (len(cases), 1)))
     truth = TruthBoxes.from_boxes([case.boxes for case in cases])
     box_counts = np.bincount(boxes.case_index, minlength=len(cases))
     columns = {"boxes": box_counts, "truths": truth.count, **_best(boxes, truth)}

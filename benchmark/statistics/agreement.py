@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from benchmark.statistics.bootstrap import over_findings, resample
+from benchmark.statistics.bootstrap import bootstrap_draws, over_findings
 from benchmark.statistics.components import patient_values
 from benchmark.statistics.entries import ALPHA, EntryScores, difference, drawn_means
 from benchmark.statistics.intervals import LEVEL, SMALLEST
@@ -50,7 +50,7 @@ class Agreement(RankAgreement):
     """Pairs of which the first is better on the one data set and worse on the other, each beyond chance."""
 
 
-def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores], seed: int = 0) -> Agreement:
+def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) -> Agreement:
     """The rows' scores on two data sets, by name -> how the two rank those that both have.
 
     A pair has swapped where both differences exclude 0, in opposite directions, by MRMC and Holm's correction over all
@@ -62,7 +62,7 @@ def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores], 
         raise BadValueError(f"two data sets share {len(names)} rows: a ranking needs two or more")
     sides = [[side[name] for name in names] for side in (one, other)]
     means = [np.array([row.theta.mean() for row in rows]) for rows in sides]
-    drawn = [_drawn_means(rows, f"{seed} {n}") for n, rows in enumerate(sides)]
+    drawn = [_drawn_means(rows, f"0 {n}") for n, rows in enumerate(sides)]
     return Agreement(float(kendall(*means)), *_ends(kendall(*drawn)), names, _swapped(names, sides))
 
 
@@ -72,7 +72,7 @@ def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], 
     The measures are of the same patients and findings, which are drawn once for all of them, as are trainings.
     """
     sums = Sums(*(np.concatenate([getattr(m, side) for m in measures], -1) for side in ("numerator", "denominator")))
-    scores = over_findings(resample(sums, 0))
+    scores = over_findings(bootstrap_draws(sums, 0))
     value = scores.value.reshape(len(measures), -1, trainings).mean(-1)
     samples = drawn_means(scores.samples, trainings).astype(np.float32).reshape(-1, *value.shape)
     enough = scores.present.any(1).sum() >= SMALLEST

@@ -49,7 +49,7 @@ class Resampled:
         return Resampled(function(self.value), function(self.samples), function(self.without), present)
 
     @classmethod
-    def joined(cls, each: "Sequence[Resampled]") -> "Resampled":
+    def join(cls, each: "Sequence[Resampled]") -> "Resampled":
         """(...) each -> (...,n): numbers of the same patients and resamples, side by side."""
         return cls(*(np.stack([getattr(one, side.name) for one in each], -1) for side in fields(cls)))
 
@@ -77,7 +77,7 @@ def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Counts:
     return drawn
 
 
-def resample(sums: Sums, seed: int = 0) -> Resampled:
+def bootstrap_draws(sums: Sums, seed: int = 0) -> Resampled:
     """(P,F,M) sums -> (F,M) ratios of sums, resampled; nan where a resample has no case of the finding.
 
     Takes 4·R·F·M bytes; ``resample_over`` goes finding by finding. On one thread: more would round otherwise.
@@ -107,12 +107,12 @@ def _totals(whole: Samples, times: Samples) -> Samples:
 
 
 def resample_over(sums: Sums, function: Callable[[Any], Any], seed: int = 0) -> Resampled:
-    """(P,F,M) sums -> (F,): ``resample(sums, seed).over(function)`` finding by finding, in a fraction of the memory.
+    """(P,F,M) sums -> (F,): ``bootstrap_draws(sums, seed).over(function)`` finding by finding, in less memory.
 
     ``function`` makes one number of the M columns along the last axis: a maximum over thresholds, an average precision.
     """
     single = (Sums(sums.numerator[:, [f]], sums.denominator[:, [f]]) for f in range(sums.numerator.shape[1]))
-    return Resampled.joined([resample(one, seed).over(function)[0] for one in single])
+    return Resampled.join([bootstrap_draws(one, seed).over(function)[0] for one in single])
 
 
 def mean(values: Any, axis: int) -> Any:

@@ -3,7 +3,7 @@
 Analysis of variance by the method of moments: mean squares are set equal to their expectations, every factor taken as
 random, E[MS of T] = Σ over terms U that contain T of σ²(U) · (number of values that share one level of U); negative
 estimates are set to 0. Cornfield and Tukey, Ann. Math. Stat. 27 (1956); Searle, Casella and McCulloch, "Variance
-components" (1992), chapter 4. The design is balanced: ``balanced`` takes the part of a suite that is.
+components" (1992), chapter 4. The design is balanced: ``largest_balanced_part`` takes the part of a suite that is.
 """
 
 import itertools
@@ -20,17 +20,19 @@ from core.types import FloatArray
 
 Term = tuple[str, ...]
 """Factors whose interaction it is, in the order of the axes; one factor alone is its main effect."""
+Nesting = Mapping[str, Term]
+"""Factor -> those that each of its levels belongs to."""
 FACTORS: Term = ("backbone", "pooling", "method", "seed", "patient")
-WITHIN: Mapping[str, Term] = {"seed": ("backbone", "pooling")}
+NESTED_IN: Nesting = {"seed": ("backbone", "pooling")}
 """A training belongs to one network: seed 0 of two networks have nothing in common."""
 Network = tuple[str, str]
 """Backbone and pooling."""
-Row = tuple[str, str, str, int]
+ScoreKey = tuple[str, str, str, int]
 """Backbone, pooling, method and seed."""
 
 
 @dataclass(frozen=True)
-class Squares:
+class SumOfSquares:
     """The squares of one term of a balanced design."""
 
     total: float
@@ -72,25 +74,25 @@ def patient_values(theta: ArrayLike, jackknife: ArrayLike) -> FloatArray:
     return np.asarray(np.asarray(theta, dtype=np.float64)[..., None] + spread)
 
 
-def squares(values: FloatArray, factors: Term, within: Mapping[str, Term] | None = None) -> dict[Term, Squares]:
+def sums_of_squares(values: FloatArray, factors: Term, nested_in: Nesting | None = None) -> dict[Term, SumOfSquares]:
     """Values with an axis per factor -> the squares of each term, by number of factors; they add up to the whole.
 
-    >>> both = squares(np.array([[0.5, 0.5], [0.3, 0.3]]), ("method", "convention"))
+    >>> both = sums_of_squares(np.array([[0.5, 0.5], [0.3, 0.3]]), ("method", "convention"))
     >>> [round(one.total, 12) for one in both.values()]
     [0.04, 0.0, 0.0]
     """
     effects: dict[Term, FloatArray] = {(): values.mean(keepdims=True)}
-    out: dict[Term, Squares] = {(): Squares(0.0, 1)}
-    for term in _terms(factors, within or {}):
+    out: dict[Term, SumOfSquares] = {(): SumOfSquares(0.0, 1)}
+    for term in _terms(factors, nested_in or {}):
         lower = [other for other in effects if set(other) < set(term)]
         over = tuple(axis for axis, name in enumerate(factors) if name not in term)
         effects[term] = values.mean(over, keepdims=True) - sum(effects[other] for other in lower)
         df = effects[term].size - sum(out[other].df for other in lower)
-        out[term] = Squares(float((effects[term] ** 2).sum() * values.size / effects[term].size), df)
+        out[term] = SumOfSquares(float((effects[term] ** 2).sum() * values.size / effects[term].size), df)
     return {term: square for term, square in out.items() if term}
 
 
-def components(values: FloatArray, factors: Term = FACTORS, within: Mapping[str, Term] = WITHIN) -> dict[Term, float]:
+def components(values: FloatArray, factors: Term = FACTORS, nested_in: Nesting = NESTED_IN) -> dict[Term, float]:
     """Values with an axis per factor -> the variance of each term; the last one is the rest.
 
     A factor of one level has no variance to be seen and is in no term. Raises ``BadValueError`` for fewer than two
@@ -101,8 +103,8 @@ def components(values: FloatArray, factors: Term = FACTORS, within: Mapping[str,
         if sizes.get(name, 2) < 2:
             raise BadValueError(f"one {name} says nothing of another: components of variance take two or more")
     kept = tuple(name for name in factors if sizes[name] > 1)
-    inner = {name: tuple(outer for outer in outers if outer in kept) for name, outers in within.items()}
-    shown = squares(values.squeeze(), kept, inner)
+    inner = {name: tuple(outer for outer in outers if outer in kept) for name, outers in nested_in.items()}
+    shown = sums_of_squares(values.squeeze(), kept, inner)
     out: dict[Term, float] = {}
     for term in reversed(shown):
         shared = {other: math.prod(sizes[name] for name in kept if name not in other) for other in (*out, term)}
@@ -111,7 +113,7 @@ def components(values: FloatArray, factors: Term = FACTORS, within: Mapping[str,
     return {term: max(out[term], 0.0) for term in shown}
 
 
-def balanced(scores: Mapping[Row, FloatArray]) -> BalancedScores | None:
+def largest_balanced_part(scores: Mapping[ScoreKey, FloatArray]) -> BalancedScores | None:
     """(P,) values by training and method -> the largest balanced part; None where no network has two trainings.
 
     First the one with most of backbone and pooling as factors, then the one with most trainings. A network gives its
@@ -123,16 +125,16 @@ def balanced(scores: Mapping[Row, FloatArray]) -> BalancedScores | None:
     return max(parts, key=_extent, default=None)
 
 
-def _extent(part: BalancedScores) -> tuple[int, int, int]:
+def _extent(scores: BalancedScores) -> tuple[int, int, int]:
     """What is compared: factors that have levels, then trainings, then methods."""
-    backbones, poolings, methods, *_ = part.values.shape
-    return (backbones > 1) + (poolings > 1), -part.left_out, methods
+    backbones, poolings, methods, *_ = scores.values.shape
+    return (backbones > 1) + (poolings > 1), -scores.left_out, methods
 
 
-def _terms(factors: Term, within: Mapping[str, Term]) -> list[Term]:
+def _terms(factors: Term, nested_in: Nesting) -> list[Term]:
     """All sets of factors, small ones first, with each nested factor those that it is nested in."""
     terms = (term for size in range(1, len(factors) + 1) for term in itertools.combinations(factors, size))
-    return [term for term in terms if all(set(within.get(name, ())) <= set(term) for name in term)]
+    return [term for term in terms if all(set(nested_in.get(name, ())) <= set(term) for name in term)]
 
 
 def _grids(networks: Collection[Network]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -143,7 +145,7 @@ def _grids(networks: Collection[Network]) -> list[tuple[tuple[str, ...], tuple[s
 
 
 def _part(
-    scores: Mapping[Row, FloatArray],
+    scores: Mapping[ScoreKey, FloatArray],
     seeds: Mapping[Network, Sequence[int]],
     backbones: tuple[str, ...],
     poolings: tuple[str, ...],

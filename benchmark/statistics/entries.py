@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from scipy import special
 
 from benchmark.statistics import mrmc
-from benchmark.statistics.bootstrap import mean, resample
+from benchmark.statistics.bootstrap import bootstrap_draws, mean
 from benchmark.statistics.intervals import LEVEL, SMALLEST
 from benchmark.statistics.mrmc import MrmcEstimate
 from benchmark.statistics.patients import Sums
-from benchmark.statistics.ranks import first
+from benchmark.statistics.ranks import probability_of_first
 from benchmark.statistics.signflip import holm
 from core.seeds import generator
 from core.types import FloatArray
@@ -99,7 +99,8 @@ def first_of_entries(sums: Sums, methods: int) -> FloatArray:
 
     Patients are drawn, and trainings: for all methods the same.
     """
-    return first(drawn_means(mean(resample(sums, 0).samples, -2), sums.numerator.shape[-1] // methods))
+    means = mean(bootstrap_draws(sums, 0).samples, -2)
+    return probability_of_first(drawn_means(means, sums.numerator.shape[-1] // methods))
 
 
 def drawn_means(samples: NDArray[np.float32], trainings: int) -> FloatArray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmark.records.score import Origin
-from benchmark.statistics.bootstrap import mean, over_findings, resample
+from benchmark.statistics.bootstrap import bootstrap_draws, mean, over_findings
 from benchmark.statistics.entries import EntryScores, difference
 from benchmark.statistics.intervals import SMALLEST, interval
 from benchmark.statistics.patients import CaseIndex, Sums
@@ -69,7 +69,7 @@ def compare(
 
 def _table(one: Sums, two: Sums, seed: int) -> FloatArray:
     """(F+1,M,6): first, second, their difference, its ends, p; the last row is the mean over findings."""
-    both = [resample(side, seed) for side in (one, two)]
+    both = [bootstrap_draws(side, seed) for side in (one, two)]
     gap = both[0] - both[1]
     values = [np.concatenate([each.value, over_findings(each).value[None]]) for each in (*both, gap)]
     ends = np.concatenate([interval(gap), interval(over_findings(gap))[None]])

@@ -31,7 +31,7 @@ def ranks(values: ArrayLike) -> FloatArray:
     return np.asarray(higher + (equal + 1) / 2)
 
 
-def complete(values: ArrayLike) -> FloatArray:
+def findings_of_all_methods(values: ArrayLike) -> FloatArray:
     """(K,F) values -> (K,F') of the findings in which every method has one: ranks of fewer methods are not comparable.
 
     Raises ``BadValueError`` for fewer than two methods or two findings.
@@ -46,7 +46,7 @@ def complete(values: ArrayLike) -> FloatArray:
 
 def average_ranks(values: ArrayLike) -> FloatArray:
     """(K,F) values of K methods in F findings -> (K,) mean rank, 1 is best; a finding that one lacks is left out."""
-    return ranks(complete(values)).mean(1)
+    return ranks(findings_of_all_methods(values)).mean(1)
 
 
 def friedman(values: ArrayLike) -> tuple[float, float]:
@@ -59,7 +59,7 @@ def friedman(values: ArrayLike) -> tuple[float, float]:
     >>> friedman([[3, 3, 3, 3], [2, 2, 2, 2], [1, 1, 1, 1]])[0]
     8.0
     """
-    r = ranks(complete(values))
+    r = ranks(findings_of_all_methods(values))
     methods, findings = r.shape
     ties = (r[:, None] == r).sum(0)  # of how many: each of t methods adds t² − 1
     correction = 1 - (ties**2 - 1).sum() / (findings * (methods**3 - methods))
@@ -70,7 +70,7 @@ def friedman(values: ArrayLike) -> tuple[float, float]:
     return float(statistic), float(chdtrc(methods - 1, statistic))
 
 
-def first(samples: NDArray[np.floating]) -> FloatArray:
+def probability_of_first(samples: NDArray[np.floating]) -> FloatArray:
     """(R,K,...) resampled values of K methods on the same patients -> (K,...) probability of being first.
 
     The share of resamples in which a method has the highest value, shared among equals; an undefined value is never
@@ -111,7 +111,7 @@ def diagram(values: ArrayLike, methods: Sequence[str]) -> Diagram:
 
     Raises ``BadValueError`` for fewer than two methods or findings.
     """
-    kept, rank = complete(values), average_ranks(values)
+    kept, rank = findings_of_all_methods(values), average_ranks(values)
     order = np.argsort(rank, kind="stable")
     words, ascending = tuple(methods[i] for i in order), rank[order]
     critical = critical_difference(*kept.shape)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.records.score import Origin, Score
-from benchmark.statistics.bootstrap import Resampled, mean, resample
+from benchmark.statistics.bootstrap import Resampled, bootstrap_draws, mean
 from benchmark.statistics.intervals import exact, intervals
 from benchmark.statistics.patients import CaseIndex, Sums, by_patient
 from core.types import FloatArray
@@ -66,7 +66,7 @@ def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], 
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
         return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
     known = sums(columns, index, names)
-    resampled, n = resample(known, seed), known.denominator.sum(0).round().astype(np.int64)
+    resampled, n = bootstrap_draws(known, seed), known.denominator.sum(0).round().astype(np.int64)
     return [
         Estimate(c.metric, c.origin, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
         for i, c in enumerate(columns)

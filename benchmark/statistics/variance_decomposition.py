@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.statistics.components import squares
+from benchmark.statistics.components import sums_of_squares
 from core.types import FloatArray
 
 
@@ -43,7 +43,7 @@ def variance_decomposition(values: ArrayLike) -> VarianceDecomposition:
     1
     """
     table = np.asarray(values, dtype=np.float64)
-    parts = [square.total for square in squares(table, ("method", "convention")).values()]
+    parts = [square.total for square in sums_of_squares(table, ("method", "convention")).values()]
     whole = sum(parts)
     methods, conventions, interaction = (round(part / whole, 12) if whole > 0 else 0.0 for part in parts)
     over_methods, over_conventions = float(np.ptp(table[:, 0])), float(np.ptp(table, axis=1).mean())

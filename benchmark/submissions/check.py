@@ -14,7 +14,7 @@ from benchmark.submissions import archive, copies, manifest
 from benchmark.submissions.manifest import Manifest
 from benchmark.submissions.pack import RECORDS
 from benchmark.training import provenance
-from benchmark.verify.figures import differences
+from benchmark.verify.differences import differences
 from config import SubmissionConfig
 from core.errors import BadValueError, DataError, LocusError
 
@@ -80,5 +80,5 @@ def _copies(config: SubmissionConfig, entry: ExternalEntry, stated: Manifest) ->
             except LocusError as error:
                 log.warning("not compared with %s: %s", file, error)
                 continue
-            if other_stated.fingerprint == stated.fingerprint and copies.is_copy(copies.shown(other), entry):
+            if other_stated.fingerprint == stated.fingerprint and copies.is_copy(copies.excerpt(other), entry):
                 yield f"what it shows is what {other.name} shows, {file} ({copies.MEANS})"

@@ -12,16 +12,21 @@ from core.boxes import iou
 from core.names import LIMIT
 from core.types import FloatArray
 
-SAME, SHARE, SIDE = 0.99, 0.5, 16
+SAME = 0.99
+"""Two cases show the same from this correlation of maps, or IoU of boxes, on."""
+SHARE = 0.5
+"""Of the cases that both entries have, from which on one is a copy."""
+SIDE = 16
+"""Parts of a map's side, whose means are compared."""
 MEANS = (
     f"in at least {SHARE:.0%} of the cases: maps whose {SIDE}×{SIDE} means correlate by {SAME} or more, boxes that "
     f"overlap by as much"
 )
-Shown = Mapping[tuple[str, str], FloatArray]
+Excerpt = Mapping[tuple[str, str], FloatArray]
 """(image, finding) of a case with truth -> its map in brief (SIDE*SIDE,), or its most confident box (1,4)."""
 
 
-def shown(entry: ExternalEntry) -> Shown:
+def excerpt(entry: ExternalEntry) -> Excerpt:
     """What an entry shows of the cases with truth.
 
     Of boxes the most confident one of each case, of maps a small picture: enough to tell copies.
@@ -33,7 +38,7 @@ def shown(entry: ExternalEntry) -> Shown:
     return {pair: _brief(np.asarray(entry.values[pair])) for pair in pairs if pair in entry.values}
 
 
-def truth(entry: ExternalEntry) -> Shown:
+def truth(entry: ExternalEntry) -> Excerpt:
     """What an entry would show that had copied the truth: its boxes, or the truth on the grid of its maps.
 
     ``is_copy`` of it tells maps that were drawn from the answers.
@@ -52,12 +57,12 @@ def truth(entry: ExternalEntry) -> Shown:
     return drawn
 
 
-def is_copy(one: Shown, entry: ExternalEntry) -> bool:
+def is_copy(one: Excerpt, entry: ExternalEntry) -> bool:
     """Whether ``entry`` shows the same as ``one`` in so many of the cases that both have.
 
     In the share ``SHARE`` of them; False where they have none in common.
     """
-    other = shown(entry)
+    other = excerpt(entry)
     same = [_is_same(one[pair], other[pair], entry.boxes is not None) for pair in other if pair in one]
     return bool(same) and float(np.mean(same)) >= SHARE
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from benchmark.external.flags import FILES
 from config import ScoreConfig
 from core import cli
-from core.errors import BadValueError, DataError
+from core.errors import BadValueError, DataError, first_problem
 
 NAME = "submission.json"
 CODE = re.compile(r"\.py\b")
@@ -63,9 +63,8 @@ def parse(text: bytes, where: str) -> Manifest:
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "its JSON"
-        raise DataError(f"{NAME} in {where} is no manifest: {field}: {first['msg'].lower()}") from error
+        field, message = first_problem(error)
+        raise DataError(f"{NAME} in {where} is no manifest: {field or 'its JSON'}: {message.lower()}") from error
 
 
 def refuse_python_files(flags: Mapping[str, Any], where: str) -> None:

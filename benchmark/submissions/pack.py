@@ -10,7 +10,7 @@ from benchmark import records
 from benchmark.external import entry as entries
 from benchmark.external import flags
 from benchmark.external.entry import ExternalEntry
-from benchmark.external.run import MODEL, read_sources
+from benchmark.external.run import read_sources
 from benchmark.submissions import archive
 from benchmark.submissions.manifest import Manifest
 from benchmark.training import provenance
@@ -24,15 +24,22 @@ KEPT = (
     "num_classes", "partition", "folds", "fold", "data_seed",
 )  # fmt: skip
 """Flags of an entry that a submission states as they are."""
+ASKED = {
+    "run": "write `pack RUN`, the folder that benchmark.score wrote",
+    "by": "who made the entry, and how you are reached",
+    "license": "under which licence its maps or boxes are given, as CC-BY-4.0",
+    "about": "what it is and how it was trained or made, in a sentence or two",
+}
+"""Flag that must be given -> what it asks for."""
 RECORDS = "records"
 """The folder of the entry's records in the file; those of baselines and pairs follow from the data and the rows."""
 
 
 def run(config: PackConfig, report: Callable[[str], None]) -> int:
     """Pack the entry that ``config.run`` holds and say where the file lies. Raises ``LocusError``."""
-    for name in ("run", "by", "license", "about"):
+    for name, question in ASKED.items():
         if not getattr(config, name).strip():
-            raise BadValueError(f"--{name} is missing: {ASKED[name]}")
+            raise BadValueError(f"--{name} is missing: {question}")
     folder = Path(config.run)
     scored = flags.read(folder)
     entry = entries.read(scored)
@@ -45,14 +52,6 @@ def run(config: PackConfig, report: Callable[[str], None]) -> int:
         archive.write(output, _manifest(config, scored, entry, given, contents), contents)
     report(f"submission: {output} ({len(contents)} files, {output.stat().st_size:,} bytes)")
     return 0
-
-
-ASKED = {
-    "run": "write `pack RUN`, the folder that benchmark.score wrote",
-    "by": "who made the entry, and how you are reached",
-    "license": "under which licence its maps or boxes are given, as CC-BY-4.0",
-    "about": "what it is and how it was trained or made, in a sentence or two",
-}
 
 
 def _files(scored: ScoreConfig, entry: ExternalEntry) -> tuple[dict[str, str], dict[str, Path]]:
@@ -74,7 +73,7 @@ def _files(scored: ScoreConfig, entry: ExternalEntry) -> tuple[dict[str, str], d
 
 def _records(folder: Path, temporary: Path) -> dict[str, Path]:
     """The records of the entry itself, packed in ``temporary``."""
-    own_records = [r for r in records.load(folder) if r.source == MODEL and r.cell.protocol != PAIRED]
+    own_records = [r for r in records.load(folder) if r.source == "external" and r.cell.protocol != PAIRED]
     records.pack(temporary, own_records)
     return {f"{RECORDS}/{file.name}": file for file in sorted(temporary.glob("*.parquet"))}
 

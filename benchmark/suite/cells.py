@@ -13,7 +13,7 @@ from benchmark import validity
 from benchmark.records import Cell
 from benchmark.suite.plan import ModelPlan, Suite
 from core import names
-from core.names import spelled_data_set
+from core.names import normalize_data_set
 
 
 def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
@@ -70,8 +70,8 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
 
 def has_readings(dataset: str) -> bool:
     """Whether a data set, options and all, keeps the boxes of each of its readers: asked without importing it."""
-    name = spelled_data_set(dataset).split(":")[0]
-    return name in datasets.names() and bool(datasets.REGISTRY.stated(name, "has_readings"))
+    name = normalize_data_set(dataset).split(":")[0]
+    return name in datasets.names() and bool(datasets.REGISTRY.read_attribute(name, "has_readings"))
 
 
 def _cell(shared: Cell, method: str, protocol: str, images: int | None = None, alignment: str = "aligned") -> Cell:

@@ -19,10 +19,10 @@ from tqdm import tqdm
 
 from benchmark.records import Record, Score, cases
 from benchmark.report.select import is_method
-from benchmark.statistics.bootstrap import mean, resample
+from benchmark.statistics.bootstrap import bootstrap_draws, mean
 from benchmark.statistics.common_cases import CommonCases, columns, common_cases, read
 from benchmark.statistics.paired import compare, corrected
-from benchmark.statistics.ranks import first
+from benchmark.statistics.ranks import probability_of_first
 from benchmark.statistics.summary import sums
 from core.errors import DataError, examples
 from core.names import CEILINGS, MAIN, MAIN_PROTOCOL, PAIRED, PRIOR
@@ -94,8 +94,8 @@ def _scores(methods: Sequence[Record], common: CommonCases) -> list[list[Score]]
     scores: list[list[Score]] = [[] for _ in methods]
     if entered := [n for n, record in enumerate(methods) if is_method(record)]:
         known = sums([hits[n] for n in entered], common.index, findings)
-        samples: NDArray[np.float32] = mean(resample(known).samples, -2)  # (R, K)
-        for n, share in zip(entered, first(samples), strict=True):
+        samples: NDArray[np.float32] = mean(bootstrap_draws(known).samples, -2)  # (R, K)
+        for n, share in zip(entered, probability_of_first(samples), strict=True):
             scores[n].append(_score("p_first", float(share), len(common.index)))
     prior = next((n for n, record in enumerate(methods) if record.cell.method == PRIOR), None)
     others = [n for n in range(len(methods)) if n != prior]

@@ -20,7 +20,7 @@ from benchmark.training import machine
 from benchmark.validity.base import Check
 from config import EngineFlags, RunConfig
 from core.names import CHOICE, CLASSIFICATION, CLASSIFIER, MAIN_PROTOCOL, READERS
-from datasets.lungs import outlined
+from datasets.lungs import lung_reader
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ def sample_counts(trained: Sequence[Trained], cell: Cell) -> dict[str, int]:
     ``explained images`` is there where they are only some of the boxed ones.
     """
     samples = select_samples(trained, cell.images)
-    lungs = sum(outlined(sample) is not None for sample in samples)
+    lungs = sum(lung_reader(sample) is not None for sample in samples)
     return {
         "trainings": len(trained),
         "test images": sum(len(run.data) for run in trained),

@@ -7,6 +7,6 @@ cases in flat arrays, for which ``overlap`` (compiled) gives boxes and overlaps 
 threshold.
 """
 
-from benchmark.surface.bilinear import Surface, all_boxes, checked, min_max, surface
+from benchmark.surface.bilinear import Surface, all_boxes, as_heat_map, min_max, surface
 
-__all__ = ["Surface", "all_boxes", "checked", "min_max", "surface"]
+__all__ = ["Surface", "all_boxes", "as_heat_map", "min_max", "surface"]

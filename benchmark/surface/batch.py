@@ -75,7 +75,7 @@ class Boxes:
     def from_surfaces(cls, surfaces: Iterable[Surface | GivenBoxes | None], thresholds: FloatArray) -> "Boxes":
         """(N,L) the thresholds of each case; without a surface there is no box, nor at a threshold of nan."""
         finite = np.where(np.isnan(thresholds), np.inf, thresholds)
-        by_case = [_boxes_at(on, row) for on, row in zip(surfaces, finite, strict=True)]
+        by_case = [_boxes_at(shown, row) for shown, row in zip(surfaces, finite, strict=True)]
         case_index = np.repeat(np.arange(len(by_case)), [len(boxes) for boxes, _ in by_case])
         boxes, threshold_index = (np.concatenate([none, *(one[n] for one in by_case)]) for n, none in enumerate(NO_BOX))
         return cls(boxes, case_index, threshold_index)
@@ -94,11 +94,11 @@ class Boxes:
 NO_BOX = (np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
 
 
-def _boxes_at(on: Surface | GivenBoxes | None, thresholds: FloatArray) -> tuple[FloatArray, Index]:
+def _boxes_at(shown: Surface | GivenBoxes | None, thresholds: FloatArray) -> tuple[FloatArray, Index]:
     """(L,) thresholds, infinite where there is none -> (M,4) boxes and (M,) which of them each belongs to."""
-    if isinstance(on, Surface):
-        return components(on, thresholds)[:2]
-    boxes, finite = NO_BOX[0] if on is None else on.boxes, np.flatnonzero(np.isfinite(thresholds))
+    if isinstance(shown, Surface):
+        return components(shown, thresholds)[:2]
+    boxes, finite = NO_BOX[0] if shown is None else shown.boxes, np.flatnonzero(np.isfinite(thresholds))
     return np.tile(boxes, (len(finite), 1)), np.repeat(finite, len(boxes))
 
 

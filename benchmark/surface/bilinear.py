@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import BadValueError
-from core.frames import Alignment, Grid, resolve
+from core.frames import Alignment, Grid, interpolation_weights, resolve
 from core.types import FloatArray
 
 
@@ -53,12 +53,12 @@ class Surface:
     def mean(self) -> float:
         """Mean over the whole frame, exact."""
         height, width = self.frame
-        total = (whole(self.y, height) @ self.values @ whole(self.x, width).T)[0, 0]
+        total = (whole_weights(self.y, height) @ self.values @ whole_weights(self.x, width).T)[0, 0]
         return float(total) / (height * width)
 
     def integrals(self, y: ArrayLike, x: ArrayLike) -> FloatArray:
         """(m+1,) rows, (n+1,) columns, ascending, in the frame -> (m,n) exact integrals over the cells between them."""
-        return np.asarray(integral(self.y, y) @ self.values @ integral(self.x, x).T)
+        return np.asarray(integral_weights(self.y, y) @ self.values @ integral_weights(self.x, x).T)
 
 
 def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> Surface:
@@ -66,7 +66,7 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
 
     Raises ``BadValueError`` for a map that is not two-dimensional or not finite, and for a missing grid.
     """
-    array = checked(values)
+    array = as_heat_map(values)
     shape = (array.shape[0], array.shape[1])
     (y, rows), (x, columns) = _axes(resolve(grid, shape, frame), shape, frame)
     if rows is not None and columns is not None:
@@ -85,64 +85,48 @@ def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[A
     inside = [np.unique(np.clip(c, 0, side)) for c, side in zip(centres, frame, strict=True)]
     if all(map(np.array_equal, centres, inside)):
         return (centres[0], None), (centres[1], None)
-    y, x = ((kept, between(c, kept)) for c, kept in zip(centres, inside, strict=True))
+    y, x = ((kept, interpolation_weights(c, kept)) for c, kept in zip(centres, inside, strict=True))
     return y, x
 
 
-def between(knots: FloatArray, at: FloatArray) -> FloatArray:
-    """(n,) ascending knots, (m,) points -> (m,n) weights of the knots' values, constant beyond the outermost knots.
-
-    >>> between(np.array([0.0, 4.0]), np.array([1.0, 9.0])).tolist()
-    [[0.75, 0.25], [0.0, 1.0]]
-    """
-    low = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, max(len(knots) - 2, 0))
-    weights = np.zeros((len(at), len(knots)))
-    if len(knots) == 1:
-        return weights + 1
-    part = np.clip((at - knots[low]) / (knots[low + 1] - knots[low]), 0, 1)
-    weights[np.arange(len(at)), low] = 1 - part
-    weights[np.arange(len(at)), low + 1] = part
-    return weights
-
-
-def integral(knots: FloatArray, edges: ArrayLike) -> FloatArray:
+def integral_weights(knots: FloatArray, edges: ArrayLike) -> FloatArray:
     """(n,) knots, (m+1,) edges, both ascending -> (m,n) weights of the knots' values in the integral between edges.
 
     The trapezoid rule is exact between knots.
 
-    >>> integral(np.array([0.0, 4.0]), [0, 4, 5]).tolist()
+    >>> integral_weights(np.array([0.0, 4.0]), [0, 4, 5]).tolist()
     [[2.0, 2.0], [0.0, 1.0]]
     """
     ends = np.asarray(edges, dtype=np.float64)
     points = np.unique(np.concatenate([ends, knots[(knots > ends[0]) & (knots < ends[-1])]]))
-    pieces = np.diff(points)[:, None] * between(knots, (points[1:] + points[:-1]) / 2)
+    pieces = np.diff(points)[:, None] * interpolation_weights(knots, (points[1:] + points[:-1]) / 2)
     weights = np.zeros((len(ends) - 1, len(knots)))
     np.add.at(weights, np.searchsorted(ends, points[:-1], side="right") - 1, pieces)
     return weights
 
 
-def whole(knots: FloatArray, side: int) -> FloatArray:
+def whole_weights(knots: FloatArray, side: int) -> FloatArray:
     """(n,) ascending knots -> (1,n) weights of their values in the integral from 0 to ``side``; remembered."""
     return _whole(knots.tobytes(), side)
 
 
 @functools.lru_cache(maxsize=256)
 def _whole(knots: bytes, side: int) -> FloatArray:
-    return integral(np.frombuffer(knots), [0, side])
+    return integral_weights(np.frombuffer(knots), [0, side])
 
 
 def min_max(values: ArrayLike) -> FloatArray:
-    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere. Raises as ``checked``.
+    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere. Raises as ``as_heat_map``.
 
     >>> min_max([[-1, 0, 3]]).tolist(), min_max([[7, 7]]).tolist()
     ([[0.0, 0.25, 1.0]], [[0.0, 0.0]])
     """
-    array = checked(values)
+    array = as_heat_map(values)
     low, high = array.min(), array.max()
     return np.asarray((array - low) / (high - low)) if high > low else np.zeros_like(array)
 
 
-def checked(values: ArrayLike) -> FloatArray:
+def as_heat_map(values: ArrayLike) -> FloatArray:
     """(h,w) float64 of a map. Raises ``BadValueError`` where it has another shape, nan or inf."""
     if hasattr(values, "detach"):  # a tensor of any device and type
         values = values.detach().cpu().float().numpy()
@@ -157,27 +141,27 @@ def checked(values: ArrayLike) -> FloatArray:
     return array
 
 
-def all_boxes(on: Surface, threshold: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def all_boxes(heat: Surface, threshold: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """(M,4) outer boxes of all components above a threshold in the frame, and (M,) the highest value of each.
 
     By highest vertex, descending, then in row-major order: NumPy sorts, so that it need not be compiled. A flat surface
     has none.
     """
-    boxes, _, positions = components(on, threshold)
-    peaks = on.values.ravel()[positions]
+    boxes, _, positions = components(heat, threshold)
+    peaks = heat.values.ravel()[positions]
     order = np.lexsort((positions, -peaks))
     return boxes[order], peaks[order]
 
 
-def components(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
+def components(heat: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
     """(T,) thresholds -> (M,4) boxes of all components, (M,) which threshold each belongs to, (M,) where its peak is.
 
     As ``all_boxes``, in no order within a threshold; a peak is the position of the highest vertex in row-major order.
     """
-    if on.flat:
+    if heat.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     from benchmark.surface import runs  # numba costs a second: pictures without a box do without
 
     levels = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
-    boxes, index, positions = runs.all_boxes(on.values, on.y, on.x, *on.frame, levels)
+    boxes, index, positions = runs.all_boxes(heat.values, heat.y, heat.x, *heat.frame, levels)
     return boxes, index, positions

@@ -14,24 +14,24 @@ the variance between the classes is (T·w - W·s)² / (w·(W - w)); inside a buc
 import numpy as np
 from numba import njit
 
-from benchmark.surface.bilinear import Surface, whole
+from benchmark.surface.bilinear import Surface, whole_weights
 
 MANY, BUCKETS = 2**14, 2**12
 
 
-def otsu(on: Surface) -> float:
+def otsu(heat: Surface) -> float:
     """The threshold, in the unit of the map; of a flat surface its one value.
 
     >>> from benchmark.surface import surface
     >>> otsu(surface([[0, 1, 7, 9]], (10, 40), "conventional"))
     4.0
     """
-    height, width = on.frame
-    rows, columns = whole(on.y, height), whole(on.x, width)
-    if on.values.size > MANY:
-        values, weights = _reduced(on.values, rows[0], columns[0], *on.span)
+    height, width = heat.frame
+    rows, columns = whole_weights(heat.y, height), whole_weights(heat.x, width)
+    if heat.values.size > MANY:
+        values, weights = _reduced(heat.values, rows[0], columns[0], *heat.span)
     else:
-        values, weights = on.values.ravel(), (rows.T * columns).ravel()
+        values, weights = heat.values.ravel(), (rows.T * columns).ravel()
     order = np.argsort(values, kind="stable")
     return float(_split(values[order], weights[order]))
 

@@ -33,7 +33,7 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
     values, begin = f.ravel(), joined.ravel()
     strides, last = np.array([1, w, 1, w]), np.array([0, 0, w - 1, h - 1])
     steps = np.array([-1, -w, 1, w])  # arrays: a function is compiled anew for each constant
-    edges = [np.empty((0, 4)) for _ in range(0)]
+    edges = [np.empty((0, 4)) for _ in range(0)]  # numba infers the type of an empty list from its elements
     for n in range(4):
         by_distance = _by_distance(vertices[n], knots[n].size, strides[n], last[n])
         edges.append(_edge(values, begin, knots[n], reach[n], by_distance, steps[n]))
@@ -55,12 +55,13 @@ def _carriers(joined, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
     h, w = joined.shape
     left, top, right, bottom = reach[0][:-1], reach[1][:-1], reach[2][-2::-1], reach[3][-2::-1]
     least = np.minimum(left, right)
+    # numba infers the type of an empty list from its elements
     a, b, c, d = [0 for _ in range(0)], [0 for _ in range(0)], [0 for _ in range(0)], [0 for _ in range(0)]
     for i in range(h):
-        line = min(top[i], bottom[i])
+        row_limit = min(top[i], bottom[i])
         for j in range(w):
             level = joined[i, j]
-            if level > line or level > least[j]:
+            if level > row_limit or level > least[j]:
                 vertex = i * w + j
                 if level > left[j]:
                     a.append(vertex)
@@ -103,10 +104,10 @@ def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-un
     offsets, vertices = by_distance
     out, number = np.empty((2 * vertices.size + 2, 4)), 0
     for k in range(knots.size - 1, -1, -1):
-        top = reach[k + 1]
-        if k == 0 and top > reach[0]:
-            out[number], number = (top, reach[0], 0.0, 0.0), number + 1
-        elif top > reach[k]:
+        upper = reach[k + 1]
+        if k == 0 and upper > reach[0]:
+            out[number], number = (upper, reach[0], 0.0, 0.0), number + 1
+        elif upper > reach[k]:
             waiting = vertices[offsets[k] : offsets[k + 1]]
             active, steep = np.empty(waiting.size, np.int64), np.empty(waiting.size)
             starts, f = begin[waiting], values[waiting]
@@ -114,23 +115,23 @@ def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-un
                 steep[n] = (knots[k] - knots[k - 1]) / (f[n] - values[waiting[n] + step])
                 waiting[n] = n
             count, begun = waiting.size, np.int64(0)
-            while top > reach[k]:
-                count, begun, following = _begin(starts, waiting, count, active, begun, top, reach[k])
-                bottom, edge, end, begun = _next(f, steep, active[:begun], knots[k], top, following, reach[k])
+            while upper > reach[k]:
+                count, begun, following = _begin(starts, waiting, count, active, begun, upper, reach[k])
+                lower, edge, end, begun = _next(f, steep, active[:begun], knots[k], upper, following, reach[k])
                 if number + 1 == len(out):
                     out = np.concatenate((out, out))
-                out[number], number = (top, bottom, edge, end), number + 1
-                top = bottom
+                out[number], number = (upper, lower, edge, end), number + 1
+                upper = lower
     return out[:number]
 
 
 @njit(cache=True, nogil=True)
-def _begin(begin, waiting, count, active, begun, top, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Move the lines that begin at ``top`` from the waiting ones to the active, in order; the next to begin, where."""
+def _begin(begin, waiting, count, active, begun, upper, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Move lines that begin at ``upper`` from the waiting ones to the active, in order; the next to begin, where."""
     following, kept = low, 0
     for n in range(count):
         line = waiting[n]
-        if begin[line] < top:
+        if begin[line] < upper:
             waiting[kept], kept = line, kept + 1
             following = max(following, begin[line])
             continue
@@ -143,33 +144,33 @@ def _begin(begin, waiting, count, active, begun, top, low):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def _next(f, steep, active, x, top, following, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """The lowest line just below threshold ``top``: where it stops being the lowest, and its positions at both ends.
+def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """The lowest line just below threshold ``upper``: where it stops being the lowest, and its positions at both ends.
 
     At ``following`` the next line begins. Last, how many lines stay active: those that can be lowest above ``least``.
     """
     best, position, slope = -1, np.inf, 0.0
     for i in active:
-        at = x - (f[i] - top) * steep[i]
+        at = x - (f[i] - upper) * steep[i]
         if at < position or (at == position and steep[i] > slope):
             best, position, slope = i, at, steep[i]
-    bottom, n = following, 0
+    lower, n = following, 0
     while n < active.size:
         i = active[n]
         if steep[i] > slope:
-            at = x - (f[i] - top) * steep[i]
-            cross = top - (at - position) / (steep[i] - slope)
-            if cross >= top:  # they cross at ``top`` itself: this one is the lower below it
-                best, position, slope, bottom, n = i, at, steep[i], following, -1
+            at = x - (f[i] - upper) * steep[i]
+            cross = upper - (at - position) / (steep[i] - slope)
+            if cross >= upper:  # they cross at ``upper`` itself: this one is the lower below it
+                best, position, slope, lower, n = i, at, steep[i], following, -1
             else:
-                bottom = max(bottom, cross)
+                lower = max(lower, cross)
         n += 1
     kept = 0
     for i in active:
-        behind = (f[best] - top) * slope - (f[i] - top) * steep[i]
+        behind = (f[best] - upper) * slope - (f[i] - upper) * steep[i]
         if min(behind, (f[best] - least) * slope - (f[i] - least) * steep[i]) <= CLEAR * (1 + steep[i]):
             active[kept], kept = i, kept + 1
-    return bottom, position, x - (f[best] - bottom) * slope, kept
+    return lower, position, x - (f[best] - lower) * slope, kept
 
 
 @njit(cache=True, nogil=True)

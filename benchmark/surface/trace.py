@@ -32,7 +32,7 @@ EMPTY = Trace(np.zeros(1), np.zeros((0, 4)), np.zeros((0, 4)))
 """Of a flat or a missing map: no box at any threshold."""
 
 
-def trace(on: "Surface | GivenBoxes | None") -> Trace:
+def trace(shown: "Surface | GivenBoxes | None") -> Trace:
     """The peak component's box at all thresholds from 0, for a map scaled to [0,1], upwards; without a map none.
 
     Of given boxes the one with the highest confidence, at every threshold in [0,1).
@@ -42,11 +42,11 @@ def trace(on: "Surface | GivenBoxes | None") -> Trace:
     >>> spot.thresholds.tolist(), spot.start.tolist(), spot.stop.tolist()
     ([0.0, 1.0], [[5.0, 5.0, 25.0, 25.0]], [[15.0, 15.0, 15.0, 15.0]])
     """
-    if isinstance(on, GivenBoxes):
-        return Trace(np.array([0.0, 1.0]), on.boxes[:1], on.boxes[:1])
-    if on is None or on.flat or on.span[1] <= 0:
+    if isinstance(shown, GivenBoxes):
+        return Trace(np.array([0.0, 1.0]), shown.boxes[:1], shown.boxes[:1])
+    if shown is None or shown.flat or shown.span[1] <= 0:
         return EMPTY
-    thresholds, start, stop = peak_trace.pieces(on.values, on.y, on.x, *on.frame, 0.0)
+    thresholds, start, stop = peak_trace.pieces(shown.values, shown.y, shown.x, *shown.frame, 0.0)
     return Trace(thresholds, start.T, stop.T)
 
 

@@ -4,7 +4,7 @@ A large map's trace is a megabyte: those of 10,000 would not fit in memory, and 
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import IO
@@ -46,16 +46,31 @@ class Block:
         out[inside] = boxes
 
 
-@dataclass(frozen=True, eq=False)
 class Traces:
-    """The traces of N cases."""
+    """The traces of N cases: all are appended before the first question."""
 
-    blocks: tuple[Block, ...]
-
-    @classmethod
-    def from_traces(cls, traces: Iterable[Trace]) -> "Traces":
+    def __init__(self, traces: Iterable[Trace] = ()) -> None:
         """Cases in the order of ``traces``, which are taken one by one. Raises ``WriteError`` where a disk is full."""
-        return cls(tuple(_blocks(traces)))
+        self._blocks: list[Block] = []
+        self._waiting: list[Trace] = []
+        self._numbers = self._kept = 0
+        self._file: IO[bytes] | None = None
+        for trace in traces:
+            self.append(trace)
+        self._close_block()
+
+    def append(self, trace: Trace) -> None:
+        """One case more; it waits until there are enough for a block. Raises ``WriteError`` where a disk is full."""
+        self._waiting.append(trace)
+        self._numbers += NUMBERS * len(trace.start)
+        if self._numbers >= BLOCK:
+            self._close_block()
+
+    @property
+    def blocks(self) -> list[Block]:
+        """All cases in blocks, in their order."""
+        self._close_block()
+        return self._blocks
 
     def __len__(self) -> int:
         """How many cases."""
@@ -71,31 +86,17 @@ class Traces:
             block.follow(case_index, thresholds, out)
         return out
 
-
-def _blocks(traces: Iterable[Trace]) -> Iterator[Block]:
-    first, kept, file = 0, 0, None
-    for part in _parts(traces):
-        offsets = offsets_of([len(trace.start) for trace in part])
+    def _close_block(self) -> None:
+        part, self._waiting, self._numbers = self._waiting, [], 0
+        if not part:
+            return
+        offsets, first = offsets_of([len(trace.start) for trace in part]), len(self)
         rows = np.concatenate([np.vstack([t.thresholds[:-1], t.thresholds[1:], t.start.T, t.stop.T]) for t in part], 1)
-        kept += rows.size
-        if kept > KEPT:
-            file = tempfile.TemporaryFile() if file is None else file  # noqa: SIM115  # goes with the last block
-        yield Block(first, offsets, partial(np.asarray, rows) if file is None else _stored(rows, file))
-        first += len(part)
-
-
-def _parts(traces: Iterable[Trace]) -> Iterator[list[Trace]]:
-    """So many of them at a time as make a block."""
-    part: list[Trace] = []
-    numbers = 0
-    for trace in traces:
-        part.append(trace)
-        numbers += NUMBERS * len(trace.start)
-        if numbers >= BLOCK:
-            yield part
-            part, numbers = [], 0
-    if part:
-        yield part
+        self._kept += rows.size
+        if self._kept > KEPT and self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  # goes with the last block
+        read = partial(np.asarray, rows) if self._file is None else _stored(rows, self._file)
+        self._blocks.append(Block(first, offsets, read))
 
 
 def _stored(rows: FloatArray, file: IO[bytes]) -> Callable[[], FloatArray]:

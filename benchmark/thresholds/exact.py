@@ -4,8 +4,8 @@ Every case says exactly where it hits (``benchmark.surface.critical``); the numb
 step function with known steps. What is chosen is the middle of the best step.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,26 +21,35 @@ from core.types import FloatArray
 class ExactThresholds:
     """N cases, each with its box at every threshold and the thresholds at which it hits: a ``ThresholdSelector``."""
 
-    def __init__(self, traces: Iterable[Trace], truth: Sequence[FloatArray], above: float) -> None:
-        """``traces``, which are taken one by one, and ``truth``, (M,4) in the frame, of the same cases.
+    def __init__(self, above: float) -> None:
+        """No case yet; all are appended before the first question. A hit is IoU > ``above`` with any truth box."""
+        self.traces = Traces()
+        self._above, self._truth, self._intervals = above, list[FloatArray](), list[FloatArray]()
 
-        A hit is IoU > ``above`` with any truth box.
-        """
-        by_case: list[FloatArray] = []
-
-        def seen() -> Iterator[Trace]:
-            for trace, boxes in zip(traces, truth, strict=True):
-                by_case.append(hit_intervals(trace, boxes, above))
-                yield trace
-
-        self.traces, self.truth = Traces.from_traces(seen()), TruthBoxes.from_boxes(truth)
-        self.case_index: Index = np.repeat(np.arange(len(by_case)), [len(rows) for rows in by_case])
-        self.intervals: FloatArray = np.concatenate([np.zeros((0, 2)), *by_case])
-        """(K,2) the cases' intervals end to end, each that of the case ``case_index`` (K,)."""
+    def append(self, trace: Trace, truth: FloatArray) -> None:
+        """One case more, with its truth boxes (M,4) in the frame."""
+        self.traces.append(trace)
+        self._truth.append(truth)
+        self._intervals.append(hit_intervals(trace, truth, self._above))
 
     def __len__(self) -> int:
         """How many cases."""
-        return len(self.traces)
+        return len(self._truth)
+
+    @cached_property
+    def truth(self) -> TruthBoxes:
+        """The truth boxes of all cases."""
+        return TruthBoxes.from_boxes(self._truth)
+
+    @cached_property
+    def intervals(self) -> FloatArray:
+        """(K,2) the cases' intervals end to end, each that of the case ``case_index`` (K,)."""
+        return np.concatenate([np.zeros((0, 2)), *self._intervals])
+
+    @cached_property
+    def case_index(self) -> Index:
+        """(K,) the case of each interval."""
+        return np.repeat(np.arange(len(self)), [len(rows) for rows in self._intervals])
 
     def best(self, subset: Index) -> float:
         """The threshold in [0,1) with most hits; of equal steps the larger mean IoU at its middle, then the lowest."""
@@ -100,8 +109,8 @@ class Steps:
         return (self.thresholds[1:] + self.thresholds[:-1]) / 2
 
 
-def steps(intervals: ArrayLike, low: float = 0.0, high: float = 1.0) -> Steps:
-    """(K,2) intervals in which cases hit -> how many hit, at all thresholds from ``low`` to ``high``.
+def steps(intervals: ArrayLike) -> Steps:
+    """(K,2) intervals in which cases hit -> how many hit, at all thresholds from 0 to 1.
 
     Intervals of one case are disjoint. Critical thresholds that differ less than rounding are one.
 
@@ -109,8 +118,8 @@ def steps(intervals: ArrayLike, low: float = 0.0, high: float = 1.0) -> Steps:
     >>> curve.thresholds.tolist(), curve.count.tolist()
     ([0.0, 0.1, 0.3, 0.5, 0.9, 1.0], [0, 1, 2, 1, 0])
     """
-    inside = np.clip(np.asarray(intervals, dtype=np.float64).reshape(-1, 2), low, high)
-    thresholds, index = np.unique(np.append(inside.ravel(), [low, high]).round(DIGITS), return_inverse=True)
+    inside = np.clip(np.asarray(intervals, dtype=np.float64).reshape(-1, 2), 0, 1)
+    thresholds, index = np.unique(np.append(inside.ravel(), [0, 1]).round(DIGITS), return_inverse=True)
     begin, end = index[:-2].reshape(-1, 2).T
     gained, lost = (np.bincount(indices, minlength=len(thresholds)) for indices in (begin, end))
     count = (gained - lost).cumsum()[:-1]

@@ -78,17 +78,17 @@ Indexed = tuple[ThresholdSelector, CaseIndex]
 """A selector and the finding, patient and training of its cases."""
 
 
-def choose(on: Indexed, default: float, seed: int = 0, validation: Indexed | None = None) -> ThresholdsByOrigin:
+def choose(scored: Indexed, default: float, seed: int = 0, validation: Indexed | None = None) -> ThresholdsByOrigin:
     """Every origin that looks at truth, per finding and shared -> (N,) the threshold of each case.
 
     ``default`` as in ``cross_fitted``. Without ``validation`` cases there is no such origin.
     """
     out: ThresholdsByOrigin = {}
     for shared, suffix in ((False, ""), (True, SHARED_SUFFIX)):
-        out["cross-fitted", suffix] = cross_fitted(*on, default, seed, shared)
-        out["oracle", suffix] = oracle(*on, shared)
+        out["cross-fitted", suffix] = cross_fitted(*scored, default, seed, shared)
+        out["oracle", suffix] = oracle(*scored, shared)
         if validation is not None and len(validation[1]):
-            out["validation", suffix] = from_validation(*validation, on[1], shared)
+            out["validation", suffix] = from_validation(*validation, scored[1], shared)
     return out
 
 

@@ -37,7 +37,7 @@ class SplitImages(Dataset[Batch]):
     """(n, K) float32: 0, 1 or nan (unknown)."""
     ids: list[tuple[str, str, bool]]
     """(image, patient, has a truth box) of each row."""
-    describe: dict[str, Any]
+    description: dict[str, Any]
     """What the data set says about this split, and how many images were left out."""
     studies: list[str] = field(default_factory=list)
     """The study of each row; empty where the data set knows none."""
@@ -80,9 +80,9 @@ def decode(flags: DataFlags, data: DataSource) -> SplitImages:
     if data.split == "train" and np.isnan(labels).all():
         raise DataError(f"no {data.split} image of {flags.dataset} has a known label: {len(rows)} images, all unknown")
     ids = [(samples[i].image_id, samples[i].patient_id, bool(boxed[i])) for i in rows]
-    describe = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
+    description = {**data.description, "used": len(rows), "unreadable": len(pixels.bad)}
     log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))
     studies = [str(samples[i].meta["study"]) for i in rows if samples[i].meta.get("study")]
     studies = studies if len(studies) == len(rows) else []
     truth = {samples[i].image_id: (samples[i].frame, samples[i].boxes) for i in rows if boxed[i]}
-    return SplitImages(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, describe, studies, truth)
+    return SplitImages(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, description, studies, truth)

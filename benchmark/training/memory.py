@@ -45,8 +45,8 @@ def available() -> int:
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     left = [next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))]
     for group in limits.groups():
-        if most := limits.stated(group / "memory.max"):
-            left.append(int(most) - int(limits.stated(group / "memory.current") or 0))
+        if most := limits.read_limit(group / "memory.max"):
+            left.append(int(most) - int(limits.read_limit(group / "memory.current") or 0))
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])

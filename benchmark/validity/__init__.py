@@ -33,4 +33,4 @@ def get(name: str) -> "type[Check]":
 
 def judges_classifier(name: str) -> bool:
     """Whether a check also judges the classifier itself: its class states ``classifier = True``. Imports no check."""
-    return registry.stated(name, "classifier") is True
+    return registry.read_attribute(name, "classifier") is True

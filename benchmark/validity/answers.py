@@ -18,7 +18,7 @@ from benchmark.maps.obtain import NoMapsError
 from benchmark.maps.trained import Trained
 from benchmark.protocols.base import Case
 from benchmark.validity.imputation import NOISE, WEIGHTS
-from benchmark.validity.perturbation import BLUR, REMOVED, SHOWN, Curves, Order, follow, order
+from benchmark.validity.perturbation import BLUR, INSERTED_SHARES, REMOVED, Curves, Order, order, perturbation_curves
 from config import EngineFlags
 from core.errors import BadValueError
 from core.files import atomic
@@ -65,7 +65,7 @@ def in_batches(model: Callable[[Tensor], Tensor], pictures: Tensor, memory_gib: 
 
 def path(runs: Sequence[Trained], maps: StoredMaps, folder: Path) -> Path:
     """Where the curves of a method's maps lie or will lie: another file for other maps, weights or ways to hide."""
-    ways = [SHOWN, REMOVED, BLUR, NOISE, [*WEIGHTS.values()], VERSION_OF_CURVES, VERSION]
+    ways = [INSERTED_SHARES, REMOVED, BLUR, NOISE, [*WEIGHTS.values()], VERSION_OF_CURVES, VERSION]
     return folder / f"curves-{hash_key([maps.index.key, [run.digest for run in runs], ways])}.npy"
 
 
@@ -97,15 +97,16 @@ def _asked(runs: Sequence[Trained], cases: Sequence[Case], networks: Networks) -
 
 def _of_image(run: Trained, pixels: NDArray[np.uint8], cases: Sequence[Case], networks: Networks) -> FloatArray:
     """(H,W) pixels and the cases of one image -> (cases, n)."""
-    known = [number for number, case in enumerate(cases) if case.ready[0] is not None]
-    out = np.full((len(cases), 2 * len(SHOWN) + 2 * len(REMOVED)), np.nan)
+    known = [number for number, case in enumerate(cases) if case.surface_or_reason[0] is not None]
+    out = np.full((len(cases), 2 * len(INSERTED_SHARES) + 2 * len(REMOVED)), np.nan)
     if known:
         image = transforms.evaluation()(torch.from_numpy(pixels[None]).to(networks.device))[0]
         draws = generator(run.config.data_seed, "road", cases[0].image_id).standard_normal(tuple(image.shape))
         noise = torch.from_numpy(NOISE * draws).to(image)
-        followed = follow(image, np.stack([_order(cases[n]) for n in known]), noise, networks.probabilities(run)).joined
+        orders = np.stack([_order(cases[n]) for n in known])
+        curves = perturbation_curves(image, orders, noise, networks.probabilities(run)).flat
         columns = [run.data.findings.index(cases[n].finding) for n in known]
-        out[known] = followed[np.arange(len(known)), columns]
+        out[known] = curves[np.arange(len(known)), columns]
     return out
 
 

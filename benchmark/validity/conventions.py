@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.protocols.base import Case, Result, usable, with_truth
+from benchmark.protocols.base import Case, Result, finite_map, with_truth
 from benchmark.validity.base import Check
 from benchmark.validity.pictures import CONVENTIONS, Convention
 from benchmark.validity.variants import compare
@@ -42,7 +42,7 @@ def painted(case: Case, convention: Convention) -> Case:
     """
     if not isinstance(case.grid, Grid):
         raise BadValueError("a convention needs the map's true grid: give aligned cases")
-    values, _ = usable(case)
+    values, _ = finite_map(case)
     if values is None:
         return case
     picture = convention(np.asarray(values, dtype=np.float32), case.grid)

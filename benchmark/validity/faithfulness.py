@@ -12,7 +12,7 @@ from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.validity.answers import Networks, curves
 from benchmark.validity.base import Check
 from benchmark.validity.imputation import NOISE
-from benchmark.validity.perturbation import BLUR, REMOVED, SHOWN, STEPS, Curves, area
+from benchmark.validity.perturbation import BLUR, INSERTED_SHARES, REMOVED, STEPS, Curves, area_under_curve
 from core.errors import NotAvailableError
 from core.names import MAIN
 from core.types import FloatArray
@@ -49,7 +49,7 @@ class Faithfulness(Check):
         answers = curves(self.runs, cases, self.maps(method, self.runs), self.folder / self.name, self._networks)
         values = measures(answers)
         known = np.isfinite(values["road"])
-        if not known.any() and not failures(cases, [case.ready[1] for case in cases]):
+        if not known.any() and not failures(cases, [case.surface_or_reason[1] for case in cases]):
             raise NotAvailableError(f"all maps of {method!r} are flat: none puts a pixel before another")
         located = Locus().evaluate(cases, self.findings, seed).rows
         hits = {name: np.array([row[name] for row in located], dtype=np.float64) for name in (MAIN, "pointing")}
@@ -70,7 +70,7 @@ def measures(answers: Curves) -> dict[str, FloatArray]:
     2022).
     """
     morf, lerf = answers.morf.mean(-1), answers.lerf.mean(-1)
-    areas = {"insertion": area(SHOWN, answers.insertion), "deletion": area(SHOWN, answers.deletion)}
+    areas = {way: area_under_curve(INSERTED_SHARES, getattr(answers, way)) for way in ("insertion", "deletion")}
     return {**areas, "road@morf": morf, "road@lerf": lerf, "road": (lerf - morf) / 2}
 
 
@@ -83,4 +83,4 @@ def _columns(values: dict[str, FloatArray], hits: dict[str, FloatArray], known: 
 
 def _row(case: Case, values: dict[str, Any]) -> dict[str, Any]:
     numbers = {name: None if np.isnan(value) else float(value) for name, value in values.items()}
-    return {**common_columns(case, case.ready[1]), **numbers}
+    return {**common_columns(case, case.surface_or_reason[1]), **numbers}

@@ -21,7 +21,7 @@ from core.types import FloatArray
 
 Order = NDArray[np.int64]
 STEPS = 8
-SHOWN = tuple((step / STEPS) ** 2 for step in range(STEPS + 1))
+INSERTED_SHARES = tuple((step / STEPS) ** 2 for step in range(STEPS + 1))
 """Shares of the pixels that are inserted or deleted: dense where curves bend, since findings are small."""
 REMOVED = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Shares of the pixels that ROAD removes; the mean over them is its score."""
@@ -34,16 +34,16 @@ class Curves:
     """The probability of a finding along the four ways to hide its pixels; (...,n) each."""
 
     insertion: FloatArray
-    """At ``SHOWN``, from the blurred image to the image."""
+    """At ``INSERTED_SHARES``, from the blurred image to the image."""
     deletion: FloatArray
-    """At ``SHOWN``, from the image to the mean grey."""
+    """At ``INSERTED_SHARES``, from the image to the mean grey."""
     morf: FloatArray
     """At ``REMOVED``, the most relevant first."""
     lerf: FloatArray
     """At ``REMOVED``, the least relevant first."""
 
     @property
-    def joined(self) -> FloatArray:
+    def flat(self) -> FloatArray:
         """All numbers along the last axis.
 
         What a file of curves holds; ``split`` is its inverse.
@@ -51,10 +51,10 @@ class Curves:
         return np.concatenate([self.insertion, self.deletion, self.morf, self.lerf], -1)
 
     @classmethod
-    def split(cls, joined: FloatArray) -> "Curves":
-        """What ``joined`` was made of."""
-        ends = np.cumsum([len(SHOWN), len(SHOWN), len(REMOVED)])
-        return cls(*np.split(joined, ends, axis=-1))
+    def split(cls, flat: FloatArray) -> "Curves":
+        """The curves that ``flat`` was made of."""
+        ends = np.cumsum([len(INSERTED_SHARES), len(INSERTED_SHARES), len(REMOVED)])
+        return cls(*np.split(flat, ends, axis=-1))
 
 
 def order(values: ArrayLike, grid: Grid) -> Order:
@@ -68,20 +68,20 @@ def order(values: ArrayLike, grid: Grid) -> Order:
     return np.argsort(-resample(values, grid, grid.size), axis=None, kind="stable")
 
 
-def area(shares: ArrayLike, curve: ArrayLike) -> Any:
+def area_under_curve(shares: ArrayLike, curve: ArrayLike) -> Any:
     """(n,) ascending shares, (...,n) probabilities -> (...) area below the curve by the trapezoid rule.
 
-    >>> float(area([0, 0.5, 1], [0, 1, 1]))
+    >>> float(area_under_curve([0, 0.5, 1], [0, 1, 1]))
     0.75
     """
     return trapezoid(np.asarray(curve, dtype=np.float64), np.asarray(shares, dtype=np.float64), axis=-1)
 
 
-def follow(image: Tensor, orders: Order, noise: Tensor, ask: Callable[[Tensor], Tensor]) -> Curves:
+def perturbation_curves(image: Tensor, orders: Order, noise: Tensor, predict: Callable[[Tensor], Tensor]) -> Curves:
     """(3,H,W) the network's input, (F,H·W) orders of its pixels -> (F,K,n) curves of all K findings for each order.
 
-    ``noise`` (3,H,W) is added where ROAD imputes; ``ask`` says of (m,3,H,W) pictures (m,K) probabilities. Equal orders
-    are asked once.
+    ``noise`` (3,H,W) is added where ROAD imputes; ``predict`` says of (m,3,H,W) pictures (m,K) probabilities. Equal
+    orders are asked once.
     """
     different = {order.tobytes(): order for order in orders}
     numbers = {name: number for number, name in enumerate(different)}
@@ -91,7 +91,7 @@ def follow(image: Tensor, orders: Order, noise: Tensor, ask: Callable[[Tensor], 
         torch.stack([image, blurred, grey]),
         *(_hidden(image, blurred, noise, one) for one in different.values()),
     ]
-    said = ask(torch.cat(pictures)).cpu().double().numpy()
+    said = predict(torch.cat(pictures)).cpu().double().numpy()
     whole, start, end = said[:3]
     each = said[3:].reshape(len(different), -1, said.shape[-1])[which].swapaxes(1, 2)  # (F, K, pictures)
     inserted, deleted, morf, lerf = np.split(each, np.cumsum([STEPS - 1, STEPS - 1, len(REMOVED)]), axis=-1)
@@ -129,7 +129,7 @@ def _first(pixels: Order, shares: ArrayLike, image: Tensor) -> Iterator[Tensor]:
 
 def _hidden(image: Tensor, blurred: Tensor, noise: Tensor, pixels: Order) -> Tensor:
     """The pictures of one order but for the ends, which all orders share."""
-    between = SHOWN[1:-1]
+    between = INSERTED_SHARES[1:-1]
     return torch.cat(
         [
             mixed(image, blurred, pixels, between),

@@ -10,7 +10,7 @@ from backbones import Classifier
 from backbones.parts import path
 from benchmark.maps import untrained
 from benchmark.maps.trained import recast
-from benchmark.protocols.base import Case, Result, usable, with_truth
+from benchmark.protocols.base import Case, Result, finite_map, with_truth
 from benchmark.statistics.summary import Column
 from benchmark.validity.base import TRAINED, Check, TrainedSubset
 from benchmark.validity.variants import compare
@@ -51,7 +51,7 @@ def _columns(part: str, first: Sequence[Case], second: Sequence[Case]) -> list[C
 
 
 def _values(case: Case) -> FloatArray:
-    values, _ = usable(case)
+    values, _ = finite_map(case)
     return np.full(1, np.nan) if values is None else values.ravel()
 
 

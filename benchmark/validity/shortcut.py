@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.maps.obtain import NoMapsError
-from benchmark.protocols.base import FLAT, Case, Result, case_index, common_columns, failures, usable
+from benchmark.protocols.base import FLAT, Case, Result, case_index, common_columns, failures, finite_map
 from benchmark.protocols.energy import inside
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.bootstrap import Resampled, blocks, weights
@@ -71,7 +71,7 @@ class Shortcut(Check):
 
 def _row(case: Case, token: FloatArray) -> dict[str, Any]:
     """A flat or failed map points nowhere; one without anything above zero has no energy."""
-    map_surface, reason = case.ready
+    map_surface, reason = case.surface_or_reason
     places = {"token": token, "finding": case.boxes}
     peaks = {
         f"peak@{name}": map_surface is not None and distance(map_surface.peak, boxes) == 0
@@ -82,7 +82,7 @@ def _row(case: Case, token: FloatArray) -> dict[str, Any]:
 
 
 def _energy(case: Case, reason: str, boxes: FloatArray) -> float | None:
-    values, _ = usable(case)
+    values, _ = finite_map(case)
     if values is None or (reason and reason != FLAT):
         return None
     share = inside(surface(np.maximum(values, 0), case.frame, case.grid), boxes)
@@ -111,7 +111,7 @@ def compared(
     for name, values in logits.items():
         per_finding = [_resampled(values[:, k], labels[:, k], person, seed) for k in range(len(findings))]
         value = np.array([resampled.value for resampled in per_finding])
-        estimates[name] = Estimate(f"auroc@{name}", "none", value, counts, Resampled.joined(per_finding))
+        estimates[name] = Estimate(f"auroc@{name}", "none", value, counts, Resampled.join(per_finding))
     first, *others = estimates.values()
     return [first, *others, *(difference(other, first, f"change@{other.metric}") for other in others)]
 

@@ -13,7 +13,7 @@ from benchmark.suite import score
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.scorers import Scored
 from benchmark.suite.train import recorded
-from benchmark.verify.figures import VerificationResult, differences, row_differences
+from benchmark.verify.differences import VerificationResult, differences, row_differences
 from core.errors import DataError, LocusError, examples
 
 

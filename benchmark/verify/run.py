@@ -11,7 +11,7 @@ from benchmark.records import Record, published
 from benchmark.suite import paired, plan, results_folder, selection
 from benchmark.suite.entered import with_models
 from benchmark.suite.plan import ModelPlan, Suite
-from benchmark.verify.figures import Difference, VerificationResult, differences
+from benchmark.verify.differences import Difference, VerificationResult, differences
 from config import RunConfig
 from core.errors import DataError, LocusError
 from core.names import PAIRED

@@ -18,10 +18,10 @@ from typing import Any, TypeVar
 import yaml
 
 from core.cli.door import door
-from core.cli.marks import AtLeast, AtMost, Named, check, spelled
-from core.cli.parser import joined, listed, parser_of
-from core.cli.sentences import helped
-from core.errors import BadValueError, DataError, hint
+from core.cli.marks import AtLeast, AtMost, Named, check, normalize_names
+from core.cli.parser import join_lists, parser_of, wrap_bare_words
+from core.cli.sentences import help_command
+from core.errors import BadValueError, DataError, hint, one_line
 from core.user_code import refuse_code
 
 __all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
@@ -36,14 +36,14 @@ LARGEST = 1_000_000
 C = TypeVar("C")
 
 
-def parse(kind: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, frozenset[str]]:
-    """The configuration of class ``kind`` from a command line, and the flags typed there or in ``--config``'s file.
+def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, frozenset[str]]:
+    """The configuration from a command line, and the flags typed there or in ``--config``'s file.
 
     ``argv`` None is ``sys.argv``. Raises ``LocusError`` (one sentence) for an unknown flag, file, name or value;
     ``--help`` prints the help and exits.
     """
-    words = joined(kind, sys.argv[1:] if argv is None else argv)
-    typed = dict(vars(parser_of(kind, prog).parse_args(words, defaults=False)))
+    words = join_lists(config_class, sys.argv[1:] if argv is None else argv)
+    typed = dict(vars(parser_of(config_class, prog).parse_args(words, defaults=False)))  # type: ignore[arg-type]
     path = typed.pop("config", None)
     stated = read_yaml(Path(path)) if path else {}
     if "trust" in stated:
@@ -52,24 +52,25 @@ def parse(kind: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, froz
         listed_words = (value if isinstance(value, list) else [value] for value in stated.values())
         refuse_code(itertools.chain.from_iterable(listed_words), path)
     chosen = {**stated, **typed}
-    defaults = defaults_of(kind, chosen)
-    config = build(kind, {**defaults, **chosen})
+    defaults = defaults_of(config_class, chosen)
+    config = build(config_class, {**defaults, **chosen})
     if taken := ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen):
-        log.info("defaults of configs/%s.yaml: %s", _data_set(kind, chosen), taken)
+        log.info("defaults of configs/%s.yaml: %s", _data_set(config_class, chosen), taken)
     return config, frozenset(chosen)
 
 
-def build(kind: type[C], values: Mapping[str, Any]) -> C:
-    """An instance of the dataclass ``kind`` from plain ``values`` (of a YAML file, record or checkpoint), all checked.
+def build(config_class: type[C], values: Mapping[str, Any]) -> C:
+    """A configuration from plain ``values`` (of a YAML file, record or checkpoint), all checked.
 
     Raises ``BadValueError`` or ``UnknownNameError`` with the flag, the value and what is allowed.
     """
-    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    known = [field.name for field in dataclasses.fields(config_class)]  # type: ignore[arg-type]
     for name in values:
         if name not in known:
-            raise BadValueError(f"unknown option {name!r}: {hint(name, known)}{helped(kind)} lists all of them")
-    stated = {name: _Stated(repr(value), value) for name, value in values.items()}
-    return kind(**{name: _checked(kind, name, value) for name, value in stated.items()})  # type: ignore[arg-type]
+            advice = f"{hint(name, known)}{help_command(config_class)} lists all of them"
+            raise BadValueError(f"unknown option {name!r}: {advice}")
+    parse_value = functools.partial(_checked, config_class)  # type: ignore[arg-type]
+    return config_class(**{name: parse_value(name, _Stated(repr(value), value)) for name, value in values.items()})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,11 +82,12 @@ class _Stated:
 
 
 @functools.lru_cache(maxsize=4096)
-def _checked(kind: type[Any], name: str, stated: _Stated) -> Any:
+def _checked(config_class: type[Any], name: str, stated: _Stated) -> Any:
     """What a flag becomes: a value is parsed once, however many models of a suite state it."""
-    given = vars(parser_of(kind, "").parse_object(listed(kind, {name: stated.value}), defaults=False))
-    value = spelled(kind, name, given[name])
-    check(kind, name, value)
+    values = wrap_bare_words(config_class, {name: stated.value})
+    parsed = parser_of(config_class, "").parse_object(values, defaults=False)  # type: ignore[arg-type]
+    value = normalize_names(config_class, name, parsed[name])
+    check(config_class, name, value)
     return value
 
 
@@ -99,7 +101,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = copy.deepcopy(_loaded(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
-        raise DataError(f"{path} is no readable YAML: {' '.join(str(error).split())}") from error
+        raise DataError(f"{path} is no readable YAML: {one_line(error)}") from error
     if not isinstance(content or {}, dict):
         raise DataError(f"{path} holds a {type(content).__name__}: write one 'flag: value' per line")
     return {str(name): value for name, value in (content or {}).items()}
@@ -121,16 +123,16 @@ def _loaded(text: str) -> Any:
     return content
 
 
-def defaults_of(kind: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+def defaults_of(config_class: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
     """What ``configs/<dataset>.yaml``, where there is one, states for the ``chosen`` data set (or the class's own).
 
     Presets are of trainings; of a class with ``trains = False`` only the flags that it has.
     """
-    path = CONFIGS / f"{_data_set(kind, chosen)}.yaml"
+    path = CONFIGS / f"{_data_set(config_class, chosen)}.yaml"
     stated = read_yaml(path) if path.is_file() else {}
-    known = [field.name for field in dataclasses.fields(kind)]
-    return {name: value for name, value in stated.items() if name in known or getattr(kind, "trains", True)}
+    known = [field.name for field in dataclasses.fields(config_class)]
+    return {name: value for name, value in stated.items() if name in known or getattr(config_class, "trains", True)}
 
 
-def _data_set(kind: type[Any], chosen: Mapping[str, Any]) -> str:
-    return str(chosen.get("dataset", getattr(kind, "dataset", ""))).split(":")[0]
+def _data_set(config_class: type[Any], chosen: Mapping[str, Any]) -> str:
+    return str(chosen.get("dataset", getattr(config_class, "dataset", ""))).split(":")[0]

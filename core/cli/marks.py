@@ -39,7 +39,7 @@ class Named(NamedTuple):
         """All words that the flag takes."""
         return [*self.also, *_words(self.package, self.kind, self.group)]
 
-    def spelled(self, word: str) -> str:
+    def normalize(self, word: str) -> str:
         """The word as it is registered."""
         return word
 
@@ -50,36 +50,36 @@ def _words(package: str, kind: str, group: str | None) -> list[str]:
 
 
 @functools.cache
-def _annotations(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind, include_extras=True)
+def _annotations(config_class: Any) -> dict[str, Any]:
+    return get_type_hints(config_class, include_extras=True)
 
 
-def marks(kind: Any, name: str) -> tuple[Any, ...]:
-    """The limits and names in the annotation of the field ``name`` of ``kind``."""
-    return getattr(_annotations(cast("Hashable", kind))[name], "__metadata__", ())
+def marks(config_class: Any, name: str) -> tuple[Any, ...]:
+    """The limits and names in the annotation of the field ``name`` of ``config_class``."""
+    return getattr(_annotations(cast("Hashable", config_class))[name], "__metadata__", ())
 
 
-def spelled(kind: type[Any], name: str, value: Any) -> Any:
+def normalize_names(config_class: type[Any], name: str, value: Any) -> Any:
     """The ``value`` of the flag ``name`` with its words as they are registered, a tuple word by word."""
-    for mark in marks(kind, name):
+    for mark in marks(config_class, name):
         if isinstance(mark, Named) and value:
-            value = tuple(map(mark.spelled, value)) if isinstance(value, tuple) else mark.spelled(value)
+            value = tuple(map(mark.normalize, value)) if isinstance(value, tuple) else mark.normalize(value)
     return value
 
 
-def choices(kind: type[Any], name: str) -> str:
+def choices(config_class: type[Any], name: str) -> str:
     """The end of a flag's help text: the registered words that it takes."""
-    named = [mark for mark in marks(kind, name) if isinstance(mark, Named)]
+    named = [mark for mark in marks(config_class, name) if isinstance(mark, Named)]
     return f" One of: {', '.join(named[0].known())}." if named else ""
 
 
-def check(kind: type[Any], name: str, value: Any) -> None:
+def check(config_class: type[Any], name: str, value: Any) -> None:
     """Hold a value against its annotation, a tuple word by word; raises ``BadValueError`` or ``UnknownNameError``."""
-    if value is None and type(None) not in get_args(get_type_hints(kind)[name]):
+    if value is None and type(None) not in get_args(get_type_hints(config_class)[name]):
         raise BadValueError(f"--{name} is null: write a value, or leave it out")
     if value is None or isinstance(value, bool):
         return
-    for mark in marks(kind, name):
+    for mark in marks(config_class, name):
         for item in value if isinstance(value, tuple) else (value,):
             _hold(f"--{name}", mark, item)
 

@@ -4,27 +4,27 @@ import dataclasses
 import re
 from typing import Any, get_args, get_type_hints
 
-from core.errors import BadValueError, LocusError, UnknownNameError, hint
+from core.errors import BadValueError, LocusError, UnknownNameError, hint, one_line
 
 
-def sentence(kind: type[Any], message: str) -> LocusError:
-    """An error that names the flag as typed and what it takes, from the parser's ``message`` about ``kind``."""
-    names = [field.name for field in dataclasses.fields(kind)]
+def sentence(config_class: type[Any], message: str) -> LocusError:
+    """An error that names the flag as typed and what it takes, from the parser's ``message`` about ``config_class``."""
+    names = [field.name for field in dataclasses.fields(config_class)]
     if match := re.match(r"unrecognized arguments: (\S+)", message, re.IGNORECASE):
         word = match[1].partition("=")[0]
         if not word.startswith("-"):
             return BadValueError(f"unexpected word {word!r}: every value follows its --flag")
         near = hint(word.lstrip("-"), names).replace("'", "'--", 1)
-        return BadValueError(f"unknown flag {word!r}: {near}{helped(kind)} lists all flags")
+        return BadValueError(f"unknown flag {word!r}: {near}{help_command(config_class)} lists all flags")
     if (match := re.search(r'key "(\w+)"', message)) and match[1] in names:
         value = re.findall(r"(?:Got|Given) value: (.*)", message)
-        return _bad_value(f"--{match[1]}", value[-1] if value else "", get_type_hints(kind)[match[1]])
-    return BadValueError(" ".join(message.split()))
+        return _bad_value(f"--{match[1]}", value[-1] if value else "", get_type_hints(config_class)[match[1]])
+    return BadValueError(one_line(message))
 
 
-def helped(kind: type[Any]) -> str:
-    """The command that explains the flags of the dataclass ``kind``, whose docstring names its door."""
-    command = re.search(r"``(python [^`]*)``", kind.__doc__ or "")
+def help_command(config_class: type[Any]) -> str:
+    """The command that explains the flags of the dataclass ``config_class``, whose docstring names its door."""
+    command = re.search(r"``(python [^`]*)``", config_class.__doc__ or "")
     return f"`{command[1]} --help`" if command else "--help"
 
 

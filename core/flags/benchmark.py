@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from core.cli import AtLeast, Named
 from core.flags.data import DataSet, SplitFlags
 from core.flags.words import METHOD, Scored
-from core.names import BESIDE, CHOICE, CLASSIFICATION, PAIRED, spelled_data_set
+from core.names import BESIDE, CHOICE, CLASSIFICATION, PAIRED, normalize_data_set
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class DataCheckFlags(SplitFlags):
     """Folder of the page, one folder per data set."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", spelled_data_set(self.name))
+        object.__setattr__(self, "name", normalize_data_set(self.name))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from core.cli import AtLeast, AtMost, Named
-from core.names import SPELLED, spelled_data_set
+from core.names import SPELLED, normalize_data_set
 
 
 class DataSet(Named):
@@ -71,4 +71,4 @@ class DataFlags(SplitFlags, ReadingFlags):
     """Folder of the decoded images (uint8, memory-mapped), shared by all runs."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dataset", spelled_data_set(self.dataset))
+        object.__setattr__(self, "dataset", normalize_data_set(self.dataset))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from core.cli import AtLeast
 from core.flags.data import DataSet, SplitFlags
-from core.names import spelled_data_set
+from core.names import normalize_data_set
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ExternalFlags(SplitFlags):
     """Folder of records and tables, one folder per entry."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dataset", spelled_data_set(self.dataset))
+        object.__setattr__(self, "dataset", normalize_data_set(self.dataset))
 
 
 @dataclass(frozen=True)

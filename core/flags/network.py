@@ -88,7 +88,6 @@ def network_flags(config: Any) -> NetworkFlags | None:
         )
     if extra := [field.name for field in fields(WiringFlags) if getattr(config, field.name) != field.default]:
         sources = ", ".join(f"{source}:NAME" for source in SOURCES)
-        raise BadValueError(
-            f"--{extra[0]} is of somebody's network: write --model path/to/file.py:build or {sources} too"
-        )
+        advice = f"write --model path/to/file.py:build or {sources} too"
+        raise BadValueError(f"--{extra[0]} is of somebody's network: {advice}")
     return None

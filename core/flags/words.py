@@ -1,16 +1,15 @@
 """Words on the command line that name a method, or what a record is made by."""
 
 from core.cli import Named
-from core.registry import Registry
-from core.registry import spelled as spelled_as
+from core.registry import Registry, normalize_name
 
 
 class MethodName(Named):
     """A method's word, in any spelling."""
 
-    def spelled(self, word: str) -> str:
+    def normalize(self, word: str) -> str:
         """The word as it is registered: ``Grad-CAM++`` is ``gradcampp``."""
-        return spelled_as(word, self.known())
+        return normalize_name(word, self.known())
 
 
 METHOD = MethodName("methods", "method", ("all", "fast", "slow"), files=True, group="locus.methods")

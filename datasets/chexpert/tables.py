@@ -9,7 +9,7 @@ import pandas as pd
 from core.errors import DataError, examples
 from core.types import FloatArray
 from datasets.io.paths import refuse_links
-from datasets.io.tables import first_of, read_csv, refuse, refuse_duplicates
+from datasets.io.tables import first_of, raise_if_any, read_csv, refuse_duplicates
 
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 NORMAL, DEVICES, ABNORMAL = "No Finding", "Support Devices", "Abnormal"
@@ -107,7 +107,7 @@ def read_table(path: Path) -> pd.DataFrame:
     raw = read_csv(path, ("Path", *FINDINGS))
     parts = raw["Path"].str.extract(_ROW)
     wrong = raw["Path"][parts[0].isna()]
-    refuse(path, map(repr, wrong), "paths other than train/patient00001/study1/view1_frontal.jpg")
+    raise_if_any(path, map(repr, wrong), "paths other than train/patient00001/study1/view1_frontal.jpg")
     image = parts[1] + "_" + parts[2] + "_" + parts[3]
     refuse_duplicates(path, image)
     about = {"path": parts[0], "patient": parts[1], "study": parts[1] + "/" + parts[2], "side": parts[4]}

@@ -11,11 +11,11 @@ from core.errors import BadValueError, DataError, examples
 from core.files import file_hash
 from datasets import splits
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, Truth, boxes_by_image, table_rows, with_file
+from datasets.file_dataset import BoxesByImage, FileDataset, boxes_by_image, table_rows, with_file
 from datasets.folder.tables import image_name, read_labels
 from datasets.io import images
 from datasets.io.paths import inside
-from datasets.io.tables import numbers, read_csv, refuse, refuse_duplicates, refuse_unknown
+from datasets.io.tables import numbers, raise_if_any, read_csv, refuse_duplicates, refuse_unknown
 
 LAYOUT = (
     "expected labels.csv (image, one column of 0, 1 or nothing per finding, perhaps patient and split), the PNG, JPEG "
@@ -69,7 +69,7 @@ class Folder(FileDataset):
         table = table.loc[present]
         marks, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
         self.rows = table_rows(table, marks, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
-        self.describe = {
+        self.description = {
             "partition": request.partition,
             "tables": {path.name: file_hash(path) for path in paths},
             "images": len(present),
@@ -100,7 +100,7 @@ def _names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_
     return names if "val" in names else splits.hold_out_val(patients, names == "train", request.seed)
 
 
-def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> tuple[Truth, int]:
+def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> tuple[BoxesByImage, int]:
     """The boxes ``image,finding,x0,y0,x1,y1`` of the ``wanted`` images in their pixels, and how many were clipped.
 
     A file that is no image has none. Raises ``DataError`` for images and findings that the ``table`` of labels lacks, a
@@ -116,7 +116,7 @@ def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: s
     edges = as_boxes(np.stack([numbers(path, raw[edge]) for edge in EDGES], axis=1))
     empty = np.flatnonzero(area(edges) == 0).tolist()
     named = (f"{image[i]} {raw['finding'][i]} {edges[i].tolist()}" for i in empty)
-    refuse(path, named, "boxes without area", "; x0 < x1 and y0 < y1 are needed")
+    raise_if_any(path, named, "boxes without area", "; x0 < x1 and y0 < y1 are needed")
     frames = _frames(table.loc[[i for i in image.unique() if i in wanted]])
     return boxes_by_image(path, image.tolist(), raw["finding"].tolist(), edges, frames)
 

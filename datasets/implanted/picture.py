@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from datasets.phantom.canvas import Pixels, UnitBox, Window, noise, smooth, window
 from datasets.phantom.findings import STRENGTH
 from datasets.phantom.patient import Lesion, Patient
-from datasets.phantom.places import PLACES, place_box
+from datasets.phantom.places import BOX_STATISTICS, place_box
 
 DRAWING = 1
 """Raised whenever the same number gives other pixels."""
@@ -139,7 +139,8 @@ def _airiest(lesion: Lesion, image: Pixels, white: float, tries: int, rng: np.ra
     u: NDArray[np.float64] = rng.random((tries - 1, 7))
     if lesion.finding == "Cardiomegaly":
         return lesion
-    others = [Lesion(lesion.finding, place_box(PLACES[lesion.finding], row.tolist()), lesion.texture) for row in u]
+    statistics = BOX_STATISTICS[lesion.finding]
+    others = [Lesion(lesion.finding, place_box(statistics, row.tolist()), lesion.texture) for row in u]
     return max([lesion, *others], key=lambda one: air(one, image, white))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from core.errors import DataError, examples
+from core.errors import DataError, examples, one_line
 from core.files import atomic, key, remove_leftovers, write_json, writing
 from core.types import Sample
 from datasets.io.decoding import decode_all
@@ -30,7 +30,7 @@ MANY = 2000
 
 
 @dataclass(frozen=True)
-class Pixels:
+class DecodedImages:
     """The decoded images of a data set."""
 
     images: NDArray[np.uint8]
@@ -43,7 +43,7 @@ class Pixels:
 
 def pixels(
     data: Sequence[Sample], size: int, folder: Path | str, max_bad: float = 0.01, workers: int | None = None
-) -> Pixels:
+) -> DecodedImages:
     """The images of ``data`` at ``size`` x ``size`` (area averaging), from ``folder`` where they were made before.
 
     Images that cannot be decoded are left out and named. Raises ``DataError`` when they are more than the share
@@ -65,7 +65,7 @@ def pixels(
     for _, reason in reasons[:3]:
         log.warning("left out: %s", reason)
     kept = np.setdiff1d(np.arange(len(samples)), [int(i) for i in bad])
-    return Pixels(images[: len(kept)], kept, reasons)
+    return DecodedImages(images[: len(kept)], kept, reasons)
 
 
 def _read(path: Path) -> tuple[NDArray[np.uint8], dict[str, str]] | None:
@@ -75,7 +75,7 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], dict[str, str]] | None:
     try:
         return np.load(path, mmap_mode="r"), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (ValueError, EOFError) as error:
-        log.warning("the pixels in %s are damaged (%s): they are decoded again", path, " ".join(str(error).split()))
+        log.warning("the pixels in %s are damaged (%s): they are decoded again", path, one_line(error))
         return None
 
 
@@ -114,7 +114,7 @@ def _make(samples: list[Sample], size: int, path: Path, max_bad: float, workers:
     remove_leftovers(path.parent.glob(".*"))
     with atomic(path) as temporary:
         _reserve(temporary, (max(len(samples), 1), size, size))
-        bad = decode_all(samples, size, temporary, workers, most=int(max_bad * len(samples)))
+        bad = decode_all(samples, size, temporary, workers, max_bad=int(max_bad * len(samples)))
         _require_few([(samples[i].image_id, reason) for i, reason in bad.items()], len(samples), max_bad)
         _close_gaps(temporary, sorted(bad))
         write_json(path.with_suffix(".json"), {str(i): reason for i, reason in sorted(bad.items())})

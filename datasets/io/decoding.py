@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from core.errors import DataError
+from core.errors import DataError, killed
 from core.frames import resize_image
 from core.types import Sample
 from datasets.io import limits
@@ -29,7 +29,7 @@ from datasets.io import limits
 log = logging.getLogger(__name__)
 FEW = 200
 """Images that are worth a process more."""
-PORTION = 16
+ROWS_PER_TASK = 16
 """Rows that a process is given at a time: few, so that all processes end together."""
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 """Signals by which a process dies of what it does itself."""
@@ -52,77 +52,73 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Worker:
-    """A process at the other end of a pipe: portions of rows go in, what was bad among them comes out."""
+    """A process at the other end of a pipe: tasks of rows go in, what was bad among them comes out."""
 
     process: multiprocessing.process.BaseProcess
     pipe: Connection
-    at: mmap.mmap
+    current_row: mmap.mmap
     """8 bytes that both see: the row that the process is decoding."""
 
     def row(self) -> int:
         """The row at which the process stands."""
-        return int.from_bytes(self.at[:], "little")
+        return int.from_bytes(self.current_row[:], "little")
 
-    def crash(self, job: Job) -> str:
+    def crash_reason(self, job: Job) -> str:
         """Why the image that the process died of is bad. Raises ``DataError`` where it died of something else."""
         self.process.join()
         self.pipe.close()
         where, code = job.named(self.row()), self.process.exitcode or 0
         if -code in CRASHES:
             return f"cannot decode {where}: its decoder crashed ({signal.Signals(-code).name})"
-        how = (
-            f"was killed ({signal.Signals(-code).name}), perhaps for want of memory: try fewer --num_workers"
-            if code < 0
-            else "died"
-        )
+        how = killed(code, "try fewer --num_workers") if code < 0 else "died"
         raise DataError(f"a process that decodes images {how}; it was at {where}")
 
 
-def decode_all(samples: Sequence[Sample], size: int, path: Path, workers: int | None, most: int) -> Bad:
+def decode_all(samples: Sequence[Sample], size: int, path: Path, workers: int | None, max_bad: int) -> Bad:
     """Fill the rows of the array file ``path``, (N, size, size) uint8; ``workers`` None takes the CPUs at hand.
 
-    After a crash with more than ``most`` bad images no more are tried. Raises ``DataError`` when a process is killed
+    After a crash with more than ``max_bad`` bad images no more are tried. Raises ``DataError`` when a process is killed
     from outside.
     """
     job = Job(samples, size, path)
-    portions = deque(range(i, min(i + PORTION, len(samples))) for i in range(0, len(samples), PORTION))
+    tasks = deque(range(i, min(i + ROWS_PER_TASK, len(samples))) for i in range(0, len(samples), ROWS_PER_TASK))
     count = min(workers or limits.cpus(), max(len(samples) // FEW, 1))
     log.info("decoding %d images, processes: %d", len(samples), count)
     processes = [_start(job) for _ in range(count)]
     try:
         with tqdm(total=len(samples), desc="decode", unit="image", leave=False, disable=None) as bar:
-            return _decoded(job, processes, portions, most, bar.update)
+            return _hand_out(job, processes, tasks, max_bad, bar.update)
     finally:
         for worker in processes:
             worker.process.kill()  # those that are done do not mind
             worker.process.join()
 
 
-def _decoded(job: Job, workers: list[Worker], portions: deque[range], most: int, count: Callable[[int], object]) -> Bad:
-    """Hand out the ``portions``, ``count`` the rows done and collect the bad ones.
+def _hand_out(job: Job, workers: list[Worker], tasks: deque[range], max_bad: int, tick: Callable[[int], object]) -> Bad:
+    """Hand out the ``tasks``, ``tick`` the rows done and collect the bad ones.
 
     A worker that crashes is replaced in the ``workers``.
     """
     bad: Bad = {}
     given: dict[Worker, range] = {}
-    while portions or given:
-        for worker in [worker for worker in workers if worker not in given][: len(portions)]:
-            given[worker] = portions.popleft()
+    while tasks or given:
+        for worker in [worker for worker in workers if worker not in given][: len(tasks)]:
+            given[worker] = tasks.popleft()
             with contextlib.suppress(BrokenPipeError):  # it is dead: its silence will tell
                 worker.pipe.send(given[worker])
         for worker in _ready(given):
-            portion = given.pop(worker)
+            task = given.pop(worker)
             try:
                 bad |= worker.pipe.recv()
             except (EOFError, ConnectionResetError):
-                bad[worker.row()] = worker.crash(job)
-                if len(bad) > most:
+                bad[worker.row()] = worker.crash_reason(job)
+                if len(bad) > max_bad:
                     return bad
-                parts = range(portion.start, worker.row()), range(worker.row() + 1, portion.stop)
-                portions.extend(part for part in parts if part)
+                parts = range(task.start, worker.row()), range(worker.row() + 1, task.stop)
+                tasks.extend(part for part in parts if part)
                 workers[workers.index(worker)] = _start(job)
-                portion = range(1)  # the bad one: the others come again
-            count(len(portion))
+                task = range(1)  # the bad one: the others come again
+            tick(len(task))
     return bad
 
 
@@ -136,37 +132,37 @@ def _start(job: Job) -> Worker:
     """A forked process, so that samples need no pickling."""
     context = multiprocessing.get_context("fork")
     pipe, theirs = context.Pipe()
-    at = mmap.mmap(-1, 8)
-    process = context.Process(target=_work, args=(job, theirs, pipe, at, os.getpid()), daemon=True)
+    current_row = mmap.mmap(-1, 8)
+    process = context.Process(target=_work, args=(job, theirs, pipe, current_row, os.getpid()), daemon=True)
     process.start()
     theirs.close()
-    return Worker(process, pipe, at)
+    return Worker(process, pipe, current_row)
 
 
-def _work(job: Job, pipe: Connection, parents: Connection, at: mmap.mmap, parent: int) -> None:
-    """Decode the portions that come through ``pipe``, until nobody is at its other end any more."""
+def _work(job: Job, pipe: Connection, parents: Connection, current_row: mmap.mmap, parent: int) -> None:
+    """Decode the tasks that come through ``pipe``, until nobody is at its other end any more."""
     parents.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
     cv2.setNumThreads(0)  # OpenCV's own threads do not survive a fork
     array = np.lib.format.open_memmap(job.path, mode="r+")
     with contextlib.suppress(BrokenPipeError):
-        for rows in _portions(pipe):
-            pipe.send(_decode(job, rows, array, at, parent))
+        for rows in _tasks(pipe):
+            pipe.send(_decode(job, rows, array, current_row, parent))
 
 
-def _portions(pipe: Connection) -> Iterator[range]:
+def _tasks(pipe: Connection) -> Iterator[range]:
     """The rows that come, until nobody gives any more."""
     with contextlib.suppress(EOFError):
         while True:
             yield pipe.recv()
 
 
-def _decode(job: Job, rows: range, array: NDArray[np.uint8], at: mmap.mmap, parent: int) -> Bad:
+def _decode(job: Job, rows: range, array: NDArray[np.uint8], current_row: mmap.mmap, parent: int) -> Bad:
     bad: Bad = {}
     for row in rows:
         if os.getppid() != parent:
             os._exit(1)  # nobody waits for this array any more
-        at[:] = row.to_bytes(8, "little")
+        current_row[:] = row.to_bytes(8, "little")
         try:
             array[row] = resize_image(job.samples[row].image, (job.size, job.size))
         except DataError as error:

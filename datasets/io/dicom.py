@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DataError, NotAvailableError
+from core.errors import DataError, NotAvailableError, one_line
 from datasets.io import dicom_pixels, limits
 from datasets.io.ages import years
 
@@ -90,7 +90,7 @@ def _as_data_error(path: Path) -> Iterator[None]:
     except errors.InvalidDicomError:
         raise DataError(f"cannot decode {path}: it is no DICOM file") from None
     except (*BROKEN, errors.BytesLengthException) as error:
-        raise DataError(f"cannot decode {path}: {' '.join(str(error).split()) or type(error).__name__}") from error
+        raise DataError(f"cannot decode {path}: {one_line(error) or type(error).__name__}") from error
 
 
 def _refuse_bomb(path: Path) -> None:
@@ -106,9 +106,8 @@ def _refuse_bomb(path: Path) -> None:
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
         count = len(stream.decompress(file.read(2 * limits.LARGEST), 2 * limits.LARGEST))
     if stream.unconsumed_tail or count >= 2 * limits.LARGEST:
-        raise DataError(
-            f"cannot decode {path}: it would unpack to more than the {2 * limits.LARGEST:,} bytes of a picture"
-        )
+        reason = f"it would unpack to more than the {2 * limits.LARGEST:,} bytes of a picture"
+        raise DataError(f"cannot decode {path}: {reason}")
 
 
 def _frame(path: Path, file: Any) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from core.errors import BadValueError, DataError, NotAvailableError
 from core.files import writing
-from core.names import spelled_data_set
+from core.names import normalize_data_set
 from datasets import REGISTRY, root_of
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def fetch(word: str, root: Path | str | None) -> None:
     next. Raises ``NotAvailableError`` where there is
     no command, its program or its key, ``DataError`` for a broken archive, ``WriteError`` where the disk refuses.
     """
-    origin = REGISTRY.get(spelled_data_set(word)).origin
+    origin = REGISTRY.get(normalize_data_set(word)).origin
     if not isinstance(origin, Kaggle):
         raise NotAvailableError(f"no public command downloads the data set {word!r}: {origin}")
     root = root_of(word, root)

@@ -19,7 +19,7 @@ def cpus(root: Path = GROUPS, membership: Path = OWN_GROUP) -> int:
     """How many CPUs this process may use: those of its affinity mask, or what its container's quota amounts to."""
     counts = [len(os.sched_getaffinity(0))]
     for group in groups(root, membership):
-        quota, _, period = (stated(group / "cpu.max") or "").partition(" ")
+        quota, _, period = (read_limit(group / "cpu.max") or "").partition(" ")
         if period:
             counts.append(max(-(-int(quota) // int(period)), 1))
     return min(counts)
@@ -44,7 +44,7 @@ def groups(root: Path = GROUPS, membership: Path = OWN_GROUP) -> list[Path]:
     return [folder for name in names for folder in (root / name, *(root / name).parents) if folder.is_relative_to(root)]
 
 
-def stated(path: Path) -> str | None:
+def read_limit(path: Path) -> str | None:
     """A limit as a group states it; None where there is none.
 
     The text of the file: ``max`` is none.

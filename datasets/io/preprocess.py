@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.types import Sample
-from datasets.base import Changed, Dataset
+from datasets.base import Dataset, DatasetWrapper
 from datasets.io.cache import content_stamp
 from datasets.lungs import LungSample
 
@@ -66,12 +66,12 @@ def square(image: NDArray[Any], side: int, value: int = 0) -> NDArray[Any]:
     return np.pad(image, ((0, side - image.shape[0]), (0, side - image.shape[1])), constant_values=value)
 
 
-class Prepared(Changed):
-    """A data set's part with its images made ready by :func:`jf`; it says so in ``describe``."""
+class Prepared(DatasetWrapper):
+    """A data set's part with its images made ready by :func:`jf`; it says so in ``description``."""
 
     def __init__(self, data: Dataset) -> None:
         super().__init__(data)
-        self.describe = {**data.describe, "preprocess": "jf"}
+        self.description = {**data.description, "preprocess": "jf"}
 
     @property
     def patients(self) -> list[str]:

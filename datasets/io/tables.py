@@ -12,15 +12,18 @@ import numpy as np
 import pandas as pd
 from pandas.errors import ParserWarning
 
-from core.errors import DataError, UnknownNameError, examples
+from core.boxes import xywh_to_xyxy
+from core.errors import DataError, UnknownNameError, examples, one_line
 from core.types import FloatArray
 
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
 AS_CSV = "save it as CSV in UTF-8, cells parted by commas, decimals by points"
 OTHERS = {b";": "semicolons", b"\t": "tabs"}
 """What parts the cells of tables that are none of ours."""
-COLUMNS, WIDEST = 2000, 200_000
-"""Most columns of a table, and bytes of its heading and first row."""
+MAX_COLUMNS = 2000
+"""Most columns of a table."""
+MAX_START = 200_000
+"""Most bytes of a table's heading and first row."""
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:
@@ -47,7 +50,7 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
         wrong = error.object[error.start : error.end]
         raise DataError(f"{path} is no text in UTF-8 ({wrong!r}; is it Latin-1?): {AS_CSV}") from error
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+        raise DataError(f"cannot read {path}: {one_line(error)}") from error
     for column in needed:
         if column not in table.columns:
             columns = ", ".join(map(str, table.columns))
@@ -65,7 +68,7 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
     """Raise ``DataError``, before all is read, for a table that is empty, no text, without commas or far too wide."""
     try:
         with path.open("rb") as file:
-            start = file.read(WIDEST + 1)
+            start = file.read(MAX_START + 1)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     if b"\0" in start:
@@ -80,11 +83,10 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
         # later rows are held to these by the reader
         widths = [len(row) for row in itertools.islice(csv.reader(text), 2)]
     except csv.Error:  # a cell of more than 131,072 letters
-        widths = [COLUMNS + 1]
-    if max(widths, default=0) > COLUMNS or (len(start) > WIDEST and text.tell() == len(text.getvalue())):
-        raise DataError(
-            f"{path} has more than {COLUMNS} columns, or rows of more than {WIDEST} bytes: it is no table of these data"
-        )
+        widths = [MAX_COLUMNS + 1]
+    if max(widths, default=0) > MAX_COLUMNS or (len(start) > MAX_START and text.tell() == len(text.getvalue())):
+        what = f"more than {MAX_COLUMNS} columns, or rows of more than {MAX_START} bytes"
+        raise DataError(f"{path} has {what}: it is no table of these data")
 
 
 def read_list(path: Path) -> pd.DataFrame:
@@ -106,7 +108,7 @@ def read_list(path: Path) -> pd.DataFrame:
     return table
 
 
-def refuse(path: Path, wrong: Iterable[object], what: str, advice: str = "") -> None:
+def raise_if_any(path: Path, wrong: Iterable[object], what: str, advice: str = "") -> None:
     """Raise ``DataError`` when there is anything ``wrong``: how many, ``what`` they are, examples, and ``advice``."""
     items = list(wrong)
     if items:
@@ -122,15 +124,13 @@ def numbers(path: Path, cells: pd.Series) -> pd.Series:
     values = pd.to_numeric(cells, errors="coerce")
     wrong = cells[~np.isfinite(values)]
     advice = "; decimals are parted by points" if wrong.astype(str).str.contains(r"\d,\d").any() else ""
-    refuse(path, map(repr, wrong), "cells that are no numbers", advice)
+    raise_if_any(path, map(repr, wrong), "cells that are no numbers", advice)
     return values.astype(float)
 
 
-def corner_sides(path: Path, cells: pd.DataFrame) -> FloatArray:
+def read_xywh(path: Path, cells: pd.DataFrame) -> FloatArray:
     """(n,4) xyxy of the columns x, y, width and height, in this order. Raises ``DataError`` as ``numbers`` does."""
-    edges = np.stack([numbers(path, cells.iloc[:, i]) for i in range(4)], axis=1)
-    edges[:, 2:] += edges[:, :2]
-    return edges
+    return xywh_to_xyxy(np.stack([numbers(path, cells.iloc[:, i]) for i in range(4)], axis=1))
 
 
 def refuse_duplicates(path: Path, rows: pd.Series) -> None:
@@ -141,7 +141,7 @@ def refuse_duplicates(path: Path, rows: pd.Series) -> None:
         ...
     core.errors.DataError: a.csv has 1 duplicate rows: x; keep one of each
     """
-    refuse(path, rows[rows.duplicated()].unique(), "duplicate rows", "; keep one of each")
+    raise_if_any(path, rows[rows.duplicated()].unique(), "duplicate rows", "; keep one of each")
 
 
 def refuse_unknown(path: Path, names: Iterable[str], known: Sequence[str], kind: str = "finding") -> None:

@@ -18,7 +18,7 @@ EXPERTS = ("rad_consensus_voted", "attending_rad")
 """Who read the test images of the abnormality task, the first of whom is taken where none is named."""
 
 
-def listed(root: Path, findings: Sequence[str], experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, str]:
+def read(root: Path, findings: Sequence[str], experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, str]:
     """Table, image -> split, and which lists these are, by the lists that ``root`` has."""
     readers = _readers(root, experts) if ABNORMAL in findings else None
     kind = "experts" if readers else _kind(root)

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from core.errors import DataError, examples
-from datasets.file_dataset import Truth, boxes_by_image
+from datasets.file_dataset import BoxesByImage, boxes_by_image
 from datasets.io.ages import years
-from datasets.io.tables import corner_sides, first_of, numbers, read_csv, read_list, refuse_duplicates, refuse_unknown
+from datasets.io.tables import first_of, numbers, read_csv, read_list, read_xywh, refuse_duplicates, refuse_unknown
 
 FRAME = (1024, 1024)
 """(H, W) of every image as published."""
@@ -70,7 +70,7 @@ def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
     return values.astype(np.float32)
 
 
-def read_boxes(root: Path) -> tuple[Truth, int]:
+def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
     """Image -> finding -> (1,4) xyxy box in the 1024x1024 frame, and how many were clipped at its edge.
 
     The file holds x, y, w, h under one broken heading, measured from the image's upper left edge. Raises ``DataError``
@@ -85,5 +85,5 @@ def read_boxes(root: Path) -> tuple[Truth, int]:
     finding = raw["Finding Label"].replace("Infiltrate", "Infiltration")
     refuse_unknown(path, finding, FINDINGS)
     refuse_duplicates(path, raw["Image Index"] + " " + finding)
-    boxes, images = corner_sides(path, raw.iloc[:, 2:6]), raw["Image Index"].tolist()
+    boxes, images = read_xywh(path, raw.iloc[:, 2:6]), raw["Image Index"].tolist()
     return boxes_by_image(path, images, finding.tolist(), boxes, dict.fromkeys(images, FRAME))

@@ -49,12 +49,12 @@ def smooth(t: Pixels) -> Pixels:
 
 
 def inside(radius2: Pixels, soft: float) -> Pixels:
-    """Level of a shape given as squared radius: .5 on its outline (radius2 = 1), 1 inside, 0 outside."""
+    """Alpha of a shape given as squared radius: .5 on its outline (radius2 = 1), 1 inside, 0 outside."""
     return smooth((1 + soft - radius2) * (0.5 / soft))
 
 
 def band(distance: Pixels, half_width: float) -> Pixels:
-    """Level of a line: 1 where ``distance`` (signed) is 0, falling to 0 at ``half_width`` on either side."""
+    """Alpha of a line: 1 where ``distance`` (signed) is 0, falling to 0 at ``half_width`` on either side."""
     return smooth(1 - np.abs(distance) * (1 / half_width))
 
 
@@ -72,12 +72,12 @@ def _between(at: Pixels, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], 
     return low, low + 1, position - low.astype(np.float32)
 
 
-def blend(image: Pixels, at: Window, level: Pixels, tone: float) -> None:
-    """Move the window's pixels towards ``tone`` by the share ``level``, in place."""
+def blend(image: Pixels, at: Window, alpha: Pixels, tone: float) -> None:
+    """Move the window's pixels towards ``tone`` by the share ``alpha``, in place."""
     part = image[at.rows, at.columns]
-    part += level * (tone - part)
+    part += alpha * (tone - part)
 
 
-def add(image: Pixels, at: Window, level: Pixels, amount: float) -> None:
-    """Add ``amount`` times ``level`` to the window's pixels, in place."""
-    image[at.rows, at.columns] += level * amount
+def add(image: Pixels, at: Window, alpha: Pixels, amount: float) -> None:
+    """Add ``amount`` times ``alpha`` to the window's pixels, in place."""
+    image[at.rows, at.columns] += alpha * amount

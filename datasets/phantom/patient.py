@@ -10,7 +10,7 @@ from core.boxes import as_boxes
 from core.types import FloatArray
 from datasets.phantom.canvas import Pixels, UnitBox, Window, window
 from datasets.phantom.findings import BOTH, LOOKS
-from datasets.phantom.places import HEART, PLACES, WIDE, place_box
+from datasets.phantom.places import BOX_STATISTICS, HEART, WIDE, place_box
 from datasets.phantom.recipe import FINDINGS, Recipe
 
 PARTS = {
@@ -109,7 +109,7 @@ def draw_patient(rng: np.random.Generator, recipe: Recipe) -> Patient:
     chosen = [(f, i) for i, f in enumerate(FINDINGS) if f in present]
     if "Nodule" in present and chance[8] < SECOND_NODULE:
         chosen.append(("Nodule", 8))
-    lesions = tuple(Lesion(f, place_box(PLACES[f], places[i].tolist()), textures[i]) for f, i in chosen)
+    lesions = tuple(Lesion(f, place_box(BOX_STATISTICS[f], places[i].tolist()), textures[i]) for f, i in chosen)
     enlarged = (lesion for lesion in lesions if lesion.finding == "Cardiomegaly")
     heart = next(enlarged, Lesion("Cardiomegaly", place_box(HEART, places[9].tolist()), textures[1]))
     share = recipe.shortcut_present if recipe.shortcut in present else recipe.shortcut_absent

@@ -34,7 +34,7 @@ def render(patient: Patient, recipe: Recipe, size: int, rng: np.random.Generator
 
 
 def _torso(image: Pixels, at: Window, patient: Patient) -> Pixels:
-    """Draw the body, and give its (size, size) level: shoulders narrow towards the neck, the abdomen is brighter."""
+    """Draw the body, and give its (size, size) alpha: shoulders narrow towards the neck, the abdomen is brighter."""
     width, slope = patient.anatomy["torso"]
     half = np.minimum(0.95 + 0.2 * width, 0.35 + (at.q + 1) * (1.8 + slope))
     body = smooth((half - np.abs(at.p)) * 12 + 0.5)
@@ -44,10 +44,10 @@ def _torso(image: Pixels, at: Window, patient: Patient) -> Pixels:
 
 
 def _lungs(image: Pixels, at: Window, patient: Patient) -> Pixels:
-    """Draw both lung fields, ellipses cut by a domed diaphragm, and give their (size, size) level."""
+    """Draw both lung fields, ellipses cut by a domed diaphragm, and give their (size, size) alpha."""
     left, right, apex, width, air = patient.anatomy["lungs"]
     top, half_width = -0.84 + 0.08 * apex, 0.31 + 0.05 * width
-    level = np.zeros((at.q.size, at.p.size), np.float32)
+    alpha = np.zeros((at.q.size, at.p.size), np.float32)
     for side, shift, bottom in zip((-1, 1), (left, right), patient.diaphragm, strict=True):
         across = (at.p - 0.42 * side - 0.04 * (shift - 0.5)) / half_width
         floor = 2 * bottom - 1
@@ -55,17 +55,17 @@ def _lungs(image: Pixels, at: Window, patient: Patient) -> Pixels:
         along = (at.q - top - half_height) / half_height
         dome = floor + 0.16 * (across * across * 0.5 - 0.6 * side * across - 0.25)
         field = np.minimum(inside(across * across + (along * along) ** 2, 0.25), smooth((dome - at.q) * 14 + 0.5))
-        np.maximum(level, field, out=level)
-    blend(image, at, level, 0.24 + 0.08 * air)
-    return level
+        np.maximum(alpha, field, out=alpha)
+    blend(image, at, alpha, 0.24 + 0.08 * air)
+    return alpha
 
 
-def _bones(image: Pixels, at: Window, level: Pixels, patient: Patient) -> None:
-    """Draw ribs, as one wave over the lungs' ``level``, and both clavicles."""
+def _bones(image: Pixels, at: Window, alpha: Pixels, patient: Patient) -> None:
+    """Draw ribs, as one wave over the lungs' ``alpha``, and both clavicles."""
     bow, shift, count, contrast = patient.anatomy["ribs"]
     out = np.abs(at.p) - 0.1
     phase = (at.q - (out - 0.45) ** 2 * (0.9 + 0.4 * bow) - 0.2 * shift) * (4.4 + 1.2 * count)
-    add(image, at, band(phase - np.rint(phase), 0.26) * level, 0.05 + 0.05 * contrast)
+    add(image, at, band(phase - np.rint(phase), 0.26) * alpha, 0.05 + 0.05 * contrast)
     rise, height = patient.anatomy["clavicles"]
     line = at.q + 0.72 - 0.06 * height + (out - out * out) * (0.25 + 0.2 * rise)
     add(image, at, band(line, 0.045) * smooth(out * 12) * smooth((0.85 - out) * 8), 0.12)

@@ -12,7 +12,7 @@ import numpy as np
 from datasets.phantom.canvas import UnitBox
 
 Quantiles = tuple[float, ...]
-SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+PROBABILITIES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 EDGE = 0.02
 """Of the image's side, which no box comes nearer to."""
 WIDE = 0.4
@@ -20,7 +20,7 @@ WIDE = 0.4
 
 
 @dataclass(frozen=True)
-class Place:
+class BoxStatistics:
     """The box statistics of one finding; quantiles stand at the shares 0, .1, .25, .5, .75, .9 and 1."""
 
     width: Quantiles
@@ -31,7 +31,7 @@ class Place:
     """Median x of the centres in the left half of the image."""
     right: float
     """Median x of the centres in the right half."""
-    spread: float
+    std_x: float
     """Standard deviation of x within a half."""
     share_right: float
     alike: float
@@ -41,59 +41,59 @@ class Place:
 
 
 # fmt: off
-PLACES = {
-    "Atelectasis": Place(
+BOX_STATISTICS = {
+    "Atelectasis": BoxStatistics(
         width=(0.07, 0.1, 0.13, 0.17, 0.25, 0.32, 0.64), height=(0.03, 0.06, 0.08, 0.11, 0.17, 0.22, 0.36),
-        y=(0.26, 0.43, 0.49, 0.57, 0.65, 0.71, 0.79), left=0.3, right=0.72, spread=0.06,
+        y=(0.26, 0.43, 0.49, 0.57, 0.65, 0.71, 0.79), left=0.3, right=0.72, std_x=0.06,
         share_right=0.5, alike=0.3, tilt=0.15,
     ),
-    "Cardiomegaly": Place(
+    "Cardiomegaly": BoxStatistics(
         width=(0.37, 0.4, 0.44, 0.47, 0.5, 0.53, 0.6), height=(0.26, 0.3, 0.34, 0.37, 0.41, 0.44, 0.5),
-        y=(0.42, 0.49, 0.52, 0.57, 0.61, 0.65, 0.71), left=0.47, right=0.58, spread=0.035,
+        y=(0.42, 0.49, 0.52, 0.57, 0.61, 0.65, 0.71), left=0.47, right=0.58, std_x=0.035,
         share_right=0.95, alike=0.45, tilt=0.2,
     ),
-    "Effusion": Place(
+    "Effusion": BoxStatistics(
         width=(0.05, 0.1, 0.16, 0.2, 0.26, 0.31, 0.4), height=(0.05, 0.09, 0.16, 0.27, 0.44, 0.59, 0.7),
-        y=(0.33, 0.42, 0.46, 0.56, 0.64, 0.71, 0.8), left=0.24, right=0.79, spread=0.05,
+        y=(0.33, 0.42, 0.46, 0.56, 0.64, 0.71, 0.8), left=0.24, right=0.79, std_x=0.05,
         share_right=0.49, alike=0.15, tilt=-0.6,
     ),
-    "Infiltration": Place(
+    "Infiltration": BoxStatistics(
         width=(0.09, 0.16, 0.19, 0.22, 0.31, 0.65, 0.72), height=(0.09, 0.15, 0.19, 0.26, 0.38, 0.48, 0.6),
-        y=(0.32, 0.38, 0.44, 0.52, 0.59, 0.67, 0.77), left=0.31, right=0.71, spread=0.06,
+        y=(0.32, 0.38, 0.44, 0.52, 0.59, 0.67, 0.77), left=0.31, right=0.71, std_x=0.06,
         share_right=0.56, alike=0.55, tilt=-0.25,
     ),
-    "Mass": Place(
+    "Mass": BoxStatistics(
         width=(0.05, 0.07, 0.09, 0.12, 0.17, 0.31, 0.5), height=(0.05, 0.08, 0.1, 0.14, 0.21, 0.36, 0.5),
-        y=(0.24, 0.31, 0.37, 0.45, 0.51, 0.6, 0.7), left=0.33, right=0.71, spread=0.06,
+        y=(0.24, 0.31, 0.37, 0.45, 0.51, 0.6, 0.7), left=0.33, right=0.71, std_x=0.06,
         share_right=0.47, alike=0.85, tilt=0.0,
     ),
-    "Nodule": Place(
+    "Nodule": BoxStatistics(
         width=(0.035, 0.05, 0.055, 0.07, 0.085, 0.1, 0.12), height=(0.035, 0.04, 0.05, 0.07, 0.08, 0.1, 0.12),
-        y=(0.2, 0.29, 0.35, 0.47, 0.57, 0.7, 0.8), left=0.27, right=0.76, spread=0.06,
+        y=(0.2, 0.29, 0.35, 0.47, 0.57, 0.7, 0.8), left=0.27, right=0.76, std_x=0.06,
         share_right=0.52, alike=0.9, tilt=0.0,
     ),
-    "Pneumonia": Place(
+    "Pneumonia": BoxStatistics(
         width=(0.11, 0.16, 0.18, 0.22, 0.26, 0.57, 0.7), height=(0.1, 0.16, 0.19, 0.27, 0.38, 0.5, 0.62),
-        y=(0.33, 0.42, 0.48, 0.56, 0.61, 0.69, 0.78), left=0.3, right=0.71, spread=0.06,
+        y=(0.33, 0.42, 0.48, 0.56, 0.61, 0.69, 0.78), left=0.3, right=0.71, std_x=0.06,
         share_right=0.53, alike=0.5, tilt=-0.5,
     ),
-    "Pneumothorax": Place(
+    "Pneumothorax": BoxStatistics(
         width=(0.05, 0.09, 0.13, 0.2, 0.25, 0.31, 0.36), height=(0.04, 0.08, 0.12, 0.2, 0.28, 0.52, 0.6),
-        y=(0.07, 0.15, 0.18, 0.25, 0.39, 0.61, 0.78), left=0.3, right=0.69, spread=0.06,
+        y=(0.07, 0.15, 0.18, 0.25, 0.39, 0.61, 0.78), left=0.3, right=0.69, std_x=0.06,
         share_right=0.43, alike=0.5, tilt=0.5,
     ),
 }
-HEART = Place(
+HEART = BoxStatistics(
     width=(0.25, 0.27, 0.29, 0.31, 0.33, 0.345, 0.355), height=(0.21, 0.23, 0.25, 0.27, 0.29, 0.31, 0.33),
-    y=(0.5, 0.54, 0.565, 0.59, 0.615, 0.64, 0.67), left=0.5, right=0.555, spread=0.018,
+    y=(0.5, 0.54, 0.565, 0.59, 0.615, 0.64, 0.67), left=0.5, right=0.555, std_x=0.018,
     share_right=1.0, alike=0.5, tilt=0.2,
 )
 """The heart that is not enlarged."""
 # fmt: on
 
 
-def place_box(statistics: Place, u: Sequence[float]) -> UnitBox:
-    """The box of a finding that seven numbers ``u`` in [0, 1) stand for."""
+def place_box(statistics: BoxStatistics, u: Sequence[float]) -> UnitBox:
+    """The box of a finding; ``u``, seven in [0, 1): width, alike?, height, tilt?, free y, side, x within it."""
     width = _at(u[0], statistics.width)
     rank = u[0] if u[1] < statistics.alike else u[2]
     height = _at(rank, statistics.height)
@@ -107,11 +107,11 @@ def _tilted(rank: float, tilt: float, chance: float, free: float) -> float:
     return rank if tilt > 0 else 1 - rank
 
 
-def _centre_x(statistics: Place, width: float, side: float, u: float) -> float:
+def _centre_x(statistics: BoxStatistics, width: float, side: float, u: float) -> float:
     if width > WIDE and statistics.width[3] < WIDE:
         return _at(u, (0.43, 0.46, 0.485, 0.51, 0.535, 0.56, 0.60))
     middle = statistics.right if side < statistics.share_right else statistics.left
-    return middle + statistics.spread * _at(u, (-2.0, -1.28, -0.67, 0.0, 0.67, 1.28, 2.0))
+    return middle + statistics.std_x * _at(u, (-2.0, -1.28, -0.67, 0.0, 0.67, 1.28, 2.0))
 
 
 def _kept_inside(x: float, y: float, width: float, height: float) -> UnitBox:
@@ -121,4 +121,4 @@ def _kept_inside(x: float, y: float, width: float, height: float) -> UnitBox:
 
 
 def _at(share: float, quantiles: Quantiles) -> float:
-    return float(np.interp(share, SHARES, quantiles))
+    return float(np.interp(share, PROBABILITIES, quantiles))

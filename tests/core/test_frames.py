@@ -53,8 +53,8 @@ def test_a_truth_box_keeps_its_iou_with_itself_through_any_size(height, width):
 
 
 @given(st.integers(3, 40), st.integers(3, 40))
-def test_a_box_mask_keeps_the_boxes_area(height, width):
-    mask = frames.box_mask([[10, 20, 70, 90]], (100, 100), (height, width))
+def test_a_box_coverage_keeps_the_boxes_area(height, width):
+    mask = frames.box_coverage([[10, 20, 70, 90]], (100, 100), (height, width))
     assert mask.sum() / mask.size == pytest.approx(60 * 70 / 100**2)
 
 

@@ -93,14 +93,14 @@ def test_a_misspelt_name_gets_the_nearest(shelf):
 )
 def test_what_a_class_states_is_read_from_its_text_and_only_where_it_is_a_literal(shelf, written, stated):
     shelf("own.py", f'class Own:\n    name = "own"\n    needs = {written}\n')
-    assert parts().stated("own", "needs") == stated
+    assert parts().read_attribute("own", "needs") == stated
 
 
 def test_what_a_base_in_a_file_beside_states_holds_for_the_class(shelf):
     shelf("base.py", "from shelf_of_parts.own import Own\n\nclass Base:\n    needs = {'a'}\n")
     shelf("own.py", "from shelf_of_parts.base import Base\n\nclass Own(Base):\n    name = 'own'\n")
-    assert parts().stated("own", "needs") == {"a"}
-    assert parts().stated("own", "costly") is None
+    assert parts().read_attribute("own", "needs") == {"a"}
+    assert parts().read_attribute("own", "costly") is None
 
 
 def test_a_class_from_a_file_outside_the_tree(tmp_path):

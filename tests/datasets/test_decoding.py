@@ -68,7 +68,7 @@ def _waiting(number: int) -> np.ndarray:
 
 
 def test_the_bar_counts_every_image_those_of_a_crashed_process_too(tmp_path: Path, monkeypatch, terminal, caplog):
-    monkeypatch.setattr(decoding, "PORTION", 2)
+    monkeypatch.setattr(decoding, "ROWS_PER_TASK", 2)
     data = [*(sample(i, functools.partial(_waiting, i)) for i in range(3)), sample(3, os.abort)]
     with caplog.at_level(logging.INFO):
         cache.pixels(data, 8, tmp_path, max_bad=0.5)

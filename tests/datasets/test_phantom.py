@@ -11,7 +11,7 @@ from core.boxes import iou
 from core.errors import BadValueError, UnknownNameError
 from core.frames import conventional, resample
 from core.types import Sample
-from datasets.phantom.places import PLACES
+from datasets.phantom.places import BOX_STATISTICS
 
 pytestmark = pytest.mark.planted
 
@@ -24,7 +24,7 @@ def many() -> list[Sample]:
 @pytest.fixture(scope="module")
 def truth(many: list[Sample]) -> dict[str, np.ndarray]:
     """finding -> (M,4) boxes as shares of the image's side."""
-    return {f: np.concatenate([s.boxes[f] for s in many if f in s.boxes]) / 128 for f in PLACES}
+    return {f: np.concatenate([s.boxes[f] for s in many if f in s.boxes]) / 128 for f in BOX_STATISTICS}
 
 
 def test_the_same_seed_gives_the_same_bytes():
@@ -81,10 +81,10 @@ def test_findings_are_independent_with_a_prevalence_of_18_per_cent(many: list[Sa
     assert np.abs(correlation).max() < 0.07
 
 
-@pytest.mark.parametrize("finding", PLACES)
+@pytest.mark.parametrize("finding", BOX_STATISTICS)
 def test_sizes_and_places_follow_the_published_boxes(truth: dict[str, np.ndarray], finding: str):
     boxes = truth[finding]
-    place, shares, at = PLACES[finding], (0.1, 0.5, 0.9), np.array([1, 3, 5])
+    place, shares, at = BOX_STATISTICS[finding], (0.1, 0.5, 0.9), np.array([1, 3, 5])
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
     x, y = ((boxes[:, 2:] + boxes[:, :2]) / 2).T
     assert np.quantile(width, shares) == pytest.approx(np.array(place.width)[at], rel=0.1, abs=0.015)
@@ -161,4 +161,4 @@ def test_a_finding_that_is_not_known_is_told_with_the_nearest():
 
 
 def test_options_ride_in_the_name():
-    assert datasets.load("phantom:grain=0.1,test=3").describe["grain"] == 0.1
+    assert datasets.load("phantom:grain=0.1,test=3").description["grain"] == 0.1

@@ -33,7 +33,7 @@ def test_the_drops_are_the_definition_under_every_pooling(model, images):
 @pytest.mark.parametrize("maps", [1, 4 * 5, 10**6])
 def test_the_head_evaluated_gives_the_closed_form_whatever_the_budget(make_model, images, monkeypatch, maps):
     evidence = gather(make_model("LSE"), images)
-    monkeypatch.setattr(type(evidence), "at_once", lambda self, what: maps)  # five channels of four images: the last part is smaller
+    monkeypatch.setattr(type(evidence), "max_batch", lambda self, what: maps)  # five channels of four images
     evaluated = ablationcam.by_definition(evidence)
     torch.testing.assert_close(evaluated, evidence.drops, atol=1e-5 * evaluated.abs().max().item(), rtol=0)
 
@@ -44,7 +44,7 @@ def test_the_head_is_evaluated_on_no_more_maps_than_the_budget_allows(on_feature
     monkeypatch.setattr(type(evidence), "head", lambda self, maps: counted.append(len(maps)) or head(self, maps))
     ablationcam.by_definition(evidence)
     assert sum(counted) == 2 * 40
-    assert max(counted) <= max(2, evidence.at_once("head"))
+    assert max(counted) <= max(2, evidence.max_batch("head"))
     assert len(counted) > 1
 
 

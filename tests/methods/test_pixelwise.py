@@ -190,7 +190,7 @@ def few_pixels(monkeypatch):
 
 
 def small_budget(monkeypatch):
-    monkeypatch.setattr("methods.base.Evidence.at_once", lambda self, what: {"backward": 2}[what])
+    monkeypatch.setattr("methods.base.Evidence.max_batch", lambda self, what: {"backward": 2}[what])
 
 
 @pytest.mark.parametrize("set_budget", [few_pixels, small_budget])

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.gallery.page import data_url, packed_map
 from benchmark.heatmap import explain
-from benchmark.heatmap.explain import ADVICE, ExplainedImage, Explainer, FinishedNetwork
+from benchmark.heatmap.explain import ADVICE, ExplainedImage, Explainer, TrainedNetwork
 from benchmark.heatmap.images import users_images
 from benchmark.heatmap.threshold import Thresholds
 from benchmark.maps.trained import checkpoint_digest
@@ -27,7 +27,7 @@ from datasets.io.images import SUFFIXES
 class ServedNetwork:
     """A finished run in memory, and where its boxes are drawn."""
 
-    network: FinishedNetwork
+    network: TrainedNetwork
     thresholds: Thresholds
 
 
@@ -57,7 +57,7 @@ def explained(known: ServedNetwork, upload: bytes, suffix: str, words: Sequence[
     }
 
 
-def _of_upload(network: FinishedNetwork, explainer: Explainer, upload: bytes, suffix: str) -> ExplainedImage:
+def _of_upload(network: TrainedNetwork, explainer: Explainer, upload: bytes, suffix: str) -> ExplainedImage:
     """An uploaded PNG, JPEG or DICOM explained; its file is gone then. Raises ``DataError``."""
     if suffix not in SUFFIXES:
         raise DataError(f"an image ends in {', '.join(SUFFIXES)}")

@@ -60,15 +60,17 @@ def draw_case(axes: Axes, image: np.ndarray, case: Case, threshold: float | None
 
 def box_at(case: Case, threshold: float) -> FloatArray:
     """(4,) the box of the map's peak."""
-    on, _ = case.ready
-    assert on is not None
-    return Traces.from_traces([trace(on)]).boxes(np.array([0]), np.array([[threshold]]))[0, 0]
+    heat, _ = case.surface_or_reason
+    assert heat is not None
+    return Traces([trace(heat)]).boxes(np.array([0]), np.array([[threshold]]))[0, 0]
 
 
 def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
     """Hits over the score threshold, and where three origins put theirs."""
     mine = [case for case in cases if case.finding == finding]
-    selector = ExactThresholds([trace(case.ready[0]) for case in mine], [case.boxes for case in mine], 0.3)
+    selector = ExactThresholds(0.3)
+    for case in mine:
+        selector.append(trace(case.surface_or_reason[0]), case.boxes)
     everyone, levels = np.arange(len(mine)), np.linspace(0, 0.999, 500)
     axes.plot(levels, (selector.iou(everyone, levels) > 0.3).mean(0), color=INK, lw=1.5)
     half = everyone % 2 == 0
@@ -131,7 +133,7 @@ def save_entries() -> None:
 def main(run: str) -> None:
     """Write the first three pictures."""
     cases, images = cases_of(run)
-    masses = [case for case in cases if case.finding == "Mass" and case.ready[0] is not None]
+    masses = [case for case in cases if case.finding == "Mass" and case.surface_or_reason[0] is not None]
     overlaps = [iou(box_at(case, 0.5)[None], case.boxes).max() for case in masses]
     case = masses[int(np.argsort(overlaps)[len(masses) // 2])]  # the median one
     image = images[case.image_id]

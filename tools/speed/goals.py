@@ -17,7 +17,7 @@ class Goal(NamedTuple):
 
     limit: float
     read: Read
-    """Where -> the figure there; None where it was not measured."""
+    """Label of a row -> its figure; None where it was not measured."""
     unit: str = "×"
     at_most: bool = False
     """Whether the figure may not exceed the limit, or must reach it."""
@@ -37,12 +37,12 @@ class GoalVerdict(NamedTuple):
 def judge(text: str, goal: Goal, record: SpeedRecord) -> GoalVerdict:
     """The worst figure decides; one that is missing can't keep a promise, but one that fails breaks it."""
     all_figures = goal.read(record)
-    known = {where: value for where, value in all_figures.items() if value is not None}
+    known = {label: value for label, value in all_figures.items() if value is not None}
     if not known:
         return GoalVerdict(text, goal)
-    where = (max if goal.at_most else min)(known, key=known.__getitem__)
-    kept = known[where] <= goal.limit if goal.at_most else known[where] >= goal.limit
-    return GoalVerdict(text, goal, known[where], where, None if kept and len(known) < len(all_figures) else kept)
+    label = (max if goal.at_most else min)(known, key=known.__getitem__)
+    kept = known[label] <= goal.limit if goal.at_most else known[label] >= goal.limit
+    return GoalVerdict(text, goal, known[label], label, None if kept and len(known) < len(all_figures) else kept)
 
 
 def verdicts(subject: str, record: SpeedRecord) -> list[GoalVerdict]:
@@ -56,30 +56,30 @@ def times(
     below: str = "",
     changed: Mapping[str, int] | None = None,
     name: str = "wall_ms",
-    where: str = "{backbone} at {size}",
+    label: str = "{backbone} at {size}",
     **on: str | int,
 ) -> Read:
     """The time of ``contenders`` under the conditions ``on`` against that of ``below`` (of ours where it is not named).
 
-    ``changed`` are the conditions that are others there; ``where`` says in words which row it is.
+    ``changed`` are the conditions that are others there; ``label`` says in words which row it is.
     """
 
     def read(record: SpeedRecord) -> Figures:
         rows = record.of(group, *contenders, **on)
         others = [record.beside(row, below or names.OURS[row.contender], **(changed or {})) for row in rows]
-        return {record.words(where, row): quotient(row, other, name) for row, other in zip(rows, others, strict=True)}
+        return {record.words(label, row): quotient(row, other, name) for row, other in zip(rows, others, strict=True)}
 
     return read
 
 
 def on_map(side: int, *contenders: str) -> Read:
     """Times of peers on a small map against the surface's."""
-    return times("surface", *contenders, name="least_ms", where="{contender}, {thresholds}", side=side)
+    return times("surface", *contenders, name="least_ms", label="{contender}, {thresholds}", side=side)
 
 
 def original(**on: str) -> Read:
     """Times of the original evaluator's way against ours."""
-    known = {"name": "least_ms", "where": "{map}", "side": 224, "thresholds": 1000}
+    known = {"name": "least_ms", "label": "{map}", "side": 224, "thresholds": 1000}
     return times("original", names.ORIGINAL_LARGEST, **known, **on)  # type: ignore[arg-type]
 
 
@@ -93,19 +93,19 @@ def geometric_mean(read: Read) -> Read:
     return mean
 
 
-def share(where: str) -> Read:
+def share(device: str) -> Read:
     """The rate of training epochs against the network alone."""
-    return times("epoch", names.ALONE, below=names.TRAINING, where="{backbone}, --augment {augment}", device=where)
+    return times("epoch", names.ALONE, below=names.TRAINING, label="{backbone}, --augment {augment}", device=device)
 
 
-def figures(group: str, *contenders: str, name: str, where: str, **on: str | int) -> Read:
+def figures(group: str, *contenders: str, name: str, label: str, **on: str | int) -> Read:
     """A figure as it was measured."""
-    return lambda record: {record.words(where, row): figure(row, name) for row in record.of(group, *contenders, **on)}
+    return lambda record: {record.words(label, row): figure(row, name) for row in record.of(group, *contenders, **on)}
 
 
 def growth(record: SpeedRecord) -> Figures:
     """MiB by which the memory in the last tenth of the long run exceeds that in its first."""
-    ends = figures("long", names.FIRST_TENTH, names.LAST_TENTH, name="mib", where="{contender}")(record).values()
+    ends = figures("long", names.FIRST_TENTH, names.LAST_TENTH, name="mib", label="{contender}")(record).values()
     known = [mib for mib in ends if mib is not None]
     return {f"{record.settings['long']:,} images": known[1] - known[0] if len(known) > 1 else None}
 
@@ -116,20 +116,17 @@ def jobs(record: SpeedRecord) -> Figures:
     return {"2 jobs": quotient(one, two, "wall_s")}
 
 
-def most(limit: float, read: Read, unit: str = "×") -> Goal:
-    """No figure may exceed the limit."""
-    return Goal(limit, read, unit, at_most=True)
-
-
+AtMost = partial(Goal, at_most=True)
+"""A limit that no figure may exceed."""
 ONE_MAP, ALL_NIH = "one map in a frame of 1024 px", "all of NIH's boxes, 10 methods"
 LABELS = (names.SKIMAGE, names.SCIPY)
 SEVEN = partial(times, "methods", names.SEVEN)
-WHOLE = partial(figures, "whole", where="{side}×{side} maps", name="seconds", methods=10)
-_peaks = partial(figures, name="mib", where="{map}, {side}×{side}, {cases} cases")
+WHOLE = partial(figures, "whole", label="{side}×{side} maps", name="seconds", methods=10)
+_peaks = partial(figures, name="mib", label="{map}, {side}×{side}, {cases} cases")
 IN_CPU = partial(times, "attention", below=names.UNFUSED, changed={"findings": 0}, name="cpu_ms")
 GOALS: Mapping[str, Mapping[str, Goal]] = {
     "methods": {
-        "seven methods for 8 findings against the bare forward pass": most(
+        "seven methods for 8 findings against the bare forward pass": AtMost(
             1.15, SEVEN(below=names.BARE, changed={"findings": 0}, findings=8)
         ),
         "grad-cam's six methods against our seven, 8 findings": Goal(
@@ -137,12 +134,12 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         ),
         "captum's Grad-CAM against ours, 8 findings": Goal(8, times("methods", names.CAPTUM, findings=8)),
         "torchcam's Grad-CAM against ours, 8 findings": Goal(8, times("methods", names.TORCHCAM, findings=8)),
-        "seven methods for 14 findings against the same for one": most(
+        "seven methods for 14 findings against the same for one": AtMost(
             1.3, SEVEN(below=names.SEVEN, changed={"findings": 1}, findings=14)
         ),
         "grad-cam's Score-CAM against ours, 8 findings": Goal(8, times("scorecam", names.PACKAGE_SCORECAM, findings=8)),
-        "peak memory of Score-CAM above the bare model, 8 findings": most(
-            300, figures("memory", names.SCORECAM, name="mib", where="{backbone} at {size}, {batch} images"), " MiB"
+        "peak memory of Score-CAM above the bare model, 8 findings": AtMost(
+            300, figures("memory", names.SCORECAM, name="mib", label="{backbone} at {size}, {batch} images"), " MiB"
         ),
     },
     "scoring": {
@@ -155,34 +152,34 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "the original evaluator's way against ours, 224 px, 1000 thresholds": Goal(60, geometric_mean(original())),
         "the same, pixel noise": Goal(100, original(map=names.NOISE)),
         "a contour search per distinct level against ours, any size": Goal(
-            1, times("levels", *names.LEVELS, name="least_ms", where="{map}, {side} px, {thresholds}")
+            1, times("levels", *names.LEVELS, name="least_ms", label="{map}, {side} px, {thresholds}")
         ),
-        f"{ALL_NIH}, all surface protocols at all origins of a threshold": most(20, WHOLE("surface"), " s"),
-        f"{ALL_NIH}, maxbox and pxap too, 10,000 resamples of everything": most(
+        f"{ALL_NIH}, all surface protocols at all origins of a threshold": AtMost(20, WHOLE("surface"), " s"),
+        f"{ALL_NIH}, maxbox and pxap too, 10,000 resamples of everything": AtMost(
             180, WHOLE("surface, maxbox and pxap"), " s"
         ),
-        "peak memory of these processes": most(
-            2048, figures("whole", name="mib", where="{contender}, {side}×{side} maps"), " MiB"
+        "peak memory of these processes": AtMost(
+            2048, figures("whole", name="mib", label="{contender}, {side}×{side} maps"), " MiB"
         ),
     },
     "training": {
         "a training epoch's rate against the network alone, on the CPU": Goal(0.95, share(names.CPU)),
         "the same on a GPU": Goal(0.9, share(names.GPU)),
         "the cache's decoding rate against all cores decoding at once, nothing kept": Goal(
-            0.9, times("decoding", names.ALL_CORES, below=names.CACHE, where="{cores} cores")
+            0.9, times("decoding", names.ALL_CORES, below=names.CACHE, label="{cores} cores")
         ),
-        "memory that a long epoch gains from its first tenth to its last": most(50, growth, " MiB"),
+        "memory that a long epoch gains from its first tenth to its last": AtMost(50, growth, " MiB"),
     },
     "attention": {
-        "rollout against the bare forward pass with attention not fused": most(1.2, IN_CPU(names.ROLLOUT)),
-        "chefer for 8 findings against the same (1 + 1.2 × 8)": most(10.6, IN_CPU(names.CHEFER)),
+        "rollout against the bare forward pass with attention not fused": AtMost(1.2, IN_CPU(names.ROLLOUT)),
+        "chefer for 8 findings against the same (1 + 1.2 × 8)": AtMost(10.6, IN_CPU(names.CHEFER)),
         "chefer in a loop over 8 findings against ours": Goal(2, times("attention", names.CHEFER_LOOP, name="cpu_ms")),
     },
     "external": {
-        "a smooth map of 1024×1024 in locus, CPU time": most(
-            100, figures("large", name="cpu_ms", where="{map}, {cases} cases", side=1024), " ms"
+        "a smooth map of 1024×1024 in locus, CPU time": AtMost(
+            100, figures("large", name="cpu_ms", label="{map}, {cases} cases", side=1024), " ms"
         ),
-        "peak memory of these processes": most(
+        "peak memory of these processes": AtMost(
             2048, lambda r: {w: m for g in ("large", "many") for w, m in _peaks(g)(r).items()}, " MiB"
         ),
     },

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from backbones.rescaled import MEAN, STD, normalised
 from benchmark.check import AnswerRow
-from benchmark.models.load import Loaded
+from benchmark.models.load import LoadedNetwork
 from benchmark.training.metrics.ranking import scores
 from core.errors import DataError, examples
 from core.frames import resize_image
@@ -37,7 +37,7 @@ NORMALISATIONS = {
 """Normalisations that projects use, as mean and std of gray values in [0, 1]."""
 
 
-def answers(loaded: Loaded, data: Dataset, count: int) -> list[AnswerRow]:
+def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]:
     """AUROC per finding, order of the outputs, normalisation, on the first ``count`` images of ``data``.
 
     Raises ``DataError`` where no finding has images with and without it.
@@ -81,7 +81,9 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
     return AnswerRow("order", "wrong", f"outputs fit other findings better: {examples(outputs, 9)}; look at --findings")
 
 
-def _normalisation(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int], mean: float) -> AnswerRow:
+def _normalisation(
+    loaded: LoadedNetwork, gray: Tensor, labels: FloatArray, judged: list[int], mean: float
+) -> AnswerRow:
     """Whether a usual normalisation other than that at hand gives a better mean AUROC."""
     means = {}
     for name, (centre, spread) in NORMALISATIONS.items():
@@ -96,7 +98,7 @@ def _normalisation(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: lis
 
 
 @torch.inference_mode()
-def _logits(loaded: Loaded, gray: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
+def _logits(loaded: LoadedNetwork, gray: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
     """(n,K) logits of (n,S,S) pixels, by another ``rescale`` where one is given."""
     model, kept = loaded.model, loaded.model.rescale
     try:

@@ -13,7 +13,7 @@ from backbones.whole import logits_of
 from benchmark.check import AnswerRow, conclude
 from benchmark.check.model import labelled
 from benchmark.explain import explain
-from benchmark.models.load import SIDE, Loaded, load, of_run
+from benchmark.models.load import SIDE, LoadedNetwork, load, load_run
 from benchmark.training import machine
 from config import ModelCheckConfig
 from core.errors import LocusError, NotAvailableError
@@ -35,13 +35,13 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
     data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
     network = network_flags(config)
     usual = () if data is None else data.findings
-    loaded: Loaded = of_run(Path(str(config.model)), config.trust) if network is None else load(network, usual)
+    loaded: LoadedNetwork = load_run(Path(str(config.model)), config.trust) if network is None else load(network, usual)
     rows = answers(loaded) + ([] if data is None else labelled.answers(loaded, data, config.images))
     report(tabulate(rows, headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
     return conclude(str(config.model), rows, report)
 
 
-def answers(loaded: Loaded) -> list[AnswerRow]:
+def answers(loaded: LoadedNetwork) -> list[AnswerRow]:
     """Weights, wiring, preprocessing, logits, grid and methods.
 
     The first three are told, the others judged: logits against the network as its project runs it, the grid against
@@ -56,7 +56,7 @@ def answers(loaded: Loaded) -> list[AnswerRow]:
     return [*said, *compared, _grid(loaded), *_methods(loaded)]
 
 
-def pixels(loaded: Loaded, count: int = 2) -> Tensor:
+def pixels(loaded: LoadedNetwork, count: int = 2) -> Tensor:
     """(count,S,S) uint8 of noise, the same for every network.
 
     S is the side of the network's images.
@@ -66,7 +66,7 @@ def pixels(loaded: Loaded, count: int = 2) -> Tensor:
 
 
 @torch.no_grad()
-def _logits(loaded: Loaded, module: nn.Module) -> AnswerRow:
+def _logits(loaded: LoadedNetwork, module: nn.Module) -> AnswerRow:
     """Whether gray values give the logits that the network's own forward gives for them, normalised by hand."""
     config = loaded.model.config or {}
     gray = pixels(loaded)
@@ -83,7 +83,7 @@ def _logits(loaded: Loaded, module: nn.Module) -> AnswerRow:
     return AnswerRow("logits", "wrong", f"differ from its own forward by {gap:.2g}: what follows the head?")
 
 
-def _grid(loaded: Loaded) -> AnswerRow:
+def _grid(loaded: LoadedNetwork) -> AnswerRow:
     side = loaded.img_size
     try:
         grid = loaded.model.grid((side, side))
@@ -97,7 +97,7 @@ def _grid(loaded: Loaded) -> AnswerRow:
     return AnswerRow("grid", "pass", f"stride {grid.stride}, offset {grid.offset}, {how}")
 
 
-def _methods(loaded: Loaded) -> list[AnswerRow]:
+def _methods(loaded: LoadedNetwork) -> list[AnswerRow]:
     """Which methods serve: the fast ones are tried on one image, and those slow ones that do not serve all networks."""
     images, slow = transforms.evaluation()(pixels(loaded, 1)), methods.expand(["slow"])
     tried = [word for word in slow if methods.get(word).serves]
@@ -112,7 +112,7 @@ def _methods(loaded: Loaded) -> list[AnswerRow]:
     return [AnswerRow("methods", "pass", f"{serve}; slow ones, which every network has, not tried: {rest}"), *none]
 
 
-def _reason(loaded: Loaded, images: Tensor, word: str) -> str:
+def _reason(loaded: LoadedNetwork, images: Tensor, word: str) -> str:
     """Why there is no map of the method ``word``; nothing where there is one."""
     try:
         explain(loaded.model, images, methods=[word])

@@ -55,6 +55,6 @@ def layout_of_means(protocol: str, records: Sequence[Record]) -> TableLayout:
     columns = [
         score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means
     ]
-    stated = PROTOCOLS.stated(protocol, "main") if protocol in PROTOCOLS.names() else None
+    stated = PROTOCOLS.read_attribute(protocol, "main") if protocol in PROTOCOLS.names() else None
     main = next((each for each in means if each[0] == stated), next(iter(means), ("", None)))
     return TableLayout(protocol, protocol, "as the columns say", "Mean over findings.", tuple(columns), main)

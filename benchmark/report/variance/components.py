@@ -6,7 +6,7 @@ from typing import get_args
 import numpy as np
 
 from benchmark.report.table import NOTHING, Table
-from benchmark.statistics.components import WITHIN, BalancedScores, Term
+from benchmark.statistics.components import NESTED_IN, BalancedScores, Term
 from benchmark.statistics.power import ALPHA, PATIENTS, POWER, Pairing, patients_needed, power, variance_of
 from core.errors import BadValueError
 
@@ -78,7 +78,7 @@ def name_of(term: Term) -> str:
     >>> name_of(("backbone", "pooling", "method", "seed"))
     'method × seed'
     """
-    inside = {outer for name in term for outer in WITHIN.get(name, ())}
+    inside = {outer for name in term for outer in NESTED_IN.get(name, ())}
     return " × ".join(name for name in term if name not in inside)
 
 

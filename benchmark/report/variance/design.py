@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.comparisons.main_column import main_column
-from benchmark.statistics.components import BalancedScores, Row, balanced, patient_values
+from benchmark.statistics.components import BalancedScores, ScoreKey, largest_balanced_part, patient_values
 
 
 def design(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> BalancedScores | None:
@@ -23,10 +23,10 @@ def design(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> 
     if column is None:
         return None
     values = patient_values(column.theta, column.jackknife)
-    return balanced({_row(r): values[column.columns[r.key]] for r in board if r.key in column.columns})
+    return largest_balanced_part({_row(r): values[column.columns[r.key]] for r in board if r.key in column.columns})
 
 
-def _row(record: Record) -> Row:
+def _row(record: Record) -> ScoreKey:
     cell = record.cell
     words = (cell.backbone, f"{cell.img_size}px", *(word for word in [cell.attention_map] if word not in ("", "none")))
     return " ".join(words), cell.global_pool, record.method, cell.seed or 0

@@ -85,7 +85,7 @@ class Suite(pydantic.BaseModel):
     @property
     def words(self) -> list[str]:
         """Its methods and groups of methods, as they are registered."""
-        return [methods.spelled(word) for word in ([self.methods] if isinstance(self.methods, str) else self.methods)]
+        return list(map(methods.normalize_name, [self.methods] if isinstance(self.methods, str) else self.methods))
 
     @property
     def scored_by(self) -> list[str]:

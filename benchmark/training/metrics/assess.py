@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.records.score import Origin
-from benchmark.statistics.bootstrap import RESAMPLES, Resampled, mean, resample
+from benchmark.statistics.bootstrap import RESAMPLES, Resampled, bootstrap_draws, mean
 from benchmark.statistics.intervals import LEVEL, interval
 from benchmark.training.metrics import calibration, decisions, ranking
 from benchmark.training.metrics.decisions import Choice, Threshold
@@ -63,7 +63,7 @@ def _per_finding(predictions: Predictions, called: decisions.Decisions, temperat
     briers = (calibration.brier_terms(predictions, factor) for factor in (1.0, temperature))
     columns = (decisions.per_finding(*called), *briers)
     part, whole = (np.concatenate(side, -1) for side in zip(*columns, strict=True))
-    counted = resample(decisions.sum_by_patient((part, whole), predictions))
+    counted = bootstrap_draws(decisions.sum_by_patient((part, whole), predictions))
     ratios = {name: counted[:, i] for i, name in enumerate((*decisions.METRICS, "brier", "brier_scaled"))}
     words = decisions.WORDS[predictions.exclusive] | {"brier": "brier", "brier_scaled": "brier_scaled"}
     metrics = {name: ranked[:, i] for i, name in enumerate(ranking.METRICS)}
@@ -72,13 +72,13 @@ def _per_finding(predictions: Predictions, called: decisions.Decisions, temperat
 
 def _as_a_whole(predictions: Predictions, called: decisions.Decisions) -> Numbers:
     """What all findings give together: accuracy of exclusive classes, else Hamming loss and exact match."""
-    whole = resample(decisions.sum_by_patient(decisions.per_image(*called), predictions))[0]
+    whole = bootstrap_draws(decisions.sum_by_patient(decisions.per_image(*called), predictions))[0]
     return {"accuracy": whole[1]} if predictions.exclusive else {"hamming_loss": whole[0], "exact_match": whole[1]}
 
 
 def _with_intervals(numbers: Numbers) -> tuple[Row, Row]:
     """Values and intervals, by name; no interval is None."""
-    joined = Resampled.joined(list(numbers.values()))
+    joined = Resampled.join(list(numbers.values()))
     ends = [None if np.isnan(pair).any() else pair.tolist() for pair in interval(joined)]
     return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, ends, strict=True))
 

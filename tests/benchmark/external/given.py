@@ -6,7 +6,7 @@ import numpy as np
 
 import datasets
 from config import ScoreConfig
-from core.frames import box_mask
+from core.frames import box_coverage
 
 WORD, SIZE = "phantom:train=4,val=4,test=24", 64
 DATA = datasets.load(WORD, img_size=SIZE)
@@ -16,7 +16,7 @@ PAIRS = [(sample, finding) for sample in DATA if sample.boxes for finding in DAT
 def shown(sample, finding, shape=(8, 8)) -> np.ndarray:
     """(h,w) float32: the truth, not quite."""
     noise = np.random.default_rng(len(sample.image_id) + DATA.findings.index(finding)).random(shape)
-    return (box_mask(sample.boxes.get(finding, []), sample.frame, shape) + 0.3 * noise).astype(np.float32)
+    return (box_coverage(sample.boxes.get(finding, []), sample.frame, shape) + 0.3 * noise).astype(np.float32)
 
 
 def write(folder: Path, change=lambda values: values, every: bool = True) -> Path:

@@ -11,7 +11,7 @@ def given(image: str, truth=(), boxes=(), label: float | None = None, finding: s
     """``boxes``: xyxy and confidence; an image without a truth box is a negative unless ``label`` says otherwise."""
     rows, true = np.array(boxes, dtype=np.float64).reshape(-1, 5), np.array(truth, dtype=np.float64).reshape(-1, 4)
     known = float(len(true) > 0) if label is None else label
-    return Case(image, image, finding, None, "conventional", FRAME, true, label=known, given=rows)
+    return Case(image, image, finding, None, "conventional", FRAME, true, label=known, submitted_boxes=rows)
 
 
 def drawn(seed: int, images: int = 30) -> list[Case]:

@@ -69,7 +69,7 @@ def test_a_box_of_a_map_has_the_probability_times_its_own_peak():
 @pytest.mark.parametrize("seed", range(20))
 def test_all_points_average_precision_is_that_of_voc_2010(seed):
     cases = drawn(seed)
-    boxes = [(case.image_id, row[4], row[:4]) for case in cases for row in case.given.tolist()]
+    boxes = [(case.image_id, row[4], row[:4]) for case in cases for row in case.submitted_boxes.tolist()]
     truth = {case.image_id: case.boxes.tolist() for case in cases}
     found = values(Detection(), cases)
     for above in IOU:
@@ -94,7 +94,11 @@ def in_coco(cases: list[Case]) -> dict[float, float]:
         "categories": [{"id": 1}],
         "annotations": [{"image_id": n, "category_id": 1, "bbox": xywh(box)} for n, box in annotations],
     }
-    boxes = [{"image_id": n, "category_id": 1, "bbox": xywh(row), "score": row[4]} for n, case in enumerate(cases) for row in case.given]
+    boxes = [
+        {"image_id": n, "category_id": 1, "bbox": xywh(row), "score": row[4]}
+        for n, case in enumerate(cases)
+        for row in case.submitted_boxes
+    ]
     return dict(zip(IOU, coco.average_precision(truth, boxes, IOU)[:, 0].tolist(), strict=True))
 
 

@@ -60,10 +60,10 @@ def test_the_curve_is_the_one_walked_confidence_by_confidence(seed):
 
 def walked(cases: list[Case]) -> list[list[tuple[int, int]]]:
     """For each confidence: the false boxes and the truths that are hit, of every case."""
-    overlaps = [iou(case.given[:, :4], case.boxes) for case in cases]
+    overlaps = [iou(case.submitted_boxes[:, :4], case.boxes) for case in cases]
     curve = []
-    for confidence in sorted({row[4] for case in cases for row in case.given.tolist()}):
-        kept = [overlap[case.given[:, 4] >= confidence] for case, overlap in zip(cases, overlaps, strict=True)]
+    for confidence in sorted({row[4] for case in cases for row in case.submitted_boxes.tolist()}):
+        kept = [overlap[case.submitted_boxes[:, 4] >= confidence] for case, overlap in zip(cases, overlaps, strict=True)]
         curve.append([((overlap <= 0.3).all(1).sum(), (overlap > 0.3).any(0).sum()) for overlap in kept])
     return curve
 

@@ -5,7 +5,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from benchmark.statistics import bootstrap
-from benchmark.statistics.bootstrap import over_findings, resample, resample_over, weights
+from benchmark.statistics.bootstrap import bootstrap_draws, over_findings, resample_over, weights
 from benchmark.statistics.patients import CaseIndex, Sums, by_patient
 from benchmark.statistics.summary import Column, difference, estimate, scores
 from core.errors import BadValueError
@@ -27,9 +27,9 @@ def test_the_draws_do_not_depend_on_the_size_of_a_block(monkeypatch):
     monkeypatch.setattr(bootstrap, "BLOCK", 40 * 7)
     assert (weights.__wrapped__(40, 3) == whole).all()
     sums = by_patient(np.eye(40), np.ones((40, 40)), ["a"] * 40, range(40), ["a"])
-    cut = resample(sums, 3).samples
+    cut = bootstrap_draws(sums, 3).samples
     monkeypatch.undo()
-    assert (cut == resample(sums, 3).samples).all()
+    assert (cut == bootstrap_draws(sums, 3).samples).all()
 
 
 def test_the_bits_do_not_depend_on_the_number_of_threads():
@@ -38,19 +38,19 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
     resampled = {}
     for threads in (1, 2):
         with threadpool_limits(threads, "blas"):
-            resampled[threads] = resample(sums).samples
+            resampled[threads] = bootstrap_draws(sums).samples
     assert (resampled[1] == resampled[2]).all()
 
 
 @pytest.mark.byhand
 def test_a_patients_images_stay_together():
     sums = by_patient([[1.0], [1.0], [0.0], [0.0]], np.ones((4, 1)), ["a"] * 4, ["p", "p", "q", "q"], ["a"])
-    assert set(np.unique(resample(sums).samples)) == {0.0, 0.5, 1.0}  # never a quarter: two patients, not four images
+    assert set(np.unique(bootstrap_draws(sums).samples)) == {0.0, 0.5, 1.0}  # never a quarter: two patients, not four images
 
 
 @pytest.mark.byhand
 def test_a_ratio_is_resampled_as_a_ratio_of_sums():
-    found = resample(by_patient([[1.0], [0.0]], [[1.0], [3.0]], ["a"] * 2, ["p", "q"], ["a", "b"]))
+    found = bootstrap_draws(by_patient([[1.0], [0.0]], [[1.0], [3.0]], ["a"] * 2, ["p", "q"], ["a", "b"]))
     assert set(np.unique(found.samples[:, 0])) == {0.0, 0.25, 1.0}
     assert found.without[:, 0, 0].tolist() == [0, 1]
     assert all(np.isnan(values[..., 1, :]).all() for values in (found.value, found.samples, found.without))
@@ -60,8 +60,8 @@ def test_a_ratio_is_resampled_as_a_ratio_of_sums():
 def test_many_columns_at_once_are_each_as_if_alone():
     rng = np.random.default_rng(0)
     part, whole, of, who = rng.random((60, 5)), rng.random((60, 5)), ["a", "b", "c"] * 20, rng.integers(0, 25, 60)
-    every = resample(by_patient(part, whole, of, who, ["a", "b", "c"]))
-    alone = resample(by_patient(part[:, 3:4], whole[:, 3:4], of, who, ["a", "b", "c"]))
+    every = bootstrap_draws(by_patient(part, whole, of, who, ["a", "b", "c"]))
+    alone = bootstrap_draws(by_patient(part[:, 3:4], whole[:, 3:4], of, who, ["a", "b", "c"]))
     assert np.allclose(every[:, 3:].samples[..., 0], alone.samples[..., 0], rtol=1e-6)
 
 
@@ -69,16 +69,16 @@ def test_many_columns_at_once_are_each_as_if_alone():
 def test_a_maximum_is_chosen_again_in_each_resample_finding_by_finding_or_all_at_once():
     rng = np.random.default_rng(0)
     sums = by_patient(rng.random((60, 5)), np.ones((60, 5)), ["a", "b"] * 30, rng.integers(0, 25, 60), ["a", "b", "c"])
-    whole, each = resample(sums).over(lambda values: values.max(-1)), resample_over(sums, lambda values: values.max(-1))
+    whole, each = bootstrap_draws(sums).over(lambda values: values.max(-1)), resample_over(sums, lambda values: values.max(-1))
     for side in ("value", "samples", "without", "present"):
         assert np.allclose(getattr(whole, side), getattr(each, side), rtol=1e-6, equal_nan=True)
     assert whole.samples.shape == (10_000, 3)
-    assert (whole.samples[:, 0] >= resample(sums).samples[:, 0].T).all()
+    assert (whole.samples[:, 0] >= bootstrap_draws(sums).samples[:, 0].T).all()
 
 
 @pytest.mark.byhand
 def test_the_mean_over_findings_is_that_of_the_findings_that_a_resample_has():
-    found = over_findings(resample(by_patient([[1.0], [0.0]], np.ones((2, 1)), ["a", "b"], ["p", "q"], ["a", "b", "c"])))
+    found = over_findings(bootstrap_draws(by_patient([[1.0], [0.0]], np.ones((2, 1)), ["a", "b"], ["p", "q"], ["a", "b", "c"])))
     assert found.value.tolist() == [0.5]
     assert set(np.unique(found.samples)) == {0.0, 0.5, 1.0}
     assert found.without.ravel().tolist() == [0, 1]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.statistics.components import FACTORS, balanced, components, patient_values, squares
+from benchmark.statistics.components import FACTORS, components, largest_balanced_part, patient_values, sums_of_squares
 from core.errors import BadValueError
 
 SD = {
@@ -30,7 +30,7 @@ def test_a_two_way_table_has_the_textbooks_mean_squares():
     """Rows .2 and .6, columns equal: MS of rows = 3 · 2 · .2² / 1, of their interaction the rest's."""
     table = np.array([[0.1, 0.2, 0.3], [0.7, 0.6, 0.5]])
     parts = components(table, ("method", "patient"))
-    shown = squares(table, ("method", "patient"))
+    shown = sums_of_squares(table, ("method", "patient"))
     assert {term: (round(one.total, 12), one.df) for term, one in shown.items()} == {
         ("method",): (0.24, 1),
         ("patient",): (0.0, 2),
@@ -77,7 +77,7 @@ def suite(*trainings):
 @pytest.mark.byhand
 def test_the_balanced_part_prefers_both_factors_to_more_trainings():
     scores = suite(("small", "AVG", 5), ("small", "LSE", 5), ("small", "PCAM", 5), ("resnet", "AVG", 3), ("resnet", "PCAM", 3))
-    part = balanced(scores | {("small", "AVG", "slow", 0): np.zeros(4)})
+    part = largest_balanced_part(scores | {("small", "AVG", "slow", 0): np.zeros(4)})
     assert part.values.shape == (2, 2, 2, 3, 4)
     assert part.levels == {"backbone": ("resnet", "small"), "pooling": ("AVG", "PCAM"), "method": ("cam", "gradcam")}
     assert part.left_out == 5 + 2 * 2
@@ -85,4 +85,4 @@ def test_the_balanced_part_prefers_both_factors_to_more_trainings():
 
 @pytest.mark.byhand
 def test_a_suite_of_one_training_has_no_balanced_part():
-    assert balanced(suite(("small", "AVG", 1), ("resnet", "AVG", 1))) is None
+    assert largest_balanced_part(suite(("small", "AVG", 1), ("resnet", "AVG", 1))) is None

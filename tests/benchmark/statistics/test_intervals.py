@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.statistics.bootstrap import Resampled, over_findings, resample
+from benchmark.statistics.bootstrap import Resampled, bootstrap_draws, over_findings
 from benchmark.statistics.intervals import acceleration, bias, interval, intervals
 from benchmark.statistics.patients import Sums, by_patient
 
@@ -23,7 +23,7 @@ def means(values):
 
 def figures(sums, kind="bca"):
     """(P,F,M) sums -> (F,M,3) value, low, high."""
-    found = resample(sums)
+    found = bootstrap_draws(sums)
     return np.concatenate([found.value[..., None], interval(found, kind)], -1)
 
 
@@ -56,7 +56,7 @@ def test_a_number_outside_its_own_resamples_has_no_interval(kind):
 @pytest.mark.byhand
 def test_what_only_float32_rounds_apart_is_no_difference():
     values = np.random.default_rng(0).random((40, 1)) + 1000
-    found = resample(means(np.concatenate([values, values - 0.1], 1)))
+    found = bootstrap_draws(means(np.concatenate([values, values - 0.1], 1)))
     gap = interval(found[:, 0] - found[:, 1]).ravel()
     assert gap.tolist() == [np.float32(found.value[0, 0] - found.value[0, 1])] * 2
 
@@ -102,7 +102,7 @@ def skewed():
 @pytest.mark.oracle
 @pytest.mark.parametrize(("kind", "theirs"), [("bca", "BCa"), ("percentile", "percentile")])
 def test_the_same_resamples_of_single_images_give_scipys_interval(kind, theirs):
-    found = resample(means(skewed()))
+    found = bootstrap_draws(means(skewed()))
     known = SimpleNamespace(bootstrap_distribution=found.samples[:, 0].T.astype(np.float64))
     expected = stats.bootstrap((skewed().astype(np.float64),), np.mean, n_resamples=0, method=theirs, bootstrap_result=known)
     assert np.allclose(interval(found, kind)[0], np.stack(expected.confidence_interval, -1), rtol=1e-5)
@@ -151,7 +151,7 @@ def test_the_order_of_cases_changes_nothing(values, random):
 @few
 @given(CASES)
 def test_the_same_column_twice_has_the_same_interval_and_no_difference(values):
-    found = resample(means(np.repeat(values, 2, 1)))
+    found = bootstrap_draws(means(np.repeat(values, 2, 1)))
     assert np.array_equal(interval(found[:, 0]), interval(found[:, 1]))
     assert interval(found[:, 0] - found[:, 1]).tolist() == [[0, 0]]
 
@@ -188,7 +188,7 @@ def test_intervals_of_many_at_once_are_those_of_each_to_the_bit(seed, findings, 
     random = np.random.default_rng(seed)
     values, known = random.random((30, 4)), random.random((30, 4)) < 0.8
     names = [f"f{n}" for n in range(findings)]
-    whole = resample(by_patient(values * known, known, random.choice(names, 30), np.arange(30) // 2, names))
+    whole = bootstrap_draws(by_patient(values * known, known, random.choice(names, 30), np.arange(30) // 2, names))
     each = [one for n in range(4) for one in (whole[:, n], over_findings(whole[:, [n]])[0])]
     for ends, one in zip(intervals(each, kind), each, strict=True):
         assert np.array_equal(ends, interval(one, kind), equal_nan=True)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 
-from benchmark.statistics.bootstrap import over_findings, resample
+from benchmark.statistics.bootstrap import bootstrap_draws, over_findings
 from benchmark.statistics.patients import by_patient
-from benchmark.statistics.ranks import average_ranks, critical_difference, diagram, first, friedman, normal_range, ranks
+from benchmark.statistics.ranks import average_ranks, critical_difference, diagram, friedman, normal_range, probability_of_first, ranks
 from core.errors import BadValueError
 
 VALUES = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).integers(0, 6, (5, 8)) / 6)
@@ -106,8 +106,8 @@ def test_a_bar_inside_another_is_left_out():
 @pytest.mark.byhand
 def test_being_first_is_counted_over_resamples_and_shared_among_equals():
     samples = np.array([[0.5, 0.4, np.nan], [0.5, 0.5, 0.1], [0.1, 0.4, 0.2], [np.nan] * 3])
-    assert first(samples) == pytest.approx([0.5, 0.5, 0])
-    assert first(np.array([[[1, 0], [0, 1]]])).tolist() == [[1, 0], [0, 1]]  # per finding
+    assert probability_of_first(samples) == pytest.approx([0.5, 0.5, 0])
+    assert probability_of_first(np.array([[[1, 0], [0, 1]]])).tolist() == [[1, 0], [0, 1]]  # per finding
 
 
 @pytest.mark.planted
@@ -116,6 +116,6 @@ def test_the_better_method_is_first_in_most_resamples_and_a_copy_shares_the_plac
     hits = rng.random((120, 2)) < (0.6, 0.3)
     part = np.concatenate([hits, hits[:, :1]], 1)
     sums = by_patient(part, np.ones_like(part), ["a", "b"] * 60, np.arange(120) // 2, ["a", "b"])
-    chance = first(over_findings(resample(sums)).samples)
+    chance = probability_of_first(over_findings(bootstrap_draws(sums)).samples)
     assert chance == pytest.approx([0.5, 0, 0.5], abs=0.01)
     assert chance.sum() == pytest.approx(1)

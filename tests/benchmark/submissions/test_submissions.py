@@ -75,8 +75,8 @@ def test_anothers_maps_turned_up_and_enlarged_are_a_copy_and_turned_around_they_
     first = entries.read(config(maps=str(write(tmp_path / "a"))))
     louder = entries.read(config(maps=str(write(tmp_path / "b", lambda m: np.repeat(np.repeat(3 * m + 1, 2, 0), 2, 1)))))
     turned = entries.read(config(maps=str(write(tmp_path / "c", lambda m: m[::-1]))))
-    assert copies.is_copy(copies.shown(first), louder)
-    assert not copies.is_copy(copies.shown(first), turned)
+    assert copies.is_copy(copies.excerpt(first), louder)
+    assert not copies.is_copy(copies.excerpt(first), turned)
     assert not copies.is_copy(copies.truth(first), first)  # the truth with noise
 
 

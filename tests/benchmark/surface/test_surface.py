@@ -251,5 +251,5 @@ def test_the_boxes_are_those_of_the_definition(kind):
 @pytest.mark.byhand
 def test_the_weights_of_a_whole_axis_are_those_of_its_integral():
     knots = np.array([5.0, 15.0])
-    np.testing.assert_allclose(bilinear.whole(knots, 20), [[10, 10]])
-    np.testing.assert_array_equal(bilinear.whole(knots, 20), bilinear.integral(knots, [0, 20]))
+    np.testing.assert_allclose(bilinear.whole_weights(knots, 20), [[10, 10]])
+    np.testing.assert_array_equal(bilinear.whole_weights(knots, 20), bilinear.integral_weights(knots, [0, 20]))

@@ -24,14 +24,14 @@ def in_a_file(monkeypatch, given):
     """Blocks of two or three cases, of which the first alone stays in memory."""
     monkeypatch.setattr(traces, "BLOCK", 200)
     monkeypatch.setattr(traces, "KEPT", 600)
-    return traces.Traces.from_traces(iter(given))
+    return traces.Traces(iter(given))
 
 
 @pytest.mark.oracle
 def test_boxes_from_a_file_are_those_of_each_trace(in_a_file, given):
     cases, thresholds = np.array([12, 0, 5, 5, 13, 1]), random.random((6, 4))
     alone = [tracing.boxes(given[case], levels) for case, levels in zip(cases, thresholds, strict=True)]
-    at_once = traces.Traces.from_traces(given)
+    at_once = traces.Traces(given)
     assert len(in_a_file.blocks) > 3
     assert len(in_a_file) == len(at_once) == len(given)
     np.testing.assert_allclose(in_a_file.boxes(cases, thresholds), alone, atol=1e-12)
@@ -41,7 +41,7 @@ def test_boxes_from_a_file_are_those_of_each_trace(in_a_file, given):
 def test_memory_and_file_give_the_same_bits(in_a_file, monkeypatch, given):
     monkeypatch.undo()
     cases, thresholds = np.arange(len(given)), random.random((len(given), 3))
-    in_memory = traces.Traces.from_traces(given)
+    in_memory = traces.Traces(given)
     assert len(in_memory.blocks) == 1
     assert in_a_file.boxes(cases, thresholds).tobytes() == in_memory.boxes(cases, thresholds).tobytes()
 
@@ -50,7 +50,7 @@ def test_what_waits_in_a_file_is_not_in_memory(monkeypatch, given):
     monkeypatch.setattr(traces, "KEPT", 0)
     many = 300 * given[1:2]
     tracemalloc.start()
-    waiting = traces.Traces.from_traces(many)
+    waiting = traces.Traces(many)
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert held < 0.1 * 8 * traces.NUMBERS * 300 * len(given[1].start)
@@ -62,4 +62,4 @@ def test_a_full_disk_is_a_sentence(monkeypatch, given):
     with Path("/dev/full").open("wb", buffering=0) as full:
         monkeypatch.setattr(traces.tempfile, "TemporaryFile", lambda: full)
         with pytest.raises(WriteError, match="TMPDIR"):
-            traces.Traces.from_traces(given)
+            traces.Traces(given)

@@ -29,8 +29,10 @@ def spot():
 
 def curves(pairs, above):
     """Cases of (trace, truth) pairs."""
-    traces, truths = zip(*pairs, strict=True)
-    return ExactThresholds(traces, [np.array(truth, dtype=np.float64) for truth in truths], above)
+    cases = ExactThresholds(above)
+    for traced, truth in pairs:
+        cases.append(traced, np.array(truth, dtype=np.float64))
+    return cases
 
 
 def best(cases):

@@ -8,7 +8,7 @@ from torch import nn
 
 from benchmark.validity.answers import in_batches
 from benchmark.validity.faithfulness import measures
-from benchmark.validity.perturbation import REMOVED, SHOWN, area, blur, follow, mixed, order
+from benchmark.validity.perturbation import INSERTED_SHARES, REMOVED, area_under_curve, blur, mixed, order, perturbation_curves
 from core.frames import Grid
 
 SIDE = 8
@@ -25,7 +25,7 @@ def linear(weights):
 
 
 def curves(image, weights, *orders):
-    return follow(image, np.stack(orders), NO_NOISE, linear(weights))
+    return perturbation_curves(image, np.stack(orders), NO_NOISE, linear(weights))
 
 
 @pytest.mark.byhand
@@ -44,8 +44,8 @@ def test_a_network_of_one_pixel_loses_all_with_it_and_nothing_before():
     first, last = curves(image, weights, ROWS, ROWS[::-1].copy()).deletion[:, 0]
     assert first.tolist() == [1] + [0] * 8
     assert last.tolist() == [1] * 8 + [0]
-    assert area(SHOWN, first) == pytest.approx(1 / 128)
-    assert area(SHOWN, last) == pytest.approx(1 - 15 / 128)
+    assert area_under_curve(INSERTED_SHARES, first) == pytest.approx(1 / 128)
+    assert area_under_curve(INSERTED_SHARES, last) == pytest.approx(1 - 15 / 128)
 
 
 @pytest.mark.byhand
@@ -56,7 +56,7 @@ def test_insertion_begins_at_the_blur_and_has_the_pixel_from_the_first_step_on()
     inserted = curves(image, weights, ROWS).insertion[0, 0]
     assert inserted.tolist() == pytest.approx([start] + [1] * 8)
     assert 0 < start < 1
-    assert area(SHOWN, inserted) == pytest.approx(1 - (1 - start) / 128)
+    assert area_under_curve(INSERTED_SHARES, inserted) == pytest.approx(1 - (1 - start) / 128)
 
 
 @pytest.mark.byhand
@@ -96,16 +96,16 @@ def test_equal_orders_are_asked_once():
         return pictures.mean((1, 2, 3))[:, None]
 
     image = torch.rand(3, SIDE, SIDE)
-    both = follow(image, np.stack([ROWS, ROWS]), NO_NOISE, ask)
-    one = follow(image, ROWS[None], NO_NOISE, ask)
+    both = perturbation_curves(image, np.stack([ROWS, ROWS]), NO_NOISE, ask)
+    one = perturbation_curves(image, ROWS[None], NO_NOISE, ask)
     assert asked[0] == asked[1]
-    assert np.array_equal(both.joined, np.concatenate([one.joined] * 2))
+    assert np.array_equal(both.flat, np.concatenate([one.flat] * 2))
 
 
 @pytest.mark.oracle
 def test_at_even_steps_the_area_is_that_of_the_papers_code():
     curve = np.random.default_rng(0).random(11)
-    assert area(np.linspace(0, 1, 11), curve) == pytest.approx((curve.sum() - curve[0] / 2 - curve[-1] / 2) / 10)
+    assert area_under_curve(np.linspace(0, 1, 11), curve) == pytest.approx((curve.sum() - curve[0] / 2 - curve[-1] / 2) / 10)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_road_is_that_of_grad_cam_where_no_two_pixels_tie(network, monkeypatch):
     cam = np.float32(ranks.reshape(1, 20, 20) / 400)
     percentiles = [100 * (1 - share) for share in REMOVED]
     with torch.no_grad():
-        ours = measures(follow(image, order(cam[0], Grid((20, 20), (1, 1), (0, 0)))[None], torch.zeros_like(image), network))
+        ours = measures(perturbation_curves(image, order(cam[0], Grid((20, 20), (1, 1), (0, 0)))[None], torch.zeros_like(image), network))
     targets = [[lambda said, k=k: said[k]] for k in range(4)]
     both = [ROADCombined(percentiles)(image[None], cam, target, network)[0] for target in targets]
     changes = [ROADLeastRelevantFirstAverage(percentiles)(image[None], cam, target, network)[0] for target in targets]

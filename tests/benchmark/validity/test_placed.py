@@ -64,7 +64,7 @@ def test_a_picture_lies_on_the_inputs_pixels():
     assert one.grid == Grid((64, 64), (1, 1), (0, 0))
     assert one.map is not None
     assert one.map.shape == (64, 64)
-    assert one.ready[0].peak == (0.5, 0.5)
+    assert one.surface_or_reason[0].peak == (0.5, 0.5)
 
 
 def test_a_failed_case_stays_one_and_a_case_without_its_grid_is_refused():

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import backbones
 from benchmark.validity.answers import in_batches
 from benchmark.validity.imputation import NOISE
-from benchmark.validity.perturbation import REMOVED, STEPS, follow, order
+from benchmark.validity.perturbation import REMOVED, STEPS, order, perturbation_curves
 from core.frames import conventional
 from tools.speed import names
 from tools.speed.methods.contenders import Contender, forward, locus
@@ -148,7 +148,7 @@ def faithfulness(model: "Classifier", images: Tensor, findings: Sequence[int]) -
     orders = np.stack([order(draws.random((7, 7)), conventional(size, (7, 7))) for _ in findings])
     noise = NOISE * torch.from_numpy(draws.standard_normal(tuple(images.shape[1:]))).float()
     ask = partial(in_batches, model, memory_gib=2.0)
-    return partial(follow, images[0], orders, noise, lambda pictures: ask(pictures).sigmoid())
+    return partial(perturbation_curves, images[0], orders, noise, lambda pictures: ask(pictures).sigmoid())
 
 
 def pictures(orders: int) -> int:

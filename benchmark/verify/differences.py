@@ -10,7 +10,7 @@ import pandas as pd
 from benchmark.records import Record, Score
 from core.errors import LocusError
 
-Figure = float | str | None
+Value = float | str | None
 ABS_TOL = 1e-6
 """Records keep six decimals; another machine's last one may be rounded the other way."""
 INTERVAL_TOL = 1e-3
@@ -21,7 +21,7 @@ Another seed moves the ends ten times as far.
 """
 
 
-LATER = ("center_inside", "out_of_reach", "hits_by_threshold")
+ADDED_LATER = ("center_inside", "out_of_reach", "hits_by_threshold")
 """Figures that came after records were published: a record without them is not wrong."""
 
 
@@ -31,9 +31,9 @@ class Difference:
 
     what: str
     """Which one, in words: ``mean hit@iou.3 (cross-fitted) low``."""
-    stated: Figure
+    stated: Value
     """By the record; None also where it has no such figure."""
-    measured: Figure
+    measured: Value
 
 
 VerificationResult = list[Difference] | LocusError
@@ -43,7 +43,7 @@ VerificationResult = list[Difference] | LocusError
 def differences(stated: Record, measured: Record) -> list[Difference]:
     """The figures of two records of one cell that differ, those that only one has among them."""
     one, other = dict(named_values(stated)), dict(named_values(measured))
-    counted = (name for name in other if not set(LATER).intersection(name.split()))
+    counted = (name for name in other if not set(ADDED_LATER).intersection(name.split()))
     names, slack = dict.fromkeys([*one, *counted]), dict(_slack(stated))
     wrong = (name for name in names if not _same(one.get(name), other.get(name), slack.get(name, 0.0)))
     return [Difference(name, one.get(name), other.get(name)) for name in wrong]
@@ -54,7 +54,7 @@ def row_differences(stated: pd.DataFrame, measured: pd.DataFrame) -> list[Differ
     if len(stated) != len(measured):
         return [Difference("number of per-case rows", len(stated), len(measured))]
     out = []
-    for name in dict.fromkeys([*stated, *(name for name in measured if name not in LATER)]):
+    for name in dict.fromkeys([*stated, *(name for name in measured if name not in ADDED_LATER)]):
         one, other = (
             table[name].to_numpy(object) if name in table else np.full(len(measured), None)
             for table in (stated, measured)
@@ -65,14 +65,14 @@ def row_differences(stated: pd.DataFrame, measured: pd.DataFrame) -> list[Differ
     return out
 
 
-def _plain(value: Any) -> Figure:
+def _plain(value: Any) -> Value:
     """A cell of a table as a figure; None for nothing and nan."""
     if isinstance(value, str):
         return value
     return None if value is None or np.isnan(value) else float(value)
 
 
-def named_values(record: Record) -> Iterator[tuple[str, Figure]]:
+def named_values(record: Record) -> Iterator[tuple[str, Value]]:
     """Name -> figure: status, geometry, what it rests on, each score with its interval and n, and the thresholds."""
     yield "status", record.status
     yield "geometry", record.geometry
@@ -103,7 +103,7 @@ def _scores(record: Record) -> Iterator[tuple[str, Score]]:
             yield f"{where}{score.finding} {score.metric}{origin}", score
 
 
-def _flat(name: str, value: Any) -> Iterator[tuple[str, Figure]]:
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Value]]:
     """The figures in nested mappings and lists, each under the words that lead to it."""
     if isinstance(value, dict | list | tuple):
         items = value.items() if isinstance(value, dict) else enumerate(value, 1)
@@ -113,7 +113,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Figure]]:
         yield name, value
 
 
-def _same(one: Figure, other: Figure, slack: float = 0.0) -> bool:
+def _same(one: Value, other: Value, slack: float = 0.0) -> bool:
     if isinstance(one, int | float) and isinstance(other, int | float):
         return abs(one - other) <= 1.5 * ABS_TOL * max(1.0, abs(one)) + slack
     return one == other

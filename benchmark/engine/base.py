@@ -1,4 +1,4 @@
-"""What is explained, with how much memory; and the base class of the engines of all layers."""
+"""What engines of all layers have: the request that they answer, and the base classes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from backbones.probe import evaluating
 from benchmark.engine import attention, full_gradients, memory
-from benchmark.engine.quiet import Autocast, plain
+from benchmark.engine.quiet import Autocast, no_grad_no_autocast
 from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
 from methods.attention import Attention
@@ -76,7 +76,7 @@ class BaseEngine:
         batches = [torch.empty(0, len(self.findings), device=request.images.device)]
         hidden = None if request.progress else True
         bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=hidden)
-        with bar, plain(), evaluating(request.model):
+        with bar, no_grad_no_autocast(), evaluating(request.model):
             for start in range(0, count, step):
                 images = memory.channels_last_on_cpu(render(slice(start, min(start + step, count))))
                 with request.autocast():
@@ -91,32 +91,33 @@ class BaseEngine:
         weights = self.request.model.named_parameters()
         return {name: memory.channels_last_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
 
-    def at(self, layer: str | None) -> Evidence:
+    def at_layer(self, layer: str | None) -> Evidence:
         """The same images and findings at another layer: one more forward pass, once.
 
         Raises ``BadValueError`` for an unknown layer, which names those there are.
         """
-        if layer not in self._seen:
-            self._seen[layer] = self.request.compute_evidence(replace(self.request, findings=self.findings), layer)
-        return self._seen[layer]
+        if layer not in self._evidence_by_layer:
+            request = replace(self.request, findings=self.findings)
+            self._evidence_by_layer[layer] = request.compute_evidence(request, layer)
+        return self._evidence_by_layer[layer]
 
     @cached_property
-    def _seen(self) -> dict[str | None, Evidence]:
+    def _evidence_by_layer(self) -> dict[str | None, Evidence]:
         return {}
 
-    def again(self, images: Tensor) -> Evidence:
+    def for_images(self, images: Tensor) -> Evidence:
         """One more forward pass, of other images.
 
         Raises ``NotAvailableError`` where the network takes none of their size.
         """
         try:
             request = replace(self.request, images=images, findings=self.findings)
-            return self.request.compute_evidence(request, getattr(self, "layer", None))
+            return request.compute_evidence(request, getattr(self, "layer", None))
         except (RuntimeError, ValueError, TypeError) as error:
             side = f"{images.shape[-2]}x{images.shape[-1]}"
             raise NotAvailableError(f"this network takes no images of {side} pixels: {error}") from error
 
-    def side_step(self) -> int:
+    def patch_size(self) -> int:
         """The patch of a transformer."""
         return int(getattr(self.request.model.extractor, "patch", 1))
 
@@ -133,8 +134,8 @@ class BaseEngine:
         """Where the positions of ``layer`` look."""
         return self.request.model.grid((self.request.images.shape[-2], self.request.images.shape[-1]), layer)
 
-    def at_once(self, what: Pass) -> int:
-        """See ``methods.evidence.Evidence.at_once``; the head is the network where a layer knows no better."""
+    def max_batch(self, what: Pass) -> int:
+        """See ``methods.evidence.Evidence.max_batch``; the head is the network where a layer knows no better."""
         count = memory.recorded_at_once if what == "backward" else memory.images_at_once
         return count(self.request.images, self.request.memory_gib)
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmark.records import Cell, Record, Score, Stratum
-from benchmark.verify.figures import differences, row_differences
+from benchmark.verify.differences import differences, row_differences
 
 pytestmark = pytest.mark.byhand
 
