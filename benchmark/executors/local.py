@@ -15,7 +15,7 @@ from typing import ClassVar, Self
 
 from benchmark.executors.base import Executor, Step, sigterm_ends
 from core.collector import gc_skipped_at_exit
-from core.errors import LocusError
+from core.errors import LocusError, killed
 
 log = logging.getLogger(__name__)
 SPAWN = multiprocessing.get_context("spawn")
@@ -147,8 +147,7 @@ class StepProcess:
         self._logging.join(timeout=1)  # a process that it has started may keep it
         code = self.process.exitcode or 0
         if code < 0:
-            name = signal.Signals(-code).name
-            return f"{self._name} was killed ({name}), perhaps for want of memory: try fewer --jobs, or run it again"
+            return f"{self._name} {killed(code, 'try fewer --jobs, or run it again')}"
         return f"{self._name} broke (status {code}): what it said stands above; run it again with --jobs 1 to see more"
 
     def _log(self) -> None:

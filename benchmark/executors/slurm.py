@@ -14,9 +14,13 @@ from benchmark.records.lock import SILENT, beating
 from core.cli import CONFIGS
 from core.errors import BadValueError, LocusError, NotAvailableError
 
-LOOK, LEAVE, WARNING, TIMES = 30.0, 15.0, 120, 100
-"""Seconds between two looks at the jobs; that jobs without a step have to leave; that a job is warned before its time
-is out; and how often it may use it up."""
+POLL_JOBS_SECONDS = 30.0
+EXIT_GRACE_SECONDS = 15.0
+"""What jobs without a step have to leave."""
+TIMEOUT_WARNING_SECONDS = 120
+"""How long before its time is out a job is warned."""
+MAX_TIMEOUTS = 100
+"""How often a job may use its time up."""
 
 
 class Slurm(Executor):
@@ -47,7 +51,7 @@ class Slurm(Executor):
         self.cluster = cluster
         self.wanted = {
             "slurm_partition": partition, "slurm_account": account, "timeout_min": time, "gpus_per_node": gpus,
-            "mem_gb": memory, "nodes": 1, "name": "locus", "slurm_signal_delay_s": WARNING,
+            "mem_gb": memory, "nodes": 1, "name": "locus", "slurm_signal_delay_s": TIMEOUT_WARNING_SECONDS,
             "slurm_array_parallelism": jobs, "slurm_additional_parameters": {"requeue": True},
         }  # fmt: skip
         self._alive, self._signals = ExitStack(), ExitStack()
@@ -87,7 +91,7 @@ class Slurm(Executor):
     def wait(self) -> tuple[Step, LocusError | None]:
         """The next step that ends. Raises ``LocusError`` where the jobs end without having made any."""
         while (ended := self.queue.ended()) is None:
-            if time.monotonic() - self._looked > LOOK:
+            if time.monotonic() - self._looked > POLL_JOBS_SECONDS:
                 self._look_after_jobs()
             time.sleep(POLL)
         self._ended += 1
@@ -97,7 +101,7 @@ class Slurm(Executor):
     def _submit(self) -> None:
         import submitit
 
-        executor = submitit.AutoExecutor(self.queue.folder / "jobs", self.cluster, slurm_max_num_timeout=TIMES)
+        executor = submitit.AutoExecutor(self.queue.folder / "jobs", self.cluster, slurm_max_num_timeout=MAX_TIMEOUTS)
         executor.update_parameters(**self.wanted, cpus_per_task=max(step.threads for step in self._steps))
         paths = os.pathsep.join(filter(None, (str(CONFIGS.parent), os.environ.get("PYTHONPATH"))))
         call, count = ArrayJob(self.queue, self._steps, Path.cwd(), self.minutes), min(self.jobs, len(self._steps))
@@ -128,7 +132,7 @@ class Slurm(Executor):
             self.queue.close()
             _wait_for_steps(self.queue)
             begun = time.monotonic()
-            while time.monotonic() - begun < LEAVE and not all(job.done() for job in self._jobs):
+            while time.monotonic() - begun < EXIT_GRACE_SECONDS and not all(job.done() for job in self._jobs):
                 time.sleep(POLL)
             for job in self._jobs:
                 if not job.done():

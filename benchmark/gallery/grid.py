@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from benchmark.gallery import select
-from benchmark.gallery.run import OpenedModel, Shown, choices, shown_methods
+from benchmark.gallery.run import MethodCases, OpenedModel, choices, shown_methods
 from benchmark.localize import boxes, to_frame
 from benchmark.protocols.base import Case
 from benchmark.report.charts.figures import DPI, FORMATS, WIDTHS
@@ -60,7 +60,10 @@ def save(model: OpenedModel, folder: Path, stem: str) -> list[Path]:
 
 
 def draw(
-    images: Mapping[str, NDArray[np.uint8]], methods: Sequence[Shown], cases: Sequence[select.Choice], inches: float
+    images: Mapping[str, NDArray[np.uint8]],
+    methods: Sequence[MethodCases],
+    cases: Sequence[select.Choice],
+    inches: float,
 ) -> Figure:
     """A row per case, a column per method behind the image alone; ``images``: image -> (H, W) gray pixels."""
     left, right, top, bottom = MARGINS

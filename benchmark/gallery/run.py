@@ -91,7 +91,7 @@ def open_model(word: str, config: RunConfig) -> OpenedModel:
 
 
 @dataclass
-class Shown:
+class MethodCases:
     """A method of the model with its rows and cases, by image and finding; none where it has no answer."""
 
     record: Record
@@ -99,7 +99,7 @@ class Shown:
     cases: dict[tuple[str, str], Case]
 
 
-def shown_methods(model: OpenedModel) -> list[Shown]:
+def shown_methods(model: OpenedModel) -> list[MethodCases]:
     """Each method of a model, best first, with its rows and cases.
 
     One that has no answer for the model has neither.
@@ -107,15 +107,15 @@ def shown_methods(model: OpenedModel) -> list[Shown]:
     return [_shown(record, model) for record in model.records]
 
 
-def _shown(record: Record, model: OpenedModel) -> Shown:
+def _shown(record: Record, model: OpenedModel) -> MethodCases:
     if record.status != "ok":
-        return Shown(record, {}, {})
+        return MethodCases(record, {}, {})
     table = cases.read(record.cell, model.folder)
     rows = {(row["image"], row["finding"]): row for row in table.to_dict("records")}
-    return Shown(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
+    return MethodCases(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
 
 
-def choices(shown: Sequence[Shown], findings: Sequence[str]) -> list[select.Choice]:
+def choices(shown: Sequence[MethodCases], findings: Sequence[str]) -> list[select.Choice]:
     """The cases to show: see ``select.choose``; baselines have no say."""
     tables = {s.record.cell.method: pd.DataFrame([*s.rows.values()]) for s in shown if is_method(s.record) and s.rows}
     return select.choose(tables, findings)
@@ -126,24 +126,40 @@ def _page(model: OpenedModel, suite_page: str) -> Page:
     chosen = choices(shown, model.store.findings)
     images = dict.fromkeys(choice.image for choice in chosen)
     numbers, maps = {image: number for number, image in enumerate(images)}, list[dict[str, Any]]()
-    read = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
-    model_id, title = records[0].cell.model_id, model.suite.title
-    command = f"python -m benchmark.run --gallery {suite}/{model_id}"
-    summaries = [_summary(record) for record in records]
-    shown_cases = [_case(choice, shown, numbers[choice.image], maps) for choice in chosen]
-    urls = [data_url(read[image].image) for image in numbers]
-    return Page(suite, suite_page, title, model_id, _basis(records), command, summaries, shown_cases, urls, maps)
+    samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
+    model_id = records[0].cell.model_id
+    return Page(
+        suite=suite,
+        suite_page=suite_page,
+        title=model.suite.title,
+        model_id=model_id,
+        basis=_basis(records),
+        command=f"python -m benchmark.run --gallery {suite}/{model_id}",
+        methods=[_summary(record) for record in records],
+        cases=[_case(choice, shown, numbers[choice.image], maps) for choice in chosen],
+        images=[data_url(samples[image].image) for image in numbers],
+        maps=maps,
+    )
 
 
-def _case(choice: select.Choice, shown: Sequence[Shown], image: int, maps: list[dict[str, Any]]) -> ShownCase:
+def _case(choice: select.Choice, shown: Sequence[MethodCases], image: int, maps: list[dict[str, Any]]) -> ShownCase:
     key = choice.image, choice.finding
     case = next(method.cases[key] for method in shown if key in method.cases)
-    stated = choice.finding, choice.rank, choice.image, case.patient_id, choice.iou, case.probability
-    panels = [_panel(method, key, maps) for method in shown]
-    return ShownCase(*stated, image, case.frame, case.boxes.tolist(), panels)
+    return ShownCase(
+        finding=choice.finding,
+        rank=choice.rank,
+        image_id=choice.image,
+        patient_id=case.patient_id,
+        mean_iou=choice.iou,
+        probability=case.probability,
+        image=image,
+        frame=case.frame,
+        truth=case.boxes.tolist(),
+        panels=[_panel(method, key, maps) for method in shown],
+    )
 
 
-def _panel(shown: Shown, key: tuple[str, str], maps: list[dict[str, Any]]) -> Panel:
+def _panel(shown: MethodCases, key: tuple[str, str], maps: list[dict[str, Any]]) -> Panel:
     """What a method shows of a case; its map goes to the end of ``maps``."""
     row, case = shown.rows.get(key), shown.cases.get(key)
     if row is None or case is None:

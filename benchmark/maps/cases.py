@@ -12,7 +12,7 @@ from scipy.special import expit, softmax
 
 from benchmark.maps.obtain import NoMapsError, StoredMapsByMethod
 from benchmark.maps.reader import StoredMaps
-from benchmark.maps.trained import Trained, select_samples
+from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.protocols.base import Case, FileMap
 from benchmark.records import Cell
 from benchmark.statistics import strata
@@ -26,12 +26,15 @@ from datasets.lungs import lung_reader
 class CaseStore:
     """A model's trainings and maps; all protocols of a method share its cases, and what they compute of a map."""
 
-    trained: Sequence[Trained]
+    trained: Sequence[TrainingRun]
     maps: StoredMapsByMethod
-    validation_runs: Sequence[Trained] = ()
+    validation_runs: Sequence[TrainingRun] = ()
     """The same trainings with their validation images."""
     validation_maps: StoredMapsByMethod = field(default_factory=dict)
-    _last: dict[tuple[object, ...], list[Case]] = field(default_factory=dict, repr=False)
+    _method: tuple[str, str] = ("", "")
+    """Method and alignment of the cases in memory: one method's at a time."""
+    _cases: dict[tuple[str, int | None], list[Case]] = field(default_factory=dict, repr=False)
+    """(split, images) -> cases."""
 
     @cached_property
     def findings(self) -> tuple[str, ...]:
@@ -66,7 +69,7 @@ class CaseStore:
 
     def cases(self, cell: Cell) -> list[Case]:
         """The cases of a cell. Raises the error that says why its method has no maps."""
-        return self._made("test", self.trained, self.maps, cell, cell.images)
+        return self._load_cases("test", self.trained, self.maps, cell, cell.images)
 
     def validation(self, cell: Cell) -> list[Case]:
         """The cases on which a cell's thresholds may be chosen; none where its method has no validation maps.
@@ -74,25 +77,27 @@ class CaseStore:
         Raises ``NoMapsError`` where they are missing and not to be made.
         """
         has_maps = isinstance(self.validation_maps.get(cell.method), StoredMaps | NoMapsError)
-        return self._made("val", self.validation_runs, self.validation_maps, cell, None) if has_maps else []
+        return self._load_cases("val", self.validation_runs, self.validation_maps, cell, None) if has_maps else []
 
-    def _made(
-        self, split: str, runs: Sequence[Trained], maps: StoredMapsByMethod, cell: Cell, images: int | None
+    def _load_cases(
+        self, split: str, runs: Sequence[TrainingRun], maps: StoredMapsByMethod, cell: Cell, images: int | None
     ) -> list[Case]:
         stored = maps[cell.method]
         if isinstance(stored, LocusError):
             raise stored
-        method = (cell.method, cell.alignment)
-        if self._last and next(iter(self._last))[:2] != method:
-            self._last.clear()  # one method's cases at a time are in memory
-        key = (*method, split, images)
-        if key not in self._last:
+        if self._method != (cell.method, cell.alignment):
+            self._method = cell.method, cell.alignment
+            self._cases.clear()
+        if (split, images) not in self._cases:
             cases, said = make_cases(runs, stored, cell.alignment, images), self.probabilities
-            self._last[key] = [replace(c, probability=said.get((c.training, c.image_id, c.finding))) for c in cases]
-        return self._last[key]
+            with_said = [replace(c, probability=said.get((c.training, c.image_id, c.finding))) for c in cases]
+            self._cases[split, images] = with_said
+        return self._cases[split, images]
 
 
-def make_cases(trained: Sequence[Trained], maps: StoredMaps, alignment: str, images: int | None = None) -> list[Case]:
+def make_cases(
+    trained: Sequence[TrainingRun], maps: StoredMaps, alignment: str, images: int | None = None
+) -> list[Case]:
     """Every image of the trainings' ``scorable_images``, or the ``images`` that slow methods explain, x every finding.
 
     The lungs are there for the findings that the image shows: what lights up for one that it does not is no
@@ -140,7 +145,7 @@ def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:
     return np.zeros(sample.frame, dtype=bool) if mask is None else mask
 
 
-def read_predictions(trained: Sequence[Trained]) -> pd.DataFrame:
+def read_predictions(trained: Sequence[TrainingRun]) -> pd.DataFrame:
     """The predictions of all trainings, a row per image and training.
 
     Columns: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F, and ``training``,

@@ -14,7 +14,7 @@ from benchmark.engine import gather, prepare, run_methods
 from benchmark.engine.run import MethodMaps
 from benchmark.maps.baselines import Prior, Truth
 from benchmark.maps.requests import MapRequest
-from benchmark.maps.trained import Trained
+from benchmark.maps.trained import TrainingRun
 from config import EngineFlags
 from core.errors import BadValueError, LocusError, NotAvailableError
 from core.frames import Grid
@@ -33,14 +33,14 @@ def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, Lo
     networks = _Networks(flags)
     together: dict[object, list[MapRequest]] = {}
     for request in requests:
-        if isinstance(request.part, Method):
+        if isinstance(request.method, Method):
             together.setdefault(request.runs if request.fast else request.word, []).append(request)
     broken: dict[str, LocusError] = {}
     for group in sorted(together.values(), key=lambda group: not group[0].fast):
         broken |= _explain(group, networks)
     for request in requests:
-        if not isinstance(request.part, Method):
-            _draw(request, request.part, networks)
+        if not isinstance(request.method, Method):
+            _draw(request, request.method, networks)
     return broken
 
 
@@ -71,7 +71,7 @@ class _Files:
 
     def parts(self) -> dict[str, Method]:
         """Word -> method of those that may have an answer."""
-        return {word: request.part for word, request in self.requests.items() if isinstance(request.part, Method)}
+        return {word: request.method for word, request in self.requests.items() if isinstance(request.method, Method)}
 
     def receive(self, word: str, answer: MethodMaps | LocusError) -> None:
         """Write the maps of a batch, or the reason why there will be none.
@@ -89,7 +89,7 @@ class _Files:
     def _writer(self, request: MapRequest) -> store.Writer:
         if request.word not in self.writers:
             file = self.stack.enter_context(ExitStack())
-            writer = file.enter_context(store.writing(request.array, request.key, request.images, self.findings))
+            writer = file.enter_context(store.writing(request.path, request.key, request.images, self.findings))
             self.writers[request.word] = writer, file
         return self.writers[request.word][0]
 
@@ -99,7 +99,7 @@ class _Files:
             with suppress(LocusError), self.writers.pop(request.word)[1]:
                 raise error  # inside, so that its file is not put in place
         if isinstance(error, NotAvailableError):
-            store.refuse(request.array, request.key, request.images, self.findings, reason=str(error))
+            store.refuse(request.path, request.key, request.images, self.findings, reason=str(error))
         else:
             log.warning("%s", error)
             self.broken[request.word] = LocusError(str(error))  # its traceback holds the tensors of the batch
@@ -109,7 +109,7 @@ def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -
     """Baselines see no image: of the model they need the grid alone."""
     samples = [sample for run in request.runs for sample in run.scorable_images]
     findings, boxed = request.runs[0].data.findings, next(run for run in request.runs if run.scorable_images)
-    with store.writing(request.array, request.key, request.images, findings) as writer:
+    with store.writing(request.path, request.key, request.images, findings) as writer:
         writer.add(*baseline.maps(samples, findings, *networks.positions(boxed)))
 
 
@@ -118,10 +118,10 @@ class _Networks:
     """The networks of a model, each loaded once."""
 
     flags: EngineFlags
-    models: dict[Trained, Classifier] = field(default_factory=dict)
-    grids: dict[Trained, tuple[Grid, tuple[int, int]]] = field(default_factory=dict)
+    models: dict[TrainingRun, Classifier] = field(default_factory=dict)
+    grids: dict[TrainingRun, tuple[Grid, tuple[int, int]]] = field(default_factory=dict)
 
-    def positions(self, run: Trained) -> tuple[Grid, tuple[int, int]]:
+    def positions(self, run: TrainingRun) -> tuple[Grid, tuple[int, int]]:
         """The grid of a network's feature maps and their shape.
 
         Asked of one image, once per network.
@@ -131,7 +131,7 @@ class _Networks:
             self.grids[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])
         return self.grids[run]
 
-    def evidence(self, run: Trained, rows: Sequence[int]) -> Evidence:
+    def evidence(self, run: TrainingRun, rows: Sequence[int]) -> Evidence:
         """Evidence of a batch of the images of one training, from the cache of decoded pixels."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if run not in self.models:

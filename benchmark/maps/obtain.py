@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmark import maps as store
 from benchmark.maps.generate import generate
 from benchmark.maps.requests import MapRequest, build_method, make_request
-from benchmark.maps.trained import Trained, select_samples
+from benchmark.maps.trained import TrainingRun, select_samples
 from config import EngineFlags
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError
 from core.files import writing
@@ -29,7 +29,7 @@ class NoMapsError(DataError):
 
 
 def obtain(
-    trained: Sequence[Trained],
+    trained: Sequence[TrainingRun],
     method_names: Sequence[str],
     folder: Path,
     flags: EngineFlags | None,
@@ -48,8 +48,8 @@ def obtain(
 
 
 def obtain_validation(
-    trained: Sequence[Trained], method_names: Sequence[str], folder: Path, flags: EngineFlags | None
-) -> tuple[list[Trained], StoredMapsByMethod]:
+    trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path, flags: EngineFlags | None
+) -> tuple[list[TrainingRun], StoredMapsByMethod]:
     """The trainings with their validation images and the fast methods' maps of these, to choose thresholds on.
 
     No maps where no validation image has a truth box, as in the official NIH lists, and on another data set than the
@@ -59,7 +59,7 @@ def obtain_validation(
     return [run.validation for run in trained if run.other is None], _stored(requests, flags)
 
 
-def validation_requests(trained: Sequence[Trained], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
+def validation_requests(trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
     """What each fast method has to provide for ``obtain_validation``."""
     runs = [run.validation for run in trained if run.other is None]
     if not any(sample.boxes for sample in select_samples(runs, None)):
@@ -68,7 +68,7 @@ def validation_requests(trained: Sequence[Trained], method_names: Sequence[str],
 
 
 def requests_of(
-    trained: Sequence[Trained], method_names: Sequence[str], folder: Path, slow_images: int | None
+    trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path, slow_images: int | None
 ) -> tuple[list[MapRequest], StoredMapsByMethod]:
     """What each method has to provide, and the errors of those that cannot be built.
 
@@ -85,20 +85,20 @@ def requests_of(
 
 
 def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
-    stored = {request.word: store.read(request.array, request.key) for request in requests}
+    stored = {request.word: store.read(request.path, request.key) for request in requests}
     missing = [request for request in requests if stored[request.word] is None]
     broken: StoredMapsByMethod = {}
     if missing and flags is not None:
         broken |= generate(missing, flags)
-        stored |= {r.word: store.read(r.array, r.key) for r in missing if r.word not in broken}
+        stored |= {r.word: store.read(r.path, r.key) for r in missing if r.word not in broken}
     return {r.word: broken.get(r.word) or stored[r.word] or _absent(r, flags) for r in requests}
 
 
 def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:
     if flags is None:
         of_today = "that today's code would make of these weights and images"
-        return NoMapsError(f"no maps in {request.array.parent} {of_today}")
-    replaced = f"the maps in {request.array} were replaced by those of another run with other code"
+        return NoMapsError(f"no maps in {request.path.parent} {of_today}")
+    replaced = f"the maps in {request.path} were replaced by those of another run with other code"
     return DataError(f"{replaced}: run it again when that one is done")
 
 
@@ -128,7 +128,7 @@ def join(requests: Sequence[MapRequest], count: int) -> set[str]:
 
 
 def _is_missing(request: MapRequest) -> bool:
-    return isinstance(request.part, Method) and store.read(request.array, request.key) is None
+    return isinstance(request.method, Method) and store.read(request.path, request.key) is None
 
 
 def _join(request: MapRequest, count: int) -> None:
@@ -136,11 +136,11 @@ def _join(request: MapRequest, count: int) -> None:
     images, findings = request.images, request.runs[0].data.findings
     shards = [request.shard(number, count) for number in range(1, count + 1)]
     try:
-        with store.writing(request.array, request.key, images, findings) as writer:
+        with store.writing(request.path, request.key, images, findings) as writer:
             for shard in [shard for shard in shards if shard.batches]:
-                maps = store.read(shard.array, shard.key)
+                maps = store.read(shard.path, shard.key)
                 if not isinstance(maps, store.StoredMaps):
-                    raise maps or NoMapsError(f"no maps in {shard.array}")
+                    raise maps or NoMapsError(f"no maps in {shard.path}")
                 writer.copy(maps.values, maps.index.peaks, maps.index.grid)
     except NotAvailableError as error:
-        store.refuse(request.array, request.key, images, findings, reason=str(error))
+        store.refuse(request.path, request.key, images, findings, reason=str(error))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.maps.writer import Index, index_file
-from core.errors import NotAvailableError
+from core.errors import NotAvailableError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def read(array: Path, key: str) -> StoredMaps | NotAvailableError | None:
             return None
         return NotAvailableError(index.reason) if index.reason else StoredMaps(_opened(array, index), index)
     except (ValueError, OSError, EOFError) as error:
-        log.warning("the maps in %s are broken (%s): they are made again", array, " ".join(str(error).split()))
+        log.warning("the maps in %s are broken (%s): they are made again", array, one_line(error))
         return None
 
 

@@ -14,9 +14,9 @@ from benchmark import maps as store
 from benchmark.engine import VERSION
 from benchmark.maps import untrained
 from benchmark.maps.baselines import BASELINES, Prior, Truth
-from benchmark.maps.trained import Trained, select_samples
+from benchmark.maps.trained import TrainingRun, select_samples
 from core import registry, user_code
-from core.errors import LocusError
+from core.errors import LocusError, one_line
 from core.files import key
 from core.names import UNTRAINED
 from datasets.io import transforms
@@ -25,7 +25,7 @@ from methods.base import Method
 
 NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map", "img_size")
 """Flags of a training that decide the network's maps beside its weights."""
-BATCH = 32
+BATCH_SIZE = 32
 """Images that go through a network at once."""
 
 
@@ -34,15 +34,16 @@ class MapRequest:
     """The maps of one method for the held-out images of a model."""
 
     word: str
-    runs: tuple[Trained, ...]
+    """The method with its options, as a user writes it."""
+    runs: tuple[TrainingRun, ...]
     """The networks that are explained, with their images."""
-    part: Method | Prior | Truth
+    method: Method | Prior | Truth
     fast: bool
     """Whether it costs no more than the one forward pass that it shares with others."""
-    batches: tuple[tuple[Trained, tuple[int, ...]], ...]
+    batches: tuple[tuple[TrainingRun, tuple[int, ...]], ...]
     """Which of the held-out images, as they go through the networks: training, and positions among its own."""
-    array: Path
-    """Where they lie or will lie: see ``benchmark.maps``."""
+    path: Path
+    """The .npy file of the maps, there or not: see ``benchmark.maps``."""
     key: str
 
     @property
@@ -53,13 +54,13 @@ class MapRequest:
     def shard(self, number: int, count: int) -> "MapRequest":
         """Part ``number`` of ``count`` in a file of its own: whole batches, so that its maps are the same."""
         first, last = (len(self.batches) * n // count for n in (number - 1, number))
-        array, key_ = self.shards / f"{number}-of-{count}.npy", key([self.key, number, count])
-        return replace(self, batches=self.batches[first:last], array=array, key=key_)
+        path, key_ = self.shards / f"{number}-of-{count}.npy", key([self.key, number, count])
+        return replace(self, batches=self.batches[first:last], path=path, key=key_)
 
     @property
     def shards(self) -> Path:
         """The folder of its parts."""
-        return self.array.with_suffix(".shards")
+        return self.path.with_suffix(".shards")
 
 
 def build_method(word: str) -> Method | Prior | Truth:
@@ -74,29 +75,29 @@ def build_method(word: str) -> Method | Prior | Truth:
     except LocusError:
         raise
     except user_code.ANYTHING as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         broke = f"the method {word!r} broke before it was asked anything"
         raise LocusError(f"{broke}: {type(error).__name__}: {reason}") from error
 
 
 def make_request(
-    trained: Sequence[Trained], word: str, part: Method | Prior | Truth, folder: Path, slow_images: int | None
+    trained: Sequence[TrainingRun], word: str, method: Method | Prior | Truth, folder: Path, slow_images: int | None
 ) -> MapRequest:
-    """The maps of ``part``, which is ``build_method(word)``: of all images, or ``slow_images`` if it is not fast."""
-    fast = not isinstance(part, Method) or (part.is_fast() and part.smooth is None)
+    """The maps of ``method``, which is ``build_method(word)``: of all images, or ``slow_images`` if it is not fast."""
+    fast = not isinstance(method, Method) or (method.is_fast() and method.smooth is None)
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
     runs = tuple(untrained.of(run) for run in trained) if word == UNTRAINED else tuple(trained)
-    array, key_ = folder / store.file_name(word), _key(runs, word, type(part), images)
-    return MapRequest(word, runs, part, fast, tuple(_batches(runs, frozenset(images))), array, key_)
+    path, key_ = folder / store.file_name(word), _key(runs, word, type(method), images)
+    return MapRequest(word, runs, method, fast, tuple(_batches(runs, frozenset(images))), path, key_)
 
 
-def _batches(runs: Sequence[Trained], images: Set[str]) -> Iterator[tuple[Trained, tuple[int, ...]]]:
+def _batches(runs: Sequence[TrainingRun], images: Set[str]) -> Iterator[tuple[TrainingRun, tuple[int, ...]]]:
     for run in runs:
         rows = [row for row, sample in enumerate(run.scorable_images) if sample.image_id in images]
-        yield from ((run, tuple(rows[start : start + BATCH])) for start in range(0, len(rows), BATCH))
+        yield from ((run, tuple(rows[start : start + BATCH_SIZE])) for start in range(0, len(rows), BATCH_SIZE))
 
 
-def _key(trained: Sequence[Trained], word: str, part: type, images: Sequence[str]) -> str:
+def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence[str]) -> str:
     """Of the networks and their weights, the pixels, the method with its options and its code, and the engine."""
     networks = [[run.digest, *(getattr(run.config, name) for name in NETWORK)] for run in trained]
     pixels = [run.pixels_digest for run in trained]
@@ -120,7 +121,7 @@ def _preprocessing() -> str:
     return hashlib.sha256(values.numpy().tobytes()).hexdigest()[:16]
 
 
-def _truth(run: Trained) -> list[Any]:
+def _truth(run: TrainingRun) -> list[Any]:
     """What the baselines see."""
     boxes = [[s.frame, {finding: array.tolist() for finding, array in s.boxes.items()}] for s in run.scorable_images]
     return [run.data.description, boxes]

@@ -24,7 +24,7 @@ from datasets.lungs import lung_reader
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingRun:
     """One training of a model and the images on which it is explained, none of which its weights were fitted to."""
 
     config: TrainConfig
@@ -67,7 +67,7 @@ class Trained:
         return [name for name, value in self.data.description.items() if recorded.get(name) != value]
 
     @cached_property
-    def validation(self) -> "Trained":
+    def validation(self) -> "TrainingRun":
         """The same training with its validation images."""
         return replace(self, split="val")
 
@@ -94,15 +94,15 @@ class Trained:
         return hashlib.sha256(self.pixels.tobytes()).hexdigest()[:16]
 
 
-K = TypeVar("K", bound=Trained)
+K = TypeVar("K", bound=TrainingRun)
 
 
-def recast(run: Trained, kind: type[K], **more: Any) -> K:
+def recast(run: TrainingRun, kind: type[K], **more: Any) -> K:
     """The same training as another ``kind`` of one, with what ``more`` that kind has.
 
     ``kind`` is a subclass with other weights or other images.
     """
-    given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(Trained)}
+    given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(TrainingRun)}
     return kind(**given, **more)
 
 
@@ -114,7 +114,7 @@ def checkpoint_digest(checkpoint: Path) -> str:
     return checkpoints.content_digest(checkpoints.read(checkpoint))
 
 
-def select_samples(trained: Sequence[Trained], count: int | None) -> list[Sample]:
+def select_samples(trained: Sequence[TrainingRun], count: int | None) -> list[Sample]:
     """The scorable images in their order: all of them for None, else ``count`` of them by the data seed."""
     samples = [sample for run in trained for sample in run.scorable_images]
     return samples if count is None else subset(samples, count, trained[0].config.data_seed)

@@ -4,7 +4,7 @@ import torch
 
 import backbones
 from backbones import Classifier, assembled
-from benchmark.maps.trained import Trained, recast
+from benchmark.maps.trained import TrainingRun, recast
 from benchmark.training import checkpoints
 from benchmark.training.pooling import pooling
 from core.errors import NotAvailableError
@@ -17,7 +17,7 @@ METHOD = "gradcam"
 """What explains it: a method that has an answer for every network and pooling."""
 
 
-class Untrained(Trained):
+class Untrained(TrainingRun):
     """The network of a training with random weights other than its first ones, for the same images.
 
     Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018: what such a map already shows, training did not
@@ -42,7 +42,7 @@ class Untrained(Trained):
         return model.to(device).eval()
 
 
-def of(run: Trained) -> Untrained:
+def of(run: TrainingRun) -> Untrained:
     """The network of ``run`` untrained. Raises ``NotAvailableError`` where nobody can say how it begins.
 
     Its seed is another than the training's, so that it is not where that one began.

@@ -8,7 +8,7 @@ import pyarrow
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.records import arrow
-from core.errors import DataError
+from core.errors import DataError, first_problem
 
 FILE = "costs.parquet"
 MEND = "restore it from version control, or delete it and measure again with --costs"
@@ -58,5 +58,5 @@ def read(folder: Path) -> list[Cost]:
     try:
         return [Cost.model_validate(row) for row in arrow.read(file, MEND).to_pylist()]
     except ValidationError as error:
-        first = error.errors()[0]
-        raise DataError(f"{file} is broken at {'.'.join(map(str, first['loc']))}: {first['msg']}; {MEND}") from error
+        where, message = first_problem(error)
+        raise DataError(f"{file} is broken at {where}: {message}; {MEND}") from error

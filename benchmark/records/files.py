@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from benchmark.records.record import SCHEMA_VERSION, Cell, Record
 from benchmark.records.score import Score
-from core.errors import DataError
+from core.errors import DataError, first_problem
 from core.files import write_json
 
 RESULTS, RUNS = "results", "runs"
@@ -109,9 +109,8 @@ def parse(stated: Any, file: Path | str, mend: str = REPAIR) -> Record:
     try:
         record = Record.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the record"
-        raise DataError(f"the record {file} is broken at {where}: {first['msg']}; {mend}") from error
+        where, message = first_problem(error)
+        raise DataError(f"the record {file} is broken at {where or 'the record'}: {message}; {mend}") from error
     if stated.get("key") not in (None, record.key):
         keys = f"the key {stated['key']}, its cell gives {record.key}"
         raise DataError(f"the record {file} states {keys}: it was edited; {mend}")

@@ -97,15 +97,15 @@ class Cell(FrozenModel):
         return self.model_copy(update={"method": ""})
 
     @cached_property
-    def model(self) -> tuple[object, ...]:
+    def model_key(self) -> tuple[object, ...]:
         """What cells share that explain the same model on the same data."""
         of_data = self.dataset, self.partition, self.split
         return (*of_data, self.backbone, self.global_pool, self.attention_map, self.img_size, self.seed, self.model_id)
 
     @cached_property
-    def order(self) -> tuple[str, ...]:
+    def sort_key(self) -> tuple[str, ...]:
         """By what the rows of a table are sorted before all else."""
-        return (*map(str, self.model), self.method, self.alignment, self.key)
+        return (*map(str, self.model_key), self.method, self.alignment, self.key)
 
     @cached_property
     def across_seeds(self) -> Self:

@@ -13,7 +13,7 @@ CHECKS = Registry("benchmark.validity", "check")
 
 def model_of(record: Record) -> tuple[object, ...]:
     """What two records share when they explain the same model on the same data."""
-    return record.cell.model
+    return record.cell.model_key
 
 
 def by_model(records: Iterable[Record]) -> list[list[Record]]:
@@ -90,7 +90,7 @@ def of_check(records: Iterable[Record], dataset: str, check: str) -> list[Record
 
 
 def _ordered(records: Iterable[Record]) -> list[Record]:
-    return sorted((r for r in records if r.scores and r.source != "paper"), key=lambda record: record.cell.order)
+    return sorted((r for r in records if r.scores and r.source != "paper"), key=lambda record: record.cell.sort_key)
 
 
 def one_alignment(records: Sequence[Record]) -> list[Record]:

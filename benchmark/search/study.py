@@ -92,17 +92,22 @@ def _require_data(plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
 
 def _require_same(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
     """Raise ``BadValueError`` where the storage holds another search of this name."""
-    flags = {name: value for name, value in fixed_flags.items() if name not in MAY_DIFFER}
-    begun, asked = study.user_attrs.get("search"), {**plan.identity, "flags": flags}
+    fixed = {name: value for name, value in fixed_flags.items() if name not in MAY_DIFFER}
+    asked = {**plan.identity, "flags": fixed}
+    begun = study.user_attrs.get("search")
     if begun is None:
         study.set_user_attr("search", asked)
         return
-    begun = {**begun, "flags": {name: value for name, value in begun["flags"].items() if name not in MAY_DIFFER}}
-    if begun != asked:
-        old, new = ({f"--{name}": value for name, value in each.pop("flags").items()} | each for each in (begun, asked))
-        other = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    old, new = _by_flag(begun), _by_flag(asked)
+    if other := sorted(name for name in {*old, *new} if old.get(name) != new.get(name)):
         differing = f"the study {plan.study!r} in this storage was begun with other {', '.join(other)}"
         raise BadValueError(f"{differing}: give study another name")
+
+
+def _by_flag(search: Mapping[str, Any]) -> dict[str, Any]:
+    """What a search is known by: its own settings, and ``--name`` -> value of the flags that must be the same."""
+    flags = {f"--{name}": value for name, value in search["flags"].items() if name not in MAY_DIFFER}
+    return {name: value for name, value in search.items() if name != "flags"} | flags
 
 
 def _run_one(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> bool:

@@ -28,7 +28,7 @@ def chosen_models(suite: Suite, models: Sequence[ModelPlan], records: Iterable[R
             groups.setdefault((model.network, model.trainings[0].seed), []).append(model)
     picked = []
     for group in groups.values():
-        on_all = [model for model in group if model.left_out is None]
+        on_all = [model for model in group if model.left_out_fold is None]
         names = [_best(suite, group, training.fold, values) for training in on_all[0].trainings]
         if "" not in names:
             picked.append(_chosen(on_all, names, judged_by))
@@ -37,7 +37,7 @@ def chosen_models(suite: Suite, models: Sequence[ModelPlan], records: Iterable[R
 
 def _best(suite: Suite, group: Sequence[ModelPlan], fold: int, values: Mapping[str, float | None]) -> str:
     """The candidate that is best where ``fold`` is left out, of equal ones the first; "" where one has no score."""
-    inner = {model.candidate: values.get(cells(suite, model)[0].key) for model in group if model.left_out == fold}
+    inner = {model.candidate: values.get(cells(suite, model)[0].key) for model in group if model.left_out_fold == fold}
     known = {name: score for name, score in inner.items() if score is not None}
     return max(known, key=lambda name: known[name]) if len(known) == len(inner) else ""
 

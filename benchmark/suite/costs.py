@@ -10,7 +10,7 @@ from backbones import Classifier
 from benchmark.engine import cost, prepare
 from benchmark.maps import untrained
 from benchmark.maps.requests import build_method
-from benchmark.maps.trained import Trained
+from benchmark.maps.trained import TrainingRun
 from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.suite.selection import ModelJob, absent
@@ -67,14 +67,14 @@ def _words(jobs: Sequence[ModelJob]) -> list[str]:
     return list(dict.fromkeys(cell.method for cell in cells if cell.method not in (*BESIDE, READERS)))
 
 
-def _training(jobs: Sequence[ModelJob], runs_dir: Path) -> Trained:
+def _training(jobs: Sequence[ModelJob], runs_dir: Path) -> TrainingRun:
     """The first training of a network that is at hand, else the first one with random weights."""
     models = [job.model for job in jobs]
     each = [run for model in models for run in recorded(model, [None] * len(model.trainings), runs_dir)]
     return next((run for run in each if run.checkpoint.is_file()), None) or untrained.of(each[0])
 
 
-def _measured(run: Trained, words: Sequence[str], config: RunConfig, report: Report) -> Iterator[dict[str, object]]:
+def _measured(run: TrainingRun, words: Sequence[str], config: RunConfig, report: Report) -> Iterator[dict[str, object]]:
     """The fields of a cost that say what was measured, of each method that has maps for the network."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model: Classifier = prepare(run.model(device), config)

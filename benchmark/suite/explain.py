@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmark.maps.cases import CaseStore
 from benchmark.maps.obtain import generate_shard, join, obtain, obtain_validation, requests_of, validation_requests
 from benchmark.maps.requests import MapRequest
-from benchmark.maps.trained import Trained
+from benchmark.maps.trained import TrainingRun
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.train import finished
 from benchmark.training import machine
@@ -39,7 +39,11 @@ def join_shards(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, f
 
 
 def explain_model(
-    model: ModelPlan, trained: Sequence[Trained], method_names: Sequence[str], runs_dir: Path, flags: EngineFlags | None
+    model: ModelPlan,
+    trained: Sequence[TrainingRun],
+    method_names: Sequence[str],
+    runs_dir: Path,
+    flags: EngineFlags | None,
 ) -> CaseStore:
     """The cases of the methods in ``method_names``, their maps below ``runs_dir`` and generated where they are missing.
 
@@ -53,7 +57,7 @@ def explain_model(
 
 
 def map_requests(
-    model: ModelPlan, trained: Sequence[Trained], method_names: Sequence[str], runs_dir: Path
+    model: ModelPlan, trained: Sequence[TrainingRun], method_names: Sequence[str], runs_dir: Path
 ) -> list[MapRequest]:
     """The maps, of test and validation images, that ``explain_model`` needs."""
     folder = _folder(model, runs_dir)
@@ -62,4 +66,4 @@ def map_requests(
 
 
 def _folder(model: ModelPlan, runs_dir: Path) -> Path:
-    return runs_dir / "maps" / model.maps
+    return runs_dir / "maps" / model.maps_folder_name

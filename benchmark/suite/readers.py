@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.maps.trained import Trained, select_samples
+from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.protocols.base import Result
 from benchmark.protocols.locus import TENTHS
 from benchmark.protocols.pointing import distance
@@ -32,7 +32,9 @@ class ReaderDataset(Protocol):
         """Reader -> finding -> (M,4) boxes on the image at ``index``, in its frame."""
 
 
-def evaluate(trained: Sequence[Trained], findings: Sequence[str], seed: int = 0, images: int | None = None) -> Result:
+def evaluate(
+    trained: Sequence[TrainingRun], findings: Sequence[str], seed: int = 0, images: int | None = None
+) -> Result:
     """Protocol ``locus`` for the readers of the held-out images, on the cases that at least two of them marked.
 
     A case's figure is the mean over its readers, and over a reader's boxes. There is no threshold; what the tables show
@@ -50,7 +52,7 @@ def evaluate(trained: Sequence[Trained], findings: Sequence[str], seed: int = 0,
     return Result(scores(estimate(columns, who, findings, seed), findings), [])
 
 
-def _rows(trained: Sequence[Trained], findings: Sequence[str], images: int | None) -> Iterator[dict[str, Any]]:
+def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Iterator[dict[str, Any]]:
     chosen = {sample.image_id for sample in select_samples(trained, images)}
     for run in trained:
         read = cast(ReaderDataset, run.data)

@@ -9,7 +9,7 @@ from typing import Any
 
 import methods
 from benchmark import records
-from benchmark.maps.trained import Trained
+from benchmark.maps.trained import TrainingRun
 from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
 from benchmark.records.provenance import join
@@ -33,7 +33,7 @@ def write_record(cell: Cell, scored: Scored, shared: dict[str, Any], seconds: fl
     records.write(Record(cell=cell, seconds=round(seconds, 3), method_name=name, **shared, **fields), folder)
 
 
-def shared_fields(trained: Sequence[Trained]) -> dict[str, Any]:
+def shared_fields(trained: Sequence[TrainingRun]) -> dict[str, Any]:
     """The fields that all records of a model share: weights, versions, provenance, what its data say of themselves."""
     return {
         "checkpoints": tuple(run.digest for run in trained),

@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmark import validity
-from benchmark.maps.trained import Trained, select_samples
+from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.records import Cell
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
@@ -43,7 +43,7 @@ def score(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> None
 
 
 def make_score_function(
-    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs_dir: Path, flags: EngineFlags | None
+    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[TrainingRun], runs_dir: Path, flags: EngineFlags | None
 ) -> Callable[[Cell], Scored]:
     """A function that scores any of ``cells`` from stored maps and predictions.
 
@@ -70,18 +70,18 @@ def make_score_function(
 
 
 def _checks(
-    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs_dir: Path, flags: EngineFlags | None
+    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[TrainingRun], runs_dir: Path, flags: EngineFlags | None
 ) -> dict[str, Check]:
     """The validity checks among the protocols of ``cells``, ready to be asked about their methods."""
     checks = {}
     for name in dict.fromkeys(cell.protocol for cell in cells if validity.is_check(cell.protocol)):
         asked = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
         names, images = list(dict.fromkeys(cell.method for cell in asked)), next((cell.images for cell in asked), None)
-        checks[name] = validity.get(name)(trained, names, runs_dir / "maps" / model.maps, flags, images)
+        checks[name] = validity.get(name)(trained, names, runs_dir / "maps" / model.maps_folder_name, flags, images)
     return checks
 
 
-def sample_counts(trained: Sequence[Trained], cell: Cell) -> dict[str, int]:
+def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
     """How many trainings, images, patients, cases and boxes a cell rests on.
 
     ``explained images`` is there where they are only some of the boxed ones.

@@ -105,10 +105,10 @@ def _sharded(step: Step, count: int) -> list[Step]:
     """A step that explains, alone or as ``count`` steps of a part of the images each and one that joins these."""
     if count == 1:
         return [step]
-    part, names = f"{step.function}_shard", [f"{step.id}, shard {n} of {count}" for n in range(1, count + 1)]
-    numbered = enumerate(names, start=1)
-    shards = [replace(step, id=name, function=part, arguments=(*step.arguments, n)) for n, name in numbered]
-    return [*shards, replace(step, function="benchmark.suite.explain.join_shards", needs=tuple(names))]
+    shard, join = "benchmark.suite.explain.explain_shard", "benchmark.suite.explain.join_shards"
+    names = {n: f"{step.id}, shard {n} of {count}" for n in range(1, count + 1)}
+    shards = [replace(step, id=name, function=shard, arguments=(*step.arguments, n)) for n, name in names.items()]
+    return [*shards, replace(step, function=join, needs=tuple(names.values()))]
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:

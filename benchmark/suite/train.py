@@ -6,14 +6,14 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from benchmark.maps.trained import Trained
+from benchmark.maps.trained import TrainingRun
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.steps import trainings
 from core.errors import DataError
 from datasets.io.cache import content_stamp
 
 
-def finished(model: ModelPlan, runs_dir: Path) -> Sequence[Trained]:
+def finished(model: ModelPlan, runs_dir: Path) -> Sequence[TrainingRun]:
     """Every training of ``model`` below ``runs_dir``, all of which are done.
 
     The last model's are kept, with the images that they have read: its steps follow each other. Raises ``DataError``
@@ -23,7 +23,7 @@ def finished(model: ModelPlan, runs_dir: Path) -> Sequence[Trained]:
     return _finished(model, runs_dir, tuple(stamps))
 
 
-def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) -> list[Trained]:
+def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) -> list[TrainingRun]:
     """Every training of ``model``, its weights those of the ``digests`` that a record states: no checkpoint is read.
 
     None: that of the checkpoint. Raises ``DataError`` for another number of them.
@@ -35,7 +35,7 @@ def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) ->
 
 
 @lru_cache(maxsize=1)
-def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[Trained]:
+def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[TrainingRun]:
     digest = None if model.finished is None else model.finished.digest
     trained = _runs(model, runs_dir, [digest] * len(model.trainings))
     for run in trained:
@@ -47,7 +47,7 @@ def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], .
     return tuple(replace(run, other=model.other_data) for run in trained)
 
 
-def _runs(model: ModelPlan, runs_dir: Path, digests: Sequence[str | None]) -> list[Trained]:
+def _runs(model: ModelPlan, runs_dir: Path, digests: Sequence[str | None]) -> list[TrainingRun]:
     """Every training of ``model`` on its own data."""
     runs = zip(trainings(model, runs_dir).items(), digests, strict=True)
-    return [Trained(flags, path, recorded_digest=digest, finished=model.finished) for (path, flags), digest in runs]
+    return [TrainingRun(flags, path, recorded_digest=digest, finished=model.finished) for (path, flags), digest in runs]

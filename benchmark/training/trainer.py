@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from benchmark.training import devices, loggers, machine
 from benchmark.training.module import ClassifierModule
 from config import TrainConfig
-from core.errors import BadValueError
+from core.errors import BadValueError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -
             log_every_n_steps=1,
         )
     except (MisconfigurationException, ImportError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         refused = f"--strategy {config.strategy} does not work with these devices: {reason}"
         raise BadValueError(f"{refused}; write --strategy auto") from error
 

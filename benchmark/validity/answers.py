@@ -15,7 +15,7 @@ from benchmark.engine import VERSION, prepare
 from benchmark.engine.memory import channels_last_on_cpu, sweep_at_once
 from benchmark.maps import StoredMaps
 from benchmark.maps.obtain import NoMapsError
-from benchmark.maps.trained import Trained
+from benchmark.maps.trained import TrainingRun
 from benchmark.protocols.base import Case
 from benchmark.validity.imputation import NOISE, WEIGHTS
 from benchmark.validity.perturbation import BLUR, INSERTED_SHARES, REMOVED, Curves, Order, order, perturbation_curves
@@ -39,7 +39,7 @@ class Networks:
     flags: EngineFlags
     asked: dict[Path, Callable[[Tensor], Tensor]] = field(default_factory=dict)
 
-    def probabilities(self, run: Trained) -> Callable[[Tensor], Tensor]:
+    def probabilities(self, run: TrainingRun) -> Callable[[Tensor], Tensor]:
         """A function of (m,3,H,W) pictures, any m -> (m,K) probabilities, in batches that fit in the memory budget."""
         if run.folder not in self.asked:
             model = prepare(run.model(self.device), self.flags)
@@ -63,14 +63,14 @@ def in_batches(model: Callable[[Tensor], Tensor], pictures: Tensor, memory_gib: 
     return torch.cat([model(channels_last_on_cpu(part)).float() for part in parts])
 
 
-def path(runs: Sequence[Trained], maps: StoredMaps, folder: Path) -> Path:
+def path(runs: Sequence[TrainingRun], maps: StoredMaps, folder: Path) -> Path:
     """Where the curves of a method's maps lie or will lie: another file for other maps, weights or ways to hide."""
     ways = [INSERTED_SHARES, REMOVED, BLUR, NOISE, [*WEIGHTS.values()], VERSION_OF_CURVES, VERSION]
     return folder / f"curves-{hash_key([maps.index.key, [run.digest for run in runs], ways])}.npy"
 
 
 def curves(
-    runs: Sequence[Trained], cases: Sequence[Case], maps: StoredMaps, folder: Path, networks: Networks | None
+    runs: Sequence[TrainingRun], cases: Sequence[Case], maps: StoredMaps, folder: Path, networks: Networks | None
 ) -> Curves:
     """(N,n) curves of the ``cases`` of one method, nan for one whose map puts no pixel before another.
 
@@ -86,7 +86,7 @@ def curves(
     return Curves.split(np.load(where).astype(np.float64))
 
 
-def _asked(runs: Sequence[Trained], cases: Sequence[Case], networks: Networks) -> Iterator[FloatArray]:
+def _asked(runs: Sequence[TrainingRun], cases: Sequence[Case], networks: Networks) -> Iterator[FloatArray]:
     """(cases, n) of one image after the other."""
     rows = [{sample.image_id: row for row, sample in enumerate(run.scorable_images)} for run in runs]
     images = [(image, list(group)) for image, group in itertools.groupby(cases, lambda case: case.image_id)]
@@ -95,7 +95,7 @@ def _asked(runs: Sequence[Trained], cases: Sequence[Case], networks: Networks) -
         yield _of_image(run, run.pixels[row], group, networks)
 
 
-def _of_image(run: Trained, pixels: NDArray[np.uint8], cases: Sequence[Case], networks: Networks) -> FloatArray:
+def _of_image(run: TrainingRun, pixels: NDArray[np.uint8], cases: Sequence[Case], networks: Networks) -> FloatArray:
     """(H,W) pixels and the cases of one image -> (cases, n)."""
     known = [number for number, case in enumerate(cases) if case.surface_or_reason[0] is not None]
     out = np.full((len(cases), 2 * len(INSERTED_SHARES) + 2 * len(REMOVED)), np.nan)

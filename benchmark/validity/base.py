@@ -10,7 +10,7 @@ from typing import ClassVar
 from benchmark.maps import StoredMaps
 from benchmark.maps.cases import make_cases
 from benchmark.maps.obtain import StoredMapsByMethod, obtain
-from benchmark.maps.trained import Trained, recast, select_samples
+from benchmark.maps.trained import TrainingRun, recast, select_samples
 from benchmark.protocols.base import Case, Result
 from config import EngineFlags
 from core.errors import LocusError
@@ -21,7 +21,7 @@ TRAINED = "trained"
 
 
 @dataclass(frozen=True)
-class TrainedSubset(Trained):
+class TrainedSubset(TrainingRun):
     """A training that is explained on some of its images only."""
 
     kept: frozenset[str] = frozenset()
@@ -41,7 +41,7 @@ class Check(ABC):
     on; those of all ``methods`` share their forward passes.
     """
 
-    trained: Sequence[Trained]
+    trained: Sequence[TrainingRun]
     methods: Sequence[str]
     """Those that may be asked for."""
     folder: Path
@@ -71,12 +71,12 @@ class Check(ABC):
         """The trainings, restricted to the images that are looked at."""
         return restrict(self.trained, select_samples(self.trained, self.max_images))
 
-    def cases(self, method: str, runs: Sequence[Trained] | None = None, label: str = TRAINED) -> list[Case]:
+    def cases(self, method: str, runs: Sequence[TrainingRun] | None = None, label: str = TRAINED) -> list[Case]:
         """Images x findings with the aligned maps of a method; ``runs``: other networks, whose maps go by ``label``."""
         shown = self.runs if runs is None else runs
         return make_cases(shown, self.maps(method, shown, label), "aligned")
 
-    def maps(self, method: str, runs: Sequence[Trained], label: str = TRAINED) -> StoredMaps:
+    def maps(self, method: str, runs: Sequence[TrainingRun], label: str = TRAINED) -> StoredMaps:
         """The stored maps of a method; raises the error that says why there are none."""
         if label not in self._maps:
             self._maps[label] = obtain(runs, self.methods, self.folder / self.name / label, self.flags)
@@ -86,7 +86,7 @@ class Check(ABC):
         return maps
 
 
-def restrict(trained: Sequence[Trained], samples: Sequence[Sample]) -> list[TrainedSubset]:
+def restrict(trained: Sequence[TrainingRun], samples: Sequence[Sample]) -> list[TrainedSubset]:
     """The trainings, each explained on those of its images that are among ``samples``.
 
     Weights, folds and data stay: only which images have maps differs.

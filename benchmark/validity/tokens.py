@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.maps.trained import Trained
+from benchmark.maps.trained import TrainingRun
 from benchmark.training.data import decode, load
 from benchmark.training.evaluate import predict, predictions_csv
 from config import TrainConfig
@@ -46,7 +46,7 @@ def configs_by_variant(config: TrainConfig) -> dict[str, TrainConfig]:
     return {DRAWN: config, **{name: _with_tokens(config, *pair) for name, pair in shares.items()}}
 
 
-def load_or_predict_logits(run: Trained, folder: Path) -> tuple[dict[str, FloatArray], FloatArray, list[str]]:
+def load_or_predict_logits(run: TrainingRun, folder: Path) -> tuple[dict[str, FloatArray], FloatArray, list[str]]:
     """(N,K) logits of every test image per setting, (N,K) labels, (N,) patients; kept in ``folder``.
 
     Raises ``DataError`` where the settings do not show the same patients with the same findings.
@@ -67,13 +67,13 @@ def load_or_predict_logits(run: Trained, folder: Path) -> tuple[dict[str, FloatA
     return {name: _columns(part, "logit", findings) for name, part in parts.items()}, labels[DRAWN], patients[DRAWN]
 
 
-def logits_path(run: Trained, folder: Path) -> Path:
+def logits_path(run: TrainingRun, folder: Path) -> Path:
     """Where the logits of a training lie or will lie."""
     datasets = [config.dataset for config in configs_by_variant(run.config).values()]
     return folder / f"tokens-{hash_key([run.digest, datasets])}.csv"
 
 
-def _predicted(run: Trained, configs: dict[str, TrainConfig]) -> str:
+def _predicted(run: TrainingRun, configs: dict[str, TrainConfig]) -> str:
     model = run.model("cpu")
     splits = {name: decode(config, load(config, "test")) for name, config in configs.items()}
     return predictions_csv(splits, {name: predict(model, split, BATCH) for name, split in splits.items()})

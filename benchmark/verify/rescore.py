@@ -33,7 +33,7 @@ def rescore(
         else:
             same_weights.sort(key=lambda r: (r.cell.method, r.cell.alignment))  # a method's cases are made once
             for record in same_weights:
-                yield record, _verify_record(record, score_cell, folder, model.full)
+                yield record, _verify_record(record, score_cell, folder, model.all_cells)
 
 
 def _score_function(

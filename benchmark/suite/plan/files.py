@@ -14,7 +14,7 @@ from benchmark.suite.plan.model import ModelPlan
 from benchmark.suite.plan.models import CHECKPOINT, models
 from benchmark.suite.plan.suite import Suite
 from core import cli, user_code
-from core.errors import BadValueError, DataError, UnknownNameError
+from core.errors import BadValueError, DataError, UnknownNameError, first_problem
 from core.flags.training import RecipeFlags
 from core.names import BESIDE, MAIN_PROTOCOL
 
@@ -45,9 +45,9 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
     try:
         suite = Suite(**{**cli.read_yaml(path), "name": name})
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where, fields = ".".join(map(str, first["loc"])), ", ".join(n for n in Suite.model_fields if n != "name")
-        raise DataError(f"the suite {path}, field {where}: {first['msg']}; fields: {fields}") from error
+        where, message = first_problem(error)
+        fields = ", ".join(name for name in Suite.model_fields if name != "name")
+        raise DataError(f"the suite {path}, field {where}: {message}; fields: {fields}") from error
     known = suites(folder)
     for other, names in ((suite.trainings, known), (suite.predicted_by, sorted({*known, *suites()}))):
         if other is not None and other not in names:

@@ -16,10 +16,10 @@ DATA = frozenset({
     *(field.name for field in dataclasses.fields(SplitFlags)),
 })  # fmt: skip
 """Flags of a training that say which images are scored."""
-NO_KEY = (WHERE - {"precision", "threads"}) | {"data_root_dir", "init_from"}
+NEVER_IN_KEY = (WHERE - {"precision", "threads"}) | {"data_root_dir", "init_from"}
 """Flags of a training that are in no key: where it is made, and paths. Threads are in a plan only where it pins them.
 """
-FIRST = frozenset({
+ALWAYS_IN_KEY = frozenset({
     "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images",
     "backbone", "global_pool", "lse_gamma", "attention_map", "pretrained", "dropout", "multi_label", "loss",
     "weighted_loss", "optimizer", "lr", "momentum", "weight_decay", "amsgrad", "scheduler", "epochs", "batch_size",
@@ -43,7 +43,7 @@ class ModelPlan:
     """How many images slow methods explain; None: all."""
     other_data: TrainConfig | None = None
     """The data set of ``test_on``; None: the trainings' own."""
-    full: bool = True
+    all_cells: bool = True
     """Whether it has all cells, or those that the leaderboard of several seeds rests on alone."""
     finished: "FinishedModel | None" = None
     """What it is where it was trained elsewhere; None: the suite trains it."""
@@ -61,7 +61,7 @@ class ModelPlan:
         return "-".join(word.replace(":", "_") for word in words if word)
 
     @property
-    def left_out(self) -> int | None:
+    def left_out_fold(self) -> int | None:
         """The fold that its trainings leave out and its images are not of; None: none."""
         return self.trainings[0].leave_out_fold
 
@@ -71,8 +71,8 @@ class ModelPlan:
         return self.other_data or self.trainings[0]
 
     @property
-    def maps(self) -> str:
-        """The folder of its maps: another for other images."""
+    def maps_folder_name(self) -> str:
+        """What the folder of its maps is called: another name for other images."""
         if self.finished is not None:
             return f"{self.id}-{self.finished.digest[:8]}"
         return self.id if self.other_data is None else f"{self.id}-on-{self.other_data.dataset.split(':')[0]}"
@@ -93,15 +93,15 @@ class ModelPlan:
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """The fields that decide what a training learns: ``FIRST``, and later ones that differ from their default.
+    """The fields that decide what a training learns: ``ALWAYS_IN_KEY``, and later ones that differ from their default.
 
     >>> flags = identity(TrainConfig(lr=0.01, cache_dir="elsewhere"))
     >>> flags["lr"], "cache_dir" in flags
     (0.01, False)
     """
-    fields = [field for field in dataclasses.fields(config) if field.name not in NO_KEY]
+    fields = [field for field in dataclasses.fields(config) if field.name not in NEVER_IN_KEY]
     values = {field.name: getattr(config, field.name) for field in fields}
-    return {f.name: values[f.name] for f in fields if f.name in FIRST or values[f.name] != f.default}
+    return {f.name: values[f.name] for f in fields if f.name in ALWAYS_IN_KEY or values[f.name] != f.default}
 
 
 def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from benchmark.gallery import grid
-from benchmark.gallery.run import Shown
+from benchmark.gallery.run import MethodCases
 from benchmark.gallery.select import Choice
 from benchmark.protocols.base import Case
 from benchmark.records import Cell, Record
@@ -21,7 +21,7 @@ TRUTH = np.array([[10.0, 0.0, 30.0, 10.0]])
 
 def method(word, values):
     case = Case("a", "a", "mass", values, "conventional", (20, 40), TRUTH)
-    return Shown(Record(cell=Cell(dataset="phantom", method=word)), {KEY: {"threshold": 0.5}}, {KEY: case})
+    return MethodCases(Record(cell=Cell(dataset="phantom", method=word)), {KEY: {"threshold": 0.5}}, {KEY: case})
 
 
 @pytest.fixture(scope="module")

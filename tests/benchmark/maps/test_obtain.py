@@ -12,7 +12,7 @@ from benchmark.explain import explain
 from benchmark.maps.cases import make_cases
 from benchmark.maps.obtain import generate_shard, join, obtain, obtain_validation, requests_of
 from benchmark.maps.requests import build_method, make_request
-from benchmark.maps.trained import Trained, select_samples, subset
+from benchmark.maps.trained import TrainingRun, select_samples, subset
 from benchmark.maps.untrained import Untrained
 from benchmark.suite import cells, plan
 from benchmark.suite.explain import explain_model
@@ -64,7 +64,7 @@ def first(trained, tmp_path_factory):
 
 def again(trained):
     """The same trainings as another run meets them."""
-    return [Trained(run.config, run.folder) for run in trained]
+    return [TrainingRun(run.config, run.folder) for run in trained]
 
 
 def test_more_images_than_a_batch_have_a_map_for_every_finding(trained, first):
@@ -227,7 +227,7 @@ def test_a_shard_that_is_there_is_not_made_again_and_a_broken_one_is(trained, fi
     (request,) = requests_of(trained, ["cam"], tmp_path, None)[0]
     for number in (1, 2):
         generate_shard([request], number, 2, FLAGS)
-    whole, cut = (request.shard(number, 2).array for number in (1, 2))
+    whole, cut = (request.shard(number, 2).path for number in (1, 2))
     cut.write_bytes(cut.read_bytes()[:-1])
     before = whole.stat().st_mtime_ns
     assert join([request], 2) == {"cam"}
@@ -244,7 +244,7 @@ def test_a_method_that_breaks_in_one_shard_is_left_to_its_scoring(trained, break
     for number in (1, 2):
         generate_shard(requests, number, 2, FLAGS)
     assert join(requests, 2) == {word}
-    assert not requests[0].array.exists()
+    assert not requests[0].path.exists()
 
 
 def keys(trained, *words, slow_images=None):
@@ -257,8 +257,8 @@ def test_the_key_is_of_what_the_maps_depend_on_and_of_nothing_else(trained):
     assert keys(trained, "ablationcam") != keys(trained, "ablationcam", slow_images=6)
     assert len({*keys(trained, *WORDS)}) == len(WORDS)
     for change in ({"global_pool": "MAX"}, {"img_size": 96}):
-        assert keys([Trained(replace(trained[0].config, **change), trained[0].folder)], "cam") != keys(trained, "cam")
-    elsewhere = Trained(replace(trained[0].config, threads=2, model_save_dir="elsewhere"), trained[0].folder)
+        assert keys([TrainingRun(replace(trained[0].config, **change), trained[0].folder)], "cam") != keys(trained, "cam")
+    elsewhere = TrainingRun(replace(trained[0].config, threads=2, model_save_dir="elsewhere"), trained[0].folder)
     assert keys([elsewhere], "cam") == keys(trained, "cam")
 
 

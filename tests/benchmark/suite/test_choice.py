@@ -40,7 +40,7 @@ def names(models):
 @pytest.mark.byhand
 def test_each_candidate_is_trained_on_all_folds_and_without_each_in_turn(tmp_path):
     models = plan.models(loaded(tmp_path))
-    trained = [(model.candidate, model.left_out, [each.fold for each in model.trainings]) for model in models]
+    trained = [(model.candidate, model.left_out_fold, [each.fold for each in model.trainings]) for model in models]
     of_each = [(None, [0, 1, 2]), (0, [1, 2]), (1, [0, 2]), (2, [0, 1])]
     assert trained == [(name, *rest) for name in ("slow", "quick") for rest in of_each]
     assert [{each.lr for each in model.trainings} for model in models] == [{0.003}] * 4 + [{0.02}] * 4
@@ -52,9 +52,9 @@ def test_what_a_choice_looks_at_has_no_patient_of_the_fold_that_is_scored_by_it(
     scored = {each.fold: {*data.load(each, "test").patients} for each in models[0].trainings}
     assert sum(map(len, scored.values())) == 60 == len(set.union(*scored.values()))
     for model in models:
-        for training in model.trainings if model.left_out is not None else ():
+        for training in model.trainings if model.left_out_fold is not None else ():
             seen = [(patient, split) for split in ("train", "val", "test") for patient in data.load(training, split).patients]
-            seen += [(patient, "scored") for patient in scored[model.left_out]]
+            seen += [(patient, "scored") for patient in scored[model.left_out_fold]]
             splits.check_patients(*zip(*seen, strict=True))
             assert len(seen) == 60
 
@@ -74,7 +74,7 @@ def trial(suite, model, value):
 def judged(suite, **inner):
     """Records of all candidates: of each ``name=(…)`` the scores without fold 0, 1 and 2; on all folds the others are best."""
     values = {(name, fold): value for name, scores in inner.items() for fold, value in enumerate(scores)}
-    return [trial(suite, model, values.get((model.candidate, model.left_out), 1.0)) for model in plan.models(suite)]
+    return [trial(suite, model, values.get((model.candidate, model.left_out_fold), 1.0)) for model in plan.models(suite)]
 
 
 @pytest.mark.byhand
@@ -84,7 +84,7 @@ def test_each_fold_has_the_candidate_that_is_best_on_the_others_and_of_equal_one
     assert [(each.fold, each.lr) for each in model.trainings] == [(0, 0.02), (1, 0.003), (2, 0.003)]
     assert (model.id, model.recipe["chosen"]) == ("custom-PCAM-64px-seed0", ["quick", "slow", "slow"])
     assert model.recipe["candidates"] == {"slow": {"lr": 0.003}, "quick": {"lr": 0.02}}
-    on_all = {name for each in plan.models(suite) if each.left_out is None for name in names([each])}
+    on_all = {name for each in plan.models(suite) if each.left_out_fold is None for name in names([each])}
     assert {*names([model])} <= on_all
     assert {c.protocol for c in cells.cells(suite, model)} == {"locus", "classification"}
 
@@ -158,5 +158,5 @@ def of_locus(folder):
 
 
 def predictions(folder, fold):
-    (model,) = (m for m in plan.models(plan.load("one", folder)) if m.left_out == fold)
+    (model,) = (m for m in plan.models(plan.load("one", folder)) if m.left_out_fold == fold)
     return [folder / "runs/one" / name / "predictions.csv" for name in names([model])]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.maps.trained import Trained
+from benchmark.maps.trained import TrainingRun
 from benchmark.suite import cells, plan, readers
 from benchmark.suite.plan import ModelPlan
 from config import TrainConfig
@@ -17,15 +17,15 @@ HEADER = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max"
 
 
 @pytest.fixture
-def read(vindr_cxr_tree: Callable[[], Path]) -> Callable[..., list[Trained]]:  # noqa: F811
+def read(vindr_cxr_tree: Callable[[], Path]) -> Callable[..., list[TrainingRun]]:  # noqa: F811
     """read(lines…): the two images of VinDr-CXR that a table with these lines is about, as held-out images."""
 
-    def write(*lines: str, **options: int) -> list[Trained]:
+    def write(*lines: str, **options: int) -> list[TrainingRun]:
         root = vindr_cxr_tree()
         images = [f"{i:032x}" for i in range(2)]
         write_lines(root / "train.csv", HEADER, *(images[int(line[0])] + line[1:] for line in lines))
         word = "vindr_cxr:whole=True" + "".join(f",{name}={value}" for name, value in options.items())
-        return [Trained(TrainConfig(dataset=word, data_root_dir=str(root)), root)]
+        return [TrainingRun(TrainConfig(dataset=word, data_root_dir=str(root)), root)]
 
     return write
 
