@@ -138,7 +138,7 @@ def _statistics(auto: Any, name: str) -> tuple[Numbers | None, Numbers | None]:
 
 
 def rebuild(word: str, outputs: int, channels: int, architecture: dict[str, Any] | None) -> nn.Module:
-    """The same network again, its weights left to be loaded."""
+    """Another network of the same kind, its weights left to be loaded."""
     if architecture is None:
         plain = "xrv:densenet121" if word.startswith("xrv:") else word
         return build(plain, outputs, channels).module

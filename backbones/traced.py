@@ -34,7 +34,7 @@ def find(
 
 
 def wiring_of(module: nn.Module, passage: Passage, features: str | None = None, head: str | None = None) -> Wiring:
-    """The same of an image that has passed; ``find`` says what is raised."""
+    """How a network is wired, from an image that has passed; ``find`` says what is raised."""
     for name in filter(None, (features, head)):
         submodule(module, name)
     candidates = list(_maps(module, passage, features))

@@ -67,7 +67,7 @@ def logits_of(output: Any) -> Tensor:
 
 
 def noise(module: nn.Module, channels: int, side: int = SIDE) -> Tensor:
-    """The same for every network: (1,channels,side,side) of its own type and device, without touching torch's seed."""
+    """(1,channels,side,side) noise of the network's type and device, always the same, without touching torch's seed."""
     weight = next(module.parameters(), torch.empty(0))
     image = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(0))
     return image.to(weight.device, weight.dtype)

@@ -92,7 +92,7 @@ class BaseEngine:
         return {name: memory.channels_last_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
 
     def at_layer(self, layer: str | None) -> Evidence:
-        """The same images and findings at another layer: one more forward pass, once.
+        """The evidence of the same images and findings at another layer: one more forward pass, once.
 
         Raises ``BadValueError`` for an unknown layer, which names those there are.
         """

@@ -33,7 +33,7 @@ def gather(
 def defer(
     model: "Classifier", images: Tensor, findings: Sequence[int] | None = None, memory_gib: float = 2.0
 ) -> Evidence:
-    """The same, its forward pass put off until a method asks for what that gives: one that reads attention does not.
+    """An engine whose forward pass waits until a method asks for what it gives: one that reads attention does not.
 
     Of a network without attention to follow it is ``gather``.
     """

@@ -102,7 +102,7 @@ class ChunkedLayerEngine(LayerEngine):
     step: int
 
     def gradients(self) -> Gradients:
-        """Those of the chunks, one after the other."""
+        """What the chunks give, one after the other."""
         request = replace(self.request, findings=self.findings)
         recordings = (_recorded(chunk, self.layer) for chunk in _chunks(request, self.step))
         return Dense(torch.cat([recording.gradients.full() for recording in recordings]))

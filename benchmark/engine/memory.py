@@ -72,7 +72,7 @@ def attended_at_once(images: Tensor, floats: int, memory_gib: float) -> int:
 
 
 def channels_last_on_cpu(images: Tensor) -> Tensor:
-    """The same (N,C,H,W) values by channels on a CPU, where convolutions are up to half as fast again.
+    """(N,C,H,W) values laid out channels last on a CPU, where convolutions are up to half as fast again.
 
     The tensor itself where its values lie so already, and on a GPU.
     """

@@ -68,7 +68,7 @@ class TrainingRun:
 
     @cached_property
     def validation(self) -> "TrainingRun":
-        """The same training with its validation images."""
+        """This training with its validation images."""
         return replace(self, split="val")
 
     @cached_property
@@ -98,7 +98,7 @@ K = TypeVar("K", bound=TrainingRun)
 
 
 def recast(run: TrainingRun, kind: type[K], **more: Any) -> K:
-    """The same training as another ``kind`` of one, with what ``more`` that kind has.
+    """A training as another ``kind`` of one, with what ``more`` that kind has.
 
     ``kind`` is a subclass with other weights or other images.
     """

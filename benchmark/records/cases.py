@@ -3,7 +3,7 @@
 Those of the main protocol and of the check ``faithfulness`` are packed with the records:
 ``pandas.read_parquet("results/phantom/cases.parquet")`` is one table, that of seed 0; another seed has
 ``cases-seed1.parquet`` … beside it. The lowest has all columns, the others those of ``brief`` alone. Those of other
-protocols stay with the records at work, ``runs/records/<suite>/cases/<protocol>``, a file per record.
+protocols stay with the unpacked records, ``runs/records/<suite>/cases/<protocol>``, a file per record.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -40,7 +40,7 @@ def path(folder: Path | str, cell: Cell) -> Path:
 
 
 def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> Path:
-    """The ``table`` of a cell's rows as a file at work. The same rows give the same bytes."""
+    """The ``table`` of a cell's rows as an unpacked file. The same rows give the same bytes."""
     where = path(folder, cell)
     arrow.save(pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False).replace_schema_metadata(None), where)
     return where
@@ -77,14 +77,14 @@ def packed_file(folder: Path | str, seed: int | None) -> Path:
 
 
 def exist(cell: Cell, folder: Path | str) -> bool:
-    """Whether there are rows of a cell, at work or packed."""
-    return bool(_at_work(cell, folder) or _packed_with(cell, folder))
+    """Whether there are rows of a cell, packed or not."""
+    return bool(_unpacked_files(cell, folder) or _packed_with(cell, folder))
 
 
 def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
-    """The rows of a cell, those at work before packed ones. Raises ``DataError`` where they are missing or broken."""
-    if at_work := _at_work(cell, folder):
-        return arrow.read(at_work[0], MEND).to_pandas()
+    """The rows of a cell, unpacked ones before packed ones. Raises ``DataError`` where they are missing or broken."""
+    if unpacked := _unpacked_files(cell, folder):
+        return arrow.read(unpacked[0], MEND).to_pandas()
     if files := _packed_with(cell, folder):
         return arrow.words(_only(_packed(files[0]), [cell.key])).to_pandas()
     raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {AGAIN}")
@@ -98,8 +98,8 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
     columns, wanted = ["key", *names], {cell.key: cell for cell in cells}
     tables = []
     for cell in cells:
-        if at_work := _at_work(cell, folder):
-            tables.append(arrow.dictionaries(arrow.read(at_work[0], MEND, columns)))
+        if unpacked := _unpacked_files(cell, folder):
+            tables.append(arrow.dictionaries(arrow.read(unpacked[0], MEND, columns)))
             del wanted[cell.key]
     files = dict.fromkeys(file for cell in wanted.values() for file in _packed_files(cell.seed, folder))
     tables += [_only(arrow.read(file, MEND, columns), wanted) for file in files]
@@ -108,7 +108,7 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
 
 
 def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
-    """Add the rows at work of ``PACKED`` protocols to the packed ones; ``seeds``: key of a cell -> its training seed.
+    """Add the unpacked rows of ``PACKED`` protocols to the packed ones; ``seeds``: key of a cell -> its training seed.
 
     Those of other cells are dropped; of seeds but the lowest the ``brief`` columns are kept. Raises ``DataError`` for a
     broken file, ``WriteError`` when the disk refuses.
@@ -119,10 +119,10 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     numbers = {key: seed or 0 for key, seed in seeds.items()}
     for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: in an earlier layout it holds other seeds too
         of_seed = {key for key, number in numbers.items() if number == seed}
-        at_work = {key: file for key, file in files.items() if key in of_seed}
+        unpacked = {key: file for key, file in files.items() if key in of_seed}
         in_brief = seed != min(numbers.values(), default=0)
-        if at_work or not _is_packed(of_seed, seed, folder, in_brief):
-            rows = _joined(of_seed, at_work, seed, folder)
+        if unpacked or not _is_packed(of_seed, seed, folder, in_brief):
+            rows = _joined(of_seed, unpacked, seed, folder)
             _save(rows.select(brief(rows.column_names)) if in_brief else rows, packed_file(folder, seed))
     current = {packed_file(folder, seed) for seed in {0, *numbers.values()}}
     for file in (*files.values(), *(set(folder.glob("cases-seed*.parquet")) - current)):
@@ -139,7 +139,7 @@ def _is_packed(keys: Collection[str], seed: int, folder: Path, in_brief: bool) -
 
 
 def _joined(keys: Collection[str], files: Mapping[str, Path], seed: int, folder: Path) -> pyarrow.Table:
-    """The rows of one seed: packed ones of ``keys``, and those at work in ``files`` (key -> file)."""
+    """The rows of one seed: packed ones of ``keys``, and the unpacked ones in ``files`` (key -> file)."""
     tables, rest = [], {*keys} - files.keys()
     for file in _packed_files(seed, folder):
         tables.append(arrow.words(_only(_packed(file), _keys(file) & rest)))
@@ -173,11 +173,11 @@ def _packed_files(seed: int | None, folder: Path | str) -> list[Path]:
 
 
 def _packed_with(cell: Cell, folder: Path | str) -> list[Path]:
-    """Those of them that have rows of a cell."""
+    """The packed files that have rows of a cell."""
     return [file for file in _packed_files(cell.seed, folder) if cell.key in _keys(file)]
 
 
-def _at_work(cell: Cell, folder: Path | str) -> list[Path]:
+def _unpacked_files(cell: Cell, folder: Path | str) -> list[Path]:
     """The files of a cell's rows that are not packed; the second in an earlier layout."""
     files = path(folder, cell), Path(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
     return [file for file in files if file.is_file()]

@@ -20,7 +20,7 @@ REPAIR = "delete it and run the suite again"
 
 
 def unpacked_folder(folder: Path | str) -> Path:
-    """The folder of the records at work of a suite's results ``folder``: nothing in it is ever committed.
+    """The folder of the unpacked records of a suite's results ``folder``: nothing in it is ever committed.
 
     Beside a folder called ``results`` it is ``runs/records/<suite>``; any other folder of results is no published one
     (``runs/results`` above all), and has them inside.
@@ -36,7 +36,7 @@ def unpacked_folder(folder: Path | str) -> Path:
 
 
 def unpacked(folder: Path | str) -> list[Path]:
-    """The JSON files of the records at work, also those of an earlier layout inside ``folder``, sorted by name.
+    """The JSON files of the unpacked records, also those of an earlier layout inside ``folder``, sorted by name.
 
     None where all are packed.
     """
@@ -66,7 +66,7 @@ def _plain(word: str) -> str:
 
 
 def write(record: Record, folder: Path | str) -> Path:
-    """Write the record of a cell at work; its path.
+    """Write the record of a cell, unpacked; its path.
 
     Fields stand in the order of the model, so that equal records are equal bytes; a score states only what differs
     from its defaults. Raises ``WriteError`` when the disk refuses.

@@ -47,7 +47,7 @@ CELLS_COLUMNS = ("key", "name", "status", "source", "record")
 def write(records: Sequence[Record], folder: Path) -> None:
     """Pack ``records``, in the order of their file names, into ``folder``.
 
-    ``cells.parquet`` is written first: a record is what has a row there, and one at work counts before its packed
+    ``cells.parquet`` is written first: a record is what has a row there, and an unpacked one counts before its packed
     state. A file whose content would not change is not touched. Raises ``WriteError`` when the disk refuses.
     """
     named = sorted(((stem(record.cell), record) for record in records), key=lambda pair: pair[0])

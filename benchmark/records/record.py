@@ -18,7 +18,7 @@ PUBLISHED = "published"
 
 
 class Stratum(FrozenModel):
-    """The same scores within one group of the cases."""
+    """Scores of a record within one group of its cases."""
 
     variable: str
     """What the cases are grouped by: size, view, sex, age, company or answer."""
@@ -168,7 +168,7 @@ class Record(FrozenModel):
         return values
 
     def __hash__(self) -> int:
-        """That of the key: equal records have equal cells."""
+        """The hash of the cell's key: equal records have equal cells."""
         return hash(self.key)
 
     @property

@@ -11,9 +11,9 @@ from core.files import writing
 
 
 def load(folder: Path | str) -> list[Record]:
-    """All records of a suite's results ``folder``, packed ones and those at work, in the order of their file names.
+    """All records of a suite's results ``folder``, packed or not, in the order of their file names.
 
-    One at work stands for the packed one of its cell. Raises ``DataError`` for a folder that does not exist and for a
+    An unpacked one stands for the packed one of its cell. Raises ``DataError`` for a folder that does not exist and for a
     broken file.
 
     >>> len(load("results/shortcut"))
@@ -39,7 +39,7 @@ def _all(folder: Path, metric: str | None) -> list[Record]:
 def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
     """Pack ``records`` (None: all there are) in ``folder``, with the rows per case of the main protocol.
 
-    Of seeds but the lowest these keep the columns of ``cases.brief`` alone. JSON files and rows at work are removed
+    Of seeds but the lowest these keep the columns of ``cases.brief`` alone. JSON files and unpacked rows are removed
     when all is written: whenever it is killed, nothing is lost, and the next call goes on. The same records give the
     same files. Raises ``DataError``, ``WriteError``.
     """

@@ -77,7 +77,7 @@ def scored(
 
 
 def optional(column: TableColumn) -> TableColumn:
-    """The same, left out where no row says anything."""
+    """A column that is left out where no row says anything."""
     return replace(column, kind="optional")
 
 

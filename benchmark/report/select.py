@@ -80,12 +80,12 @@ def scored(records: Iterable[Record], protocol: str, images: int | None = None) 
 
 
 def of_protocol(records: Iterable[Record], dataset: str, protocol: str, images: int | None = None) -> list[Record]:
-    """Those of one data set."""
+    """The scored records of a protocol on one data set, in a fixed order."""
     return [r for r in scored(records, protocol, images) if r.cell.dataset == dataset]
 
 
 def of_check(records: Iterable[Record], dataset: str, check: str) -> list[Record]:
-    """Those of a validity check on one data set, on however many images it looks at."""
+    """The scored records of a validity check on one data set, on however many images it looks at."""
     return _ordered(r for r in records if r.cell.dataset == dataset and r.cell.protocol == check)
 
 

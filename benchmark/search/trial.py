@@ -111,7 +111,7 @@ def csv_of(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
 
 
 def markdown(trials: Sequence[FrozenTrial], plan: Plan) -> str:
-    """The same for reading, the best trial first."""
+    """The trials as a Markdown table, the best first."""
     counts = {word: sum(trial.state == state for trial in trials) for state, word in STATES.items()}
     summary = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     sign = -1 if plan.direction == "maximize" else 1

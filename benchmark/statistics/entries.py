@@ -33,7 +33,7 @@ class EntryScores:
     """(S,P) the same with one patient left out."""
 
     def restrict(self, trainings: Sequence[str]) -> "EntryScores":
-        """The same on some of its trainings, in their order."""
+        """The scores on some of the trainings, in their order."""
         index = [self.trainings.index(name) for name in trainings]
         return EntryScores(tuple(trainings), self.theta[index], self.jackknife[index])
 

@@ -118,7 +118,7 @@ def _student(value: float, variance: float, df: float) -> MrmcEstimate:
 
 
 def _cut(estimate: MrmcEstimate, lowest: float) -> MrmcEstimate:
-    """The same with ends between ``lowest`` and 1."""
+    """The estimate with its ends clipped to ``lowest`` and 1."""
     low, high = np.clip([estimate.low, estimate.high], lowest, 1).tolist()
     return replace(estimate, low=low, high=high)
 

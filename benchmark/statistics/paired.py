@@ -111,7 +111,7 @@ def _values(one: EntryScores, other: EntryScores) -> tuple[float | None, ...]:
 
 
 def corrected(table: Sequence[Comparison]) -> list[Comparison]:
-    """The same comparisons, each with its p adjusted for all that the table asks."""
+    """Comparisons with p adjusted by Holm for all that the table asks."""
     p = np.array([np.nan if c.p is None else c.p for c in table])
     return [replace(c, adjusted=_known(value)) for c, value in zip(table, holm(p), strict=True)]
 

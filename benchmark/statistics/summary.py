@@ -47,7 +47,7 @@ class Estimate:
     n: NDArray[np.int64]
     """(F,)."""
     samples: Resampled | None
-    """The same (F,) numbers, resampled; None where no interval is given."""
+    """The (F,) numbers in every resample of the patients; None where no interval is given."""
     shared: bool = False
     reason: str = NOTHING
     mean_interval: bool = True

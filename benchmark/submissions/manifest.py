@@ -36,7 +36,7 @@ class Manifest(BaseModel):
     fingerprint: str
     """Of the data's images, labels and truth boxes: see ``benchmark.training.provenance.fingerprint``."""
     flags: dict[str, Any]
-    """Those of ``python -m benchmark.score``; files lie within the submission."""
+    """Flags of ``python -m benchmark.score``; their files lie within the submission."""
     files: dict[str, str]
     """Each file of the submission -> first 16 hex digits of the SHA-256 of its bytes."""
 

@@ -26,7 +26,7 @@ def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags
 
 
 def explain_shard(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig, number: int) -> None:
-    """The same of shard ``number`` of ``--shards``: see ``benchmark.maps.obtain``."""
+    """Make shard ``number`` of ``--shards`` of the maps that are missing: see ``benchmark.maps.obtain``."""
     machine.configure_torch(model.trainings[0].threads or flags.threads)
     requests = map_requests(model, finished(model, runs_dir), method_names, runs_dir)
     generate_shard(requests, number, flags.shards, flags)

@@ -47,7 +47,7 @@ class Outcome:
 
     @property
     def of_runs(self) -> list[Record]:
-        """Those of the suite's own cells: not of entries, papers or the published folder."""
+        """The records of the suite's own cells: not of entries, papers or the published folder."""
         return [record for record in self.records if record.source == "run" and record.cell.protocol != ENTRY]
 
 

@@ -144,7 +144,7 @@ def predictions_csv(splits: Splits, logits: Logits) -> str:
 
 
 def undefined_as_none(value: Any) -> Any:
-    """The same with None for nan, which JSON lacks.
+    """Values for JSON, with None in the place of nan, which JSON lacks.
 
     >>> undefined_as_none({"auroc": math.nan, "n": 3})
     {'auroc': None, 'n': 3}

@@ -55,7 +55,7 @@ def side_by_side(count: int, size: tuple[float, float]) -> tuple[Figure, list[Ax
 
 
 def axes_of(panels: Sequence[Axes], x: str, y: str, ticks: Sequence[float], words: Sequence[str]) -> None:
-    """The same axes everywhere; those of the outer panels have names, and words at their ticks."""
+    """Give all panels the same axes; the outer ones have names, and words at their ticks."""
     for k, axes in enumerate(panels):
         below, left = k >= len(panels) - COLUMNS, k % COLUMNS == 0
         axes.set_xticks(ticks, words if below else [])

@@ -10,7 +10,7 @@ from core.frames import conventional
 
 
 class Alignment(Check):
-    """The same maps on the conventional grid and on the network's own.
+    """Maps scored on the conventional grid and on the network's own.
 
     ``hit@iou.3@conventional``, ``hit@iou.3@aligned`` and ``pointing@…`` by the ``locus`` protocol; ``change@…@aligned``
     is what honouring the grid gains, paired by patient. ``shift`` says how far the conventional placement is off, in

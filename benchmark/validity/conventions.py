@@ -14,7 +14,7 @@ from core.frames import Grid
 
 
 class Conventions(Check):
-    """The same maps rectified, scaled and resized in the orders of several peers, then scored alike.
+    """Maps rectified, scaled and resized in the orders of several peers, then scored alike.
 
     ``hit@iou.3@CONVENTION`` and ``pointing@CONVENTION`` by the ``locus`` protocol, thresholds chosen for each
     convention by itself: cross-fitted, and fixed at .5 of the scaled picture. ``change@…`` is the difference to

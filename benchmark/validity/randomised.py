@@ -128,7 +128,7 @@ def part_names(run: TrainedSubset) -> tuple[str, ...]:
 
 
 def reinitialise(run: TrainedSubset, depth: int) -> PartlyReinitialised:
-    """The same training and images with the first ``depth`` parts drawn anew.
+    """A training and its images with the weights of the network's first ``depth`` parts drawn anew.
 
     Cascading randomisation from the head down: Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018.
     """

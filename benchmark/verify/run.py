@@ -73,7 +73,7 @@ def _of_models(suite: Suite, existing: Sequence[Record], config: RunConfig) -> S
 
 
 def _chosen(existing: Sequence[Record], method: Sequence[str], protocol: Sequence[str]) -> list[Record]:
-    """Those of the methods and protocols that the flags name; all of them without such flags."""
+    """The records of the methods and protocols that the flags name; all of them without such flags."""
     words, by = methods.expand(method), protocol if "all" not in protocol else ()
     return [r for r in existing if (not words or r.cell.method in words) and (not by or r.cell.protocol in by)]
 

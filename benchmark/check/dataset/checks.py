@@ -14,10 +14,12 @@ from datasets import splits
 
 ASPECT_TOLERANCE = 0.02
 """By how much an image may be wider or narrower than the frame of its boxes, as a share."""
+NAMED = 4
+"""Images of a group of duplicates that are named, the others counted."""
 
 
 def answers(scan: DatasetScan) -> list[AnswerRow]:
-    """All questions in order."""
+    """One row per check of the data set, in the order of the printed table."""
     refused = [f"{split}: {sentence}" for split, sentence in scan.refused.items()]
     missing = [f"{split} {count}" for split, count in scan.missing.items() if count]
     return [
@@ -54,11 +56,11 @@ def _validation_count(scan: DatasetScan) -> AnswerRow:
 
 
 def _duplicates(scan: DatasetScan) -> AnswerRow:
-    """The same pixels under two names: across splits a leak, within one a note."""
-    groups = _same(scan.images)
+    """Images with the same pixels under two names: across splits a leak, within one a note."""
+    groups = _duplicate_groups(scan.images)
     across = [group for group in groups if len({image.split for image in group}) > 1]
     where = "across splits" if across else "within a split"
-    duplicates = [f"{where}: {_equal(group)}" for group in across or groups]
+    duplicates = [f"{where}: {_describe_group(group)}" for group in across or groups]
     return _answer("duplicate images", duplicates, "wrong" if across else "note")
 
 
@@ -97,17 +99,17 @@ def _boxes_and_labels(scan: DatasetScan) -> AnswerRow:
 
 
 def _labels(scan: DatasetScan) -> AnswerRow:
-    """The same pixels, or the same name, with labels that contradict each other."""
+    """Images with the same pixels whose labels contradict each other."""
     wrong = []
-    for group in _same(scan.images):
+    for group in _duplicate_groups(scan.images):
         labels = np.stack([image.sample.labels for image in group])
         present, absent = (labels == 1).any(axis=0), (labels == 0).any(axis=0)
         names = [finding for finding, both in zip(scan.findings, present & absent, strict=True) if both]
-        wrong += [f"{_equal(group)}: {examples(names)}"] if names else []
+        wrong += [f"{_describe_group(group)}: {examples(names)}"] if names else []
     return _answer("duplicates whose labels differ", wrong, "wrong")
 
 
-def _same(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
+def _duplicate_groups(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
     """Groups of two or more images with the same pixels."""
     groups: dict[str, list[ImageScan]] = defaultdict(list)
     for image in images:
@@ -116,12 +118,12 @@ def _same(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _equal(group: Sequence[ImageScan], most: int = 4) -> str:
+def _describe_group(group: Sequence[ImageScan]) -> str:
     """A group in words, one image of each split first; it may hold thousands, as of black pictures."""
     firsts = list({image.split: image for image in reversed(group)}.values())[::-1]
     order = [*firsts, *(image for image in group if image not in firsts)]
-    rest = f" and {len(order) - most} more" if len(order) > most else ""
-    return " = ".join(f"{image.sample.image_id} ({image.split})" for image in order[:most]) + rest
+    rest = f" and {len(order) - NAMED} more" if len(order) > NAMED else ""
+    return " = ".join(f"{image.sample.image_id} ({image.split})" for image in order[:NAMED]) + rest
 
 
 def _answer(question: str, wrong: Sequence[str], verdict: Literal["note", "wrong"], none: str = "none") -> AnswerRow:

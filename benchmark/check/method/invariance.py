@@ -69,7 +69,7 @@ def sensitivity(trial: Trial) -> Observation:
     "two calls differ: draw from core.seeds.generator, keyed by the image, and keep nothing on self between calls"
 )
 def repeat(trial: Trial) -> Observation:
-    """The same images again: another random state, another instance, and other images in between."""
+    """Whether a method answers the same twice: another random state, another instance, other images in between."""
     method = trial.make()
     with torch.random.fork_rng():
         torch.manual_seed(1)

@@ -30,7 +30,7 @@ class ChartData:
     """A data set of a suite, as its tables know it."""
 
     records: Sequence[Record]
-    """Those of ``report.compared.with_entries``."""
+    """The suite's, as ``report.comparisons.rows.with_entries`` gives them."""
     dataset: str
     folders: Sequence[Path]
     """Where rows per case lie."""

@@ -64,7 +64,7 @@ def drawing(made: dict[str, Any], inches: float) -> str:
 
 
 def _sized(svg: str, factor: float, unit: str) -> str:
-    """The same drawing in another unit of length."""
+    """An SVG with its size in another unit of length."""
     return re.sub(r'(width|height)="([\d.]+)"', lambda m: f'{m[1]}="{float(m[2]) * factor:.4g}{unit}"', svg, count=2)
 
 

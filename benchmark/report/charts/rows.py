@@ -143,7 +143,7 @@ def _label(record: Record, columns: Sequence[TableColumn]) -> str:
 
 
 def _numbered(words: Sequence[str]) -> list[str]:
-    """The same words with a number behind each that stood before.
+    """Words with a number behind each that stood before.
 
     >>> _numbered(["cam", "pcam", "cam"])
     ['cam', 'pcam', 'cam (2)']

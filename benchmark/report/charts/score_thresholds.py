@@ -92,7 +92,7 @@ def curve(row: EntryRow, curves: Curves) -> list[Row]:
 
 
 def _curves(board: Sequence[Record], row: EntryRow) -> Curves:
-    """Those of a row's trainings that recorded one; of what sees no network those of every equal row of the board."""
+    """The curves of a row's trainings; of what sees no network those of every equal row of the board."""
     if row.record.cell.method not in BLIND:
         return [record.hits_by_threshold for record in row.group if record.hits_by_threshold]
     same = [r for r in board if r.method == row.record.method and select.main_value(r) == row.main.value]

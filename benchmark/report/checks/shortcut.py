@@ -108,7 +108,7 @@ def _of_one(group: Sequence[Record]) -> Iterator[str]:
 
 
 def _of_several(groups: Sequence[Sequence[Record]]) -> Iterator[str]:
-    """The same three sentences with a figure per training."""
+    """The sentences of a network of several trainings, a figure per training in each."""
     asked = [record for group in groups for record in _classifiers(group)]
     figures = "; ".join(
         f"seed {r.cell.seed} {_auroc(r, 'drawn')}, {_auroc(r, 'none')}, {_auroc(r, 'flipped')}" for r in asked

@@ -25,7 +25,7 @@ class BoardRow:
     group: Sequence[Record]
     """Its trainings."""
     record: Record
-    """These as one."""
+    """The trainings as one record: their mean."""
     entry: EntryScores | None
     """Its scores case by case; None where it has no rows, or those of other cases."""
 
@@ -53,7 +53,7 @@ class MainColumn:
         return EntryScores(names, self.theta[index], self.jackknife[index])
 
     def of_finding(self, name: str) -> "MainColumn":
-        """The same of one finding alone.
+        """The main column of one finding alone.
 
         Raises ``ValueError`` for a finding that no case has.
         """

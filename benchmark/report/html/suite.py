@@ -117,7 +117,7 @@ def command(name: str, records: Sequence[Record]) -> str:
 
 
 def _more_seeds(records: Sequence[Record]) -> list[int]:
-    """Those of the records and one more, at least three."""
+    """The seeds of the records and one more, at least three."""
     seeds = sorted({record.cell.seed for record in records if record.cell.seed is not None})
     first = max(seeds, default=-1) + 1
     return [*seeds, *range(first, first + max(1, 3 - len(seeds)))]

@@ -49,7 +49,7 @@ def _groups(records: Sequence[Record]) -> list[list[Record]]:
 
 
 def _entry(cell: Cell) -> str:
-    """The same for all trainings of an entry, whatever their seed, threads and precision."""
+    """A key that all trainings of an entry share, whatever their seed, threads and precision."""
     shared = cell.across_seeds
     recipe = {name: value for name, value in shared.recipe.items() if name not in PINNED}
     return shared.model_copy(update={"recipe": recipe}).key

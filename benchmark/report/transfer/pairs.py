@@ -13,7 +13,7 @@ MEAN, BEST = BY_ALL = ("mean over methods", "first method of each")
 
 @dataclass(frozen=True, eq=False)
 class RankedTwice:
-    """The same rows ranked on two suites: the methods of a network, or the networks by a method.
+    """Rows ranked on two suites: the methods of a network, or the networks by a method.
 
     ``sides`` are the rows of the first and of the second suite, ``agreement`` what their rankings have in common.
     """

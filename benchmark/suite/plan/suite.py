@@ -94,6 +94,6 @@ class Suite(pydantic.BaseModel):
 
     @property
     def recorded(self) -> list[str]:
-        """Those of all its records: its own, the classifier's, ``paired`` where methods are compared, ``choice``."""
+        """Protocols of its records: its own, the classifier's, ``paired`` where methods are compared, ``choice``."""
         paired = [PAIRED] if MAIN_PROTOCOL in self.scored_by else []
         return [*self.scored_by, CLASSIFICATION, *paired, *([CHOICE] if self.choice is not None else [])]
