@@ -68,7 +68,7 @@ class TrainingRun:
 
     @cached_property
     def validation(self) -> "TrainingRun":
-        """This training with its validation images."""
+        """The training with its validation images in place of the test images."""
         return replace(self, split="val")
 
     @cached_property

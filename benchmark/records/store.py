@@ -13,8 +13,8 @@ from core.files import writing
 def load(folder: Path | str) -> list[Record]:
     """All records of a suite's results ``folder``, packed or not, in the order of their file names.
 
-    An unpacked one stands for the packed one of its cell. Raises ``DataError`` for a folder that does not exist and for a
-    broken file.
+    An unpacked one stands for the packed one of its cell. Raises ``DataError`` for a folder that does not exist and for
+    a broken file.
 
     >>> len(load("results/shortcut"))
     80
