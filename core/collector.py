@@ -1,4 +1,4 @@
-"""Python's search for cycles: paused where very many objects are made that have none, skipped when a process ends."""
+"""Python's cyclic garbage collector: off where very many objects without cycles are made, skipped at the exit."""
 
 import atexit
 import gc
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """No search for cycles inside: it would look at all objects again and again, a seventh of the time.
+    """Turns the cyclic garbage collector off in the block: it would take a seventh of the time.
 
-    What was made inside counts as old afterwards, or the first search would look at all of it at once; unless somebody
-    has set objects aside for ever (``gc.freeze``), who would get them back.
+    What was made inside counts as old afterwards, or the first collection would look at all of it at once; unless
+    somebody has set objects aside for ever (``gc.freeze``), who would get them back.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -27,9 +27,9 @@ def gc_paused() -> Iterator[None]:
 
 
 def gc_skipped_at_exit() -> None:
-    """The process ends without a last search for cycles: with torch imported it takes one to two seconds.
+    """Ends the process without a last garbage collection: with torch imported it takes one to two seconds.
 
-    It is made where triton is imported, whose binding would call all that is left a leak, in many lines.
+    Where triton is imported it still runs: its binding would call all that is left a leak, in many lines.
     """
     atexit.register(_freeze)
 

@@ -12,7 +12,7 @@ import datasets
 import methods
 from backbones import catalog
 from benchmark import executors, protocols, validity
-from benchmark.maps.code import code
+from benchmark.maps.code import code_digest
 from benchmark.protocols.base import Case
 from benchmark.protocols.locus import Locus
 from benchmark.protocols.seed import Seed
@@ -66,5 +66,5 @@ for registry in (catalog.families, CHARTS):
     for word in registry.names():
         registry.get(word)
 for word in ("cam", "gradcam", "gradcampp", "layercam", "center", "noise"):
-    code(methods.get(word))
+    code_digest(methods.get(word))
 gc.freeze()  # no command looks through the libraries for garbage

@@ -50,8 +50,8 @@ class StepQueue:
         """Tell the jobs to end: each stops what it is at as Ctrl-C does, and gives it back."""
         self.alive.unlink(missing_ok=True)
 
-    def has_run(self) -> bool:
-        """Whether the run lives for which the steps are made."""
+    def is_run_alive(self) -> bool:
+        """Whether the run for which the steps are made still shows that it lives."""
         return silence(self.alive) < 2 * SILENT
 
     def put(self, number: int) -> None:
@@ -84,8 +84,8 @@ class StepQueue:
         with writing(file):
             file.rename(self.folder / "ended" / file.stem)
 
-    def ended(self) -> tuple[int, LocusError | None] | None:
-        """The number of a step that ended and the error that ended it, each once; None where none did."""
+    def pop_ended(self) -> tuple[int, LocusError | None] | None:
+        """Take one ended step out of the queue: its number and the error that ended it; None where none ended."""
         for file in sorted((self.folder / "ended").glob("[0-9]*")):
             about = json.loads(file.read_text(encoding="utf-8"))
             file.unlink()
@@ -93,11 +93,11 @@ class StepQueue:
             return int(file.name), None if about["sentence"] is None else kind(about["sentence"])
         return None
 
-    def waiting(self) -> bool:
+    def has_waiting(self) -> bool:
         """Whether a step waits for a job."""
         return any((self.folder / "waiting").glob("[0-9]*"))
 
-    def at_work(self, jobs: Collection[str] | None = None) -> list[tuple[int, str]]:
+    def taken_steps(self, jobs: Collection[str] | None = None) -> list[tuple[int, str]]:
         """Number and job of each step that is being made, by all jobs or by these."""
         return [(int(file.stem), file.suffix[1:]) for file in self._taken(jobs)]
 
@@ -175,6 +175,6 @@ class ArrayJob:
 
 def _end_with_run(queue: StepQueue) -> None:
     """However the run ended, its jobs end too."""
-    while queue.has_run():
+    while queue.is_run_alive():
         time.sleep(10 * POLL)
     os.kill(os.getpid(), signal.SIGINT)

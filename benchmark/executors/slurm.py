@@ -90,7 +90,7 @@ class Slurm(Executor):
 
     def wait(self) -> tuple[Step, LocusError | None]:
         """The next step that ends. Raises ``LocusError`` where the jobs end without having made any."""
-        while (ended := self.queue.ended()) is None:
+        while (ended := self.queue.pop_ended()) is None:
             if time.monotonic() - self._looked > POLL_JOBS_SECONDS:
                 self._look_after_jobs()
             time.sleep(POLL)
@@ -115,12 +115,12 @@ class Slurm(Executor):
     def _look_after_jobs(self) -> None:
         """A step whose job is gone for good fails; where all are, others take their places."""
         gone = {job.job_id: job for job in self._jobs if job.done()}
-        for number, name in self.queue.at_work(gone):
+        for number, name in self.queue.taken_steps(gone):
             state, file = gone[name].state, gone[name].paths.stderr
             reason = f"{self._steps[number].id}: its job {name} ended before it ({state}): see {file}"
             self.queue.end(number, name, LocusError(reason))
             self._ended += 1
-        if len(gone) == len(self._jobs) and self.queue.waiting():
+        if len(gone) == len(self._jobs) and self.queue.has_waiting():
             if not self._ended:
                 raise LocusError(f"the jobs ended before any took a step: see {self._jobs[0].paths.stderr}")
             self._submit()
@@ -154,5 +154,5 @@ def _check(cluster: str) -> None:
 def _wait_for_steps(queue: StepQueue) -> None:
     """Until no job makes a step any more; one whose node is gone never says so."""
     begun = time.monotonic()
-    while queue.at_work() and time.monotonic() - begun < SILENT:
+    while queue.taken_steps() and time.monotonic() - begun < SILENT:
         time.sleep(POLL)

@@ -45,9 +45,9 @@ class StepCounts:
     """Name of a step that runs -> when it began."""
     ended: Counter[str] = field(default_factory=Counter)
     """done, failed or cancelled -> how many."""
-    done: Counter[str] = field(default_factory=Counter)
+    timed: Counter[str] = field(default_factory=Counter)
     """train, explain or score -> how many are done and were not found done."""
-    seconds: dict[str, float] = field(default_factory=dict)
+    timed_seconds: dict[str, float] = field(default_factory=dict)
     """train, explain or score -> how long those took together."""
     longest: dict[str, float] = field(default_factory=dict)
     """train, explain or score -> how long the longest of those took."""
@@ -68,23 +68,23 @@ class StepCounts:
         """Steps that took less than a tenth of the longest were found done: they have no say in the time left."""
         longest = self.longest.get(kind, 0.0)
         if took > 10 * longest:
-            self.done[kind], self.seconds[kind] = 0, 0.0
+            self.timed[kind], self.timed_seconds[kind] = 0, 0.0
         if took >= longest / 10:
-            self.done[kind] += 1
-            self.seconds[kind] += took
+            self.timed[kind] += 1
+            self.timed_seconds[kind] += took
         self.longest[kind] = max(took, longest)
 
     def __str__(self) -> str:
         """``1 run, 2 wait, 3 done, about 0:01:00 left``."""
         waiting = self.left.total() - len(self.began)
         counts = [f"{len(self.began)} run, {waiting} wait", *(f"{n} {kind}" for kind, n in sorted(self.ended.items()))]
-        return ", ".join([*counts, *([] if self.rest is None else [f"about {self.rest} left"])])
+        return ", ".join([*counts, *([] if self.time_left is None else [f"about {self.time_left} left"])])
 
     @property
-    def rest(self) -> datetime.timedelta | None:
+    def time_left(self) -> datetime.timedelta | None:
         """How long the others will last, by the mean of their kind; None while a kind was never seen to its end."""
-        if not self.left.total() or any(n and not self.done[kind] for kind, n in self.left.items()):
+        if not self.left.total() or any(n and not self.timed[kind] for kind, n in self.left.items()):
             return None
         passed = sum(time.perf_counter() - began for began in self.began.values())
-        seconds = sum(n * self.seconds[kind] / self.done[kind] for kind, n in self.left.items() if n) - passed
+        seconds = sum(n * self.timed_seconds[kind] / self.timed[kind] for kind, n in self.left.items() if n) - passed
         return datetime.timedelta(seconds=round(max(seconds, 0) / self.jobs))

@@ -20,7 +20,7 @@ from core.errors import DataError, one_line
 
 LARGEST = 2**30
 """Bytes of the arrays of one file of one image; 64 maps of 2048×2048 in float32 have as many."""
-WIDEST = float(np.finfo(np.float32).max) / 2
+MAX_MAGNITUDE = float(np.finfo(np.float32).max) / 2
 """Of a value: its distance to any other is then a float32, too."""
 GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 """Pillow's modes of pictures with one channel."""
@@ -133,7 +133,7 @@ def plane(array: Array, where: str) -> NDArray[np.float32]:
         raise DataError(f"{where} holds {kept.dtype}: a map holds real numbers")
     if broken := int((~np.isfinite(kept)).sum()):
         raise DataError(f"{where} has {broken} of {kept.size} values nan or inf: no map")
-    if max(abs(float(kept.min())), abs(float(kept.max()))) > WIDEST:
+    if max(abs(float(kept.min())), abs(float(kept.max()))) > MAX_MAGNITUDE:
         advice = "divide the map by its maximum"
-        raise DataError(f"{where} has values beyond ±{WIDEST:.2g}, half of what float32 holds: {advice}")
+        raise DataError(f"{where} has values beyond ±{MAX_MAGNITUDE:.2g}, half of what float32 holds: {advice}")
     return np.asarray(kept, dtype=np.float32)

@@ -19,7 +19,7 @@ from datasets.lungs import has_boxes_or_lungs
 log = logging.getLogger(__name__)
 KEPT = 2**26
 """Bytes of maps that are kept in memory, with surfaces of twice that; others are read again when they are scored."""
-MEAN_ERRORS, GAIN = 3.0, 1.2
+MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
 """A set fits better transposed when it does so by so many standard errors, and by such a factor."""
 
 
@@ -81,7 +81,7 @@ def _is_transposed(inside: FloatArray) -> bool:
         return False
     error = gain.std(ddof=1) / np.sqrt(len(gain))
     as_given, swapped = np.nanmean(inside, axis=0)
-    return bool(gain.mean() > MEAN_ERRORS * error and swapped > GAIN * as_given)
+    return bool(gain.mean() > MIN_STANDARD_ERRORS * error and swapped > MIN_RATIO * as_given)
 
 
 def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:

@@ -62,7 +62,7 @@ def save(model: OpenedModel, folder: Path, stem: str) -> list[Path]:
 def draw(
     images: Mapping[str, NDArray[np.uint8]],
     methods: Sequence[MethodCases],
-    cases: Sequence[select.Choice],
+    cases: Sequence[select.SelectedCase],
     inches: float,
 ) -> Figure:
     """A row per case, a column per method behind the image alone; ``images``: image -> (H, W) gray pixels."""

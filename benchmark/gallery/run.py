@@ -115,7 +115,7 @@ def _shown(record: Record, model: OpenedModel) -> MethodCases:
     return MethodCases(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
 
 
-def choices(shown: Sequence[MethodCases], findings: Sequence[str]) -> list[select.Choice]:
+def choices(shown: Sequence[MethodCases], findings: Sequence[str]) -> list[select.SelectedCase]:
     """The cases to show: see ``select.choose``; baselines have no say."""
     tables = {s.record.cell.method: pd.DataFrame([*s.rows.values()]) for s in shown if is_method(s.record) and s.rows}
     return select.choose(tables, findings)
@@ -142,7 +142,9 @@ def _page(model: OpenedModel, suite_page: str) -> Page:
     )
 
 
-def _case(choice: select.Choice, shown: Sequence[MethodCases], image: int, maps: list[dict[str, Any]]) -> ShownCase:
+def _case(
+    choice: select.SelectedCase, shown: Sequence[MethodCases], image: int, maps: list[dict[str, Any]]
+) -> ShownCase:
     key = choice.image, choice.finding
     case = next(method.cases[key] for method in shown if key in method.cases)
     return ShownCase(

@@ -16,7 +16,7 @@ RANKS = ("best", "median", "worst")
 
 
 @dataclass(frozen=True)
-class Choice:
+class SelectedCase:
     """One image × finding of the gallery."""
 
     finding: str
@@ -54,7 +54,7 @@ def _leader(records: Sequence[Record]) -> Record | None:
     return best(r for r in whole if counts[r.cell.model_id] == max(counts.values()))
 
 
-def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[Choice]:
+def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[SelectedCase]:
     """Best, median and worst case of each finding, by the mean IoU over methods; ``tables``: method -> rows per case.
 
     Only cases of all methods count; equal ones stand by image. A finding with fewer than three shows what it has.
@@ -71,5 +71,5 @@ def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[
         numbers = dict.fromkeys((0, (len(cases) - 1) // 2, len(cases) - 1) if len(cases) else ())
         chosen = cases.iloc[list(numbers)][["image", "iou"]].to_numpy().tolist()
         named = zip(RANKS, chosen, strict=False)
-        choices += [Choice(finding, rank, str(image), float(iou)) for rank, (image, iou) in named]
+        choices += [SelectedCase(finding, rank, str(image), float(iou)) for rank, (image, iou) in named]
     return choices

@@ -42,7 +42,7 @@ class Overlay:
     checkpoint: Path
 
 
-@memory.enough(ADVICE)
+@memory.oom_as_error(ADVICE)
 def run(config: HeatmapConfig) -> Overlay:
     """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or a folder that exists.
 

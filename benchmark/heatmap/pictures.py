@@ -34,7 +34,7 @@ class HeatmapFiles:
     """A sentence for each method that has no answer for this model."""
 
 
-@memory.enough(ADVICE)
+@memory.oom_as_error(ADVICE)
 def run(config: HeatmapConfig) -> HeatmapFiles:
     """Explain the images that ``config`` asks for: a picture and a raw map per case, ``boxes.json`` for all.
 

@@ -46,7 +46,7 @@ class Thresholds:
 
 @functools.lru_cache(maxsize=4)
 def _recorded(digest: str, alignment: str, results: tuple[Path, ...]) -> dict[str, Any]:
-    """Method -> origin -> finding -> thresholds, of the published records and those in ``results``, the last first."""
+    """Method -> origin -> finding -> thresholds of the published records and those in ``results``; the last counts."""
     thresholds: dict[str, Any] = {}
     for folder in (suite for home in dict.fromkeys((Path("results"), *results)) for suite in records.suites(home)):
         for text in packed.records_containing(folder, digest):

@@ -7,8 +7,18 @@ run that was killed, or two at once, left there. A method that has no answer lea
 holds parts of an array until they are joined.
 """
 
-from benchmark.maps.code import code
+from benchmark.maps.code import code_digest
 from benchmark.maps.reader import StoredMaps, read
-from benchmark.maps.writer import Index, Writer, compress, file_name, refuse, writing
+from benchmark.maps.writer import Index, Writer, compress, file_name, open_writer, write_no_maps
 
-__all__ = ["Index", "StoredMaps", "Writer", "code", "compress", "file_name", "read", "refuse", "writing"]
+__all__ = [
+    "Index",
+    "StoredMaps",
+    "Writer",
+    "code_digest",
+    "compress",
+    "file_name",
+    "open_writer",
+    "read",
+    "write_no_maps",
+]

@@ -1,6 +1,6 @@
 """The code that a map depends on, so that a changed method is never served its old maps.
 
-In a map's key is the content of the method's module and of what it imports, module by module: the methods' wing,
+In a map's key is the content of the method's module and of what it imports, module by module: the package ``methods``,
 ``core``, and everything that is neither Python's own nor installed, so also what a file outside the tree imports from
 its folder; of an installed package of methods all that it imports from itself. Not in the key: what a module imports by
 a computed name, data that it reads, and the versions of libraries (torch, captum), which change a map in its last
@@ -23,12 +23,12 @@ FOLLOWED = frozenset({"methods", "core"})
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
-def code(part: type) -> str:
+def code_digest(part: type) -> str:
     """16 hex digits of the content of ``sources(part)``.
 
     A stored map belongs to the code that made it: it is found again while this stays.
 
-    >>> code(methods.get("cam")) != code(methods.get("gradcam"))
+    >>> code_digest(methods.get("cam")) != code_digest(methods.get("gradcam"))
     True
     """
     contents = sorted(hashlib.sha256(path.read_bytes()).digest() for path in sources(part))

@@ -89,7 +89,7 @@ class _Files:
     def _writer(self, request: MapRequest) -> store.Writer:
         if request.word not in self.writers:
             file = self.stack.enter_context(ExitStack())
-            writer = file.enter_context(store.writing(request.path, request.key, request.images, self.findings))
+            writer = file.enter_context(store.open_writer(request.path, request.key, request.images, self.findings))
             self.writers[request.word] = writer, file
         return self.writers[request.word][0]
 
@@ -99,7 +99,7 @@ class _Files:
             with suppress(LocusError), self.writers.pop(request.word)[1]:
                 raise error  # inside, so that its file is not put in place
         if isinstance(error, NotAvailableError):
-            store.refuse(request.path, request.key, request.images, self.findings, reason=str(error))
+            store.write_no_maps(request.path, request.key, request.images, self.findings, reason=str(error))
         else:
             log.warning("%s", error)
             self.broken[request.word] = LocusError(str(error))  # its traceback holds the tensors of the batch
@@ -109,7 +109,7 @@ def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -
     """Baselines see no image: of the model they need the grid alone."""
     samples = [sample for run in request.runs for sample in run.scorable_images]
     findings, boxed = request.runs[0].data.findings, next(run for run in request.runs if run.scorable_images)
-    with store.writing(request.path, request.key, request.images, findings) as writer:
+    with store.open_writer(request.path, request.key, request.images, findings) as writer:
         writer.add(*baseline.maps(samples, findings, *networks.positions(boxed)))
 
 

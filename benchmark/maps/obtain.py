@@ -136,11 +136,11 @@ def _join(request: MapRequest, count: int) -> None:
     images, findings = request.images, request.runs[0].data.findings
     shards = [request.shard(number, count) for number in range(1, count + 1)]
     try:
-        with store.writing(request.path, request.key, images, findings) as writer:
+        with store.open_writer(request.path, request.key, images, findings) as writer:
             for shard in [shard for shard in shards if shard.batches]:
                 maps = store.read(shard.path, shard.key)
                 if not isinstance(maps, store.StoredMaps):
                     raise maps or NoMapsError(f"no maps in {shard.path}")
                 writer.copy(maps.values, maps.index.peaks, maps.index.grid)
     except NotAvailableError as error:
-        store.refuse(request.path, request.key, images, findings, reason=str(error))
+        store.write_no_maps(request.path, request.key, images, findings, reason=str(error))

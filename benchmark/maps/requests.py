@@ -102,7 +102,7 @@ def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence
     networks = [[run.digest, *(getattr(run.config, name) for name in NETWORK)] for run in trained]
     pixels = [run.pixels_digest for run in trained]
     truth = [_truth(run) for run in trained] if word in BASELINES else []
-    method = (part.__name__, _options(word, part), store.code(part))
+    method = (part.__name__, _options(word, part), store.code_digest(part))
     return key([networks, pixels, _preprocessing(), images, truth, *method, VERSION])
 
 
@@ -111,7 +111,7 @@ def _options(word: str, part: type) -> dict[str, str]:
     bare, smooth = methods.split_smooth(word)
     call = inspect.signature(part).bind(**({} if user_code.runs_code(word) else registry.options(bare)))
     call.apply_defaults()
-    smoothed = {"smooth": smooth, "by": store.code(type(smoothing.get(smooth)))} if smooth else {}
+    smoothed = {"smooth": smooth, "by": store.code_digest(type(smoothing.get(smooth)))} if smooth else {}
     return {name: repr(value) for name, value in {**call.arguments, **smoothed}.items()}
 
 

@@ -107,7 +107,7 @@ def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np
 
 
 @contextmanager
-def writing(array: Path, key: str, images: Sequence[str], findings: Sequence[str]) -> Iterator[Writer]:
+def open_writer(array: Path, key: str, images: Sequence[str], findings: Sequence[str]) -> Iterator[Writer]:
     """A ``Writer`` of the file ``array``; array and index replace the old ones when the block ends well.
 
     Raises ``BadValueError`` when the maps of some ``images`` were not given, ``WriteError`` when the disk refuses.
@@ -130,7 +130,7 @@ def writing(array: Path, key: str, images: Sequence[str], findings: Sequence[str
     ).write(array)
 
 
-def refuse(array: Path, key: str, images: Sequence[str], findings: Sequence[str], reason: str) -> None:
+def write_no_maps(array: Path, key: str, images: Sequence[str], findings: Sequence[str], reason: str) -> None:
     """Keep the sentence why a method has no maps of these images.
 
     It stands in the index; no array lies beside it.

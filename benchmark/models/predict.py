@@ -21,5 +21,5 @@ def predict_held_out(finished: FinishedModel, config: TrainConfig, folder: Path)
     splits = {name: data.decode(config, images_of(config, name, finished)) for name in HELD_OUT}
     with atomic(folder / "best.ckpt") as temporary:
         shutil.copyfile(finished.checkpoint, temporary)
-    with memory.enough("lower --batch_size"):
+    with memory.oom_as_error("lower --batch_size"):
         evaluate(folder, config, splits, {}, trust=True)  # as whoever planned it was told

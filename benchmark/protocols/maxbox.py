@@ -73,7 +73,7 @@ class MaxBox(Protocol):
         return Result(
             scores_with_optimism(_columns(batch, chosen), index, findings, seed, oracles),
             rows(scored, batch.reasons, _row_columns(batch, chosen)),
-            _distinct_by_part(chosen, index),
+            _thresholds_by_variant(chosen, index),
             failures(scored, batch.reasons),
         )
 
@@ -105,7 +105,7 @@ def sweep(
     return traced.best_overlap(corners) if contours == "all" else iou(traced.largest(), corners).max(1)
 
 
-def picture(case: Case) -> tuple[NDArray[np.float32] | None, str]:
+def map_224(case: Case) -> tuple[NDArray[np.float32] | None, str]:
     """(224,224) map in [0,1] and ""; a flat one is 0 everywhere and named; None and the reason where it failed."""
     values, reason = finite_map(case)
     if values is None:
@@ -133,7 +133,7 @@ class SweptCases:
 
 def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
     """(T,4) boxes, their (T,) overlaps, those of the best contours, the index of Otsu's threshold, why all miss."""
-    values, reason = picture(case)
+    values, reason = map_224(case)
     if values is None:
         return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT_INDEX, reason
     contours, truth = choe_contours.Contours(values, STEP), to_pixel_boxes(case.boxes, case.frame) + choe_contours.PIXEL
@@ -160,7 +160,7 @@ def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> lis
     return columns
 
 
-def _distinct_by_part(
+def _thresholds_by_variant(
     chosen: Mapping[str, ThresholdsByOrigin], index: CaseIndex
 ) -> dict[Origin, dict[str, dict[str, list[object]]]]:
     """Origin -> finding -> variant -> the score thresholds that were chosen."""

@@ -9,7 +9,7 @@ from benchmark.pixels.contours import score_thresholds
 from benchmark.pixels.painted import SIDE, truth_mask
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import rows
-from benchmark.protocols.maxbox import STEP, picture
+from benchmark.protocols.maxbox import STEP, map_224
 from benchmark.statistics.bootstrap import Resampled, resample_over
 from benchmark.statistics.patients import CaseIndex, by_patient
 from benchmark.statistics.summary import Estimate, scores
@@ -49,7 +49,7 @@ class PxAP(Protocol):
 
 def _counted(case: Case) -> tuple[FloatArray, str]:
     """(2,B) pixels of a case as ``histogram`` gives them, and why it has no map."""
-    values, reason = picture(case)
+    values, reason = map_224(case)
     known = np.zeros((SIDE, SIDE), dtype=np.float32) if values is None else values
     return histogram(known, truth_mask(case.boxes, case.frame, case.mask), STEP), reason
 

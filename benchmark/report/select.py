@@ -31,7 +31,7 @@ def by_model(records: Iterable[Record]) -> list[list[Record]]:
     return list(groups.values())
 
 
-def row_of(record: Record) -> tuple[object, ...]:
+def row_key(record: Record) -> tuple[object, ...]:
     """What two records share that a table shows in one row: model and method."""
     return (model_of(record), record.cell.method)
 
@@ -98,8 +98,8 @@ def one_alignment(records: Sequence[Record]) -> list[Record]:
 
     Others' maps may come on the conventional grid alone; ours are shown on the true one.
     """
-    others = {row_of(r) for r in records if r.cell.alignment != "conventional"}
-    return [r for r in records if r.cell.alignment != "conventional" or row_of(r) not in others]
+    others = {row_key(r) for r in records if r.cell.alignment != "conventional"}
+    return [r for r in records if r.cell.alignment != "conventional" or row_key(r) not in others]
 
 
 def board(records: Iterable[Record], dataset: str, images: int | None = None) -> list[Record]:
@@ -151,23 +151,23 @@ def variants(record: Record, metric: str) -> tuple[str, ...]:
 
 def value(record: Record, metric: str) -> float:
     """The mean of a metric over findings, to sort and compare by; -1, which no metric is below, where there is none."""
-    return next(iter(known([record.find(metric)])), -1.0)
+    return next(iter(defined_values([record.find(metric)])), -1.0)
 
 
-def known(scores: Iterable[Score | None]) -> list[float]:
+def defined_values(scores: Iterable[Score | None]) -> list[float]:
     """The values of those scores that have one.
 
-    >>> known([Score(finding="mean", metric="auroc", value=0.9), None, Score(finding="mean", metric="auroc")])
+    >>> defined_values([Score(finding="mean", metric="auroc", value=0.9), None, Score(finding="mean", metric="auroc")])
     [0.9]
     """
     return [score.value for score in scores if score is not None and score.value is not None]
 
 
 def mean(scores: Iterable[Score | None]) -> float | None:
-    """The mean of those values; None where there is none.
+    """The mean of the scores that have a value; None where none has.
 
     >>> mean(Score(finding="mean", metric="auroc", value=value) for value in (0.5, 1.0, None))
     0.75
     """
-    values = known(scores)
+    values = defined_values(scores)
     return sum(values) / len(values) if values else None

@@ -60,7 +60,7 @@ def write(
     sections = [tables_of(records, name) for name in names]
     rankings = [ranking for name in names for ranking in ranks.rankings(records, name)]
     latex_text = _latex(folder.name, [t for part in sections for t in (*part.checks, *part.boards)], columns)
-    write_text(folder / "leaderboard.csv", numbers.numbers(records))
+    write_text(folder / "leaderboard.csv", numbers.leaderboard_csv(records))
     write_text(folder / "leaderboard.tex", latex_text)
     drawn = {ranks.PICTURE: _drawn(rankings), component_bars.PICTURE: component_bars.drawing(parts)}
     for name, picture in drawn.items():

@@ -4,7 +4,8 @@ They follow from the per-case rows of ``locus`` alone, on the aligned grid, on a
 slow methods explain: nothing is run for them, and the same rows give the same bytes.
 
 ``p_first``      probability of being first by ``hit@iou.3`` among the methods of the model, in resamples of patients;
-                 methods that are equal in a resample share it. None for baselines and for ``truth``.
+                 methods that are equal in a resample share it. Baselines have none; ``prior``, ``truth`` and
+                 ``readers`` have no paired record.
 ``above_prior``  difference in ``hit@iou.3`` to ``prior`` on the same cases, with its interval.
 ``p``, ``p_holm``  sign-flip test by patient of that difference; Holm over the methods and baselines of the model.
 """

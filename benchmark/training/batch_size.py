@@ -125,7 +125,7 @@ def fits(size: int, step: TrialStep, device: torch.device) -> bool:
                 optimizer.step()
                 optimizer.zero_grad()
     except (RuntimeError, MemoryError) as error:
-        if not memory.is_short(error):
+        if not memory.is_oom(error):
             raise
         return False
     finally:

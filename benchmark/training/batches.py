@@ -25,7 +25,7 @@ class Batches(Sampler[NDArray[np.int64]]):
     """Positions of ``n`` images in batches of nearly equal size (none of one image by chance), shuffled per epoch.
 
     The order depends on seed and epoch alone, so a resumed run sees what an undisturbed one would have seen. Each of
-    ``world`` processes takes its part of every batch of one process with ``world`` times the size.
+    ``world_size`` processes takes its part of every batch of one process with ``world_size`` times the size.
     """
 
     n: int
@@ -33,12 +33,12 @@ class Batches(Sampler[NDArray[np.int64]]):
     seed: int | None = None
     """None keeps the order of the data."""
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     start: tuple[int, int] = (0, 0)
     """An epoch, and how many of its batches are behind us."""
     accumulate: int = 1
     """Batches that make one step together; an epoch has whole steps."""
-    shares: NDArray[np.float64] | None = None
+    probabilities: NDArray[np.float64] | None = None
     """(n,) how likely each image is drawn; ``n`` of them are then drawn with replacement."""
     loss_terms: NDArray[np.int64] | None = None
     """(n,) terms of the loss's mean that each image has; None is one."""
@@ -46,11 +46,11 @@ class Batches(Sampler[NDArray[np.int64]]):
 
     def __post_init__(self) -> None:
         """Raises ``DataError`` for fewer images than one step needs."""
-        if self.world <= self.n < self.world * self.accumulate:
+        if self.world_size <= self.n < self.world_size * self.accumulate:
             short = f"{self.n} images are too few for --accumulate {self.accumulate}, one for each of a step's batches"
             raise DataError(f"{short}: lower it")
-        if self.n < self.world:
-            short = f"{self.n} images are too few for {self.world} processes, one for each in every step"
+        if self.n < self.world_size:
+            short = f"{self.n} images are too few for {self.world_size} processes, one for each in every step"
             raise DataError(f"{short}: lower --devices or --num_nodes")
         self._of_epoch: tuple[int, list[NDArray[np.int64]]] | None = None
 
@@ -59,7 +59,7 @@ class Batches(Sampler[NDArray[np.int64]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        parts = self.world * self.accumulate
+        parts = self.world_size * self.accumulate
         # a process never has an empty part
         return min(-(-self.n // (self.size * parts)), self.n // parts) * self.accumulate
 
@@ -70,23 +70,27 @@ class Batches(Sampler[NDArray[np.int64]]):
         many labels it knows.
         """
         first = batch_idx - batch_idx % self.accumulate
-        batches = [np.array_split(whole, self.world) for whole in self._batches()[first : first + self.accumulate]]
+        batches = [np.array_split(whole, self.world_size) for whole in self._batches()[first : first + self.accumulate]]
         terms = np.ones(self.n, np.int64) if self.loss_terms is None else self.loss_terms
         whole = sum(int(terms[part].sum()) for parts in batches for part in parts)
         mine = int(terms[batches[batch_idx - first][self.rank]].sum())
-        return mine * self.world * self.accumulate / whole if whole else 1.0
+        return mine * self.world_size * self.accumulate / whole if whole else 1.0
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         behind = self.start[1] if self.start[0] == self.epoch else 0
         for whole in self._batches()[behind:]:
             # neighbours in the memory map are read together
-            yield np.sort(np.array_split(whole, self.world)[self.rank])
+            yield np.sort(np.array_split(whole, self.world_size)[self.rank])
 
     def _order(self) -> NDArray[np.int64]:
         if self.seed is None:
             return np.arange(self.n)
         generator = seeds.generator(self.seed, "order", self.epoch)
-        return generator.permutation(self.n) if self.shares is None else generator.choice(self.n, self.n, p=self.shares)
+        return (
+            generator.permutation(self.n)
+            if self.probabilities is None
+            else generator.choice(self.n, self.n, p=self.probabilities)
+        )
 
     def _batches(self) -> list[NDArray[np.int64]]:
         """The batches of the epoch, of all processes together."""
@@ -95,12 +99,12 @@ class Batches(Sampler[NDArray[np.int64]]):
         return self._of_epoch[1]
 
 
-def balanced(labels: NDArray[np.float32]) -> NDArray[np.float64]:
+def balanced_probabilities(labels: NDArray[np.float32]) -> NDArray[np.float64]:
     """(n,K) 0, 1 or nan -> (n,) probabilities of images, by which every class that there is comes up equally often.
 
     An image's class is the rarest of its positive findings, or none of them: with one label per image it is that label.
 
-    >>> balanced(np.array([[1, 0], [1, 0], [0, 1]], np.float32)).tolist()
+    >>> balanced_probabilities(np.array([[1, 0], [1, 0], [0, 1]], np.float32)).tolist()
     [0.25, 0.25, 0.5]
     """
     positive = labels == 1

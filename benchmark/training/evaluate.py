@@ -59,7 +59,7 @@ def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
     stated = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
     machine.configure_torch(flags.threads)
     splits = {name: _labelled(data.decode(flags, data.load(flags, name)), findings, flags.dataset) for name in HELD_OUT}
-    with memory.enough("lower --batch_size"):
+    with memory.oom_as_error("lower --batch_size"):
         evaluate(folder, flags, splits, {name: stated[name] for name in FACTS if name in stated})
     return folder
 

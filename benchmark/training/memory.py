@@ -15,10 +15,10 @@ LITTLE = 2**30
 
 
 @contextlib.contextmanager
-def enough(advice: str) -> Iterator[None]:
-    """Turns a lack of the GPU's or the machine's memory in the block into one sentence that ends with ``advice``.
+def oom_as_error(advice: str) -> Iterator[None]:
+    """Turns an out-of-memory error in the block, the GPU's or the machine's, into a sentence that ends with ``advice``.
 
-    >>> with enough("lower --batch_size"):
+    >>> with oom_as_error("lower --batch_size"):
     ...     raise MemoryError
     Traceback (most recent call last):
         ...
@@ -27,12 +27,12 @@ def enough(advice: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not is_short(error):
+        if not is_oom(error):
             raise
         raise NotAvailableError(f"out of memory: {advice}") from error
 
 
-def is_short(error: BaseException) -> bool:
+def is_oom(error: BaseException) -> bool:
     """Whether ``error`` says that memory could not be had."""
     from lightning.pytorch.utilities.memory import is_oom_error  # after a failure alone: it costs seconds
 

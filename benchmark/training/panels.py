@@ -30,7 +30,7 @@ Ranked = tuple[str, Axes, dict[str, Any], NDArray[np.float64], NDArray[np.float6
 """A finding, its panel, its row of metrics.json, and labels and scores of the images whose label is known."""
 
 
-def grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
+def panel_grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
     """A figure with one square panel per finding under a title, laid out in inches: much faster than by trial."""
     each, columns = range(len(findings)), min(COLUMNS, len(findings))
     rows = -(-len(findings) // columns)
@@ -54,7 +54,7 @@ def side_by_side(count: int, size: tuple[float, float]) -> tuple[Figure, list[Ax
         return figure, [*figure.subplots(1, count, squeeze=False)[0]]
 
 
-def axes_of(panels: Sequence[Axes], x: str, y: str, ticks: Sequence[float], words: Sequence[str]) -> None:
+def label_axes(panels: Sequence[Axes], x: str, y: str, ticks: Sequence[float], words: Sequence[str]) -> None:
     """Give all panels the same axes; the outer ones have names, and words at their ticks."""
     for k, axes in enumerate(panels):
         below, left = k >= len(panels) - COLUMNS, k % COLUMNS == 0
@@ -64,11 +64,11 @@ def axes_of(panels: Sequence[Axes], x: str, y: str, ticks: Sequence[float], word
         axes.set_ylabel(y if left else "", labelpad=1, fontsize=8)
 
 
-def shares(panels: Sequence[Axes], x: str, y: str) -> None:
+def set_unit_axes(panels: Sequence[Axes], x: str, y: str) -> None:
     """All axes from 0 to 1."""
     for axes in panels:
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    axes_of(panels, x, y, (0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
+    label_axes(panels, x, y, (0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
 
 
 def legend(axes: Axes, corner: Literal["lower right", "upper right", "upper left"]) -> None:

@@ -48,7 +48,7 @@ def draw_curves(history: list[dict[str, float]], kept: int, path: Path) -> None:
 
 def roc(test: Predictions, metrics: dict[str, Any]) -> Figure:
     """One panel per finding: the curve, AUROC with its interval, and the point at the threshold."""
-    figure, each = panels.grid(test.findings, f"ROC on test ({metrics['test']['n']} images)")
+    figure, each = panels.panel_grid(test.findings, f"ROC on test ({metrics['test']['n']} images)")
     for finding, axes, row, labels, values in panels.ranked(test, metrics, each, "auroc"):
         false, true, _ = roc_curve(labels, values)
         axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
@@ -59,13 +59,13 @@ def roc(test: Predictions, metrics: dict[str, Any]) -> Figure:
             point = [1 - row["specificity"]], [row["sensitivity"]]
             axes.plot(*point, "o", markersize=5, color=panels.ORANGE, label=label)
         panels.legend(axes, "lower right")
-    panels.shares(each, "1 - specificity", "sensitivity")
+    panels.set_unit_axes(each, "1 - specificity", "sensitivity")
     return figure
 
 
 def precision_recall(test: Predictions, metrics: dict[str, Any]) -> Figure:
     """One panel per finding: the steps, average precision with its interval, and the prevalence, chance's precision."""
-    figure, each = panels.grid(test.findings, f"Precision and recall on test ({metrics['test']['n']} images)")
+    figure, each = panels.panel_grid(test.findings, f"Precision and recall on test ({metrics['test']['n']} images)")
     for _, axes, row, labels, values in panels.ranked(test, metrics, each, "ap"):
         precision, recall, _ = precision_recall_curve(labels, values)
         precision[-1] = precision[-2]  # scikit-learn's last point (0, 1) is at no threshold
@@ -74,7 +74,7 @@ def precision_recall(test: Predictions, metrics: dict[str, Any]) -> Figure:
         axes.step(recall, precision, where="post", color=panels.BLUE, linewidth=1.4, label=label)
         axes.axhline(prevalence, color=panels.ORANGE, linewidth=1, linestyle="--", label=f"prevalence {prevalence:.3f}")
         panels.legend(axes, "upper right")
-    panels.shares(each, "recall", "precision")
+    panels.set_unit_axes(each, "recall", "precision")
     return figure
 
 
@@ -82,7 +82,9 @@ def calibration(test: Predictions, metrics: dict[str, Any]) -> Figure:
     """One panel per finding: its frequency among images of about the same probability, dots as large as their share."""
     fitted = metrics["temperature"]["value"]
     sides = [("before", 1.0, "ece", panels.ORANGE, "s"), (f"T = {fitted:.2f}", fitted, "ece_scaled", panels.BLUE, "o")]
-    figure, each = panels.grid(test.findings, f"Calibration on test ({metrics['test']['n']} images), T from validation")
+    figure, each = panels.panel_grid(
+        test.findings, f"Calibration on test ({metrics['test']['n']} images), T from validation"
+    )
     _, true, known = decide(test, np.zeros(len(test.findings)))
     for k, axes in enumerate(each):
         row = metrics["test"]["findings"][test.findings[k]]
@@ -96,7 +98,7 @@ def calibration(test: Predictions, metrics: dict[str, Any]) -> Figure:
             panels.legend(axes, "upper left")
         else:
             panels.write_reason(axes, row["reasons"]["ece"])
-    panels.shares(each, "probability", "frequency")
+    panels.set_unit_axes(each, "probability", "frequency")
     for axes in each:
         axes.set_ylim(top=1.38)  # room for the legend
     return figure
@@ -131,7 +133,7 @@ def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
     chosen = [metrics["thresholds"][name] for name in test.findings]
     called, true, known = decide(test, [one["logit"] for one in chosen])
     title = f"Confusion on test ({metrics['test']['n']} images), thresholds: {chosen[0]['origin']}"
-    figure, each = panels.grid(test.findings, title)
+    figure, each = panels.panel_grid(test.findings, title)
     for k, axes in enumerate(each):
         axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
         if np.isnan(chosen[k]["logit"]):
@@ -140,7 +142,7 @@ def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
         sides = (False, True)
         counts = np.array([[(known & (true == t) & (called == s))[:, k].sum() for s in sides] for t in sides])
         _matrix(axes, counts)
-    panels.axes_of(each, "called", "truth", (0, 1), ("no", "yes"))
+    panels.label_axes(each, "called", "truth", (0, 1), ("no", "yes"))
     return figure
 
 
@@ -150,7 +152,7 @@ def _classes(test: Predictions, counts: NDArray[np.int64]) -> Figure:
     title = f"Confusion on test: {counts.sum()} images with one class,\nthe likeliest is called"
     axes.set_title(title, color=panels.INK, fontsize=9)
     _matrix(axes, counts)
-    panels.axes_of([axes], "called", "truth", range(len(names)), names)
+    panels.label_axes([axes], "called", "truth", range(len(names)), names)
     axes.tick_params(axis="x", rotation=90 if len(names) > 2 else 0)
     return figure
 

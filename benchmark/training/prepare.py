@@ -46,7 +46,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
     config = batch_size.resolve_batch_size(config, folder, step, len(labels))
     if precision == "64":
         model.double()  # Lightning would do it after it has read a checkpoint into 32 bits
-    batches = Batches(len(labels), config.batch, world=devices.world(config), accumulate=config.accumulate)
+    batches = Batches(len(labels), config.batch, world_size=devices.world(config), accumulate=config.accumulate)
     steps = len(batches) // config.accumulate
     return ClassifierModule(model, config, loss, findings, steps), splits
 

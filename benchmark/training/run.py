@@ -10,7 +10,7 @@ from typing import Any
 from lightning.pytorch import Callback
 
 from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, plots, provenance, resume, runs
-from benchmark.training.batches import Batches, balanced, loader
+from benchmark.training.batches import Batches, balanced_probabilities, loader
 from benchmark.training.evaluate import Splits
 from benchmark.training.heat_maps import HeatMaps
 from benchmark.training.module import ClassifierModule
@@ -32,7 +32,7 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
         log.info("%s is finished already", folder)
         return folder
     began = time.process_time()
-    with machine.log_file(config, folder), memory.enough(ADVICE):
+    with machine.log_file(config, folder), memory.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
         _train(module, splits, folder)
         if module.global_rank > 0:
@@ -46,7 +46,7 @@ def train(config: TrainConfig, folder: Path, *watching: Callback) -> list[dict[s
 
     Nothing is evaluated. ``watching`` are callbacks beside the run's own, which may end it by an error.
     """
-    with memory.enough(ADVICE):
+    with memory.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
         _train(module, splits, folder, *watching)
     return module.history
@@ -69,7 +69,7 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *watching: Ca
         if history:
             (folder / "metrics.json").unlink(missing_ok=True)  # the run was finished and goes on
         provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
-        with memory.enough(ADVICE):
+        with memory.oom_as_error(ADVICE):
             epochs(module, splits, folder, last if last.exists() else None, *watching)
     except (LocusError, KeyboardInterrupt):
         if fresh and not last.exists():
@@ -88,10 +88,10 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
         ours.append(HeatMaps(module, splits["val"]))
     trainer = trainer_of(config, folder, *ours, *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
-    shares = balanced(labels.numpy()) if config.sampler == "weighted" else None
+    shares = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
     shared = (config.accumulate, shares, module.loss.counted(labels).numpy())
     train = Batches(len(labels), config.batch, config.seed, rank, world, _behind(last), *shared)
-    val = Batches(len(splits["val"]), config.batch, rank=rank, world=world)
+    val = Batches(len(splits["val"]), config.batch, rank=rank, world_size=world)
     try:
         loaders = loader(splits["train"], train), loader(splits["val"], val)
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)

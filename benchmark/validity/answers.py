@@ -49,7 +49,7 @@ class Networks:
 
     @property
     def device(self) -> str:
-        """Where they are."""
+        """The device of the networks."""
         return "cuda" if torch.cuda.is_available() else "cpu"
 
 

@@ -39,7 +39,7 @@ def network(checkpoint: Path, runs: str) -> ServedNetwork:
     )
 
 
-@memory.enough(ADVICE)
+@memory.oom_as_error(ADVICE)
 def explained(known: ServedNetwork, upload: bytes, suffix: str, words: Sequence[str]) -> dict[str, Any]:
     """Picture, frame, probabilities, and per method a map of each finding with the threshold of its boxes.
 

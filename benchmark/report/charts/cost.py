@@ -7,7 +7,7 @@ from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, by_network, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import EntryRow, entries, row_of
+from benchmark.report.charts.rows import EntryRow, chart_row, entries
 from benchmark.report.table import Table, number
 from core.errors import NotAvailableError
 from core.names import BESIDE, MAIN, READERS
@@ -98,7 +98,7 @@ def _measured(rows: Sequence[EntryRow], known: Mapping[Key, Cost]) -> list[tuple
 def _values(measured: Sequence[tuple[Cost, EntryRow]]) -> list[Row]:
     """The marks; those that none of about the same cost or less reaches are named."""
     values = [
-        row_of(row)
+        chart_row(row)
         | {"network": select.network(row.record), "method": row.record.method, "ms": cost.ms, "MiB": cost.mib}
         for cost, row in measured
     ]

@@ -1,7 +1,7 @@
 """Entries with their intervals, those that are tied with the first one shaded."""
 
 from benchmark.report.charts.base import Chart, ChartData, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import KINDS, TIED, count, entries, row_of, shown
+from benchmark.report.charts.rows import KINDS, TIED, chart_row, count, entries, shown
 from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, ROW, SHAPES, VERMILION
 from core.names import MAIN
 
@@ -20,7 +20,7 @@ class Intervals(Chart):
         which.
         """
         rows = entries(data)
-        values = [row_of(row) for row in shown(rows)]
+        values = [chart_row(row) for row in shown(rows)]
         present = [kind for kind in KINDS if kind in {value["kind"] for value in values}]
         colours = dict(zip(KINDS, (BLUE, VERMILION, ORANGE, GREY, GREEN), strict=True))
         marks = dict(zip(KINDS, SHAPES, strict=False))

@@ -13,7 +13,7 @@ from benchmark.report.charts.base import ChartData, Row
 from benchmark.report.columns import BLIND, MODEL, TableColumn
 from benchmark.report.leaderboard import main_table, ranking
 from benchmark.report.leaderboard.entries import comparisons_by_row, mean_record, recipe_of, trainings
-from benchmark.report.leaderboard.entry_columns import is_single, main_of, of_row
+from benchmark.report.leaderboard.entry_columns import is_single, main_score_getter, score_getter
 from benchmark.report.table import NOTHING
 from core.errors import NotAvailableError
 from core.names import CEILINGS, CENTER, MAIN, PRIOR, UNRANKED_METHODS
@@ -51,7 +51,7 @@ def entries(data: ChartData, images: int | None = None) -> list[EntryRow]:
     known = comparisons_by_row(data.records, images)
     rows: dict[tuple[object, ...], tuple[Record, Score]] = {}
     for record in board:
-        score = main_of(known)(record)
+        score = main_score_getter(known)(record)
         if score is not None and score.value is not None:
             blind = record.cell.method in BLIND
             rows.setdefault((record.method, score.value) if blind else (record.key,), (record, score))
@@ -59,7 +59,7 @@ def entries(data: ChartData, images: int | None = None) -> list[EntryRow]:
         raise NotAvailableError(f"{data.dataset} has no record with {MAIN} at cross-fitted thresholds")
     shown = [record for record, _ in rows.values()]
     ranks = dict(zip((r.key for r in board), ranking.ranks(board), strict=True))
-    kinds = [_kind(record, ranks[record.key], of_row(known, "tied")(record)) for record in shown]
+    kinds = [_kind(record, ranks[record.key], score_getter(known, "tied")(record)) for record in shown]
     groups = {(g[0].source, mean_record(g).key): g for g in trainings(select.board(data.records, data.dataset, images))}
     return [
         EntryRow(label, kind, record, score, groups[record.source, record.key])
@@ -125,7 +125,7 @@ def labels(records: Sequence[Record]) -> list[str]:
     return _numbered(max(words, key=lambda labels: len({*labels})))
 
 
-def row_of(row: EntryRow) -> Row:
+def chart_row(row: EntryRow) -> Row:
     """What every chart of entries says of a row.
 
     Label, kind, value, n; where it has an interval also its ends and what they are about.

@@ -70,7 +70,7 @@ def _columns() -> list[TableColumn]:
 
 def _summary(records: Sequence[Record], networks: Sequence[TableColumn]) -> tuple[str, ...]:
     scores = gains(records)
-    values = select.known(scores)
+    values = select.defined_values(scores)
     means = [
         select.mean(r.find(f"{MAIN}@{side}", origin="cross-fitted") for r in records)
         for side in ("conventional", "aligned")
@@ -104,7 +104,7 @@ def _sentence(backbone: str, networks: Sequence[Sequence[Record]]) -> str:
     if not any(gain.value for gain in gained):
         return f"`{backbone}`: nothing. Its maps lie where the convention puts them {of}."
     verdict = "it loses" if lost > won else "it loses nothing" if won else "no loss can be told"
-    shifts = select.known(group[0].find("shift") for group in networks)
+    shifts = select.defined_values(group[0].find("shift") for group in networks)
     changes = _range([_change(group) for group in networks], "+")
     return (
         f"`{backbone}`: {verdict}. `{MAIN}` changes by {changes} {of}: its maps lie {_range(shifts)} of the image's "
@@ -114,7 +114,7 @@ def _sentence(backbone: str, networks: Sequence[Sequence[Record]]) -> str:
 
 def _change(records: Sequence[Record]) -> float:
     """What the conventional placement adds to a network's score, mean over methods."""
-    values = select.known(gains(records))
+    values = select.defined_values(gains(records))
     return -sum(values) / len(values)
 
 

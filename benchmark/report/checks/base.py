@@ -13,7 +13,7 @@ from benchmark.report.table import Table
 from core.registry import Registry
 
 REPORTS = Registry("benchmark.report.checks", "report of a check")
-"""Those that have a file of their own, by the check's word."""
+"""Reports with a file of their own, by the check's name."""
 
 
 class CheckReport:

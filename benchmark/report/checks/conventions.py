@@ -121,7 +121,7 @@ def decomposed(
 
 
 def _values(record: Record, metric: str, origin: Origin, names: Sequence[str]) -> list[float]:
-    return select.known(record.find(f"{metric}@{name}", origin=origin) for name in names)
+    return select.defined_values(record.find(f"{metric}@{name}", origin=origin) for name in names)
 
 
 def _sentence(name: str, ours: str, of_all: VarianceDecomposition, of_peers: VarianceDecomposition | None) -> str:

@@ -50,7 +50,7 @@ class FaithfulnessReport(CheckReport):
         """How far the rankings agree, then each network's most faithful method beside the truth and the baselines."""
         yield from agreement_sentences(records, dataset)
         rows = mean_records(select.of_check(records, dataset, self.word))
-        for group in select.by_model(record for record in rows if select.known([record.find("road")])):
+        for group in select.by_model(record for record in rows if select.defined_values([record.find("road")])):
             if entered := [record for record in group if select.is_method(record)]:
                 yield f"{select.network(group[0])}: the most faithful by `road` is {_best(entered)}{_beside(group)}."
 

@@ -38,8 +38,11 @@ class MainColumn:
     """Key of a record -> its column."""
     findings: tuple[str, ...]
     sums: Sums
+    """(P,F,M) hits and cases by patient."""
     theta: FloatArray
+    """(M,) scores: means over findings."""
     jackknife: FloatArray
+    """(M,P) the scores with one patient left out."""
 
     def entry(self, group: Sequence[Record]) -> EntryScores | None:
         """The scores of the trainings of a row.
@@ -80,7 +83,7 @@ def main_column(board: Sequence[Record], folders: Sequence[Path]) -> MainColumn 
 
 
 def column_of(board: Sequence[Record], hits: CaseColumns) -> MainColumn | None:
-    """Those whose cases are those of the best one.
+    """The main column of the records whose cases are those of the best record.
 
     ``hits`` are the rows per case of all records of ``board``; None where none has any.
     """

@@ -55,8 +55,8 @@ def _entries(
 ) -> list[Record]:
     hits = column_of(board, columns)
     rows = [BoardRow(group, mean_record(group), hits.entry(group) if hits else None) for group in trainings(board)]
-    paired = {select.row_of(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
-    compared = {row.record.key: list(paired.get(select.row_of(row.record), ())) for row in rows}
+    paired = {select.row_key(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
+    compared = {row.record.key: list(paired.get(select.row_key(row.record), ())) for row in rows}
     several = [row for row in rows if len(row.group) > 1]
     for network in dict.fromkeys(select.model_of(row.record) for row in several):
         of_network = [row for row in several if select.model_of(row.record) == network]
@@ -74,7 +74,7 @@ def _record(row: BoardRow, scores: Sequence[Score]) -> Record:
 
 def _over_trainings(row: BoardRow) -> list[Score]:
     """How many trainings, how they spread, and what that means for others."""
-    values, main = select.known(map(select.main_score, row.group)), select.main_score(row.record)
+    values, main = select.defined_values(map(select.main_score, row.group)), select.main_score(row.record)
     counted = [_score("trainings", float(len(row.group)))]
     if len(values) < 2 or main is None:
         return counted
@@ -124,7 +124,7 @@ def _above_prior(
         return []
     out, seeing = [], []
     for row in network:
-        each = [[s for s in paired.get(select.row_of(r), ()) if s.metric != "p_first"] for r in row.group]
+        each = [[s for s in paired.get(select.row_key(r), ()) if s.metric != "p_first"] for r in row.group]
         if each[0] and all(scores[:1] == each[0][:1] for scores in each):
             out.append((row, each[0]))
         elif row.entry is not None and row.record.cell.method != PRIOR:

@@ -11,7 +11,7 @@ from benchmark.report.html.limits import limits
 from benchmark.report.html.words import baseline_of, name
 from benchmark.report.leaderboard import main_table, ranking
 from benchmark.report.leaderboard.entries import comparisons_by_row
-from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_of, of_row
+from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_score_getter, score_getter
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
@@ -48,7 +48,9 @@ def answer(records: Sequence[Record], dataset: str) -> PageAnswer | None:
     if not entered:
         return None
     behind = select.board(records, dataset)
-    trainings = [int(score.value or 1) for row in entered if (score := of_row(known, "trainings")(row)) is not None]
+    trainings = [
+        int(score.value or 1) for row in entered if (score := score_getter(known, "trainings")(row)) is not None
+    ]
     return PageAnswer(
         f"Which method is best on {dataset}?",
         _first(entered, rows, known),
@@ -65,19 +67,19 @@ def _first(entered: Sequence[Record], rows: Sequence[Record], known: RowComparis
         best = entered[0]
         beaten = f"with {number(select.main_value(best))} it is below {', '.join(ranking.beaten_by(best, rows))}"
         return (f"No method is above its baselines. The best is {name(best)}: {beaten}.",)
-    first, tie = ranked[0], of_row(known, "tied")
+    first, tie = ranked[0], score_getter(known, "tied")
     tied = [row for row in ranked if row is not first and (score := tie(row)) is not None and score.value]
     others = [row for row in ranked if row is not first and row not in tied]
     return (
         _leaders(first, tied, known),
         *_gap(first, tied, others, known),
-        *_over_prior(first, rows, of_row(known, "above_prior")(first)),
+        *_over_prior(first, rows, score_getter(known, "above_prior")(first)),
     )
 
 
 def _leaders(first: Record, tied: Sequence[Record], known: RowComparisons) -> str:
     among = " among these networks" if is_single(first) else ""
-    score = main_of(known)(first)
+    score = main_score_getter(known)(first)
     whole = f"{name(first)} with {with_interval(score)} of `{MAIN}` (mean over findings; {_holds(first, known)})"
     if not tied:
         return f"First{among}: {whole}."
@@ -88,7 +90,7 @@ def _leaders(first: Record, tied: Sequence[Record], known: RowComparisons) -> st
 
 def _holds(first: Record, known: RowComparisons) -> str:
     """What the interval of the first row speaks of."""
-    trainings = of_row(known, "trainings")(first)
+    trainings = score_getter(known, "trainings")(first)
     if is_single(first) or trainings is None or trainings.value is None:
         return "95 % interval of this network, for new patients alone"
     if trainings.value < 3:
@@ -103,9 +105,9 @@ def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record], known:
         return ()
     best, *lower = (select.main_value(row) or 0.0 for row in (others[0], *tied))
     words, among = number((select.main_value(first) or 0.0) - best), ""
-    if (score := of_row(known, "behind")(others[0])) is not None and score.low is not None:
+    if (score := score_getter(known, "behind")(others[0])) is not None and score.low is not None:
         common = "" if number(score.value) == words else f"; on the trainings that both have {number(score.value)}"
-        alone = (given := of_row(known, "among")(others[0])) is not None and given.value
+        alone = (given := score_getter(known, "among")(others[0])) is not None and given.value
         among = " among these networks" * bool(alone)
         rests = "of patients alone" if alone else "for new trainings and patients"
         words = f"{words}{common} [{number(score.low)}, {number(score.high)}] (95 % interval {rests})"
@@ -138,7 +140,7 @@ def _optimism(first: Record) -> tuple[str, ...]:
 
 def _another(entered: Sequence[Record], known: RowComparisons) -> tuple[str, ...]:
     first = entered[0]
-    following, spread, trainings = (of_row(known, word)(first) for word in ("one_more", "seed_sd", "trainings"))
+    following, spread, trainings = (score_getter(known, word)(first) for word in ("one_more", "seed_sd", "trainings"))
     if is_single(first) or following is None or spread is None or trainings is None:
         return (
             "Nobody knows yet: the first row rests on one training, and patients alone decide. The order is that among "
@@ -150,7 +152,7 @@ def _another(entered: Sequence[Record], known: RowComparisons) -> tuple[str, ...
     return (
         f"One more training of {name(first)} would score {ends} on these images (95 %). "
         f"Its {trainings.value:.0f} trainings spread by {number(spread.value)} (standard deviation)."
-        f"{_first_when_drawn(of_row(known, 'p_first')(first))}",
+        f"{_first_when_drawn(score_getter(known, 'p_first')(first))}",
         f"Ties and intervals hold for new trainings and new patients{_but_for_single(entered)}.",
     )
 

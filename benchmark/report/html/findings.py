@@ -7,7 +7,7 @@ from benchmark.records import Record, Score
 from benchmark.records.score import Origin
 from benchmark.report import select
 from benchmark.report.html.words import baseline_of, name
-from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_of, of_row
+from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_score_getter, score_getter
 from benchmark.report.protocols.layout import TableLayout
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
@@ -40,7 +40,7 @@ def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: R
 def of_entry(row: Record, known: RowComparisons) -> dict[str, list[Any]]:
     """Finding -> value, ends of its interval, n, and whether the row is tied with the finding's first (or None)."""
     names = dict.fromkeys(s.finding for s in row.select(MAIN) if s.threshold_origin == "cross-fitted")
-    scores = ((f, main_of(known, f)(row), of_row(known, "tied", f)(row)) for f in names)
+    scores = ((f, main_score_getter(known, f)(row), score_getter(known, "tied", f)(row)) for f in names)
     return {f: [s.value, s.low, s.high, s.n, _is_true(tie)] for f, s, tie in scores if s is not None}
 
 
@@ -73,12 +73,12 @@ def _of_finding(
     values = {row.key: value for row in entered if (value := select.main_value(row, finding)) is not None}
     if not values:
         return None
-    above_prior = of_row(known, "above_prior", finding)
+    above_prior = score_getter(known, "above_prior", finding)
     scored = [row for row in entered if row.key in values]
     first = max(scored, key=lambda row: (values[row.key], above_prior(row) is not None))
-    ties = [_is_true(of_row(known, "tied", finding)(row)) for row in scored if row is not first]
+    ties = [_is_true(score_getter(known, "tied", finding)(row)) for row in scored if row is not first]
     prior, above = baseline_of(first, rows), above_prior(first)
-    score, is_compared = main_of(known, finding)(first), any(tie is not None for tie in ties)
+    score, is_compared = main_score_getter(known, finding)(first), any(tie is not None for tie in ties)
     line = (
         *(finding, name(first), _verdict(above, sum(map(bool, ties))), with_interval(score), signed(above)),
         number(None if prior is None else select.main_value(prior, finding)),

@@ -22,21 +22,21 @@ def alignment(records: Sequence[Record], dataset: str) -> Table | None:
     The difference has no interval here: the check ``alignment`` pairs the two by patient.
     """
     rows = select.of_protocol(records, dataset, MAIN_PROTOCOL)
-    conventional = {select.row_of(r): r for r in rows if r.cell.alignment == "conventional"}
-    pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_of(r) in conventional]
+    conventional = {select.row_key(r): r for r in rows if r.cell.alignment == "conventional"}
+    pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_key(r) in conventional]
     if not pairs:
         return None
 
     def change(record: Record) -> str:
-        values = [select.main_value(r) for r in (record, conventional[select.row_of(record)])]
+        values = [select.main_value(r) for r in (record, conventional[select.row_key(record)])]
         return NOTHING if None in values else f"{values[0] - values[1]:+.3f}"  # type: ignore[operator]
 
     columns = [
         *NAMES,
         score(MAIN, "cross-fitted", "aligned", with_interval),
-        TableColumn("conventional", lambda r: with_interval(select.main_score(conventional[select.row_of(r)]))),
+        TableColumn("conventional", lambda r: with_interval(select.main_score(conventional[select.row_key(r)]))),
         TableColumn("aligned − conventional", change),
         count(MAIN, "cross-fitted"),
     ]
-    both = [*pairs, *(conventional[select.row_of(r)] for r in pairs)]
+    both = [*pairs, *(conventional[select.row_key(r)] for r in pairs)]
     return tabulated(f"{dataset}: alignment ({MAIN})", f"{basis_lines(both, THRESHOLDS)}\n{ABOUT}", columns, pairs)

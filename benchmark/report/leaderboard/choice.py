@@ -6,7 +6,7 @@ from benchmark.records.record import Record
 from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.leaderboard.entries import comparisons_by_row, mean_record, trainings
-from benchmark.report.leaderboard.entry_columns import is_single, main_of
+from benchmark.report.leaderboard.entry_columns import is_single, main_score_getter
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from core.names import CHOICE, MAIN
 
@@ -33,7 +33,7 @@ def tables(records: Sequence[Record], dataset: str) -> list[Table]:
     groups = trainings(board)
     if not groups:
         return []
-    main = main_of(comparisons_by_row(records, None))
+    main = main_score_getter(comparisons_by_row(records, None))
     worth = [row for group in groups for row in _worth(group, trials, main(mean_record(group)))]
     picks = [row for record in board for row in _picks(record, trials)]
     inner = sum(len(r.checkpoints) for r in trials if _left_out(r) is not None)
@@ -87,7 +87,7 @@ def _picks(record: Record, trials: Sequence[Record]) -> list[tuple[str, ...]]:
     for fold, name in zip(recipe["fold"], recipe["chosen"], strict=True):
         inner = {r.cell.recipe["candidate"]: r for r in _of(record, trials) if _left_out(r) == fold}
         scores = {candidate: judged(each, metric) for candidate, each in inner.items()}
-        others = select.known(score for candidate, score in scores.items() if candidate != name)
+        others = select.defined_values(score for candidate, score in scores.items() if candidate != name)
         gap = _gap(select.mean([scores[name]]), max(others)) if others else NOTHING
         cells = (str(record.cell.seed), str(fold), name, share(scores[name]), gap, _cases([inner[name]], metric))
         rows.append((select.network(record), *cells))

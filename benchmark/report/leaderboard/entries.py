@@ -75,7 +75,7 @@ def comparisons_by_row(records: Iterable[Record], images: int | None) -> dict[tu
     """
     of_part = [record for record in records if record.cell.images == images]
     return {
-        select.row_of(record): record
+        select.row_key(record): record
         for protocol in (PAIRED, ENTRY)
         for record in of_part
         if record.cell.protocol == protocol
@@ -85,7 +85,7 @@ def comparisons_by_row(records: Iterable[Record], images: int | None) -> dict[tu
 def _mean(scores: Sequence[Score | None], first: Score) -> Score:
     if all(score is not None and score.value == first.value and score == first for score in scores):
         return first
-    lacking = len(scores) - len(select.known(scores))
+    lacking = len(scores) - len(select.defined_values(scores))
     return Score(
         finding=first.finding,
         metric=first.metric,

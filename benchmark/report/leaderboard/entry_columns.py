@@ -11,31 +11,31 @@ from core.names import MAIN
 
 RowComparisons = Mapping[tuple[object, ...], Record]
 """Row -> the record of its comparisons: see ``entries.comparisons_by_row``."""
-HEADINGS = SINGLE, SPREAD, FOLLOWING, TRAININGS, TIED, AMONG = (
+HEADINGS = SINGLE, SPREAD, ONE_MORE, TRAININGS, TIED, AMONG = (
     *("of this network [95 %]", "sd over trainings", "one more training [95 %]", "trainings"),
     *("tied with first", "among these networks"),
 )
 
 
-def of_row(known: RowComparisons, metric: str, finding: str = "mean") -> Callable[[Record], Score | None]:
-    """What is known of a record's row by the name of ``metric``.
+def score_getter(known: RowComparisons, metric: str, finding: str = "mean") -> Callable[[Record], Score | None]:
+    """A function from a record to the score ``metric`` of its row's comparisons.
 
-    A function of a record, None where nothing is known of its row.
+    The function gives None where the row has none.
     """
 
     def pick(record: Record) -> Score | None:
-        row = select.row_of(record)
+        row = select.row_key(record)
         return known[row].find(metric, finding) if row in known else None
 
     return pick
 
 
-def main_of(known: RowComparisons, finding: str = "mean") -> Callable[[Record], Score | None]:
-    """The main column of a row, with its interval: over trainings where there are several.
+def main_score_getter(known: RowComparisons, finding: str = "mean") -> Callable[[Record], Score | None]:
+    """A function from a record to its main score: over trainings where there are several.
 
     Else that of this network alone, over patients.
     """
-    over_trainings = of_row(known, MAIN, finding)
+    over_trainings = score_getter(known, MAIN, finding)
     return lambda record: over_trainings(record) or select.main_score(record, finding)
 
 
@@ -44,18 +44,18 @@ def of_entries(known: RowComparisons) -> list[TableColumn]:
 
     Interval of this network, spread over trainings, where one more would lie, how many there are, tied with the first.
     """
-    spread, following = of_row(known, "seed_sd"), of_row(known, "one_more")
+    spread, following = score_getter(known, "seed_sd"), score_getter(known, "one_more")
 
     def main(record: Record) -> str:
-        score = main_of(known)(record)
+        score = main_score_getter(known)(record)
         return f"{share(score)} (1 training)" if is_single(record) and score is not None else with_interval(score)
 
     return [
-        TableColumn(f"{MAIN} [95 %]", main, pick=main_of(known)),
+        TableColumn(f"{MAIN} [95 %]", main, pick=main_score_getter(known)),
         TableColumn(SINGLE, lambda r: _ends(select.main_score(r)) if is_single(r) else NOTHING, "optional"),
         TableColumn(SPREAD, lambda r: share(spread(r)), "optional"),
-        TableColumn(FOLLOWING, lambda r: _ends(following(r)), "optional"),
-        TableColumn(TRAININGS, lambda r: _count(of_row(known, "trainings")(r)), "model"),
+        TableColumn(ONE_MORE, lambda r: _ends(following(r)), "optional"),
+        TableColumn(TRAININGS, lambda r: _count(score_getter(known, "trainings")(r)), "model"),
         TableColumn(TIED, lambda r: _verdict(known, r, alone=False), "optional"),
         TableColumn(AMONG, lambda r: _verdict(known, r, alone=True), "optional"),
     ]
@@ -76,7 +76,7 @@ def _count(score: Score | None) -> str:
 
 
 def _verdict(known: RowComparisons, record: Record, alone: bool) -> str:
-    tied, among = (of_row(known, metric)(record) for metric in ("tied", "among"))
+    tied, among = (score_getter(known, metric)(record) for metric in ("tied", "among"))
     if tied is None or among is None or bool(among.value) != alone:
         return NOTHING
     return "tied" if tied.value else "behind"

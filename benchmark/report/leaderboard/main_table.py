@@ -9,7 +9,7 @@ from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES, TableColumn, count, score, scored, tabulated
 from benchmark.report.leaderboard import ranking
 from benchmark.report.leaderboard.entries import ENTRY, comparisons_by_row, mean_records
-from benchmark.report.leaderboard.entry_columns import RowComparisons, of_entries, of_row
+from benchmark.report.leaderboard.entry_columns import RowComparisons, of_entries, score_getter
 from benchmark.report.table import Table, chance, chosen, signed, with_interval, with_n
 from core.names import CLASSIFICATION, MAIN, PAIRED
 
@@ -95,7 +95,7 @@ def short(records: Sequence[Record], dataset: str, images: int | None = None) ->
 
 
 def _rank(rows: Sequence[Record], known: RowComparisons) -> TableColumn:
-    tied = {row.key for row in rows if (score := of_row(known, "tied")(row)) is not None and score.value}
+    tied = {row.key for row in rows if (score := score_getter(known, "tied")(row)) is not None and score.value}
     ranks = {r.key: rank for r, rank in zip(rows, ranking.ranks(rows, tied), strict=True)}
     return TableColumn("rank", lambda r: ranks[r.key])
 
@@ -103,9 +103,9 @@ def _rank(rows: Sequence[Record], known: RowComparisons) -> TableColumn:
 def _first(known: RowComparisons) -> list[TableColumn]:
     """What the comparison with ``prior`` and with all others says of a row."""
     return [
-        scored("− prior [95 %]", of_row(known, "above_prior"), signed, "optional"),
-        scored("p (Holm)", of_row(known, "p_holm"), chance, "optional"),
-        scored("P(first)", of_row(known, "p_first"), kind="optional"),
+        scored("− prior [95 %]", score_getter(known, "above_prior"), signed, "optional"),
+        scored("p (Holm)", score_getter(known, "p_holm"), chance, "optional"),
+        scored("P(first)", score_getter(known, "p_first"), kind="optional"),
     ]
 
 

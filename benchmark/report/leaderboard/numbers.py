@@ -10,7 +10,13 @@ from benchmark.report import select
 from benchmark.report.columns import MODEL, TableColumn
 from benchmark.report.leaderboard import main_table
 from benchmark.report.leaderboard.entries import comparisons_by_row
-from benchmark.report.leaderboard.entry_columns import HEADINGS, RowComparisons, is_single, main_of, of_row
+from benchmark.report.leaderboard.entry_columns import (
+    HEADINGS,
+    RowComparisons,
+    is_single,
+    main_score_getter,
+    score_getter,
+)
 from benchmark.report.table import NOTHING
 from core.files import csv_cell
 
@@ -29,10 +35,11 @@ NAMED = {
 Value = float | int | str | None
 
 
-def numbers(records: Sequence[Record]) -> str:
-    """The text of the file: a line per row of the main tables, in their order; nothing where there is no value.
+def leaderboard_csv(records: Sequence[Record]) -> str:
+    """The text of ``leaderboard.csv``: a line per row of the main tables; of a check a line per record.
 
-    Where a column of the Markdown shows an interval, ``<name>_low`` and ``<name>_high`` stand behind its value.
+    Nothing stands where there is no value. Where a column of the Markdown shows an interval, ``<name>_low`` and
+    ``<name>_high`` stand behind its value.
     """
     lines = [
         line
@@ -59,8 +66,8 @@ def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[
 
 def _entry(record: Record, known: RowComparisons) -> dict[str, Value]:
     """What a row is worth over trainings and patients."""
-    of = {name: of_row(known, name)(record) for name in ("trainings", "seed_sd", "one_more", "tied", "among")}
-    main, single = main_of(known)(record), is_single(record)
+    of = {name: score_getter(known, name)(record) for name in ("trainings", "seed_sd", "one_more", "tied", "among")}
+    main, single = main_score_getter(known)(record), is_single(record)
     return {
         "score": _value(main),
         **_ends("", None if single else main),

@@ -123,4 +123,4 @@ def _findings(records: Sequence[Record]) -> list[str]:
 def _mean(records: Sequence[Record], finding: str) -> float | None:
     """Of the networks; None where one has no value."""
     scores = [select.main_score(r, finding) for r in records]
-    return select.mean(scores) if len(select.known(scores)) == len(records) else None
+    return select.mean(scores) if len(select.defined_values(scores)) == len(records) else None

@@ -13,7 +13,7 @@ from core.errors import examples
 from core.names import MAIN
 
 PINNED = ("threads", "precision")
-"""Flags of a training that round otherwise, and so make another network, but no other entry."""
+"""Flags that change rounding, and so the weights, but do not make another entry."""
 INSIDE, OUTSIDE, UNKNOWN = "inside", "outside", "no interval"
 
 
@@ -23,7 +23,7 @@ def text(records: Sequence[Record], published: Sequence[Record], suite: str) -> 
     ``published`` are the records of the ``suite`` that has trained the same entries.
     """
     groups = sorted(_groups(published), key=len)  # of two recipes that differ in what is pinned, the one with most
-    known = {_entry(group[0].cell): select.known(map(select.main_score, group)) for group in groups}
+    known = {_entry(group[0].cell): select.defined_values(map(select.main_score, group)) for group in groups}
     rows = [_row(record, known[key]) for group in _groups(records) for record in group
             if (key := _entry(record.cell)) in known]  # fmt: skip
     if not rows:

@@ -29,7 +29,7 @@ class NetworkScores:
 
     @property
     def trainings(self) -> int:
-        """How many."""
+        """Trainings of the network: those of its methods."""
         return max(len(row.theta) for row in self.methods.values())
 
 
@@ -43,7 +43,7 @@ class SuiteScores:
 
     @property
     def patients(self) -> int:
-        """How many, the same for all rows."""
+        """Number of patients, the same for all rows."""
         return next(row.jackknife.shape[1] for net in self.networks.values() for row in net.methods.values())
 
 

@@ -46,7 +46,7 @@ def _assess_split(predictions: Predictions, chosen: Sequence[Threshold], tempera
     }
     values |= {f"mean_{name}": float(mean(np.array(numbers), 0)) for name, numbers in errors.items()}
     if predictions.exclusive:
-        how: Row = {"confusion_matrix": decisions.matrix(predictions).tolist()}
+        how: Row = {"confusion_matrix": decisions.confusion_matrix(predictions).tolist()}
         values["ece"] = calibration.top_class_calibration_error(predictions, 1.0)
         values["ece_scaled"] = calibration.top_class_calibration_error(predictions, temperature)
     else:

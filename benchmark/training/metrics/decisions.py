@@ -73,38 +73,39 @@ def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> Threshold:
     if positives in (0, n):
         reason = f"{positives} of {n} validation images are positive: no threshold can be chosen"
         return Threshold(np.nan, "validation", choice, n, reason)
-    logit = best(values[known].double().numpy(), labels[known].numpy() == 1, GAINS[choice])
+    logit = best_threshold(values[known].double().numpy(), labels[known].numpy() == 1, GAINS[choice])
     return Threshold(logit, "validation", choice, n)
 
 
-def youden(true: FloatArray, false: FloatArray, positives: int, negatives: int) -> FloatArray:
+def youden(tp: FloatArray, fp: FloatArray, positives: int, negatives: int) -> FloatArray:
     """J = TPR - FPR of counts of true and false positives.
 
     Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
     """
     # one division: equal shares are equal numbers
-    return (true * negatives - false * positives) / (positives * negatives)
+    return (tp * negatives - fp * positives) / (positives * negatives)
 
 
-def f1(true: FloatArray, false: FloatArray, positives: int, _: int) -> FloatArray:
+def f1(tp: FloatArray, fp: FloatArray, positives: int, _: int) -> FloatArray:
     """2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall."""
-    return 2 * true / (true + false + positives)
+    return 2 * tp / (tp + fp + positives)
 
 
 Gain = Callable[[FloatArray, FloatArray, int, int], FloatArray]
 GAINS: dict[str, Gain] = {"youden": youden, "f1": f1}
 
 
-def best(values: FloatArray, truth: BoolArray, gain: Gain) -> float:
+def best_threshold(values: FloatArray, truth: BoolArray, gain: Gain) -> float:
     """(n,) scores and truth with both classes -> the score with the largest ``gain``, the highest on ties.
 
-    >>> best(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]), youden)
+    >>> best_threshold(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]), youden)
     0.8
     """
     # the first of each calls nothing positive
-    false, true, levels = (rates[1:] for rates in roc_curve(truth, values, drop_intermediate=False))
+    fpr, tpr, thresholds = (rates[1:] for rates in roc_curve(truth, values, drop_intermediate=False))
     positives, negatives = int(truth.sum()), int((~truth).sum())
-    return float(levels[gain((true * positives).round(), (false * negatives).round(), positives, negatives).argmax()])
+    gains = gain((tpr * positives).round(), (fpr * negatives).round(), positives, negatives)
+    return float(thresholds[gains.argmax()])
 
 
 def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
@@ -123,8 +124,8 @@ def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
 
 def per_finding(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
     """(n,K) -> (n,K,6) what counts for each of ``METRICS``, and what it is counted against."""
-    right, clear = called & true, ~called & ~true
-    part = (right, clear, right, clear, 2 * right, called == true)
+    tp, tn = called & true, ~called & ~true
+    part = (tp, tn, tp, tn, 2 * tp, called == true)
     whole = (true, ~true, called, ~called, called.astype(int) + true, np.ones_like(true))
     return np.stack(part, -1) * known[..., None], np.stack(whole, -1) * known[..., None]
 
@@ -149,7 +150,7 @@ def sum_by_patient(columns: Columns, predictions: Predictions) -> Sums:
     return Sums(*sums)
 
 
-def matrix(predictions: Predictions) -> NDArray[np.int64]:
+def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
     """(K,K) images by true class (rows) and likeliest class (columns), of those whose class is known."""
     known, count = predictions.classes >= 0, len(predictions.findings)
     images = np.zeros((count, count), dtype=np.int64)

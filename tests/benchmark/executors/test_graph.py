@@ -63,10 +63,10 @@ def test_the_view_counts_and_tells_the_time_left_by_the_mean_of_each_kind(tmp_pa
     steps = {name: mkdir(name, tmp_path) for name in "abcd"}
     state = StepCounts(Counter(train=4), jobs=2)
     state.take(Event("started", steps["a"]))
-    assert (str(state), state.rest) == ("1 run, 3 wait", None)
+    assert (str(state), state.time_left) == ("1 run, 3 wait", None)
     state.take(Event("done", steps["a"]))
-    state.seconds["train"] = 20.0
-    assert state.rest == datetime.timedelta(seconds=30)
+    state.timed_seconds["train"] = 20.0
+    assert state.time_left == datetime.timedelta(seconds=30)
     state.take(Event("cancelled", steps["b"]))
     assert str(state) == "0 run, 2 wait, 1 cancelled, 1 done, about 0:00:20 left"
 
@@ -78,4 +78,4 @@ def test_what_is_found_done_has_no_say_in_the_time_left(tmp_path, monkeypatch, s
     for name in "ab":
         for kind in ("started", "done"):
             state.take(Event(kind, mkdir(name, tmp_path)))
-    assert state.rest == datetime.timedelta(seconds=40)  # two more of 20 s
+    assert state.time_left == datetime.timedelta(seconds=40)  # two more of 20 s

@@ -85,7 +85,7 @@ def test_a_job_whose_node_is_wanted_stops_its_step_and_is_queued_again_with_it(t
         slurm.start(steps[0])
         while not log.exists():
             time.sleep(0.05)
-        ((_, job),) = slurm.queue.at_work()
+        ((_, job),) = slurm.queue.taken_steps()
         os.kill(children(int(job))[0], signal.SIGUSR2)
         assert slurm.wait() == (steps[0], None)
     assert log.read_text() == "begun begun "
@@ -102,16 +102,16 @@ def test_a_step_is_taken_by_one_job_and_ends_once(tmp_path):
     queue.give_back("1_0")
     assert queue.take("1_3") == 0
     queue.end(1, "1_1", WriteError("no space"))
-    number, error = queue.ended()
-    assert (number, type(error), str(error), queue.ended()) == (1, WriteError, "no space", None)
+    number, error = queue.pop_ended()
+    assert (number, type(error), str(error), queue.pop_ended()) == (1, WriteError, "no space", None)
 
 
 def test_jobs_of_a_run_that_ended_stop(tmp_path):
     queue = StepQueue(tmp_path)
     queue.open()
-    assert queue.has_run()
+    assert queue.is_run_alive()
     queue.close()
-    assert not queue.has_run()
+    assert not queue.is_run_alive()
 
 
 def test_a_machine_without_slurm_is_a_sentence(monkeypatch):

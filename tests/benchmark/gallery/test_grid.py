@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmark.gallery import grid
 from benchmark.gallery.run import MethodCases
-from benchmark.gallery.select import Choice
+from benchmark.gallery.select import SelectedCase
 from benchmark.protocols.base import Case
 from benchmark.records import Cell, Record
 
@@ -28,7 +28,7 @@ def method(word, values):
 def figure():
     peak = np.float16([[0, 1, 0, 0], [0, 0, 0, 0]])
     shown = [method("cam", peak), method("gradcam", peak[:, ::-1]), method("flat", None)]
-    return grid.draw({"a": np.zeros((20, 40), np.uint8)}, shown, [Choice("mass", "median", *KEY[:1], 0.5)], 3.35)
+    return grid.draw({"a": np.zeros((20, 40), np.uint8)}, shown, [SelectedCase("mass", "median", *KEY[:1], 0.5)], 3.35)
 
 
 def test_each_method_has_a_column_behind_the_image_and_each_case_a_row(figure):

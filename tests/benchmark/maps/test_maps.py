@@ -29,7 +29,7 @@ def array(tmp_path):
 
 
 def add(array, key, *batches):
-    with maps.writing(array, key, IMAGES, FINDINGS) as writer:
+    with maps.open_writer(array, key, IMAGES, FINDINGS) as writer:
         for batch in batches:
             writer.add(batch, GRID)
 
@@ -118,7 +118,7 @@ def test_an_index_beside_the_array_of_a_run_with_another_key_is_told_and_not_rea
 
 
 def test_of_two_runs_at_once_with_different_keys_the_last_counts_and_the_other_finds_nothing(raw, array):
-    with maps.writing(array, "first", IMAGES, FINDINGS) as first, maps.writing(array, "second", IMAGES, FINDINGS) as second:
+    with maps.open_writer(array, "first", IMAGES, FINDINGS) as first, maps.open_writer(array, "second", IMAGES, FINDINGS) as second:
         first.add(raw[:2], GRID)
         second.add(-raw, GRID)
         first.add(raw[2:], GRID)
@@ -128,7 +128,7 @@ def test_of_two_runs_at_once_with_different_keys_the_last_counts_and_the_other_f
 
 def test_a_second_run_with_the_same_key_takes_nothing_from_the_first_at_any_moment(raw, array):
     write(array, raw)
-    with maps.writing(array, "key", IMAGES, FINDINGS) as second:
+    with maps.open_writer(array, "key", IMAGES, FINDINGS) as second:
         assert maps.read(array, "key") is not None
         second.add(raw, GRID)
         assert maps.read(array, "key") is not None
@@ -151,7 +151,7 @@ def test_maps_of_some_images_only_or_of_two_shapes_are_an_error(raw, array):
 
 def test_a_method_without_an_answer_leaves_its_reason_and_no_array(raw, array):
     write(array, raw)
-    maps.refuse(array, "key", IMAGES, FINDINGS, "no linear head")
+    maps.write_no_maps(array, "key", IMAGES, FINDINGS, "no linear head")
     assert str(maps.read(array, "key")) == "no linear head"
     assert maps.read(array, "other") is None
     assert not array.exists()
@@ -175,7 +175,7 @@ def test_a_map_of_zeros_stays_zero(array):
 def test_memory_does_not_grow_with_the_number_of_images(array):
     names, batch = tuple(map(str, range(320))), np.ones((8, 2, 64, 64), np.float32)
     tracemalloc.start()
-    with maps.writing(array, "key", names, FINDINGS) as writer:
+    with maps.open_writer(array, "key", names, FINDINGS) as writer:
         for _ in range(40):
             writer.add(batch, GRID)
     stored = maps.read(array, "key")
@@ -198,7 +198,7 @@ def test_the_code_of_a_method_is_all_files_that_it_rests_on_and_no_library():
     assert names >= {"eigencam.py", "principal.py", "base.py", "gradients.py", "frames.py"}
     assert "gradcam.py" not in names
     assert all("site-packages" not in path.parts for path in sources(methods.get("saliency")))
-    assert maps.code(methods.get("cam")) != maps.code(methods.get("eigencam"))
+    assert maps.code_digest(methods.get("cam")) != maps.code_digest(methods.get("eigencam"))
 
 
 MINE = """
@@ -216,9 +216,9 @@ def test_a_change_anywhere_in_a_file_outside_the_tree_is_other_code(tmp_path):
     file = tmp_path / "mine.py"
     text = MINE.format(imported="json", lazily="pass")
     file.write_text(text)
-    before = maps.code(methods.get(f"{file}:Mine"))
+    before = maps.code_digest(methods.get(f"{file}:Mine"))
     file.write_text(text.replace("return 1", "return 2"))
-    assert maps.code(methods.get(f"{file}:Mine")) != before
+    assert maps.code_digest(methods.get(f"{file}:Mine")) != before
 
 
 def test_a_change_in_a_file_that_it_imports_from_beside_it_is_other_code(tmp_path, monkeypatch):
@@ -228,10 +228,10 @@ def test_a_change_in_a_file_that_it_imports_from_beside_it_is_other_code(tmp_pat
     (tmp_path / "lazily_beside_mine.py").write_text("a = 1")
     part = methods.get(f"{tmp_path}/mine.py:Mine")
     assert {path.name for path in sources(part) if path.parent == tmp_path} == {"mine.py", "beside_mine.py", "lazily_beside_mine.py"}
-    before = maps.code(part)
+    before = maps.code_digest(part)
     assert "lazily_beside_mine" not in sys.modules
     (tmp_path / "lazily_beside_mine.py").write_text("a = 2")
-    assert maps.code(part) != before
+    assert maps.code_digest(part) != before
 
 
 def test_of_an_installed_package_all_is_code_that_it_imports_from_itself_and_nothing_of_another(tmp_path, monkeypatch):

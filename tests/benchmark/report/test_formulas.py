@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.records import load
 from benchmark.report.excel import workbook
-from benchmark.report.leaderboard.numbers import numbers
+from benchmark.report.leaderboard.numbers import leaderboard_csv
 from benchmark.report.table import Table
 from tests.benchmark.report.made_up import training
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.byhand
 def test_names_that_are_formulas_are_text_in_leaderboard_csv(tmp_path):
     for n, word in enumerate([*EVIL, "a\rb"]):
         training(tmp_path, word, seed=0, count=5 + n)
-    rows = list(csv.DictReader(io.StringIO(numbers(load(tmp_path)), newline="")))
+    rows = list(csv.DictReader(io.StringIO(leaderboard_csv(load(tmp_path)), newline="")))
     assert {row["method"] for row in rows} == {*(f"'{word}" for word in EVIL), "a b"}
     assert {float(row["score"]) for row in rows} == {(5 + n) / 20 for n in range(len(EVIL) + 1)}
 

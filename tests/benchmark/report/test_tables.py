@@ -331,4 +331,4 @@ def test_the_title_states_how_many_images_were_explained_where_fewer_than_asked_
     part = [of_a_part(method) for method in METHODS]
     fewer = [r.model_copy(update={"cell": r.cell.model_copy(update={"data": {"images": 99}})}) for r in part]
     assert main_table.main(fewer, "phantom", 99).title == "phantom: slow methods, on 12 images"
-    assert {line["images"] for line in csv.DictReader(numbers.numbers(fewer).splitlines())} == {"12"}
+    assert {line["images"] for line in csv.DictReader(numbers.leaderboard_csv(fewer).splitlines())} == {"12"}

@@ -37,9 +37,9 @@ def test_without_a_seed_the_order_is_the_data_s():
 
 @pytest.mark.byhand
 def test_processes_share_the_images_without_overlap():
-    parts = [np.concatenate(list(Batches(20, 4, seed=0, rank=rank, world=2))) for rank in (0, 1)]
+    parts = [np.concatenate(list(Batches(20, 4, seed=0, rank=rank, world_size=2))) for rank in (0, 1)]
     assert sorted(np.concatenate(parts).tolist()) == list(range(20))
-    assert len(Batches(20, 4, world=2)) == 3
+    assert len(Batches(20, 4, world_size=2)) == 3
 
 
 @pytest.mark.planted

@@ -69,7 +69,7 @@ def test_memory_is_what_the_machine_the_group_and_the_process_may_have():
 
 @pytest.mark.byhand
 def test_other_errors_pass():
-    with pytest.raises(RuntimeError, match="shape"), memory.enough("x"):
+    with pytest.raises(RuntimeError, match="shape"), memory.oom_as_error("x"):
         torch.zeros(2).view(3)
-    with pytest.raises(NotAvailableError, match=r"^out of memory: lower it$"), memory.enough("lower it"):
+    with pytest.raises(NotAvailableError, match=r"^out of memory: lower it$"), memory.oom_as_error("lower it"):
         raise MemoryError

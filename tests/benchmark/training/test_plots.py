@@ -52,8 +52,8 @@ def test_pictures_have_the_same_bytes_each_time(tmp_path):
 
 @pytest.mark.byhand
 def test_a_panel_says_what_it_shows():
-    figure, each = panels.grid([f"Finding_{i}" for i in range(14)], "ROC")
-    panels.shares(each, "x", "y")
+    figure, each = panels.panel_grid([f"Finding_{i}" for i in range(14)], "ROC")
+    panels.set_unit_axes(each, "x", "y")
     assert [axes.get_title() for axes in each] == [f"Finding {i}" for i in range(14)]
     assert [k for k, axes in enumerate(each) if axes.get_ylabel()] == [0, 4, 8, 12]
     assert [k for k, axes in enumerate(each) if axes.get_xlabel()] == [10, 11, 12, 13]

@@ -73,7 +73,7 @@ def test_only_the_first_process_speaks(runs):
 
 @pytest.mark.byhand
 def test_the_parts_of_a_batch_are_that_batch_and_weigh_as_much_as_their_images():
-    whole, first, second = Batches(41, 8, seed=0), Batches(41, 4, 0, rank=0, world=2), Batches(41, 4, 0, rank=1, world=2)
+    whole, first, second = Batches(41, 8, seed=0), Batches(41, 4, 0, rank=0, world_size=2), Batches(41, 4, 0, rank=1, world_size=2)
     assert len(whole) == len(first) == len(second)
     for step, (batch, left, right) in enumerate(zip(whole, first, second, strict=True)):
         assert sorted([*left, *right]) == batch.tolist()
@@ -88,7 +88,7 @@ def test_no_process_is_without_an_image():
         assert min(map(min, parts)) > 0
         assert sum(map(sum, parts)) == n
     with pytest.raises(DataError, match=r"^2 images.* 3 processes.*--devices.*--num_nodes"):
-        Batches(2, 1, world=3)
+        Batches(2, 1, world_size=3)
 
 
 @pytest.mark.byhand

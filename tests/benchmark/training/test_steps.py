@@ -7,7 +7,7 @@ import torch
 import backbones
 from benchmark import training
 from benchmark.training import checkpoints, module
-from benchmark.training.batches import Batches, balanced
+from benchmark.training.batches import Batches, balanced_probabilities
 from core.errors import BadValueError, DataError
 from core.registry import Registry
 
@@ -106,9 +106,9 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(tiny, tmp_path):
 def test_weighted_draws_every_class_equally_often_and_anew_in_each_epoch():
     labels = np.zeros((60, 3), np.float32)
     labels[:40, 0] = labels[40:56, 1] = labels[52:56, 2] = 1  # 40 of the first, 12 of the second, 4 of the third too, 4 of none
-    shares = balanced(labels)
+    shares = balanced_probabilities(labels)
     assert [shares[part].sum() for part in (slice(40), slice(40, 52), slice(52, 56), slice(56, 60))] == pytest.approx([0.25] * 4)
-    batches = Batches(60, 8, seed=1, shares=shares)
+    batches = Batches(60, 8, seed=1, probabilities=shares)
     epochs = []
     for epoch in range(200):
         batches.set_epoch(epoch)
@@ -121,9 +121,9 @@ def test_weighted_draws_every_class_equally_often_and_anew_in_each_epoch():
 
 @pytest.mark.byhand
 def test_two_processes_draw_what_one_does_with_twice_the_batch():
-    shares = balanced(np.eye(4, dtype=np.float32)[np.arange(20) % 4])
-    whole = list(Batches(20, 8, seed=2, shares=shares))
-    parts = [list(Batches(20, 4, seed=2, rank=rank, world=2, shares=shares)) for rank in (0, 1)]
+    shares = balanced_probabilities(np.eye(4, dtype=np.float32)[np.arange(20) % 4])
+    whole = list(Batches(20, 8, seed=2, probabilities=shares))
+    parts = [list(Batches(20, 4, seed=2, rank=rank, world_size=2, probabilities=shares)) for rank in (0, 1)]
     for batch, *shared in zip(whole, *parts, strict=True):
         assert sorted(batch.tolist()) == sorted(np.concatenate(shared).tolist())
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.training.metrics.decisions import GAINS, best, choose
+from benchmark.training.metrics.decisions import GAINS, best_threshold, choose
 from benchmark.training.metrics.predictions import Predictions
 
 
@@ -69,4 +69,4 @@ def test_it_is_the_best_of_all_thresholds_tried_one_by_one(cases, choice):
         gains[level] = true / truth.sum() - false / (~truth).sum() if choice == "youden" else 2 * true / (true + false + truth.sum())
     top = max(gains.values())
     wanted = max(level for level, gain in gains.items() if gain > top - 1e-12)
-    assert best(values.astype(float), truth, GAINS[choice]) == wanted
+    assert best_threshold(values.astype(float), truth, GAINS[choice]) == wanted
