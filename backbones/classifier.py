@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from backbones import levels, parts
 from backbones.geometry import locator
 from backbones.head import Head
-from backbones.readers import Readers, find_readers
+from backbones.token_layout import TokenLayout, find_token_layout
 from core.errors import BadValueError
 from core.frames import Grid
 
@@ -50,7 +50,7 @@ class Classifier(parts.Network):
         self._locate = locate
         self._grids: dict[tuple[tuple[int, int], str | None], Grid] = {}
         self._levels = levels
-        self._readers: dict[tuple[int, int], Readers] = {}
+        self._token_layouts: dict[tuple[int, int], TokenLayout] = {}
 
     @property
     def pooling(self) -> str:
@@ -111,15 +111,15 @@ class Classifier(parts.Network):
             self._grids[size, layer] = locate(size) if layer is None else levels.grid(self, layer, size)
         return self._grids[size, layer]
 
-    def readers(self, size: tuple[int, int]) -> Readers:
+    def token_layout(self, size: tuple[int, int]) -> TokenLayout:
         """Which tokens of images of ``size`` (H, W) are patches, and which the head reads; computed once per size.
 
         Raises ``NotAvailableError`` for a network without such tokens.
         """
-        readers = self._readers.get(size) or find_readers(self, size)
-        if readers.rows.any():  # a head of zeros may learn to read
-            self._readers[size] = readers
-        return readers
+        layout = self._token_layouts.get(size) or find_token_layout(self, size)
+        if layout.read_weights.any():  # a head of zeros may learn to read
+            self._token_layouts[size] = layout
+        return layout
 
     def _as_input(self, images: Tensor) -> Tensor:
         if images.ndim == 4 and images.shape[1] == 1 and self.channels == 3:

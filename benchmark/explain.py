@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-import methods as wing
+import methods as method_registry
 from benchmark.engine import defer, gather, run_method, run_methods
 from core.errors import BadValueError, LocusError, NotAvailableError
 from core.frames import Grid
@@ -74,9 +74,11 @@ def explain(
         BadValueError: images of another shape, a finding that the model doesn't have.
     """
     given = [methods] if isinstance(methods, str) else methods
-    asked = [wing.normalize_name(method) if isinstance(method, str) else method for method in given]
+    asked = [method_registry.normalize_name(method) if isinstance(method, str) else method for method in given]
     parts = build_methods(asked)
-    of_groups = set(wing.expand([word for word in asked if word in wing.GROUPS])).difference(asked)
+    of_groups = set(method_registry.expand([word for word in asked if word in method_registry.GROUPS])).difference(
+        asked
+    )
     if layer is None and all(method.needs <= {"attention"} for method in parts.values()):
         evidence = defer(model, images, findings, memory_gib)
         maps = Maps(lambda: evidence.logits)
@@ -97,7 +99,11 @@ def explain(
 
 def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
     """Word -> method, groups (``fast``) expanded. Raises ``BadValueError`` for two methods of one word."""
-    words = [word for method in methods for word in (wing.expand([method]) if isinstance(method, str) else [method])]
+    words = [
+        word
+        for method in methods
+        for word in (method_registry.expand([method]) if isinstance(method, str) else [method])
+    ]
     parts: dict[str, Method] = {}
     for word, part in map(named, dict.fromkeys(words)):
         if word in parts:
@@ -112,5 +118,5 @@ def named(method: str | Method | type[Method]) -> tuple[str, Method]:
     if not isinstance(method, str):
         part = method if isinstance(method, Method) else method()
         return part.name, part
-    part = wing.build(method)
+    part = method_registry.build(method)
     return (method if method.split(":")[0] == part.name else part.name), part

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from backbones.matrices import Explicit, Keep
 from backbones.probe import evaluating
-from backbones.readers import Readers, as_tokens
+from backbones.token_layout import TokenLayout, as_tokens
 from benchmark.engine import memory
-from benchmark.engine.quiet import Autocast, no_grad_no_autocast
+from benchmark.engine.modes import Autocast, no_grad_no_autocast
 from core.errors import NotAvailableError
 from methods.attention import Attention
 
@@ -29,11 +29,11 @@ def parts(
 
     Nothing runs yet: each part runs the network when a method asks for its matrices.
     """
-    readers = model.readers((images.shape[-2], images.shape[-1]))
-    rows = readers.rows.to(images.device)
-    step = memory.attended_at_once(images, readers.count * readers.heads * len(rows) ** 2, memory_gib)
+    layout = model.token_layout((images.shape[-2], images.shape[-1]))
+    rows = layout.read_weights.to(images.device)
+    step = memory.attended_at_once(images, layout.n_blocks * layout.heads * len(rows) ** 2, memory_gib)
     return [
-        Matrices(rows, readers.shape, readers.grid, model, part, findings, readers, autocast)
+        Matrices(rows, layout.shape, layout.grid, model, part, findings, layout, autocast)
         for part in torch.split(images, step)
     ]
 
@@ -46,7 +46,7 @@ class Matrices(Attention):
     images: Tensor
     """(N,3,H,W)."""
     findings: tuple[int, ...]
-    readers: Readers
+    layout: TokenLayout
     autocast: Autocast
     """The precision of forward passes."""
 
@@ -97,8 +97,8 @@ class Matrices(Attention):
     @contextmanager
     def _cut(self) -> Iterator[None]:
         """Each block gives its tokens on without their graph, the last those of all blocks, side by side, with it."""
-        names, tokens = self.readers.blocks, list[Tensor]()
-        if len(names) != self.readers.count > 1:
+        names, tokens = self.layout.blocks, list[Tensor]()
+        if len(names) != self.layout.n_blocks > 1:
             raise NotAvailableError("this network's blocks are no modules of their own: they have no tokens to score")
 
         def cut(part: Any, inputs: Any, output: Any) -> Any:

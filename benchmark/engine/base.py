@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from backbones.probe import evaluating
 from benchmark.engine import attention, full_gradients, memory
-from benchmark.engine.quiet import Autocast, no_grad_no_autocast
+from benchmark.engine.modes import Autocast, no_grad_no_autocast
 from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
 from methods.attention import Attention

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmark.engine import level, pooled
 from benchmark.engine.base import BaseEngine, ExplainRequest
-from benchmark.engine.quiet import Autocast, no_grad_no_autocast
+from benchmark.engine.modes import Autocast, no_grad_no_autocast
 from core.errors import BadValueError, NotAvailableError
 from methods.evidence import Engine, Evidence
 
@@ -39,11 +39,11 @@ def defer(
     """
     request = _request(model, images, findings, memory_gib)
     try:
-        readers = model.readers((images.shape[-2], images.shape[-1]))
+        layout = model.token_layout((images.shape[-2], images.shape[-1]))
     except NotAvailableError:
         return _evidence(request, None)
-    positions = request.finding_indices(readers.outputs)
-    return Evidence(request.images, readers.grid, model.pooling, positions, cast(Engine, Deferred(request, positions)))
+    positions = request.finding_indices(layout.n_logits)
+    return Evidence(request.images, layout.grid, model.pooling, positions, cast(Engine, Deferred(request, positions)))
 
 
 @dataclass(frozen=True, eq=False)

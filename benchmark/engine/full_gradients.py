@@ -10,7 +10,7 @@ from torch import Tensor
 from backbones.follow import AxisGrid, AxisGrids, Follow
 from backbones.parts import path
 from backbones.probe import evaluating
-from benchmark.engine.quiet import no_grad_no_autocast
+from benchmark.engine.modes import no_grad_no_autocast
 from core.errors import NotAvailableError
 from core.frames import Grid
 

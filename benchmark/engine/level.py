@@ -12,8 +12,8 @@ from backbones import levels
 from backbones.probe import evaluating
 from benchmark.engine import memory
 from benchmark.engine.base import ExplainRequest, MapEngine
+from benchmark.engine.modes import no_grad_no_autocast
 from benchmark.engine.pooled import jacobian_per_finding
-from benchmark.engine.quiet import no_grad_no_autocast
 from core.errors import NotAvailableError
 from methods.evidence import Evidence
 from methods.gradients import Dense, Gradients

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from backbones.probe import evaluating
 from benchmark.engine import memory
 from benchmark.engine.base import ExplainRequest, MapEngine
-from benchmark.engine.quiet import no_grad_no_autocast
+from benchmark.engine.modes import no_grad_no_autocast
 from methods.evidence import Evidence, Pass
 from methods.gradients import Dense, Factored, Gradients
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.engine.quiet import no_grad_no_autocast
+from benchmark.engine.modes import no_grad_no_autocast
 from core.errors import LocusError, one_line
 from core.frames import Grid
 from core.user_code import ANYTHING

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from benchmark.protocols.base import Case, Result, case_index, common_columns, failures, with_truth
 from benchmark.protocols.locus import Locus
 from benchmark.statistics.summary import Column, estimate, scores
-from benchmark.validity.answers import Networks, curves
 from benchmark.validity.base import Check
+from benchmark.validity.curves import Networks, curves
 from benchmark.validity.imputation import NOISE
 from benchmark.validity.perturbation import BLUR, INSERTED_SHARES, REMOVED, STEPS, Curves, area_under_curve
 from core.errors import NotAvailableError

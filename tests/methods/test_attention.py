@@ -133,7 +133,7 @@ CLASS, PATCHES = [1.0, *[0.0] * 16], [0.0, *[1 / 16] * 16]
 )
 def test_maps_are_those_of_the_formulas_on_the_unfused_network(net, rows):
     model, given = backbones.wrap(net, img_size=SIDE), images()
-    assert model.readers((SIDE, SIDE)).rows.tolist() == pytest.approx(rows)
+    assert model.token_layout((SIDE, SIDE)).read_weights.tolist() == pytest.approx(rows)
     with unfused(net) as (matrices, tokens):
         logits = net(given)
     maps = explain(model, given, WORDS)

@@ -10,7 +10,7 @@ import methods
 from benchmark.check import method as conformance
 from benchmark.check.method import effects
 from benchmark.check.method.examine import _apart
-from benchmark.check.method.trial import trial as trial_on
+from benchmark.check.method.question import on_model
 
 FILE = Path(__file__).with_name("planted.py")
 BAD = re.findall(r"^class ((?!Good\b|Summed\b)\w+)", FILE.read_text(), re.MULTILINE)
@@ -40,7 +40,7 @@ def test_a_bar_counts_the_questions_and_a_line_stands_in_a_log(terminal, caplog)
 
 
 def test_a_model_that_a_question_left_changed_is_copied_anew_for_the_next():
-    trial = trial_on(lambda: methods.build("cam"), "custom", "AVG", 32)
+    trial = on_model(lambda: methods.build("cam"), "custom", "AVG", 32)
     first, again = (_apart(trial).model for _ in range(2))
     assert again is first is not trial.model
     first.bias.data += 1

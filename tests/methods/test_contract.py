@@ -8,7 +8,7 @@ import methods
 from benchmark.check import method as conformance
 from benchmark.check.method import invariance, values
 from benchmark.check.method.examine import answer
-from benchmark.check.method.trial import trial as trial_on
+from benchmark.check.method.question import on_model
 from benchmark.explain import explain
 from core.errors import BadValueError, UnknownNameError
 
@@ -41,7 +41,7 @@ def test_every_method_keeps_the_contract(word, question):
 @pytest.mark.parametrize("pooling", some_slow(["MAX", "LSE", "EXP", "LINEAR", "AVG_MAX", "AVG_MAX_LSE"], {"EXP", "LINEAR", "AVG_MAX"}))
 @pytest.mark.parametrize("word", some_slow(POOLED, ALIKE))
 def test_a_fast_method_is_finite_and_alone_with_its_image_and_finding_under_every_pooling(word, pooling):
-    trial = trial_on(lambda: methods.build(word), "custom", pooling, 32)
+    trial = on_model(lambda: methods.build(word), "custom", pooling, 32)
     for question in (values.finite, invariance.batch, invariance.findings, invariance.company):
         seen = answer(question, [trial])
         assert seen.verdict == "pass", seen.seen

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 
-from benchmark.check.method.trial import Observation, Trial, judged, question
+from benchmark.check.method.question import MethodOnModel, Observation, judged, question
 from benchmark.explain import run_method
 from core.errors import BadValueError
 from methods.evidence import NEEDS, Engine, Evidence
@@ -21,7 +21,7 @@ TIMES = 7
 @question(
     "a reader of a table cannot tell what the map is: write a docstring (what it shows, formula, paper) and `source`"
 )
-def stated(trial: Trial) -> Observation:
+def stated(trial: MethodOnModel) -> Observation:
     """Whether the class says what its map shows and where it comes from.
 
     Its docstring and its ``source``: both stand in docs/methods.md.
@@ -32,7 +32,7 @@ def stated(trial: Trial) -> Observation:
 
 
 @question("the engine plans, batches and groups by `needs`: name there all that the method reads")
-def needs(trial: Trial) -> Observation:
+def needs(trial: MethodOnModel) -> Observation:
     """The method on evidence that refuses what is not declared.
 
     Reading gradients without ``needs`` ⊇ {"gradients"} fails: the engine would have to guess what to compute.
@@ -96,7 +96,7 @@ def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
 
 
 @question("")
-def cost(trial: Trial) -> Observation:
+def cost(trial: MethodOnModel) -> Observation:
     """How many bare forward passes of the same batch it costs, of the largest network; not judged.
 
     The smallest of up to ``TIMES`` runs, taken in turns with the bare pass, within ``SECONDS``.

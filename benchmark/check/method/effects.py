@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
-from benchmark.check.method.trial import Observation, Trial, judged, question
+from benchmark.check.method.question import MethodOnModel, Observation, judged, question
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 @question("the model that is explained is another one afterwards: every later map and score is of a changed model")
-def model(trial: Trial) -> Observation:
+def model(trial: MethodOnModel) -> Observation:
     """Weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after.
 
     On a network of which a part is in evaluation mode and the rest is not.
@@ -28,7 +28,7 @@ def model(trial: Trial) -> Observation:
 
 
 @question("others in the same process get other numbers: use a generator of one's own, and context managers for modes")
-def process(trial: Trial) -> Observation:
+def process(trial: MethodOnModel) -> Observation:
     """Random states, gradient mode, default types and the images before and after.
 
     Of torch, numpy and random: explaining must not change what a training draws next.

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 import methods
 from benchmark.check.method import demands, effects, invariance, values
-from benchmark.check.method.trial import Observation, Question, Trial, Verdict, trials_on_models
+from benchmark.check.method.question import MethodOnModel, Observation, Question, Verdict, on_models
 from core.errors import NotAvailableError, examples
 from core.user_code import ANYTHING
 
@@ -43,7 +43,7 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
 
     A method that serves no model is asked nothing else. Raises ``LocusError`` for a word that is no method.
     """
-    trials = trials_on_models(lambda: methods.build(word))
+    trials = on_models(lambda: methods.build(word))
     observations = {trial.name: _serves(trial) for trial in trials}
     served = [trial for trial in trials if observations[trial.name].verdict == "pass"]
     if not served:
@@ -54,7 +54,7 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
     return [Answer("serves", "pass", seen, SERVES), *(answer(question, served) for question in bar)]
 
 
-def answer(question: Question, served: Sequence[Trial]) -> Answer:
+def answer(question: Question, served: Sequence[MethodOnModel]) -> Answer:
     """One question, asked about all models that the method serves: the worst of what is seen, and where."""
     return _merged(question.name, question.meaning, {trial.name: _asked(question.ask, trial) for trial in served})
 
@@ -65,8 +65,8 @@ def _merged(name: str, meaning: str, observations: dict[str, Observation]) -> An
     return Answer(name, worst.verdict, where + worst.text, meaning)
 
 
-def _serves(trial: Trial) -> Observation:
-    def maps(apart: Trial) -> Observation:
+def _serves(trial: MethodOnModel) -> Observation:
+    def maps(apart: MethodOnModel) -> Observation:
         try:
             apart.maps()
         except NotAvailableError as error:
@@ -76,14 +76,16 @@ def _serves(trial: Trial) -> Observation:
     return _asked(maps, trial, 0.0)
 
 
-def _asked(ask: Callable[[Trial], Observation], trial: Trial, size: float = float("inf")) -> Observation:
+def _asked(
+    ask: Callable[[MethodOnModel], Observation], trial: MethodOnModel, size: float = float("inf")
+) -> Observation:
     try:
         return ask(_apart(trial))
     except ANYTHING as error:
         return Observation("fail", f"stopped with {type(error).__name__}: {error}", size)
 
 
-def _apart(trial: Trial) -> Trial:
+def _apart(trial: MethodOnModel) -> MethodOnModel:
     """The trial with a model and images of its own: what a method spoils is spoilt for one question."""
     if not trial.spare or effects.state(trial.spare[0][0]) != trial.spare[0][1]:
         network = copy.deepcopy(trial.model)

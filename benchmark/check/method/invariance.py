@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from benchmark.check.method.trial import Observation, Trial, first_failure, question, same
+from benchmark.check.method.question import MethodOnModel, Observation, first_failure, question, same
 
 COMPANY = ("cam", "gradcam", "hirescam", "gradcampp")
 """Methods that read the same evidence."""
@@ -13,7 +13,7 @@ ABOUT_FINDINGS = frozenset({"gradients", "class_maps", "head", "forwards", "pixe
 
 
 @question("a map depends on its neighbours: look for a mean, a maximum or a product over the images of the batch")
-def batch(trial: Trial) -> Observation:
+def batch(trial: MethodOnModel) -> Observation:
     """Each image alone, and all in reverse order.
 
     Maps must agree up to rounding, whatever else is in the batch.
@@ -27,21 +27,21 @@ def batch(trial: Trial) -> Observation:
 @question(
     "methods disturb each other: look for an operation in place on evidence.A, .G, .images or .class_maps, or for state"
 )
-def company(trial: Trial) -> Observation:
+def company(trial: MethodOnModel) -> Observation:
     """The method first, then others that read the same evidence, and the other way round.
 
     A method that writes into the evidence changes its neighbours' maps.
     """
     method, others = trial.make(), [word for word in COMPANY if word != trial.make().name]
-    plain = trial.beside(others)
-    first, last = trial.beside([method, *others]), trial.beside([*others, method])
+    plain = trial.maps_of(others)
+    first, last = trial.maps_of([method, *others]), trial.maps_of([*others, method])
     answers = [same(first[word], plain[word], f"{word} behind the method and without it") for word in others]
     words = "behind other methods and before them"
     return first_failure([*answers, same(last[method.name], first[method.name], words)])
 
 
 @question("a map depends on which findings are asked for: look for a normalisation or a softmax over the findings")
-def findings(trial: Trial) -> Observation:
+def findings(trial: MethodOnModel) -> Observation:
     """Some findings, in another order, and one alone.
 
     A map must not depend on what else is asked for.
@@ -55,7 +55,7 @@ def findings(trial: Trial) -> Observation:
 @question(
     "the method asks about the findings and answers the same for all: look for an index or a sum over the findings"
 )
-def sensitivity(trial: Trial) -> Observation:
+def sensitivity(trial: MethodOnModel) -> Observation:
     """Whether maps of different findings differ; a method that asks about no finding is class-blind, and says so."""
     maps = trial.maps()
     if not torch.equal(maps, maps[:, :1].expand_as(maps)):
@@ -68,7 +68,7 @@ def sensitivity(trial: Trial) -> Observation:
 @question(
     "two calls differ: draw from core.seeds.generator, keyed by the image, and keep nothing on self between calls"
 )
-def repeat(trial: Trial) -> Observation:
+def repeat(trial: MethodOnModel) -> Observation:
     """Whether a method answers the same twice: another random state, another instance, other images in between."""
     method = trial.make()
     with torch.random.fork_rng():
@@ -82,7 +82,7 @@ def repeat(trial: Trial) -> Observation:
 
 
 @question("the method needs a gradient mode: enable gradients where they are needed, make no tensor in the constructor")
-def modes(trial: Trial) -> Observation:
+def modes(trial: MethodOnModel) -> Observation:
     """Made and called under ``no_grad``, ``inference_mode`` and with gradients, by a caller who has them on or off."""
     plain = trial.maps()
     contexts: list[AbstractContextManager[object]] = [torch.no_grad(), torch.inference_mode(), torch.enable_grad()]

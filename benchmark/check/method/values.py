@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from backbones import Classifier
-from benchmark.check.method.trial import Observation, Trial, judged, question
+from benchmark.check.method.question import MethodOnModel, Observation, judged, question
 from benchmark.explain import run_method
 from core.frames import Grid
 
@@ -20,7 +20,7 @@ LARGE = 200.0
 @question(
     "maps are compared and stored as float32: convert nothing through numpy's float64, leave no gradient attached"
 )
-def dtype(trial: Trial) -> Observation:
+def dtype(trial: MethodOnModel) -> Observation:
     """What the method itself returns, before anything converts it."""
     with torch.no_grad():
         maps = trial.make().maps(trial.evidence())
@@ -28,7 +28,7 @@ def dtype(trial: Trial) -> Observation:
 
 
 @question("the method would stop on a GPU: give new tensors device=evidence.A.device, and maps of that device")
-def device(trial: Trial) -> Observation:
+def device(trial: MethodOnModel) -> Observation:
     """On a machine of one device: tensors that the method makes without saying where are made elsewhere."""
     evidence = trial.evidence()
     try:
@@ -56,7 +56,7 @@ class Elsewhere(TorchFunctionMode):
     "the maps would be drawn and scored at the wrong place: return them at the size of A, or say by grid(evidence) "
     "where they look"
 )
-def grid(trial: Trial) -> Observation:
+def grid(trial: MethodOnModel) -> Observation:
     """The number of positions against the grid that the method states."""
     method, evidence = trial.make(), trial.evidence()
     explained = run_method(method, evidence)
@@ -78,7 +78,7 @@ def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
     "a division by zero or an overflow: nan and infinite maps have no boxes; guard the denominator, subtract the "
     "maximum before exp"
 )
-def finite(trial: Trial) -> Observation:
+def finite(trial: MethodOnModel) -> Observation:
     """Constant images, huge values, feature maps of zeros and logits of 200 and -200."""
     values = {value: torch.full_like(trial.images, value) for value in (0.0, 1.0, 1e4, -1e4)}
     cases = {f"images of {value:g}": (trial.model, images) for value, images in values.items()}
@@ -90,7 +90,7 @@ def finite(trial: Trial) -> Observation:
     return judged(not bad, f"nan or infinite for {', '.join(bad)}" if bad else f"finite for {', '.join(cases)}")
 
 
-def _loud(trial: Trial, sign: int) -> Classifier:
+def _loud(trial: MethodOnModel, sign: int) -> Classifier:
     """The model with a head so strong, or so strong the other way, that its logits reach ``LARGE``."""
     network = copy.deepcopy(trial.model, {id(trial.model.extractor): trial.model.extractor})
     with torch.no_grad():
@@ -98,7 +98,7 @@ def _loud(trial: Trial, sign: int) -> Classifier:
     return network
 
 
-def _silent(trial: Trial) -> Classifier:
+def _silent(trial: MethodOnModel) -> Classifier:
     """The model whose feature maps are zero everywhere: its last normalisation gives nothing."""
     network = copy.deepcopy(trial.model)
     with torch.no_grad():

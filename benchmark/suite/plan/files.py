@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pydantic
 
-import methods as wing
+import methods as method_registry
 from benchmark import protocols, validity
 from benchmark.records import published
 from benchmark.suite.plan.model import ModelPlan
@@ -73,7 +73,7 @@ def _check(suite: Suite) -> None:
         validity.registry.check(suite.check)
     check_methods(suite.words)
     if suite.choice is not None:
-        wing.registry.check(suite.choice.method)
+        method_registry.registry.check(suite.choice.method)
     for word in suite.published:
         published.name(word)
     for problem in _problems(suite):
@@ -106,8 +106,9 @@ def _problems_of_choice(suite: Suite) -> Iterator[str]:
         yield "has a choice, which takes inner and outer folds: write folds: [0, 1, 2 …] and partition: kfold"
     if suite.check is not None or suite.test_on is not None:
         yield "has a choice beside check or test_on: leave one out"
-    if not wing.is_fast(suite.choice.method):
-        yield f"chooses by {suite.choice.method}, which is slow: take one of {', '.join(wing.expand(['fast']))}"
+    if not method_registry.is_fast(suite.choice.method):
+        fast = ", ".join(method_registry.expand(["fast"]))
+        yield f"chooses by {suite.choice.method}, which is slow: take one of {fast}"
     for name, flags in suite.choice.candidates.items():
         if other := sorted({*flags} - CHANGED):
             yield f"has a candidate {name!r} with {other[0]}: a recipe changes {', '.join(sorted(CHANGED))}"
@@ -138,5 +139,5 @@ def check_methods(words: Sequence[str]) -> None:
     >>> check_methods(["cam", "fast", "prior", "smoothgrad:n=4"])
     """
     for word in words:
-        if word not in (*BESIDE, *wing.GROUPS) and not user_code.runs_code(word):
-            wing.registry.check(word)
+        if word not in (*BESIDE, *method_registry.GROUPS) and not user_code.runs_code(word):
+            method_registry.registry.check(word)

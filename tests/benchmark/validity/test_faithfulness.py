@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.maps.obtain import NoMapsError
 from benchmark.protocols.base import with_truth
-from benchmark.validity.answers import Networks, curves
+from benchmark.validity.curves import Networks, curves
 from benchmark.validity.faithfulness import Faithfulness, measures
 from config import EngineFlags
 from core.errors import NotAvailableError

@@ -6,7 +6,7 @@ import torch
 from pytorch_grad_cam.metrics.road import ROADCombined, ROADLeastRelevantFirstAverage
 from torch import nn
 
-from benchmark.validity.answers import in_batches
+from benchmark.validity.curves import in_batches
 from benchmark.validity.faithfulness import measures
 from benchmark.validity.perturbation import INSERTED_SHARES, REMOVED, area_under_curve, blur, mixed, order, perturbation_curves
 from core.frames import Grid

@@ -14,7 +14,7 @@ import torchvision
 from torch import Tensor, nn
 
 import backbones
-from benchmark.validity.answers import in_batches
+from benchmark.validity.curves import in_batches
 from benchmark.validity.imputation import NOISE
 from benchmark.validity.perturbation import REMOVED, STEPS, order, perturbation_curves
 from core.frames import conventional

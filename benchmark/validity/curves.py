@@ -37,15 +37,15 @@ class Networks:
     """Networks that are asked about hidden pixels, each loaded once."""
 
     flags: EngineFlags
-    asked: dict[Path, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    loaded: dict[Path, Callable[[Tensor], Tensor]] = field(default_factory=dict)
 
     def probabilities(self, run: TrainingRun) -> Callable[[Tensor], Tensor]:
         """A function of (m,3,H,W) pictures, any m -> (m,K) probabilities, in batches that fit in the memory budget."""
-        if run.folder not in self.asked:
+        if run.folder not in self.loaded:
             model = prepare(run.model(self.device), self.flags)
             said = torch.nn.Softmax(1) if run.config.exclusive(len(run.data.findings)) else torch.nn.Sigmoid()
-            self.asked[run.folder] = lambda pictures: said(in_batches(model, pictures, self.flags.memory_gib))
-        return self.asked[run.folder]
+            self.loaded[run.folder] = lambda pictures: said(in_batches(model, pictures, self.flags.memory_gib))
+        return self.loaded[run.folder]
 
     @property
     def device(self) -> str:
@@ -63,7 +63,7 @@ def in_batches(model: Callable[[Tensor], Tensor], pictures: Tensor, memory_gib: 
     return torch.cat([model(channels_last_on_cpu(part)).float() for part in parts])
 
 
-def path(runs: Sequence[TrainingRun], maps: StoredMaps, folder: Path) -> Path:
+def curves_path(runs: Sequence[TrainingRun], maps: StoredMaps, folder: Path) -> Path:
     """Where the curves of a method's maps lie or will lie: another file for other maps, weights or ways to hide."""
     ways = [INSERTED_SHARES, REMOVED, BLUR, NOISE, [*WEIGHTS.values()], VERSION_OF_CURVES, VERSION]
     return folder / f"curves-{hash_key([maps.index.key, [run.digest for run in runs], ways])}.npy"
@@ -76,17 +76,17 @@ def curves(
 
     Cases of an image follow each other. Without ``networks`` what is not in ``folder`` is a ``NoMapsError``.
     """
-    where = path(runs, maps, folder)
+    where = curves_path(runs, maps, folder)
     if not where.is_file():
         if networks is None:
             raise NoMapsError(f"no curves in {folder} that today's code would make of these weights, images and maps")
-        joined = np.concatenate([*_asked(runs, cases, networks)]).astype(np.float32)
+        joined = np.concatenate([*_compute_curves(runs, cases, networks)]).astype(np.float32)
         with atomic(where) as temporary, temporary.open("wb") as file:
             np.save(file, joined)
     return Curves.split(np.load(where).astype(np.float64))
 
 
-def _asked(runs: Sequence[TrainingRun], cases: Sequence[Case], networks: Networks) -> Iterator[FloatArray]:
+def _compute_curves(runs: Sequence[TrainingRun], cases: Sequence[Case], networks: Networks) -> Iterator[FloatArray]:
     """(cases, n) of one image after the other."""
     rows = [{sample.image_id: row for row, sample in enumerate(run.scorable_images)} for run in runs]
     images = [(image, list(group)) for image, group in itertools.groupby(cases, lambda case: case.image_id)]

@@ -39,18 +39,18 @@ class Question:
     """One question that every method is asked."""
 
     name: str
-    ask: Callable[["Trial"], Observation]
+    ask: Callable[["MethodOnModel"], Observation]
     meaning: str
     """What a failure means and where to look."""
 
 
-def question(meaning: str) -> Callable[[Callable[["Trial"], Observation]], Question]:
+def question(meaning: str) -> Callable[[Callable[["MethodOnModel"], Observation]], Question]:
     """Makes a question of the function that asks it and goes by its name; ``meaning`` is what a failure means."""
     return lambda ask: Question(ask.__name__.replace("_", " "), ask, meaning)
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class MethodOnModel:
     """A method and a model that it serves."""
 
     make: Callable[[], Method]
@@ -68,13 +68,13 @@ class Trial:
     ) -> Tensor:
         """(N,K,h,w) maps of the method alone, as a user gets them; all findings unless some are named."""
         method = method or self.make()
-        return self.beside([method], images, findings)[method.name]
+        return self.maps_of([method], images, findings)[method.name]
 
-    def beside(
-        self, parts: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None
+    def maps_of(
+        self, methods: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None
     ) -> Maps:
         """The maps of several methods from one forward pass."""
-        return explain(self.model, self.images if images is None else images, list(parts), findings)
+        return explain(self.model, self.images if images is None else images, list(methods), findings)
 
     def evidence(self) -> Evidence:
         """What the method is given."""
@@ -102,20 +102,20 @@ def first_failure(answers: Sequence[Observation]) -> Observation:
 FAST = (("custom", "AVG", 64), ("custom", "PCAM", 64), ("test_resnet", "AVG", 64), ("test_vit", "AVG", 64))
 """Backbone, pooling and side of the image for methods that cost about one forward pass."""
 SLOW = (("custom", "AVG", 32), ("custom", "PCAM", 32), ("test_vit", "AVG", 32))
-"""The same for those that cost hundreds of them."""
+"""Backbone, pooling and side of the image for methods that cost hundreds of forward passes."""
 FINDINGS = 3
 IMAGES = 3
 
 
-def trials_on_models(make: Callable[[], Method]) -> list[Trial]:
+def on_models(make: Callable[[], Method]) -> list[MethodOnModel]:
     """The method ``make`` on each of the small models: random weights, calibrated norms, heads as strong as trained."""
-    return [trial(make, *words) for words in (FAST if make().is_fast() else SLOW)]
+    return [on_model(make, *words) for words in (FAST if make().is_fast() else SLOW)]
 
 
-def trial(make: Callable[[], Method], backbone: str, pooling: str, side: int) -> Trial:
+def on_model(make: Callable[[], Method], backbone: str, pooling: str, side: int) -> MethodOnModel:
     """The method on one model and images of ``side`` pixels, the same for every method: questions get copies."""
     images = _noise("images", IMAGES, 3, side, side)
-    return Trial(make, f"{backbone}-{pooling}", _model(backbone, pooling, side), images)
+    return MethodOnModel(make, f"{backbone}-{pooling}", _model(backbone, pooling, side), images)
 
 
 @functools.cache

@@ -23,17 +23,16 @@ from core.frames import Grid
 
 
 @dataclass(frozen=True, eq=False)
-class Readers:
-    """The tokens of images of one size."""
+class TokenLayout:
+    """The tokens of images of one size: which are patches, which the head reads."""
 
-    count: int
-    """Of the blocks."""
-    outputs: int
-    """Of the network: logits of an image."""
+    n_blocks: int
+    n_logits: int
     heads: int
+    """Attention heads of a block."""
     shape: tuple[int, int]
     """(h, w) of the patches, which are the last h * w of the T tokens."""
-    rows: Tensor
+    read_weights: Tensor
     """(T,), sums to 1: each class or distillation token that the head reads counts as much as all patches together.
 
     All 0 where the logits depend on no token, as those of a head of zeros."""
@@ -45,8 +44,8 @@ class Readers:
 
 @torch.enable_grad()
 @torch.inference_mode(False)
-def find_readers(model: Network, size: tuple[int, int]) -> Readers:
-    """The readers of images of ``size`` (H, W), worked out anew: ``model.readers`` keeps them.
+def find_token_layout(model: Network, size: tuple[int, int]) -> TokenLayout:
+    """The token layout of images of ``size`` (H, W), worked out anew: ``model.token_layout`` keeps it.
 
     Raises ``NotAvailableError``, with the reason, for a network whose blocks do not all attend from every token to
     every other: one without attention, or with attention within windows, or at several resolutions.
@@ -67,7 +66,7 @@ def find_readers(model: Network, size: tuple[int, int]) -> Readers:
         raise NotAvailableError(f"{prefix} tokens are no patches, and the network says {stated}: nobody knows which")
     rows = _rows(torch.autograd.grad(logits.sum(), matrices[-1])[0][0], prefix)
     grid, heads = model.extractor.grid(size, shape), matrices[0].shape[1]
-    return Readers(len(matrices), logits.shape[-1], heads, shape, rows, _blocks(paths), grid)
+    return TokenLayout(len(matrices), logits.shape[-1], heads, shape, rows, _blocks(paths), grid)
 
 
 def _recorded(model: Network, size: tuple[int, int]) -> tuple[list[Tensor], list[tuple[str, ...]], Tensor]:
