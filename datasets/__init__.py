@@ -66,7 +66,7 @@ def load(
     leave_out_fold: int | None = None,
     **options: Any,
 ) -> "Dataset":
-    """A split: a ``Sequence[Sample]`` with ``findings``, ``split``, ``description``; nothing is decoded yet.
+    """A split: a ``Sequence[Sample]`` with ``findings``, ``split``, ``describe``; nothing is decoded yet.
 
     ``root`` is as in :func:`root_of`. ``partition`` is official, patient or kfold (then ``split="test"`` is fold number
     ``fold`` of ``folds``, and ``leave_out_fold`` is in no split); the last two and every validation cut go by patient,

@@ -86,7 +86,7 @@ class Dataset(Sequence[Sample]):
     """The K findings, in the order of the labels."""
     split: str
     """train, val or test."""
-    description: dict[str, Any]
+    describe: dict[str, Any]
     """JSON-able: what a record states about these images (lists used, counts, options)."""
 
     @abstractmethod
@@ -130,7 +130,7 @@ class DatasetWrapper(Dataset):
 
     def __init__(self, data: Dataset) -> None:
         object.__setattr__(self, "name", data.name)
-        self.data, self.findings, self.split, self.description = data, data.findings, data.split, data.description
+        self.data, self.findings, self.split, self.describe = data, data.findings, data.split, data.describe
 
     def __len__(self) -> int:
         return len(self.data)

@@ -77,7 +77,7 @@ class ChestXDet(FileDataset):
         owners, findings, boxes = zip(*marked, strict=True) if marked else ((), (), ())
         truth, clipped = boxes_by_image(paths[1].parent, owners, findings, list(boxes), dict.fromkeys(chosen, FRAME))
         self.rows = [self._row(image, files[image], marks, truth.get(image, {})) for image, marks in chosen.items()]
-        self.description = {
+        self.describe = {
             "partition": "whole" if whole else request.partition,
             "patients": "unknown: each image counts as one",
             "images": len(self.rows),

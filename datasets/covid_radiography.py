@@ -87,7 +87,7 @@ class CovidRadiography(FileDataset):
         names = _splits(pictures, parted, request, val, test)
         chosen = [picture for picture, name in zip(pictures, names, strict=True) if name == self.split]
         self.rows = [_row(picture) for picture in chosen]
-        self.description = {
+        self.describe = {
             "partition": request.partition,
             "split_by": "folders" if parted else "seed",
             "val": val,

@@ -37,7 +37,7 @@ class RsnaPneumonia(FileDataset):
 
     ``patientId`` names an image, not a patient: RSNA's mapping to NIH's file names is needed to keep a patient's images
     on one side, and to know which of them a model trained on NIH has seen (``meta["nih"]``). Without it each image
-    counts as a patient, and ``description["patients"]`` says so. The challenge's own test images have no public labels:
+    counts as a patient, and ``describe["patients"]`` says so. The challenge's own test images have no public labels:
     the official partition is a draw by patient. Age, sex and view are those of the files' headers. Option
     ``whole=True``: all images are test, for a model trained on others.
 
@@ -75,7 +75,7 @@ class RsnaPneumonia(FileDataset):
                 name: value for name, value in about.items() if value
             }
             self.rows.append(ImageRow(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta))
-        self.description = {
+        self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "none published: drawn by patient",
             "patients": "NIH's" if nih else "unknown: each image counts as one",

@@ -43,7 +43,7 @@ class Shared(DatasetWrapper):
         super().__init__(data)
         self.findings, self.kept = tuple(findings), list(kept)
         self._order = [data.findings.index(theirs[alike(f)]) if alike(f) in theirs else -1 for f in findings]
-        self.description = {**data.description, "images": len(self.kept), "findings": list(self.names.values())}
+        self.describe = {**data.describe, "images": len(self.kept), "findings": list(self.names.values())}
 
     def __len__(self) -> int:
         return len(self.kept)

@@ -79,7 +79,7 @@ class SiimCovid(FileDataset):
         frames = {image: head.frame for image, head in heads.items()}
         truth, clipped = boxes_by_image(root / IMAGES, owners, [OPACITY] * len(boxes), edges, frames)
         self.rows = [self._row(i, kept.loc[i].to_dict(), files[i], head, truth.get(i, {})) for i, head in heads.items()]
-        self.description = {
+        self.describe = {
             "partition": request.partition,
             "lists": "none published: drawn by patient",
             "studies": studies,

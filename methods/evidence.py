@@ -63,8 +63,8 @@ class Engine(Protocol):
     def patch_size(self) -> int:
         """See ``Evidence.patch_size``."""
 
-    def at_layer(self, layer: str | None) -> "Evidence":
-        """See ``Evidence.at_layer``."""
+    def at(self, layer: str | None) -> "Evidence":
+        """See ``Evidence.at``."""
 
     def grid_at(self, layer: str | None) -> Grid:
         """See ``Evidence.grid_at``."""
@@ -167,9 +167,9 @@ class Evidence:
         """What the sides of its images are multiples of: a transformer's patch, else 1."""
         return self.engine.patch_size()
 
-    def at_layer(self, layer: str | None) -> "Evidence":
+    def at(self, layer: str | None) -> "Evidence":
         """The same images and findings at another layer; None is the pooled map."""
-        return self.engine.at_layer(layer)
+        return self.engine.at(layer)
 
     def grid_at(self, layer: str | None) -> Grid:
         """The grid of another layer; runs no network."""

@@ -41,7 +41,7 @@ class LayerCAM(Method):
 
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,h,w) in the finest layer's shape; before rectification where nothing is fused."""
-        layers = [evidence, *map(evidence.at_layer, self.layers)]
+        layers = [evidence, *map(evidence.at, self.layers)]
         maps = [layer.gradients.positive().dot_channels(layer.A) for layer in layers]
         if not self.layers:
             return maps[0]

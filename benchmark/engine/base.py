@@ -91,7 +91,7 @@ class BaseEngine:
         weights = self.request.model.named_parameters()
         return {name: memory.channels_last_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
 
-    def at_layer(self, layer: str | None) -> Evidence:
+    def at(self, layer: str | None) -> Evidence:
         """The evidence of the same images and findings at another layer: one more forward pass, once.
 
         Raises ``BadValueError`` for an unknown layer, which names those there are.

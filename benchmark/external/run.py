@@ -108,7 +108,7 @@ def _cell(entry: ExternalEntry, method: str, protocol: str) -> Cell:
     data = entry.data
     return Cell(
         dataset=data.name,
-        partition=str(data.description.get("partition", "")),
+        partition=str(data.describe.get("partition", "")),
         split="test",
         model_id=MODEL,
         method=method,
@@ -138,7 +138,7 @@ def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
         "fingerprint": provenance.fingerprint(entry.data),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "rests_on": counts,
-        "data": entry.data.description,
+        "data": entry.data.describe,
     }
 
 

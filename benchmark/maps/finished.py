@@ -58,7 +58,7 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
     if finished.findings == data.findings and len(kept) == len(data):
         return data
     shared = Shared(data, finished.findings, kept)
-    shared.description |= {"trained_on": finished.trained_on, **counts}
+    shared.describe |= {"trained_on": finished.trained_on, **counts}
     return shared
 
 
@@ -78,7 +78,7 @@ def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
     samples = source.load(other, "test")
     kept, counts = unseen(config, other, samples)
     shared = Shared(samples, source.load(config, "test").findings, kept)
-    shared.description |= {"trained_on": config.dataset, **counts}
+    shared.describe |= {"trained_on": config.dataset, **counts}
     return shared
 
 

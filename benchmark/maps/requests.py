@@ -124,4 +124,4 @@ def _preprocessing() -> str:
 def _truth(run: TrainingRun) -> list[Any]:
     """What the baselines see."""
     boxes = [[s.frame, {finding: array.tolist() for finding, array in s.boxes.items()}] for s in run.scorable_images]
-    return [run.data.description, boxes]
+    return [run.data.describe, boxes]

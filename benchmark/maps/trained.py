@@ -64,7 +64,7 @@ class TrainingRun:
 
     def unlike(self, recorded: Mapping[str, Any]) -> list[str]:
         """What the data at hand say of themselves otherwise than ``recorded``, in names; nothing for the same data."""
-        return [name for name, value in self.data.description.items() if recorded.get(name) != value]
+        return [name for name, value in self.data.describe.items() if recorded.get(name) != value]
 
     @cached_property
     def validation(self) -> "TrainingRun":

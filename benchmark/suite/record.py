@@ -42,5 +42,5 @@ def shared_fields(trained: Sequence[TrainingRun]) -> dict[str, Any]:
         "scoring": provenance.of_scoring(),
         "fingerprint": provenance.fingerprint(sample for run in trained for sample in run.data),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "data": trained[0].data.description,
+        "data": trained[0].data.describe,
     }

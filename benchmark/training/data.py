@@ -37,7 +37,7 @@ class SplitImages(Dataset[Batch]):
     """(n, K) float32: 0, 1 or nan (unknown)."""
     ids: list[tuple[str, str, bool]]
     """(image, patient, has a truth box) of each row."""
-    description: dict[str, Any]
+    describe: dict[str, Any]
     """What the data set says about this split, and how many images were left out."""
     studies: list[str] = field(default_factory=list)
     """The study of each row; empty where the data set knows none."""
@@ -80,7 +80,7 @@ def decode(flags: DataFlags, data: DataSource) -> SplitImages:
     if data.split == "train" and np.isnan(labels).all():
         raise DataError(f"no {data.split} image of {flags.dataset} has a known label: {len(rows)} images, all unknown")
     ids = [(samples[i].image_id, samples[i].patient_id, bool(boxed[i])) for i in rows]
-    description = {**data.description, "used": len(rows), "unreadable": len(pixels.bad)}
+    description = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
     log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))
     studies = [str(samples[i].meta["study"]) for i in rows if samples[i].meta.get("study")]
     studies = studies if len(studies) == len(rows) else []

@@ -116,7 +116,7 @@ def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, fac
         metrics["study"] = assess(val_studies, test_studies, config.threshold_choice)
     if config.plots:
         plots.draw(folder, test, metrics)
-    described = {name: split.description for name, split in splits.items()}
+    described = {name: split.describe for name, split in splits.items()}
     made = {name: getattr(config, name) for name in MADE_BY}
     write_json(folder / "metrics.json", undefined_as_none({"flags": made, **facts, **metrics, "data": described}))
 

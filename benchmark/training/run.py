@@ -116,7 +116,7 @@ def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, began: flo
     kept = callbacks.kept_epoch(module.history, module.config.keep)
     trained, seconds = splits["train"], round(time.process_time() - began, 1)
     facts: dict[str, Any] = {"best_epoch": kept, "epochs": len(module.history)}
-    facts |= {"train": {"n": len(trained), "data": trained.description}, "process_seconds": seconds}
+    facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": seconds}
     if module.config.plots:
         plots.draw_curves(module.history, kept, folder / "curves.png")
     evaluate.evaluate(folder, module.config, splits, facts)

@@ -29,7 +29,7 @@ def token_rates(config: TrainConfig) -> tuple[str, float, float]:
 
     Raises ``BadValueError`` for data without one.
     """
-    description = load(config, "test").description
+    description = load(config, "test").describe
     if description.get("shortcut") is None:
         advice = "write phantom:shortcut=Pneumothorax, which the check 'shortcut' is about"
         raise BadValueError(f"{config.dataset} has no shortcut: {advice}")

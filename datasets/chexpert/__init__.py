@@ -76,10 +76,10 @@ class CheXpert(FileDataset):
         table = listed.loc[with_file(root, listed.index, files, LAYOUT, self.split)]
         labels = task_labels(table, self.findings, policy, EMPTY[empty]).astype(np.float32)
         self.rows = table_rows(table, labels, files, drawn.truth)
-        self.description = {"images": len(table), "images_without_file": len(listed) - len(table)}
+        self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}
         counts = {"boxed_images": sum(image in drawn for image in table.index), "studies": table["study"].nunique()}
-        self.description |= {**counts, "partition": request.partition, **options}
-        self.description["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *drawn.files]}
+        self.describe |= {**counts, "partition": request.partition, **options}
+        self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *drawn.files]}
 
 
 def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) -> tuple[pd.DataFrame, splits.Names]:

@@ -69,7 +69,7 @@ class Folder(FileDataset):
         table = table.loc[present]
         marks, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
         self.rows = table_rows(table, marks, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
-        self.description = {
+        self.describe = {
             "partition": request.partition,
             "tables": {path.name: file_hash(path) for path in paths},
             "images": len(present),

@@ -76,7 +76,7 @@ class Implanted(Phantom):
         self._files = find(root, *FOLDERS)
         self._backgrounds = backgrounds(root, self._files, request)
         self.indices = FIRST[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
-        self.description = {
+        self.describe = {
             "source": "drawn into radiographs",
             "drawing": DRAWING,
             "seed": self.seed,
@@ -90,7 +90,7 @@ class Implanted(Phantom):
             "conspicuity": self.recipe.conspicuity,
         }
         files = [self._files[image] for image in self._backgrounds.index]
-        self.drawn_from = key([self.description, [[path.name, *content_stamp(path)] for path in files]])
+        self.drawn_from = key([self.describe, [[path.name, *content_stamp(path)] for path in files]])
 
     @functools.cached_property
     def patients(self) -> list[str]:

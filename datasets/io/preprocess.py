@@ -67,11 +67,11 @@ def square(image: NDArray[Any], side: int, value: int = 0) -> NDArray[Any]:
 
 
 class Prepared(DatasetWrapper):
-    """A data set's part with its images made ready by :func:`jf`; it says so in ``description``."""
+    """A data set's part with its images made ready by :func:`jf`; it says so in ``describe``."""
 
     def __init__(self, data: Dataset) -> None:
         super().__init__(data)
-        self.description = {**data.description, "preprocess": "jf"}
+        self.describe = {**data.describe, "preprocess": "jf"}
 
     @property
     def patients(self) -> list[str]:

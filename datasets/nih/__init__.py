@@ -54,7 +54,7 @@ class NIH(FileDataset):
         self.findings, self.split, self.root = request.task(TASKS, self.name, 8), request.split, request.folder(LAYOUT)
         files = find(self.root, *FOLDERS)
         self._boxes, clipped = read_boxes(self.root)
-        self.description = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
+        self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
         official = request.partition == "official"
         table, names = self._listed(experts, request.seed) if official else self._parted(request, files)
         splits.check_patients(table["patient"].loc[names.index], names)
@@ -62,12 +62,12 @@ class NIH(FileDataset):
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = table_rows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
-        self.description |= {"images": len(table), "images_without_file": len(listed) - len(table)}
-        self.description["boxed_images"] = sum(image in self._boxes for image in table.index)
+        self.describe |= {"images": len(table), "images_without_file": len(listed) - len(table)}
+        self.describe["boxed_images"] = sum(image in self._boxes for image in table.index)
 
     def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series]:
         """Table and splits by the lists, which must keep boxed images out of training."""
-        table, names, self.description["lists"] = nih_lists.read(self.root, self.findings, experts, seed)
+        table, names, self.describe["lists"] = nih_lists.read(self.root, self.findings, experts, seed)
         splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training lists in {self.root}")
         return table, names
 

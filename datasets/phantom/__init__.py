@@ -59,8 +59,8 @@ class Phantom(Dataset):
         self.recipe = recipe(prevalence, conspicuity, shortcut, grain=grain, clutter=clutter, **shares)
         self.indices = _indices(counts, request)
         about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
-        self.description = {**about, "counts": counts, **asdict(self.recipe)}
-        self.drawn_from = key(self.description)
+        self.describe = {**about, "counts": counts, **asdict(self.recipe)}
+        self.drawn_from = key(self.describe)
 
     def check(self, request: Request, title: str, counts: Mapping[str, int]) -> dict[str, int]:
         """Fill what a drawing takes of a ``request``, give the ``counts``. Raises ``BadValueError`` for wrong ones."""

@@ -69,7 +69,7 @@ class VindrCxr(FileDataset):
         marks = {image: each for by_image, _ in read for image, each in by_image.items()}
         self._readings = [marks[image] for image in headers]
         self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
-        self.description = {
+        self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "consensus of five is test" if test else "none published: drawn by image",
             "patients": "unknown: each image counts as one",

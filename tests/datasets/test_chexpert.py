@@ -73,7 +73,7 @@ def test_five_findings_are_mixed_and_fourteen_ignored_by_default(chexpert_tree: 
     assert labels(root)["patient00004_study1_view1_frontal"]["Atelectasis"] == 1
     assert labels(root)["patient00003_study1_view1_frontal"]["Consolidation"] == 0
     assert np.isnan(labels(root, findings=14)["patient00004_study1_view1_frontal"]["Atelectasis"])
-    assert datasets.load("CheXpert", root).description["policy"] == "mixed"
+    assert datasets.load("CheXpert", root).describe["policy"] == "mixed"
 
 
 def test_nothing_is_zero_or_unknown_by_a_named_option(chexpert_tree: Tree):
@@ -108,7 +108,7 @@ def test_a_patient_is_on_one_side_whatever_views_are_asked_for(chexpert_tree: Tr
 
 def test_the_images_of_a_study_have_one_answer_the_largest(chexpert_tree: Tree):
     data = datasets.load("CheXpert", chexpert_tree())
-    assert data.description["studies"] == 2
+    assert data.describe["studies"] == 2
     names, scores = studies.maximum([[0.2], [0.7], [0.1]], [s.meta["study"] for s in data])
     assert (names, scores.tolist()) == (["patient64541/study1", "patient64542/study1"], [[0.7], [0.1]])
 
@@ -183,7 +183,7 @@ def test_images_without_a_file_are_left_out_and_counted(chexpert_tree: Tree, cap
     root = chexpert_tree()
     (root / "valid/patient64541/study1/view2_frontal.jpg").unlink()
     data = datasets.load("CheXpert", root)
-    assert (len(data), data.description["images_without_file"]) == (2, 1)
+    assert (len(data), data.describe["images_without_file"]) == (2, 1)
     assert "1 of 3 test images have no file" in caplog.text
 
 

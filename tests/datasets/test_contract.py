@@ -55,7 +55,7 @@ def test_every_box_lies_in_its_frame(load: Callable[..., Dataset]):
 
 def test_what_a_record_states_is_json(load: Callable[..., Dataset]):
     data = load()
-    assert json.loads(json.dumps(data.description, allow_nan=False)) == data.description
+    assert json.loads(json.dumps(data.describe, allow_nan=False)) == data.describe
     assert (data.split, data.name in datasets.names()) == ("test", True)
 
 

@@ -75,7 +75,7 @@ def test_images_without_a_mask_have_no_lungs_and_are_counted(covid_radiography_t
     data = [datasets.load("covid_radiography", root, split) for split in SPLITS]
     without = [s.image_id for side in data for s in side if s.lungs is None]
     assert sorted(without) == ["COVID-121.png", "Lung_Opacity-121.png", "Normal-121.png", "Viral Pneumonia-121.png"]
-    assert sum(side.description["images"] - side.description["images_with_lungs"] for side in data) == 4
+    assert sum(side.describe["images"] - side.describe["images_with_lungs"] for side in data) == 4
 
 
 def test_a_broken_mask_is_a_sentence_when_it_is_asked_for(covid_radiography_tree: Tree):
@@ -116,6 +116,6 @@ def test_one_name_in_two_folders_stops(covid_radiography_tree: Tree):
 
 def test_every_image_counts_as_its_own_patient(covid_radiography_tree: Tree):
     data = datasets.load("covid_radiography", covid_radiography_tree())
-    assert data.description["patients"] == "unknown"
+    assert data.describe["patients"] == "unknown"
     assert len(set(data.patients)) == len(data)
     assert np.array_equal(data.labels, np.stack([s.labels for s in data]))

@@ -38,7 +38,7 @@ def test_boxes_are_edges_in_the_files_own_pixels_and_clipped_at_its_edge(folder_
     assert truth["d.png"]["Mass"].tolist() == [[2, 3, 10.5, 8]]
     assert truth["f.png"]["Mass"].tolist() == [[0, 0, 4, 4], [8, 8, 16, 12]]
     assert truth["e.jpg"] == {}
-    assert (data.description["boxes_clipped"], data.description["boxed_images"]) == (1, 2)
+    assert (data.describe["boxes_clipped"], data.describe["boxed_images"]) == (1, 2)
     assert "1 boxes reach past" in caplog.text
 
 
@@ -68,7 +68,7 @@ def test_the_column_split_is_the_official_partition_and_validation_is_cut_where_
 def test_without_patients_each_image_is_its_own_and_the_record_says_so(folder_tree: Tree):
     rows = [f"{name},1" for name in ("a.png", "b.png", "d.png", "e.jpg")]
     data = datasets.load("folder", folder_tree("image,Mass", rows, []), "train", "patient")
-    assert data.description["patients_named"] is False
+    assert data.describe["patients_named"] is False
     assert data.patients == [sample.image_id for sample in data]
 
 
@@ -82,7 +82,7 @@ def test_other_names_of_tables_and_columns_that_are_no_findings_are_options(fold
 def test_images_without_a_file_are_left_out_counted_and_named(folder_tree: Tree, caplog: pytest.LogCaptureFixture):
     root = folder_tree()
     (root / "e.jpg").unlink()
-    assert datasets.load("folder", root).description["images_without_file"] == 1
+    assert datasets.load("folder", root).describe["images_without_file"] == 1
     assert "1 of 3 test images have no file and are left out: e.jpg" in caplog.text
 
 

@@ -33,7 +33,7 @@ def test_the_boxes_are_edges_in_the_1024_frame_and_infiltrate_means_infiltration
 def test_a_box_past_the_edge_is_clipped_counted_and_told(nih_tree: Tree, caplog: pytest.LogCaptureFixture):
     data = datasets.load("NIH", nih_tree())
     assert data[1].boxes["Nodule"].tolist() == [[900, 950, 1024, 1024]]
-    assert data.description["boxes_clipped"] == 1
+    assert data.describe["boxes_clipped"] == 1
     assert "1 boxes reach past" in caplog.text
 
 
@@ -70,7 +70,7 @@ def test_images_without_a_file_are_left_out_and_counted(nih_tree: Tree, caplog: 
     root = nih_tree()
     (root / "images" / "00000005_000.png").unlink()
     data = datasets.load("NIH", root)
-    assert (len(data), data.description["images_without_file"]) == (2, 1)
+    assert (len(data), data.describe["images_without_file"]) == (2, 1)
     assert "1 of 3 test images have no file" in caplog.text
 
 
@@ -141,7 +141,7 @@ def test_the_labelled_lists_are_used_where_the_official_ones_are_absent(nih_tree
     (root / "val_list.txt").write_text(f"images_001/00000003_000.png 0 0{zeros}\n")
     (root / "test_list.txt").write_text(f"00000005_001.png 1 0{zeros}\n")
     train = datasets.load("NIH", root, "train")
-    assert train.description["lists"] == "labelled"
+    assert train.describe["lists"] == "labelled"
     assert train.labels[:, 1].tolist() == [1, 0]
     assert datasets.load("NIH", root, "val").patients == ["00000003"]
     assert datasets.load("NIH", root)[0].boxes["Atelectasis"].tolist() == [[10, 20, 40, 60]]
@@ -169,9 +169,9 @@ def test_the_experts_lists_are_used_for_abnormality(nih_tree: Tree):
     (root / "binary_val.txt").write_text("00000002_000.png 0\n")
     (root / "binary_test_attending_rad.txt").write_text("00000005_000.png 0\n")
     data = datasets.load("NIH", root, findings=1, experts="attending_rad")
-    assert (data.description["lists"], data.labels.tolist()) == ("experts", [[0]])
-    assert datasets.load("NIH", root, findings=8).description["lists"] == "official"
-    assert datasets.load("NIH", root, findings=1).description["lists"] == "experts"
+    assert (data.describe["lists"], data.labels.tolist()) == ("experts", [[0]])
+    assert datasets.load("NIH", root, findings=8).describe["lists"] == "official"
+    assert datasets.load("NIH", root, findings=1).describe["lists"] == "experts"
     with pytest.raises(DataError, match=r"experts=rad_consensus_voted.*binary_test_rad_consensus_voted\.txt"):
         datasets.load("NIH", root, findings=1, experts="rad_consensus_voted")
     (root / "binary_test_rad_consensus_voted.txt").write_text("00000005_000.png 1\n")
@@ -191,7 +191,7 @@ def test_the_sample_beside_the_checkout_is_as_published(nih_sample: Path):
     assert len(splits["train"]) + len(splits["val"]) == 900
     assert len(splits["test"]) == 637
     assert sum(len(boxes) for s in splits["test"] for boxes in s.boxes.values()) == 604
-    assert splits["test"].description["boxed_images"] == 538
+    assert splits["test"].describe["boxed_images"] == 538
     assert not any(s.boxes for split in ("train", "val") for s in splits[split])
     assert {s.frame for s in splits["test"]} == {(1024, 1024)}
     assert splits["test"][0].image.shape == (320, 320)
@@ -200,7 +200,7 @@ def test_the_sample_beside_the_checkout_is_as_published(nih_sample: Path):
 def test_the_folds_of_the_sample_part_patients_and_cover_it_once(nih_sample: Path):
     held_out = [datasets.load("NIH", nih_sample, "test", "kfold", fold=fold) for fold in range(5)]
     assert sum(map(len, held_out)) == 1537
-    assert sum(data.description["boxed_images"] for data in held_out) == 538
+    assert sum(data.describe["boxed_images"] for data in held_out) == 538
     train = datasets.load("NIH", nih_sample, "train", "kfold", fold=0)
     assert not set(train.patients) & set(held_out[0].patients)
 

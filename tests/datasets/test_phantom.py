@@ -161,4 +161,4 @@ def test_a_finding_that_is_not_known_is_told_with_the_nearest():
 
 
 def test_options_ride_in_the_name():
-    assert datasets.load("phantom:grain=0.1,test=3").description["grain"] == 0.1
+    assert datasets.load("phantom:grain=0.1,test=3").describe["grain"] == 0.1

@@ -69,7 +69,7 @@ def test_a_data_set_says_how_its_images_were_made_ready():
     data = datasets.load("phantom:train=4,val=2,test=2", img_size=48)
     ready = preprocess.of(data, "jf")
     assert preprocess.of(data, "none") is data
-    assert ready.description == {**data.description, "preprocess": "jf"}
+    assert ready.describe == {**data.describe, "preprocess": "jf"}
     assert (len(ready), ready.findings, ready.patients) == (len(data), data.findings, data.patients)
     assert np.array_equal(ready.labels, data.labels)
     assert np.array_equal(ready[1].image, preprocess.jf(data[1].image))

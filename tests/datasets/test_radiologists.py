@@ -37,7 +37,7 @@ def test_siims_studies_with_several_images_and_broken_files_are_left_out_and_cou
     found = _everything("siim_covid:balanced=none", root)
     assert set(found) == {f"image{i:02}" for i in range(12)} - {"image03", "image05"}
     assert {"image03", "lateral"} <= set(_everything("siim_covid:balanced=none,studies=all", root))
-    about = datasets.load("siim_covid", root).description
+    about = datasets.load("siim_covid", root).describe
     assert (about["images_unreadable"], about["images_of_studies_with_several"]) == (1, 2)
     assert "1 files cannot be read and are left out: cannot decode" in caplog.text
 
@@ -54,7 +54,7 @@ def test_siims_pneumonia_is_balanced_in_training_by_the_seed(siim_covid_tree: Tr
     train = [datasets.load("siim_covid", root, "train", seed=seed) for seed in (0, 1, 2, 0)]
     assert [data.labels.mean() for data in train] == [0.5] * 4
     assert [s.image_id for s in train[0]] == [s.image_id for s in train[3]]
-    assert sum(data.description["left_out_to_balance"] for data in train) > 0
+    assert sum(data.describe["left_out_to_balance"] for data in train) > 0
 
 
 def test_siims_held_out_images_lose_no_box_to_the_balance_unless_asked(siim_covid_tree: Tree):
@@ -63,7 +63,7 @@ def test_siims_held_out_images_lose_no_box_to_the_balance_unless_asked(siim_covi
         whole = datasets.load("siim_covid:balanced=none", root, split)
         assert [s.image_id for s in datasets.load("siim_covid", root, split)] == [s.image_id for s in whole]
     every = [datasets.load("siim_covid:balanced=all", root, "test", seed=seed) for seed in range(8)]
-    assert sum(data.description["left_out_to_balance"] for data in every) > 0
+    assert sum(data.describe["left_out_to_balance"] for data in every) > 0
 
 
 def test_siims_patients_are_those_of_the_dicom_files(siim_covid_tree: Tree):
@@ -82,7 +82,7 @@ def test_rsnas_boxes_are_edges_clipped_and_a_row_twice_counts_once(rsna_pneumoni
     data = datasets.load("rsna_pneumonia:whole=True", rsna_pneumonia_tree())
     assert (len(data), data.labels.sum()) == (10, 5)
     assert data[1].boxes["Pneumonia"].tolist() == [[264, 152, 477, 531], [562, 152, 1024, 605]]
-    assert (data[0].boxes, data[1].frame, data.description["boxes_clipped"]) == ({}, (1024, 1024), 5)
+    assert (data[0].boxes, data[1].frame, data.describe["boxes_clipped"]) == ({}, (1024, 1024), 5)
     assert data[9].meta == {"class": "Lung Opacity", "nih": "00000001_009.png", "age": 49.0, "sex": "M", "view": "PA"}
     assert (data[0].meta["age"], "view" in data[0].meta) == (40.0, False)
 
@@ -92,7 +92,7 @@ def test_rsnas_patients_are_nihs_where_the_mapping_is_there(rsna_pneumonia_tree:
     assert len(set(datasets.load("rsna_pneumonia:whole=True", root).patients)) == 8
     (root / "pneumonia-challenge-dataset-mappings_2018.json").unlink()
     data = datasets.load("rsna_pneumonia:whole=True", root)
-    assert (len(set(data.patients)), data.description["patients"]) == (10, "unknown: each image counts as one")
+    assert (len(set(data.patients)), data.describe["patients"]) == (10, "unknown: each image counts as one")
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

@@ -36,7 +36,7 @@ def test_fused_maps_lie_on_the_finest_level_and_carry_its_grid(network, images):
 
 def test_the_largest_of_the_scaled_levels_counts(network, images):
     evidence = gather(network, images)
-    pooled, earlier = share(run_method(LayerCAM(), evidence).maps), run_method(LayerCAM(), evidence.at_layer("layer3"))
+    pooled, earlier = share(run_method(LayerCAM(), evidence).maps), run_method(LayerCAM(), evidence.at("layer3"))
     fused = run_method(LayerCAM("layer3"), evidence)
     rows, columns = interpolation(evidence.grid, (3, 3), earlier.grid, (6, 6))
     moved = torch.from_numpy(rows).float() @ pooled @ torch.from_numpy(columns).float().T
@@ -54,8 +54,8 @@ def test_where_fused_maps_lie_is_known_without_a_pass_through_the_network(networ
 
 def test_each_level_is_looked_at_once(network, images, monkeypatch):
     evidence, asked = gather(network, images), []
-    at_layer = type(evidence).at_layer
-    monkeypatch.setattr(type(evidence), "at_layer", lambda self, layer: asked.append(layer) or at_layer(self, layer))
+    at = type(evidence).at
+    monkeypatch.setattr(type(evidence), "at", lambda self, layer: asked.append(layer) or at(self, layer))
     method = LayerCAM("layer2+layer3")
     assert method.maps(evidence).shape == (4, 3, 12, 12)
     method.grid(evidence)

@@ -76,9 +76,9 @@ def read(config: DoctorConfig) -> DatasetScan:
     if not parts:
         raise refused["test"]
     images = [image for split, data in parts.items() for image in _scan_images(split, list(data), config.images)]
-    left_out = max(int(data.description.get("images_unreadable", 0)) for data in parts.values())
+    left_out = max(int(data.describe.get("images_unreadable", 0)) for data in parts.values())
     labels = {split: data.labels for split, data in parts.items()}
-    missing = {split: int(data.description.get("images_without_file", 0)) for split, data in parts.items()}
+    missing = {split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()}
     findings, sentences = next(iter(parts.values())).findings, {split: str(error) for split, error in refused.items()}
     return DatasetScan(findings, images, labels, sentences, left_out, missing, messages)
 

@@ -75,9 +75,9 @@ class Guard:
             raise UndeclaredError(f"reads evidence.{what} and declares {declared}: add {' or '.join(needed)} to needs")
         return getattr(self.engine, name)
 
-    def at_layer(self, layer: str | None) -> Evidence:
+    def at(self, layer: str | None) -> Evidence:
         """The other level's evidence is guarded too."""
-        return guarded(self.engine.at_layer(layer), self.needs)
+        return guarded(self.engine.at(layer), self.needs)
 
     def others(self) -> tuple[tuple[int, ...], Engine]:
         """An engine that is guarded too."""

@@ -59,7 +59,7 @@ def on(training: TrainConfig, word: str, root: Path) -> Dataset:
 def test_findings_are_the_same_by_name_and_no_wider_ones(request: pytest.FixtureRequest, name: str, shared: set[str]):
     data = datasets.load(f"{name}:whole=True", request.getfixturevalue(f"{name}_tree")())
     found = Shared(data, NIH, range(len(data)))
-    assert set(found.description["findings"]) == shared
+    assert set(found.describe["findings"]) == shared
     assert {finding for sample in found for finding in sample.boxes} <= shared
     known = ~np.isnan(found.labels).all(axis=0)
     assert {finding for finding, there in zip(NIH, known, strict=True) if there} == shared
@@ -90,7 +90,7 @@ def test_a_patient_of_the_training_is_known_by_rsnas_mapping_left_out_and_told(t
     """Of NIH's patients 0 to 7 the training has seen 1 to 4: five of the ten images are others'."""
     found = on(training, "rsna_pneumonia:whole=True", rsna_pneumonia_tree())
     assert sorted(set(found.patients)) == ["00000000", "00000005", "00000006", "00000007"]
-    assert (found.description["images_seen_in_training"], found.description["images_not_traced"]) == (5, 0)
+    assert (found.describe["images_seen_in_training"], found.describe["images_not_traced"]) == (5, 0)
     assert [r.levelname for r in caplog.records if "5 of 10 images are of patients that the training on NIH has seen" in r.message] == [
         "WARNING"
     ]
@@ -103,7 +103,7 @@ def test_an_image_of_the_training_is_known_by_its_pixels_whatever_its_name(train
     found = on(training, "chestx_det:whole=True", root)
     assert "36200.png" not in {sample.image_id for sample in found}
     assert "36201.png" in {sample.image_id for sample in found}
-    assert (found.description["images_seen_in_training"], found.description["images_not_traced"], found.description["images"]) == (1, 9, 10)
+    assert (found.describe["images_seen_in_training"], found.describe["images_not_traced"], found.describe["images"]) == (1, 9, 10)
 
 
 def test_nothing_is_scored_where_the_training_has_seen_every_patient(training: TrainConfig, rsna_pneumonia_tree):  # noqa: F811
