@@ -118,16 +118,16 @@ class BaseEngine:
             raise NotAvailableError(f"this network takes no images of {side} pixels: {error}") from error
 
     def patch_size(self) -> int:
-        """The patch of a transformer."""
+        """Pixels of a transformer's patch; 1 for any other network."""
         return int(getattr(self.request.model.extractor, "patch", 1))
 
     def attention(self) -> Sequence[Attention]:
-        """By a pass of its own when a method reads it; the same at every layer."""
+        """Attention of every block, by a pass of its own when a method reads it; the same at every layer."""
         request = self.request
         return attention.parts(request.model, request.images, self.findings, request.memory_gib, request.autocast)
 
     def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
-        """By a pass of its own; the same at every layer."""
+        """Terms of FullGrad for one image, by a pass of its own; the same at every layer."""
         return full_gradients.terms(self.request.model, image, self.findings)
 
     def grid_at(self, layer: str | None) -> Grid:
@@ -145,11 +145,11 @@ class MapEngine(BaseEngine):
     """An engine behind a forward pass, at one map of it."""
 
     A: Tensor
-    """(N,C,h,w)."""
+    """(N,C,h,w) the map."""
     logits: Tensor
-    """(N, all findings)."""
+    """(N, all findings) logits of the network."""
 
     def others(self) -> tuple[tuple[int, ...], Self]:
-        """Of the same pass."""
+        """All findings, and an engine for them on the same forward pass."""
         findings = tuple(range(self.logits.shape[1]))
         return findings, replace(self, findings=findings)

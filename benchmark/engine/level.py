@@ -76,15 +76,15 @@ class LayerEngine(MapEngine):
             return Dense(jacobian_per_finding(self.logits[:, self._columns], self.A))
 
     def class_maps(self) -> NoReturn:
-        """There are none before the pooled map."""
+        """Raises ``NotAvailableError``: only the pooled map has class maps."""
         raise NotAvailableError(f"the layer {self.layer!r} is not what is pooled: the classifier's weights do not fit")
 
     def bias(self) -> Tensor:
-        """See ``class_maps``."""
+        """Raises ``NotAvailableError``, as ``class_maps``."""
         self.class_maps()
 
     def drops(self) -> None:
-        """Not in closed form."""
+        """None: at an earlier layer there is no closed form."""
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
         """The evidence in parts of findings: the images of a batch share one graph."""
@@ -102,13 +102,13 @@ class ChunkedLayerEngine(LayerEngine):
     step: int
 
     def gradients(self) -> Gradients:
-        """What the chunks give, one after the other."""
+        """(N,K,C,h,w) gradients of all images, chunk after chunk."""
         request = replace(self.request, findings=self.findings)
         recordings = (_recorded(chunk, self.layer) for chunk in _chunks(request, self.step))
         return Dense(torch.cat([recording.gradients.full() for recording in recordings]))
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
-        """As for each chunk by itself."""
+        """The evidence in parts: each chunk's, its images where they are in the batch."""
         request = replace(self.request, findings=self.findings)
         for n, chunk in enumerate(_chunks(request, self.step)):
             recorded = _recorded(chunk, self.layer)

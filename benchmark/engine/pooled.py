@@ -76,16 +76,16 @@ class PooledEngine(MapEngine):
             return jacobian_batched(self.head(A), A)
 
     def class_maps(self) -> Tensor:
-        """(N,K,h,w)."""
+        """(N,K,h,w) the classifier's own weights at every position, for the findings asked for."""
         with no_grad_no_autocast(), evaluating(self.request.model):
             return self.request.model.class_maps(self.A)[:, self._columns]
 
     def bias(self) -> Tensor:
-        """(K,)."""
+        """(K,) the classifier's bias for the findings asked for."""
         return self.request.model.bias.detach()[self._columns]
 
     def drops(self) -> Tensor | None:
-        """(N,K,C), or None where the head has no closed form."""
+        """(N,K,C) how much a logit falls without a channel, in closed form; None where the head has none."""
         with no_grad_no_autocast(), evaluating(self.request.model):
             drops: Tensor | None = self.request.model.head.ablated_drops(self.A)
         return None if drops is None else drops[:, self._columns]

@@ -126,7 +126,7 @@ class ArrayJob:
         self._process.minutes = self.minutes
 
     def __call__(self, number: int) -> None:
-        """Make steps until the run ends, or there has been nothing to do for a while."""
+        """Make steps until the run ends, or there has been nothing to do for a while; ``number``: of the job."""
         import submitit
 
         os.chdir(self.cwd)

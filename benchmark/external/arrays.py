@@ -49,7 +49,7 @@ def _read(file: Path, *state: int) -> dict[str, Array]:
     with reading(file):
         if file.suffix == ".npz":
             return _zipped(file)
-        return {"": _picture(file) if file.suffix == ".png" else mapped(file, LARGEST)}
+        return {"": _picture(file) if file.suffix == ".png" else memory_map(file, LARGEST)}
 
 
 @contextlib.contextmanager
@@ -61,7 +61,7 @@ def reading(file: Path) -> Iterator[None]:
         raise DataError(f"cannot read {file}: {one_line(error)}") from error
 
 
-def mapped(file: Path, most: int | None = None) -> Array:
+def memory_map(file: Path, most: int | None = None) -> Array:
     """The array of a .npy file, memory-mapped; no larger than ``most`` bytes.
 
     Raises ``DataError`` for what is no .npy file, holds objects, or is not as long as its header declares: nothing is
@@ -114,14 +114,14 @@ def _picture(file: Path) -> Array:
         return np.asarray(image)
 
 
-def plane(array: Array, where: str) -> NDArray[np.float32]:
+def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
     """(h,w) float32 of a map or mask, without its axes of length 1. Raises ``DataError`` for anything else.
 
     Also for nan, inf, and values beyond half of what float32 holds. ``where`` is what the error calls it.
 
-    >>> plane(np.zeros((1, 2, 3)), "a.npy").shape
+    >>> as_2d_map(np.zeros((1, 2, 3)), "a.npy").shape
     (2, 3)
-    >>> plane(np.zeros(3), "a.npy")
+    >>> as_2d_map(np.zeros(3), "a.npy")
     Traceback (most recent call last):
         ...
     core.errors.DataError: a.npy has the shape (3,): a map has (h, w)

@@ -88,7 +88,7 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
 
 
 def _given(file: Path, where: str, array: Callable[[], arrays.Array]) -> MapFile:
-    return MapFile(file, where, lambda: arrays.plane(array(), where))
+    return MapFile(file, where, lambda: arrays.as_2d_map(array(), where))
 
 
 def _numbered(file: Path, n: int, array: Callable[[], arrays.Array]) -> MapFile:
@@ -112,7 +112,7 @@ def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapF
         raise BadValueError(f"{file} is one file: {needed}")
     table = read_csv(index, ("image", "finding"))
     with arrays.reading(file):
-        values = arrays.mapped(file)
+        values = arrays.memory_map(file)
     if values.ndim != 3 or len(values) != len(table):
         raise DataError(f"{file} has the shape {values.shape}, {index} has {len(table)} rows: a map (h, w) per row")
     images = names.known(table["image"].tolist(), "rows")

@@ -35,7 +35,7 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
         report(f"grid: n/a: {error}; python -m benchmark.run --suite {name} --overwrite always makes them")
     names = select.datasets(records)
     for dataset in names:
-        data, stem = charts.gather(records, dataset, [source]), name if len(names) == 1 else f"{name}-{dataset}"
+        data, stem = charts.chart_data(records, dataset, [source]), name if len(names) == 1 else f"{name}-{dataset}"
         for word in charts.CHARTS.names():
             try:
                 figures.save(word, data, target, stem)

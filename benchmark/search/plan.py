@@ -87,7 +87,7 @@ def read(path: Path) -> Plan:
     if both := sorted(set(plan.flags) & set(plan.space)):
         raise BadValueError(f"the search {path} has {', '.join(both)} in flags and in space: leave one of them out")
     for name, values in plan.space.items():
-        check(name, values)
+        check_space(name, values)
     return plan
 
 
@@ -119,11 +119,11 @@ def trial_config(fixed_flags: Mapping[str, Any], chosen: Mapping[str, Any]) -> T
     return cli.build(TrainConfig, {**cli.defaults_of(TrainConfig, flags), **flags})
 
 
-def check(name: str, values: Span | list[Any]) -> None:
+def check_space(name: str, values: Span | list[Any]) -> None:
     """Raise ``BadValueError`` (or the flag's own error) unless the flag ``name`` takes all these ``values``.
 
-    >>> check("optimizer", ["Adam", "SGD"])
-    >>> check("lr", Span(low=1e-4, high=1e-2, log=True))
+    >>> check_space("optimizer", ["Adam", "SGD"])
+    >>> check_space("lr", Span(low=1e-4, high=1e-2, log=True))
     """
     if isinstance(values, Span):
         _check_span(name, values)

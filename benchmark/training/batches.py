@@ -142,7 +142,7 @@ class PrefetchLoader(DataLoader[T]):
                 yield batch
 
 
-def gather(parts: list[T]) -> list[T]:
+def all_gather_lists(parts: list[T]) -> list[T]:
     """The ``parts`` of all processes: the first of each in the order of the ranks, then the second of each.
 
     A single process gets its own. What ``Batches`` dealt out comes back in the order of the data.

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from backbones import Classifier
 from benchmark.training import checkpoints, load_weights, optimizers
-from benchmark.training.batches import gather
+from benchmark.training.batches import all_gather_lists
 from benchmark.training.data import Batch
 from benchmark.training.losses.base import Loss
 from benchmark.training.metrics import scores
@@ -88,7 +88,7 @@ class ClassifierModule(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Close the epoch's row of the history. Raises ``LocusError`` when the loss is no number any more."""
-        logits, labels = (torch.cat(parts) for parts in zip(*gather(self._outputs), strict=True))
+        logits, labels = (torch.cat(parts) for parts in zip(*all_gather_lists(self._outputs), strict=True))
         self._outputs = []
         train = float(self._mean(torch.stack(self._losses).mean()))
         self._losses = []

@@ -6,7 +6,7 @@ or dark colours and the window's width and tell the number under the pointer, wi
 moves (paper, Markdown) ``benchmark.report.charts.figures`` draws the same chart as PDF, SVG or PNG without a browser.
 """
 
-from benchmark.report.charts.base import CHARTS, Chart, ChartData, gather
+from benchmark.report.charts.base import CHARTS, Chart, ChartData, chart_data
 from benchmark.report.charts.vega import as_json, scripts, spec, starter
 
-__all__ = ["CHARTS", "Chart", "ChartData", "as_json", "gather", "scripts", "spec", "starter"]
+__all__ = ["CHARTS", "Chart", "ChartData", "as_json", "chart_data", "scripts", "spec", "starter"]

@@ -62,7 +62,7 @@ class Chart(ABC):
         """
 
 
-def gather(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> ChartData:
+def chart_data(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> ChartData:
     """What the charts of a data set are drawn from; ``records`` as of ``with_entries``. ``DataError``: broken rows."""
     return ChartData(records, dataset, folders, design(records, dataset, folders))
 

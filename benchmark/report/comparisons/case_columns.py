@@ -22,7 +22,7 @@ class CaseColumns:
     rows: pyarrow.Table
     columns: dict[str, int]
     """Key of a record that has rows -> its number."""
-    numbers: Codes
+    record_index: Codes
     """(N,) the record of a row."""
     cases: Codes
     """(N,) the case of a row."""
@@ -35,10 +35,10 @@ class CaseColumns:
         """(K, keys) a column of the records ``keys``, nan where a record lacks a case."""
         column = np.full(max(self.columns.values(), default=0) + 1, -1)
         column[[self.columns[key] for key in keys]] = np.arange(len(keys))
-        position = column[self.numbers]
+        position = column[self.record_index]
         mine = position >= 0
         values = np.full((len(self.findings), len(keys)), np.nan)
-        values[self.cases[mine], position[mine]] = numbers(self.rows, name)[mine]
+        values[self.cases[mine], position[mine]] = column_as_floats(self.rows, name)[mine]
         return values
 
 
@@ -75,10 +75,10 @@ def codes(rows: pyarrow.Table, name: str) -> tuple[Codes, NDArray[np.str_]]:
     return packed.numbers(column.indices).astype(np.int64), np.array(column.dictionary.to_pylist(), dtype=str)
 
 
-def numbers(rows: pyarrow.Table, name: str) -> FloatArray:
+def column_as_floats(rows: pyarrow.Table, name: str) -> FloatArray:
     """A column of numbers or of yes and no, nan for nothing.
 
-    >>> numbers(pyarrow.table({"hit": [True, None, False]}), "hit").tolist()
+    >>> column_as_floats(pyarrow.table({"hit": [True, None, False]}), "hit").tolist()
     [1.0, nan, 0.0]
     """
     return packed.numbers(rows[name].cast(pyarrow.float64()).combine_chunks(), np.nan)

@@ -17,7 +17,7 @@ from benchmark.report.html.figures import charts, drawing
 from benchmark.report.html.findings import of_entry, of_protocol_table
 from benchmark.report.html.glossary import glossary
 from benchmark.report.html.render import render
-from benchmark.report.html.views import View, anchor, view, words_of
+from benchmark.report.html.views import View, anchor, heading_texts, view
 from benchmark.report.leaderboard import main_table
 from benchmark.report.leaderboard.entries import ENTRY, comparisons_by_row
 from benchmark.report.missing import missing
@@ -95,7 +95,7 @@ def suite_page(
         missing=gaps,
         counts=_counts(records),
         seeds=_more_seeds(records),
-        glossary=glossary(words_of(views)),
+        glossary=glossary(heading_texts(views)),
         ranks=embed(page.ranks),
         records=details(record for record in records if record.key in shown),
         findings={key: scores for dataset in datasets for key, scores in _findings(records, dataset.name).items()},

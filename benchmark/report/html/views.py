@@ -31,7 +31,7 @@ class Line:
 
     cells: tuple[str, ...]
     keys: tuple[str, ...]
-    """Of the records behind it, training by training."""
+    """Keys of the records behind the row, training by training."""
     entry: str
     """The row's own key."""
     kind: str
@@ -51,7 +51,7 @@ class View:
 
 
 def view(table: Table, entries: Mapping[str, Sequence[str]], dataset: str = "") -> View:
-    """A table of records; ``entries``: key of a leaderboard's row -> those of its trainings.
+    """A table of records; ``entries``: key of a leaderboard's row -> the keys of its trainings' records.
 
     Each heading gets its word in the glossary, each line the keys of the records behind it.
     """
@@ -72,8 +72,8 @@ def anchor(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
-def words_of(views: Iterable[View]) -> list[str]:
-    """All headings of some tables."""
+def heading_texts(views: Iterable[View]) -> list[str]:
+    """The headings of some tables, each once."""
     return list(dict.fromkeys(heading.text for view in views for heading in view.headings))
 
 

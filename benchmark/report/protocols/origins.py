@@ -15,7 +15,7 @@ SHARED = (
 
 
 def origins(metric: str, optimism: str = "optimism") -> tuple[TableColumn, ...]:
-    """Every origin, per finding and shared, then how much the oracle flatters and n."""
+    """Columns of ``metric`` at every origin, per finding and shared, then its ``optimism`` metric and n."""
     shared = f"{metric}@shared"
     return (
         score(metric, "fixed", "fixed"),

@@ -71,7 +71,7 @@ def _cases(kind: str, side: int, count: int, folder: Path) -> Sequence[Case]:
 
 
 def _read(file: Path) -> maps.Map:
-    return arrays.plane(arrays.read(file)[""], str(file))
+    return arrays.as_2d_map(arrays.read(file)[""], str(file))
 
 
 def _coarse(side: int, seed: int) -> maps.Map:

@@ -20,7 +20,7 @@ from core.names import MAIN
 
 
 def gathered(folder):
-    return charts.gather(with_entries(records.load(folder), [folder]), "phantom", [folder])
+    return charts.chart_data(with_entries(records.load(folder), [folder]), "phantom", [folder])
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def costed(demo, tmp_path_factory):
     machine = {"device": "cpu", "processor": "Abacus", "threads": 1, "torch": "2"}
     basis = {"dataset": "phantom", "model": "custom-PCAM-128px", "findings": 4, "images": 8, "calls": 5, "weights": "trained"}
     costs.write([Cost(method=word, ms=ms, mib=mib, **basis, **machine) for word, (ms, mib) in COSTS.items()], folder)
-    return charts.gather(demo.records, "phantom", [folder, *demo.folders])
+    return charts.chart_data(demo.records, "phantom", [folder, *demo.folders])
 
 
 def values(word, data):
@@ -156,7 +156,7 @@ def test_a_chart_without_data_says_why(demo, tmp_path, word, reason):
 
 
 def test_the_same_records_give_the_same_bytes(demo):
-    backwards = charts.gather(demo.records[::-1], "phantom", demo.folders)
+    backwards = charts.chart_data(demo.records[::-1], "phantom", demo.folders)
     for word in ("intervals", "matrix", "strata"):
         assert charts.as_json(charts.spec(word, demo)) == charts.as_json(charts.spec(word, backwards))
 
