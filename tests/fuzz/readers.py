@@ -59,7 +59,7 @@ def _stream(write: Callable[[io.BytesIO], object]) -> Callable[[Path], object]:
 
 
 def _planes(path: Path) -> list[object]:
-    return [arrays.plane(values, name) for name, values in arrays.read(path).items()]
+    return [arrays.as_2d_map(values, name) for name, values in arrays.read(path).items()]
 
 
 def _masks(path: Path) -> list[object]:
