@@ -37,7 +37,7 @@ class Plan(pydantic.BaseModel):
     study: Annotated[str, pydantic.Field(pattern=r"^[\w.-]+$")]
     """Its name, in the storage and as a folder."""
     trials: Annotated[int, pydantic.Field(ge=1)]
-    """How many values are tried, those of an earlier start among them."""
+    """How many trials are run, those of an earlier start among them."""
     metric: Literal["val_auroc", "val_ap", "val_loss"] = "val_auroc"
     """What is judged: a column of metrics.csv, that of the best epoch so far."""
     direction: Literal["maximize", "minimize"] = "maximize"
