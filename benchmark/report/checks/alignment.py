@@ -25,31 +25,27 @@ class AlignmentReport(CheckReport):
     question = "What does the conventional placement of maps cost?"
     limit = "What it costs a network that is not here. That follows from its strides, its padding and the image's size."
 
-    def tables(self, records: Sequence[Record], dataset: str) -> list[Table]:
+    def tables(self) -> list[Table]:
         """Per network and size what the true grid gains over all methods, then method by method.
 
-        From records of the check ``alignment``; nothing where there are none. Gains are paired by patient.
+        Gains are paired by patient.
         """
-        rows = select.of_check(records, dataset, self.word)
-        rows.sort(key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool))
-        if not rows:
-            return []
+        rows = sorted(self.rows, key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool))
         intro = f"{CAPTION}\n{basis_lines(rows, 'cross-fitted by patient, per finding, each placement for itself')}"
         headings = (f"{MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
         networks = naming(rows)
         summary = Table(
-            f"{dataset}: what the true grid gains, mean over methods",
+            f"{self.dataset}: what the true grid gains, mean over methods",
             f"Up, down: methods whose interval of the gain is above or below 0. {intro}",
             (*(column.heading for column in networks), "shift", "n methods", *headings),
             tuple(_summary(group, networks) for group in select.by_model(rows)),
         )
-        return [summary, tabulated(f"{dataset}: aligned and conventional ({MAIN})", intro, _columns(), rows)]
+        return [summary, tabulated(f"{self.dataset}: aligned and conventional ({MAIN})", intro, _columns(), rows)]
 
-    def sentences(self, records: Sequence[Record], dataset: str) -> Iterator[str]:
+    def sentences(self) -> Iterator[str]:
         """A sentence per backbone, the one that loses most first."""
-        rows = select.of_check(records, dataset, self.word)
         backbones: dict[str, list[list[Record]]] = {}
-        for group in select.by_model(rows):
+        for group in select.by_model(self.rows):
             if gains(group):
                 backbones.setdefault(group[0].cell.backbone, []).append(group)
         for backbone, groups in sorted(backbones.items(), key=lambda pair: min(map(_change, pair[1]))):

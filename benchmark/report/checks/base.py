@@ -17,7 +17,7 @@ REPORTS = Registry("benchmark.report.checks", "report of a check")
 
 
 class CheckReport:
-    """The tables of a check and its answer in sentences; a subclass stands in a file of its own, named as the check.
+    """The tables of a check on a data set and its answer; a subclass stands in a file of its own, named as the check.
 
     This one is that of a check without such a file: a table of every mean, and no sentence.
     """
@@ -29,20 +29,19 @@ class CheckReport:
     limit: ClassVar[str] = ""
     """What it does not show, in a sentence."""
 
-    def __init__(self, word: str) -> None:
-        """``word``: the check's."""
-        self.word = word
+    def __init__(self, check: str, records: Sequence[Record], dataset: str) -> None:
+        """``check``: its word; ``records``: a suite's, of which ``rows`` are the check's on ``dataset``."""
+        self.check, self.records, self.dataset = check, records, dataset
+        self.rows = select.of_check(records, dataset, check)
 
-    def tables(self, records: Sequence[Record], dataset: str) -> list[Table]:
-        """The check's tables on a data set, from a suite's ``records``; nothing without a record of the check."""
-        rows = select.of_check(records, dataset, self.word)
-        layout = layout_of_means(self.word, rows)
-        intro = f"{layout.about}\n{basis_lines(rows, layout.thresholds)}"
-        columns = [*NAMES_AND_ALIGNMENT, *layout.columns]
-        return [tabulated(f"{dataset}: {self.word}", intro, columns, rows)] if rows else []
+    def tables(self) -> list[Table]:
+        """The check's tables; asked for only where there are ``rows``."""
+        layout = layout_of_means(self.check, self.rows)
+        intro = f"{layout.about}\n{basis_lines(self.rows, layout.thresholds)}"
+        return [tabulated(f"{self.dataset}: {self.check}", intro, [*NAMES_AND_ALIGNMENT, *layout.columns], self.rows)]
 
-    def sentences(self, records: Sequence[Record], dataset: str) -> Iterator[str]:
-        """What follows from the numbers, in words."""
+    def sentences(self) -> Iterator[str]:
+        """What follows from the numbers, in words; asked for only where there are ``rows``."""
         return iter(())
 
 
@@ -58,15 +57,16 @@ class CheckAnswer:
     """The records that it rests on."""
 
 
-def reports() -> list[CheckReport]:
-    """One of each check, in the order of their words."""
-    own_files = REPORTS.names()
-    return [(REPORTS.get(word) if word in own_files else CheckReport)(word) for word in select.CHECKS.names()]
+def reports(records: Sequence[Record], dataset: str) -> list[CheckReport]:
+    """One of each check that has records of a data set, in the order of their words."""
+    classes = {word: REPORTS.get(word) if word in REPORTS.names() else CheckReport for word in select.CHECKS.names()}
+    each = (kind(word, records, dataset) for word, kind in classes.items())
+    return [report for report in each if report.rows]
 
 
 def tables(records: Sequence[Record], dataset: str) -> list[Table]:
     """What the checks say of a data set, check by check."""
-    return [table for report in reports() for table in report.tables(records, dataset)]
+    return [table for report in reports(records, dataset) for table in report.tables()]
 
 
 def answers(records: Sequence[Record], dataset: str) -> list[CheckAnswer]:
@@ -74,9 +74,5 @@ def answers(records: Sequence[Record], dataset: str) -> list[CheckAnswer]:
 
     A question, sentences that follow from the numbers, and what the check does not show.
     """
-    asked = [(report, tuple(select.of_check(records, dataset, report.word))) for report in reports() if report.question]
-    return [
-        CheckAnswer(report.question, tuple(report.sentences(records, dataset)), report.limit, behind)
-        for report, behind in asked
-        if behind
-    ]
+    asked = (report for report in reports(records, dataset) if report.question)
+    return [CheckAnswer(one.question, tuple(one.sentences()), one.limit, tuple(one.rows)) for one in asked]

@@ -23,33 +23,30 @@ class ConventionsReport(CheckReport):
     question = "How much of a score is convention?"
     limit = "Which picture is the best to look at. `ours` alone asks where the network looked."
 
-    def tables(self, records: Sequence[Record], dataset: str) -> list[Table]:
+    def tables(self) -> list[Table]:
         """How much of the spread is convention, then method x convention.
 
-        From records of the check ``conventions``; nothing where there are none. The table per metric has a column per
-        convention and the range over them.
+        The table per metric has a column per convention and the range over them.
         """
-        rows = select.of_check(records, dataset, self.word)
-        if not rows:
-            return []
+        rows = self.rows
         intro = basis_lines(
             rows, "cross-fitted by patient, per finding, each convention for itself; fixed: .5 of the scaled picture"
         )
         names = convention_names(rows)
-        tables = [_variance_table(rows, names, dataset, intro)]
+        tables = [_variance_table(rows, names, self.dataset, intro)]
         for metric, origin in MEASURES:
             columns = [
                 *NAMES,
                 *(score(f"{metric}@{name}", origin, name) for name in names),
                 TableColumn("range", _range(metric, origin, names)),
             ]
-            title = f"{dataset}: {metric} by convention" + ("" if origin == "none" else f", {origin} thresholds")
+            title = f"{self.dataset}: {metric} by convention" + ("" if origin == "none" else f", {origin} thresholds")
             tables.append(tabulated(title, intro, [*columns, count(f"{metric}@{names[0]}", origin)], rows))
         return tables
 
-    def sentences(self, records: Sequence[Record], dataset: str) -> Iterator[str]:
+    def sentences(self) -> Iterator[str]:
         """A sentence per network, the one that conventions move most first."""
-        rows = select.of_check(records, dataset, self.word)
+        rows = self.rows
         names = convention_names(rows)
         taken_apart = [
             (network(group[0], rows), of_all, decomposed(group, MAIN, "cross-fitted", names[1:]))

@@ -32,24 +32,22 @@ class FaithfulnessReport(CheckReport):
     question = "Do methods that hit the lesion more often explain the network better?"
     limit = "Whether hidden pixels themselves move the answer. The network was trained on no such image."
 
-    def tables(self, records: Sequence[Record], dataset: str) -> list[Table]:
+    def tables(self) -> list[Table]:
         """The measures method by method, then how far they agree.
 
-        From records of the check ``faithfulness``, several trainings as their mean; nothing where there are none.
+        Several trainings stand as their mean.
         """
-        scored_rows = select.of_check(records, dataset, self.word)
         rows = sorted(
-            mean_records(scored_rows), key=lambda r: (r.cell.backbone, r.cell.global_pool, -select.value(r, "road"))
+            mean_records(self.rows), key=lambda r: (r.cell.backbone, r.cell.global_pool, -select.value(r, "road"))
         )
-        if not rows:
-            return []
-        intro = f"{MEASURES}\n{basis_lines(scored_rows, THRESHOLDS)}"
-        return [tabulated(f"{dataset}: faithfulness", intro, _columns(), rows), *_agreement(records, dataset)]
+        intro = f"{MEASURES}\n{basis_lines(self.rows, THRESHOLDS)}"
+        measures = tabulated(f"{self.dataset}: faithfulness", intro, _columns(), rows)
+        return [measures, *_agreement(self.records, self.dataset)]
 
-    def sentences(self, records: Sequence[Record], dataset: str) -> Iterator[str]:
+    def sentences(self) -> Iterator[str]:
         """How far the rankings agree, then each network's most faithful method beside the truth and the baselines."""
-        yield from agreement_sentences(records, dataset)
-        rows = mean_records(select.of_check(records, dataset, self.word))
+        yield from agreement_sentences(self.records, self.dataset)
+        rows = mean_records(self.rows)
         for group in select.by_model(record for record in rows if select.defined_values([record.find("road")])):
             if entered := [record for record in group if select.is_method(record)]:
                 yield f"{select.network(group[0])}: the most faithful by `road` is {_best(entered)}{_beside(group)}."

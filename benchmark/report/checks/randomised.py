@@ -28,18 +28,19 @@ class RandomisedReport(CheckReport):
     question = "Do maps change when the weights are drawn anew?"
     limit = "That a map is right because it changes. It depends on the weights, no more."
 
-    def tables(self, records: Sequence[Record], dataset: str) -> list[Table]:
+    def tables(self) -> list[Table]:
         """The correlations, then the hits, step by step from the head down.
 
         Two tables per sequence of parts: backbones that are built alike have the same.
         """
-        rows = select.of_check(records, dataset, self.word)
-        kinds = filter(None, dict.fromkeys(map(_parts, rows)))
-        return [table for parts in kinds for table in _steps([r for r in rows if _parts(r) == parts], parts, dataset)]
+        of_parts: dict[tuple[str, ...], list[Record]] = {}
+        for row in self.rows:
+            of_parts.setdefault(_parts(row), []).append(row)
+        return [table for parts, rows in of_parts.items() if parts for table in _steps(rows, parts, self.dataset)]
 
-    def sentences(self, records: Sequence[Record], dataset: str) -> Iterator[str]:
+    def sentences(self) -> Iterator[str]:
         """Which methods keep their maps or their hits with random weights, which only need no head."""
-        rows = [r for r in select.of_check(records, dataset, self.word) if select.variants(r, "rho")]
+        rows = [r for r in self.rows if select.variants(r, "rho")]
         entered = [record for record in rows if select.is_method(record)]
         kept = [record for record in entered if _is_marked(record, "does not change")]
         if kept:

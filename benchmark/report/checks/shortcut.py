@@ -26,41 +26,37 @@ class ShortcutReport(CheckReport):
     question = "Do the scores rest on a shortcut, and would a map tell?"
     limit = "A shortcut that nobody knows of. Here it is known where the token lies, for it was drawn."
 
-    def tables(self, records: Sequence[Record], dataset: str) -> list[Table]:
+    def tables(self) -> list[Table]:
         """What the scores owe to the token, then where the maps look.
 
-        From records of the check ``shortcut``; a table without a row is left out.
+        A table without a row is left out.
         """
-        rows = select.of_check(records, dataset, self.word)
-        judged = [r for r in rows if r.cell.method == CLASSIFIER]
+        judged = [r for r in self.rows if r.cell.method == CLASSIFIER]
         mapped = sorted(
-            (r for r in rows if r.cell.method != CLASSIFIER),
+            (r for r in self.rows if r.cell.method != CLASSIFIER),
             key=lambda r: (*map(str, select.model_of(r)), -select.value(r, "energy@token")),
         )
-        if not rows:
-            return []
-        names = ", ".join(dict.fromkeys(finding_of(r) for r in rows))
-        shares = dict.fromkeys(f"{r.data.get('shortcut_present')} / {r.data.get('shortcut_absent')}" for r in rows)
+        names = ", ".join(dict.fromkeys(finding_of(r) for r in self.rows))
+        shares = dict.fromkeys(f"{r.data.get('shortcut_present')} / {r.data.get('shortcut_absent')}" for r in self.rows)
         intro = f"A corner token goes with {names}, P(token | present) / P(token | absent) = {', '.join(shares)}."
         first = tabulated(
-            f"{dataset}: shortcut, AUROC of {names} with tokens as drawn, without, and exchanged",
+            f"{self.dataset}: shortcut, AUROC of {names} with tokens as drawn, without, and exchanged",
             f"{intro} {PATIENTS}\n{basis_lines(judged, 'none')}",
             _auroc_columns(),
             judged,
         )
         inside = [f"{what}@{where}" for what in ("peak", "energy") for where in ("token", "finding")]
         second = tabulated(
-            f"{dataset}: shortcut, where the maps of {names} look",
+            f"{self.dataset}: shortcut, where the maps of {names} look",
             f"{intro} {INSIDE}\n{basis_lines(mapped, 'none')}",
             [*NAMES, *(score(metric, formatter=with_interval) for metric in inside), count("peak@token")],
             mapped,
         )
         return [table for table in (first, second) if table.rows]
 
-    def sentences(self, records: Sequence[Record], dataset: str) -> Iterator[str]:
+    def sentences(self) -> Iterator[str]:
         """Per network what the scores owe to the token, then where its maps look; first how many trainings owe."""
-        rows = select.of_check(records, dataset, self.word)
-        trainings = select.by_model(rows)
+        trainings = select.by_model(self.rows)
         networks: dict[tuple[object, ...], list[list[Record]]] = {}
         for group in trainings:
             networks.setdefault(recipe_of(group[0]), []).append(group)

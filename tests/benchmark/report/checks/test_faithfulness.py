@@ -50,7 +50,7 @@ def test_the_sentence_follows_from_the_intervals(tmp_path):
 
 
 def test_the_first_table_is_sorted_by_road_and_the_second_compares_all_pairs(tmp_path):
-    single, compared = faithfulness.FaithfulnessReport("faithfulness").tables(with_agreement(records(tmp_path), [tmp_path]), "phantom")
+    single, compared = faithfulness.FaithfulnessReport("faithfulness", with_agreement(records(tmp_path), [tmp_path]), "phantom").tables()
     assert single.rows[-1][single.header.index("method")] == "center"
     assert len(compared.rows) == 6
     assert compared.rows[0][2:] == ("hit@iou.3 ~ insertion", "+1.000 [+1.000, +1.000]", "alike", "3")
@@ -59,7 +59,7 @@ def test_the_first_table_is_sorted_by_road_and_the_second_compares_all_pairs(tmp
 def test_without_rows_per_case_there_is_no_second_table(tmp_path):
     planted = records(tmp_path / "other")
     assert with_agreement(planted, [tmp_path]) == planted
-    assert len(faithfulness.FaithfulnessReport("faithfulness").tables(planted, "phantom")) == 1
+    assert len(faithfulness.FaithfulnessReport("faithfulness", planted, "phantom").tables()) == 1
 
 
 @pytest.mark.byhand

@@ -51,7 +51,7 @@ def test_a_change_without_an_interval_is_judged_by_itself():
 
 def test_parts_are_columns_from_the_head_down_and_each_kind_of_network_has_its_tables():
     other = record("randomised", "cam", [score("rho@head", 0.1), score("rho@features.0", 0.2)], backbone="custom")
-    tables = RandomisedReport("randomised").tables([cascade("cam", 0.1, -0.3, -0.1), cascade("center", 1.0, 0.0, 0.0), other], "phantom")
+    tables = RandomisedReport("randomised", [cascade("cam", 0.1, -0.3, -0.1), cascade("center", 1.0, 0.0, 0.0), other], "phantom").tables()
     assert [table.header[-6:] for table in tables[::2]] == [
         ("method", "head", "features.0 (all)", "absolute values, all", "n cases", ""),
         ("method", "head", "stem (all)", "absolute values, all", "n cases", ""),
@@ -66,7 +66,7 @@ def test_the_shortcut_tables_say_what_scores_owe_and_where_maps_look():
     auroc += [score("change@auroc@flipped", -0.49, -0.55, -0.4, finding="Mass")]
     looks = [score(f"{what}@{where}", 0.25) for what in ("peak", "energy") for where in ("token", "finding")]
     records = [record("shortcut", "classifier", auroc), record("shortcut", "cam", looks)]
-    first, second = ShortcutReport("shortcut").tables(records, "phantom")
+    first, second = ShortcutReport("shortcut", records, "phantom").tables()
     row = dict(zip(first.header, first.rows[0], strict=True))
     assert (row["as drawn"], row["exchanged"], row["exchanged − as drawn"]) == ("0.990", "0.500", "-0.490 [-0.550, -0.400]")
     assert (row["other findings, as drawn"], row["n images"]) == ("0.800", "40")
@@ -91,7 +91,7 @@ def placed(method, gain, low, high, **fields):
 @pytest.mark.byhand
 def test_the_gain_of_a_network_is_the_mean_over_methods_with_its_ends():
     every = [placed("cam", 0.2, 0.1, 0.3), placed("gradcam", -0.1, -0.2, -0.01), placed("layercam", 0.05, -0.1, 0.2)]
-    summary, single = AlignmentReport("alignment").tables([*every, placed("cam", 0.0, 0.0, 0.0, img_size=224)], "phantom")
+    summary, single = AlignmentReport("alignment", [*every, placed("cam", 0.0, 0.0, 0.0, img_size=224)], "phantom").tables()
     row = dict(zip(summary.header, summary.rows[0], strict=True))
     assert (row["size"], row["shift"], row["n methods"], row["gain"]) == ("96", "0.160", "3", "+0.050")
     assert (row["least … most"], row["up"], row["down"]) == ("-0.100 … +0.200", "1", "1")
@@ -108,7 +108,7 @@ def painted(method, values, **fields):
 
 @pytest.mark.byhand
 def test_the_spread_is_taken_apart_with_and_without_our_own_convention():
-    apart, hits, *_ = ConventionsReport("conventions").tables([painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1))], "phantom")
+    apart, hits, *_ = ConventionsReport("conventions", [painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1))], "phantom").tables()
     rows = [dict(zip(apart.header, row, strict=True)) for row in apart.rows if row[apart.header.index("score")] == MAIN]
     assert [(row["conventions"], row["methods %"], row["conventions %"], row["both %"]) for row in rows] == [
         ("all (3)", "33", "67", "0"),
@@ -119,7 +119,7 @@ def test_the_spread_is_taken_apart_with_and_without_our_own_convention():
 
 
 def test_a_method_alone_is_not_taken_apart():
-    apart = ConventionsReport("conventions").tables([painted("a", (0.6, 0.3, 0.3))], "phantom")[0]
+    apart = ConventionsReport("conventions", [painted("a", (0.6, 0.3, 0.3))], "phantom").tables()[0]
     assert apart.rows == ()
 
 
