@@ -47,6 +47,10 @@ class Score(FrozenModel):
     reason: str = ""
     """Why there is no value."""
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other fields, validated and so rounded as every score is."""
+        return type(self).model_validate({**super().model_copy(deep=deep).__dict__, **(update or {})})
+
     @field_validator("value", "low", "high")
     @classmethod
     def _rounded(cls, value: float | None) -> float | None:

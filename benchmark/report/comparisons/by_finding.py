@@ -17,7 +17,6 @@ from benchmark.report.comparisons.main_column import BoardRow, MainColumn
 from benchmark.statistics import entries as statistics
 from benchmark.statistics.entries import EntryScores
 from benchmark.statistics.intervals import SMALLEST
-from benchmark.statistics.mrmc import MrmcEstimate
 from core.names import PRIOR
 
 Verdicts = list[tuple[BoardRow, list[Score]]]
@@ -41,7 +40,7 @@ def _verdicts(rows: Sequence[BoardRow], hits: MainColumn) -> Iterator[tuple[Boar
     for row, entry in scored:
         main = select.main_score(row.record, name)
         if main is not None and (estimate := entry.interval) is not None:
-            yield row, [over_trainings(main, estimate)]
+            yield row, [main.model_copy(update={"low": estimate.low, "high": estimate.high})]
     ordered = sorted(scored, key=lambda pair: -float(pair[1].theta.mean()))
     if ordered:
         (first, best), *others = ordered
@@ -67,8 +66,3 @@ def of_finding(
     """A score at cross-fitted thresholds; ends that are nan are none."""
     low, high = (None if end is None or np.isnan(end) else end for end in (low, high))
     return Score(finding=name, metric=metric, value=value, low=low, high=high, threshold_origin="cross-fitted")
-
-
-def over_trainings(score: Score, estimate: MrmcEstimate) -> Score:
-    """A mean of several trainings with the interval of their ``estimate``, for new trainings and new patients."""
-    return Score.model_validate(score.model_dump() | {"low": estimate.low, "high": estimate.high})

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmark.records import Record, Score
 from benchmark.report import select
-from benchmark.report.comparisons.by_finding import by_finding, of_finding, over_trainings
+from benchmark.report.comparisons.by_finding import by_finding, of_finding
 from benchmark.report.comparisons.case_columns import CaseColumns
 from benchmark.report.comparisons.main_column import BoardRow, MainColumn, column_of, hits_of
 from benchmark.report.leaderboard import ranking
@@ -82,7 +82,7 @@ def _over_trainings(row: BoardRow) -> list[Score]:
     counted += [_score("seed_sd", float(np.std(values, ddof=1))), _score("one_more", main.value, low, high)]
     if row.entry is None or main.low is not None or (estimate := row.entry.interval) is None:
         return counted
-    return [*counted, over_trainings(main, estimate)]
+    return [*counted, main.model_copy(update={"low": estimate.low, "high": estimate.high})]
 
 
 def _ties(rows: Sequence[BoardRow]) -> list[tuple[BoardRow, list[Score]]]:
