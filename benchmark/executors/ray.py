@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from benchmark.executors.base import Executor, Step
 from benchmark.executors.local import POOLS
 from core.cli import CONFIGS
-from core.errors import BadValueError, LocusError, NotAvailableError
+from core.errors import BadValueError, LocusError, NotAvailableError, one_line
 
 GIB = 1 << 30
 LEAVE = 60.0
@@ -65,7 +65,7 @@ class RayCluster(Executor):
         try:
             self.ray.init(self.address or "local", logging_level=logging.WARNING, **({} if self.address else alone))
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise LocusError(f"no Ray cluster at {self.address}: {' '.join(str(error).split())}") from error
+            raise LocusError(f"no Ray cluster at {self.address}: {one_line(error)}") from error
 
     def start(self, step: Step) -> None:
         """Let Ray find a node with room for it."""
@@ -88,7 +88,7 @@ class RayCluster(Executor):
         try:
             error: LocusError | None = self.ray.get(task)
         except self.ray.exceptions.RayError as broken:
-            error = LocusError(f"{step.id} broke: {' '.join(str(broken).split())}")
+            error = LocusError(f"{step.id} broke: {one_line(broken)}")
         return step, error
 
 

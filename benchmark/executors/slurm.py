@@ -12,7 +12,7 @@ from benchmark.executors.array_job import POLL, ArrayJob, StepQueue
 from benchmark.executors.base import Executor, Step, sigterm_ends
 from benchmark.records.lock import SILENT, beating
 from core.cli import CONFIGS
-from core.errors import BadValueError, LocusError, NotAvailableError
+from core.errors import BadValueError, LocusError, NotAvailableError, one_line
 
 POLL_JOBS_SECONDS = 30.0
 EXIT_GRACE_SECONDS = 15.0
@@ -109,7 +109,7 @@ class Slurm(Executor):
             with submitit.helpers.environment_variables(PYTHONPATH=paths):
                 self._jobs = executor.map_array(call, range(count))
         except RuntimeError as error:
-            raise LocusError(f"Slurm refuses the jobs: {' '.join(str(error).split())}") from error
+            raise LocusError(f"Slurm refuses the jobs: {one_line(error)}") from error
         self._ended, self._looked = 0, time.monotonic()
 
     def _look_after_jobs(self) -> None:

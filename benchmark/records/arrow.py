@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow
 from pyarrow import parquet
 
-from core.errors import DataError
+from core.errors import DataError, one_line
 from core.files import atomic
 
 LARGEST = 200_000_000
@@ -25,7 +25,7 @@ def read(file: Path, mend: str, columns: Sequence[str] | None = None, filters: A
             return content.read(columns)
         return parquet.read_table(file, columns=columns, filters=filters)
     except (OSError, ValueError, LookupError, pyarrow.ArrowException) as error:
-        raise DataError(f"cannot read {file}: {' '.join(str(error).split())}; {mend}") from error
+        raise DataError(f"cannot read {file}: {one_line(error)}; {mend}") from error
 
 
 def save(content: pyarrow.Table, file: Path) -> None:

@@ -20,7 +20,7 @@ from benchmark.records.files import parse, stem
 from benchmark.records.record import Record
 from benchmark.records.score import PACKED, PackedScores
 from core.collector import gc_paused
-from core.errors import DataError
+from core.errors import DataError, one_line
 
 RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
 REPAIR = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
@@ -73,7 +73,7 @@ def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
         stated = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {}), metric is None) for k, n, text in rows}
     except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        reason = f"{type(error).__name__}: {one_line(error)}"
         raise DataError(f"{folder} holds Parquet files that are no records of ours ({reason}); {REPAIR}") from error
     return {name: parse(content, folder / CELLS_FILE, REPAIR) for name, content in stated.items()}
 

@@ -18,7 +18,7 @@ from benchmark.search.trial import csv_of, markdown, objective, original_trial_n
 from benchmark.training import data, resume, runs
 from config import DataFlags, TrainConfig
 from core import seeds
-from core.errors import BadValueError, DataError, LocusError
+from core.errors import BadValueError, DataError, LocusError, one_line
 from core.files import write_text, writing
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def _storage(location: str) -> Iterator[str]:
     try:
         yield url
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
-        reason = " ".join(str(error.__cause__ or error).split())
+        reason = one_line(error.__cause__ or error)
         raise DataError(f"the storage {url} cannot be used: {reason}; choose another with --search_storage") from error
 
 

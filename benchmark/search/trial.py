@@ -20,7 +20,7 @@ from benchmark.training import devices
 from benchmark.training.module import ClassifierModule
 from benchmark.training.run import train
 from benchmark.training.runs import csv_text
-from core.errors import BadValueError, LocusError
+from core.errors import BadValueError, LocusError, one_line
 from core.files import csv_cell
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ def _row(trial: FrozenTrial, names: Sequence[str]) -> list[Any]:
 def _reason(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
     """Why a trial failed."""
     if trial.state != TrialState.FAIL or "reason" in trial.user_attrs:
-        return " ".join(str(trial.user_attrs.get("reason", "")).split())
+        return one_line(trial.user_attrs.get("reason", ""))
     again = [other.number for other in trials if trial.number in other.system_attrs.get("retry_history", [])]
     return f"broke off, tried again as {again[0]}" if again else "broke off"
 

@@ -18,7 +18,7 @@ from backbones import Classifier, assembled
 from benchmark.training import load_weights, runs
 from config import TrainConfig
 from core.cli import build
-from core.errors import DataError
+from core.errors import DataError, one_line
 from core.files import key, writing
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> C
     try:
         model = assembled.rebuild(stated, str(path), trust)
     except _BROKEN as error:
-        raise DataError(f"{path} states no network that can be built: {' '.join(str(error).split())}") from error
+        raise DataError(f"{path} states no network that can be built: {one_line(error)}") from error
     load_weights.load_exact(model, load_weights.extract_weights(content), path)
     return model.eval()
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from core.collector import gc_skipped_at_exit
-from core.errors import LocusError
+from core.errors import LocusError, one_line
 
 
 def door(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., int]:
@@ -35,5 +35,5 @@ def door(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., in
 
 
 def _report(sentence: str, status: int) -> int:
-    sys.stderr.write(f"error: {' '.join(sentence.split())}\n")
+    sys.stderr.write(f"error: {one_line(sentence)}\n")
     return status

@@ -1,8 +1,7 @@
 """A file of ``configs/suites`` becomes a suite of which every word is known."""
 
 import dataclasses
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pydantic
@@ -16,7 +15,7 @@ from benchmark.suite.plan.suite import Suite
 from core import cli, user_code
 from core.errors import BadValueError, DataError, UnknownNameError, first_problem
 from core.flags.training import RecipeFlags
-from core.names import BESIDE, MAIN_PROTOCOL
+from core.names import BESIDE, MAIN_PROTOCOL, repeated
 
 SUITES = cli.CONFIGS / "suites"
 NOT_HERE = ("search", "search_storage", "resume", "evaluate")
@@ -87,8 +86,8 @@ def _problems(suite: Suite) -> Iterator[str]:
     if suite.check is None and suite.images is not None:
         yield "has images, which only a check can draw: write slow_images, or a check"
     for field in ("protocols", "conventional", "folds", "seeds"):
-        if twice := _twice(map(str, getattr(suite, field) or [])):
-            yield f"has {twice} twice in {field}: leave one out"
+        if twice := repeated(map(str, getattr(suite, field) or [])):
+            yield f"has {', '.join(twice)} twice in {field}: leave one out"
     if suite.seeds is not None and "seed" in suite.train:
         yield "has seed in train beside seeds: leave one of the two out"
     for flag in NOT_HERE:
@@ -123,14 +122,11 @@ def _problems_of_models(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[st
             yield f"has fold {training.fold} of {training.folds} folds: count from 0"
     if any(training.batch_size == "auto" for training in trainings):
         yield "has batch_size auto, another number on each machine: write the number"
-    if twice := _twice(plan.id for plan in plans):
-        yield f"states a model twice, or two that differ in what no table shows (then write two suites): {twice}"
+    if twice := repeated(plan.id for plan in plans):
+        names = ", ".join(twice)
+        yield f"states a model twice, or two that differ in what no table shows (then write two suites): {names}"
     if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.scored_by:
         yield f"has slow_images, which needs the protocol {MAIN_PROTOCOL!r}: add it to its protocols"
-
-
-def _twice(words: Iterable[str]) -> str:
-    return ", ".join(word for word, count in Counter(words).items() if count > 1)
 
 
 def check_methods(words: Sequence[str]) -> None:
