@@ -46,10 +46,12 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     shared = _shared(model)
     if model.candidate and suite.choice is not None:
         return [_cell(shared, suite.choice.method, names.CHOICE)]
+    if model.methods:
+        suite = suite.model_copy(update={"methods": list(model.methods)})
     all_methods = method_names(suite, extra)
     slow = [word for word in all_methods if word not in names.UNRANKED_METHODS and not methods.is_fast(word)]
     if not model.all_cells:  # what no row of the leaderboard rests on is left out
-        all_methods, slow = [word for word in all_methods if word not in slow], []
+        all_methods, slow = [word for word in all_methods if model.methods or word not in slow], []
         protocols = [names.MAIN_PROTOCOL] if names.MAIN_PROTOCOL in suite.scored_by else suite.protocols
         suite = suite.model_copy(update={"protocols": protocols, "conventional": []})
     slow = slow if model.slow_images is not None else []

@@ -93,7 +93,7 @@ def _unlike(suite: Suite, config: RunConfig) -> str:
         return f"nothing is published of the suite {suite.name}"
     if config.checkpoint or config.model:
         return f"the published plan has no {config.entry or config.model or ', '.join(config.checkpoint)}"
-    known = {*methods.expand(suite.words), *suite.words, *BASELINES_AND_LIMIT, *methods.GROUPS}
+    known = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_LIMIT, *methods.GROUPS}
     if extra := [word for word in config.method if word not in known]:
         return f"the published plan has no {', '.join(extra)}"
     return OTHER_COLUMNS if config.columns else ""

@@ -42,7 +42,7 @@ def _verify_suite(name: str, config: RunConfig, report: Callable[[str], None]) -
     chosen = _chosen(_of_models(suite, existing, config), config.method, config.protocol)
     stated = [record for record in chosen if record.scores]
     if not config.trust:
-        typed = {*config.method, *suite.words}
+        typed = {*config.method, *suite.all_words}
         refuse_code([r.cell.method for r in stated if r.cell.method not in typed], folder)
     report(f"{name}: {len(stated)} records to verify")
     results = verify_records(suite, stated, existing, folder, config)

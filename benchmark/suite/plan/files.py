@@ -53,7 +53,7 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
             raise UnknownNameError("suite", other, names)
     _check(suite)
     if not trust:
-        user_code.refuse_code([*suite.words, *networks(suite)], path)
+        user_code.refuse_code([*suite.all_words, *networks(suite)], path)
     return suite
 
 
@@ -70,7 +70,7 @@ def _check(suite: Suite) -> None:
         protocols.registry.check(word)
     if suite.check is not None:
         validity.registry.check(suite.check)
-    check_methods(suite.words)
+    check_methods(suite.all_words)
     if suite.choice is not None:
         method_registry.registry.check(suite.choice.method)
     for word in suite.published:

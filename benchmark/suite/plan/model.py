@@ -47,6 +47,8 @@ class ModelPlan:
     """Whether it has all cells, or those that the leaderboard of several seeds rests on alone."""
     finished: "FinishedModel | None" = None
     """What it is where it was trained elsewhere; None: the suite trains it."""
+    methods: tuple[str, ...] = ()
+    """The words of its own methods; none: those of the suite."""
     candidate: str = ""
     """Which recipe of the suite's choice it has; none: it takes no part in a choice, or is what was chosen."""
     stated: tuple[tuple[str, Any], ...] = dataclasses.field(default=(), compare=False)

@@ -21,6 +21,8 @@ SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "prec
 
 CHECKPOINT = "checkpoint"
 """The key of a suite's model that is not trained."""
+METHODS = "methods"
+"""The key of a model that has methods of its own in place of the suite's."""
 KEYS = (CHECKPOINT, "entry", "trained_on", "slow_images")
 
 
@@ -33,8 +35,10 @@ def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelP
         if CHECKPOINT in entry:
             plans += _finished(suite, entry, given)
         else:
-            entry = entry if "seed" in entry else {**entry, **seeds}
-            plans += [plan for flags in _product(entry) for plan in _trained(suite, {**suite.train, **flags}, given)]
+            axes = {name: values for name, values in entry.items() if name != METHODS}
+            axes = axes if "seed" in axes else {**axes, **seeds}
+            trained = [plan for flags in _product(axes) for plan in _trained(suite, {**suite.train, **flags}, given)]
+            plans += [dataclasses.replace(plan, methods=tuple(entry.get(METHODS, ()))) for plan in trained]
     return plans
 
 

@@ -45,7 +45,8 @@ class Suite(pydantic.BaseModel):
     """Flags of a training from which the models start (``--init_from``); what it does not say of its network is each
     model's."""
     models: Annotated[list[dict[str, Any]], pydantic.Field(min_length=1)]
-    """Flags per model; a list of values makes one model each."""
+    """Flags per model; a list of values makes one model each. ``methods`` and ``slow_images`` of a model replace the
+    suite's."""
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)] | None = None
     """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
     model that states its own ``seed`` keeps to it."""
@@ -59,8 +60,8 @@ class Suite(pydantic.BaseModel):
     """How many of the boxed images, drawn by patient, the methods that are not fast explain; none: all. A model may
     state its own."""
     full_seeds: list[int] | None = None
-    """Seeds that have all cells; on the others the fast methods alone are scored, by ``locus`` (or the check) on the
-    aligned grid, which is what a leaderboard of several seeds rests on. None: all seeds."""
+    """Seeds that have all cells; None: all seeds. On the others the fast methods, or the model's own ``methods``, are
+    scored by ``locus`` (or the check) on the aligned grid, which is all that a leaderboard of several seeds needs."""
     protocols: list[str] | None = None
     """Words of protocols; none: all in ``benchmark/protocols`` that judge maps alone."""
     conventional: list[str] = []
@@ -82,10 +83,24 @@ class Suite(pydantic.BaseModel):
     predicted_by: str | None = None
     """The suite whose published trainings say, at the end of a run, where each row of this one should lie."""
 
+    @pydantic.field_validator("models")
+    @classmethod
+    def _method_lists(cls, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Check that the methods of a model are a list of words; a string would be read letter by letter."""
+        for words in (model["methods"] for model in models if "methods" in model):
+            if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
+                raise ValueError(f"a model has methods {words!r}: write a list of words, such as [cam, layercam]")
+        return models
+
     @property
     def words(self) -> list[str]:
         """Its methods and groups of methods, as they are registered."""
         return list(map(methods.normalize_name, [self.methods] if isinstance(self.methods, str) else self.methods))
+
+    @property
+    def all_words(self) -> list[str]:
+        """Its methods and those of its models."""
+        return [*self.words, *(word for model in self.models for word in model.get("methods", ()))]
 
     @property
     def scored_by(self) -> list[str]:

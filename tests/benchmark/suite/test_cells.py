@@ -97,6 +97,21 @@ def test_a_model_may_state_its_own_number_of_images(suite):
         plan.models(with_models(small, {"slow_images": "few"}))
 
 
+def test_a_model_may_have_methods_of_its_own_on_all_its_seeds(suite):
+    own = {"backbone": "custom", "methods": ["cam", "scorecam"]}
+    base = suite("methods: [layercam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
+    small = with_models(base, {**own, "slow_images": None}, {"backbone": "resnet18"})
+    baselines = {"classifier", "center", "noise", "prior", "truth", "untrained"}
+    assert [words(of(small, number)) - baselines for number in range(4)] == [{"cam", "scorecam"}] * 2 + [{"layercam"}] * 2
+    assert {(c.protocol, c.images) for c in of(small, 1) if c.method == "scorecam"} == {("locus", None)}
+
+
+@pytest.mark.parametrize("methods_of_model", ["cam", [], [1]])
+def test_methods_of_a_model_that_are_no_list_of_words_are_an_error(suite, methods_of_model):
+    with pytest.raises(ValueError, match="methods"):
+        with_models(suite(), {"methods": methods_of_model})
+
+
 def test_seeds_that_are_not_full_have_the_cells_of_the_leaderboard_alone(suite):
     small = suite("methods: [cam, scorecam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
     assert "scorecam" in words(of(small, 0), images=9)
