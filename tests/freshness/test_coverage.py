@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tools.coverage.__main__ import NAME, settings
 from tools.coverage.page import page
+from tools.coverage.settings import NAME, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "tools" / "coverage" / "coverage.csv"

@@ -1,6 +1,5 @@
 """Entry point: simulate the settings that the table lacks, then write the page, ``python -m tools.coverage``."""
 
-import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +12,7 @@ from core import cli
 from core.files import write_text
 from tools.coverage.measure import measure
 from tools.coverage.page import page
-from tools.coverage.worlds import Simulation
-
-RUNS = ((2, 2, 2), (3, 3, 3), (5, 5, 5), (2, 5, 3))
-SEED_SD = ((0.01,) * 3, (0.05,) * 3, (0.1,) * 3, (0.1, 0.02, 0.05))
-PATIENTS = (30, 60, 500)
-CROSS_FITTED = ((60, SEED_SD[1]), (500, SEED_SD[1]), (500, SEED_SD[3]))
-"""Patients and sds of the settings with eight findings and cross-fitted thresholds."""
-NAME = ("runs", "patients", "seed_sd", "findings", "thresholds")
-"""Columns that name a setting."""
+from tools.coverage.settings import NAME, settings
 
 
 @dataclass(frozen=True)
@@ -53,13 +44,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(setting, flush=True)
     write_text(config.output, page(pd.read_csv(path)))
     print(f"{config.output} shows {config.table}")
-
-
-def settings() -> list[Simulation]:
-    """Every setting of the page."""
-    fixed = [Simulation(runs, count, sd) for runs, count, sd in itertools.product(RUNS, PATIENTS, SEED_SD)]
-    cross_fitted = itertools.product(RUNS, CROSS_FITTED)
-    return fixed + [Simulation(runs, count, sd, 8, "cross-fitted") for runs, (count, sd) in cross_fitted]
 
 
 if __name__ == "__main__":

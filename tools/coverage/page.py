@@ -1,7 +1,133 @@
-"""The page."""
+"""The page that shows how often intervals over training runs and patients contain the true value."""
+
+from collections.abc import Sequence
 
 import pandas as pd
 
+from benchmark.report.table import Table, markdown
+from benchmark.statistics.entries import BAND_RUNS
+from tools.coverage.measure import CHOSEN, EXCLUSION, ONE_MORE, RULES, STATISTICS
+from tools.coverage.settings import RUNS
+from tools.coverage.words import ABOUT, BAND, COLUMNS, LIMITS, REASONS
+from tools.coverage.worlds import SMALL_SAMPLE
+
+LOWEST = 0.93
+"""The smallest share of worlds that may be called 95 %."""
+TWO, THREE, FIVE, UNEQUAL = (" ".join(map(str, runs)) for runs in RUNS)
+RANGED = (*STATISTICS, EXCLUSION)
+
 
 def page(table: pd.DataFrame) -> str:
-    return ""
+    """The whole page, from the table of all settings."""
+    known = figures(table)
+    lowest = _rules(table, "coverage", "Lowest coverage", "In per cent, over all settings with equal numbers of runs.")
+    parts = [
+        ABOUT.format(**known),
+        markdown(_summary(table)),
+        BAND.format(**known),
+        REASONS.format(**known),
+        markdown(lowest),
+        markdown(_rules(table, "power", "Mean power", "In per cent, over the same settings.")),
+        LIMITS,
+        markdown(_settings(table)),
+    ]
+    return "\n".join(parts)
+
+
+def figures(table: pd.DataFrame) -> dict[str, str]:
+    """The figures in the page's sentences, in per cent."""
+
+    def select(runs: str, names: Sequence[str], rule: str = CHOSEN) -> pd.DataFrame:
+        asked = table.runs.isin(runs.split(", ")) & table.statistic.isin(names)
+        return table[asked & ((table.rule == rule) | (table.statistic == ONE_MORE))]
+
+    def held(runs: str, *names: str) -> str:
+        return " to ".join(_per_cent(share) for share in select(runs, names).coverage.agg(["min", "max"]))
+
+    def wrong(runs: str, rule: str = CHOSEN) -> str:
+        return _per_cent(1 - select(runs, [EXCLUSION], rule).coverage.min())
+
+    def found(runs: str, rule: str) -> str:
+        few = select(runs, [EXCLUSION], rule)
+        return _per_cent(few[few.patients <= SMALL_SAMPLE].power.mean())
+
+    return {
+        "worlds": f"{int(table.worlds.min()):,}",
+        "five": held(FIVE, *STATISTICS),
+        **{f"{name}_3": held(THREE, name) for name in ("row", "paired", "nested")},
+        **{f"{name}_2": held(TWO, name) for name in ("row", "paired")},
+        "nested_253": held(UNEQUAL, "nested"),
+        "wrong_3": wrong(THREE),
+        "wrong_2": wrong(TWO),
+        "nothing_3": wrong(THREE, "nothing"),
+        "nothing_2": wrong(TWO, "nothing"),
+        "cap_2": wrong(TWO, "cap"),
+        "power_both": found(THREE, "floor and cap"),
+        "power_both_2": found(TWO, "floor and cap"),
+        "power_floor": found(THREE, CHOSEN),
+        "high": held(f"{TWO}, {THREE}, {FIVE}", *STATISTICS).split()[-1],
+        "band_3": held(f"{THREE}, {FIVE}", ONE_MORE),
+        "band_2": held(TWO, ONE_MORE),
+        "band_runs": str(BAND_RUNS),
+    }
+
+
+def _chosen(table: pd.DataFrame) -> pd.DataFrame:
+    """What the product computes: its rule, and the band of one more run."""
+    return table[(table.rule == CHOSEN) | (table.statistic == ONE_MORE)]
+
+
+def _summary(table: pd.DataFrame) -> Table:
+    """A row per numbers of training runs: the lowest and the highest coverage over all settings."""
+    ends = _chosen(table).groupby(["runs", "statistic"], sort=False).coverage.agg(["min", "max"])
+    columns = (*RANGED, ONE_MORE)
+    rows = [
+        (runs.replace(" ", ", "), *(" to ".join(map(_cell, ends.loc[(runs, name)])) for name in columns))
+        for runs in _unique(table.runs)
+    ]
+    text = "Lowest and highest coverage over all settings, in per cent. Below 93 it is **bold**."
+    return Table("Training runs", text, ("runs of each network", *(COLUMNS[name] for name in columns)), tuple(rows))
+
+
+def _rules(table: pd.DataFrame, column: str, title: str, text: str) -> Table:
+    """A row per rule and number of training runs: the lowest coverage, or the mean power."""
+    names = RANGED if column == "coverage" else RANGED[1:]
+    equal = table[table.runs.map(lambda runs: len(set(runs.split())) == 1) & (table.statistic != ONE_MORE)]
+    groups = equal.groupby(["runs", "rule", "statistic"])[column]
+    numbers, show = (groups.min(), _cell) if column == "coverage" else (groups.mean(), _per_cent)
+    rows = [
+        (runs.split()[0], rule, *(show(numbers[runs, rule, name]) for name in names))
+        for runs in _unique(equal.runs)
+        for rule in RULES
+    ]
+    return Table(title, text, ("runs", "rule", *(COLUMNS[name] for name in names)), tuple(rows))
+
+
+def _settings(table: pd.DataFrame) -> Table:
+    """A row per setting: coverage by the product's rule."""
+    index = ["findings", "runs", "patients", "seed_sd"]
+    wide = _chosen(table).pivot_table(index=index, columns="statistic", values="coverage", sort=False)
+    columns = (*RANGED, ONE_MORE)
+    rows = [
+        (*map(str, key), *map(_cell, row)) for key, row in zip(wide.index, wide[[*columns]].to_numpy(), strict=True)
+    ]
+    header = ("findings", "runs", "patients", "sd over runs", *(COLUMNS[name] for name in columns))
+    text = "In per cent. Eight findings have cross-fitted thresholds, one finding has none. The sd is that of a score."
+    return Table("All settings", text, header, tuple(rows))
+
+
+def _unique(values: pd.Series) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _cell(share: float) -> str:
+    """A share in per cent, bold where it is too low.
+
+    >>> _cell(0.948), _cell(0.905)
+    ('94.8', '**90.5**')
+    """
+    return _per_cent(share) if share >= LOWEST else f"**{_per_cent(share)}**"
+
+
+def _per_cent(share: float) -> str:
+    return f"{100 * share:.1f}"

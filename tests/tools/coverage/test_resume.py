@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from tools.coverage.__main__ import NAME, main, settings
+from tools.coverage.__main__ import main
+from tools.coverage.settings import NAME, settings
 
 
 @pytest.mark.doors
