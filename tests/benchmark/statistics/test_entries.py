@@ -99,3 +99,10 @@ def test_who_is_first_depends_on_the_trainings_that_are_drawn():
     shares = entries.first_of_entries(sums, 2)
     assert shares.sum() == pytest.approx(1)
     assert shares == pytest.approx([0.25, 0.75], abs=0.03)  # the good training twice; of patients alone .5 is never above .7
+
+
+@pytest.mark.byhand
+def test_one_more_training_has_a_band_from_three_on():
+    """Three runs with an sd of .05: reach 4.30265 * .05 * sqrt(4 / 3) = .248."""
+    assert entries.one_more(np.array([0.5, 0.55])) is None
+    assert entries.one_more(np.array([0.45, 0.5, 0.55])) == pytest.approx((0.5 - 0.248414, 0.5 + 0.248414), abs=1e-5)
