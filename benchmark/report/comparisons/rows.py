@@ -2,7 +2,7 @@
 
 ``trainings``, ``seed_sd``  how many there are, and the standard deviation of their scores
 ``hit@iou.3``               the mean with its interval for new trainings and new patients, where there are several
-``one_more``                where one more training will score on the same images (the prediction interval)
+``one_more``                where one more training will score on the same images, from three trainings on
 ``tied``                    1 where the row does not differ from the first one, Holm over all rows that have a rank
 ``among``                   1 where patients alone decided that, for the row or the first one has one training
 ``behind``                  the first row's score − this one's, with the interval of that comparison alone
@@ -78,8 +78,9 @@ def _over_trainings(row: BoardRow) -> list[Score]:
     counted = [_score("trainings", float(len(row.group)))]
     if len(values) < 2 or main is None:
         return counted
-    low, high = statistics.one_more(np.array(values))
-    counted += [_score("seed_sd", float(np.std(values, ddof=1))), _score("one_more", main.value, low, high)]
+    counted.append(_score("seed_sd", float(np.std(values, ddof=1))))
+    if band := statistics.one_more(np.array(values)):
+        counted.append(_score("one_more", main.value, *band))
     if row.entry is None or main.low is not None or (estimate := row.entry.interval) is None:
         return counted
     return [*counted, main.model_copy(update={"low": estimate.low, "high": estimate.high})]

@@ -13,6 +13,7 @@ from benchmark.report.leaderboard import main_table, ranking
 from benchmark.report.leaderboard.entries import comparisons_by_row
 from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_score_getter, score_getter
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
+from benchmark.statistics.entries import BAND_RUNS
 from core.names import MAIN
 
 NAMED = 8
@@ -141,16 +142,19 @@ def _optimism(first: Record) -> tuple[str, ...]:
 def _another(entered: Sequence[Record], known: RowComparisons) -> tuple[str, ...]:
     first = entered[0]
     following, spread, trainings = (score_getter(known, word)(first) for word in ("one_more", "seed_sd", "trainings"))
-    if is_single(first) or following is None or spread is None or trainings is None:
+    if is_single(first) or spread is None or trainings is None:
         return (
             "Nobody knows yet: the first row rests on one training, and patients alone decide. The order is that among "
             "these networks; small gaps may turn with another seed.",
             "Write `seeds: [0, 1, 2]` into the suite's file and run it again: rows then have intervals for new "
             "trainings.",
         )
-    ends = f"between {number(following.low)} and {number(following.high)}"
+    band = f"Fewer than {BAND_RUNS} trainings cannot say where one more of {name(first)} would score. "
+    if following is not None:
+        ends = f"between {number(following.low)} and {number(following.high)}"
+        band = f"One more training of {name(first)} would score {ends} on these images (95 %). "
     return (
-        f"One more training of {name(first)} would score {ends} on these images (95 %). "
+        f"{band}"
         f"Its {trainings.value:.0f} trainings spread by {number(spread.value)} (standard deviation)."
         f"{_first_when_drawn(score_getter(known, 'p_first')(first))}",
         f"Ties and intervals hold for new trainings and new patients{_but_for_single(entered)}.",

@@ -82,7 +82,7 @@ def test_differences_that_chance_makes_once_in_thirty_are_ties_among_two():
     theta = np.array([0.5, 0.5])
     best = EntryScores(("a", "b"), theta, (hits.sum(1, keepdims=True) - hits) / 99)
     moved = np.roll(hits, 30, axis=1)
-    others = [EntryScores((name, name * 2), theta - 0.135, (moved.sum(1, keepdims=True) - moved) / 99) for name in "cd"]
+    others = [EntryScores((name, name * 2), theta - 0.145, (moved.sum(1, keepdims=True) - moved) / 99) for name in "cd"]
     p = entries.difference(best, others[0]).p
     assert 0.025 < p < 0.05
     assert entries.tied(best, others[:1]) == [False]
@@ -99,3 +99,10 @@ def test_who_is_first_depends_on_the_trainings_that_are_drawn():
     shares = entries.first_of_entries(sums, 2)
     assert shares.sum() == pytest.approx(1)
     assert shares == pytest.approx([0.25, 0.75], abs=0.03)  # the good training twice; of patients alone .5 is never above .7
+
+
+@pytest.mark.byhand
+def test_one_more_training_has_a_band_from_three_on():
+    """Three runs with an sd of .05: reach 4.30265 * .05 * sqrt(4 / 3) = .248."""
+    assert entries.one_more(np.array([0.5, 0.55])) is None
+    assert entries.one_more(np.array([0.45, 0.5, 0.55])) == pytest.approx((0.5 - 0.248414, 0.5 + 0.248414), abs=1e-5)
