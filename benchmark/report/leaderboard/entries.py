@@ -7,8 +7,11 @@ from benchmark.records import Record, Score
 from benchmark.report import select
 from core.names import MAIN, PAIRED
 
-ENTRY = "entry"
-"""The protocol of what ``benchmark.report.comparisons.rows`` says of a row; no file has such a record."""
+ENTRY, NETWORK, EFFECT = COMPARISONS = ("entry", "network", "effect")
+"""The protocols of what ``benchmark.report.comparisons`` says of a row, of a network and of a method over networks.
+
+No file has such a record.
+"""
 
 
 def mean_records(records: Iterable[Record]) -> list[Record]:
@@ -53,6 +56,12 @@ def _mean_record(group: tuple[Record, ...]) -> Record:
     without = {"strata": (), "hits_by_threshold": ()}
     changed = {"cell": first.cell.across_seeds, "scores": scores, "checkpoints": digests, **without}
     return first.model_copy(update=changed)
+
+
+def network_of(record: Record) -> str:
+    """A key that the records of a network share: all methods, training runs and protocols of one recipe."""
+    blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
+    return record.cell.across_seeds.model_copy(update=blank).key
 
 
 def recipe_of(record: Record) -> tuple[object, ...]:
