@@ -82,7 +82,7 @@ def test_differences_that_chance_makes_once_in_thirty_are_ties_among_two():
     theta = np.array([0.5, 0.5])
     best = EntryScores(("a", "b"), theta, (hits.sum(1, keepdims=True) - hits) / 99)
     moved = np.roll(hits, 30, axis=1)
-    others = [EntryScores((name, name * 2), theta - 0.135, (moved.sum(1, keepdims=True) - moved) / 99) for name in "cd"]
+    others = [EntryScores((name, name * 2), theta - 0.145, (moved.sum(1, keepdims=True) - moved) / 99) for name in "cd"]
     p = entries.difference(best, others[0]).p
     assert 0.025 < p < 0.05
     assert entries.tied(best, others[:1]) == [False]

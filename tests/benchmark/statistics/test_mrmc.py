@@ -121,6 +121,126 @@ def test_degrees_of_freedom_of_nested_rows_are_of_the_whole_variance():
     assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, df) * np.sqrt(variance))
 
 
+def left_out_of(hits):
+    """(S, P) a value per patient -> (S, P) the mean without that patient."""
+    return (hits.sum(1, keepdims=True) - hits) / (hits.shape[1] - 1)
+
+
+def row_of(hits):
+    return hits.mean(1), left_out_of(hits)
+
+
+def two_of_fifty(*cases):
+    """A hits two cases of 50 in each of three runs, B none: the runs agree by chance."""
+    hits = np.zeros((3, 50))
+    for run, pair in enumerate(cases):
+        hits[run, list(pair)] = 1
+    return row_of(hits), row_of(np.zeros((3, 50)))
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
+def test_runs_that_agree_by_chance_leave_the_variance_of_patients(compare):
+    """Six patients differ by 1/3 each in the mean of the runs, 44 by 0: its variance over patients is .0117 / 49."""
+    found = compare(*two_of_fifty((0, 1), (2, 3), (4, 5)))
+    error = np.sqrt((6 / 9 / 50 - 0.04**2) / 49)
+    assert (found.value, found.df) == (pytest.approx(0.04), np.inf)
+    assert (found.low, found.high) == pytest.approx((0.04 - 1.959964 * error, 0.04 + 1.959964 * error))
+    assert found.p == pytest.approx(2 * stats.norm.sf(0.04 / error))
+
+
+@pytest.mark.byhand
+def test_a_row_whose_runs_agree_by_chance_has_the_variance_of_patients():
+    row, _ = two_of_fifty((0, 1), (2, 3), (4, 5))
+    found = mrmc.interval(*row)
+    assert found.high == pytest.approx(0.04 + 1.959964 * np.sqrt((6 / 9 / 50 - 0.04**2) / 49))
+
+
+@pytest.mark.byhand
+def test_degrees_of_freedom_are_of_the_variance_with_its_lower_limit():
+    """Two runs, 40 patients: no patient agrees over the runs, so the covariance is negative and counts as 0."""
+    hits = np.zeros((2, 40))
+    hits[0, :8] = hits[1, 8:18] = 1
+    found = mrmc.interval(*row_of(hits))
+    runs, patients = 0.05**2 / 2 / 2, np.var(hits.mean(0), ddof=1) / 40
+    assert runs < patients
+    assert found.df == pytest.approx(patients**2 / runs**2)
+    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, found.df) * np.sqrt(patients))
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
+def test_rows_that_differ_in_each_patient_alike_have_the_binomial_bound(compare):
+    """A hits all 30 patients, B none: a share of 1 - .025^(1/30) of new ones may do the reverse; p is 2 / 2^30."""
+    found = compare(row_of(np.ones((3, 30))), row_of(np.zeros((3, 30))))
+    assert (found.value, found.low, found.high) == pytest.approx((1, 2 * 0.025 ** (1 / 30) - 1, 1))
+    assert found.p == pytest.approx(2.0**-29)
+
+
+@pytest.mark.byhand
+def test_rows_that_differ_only_within_patients_have_no_interval_of_zero_width():
+    """Patient 1 gains in run 1 what it loses in run 2, and patient 2 the reverse: means agree, cases do not."""
+    gains = np.zeros((2, 30))
+    gains[:, :2] = [[0.5, -0.5], [-0.5, 0.5]]
+    found = mrmc.difference(row_of(0.5 + gains), row_of(np.full((2, 30), 0.5)))
+    assert (found.value, found.p) == (pytest.approx(0), 1)
+    assert found.low < 0 < found.high
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
+def test_rows_that_are_equal_in_each_patient_have_zero_width_and_p_of_1(compare):
+    row = row_of(np.tile(np.arange(30) % 2, (3, 1)))
+    found = compare(row, row)
+    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("patients", [50, 5000])
+@pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
+def test_p_is_never_zero_where_scores_differ(compare, patients):
+    """All patients but one differ: 49 and 4999 standard errors, where a normal p underflows."""
+    hits = np.ones((3, patients))
+    hits[:, 0] = 0
+    assert compare(row_of(hits), row_of(np.zeros((3, patients)))).p > 0
+
+
+@pytest.mark.byhand
+def test_a_method_effect_is_the_mean_over_networks_with_the_variance_of_their_sum():
+    """Networks of three and two runs: seeds MS / (S 4), patients (c11 + c22 + 2 c12) / 4."""
+    covariances = np.full((5, 5), 1e-4) + np.eye(5) * 1e-6
+    covariances[:3, :3] += 3e-4
+    covariances[3:, 3:] += 1e-4
+    theta = np.array([0.10, 0.12, 0.14, 0.02, 0.06])
+    jackknife = with_covariances(theta, covariances)
+    found = mrmc.method_effect([(theta[:3], jackknife[:3]), (theta[3:], jackknife[3:])])
+    seeds = np.array([4e-4 / 3 / 4, 8e-4 / 2 / 4])
+    variance = seeds.sum() + (4e-4 + 2e-4 + 2 * 1e-4) / 4
+    df = variance**2 / (seeds[0] ** 2 / 2 + seeds[1] ** 2 / 1)
+    assert (found.value, found.df) == pytest.approx((0.08, df))
+    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, df, 0.08, np.sqrt(variance)))
+    assert found.p == pytest.approx(2 * stats.t.sf(0.08 / np.sqrt(variance), df))
+
+
+@pytest.mark.byhand
+def test_a_method_effect_is_never_surer_than_its_patients():
+    rows = [row_of(hits) for hits in np.eye(50)[:6].reshape(2, 3, 50)]  # one other case in each run
+    found = mrmc.method_effect(rows)
+    error = np.sqrt((6 / 36 / 50 - 0.02**2) / 49)
+    assert (found.value, found.high) == pytest.approx((0.02, 0.02 + 1.959964 * error))
+
+
+@pytest.mark.byhand
+def test_a_method_effect_without_any_difference_is_zero_with_p_of_1():
+    found = mrmc.method_effect([row_of(np.zeros((2, 30)))] * 2)
+    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("runs", [(3,), (3, 1), ()])
+def test_a_method_effect_of_one_network_or_one_run_is_refused(runs):
+    with pytest.raises(BadValueError):
+        mrmc.method_effect([row_of(np.eye(9)[:count]) for count in runs])
+
+
 @pytest.mark.parametrize(
     ("theta", "jackknife"), [([0.5], [[0.5]]), ([0.5, 0.5], [[0.5, 0.5]]), ([np.nan], [[0.5, 0.5]]), ([], np.zeros((0, 3)))]
 )
