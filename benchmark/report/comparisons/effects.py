@@ -14,9 +14,9 @@ import numpy as np
 
 from benchmark.records import Record, Score
 from benchmark.report.comparisons.main_column import BoardRow
-from benchmark.report.comparisons.methods import BETTER, ordered_methods, score, verdict_scores
+from benchmark.report.comparisons.methods import ordered_methods, score, verdict_scores
 from benchmark.report.comparisons.networks import names
-from benchmark.report.leaderboard.entries import EFFECT
+from benchmark.report.leaderboard.entries import BETTER, EFFECT
 from benchmark.statistics import entries as statistics
 from benchmark.statistics import mrmc
 from benchmark.statistics.entries import EntryScores, Verdict
@@ -30,7 +30,7 @@ Rows = Mapping[str, EntryScores]
 def effects(groups: Sequence[Sequence[BoardRow]]) -> list[Record]:
     """The records of the methods that two networks with several training runs have; ``groups``: rows by network.
 
-    Best first: by the mean difference to all other methods.
+    Best mean first; methods that fewer networks have come last.
     """
     methods: dict[str, dict[str, EntryScores]] = {}
     named: dict[str, BoardRow] = {}
@@ -42,7 +42,7 @@ def effects(groups: Sequence[Sequence[BoardRow]]) -> list[Record]:
     entered = {name: rows for name, rows in methods.items() if any(_common(rows, o) for o in methods.values() if o is not rows)}
     if len(entered) < 2:
         return []
-    order = sorted(entered, key=lambda name: (-_advantage(entered[name], entered.values()), name))
+    order = sorted(entered, key=lambda name: (-len(entered[name]), -_mean(entered[name]), name))
     verdicts = statistics.verdicts(len(order), lambda a, b: over_networks(entered[order[a]], entered[order[b]]))
     return [_record(named[name], order, entered, v) for name, v in zip(order, verdicts, strict=True)]
 
@@ -70,14 +70,8 @@ def _difference(one: EntryScores, other: EntryScores) -> tuple[np.ndarray, np.nd
     return one.theta - other.theta, one.jackknife - other.jackknife
 
 
-def _advantage(rows: Rows, others: Sequence[Rows]) -> float:
-    """The mean difference to every other method over the networks that have both."""
-    gaps = [
-        np.mean([_difference(rows[name], other[name])[0].mean() for name in common])
-        for other in others
-        if other is not rows and (common := _common(rows, other))
-    ]
-    return float(np.mean(gaps))
+def _mean(rows: Rows) -> float:
+    return float(np.mean([row.theta.mean() for row in rows.values()]))
 
 
 def _record(row: BoardRow, order: Sequence[str], methods: Mapping[str, Rows], verdict: Verdict) -> Record:

@@ -15,15 +15,13 @@ import numpy as np
 from benchmark.records import Score
 from benchmark.report import select
 from benchmark.report.comparisons.main_column import BoardRow
-from benchmark.report.leaderboard.entries import network_of
+from benchmark.report.leaderboard.entries import BETTER, network_of
 from benchmark.statistics import entries as statistics
 from benchmark.statistics.entries import EntryScores, Verdict
 
 RowScore = tuple[BoardRow, list[Score]]
 """A row and what is said of it."""
 RowScores = list[RowScore]
-BETTER = "worse_by@"
-"""Before the name of the row that is better."""
 
 
 def by_network(rows: Sequence[BoardRow]) -> list[list[BoardRow]]:

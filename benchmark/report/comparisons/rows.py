@@ -34,6 +34,10 @@ from benchmark.statistics.signflip import holm
 from core.names import PAIRED, PRIOR
 
 
+SMALLEST_P = 1e-6
+"""Scores have six decimals: a smaller p would be stored as 0."""
+
+
 def with_entries(
     records: Sequence[Record], folders: Sequence[Path], rank_methods: Sequence[str] = ()
 ) -> list[Record]:
@@ -73,7 +77,7 @@ def _of_board(
         methods = [(row, row.entry) for row in ordered_methods(group) if row.entry is not None]
         network = [score("network_may_be_best", s.value)] if (s := best.get(network_of(group[0].record))) else []
         said += [*_above_prior(several, paired), *probabilities(several), *within_network(methods)]
-        said += [(row, network) for row in group]
+        said += [(row, network) for row, _ in methods]
     for row, scores in [*said, *by_finding(groups, hits)]:
         compared[row.record.key] += scores
     entries = [_record(row, compared[row.record.key]) for row in rows]
@@ -115,5 +119,5 @@ def _above_prior(
             seeing.append((row, statistics.difference(row.entry, prior)))
     adjusted = holm(np.array([estimate.p for _, estimate in seeing]))
     for (row, e), p in zip(seeing, adjusted, strict=True):
-        out.append((row, [score("above_prior", e.value, e.low, e.high), score("p_holm", float(p))]))
+        out.append((row, [score("above_prior", e.value, e.low, e.high), score("p_holm", max(float(p), SMALLEST_P))]))
     return out

@@ -12,6 +12,8 @@ ENTRY, NETWORK, EFFECT = COMPARISONS = ("entry", "network", "effect")
 
 No file has such a record.
 """
+BETTER = "worse_by@"
+"""Begins the metric that says by how much a row is worse than another; the name of that row follows."""
 
 
 def mean_records(records: Iterable[Record]) -> list[Record]:

@@ -58,7 +58,7 @@ def _entry(cell: Cell) -> str:
 def _row(here: Record, published: Sequence[float]) -> tuple[str, ...]:
     value, (low, high) = select.main_value(here), (round(end, 6) for end in one_more(np.array(published)))
     ends, verdict = f"[{number(low)}, {number(high)}]", INSIDE if low <= (value or 0) <= high else OUTSIDE
-    if len(published) < 2 or value is None:
+    if np.isnan(low) or value is None:
         ends, verdict = NOTHING, UNKNOWN
     cell = here.cell
     words = (cell.backbone, cell.global_pool, str(cell.seed), here.method)
