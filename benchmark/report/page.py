@@ -17,13 +17,15 @@ DECIDE = (*COLUMNS, "rank", "auroc")
 """Headings of the columns that a page shows at first."""
 MOST = 10
 NOTES = {"note", ""}
+OF_BOARDS = ("pointing", "seed", "size", "sd over runs", "auroc", "auroc, boxed images", "P(best)", "same map as")
+"""What a wide table lacks in Markdown, the first first; the page and ``leaderboard.csv`` have it."""
 OF_CHECKS = (
     *("absolute values, all", "pointing, trained", "pointing, all", "pointing, conventional"),
     *("pointing, aligned", "other findings, as drawn", "other findings, no token", "road@morf", "road@lerf"),
     *("without an order", "same map as", "features.1", "layer1", "layer2", "n methods", "range over methods"),
     *("range over conventions", "size", "n cases", "captum bilinear"),
 )
-"""What a wide table of a check lacks in Markdown, the first first; the page and ``leaderboard.csv`` have it."""
+"""The same for the tables of checks."""
 COMMITTED_PAGES = ("demo", "phantom", "nih-sample")
 """Suites whose ``index.html`` comes with the checkout, so that a link leads there; others' are written on the spot."""
 MEANINGS = "[what the columns mean](../../docs/protocols.md)"
@@ -57,7 +59,7 @@ def leaderboards(records: Sequence[Record], tables: DatasetTables) -> list[Table
     boards = (main_table.main(records, tables.dataset, part, COLUMNS) for part in parts)
     first, *others = boards
     shown = (*tables.networks, first, *tables.effects, *others)
-    return [table for table in shown if table is not None]
+    return [_short(table, OF_BOARDS) for table in shown if table is not None]
 
 
 def _short(table: Table, left_out: Sequence[str]) -> Table:

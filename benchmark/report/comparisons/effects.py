@@ -15,7 +15,7 @@ import numpy as np
 from benchmark.records import Record, Score
 from benchmark.report.comparisons.main_column import BoardRow
 from benchmark.report.comparisons.methods import ordered_methods, score, verdict_scores
-from benchmark.report.comparisons.networks import names
+from benchmark.report.comparisons.networks import BEHIND, names
 from benchmark.report.leaderboard.entries import BETTER, EFFECT
 from benchmark.statistics import entries as statistics
 from benchmark.statistics import mrmc
@@ -33,18 +33,22 @@ def effects(groups: Sequence[Sequence[BoardRow]]) -> list[Record]:
     Best mean first; methods that fewer networks have come last.
     """
     methods: dict[str, dict[str, EntryScores]] = {}
-    named: dict[str, BoardRow] = {}
+    behind: dict[str, list[BoardRow]] = {}
     for group, name in zip(groups, names(groups), strict=True):
         for row in ordered_methods(group):
             if row.entry is not None and len(row.entry.theta) > 1:
                 methods.setdefault(row.record.method, {})[name] = row.entry
-                named.setdefault(row.record.method, row)
-    entered = {name: rows for name, rows in methods.items() if any(_common(rows, o) for o in methods.values() if o is not rows)}
+                behind.setdefault(row.record.method, []).append(row)
+    entered = {
+        name: rows
+        for name, rows in methods.items()
+        if any(_common(rows, other) for other in methods.values() if other is not rows)
+    }
     if len(entered) < 2:
         return []
     order = sorted(entered, key=lambda name: (-len(entered[name]), -_mean(entered[name]), name))
     verdicts = statistics.verdicts(len(order), lambda a, b: over_networks(entered[order[a]], entered[order[b]]))
-    return [_record(named[name], order, entered, v) for name, v in zip(order, verdicts, strict=True)]
+    return [_record(behind[name], order, entered, v) for name, v in zip(order, verdicts, strict=True)]
 
 
 def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
@@ -74,15 +78,17 @@ def _mean(rows: Rows) -> float:
     return float(np.mean([row.theta.mean() for row in rows.values()]))
 
 
-def _record(row: BoardRow, order: Sequence[str], methods: Mapping[str, Rows], verdict: Verdict) -> Record:
-    mine = methods[row.record.method]
+def _record(rows: Sequence[BoardRow], order: Sequence[str], methods: Mapping[str, Rows], verdict: Verdict) -> Record:
+    first = rows[0].record
+    mine = methods[first.method]
     made = [score("networks", float(len(mine))), *verdict_scores(verdict, order)]
     if verdict.than is not None:
         made += _by_network(order[verdict.than], methods[order[verdict.than]], mine)
-    known = row.record.cell
+    known = first.cell
     shared = {"dataset": known.dataset, "partition": known.partition, "split": known.split, "method": known.method}
     cell = known.model_validate({**shared, "protocol": EFFECT})
-    return Record(cell=cell, method_name=row.record.method_name, scores=tuple(made))
+    data = {BEHIND: [record.key for row in rows for record in row.group]}
+    return Record(cell=cell, method_name=first.method_name, data=data, scores=tuple(made))
 
 
 def _by_network(name: str, better: Rows, mine: Rows) -> list[Score]:

@@ -32,6 +32,8 @@ from core.names import LIMIT, MAIN, PRIOR
 MAY_BE_BEST = "may_be_best"
 RANK_METHODS = "rank_methods"
 """Field of ``Record.data``: the methods that the mean is over."""
+BEHIND = "records"
+"""Field of ``Record.data``: the keys of the records of training runs that the row rests on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,9 +132,15 @@ def _of_grid(grid: Sequence[_Network]) -> list[Record]:
 def _record(network: _Network, said: Sequence[Score]) -> Record:
     first = network.rows[0].record
     cell = first.cell.across_seeds.model_copy(update={"method": "", "protocol": NETWORK})
-    counts = {RANK_METHODS: list(network.rank_methods), "name": network.name}
+    data = {RANK_METHODS: list(network.rank_methods), "name": network.name, BEHIND: _keys(network)}
     scores = [*_of_mean(network), *said]
-    return Record(cell=cell, source=first.source, reason=network.reason, data=counts, scores=tuple(scores))
+    return Record(cell=cell, source=first.source, reason=network.reason, data=data, scores=tuple(scores))
+
+
+def _keys(network: _Network) -> list[str]:
+    """The records that the mean rests on; all of a network that has none."""
+    rows = network.rows if network.mean is None else [network.of[name] for name in network.rank_methods]
+    return [record.key for row in rows for record in row.group]
 
 
 def _of_mean(network: _Network) -> list[Score]:

@@ -45,12 +45,11 @@ def answer(records: Sequence[Record], dataset: str) -> PageAnswer | None:
     if not methods:
         return None
     groups = _by_network(methods)
-    compared = networks.compared(records, dataset)
     behind = select.board(records, dataset)
     trainings = [int(s.value or 1) for row in methods if (s := score_getter(known, "trainings")(row)) is not None]
     return PageAnswer(
         f"Which {'network and which ' if len(groups) > 1 else ''}method is best on {dataset}?",
-        (*_networks(records, dataset, compared, groups), *_methods(groups, compared, known)),
+        _first(records, dataset, groups, known),
         by_finding(groups[0], rows, known),
         _another(groups[0][0], methods, known),
         (*basis.rests(behind, trainings), *_optimism(groups[0][0])),
@@ -65,24 +64,23 @@ def _by_network(methods: Sequence[Record]) -> list[list[Record]]:
     return list(groups.values())
 
 
-def _networks(
-    records: Sequence[Record], dataset: str, compared: Sequence[Record], groups: Sequence[Sequence[Record]]
-) -> list[str]:
-    """A sentence per grid on which several networks are compared, and one on those that are not."""
-    if len(groups) == 1:
-        return []
+def _first(
+    records: Sequence[Record], dataset: str, groups: Sequence[Sequence[Record]], known: RowComparisons
+) -> tuple[str, ...]:
+    """For each grid the best network and the best method on it; of networks that are not compared the methods alone."""
+    of_network = {network_of(group[0]): _of_network(group, known) for group in groups}
+    compared = networks.compared(records, dataset)
+    apart = [r for r in networks.of_dataset(records, dataset) if r not in compared]
+    if not compared:
+        why = "; ".join(dict.fromkeys(r.reason or "no other network has its grid and several runs" for r in apart))
+        said = f"The {len(groups)} networks are not compared ({why}): do not read their order as a result."
+        return (*([said] if len(groups) > 1 else []), *list(of_network.values())[:NAMED])
     grids: dict[float | None, list[Record]] = {}
     for record in compared:
         grids.setdefault(_bound(record), []).append(record)
-    said = [_of_grid(grid, len(grids) > 1) for grid in grids.values()]
-    apart = [r for r in networks.of_dataset(records, dataset) if r not in compared]
-    if not said:
-        why = "; ".join(dict.fromkeys(r.reason or "no other network has its grid and several runs" for r in apart))
-        return [f"The {len(groups)} networks are not compared ({why}): do not read their order as a result."]
-    if apart:
-        names = _listed([f"{network_name(r)} ({r.reason or 'alone at its grid'})" for r in apart])
-        said.append(f"Not compared: {names}.")
-    return said
+    sentences = [said for grid in grids.values() for said in (_of_grid(grid, len(grids) > 1), of_network[network_of(grid[0])])]
+    names = _listed([f"{network_name(r)} ({r.reason or 'alone at its grid'})" for r in apart])
+    return (*sentences, *([f"Not compared: {names}."] if apart else []))
 
 
 def _of_grid(grid: Sequence[Record], several: bool) -> str:
@@ -96,18 +94,6 @@ def _of_grid(grid: Sequence[Record], several: bool) -> str:
     return f"Network: {mean}; {sure}{rest}.{_chance(first.find('p_first'))}{_over_prior(first.find('above_prior'))}"
 
 
-def _methods(groups: Sequence[Sequence[Record]], compared: Sequence[Record], known: RowComparisons) -> list[str]:
-    """A sentence on the methods of each network that leads its grid; of all networks where none are compared."""
-    if compared:
-        best: dict[float | None, str] = {}
-        for record in compared:
-            best.setdefault(_bound(record), network_of(record))
-        shown = [group for group in groups if network_of(group[0]) in best.values()]
-    else:
-        shown = list(groups[:NAMED])
-    return [_of_network(group, known) for group in shown]
-
-
 def _of_network(group: Sequence[Record], known: RowComparisons) -> str:
     first, *others = group
     main, above = with_interval(main_score_getter(known)(first)), _over_prior(score_getter(known, "above_prior")(first))
@@ -116,7 +102,8 @@ def _of_network(group: Sequence[Record], known: RowComparisons) -> str:
     if not equal and not worse:
         return f"{head}.{above}"
     same = _listed([f"`{row.method}`" for row in equal])
-    sure = f"{same} may be as good" if equal else "it is significantly better than the others"
+    alone = " with this training run" * is_single(first)
+    sure = f"{same} may be as good{alone}" if equal else f"all others are significantly worse{alone}"
     said = known.get(select.row_key(worse[0])) if worse else None
     next_one = f". The best one that is significantly worse: {_gap(f'`{worse[0].method}`', said)}" if said else ""
     return f"{head}; {sure}{next_one}.{_chance(score_getter(known, 'p_first')(first))}{above}"

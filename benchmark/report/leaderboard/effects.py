@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from benchmark.records.record import Record
 from benchmark.report.columns import TableColumn, scored, tabulated
+from benchmark.report.comparisons.networks import BEHIND
 from benchmark.report.leaderboard.entries import BETTER, EFFECT
 from benchmark.report.leaderboard.entry_columns import verdict_columns, worse_by
 from benchmark.report.table import NOTHING, Table
@@ -30,7 +31,7 @@ def table(records: Sequence[Record], dataset: str) -> Table | None:
         *verdict_columns(lambda r: r),
         *(TableColumn(f"in {name}", lambda r, name=name: _in_network(r, name)) for name in names),
     ]
-    return replace(tabulated(f"{dataset}: effect of a method over networks", ABOUT, columns, rows), keys=())  # no record of a file stands behind a row
+    return replace(tabulated(f"{dataset}: effect of a method over networks", ABOUT, columns, rows), keys=tuple(tuple(r.data[BEHIND]) for r in rows))
 
 
 def _in_network(record: Record, name: str) -> str:

@@ -7,7 +7,7 @@ from benchmark.records.record import Record
 from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.columns import MODEL, TableColumn, scored, tabulated
-from benchmark.report.comparisons.networks import RANK_METHODS
+from benchmark.report.comparisons.networks import BEHIND, RANK_METHODS
 from benchmark.report.leaderboard import ranking
 from benchmark.report.leaderboard.entries import NETWORK, mean_records, recipe_of
 from benchmark.report.leaderboard.entry_columns import verdict_columns
@@ -44,7 +44,7 @@ def table(records: Sequence[Record], dataset: str) -> Table | None:
     names = rows[0].data[RANK_METHODS]
     about = ABOUT.format(methods=", ".join(f"`{name}`" for name in names) or "nothing", chosen=CHOSEN)
     lines = [about, *([] if any(not r.reason for r in rows) else [NO_NETWORK])]
-    return replace(tabulated(f"{dataset}: networks", "\n".join(lines), _columns(records), rows), keys=())  # no record of a file stands behind a row
+    return replace(tabulated(f"{dataset}: networks", "\n".join(lines), _columns(records), rows), keys=tuple(tuple(r.data[BEHIND]) for r in rows))
 
 
 def trainings(record: Record) -> int | None:

@@ -12,7 +12,7 @@ import pytest
 from benchmark.records import Cell, Record, Score, load, write
 from benchmark.report import select, tables
 from benchmark.report.comparisons.rows import with_entries
-from benchmark.report.html.findings import first_by_finding
+from benchmark.report.html.findings import by_finding
 from benchmark.report.html.glossary import glossary, meaning
 from benchmark.report.leaderboard import entries, main_table
 from benchmark.report.table import Table, latex
@@ -160,7 +160,7 @@ def test_of_rows_with_the_same_score_the_first_is_the_one_that_was_held_against_
         return Record(cell=Cell(dataset="NIH", backbone="a", method=method, protocol="locus"), scores=(score,))
 
     entered, compared = [row("cam"), row("gradcam")], row("gradcam", "above_prior", low=0.1, high=0.9)
-    table = first_by_finding(entered, [*entered, row("prior")], {select.row_key(compared): compared})
+    table = by_finding(entered, [*entered, row("prior")], {select.row_key(compared): compared})
     ((finding, first, is_real, *_),) = table.rows
     assert (finding, first.split("`")[1], is_real) == ("Mass", "gradcam", "above prior and above all others")
 
