@@ -111,9 +111,11 @@ def _latex(suite: str, records: Sequence[Record], sections: Sequence[DatasetTabl
         raise BadValueError(
             f"--columns has {other[0]!r}: {hint(other[0], known)}the tables of {suite} have {', '.join(sorted(known))}"
         )
-    shown = [chosen(table, columns) for table in tables] if columns else [
-        table for part in sections for table in (*part.checks, *leaderboards(records, part))
-    ]
+    shown = (
+        [chosen(table, columns) for table in tables]
+        if columns
+        else [table for part in sections for table in (*part.checks, *leaderboards(records, part))]
+    )
     labels = (f"tab:{suite}-{re.sub(r'[^a-z0-9]+', '-', table.title.lower()).strip('-')}" for table in shown)
     return "\n".join(latex(table, label) for table, label in zip(shown, labels, strict=True))
 

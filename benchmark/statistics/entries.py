@@ -152,7 +152,9 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
     rows = [row for network in networks for row in network]
     left_out = np.stack([row.jackknife.mean(0) for row in rows], 1)  # (P, rows)
     patients = len(left_out)
-    drawn = random.standard_normal((DRAWS, patients)) @ (left_out - left_out.mean(0)) * np.sqrt((patients - 1) / patients)
+    drawn = (
+        random.standard_normal((DRAWS, patients)) @ (left_out - left_out.mean(0)) * np.sqrt((patients - 1) / patients)
+    )
     drawn += [row.theta.mean() for row in rows]
     first = 0
     for network in networks:

@@ -93,7 +93,12 @@ def draw_entries(axes: Axes) -> str:
     """
     folder = ROOT / "results" / "phantom"
     table = pd.read_csv(folder / "leaderboard.csv")
-    mask = (table.backbone == "custom") & (table.global_pool == "PCAM") & table.method_may_be_best.notna() & (table.trainings > 1)
+    mask = (
+        (table.backbone == "custom")
+        & (table.global_pool == "PCAM")
+        & table.method_may_be_best.notna()
+        & (table.trainings > 1)
+    )
     table = table[mask].sort_values("score")
     long = pd.read_parquet(folder / "records.parquet")
     chosen = "backbone == 'custom' and global_pool == 'PCAM' and protocol == 'locus' and metric == 'hit@iou.3'"

@@ -15,7 +15,7 @@ import numpy as np
 from benchmark.records import Record, Score
 from benchmark.report.comparisons.main_column import BoardRow
 from benchmark.report.comparisons.methods import ordered_methods, score, verdict_scores
-from benchmark.report.comparisons.networks import BEHIND, names
+from benchmark.report.comparisons.networks import BEHIND, in_place, names
 from benchmark.report.leaderboard.entries import BETTER, EFFECT
 from benchmark.statistics import entries as statistics
 from benchmark.statistics import mrmc
@@ -48,7 +48,7 @@ def effects(groups: Sequence[Sequence[BoardRow]]) -> list[Record]:
         return []
     order = sorted(entered, key=lambda name: (-len(entered[name]), -_mean(entered[name]), name))
     verdicts = statistics.verdicts(len(order), lambda a, b: over_networks(entered[order[a]], entered[order[b]]))
-    return [_record(behind[name], order, entered, v) for name, v in zip(order, verdicts, strict=True)]
+    return in_place([_record(behind[name], order, entered, v) for name, v in zip(order, verdicts, strict=True)])
 
 
 def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:

@@ -24,7 +24,7 @@ from benchmark.records import Record, Score
 from benchmark.report import select
 from benchmark.report.comparisons.main_column import BoardRow
 from benchmark.report.comparisons.methods import ordered_methods, score, verdict_scores
-from benchmark.report.leaderboard.entries import NETWORK
+from benchmark.report.leaderboard.entries import NETWORK, PLACE
 from benchmark.statistics import entries as statistics
 from benchmark.statistics.entries import EntryScores
 from core.names import LIMIT, MAIN, PRIOR
@@ -97,7 +97,12 @@ def networks(groups: Sequence[Sequence[BoardRow]], rank_methods: Sequence[str] =
     for network in sorted(known, key=lambda n: -n.value):
         grids.setdefault(network.grid, []).append(network)
     order = sorted(grids.values(), key=lambda grid: (-sum(not n.reason for n in grid), -(grid[0].bound or 0.0)))
-    return [record for grid in order for record in _of_grid(grid)]
+    return in_place([record for grid in order for record in _of_grid(grid)])
+
+
+def in_place(records: Sequence[Record]) -> list[Record]:
+    """The records, each with its place among them."""
+    return [record.model_copy(update={"data": {**record.data, PLACE: n}}) for n, record in enumerate(records)]
 
 
 def names(groups: Sequence[Sequence[BoardRow]]) -> list[str]:

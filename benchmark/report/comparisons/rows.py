@@ -38,9 +38,7 @@ SMALLEST_P = 1e-6
 """Scores have six decimals: a smaller p would be stored as 0."""
 
 
-def with_entries(
-    records: Sequence[Record], folders: Sequence[Path], rank_methods: Sequence[str] = ()
-) -> list[Record]:
+def with_entries(records: Sequence[Record], folders: Sequence[Path], rank_methods: Sequence[str] = ()) -> list[Record]:
     """``records``, and those of ``COMPARISONS``: of each row, network and method over networks.
 
     Rows per case lie in ``folders``; a row without them has no interval and is not compared. ``rank_methods``: see
@@ -102,9 +100,7 @@ def _over_trainings(row: BoardRow) -> list[Score]:
     return [*counted, main.model_copy(update={"low": estimate.low, "high": estimate.high})]
 
 
-def _above_prior(
-    network: Sequence[BoardRow], paired: Mapping[tuple[object, ...], Sequence[Score]]
-) -> RowScores:
+def _above_prior(network: Sequence[BoardRow], paired: Mapping[tuple[object, ...], Sequence[Score]]) -> RowScores:
     """The difference to ``prior``: of what sees no network that of each training, of others over all trainings."""
     prior = next((row.entry for row in network if row.record.cell.method == PRIOR), None)
     if prior is None:

@@ -11,7 +11,13 @@ from benchmark.report.html.limits import limits
 from benchmark.report.html.words import name, network_name
 from benchmark.report.leaderboard import main_table, networks, ranking
 from benchmark.report.leaderboard.entries import comparisons_by_row, network_of
-from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_score_getter, score_getter, worse_by
+from benchmark.report.leaderboard.entry_columns import (
+    RowComparisons,
+    is_single,
+    main_score_getter,
+    score_getter,
+    worse_by,
+)
 from benchmark.report.table import Table, number, signed, with_interval
 from core.names import MAIN
 
@@ -78,7 +84,15 @@ def _first(
     grids: dict[float | None, list[Record]] = {}
     for record in compared:
         grids.setdefault(_bound(record), []).append(record)
-    sentences = [said for grid in grids.values() for said in (_of_grid(grid, len(grids) > 1), of_network[network_of(grid[0])])]
+    sentences = [
+        said for grid in grids.values() for said in (_of_grid(grid, len(grids) > 1), of_network[network_of(grid[0])])
+    ]
+    highest = max((row for group in groups for row in group), key=lambda row: select.main_value(row) or 0.0)
+    if network_of(highest) not in map(network_of, compared[:1]):
+        score = with_interval(main_score_getter(known)(highest))
+        sentences.append(
+            f"The highest single score is {score} of {name(highest)}. Networks are not compared by their best row."
+        )
     names = _listed([f"{network_name(r)} ({r.reason or 'alone at its grid'})" for r in apart])
     return (*sentences, *([f"Not compared: {names}."] if apart else []))
 

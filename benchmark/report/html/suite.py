@@ -168,5 +168,7 @@ def _findings(records: Sequence[Record], dataset: str) -> dict[str, Any]:
 
 
 def _counts(records: Sequence[Record]) -> dict[str, int]:
-    runs = [record for record in records if record.source == "run" and record.cell.protocol not in (PAIRED, *COMPARISONS)]
+    runs = [
+        record for record in records if record.source == "run" and record.cell.protocol not in (PAIRED, *COMPARISONS)
+    ]
     return {status: sum(record.status == status for record in runs) for status in ("ok", "n/a", "failed")}

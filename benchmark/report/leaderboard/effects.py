@@ -6,7 +6,7 @@ from dataclasses import replace
 from benchmark.records.record import Record
 from benchmark.report.columns import TableColumn, scored, tabulated
 from benchmark.report.comparisons.networks import BEHIND
-from benchmark.report.leaderboard.entries import BETTER, EFFECT
+from benchmark.report.leaderboard.entries import BETTER, EFFECT, compared
 from benchmark.report.leaderboard.entry_columns import verdict_columns, worse_by
 from benchmark.report.table import NOTHING, Table
 
@@ -21,7 +21,7 @@ ABOUT = (
 
 def table(records: Sequence[Record], dataset: str) -> Table | None:
     """A row per method, best first; None where no two networks have two methods in common."""
-    rows = [r for r in records if r.cell.protocol == EFFECT and r.cell.dataset == dataset]
+    rows = compared(records, dataset, EFFECT)
     if not rows:
         return None
     names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(BETTER) and f != "mean")
@@ -31,7 +31,10 @@ def table(records: Sequence[Record], dataset: str) -> Table | None:
         *verdict_columns(lambda r: r),
         *(TableColumn(f"in {name}", lambda r, name=name: _in_network(r, name)) for name in names),
     ]
-    return replace(tabulated(f"{dataset}: effect of a method over networks", ABOUT, columns, rows), keys=tuple(tuple(r.data[BEHIND]) for r in rows))
+    return replace(
+        tabulated(f"{dataset}: effect of a method over networks", ABOUT, columns, rows),
+        keys=tuple(tuple(r.data[BEHIND]) for r in rows),
+    )
 
 
 def _in_network(record: Record, name: str) -> str:

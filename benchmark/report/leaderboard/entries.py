@@ -15,6 +15,15 @@ No file has such a record.
 BETTER = "worse_by@"
 """Begins the metric that says by how much a row is worse than another; the name of that row follows."""
 
+PLACE = "place"
+"""Field of ``Record.data``: where a network or a method over networks stands in its table."""
+
+
+def compared(records: Iterable[Record], dataset: str, protocol: str) -> list[Record]:
+    """The records of protocol ``network`` or ``effect`` of a data set, in the order of their table."""
+    mine = (r for r in records if r.cell.protocol == protocol and r.cell.dataset == dataset)
+    return sorted(mine, key=lambda record: record.data[PLACE])
+
 
 def mean_records(records: Iterable[Record]) -> list[Record]:
     """One record per entry: of one training its own, of several their mean.

@@ -85,7 +85,9 @@ def yes_or_no(score: Score | None) -> str:
 
 def worse_by(said: Record, finding: str = "mean") -> tuple[str, Score | None]:
     """Than which row a row is worse, and by how much; nothing for the top row and where nothing was compared."""
-    name = next(iter(name for m, f in said.names(finding=finding) if f == finding and (name := m.partition(BETTER)[2])), "")
+    name = next(
+        iter(name for m, f in said.names(finding=finding) if f == finding and (name := m.partition(BETTER)[2])), ""
+    )
     return name, said.find(f"{BETTER}{name}", finding) if name else None
 
 

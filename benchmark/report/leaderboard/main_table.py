@@ -8,7 +8,14 @@ from benchmark.report import select
 from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES, TableColumn, count, score, scored, tabulated
 from benchmark.report.leaderboard import ranking
-from benchmark.report.leaderboard.entries import ENTRY, NETWORK, comparisons_by_row, mean_records, network_of
+from benchmark.report.leaderboard.entries import (
+    ENTRY,
+    NETWORK,
+    compared,
+    comparisons_by_row,
+    mean_records,
+    network_of,
+)
 from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, of_entries, score_getter
 from benchmark.report.table import Table, chance, signed, with_interval, with_n
 from core.names import CLASSIFICATION, MAIN, PAIRED
@@ -86,8 +93,8 @@ def board(records: Sequence[Record], dataset: str, images: int | None = None) ->
     last, the upper bound.
     """
     rows = ranking.ranked(mean_records(select.board(records, dataset, images)))
-    compared = [r for r in records if r.cell.protocol == NETWORK and r.cell.dataset == dataset]
-    place = {key: n for n, key in enumerate(dict.fromkeys(map(network_of, [*compared, *rows])))}
+    networks = compared(records, dataset, NETWORK)
+    place = {key: n for n, key in enumerate(dict.fromkeys(map(network_of, [*networks, *rows])))}
     return sorted(rows, key=lambda r: place[network_of(r)] if select.is_method(r) else len(place))
 
 

@@ -8,7 +8,7 @@ from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.columns import MODEL, TableColumn, scored, tabulated
 from benchmark.report.comparisons.networks import BEHIND, RANK_METHODS
-from benchmark.report.leaderboard import ranking
+from benchmark.report.leaderboard import entries, ranking
 from benchmark.report.leaderboard.entries import NETWORK, mean_records, recipe_of
 from benchmark.report.leaderboard.entry_columns import verdict_columns
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval, with_n
@@ -33,7 +33,7 @@ def compared(records: Sequence[Record], dataset: str) -> list[Record]:
 
 def of_dataset(records: Sequence[Record], dataset: str) -> list[Record]:
     """The record of each network, in the order of the table."""
-    return [r for r in records if r.cell.protocol == NETWORK and r.cell.dataset == dataset]
+    return entries.compared(records, dataset, NETWORK)
 
 
 def table(records: Sequence[Record], dataset: str) -> Table | None:
@@ -44,7 +44,10 @@ def table(records: Sequence[Record], dataset: str) -> Table | None:
     names = rows[0].data[RANK_METHODS]
     about = ABOUT.format(methods=", ".join(f"`{name}`" for name in names) or "nothing", chosen=CHOSEN)
     lines = [about, *([] if any(not r.reason for r in rows) else [NO_NETWORK])]
-    return replace(tabulated(f"{dataset}: networks", "\n".join(lines), _columns(records), rows), keys=tuple(tuple(r.data[BEHIND]) for r in rows))
+    return replace(
+        tabulated(f"{dataset}: networks", "\n".join(lines), _columns(records), rows),
+        keys=tuple(tuple(r.data[BEHIND]) for r in rows),
+    )
 
 
 def trainings(record: Record) -> int | None:
