@@ -1,4 +1,4 @@
-"""``results/index.html`` and ``README.md``: each suite with its first network and method, cells and files; ``transfer.md``."""
+"""``results/index.html`` and ``README.md``: each suite with its first network and method; ``transfer.md``."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -40,9 +40,9 @@ def index(folder: Path | str, known: Mapping[Path, Sequence[Record]] = MappingPr
     suites = {suite: _runs(known.get(suite) or records.load_metric(suite, MAIN)) for suite in records.suites(folder)}
     rows = tuple(_suite(*suite) for suite in suites.items())
     about = (
-        "Network: the highest mean over the rank methods where networks of one grid are compared, else the first one of "
-        "the suite's table. Method: the highest score on that network, beside its baselines. Each suite's page says what "
-        "may be as good and what the numbers rest on. A page that is missing is written by "
+        "Network: the highest mean over the rank methods where networks of one grid are compared, else the first one "
+        "of the suite's table. Method: the highest score on that network, beside its baselines. Each suite's page says "
+        "what may be as good and what the numbers rest on. A page that is missing is written by "
         "`python -m benchmark.run --suite NAME`."
     )
     if page := write_transfer(folder, {suite.name: runs for suite, runs in suites.items()}):

@@ -44,9 +44,9 @@ def write(
     """Write all that is generated from a folder's records, and remove what they no longer give.
 
     ``index.html``, ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``components.svg`` (of
-    variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the tables, ``limits`` the first
-    of what it does not show, ``held_out`` a footnote below them. ``records``: those of the folder where they are known
-    already; ``columns``: those of ``leaderboard.tex``; ``published``: the folder of those that stand beside;
+    variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the tables, ``limits`` the
+    first of what it does not show, ``held_out`` a footnote below them. ``records``: those of the folder where they are
+    known already; ``columns``: those of ``leaderboard.tex``; ``published``: the folder of those that stand beside;
     ``rank_methods``: those that networks are compared by, see ``comparisons.networks``.
     Returned are the records and the entries made of them. Raises ``core.errors.DataError`` for a
     broken record and ``BadValueError`` for a column that no table has; nothing is written then.

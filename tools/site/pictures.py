@@ -87,7 +87,7 @@ def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
 
 
 def draw_entries(axes: Axes) -> str:
-    """Trainings as dots, mean and interval of each entry of the small CNN with PCAM; those that may be the best in green.
+    """Training runs as dots, mean and interval of each method on the small CNN with PCAM; green: may be the best.
 
     What was drawn in words: method, score, interval, training runs, whether it may be the best.
     """

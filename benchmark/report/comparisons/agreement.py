@@ -28,7 +28,8 @@ def with_agreement(records: Sequence[Record], folders: Sequence[Path]) -> list[R
     """``records``, and one of protocol ``agreement`` per network of the check; rows per case lie in ``folders``.
 
     ``tau@ONE~OTHER`` is Kendall's tau between the methods' mean scores by two measures, baselines left out, its n how
-    many methods, ``p@ONE~OTHER`` its exact p. A network with fewer than three methods that have rows has none. Raises ``DataError`` for broken rows.
+    many methods, ``p@ONE~OTHER`` its exact p. A network with fewer than three methods that have rows has none. Raises
+    ``DataError`` for broken rows.
     """
     scored = [r for name in select.datasets(records) for r in select.of_check(records, name, FAITHFULNESS)]
     ranked = [r for r in scored if r.source == "run" and select.is_method(r)]

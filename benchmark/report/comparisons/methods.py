@@ -2,7 +2,7 @@
 
 Scores of the protocol ``entry``, on all findings (``mean``) and on each:
 
-``may_be_best``     1 where no other method of the network is significantly better (5 %, Holm over the row's comparisons)
+``may_be_best``     1 where no other method of the network is significantly better (5 %, Holm over the row's pairs)
 ``worse_by@NAME``   how much better the method NAME is, with the interval of that difference alone: the top method's or,
                     where that does not exclude the row, that of the best method that does
 ``p_first``         probability of being the best of the network: see ``statistics.entries.probability_of_best``

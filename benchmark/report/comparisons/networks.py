@@ -126,10 +126,10 @@ def _of_grid(grid: Sequence[_Network]) -> list[Record]:
     means = [(n, n.mean) for n in grid if not n.reason and n.mean is not None]
     scores = [mean for _, mean in means]
     verdicts = statistics.verdicts(len(means), lambda a, b: statistics.compared(scores[a], scores[b]), per_row=False)
-    shares = statistics.probability_of_best([[mean] for mean in scores]) if len(means) > 1 else []
+    shares = statistics.probability_of_best([[mean] for mean in scores]).tolist() if len(means) > 1 else []
     said = {n.name: verdict_scores(v, [n.name for n, _ in means]) for (n, _), v in zip(means, verdicts, strict=True)}
     for (n, _), p in zip(means, shares, strict=False):
-        said[n.name].append(score("p_first", float(p)))
+        said[n.name].append(score("p_first", p))
     apart = [n for n in grid if n.name not in said]
     return [_record(n, said.get(n.name, [])) for n in (*(n for n, _ in means), *apart)]
 

@@ -33,7 +33,6 @@ from benchmark.statistics import entries as statistics
 from benchmark.statistics.signflip import holm
 from core.names import PAIRED, PRIOR
 
-
 SMALLEST_P = 1e-6
 """Scores have six decimals: a smaller p would be stored as 0."""
 

@@ -131,7 +131,7 @@ def _parted(rows: Sequence[Record], said: Callable[[Record], Record | None]) -> 
 
 
 def _gap(name: str, said: Record | None) -> str:
-    than, gap = worse_by(said) if said is not None else ("", None)
+    gap = worse_by(said)[1] if said is not None else None
     return name if gap is None else f"{name}, by {with_interval(gap)}"
 
 

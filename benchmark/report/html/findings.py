@@ -15,8 +15,8 @@ from core.names import MAIN
 
 HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]", "prior", "may be as good", "n cases")
 ABOUT = (
-    "The first method of this network for each finding, by `hit@iou.3`. may be as good: methods that no other one beats "
-    "significantly (5 %, Holm over the comparisons of a method). is it real: above prior where the interval of the "
+    "The first method of this network for each finding, by `hit@iou.3`. may be as good: methods that no other one "
+    "beats significantly (5 %, Holm over the comparisons of a method). is it real: above prior where the interval of the "
     "difference is above 0. The first is chosen on these images, so its figures flatter it; and each finding is tested "
     "alone, so one such answer in forty is chance where there is no difference."
 )
@@ -47,7 +47,7 @@ def of_entry(row: Record, known: RowComparisons) -> dict[str, list[Any]]:
 
 
 def of_protocol_table(layout: TableLayout, table: Table, by_key: Mapping[str, Record]) -> dict[str, Any]:
-    """``main``: heading of a protocol's main metric; ``rows``: key of a row of ``table`` -> as ``of_entry``, without verdicts."""
+    """``main``: heading of a protocol's main metric; ``rows``: key of a row -> as ``of_entry``, without verdicts."""
     metric, origin = layout.main
     rows = {keys[0]: _of_metric(by_key[keys[0]], metric, origin) for keys in table.keys if keys}
     chosen = f", {origin}" if origin not in (None, "none") else ""

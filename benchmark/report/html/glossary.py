@@ -32,8 +32,8 @@ WORDS = {
     "− prior": "The main column minus that of prior on the same cases. prior shows where other patients have the "
     "finding: a method that is not above it shows nothing of this image.",
     "p (Holm)": "Chance of such a difference to prior if there were none, corrected for the number of rows.",
-    "P(best)": "Share of draws of patients (and training runs) in which the row has the highest score. It describes and "
-    "does not test.",
+    "P(best)": "Share of draws of patients (and training runs) in which the row has the highest score. It describes "
+    "and does not test.",
     "recipe": "Flags of a training. Of several inner folds choose: a fold is scored by the one that is best on others.",
     "− chosen": "A recipe's figure minus the honest one: of the best, what choosing on the scored images is worth.",
     "optimism": "oracle − cross-fitted: what a score gains when its threshold is chosen on the very truth that it is "

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from benchmark.records.record import Record
-from benchmark.report.columns import TableColumn, scored, tabulated
+from benchmark.report.columns import TableColumn, tabulated
 from benchmark.report.comparisons.networks import BEHIND
 from benchmark.report.leaderboard.entries import BETTER, EFFECT, compared
 from benchmark.report.leaderboard.entry_columns import verdict_columns, worse_by
@@ -12,10 +13,10 @@ from benchmark.report.table import NOTHING, Table
 
 ABOUT = (
     "The difference of two methods within a network, averaged over the networks that have both methods and two "
-    "training runs or more (`networks`: how many have the method). The networks are held fixed: the table says what new "
-    "runs of these networks and new patients would give, not what another network would. `may be the best`: no other "
-    "method is significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method "
-    "named under `than` is; then the same difference in each network. Read these too: the mean may hide opposite signs."
+    "training runs or more (`networks`: how many have the method). The networks are held fixed: the table says what "
+    "new runs of these networks and new patients would give, not what another network would. `may be the best`: no "
+    "other method is significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the "
+    "method named under `than` is; then the same difference in each network. Read these too: the mean may hide opposite signs."
 )
 
 
@@ -27,9 +28,9 @@ def table(records: Sequence[Record], dataset: str) -> Table | None:
     names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(BETTER) and f != "mean")
     columns = [
         TableColumn("method", lambda r: r.method),
-        scored("networks", lambda r: r.find("networks"), lambda s: NOTHING if s is None else f"{s.value:.0f}"),
+        TableColumn("networks", _networks),
         *verdict_columns(lambda r: r),
-        *(TableColumn(f"in {name}", lambda r, name=name: _in_network(r, name)) for name in names),
+        *(TableColumn(f"in {name}", partial(_in_network, name)) for name in names),
     ]
     return replace(
         tabulated(f"{dataset}: effect of a method over networks", ABOUT, columns, rows),
@@ -37,6 +38,11 @@ def table(records: Sequence[Record], dataset: str) -> Table | None:
     )
 
 
-def _in_network(record: Record, name: str) -> str:
+def _networks(record: Record) -> str:
+    score = record.find("networks")
+    return NOTHING if score is None else f"{score.value:.0f}"
+
+
+def _in_network(name: str, record: Record) -> str:
     score = worse_by(record, name)[1]
     return NOTHING if score is None or score.value is None else f"{score.value:+.3f}"

@@ -25,18 +25,18 @@ THRESHOLDS = (
     "cross-fitted by patient in 5 folds, per finding; oracle columns are chosen on the truth that they are scored on"
 )
 INTERVALS = (
-    "Intervals of one training run are over patients: BCa 95 %, 10,000 resamples; none below 10 patients. `hit@…`: mean "
-    "over findings."
+    "Intervals of one training run are over patients: BCa 95 %, 10,000 resamples; none below 10 patients. `hit@…`: "
+    "mean over findings."
 )
 PART = (
-    "Slow methods were scored on a part of the boxed images, drawn by patient. All methods here are scored on that "
+    "Columns as in the first table of methods. Slow methods were scored on a part of the boxed images, drawn by patient. All methods here are scored on that "
     "part. Do not compare these figures with those of other tables. `auroc` is that of all test images."
 )
 COMPARED = (
-    "`− prior`: the difference to `prior` on the same cases. `p`: Holm over the methods of the network; of one run by a "
-    "sign-flip test over patients, of several runs over runs and patients. `P(best)`: the share of draws, of patients "
-    "and of runs where there are several, in which the method has the highest score of its network. It describes and "
-    "does not test."
+    "`− prior`: the difference to `prior` on the same cases. `p`: Holm over the methods of the network; of one run by "
+    "a sign-flip test over patients, of several runs over runs and patients. `P(best)`: the share of draws, of "
+    "patients and of runs where there are several, in which the method has the highest score of its network. It "
+    "describes and does not test."
 )
 ENTRIES = (
     "A row is one method on all training runs of a network, which differ by their seed alone. Its score is the mean "
@@ -46,8 +46,8 @@ ENTRIES = (
     "images (95 %)."
 )
 WITHIN = (
-    "Every method is compared with every other method of its network. `may be the best`: no other one is significantly "
-    "better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method named under `than` is, "
+    "Every method is compared with every other method of its network. `may be the best`: no other one is "
+    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method named under `than` is, "
     "with the interval of that difference alone. That is the top method or, where the top method does not exclude the "
     "row, the best one that does. Do not compare rows of two networks here: see the table of networks."
 )
@@ -79,7 +79,8 @@ def main(
     title = f"methods within each network, on {select.images_in_words(rows)} images" if part else TITLE
     protocols = {r.cell.protocol for r in records}
     about = [*([ENTRIES, WITHIN] if ENTRY in protocols else []), *([COMPARED] if PAIRED in protocols else [])]
-    about += [*([ONE_RUN] if any(map(is_single, rows)) else []), *([PART] if part else [])]
+    about = [PART] if part else about
+    about += [ONE_RUN] if any(map(is_single, rows)) else []
     intro = "\n".join([basis_lines(select.board(records, dataset, images), THRESHOLDS), INTERVALS, *about])
     every = columns(records, rows, images)
     shown = [c for c in every if not wanted or c.heading.removesuffix(" [95 %]") in wanted]

@@ -29,7 +29,7 @@ thresholds cross-fitted by patient. Baselines take no part, nor do slow methods,
 τ: Kendall's tau-b of two rankings, 1 the same order, −1 the reverse. Its 95 % interval: {DRAWS:,} draws of patients and
 of training runs on each suite; of one run over patients only; of two or three runs somewhat too narrow. p: exact, the
 probability of such an order if the two rankings were unrelated; equal maps count once. Two rankings agree where p is
-below .05 and the interval is above 0. Of fewer than {FEWEST} rows not even the same order has p below .05: no τ is stated.
+below .05 and the interval is above 0. Fewer than {FEWEST} rows have no τ: not even the same order has p below .05.
 A pair swaps where both differences exclude 0, in opposite directions (Obuchowski and Rockette; Holm over all pairs of
 both suites); where a row has one run, patients alone decide. Rows of equal maps tie on both suites (under AVG,
 `hirescam` is `cam` and `xgradcam` is `gradcam`).
