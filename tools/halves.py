@@ -2,8 +2,8 @@
 
 Each network of a suite that has ten trainings is parted by seed, 0 to 4 and 5 to 9. It is the same recipe, so of the
 differences between the halves (nested: other trainings, the same patients) one in twenty may exclude 0, and in both
-halves the same methods should be those that may be the best. Write ``seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]`` into a suite's
-file, run it and ask; ``--trainings 2`` asks suites with fewer.
+halves the same methods should be those that may be the best. Write ``seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]`` into a
+suite's file, run it and ask; ``--trainings 2`` asks suites with fewer.
 """
 
 import sys

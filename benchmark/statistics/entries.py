@@ -145,8 +145,9 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
     """The rows of each network -> (rows of all networks,) the share of draws in which each has the highest mean.
 
     The rows of a network share its S training runs. A draw moves the network's rows together by
-    A'z / sqrt(S(S - 1)) · sqrt((S - 1) / chi²), A their centred scores, chi² with S - 1 degrees of freedom, and all rows
-    by the normal distribution with the patients' covariance. It describes and does not test. Equal rows share a draw.
+    A'z / sqrt(S(S - 1)) · sqrt((S - 1) / chi²), A their centred scores, chi² with S - 1 degrees of freedom, and all
+    rows by the normal distribution with the patients' covariance. It describes and does not test. Equal rows share a
+    draw.
     """
     random = generator(0, "best")
     rows = [row for network in networks for row in network]

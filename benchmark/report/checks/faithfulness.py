@@ -22,9 +22,9 @@ MEASURES = (
 AGREES = (
     "Kendall's tau between two measures over the methods of a network, baselines left out: 1 the same order, -1 the "
     "reverse. `deletion` counts as better where it is less. Interval: patients drawn (percentiles, 95 %), and "
-    "training runs where there are several; chance pulls tau towards 0. `p`: exact, the probability of such an order "
-    "if the two rankings were unrelated. `so`: alike or reversed only where p is below .05 and the interval excludes 0. "
-    "Measures rest on different numbers of cases: see `n of …` in the table above."
+    "training runs where there are several; chance pulls tau towards 0. `p`: exact, the probability of such an "
+    "order if the two rankings were unrelated. `so`: alike or reversed only where p is below .05 and the interval "
+    "excludes 0. Measures rest on different numbers of cases: see `n of …` in the table above."
 )
 
 

@@ -16,9 +16,9 @@ from core.names import MAIN
 HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]", "prior", "may be as good", "n cases")
 ABOUT = (
     "The first method of this network for each finding, by `hit@iou.3`. may be as good: methods that no other one "
-    "beats significantly (5 %, Holm over the comparisons of a method). is it real: above prior where the interval of the "
-    "difference is above 0. The first is chosen on these images, so its figures flatter it; and each finding is tested "
-    "alone, so one such answer in forty is chance where there is no difference."
+    "beats significantly (5 %, Holm over the comparisons of a method). is it real: above prior where the interval "
+    "of the difference is above 0. The first is chosen on these images, so its figures flatter it; and each finding "
+    "is tested alone, so one such answer in forty is chance where there is no difference."
 )
 
 

@@ -15,8 +15,9 @@ ABOUT = (
     "The difference of two methods within a network, averaged over the networks that have both methods and two "
     "training runs or more (`networks`: how many have the method). The networks are held fixed: the table says what "
     "new runs of these networks and new patients would give, not what another network would. `may be the best`: no "
-    "other method is significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the "
-    "method named under `than` is; then the same difference in each network. Read these too: the mean may hide opposite signs."
+    "other method is significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better "
+    "the method named under `than` is; then the same difference in each network. Read these too: the mean may hide "
+    "opposite signs."
 )
 
 

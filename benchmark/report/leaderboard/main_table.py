@@ -29,8 +29,9 @@ INTERVALS = (
     "mean over findings."
 )
 PART = (
-    "Columns as in the first table of methods. Slow methods were scored on a part of the boxed images, drawn by patient. All methods here are scored on that "
-    "part. Do not compare these figures with those of other tables. `auroc` is that of all test images."
+    "Columns as in the first table of methods. Slow methods were scored on a part of the boxed images, drawn by "
+    "patient. All methods here are scored on that part. Do not compare these figures with those of other tables. "
+    "`auroc` is that of all test images."
 )
 COMPARED = (
     "`− prior`: the difference to `prior` on the same cases. `p`: Holm over the methods of the network; of one run by "
@@ -40,16 +41,17 @@ COMPARED = (
 )
 ENTRIES = (
     "A row is one method on all training runs of a network, which differ by their seed alone. Its score is the mean "
-    "over runs. The interval is for new runs and new patients, thresholds held fixed (Obuchowski and Rockette, Hillis; "
-    "what it covers: docs/coverage.md). `1 run`: a single run; `of this network` is then the interval over patients and "
-    "does not show what another run would give. `one more run`: where the next run is expected to score on these "
-    "images (95 %)."
+    "over runs. The interval is for new runs and new patients, thresholds held fixed (Obuchowski and Rockette, "
+    "Hillis; what it covers: docs/coverage.md). `1 run`: a single run; `of this network` is then the interval over "
+    "patients and does not show what another run would give. `one more run`: where the next run is expected to "
+    "score on these images (95 %)."
 )
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other one is "
-    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method named under `than` is, "
-    "with the interval of that difference alone. That is the top method or, where the top method does not exclude the "
-    "row, the best one that does. Do not compare rows of two networks here: see the table of networks."
+    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method named "
+    "under `than` is, with the interval of that difference alone. That is the top method or, where the top method "
+    "does not exclude the row, the best one that does. Do not compare rows of two networks here: see the table of "
+    "networks."
 )
 ONE_RUN = "Where a method has one run, the comparison is over patients: another run may turn it."
 COLUMNS = (
