@@ -79,7 +79,7 @@ def _analyses(variance: DifferenceVariance, trainings: int, patients: int) -> tu
     # the covariance between trainings: the spread of the patients' mean differences, less what trainings add to it
     spread, rest_df = of_spread * chi[sides] / (P - 1), (S - 1) * (P - 1)
     covariance = (spread - sum(variance.rest * squares / rest_df / S for squares in chi[sides + 1 :])) / P
-    total = sum(seeds) + np.maximum(covariance, 0)
+    total = np.maximum(sum(seeds) + np.maximum(covariance, 0), spread / P)  # never below the patients' variance
     deviation = np.sqrt(sides * of_seeds / S + variance.patients / P)
     of_df = sum(term**2 for term in seeds) / (S - 1)
     df = np.divide(total**2, of_df, out=np.full(DRAWS, MANY), where=of_df > 0)

@@ -1,1 +1,1 @@
-"""How often intervals over trainings and patients hold the truth of simulated worlds: ``python -m tools.coverage``."""
+"""How often intervals over training runs hold the truth of simulated worlds: ``python -m tools.coverage``."""

@@ -1,42 +1,132 @@
-"""How often the intervals of ``benchmark.statistics.mrmc`` hold the truth in the worlds of one setting."""
+"""How often intervals hold the truth in simulated worlds, and how often they find a true difference."""
 
-from collections.abc import Iterator
+import itertools
+from dataclasses import replace
 
 import numpy as np
+from scipy import special
 
-from benchmark.statistics import mrmc
-from benchmark.statistics.mrmc import MrmcEstimate
+from benchmark.statistics.entries import ALPHA, prediction_band
+from benchmark.statistics.intervals import LEVEL
+from benchmark.statistics.variance_parts import CheckedRow, VarianceParts, variance_parts
 from core.types import FloatArray
-from tools.coverage.worlds import CASES, Simulation, Worlds, worlds
+from tools.coverage.worlds import CASES, METHODS, NetworkScores, Simulation, worlds
 
-STATISTICS = ("row", "paired", "nested")
-BLOCK = 400_000
-"""Cases of one row that are in memory at a time."""
+RULES = {"nothing": (False, False), "floor": (True, False), "floor and cap": (True, True), "cap": (False, True)}
+"""Whether the variance has the patients' lower limit, and whether degrees of freedom are at most 2(S − 1)."""
+CHOSEN = "floor"
+"""The rule of ``benchmark.statistics.mrmc``."""
+STATISTICS = ("row", "paired", "nested", "effect")
+EXCLUSION, ONE_MORE = "exclusion", "one more run"
+BLOCK = 1_500_000
+"""Cases of the first network that are in memory at a time."""
 
 
 def measure(setting: Simulation, count: int, seed: int = 0) -> list[dict[str, float | str]]:
-    """A row per statistic: the truth, the share of ``count`` worlds whose interval holds it, half of its mean width.
+    """A row per statistic and rule: the share of ``count`` worlds that hold the truth, and power.
 
-    The truth is the expectation over trainings and patients, of a row that is scored as here: the mean over all worlds.
+    ``coverage`` of a statistic: the true value lies in its interval (of a row and of two networks, the mean over all
+    worlds). Of ``exclusion``: a method that is as good as every other is not called worse. ``power``: the interval of
+    a truly better method lies above 0; of ``exclusion``: a worse method is called worse than the better one.
     """
-    size = max(1, BLOCK // (setting.trainings * setting.patients * min(CASES, setting.findings)))
-    parts = [_numbers(worlds(setting, min(size, count - start), seed + start)) for start in range(0, count, size)]
-    numbers = np.concatenate(parts)  # (W, 3, value low high)
-    rows: list[dict[str, float | str]] = []
-    for name, (value, low, high) in zip(STATISTICS, numbers.transpose(1, 2, 0), strict=True):
-        truth = value.mean()
-        held = float(((low <= truth) & (truth <= high)).mean())
-        rows.append({"statistic": name, "truth": truth, "coverage": held, "half_width": float((high - low).mean() / 2)})
-    return rows
+    cases = (setting.runs[0] + 1) * (METHODS[0] + 1) * setting.patients * min(CASES, setting.findings)
+    size = max(1, BLOCK // cases)
+    blocks = [_block(worlds(setting, min(size, count - start), seed + start)) for start in range(0, count, size)]
+    numbers = {key: np.concatenate([block[key] for block in blocks], -1) for key in blocks[0]}
+    return [_summary(name, rule, numbers[name, rule]) for name, rule in numbers]
 
 
-def _numbers(block: Worlds) -> FloatArray:
-    ends = [[(e.value, e.low, e.high) for e in _estimates(block, world)] for world in range(block.theta.shape[1])]
-    return np.array(ends)
+def _summary(name: str, rule: str, numbers: FloatArray) -> dict[str, float | str]:
+    shared: dict[str, float | str] = {"statistic": name, "rule": rule}
+    if name in (EXCLUSION, ONE_MORE):
+        coverage, power, half_width = numbers.mean(1)
+    else:
+        value, half, power = numbers
+        truth = 0.0 if name in ("paired", "effect") else value.mean()
+        coverage, half_width, power = (np.abs(value - truth) <= half).mean(), half.mean(), power.mean()
+    return shared | {"coverage": float(coverage), "power": float(power), "half_width": float(half_width)}
 
 
-def _estimates(block: Worlds, world: int) -> Iterator[MrmcEstimate]:
-    first, paired, nested = zip(block.theta[:, world], block.jackknife[:, world], strict=True)
-    yield mrmc.interval(*first)
-    yield mrmc.difference(first, paired)
-    yield mrmc.difference_nested(first, nested)
+def _block(networks: list[NetworkScores]) -> dict[tuple[str, str], FloatArray]:
+    """(3, W) numbers per statistic and rule."""
+    band, first = _split(networks[0])
+    networks = [first, *networks[1:]]
+    equal, better = _parts(networks, 0), _parts(networks, -1)
+    rivals = [-1, *range(1, METHODS[0])]
+    pairs, pairs_of_better = (_pairs(first, methods) for methods in (list(range(METHODS[0])), rivals))
+    out = {(ONE_MORE, ""): _one_more(*band)}
+    for rule in RULES:
+        for name in STATISTICS:
+            value, reach, _ = by_rule(equal[name], rule)
+            found = np.greater(*by_rule(better[name], rule)[:2])
+            out[name, rule] = np.stack([value, reach, found if name != "row" else np.full(len(value), np.nan)])
+        wrong, right = called_worse(pairs, rule).mean(1), called_worse(pairs_of_better, rule)[:, 1:].mean(1)
+        out[EXCLUSION, rule] = np.stack([1 - wrong, right, np.full(len(wrong), np.nan)])
+    return out
+
+
+def _split(network: NetworkScores) -> tuple[tuple[FloatArray, FloatArray], NetworkScores]:
+    """The first method's scores on all runs but the last and on the last, and the network without its last run."""
+    theta = network.theta[:, 0]
+    return (theta[:, :-1], theta[:, -1]), NetworkScores(network.theta[..., :-1], network.jackknife[:, :, :-1])
+
+
+def _one_more(theta: FloatArray, following: FloatArray) -> FloatArray:
+    low, high = prediction_band(theta).T
+    held = (low - 1e-9 <= following) & (following <= high + 1e-9)
+    return np.stack([held, np.full(len(held), np.nan), (high - low) / 2])
+
+
+def _row(network: NetworkScores, method: int) -> CheckedRow:
+    return network.theta[:, method], network.jackknife[:, method]
+
+
+def _gap(network: NetworkScores, method: int, other: int) -> CheckedRow:
+    (a, left_a), (b, left_b) = _row(network, method), _row(network, other)
+    return a - b, left_a - left_b
+
+
+def _parts(networks: list[NetworkScores], method: int) -> dict[str, VarianceParts]:
+    """What is compared, with ``method`` as its first side."""
+    N = len(networks)
+    gaps = [_gap(network, method, 1) for network in networks]
+    return {
+        "row": variance_parts([_row(networks[0], method)], [1.0]),
+        "paired": variance_parts(gaps[:1], [1.0]),
+        "nested": variance_parts([_row(networks[0], method), _row(networks[1], 0)], [1.0, -1.0]),
+        "effect": variance_parts(gaps, [1 / N] * N),
+    }
+
+
+def _pairs(network: NetworkScores, methods: list[int]) -> dict[tuple[int, int], VarianceParts]:
+    numbered = itertools.combinations(enumerate(methods), 2)
+    return {(i, j): variance_parts([_gap(network, one, other)], [1.0]) for (i, one), (j, other) in numbered}
+
+
+def by_rule(parts: VarianceParts, rule: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Value, half of the interval's width and p by one of ``RULES``, by Student's t."""
+    floor, cap = RULES[rule]
+    parts = parts if floor else replace(parts, jackknife=np.zeros_like(parts.jackknife))
+    df = np.minimum(parts.df, 2 * parts.run_df.sum()) if cap else parts.df
+    error = np.sqrt(parts.variance)
+    reach = special.stdtrit(df, (1 + LEVEL) / 2) * error
+    ratio = np.divide(np.abs(parts.value), error, out=np.where(parts.value == 0, 0, np.inf), where=error > 0)
+    return parts.value, reach, 2 * special.stdtr(df, -ratio)
+
+
+def called_worse(pairs: dict[tuple[int, int], VarianceParts], rule: str) -> FloatArray:
+    """(W, M) whether a method is significantly worse than another one, Holm over the comparisons of its row."""
+    M = 1 + max(j for _, j in pairs)
+    p, behind = np.ones((2, M, M, len(pairs[0, 1].value)))
+    for (i, j), parts in pairs.items():
+        value, _, p[i, j] = by_rule(parts, rule)
+        p[j, i], behind[i, j], behind[j, i] = p[i, j], value < 0, value > 0
+    return np.stack([_rejected(np.delete(p[i], i, 0), np.delete(behind[i], i, 0)) for i in range(M)], 1)
+
+
+def _rejected(p: FloatArray, behind: FloatArray) -> FloatArray:
+    """(k, W) p and whether the other is better -> (W,) whether one of these has an adjusted p of at most 5 %."""
+    order = np.argsort(p, 0, kind="stable")
+    ordered = np.take_along_axis(p, order, 0) * np.arange(len(p), 0, -1)[:, None]
+    adjusted = np.maximum.accumulate(ordered, 0)
+    return ((adjusted <= ALPHA) & (np.take_along_axis(behind, order, 0) > 0)).any(0).astype(float)

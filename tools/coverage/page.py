@@ -1,77 +1,133 @@
-"""The page that shows how often intervals over trainings and patients hold the truth."""
+"""The page that shows how often intervals over training runs and patients contain the true value."""
+
+from collections.abc import Sequence
 
 import pandas as pd
 
 from benchmark.report.table import Table, markdown
+from benchmark.statistics.entries import BAND_RUNS
+from tools.coverage.measure import CHOSEN, EXCLUSION, ONE_MORE, RULES, STATISTICS
+from tools.coverage.settings import RUNS
+from tools.coverage.words import ABOUT, BAND, COLUMNS, LIMITS, REASONS
+from tools.coverage.worlds import SMALL_SAMPLE
 
-LOWEST, HIGHEST = 0.93, 0.97
-"""Shares of worlds that may be called 95 %."""
-ABOUT = """# Do the intervals hold what they promise?
-
-With five trainings or more they do. With three, nested differences do, rows and paired differences fall short by up to
-four in 100. With two, only nested ones do: the others hold it in 86 to 95 of 100.
-
-A row's 95 % interval speaks of the recipe: of a new training and new patients. Whether it holds the truth in 95 of 100
-cases can only be seen where the truth is known, in simulated worlds. Made by `python -m tools.coverage` (minutes on one
-core; what its table `tools/coverage/coverage.csv` has is not simulated again); the worlds are described in
-`tools/coverage/worlds.py`.
-
-`row`: the score of one entry; `paired`: two methods on the same trainings; `nested`: two networks, each with trainings
-of its own, on the same patients. Seed's sd: of a row over trainings. Truth: the expectation over trainings and patients
-of a row that is scored in the same way, thresholds chosen from as many patients (column `truth`). In per cent; what
-lies outside 93 to 97 is **bold**. {worlds:,} worlds per figure: its own standard error is .5.
-"""
-HEADINGS = {
-    (1, "fixed"): "One finding, a score without threshold",
-    (1, "cross-fitted"): "One finding, cross-fitted thresholds",
-    (8, "cross-fitted"): "Mean over eight findings, cross-fitted thresholds, two findings a patient",
-}
+LOWEST = 0.93
+"""The smallest share of worlds that may be called 95 %."""
+TWO, THREE, FIVE, UNEQUAL = (" ".join(map(str, runs)) for runs in RUNS)
+RANGED = (*STATISTICS, EXCLUSION)
 
 
 def page(table: pd.DataFrame) -> str:
     """The whole page, from the table of all settings."""
-    shown = [
-        markdown(_section(title, table[(table.findings == findings) & (table.thresholds == origin)]))
-        for (findings, origin), title in HEADINGS.items()
+    known = figures(table)
+    lowest = _rules(table, "coverage", "Lowest coverage", "In per cent, over all settings with equal numbers of runs.")
+    parts = [
+        ABOUT.format(**known),
+        markdown(_summary(table)),
+        BAND.format(**known),
+        REASONS.format(**known),
+        markdown(lowest),
+        markdown(_rules(table, "power", "Mean power", "In per cent, over the same settings.")),
+        LIMITS,
+        markdown(_settings(table)),
     ]
-    return "\n".join([ABOUT.format(worlds=int(table.worlds.min())), markdown(_summary(table)), *shown])
+    return "\n".join(parts)
+
+
+def figures(table: pd.DataFrame) -> dict[str, str]:
+    """The figures in the page's sentences, in per cent."""
+
+    def select(runs: str, names: Sequence[str], rule: str = CHOSEN) -> pd.DataFrame:
+        asked = table.runs.isin(runs.split(", ")) & table.statistic.isin(names)
+        return table[asked & ((table.rule == rule) | (table.statistic == ONE_MORE))]
+
+    def held(runs: str, *names: str) -> str:
+        return " to ".join(_per_cent(share) for share in select(runs, names).coverage.agg(["min", "max"]))
+
+    def wrong(runs: str, rule: str = CHOSEN) -> str:
+        return _per_cent(1 - select(runs, [EXCLUSION], rule).coverage.min())
+
+    def found(runs: str, rule: str) -> str:
+        few = select(runs, [EXCLUSION], rule)
+        return _per_cent(few[few.patients <= SMALL_SAMPLE].power.mean())
+
+    return {
+        "worlds": f"{int(table.worlds.min()):,}",
+        "five": held(FIVE, *STATISTICS),
+        **{f"{name}_3": held(THREE, name) for name in ("row", "paired", "nested")},
+        **{f"{name}_2": held(TWO, name) for name in ("row", "paired")},
+        "nested_253": held(UNEQUAL, "nested"),
+        "wrong_3": wrong(THREE),
+        "wrong_2": wrong(TWO),
+        "nothing_3": wrong(THREE, "nothing"),
+        "nothing_2": wrong(TWO, "nothing"),
+        "cap_2": wrong(TWO, "cap"),
+        "power_both": found(THREE, "floor and cap"),
+        "power_both_2": found(TWO, "floor and cap"),
+        "power_floor": found(THREE, CHOSEN),
+        "high": held(f"{TWO}, {THREE}, {FIVE}", *STATISTICS).split()[-1],
+        "band_3": held(f"{THREE}, {FIVE}", ONE_MORE),
+        "band_2": held(TWO, ONE_MORE),
+        "band_runs": str(BAND_RUNS),
+    }
+
+
+def _chosen(table: pd.DataFrame) -> pd.DataFrame:
+    """What the product computes: its rule, and the band of one more run."""
+    return table[(table.rule == CHOSEN) | (table.statistic == ONE_MORE)]
 
 
 def _summary(table: pd.DataFrame) -> Table:
-    """A row per number of trainings: the lowest and the highest coverage over all settings, per statistic."""
-    statistics = list(dict.fromkeys(table.statistic))
-    ends = table.groupby(["trainings", "statistic"]).coverage.agg(["min", "max"])
-    counts = sorted(set(table.trainings))
-    rows = [(str(n), *(" to ".join(map(_cell, ends.loc[(n, name)])) for name in statistics)) for n in counts]
-    return Table(
-        "In short", "The lowest and the highest figure of all tables below.", ("trainings", *statistics), tuple(rows)
-    )
-
-
-def _section(title: str, table: pd.DataFrame) -> Table:
-    """A row per number of trainings and patients, a column per statistic and seed's sd."""
-    wide = table.pivot_table(
-        index=["trainings", "patients"], columns=["statistic", "seed_sd"], values="coverage", sort=False
-    ).sort_index()
-    columns = [f"{statistic}, sd {sd:g}" for statistic, sd in wide.columns]
+    """A row per numbers of training runs: the lowest and the highest coverage over all settings."""
+    ends = _chosen(table).groupby(["runs", "statistic"], sort=False).coverage.agg(["min", "max"])
+    columns = (*RANGED, ONE_MORE)
     rows = [
-        tuple(map(str, index)) + tuple(map(_cell, row)) for index, row in zip(wide.index, wide.to_numpy(), strict=True)
+        (runs.replace(" ", ", "), *(" to ".join(map(_cell, ends.loc[(runs, name)])) for name in columns))
+        for runs in _unique(table.runs)
     ]
-    return Table(title, _half_widths(table), ("trainings", "patients", *columns), tuple(rows))
+    text = "Lowest and highest coverage over all settings, in per cent. Below 93 it is **bold**."
+    return Table("Training runs", text, ("runs of each network", *(COLUMNS[name] for name in columns)), tuple(rows))
 
 
-def _half_widths(table: pd.DataFrame) -> str:
-    """What an interval's half-width is at five trainings, 300 patients and a seed's sd of .025."""
-    one = table[(table.trainings == 5) & (table.patients == 300) & (table.seed_sd == 0.025)]
-    widths = ", ".join(f"{name} ±{width:.3f}" for name, width in zip(one.statistic, one.half_width, strict=True))
-    return f"Half of the mean width with five trainings, 300 patients and a seed's sd of .025: {widths}."
+def _rules(table: pd.DataFrame, column: str, title: str, text: str) -> Table:
+    """A row per rule and number of training runs: the lowest coverage, or the mean power."""
+    names = RANGED if column == "coverage" else RANGED[1:]
+    equal = table[table.runs.map(lambda runs: len(set(runs.split())) == 1) & (table.statistic != ONE_MORE)]
+    groups = equal.groupby(["runs", "rule", "statistic"])[column]
+    numbers, show = (groups.min(), _cell) if column == "coverage" else (groups.mean(), _per_cent)
+    rows = [
+        (runs.split()[0], rule, *(show(numbers[runs, rule, name]) for name in names))
+        for runs in _unique(equal.runs)
+        for rule in RULES
+    ]
+    return Table(title, text, ("runs", "rule", *(COLUMNS[name] for name in names)), tuple(rows))
+
+
+def _settings(table: pd.DataFrame) -> Table:
+    """A row per setting: coverage by the product's rule."""
+    index = ["findings", "runs", "patients", "seed_sd"]
+    wide = _chosen(table).pivot_table(index=index, columns="statistic", values="coverage", sort=False)
+    columns = (*RANGED, ONE_MORE)
+    rows = [
+        (*map(str, key), *map(_cell, row)) for key, row in zip(wide.index, wide[[*columns]].to_numpy(), strict=True)
+    ]
+    header = ("findings", "runs", "patients", "sd over runs", *(COLUMNS[name] for name in columns))
+    text = "In per cent. Eight findings have cross-fitted thresholds, one finding has none. The sd is that of a score."
+    return Table("All settings", text, header, tuple(rows))
+
+
+def _unique(values: pd.Series) -> list[str]:
+    return list(dict.fromkeys(values))
 
 
 def _cell(share: float) -> str:
-    """A share in per cent, bold where it is not 95 %.
+    """A share in per cent, bold where it is too low.
 
     >>> _cell(0.948), _cell(0.905)
     ('94.8', '**90.5**')
     """
-    words = f"{100 * share:.1f}"
-    return words if LOWEST <= share <= HIGHEST else f"**{words}**"
+    return _per_cent(share) if share >= LOWEST else f"**{_per_cent(share)}**"
+
+
+def _per_cent(share: float) -> str:
+    return f"{100 * share:.1f}"

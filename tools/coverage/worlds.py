@@ -1,11 +1,11 @@
-"""Simulated worlds: two networks, two methods, S trainings and P patients, of whose recipes the truth is known.
+"""Simulated worlds: three networks, their methods, training runs and patients, with known true scores.
 
-A case is a patient × finding. It hits where a logit is above 0: the finding's level, plus patient, case, training and
-patient × training effects, all normal, plus logistic noise. With a threshold, the logit falls with the square of the
-distance to the case's best one, so a case hits within an interval of thresholds, as in ``benchmark.thresholds.exact``.
+A case is a patient × finding. It is a hit where a logit is above 0: a level, plus patient, case, run and patient × run
+effects, all normal, plus logistic noise. With a threshold, the logit falls with the square of the distance to the
+case's best threshold, so a case is a hit within an interval of thresholds, as in ``benchmark.thresholds.exact``.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -15,65 +15,78 @@ from benchmark.thresholds.origins import FOLDS
 from core.seeds import generator
 from core.types import FloatArray
 
-ROWS = ((0, 0), (0, 1), (1, 0))
-"""Network and method of the rows of a world: the second is paired with the first, the third nested."""
-LEVELS = (1.2, 0.8, 1.0)
-"""Logit of each row."""
-PATIENT, CASE, BY_METHOD, BY_NETWORK, BY_TRAINING = 1.5, 4.0, 1.0, 1.0, 2.0
-"""Standard deviations in logits: of patients, of cases, and of a case by method, by network, of a patient by training.
+METHODS = (7, 2, 2)
+"""Equally good methods of each network. One more is the first of them, made better by ``Simulation.better``."""
+LEVEL = 1.0
+"""Logit of all methods: a score of .57."""
+PATIENT, CASE, BY_METHOD, BY_NETWORK, BY_RUN = 1.5, 4.0, 1.0, 1.0, 2.0
+"""Standard deviations in logits: of patients, of cases, and of a case by method, by network, of a patient by run.
 
-Hits correlate by .5 between networks and by .6 between methods on one training, as those of the committed tables do.
+Hits correlate by .5 between networks and by .6 between methods on one run, as those of the committed tables do.
 """
 OF_METHOD = 0.5
-"""Share of a training's standard deviation that is the method's own on it."""
+"""Share of a run's standard deviation that is the method's own on it."""
 STEPS, FALL, SHIFT, BLUR = 64, 200.0, 0.05, 0.12
-"""Thresholds tried; how a logit falls with a squared distance; where best thresholds lie: by training, by case."""
+"""Thresholds tried; how a logit falls with a squared distance; where best thresholds lie: by run, by case."""
 FINDING, CENTRE = 1.0, 0.1
 """How far the easiest and the hardest finding lie from the middle: in logits, and their best thresholds."""
 CASES = 2
 """Findings of a patient, where there are several."""
+SMALL_SAMPLE = 100
+"""Up to so many patients the better method is better by .10, with more by .05."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """What is simulated."""
+    """One setting of the simulation."""
 
-    trainings: int
+    runs: tuple[int, ...]
+    """Training runs of each network. The first network has one more, which the band of ``one_more`` must hold."""
     patients: int
-    seed_sd: float
-    """Standard deviation of a row over trainings, patients being infinitely many."""
+    seed_sd: tuple[float, ...]
+    """Of each network: standard deviation of a score over training runs, with infinitely many patients."""
     findings: int = 1
     thresholds: str = "fixed"
-    """``fixed`` (the score looks at no truth) or ``cross-fitted`` by patient and finding within each training."""
+    """``fixed``, or ``cross-fitted`` by patient and finding within each training run."""
+
+    @property
+    def better(self) -> float:
+        """True advantage of the better method."""
+        return 0.1 if self.patients <= SMALL_SAMPLE else 0.05
+
+    @property
+    def name(self) -> tuple[str, ...]:
+        """What a table calls the setting: runs, patients, sds, findings, thresholds."""
+        runs, sds = (" ".join(f"{value:g}" for value in side) for side in (self.runs, self.seed_sd))
+        return runs, str(self.patients), sds, str(self.findings), self.thresholds
 
 
 @dataclass(frozen=True, eq=False)
-class Worlds:
-    """W worlds with R rows each."""
+class NetworkScores:
+    """Scores of one network in W worlds."""
 
     theta: FloatArray
-    """(R,W,S) scores: the mean over findings."""
+    """(W, M + 1, S) scores, the mean over findings: M equal methods, then the better variant of the first."""
     jackknife: FloatArray
-    """(R,W,S,P) the same without one patient, thresholds held."""
+    """(W, M + 1, S, P) the same without one patient, at the same thresholds."""
 
 
-def worlds(setting: Simulation, count: int, seed: int = 0) -> Worlds:
-    """``count`` worlds of a setting; the same ``seed``, the same worlds."""
-    return _worlds(setting, count, seed, setting.seed_sd / _slope(setting.findings, setting.thresholds))
+def worlds(setting: Simulation, count: int, seed: int = 0) -> list[NetworkScores]:
+    """The networks of ``count`` worlds of a setting; the same ``seed`` gives the same worlds."""
+    return _worlds(setting, count, seed, 1 / slope(setting.findings, setting.thresholds))
 
 
 @lru_cache
-def _slope(findings: int, thresholds: str) -> float:
-    """By how much a score rises with one logit: what makes logits of a standard deviation on the score's scale."""
-    pilot = Simulation(1, 2000, 0.0, findings, thresholds)
-    high, low = (_worlds(pilot, 60, 0, 0.0, shift).theta.mean() for shift in (0.2, -0.2))
+def slope(findings: int, thresholds: str) -> float:
+    """By how much a score rises per logit: it turns standard deviations of scores into those of logits."""
+    pilot = Simulation((1,), 2000, (0.0,), findings, thresholds)
+    high, low = (_worlds(pilot, 60, 0, 0.0, shift)[0].theta[:, :-1].mean() for shift in (0.2, -0.2))
     return float((high - low) / 0.4)
 
 
-def _worlds(setting: Simulation, count: int, seed: int, sd: float, shift: float = 0.0) -> Worlds:
-    S, P, K = setting.trainings, setting.patients, min(CASES, setting.findings)
-    name = ", ".join(f"{field}={value!r}" for field, value in asdict(setting).items())
-    random = generator(seed, "worlds", f"Setting({name})")
+def _worlds(setting: Simulation, count: int, seed: int, per_score: float, shift: float = 0.0) -> list[NetworkScores]:
+    P, K = setting.patients, min(CASES, setting.findings)
+    random = generator(seed, "worlds", " ".join(setting.name))
 
     def normal(deviation: float, *shape: int) -> NDArray[np.float32]:
         return np.float32(deviation) * random.standard_normal((count, *shape), dtype=np.float32)
@@ -81,22 +94,26 @@ def _worlds(setting: Simulation, count: int, seed: int, sd: float, shift: float 
     first = random.integers(0, setting.findings, (count, P, 1))
     findings = (first + np.arange(K) * random.integers(1, max(2, setting.findings), (count, P, 1))) % setting.findings
     level = np.linspace(-1, 1, setting.findings, dtype=np.float32)[findings] * np.float32(setting.findings > 1)
-    case = np.float32(FINDING) * level + normal(PATIENT, P, 1) + normal(CASE, P, K) + np.float32(shift)
-    by_network = case[:, None] + normal(BY_NETWORK, 2, P, K)
-    by_method = normal(BY_METHOD, 2, P, K)
-    training = normal(sd * np.sqrt(1 - OF_METHOD**2), 2, S)[..., None] + normal(BY_TRAINING, 2, S, P)
-    centre = 0.5 + np.float32(CENTRE) * level[:, None, None] + normal(SHIFT, 2, S, 1, 1) + normal(BLUR, 2, S, P, K)
-    scores = []
-    for row, (network, method) in enumerate(ROWS):
-        of_seed = normal(sd * OF_METHOD, S)[..., None, None] + training[:, network, ..., None]
-        u = random.random((count, S, P, K), dtype=np.float32).clip(1e-6, 1 - 1e-6)
-        still = (by_network[:, network] + by_method[:, method])[:, None] + np.float32(LEVELS[row])
-        logits = still + of_seed + np.log(u / (1 - u))
+    case = np.float32(LEVEL + shift) + np.float32(FINDING) * level + normal(PATIENT, P, 1) + normal(CASE, P, K)
+    by_method = normal(BY_METHOD, max(METHODS), P, K)
+    networks = []
+    for number, (S, seed_sd) in enumerate(zip(setting.runs, setting.seed_sd, strict=True)):
+        M, sd = METHODS[number], seed_sd * per_score
+        S += number == 0
+        run = normal(sd * np.sqrt(1 - OF_METHOD**2), S, 1) + normal(BY_RUN, S, P)
+        still = case[:, None] + normal(BY_NETWORK, 1, P, K) + by_method[:, :M]
+        own = normal(sd * OF_METHOD, M, S)[..., None, None]
+        noise = random.random((count, M, S, P, K), dtype=np.float32).clip(1e-6, 1 - 1e-6)
+        logits = still[:, :, None] + run[:, None, ..., None] + own + np.log(noise / (1 - noise))
+        logits = np.concatenate([logits, logits[:, :1] + np.float32(setting.better * per_score)], 1)
+        logits = logits.reshape(count, -1, P, K)  # (W, (M + 1) S, P, K)
         hits = logits > 0
         if setting.thresholds == "cross-fitted":
-            hits = cross_fitted_hits(*reach(logits, centre[:, network]), findings, setting.findings)
-        scores.append(_scored(hits, findings, setting.findings))
-    return Worlds(*(np.stack(side) for side in zip(*scores, strict=True)))
+            centre = 0.5 + np.float32(CENTRE) * level[:, None] + normal(SHIFT, S, 1, 1) + normal(BLUR, S, P, K)
+            hits = cross_fitted_hits(*reach(logits, np.tile(centre, (1, M + 1, 1, 1))), findings, setting.findings)
+        theta, jackknife = _scored(hits, findings, setting.findings)
+        networks.append(NetworkScores(theta.reshape(count, M + 1, S), jackknife.reshape(count, M + 1, S, P)))
+    return networks
 
 
 def reach(logits: FloatArray, centre: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -2,7 +2,7 @@
 
 ``trainings``, ``seed_sd``  how many training runs there are, and the standard deviation of their scores
 ``hit@iou.3``               the mean with its interval for new runs and new patients, where there are several
-``one_more``                where one more run will score on the same images (the prediction interval)
+``one_more``                where one more run will score on the same images from three runs on
 ``network_may_be_best``     1 where no other network is significantly better: see ``comparisons.networks``
 ``may_be_best`` …           the same of the method within its network: see ``comparisons.methods`` and ``by_finding``
 ``above_prior``, ``p_holm`` difference to ``prior`` on the same runs; Holm over the rows of the network
@@ -92,8 +92,9 @@ def _over_trainings(row: BoardRow) -> list[Score]:
     counted = [score("trainings", float(len(row.group)))]
     if len(values) < 2 or main is None:
         return counted
-    low, high = statistics.one_more(np.array(values))
-    counted += [score("seed_sd", float(np.std(values, ddof=1))), score("one_more", main.value, low, high)]
+    counted.append(score("seed_sd", float(np.std(values, ddof=1))))
+    if band := statistics.one_more(np.array(values)):
+        counted.append(score("one_more", main.value, *band))
     if row.entry is None or main.low is not None or (estimate := row.entry.interval) is None:
         return counted
     return [*counted, main.model_copy(update={"low": estimate.low, "high": estimate.high})]

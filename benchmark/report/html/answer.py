@@ -19,6 +19,7 @@ from benchmark.report.leaderboard.entry_columns import (
     worse_by,
 )
 from benchmark.report.table import Table, number, signed, with_interval
+from benchmark.statistics.entries import BAND_RUNS
 from core.names import MAIN
 
 NAMED = 6
@@ -145,7 +146,8 @@ def _holds(first: Record, known: RowComparisons) -> str:
     trainings = score_getter(known, "trainings")(first)
     if is_single(first) or trainings is None or trainings.value is None or trainings.value < 2:
         return "95 % interval of this network, for new patients only"
-    return f"95 % interval for new training runs and patients, from {trainings.value:.0f} runs"
+    few = ", which are too few to trust it" * (trainings.value < BAND_RUNS)
+    return f"95 % interval for new training runs and patients, from {trainings.value:.0f} runs{few}"
 
 
 def _chance(share: Score | None) -> str:

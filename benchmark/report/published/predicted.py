@@ -8,7 +8,7 @@ from benchmark.records.record import Cell, Record
 from benchmark.report import select
 from benchmark.report.leaderboard.entries import trainings
 from benchmark.report.table import NOTHING, Table, as_text, number
-from benchmark.statistics.entries import one_more
+from benchmark.statistics.entries import BAND_RUNS, one_more
 from core.errors import examples
 from core.names import MAIN
 
@@ -56,10 +56,11 @@ def _entry(cell: Cell) -> str:
 
 
 def _row(here: Record, published: Sequence[float]) -> tuple[str, ...]:
-    value, (low, high) = select.main_value(here), (round(end, 6) for end in one_more(np.array(published)))
-    ends, verdict = f"[{number(low)}, {number(high)}]", INSIDE if low <= (value or 0) <= high else OUTSIDE
-    if np.isnan(low) or value is None:
-        ends, verdict = NOTHING, UNKNOWN
+    value, band = select.main_value(here), one_more(np.array(published))
+    ends, verdict = NOTHING, UNKNOWN
+    if band is not None and value is not None:
+        low, high = (round(end, 6) for end in band)
+        ends, verdict = f"[{number(low)}, {number(high)}]", INSIDE if low <= value <= high else OUTSIDE
     cell = here.cell
     words = (cell.backbone, cell.global_pool, str(cell.seed), here.method)
     return (*words, number(value), ends, str(len(published)), verdict)
@@ -79,5 +80,6 @@ def _summary(rows: Sequence[tuple[str, ...]], suite: str) -> str:
         names = examples([" ".join((*row[:2], row[3])) for row in outside], len(outside))
         lines.append(f"Outside: {names}. One row in twenty may lie there; methods of one network move together.")
     if by_verdict[UNKNOWN]:
-        lines.append(f"{len(by_verdict[UNKNOWN])} rows have no such interval: {suite} has one training of their entry.")
+        count = len(by_verdict[UNKNOWN])
+        lines.append(f"{count} rows have no such interval, which needs {BAND_RUNS} or more training runs in {suite}.")
     return "\n".join(lines)

@@ -35,11 +35,12 @@ def test_power_is_that_of_whole_case_tables(pairing, difference):
 
 @pytest.mark.planted
 def test_power_of_hits_in_simulated_worlds_follows_from_the_components_of_one_large_world():
-    one = worlds(Simulation(150, 400, 0.03), 1)
-    table = patient_values(one.theta, one.jackknife)[:2, 0]  # two methods on the same trainings
+    one, *_ = worlds(Simulation((150,), 400, (0.03,)), 1)
+    table = patient_values(one.theta[0], one.jackknife[0])[[-1, 1]]  # two methods on the same training runs
     parts = components(table[None, None])
-    many = worlds(Simulation(5, 300, 0.03), 300, seed=1)
-    ends = [mrmc.difference(*zip(many.theta[:2, w], many.jackknife[:2, w], strict=True)) for w in range(300)]
+    many, *_ = worlds(Simulation((5,), 300, (0.03,)), 300, seed=1)
+    rows = [[(many.theta[w, method], many.jackknife[w, method]) for method in (-1, 1)] for w in range(300)]
+    ends = [mrmc.difference(*pair) for pair in rows]
     difference = np.mean([e.value for e in ends])
     assert power(difference, variance_of(parts, "paired"), 5, 300) == pytest.approx(np.mean([e.p < 0.05 for e in ends]), abs=0.1)
 

@@ -40,7 +40,19 @@ def test_the_jackknife_leaves_whole_patients_out():
 
 @pytest.mark.planted
 @pytest.mark.parametrize(("findings", "thresholds"), [(1, "fixed"), (8, "cross-fitted")])
-def test_rows_vary_over_trainings_as_the_setting_says(findings, thresholds):
+def test_rows_vary_over_training_runs_as_the_setting_says(findings, thresholds):
     """With many patients, less what patients leave of it: the spread without any seed's sd."""
-    with_seeds, without = (worlds(Simulation(60, 1500, sd, findings, thresholds), 4).theta.var(2, ddof=1).mean() for sd in (0.05, 0.0))
+    with_seeds, without = (scores(60, 1500, sd, findings, thresholds)[:, 0].var(1, ddof=1).mean() for sd in (0.05, 0.0))
     assert np.sqrt(with_seeds - without) == pytest.approx(0.05, rel=0.12)
+
+
+@pytest.mark.planted
+def test_the_better_method_is_better_by_what_the_setting_says_and_the_others_are_equal():
+    theta = scores(20, 500, 0.01, 1, "fixed", count=40).mean((0, 2))
+    assert theta[-1] - theta[0] == pytest.approx(0.05, abs=0.005)
+    assert theta[:-1] == pytest.approx(np.full(len(theta) - 1, theta[:-1].mean()), abs=0.01)
+
+
+def scores(runs, patients, sd, findings, thresholds, count=4):
+    """(W, M + 1, S) of a single network."""
+    return worlds(Simulation((runs,), patients, (sd,), findings, thresholds), count)[0].theta

@@ -118,3 +118,13 @@ def test_trainings_of_another_recipe_are_another_entry():
     one, other, further = (Record(cell=cell("cam", seed)) for seed in range(3))
     pinned = further.model_copy(update={"cell": further.cell.model_copy(update={"recipe": {**further.cell.recipe, "threads": 1}})})
     assert [len(group) for group in entries.trainings([other, one, pinned])] == [2, 1]
+
+
+def test_two_trainings_have_a_spread_and_no_band_of_one_more(tmp_path):
+    for seed, count in enumerate((16, 15)):
+        training(tmp_path, "cam", seed, count)
+    pack(tmp_path)
+    line = lines(tmp_path)["PCAM", "cam"]
+    assert (line["trainings"], line["one_more_low"], line["one_more_high"]) == ("2", "", "")
+    assert float(line["seed_sd"]) == pytest.approx(0.05 / np.sqrt(2), abs=1e-6)
+    assert "Fewer than 3 trainings cannot say" in " ".join((tmp_path / "index.html").read_text().split())
