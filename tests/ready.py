@@ -29,7 +29,6 @@ DOORS = (
     "benchmark.heatmap.overlay",
     "benchmark.heatmap.pictures",
     "benchmark.report.published.side_by_side",
-    "benchmark.report.charts.diagram",
     "benchmark.report.published.predicted",
     "benchmark.report.tables",
     "benchmark.suite.finalize",

@@ -1,9 +1,9 @@
-"""Do five trainings of an entry say what five others say? ``python -m tools.halves --suite NAME``.
+"""Do five training runs of an entry say what five others say? ``python -m tools.halves --suite NAME``.
 
 Each network of a suite that has ten trainings is parted by seed, 0 to 4 and 5 to 9. It is the same recipe, so of the
-differences between the halves (nested: other trainings, the same patients) one in twenty may exclude 0, and both halves
-should name the same methods as tied with the first. Write ``seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]`` into a suite's
-file, run it and ask; ``--trainings 2`` asks suites with fewer.
+differences between the halves (nested: other trainings, the same patients) one in twenty may exclude 0, and in both
+halves the same methods should be those that may be the best. Write ``seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]`` into a
+suite's file, run it and ask; ``--trainings 2`` asks suites with fewer.
 """
 
 import sys
@@ -17,7 +17,7 @@ from benchmark.report import select
 from benchmark.report.table import Table, as_text, number
 from benchmark.report.transfer.pairs import ranking
 from benchmark.report.transfer.scores import Rows, suite_scores
-from benchmark.statistics.entries import difference, tied
+from benchmark.statistics.entries import compared, difference, verdicts
 from core import cli
 from core.errors import BadValueError
 from core.names import MAIN
@@ -28,8 +28,8 @@ HEADER = (
     "second half",
     "difference [95 %]",
     "excludes 0",
-    "tied with first",
-    "second half tied",
+    "may be the best",
+    "second half",
 )
 
 
@@ -72,7 +72,7 @@ def _answer(network: str, methods: Rows, count: int) -> str:
     """A row per method, best of the first half on top, and how many differences exclude 0."""
     halves = [{name: row.restrict(row.trainings[start : start + count]) for name, row in methods.items()}
               for start in (0, count)]  # fmt: skip
-    ties = [_tied(half) for half in halves]
+    best = [_may_be_best(half) for half in halves]
     gaps = {name: difference(halves[0][name], halves[1][name]) for name in methods}
     away = {name for name, gap in gaps.items() if not gap.low <= 0 <= gap.high}
     rows = tuple(
@@ -80,20 +80,20 @@ def _answer(network: str, methods: Rows, count: int) -> str:
             name,
             *(number(float(half[name].theta.mean())) for half in halves),
             f"{gaps[name].value:+.3f} [{gaps[name].low:+.3f}, {gaps[name].high:+.3f}]",
-            *("yes" if name in names else "no" for names in (away, *ties)),
+            *("yes" if name in names else "no" for names in (away, *best)),
         )
         for name in ranking(halves[0], methods)
     )
     table = as_text(Table(f"{network}: {count} trainings and {count} others", "", HEADER, rows))
-    groups = (", ".join(name for name in methods if name in names) for names in ties)
-    return f"{table}{len(away)} of {len(methods)} differences exclude 0. Tied: {' | '.join(groups)}.\n"
+    groups = (", ".join(name for name in methods if name in names) for names in best)
+    return f"{table}{len(away)} of {len(methods)} differences exclude 0. May be the best: {' | '.join(groups)}.\n"
 
 
-def _tied(half: Rows) -> set[str]:
-    """The first method and those that do not differ from it."""
-    first, *others = ranking(half, half)
-    verdicts = tied(half[first], [half[name] for name in others])
-    return {first, *(name for name, tie in zip(others, verdicts, strict=True) if tie)}
+def _may_be_best(half: Rows) -> set[str]:
+    """The methods than which no other one is significantly better."""
+    names = ranking(half, half)
+    found = verdicts(len(names), lambda a, b: compared(half[names[a]], half[names[b]]))
+    return {name for name, verdict in zip(names, found, strict=True) if verdict.may_be_best}
 
 
 if __name__ == "__main__":

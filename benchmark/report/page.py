@@ -7,21 +7,18 @@ from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.checks.base import CheckAnswer
 from benchmark.report.checks.base import answers as check_answers
+from benchmark.report.leaderboard import main_table
+from benchmark.report.leaderboard.main_table import COLUMNS
 from benchmark.report.sections import DatasetTables
 from benchmark.report.table import Table, chosen, markdown
-from core.names import MAIN
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
-DECIDE = (
-    *("rank", "backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),
-    *(MAIN, "of this network", "tied with first", "among these networks", "− prior", "pointing", "auroc"),
-    "note",
-)
-"""The columns that decide; those that are the same in all rows or say nothing are left out."""
+DECIDE = (*COLUMNS, "rank", "auroc")
+"""Headings of the columns that a page shows at first."""
 MOST = 10
 NOTES = {"note", ""}
-OF_BOARDS = ("auroc", "size", "pointing")
-"""What a wide board lacks in Markdown, the first first; the page and ``leaderboard.csv`` have it."""
+OF_BOARDS = ("pointing", "seed", "size", "sd over runs", "auroc", "auroc, boxed images", "P(best)", "same map as")
+"""What a wide table lacks in Markdown, the first first; the page and ``leaderboard.csv`` have it."""
 OF_CHECKS = (
     *("absolute values, all", "pointing, trained", "pointing, all", "pointing, conventional"),
     *("pointing, aligned", "other findings, as drawn", "other findings, no token", "road@morf", "road@lerf"),
@@ -41,17 +38,28 @@ def page(
     tables: Sequence[DatasetTables] = (),
     pictures: Sequence[str] = (),
     suite: str = "",
+    held_out: str = "",
 ) -> str:
-    """The text of ``leaderboard.md``: per data set what its checks say or its main table, then what has no number.
+    """The text of ``leaderboard.md``: per data set what its checks say or its three tables, then what has no number.
 
     ``tables`` are those of each data set, ``pictures`` the files of pictures beside the page.
     """
     shown = [_answer(said) for part in tables for said in check_answers(records, part.dataset)]
     shown += [markdown(_short(table, OF_CHECKS)) for part in tables for table in part.checks]
     shown += [markdown(table) for part in tables for table in part.choice]
-    shown += [markdown(_short(chosen(table, DECIDE), OF_BOARDS)) for part in tables for table in part.boards[:1]]
-    sections = [f"# {title}", GENERATED, about, _links(pictures, suite), *shown, without_number(records)]
+    shown += [text for part in tables for text in map(markdown, leaderboards(records, part))]
+    footnote = f"Held-out check: {held_out}" if held_out else ""
+    sections = [f"# {title}", GENERATED, about, _links(pictures, suite), *shown, footnote, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
+
+
+def leaderboards(records: Sequence[Record], tables: DatasetTables) -> list[Table]:
+    """Networks, methods within each network, effect of a method over networks; then the parts of the images."""
+    parts = (None, *select.parts(records, tables.dataset))
+    boards = (main_table.main(records, tables.dataset, part, COLUMNS) for part in parts)
+    first, *others = boards
+    shown = (*tables.networks, first, *tables.effects, *others)
+    return [_short(table, OF_BOARDS) for table in shown if table is not None]
 
 
 def _short(table: Table, left_out: Sequence[str]) -> Table:

@@ -7,9 +7,9 @@ from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.checks.base import tables as check_tables
 from benchmark.report.comparisons.agreement import AGREEMENT
-from benchmark.report.leaderboard import breakdown, choice, main_table, ranks
+from benchmark.report.leaderboard import breakdown, choice, effects, main_table, networks
 from benchmark.report.leaderboard.alignment import alignment
-from benchmark.report.leaderboard.entries import ENTRY
+from benchmark.report.leaderboard.entries import COMPARISONS
 from benchmark.report.leaderboard.strata import strata
 from benchmark.report.protocols import on_pixels, on_surface
 from benchmark.report.protocols.layout import TableLayout, layout_of_means
@@ -19,7 +19,7 @@ from core.names import CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 LAYOUTS = (*on_surface.LAYOUTS, *on_pixels.LAYOUTS)
 SHOWN = frozenset(
-    {MAIN_PROTOCOL, PAIRED, ENTRY, AGREEMENT, CHOICE, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)}
+    {MAIN_PROTOCOL, PAIRED, *COMPARISONS, AGREEMENT, CHOICE, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)}
 )
 """Protocols that stand in a table of their own making; any other has the layout of means."""
 CLOSER = (breakdown.one_by_one, breakdown.by_threshold, strata)
@@ -37,12 +37,16 @@ class DatasetTables:
     """What the validity checks say."""
     choice: tuple[Table, ...]
     """What the choice of a recipe was worth, and which each fold has."""
+    networks: tuple[Table, ...]
+    """The networks against each other."""
     boards: tuple[Table, ...]
-    """The main table on all images, then that of the slow methods on theirs."""
+    """The methods within each network: on all images, then on each part that slow methods explain."""
+    effects: tuple[Table, ...]
+    """The methods over networks."""
     findings: tuple[Table, ...]
     """The main column finding by finding."""
     closer: tuple[Table, ...]
-    """Its trainings, thresholds, strata, ranks and alignments."""
+    """Its training runs, thresholds, strata and alignments."""
     protocols: tuple[tuple[TableLayout, Table], ...]
     """The tables of the other protocols; one may have several."""
     published: tuple[Table, ...]
@@ -51,7 +55,8 @@ class DatasetTables:
     def all(self) -> list[Table]:
         """Every table, in the order of a page."""
         tables = (table for _, table in self.protocols)
-        return [*self.checks, *self.choice, *self.boards, *self.findings, *self.closer, *tables, *self.published]
+        boards = (*self.networks, *self.boards, *self.effects)
+        return [*self.checks, *self.choice, *boards, *self.findings, *self.closer, *tables, *self.published]
 
 
 def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
@@ -68,11 +73,11 @@ def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
         dataset,
         tuple(check_tables(records, dataset)),
         tuple(choice.tables(records, dataset)),
+        _given([networks.table(records, dataset)]),
         _given(main_table.main(records, dataset, part) for part in (None, *select.parts(records, dataset))),
+        _given([effects.table(records, dataset)]),
         _given([breakdown.per_finding(records, dataset)]),
-        _given(
-            [*(make(records, dataset) for make in CLOSER), *ranks.tables(records, dataset), alignment(records, dataset)]
-        ),
+        _given([*(make(records, dataset) for make in CLOSER), alignment(records, dataset)]),
         tuple((layout, table) for layout, table in filled if table is not None),
         tuple(papers.published(records, dataset)),
     )

@@ -1,14 +1,14 @@
 """Entries of a leaderboard: one recipe and method on one or several trainings, compared on the same patients."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from benchmark.statistics import mrmc
-from benchmark.statistics.bootstrap import bootstrap_draws, mean
+from benchmark.statistics.bootstrap import mean
 from benchmark.statistics.intervals import LEVEL, SMALLEST
 from benchmark.statistics.mrmc import MrmcEstimate
 from benchmark.statistics.patients import Sums
@@ -19,6 +19,8 @@ from core.types import FloatArray
 
 ALPHA = 1 - LEVEL
 """The level at which two entries differ, after Holm's correction."""
+DRAWS = 4000
+"""Draws of ``probability_of_best``."""
 BAND_RUNS = 3
 """Training runs that ``one_more`` needs: its band holds 93 to 97 % from there on (docs/coverage.md)."""
 
@@ -64,20 +66,65 @@ def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
     return mrmc.difference(*rows) if common else mrmc.difference_nested(*rows)
 
 
-def tied(best: EntryScores, others: Sequence[EntryScores]) -> list[bool]:
-    """Whether each of the ``others`` does not differ from the ``best``, Holm over all these comparisons.
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a row may be the best of its table, and what a reader loses by taking it."""
 
-    Below 10 patients nobody can tell, and all are tied.
+    may_be_best: bool | None
+    """False where another row is significantly better; None where nothing can be compared."""
+    worse_by: MrmcEstimate | None = None
+    """How much better ``than`` is, with the unadjusted interval; None for the top row and below 10 patients."""
+    than: int | None = None
+    """Index of the top row or, where that does not exclude this row, of the best one that does."""
+
+
+Gap = Callable[[int, int], MrmcEstimate | None]
+"""Indices of two rows -> how much better the first one is; None where the two cannot be compared."""
+
+
+def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
+    """Compare each of the rows, best first, with every other one.
+
+    A row may be the best unless another one is better at the 5 % level. Holm's correction is over the comparisons of
+    each row or, not ``per_row``, over all pairs of the table.
+
+    >>> apart = lambda a, b: MrmcEstimate(0.2 * (b - a), 0.1, 0.3, np.inf, 0.001)
+    >>> [(v.may_be_best, v.than) for v in verdicts(2, apart)]
+    [(True, None), (False, 0)]
     """
-    return [tie for tie, _ in behind(best, others)]
+    gaps = {(a, b): gap(a, b) for a in range(rows) for b in range(a + 1, rows)}
+    p = np.full((rows, rows), np.nan)
+    for (a, b), estimate in gaps.items():
+        p[a, b] = p[b, a] = np.nan if estimate is None else estimate.p
+    if not per_row:
+        p[np.tril_indices(rows)] = np.nan
+    adjusted = np.array([holm(of_row) for of_row in p]) if per_row else np.fmax(holm(p), holm(p).T)
+    gaps |= {(b, a): None if e is None else _reversed(e) for (a, b), e in gaps.items()}
+    return [_verdict(row, [(n, gaps[n, row]) for n in range(rows) if n != row], adjusted[row]) for row in range(rows)]
 
 
-def behind(best: EntryScores, others: Sequence[EntryScores]) -> list[tuple[bool, MrmcEstimate | None]]:
-    """``tied`` of each of the ``others``, and its difference to the ``best``: None below 10 patients."""
-    few = best.jackknife.shape[1] < SMALLEST
-    estimates = [None if few else difference(best, other) for other in others]
-    adjusted = holm(np.array([np.nan if estimate is None else estimate.p for estimate in estimates]))
-    return [(not p <= ALPHA, estimate) for p, estimate in zip(adjusted, estimates, strict=True)]
+def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: FloatArray) -> Verdict:
+    """``others``: each other row, best first, with how much better it is; ``p``: adjusted, by row."""
+    if not np.isfinite(p).any():
+        return Verdict(None)
+    better = [n for n, estimate in others if estimate is not None and estimate.value > 0 and p[n] <= ALPHA]
+    than = 0 if row and (not better or 0 in better) else better[0] if better else None
+    return Verdict(not better, dict(others).get(than) if than is not None else None, than)
+
+
+def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
+    return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
+
+
+def compared(one: EntryScores, other: EntryScores) -> MrmcEstimate | None:
+    """``difference`` of two rows; None below 10 patients, of whom nobody can tell."""
+    return None if one.jackknife.shape[1] < SMALLEST else difference(one, other)
+
+
+def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:
+    """The mean of several methods on the same training runs as one row: scores and jackknife alike."""
+    theta, jackknife = (np.mean([getattr(row, name) for row in rows], 0) for name in ("theta", "jackknife"))
+    return EntryScores(rows[0].trainings, theta, jackknife)
 
 
 def one_more(theta: FloatArray) -> tuple[float, float] | None:
@@ -102,13 +149,30 @@ def prediction_band(theta: FloatArray) -> FloatArray:
     return np.asarray(np.clip(np.stack([mean - reach, mean + reach], -1), 0, 1))
 
 
-def first_of_entries(sums: Sums, methods: int) -> FloatArray:
-    """(P,F,K·S) sums of K ``methods``, each on the same S trainings in turn -> (K,) probability of being first.
+def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray:
+    """The rows of each network -> (rows of all networks,) the share of draws in which each has the highest mean.
 
-    Patients are drawn, and trainings: for all methods the same.
+    The rows of a network share its S training runs. A draw moves the network's rows together by
+    A'z / sqrt(S(S - 1)) · sqrt((S - 1) / chi²), A their centred scores, chi² with S - 1 degrees of freedom, and all
+    rows by the normal distribution with the patients' covariance. It describes and does not test. Equal rows share a
+    draw.
     """
-    means = mean(bootstrap_draws(sums, 0).samples, -2)
-    return probability_of_first(drawn_means(means, sums.numerator.shape[-1] // methods))
+    random = generator(0, "best")
+    rows = [row for network in networks for row in network]
+    left_out = np.stack([row.jackknife.mean(0) for row in rows], 1)  # (P, rows)
+    patients = len(left_out)
+    drawn = (
+        random.standard_normal((DRAWS, patients)) @ (left_out - left_out.mean(0)) * np.sqrt((patients - 1) / patients)
+    )
+    drawn += [row.theta.mean() for row in rows]
+    first = 0
+    for network in networks:
+        theta = np.stack([row.theta for row in network], 1)  # (S, rows of the network)
+        if (runs := len(theta)) > 1:
+            z, chi = random.standard_normal((DRAWS, runs)), random.chisquare(runs - 1, (DRAWS, 1))
+            drawn[:, first : first + len(network)] += z @ (theta - theta.mean(0)) / np.sqrt(runs * chi)
+        first += len(network)
+    return probability_of_first(drawn.round(12))
 
 
 def drawn_means(samples: NDArray[np.float32], trainings: int) -> FloatArray:

@@ -38,7 +38,17 @@ def finalize(
     if changed or final != list(records_now):
         records.pack(folder.path, final)
     shown = with_published(final, folder.published)
-    return tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside, suite.limits)
+    return tables.write(
+        folder.path,
+        suite.title,
+        suite.about,
+        shown,
+        config.columns,
+        folder.beside,
+        suite.limits,
+        suite.rank_methods,
+        suite.held_out,
+    )
 
 
 def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record]) -> list[Record]:

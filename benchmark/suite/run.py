@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmark import records
 from benchmark.executors import Executor
 from benchmark.records import Record
-from benchmark.report.leaderboard.entries import ENTRY
+from benchmark.report.leaderboard.entries import COMPARISONS
 from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.entered import with_models
 from benchmark.suite.pending import Pending, record_failure
@@ -48,7 +48,7 @@ class Outcome:
     @property
     def of_runs(self) -> list[Record]:
         """The records of the suite's own cells: not of entries, papers or the published folder."""
-        return [record for record in self.records if record.source == "run" and record.cell.protocol != ENTRY]
+        return [record for record in self.records if record.source == "run" and record.cell.protocol not in COMPARISONS]
 
 
 def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Outcome:

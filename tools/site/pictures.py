@@ -87,28 +87,33 @@ def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
 
 
 def draw_entries(axes: Axes) -> str:
-    """Trainings as dots, mean and interval of each entry of the small CNN with PCAM, the tied ones in green.
+    """Training runs as dots, mean and interval of each method on the small CNN with PCAM; green: may be the best.
 
-    What was drawn in words: method, score, interval, trainings, whether tied.
+    What was drawn in words: method, score, interval, training runs, whether it may be the best.
     """
     folder = ROOT / "results" / "phantom"
     table = pd.read_csv(folder / "leaderboard.csv")
-    mask = (table.backbone == "custom") & (table.global_pool == "PCAM") & table["rank"].notna() & (table.trainings > 1)
+    mask = (
+        (table.backbone == "custom")
+        & (table.global_pool == "PCAM")
+        & table.method_may_be_best.notna()
+        & (table.trainings > 1)
+    )
     table = table[mask].sort_values("score")
     long = pd.read_parquet(folder / "records.parquet")
     chosen = "backbone == 'custom' and global_pool == 'PCAM' and protocol == 'locus' and metric == 'hit@iou.3'"
     honest = "finding == 'mean' and threshold_origin == 'cross-fitted' and alignment == 'aligned' and variable == ''"
     scores = long[long.images.isna()].query(f"{chosen} and {honest}")  # those on all images
     for y, row in enumerate(table.itertuples()):
-        colour = PREDICTED if str(row.tied_with_first) == "True" else INK
+        colour = PREDICTED if str(row.method_may_be_best) == "True" else INK
         axes.plot([row.one_more_low, row.one_more_high], [y, y], color="#c9d1da", lw=6, solid_capstyle="butt")
         axes.plot([row.low, row.high], [y, y], color=colour, lw=2)
         dots = scores[scores.method == row.method].value
         axes.plot(dots, np.full(len(dots), y), "o", color=colour, ms=4, mfc="white")
     axes.set_yticks(range(len(table)), table.method, fontsize=8)
     axes.set_xlabel("hit@iou.3")
-    axes.set_title(f"Small CNN, PCAM, {int(table.trainings.max())} trainings each; green: tied with first", fontsize=9)
-    rows = table[["method", "score", "low", "high", "trainings", "tied_with_first"]].itertuples(index=False)
+    axes.set_title(f"Small CNN, PCAM, {int(table.trainings.max())} runs each; green: may be the best", fontsize=9)
+    rows = table[["method", "score", "low", "high", "trainings", "method_may_be_best"]].itertuples(index=False)
     return "\n".join(" ".join(map(str, row)) for row in rows)
 
 

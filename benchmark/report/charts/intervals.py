@@ -1,7 +1,7 @@
-"""Entries with their intervals, those that are tied with the first one shaded."""
+"""Entries with their intervals, those that may be the best of their network shaded."""
 
 from benchmark.report.charts.base import Chart, ChartData, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import KINDS, TIED, chart_row, count, entries, shown
+from benchmark.report.charts.rows import KINDS, MAY_BE_BEST, chart_row, count, entries, shown
 from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, ROW, SHAPES, VERMILION
 from core.names import MAIN
 
@@ -14,7 +14,7 @@ class Intervals(Chart):
     order = 1
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per entry: interval as a bar, value as a mark; a band behind those tied with the first.
+        """A line per entry: interval as a bar, value as a mark; a band where the method may be the best of its network.
 
         Intervals over trainings and patients where there are several, else of this network alone: colour and shape say
         which.
@@ -29,13 +29,13 @@ class Intervals(Chart):
         y = {"y": field("entry:N", sort=None, title=None)}
         x = {"x": field("low:Q", title=f"{MAIN} [95 %]", **scale(domain=[0, 1])), "x2": {"field": "high"}}
         hint = tooltip("entry:N", "kind:N", "value:Q", "low:Q", "high:Q", "interval:N", "n:Q")
-        tied = {"transform": [{"filter": f"(datum.kind === '{TIED}')"}]}
-        band = mark("rect", y, color=BLUE, opacity=0.13) | tied
+        best = {"transform": [{"filter": f"(datum.kind === '{MAY_BE_BEST}')"}]}
+        band = mark("rect", y, color=BLUE, opacity=0.13) | best
         bar = mark("rule", y, x, colour, strokeWidth=4, strokeOpacity=0.55)
         point = mark("point", y, {"x": field("value:Q")}, colour, shape, hint, filled=True, opacity=1, size=45)
         about = (
-            f"{count(rows)} of {data.dataset} and what stands beside them, best first: {MAIN} with its 95 % interval. "
-            "Shaded: no difference to the first (5 %, Holm). An entry of one training has the interval of that network "
-            "alone, which says nothing of another training."
+            f"{count(rows)} of {data.dataset} and what stands beside them, network by network: {MAIN} with its 95 % "
+            "interval. Shaded: no other method of the network is significantly better (5 %, Holm). An entry of one "
+            "training run has the interval over patients, which does not show what another run would give."
         )
         return view(values, about, ROW * len(values), band, bar, point)

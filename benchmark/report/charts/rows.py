@@ -11,7 +11,7 @@ from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.charts.base import ChartData, Row
 from benchmark.report.columns import BLIND, MODEL, TableColumn
-from benchmark.report.leaderboard import main_table, ranking
+from benchmark.report.leaderboard import main_table
 from benchmark.report.leaderboard.entries import comparisons_by_row, mean_record, recipe_of, trainings
 from benchmark.report.leaderboard.entry_columns import is_single, main_score_getter, score_getter
 from benchmark.report.table import NOTHING
@@ -22,7 +22,9 @@ MOST = 30
 """Entries of a chart with a line each: as many as a page of paper holds."""
 NETWORKS = 4
 """Networks of a chart with a colour each: with two baselines as many as there are colours."""
-KINDS = TIED, BEHIND, UNRANKED, BASELINE, CEILING = "tied with first", "behind", "no rank", "baseline", "limit"
+KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, CEILING = (
+    *("may be the best of its network", "significantly worse", "not compared", "baseline", "upper bound"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,7 @@ class EntryRow:
 
 @lru_cache(maxsize=2)
 def entries(data: ChartData, images: int | None = None) -> list[EntryRow]:
-    """All rows that have a value, best first; what sees no network once. Raises ``NotAvailableError`` for none.
+    """All rows that have a value, network by network; what sees no network once. Raises ``NotAvailableError`` for none.
 
     With ``images`` those of the part of so many images that slow methods explain.
     """
@@ -58,8 +60,7 @@ def entries(data: ChartData, images: int | None = None) -> list[EntryRow]:
     if not rows:
         raise NotAvailableError(f"{data.dataset} has no record with {MAIN} at cross-fitted thresholds")
     shown = [record for record, _ in rows.values()]
-    ranks = dict(zip((r.key for r in board), ranking.ranks(board), strict=True))
-    kinds = [_kind(record, ranks[record.key], score_getter(known, "tied")(record)) for record in shown]
+    kinds = [_kind(record, score_getter(known, "may_be_best")(record)) for record in shown]
     groups = {(g[0].source, mean_record(g).key): g for g in trainings(select.board(data.records, data.dataset, images))}
     return [
         EntryRow(label, kind, record, score, groups[record.source, record.key])
@@ -131,7 +132,7 @@ def chart_row(row: EntryRow) -> Row:
     Label, kind, value, n; where it has an interval also its ends and what they are about.
     """
     score = row.main
-    behind = "one training" if is_single(row.record) else "new trainings and patients"
+    behind = "one training run" if is_single(row.record) else "new training runs and patients"
     ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}
     return {"entry": row.label, "kind": row.kind, "value": score.value, "n": score.n, **ends}
 
@@ -152,9 +153,9 @@ def _numbered(words: Sequence[str]) -> list[str]:
     return [f"{word} ({count + 1})" if count else word for word, count in zip(words, before, strict=True)]
 
 
-def _kind(record: Record, rank: str, tied: Score | None) -> str:
+def _kind(record: Record, may_be_best: Score | None) -> str:
     if record.cell.method in UNRANKED_METHODS:
         return CEILING if record.cell.method in CEILINGS else BASELINE
-    if rank == NOTHING:
-        return UNRANKED
-    return TIED if tied is not None and tied.value else BEHIND
+    if may_be_best is None:
+        return UNCOMPARED
+    return MAY_BE_BEST if may_be_best.value else WORSE

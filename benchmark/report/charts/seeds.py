@@ -37,6 +37,6 @@ class Seeds(Chart):
         dots = mark("point", y, x, shown, filled=True, size=38, opacity=0.75, color=BLUE)
         about = (
             f"{data.dataset}: {MAIN} of each training, a dot per seed, a stroke at their mean; "
-            f"the first {min(MOST, len(rows))} of {len(rows)} entries of several trainings, best first."
+            f"the first {min(MOST, len(rows))} of {len(rows)} entries of several training runs, network by network."
         )
         return view(values, about, ROW * min(MOST, len(rows)), mean, dots)

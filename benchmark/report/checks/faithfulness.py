@@ -9,7 +9,8 @@ from benchmark.report.checks.base import CheckReport
 from benchmark.report.columns import MODEL, NAMES, TableColumn, count, optional, score, tabulated
 from benchmark.report.comparisons.agreement import AGREEMENT, PAIRS
 from benchmark.report.leaderboard.entries import mean_records
-from benchmark.report.table import NOTHING, Table, signed, with_interval
+from benchmark.report.table import NOTHING, Table, share, signed, with_interval
+from benchmark.statistics.entries import ALPHA
 from core.names import BASELINES, LIMIT, MAIN
 
 THRESHOLDS = "cross-fitted by patient, per finding, on these cases"
@@ -21,7 +22,9 @@ MEASURES = (
 AGREES = (
     "Kendall's tau between two measures over the methods of a network, baselines left out: 1 the same order, -1 the "
     "reverse. `deletion` counts as better where it is less. Interval: patients drawn (percentiles, 95 %), and "
-    "trainings where there are several; chance pulls tau towards 0. `so`: what the interval says of the two rankings."
+    "training runs where there are several; chance pulls tau towards 0. `p`: exact, the probability of such an "
+    "order if the two rankings were unrelated. `so`: alike or reversed only where p is below .05 and the interval "
+    "excludes 0. Measures rest on different numbers of cases: see `n of …` in the table above."
 )
 
 
@@ -60,7 +63,8 @@ def _columns() -> list[TableColumn]:
         *(score(metric) for metric in ("road@morf", "road@lerf")),
         score(MAIN, "cross-fitted", formatter=with_interval),
         score("pointing"),
-        count("road"),
+        count(MAIN, "cross-fitted", f"n of {MAIN}"),
+        *(count(metric, heading=f"n of {metric}") for metric in ("road", "deletion")),
         optional(TableColumn("without an order", _unordered)),
     ]
 
@@ -76,7 +80,7 @@ def _agreement(records: Sequence[Record], dataset: str) -> list[Table]:
     networks = _networks(records, dataset)
     if not networks:
         return []
-    header = (*(column.heading for column in MODEL[:2]), "measures", "tau [95 %]", "so", "n methods")
+    header = (*(column.heading for column in MODEL[:2]), "measures", "tau [95 %]", "p", "so", "n methods")
     rows = [_row(record, pair) for record in networks for pair in PAIRS]
     patients = ", ".join(dict.fromkeys(str(r.rests_on["patients"]) for r in networks))
     trainings = ", ".join(dict.fromkeys(str(r.rests_on["trainings"]) for r in networks))
@@ -94,19 +98,27 @@ def agreement_sentences(records: Sequence[Record], dataset: str) -> list[str]:
 
 
 def _row(record: Record, pair: tuple[str, str]) -> tuple[str, ...]:
-    tau = record.find(f"tau@{'~'.join(pair)}")
+    tau, p = _tau(record, *pair)
     names = (column.cell(record) for column in MODEL[:2])
-    return (*names, " ~ ".join(pair), signed(tau), verdict(tau), str(tau.n if tau else 0))
+    return (*names, " ~ ".join(pair), signed(tau), share(p), verdict(tau, p), str(tau.n if tau else 0))
 
 
-def verdict(tau: Score | None) -> str:
-    """What an interval of tau says of two rankings.
+def _tau(record: Record, one: str, other: str) -> tuple[Score | None, Score | None]:
+    """Tau and its p."""
+    return record.find(f"tau@{one}~{other}"), record.find(f"p@{one}~{other}")
 
-    >>> verdict(Score(finding="mean", metric="tau", value=0.5, low=0.1, high=0.8))
+
+def verdict(tau: Score | None, p: Score | None) -> str:
+    """What tau, its interval and its exact p say of two rankings.
+
+    >>> p = Score(finding="mean", metric="p", value=0.01)
+    >>> verdict(Score(finding="mean", metric="tau", value=0.5, low=0.1, high=0.8), p)
     'alike'
     """
-    if tau is None or tau.low is None or tau.high is None:
+    if tau is None or tau.low is None or tau.high is None or p is None or p.value is None:
         return "cannot be told"
+    if p.value >= ALPHA:
+        return "neither follows"
     return "alike" if tau.low > 0 else "reversed" if tau.high < 0 else "neither follows"
 
 
@@ -115,11 +127,14 @@ def sentence(record: Record) -> str:
     words = {
         "alike": "methods that hit the lesion more often are also the more faithful by {}",
         "reversed": "methods that hit the lesion more often are the less faithful by {}",
-        "neither follows": "on these patients, how often a method hits does not tell its rank by {}",
+        "neither follows": "how often a method hits is not shown to go with its rank by {}",
         "cannot be told": "whether hits and {} rank methods alike cannot be told from so few",
     }
-    taus = {other: record.find(f"tau@{MAIN}~{other}") for one, other in PAIRS if one == MAIN}
-    said = {word: [f"{m} (tau {signed(tau)})" for m, tau in taus.items() if verdict(tau) == word] for word in words}
+    taus = {other: _tau(record, one, other) for one, other in PAIRS if one == MAIN}
+    said = {
+        word: [f"{m} (tau {signed(tau)}, p {share(p)})" for m, (tau, p) in taus.items() if verdict(tau, p) == word]
+        for word in words
+    }
     parts = [words[word].format(", ".join(measures)) for word, measures in said.items() if measures]
     return f"{select.network(record)}: {'; '.join(parts)}."
 

@@ -28,7 +28,8 @@ def with_agreement(records: Sequence[Record], folders: Sequence[Path]) -> list[R
     """``records``, and one of protocol ``agreement`` per network of the check; rows per case lie in ``folders``.
 
     ``tau@ONE~OTHER`` is Kendall's tau between the methods' mean scores by two measures, baselines left out, its n how
-    many methods. A network with fewer than three methods that have rows has none. Raises ``DataError`` for broken rows.
+    many methods, ``p@ONE~OTHER`` its exact p. A network with fewer than three methods that have rows has none. Raises
+    ``DataError`` for broken rows.
     """
     scored = [r for name in select.datasets(records) for r in select.of_check(records, name, FAITHFULNESS)]
     ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
@@ -52,7 +53,7 @@ def _record(group: Group, columns: CaseColumns) -> Record | None:
     agreements = rank_agreements(measures, [(index[one], index[other]) for one, other in PAIRS], most)
     cell = mean_record(rows[0]).cell.model_copy(update={"protocol": AGREEMENT, "method": ""})
     counts = {"trainings": most, "patients": len(measures[0].numerator)}
-    scores = [_score(pair, agreement, len(rows)) for pair, agreement in zip(PAIRS, agreements, strict=True)]
+    scores = [s for pair, agreement in zip(PAIRS, agreements, strict=True) for s in _scores(pair, agreement, len(rows))]
     return Record(cell=cell, rests_on=counts, scores=tuple(scores))
 
 
@@ -64,8 +65,10 @@ def _sums(columns: CaseColumns, keys: Sequence[str], measure: str) -> Sums:
     return by_patient(signed, known, findings, columns.patients, sorted({*findings.tolist()}))
 
 
-def _score(pair: tuple[str, str], agreement: RankAgreement, methods: int) -> Score:
+def _scores(pair: tuple[str, str], agreement: RankAgreement, methods: int) -> list[Score]:
+    name = "~".join(pair)
     if np.isnan(agreement.tau):
-        return Score(finding="mean", metric=f"tau@{'~'.join(pair)}", n=methods, reason="a measure ties throughout")
+        return [Score(finding="mean", metric=f"tau@{name}", n=methods, reason="a measure ties throughout")]
     low, high = (None if np.isnan(end) else end for end in (agreement.low, agreement.high))
-    return Score(finding="mean", metric=f"tau@{'~'.join(pair)}", value=agreement.tau, low=low, high=high, n=methods)
+    tau = Score(finding="mean", metric=f"tau@{name}", value=agreement.tau, low=low, high=high, n=methods)
+    return [tau, Score(finding="mean", metric=f"p@{name}", value=max(agreement.p, 1e-6), n=methods)]

@@ -1,44 +1,47 @@
-"""What the rows per case say of a leaderboard's rows: intervals over trainings and patients, ties, who is first.
+"""What the rows per case say of a leaderboard's rows: intervals over training runs and patients, and who may be best.
 
-``trainings``, ``seed_sd``  how many there are, and the standard deviation of their scores
-``hit@iou.3``               the mean with its interval for new trainings and new patients, where there are several
-``one_more``                where one more training will score on the same images, from three trainings on
-``tied``                    1 where the row does not differ from the first one, Holm over all rows that have a rank
-``among``                   1 where patients alone decided that, for the row or the first one has one training
-``behind``                  the first row's score − this one's, with the interval of that comparison alone
-``p_first``                 probability of being first of the network: patients are drawn, and trainings
-``above_prior``, ``p_holm`` difference to ``prior`` on the same trainings; Holm over the rows of the network
-
-Finding by finding (``benchmark.report.comparisons.by_finding``) the main column of several trainings has its interval,
-``tied`` is as above, and the first has its difference to ``prior``.
+``trainings``, ``seed_sd``  how many training runs there are, and the standard deviation of their scores
+``hit@iou.3``               the mean with its interval for new runs and new patients, where there are several
+``one_more``                where one more run will score on the same images from three runs on
+``network_may_be_best``     1 where no other network is significantly better: see ``comparisons.networks``
+``may_be_best`` …           the same of the method within its network: see ``comparisons.methods`` and ``by_finding``
+``above_prior``, ``p_holm`` difference to ``prior`` on the same runs; Holm over the rows of the network
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.records import Record, Score
 from benchmark.report import select
-from benchmark.report.comparisons.by_finding import by_finding, of_finding
+from benchmark.report.comparisons.by_finding import by_finding
 from benchmark.report.comparisons.case_columns import CaseColumns
-from benchmark.report.comparisons.main_column import BoardRow, MainColumn, column_of, hits_of
-from benchmark.report.leaderboard import ranking
-from benchmark.report.leaderboard.entries import ENTRY, mean_record, trainings
-from benchmark.report.table import NOTHING
+from benchmark.report.comparisons.effects import effects
+from benchmark.report.comparisons.main_column import BoardRow, column_of, hits_of
+from benchmark.report.comparisons.methods import (
+    RowScores,
+    by_network,
+    ordered_methods,
+    probabilities,
+    score,
+    within_network,
+)
+from benchmark.report.comparisons.networks import MAY_BE_BEST, networks
+from benchmark.report.leaderboard.entries import ENTRY, mean_record, network_of, trainings
 from benchmark.statistics import entries as statistics
 from benchmark.statistics.signflip import holm
 from core.names import PAIRED, PRIOR
 
-_score = partial(of_finding, "mean")
+SMALLEST_P = 1e-6
+"""Scores have six decimals: a smaller p would be stored as 0."""
 
 
-def with_entries(records: Sequence[Record], folders: Sequence[Path]) -> list[Record]:
-    """``records``, and one of protocol ``entry`` per row of the leaderboards; rows per case lie in ``folders``.
+def with_entries(records: Sequence[Record], folders: Sequence[Path], rank_methods: Sequence[str] = ()) -> list[Record]:
+    """``records``, and those of ``COMPARISONS``: of each row, network and method over networks.
 
-    A row without them has no interval, no tie and no probability. Records that have entries already stay as they are.
-    Raises ``DataError`` for broken rows.
+    Rows per case lie in ``folders``; a row without them has no interval and is not compared. ``rank_methods``: see
+    ``comparisons.networks``. Records that have entries already stay as they are. Raises ``DataError`` for broken rows.
     """
     if any(record.cell.protocol == ENTRY for record in records):
         return list(records)
@@ -47,24 +50,35 @@ def with_entries(records: Sequence[Record], folders: Sequence[Path]) -> list[Rec
     if not any(board for _, board in boards):
         return list(records)
     columns = hits_of([record for _, board in boards for record in board], folders)
-    return [*records, *(entry for part, board in boards for entry in _entries(records, board, part, columns))]
+    made = [_of_board(records, board, part, columns, rank_methods) for part, board in boards]
+    return [*records, *(record for of_board in made for record in of_board)]
 
 
-def _entries(
-    records: Sequence[Record], board: Sequence[Record], images: int | None, columns: CaseColumns
+def _of_board(
+    records: Sequence[Record],
+    board: Sequence[Record],
+    images: int | None,
+    columns: CaseColumns,
+    rank_methods: Sequence[str],
 ) -> list[Record]:
     hits = column_of(board, columns)
     rows = [BoardRow(group, mean_record(group), hits.entry(group) if hits else None) for group in trainings(board)]
+    groups = by_network(rows)
+    ranked = networks(groups, rank_methods) if images is None else []
+    best = {network_of(record): s for record in ranked if (s := record.find(MAY_BE_BEST)) is not None}
     paired = {select.row_key(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_key(row.record), ())) for row in rows}
-    several = [row for row in rows if len(row.group) > 1]
-    for network in dict.fromkeys(select.model_of(row.record) for row in several):
-        of_network = [row for row in several if select.model_of(row.record) == network]
-        for row, scores in [*_above_prior(of_network, paired), *_first(of_network, hits)]:
-            compared[row.record.key] += scores
-    for row, scores in [*((row, _over_trainings(row)) for row in rows), *_ties(rows), *by_finding(rows, hits)]:
+    said: RowScores = [(row, _over_trainings(row)) for row in rows]
+    for group in groups:
+        several = [row for row in group if len(row.group) > 1]
+        methods = [(row, row.entry) for row in ordered_methods(group) if row.entry is not None]
+        network = [score("network_may_be_best", s.value)] if (s := best.get(network_of(group[0].record))) else []
+        said += [*_above_prior(several, paired), *probabilities(several), *within_network(methods)]
+        said += [(row, network) for row, _ in methods]
+    for row, scores in [*said, *by_finding(groups, hits)]:
         compared[row.record.key] += scores
-    return [_record(row, compared[row.record.key]) for row in rows]
+    entries = [_record(row, compared[row.record.key]) for row in rows]
+    return [*entries, *ranked, *(effects(groups) if images is None else [])]
 
 
 def _record(row: BoardRow, scores: Sequence[Score]) -> Record:
@@ -75,55 +89,24 @@ def _record(row: BoardRow, scores: Sequence[Score]) -> Record:
 def _over_trainings(row: BoardRow) -> list[Score]:
     """How many trainings, how they spread, and what that means for others."""
     values, main = select.defined_values(map(select.main_score, row.group)), select.main_score(row.record)
-    counted = [_score("trainings", float(len(row.group)))]
+    counted = [score("trainings", float(len(row.group)))]
     if len(values) < 2 or main is None:
         return counted
-    counted.append(_score("seed_sd", float(np.std(values, ddof=1))))
+    counted.append(score("seed_sd", float(np.std(values, ddof=1))))
     if band := statistics.one_more(np.array(values)):
-        counted.append(_score("one_more", main.value, *band))
+        counted.append(score("one_more", main.value, *band))
     if row.entry is None or main.low is not None or (estimate := row.entry.interval) is None:
         return counted
     return [*counted, main.model_copy(update={"low": estimate.low, "high": estimate.high})]
 
 
-def _ties(rows: Sequence[BoardRow]) -> list[tuple[BoardRow, list[Score]]]:
-    """Which of the rows that have a rank do not differ from the first of them."""
-    records = [row.record for row in rows]
-    ranked = [row for row, rank in zip(rows, ranking.ranks(records), strict=True) if rank != NOTHING]
-    best = ranking.best(row.record for row in ranked)
-    first = next((row for row in ranked if row.record is best), None)
-    if first is None:
-        return []
-    others = [
-        (row, row.entry) for row in ranked if row is not first and row.entry is not None and first.entry is not None
-    ]
-    verdicts = statistics.behind(first.entry, [entry for _, entry in others]) if first.entry is not None else []
-    out = [(first, [_score("tied", 1.0), _score("among", float(len(first.group) == 1))])]
-    for (row, _), (tie, e) in zip(others, verdicts, strict=True):
-        alone = len(row.group) == 1 or len(first.group) == 1
-        gap = [] if e is None else [_score("behind", e.value, e.low, e.high)]
-        out.append((row, [_score("tied", float(tie)), _score("among", float(alone)), *gap]))
-    return out
-
-
-def _first(network: Sequence[BoardRow], hits: MainColumn | None) -> list[tuple[BoardRow, list[Score]]]:
-    """The probability of being first among the methods that all trainings of a network have."""
-    methods = [row for row in network if select.is_method(row.record) and row.entry is not None]
-    complete = [row for row in methods if len(row.group) == max(len(other.group) for other in methods)]
-    if hits is None or not complete:
-        return []
-    shares = statistics.first_of_entries(hits.of(complete), len(complete))
-    return [(row, [_score("p_first", float(share))]) for row, share in zip(complete, shares, strict=True)]
-
-
-def _above_prior(
-    network: Sequence[BoardRow], paired: Mapping[tuple[object, ...], Sequence[Score]]
-) -> list[tuple[BoardRow, list[Score]]]:
+def _above_prior(network: Sequence[BoardRow], paired: Mapping[tuple[object, ...], Sequence[Score]]) -> RowScores:
     """The difference to ``prior``: of what sees no network that of each training, of others over all trainings."""
     prior = next((row.entry for row in network if row.record.cell.method == PRIOR), None)
     if prior is None:
         return []
-    out, seeing = [], []
+    out: RowScores = []
+    seeing = []
     for row in network:
         each = [[s for s in paired.get(select.row_key(r), ()) if s.metric != "p_first"] for r in row.group]
         if each[0] and all(scores[:1] == each[0][:1] for scores in each):
@@ -132,5 +115,5 @@ def _above_prior(
             seeing.append((row, statistics.difference(row.entry, prior)))
     adjusted = holm(np.array([estimate.p for _, estimate in seeing]))
     for (row, e), p in zip(seeing, adjusted, strict=True):
-        out.append((row, [_score("above_prior", e.value, e.low, e.high), _score("p_holm", float(p))]))
+        out.append((row, [score("above_prior", e.value, e.low, e.high), score("p_holm", max(float(p), SMALLEST_P))]))
     return out

@@ -1,25 +1,29 @@
-"""The answer in words: who is first, by how much, on what that rests, what a new training would change."""
+"""The answer in words: which network, which method on it, how sure that is, and whether it is above ``prior``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmark.records import Record, Score
 from benchmark.report import select
 from benchmark.report.html import basis
-from benchmark.report.html.findings import first_by_finding
+from benchmark.report.html.findings import by_finding
 from benchmark.report.html.limits import limits
-from benchmark.report.html.words import baseline_of, name
-from benchmark.report.leaderboard import main_table, ranking
-from benchmark.report.leaderboard.entries import comparisons_by_row
-from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_score_getter, score_getter
-from benchmark.report.table import NOTHING, Table, number, signed, with_interval
+from benchmark.report.html.words import name, network_name
+from benchmark.report.leaderboard import main_table, networks, ranking
+from benchmark.report.leaderboard.entries import comparisons_by_row, network_of
+from benchmark.report.leaderboard.entry_columns import (
+    RowComparisons,
+    is_single,
+    main_score_getter,
+    score_getter,
+    worse_by,
+)
+from benchmark.report.table import Table, number, signed, with_interval
 from benchmark.statistics.entries import BAND_RUNS
 from core.names import MAIN
 
-NAMED = 8
-"""So many tied rows are named, the others counted."""
-ENOUGH = 5
-"""Trainings from which on an interval holds the truth in 95 of 100 worlds (docs/coverage.md)."""
+NAMED = 6
+"""So many rows are named, the others counted."""
 
 
 @dataclass(frozen=True)
@@ -29,104 +33,139 @@ class PageAnswer:
     question: str
     first: tuple[str, ...]
     findings: Table | None
-    """The first of each finding, and whether it is above ``prior``."""
+    """The first method of each finding, and whether it is above ``prior``."""
     another: tuple[str, ...]
-    """What another training would change."""
+    """What another training run would change."""
     rests: tuple[str, ...]
     limits: tuple[str, ...]
     """What it does not show."""
 
 
 def answer(records: Sequence[Record], dataset: str) -> PageAnswer | None:
-    """The answer of one data set; None where nothing was ranked.
+    """The answer of one data set; None where nothing was scored.
 
-    The first row with its interval, who is tied with it, how it stands to ``prior``, what the numbers rest on, and what
-    the order does not show. ``records`` are those of the suite, entries among them.
+    ``records`` are those of the suite, with what ``comparisons.rows.with_entries`` adds.
     """
     rows = main_table.board(records, dataset)
     known = comparisons_by_row(records, None)
-    entered = [row for row in rows if select.is_method(row) and select.main_value(row) is not None]
-    if not entered:
+    methods = [row for row in rows if select.is_method(row) and select.main_value(row) is not None]
+    if not methods:
         return None
+    groups = _by_network(methods)
     behind = select.board(records, dataset)
-    trainings = [
-        int(score.value or 1) for row in entered if (score := score_getter(known, "trainings")(row)) is not None
-    ]
+    trainings = [int(s.value or 1) for row in methods if (s := score_getter(known, "trainings")(row)) is not None]
     return PageAnswer(
-        f"Which method is best on {dataset}?",
-        _first(entered, rows, known),
-        first_by_finding(entered, rows, known),
-        _another(entered, known),
-        (*basis.rests(behind, trainings), *_optimism(entered[0])),
-        limits(entered, behind),
+        f"Which {'network and which ' if len(groups) > 1 else ''}method is best on {dataset}?",
+        _first(records, dataset, groups, known),
+        by_finding(groups[0], rows, known),
+        _another(groups[0][0], methods, known),
+        (*basis.rests(behind, trainings), *_optimism(groups[0][0])),
+        limits(methods, behind),
     )
 
 
-def _first(entered: Sequence[Record], rows: Sequence[Record], known: RowComparisons) -> tuple[str, ...]:
-    ranked = [row for row, rank in zip(rows, ranking.ranks(rows), strict=True) if rank != NOTHING]
-    if not ranked:
-        best = entered[0]
-        beaten = f"with {number(select.main_value(best))} it is below {', '.join(ranking.beaten_by(best, rows))}"
-        return (f"No method is above its baselines. The best is {name(best)}: {beaten}.",)
-    first, tie = ranked[0], score_getter(known, "tied")
-    tied = [row for row in ranked if row is not first and (score := tie(row)) is not None and score.value]
-    others = [row for row in ranked if row is not first and row not in tied]
-    return (
-        _leaders(first, tied, known),
-        *_gap(first, tied, others, known),
-        *_over_prior(first, rows, score_getter(known, "above_prior")(first)),
-    )
+def _by_network(methods: Sequence[Record]) -> list[list[Record]]:
+    groups: dict[str, list[Record]] = {}
+    for row in methods:
+        groups.setdefault(network_of(row), []).append(row)
+    return list(groups.values())
 
 
-def _leaders(first: Record, tied: Sequence[Record], known: RowComparisons) -> str:
-    among = " among these networks" if is_single(first) else ""
-    score = main_score_getter(known)(first)
-    whole = f"{name(first)} with {with_interval(score)} of `{MAIN}` (mean over findings; {_holds(first, known)})"
-    if not tied:
-        return f"First{among}: {whole}."
-    rest = f" and {len(tied) - NAMED} more" if len(tied) > NAMED else ""
-    listed = ", ".join(f"{name(row)} {number(select.main_value(row))}" for row in tied[:NAMED])
-    return f"{len(tied) + 1} rows share the first rank{among}: {whole}. Not told apart from it: {listed}{rest}."
+def _first(
+    records: Sequence[Record], dataset: str, groups: Sequence[Sequence[Record]], known: RowComparisons
+) -> tuple[str, ...]:
+    """For each grid the best network and the best method on it; of networks that are not compared the methods alone."""
+    of_network = {network_of(group[0]): _of_network(group, known) for group in groups}
+    compared = networks.compared(records, dataset)
+    apart = [r for r in networks.of_dataset(records, dataset) if r not in compared]
+    if not compared:
+        why = "; ".join(dict.fromkeys(r.reason or "no other network has its grid and several runs" for r in apart))
+        said = f"The {len(groups)} networks are not compared ({why}): do not read their order as a result."
+        return (*([said] if len(groups) > 1 else []), *list(of_network.values())[:NAMED])
+    grids: dict[float | None, list[Record]] = {}
+    for record in compared:
+        grids.setdefault(_bound(record), []).append(record)
+    sentences = [
+        said for grid in grids.values() for said in (_of_grid(grid, len(grids) > 1), of_network[network_of(grid[0])])
+    ]
+    highest = max((row for group in groups for row in group), key=lambda row: select.main_value(row) or 0.0)
+    if network_of(highest) not in map(network_of, compared[:1]):
+        score = with_interval(main_score_getter(known)(highest))
+        sentences.append(
+            f"The highest single score is {score} of {name(highest)}. Networks are not compared by their best row."
+        )
+    names = _listed([f"{network_name(r)} ({r.reason or 'alone at its grid'})" for r in apart])
+    return (*sentences, *([f"Not compared: {names}."] if apart else []))
+
+
+def _of_grid(grid: Sequence[Record], several: bool) -> str:
+    first, *others = grid
+    where = f" at the grid with upper bound {number(_bound(first))}" if several else ""
+    mean = f"{network_name(first)} has the highest mean over the rank methods{where}: {networks.in_words(first)}"
+    equal, worse = _parted(others, lambda r: r)
+    same = _listed([network_name(r) for r in equal])
+    sure = f"{same} may be as good" if equal else "it is significantly better than the others"
+    rest = f". Significantly worse: {_listed([_gap(network_name(r), r) for r in worse])}" if worse else ""
+    return f"Network: {mean}; {sure}{rest}.{_chance(first.find('p_first'))}{_over_prior(first.find('above_prior'))}"
+
+
+def _of_network(group: Sequence[Record], known: RowComparisons) -> str:
+    first, *others = group
+    main, above = with_interval(main_score_getter(known)(first)), _over_prior(score_getter(known, "above_prior")(first))
+    equal, worse = _parted(others, lambda r: known.get(select.row_key(r)))
+    head = f"Method on {network_name(first)}: `{first.method}` has {main} of `{MAIN}` ({_holds(first, known)})"
+    if not equal and not worse:
+        return f"{head}.{above}"
+    same = _listed([f"`{row.method}`" for row in equal])
+    alone = " with this training run" * is_single(first)
+    sure = f"{same} may be as good{alone}" if equal else f"all others are significantly worse{alone}"
+    said = known.get(select.row_key(worse[0])) if worse else None
+    next_one = f". The best one that is significantly worse: {_gap(f'`{worse[0].method}`', said)}" if said else ""
+    return f"{head}; {sure}{next_one}.{_chance(score_getter(known, 'p_first')(first))}{above}"
+
+
+def _parted(rows: Sequence[Record], said: Callable[[Record], Record | None]) -> tuple[list[Record], list[Record]]:
+    """Those that may be the best, and those that are significantly worse than another."""
+    verdicts = [(row, found.find("may_be_best")) for row in rows if (found := said(row)) is not None]
+    known = [(row, bool(verdict.value)) for row, verdict in verdicts if verdict is not None]
+    return [row for row, may in known if may], [row for row, may in known if not may]
+
+
+def _gap(name: str, said: Record | None) -> str:
+    gap = worse_by(said)[1] if said is not None else None
+    return name if gap is None else f"{name}, by {with_interval(gap)}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    rest = f" and {len(words) - NAMED} more" if len(words) > NAMED else ""
+    return ", ".join(words[:NAMED]) + rest
 
 
 def _holds(first: Record, known: RowComparisons) -> str:
-    """What the interval of the first row speaks of."""
+    """What the interval of a row speaks of."""
     trainings = score_getter(known, "trainings")(first)
-    if is_single(first) or trainings is None or trainings.value is None:
-        return "95 % interval of this network, for new patients alone"
-    if trainings.value < 3:
-        return "interval for new trainings and patients, which of two trainings holds in 86 to 95 of 100 cases"
-    if trainings.value < ENOUGH:
-        return f"interval for new trainings and patients, of {trainings.value:.0f} trainings a little short of 95 %"
-    return "95 % interval for new trainings and patients"
+    if is_single(first) or trainings is None or trainings.value is None or trainings.value < 2:
+        return "95 % interval of this network, for new patients only"
+    few = ", which are too few to trust it" * (trainings.value < BAND_RUNS)
+    return f"95 % interval for new training runs and patients, from {trainings.value:.0f} runs{few}"
 
 
-def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record], known: RowComparisons) -> tuple[str, ...]:
-    if not others:
-        return ()
-    best, *lower = (select.main_value(row) or 0.0 for row in (others[0], *tied))
-    words, among = number((select.main_value(first) or 0.0) - best), ""
-    if (score := score_getter(known, "behind")(others[0])) is not None and score.low is not None:
-        common = "" if number(score.value) == words else f"; on the trainings that both have {number(score.value)}"
-        alone = (given := score_getter(known, "among")(others[0])) is not None and given.value
-        among = " among these networks" * bool(alone)
-        rests = "of patients alone" if alone else "for new trainings and patients"
-        words = f"{words}{common} [{number(score.low)}, {number(score.high)}] (95 % interval {rests})"
-    why = " Some tied rows score less than it: their difference to the first varies more." * (
-        min(lower, default=1) < best
-    )
-    return (f"The best row that is really behind{among} is {name(others[0])}, by {words}.{why}",)
+def _chance(share: Score | None) -> str:
+    if share is None or share.value is None:
+        return ""
+    return f" It is first in {100 * share.value:.0f} % of draws."
 
 
-def _over_prior(first: Record, rows: Sequence[Record], above: Score | None) -> tuple[str, ...]:
-    if (prior := baseline_of(first, rows)) is None:
-        return ()
-    gap = ""
-    if above is not None and above.value is not None:
-        unclear = above.low is not None and above.low <= 0
-        gap = f"; the first is {'not told apart from it' if unclear else 'above it'}: {signed(above)}"
-    value = number(select.main_value(prior))
-    return (f"`prior`, which only knows where other patients have the finding, has {value}{gap}.",)
+def _over_prior(above: Score | None) -> str:
+    if above is None or above.value is None:
+        return ""
+    verdict = ranking.against_prior(above) or "above prior"
+    return f" It is {verdict.replace('prior', '`prior`')}: {signed(above)}."
+
+
+def _bound(record: Record) -> float | None:
+    score = record.find("bound")
+    return None if score is None else score.value
 
 
 def _optimism(first: Record) -> tuple[str, ...]:
@@ -134,41 +173,24 @@ def _optimism(first: Record) -> tuple[str, ...]:
     score = first.find("optimism")
     if score is None or score.value is None:
         return ()
-    return (
-        f"Chosen on the truth that is scored, they would add {number(score.value)} to {name(first)}: its `optimism`.",
-    )
+    return (f"Thresholds chosen on the scored truth would add {number(score.value)} to {name(first)}: its `optimism`.",)
 
 
-def _another(entered: Sequence[Record], known: RowComparisons) -> tuple[str, ...]:
-    first = entered[0]
+def _another(first: Record, methods: Sequence[Record], known: RowComparisons) -> tuple[str, ...]:
     following, spread, trainings = (score_getter(known, word)(first) for word in ("one_more", "seed_sd", "trainings"))
     if is_single(first) or spread is None or trainings is None:
         return (
-            "Nobody knows yet: the first row rests on one training, and patients alone decide. The order is that among "
-            "these networks; small gaps may turn with another seed.",
-            "Write `seeds: [0, 1, 2]` into the suite's file and run it again: rows then have intervals for new "
-            "trainings.",
+            "Unknown: the first row rests on one training run, so its interval and comparisons are over patients only. "
+            "Another seed may change the order.",
+            "Write `seeds: [0, 1, 2]` into the suite's file and run it again: rows then have intervals for new runs.",
         )
-    band = f"Fewer than {BAND_RUNS} trainings cannot say where one more of {name(first)} would score. "
-    if following is not None:
-        ends = f"between {number(following.low)} and {number(following.high)}"
-        band = f"One more training of {name(first)} would score {ends} on these images (95 %). "
-    return (
-        f"{band}"
-        f"Its {trainings.value:.0f} trainings spread by {number(spread.value)} (standard deviation)."
-        f"{_first_when_drawn(score_getter(known, 'p_first')(first))}",
-        f"Ties and intervals hold for new trainings and new patients{_but_for_single(entered)}.",
+    ends = (
+        f"One more run of {name(first)} is expected to score {number(following.low)} to {number(following.high)} on "
+        "these images (95 %). "
+        if following is not None and following.low is not None
+        else ""
     )
-
-
-def _first_when_drawn(share: Score | None) -> str:
-    if share is None or share.value is None:
-        return ""
-    return f" With trainings and patients drawn anew it is first of its network in {100 * share.value:.0f} %."
-
-
-def _but_for_single(entered: Sequence[Record]) -> str:
-    """How many rows another training may still turn."""
-    single = sum(map(is_single, entered))
-    rest = f"{single} of {len(entered)} rows rest on one: there patients alone decide, and another seed may turn them"
-    return f", of rows with several; {rest}" if single else ""
+    single = sum(map(is_single, methods))
+    rest = f" {single} of {len(methods)} rows rest on one run: another seed may turn them." if single else ""
+    spread_words = f"Its {trainings.value:.0f} runs have a standard deviation of {number(spread.value)}."
+    return (f"{ends}{spread_words}", f"Comparisons of several runs hold for new runs and new patients.{rest}")

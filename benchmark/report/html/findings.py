@@ -1,4 +1,4 @@
-"""Finding by finding: the first method, how many are tied with it, and whether it is above ``prior``."""
+"""Finding by finding: the first method of a network, how many may be as good, and whether it is above ``prior``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,46 +6,48 @@ from typing import Any
 from benchmark.records import Record, Score
 from benchmark.records.score import Origin
 from benchmark.report import select
-from benchmark.report.html.words import baseline_of, name
+from benchmark.report.html.words import baseline_of, name, network_name
 from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_score_getter, score_getter
+from benchmark.report.leaderboard.ranking import against_prior
 from benchmark.report.protocols.layout import TableLayout
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
-HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]", "prior", "tied with it", "n cases")
+HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]", "prior", "may be as good", "n cases")
 ABOUT = (
-    "The first method of each finding by `hit@iou.3`. tied with it: methods that do not differ from it (5 %, Holm over "
-    "all methods, patients drawn; trainings too where there are several). is it real: above prior where the interval "
-    "of the difference is above 0. Each finding was asked for itself, so one such answer in forty is chance where "
-    "there is no difference."
+    "The first method of this network for each finding, by `hit@iou.3`. may be as good: methods that no other one "
+    "beats significantly (5 %, Holm over the comparisons of a method). is it real: above prior where the interval "
+    "of the difference is above 0. The first is chosen on these images, so its figures flatter it; and each finding "
+    "is tested alone, so one such answer in forty is chance where there is no difference."
 )
 
 
-def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: RowComparisons) -> Table | None:
-    """A row per finding; None where no finding has a score. ``entered``: the methods among ``rows``.
+def by_finding(methods: Sequence[Record], rows: Sequence[Record], known: RowComparisons) -> Table | None:
+    """A row per finding; None where no finding has a score. ``methods``: those of one network, among ``rows``.
 
-    Which method is first, whether it is above ``prior``, by how much, and how many are tied with it; columns as
+    Which method is first, whether it is above ``prior``, by how much, and how many may be as good; columns as
     ``HEADER``.
     """
-    names = dict.fromkeys(f for row in entered for _, f in row.names(MAIN) if f != "mean")
-    lines = [line for finding in names if (line := _of_finding(finding, entered, rows, known)) is not None]
-    single = " of this network" * all(map(is_single, entered))
+    names = dict.fromkeys(f for row in methods for _, f in row.names(MAIN) if f != "mean")
+    lines = [line for finding in names if (line := _of_finding(finding, methods, rows, known)) is not None]
+    single = " of this network" * all(map(is_single, methods))
     header = tuple(heading.replace("95 %", f"95 %{single}") for heading in HEADER)
     if not lines:
         return None
     cells, keys = zip(*lines, strict=True)
-    return Table(f"{entered[0].cell.dataset}: first by finding", ABOUT, header, cells, tuple((key,) for key in keys))
+    title = f"{methods[0].cell.dataset}: first by finding, {network_name(methods[0])}"
+    return Table(title, ABOUT, header, cells, tuple((key,) for key in keys))
 
 
 def of_entry(row: Record, known: RowComparisons) -> dict[str, list[Any]]:
-    """Finding -> value, ends of its interval, n, and whether the row is tied with the finding's first (or None)."""
+    """Finding -> value, ends of its interval, n, and whether the method may be the best (or None)."""
     names = dict.fromkeys(s.finding for s in row.select(MAIN) if s.threshold_origin == "cross-fitted")
-    scores = ((f, main_score_getter(known, f)(row), score_getter(known, "tied", f)(row)) for f in names)
-    return {f: [s.value, s.low, s.high, s.n, _is_true(tie)] for f, s, tie in scores if s is not None}
+    scores = ((f, main_score_getter(known, f)(row), score_getter(known, "may_be_best", f)(row)) for f in names)
+    return {f: [s.value, s.low, s.high, s.n, _is_true(may)] for f, s, may in scores if s is not None}
 
 
 def of_protocol_table(layout: TableLayout, table: Table, by_key: Mapping[str, Record]) -> dict[str, Any]:
-    """``main``: heading of a protocol's main metric; ``rows``: key of a row of ``table`` -> as ``of_entry``, untied."""
+    """``main``: heading of a protocol's main metric; ``rows``: key of a row -> as ``of_entry``, without verdicts."""
     metric, origin = layout.main
     rows = {keys[0]: _of_metric(by_key[keys[0]], metric, origin) for keys in table.keys if keys}
     chosen = f", {origin}" if origin not in (None, "none") else ""
@@ -67,31 +69,30 @@ def _is_true(score: Score | None) -> bool | None:
 
 
 def _of_finding(
-    finding: str, entered: Sequence[Record], rows: Sequence[Record], known: RowComparisons
+    finding: str, methods: Sequence[Record], rows: Sequence[Record], known: RowComparisons
 ) -> tuple[tuple[str, ...], str] | None:
     """The line of a finding, and the key of its first row."""
-    values = {row.key: value for row in entered if (value := select.main_value(row, finding)) is not None}
+    values = {row.key: value for row in methods if (value := select.main_value(row, finding)) is not None}
     if not values:
         return None
-    above_prior = score_getter(known, "above_prior", finding)
-    scored = [row for row in entered if row.key in values]
+    above_prior, verdict = (score_getter(known, word, finding) for word in ("above_prior", "may_be_best"))
+    scored = [row for row in methods if row.key in values]
     first = max(scored, key=lambda row: (values[row.key], above_prior(row) is not None))
-    ties = [_is_true(score_getter(known, "tied", finding)(row)) for row in scored if row is not first]
-    prior, above = baseline_of(first, rows), above_prior(first)
-    score, is_compared = main_score_getter(known, finding)(first), any(tie is not None for tie in ties)
+    others = [bool(said.value) for row in scored if row is not first and (said := verdict(row)) is not None]
+    prior, above, score = baseline_of(first, rows), above_prior(first), main_score_getter(known, finding)(first)
     line = (
-        *(finding, name(first), _verdict(above, sum(map(bool, ties))), with_interval(score), signed(above)),
+        *(finding, name(first), _verdict(above, sum(others)), with_interval(score), signed(above)),
         number(None if prior is None else select.main_value(prior, finding)),
-        f"{sum(map(bool, ties))} of {len(ties)}" if is_compared else NOTHING,
+        f"{sum(others)} of {len(others)}" if others else NOTHING,
         str(score.n) if score is not None else NOTHING,
     )
     return line, first.key
 
 
-def _verdict(above: Score | None, ties: int) -> str:
+def _verdict(above: Score | None, others: int) -> str:
     if above is None or above.value is None or (above.low is None and above.value > 0):
         return NOTHING
-    if above.low is None or above.low <= 0:
-        return "no: not above prior"
-    others = "one other" if ties == 1 else f"{ties} others"
-    return f"above prior, but {others} may be as good" if ties else "above prior and above all others"
+    if verdict := against_prior(above):
+        return f"no: {verdict}"
+    names = "one other" if others == 1 else f"{others} others"
+    return f"above prior, but {names} may be as good" if others else "above prior and above all others"

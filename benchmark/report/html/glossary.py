@@ -7,9 +7,7 @@ from core.names import MAIN
 
 WORDS = {
     MAIN: "Share of cases (an image and a finding) in which the box of the map has IoU > .3 with a truth box; the mean "
-    "over findings. The main column: rows are ranked by it.",
-    "rank": "1 for the best row and for every row that does not differ from it; else one more than there are rows "
-    "above. Baselines and rows below a baseline have none.",
+    "over findings. The main column.",
     "backbone": "The network's feature extractor.",
     "pooling": "How the feature map becomes one number per finding.",
     "attention": "What weighs the feature map before it is pooled.",
@@ -19,17 +17,23 @@ WORDS = {
     "method": "What makes a heat map from the network. prior, center, noise and untrained are baselines; truth is the "
     "limit that the grid of positions allows.",
     "same map as": "The method whose map this one equals by construction under this pooling.",
-    "of this network": "95 % interval for other patients and this one training. Another training may lie outside.",
-    "trainings": "Networks behind the row, which differ by their seed alone.",
-    "sd over trainings": "How far the scores of the trainings spread.",
-    "one more training": "Where the next training will score on these images, with 95 %.",
-    "tied with first": "tied: no difference to the first row can be told (5 %, Holm over all rows with a rank).",
-    "among these networks": "tied or behind as beside it, but one of the two rows has a single training: patients "
-    "alone decide, and another training may turn it.",
+    "of this network": "95 % interval for other patients and this one training run. Another run may lie outside.",
+    "training runs": "Training runs behind the row, which differ by their seed alone.",
+    "sd over runs": "Standard deviation of the scores of the training runs.",
+    "one more run": "Where the next training run is expected to score on these images, with 95 %.",
+    "may be the best": "yes: no other row is significantly better (5 %, Holm). Methods are compared within their "
+    "network, networks within their grid.",
+    "worse by": "How much better the row named under `than` is, with the 95 % interval of that difference alone: what "
+    "you lose by taking this row.",
+    "than": "The top row or, where that does not exclude this row, the best one that does.",
+    "networks": "Networks with two training runs or more that have the method.",
+    "upper bound": "The score of truth: the best that a map of this grid of positions allows.",
+    "share of bound": "The score divided by the upper bound.",
     "− prior": "The main column minus that of prior on the same cases. prior shows where other patients have the "
     "finding: a method that is not above it shows nothing of this image.",
     "p (Holm)": "Chance of such a difference to prior if there were none, corrected for the number of rows.",
-    "P(first)": "Share of draws of patients (and trainings) in which the method is the best of its network.",
+    "P(best)": "Share of draws of patients (and training runs) in which the row has the highest score. It describes "
+    "and does not test.",
     "recipe": "Flags of a training. Of several inner folds choose: a fold is scored by the one that is best on others.",
     "− chosen": "A recipe's figure minus the honest one: of the best, what choosing on the scored images is worth.",
     "optimism": "oracle − cross-fitted: what a score gains when its threshold is chosen on the very truth that it is "
@@ -46,8 +50,7 @@ WORDS = {
     "n boxes": "Truth boxes.",
     "auroc": "How well the network tells images with and without a finding apart; it says nothing of where.",
     "auroc, boxed images": "The same on the images that have a box.",
-    "note": "Why a row has no rank, or what it is.",
-    "average rank": "The mean over findings of a method's rank.",
+    "note": "What a row is, why it stands apart, or that it is not shown to be above prior.",
     "energy": "Share of the map's positive integral that lies in the truth.",
     "insertion": "Area below the finding's probability while pixels replace their blur, the map's highest first. More "
     "is more faithful.",

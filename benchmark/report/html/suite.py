@@ -1,6 +1,5 @@
 """``index.html`` of a suite: one file with the answer, its leaderboard, every table and the records behind them."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from benchmark.report.html.glossary import glossary
 from benchmark.report.html.render import render
 from benchmark.report.html.views import View, anchor, heading_texts, view
 from benchmark.report.leaderboard import main_table
-from benchmark.report.leaderboard.entries import ENTRY, comparisons_by_row
+from benchmark.report.leaderboard.entries import COMPARISONS, comparisons_by_row
 from benchmark.report.missing import missing
 from benchmark.report.sections import DatasetTables
 from benchmark.report.table import Table
@@ -40,8 +39,8 @@ class SuitePage:
     """The suite's own words."""
     limits: str = ""
     """What it does not show, in its own words: first of that list."""
-    ranks: str = ""
-    """The critical-difference diagrams as SVG."""
+    held_out: str = ""
+    """What a check of the recipe on other images gave: a footnote below the tables."""
     folders: Sequence[Path] = ()
     """Where rows per case lie."""
     has_gallery: bool = False
@@ -57,8 +56,10 @@ class DatasetViews:
     first: list[View]
     checks: list[View]
     choice: list[View]
+    networks: list[View]
     boards: list[tuple[str, View]]
     """What a reader chooses them by, and each."""
+    effects: list[View]
     by_finding: dict[str, Any]
     """Id of another protocol's table -> its main metric in each finding: see ``findings.of_protocol_table``."""
     matrix: list[View]
@@ -68,7 +69,7 @@ class DatasetViews:
     @property
     def all(self) -> list[View]:
         """Every one of them."""
-        boards = (board for _, board in self.boards)
+        boards = (*self.networks, *(board for _, board in self.boards), *self.effects)
         return [*self.first, *self.checks, *self.choice, *boards, *self.matrix, *self.closer, *self.published]
 
 
@@ -96,7 +97,6 @@ def suite_page(
         counts=_counts(records),
         seeds=_more_seeds(records),
         glossary=glossary(heading_texts(views)),
-        ranks=embed(page.ranks),
         records=details(record for record in records if record.key in shown),
         findings={key: scores for dataset in datasets for key, scores in _findings(records, dataset.name).items()},
         protocols={key: table for dataset in datasets for key, table in dataset.by_finding.items()},
@@ -123,15 +123,6 @@ def _more_seeds(records: Sequence[Record]) -> list[int]:
     return [*seeds, *range(first, first + max(1, 3 - len(seeds)))]
 
 
-def embed(svg: str) -> str:
-    """A picture as an address that holds it.
-
-    >>> embed("<svg/>")
-    'data:image/svg+xml;base64,PHN2Zy8+'
-    """
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode('ascii')}" if svg else ""
-
-
 def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Sequence[str]]) -> DatasetViews:
     records, name, part = data.records, data.dataset, data.design
     ranked, by_key = answer(records, name), {record.key: record for record in records}
@@ -145,10 +136,12 @@ def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Seque
         views([ranked.findings] if ranked is not None and ranked.findings is not None else []),
         views(tables.checks),
         views(tables.choice),
+        views(tables.networks),
         [
             *((_label(board), board) for board in views(tables.boards)),
             *((layout.protocol, view(table, entries, name)) for layout, table in tables.protocols),
         ],
+        views(tables.effects),
         {anchor(table.title): of_protocol_table(layout, table, by_key) for layout, table in tables.protocols},
         views(tables.findings),
         [
@@ -161,7 +154,7 @@ def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Seque
 
 
 def _label(board: View) -> str:
-    return MAIN_PROTOCOL if board.title == "leaderboard" else f"{MAIN_PROTOCOL}: {board.title}"
+    return MAIN_PROTOCOL if board.title == main_table.TITLE else f"{MAIN_PROTOCOL}: {board.title}"
 
 
 def _findings(records: Sequence[Record], dataset: str) -> dict[str, Any]:
@@ -175,5 +168,7 @@ def _findings(records: Sequence[Record], dataset: str) -> dict[str, Any]:
 
 
 def _counts(records: Sequence[Record]) -> dict[str, int]:
-    runs = [record for record in records if record.source == "run" and record.cell.protocol not in (PAIRED, ENTRY)]
+    runs = [
+        record for record in records if record.source == "run" and record.cell.protocol not in (PAIRED, *COMPARISONS)
+    ]
     return {status: sum(record.status == status for record in runs) for status in ("ok", "n/a", "failed")}

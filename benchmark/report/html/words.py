@@ -19,6 +19,11 @@ def name(row: Record) -> str:
     return f"`{row.method}` ({', '.join(word for word in words if word not in ('', 'none')) or 'maps as given'})"
 
 
+def network_name(record: Record) -> str:
+    """A network in words: ``custom PCAM``, or ``maps as given`` where it has no name."""
+    return str(record.data.get("name") or select.network(record) or "maps as given")
+
+
 def baseline_of(row: Record, rows: Iterable[Record], method: str = PRIOR) -> Record | None:
     """The row of a baseline of the same network, where there is one.
 

@@ -7,8 +7,22 @@ from benchmark.records import Record, Score
 from benchmark.report import select
 from core.names import MAIN, PAIRED
 
-ENTRY = "entry"
-"""The protocol of what ``benchmark.report.comparisons.rows`` says of a row; no file has such a record."""
+ENTRY, NETWORK, EFFECT = COMPARISONS = ("entry", "network", "effect")
+"""The protocols of what ``benchmark.report.comparisons`` says of a row, of a network and of a method over networks.
+
+No file has such a record.
+"""
+BETTER = "worse_by@"
+"""Begins the metric that says by how much a row is worse than another; the name of that row follows."""
+
+PLACE = "place"
+"""Field of ``Record.data``: where a network or a method over networks stands in its table."""
+
+
+def compared(records: Iterable[Record], dataset: str, protocol: str) -> list[Record]:
+    """The records of protocol ``network`` or ``effect`` of a data set, in the order of their table."""
+    mine = (r for r in records if r.cell.protocol == protocol and r.cell.dataset == dataset)
+    return sorted(mine, key=lambda record: record.data[PLACE])
 
 
 def mean_records(records: Iterable[Record]) -> list[Record]:
@@ -53,6 +67,12 @@ def _mean_record(group: tuple[Record, ...]) -> Record:
     without = {"strata": (), "hits_by_threshold": ()}
     changed = {"cell": first.cell.across_seeds, "scores": scores, "checkpoints": digests, **without}
     return first.model_copy(update=changed)
+
+
+def network_of(record: Record) -> str:
+    """A key that the records of a network share: all methods, training runs and protocols of one recipe."""
+    blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
+    return record.cell.across_seeds.model_copy(update=blank).key
 
 
 def recipe_of(record: Record) -> tuple[object, ...]:

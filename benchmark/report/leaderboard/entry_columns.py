@@ -6,14 +6,15 @@ from benchmark.records.record import Record
 from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.columns import BLIND, TableColumn
+from benchmark.report.leaderboard.entries import BETTER
 from benchmark.report.table import NOTHING, number, share, with_interval
 from core.names import MAIN
 
 RowComparisons = Mapping[tuple[object, ...], Record]
 """Row -> the record of its comparisons: see ``entries.comparisons_by_row``."""
-HEADINGS = SINGLE, SPREAD, ONE_MORE, TRAININGS, TIED, AMONG = (
-    *("of this network [95 %]", "sd over trainings", "one more training [95 %]", "trainings"),
-    *("tied with first", "among these networks"),
+HEADINGS = SINGLE, SPREAD, ONE_MORE, TRAININGS, MAY_BE_BEST, WORSE_BY, THAN = (
+    *("of this network [95 %]", "sd over runs", "one more run [95 %]", "training runs"),
+    *("may be the best", "worse by [95 %]", "than"),
 )
 
 
@@ -42,13 +43,14 @@ def main_score_getter(known: RowComparisons, finding: str = "mean") -> Callable[
 def of_entries(known: RowComparisons) -> list[TableColumn]:
     """The main column and what stands beside it.
 
-    Interval of this network, spread over trainings, where one more would lie, how many there are, tied with the first.
+    Interval of this network, spread over training runs, where one more would score, how many there are; then whether
+    the method may be the best of its network, by how much it is worse, and than which.
     """
     spread, following = score_getter(known, "seed_sd"), score_getter(known, "one_more")
 
     def main(record: Record) -> str:
         score = main_score_getter(known)(record)
-        return f"{share(score)} (1 training)" if is_single(record) and score is not None else with_interval(score)
+        return f"{share(score)} (1 run)" if is_single(record) and score is not None else with_interval(score)
 
     return [
         TableColumn(f"{MAIN} [95 %]", main, pick=main_score_getter(known)),
@@ -56,13 +58,41 @@ def of_entries(known: RowComparisons) -> list[TableColumn]:
         TableColumn(SPREAD, lambda r: share(spread(r)), "optional"),
         TableColumn(ONE_MORE, lambda r: _ends(following(r)), "optional"),
         TableColumn(TRAININGS, lambda r: _count(score_getter(known, "trainings")(r)), "model"),
-        TableColumn(TIED, lambda r: _verdict(known, r, alone=False), "optional"),
-        TableColumn(AMONG, lambda r: _verdict(known, r, alone=True), "optional"),
+        *verdict_columns(lambda r: known.get(select.row_key(r))),
     ]
 
 
+def verdict_columns(said: Callable[[Record], Record | None]) -> list[TableColumn]:
+    """Whether a row may be the best, by how much it is worse, and than which.
+
+    ``said`` gives the record of a row's comparisons: of a method, a network or a method over networks.
+    """
+
+    def cell(read: Callable[[Record], str]) -> Callable[[Record], str]:
+        return lambda record: NOTHING if (found := said(record)) is None else read(found)
+
+    return [
+        TableColumn(MAY_BE_BEST, cell(lambda r: yes_or_no(r.find("may_be_best"))), "optional"),
+        TableColumn(WORSE_BY, cell(lambda r: with_interval(worse_by(r)[1])), "optional"),
+        TableColumn(THAN, cell(lambda r: worse_by(r)[0] or NOTHING), "optional"),
+    ]
+
+
+def yes_or_no(score: Score | None) -> str:
+    """A verdict in words; a dash where there is none."""
+    return NOTHING if score is None else "yes" if score.value else "no"
+
+
+def worse_by(said: Record, finding: str = "mean") -> tuple[str, Score | None]:
+    """Than which row a row is worse, and by how much; nothing for the top row and where nothing was compared."""
+    name = next(
+        iter(name for m, f in said.names(finding=finding) if f == finding and (name := m.partition(BETTER)[2])), ""
+    )
+    return name, said.find(f"{BETTER}{name}", finding) if name else None
+
+
 def is_single(record: Record) -> bool:
-    """Whether a row is of one training, which another would contradict; what sees no network has no such doubt."""
+    """Whether a row is of one training run, which another may contradict; baselines that see no network are not."""
     return record.cell.seed is not None and record.cell.method not in BLIND
 
 
@@ -73,10 +103,3 @@ def _ends(score: Score | None) -> str:
 
 def _count(score: Score | None) -> str:
     return NOTHING if score is None or score.value is None else str(int(score.value))
-
-
-def _verdict(known: RowComparisons, record: Record, alone: bool) -> str:
-    tied, among = (score_getter(known, metric)(record) for metric in ("tied", "among"))
-    if tied is None or among is None or bool(among.value) != alone:
-        return NOTHING
-    return "tied" if tied.value else "behind"

@@ -1,4 +1,4 @@
-"""The main table: protocol ``locus`` at cross-fitted thresholds, best first within a data set."""
+"""The methods within each network: protocol ``locus`` at cross-fitted thresholds, best first."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,71 +8,102 @@ from benchmark.report import select
 from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES, TableColumn, count, score, scored, tabulated
 from benchmark.report.leaderboard import ranking
-from benchmark.report.leaderboard.entries import ENTRY, comparisons_by_row, mean_records
-from benchmark.report.leaderboard.entry_columns import RowComparisons, of_entries, score_getter
-from benchmark.report.table import Table, chance, chosen, signed, with_interval, with_n
+from benchmark.report.leaderboard.entries import (
+    ENTRY,
+    NETWORK,
+    compared,
+    comparisons_by_row,
+    mean_records,
+    network_of,
+)
+from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, of_entries, score_getter
+from benchmark.report.table import Table, chance, signed, with_interval, with_n
 from core.names import CLASSIFICATION, MAIN, PAIRED
 
+TITLE = "methods within each network"
 THRESHOLDS = (
     "cross-fitted by patient in 5 folds, per finding; oracle columns are chosen on the truth that they are scored on"
 )
 INTERVALS = (
-    "Intervals by patient are of this network alone: BCa 95 %, 10,000 resamples of patients; none for fewer than 10 "
-    "patients and for means over trainings. `hit@…` mean over findings."
+    "Intervals of one training run are over patients: BCa 95 %, 10,000 resamples; none below 10 patients. `hit@…`: "
+    "mean over findings."
 )
 PART = (
-    "Slow methods explain a part of the boxed images, drawn by patient; all methods are scored on that same part "
-    "here, so these figures compare with each other and not with those of the other tables. `auroc` is that of all "
-    "test images."
+    "Columns as in the first table of methods. Slow methods were scored on a part of the boxed images, drawn by "
+    "patient. All methods here are scored on that part. Do not compare these figures with those of other tables. "
+    "`auroc` is that of all test images."
 )
 COMPARED = (
-    "`− prior`: the main column minus that of `prior` on the same cases; `p`, Holm-corrected over the rows of the "
-    "network: of one training by a sign-flip test by patient, of several over trainings and patients. `P(first)`: "
-    "share of the draws, of patients and of trainings where there are several, in which the method is the best of its "
-    "network, baselines left out; methods of equal maps share it."
+    "`− prior`: the difference to `prior` on the same cases. `p`: Holm over the methods of the network; of one run by "
+    "a sign-flip test over patients, of several runs over runs and patients. `P(best)`: the share of draws, of "
+    "patients and of runs where there are several, in which the method has the highest score of its network. It "
+    "describes and does not test."
 )
 ENTRIES = (
-    "A row is an entry: one method on all trainings of a network, which differ by their seed alone; figures are means "
-    "over them. Interval: for new trainings and new patients (Obuchowski and Rockette, Hillis), thresholds held fixed: "
-    "95 % from five trainings on; of two and three it holds the truth less often (docs/coverage.md). `1 training` "
-    "stands in its place where there is no other; `of this network` is then that of patients alone "
-    "and says nothing of another training. `one more training`: where the next one will score on these images (95 %). "
-    "`tied with first`: no difference to the first row (5 %, Holm over all rows with a rank), paired on the same "
-    "trainings, nested on others; `among these networks` where patients alone decided, for one of the two has one "
-    "training. Tied rows share rank 1; the rank of any other is one more than there are rows above it."
+    "A row is one method on all training runs of a network, which differ by their seed alone. Its score is the mean "
+    "over runs. The interval is for new runs and new patients, thresholds held fixed (Obuchowski and Rockette, "
+    "Hillis; what it covers: docs/coverage.md). `1 run`: a single run; `of this network` is then the interval over "
+    "patients and does not show what another run would give. `one more run`: where the next run is expected to "
+    "score on these images (95 %)."
 )
+WITHIN = (
+    "Every method is compared with every other method of its network. `may be the best`: no other one is "
+    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method named "
+    "under `than` is, with the interval of that difference alone. That is the top method or, where the top method "
+    "does not exclude the row, the best one that does. Do not compare rows of two networks here: see the table of "
+    "networks."
+)
+ONE_RUN = "Where a method has one run, the comparison is over patients: another run may turn it."
+COLUMNS = (
+    *("backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),
+    *(MAIN, "of this network", "may be the best", "worse by", "than", "− prior", "pointing", "note"),
+)
+"""The columns that decide: ``leaderboard.md`` and ``leaderboard.tex`` have them where they say something."""
 SHORT = (
-    *("rank", "backbone", "pooling", "size", "seed", "trained on", "method", "same map as"),
-    *(MAIN, "of this network", "trainings", "tied with first", "among these networks"),
-    *("− prior", "n cases", "pointing", "auroc", "note"),
+    *("backbone", "pooling", "size", "seed", "trained on", "method"),
+    *(MAIN, "of this network", "may be the best", "worse by", "than", "− prior", "note"),
 )
 """The columns that a terminal shows."""
 
 
-def main(records: Sequence[Record], dataset: str, images: int | None = None) -> Table | None:
-    """One row per entry of a data set; None where nothing was scored.
+def main(
+    records: Sequence[Record], dataset: str, images: int | None = None, wanted: Sequence[str] = ()
+) -> Table | None:
+    """One row per method and network; None where nothing was scored.
 
-    With ``images`` all methods stand in it on so many images, the part that slow ones explain.
+    With ``images`` all methods are scored on so many images, the part that slow ones explain. ``wanted``: headings
+    without ``[95 %]``; all columns by default.
     """
     rows = board(records, dataset, images)
     if not rows:
         return None
     part = images is not None
-    title = f"slow methods, on {select.images_in_words(rows)} images" if part else "leaderboard"
+    title = f"methods within each network, on {select.images_in_words(rows)} images" if part else TITLE
     protocols = {r.cell.protocol for r in records}
-    about = [*([ENTRIES] if ENTRY in protocols else []), *([COMPARED] if PAIRED in protocols else [])]
-    intro = "\n".join(
-        [basis_lines(select.board(records, dataset, images), THRESHOLDS), INTERVALS, *about, *([PART] if part else [])]
-    )
-    return tabulated(f"{dataset}: {title}", intro, columns(records, rows, images), rows)
+    about = [*([ENTRIES, WITHIN] if ENTRY in protocols else []), *([COMPARED] if PAIRED in protocols else [])]
+    about = [PART] if part else about
+    about += [ONE_RUN] if any(map(is_single, rows)) else []
+    intro = "\n".join([basis_lines(select.board(records, dataset, images), THRESHOLDS), INTERVALS, *about])
+    every = columns(records, rows, images)
+    shown = [c for c in every if not wanted or c.heading.removesuffix(" [95 %]") in wanted]
+    return tabulated(f"{dataset}: {title}", intro, shown, rows)
 
 
 def board(records: Sequence[Record], dataset: str, images: int | None = None) -> list[Record]:
-    """The rows of the main table, best first: one record per entry.
+    """The rows of the main table, one record per method and network: of several training runs the mean.
 
-    Of several trainings the means; limit and ceilings stand last, whatever their score.
+    Network by network, in the order of the table of networks, the methods of each best first; then the baselines and,
+    last, the upper bound.
     """
-    return ranking.ranked(mean_records(select.board(records, dataset, images)))
+    rows = ranking.ranked(mean_records(select.board(records, dataset, images)))
+    networks = compared(records, dataset, NETWORK)
+    place = {key: n for n, key in enumerate(dict.fromkeys(map(network_of, [*networks, *rows])))}
+    return sorted(rows, key=lambda r: place[network_of(r)] if select.is_method(r) else len(place))
+
+
+def short(records: Sequence[Record], dataset: str, images: int | None = None) -> Table | None:
+    """The main table in the columns of ``SHORT``, for a terminal; None as in ``main``."""
+    return main(records, dataset, images, SHORT)
 
 
 def columns(records: Sequence[Record], rows: Sequence[Record], images: int | None) -> list[TableColumn]:
@@ -81,23 +112,9 @@ def columns(records: Sequence[Record], rows: Sequence[Record], images: int | Non
     The comparisons between rows are found among the records: protocols ``entry`` and ``paired``.
     """
     known = comparisons_by_row(records, images)
-    note = TableColumn("note", lambda r: ranking.notes(r, rows))
-    return [_rank(rows, known), *NAMES, *of_entries(known), *_first(known), *_others(), *_classifier(records), note]
-
-
-def short(records: Sequence[Record], dataset: str, images: int | None = None) -> Table | None:
-    """The main table in a few columns.
-
-    Those of ``SHORT``, for a terminal; None as in ``main``.
-    """
-    table = main(records, dataset, images)
-    return None if table is None else chosen(table, SHORT)
-
-
-def _rank(rows: Sequence[Record], known: RowComparisons) -> TableColumn:
-    tied = {row.key for row in rows if (score := score_getter(known, "tied")(row)) is not None and score.value}
-    ranks = {r.key: rank for r, rank in zip(rows, ranking.ranks(rows, tied), strict=True)}
-    return TableColumn("rank", lambda r: ranks[r.key])
+    above = score_getter(known, "above_prior")
+    note = TableColumn("note", lambda r: ranking.notes(r, rows, above(r)))
+    return [*NAMES, *of_entries(known), *_first(known), *_others(), *_classifier(records), note]
 
 
 def _first(known: RowComparisons) -> list[TableColumn]:
@@ -105,7 +122,7 @@ def _first(known: RowComparisons) -> list[TableColumn]:
     return [
         scored("− prior [95 %]", score_getter(known, "above_prior"), signed, "optional"),
         scored("p (Holm)", score_getter(known, "p_holm"), chance, "optional"),
-        scored("P(first)", score_getter(known, "p_first"), kind="optional"),
+        scored("P(best)", score_getter(known, "p_first"), kind="optional"),
     ]
 
 

@@ -16,6 +16,7 @@ from benchmark.report.leaderboard.entry_columns import (
     is_single,
     main_score_getter,
     score_getter,
+    worse_by,
 )
 from benchmark.report.table import NOTHING
 from core.files import csv_cell
@@ -28,10 +29,12 @@ CELL = (
 NAMED = {
     "− prior [95 %]": "above_prior",
     "p (Holm)": "p_holm",
-    "P(first)": "p_first",
+    "P(best)": "p_first",
     "auroc, boxed images": "auroc@boxed",
 }
 """Heading -> its name here, where the two differ by more than the interval."""
+MAY_BE_BEST = {"network_may_be_best": "network_may_be_best", "may_be_best": "method_may_be_best"}
+"""Verdict of a row -> its column."""
 Value = float | int | str | None
 
 
@@ -66,8 +69,9 @@ def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[
 
 def _entry(record: Record, known: RowComparisons) -> dict[str, Value]:
     """What a row is worth over trainings and patients."""
-    of = {name: score_getter(known, name)(record) for name in ("trainings", "seed_sd", "one_more", "tied", "among")}
+    of = {name: score_getter(known, name)(record) for name in ("trainings", "seed_sd", "one_more", *MAY_BE_BEST)}
     main, single = main_score_getter(known)(record), is_single(record)
+    than, gap = worse_by(known[select.row_key(record)]) if select.row_key(record) in known else ("", None)
     return {
         "score": _value(main),
         **_ends("", None if single else main),
@@ -75,8 +79,10 @@ def _entry(record: Record, known: RowComparisons) -> dict[str, Value]:
         "seed_sd": _value(of["seed_sd"]),
         **_ends("one_more_", of["one_more"]),
         "trainings": None if of["trainings"] is None else int(of["trainings"].value or 0),
-        "tied_with_first": bool(_value(of["tied"])),
-        "among_these_networks": None if of["among"] is None else bool(of["among"].value),
+        **{name: None if of[metric] is None else bool(_value(of[metric])) for metric, name in MAY_BE_BEST.items()},
+        "worse_by": _value(gap),
+        **_ends("worse_", gap),
+        "worse_than": than,
     }
 
 

@@ -1,18 +1,19 @@
-"""How rows are ordered and ranked, and what a reader must know of one."""
+"""How rows are ordered, and what a reader must know of one."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from benchmark.records.record import PUBLISHED, Record
-from benchmark.report.select import is_method, main_value, model_of, network
-from benchmark.report.table import NOTHING
+from benchmark.records.score import Score
+from benchmark.report import select
+from benchmark.report.select import main_value, model_of, network
 from core.names import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, UNTRAINED
 
 NOT_RANKED = {
     **dict.fromkeys(BASELINES, "baseline"),
     PRIOR: "baseline: sees other patients' truth",
     UNTRAINED: "baseline: the same network, weights random",
-    LIMIT: "limit: sees the truth, not ranked",
-    READERS: "ceiling: each reader's boxes against the others', no threshold, not ranked",
+    LIMIT: "upper bound: sees the truth",
+    READERS: "upper bound: each reader's boxes against the others', no threshold",
 }
 
 
@@ -29,17 +30,6 @@ def ranked(records: Sequence[Record]) -> list[Record]:
     return sorted(records, key=order)
 
 
-def ranks(records: Sequence[Record], tied: Collection[str] = ()) -> list[str]:
-    """The rank of each record, one more than there are better ones; those whose key is ``tied`` share the first.
-
-    None for baselines and the limit, for rows without a value, and for those that a baseline of their network beats.
-    """
-    values = [main_value(r) if is_method(r) and not beaten_by(r, records) else None for r in records]
-    entered = [value for value in values if value is not None]
-    by_value = [NOTHING if value is None else str(1 + sum(other > value for other in entered)) for value in values]
-    return ["1" if r.key in tied and rank != NOTHING else rank for r, rank in zip(records, by_value, strict=True)]
-
-
 def beaten_by(record: Record, records: Iterable[Record]) -> list[str]:
     """The baselines of the same network whose main column is above a record's, best first; nothing for no value."""
     value, model = main_value(record), model_of(record)
@@ -52,20 +42,39 @@ def best(records: Iterable[Record]) -> Record | None:
 
     Baselines, limit and ceilings are no methods.
     """
-    entered = [r for r in records if is_method(r) and main_value(r) is not None]
+    entered = [r for r in records if select.is_method(r) and main_value(r) is not None]
     return ranked(entered)[0] if entered else None
 
 
-def notes(record: Record, records: Sequence[Record]) -> str:
-    """Limit, baseline, below a baseline, failed cases: joined by semicolons.
+def against_prior(above: Score | None) -> str:
+    """How a row stands to ``prior``, where it is not significantly above it; nothing where it is.
+
+    ``above`` is the difference to ``prior`` with its interval, None where there is none.
+
+    >>> against_prior(Score(finding="mean", metric="above_prior", value=0.01, low=-0.02, high=0.04))
+    'not shown to be above prior'
+    """
+    if above is None or above.value is None:
+        return ""
+    if above.high is not None and above.high < 0:
+        return "below prior"
+    clear = above.value > 0 if above.low is None else above.low > 0
+    return "" if clear else "not shown to be above prior"
+
+
+def notes(record: Record, records: Sequence[Record], above: Score | None = None) -> str:
+    """Limit, baseline, not above a baseline, failed cases: joined by semicolons.
+
+    ``above``: the row's difference to ``prior``.
 
     >>> from benchmark.records import Cell
     >>> notes(Record(cell=Cell(dataset="phantom", method="prior")), [])
     "baseline: sees other patients' truth"
     """
     sentences = [NOT_RANKED.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
-    if is_method(record) and (rivals := beaten_by(record, records)):
-        sentences.append(f"no rank: below {', '.join(rivals)}")
+    if select.is_method(record):
+        rivals = [name for name in beaten_by(record, records) if name != PRIOR or above is None]
+        sentences += [against_prior(above), f"lower score than {', '.join(rivals)}" if rivals else ""]
     if record.status == "failed":
         sentences.append(f"failed: {record.reason}")
     return "; ".join(filter(None, sentences))

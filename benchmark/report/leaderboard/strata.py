@@ -14,7 +14,7 @@ from benchmark.report.table import Table
 from core.names import CENTER, MAIN, PRIOR
 
 ABOUT = (
-    "Rows: the first method of each network (others may be tied with it), by the same column over all cases, "
+    "Rows: the first method of each network (others may be as good), by the same column over all cases, "
     "which flatters it a little; then prior and center. "
     "All others, with intervals and per finding, in `records.parquet` (columns `variable`, `group`). "
     "Thresholds are those of the main table, not chosen again within a group. "
@@ -43,7 +43,7 @@ def strata(records: Sequence[Record], dataset: str) -> Table | None:
 def worth_reading(records: Sequence[Record]) -> list[Record]:
     """Per model the first method, best model first; then ``prior`` and ``center`` of that model.
 
-    Others may be tied with the first: the text above the table says so.
+    Others may be as good as the first: the text above the table says so.
     """
     models = select.by_model(records)
     winners = ranking.ranked([winner for group in models if (winner := ranking.best(group)) is not None])

@@ -8,9 +8,9 @@ from pathlib import Path
 from benchmark.records import Record
 from benchmark.report.page import GENERATED
 from benchmark.report.table import Table, markdown, number
-from benchmark.report.transfer.pairs import BEST, MEAN, RankedTwice, of_methods, of_networks, ranking
+from benchmark.report.transfer.pairs import FEWEST, MEAN, RankedTwice, of_methods, of_networks, ranking
 from benchmark.report.transfer.scores import SuiteScores, suite_scores
-from benchmark.report.transfer.words import conclusions, swaps, tau
+from benchmark.report.transfer.words import conclusions, p_of, swaps, tau
 from benchmark.statistics.agreement import DRAWS
 from core.files import write_text
 from core.names import MAIN, MAIN_PROTOCOL
@@ -27,16 +27,17 @@ ABOUT = f"""Ranked is the main column of the leaderboards: `{MAIN}` of protocol 
 thresholds cross-fitted by patient. Baselines take no part, nor do slow methods, which explain a part of the images.
 
 τ: Kendall's tau-b of two rankings, 1 the same order, −1 the reverse. Its 95 % interval: {DRAWS:,} draws of patients and
-of trainings on each suite; of one training over patients alone; of two or three somewhat too narrow, for so few are
-drawn from themselves. Beyond chance: the interval lies above 0. A pair swaps beyond chance where both differences
-exclude 0, in opposite directions (Obuchowski and Rockette; Holm over all pairs of both suites); where a row has one
-training, patients alone decide, among these networks. Rows of equal maps tie on both suites (under AVG, `hirescam` is
-`cam` and `xgradcam` is `gradcam`).
+of training runs on each suite; of one run over patients only; of two or three runs somewhat too narrow. p: exact, the
+probability of such an order if the two rankings were unrelated; equal maps count once. Two rankings agree where p is
+below .05 and the interval is above 0. Fewer than {FEWEST} rows have no τ: not even the same order has p below .05.
+A pair swaps where both differences exclude 0, in opposite directions (Obuchowski and Rockette; Holm over all pairs of
+both suites); where a row has one run, patients alone decide. Rows of equal maps tie on both suites (under AVG,
+`hirescam` is `cam` and `xgradcam` is `gradcam`).
 
 A network here is a backbone, a pooling and an attention. Each suite trains it anew, at its own size and by its own
 recipe (last table), so what agrees or not is image, size and recipe together."""
 OF_PAIR = "Two values are those of `{}` and `{}`. `a > b`: a is better on the first, worse on the second."
-OF_NETWORKS = f"`{MEAN}`: of those that all these networks have. `{BEST}`: chosen on the images that are scored."
+OF_NETWORKS = f"`{MEAN}`: of those that all these networks have."
 
 
 def write(folder: Path, records: Mapping[str, Sequence[Record]]) -> Path | None:
@@ -79,7 +80,7 @@ def page(suites: Sequence[SuiteScores]) -> str:
 
 
 def _agreements(title: str, about: str, heading: str, ranked: Sequence[RankedTwice]) -> Table:
-    header = (heading, "rows", "τ [95 %]", "first", "pairs that swap", "trainings", "patients")
+    header = (heading, "rows", "τ [95 %]", "p", "first", "pairs that swap", "trainings", "patients")
     return Table(title, about, header, tuple(map(_agreement, ranked)))
 
 
@@ -89,7 +90,7 @@ def _agreement(ranked: RankedTwice) -> tuple[str, ...]:
     patients = (str(next(iter(rows.values())).jackknife.shape[1]) for rows in ranked.sides)
     two = (ranked.first, map(_range, ranked.trainings), patients)
     first, trainings, of_patients = (", ".join(dict.fromkeys(words)) for words in two)
-    return ranked.of, str(len(a.names)), tau(ranked), first, swapped, trainings, of_patients
+    return ranked.of, str(len(a.names)), tau(ranked), p_of(ranked), first, swapped, trainings, of_patients
 
 
 def _rankings(title: str, ranked: Sequence[RankedTwice]) -> Table:

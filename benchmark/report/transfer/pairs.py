@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmark.report.transfer.scores import Rows, SuiteScores, mean_over
+from benchmark.report.transfer.scores import Rows, SuiteScores
 from benchmark.statistics.agreement import Agreement, agreement
-from benchmark.statistics.entries import EntryScores
+from benchmark.statistics.entries import ALPHA, EntryScores, mean_of_rows
 
-MEAN, BEST = BY_ALL = ("mean over methods", "first method of each")
+MEAN = "mean over methods"
 """What networks are ranked by, beside one method after the other."""
+FEWEST = 5
+"""Rows of which a rank correlation is stated: of fewer not even the same order has p below .05."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +45,13 @@ class RankedTwice:
 
     @property
     def holds(self) -> bool:
-        """Whether the two rankings agree beyond chance."""
-        return self.agreement.low > 0
+        """Whether the two rankings agree: exact p below .05 and the interval of tau above 0."""
+        return self.enough and self.agreement.p < ALPHA and self.agreement.low > 0
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough rows for a rank correlation."""
+        return len(self.names) >= FEWEST
 
 
 def common_networks(one: SuiteScores, other: SuiteScores) -> list[str]:
@@ -66,11 +73,11 @@ def of_methods(one: SuiteScores, other: SuiteScores) -> list[RankedTwice]:
 
 
 def of_networks(one: SuiteScores, other: SuiteScores) -> list[RankedTwice]:
-    """The common networks: by the mean over the methods that all of them have, by their best, then by each of these."""
+    """The common networks: by the mean over the methods that all of them have, then by each of these."""
     networks = common_networks(one, other)
     known = [suite.networks[name].methods for name in networks for suite in (one, other)]
     methods = [name for name in known[0] if all(name in rows for rows in known)] if known else []
-    words = [*BY_ALL, *methods] if methods else []
+    words = [MEAN, *methods] if methods else []
     sides = ((word, _by(word, methods, networks, one), _by(word, methods, networks, other)) for word in words)
     return list(_ranked(sides, one, other))
 
@@ -87,8 +94,8 @@ def _by(word: str, methods: Sequence[str], networks: Sequence[str], suite: Suite
     """The row that stands for each network."""
     rows = {name: suite.networks[name].methods for name in networks}
     if word == MEAN:
-        return {name: mean_over([of[method] for method in methods]) for name, of in rows.items()}
-    return {name: of[ranking(of, of)[0] if word == BEST else word] for name, of in rows.items()}
+        return {name: mean_of_rows([of[method] for method in methods]) for name, of in rows.items()}
+    return {name: of[word] for name, of in rows.items()}
 
 
 def _ranked(sides: Iterable[tuple[str, Rows, Rows]], one: SuiteScores, other: SuiteScores) -> Iterator[RankedTwice]:

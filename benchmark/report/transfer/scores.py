@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from benchmark.records import Record
 from benchmark.records.record import NOT_STATED
 from benchmark.report import select
@@ -65,15 +63,6 @@ def suite_scores(folder: Path, records: Sequence[Record], dataset: str) -> Suite
         if network.methods and (name not in networks or network.trainings > networks[name].trainings):
             networks[name] = network
     return SuiteScores(folder.name, dict(sorted(networks.items()))) if networks else None
-
-
-def mean_over(rows: Sequence[EntryScores]) -> EntryScores:
-    """The mean of several methods on the same trainings, as one row.
-
-    Score and jackknife alike, training by training.
-    """
-    theta, jackknife = (np.mean([getattr(row, name) for row in rows], 0) for name in ("theta", "jackknife"))
-    return EntryScores(rows[0].trainings, theta, jackknife)
 
 
 def _network(groups: Sequence[Sequence[Record]], column: MainColumn) -> NetworkScores:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from math import comb
 
-from benchmark.report.table import number
-from benchmark.report.transfer.pairs import BY_ALL, RankedTwice, common_networks
+from benchmark.report.table import NOTHING, number
+from benchmark.report.transfer.pairs import MEAN, RankedTwice, common_networks, ranking
 from benchmark.report.transfer.scores import SuiteScores
 
 
@@ -12,13 +12,13 @@ def conclusions(
     one: SuiteScores, other: SuiteScores, methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]
 ) -> str:
     """An answer and two lists: what the rankings of ``one`` say of those of ``other``, and what they do not."""
-    chief = [ranked for ranked in networks if ranked.of in BY_ALL]
+    chief = [ranked for ranked in networks if ranked.of == MEAN]
     common = common_networks(one, other)
     single = [f"`{s.name}` has one of {', '.join(n)}" for s in (one, other) if (n := _single(s, common))]
     may, may_not = [*_held(methods, chief, single)], [*_open(methods, chief), *_limits(one, other, single)]
     answer = "No" if not may else "In part" if any(_open(methods, chief)) else "Yes"
     lists = (
-        ("One may conclude:", may or ["nothing: no ranking holds beyond chance;"]),
+        ("One may conclude:", may or ["nothing: no ranking agrees;"]),
         ("One may not conclude:", may_not),
     )
     texts = ["\n".join([head, "", *(f"- {line}" for line in lines)]) for head, lines in lists]
@@ -28,9 +28,9 @@ def conclusions(
 def with_tau(ranked: RankedTwice) -> str:
     """A network, or what networks are ranked by, with its tau.
 
-    As ``custom AVG (τ 0.81 [0.52, 1.00])``.
+    As ``custom AVG (τ 0.81 [0.52, 1.00], p 0.002)``.
     """
-    return f"{ranked.of} (τ {tau(ranked)})"
+    return f"{ranked.of} (τ {tau(ranked)}, p {p_of(ranked)})"
 
 
 def tau(ranked: RankedTwice) -> str:
@@ -39,11 +39,16 @@ def tau(ranked: RankedTwice) -> str:
     Tau-b, 95 %, patients drawn, and trainings where there are several.
     """
     a = ranked.agreement
-    return f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]"
+    return f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]" if ranked.enough else NOTHING
+
+
+def p_of(ranked: RankedTwice) -> str:
+    """The exact p of tau; a dash where there are too few rows for it."""
+    return number(max(ranked.agreement.p, 0.001)) if ranked.enough else NOTHING
 
 
 def swaps(ranked: RankedTwice) -> str:
-    """The pairs that swap beyond chance, each with the one that is better on the first suite in front.
+    """The pairs that swap, each with the one that is better on the first suite in front.
 
     Both differences exclude 0, in opposite directions; Holm over all pairs of both suites.
     """
@@ -52,7 +57,7 @@ def swaps(ranked: RankedTwice) -> str:
 
 def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], single: Sequence[str]) -> Iterator[str]:
     if held := [with_tau(ranked) for ranked in methods if ranked.holds]:
-        yield f"which methods are rather good on {', '.join(held)}: beyond chance both suites rank them alike;"
+        yield f"which methods are rather good on {', '.join(held)}: both suites rank them alike;"
     if methods and not _other_first(methods):
         yield "which method is first: the same on each network;"
     if held := [with_tau(ranked) for ranked in networks if _orders(ranked)]:
@@ -62,20 +67,29 @@ def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], singl
 
 def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> Iterator[str]:
     if undecided := [with_tau(ranked) for ranked in methods if not ranked.holds]:
-        yield f"which methods are good on {', '.join(undecided)}: they are not ranked alike beyond chance;"
+        yield f"which methods are good on {', '.join(undecided)}: no agreement is shown;"
     if other := _other_first(methods):
         same = len(methods) - len(other)
         yield f"which method is first: it is the same on {same} of {len(methods)} networks ({'; '.join(other)});"
     if swapped := [f"{ranked.of}: {swaps(ranked)}" for ranked in methods if ranked.agreement.swapped]:
         pairs = sum(comb(len(ranked.agreement.names), 2) for ranked in methods)
         count = sum(len(ranked.agreement.swapped) for ranked in methods)
-        yield f"which of two methods is better: {count} of {pairs} pairs swap beyond chance ({'; '.join(swapped)});"
+        yield f"which of two methods is better: {count} of {pairs} pairs swap ({'; '.join(swapped)});"
     for ranked in networks:
         if not _orders(ranked):
-            swapped_words = f", of which swap beyond chance {swaps(ranked)}" if ranked.agreement.swapped else ""
-            yield f"which of {_counted(networks)} networks is good, by the {with_tau(ranked)}{swapped_words};"
+            swapped_words = f"; {swaps(ranked)} swap" if ranked.agreement.swapped else ""
+            yield f"which of {_counted(networks)} networks is good: {_why_open(ranked)}{swapped_words};"
     if not methods or not networks:
         yield "more than that: the two suites have too few networks or methods in common;"
+
+
+def _why_open(ranked: RankedTwice) -> str:
+    """Why nothing is said of the networks: too few of them, with both orders, or a tau that shows no agreement."""
+    if ranked.enough:
+        return f"no agreement is shown by the {with_tau(ranked)}"
+    orders = (" > ".join(ranking(rows, ranked.names)) for rows in ranked.sides)
+    stated = (f"{order} on `{suite}`" for order, suite in zip(orders, ranked.suites, strict=True))
+    return f"they are too few for a rank correlation (by the {ranked.of} {', '.join(stated)})"
 
 
 def _limits(one: SuiteScores, other: SuiteScores, single: Sequence[str]) -> Iterator[str]:
@@ -92,7 +106,7 @@ def _limits(one: SuiteScores, other: SuiteScores, single: Sequence[str]) -> Iter
 
 
 def _orders(ranked: RankedTwice) -> bool:
-    """Whether networks, of which there are few, are in the same order: beyond chance, and none swaps."""
+    """Whether networks, of which there are few, are in the same order, and none swaps."""
     return ranked.holds and not ranked.agreement.swapped
 
 

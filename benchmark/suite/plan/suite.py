@@ -37,6 +37,8 @@ class Suite(pydantic.BaseModel):
     """What the numbers rest on and what they do not show; printed above the tables."""
     limits: str = ""
     """One sentence that stands first among what the suite does not show."""
+    held_out: str = ""
+    """What a check of the recipe on other images gave: a footnote below the tables, never compared in them."""
     how_to_get: str = ""
     """What to do when the data is absent."""
     train: dict[str, Any]
@@ -56,6 +58,9 @@ class Suite(pydantic.BaseModel):
     """Candidates among which inner folds choose the recipe of each outer fold; none: the recipe is ``train``."""
     methods: list[str] | str = "all"
     """Words of methods, ``all``, ``fast`` and ``slow`` among them; the baselines are always there."""
+    rank_methods: list[str] = []
+    """Methods whose mean represents each network where networks are compared; none: those that all of its networks
+    have on all images, baselines left out."""
     slow_images: Annotated[int, pydantic.Field(ge=1)] | None = None
     """How many of the boxed images, drawn by patient, the methods that are not fast explain; none: all. A model may
     state its own."""

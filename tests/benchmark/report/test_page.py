@@ -58,15 +58,15 @@ def test_the_paired_records_stand_in_the_main_table_and_without_them_their_colum
     above = scores("above_prior", 0.05, "cross-fitted", low=-0.01, high=0.1)[-1:]
     every = [main(0.4), main(0.35, "prior"), record(first, above, protocol="paired")]
     row, prior = rows(main_table.main(every, "NIH"))
-    assert (row["− prior [95 %]"], row["p (Holm)"], row["P(first)"]) == ("+0.050 [-0.010, +0.100]", "< 0.001", "0.900")
-    assert prior["P(first)"] == "–"
-    assert "P(first)" not in main_table.main(every[:2], "NIH").header
-    assert "P(first)" not in main_table.main(every[:2], "NIH").intro
+    assert (row["− prior [95 %]"], row["p (Holm)"], row["P(best)"]) == ("+0.050 [-0.010, +0.100]", "< 0.001", "0.900")
+    assert prior["P(best)"] == "–"
+    assert "P(best)" not in main_table.main(every[:2], "NIH").header
+    assert "P(best)" not in main_table.main(every[:2], "NIH").intro
 
 
-def test_an_untrained_network_is_a_baseline_and_has_no_rank():
+def test_an_untrained_network_is_a_baseline():
     found = rows(main_table.main([main(0.4), main(0.3, "untrained")], "NIH"))
-    assert [(row["rank"], row["note"]) for row in found] == [("1", ""), ("–", "baseline: the same network, weights random")]
+    assert [row["note"] for row in found] == ["", "baseline: the same network, weights random"]
 
 
 def test_baselines_that_see_no_network_stand_once_where_equal_and_untrained_networks_stand_each():
@@ -143,7 +143,7 @@ def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
     assert [row["method"] for row in rows(table)] == ["pcam", "gradcam", "prior", "center"]
     assert table.header[-2:] == ("size: small (n 15)", "size: large (n 15)")
     assert table.rows[0][-2:] == ("0.125", "0.500")
-    assert "(others may be tied with it), by the same column over all cases, which flatters it a little" in table.intro
+    assert "(others may be as good), by the same column over all cases, which flatters it a little" in table.intro
     assert strata.strata([main(0.4)], "NIH") is None
 
 
@@ -155,8 +155,8 @@ def test_the_markdown_has_the_main_table_in_the_columns_that_decide_and_links_to
     write(Record(cell=cell("pcam"), status="n/a", reason="use a PCAM model"), folder)
     tables.write(folder)
     text = (folder / "leaderboard.md").read_text()
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["NIH: leaderboard", "Cells without a number"]
-    assert len(next(line for line in text.splitlines() if line.startswith("| rank")).split("|")) <= 12
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["NIH: methods within each network", "Cells without a number"]
+    assert len(next(line for line in text.splitlines() if line.startswith("| backbone")).split("|")) <= 12
     assert "- 1 n/a: use a PCAM model" in text
     assert {"index.html", "leaderboard.csv"} <= {*re.findall(r"\]\(([^)]+)\)", text)}
 

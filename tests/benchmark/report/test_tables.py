@@ -119,23 +119,21 @@ def test_the_leaderboard_as_numbers_has_a_line_per_row_and_the_figures_of_the_re
         assert [float(line[f"hit@iou.3{end}"]) for end in ("", "_low", "_high")] == [main.value, main.low, main.high]
         assert (float(line["pointing"]), int(line["n_cases"])) == (pointing.value, main.n)
         assert float(line["auroc"]) == 0.91
-    assert lines["truth"]["rank"] == ""
+    assert lines["truth"]["note"] == "upper bound: sees the truth"
 
 
-def test_the_best_main_column_comes_first_and_truth_is_a_limit_never_ranked(board):
+def test_methods_stand_best_first_then_baselines_best_first_then_truth(board):
     assert list(board)[-1] == "truth"
-    assert "limit" in board["truth"]["note"]
-    values = [float(row["hit@iou.3 [95 %]"].split()[0]) for name, row in board.items() if name != "truth"]
-    assert values == sorted(values, reverse=True)
-    assert {name: row["rank"] for name, row in board.items() if name in words.BASELINES} == dict.fromkeys(words.BASELINES, "–")
-    assert [row["rank"] for row in board.values() if row["rank"] != "–"] == ["1", "1"]  # cam and gradcam share a place
-    assert board["gradcampp"]["rank"] == "–"
-    assert "below center" in board["gradcampp"]["note"]
+    assert {*list(board)[3:-1]} == {*words.BASELINES}
+    for names in (list(board)[:3], list(board)[3:-1]):
+        values = [float(board[name]["hit@iou.3 [95 %]"].split()[0]) for name in names]
+        assert values == sorted(values, reverse=True)
+    assert "lower score than center" in board["gradcampp"]["note"]
 
 
 def test_rows_that_are_equal_by_construction_say_so_in_every_table(suite, board):
     assert {name: row["same map as"] for name, row in board.items() if row["same map as"]} == {"gradcam": "cam, rectified"}
-    shown = [section for section in texts(suite).values() if "| gradcam |" in section and "| average rank |" not in section]
+    shown = [section for section in texts(suite).values() if "| gradcam |" in section]
     assert len(shown) >= 3
     assert all("| gradcam | cam, rectified |" in section for section in shown)
     assert "| gradcam | cam, rectified |" in (suite / "leaderboard.md").read_text()
@@ -164,10 +162,10 @@ def both(tmp_path_factory, records):
 def test_a_slow_method_stands_beside_all_others_on_its_own_images_and_in_no_other_table(both):
     folder, every = both
     sections = texts(folder)
-    assert [title for title, text in sections.items() if "| occlusion |" in text] == ["phantom: slow methods, on 12 images"]
-    part = sections["phantom: slow methods, on 12 images"]
+    assert [title for title, text in sections.items() if "| occlusion |" in text] == ["phantom: methods within each network, on 12 images"]
+    part = sections["phantom: methods within each network, on 12 images"]
     assert "explained images 12" in part
-    assert "not with those of the other tables" in part
+    assert "Do not compare these figures with those of other tables" in part
     table = main_table.main(every, "phantom", 12)
     place = table.header.index("n cases")
     assert {row[place] for row in table.rows} == {"12"}
@@ -183,18 +181,24 @@ def test_figures_of_a_part_are_marked_in_the_long_table_the_terminal_and_latex(b
     folder, _ = both
     with (folder / "leaderboard.csv").open(newline="") as file:
         assert {line["images"] for line in csv.DictReader(file) if line["method"] == "occlusion"} == {"12"}
-    assert "slow methods, on 12 images" in (shown := tables.headline(folder))
-    assert "no rank: below center" in shown
-    assert "slow methods, on 12 images" in (folder / "leaderboard.tex").read_text()
+    assert "methods within each network, on 12 images" in (shown := tables.headline(folder))
+    assert "lower score than center" in shown
+    assert "methods within each network, on 12 images" in (folder / "leaderboard.tex").read_text()
 
 
-def test_a_method_below_a_baseline_has_no_rank_and_says_so(records):
+def test_a_method_below_a_baseline_says_so(records):
     prior = next(r for r in records if r.cell.method == "prior")
     fewer = tuple(s.model_copy(update={"value": 0.0}) for s in prior.scores if s.value is not None)
     worse = prior.model_copy(update={"cell": cell(method="mycam", protocol="locus", alignment="aligned"), "scores": fewer})
-    assert "no rank: below" in standing.notes(worse, [*records, worse])
     assert "prior" in standing.notes(worse, [*records, worse])
-    assert standing.ranks([*records, worse])[-1] == "–"
+
+    def note(low, high):
+        above = Score(finding="mean", metric="above_prior", value=(low + high) / 2, low=low, high=high)
+        return standing.notes(worse, [worse, prior], above)
+
+    assert note(-0.2, -0.1) == "below prior"
+    assert note(-0.2, 0.1) == note(-0.1, 0.2) == "not shown to be above prior"
+    assert note(0.1, 0.2) == ""
     assert "baseline" in standing.notes(prior, records)
 
 
@@ -219,7 +223,7 @@ def test_the_page_says_what_each_table_rests_on_and_what_is_missing(suite):
     assert "<td>NIH<td>resnet18<td>AVG<td>none<td>cam<td>locus<td>1<td>n/a<td>no data: put the images | below data/NIH" in page
     assert "- 1 n/a: no data: put the images | below data/NIH" in (suite / "leaderboard.md").read_text()
     for title in (
-        "leaderboard",
+        "methods within each network",
         "hit@iou.3 per finding",
         "alignment",
         "wang, T(IoU)",
@@ -248,9 +252,9 @@ def test_latex_is_a_booktabs_table_with_nothing_unescaped(suite):
     body = text[text.index("\\toprule") : text.index("\\bottomrule")]
     assert body.count(r"\\") == len(METHODS) + 1
     assert "[95 \\%]" in body
-    assert body.splitlines()[1].count("&") < 8, "more columns than a page holds"
-    assert r"\caption{phantom: leaderboard" in text
-    assert r"\label{tab:demo-phantom-leaderboard}" in text
+    assert body.splitlines()[1].count("&") < 11, "more columns than a page holds"
+    assert r"\caption{phantom: methods within each network" in text
+    assert r"\label{tab:demo-phantom-methods-within-each-network}" in text
 
 
 def test_a_latex_table_is_as_long_as_a_page_and_says_that_it_goes_on():
@@ -330,5 +334,5 @@ def test_protocols_need_no_torch():
 def test_the_title_states_how_many_images_were_explained_where_fewer_than_asked_for_have_a_box():
     part = [of_a_part(method) for method in METHODS]
     fewer = [r.model_copy(update={"cell": r.cell.model_copy(update={"data": {"images": 99}})}) for r in part]
-    assert main_table.main(fewer, "phantom", 99).title == "phantom: slow methods, on 12 images"
+    assert main_table.main(fewer, "phantom", 99).title == "phantom: methods within each network, on 12 images"
     assert {line["images"] for line in csv.DictReader(numbers.leaderboard_csv(fewer).splitlines())} == {"12"}

@@ -1,7 +1,8 @@
-"""Entries over trainings: the jackknife, what is paired and what is nested, ties, and who is first."""
+"""Entries over trainings: the jackknife, what is paired and what is nested, and which row may be the best."""
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from benchmark.statistics import entries, mrmc
 from benchmark.statistics.entries import EntryScores
@@ -68,37 +69,73 @@ def test_patients_alone_would_find_differences_between_trainings_of_one_entry():
     assert sum(away) > 15
 
 
-def test_ties_are_with_the_first_and_a_clear_distance_ends_them():
+def pairwise(rows):
+    return entries.verdicts(len(rows), lambda a, b: entries.compared(rows[a], rows[b]))
+
+
+def test_a_row_may_be_the_best_until_a_clear_distance_excludes_it():
     hits = world(3, 5, sd=0.1)
     near, far = scores(world(4, 5, sd=0.1, shared=3), "b"), scores(world(5, 5, sd=0.1, shift=-2, shared=3), "c")
-    assert entries.tied(scores(hits), [near, far]) == [True, False]
-    assert entries.tied(scores(hits[:, :8]), [scores(1 - hits[:, :8], "c")]) == [True]  # of eight patients nobody can tell
+    assert [verdict.may_be_best for verdict in pairwise([scores(hits), near, far])] == [True, True, False]
+    few = [scores(hits[:, :8]), scores(1 - hits[:, :8], "c")]
+    assert [verdict.may_be_best for verdict in pairwise(few)] == [None, None]  # of eight patients nobody can tell
 
 
-def test_differences_that_chance_makes_once_in_thirty_are_ties_among_two():
-    """Holm: of two comparisons the smaller p counts twice."""
-    hits = np.zeros((2, 100))
-    hits[0, :40] = hits[1, :60] = 1
-    theta = np.array([0.5, 0.5])
-    best = EntryScores(("a", "b"), theta, (hits.sum(1, keepdims=True) - hits) / 99)
-    moved = np.roll(hits, 30, axis=1)
-    others = [EntryScores((name, name * 2), theta - 0.145, (moved.sum(1, keepdims=True) - moved) / 99) for name in "cd"]
-    p = entries.difference(best, others[0]).p
-    assert 0.025 < p < 0.05
-    assert entries.tied(best, others[:1]) == [False]
-    assert entries.tied(best, others) == [True, True]
-    assert entries.behind(best, others)[0] == (True, entries.difference(best, others[0]))
+def gap(value, p):
+    return mrmc.MrmcEstimate(value, value - 0.1, value + 0.1, np.inf, p)
 
 
-def test_who_is_first_depends_on_the_trainings_that_are_drawn():
-    first, second = np.zeros((200, 2)), np.zeros((200, 2))
-    first[:180, 0] = first[:20, 1] = 1  # .9 and .1
-    second[:140] = 1  # .7 and .7
-    hits = np.concatenate([first, second], 1)
-    sums = by_patient(hits, np.ones_like(hits), ["mass"] * 200, [f"{n:03}" for n in range(200)], ["mass"])
-    shares = entries.first_of_entries(sums, 2)
-    assert shares.sum() == pytest.approx(1)
-    assert shares == pytest.approx([0.25, 0.75], abs=0.03)  # the good training twice; of patients alone .5 is never above .7
+@pytest.mark.byhand
+def test_the_excluder_is_named_where_the_top_row_does_not_exclude_a_row():
+    """Rows 0 to 3; only row 1 is clearly better than row 3, and row 2 is not excluded at all."""
+    gaps = {(0, 1): gap(0.01, 0.8), (0, 2): gap(0.02, 0.6), (0, 3): gap(0.2, 0.04), (1, 2): gap(0.01, 0.9),
+            (1, 3): gap(0.19, 0.001), (2, 3): gap(0.18, 0.5)}  # fmt: skip
+    found = entries.verdicts(4, lambda a, b: gaps[a, b])
+    assert [verdict.may_be_best for verdict in found] == [True, True, True, False]
+    assert [verdict.than for verdict in found] == [None, 0, 0, 1]  # .04 is .08 after Holm: the top row does not exclude row 3
+    assert found[3].worse_by == gaps[1, 3]
+    assert found[1].worse_by == gaps[0, 1]
+
+
+@pytest.mark.byhand
+def test_only_a_row_with_a_higher_score_excludes_another():
+    found = entries.verdicts(2, lambda a, b: gap(0.3, 0.001))
+    assert [(verdict.may_be_best, verdict.than) for verdict in found] == [(True, None), (False, 0)]
+
+
+@pytest.mark.byhand
+def test_holm_is_over_the_comparisons_of_a_row_or_over_all_pairs_of_the_table():
+    gaps = {(0, 1): gap(0.1, 0.02), (0, 2): gap(0.2, 0.3), (1, 2): gap(0.1, 0.4)}
+    per_row = entries.verdicts(3, lambda a, b: gaps[a, b])
+    all_pairs = entries.verdicts(3, lambda a, b: gaps[a, b], per_row=False)
+    assert [verdict.may_be_best for verdict in per_row] == [True, False, True]  # .02 is .04 among two
+    assert [verdict.may_be_best for verdict in all_pairs] == [True, True, True]  # and .06 among three
+
+
+def test_the_mean_of_rows_is_the_mean_of_their_scores_and_jackknives():
+    one, other = scores(world(1, 3)), scores(world(2, 3))
+    mean = entries.mean_of_rows([one, other])
+    assert mean.trainings == one.trainings
+    assert mean.theta == pytest.approx((one.theta + other.theta) / 2)
+    assert mean.jackknife == pytest.approx((one.jackknife + other.jackknife) / 2)
+
+
+@pytest.mark.planted
+def test_the_probability_of_being_best_is_that_of_two_runs_by_students_t():
+    """Two networks without patients' variance: the difference of their means over runs is a known mixture of t."""
+    flat = np.zeros((3, 50))
+    one = EntryScores(("a", "b", "c"), np.array([0.4, 0.5, 0.6]), flat + np.array([[0.4], [0.5], [0.6]]))
+    sure = EntryScores(("d",), np.array([0.5]), np.full((1, 50), 0.5))
+    assert entries.probability_of_best([[one], [sure]]) == pytest.approx([0.5, 0.5], abs=0.03)
+    lower = EntryScores(("d",), np.array([0.4]), np.full((1, 50), 0.4))
+    wanted = stats.t.cdf(0.1 / (0.1 / np.sqrt(3)), 2)  # mean .5, sd .1 of three runs
+    assert entries.probability_of_best([[one], [lower]])[0] == pytest.approx(wanted, abs=0.03)
+
+
+def test_equal_rows_share_the_probability_of_being_best():
+    row = scores(world(1, 3))
+    worse = EntryScores(row.trainings, row.theta - 0.5, row.jackknife - 0.5)
+    assert entries.probability_of_best([[row, row, worse]]).tolist() == [0.5, 0.5, 0.0]
 
 
 @pytest.mark.byhand

@@ -1,12 +1,11 @@
-// The tables of the protocols: intervals as bars, ties shaded, one finding or the mean over all.
+// The tables of the protocols: intervals as bars, methods that may be the best shaded, one finding or the mean over all.
 const findings = JSON.parse($("#data-findings").textContent), protocols = JSON.parse($("#data-protocols").textContent);
 const MEAN = "mean", MAIN = `${main} [95 %]`, BARS = "interval";
-const TIES = ["tied with first", "among these networks"], TIED = "tied";
+const VERDICT = "may be the best", GAP = ["worse by [95 %]", "than"]; // the latter are of the mean alone
 const NAMED = ["backbone", "pooling", "attention", "size", "seed", "trained on", "alignment"];
 const boards = $$("div.board table");
 const isLeaderboard = table => table.classList.contains("board"); // any other shows its main metric of one finding alone
 const mainOf = table => protocols[table.id]?.main ?? MAIN;
-const tiesOf = table => TIES.filter(name => isLeaderboard(table) && indexOf(table, name) >= 0).slice(0, 1); // the column that says so of one finding too
 const scoresOf = row => (protocols[row.closest("table").id]?.rows ?? findings)[row.dataset.entry] || {};
 const scoreOf = (row, finding) => scoresOf(row)[finding] || null;
 const three = value => value.toFixed(3);
@@ -39,24 +38,22 @@ function priorOf(table, row, finding) {
 }
 
 function showFinding(table, finding) {
-  const column = indexOf(table, mainOf(table)), bars = indexOf(table, BARS), ties = tiesOf(table).map(name => indexOf(table, name));
+  const column = indexOf(table, mainOf(table)), bars = indexOf(table, BARS), verdict = isLeaderboard(table) ? indexOf(table, VERDICT) : -1, gaps = GAP.map(name => indexOf(table, name)).filter(i => i >= 0);
   if (column < 0) return;
   const scores = rowsOf(table).map(row => scoreOf(row, finding));
   const reach = (score, row) => score && score[0] !== null && !row.classList.contains("ceiling") ? [score[2] ?? score[0]] : [];
   const top = Math.min(1, 1.05 * Math.max(.1, ...rowsOf(table).flatMap((row, i) => reach(scores[i], row))));
-  const best = Math.max(...scores.flatMap(score => score && score[4] ? [score[0]] : []));
   headings(table)[bars].querySelector(".scale").replaceChildren(...[0, top / 2, top].map(value => Object.assign(document.createElement("span"), {textContent: value.toFixed(2)})));
   rowsOf(table).forEach((row, i) => {
     const score = scores[i], known = score && score[0] !== null;
     row.cells[column].dataset.mean ??= textOf(row.cells[column]);
     row.cells[column].textContent = finding === MEAN ? row.cells[column].dataset.mean : score ? words(score) : "–";
     row.cells[bars].replaceChildren(...(known ? [bar(score, row.classList.contains("method") ? priorOf(table, row, finding) : null, top)] : []));
-    for (const cell of ties.map(index => row.cells[index])) {
-      cell.dataset.mean ??= textOf(cell);
-      cell.textContent = finding === MEAN ? cell.dataset.mean : score && score[4] ? TIED : "–";
+    for (const i of verdict < 0 ? [] : [verdict, ...gaps]) {
+      row.cells[i].dataset.mean ??= textOf(row.cells[i]);
+      row.cells[i].textContent = finding === MEAN ? row.cells[i].dataset.mean : i !== verdict || !score || score[4] === null ? "–" : score[4] ? "yes" : "no";
     }
-    row.classList.toggle("tied", Boolean(score && score[4]));
-    row.classList.toggle("best", Boolean(score && score[4] && score[0] === best));
+    row.classList.toggle("may-be-best", Boolean(score && score[4]));
   });
 }
 

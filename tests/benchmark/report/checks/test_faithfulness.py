@@ -38,22 +38,23 @@ def test_measures_are_compared_over_methods_without_baselines_and_less_deletion_
     assert known["tau@hit@iou.3~insertion"] == (1, 3)
     assert known["tau@hit@iou.3~deletion"] == (-1, 3)
     assert known["tau@hit@iou.3~road"] == (None, 3)
+    assert known["p@hit@iou.3~insertion"] == (pytest.approx(2 / 6, abs=1e-6), 3)  # 2 of the 6 orders
 
 
 @pytest.mark.byhand
-def test_the_sentence_follows_from_the_intervals(tmp_path):
+def test_three_methods_are_too_few_for_an_agreement_even_in_the_same_order(tmp_path):
     said = faithfulness.sentence(agreement(tmp_path))
     assert said.startswith("custom AVG: ")
-    assert "more faithful by insertion (tau +1.000 [+1.000, +1.000])" in said
-    assert "less faithful by deletion (tau -1.000 [-1.000, -1.000])" in said
-    assert "hits and road (tau –)" in said
+    insertion, deletion = "insertion (tau +1.000 [+1.000, +1.000], p 0.333)", "deletion (tau -1.000 [-1.000, -1.000], p 0.333)"
+    assert f"is not shown to go with its rank by {insertion}, {deletion}" in said
+    assert "hits and road (tau –, p –)" in said
 
 
 def test_the_first_table_is_sorted_by_road_and_the_second_compares_all_pairs(tmp_path):
     single, compared = faithfulness.FaithfulnessReport("faithfulness", with_agreement(records(tmp_path), [tmp_path]), "phantom").tables()
     assert single.rows[-1][single.header.index("method")] == "center"
     assert len(compared.rows) == 6
-    assert compared.rows[0][2:] == ("hit@iou.3 ~ insertion", "+1.000 [+1.000, +1.000]", "alike", "3")
+    assert compared.rows[0][2:] == ("hit@iou.3 ~ insertion", "+1.000 [+1.000, +1.000]", "0.333", "neither follows", "3")
 
 
 def test_without_rows_per_case_there_is_no_second_table(tmp_path):

@@ -1,0 +1,96 @@
+"""Effect of a method over networks, which are held fixed: a record of protocol ``effect`` for each method.
+
+Only networks with two training runs or more count, and only pairs of methods that two or more of them have.
+
+``networks``        networks behind the row
+``may_be_best``     1 where no other method is significantly better over the networks (5 %, Holm over the row's pairs)
+``worse_by@NAME``   how much better the method NAME is: as in ``comparisons.methods``; beside it, with the name of the
+                    network in place of a finding, the same difference in each network
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from benchmark.records import Record, Score
+from benchmark.report.comparisons.main_column import BoardRow
+from benchmark.report.comparisons.methods import ordered_methods, score, verdict_scores
+from benchmark.report.comparisons.networks import BEHIND, in_place, names
+from benchmark.report.leaderboard.entries import BETTER, EFFECT
+from benchmark.statistics import entries as statistics
+from benchmark.statistics import mrmc
+from benchmark.statistics.entries import EntryScores, Verdict
+from benchmark.statistics.intervals import SMALLEST
+from benchmark.statistics.mrmc import MrmcEstimate
+
+Rows = Mapping[str, EntryScores]
+"""Name of a network -> the scores of a method there."""
+
+
+def effects(groups: Sequence[Sequence[BoardRow]]) -> list[Record]:
+    """The records of the methods that two networks with several training runs have; ``groups``: rows by network.
+
+    Best mean first; methods that fewer networks have come last.
+    """
+    methods: dict[str, dict[str, EntryScores]] = {}
+    behind: dict[str, list[BoardRow]] = {}
+    for group, name in zip(groups, names(groups), strict=True):
+        for row in ordered_methods(group):
+            if row.entry is not None and len(row.entry.theta) > 1:
+                methods.setdefault(row.record.method, {})[name] = row.entry
+                behind.setdefault(row.record.method, []).append(row)
+    entered = {
+        name: rows
+        for name, rows in methods.items()
+        if any(_common(rows, other) for other in methods.values() if other is not rows)
+    }
+    if len(entered) < 2:
+        return []
+    order = sorted(entered, key=lambda name: (-len(entered[name]), -_mean(entered[name]), name))
+    verdicts = statistics.verdicts(len(order), lambda a, b: over_networks(entered[order[a]], entered[order[b]]))
+    return in_place([_record(behind[name], order, entered, v) for name, v in zip(order, verdicts, strict=True)])
+
+
+def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
+    """How much better ``one`` is than ``other`` over the networks that have both; None for fewer than two networks.
+
+    The same networks with new training runs and new patients: see ``statistics.mrmc.method_effect``.
+    """
+    pairs = [_difference(one[name], other[name]) for name in _common(one, other)]
+    if not pairs or pairs[0][1].shape[1] < SMALLEST:
+        return None
+    return mrmc.method_effect(pairs)
+
+
+def _common(one: Rows, other: Rows) -> list[str]:
+    """The networks of both, where those are two or more that have common training runs."""
+    found = [name for name in one if name in other and len({*one[name].trainings} & {*other[name].trainings}) > 1]
+    return found if len(found) > 1 else []
+
+
+def _difference(one: EntryScores, other: EntryScores) -> tuple[np.ndarray, np.ndarray]:
+    runs = [name for name in one.trainings if name in other.trainings]
+    one, other = one.restrict(runs), other.restrict(runs)
+    return one.theta - other.theta, one.jackknife - other.jackknife
+
+
+def _mean(rows: Rows) -> float:
+    return float(np.mean([row.theta.mean() for row in rows.values()]))
+
+
+def _record(rows: Sequence[BoardRow], order: Sequence[str], methods: Mapping[str, Rows], verdict: Verdict) -> Record:
+    first = rows[0].record
+    mine = methods[first.method]
+    made = [score("networks", float(len(mine))), *verdict_scores(verdict, order)]
+    if verdict.than is not None:
+        made += _by_network(order[verdict.than], methods[order[verdict.than]], mine)
+    known = first.cell
+    shared = {"dataset": known.dataset, "partition": known.partition, "split": known.split, "method": known.method}
+    cell = known.model_validate({**shared, "protocol": EFFECT})
+    data = {BEHIND: [record.key for row in rows for record in row.group]}
+    return Record(cell=cell, method_name=first.method_name, data=data, scores=tuple(made))
+
+
+def _by_network(name: str, better: Rows, mine: Rows) -> list[Score]:
+    gaps = {network: _difference(better[network], mine[network])[0].mean() for network in _common(better, mine)}
+    return [score(f"{BETTER}{name}", float(gap), finding=network) for network, gap in gaps.items()]

@@ -1,0 +1,78 @@
+"""Methods within each network: which may be the best there, and what a reader loses by taking another.
+
+Scores of the protocol ``entry``, on all findings (``mean``) and on each:
+
+``may_be_best``     1 where no other method of the network is significantly better (5 %, Holm over the row's pairs)
+``worse_by@NAME``   how much better the method NAME is, with the interval of that difference alone: the top method's or,
+                    where that does not exclude the row, that of the best method that does
+``p_first``         probability of being the best of the network: see ``statistics.entries.probability_of_best``
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmark.records import Score
+from benchmark.report import select
+from benchmark.report.comparisons.main_column import BoardRow
+from benchmark.report.leaderboard.entries import BETTER, network_of
+from benchmark.statistics import entries as statistics
+from benchmark.statistics.entries import EntryScores, Verdict
+
+RowScore = tuple[BoardRow, list[Score]]
+"""A row and what is said of it."""
+RowScores = list[RowScore]
+
+
+def by_network(rows: Sequence[BoardRow]) -> list[list[BoardRow]]:
+    """The rows of each network."""
+    groups: dict[str, list[BoardRow]] = {}
+    for row in rows:
+        groups.setdefault(network_of(row.record), []).append(row)
+    return list(groups.values())
+
+
+def ordered_methods(rows: Sequence[BoardRow], finding: str = "mean") -> list[BoardRow]:
+    """The methods that have rows per case, from the highest score down; equal scores by name."""
+    scored = [row for row in rows if row.entry is not None and select.is_method(row.record)]
+    return sorted(scored, key=lambda row: (-(select.main_value(row.record, finding) or 0.0), row.record.cell.method))
+
+
+def within_network(methods: Sequence[tuple[BoardRow, EntryScores]], finding: str = "mean") -> RowScores:
+    """The verdicts on the methods of one network, best first, with their scores on a finding or the mean."""
+    scores = [entry for _, entry in methods]
+    found = statistics.verdicts(len(scores), lambda a, b: statistics.compared(scores[a], scores[b]))
+    names = [row.record.method for row, _ in methods]
+    return [(row, verdict_scores(v, names, finding)) for (row, _), v in zip(methods, found, strict=True)]
+
+
+def probabilities(network: Sequence[BoardRow]) -> RowScores:
+    """The probability of being the best of a network, for the methods that all its training runs have.
+
+    Nothing for a network of one training run.
+    """
+    methods = [(row, row.entry) for row in ordered_methods(network) if row.entry is not None]
+    most = max((len(entry.trainings) for _, entry in methods), default=0)
+    complete = [(row, entry) for row, entry in methods if len(entry.trainings) == most]
+    if most < 2 or len({entry.trainings for _, entry in complete}) > 1:
+        return []
+    shares = statistics.probability_of_best([[entry for _, entry in complete]])
+    return [(row, [score("p_first", float(p))]) for (row, _), p in zip(complete, shares, strict=True)]
+
+
+def verdict_scores(verdict: Verdict, names: Sequence[str], finding: str = "mean") -> list[Score]:
+    """A verdict as scores; nothing where nothing was compared. ``names``: what the rows are called."""
+    if verdict.may_be_best is None:
+        return []
+    made = [score("may_be_best", float(verdict.may_be_best), finding=finding)]
+    if verdict.than is not None and (gap := verdict.worse_by) is not None:
+        made.append(score(f"{BETTER}{names[verdict.than]}", gap.value, gap.low, gap.high, finding))
+    return made
+
+
+def score(
+    metric: str, value: float | None, low: float | None = None, high: float | None = None, finding: str = "mean"
+) -> Score:
+    """A score at cross-fitted thresholds; ends that are nan are none."""
+    low, high = (None if end is None or np.isnan(end) else end for end in (low, high))
+    return Score(finding=finding, metric=metric, value=value, low=low, high=high, threshold_origin="cross-fitted")
