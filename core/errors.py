@@ -67,13 +67,25 @@ def hint(value: str, known: Iterable[str]) -> str:
     return f"did you mean {by_lower[near[0]]!r}? " if near else ""
 
 
-def one_line(error: object) -> str:
-    r"""An error's message, or any text, without line breaks and runs of spaces.
+def one_line(text: object) -> str:
+    r"""Return an error's message, or any text, on one printable line: single spaces, no line breaks.
 
     >>> one_line("expected <block end>\n  in line 2")
     'expected <block end> in line 2'
     """
-    return " ".join(str(error).split())
+    return printable(" ".join(str(text).split()))
+
+
+def printable(text: object) -> str:
+    r"""Return ``text`` with everything escaped that a terminal would obey instead of show, except line breaks.
+
+    That is control characters, invisible characters, characters that change the direction of the text, and bytes of a
+    file name that are not UTF-8.
+
+    >>> printable("\x1b[2Jmass\u202egnp.exe\nnodule")
+    '\\x1b[2Jmass\\u202egnp.exe\nnodule'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def first_problem(error: "ValidationError") -> tuple[str, str]:
