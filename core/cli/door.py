@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from core import interrupts
 from core.collector import gc_skipped_at_exit
 from core.errors import LocusError, one_line, printable
 
@@ -23,6 +24,7 @@ def door(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., in
 
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
+        interrupts.raise_again()
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads make a busy machine many times slower
         gc_skipped_at_exit()
         _prepare_output()
@@ -31,7 +33,7 @@ def door(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., in
         except LocusError as error:
             return _report(str(error), 2)
         except KeyboardInterrupt:
-            return _report("interrupted", 130)
+            return _report("interrupted", interrupts.INTERRUPTED)
         except MemoryError as error:
             return _report(f"out of memory ({one_line(error) or 'no details'}): {SMALLER}", 2)
         except RuntimeError as error:
