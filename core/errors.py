@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
+LONGEST_NAME = 200
+"""Letters of a word that may be a misspelled name: the search for the nearest grows with the square."""
+
+
 class LocusError(Exception):
     """Base of every error that a door prints as one sentence before it exits with status 2."""
 
@@ -62,6 +66,8 @@ class UnknownNameError(LocusError):
 
 def hint(value: str, known: Iterable[str]) -> str:
     """``did you mean …? `` with the nearest known name, or nothing when none is near (case is ignored)."""
+    if len(value) > LONGEST_NAME:
+        return ""
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.6)
     return f"did you mean {by_lower[near[0]]!r}? " if near else ""

@@ -13,6 +13,8 @@ from core import interrupts
 from core.collector import gc_skipped_at_exit
 from core.errors import LocusError, one_line, printable
 
+LONGEST = 4000
+"""Characters of an error: what a file of others states may be of any length."""
 SMALLER = "close other programs, or give smaller images, maps or batches"
 
 
@@ -87,5 +89,7 @@ def _is_torch_out_of_memory(error: RuntimeError) -> bool:
 
 
 def _report(sentence: str, status: int) -> int:
-    sys.stderr.write(f"error: {one_line(sentence)}\n")
+    line = one_line(sentence)
+    more = f" … ({len(line):,} characters)" if len(line) > LONGEST else ""
+    sys.stderr.write(f"error: {line[:LONGEST]}{more}\n")
     return status

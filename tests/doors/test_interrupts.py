@@ -16,7 +16,9 @@ pytestmark = pytest.mark.doors
 def test_an_interrupt_during_the_imports_is_one_sentence(tmp_path, words):
     """A library that is interrupted while it is imported: Python sends itself the signal from within ``import yaml``."""
     (tmp_path / "yaml.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nfor _ in range(10**8): pass\n")
-    done = subprocess.run([sys.executable, *words, "--help"], cwd=ROOT, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, *words, "--help"], cwd=ROOT, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (interrupts.INTERRUPTED, "error: interrupted\n")
 
 

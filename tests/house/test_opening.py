@@ -36,7 +36,9 @@ def calls() -> Iterator[tuple[str, str, dict[str, str]]]:
 def test_whoever_opens_a_file_says_which_formats_it_reads():
     seen = [(file, name, words) for file, name, words in calls() if name in STATED]
     assert len(seen) > 5
-    assert [(file, name) for file, name, words in seen if not STATED[name] <= {*words} and "**AS_TEXT" not in words and "" not in words] == []
+    assert [
+        (file, name) for file, name, words in seen if not STATED[name] <= {*words} and "**AS_TEXT" not in words and "" not in words
+    ] == []
     assert [(file, name) for file, name, words in seen if "True" in (words.get("allow_pickle"), words.get("force"))] == []
     assert [(file, name) for file, name, words in seen if words.get("weights_only", "True") != "True"] == []
     for name, files in ONLY.items():

@@ -157,7 +157,9 @@ def test_every_answer_has_the_security_headers(serving, method, status):
     assert {name: reply.getheader(name) for name in serve.HEADERS} == serve.HEADERS
 
 
-@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nHost: ", f"POST {explanation()} HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nContent-Length: 9\r\n\r\n".encode()])
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\nHost: ", f"POST {explanation()} HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nContent-Length: 9\r\n\r\n".encode()]
+)
 def test_a_client_that_resets_the_connection_leaves_no_traceback(serving, capfd, sent):
     with socket.create_connection(serving.server_address) as client:
         client.sendall(sent.replace(b"PORT", str(serving.server_port).encode()))
