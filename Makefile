@@ -12,13 +12,29 @@ INSTALL = install() { $(BIN)/uv pip install --quiet --system-certs --python $(BI
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
+# One setup at a time: a second one waits for the first, then finds nothing to do. An interrupted one leaves a word in the
+# lock file, and the next begins with a new .venv; one that failed (no network) leaves .venv as it is.
+LOCK = .venv.lock
+WAIT = import fcntl, os, sys; lock = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR, 0o644); os.set_inheritable(lock, True); \
+	fcntl.flock(lock, fcntl.LOCK_EX); os.execvp(sys.argv[2], sys.argv[2:])
+FAILED = { status=$$?; test $$status -gt 128 || : > $(LOCK); exit $$status; }
+DRY_RUN = $(findstring n,$(firstword -$(MAKEFLAGS)))
+
+ifeq ($(LOCKED)$(DRY_RUN),)
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "$(NONE)"; exit 1; }
+	@$(or $(PYTHON),$(BIN)/python) -c '$(WAIT)' $(LOCK) $(MAKE) --no-print-directory LOCKED=1 $@
+else
+$(STAMP): pyproject.toml constraints.txt
+	test ! -s $(LOCK) || rm -rf .venv
+	echo unfinished > $(LOCK)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt uv
-	$(INSTALL) '.[test]'
+	$(BIN)/pip install --quiet --constraint constraints.txt uv || $(FAILED)
+	$(INSTALL) '.[test]' || $(FAILED)
 	-$(BIN)/python -m tools.compile
 	touch $(STAMP)
+	: > $(LOCK)
+endif
 
 setup: $(STAMP) ## make .venv with everything that the project and its tests need
 

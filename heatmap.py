@@ -41,18 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         drawn = overlay.run(config)
         about = f"{drawn.finding}, score {drawn.score:.3f}, {drawn.method}, by {drawn.checkpoint}"
-        print(f"overlay: {drawn.path} ({about})")
+        cli.say(f"overlay: {drawn.path} ({about})")
         return 0
     with gc_paused():  # torch is imported when the flags are right
         from benchmark.heatmap import pictures
 
     done = pictures.run(config)
     count, folder = len(done.pictures), done.folder
-    print(f"{count} pictures by {done.checkpoint} lie in {folder}/, boxes in {folder}/boxes.json")
+    cli.say(f"{count} pictures by {done.checkpoint} lie in {folder}/, boxes in {folder}/boxes.json")
     for sentence in done.absent:
-        print(f"n/a: {sentence}")
+        cli.say(f"n/a: {sentence}")
     for sentence in done.failed:
-        print(f"failed: {sentence}")
+        cli.say(f"failed: {sentence}")
     return 1 if done.failed else 0
 
 

@@ -79,6 +79,9 @@ def doors() -> list[str]:
 
 def main() -> int:
     """``locus WORD --flags``: the door of a word with its flags; its exit status."""
+    from core import interrupts
+
+    interrupts.exit_quietly()
     word = sys.argv[1] if len(sys.argv) > 1 else "--help"
     usage = f"locus {'|'.join(doors())} [--flag value ...]; `locus WORD --help` lists the flags"
     if word in ("-h", "--help"):

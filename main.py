@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from benchmark import search
 
         folder = search.run(config, typed)
-        print(
+        cli.say(
             f"trials: {folder}/trials.md; flags of the best: {folder}/config.yaml (python main.py --config takes them)"
         )
         return
@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder = training.evaluate_again(config, typed) if config.evaluate else training.fit(config)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     for split in ("val", "test"):
-        print(f"{split}: mean AUROC {_shown(metrics[split])} over {metrics[split]['n']} images")
-    print(f"run: {folder}")
+        cli.say(f"{split}: mean AUROC {_shown(metrics[split])} over {metrics[split]['n']} images")
+    cli.say(f"run: {folder}")
 
 
 def _shown(metrics: dict[str, Any]) -> str:

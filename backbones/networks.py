@@ -3,6 +3,8 @@
 import difflib
 import inspect
 import logging
+import pickle
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from torch import nn
 
 from backbones import tokens, xray_weights
 from core import user_code
-from core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError, one_line
+from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, one_line
 
 log = logging.getLogger(__name__)
 Numbers = tuple[float, ...]
@@ -110,6 +112,11 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork
     auto = _transformers(name)
     try:
         module = auto.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)
+    except pickle.UnpicklingError as error:
+        code = re.search(r"\bGLOBAL ([\w.]+)", str(error))
+        reason = f"its weights would run {code[1]}" if code else "its weights hold more than data, or are truncated"
+        advice = "choose another, or ask its authors for model.safetensors"
+        raise DataError(f"hf:{name} is not opened, {reason}: {advice}") from error
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
         advice = f"give a local folder, or a name on the hub ({reason})"

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from backbones import torch_files
 from backbones.classifier import Classifier
-from core.errors import DataError
+from core.errors import DataError, one_line
 
 EXPANDED = {
     "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2", "_project_conv": "conv_pwl",
@@ -31,9 +32,11 @@ def load(model: Classifier, path: Path | str) -> Classifier:
     Raises ``DataError`` when the file is no such checkpoint or of another size.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch_files.load(path)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise DataError(f"cannot read the checkpoint {path}: {error}") from error
+        code = torch_files.code_in(path, error)
+        reason = f"it would run {code}" if code else one_line(error)
+        raise DataError(f"cannot read the checkpoint {path}: {reason}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else {}
     converted = {**model.state_dict(), **_fitting_head(model, convert(state, model.state_dict()))}
     try:

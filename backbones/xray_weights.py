@@ -9,6 +9,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from backbones import torch_files
 from backbones.classifier import Classifier
 from backbones.pretrained import folder, reachable
 from backbones.published import translate
@@ -72,9 +73,10 @@ def state(word: str) -> dict[str, Tensor]:
     xrv = library(word)
     path = _file(xrv, word)
     try:
-        with torch.serialization.safe_globals(list(_classes(xrv))):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch_files.load(path, _classes(xrv))
     except (*UNABLE, OSError, EOFError, pickle.UnpicklingError) as error:
+        if code := torch_files.code_in(path, error):
+            raise DataError(f"{path} would run {code}: delete it, {RANDOM}") from error
         raise _broken(path) from error
     weights = content.state_dict() if isinstance(content, torch.nn.Module) else content
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):

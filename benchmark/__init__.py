@@ -9,3 +9,5 @@ Beside it, one question of a user each: ``validity`` asks what the maps are wort
 ``compare`` by how much two differ, ``check`` what is wrong with a method or a data set, ``search`` for better flags;
 ``heatmap`` draws single images. ``explain`` and ``localize`` are for Python users.
 """
+
+import core  # noqa: F401 - before the large libraries: Ctrl-C ends a command quietly from here on

@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from benchmark.training import convert  # torch is imported when the flags are right
 
     folder = convert.run(config)
-    print(f"{config.backbone}, pooling {config.global_pool}, attention {config.attention_map}: flags say others")
-    print(f"run: {folder} (python heatmap.py --checkpoint {folder} --image FILE, python main.py --evaluate {folder})")
+    cli.say(f"{config.backbone}, pooling {config.global_pool}, attention {config.attention_map}: flags say others")
+    cli.say(f"run: {folder} (python heatmap.py --checkpoint {folder} --image FILE, python main.py --evaluate {folder})")
 
 
 def _stated(given: frozenset[str]) -> frozenset[str]:

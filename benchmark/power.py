@@ -13,7 +13,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config, _ = cli.parse(PowerConfig, argv, "python -m benchmark.power")
     from benchmark.report.variance import power
 
-    print(power.text(config.suite, config.results))
+    cli.say(power.text(config.suite, config.results))
 
 
 if __name__ == "__main__":

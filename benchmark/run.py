@@ -3,7 +3,6 @@
 ``--compare A B`` and ``--verify --all`` run nothing.
 """
 
-import functools
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,24 +24,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     ``--compare`` and ``--verify`` run nothing: see ``benchmark.compare.run`` and ``benchmark.verify.run``.
     """
     config, typed = cli.parse(RunConfig, argv, "python -m benchmark.run")
-    say = functools.partial(print, flush=True)
     if (asked := commands.command(config, typed)) != "run":
-        return commands.answer(asked, config, say)
+        return commands.answer(asked, config, cli.say)
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     written: dict[Path, dict[Path, list[Record]]] = {}
     with executors.build(config.executor, config.jobs, config.step_minutes) as executor:
         for name in selection.names(config):
-            outcome = suite.run(name, config, say, executor)
+            outcome = suite.run(name, config, cli.say, executor)
             counts += outcome.counts
             stopped += outcome.stopped
             path = outcome.folder.path
             written.setdefault(path.parent, {})[path] = outcome.records
             for text in _leaderboards(outcome) if not config.dry_run and not config.all else ():
-                say(text)
+                cli.say(text)
     in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
     for index in _indexes(written) if not config.dry_run else ():
-        say(f"results: {index} ({in_words})")
+        cli.say(f"results: {index} ({in_words})")
     if stopped:
         raise LocusError(f"{len(stopped)} models could not run, all else is done: {'; '.join(stopped)}")
     return 1 if counts["failed"] else 0

@@ -1,6 +1,5 @@
 """Door: others' maps or boxes, ``python -m benchmark.score --dataset NIH --maps FOLDER --entry "NAME"``."""
 
-import functools
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +13,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config, _ = cli.parse(ScoreConfig, argv, "python -m benchmark.score")
     from benchmark.external.run import run  # heavy libraries are imported when the flags are right
 
-    return run(config, functools.partial(print, flush=True))
+    return run(config, cli.say)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Door: send a scored entry in, ``python -m benchmark.submit pack RUN``, or check one, ``… check FILE``."""
 
-import functools
 import sys
 from collections.abc import Sequence
 
@@ -15,19 +14,18 @@ USAGE = "write `pack RUN`, a folder that benchmark.score wrote, or `check FILE`,
 def main(argv: Sequence[str] | None = None) -> int:
     """Pack an entry or check one; 1 when something about it is wrong, 2 for bad input."""
     word, *args = (sys.argv[1:] if argv is None else argv) or [""]
-    report = functools.partial(print, flush=True)
     if word in ("pack", "-h", "--help"):
         flags = _flags("--run", args if word == "pack" else [word])
         packed, _ = cli.parse(PackConfig, flags, "python -m benchmark.submit pack RUN")
         from benchmark.submissions import pack  # heavy libraries are imported when the flags are right
 
-        return pack.run(packed, report)
+        return pack.run(packed, cli.say)
     if word != "check":
         raise BadValueError(f"{f'{word!r} is nothing to do' if word else 'nothing to do'}: {USAGE}")
     config, _ = cli.parse(SubmissionConfig, _flags("--file", args), "python -m benchmark.submit check FILE")
     from benchmark.submissions import check
 
-    return check.run(config, report)
+    return check.run(config, cli.say)
 
 
 def _flags(name: str, args: Sequence[str]) -> list[str]:

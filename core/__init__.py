@@ -1,1 +1,6 @@
 """The ground floor: types, frames, boxes, registry, command line, errors, seeds and files."""
+
+from core import interrupts
+
+if interrupts.is_command():
+    interrupts.exit_quietly()

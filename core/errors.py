@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
+LONGEST_NAME = 200
+"""Letters of a word that may be a misspelled name: the search for the nearest grows with the square."""
+
+
 class LocusError(Exception):
     """Base of every error that a door prints as one sentence before it exits with status 2."""
 
@@ -62,18 +66,32 @@ class UnknownNameError(LocusError):
 
 def hint(value: str, known: Iterable[str]) -> str:
     """``did you mean …? `` with the nearest known name, or nothing when none is near (case is ignored)."""
+    if len(value) > LONGEST_NAME:
+        return ""
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.6)
     return f"did you mean {by_lower[near[0]]!r}? " if near else ""
 
 
-def one_line(error: object) -> str:
-    r"""An error's message, or any text, without line breaks and runs of spaces.
+def one_line(text: object) -> str:
+    r"""Return an error's message, or any text, on one printable line: single spaces, no line breaks.
 
     >>> one_line("expected <block end>\n  in line 2")
     'expected <block end> in line 2'
     """
-    return " ".join(str(error).split())
+    return printable(" ".join(str(text).split()))
+
+
+def printable(text: object) -> str:
+    r"""Return ``text`` with everything escaped that a terminal would obey instead of show, except line breaks.
+
+    That is control characters, invisible characters, characters that change the direction of the text, and bytes of a
+    file name that are not UTF-8.
+
+    >>> printable("\x1b[2Jmass\u202egnp.exe\nnodule")
+    '\\x1b[2Jmass\\u202egnp.exe\nnodule'
+    """
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def first_problem(error: "ValidationError") -> tuple[str, str]:

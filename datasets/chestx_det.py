@@ -17,6 +17,7 @@ from core.files import file_hash
 from core.types import FloatArray
 from datasets.base import Request
 from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, split_names, with_file
+from datasets.io import limits
 from datasets.io.images import find
 from datasets.io.tables import first_of, raise_if_any, refuse_unknown
 
@@ -106,7 +107,7 @@ def _listed(root: Path, names: tuple[str, ...]) -> Path:
 def _read(path: Path, others: Collection[str]) -> dict[str, Marks]:
     """Image -> what is marked on it, by one file; none of the ``others`` may be in it."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8-sig"))
+        raw = json.loads(limits.require_size(path).read_text(encoding="utf-8-sig"))
         if not isinstance(raw, list):
             raise TypeError("it holds no list")
         entries = [(str(entry["file_name"]), _marks(path, entry)) for entry in raw]

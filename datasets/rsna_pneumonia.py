@@ -9,6 +9,7 @@ from core.errors import DataError, examples
 from core.files import file_hash
 from datasets.base import Request
 from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, by_stem, split_names, with_file
+from datasets.io import limits
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import raise_if_any, read_csv, read_xywh
@@ -107,7 +108,7 @@ def _nih(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        entries = json.loads(path.read_text(encoding="utf-8-sig"))
+        entries = json.loads(limits.require_size(path).read_text(encoding="utf-8-sig"))
         return {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in entries}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         advice = f"a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})"

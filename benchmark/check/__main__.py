@@ -4,7 +4,6 @@
 ``... methods`` lists all methods.
 """
 
-import functools
 import sys
 from collections.abc import Sequence
 
@@ -39,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise BadValueError(f"no method given: {USAGE}")
     from benchmark.check import method  # torch is imported when the arguments are right
 
-    return 1 if method.run(config.method, config.threads, functools.partial(print, flush=True)) else 0
+    return 1 if method.run(config.method, config.threads, cli.say) else 0
 
 
 def _dataset(args: Sequence[str]) -> int:
@@ -56,7 +55,7 @@ def _dataset(args: Sequence[str]) -> int:
     check_folder(config.name, config.root)
     from benchmark.check.dataset.run import run
 
-    return 1 if run(config, functools.partial(print, flush=True)) else 0
+    return 1 if run(config, cli.say) else 0
 
 
 def _model(args: Sequence[str]) -> int:
@@ -66,7 +65,7 @@ def _model(args: Sequence[str]) -> int:
         raise BadValueError(f"no network given: {USAGE}")
     from benchmark.check.model.questions import run
 
-    return 1 if run(config, functools.partial(print, flush=True)) else 0
+    return 1 if run(config, cli.say) else 0
 
 
 def _flags(name: str, args: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.errors import DataError, one_line
+from datasets.io.images import open_image
 
 LARGEST = 2**30
 """Bytes of the arrays of one file of one image; 64 maps of 2048×2048 in float32 have as many."""
+MAX_SIDE = 4096
+"""Positions along a side of a map; the grids that it is scored on grow with the square of the side."""
 MAX_MAGNITUDE = float(np.finfo(np.float32).max) / 2
 """Of a value: its distance to any other is then a float32, too."""
 GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
@@ -102,13 +105,26 @@ def _declared(stream: IO[bytes], where: str) -> int:
     shape, _, dtype = header(stream)
     if dtype.hasobject:
         raise DataError(f"{where} holds pickled objects, which are not read: save numbers, by numpy.save")
+    require_sides(shape[-2:], where)
     return int(np.prod([1, *shape], dtype=object)) * dtype.itemsize
 
 
+def require_sides(shape: Sequence[int], where: str) -> None:
+    """Raise ``DataError`` for a map of ``shape`` (h, w) with a side of more than ``MAX_SIDE``, before it is allocated.
+
+    >>> require_sides((1, 20_000), "a.npy")
+    Traceback (most recent call last):
+        ...
+    core.errors.DataError: a.npy has the shape (1, 20000): a map has at most 4096 positions a side; make it smaller
+    """
+    if any(side > MAX_SIDE for side in shape):
+        advice = f"a map has at most {MAX_SIDE} positions a side; make it smaller"
+        raise DataError(f"{where} has the shape {tuple(shape)}: {advice}")
+
+
 def _picture(file: Path) -> Array:
-    with Image.open(file) as image:
-        if image.width * image.height > LARGEST // 8:
-            raise DataError(f"{file} has {image.width}×{image.height} pixels: more than are read of one image")
+    with open_image(file, formats=("PNG",)) as image:
+        require_sides((image.height, image.width), str(file))
         if image.mode not in GRAY:
             raise DataError(f"{file} is a picture of mode {image.mode}: a heat map or a mask is gray")
         return np.asarray(image)
@@ -129,6 +145,7 @@ def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
     kept = array.squeeze() if array.ndim > 2 else array
     if kept.ndim != 2 or 0 in kept.shape:
         raise DataError(f"{where} has the shape {array.shape}: a map has (h, w)")
+    require_sides(kept.shape, where)
     if kept.dtype.kind not in "buif":
         raise DataError(f"{where} holds {kept.dtype}: a map holds real numbers")
     if broken := int((~np.isfinite(kept)).sum()):

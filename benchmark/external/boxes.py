@@ -14,6 +14,7 @@ from benchmark.external.names import Names
 from core.boxes import xywh_to_xyxy
 from core.errors import BadValueError, DataError
 from core.types import FloatArray
+from datasets.io import limits
 from datasets.io.tables import read_csv, refuse_duplicates
 
 BoxFormat = Literal["xyxy", "xywh"]
@@ -81,7 +82,7 @@ def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
     if box_format == "xyxy":
         raise BadValueError(f"{file}: the boxes of COCO's JSON are xywh, --box_format is xyxy: leave the flag out")
     try:
-        stated: Any = json.loads(file.read_text(encoding="utf-8"))
+        stated: Any = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
         listed = isinstance(stated, list)
         images = {} if listed else {one["id"]: str(one["file_name"]) for one in stated["images"]}
         words = {} if listed else {one["id"]: str(one["name"]) for one in stated["categories"]}

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.errors import BadValueError
 from core.frames import Alignment, Grid, conventional
+from datasets.io import limits
 
 SAY = (
     "say where the maps' positions look: --alignment conventional (as plain interpolation assumes), pixels (each value "
@@ -56,7 +57,7 @@ def of(word: str | None) -> Geometry:
     if word in ("conventional", "pixels"):
         return Geometry(word, "conventional")  # a picture's pixel is a position in the middle of its part of the frame
     try:
-        stated = json.loads(Path(word).read_text(encoding="utf-8"))
+        stated = json.loads(limits.require_size(Path(word)).read_text(encoding="utf-8"))
         pairs = {name: (float(stated[name][0]), float(stated[name][1])) for name in ("size", "stride", "offset")}
         if min(*pairs["size"], *pairs["stride"]) <= 0 or not all(map(math.isfinite, sum(pairs.values(), ()))):
             raise ValueError("size and stride are above 0, and all are numbers")

@@ -13,7 +13,7 @@ from benchmark.external import arrays
 from benchmark.external.names import Names, refuse_unknown
 from core.errors import BadValueError, DataError, examples
 from core.names import repeated
-from datasets.io import rle
+from datasets.io import limits, rle
 from datasets.io.tables import read_csv
 
 Map = NDArray[np.float32]
@@ -123,7 +123,7 @@ def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapF
 def _masks(file: Path, names: Names) -> list[tuple[Pair, MapFile]]:
     """``{image: {finding: {"size": [H, W], "counts": …}}}``, as CheXlocalize and pycocotools write masks."""
     try:
-        stated = json.loads(file.read_text(encoding="utf-8"))
+        stated = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
         pairs = [(image, finding, mask) for image, each in stated.items() for finding, mask in each.items()]
     except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise DataError(f"{file} is no JSON of image -> finding -> run-length mask: {error}") from error
@@ -135,4 +135,9 @@ def _masks(file: Path, names: Names) -> list[tuple[Pair, MapFile]]:
 
 
 def _mask(file: Path, where: str, packed: object) -> MapFile:
-    return MapFile(file, where, lambda: rle.decode(packed, where).mask().astype(np.float32))
+    def read() -> Map:
+        runs = rle.decode(packed, where)
+        arrays.require_sides(runs.size, where)
+        return runs.mask().astype(np.float32)
+
+    return MapFile(file, where, read)

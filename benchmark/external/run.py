@@ -25,7 +25,7 @@ from benchmark.suite.scorers import ByProtocol
 from benchmark.training import provenance
 from benchmark.verify.differences import differences
 from config import ScoreConfig
-from core.errors import BadValueError, DataError
+from core.errors import BadValueError, DataError, one_line
 from core.files import write_text
 from core.names import MAIN_PROTOCOL
 from datasets.io.tables import read_csv
@@ -172,7 +172,8 @@ def _verified(folder: Path, measured: list[Record], report: Callable[[str], None
     wrong = [(record.cell, differences(stated[record.key], record)) for record in measured]
     for cell, each in wrong:
         for one in each[:1]:
-            report(f"{cell.method}, {cell.protocol}: {one.what} is stated {one.stated}, measured {one.measured}")
+            what = f"{cell.method}, {cell.protocol}: {one.what} is stated {one.stated}, measured {one.measured}"
+            report(one_line(what))
     differ = sum(bool(each) for _, each in wrong)
     report(f"{folder}: {len(wrong) - differ} records hold, {differ} differ")
     return 1 if differ else 0

@@ -70,6 +70,15 @@ def users_images(path: Path, steps: str) -> list[Sample]:
     return [preprocess.one(_sample(file), steps) for file in files]
 
 
-def _sample(file: Path) -> Sample:
-    read = functools.partial(decoding.decode, file)
-    return Sample(file.name, file.name, (0, 0), np.zeros(0, np.float32), {}, read, source=str(file))
+def uploaded_image(name: str, content: bytes, steps: str) -> Sample:
+    """Return an image in memory as a sample without labels and truth, preprocessed by ``steps``.
+
+    ``content``: the bytes of a PNG, JPEG or DICOM file, whichever ``name`` ends in.
+    """
+    return preprocess.one(_sample(Path(name), content), steps)
+
+
+def _sample(file: Path, content: bytes | None = None) -> Sample:
+    read = functools.partial(decoding.decode, file, content)
+    source = str(file) if content is None else ""
+    return Sample(file.name, file.name, (0, 0), np.zeros(0, np.float32), {}, read, source=source)

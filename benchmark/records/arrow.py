@@ -23,7 +23,7 @@ def read(file: Path, mend: str, columns: Sequence[str] | None = None, filters: A
             raise ValueError(f"it would unpack to {count:,} values, more than the {LARGEST:,} that are read")
         if filters is None:  # a filter brings pandas, which costs a third of a second
             return content.read(columns)
-        return parquet.read_table(file, columns=columns, filters=filters)
+        return parquet.read_table(file, columns=columns, filters=filters, partitioning=None)
     except (OSError, ValueError, LookupError, pyarrow.ArrowException) as error:
         raise DataError(f"cannot read {file}: {one_line(error)}; {mend}") from error
 

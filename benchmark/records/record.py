@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator
 
 from benchmark.records.provenance import Provenance
-from benchmark.records.score import CURVE_THRESHOLDS, FrozenModel, Score, Scores, rows_by_name
+from benchmark.records.score import CURVE_THRESHOLDS, FrozenModel, Name, Score, Scores, rows_by_name
 from core import files
 
 SCHEMA_VERSION = 1
@@ -54,18 +54,18 @@ class Reference(FrozenModel):
 class Cell(FrozenModel):
     """dataset × split × model × method × protocol: all that decides the numbers, hashed as the record's key."""
 
-    dataset: str
-    partition: str = ""
-    split: str = ""
-    backbone: str = ""
-    global_pool: str = ""
-    attention_map: str = ""
+    dataset: Name
+    partition: Name = ""
+    split: Name = ""
+    backbone: Name = ""
+    global_pool: Name = ""
+    attention_map: Name = ""
     img_size: int | None = None
     seed: int | None = None
-    model_id: str = ""
-    method: str = ""
-    alignment: str = ""
-    protocol: str = ""
+    model_id: Name = ""
+    method: Name = ""
+    alignment: Name = ""
+    protocol: Name = ""
     data: dict[str, Any] = Field(default_factory=dict)
     """Options of the data set."""
     recipe: dict[str, Any] = Field(default_factory=dict)

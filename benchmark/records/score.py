@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self, overload
 
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, WrapSerializer, WrapValidator, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, WrapSerializer, WrapValidator, field_validator
 
 Origin = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
 
@@ -24,6 +24,16 @@ class FrozenModel(BaseModel):
         for name in copied.__dict__.keys() - type(self).model_fields:
             del copied.__dict__[name]
         return copied
+
+
+def _printable(word: str) -> str:
+    if not word.isprintable():
+        raise ValueError("the name has control or invisible characters")
+    return word
+
+
+Name = Annotated[str, AfterValidator(_printable)]
+"""A word that tables and messages show. Raises ``ValidationError`` for one that a terminal would not show as it is."""
 
 
 class Score(FrozenModel):

@@ -1,6 +1,7 @@
 """The one file of a submission: a zip, written the same each time, and read as a stranger's."""
 
 import shutil
+import unicodedata
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -13,8 +14,8 @@ from core.errors import DataError, examples
 
 LARGEST = 2**32
 """Bytes that all files of a submission may have together, and ..."""
-MOST = 200_000
-"""... how many they may be."""
+MOST = manifests.MOST_FILES + 1
+"""... how many they may be, the manifest among them."""
 LARGEST_MANIFEST = 2**26
 """Bytes of the manifest, which is read at once."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -70,21 +71,25 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
             f"{MOST:,} that are read"
         )
     if wrong := [member.filename for member in members if not _is_inside(member.filename)]:
-        raise DataError(f"{path} holds names that lead out of its folder: {examples(map(repr, wrong))}")
-    names = {member.filename.casefold(): member for member in members}
+        advice = "write maps/a.npy, not ./maps/a.npy or maps//a.npy"
+        raise DataError(
+            f"{path} holds names that lead out of its folder or have other spellings: {examples(map(repr, wrong))}; {advice}"
+        )
+    names = {unicodedata.normalize("NFC", member.filename).casefold() for member in members}
     if len(names) < len(members):
         raise DataError(f"{path} holds {len(members) - len(names)} names twice: each file is given once")
     return {member.filename: member for member in members}
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a name stays in the folder that it is unpacked to.
+    """Whether a name stays in the folder that it is unpacked to, and is the only spelling of its path.
 
-    >>> [_is_inside(name) for name in ("maps/a.npy", "/a", "../a", "maps/../../a", "C:/a")]
-    [True, False, False, False, False]
+    >>> [_is_inside(name) for name in ("maps/a.npy", "/a", "../a", "maps/../../a", "C:/a", "./a", "maps//a", "maps/")]
+    [True, False, False, False, False, False, False, False]
     """
-    parts = PurePosixPath(name).parts
-    return bool(parts) and not name.startswith("/") and ".." not in parts and not {":", "\\", "\0"} & set(name)
+    path = PurePosixPath(name)
+    is_plain = name.isprintable() and str(path) == name and not {":", "\\"} & set(name)
+    return is_plain and bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def _refuse_others(members: set[str], stated: set[str], path: Path) -> None:

@@ -16,7 +16,7 @@ from benchmark.submissions.pack import RECORDS
 from benchmark.training import provenance
 from benchmark.verify.differences import differences
 from config import SubmissionConfig
-from core.errors import BadValueError, DataError, LocusError
+from core.errors import BadValueError, DataError, LocusError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +30,13 @@ def run(config: SubmissionConfig, report: Callable[[str], None]) -> int:
         raise BadValueError("no submission given: write `check FILE`, what `pack` made")
     with tempfile.TemporaryDirectory() as temporary:
         stated, entry = _read(Path(config.file), Path(temporary), config)
-        report(f"{entry.name} by {stated.by} ({stated.license}): {stated.about}")
+        report(one_line(f"{entry.name} by {stated.by} ({stated.license}): {stated.about}"))
         wrong = [*_records(entry, Path(temporary) / RECORDS), *_copies(config, entry, stated)]
     for one in wrong:
-        report(one)
-    report(f"{config.file}: {f'{len(wrong)} things are wrong' if wrong else 'its records hold, and it copies nothing'}")
+        report(one_line(one))
+    report(
+        f"{one_line(config.file)}: {f'{len(wrong)} things are wrong' if wrong else 'its records hold, and it copies nothing'}"
+    )
     return 1 if wrong else 0
 
 

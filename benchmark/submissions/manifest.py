@@ -1,11 +1,12 @@
 """What stands in ``submission.json``: who sends what, made how, under which licence, and how it is scored."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from benchmark.external.flags import FILES
 from config import ScoreConfig
@@ -17,28 +18,42 @@ CODE = re.compile(r"\.py\b")
 """Of a word that would run a file of the sender."""
 
 
+MOST_FILES = 200_000
+"""Files of a submission."""
+FLAGS_BYTES = 100_000
+"""Bytes of the flags as JSON; a thousand findings take a fifth of it."""
+Text = Annotated[str, Field(max_length=10_000)]
+
+
 class Manifest(BaseModel):
     """One entry. Raises ``ValidationError`` for a field too many or too few."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     format: Literal[1] = 1
-    entry: str
-    by: str
+    entry: Text
+    by: Text
     """Who made it, and how they are reached."""
-    about: str
+    about: Text
     """What it is and how it was trained or made."""
-    trained_on: str
-    license: str
+    trained_on: Text
+    license: Text
     """Of the maps or boxes."""
-    locus: str
+    locus: Text
     """Version of Locus that scored it."""
-    fingerprint: str
+    fingerprint: Text
     """Of the data's images, labels and truth boxes: see ``benchmark.training.provenance.fingerprint``."""
     flags: dict[str, Any]
     """Flags of ``python -m benchmark.score``; their files lie within the submission."""
-    files: dict[str, str]
+    files: Annotated[dict[str, str], Field(max_length=MOST_FILES)]
     """Each file of the submission -> first 16 hex digits of the SHA-256 of its bytes."""
+
+    @field_validator("flags")
+    @classmethod
+    def _are_few(cls, flags: dict[str, Any]) -> dict[str, Any]:
+        if (length := len(json.dumps(flags))) > FLAGS_BYTES:
+            raise ValueError(f"the flags have {length:,} bytes, more than the {FLAGS_BYTES:,} that are read")
+        return flags
 
     def score_config(self, folder: Path, data_root_dir: str | None) -> ScoreConfig:
         """The flags that score what lies in ``folder``. Raises ``LocusError`` for a flag that is none or leads out."""

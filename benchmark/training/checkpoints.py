@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import hashlib
 import pickle
-import re
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from backbones import Classifier, assembled
+from backbones import Classifier, assembled, torch_files
 from benchmark.training import load_weights, runs
 from config import TrainConfig
 from core.cli import build
@@ -85,18 +84,19 @@ def read(path: Path | str) -> dict[str, Any]:
 def _content(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return safetensors.torch.load_file(path)
-    with torch.serialization.safe_globals(SAFE_GLOBALS):
-        return torch.load(path, map_location="cpu", weights_only=True)
+    return torch_files.load(path, SAFE_GLOBALS)
 
 
 def _reason(path: Path, error: Exception) -> str:
     """Why a file cannot be read, and what to do."""
-    if unsafe := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
+    if code := torch_files.code_in(path, error):
         return (
-            f"it holds more than data), it would run {unsafe[1]}: if it is a whole network of a project that you "
+            f"it holds more than data), it would run {code}: if it is a whole network of a project that you "
             "trust, write its weights there with torch.save(network.state_dict(), 'weights.pth') and give that file"
         )
-    if path.read_bytes()[:4] == b"\x89HDF":
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == b"\x89HDF":
         return "it is a file of Keras, HDF5); choose one of PyTorch's"
     return "truncated, or no checkpoint at all); choose another or train again"
 

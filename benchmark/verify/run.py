@@ -13,7 +13,7 @@ from benchmark.suite.entered import with_models
 from benchmark.suite.plan import ModelPlan, Suite
 from benchmark.verify.differences import Difference, VerificationResult, differences
 from config import RunConfig
-from core.errors import DataError, LocusError
+from core.errors import DataError, LocusError, one_line
 from core.names import PAIRED
 from core.user_code import refuse_code
 
@@ -59,7 +59,7 @@ def _verify_suite(name: str, config: RunConfig, report: Callable[[str], None]) -
     empty = Counter(record.status for record in chosen if not record.scores)
     summary = [f"{hold} records hold", f"{differ} differ", f"{unknown.total()} cannot be verified"]
     summary += [f"{count} without figures ({status})" for status, count in sorted(empty.items())]
-    reasons = (f"  {count} cannot be verified: {why}" for why, count in unknown.items())
+    reasons = (f"  {count} cannot be verified: {one_line(why)}" for why, count in unknown.items())
     report("\n".join([f"{name}: {', '.join(summary)}", *reasons]))
     return not differ and not unknown
 
@@ -82,9 +82,10 @@ def _message(record: Record, wrong: Sequence[Difference]) -> str:
     """A record that differs: its cell, its key, and the first figures as stated and as found."""
     cell = record.cell
     where = " ".join(word for word in (cell.model_id, cell.method, cell.alignment, cell.protocol) if word)
-    lines = [f"  {each.what}: stated {each.stated}, found {each.measured}" for each in wrong[:SHOWN]]
+    facts = (f"{each.what}: stated {each.stated}, found {each.measured}" for each in wrong[:SHOWN])
+    lines = [f"  {one_line(fact)}" for fact in facts]
     rest = [f"  and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
-    return "\n".join([f"{where} ({record.key}) differs:", *lines, *rest])
+    return "\n".join([f"{one_line(where)} ({one_line(record.key)}) differs:", *lines, *rest])
 
 
 def verify_records(

@@ -17,14 +17,14 @@ from typing import Any, TypeVar
 
 import yaml
 
-from core.cli.door import door
+from core.cli.door import door, say
 from core.cli.marks import AtLeast, AtMost, Named, check, normalize_names
 from core.cli.parser import join_lists, parser_of, wrap_bare_words
 from core.cli.sentences import help_command
 from core.errors import BadValueError, DataError, hint, one_line
 from core.user_code import refuse_code
 
-__all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
+__all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml", "say"]
 
 log = logging.getLogger(__name__)
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -43,6 +43,7 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     ``--help`` prints the help and exits.
     """
     words = join_lists(config_class, sys.argv[1:] if argv is None else argv)
+    _require_utf8(words)
     typed = dict(vars(parser_of(config_class, prog).parse_args(words, defaults=False)))  # type: ignore[arg-type]
     path = typed.pop("config", None)
     stated = read_yaml(Path(path)) if path else {}
@@ -57,6 +58,13 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     if taken := ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen):
         log.info("defaults of configs/%s.yaml: %s", _data_set(config_class, chosen), taken)
     return config, frozenset(chosen)
+
+
+def _require_utf8(words: Sequence[str]) -> None:
+    """Raise ``BadValueError`` for a word that is not UTF-8: tables and records that name it could not be written."""
+    for word in words:
+        if any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise BadValueError(f"{word!r} is not UTF-8: rename the file or folder, or use another terminal encoding")
 
 
 def build(config_class: type[C], values: Mapping[str, Any]) -> C:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 from datasets.chexpert.tables import ABNORMAL, DEVICES, FINDINGS, bases, first_in
-from datasets.io import rle
+from datasets.io import limits, rle
 from datasets.io.paths import refuse_links
 
 FILES = ("gt_segmentations_val.json", "gt_segmentations_test.json")
@@ -70,7 +70,7 @@ def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.RunLengthM
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        packed = json.loads(path.read_text(encoding="utf-8-sig"))
+        packed = json.loads(limits.require_size(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
     known = {*FINDINGS, *RENAMED}

@@ -1,6 +1,7 @@
 """From a DICOM file to gray uint8 pixels: modality, window, inverted grays and compressed files."""
 
 import contextlib
+import io
 import logging
 import math
 import struct
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -20,10 +21,8 @@ from core.errors import DataError, NotAvailableError, one_line
 from datasets.io import dicom_pixels, limits
 from datasets.io.ages import years
 
-DEFLATED = b"1.2.840.10008.1.2.1.99"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 """The transfer syntax of files that are compressed as a whole."""
-META = 128 + 4 + 12
-"""Bytes in front of the group that says so: preamble, DICM, and the element with that group's length."""
 BROKEN = (*dicom_pixels.BROKEN, EOFError, struct.error, zlib.error)
 """What reading a broken DICOM file ends in; pydicom also has errors of its own."""
 ABOUT = {"sex": "PatientSex", "view": "ViewPosition"}
@@ -54,25 +53,25 @@ def library() -> ModuleType:
 
 def header(path: Path) -> Header:
     """The header of a file, its pixels unread. Raises ``DataError`` with the path and the reason when it is broken."""
-    with _as_data_error(path):
-        _refuse_bomb(path)
-        file = library().dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER))
+    with _as_data_error(path), _stream(path) as stream:
+        _refuse_bomb(path, stream)
+        file = library().dcmread(stream, stop_before_pixels=True, specific_tags=list(HEADER))
         meta: dict[str, Any] = {word: str(file[tag].value) for word, tag in ABOUT.items() if file.get(tag)}
         age = years(str(file.get("PatientAge") or ""))
         meta |= {} if math.isnan(age) else {"age": age}
         return Header(_frame(path, file), str(file.get("PatientID") or ""), meta)
 
 
-def decode(path: Path) -> NDArray[np.uint8]:
+def decode(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
     """(H, W) uint8 gray pixels, bright is dense, whatever the file's transfer syntax, bits and grays.
 
     In the order of the standard (DICOM PS3.4, N.2): rescale slope and intercept (or modality LUT), VOI LUT or first
     window, ``MONOCHROME1`` inverted. A window's range becomes 0 to 255; without one the image's own range does, save
-    that 8-bit pixels stay as they are. Colour becomes luma. Raises ``DataError`` with the path and the reason.
+    that 8-bit pixels stay as they are. Colour becomes luma. ``content``: the bytes, where they are not on disk. Raises ``DataError`` with the path and the reason.
     """
-    with _as_data_error(path):
-        _refuse_bomb(path)
-        file = library().dcmread(path)
+    with _as_data_error(path), _stream(path, content) as stream:
+        _refuse_bomb(path, stream)
+        file = library().dcmread(stream)
         _frame(path, file)
         return _gray(path, file)
 
@@ -93,18 +92,22 @@ def _as_data_error(path: Path) -> Iterator[None]:
         raise DataError(f"cannot decode {path}: {one_line(error) or type(error).__name__}") from error
 
 
-def _refuse_bomb(path: Path) -> None:
+def _stream(path: Path, content: bytes | None = None) -> BinaryIO:
+    return path.open("rb") if content is None else io.BytesIO(content)
+
+
+def _refuse_bomb(path: Path, file: BinaryIO) -> None:
     """Raise ``DataError`` for a file that is compressed as a whole and holds more than the largest picture.
 
     pydicom would unpack all of it at once.
     """
-    with path.open("rb") as file:
-        if DEFLATED not in file.read(1024):
-            return
-        meta = library().filereader.read_file_meta_info(path)
-        file.seek(META + int(meta.FileMetaInformationGroupLength))
-        stream = zlib.decompressobj(-zlib.MAX_WBITS)
-        count = len(stream.decompress(file.read(2 * limits.LARGEST), 2 * limits.LARGEST))
+    reader = library().filereader
+    reader.read_preamble(file, force=False)
+    meta = reader._read_file_meta_info(file)  # leaves the stream where pydicom would begin to unpack
+    packed = file.read(2 * limits.LARGEST) if meta.get("TransferSyntaxUID") == DEFLATED else b""
+    file.seek(0)
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    count = len(stream.decompress(packed, 2 * limits.LARGEST))
     if stream.unconsumed_tail or count >= 2 * limits.LARGEST:
         reason = f"it would unpack to more than the {2 * limits.LARGEST:,} bytes of a picture"
         raise DataError(f"cannot decode {path}: {reason}")

@@ -1,10 +1,12 @@
 """From a PNG or JPEG file of 8 or 16 bit to gray uint8 pixels; DICOM files go to ``datasets.io.dicom``."""
 
 import contextlib
+import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from datasets.io.paths import refuse_links
 
 DICOM = (".dcm", ".dicom")
 SUFFIXES = (".png", ".jpg", ".jpeg", *DICOM)
-KINDS = ("PNG", "JPEG")
+KINDS: tuple[Literal["PNG", "JPEG"], ...] = ("PNG", "JPEG")
 """What a file may be, by its content."""
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 """What reading a broken file ends in."""
@@ -24,16 +26,17 @@ ROWS = 256
 """Rows of 16 bit that are brought to 8 bit at a time."""
 
 
-def decode(path: Path | str) -> NDArray[np.uint8]:
+def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
     """(H, W) uint8 gray pixels of the whole file. Alpha is dropped, colour becomes luma, 16 bit is divided by 257.
 
-    Raises ``DataError`` with the path and the reason when the file is absent, truncated, broken or no image.
+    ``content``: the bytes of the image where it is not on disk; ``path`` is then its name alone. Raises ``DataError``
+    with the path and the reason when the file is absent, truncated, broken or no image.
     """
     if is_dicom(path):
         from datasets.io import dicom
 
-        return dicom.decode(Path(path))
-    with _opened(path) as image:
+        return dicom.decode(Path(path), content)
+    with _opened(path, content) as image:
         return _gray(image)
 
 
@@ -68,10 +71,10 @@ def is_dicom(path: Path | str) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(path: Path | str) -> Iterator[Image.Image]:
-    """The file as an image of a kind in ``KINDS``, whatever its name says: others may run programs or read files."""
+def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Image]:
+    """The file, or its ``content``, as an image of a kind in ``KINDS``, whatever its name says."""
     try:
-        with Image.open(path, formats=KINDS) as image:
+        with open_image(path if content is None else io.BytesIO(content), KINDS) as image:
             if image.width * image.height > limits.LARGEST:
                 raise DataError(f"cannot decode {path}: its header says {image.height} rows and {image.width} columns")
             yield image
@@ -81,6 +84,15 @@ def _opened(path: Path | str) -> Iterator[Image.Image]:
         raise DataError(f"cannot decode {path}: it is no image of a known kind (PNG, JPEG)") from None
     except BROKEN as error:
         raise DataError(f"cannot decode {path}: {error}") from error
+
+
+def open_image(source: Path | str | io.BytesIO, formats: Sequence[Literal["PNG", "JPEG"]]) -> Image.Image:
+    """Open an image of one of these ``formats`` by its content; the only place that opens images with Pillow.
+
+    Pillow's readers of other formats may start programs (Ghostscript for EPS) or open further files, whatever the
+    name of the file ends in. Raises ``UnidentifiedImageError`` for other formats, and Pillow's own errors.
+    """
+    return Image.open(source, formats=formats)
 
 
 def find(folder: Path, *patterns: str) -> dict[str, Path]:

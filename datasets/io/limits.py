@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from core.errors import BadValueError
+from core.errors import BadValueError, DataError
 
 GROUPS = Path("/sys/fs/cgroup")
 """Where the system keeps the limits of groups of processes (containers, jobs of a cluster)."""
@@ -11,6 +11,8 @@ OWN_GROUP = Path("/proc/self/cgroup")
 """Which of them this process belongs to."""
 LARGEST = 60_000_000
 """Pixels of an image; a header that claims more is taken for broken (the largest chest radiographs have 20 million)."""
+LARGEST_TEXT = 2**27
+"""Bytes of a table or of JSON, which take ten times as much memory when they are read."""
 MOST = 64
 """Threads or processes that every machine bears."""
 
@@ -35,6 +37,13 @@ def check_count(count: int, flag: str) -> int:
     if count > most:
         raise BadValueError(f"{flag} {count} is too large for {os.cpu_count()} CPUs: write {most} or less")
     return count
+
+
+def require_size(path: Path) -> Path:
+    """The ``path`` of a text file. Raises ``DataError`` for one of more than ``LARGEST_TEXT`` bytes, unread."""
+    if path.is_file() and (size := path.stat().st_size) > LARGEST_TEXT:
+        raise DataError(f"{path} has {size:,} bytes: more than the {LARGEST_TEXT:,} that are read of a table or JSON")
+    return path
 
 
 def groups(root: Path = GROUPS, membership: Path = OWN_GROUP) -> list[Path]:

@@ -15,8 +15,9 @@ from pandas.errors import ParserWarning
 from core.boxes import xywh_to_xyxy
 from core.errors import DataError, UnknownNameError, examples, one_line
 from core.types import FloatArray
+from datasets.io import limits
 
-AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
+AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "compression": None}
 AS_CSV = "save it as CSV in UTF-8, cells parted by commas, decimals by points"
 OTHERS = {b";": "semicolons", b"\t": "tabs"}
 """What parts the cells of tables that are none of ours."""
@@ -67,7 +68,7 @@ def _is_full_beyond(path: Path, width: int) -> bool:
 def _check_header(path: Path, needed: Sequence[str]) -> None:
     """Raise ``DataError``, before all is read, for a table that is empty, no text, without commas or far too wide."""
     try:
-        with path.open("rb") as file:
+        with limits.require_size(path).open("rb") as file:
             start = file.read(MAX_START + 1)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
@@ -95,7 +96,7 @@ def read_list(path: Path) -> pd.DataFrame:
     Parted by spaces or commas. Raises ``DataError`` for lines of different lengths and for what is no text.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
+        lines = limits.require_size(path).read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
     cells = [line.split() for line in lines if line.strip()]

@@ -1,7 +1,11 @@
 """``make setup`` takes the Python that is there."""
 
+import os
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -52,3 +56,74 @@ def test_pip_installs_where_uv_cannot(tmp_path, status):
     assert [line for line in asked if ".[test]" in line] == [
         "install --quiet --no-compile --constraint constraints.txt --editable .[test]"
     ] * status
+
+
+PIP = """#!{shell}
+echo "$@" >> {folder}/asked
+case "$*" in *.[test]*) {at_work} ;; esac
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """checkout(at_work): a folder for the real recipe, whose Python makes a venv in which uv fails and pip does ``at_work``."""
+    shell, python = shutil.which("sh"), tmp_path / "python"
+
+    def make(at_work):
+        for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+            shutil.copy(ROOT / name, tmp_path)
+        (tmp_path / "pip").write_text(PIP.format(shell=shell, folder=tmp_path, at_work=at_work))
+        (tmp_path / "uv").write_text(f"#!{shell}\nexit 1\n")
+        venv = f"mkdir -p .venv/bin; echo venv >> {tmp_path}/asked; ln -s ../../pip ../../uv ../../python .venv/bin"
+        python.write_text(f'#!{shell}\ncase "$2" in venv) {venv} ;; tools.compile) ;; *) exec {sys.executable} "$@" ;; esac\n')
+        for name in ("pip", "uv", "python"):
+            (tmp_path / name).chmod(0o755)
+        return tmp_path
+
+    return make
+
+
+def setup(folder):
+    return subprocess.Popen(
+        ["make", "setup", "PYTHON=./python"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def asked(folder, word):
+    return sum(word in line for line in (folder / "asked").read_text().splitlines())
+
+
+def until_pip_is_at_work(folder):
+    end = time.monotonic() + 60
+    while not (folder / ".venv/half").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert (folder / ".venv/half").exists()
+
+
+def test_two_setups_at_once_install_once(checkout):
+    folder = checkout("sleep 0.5")
+    runs = [setup(folder) for _ in range(2)]
+    assert [run.wait(60) for run in runs] == [0, 0]
+    assert (asked(folder, "venv"), asked(folder, ".[test]")) == (1, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_after_an_interrupted_setup_the_next_begins_with_a_new_venv(checkout, number):
+    folder = checkout("touch .venv/half; sleep 60")
+    running = setup(folder)
+    until_pip_is_at_work(folder)
+    os.killpg(running.pid, number)  # as Ctrl-C in a terminal reaches all processes
+    assert running.wait(60) != 0
+    assert (folder / ".venv/half").exists()
+    again = setup(checkout("exit 0"))
+    assert again.wait(60) == 0, again.stderr.read()
+    assert not (folder / ".venv/half").exists()
+    assert asked(folder, "venv") == 2
+    assert (folder / ".venv/.installed").exists()
+
+
+def test_a_setup_that_fails_without_a_network_leaves_the_venv(checkout):
+    folder = checkout("exit 1")
+    assert setup(folder).wait(60) == 2
+    assert setup(checkout("exit 0")).wait(60) == 0
+    assert asked(folder, "venv") == 1

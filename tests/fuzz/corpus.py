@@ -53,6 +53,7 @@ def cases() -> Iterator[tuple[str, bytes]]:
     for mask in (
         {"size": [10**9, 10**9], "counts": [1]},
         {"size": [2, 2], "counts": [-1, 5]},
+        {"size": [1, 16_000], "counts": [0, 16_000]},
         {"size": [2, 2], "counts": "~~~"},
         {"size": 5, "counts": 5},
     ):
@@ -117,6 +118,8 @@ def _pictures() -> Iterator[tuple[str, bytes]]:
         yield name, _png(30_000, 30_000)
         yield name, _png(12_000, 12_000, bits=16)
         yield name, _png(2**31 - 1, 1)
+        yield name, b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n"
+        yield name, _png(20_000, 1)
         yield name, _png(5, 5, _chunk(b"zTXt", text), _chunk(b"iCCP", text))
         yield from ((name, content) for content in (b"", _png(0, 0), _png(50, 50)[:50], b"GIF89a", b"\xff\xd8\xff\xe0"))
     whole = b"\2\0\x10\0UI\x17\0" + b"1.2.840.10008.1.2.1.99\0"  # a file that is compressed as a whole
@@ -124,6 +127,10 @@ def _pictures() -> Iterator[tuple[str, bytes]]:
     meta = bytes(128) + b"DICM" + b"\2\0\0\0UL\4\0" + struct.pack("<I", len(whole)) + whole
     yield "image.dcm", meta + body.compress(bytes(2**28)) + body.flush()
     yield "image.dcm", meta + b"garbage"
+    private = b"\2\0\2\1OB\0\0" + struct.pack("<I", 2000) + bytes(2000)  # in front of the syntax, which then is far from the start
+    late = bytes(128) + b"DICM" + b"\2\0\0\0UL\4\0" + struct.pack("<I", 9999) + private + whole
+    body = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    yield "image.dcm", late + body.compress(bytes(2**28)) + body.flush()
     yield from (("image.dcm", content) for content in (b"", b"DICM", meta, bytes(128) + b"DICM" + bytes(100)))
 
 
@@ -142,6 +149,9 @@ def _arrays() -> Iterator[tuple[str, bytes]]:
     ):
         yield "map.npy", content
         yield "map.npz", _zip({"a.npy": content})
+    for h, w in ((1, 20_000), (1, 10_000_000), (5000, 1)):
+        yield "map.npy", npy(HEADER.format("|u1", f"({h}, {w})"), bytes(h * w))
+        yield "map.npz", _zip({"a.npy": npy(HEADER.format("|u1", f"({h}, {w})"), bytes(h * w))})
     large = npy(HEADER.format("<f4", "(20000, 20000)"))
     yield "map.npz", _zip({"a.npy": large + bytes(2**20)}, {"a.npy": len(large) + 4 * 20_000**2})
     yield "map.npz", _zip({"a.npy": npy(HEADER.format("<f4", "(2, 2)"), bytes(16))}, flags=1)
@@ -179,6 +189,10 @@ def _weights() -> Iterator[tuple[str, bytes]]:
 
 def _zips() -> Iterator[tuple[str, bytes]]:
     yield from (("entry.zip", content) for content in (b"", b"PK\3\4", b"PK\5\6" + bytes(18), _zip({}), _zip({"../a": b""})))
+    flags = {"findings": ["Mass"] * 500_000}
+    stated = dict.fromkeys(("entry", "by", "about", "trained_on", "license", "locus", "fingerprint"), "x\x1b[2J")
+    yield "entry.zip", _zip({"submission.json": json.dumps({**stated, "flags": flags, "files": {}}).encode()})
+    yield from (("entry.zip", _zip({name: b"", "submission.json": b"{}"})) for name in ("./a", "maps//a", "a\x1b", "caf\u00e9/"))
     for text in ("", "{", "[]", DEEP, '{"format": 1e999}', '{"files": {"../x": "y"}}'):
         yield "entry.zip", _zip({"submission.json": text.encode()})
     yield "entry.zip", _zip({"submission.json": b"{}"}, {"submission.json": 2**31})

@@ -3,8 +3,12 @@
 import base64
 import http.client
 import json
+import signal
+import socket
+import struct
 import tempfile
 import threading
+import time
 import zlib
 from urllib.parse import urlencode
 
@@ -22,6 +26,7 @@ from config import TrainConfig
 from core.frames import Grid
 from datasets.io import transforms
 from tests.browser import answers
+from tests.warm import Running
 from tools.serve import __main__ as door
 from tools.serve import server as serve
 
@@ -63,10 +68,14 @@ def serving(model, tmp_path_factory):
 
 def ask(serving, path, body=None, **headers):
     """Status and text."""
-    connection = http.client.HTTPConnection("127.0.0.1", serving.server_port, timeout=60)
-    connection.request("GET" if body is None else "POST", path, body, headers)
-    reply = connection.getresponse()
+    reply = request(serving, "GET" if body is None else "POST", path, body, headers)
     return reply.status, reply.read().decode()
+
+
+def request(serving, method, path, body=None, headers=()):
+    connection = http.client.HTTPConnection("127.0.0.1", serving.server_port, timeout=60)
+    connection.request(method, path, body, dict(headers))
+    return connection.getresponse()
 
 
 @pytest.fixture
@@ -133,6 +142,55 @@ def test_what_cannot_be_explained_is_a_sentence(serving, path, headers, status, 
     answered, text = ask(serving, path, b"no image", **headers)
     assert (answered, said in json.loads(text)["error"]) == (status, True), text
     assert tempfile.gettempdir() not in text
+
+
+@pytest.mark.parametrize("name", ["Host", "Origin"])
+def test_a_malformed_host_or_origin_is_a_bad_request(serving, name):
+    status, text = ask(serving, "/", **{name: "http://[::1" if name == "Origin" else "[::1"})
+    assert (status, "malformed" in json.loads(text)["error"]) == (400, True)
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("PUT", 501), ("OPTIONS", 501), ("DELETE", 501), ("TRACE", 501)])
+def test_every_answer_has_the_security_headers(serving, method, status):
+    reply = request(serving, method, "/")
+    assert (reply.status, reply.read() == b"") == (status, method == "HEAD")
+    assert {name: reply.getheader(name) for name in serve.HEADERS} == serve.HEADERS
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\nHost: ", f"POST {explanation()} HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nContent-Length: 9\r\n\r\n".encode()]
+)
+def test_a_client_that_resets_the_connection_leaves_no_traceback(serving, capfd, sent):
+    with socket.create_connection(serving.server_address) as client:
+        client.sendall(sent.replace(b"PORT", str(serving.server_port).encode()))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() sends a reset
+    assert ask(serving, "/")[0] == 200  # the next request is answered
+    end = time.monotonic() + 5
+    while threading.active_count() > 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_server_that_is_ended_while_it_explains_leaves_no_file(serving, png, tmp_path, number):
+    """The image is never on disk; SIGTERM and SIGHUP end the server as Ctrl-C does."""
+    (tmp_path / "left").mkdir()
+    running = Running("tools.serve", ["--runs", serving.runs, "--port", "0"], env={"TMPDIR": str(tmp_path / "left")})
+    while not (text := running.streams[0].read_text() if running.streams[0].exists() else "") and running.poll() is None:
+        time.sleep(0.01)
+    port = int(text.split(":")[2].split("/")[0])
+    before = set((tmp_path / "left").rglob("*"))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", explanation(method=["rise", "occlusion"]), png)
+    seen = set()
+    for _ in range(20):
+        time.sleep(0.01)
+        seen |= set((tmp_path / "left").rglob("*"))
+    running.send_signal(number)
+    done = running.done()
+    assert done.returncode == (-9 if number == signal.SIGKILL else 0)
+    assert "Traceback" not in done.stderr
+    assert seen | set((tmp_path / "left").rglob("*")) == before
 
 
 def test_a_browser_shows_the_answer_and_its_slider_moves_the_boxes(serving, png, tmp_path):

@@ -1,6 +1,7 @@
 """Door: ``python -m tools.serve`` (``make serve``): the page of the finished runs below ``--runs``, on this machine."""
 
 import contextlib
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from tools.serve.server import PageServer
 
     machine.configure_torch(config.threads)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # ends as Ctrl-C does
     with PageServer(Path(config.runs), config.port) as serving:
         print(f"open http://127.0.0.1:{serving.server_port}/ (Ctrl-C ends it)", flush=True)
         with contextlib.suppress(KeyboardInterrupt):

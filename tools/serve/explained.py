@@ -4,7 +4,6 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from benchmark.gallery.page import data_url, packed_map
 from benchmark.heatmap import explain
 from benchmark.heatmap.explain import ADVICE, ExplainedImage, Explainer, TrainedNetwork
-from benchmark.heatmap.images import users_images
+from benchmark.heatmap.images import uploaded_image
 from benchmark.heatmap.threshold import Thresholds
 from benchmark.maps.trained import checkpoint_digest
 from benchmark.training import memory
@@ -58,16 +57,11 @@ def explained(known: ServedNetwork, upload: bytes, suffix: str, words: Sequence[
 
 
 def _of_upload(network: TrainedNetwork, explainer: Explainer, upload: bytes, suffix: str) -> ExplainedImage:
-    """An uploaded PNG, JPEG or DICOM explained; its file is gone then. Raises ``DataError``."""
+    """Explain an uploaded PNG, JPEG or DICOM file from memory: it is never on disk. Raises ``DataError``."""
     if suffix not in SUFFIXES:
         raise DataError(f"an image ends in {', '.join(SUFFIXES)}")
-    with TemporaryDirectory(prefix="locus-") as folder:
-        file = Path(folder) / f"image{suffix}"
-        file.write_bytes(upload)
-        try:
-            (image,) = explainer.explain(network, users_images(file, network.recipe.preprocess), max_bad_images=0)
-        except DataError as error:
-            raise DataError(str(error).replace(f"{folder}/", "")) from error
+    sample = uploaded_image(f"image{suffix}", upload, network.recipe.preprocess)
+    (image,) = explainer.explain(network, [sample], max_bad_images=0)
     return image
 
 

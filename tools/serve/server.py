@@ -2,12 +2,13 @@
 
 import json
 import logging
+import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import methods
 from benchmark.heatmap import finished_runs
@@ -51,6 +52,14 @@ class PageServer(ThreadingHTTPServer):
         """What a browser on this machine calls it; a page from elsewhere whose name leads here is refused by it."""
         return {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log a client that went away; everything else is a bug of ours and shows its traceback."""
+        error = sys.exception()
+        if isinstance(error, ConnectionError | TimeoutError):
+            log.debug("a client went away: %s", error)
+        else:
+            super().handle_error(request, client_address)
+
     def page(self) -> str:
         """The page's text."""
         names = [str(path.parent.relative_to(self.runs)) for path in self.checkpoints]
@@ -67,29 +76,36 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The page."""
-        if not self._is_ours():
-            self._say(HTTPStatus.FORBIDDEN, "this page is for this machine alone")
-        elif urlsplit(self.path).path != "/":
+        if (target := self._own_target()) is None:
+            return
+        if target.path != "/":
             self._say(HTTPStatus.NOT_FOUND, "there is only the page /")
         else:
             self._send(HTTPStatus.OK, "text/html; charset=utf-8", self.server.page())
 
+    def do_HEAD(self) -> None:
+        """The headers of the page."""
+        self.do_GET()
+
     def do_POST(self) -> None:
         """What a network makes of an image."""
         length = self.headers.get("Content-Length", "")
-        if not self._is_ours():
-            self._say(HTTPStatus.FORBIDDEN, "this page is for this machine alone")
-        elif urlsplit(self.path).path != "/explain":
+        if (target := self._own_target()) is None:
+            return
+        if target.path != "/explain":
             self._say(HTTPStatus.NOT_FOUND, "images go to /explain")
         elif not _is_number(length):
             self._say(HTTPStatus.LENGTH_REQUIRED, "say the image's length")
         elif int(length) > LARGEST:
             self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the image has more than {LARGEST // 2**20} MiB")
         else:
-            self._explain(self.rfile.read(int(length)))
+            self._explain(self.rfile.read(int(length)), parse_qs(target.query))
 
-    def _explain(self, upload: bytes) -> None:
-        asked = parse_qs(urlsplit(self.path).query)
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what the base class refuses (other methods, broken requests) as everything else is answered."""
+        self._say(HTTPStatus(code), message or HTTPStatus(code).phrase)
+
+    def _explain(self, upload: bytes, asked: dict[str, list[str]]) -> None:
         number = asked.get("network", ["0"])[0]
         if not _is_number(number) or int(number) >= len(self.server.checkpoints):
             self._say(HTTPStatus.NOT_FOUND, "there is no such network")
@@ -104,11 +120,18 @@ class Handler(BaseHTTPRequestHandler):
             return
         self._send(HTTPStatus.OK, "application/json", json.dumps(answer, allow_nan=False))
 
-    def _is_ours(self) -> bool:
-        """Whether a page of this server asks, under this machine's own name."""
-        origin = self.headers.get("Origin")
-        is_same = origin is None or urlsplit(origin).netloc in self.server.hosts
-        return is_same and self.headers.get("Host", "") in self.server.hosts
+    def _own_target(self) -> SplitResult | None:
+        """Return what is asked for where a page of this server asks, under this machine's own name; else answer."""
+        origin, host = self.headers.get("Origin"), self.headers.get("Host", "")
+        try:
+            target, _, source = (urlsplit(word) for word in (self.path, f"//{host}", origin or f"//{host}"))
+        except ValueError as error:
+            self._say(HTTPStatus.BAD_REQUEST, f"the request, its Host or its Origin is malformed: {error}")
+            return None
+        if {host, source.netloc} <= self.server.hosts:
+            return target
+        self._say(HTTPStatus.FORBIDDEN, "this page is for this machine alone")
+        return None
 
     def _say(self, status: HTTPStatus, sentence: str) -> None:
         self.close_connection = True
@@ -120,7 +143,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Keeps the terminal free of a line per request."""

@@ -48,7 +48,7 @@ def picture(svg: str, kind: str) -> bytes:
     if kind == "pdf":
         return bytes(_converter().svg_to_pdf(_sized(svg, 72 / INCH, "")))
     png = io.BytesIO()
-    drawn = Image.open(io.BytesIO(_converter().svg_to_png(svg, scale=DPI / INCH)))
+    drawn = Image.open(io.BytesIO(_converter().svg_to_png(svg, scale=DPI / INCH)), formats=("PNG",))
     drawn.convert("RGB").save(png, "PNG", dpi=(DPI, DPI), optimize=True)
     return png.getvalue()
 

@@ -1,0 +1,66 @@
+"""A file that would run code when it is loaded is refused by the name of what it would run, and nothing runs."""
+
+import os
+import pickle
+
+import pytest
+import torch
+
+import backbones
+from backbones import networks, package_weights, torch_files
+from benchmark.training import checkpoints
+from core.errors import DataError
+
+
+class Runs:
+    """What unpickling would run: a command that leaves a trace."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+FORMATS = {
+    "zip": lambda content, path: torch.save(content, path),
+    "legacy": lambda content, path: torch.save(content, path, _use_new_zipfile_serialization=False),
+    "pickle 2": lambda content, path: path.write_bytes(pickle.dumps(content, 2)),
+    "pickle 5": lambda content, path: path.write_bytes(pickle.dumps(content, 5)),
+}
+
+
+@pytest.fixture(params=FORMATS)
+def hostile(request, tmp_path):
+    path = tmp_path / "weights.pt"
+    FORMATS[request.param]({"state_dict": {"a": torch.zeros(1)}, "more": Runs(tmp_path / "ran")}, path)
+    yield path
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkpoint_that_would_run_code_names_it(hostile):
+    with pytest.raises(DataError, match=r"it would run posix\.system"):
+        checkpoints.read(hostile)
+
+
+def test_weights_of_a_package_that_would_run_code_name_it(hostile):
+    with pytest.raises(DataError, match=r"it would run posix\.system"):
+        package_weights.load(backbones.build("custom", 1, pretrained=False), hostile)
+
+
+def test_a_file_that_is_only_broken_names_no_code(tmp_path):
+    torch.save({"a": torch.zeros(100)}, tmp_path / "w.pt")
+    for content in (b"", b"abc", (tmp_path / "w.pt").read_bytes()[:300], pickle.dumps([1, 2])):
+        (tmp_path / "w.pt").write_bytes(content)
+        with pytest.raises(Exception) as raised:
+            torch_files.load(tmp_path / "w.pt")
+        assert torch_files.code_in(tmp_path / "w.pt", raised.value) is None
+
+
+def test_a_hugging_face_folder_with_weights_that_would_run_code_is_refused(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], num_labels=2).save_pretrained(tmp_path)
+    torch.save({"a": Runs(tmp_path / "ran")}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(DataError, match=r"posix\.system"):
+        networks.build(f"hf:{tmp_path}", None)
+    assert not (tmp_path / "ran").exists()
