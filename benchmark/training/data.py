@@ -71,13 +71,13 @@ class SplitImages(Dataset[Batch]):
         self.pixels.order = self.rows[index[np.sort(first)]]
 
     def readable(self) -> "SplitImages":
-        """This split without the images of which it is known that they cannot be read."""
+        """Return the split without the images of which it is known that they cannot be read."""
         chosen = np.flatnonzero(~np.isin(self.rows, [*self.pixels.bad()]))
         description = {**self.describe, "used": len(chosen), "unreadable": len(self.pixels.bad())}
         return replace(self, describe=description) if len(chosen) == len(self) else self.subset(chosen, description)
 
     def complete(self) -> "SplitImages":
-        """This split with all images decoded, without those that cannot be read. Raises ``DataError`` if none is left."""
+        """Decode all images; return the split without those that cannot be read. Raises ``DataError`` if none is left."""
         self.pixels.complete()
         split = self.readable()
         if not len(split):
@@ -87,8 +87,8 @@ class SplitImages(Dataset[Batch]):
     def subset(self, chosen: NDArray[np.int64], description: dict[str, Any]) -> "SplitImages":
         """The images at the positions ``chosen``, and what is to be said of them."""
         ids, studies = [self.ids[i] for i in chosen], [self.studies[i] for i in chosen] if self.studies else ()
-        parts = {"rows": self.rows[chosen], "labels": self.labels[chosen], "ids": ids, "studies": studies}
-        return replace(self, **parts, describe=description)
+        rows, labels = self.rows[chosen], self.labels[chosen]
+        return replace(self, rows=rows, labels=labels, ids=ids, studies=studies, describe=description)
 
 
 class Listing(Sequence[tuple[str, str, bool]]):

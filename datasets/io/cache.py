@@ -88,16 +88,16 @@ class PixelCache:
             self._report()
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self.states)
 
     def read(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """(n, size, size) pixels of the ``rows``, and (n,) which of them could be decoded; waits until they are.
 
         Raises ``DataError`` for what ends the decoding.
         """
-        if (self._states[rows] == MISSING).any():
+        if (self.states[rows] == MISSING).any():
             self._require(rows)
-        return self.images[rows], self._states[rows] == DECODED
+        return self.images[rows], self.states[rows] == DECODED
 
     def complete(self) -> None:
         """Decode what is missing. Raises ``DataError`` for what ends it."""
@@ -115,7 +115,7 @@ class PixelCache:
             return {}
         lines = self._reasons.read_text(encoding="utf-8").splitlines()
         bad = {int(row): str(reason) for row, reason in map(json.loads, lines)}
-        return {row: bad[row] for row in sorted(bad) if self._states[row] == BAD}
+        return {row: bad[row] for row in sorted(bad) if self.states[row] == BAD}
 
     def close(self) -> None:
         """End the decoding; what is done is kept."""
@@ -130,7 +130,7 @@ class PixelCache:
             return False
         try:
             self.images = np.load(job.path, mmap_mode="r")
-            self._states = np.memmap(job.states, np.uint8, "r+", shape=(len(self.images),))[: len(job.samples)]
+            self.states = np.memmap(job.states, np.uint8, "r+", shape=(len(self.images),))[: len(job.samples)]
         except (ValueError, EOFError) as error:
             log.warning("the pixels in %s are damaged (%s): they are decoded again", job.path, one_line(error))
             return False
@@ -139,17 +139,17 @@ class PixelCache:
     def _missing(self) -> NDArray[np.int64]:
         """Rows to decode, in their order."""
         if self.order is not None:
-            chosen = self.order[self._states[self.order] == MISSING]
+            chosen = self.order[self.states[self.order] == MISSING]
             if len(chosen):
                 return chosen
-        return np.flatnonzero(self._states == MISSING)
+        return np.flatnonzero(self.states == MISSING)
 
     def _require(self, rows: NDArray[np.int64]) -> None:
         """Wait for ``rows``; a decoding that was not asked for them comes first."""
-        while (self._states[rows] == MISSING).any():
+        while (self.states[rows] == MISSING).any():
             decoding = self._decoding or self._start(self._missing())
             decoding.wait(rows)
-            if (self._states[rows] == MISSING).any():
+            if (self.states[rows] == MISSING).any():
                 decoding.finish(lambda _: None)
                 self._decoding = None
 
@@ -164,7 +164,7 @@ class PixelCache:
             return
         with writing(self._reasons), self._reasons.open("a", encoding="utf-8") as file:
             file.write("".join(json.dumps([row, reason]) + "\n" for row, reason in bad.items()))
-        self._states[[*bad]] = BAD
+        self.states[[*bad]] = BAD
         self._require_few()
 
     def _report(self) -> None:
@@ -180,7 +180,7 @@ class PixelCache:
 
     def _require_few(self) -> None:
         """Raise ``DataError`` when what is bad is more than the share ``max_bad``."""
-        count, bad = len(self._states), self.bad()
+        count, bad = len(self.states), self.bad()
         if len(bad) > self._max_bad * count:
             allowed = f"more than --max_bad_images {self._max_bad:g} allows"
             raise DataError(f"{len(bad)} of {count} images cannot be used, {allowed}: {examples(bad.values())}")
@@ -228,7 +228,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _create(path: Path, states: Path, reasons: Path, shape: tuple[int, int, int]) -> None:
-    """An array of missing rows, all its blocks on disk: a disk that fills up later would kill a process that maps it."""
+    """Make an array of missing rows with all its blocks on disk: a disk that fills up later would kill a process."""
     remove_leftovers(path.parent.glob(".*"))
     reasons.unlink(missing_ok=True)
     with atomic(states) as temporary:

@@ -148,7 +148,7 @@ class Decoding:
             self._hand_out()
             if not self._stopped:
                 self._ended()
-        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
+        except BaseException as error:
             self._fail(error)
         finally:
             for worker in self._workers:
