@@ -119,6 +119,6 @@ def _pixel_hashes(flags: DataFlags, data: Dataset) -> list[str]:
     """A hash of the pixels of each image at the network's input; the image's name where it cannot be read."""
     pixels = cache.pixels(data, flags.img_size, flags.cache_dir, flags.max_bad_images)
     pixel_hashes = [sample.image_id for sample in data]
-    for row, n in zip(pixels.images, pixels.kept.tolist(), strict=True):
-        pixel_hashes[n] = hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest()
+    for n in pixels.kept.tolist():
+        pixel_hashes[n] = hashlib.blake2b(pixels.images[n].tobytes(), digest_size=16).hexdigest()
     return pixel_hashes

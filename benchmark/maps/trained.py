@@ -19,7 +19,7 @@ from core.errors import DataError, examples
 from core.seeds import patient_ranks
 from core.types import Sample
 from datasets.base import Dataset
-from datasets.io import cache
+from datasets.io.cache import PixelCache
 from datasets.lungs import lung_reader
 
 
@@ -80,13 +80,15 @@ class TrainingRun:
     def pixels(self) -> NDArray[np.uint8]:
         """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` when one of them cannot be decoded."""
         c = self.config
-        decoded = cache.pixels(self.data, c.img_size, Path(c.cache_dir), c.max_bad_images)
-        rows = {self.data[int(i)].image_id: n for n, i in enumerate(decoded.kept)}
-        missing = [sample.image_id for sample in self.scorable_images if sample.image_id not in rows]
+        cached = PixelCache(self.data, c.img_size, Path(c.cache_dir), c.max_bad_images)
+        positions = {sample.image_id: i for i, sample in enumerate(self.data)}
+        cached.order = np.array([positions[sample.image_id] for sample in self.scorable_images], np.int64)
+        images, readable = cached.read(cached.order)
+        missing = [sample.image_id for sample, good in zip(self.scorable_images, readable, strict=True) if not good]
         if missing:
             broken = f"{len(missing)} images with a truth box or lungs cannot be decoded"
             raise DataError(f"{broken}: {examples(missing)}; mend or remove them")
-        return decoded.images[[rows[sample.image_id] for sample in self.scorable_images]]
+        return images
 
     @cached_property
     def pixels_digest(self) -> str:

@@ -1,8 +1,9 @@
-"""What a run learns from: each split's decoded images in a memory map."""
+"""What a run learns from: the images of each split in a memory map, decoded when they are first needed."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from benchmark.training import devices
 from config import TrainConfig
 from core.errors import DataError
 from core.flags.data import DataFlags
-from core.types import FloatArray
+from core.types import FloatArray, Sample
 from datasets.base import Dataset as DataSource
-from datasets.io import cache, preprocess
+from datasets.io import preprocess
+from datasets.io.cache import PixelCache
+from datasets.io.texts import Texts
 
 log = logging.getLogger(__name__)
 Batch = tuple[Tensor, Tensor]
@@ -26,30 +29,91 @@ Batch = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class SplitImages(Dataset[Batch]):
-    """The images of one split that could be read and that the run uses."""
+    """The images of one split that the run uses.
+
+    In the place of a training image that cannot be read comes the next one that can, so that batches keep their size;
+    of another split it is left out of its batch. Both are so in every epoch, whenever it is found.
+    """
 
     findings: tuple[str, ...]
-    images: NDArray[np.uint8]
-    """(N, size, size), memory-mapped; ``rows`` says which of them belong here."""
+    pixels: PixelCache
+    """The images of the whole split; ``rows`` says which of them belong here."""
     rows: NDArray[np.int64]
-    """(n,) positions in ``images``."""
+    """(n,) positions in ``pixels``."""
     labels: Tensor
     """(n, K) float32: 0, 1 or nan (unknown)."""
-    ids: list[tuple[str, str, bool]]
+    ids: Sequence[tuple[str, str, bool]]
     """(image, patient, has a truth box) of each row."""
     describe: dict[str, Any]
     """What the data set says about this split, and how many images were left out."""
-    studies: list[str] = field(default_factory=list)
+    studies: Sequence[str] = ()
     """The study of each row; empty where the data set knows none."""
     truth: Mapping[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = field(default_factory=dict)
     """Image with a truth box -> its frame, and finding -> boxes in it."""
+    split: str = "train"
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: NDArray[np.int64]) -> Batch:
         """The batch of the (n,) positions ``index``: (n,S,S) uint8 images and (n,K) labels."""
-        return torch.from_numpy(self.images[self.rows[index]]), self.labels[index]
+        images, readable = self.pixels.read(self.rows[index])
+        while self.split == "train" and not readable.all():
+            index = np.where(readable, index, (index + 1) % len(self))
+            images, readable = self.pixels.read(self.rows[index])
+        if not readable.all():
+            images, index = images[readable], index[readable]
+        return torch.from_numpy(images), self.labels[index]
+
+    def decode_in_order(self, index: NDArray[np.int64]) -> None:
+        """Say in which order the positions ``index`` will be asked for first, repeated ones among them."""
+        _, first = np.unique(index, return_index=True)
+        self.pixels.order = self.rows[index[np.sort(first)]]
+
+    def readable(self) -> "SplitImages":
+        """Return the split without the images of which it is known that they cannot be read."""
+        chosen = np.flatnonzero(~np.isin(self.rows, [*self.pixels.bad()]))
+        description = {**self.describe, "used": len(chosen), "unreadable": len(self.pixels.bad())}
+        return replace(self, describe=description) if len(chosen) == len(self) else self.subset(chosen, description)
+
+    def complete(self) -> "SplitImages":
+        """Decode all images; return the split without those that cannot be read. Raises ``DataError`` if none is left."""
+        self.pixels.complete()
+        split = self.readable()
+        if not len(split):
+            raise DataError(f"none of the {len(self)} {self.split} images can be read")
+        return split
+
+    def subset(self, chosen: NDArray[np.int64], description: dict[str, Any]) -> "SplitImages":
+        """The images at the positions ``chosen``, and what is to be said of them."""
+        ids, studies = [self.ids[i] for i in chosen], [self.studies[i] for i in chosen] if self.studies else ()
+        rows, labels = self.rows[chosen], self.labels[chosen]
+        return replace(self, rows=rows, labels=labels, ids=ids, studies=studies, describe=description)
+
+
+class Listing(Sequence[tuple[str, str, bool]]):
+    """What there is to know of many samples, in little memory: (image, patient, has a truth box) of each."""
+
+    def __init__(self) -> None:
+        self.images, self.patients, self.studies, self.boxed = Texts(), Texts(), Texts(), bytearray()
+        self.labels = array("f")
+        self.truth: dict[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = {}
+
+    def add(self, sample: Sample) -> None:
+        """Note a sample."""
+        self.images.append(sample.image_id)
+        self.patients.append(sample.patient_id)
+        self.studies.append(str(sample.meta.get("study") or ""))
+        self.boxed.append(bool(sample.boxes))
+        self.labels.frombytes(sample.labels.tobytes())
+        if sample.boxes:
+            self.truth[sample.image_id] = sample.frame, sample.boxes
+
+    def __len__(self) -> int:
+        return len(self.boxed)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.images[index], self.patients[index], bool(self.boxed[index])
 
 
 def load(config: TrainConfig, split: str) -> DataSource:
@@ -61,28 +125,28 @@ def load(config: TrainConfig, split: str) -> DataSource:
     return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
 
 
-def decode(flags: DataFlags, data: DataSource) -> SplitImages:
-    """The images of ``data`` that the run uses. Raises ``DataError`` when none is left or too many cannot be read.
+def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImages:
+    """The images of ``data`` that the run uses, decoded to ``img_size`` when they are first asked for.
 
-    Decoded once to ``img_size`` and kept in the cache; a second call maps the file. Test images are all used, whatever
-    ``train_on`` says.
+    Test images are all used, whatever ``train_on`` says. So many ``processes`` of this machine share the CPUs. Raises
+    ``DataError`` when no image is left or too many are known to be unreadable.
     """
-    workers = devices.workers(flags.num_workers)
-    pixels = cache.pixels(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers)
-    samples = [data[int(i)] for i in pixels.kept]
-    boxed = np.array([bool(sample.boxes) for sample in samples], dtype=bool)
+    workers, listing = max(devices.workers(flags.num_workers) // processes, 1), Listing()
+    pixels = PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers, listing.add)
+    boxed = np.frombuffer(listing.boxed, bool)
     train_on = "all" if data.split == "test" else flags.train_on
     rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed, "unboxed": ~boxed}[train_on])
     if not len(rows):
         chosen = f"--train_on {flags.train_on}, --partition {flags.partition}"
         raise DataError(f"no {data.split} image of {flags.dataset} is left ({chosen})")
-    labels = np.stack([samples[i].labels for i in rows])
-    if data.split == "train" and np.isnan(labels).all():
+    labels = np.frombuffer(listing.labels, np.float32).reshape(len(listing), -1)
+    if data.split == "train" and np.isnan(labels[rows]).all():
         raise DataError(f"no {data.split} image of {flags.dataset} has a known label: {len(rows)} images, all unknown")
-    ids = [(samples[i].image_id, samples[i].patient_id, bool(boxed[i])) for i in rows]
-    description = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
-    log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))
-    studies = [str(samples[i].meta["study"]) for i in rows if samples[i].meta.get("study")]
-    studies = studies if len(studies) == len(rows) else []
-    truth = {samples[i].image_id: (samples[i].frame, samples[i].boxes) for i in rows if boxed[i]}
-    return SplitImages(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, description, studies, truth)
+    studies = listing.studies if all(listing.studies) else ()
+    whole = SplitImages(
+        data.findings, pixels, np.arange(len(listing)), torch.from_numpy(labels), listing, dict(data.describe), studies,
+        listing.truth, data.split,
+    )  # fmt: skip
+    split = whole if len(rows) == len(whole) else whole.subset(rows, whole.describe)
+    log.info("%s: %d images of %d patients", data.split, len(split), len({patient for _, patient, _ in split.ids}))
+    return split

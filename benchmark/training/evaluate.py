@@ -83,7 +83,7 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
     """
     model, _ = checkpoints.load(folder / "best.ckpt", devices.device(config, devices.gpus()), trust)
     model.to(memory_format=layout(config.channels_last))
-    held_out = {name: splits[name] for name in HELD_OUT}
+    held_out = {name: splits[name].complete() for name in HELD_OUT}
     logits = {name: predict(model, split, config.batch) for name, split in held_out.items()}
     write(folder, held_out, logits, config, facts)
 

@@ -83,6 +83,9 @@ class ClassifierModule(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Logits of one batch."""
         pixels, labels = batch
+        if not len(pixels):  # none of the batch can be read
+            self._outputs.append((labels.cpu(), labels.cpu()))
+            return
         model = self.model if self.average is None else self.average.module
         self._outputs.append((model(self._to_memory_format(self._evaluation(pixels))).float().cpu(), labels.cpu()))
 

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[str, SplitImages]]:
     """The module to train, and its images by split. Raises ``core.errors`` types; no file of the run is made here.
 
-    What can be wrong is asked cheapest first: images are decoded last.
+    What can be wrong is asked cheapest first: images are listed last, and decoded when they are first needed.
     """
     devices.check(config, config.batch_size, devices.gpus())
     loggers.check(config.logger)
@@ -36,7 +36,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
     loaded = {name: data.load(config, name) for name in ("train", "val", "test")}
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
-    splits = {name: data.decode(config, split) for name, split in loaded.items()}
+    splits = {name: data.decode(config, split, devices.processes(config)) for name, split in loaded.items()}
     if config.keep == "best" and (warning := doubt(len(splits["val"]))):
         log.warning("%s", warning)
     labels = splits["train"].labels

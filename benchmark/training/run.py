@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from lightning.pytorch import Callback
 
 from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, plots, provenance, resume, runs
@@ -92,6 +93,8 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     shared = (config.accumulate, shares, module.loss.counted(labels).numpy())
     train = Batches(len(labels), config.batch, config.seed, rank, world, _behind(last), *shared)
     val = Batches(len(splits["val"]), config.batch, rank=rank, world_size=world)
+    train.set_epoch(train.start[0])
+    splits["train"].decode_in_order(np.concatenate([*train]))
     try:
         loaders = loader(splits["train"], train), loader(splits["val"], val)
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
@@ -101,6 +104,9 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
         if trainer.global_rank > 0 or stop.status != callbacks.INTERRUPTED:
             sys.exit(stop.status)
         raise KeyboardInterrupt from stop
+    finally:
+        for split in splits.values():
+            split.pixels.close()
 
 
 def _behind(last: Path | None) -> tuple[int, int]:
@@ -114,7 +120,7 @@ def _behind(last: Path | None) -> tuple[int, int]:
 
 def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, began: float) -> None:
     kept = callbacks.kept_epoch(module.history, module.config.keep)
-    trained, seconds = splits["train"], round(time.process_time() - began, 1)
+    trained, seconds = splits["train"].readable(), round(time.process_time() - began, 1)
     facts: dict[str, Any] = {"best_epoch": kept, "epochs": len(module.history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": seconds}
     if module.config.plots:

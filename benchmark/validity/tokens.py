@@ -75,7 +75,7 @@ def logits_path(run: TrainingRun, folder: Path) -> Path:
 
 def _predicted(run: TrainingRun, configs: dict[str, TrainConfig]) -> str:
     model = run.model("cpu")
-    splits = {name: decode(config, load(config, "test")) for name, config in configs.items()}
+    splits = {name: decode(config, load(config, "test")).complete() for name, config in configs.items()}
     return predictions_csv(splits, {name: predict(model, split, BATCH) for name, split in splits.items()})
 
 

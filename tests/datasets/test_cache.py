@@ -1,6 +1,6 @@
-"""The pixel cache: whole or absent, keyed by content, bad images left out and named."""
+"""The pixel cache: keyed by content, filled as images are needed, kept when interrupted; bad images are named."""
 
-import fcntl
+import dataclasses
 import functools
 import logging
 import multiprocessing
@@ -82,48 +82,112 @@ def test_a_bad_image_is_left_out_counted_and_named(tmp_path: Path, caplog: pytes
     for _ in ("made", "found"):
         found = cache.pixels(data, 4, tmp_path / "out", max_bad=0.25)
         assert found.kept.tolist() == [0, 2, 3]
-        assert found.images[:, 0, 0].tolist() == [0, 2, 3]
+        assert found.images[found.kept, 0, 0].tolist() == [0, 2, 3]
         assert [name for name, _ in found.bad] == ["001.png"]
         assert "cannot decode" in found.bad[0][1]
     assert caplog.text.count("left out: cannot decode") == 2  # once per call
 
 
-def test_too_many_bad_images_stop_with_count_and_examples_and_leave_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_too_many_bad_images_stop_with_count_and_examples(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     data = folder_of_images(tmp_path / "in", 4)
     (tmp_path / "in" / "001.png").write_bytes(b"broken")
     sentence = r"^1 of 4 images cannot be used, more than --max_bad_images 0\.01 allows: .*/001\.png"
     with pytest.raises(DataError, match=sentence):
         cache.pixels(data, 4, tmp_path / "out")
-    assert arrays(tmp_path / "out") == []
     assert [record for record in caplog.records if record.levelname != "INFO"] == []  # the error says it
 
 
-def _make_slowly(folder: Path, out: Path, pause: float, workers: int = 1) -> None:
-    def slow(path: Path) -> np.ndarray:
-        time.sleep(pause)
-        return decode(path)
+def counted(path: Path, pause: float = 0.0) -> np.ndarray:
+    """Decode slowly, and leave a line per image that was decoded."""
+    time.sleep(pause)
+    with (path.parents[1] / "decoded.txt").open("a") as file:
+        file.write(f"{path.name}\n")
+    return decode(path)
 
-    data = [
-        Sample(p.name, p.stem, (8, 8), np.zeros(1, np.float32), {}, functools.partial(slow, p), str(p)) for p in sorted(folder.iterdir())
-    ]
-    cache.pixels(data, 4, out, workers=workers)
+
+def decoded_names(folder: Path) -> list[str]:
+    file = folder / "decoded.txt"
+    return file.read_text().split() if file.exists() else []
+
+
+def counting(data: list[Sample], pause: float = 0.0) -> list[Sample]:
+    return [dataclasses.replace(one, read=functools.partial(counted, Path(one.source), pause)) for one in data]
+
+
+def _make_slowly(folder: Path, out: Path, pause: float, workers: int = 1) -> None:
+    cache.pixels(counting([sample(path) for path in sorted(folder.iterdir())], pause), 4, out, workers=workers)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_killed_half_way_it_leaves_nothing_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int):
-    monkeypatch.setattr(decoding, "FEW", 2)
-    data = folder_of_images(tmp_path / "in", 6)
-    process = multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path / "in", tmp_path / "out", 0.2, workers))
+def test_a_killed_run_is_continued_and_no_image_is_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int):
+    monkeypatch.setattr(decoding, "FEW", 10)
+    data = folder_of_images(tmp_path / "in", 40)
+    process = multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path / "in", tmp_path / "out", 0.05, workers))
     process.start()
-    while not (tmp_path / "out").exists() or not arrays(tmp_path / "out"):
+    while len(decoded_names(tmp_path)) < 8:
         time.sleep(0.02)
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
-    (temporary,) = arrays(tmp_path / "out")
-    with temporary.open("r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # a worker of the killed process may hold it for a moment longer
-    assert cache.pixels(data, 4, tmp_path / "out").images[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
-    assert len(arrays(tmp_path / "out")) == 1  # the whole one: the temporary one is gone
+    assert cache.pixels(counting(data), 4, tmp_path / "out").images[:, 0, 0].tolist() == [*range(40)]
+    assert len(arrays(tmp_path / "out")) == 1
+    names = decoded_names(tmp_path)
+    assert set(names) == {one.image_id for one in data}
+    assert len(names) <= 40 + workers  # what each process was decoding when it was killed
+
+
+def test_images_are_decoded_in_the_order_in_which_they_are_needed(tmp_path: Path):
+    data = counting(folder_of_images(tmp_path / "in", 40), 0.01)
+    one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
+    assert decoded_names(tmp_path) == []
+    one.order = np.arange(40)[::-1]
+    images, readable = one.read(np.array([39, 38]))
+    assert images[:, 0, 0].tolist() == [39, 38]
+    assert readable.all()
+    assert len(decoded_names(tmp_path)) < 40
+    one.read(np.arange(40))
+    assert decoded_names(tmp_path) == [f"{i:03d}.png" for i in reversed(range(40))]
+
+
+def test_a_decoding_that_is_closed_keeps_what_it_has_and_leaves_no_process(tmp_path: Path):
+    data = counting(folder_of_images(tmp_path / "in", 100), 0.02)
+    one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
+    one.read(np.array([0]))
+    one.close()
+    assert multiprocessing.active_children() == []
+    done = len(decoded_names(tmp_path))
+    assert 0 < done < 100
+    one.read(np.arange(100))
+    assert len(decoded_names(tmp_path)) <= 101
+
+
+def test_a_process_that_is_asked_to_end_is_replaced(tmp_path: Path):
+    data = counting(folder_of_images(tmp_path / "in", 60), 0.02)
+    one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
+    one.read(np.array([0]))
+    for process in multiprocessing.active_children():
+        os.kill(process.pid or 0, signal.SIGTERM)  # as a cluster asks all processes of a job
+    images, readable = one.read(np.arange(60))
+    assert images[:, 0, 0].tolist() == [*range(60)]
+    assert readable.all()
+
+
+def test_the_log_says_from_time_to_time_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    monkeypatch.setattr(decoding, "EVERY", 0.0)
+    with caplog.at_level(logging.INFO):
+        cache.pixels(folder_of_images(tmp_path / "in", 40), 4, tmp_path / "out", workers=1)
+    lines = [line for line in caplog.messages if line.startswith("decoded")]
+    assert lines == [f"decoded {n} of 40 images" for n in (16, 32, 40)]
+
+
+def test_unreadable_images_are_named_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+    monkeypatch.setattr(cache, "NAMED", 2)
+    data = folder_of_images(tmp_path / "in", 5)
+    for path in sorted((tmp_path / "in").iterdir())[:4]:
+        path.write_bytes(path.read_bytes()[:40])
+    cache.pixels(data, 4, tmp_path / "out", max_bad=0.9)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert ["000.png" in warnings[0], "001.png" in warnings[1], "2 more" in warnings[2]] == [True] * 3
+    assert len(warnings) == 3
 
 
 def test_two_runs_at_once_agree(tmp_path: Path):
@@ -162,4 +226,3 @@ def test_a_process_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     data = [Sample(str(i), "a", (8, 8), np.zeros(1, np.float32), {}, lambda: os._exit(1), f"none-{i}") for i in range(4)]
     with pytest.raises(DataError, match=r"died.*none-\d"):
         cache.pixels(data, 4, tmp_path, workers=2)
-    assert arrays(tmp_path) == []

@@ -34,7 +34,7 @@ def test_an_image_whose_decoder_aborts_is_a_bad_one_and_the_others_are_kept(tmp_
     monkeypatch.setattr(decoding, "FEW", 5)
     found = cache.pixels(samples(50, 7, 8, 40), 8, tmp_path, max_bad=0.1, workers=workers)
     assert found.bad == [(f"{i}.dcm", f"cannot decode {i}.dcm: its decoder crashed (SIGABRT)") for i in (7, 8, 40)]
-    assert found.images[:, 0, 0].tolist() == [i for i in range(50) if i not in (7, 8, 40)]
+    assert found.images[found.kept, 0, 0].tolist() == [i for i in range(50) if i not in (7, 8, 40)]
     assert cache.pixels(samples(50), 8, tmp_path, max_bad=0.1).bad == found.bad  # the array is kept: nothing is decoded again
 
 
@@ -43,14 +43,13 @@ def test_where_every_decoder_aborts_it_stops_at_once_with_a_sentence(tmp_path: P
     with pytest.raises(DataError, match=r" 1000 .*--max_bad_images 0\.01.*\.dcm.*SIGABRT"):
         cache.pixels(samples(1000, *range(1000)), 8, tmp_path, workers=2)
     assert time.perf_counter() - began < 30  # a thousand crashes would take minutes
-    assert not list(tmp_path.glob("*.npy"))
 
 
 def test_a_process_that_is_killed_is_no_fault_of_its_image(tmp_path: Path):
     killed = functools.partial(lambda: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(DataError, match=r"SIGKILL.*--num_workers.*3\.dcm"):
         cache.pixels(samples(6, 3, crash=killed), 8, tmp_path, max_bad=0.5)
-    assert not list(tmp_path.glob("*.npy"))
+    assert cache.pixels(samples(6), 8, tmp_path).images[:, 0, 0].tolist() == [*range(6)]
 
 
 def _too_large() -> np.ndarray:
@@ -68,14 +67,15 @@ def _waiting(number: int) -> np.ndarray:
 
 
 def test_the_bar_counts_every_image_those_of_a_crashed_process_too(tmp_path: Path, monkeypatch, terminal, caplog):
-    monkeypatch.setattr(decoding, "ROWS_PER_TASK", 2)
-    data = [*(sample(i, functools.partial(_waiting, i)) for i in range(3)), sample(3, os.abort)]
+    monkeypatch.setattr(decoding, "ROWS_PER_TASK", 1)
+    data = [sample(i, os.abort if i == 1 else functools.partial(_waiting, i)) for i in range(4)]
     with caplog.at_level(logging.INFO):
         cache.pixels(data, 8, tmp_path, max_bad=0.5)
     assert "decoding 4 images, processes: 1" in caplog.messages
     shown = terminal()
     assert "list images: " in shown
-    assert re.findall(r"decode: +\d+%[^\r]* (\d)/4 ", shown) == ["0", "2", "3", "4"]
+    counts = re.findall(r"decode: +\d+%[^\r]* (\d)/4 ", shown)
+    assert (counts[0], counts[-1]) == ("0", "4")
 
 
 def _slow(folder: Path, number: int) -> np.ndarray:

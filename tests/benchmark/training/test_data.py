@@ -1,10 +1,15 @@
 """Which images a run uses and in which order."""
 
+import json
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from benchmark.training import data
+import datasets
+from benchmark import training
+from benchmark.training import checkpoints, data
 from benchmark.training.batches import Batches
 from core.errors import DataError
 
@@ -80,3 +85,42 @@ def test_images_of_which_no_label_is_known_are_nothing_to_train_on(tiny, tmp_pat
     config = tiny(dataset="folder", data_root_dir=str(tmp_path))
     with pytest.raises(DataError, match=r"train.*folder.*label.* 1 images"):
         data.decode(config, data.load(config, "train"))
+
+
+def folder_with_an_unreadable_image(folder, count=40):
+    """Drawn files as a user's folder; the second image of each split is cut off."""
+    drawn = [datasets.load(f"phantom:train={3 * count},val=1,test=1", split="train", img_size=32)[i] for i in range(3 * count)]
+    lines = ["image,split,Mass,Nodule"]
+    for i, sample in enumerate(drawn):
+        Image.fromarray(sample.image).save(folder / f"{i:03}.png")
+        lines.append(f"{i:03}.png,{('train', 'val', 'test')[i % 3]},{i // 3 % 2},{i // 6 % 2}")
+    for i in (3, 4, 5):
+        path = folder / f"{i:03}.png"
+        path.write_bytes(path.read_bytes()[:60])
+    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.planted
+def test_an_unreadable_image_changes_no_run_whether_it_is_found_now_or_was_before(tiny, tmp_path, caplog):
+    (tmp_path / "in").mkdir()
+    folder_with_an_unreadable_image(tmp_path / "in")
+    places = {"dataset": "folder", "data_root_dir": str(tmp_path / "in"), "cache_dir": str(tmp_path / "cache")}
+    config = tiny(**places, img_size=32, max_bad_images=0.05, num_workers=1)
+    runs = [training.fit(config, tmp_path / name) for name in ("cold", "warm")]
+    assert caplog.text.count("left out: ") == 6  # three of each run
+    states = [checkpoints.read(folder / "last.ckpt")["state_dict"] for folder in runs]
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert (runs[0] / "predictions.csv").read_bytes() == (runs[1] / "predictions.csv").read_bytes()
+    metrics = [json.loads((folder / "metrics.json").read_text()) for folder in runs]
+    assert [m["train"]["data"]["unreadable"] for m in metrics] == [1, 1]
+    assert [(m["train"]["n"], m["val"]["n"], m["test"]["n"]) for m in metrics] == [(39, 39, 39)] * 2
+
+
+@pytest.mark.planted
+def test_training_stops_when_too_many_images_cannot_be_read(tiny, tmp_path):
+    (tmp_path / "in").mkdir()
+    folder_with_an_unreadable_image(tmp_path / "in")
+    places = {"dataset": "folder", "data_root_dir": str(tmp_path / "in"), "cache_dir": str(tmp_path / "cache")}
+    with pytest.raises(DataError, match=r"1 of 40 .*--max_bad_images 0\.01.*003\.png"):
+        training.fit(tiny(**places, img_size=32), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -39,7 +39,7 @@ def _measured(on: On, images: int, threads: int) -> list[Row]:
         parts = MemoryPerTenth()
         with PeakWatch() as peak:
             run.epochs(one.module, one.splits, one.folder, None, parts)
-        array, seconds = one.train.images.nbytes / 2**20, time.perf_counter() - begun
+        array, seconds = one.train.pixels.images.nbytes / 2**20, time.perf_counter() - begun
     on |= {"images": images, "array": round(array, 1), "seconds": round(seconds, 1)}
     figures = {
         "packages and network, one epoch of one batch done": loaded,

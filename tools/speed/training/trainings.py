@@ -57,6 +57,8 @@ def training(on: On, images: int, folder: Path, **flags: Any) -> Training:
         **flags,
     )
     module, splits = prepare(config, run_folder)
+    for split in splits.values():
+        split.pixels.complete()
     return Training(module, splits, run_folder, where)
 
 

@@ -1,0 +1,96 @@
+"""The first minutes of a training on all of NIH, beside a plain DataLoader: every start is a process of its own."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import LocusError
+from datasets.io.decoding import DECODED
+from tools.scale import tree
+
+FEW = 5_605
+"""Images of the small tree, with which the whole one is compared."""
+BATCH = 64
+
+
+def measure(folder: Path, images: int, epoch_images: int, size: int, workers: int, originals: Path | None) -> dict[str, Any]:
+    """Start on the whole tree, kill, start again; two epochs of a tree of ``epoch_images``, and the plain loader.
+
+    Trees are made below ``folder``, and stay there. Seconds are of the clock; ratios come from one run.
+    """
+    whole = tree.make(folder / f"nih-{images}", images, originals, broken=3)
+    small = tree.make(folder / f"nih-{FEW}", FEW, originals, broken=3)
+    part = tree.make(folder / f"nih-{epoch_images}", epoch_images, originals, broken=3)
+    flags = ["--img_size", str(size), "--num_workers", str(workers)]
+    with tempfile.TemporaryDirectory(dir=folder) as cache:
+        few = _watched(small, 1, flags, Path(cache))
+    with tempfile.TemporaryDirectory(dir=folder) as cache:
+        first = _watched(whole, 1, flags, Path(cache))
+        killed = _killed(whole, flags, Path(cache), first["decoded_after"] + 200)
+        again = _watched(whole, 1, flags, Path(cache))
+    with tempfile.TemporaryDirectory(dir=folder) as cache:
+        epochs = _watched(part, 0, [*flags, "--epochs", "2"], Path(cache))["epochs"]
+    plain = _plain(part, epochs[0]["images"], size, workers)
+    bytes_each = (first["anonymous_kb"] - few["anonymous_kb"]) * 1024 / (first["images"] - few["images"])
+    return {
+        "images": images, "size": size, "workers": workers, "load": round(os.getloadavg()[0], 1),
+        "training_images": first["images"], "listed_s": first["listed_s"], "first_step_s": first["first_step_s"],
+        "bytes_per_image": round(bytes_each), "killed_after": killed, "decoded_before_restart": again["decoded_before"],
+        "restart_first_step_s": again["first_step_s"], "epochs": epochs, "plain": plain,
+        "first_epoch_ratio": _ratio(epochs[0], plain), "second_epoch_ratio": _ratio(epochs[1], plain),
+    }  # fmt: skip
+
+
+def _ratio(epoch: dict[str, float], plain: dict[str, float]) -> dict[str, float]:
+    """Images per second, of the clock and of the processor, over those of the plain loader."""
+    each = {name: plain[name] / plain["images"] / (epoch[name] / epoch["images"]) for name in ("seconds", "cpu_s")}
+    return {name: round(value, 2) for name, value in each.items()}
+
+
+def _command(root: Path, steps: int, flags: Sequence[str], cache: Path) -> list[str]:
+    recipe = "--dataset NIH --num_classes 8 --backbone custom --pretrained False --threads 1 --logger csv --num_GPU 0"
+    places = ["--data_root_dir", str(root), "--cache_dir", str(cache), "--batch_size", str(BATCH)]
+    return [sys.executable, "-m", "tools.scale.watched", str(steps), *recipe.split(), *places, *flags]
+
+
+def _watched(root: Path, steps: int, flags: Sequence[str], cache: Path) -> dict[str, Any]:
+    done = subprocess.run(_command(root, steps, flags, cache), stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise LocusError(f"the training on {root} ended with status {done.returncode}")
+    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return seen
+
+
+def _killed(root: Path, flags: Sequence[str], cache: Path, after: int) -> int:
+    """Kill a training once so many rows are decoded; how many there are when its processes are gone."""
+    (states,) = sorted(cache.glob("*.rows"), key=lambda path: path.stat().st_size)[-1:]
+    with subprocess.Popen(_command(root, 0, flags, cache), stdout=subprocess.DEVNULL) as process:
+        while (_decoded(states)) < after and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    count = -1
+    while count != (count := _decoded(states)):
+        time.sleep(1)
+    return count
+
+
+def _decoded(states: Path) -> int:
+    return int((np.fromfile(states, np.uint8) == DECODED).sum())
+
+
+def _plain(root: Path, count: int, size: int, workers: int) -> dict[str, float]:
+    from tools.scale import plain
+
+    files = sorted(root.glob("images_*/images/*.png"))
+    random.Random(0).shuffle(files)
+    return plain.epoch(files[3 : count + 3], size, workers, BATCH, 1)
