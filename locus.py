@@ -41,8 +41,8 @@ FROM = {
 }
 """Name -> the module that it is imported from when it is first used."""
 __all__ = [
-    "Grid", "GradientMethod", "Method", "boxes", "build", "evaluate", "explain", "load", "load_dataset", "main", "records",
-    "score", "to_frame", "wrap",
+    "GradientMethod", "Grid", "Method", "boxes", "build", "evaluate", "explain", "load", "load_dataset", "main",
+    "records", "score", "to_frame", "wrap",
 ]  # fmt: skip
 DOORS = {
     "train": "main",

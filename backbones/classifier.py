@@ -30,6 +30,8 @@ class Classifier(parts.Network):
     """The names of its outputs, in their order; empty where nobody gave them."""
     img_size: int | None = None
     """The side in pixels of the square images that it was made for; None where nobody said so."""
+    recipe: Any = None
+    """The flags of the training that it was loaded from, a ``config.TrainConfig``; None for any other model."""
 
     def __init__(
         self,

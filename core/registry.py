@@ -49,8 +49,10 @@ class Registry:
         for part in parts:
             name = getattr(part, "name", None)
             if not inspect.isclass(part) or not isinstance(name, str) or not name.isidentifier():
-                raise BadValueError(f"{part!r} is not a {self.kind} class with a name: set name = \"my{self.kind}\" in it")
-            if name in self.names() and self.get(name) is not part or added.get(name, part) is not part:
+                raise BadValueError(
+                    f'{part!r} is not a {self.kind} class with a name: set name = "my{self.kind}" in it'
+                )
+            if (name in self.names() and self.get(name) is not part) or added.get(name, part) is not part:
                 raise BadValueError(f"another {self.kind} is called {name!r}: give {part.__qualname__} another name")
             added[name] = part
         before, self.added = self.added, {**self.added, **added}
@@ -106,7 +108,8 @@ class Registry:
     def read_attribute(self, word: str, attribute: str) -> Any:
         """The literal that the class behind a word, or one of its bases, states for ``attribute``: from text alone.
 
-        None where there is no such literal, and for a part of an installed package or of the session. Raises ``UnknownNameError``.
+        None where there is no such literal, and for a part of an installed package or of the session. Raises
+        ``UnknownNameError``.
         """
         name = self.check(word)
         if name not in self.files:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +17,6 @@ Pair = tuple[str, str]
 """(image, finding)."""
 Frame = tuple[int, int]
 GridLike = Grid | Alignment
-Grids = GridLike | Mapping[Pair, GridLike] | Mapping[str, GridLike]
 T = TypeVar("T")
 
 
@@ -26,7 +25,7 @@ def score(
     truth: Mapping[Pair, ArrayLike],
     *,
     frames: Mapping[str, Frame] | Frame,
-    grids: Grids,
+    grids: GridLike | Mapping[Any, GridLike],
     patients: Mapping[str, str] | None = None,
     negatives: Collection[Pair | str] = (),
     protocol: str = "locus",
@@ -61,8 +60,8 @@ def score(
     [('Mass', 0.5, 2), ('mean', 0.5, 2)]
     """
     part = protocols.get(protocol)()
-    findings = tuple(dict.fromkeys(finding for _, finding in (*truth, *maps)))
     _check_pairs(maps, truth, negatives)
+    findings = tuple(dict.fromkeys(finding for _, finding in (*truth, *maps)))
     images = {image for image, _ in truth}
     n_missing = sum((image, finding) not in maps for image in images for finding in findings)
     if part.counts_false_alarms and n_missing:
@@ -81,7 +80,9 @@ def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negati
         raise BadValueError("maps and truth have the keys (image, finding)")
     if missing := [" ".join(pair) for pair in truth if pair not in maps]:
         advice = "give each a map, or None where the method failed"
-        raise BadValueError(f"{len(missing)} of {len(truth)} cases of the truth have no map ({examples(missing)}): {advice}")
+        raise BadValueError(
+            f"{len(missing)} of {len(truth)} cases of the truth have no map ({examples(missing)}): {advice}"
+        )
     known = {*maps, *(image for image, _ in maps)}
     if unknown := [str(negative) for negative in negatives if negative not in known]:
         raise BadValueError(f"{len(unknown)} of the negatives have no map ({examples(unknown)})")
@@ -94,7 +95,7 @@ class _Arrays:
     maps: Mapping[Pair, ArrayLike | None]
     truth: Mapping[Pair, ArrayLike]
     frames: Mapping[str, Frame] | Frame
-    grids: Grids
+    grids: GridLike | Mapping[Any, GridLike]
     patients: Mapping[str, str] | None
     negatives: Collection[Pair | str]
     probabilities: Mapping[Pair, float]
@@ -123,8 +124,7 @@ class _Arrays:
     def _grid(self, pair: Pair) -> GridLike:
         grid = self.grids
         if isinstance(grid, Mapping):
-            by_key: Mapping[Pair | str, GridLike] = {**grid}
-            grid = by_key[pair] if pair in by_key else _of_image(by_key, pair[0], "grid")
+            grid = grid[pair] if pair in grid else _of_image(grid, pair[0], "grid")
         if not isinstance(grid, Grid) and grid != "conventional":
             raise BadValueError(f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or the word conventional")
         return grid

@@ -10,9 +10,9 @@ import methods as method_registry
 from backbones import Classifier
 from benchmark import protocols as protocol_registry
 from benchmark import records
+from benchmark.engine.checks import check_model
 from benchmark.evaluation.given import GivenRun, as_dataset
 from benchmark.evaluation.result import Evaluation
-from benchmark.explain_checks import check_model
 from benchmark.maps.finished import FinishedModel
 from benchmark.suite import paired
 from benchmark.suite.cells import cells
@@ -25,6 +25,7 @@ from core.errors import BadValueError
 from core.files import stem
 from core.names import CENTER, CLASSIFICATION, CLASSIFIER, LIMIT, NOISE, PRIOR
 from core.types import Sample
+from datasets.base import Dataset
 from datasets.io import preprocess
 from methods.base import Method
 
@@ -74,37 +75,44 @@ def evaluate(
         UnknownNameError: an unknown method or protocol. DataError: no image with a truth box, a broken image.
     """
     words, classes = _methods(methods)
-    protocol_words = [protocols] if isinstance(protocols, str) else list(protocols)
-    for word in protocol_words:
+    scored_by = [protocols] if isinstance(protocols, str) else list(protocols)
+    if not scored_by:
+        raise BadValueError("no protocol is given: write protocols=[\"locus\"]")
+    for word in scored_by:
         if word != CLASSIFICATION:
             protocol_registry.registry.check(word)
-    listed = [model] if isinstance(model, Classifier | Path | str) or not isinstance(model, Sequence) else list(model)
+    listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
     networks = [_network(one, trust) for one in listed]
     if threads is not None:
         machine.configure_torch(threads)
-    folder = tempfile.TemporaryDirectory(prefix="locus-")
     title = name or _name(listed[0], networks[0])
-    result = Evaluation(title, folder, Path(folder.name) / stem(title), classes)
-    scored_by = [word for word in protocol_words if word != CLASSIFICATION]
-    about = f"Evaluated from Python: {len(networks)} training runs of {title}, {len(data)} images."
-    suite = Suite(
-        name=stem(title), title=title, about=about, train={}, models=[{}], methods=words, protocols=scored_by or None
-    )
+    result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes)
     with method_registry.registry.adding(classes):
         check_methods(words)
         for one, network, number in zip(listed, networks, _seeds(networks), strict=True):
             config = _config(network, title, data, seed, number, cache_dir)
-            path = _folder(one) or result.work
-            run = _run(network, path, config, data, validation, CLASSIFICATION in protocol_words)
-            plan = _plan(run, title)
-            wanted = [*method_registry.expand(words), *BESIDE] if scored_by else []
-            wanted += [CLASSIFIER] if run.all_images else []
-            job = ModelJob(plan, tuple(cell for cell in cells(suite, plan) if cell.method in wanted))
+            given = _given(network, config, data, validation)
+            path, everything = _folder(one) or result.work, CLASSIFICATION in scored_by
+            run = GivenRun(config, path, network=network, given=given, all_images=everything)
+            job = _job(run, title, words, scored_by)
             score_and_record(job, [run], result.work, result.folder, EngineFlags(memory_gib=memory_gib), progress)
-            result.runs.append((plan, run))
-        measured = records.load(result.folder)
-        records.pack(result.folder, records.ordered([*measured, *paired.paired_records(result.folder, measured)]))
+            result.runs.append((job.model, run))
+    measured = records.load(result.folder)
+    records.pack(result.folder, records.ordered([*measured, *paired.paired_records(result.folder, measured)]))
     return result
+
+
+def _job(run: GivenRun, title: str, words: Sequence[str], scored_by: Sequence[str]) -> ModelJob:
+    """The cells of a suite whose only model is the network of ``run``, finished elsewhere."""
+    network, config = run.network, run.config
+    about = FinishedModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
+    plan = ModelPlan(f"{stem(title)}-{config.img_size}px-seed{config.seed}", (config,), None, finished=about)
+    maps_by = [word for word in scored_by if word != CLASSIFICATION]
+    fields: dict[str, Any] = {"name": stem(title), "title": title, "about": title, "train": {}, "models": [{}]}
+    suite = Suite(**fields, methods=list(words), protocols=maps_by or None)
+    wanted = {*method_registry.expand(words), *BESIDE} if maps_by else set()
+    wanted |= {CLASSIFIER} if run.all_images else set()
+    return ModelJob(plan, tuple(cell for cell in cells(suite, plan) if cell.method in wanted))
 
 
 def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], list[type[Method]]]:
@@ -176,23 +184,10 @@ def _config(
     )
 
 
-def _run(
-    network: Classifier,
-    folder: Path,
-    config: TrainConfig,
-    data: Sequence[Sample],
-    validation: Sequence[Sample],
-    all_images: bool,
-) -> GivenRun:
-    given = {
-        split: preprocess.of(as_dataset(samples, network.findings, split), config.preprocess)
-        for split, samples in (("test", data), ("val", validation))
-    }
-    return GivenRun(config, folder, network=network, given=given, all_images=all_images)
-
-
-def _plan(run: GivenRun, name: str) -> ModelPlan:
-    """The network as a suite's finished model."""
-    network, config = run.network, run.config
-    about = FinishedModel(name, run.checkpoint, run.digest, network.findings, config.global_pool, network=name)
-    return ModelPlan(f"{stem(name)}-{config.img_size}px-seed{config.seed}", (config,), None, finished=about)
+def _given(
+    network: Classifier, config: TrainConfig, data: Sequence[Sample], validation: Sequence[Sample]
+) -> dict[str, Dataset]:
+    """Split -> its images, as the network wants them."""
+    splits = {"test": data, "val": validation}
+    as_data = {split: as_dataset(samples, network.findings, split) for split, samples in splits.items()}
+    return {split: preprocess.of(each, config.preprocess) for split, each in as_data.items()}

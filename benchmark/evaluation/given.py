@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from backbones import Classifier
 from benchmark.maps.trained import TrainingRun
-from benchmark.training import checkpoints, data, devices
+from benchmark.training import checkpoints, data
 from benchmark.training.evaluate import predict, predictions_csv
 from benchmark.training.module import layout
 from core.errors import BadValueError
@@ -103,7 +103,9 @@ class GivenRun(TrainingRun):
         """What the network says of the images, a row per image, rounded as a run's file of predictions is."""
         c, test = self.config, self.given["test"]
         wanted = test if self.all_images else Samples(self.scorable_images, test.findings, "test")
-        splits = {name: data.decode(c, part) for name, part in (("val", self.given["val"]), ("test", wanted)) if len(part)}
+        splits = {
+            name: data.decode(c, part) for name, part in (("val", self.given["val"]), ("test", wanted)) if len(part)
+        }
         model = self.model("cuda" if torch.cuda.is_available() else "cpu")
         model.to(memory_format=layout(c.channels_last))
         logits = {name: predict(model, split, c.batch) for name, split in splits.items()}

@@ -25,6 +25,7 @@ from benchmark.report.leaderboard.entries import ENTRY, mean_record, trainings
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
+from core.files import stem
 from core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, PAIRED
 from datasets.labels import match
 
@@ -41,8 +42,6 @@ class Evaluation:
     name: str
     temporary: "TemporaryDirectory[str]" = field(repr=False)
     """Removed with this object: maps, records and rows per case."""
-    folder: Path = field(repr=False)
-    """Of records and rows per case, below ``temporary``."""
     classes: Sequence[type[Any]] = field(default=(), repr=False)
     """Methods that were given as classes."""
     runs: list[tuple[ModelPlan, GivenRun]] = field(default_factory=list, repr=False)
@@ -51,6 +50,11 @@ class Evaluation:
     def work(self) -> Path:
         """The folder that has the stored maps below ``maps``."""
         return Path(self.temporary.name)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of records and rows per case."""
+        return self.work / "evaluation" / stem(self.name)
 
     @cached_property
     def records(self) -> list[Record]:
@@ -69,9 +73,10 @@ class Evaluation:
             finding: one finding, or ``mean``: the unweighted mean over findings.
 
         Returns:
-            ``method``, ``metric``, ``value``, ``low``, ``high`` (95 % interval: of patients for one training run, of
-            training runs and patients for several) and ``n`` (cases, truth boxes or images). Thresholds are cross-fitted by
-            patient where a protocol chooses any; other origins are in ``records``.
+            ``method``, ``metric``, ``value``, ``low``, ``high`` and ``n``. The 95 % interval is over patients; of
+            several training runs the main metric has one over runs and patients, others have none. ``n`` counts cases,
+            truth boxes or images. Thresholds are cross-fitted by patient where a protocol chooses any; ``records`` has
+            the other origins.
         """
         rows: dict[tuple[str, str], tuple[Any, ...]] = {}
         for record in self._rows:
@@ -106,8 +111,10 @@ class Evaluation:
         """A picture of one case: the image with truth and predicted boxes, the heat map over it, the heat map.
 
         Args:
-            image: its ``image_id``. finding: in any usual spelling. method: None is the one that scores best.
-            run: number of the training run.
+            image: its ``image_id``.
+            finding: in any usual spelling.
+            method: its word; None is the one that scores best.
+            run: the number of the training run.
 
         Raises:
             UnknownNameError: an image that was not explained, an unknown finding, a method without maps.

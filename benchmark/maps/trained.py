@@ -95,7 +95,7 @@ class TrainingRun:
         return (self.folder / "predictions.csv").is_file()
 
     def read_predictions(self) -> pd.DataFrame:
-        """What the network says of its held-out images, a row per image; columns: see ``maps.cases.read_predictions``."""
+        """What the network says of its held-out images; the columns are those of ``maps.cases.read_predictions``."""
         return pd.read_csv(self.folder / "predictions.csv", dtype={"image": str, "patient": str})
 
     @cached_property

@@ -46,13 +46,15 @@ def score_and_record(
 
     Maps that are missing below ``runs_dir`` are made first. ``bar``: whether to show progress; None: on a terminal.
     """
-    hide = None if bar is None else not bar
-    score_cell, shared = make_score_function(job.model, job.cells, trained, runs_dir, flags), shared_fields(trained)
     in_order = sorted(job.cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
-    for cell in tqdm(in_order, desc=f"score {job.model.id}", unit="cell", leave=False, disable=hide):
-        start = time.perf_counter()
-        scored = score_cell(cell)
-        write_record(cell, scored, shared, time.perf_counter() - start, folder)
+    hidden, about = None if bar is None else not bar, job.model.id
+    with tqdm(in_order, desc=f"explain {about}", unit="cell", leave=False, disable=hidden) as shown:
+        score_cell, shared = make_score_function(job.model, job.cells, trained, runs_dir, flags), shared_fields(trained)
+        shown.set_description(f"score {about}")
+        for cell in shown:
+            start = time.perf_counter()
+            scored = score_cell(cell)
+            write_record(cell, scored, shared, time.perf_counter() - start, folder)
     log.info("%s: %d records written", job.model.id, len(job.cells))
 
 
