@@ -11,7 +11,7 @@ from backbones import Classifier
 from benchmark import protocols as protocol_registry
 from benchmark import records
 from benchmark.engine.checks import check_model
-from benchmark.evaluation.given import GivenRun, as_dataset
+from benchmark.evaluation.given import GivenRun, as_dataset, exclude_seen_patients
 from benchmark.evaluation.result import Evaluation
 from benchmark.maps.finished import FinishedModel
 from benchmark.suite import paired
@@ -73,11 +73,12 @@ def evaluate(
     Raises:
         BadValueError: a network that is not wrapped, or lacks findings or a size; models of several recipes.
         UnknownNameError: an unknown method or protocol. DataError: no image with a truth box, a broken image.
+        LeakError: all images are of patients that the run was trained on; if only some are, these are left out.
     """
     words, classes = _methods(methods)
     scored_by = [protocols] if isinstance(protocols, str) else list(protocols)
     if not scored_by:
-        raise BadValueError("no protocol is given: write protocols=[\"locus\"]")
+        raise BadValueError('no protocol is given: write protocols=["locus"]')
     for word in scored_by:
         if word != CLASSIFICATION:
             protocol_registry.registry.check(word)
@@ -190,4 +191,5 @@ def _given(
     """Split -> its images, as the network wants them."""
     splits = {"test": data, "val": validation}
     as_data = {split: as_dataset(samples, network.findings, split) for split, samples in splits.items()}
+    as_data["test"] = exclude_seen_patients(as_data["test"], network.recipe)
     return {split: preprocess.of(each, config.preprocess) for split, each in as_data.items()}

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,16 +12,20 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+import datasets
 from backbones import Classifier
 from benchmark.maps.trained import TrainingRun
 from benchmark.training import checkpoints, data
 from benchmark.training.evaluate import predict, predictions_csv
 from benchmark.training.module import layout
-from core.errors import BadValueError
+from config import TrainConfig
+from core.errors import BadValueError, LeakError
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.io import cache
 from datasets.shared import Shared
+
+log = logging.getLogger(__name__)
 
 
 class Samples(Dataset):
@@ -63,6 +68,29 @@ def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str 
     if not isinstance(samples, Dataset):
         return Samples(samples, findings, split)
     return samples if samples.findings == findings else Shared(samples, findings, range(len(samples)))
+
+
+def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Dataset:
+    """``samples`` without those of patients that the training of ``recipe`` has seen, where both are of one data set.
+
+    Logs a warning with how many are left out. Raises ``LeakError`` when none is left.
+    """
+    if recipe is None or recipe.dataset.split(":")[0] != samples.name:
+        return samples
+    if not datasets.at_hand(recipe.dataset, recipe.data_root_dir):
+        log.warning("the training images of the run are not here: they are not looked for among the samples")
+        return samples
+    seen = {patient for split in ("train", "val") for patient in data.load(recipe, split).patients}
+    kept = [n for n, patient in enumerate(samples.patients) if patient not in seen]
+    if len(kept) == len(samples):
+        return samples
+    if not kept:
+        raise LeakError(f"all {len(samples)} images of {samples.name} are of patients that the model was trained on")
+    n_seen = len(samples) - len(kept)
+    log.warning("%d of %d images are of patients that the model was trained on: left out", n_seen, len(samples))
+    rest = Shared(samples, samples.findings, kept)
+    rest.describe |= {"images_seen_in_training": n_seen}
+    return rest
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

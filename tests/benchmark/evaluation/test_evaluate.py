@@ -7,7 +7,7 @@ from torch import nn
 
 import locus
 from benchmark import run
-from core.errors import BadValueError, DataError, UnknownNameError
+from core.errors import BadValueError, DataError, LeakError, UnknownNameError
 
 DATA = "phantom:train=32,val=16,test=32"
 SUITE = f"""
@@ -182,3 +182,13 @@ def test_findings_in_another_order_score_the_same_maps(splits, tmp_path):
     one, other = (scored(each, data, tmp_path).cases("pointing").set_index(["method", "image", "finding"]) for each in (model, turned))
     columns = ["x", "y"]
     assert np.allclose(*(table.loc["gradcam"][columns].sort_index() for table in (one, other)), equal_nan=True)
+
+
+def test_images_of_patients_that_a_run_was_trained_on_are_left_out(checkpoints, tmp_path, caplog):
+    seen = locus.load_dataset(DATA, split="val", img_size=64)
+    with pytest.raises(LeakError):
+        scored(checkpoints[0], seen, tmp_path)
+    other = locus.load_dataset(DATA, split="test", partition="patient", img_size=64)
+    kept = scored(checkpoints[0], other, tmp_path).cases("pointing").patient
+    assert 0 < kept.nunique() < len({sample.patient_id for sample in other if sample.boxes})
+    assert "trained on: left out" in caplog.text
