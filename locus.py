@@ -18,21 +18,32 @@ if (other := sys.modules.get("datasets")) and CHECKOUT not in Path(str(other.__f
 
 if TYPE_CHECKING:
     from backbones import Classifier, build, wrap
+    from benchmark.evaluation.arrays import score
+    from benchmark.evaluation.evaluate import evaluate
     from benchmark.explain import explain
-    from benchmark.localize import boxes
-    from benchmark.protocols.base import Case, Result
+    from benchmark.localize import boxes, to_frame
+    from benchmark.records import Record
     from core.frames import Grid
+    from datasets.base import Dataset
+    from methods import GradientMethod, Method
 
-__all__ = ["Case", "Grid", "boxes", "build", "explain", "load", "main", "score", "wrap"]
 FROM = {
     "build": "backbones",
     "wrap": "backbones",
+    "evaluate": "benchmark.evaluation.evaluate",
     "explain": "benchmark.explain",
     "boxes": "benchmark.localize",
-    "Case": "benchmark.protocols.base",
+    "to_frame": "benchmark.localize",
+    "score": "benchmark.evaluation.arrays",
     "Grid": "core.frames",
+    "Method": "methods",
+    "GradientMethod": "methods",
 }
-"""What a user needs from Python -> the module that has it, imported when it is asked for."""
+"""Name -> the module that it is imported from when it is first used."""
+__all__ = [
+    "GradientMethod", "Grid", "Method", "boxes", "build", "evaluate", "explain", "load", "load_dataset", "main",
+    "records", "score", "to_frame", "wrap",
+]  # fmt: skip
 DOORS = {
     "train": "main",
     "heatmap": "heatmap",
@@ -46,6 +57,18 @@ DOORS = {
 """Word of the command -> the module whose ``main`` it calls; those that are there."""
 
 
+def load_dataset(
+    name: str, root: Path | str | None = None, split: str = "test", num_classes: int | None = None, **options: Any
+) -> "Dataset":
+    """The samples of one split of a data set: see ``datasets.load``, whose other keywords it takes.
+
+    ``num_classes``: how many findings, one of the numbers that the data set has; None: its usual one.
+    """
+    import datasets
+
+    return datasets.load(name, root=root, split=split, findings=num_classes, **options)
+
+
 def load(run: Path | str, trust: bool = False) -> "Classifier":
     """The classifier of a run folder or its best.ckpt, in evaluation mode on the CPU.
 
@@ -57,18 +80,22 @@ def load(run: Path | str, trust: bool = False) -> "Classifier":
     return checkpoints.load(run, trust=trust)[0]
 
 
-def score(cases: "Sequence[Case]", findings: Sequence[str], protocol: str = "locus") -> "Result":
-    """What a protocol says of ``cases`` (an image, a finding, its map, its truth boxes): scores, and a row per case."""
-    from benchmark import protocols
+def records(folder: Path | str) -> "list[Record]":
+    """All records of a suite's folder of results. Raises ``DataError`` for a folder without any."""
+    from benchmark.records import load as load_records
 
-    result: Result = protocols.get(protocol)().evaluate(cases, tuple(findings))
-    return result
+    return load_records(folder)
 
 
 def __getattr__(name: str) -> Any:
     if name in FROM:
         return getattr(importlib.import_module(FROM[name]), name)
     raise AttributeError(f"module 'locus' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What a user needs, for completion in a notebook."""
+    return sorted({*globals(), *__all__})
 
 
 def doors() -> list[str]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def build(
     attention_map: str | None = None,
     pretrained: bool | str = False,
     dropout: float = 0.0,
+    findings: Sequence[str] = (),
+    img_size: int | None = None,
 ) -> Classifier:
     """A classifier over ``num_classes`` findings: backbone -> attention -> pooling -> dropout -> one linear layer.
 
@@ -29,11 +31,13 @@ def build(
     where these are not ImageNet's (``densenet121:mean=128,std=64``); ``global_pool`` and ``attention_map`` are
     words with options (``LSE:gamma=5``), ``attention_map`` may be None or ``none``; ``pretrained`` loads ImageNet
     weights, or torchxrayvision's by their name (``densenet121-res224-nih``, which may stand as ``name`` too). Raises
-    ``core.errors`` types: an unknown word, a value out of range, weights that cannot be had.
+    ``core.errors`` types: an unknown word, a value out of range, weights that cannot be had. ``findings`` and
+    ``img_size`` are what the model knows about itself: the names of its outputs and the side of its images.
     """
     from backbones.catalog import assemble
 
-    return assemble(name, num_classes, global_pool, attention_map, pretrained, dropout)
+    model = assemble(name, num_classes, global_pool, attention_map, pretrained, dropout)
+    return model.describe(findings, img_size)
 
 
 def wrap(
@@ -44,11 +48,15 @@ def wrap(
     channels: int | None = None,
     grid: Callable[[tuple[int, int]], Grid] | None = None,
     img_size: int | None = None,
+    findings: Sequence[str] = (),
 ) -> Classifier:
-    """Anyone's network as a :class:`Classifier`; see :func:`backbones.wrapped.wrap`."""
+    """Anyone's network as a :class:`Classifier`; see :func:`backbones.wrapped.wrap`.
+
+    ``findings`` names its outputs, in their order; ``img_size`` is the side of the images that it was made for.
+    """
     from backbones.wrapped import wrap as wrap_module
 
-    return wrap_module(module, features, head, num_classes, channels, grid, img_size)
+    return wrap_module(module, features, head, num_classes, channels, grid, img_size).describe(findings, img_size)
 
 
 def names() -> list[str]:

@@ -1,17 +1,21 @@
 """The classifier that all methods explain: features (with attention), a closed head, class maps and the grid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from backbones import levels, parts
 from backbones.geometry import locator
 from backbones.head import Head
+from backbones.rescaled import normalise
 from backbones.token_layout import TokenLayout, find_token_layout
 from core.errors import BadValueError
-from core.frames import Grid
+from core.frames import Grid, square_pixels
+from core.names import repeated
+from core.types import Sample
 
 
 class Classifier(parts.Network):
@@ -22,6 +26,12 @@ class Classifier(parts.Network):
 
     layer: str | None = None
     """The layer at which the network is explained where nobody names one; None: the pooled map."""
+    findings: tuple[str, ...] = ()
+    """The names of its outputs, in their order; empty where nobody gave them."""
+    img_size: int | None = None
+    """The side in pixels of the square images that it was made for; None where nobody said so."""
+    recipe: Any = None
+    """The flags of the training that it was loaded from, a ``config.TrainConfig``; None for any other model."""
 
     def __init__(
         self,
@@ -69,6 +79,37 @@ class Classifier(parts.Network):
         Empty for a wrapped network. Any other submodule may be named too, by its dotted name in the original network.
         """
         return parts.levels(self, self._levels)
+
+    def describe(self, findings: Sequence[str] = (), img_size: int | None = None) -> Self:
+        """Set the names of the outputs and the side of the images, where they are given; return the model itself.
+
+        Raises ``BadValueError`` for another number of names than outputs, a name given twice, a side below 1.
+        """
+        if findings and self.num_classes not in (None, len(findings)):
+            raise BadValueError(f"{len(findings)} findings for {self.num_classes} outputs: name each of them")
+        if twice := repeated(findings):
+            raise BadValueError(f"findings name {', '.join(twice)} twice: each output stands for something else")
+        if img_size is not None and img_size < 1:
+            raise BadValueError(f"img_size is {img_size}: give the side of the images in pixels, as 224")
+        self.findings, self.img_size = tuple(findings) or self.findings, img_size or self.img_size
+        return self
+
+    def prepare(self, samples: Sequence[Sample]) -> Tensor:
+        """Return the images of samples as the network needs them.
+
+        Returns:
+            (N,3,S,S) float32 on the device of its weights, S = ``img_size``: resized to a square, then normalised.
+
+        Raises:
+            BadValueError: no samples, or no ``img_size``. DataError: an image that cannot be decoded.
+        """
+        if self.img_size is None:
+            raise BadValueError("this model does not know the size of its images: set model.img_size, as 224")
+        if not len(samples):
+            raise BadValueError("there are no samples to prepare: give at least one")
+        pixels = torch.from_numpy(square_pixels([sample.image for sample in samples], self.img_size))
+        device = next((weight.device for weight in self.parameters()), pixels.device)
+        return normalise(pixels.to(device))
 
     @property
     def weight(self) -> Tensor:

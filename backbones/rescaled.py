@@ -43,6 +43,16 @@ class Rescale(nn.Module):
         return images * self.scale.to(images.dtype) + self.shift.to(images.dtype)
 
 
+def normalise(pixels: Tensor) -> Tensor:
+    """(N,H,W) uint8 -> (N,3,H,W) float32, scaled to [0, 1], then by ImageNet's mean and deviation.
+
+    >>> normalise(torch.zeros(1, 2, 2, dtype=torch.uint8)).shape
+    torch.Size([1, 3, 2, 2])
+    """
+    mean, std = (torch.tensor(values, device=pixels.device).view(1, -1, 1, 1) for values in (MEAN, STD))
+    return (pixels[:, None].to(torch.float32) / 255 - mean) / std
+
+
 def normalised(mean: Sequence[float], std: Sequence[float], channels: int) -> Rescale | None:
     """Gives (p - mean) / std of the gray values p in [0, 1], a number for all ``channels`` or one each; None: as ours.
 

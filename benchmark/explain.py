@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 import methods as method_registry
-from benchmark.engine import defer, gather, run_method, run_methods
+from benchmark.engine import checks, defer, gather, run_method, run_methods
 from core.errors import BadValueError, LocusError, NotAvailableError
 from core.frames import Grid
 from methods.base import Method
@@ -44,10 +44,11 @@ def explain(
     model: "Classifier",
     images: Tensor,
     methods: str | Sequence[str | Method | type[Method]] = ("cam", "gradcampp"),
-    findings: Sequence[int] | None = None,
+    findings: Sequence[int | str] | str | None = None,
     layer: str | None = None,
     memory_gib: float = 2.0,
     progress: bool = False,
+    any_size: bool = False,
 ) -> Maps:
     """Raw maps of several methods for a batch, by one forward pass, or by their own where all read attention alone.
 
@@ -55,14 +56,15 @@ def explain(
 
     Args:
         model: a ``backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is left as it was.
-        images: (N,3,H,W) float, normalised, on the model's device.
+        images: (N,3,H,W) float, normalised, on the model's device: ``model.prepare(samples)``.
         methods: words, ``file.py:Class`` words, classes or instances; their order and number change no map. Of ``all``,
             ``fast`` and ``slow`` those without an answer for this model are left out, named in ``.absent`` and in the
             log.
-        findings: positions of the model's outputs to explain, all by default.
+        findings: positions of the model's outputs to explain, or names of its findings; all by default.
         layer: an earlier layer (one of ``model.levels`` or any submodule with maps); None is the pooled map.
         memory_gib: what gradients and forward passes may take at once; more than that is done in parts.
         progress: show a bar while a slow method runs.
+        any_size: accept images of another size than the model was trained with.
 
     Returns:
         ``Maps``: registered word -> (N,K,h,w) float32, K in the order of ``findings``; ``.grids[word]``, ``.logits``
@@ -71,8 +73,12 @@ def explain(
     Raises:
         UnknownNameError: an unknown method or layer. NotAvailableError: a method asked for by name without an answer
         for this model (``cam`` needs a linear head: a model wrapped with a callable head has none).
-        BadValueError: images of another shape, a finding that the model doesn't have.
+        BadValueError: images of another shape or size, with values that are not normalised or not finite, a finding
+            that the model doesn't have; see ``benchmark.engine.checks``.
     """
+    checks.check_model(model)
+    checks.check_images(model, images, any_size)
+    positions = checks.finding_positions(model, findings)
     given = [methods] if isinstance(methods, str) else methods
     asked = [method_registry.normalize_name(method) if isinstance(method, str) else method for method in given]
     parts = build_methods(asked)
@@ -80,10 +86,10 @@ def explain(
         asked
     )
     if layer is None and all(method.needs <= {"attention"} for method in parts.values()):
-        evidence = defer(model, images, findings, memory_gib)
+        evidence = defer(model, images, positions, memory_gib)
         maps = Maps(lambda: evidence.logits)
     else:
-        evidence = gather(model, images, findings, layer, memory_gib, progress)
+        evidence = gather(model, images, positions, layer, memory_gib, progress)
         logits = evidence.logits
         maps = Maps(lambda: logits)
     for word, answer in run_methods(parts, evidence).items():

@@ -3,6 +3,7 @@
 Pixel i covers [i, i+1) and has its centre at i + .5, in every frame; a change of frame multiplies edges.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -117,6 +118,11 @@ def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.
     shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), dtype=np.uint8)
+
+
+def square_pixels(images: Sequence[NDArray[np.uint8]], side: int) -> NDArray[np.uint8]:
+    """N images, (H, W) uint8 of any size -> (N, side, side) uint8, each resized by ``resize_image``."""
+    return np.stack([resize_image(image, (side, side)) for image in images])
 
 
 def box_coverage(boxes: ArrayLike, source: tuple[int, int], shape: tuple[int, int]) -> FloatArray:

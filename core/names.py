@@ -1,6 +1,7 @@
 """The words that several rooms share, each written once; every room may import them."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable
 from typing import TypeVar
@@ -40,6 +41,26 @@ UNRANKED_METHODS = (*BASELINES, *CEILINGS)
 
 SPELLED = {"ChesXpert": "CheXpert"}
 """How earlier work spelled a data set's word -> the word."""
+
+ALIASES = {
+    "pleuraleffusion": "effusion",
+    "pulmonaryfibrosis": "fibrosis",
+    "infiltrate": "infiltration",
+    "covid19": "covid",
+}
+"""Two words for one finding; a wider or narrower finding (Nodule/Mass, Lung Opacity) is none of these."""
+
+
+def canonical_finding(finding: str) -> str:
+    """Return what all spellings and aliases of a finding share: case, spaces, hyphens and underscores do not count.
+
+    >>> canonical_finding("Pleural Thickening") == canonical_finding("Pleural_Thickening")
+    True
+    >>> canonical_finding("Pleural effusion") == canonical_finding("Effusion")
+    True
+    """
+    word = re.sub(r"[\W_]+", "", finding.replace("/", "or").casefold()) or finding
+    return ALIASES.get(word, word)
 
 
 def repeated(names: Iterable[T]) -> list[T]:

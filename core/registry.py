@@ -7,12 +7,13 @@ Options ride in the word: ``LSE:gamma=5`` calls the class with ``gamma=5``.
 """
 
 import ast
+import contextlib
 import functools
 import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,30 @@ class Registry:
     def __init__(self, package: str, kind: str, group: str | None = None) -> None:
         """``package``: dotted name of the folder; ``kind``: the word in errors (method); ``group``: of entry points."""
         self.package, self.kind, self.group = package, kind, group
+        self.added: dict[str, type[Any]] = {}
+        """Word -> a class of the session: see ``adding``."""
+
+    @contextlib.contextmanager
+    def adding(self, parts: Sequence[type[Any]]) -> Iterator[None]:
+        """Register the classes ``parts`` (of a notebook, say) by their ``name`` while the block runs.
+
+        Raises ``BadValueError`` for a class without a name and for a name that another part has.
+        """
+        added: dict[str, type[Any]] = {}
+        for part in parts:
+            name = getattr(part, "name", None)
+            if not inspect.isclass(part) or not isinstance(name, str) or not name.isidentifier():
+                raise BadValueError(
+                    f'{part!r} is not a {self.kind} class with a name: set name = "my{self.kind}" in it'
+                )
+            if (name in self.names() and self.get(name) is not part) or added.get(name, part) is not part:
+                raise BadValueError(f"another {self.kind} is called {name!r}: give {part.__qualname__} another name")
+            added[name] = part
+        before, self.added = self.added, {**self.added, **added}
+        try:
+            yield
+        finally:
+            self.added = before
 
     @functools.cached_property
     def files(self) -> dict[str, Path]:
@@ -64,27 +89,30 @@ class Registry:
 
     def names(self) -> list[str]:
         """All words, sorted, without importing any part."""
-        return sorted([*self.files, *self.plugins])
+        return sorted({*self.files, *self.plugins, *self.added})
 
     def check(self, word: str) -> str:
         """The name in a word (without the options after ``:``). Raises ``UnknownNameError``; imports nothing."""
         name = word.split(":")[0]
-        if name not in self.files and name not in self.plugins:
+        if name not in self.files and name not in self.plugins and name not in self.added:
             raise UnknownNameError(self.kind, name, self.names())
         return name
 
     def get(self, word: str) -> type[Any]:
         """The class behind a word. Raises ``UnknownNameError``, or ``NotAvailableError`` where the import fails."""
         name = self.check(word)
+        if name in self.added:
+            return self.added[name]
         return self._plugged(self.plugins[name]) if name in self.plugins else _with_name(self._module(name), name)
 
     def read_attribute(self, word: str, attribute: str) -> Any:
         """The literal that the class behind a word, or one of its bases, states for ``attribute``: from text alone.
 
-        None where there is no such literal, and for the part of an installed package. Raises ``UnknownNameError``.
+        None where there is no such literal, and for a part of an installed package or of the session. Raises
+        ``UnknownNameError``.
         """
         name = self.check(word)
-        if name in self.plugins:
+        if name not in self.files:
             return None
         return read_attribute(self.files[name], name, attribute)
 

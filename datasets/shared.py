@@ -1,6 +1,5 @@
 """Another data set's images as truth for a model: its findings under the model's names, where both know them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,21 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataError
+from core.names import canonical_finding
 from core.types import Sample
 from datasets.base import Dataset, DatasetWrapper
-
-ALIKE = {"pleuraleffusion": "effusion", "pulmonaryfibrosis": "fibrosis", "infiltrate": "infiltration"}
-"""Two words for one finding; a wider or narrower finding (Nodule/Mass, Lung Opacity) is none of these."""
-
-
-def alike(finding: str) -> str:
-    """What two data sets' names of a finding share.
-
-    >>> alike("Pleural Thickening") == alike("Pleural_Thickening"), alike("Pleural effusion") == alike("Effusion")
-    (True, True)
-    """
-    word = re.sub("[^a-z]", "", re.sub("/", "or", finding.casefold()))
-    return ALIKE.get(word, word)
 
 
 class Shared(DatasetWrapper):
@@ -35,14 +22,19 @@ class Shared(DatasetWrapper):
     """
 
     def __init__(self, data: Dataset, findings: Sequence[str], kept: Sequence[int]) -> None:
-        theirs = {alike(finding): finding for finding in data.findings}
-        self.names = {theirs[alike(finding)]: finding for finding in findings if alike(finding) in theirs}
+        theirs = {canonical_finding(finding): finding for finding in data.findings}
+        self.names = {
+            theirs[canonical_finding(finding)]: finding for finding in findings if canonical_finding(finding) in theirs
+        }
         if not self.names:
             wanted, existing = ", ".join(findings), ", ".join(data.findings)
             raise DataError(f"{data.name} has none of the model's findings ({wanted}): it has {existing}")
         super().__init__(data)
         self.findings, self.kept = tuple(findings), list(kept)
-        self._order = [data.findings.index(theirs[alike(f)]) if alike(f) in theirs else -1 for f in findings]
+        self._order = [
+            data.findings.index(theirs[canonical_finding(f)]) if canonical_finding(f) in theirs else -1
+            for f in findings
+        ]
         self.describe = {**data.describe, "images": len(self.kept), "findings": list(self.names.values())}
 
     def __len__(self) -> int:

@@ -26,10 +26,16 @@ UNDATED: dict[str, dict[str, str | None]] = {
 
 
 def save(picture: CasePicture, path: Path) -> None:
-    """Draw three panels side by side and write them atomically, as .png, .pdf or .svg by the end of ``path``.
+    """Write the figure of ``draw`` atomically, as .png, .pdf or .svg by the end of ``path``.
 
     The same picture gives the same bytes.
     """
+    with atomic(path) as temporary, rc_context({"svg.hashsalt": path.name}):
+        draw(picture).savefig(temporary, format=path.suffix[1:], metadata=UNDATED[path.suffix])
+
+
+def draw(picture: CasePicture) -> Figure:
+    """Three panels side by side: the image with boxes, the heat map over it, the heat map alone."""
     figure = Figure(figsize=(12.6, 4.6), dpi=100)
     axes = [figure.add_axes(panel) for panel in PANELS]
     figure.suptitle(f"{picture.image_id}\n{picture.caption}", fontsize=11, y=0.99)
@@ -41,8 +47,7 @@ def save(picture: CasePicture, path: Path) -> None:
     axes[2].set_axis_off()
     drawn = axes[2].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, extent=_extent(picture))
     figure.colorbar(drawn, cax=figure.add_axes(BAR), label="min-max scaled map")
-    with atomic(path) as temporary, rc_context({"svg.hashsalt": path.name}):
-        figure.savefig(temporary, format=path.suffix[1:], metadata=UNDATED[path.suffix])
+    return figure
 
 
 def _show(axis: Axes, picture: CasePicture, title: str) -> None:

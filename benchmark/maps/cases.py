@@ -54,7 +54,7 @@ class CaseStore:
     @cached_property
     def probabilities(self) -> dict[tuple[int, str, str], float]:
         """(training, image, finding) -> what the classifier says; nothing where a training kept no predictions."""
-        if not all((run.folder / "predictions.csv").is_file() for run in self.trained):
+        if not all(run.has_predictions for run in self.trained):
             return {}
         logits = self.predictions[[f"logit_{finding}" for finding in self.findings]].to_numpy(dtype=np.float64)
         said = softmax(logits, axis=1) if self.exclusive else expit(logits)
@@ -151,5 +151,4 @@ def read_predictions(trained: Sequence[TrainingRun]) -> pd.DataFrame:
     Columns: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F, and ``training``,
     which counts them: with k folds an image is held out by one and may be a validation image of another.
     """
-    tables = [pd.read_csv(run.folder / "predictions.csv", dtype={"image": str, "patient": str}) for run in trained]
-    return pd.concat([table.assign(training=n) for n, table in enumerate(tables)], ignore_index=True)
+    return pd.concat([run.read_predictions().assign(training=n) for n, run in enumerate(trained)], ignore_index=True)

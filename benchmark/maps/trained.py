@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from backbones import Classifier
@@ -89,6 +90,15 @@ class TrainingRun:
             broken = f"{len(missing)} images with a truth box or lungs cannot be decoded"
             raise DataError(f"{broken}: {examples(missing)}; mend or remove them")
         return images
+
+    @property
+    def has_predictions(self) -> bool:
+        """Whether what the network says of its held-out images is known."""
+        return (self.folder / "predictions.csv").is_file()
+
+    def read_predictions(self) -> pd.DataFrame:
+        """What the network says of its held-out images; the columns are those of ``maps.cases.read_predictions``."""
+        return pd.read_csv(self.folder / "predictions.csv", dtype={"image": str, "patient": str})
 
     @cached_property
     def pixels_digest(self) -> str:

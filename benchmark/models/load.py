@@ -63,6 +63,7 @@ def load(
     mean, std, normalisation = _normalisation(flags, network, channels)
     findings = _findings(flags, network.findings or tuple(default_findings), outputs)
     model = assembled.assemble(word, network, wiring, outputs, channels, mean, std).eval()
+    model.describe(findings, size)
     log.info("%s: %s; weights: %s; images of %d px, %s", word, wiring, weights, size, normalisation)
     return LoadedNetwork(model, network, findings, size, wiring, weights, normalisation)
 

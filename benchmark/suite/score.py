@@ -30,16 +30,32 @@ def score(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> None
 
     Maps that are missing below ``runs_dir`` are made first. A method that breaks fails its own cells only.
     """
-    model = job.model
-    machine.configure_torch(model.trainings[0].threads or flags.threads)
-    trained = finished(model, runs_dir)
-    score_cell, shared = make_score_function(model, job.cells, trained, runs_dir, flags), shared_fields(trained)
+    machine.configure_torch(job.model.trainings[0].threads or flags.threads)
+    score_and_record(job, finished(job.model, runs_dir), runs_dir, folder, flags)
+
+
+def score_and_record(
+    job: ModelJob,
+    trained: Sequence[TrainingRun],
+    runs_dir: Path,
+    folder: Path,
+    flags: EngineFlags,
+    bar: bool | None = None,
+) -> None:
+    """Write a record below ``folder`` for each cell of ``job``, whose networks and images are ``trained``.
+
+    Maps that are missing below ``runs_dir`` are made first. ``bar``: whether to show progress; None: on a terminal.
+    """
     in_order = sorted(job.cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
-    for cell in tqdm(in_order, desc=f"score {model.id}", unit="cell", leave=False, disable=None):
-        start = time.perf_counter()
-        scored = score_cell(cell)
-        write_record(cell, scored, shared, time.perf_counter() - start, folder)
-    log.info("%s: %d records written", model.id, len(job.cells))
+    hidden, about = None if bar is None else not bar, job.model.id
+    with tqdm(in_order, desc=f"explain {about}", unit="cell", leave=False, disable=hidden) as shown:
+        score_cell, shared = make_score_function(job.model, job.cells, trained, runs_dir, flags), shared_fields(trained)
+        shown.set_description(f"score {about}")
+        for cell in shown:
+            start = time.perf_counter()
+            scored = score_cell(cell)
+            write_record(cell, scored, shared, time.perf_counter() - start, folder)
+    log.info("%s: %d records written", job.model.id, len(job.cells))
 
 
 def make_score_function(

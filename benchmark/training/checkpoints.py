@@ -131,7 +131,8 @@ def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> C
     except _BROKEN as error:
         raise DataError(f"{path} states no network that can be built: {one_line(error)}") from error
     load_weights.load_exact(model, load_weights.extract_weights(content), path)
-    return model.eval()
+    model.recipe = configuration(content, path)
+    return model.describe(findings(content, path), model.recipe.img_size).eval()
 
 
 def network_arguments(path: Path | str) -> dict[str, Any]:

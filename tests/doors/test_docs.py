@@ -204,7 +204,9 @@ def test_every_command_of_a_page_is_of_a_kind_that_a_test_runs():
 def test_the_blocks_for_python_users_run_one_after_the_other(checkout):
     blocks = [text for _, text in BLOCK.findall((ROOT / "docs" / "python.md").read_text())]
     script = checkout / "blocks.py"
-    script.write_text("\n".join([*blocks[:-1], "print(len(result.scores), found.shape, picture.shape == boxed[0].frame)"]))
+    script.write_text(
+        "\n".join([*blocks[:-1], "print(len(result.table()), len(score.scores), found.shape, picture.shape == boxed[0].frame)"])
+    )
     done = typed(checkout, "python blocks.py")
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("4) True\n")

@@ -162,13 +162,11 @@ def test_the_row_of_a_network_in_the_leaderboard_has_the_numbers_of_python(folde
     samples = [sample for sample in datasets.load(DATA, split="test", img_size=64) if sample.boxes]
     gray = torch.from_numpy(np.stack([sample.image for sample in samples]))[:, None] / 255
     maps = locus.explain(model, (gray - torch.tensor(mean).reshape(-1, 1, 1)) / torch.tensor(std).reshape(-1, 1, 1), methods=[method])
-    nothing = np.zeros((0, 4))
-    cases = [
-        locus.Case(s.image_id, s.patient_id, finding, shown[k].numpy(), maps.grids[method], s.frame, s.boxes.get(finding, nothing))
-        for s, shown in zip(samples, maps[method], strict=True)
-        for k, finding in enumerate(FINDINGS)
-    ]
-    scores = {(s.metric, s.threshold_origin): s.value for s in locus.score(cases, FINDINGS).scores if s.finding == "mean"}
+    arrays = {(s.image_id, f): shown[k].numpy() for s, shown in zip(samples, maps[method], strict=True) for k, f in enumerate(FINDINGS)}
+    truth = {(s.image_id, finding): boxes for s in samples for finding, boxes in s.boxes.items()}
+    frames, patients = {s.image_id: s.frame for s in samples}, {s.image_id: s.patient_id for s in samples}
+    result = locus.score(arrays, truth, frames=frames, grids=maps.grids[method], patients=patients, protocol="locus")
+    scores = {(s.metric, s.threshold_origin): s.value for s in result.scores if s.finding == "mean"}
     expected = {
         "hit@iou.3": scores["hit@iou.3", "cross-fitted"],
         "hit@iou.1": scores["hit@iou.1", "cross-fitted"],

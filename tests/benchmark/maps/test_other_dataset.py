@@ -13,8 +13,9 @@ from benchmark.maps.finished import external_test_set
 from benchmark.suite import plan
 from config import TrainConfig
 from core.errors import BadValueError, DataError, LeakError
+from core.names import canonical_finding
 from datasets.base import Dataset
-from datasets.shared import Shared, alike
+from datasets.shared import Shared
 from tests.datasets.trees_radiologists import chestx_det_tree, rsna_pneumonia_tree, vindr_cxr_tree, write_lines  # noqa: F401 - fixtures
 
 NIH = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Pleural_Thickening")
@@ -76,7 +77,7 @@ def test_truth_and_readings_come_under_the_models_names_and_the_order_of_its_lab
         "R9": ["Cardiomegaly"],
         "R10": [],
     }
-    assert alike("Nodule/Mass") not in (alike("Nodule"), alike("Mass"))
+    assert canonical_finding("Nodule/Mass") not in (canonical_finding("Nodule"), canonical_finding("Mass"))
     with pytest.raises(DataError, match=r"vindr_cxr.*\(Hernia\).*Cardiomegaly"):
         Shared(data, ("Hernia",), [0])
 

@@ -1,0 +1,110 @@
+"""What must be true of a model, its images and its findings before they are explained, each checked in one sentence."""
+
+import logging
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from core.errors import BadValueError, UnknownNameError
+from core.names import canonical_finding
+
+if TYPE_CHECKING:
+    from backbones import Classifier
+
+log = logging.getLogger(__name__)
+LARGEST = 20.0
+"""No image normalised by ImageNet's mean and deviation has values beyond ±2.7; gray values of 0 to 255 have."""
+ADVICE = "model.prepare(samples) returns images as the network needs them"
+
+
+def check_model(model: Any) -> None:
+    """Raise ``BadValueError`` unless ``model`` is a ``backbones.Classifier``."""
+    from backbones import Classifier
+
+    if not isinstance(model, Classifier):
+        advice = "wrap it first: locus.wrap(network, findings=[...], img_size=...)"
+        raise BadValueError(f"the model is a {type(model).__name__}, not a backbones.Classifier; {advice}")
+
+
+def check_images(model: "Classifier", images: Any, any_size: bool = False) -> None:
+    """Check that ``images`` are a batch that ``model`` can be explained on.
+
+    Args:
+        model: a built, loaded or wrapped network.
+        images: (N,C,H,W) float tensor, C the network's channels.
+        any_size: accept another size than the one that the network was trained with.
+
+    Raises:
+        BadValueError: no tensor, another dtype or number of channels than the network's, NaN or infinite values, gray
+            values of 0 to 255, another size than ``model.img_size``.
+    """
+    if not isinstance(images, Tensor):
+        advice = "torch.from_numpy(array) makes a tensor of an array"
+        raise BadValueError(f"images are a {type(images).__name__}, not a torch.Tensor: {advice}; {ADVICE}")
+    if images.ndim != 4 or not len(images):
+        raise BadValueError(f"images must be (N,3,H,W) with at least one image, got shape {tuple(images.shape)}")
+    _check_channels(model, images)
+    _check_values(model, images)
+    size = (images.shape[-2], images.shape[-1])
+    if not any_size and model.img_size is not None and size != (model.img_size, model.img_size):
+        given, advice = f"{size[0]}x{size[1]}", "resize them, or write any_size=True to explain them as they are"
+        raise BadValueError(
+            f"images have {given} pixels, the network was made for {model.img_size}: {advice}; {ADVICE}"
+        )
+
+
+def _check_channels(model: "Classifier", images: Tensor) -> None:
+    if images.shape[1] == 1 and model.channels == 3:
+        advice = "images.expand(-1, 3, -1, -1) repeats one channel that is normalised already"
+        raise BadValueError(f"images have 1 channel, the network takes 3: {advice}; {ADVICE}")
+
+
+def _check_values(model: "Classifier", images: Tensor) -> None:
+    weights = next((weight.dtype for weight in model.parameters()), images.dtype)
+    if images.dtype != weights:
+        advice = f"images.to({weights})" if images.is_floating_point() else ADVICE
+        raise BadValueError(f"images are {images.dtype}, the model's weights {weights}: {advice}")
+    if not bool(images.isfinite().all()):
+        count = int((~images.isfinite()).flatten(1).any(1).sum())
+        raise BadValueError(f"{count} of {len(images)} images have values that are NaN or infinite")
+    low, high = (float(value) for value in images.aminmax())
+    if model.config is not None and max(-low, high) > LARGEST:
+        raise BadValueError(
+            f"images have values of {low:.4g} to {high:.4g}, which are not normalised (normalised ones lie within ±3): "
+            f"{ADVICE}"
+        )
+    if 0 <= low < high and (high <= 1 or high > LARGEST):
+        log.warning("images have values of %.4g to %.4g: are they normalised? %s", low, high, ADVICE)
+
+
+def finding_positions(model: "Classifier", findings: "Sequence[int | str] | str | None") -> tuple[int, ...] | None:
+    """The positions of ``findings`` among the model's outputs; None, which is all of them, stays None.
+
+    Args:
+        model: its ``findings`` are the names of its outputs.
+        findings: positions, names of the model's findings (or their aliases), or one name.
+
+    Raises:
+        UnknownNameError: a name that is none of the model's. BadValueError: a name where the model has none; what is
+            neither a position nor a name.
+    """
+    if findings is None:
+        return None
+    return tuple(_position(model, finding) for finding in ([findings] if isinstance(findings, str) else findings))
+
+
+def _position(model: "Classifier", finding: Any) -> int:
+    if not isinstance(finding, str):
+        try:
+            return operator.index(finding)
+        except TypeError as error:
+            raise BadValueError(f"finding {finding!r}: write a position, as 0, or a name, as 'Mass'") from error
+    if not model.findings:
+        advice = "set model.findings to them, in the order of its outputs, or give positions"
+        raise BadValueError(f"finding {finding!r}: this model does not know the names of its outputs; {advice}")
+    names = [canonical_finding(name) for name in model.findings]
+    if canonical_finding(finding) not in names:
+        raise UnknownNameError("finding", finding, model.findings)
+    return names.index(canonical_finding(finding))

@@ -1,0 +1,153 @@
+"""Scores of plain arrays, by the protocols that suites are scored by; needs neither torch nor files."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmark import protocols
+from benchmark.protocols.base import NOT_GIVEN, Case, Result
+from core.errors import BadValueError, NotAvailableError, examples
+from core.frames import Alignment, Grid
+from core.types import FloatArray
+
+Pair = tuple[str, str]
+"""(image, finding)."""
+Frame = tuple[int, int]
+GridLike = Grid | Alignment
+T = TypeVar("T")
+
+
+def score(
+    maps: Mapping[Pair, ArrayLike | None],
+    truth: Mapping[Pair, ArrayLike],
+    *,
+    frames: Mapping[str, Frame] | Frame,
+    grids: GridLike | Mapping[Any, GridLike],
+    patients: Mapping[str, str] | None = None,
+    negatives: Collection[Pair | str] = (),
+    protocol: str = "locus",
+    probabilities: Mapping[Pair, float] | None = None,
+) -> Result:
+    """Score heat maps against truth boxes.
+
+    Args:
+        maps: (image, finding) -> (h,w) heat map, in any unit; None: the method failed there, a miss.
+        truth: (image, finding) -> (M,4) boxes xyxy in the frame; each needs a map.
+        frames: image -> (H,W) in pixels, or one for all images.
+        grids: where the maps' positions look: a ``Grid``, or ``conventional`` (as plain interpolation assumes); one for
+            all maps, or by image, or by (image, finding). Never guessed.
+        patients: image -> patient; thresholds are cross-fitted and intervals resampled by patient. None: each image is
+            a patient of its own.
+        negatives: images, or pairs of image and finding, that do not show the finding; whether other pairs without a
+            box show it is unknown.
+        protocol: the protocol's word.
+        probabilities: (image, finding) -> the classifier's probability, for protocols that rank boxes by confidence.
+
+    Returns:
+        ``scores`` (finding or ``mean``, metric, value, low, high, n, threshold origin) and ``rows`` (one per case).
+
+    Raises:
+        BadValueError: truth without a map, an image without frame, grid or patient, an invalid map or box.
+        NotAvailableError: a protocol that needs more maps, or probabilities. UnknownNameError: an unknown protocol.
+
+    >>> maps = {("a", "Mass"): [[0, 0], [0, 1]], ("b", "Mass"): [[0, 1], [0, 0]]}
+    >>> truth = {("a", "Mass"): [[50, 50, 90, 90]], ("b", "Mass"): [[0, 50, 40, 90]]}
+    >>> result = score(maps, truth, frames=(100, 100), grids="conventional", protocol="pointing")
+    >>> [(one.finding, one.value, one.n) for one in result.scores[:2]]
+    [('Mass', 0.5, 2), ('mean', 0.5, 2)]
+    """
+    part = protocols.get(protocol)()
+    _check_pairs(maps, truth, negatives)
+    findings = tuple(dict.fromkeys(finding for _, finding in (*truth, *maps)))
+    images = {image for image, _ in truth}
+    n_missing = sum((image, finding) not in maps for image in images for finding in findings)
+    if part.counts_false_alarms and n_missing:
+        needs = "also looks at findings that an image does not have"
+        raise NotAvailableError(f"{protocol} {needs}: {n_missing} maps of images with a truth box are missing")
+    arrays = _Arrays(maps, truth, frames, grids, patients, negatives, probabilities or {})
+    result: Result = part.evaluate([arrays.case(*pair) for pair in maps], findings)
+    return result
+
+
+def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negatives: Collection[Pair | str]) -> None:
+    """Raise ``BadValueError`` unless each case with truth, and each negative, has a map."""
+    if not truth:
+        raise BadValueError("truth is empty: give (image, finding) -> (M,4) boxes")
+    if any(not isinstance(pair, tuple) or len(pair) != 2 for pair in (*maps, *truth)):
+        raise BadValueError("maps and truth have the keys (image, finding)")
+    if missing := [" ".join(pair) for pair in truth if pair not in maps]:
+        advice = "give each a map, or None where the method failed"
+        raise BadValueError(
+            f"{len(missing)} of {len(truth)} cases of the truth have no map ({examples(missing)}): {advice}"
+        )
+    known = {*maps, *(image for image, _ in maps)}
+    if unknown := [str(negative) for negative in negatives if negative not in known]:
+        raise BadValueError(f"{len(unknown)} of the negatives have no map ({examples(unknown)})")
+
+
+@dataclass(frozen=True, eq=False)
+class _Arrays:
+    """The arguments of ``score``."""
+
+    maps: Mapping[Pair, ArrayLike | None]
+    truth: Mapping[Pair, ArrayLike]
+    frames: Mapping[str, Frame] | Frame
+    grids: GridLike | Mapping[Any, GridLike]
+    patients: Mapping[str, str] | None
+    negatives: Collection[Pair | str]
+    probabilities: Mapping[Pair, float]
+
+    def case(self, image: str, finding: str) -> Case:
+        """An image × finding as protocols score it."""
+        pair = image, finding
+        values, boxes = self.maps[pair], _boxes(self.truth.get(pair, ()), pair)
+        absent = pair in self.negatives or image in self.negatives
+        if absent and len(boxes):
+            raise BadValueError(f"{image} {finding} is among the negatives and has a truth box: leave one out")
+        height, width = _of_image(self.frames, image, "frame") if isinstance(self.frames, Mapping) else self.frames
+        return Case(
+            image_id=image,
+            patient_id=image if self.patients is None else _of_image(self.patients, image, "patient"),
+            finding=finding,
+            map=None if values is None else _heat_map(values, pair),
+            grid=self._grid(pair),
+            frame=(int(height), int(width)),
+            boxes=boxes,
+            reason=NOT_GIVEN if values is None else "",
+            label=1.0 if len(boxes) else 0.0 if absent else np.nan,
+            probability=self.probabilities.get(pair),
+        )
+
+    def _grid(self, pair: Pair) -> GridLike:
+        grid = self.grids
+        if isinstance(grid, Mapping):
+            grid = grid[pair] if pair in grid else _of_image(grid, pair[0], "grid")
+        if not isinstance(grid, Grid) and grid != "conventional":
+            raise BadValueError(f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or the word conventional")
+        return grid
+
+
+def _of_image(values: Mapping[str, T], image: str, what: str) -> T:
+    if image not in values:
+        raise BadValueError(f"the image {image} has no {what}: give one for each image")
+    return values[image]
+
+
+def _heat_map(values: ArrayLike, pair: Pair) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or 0 in array.shape:
+        raise BadValueError(f"the map of {' '.join(pair)} has the shape {array.shape}: give (h, w)")
+    return array
+
+
+def _boxes(boxes: ArrayLike, pair: Pair) -> FloatArray:
+    array = np.asarray(boxes, dtype=np.float64)
+    array = array.reshape(0, 4) if not array.size else array
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise BadValueError(f"the boxes of {' '.join(pair)} have the shape {array.shape}: give (M, 4), x0 y0 x1 y1")
+    if broken := int((~np.isfinite(array).all(1) | (array[:, 2:] <= array[:, :2]).any(1)).sum()):
+        raise BadValueError(f"{broken} of {len(array)} boxes of {' '.join(pair)} are invalid: x0 < x1 and y0 < y1")
+    return array

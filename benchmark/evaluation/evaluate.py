@@ -1,0 +1,195 @@
+"""The benchmark in one call: networks and samples in memory become records, by the functions that suites call."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import methods as method_registry
+from backbones import Classifier
+from benchmark import protocols as protocol_registry
+from benchmark import records
+from benchmark.engine.checks import check_model
+from benchmark.evaluation.given import GivenRun, as_dataset, exclude_seen_patients
+from benchmark.evaluation.result import Evaluation
+from benchmark.maps.finished import FinishedModel
+from benchmark.suite import paired
+from benchmark.suite.cells import cells
+from benchmark.suite.plan import ModelPlan, Suite, check_methods, identity
+from benchmark.suite.score import score_and_record
+from benchmark.suite.selection import ModelJob
+from benchmark.training import checkpoints, machine
+from config import EngineFlags, TrainConfig
+from core.errors import BadValueError
+from core.files import stem
+from core.names import CENTER, CLASSIFICATION, CLASSIFIER, LIMIT, NOISE, PRIOR
+from core.types import Sample
+from datasets.base import Dataset
+from datasets.io import preprocess
+from methods.base import Method
+
+Model = Classifier | Path | str
+BESIDE = (CENTER, PRIOR, NOISE, LIMIT)
+"""What stands in every table beside the methods."""
+
+
+def evaluate(
+    model: Model | Sequence[Model],
+    data: Sequence[Sample],
+    methods: str | Sequence[str | type[Method]] = "fast",
+    protocols: str | Sequence[str] = ("locus", "pointing"),
+    *,
+    validation: Sequence[Sample] = (),
+    name: str | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    memory_gib: float = 2.0,
+    cache_dir: Path | str = "runs/cache",
+    trust: bool = False,
+    progress: bool = True,
+) -> Evaluation:
+    """Score heat maps of a network on images with truth boxes, beside the baselines: what ``benchmark.run`` does.
+
+    Args:
+        model: a built, loaded or wrapped network that knows its findings and image size, a run folder or a checkpoint;
+            several of one recipe that differ in their training seed make one row per method.
+        data: the test images, of which those with a truth box (or lungs) are explained: a data set, or samples whose
+            labels are in the order of the model's findings.
+        methods: words, groups (``fast``) and classes.
+        protocols: words; ``classification`` adds AUROC and average precision over all images of ``data``.
+        validation: images on which thresholds may be chosen too (``threshold_origin`` validation).
+        name: what tables call the network; None: its run folder, backbone or class.
+        seed: deals patients into the folds of cross-fitted thresholds.
+        threads: CPU threads of torch; None leaves them as they are.
+        memory_gib: what gradients and forward passes may take at once.
+        cache_dir: folder of the decoded images.
+        trust: run a Python file that a checkpoint names (docs/security.md).
+        progress: show progress bars.
+
+    Returns:
+        The scores: see ``Evaluation``. Its maps lie in a temporary folder and go with it.
+
+    Raises:
+        BadValueError: a network that is not wrapped, or lacks findings or a size; models of several recipes.
+        UnknownNameError: an unknown method or protocol. DataError: no image with a truth box, a broken image.
+        LeakError: all images are of patients that the run was trained on; if only some are, these are left out.
+    """
+    words, classes = _methods(methods)
+    scored_by = [protocols] if isinstance(protocols, str) else list(protocols)
+    if not scored_by:
+        raise BadValueError('no protocol is given: write protocols=["locus"]')
+    for word in scored_by:
+        if word != CLASSIFICATION:
+            protocol_registry.registry.check(word)
+    listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
+    networks = [_network(one, trust) for one in listed]
+    if threads is not None:
+        machine.configure_torch(threads)
+    title = name or _name(listed[0], networks[0])
+    result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes)
+    with method_registry.registry.adding(classes):
+        check_methods(words)
+        for one, network, number in zip(listed, networks, _seeds(networks), strict=True):
+            config = _config(network, title, data, seed, number, cache_dir)
+            given = _given(network, config, data, validation)
+            path, everything = _folder(one) or result.work, CLASSIFICATION in scored_by
+            run = GivenRun(config, path, network=network, given=given, all_images=everything)
+            job = _job(run, title, words, scored_by)
+            score_and_record(job, [run], result.work, result.folder, EngineFlags(memory_gib=memory_gib), progress)
+            result.runs.append((job.model, run))
+    measured = records.load(result.folder)
+    records.pack(result.folder, records.ordered([*measured, *paired.paired_records(result.folder, measured)]))
+    return result
+
+
+def _job(run: GivenRun, title: str, words: Sequence[str], scored_by: Sequence[str]) -> ModelJob:
+    """The cells of a suite whose only model is the network of ``run``, finished elsewhere."""
+    network, config = run.network, run.config
+    about = FinishedModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
+    plan = ModelPlan(f"{stem(title)}-{config.img_size}px-seed{config.seed}", (config,), None, finished=about)
+    maps_by = [word for word in scored_by if word != CLASSIFICATION]
+    fields: dict[str, Any] = {"name": stem(title), "title": title, "about": title, "train": {}, "models": [{}]}
+    suite = Suite(**fields, methods=list(words), protocols=maps_by or None)
+    wanted = {*method_registry.expand(words), *BESIDE} if maps_by else set()
+    wanted |= {CLASSIFIER} if run.all_images else set()
+    return ModelJob(plan, tuple(cell for cell in cells(suite, plan) if cell.method in wanted))
+
+
+def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], list[type[Method]]]:
+    """The words of methods, and the classes among them."""
+    given = [methods] if isinstance(methods, str | type) else list(methods)
+    classes: list[Any] = [method for method in given if not isinstance(method, str)]
+    words = [method if isinstance(method, str) else getattr(method, "name", "") for method in given]
+    return [method_registry.normalize_name(word) for word in words], classes
+
+
+def _network(model: Model, trust: bool) -> Classifier:
+    """The network of a run, or a given one. Raises ``BadValueError`` for one that cannot be evaluated."""
+    network = checkpoints.load(model, trust=trust)[0] if isinstance(model, Path | str) else model
+    check_model(network)
+    if not network.findings:
+        advice = "give findings=[...] to locus.build or locus.wrap, or set model.findings"
+        raise BadValueError(f"the model does not know the names of its outputs: {advice}")
+    if network.img_size is None:
+        advice = "give img_size=224 to locus.build or locus.wrap, or set model.img_size"
+        raise BadValueError(f"the model does not know the size of its images: {advice}")
+    return network
+
+
+def _folder(model: Model) -> Path | None:
+    """The folder of a run; None for a network in memory."""
+    if isinstance(model, Classifier):
+        return None
+    path = Path(model)
+    return path if path.is_dir() else path.parent
+
+
+def _name(model: Model, network: Classifier) -> str:
+    if (folder := _folder(model)) is not None:
+        return folder.resolve().name
+    return str((network.config or {}).get("name", type(network.extractor).__name__.lower()))
+
+
+def _seeds(networks: Sequence[Classifier]) -> list[int]:
+    """The training seed of each network, or its number. Raises ``BadValueError`` for networks of several recipes."""
+    recipes = [network.recipe for network in networks]
+    same = [(network.findings, network.img_size, network.config, _without_seed(network.recipe)) for network in networks]
+    if any(other != same[0] for other in same):
+        raise BadValueError("the models are of several recipes: evaluate each of them by itself")
+    seeds = [recipe.seed for recipe in recipes if recipe is not None]
+    return seeds if len({*seeds}) == len(networks) else list(range(len(networks)))
+
+
+def _without_seed(recipe: TrainConfig | None) -> dict[str, Any]:
+    return {} if recipe is None else identity(replace(recipe, seed=0, fold=0))
+
+
+def _config(
+    network: Classifier, name: str, data: Sequence[Sample], data_seed: int, seed: int, cache_dir: Path | str
+) -> TrainConfig:
+    """The flags that scoring reads: those of the network's training that hold on any images, and the images'."""
+    recipe, built = network.recipe or TrainConfig(), network.config or {}
+    return TrainConfig(
+        dataset=getattr(data, "name", "samples"),
+        backbone=name,
+        global_pool=built.get("global_pool", network.pooling),
+        lse_gamma=recipe.lse_gamma,
+        attention_map=built.get("attention_map") or "none",
+        multi_label=recipe.multi_label,
+        preprocess=recipe.preprocess,
+        img_size=int(network.img_size or 0),
+        data_seed=data_seed,
+        seed=seed,
+        cache_dir=str(cache_dir),
+    )
+
+
+def _given(
+    network: Classifier, config: TrainConfig, data: Sequence[Sample], validation: Sequence[Sample]
+) -> dict[str, Dataset]:
+    """Split -> its images, as the network wants them."""
+    splits = {"test": data, "val": validation}
+    as_data = {split: as_dataset(samples, network.findings, split) for split, samples in splits.items()}
+    as_data["test"] = exclude_seen_patients(as_data["test"], network.recipe)
+    return {split: preprocess.of(each, config.preprocess) for split, each in as_data.items()}

@@ -1,0 +1,140 @@
+"""A network and samples in memory, in the place of a run's folder and its data set."""
+
+import copy
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+import datasets
+from backbones import Classifier
+from benchmark.maps.trained import TrainingRun
+from benchmark.training import checkpoints, data
+from benchmark.training.evaluate import predict, predictions_csv
+from benchmark.training.module import layout
+from config import TrainConfig
+from core.errors import BadValueError, LeakError
+from core.types import Sample
+from datasets.base import Dataset
+from datasets.io import cache
+from datasets.shared import Shared
+
+log = logging.getLogger(__name__)
+
+
+class Samples(Dataset):
+    """Samples in memory as a data set, their labels in the order of ``findings``."""
+
+    name = "samples"
+
+    def __init__(self, samples: Sequence[Sample], findings: Sequence[str], split: str) -> None:
+        """``samples`` are those of one ``split``. Raises ``BadValueError`` where labels or boxes do not fit."""
+        self.samples, self.findings, self.split = samples, tuple(findings), split
+        self.describe = {"images": len(samples), "findings": list(findings)}
+        for sample in samples:
+            _check_labels(sample, self.findings)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def sample(self, index: int) -> Sample:
+        """The sample at ``index``."""
+        return self.samples[index]
+
+
+def _check_labels(sample: Sample, findings: tuple[str, ...]) -> None:
+    """Raise ``BadValueError`` where the labels of a sample are not those of ``findings``, in their order."""
+    order = f"labels must be in the order of the model's findings: {', '.join(findings)}"
+    if len(sample.labels) != len(findings):
+        raise BadValueError(f"sample {sample.image_id} has {len(sample.labels)} labels, not {len(findings)}; {order}")
+    for finding in sample.boxes:
+        if finding not in findings:
+            raise BadValueError(f"sample {sample.image_id} has a box of {finding!r}, which the model does not find")
+        if sample.labels[findings.index(finding)] == 0:
+            raise BadValueError(f"sample {sample.image_id} has a box of {finding!r} and the label 0 for it; {order}")
+
+
+def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test") -> Dataset:
+    """The ``samples`` as a data set whose labels are in the order of a model's ``findings``.
+
+    Raises ``DataError`` for a data set that has none of them, ``BadValueError`` for samples that do not fit.
+    """
+    if not isinstance(samples, Dataset):
+        return Samples(samples, findings, split)
+    return samples if samples.findings == findings else Shared(samples, findings, range(len(samples)))
+
+
+def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Dataset:
+    """``samples`` without those of patients that the training of ``recipe`` has seen, where both are of one data set.
+
+    Logs a warning with how many are left out. Raises ``LeakError`` when none is left.
+    """
+    if recipe is None or recipe.dataset.split(":")[0] != samples.name:
+        return samples
+    if not datasets.at_hand(recipe.dataset, recipe.data_root_dir):
+        log.warning("the training images of the run are not here: they are not looked for among the samples")
+        return samples
+    seen = {patient for split in ("train", "val") for patient in data.load(recipe, split).patients}
+    kept = [n for n, patient in enumerate(samples.patients) if patient not in seen]
+    if len(kept) == len(samples):
+        return samples
+    if not kept:
+        raise LeakError(f"all {len(samples)} images of {samples.name} are of patients that the model was trained on")
+    n_seen = len(samples) - len(kept)
+    log.warning("%d of %d images are of patients that the model was trained on: left out", n_seen, len(samples))
+    rest = Shared(samples, samples.findings, kept)
+    rest.describe |= {"images_seen_in_training": n_seen}
+    return rest
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GivenRun(TrainingRun):
+    """A network in memory and the images that it is evaluated on."""
+
+    network: Classifier
+    given: Mapping[str, Dataset]
+    """``test`` and ``val`` -> images; those of ``val`` may be none."""
+    all_images: bool
+    """Whether predictions are wanted of all test images, or of those alone whose maps are scored."""
+
+    @cached_property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the weights by name."""
+        return checkpoints.digest({name: value.cpu() for name, value in self.network.state_dict().items()})
+
+    def model(self, device: str) -> Classifier:
+        """A copy of the network in evaluation mode on ``device``: the caller's own stays as it is."""
+        return copy.deepcopy(self.network).to(device).eval()
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The images of the split."""
+        return self.given[self.split]
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` when one of them cannot be decoded."""
+        return cache.pixels(self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0).images
+
+    @property
+    def has_predictions(self) -> bool:
+        """They can always be made."""
+        return True
+
+    def read_predictions(self) -> pd.DataFrame:
+        """What the network says of the images, a row per image, rounded as a run's file of predictions is."""
+        c, test = self.config, self.given["test"]
+        wanted = test if self.all_images else Samples(self.scorable_images, test.findings, "test")
+        splits = {
+            name: data.decode(c, part) for name, part in (("val", self.given["val"]), ("test", wanted)) if len(part)
+        }
+        model = self.model("cuda" if torch.cuda.is_available() else "cpu")
+        model.to(memory_format=layout(c.channels_last))
+        logits = {name: predict(model, split, c.batch) for name, split in splits.items()}
+        return pd.read_csv(io.StringIO(predictions_csv(splits, logits)), dtype={"image": str, "patient": str})

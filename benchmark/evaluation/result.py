@@ -1,0 +1,204 @@
+"""What an evaluation came to: tables, rows per case, pictures, and the folder that a suite would have written."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+import methods as method_registry
+from benchmark import records
+from benchmark.evaluation.given import GivenRun
+from benchmark.heatmap import figures
+from benchmark.heatmap.explain import RawMap
+from benchmark.heatmap.picture import prepare_case
+from benchmark.maps.cases import CaseStore
+from benchmark.records import Record, Score, cases
+from benchmark.report import select, tables
+from benchmark.report.comparisons.rows import with_entries
+from benchmark.report.leaderboard.entries import ENTRY, mean_record, trainings
+from benchmark.suite.explain import explain_model
+from benchmark.suite.plan import ModelPlan
+from core.errors import BadValueError, DataError, LocusError, UnknownNameError
+from core.files import stem
+from core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, PAIRED
+from datasets.labels import match
+
+COLUMNS = ("method", "metric", "value", "low", "high", "n")
+CASE_COLUMNS = ("method", "image", "patient", "finding", "threshold", "box", "IoU", "hit")
+BOX = ["x0", "y0", "x1", "y1"]
+FILES = ("records.parquet", "cells.parquet", "cases*.parquet")
+
+
+@dataclass
+class Evaluation:
+    """The scores of one or several training runs of a network on the same images."""
+
+    name: str
+    temporary: "TemporaryDirectory[str]" = field(repr=False)
+    """Removed with this object: maps, records and rows per case."""
+    classes: Sequence[type[Any]] = field(default=(), repr=False)
+    """Methods that were given as classes."""
+    runs: list[tuple[ModelPlan, GivenRun]] = field(default_factory=list, repr=False)
+
+    @property
+    def work(self) -> Path:
+        """The folder that has the stored maps below ``maps``."""
+        return Path(self.temporary.name)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of records and rows per case."""
+        return self.work / "evaluation" / stem(self.name)
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """One record per training run, method and protocol; those without a score say why in ``reason``."""
+        return records.load(self.folder)
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """Method -> why it has no scores, or failed on some cases."""
+        return {record.method: record.reason for record in self.records if record.status != "ok"}
+
+    def table(self, finding: str = "mean") -> pd.DataFrame:
+        """The scores, a row per method and metric; baselines among them.
+
+        Args:
+            finding: one finding, or ``mean``: the unweighted mean over findings.
+
+        Returns:
+            ``method``, ``metric``, ``value``, ``low``, ``high`` and ``n``. The 95 % interval is over patients; of
+            several training runs the main metric has one over runs and patients, others have none. ``n`` counts cases,
+            truth boxes or images. Thresholds are cross-fitted by patient where a protocol chooses any; ``records`` has
+            the other origins.
+        """
+        rows: dict[tuple[str, str], tuple[Any, ...]] = {}
+        for record in self._rows:
+            for score in _shown(record, finding):
+                values = score.value, score.low, score.high, score.n
+                rows.setdefault((record.method, score.metric), (record.method, score.metric, *values))
+        return pd.DataFrame([*rows.values()], columns=COLUMNS).astype(dict.fromkeys(("value", "low", "high"), float))
+
+    def cases(self, protocol: str = MAIN_PROTOCOL) -> pd.DataFrame:
+        """The rows of ``protocol``, one per case (image × finding with a truth box), method and training run.
+
+        Returns:
+            ``method``, ``image``, ``patient``, ``finding``, ``threshold``, ``box`` (x0, y0, x1, y1 in the frame, None
+            without a box), ``IoU``, ``hit`` (IoU above .3), then all columns of ``cases.parquet``. Protocols other than
+            ``locus`` have their own columns behind ``finding``.
+
+        Raises:
+            UnknownNameError: a protocol that was not evaluated.
+        """
+        scored = [record for record in self.records if record.cell.protocol == protocol and record.scores]
+        if not scored:
+            raise UnknownNameError("protocol", protocol, dict.fromkeys(r.cell.protocol for r in self.records))
+        table = pd.concat([cases.read(record.cell, self.folder) for record in scored], ignore_index=True)
+        if MAIN in table:
+            corners = table[BOX].to_numpy(dtype=float).tolist()
+            table["box"] = pd.Series([None if x0 != x0 else (x0, *rest) for x0, *rest in corners], dtype=object)
+            table["IoU"], table["hit"] = table["iou"], table[MAIN].astype(bool)
+        first = [name for name in CASE_COLUMNS if name in table]
+        return table[[*first, *(name for name in table.columns if name not in first)]]
+
+    def show(self, image: str, finding: str, method: str | None = None, run: int = 0) -> Figure:
+        """A picture of one case: the image with truth and predicted boxes, the heat map over it, the heat map.
+
+        Args:
+            image: its ``image_id``.
+            finding: in any usual spelling.
+            method: its word; None is the one that scores best.
+            run: the number of the training run.
+
+        Raises:
+            UnknownNameError: an image that was not explained, an unknown finding, a method without maps.
+        """
+        plan, given = self.runs[run]
+        samples = {sample.image_id: sample for sample in given.scorable_images}
+        if image not in samples:
+            raise UnknownNameError("image with a truth box", image, list(samples)[:20])
+        finding, word = match(finding, given.data.findings), method_registry.normalize_name(method or self._best())
+        store = self._store(plan, given, word)
+        stored = store.maps[word]
+        if isinstance(stored, LocusError):
+            raise stored
+        values = stored.map(image, finding)
+        if values is None:
+            raise DataError(f"the map of {word} for {finding} in {image} has values that are NaN or infinite")
+        probability = store.probabilities[0, image, finding]
+        raw = RawMap(word, values, stored.index.grid, probability)
+        threshold, origin = self._threshold(plan, word, image, finding)
+        return figures.draw(prepare_case(samples[image], samples[image].image, finding, raw, threshold, origin))
+
+    def save(self, folder: Path | str) -> Path:
+        """Write the folder that ``benchmark.run`` writes: records, rows per case, tables and ``index.html``.
+
+        Raises:
+            BadValueError: ``folder`` holds the records of something else.
+        """
+        target = Path(folder)
+        if target.is_dir() and {r.key for r in _existing(target)} - {r.key for r in self.records}:
+            raise BadValueError(f"{target} holds records of something else: give another folder")
+        target.mkdir(parents=True, exist_ok=True)
+        for file in (path for pattern in FILES for path in self.folder.glob(pattern)):
+            shutil.copyfile(file, target / file.name)
+        tables.write(target, self.name, f"Evaluated from Python: {self.name}.")
+        return target
+
+    @property
+    def _rows(self) -> Iterator[Record]:
+        """One record per method and protocol: of several training runs their mean, with the interval of all of them."""
+        everything = with_entries(self.records, [self.folder])
+        entries = {select.row_key(record): record for record in everything if record.cell.protocol == ENTRY}
+        for group in trainings(r for r in self.records if r.scores and r.cell.protocol != PAIRED):
+            record = mean_record(group)
+            entry = entries.get(select.row_key(record)) if record.cell.protocol == MAIN_PROTOCOL else None
+            of_runs = {score.finding: score for score in (entry.select(MAIN) if entry and len(group) > 1 else ())}
+            scores = (of_runs.get(s.finding, s) if _is_main(s) else s for s in record.scores)
+            yield record.model_copy(update={"scores": tuple(scores)})
+
+    def _best(self) -> str:
+        """The method that scores best, by the main column; the first one where none has it."""
+        ranked = [record for record in self.records if select.is_method(record) and record.cell.method != CLASSIFIER]
+        if not ranked:
+            raise BadValueError("no method was evaluated: give method=")
+        return max(ranked, key=lambda record: select.main_value(record) or -1.0).method
+
+    def _store(self, plan: ModelPlan, run: GivenRun, word: str) -> CaseStore:
+        """The stored maps of a method. Raises ``UnknownNameError`` for one that was not evaluated."""
+        evaluated = dict.fromkeys(r.method for r in self.records if r.cell.method != CLASSIFIER)
+        if word not in evaluated:
+            raise UnknownNameError("method", word, evaluated)
+        with method_registry.registry.adding(self.classes):
+            return explain_model(plan, [run], [word], self.work, None)
+
+    def _threshold(self, plan: ModelPlan, word: str, image: str, finding: str) -> tuple[float, str]:
+        """The score threshold of a case and its origin: cross-fitted where the case was scored so, else .5."""
+        table = self.cases() if any(r.cell.protocol == MAIN_PROTOCOL for r in self.records) else pd.DataFrame()
+        if len(table):
+            of_case = (table["image"] == image) & (table["finding"] == finding) & (table["method"] == word)
+            table = table[of_case & (table["model_id"] == plan.id)]
+        return (float(table["threshold"].iloc[0]), "cross-fitted") if len(table) else (0.5, "fixed")
+
+
+def _is_main(score: Score) -> bool:
+    return score.metric == MAIN and score.threshold_origin == "cross-fitted"
+
+
+def _shown(record: Record, finding: str) -> list[Score]:
+    """The scores of a finding, one per metric: at the cross-fitted threshold where there are several origins."""
+    by_metric: dict[str, Score] = {}
+    for score in sorted(record.select(finding=finding), key=lambda score: score.metric != MAIN):
+        if score.metric not in by_metric or score.threshold_origin == "cross-fitted":
+            by_metric[score.metric] = score
+    return [*by_metric.values()]
+
+
+def _existing(folder: Path) -> list[Record]:
+    return records.load(folder) if folder in records.suites(folder.parent) else []

@@ -1,0 +1,194 @@
+"""``locus.evaluate`` says what the command says, takes all kinds of networks, and refuses what it cannot score."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import locus
+from benchmark import run
+from core.errors import BadValueError, DataError, LeakError, UnknownNameError
+
+DATA = "phantom:train=32,val=16,test=32"
+SUITE = f"""
+title: Tiny
+about: Tiny.
+train: {{dataset: "{DATA}", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false, heat_maps: false, pretrained: false}}
+models: [{{backbone: custom, global_pool: PCAM}}]
+seeds: [0, 1]
+methods: [gradcam, noise]
+protocols: [locus, pointing]
+"""
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory):
+    """The folder in which ``benchmark.run`` ran, with two training runs of one network."""
+    folder = tmp_path_factory.mktemp("command")
+    (folder / "tiny.yaml").write_text(SUITE)
+    places = [f"--{name}={folder / name}" for name in ("results", "runs", "cache_dir")]
+    assert run.main(["--suite", "tiny", f"--suites={folder}", "--threads=1", *places]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoints(command):
+    return sorted((command / "runs" / "tiny").glob("*/best.ckpt"))
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return {split: locus.load_dataset(DATA, split=split, img_size=64) for split in ("val", "test")}
+
+
+@pytest.fixture(scope="module")
+def both(command, checkpoints, splits):
+    """Both training runs, evaluated from their checkpoints."""
+    scored_by = ["locus", "pointing", "classification"]
+    given = {"validation": splits["val"], "cache_dir": command / "cache_dir", "progress": False}
+    return locus.evaluate(checkpoints, splits["test"], ["gradcam"], scored_by, **given)
+
+
+@pytest.mark.oracle
+def test_evaluate_gives_the_numbers_of_the_command(command, both):
+    stated = {(r.cell.seed, r.cell.method, r.cell.protocol): r for r in locus.records(command / "results" / "tiny")}
+    measured = [record for record in both.records if record.cell.protocol != "paired"]
+    assert len(measured) == 2 * (2 * len(["gradcam", "center", "noise", "prior", "truth"]) + len(["classifier"]))
+    for record in measured:
+        one = stated[record.cell.seed, record.cell.method, record.cell.protocol]
+        assert (list(record.scores), record.strata) == (list(one.scores), one.strata), record.cell.method
+        assert record.thresholds == one.thresholds
+
+
+@pytest.mark.oracle
+def test_several_training_runs_have_one_row_with_the_interval_of_the_leaderboard(command, both):
+    table = both.table()
+    assert list(table) == ["method", "metric", "value", "low", "high", "n"]
+    row = table[(table.method == "gradcam") & (table.metric == "hit@iou.3")].squeeze()
+    lines = (command / "results" / "tiny" / "leaderboard.md").read_text().splitlines()
+    (line,) = [line for line in lines if "| gradcam" in line and "[" in line][:1]
+    assert f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" in line
+    assert {"center", "prior", "noise", "truth"} < {*table.method}
+
+
+def test_saved_results_are_a_folder_that_the_command_could_have_written(both, tmp_path):
+    folder = both.save(tmp_path / "mine")
+    assert [r.key for r in locus.records(folder)] == [r.key for r in both.records]
+    assert {"index.html", "leaderboard.md", "records.parquet", "cases.parquet"} <= {path.name for path in folder.iterdir()}
+    both.save(folder)
+    other = tmp_path / "two"
+    other.mkdir()
+    (other / "cells.parquet").write_bytes((folder / "cells.parquet").read_bytes())
+
+
+def test_a_folder_with_other_results_is_left_alone(both, command):
+    with pytest.raises(BadValueError):
+        both.save(command / "results" / "tiny")
+
+
+def test_every_case_has_a_row_with_its_box_and_overlap(both, splits):
+    cases = both.cases()
+    n_truth = sum(len(sample.boxes) for sample in splits["test"])
+    assert list(cases)[:8] == ["method", "image", "patient", "finding", "threshold", "box", "IoU", "hit"]
+    assert len(cases[cases.method == "truth"]) == 2 * n_truth
+    assert (cases.hit == (cases.IoU > 0.3)).all()
+    found = cases[cases.method == "truth"].box.dropna()
+    assert all(x0 < x1 and y0 < y1 for x0, y0, x1, y1 in found)
+    assert len(both.cases("pointing")) == len(cases)
+    with pytest.raises(UnknownNameError):
+        both.cases("froc")
+
+
+def test_a_case_is_shown_with_its_truth_and_map(both):
+    case = both.cases().iloc[0]
+    figure = both.show(case.image, case.finding, method="gradcam")
+    assert len(figure.axes) == 4
+    assert f"{case.finding} · gradcam" in figure.get_suptitle()
+    for wrong in ({"image": "no.png"}, {"finding": "Gout"}, {"method": "cam"}):
+        with pytest.raises(UnknownNameError):
+            both.show(**{"image": case.image, "finding": case.finding, "method": "gradcam", **wrong})
+
+
+class Mine(locus.GradientMethod):
+    """As a notebook defines it."""
+
+    name = "mine"
+
+    def weights(self, A, G):
+        return G.mean((-2, -1), keepdim=True)
+
+
+def scored(model, data, tmp_path, methods=("gradcam",), **more):
+    return locus.evaluate(model, data, methods, ["pointing"], cache_dir=tmp_path, progress=False, **more)
+
+
+def test_a_class_of_a_notebook_is_scored_as_the_method_that_it_repeats(splits, tmp_path):
+    torch.manual_seed(0)
+    model = locus.build("custom", 8, pretrained=False, findings=splits["test"].findings, img_size=64)
+    table = scored(model, splits["test"], tmp_path, [Mine, "gradcam"]).table().set_index(["method", "metric"])
+    assert table.loc["mine"].equals(table.loc["gradcam"])
+    assert "mine" not in locus.evaluate.__globals__["method_registry"].names()
+    Mine.name, before = "layercam", Mine.name
+    try:
+        with pytest.raises(BadValueError):
+            scored(model, splits["test"], tmp_path, [Mine])
+    finally:
+        Mine.name = before
+
+
+def test_a_wrapped_module_and_plain_samples_are_scored_and_left_as_they_were(splits, tmp_path):
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.ReLU())
+    module = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 8)).train()
+    model = locus.wrap(module, features="0", head="3", findings=splits["test"].findings, img_size=64)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    samples = [sample for sample in splits["test"] if sample.boxes][:12]
+    result = scored(model, samples, tmp_path, name="mine")
+    assert {*result.table().method} == {"gradcam", "center", "prior", "noise", "truth"}
+    assert result.cases("pointing").image.nunique() == 12
+    assert module.training
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+def test_what_cannot_be_evaluated_is_refused_before_anything_runs(splits, checkpoints, tmp_path):
+    data = splits["test"]
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    unnamed = locus.build("custom", 8, pretrained=False, img_size=64)
+    unsized = locus.build("custom", 8, pretrained=False, findings=data.findings)
+    named = locus.build("custom", 8, pretrained=False, findings=data.findings, img_size=64)
+    for model in (module, unnamed, unsized, [named, checkpoints[0]], 3):
+        with pytest.raises(BadValueError):
+            scored(model, data, tmp_path)
+    for wrong in ({"methods": ["gradcamp"]}, {"protocols": ["loccus"]}):
+        with pytest.raises(UnknownNameError):
+            locus.evaluate(named, data, **wrong)
+    with pytest.raises(BadValueError):
+        locus.evaluate(named, data, ["gradcam"], [])
+    unboxed = [sample for sample in data if not sample.boxes]
+    with pytest.raises(DataError):
+        scored(named, unboxed, tmp_path)
+    swapped = locus.build("custom", 8, pretrained=False, findings=data.findings[::-1], img_size=64)
+    with pytest.raises(BadValueError):  # plain samples do not say whose labels they have
+        scored(swapped, [sample for sample in data if sample.boxes], tmp_path)
+
+
+def test_findings_in_another_order_score_the_same_maps(splits, tmp_path):
+    data = splits["test"]
+    torch.manual_seed(0)
+    model = locus.build("custom", 8, pretrained=False, findings=data.findings, img_size=64)
+    turned = locus.build("custom", 8, pretrained=False, findings=data.findings[::-1], img_size=64)
+    state = {name: value.flip(0) if name.startswith("head.") and len(value) == 8 else value for name, value in model.state_dict().items()}
+    turned.load_state_dict(state)
+    one, other = (scored(each, data, tmp_path).cases("pointing").set_index(["method", "image", "finding"]) for each in (model, turned))
+    columns = ["x", "y"]
+    assert np.allclose(*(table.loc["gradcam"][columns].sort_index() for table in (one, other)), equal_nan=True)
+
+
+def test_images_of_patients_that_a_run_was_trained_on_are_left_out(checkpoints, tmp_path, caplog):
+    seen = locus.load_dataset(DATA, split="val", img_size=64)
+    with pytest.raises(LeakError):
+        scored(checkpoints[0], seen, tmp_path)
+    other = locus.load_dataset(DATA, split="test", partition="patient", img_size=64)
+    kept = scored(checkpoints[0], other, tmp_path).cases("pointing").patient
+    assert 0 < kept.nunique() < len({sample.patient_id for sample in other if sample.boxes})
+    assert "trained on: left out" in caplog.text
