@@ -1,5 +1,8 @@
 """What the methods that answer per pixel of the input share."""
 
+from collections.abc import Iterator
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -38,6 +41,30 @@ class PixelMethod(Method):
     def grid(self, evidence: Evidence) -> Grid:
         """The input's own pixels."""
         return evidence.pixel_grid
+
+
+def slopes(evidence: Evidence, images: Tensor) -> Iterator[Tensor]:
+    """Yield the gradients of one logit after the other with respect to ``images`` (M,3,H,W), as (M,3,H,W).
+
+    One forward pass serves all findings; each has a backward pass of its own through the same graph, so that a map is
+    the same bit for bit whatever findings are asked for beside it.
+    """
+    leaf = images.detach().requires_grad_()
+    for logit in evidence.network(leaf).unbind(1):
+        yield torch.autograd.grad(logit.sum(), leaf, retain_graph=True)[0]
+
+
+def weighted_slopes(evidence: Evidence, images: Tensor, weights: Tensor) -> Tensor:
+    """Return (K,3,H,W): the sum over M ``images`` (M,3,H,W) of their gradients, each times its weight, of (M,).
+
+    As many images at a time as a backward pass takes.
+    """
+    step = max_batch(evidence)
+    shares = weights.to(images).view(-1, 1, 1, 1)
+    parts = zip(images.split(step), shares.split(step), strict=True)
+    return reduce(
+        torch.add, (torch.stack([(w * slope).sum(0) for slope in slopes(evidence, part)]) for part, w in parts)
+    )
 
 
 def max_batch(evidence: Evidence) -> int:

@@ -1,11 +1,10 @@
 """Saliency."""
 
 import torch
-from captum.attr import Saliency as CaptumSaliency
 from torch import Tensor
 
 from methods.evidence import Evidence
-from methods.pixelwise import PixelMethod
+from methods.pixelwise import PixelMethod, slopes
 
 
 class Saliency(PixelMethod):
@@ -14,7 +13,7 @@ class Saliency(PixelMethod):
     ``L_k(x,y) = sum_rgb |dS_k/dI|``. Source: Simonyan et al., ICLR workshop 2014, section 3.
 
     Summed over the colours (the paper takes their maximum). Trap: it says where the logit is sensitive, not what speaks
-    for the finding. Costs a forward and a backward pass through the whole network per image and finding.
+    for the finding. Costs a forward pass per image and a backward pass through the whole network per image and finding.
     """
 
     name = "saliency"
@@ -22,6 +21,4 @@ class Saliency(PixelMethod):
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """(1,3,H,W) -> (K,3,H,W) gradients of each logit."""
-        slope = CaptumSaliency(evidence.network)
-        findings = range(len(evidence.findings))
-        return torch.cat([slope.attribute(image.requires_grad_(), target=k, abs=False) for k in findings])
+        return torch.cat(list(slopes(evidence, image)))

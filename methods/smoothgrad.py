@@ -1,12 +1,11 @@
 """SmoothGrad."""
 
 import torch
-from captum.attr import Saliency as CaptumSaliency
 from torch import Tensor
 
 from methods.evidence import Evidence
 from methods.options import positive, whole
-from methods.pixelwise import PixelMethod, max_batch
+from methods.pixelwise import PixelMethod, weighted_slopes
 
 
 class SmoothGrad(PixelMethod):
@@ -33,9 +32,4 @@ class SmoothGrad(PixelMethod):
         generator = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(self.samples, *image.shape[1:], generator=generator).to(image)
         copies = image + self.level * (image.max() - image.min()) * noise
-        return torch.stack([self._mean_slope(evidence, copies, k) for k in range(len(evidence.findings))])
-
-    def _mean_slope(self, evidence: Evidence, copies: Tensor, finding: int) -> Tensor:
-        slope = CaptumSaliency(evidence.network)
-        parts = torch.split(copies, max_batch(evidence))
-        return torch.cat([slope.attribute(part.requires_grad_(), target=finding, abs=False) for part in parts]).mean(0)
+        return weighted_slopes(evidence, copies, torch.full((self.samples,), 1 / self.samples))

@@ -67,7 +67,8 @@ class BaseEngine:
         For methods that change the image itself: ``saliency``, ``rise``, ``occlusion``.
         """
         with evaluating(self.request.model):
-            return self.request.model(images)[:, self._columns]
+            logits = functional_call(self.request.model, self._weights, (memory.channels_last_on_cpu(images),))
+        return logits[:, self._columns]
 
     def sweep(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
         """(count,K) logits of images that are rendered batch by batch, under the caller's autocast."""

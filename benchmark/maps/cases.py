@@ -106,10 +106,21 @@ def make_cases(
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
     number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.scorable_images}
     return [
-        make_case(sample, finding, label, maps.stored(sample.image_id, finding), grid, training=number[sample.image_id])
+        make_case(sample, finding, label, _stored(maps, sample, finding), grid, training=number[sample.image_id])
         for sample in select_samples(trained, images)
         for finding, label in zip(trained[0].data.findings, sample.labels.tolist(), strict=True)
     ]
+
+
+def _stored(maps: StoredMaps, sample: Sample, finding: str) -> NDArray[np.float16] | FileMap | None:
+    """The map of a case; of one that was not made, what raises ``NotMadeError`` when a protocol asks for its values."""
+    if (sample.image_id, finding) in maps:
+        return maps.stored(sample.image_id, finding)
+    return FileMap(maps.index.shape[1:], partial(_not_made, maps, sample.image_id, finding))
+
+
+def _not_made(maps: StoredMaps, image: str, finding: str) -> NDArray[np.float16]:
+    return np.asarray(maps.stored(image, finding))
 
 
 def make_case(

@@ -50,10 +50,10 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
     batches = tqdm(requests[0].batches, desc="explain", unit="batch", leave=False, disable=None)
     with ExitStack() as open_files:
         files = _Files({request.word: request for request in requests}, requests[0].runs[0].data.findings, open_files)
-        for run, rows in batches:
+        for batch in batches:
             if not (parts := files.parts()):
                 break
-            for word, answer in run_methods(parts, networks.evidence(run, rows)).items():
+            for word, answer in run_methods(parts, networks.evidence(*batch)).items():
                 files.receive(word, answer)
     return files.broken
 
@@ -89,7 +89,8 @@ class _Files:
     def _writer(self, request: MapRequest) -> store.Writer:
         if request.word not in self.writers:
             file = self.stack.enter_context(ExitStack())
-            writer = file.enter_context(store.open_writer(request.path, request.key, request.images, self.findings))
+            about = request.images, self.findings, request.shown
+            writer = file.enter_context(store.open_writer(request.path, request.key, *about))
             self.writers[request.word] = writer, file
         return self.writers[request.word][0]
 
@@ -131,11 +132,11 @@ class _Networks:
             self.grids[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])
         return self.grids[run]
 
-    def evidence(self, run: TrainingRun, rows: Sequence[int]) -> Evidence:
+    def evidence(self, run: TrainingRun, rows: Sequence[int], findings: Sequence[int] | None = None) -> Evidence:
         """Evidence of a batch of the images of one training, from the cache of decoded pixels."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if run not in self.models:
             self.models[run] = prepare(run.model(device), self.flags)
         batch = torch.from_numpy(run.pixels[list(rows)]).to(device)
         images = transforms.evaluation()(batch)
-        return gather(self.models[run], images, memory_gib=self.flags.memory_gib, progress=True)
+        return gather(self.models[run], images, findings, memory_gib=self.flags.memory_gib, progress=True)

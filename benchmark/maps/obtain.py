@@ -34,16 +34,18 @@ def obtain(
     folder: Path,
     flags: EngineFlags | None,
     slow_images: int | None = None,
+    shown_only: bool = False,
 ) -> StoredMapsByMethod:
     """The maps of each method as they lie in ``folder``, generated where they are missing.
 
     Without ``flags`` a missing one is a ``NoMapsError`` instead. Where all exist no model is loaded. Methods that are
-    not fast explain ``slow_images`` of the images (None: all). Raises ``DataError`` where no held-out image has a truth
+    not fast explain ``slow_images`` of the images (None: all), with ``shown_only`` the findings that an image shows
+    (``benchmark.maps.requests.shown_findings``) and no others. Raises ``DataError`` where no held-out image has a truth
     box.
     """
     if not select_samples(trained, None):
         raise DataError(f"no test image of {trained[0].config.dataset} has a truth box: there is nothing to score")
-    requests, broken = requests_of(trained, method_names, folder, slow_images)
+    requests, broken = requests_of(trained, method_names, folder, slow_images, shown_only)
     return broken | _stored(requests, flags)
 
 
@@ -68,30 +70,40 @@ def validation_requests(trained: Sequence[TrainingRun], method_names: Sequence[s
 
 
 def requests_of(
-    trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path, slow_images: int | None
+    trained: Sequence[TrainingRun],
+    method_names: Sequence[str],
+    folder: Path,
+    slow_images: int | None,
+    shown_only: bool = False,
 ) -> tuple[list[MapRequest], StoredMapsByMethod]:
     """What each method has to provide, and the errors of those that cannot be built.
 
-    Those that are not fast explain ``slow_images`` of the images; None: all.
+    ``slow_images`` and ``shown_only`` are of those that are not fast: see ``obtain``.
     """
     requests: list[MapRequest] = []
     broken: StoredMapsByMethod = {}
     for word in method_names:
         try:
-            requests.append(make_request(trained, word, build_method(word), folder, slow_images))
+            requests.append(make_request(trained, word, build_method(word), folder, slow_images, shown_only))
         except LocusError as error:
             broken[word] = error
     return requests, broken
 
 
 def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
-    stored = {request.word: store.read(request.path, request.key) for request in requests}
+    stored = {request.word: _read(request) for request in requests}
     missing = [request for request in requests if stored[request.word] is None]
     broken: StoredMapsByMethod = {}
     if missing and flags is not None:
         broken |= generate(missing, flags)
-        stored |= {r.word: store.read(r.path, r.key) for r in missing if r.word not in broken}
+        stored |= {r.word: _read(r) for r in missing if r.word not in broken}
     return {r.word: broken.get(r.word) or stored[r.word] or _absent(r, flags) for r in requests}
+
+
+def _read(request: MapRequest) -> store.StoredMaps | NotAvailableError | None:
+    """What is stored for a request; maps of all findings answer one for some of them."""
+    keys = dict.fromkeys((request.key, request.key_of_all))
+    return next((found for key in keys if (found := store.read(request.path, key)) is not None), None)
 
 
 def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:
@@ -128,7 +140,7 @@ def join(requests: Sequence[MapRequest], count: int) -> set[str]:
 
 
 def _is_missing(request: MapRequest) -> bool:
-    return isinstance(request.method, Method) and store.read(request.path, request.key) is None
+    return isinstance(request.method, Method) and _read(request) is None
 
 
 def _join(request: MapRequest, count: int) -> None:
@@ -136,7 +148,7 @@ def _join(request: MapRequest, count: int) -> None:
     images, findings = request.images, request.runs[0].data.findings
     shards = [request.shard(number, count) for number in range(1, count + 1)]
     try:
-        with store.open_writer(request.path, request.key, images, findings) as writer:
+        with store.open_writer(request.path, request.key, images, findings, request.shown) as writer:
             for shard in [shard for shard in shards if shard.batches]:
                 maps = store.read(shard.path, shard.key)
                 if not isinstance(maps, store.StoredMaps):

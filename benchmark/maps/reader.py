@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.maps.writer import Index, index_file
-from core.errors import NotAvailableError, one_line
+from core.errors import DataError, NotAvailableError, one_line
 
 log = logging.getLogger(__name__)
+
+
+class NotMadeError(DataError):
+    """A map is asked for that no protocol of the suite was to read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,23 +27,36 @@ class StoredMaps:
     """(cases, h, w) map / max|map|, memory-mapped."""
     index: Index
 
+    def __contains__(self, pair: tuple[str, str]) -> bool:
+        """Whether a map was made of this (image, finding)."""
+        return pair in self._places
+
     def stored(self, image: str, finding: str) -> NDArray[np.float16] | None:
-        """(h, w) map / max|map|: what is scored; None where the method gave a value that is not finite."""
-        n, k = self._at(image, finding)
-        return None if self.index.peaks[n][k] is None else self.values[n * len(self.index.findings) + k]
+        """(h, w) map / max|map|: what is scored; None where the method gave a value that is not finite.
+
+        Raises ``NotMadeError`` where no map was made of the pair.
+        """
+        position, peak = self._place(image, finding)
+        return None if peak is None else self.values[position]
 
     def map(self, image: str, finding: str) -> NDArray[np.float32] | None:
         """(h, w) float32: the map as the method gave it, to half precision, with its exact maximum; None as above."""
-        n, k = self._at(image, finding)
-        scaled, peak = self.stored(image, finding), self.index.peaks[n][k]
-        return None if scaled is None or peak is None else scaled.astype(np.float32) * np.float32(peak)
+        position, peak = self._place(image, finding)
+        return None if peak is None else self.values[position].astype(np.float32) * np.float32(peak)
 
-    def _at(self, image: str, finding: str) -> tuple[int, int]:
-        return self._rows[image], self.index.findings.index(finding)
+    def _place(self, image: str, finding: str) -> tuple[int, float | None]:
+        if (image, finding) not in self:
+            advice = "methods that are not fast explain only what the suite's protocols read"
+            raise NotMadeError(f"no map of {finding!r} was made for the image {image!r}: {advice}")
+        return self._places[image, finding]
 
     @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {image: n for n, image in enumerate(self.index.images)}
+    def _places(self) -> dict[tuple[str, str], tuple[int, float | None]]:
+        """(image, finding) -> position in the array, and peak."""
+        index = self.index
+        shown = index.shown or [range(len(index.findings))] * len(index.images)
+        pairs = [(image, index.findings[k]) for image, ks in zip(index.images, shown, strict=True) for k in ks]
+        return dict(zip(pairs, enumerate(peak for row in index.peaks for peak in row), strict=True))
 
 
 def read(array: Path, key: str) -> StoredMaps | NotAvailableError | None:
@@ -61,7 +78,7 @@ def read(array: Path, key: str) -> StoredMaps | NotAvailableError | None:
 
 def _opened(array: Path, index: Index) -> NDArray[np.float16]:
     """The array as its index states it. Raises ``ValueError`` for another one."""
-    cases, key = len(index.images) * len(index.findings), index.key.encode()
+    cases, key = index.cases, index.key.encode()
     if sum(map(len, index.peaks)) != cases or index.shape[0] != cases:
         raise ValueError(f"its index has not {cases} cases")
     with array.open("rb") as file:  # once: another run may put another file of this name in its place at any moment

@@ -31,6 +31,8 @@ class Index(BaseModel):
     """Why there are no maps; then there is no array."""
     images: tuple[str, ...]
     findings: tuple[str, ...]
+    shown: tuple[tuple[int, ...], ...] = ()
+    """Per image the positions of the findings that have a map; nothing: all findings of all images."""
     shape: tuple[int, int, int] = (0, 0, 0)
     """(cases, h, w)."""
     bytes: int = 0
@@ -40,6 +42,11 @@ class Index(BaseModel):
     peaks: tuple[tuple[float | None, ...], ...] = ()
     """Per image and finding max|map|, a float32 in digits that give it back exactly; None where a map was not
     finite."""
+
+    @property
+    def cases(self) -> int:
+        """How many maps there are."""
+        return count_cases(self.images, self.findings, self.shown)
 
     def write(self, array: Path) -> None:
         """Write it beside the file of its ``array``, atomically."""
@@ -60,6 +67,15 @@ def file_name(word: str) -> str:
     last = Path(word).name
     readable = re.sub(r"[^\w.=,+-]+", "_", last)
     return f"{readable}.npy" if last == word else f"{readable}-{files.key(word)}.npy"
+
+
+def count_cases(images: Sequence[str], findings: Sequence[str], shown: Sequence[Sequence[int]]) -> int:
+    """How many maps: of the findings that are ``shown`` on each image, of all where that says nothing.
+
+    >>> count_cases("ab", ["mass", "nodule"], []), count_cases("ab", ["mass", "nodule"], [[1], [0, 1]])
+    (4, 3)
+    """
+    return sum(map(len, shown)) if shown else len(images) * len(findings)
 
 
 @dataclass
@@ -107,13 +123,16 @@ def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np
 
 
 @contextmanager
-def open_writer(array: Path, key: str, images: Sequence[str], findings: Sequence[str]) -> Iterator[Writer]:
+def open_writer(
+    array: Path, key: str, images: Sequence[str], findings: Sequence[str], shown: tuple[tuple[int, ...], ...] = ()
+) -> Iterator[Writer]:
     """A ``Writer`` of the file ``array``; array and index replace the old ones when the block ends well.
 
-    Raises ``BadValueError`` when the maps of some ``images`` were not given, ``WriteError`` when the disk refuses.
+    ``shown``: see ``Index``. Raises ``BadValueError`` when the maps of some ``images`` were not given, ``WriteError``
+    when the disk refuses.
     """
     with atomic(array) as temporary, temporary.open("wb") as file:
-        writer = Writer(file, len(images) * len(findings))
+        writer = Writer(file, count_cases(images, findings, shown))
         yield writer
         if len(writer.peaks) != len(images):
             raise BadValueError(f"{len(writer.peaks)} of {len(images)} images have maps for {array}: all need one")
@@ -123,6 +142,7 @@ def open_writer(array: Path, key: str, images: Sequence[str], findings: Sequence
         key=key,
         images=tuple(images),
         findings=tuple(findings),
+        shown=shown,
         shape=(writer.cases, *writer.shape),
         bytes=length,
         grid=writer.grid,

@@ -17,6 +17,12 @@ def of_maps() -> list[str]:
     return [name for name in names() if registry.read_attribute(name, "judges") != "confidences"]
 
 
+def reads_absent_findings(name: str) -> bool:
+    """Whether a protocol may look at the maps of findings that an image does not show. Imports no protocol."""
+    counts, judges = (registry.read_attribute(name, attribute) for attribute in ("counts_false_alarms", "judges"))
+    return (counts, judges) != (False, "maps")
+
+
 def get(name: str) -> type[Any]:
     """The class of a protocol. Raises ``core.errors.UnknownNameError``."""
     return registry.get(name)

@@ -51,9 +51,9 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     all_methods = method_names(suite, extra)
     slow = [word for word in all_methods if word not in names.UNRANKED_METHODS and not methods.is_fast(word)]
     if not model.all_cells:  # what no row of the leaderboard rests on is left out
-        all_methods, slow = [word for word in all_methods if model.methods or word not in slow], []
-        protocols = [names.MAIN_PROTOCOL] if names.MAIN_PROTOCOL in suite.scored_by else suite.protocols
-        suite = suite.model_copy(update={"protocols": protocols, "conventional": []})
+        if model.slow_images is not None or suite.check is not None:
+            all_methods, slow = [word for word in all_methods if word not in slow], []
+        suite = suite.model_copy(update={"protocols": suite.protocols_of_model(False), "conventional": []})
     slow = slow if model.slow_images is not None else []
     unrestricted = [word for word in all_methods if word not in slow]
     selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)] if model.other_data is None else []

@@ -52,7 +52,7 @@ def explain_model(
     if not method_names:
         return CaseStore(trained, {})
     folder = _folder(model, runs_dir)
-    maps = obtain(trained, method_names, folder, flags, model.slow_images)
+    maps = obtain(trained, method_names, folder, flags, model.slow_images, model.shown_only)
     return CaseStore(trained, maps, *obtain_validation(trained, method_names, folder / "val", flags))
 
 
@@ -61,7 +61,7 @@ def map_requests(
 ) -> list[MapRequest]:
     """The maps, of test and validation images, that ``explain_model`` needs."""
     folder = _folder(model, runs_dir)
-    requests, _ = requests_of(trained, method_names, folder, model.slow_images)
+    requests, _ = requests_of(trained, method_names, folder, model.slow_images, model.shown_only)
     return [*requests, *validation_requests(trained, method_names, folder / "val")]
 
 

@@ -41,6 +41,8 @@ class ModelPlan:
     init: TrainConfig | None
     slow_images: int | None = None
     """How many images slow methods explain; None: all."""
+    shown_only: bool = False
+    """Whether methods that are not fast explain the findings that an image shows alone: no protocol reads others."""
     other_data: TrainConfig | None = None
     """The data set of ``test_on``; None: the trainings' own."""
     all_cells: bool = True

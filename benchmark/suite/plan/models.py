@@ -10,11 +10,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmark import protocols
 from benchmark.suite.plan.model import DATA, ModelPlan
 from benchmark.suite.plan.suite import Suite
 from config import TrainConfig
 from core import cli
 from core.errors import BadValueError
+from core.names import MAIN_PROTOCOL
 
 SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "precision", "threads")
 """Flags that the training which a model starts from takes over from it: its network, its seed and what is pinned."""
@@ -79,8 +81,20 @@ def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelP
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
     seed = trainings[0].seed
     full = suite.full_seeds is None or seed in suite.full_seeds
-    plan = ModelPlan("", trainings, start, slow_images, _other_data(suite, trainings), full)
+    shown_only = _shown_only(suite, slow_images, full)
+    plan = ModelPlan("", trainings, start, slow_images, shown_only, _other_data(suite, trainings), full)
     return dataclasses.replace(plan, id=f"{plan.network}-seed{seed}")
+
+
+def _shown_only(suite: Suite, slow_images: int | None, all_cells: bool) -> bool:
+    """Whether no protocol reads a slow method's maps of findings that an image does not show.
+
+    Where slow methods explain some images only, the main protocol alone scores them.
+    """
+    if suite.check is not None:
+        return False
+    names = suite.protocols_of_model(all_cells) if slow_images is None else [MAIN_PROTOCOL]
+    return not any(map(protocols.reads_absent_findings, names))
 
 
 def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:
@@ -132,5 +146,5 @@ def _finished(suite: Suite, entry: dict[str, Any], given: dict[str, Any]) -> lis
         trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
         slow = entry.get("slow_images", suite.slow_images)
         id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")
-        made.append(ModelPlan(id_, trainings, None, slow, finished=finished))
+        made.append(ModelPlan(id_, trainings, None, slow, _shown_only(suite, slow, True), finished=finished))
     return made

@@ -65,8 +65,8 @@ class Suite(pydantic.BaseModel):
     """How many of the boxed images, drawn by patient, the methods that are not fast explain; none: all. A model may
     state its own."""
     full_seeds: list[int] | None = None
-    """Seeds that have all cells; None: all seeds. On the others the fast methods, or the model's own ``methods``, are
-    scored by ``locus`` (or the check) on the aligned grid, which is all that a leaderboard of several seeds needs."""
+    """Seeds that have all cells; None: all seeds. On the others, the methods that explain all images are scored by
+    ``locus`` (only the fast ones by a check) on the aligned grid: a leaderboard of several seeds needs no more."""
     protocols: list[str] | None = None
     """Words of protocols; none: all in ``benchmark/protocols`` that judge maps alone."""
     conventional: list[str] = []
@@ -111,6 +111,10 @@ class Suite(pydantic.BaseModel):
     def scored_by(self) -> list[str]:
         """Its protocols."""
         return [self.check] if self.check is not None else self.protocols or protocols.of_maps()
+
+    def protocols_of_model(self, all_cells: bool) -> list[str]:
+        """The protocols of a model with all cells, or of one that has those of the leaderboard alone."""
+        return [MAIN_PROTOCOL] if not all_cells and MAIN_PROTOCOL in self.scored_by else self.scored_by
 
     @property
     def recorded(self) -> list[str]:

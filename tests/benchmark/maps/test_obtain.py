@@ -7,10 +7,11 @@ import pytest
 import torch
 
 import methods
-from benchmark import records
+from benchmark import protocols, records
 from benchmark.explain import explain
 from benchmark.maps.cases import make_cases
 from benchmark.maps.obtain import generate_shard, join, obtain, obtain_validation, requests_of
+from benchmark.maps.reader import NotMadeError
 from benchmark.maps.requests import build_method, make_request
 from benchmark.maps.trained import TrainingRun, select_samples, subset
 from benchmark.maps.untrained import Untrained
@@ -245,6 +246,43 @@ def test_a_method_that_breaks_in_one_shard_is_left_to_its_scoring(trained, break
         generate_shard(requests, number, 2, FLAGS)
     assert join(requests, 2) == {word}
     assert not requests[0].path.exists()
+
+
+def test_slow_methods_explain_the_findings_that_an_image_shows_alone(trained, first, tmp_path):
+    shown, every = obtain(trained, ["cam", "saliency"], tmp_path, FLAGS, 6, shown_only=True), first[1]
+    assert shown["cam"].values.tobytes() == every["cam"].values.tobytes()
+    slow, pairs = shown["saliency"], [(s.image_id, f) for s in select_samples(trained, 6) for f in s.boxes]
+    assert len(slow.values) == len(pairs) < 6 * 8
+    for image, finding in pairs:
+        assert np.array_equal(slow.map(image, finding), every["saliency"].map(image, finding))
+    again = obtain(trained, ["saliency"], tmp_path, None, 6, shown_only=True)["saliency"]
+    assert again.values.tobytes() == slow.values.tobytes()
+
+
+def test_a_map_that_was_not_made_raises_when_a_protocol_reads_it(trained, tmp_path):
+    maps = obtain(trained, ["saliency"], tmp_path, FLAGS, 6, shown_only=True)["saliency"]
+    cases = make_cases(trained, maps, "aligned", 6)
+    assert len(cases) == 6 * 8
+    pointing = protocols.get("pointing")().evaluate(cases, trained[0].data.findings)
+    assert len(pointing.rows) == len(maps.values)
+    assert not pointing.failed
+    with pytest.raises(NotMadeError, match="no map of"):
+        protocols.get("wang")().evaluate(cases, trained[0].data.findings)
+
+
+def test_maps_of_all_findings_answer_a_request_for_those_that_images_show(trained, first):
+    made = obtain(trained, ["saliency"], first[0], None, 6, shown_only=True)["saliency"]
+    assert made.index == first[1]["saliency"].index
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_shards_of_shown_findings_joined_are_the_files_of_one_job(trained, tmp_path, count):
+    obtain(trained, ["saliency"], tmp_path / "whole", FLAGS, 6, shown_only=True)
+    requests, _ = requests_of(trained, ["saliency"], tmp_path / "shards", 6, shown_only=True)
+    for number in range(1, count + 1):
+        generate_shard(requests, number, count, FLAGS)
+    assert join(requests, count) == set()
+    assert files(tmp_path / "shards") == files(tmp_path / "whole")
 
 
 def keys(trained, *words, slow_images=None):

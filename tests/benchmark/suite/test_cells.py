@@ -122,6 +122,27 @@ def test_seeds_that_are_not_full_have_the_cells_of_the_leaderboard_alone(suite):
     }
 
 
+def test_slow_methods_that_explain_all_images_are_in_the_leaderboard_of_every_seed(suite):
+    small = suite("methods: [cam, scorecam]\nseeds: [0, 1]\nfull_seeds: [0]")
+    assert {c.protocol for c in of(small, 1) if c.method == "scorecam"} == {"locus"}
+    assert {c.images for c in of(small, 1)} == {None}
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown_only"),
+    [
+        ("protocols: [locus, pointing, energy]", [True, True]),
+        ("protocols: [locus, wang]", [False, True]),
+        ("protocols: [locus, froc]", [False, True]),
+        ("protocols: [locus, wang]\nslow_images: 9", [True, True]),
+        ("full_seeds: null", [False, False]),
+    ],
+)
+def test_slow_methods_explain_all_findings_only_where_a_protocol_reads_them(suite, lines, shown_only):
+    models = plan.models(suite(f"{'' if 'full' in lines else 'full_seeds: [0]'}\nseeds: [0, 1]\n{lines}"))
+    assert {model.trainings[0].seed: model.shown_only for model in models} == dict(enumerate(shown_only))
+
+
 @pytest.mark.parametrize(
     ("line", "kind", "facts"),
     [

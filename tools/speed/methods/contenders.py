@@ -25,6 +25,8 @@ Call = Callable[[], object]
 Contender = Callable[["Classifier", Tensor, Sequence[int]], Call]
 
 METHODS = ("cam", "gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "eigencam")
+STEPS = 20
+"""Steps of integrated gradients, here and there."""
 SIX = ("GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM")
 
 
@@ -115,6 +117,14 @@ def captum(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call
     return lambda: [explainer.attribute(images, target=k, relu_attributions=True) for k in findings]
 
 
+def captum_integrated(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
+    """Captum's IntegratedGradients: an attribution per target, as many steps as ours take; maps at the images' size."""
+    from captum.attr import IntegratedGradients
+
+    explainer = IntegratedGradients(model)
+    return lambda: [explainer.attribute(images, target=k, n_steps=STEPS) for k in findings]
+
+
 def torchcam(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
     """torchcam's GradCAM: a forward pass and an extraction, which frees the graph, per finding; maps at h×w."""
     from torchcam.methods import GradCAM
@@ -132,6 +142,8 @@ CONTENDERS: dict[str, Contender] = {
     names.SEVEN: locus(*METHODS),
     names.GRADCAM: locus("gradcam"),
     names.SCORECAM: locus("scorecam"),
+    names.INTEGRATED: locus(f"integrated_gradients:steps={STEPS}"),
+    names.CAPTUM_INTEGRATED: captum_integrated,
     names.EARLIER: earlier,
     names.UPSAMPLING: upsampling,
     names.PACKAGE_SIX: package(*SIX),

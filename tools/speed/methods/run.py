@@ -40,6 +40,8 @@ def rows(config: MethodsSpeedConfig) -> Iterator[Row]:
     first = settings[0]
     scorecam = (BARE, Task(names.SCORECAM, 1), Task(names.SCORECAM, usual), Task(names.PACKAGE_SCORECAM, usual))
     yield from timed("scorecam", first | {"batch": 1}, scorecam, config)
+    gradients = (Task(word, k) for k in sorted({1, usual}) for word in (names.INTEGRATED, names.CAPTUM_INTEGRATED))
+    yield from timed("gradients", first | {"batch": 1}, (BARE, *gradients), config)
     for on in (on for on in settings if on["size"] == first["size"]):
         earlier = (Task(names.EARLIER, k) for k in sorted({1, usual}))
         yield from timed("layer", on, (BARE, Task(names.GRADCAM, usual), *earlier), config)

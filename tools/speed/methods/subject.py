@@ -80,6 +80,12 @@ SECTIONS = (
         TIMES,
     ),
     Section(
+        "gradients",
+        "Integrated gradients, {backbone} at {size}",
+        "One image per call, 20 steps; forward passes are shared by all findings here, made for each of them there.",
+        TIMES,
+    ),
+    Section(
         "layer",
         "Maps of another layer",
         "One level before the pooled map the network's tail is the head: what "
