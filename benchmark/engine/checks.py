@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from core.errors import BadValueError, UnknownNameError
-from core.names import canonical_finding
+from core.names import find_finding
 
 if TYPE_CHECKING:
     from backbones import Classifier
@@ -104,7 +104,6 @@ def _position(model: "Classifier", finding: Any) -> int:
     if not model.findings:
         advice = "set model.findings to them, in the order of its outputs, or give positions"
         raise BadValueError(f"finding {finding!r}: this model does not know the names of its outputs; {advice}")
-    names = [canonical_finding(name) for name in model.findings]
-    if canonical_finding(finding) not in names:
+    if (name := find_finding(finding, model.findings)) is None:
         raise UnknownNameError("finding", finding, model.findings)
-    return names.index(canonical_finding(finding))
+    return model.findings.index(name)

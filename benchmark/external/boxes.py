@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.external.names import Names
 from core.boxes import xywh_to_xyxy
-from core.errors import BadValueError, DataError
+from core.errors import BadValueError, DataError, examples
 from core.types import FloatArray
 from datasets.io.tables import read_csv, refuse_duplicates
 
@@ -60,6 +60,24 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
     for image, finding, box in zip(known, findings, boxes, strict=True):
         out.setdefault((image, finding), []).append(box)
     return {key: np.stack(each) for key, each in out.items()}
+
+
+def images_without_boxes(
+    file: Path, given: BoxesByCase, truth: Sequence[str], missing: Literal["error", "miss", "skip"]
+) -> frozenset[str]:
+    """Return the images of ``truth``, which have a truth box, for which a file gives no box of any finding.
+
+    Raises ``DataError`` where there are such and ``missing`` is error.
+    """
+    images = {image for image, _ in given}
+    absent = [image for image in truth if image not in images]
+    if absent and missing == "error":
+        raise DataError(
+            f"{file} has no box for {len(absent)} of {len(truth)} images with a truth box ({examples(absent)}): "
+            "give their boxes, or write --missing miss (nothing was found there: they count as misses) or "
+            "--missing skip (they are left out)"
+        )
+    return frozenset(absent)
 
 
 def _from_csv(file: Path, box_format: BoxFormat | None) -> Rows:
