@@ -35,7 +35,7 @@ class ExternalEntry:
     probabilities: Mapping[Pair, float]
     geometry: geometry.Geometry
     missing: str
-    """What becomes of a case without a map, or an image without a box: ``miss`` or ``skip``; with ``error`` there is none."""
+    """What becomes of a case without a map or an image without a box: ``miss`` or ``skip``; none with ``error``."""
     hashes: dict[str, str]
     """File -> first 16 hex digits of the SHA-256 of its bytes."""
     trained_on: str
@@ -68,10 +68,8 @@ class ExternalEntry:
     def about(self) -> str:
         """A paragraph above the tables."""
         kind = f"maps, {self.geometry.words}" if self.boxes is None else "boxes"
-        trained, what = (
-            self.trained_on or "not stated",
-            "Cases without a map" if self.boxes is None else "Images without a box",
-        )
+        trained = self.trained_on or "not stated"
+        what = "Cases without a map" if self.boxes is None else "Images without a box"
         return (
             f"Made by others and scored here: {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
             f"Trained on (declared): {trained}. {what}: {self.missing}."
@@ -90,9 +88,9 @@ def read(config: ScoreConfig) -> ExternalEntry:
     frames = {sample.image_id: sample.frame for sample in data}
     given = boxes.read(Path(config.boxes), config.box_format, names, frames) if config.boxes else None
     boxed = [sample.image_id for sample in data if sample.boxes]
-    boxless = (
-        boxes.images_without_boxes(Path(str(config.boxes)), given, boxed, config.missing) if given else frozenset()
-    )
+    boxless: frozenset[str] = frozenset()
+    if config.boxes and given is not None:
+        boxless = boxes.images_without_boxes(Path(config.boxes), given, boxed, config.missing)
     index = None if config.index is None else Path(config.index)
     listed = maps.find(Path(config.maps), names, config.findings, index) if config.maps else {}
     shown = values.read(listed, data, where, config.missing) if config.maps else {}

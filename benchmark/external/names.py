@@ -21,7 +21,7 @@ class Names:
         self.findings = tuple(findings)
 
     def finding(self, word: str, where: str) -> str:
-        """The finding of this name or alias, however it is spelled. Raises ``DataError`` for any other, naming ``where``."""
+        """The finding of this name or alias. Raises ``DataError`` that names ``where`` for any other."""
         if (finding := find_finding(word, self.findings)) is None:
             raise DataError(f"{where}: {UnknownNameError('finding', word, self.findings)}")
         return finding

@@ -38,8 +38,8 @@ class ExternalFlags(SplitFlags):
     index: str | None = None
     """CSV with the columns image and finding: what each map of one .npy file shows."""
     missing: Literal["error", "miss", "skip"] = "error"
-    """What becomes of a case with truth that has no map, or of an image with truth that has no box: an error, a miss, or
-    it is left out. Both are counted."""
+    """What becomes of a case with truth that has no map, or of an image with truth that has no box: error, miss or
+    skip (it is left out). Both are counted."""
     predictions: str | None = None
     """CSV of the classifier's probabilities, a row per image, a column per finding: with them maps are also scored as
     boxes with confidences."""
