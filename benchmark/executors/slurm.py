@@ -47,7 +47,9 @@ class Slurm(Executor):
         _check(cluster)
         for option, value, least in (("time", time, 1), ("gpus", gpus, 0)):
             if not isinstance(value, int) or value < least:
-                raise BadValueError(f"--executor slurm:{option}={value} is no number: write {least} or more")
+                raise BadValueError(
+                    f"--executor slurm:{option}={value} is too small: write a whole number of {least} or more"
+                )
         self.cluster = cluster
         self.wanted = {
             "slurm_partition": partition, "slurm_account": account, "timeout_min": time, "gpus_per_node": gpus,

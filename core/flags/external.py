@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from core.cli import AtLeast
+from core.errors import BadValueError
 from core.flags.data import DataSet, SplitFlags
 from core.names import normalize_data_set
 
@@ -53,6 +54,10 @@ class ExternalFlags(SplitFlags):
     """Folder of records and tables, one folder per entry."""
 
     def __post_init__(self) -> None:
+        if self.leave_out_fold is not None:
+            raise BadValueError(
+                "--leave_out_fold changes training and validation images alone: test images are scored here"
+            )
         object.__setattr__(self, "dataset", normalize_data_set(self.dataset))
 
 

@@ -92,6 +92,11 @@ def test_a_column_whose_name_only_begins_as_a_finding_is_refused(tmp_path, colum
         read_probabilities(tmp_path / "p.csv", Names(["a.png", "b_1.png"], ["Mass", "Nodule"]))
 
 
+def test_a_fold_that_changes_no_test_image_is_refused():
+    with pytest.raises(BadValueError, match="--leave_out_fold"):
+        config(boxes="b.csv", partition="kfold", leave_out_fold=2)
+
+
 BOXED = [sample for sample in DATA if sample.boxes]
 
 
