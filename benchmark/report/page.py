@@ -49,8 +49,8 @@ def page(
 ) -> str:
     """The text of ``leaderboard.md``: per data set what its checks say or its main table, then what has no number.
 
-    ``tables`` are those of each data set, ``pictures`` the files of pictures beside the page, ``folder`` the place of the
-    page; only from a place below the checkout there is a link to its documentation.
+    ``tables`` are those of each data set, ``pictures`` the files of pictures beside the page, ``folder`` its place: one
+    below the checkout has a link to the documentation.
     """
     shown = [_answer(said) for part in tables for said in check_answers(records, part.dataset)]
     shown += [markdown(_short(table, OF_CHECKS)) for part in tables for table in part.checks]

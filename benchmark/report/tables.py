@@ -49,8 +49,8 @@ def write(
     ``index.html``, ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``ranks.svg`` (critical
     differences), ``components.svg`` (of variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words
     above the tables, ``limits`` its first of what it does not show, ``records`` those of the folder where they are
-    known already, ``columns`` those of ``leaderboard.tex``; ``published`` is the folder of those that stand beside, ``place`` the folder from
-    which ``leaderboard.md`` links to the documentation: ``folder`` unless it is moved later.
+    known already, ``columns`` those of ``leaderboard.tex``; ``published`` is the folder of those that stand beside.
+    ``leaderboard.md`` links to the documentation from ``place``: ``folder`` unless it is moved later.
     Returned are the records and the entries made of them. Raises ``core.errors.DataError`` for a
     broken record and ``BadValueError`` for a column that no table has; nothing is written then.
     """
