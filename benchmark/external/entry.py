@@ -72,7 +72,8 @@ class ExternalEntry:
         what = "Cases without a map" if self.boxes is None else "Images without a box"
         return (
             f"Made by others and scored here: {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
-            f"Trained on (declared): {trained}. {what}: {self.missing}."
+            f"Trained on (declared): {trained}. {what}: {self.missing}. "
+            "The baselines have the grid of these maps: on another grid their scores differ."
         )
 
 

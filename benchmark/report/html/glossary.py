@@ -16,7 +16,7 @@ WORDS = {
     "size": "Side of the square input in pixels.",
     "seed": "The seed of a training: another seed is another network.",
     "trained on": "What somebody declares their network was trained on.",
-    "method": "What makes a heat map from the network. prior, center, noise and untrained are baselines; each is read on the network's grid, so that it differs between grids; truth is the "
+    "method": "What makes a heat map from the network. prior, center, noise and untrained are baselines; truth is the "
     "limit that the grid of positions allows.",
     "same map as": "The method whose map this one equals by construction under this pooling.",
     "of this network": "95 % interval for other patients and this one training. Another training may lie outside.",
