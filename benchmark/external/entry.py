@@ -70,10 +70,11 @@ class ExternalEntry:
         kind = f"maps, {self.geometry.words}" if self.boxes is None else "boxes"
         trained = self.trained_on or "not stated"
         what = "Cases without a map" if self.boxes is None else "Images without a box"
+        grid = "the grid of these maps" if self.boxes is None else "a grid of their own"
         return (
             f"Made by others and scored here: {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
             f"Trained on (declared): {trained}. {what}: {self.missing}. "
-            "The baselines have the grid of these maps: on another grid their scores differ."
+            f"The baselines have {grid}: on another their scores differ."
         )
 
 

@@ -22,7 +22,7 @@ def equal_scores(records: Sequence[Record]) -> dict[str, str]:
     main protocol means equal maps. Other protocols look at less of a map, where different ones may be equal.
     """
     first: dict[tuple[object, ...], str] = {}
-    out = {}
+    out: dict[str, str] = {}
     for record in sorted(records, key=lambda record: record.method):
         values = frozenset((s.finding, s.metric, s.threshold_origin, s.value, s.n) for s in record.scores)
         few = max((score.n for score in record.scores), default=0) < FEWEST
