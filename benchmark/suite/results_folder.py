@@ -67,7 +67,7 @@ def base(config: RunConfig) -> Path:
     """The folder of results that ``--results`` names, or the published one; of finished models never that."""
     if config.results is not None:
         return Path(config.results)
-    return UNPUBLISHED if config.checkpoint or config.model else RESULTS
+    return UNPUBLISHED if config.checkpoint or config.model or config.forget else RESULTS
 
 
 def choose(suite: Suite, config: RunConfig) -> ResultsFolder:
@@ -93,6 +93,8 @@ def _unlike(suite: Suite, config: RunConfig) -> str:
         return f"nothing is published of the suite {suite.name}"
     if config.checkpoint or config.model:
         return f"the published plan has no {config.entry or config.model or ', '.join(config.checkpoint)}"
+    if config.forget:
+        return "the published plan has no models that were added"
     known = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_LIMIT, *methods.GROUPS}
     if extra := [word for word in config.method if word not in known]:
         return f"the published plan has no {', '.join(extra)}"

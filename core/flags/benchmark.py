@@ -30,6 +30,8 @@ class SuiteFlags:
     checkpoint: tuple[str, ...] = ()
     """Score finished runs in place of the suite's own models (a best.ckpt or run folder, of main.py or converted):
     several are trainings of one entry. Their rows stand beside the published ones."""
+    forget: tuple[str, ...] = ()
+    """Remove the records of models that an earlier --checkpoint or --model added, by their names in the tables."""
     trust: bool = False
     """Run Python files that a suite's YAML, a checkpoint, a record or the file of --config names
     (path/to/file.py:Class); without it only those typed here run (docs/security.md)."""
