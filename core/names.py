@@ -25,6 +25,8 @@ CLASSIFIER = "classifier"
 
 CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("center", "prior", "noise", "untrained")
 """What every suite has beside its methods, to be beaten."""
+ABSENT = "the data is not there"
+"""How the reason of an n/a record begins that data can mend."""
 LIMIT = "truth"
 """What sees the truth: no map can be better on its grid."""
 BESIDE = (PRIOR, UNTRAINED, LIMIT)
@@ -33,7 +35,11 @@ BASELINES_AND_LIMIT = (*BASELINES, LIMIT)
 """What stands in every table beside the methods."""
 READERS = "readers"
 """Where several radiologists have read each image: one's boxes against the others' (``benchmark.suite.readers``)."""
-CEILINGS = (LIMIT, READERS)
+SECOND_READERS = "second readers"
+"""Another team's boxes against the truth, on the images that both have read (``benchmark.suite.second_readers``)."""
+PEOPLE = (READERS, SECOND_READERS)
+"""Rows of people's boxes: they need no network and no map."""
+CEILINGS = (LIMIT, *PEOPLE)
 """What no method is measured against in ranks and tests, only by eye."""
 UNRANKED_METHODS = (*BASELINES, *CEILINGS)
 """What never takes a place."""

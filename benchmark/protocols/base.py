@@ -115,6 +115,8 @@ class Result:
     """(image, finding, reason) of the cases without a usable map: misses that a run must report."""
     hits_by_threshold: Sequence[float] = ()
     """The main metric at each of ``CURVE_THRESHOLDS``, mean over findings; empty where the protocol states none."""
+    remark: str = ""
+    """What a reader must know beside the scores; it is stored as the record's ``reason``."""
 
 
 class Protocol(ABC):

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from benchmark.records.record import PUBLISHED, Record
 from benchmark.report.select import is_method, main_value, model_of, network
 from benchmark.report.table import NOTHING
-from core.names import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, UNTRAINED
+from core.names import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, SECOND_READERS, UNTRAINED
 
 NOT_RANKED = {
     **dict.fromkeys(BASELINES, "baseline"),
@@ -13,6 +13,7 @@ NOT_RANKED = {
     UNTRAINED: "baseline: the same network, weights random",
     LIMIT: "limit: sees the truth, not ranked",
     READERS: "ceiling: each reader's boxes against the others', no threshold, not ranked",
+    SECOND_READERS: "another team of radiologists, no threshold, not ranked",
 }
 
 
@@ -66,6 +67,8 @@ def notes(record: Record, records: Sequence[Record]) -> str:
     sentences = [NOT_RANKED.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
     if is_method(record) and (rivals := beaten_by(record, records)):
         sentences.append(f"no rank: below {', '.join(rivals)}")
+    if record.cell.method == SECOND_READERS:
+        sentences.append(record.reason)
     if record.status == "failed":
         sentences.append(f"failed: {record.reason}")
     return "; ".join(filter(None, sentences))
