@@ -1,7 +1,7 @@
 """ChestX-Det's annotations under NIH's names: what a second team of radiologists marked on NIH's images."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,10 @@ def _official(root: Path, images: list[str], request: Request) -> splits.Names:
     return names
 
 
-def _about(root: Path) -> Mapping[str, dict[str, Any]]:
+def _about(root: Path) -> dict[str, dict[str, Any]]:
     """Image -> age, sex and view, where the table of entries is at hand."""
     table = read_entries(root)
-    return {} if table is None else table[list(ABOUT)].to_dict("index")
+    if table is None:
+        return {}
+    rows = zip(table.index, table[list(ABOUT)].to_dict("records"), strict=True)
+    return {str(image): {str(name): value for name, value in row.items()} for image, row in rows}

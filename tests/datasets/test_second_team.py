@@ -12,13 +12,15 @@ import datasets
 from core.errors import BadValueError, DataError, UnknownNameError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
+ANNOTATIONS = SHARED / "chestx-det/annotations.json"
 WORD = "NIH:truth=chestx_det"
 SPLITS = ("train", "val", "test")
 MARKS = [
     {"image": "00000004_000.png", "file_name": "36200.png", "syms": ["Mass", "Mass"], "boxes": [[10, 20, 110, 220], [500, 500, 600, 600]],
      "polygons": [[[10, 20], [110, 20], [110, 220], [10, 220]], [[500, 500], [600, 500], [600, 600]]]},
     {"image": "00000005_001.png", "file_name": "36201.png", "syms": [], "boxes": [], "polygons": []},
-    {"image": "00000001_000.png", "file_name": "36202.png", "syms": ["Fracture"], "boxes": [[1, 1, 9, 9]], "polygons": [[[1, 1], [9, 1], [9, 9]]]},
+    {"image": "00000001_000.png", "file_name": "36202.png", "syms": ["Fracture"], "boxes": [[1, 1, 9, 9]],
+     "polygons": [[[1, 1], [9, 1], [9, 9]]]},
     {"image": "00000002_000.png", "file_name": "36203.png", "syms": [], "boxes": [], "polygons": []},
 ]  # fmt: skip
 
@@ -99,17 +101,15 @@ def test_absent_annotations_and_an_unknown_truth_are_one_sentence(nih_tree: Call
     root = nih_tree()
     with pytest.raises(DataError, match=r"no annotations of ChestX-Det.*annotations\.json.*train\.json.*chestx_det/"):
         datasets.load(WORD, root)
-    with pytest.raises(UnknownNameError, match="'chestxdet'.*'chestx_det'"):
+    with pytest.raises(UnknownNameError, match=r"'chestxdet'.*'chestx_det'"):
         datasets.load("NIH:truth=chestxdet", root)
 
 
-@pytest.mark.skipif(
-    not (SHARED / "chestx-det/annotations.json").is_file(), reason="ChestX-Det under NIH's names is not beside the checkout"
-)
+@pytest.mark.skipif(not (ANNOTATIONS).is_file(), reason="ChestX-Det under NIH's names is not beside the checkout")
 def test_6257_cases_1474_of_them_on_official_test_images(tmp_path: Path):
     """../shared/EXPORTS.md, section B."""
     (tmp_path / "chestx_det").mkdir()
-    shutil.copy(SHARED / "chestx-det/annotations.json", tmp_path / "chestx_det")
+    shutil.copy(ANNOTATIONS, tmp_path / "chestx_det")
     shutil.copy(SHARED / "nih-lists/test_list.txt", tmp_path)
     (tmp_path / "images").mkdir()
     for entry in json.loads((tmp_path / "chestx_det/annotations.json").read_text()):
