@@ -172,6 +172,7 @@ RUN_BY = {
     r"benchmark\.convert": ("tests/doors/test_convert.py", "convert.main"),
     r"benchmark\.score": ("tests/doors/test_score.py", '"benchmark.score'),
     r"benchmark\.submit": ("tests/doors/test_score.py", '"benchmark.submit'),
+    r"benchmark\.export": ("tests/doors/test_export.py", '"benchmark.export"'),
     r"benchmark\.power": ("tests/doors/test_power.py", '"benchmark.power"'),
     r"check dataset.*--download": ("tests/doors/test_data_sets.py", '"--download"'),
     r"check dataset": ("tests/doors/test_check.py", '"dataset"'),
