@@ -39,6 +39,10 @@ SECOND_READERS = "second readers"
 """Another team's boxes against the truth, on the images that both have read (``benchmark.suite.second_readers``)."""
 PEOPLE = (READERS, SECOND_READERS)
 """Rows of people's boxes: they need no network and no map."""
+AGREEMENT = "agreement"
+"""The column of their rows per case: the share of a person's boxes with IoU > .3 with a truth box."""
+RELATIVE_DROP = "relative_drop@"
+"""How the metrics begin that say by how much a method is below ``readers`` or ``second readers``."""
 CEILINGS = (LIMIT, *PEOPLE)
 """What no method is measured against in ranks and tests, only by eye."""
 UNRANKED_METHODS = (*BASELINES, *CEILINGS)

@@ -130,7 +130,10 @@ class Protocol(ABC):
     chooses: ClassVar[bool] = False
     """Whether it chooses score thresholds on truth, so that validation cases matter to it."""
     judges: ClassVar[str] = "maps"
-    """``maps``; or ``confidences``: boxes with confidences, which a suite has only where it names the protocol."""
+    """``maps``; ``confidences``: boxes with confidences; or ``raw``: values that are not scaled.
+
+    A suite has a protocol of the last two kinds only where it names it.
+    """
     counts_false_alarms: ClassVar[bool] = False
     """Whether it looks at the maps of findings that an image does not have."""
     takes_boxes: ClassVar[bool] = False

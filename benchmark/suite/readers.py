@@ -20,12 +20,10 @@ from benchmark.statistics.patients import CaseIndex
 from benchmark.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes, iobb, iou
 from core.errors import NotAvailableError
-from core.names import MAIN
+from core.names import AGREEMENT, MAIN
 from datasets.vindr_cxr.readers import Readings
 
 MEAN_IOU, POINTING = "mean_iou", "pointing"
-AGREEMENT = "agreement"
-"""The column of the rows per case: the share of a person's boxes that hit truth with IoU > .3."""
 
 
 class ReaderDataset(Protocol):

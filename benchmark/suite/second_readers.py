@@ -20,10 +20,10 @@ from benchmark.records.score import Origin, Score
 from benchmark.statistics.intervals import LEVEL
 from benchmark.statistics.patients import CaseIndex
 from benchmark.statistics.summary import Column, estimate, scores
-from benchmark.suite.readers import AGREEMENT, compare_boxes
+from benchmark.suite.readers import compare_boxes
 from core.boxes import as_boxes
 from core.errors import DataError, NotAvailableError
-from core.names import ABSENT, MAIN
+from core.names import ABSENT, AGREEMENT, MAIN
 from datasets.chestx_det import FINDINGS
 from datasets.nih import second_team
 from datasets.shared import alike

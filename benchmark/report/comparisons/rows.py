@@ -29,7 +29,7 @@ from benchmark.report.leaderboard.entries import ENTRY, mean_record, trainings
 from benchmark.report.table import NOTHING
 from benchmark.statistics import entries as statistics
 from benchmark.statistics.signflip import holm
-from core.names import PAIRED, PRIOR
+from core.names import PAIRED, PRIOR, RELATIVE_DROP
 
 _score = partial(of_finding, "mean")
 
@@ -58,6 +58,8 @@ def _entries(
     paired = {select.row_key(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_key(row.record), ())) for row in rows}
     several = [row for row in rows if len(row.group) > 1]
+    for row in several:
+        compared[row.record.key] += _relative_drops([paired.get(select.row_key(r), ()) for r in row.group])
     for network in dict.fromkeys(select.model_of(row.record) for row in several):
         of_network = [row for row in several if select.model_of(row.record) == network]
         for row, scores in [*_above_prior(of_network, paired), *_first(of_network, hits)]:
@@ -70,6 +72,13 @@ def _entries(
 def _record(row: BoardRow, scores: Sequence[Score]) -> Record:
     cell = row.record.cell.model_copy(update={"protocol": ENTRY})
     return Record(cell=cell, source=row.record.source, method_name=row.record.method_name, scores=tuple(scores))
+
+
+def _relative_drops(each: Sequence[Sequence[Score]]) -> list[Score]:
+    """The mean over trainings of each relative drop to people: with its interval only where all trainings agree."""
+    drops = [{s.metric: s for s in scores if s.metric.startswith(RELATIVE_DROP)} for scores in each]
+    same = all(of == drops[0] for of in drops)
+    return [s if same else _score(name, select.mean([of.get(name) for of in drops])) for name, s in drops[0].items()]
 
 
 def _over_trainings(row: BoardRow) -> list[Score]:
@@ -124,7 +133,14 @@ def _above_prior(
         return []
     out, seeing = [], []
     for row in network:
-        each = [[s for s in paired.get(select.row_key(r), ()) if s.metric != "p_first"] for r in row.group]
+        each = [
+            [
+                s
+                for s in paired.get(select.row_key(r), ())
+                if s.metric != "p_first" and not s.metric.startswith(RELATIVE_DROP)
+            ]
+            for r in row.group
+        ]
         if each[0] and all(scores[:1] == each[0][:1] for scores in each):
             out.append((row, each[0]))
         elif row.entry is not None and row.record.cell.method != PRIOR:

@@ -11,7 +11,7 @@ from benchmark.report.leaderboard import ranking
 from benchmark.report.leaderboard.entries import ENTRY, comparisons_by_row, mean_records
 from benchmark.report.leaderboard.entry_columns import RowComparisons, of_entries, score_getter
 from benchmark.report.table import Table, chance, chosen, signed, with_interval, with_n
-from core.names import CLASSIFICATION, MAIN, PAIRED
+from core.names import CLASSIFICATION, MAIN, PAIRED, PEOPLE, RELATIVE_DROP
 
 THRESHOLDS = (
     "cross-fitted by patient in 5 folds, per finding; oracle columns are chosen on the truth that they are scored on"
@@ -106,6 +106,10 @@ def _first(known: RowComparisons) -> list[TableColumn]:
         scored("− prior [95 %]", score_getter(known, "above_prior"), signed, "optional"),
         scored("p (Holm)", score_getter(known, "p_holm"), chance, "optional"),
         scored("P(first)", score_getter(known, "p_first"), kind="optional"),
+        *(
+            scored(f"drop to {who} [95 %]", score_getter(known, f"{RELATIVE_DROP}{who}"), with_interval, "optional")
+            for who in PEOPLE
+        ),
     ]
 
 
