@@ -122,7 +122,7 @@ def _scores(methods: Sequence[Record], common: CommonCases) -> list[list[Score]]
 def _relative_drop(table: "pd.DataFrame", people: Record, folder: Path) -> Score:
     """(people - method) / people of a method's rows per case, on the cases that the record of ``people`` has."""
     read = cases.read(people.cell, folder)[[*CASE, AGREEMENT]].astype(dict.fromkeys(CASE, str))
-    both = table.merge(read, on=CASE)
+    both = table[[*CASE, MAIN]].merge(read, on=CASE)  # packed rows of a method have the column too
     scored = [Column(name, "none", both[name].to_numpy(np.float64), np.ones(len(both))) for name in (AGREEMENT, MAIN)]
     index = CaseIndex.of(both["finding"].tolist(), both["patient"].tolist())
     drop = over_findings(bootstrap_draws(sums(scored, index, sorted({*both["finding"]})))).over(relative_drop)

@@ -20,7 +20,7 @@ def record(method: str) -> Record:
 
 
 def rows(hits: list[int]) -> list[dict]:
-    more = {"hit@iou.1": True, "hit@iou.5": False, "iou": 0.3, "pointing": True}
+    more = {"agreement": None, "hit@iou.1": True, "hit@iou.5": False, "iou": 0.3, "pointing": True}
     return [dict(zip(CASE, (f"i{n}", f"p{n}", "Mass"), strict=True)) | more | {"hit@iou.3": bool(hit)} for n, hit in enumerate(hits)]
 
 
