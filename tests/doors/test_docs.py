@@ -180,6 +180,7 @@ RUN_BY = {
     r"tools\.halves": ("tests/tools/test_halves.py", "halves.main("),
     r"--figures": ("tests/doors/test_ask.py", '"--figures"'),
     r"--gallery": ("tests/doors/test_ask.py", '"--gallery"'),
+    r"benchmark\.run .*--model": ("tests/doors/test_models.py", '"--model"'),
     r"--compare": ("tests/doors/test_ask.py", '"--compare"'),
     r"--costs": ("tests/benchmark/suite/test_costs.py", "measure("),
     r"--overwrite always": ("tests/faults/files.py", '"--overwrite", "always"'),
