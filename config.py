@@ -6,7 +6,7 @@
 from dataclasses import dataclass, fields
 
 from core.errors import BadValueError
-from core.flags.benchmark import ConvertFlags, DataCheckFlags, MethodCheckFlags, PowerFlags, SuiteFlags
+from core.flags.benchmark import ConvertFlags, DataCheckFlags, ExportFlags, MethodCheckFlags, PowerFlags, SuiteFlags
 from core.flags.data import DataFlags, ReadingFlags
 from core.flags.external import ExternalFlags, PackFlags, SubmissionFlags
 from core.flags.heatmap import ImagesFlags, OneImageFlags
@@ -16,7 +16,8 @@ from core.flags.network import ModelCheckFlags, NetworkFlags, WiringFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
-    "WHERE", "CheckConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags", "HeatmapConfig",
+    "WHERE", "CheckConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags", "ExportConfig",
+    "HeatmapConfig",
     "ModelCheckConfig", "PackConfig", "PowerConfig", "RunConfig", "ScoreConfig", "SubmissionConfig", "TrainConfig",
 ]  # fmt: skip
 
@@ -67,6 +68,11 @@ class RunConfig(ThreadFlags, EngineFlags, NetworkFlags, SuiteFlags):
 @dataclass(frozen=True)
 class PowerConfig(PowerFlags):
     """How many trainings and patients tell the rows of a suite apart: ``python -m benchmark.power --suite NAME``."""
+
+
+@dataclass(frozen=True)
+class ExportConfig(ExportFlags):
+    """Write a suite's truth and boxes for other tools: ``python -m benchmark.export SUITE --format coco``."""
 
 
 @dataclass(frozen=True)

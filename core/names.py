@@ -26,6 +26,8 @@ CLASSIFIER = "classifier"
 
 CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("center", "prior", "noise", "untrained")
 """What every suite has beside its methods, to be beaten."""
+ABSENT = "the data is not there"
+"""How the reason of an n/a record begins that data can mend."""
 LIMIT = "truth"
 """What sees the truth: no map can be better on its grid."""
 BESIDE = (PRIOR, UNTRAINED, LIMIT)
@@ -34,7 +36,15 @@ BASELINES_AND_LIMIT = (*BASELINES, LIMIT)
 """What stands in every table beside the methods."""
 READERS = "readers"
 """Where several radiologists have read each image: one's boxes against the others' (``benchmark.suite.readers``)."""
-CEILINGS = (LIMIT, READERS)
+SECOND_READERS = "second readers"
+"""Another team's boxes against the truth, on the images that both have read (``benchmark.suite.second_readers``)."""
+PEOPLE = (READERS, SECOND_READERS)
+"""Rows of people's boxes: they need no network and no map."""
+AGREEMENT = "agreement"
+"""The column of their rows per case: the share of a person's boxes with IoU > .3 with a truth box."""
+RELATIVE_DROP = "relative_drop@"
+"""How the metrics begin that say by how much a method is below ``readers`` or ``second readers``."""
+CEILINGS = (LIMIT, *PEOPLE)
 """What no method is measured against in ranks and tests, only by eye."""
 UNRANKED_METHODS = (*BASELINES, *CEILINGS)
 """What never takes a place."""

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from core.types import Sample
 
+OUTSIDE = ("Cardiomegaly", "Enlarged Cardiomediastinum", "Aortic enlargement")
+"""Findings of the heart and the great vessels: their heat should not be in the lungs."""
+
 
 @dataclass(frozen=True, eq=False)
 class LungSample(Sample):

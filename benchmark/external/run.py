@@ -103,7 +103,7 @@ def _words(entry: ExternalEntry, method: str) -> list[str]:
     if entry.boxes is not None:
         fit = [word for word in protocols.names() if protocols.get(word).takes_boxes]
         return fit if method == entry.name else [word for word in fit if word in protocols.of_maps()]
-    return protocols.names() if entry.probabilities else protocols.of_maps()
+    return protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
 
 
 def _cell(entry: ExternalEntry, method: str, protocol: str) -> Cell:

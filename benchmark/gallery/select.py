@@ -10,7 +10,7 @@ from benchmark.records import Record
 from benchmark.report.leaderboard.ranking import best, ranked
 from benchmark.report.select import one_alignment
 from core.errors import DataError, UnknownNameError
-from core.names import MAIN_PROTOCOL, READERS
+from core.names import MAIN_PROTOCOL, PEOPLE
 
 RANKS = ("best", "median", "worst")
 
@@ -33,7 +33,9 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
     Where slow methods explain a part of the images, all stand on that part. Raises ``DataError`` for a suite without
     such records, ``UnknownNameError`` for another model.
     """
-    main = [r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method != READERS]
+    main = [
+        r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method not in PEOPLE
+    ]
     aligned = [r for r in main if r.cell.alignment == "aligned"]
     leader = _leader(aligned)
     if leader is None:

@@ -1,5 +1,6 @@
 """A finished network or training on images that are not its own, without those of patients that it has seen."""
 
+import contextlib
 import functools
 import hashlib
 import logging
@@ -9,7 +10,7 @@ from pathlib import Path
 import datasets
 from benchmark.training import data as source
 from config import DataFlags, TrainConfig
-from core.errors import LeakError
+from core.errors import DataError, LeakError
 from core.flags.data import SplitFlags
 from datasets.base import SPLITS, Dataset
 from datasets.io import cache
@@ -39,6 +40,8 @@ class FinishedModel:
     """What it was trained on, as declared or as its run says."""
     trained: TrainConfig | None = None
     """The data of its training, where it is known which they are."""
+    trained_images: frozenset[str] = frozenset()
+    """Names of the images that it was trained on, where a list of them was given."""
 
 
 def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Dataset:
@@ -55,11 +58,45 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
         else:
             absent = f"the files of {finished.trained.dataset} are not here: its training images"
             log.warning("%s: %s are not looked for among those of %s", finished.name, absent, config.dataset)
+    if finished.trained_images:
+        listed = not_listed(finished, config, data) if split == "test" else (kept, {})
+        kept, counts = [n for n in kept if n in {*listed[0]}], counts | listed[1]
     if finished.findings == data.findings and len(kept) == len(data):
         return data
     shared = Shared(data, finished.findings, kept)
     shared.describe |= {"trained_on": finished.trained_on, **counts}
     return shared
+
+
+def not_listed(finished: FinishedModel, config: TrainConfig, data: Dataset) -> tuple[list[int], dict[str, int]]:
+    """Return positions of the ``data`` that the list of training images does not name, and counts.
+
+    Images of listed patients that are not listed themselves stay and are counted. Raises ``DataError`` where the list
+    names no image of the data set, ``LeakError`` where no image is left.
+    """
+    names = [str(sample.meta.get(NIH_IMAGE_KEY, sample.image_id)) for sample in data]
+    kept = [n for n, name in enumerate(names) if name not in finished.trained_images]
+    if len(kept) == len(names) and not finished.trained_images & _image_names(config):
+        listed = f"none of the {len(finished.trained_images)} listed training images is in {config.dataset}"
+        raise DataError(f"{finished.trained_on}: {listed}: give names as the data set has them, {names[0]} for one")
+    if not kept:
+        raise LeakError(f"all {len(names)} images of {data.name} are listed as training images: {finished.trained_on}")
+    patients = {data.patients[n] for n in {*range(len(names))} - {*kept}}
+    counts = {
+        "images_seen_in_training": len(names) - len(kept),
+        "other_images_of_seen_patients": sum(data.patients[n] in patients for n in kept),
+    }
+    log.warning("%s: %d of %d images were trained on and are left out", data.name, len(names) - len(kept), len(names))
+    return kept, counts
+
+
+def _image_names(config: TrainConfig) -> set[str]:
+    """The names of all training and validation images of a data set that are at hand."""
+    names: set[str] = set()
+    for split in ("train", "val"):
+        with contextlib.suppress(DataError):  # only test images are at hand
+            names |= {sample.image_id for sample in source.load(config, split)}
+    return names
 
 
 def _same_images(trained: TrainConfig, config: TrainConfig) -> bool:

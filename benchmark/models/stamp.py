@@ -9,7 +9,10 @@ from benchmark.maps.finished import FinishedModel
 from benchmark.training import checkpoints
 from config import TrainConfig
 from core import cli
+from core.errors import DataError
+from core.files import file_hash
 from core.flags.data import SplitFlags
+from datasets.io.tables import read_list
 
 NETWORK = ("img_size", "preprocess", "global_pool", "lse_gamma", "attention_map", "multi_label", "seed")
 """Flags of a finished training that hold wherever its network is scored."""
@@ -27,6 +30,9 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
     wiring = stamp["model"].get("wiring")
     by_us = bool(content.get("history"))  # a converted run, or somebody's network, has none
     declared = trained_on or checkpoints.trained_on(content, path)
+    images = _listed_images(declared)
+    if images:
+        declared = f"{len(images)} images of {Path(declared).name} ({file_hash(declared)[:8]})"
     finished = FinishedModel(
         name=name or stamp.get("entry") or (path if path.is_dir() else path.parent).resolve().name,
         checkpoint=path / "best.ckpt" if path.is_dir() else path,
@@ -36,8 +42,22 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
         network=network,
         trained_on=declared,
         trained=config if by_us and not trained_on else _known(declared),
+        trained_images=images,
     )
     return finished, {name: getattr(config, name) for name in NETWORK}
+
+
+def _listed_images(declared: str) -> frozenset[str]:
+    """The images that a file lists, one name at the beginning of each line; none where the word is no .txt or .csv.
+
+    Raises ``DataError`` for a missing, empty or broken list.
+    """
+    if not declared.lower().endswith((".txt", ".csv")):
+        return frozenset()
+    images = frozenset(read_list(Path(declared))[0])
+    if not images:
+        raise DataError(f"{declared} lists no training image: write a name per line")
+    return images
 
 
 def _known(declared: str) -> TrainConfig | None:

@@ -13,8 +13,13 @@ def names() -> list[str]:
 
 
 def of_maps() -> list[str]:
-    """Those that judge maps alone: what a suite has that names none. The others rank boxes by their confidence."""
-    return [name for name in names() if registry.read_attribute(name, "judges") != "confidences"]
+    """Those that judge maps alone: what a suite has that names none."""
+    return judging("maps")
+
+
+def judging(*kinds: str) -> list[str]:
+    """The protocols whose ``judges`` is one of the ``kinds``: maps, confidences, raw."""
+    return [name for name in names() if (registry.read_attribute(name, "judges") or "maps") in kinds]
 
 
 def reads_absent_findings(name: str) -> bool:

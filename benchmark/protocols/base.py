@@ -115,6 +115,8 @@ class Result:
     """(image, finding, reason) of the cases without a usable map: misses that a run must report."""
     hits_by_threshold: Sequence[float] = ()
     """The main metric at each of ``CURVE_THRESHOLDS``, mean over findings; empty where the protocol states none."""
+    remark: str = ""
+    """What a reader must know beside the scores; it is stored as the record's ``reason``."""
 
 
 class Protocol(ABC):
@@ -128,7 +130,10 @@ class Protocol(ABC):
     chooses: ClassVar[bool] = False
     """Whether it chooses score thresholds on truth, so that validation cases matter to it."""
     judges: ClassVar[str] = "maps"
-    """``maps``; or ``confidences``: boxes with confidences, which a suite has only where it names the protocol."""
+    """``maps``; ``confidences``: boxes with confidences; or ``raw``: values that are not scaled.
+
+    A suite has a protocol of the last two kinds only where it names it.
+    """
     counts_false_alarms: ClassVar[bool] = False
     """Whether it looks at the maps of findings that an image does not have."""
     takes_boxes: ClassVar[bool] = False

@@ -67,6 +67,9 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     if names.MAIN_PROTOCOL in suite.scored_by and has_readings(model.scored_on.dataset):
         parts = dict.fromkeys([None, model.slow_images if slow else None])
         selected += [_cell(shared, names.READERS, names.MAIN_PROTOCOL, images) for images in parts]
+    if names.MAIN_PROTOCOL in suite.scored_by and suite.second_readers:
+        parts = dict.fromkeys([None, model.slow_images if slow else None])
+        selected += [_cell(shared, names.SECOND_READERS, names.MAIN_PROTOCOL, images) for images in parts]
     return selected
 
 

@@ -18,7 +18,7 @@ from benchmark.suite.train import recorded
 from benchmark.training import provenance
 from config import RunConfig
 from core.errors import BadValueError, LocusError, NotAvailableError
-from core.names import BESIDE, MAIN_PROTOCOL, READERS
+from core.names import BESIDE, MAIN_PROTOCOL, PEOPLE
 from datasets.io import transforms
 from methods.base import Method
 
@@ -87,7 +87,7 @@ def _networks(planned: Sequence[ModelJob]) -> dict[tuple[str, str], list[ModelJo
 def _words(jobs: Sequence[ModelJob]) -> list[str]:
     """The methods of the leaderboard; what is no method explains nothing that could be timed."""
     cells = [cell for job in jobs for cell in job.cells if cell.protocol == MAIN_PROTOCOL]
-    return list(dict.fromkeys(cell.method for cell in cells if cell.method not in (*BESIDE, READERS)))
+    return list(dict.fromkeys(cell.method for cell in cells if cell.method not in (*BESIDE, *PEOPLE)))
 
 
 def _training(jobs: Sequence[ModelJob], runs_dir: Path) -> TrainingRun:

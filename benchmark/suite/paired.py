@@ -7,12 +7,16 @@ slow methods explain: nothing is run for them, and the same rows give the same b
                  methods that are equal in a resample share it. Baselines have none; ``prior``, ``truth`` and
                  ``readers`` have no paired record.
 ``above_prior``  difference in ``hit@iou.3`` to ``prior`` on the same cases, with its interval.
+``relative_drop@readers``, ``relative_drop@second readers``  (people - method) / people in ``hit@iou.3``, means over
+                 findings on the cases that both have, with its bootstrap interval by patient; 0: as good as people are
+                 (Saporta et al., Nature Machine Intelligence 4 (2022), 867-878).
 ``p``, ``p_holm``  sign-flip test by patient of that difference; Holm over the methods and baselines of the model.
 """
 
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +24,18 @@ from tqdm import tqdm
 
 from benchmark.records import Record, Score, cases
 from benchmark.report.select import is_method
-from benchmark.statistics.bootstrap import bootstrap_draws, mean
-from benchmark.statistics.common_cases import CommonCases, columns, common_cases, read
+from benchmark.statistics.bootstrap import bootstrap_draws, mean, over_findings
+from benchmark.statistics.common_cases import CASE, CommonCases, columns, common_cases, read
+from benchmark.statistics.intervals import interval
 from benchmark.statistics.paired import compare, corrected
+from benchmark.statistics.patients import CaseIndex, ratio
 from benchmark.statistics.ranks import probability_of_first
-from benchmark.statistics.summary import sums
+from benchmark.statistics.summary import Column, sums
 from core.errors import DataError, examples
-from core.names import CEILINGS, MAIN, MAIN_PROTOCOL, PAIRED, PRIOR
+from core.names import AGREEMENT, CEILINGS, MAIN, MAIN_PROTOCOL, PAIRED, PEOPLE, PRIOR, RELATIVE_DROP
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +83,10 @@ def _of(group: Sequence[Record], folder: Path) -> list[Record]:
         names = ", ".join(record.cell.method for record, count in zip(existing, common.left_out, strict=True) if count)
         differ = f"the cases of {existing[0].cell.model_id} in {folder} are not those of all methods ({names})"
         raise DataError(f"{differ}: run it with --overwrite always")
-    scores = zip(existing, _scores(existing, common), strict=True)
-    return [_record(record, each) for record, each in scores if each]
+    people = [record for record in group if record.cell.method in PEOPLE and cases.exist(record.cell, folder)]
+    drops = [[_relative_drop(table, record, folder) for record in people] for table in common.tables]
+    scores = zip(existing, _scores(existing, common), drops, strict=True)
+    return [_record(record, [*each, *more]) for record, each, more in scores if [*each, *more]]
 
 
 def _record(of: Record, scores: Sequence[Score]) -> Record:
@@ -106,6 +117,29 @@ def _scores(methods: Sequence[Record], common: CommonCases) -> list[list[Score]]
             scores[n].append(_score("above_prior", one.difference, one.n, one.low, one.high))
             scores[n] += [_score("p", one.p, one.n), _score("p_holm", one.adjusted, one.n)]
     return scores
+
+
+def _relative_drop(table: "pd.DataFrame", people: Record, folder: Path) -> Score:
+    """(people - method) / people of a method's rows per case, on the cases that the record of ``people`` has."""
+    read = cases.read(people.cell, folder)[[*CASE, AGREEMENT]].astype(dict.fromkeys(CASE, str))
+    both = table[[*CASE, MAIN]].merge(read, on=CASE)  # packed rows of a method have the column too
+    scored = [Column(name, "none", both[name].to_numpy(np.float64), np.ones(len(both))) for name in (AGREEMENT, MAIN)]
+    index = CaseIndex.of(both["finding"].tolist(), both["patient"].tolist())
+    drop = over_findings(bootstrap_draws(sums(scored, index, sorted({*both["finding"]})))).over(relative_drop)
+    value = None if not np.isfinite(drop.value) else float(drop.value)
+    low, high = interval(drop).tolist() if value is not None else (np.nan, np.nan)
+    ends = (None, None) if np.isnan([low, high]).any() else (low, high)
+    return _score(f"{RELATIVE_DROP}{people.cell.method}", value, len(both), *ends)
+
+
+def relative_drop(pair: Any) -> Any:
+    """(..., 2) scores of people and of a method -> (...) (people - method) / people; nan where people have 0.
+
+    >>> relative_drop(np.array([0.5, 0.4])).round(3).item()
+    0.2
+    """
+    people, method = pair[..., 0], pair[..., 1]
+    return ratio(people - method, people)
 
 
 def _score(metric: str, value: float | None, n: int, low: float | None = None, high: float | None = None) -> Score:

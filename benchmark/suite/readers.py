@@ -20,6 +20,7 @@ from benchmark.statistics.patients import CaseIndex
 from benchmark.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes, iobb, iou
 from core.errors import NotAvailableError
+from core.names import AGREEMENT, MAIN
 from datasets.vindr_cxr.readers import Readings
 
 MEAN_IOU, POINTING = "mean_iou", "pointing"
@@ -49,7 +50,8 @@ def evaluate(
     origins: dict[str, Origin] = {**dict.fromkeys(metrics, "cross-fitted"), POINTING: "none"}
     values = {word: np.array([row[word] for row in rows], dtype=np.float64) for word in origins}
     columns = [Column(word, origin, values[word], np.ones(len(rows))) for word, origin in origins.items()]
-    return Result(scores(estimate(columns, who, findings, seed), findings), [])
+    kept = [{name: row[name] for name in ("image", "patient", "finding")} | {AGREEMENT: row[MAIN]} for row in rows]
+    return Result(scores(estimate(columns, who, findings, seed), findings), kept)
 
 
 def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Iterator[dict[str, Any]]:
@@ -62,19 +64,23 @@ def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int |
                 readers = readings.values() if finding in sample.boxes else ()
                 marked = [as_boxes(boxes[finding]) for boxes in readers if finding in boxes]
                 if len(marked) > 1:
-                    who = {"patient": sample.patient_id, "finding": finding}
+                    who = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
                     others = (np.concatenate([*marked[:i], *marked[i + 1 :]]) for i in range(len(marked)))
-                    each = [_against(boxes, rest) for boxes, rest in zip(marked, others, strict=True)]
+                    each = [compare_boxes(boxes, rest) for boxes, rest in zip(marked, others, strict=True)]
                     yield who | {word: float(np.mean([one[word] for one in each])) for word in each[0]}
 
 
-def _against(values: ArrayLike, truth: ArrayLike) -> dict[str, float]:
-    """One reader's boxes, (M,4), against those of the others, (N,4): metric -> mean over his boxes.
+def compare_boxes(values: ArrayLike, truth: ArrayLike) -> dict[str, float]:
+    """One reader's boxes, (M,4), against those of the others, (N,4): metric -> mean over his boxes, 0 without one.
 
-    >>> _against([[0, 0, 4, 4]], [[0, 0, 4, 2], [9, 9, 10, 10]])["hit@iou.3"]
+    >>> compare_boxes([[0, 0, 4, 4]], [[0, 0, 4, 2], [9, 9, 10, 10]])["hit@iou.3"]
     1.0
+    >>> compare_boxes([], [[0, 0, 4, 2]])["hit@iou.3"]
+    0.0
     """
     boxes = as_boxes(values)
+    if not len(boxes):
+        return dict.fromkeys(compare_boxes(truth, truth), 0.0)
     best = {"iou": iou(boxes, truth).max(axis=1), "iobb": iobb(boxes, truth).max(axis=1)}
     levels = ((word, tenth) for word, tenths in TENTHS.items() for tenth in tenths)
     hits = {f"hit@{word}.{tenth}": float((best[word] > tenth / 10).mean()) for word, tenth in levels}

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from benchmark import validity
 from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.records import Cell
+from benchmark.suite import readers, second_readers
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.record import shared_fields, write_record
@@ -19,7 +20,7 @@ from benchmark.suite.train import finished
 from benchmark.training import machine
 from benchmark.validity.base import Check
 from config import EngineFlags, RunConfig
-from core.names import CHOICE, CLASSIFICATION, CLASSIFIER, MAIN_PROTOCOL, READERS
+from core.names import CHOICE, CLASSIFICATION, CLASSIFIER, MAIN_PROTOCOL, PEOPLE, READERS, SECOND_READERS
 from datasets.lungs import lung_reader
 
 log = logging.getLogger(__name__)
@@ -68,14 +69,18 @@ def make_score_function(
     """
     checks = _checks(model, cells, trained, runs_dir, flags)
     without_maps = (CLASSIFICATION, *checks)
-    names = dict.fromkeys(cell.method for cell in cells if cell.protocol not in without_maps and cell.method != READERS)
+    with_maps = (cell.method for cell in cells if cell.protocol not in without_maps and cell.method not in PEOPLE)
+    names = dict.fromkeys(with_maps)
     case_store = explain_model(model, trained, list(names), runs_dir, flags)
     by_protocol: dict[str, Scorer] = {
         CLASSIFICATION: ByClassifier(case_store),
         CHOICE: ByProtocol(case_store, MAIN_PROTOCOL),
         **{name: ByCheck(check) for name, check in checks.items()},
     }
-    by_method: dict[str, Scorer] = {READERS: ByReaders(case_store)}
+    by_method: dict[str, Scorer] = {
+        READERS: ByReaders(case_store, readers.evaluate),
+        SECOND_READERS: ByReaders(case_store, second_readers.evaluate),
+    }
     by_default = ByProtocol(case_store)
 
     def score_cell(cell: Cell) -> Scored:

@@ -10,7 +10,6 @@ from benchmark.maps.obtain import NoMapsError
 from benchmark.protocols.base import Case, Result
 from benchmark.records import Cell
 from benchmark.statistics import strata
-from benchmark.suite import readers
 from benchmark.suite.classification import classification
 from benchmark.validity.base import Check
 from core.errors import LocusError, NotAvailableError, WriteError
@@ -41,14 +40,15 @@ class ByClassifier:
 
 @dataclass(frozen=True)
 class ByReaders:
-    """Scores each radiologist's boxes against the others'."""
+    """Scores people's boxes: ``readers.evaluate`` or ``second_readers.evaluate``."""
 
     store: CaseStore
+    evaluate: Callable[..., Result]
 
     def score(self, cell: Cell) -> Scored:
-        """Their agreement; n/a where the data set keeps no reader's boxes."""
+        """Their agreement; n/a where nobody's boxes are at hand."""
         asked = self.store.trained, self.store.findings, cell.data_seed, cell.images
-        return _judged(_tried(lambda: readers.evaluate(*asked)), "none")
+        return _judged(_tried(lambda: self.evaluate(*asked)), "none")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,9 @@ def _none(error: LocusError) -> dict[str, Any]:
 
 
 def _fields(result: Result, geometry: str) -> dict[str, Any]:
-    remark = f"{len(result.failed)} failed cases, counted as misses: {result.failed[:3]}" if result.failed else ""
+    remark = (
+        f"{len(result.failed)} failed cases, counted as misses: {result.failed[:3]}" if result.failed else result.remark
+    )
     return {
         "status": "failed" if result.failed else "ok",
         "reason": remark,

@@ -15,12 +15,9 @@ from benchmark.suite.plan import ModelPlan, Suite
 from config import RunConfig, TrainConfig
 from core.collector import gc_paused
 from core.errors import BadValueError, DataError
-from core.names import PAIRED
+from core.names import ABSENT, PAIRED
 from core.user_code import runs_code
 from datasets.io import limits
-
-ABSENT = "the data is not there"
-"""How the reason of an n/a record begins that data can mend."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from benchmark.suite.plan.model import finished_folder_name
 from benchmark.suite.selection import ModelJob
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError
-from core.names import CLASSIFIER, READERS, UNRANKED_METHODS
+from core.names import CLASSIFIER, PEOPLE, UNRANKED_METHODS
 
 PORTION = 4
 """Methods that one step scores: enough to pay for reading the images again, few enough to keep all jobs busy."""
@@ -121,7 +121,7 @@ def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]
     words = list(dict.fromkeys(cell.method for cell in cells))
     slow = [word for word in words if word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)]
     scored = [*(word for word in words if word not in slow), *slow]
-    fast = [word for word in scored if word not in (CLASSIFIER, READERS, *slow)]
+    fast = [word for word in scored if word not in (CLASSIFIER, *PEOPLE, *slow)]
     together = {**({"fast methods": fast} if fast else {}), **{word: [word] for word in slow}}
     parts = [scored[start : start + PORTION] for start in range(0, len(scored), PORTION)]
     return together, [[cell for cell in cells if cell.method in part] for part in parts]

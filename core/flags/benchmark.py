@@ -91,6 +91,34 @@ class PowerFlags:
 
 
 @dataclass(frozen=True)
+class ExportFlags:
+    """Export."""
+
+    suite: str = ""
+    """Name of a suite that ran."""
+    format: Literal["coco"] = "coco"
+    """Format of the files: COCO's JSON, truth.json and boxes.json."""
+    model_id: str = ""
+    """Model whose boxes are written, as the records name it; none: the model of the best row."""
+    method: str = ""
+    """Method whose boxes are written; none: the best one of the model."""
+    images: bool = False
+    """Also write the images, as 8-bit PNG files in the folder data of --output."""
+    output: str | None = None
+    """Folder to write to; null is runs/export/<suite>."""
+    data_root_dir: str | None = None
+    """Folder of the data set's files, instead of the one that the suite names."""
+    results: str | None = None
+    """Folder of records, one per suite; null is results."""
+    runs: str = "runs/suites"
+    """Folder of checkpoints and stored maps, one folder per suite."""
+    suites: str | None = None
+    """Folder of the suites' YAML files; null is configs/suites."""
+    trust: bool = False
+    """Run Python files that the suite's YAML names (docs/security.md)."""
+
+
+@dataclass(frozen=True)
 class MethodCheckFlags:
     """Methods to check."""
 

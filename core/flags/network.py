@@ -46,8 +46,8 @@ class NetworkFlags(WiringFlags):
     entry: str | None = None
     """Its name in the tables' column backbone; null: its word, or its run's name."""
     trained_on: str | None = None
-    """What it was trained on, shown in the tables; a data set's word has its training images looked for in the test
-    set."""
+    """What it was trained on, shown in the tables. A data set's word: its training images are searched in the test set.
+    A .txt or .csv file of image names: those images are left out and counted."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """CheXpert, with CheXlocalize's drawings as truth."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,8 @@ from core.errors import DataError, UnknownNameError
 from core.files import file_hash
 from datasets import splits
 from datasets.base import Request
+from datasets.chexmask import LungMasks
+from datasets.chexpert import ham
 from datasets.chexpert.masks import Drawings
 from datasets.chexpert.tables import FIVE, LAYOUT, POLICIES, TASKS, find_tables, locate, read_table, task_labels
 from datasets.file_dataset import FileDataset, table_rows, with_file
@@ -42,6 +46,10 @@ class CheXpert(FileDataset):
     test, and ``val=valid`` makes valid.csv the validation split, as CheXlocalize's thresholds need. Drawn images in
     training: ``LeakError``.
 
+    Option ``truth=ham``: HAM's boxes (one radiologist, 9 findings, ``BBoxes.json``) are the truth. Their images are the
+    test split; all other images of these patients are left out. Option ``lungs=chexmask``: lungs outlined by a network,
+    for ``energy_in_lungs`` (``datasets.chexmask``).
+
     From https://stanfordaimi.azurewebsites.net: non-commercial research under Stanford's agreement, no redistribution.
     Cite: Irvin et al., AAAI 2019, 590-597; Saporta et al., Nature Machine Intelligence 4 (2022), 867-878.
     """
@@ -56,6 +64,8 @@ class CheXpert(FileDataset):
         empty: str = "zeros",
         views: str = "frontal",
         val: str = "train",
+        truth: str | None = None,
+        lungs: str | None = None,
     ) -> None:
         self.findings, self.split, root = request.task(TASKS, self.name, 5), request.split, request.folder(LAYOUT)
         policy = policy or ("mixed" if self.findings == FIVE else "ignore")
@@ -66,7 +76,13 @@ class CheXpert(FileDataset):
                 raise UnknownNameError(option, word, known)
         paths, drawn = find_tables(root), Drawings(root, self.findings)
         tables = {name: read_table(path) for name, path in paths.items()}
-        table, names = _assigned(tables, request, val)
+        if truth not in (None, ham.WORD):
+            raise UnknownNameError("truth", truth, (ham.WORD,))
+        boxes_path, listed_boxes = (None, {}) if truth is None else ham.read(root)
+        if truth is None:
+            table, names = _assigned(tables, request, val)
+        else:
+            table, names = _held_out(tables, request, listed_boxes)
         splits.check_patients(table["patient"], names)
         if request.partition == "official" and "train" in tables:
             boxed = {image for image in tables["train"].index if image in drawn}
@@ -75,11 +91,38 @@ class CheXpert(FileDataset):
         files = locate(root, listed)
         table = listed.loc[with_file(root, listed.index, files, LAYOUT, self.split)]
         labels = task_labels(table, self.findings, policy, EMPTY[empty]).astype(np.float32)
-        self.rows = table_rows(table, labels, files, drawn.truth)
+        marks: Callable[[str], dict[str, Any]] = drawn.truth
+        if boxes_path is not None:
+            on_disk = {i: (path, files[i]) for i, path in table["path"].items() if path in listed_boxes}
+            marked = ham.truth(boxes_path, listed_boxes, on_disk, self.findings)
+            marks = lambda image: marked.get(image, {"frame": None, "boxes": {}})  # noqa: E731
+        self.rows = table_rows(table, labels, files, marks)
         self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}
         counts = {"boxed_images": sum(image in drawn for image in table.index), "studies": table["study"].nunique()}
         self.describe |= {**counts, "partition": request.partition, **options}
-        self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *drawn.files]}
+        truth_files = drawn.files if boxes_path is None else [boxes_path]
+        self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *truth_files]}
+        if boxes_path is not None:
+            self.describe |= {"truth": truth, "boxed_images": sum(bool(row.boxes) for row in self.rows)}
+        if lungs is not None:
+            path_of = table["path"].to_dict()
+            masks = LungMasks(root, lungs, "Path", list(path_of.values()))
+            self.rows = [replace(r, read_lungs=masks.reader(path_of[r.image], r.path, r.frame)) for r in self.rows]
+            self.describe |= {"lungs": masks.path.name, "images_with_lungs": len(masks)}
+
+
+def _held_out(
+    tables: Mapping[str, pd.DataFrame], request: Request, listed: Mapping[str, object]
+) -> tuple[pd.DataFrame, splits.Names]:
+    """The images listed by HAM as test, and the training images of all other patients; other images are left out."""
+    table = pd.concat(tables.values())
+    test = table["path"].isin(listed).to_numpy()
+    held = set(table["patient"][test])
+    source = np.concatenate([np.full(len(rows), name) for name, rows in tables.items()])
+    kept = test | ((source == "train") & ~table["patient"].isin(held).to_numpy())
+    if request.partition != "official":
+        raise DataError(f"truth=ham holds its own patients out: leave --partition {request.partition} out")
+    return table[kept], splits.hold_out_val(table["patient"][kept].tolist(), ~test[kept], request.seed)
 
 
 def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) -> tuple[pd.DataFrame, splits.Names]:

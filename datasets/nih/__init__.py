@@ -1,6 +1,7 @@
 """NIH ChestX-ray14."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from core.files import file_hash
 from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
+from datasets.chexmask import LungMasks
 from datasets.file_dataset import FileDataset, table_rows, with_file
 from datasets.io.images import find
 from datasets.nih import lists as nih_lists
+from datasets.nih import second_team
 from datasets.nih.lists import EXPERTS
 from datasets.nih.tables import ABNORMAL, BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
 
@@ -41,6 +44,12 @@ class NIH(FileDataset):
     first that is there). Lists that share a patient, or put a boxed image on the training side, raise ``LeakError``. A
     subset of the images is welcome.
 
+    Option ``truth=chestx_det``: the same images with the labels, boxes and outlines of ChestX-Det's radiologists, 13
+    findings (``datasets.nih.second_team``), on the 3,543 images whose NIH names are known. 683 of them are official
+    test images.
+
+    Option ``lungs=chexmask``: lungs outlined by a network, for ``energy_in_lungs`` (``datasets.chexmask``).
+
     From https://nihcc.app.box.com/v/ChestXray-NIHCC. No restriction on use; acknowledge the NIH Clinical Center. Cite:
     Wang et al., ChestX-ray8, CVPR 2017, 3462-3471.
     """
@@ -48,9 +57,14 @@ class NIH(FileDataset):
     name = "NIH"
     origin = layout = LAYOUT
 
-    def __init__(self, request: Request, experts: str | None = None) -> None:
+    def __init__(
+        self, request: Request, experts: str | None = None, truth: str | None = None, lungs: str | None = None
+    ) -> None:
         if experts is not None and experts not in EXPERTS:
             raise UnknownNameError("experts' list", experts, EXPERTS)
+        if truth is not None:
+            self._load_second_team(request, truth, lungs)
+            return
         self.findings, self.split, self.root = request.task(TASKS, self.name, 8), request.split, request.folder(LAYOUT)
         files = find(self.root, *FOLDERS)
         self._boxes, clipped = read_boxes(self.root)
@@ -62,8 +76,24 @@ class NIH(FileDataset):
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = table_rows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
+        self._add_lungs(lungs)
         self.describe |= {"images": len(table), "images_without_file": len(listed) - len(table)}
         self.describe["boxed_images"] = sum(image in self._boxes for image in table.index)
+
+    def _add_lungs(self, word: str | None) -> None:
+        if word is not None:
+            masks = LungMasks(self.root, word, "Image Index", [row.image for row in self.rows])
+            self.rows = [replace(row, read_lungs=masks.reader(row.image, row.path, FRAME)) for row in self.rows]
+            self.describe |= {"lungs": masks.path.name, "images_with_lungs": len(masks)}
+
+    def _load_second_team(self, request: Request, truth: str, lungs: str | None) -> None:
+        if truth not in second_team.TRUTHS:
+            raise UnknownNameError("truth", truth, second_team.TRUTHS)
+        self.root, self.split = request.folder(LAYOUT), request.split
+        tasks = second_team.tasks(self.root)
+        self.findings = request.task(tasks, "NIH:truth=chestx_det", max(tasks))
+        self.rows, self.describe = second_team.load(request, self.root, FOLDERS, self.findings)
+        self._add_lungs(lungs)
 
     def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series]:
         """Table and splits by the lists, which must keep boxed images out of training."""

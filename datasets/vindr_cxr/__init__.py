@@ -1,12 +1,15 @@
 """VinDr-CXR, as of Kaggle or of PhysioNet."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from core.errors import BadValueError, DataError
 from core.files import file_hash
 from datasets.base import Request
+from datasets.chexmask import LungMasks
 from datasets.file_dataset import FileDataset, ImageRow, by_stem, log_unreadable, split_names, with_file
 from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
@@ -33,6 +36,8 @@ class VindrCxr(FileDataset):
     are not published: each image counts as one. Option ``whole=True``: all images are test, for a model trained on
     others.
 
+    Option ``lungs=chexmask``: lungs outlined by a network, for ``energy_in_lungs`` (``datasets.chexmask``).
+
     Licence: PhysioNet's credentialed one, for research, or the rules of Kaggle's challenge. Cite: Nguyen et al.,
     VinDr-CXR: An open dataset of chest X-rays with radiologist's annotations, Scientific Data 9 (2022) 429;
     doi:10.13026/3akn-b287.
@@ -47,7 +52,7 @@ class VindrCxr(FileDataset):
     )
     has_readings = True
 
-    def __init__(self, request: Request, votes: int = 2, whole: bool = False) -> None:
+    def __init__(self, request: Request, votes: int = 2, whole: bool = False, lungs: str | None = None) -> None:
         if votes not in (1, 2, 3):
             raise BadValueError(f"votes is {votes!r}: of three readers give 1, 2 or 3")
         root, self.split, self._votes = request.folder(self.layout), request.split, votes
@@ -78,8 +83,16 @@ class VindrCxr(FileDataset):
             "images_without_file": len(listed) - len(images),
             "images_unreadable": log_unreadable(root, bad, len(headers)),
             "boxes_clipped": sum(clipped for _, clipped in read),
+            **self._add_lungs(root, lungs),
             "tables": {path.name: file_hash(path) for path in paths},
         }
+
+    def _add_lungs(self, root: Path, word: str | None) -> dict[str, Any]:
+        if word is None:
+            return {}
+        masks = LungMasks(root, word, "image_id", [row.image for row in self.rows])
+        self.rows = [replace(row, read_lungs=masks.reader(row.image, row.path, row.frame)) for row in self.rows]
+        return {"lungs": masks.path.name, "images_with_lungs": len(masks)}
 
     def readings(self, index: int) -> Readings:
         """Each reader's own boxes on the image at ``index``: reader -> finding -> (M,4) in its frame."""

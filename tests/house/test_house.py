@@ -24,8 +24,8 @@ WINGS = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooli
          "benchmark.protocols": "protocol", "benchmark.training.losses": "loss",
          "benchmark.executors": "executor"}  # fmt: skip
 DOORS = (
-    "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.power", "benchmark.score",
-    "benchmark.submit",
+    "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.export", "benchmark.power",
+    "benchmark.score", "benchmark.submit",
 )  # fmt: skip
 VAGUE = {"found", "told", "own", "there", "place", "every"}
 pytestmark = pytest.mark.house

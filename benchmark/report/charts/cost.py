@@ -10,7 +10,7 @@ from benchmark.report.charts.base import Chart, ChartData, Row, Spec, by_network
 from benchmark.report.charts.rows import EntryRow, chart_row, entries
 from benchmark.report.table import Table, number
 from core.errors import NotAvailableError
-from core.names import BESIDE, MAIN, READERS
+from core.names import BESIDE, MAIN, PEOPLE
 
 AXIS = "ms an image, one method alone"
 NEAR = 1.5
@@ -77,7 +77,7 @@ def cost_tables(data: ChartData) -> list[Table]:
 def _rows(data: ChartData) -> tuple[int | None, list[EntryRow]]:
     """The images that slow methods explain too, and the rows whose scores stand beside the costs."""
     images = max(select.parts(data.records, data.dataset), default=None)
-    return images, [row for row in entries(data, images) if row.record.cell.method not in (*BESIDE, READERS)]
+    return images, [row for row in entries(data, images) if row.record.cell.method not in (*BESIDE, *PEOPLE)]
 
 
 def _known(data: ChartData) -> dict[Key, Cost]:

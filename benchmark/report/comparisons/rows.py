@@ -31,7 +31,7 @@ from benchmark.report.comparisons.networks import MAY_BE_BEST, networks
 from benchmark.report.leaderboard.entries import ENTRY, mean_record, network_of, trainings
 from benchmark.statistics import entries as statistics
 from benchmark.statistics.signflip import holm
-from core.names import PAIRED, PRIOR
+from core.names import PAIRED, PRIOR, RELATIVE_DROP
 
 SMALLEST_P = 1e-6
 """Scores have six decimals: a smaller p would be stored as 0."""
@@ -71,6 +71,7 @@ def _of_board(
     said: RowScores = [(row, _over_trainings(row)) for row in rows]
     for group in groups:
         several = [row for row in group if len(row.group) > 1]
+        said += [(row, _relative_drops([paired.get(select.row_key(r), ()) for r in row.group])) for row in several]
         methods = [(row, row.entry) for row in ordered_methods(group) if row.entry is not None]
         network = [score("network_may_be_best", s.value)] if (s := best.get(network_of(group[0].record))) else []
         said += [*_above_prior(several, paired), *probabilities(several), *within_network(methods)]
@@ -84,6 +85,13 @@ def _of_board(
 def _record(row: BoardRow, scores: Sequence[Score]) -> Record:
     cell = row.record.cell.model_copy(update={"protocol": ENTRY})
     return Record(cell=cell, source=row.record.source, method_name=row.record.method_name, scores=tuple(scores))
+
+
+def _relative_drops(each: Sequence[Sequence[Score]]) -> list[Score]:
+    """The mean over trainings of each relative drop to people: with its interval only where all trainings agree."""
+    drops = [{s.metric: s for s in scores if s.metric.startswith(RELATIVE_DROP)} for scores in each]
+    same = all(of == drops[0] for of in drops)
+    return [s if same else _score(name, select.mean([of.get(name) for of in drops])) for name, s in drops[0].items()]
 
 
 def _over_trainings(row: BoardRow) -> list[Score]:
@@ -108,7 +116,14 @@ def _above_prior(network: Sequence[BoardRow], paired: Mapping[tuple[object, ...]
     out: RowScores = []
     seeing = []
     for row in network:
-        each = [[s for s in paired.get(select.row_key(r), ()) if s.metric != "p_first"] for r in row.group]
+        each = [
+            [
+                s
+                for s in paired.get(select.row_key(r), ())
+                if s.metric != "p_first" and not s.metric.startswith(RELATIVE_DROP)
+            ]
+            for r in row.group
+        ]
         if each[0] and all(scores[:1] == each[0][:1] for scores in each):
             out.append((row, each[0]))
         elif row.entry is not None and row.record.cell.method != PRIOR:

@@ -18,7 +18,7 @@ from benchmark.report.leaderboard.entries import (
 )
 from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, of_entries, score_getter
 from benchmark.report.table import Table, chance, signed, with_interval, with_n
-from core.names import CLASSIFICATION, MAIN, PAIRED
+from core.names import CLASSIFICATION, MAIN, PAIRED, PEOPLE, RELATIVE_DROP
 
 TITLE = "methods within each network"
 THRESHOLDS = (
@@ -123,6 +123,10 @@ def _first(known: RowComparisons) -> list[TableColumn]:
         scored("− prior [95 %]", score_getter(known, "above_prior"), signed, "optional"),
         scored("p (Holm)", score_getter(known, "p_holm"), chance, "optional"),
         scored("P(best)", score_getter(known, "p_first"), kind="optional"),
+        *(
+            scored(f"drop to {who} [95 %]", score_getter(known, f"{RELATIVE_DROP}{who}"), with_interval, "optional")
+            for who in PEOPLE
+        ),
     ]
 
 

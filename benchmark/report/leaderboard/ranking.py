@@ -6,7 +6,7 @@ from benchmark.records.record import PUBLISHED, Record
 from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.select import main_value, model_of, network
-from core.names import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, UNTRAINED
+from core.names import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, SECOND_READERS, UNTRAINED
 
 NOT_RANKED = {
     **dict.fromkeys(BASELINES, "baseline"),
@@ -14,6 +14,7 @@ NOT_RANKED = {
     UNTRAINED: "baseline: the same network, weights random",
     LIMIT: "upper bound: sees the truth",
     READERS: "upper bound: each reader's boxes against the others', no threshold",
+    SECOND_READERS: "another team of radiologists, no threshold",
 }
 
 
@@ -75,6 +76,8 @@ def notes(record: Record, records: Sequence[Record], above: Score | None = None)
     if select.is_method(record):
         rivals = [name for name in beaten_by(record, records) if name != PRIOR or above is None]
         sentences += [against_prior(above), f"lower score than {', '.join(rivals)}" if rivals else ""]
+    if record.cell.method == SECOND_READERS:
+        sentences.append(record.reason)
     if record.status == "failed":
         sentences.append(f"failed: {record.reason}")
     return "; ".join(filter(None, sentences))

@@ -78,6 +78,9 @@ class Suite(pydantic.BaseModel):
     names."""
     images: Annotated[int, pydantic.Field(ge=1)] | None = None
     """How many of the boxed images, drawn by patient, a check looks at; none: all."""
+    second_readers: bool = False
+    """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations are searched
+    in and beside the folder of NIH's files."""
     test_on: dict[str, Any] | None = None
     """Flags of another data set (dataset, data_root_dir …) on whose test images the trained models are explained and
     scored."""

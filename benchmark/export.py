@@ -1,0 +1,23 @@
+"""Entry point: write a suite's truth and boxes for other tools, ``python -m benchmark.export SUITE --format coco``."""
+
+import functools
+import sys
+from collections.abc import Sequence
+
+from config import ExportConfig
+from core import cli
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write ``truth.json`` and ``boxes.json`` and print where they are; exit status 2 for bad input."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    flags = ["--suite", *words] if words and not words[0].startswith("-") else words
+    config, _ = cli.parse(ExportConfig, flags, "python -m benchmark.export SUITE")
+    from benchmark.external.coco import run  # heavy libraries are imported when the flags are right
+
+    run(config, functools.partial(print, flush=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

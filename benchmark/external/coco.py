@@ -1,0 +1,161 @@
+"""Export of a suite's truth and one method's boxes in COCO's format.
+
+``truth.json`` lists every test image, those without a box too, and the truth boxes; ids start at 1, because pycocotools
+takes annotation 0 for no match. ``boxes.json`` is a list of results. Boxes are xywh in pixels of the image as
+published. COCO counts IoU >= t, Locus IoU > t.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmark.gallery import select
+from benchmark.maps.trained import TrainingRun
+from benchmark.records import Cell, Record, cases
+from benchmark.suite import plan, results_folder, selection
+from benchmark.suite.train import recorded
+from config import ExportConfig, RunConfig
+from core.errors import BadValueError, DataError, UnknownNameError, examples
+from core.files import atomic, write_text
+from core.names import repeated
+from core.types import FloatArray, Sample
+from datasets.io.images import SUFFIXES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRUTH, BOXES, IMAGES = "truth.json", "boxes.json", "data"
+EDGES = ["x0", "y0", "x1", "y1"]
+DETECTION = "detection"
+"""The protocol whose rows per case state a confidence."""
+Report = Callable[[str], None]
+
+
+def run(config: ExportConfig, report: Report) -> None:
+    """Write the export of ``config`` and report the files. Raises ``LocusError`` where there are no boxes or images."""
+    record, folder, trained = _chosen(config)
+    table = _with_confidence(record, folder)
+    findings, samples = trained[0].data.findings, [sample for each in trained for sample in each.data]
+    output = Path(config.output or f"runs/export/{config.suite}")
+    title = f"{config.suite}: {record.cell.model_id}, {record.method}"
+    truth = truth_json(samples, findings, title)
+    results = boxes_json(table, truth)
+    write_text(output / TRUTH, json.dumps(truth))
+    write_text(output / BOXES, json.dumps(results))
+    if config.images:
+        _write_images(samples, output / IMAGES)
+    counts = f"{len(truth['images'])} images, {len(truth['annotations'])} truth boxes, {len(results)} boxes"
+    report(f"{title}: {counts} in {output}")
+    if not results:
+        report(f"{BOXES} is empty: COCO.loadRes raises IndexError for an empty list")
+    if (table["confidence"] == 1).all():
+        report("every score is 1.0, because these rows have no confidence: do not compute an average precision of them")
+
+
+def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -> dict[str, Any]:
+    """Return COCO's dictionary of ``samples``, all images and the truth boxes of ``findings``; all ids start at 1.
+
+    Raises ``DataError`` where an image occurs twice.
+    """
+    names = [file_name(sample) for sample in samples]
+    if twice := repeated(names):
+        raise DataError(f"{len(twice)} images occur twice in this suite ({examples(twice)}): COCO needs one id each")
+    images = [
+        {"id": n, "file_name": name, "height": sample.frame[0], "width": sample.frame[1]}
+        for n, (name, sample) in enumerate(zip(names, samples, strict=True), 1)
+    ]
+    boxes = [
+        (image, category, _xywh(box))
+        for image, sample in enumerate(samples, 1)
+        for category, finding in enumerate(findings, 1)
+        for box in sample.boxes.get(finding, ())
+    ]
+    annotations = [
+        {"id": n, "image_id": i, "category_id": c, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+        for n, (i, c, box) in enumerate(boxes, 1)
+    ]
+    categories = [{"id": n, "name": finding} for n, finding in enumerate(findings, 1)]
+    return {"info": {"description": title}, "images": images, "categories": categories, "annotations": annotations}
+
+
+def boxes_json(table: "pd.DataFrame", truth: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return COCO's results of rows per case; a case without a box has none.
+
+    Raises ``DataError`` for an image or a finding that ``truth`` does not list.
+    """
+    images = {image["file_name"]: image["id"] for image in truth["images"]}
+    categories = {category["name"]: category["id"] for category in truth["categories"]}
+    boxed = table[np.isfinite(table[EDGES].to_numpy(np.float64)).all(1)]
+    unknown = [name for name in dict.fromkeys(boxed["image"]) if _with_suffix(name) not in images]
+    unknown += [name for name in dict.fromkeys(boxed["finding"]) if name not in categories]
+    if unknown:
+        raise DataError(f"the data set lacks {len(unknown)} images or findings of the boxes: {examples(unknown)}")
+    return [
+        {
+            "image_id": images[_with_suffix(row["image"])],
+            "category_id": categories[row["finding"]],
+            "bbox": _xywh(np.array([row[edge] for edge in EDGES], dtype=np.float64)),
+            "score": float(row["confidence"]),
+        }
+        for row in boxed.to_dict("records")
+    ]
+
+
+def file_name(sample: Sample) -> str:
+    """Return the name of an image's file in an export: its own, with .png where it has no ending of an image."""
+    return _with_suffix(sample.image_id)
+
+
+def _with_suffix(image: str) -> str:
+    return image if image.lower().endswith(SUFFIXES) else f"{image}.png"
+
+
+def _xywh(box: FloatArray) -> list[float]:
+    x0, y0, x1, y1 = (round(float(edge), 3) for edge in box)
+    return [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)]
+
+
+def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
+    """The record whose boxes are written, the folder of its rows, and the images that it was scored on."""
+    flags = RunConfig(
+        **{name: getattr(config, name) for name in ("suites", "results", "runs", "data_root_dir", "trust")}
+    )
+    suite = plan.load(config.suite, selection.suites_folder(flags), config.trust)
+    folder = results_folder.base(flags) / suite.name
+    planned = selection.planned_cells(suite, flags, all_records := selection.existing_records(folder))
+    models = {cell.key: job.model for job in planned for cell in job.cells}
+    rows = select.of_model([r for r in all_records if r.key in models], suite.name, config.model_id)
+    named = [record for record in rows if record.cell.method == config.method] if config.method else rows
+    if not named:
+        raise UnknownNameError(f"method of {rows[0].cell.model_id}:", config.method, [r.cell.method for r in rows])
+    record = named[0]
+    model = models[record.key]
+    if (reason := selection.absence(suite, model)) != "":
+        raise DataError(reason)
+    return record, folder, recorded(model, record.checkpoints, Path(config.runs) / (suite.trainings or suite.name))
+
+
+def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":
+    """The rows per case of a record, with the confidence that ``detection`` states, else 1."""
+    table = cases.read(record.cell, folder)
+    if not {*EDGES} <= {*table.columns} or table[EDGES].isna().all(axis=None):
+        packed = "packed rows of training seeds other than the lowest keep no boxes"
+        advice = "choose --model_id of the lowest seed, or run the suite again and export before it is packed"
+        raise BadValueError(f"{record.cell.model_id}, {record.method} in {folder} has no boxes ({packed}): {advice}")
+    other: Cell = record.cell.model_copy(update={"protocol": DETECTION})
+    if not cases.exist(other, folder):
+        return table.assign(confidence=1.0)
+    confidence = cases.read(other, folder)[["image", "finding", "confidence"]]
+    return table.merge(confidence, on=["image", "finding"], how="left").fillna({"confidence": 0.0})
+
+
+def _write_images(samples: Sequence[Sample], folder: Path) -> None:
+    """Write each image as an 8-bit PNG under its name in ``truth.json``, at the size of its file."""
+    from PIL import Image
+
+    for sample in samples:
+        with atomic(folder / file_name(sample)) as temporary:
+            Image.fromarray(sample.image).save(temporary, "PNG")

@@ -1,0 +1,119 @@
+"""The row ``second readers``: ChestX-Det's boxes against NIH's, on the images that both teams have read.
+
+It says how far the boxes of two teams agree here. It is no upper bound and no reader's skill: the teams used other
+names and extents of findings, and did not know NIH's labels. It says nothing about false marks. ChestX-Det has neither
+Infiltration nor Pneumonia: its Consolidation stands for both, and never the reverse.
+
+A case's figure is the mean over the second team's boxes, as in ``readers``; a finding that it did not mark is a miss.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+import datasets
+from benchmark.maps.trained import TrainingRun, select_samples
+from benchmark.protocols.base import Result
+from benchmark.records.score import Origin, Score
+from benchmark.statistics.intervals import LEVEL
+from benchmark.statistics.patients import CaseIndex
+from benchmark.statistics.summary import Column, estimate, scores
+from benchmark.suite.readers import compare_boxes
+from core.boxes import as_boxes
+from core.errors import DataError, NotAvailableError
+from core.names import ABSENT, AGREEMENT, MAIN
+from datasets.chestx_det import FINDINGS
+from datasets.nih import second_team
+from datasets.shared import alike
+
+STANDS_FOR = {"Infiltration": "Consolidation", "Pneumonia": "Consolidation"}
+"""NIH's finding -> the finding of ChestX-Det that is compared with it, where the names differ."""
+POOLED, MARKED = f"{MAIN}@pooled", f"{MAIN}@marked"
+"""The main column over all cases at once, and over those cases alone that the second team marked."""
+CANNOT_SAY = "no upper bound, no reader's skill, and nothing about false marks"
+Rows = list[dict[str, Any]]
+
+
+def evaluate(
+    trained: Sequence[TrainingRun], findings: Sequence[str], seed: int = 0, images: int | None = None
+) -> Result:
+    """Protocol ``locus`` for the second team's boxes, on the cases with a truth box on images that it has read.
+
+    Shares have Clopper-Pearson intervals with n = patients (approximate: a case's figure is a fraction); means over
+    findings have BCa intervals. Raises ``NotAvailableError`` where the annotations are missing or share no image.
+    """
+    rows = _rows(trained, findings, images)
+    if not rows:
+        raise NotAvailableError("ChestX-Det's radiologists have read none of these images: no second readers")
+    index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
+    origins: dict[str, Origin] = {word: "cross-fitted" for word in rows[0] if "hit@" in word or word == "mean_iou"}
+    origins |= {"pointing": "none"}
+    columns = [_column(rows, word, origin) for word, origin in origins.items()]
+    overlaps = [
+        _with_exact_interval(score, rows) for score in scores(estimate(columns, index, findings, seed), findings)
+    ]
+    marked = [row for row in rows if row["marked"]]
+    pooled = [_pooled(POOLED, rows), *([_pooled(MARKED, marked)] if marked else [])]
+    kept = ("image", "patient", "finding", AGREEMENT)
+    remark = _remark(rows, pooled)
+    return Result([*overlaps, *pooled], [{name: row[name] for name in kept} for row in rows], remark=remark)
+
+
+def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Rows:
+    config = trained[0].other or trained[0].config
+    try:
+        marks = second_team.read(datasets.root_of(config.dataset, config.data_root_dir))
+    except DataError as error:
+        raise NotAvailableError(f"{ABSENT}: {error}") from error
+    samples = [sample for sample in select_samples(trained, images) if sample.image_id in marks]
+    rows: Rows = []
+    for sample in samples:
+        for finding in (finding for finding in findings if finding in sample.boxes):
+            theirs = STANDS_FOR.get(finding, finding)
+            if alike(theirs) in map(alike, FINDINGS):
+                boxes = as_boxes([box for word, box, _ in marks[sample.image_id] if alike(word) == alike(theirs)])
+                case = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
+                rows.append(case | {"marked": len(boxes) > 0} | compare_boxes(boxes, sample.boxes[finding]))
+    return [row | {AGREEMENT: row[MAIN]} for row in rows]
+
+
+def _column(rows: Rows, word: str, origin: Origin) -> Column:
+    return Column(word, origin, np.array([row[word] for row in rows], dtype=np.float64), np.ones(len(rows)))
+
+
+def _with_exact_interval(score: Score, rows: Rows) -> Score:
+    """A share of one finding with its Clopper-Pearson interval; any other score as it is."""
+    if score.finding == "mean" or score.value is None or score.metric == "mean_iou":
+        return score
+    patients = {row["patient"] for row in rows if row["finding"] == score.finding}
+    low, high = clopper_pearson(score.value, len(patients))
+    return score.model_copy(update={"low": low, "high": high})
+
+
+def _pooled(metric: str, rows: Rows) -> Score:
+    value = float(np.mean([row[MAIN] for row in rows]))
+    low, high = clopper_pearson(value, len({row["patient"] for row in rows}))
+    return Score(
+        finding="mean", metric=metric, value=value, low=low, high=high, n=len(rows), threshold_origin="cross-fitted"
+    )
+
+
+def clopper_pearson(share: float, patients: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of so many patients, the number of hits being share times patients.
+
+    >>> [round(end, 2) for end in clopper_pearson(0.5, 10)]
+    [0.19, 0.81]
+    """
+    hits, tail = share * patients, (1 - LEVEL) / 2
+    low = 0.0 if share == 0 else float(stats.beta.ppf(tail, hits, patients - hits + 1))
+    high = 1.0 if share == 1 else float(stats.beta.ppf(1 - tail, hits + 1, patients - hits))
+    return low, high
+
+
+def _remark(rows: Rows, pooled: Sequence[Score]) -> str:
+    images = len({row["image"] for row in rows})
+    shares = [f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}] of {score.n}" for score in pooled]
+    alone = f", {shares[1]} marked cases alone" if len(shares) > 1 else ""
+    return f"ChestX-Det's boxes on {images} images: {shares[0]} cases{alone} (pooled over findings); {CANNOT_SAY}"

@@ -1,0 +1,148 @@
+"""CheXmask: both lungs outlined by a network on radiographs of other data sets. Never truth about a finding.
+
+::
+
+    root/chexmask/<any>.csv   or root/CheXmask/…   OriginalResolution/ChestX-Ray8.csv, CheXpert.csv or VinDr-CXR.csv
+
+Columns: the image (``Image Index``, ``Path`` or ``image_id``), ``Dice RCA (Mean)``, ``Dice RCA (Max)``, ``Left Lung``,
+``Right Lung``, ``Height``, ``Width``. Masks are pairs of start and length, counted from 1, **row by row** (COCO counts
+from 0, column by column). As its authors advise, a mask below a mean RCA of .7 is left out. The heart is outside.
+The licence of the CSV files is not verified. Gaggion et al., CheXmask, Scientific Data 11 (2024) 511.
+"""
+
+import csv
+import functools
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DataError, UnknownNameError, examples
+from datasets.io import images
+from datasets.io.paths import refuse_links
+
+WORD = "chexmask"
+"""The word of ``lungs=``."""
+FOLDERS = ("chexmask", "CheXmask", "chexmask/OriginalResolution", "CheXmask/OriginalResolution")
+LEAST_RCA = 0.7
+MEAN, MAX, SIDES = "Dice RCA (Mean)", "Dice RCA (Max)", ("Left Lung", "Right Lung")
+COLUMNS = (MEAN, MAX, *SIDES, "Height", "Width")
+Frame = tuple[int, int]
+Reader = Callable[[], NDArray[np.bool_]]
+
+
+class LungMasks:
+    """The lungs of those images of a data set that have a row with a mean RCA of .7 or more."""
+
+    def __init__(self, root: Path, word: str, column: str, wanted: Collection[str]) -> None:
+        """Find the rows of the ``wanted`` images, as ``column`` names them, without decoding a mask.
+
+        Raises ``UnknownNameError`` for another ``word`` than chexmask, ``DataError`` for a missing or broken file.
+        """
+        if word != WORD:
+            raise UnknownNameError("lungs", word, (WORD,))
+        self.path = _file(root, column)
+        refuse_links([self.path], root)
+        self._offsets = _offsets(self.path, column, frozenset(wanted))
+
+    def __len__(self) -> int:
+        """How many of the wanted images have lungs."""
+        return len(self._offsets)
+
+    def reader(self, image: str, file: Path, frame: Frame | None) -> Reader | None:
+        """Return what draws an image's lungs, (H, W) in ``frame`` (None: that of its ``file``); None without a row."""
+        offset = self._offsets.get(image)
+        return None if offset is None else functools.partial(_draw, self.path, offset, image, file, frame)
+
+
+def decode(text: str, size: Frame, where: str) -> NDArray[np.bool_]:
+    """Return the (H, W) mask of pairs of start and length, from 1 and row by row. Raises ``DataError``.
+
+    >>> decode("2 2 6 1", (2, 3), "a mask").astype(int).tolist()
+    [[0, 1, 1], [0, 0, 1]]
+    """
+    try:
+        numbers = np.array(text.split(), dtype=np.int64)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{where} is no list of run lengths: {error}") from error
+    start, length = numbers[0::2] - 1, numbers[1::2]
+    cells = size[0] * size[1]
+    stop = start[: len(length)] + length
+    fits = len(start) == len(length) and (length > 0).all() and (start[1:] >= stop[:-1]).all()
+    if not fits or (len(start) and (start[0] < 0 or stop[-1] > cells)):
+        raise DataError(f"{where}: its run lengths do not fit an image of {size[0]}x{size[1]} pixels")
+    steps = np.zeros(cells + 1, np.int8)
+    np.add.at(steps, start, 1)
+    np.add.at(steps, stop, -1)
+    return np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape(size)
+
+
+def _file(root: Path, column: str) -> Path:
+    """The CSV file of CheXmask whose heading has ``column``."""
+    paths = [path for folder in FOLDERS for path in sorted((root / folder).glob("*.csv"))]
+    for path in paths:
+        if column in _heading(path):
+            return path
+    listed = f"none of {examples(path.name for path in paths)} has the column {column!r}" if paths else "it is missing"
+    raise DataError(f"{root}: no CSV file of CheXmask ({listed}): put it into {FOLDERS[0]}/ there")
+
+
+def _heading(path: Path) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            return next(csv.reader([file.readline(100_000)]), [])
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+
+
+@functools.lru_cache(maxsize=4)
+def _offsets(path: Path, column: str, wanted: frozenset[str]) -> dict[str, int]:
+    """Image -> where its line begins: a file has gigabytes, so no mask is kept."""
+    heading = _heading(path)
+    if missing := [name for name in COLUMNS if name not in heading]:
+        raise DataError(f"{path} has no column {examples(map(repr, missing))}; it has: {', '.join(heading)}")
+    offsets: dict[str, int] = {}
+    with path.open("rb") as file:
+        file.readline()
+        while line := file.readline():
+            offset = file.tell() - len(line)
+            row = _row(path, heading, line)
+            if row[column] in wanted and _rca(path, row, row[column]) >= LEAST_RCA:
+                offsets[row[column]] = offset
+    return offsets
+
+
+def _row(path: Path, heading: list[str], line: bytes) -> dict[str, str]:
+    csv.field_size_limit(2**24)
+    cells = next(csv.reader([line.decode("utf-8", "replace")]), [])
+    if len(cells) != len(heading):
+        raise DataError(f"{path} has a row of {len(cells)} cells, its heading has {len(heading)}: get the file again")
+    return dict(zip(heading, cells, strict=True))
+
+
+def _rca(path: Path, row: dict[str, str], image: str) -> float:
+    try:
+        mean, largest = float(row[MEAN]), float(row[MAX])
+    except ValueError as error:
+        raise DataError(f"{path}: {image} has no number as Dice RCA: {error}") from error
+    if mean > largest:
+        raise DataError(
+            f"{path}: {image} has a mean RCA of {mean} above its maximum of {largest}: columns are mixed up"
+        )
+    return mean
+
+
+def _draw(path: Path, offset: int, image: str, file: Path, frame: Frame | None) -> NDArray[np.bool_]:
+    """(H, W) both lungs in the frame, by the nearest pixel."""
+    with path.open("rb") as table:
+        table.seek(offset)
+        row = _row(path, _heading(path), table.readline())
+    try:
+        size = int(float(row["Height"])), int(float(row["Width"]))
+    except ValueError as error:
+        raise DataError(f"{path}: {image} has no size: {error}") from error
+    lungs = np.logical_or.reduce([decode(row[side], size, f"{path}: the {side} of {image}") for side in SIDES])
+    sides = zip(frame or images.frame(file), size, strict=True)
+    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in sides)
+    return np.asarray(lungs[np.ix_(rows, columns)])

@@ -1,0 +1,90 @@
+"""HAM: boxes of nine findings by one radiologist on CheXpert's images, read from the user's folder.
+
+``BBoxes.json``: path of the image -> finding -> [[x0, y0, x1, y1], ...] in pixels of the full-size image. 2,348 images
+of 2,202 patients, 2,064 of whom are in train.csv. No licence is stated.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import DataError, examples
+from datasets.chexpert.tables import ABNORMAL, DEVICES, FINDINGS, PREFIXES, bases, first_in
+from datasets.file_dataset import boxes_by_image
+from datasets.io import images
+from datasets.io.tables import refuse_unknown
+
+FILE, WORD = "BBoxes.json", "ham"
+OTHER_SPELLINGS = {"enlargcardiomediastinum": "Enlarged Cardiomediastinum"}
+"""How the file spells a finding in some places, in small letters -> CheXpert's word."""
+BoxesByPath = dict[str, dict[str, list[Any]]]
+"""Path (train/patient...) -> finding -> boxes as listed."""
+
+
+def read(root: Path) -> tuple[Path, BoxesByPath]:
+    """Return the file of boxes and what it lists. Raises ``DataError`` for a missing or broken one."""
+    path = first_in([*bases(root), root / "HAM"], (FILE,))
+    if path is None:
+        raise DataError(f"{root} has no {FILE} of HAM (oxyhust/HAM): put it there, or leave truth=ham out")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8-sig"))
+        marks = {
+            _path(image): [(str(word), box) for word, boxes in of.items() for box in boxes] for image, of in raw.items()
+        }
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise DataError(f"cannot read {path}: path to finding to boxes is expected ({error})") from error
+    known = {_letters(finding): finding for finding in FINDINGS} | OTHER_SPELLINGS
+    refuse_unknown(path, [word for each in marks.values() for word, _ in each if _letters(word) not in known], FINDINGS)
+    listed: BoxesByPath = {image: {} for image in marks}
+    for image, each in marks.items():
+        for word, box in each:
+            listed[image].setdefault(known[_letters(word)], []).append(box)
+    return path, listed
+
+
+def truth(
+    path: Path, listed: BoxesByPath, files: Mapping[str, tuple[str, Path]], findings: Sequence[str]
+) -> dict[str, Any]:
+    """Return image -> its frame and boxes; ``files``: image -> its path in the tables and its file.
+
+    Raises ``DataError`` for files of the small version and for boxes outside their image.
+    """
+    small = [str(file) for _, file in files.values() if PREFIXES[0] in file.parts]
+    if small:
+        raise DataError(
+            f"{path} is in full-size pixels, and {len(small)} files are of {PREFIXES[0]}: {examples(small)}"
+        )
+    frames = {image: images.frame(file) for image, (_, file) in files.items()}
+    marked = [
+        (image, _task(word, findings), box)
+        for image, (name, _) in files.items()
+        for word, each in listed[name].items()
+        for box in each
+    ]
+    marked = [one for one in marked if one[1] in findings]
+    owners, words, boxes = zip(*marked, strict=True) if marked else ((), (), ())
+    try:
+        edges = np.array(boxes, dtype=np.float64).reshape(-1, 4)
+    except ValueError as error:
+        raise DataError(f"{path} has a box that is not four numbers: {error}") from error
+    by_image, _ = boxes_by_image(path, owners, words, edges, frames)
+    return {image: {"frame": frames[image], "boxes": by_image.get(image, {})} for image in files}
+
+
+def _task(word: str, findings: Sequence[str]) -> str:
+    return ABNORMAL if tuple(findings) == (ABNORMAL,) and word != DEVICES else word
+
+
+def _path(image: str) -> str:
+    found = re.search(r"(?:train|valid|test)/patient.*$", image)
+    if found is None:
+        raise ValueError(f"{image!r} is no path of CheXpert")
+    return found.group()
+
+
+def _letters(word: str) -> str:
+    return re.sub("[^a-z]", "", word.lower())

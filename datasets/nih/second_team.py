@@ -1,0 +1,113 @@
+"""ChestX-Det's annotations under NIH's names: what a second team of radiologists marked on NIH's images."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.errors import DataError, examples
+from core.files import file_hash
+from datasets import splits
+from datasets.base import Request
+from datasets.chestx_det import FINDINGS, FRAME, TEN, Marks, marked_row, read_marks
+from datasets.file_dataset import ImageRow, boxes_by_image, with_file
+from datasets.io.images import find
+from datasets.io.tables import first_of, read_list
+from datasets.nih.lists import ABOUT, OFFICIAL
+from datasets.nih.tables import read_entries
+
+TRUTHS = ("chestx_det",)
+"""Words of ``NIH:truth=``."""
+JOINED, FIRST_RELEASE = "annotations.json", ("train.json", "test.json")
+FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
+"""Where the annotations may be, seen from the folder of NIH's files."""
+NIH_NAME = re.compile(r"\d{8}_\d{3}\.png")
+HOW_TO_GET = (
+    f"put {JOINED} (image, syms, boxes, polygons: ChestX-Det under NIH's names, 13 findings), or train.json and "
+    "test.json of the first release of ChestX-Det10 (which names images as NIH does, 10 findings), into "
+    "chestx_det/ inside the folder of NIH's files or beside it"
+)
+
+
+def annotation_files(root: Path) -> list[Path]:
+    """Return the files of annotations for the NIH folder ``root``. Raises ``DataError`` where there are none."""
+    for folder in (root / name for name in FOLDERS):
+        if (joined := first_of(folder, (JOINED,))) is not None:
+            return [joined]
+        first_release = [folder / name for name in FIRST_RELEASE]
+        if all(path.is_file() for path in first_release):
+            return first_release
+    raise DataError(f"{root} has no annotations of ChestX-Det: {HOW_TO_GET}")
+
+
+def read(root: Path) -> dict[str, Marks]:
+    """Return NIH image -> the marks of ChestX-Det; a list without marks where nothing was found.
+
+    Boxes and outlines are in the 1024x1024 frame. Raises ``DataError`` for names that are not NIH's.
+    """
+    marks: dict[str, Marks] = {}
+    for path in annotation_files(root):
+        marks |= read_marks(path, marks, "image" if path.name == JOINED else "file_name")
+    if wrong := [image for image in marks if not NIH_NAME.fullmatch(image)]:
+        names = f"{len(wrong)} of {len(marks)} images of ChestX-Det have no name of NIH ({examples(wrong)})"
+        mixed = "do not mix images of both sets" if len(wrong) < len(marks) else HOW_TO_GET
+        raise DataError(f"{path}: {names}; NIH's names look like 00000013_005.png: {mixed}")
+    return marks
+
+
+def load(
+    request: Request, root: Path, image_folders: Sequence[str], findings: Sequence[str]
+) -> tuple[list[ImageRow], dict[str, Any]]:
+    """Return the rows of a split, labelled and outlined by the second team, and what a record states about them.
+
+    The official split is NIH's two lists, restricted to the annotated images. Raises ``DataError`` and ``LeakError``.
+    """
+    paths, marks = annotation_files(root), read(root)
+    files = find(root, *image_folders)
+    images = with_file(root, sorted(marks), files, HOW_TO_GET)
+    patients = [image.partition("_")[0] for image in images]
+    names = _official(root, images, request) if request.partition == "official" else splits.assign(patients, request)
+    splits.check_patients(patients, names)
+    chosen = [image for image, name in zip(images, names, strict=True) if name == request.split]
+    if not chosen:
+        raise DataError(f"the {len(images)} images at hand leave none for {request.split}: a file or a list is missing")
+    marked = [(i, f, box) for i in chosen for f, box, _ in marks[i] if f in findings]
+    owners, words, boxes = zip(*marked, strict=True) if marked else ((), (), ())
+    truth, clipped = boxes_by_image(paths[0], owners, words, list(boxes), dict.fromkeys(chosen, FRAME))
+    meta = _about(root)
+    rows = [
+        marked_row(i, i.partition("_")[0], files[i], findings, marks[i], truth.get(i, {}), meta.get(i, {}))
+        for i in chosen
+    ]
+    counts = {"images": len(rows), "images_without_file": len(marks) - len(images), "boxes_clipped": clipped}
+    tables = {path.name: file_hash(path) for path in paths}
+    return rows, {"partition": request.partition, "truth": "chestx_det", **counts, "tables": tables}
+
+
+def tasks(root: Path) -> dict[int, tuple[str, ...]]:
+    """Return the tasks of the annotations at hand: the first release has no Cardiomegaly, for one."""
+    return {13: FINDINGS, 10: TEN} if annotation_files(root)[0].name == JOINED else {10: TEN}
+
+
+def _official(root: Path, images: list[str], request: Request) -> splits.Names:
+    """(N,) split names by NIH's lists; empty for an image that is in neither."""
+    if first_of(root, OFFICIAL[1:]) is None:
+        raise DataError(f"{root} has no {OFFICIAL[1]}: copy NIH's lists there, or use --partition patient or kfold")
+    listed = {name: set(read_list(root / name)[0]) for name in OFFICIAL if (root / name).is_file()}
+    test = np.array([image in listed[OFFICIAL[1]] for image in images])
+    training = listed.get(OFFICIAL[0])
+    names = splits.hold_out_val([image.partition("_")[0] for image in images], ~test, request.seed)
+    if training is not None:
+        names[[not on_test and i not in training for i, on_test in zip(images, test, strict=True)]] = splits.LEFT_OUT
+    return names
+
+
+def _about(root: Path) -> dict[str, dict[str, Any]]:
+    """Image -> age, sex and view, where the table of entries is at hand."""
+    table = read_entries(root)
+    if table is None:
+        return {}
+    rows = zip(table.index, table[list(ABOUT)].to_dict("records"), strict=True)
+    return {str(image): {str(name): value for name, value in row.items()} for image, row in rows}

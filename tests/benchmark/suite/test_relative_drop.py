@@ -1,0 +1,66 @@
+"""The relative drop of a method to people's boxes, from rows per case."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.records import Cell, Record, Score, cases
+from benchmark.report.leaderboard.main_table import main
+from benchmark.suite.paired import paired_records
+from core.names import PRIOR, SECOND_READERS
+
+CASE = ["image", "patient", "finding"]
+
+
+def record(method: str) -> Record:
+    cell = Cell(dataset="NIH", method=method, protocol="locus", alignment="aligned", model_id="m-seed0", seed=0)
+    score = Score(finding="mean", metric="hit@iou.3", value=0.5, n=20, threshold_origin="cross-fitted")
+    return Record(cell=cell, scores=(score,))
+
+
+def rows(hits: list[int]) -> list[dict]:
+    more = {"agreement": None, "hit@iou.1": True, "hit@iou.5": False, "iou": 0.3, "pointing": True}
+    return [dict(zip(CASE, (f"i{n}", f"p{n}", "Mass"), strict=True)) | more | {"hit@iou.3": bool(hit)} for n, hit in enumerate(hits)]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> tuple[Path, list[Record]]:
+    """Twenty cases, sixteen of which people have read: there cam hits 4, prior 2 and people 8."""
+    folder = tmp_path / "suite"
+    hits = {"cam": [1] * 4 + [0] * 12 + [1] * 4, PRIOR: [1] * 2 + [0] * 18}
+    people = [{**dict(zip(CASE, (f"i{n}", f"p{n}", "Mass"), strict=True)), "agreement": 0.5} for n in range(16)]
+    records = [record(method) for method in (*hits, SECOND_READERS)]
+    for each, of in zip(records, [*map(rows, hits.values()), people], strict=True):
+        cases.write(of, each.cell, folder)
+    return folder, records
+
+
+@pytest.mark.byhand
+def test_the_drop_is_on_the_cases_that_people_have_and_has_an_interval(written):
+    folder, records = written
+    paired = {each.cell.method: each for each in paired_records(folder, records)}
+    drop = paired["cam"].find("relative_drop@second readers")
+    assert (drop.value, drop.n) == (0.5, 16)
+    assert drop.low < 0.5 < drop.high
+    assert paired[PRIOR].find("relative_drop@second readers").value == pytest.approx(0.75)
+    assert SECOND_READERS not in paired
+
+
+def test_the_leaderboard_has_the_column_only_beside_people(written):
+    folder, records = written
+    table = main([*records, *paired_records(folder, records)], "NIH")
+    assert "drop to second readers [95 %]" in table.header
+    assert "drop to readers [95 %]" not in table.header
+    assert table.rows[-1][table.header.index("method")] == SECOND_READERS
+    without = [each for each in records if each.cell.method != SECOND_READERS]
+    assert not [name for name in main([*without, *paired_records(folder, without)], "NIH").header if name.startswith("drop")]
+
+
+def test_people_without_a_hit_give_no_drop(written):
+    folder, records = written
+    people = next(each for each in records if each.cell.method == SECOND_READERS)
+    cases.write([{**dict(zip(CASE, (f"i{n}", f"p{n}", "Mass"), strict=True)), "agreement": 0.0} for n in range(16)], people.cell, folder)
+    drop = next(r for r in paired_records(folder, records) if r.cell.method == "cam").find("relative_drop@second readers")
+    assert drop.value is None
+    assert np.isnan(drop.low or np.nan)

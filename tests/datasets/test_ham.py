@@ -1,0 +1,86 @@
+"""``CheXpert:truth=ham``: one radiologist's boxes, whose patients are held out of training."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import datasets
+from core.errors import DataError, UnknownNameError
+
+Tree = Callable[..., Path]
+WORD = "CheXpert:truth=ham"
+TRAINED, VALID = "patient00001/study1/view1_frontal.jpg", "patient64541/study1/view1_frontal.jpg"
+BOXES = {
+    f"CheXpert-v1.0/train/{TRAINED}": {"edema": [[1, 2, 9, 12]], "Cardiomegaly": [[0, 0, 5, 5], [6, 6, 15, 20]]},
+    f"CheXpert-v1.0/valid/{VALID}": {"Enlarg_Cardiomediastinum": [[3, 3, 8, 8]]},
+    "CheXpert-v1.0/train/patient00002/study1/view1_frontal.jpg": {},
+}
+
+
+@pytest.fixture
+def tree(chexpert_tree: Tree) -> Tree:
+    def write(boxes: object = BOXES) -> Path:
+        root = chexpert_tree()
+        (root / "BBoxes.json").write_text(json.dumps(boxes))
+        return root
+
+    return write
+
+
+def images(root: Path, split: str, findings: int = 14) -> dict:
+    return {sample.image_id: sample for sample in datasets.load(WORD, root, split, findings=findings)}
+
+
+def test_the_boxed_images_are_the_test_and_their_patients_are_in_no_training(tree: Tree):
+    root = tree()
+    test = images(root, "test")
+    assert set(test) == {"patient00001_study1_view1_frontal", "patient00002_study1_view1_frontal", "patient64541_study1_view1_frontal"}
+    assert {sample.patient_id for split in ("train", "val") for sample in images(root, split).values()} == {"patient00003", "patient00004"}
+    described = datasets.load(WORD, root, findings=14).describe
+    assert (described["truth"], described["boxed_images"]) == ("ham", 2)
+
+
+def test_other_spellings_are_chexperts_findings(tree: Tree):
+    test = images(tree(), "test")
+    sample = test["patient00001_study1_view1_frontal"]
+    assert sample.frame == (20, 15)
+    assert {finding: boxes.tolist() for finding, boxes in sample.boxes.items()} == {
+        "Edema": [[1, 2, 9, 12]],
+        "Cardiomegaly": [[0, 0, 5, 5], [6, 6, 15, 20]],
+    }
+    assert list(test["patient64541_study1_view1_frontal"].boxes) == ["Enlarged Cardiomediastinum"]
+    assert test["patient00002_study1_view1_frontal"].boxes == {}
+    assert set(images(tree(), "test", 5)["patient00001_study1_view1_frontal"].boxes) == {"Edema", "Cardiomegaly"}
+
+
+@pytest.mark.parametrize(
+    ("boxes", "facts"),
+    [
+        ([], r"BBoxes\.json: path to finding to boxes"),
+        ({"a.png": {"Edema": [[1, 1, 2, 2]]}}, r"BBoxes\.json.*'a\.png'.*CheXpert"),
+        ({f"train/{TRAINED}": {"Oedema": [[1, 1, 2, 2]]}}, r"BBoxes\.json.*'Oedema'.*'Edema'"),
+        ({f"train/{TRAINED}": {"Edema": [[100, 100, 200, 200]]}}, r"BBoxes\.json.* 1 boxes.*outside.*Edema"),
+        ({f"train/{TRAINED}": {"Edema": [[1, 1, 9]]}}, r"BBoxes\.json.*four numbers"),
+    ],
+)
+def test_a_broken_file_is_one_sentence(tree: Tree, boxes: object, facts: str):
+    with pytest.raises(DataError, match=facts):
+        images(tree(boxes), "test")
+
+
+def test_an_absent_file_an_unknown_truth_and_other_partitions_are_one_sentence(tree: Tree, chexpert_tree: Tree):
+    with pytest.raises(DataError, match=r"no BBoxes\.json of HAM"):
+        images(chexpert_tree(), "test")
+    with pytest.raises(UnknownNameError, match=r"'hams'.*'ham'"):
+        datasets.load("CheXpert:truth=hams", chexpert_tree())
+    with pytest.raises(DataError, match=r"truth=ham.*--partition kfold"):
+        datasets.load(WORD, tree(), partition="kfold")
+
+
+def test_files_of_the_small_version_are_refused(chexpert_tree: Tree):
+    root = chexpert_tree(inside="CheXpert-v1.0-small")
+    (root / "BBoxes.json").write_text(json.dumps(BOXES))
+    with pytest.raises(DataError, match=r"full-size pixels.*CheXpert-v1\.0-small"):
+        images(root, "test")
