@@ -91,7 +91,7 @@ def _relative_drops(each: Sequence[Sequence[Score]]) -> list[Score]:
     """The mean over trainings of each relative drop to people: with its interval only where all trainings agree."""
     drops = [{s.metric: s for s in scores if s.metric.startswith(RELATIVE_DROP)} for scores in each]
     same = all(of == drops[0] for of in drops)
-    return [s if same else _score(name, select.mean([of.get(name) for of in drops])) for name, s in drops[0].items()]
+    return [s if same else score(name, select.mean([of.get(name) for of in drops])) for name, s in drops[0].items()]
 
 
 def _over_trainings(row: BoardRow) -> list[Score]:
