@@ -23,6 +23,7 @@ NOTES = {"note", ""}
 OF_BOARDS = ("pointing", "seed", "size", "sd over runs", "auroc", "auroc, boxed images", "P(best)", "same map as")
 """What a wide table lacks in Markdown, the first first; the page and ``leaderboard.csv`` have it."""
 OF_CHECKS = (
+    "n of road",
     *("absolute values, all", "pointing, trained", "pointing, all", "pointing, conventional"),
     *("pointing, aligned", "other findings, as drawn", "other findings, no token", "road@morf", "road@lerf"),
     *("without an order", "same map as", "features.1", "layer1", "layer2", "n methods", "range over methods"),

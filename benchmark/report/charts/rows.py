@@ -23,7 +23,7 @@ MOST = 30
 NETWORKS = 4
 """Networks of a chart with a colour each: with two baselines as many as there are colours."""
 KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, CEILING = (
-    *("may be the best of its network", "significantly worse", "not compared", "baseline", "upper bound"),
+    *("may be the best", "worse", "not compared", "baseline", "upper bound"),
 )
 
 

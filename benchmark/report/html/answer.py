@@ -184,13 +184,11 @@ def _another(first: Record, methods: Sequence[Record], known: RowComparisons) ->
             "Another seed may change the order.",
             "Write `seeds: [0, 1, 2]` into the suite's file and run it again: rows then have intervals for new runs.",
         )
-    ends = (
-        f"One more run of {name(first)} is expected to score {number(following.low)} to {number(following.high)} on "
-        "these images (95 %). "
-        if following is not None and following.low is not None
-        else ""
-    )
+    band = f"Fewer than {BAND_RUNS} training runs cannot say where one more of {name(first)} would score. "
+    if following is not None:
+        ends = f"{number(following.low)} to {number(following.high)}"
+        band = f"One more run of {name(first)} is expected to score {ends} on these images (95 %). "
     single = sum(map(is_single, methods))
     rest = f" {single} of {len(methods)} rows rest on one run: another seed may turn them." if single else ""
     spread_words = f"Its {trainings.value:.0f} runs have a standard deviation of {number(spread.value)}."
-    return (f"{ends}{spread_words}", f"Comparisons of several runs hold for new runs and new patients.{rest}")
+    return (f"{band}{spread_words}", f"Comparisons of several runs hold for new runs and new patients.{rest}")

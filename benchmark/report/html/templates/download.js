@@ -1,6 +1,6 @@
 // What is shown, as CSV or LaTeX.
-const INTERVAL = /^([+−-]?[\d.]+)(?: \(1 training\))? \[([+−-]?[\d.]+), ([+−-]?[\d.]+)\](?: \(n (\d+)\))?$/;
-const BARE = /^\[([+−-]?[\d.]+), ([+−-]?[\d.]+)\]$/, COUNTED = /^([+−-]?[\d.]+) \((?:1 training|n (\d+))\)$/;
+const INTERVAL = /^([+−-]?[\d.]+)(?: \(1 run\))? \[([+−-]?[\d.]+), ([+−-]?[\d.]+)\](?: \(n (\d+)\))?$/;
+const BARE = /^\[([+−-]?[\d.]+), ([+−-]?[\d.]+)\]$/, COUNTED = /^([+−-]?[\d.]+) \((?:1 run|n (\d+))\)$/;
 const LONGEST = 45; // rows of a LaTeX table that a page holds
 const TEX = {"\\": "\\textbackslash{}", "–": "--", "≤": "$\\leq$", "≥": "$\\geq$", "<": "$<$", ">": "$>$", "−": "$-$", "×": "$\\times$", "~": "\\textasciitilde{}", "^": "\\^{}"};
 const escapeTex = text => text.replace(/[\\–≤≥<>−×~^&%$#_{}]/g, letter => TEX[letter] || `\\${letter}`);

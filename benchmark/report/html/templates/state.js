@@ -48,7 +48,7 @@ function fillControls() {
 
 function choosable(table) { // of one finding the columns that are about it
   const names = headings(table).map(th => th.dataset.name), scores = [mainOf(table), BARS];
-  if (state.finding !== MEAN) return names.filter(name => [...NAMED, "method", "same map as", ...scores, ...tiesOf(table)].includes(name));
+  if (state.finding !== MEAN) return names.filter(name => [...NAMED, "method", "same map as", ...scores, ...(isLeaderboard(table) ? [VERDICT] : [])].includes(name));
   return isLeaderboard(table) ? names : names.filter(name => !scores.includes(name));
 }
 
