@@ -14,7 +14,7 @@ from benchmark import records
 from benchmark.executors import Executor
 from benchmark.records import Record
 from benchmark.report.leaderboard.entries import ENTRY
-from benchmark.suite import plan, results_folder, selection
+from benchmark.suite import estimate, plan, results_folder, selection
 from benchmark.suite.entered import with_models
 from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
@@ -90,15 +90,18 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
     report(f"{suite.name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
     for job in todo:
         report(f"  {job.model.id}: {len(job.cells)} cells")
+    runs_dir = Path(config.runs) / (suite.trainings or suite.name)
     stopped: dict[str, str] = {}
-    if not config.dry_run:
+    if config.dry_run:
+        for line in estimate.lines(todo or selection.waiting_for_data(planned, existing), runs_dir):
+            report(line)
+    else:
         present = []
         for job in todo:
             if reason := selection.absence(suite, job.model):
                 record_failure(job, "n/a", reason, folder.path)
             else:
                 present.append(job)
-        runs_dir = Path(config.runs) / (suite.trainings or suite.name)
         stopped = _run_steps(present, runs_dir, folder.path, config, executor, report) if present else {}
         if config.costs:
             from benchmark.suite import costs  # torch, for which no other run without steps waits
