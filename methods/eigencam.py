@@ -12,8 +12,9 @@ class EigenCAM(Method):
     ``L = (A - mean_xy A) v``, v the first right singular vector over positions. Source: Muhammad and Yeasin, IJCNN
     2020, who do not centre; the grad-cam package does, and so do we.
 
-    Blind to the finding: computed once per image. The sign is chosen such that ``sum_xy L sum_c A_c >= 0``
-    (:mod:`methods.principal`). Trap: with two equal largest singular values the axis is not unique.
+    Blind to the finding: computed once per image. The sign is chosen such that ``sum_xy L sum_c A_c > 0``; where the
+    channels cancel, as after a LayerNorm, the largest value is positive (:mod:`methods.principal`). Trap: with two
+    equal largest singular values the axis is not unique.
     """
 
     name = "eigencam"

@@ -14,7 +14,8 @@ class EigenGradCAM(Method):
     package (Gildenblat, github.com/jacobgil/pytorch-grad-cam), after Eigen-CAM; no paper.
 
     One decomposition per image and finding, hence not ``fast``. The sign is chosen such that
-    ``sum_xy L_k sum_c(G_kc * A_c) >= 0``. Trap: what a finding's gradients only scale keeps its map.
+    ``sum_xy L_k sum_c(G_kc * A_c) > 0``, or as Eigen-CAM's where these sums cancel. Trap: what a finding's gradients
+    only scale keeps its map.
     """
 
     name = "eigengradcam"

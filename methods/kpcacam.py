@@ -18,9 +18,10 @@ class KPCACAM(Method):
     Karmani et al., 2024 (arXiv:2410.00267), with the sigmoid kernel ``tanh(gamma x . y + 1)`` and gamma = 1 / C, as the
     grad-cam package computes it; signed.
 
-    Positions are centred per channel first; the sign is chosen as Eigen-CAM's, which the linear kernel gives. Blind to
-    the finding. Trap: the sigmoid kernel of large features is 1 or -1, so their size is lost; it is no true kernel, and
-    where its first eigenvalue is not positive there is no component (zeros).
+    Positions are centred per channel first. The sign is Eigen-CAM's: ``sum_xy L sum_c A_c > 0``, and where the channels
+    cancel, as after a LayerNorm, the largest value is positive (``methods.principal.fix_signs``). The linear kernel
+    gives Eigen-CAM. Blind to the finding. Trap: the sigmoid kernel of large features is 1 or -1, so their size is lost;
+    it is no true kernel, and where its first eigenvalue is not positive there is no component (zeros).
     """
 
     name = "kpcacam"
@@ -56,7 +57,7 @@ class KPCACAM(Method):
         values, vectors = torch.linalg.eigh(kernel)
         scores = (vectors[:, -1] * values[-1].clamp(min=0).sqrt())[None]
         varies = X.norm() > FLAT * mean.norm() * len(X) ** 0.5
-        scores = fix_signs(scores, X.sum(1)[None]) if varies else torch.zeros_like(scores)
+        scores = fix_signs(scores, X.T[None]) if varies else torch.zeros_like(scores)
         return scores[0].float().view(features.shape[1:])
 
     def _kernel(self, X: Tensor) -> Tensor:

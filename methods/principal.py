@@ -5,8 +5,10 @@ from torch import Tensor
 
 FLAT = 1e-12
 """A component below this share of the mean features is rounding: the features do not vary."""
+CANCELLED = 1e-5
+"""A map agrees with no side below this share of what it would if all channels agreed: what is left is rounding."""
 TIE = 1e-6
-"""Relative differences below this are none where the sign is chosen: else rounding would choose it."""
+"""Magnitudes that differ by less than this share are equal where the sign is chosen."""
 SMALL = 64
 """Gram matrices up to this size are decomposed as a whole: it takes a tenth of a millisecond."""
 ROUNDS, CLOSE = 8, 1e-10
@@ -24,7 +26,7 @@ def first_component(features: Tensor) -> Tensor:
     X -= mean
     finite = mean.isfinite().all(1)  # (N, 1); float64 holds any sum of float32
     X[~finite[:, 0]] = 0
-    scores = fix_signs(_scores(X), X.sum(1))
+    scores = fix_signs(_scores(X), X)
     varies = scores.norm(dim=1, keepdim=True) > FLAT * mean.norm(dim=1)
     scores = torch.where(varies, scores, torch.where(finite, 0, torch.nan))
     return scores.float().view(-1, *features.shape[2:])
@@ -62,11 +64,16 @@ def _leading(gram: Tensor) -> Tensor:
     return torch.linalg.eigh(gram).eigenvectors[..., -1:]
 
 
-def fix_signs(scores: Tensor, total: Tensor) -> Tensor:
-    """Scores (N,P) that agree with ``total``, the sum over channels; on a tie the first of the largest is positive."""
-    agreement = (scores * total).sum(1)  # the sum of the axis, times |scores|^2
-    tied = agreement.abs() <= TIE * scores.square().sum(1)
+def fix_signs(scores: Tensor, X: Tensor) -> Tensor:
+    """Return scores (N,P) with the signs that the centred features X (N,C,P) decide, the same whatever the rounding.
+
+    A map agrees with the sum over channels: its inner product with that sum is positive. Where the channels cancel
+    (after a LayerNorm they sum to a constant, and rounding would decide) the first of its largest values is positive.
+    The inner product is compared with its own bound, ``|scores| |X| sqrt(C)``, whatever the units of the scores.
+    """
+    agreement = (scores * X.sum(1)).sum(1)
+    bound = scores.norm(dim=1) * X.flatten(1).norm(dim=1) * X.shape[1] ** 0.5
     size = scores.abs()
     first = (size >= (1 - TIE) * size.amax(1, keepdim=True)).int().argmax(1, keepdim=True)
-    decides = torch.where(tied, scores.gather(1, first)[:, 0], agreement)
+    decides = torch.where(agreement.abs() <= CANCELLED * bound, scores.gather(1, first)[:, 0], agreement)
     return torch.where(decides[:, None] < 0, -scores, scores)

@@ -14,7 +14,7 @@ from benchmark import records
 from benchmark.executors import Executor
 from benchmark.records import Record
 from benchmark.report.leaderboard.entries import COMPARISONS
-from benchmark.suite import plan, results_folder, selection
+from benchmark.suite import estimate, plan, results_folder, selection
 from benchmark.suite.entered import with_models
 from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
@@ -98,7 +98,10 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
     for job in todo:
         report(f"  {job.model.id}: {len(job.cells)} cells{_to_train(job, runs_dir)}")
     stopped: dict[str, str] = {}
-    if not config.dry_run:
+    if config.dry_run:
+        for line in estimate.lines(todo or selection.waiting_for_data(planned, existing), runs_dir):
+            report(line)
+    else:
         present = []
         for job in todo:
             if reason := selection.absence(suite, job.model):

@@ -117,6 +117,13 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
     return todo
 
 
+def waiting_for_data(planned: Sequence[ModelJob], existing: Iterable[Record]) -> list[ModelJob]:
+    """The ``planned`` cells whose record says that their data is not there, and still is not, model by model."""
+    keys = {record.key for record in existing if record.status == "n/a" and record.reason.startswith(ABSENT)}
+    waiting = ((job, [cell for cell in job.cells if cell.key in keys]) for job in planned if keys and absent(job.model))
+    return [ModelJob(job.model, tuple(cells)) for job, cells in waiting if cells]
+
+
 def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
     """Model -> the cells whose records rest on other checkpoints than its newest record does."""
     groups: dict[str, list[Record]] = {}

@@ -1,0 +1,82 @@
+"""What a suite would cost that has not run: hours of training, disk. Arithmetic from measured rates; reads no data.
+
+The rates are those of ``tools.scale`` (docs/scale.md); a test compares them.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.suite.plan import ModelPlan
+from benchmark.suite.selection import ModelJob, absent
+from benchmark.suite.steps import trainings
+from config import TrainConfig
+from core.names import CLASSIFIER
+
+RATES: dict[str, Any] = json.loads(Path(__file__).with_name("rates.json").read_text(encoding="utf-8"))
+EXAMPLE = 500
+"""Images per second for which the GPU hours are stated: none was measured."""
+STRIDE, HALF, CHECKPOINTS = 32, 2, 16
+"""Pixels per position of a map, bytes of one, and bytes per weight of a training's two checkpoints."""
+
+
+def lines(jobs: Sequence[ModelJob], runs_dir: Path) -> Iterator[str]:
+    """Sentences about what the ``jobs`` cost; nothing where a network or data set among them has no measured rate."""
+    if waiting := sum(len(job.cells) for job in jobs if absent(job.model)):
+        yield f"  {waiting} cells need data that is not there; with the data:"
+    if not jobs or not all(_is_measured(config) for job in jobs for config in job.model.trainings):
+        return
+    missing = [config for job in jobs for config in _missing(job.model, runs_dir)]
+    seen = sum(config.epochs * _size(config)["train_val"] for config in missing)
+    hours = (
+        sum(config.epochs * _size(config)["train_val"] * _seconds(config, "training_s") for config in missing) / 3600
+    )
+    explained = sum(
+        _size(job.model.trainings[0])["boxed"] * _seconds(job.model.trainings[0], "explaining_s") for job in jobs
+    )
+    yield (
+        f"  trainings: {len(missing)}, which see {seen:,} images: {hours:.0f} hours on {RATES['machine']} (measured); "
+        f"{seen / EXAMPLE / 3600:.1f} GPU hours if a GPU trains {EXAMPLE} images per second (not measured)"
+    )
+    yield f"  maps of fast methods: {explained / 3600:.2f} hours on {RATES['machine']}; scoring takes minutes per model"
+    sizes = ", ".join(f"{name} {gigabytes:.1f} GB" for name, gigabytes in _disk(jobs, missing).items())
+    yield f"  disk: {sizes}; a run that is stopped resumes"
+
+
+def _is_measured(config: TrainConfig) -> bool:
+    return config.dataset in RATES["data_sets"] and config.backbone in RATES["networks"]
+
+
+def _missing(model: ModelPlan, runs_dir: Path) -> list[TrainConfig]:
+    return [config for folder, config in trainings(model, runs_dir).items() if not (folder / "best.ckpt").is_file()]
+
+
+def _size(config: TrainConfig) -> dict[str, int]:
+    return dict(RATES["data_sets"][config.dataset])
+
+
+def _seconds(config: TrainConfig, rate: str) -> float:
+    """Seconds per image, in proportion to its pixels."""
+    return float(RATES["networks"][config.backbone][rate]) * (config.img_size / RATES["img_size"]) ** 2
+
+
+def _disk(jobs: Sequence[ModelJob], missing: Sequence[TrainConfig]) -> dict[str, float]:
+    """GB of the cache of pixels, of the checkpoints to come, and of all maps."""
+    caches = {(config.dataset, config.img_size): config for job in jobs for config in job.model.trainings}
+    maps = 0
+    for job in jobs:
+        config = job.model.trainings[0]
+        words = {cell.method for cell in job.cells if cell.method != CLASSIFIER}
+        maps += (
+            len(words)
+            * _size(config)["boxed"]
+            * (config.num_classes or _size(config)["findings"])
+            * (config.img_size // STRIDE) ** 2
+            * HALF
+        )
+    return {
+        "cache": sum(_size(config)["images"] * config.img_size**2 for config in caches.values()) / 1e9,
+        "checkpoints": sum(RATES["networks"][config.backbone]["weights"] * CHECKPOINTS for config in missing) / 1e9,
+        "maps": maps / 1e9,
+    }

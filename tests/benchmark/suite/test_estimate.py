@@ -1,0 +1,45 @@
+"""What a dry run says of the cost of a suite: the rates of ``tools.scale``, and arithmetic by hand."""
+
+import pytest
+
+from benchmark.suite import estimate, plan
+from benchmark.suite.cells import cells
+from benchmark.suite.selection import ModelJob
+from tools.scale import estimate as scale
+
+
+def jobs(name):
+    suite = plan.load(name)
+    return [ModelJob(model, tuple(cells(suite, model))) for model in plan.models(suite)]
+
+
+@pytest.mark.parametrize("network", estimate.RATES["networks"])
+def test_the_rates_are_those_of_the_committed_measurements(network):
+    rates = estimate.RATES["networks"][network]
+    assert rates["training_s"] == pytest.approx(scale.costs(network, 1).training / scale.EPOCHS, rel=1e-2)
+    assert rates["explaining_s"] == pytest.approx(scale.fast(network), rel=1e-2)
+    assert rates["weights"] == scale.NETWORKS[network]
+    assert estimate.RATES["machine"] == scale.machine()
+    assert estimate.RATES["data_sets"]["NIH"]["images"] == scale.IMAGES["NIH"]
+
+
+@pytest.mark.byhand
+def test_the_suite_nih_costs_six_trainings_of_ten_epochs(tmp_path):
+    """6 x 10 x 86,524 images, half at .0195 s and half at .0524 s; a cache of 112,120 x 224 x 224 bytes."""
+    said = "\n".join(estimate.lines(jobs("nih"), tmp_path))
+    assert "6, which see 5,191,440 images: 52 hours" in said
+    assert f"{5_191_440 / 500 / 3600:.1f} GPU hours" in said
+    assert "cache 5.6 GB" in said
+
+
+def test_a_training_that_is_done_costs_nothing_again(tmp_path):
+    planned = jobs("nih")
+    folders = [folder for job in planned[:2] for folder in estimate.trainings(job.model, tmp_path)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "best.ckpt").touch()
+    assert "4, which see 3,460,960 images" in "\n".join(estimate.lines(planned, tmp_path))
+
+
+def test_a_network_that_was_not_measured_gets_no_figure(tmp_path):
+    assert list(estimate.lines(jobs("demo"), tmp_path)) == []

@@ -1,0 +1,67 @@
+"""A principal component has the same sign for an image alone and in a batch, whatever the rounding of its features."""
+
+import pytest
+import torch
+
+import backbones
+from methods.kpcacam import KPCACAM
+from methods.principal import first_component
+
+COUNT = 334
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = torch.Generator().manual_seed(0)
+    coarse, fine = torch.randn(COUNT, 3, 4, 4, generator=generator), torch.randn(COUNT, 3, 64, 64, generator=generator)
+    return torch.nn.functional.interpolate(coarse, (64, 64), mode="bilinear") + 0.3 * fine
+
+
+def of_network(name, images):
+    """Features by batches of 1, 7 and all images; a random transformer's sum over channels is a constant (LayerNorm)."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        model = backbones.build(name, 2, pretrained=False).train()
+        model(images[:16])
+        model.eval()
+        return [torch.cat([model.features(part) for part in images.split(size)]).float() for size in (1, 7, COUNT)]
+
+
+def random_positive(images):
+    """Independent positive features."""
+    return [torch.randn(COUNT, 24, 6, 6, generator=torch.Generator().manual_seed(0)).relu()]
+
+
+FEATURES = {
+    "random": random_positive,
+    "transformer": lambda images: of_network("test_vit", images),
+    "cnn": lambda images: of_network("custom", images),
+}
+MAPS = {
+    "eigencam": first_component,
+    **{kernel: lambda A, kernel=kernel: torch.stack([KPCACAM(kernel)._component(each) for each in A]) for kernel in ("sigmoid", "rbf")},
+}
+
+
+@pytest.fixture(scope="module", params=FEATURES)
+def versions(request, images):
+    """The same features as several batches give them, and once more with the noise of a float32."""
+    found = FEATURES[request.param](images)
+    noise = torch.randn(found[0].shape, generator=torch.Generator().manual_seed(1))
+    return [*found, found[0] * (1 + 1e-6 * noise)]
+
+
+@pytest.mark.parametrize("maps", MAPS)
+def test_a_thousand_maps_have_the_same_sign_alone_and_in_batches(versions, maps):
+    alone, *others = map(MAPS[maps], versions)
+    assert (alone.flatten(1).norm(dim=1) > 0).all()
+    for other in others:
+        assert ((alone * other).sum((1, 2)) > 0).all()
+
+
+def test_the_sign_is_that_of_the_sum_over_channels_in_any_unit():
+    """Of a kernel's component, whose values are small beside the features."""
+    features = torch.randn(20, 24, 6, 6, generator=torch.Generator().manual_seed(0)).relu()
+    for size in (1e-3, 1.0, 1e3):
+        maps = MAPS["sigmoid"](features * size)
+        assert ((maps * features.sum(1)).sum((1, 2)) > 0).all()
