@@ -24,7 +24,7 @@ def require_possible(name: str) -> None:
 @functools.cache
 def _texts() -> tuple[str, ...]:
     spec = importlib.util.find_spec("timm")  # of a package at the top nothing is imported
-    folders = [Path(place) / "models" for place in (spec.submodule_search_locations or ())] if spec else []
+    folders = [Path(folder) / "models" for folder in (spec.submodule_search_locations or ())] if spec else []
     files = [*OURS.glob("*.py"), *(file for folder in folders for file in sorted(folder.glob("*.py")))]
     return tuple(file.read_text(encoding="utf-8", errors="replace") for file in files)
 

@@ -40,7 +40,7 @@ def write(
     limits: str = "",
     rank_methods: Sequence[str] = (),
     held_out: str = "",
-    place: Path | None = None,
+    linked_from: Path | None = None,
 ) -> list[Record]:
     """Write all that is generated from a folder's records, and remove what they no longer give.
 
@@ -49,7 +49,7 @@ def write(
     first of what it does not show, ``held_out`` a footnote below them. ``records``: those of the folder where they are
     known already; ``columns``: those of ``leaderboard.tex``; ``published``: the folder of those that stand beside;
     ``rank_methods``: those that networks are compared by, see ``comparisons.networks``; ``leaderboard.md`` links to
-    the documentation from ``place``: ``folder`` unless it is moved later.
+    the documentation from ``linked_from``: ``folder`` unless it is moved later.
     Returned are the records and the entries made of them. Raises ``core.errors.DataError`` for a
     broken record and ``BadValueError`` for a column that no table has; nothing is written then.
     """
@@ -65,7 +65,7 @@ def write(
     picture = component_bars.drawing(parts)
     _put(folder / component_bars.PICTURE, picture.encode())
     pictures = [component_bars.PICTURE] if picture else []
-    text = page(records, title or folder.name, about, sections, pictures, folder.name, held_out, place or folder)
+    text = page(records, title or folder.name, about, sections, pictures, folder.name, held_out, linked_from or folder)
     write_text(folder / "leaderboard.md", text)
     has_gallery = (folder / GALLERY).is_file()
     suite = SuitePage(folder.name, title or folder.name, about, limits, held_out, folders, has_gallery)

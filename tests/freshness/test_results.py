@@ -49,7 +49,7 @@ def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
     copy(name, tmp_path)
     suite = plan.load(name)
     own = {"limits": suite.limits, "rank_methods": suite.rank_methods, "held_out": suite.held_out}
-    tables.write(tmp_path / name, suite.title, suite.about, **own, place=ROOT / "results" / name)
+    tables.write(tmp_path / name, suite.title, suite.about, **own, linked_from=ROOT / "results" / name)
     left_out = {"gallery.html"} | ({"index.html"} if name not in PAGES else set())
     given, published_files = (
         sorted(path for path in folder.iterdir() if path.is_file() and path.name not in left_out)
