@@ -29,7 +29,14 @@ TAIL = """
 - `full disk` is made by a limit on the size of files, `read-only` by a file system of its own, the kernel's end of a process for
   want of memory by its signal; the machine's clock is not touched, the files are dated a day ahead instead.
 
-`make test` kills one run eight times in a row; `pytest -m slow tests/faults` makes each fault once.
+`make test` kills one run in every stage (training, explaining, scoring, packing) and at random moments between.
+`pytest -m slow tests/faults` makes each fault once, and lets `--verify` read 50 sets of hostile records.
+
+## Setup
+
+`make setup` runs once at a time: a second one waits for the first and then finds nothing to do. After a setup that was
+interrupted or killed, the next one starts with a new `.venv`. A setup that failed, for example without a network, leaves
+`.venv` as it was.
 """
 
 

@@ -10,11 +10,11 @@ import pytest
 from tests.faults.faults import FAULTS, require_order, require_recovery
 from tests.faults.outcome import Refused, Survived
 from tests.faults.page import SEEN, page
+from tests.faults.signals import SIGNS, kill
 from tests.faults.trial import Trial
 from tests.warm import ROOT
 
 pytestmark = [pytest.mark.doors, pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes below /proc")]
-KILLS = 8
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +25,19 @@ def undisturbed(tmp_path_factory):
     return trial
 
 
-def test_a_run_that_is_killed_eight_times_ends_with_the_records_of_an_undisturbed_one(undisturbed, tmp_path):
+def test_a_run_that_is_killed_in_every_stage_ends_with_the_records_of_an_undisturbed_one(undisturbed, tmp_path):
+    """Killed while training, explaining, scoring and packing, one after the other, and at random moments between."""
     trial, moments = Trial(tmp_path, undisturbed), random.Random(0)
-    for _ in range(KILLS):
+    for step, sign in SIGNS.items():
         running = trial.start()
-        time.sleep(moments.uniform(0, undisturbed.seconds / 2))
+        time.sleep(moments.uniform(0, undisturbed.seconds / 4))
         running.kill()
         running.wait()
+        require_order(trial)
+        running = trial.start()
+        assert trial.until(running, sign), f"the run ended before the stage {step}"
+        time.sleep(moments.uniform(0, 0.02))
+        assert kill(running) == "nothing half-written"
         require_order(trial)
     require_recovery(trial)
 

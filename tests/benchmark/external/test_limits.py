@@ -1,0 +1,74 @@
+"""Maps, tables and JSON of others that would take too much memory are refused by what they declare."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.external import arrays, boxes, geometry, maps
+from benchmark.external.names import Names
+from core.errors import DataError
+from datasets.io import limits, tables
+
+NAMES = Names(["a.png"], ["Mass"])
+LONG = np.zeros((1, arrays.MAX_SIDE + 1), np.uint8)
+RUNS = {"a.png": {"Mass": {"size": [*LONG.shape], "counts": [0, LONG.size]}}}
+WRITE = {
+    "map.npy": lambda path: np.save(path, LONG),
+    "stack.npy": lambda path: np.save(path, LONG[None].repeat(3, 0)),
+    "map.npz": lambda path: np.savez(path, a=LONG.T),
+    "map.png": lambda path: Image.fromarray(LONG).save(path),
+}
+
+
+@pytest.mark.parametrize("name", WRITE)
+def test_a_map_with_a_side_that_is_too_long_is_refused_before_it_is_read(tmp_path, name):
+    WRITE[name](tmp_path / name)
+    with pytest.raises(DataError, match=r"4097.*at most 4096 positions a side"):
+        arrays.read(tmp_path / name)
+
+
+def test_a_run_length_mask_with_a_side_that_is_too_long_is_refused_before_it_is_painted(tmp_path):
+    (tmp_path / "masks.json").write_text(json.dumps(RUNS))
+    (given,) = maps.find(tmp_path / "masks.json", NAMES, (), None).values()
+    with pytest.raises(DataError, match="at most 4096"):
+        given.read()
+
+
+def test_the_largest_map_that_is_allowed_is_read():
+    square = np.zeros((2048, 2048), np.float32)
+    assert arrays.as_2d_map(square, "a.npy").shape == (2048, 2048)
+    assert arrays.as_2d_map(np.zeros((1, arrays.MAX_SIDE)), "a.npy").shape == (1, arrays.MAX_SIDE)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda path: boxes.read(path, None, NAMES, {"a.png": (9, 9)}),
+        lambda path: maps.find(path, NAMES, (), None),
+        lambda path: tables.read_csv(path, ("image",)),
+        lambda path: tables.read_list(path),
+    ],
+    ids=["boxes", "masks", "table", "list"],
+)
+def test_a_table_or_json_that_is_too_large_is_refused_unread(tmp_path, monkeypatch, read):
+    monkeypatch.setattr(limits, "LARGEST_TEXT", 100)
+    (tmp_path / "a.json").write_text("[" * 101)
+    with pytest.raises(DataError, match="101 bytes: more than the 100"):
+        read(tmp_path / "a.json")
+
+
+def test_a_grid_in_a_file_that_is_too_large_is_refused_unread(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "LARGEST_TEXT", 100)
+    (tmp_path / "g.json").write_text("[" * 101)
+    with pytest.raises(DataError, match="101 bytes"):
+        geometry.of(str(tmp_path / "g.json"))
+
+
+def test_a_compressed_table_is_not_unpacked(tmp_path):
+    """pandas would unpack it, to any size, by the end of its name."""
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"image,finding\na.png,Mass\n"))
+    with pytest.raises(DataError, match=r"t\.csv\.gz"):
+        tables.read_csv(tmp_path / "t.csv.gz", ("image",))

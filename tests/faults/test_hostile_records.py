@@ -1,0 +1,112 @@
+"""``--verify`` on records that somebody else wrote: they hold, they differ or one sentence refuses them, and nothing of them runs."""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+from benchmark import run
+from tests.faults.trial import FLAGS, Trial
+
+pytestmark = [pytest.mark.doors, pytest.mark.slow]
+CELLS = [
+    {"dataset": "evil.py:Data"},
+    {"dataset": "phantom:train=999999999999"},
+    {"dataset": "../../../etc/passwd"},
+    {"method": "evil.py:Evil"},
+    {"method": "gradcam:n=99999999999"},
+    {"method": "cam\x1b[2J\nall records hold"},
+    {"protocol": "../locus"},
+    {"protocol": "x" * 100_000},
+    {"model_id": "../../outside"},
+    {"model_id": "\u202egnp.exe"},
+    {"img_size": 10**9},
+    {"img_size": -1},
+    {"seed": 2**63 - 1},
+    {"split": "train"},
+    {"alignment": "sideways"},
+    {"data": {"images": 10**15}},
+    {"data": {"images": "x"}},
+    {"data": {"patients": [[]] * 1000}},
+    {"recipe": {"folds": -1, "data_seed": 1e300, "epochs": "all"}},
+    {"recipe": {"weights": "/etc/passwd"}},
+    {"recipe": {"checkpoint": "evil.ckpt", "init_from": "evil.ckpt"}},
+]
+FIELDS = [
+    {"status": "fine"},
+    {"source": "paper"},
+    {"source": "external"},
+    {"schema_version": 99},
+    {"schema_version": -1},
+    {"scores": [{"finding": "mean", "metric": "hit@iou.3", "value": 1e308}]},
+    {"strata": [{"variable": "size", "group": "\x1b[2J", "scores": []}] * 1000},
+    {"thresholds": {"fixed": {"mean": [1e400, None]}}},
+    {"hits_by_threshold": [1.0] * 10_000},
+    {"created": "yesterday", "seconds": -1e308},
+]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    trial = Trial(tmp_path_factory.mktemp("finished"))
+    done = trial.run()
+    assert done.returncode == 0, done.stderr
+    return trial
+
+
+@pytest.fixture
+def folder(finished, tmp_path, monkeypatch):
+    shutil.copytree(finished.folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "evil.py").write_text("open('ran', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    assert not (tmp_path / "ran").exists()
+
+
+def verified(capsys, *statuses):
+    """What was printed; any exception that is no sentence is the test's."""
+    status = run.main([*FLAGS, "--verify"])
+    shown = capsys.readouterr()
+    text = shown.out + shown.err
+    assert status in statuses, text
+    assert "Traceback" not in text
+    assert [line for line in text.splitlines() if len(line) > 5000 or not line.replace("\t", "").isprintable()] == []
+    return text
+
+
+def change(folder, update):
+    """Changes every record in cells.parquet by ``update(record)``."""
+    file = folder / "results/tiny/cells.parquet"
+    table = pd.read_parquet(file)
+    table["record"] = [json.dumps(update(json.loads(text))) for text in table["record"]]
+    table.to_parquet(file)
+
+
+@pytest.mark.parametrize("more", CELLS, ids=lambda more: "-".join(f"{k}={v}"[:20] for k, v in more.items()))
+def test_a_record_of_a_cell_that_cannot_be_is_no_traceback(folder, capsys, more):
+    change(folder, lambda record: {**record, "cell": {**record["cell"], **more}})
+    verified(capsys, 1, 2)
+
+
+@pytest.mark.parametrize("more", FIELDS, ids=lambda more: "-".join(more))
+def test_a_record_with_fields_that_cannot_be_is_no_traceback(folder, capsys, more):
+    change(folder, lambda record: {**record, **more})
+    verified(capsys, 0, 1, 2)  # times, and scores beside those in records.parquet, are not verified
+
+
+@pytest.mark.parametrize("column", ["image", "patient", "finding", "threshold", "key", "hit"])
+@pytest.mark.parametrize("value", [None, "\x1b[2J", 1e308])
+def test_rows_per_case_that_cannot_be_are_no_traceback(folder, capsys, column, value):
+    for file in (folder / "results/tiny").glob("cases*.parquet"):
+        table = pd.read_parquet(file)
+        if column in table:
+            (table.drop(columns=column) if value is None else table.assign(**{column: value})).to_parquet(file)
+    verified(capsys, 0, 1, 2)
+
+
+def test_scores_that_were_changed_are_told(folder, capsys):
+    file = folder / "results/tiny/records.parquet"
+    table = pd.read_parquet(file)
+    table.assign(value=0.5).to_parquet(file)
+    assert "differs" in verified(capsys, 1)
