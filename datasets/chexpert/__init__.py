@@ -1,17 +1,26 @@
 """CheXpert, with CheXlocalize's drawings as truth."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from core.errors import DataError, UnknownNameError
 from core.files import file_hash
+from core.lazy import Lazy
 from datasets import splits
 from datasets.base import Request
 from datasets.chexpert.masks import Drawings
 from datasets.chexpert.tables import FIVE, LAYOUT, POLICIES, TASKS, find_tables, locate, read_table, task_labels
-from datasets.file_dataset import FileDataset, table_rows, with_file
+from datasets.file_dataset import FileDataset, with_file
+from datasets.table_rows import TableRows
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazy("pandas")
 
 EMPTY = {"zeros": 0.0, "ignore": np.nan}
 VAL = ("train", "valid")
@@ -75,7 +84,7 @@ class CheXpert(FileDataset):
         files = locate(root, listed)
         table = listed.loc[with_file(root, listed.index, files, LAYOUT, self.split)]
         labels = task_labels(table, self.findings, policy, EMPTY[empty]).astype(np.float32)
-        self.rows = table_rows(table, labels, files, drawn.truth)
+        self.rows = TableRows(table, labels, files, drawn.truth)
         self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}
         counts = {"boxed_images": sum(image in drawn for image in table.index), "studies": table["study"].nunique()}
         self.describe |= {**counts, "partition": request.partition, **options}

@@ -23,7 +23,9 @@ FEW = 5_605
 BATCH = 64
 
 
-def measure(folder: Path, images: int, epoch_images: int, size: int, workers: int, originals: Path | None) -> dict[str, Any]:
+def measure(
+    folder: Path, images: int, epoch_images: int, size: int, workers: int, originals: Path | None
+) -> dict[str, Any]:
     """Start on the whole tree, kill, start again; two epochs of a tree of ``epoch_images``, and the plain loader.
 
     Trees are made below ``folder``, and stay there. Seconds are of the clock; ratios come from one run.

@@ -1,0 +1,37 @@
+"""Which backbones there are, read from files as text: an unknown one is an error before torch is imported."""
+
+import difflib
+import importlib.util
+import re
+from pathlib import Path
+
+from core.errors import UnknownNameError
+from core.registry import Registry
+
+PUBLISHED = re.compile(r"(densenet121|resnet50)-res\d+-\w+")
+"""Names of torchxrayvision's weights, which ``backbones.xray_weights`` checks."""
+ARCHITECTURE = re.compile(r"^@register_model\n(?:@.*\n)*def (\w+)\(", re.MULTILINE)
+"""How timm's files define a network."""
+
+
+def require_known(name: str) -> None:
+    """Raise ``UnknownNameError`` where neither a family of the tree nor timm has the backbone ``name``."""
+    word = name.partition(":")[0].lower()
+    families = Registry("backbones", "backbone family")
+    words = [word for family in families.names() for word in families.read_attribute(family, "words") or ()]
+    aliases = [alias for family in families.names() for alias in families.read_attribute(family, "aliases") or ()]
+    if word in words or word in aliases or PUBLISHED.fullmatch(word):
+        return
+    text = _timm()
+    architecture = word.partition(".")[0]  # a weight tag may follow
+    names = ARCHITECTURE.findall(text)
+    if architecture in names or re.search(rf"['\"]{re.escape(architecture)}['\"]", text):
+        return
+    near = difflib.get_close_matches(word, names, n=5)
+    raise UnknownNameError("backbone", name, sorted(words), near, also=families.read_attribute("timm", "described"))
+
+
+def _timm() -> str:
+    """The files of timm's networks."""
+    places = [Path(place) for place in getattr(importlib.util.find_spec("timm"), "submodule_search_locations", ())]
+    return "\n".join(path.read_text(encoding="utf-8") for place in places for path in place.glob("models/*.py"))
