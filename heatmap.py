@@ -12,7 +12,7 @@ from benchmark.heatmap import finished_runs
 from config import HeatmapConfig
 from core import cli
 from core.collector import gc_paused
-from core.errors import BadValueError
+from core.errors import BadValueError, DataError
 from core.flags.network import network_flags
 
 SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output_path"}
@@ -36,8 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = run_folder.of_pictures(config, network)
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
-            known.require_possible(config.model)
+            known.require_known(config.model)
         finished_runs.newest(Path(config.runs))  # that there is none is said before torch is imported
+    if network is None and config.checkpoint is not None and not Path(config.checkpoint).exists():
+        raise DataError(
+            f"no checkpoint {config.checkpoint!r}: give a best.ckpt or last.ckpt of a run, or the run's folder"
+        )
     if config.image_path is not None:
         with gc_paused():
             from benchmark.heatmap import overlay

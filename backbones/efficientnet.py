@@ -16,8 +16,20 @@ class EfficientNet(TimmFamily):
     """
 
     name = "efficientnet"
-    words = tuple(f"{prefix}efficientnet_b{size}" for prefix in ("", "tf_") for size in range(8))
+    words = (
+        "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3",
+        "efficientnet_b4", "efficientnet_b5", "efficientnet_b6", "efficientnet_b7",
+        "tf_efficientnet_b0", "tf_efficientnet_b1", "tf_efficientnet_b2", "tf_efficientnet_b3",
+        "tf_efficientnet_b4", "tf_efficientnet_b5", "tf_efficientnet_b6", "tf_efficientnet_b7",
+    )  # fmt: skip
     aliases: ClassVar[dict[str, str]] = {
         "efficientnet": "efficientnet_b0",
-        **{f"efficientnet-b{size}": f"tf_efficientnet_b{size}" for size in range(8)},
+        "efficientnet-b0": "tf_efficientnet_b0",
+        "efficientnet-b1": "tf_efficientnet_b1",
+        "efficientnet-b2": "tf_efficientnet_b2",
+        "efficientnet-b3": "tf_efficientnet_b3",
+        "efficientnet-b4": "tf_efficientnet_b4",
+        "efficientnet-b5": "tf_efficientnet_b5",
+        "efficientnet-b6": "tf_efficientnet_b6",
+        "efficientnet-b7": "tf_efficientnet_b7",
     }

@@ -1,44 +1,37 @@
-"""Which words may be a backbone, from the text of files alone: a wrong one is reported before torch is imported."""
+"""Which backbones there are, read from files as text: an unknown one is an error before torch is imported."""
 
-import functools
+import difflib
 import importlib.util
 import re
 from pathlib import Path
 
 from core.errors import UnknownNameError
+from core.registry import Registry
 
-OURS = Path(__file__).resolve().parent
+PUBLISHED = re.compile(r"(densenet121|resnet50)-res\d+-\w+")
+"""Names of torchxrayvision's weights, which ``backbones.xray_weights`` checks."""
+ARCHITECTURE = re.compile(r"^@register_model\n(?:@.*\n)*def (\w+)\(", re.MULTILINE)
+"""How timm's files define a network."""
 
 
-def require_possible(name: str) -> None:
-    """Raise ``UnknownNameError`` where no file of ours or timm's has the backbone's ``name``.
-
-    A name that passes may still be unknown: ``backbones.catalog.resolve`` has the last word.
-    """
+def require_known(name: str) -> None:
+    """Raise ``UnknownNameError`` where neither a family of the tree nor timm has the backbone ``name``."""
     word = name.partition(":")[0].lower()
-    spellings = {word, word.replace("-", "_"), word.split(".")[0], word.split("-")[0]}
-    if not spellings & _words():
-        raise UnknownNameError("backbone", word, _ours(), _of_timm(), also="any timm network with feature maps")
+    families = Registry("backbones", "backbone family")
+    words = [word for family in families.names() for word in families.read_attribute(family, "words") or ()]
+    aliases = [alias for family in families.names() for alias in families.read_attribute(family, "aliases") or ()]
+    if word in words or word in aliases or PUBLISHED.fullmatch(word):
+        return
+    text = _timm()
+    architecture = word.partition(".")[0]  # a weight tag may follow
+    names = ARCHITECTURE.findall(text)
+    if architecture in names or re.search(rf"['\"]{re.escape(architecture)}['\"]", text):
+        return
+    near = difflib.get_close_matches(word, names, n=5)
+    raise UnknownNameError("backbone", name, sorted(words), near, also=families.read_attribute("timm", "described"))
 
 
-@functools.cache
-def _texts() -> tuple[str, ...]:
-    spec = importlib.util.find_spec("timm")  # of a package at the top nothing is imported
-    folders = [Path(folder) / "models" for folder in (spec.submodule_search_locations or ())] if spec else []
-    files = [*OURS.glob("*.py"), *(file for folder in folders for file in sorted(folder.glob("*.py")))]
-    return tuple(file.read_text(encoding="utf-8", errors="replace") for file in files)
-
-
-@functools.cache
-def _words() -> frozenset[str]:
-    return frozenset(word for text in _texts() for word in re.findall(r"\w+", text.lower()))
-
-
-def _ours() -> list[str]:
-    """The backbones that our families list as literals."""
-    listed = re.findall(r"^    words = \((.*)\)$", "\n".join(file.read_text() for file in OURS.glob("*.py")), re.M)
-    return sorted(word for line in listed for word in re.findall(r'"([a-z0-9_]+)"', line))
-
-
-def _of_timm() -> list[str]:
-    return [name for text in _texts() for name in re.findall(r"^@register_model\ndef (\w+)\(", text, re.M)]
+def _timm() -> str:
+    """The files of timm's networks."""
+    places = [Path(place) for place in getattr(importlib.util.find_spec("timm"), "submodule_search_locations", ())]
+    return "\n".join(path.read_text(encoding="utf-8") for place in places for path in place.glob("models/*.py"))

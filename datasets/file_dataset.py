@@ -3,9 +3,8 @@
 import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,34 +16,16 @@ from datasets import splits
 from datasets.base import Dataset, Request
 from datasets.io import images
 from datasets.lungs import LungSample
+from datasets.table_rows import ImageRow, TableRows
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    pass
 
 log = logging.getLogger(__name__)
 BoxesByImage = dict[str, dict[str, FloatArray]]
 """Image -> finding -> (M,4) boxes in the image's frame."""
-ABOUT = ("age", "sex", "view", "study")
-"""Columns of a table that become a sample's ``meta``."""
 SHARES = "edges are pixels of the image as published: multiply shares of it (0 to 1) by its width and height"
 """What to do about boxes narrower than a pixel."""
-
-
-@dataclass(frozen=True, eq=False)
-class ImageRow:
-    """One image of a data set, its pixels unread; the fields are those of ``core.types.Sample``."""
-
-    image: str
-    patient: str
-    path: Path
-    frame: tuple[int, int] | None
-    """None: the file's own size, read from its heading when the sample is first asked for."""
-    labels: NDArray[np.float32]
-    boxes: Mapping[str, FloatArray]
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    read_masks: Callable[[], Mapping[str, NDArray[np.bool_]]] | None = None
-    read_lungs: Callable[[], NDArray[np.bool_]] | None = None
-    """As ``datasets.lungs.LungSample``'s."""
 
 
 class FileDataset(Dataset):
@@ -58,12 +39,14 @@ class FileDataset(Dataset):
     @functools.cached_property
     def labels(self) -> NDArray[np.float32]:
         """(N, K) labels, 0, 1 or nan."""
+        if isinstance(self.rows, TableRows):
+            return self.rows.labels
         return np.array([row.labels for row in self.rows], np.float32).reshape(len(self.rows), len(self.findings))
 
-    @functools.cached_property
+    @property
     def patients(self) -> list[str]:
         """Patient of each image."""
-        return [row.patient for row in self.rows]
+        return [*self.rows.patients] if isinstance(self.rows, TableRows) else [row.patient for row in self.rows]
 
     def sample(self, index: int) -> LungSample:
         """The sample at ``index``; its file is decoded when its image is asked for."""
@@ -77,24 +60,6 @@ class FileDataset(Dataset):
     def _frame(self) -> Callable[[Path], tuple[int, int]]:
         """Remembers: opening each of 190,000 files takes seconds, and a training walks over them more than once."""
         return functools.cache(images.frame_or_dot)
-
-
-def table_rows(
-    table: "DataFrame",
-    labels: NDArray[np.float32],
-    files: Mapping[str, Path],
-    truth: Callable[[str], dict[str, Any]],
-) -> list[ImageRow]:
-    """One row an image of a ``table`` with the column patient and those of ``ABOUT`` that it has.
-
-    ``truth`` gives what else there is of an image: ``frame``, ``boxes``, perhaps ``read_masks``.
-    """
-    about: list[dict[Any, Any]] = table[[column for column in ABOUT if column in table]].to_dict("records")
-    columns = zip(table.index, table["patient"], labels, about, strict=True)
-    return [
-        ImageRow(image, patient, files[image], labels=marks, meta=meta, **truth(image))
-        for image, patient, marks, meta in columns
-    ]
 
 
 def split_names(

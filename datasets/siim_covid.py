@@ -1,14 +1,16 @@
 """SIIM-FISABIO-RSNA COVID-19 Detection."""
 
+from __future__ import annotations
+
 import ast
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from core.errors import BadValueError, DataError
 from core.files import file_hash
+from core.lazy import Lazy
 from core.seeds import generator
 from core.types import FloatArray
 from datasets.base import Request
@@ -17,6 +19,11 @@ from datasets.io.dicom import Header
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import raise_if_any, read_csv, refuse_duplicates
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazy("pandas")
 
 CLASSES = ("Negative for Pneumonia", "Typical Appearance", "Indeterminate Appearance", "Atypical Appearance")
 TASKS = {1: ("Pneumonia",), 4: CLASSES}

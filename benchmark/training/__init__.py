@@ -8,6 +8,7 @@ from collections.abc import Set
 from pathlib import Path
 
 import datasets
+from backbones.known import require_known
 from benchmark.training import runs
 from config import TrainConfig
 
@@ -36,9 +37,7 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
 
 def _check(config: TrainConfig) -> None:
     """Before anything slow, require what a new run needs: the backbone, the data's folder, the pretrained weights."""
-    from backbones.known import require_possible
-
-    require_possible(config.backbone)
+    require_known(config.backbone)
     datasets.check_folder(config.dataset, config.data_root_dir)
     if config.pretrained and not config.init_from:
         from backbones.catalog import require_weights

@@ -77,7 +77,7 @@ class SplitImages(Dataset[Batch]):
         return replace(self, describe=description) if len(chosen) == len(self) else self.subset(chosen, description)
 
     def complete(self) -> "SplitImages":
-        """Decode all images; return the split without those that cannot be read. Raises ``DataError`` if none is left."""
+        """Decode all images; return the split without the unreadable ones. Raises ``DataError`` if none is left."""
         self.pixels.complete()
         split = self.readable()
         if not len(split):

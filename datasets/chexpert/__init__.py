@@ -1,21 +1,29 @@
 """CheXpert, with CheXlocalize's drawings as truth."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from core.errors import DataError, UnknownNameError
 from core.files import file_hash
+from core.lazy import Lazy
 from datasets import splits
 from datasets.base import Request
 from datasets.chexmask import LungMasks
 from datasets.chexpert import ham
 from datasets.chexpert.masks import Drawings
 from datasets.chexpert.tables import FIVE, LAYOUT, POLICIES, TASKS, find_tables, locate, read_table, task_labels
-from datasets.file_dataset import FileDataset, table_rows, with_file
+from datasets.file_dataset import FileDataset, with_file
+from datasets.table_rows import TableRows
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazy("pandas")
 
 EMPTY = {"zeros": 0.0, "ignore": np.nan}
 VAL = ("train", "valid")
@@ -96,7 +104,7 @@ class CheXpert(FileDataset):
             on_disk = {i: (path, files[i]) for i, path in table["path"].items() if path in listed_boxes}
             marked = ham.truth(boxes_path, listed_boxes, on_disk, self.findings)
             marks = lambda image: marked.get(image, {"frame": None, "boxes": {}})  # noqa: E731
-        self.rows = table_rows(table, labels, files, marks)
+        self.rows = TableRows(table, labels, files, marks)
         self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}
         counts = {"boxed_images": sum(image in drawn for image in table.index), "studies": table["study"].nunique()}
         self.describe |= {**counts, "partition": request.partition, **options}

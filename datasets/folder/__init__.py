@@ -1,21 +1,30 @@
 """A user's own images: a table of labels and perhaps one of boxes."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from core.boxes import area, as_boxes
 from core.errors import BadValueError, DataError, examples
 from core.files import file_hash
+from core.lazy import Lazy
 from datasets import splits
 from datasets.base import Request
-from datasets.file_dataset import BoxesByImage, FileDataset, boxes_by_image, table_rows, with_file
+from datasets.file_dataset import BoxesByImage, FileDataset, boxes_by_image, with_file
 from datasets.folder.tables import image_name, read_labels
 from datasets.io import images
 from datasets.io.paths import inside
 from datasets.io.tables import numbers, raise_if_any, read_csv, refuse_duplicates, refuse_unknown
+from datasets.table_rows import TableRows
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazy("pandas")
 
 LAYOUT = (
     "expected labels.csv (image, one column of 0, 1 or nothing per finding, perhaps patient and split), the PNG, JPEG "
@@ -68,7 +77,7 @@ class Folder(FileDataset):
         truth, clipped = _boxes(paths[1], table, self.findings, set(present)) if len(paths) > 1 else ({}, 0)
         table = table.loc[present]
         marks, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
-        self.rows = table_rows(table, marks, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
+        self.rows = TableRows(table, marks, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
         self.describe = {
             "partition": request.partition,
             "tables": {path.name: file_hash(path) for path in paths},

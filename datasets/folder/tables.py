@@ -1,16 +1,24 @@
 """The table of a user's own folder: its images with their labels, as a clean frame."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from core.errors import DataError, examples
+from core.lazy import Lazy
 from datasets.base import SPLITS
 from datasets.io.ages import years
 from datasets.io.images import SUFFIXES
 from datasets.io.paths import below, refuse_links
 from datasets.io.tables import numbers, read_csv, refuse_duplicates, refuse_unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazy("pandas")
 
 RESERVED = ("mean",)
 """What tables call something else than a finding; so are words that begin with _ or @."""

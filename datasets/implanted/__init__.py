@@ -1,17 +1,19 @@
 """The implanted data set: real radiographs without findings, into which the phantom's findings are drawn."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from core.errors import BadValueError, DataError
 from core.files import file_hash, key
 from core.frames import resize_image
+from core.lazy import Lazy
 from core.seeds import generator
 from datasets import splits
 from datasets.base import Request
@@ -24,6 +26,11 @@ from datasets.nih.lists import entries
 from datasets.phantom import FIRST, Phantom
 from datasets.phantom.patient import Patient, draw_patient
 from datasets.phantom.recipe import Amount, recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazy("pandas")
 
 ARRANGED_AT = 64
 """Pixels a side of the small copy on which places are chosen, so that a number has the same places at every size."""
@@ -131,7 +138,7 @@ def _small(path: Path) -> NDArray[np.uint8]:
     return resize_image(decode(path), (ARRANGED_AT, ARRANGED_AT))
 
 
-def backgrounds(root: Path, files: Collection[str], request: Request) -> "pd.Series[str]":
+def backgrounds(root: Path, files: Collection[str], request: Request) -> pd.Series[str]:
     """Image -> patient of the split's backgrounds among ``files``. Raises ``DataError`` for too few, or no table.
 
     Radiographs without a finding, of patients without any truth box; every patient is on one side.

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -101,9 +102,14 @@ def find(folder: Path, *patterns: str) -> dict[str, Path]:
     Raises ``DataError`` for a link that leads out of ``folder``.
     """
     subfolders = sorted({subfolder for pattern in patterns for subfolder in folder.glob(pattern) if subfolder.is_dir()})
-    content = [path for subfolder in subfolders for path in subfolder.iterdir()]
-    files = {path.name: path for path in content if path.suffix.lower() in SUFFIXES}
-    refuse_links([*subfolders, *files.values()], folder)
+    files, links = {}, []
+    for subfolder in subfolders:
+        with os.scandir(subfolder) as entries:  # which knows links without looking at each file
+            for entry in entries:
+                if entry.name.lower().endswith(SUFFIXES):
+                    files[entry.name] = Path(entry.path)
+                    links += [files[entry.name]] if entry.is_symlink() else []
+    refuse_links([*subfolders, *links], folder)
     return dict(sorted(files.items()))
 
 

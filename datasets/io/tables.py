@@ -1,21 +1,28 @@
 """Reading the tables and lists of a data set: every defect of a file becomes one sentence that names it."""
 
+from __future__ import annotations
+
 import csv
 import io
 import itertools
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from pandas.errors import ParserWarning
 
 from core.boxes import xywh_to_xyxy
 from core.errors import DataError, UnknownNameError, examples, one_line
+from core.lazy import Lazy
 from core.types import FloatArray
 from datasets.io import limits
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazy("pandas")
 
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "compression": None}
 AS_CSV = "save it as CSV in UTF-8, cells parted by commas, decimals by points"

@@ -1,24 +1,33 @@
 """NIH ChestX-ray14."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from core.errors import UnknownNameError
 from core.files import file_hash
+from core.lazy import Lazy
 from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
 from datasets.chexmask import LungMasks
-from datasets.file_dataset import FileDataset, table_rows, with_file
+from datasets.file_dataset import FileDataset, with_file
 from datasets.io.images import find
 from datasets.nih import lists as nih_lists
 from datasets.nih import second_team
 from datasets.nih.lists import EXPERTS
 from datasets.nih.tables import ABNORMAL, BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
+from datasets.table_rows import TableRows
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazy("pandas")
 
 FOLDERS = ("images", "images_*", "images_*/images")
 """Where the images lie, in any mix."""
@@ -75,7 +84,7 @@ class NIH(FileDataset):
         listed = names.index[names == self.split]
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
-        self.rows = table_rows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
+        self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
         self._add_lungs(lungs)
         self.describe |= {"images": len(table), "images_without_file": len(listed) - len(table)}
         self.describe["boxed_images"] = sum(image in self._boxes for image in table.index)

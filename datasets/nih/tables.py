@@ -1,14 +1,22 @@
 """The tables of NIH ChestX-ray14 as published, with their broken headings, as clean frames."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from core.errors import DataError, examples
+from core.lazy import Lazy
 from datasets.file_dataset import BoxesByImage, boxes_by_image
 from datasets.io.ages import years
 from datasets.io.tables import first_of, numbers, read_csv, read_list, read_xywh, refuse_duplicates, refuse_unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazy("pandas")
 
 FRAME = (1024, 1024)
 """(H, W) of every image as published."""

@@ -1,7 +1,5 @@
 """What most people write: torchvision's transforms in torch's DataLoader, every file decoded in every epoch."""
 
-import sys
-import json
 import time
 from pathlib import Path
 
@@ -10,9 +8,9 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from backbones import build
 from benchmark.training import optimizers
 from benchmark.training.losses.bce import BCE
-from backbones import build
 from config import TrainConfig
 from tools.scale.watched import used
 
