@@ -17,6 +17,7 @@ from config import TrainConfig
 from core.errors import DataError
 from core.flags.data import DataFlags
 from core.types import FloatArray
+from datasets.base import EXTRA
 from datasets.base import Dataset as DataSource
 from datasets.io import cache, preprocess
 
@@ -71,8 +72,9 @@ def decode(flags: DataFlags, data: DataSource) -> SplitImages:
     pixels = cache.pixels(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers)
     samples = [data[int(i)] for i in pixels.kept]
     boxed = np.array([bool(sample.boxes) for sample in samples], dtype=bool)
+    extra = np.array([EXTRA in sample.meta for sample in samples], dtype=bool)
     train_on = "all" if data.split == "test" else flags.train_on
-    rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed, "unboxed": ~boxed}[train_on])
+    rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed | extra, "unboxed": ~boxed}[train_on])
     if not len(rows):
         chosen = f"--train_on {flags.train_on}, --partition {flags.partition}"
         raise DataError(f"no {data.split} image of {flags.dataset} is left ({chosen})")
