@@ -22,6 +22,8 @@ ELSEWHERE = (
     "folder, LOCUS_DATA in the environment that of all data"
 )
 """How a user names the folder of a data set."""
+EXTRA = "extra"
+"""The field of a sample's ``meta`` that marks a further training image: ``--train_on boxed`` keeps it."""
 PARTITIONS = ("official", "patient", "kfold")
 
 

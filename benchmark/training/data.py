@@ -18,6 +18,7 @@ from config import TrainConfig
 from core.errors import DataError
 from core.flags.data import DataFlags
 from core.types import FloatArray, Sample
+from datasets.base import EXTRA
 from datasets.base import Dataset as DataSource
 from datasets.io import preprocess
 from datasets.io.cache import PixelCache
@@ -95,7 +96,8 @@ class Listing(Sequence[tuple[str, str, bool]]):
     """What there is to know of many samples, in little memory: (image, patient, has a truth box) of each."""
 
     def __init__(self) -> None:
-        self.images, self.patients, self.studies, self.boxed = Texts(), Texts(), Texts(), bytearray()
+        self.images, self.patients, self.studies = Texts(), Texts(), Texts()
+        self.boxed, self.extra = bytearray(), bytearray()
         self.labels = array("f")
         self.truth: dict[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = {}
 
@@ -105,6 +107,7 @@ class Listing(Sequence[tuple[str, str, bool]]):
         self.patients.append(sample.patient_id)
         self.studies.append(str(sample.meta.get("study") or ""))
         self.boxed.append(bool(sample.boxes))
+        self.extra.append(EXTRA in sample.meta)
         self.labels.frombytes(sample.labels.tobytes())
         if sample.boxes:
             self.truth[sample.image_id] = sample.frame, sample.boxes
@@ -133,9 +136,9 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
     """
     workers, listing = max(devices.workers(flags.num_workers) // processes, 1), Listing()
     pixels = PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers, listing.add)
-    boxed = np.frombuffer(listing.boxed, bool)
+    boxed, extra = np.frombuffer(listing.boxed, bool), np.frombuffer(listing.extra, bool)
     train_on = "all" if data.split == "test" else flags.train_on
-    rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed, "unboxed": ~boxed}[train_on])
+    rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed | extra, "unboxed": ~boxed}[train_on])
     if not len(rows):
         chosen = f"--train_on {flags.train_on}, --partition {flags.partition}"
         raise DataError(f"no {data.split} image of {flags.dataset} is left ({chosen})")

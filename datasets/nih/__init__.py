@@ -18,6 +18,7 @@ from datasets.base import Request
 from datasets.chexmask import LungMasks
 from datasets.file_dataset import FileDataset, with_file
 from datasets.io.images import find
+from datasets.nih import extra as extra_images
 from datasets.nih import lists as nih_lists
 from datasets.nih import second_team
 from datasets.nih.lists import EXPERTS
@@ -59,6 +60,9 @@ class NIH(FileDataset):
 
     Option ``lungs=chexmask``: lungs outlined by a network, for ``energy_in_lungs`` (``datasets.chexmask``).
 
+    Option ``extra=FOLDER``: further images for training alone, in a folder inside or beside this one
+    (``datasets.nih.extra``).
+
     From https://nihcc.app.box.com/v/ChestXray-NIHCC. No restriction on use; acknowledge the NIH Clinical Center. Cite:
     Wang et al., ChestX-ray8, CVPR 2017, 3462-3471.
     """
@@ -67,7 +71,12 @@ class NIH(FileDataset):
     origin = layout = LAYOUT
 
     def __init__(
-        self, request: Request, experts: str | None = None, truth: str | None = None, lungs: str | None = None
+        self,
+        request: Request,
+        experts: str | None = None,
+        truth: str | None = None,
+        lungs: str | None = None,
+        extra: str | None = None,
     ) -> None:
         if experts is not None and experts not in EXPERTS:
             raise UnknownNameError("experts' list", experts, EXPERTS)
@@ -80,12 +89,17 @@ class NIH(FileDataset):
         self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
         official = request.partition == "official"
         table, names = self._listed(experts, request.seed) if official else self._parted(request, files)
-        splits.check_patients(table["patient"].loc[names.index], names)
+        every_patient = table["patient"]
+        splits.check_patients(every_patient.loc[names.index], names)
         listed = names.index[names == self.split]
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
         self._add_lungs(lungs)
+        if extra is not None and self.split == "train":
+            held_out = {*every_patient[names.index[names != "train"]]}
+            new_rows = extra_images.read(self.root, extra, self.findings, FOLDERS, held_out, {*every_patient.index})
+            self.rows = [*self.rows, *new_rows]
         self.describe |= {"images": len(table), "images_without_file": len(listed) - len(table)}
         self.describe["boxed_images"] = sum(image in self._boxes for image in table.index)
 

@@ -175,6 +175,7 @@ RUN_BY = {
     r"benchmark\.export": ("tests/doors/test_export.py", '"benchmark.export"'),
     r"benchmark\.power": ("tests/doors/test_power.py", '"benchmark.power"'),
     r"check dataset.*--download": ("tests/doors/test_data_sets.py", '"--download"'),
+    r"check model": ("tests/doors/test_models.py", 'check.main(["model"'),
     r"check dataset": ("tests/doors/test_check.py", '"dataset"'),
     r"tools\.nih_sample": ("tests/tools/test_nih_sample.py", "main("),
     r"tools\.halves": ("tests/tools/test_halves.py", "halves.main("),

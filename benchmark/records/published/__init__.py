@@ -5,6 +5,8 @@
                         abstract.
 ``clarity2025``         second-hand: what CLARiTy (arXiv 2512.16700) reports of itself, of Li 2022 and of PCAN 2022.
 ``pylon2020``           PYLON (arXiv 2010.11475), pointing game, from its abstract.
+``evax2024``            EVA-X (arXiv 2405.05237), mask IoU of Grad-CAM, from its README; its threshold saw the truth.
+``wsrpn2024``           WSRPN (arXiv 2402.11985), average precision on half of the boxed images, from its README.
 
 A further paper is a further file: a list of records with ``source: paper`` and a ``reference``: who, where, on what.
 """

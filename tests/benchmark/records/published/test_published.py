@@ -67,11 +67,23 @@ def test_every_record_is_a_papers_and_says_what_it_rests_on(word):
 
 def test_no_row_is_ascribed_to_clarity_but_its_own_and_thoraxpriornet_is_first_hand():
     every = {r.cell.method: r for word in published.names() for r in published.read(word)}
-    assert set(every) == {"Wang 2017", "Li 2022", "PCAN 2022", "CLARiTy 2025", "ThoraX-PriorNet 2024", "PYLON 2020", "CAM by PYLON"}
+    named = {"Wang 2017", "Li 2022", "PCAN 2022", "CLARiTy 2025", "ThoraX-PriorNet 2024", "PYLON 2020", "CAM by PYLON"}
+    assert {name for name in every if not name.endswith(("(EVA-X)", "(WSRPN)"))} == named
     thorax = every["ThoraX-PriorNet 2024"]
     assert thorax.reference.hand == "first"
     assert [s.value for s in thorax.scores] == [0.80, 0.63, 0.49, 0.33, 0.28, 0.21, 0.04]
     assert "half" in every["CLARiTy 2025"].reference.split
+
+
+def test_figures_on_other_images_or_at_a_threshold_that_saw_the_truth_have_columns_of_their_own():
+    eva, wsrpn = published.read("evax2024"), published.read("wsrpn2024")
+    assert (len(eva), len(wsrpn)) == (7, 9)
+    best = {s.metric: (s.value, s.threshold_origin) for s in eva[-1].scores}
+    assert best == {"mask_iou>.25": (0.1474, "oracle"), "mask_iou>.5": (0.0295, "oracle"), "mean_mask_iou": (0.0918, "oracle")}
+    assert {s.metric: s.value for s in wsrpn[0].scores} == {"ap@iou.3": 0.0944, "ap@iou.5": 0.0634}
+    assert {r.cell.protocol for r in (*eva, *wsrpn)} == {"evax", "wsrpn"}  # tables of their own
+    assert all("half" in r.reference.split for r in wsrpn)
+    assert all("scored boxes" in r.reference.tuned_on for r in eva)
 
 
 def test_a_paper_without_a_reference_is_refused(tmp_path, monkeypatch):
@@ -83,7 +95,7 @@ def test_a_paper_without_a_reference_is_refused(tmp_path, monkeypatch):
 
 def test_the_beginning_of_a_papers_word_names_it_and_an_ambiguous_one_does_not():
     assert published.name("wang") == "wang2017"
-    with pytest.raises(UnknownNameError, match=r"''.*clarity2025, pylon2020"):
+    with pytest.raises(UnknownNameError, match=r"''.*clarity2025, evax2024, pylon2020"):
         published.name("")
 
 
@@ -130,10 +142,10 @@ def test_papers_alone_have_tables_and_no_leaderboard(tmp_path):
             write(record, tmp_path)
     tables.write(tmp_path)
     page = (tmp_path / "index.html").read_text()
-    assert page.count("<h3>published elsewhere, ") == 2
+    assert page.count("<h3>published elsewhere, ") == 4
     assert ": leaderboard" not in page + (tmp_path / "leaderboard.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["nih", "nih-sample"])
 def test_nihs_suites_show_the_papers(name):
-    assert load(name).published == ["wang2017", "thoraxpriornet2024", "clarity2025", "pylon2020"]
+    assert load(name).published == ["wang2017", "thoraxpriornet2024", "clarity2025", "pylon2020", "evax2024", "wsrpn2024"]

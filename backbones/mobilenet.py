@@ -1,0 +1,24 @@
+"""MobileNetV2 with TensorFlow's SAME padding, at stride 32 or 16."""
+
+from backbones.family import Family, Features
+from backbones.pretrained import MapsOf, create, levels
+from core.errors import NotAvailableError
+
+
+class MobileNet(Family):
+    """MobileNetV2 1.0. Source: Sandler et al., CVPR 2018; network of timm.
+
+    Maps of 1280 channels behind ReLU6. ``mobilenetv2_100_same`` pads as TensorFlow does, for weights that were trained
+    so. timm's own weights were not: use ``mobilenetv2_100`` for them. ``mobilenetv2_100_same16`` is the same network at
+    stride 16, its last stage dilated, so the same weights fit.
+    """
+
+    name = "mobilenet"
+    words = ("mobilenetv2_100_same", "mobilenetv2_100_same16")
+
+    def build(self, name: str, pretrained: bool) -> Features:
+        """The extractor of a ``name``; weights of timm have another padding and are refused when asked for."""
+        if pretrained:
+            raise NotAvailableError(f"{name} has no published weights with this padding: write --init_from FILE")
+        net = create("mobilenetv2_100", False, pad_type="same", output_stride=16 if name.endswith("16") else 32)
+        return Features(MapsOf(net), net.num_features, levels(net))

@@ -1,0 +1,45 @@
+"""Further images of NIH for training alone: ``NIH:extra=FOLDER``."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import DataError
+from datasets.base import EXTRA
+from datasets.file_dataset import with_file
+from datasets.io.images import find
+from datasets.nih.lists import entries
+from datasets.nih.tables import ENTRIES, FRAME
+from datasets.table_rows import ImageRow, TableRows
+
+
+def read(
+    root: Path,
+    name: str,
+    findings: Sequence[str],
+    image_folders: Sequence[str],
+    held_out: Collection[str],
+    known: Collection[str],
+) -> list[ImageRow]:
+    """Return the rows of the images in the folder ``name``, inside or beside ``root``; they have no boxes.
+
+    ``held_out``: patients of the validation and test images, whose images are left out; ``known``: images of the data
+    set itself, which are not added again. Raises ``DataError`` for a missing folder and where no image is left.
+    """
+    if Path(name).name != name:
+        raise DataError(f"extra={name}: give the name of a folder inside or beside {root}, not a path")
+    folder = next((path for path in (root / name, root.parent / name) if path.is_dir()), None)
+    if folder is None:
+        raise DataError(f"there is no folder {name} inside or beside {root}: put images/*.png and {ENTRIES[0]} into it")
+    table = entries(folder, findings)
+    files = find(folder, *image_folders)
+    left = table[~table["patient"].isin(held_out) & ~table.index.isin(known)]
+    if not len(left):
+        raise DataError(
+            f"{folder}: none of its {len(table)} images is new and of a patient outside validation and test"
+        )
+    left = left.loc[with_file(folder, left.index, files, f"images/*.png and {ENTRIES[0]} are expected")]
+    labels = left[list(findings)].to_numpy(np.float32)
+    rows = TableRows(left, labels, files, lambda _: {"frame": FRAME, "boxes": {}})
+    return [ImageRow(r.image, r.patient, r.path, r.frame, r.labels, {}, {**r.meta, EXTRA: True}) for r in rows]

@@ -1,0 +1,57 @@
+"""MobileNetV2 with SAME padding at two strides, started from a file of weights without a classifier."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import backbones
+from benchmark.training import checkpoints, load_weights
+from core.errors import DataError, NotAvailableError
+
+WEIGHTS = Path(__file__).resolve().parents[3] / "shared/weights/mobilenetv2_100_imagenet.safetensors"
+WORDS = ("mobilenetv2_100_same", "mobilenetv2_100_same16")
+
+
+def extractor_weights(model) -> dict[str, torch.Tensor]:
+    return {name.removeprefix("extractor.net."): value for name, value in model.state_dict().items() if "extractor" in name}
+
+
+@pytest.mark.parametrize(("word", "stride"), zip(WORDS, (32, 16), strict=True))
+def test_maps_have_the_stride_of_the_word(word: str, stride: int):
+    model = backbones.build(f"{word}:mean=127.5,std=127.5", 3, "PCAM").eval()
+    with torch.inference_mode():
+        assert model.features(torch.zeros(1, 3, 64, 64)).shape == (1, 1280, 64 // stride, 64 // stride)
+    assert model.grid((64, 64)).stride == (stride, stride)
+
+
+def test_a_half_precision_file_under_timms_names_starts_both_strides_and_another_network_is_refused(tmp_path: Path):
+    torch.manual_seed(1)
+    first = backbones.build(WORDS[0], 3)
+    names = extractor_weights(first)
+    half = {name: value.half() if value.is_floating_point() else value for name, value in names.items()}
+    save_file({name: value.contiguous() for name, value in half.items()}, tmp_path / "w.safetensors")
+    state = checkpoints.read_weights(tmp_path / "w.safetensors")
+    for word in WORDS:
+        model = backbones.build(word, 3)
+        load_weights.start_from(model, state, "w.safetensors")
+        taken = extractor_weights(model)
+        assert all(torch.equal(taken[name], value.to(taken[name].dtype)) for name, value in half.items())
+    with pytest.raises(DataError, match=r"w\.safetensors"):
+        load_weights.start_from(backbones.build("resnet18", 3), state, "w.safetensors")
+
+
+def test_published_weights_are_asked_for_in_vain_with_what_to_do():
+    with pytest.raises(NotAvailableError, match="--init_from FILE"):
+        backbones.build(WORDS[0], 3, pretrained=True)
+
+
+@pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not beside the checkout")
+def test_the_optional_weights_give_finite_maps_of_gray_images():
+    model = backbones.build(f"{WORDS[1]}:mean=127.5,std=127.5", 8, "PCAM").eval()
+    load_weights.start_from(model, checkpoints.read_weights(WEIGHTS), WEIGHTS)
+    assert len(load_file(WEIGHTS)) == len(extractor_weights(model))
+    with torch.inference_mode():
+        maps = model.features(torch.randn(2, 1, 96, 96).expand(-1, 3, -1, -1))
+    assert (torch.isfinite(maps).all(), maps.std() > 0.01) == (True, True)
