@@ -24,7 +24,18 @@ from core.cli.sentences import help_command
 from core.errors import BadValueError, DataError, hint, one_line
 from core.user_code import refuse_code
 
-__all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
+__all__ = [
+    "CONFIGS",
+    "AtLeast",
+    "AtMost",
+    "Named",
+    "build",
+    "defaults_of",
+    "door",
+    "first_as_flag",
+    "parse",
+    "read_yaml",
+]
 
 log = logging.getLogger(__name__)
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -57,6 +68,16 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     if taken := ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen):
         log.info("defaults of configs/%s.yaml: %s", _data_set(config_class, chosen), taken)
     return config, frozenset(chosen)
+
+
+def first_as_flag(name: str, argv: Sequence[str] | None) -> list[str]:
+    """The command line with the flag ``name`` before its first words, unless these begin with a flag themselves.
+
+    >>> first_as_flag("--run", ["mine", "--by", "me"]), first_as_flag("--run", ["--by", "me"])
+    (['--run', 'mine', '--by', 'me'], ['--by', 'me'])
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    return words if not words or words[0].startswith("-") else [name, *words]
 
 
 def build(config_class: type[C], values: Mapping[str, Any]) -> C:
