@@ -101,7 +101,7 @@ class CompareConfig(CompareFlags):
 
 @dataclass(frozen=True)
 class PageConfig(FolderFlags, PageFlags):
-    """Draw from stored maps: cases on one page (``benchmark.gallery``), or a paper's figures (``benchmark.figures``)."""
+    """Draw a suite from stored maps: a page of cases (``benchmark.gallery``) or charts (``benchmark.figures``)."""
 
 
 @dataclass(frozen=True)

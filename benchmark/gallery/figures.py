@@ -1,4 +1,4 @@
-"""Every chart of a suite as PDF, SVG and PNG, its tables in LaTeX, and a grid of maps: ``python -m benchmark.figures``."""
+"""Every chart of a suite as PDF, SVG and PNG, its tables in LaTeX, and a grid of maps for ``benchmark.figures``."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -37,10 +37,8 @@ def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]
     """Whether no record of a suite differs and none is left to doubt."""
     suite = plan.load(name, selection.suites_folder(config), config.trust)
     selection.check_protocols(suite, config)
-    suite, folder = (
-        with_models(suite, config),
-        results_folder.base(config, bool(config.checkpoint or config.model)) / name,
-    )
+    suite, finished = with_models(suite, config), bool(config.checkpoint or config.model)
+    folder = results_folder.base(config, finished) / name
     existing = selection.existing_records(folder)
     chosen = _chosen(_of_models(suite, existing, config), config.method, config.protocol)
     stated = [record for record in chosen if record.scores]
