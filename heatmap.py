@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from backbones import known
 from benchmark.heatmap import finished_runs
 from config import HeatmapConfig
 from core import cli
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         config = run_folder.of_pictures(config, network)
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
+        if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
+            known.require_possible(config.model)
         finished_runs.newest(Path(config.runs))  # that there is none is said before torch is imported
     if config.image_path is not None:
         with gc_paused():

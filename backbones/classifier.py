@@ -85,6 +85,8 @@ class Classifier(parts.Network):
 
         Raises ``BadValueError`` for another number of names than outputs, a name given twice, a side below 1.
         """
+        if isinstance(findings, str):
+            raise BadValueError(f"findings is the word {findings!r}: give a list of names, one for each output")
         if findings and self.num_classes not in (None, len(findings)):
             raise BadValueError(f"{len(findings)} findings for {self.num_classes} outputs: name each of them")
         if twice := repeated(findings):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-__all__ = ["Maps", "build_methods", "explain", "gather", "named", "run_method", "run_methods"]
+__all__ = ["Maps", "build_methods", "explain", "explain_anything", "gather", "named", "run_method", "run_methods"]
 
 
 class Maps(dict[str, Tensor]):
@@ -79,6 +79,19 @@ def explain(
     checks.check_model(model)
     checks.check_images(model, images, any_size)
     positions = checks.finding_positions(model, findings)
+    return explain_anything(model, images, methods, positions, layer, memory_gib, progress)
+
+
+def explain_anything(
+    model: "Classifier",
+    images: Tensor,
+    methods: str | Sequence[str | Method | type[Method]],
+    positions: Sequence[int] | None = None,
+    layer: str | None = None,
+    memory_gib: float = 2.0,
+    progress: bool = False,
+) -> Maps:
+    """As ``explain``, whatever the images' size and values: for tests of what a method makes of extreme ones."""
     given = [methods] if isinstance(methods, str) else methods
     asked = [method_registry.normalize_name(method) if isinstance(method, str) else method for method in given]
     parts = build_methods(asked)

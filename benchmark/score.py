@@ -4,6 +4,7 @@ import functools
 import sys
 from collections.abc import Sequence
 
+from benchmark.external import columns
 from config import ScoreConfig
 from core import cli
 
@@ -12,6 +13,11 @@ from core import cli
 def main(argv: Sequence[str] | None = None) -> int:
     """Score them beside the baselines and say where the tables lie; 1 when a case failed, 2 for bad input."""
     config, _ = cli.parse(ScoreConfig, argv, "python -m benchmark.score")
+    columns.check(
+        config.boxes,
+        config.box_format,
+        [("--predictions", config.predictions, ("image",)), ("--index", config.index, ("image", "finding"))],
+    )
     from benchmark.external.run import run  # heavy libraries are imported when the flags are right
 
     return run(config, functools.partial(print, flush=True))

@@ -63,6 +63,16 @@ def canonical_finding(finding: str) -> str:
     return ALIASES.get(word, word)
 
 
+def find_finding(word: str, findings: Iterable[str]) -> str | None:
+    """Return the finding that is called ``word`` exactly, or else the only one by its alias or another spelling.
+
+    A part of a name is no name: ``Masss`` is not Mass.
+    """
+    names = list(findings)
+    same = [name for name in names if canonical_finding(name) == canonical_finding(word)]
+    return word if word in names else same[0] if len(same) == 1 else None
+
+
 def repeated(names: Iterable[T]) -> list[T]:
     """The names that occur more than once, each once, in order of their first occurrence.
 

@@ -26,6 +26,16 @@ def names() -> list[str]:
     return REGISTRY.names()
 
 
+def is_synthetic(word: str) -> bool:
+    """Whether ``word`` names a data set whose findings are drawn by code, as the phantom's; False for an unknown word.
+
+    >>> is_synthetic("phantom:train=8"), is_synthetic("NIH"), is_synthetic("three hospitals")
+    (True, False, False)
+    """
+    name = normalize_data_set(word).split(":")[0]
+    return name in names() and bool(REGISTRY.get(name).synthetic)
+
+
 def root_of(word: str, root: Path | str | None = None) -> Path:
     """Folder of a data set's files: ``root`` if given, else its ``word`` (NIH for ``implanted``) below ``data``.
 

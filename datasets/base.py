@@ -82,6 +82,8 @@ class Dataset(Sequence[Sample]):
     """What ``--download`` brings, or in words how to get the files where no public command does."""
     layout: ClassVar[str] = ""
     """The files that its folder must hold and where they come from, as an error tells it; empty where it needs none."""
+    synthetic: ClassVar[bool] = False
+    """Whether its findings are drawn by code: a network trained on them knows nothing of a real radiograph."""
     findings: tuple[str, ...]
     """The K findings, in the order of the labels."""
     split: str

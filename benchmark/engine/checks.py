@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from core.errors import BadValueError, UnknownNameError
-from core.names import canonical_finding
+from core.names import find_finding
 
 if TYPE_CHECKING:
     from backbones import Classifier
@@ -40,11 +40,7 @@ def check_images(model: "Classifier", images: Any, any_size: bool = False) -> No
         BadValueError: no tensor, another dtype or number of channels than the network's, NaN or infinite values, gray
             values of 0 to 255, another size than ``model.img_size``.
     """
-    if not isinstance(images, Tensor):
-        advice = "torch.from_numpy(array) makes a tensor of an array"
-        raise BadValueError(f"images are a {type(images).__name__}, not a torch.Tensor: {advice}; {ADVICE}")
-    if images.ndim != 4 or not len(images):
-        raise BadValueError(f"images must be (N,3,H,W) with at least one image, got shape {tuple(images.shape)}")
+    check_batch(model, images)
     _check_channels(model, images)
     _check_values(model, images)
     size = (images.shape[-2], images.shape[-1])
@@ -55,6 +51,20 @@ def check_images(model: "Classifier", images: Any, any_size: bool = False) -> No
         )
 
 
+def check_batch(model: "Classifier", images: Any) -> None:
+    """Raise ``BadValueError`` unless ``images`` are a (N,C,H,W) tensor, N at least 1, of the model's number type."""
+    if not isinstance(images, Tensor):
+        advice = "torch.from_numpy(array) makes a tensor of an array"
+        raise BadValueError(f"images are a {type(images).__name__}, not a torch.Tensor: {advice}; {ADVICE}")
+    if images.ndim != 4 or not len(images):
+        raise BadValueError(f"images must be (N,3,H,W) with at least one image, got shape {tuple(images.shape)}")
+    types = {weight.dtype for weight in model.parameters()} or {images.dtype}
+    if images.dtype not in types:
+        wanted = types.pop()
+        advice = f"images.to({wanted})" if images.is_floating_point() else ADVICE
+        raise BadValueError(f"images are {images.dtype}, the model's weights {wanted}: {advice}")
+
+
 def _check_channels(model: "Classifier", images: Tensor) -> None:
     if images.shape[1] == 1 and model.channels == 3:
         advice = "images.expand(-1, 3, -1, -1) repeats one channel that is normalised already"
@@ -62,10 +72,6 @@ def _check_channels(model: "Classifier", images: Tensor) -> None:
 
 
 def _check_values(model: "Classifier", images: Tensor) -> None:
-    weights = next((weight.dtype for weight in model.parameters()), images.dtype)
-    if images.dtype != weights:
-        advice = f"images.to({weights})" if images.is_floating_point() else ADVICE
-        raise BadValueError(f"images are {images.dtype}, the model's weights {weights}: {advice}")
     if not bool(images.isfinite().all()):
         count = int((~images.isfinite()).flatten(1).any(1).sum())
         raise BadValueError(f"{count} of {len(images)} images have values that are NaN or infinite")
@@ -104,7 +110,6 @@ def _position(model: "Classifier", finding: Any) -> int:
     if not model.findings:
         advice = "set model.findings to them, in the order of its outputs, or give positions"
         raise BadValueError(f"finding {finding!r}: this model does not know the names of its outputs; {advice}")
-    names = [canonical_finding(name) for name in model.findings]
-    if canonical_finding(finding) not in names:
+    if (name := find_finding(finding, model.findings)) is None:
         raise UnknownNameError("finding", finding, model.findings)
-    return names.index(canonical_finding(finding))
+    return model.findings.index(name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
-from benchmark.engine import level, pooled
+from benchmark.engine import checks, level, pooled
 from benchmark.engine.base import BaseEngine, ExplainRequest
 from benchmark.engine.modes import Autocast, no_grad_no_autocast
 from core.errors import BadValueError, NotAvailableError
@@ -65,7 +65,7 @@ def _request(
     memory_gib: float,
     progress: bool = False,
 ) -> ExplainRequest:
-    _check(model, images)
+    checks.check_batch(model, images)
     if not memory_gib > 0:
         raise BadValueError(f"memory_gib is {memory_gib}: give a budget above 0")
     autocast = Autocast.now(images)
@@ -73,14 +73,6 @@ def _request(
         images = images.clone() if images.is_inference() else images.detach()
     indices = None if findings is None else tuple(int(finding) for finding in findings)
     return ExplainRequest(model, images, indices, memory_gib, progress, autocast, _evidence)
-
-
-def _check(model: "Classifier", images: Tensor) -> None:
-    if images.ndim != 4 or not len(images):
-        raise BadValueError(f"images must be (N,3,H,W) with at least one image, got shape {tuple(images.shape)}")
-    weights = {weight.dtype for weight in model.parameters()} or {images.dtype}
-    if images.dtype not in weights:
-        raise BadValueError(f"images are {images.dtype}, the model's weights {weights.pop()}: give the same to both")
 
 
 def _evidence(request: ExplainRequest, layer: str | None) -> Evidence:

@@ -44,10 +44,12 @@ class Slurm(Executor):
     ) -> None:
         """Nothing is submitted yet. Raises ``NotAvailableError`` without submitit or Slurm, ``BadValueError``."""
         super().__init__(jobs)
-        _check(cluster)
         for option, value, least in (("time", time, 1), ("gpus", gpus, 0)):
             if not isinstance(value, int) or value < least:
-                raise BadValueError(f"--executor slurm:{option}={value} is no number: write {least} or more")
+                raise BadValueError(
+                    f"--executor slurm:{option}={value} is not allowed: write a whole number of {least} or more"
+                )
+        _check(cluster)
         self.cluster = cluster
         self.wanted = {
             "slurm_partition": partition, "slurm_account": account, "timeout_min": time, "gpus_per_node": gpus,

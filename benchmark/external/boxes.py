@@ -10,19 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark.external.columns import NEED, BoxFormat, edges_of
 from benchmark.external.names import Names
 from core.boxes import xywh_to_xyxy
-from core.errors import BadValueError, DataError
+from core.errors import BadValueError, DataError, examples
 from core.types import FloatArray
 from datasets.io.tables import read_csv, refuse_duplicates
 
-BoxFormat = Literal["xyxy", "xywh"]
-EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
-    "xyxy": [("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("x_min", "y_min", "x_max", "y_max")],
-    "xywh": [("x", "y", "w", "h"), ("x", "y", "width", "height")],
-}
-"""Names of the columns of a box."""
-NEED = "a table of boxes has the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
 PIXELS = ": give pixels of the image as published"
 SLACK = 1.0
 """Pixels by which a box may pass the image's edge, where it is cut."""
@@ -62,15 +56,29 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
     return {key: np.stack(each) for key, each in out.items()}
 
 
+def images_without_boxes(
+    file: Path, given: BoxesByCase, truth: Sequence[str], missing: Literal["error", "miss", "skip"]
+) -> frozenset[str]:
+    """Return the images of ``truth``, which have a truth box, for which a file gives no box of any finding.
+
+    Raises ``DataError`` where there are such and ``missing`` is error.
+    """
+    images = {image for image, _ in given}
+    absent = [image for image in truth if image not in images]
+    if absent and missing == "error":
+        raise DataError(
+            f"{file} has no box for {len(absent)} of {len(truth)} images with a truth box ({examples(absent)}): "
+            "give their boxes, or write --missing miss (nothing was found there: they count as misses) or "
+            "--missing skip (they are left out)"
+        )
+    return frozenset(absent)
+
+
 def _from_csv(file: Path, box_format: BoxFormat | None) -> Rows:
-    if box_format is None:
-        raise BadValueError("--boxes as CSV needs --box_format: xyxy (corners) or xywh (a corner, width and height)")
     table = read_csv(file, ("image", "finding", "score"), NEED)
-    edges = next((names for names in EDGES[box_format] if set(names) <= set(table.columns)), None)
-    if edges is None:
-        raise DataError(f"{file} has the columns {', '.join(table.columns)}, --box_format is {box_format}: {NEED}")
+    edges = edges_of(file, list(table.columns), box_format)
     numbers = table[[*edges, "score"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    return Rows(table["image"].tolist(), table["finding"].tolist(), numbers, box_format)
+    return Rows(table["image"].tolist(), table["finding"].tolist(), numbers, box_format or "xyxy")
 
 
 def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:

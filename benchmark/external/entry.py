@@ -30,18 +30,29 @@ class ExternalEntry:
     """(image, finding) -> (h,w) map; empty for boxes."""
     boxes: boxes.BoxesByCase | None
     """(image, finding) -> (M,5) boxes and confidences; None for maps."""
+    boxless: frozenset[str]
+    """Images with a truth box, for which the file of boxes has none; empty for maps."""
     probabilities: Mapping[Pair, float]
     geometry: geometry.Geometry
     missing: str
-    """What becomes of a case without a map: ``miss`` or ``skip``; nothing is missing with ``error``."""
+    """What becomes of a case without a map or an image without a box: ``miss`` or ``skip``; none with ``error``."""
     hashes: dict[str, str]
     """File -> first 16 hex digits of the SHA-256 of its bytes."""
     trained_on: str
 
     @cached_property
     def samples(self) -> list[Sample]:
-        """The images that are scored: those on which a map can be; for boxes all, negatives among them."""
-        return [s for s in self.data if self.boxes is not None or has_boxes_or_lungs(s)]
+        """The images that are scored: those on which a map can be; for boxes all, negatives among them.
+
+        Not those without a box that are skipped.
+        """
+        skipped = self.boxless if self.missing == "skip" else frozenset()
+        return [s for s in self.data if s.image_id not in skipped and (self.boxes is not None or has_boxes_or_lungs(s))]
+
+    @property
+    def n_boxed(self) -> int:
+        """How many of the data set's images have a truth box."""
+        return sum(bool(sample.boxes) for sample in self.data)
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -58,9 +69,12 @@ class ExternalEntry:
         """A paragraph above the tables."""
         kind = f"maps, {self.geometry.words}" if self.boxes is None else "boxes"
         trained = self.trained_on or "not stated"
+        what = "Cases without a map" if self.boxes is None else "Images without a box"
+        grid = "the grid of these maps" if self.boxes is None else "a grid of their own"
         return (
             f"Made by others and scored here: {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
-            f"Trained on (declared): {trained}. Cases without a map: {self.missing}."
+            f"Trained on (declared): {trained}. {what}: {self.missing}. "
+            f"The baselines have {grid}: on another their scores differ."
         )
 
 
@@ -75,6 +89,10 @@ def read(config: ScoreConfig) -> ExternalEntry:
     where = geometry.of(config.alignment) if config.maps else geometry.NONE
     frames = {sample.image_id: sample.frame for sample in data}
     given = boxes.read(Path(config.boxes), config.box_format, names, frames) if config.boxes else None
+    boxed = [sample.image_id for sample in data if sample.boxes]
+    boxless: frozenset[str] = frozenset()
+    if config.boxes and given is not None:
+        boxless = boxes.images_without_boxes(Path(config.boxes), given, boxed, config.missing)
     index = None if config.index is None else Path(config.index)
     listed = maps.find(Path(config.maps), names, config.findings, index) if config.maps else {}
     shown = values.read(listed, data, where, config.missing) if config.maps else {}
@@ -84,7 +102,9 @@ def read(config: ScoreConfig) -> ExternalEntry:
     root = Path(config.maps or ".")
     stated = (file.relative_to(root).as_posix() if root in file.parents else file.name for file in sources)
     hashes = dict(zip(stated, map(files.file_hash, sources), strict=True))
-    return ExternalEntry(config.entry, data, shown, given, said, where, config.missing, hashes, config.trained_on)
+    return ExternalEntry(
+        config.entry, data, shown, given, boxless, said, where, config.missing, hashes, config.trained_on
+    )
 
 
 def _refuse_name(config: ScoreConfig) -> None:

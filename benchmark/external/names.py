@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from core.errors import DataError, UnknownNameError, examples
-from datasets.labels import match
+from core.names import find_finding
 
 
 class Names:
@@ -21,12 +21,10 @@ class Names:
         self.findings = tuple(findings)
 
     def finding(self, word: str, where: str) -> str:
-        """The finding that ``word`` means. Raises ``DataError`` for one of another data set, naming ``where``."""
-        try:
-            return match(word, self.findings)
-        except UnknownNameError as error:
-            known = examples(self.findings, 20)
-            raise DataError(f"{where}: the data set has no finding {word!r}; it has: {known}") from error
+        """The finding of this name or alias. Raises ``DataError`` that names ``where`` for any other."""
+        if (finding := find_finding(word, self.findings)) is None:
+            raise DataError(f"{where}: {UnknownNameError('finding', word, self.findings)}")
+        return finding
 
     def known(self, names: Sequence[str], what: str) -> list[str]:
         """The image of each name. Raises ``DataError`` where ``what`` it is belongs to no image of the split."""

@@ -45,9 +45,11 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
     folder = _folder(config, entry)
     row = against.find(config.against, Path(config.results), entry.samples) if config.against else None
     store = EntryCases(entry)
+    fate = "left out" if entry.missing == "skip" else "counted as misses"
     if store.n_missing_maps:
-        fate = "left out" if entry.missing == "skip" else "counted as misses"
         report(f"{store.n_missing_maps} cases have no map: {fate}")
+    if entry.boxless:
+        report(f"{len(entry.boxless)} of {entry.n_boxed} images with a truth box have no box: {fate}")
     scored = list(score(entry, store, [entry.name, *NAMES]))
     if config.verify:
         return _verified(folder, [record for record, _ in scored], report)
@@ -129,6 +131,8 @@ def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
         "truth boxes": sum(len(boxes) for sample in boxed for boxes in sample.boxes.values()),
         "cases without a map": store.n_missing_maps,
     }
+    if entry.boxless:
+        counts["images without a box"] = len(entry.boxless)
     if entry.trained_on:
         counts["trained on (declared)"] = entry.trained_on
     used = provenance.of_scoring()

@@ -1,5 +1,6 @@
 """What a finished network and the methods make of images, before anything of it is drawn."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import datasets
 import methods
 from backbones import Classifier
 from benchmark.engine import gather, prepare, run_methods
@@ -16,12 +18,13 @@ from benchmark.explain import build_methods
 from benchmark.heatmap.images import readable_images
 from benchmark.training import checkpoints
 from config import HeatmapConfig, TrainConfig
-from core.errors import LocusError, NotAvailableError
+from core.errors import LocusError, NotAvailableError, examples
 from core.frames import Alignment, Grid, resize_image
 from core.types import Sample
 from datasets.io import transforms
 from methods.evidence import Evidence
 
+log = logging.getLogger(__name__)
 ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precision bf16"
 """What to change where memory is short."""
 
@@ -35,6 +38,13 @@ class TrainedNetwork:
     recipe: TrainConfig
     """What it was trained with."""
     findings: tuple[str, ...]
+    trained_on: str
+    """The data set's word, or what somebody declared; empty where unknown."""
+
+    def __str__(self) -> str:
+        names, data = examples(self.findings, 20), self.trained_on or "data that its file does not name"
+        size = self.recipe.img_size
+        return f"{self.checkpoint}: {self.recipe.backbone}, trained on {data}, {size}x{size} px; findings: {names}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +82,28 @@ class ExplainedImage:
 
 
 def read(checkpoint: Path, config: HeatmapConfig) -> TrainedNetwork:
-    """The network of a ``best.ckpt`` or run folder. Raises as ``benchmark.training.checkpoints.load``."""
-    model, recipe, findings = checkpoints.read_network(checkpoint, config.trust)
-    return TrainedNetwork(checkpoint, prepare(model, config), recipe, findings)
+    """The network of a ``best.ckpt`` or run folder; the log says which it is.
+
+    Raises as ``benchmark.training.checkpoints.load``.
+    """
+    content = checkpoints.read(checkpoint)
+    model = checkpoints.rebuilt(content, checkpoint, config.trust)
+    recipe, findings = checkpoints.configuration(content, checkpoint), checkpoints.findings(content, checkpoint)
+    data = checkpoints.trained_on(content, checkpoint)
+    network = TrainedNetwork(checkpoint, prepare(model, config), recipe, findings, data)
+    log.info("network %s", network)
+    return network
+
+
+def warn_of_drawn_findings(network: TrainedNetwork, image: Path) -> None:
+    """Warn where a network that was trained on findings drawn by code explains somebody's ``image``."""
+    if datasets.is_synthetic(network.trained_on):
+        data, path = network.trained_on.split(":")[0], network.checkpoint
+        log.warning(
+            "warning: %s was trained on %s, whose findings are drawn by code: its scores and maps of %s say nothing "
+            "about a radiograph; give the run of another data set with --checkpoint",
+            *(path, data, image),
+        )
 
 
 class Explainer:

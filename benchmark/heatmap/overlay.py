@@ -59,6 +59,7 @@ def run(config: HeatmapConfig) -> Overlay:
     given = None if config.checkpoint is None else Path(config.checkpoint)
     checkpoint = given or checkpoint_of(config.model, config.label, Path(config.runs))
     network = explain.read(checkpoint, config)
+    explain.warn_of_drawn_findings(network, source)
     k = None if config.label is None else _position(config.label, network)
     samples = users_images(source, network.recipe.preprocess)
     (explained,) = Explainer(config).explain(network, samples, max_bad_images=0)

@@ -45,7 +45,8 @@ class CasePicture:
     @property
     def caption(self) -> str:
         """Finding, method, probability, IoU and threshold in one line."""
-        overlap = "no truth box" if self.iou is None else f"IoU {self.iou:.2f}"
+        absent = "truth unknown" if self.truth is None else "no truth box"
+        overlap = absent if self.iou is None else f"IoU {self.iou:.2f}"
         at = "flat map: no box" if self.flat else f"threshold {self.threshold:.3g} ({self.origin})"
         return f"{self.finding} · {self.raw.method} · p = {self.raw.probability:.2f} · {overlap} · {at}"
 

@@ -51,6 +51,7 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
         checkpoint_digest(checkpoint), Path(config.runs), config.alignment, config.layer, config.threshold
     )
     if config.image:
+        explain.warn_of_drawn_findings(network, Path(config.image))
         samples = users_images(Path(config.image), network.recipe.preprocess)
     else:
         samples = dataset_images(network.recipe, config.data_root_dir, config.cases)

@@ -26,7 +26,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
     network = str(stamp["model"].get("network", ""))
     wiring = stamp["model"].get("wiring")
     by_us = bool(content.get("history"))  # a converted run, or somebody's network, has none
-    declared = trained_on or stamp.get("trained_on") or (config.dataset if by_us else "")
+    declared = trained_on or checkpoints.trained_on(content, path)
     finished = FinishedModel(
         name=name or stamp.get("entry") or (path if path.is_dir() else path.parent).resolve().name,
         checkpoint=path / "best.ckpt" if path.is_dir() else path,

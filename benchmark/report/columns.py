@@ -1,12 +1,12 @@
 """A table is columns over records: each says what stands in a record's row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmark.records.record import Record
 from benchmark.records.score import Origin, Score
-from benchmark.report.equal_maps import same_as
+from benchmark.report.equal_maps import equal_scores, same_as
 from benchmark.report.table import NOTHING, Table, share, with_n
 from core.names import UNRANKED_METHODS, UNTRAINED
 
@@ -32,6 +32,7 @@ class TableColumn:
     """Whether the words are the score's n, not its value."""
 
 
+SAME = "same map as"
 MODEL = (
     TableColumn("backbone", lambda r: r.cell.backbone or NOTHING, "model"),
     TableColumn("pooling", lambda r: r.cell.global_pool or NOTHING, "model"),
@@ -43,7 +44,7 @@ MODEL = (
 NAMES = (
     *MODEL,
     TableColumn("method", lambda r: r.method),
-    TableColumn("same map as", lambda r: same_as(r.method, r.cell.global_pool), "optional"),
+    TableColumn(SAME, lambda r: same_as(r.method, r.cell.global_pool), "optional"),
 )
 """With what every row begins."""
 NAMES_AND_ALIGNMENT = (*NAMES, TableColumn("alignment", lambda r: r.cell.alignment or NOTHING, "varying"))
@@ -108,13 +109,19 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], records: S
 
     Baselines that are equal for several networks stand once, with ``any`` for their names.
     """
-    cells = [tuple(column.cell(record) for column in columns) for record in records]
+    equal = equal_scores(records)
+    cells = [tuple(_cell(column, record, equal) for column in columns) for record in records]
     groups = _groups(cells, columns, records)
     rows = [_joined([cells[n] for n in group], columns) for group in groups]
     keys = tuple(tuple(records[n].key for n in group) for group in groups)
     kept = [i for i, column in enumerate(columns) if _says(column.kind, [row[i] for row in rows])]
     header, shown = tuple(columns[i].heading for i in kept), tuple(tuple(row[i] for i in kept) for row in rows)
     return Table(title, intro, header, shown, keys)
+
+
+def _cell(column: TableColumn, record: Record, equal: Mapping[str, str]) -> str:
+    """What stands there; where no rule knows a method's map, the one with ``equal`` scores."""
+    return column.cell(record) or (equal.get(record.key, "") if column.heading == SAME else "")
 
 
 def naming(records: Sequence[Record]) -> tuple[TableColumn, ...]:

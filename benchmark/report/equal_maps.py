@@ -1,11 +1,36 @@
 """Which methods give the same map by construction, so that nobody takes one figure twice for news."""
 
+from collections.abc import Sequence
+
+from benchmark.records.record import Record
+from core.names import MAIN_PROTOCOL, UNRANKED_METHODS
+
+FEWEST = 20
+"""Cases from which on equal scores are no coincidence."""
 PROPORTIONAL = ("AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE")
 """Poolings whose gradients sum to the classifier's weights: under them Grad-CAM's weights are those of CAM up to one
 factor."""
 UNCHANGING = (*PROPORTIONAL, "LINEAR")
 """Poolings under which a channel's mean gradient stays as it is when the features grow: ShapleyCAM takes nothing off.
 It is the same for all features, or (LINEAR) for features twice as large."""
+
+
+def equal_scores(records: Sequence[Record]) -> dict[str, str]:
+    """Key of a record -> the method with the very same scores for the same network, first in the alphabet.
+
+    For methods of which no rule knows anything, as a user's own: equal in every finding, metric and threshold of the
+    main protocol means equal maps. Other protocols look at less of a map, where different ones may be equal.
+    """
+    first: dict[tuple[object, ...], str] = {}
+    out: dict[str, str] = {}
+    for record in sorted(records, key=lambda record: record.method):
+        values = frozenset((s.finding, s.metric, s.threshold_origin, s.value, s.n) for s in record.scores)
+        few = max((score.n for score in record.scores), default=0) < FEWEST
+        if few or record.method in UNRANKED_METHODS or record.cell.protocol != MAIN_PROTOCOL:
+            continue
+        other = first.setdefault((record.cell.of_any_method.key, values), record.method)
+        out |= {record.key: other} if other != record.method else {}
+    return out
 
 
 def same_as(method: str, pooling: str) -> str:

@@ -1,7 +1,9 @@
 """``leaderboard.md``: the main tables of a suite in the columns that decide, with links to everything else."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmark.records.record import Record
 from benchmark.report import select
@@ -9,6 +11,7 @@ from benchmark.report.checks.base import CheckAnswer
 from benchmark.report.checks.base import answers as check_answers
 from benchmark.report.sections import DatasetTables
 from benchmark.report.table import Table, chosen, markdown
+from core.cli import CONFIGS
 from core.names import MAIN
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
@@ -31,7 +34,8 @@ OF_CHECKS = (
 """The same for the tables of checks."""
 COMMITTED_PAGES = ("demo", "phantom", "nih-sample")
 """Suites whose ``index.html`` comes with the checkout, so that a link leads there; others' are written on the spot."""
-MEANINGS = "[what the columns mean](../../docs/protocols.md)"
+MEANINGS = "docs/protocols.md"
+"""The page that says what the columns mean, below the checkout."""
 
 
 def page(
@@ -41,16 +45,18 @@ def page(
     tables: Sequence[DatasetTables] = (),
     pictures: Sequence[str] = (),
     suite: str = "",
+    folder: Path | None = None,
 ) -> str:
     """The text of ``leaderboard.md``: per data set what its checks say or its main table, then what has no number.
 
-    ``tables`` are those of each data set, ``pictures`` the files of pictures beside the page.
+    ``tables`` are those of each data set, ``pictures`` the files of pictures beside the page, ``folder`` its place: one
+    below the checkout has a link to the documentation.
     """
     shown = [_answer(said) for part in tables for said in check_answers(records, part.dataset)]
     shown += [markdown(_short(table, OF_CHECKS)) for part in tables for table in part.checks]
     shown += [markdown(table) for part in tables for table in part.choice]
     shown += [markdown(_short(chosen(table, DECIDE), OF_BOARDS)) for part in tables for table in part.boards[:1]]
-    sections = [f"# {title}", GENERATED, about, _links(pictures, suite), *shown, without_number(records)]
+    sections = [f"# {title}", GENERATED, about, _links(pictures, suite, folder), *shown, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
 
@@ -68,10 +74,18 @@ def _answer(said: CheckAnswer) -> str:
     return "\n".join([f"## {said.question}", "", *(f"- {line}" for line in lines)])
 
 
-def _links(pictures: Sequence[str], suite: str) -> str:
+def _links(pictures: Sequence[str], suite: str, folder: Path | None) -> str:
     files = " · ".join(f"[{name}]({name})" for name in ("leaderboard.csv", *pictures))
     page = "[index.html](index.html)" if suite in COMMITTED_PAGES else "`index.html`, which the suite's command writes"
-    return f"All tables, charts and the records behind them: {page} · {files} · {MEANINGS}"
+    return f"All tables, charts and the records behind them: {page} · {files} · {_meanings(folder)}"
+
+
+def _meanings(folder: Path | None) -> str:
+    """A link from ``folder`` to the page that says what the columns mean; its name alone where that is no place."""
+    if folder is None or CONFIGS.parent not in folder.resolve().parents:
+        return f"what the columns mean: {MEANINGS} of the checkout"
+    up = Path(os.path.relpath(CONFIGS.parent, folder.resolve()))
+    return f"[what the columns mean]({(up / MEANINGS).as_posix()})"
 
 
 def without_number(records: Sequence[Record]) -> str:

@@ -42,6 +42,7 @@ def write(
     columns: Sequence[str] = (),
     published: Path | None = None,
     limits: str = "",
+    linked_from: Path | None = None,
 ) -> list[Record]:
     """Write all that is generated from a folder's records, and remove what they no longer give.
 
@@ -49,6 +50,7 @@ def write(
     differences), ``components.svg`` (of variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words
     above the tables, ``limits`` its first of what it does not show, ``records`` those of the folder where they are
     known already, ``columns`` those of ``leaderboard.tex``; ``published`` is the folder of those that stand beside.
+    ``leaderboard.md`` links to the documentation from ``linked_from``: ``folder`` unless it is moved later.
     Returned are the records and the entries made of them. Raises ``core.errors.DataError`` for a
     broken record and ``BadValueError`` for a column that no table has; nothing is written then.
     """
@@ -66,7 +68,10 @@ def write(
     for name, picture in drawn.items():
         _put(folder / name, picture.encode())
     pictures = [name for name, picture in drawn.items() if picture]
-    write_text(folder / "leaderboard.md", page(records, title or folder.name, about, sections, pictures, folder.name))
+    write_text(
+        folder / "leaderboard.md",
+        page(records, title or folder.name, about, sections, pictures, folder.name, linked_from or folder),
+    )
     has_gallery = (folder / GALLERY).is_file()
     suite = SuitePage(folder.name, title or folder.name, about, limits, drawn[ranks.PICTURE], folders, has_gallery)
     write_text(folder / PAGE, suite_page(suite, records, sections, parts))

@@ -12,6 +12,7 @@ from benchmark.suite.results_folder import ResultsFolder, with_published
 from benchmark.suite.selection import ModelJob
 from config import RunConfig
 from core.collector import gc_paused
+from core.errors import UnknownNameError
 from core.names import PAIRED
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def finalize(
     """
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     records_now = selection.existing_records(folder.path) if ran else before
-    current = _drop_obsolete(suite, [cell for job in planned for cell in job.cells], records_now)
+    current = _drop_obsolete(suite, [cell for job in planned for cell in job.cells], records_now, config.forget)
     run_records = [record for record in current if record.source == "run" and record.cell.protocol != PAIRED]
     paired_records = [record for record in current if record.cell.protocol == PAIRED]
     if changed or len(current) < len(records_now) or not paired_records:
@@ -41,22 +42,29 @@ def finalize(
     return tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside, suite.limits)
 
 
-def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record]) -> list[Record]:
+def _drop_obsolete(
+    suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record], forget: Sequence[str]
+) -> list[Record]:
     """The records without those whose model, protocol, alignment or images the suite no longer has.
 
-    A record of a method that the suite does not list stays, for somebody asked for it by ``--method``.
+    A record of a method that the suite does not list stays, for somebody asked for it by ``--method``; so does one of a
+    model that ``--checkpoint`` or ``--model`` added, unless ``forget`` names it. Both are logged. Raises
+    ``BadValueError`` for a name in ``forget`` that no such model has.
     """
     wanted = {cell.key for cell in planned}
-    if all(_is_wanted(record, wanted) for record in records_now):
+    if not forget and all(_is_wanted(record, wanted) for record in records_now):
         return list(records_now)
     planned_keys = {cell.of_any_method.key for cell in planned}
     listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
-    kept, extra_methods = [], set()
+    kept, extra_methods, extra_models, forgotten = [], set(), set(), set()
     for record in records_now:
         cell = record.cell
         entered = "weights" in cell.recipe and cell.model_id not in models  # by --checkpoint or --model
-        if _is_wanted(record, wanted) or entered:
+        if entered and cell.model_id in forget:
+            forgotten.add(cell.model_id)
+        elif _is_wanted(record, wanted) or entered:
             kept.append(record)
+            extra_models |= {cell.model_id} if entered else set()
         elif cell.method not in listed and cell.of_any_method.key in planned_keys:
             kept.append(record)
             extra_methods.add(cell.method)
@@ -66,6 +74,12 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
     if extra_methods:
         names = ", ".join(sorted(extra_methods))
         log.info("%s: also in its tables, by an earlier --method: %s", suite.name, names)
+    if extra_models:
+        names = ", ".join(sorted(extra_models))
+        log.info("%s: also in its tables, by an earlier --checkpoint or --model: %s (--forget)", suite.name, names)
+    if unknown := [name for name in forget if name not in forgotten]:
+        known = sorted(extra_models | forgotten)
+        raise UnknownNameError(f"value of --forget (models added to {suite.name} earlier)", unknown[0], known)
     return kept
 
 

@@ -93,6 +93,8 @@ def _unlike(suite: Suite, config: RunConfig) -> str:
         return f"nothing is published of the suite {suite.name}"
     if config.checkpoint or config.model:
         return f"the published plan has no {config.entry or config.model or ', '.join(config.checkpoint)}"
+    if config.forget:
+        return "the published plan has no models that were added"
     known = {*methods.expand(suite.words), *suite.words, *BASELINES_AND_LIMIT, *methods.GROUPS}
     if extra := [word for word in config.method if word not in known]:
         return f"the published plan has no {', '.join(extra)}"

@@ -20,7 +20,7 @@ from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder
 from benchmark.suite.selection import ModelJob
-from benchmark.suite.steps import check_jobs, model_steps
+from benchmark.suite.steps import check_jobs, model_steps, trainings
 from config import RunConfig
 from core.files import remove_leftovers
 
@@ -64,6 +64,13 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
     suite = with_models(suite, config)
     if folder.reason:
         report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
+    if config.costs and not config.dry_run and folder.path.parent == results_folder.RESULTS:
+        from benchmark.suite import costs  # torch, for which no other run waits here
+
+        costs.refuse_published(folder.path, config)
+    published = results_folder.published()
+    if config.results and folder.path not in records.suites(folder.path.parent) and (published / name).is_dir():
+        report(f"{name}: {folder.path} has no records: all cells run; those of {published / name} do not count there")
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
         outcome = _run_missing(suite, folder, config, report, executor)
         kept = replace(config, overwrite="never")  # only now is known what inner folds chose, and what weights came out
@@ -82,14 +89,14 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
     if not config.dry_run:
         remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
         remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
-    existing = _existing(folder)
+    existing, runs_dir = _existing(folder), Path(config.runs) / (suite.trainings or suite.name)
     planned = selection.planned_cells(suite, config, existing, config.method)
     todo = selection.missing_cells(planned, config, existing)
     check_jobs(todo, executor.jobs, config.threads, executor.minutes)
     total = sum(len(job.cells) for job in todo)
     report(f"{suite.name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
     for job in todo:
-        report(f"  {job.model.id}: {len(job.cells)} cells")
+        report(f"  {job.model.id}: {len(job.cells)} cells{_to_train(job, runs_dir)}")
     stopped: dict[str, str] = {}
     if not config.dry_run:
         present = []
@@ -98,7 +105,6 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
                 record_failure(job, "n/a", reason, folder.path)
             else:
                 present.append(job)
-        runs_dir = Path(config.runs) / (suite.trainings or suite.name)
         stopped = _run_steps(present, runs_dir, folder.path, config, executor, report) if present else {}
         if config.costs:
             from benchmark.suite import costs  # torch, for which no other run without steps waits
@@ -109,6 +115,14 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
         existing = finalize(suite, planned, config, folder, existing, bool(todo))
     reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
     return Outcome(reasons, existing, folder, bool(todo) and not config.dry_run)
+
+
+def _to_train(job: ModelJob, runs_dir: Path) -> str:
+    """How many training runs of a model come first, as they are not below ``runs_dir``; nothing where none do."""
+    if job.model.finished is not None or selection.absent(job.model) is not None:
+        return ""
+    count = sum(not (folder / "metrics.json").is_file() for folder in trainings(job.model, runs_dir))
+    return f", after {count} training run{'s' * (count > 1)}" if count else ""
 
 
 def _existing(folder: ResultsFolder) -> list[Record]:

@@ -100,14 +100,14 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
 
     They have no record among the ``existing``, or one that ``--overwrite`` does not keep; with ``--method`` they are
     those of its methods, also where the suite does not list them, with ``--protocol`` those of its protocols, with
-    ``--checkpoint`` or ``--model`` those of finished models. Whatever the flags say, cells of a network that was
-    trained again and came out otherwise are among them: no model has records of different weights.
+    ``--checkpoint`` or ``--model`` those of finished models, with ``--forget`` none. Whatever the flags say, cells of a
+    network that was trained again and came out otherwise are among them: no model has records of different weights.
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
     asked, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
-    entering = bool(config.checkpoint or config.model)
+    entering = bool(config.checkpoint or config.model or config.forget)
     for job in (job for job in planned if job.model.finished is not None or not entering):
         has_data = absent(job.model) is None
         chosen = (c for c in job.cells if (not asked or c.method in asked) and (not by or c.protocol in by))

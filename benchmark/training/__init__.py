@@ -35,7 +35,10 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
 
 
 def _check(config: TrainConfig) -> None:
-    """Before anything slow, require what a new run needs: the data's folder, then the pretrained weights."""
+    """Before anything slow, require what a new run needs: the backbone, the data's folder, the pretrained weights."""
+    from backbones.known import require_possible
+
+    require_possible(config.backbone)
     datasets.check_folder(config.dataset, config.data_root_dir)
     if config.pretrained and not config.init_from:
         from backbones.catalog import require_weights

@@ -151,6 +151,15 @@ def findings(content: dict[str, Any], path: Path | str) -> tuple[str, ...]:
     return tuple(_locus(content, path)["findings"])
 
 
+def trained_on(content: dict[str, Any], path: Path | str) -> str:
+    """What the network of a checkpoint was trained on: as declared, else our own run's data set; empty where unknown.
+
+    A converted run, or somebody's network, has no history: what its configuration names is a default.
+    """
+    declared = str(content["locus"].get("trained_on") or "")
+    return declared or (configuration(content, path).dataset if content.get("history") else "")
+
+
 def read_weights(path: Path | str) -> dict[str, torch.Tensor]:
     """The weights in a file, ours or another tool's, without what Lightning puts before our names.
 

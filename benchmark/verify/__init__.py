@@ -1,1 +1,1 @@
-"""``python -m benchmark.verify``: every figure of the records anew from stored maps and rows per case, without a model."""
+"""``python -m benchmark.verify``: every figure of the records anew, from stored maps and rows per case."""

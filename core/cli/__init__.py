@@ -122,10 +122,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = copy.deepcopy(_loaded(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
-        raise DataError(f"{path} is no readable YAML: {one_line(error)}") from error
+        raise DataError(f"{path} is no readable YAML: {_yaml_problem(error)}") from error
     if not isinstance(content or {}, dict):
         raise DataError(f"{path} holds a {type(content).__name__}: write one 'flag: value' per line")
     return {str(name): value for name, value in (content or {}).items()}
+
+
+def _yaml_problem(error: Exception) -> str:
+    """What is wrong, and at which line and column where the parser says so."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return one_line(error)
+    problem = getattr(error, "problem", None) or getattr(error, "context", None) or "it cannot be parsed"
+    return f"line {mark.line + 1}, column {mark.column + 1}: {one_line(problem)}"
 
 
 @functools.lru_cache(maxsize=32)

@@ -68,6 +68,8 @@ class RunFlags:
     executor: Annotated[str, Named("benchmark.executors", "executor")] = "local"
     """Where they run: local is this machine, slurm and ray are clusters; options in the word
     (slurm:partition=gpu,time=240, ray:address=auto): docs/cluster.md."""
+    forget: tuple[str, ...] = ()
+    """Remove the records of models that an earlier --checkpoint or --model added, by their names in the tables."""
     dry_run: bool = False
     """Say what would run and stop."""
     costs: bool = False

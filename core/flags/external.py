@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from core.cli import AtLeast
+from core.errors import BadValueError
 from core.flags.data import DataSet, SplitFlags
 from core.names import normalize_data_set
 
@@ -38,7 +39,8 @@ class ExternalFlags(SplitFlags):
     index: str | None = None
     """CSV with the columns image and finding: what each map of one .npy file shows."""
     missing: Literal["error", "miss", "skip"] = "error"
-    """What becomes of a case with truth that has no map: an error, a miss, or it is left out (and counted)."""
+    """What becomes of a case with truth that has no map, or of an image with truth that has no box: error, miss or
+    skip (it is left out). Both are counted."""
     predictions: str | None = None
     """CSV of the classifier's probabilities, a row per image, a column per finding: with them maps are also scored as
     boxes with confidences."""
@@ -52,6 +54,10 @@ class ExternalFlags(SplitFlags):
     """Folder of records and tables, one folder per entry."""
 
     def __post_init__(self) -> None:
+        if self.leave_out_fold is not None:
+            raise BadValueError(
+                "--leave_out_fold changes training and validation images alone: test images are scored here"
+            )
         object.__setattr__(self, "dataset", normalize_data_set(self.dataset))
 
 

@@ -29,9 +29,9 @@ class ImagesFlags:
     """Images: a picture per image, finding and method."""
 
     checkpoint: str | None = None
-    """A best.ckpt or its run folder; null is the newest finished run below --runs."""
+    """A best.ckpt or its run folder; null is the newest finished run below --runs (those in its folder train first)."""
     runs: str = "runs"
-    """Folder in which the newest run is looked for."""
+    """Folder in which the newest run is looked for: in its folder train, then in all."""
     image: str | None = None
     """An image file or a folder of images; null explains test images of the checkpoint's own data set, with a truth box
     if it has any."""

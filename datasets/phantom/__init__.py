@@ -39,6 +39,7 @@ class Phantom(Dataset):
     """
 
     name = "phantom"
+    synthetic = True
 
     def __init__(
         self,

@@ -125,6 +125,14 @@ def test_every_preset_parses_and_says_only_what_differs(path):
 
 
 @pytest.mark.byhand
+def test_broken_yaml_is_named_by_its_file_line_and_column_alone(tmp_path):
+    (tmp_path / "bad.yaml").write_text("lr: 1\nepochs: [1, 2\n")
+    with pytest.raises(DataError, match=r"bad\.yaml.*line 3, column 1") as raised:
+        parsed("--config", str(tmp_path / "bad.yaml"))
+    assert "unicode string" not in str(raised.value)
+
+
+@pytest.mark.byhand
 @pytest.mark.parametrize(
     ("text", "kind", "facts"),
     [

@@ -38,12 +38,18 @@ def test_a_data_set_is_examined_and_its_page_written(door, tmp_path):
     assert len(list(tmp_path.rglob("samples.png"))) == 1
 
 
+@pytest.mark.parametrize("kind", ["method", "model", "dataset"])
+def test_the_help_of_each_kind_of_check_lists_its_flags(door, kind):
+    done = door("benchmark.check", kind, "--help")
+    assert (done.returncode, "--threads" in done.stdout or "--root" in done.stdout) == (0, True), done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
         ([], "`method NAME`"),
         (["gradcam"], "'gradcam'.*`method NAME`"),
-        (["method"], "--method"),
+        (["method"], "`method NAME`"),
         (["method", "gradcamp"], "'gradcamp'.*'gradcampp'"),
         (["method", "absent.py:X"], r"'absent\.py'"),
         (["method", "noise:sede=3"], "'noise'.*'sede'.*seed$"),

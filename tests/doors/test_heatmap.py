@@ -53,6 +53,21 @@ def test_the_newest_run_explains_its_first_test_images_with_a_truth_box(door, ru
         assert row["threshold_origin"] == "fixed"
 
 
+def test_which_network_explains_and_what_it_was_trained_on_is_said_first(door, runs, tmp_path):
+    done = door("heatmap.py", "--cases", "1", "--runs", runs, "--output_dir", tmp_path)
+    (first,) = [line for line in done.stderr.splitlines() if "best.ckpt" in line]
+    assert "trained on phantom:train=32" in first
+    assert "96x96" in first
+    assert "Mass" in first
+    assert "drawn by code" not in done.stderr
+
+
+def test_a_network_of_drawn_findings_warns_of_a_user_s_image(door, runs, tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 160), dtype=np.uint8)).save(tmp_path / "a.png")
+    for flags in (["--image", tmp_path / "a.png", "--output_dir", tmp_path], ["-i", tmp_path / "a.png", "-o", tmp_path / "o.png"]):
+        assert "drawn by code" in door("heatmap.py", "--runs", runs, *flags).stderr
+
+
 def test_several_methods_findings_and_a_threshold_of_ones_own(door, runs, tmp_path):
     flags = ["--method", "cam", "gradcam", "--findings", "Mass", "Nodule", "--threshold", "0.7", "--save_raw", "False", "--cases", "1"]
     done = door("heatmap.py", *flags, "--format", "svg", "--runs", runs, "--output_dir", tmp_path)

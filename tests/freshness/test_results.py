@@ -48,7 +48,7 @@ def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
     """A gallery shows maps too: see ``test_gallery``."""
     copy(name, tmp_path)
     suite = plan.load(name)
-    tables.write(tmp_path / name, suite.title, suite.about, limits=suite.limits)
+    tables.write(tmp_path / name, suite.title, suite.about, limits=suite.limits, linked_from=ROOT / "results" / name)
     left_out = {"gallery.html"} | ({"index.html"} if name not in PAGES else set())
     given, published_files = (
         sorted(path for path in folder.iterdir() if path.is_file() and path.name not in left_out)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import backbones
 from backbones import Classifier
-from benchmark.explain import Maps, explain, gather
+from benchmark.explain import Maps, explain_anything, gather
 from core.seeds import generator
 from methods.base import Evidence, Method
 
@@ -74,7 +74,7 @@ class MethodOnModel:
         self, methods: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None
     ) -> Maps:
         """The maps of several methods from one forward pass."""
-        return explain(self.model, self.images if images is None else images, list(methods), findings)
+        return explain_anything(self.model, self.images if images is None else images, list(methods), findings)
 
     def evidence(self) -> Evidence:
         """What the method is given."""

@@ -101,7 +101,7 @@ def test_a_model_without_a_size_asks_for_it():
         model().prepare([])
 
 
-@pytest.mark.parametrize("known", [{"findings": NAMES[:2]}, {"findings": ["Mass", "Mass", "Nodule"]}, {"img_size": 0}])
+@pytest.mark.parametrize("known", [{"findings": "Mas"}, {"findings": NAMES[:2]}, {"findings": ["Mass", "Mass", "Nodule"]}, {"img_size": 0}])
 def test_a_description_that_does_not_fit_is_refused(known):
     with pytest.raises(BadValueError):
         model(**known)

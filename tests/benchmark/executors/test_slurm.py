@@ -11,7 +11,7 @@ import pytest
 from benchmark import executors
 from benchmark.executors import Step, run
 from benchmark.executors.array_job import StepQueue
-from core.errors import NotAvailableError, WriteError
+from core.errors import BadValueError, NotAvailableError, WriteError
 
 pytest.importorskip("submitit", reason="needs submitit: pip install -e '.[slurm]'")
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes below /proc")
@@ -42,6 +42,12 @@ def gone(pid):
 
 def mkdir(name, folder, *needs):
     return Step(name, "train", "os.mkdir", (str(folder / name),), needs)
+
+
+@pytest.mark.parametrize(("word", "least"), [("time=0", 1), ("time=1.5", 1), ("gpus=-1", 0)])
+def test_a_number_that_is_too_small_is_named_with_the_least(word, least):
+    with pytest.raises(BadValueError, match=rf"slurm:{word} .*{least} or more"):
+        executors.build(f"slurm:cluster=local,{word}", 1)
 
 
 def test_two_jobs_make_each_step_once_in_order_and_leave_nothing_running(tmp_path):

@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from benchmark.external.boxes import read
+from benchmark.external import entry
+from benchmark.external.boxes import read, read_probabilities
 from benchmark.external.names import Names
 from core.errors import BadValueError, DataError
+from tests.benchmark.external.given import DATA, config
 
 NAMES = Names(["a.png", "b_1.png"], ["Mass", "Infiltration"])
 FRAMES = {"a.png": (100, 200), "b_1.png": (100, 200)}
@@ -54,6 +56,8 @@ def test_coco_json_is_xywh_with_numbers_or_names(tmp_path, bare):
         ("a.png,Mass,10,20,,60,.5", "xyxy", "four numbers"),
         ("c.png,Mass,10,20,30,60,.5", "xyxy", "c.png"),
         ("a.png,Fracture,10,20,30,60,.5", "xyxy", "Fracture"),
+        ("a.png,Masss,10,20,30,60,.5", "xyxy", "Masss"),
+        ("a.png,Massive,10,20,30,60,.5", "xyxy", "Massive"),
         ("a.png,Mass,10,20,30,60,.5\na.png,Mass,10,20,30,60,.5", "xyxy", "box 2 repeats box 1"),
         ("a.png,Mass,10,20,30,60,.5\na.png,mass,10,20,30,60,.5", "xyxy", "box 2 repeats box 1"),
     ],
@@ -79,3 +83,42 @@ def test_a_json_that_is_none_is_refused(tmp_path):
     (tmp_path / "boxes.json").write_text('{"images": []}')
     with pytest.raises(DataError, match="categories"):
         read(tmp_path / "boxes.json", None, NAMES, FRAMES)
+
+
+@pytest.mark.parametrize("column", ["Masss", "Nodulectomy"])
+def test_a_column_whose_name_only_begins_as_a_finding_is_refused(tmp_path, column):
+    (tmp_path / "p.csv").write_text(f"image,{column}\na.png,.5\nb_1.png,.5\n")
+    with pytest.raises(DataError, match=column):
+        read_probabilities(tmp_path / "p.csv", Names(["a.png", "b_1.png"], ["Mass", "Nodule"]))
+
+
+def test_a_fold_that_changes_no_test_image_is_refused():
+    with pytest.raises(BadValueError, match="--leave_out_fold"):
+        config(boxes="b.csv", partition="kfold", leave_out_fold=2)
+
+
+BOXED = [sample for sample in DATA if sample.boxes]
+
+
+def boxes_for(folder, samples):
+    """A CSV with the truth of these images."""
+    rows = [(s.image_id, f, *box, 0.9) for s in samples for f, boxes in s.boxes.items() for box in boxes.tolist()]
+    return {"boxes": str(csv(folder, *(",".join(map(str, row)) for row in rows))), "box_format": "xyxy"}
+
+
+def test_images_with_truth_but_without_a_box_are_an_error_unless_missing_says_what_they_are(tmp_path):
+    given = boxes_for(tmp_path, BOXED[:2])
+    with pytest.raises(DataError, match=rf"{len(BOXED) - 2} of {len(BOXED)} images.*--missing miss"):
+        entry.read(config(**given))
+
+
+@pytest.mark.parametrize(("missing", "scored"), [("miss", len(BOXED)), ("skip", 2)])
+def test_images_without_a_box_are_counted_and_are_misses_or_left_out(tmp_path, missing, scored):
+    read_entry = entry.read(config(**boxes_for(tmp_path, BOXED[:2]), missing=missing))
+    assert len(read_entry.boxless) == len(BOXED) - 2
+    assert sum(bool(sample.boxes) for sample in read_entry.samples) == scored
+    assert f"Images without a box: {missing}" in read_entry.about
+
+
+def test_a_file_with_a_box_for_each_image_needs_no_missing(tmp_path):
+    assert entry.read(config(**boxes_for(tmp_path, BOXED))).boxless == frozenset()

@@ -41,7 +41,7 @@ def test_the_opposite_is_never_meant(label, findings):
 
 
 @pytest.mark.byhand
-@pytest.mark.parametrize("label", ["pneumo", "mas", "", "fracture", "19"])
+@pytest.mark.parametrize("label", ["pneumo", "mas", "", "fracture", "19", "masss", "massive", "nodulectomy"])
 def test_what_fits_none_or_two_is_told_those_there_are(label):
     with pytest.raises(UnknownNameError, match="Cardiomegaly"):
         match(label, NIH)

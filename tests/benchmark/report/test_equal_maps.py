@@ -8,7 +8,9 @@ import torch
 import backbones
 import methods
 from benchmark.engine import gather, run_method
-from benchmark.report.equal_maps import PROPORTIONAL, same_as
+from benchmark.records import Cell, Record, Score
+from benchmark.report.columns import NAMES, tabulated
+from benchmark.report.equal_maps import FEWEST, PROPORTIONAL, same_as
 from core.registry import Registry
 
 RELATED = ("cam", "gradcam", "hirescam", "xgradcam", "shapleycam")
@@ -58,3 +60,26 @@ def test_the_rule_is_about_the_pooling_and_not_about_its_options():
     assert {same_as("gradcam", f"{word}{options}") for word in PROPORTIONAL for options in ("", ":gamma=5")} == {"cam, rectified"}
     assert [same_as("shapleycam", f"{word}:gamma=5") for word in ("LINEAR", "LSE", "PCAM")] == ["gradcam", "gradcam", ""]
     assert [same_as("gradcam", word) for word in ("", "PCAM", "LINEAR")] == ["", "", ""]
+
+
+def scored(method, value, n=FEWEST, protocol="locus"):
+    cell = Cell(dataset="phantom", method=method, model_id="m", protocol=protocol, global_pool="PCAM")
+    return Record(cell=cell, scores=(Score(finding="mean", metric="hit@iou.3", value=value, n=n),))
+
+
+@pytest.mark.parametrize(
+    ("second", "marked"),
+    [(scored("maxcam", 0.5), True), (scored("maxcam", 0.6), False), (scored("noise", 0.5), False)],
+    ids=["equal scores", "other scores", "a baseline"],
+)
+def test_a_user_s_method_with_the_scores_of_another_is_marked_as_the_same_map(second, marked):
+    table = tabulated("t", "", NAMES, [scored("cam", 0.5), second])
+    assert ("same map as" in table.header) == marked
+    if marked:
+        assert [row[table.header.index("same map as")] for row in table.rows] == ["", "cam"]
+
+
+@pytest.mark.parametrize("given", [{"n": FEWEST - 1}, {"protocol": "pointing"}])
+def test_scores_of_few_cases_or_of_another_protocol_say_nothing_of_the_maps(given):
+    table = tabulated("t", "", NAMES, [scored("cam", 0.5, **given), scored("maxcam", 0.5, **given)])
+    assert "same map as" not in table.header

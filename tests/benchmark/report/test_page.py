@@ -184,3 +184,15 @@ def test_a_page_that_is_not_committed_is_named_and_not_linked():
     assert {*kept} == {*COMMITTED_PAGES}
     assert "(index.html)" not in page([], "t", suite="other")
     assert "[index.html](index.html)" in page([], "t", suite=kept[0])
+
+
+@pytest.mark.parametrize("folder", ["results/demo", "runs/results/demo"])
+def test_the_link_to_what_the_columns_mean_leads_there_from_wherever_the_page_lies(folder):
+    (link,) = re.findall(r"\[what the columns mean\]\((.*?)\)", page([], "t", folder=ROOT / folder))
+    assert (ROOT / folder / link).resolve() == ROOT / "docs/protocols.md"
+
+
+def test_a_page_outside_the_checkout_names_the_documentation_without_a_link(tmp_path):
+    text = page([], "t", folder=tmp_path)
+    assert "docs/protocols.md" in text
+    assert "](../" not in text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import run
-from benchmark.records import Cell, Record, Score, pack, write
+from benchmark.records import Cell, Record, Score, load, pack, write
 from benchmark.records.provenance import Provenance
 from benchmark.report.published import side_by_side
 from benchmark.suite import plan, results_folder, selection
@@ -92,6 +92,33 @@ def test_other_columns_are_written_from_the_published_records_and_nothing_is_run
     assert r"\begin{tabular}{ll}" in Path("runs/results/demo/leaderboard.tex").read_text()
     assert not Path("runs/suites").exists()
     assert not Path("runs/results/demo/records.parquet").exists()
+
+
+def test_a_model_that_was_added_stays_with_a_line_that_says_so_until_it_is_forgotten(tmp_path, monkeypatch, caplog, capsys):
+    shutil.copytree(ROOT / "results/demo", tmp_path / "results/demo", ignore=shutil.ignore_patterns("*.html"))
+    monkeypatch.chdir(tmp_path)
+    record = of(0.5)
+    write(
+        record.model_copy(update={"cell": record.cell.model_copy(update={"model_id": "mine", "recipe": {"weights": "w"}})}),
+        "runs/results/demo",
+    )
+    pack("runs/results/demo")
+    assert run.main(["--suite", "demo", "--forget", "other"]) == 2
+    assert "mine" in capsys.readouterr().err
+    assert run.main(["--suite", "demo", "--checkpoint", "none.ckpt"]) == 2  # nothing is lost by a wrong path
+    assert [r.cell.model_id for r in load("runs/results/demo")] == ["mine"]
+    caplog.clear()
+    assert run.main(["--suite", "demo", "--forget", "mine"]) == 0
+    assert not [r for r in load("runs/results/demo") if r.cell.model_id == "mine"]
+    assert not Path("runs/suites").exists()
+
+
+def test_a_folder_of_results_without_records_is_told_before_all_is_run_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run.main(["--suite", "demo", "--results", "elsewhere", "--dry_run"]) == 0
+    said = capsys.readouterr().out
+    assert "elsewhere/demo has no records" in said
+    assert said.count("after 1 training run") == 2
 
 
 def test_a_suite_without_words_on_absent_data_gives_those_of_the_data_set(tmp_path):
