@@ -4,7 +4,6 @@
 """
 
 from dataclasses import dataclass, fields
-from typing import ClassVar
 
 from core.errors import BadValueError
 from core.flags.benchmark import (
@@ -13,7 +12,7 @@ from core.flags.benchmark import (
     DataCheckFlags,
     FolderFlags,
     MethodCheckFlags,
-    PageFlags,
+    PictureFlags,
     PowerFlags,
     RunFlags,
     SelectionFlags,
@@ -70,7 +69,7 @@ class ConvertConfig(TrainConfig, ConvertFlags):
     --backbone, --global_pool … say of which network. A file of --config may also have the flags of its training.
     """
 
-    hidden: ClassVar[frozenset[str]] = frozenset(
+    hidden = frozenset(
         field.name for part in (SearchFlags, OutputFlags, MachineFlags, RecipeFlags) for field in fields(part)
     ) - {"threads", "multi_label", "preprocess"}
     """Flags that are taken and that ``--help`` does not show."""
@@ -100,7 +99,7 @@ class CompareConfig(CompareFlags):
 
 
 @dataclass(frozen=True)
-class PageConfig(FolderFlags, PageFlags):
+class PageConfig(FolderFlags, PictureFlags):
     """Draw a suite from stored maps: a page of cases (``benchmark.gallery``) or charts (``benchmark.figures``)."""
 
 

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _model(args[1:])
     if args[:1] != ["method"] and not "".join(args[:1]).startswith("-"):
         raise BadValueError(f"{f'{args[0]!r} cannot be checked' if args else 'nothing to check'}: {USAGE}")
-    flags = _flags("--method", args[1:]) if args[0] == "method" else args
+    flags = cli.first_as_flag("--method", args[1:]) if args[0] == "method" else args
     config, _ = cli.parse(CheckConfig, flags, "python -m benchmark.check method NAME")
     if not config.method:
         raise BadValueError(f"no method given: {USAGE}")

@@ -93,7 +93,7 @@ class CompareFlags:
 
 
 @dataclass(frozen=True)
-class PageFlags:
+class PictureFlags:
     """Pictures."""
 
     suite: str = ""
