@@ -6,7 +6,18 @@
 from dataclasses import dataclass, fields
 
 from core.errors import BadValueError
-from core.flags.benchmark import ConvertFlags, DataCheckFlags, ExportFlags, MethodCheckFlags, PowerFlags, SuiteFlags
+from core.flags.benchmark import (
+    CompareFlags,
+    ConvertFlags,
+    DataCheckFlags,
+    ExportFlags,
+    FolderFlags,
+    MethodCheckFlags,
+    PictureFlags,
+    PowerFlags,
+    RunFlags,
+    SelectionFlags,
+)
 from core.flags.data import DataFlags, ReadingFlags
 from core.flags.external import ExternalFlags, PackFlags, SubmissionFlags
 from core.flags.heatmap import ImagesFlags, OneImageFlags
@@ -16,9 +27,9 @@ from core.flags.network import ModelCheckFlags, NetworkFlags, WiringFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
-    "WHERE", "CheckConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags", "ExportConfig",
-    "HeatmapConfig",
-    "ModelCheckConfig", "PackConfig", "PowerConfig", "RunConfig", "ScoreConfig", "SubmissionConfig", "TrainConfig",
+    "WHERE", "CheckConfig", "CompareConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags",
+    "ExportConfig", "FolderFlags", "HeatmapConfig", "ModelCheckConfig", "PackConfig", "PageConfig", "PowerConfig",
+    "RunConfig", "ScoreConfig", "SubmissionConfig", "SuiteConfig", "TrainConfig", "VerifyConfig",
 ]  # fmt: skip
 
 
@@ -56,13 +67,41 @@ class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, WiringF
 class ConvertConfig(TrainConfig, ConvertFlags):
     """Make a run of another project's weights: ``python -m benchmark.convert``.
 
-    --backbone, --global_pool … say of which network.
+    --backbone, --global_pool … say of which network. A file of --config may also have the flags of its training.
+    """
+
+    hidden = frozenset(
+        field.name for part in (SearchFlags, OutputFlags, MachineFlags, RecipeFlags) for field in fields(part)
+    ) - {"threads", "multi_label", "preprocess"}
+    """Flags that are taken and that ``--help`` does not show."""
+
+
+@dataclass(frozen=True)
+class SuiteConfig(NetworkFlags, FolderFlags, SelectionFlags):
+    """Cells of suites, and where their files are."""
+
+
+@dataclass(frozen=True)
+class RunConfig(ThreadFlags, EngineFlags, RunFlags, SuiteConfig):
+    """Run benchmark suites, cell by cell, and write their tables: ``python -m benchmark.run``."""
+
+
+@dataclass(frozen=True)
+class VerifyConfig(ThreadFlags, SuiteConfig):
+    """Score the records of suites again from stored maps, without a network: ``python -m benchmark.verify --all``.
+
+    Exit status 1 unless every record holds.
     """
 
 
 @dataclass(frozen=True)
-class RunConfig(ThreadFlags, EngineFlags, NetworkFlags, SuiteFlags):
-    """Run benchmark suites, cell by cell, and write their tables: ``python -m benchmark.run``."""
+class CompareConfig(CompareFlags):
+    """Show how two suites, networks or methods differ on the same cases: ``python -m benchmark.compare A B``."""
+
+
+@dataclass(frozen=True)
+class PageConfig(FolderFlags, PictureFlags):
+    """Draw a suite from stored maps: a page of cases (``benchmark.gallery``) or charts (``benchmark.figures``)."""
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,10 @@ DOORS = {
     "convert": "benchmark.convert",
     "submit": "benchmark.submit",
     "power": "benchmark.power",
+    "compare": "benchmark.compare",
+    "verify": "benchmark.verify",
+    "gallery": "benchmark.gallery",
+    "figures": "benchmark.figures",
 }
 """Word of the command -> the module whose ``main`` it calls; those that are there."""
 

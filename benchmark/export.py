@@ -1,6 +1,5 @@
 """Entry point: write a suite's truth and boxes for other tools, ``python -m benchmark.export SUITE --format coco``."""
 
-import functools
 import sys
 from collections.abc import Sequence
 
@@ -16,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config, _ = cli.parse(ExportConfig, flags, "python -m benchmark.export SUITE")
     from benchmark.external.coco import run  # heavy libraries are imported when the flags are right
 
-    run(config, functools.partial(print, flush=True))
+    run(config, cli.say)
 
 
 if __name__ == "__main__":

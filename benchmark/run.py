@@ -1,31 +1,35 @@
-"""Door: run suites and write their tables, ``python -m benchmark.run --all`` or ``--suite demo``.
-
-``--compare A B`` and ``--verify --all`` run nothing.
-"""
+"""Entry point: run suites and write their tables, ``python -m benchmark.run --all`` or ``--suite demo``."""
 
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmark import commands, executors
+from benchmark import executors
 from benchmark.records import Record
 from benchmark.suite import run as suite
 from benchmark.suite import selection
 from config import RunConfig
 from core import cli
-from core.errors import LocusError
+from core.errors import BadValueError, LocusError
+
+MOVED = {
+    "--compare": "python -m benchmark.compare A B",
+    "--verify": "python -m benchmark.verify --all",
+    "--gallery": "python -m benchmark.gallery SUITE[/MODEL]",
+    "--figures": "python -m benchmark.figures SUITE[/MODEL]",
+    "--output": "python -m benchmark.compare, benchmark.gallery or benchmark.figures, which take --output",
+}
+"""Flags of earlier versions -> the command that took their place."""
 
 
 @cli.door
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run each suite that the flags name and print the leaderboards; 1 when a cell failed, 2 for bad input.
-
-    ``--compare`` and ``--verify`` run nothing: see ``benchmark.compare.run`` and ``benchmark.verify.run``.
-    """
-    config, typed = cli.parse(RunConfig, argv, "python -m benchmark.run")
-    if (asked := commands.command(config, typed)) != "run":
-        return commands.answer(asked, config, cli.say)
+    """Run each suite that the flags name and print the leaderboards; 1 when a cell failed, 2 for bad input."""
+    words = sys.argv[1:] if argv is None else argv
+    if moved := [flag for word in words if (flag := word.split("=")[0]) in MOVED]:
+        raise BadValueError(f"{moved[0]} is no flag of benchmark.run any more: write {MOVED[moved[0]]}")
+    config, _ = cli.parse(RunConfig, words, "python -m benchmark.run")
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     written: dict[Path, dict[Path, list[Record]]] = {}

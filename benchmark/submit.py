@@ -15,22 +15,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Pack an entry or check one; 1 when something about it is wrong, 2 for bad input."""
     word, *args = (sys.argv[1:] if argv is None else argv) or [""]
     if word in ("pack", "-h", "--help"):
-        flags = _flags("--run", args if word == "pack" else [word])
+        flags = cli.first_as_flag("--run", args if word == "pack" else [word])
         packed, _ = cli.parse(PackConfig, flags, "python -m benchmark.submit pack RUN")
         from benchmark.submissions import pack  # heavy libraries are imported when the flags are right
 
         return pack.run(packed, cli.say)
     if word != "check":
         raise BadValueError(f"{f'{word!r} is nothing to do' if word else 'nothing to do'}: {USAGE}")
-    config, _ = cli.parse(SubmissionConfig, _flags("--file", args), "python -m benchmark.submit check FILE")
+    config, _ = cli.parse(SubmissionConfig, cli.first_as_flag("--file", args), "python -m benchmark.submit check FILE")
     from benchmark.submissions import check
 
     return check.run(config, cli.say)
-
-
-def _flags(name: str, args: Sequence[str]) -> list[str]:
-    """The first argument is the value of the flag ``name``, unless it is a flag itself."""
-    return [*args] if not args or args[0].startswith("-") else [name, *args]
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from benchmark.training.metrics.ranking import areas, descending
 from core.cli.parser import parser_of
 
 DOORS = (
-    "benchmark.commands",
+    "benchmark.compare.run",
     "benchmark.executors.local",
     "benchmark.executors.view",
     "benchmark.external.run",

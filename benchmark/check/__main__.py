@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _model(args[1:])
     if args[:1] != ["method"] and not "".join(args[:1]).startswith("-"):
         raise BadValueError(f"{f'{args[0]!r} cannot be checked' if args else 'nothing to check'}: {USAGE}")
-    flags = _flags("--method", args[1:]) if args[0] == "method" else args
+    flags = cli.first_as_flag("--method", args[1:]) if args[0] == "method" else args
     config, _ = cli.parse(CheckConfig, flags, "python -m benchmark.check method NAME")
     if not config.method:
         raise BadValueError(f"no method given: {USAGE}")
@@ -45,7 +45,7 @@ def _dataset(args: Sequence[str]) -> int:
     """Examine the data set NAME, the first argument unless it is a flag."""
     if not args:
         raise BadValueError(f"no data set given: {USAGE}")
-    config, _ = cli.parse(DoctorConfig, _flags("--name", args), "python -m benchmark.check dataset NAME")
+    config, _ = cli.parse(DoctorConfig, cli.first_as_flag("--name", args), "python -m benchmark.check dataset NAME")
     if config.download:
         from datasets.io import download
 
@@ -60,17 +60,12 @@ def _dataset(args: Sequence[str]) -> int:
 
 def _model(args: Sequence[str]) -> int:
     """Examine the network NAME, the first argument unless it is a flag."""
-    config, _ = cli.parse(ModelCheckConfig, _flags("--model", args), "python -m benchmark.check model NAME")
+    config, _ = cli.parse(ModelCheckConfig, cli.first_as_flag("--model", args), "python -m benchmark.check model NAME")
     if config.model is None:
         raise BadValueError(f"no network given: {USAGE}")
     from benchmark.check.model.questions import run
 
     return 1 if run(config, cli.say) else 0
-
-
-def _flags(name: str, args: Sequence[str]) -> list[str]:
-    """The arguments as flags: NAME is short for the flag of that ``name`` with it."""
-    return list(args) if not args or args[0].startswith("-") else [name, *args]
 
 
 if __name__ == "__main__":

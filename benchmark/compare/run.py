@@ -1,4 +1,4 @@
-"""``--compare A B``: the differences between two sides, as tables on the terminal and, if wanted, as a file."""
+"""The differences between two sides, as tables on the terminal and, if wanted, as a file."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from benchmark.statistics.common_cases import columns, common_cases, read
 from benchmark.statistics.paired import compare, compare_over_trainings
 from benchmark.statistics.signflip import FLIPS
 from benchmark.suite import results_folder
-from config import RunConfig
+from config import CompareConfig
 from core.errors import BadValueError
 
 SEED = 0
@@ -37,17 +37,16 @@ IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_
 """Of a data set's description: how many images there are and how large, not what they show."""
 
 
-def run(config: RunConfig, report: Callable[[str], None]) -> int:
-    """Compare the two of ``config.compare`` and ``report`` the tables; 0, whatever they show.
+def run(config: CompareConfig, report: Callable[[str], None]) -> int:
+    """Compare the two of ``config.pair`` and ``report`` the tables; 0, whatever they show.
 
     Raises ``LocusError`` for a selector that names nothing and where the two share no case.
     """
-    if len(config.compare) != 2:
-        given = len(config.compare)
+    if len(config.pair) != 2:
         advice = "each is suite[/model][/method] or a checkpoint's path"
-        raise BadValueError(f"--compare takes two, A and B, not {given}: {advice}")
+        raise BadValueError(f"A and B are two, not {len(config.pair)}: {advice}")
     homes = [Path(config.results)] if config.results else [results_folder.published(), results_folder.UNPUBLISHED]
-    first, second = (resolve_first(word, homes) for word in config.compare)
+    first, second = (resolve_first(word, homes) for word in config.pair)
     text, rows = compare_selections(first, second)
     report(text)
     if config.output is not None:

@@ -58,7 +58,7 @@ class Evaluation:
 
     @cached_property
     def records(self) -> list[Record]:
-        """One record per training run, method and protocol; those without a score say why in ``reason``."""
+        """One per training run, method and protocol; those without a score say why in ``reason``."""
         return records.load(self.folder)
 
     @property

@@ -1,4 +1,4 @@
-"""``--figures SUITE[/MODEL]``: every chart of a suite as PDF, SVG and PNG, its tables in LaTeX, and a grid of maps."""
+"""Every chart of a suite as PDF, SVG and PNG, its tables in LaTeX, and a grid of maps for ``benchmark.figures``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ from benchmark.report import charts, select
 from benchmark.report.charts import figures
 from benchmark.report.comparisons.rows import with_entries
 from benchmark.suite import plan, results_folder, selection
-from config import RunConfig
+from config import PageConfig
 from core.errors import DataError, NotAvailableError
 from core.files import write_text
 
@@ -17,12 +17,12 @@ FOLDER = Path("runs/figures")
 TABLES = "leaderboard.tex"
 
 
-def run(config: RunConfig, report: Callable[[str], None]) -> int:
-    """Write all that can be drawn of ``config.figures``, ``report`` where it lies and why the rest is not there; 0.
+def run(config: PageConfig, report: Callable[[str], None]) -> int:
+    """Write all that can be drawn of ``config.suite``, ``report`` where it lies and why the rest is not there; 0.
 
     Raises ``LocusError`` for an unknown suite, one without records, and when the disk refuses.
     """
-    name = str(config.figures).partition("/")[0]
+    name = config.suite.partition("/")[0]
     plan.load(name, selection.suites_folder(config), config.trust)  # that it is there and whole
     source = results_folder.base(config) / name
     records = with_entries(selection.existing_records(source), [source])
@@ -30,7 +30,7 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
         raise DataError(f"there are no records in {source}: run python -m benchmark.run --suite {name} first")
     target = FOLDER / name if config.output is None else Path(config.output)
     try:
-        grid.save(open_model(str(config.figures), config), target, name)
+        grid.save(open_model(config), target, name)
     except DataError as error:
         report(f"grid: n/a: {error}; python -m benchmark.run --suite {name} --overwrite always makes them")
     names = select.datasets(records)

@@ -1,4 +1,4 @@
-"""``--gallery SUITE[/MODEL]``: draws the page from records and stored maps; no network is loaded."""
+"""``python -m benchmark.gallery SUITE[/MODEL]``: draws the page from records and stored maps; no network is loaded."""
 
 import math
 import os
@@ -23,7 +23,7 @@ from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import Suite
 from benchmark.suite.train import recorded
-from config import RunConfig
+from config import PageConfig
 from core.files import write_text
 
 NAME = tables.GALLERY
@@ -31,12 +31,12 @@ DRAWN = "phantom"
 """The data set whose images are drawn by code: pages of any other stay below ``--runs``."""
 
 
-def run(config: RunConfig, report: Callable[[str], None]) -> int:
-    """Write the gallery of ``config.gallery`` and ``report`` where it lies; 0.
+def run(config: PageConfig, report: Callable[[str], None]) -> int:
+    """Write the gallery of ``config.suite`` and ``report`` where it lies; 0.
 
     Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
     """
-    opened = open_model(str(config.gallery), config)
+    opened = open_model(config)
     cell, suite_page = opened.records[0].cell, opened.folder / PAGE
     path = page_path(config, cell.dataset, opened.folder, opened.runs_dir)
     page = _page(opened, os.path.relpath(suite_page, path.parent) if suite_page.is_file() else "")
@@ -45,14 +45,14 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     return 0
 
 
-def page_path(config: RunConfig, dataset: str, folder: Path, runs_dir: Path) -> Path:
+def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) -> Path:
     """Where the page goes: ``--output``, else beside the tables in ``folder`` if its images are drawn, or ``runs_dir``.
 
     Beside published tables lies only the page that is published there; another suite's or model's goes to ``runs_dir``.
     """
     if config.output is not None:
         return Path(config.output)
-    beside = config.results is not None or ((folder / NAME).is_file() and "/" not in str(config.gallery))
+    beside = config.results is not None or ((folder / NAME).is_file() and "/" not in config.suite)
     return (folder if dataset == DRAWN and beside else runs_dir) / NAME
 
 
@@ -69,12 +69,12 @@ class OpenedModel:
     store: CaseStore
 
 
-def open_model(word: str, config: RunConfig) -> OpenedModel:
-    """The model of ``SUITE[/MODEL]``, the leader's without its name.
+def open_model(config: PageConfig) -> OpenedModel:
+    """The model of ``config.suite``, the leader's without its name.
 
     Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
     """
-    name, _, model_id = word.partition("/")
+    name, _, model_id = config.suite.partition("/")
     suite = plan.load(name, selection.suites_folder(config), config.trust)
     folder = results_folder.base(config) / name
     all_records = selection.existing_records(folder)
@@ -134,7 +134,7 @@ def _page(model: OpenedModel, suite_page: str) -> Page:
         title=model.suite.title,
         model_id=model_id,
         basis=_basis(records),
-        command=f"python -m benchmark.run --gallery {suite}/{model_id}",
+        command=f"python -m benchmark.gallery {suite}/{model_id}",
         methods=[_summary(record) for record in records],
         cases=[_case(choice, shown, numbers[choice.image], maps) for choice in chosen],
         images=[data_url(samples[image].image) for image in numbers],

@@ -73,7 +73,7 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
     if wrong := [member.filename for member in members if not _is_inside(member.filename)]:
         advice = "write maps/a.npy, not ./maps/a.npy or maps//a.npy"
         raise DataError(
-            f"{path} holds names that lead out of its folder or have other spellings: {examples(map(repr, wrong))}; {advice}"
+            f"{path} has names that leave its folder or are not canonical: {examples(map(repr, wrong))}; {advice}"
         )
     names = {unicodedata.normalize("NFC", member.filename).casefold() for member in members}
     if len(names) < len(members):

@@ -5,13 +5,13 @@ from pathlib import Path
 from benchmark.suite import plan
 from benchmark.suite.plan import Suite
 from benchmark.suite.plan.files import networks
-from config import RunConfig
+from config import SuiteConfig
 from core import user_code
 from core.errors import BadValueError
 from core.flags.network import network_flags
 
 
-def with_models(suite: Suite, config: RunConfig) -> Suite:
+def with_models(suite: Suite, config: SuiteConfig) -> Suite:
     """``suite`` with the finished models of the flags behind its own; the suite itself where there are none.
 
     Raises ``LocusError`` for a network that cannot be built, read or named.

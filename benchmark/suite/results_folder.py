@@ -9,7 +9,7 @@ from benchmark import records
 from benchmark.records import Record
 from benchmark.records.record import PUBLISHED
 from benchmark.suite.plan import SUITES, Suite
-from config import RunConfig
+from config import FolderFlags, RunConfig
 from core.cli import CONFIGS
 from core.names import BASELINES_AND_LIMIT, MAIN
 
@@ -63,11 +63,11 @@ def with_published(records: Sequence[Record], published: Sequence[Record]) -> li
     return [*records, *(record for record in published if record.key not in keys)]
 
 
-def base(config: RunConfig) -> Path:
-    """The folder of results that ``--results`` names, or the published one; of finished models never that."""
+def base(config: FolderFlags, finished: bool = False) -> Path:
+    """The folder of results that ``--results`` names, or the published one; of ``finished`` models never that."""
     if config.results is not None:
         return Path(config.results)
-    return UNPUBLISHED if config.checkpoint or config.model or config.forget else RESULTS
+    return UNPUBLISHED if finished else RESULTS
 
 
 def choose(suite: Suite, config: RunConfig) -> ResultsFolder:

@@ -81,7 +81,7 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
 
 
 def _missing(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
-    return selection.missing_cells(selection.planned_cells(suite, config, existing), config, existing)
+    return selection.missing_cells(selection.planned_cells(suite, config, existing, config.method), config, existing)
 
 
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
@@ -90,7 +90,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
         remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
         remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
     existing, runs_dir = _existing(folder), Path(config.runs) / (suite.trainings or suite.name)
-    planned = selection.planned_cells(suite, config, existing)
+    planned = selection.planned_cells(suite, config, existing, config.method)
     todo = selection.missing_cells(planned, config, existing)
     check_jobs(todo, executor.jobs, config.threads, executor.minutes)
     total = sum(len(job.cells) for job in todo)

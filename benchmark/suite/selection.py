@@ -12,7 +12,7 @@ from benchmark.suite import plan
 from benchmark.suite.cells import cells
 from benchmark.suite.choice import chosen_models
 from benchmark.suite.plan import ModelPlan, Suite
-from config import RunConfig, TrainConfig
+from config import FolderFlags, RunConfig, SuiteConfig, TrainConfig
 from core.collector import gc_paused
 from core.errors import BadValueError, DataError
 from core.names import ABSENT, PAIRED
@@ -28,12 +28,12 @@ class ModelJob:
     cells: tuple[Cell, ...]
 
 
-def suites_folder(config: RunConfig) -> Path:
+def suites_folder(config: FolderFlags) -> Path:
     """The folder of the suites' YAML files."""
     return Path(config.suites) if config.suites else plan.SUITES
 
 
-def names(config: RunConfig) -> list[str]:
+def names(config: SuiteConfig) -> list[str]:
     """The suites that the flags ask for, each once. Raises ``LocusError`` when they ask for none.
 
     >>> names(RunConfig(suite=("phantom", "demo", "phantom")))
@@ -60,7 +60,7 @@ def check_words(suite: Suite, config: RunConfig) -> None:
     check_protocols(suite, config)
 
 
-def check_protocols(suite: Suite, config: RunConfig) -> None:
+def check_protocols(suite: Suite, config: SuiteConfig) -> None:
     """Raise ``BadValueError`` for a protocol that the suite does not have; ``--all`` passes over such suites."""
     unknown = [word for word in config.protocol if word not in (*suite.recorded, "all")]
     if unknown and not config.all:
@@ -68,24 +68,26 @@ def check_protocols(suite: Suite, config: RunConfig) -> None:
         raise BadValueError(f"the suite {suite.name!r} does not score by {unknown[0]!r}; it has: {scored_by}")
 
 
-def has_protocol(suite: Suite, config: RunConfig) -> bool:
+def has_protocol(suite: Suite, config: SuiteConfig) -> bool:
     """Whether the suite has any of the protocols that the flags name; without the flag every suite does."""
     return not config.protocol or any(word in (*suite.recorded, "all") for word in config.protocol)
 
 
-def planned_models(suite: Suite, config: RunConfig, existing: Iterable[Record] = ()) -> list[ModelPlan]:
+def planned_models(suite: Suite, config: FolderFlags, existing: Iterable[Record] = ()) -> list[ModelPlan]:
     """All models of the suite; where it chooses a recipe, what the ``existing`` records choose is among them."""
     planned = plan.models(suite, overrides(config))
     return [*planned, *chosen_models(suite, planned, existing)]
 
 
 @gc_paused()
-def planned_cells(suite: Suite, config: RunConfig, existing: Iterable[Record] = ()) -> list[ModelJob]:
-    """All cells of the suite, model by model, those of methods that ``--method`` names one by one among them.
+def planned_cells(
+    suite: Suite, config: FolderFlags, existing: Iterable[Record] = (), method: Sequence[str] = ()
+) -> list[ModelJob]:
+    """All cells of the suite, model by model, those of the words ``method`` that are no groups among them.
 
     ``existing``: see ``planned_models``.
     """
-    named = [word for word in config.method if word not in methods.GROUPS]
+    named = [word for word in method if word not in methods.GROUPS]
     planned = planned_models(suite, config, existing)
     return [ModelJob(model, tuple(cells(suite, model, named))) for model in planned]
 
@@ -135,7 +137,7 @@ def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
     return {model: cells for model, cells in older.items() if cells}
 
 
-def overrides(config: RunConfig) -> dict[str, object]:
+def overrides(config: FolderFlags) -> dict[str, object]:
     """Flags of the door that reach every training of a suite.
 
     >>> overrides(RunConfig(cache_dir="cache"))

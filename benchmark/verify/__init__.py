@@ -1,1 +1,1 @@
-"""``--verify``: every figure of the records anew from stored maps, predictions and per-case rows, without a model."""
+"""``python -m benchmark.verify``: every figure of the records anew, from stored maps and rows per case."""

@@ -1,4 +1,4 @@
-"""``--verify``: which records of the suites hold, suite by suite."""
+"""Which records of the suites hold, suite by suite."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,17 +12,17 @@ from benchmark.suite import paired, plan, results_folder, selection
 from benchmark.suite.entered import with_models
 from benchmark.suite.plan import ModelPlan, Suite
 from benchmark.verify.differences import Difference, VerificationResult, differences
-from config import RunConfig
+from config import VerifyConfig
 from core.errors import DataError, LocusError, one_line
 from core.names import PAIRED
 from core.user_code import refuse_code
 
 SHOWN = 3
 """So many figures are reported of a record that differs."""
-ENTERED = "their model was entered by --checkpoint or --model: write the same flags beside --verify"
+ENTERED = "their model was entered by --checkpoint or --model: write the same flags here"
 
 
-def run(config: RunConfig, report: Callable[[str], None]) -> int:
+def run(config: VerifyConfig, report: Callable[[str], None]) -> int:
     """Verify the suites that the flags name and ``report`` the outcome; 0 when all figures of all records hold, else 1.
 
     So a record whose maps or data are not at hand ends in 1 too: nothing was shown. Records without figures are
@@ -33,11 +33,12 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     return 0 if all(holding) else 1
 
 
-def _verify_suite(name: str, config: RunConfig, report: Callable[[str], None]) -> bool:
+def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]) -> bool:
     """Whether no record of a suite differs and none is left to doubt."""
     suite = plan.load(name, selection.suites_folder(config), config.trust)
     selection.check_protocols(suite, config)
-    suite, folder = with_models(suite, config), results_folder.base(config) / name
+    suite, finished = with_models(suite, config), bool(config.checkpoint or config.model)
+    folder = results_folder.base(config, finished) / name
     existing = selection.existing_records(folder)
     chosen = _chosen(_of_models(suite, existing, config), config.method, config.protocol)
     stated = [record for record in chosen if record.scores]
@@ -64,7 +65,7 @@ def _verify_suite(name: str, config: RunConfig, report: Callable[[str], None]) -
     return not differ and not unknown
 
 
-def _of_models(suite: Suite, existing: Sequence[Record], config: RunConfig) -> Sequence[Record]:
+def _of_models(suite: Suite, existing: Sequence[Record], config: VerifyConfig) -> Sequence[Record]:
     """The records of the finished models that the flags name; all of them without such flags."""
     if not config.checkpoint and not config.model:
         return existing
@@ -89,7 +90,7 @@ def _message(record: Record, wrong: Sequence[Difference]) -> str:
 
 
 def verify_records(
-    suite: Suite, stated: Sequence[Record], all_records: Sequence[Record], folder: Path, config: RunConfig
+    suite: Suite, stated: Sequence[Record], all_records: Sequence[Record], folder: Path, config: VerifyConfig
 ) -> Iterator[tuple[Record, VerificationResult]]:
     """Each of the ``stated`` records among the suite's in ``folder``, held against its sources.
 
@@ -108,8 +109,11 @@ def verify_records(
         if model is None or why:
             yield from ((record, DataError(why)) for record in of_model)
         else:
-            from benchmark.verify.rescore import rescore  # torch and numba, where there is something to score
+            from benchmark.training import machine  # torch and numba, where there is something to score
+            from benchmark.verify.rescore import rescore
 
+            if config.threads:
+                machine.configure_torch(config.threads)
             yield from rescore(model, of_model, Path(config.runs) / (suite.trainings or suite.name), folder)
 
 

@@ -24,7 +24,19 @@ from core.cli.sentences import help_command
 from core.errors import BadValueError, DataError, hint, one_line
 from core.user_code import refuse_code
 
-__all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml", "say"]
+__all__ = [
+    "CONFIGS",
+    "AtLeast",
+    "AtMost",
+    "Named",
+    "build",
+    "defaults_of",
+    "door",
+    "first_as_flag",
+    "parse",
+    "read_yaml",
+    "say",
+]
 
 log = logging.getLogger(__name__)
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -65,6 +77,16 @@ def _require_utf8(words: Sequence[str]) -> None:
     for word in words:
         if any("\ud800" <= letter <= "\udfff" for letter in word):
             raise BadValueError(f"{word!r} is not UTF-8: rename the file or folder, or use another terminal encoding")
+
+
+def first_as_flag(name: str, argv: Sequence[str] | None) -> list[str]:
+    """The command line with the flag ``name`` before its first words, unless these begin with a flag themselves.
+
+    >>> first_as_flag("--run", ["mine", "--by", "me"]), first_as_flag("--run", ["--by", "me"])
+    (['--run', 'mine', '--by', 'me'], ['--by', 'me'])
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    return words if not words or words[0].startswith("-") else [name, *words]
 
 
 def build(config_class: type[C], values: Mapping[str, Any]) -> C:

@@ -4,8 +4,8 @@ import dataclasses
 import functools
 import inspect
 import json
-from argparse import HelpFormatter
-from collections.abc import Iterator, Mapping, Sequence
+from argparse import SUPPRESS, HelpFormatter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse_from_object
@@ -30,8 +30,9 @@ class Parser(ArgumentParser):
         """The help. The flags' texts are read now: they take their time, and nobody else asks for them."""
         parts = (part for part, _ in _groups(self.config_class))
         texts = {name: text for part in parts for name, text in _texts(self.config_class, part).items()}
+        hidden = getattr(self.config_class, "hidden", ())
         for action in self._actions:
-            action.help = texts.get(action.dest, action.help)
+            action.help = SUPPRESS if action.dest in hidden else texts.get(action.dest, action.help)
         return super().format_help(formatter)
 
 
@@ -57,11 +58,21 @@ def parser_of(config_class: type[Any], prog: str) -> Parser:
 
 
 def _groups(config_class: type[Any]) -> Iterator[tuple[type[Any], list["dataclasses.Field[Any]"]]]:
-    """Each class that ``config_class`` is made of and its fields, in the order of the fields."""
+    """Each class that ``config_class`` is made of and its fields: the last base first, bases of bases at the end."""
     fields = {field.name: field for field in dataclasses.fields(config_class)}
-    for part in reversed(config_class.__mro__[:-1]):
-        if named := [fields[name] for name in inspect.get_annotations(part)]:
-            yield part, named
+    parts, level = dict[type[Any], None](), _with_fields(config_class, fields)
+    while level:
+        parts |= dict.fromkeys(level)
+        level = [part for one in level for base in reversed(one.__bases__) for part in _with_fields(base, fields)]
+    for part in parts:
+        yield part, [fields[name] for name in inspect.get_annotations(part) if name in fields]
+
+
+def _with_fields(part: type[Any], fields: Collection[str]) -> list[type[Any]]:
+    """The class itself where it states any of the ``fields``, else its bases that do, the last one first."""
+    if any(name in fields for name in inspect.get_annotations(part)):
+        return [part]
+    return [one for base in reversed(part.__bases__) for one in _with_fields(base, fields)]
 
 
 def _title(config_class: type[Any], part: type[Any]) -> str:
@@ -71,7 +82,7 @@ def _title(config_class: type[Any], part: type[Any]) -> str:
 def _texts(config_class: type[Any], part: type[Any]) -> dict[str, str]:
     """The help texts of the fields of a class that ``config_class`` is made of."""
     docs = {doc.arg_name: doc.description or "" for doc in parse_from_object(part).params}
-    texts = {name: docs[name] + choices(config_class, name) for name in inspect.get_annotations(part)}
+    texts = {name: docs[name] + choices(config_class, name) for name in inspect.get_annotations(part) if name in docs}
     return {name: text.replace("%", "%%") for name, text in texts.items()}
 
 

@@ -10,31 +10,50 @@ from core.names import BESIDE, CHOICE, CLASSIFICATION, PAIRED, normalize_data_se
 
 
 @dataclass(frozen=True)
-class SuiteFlags:
+class SelectionFlags:
     """Suites."""
 
     all: bool = False
     """Every suite there is."""
     suite: tuple[str, ...] = ()
     """Names of suites."""
-    suites: str | None = None
-    """Folder of the suites' YAML files; null is configs/suites."""
     method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, *BESIDE))] = ()
-    """Run the cells of these methods only; one that a suite does not list, or path/to/file.py:Class, is added to it;
-    none: all it lists."""
+    """The cells of these methods only; a suite that is run is given those that it does not list, path/to/file.py:Class
+    too; none: all it lists."""
     protocol: Annotated[
         tuple[str, ...], Scored("benchmark.protocols", "protocol", ("all", CHOICE, CLASSIFICATION, PAIRED))
     ] = ()
-    """Run the cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no
+    """The cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no
     cell."""
     checkpoint: tuple[str, ...] = ()
-    """Score finished runs in place of the suite's own models (a best.ckpt or run folder, of main.py or converted):
-    several are trainings of one entry. Their rows stand beside the published ones."""
-    forget: tuple[str, ...] = ()
-    """Remove the records of models that an earlier --checkpoint or --model added, by their names in the tables."""
+    """Finished runs in place of the suite's own models (a best.ckpt or run folder, of main.py or converted): several
+    are trainings of one entry. Their rows stand beside the published ones."""
+
+
+@dataclass(frozen=True)
+class FolderFlags:
+    """Folders."""
+
+    suites: str | None = None
+    """Folder of the suites' YAML files; null is configs/suites."""
+    data_root_dir: str | None = None
+    """Folder of the data set's files, instead of the one that the suite names."""
+    results: str | None = None
+    """Folder of records and tables, one per suite; null is results, or runs/results for what is unlike the published
+    plan."""
+    runs: str = "runs/suites"
+    """Folder of checkpoints and stored maps, one folder per suite."""
+    cache_dir: str | None = None
+    """Folder of the decoded images; null is main.py's own."""
     trust: bool = False
     """Run Python files that a suite's YAML, a checkpoint, a record or the file of --config names
     (path/to/file.py:Class); without it only those typed here run (docs/security.md)."""
+
+
+@dataclass(frozen=True)
+class RunFlags:
+    """Run."""
+
     overwrite: Literal["never", "missing", "always"] = "missing"
     """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells
     anew."""
@@ -49,35 +68,39 @@ class SuiteFlags:
     executor: Annotated[str, Named("benchmark.executors", "executor")] = "local"
     """Where they run: local is this machine, slurm and ray are clusters; options in the word
     (slurm:partition=gpu,time=240, ray:address=auto): docs/cluster.md."""
+    forget: tuple[str, ...] = ()
+    """Remove the records of models that an earlier --checkpoint or --model added, by their names in the tables."""
     dry_run: bool = False
     """Say what would run and stop."""
     costs: bool = False
     """Also measure what each method costs alone, time and memory of an image, once per network where this machine has
     not yet: the chart of cost against score in index.html."""
-    compare: tuple[str, ...] = ()
-    """Run nothing: how two differ on the same cases. Each is suite[/model][/method], or a checkpoint of a suite's model
-    by its path."""
-    gallery: str | None = None
-    """Run nothing: draw best, median and worst cases of a suite[/model], all methods side by side, from stored maps."""
-    figures: str | None = None
-    """Run nothing: draw the charts of a suite[/model] and its maps side by side as PDF, SVG and PNG for a paper."""
-    output: str | None = None
-    """CSV file to which --compare also writes every comparison; the page of --gallery, the
-    folder of --figures (runs/figures/<suite>)."""
-    verify: bool = False
-    """Run nothing: score again from stored maps, without a model, and say which records hold; status 1 unless every one
-    does."""
-    data_root_dir: str | None = None
-    """Folder of the data set's files, instead of the one that the suite names."""
     columns: tuple[str, ...] = ()
     """Columns of leaderboard.tex, by their headings in index.html; none: as many as a page holds."""
+
+
+@dataclass(frozen=True)
+class CompareFlags:
+    """Comparison."""
+
+    pair: tuple[str, ...] = ()
+    """A and B, which may stand first without the flag: each is suite[/model][/method], or the path of a checkpoint of a
+    suite's model."""
     results: str | None = None
-    """Folder of records and tables, one per suite; null is results, or runs/results for what is unlike the published
-    plan."""
-    runs: str = "runs/suites"
-    """Folder of checkpoints and stored maps, one folder per suite."""
-    cache_dir: str | None = None
-    """Folder of the decoded images; null is main.py's own."""
+    """Folder of records, one per suite; null: results, then runs/results."""
+    output: str | None = None
+    """CSV file that also gets every comparison, finding by finding."""
+
+
+@dataclass(frozen=True)
+class PictureFlags:
+    """Pictures."""
+
+    suite: str = ""
+    """SUITE or SUITE/MODEL, which may stand first without the flag; without a model: that of the best row."""
+    output: str | None = None
+    """The gallery's file (gallery.html beside the tables or below --runs), or the figures' folder
+    (runs/figures/<suite>)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""``python -m benchmark.run --compare``, ``--verify``, ``--gallery`` and ``--figures``, which run nothing, on a suite that ran."""
+"""``python -m benchmark.compare``, ``.verify``, ``.gallery`` and ``.figures``, which run nothing, on a suite that ran."""
 
 import csv
 import json
@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark import records, run
+from benchmark import records
 from benchmark.records import cases
+from benchmark.verify import __main__ as verify
 from tests.browser import dom, needs_browser
 from tests.doors.test_run import ABSENT
 from tests.gallery import pictures, scores_of
@@ -73,7 +74,7 @@ def test_every_record_of_a_finished_suite_holds_without_its_checkpoints_and_noth
     for checkpoint in copy.glob("runs/small/*/*.ckpt"):
         checkpoint.unlink()
     before, count = state(copy), len(records.load(copy / "results/small"))
-    done = door("benchmark.run", "--verify", "--suite", "small", *places(copy))
+    done = door("benchmark.verify", "--suite", "small", *places(copy))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"small: {count} records hold, 0 differ, 0 cannot be verified" in done.stdout
     assert state(copy) == before
@@ -93,7 +94,7 @@ def spoilt(door, places, ran, tmp_path_factory):
     rows.loc[rows["key"] == record(copy, "AVG", "cam", "aligned", "locus").key, "hit@iou.3"] = True
     rows.to_parquet(file, index=False)
     (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
-    done = door("benchmark.run", "--verify", "--suite", "small", "--method", "cam", "layercam", *places(copy))
+    done = door("benchmark.verify", "--suite", "small", "--method", "cam", "layercam", *places(copy))
     assert done.returncode == 1, done.stderr
     return f"({true.key})", f"mean {score.metric} value: stated 0.987654, found {score.value}", done.stdout
 
@@ -119,15 +120,15 @@ def test_missing_maps_are_told_and_the_other_records_still_verified(spoilt):
 
 def test_records_without_figures_are_counted_apart(door, places, tmp_path):
     assert door("benchmark.run", "--suite", "absent", *places(tmp_path)).returncode == 0
-    done = door("benchmark.run", "--verify", "--suite", "absent", *places(tmp_path))
+    done = door("benchmark.verify", "--suite", "absent", *places(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "absent: 0 records hold, 0 differ, 0 cannot be verified, 7 without figures (n/a)" in done.stdout
 
 
 @pytest.mark.usefixtures("terminal")
 def test_what_a_protocols_records_hold_can_be_asked_alone_and_a_bar_counts_them(places, ran, capsys):
-    words = ["--verify", "--suite", "small", "--protocol", "classification", "paired", *map(str, places(ran))]
-    status = run.main(words)
+    words = ["--suite", "small", "--protocol", "classification", "paired", *map(str, places(ran))]
+    status = verify.main(words)
     said, shown = capsys.readouterr()
     assert (status, "small: 12 records hold, 0 differ" in said) == (0, True), said + shown
     assert "verify small:   0%" in shown
@@ -149,7 +150,7 @@ def test_protocol_paired_makes_the_paired_records_anew_and_runs_nothing(door, pl
 def gallery(door, places, ran, tmp_path_factory):
     """The page of the AVG network, on which ``pcam`` would have no answer, and where it lies by itself."""
     page = tmp_path_factory.mktemp("gallery") / "page.html"
-    done = door("benchmark.run", "--gallery", f"small/{AVG}", "--output", page, *places(ran))
+    done = door("benchmark.gallery", f"small/{AVG}", "--output", page, *places(ran))
     assert done.returncode == 0, done.stderr
     assert f"gallery: {page} (" in done.stdout
     return page
@@ -175,7 +176,7 @@ def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_s
     for method, score in scores.items():
         main = record(ran, "AVG", method, "aligned", "locus").find("hit@iou.3", origin="cross-fitted")
         assert score == f"{main.value:.3f}"
-    assert door("benchmark.run", "--gallery", f"small/{AVG}", *places(ran)).returncode == 0
+    assert door("benchmark.gallery", f"small/{AVG}", *places(ran)).returncode == 0
     page = ran / "results/small/gallery.html"  # drawn images may lie beside the tables
     back, elsewhere = 'href="index.html"', os.path.relpath(ran / "results/small/index.html", gallery.parent)
     assert back in page.read_text()
@@ -197,12 +198,12 @@ def test_the_boxes_in_the_page_are_those_of_the_records(rows_of, gallery):
 
 def test_a_gallery_without_maps_is_a_sentence(door, sentence, places, copy):
     (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
-    assert "no maps in" in sentence(door("benchmark.run", "--gallery", f"small/{AVG}", *places(copy)))
+    assert "no maps in" in sentence(door("benchmark.gallery", f"small/{AVG}", *places(copy)))
 
 
 @pytest.mark.slow
 def test_figures_are_whole_and_as_wide_as_one_and_two_columns(door, places, ran, tmp_path):
-    done = door("benchmark.run", "--figures", f"small/{AVG}", "--output", tmp_path, *places(ran))
+    done = door("benchmark.figures", f"small/{AVG}", "--output", tmp_path, *places(ran))
     assert done.returncode == 0, done.stderr
     drawn = ["intervals", "iou_thresholds", "matrix", "score_thresholds", "strata", "grid"]
     names = [f"small-{word}-{width}.{kind}" for word in drawn for width in ("1col", "2col") for kind in ("pdf", "svg", "png")]
@@ -214,7 +215,7 @@ def test_figures_are_whole_and_as_wide_as_one_and_two_columns(door, places, ran,
 
 
 def test_figures_of_an_unknown_model_are_a_sentence(door, sentence, places, ran):
-    assert AVG in sentence(door("benchmark.run", "--figures", f"small/{AVG}s", *places(ran)))
+    assert AVG in sentence(door("benchmark.figures", f"small/{AVG}s", *places(ran)))
 
 
 def inches(file):
@@ -228,7 +229,7 @@ def inches(file):
 
 
 def test_a_suite_that_never_ran_does_not_hold(door, places, tmp_path):
-    done = door("benchmark.run", "--verify", "--suite", "small", *places(tmp_path))
+    done = door("benchmark.verify", "--suite", "small", *places(tmp_path))
     assert done.returncode == 1
     assert "there is no record: run the suite first" in done.stdout
 
@@ -238,7 +239,7 @@ def test_two_checkpoints_are_the_models_that_they_belong_to(door, ran, tmp_path)
     files = [tmp_path / f"{n}.csv" for n in range(2)]
     sides = ([paths[0], paths[1] / "best.ckpt"], [f"small/{AVG}", f"small/{PCAM}"])
     for file, pair in zip(files, sides, strict=True):
-        done = door("benchmark.run", "--compare", *pair, "--results", ran / "results", "--output", file)
+        done = door("benchmark.compare", *pair, "--results", ran / "results", "--output", file)
         assert done.returncode == 0, done.stderr
         assert "A − B [95 %]" in done.stdout
     assert files[0].read_bytes() == files[1].read_bytes()
@@ -246,14 +247,9 @@ def test_two_checkpoints_are_the_models_that_they_belong_to(door, ran, tmp_path)
     assert {(row["method_A"], row["method_B"]) for row in rows} == {("cam", "cam"), ("layercam", "layercam")}
 
 
-def test_flags_of_places_and_of_the_machine_may_stay_beside_a_comparison(door, places, ran):
-    done = door("benchmark.run", "--compare", f"small/{AVG}/cam", "small/prior", "--threads", 1, *places(ran))
-    assert done.returncode == 0, done.stderr
-
-
 def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran):
-    words = ["--compare", f"small/{AVG}/cam", "small/prior", "--results", str(ran / "results")]
-    code = f"import sys; sys.modules['torch'] = None; import benchmark.run; sys.exit(benchmark.run.main({words}))"
+    words = [f"small/{AVG}/cam", "small/prior", "--results", str(ran / "results")]
+    code = f"import sys; sys.modules['torch'] = None; from benchmark.compare.__main__ import main; sys.exit(main({words}))"
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -264,18 +260,23 @@ def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran)
 @pytest.mark.parametrize(
     ("words", "facts"),
     [
-        (["--compare", "small/PCA", "small"], "'small'.*'PCA'.*PCAM"),
-        (["--compare", "smal", "small"], "suite.*'smal'.*'small'"),
-        (["--compare", "small"], "--compare.* 1: "),
-        (["--compare", "small", "small"], " small .* small "),
-        (["--compare", f"small/{AVG}", f"small/{PCAM}", "--suite", "small"], "--compare.*--suite"),
-        (["--compare", "a", "b", "--verify"], "--compare.*--verify"),
-        (["--verify", "--all", "--overwrite", "always"], "--verify.*--overwrite"),
-        (["--verify", "--all", "--dry_run"], "--verify.*--dry_run"),
-        (["--verify", "--suite", "randomised", "--protocol", "locus"], "'randomised'.*'locus'.*randomised, class"),
-        (["--suite", "randomised", "--protocol", "paired"], "'randomised'.*'paired'.*randomised, classification"),
-        (["--all", "--output", "x.csv"], "--output.*--compare"),
+        (["compare", "small/PCA", "small"], "'small'.*'PCA'.*PCAM"),
+        (["compare", "smal", "small"], "suite.*'smal'.*'small'"),
+        (["compare", "small"], " 1: "),
+        (["compare"], " 0: "),
+        (["compare", "small", "small"], " small .* small "),
+        (["compare", f"small/{AVG}", f"small/{PCAM}", "--suite", "small"], "--suite"),
+        (["verify", "--all", "--overwrite", "always"], "--overwrite"),
+        (["verify"], "--suite NAME"),
+        (["verify", "--suite", "randomised", "--protocol", "locus"], "'randomised'.*'locus'.*randomised, class"),
+        (["run", "--suite", "randomised", "--protocol", "paired"], "'randomised'.*'paired'.*randomised, classification"),
+        (["run", "--compare", "a", "b", "--verify"], r"--compare.*python -m benchmark\.compare A B$"),
+        (["run", "--verify", "--suite", "small"], r"--verify.*python -m benchmark\.verify"),
+        (["run", "--gallery=small"], r"--gallery.*python -m benchmark\.gallery SUITE"),
+        (["run", "--figures", "small"], r"--figures.*python -m benchmark\.figures SUITE"),
+        (["run", "--all", "--output", "x.csv"], r"--output.*benchmark\.compare"),
     ],
 )
-def test_words_that_name_nothing_and_flags_that_contradict_are_a_sentence(door, sentence, ran, words, facts):
-    assert re.search(facts, sentence(door("benchmark.run", *words, "--results", ran / "results")))
+def test_words_that_name_nothing_and_flags_of_other_commands_are_a_sentence(door, sentence, ran, words, facts):
+    command, *flags = words
+    assert re.search(facts, sentence(door(f"benchmark.{command}", *flags, "--results", ran / "results")))

@@ -20,10 +20,12 @@ import main
 from backbones.rescaled import MEAN, STD
 from benchmark import convert, protocols, records, run, score
 from benchmark.check import __main__ as check
+from benchmark.compare import __main__ as compare
 from benchmark.external import entry
 from benchmark.external.cases import EntryCases
 from benchmark.protocols.locus import Locus
 from benchmark.records import Cell
+from benchmark.verify import __main__ as verify
 from config import ScoreConfig
 from core import cli, user_code
 from datasets.phantom.recipe import FINDINGS
@@ -57,9 +59,9 @@ def flags(folder, *more):
     return [*map(str, [*network, *more])]
 
 
-def suite(folder, *more):
+def suite(folder, *more, command=run):
     where = ["--suites", folder, "--results", folder / "results", "--runs", folder / "runs/suites", "--cache_dir", folder / "cache"]
-    return run.main([*map(str, ["--suite", "small", "--threads", "1", *where, *more])])
+    return command.main([*map(str, ["--suite", "small", "--threads", "1", *where, *more])])
 
 
 @pytest.fixture(scope="module")
@@ -214,12 +216,12 @@ def test_exported_maps_have_the_scores_of_the_suite_by_every_protocol(folder, ex
 
 def test_the_rows_of_a_network_hold_when_verified_with_the_same_flags_and_say_so_without(folder, rows, capsys):
     about = ["--entry", "My net", "--trained_on", "Hospital X", "--mean", "0.5", "--std", "0.25"]
-    assert suite(folder, *flags(folder, *about), "--verify", "--protocol", "locus", "paired") == 0
+    assert suite(folder, *flags(folder, *about), "--protocol", "locus", "paired", command=verify) == 0
     assert re.search(r"small: \d+ records hold, 0 differ, 0 cannot", capsys.readouterr().out)
-    assert suite(folder, "--verify", "--protocol", "locus") == 1
+    assert suite(folder, "--protocol", "locus", command=verify) == 1
     assert "--checkpoint or --model" in capsys.readouterr().out
     pair = [f"small/{rows[word, 'locus'].cell.model_id}/{word}" for word in ("gradcam", "center")]
-    assert run.main(["--compare", *pair, "--results", str(folder / "results")]) == 0
+    assert compare.main([*pair, "--results", str(folder / "results")]) == 0
 
 
 def test_a_run_that_is_scored_again_by_its_path_is_another_entry_and_the_first_stays(folder, rows):

@@ -29,7 +29,7 @@ def run(door, tmp_path_factory):
     flags = ["--suites", folder, "--results", folder / "results", "--runs", folder / "runs", "--cache_dir", folder / "cache"]
     done = door("benchmark.run", "--suite", "two", *flags)
     assert done.returncode == 0, done.stderr
-    return folder / "results", done, lambda *more: door("benchmark.run", *more, *flags[2:4])
+    return folder / "results", done, lambda *more: door("benchmark.compare", *more, *flags[2:4])
 
 
 def test_records_are_per_training_and_the_leaderboard_has_a_row_per_entry(run):
@@ -60,6 +60,6 @@ def test_only_the_full_seed_has_the_other_protocols_and_each_seed_its_rows_per_c
 
 
 def test_the_methods_are_compared_over_both_trainings(run):
-    said = run[2]("--compare", "two/gradcam", "two/cam").stdout
+    said = run[2]("two/gradcam", "two/cam").stdout
     assert "training seeds 0, 1" in said
     assert "over trainings and patients" in said

@@ -10,6 +10,7 @@ import heatmap
 import locus
 from backbones.wiring import Wiring
 from benchmark import run
+from benchmark.verify import __main__ as verify
 from core import cli
 from core.errors import BadValueError, LocusError
 from tests.benchmark.report.made_up import training
@@ -47,15 +48,15 @@ def refused(tmp_path, capsys):
     return refused
 
 
-def suite(folder, *more):
+def suite(folder, *more, command=run):
     where = ["--suites", folder, "--results", folder / "results", "--runs", folder / "runs", "--suite", "small"]
-    return run.main([*map(str, [*where, *more])])
+    return command.main([*map(str, [*where, *more])])
 
 
-@pytest.mark.parametrize("more", [[], ["--dry_run"], ["--verify"]])
-def test_a_method_in_a_suites_yaml_does_not_run(tmp_path, code, refused, more):
+@pytest.mark.parametrize(("command", "more"), [(run, []), (run, ["--dry_run"]), (verify, [])])
+def test_a_method_in_a_suites_yaml_does_not_run(tmp_path, code, refused, command, more):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SUITE, "methods": ["cam", code]}))
-    refused(suite(tmp_path, *more))
+    refused(suite(tmp_path, *more, command=command))
 
 
 def test_a_checkpoint_in_a_suites_yaml_does_not_run(tmp_path, checkpoint, refused):
@@ -66,7 +67,7 @@ def test_a_checkpoint_in_a_suites_yaml_does_not_run(tmp_path, checkpoint, refuse
 def test_a_method_in_a_record_does_not_run_when_it_is_verified(tmp_path, code, refused):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SUITE))
     training(tmp_path / "results/small", code, seed=0, count=5)
-    refused(suite(tmp_path, "--verify"))
+    refused(suite(tmp_path, command=verify))
 
 
 def test_a_checkpoint_does_not_run(tmp_path, checkpoint, refused):

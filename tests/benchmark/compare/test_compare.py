@@ -8,7 +8,7 @@ from benchmark.compare.run import run
 from benchmark.compare.selector import resolve
 from benchmark.records import cases
 from benchmark.statistics.common_cases import common_cases, read
-from config import RunConfig
+from config import CompareConfig
 from core.errors import BadValueError, DataError
 
 
@@ -18,7 +18,7 @@ def compare(tmp_path):
 
     def both(first, second):
         said, file = [], tmp_path / "all.csv"
-        assert run(RunConfig(compare=(first, second), results=str(tmp_path), output=str(file)), said.append) == 0
+        assert run(CompareConfig(pair=(first, second), results=str(tmp_path), output=str(file)), said.append) == 0
         return "\n".join(said), list(csv.DictReader(file.open()))
 
     return both
@@ -94,8 +94,8 @@ def test_data_that_differ_in_more_than_counts_are_told(write, compare, hits):
 
 
 def test_one_word_is_no_comparison(tmp_path):
-    with pytest.raises(BadValueError, match=r"--compare.* 1: .*suite\[/model\]\[/method\]"):
-        run(RunConfig(compare=("s",), results=str(tmp_path)), print)
+    with pytest.raises(BadValueError, match=r" 1: .*suite\[/model\]\[/method\]"):
+        run(CompareConfig(pair=("s",), results=str(tmp_path)), print)
 
 
 def test_cases_are_matched_by_what_they_are_not_by_their_place(write, tmp_path, hits):

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.compare.run import run
 from benchmark.statistics import mrmc
-from config import RunConfig
+from config import CompareConfig
 
 SHARES = {"cam": (0.5, 0.6, 0.55), "layercam": (0.65, 0.7, 0.75)}
 
@@ -16,7 +16,7 @@ SHARES = {"cam": (0.5, 0.6, 0.55), "layercam": (0.65, 0.7, 0.75)}
 def compare(tmp_path):
     def both(first, second):
         said, file = [], tmp_path / "all.csv"
-        assert run(RunConfig(compare=(first, second), results=str(tmp_path), output=str(file)), said.append) == 0
+        assert run(CompareConfig(pair=(first, second), results=str(tmp_path), output=str(file)), said.append) == 0
         return "\n".join(said), {(row["metric"], row["finding"]): row for row in csv.DictReader(file.open())}
 
     return both

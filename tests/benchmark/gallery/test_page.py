@@ -14,7 +14,7 @@ from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_u
 from benchmark.gallery.run import page_path
 from benchmark.gallery.select import choose, of_model
 from benchmark.records import Cell, Record, Score
-from config import RunConfig
+from config import PageConfig
 from core.errors import DataError, UnknownNameError
 from tests.browser import dom, needs_browser
 
@@ -99,20 +99,20 @@ def test_git_ignores_a_page_with_real_images_wherever_it_lies_and_all_that_are_n
 @pytest.mark.parametrize(
     ("flags", "dataset", "folder"),
     [
-        ({"gallery": "shown"}, "phantom", "results/shown"),
-        ({"gallery": "shown/net-seed0"}, "phantom", "runs"),
-        ({"gallery": "shown"}, "NIH", "runs"),
-        ({"gallery": "other"}, "phantom", "runs"),
-        ({"gallery": "other/net-seed0", "results": "results"}, "phantom", "results/other"),
-        ({"gallery": "other", "results": "results"}, "NIH", "runs"),
+        ({"suite": "shown"}, "phantom", "results/shown"),
+        ({"suite": "shown/net-seed0"}, "phantom", "runs"),
+        ({"suite": "shown"}, "NIH", "runs"),
+        ({"suite": "other"}, "phantom", "runs"),
+        ({"suite": "other/net-seed0", "results": "results"}, "phantom", "results/other"),
+        ({"suite": "other", "results": "results"}, "NIH", "runs"),
     ],
 )
 def test_beside_published_tables_goes_the_published_page_alone(tmp_path, monkeypatch, flags, dataset, folder):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results/shown").mkdir(parents=True)
     (tmp_path / "results/shown/gallery.html").touch()
-    suite = Path("results") / flags["gallery"].split("/")[0]
-    assert page_path(RunConfig(**flags), dataset, suite, Path("runs")) == Path(folder) / "gallery.html"
+    suite = Path("results") / flags["suite"].split("/")[0]
+    assert page_path(PageConfig(**flags), dataset, suite, Path("runs")) == Path(folder) / "gallery.html"
 
 
 def test_cases_that_some_method_lacks_are_not_shown():

@@ -159,7 +159,7 @@ def test_a_mistake_about_methods_is_told_when_the_suite_is_read(suite, line, kin
 def asked(suite, tmp_path, *method, **flags):
     config = RunConfig(suite=("small",), method=method, **flags)
     existing = selection.existing_records(tmp_path / "results/small")
-    work = selection.missing_cells(selection.planned_cells(suite, config), config, existing)
+    work = selection.missing_cells(selection.planned_cells(suite, config, (), method), config, existing)
     return [cell for part in work for cell in part.cells]
 
 

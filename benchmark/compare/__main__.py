@@ -1,0 +1,20 @@
+"""Entry point: how two differ on the same cases, ``python -m benchmark.compare A B``."""
+
+import sys
+from collections.abc import Sequence
+
+from config import CompareConfig
+from core import cli
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the differences of two suites, networks, checkpoints or methods; 2 for bad input."""
+    config, _ = cli.parse(CompareConfig, cli.first_as_flag("--pair", argv), "python -m benchmark.compare A B")
+    from benchmark.compare.run import run  # statistics are imported when the flags are right
+
+    return run(config, cli.say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

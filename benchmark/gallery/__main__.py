@@ -1,0 +1,21 @@
+"""Entry point: cases of a suite on one page, ``python -m benchmark.gallery SUITE[/MODEL]``."""
+
+import sys
+from collections.abc import Sequence
+
+from config import PageConfig
+from core import cli
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw best, median and worst cases, all methods side by side, from stored maps; 2 for bad input."""
+    flags = cli.first_as_flag("--suite", argv)
+    config, _ = cli.parse(PageConfig, flags, "python -m benchmark.gallery SUITE[/MODEL]")
+    from benchmark.gallery.run import run  # suites are imported when the flags are right
+
+    return run(config, cli.say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

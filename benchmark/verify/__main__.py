@@ -1,0 +1,20 @@
+"""Entry point: which records hold, ``python -m benchmark.verify --all`` or ``--suite demo``."""
+
+import sys
+from collections.abc import Sequence
+
+from config import VerifyConfig
+from core import cli
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score records again from stored maps; 1 unless every one holds, 2 for bad input."""
+    config, _ = cli.parse(VerifyConfig, argv, "python -m benchmark.verify")
+    from benchmark.verify.run import run  # suites are imported when the flags are right
+
+    return run(config, cli.say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
