@@ -23,10 +23,9 @@ from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.suite.readers import compare_boxes
 from core.boxes import as_boxes
 from core.errors import DataError, NotAvailableError
-from core.names import ABSENT, AGREEMENT, MAIN
+from core.names import ABSENT, AGREEMENT, MAIN, canonical_finding
 from datasets.chestx_det import FINDINGS
 from datasets.nih import second_team
-from datasets.shared import alike
 
 STANDS_FOR = {"Infiltration": "Consolidation", "Pneumonia": "Consolidation"}
 """NIH's finding -> the finding of ChestX-Det that is compared with it, where the names differ."""
@@ -72,8 +71,14 @@ def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int |
     for sample in samples:
         for finding in (finding for finding in findings if finding in sample.boxes):
             theirs = STANDS_FOR.get(finding, finding)
-            if alike(theirs) in map(alike, FINDINGS):
-                boxes = as_boxes([box for word, box, _ in marks[sample.image_id] if alike(word) == alike(theirs)])
+            if canonical_finding(theirs) in map(canonical_finding, FINDINGS):
+                boxes = as_boxes(
+                    [
+                        box
+                        for word, box, _ in marks[sample.image_id]
+                        if canonical_finding(word) == canonical_finding(theirs)
+                    ]
+                )
                 case = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
                 rows.append(case | {"marked": len(boxes) > 0} | compare_boxes(boxes, sample.boxes[finding]))
     return [row | {AGREEMENT: row[MAIN]} for row in rows]
