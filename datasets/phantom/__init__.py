@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,8 @@ class Phantom(Dataset):
     Options: ``train``, ``val``, ``test`` numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
     finding; ``grain`` (standard deviation, share of white); ``clutter`` (0 none, 1 usual); ``shortcut``, a finding
     that a corner token goes with, P(token) ``shortcut_present`` where it is present, ``shortcut_absent`` elsewhere. The
-    token's box is in ``Sample.meta["token"]`` (None without token).
+    token's box is in ``Sample.meta["token"]`` (None without token). ``softness`` blurs the findings' edges, by a
+    Gaussian whose standard deviation is this share of the image's side; masks and boxes stay, and so does the heart.
     """
 
     name = "phantom"
@@ -54,13 +54,14 @@ class Phantom(Dataset):
         shortcut: str | None = None,
         shortcut_present: float = 0.9,
         shortcut_absent: float = 0.03,
+        softness: float = 0,
     ) -> None:
         counts = self.check(request, "the phantom", {"train": train, "val": val, "test": test})
-        shares = {"shortcut_present": shortcut_present, "shortcut_absent": shortcut_absent}
+        shares = {"shortcut_present": shortcut_present, "shortcut_absent": shortcut_absent, "softness": softness}
         self.recipe = recipe(prevalence, conspicuity, shortcut, grain=grain, clutter=clutter, **shares)
         self.indices = _indices(counts, request)
         about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
-        self.describe = {**about, "counts": counts, **asdict(self.recipe)}
+        self.describe = {**about, "counts": counts, **self.recipe.described}
         self.drawn_from = key(self.describe)
 
     def check(self, request: Request, title: str, counts: Mapping[str, int]) -> dict[str, int]:

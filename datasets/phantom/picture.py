@@ -6,6 +6,7 @@ takes its own numbers u in [0, 1) from ``Patient.anatomy``; tones are shares of 
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from datasets.phantom.canvas import WHOLE, Pixels, UnitBox, Window, add, band, blend, inside, noise, smooth, window
 from datasets.phantom.findings import STRENGTH
@@ -107,10 +108,19 @@ def _findings(image: Pixels, patient: Patient, recipe: Recipe) -> None:
         if lesion.finding == "Cardiomegaly":
             continue
         at, _, opacity = lesion.look(image.shape[0])
+        if recipe.softness:
+            at, opacity = _blurred(at, opacity, image.shape[0], recipe.softness)
         strength = STRENGTH[lesion.finding] * patient.conspicuity * recipe.conspicuity[lesion.finding]
         part = image[at.rows, at.columns]
         room = WHITEST - part if strength > 0 else part + 0.1
         add(image, at, opacity * np.maximum(room, 0) * 1.4, strength)
+
+
+def _blurred(at: Window, opacity: Pixels, size: int, softness: float) -> tuple[Window, Pixels]:
+    """What is drawn in a window, without sharp edges: on the whole image, since it reaches beyond the window."""
+    whole = np.zeros((size, size), np.float32)
+    whole[at.rows, at.columns] = opacity
+    return window(size, WHOLE), gaussian_filter(whole, softness * size, mode="constant")
 
 
 def _clutter(image: Pixels, patient: Patient, amount: float) -> None:

@@ -1,7 +1,8 @@
 """What the phantom is asked to be: its options, checked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from core.errors import BadValueError, UnknownNameError
 from datasets.phantom.findings import LOOKS
@@ -11,7 +12,7 @@ DRAWING = 2
 """Raised whenever the same patient gives other pixels: what was learnt from the old ones is told apart."""
 Amount = float | Mapping[str, float]
 """One number for all findings, or one for some of them and the usual one for the rest."""
-MOST = {"grain": 1, "clutter": 10, "shortcut_present": 1, "shortcut_absent": 1}
+MOST = {"grain": 1, "clutter": 10, "shortcut_present": 1, "shortcut_absent": 1, "softness": 0.2}
 """The largest that an option can be; the smallest is 0."""
 
 
@@ -33,6 +34,13 @@ class Recipe:
     """Share of the images with that finding that have the token."""
     shortcut_absent: float
     """Share of the other images that have the token."""
+    softness: float = 0
+    """Standard deviation of the Gaussian that blurs what is drawn of a finding, as a share of the image's side."""
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The fields by name; ``softness`` is there only where it is not 0: older descriptions hold."""
+        return {name: value for name, value in asdict(self).items() if name != "softness" or value}
 
 
 def recipe(prevalence: Amount, conspicuity: Amount, shortcut: str | None = None, **shares: float) -> Recipe:

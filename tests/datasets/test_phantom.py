@@ -119,6 +119,20 @@ def test_a_recipe_that_changes_one_finding_leaves_the_patient_alone():
         assert not (changed & far).any()
 
 
+def test_softness_blurs_what_is_drawn_and_leaves_truth_and_older_descriptions_alone():
+    sharp, soft = (datasets.load("phantom:test=30,grain=0,clutter=0" + more, split="test") for more in ("", ",softness=0.03"))
+    steepest = []
+    for one, other in zip(sharp, soft, strict=True):
+        assert {f: b.tolist() for f, b in one.boxes.items()} == {f: b.tolist() for f, b in other.boxes.items()}
+        if "Mass" in one.boxes or "Nodule" in one.boxes:
+            steepest.append([np.abs(np.diff(sample.read().astype(int), axis=1)).max() for sample in (one, other)])
+        elif not one.boxes:
+            np.testing.assert_array_equal(one.read(), other.read())
+    assert np.mean(steepest, axis=0)[1] < np.mean(steepest, axis=0)[0]
+    assert "softness" not in sharp.describe
+    assert soft.describe["softness"] == 0.03
+
+
 def test_the_shortcut_token_goes_with_its_finding_and_its_box_is_known():
     data = datasets.load("phantom", test=400, shortcut="Pneumothorax", prevalence={"Pneumothorax": 0.5})
     token = np.array([s.meta["token"] is not None for s in data])
