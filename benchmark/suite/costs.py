@@ -1,7 +1,7 @@
 """``--costs``: what each method of a suite costs alone is measured once per network, whatever the training seed."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from benchmark.suite.selection import ModelJob, absent
 from benchmark.suite.train import recorded
 from benchmark.training import provenance
 from config import RunConfig
-from core.errors import BadValueError, LocusError, NotAvailableError
+from core.errors import LocusError, NotAvailableError
 from core.names import BESIDE, MAIN_PROTOCOL, PEOPLE
 from datasets.io import transforms
 from methods.base import Method
@@ -33,9 +33,10 @@ def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: R
     Rows of another machine are measured anew, all of them with ``--overwrite always``. Without a training below
     ``runs_dir`` a network has random weights, which cost as much. Raises ``WriteError`` when the disk refuses.
     """
-    here = _machine()
+    used = provenance.of_scoring()
+    here = {"device": used.device, "processor": used.processor, "threads": 1, "torch": used.versions["torch"]}
     kept = [] if config.overwrite == "always" else costs.read(folder)
-    rows = [row for row in kept if _is_of(row, here)]
+    rows = [row for row in kept if all(getattr(row, name) == value for name, value in here.items())]
     for (dataset, model), jobs in _networks(planned).items():
         measured = {row.method for row in rows if (row.dataset, row.model) == (dataset, model)}
         words = [word for word in _words(jobs) if word not in measured]
@@ -49,30 +50,6 @@ def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: R
             continue
         costs.write(rows := [*rows, *new], folder)
         report(f"costs of {model}: {len(new)} methods in {time.process_time() - start:.0f} s of the processor")
-
-
-def refuse_published(folder: Path, config: RunConfig) -> None:
-    """Raise ``BadValueError`` where the published costs in ``folder`` are of another machine than this one.
-
-    With ``--results`` they are measured anew: the folder was named.
-    """
-    other = [row for row in costs.read(folder) if not _is_of(row, _machine())]
-    if other and config.results is None:
-        where = f"{other[0].processor}, {other[0].device}, torch {other[0].torch}"
-        raise BadValueError(
-            f"the published costs in {folder} were measured on another machine ({where}): write --results FOLDER to "
-            "measure those of this one"
-        )
-
-
-def _machine() -> dict[str, object]:
-    """What costs depend on beside the network and the method."""
-    used = provenance.of_scoring()
-    return {"device": used.device, "processor": used.processor, "threads": 1, "torch": used.versions["torch"]}
-
-
-def _is_of(row: Cost, machine: Mapping[str, object]) -> bool:
-    return all(getattr(row, name) == value for name, value in machine.items())
 
 
 def _networks(planned: Sequence[ModelJob]) -> dict[tuple[str, str], list[ModelJob]]:

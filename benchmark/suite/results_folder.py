@@ -6,7 +6,7 @@ from pathlib import Path
 
 import methods
 from benchmark import records
-from benchmark.records import Record
+from benchmark.records import Record, costs
 from benchmark.records.record import PUBLISHED
 from benchmark.suite.plan import SUITES, Suite
 from config import FolderFlags, RunConfig
@@ -16,7 +16,9 @@ from core.names import BASELINES_AND_LIMIT, MAIN
 RESULTS = Path("results")
 UNPUBLISHED = Path("runs/results")
 OTHER_COLUMNS = "the published table has other columns"
-"""For which nothing is run: they show the published records."""
+OWN_COSTS = "the published costs are of the machine that they were measured on"
+RUN_NOTHING = (OTHER_COLUMNS, OWN_COSTS)
+"""For which no cell is run: they show the published records."""
 
 
 @dataclass(frozen=True)
@@ -98,4 +100,6 @@ def _unlike(suite: Suite, config: RunConfig) -> str:
     known = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_LIMIT, *methods.GROUPS}
     if extra := [word for word in config.method if word not in known]:
         return f"the published plan has no {', '.join(extra)}"
+    if config.costs and (RESULTS / suite.name / costs.FILE).is_file():
+        return OWN_COSTS
     return OTHER_COLUMNS if config.columns else ""

@@ -64,10 +64,6 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
     suite = with_models(suite, config)
     if folder.reason:
         report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
-    if config.costs and not config.dry_run and folder.path.parent == results_folder.RESULTS:
-        from benchmark.suite import costs  # torch, for which no other run waits here
-
-        costs.refuse_published(folder.path, config)
     published = results_folder.published()
     if config.results and folder.path not in records.suites(folder.path.parent) and (published / name).is_dir():
         report(f"{name}: {folder.path} has no records: all cells run; those of {published / name} do not count there")
@@ -129,9 +125,9 @@ def _to_train(job: ModelJob, runs_dir: Path) -> str:
 
 
 def _existing(folder: ResultsFolder) -> list[Record]:
-    """The records of the folder; where other columns of the published table are asked for, the published ones too."""
+    """The records of the folder; the published ones too where nothing but their tables or costs is asked for."""
     stated = selection.existing_records(folder.path)
-    if folder.reason != results_folder.OTHER_COLUMNS or folder.beside is None:
+    if folder.reason not in results_folder.RUN_NOTHING or folder.beside is None:
         return stated
     return records.ordered(results_folder.with_published(stated, records.load(folder.beside)))
 

@@ -12,11 +12,12 @@ from core.files import file_hash
 from datasets import splits
 from datasets.base import Request
 from datasets.chestx_det import FINDINGS, FRAME, TEN, Marks, marked_row, read_marks
-from datasets.file_dataset import ImageRow, boxes_by_image, with_file
+from datasets.file_dataset import boxes_by_image, with_file
 from datasets.io.images import find
 from datasets.io.tables import first_of, read_list
 from datasets.nih.lists import ABOUT, OFFICIAL
 from datasets.nih.tables import read_entries
+from datasets.table_rows import ImageRow
 
 TRUTHS = ("chestx_det",)
 """Words of ``NIH:truth=``."""

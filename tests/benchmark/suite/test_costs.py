@@ -10,7 +10,7 @@ from benchmark.records import costs
 from benchmark.suite import costs as suite_costs
 from benchmark.suite import plan, selection
 from config import RunConfig
-from core.errors import BadValueError, DataError, NotAvailableError
+from core.errors import DataError, NotAvailableError
 from methods.base import Method
 
 MIB = 2**18
@@ -82,15 +82,6 @@ def test_each_network_and_method_is_measured_once_and_again_on_another_machine(p
     assert [row.model_copy(update={"ms": 0.0}) for row in measured()] == [row.model_copy(update={"ms": 0.0}) for row in rows]
     assert [line.split(" methods")[0] for line in said] == [f"costs of custom-AVG-64px: {n}" for n in (3, 0, 3)]
     assert [file.name for file in folder.iterdir()] == [costs.FILE]
-
-
-def test_published_costs_of_another_machine_stay_unless_a_folder_is_named(planned, tmp_path):
-    suite_costs.measure(*planned[:1], tmp_path / "runs", tmp_path, planned[1], [].append)
-    suite_costs.refuse_published(tmp_path, RunConfig())  # they are this machine's
-    costs.write([row.model_copy(update={"processor": "another"}) for row in costs.read(tmp_path)], tmp_path)
-    with pytest.raises(BadValueError, match=r"another.*--results"):
-        suite_costs.refuse_published(tmp_path, RunConfig())
-    suite_costs.refuse_published(tmp_path, RunConfig(results="results"))
 
 
 def test_a_broken_file_of_costs_is_a_sentence(tmp_path):
