@@ -34,9 +34,8 @@ def run(config: SubmissionConfig, report: Callable[[str], None]) -> int:
         wrong = [*_records(entry, Path(temporary) / RECORDS), *_copies(config, entry, stated)]
     for one in wrong:
         report(one_line(one))
-    report(
-        f"{one_line(config.file)}: {f'{len(wrong)} things are wrong' if wrong else 'its records hold, and it copies nothing'}"
-    )
+    verdict = f"{len(wrong)} things are wrong" if wrong else "its records hold, and it copies nothing"
+    report(f"{one_line(config.file)}: {verdict}")
     return 1 if wrong else 0
 
 
