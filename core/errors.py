@@ -2,6 +2,7 @@
 
 import difflib
 import signal
+import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -91,7 +92,16 @@ def printable(text: object) -> str:
     >>> printable("\x1b[2Jmass\u202egnp.exe\nnodule")
     '\\x1b[2Jmass\\u202egnp.exe\nnodule'
     """
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text))
+    return "".join(c if c == "\n" or is_shown(c) else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def is_shown(text: str) -> bool:
+    r"""Whether a terminal shows all of ``text`` as it is: no control, invisible or direction-changing characters.
+
+    >>> is_shown("a\u00a0b"), is_shown("a\nb"), is_shown("\u202eb")
+    (True, False, False)
+    """
+    return all(c.isprintable() or unicodedata.category(c) == "Zs" for c in text)
 
 
 def first_problem(error: "ValidationError") -> tuple[str, str]:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self, overload
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, WrapSerializer, WrapValidator, field_validator
 
+from core.errors import BadValueError, is_shown
+
 Origin = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
 
 CURVE_THRESHOLDS = tuple(n / 20 for n in range(20))
@@ -27,13 +29,13 @@ class FrozenModel(BaseModel):
 
 
 def _printable(word: str) -> str:
-    if not word.isprintable():
-        raise ValueError("the name has control or invisible characters")
+    if not is_shown(word):
+        raise BadValueError(f"the name {word!r} has control or invisible characters: give another")
     return word
 
 
 Name = Annotated[str, AfterValidator(_printable)]
-"""A word that tables and messages show. Raises ``ValidationError`` for one that a terminal would not show as it is."""
+"""A word that tables and messages show. Raises ``BadValueError`` for one that a terminal would not show as it is."""
 
 
 class Score(FrozenModel):

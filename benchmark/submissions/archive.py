@@ -10,7 +10,7 @@ from benchmark.external.arrays import reading
 from benchmark.submissions import manifest as manifests
 from benchmark.submissions.manifest import Manifest
 from core import files
-from core.errors import DataError, examples
+from core.errors import DataError, examples, is_shown
 
 LARGEST = 2**32
 """Bytes that all files of a submission may have together, and ..."""
@@ -71,10 +71,9 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
             f"{MOST:,} that are read"
         )
     if wrong := [member.filename for member in members if not _is_inside(member.filename)]:
+        what = "names that lead out of its folder or have other spellings"
         advice = "write maps/a.npy, not ./maps/a.npy or maps//a.npy"
-        raise DataError(
-            f"{path} has names that leave its folder or are not canonical: {examples(map(repr, wrong))}; {advice}"
-        )
+        raise DataError(f"{path} holds {what}: {examples(map(repr, wrong))}; {advice}")
     names = {unicodedata.normalize("NFC", member.filename).casefold() for member in members}
     if len(names) < len(members):
         raise DataError(f"{path} holds {len(members) - len(names)} names twice: each file is given once")
@@ -88,7 +87,7 @@ def _is_inside(name: str) -> bool:
     [True, False, False, False, False, False, False, False]
     """
     path = PurePosixPath(name)
-    is_plain = name.isprintable() and str(path) == name and not {":", "\\"} & set(name)
+    is_plain = is_shown(name) and str(path) == name and not {":", "\\"} & set(name)
     return is_plain and bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 

@@ -72,13 +72,8 @@ def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int |
         for finding in (finding for finding in findings if finding in sample.boxes):
             theirs = STANDS_FOR.get(finding, finding)
             if canonical_finding(theirs) in map(canonical_finding, FINDINGS):
-                boxes = as_boxes(
-                    [
-                        box
-                        for word, box, _ in marks[sample.image_id]
-                        if canonical_finding(word) == canonical_finding(theirs)
-                    ]
-                )
+                named = canonical_finding(theirs)
+                boxes = as_boxes([box for word, box, _ in marks[sample.image_id] if canonical_finding(word) == named])
                 case = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
                 rows.append(case | {"marked": len(boxes) > 0} | compare_boxes(boxes, sample.boxes[finding]))
     return [row | {AGREEMENT: row[MAIN]} for row in rows]

@@ -67,8 +67,8 @@ def decode(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
 
     In the order of the standard (DICOM PS3.4, N.2): rescale slope and intercept (or modality LUT), VOI LUT or first
     window, ``MONOCHROME1`` inverted. A window's range becomes 0 to 255; without one the image's own range does, save
-    that 8-bit pixels stay as they are. Colour becomes luma. ``content``: the bytes, where they are not on disk.
-    Raises ``DataError`` with the path and the reason.
+    that 8-bit pixels stay as they are. Colour becomes luma. ``content``: the bytes, where they are not on disk. Raises
+    ``DataError`` with the path and the reason.
     """
     with _as_data_error(path), _stream(path, content) as stream:
         _refuse_bomb(path, stream)

@@ -5,7 +5,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -87,7 +87,7 @@ def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Im
         raise DataError(f"cannot decode {path}: {error}") from error
 
 
-def open_image(source: Path | str | io.BytesIO, formats: Sequence[Literal["PNG", "JPEG"]]) -> Image.Image:
+def open_image(source: Path | str | io.BytesIO, formats: tuple[Literal["PNG", "JPEG"], ...]) -> Image.Image:
     """Open an image of one of these ``formats`` by its content; the only place that opens images with Pillow.
 
     Pillow's readers of other formats may start programs (Ghostscript for EPS) or open further files, whatever the

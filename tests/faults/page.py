@@ -29,7 +29,7 @@ TAIL = """
 - `full disk` is made by a limit on the size of files, `read-only` by a file system of its own, the kernel's end of a process for
   want of memory by its signal; the machine's clock is not touched, the files are dated a day ahead instead.
 
-`make test` kills one run in every stage (training, explaining, scoring, packing) and at random moments between.
+`make test` kills one run in every stage (training, explaining, scoring, packing) and then twice at random moments.
 `pytest -m slow tests/faults` makes each fault once, and lets `--verify` read 50 sets of hostile records.
 
 ## Setup

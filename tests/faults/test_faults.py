@@ -26,18 +26,19 @@ def undisturbed(tmp_path_factory):
 
 
 def test_a_run_that_is_killed_in_every_stage_ends_with_the_records_of_an_undisturbed_one(undisturbed, tmp_path):
-    """Killed while training, explaining, scoring and packing, one after the other, and at random moments between."""
+    """Killed while training, explaining, scoring and packing, one after the other, then twice at random moments."""
     trial, moments = Trial(tmp_path, undisturbed), random.Random(0)
     for step, sign in SIGNS.items():
-        running = trial.start()
-        time.sleep(moments.uniform(0, undisturbed.seconds / 4))
-        running.kill()
-        running.wait()
-        require_order(trial)
         running = trial.start()
         assert trial.until(running, sign), f"the run ended before the stage {step}"
         time.sleep(moments.uniform(0, 0.02))
         assert kill(running) == "nothing half-written"
+        require_order(trial)
+    for _ in range(2):
+        running = trial.start()
+        time.sleep(moments.uniform(0, undisturbed.seconds / 2))
+        running.kill()
+        running.wait()
         require_order(trial)
     require_recovery(trial)
 

@@ -157,16 +157,27 @@ def test_every_answer_has_the_security_headers(serving, method, status):
     assert {name: reply.getheader(name) for name in serve.HEADERS} == serve.HEADERS
 
 
+def test_a_broken_request_is_answered_with_the_security_headers(serving):
+    hosts = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{serving.server_port}\r\nHost: evil\r\n\r\n".encode()
+    for sent in (b"\0\xff\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", hosts):
+        with socket.create_connection(serving.server_address, timeout=60) as client:
+            client.sendall(sent)
+            reply = client.makefile("rb").read().decode()
+        assert reply.split()[1] in ("400", "403", "505")
+        assert "Content-Security-Policy: default-src 'none'" in reply
+
+
 @pytest.mark.parametrize(
     "sent", [b"GET / HTTP/1.1\r\nHost: ", f"POST {explanation()} HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nContent-Length: 9\r\n\r\n".encode()]
 )
 def test_a_client_that_resets_the_connection_leaves_no_traceback(serving, capfd, sent):
+    threads = threading.active_count()
     with socket.create_connection(serving.server_address) as client:
         client.sendall(sent.replace(b"PORT", str(serving.server_port).encode()))
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() sends a reset
     assert ask(serving, "/")[0] == 200  # the next request is answered
     end = time.monotonic() + 5
-    while threading.active_count() > 2 and time.monotonic() < end:
+    while threading.active_count() > threads and time.monotonic() < end:
         time.sleep(0.01)
     assert "Traceback" not in capfd.readouterr().err
 

@@ -73,6 +73,7 @@ class Handler(BaseHTTPRequestHandler):
     server: PageServer
     timeout = PATIENCE
     server_version, sys_version = "locus", ""
+    default_request_version = "HTTP/1.0"  # so that an answer to a broken request has headers too
 
     def do_GET(self) -> None:
         """The page."""
@@ -122,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _own_target(self) -> SplitResult | None:
         """Return what is asked for where a page of this server asks, under this machine's own name; else answer."""
-        origin, host = self.headers.get("Origin"), self.headers.get("Host", "")
+        origin, host = self.headers.get("Origin"), ", ".join(self.headers.get_all("Host", []))
         try:
             target, _, source = (urlsplit(word) for word in (self.path, f"//{host}", origin or f"//{host}"))
         except ValueError as error:
