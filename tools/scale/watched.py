@@ -4,6 +4,7 @@
 prints a line of JSON.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -74,10 +75,8 @@ def watched(config: TrainConfig, steps: int) -> dict[str, Any]:
         module, splits = prepare(config, Path(name))
         listed, known = time.perf_counter(), _decoded(splits["train"])
         watch = Watch(steps)
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             run.epochs(module, splits, Path(name), None, watch)
-        except KeyboardInterrupt:
-            pass
     return {
         "images": len(splits["train"]), "listed_s": round(listed - began, 2), "decoded_before": known,
         "first_step_s": round(watch.first_step - listed, 2), "decoded_after": _decoded(splits["train"]),
