@@ -16,9 +16,10 @@ from core.errors import DataError
 from core.files import file_hash
 from core.types import FloatArray
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, split_names, with_file
+from datasets.file_dataset import FileDataset, boxes_by_image, split_names, with_file
 from datasets.io.images import find
 from datasets.io.tables import first_of, raise_if_any, refuse_unknown
+from datasets.table_rows import ImageRow
 
 FRAME = (1024, 1024)
 """(H, W) of every image as published: they are NIH's."""

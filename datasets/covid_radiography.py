@@ -15,10 +15,11 @@ from core.names import repeated
 from core.seeds import generator
 from datasets import splits
 from datasets.base import SPLITS, Request
-from datasets.file_dataset import FileDataset, ImageRow
+from datasets.file_dataset import FileDataset
 from datasets.io.download import Kaggle
 from datasets.io.images import decode, find
 from datasets.io.tables import raise_if_any
+from datasets.table_rows import ImageRow
 
 CLASSES = {
     "COVID-19": ("covid", "covid19"),

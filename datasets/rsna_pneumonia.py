@@ -8,10 +8,11 @@ import numpy as np
 from core.errors import DataError, examples
 from core.files import file_hash
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, by_stem, split_names, with_file
+from datasets.file_dataset import FileDataset, boxes_by_image, by_stem, split_names, with_file
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import raise_if_any, read_csv, read_xywh
+from datasets.table_rows import ImageRow
 
 FRAME = (1024, 1024)
 """(H, W) of every image."""

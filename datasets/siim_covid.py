@@ -14,11 +14,12 @@ from core.lazy import Lazy
 from core.seeds import generator
 from core.types import FloatArray
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, by_stem, log_unreadable, split_names, with_file
+from datasets.file_dataset import FileDataset, boxes_by_image, by_stem, log_unreadable, split_names, with_file
 from datasets.io.dicom import Header
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import raise_if_any, read_csv, refuse_duplicates
+from datasets.table_rows import ImageRow
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -96,12 +96,12 @@ class Cost(Callback):
         """Seconds so far."""
         return round(self.earlier + time.process_time() - self.began, 1)
 
-    def on_train_epoch_end(self, trainer: Trainer, *_: Any) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
         """Write them, also where a run is stopped."""
         if trainer.is_global_zero and self.file.parent.is_dir():
             write_text(self.file, f"{self.seconds}\n")
 
-    on_exception = on_train_epoch_end
+    on_exception = on_train_epoch_end  # type: ignore[assignment]
 
 
 class Stopped(BaseException):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import Callback
 
-from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, plots, provenance, resume, runs
+from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, provenance, resume, runs
 from benchmark.training.batches import Batches, balanced_probabilities, loader
 from benchmark.training.evaluate import Splits
 from benchmark.training.heat_maps import HeatMaps
@@ -123,6 +123,8 @@ def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: call
     facts: dict[str, Any] = {"best_epoch": kept, "epochs": len(module.history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": cost.seconds}
     if module.config.plots:
+        from benchmark.training import plots
+
         plots.draw_curves(module.history, kept, folder / "curves.png")
     evaluate.evaluate(folder, module.config, splits, facts)
     cost.file.unlink(missing_ok=True)

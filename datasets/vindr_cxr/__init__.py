@@ -7,11 +7,12 @@ import numpy as np
 from core.errors import BadValueError, DataError
 from core.files import file_hash
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, ImageRow, by_stem, log_unreadable, split_names, with_file
+from datasets.file_dataset import FileDataset, by_stem, log_unreadable, split_names, with_file
 from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import first_of
+from datasets.table_rows import ImageRow
 from datasets.vindr_cxr.readers import CONSENSUS, FINDINGS, TASKS, TRAIN, Readings, agreed, read_marks, readings
 
 

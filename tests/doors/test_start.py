@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.doors.conftest import ROOT
+ROOT = Path(__file__).resolve().parents[2]
 
 SLOW = ("torch", "torchvision", "lightning", "pandas", "timm")
 MISTAKES = {
