@@ -101,7 +101,7 @@ class Cost(Callback):
         if trainer.is_global_zero and self.file.parent.is_dir():
             write_text(self.file, f"{self.seconds}\n")
 
-    on_exception = on_train_epoch_end  # type: ignore[assignment]
+    on_exception = on_train_epoch_end
 
 
 class Stopped(BaseException):

@@ -23,7 +23,8 @@ from tqdm import tqdm
 from core.errors import DataError, examples, one_line
 from core.files import atomic, remove_leftovers, writing
 from core.types import Sample
-from datasets.io.decoding import BAD, DECODED, MISSING, Bad, Decoding, Job
+from datasets.io.decoding import Decoding
+from datasets.io.decoding_worker import BAD, DECODED, MISSING, Bad, Job
 
 log = logging.getLogger(__name__)
 MANY = 2000
