@@ -49,9 +49,7 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
     try:
         dropped = pd.errors.ParserWarning  # the only one: cells beyond the heading, which pandas drops
         with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter(
-                "always", pd.errors.ParserWarning
-            )  # its only one: cells beyond the heading, which it drops
+            warnings.simplefilter("always", dropped)
             table = pd.read_csv(path, **AS_TEXT, index_col=False)
         if any(issubclass(one.category, dropped) for one in said) and _is_full_beyond(path, len(table.columns)):
             raise DataError(f"{path} has rows of more cells than its heading: a comma within a number or a name?")
