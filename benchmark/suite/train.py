@@ -10,7 +10,7 @@ from benchmark.maps.trained import TrainingRun
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.steps import trainings
 from core.errors import DataError
-from datasets.io.cache import content_stamp
+from datasets.io.content import content_stamp
 
 
 def finished(model: ModelPlan, runs_dir: Path) -> Sequence[TrainingRun]:

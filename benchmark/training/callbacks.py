@@ -7,6 +7,7 @@ import logging
 import math
 import signal
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -80,6 +81,27 @@ class CheckpointWriter(Callback):
             write_text(self.folder / "metrics.csv", runs.csv_text([history[0], *rows]))
         checkpoints.save(trainer, self.folder / "last.ckpt", weights_only=False)
         trainer.should_stop = stopped_early(history, config.early_stopping)
+
+
+class Cost(Callback):
+    """Keeps the seconds of the processor that a run has used, in all its processes, until it is evaluated."""
+
+    def __init__(self, folder: Path) -> None:
+        """Of the run in ``folder``, whose earlier processes have left there what they used."""
+        self.file, self.began = folder / "seconds.txt", time.process_time()
+        self.earlier = float(self.file.read_text(encoding="utf-8")) if self.file.is_file() else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return round(self.earlier + time.process_time() - self.began, 1)
+
+    def on_train_epoch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        """Write them, also where a run is stopped."""
+        if trainer.is_global_zero and self.file.parent.is_dir():
+            write_text(self.file, f"{self.seconds}\n")
+
+    on_exception = on_train_epoch_end
 
 
 class Stopped(BaseException):

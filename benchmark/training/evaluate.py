@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from backbones import Classifier
-from benchmark.training import checkpoints, data, devices, machine, memory, plots, runs
+from benchmark.training import checkpoints, data, devices, machine, memory, runs
 from benchmark.training.batches import Batches, loader
 from benchmark.training.data import SplitImages
 from benchmark.training.metrics.assess import assess
@@ -115,6 +115,8 @@ def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, fac
         val_studies, test_studies = val.by_study(splits["val"].studies), test.by_study(splits["test"].studies)
         metrics["study"] = assess(val_studies, test_studies, config.threshold_choice)
     if config.plots:
+        from benchmark.training import plots  # scikit-learn and matplotlib: no training waits for them
+
         plots.draw(folder, test, metrics)
     described = {name: split.describe for name, split in splits.items()}
     made = {name: getattr(config, name) for name in MADE_BY}

@@ -1,7 +1,9 @@
 """Memory that is available, and out-of-memory errors as one sentence."""
 
 import contextlib
+import ctypes
 import resource
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +40,14 @@ def is_oom(error: BaseException) -> bool:
 
     stated = isinstance(error, MemoryError | torch.OutOfMemoryError) or is_oom_error(error)
     return stated or ("could not create a primitive" in str(error) and available() < LITTLE)
+
+
+def release() -> None:
+    """Give memory that is free in this process back to the system, after work that took much of it for a moment."""
+    if (pyarrow := sys.modules.get("pyarrow")) is not None:
+        pyarrow.default_memory_pool().release_unused()
+    with contextlib.suppress(OSError, AttributeError):  # a C library that is not glibc
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def available() -> int:

@@ -7,7 +7,7 @@ import torch
 
 import backbones
 from backbones import Classifier, xray_weights
-from benchmark.training import batch_size, checkpoints, data, devices, load_weights, loggers, machine
+from benchmark.training import batch_size, checkpoints, data, devices, load_weights, loggers, machine, memory
 from benchmark.training.batches import Batches
 from benchmark.training.data import SplitImages
 from benchmark.training.losses.base import Loss
@@ -37,6 +37,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
     splits = {name: data.decode(config, split, devices.processes(config)) for name, split in loaded.items()}
+    memory.release()  # tables of all images were read
     if config.keep == "best" and (warning := doubt(len(splits["val"]))):
         log.warning("%s", warning)
     labels = splits["train"].labels

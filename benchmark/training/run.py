@@ -3,14 +3,13 @@
 import logging
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from lightning.pytorch import Callback
 
-from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, plots, provenance, resume, runs
+from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, provenance, resume, runs
 from benchmark.training.batches import Batches, balanced_probabilities, loader
 from benchmark.training.evaluate import Splits
 from benchmark.training.heat_maps import HeatMaps
@@ -32,13 +31,13 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     if runs.done(folder) and not resume.goes_on(config, folder):
         log.info("%s is finished already", folder)
         return folder
-    began = time.process_time()
+    cost = callbacks.Cost(folder)
     with machine.log_file(config, folder), memory.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
-        _train(module, splits, folder)
+        _train(module, splits, folder, cost)
         if module.global_rank > 0:
             sys.exit(0)  # a process beside the first has done its share
-        _evaluate(module, splits, folder, began)
+        _evaluate(module, splits, folder, cost)
     return folder
 
 
@@ -118,11 +117,14 @@ def _behind(last: Path | None) -> tuple[int, int]:
     return len(content["history"]), 0 if losses is None else len(losses)
 
 
-def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, began: float) -> None:
+def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: callbacks.Cost) -> None:
     kept = callbacks.kept_epoch(module.history, module.config.keep)
-    trained, seconds = splits["train"].readable(), round(time.process_time() - began, 1)
+    trained = splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": kept, "epochs": len(module.history)}
-    facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": seconds}
+    facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": cost.seconds}
     if module.config.plots:
+        from benchmark.training import plots
+
         plots.draw_curves(module.history, kept, folder / "curves.png")
     evaluate.evaluate(folder, module.config, splits, facts)
+    cost.file.unlink(missing_ok=True)

@@ -54,7 +54,7 @@ def say(text: str) -> None:
     Ends the command quietly when nobody reads its output any more (``| head``).
     """
     try:
-        print(printable(text), flush=True)  # noqa: T201 - where all answers of commands are printed
+        print(printable(text), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         raise SystemExit(128 + signal.SIGPIPE) from None

@@ -18,7 +18,7 @@ from core.seeds import generator
 from datasets import splits
 from datasets.base import Request
 from datasets.implanted.picture import DRAWING, arranged, exposed, implant
-from datasets.io.cache import content_stamp
+from datasets.io.content import content_stamp
 from datasets.io.images import decode, find
 from datasets.nih import FOLDERS
 from datasets.nih import tables as nih_tables

@@ -8,7 +8,6 @@ state says so: an interrupted run leaves what it has decoded, and the next one c
 import atexit
 import contextlib
 import fcntl
-import hashlib
 import json
 import logging
 import os
@@ -23,11 +22,11 @@ from tqdm import tqdm
 from core.errors import DataError, examples, one_line
 from core.files import atomic, remove_leftovers, writing
 from core.types import Sample
-from datasets.io.decoding import BAD, DECODED, MISSING, Bad, Decoding, Job
+from datasets.io.content import content_key
+from datasets.io.decoding import Decoding
+from datasets.io.decoding_worker import BAD, DECODED, MISSING, Bad, Job
 
 log = logging.getLogger(__name__)
-MANY = 2000
-"""Files whose headings take more than a second."""
 NAMED = 20
 """Unreadable images that are named at most."""
 
@@ -75,7 +74,7 @@ class PixelCache:
         """(n,) rows to decode, the first that are needed first; None is all of them."""
         self._max_bad, self._workers, self._reported = max_bad, workers, False
         self._decoding: Decoding | None = None
-        path = Path(folder) / f"{_key(data, size, seen)}-{size}.npy"
+        path = Path(folder) / f"{content_key(data, size, seen)}-{size}.npy"
         self._job = Job(data, size, path, path.with_suffix(".rows"))
         self._reasons = path.with_suffix(".bad")
         with _lock(path):
@@ -184,36 +183,6 @@ class PixelCache:
         if len(bad) > self._max_bad * count:
             allowed = f"more than --max_bad_images {self._max_bad:g} allows"
             raise DataError(f"{len(bad)} of {count} images cannot be used, {allowed}: {examples(bad.values())}")
-
-
-def _key(data: Sequence[Sample], size: int, seen: Callable[[Sample], object]) -> str:
-    """16 hex digits of what the pixels depend on; ``seen`` gets each sample on the way."""
-    if len(data) > MANY:
-        log.info("listing %d images", len(data))
-    digest = hashlib.sha256(b"rows %d" % size)
-    for sample in tqdm(data, desc="list images", unit="image", leave=False, disable=None):
-        digest.update(json.dumps(_content(sample)).encode())
-        seen(sample)
-    return digest.hexdigest()[:16]
-
-
-def _content(sample: Sample) -> list[object]:
-    """What the pixels depend on: a file's path, time and length, a drawn image's recipe, or else the pixels."""
-    if not sample.source:
-        return [sample.image_id, hashlib.sha256(sample.image.tobytes()).hexdigest()]
-    try:
-        return [os.path.abspath(sample.source), *content_stamp(sample.source)]  # noqa: PTH100 - four times as fast
-    except OSError:
-        return [sample.source, sample.image_id]
-
-
-def content_stamp(path: Path | str) -> tuple[int, int]:
-    """A file's time of change and its length, which tell other content without reading it. Raises ``OSError``.
-
-    (nanoseconds, bytes).
-    """
-    state = os.stat(path)  # noqa: PTH116 - of many files, without an object for each
-    return state.st_mtime_ns, state.st_size
 
 
 @contextlib.contextmanager

@@ -6,29 +6,19 @@ code can kill its process: that file counts as bad, and a new process continues 
 """
 
 import contextlib
-import fcntl
 import logging
-import mmap
-import multiprocessing
-import os
-import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Callable, Iterable
+from multiprocessing.connection import wait
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DataError, killed
-from core.frames import resize_image
-from core.types import Sample
+from core.errors import DataError
 from datasets.io import limits
+from datasets.io.decoding_worker import Bad, Job, Rows, Worker, start
 
 log = logging.getLogger(__name__)
 FEW = 200
@@ -37,58 +27,6 @@ ROWS_PER_TASK = 16
 """Rows that a process is given at a time: few, so that all processes end together."""
 EVERY = 60.0
 """Seconds between two lines of the log that say how far the decoding is."""
-CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
-"""Signals by which a process dies of what it does itself."""
-MISSING, DECODED, BAD = 0, 1, 2
-"""States of a row."""
-Bad = dict[int, str]
-"""Row -> why its image could not be decoded."""
-Rows = list[int]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What there is to decode, and where it goes."""
-
-    samples: Sequence[Sample]
-    size: int
-    path: Path
-    """Array file (N, size, size) uint8."""
-    states: Path
-    """File of N bytes, the state of each row."""
-
-    def named(self, row: int) -> str:
-        """A row's file, or its image where there is none."""
-        return self.samples[row].source or self.samples[row].image_id
-
-
-@dataclass(frozen=True, eq=False)
-class Worker:
-    """A process at the other end of a pipe: tasks of rows go in, what was bad among them comes out."""
-
-    process: multiprocessing.process.BaseProcess
-    pipe: Connection
-    current_row: mmap.mmap
-    """8 bytes that both see: the row that the process is decoding."""
-
-    def row(self) -> int:
-        """The row at which the process stands."""
-        return int.from_bytes(self.current_row[:], "little")
-
-    def crash_reason(self, job: Job) -> str | None:
-        """Why the image that the process died of is bad; None where the process was asked to end (SIGTERM).
-
-        Raises ``DataError`` where it died of something else.
-        """
-        self.process.join()
-        self.pipe.close()
-        where, code = job.named(self.row()), self.process.exitcode or 0
-        if -code == signal.SIGTERM:
-            return None
-        if -code in CRASHES:
-            return f"cannot decode {where}: its decoder crashed ({signal.Signals(-code).name})"
-        how = killed(code, "try fewer --num_workers") if code < 0 else "died"
-        raise DataError(f"a process that decodes images {how}; it was at {where}")
 
 
 class Decoding:
@@ -111,7 +49,7 @@ class Decoding:
         self._error: BaseException | None = None
         count = min(workers or limits.cpus(), max(len(rows) // FEW, 1))
         log.info("decoding %d images, processes: %d", len(rows), count)
-        self._workers = [_start(job) for _ in range(count)]
+        self._workers = [start(job) for _ in range(count)]
         self._thread = threading.Thread(target=self._run, name="decoding", daemon=True)
         self._thread.start()
 
@@ -189,7 +127,7 @@ class Decoding:
             self._tasks.appendleft([other for other in task if other not in bad])
             task = [*bad]
             self._note(bad)  # before another process is tried: it may be one too many
-            self._workers[self._workers.index(worker)] = _start(self.job)
+            self._workers[self._workers.index(worker)] = start(self.job)
         else:
             self._note(bad)
         with self._changed:
@@ -202,67 +140,3 @@ def _ready(given: Iterable[Worker]) -> list[Worker]:
     """Those who have an answer, or have died, as soon as there is one."""
     pipes = wait([worker.pipe for worker in given])
     return [worker for worker in given if worker.pipe in pipes]
-
-
-def _start(job: Job) -> Worker:
-    """A forked process, so that samples need no pickling."""
-    context = multiprocessing.get_context("fork")
-    pipe, theirs = context.Pipe()
-    current_row = mmap.mmap(-1, 8)
-    process = context.Process(target=_work, args=(job, theirs, pipe, current_row, os.getpid()), daemon=True)
-    process.start()
-    theirs.close()
-    return Worker(process, pipe, current_row)
-
-
-def _work(job: Job, pipe: Connection, parents: Connection, current_row: mmap.mmap, parent: int) -> None:
-    """Decode the tasks that come through ``pipe``, until nobody is at its other end any more."""
-    parents.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a training's own handler is not meant for this process
-    cv2.setNumThreads(0)  # OpenCV's own threads do not survive a fork
-    array = np.lib.format.open_memmap(job.path, mode="r+")
-    with job.states.open("r+b") as file, contextlib.suppress(BrokenPipeError):
-        for rows in _tasks(pipe):
-            pipe.send(_decode(job, rows, array, file, current_row, parent))
-
-
-def _tasks(pipe: Connection) -> Iterator[Rows]:
-    """The rows that come, until nobody gives any more."""
-    with contextlib.suppress(EOFError):
-        while True:
-            yield pipe.recv()
-
-
-def _decode(
-    job: Job, rows: Rows, array: NDArray[np.uint8], file: BinaryIO, current_row: mmap.mmap, parent: int
-) -> Bad:  # fmt: skip
-    """Decode those of ``rows`` that are still missing."""
-    bad: Bad = {}
-    for row in rows:
-        if os.getppid() != parent:
-            os._exit(1)  # nobody waits for this array any more
-        current_row[:] = row.to_bytes(8, "little")
-        with _locked(file, row):
-            if os.pread(file.fileno(), 1, row)[0] != MISSING:
-                continue  # another run was faster
-            try:
-                array[row] = resize_image(job.samples[row].image, (job.size, job.size))
-                os.pwrite(file.fileno(), bytes([DECODED]), row)
-            except DataError as error:
-                bad[row] = str(error)
-            except MemoryError:
-                bad[row] = f"cannot decode {job.named(row)}: it needs more memory than there is"
-    return bad
-
-
-@contextlib.contextmanager
-def _locked(file: BinaryIO, row: int) -> Iterator[None]:
-    """Hold the lock of a row, which the system drops when this process dies; some file systems have no locks."""
-    with contextlib.suppress(OSError):
-        fcntl.lockf(file, fcntl.LOCK_EX, 1, row)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            fcntl.lockf(file, fcntl.LOCK_UN, 1, row)

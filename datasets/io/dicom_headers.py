@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from core.errors import DataError
 from core.files import key, write_text
-from datasets.io.cache import MANY, content_stamp
+from datasets.io.content import MANY, content_stamp
 from datasets.io.dicom import Header, header
 
 log = logging.getLogger(__name__)

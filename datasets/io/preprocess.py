@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.types import Sample
 from datasets.base import Dataset, DatasetWrapper
-from datasets.io.cache import content_stamp
+from datasets.io.content import content_stamp
 from datasets.lungs import LungSample
 
 GRAY = 128

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pandas.errors import ParserWarning
 
 from core.boxes import xywh_to_xyxy
 from core.errors import DataError, UnknownNameError, examples, one_line
@@ -49,10 +48,11 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
     """
     _check_header(path, needed)
     try:
+        dropped = pd.errors.ParserWarning  # the only one: cells beyond the heading, which pandas drops
         with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", ParserWarning)  # its only one: cells beyond the heading, which it drops
+            warnings.simplefilter("always", dropped)
             table = pd.read_csv(path, **AS_TEXT, index_col=False)
-        if any(issubclass(one.category, ParserWarning) for one in said) and _is_full_beyond(path, len(table.columns)):
+        if any(issubclass(one.category, dropped) for one in said) and _is_full_beyond(path, len(table.columns)):
             raise DataError(f"{path} has rows of more cells than its heading: a comma within a number or a name?")
     except UnicodeDecodeError as error:
         wrong = error.object[error.start : error.end]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import LocusError
-from datasets.io.decoding import DECODED
+from datasets.io.decoding_worker import DECODED
 from tools.scale import tree
 
 FEW = 5_605

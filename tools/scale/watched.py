@@ -22,7 +22,7 @@ from benchmark.training.prepare import prepare
 from config import TrainConfig
 from core import cli
 from core.cli import door
-from datasets.io.decoding import MISSING
+from datasets.io.decoding_worker import MISSING
 
 
 class Watch(Callback):

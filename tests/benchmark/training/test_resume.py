@@ -1,6 +1,7 @@
 """``--resume``: which run it means, and what a continued run may change."""
 
 import dataclasses
+import json
 import shutil
 
 import pytest
@@ -135,3 +136,13 @@ def test_without_an_unfinished_run_it_is_an_error(tiny):
         training.fit(tiny(resume="absent"))
     with pytest.raises(BadValueError, match=r"--early_stopping -1.* 0 "):
         tiny(early_stopping=-1)
+
+
+@pytest.mark.byhand
+def test_the_cost_of_a_resumed_run_counts_the_processes_before(tiny, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "seconds.txt").write_text("1000.0\n")  # as a process that was stopped leaves it
+    training.fit(tiny(epochs=1), folder)
+    assert 1000 < json.loads((folder / "metrics.json").read_text())["process_seconds"] < 1500
+    assert not (folder / "seconds.txt").exists()

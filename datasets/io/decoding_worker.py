@@ -1,0 +1,138 @@
+"""One process that decodes images into the rows of an array file, and what its parent sees of it."""
+
+import contextlib
+import fcntl
+import mmap
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DataError, killed
+from core.frames import resize_image
+from core.types import Sample
+
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+"""Signals by which a process dies of what it does itself."""
+MISSING, DECODED, BAD = 0, 1, 2
+"""States of a row."""
+Bad = dict[int, str]
+"""Row -> why its image could not be decoded."""
+Rows = list[int]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What there is to decode, and where it goes."""
+
+    samples: Sequence[Sample]
+    size: int
+    path: Path
+    """Array file (N, size, size) uint8."""
+    states: Path
+    """File of N bytes, the state of each row."""
+
+    def named(self, row: int) -> str:
+        """A row's file, or its image where there is none."""
+        return self.samples[row].source or self.samples[row].image_id
+
+
+@dataclass(frozen=True, eq=False)
+class Worker:
+    """A process at the other end of a pipe: tasks of rows go in, what was bad among them comes out."""
+
+    process: multiprocessing.process.BaseProcess
+    pipe: Connection
+    current_row: mmap.mmap
+    """8 bytes that both see: the row that the process is decoding."""
+
+    def row(self) -> int:
+        """The row at which the process stands."""
+        return int.from_bytes(self.current_row[:], "little")
+
+    def crash_reason(self, job: Job) -> str | None:
+        """Why the image that the process died of is bad; None where the process was asked to end (SIGTERM).
+
+        Raises ``DataError`` where it died of something else.
+        """
+        self.process.join()
+        self.pipe.close()
+        where, code = job.named(self.row()), self.process.exitcode or 0
+        if -code == signal.SIGTERM:
+            return None
+        if -code in CRASHES:
+            return f"cannot decode {where}: its decoder crashed ({signal.Signals(-code).name})"
+        how = killed(code, "try fewer --num_workers") if code < 0 else "died"
+        raise DataError(f"a process that decodes images {how}; it was at {where}")
+
+
+def start(job: Job) -> Worker:
+    """A forked process, so that samples need no pickling."""
+    context = multiprocessing.get_context("fork")
+    pipe, theirs = context.Pipe()
+    current_row = mmap.mmap(-1, 8)
+    process = context.Process(target=_work, args=(job, theirs, pipe, current_row, os.getpid()), daemon=True)
+    process.start()
+    theirs.close()
+    return Worker(process, pipe, current_row)
+
+
+def _work(job: Job, pipe: Connection, parents: Connection, current_row: mmap.mmap, parent: int) -> None:
+    """Decode the tasks that come through ``pipe``, until nobody is at its other end any more."""
+    parents.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a training's own handler is not meant for this process
+    cv2.setNumThreads(0)  # OpenCV's own threads do not survive a fork
+    array = np.lib.format.open_memmap(job.path, mode="r+")
+    with job.states.open("r+b") as file, contextlib.suppress(BrokenPipeError):
+        for rows in _tasks(pipe):
+            pipe.send(_decode(job, rows, array, file, current_row, parent))
+
+
+def _tasks(pipe: Connection) -> Iterator[Rows]:
+    """The rows that come, until nobody gives any more."""
+    with contextlib.suppress(EOFError):
+        while True:
+            yield pipe.recv()
+
+
+def _decode(
+    job: Job, rows: Rows, array: NDArray[np.uint8], file: BinaryIO, current_row: mmap.mmap, parent: int
+) -> Bad:  # fmt: skip
+    """Decode those of ``rows`` that are still missing."""
+    bad: Bad = {}
+    for row in rows:
+        if os.getppid() != parent:
+            os._exit(1)  # nobody waits for this array any more
+        current_row[:] = row.to_bytes(8, "little")
+        with _locked(file, row):
+            if os.pread(file.fileno(), 1, row)[0] != MISSING:
+                continue  # another run was faster
+            try:
+                array[row] = resize_image(job.samples[row].image, (job.size, job.size))
+                os.pwrite(file.fileno(), bytes([DECODED]), row)
+            except DataError as error:
+                bad[row] = str(error)
+            except MemoryError:
+                bad[row] = f"cannot decode {job.named(row)}: it needs more memory than there is"
+    return bad
+
+
+@contextlib.contextmanager
+def _locked(file: BinaryIO, row: int) -> Iterator[None]:
+    """Hold the lock of a row, which the system drops when this process dies; some file systems have no locks."""
+    with contextlib.suppress(OSError):
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, row)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.lockf(file, fcntl.LOCK_UN, 1, row)
