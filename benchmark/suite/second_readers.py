@@ -2,7 +2,7 @@
 
 It says how far the boxes of two teams agree here. It is no upper bound and no reader's skill: the teams used other
 names and extents of findings, and did not know NIH's labels. It says nothing about false marks. ChestX-Det has neither
-Infiltration nor Pneumonia: its Consolidation stands for both, and never the reverse.
+Infiltration nor Pneumonia: its Consolidation is compared with both, never the reverse.
 
 A case's figure is the mean over the second team's boxes, as in ``readers``; a finding that it did not mark is a miss.
 """

@@ -80,10 +80,10 @@ def _task(word: str, findings: Sequence[str]) -> str:
 
 
 def _path(image: str) -> str:
-    found = re.search(r"(?:train|valid|test)/patient.*$", image)
-    if found is None:
+    match = re.search(r"(?:train|valid|test)/patient.*$", image)
+    if match is None:
         raise ValueError(f"{image!r} is no path of CheXpert")
-    return found.group()
+    return match.group()
 
 
 def _letters(word: str) -> str:

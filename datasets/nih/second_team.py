@@ -26,9 +26,8 @@ FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
 """Where the annotations may be, seen from the folder of NIH's files."""
 NIH_NAME = re.compile(r"\d{8}_\d{3}\.png")
 HOW_TO_GET = (
-    f"put {JOINED} (image, syms, boxes, polygons: ChestX-Det under NIH's names, 13 findings), or train.json and "
-    "test.json of the first release of ChestX-Det10 (which names images as NIH does, 10 findings), into "
-    "chestx_det/ inside the folder of NIH's files or beside it"
+    f"put {JOINED} (13 findings, with image, syms, boxes and polygons), or train.json and test.json of ChestX-Det10's "
+    "first release (10 findings, NIH's image names) into chestx_det/ inside the folder of NIH's files or beside it"
 )
 
 
@@ -52,7 +51,7 @@ def read(root: Path) -> dict[str, Marks]:
     for path in annotation_files(root):
         marks |= read_marks(path, marks, "image" if path.name == JOINED else "file_name")
     if wrong := [image for image in marks if not NIH_NAME.fullmatch(image)]:
-        names = f"{len(wrong)} of {len(marks)} images of ChestX-Det have no name of NIH ({examples(wrong)})"
+        names = f"{len(wrong)} of {len(marks)} images of ChestX-Det are not named as NIH names them ({examples(wrong)})"
         mixed = "do not mix images of both sets" if len(wrong) < len(marks) else HOW_TO_GET
         raise DataError(f"{path}: {names}; NIH's names look like 00000013_005.png: {mixed}")
     return marks
