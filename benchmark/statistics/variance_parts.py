@@ -56,9 +56,9 @@ def variance_parts(networks: Sequence[CheckedRow], weights: Sequence[float]) -> 
     means = [left_out.mean(-2) for _, left_out in networks]
     value = sum(weight * scores.mean(-1) for weight, (scores, _) in zip(weights, networks, strict=True))
     jackknife = _variance(sum(weight * mean for weight, mean in zip(weights, means, strict=True)))
-    own = [_variance(left - mean[..., None, :]).sum(-1) for (_, left), mean in zip(networks, means, strict=True)]
-    # the covariance of a network's mean with itself exceeds that between its different runs by own / (S (S − 1))
-    patients = jackknife - (np.stack(own, -1) * scale / run_df).sum(-1)
+    run_spread = [_variance(left - mean[..., None, :]).sum(-1) for (_, left), mean in zip(networks, means, strict=True)]
+    # the covariance of a network's mean with itself exceeds that between its different runs by run_spread / (S (S − 1))
+    patients = jackknife - (np.stack(run_spread, -1) * scale / run_df).sum(-1)
     runs = np.stack(squares, -1) * scale / run_df
     return VarianceParts(np.asarray(value), runs, run_df, np.maximum(patients, 0), jackknife)
 

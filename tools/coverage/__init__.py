@@ -1,1 +1,1 @@
-"""How often intervals over training runs hold the truth of simulated worlds: ``python -m tools.coverage``."""
+"""Coverage and power of intervals over training runs, in simulated worlds: ``python -m tools.coverage``."""

@@ -17,7 +17,7 @@ from tools.coverage.settings import NAME, settings
 
 @dataclass(frozen=True)
 class CoverageConfig:
-    """Measure how often intervals over training runs and patients hold the truth: ``python -m tools.coverage``."""
+    """Measure how often intervals contain the true value: ``python -m tools.coverage``."""
 
     worlds: Annotated[int, cli.AtLeast(2)] = 4000
     """Simulated worlds per setting."""

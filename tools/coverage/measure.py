@@ -1,4 +1,4 @@
-"""How often intervals hold the truth in simulated worlds, and how often they find a true difference."""
+"""Coverage and power of intervals over training runs and patients, in simulated worlds."""
 
 import itertools
 from dataclasses import replace
@@ -10,7 +10,7 @@ from benchmark.statistics.entries import ALPHA, prediction_band
 from benchmark.statistics.intervals import LEVEL
 from benchmark.statistics.variance_parts import CheckedRow, VarianceParts, variance_parts
 from core.types import FloatArray
-from tools.coverage.worlds import CASES, METHODS, NetworkScores, Simulation, worlds
+from tools.coverage.worlds import CASES, METHODS, SimulatedNetwork, Simulation, worlds
 
 RULES = {"nothing": (False, False), "floor": (True, False), "floor and cap": (True, True), "cap": (False, True)}
 """Whether the variance has the patients' lower limit, and whether degrees of freedom are at most 2(S − 1)."""
@@ -23,7 +23,7 @@ BLOCK = 1_500_000
 
 
 def measure(setting: Simulation, count: int, seed: int = 0) -> list[dict[str, float | str]]:
-    """A row per statistic and rule: the share of ``count`` worlds that hold the truth, and power.
+    """Return a row per statistic and rule: coverage and power over ``count`` worlds.
 
     ``coverage`` of a statistic: the true value lies in its interval (of a row and of two networks, the mean over all
     worlds). Of ``exclusion``: a method that is as good as every other is not called worse. ``power``: the interval of
@@ -47,7 +47,7 @@ def _summary(name: str, rule: str, numbers: FloatArray) -> dict[str, float | str
     return shared | {"coverage": float(coverage), "power": float(power), "half_width": float(half_width)}
 
 
-def _block(networks: list[NetworkScores]) -> dict[tuple[str, str], FloatArray]:
+def _block(networks: list[SimulatedNetwork]) -> dict[tuple[str, str], FloatArray]:
     """(3, W) numbers per statistic and rule."""
     band, first = _split(networks[0])
     networks = [first, *networks[1:]]
@@ -65,10 +65,10 @@ def _block(networks: list[NetworkScores]) -> dict[tuple[str, str], FloatArray]:
     return out
 
 
-def _split(network: NetworkScores) -> tuple[tuple[FloatArray, FloatArray], NetworkScores]:
+def _split(network: SimulatedNetwork) -> tuple[tuple[FloatArray, FloatArray], SimulatedNetwork]:
     """The first method's scores on all runs but the last and on the last, and the network without its last run."""
     theta = network.theta[:, 0]
-    return (theta[:, :-1], theta[:, -1]), NetworkScores(network.theta[..., :-1], network.jackknife[:, :, :-1])
+    return (theta[:, :-1], theta[:, -1]), SimulatedNetwork(network.theta[..., :-1], network.jackknife[:, :, :-1])
 
 
 def _one_more(theta: FloatArray, following: FloatArray) -> FloatArray:
@@ -77,16 +77,16 @@ def _one_more(theta: FloatArray, following: FloatArray) -> FloatArray:
     return np.stack([held, np.full(len(held), np.nan), (high - low) / 2])
 
 
-def _row(network: NetworkScores, method: int) -> CheckedRow:
+def _row(network: SimulatedNetwork, method: int) -> CheckedRow:
     return network.theta[:, method], network.jackknife[:, method]
 
 
-def _gap(network: NetworkScores, method: int, other: int) -> CheckedRow:
+def _gap(network: SimulatedNetwork, method: int, other: int) -> CheckedRow:
     (a, left_a), (b, left_b) = _row(network, method), _row(network, other)
     return a - b, left_a - left_b
 
 
-def _parts(networks: list[NetworkScores], method: int) -> dict[str, VarianceParts]:
+def _parts(networks: list[SimulatedNetwork], method: int) -> dict[str, VarianceParts]:
     """What is compared, with ``method`` as its first side."""
     N = len(networks)
     gaps = [_gap(network, method, 1) for network in networks]
@@ -98,7 +98,7 @@ def _parts(networks: list[NetworkScores], method: int) -> dict[str, VariancePart
     }
 
 
-def _pairs(network: NetworkScores, methods: list[int]) -> dict[tuple[int, int], VarianceParts]:
+def _pairs(network: SimulatedNetwork, methods: list[int]) -> dict[tuple[int, int], VarianceParts]:
     numbered = itertools.combinations(enumerate(methods), 2)
     return {(i, j): variance_parts([_gap(network, one, other)], [1.0]) for (i, one), (j, other) in numbered}
 

@@ -9,7 +9,6 @@ from benchmark.statistics.entries import BAND_RUNS
 from tools.coverage.measure import CHOSEN, EXCLUSION, ONE_MORE, RULES, STATISTICS
 from tools.coverage.settings import RUNS
 from tools.coverage.words import ABOUT, BAND, COLUMNS, LIMITS, REASONS
-from tools.coverage.worlds import SMALL_SAMPLE
 
 LOWEST = 0.93
 """The smallest share of worlds that may be called 95 %."""
@@ -19,13 +18,13 @@ RANGED = (*STATISTICS, EXCLUSION)
 
 def page(table: pd.DataFrame) -> str:
     """The whole page, from the table of all settings."""
-    known = figures(table)
+    percentages = figures(table)
     lowest = _rules(table, "coverage", "Lowest coverage", "In per cent, over all settings with equal numbers of runs.")
     parts = [
-        ABOUT.format(**known),
+        ABOUT.format(**percentages),
         markdown(_summary(table)),
-        BAND.format(**known),
-        REASONS.format(**known),
+        BAND.format(**percentages),
+        REASONS.format(**percentages),
         markdown(lowest),
         markdown(_rules(table, "power", "Mean power", "In per cent, over the same settings.")),
         LIMITS,
@@ -47,9 +46,9 @@ def figures(table: pd.DataFrame) -> dict[str, str]:
     def wrong(runs: str, rule: str = CHOSEN) -> str:
         return _per_cent(1 - select(runs, [EXCLUSION], rule).coverage.min())
 
-    def found(runs: str, rule: str) -> str:
-        few = select(runs, [EXCLUSION], rule)
-        return _per_cent(few[few.patients <= SMALL_SAMPLE].power.mean())
+    def found(runs: str, rule: str, *patients: int) -> str:
+        chosen = select(runs, [EXCLUSION], rule)
+        return _per_cent(chosen[chosen.patients.isin(patients)].power.mean())
 
     return {
         "worlds": f"{int(table.worlds.min()):,}",
@@ -62,9 +61,10 @@ def figures(table: pd.DataFrame) -> dict[str, str]:
         "nothing_3": wrong(THREE, "nothing"),
         "nothing_2": wrong(TWO, "nothing"),
         "cap_2": wrong(TWO, "cap"),
-        "power_both": found(THREE, "floor and cap"),
-        "power_both_2": found(TWO, "floor and cap"),
-        "power_floor": found(THREE, CHOSEN),
+        "power_both": found(THREE, "floor and cap", 30, 60),
+        "power_both_2": found(TWO, "floor and cap", 30, 60),
+        "power_floor": found(THREE, CHOSEN, 30, 60),
+        **{f"{rule}_{count}": found(THREE, rule, count) for rule in (CHOSEN, "nothing") for count in (30, 500)},
         "high": held(f"{TWO}, {THREE}, {FIVE}", *STATISTICS).split()[-1],
         "band_3": held(f"{THREE}, {FIVE}", ONE_MORE),
         "band_2": held(TWO, ONE_MORE),

@@ -14,7 +14,7 @@ ABOUT = """# Do the intervals contain the true value?
 
 **With three runs: nearly.** Intervals of rows contain it in {row_3} of 100 worlds, paired differences in {paired_3},
 nested differences in {nested_3}. In up to {wrong_3} of 100 worlds a best method of a network is wrongly called worse.
-The low figures come from scores that vary much between runs (a standard deviation of .10) on 500 patients.
+The low figures come from 500 patients and scores that vary much between runs (standard deviations of .05 to .10).
 
 **With two runs: not reliably.** Intervals of rows contain it in {row_2} of 100 worlds and paired differences in
 {paired_2}. In up to {wrong_2} of 100 worlds a best method is wrongly called worse. Add a third run before you say which
@@ -39,8 +39,8 @@ three networks. The first has seven methods, the others have two. Scores are sha
 """
 BAND = """## One more training run
 
-The band of one more training run holds {band_3} of 100 runs when it rests on three or five runs, and {band_2} of 100
-when it rests on two. Two runs on few patients often agree by chance, so the tables print no band for fewer than
+With three or five runs, the prediction band contains the score of the next run in {band_3} of 100 worlds. With two runs
+it contains it in {band_2}. Two runs on few patients often agree by chance, so the tables print no band for fewer than
 {band_runs} runs.
 """
 REASONS = """## Why this rule
@@ -61,15 +61,15 @@ runs. Both can be 0 by chance, and then an interval has zero width and p is 0. F
   still wrongly calls a best method worse in up to {cap_2} of 100 worlds, and it has less power than the floor.
 - `floor and cap` has the best coverage and hardly any power. With three runs and 30 or 60 patients it finds
   {power_both} of 100 worse methods, the floor alone {power_floor}. With two runs it finds {power_both_2}.
-- `floor` finds as many true differences as `nothing` with 500 patients. With 30 patients it finds fewer, because
-  `nothing` finds differences that are not there.
+- `floor` costs hardly any power with 500 patients and three runs: it finds {floor_500} of 100 worse methods, `nothing`
+  {nothing_500}. With 30 patients it costs some: {floor_30} against {nothing_30}.
 
 The floor has a price. With few patients, or runs that hardly differ, its intervals are too wide and contain the true
 value in up to {high} of 100 worlds. If scores vary much between two or three runs, it falls short, as stated above.
 Only a cap repairs that, at the price of power. More training runs are the better remedy.
 
-Power is the share of worlds in which a true advantage is found: .10 with 30 and 60 patients, .05 with 500. For
-`best method kept` it is the share of worse methods that are called worse than the better one.
+Power is the share of worlds in which a true advantage is found. The advantage is .10 with 30 and 60 patients, .05 with
+500. For `best method kept`, power is the share of worse methods that are called worse than the better one.
 """
 LIMITS = """\
 The figures are those of the simulated model. It has normal effects of patients, cases, runs and methods. Networks that

@@ -62,7 +62,7 @@ class Simulation:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkScores:
+class SimulatedNetwork:
     """Scores of one network in W worlds."""
 
     theta: FloatArray
@@ -71,7 +71,7 @@ class NetworkScores:
     """(W, M + 1, S, P) the same without one patient, at the same thresholds."""
 
 
-def worlds(setting: Simulation, count: int, seed: int = 0) -> list[NetworkScores]:
+def worlds(setting: Simulation, count: int, seed: int = 0) -> list[SimulatedNetwork]:
     """The networks of ``count`` worlds of a setting; the same ``seed`` gives the same worlds."""
     return _worlds(setting, count, seed, 1 / slope(setting.findings, setting.thresholds))
 
@@ -84,7 +84,7 @@ def slope(findings: int, thresholds: str) -> float:
     return float((high - low) / 0.4)
 
 
-def _worlds(setting: Simulation, count: int, seed: int, per_score: float, shift: float = 0.0) -> list[NetworkScores]:
+def _worlds(setting: Simulation, count: int, seed: int, per_score: float, shift: float = 0.0) -> list[SimulatedNetwork]:
     P, K = setting.patients, min(CASES, setting.findings)
     random = generator(seed, "worlds", " ".join(setting.name))
 
@@ -102,9 +102,9 @@ def _worlds(setting: Simulation, count: int, seed: int, per_score: float, shift:
         S += number == 0
         run = normal(sd * np.sqrt(1 - OF_METHOD**2), S, 1) + normal(BY_RUN, S, P)
         still = case[:, None] + normal(BY_NETWORK, 1, P, K) + by_method[:, :M]
-        own = normal(sd * OF_METHOD, M, S)[..., None, None]
+        method_shift = normal(sd * OF_METHOD, M, S)[..., None, None]
         noise = random.random((count, M, S, P, K), dtype=np.float32).clip(1e-6, 1 - 1e-6)
-        logits = still[:, :, None] + run[:, None, ..., None] + own + np.log(noise / (1 - noise))
+        logits = still[:, :, None] + run[:, None, ..., None] + method_shift + np.log(noise / (1 - noise))
         logits = np.concatenate([logits, logits[:, :1] + np.float32(setting.better * per_score)], 1)
         logits = logits.reshape(count, -1, P, K)  # (W, (M + 1) S, P, K)
         hits = logits > 0
@@ -112,7 +112,7 @@ def _worlds(setting: Simulation, count: int, seed: int, per_score: float, shift:
             centre = 0.5 + np.float32(CENTRE) * level[:, None] + normal(SHIFT, S, 1, 1) + normal(BLUR, S, P, K)
             hits = cross_fitted_hits(*reach(logits, np.tile(centre, (1, M + 1, 1, 1))), findings, setting.findings)
         theta, jackknife = _scored(hits, findings, setting.findings)
-        networks.append(NetworkScores(theta.reshape(count, M + 1, S), jackknife.reshape(count, M + 1, S, P)))
+        networks.append(SimulatedNetwork(theta.reshape(count, M + 1, S), jackknife.reshape(count, M + 1, S, P)))
     return networks
 
 
