@@ -135,14 +135,14 @@ def _other_grids(first: Selection, second: Selection, pairs: Iterable[Pair]) -> 
         if pair.first.cell.dataset == pair.second.cell.dataset
     }
     differ = [f"{number(a)} and {number(b)}" for a, b in bounds if a is not None and b is not None and a != b]
-    words = f"A and B have different grids (upper bound {examples(sorted(differ), 3)}): part of a difference is the grid"
-    return [words] if differ else []
+    bound = f"upper bound {examples(sorted(differ), 3)}"
+    return [f"A and B have different grids ({bound}): part of a difference is the grid"] if differ else []
 
 
 def _bounds(folder: Path) -> dict[str, float | None]:
     """Model -> the score of ``truth`` on its grid."""
-    found = one_alignment(scored(records.load_metric(folder, MAIN), MAIN_PROTOCOL))
-    return {r.cell.model_of_any_seed: main_value(r) for r in found if r.cell.method == LIMIT}
+    board = one_alignment(scored(records.load_metric(folder, MAIN), MAIN_PROTOCOL))
+    return {r.cell.model_of_any_seed: main_value(r) for r in board if r.cell.method == LIMIT}
 
 
 def _named(side: Selection) -> str:
