@@ -58,8 +58,8 @@ def _block(networks: list[SimulatedNetwork]) -> dict[tuple[str, str], FloatArray
     for rule in RULES:
         for name in STATISTICS:
             value, reach, _ = by_rule(equal[name], rule)
-            found = np.greater(*by_rule(better[name], rule)[:2])
-            out[name, rule] = np.stack([value, reach, found if name != "row" else np.full(len(value), np.nan)])
+            finds = np.greater(*by_rule(better[name], rule)[:2])
+            out[name, rule] = np.stack([value, reach, finds if name != "row" else np.full(len(value), np.nan)])
         wrong, right = called_worse(pairs, rule).mean(1), called_worse(pairs_of_better, rule)[:, 1:].mean(1)
         out[EXCLUSION, rule] = np.stack([1 - wrong, right, np.full(len(wrong), np.nan)])
     return out

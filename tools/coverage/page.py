@@ -46,7 +46,7 @@ def figures(table: pd.DataFrame) -> dict[str, str]:
     def wrong(runs: str, rule: str = CHOSEN) -> str:
         return _per_cent(1 - select(runs, [EXCLUSION], rule).coverage.min())
 
-    def found(runs: str, rule: str, *patients: int) -> str:
+    def worse_found(runs: str, rule: str, *patients: int) -> str:
         chosen = select(runs, [EXCLUSION], rule)
         return _per_cent(chosen[chosen.patients.isin(patients)].power.mean())
 
@@ -61,10 +61,10 @@ def figures(table: pd.DataFrame) -> dict[str, str]:
         "nothing_3": wrong(THREE, "nothing"),
         "nothing_2": wrong(TWO, "nothing"),
         "cap_2": wrong(TWO, "cap"),
-        "power_both": found(THREE, "floor and cap", 30, 60),
-        "power_both_2": found(TWO, "floor and cap", 30, 60),
-        "power_floor": found(THREE, CHOSEN, 30, 60),
-        **{f"{rule}_{count}": found(THREE, rule, count) for rule in (CHOSEN, "nothing") for count in (30, 500)},
+        "power_both": worse_found(THREE, "floor and cap", 30, 60),
+        "power_both_2": worse_found(TWO, "floor and cap", 30, 60),
+        "power_floor": worse_found(THREE, CHOSEN, 30, 60),
+        **{f"{rule}_{count}": worse_found(THREE, rule, count) for rule in (CHOSEN, "nothing") for count in (30, 500)},
         "high": held(f"{TWO}, {THREE}, {FIVE}", *STATISTICS).split()[-1],
         "band_3": held(f"{THREE}, {FIVE}", ONE_MORE),
         "band_2": held(TWO, ONE_MORE),
