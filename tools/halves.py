@@ -92,8 +92,8 @@ def _answer(network: str, methods: Rows, count: int) -> str:
 def _may_be_best(half: Rows) -> set[str]:
     """The methods than which no other one is significantly better."""
     names = ranking(half, half)
-    found = verdicts(len(names), lambda a, b: compared(half[names[a]], half[names[b]]))
-    return {name for name, verdict in zip(names, found, strict=True) if verdict.may_be_best}
+    of_methods = verdicts(len(names), lambda a, b: compared(half[names[a]], half[names[b]]))
+    return {name for name, verdict in zip(names, of_methods, strict=True) if verdict.may_be_best}
 
 
 if __name__ == "__main__":

@@ -5,18 +5,21 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from benchmark import records
 from benchmark.compare import table
 from benchmark.compare.pairs import Pair, Pairing, pairing, weights_key
 from benchmark.compare.selector import Selection, is_checkpoint, resolve_first
 from benchmark.compare.table import ComparisonRow
-from benchmark.report.table import as_text
+from benchmark.report.select import main_value, one_alignment, scored
+from benchmark.report.table import as_text, number
 from benchmark.statistics.bootstrap import RESAMPLES
 from benchmark.statistics.common_cases import columns, common_cases, read
 from benchmark.statistics.paired import compare, compare_over_trainings
 from benchmark.statistics.signflip import FLIPS
 from benchmark.suite import results_folder
 from config import CompareConfig
-from core.errors import BadValueError
+from core.errors import BadValueError, examples
+from core.names import LIMIT, MAIN, MAIN_PROTOCOL
 
 SEED = 0
 """Seed of the resamples and of the coins."""
@@ -25,14 +28,14 @@ INTERVALS = (
     "thresholds held fixed; none below 10 patients"
 )
 OVER_TRAININGS = (
-    "intervals and p over trainings and patients (Obuchowski and Rockette, Hillis): paired on the same trainings, "
-    "nested on others, of patients alone where a side has one training; thresholds held fixed; Holm over all "
+    "intervals and p over training runs and patients (Obuchowski and Rockette, Hillis): paired on the same runs, "
+    "nested on others, over patients only where a side has one run; thresholds held fixed; Holm over all "
     "comparisons of a metric"
 )
 TESTS = (
     f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric"
 )
-BY_PATIENTS_ALONE = "patients alone decide between these networks, and another training may turn it"
+BY_PATIENTS_ALONE = "patients alone decide, and another training run may turn it"
 IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
 """Of a data set's description: how many images there are and how large, not what they show."""
 
@@ -107,6 +110,7 @@ def provenance(first: Selection, second: Selection, pairing: Pairing, rows: Sequ
         for side, count in zip("AB", pairing.unmatched, strict=True)
         if count
     ]
+    lines += _other_grids(first, second, pairing.pairs)
     if other := _other_data(pairing.pairs):
         lines.append(f"the data of A and B differ in: {', '.join(other)}")
     patients = sorted({row.patients for row in rows})
@@ -119,6 +123,25 @@ def provenance(first: Selection, second: Selection, pairing: Pairing, rows: Sequ
         where = "" if alone == len(several) else f"in {alone} of {len(several)} pairs "
         lines.append(f"{where}a side has one training: {BY_PATIENTS_ALONE}")
     return "\n".join(lines)
+
+
+def _other_grids(first: Selection, second: Selection, pairs: Iterable[Pair]) -> list[str]:
+    """A line where networks of a pair have different grids, by the scores of ``truth`` on them; else nothing."""
+    one, other = (_bounds(side.folder) for side in (first, second))
+    bounds = {
+        (one.get(pair.first.cell.model_of_any_seed), other.get(pair.second.cell.model_of_any_seed))
+        for pair in pairs
+        if pair.first.cell.dataset == pair.second.cell.dataset
+    }
+    differ = [f"{number(a)} and {number(b)}" for a, b in bounds if a is not None and b is not None and a != b]
+    bound = f"upper bound {examples(sorted(differ), 3)}"
+    return [f"A and B have different grids ({bound}): part of a difference is the grid"] if differ else []
+
+
+def _bounds(folder: Path) -> dict[str, float | None]:
+    """Model -> the score of ``truth`` on its grid."""
+    board = one_alignment(scored(records.load_metric(folder, MAIN), MAIN_PROTOCOL))
+    return {r.cell.model_of_any_seed: main_value(r) for r in board if r.cell.method == LIMIT}
 
 
 def _named(side: Selection) -> str:

@@ -365,8 +365,8 @@ def test_records_made_anew_from_stored_maps_are_the_same(door, flags, undisturbe
 
 def test_slow_methods_have_a_table_of_their_own(undisturbed):
     folder, done = undisturbed
-    assert "slow methods, on 6 images" in done.stdout
-    headings = ["phantom: slow methods, on 6 images", "phantom, 6 images: ranks"]
+    assert "methods within each network, on 6 images" in done.stdout
+    headings = ["phantom: methods within each network, on 6 images"]
     assert [title for title, text in texts(folder / "results/tiny").items() if "| ablationcam |" in text] == headings
 
 

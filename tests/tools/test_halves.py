@@ -1,4 +1,4 @@
-"""Two halves of an entry's trainings: what they say of each other, and of which methods are tied."""
+"""Two halves of an entry's trainings: what they say of each other, and of which methods may be the best."""
 
 import pytest
 

@@ -64,8 +64,8 @@ def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
 
 def _common(one: Rows, other: Rows) -> list[str]:
     """The networks of both, where those are two or more that have common training runs."""
-    found = [name for name in one if name in other and len({*one[name].trainings} & {*other[name].trainings}) > 1]
-    return found if len(found) > 1 else []
+    networks = [name for name in one if name in other and len({*one[name].trainings} & {*other[name].trainings}) > 1]
+    return networks if len(networks) > 1 else []
 
 
 def _difference(one: EntryScores, other: EntryScores) -> tuple[np.ndarray, np.ndarray]:

@@ -41,9 +41,9 @@ def ordered_methods(rows: Sequence[BoardRow], finding: str = "mean") -> list[Boa
 def within_network(methods: Sequence[tuple[BoardRow, EntryScores]], finding: str = "mean") -> RowScores:
     """The verdicts on the methods of one network, best first, with their scores on a finding or the mean."""
     scores = [entry for _, entry in methods]
-    found = statistics.verdicts(len(scores), lambda a, b: statistics.compared(scores[a], scores[b]))
+    verdicts = statistics.verdicts(len(scores), lambda a, b: statistics.compared(scores[a], scores[b]))
     names = [row.record.method for row, _ in methods]
-    return [(row, verdict_scores(v, names, finding)) for (row, _), v in zip(methods, found, strict=True)]
+    return [(row, verdict_scores(v, names, finding)) for (row, _), v in zip(methods, verdicts, strict=True)]
 
 
 def probabilities(network: Sequence[BoardRow]) -> RowScores:

@@ -126,7 +126,7 @@ def _of_network(group: Sequence[Record], known: RowComparisons) -> str:
 
 def _parted(rows: Sequence[Record], said: Callable[[Record], Record | None]) -> tuple[list[Record], list[Record]]:
     """Those that may be the best, and those that are significantly worse than another."""
-    verdicts = [(row, found.find("may_be_best")) for row in rows if (found := said(row)) is not None]
+    verdicts = [(row, comparison.find("may_be_best")) for row in rows if (comparison := said(row)) is not None]
     known = [(row, bool(verdict.value)) for row, verdict in verdicts if verdict is not None]
     return [row for row, may in known if may], [row for row, may in known if not may]
 

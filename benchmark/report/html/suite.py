@@ -154,7 +154,8 @@ def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Seque
 
 
 def _label(board: View) -> str:
-    return MAIN_PROTOCOL if board.title == main_table.TITLE else f"{MAIN_PROTOCOL}: {board.title}"
+    """The main protocol; of a part with its number of images."""
+    return MAIN_PROTOCOL + board.title.removeprefix(main_table.TITLE).replace(", ", ": ")
 
 
 def _findings(records: Sequence[Record], dataset: str) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def verdict_columns(said: Callable[[Record], Record | None]) -> list[TableColumn
     """
 
     def cell(read: Callable[[Record], str]) -> Callable[[Record], str]:
-        return lambda record: NOTHING if (found := said(record)) is None else read(found)
+        return lambda record: NOTHING if (comparison := said(record)) is None else read(comparison)
 
     return [
         TableColumn(MAY_BE_BEST, cell(lambda r: yes_or_no(r.find("may_be_best"))), "optional"),

@@ -84,8 +84,8 @@ def main(
     about = [PART] if part else about
     about += [ONE_RUN] if any(map(is_single, rows)) else []
     intro = "\n".join([basis_lines(select.board(records, dataset, images), THRESHOLDS), INTERVALS, *about])
-    every = columns(records, rows, images)
-    shown = [c for c in every if not wanted or c.heading.removesuffix(" [95 %]") in wanted]
+    all_columns = columns(records, rows, images)
+    shown = [c for c in all_columns if not wanted or c.heading.removesuffix(" [95 %]") in wanted]
     return tabulated(f"{dataset}: {title}", intro, shown, rows)
 
 
@@ -97,8 +97,8 @@ def board(records: Sequence[Record], dataset: str, images: int | None = None) ->
     """
     rows = ranking.ranked(mean_records(select.board(records, dataset, images)))
     networks = compared(records, dataset, NETWORK)
-    place = {key: n for n, key in enumerate(dict.fromkeys(map(network_of, [*networks, *rows])))}
-    return sorted(rows, key=lambda r: place[network_of(r)] if select.is_method(r) else len(place))
+    position = {key: n for n, key in enumerate(dict.fromkeys(map(network_of, [*networks, *rows])))}
+    return sorted(rows, key=lambda r: position[network_of(r)] if select.is_method(r) else len(position))
 
 
 def short(records: Sequence[Record], dataset: str, images: int | None = None) -> Table | None:

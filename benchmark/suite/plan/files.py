@@ -71,6 +71,9 @@ def _check(suite: Suite) -> None:
     if suite.check is not None:
         validity.registry.check(suite.check)
     check_methods(suite.all_words)
+    for word in suite.rank_methods:
+        if not user_code.runs_code(word):
+            method_registry.registry.check(word)
     if suite.choice is not None:
         method_registry.registry.check(suite.choice.method)
     for word in suite.published:

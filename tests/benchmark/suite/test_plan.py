@@ -7,7 +7,7 @@ import yaml
 
 from benchmark.suite import plan
 from config import TrainConfig
-from core.errors import BadValueError, DataError
+from core.errors import BadValueError, DataError, UnknownNameError
 from core.files import key
 
 
@@ -44,6 +44,14 @@ def test_what_would_count_images_twice_or_mix_models_is_refused(tmp_path, stated
     suite = {"title": "t", "about": "a", "train": {"dataset": "phantom"}, "models": [{"backbone": "custom"}], **stated}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(suite))
     with pytest.raises(kind, match=facts):
+        plan.load("tiny", tmp_path)
+
+
+def test_a_rank_method_that_is_no_method_is_refused_with_the_nearest_one(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(
+        "title: t\nabout: a\ntrain: {dataset: phantom}\nmodels: [{backbone: custom}]\nrank_methods: [gradcamp]\n"
+    )
+    with pytest.raises(UnknownNameError, match=r"gradcamp.*gradcampp"):
         plan.load("tiny", tmp_path)
 
 

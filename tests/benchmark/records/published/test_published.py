@@ -143,7 +143,7 @@ def test_papers_alone_have_tables_and_no_leaderboard(tmp_path):
     tables.write(tmp_path)
     page = (tmp_path / "index.html").read_text()
     assert page.count("<h3>published elsewhere, ") == 4
-    assert ": leaderboard" not in page + (tmp_path / "leaderboard.md").read_text()
+    assert ": methods within each network" not in page + (tmp_path / "leaderboard.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["nih", "nih-sample"])
