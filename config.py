@@ -1,4 +1,4 @@
-"""What each door takes: groups of flags from ``core.flags``, from which its command line is derived.
+"""Configuration of each command. The command line is generated from these dataclasses of ``core.flags``.
 
 ``--help`` shows them group by group. Nothing here imports torch.
 """
@@ -27,7 +27,7 @@ from core.flags.network import ModelCheckFlags, NetworkFlags, WiringFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
-    "WHERE", "CheckConfig", "CompareConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags",
+    "WHERE", "CheckConfig", "CompareConfig", "ConvertConfig", "DataFlags", "DatasetCheckConfig", "EngineFlags",
     "ExportConfig", "FolderFlags", "HeatmapConfig", "ModelCheckConfig", "PackConfig", "PageConfig", "PowerConfig",
     "RunConfig", "ScoreConfig", "SubmissionConfig", "SuiteConfig", "TrainConfig", "VerifyConfig",
 ]  # fmt: skip
@@ -149,5 +149,5 @@ class ModelCheckConfig(ModelCheckFlags):
 
 
 @dataclass(frozen=True)
-class DoctorConfig(DataCheckFlags):
+class DatasetCheckConfig(DataCheckFlags):
     """Read a data set whole and say what is wrong with it: ``python -m benchmark.check dataset NAME --root PATH``."""

@@ -11,14 +11,14 @@ from backbones import known
 from benchmark.heatmap import finished_runs
 from config import HeatmapConfig
 from core import cli
-from core.collector import gc_paused
 from core.errors import BadValueError, DataError
 from core.flags.network import network_flags
+from core.gc_control import gc_paused
 
 SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output_path"}
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     """Write pictures, boxes and raw maps, and say where they lie; 1 when a map was not finite."""
     words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]

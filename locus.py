@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from benchmark.evaluation.arrays import score
     from benchmark.evaluation.evaluate import evaluate
     from benchmark.explain import explain
-    from benchmark.localize import boxes, to_frame
     from benchmark.records import Record
+    from benchmark.scoring.localize import boxes, to_frame
     from core.frames import Grid
     from datasets.base import Dataset
     from methods import GradientMethod, Method
@@ -32,8 +32,8 @@ FROM = {
     "wrap": "backbones",
     "evaluate": "benchmark.evaluation.evaluate",
     "explain": "benchmark.explain",
-    "boxes": "benchmark.localize",
-    "to_frame": "benchmark.localize",
+    "boxes": "benchmark.scoring.localize",
+    "to_frame": "benchmark.scoring.localize",
     "score": "benchmark.evaluation.arrays",
     "Grid": "core.frames",
     "Method": "methods",
@@ -44,7 +44,7 @@ __all__ = [
     "GradientMethod", "Grid", "Method", "boxes", "build", "evaluate", "explain", "load", "load_dataset", "main",
     "records", "score", "to_frame", "wrap",
 ]  # fmt: skip
-DOORS = {
+ENTRY_POINTS = {
     "train": "main",
     "heatmap": "heatmap",
     "run": "benchmark.run",
@@ -102,29 +102,29 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def doors() -> list[str]:
-    """The words of the command whose door is there."""
-    paths = {word: CHECKOUT / module.replace(".", "/") for word, module in DOORS.items()}
+def entry_points() -> list[str]:
+    """The words of the commands whose modules exist."""
+    paths = {word: CHECKOUT / module.replace(".", "/") for word, module in ENTRY_POINTS.items()}
     return [word for word, path in paths.items() if path.with_suffix(".py").is_file() or path.is_dir()]
 
 
 def main() -> int:
-    """``locus WORD --flags``: the door of a word with its flags; its exit status."""
+    """``locus WORD --flags``: call the entry point of a word with its flags; return its exit status."""
     from core import interrupts
 
     interrupts.exit_quietly()
     word = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    usage = f"locus {'|'.join(doors())} [--flag value ...]; `locus WORD --help` lists the flags"
+    usage = f"locus {'|'.join(entry_points())} [--flag value ...]; `locus WORD --help` lists the flags"
     if word in ("-h", "--help"):
         print(f"usage: {usage}")
         return 0
-    if word not in doors():
+    if word not in entry_points():
         print(f"error: unknown command {word!r}: {usage}", file=sys.stderr)
         return 2
-    package = (CHECKOUT / DOORS[word].replace(".", "/")).is_dir()
-    module = importlib.import_module(f"{DOORS[word]}.__main__" if package else DOORS[word])
-    door: Callable[[Sequence[str]], int] = module.main
-    return door(sys.argv[2:])
+    package = (CHECKOUT / ENTRY_POINTS[word].replace(".", "/")).is_dir()
+    module = importlib.import_module(f"{ENTRY_POINTS[word]}.__main__" if package else ENTRY_POINTS[word])
+    entry_point: Callable[[Sequence[str]], int] = module.main
+    return entry_point(sys.argv[2:])
 
 
 if __name__ == "__main__":

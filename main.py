@@ -7,10 +7,10 @@ from typing import Any
 
 from config import TrainConfig
 from core import cli
-from core.collector import gc_paused
+from core.gc_control import gc_paused
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags, train or evaluate again, say where the run lies and how well it ranks."""
     config, typed = cli.parse(TrainConfig, argv, "main.py")

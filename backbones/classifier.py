@@ -7,18 +7,18 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from backbones import levels, parts
+from backbones import layers, levels
 from backbones.geometry import locator
 from backbones.head import Head
 from backbones.rescaled import normalise
 from backbones.token_layout import TokenLayout, find_token_layout
 from core.errors import BadValueError
 from core.frames import Grid, square_pixels
-from core.names import repeated
+from core.names import duplicates
 from core.types import Sample
 
 
-class Classifier(parts.Network):
+class Classifier(layers.Network):
     """``model(images) == model.head(model.features(images))``, for every backbone, pooling and attention.
 
     Letters: N images, K findings, C channels, h w positions of the feature map, H W pixels of the network's input.
@@ -74,11 +74,11 @@ class Classifier(parts.Network):
 
     @cached_property
     def levels(self) -> tuple[str, ...]:
-        """Names of the earlier layers, in forward order, without the pooled map; see :mod:`backbones.parts`.
+        """Names of the earlier layers, in forward order, without the pooled map; see :mod:`backbones.layers`.
 
         Empty for a wrapped network. Any other submodule may be named too, by its dotted name in the original network.
         """
-        return parts.levels(self, self._levels)
+        return layers.levels(self, self._levels)
 
     def describe(self, findings: Sequence[str] = (), img_size: int | None = None) -> Self:
         """Set the names of the outputs and the side of the images, where they are given; return the model itself.
@@ -89,7 +89,7 @@ class Classifier(parts.Network):
             raise BadValueError(f"findings is the word {findings!r}: give a list of names, one for each output")
         if findings and self.num_classes not in (None, len(findings)):
             raise BadValueError(f"{len(findings)} findings for {self.num_classes} outputs: name each of them")
-        if twice := repeated(findings):
+        if twice := duplicates(findings):
             raise BadValueError(f"findings name {', '.join(twice)} twice: each output stands for something else")
         if img_size is not None and img_size < 1:
             raise BadValueError(f"img_size is {img_size}: give the side of the images in pixels, as 224")

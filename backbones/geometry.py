@@ -15,7 +15,7 @@ from torch import nn
 from torch.func import functional_call
 
 from backbones import probe
-from backbones.follow import AxisGrid, Follow
+from backbones.grid_tracer import AxisGrid, GridTracer
 from backbones.tokens import TokensOf
 from core.frames import Grid
 
@@ -30,7 +30,7 @@ def locator(extractor: nn.Module, channels: int = 3) -> Callable[[tuple[int, int
 def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -> Grid | None:
     """The grid for an input of ``size`` (H, W), or None where branches disagree or an operation is unknown."""
     try:
-        with Follow() as follow:
+        with GridTracer() as follow:
             grids = follow.grids.get(features(extractor, size, channels, follow))
     except RuntimeError:  # a network that looks at its numbers on the way does not run on the meta device
         return None
@@ -41,7 +41,7 @@ def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -
 
 
 @torch.no_grad()
-def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, follow: Follow | None = None) -> Any:
+def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, follow: GridTracer | None = None) -> Any:
     """What ``extractor`` gives for images of ``size`` (H, W), without numbers: a tensor on the meta device.
 
     Two images, so that batch norm in train mode has more than one value even on a 1x1 map.

@@ -1,6 +1,6 @@
 """Earlier feature levels: what a submodule of the extractor gives, and the network from there on.
 
-``layer`` is always the submodule's name as users call it (:mod:`backbones.parts`).
+``layer`` is always the submodule's name as users call it (:mod:`backbones.layers`).
 """
 
 from collections.abc import Callable
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from backbones import geometry, probe
-from backbones.foreign import Extractor
-from backbones.parts import Network, path
+from backbones.layers import Network, path
 from backbones.probe import evaluating
 from backbones.tokens import TokensOf
+from backbones.unknown_network import Extractor
 from core.errors import NotAvailableError
 from core.frames import Grid
 

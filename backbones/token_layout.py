@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backbones.matrices import Explicit
-from backbones.parts import Network
+from backbones.attention_capture import AttentionCapture
+from backbones.consistency import noise
+from backbones.layers import Network
 from backbones.probe import evaluating
 from backbones.tokens import MOST_PREFIX, TokensOf
-from backbones.whole import noise
 from core.errors import NotAvailableError
 from core.frames import Grid
 
@@ -86,7 +86,7 @@ def _recorded(model: Network, size: tuple[int, int]) -> tuple[list[Tensor], list
             stack.callback(part.register_forward_pre_hook(_enter(running, name)).remove)
             stack.callback(part.register_forward_hook(_leave(running)).remove)
         stack.enter_context(torch.autocast(image.device.type, enabled=False))
-        with Explicit(keep):
+        with AttentionCapture(keep):
             logits = model(image)
     return matrices, paths, logits
 

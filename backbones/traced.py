@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from backbones.catalog import poolings
-from backbones.foreign import submodule
-from backbones.passage import Passage, observe
+from backbones.forward_trace import ForwardTrace, observe
+from backbones.model_spec import POOLINGS, ModelSpec, Patches
 from backbones.tokens import MOST_PREFIX
-from backbones.wiring import POOLINGS, Patches, Wiring
+from backbones.unknown_network import submodule
 from core.errors import BadValueError, NotAvailableError
 
 NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
@@ -24,7 +24,7 @@ REACHED = 0.9
 
 def find(
     module: nn.Module, channels: int, features: str | None = None, head: str | None = None, side: int = 224
-) -> Wiring:
+) -> ModelSpec:
     """How ``module`` is wired, as far as ``features`` and ``head`` (a linear layer) do not say it.
 
     Nothing of it is changed. Raises ``BadValueError`` where it takes no image of (channels, side, side) or gives no
@@ -33,7 +33,9 @@ def find(
     return wiring_of(module, observe(module, channels, side), features, head)
 
 
-def wiring_of(module: nn.Module, passage: Passage, features: str | None = None, head: str | None = None) -> Wiring:
+def wiring_of(
+    module: nn.Module, passage: ForwardTrace, features: str | None = None, head: str | None = None
+) -> ModelSpec:
     """How a network is wired, from an image that has passed; ``find`` says what is raised."""
     for name in filter(None, (features, head)):
         submodule(module, name)
@@ -48,7 +50,7 @@ def wiring_of(module: nn.Module, passage: Passage, features: str | None = None, 
     return _deciding(passage, candidates, features)
 
 
-def _maps(module: nn.Module, passage: Passage, features: str | None) -> Iterator[tuple[Wiring, Tensor]]:
+def _maps(module: nn.Module, passage: ForwardTrace, features: str | None) -> Iterator[tuple[ModelSpec, Tensor]]:
     """The maps (1,C,h,w) of more than one position among the outputs, the last first."""
     names = [features] if features else list(reversed(passage.outputs))
     for name in names:
@@ -64,16 +66,16 @@ def _maps(module: nn.Module, passage: Passage, features: str | None) -> Iterator
             yield wiring, A
 
 
-def _plain(module: nn.Module, name: str, output: Tensor, passage: Passage) -> Wiring:
+def _plain(module: nn.Module, name: str, output: Tensor, passage: ForwardTrace) -> ModelSpec:
     """A map (1,C,h,w): of convolutions, or of tokens that attention has mixed, of which only the patch is known."""
     shape = (output.shape[-2], output.shape[-1])
     mixed = any(isinstance(part, nn.LayerNorm) for part in module.modules())
     if not passage.patch or not mixed or shape not in passage.shapes:
-        return Wiring(name, None)
-    return Wiring(name, None, patch=passage.patch, stages=passage.shapes.index(shape) + 1)
+        return ModelSpec(name, None)
+    return ModelSpec(name, None, patch=passage.patch, stages=passage.shapes.index(shape) + 1)
 
 
-def _tokens(name: str, output: Tensor, passage: Passage) -> Wiring | None:
+def _tokens(name: str, output: Tensor, passage: ForwardTrace) -> ModelSpec | None:
     """The tokens (1, prefix + h*w, C) or (1,h,w,C) of a submodule; None for what are none."""
     if not passage.patch or output.ndim not in (3, 4):
         return None
@@ -81,11 +83,11 @@ def _tokens(name: str, output: Tensor, passage: Passage) -> Wiring | None:
         prefix = 0 if output.ndim == 4 else output.shape[1] - h * w
         fits = tuple(output.shape[1:3]) == (h, w) if output.ndim == 4 else 0 <= prefix <= MOST_PREFIX
         if fits and h * w > 1:
-            return Wiring(name, None, patch=passage.patch, prefix=prefix, stages=stages)
+            return ModelSpec(name, None, patch=passage.patch, prefix=prefix, stages=stages)
     return None
 
 
-def _pooled(passage: Passage, candidates: list[tuple[Wiring, Tensor]], head: str | None) -> Wiring | None:
+def _pooled(passage: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], head: str | None) -> ModelSpec | None:
     """The linear layer that gives the logits and the map behind whose pooling it stands; the shortest name of it."""
     names = [head] if head else list(passage.linear)[-1:]
     for name in (name for name in names if name in passage.linear):
@@ -94,7 +96,7 @@ def _pooled(passage: Passage, candidates: list[tuple[Wiring, Tensor]], head: str
             for rectified in (False, True):
                 shown = A.relu() if rectified else A
                 if A.shape[1] == taken.shape[1] and (word := _pooling(shown, taken)):
-                    return Wiring(wiring.features, name, word, rectified, wiring.patch, wiring.prefix, wiring.stages)
+                    return ModelSpec(wiring.features, name, word, rectified, wiring.patch, wiring.prefix, wiring.stages)
     return None
 
 
@@ -105,7 +107,7 @@ def _pooling(A: Tensor, taken: Tensor) -> str | None:
     return next((word for word in POOLINGS if float((poolings.build(word)(A) - taken).abs().max()) <= scale), None)
 
 
-def _deciding(passage: Passage, candidates: list[tuple[Wiring, Tensor]], features: str | None) -> Wiring:
+def _deciding(passage: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None) -> ModelSpec:
     """The last map with a say at every position, which is the head's input; the one that is named, if it is one."""
     _refuse_probabilities(passage)
     parts = [passage.outputs[wiring.features] for wiring, _ in candidates]
@@ -124,22 +126,22 @@ def _deciding(passage: Passage, candidates: list[tuple[Wiring, Tensor]], feature
     )
 
 
-def _reached(gradient: Tensor, wiring: Wiring, passage: Passage) -> float:
+def _reached(gradient: Tensor, wiring: ModelSpec, passage: ForwardTrace) -> float:
     """Share of the positions at which the logits depend on an output of this gradient."""
     shown = _as_map(gradient, wiring, passage) if wiring.patch else gradient
     return 0.0 if shown is None else float((shown.abs().sum(1) > 0).float().mean())
 
 
-def _as_map(output: Tensor, wiring: Wiring, passage: Passage) -> Tensor | None:
+def _as_map(output: Tensor, wiring: ModelSpec, passage: ForwardTrace) -> Tensor | None:
     return Patches(nn.Identity(), "", wiring.patch, wiring.prefix, wiring.stages).as_map(output, passage.size)
 
 
-def _where(passage: Passage) -> str:
+def _where(passage: ForwardTrace) -> str:
     """What a user may be looking for, in brackets."""
     return " (a class token reads the others before the last block's end)" if passage.patch else ""
 
 
-def _refuse_probabilities(passage: Passage) -> None:
+def _refuse_probabilities(passage: ForwardTrace) -> None:
     if not passage.linear:
         return
     last = next(reversed(passage.linear.values()))[1]

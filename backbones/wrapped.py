@@ -7,13 +7,13 @@ from torch import nn
 
 from backbones import probe
 from backbones.classifier import Classifier
-from backbones.foreign import Extractor, ForeignHead, Step, submodule
+from backbones.consistency import SIDE, require_whole
+from backbones.forward_trace import observe
 from backbones.head import Head
-from backbones.passage import observe
+from backbones.model_spec import connect
 from backbones.pooling.avg import AVG
 from backbones.traced import find
-from backbones.whole import SIDE, require_whole
-from backbones.wiring import connect
+from backbones.unknown_network import Extractor, ForeignHead, Step, submodule
 from core.errors import BadValueError
 from core.frames import Grid
 
@@ -48,7 +48,7 @@ def wrap(
         model = wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
 
     Raises ``UnknownNameError`` for a name that is no submodule, ``BadValueError`` when mean and a named linear layer
-    behind ``features`` give other logits than the layer gives within ``module`` (:mod:`backbones.whole`).
+    behind ``features`` give other logits than the layer gives within ``module`` (:mod:`backbones.consistency`).
     """
     channels = channels or channels_of(module)
     if features is None or head is None or (isinstance(features, str) and _gives_tokens(module, features, channels)):

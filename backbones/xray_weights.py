@@ -11,9 +11,9 @@ from torch import Tensor
 
 from backbones import torch_files
 from backbones.classifier import Classifier
+from backbones.consistency import UNABLE
 from backbones.pretrained import folder, reachable
 from backbones.published import translate
-from backbones.whole import UNABLE
 from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
 
 NAMES = {

@@ -10,7 +10,7 @@ from core.errors import BadValueError
 from core.flags.model import ModelFlags
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the run's folder and say what can be done with it."""
     config, given = cli.parse(ConvertConfig, argv, "python -m benchmark.convert")

@@ -7,7 +7,7 @@ from config import ExportConfig
 from core import cli
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Write ``truth.json`` and ``boxes.json`` and print where they are; exit status 2 for bad input."""
     words = list(sys.argv[1:] if argv is None else argv)

@@ -7,7 +7,7 @@ from config import PageConfig
 from core import cli
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw them as PDF, SVG and PNG, from records and stored maps; 2 for bad input."""
     flags = cli.first_as_flag("--suite", argv)

@@ -7,7 +7,7 @@ from config import PowerConfig
 from core import cli
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Print a suite's components of variance and what they promise of other numbers of trainings and patients."""
     config, _ = cli.parse(PowerConfig, argv, "python -m benchmark.power")

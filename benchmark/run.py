@@ -23,7 +23,7 @@ MOVED = {
 """Flags of earlier versions -> the command that took their place."""
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     """Run each suite that the flags name and print the leaderboards; 1 when a cell failed, 2 for bad input."""
     words = sys.argv[1:] if argv is None else argv

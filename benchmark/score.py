@@ -8,7 +8,7 @@ from config import ScoreConfig
 from core import cli
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     """Score them beside the baselines and say where the tables lie; 1 when a case failed, 2 for bad input."""
     config, _ = cli.parse(ScoreConfig, argv, "python -m benchmark.score")

@@ -10,7 +10,7 @@ from core.errors import BadValueError
 USAGE = "write `pack RUN`, a folder that benchmark.score wrote, or `check FILE`, what pack made"
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     """Pack an entry or check one; 1 when something about it is wrong, 2 for bad input."""
     word, *args = (sys.argv[1:] if argv is None else argv) or [""]

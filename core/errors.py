@@ -15,7 +15,7 @@ LONGEST_NAME = 200
 
 
 class LocusError(Exception):
-    """Base of every error that a door prints as one sentence before it exits with status 2."""
+    """Base of every error that an entry point prints as one sentence before it exits with status 2."""
 
 
 class BadValueError(LocusError):

@@ -83,7 +83,7 @@ def find_finding(word: str, findings: Iterable[str]) -> str | None:
     return word if word in names else same[0] if len(same) == 1 else None
 
 
-def repeated(names: Iterable[T]) -> list[T]:
+def duplicates(names: Iterable[T]) -> list[T]:
     """The names that occur more than once, each once, in order of their first occurrence.
 
     >>> repeated(["Mass", "Nodule", "Mass"])

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
-from core.stated import declared, module_name, read_attribute
+from core.static_attributes import declared, module_name, read_attribute
 from core.user_code import reason
 
 BROKEN = (

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.errors import BadValueError, DataError, examples
 from core.files import key
-from core.names import repeated
+from core.names import duplicates
 from core.seeds import generator
 from datasets import splits
 from datasets.base import SPLITS, Request
@@ -118,7 +118,7 @@ def _pictures(root: Path) -> tuple[list[Picture], bool]:
     lacking = [finding for finding in CLASSES if finding not in {picture.finding for picture in pictures}]
     if lacking:
         raise DataError(f"{base} has no images of {examples(lacking, 4)}: {LAYOUT}")
-    twice = sorted(repeated(picture.name for picture in pictures))
+    twice = sorted(duplicates(picture.name for picture in pictures))
     raise_if_any(base, twice, "file names twice", "; keep one of each")  # an image in two splits or classes
     return sorted(pictures, key=lambda picture: (list(CLASSES).index(picture.finding), picture.name)), parted
 

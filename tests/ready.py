@@ -11,16 +11,17 @@ import config
 import datasets
 import methods
 from backbones import catalog
-from benchmark import executors, protocols, validity
+from benchmark import executors, validity
 from benchmark.maps.code import code_digest
-from benchmark.protocols.base import Case
-from benchmark.protocols.locus import Locus
-from benchmark.protocols.seed import Seed
 from benchmark.report.charts.base import CHARTS
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import Case
+from benchmark.scoring.protocols.locus import Locus
+from benchmark.scoring.protocols.seed import Seed
 from benchmark.training.metrics.ranking import areas, descending
 from core.cli.parser import parser_of
 
-DOORS = (
+ENTRY_POINTS = (
     "benchmark.compare.run",
     "benchmark.executors.local",
     "benchmark.executors.view",
@@ -40,7 +41,7 @@ DOORS = (
     "datasets.phantom",
 )
 """What they import; not they themselves, which run as ``__main__``."""
-for name in DOORS:
+for name in ENTRY_POINTS:
     importlib.import_module(name)
 MAPS = np.random.default_rng(0).random((8, 6, 6))
 CASES = [Case(str(n), str(n), "mass", values, "conventional", (30, 30), np.array([[5.0, 5, 20, 20]])) for n, values in enumerate(MAPS)]

@@ -1,8 +1,8 @@
 """Commands as a user types them, each a process of its own, forked from one that has imported the large libraries once.
 
 What ``main`` does with its words, its streams, its status and its signals is as in a new interpreter; the five seconds of
-imports, this checkout's modules among them, are saved. What a command imports is asked with real interpreters, in tests/house
-and tests/doors. One server (``python -m tests.warm ADDRESS PARENT``) serves all processes that run tests, and ends with the one
+imports, this checkout's modules among them, are saved. What a command imports is asked with real interpreters, in tests/structure
+and tests/commands. One server (``python -m tests.warm ADDRESS PARENT``) serves all processes that run tests, and ends with the one
 that started it.
 """
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from torch import tensor
 
-from benchmark import protocols
-from benchmark.protocols.base import Case
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import Case
 from benchmark.training.metrics import scores
 
 SHAPES = (8, 6), (130, 130)

@@ -17,7 +17,7 @@ from benchmark.report import select
 from benchmark.report.table import Table, as_text, number
 from benchmark.report.transfer.pairs import ranking
 from benchmark.report.transfer.scores import Rows, suite_scores
-from benchmark.statistics.entries import compared, difference, verdicts
+from benchmark.scoring.statistics.entries import compared, difference, verdicts
 from core import cli
 from core.errors import BadValueError
 from core.names import MAIN
@@ -45,7 +45,7 @@ class HalvesConfig:
     """Trainings of each half."""
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Print a table per network that has enough trainings."""
     config, _ = cli.parse(HalvesConfig, argv, "python -m tools.halves")

@@ -32,7 +32,7 @@ class SampleConfig:
     """Folder to make."""
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the images, the tables and the lists."""
     config, _ = cli.parse(SampleConfig, argv, "python -m tools.nih_sample")

@@ -7,7 +7,7 @@
 import sys
 from collections.abc import Sequence
 
-from config import CheckConfig, DoctorConfig, ModelCheckConfig
+from config import CheckConfig, DatasetCheckConfig, ModelCheckConfig
 from core import cli
 from core.errors import BadValueError
 
@@ -17,7 +17,7 @@ USAGE = (
 )
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask a data set, a network or each method all questions; 1 when an answer is wrong, 2 for bad input."""
     args = list(sys.argv[1:] if argv is None else argv)
@@ -45,7 +45,9 @@ def _dataset(args: Sequence[str]) -> int:
     """Examine the data set NAME, the first argument unless it is a flag."""
     if not args:
         raise BadValueError(f"no data set given: {USAGE}")
-    config, _ = cli.parse(DoctorConfig, cli.first_as_flag("--name", args), "python -m benchmark.check dataset NAME")
+    config, _ = cli.parse(
+        DatasetCheckConfig, cli.first_as_flag("--name", args), "python -m benchmark.check dataset NAME"
+    )
     if config.download:
         from datasets.io import download
 

@@ -7,7 +7,7 @@ from config import CompareConfig
 from core import cli
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the differences of two suites, networks, checkpoints or methods; 2 for bad input."""
     config, _ = cli.parse(CompareConfig, cli.first_as_flag("--pair", argv), "python -m benchmark.compare A B")

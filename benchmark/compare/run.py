@@ -10,12 +10,12 @@ from benchmark.compare import table
 from benchmark.compare.pairs import Pair, Pairing, pairing, weights_key
 from benchmark.compare.selector import Selection, is_checkpoint, resolve_first
 from benchmark.compare.table import ComparisonRow
+from benchmark.report.comparisons.common_cases import columns, common_cases, read
 from benchmark.report.select import main_value, one_alignment, scored
 from benchmark.report.table import as_text, number
-from benchmark.statistics.bootstrap import RESAMPLES
-from benchmark.statistics.common_cases import columns, common_cases, read
-from benchmark.statistics.paired import compare, compare_over_trainings
-from benchmark.statistics.signflip import FLIPS
+from benchmark.scoring.statistics.bootstrap import RESAMPLES
+from benchmark.scoring.statistics.paired import compare, compare_over_trainings
+from benchmark.scoring.statistics.signflip import FLIPS
 from benchmark.suite import results_folder
 from config import CompareConfig
 from core.errors import BadValueError, examples

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.compare.pairs import Pair, model_and_method
 from benchmark.report.table import NOTHING, Table, number
-from benchmark.statistics.paired import Comparison, corrected
+from benchmark.scoring.statistics.paired import Comparison, corrected
 from core.files import atomic, csv_cell
 from core.names import MAIN
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from backbones.matrices import Explicit, Keep
+from backbones.attention_capture import AttentionCapture, Keep
 from backbones.probe import evaluating
 from backbones.token_layout import TokenLayout, as_tokens
 from benchmark.engine import memory
@@ -91,7 +91,7 @@ class Matrices(Attention):
     def _forward(self, keep: Keep) -> Tensor:
         """(N, all findings) logits in float32; ``keep`` may begin a graph."""
         eager = torch.compiler.set_stance("force_eager")  # the mode is not for compiled code
-        with no_grad_no_autocast(), evaluating(self.model), eager, self.autocast(), Explicit(keep):
+        with no_grad_no_autocast(), evaluating(self.model), eager, self.autocast(), AttentionCapture(keep):
             return self.model(self.images).float()
 
     @contextmanager

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from backbones.follow import AxisGrid, AxisGrids, Follow
-from backbones.parts import path
+from backbones.grid_tracer import AxisGrid, AxisGrids, GridTracer
+from backbones.layers import path
 from backbones.probe import evaluating
 from benchmark.engine.modes import no_grad_no_autocast
 from core.errors import NotAvailableError
@@ -88,7 +88,7 @@ def _require_whole(values: Sequence[Tensor], whole: Tensor) -> None:
         )
 
 
-class Biased(Follow):
+class Biased(GridTracer):
     """Inside the block ``added`` keeps what enters by :meth:`begin`, then each convolution and batch norm with a bias.
 
     The network goes on with copies, which it may change in place.

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark import protocols
-from benchmark.protocols.base import NOT_GIVEN, Case, Result
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import NOT_GIVEN, Case, Result
 from core.errors import BadValueError, NotAvailableError, examples
 from core.frames import Alignment, Grid
 from core.types import FloatArray

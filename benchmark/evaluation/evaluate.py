@@ -8,12 +8,12 @@ from typing import Any
 
 import methods as method_registry
 from backbones import Classifier
-from benchmark import protocols as protocol_registry
 from benchmark import records
 from benchmark.engine.checks import check_model
 from benchmark.evaluation.given import GivenRun, as_dataset, exclude_seen_patients
 from benchmark.evaluation.result import Evaluation
 from benchmark.maps.finished import FinishedModel
+from benchmark.scoring import protocols as protocol_registry
 from benchmark.suite import paired
 from benchmark.suite.cells import cells
 from benchmark.suite.plan import ModelPlan, Suite, check_methods, identity

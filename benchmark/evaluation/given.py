@@ -23,7 +23,7 @@ from core.errors import BadValueError, LeakError
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.io import cache
-from datasets.shared import Shared
+from datasets.relabeled import RelabeledDataset
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str 
     """
     if not isinstance(samples, Dataset):
         return Samples(samples, findings, split)
-    return samples if samples.findings == findings else Shared(samples, findings, range(len(samples)))
+    return samples if samples.findings == findings else RelabeledDataset(samples, findings, range(len(samples)))
 
 
 def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Dataset:
@@ -88,7 +88,7 @@ def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Datas
         raise LeakError(f"all {len(samples)} images of {samples.name} are of patients that the model was trained on")
     n_seen = len(samples) - len(kept)
     log.warning("%d of %d images are of patients that the model was trained on: left out", n_seen, len(samples))
-    rest = Shared(samples, samples.findings, kept)
+    rest = RelabeledDataset(samples, samples.findings, kept)
     rest.describe |= {"images_seen_in_training": n_seen}
     return rest
 

@@ -20,7 +20,7 @@ from benchmark.heatmap.picture import prepare_case
 from benchmark.maps.cases import CaseStore
 from benchmark.records import Record, Score, cases
 from benchmark.report import select, tables
-from benchmark.report.comparisons.rows import with_entries
+from benchmark.report.comparisons.rows import add_leaderboard_entries
 from benchmark.report.leaderboard.entries import ENTRY, mean_record, trainings
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
@@ -154,7 +154,7 @@ class Evaluation:
     @property
     def _rows(self) -> Iterator[Record]:
         """One record per method and protocol: of several training runs their mean, with the interval of all of them."""
-        everything = with_entries(self.records, [self.folder])
+        everything = add_leaderboard_entries(self.records, [self.folder])
         entries = {select.row_key(record): record for record in everything if record.cell.protocol == ENTRY}
         for group in trainings(r for r in self.records if r.scores and r.cell.protocol != PAIRED):
             record = mean_record(group)

@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection, wait
 from typing import ClassVar, Self
 
 from benchmark.executors.base import Executor, Step, sigterm_ends
-from core.collector import gc_skipped_at_exit
 from core.errors import LocusError, killed
+from core.gc_control import gc_skipped_at_exit
 
 log = logging.getLogger(__name__)
 SPAWN = multiprocessing.get_context("spawn")

@@ -8,16 +8,16 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 
-from benchmark import protocols
 from benchmark.external import baselines
 from benchmark.external.entry import ExternalEntry
 from benchmark.external.maps import Map
 from benchmark.external.values import KEPT
+from benchmark.maps import strata
 from benchmark.maps.baselines import Prior
 from benchmark.maps.cases import make_case
-from benchmark.protocols.base import NOT_GIVEN, Case, FileMap
 from benchmark.records import Cell
-from benchmark.statistics import strata
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import NOT_GIVEN, Case, FileMap
 from core.errors import NotAvailableError
 from core.frames import Grid, conventional
 from core.names import PRIOR

@@ -20,7 +20,7 @@ from benchmark.suite.train import recorded
 from config import ExportConfig, RunConfig
 from core.errors import BadValueError, DataError, UnknownNameError, examples
 from core.files import atomic, write_text
-from core.names import repeated
+from core.names import duplicates
 from core.types import FloatArray, Sample
 from datasets.io.images import SUFFIXES
 
@@ -61,7 +61,7 @@ def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -
     Raises ``DataError`` where an image occurs twice.
     """
     names = [file_name(sample) for sample in samples]
-    if twice := repeated(names):
+    if twice := duplicates(names):
         raise DataError(f"{len(twice)} images occur twice in this suite ({examples(twice)}): COCO needs one id each")
     images = [
         {"id": n, "file_name": name, "height": sample.frame[0], "width": sample.frame[1]}
@@ -133,7 +133,7 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
         raise UnknownNameError(f"method of {rows[0].cell.model_id}:", config.method, [r.cell.method for r in rows])
     record = named[0]
     model = models[record.key]
-    if (reason := selection.absence(suite, model)) != "":
+    if (reason := selection.missing_data_message(suite, model)) != "":
         raise DataError(reason)
     return record, folder, recorded(model, record.checkpoints, Path(config.runs) / (suite.trainings or suite.name))
 

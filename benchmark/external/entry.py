@@ -10,7 +10,7 @@ import datasets
 from benchmark.external import boxes, geometry, maps, values
 from benchmark.external.maps import Pair
 from benchmark.external.names import Names
-from benchmark.protocols.base import FileMap
+from benchmark.scoring.protocols.base import FileMap
 from config import ScoreConfig
 from core import files
 from core.errors import BadValueError, DataError

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmark.external import arrays
 from benchmark.external.names import Names, refuse_unknown
 from core.errors import BadValueError, DataError, examples
-from core.names import repeated
+from core.names import duplicates
 from datasets.io import limits, rle
 from datasets.io.tables import read_csv
 
@@ -48,7 +48,7 @@ def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) 
         pairs = _masks(path, names) if path.suffix == ".json" else _rows(path, names, index)
     else:
         pairs = _files(path, names, words)
-    if twice := [" ".join(pair) for pair in repeated(pair for pair, _ in pairs)]:
+    if twice := [" ".join(pair) for pair in duplicates(pair for pair, _ in pairs)]:
         raise DataError(f"{path} has {len(twice)} cases more than once: {examples(twice)}; leave one map of each")
     return dict(pairs)
 

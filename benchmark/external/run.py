@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from benchmark import protocols, records
+from benchmark import records
 from benchmark.external import against, flags
 from benchmark.external import entry as entries
 from benchmark.external.baselines import NAMES
@@ -20,6 +20,7 @@ from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
 from benchmark.report import tables
 from benchmark.report.html.suite import PAGE
+from benchmark.scoring import protocols
 from benchmark.suite import paired
 from benchmark.suite.scorers import ByProtocol
 from benchmark.training import provenance

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from benchmark.external.geometry import Geometry
 from benchmark.external.maps import Map, MapFile, Pair
-from benchmark.protocols.base import FileMap
+from benchmark.scoring.protocols.base import FileMap
 from core.errors import DataError, examples
 from core.frames import box_coverage
 from core.types import FloatArray

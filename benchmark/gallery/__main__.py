@@ -7,7 +7,7 @@ from config import PageConfig
 from core import cli
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw best, median and worst cases, all methods side by side, from stored maps; 2 for bad input."""
     flags = cli.first_as_flag("--suite", argv)

@@ -7,7 +7,7 @@ from benchmark.gallery import grid
 from benchmark.gallery.run import open_model
 from benchmark.report import charts, select
 from benchmark.report.charts import figures
-from benchmark.report.comparisons.rows import with_entries
+from benchmark.report.comparisons.rows import add_leaderboard_entries
 from benchmark.suite import plan, results_folder, selection
 from config import PageConfig
 from core.errors import DataError, NotAvailableError
@@ -25,7 +25,7 @@ def run(config: PageConfig, report: Callable[[str], None]) -> int:
     name = config.suite.partition("/")[0]
     plan.load(name, selection.suites_folder(config), config.trust)  # that it is there and whole
     source = results_folder.base(config) / name
-    records = with_entries(selection.existing_records(source), [source])
+    records = add_leaderboard_entries(selection.existing_records(source), [source])
     if not records:
         raise DataError(f"there are no records in {source}: run python -m benchmark.run --suite {name} first")
     target = FOLDER / name if config.output is None else Path(config.output)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from benchmark.gallery import select
 from benchmark.gallery.run import MethodCases, OpenedModel, choices, shown_methods
-from benchmark.localize import boxes, to_frame
-from benchmark.protocols.base import Case
 from benchmark.report.charts.figures import DPI, FORMATS, WIDTHS
 from benchmark.report.charts.theme import FONT, ORANGE, SKY
 from benchmark.report.select import is_method
-from benchmark.surface import min_max
+from benchmark.scoring.localize import boxes, to_frame
+from benchmark.scoring.protocols.base import Case
+from benchmark.scoring.surface import min_max
 from core.files import atomic
 from core.types import FloatArray
 

@@ -13,12 +13,12 @@ import pandas as pd
 from benchmark.gallery import select
 from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, packed_map, render_page
 from benchmark.maps.cases import CaseStore
-from benchmark.protocols.base import FLAT, Case
 from benchmark.records import Record, cases
 from benchmark.report import tables
 from benchmark.report.html.suite import PAGE
 from benchmark.report.leaderboard.ranking import NOT_RANKED
 from benchmark.report.select import images_in_words, is_method, main_score
+from benchmark.scoring.protocols.base import FLAT, Case
 from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import Suite

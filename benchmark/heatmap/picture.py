@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.heatmap.explain import RawMap
-from benchmark.localize import boxes, to_frame
-from benchmark.surface import min_max
+from benchmark.scoring.localize import boxes, to_frame
+from benchmark.scoring.surface import min_max
 from core.boxes import iou
 from core.frames import resize_image
 from core.types import FloatArray, Sample

@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+from benchmark.maps import strata
 from benchmark.maps.obtain import NoMapsError, StoredMapsByMethod
 from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import TrainingRun, select_samples
-from benchmark.protocols.base import Case, FileMap
 from benchmark.records import Cell
-from benchmark.statistics import strata
+from benchmark.scoring.protocols.base import Case, FileMap
 from core.errors import LocusError
 from core.frames import Alignment, Grid
 from core.types import Sample
@@ -64,7 +64,7 @@ class CaseStore:
 
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
-        """Variable -> (image, finding) -> the group that a case is in: see ``benchmark.statistics.strata``."""
+        """Variable -> (image, finding) -> the group that a case is in: see ``benchmark.maps.strata``."""
         return strata.group_labels(select_samples(self.trained, None), self.predictions, self.findings, self.exclusive)
 
     def cases(self, cell: Cell) -> list[Case]:

@@ -14,7 +14,7 @@ from core.errors import DataError, LeakError
 from core.flags.data import SplitFlags
 from datasets.base import SPLITS, Dataset
 from datasets.io import cache
-from datasets.shared import Shared
+from datasets.relabeled import RelabeledDataset
 
 log = logging.getLogger(__name__)
 NIH_IMAGE_KEY = "nih"
@@ -54,7 +54,7 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
     counts: dict[str, int] = {}
     if finished.trained is not None and not _same_images(finished.trained, config):
         if datasets.at_hand(finished.trained.dataset, finished.trained.data_root_dir):
-            kept, counts = unseen(finished.trained, config, data)
+            kept, counts = exclude_seen_patients(finished.trained, config, data)
         else:
             absent = f"the files of {finished.trained.dataset} are not here: its training images"
             log.warning("%s: %s are not looked for among those of %s", finished.name, absent, config.dataset)
@@ -63,7 +63,7 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
         kept, counts = [n for n in kept if n in {*listed[0]}], counts | listed[1]
     if finished.findings == data.findings and len(kept) == len(data):
         return data
-    shared = Shared(data, finished.findings, kept)
+    shared = RelabeledDataset(data, finished.findings, kept)
     shared.describe |= {"trained_on": finished.trained_on, **counts}
     return shared
 
@@ -113,13 +113,15 @@ def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
     as ``images_not_traced``. Raises ``LeakError`` when no image is left.
     """
     samples = source.load(other, "test")
-    kept, counts = unseen(config, other, samples)
-    shared = Shared(samples, source.load(config, "test").findings, kept)
+    kept, counts = exclude_seen_patients(config, other, samples)
+    shared = RelabeledDataset(samples, source.load(config, "test").findings, kept)
     shared.describe |= {"trained_on": config.dataset, **counts}
     return shared
 
 
-def unseen(config: TrainConfig, other: TrainConfig, samples: Dataset) -> tuple[list[int], dict[str, int]]:
+def exclude_seen_patients(
+    config: TrainConfig, other: TrainConfig, samples: Dataset
+) -> tuple[list[int], dict[str, int]]:
     """Positions of the ``samples`` of ``other`` whose patients the training of ``config`` has not seen, and counts.
 
     Raises ``LeakError`` when no image is left.

@@ -109,7 +109,7 @@ class TrainingRun:
 K = TypeVar("K", bound=TrainingRun)
 
 
-def recast(run: TrainingRun, kind: type[K], **more: Any) -> K:
+def convert_run(run: TrainingRun, kind: type[K], **more: Any) -> K:
     """A training as another ``kind`` of one, with what ``more`` that kind has.
 
     ``kind`` is a subclass with other weights or other images.

@@ -3,8 +3,8 @@
 import torch
 
 import backbones
-from backbones import Classifier, assembled
-from benchmark.maps.trained import TrainingRun, recast
+from backbones import Classifier, build_from_config
+from benchmark.maps.trained import TrainingRun, convert_run
 from benchmark.training import checkpoints
 from benchmark.training.pooling import pooling
 from core.errors import NotAvailableError
@@ -35,7 +35,7 @@ class Untrained(TrainingRun):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(c.seed + OTHER)
             if self.finished is not None:
-                model = assembled.rebuild(checkpoints.network_arguments(self.checkpoint), str(self.checkpoint))
+                model = build_from_config.rebuild(checkpoints.network_arguments(self.checkpoint), str(self.checkpoint))
             else:
                 words = pooling(c), c.attention_map
                 model = backbones.build(c.backbone, len(self.data.findings), *words, pretrained=False)
@@ -49,4 +49,4 @@ def of(run: TrainingRun) -> Untrained:
     """
     if run.finished is not None and run.finished.network:
         raise NotAvailableError(f"how {run.finished.network} begins before it is trained is not known here")
-    return recast(run, Untrained)
+    return convert_run(run, Untrained)

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backbones import Classifier, assembled, networks
+from backbones import Classifier, build_from_config, networks
+from backbones.forward_trace import observe
+from backbones.model_spec import ModelSpec
 from backbones.networks import ExternalNetwork
-from backbones.passage import observe
 from backbones.rescaled import MEAN, STD
 from backbones.traced import wiring_of
-from backbones.wiring import Wiring
 from backbones.wrapped import channels_of
 from benchmark.training import checkpoints, load_weights
 from core.errors import BadValueError
 from core.flags.network import NetworkFlags
-from core.names import repeated
+from core.names import duplicates
 
 log = logging.getLogger(__name__)
 GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
@@ -33,7 +33,7 @@ class LoadedNetwork:
     findings: tuple[str, ...]
     """What its outputs stand for, in their order."""
     img_size: int
-    wiring: Wiring | None
+    wiring: ModelSpec | None
     """None for a network of ours."""
     weights: str
     """Which weights it has, in words, and how many."""
@@ -62,7 +62,7 @@ def load(
     wiring, outputs = wiring_of(network.module, passage, flags.features, flags.head), passage.logits.shape[1]
     mean, std, normalisation = _normalisation(flags, network, channels)
     findings = _findings(flags, network.findings or tuple(default_findings), outputs)
-    model = assembled.assemble(word, network, wiring, outputs, channels, mean, std).eval()
+    model = build_from_config.assemble(word, network, wiring, outputs, channels, mean, std).eval()
     model.describe(findings, size)
     log.info("%s: %s; weights: %s; images of %d px, %s", word, wiring, weights, size, normalisation)
     return LoadedNetwork(model, network, findings, size, wiring, weights, normalisation)
@@ -75,7 +75,7 @@ def _findings(flags: NetworkFlags, known: tuple[str, ...], outputs: int) -> tupl
         named = f"--findings names {len(findings)}" if flags.findings else f"the data set has {len(findings)} findings"
         advice = "write --findings with a name for each, in their order"
         raise BadValueError(f"{flags.model} has {outputs} outputs, {named}: {advice}")
-    if twice := sorted(repeated(findings)):
+    if twice := sorted(duplicates(findings)):
         raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
     return findings
 
@@ -107,4 +107,4 @@ def load_run(path: Path, trust: bool) -> LoadedNetwork:
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
     wiring = (model.config or {}).get("wiring")
     said = "as its run says" if wiring else "ImageNet's"
-    return LoadedNetwork(model, None, names, config.img_size, Wiring(**wiring) if wiring else None, weights, said)
+    return LoadedNetwork(model, None, names, config.img_size, ModelSpec(**wiring) if wiring else None, weights, said)

@@ -3,8 +3,8 @@
 from benchmark.records.files import path, read, unpacked, unpacked_folder, write
 from benchmark.records.lock import only_writer
 from benchmark.records.record import Cell, Record, Stratum
-from benchmark.records.score import Score
 from benchmark.records.store import load, load_metric, ordered, pack, suites
+from core.scores import Score
 
 __all__ = [
     "Cell",

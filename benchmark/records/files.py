@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from benchmark.records.record import SCHEMA_VERSION, Cell, Record
-from benchmark.records.score import Score
 from core.errors import DataError, first_problem
 from core.files import write_json
+from core.scores import Score
 
 RESULTS, RUNS = "results", "runs"
 REPAIR = "delete it and run the suite again"

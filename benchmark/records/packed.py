@@ -19,8 +19,8 @@ from benchmark.records.arrow import DICT_STRING
 from benchmark.records.files import parse, stem
 from benchmark.records.record import Record
 from benchmark.records.score import PACKED, PackedScores
-from core.collector import gc_paused
 from core.errors import DataError, one_line
+from core.gc_control import gc_paused
 
 RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
 REPAIR = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"

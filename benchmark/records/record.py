@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator
 
 from benchmark.records.provenance import Provenance
-from benchmark.records.score import CURVE_THRESHOLDS, FrozenModel, Name, Score, Scores, rows_by_name
+from benchmark.records.score import Scores, rows_by_name
 from core import files
+from core.scores import CURVE_THRESHOLDS, FrozenModel, Name, Score
 
 SCHEMA_VERSION = 1
 
@@ -92,7 +93,7 @@ class Cell(FrozenModel):
         return self.model_id.removesuffix(f"-seed{self.seed}")
 
     @property
-    def of_any_method(self) -> Self:
+    def without_method(self) -> Self:
         """What it is but for its method."""
         return self.model_copy(update={"method": ""})
 
@@ -108,7 +109,7 @@ class Cell(FrozenModel):
         return (*map(str, self.model_key), self.method, self.alignment, self.key)
 
     @cached_property
-    def across_seeds(self) -> Self:
+    def without_seed(self) -> Self:
         """What the cells of all seeds of an entry share."""
         recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights", "chosen")}
         if recipe.get("init"):

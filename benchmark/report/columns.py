@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmark.records.record import Record
-from benchmark.records.score import Origin, Score
 from benchmark.report.equal_maps import equal_scores, same_as
 from benchmark.report.table import NOTHING, Table, share, with_n
 from core.names import UNRANKED_METHODS, UNTRAINED
+from core.scores import Origin, Score
 
 BLIND = frozenset(UNRANKED_METHODS) - {UNTRAINED}
 """What looks at no network: where its numbers are equal for several, they stand in one row."""

@@ -28,7 +28,7 @@ def equal_scores(records: Sequence[Record]) -> dict[str, str]:
         few = max((score.n for score in record.scores), default=0) < FEWEST
         if few or record.method in UNRANKED_METHODS or record.cell.protocol != MAIN_PROTOCOL:
             continue
-        other = first.setdefault((record.cell.of_any_method.key, values), record.method)
+        other = first.setdefault((record.cell.without_method.key, values), record.method)
         out |= {record.key: other} if other != record.method else {}
     return out
 

@@ -17,7 +17,7 @@ from benchmark.report.leaderboard.entries import COMPARISONS
 from benchmark.report.page import COMMITTED_PAGES, GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from benchmark.report.transfer.page import write as write_transfer
-from benchmark.statistics.bootstrap import BLAS
+from benchmark.scoring.statistics.bootstrap import BLAS
 from core.files import write_text
 from core.names import CENTER, MAIN, PAIRED, PRIOR, UNRANKED_METHODS
 

@@ -63,7 +63,7 @@ def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
     """All tables of one data set; ``records`` are those of the suite.
 
     A protocol without a layout of its own, as one that a user adds, has that of means. Entries and agreements are
-    expected among the records: see ``benchmark.report.comparisons.rows.with_entries`` and
+    expected among the records: see ``benchmark.report.comparisons.rows.add_leaderboard_entries`` and
     ``benchmark.report.comparisons.agreement.with_agreement``.
     """
     words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*select.CHECKS.names()})

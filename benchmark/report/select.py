@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from benchmark.records.record import Record
-from benchmark.records.score import Score
 from core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
 from core.registry import Registry
+from core.scores import Score
 
 CHECKS = Registry("benchmark.validity", "check")
 """The words of the validity checks; none of them is imported."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tabulate import tabulate
 
-from benchmark.records.score import Score
+from core.scores import Score
 
 NOTHING = "–"
 PAGE = 45

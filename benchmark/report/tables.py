@@ -9,7 +9,7 @@ from benchmark.report import select
 from benchmark.report.charts import component_bars
 from benchmark.report.checks.base import tables as check_tables
 from benchmark.report.comparisons.agreement import with_agreement
-from benchmark.report.comparisons.rows import with_entries
+from benchmark.report.comparisons.rows import add_leaderboard_entries
 from benchmark.report.html.suite import PAGE, SuitePage, suite_page
 from benchmark.report.index import index
 from benchmark.report.leaderboard import choice, effects, main_table, networks, numbers
@@ -19,7 +19,7 @@ from benchmark.report.protocols import on_surface
 from benchmark.report.sections import DatasetTables, tables_of
 from benchmark.report.table import Table, as_text, chosen, latex
 from benchmark.report.variance.design import design
-from benchmark.statistics.bootstrap import BLAS
+from benchmark.scoring.statistics.bootstrap import BLAS
 from core.errors import BadValueError, hint
 from core.files import atomic, write_text
 
@@ -55,7 +55,7 @@ def write(
     """
     folder = Path(folder)
     folders = _folders(folder, published)
-    records = with_agreement(with_entries(_given(folder, records), folders, rank_methods), folders)
+    records = with_agreement(add_leaderboard_entries(_given(folder, records), folders, rank_methods), folders)
     names = select.datasets(records)
     parts = {name: part for name in names if (part := design(records, name, folders)) is not None}
     sections = [tables_of(records, name) for name in names]
@@ -80,7 +80,7 @@ def headline(folder: Path | str, records: Sequence[Record] | None = None, publis
 
     ``records`` may be what ``write`` gave; ``published``: as of ``write``.
     """
-    records = with_entries(_given(Path(folder), records), _folders(folder, published))
+    records = add_leaderboard_entries(_given(Path(folder), records), _folders(folder, published))
     names = select.datasets(records)
     checks = [table for name in names for table in check_tables(records, name)[:1]]
     shown = [table for name in names for table in _headlines(records, name)]

@@ -12,8 +12,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmark.protocols.base import Result
 from benchmark.records import Score
+from benchmark.scoring.protocols.base import Result
 from benchmark.training import metrics
 
 METRICS = ("auroc", "ap")

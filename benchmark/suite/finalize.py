@@ -11,8 +11,8 @@ from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder, with_published
 from benchmark.suite.selection import ModelJob
 from config import RunConfig
-from core.collector import gc_paused
 from core.errors import UnknownNameError
+from core.gc_control import gc_paused
 from core.names import PAIRED
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def _drop_obsolete(
     wanted = {cell.key for cell in planned}
     if not forget and all(_is_wanted(record, wanted) for record in records_now):
         return list(records_now)
-    planned_keys = {cell.of_any_method.key for cell in planned}
+    planned_keys = {cell.without_method.key for cell in planned}
     listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
     kept, extra_methods, extra_models, forgotten = [], set(), set(), set()
     for record in records_now:
@@ -75,7 +75,7 @@ def _drop_obsolete(
         elif _is_wanted(record, wanted) or entered:
             kept.append(record)
             extra_models |= {cell.model_id} if entered else set()
-        elif cell.method not in listed and cell.of_any_method.key in planned_keys:
+        elif cell.method not in listed and cell.without_method.key in planned_keys:
             kept.append(record)
             extra_methods.add(cell.method)
         else:

@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmark.records import Record, Score, cases
+from benchmark.report.comparisons.common_cases import CASE, CommonCases, columns, common_cases, read
 from benchmark.report.select import is_method
-from benchmark.statistics.bootstrap import bootstrap_draws, mean, over_findings
-from benchmark.statistics.common_cases import CASE, CommonCases, columns, common_cases, read
-from benchmark.statistics.intervals import interval
-from benchmark.statistics.paired import compare, corrected
-from benchmark.statistics.patients import CaseIndex, ratio
-from benchmark.statistics.ranks import probability_of_first
-from benchmark.statistics.summary import Column, sums
+from benchmark.scoring.statistics.bootstrap import bootstrap_draws, mean, over_findings
+from benchmark.scoring.statistics.intervals import interval
+from benchmark.scoring.statistics.paired import compare, corrected
+from benchmark.scoring.statistics.patients import CaseIndex, ratio
+from benchmark.scoring.statistics.ranks import probability_of_first
+from benchmark.scoring.statistics.summary import Column, sums
 from core.errors import DataError, examples
 from core.names import AGREEMENT, CEILINGS, MAIN, MAIN_PROTOCOL, PAIRED, PEOPLE, PRIOR, RELATIVE_DROP
 
@@ -55,7 +55,7 @@ def _models(all_records: Iterable[Record]) -> list[list[Record]]:
     for record in sorted(all_records, key=lambda r: r.cell.method):
         c = record.cell
         if c.protocol == MAIN_PROTOCOL and _is_compared(record):
-            groups.setdefault(c.of_any_method.key, []).append(record)
+            groups.setdefault(c.without_method.key, []).append(record)
     return list(groups.values())
 
 

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.maps.trained import TrainingRun, select_samples
-from benchmark.protocols.base import Result
-from benchmark.protocols.locus import TENTHS
-from benchmark.protocols.pointing import distance
-from benchmark.records.score import Origin
-from benchmark.statistics.patients import CaseIndex
-from benchmark.statistics.summary import Column, estimate, scores
+from benchmark.scoring.protocols.base import Result
+from benchmark.scoring.protocols.locus import TENTHS
+from benchmark.scoring.protocols.pointing import distance
+from benchmark.scoring.statistics.patients import CaseIndex
+from benchmark.scoring.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes, iobb, iou
 from core.errors import NotAvailableError
 from core.names import AGREEMENT, MAIN
+from core.scores import Origin
 from datasets.vindr_cxr.readers import Readings
 
 MEAN_IOU, POINTING = "mean_iou", "pointing"

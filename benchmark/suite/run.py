@@ -15,7 +15,7 @@ from benchmark.executors import Executor
 from benchmark.records import Record
 from benchmark.report.leaderboard.entries import COMPARISONS
 from benchmark.suite import estimate, plan, results_folder, selection
-from benchmark.suite.entered import with_models
+from benchmark.suite.cli_models import with_models
 from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder
@@ -100,7 +100,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
     else:
         present = []
         for job in todo:
-            if reason := selection.absence(suite, job.model):
+            if reason := selection.missing_data_message(suite, job.model):
                 record_failure(job, "n/a", reason, folder.path)
             else:
                 present.append(job)

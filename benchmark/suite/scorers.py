@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from benchmark import protocols
+from benchmark.maps import strata
 from benchmark.maps.cases import CaseStore
 from benchmark.maps.obtain import NoMapsError
-from benchmark.protocols.base import Case, Result
 from benchmark.records import Cell
-from benchmark.statistics import strata
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import Case, Result
 from benchmark.suite.classification import classification
 from benchmark.validity.base import Check
 from core.errors import LocusError, NotAvailableError, WriteError

@@ -15,15 +15,15 @@ from scipy import stats
 
 import datasets
 from benchmark.maps.trained import TrainingRun, select_samples
-from benchmark.protocols.base import Result
-from benchmark.records.score import Origin, Score
-from benchmark.statistics.intervals import LEVEL
-from benchmark.statistics.patients import CaseIndex
-from benchmark.statistics.summary import Column, estimate, scores
+from benchmark.scoring.protocols.base import Result
+from benchmark.scoring.statistics.intervals import LEVEL
+from benchmark.scoring.statistics.patients import CaseIndex
+from benchmark.scoring.statistics.summary import Column, estimate, scores
 from benchmark.suite.readers import compare_boxes
 from core.boxes import as_boxes
 from core.errors import DataError, NotAvailableError
 from core.names import ABSENT, AGREEMENT, MAIN, canonical_finding
+from core.scores import Origin, Score
 from datasets.chestx_det import FINDINGS
 from datasets.nih import second_team
 

@@ -13,8 +13,8 @@ from benchmark.suite.cells import cells
 from benchmark.suite.choice import chosen_models
 from benchmark.suite.plan import ModelPlan, Suite
 from config import FolderFlags, RunConfig, SuiteConfig, TrainConfig
-from core.collector import gc_paused
 from core.errors import BadValueError, DataError
+from core.gc_control import gc_paused
 from core.names import ABSENT, PAIRED
 from core.user_code import runs_code
 from datasets.io import limits
@@ -111,8 +111,8 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
         records_of = ((cell, record_by_key.get(cell.key) if record_by_key else None) for cell in chosen)  # a key costs
         missing = [cell for cell, record in records_of if not _keep(record, config.overwrite, has_data)]
         if job.model.id in outdated and has_data:
-            of_plan = [cell.of_any_method for cell in job.cells]  # cells of no plan are dropped later
-            again = (cell for cell in outdated[job.model.id] if cell.of_any_method in of_plan)
+            of_plan = [cell.without_method for cell in job.cells]  # cells of no plan are dropped later
+            again = (cell for cell in outdated[job.model.id] if cell.without_method in of_plan)
             missing += [cell for cell in again if cell not in missing]
         if missing:
             todo.append(ModelJob(job.model, tuple(missing)))
@@ -138,7 +138,7 @@ def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
 
 
 def overrides(config: FolderFlags) -> dict[str, object]:
-    """Flags of the door that reach every training of a suite.
+    """Flags of the command that reach every training of a suite.
 
     >>> overrides(RunConfig(cache_dir="cache"))
     {'data_root_dir': None, 'cache_dir': 'cache'}
@@ -152,7 +152,7 @@ def absent(model: ModelPlan) -> TrainConfig | None:
     return next((config for config in configs if not datasets.at_hand(config.dataset, config.data_root_dir)), None)
 
 
-def absence(suite: Suite, model: ModelPlan) -> str:
+def missing_data_message(suite: Suite, model: ModelPlan) -> str:
     """Which data of a model are absent, from where, and what to do: in the suite's words, else as the data set says."""
     if (config := absent(model)) is None:
         return ""

@@ -13,7 +13,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from backbones import Classifier, assembled, torch_files
+from backbones import Classifier, build_from_config, torch_files
 from benchmark.training import load_weights, runs
 from config import TrainConfig
 from core.cli import build
@@ -127,7 +127,7 @@ def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> C
     """
     stated = _locus(content, path)["model"]
     try:
-        model = assembled.rebuild(stated, str(path), trust)
+        model = build_from_config.rebuild(stated, str(path), trust)
     except _BROKEN as error:
         raise DataError(f"{path} states no network that can be built: {one_line(error)}") from error
     load_weights.load_exact(model, load_weights.extract_weights(content), path)
@@ -136,7 +136,7 @@ def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> C
 
 
 def network_arguments(path: Path | str) -> dict[str, Any]:
-    """The arguments that build the classifier of a checkpoint: see ``backbones.assembled.rebuild``."""
+    """The arguments that build the classifier of a checkpoint: see ``backbones.build_from_config.rebuild``."""
     return dict(_locus(read(path), path)["model"])
 
 
@@ -191,7 +191,7 @@ def _locus(content: dict[str, Any], path: Path | str) -> dict[str, Any]:
     stamped: Any = content.get("locus")
     match stamped:
         case {"config": dict(), "model": dict(model), "findings": [str(), *_] as names}:
-            if all(isinstance(name, str) for name in names) and assembled.is_whole(model, len(names)):
+            if all(isinstance(name, str) for name in names) and build_from_config.is_whole(model, len(names)):
                 return stamped
             raise DataError(f"{path} does not say whole which network it belongs to: make the run anew")
     raise DataError(f"{path} was not written by main.py: it does not say which network it belongs to")

@@ -12,7 +12,7 @@ from benchmark.training.pooling import pooling
 from config import ConvertConfig, TrainConfig
 from core.errors import BadValueError, DataError, NotAvailableError
 from core.files import atomic
-from core.names import repeated
+from core.names import duplicates
 
 
 def run(config: ConvertConfig) -> Path:
@@ -43,7 +43,7 @@ def run(config: ConvertConfig) -> Path:
 def _findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
     """What the outputs stand for: as typed, else those of the data set."""
     if named:
-        if twice := sorted(repeated(named)):
+        if twice := sorted(duplicates(named)):
             raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
         if recipe.num_classes not in (None, len(named)):
             counts = f"--findings names {len(named)}, --num_classes is {recipe.num_classes}"

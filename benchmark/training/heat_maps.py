@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from backbones import Classifier
 from benchmark.explain import Maps, explain
-from benchmark.localize import to_frame
-from benchmark.protocols.base import FLAT
-from benchmark.surface import min_max
+from benchmark.scoring.localize import to_frame
+from benchmark.scoring.protocols.base import FLAT
+from benchmark.scoring.surface import min_max
 from benchmark.training.data import SplitImages
 from benchmark.training.loggers import Events
 from benchmark.training.module import ClassifierModule

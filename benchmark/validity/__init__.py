@@ -1,7 +1,7 @@
 """Validity checks: whether the maps and the tables say what they seem to say. One file per check, one suite per check.
 
 A suite with the field ``check: NAME`` is scored by that check alone: one record per model and method, under the check's
-name as its protocol, from the same door, with the same schema. Listing the names imports no torch.
+name as its protocol, from the same command, with the same schema. Listing the names imports no torch.
 """
 
 from typing import TYPE_CHECKING

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from benchmark.protocols.base import Result
 from benchmark.records import Score
+from benchmark.scoring.protocols.base import Result
 from benchmark.validity.base import Check
 from benchmark.validity.variants import compare
 from core.frames import conventional

@@ -10,8 +10,8 @@ from typing import ClassVar
 from benchmark.maps import StoredMaps
 from benchmark.maps.cases import make_cases
 from benchmark.maps.obtain import StoredMapsByMethod, obtain
-from benchmark.maps.trained import TrainingRun, recast, select_samples
-from benchmark.protocols.base import Case, Result
+from benchmark.maps.trained import TrainingRun, convert_run, select_samples
+from benchmark.scoring.protocols.base import Case, Result
 from config import EngineFlags
 from core.errors import LocusError
 from core.types import Sample
@@ -92,4 +92,4 @@ def restrict(trained: Sequence[TrainingRun], samples: Sequence[Sample]) -> list[
     Weights, folds and data stay: only which images have maps differs.
     """
     kept = frozenset(sample.image_id for sample in samples)
-    return [recast(run, TrainedSubset, kept=kept) for run in trained]
+    return [convert_run(run, TrainedSubset, kept=kept) for run in trained]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.protocols.base import Case, Result, finite_map, with_truth
+from benchmark.scoring.protocols.base import Case, Result, finite_map, with_truth
 from benchmark.validity.base import Check
 from benchmark.validity.pictures import CONVENTIONS, Convention
 from benchmark.validity.variants import compare

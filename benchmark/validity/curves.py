@@ -16,7 +16,7 @@ from benchmark.engine.memory import channels_last_on_cpu, sweep_at_once
 from benchmark.maps import StoredMaps
 from benchmark.maps.obtain import NoMapsError
 from benchmark.maps.trained import TrainingRun
-from benchmark.protocols.base import Case
+from benchmark.scoring.protocols.base import Case
 from benchmark.validity.imputation import NOISE, WEIGHTS
 from benchmark.validity.perturbation import BLUR, INSERTED_SHARES, REMOVED, Curves, Order, order, perturbation_curves
 from config import EngineFlags
@@ -97,7 +97,7 @@ def _compute_curves(runs: Sequence[TrainingRun], cases: Sequence[Case], networks
 
 def _of_image(run: TrainingRun, pixels: NDArray[np.uint8], cases: Sequence[Case], networks: Networks) -> FloatArray:
     """(H,W) pixels and the cases of one image -> (cases, n)."""
-    known = [number for number, case in enumerate(cases) if case.surface_or_reason[0] is not None]
+    known = [number for number, case in enumerate(cases) if case.load_surface[0] is not None]
     out = np.full((len(cases), 2 * len(INSERTED_SHARES) + 2 * len(REMOVED)), np.nan)
     if known:
         image = transforms.evaluation()(torch.from_numpy(pixels[None]).to(networks.device))[0]

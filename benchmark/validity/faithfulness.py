@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.protocols.base import Case, Result, case_index, common_columns, failures, with_truth
-from benchmark.protocols.locus import Locus
-from benchmark.statistics.summary import Column, estimate, scores
+from benchmark.scoring.protocols.base import Case, Result, case_index, common_columns, failures, with_truth
+from benchmark.scoring.protocols.locus import Locus
+from benchmark.scoring.statistics.summary import Column, estimate, scores
 from benchmark.validity.base import Check
 from benchmark.validity.curves import Networks, curves
 from benchmark.validity.imputation import NOISE
@@ -49,7 +49,7 @@ class Faithfulness(Check):
         answers = curves(self.runs, cases, self.maps(method, self.runs), self.folder / self.name, self._networks)
         values = measures(answers)
         known = np.isfinite(values["road"])
-        if not known.any() and not failures(cases, [case.surface_or_reason[1] for case in cases]):
+        if not known.any() and not failures(cases, [case.load_surface[1] for case in cases]):
             raise NotAvailableError(f"all maps of {method!r} are flat: none puts a pixel before another")
         located = Locus().evaluate(cases, self.findings, seed).rows
         hits = {name: np.array([row[name] for row in located], dtype=np.float64) for name in (MAIN, "pointing")}
@@ -83,4 +83,4 @@ def _columns(values: dict[str, FloatArray], hits: dict[str, FloatArray], known: 
 
 def _row(case: Case, values: dict[str, Any]) -> dict[str, Any]:
     numbers = {name: None if np.isnan(value) else float(value) for name, value in values.items()}
-    return {**common_columns(case, case.surface_or_reason[1]), **numbers}
+    return {**common_columns(case, case.load_surface[1]), **numbers}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.surface import min_max
+from benchmark.scoring.surface import min_max
 from core.frames import Grid, resample
 
 Picture = NDArray[np.float32]

@@ -7,11 +7,11 @@ import numpy as np
 from scipy.stats import rankdata
 
 from backbones import Classifier
-from backbones.parts import path
+from backbones.layers import path
 from benchmark.maps import untrained
-from benchmark.maps.trained import recast
-from benchmark.protocols.base import Case, Result, finite_map, with_truth
-from benchmark.statistics.summary import Column
+from benchmark.maps.trained import convert_run
+from benchmark.scoring.protocols.base import Case, Result, finite_map, with_truth
+from benchmark.scoring.statistics.summary import Column
 from benchmark.validity.base import TRAINED, Check, TrainedSubset
 from benchmark.validity.variants import compare
 from core.types import FloatArray
@@ -132,4 +132,4 @@ def reinitialise(run: TrainedSubset, depth: int) -> PartlyReinitialised:
 
     Cascading randomisation from the head down: Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018.
     """
-    return recast(run, PartlyReinitialised, kept=run.kept, depth=depth)
+    return convert_run(run, PartlyReinitialised, kept=run.kept, depth=depth)

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.maps.obtain import NoMapsError
-from benchmark.protocols.base import FLAT, Case, Result, case_index, common_columns, failures, finite_map
-from benchmark.protocols.energy import inside
-from benchmark.protocols.pointing import distance
-from benchmark.statistics.bootstrap import Resampled, blocks, weights
-from benchmark.statistics.patients import ratio
-from benchmark.statistics.summary import Column, Estimate, difference, estimate, scores
-from benchmark.surface import surface
+from benchmark.scoring.protocols.base import FLAT, Case, Result, case_index, common_columns, failures, finite_map
+from benchmark.scoring.protocols.energy import inside
+from benchmark.scoring.protocols.pointing import distance
+from benchmark.scoring.statistics.bootstrap import Resampled, blocks, weights
+from benchmark.scoring.statistics.patients import ratio
+from benchmark.scoring.statistics.summary import Column, Estimate, difference, estimate, scores
+from benchmark.scoring.surface import surface
 from benchmark.validity.base import Check, TrainedSubset, restrict
 from benchmark.validity.tokens import load_or_predict_logits, logits_path, token_rates
 from core.errors import DataError
@@ -71,7 +71,7 @@ class Shortcut(Check):
 
 def _row(case: Case, token: FloatArray) -> dict[str, Any]:
     """A flat or failed map points nowhere; one without anything above zero has no energy."""
-    map_surface, reason = case.surface_or_reason
+    map_surface, reason = case.load_surface
     places = {"token": token, "finding": case.boxes}
     peaks = {
         f"peak@{name}": map_surface is not None and distance(map_surface.peak, boxes) == 0

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.protocols.base import Case, Result, case_index, with_truth
-from benchmark.protocols.locus import Locus
-from benchmark.records.score import Origin
-from benchmark.statistics.summary import Column, difference, estimate, scores
+from benchmark.scoring.protocols.base import Case, Result, case_index, with_truth
+from benchmark.scoring.protocols.locus import Locus
+from benchmark.scoring.statistics.summary import Column, difference, estimate, scores
 from core.names import MAIN
+from core.scores import Origin
 
 HIT = 0.3
 MEASURES: Mapping[tuple[str, Origin], str] = {

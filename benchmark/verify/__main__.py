@@ -7,7 +7,7 @@ from config import VerifyConfig
 from core import cli
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     """Score records again from stored maps; 1 unless every one holds, 2 for bad input."""
     config, _ = cli.parse(VerifyConfig, argv, "python -m benchmark.verify")

@@ -9,7 +9,7 @@ from tqdm import tqdm
 import methods
 from benchmark.records import Record, published
 from benchmark.suite import paired, plan, results_folder, selection
-from benchmark.suite.entered import with_models
+from benchmark.suite.cli_models import with_models
 from benchmark.suite.plan import ModelPlan, Suite
 from benchmark.verify.differences import Difference, VerificationResult, differences
 from config import VerifyConfig
@@ -133,6 +133,6 @@ def _looked_up(
 def _unverifiable(model: ModelPlan | None, suite: Suite, stated: Sequence[Record]) -> str:
     """Why nothing can be said of the records of a model; nothing where it is planned and its data are at hand."""
     if model is not None:
-        return selection.absence(suite, model)
+        return selection.missing_data_message(suite, model)
     entered = any("weights" in record.cell.recipe for record in stated)
     return ENTERED if entered else "the suite no longer has their model"

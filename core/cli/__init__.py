@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 
 import yaml
 
-from core.cli.door import door, say
-from core.cli.marks import AtLeast, AtMost, Named, check, normalize_names
+from core.cli.constraints import AtLeast, AtMost, Named, check, normalize_names
+from core.cli.entry_point import entry_point, say
+from core.cli.error_messages import help_command
 from core.cli.parser import join_lists, parser_of, wrap_bare_words
-from core.cli.sentences import help_command
 from core.errors import BadValueError, DataError, hint, one_line
 from core.user_code import refuse_code
 
@@ -31,7 +31,7 @@ __all__ = [
     "Named",
     "build",
     "defaults_of",
-    "door",
+    "entry_point",
     "first_as_flag",
     "parse",
     "read_yaml",

@@ -1,4 +1,4 @@
-"""The parser behind a door: one flag per field, grouped by the classes that the dataclass inherits."""
+"""The parser of an entry point: one flag per field, grouped by the classes that the dataclass inherits."""
 
 import dataclasses
 import functools
@@ -11,8 +11,8 @@ from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser
 
-from core.cli.marks import choices
-from core.cli.sentences import sentence
+from core.cli.constraints import choices
+from core.cli.error_messages import sentence
 from core.errors import BadValueError
 
 

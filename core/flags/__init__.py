@@ -1,5 +1,5 @@
-"""The flags of every door, in groups: frozen dataclasses from which the command line is derived.
+"""The flags of every command, in groups: frozen dataclasses from which the command line is derived.
 
-A sentence stands under each field. They know words, never a part. ``config.py`` makes each door's class of them; a flag
-is written once and inherited.
+Each field has its help text below it. Flags know the words of parts, never the parts. ``config.py`` composes the class
+of each command from these groups, so a flag is written once.
 """

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from core.cli import AtLeast, Named
+from core.flags.choices import METHOD, Scored
 from core.flags.data import DataSet, SplitFlags
-from core.flags.words import METHOD, Scored
 from core.names import BESIDE, CHOICE, CLASSIFICATION, PAIRED, normalize_data_set
 
 
@@ -21,7 +21,7 @@ class SelectionFlags:
     """The cells of these methods only; a suite that is run is given those that it does not list, path/to/file.py:Class
     too; none: all it lists."""
     protocol: Annotated[
-        tuple[str, ...], Scored("benchmark.protocols", "protocol", ("all", CHOICE, CLASSIFICATION, PAIRED))
+        tuple[str, ...], Scored("benchmark.scoring.protocols", "protocol", ("all", CHOICE, CLASSIFICATION, PAIRED))
     ] = ()
     """The cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no
     cell."""

@@ -14,7 +14,7 @@ class ExternalFlags(SplitFlags):
     """Others' maps or boxes."""
 
     trains = False
-    """Whether a data set's preset is of this door as a whole."""
+    """Whether a data set's preset belongs to this command as a whole."""
     dataset: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
     """Name of the data set whose test images they are of, options in the word."""
     data_root_dir: str | None = None

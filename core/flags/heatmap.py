@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from core.cli import AtLeast, AtMost
-from core.flags.words import METHOD
+from core.flags.choices import METHOD
 
 
 @dataclass(frozen=True)

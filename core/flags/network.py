@@ -78,7 +78,7 @@ def is_network(word: str | None) -> bool:
 
 
 def network_flags(config: Any) -> NetworkFlags | None:
-    """The flags of somebody else's network among those of a door; None where ``--model`` names none.
+    """The flags of somebody else's network among those of a command; None where ``--model`` names none.
 
     Raises ``BadValueError`` for flags that say how a network is read that nobody names.
     """

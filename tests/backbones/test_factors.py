@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from backbones.catalog import poolings
-from backbones.foreign import ForeignHead
 from backbones.head import Head
+from backbones.unknown_network import ForeignHead
 
 WORDS = poolings.names()
 CLOSED = ["AVG", "EXP", "LINEAR", "LSE", "MAX", "PCAM"]

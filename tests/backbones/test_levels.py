@@ -6,7 +6,7 @@ from torch import nn
 
 import backbones
 from backbones import levels
-from backbones.parts import path
+from backbones.layers import path
 from core.errors import NotAvailableError, UnknownNameError
 from core.frames import Grid
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from backbones import assembled, networks
+from backbones import build_from_config, networks
 from backbones.rescaled import MEAN, STD, normalised
 from backbones.traced import find
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
@@ -87,7 +87,9 @@ def gray(side):
 
 def assembled_of(word, outputs, channels, side, mean, std):
     network = networks.build(word, outputs, channels)
-    return network.module.eval(), assembled.assemble(word, network, find(network.module, channels, side=side), outputs, channels, mean, std)
+    return network.module.eval(), build_from_config.assemble(
+        word, network, find(network.module, channels, side=side), outputs, channels, mean, std
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,14 +110,14 @@ def test_a_normalisation_that_does_not_fit_is_a_sentence(mean, std):
 
 def test_a_network_is_built_again_from_what_a_checkpoint_keeps_and_not_from_a_changed_file(file):
     module, model = assembled_of(f"{file}:Net", 3, 1, 32, (0.5,), (0.25,))
-    again = assembled.rebuild(model.config, "its run", trust=True)
+    again = build_from_config.rebuild(model.config, "its run", trust=True)
     again.load_state_dict(model.state_dict())
     images = transforms.evaluation()(gray(32))
     assert torch.equal(again.eval()(images), model.eval()(images))
     assert torch.allclose(model(images), module((gray(32)[:, None] / 255 - 0.5) / 0.25), atol=1e-6)
     file.write_text(FILE + "\n# changed")
     with pytest.raises(DataError, match=r"net\.py has changed"):
-        assembled.rebuild(model.config, "its run", trust=True)
+        build_from_config.rebuild(model.config, "its run", trust=True)
 
 
 def test_a_network_of_transformers_is_read_from_its_folder(tmp_path):
@@ -129,7 +131,7 @@ def test_a_network_of_transformers_is_read_from_its_folder(tmp_path):
     assert networks.build(f"hf:{tmp_path}", None).findings == ("Mass", "Nodule")
     images = ((gray(32)[:, None] / 255 - 0.5) / 0.5).expand(-1, 3, -1, -1)
     assert torch.allclose(model.eval()(transforms.evaluation()(gray(32))), own(images).logits, atol=1e-5)
-    again = assembled.rebuild(model.config, "its run", trust=True)
+    again = build_from_config.rebuild(model.config, "its run", trust=True)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again.eval()(transforms.evaluation()(gray(32))), model(transforms.evaluation()(gray(32))))
 

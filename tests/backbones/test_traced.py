@@ -5,8 +5,8 @@ import torchvision
 from torch import nn
 
 import backbones
+from backbones.model_spec import ModelSpec
 from backbones.traced import find
-from backbones.wiring import Wiring
 from benchmark.explain import explain
 from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
@@ -37,11 +37,11 @@ def net(tail, channels=3):
 @pytest.mark.parametrize(
     ("tail", "wiring"),
     [
-        (lambda net, A: net.fc(A.mean((2, 3))), Wiring("body", "fc")),
-        (lambda net, A: net.fc(torch.relu_(A).mean((2, 3))), Wiring("body", "fc", rectified=True)),
-        (lambda net, A: net.fc(A.amax((2, 3))), Wiring("body", "fc", "MAX")),
-        (lambda net, A: net.fc(A.mean((2, 3)).tanh()), Wiring("body", None)),
-        (lambda net, A: net.fc(A.mean((2, 3))).sigmoid(), Wiring("body", "fc")),
+        (lambda net, A: net.fc(A.mean((2, 3))), ModelSpec("body", "fc")),
+        (lambda net, A: net.fc(torch.relu_(A).mean((2, 3))), ModelSpec("body", "fc", rectified=True)),
+        (lambda net, A: net.fc(A.amax((2, 3))), ModelSpec("body", "fc", "MAX")),
+        (lambda net, A: net.fc(A.mean((2, 3)).tanh()), ModelSpec("body", None)),
+        (lambda net, A: net.fc(A.mean((2, 3))).sigmoid(), ModelSpec("body", "fc")),
     ],
 )
 def test_the_head_is_open_only_where_one_linear_layer_takes_a_pooled_map_and_nothing_else(tail, wiring):

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from config import HeatmapConfig, TrainConfig
-from core.cli import CONFIGS, build, door, parse, read_yaml
+from core.cli import CONFIGS, build, entry_point, parse, read_yaml
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 
 PRESETS = [path for path in sorted(CONFIGS.glob("*.yaml")) if "space" not in read_yaml(path)]
@@ -29,7 +29,7 @@ def test_a_bool_flag_means_what_it_says(word, value):
     assert parsed("--multi_label", word).multi_label is value
 
 
-@pytest.mark.doors
+@pytest.mark.commands
 @pytest.mark.parametrize(
     ("argv", "kind", "words"),
     [
@@ -156,7 +156,7 @@ def test_plain_values_become_a_checked_configuration():
         build(TrainConfig, {"dropout": 2})
 
 
-@pytest.mark.doors
+@pytest.mark.commands
 def test_help_needs_no_torch_and_names_every_flag_with_a_sentence_and_its_default():
     done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, cwd=CONFIGS.parent, check=False)
     assert done.returncode == 0, done.stderr
@@ -168,14 +168,14 @@ def test_help_needs_no_torch_and_names_every_flag_with_a_sentence_and_its_defaul
 
 
 def _raising(error):
-    @door
+    @entry_point
     def main(argv=None):
         raise error
 
     return main
 
 
-@pytest.mark.doors
+@pytest.mark.commands
 @pytest.mark.parametrize(
     ("error", "status", "words"),
     [
@@ -189,7 +189,7 @@ def test_a_door_prints_one_sentence_and_says_by_its_status_what_happened(error, 
     assert capsys.readouterr().err == words
 
 
-@pytest.mark.doors
+@pytest.mark.commands
 def test_a_bug_is_no_sentence():
     with pytest.raises(ZeroDivisionError):
         _raising(ZeroDivisionError())([])

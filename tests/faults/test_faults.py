@@ -14,7 +14,7 @@ from tests.faults.signals import SIGNS, kill
 from tests.faults.trial import Trial
 from tests.warm import ROOT
 
-pytestmark = [pytest.mark.doors, pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes below /proc")]
+pytestmark = [pytest.mark.commands, pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes below /proc")]
 
 
 @pytest.fixture(scope="module")

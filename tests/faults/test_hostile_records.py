@@ -9,7 +9,7 @@ import pytest
 from benchmark import run
 from tests.faults.trial import FLAGS, Trial
 
-pytestmark = [pytest.mark.doors, pytest.mark.slow]
+pytestmark = [pytest.mark.commands, pytest.mark.slow]
 CELLS = [
     {"dataset": "evil.py:Data"},
     {"dataset": "phantom:train=999999999999"},

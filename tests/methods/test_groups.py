@@ -9,7 +9,7 @@ import pytest
 
 import methods
 from config import HeatmapConfig
-from core.cli.marks import Named, marks
+from core.cli.constraints import Named, marks
 from core.errors import DataError
 from core.registry import Registry
 from methods.base import FAST

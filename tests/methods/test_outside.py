@@ -39,7 +39,7 @@ def test_a_method_from_a_file_outside_the_tree_is_explained_like_any_other(model
     assert not torch.equal(maps["mycam"], maps["cam"])
 
 
-@pytest.mark.house
+@pytest.mark.structure
 def test_a_file_dropped_into_methods_is_a_method_with_no_other_edit(tmp_path):
     for part in ("core", "methods"):
         shutil.copytree(ROOT / part, tmp_path / part)
@@ -50,7 +50,7 @@ def test_a_file_dropped_into_methods_is_a_method_with_no_other_edit(tmp_path):
     assert done.stdout == f"mycam {tmp_path}/methods/__init__.py\n", done.stderr
 
 
-@pytest.mark.house
+@pytest.mark.structure
 def test_listing_the_methods_needs_no_torch():
     code = "import sys; sys.modules['torch'] = None; import methods; print(*methods.names())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

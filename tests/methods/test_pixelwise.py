@@ -246,6 +246,6 @@ def without_captum():
     return refused, anew.build("integrated_gradients").name
 
 
-@pytest.mark.house
+@pytest.mark.structure
 def test_without_captum_occlusion_is_not_available_and_the_others_are():
     assert in_a_child(without_captum) == ([], "integrated_gradients")

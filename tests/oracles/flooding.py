@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
-from benchmark.surface.bilinear import Surface
+from benchmark.scoring.surface.bilinear import Surface
 from core.types import FloatArray
 
 U = np.uint64

@@ -5,7 +5,7 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from benchmark.pixels.outlines import BOX, DOUBLE_AREA, FIRST, START, STOP
+from benchmark.scoring.pixels.outlines import BOX, DOUBLE_AREA, FIRST, START, STOP
 
 
 def outer_contours_and_holes(image: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -18,16 +18,16 @@ import torch
 from PIL import Image
 
 import backbones
-from benchmark import localize
 from benchmark.explain import explain
-from benchmark.surface import min_max
+from benchmark.scoring import localize
+from benchmark.scoring.surface import min_max
 from benchmark.training import checkpoints, load_weights
 from config import TrainConfig
 from core.frames import Grid
 from datasets.io import transforms
 from tests.browser import answers
 from tests.warm import Running
-from tools.serve import __main__ as door
+from tools.serve import __main__ as run_command
 from tools.serve import server as serve
 
 FINDINGS = ("Mass", "<script>")
@@ -114,7 +114,7 @@ def test_the_page_names_the_networks_and_loads_nothing(serving):
 
 
 def test_without_a_finished_run_a_sentence_says_what_to_do(tmp_path, capsys):
-    assert door.main(["--runs", str(tmp_path)]) == 2
+    assert run_command.main(["--runs", str(tmp_path)]) == 2
     assert "--runs FOLDER" in capsys.readouterr().err
 
 

@@ -27,7 +27,7 @@ class CoverageConfig:
     """Page to write."""
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Add the settings that the table lacks, one by one, and write the page of all of them."""
     config, _ = cli.parse(CoverageConfig, argv, "python -m tools.coverage")

@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
-from benchmark.statistics.entries import ALPHA, prediction_band
-from benchmark.statistics.intervals import LEVEL
-from benchmark.statistics.variance_parts import CheckedRow, VarianceParts, variance_parts
+from benchmark.scoring.statistics.entries import ALPHA, prediction_band
+from benchmark.scoring.statistics.intervals import LEVEL
+from benchmark.scoring.statistics.variance_parts import CheckedRow, VarianceParts, variance_parts
 from core.types import FloatArray
 from tools.coverage.worlds import CASES, METHODS, SimulatedNetwork, Simulation, worlds
 
 RULES = {"nothing": (False, False), "floor": (True, False), "floor and cap": (True, True), "cap": (False, True)}
 """Whether the variance has the patients' lower limit, and whether degrees of freedom are at most 2(S − 1)."""
 CHOSEN = "floor"
-"""The rule of ``benchmark.statistics.mrmc``."""
+"""The rule of ``benchmark.scoring.statistics.mrmc``."""
 STATISTICS = ("row", "paired", "nested", "effect")
 EXCLUSION, ONE_MORE = "exclusion", "one more run"
 BLOCK = 1_500_000

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmark.report.table import Table, markdown
-from benchmark.statistics.entries import BAND_RUNS
+from benchmark.scoring.statistics.entries import BAND_RUNS
 from tools.coverage.measure import CHOSEN, EXCLUSION, ONE_MORE, RULES, STATISTICS
 from tools.coverage.settings import RUNS
 from tools.coverage.words import ABOUT, BAND, COLUMNS, LIMITS, REASONS

@@ -2,7 +2,7 @@
 
 A case is a patient × finding. It is a hit where a logit is above 0: a level, plus patient, case, run and patient × run
 effects, all normal, plus logistic noise. With a threshold, the logit falls with the square of the distance to the
-case's best threshold, so a case is a hit within an interval of thresholds, as in ``benchmark.thresholds.exact``.
+case's best threshold, so a case is a hit within an interval of thresholds, as in ``scoring.thresholds.exact``.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.thresholds.origins import FOLDS
+from benchmark.scoring.thresholds.origins import FOLDS
 from core.seeds import generator
 from core.types import FloatArray
 
@@ -129,7 +129,7 @@ def cross_fitted_hits(
     """(W,S,P,K) hits at thresholds from ``begin`` to ``end``, (W,P,K) findings -> hits at cross-fitted thresholds.
 
     The patients' folds are dealt in turn. A fold's threshold of a finding is the one with most hits in the other folds,
-    the lowest of those, as ``benchmark.thresholds.origins`` has it.
+    the lowest of those, as ``benchmark.scoring.thresholds.origins`` has it.
     """
     W, S, P, _ = begin.shape
     of_case = findings[:, None] * FOLDS + (np.arange(P) % FOLDS)[:, None]

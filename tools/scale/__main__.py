@@ -44,7 +44,7 @@ class ScaleConfig:
     """File of the figures."""
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Keep the figures of a part in ``measured.json``, or write the page from it."""
     config, _ = cli.parse(ScaleConfig, argv, "python -m tools.scale")

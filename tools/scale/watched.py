@@ -21,7 +21,6 @@ from benchmark.training.data import SplitImages
 from benchmark.training.prepare import prepare
 from config import TrainConfig
 from core import cli
-from core.cli import door
 from datasets.io.decoding_worker import MISSING
 
 
@@ -88,7 +87,7 @@ def _decoded(split: SplitImages) -> int:
     return int(np.count_nonzero(split.pixels.states != MISSING))
 
 
-@door
+@cli.entry_point
 def main(argv: list[str] | None = None) -> None:
     """Train and print."""
     words = sys.argv[1:] if argv is None else argv

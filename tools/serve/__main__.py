@@ -30,7 +30,7 @@ class ServeConfig(ThreadFlags, PageFlags):
     """Explain images in a page: ``python -m tools.serve``. Nobody but this machine can open it."""
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Serve the page until Ctrl-C."""
     config, _ = cli.parse(ServeConfig, argv, "python -m tools.serve")

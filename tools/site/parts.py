@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import methods
-from benchmark import protocols
+from benchmark.scoring import protocols
 from core.errors import NotAvailableError
 
 LITERAL = re.compile(r"``(.+?)``")

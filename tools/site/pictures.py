@@ -16,10 +16,10 @@ from matplotlib.patches import Rectangle
 
 import datasets
 import locus
-from benchmark.protocols.base import Case
-from benchmark.surface.trace import trace
-from benchmark.surface.traces import Traces
-from benchmark.thresholds.exact import ExactThresholds
+from benchmark.scoring.protocols.base import Case
+from benchmark.scoring.surface.trace import trace
+from benchmark.scoring.surface.traces import Traces
+from benchmark.scoring.thresholds.exact import ExactThresholds
 from core.boxes import iou
 from core.types import FloatArray
 
@@ -60,7 +60,7 @@ def draw_case(axes: Axes, image: np.ndarray, case: Case, threshold: float | None
 
 def box_at(case: Case, threshold: float) -> FloatArray:
     """(4,) the box of the map's peak."""
-    heat, _ = case.surface_or_reason
+    heat, _ = case.load_surface
     assert heat is not None
     return Traces([trace(heat)]).boxes(np.array([0]), np.array([[threshold]]))[0, 0]
 
@@ -70,7 +70,7 @@ def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
     mine = [case for case in cases if case.finding == finding]
     selector = ExactThresholds(0.3)
     for case in mine:
-        selector.append(trace(case.surface_or_reason[0]), case.boxes)
+        selector.append(trace(case.load_surface[0]), case.boxes)
     everyone, levels = np.arange(len(mine)), np.linspace(0, 0.999, 500)
     axes.plot(levels, (selector.iou(everyone, levels) > 0.3).mean(0), color=INK, lw=1.5)
     half = everyone % 2 == 0
@@ -138,7 +138,7 @@ def save_entries() -> None:
 def main(run: str) -> None:
     """Write the first three pictures."""
     cases, images = cases_of(run)
-    masses = [case for case in cases if case.finding == "Mass" and case.surface_or_reason[0] is not None]
+    masses = [case for case in cases if case.finding == "Mass" and case.load_surface[0] is not None]
     overlaps = [iou(box_at(case, 0.5)[None], case.boxes).max() for case in masses]
     case = masses[int(np.argsort(overlaps)[len(masses) // 2])]  # the median one
     image = images[case.image_id]

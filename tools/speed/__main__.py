@@ -13,7 +13,7 @@ from core.errors import BadValueError
 SUBJECTS = ("methods", "attention", "scoring", "external", "training", "jobs")
 
 
-@cli.door
+@cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, write the record and the page, and say where they lie."""
     name, *flags = (sys.argv[1:] if argv is None else argv) or [""]

@@ -17,7 +17,7 @@ from tabulate import tabulate
 from benchmark.check import AnswerRow, conclude
 from benchmark.check.dataset.checks import answers
 from benchmark.check.dataset.scan import DatasetScan, ImageScan, read
-from config import DoctorConfig
+from config import DatasetCheckConfig
 from core.files import atomic, stem, write_text
 from core.frames import resize_image
 
@@ -30,7 +30,7 @@ GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
 COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
 
-def run(config: DoctorConfig, report: Callable[[str], None]) -> list[str]:
+def run(config: DatasetCheckConfig, report: Callable[[str], None]) -> list[str]:
     """Examine the data set that ``config`` names; gives the questions whose answer is wrong.
 
     Writes ``report.md`` and ``samples.png`` below ``config.output``. Raises ``LocusError`` for data that cannot be

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import datasets
-from config import DoctorConfig
+from config import DatasetCheckConfig
 from core.errors import DataError
 from core.types import Sample
 from datasets.base import SPLITS, Dataset
@@ -53,7 +53,7 @@ class DatasetScan:
     """What the data set warned of while it was loaded: files that are not there, boxes that were clipped."""
 
 
-def read(config: DoctorConfig) -> DatasetScan:
+def read(config: DatasetCheckConfig) -> DatasetScan:
     """Read every split, each image once. Raises ``LocusError`` when the data set gives no split at all.
 
     Unreadable images are kept with what is wrong with them; ``config.images`` limits how many of a split are opened.

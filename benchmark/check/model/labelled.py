@@ -16,7 +16,7 @@ from core.frames import resize_image
 from core.types import FloatArray
 from datasets.base import Dataset
 from datasets.io import transforms
-from datasets.shared import Shared
+from datasets.relabeled import RelabeledDataset
 
 BATCH = 32
 MIN_SWAP_GAIN = 0.1
@@ -42,7 +42,7 @@ def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]
 
     Raises ``DataError`` where no finding has images with and without it.
     """
-    samples = Shared(data, loaded.findings, range(min(count, len(data))))[:]
+    samples = RelabeledDataset(data, loaded.findings, range(min(count, len(data))))[:]
     labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
     judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]
     if not judged:

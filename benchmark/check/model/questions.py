@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import datasets
 import methods
-from backbones.whole import logits_of
+from backbones.consistency import logits_of
 from benchmark.check import AnswerRow, conclude
 from benchmark.check.model import labelled
 from benchmark.explain import explain

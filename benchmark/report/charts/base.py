@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from benchmark.records.record import Record
 from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
 from benchmark.report.variance.design import design
-from benchmark.statistics.components import BalancedScores
+from benchmark.scoring.statistics.components import BalancedScores
 from core.registry import Registry
 
 CHARTS = Registry("benchmark.report.charts", "chart")
@@ -30,7 +30,7 @@ class ChartData:
     """A data set of a suite, as its tables know it."""
 
     records: Sequence[Record]
-    """The suite's, as ``report.comparisons.rows.with_entries`` gives them."""
+    """The suite's, as ``report.comparisons.rows.add_leaderboard_entries`` gives them."""
     dataset: str
     folders: Sequence[Path]
     """Where rows per case lie."""
@@ -63,7 +63,7 @@ class Chart(ABC):
 
 
 def chart_data(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> ChartData:
-    """What the charts of a data set are drawn from; ``records`` as of ``with_entries``. ``DataError``: broken rows."""
+    """Return the data of the charts; ``records`` come from ``add_leaderboard_entries``. ``DataError``: broken rows."""
     return ChartData(records, dataset, folders, design(records, dataset, folders))
 
 

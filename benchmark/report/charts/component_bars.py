@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from benchmark.report.charts.svg import BAR, PALE, line, picture, text
 from benchmark.report.variance.components import in_a_score, name_of
-from benchmark.statistics.components import BalancedScores
+from benchmark.scoring.statistics.components import BalancedScores
 
 PICTURE = "components.svg"
 LABELS, BARS, ROW = 260, 480, 20

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from benchmark.records.record import PUBLISHED, Record
-from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.charts.base import ChartData, Row
 from benchmark.report.columns import BLIND, MODEL, TableColumn
@@ -17,6 +16,7 @@ from benchmark.report.leaderboard.entry_columns import is_single, main_score_get
 from benchmark.report.table import NOTHING
 from core.errors import NotAvailableError
 from core.names import CEILINGS, CENTER, MAIN, PRIOR, UNRANKED_METHODS
+from core.scores import Score
 
 MOST = 30
 """Entries of a chart with a line each: as many as a page of paper holds."""

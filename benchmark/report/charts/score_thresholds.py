@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.records.record import Record
-from benchmark.records.score import CURVE_THRESHOLDS
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, leading, leading_words
@@ -13,6 +12,7 @@ from benchmark.report.charts.theme import DASHES, LINES, PALETTE, SHAPES
 from benchmark.report.columns import BLIND
 from core.errors import NotAvailableError
 from core.names import MAIN
+from core.scores import CURVE_THRESHOLDS
 
 ORIGINS = ("cross-fitted", "validation", "fixed", "otsu", "oracle")
 Curves = list[tuple[float, ...]]

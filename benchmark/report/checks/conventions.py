@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmark.records import Record
-from benchmark.records.score import Origin
 from benchmark.report import select
 from benchmark.report.basis import basis_lines
 from benchmark.report.checks.base import CheckReport
 from benchmark.report.checks.names import network
 from benchmark.report.columns import NAMES, TableColumn, count, naming, score, tabulated
 from benchmark.report.table import NOTHING, Table, number
-from benchmark.statistics.variance_decomposition import VarianceDecomposition, variance_decomposition
+from benchmark.scoring.statistics.variance_decomposition import VarianceDecomposition, variance_decomposition
 from core.names import MAIN
+from core.scores import Origin
 
 MEASURES: tuple[tuple[str, Origin], ...] = ((MAIN, "cross-fitted"), (MAIN, "fixed"), ("pointing", "none"))
 

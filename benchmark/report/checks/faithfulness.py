@@ -10,7 +10,7 @@ from benchmark.report.columns import MODEL, NAMES, TableColumn, count, optional,
 from benchmark.report.comparisons.agreement import AGREEMENT, PAIRS
 from benchmark.report.leaderboard.entries import mean_records
 from benchmark.report.table import NOTHING, Table, share, signed, with_interval
-from benchmark.statistics.entries import ALPHA
+from benchmark.scoring.statistics.entries import ALPHA
 from core.names import BASELINES, LIMIT, MAIN
 
 THRESHOLDS = "cross-fitted by patient, per finding, on these cases"

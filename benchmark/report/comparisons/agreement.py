@@ -11,8 +11,8 @@ from benchmark.report import select
 from benchmark.report.comparisons import case_columns
 from benchmark.report.comparisons.case_columns import CaseColumns
 from benchmark.report.leaderboard.entries import mean_record, recipe_of, trainings
-from benchmark.statistics.agreement import RankAgreement, rank_agreements
-from benchmark.statistics.patients import Sums, by_patient
+from benchmark.scoring.statistics.agreement import RankAgreement, rank_agreements
+from benchmark.scoring.statistics.patients import Sums, by_patient
 from core.names import FAITHFULNESS, MAIN
 
 AGREEMENT = "agreement"

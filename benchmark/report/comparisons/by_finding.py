@@ -14,9 +14,9 @@ import numpy as np
 from benchmark.report import select
 from benchmark.report.comparisons.main_column import BoardRow, MainColumn
 from benchmark.report.comparisons.methods import RowScore, RowScores, ordered_methods, score, within_network
-from benchmark.statistics import entries as statistics
-from benchmark.statistics.entries import EntryScores
-from benchmark.statistics.intervals import SMALLEST
+from benchmark.scoring.statistics import entries as statistics
+from benchmark.scoring.statistics.entries import EntryScores
+from benchmark.scoring.statistics.intervals import SMALLEST
 from core.names import PRIOR
 
 

@@ -17,11 +17,11 @@ from benchmark.report.comparisons.main_column import BoardRow
 from benchmark.report.comparisons.methods import ordered_methods, score, verdict_scores
 from benchmark.report.comparisons.networks import BEHIND, in_place, names
 from benchmark.report.leaderboard.entries import BETTER, EFFECT
-from benchmark.statistics import entries as statistics
-from benchmark.statistics import mrmc
-from benchmark.statistics.entries import EntryScores, Verdict
-from benchmark.statistics.intervals import SMALLEST
-from benchmark.statistics.mrmc import MrmcEstimate
+from benchmark.scoring.statistics import entries as statistics
+from benchmark.scoring.statistics import mrmc
+from benchmark.scoring.statistics.entries import EntryScores, Verdict
+from benchmark.scoring.statistics.intervals import SMALLEST
+from benchmark.scoring.statistics.mrmc import MrmcEstimate
 
 Rows = Mapping[str, EntryScores]
 """Name of a network -> the scores of a method there."""

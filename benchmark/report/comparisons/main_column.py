@@ -11,9 +11,9 @@ from benchmark.report import select
 from benchmark.report.comparisons import case_columns
 from benchmark.report.comparisons.case_columns import CaseColumns
 from benchmark.report.leaderboard import ranking
-from benchmark.statistics import entries as statistics
-from benchmark.statistics.entries import EntryScores
-from benchmark.statistics.patients import Sums, by_patient
+from benchmark.scoring.statistics import entries as statistics
+from benchmark.scoring.statistics.entries import EntryScores
+from benchmark.scoring.statistics.patients import Sums, by_patient
 from core.names import BASELINES, MAIN
 from core.types import FloatArray
 

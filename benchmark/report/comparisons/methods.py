@@ -16,8 +16,8 @@ from benchmark.records import Score
 from benchmark.report import select
 from benchmark.report.comparisons.main_column import BoardRow
 from benchmark.report.leaderboard.entries import BETTER, network_of
-from benchmark.statistics import entries as statistics
-from benchmark.statistics.entries import EntryScores, Verdict
+from benchmark.scoring.statistics import entries as statistics
+from benchmark.scoring.statistics.entries import EntryScores, Verdict
 
 RowScore = tuple[BoardRow, list[Score]]
 """A row and what is said of it."""

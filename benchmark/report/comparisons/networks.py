@@ -25,8 +25,8 @@ from benchmark.report import select
 from benchmark.report.comparisons.main_column import BoardRow
 from benchmark.report.comparisons.methods import ordered_methods, score, verdict_scores
 from benchmark.report.leaderboard.entries import NETWORK, PLACE
-from benchmark.statistics import entries as statistics
-from benchmark.statistics.entries import EntryScores
+from benchmark.scoring.statistics import entries as statistics
+from benchmark.scoring.statistics.entries import EntryScores
 from core.names import LIMIT, MAIN, PRIOR
 
 MAY_BE_BEST = "may_be_best"
@@ -136,7 +136,7 @@ def _of_grid(grid: Sequence[_Network]) -> list[Record]:
 
 def _record(network: _Network, said: Sequence[Score]) -> Record:
     first = network.rows[0].record
-    cell = first.cell.across_seeds.model_copy(update={"method": "", "protocol": NETWORK})
+    cell = first.cell.without_seed.model_copy(update={"method": "", "protocol": NETWORK})
     data = {RANK_METHODS: list(network.rank_methods), "name": network.name, BEHIND: _keys(network)}
     scores = [*_of_mean(network), *said]
     return Record(cell=cell, source=first.source, reason=network.reason, data=data, scores=tuple(scores))

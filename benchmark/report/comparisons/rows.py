@@ -29,15 +29,17 @@ from benchmark.report.comparisons.methods import (
 )
 from benchmark.report.comparisons.networks import MAY_BE_BEST, networks
 from benchmark.report.leaderboard.entries import ENTRY, mean_record, network_of, trainings
-from benchmark.statistics import entries as statistics
-from benchmark.statistics.signflip import holm
+from benchmark.scoring.statistics import entries as statistics
+from benchmark.scoring.statistics.signflip import holm
 from core.names import PAIRED, PRIOR, RELATIVE_DROP
 
 SMALLEST_P = 1e-6
 """Scores have six decimals: a smaller p would be stored as 0."""
 
 
-def with_entries(records: Sequence[Record], folders: Sequence[Path], rank_methods: Sequence[str] = ()) -> list[Record]:
+def add_leaderboard_entries(
+    records: Sequence[Record], folders: Sequence[Path], rank_methods: Sequence[str] = ()
+) -> list[Record]:
     """``records``, and those of ``COMPARISONS``: of each row, network and method over networks.
 
     Rows per case lie in ``folders``; a row without them has no interval and is not compared. ``rank_methods``: see

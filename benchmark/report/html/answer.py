@@ -19,7 +19,7 @@ from benchmark.report.leaderboard.entry_columns import (
     worse_by,
 )
 from benchmark.report.table import Table, number, signed, with_interval
-from benchmark.statistics.entries import BAND_RUNS
+from benchmark.scoring.statistics.entries import BAND_RUNS
 from core.names import MAIN
 
 NAMED = 6
@@ -44,7 +44,7 @@ class PageAnswer:
 def answer(records: Sequence[Record], dataset: str) -> PageAnswer | None:
     """The answer of one data set; None where nothing was scored.
 
-    ``records`` are those of the suite, with what ``comparisons.rows.with_entries`` adds.
+    ``records`` are those of the suite, with what ``comparisons.rows.add_leaderboard_entries`` adds.
     """
     rows = main_table.board(records, dataset)
     known = comparisons_by_row(records, None)

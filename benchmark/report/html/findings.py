@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.records import Record, Score
-from benchmark.records.score import Origin
 from benchmark.report import select
 from benchmark.report.html.words import baseline_of, name, network_name
 from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_score_getter, score_getter
@@ -12,6 +11,7 @@ from benchmark.report.leaderboard.ranking import against_prior
 from benchmark.report.protocols.layout import TableLayout
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
+from core.scores import Origin
 
 HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]", "prior", "may be as good", "n cases")
 ABOUT = (

@@ -23,7 +23,7 @@ from benchmark.report.missing import missing
 from benchmark.report.sections import DatasetTables
 from benchmark.report.table import Table
 from benchmark.report.variance import components
-from benchmark.statistics.components import BalancedScores
+from benchmark.scoring.statistics.components import BalancedScores
 from core.names import MAIN, MAIN_PROTOCOL, PAIRED
 
 PAGE = "index.html"

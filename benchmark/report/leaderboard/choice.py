@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from benchmark.records.record import Record
-from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.leaderboard.entries import comparisons_by_row, mean_record, trainings
 from benchmark.report.leaderboard.entry_columns import is_single, main_score_getter
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from core.names import CHOICE, MAIN
+from core.scores import Score
 
 HONEST, BEST = "chosen on inner folds", "best on these images"
 ABOUT = (

@@ -45,7 +45,7 @@ def trainings(records: Iterable[Record]) -> list[list[Record]]:
     """
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
-        groups.setdefault((record.source, record.cell.across_seeds.key), []).append(record)
+        groups.setdefault((record.source, record.cell.without_seed.key), []).append(record)
     return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
 
 
@@ -65,14 +65,14 @@ def _mean_record(group: tuple[Record, ...]) -> Record:
     scores = tuple(_mean([scores.get(name) for scores in known], score) for name, score in known[0].items())
     digests = tuple(digest for record in group for digest in record.checkpoints)
     without = {"strata": (), "hits_by_threshold": ()}
-    changed = {"cell": first.cell.across_seeds, "scores": scores, "checkpoints": digests, **without}
+    changed = {"cell": first.cell.without_seed, "scores": scores, "checkpoints": digests, **without}
     return first.model_copy(update=changed)
 
 
 def network_of(record: Record) -> str:
     """A key that the records of a network share: all methods, training runs and protocols of one recipe."""
     blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
-    return record.cell.across_seeds.model_copy(update=blank).key
+    return record.cell.without_seed.model_copy(update=blank).key
 
 
 def recipe_of(record: Record) -> tuple[object, ...]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from benchmark.records.record import Record
-from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.columns import BLIND, TableColumn
 from benchmark.report.leaderboard.entries import BETTER
 from benchmark.report.table import NOTHING, number, share, with_interval
 from core.names import MAIN
+from core.scores import Score
 
 RowComparisons = Mapping[tuple[object, ...], Record]
 """Row -> the record of its comparisons: see ``entries.comparisons_by_row``."""

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 from benchmark.records.record import Record
-from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES, TableColumn, count, score, scored, tabulated
@@ -19,6 +18,7 @@ from benchmark.report.leaderboard.entries import (
 from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, of_entries, score_getter
 from benchmark.report.table import Table, chance, signed, with_interval, with_n
 from core.names import CLASSIFICATION, MAIN, PAIRED, PEOPLE, RELATIVE_DROP
+from core.scores import Score
 
 TITLE = "methods within each network"
 THRESHOLDS = (

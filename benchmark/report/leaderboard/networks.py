@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from benchmark.records.record import Record
-from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.columns import MODEL, TableColumn, scored, tabulated
 from benchmark.report.comparisons.networks import BEHIND, RANK_METHODS
@@ -13,6 +12,7 @@ from benchmark.report.leaderboard.entries import NETWORK, mean_records, recipe_o
 from benchmark.report.leaderboard.entry_columns import verdict_columns
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval, with_n
 from core.names import CLASSIFICATION, MAIN
+from core.scores import Score
 
 ABOUT = (
     "A network is represented by its mean over {methods}, the same for all networks{chosen}. Networks are compared "

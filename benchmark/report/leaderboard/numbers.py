@@ -5,7 +5,6 @@ import io
 from collections.abc import Sequence
 
 from benchmark.records.record import Record
-from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.columns import MODEL, TableColumn
 from benchmark.report.leaderboard import main_table
@@ -20,6 +19,7 @@ from benchmark.report.leaderboard.entry_columns import (
 )
 from benchmark.report.table import NOTHING
 from core.files import csv_cell
+from core.scores import Score
 
 CELL = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from benchmark.records.record import PUBLISHED, Record
-from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.select import main_value, model_of, network
 from core.names import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, SECOND_READERS, UNTRAINED
+from core.scores import Score
 
 NOT_RANKED = {
     **dict.fromkeys(BASELINES, "baseline"),

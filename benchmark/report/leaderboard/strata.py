@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from benchmark.records.record import Record
-from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES, tabulated, with_common_n
@@ -12,6 +11,7 @@ from benchmark.report.leaderboard import ranking
 from benchmark.report.leaderboard.main_table import THRESHOLDS
 from benchmark.report.table import Table
 from core.names import CENTER, MAIN, PRIOR
+from core.scores import Score
 
 ABOUT = (
     "Rows: the first method of each network (others may be as good), by the same column over all cases, "

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.records.record import Record
-from benchmark.records.score import Origin
 from benchmark.report import select
 from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, TableColumn, score, tabulated
 from benchmark.report.table import Table, with_n
 from core.registry import Registry
+from core.scores import Origin
 
-PROTOCOLS = Registry("benchmark.protocols", "protocol")
+PROTOCOLS = Registry("benchmark.scoring.protocols", "protocol")
 """Their words; none of them is imported."""
 
 

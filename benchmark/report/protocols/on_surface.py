@@ -1,11 +1,11 @@
 """The named protocols on the surface as wide tables, so that a reader can compare with what they read elsewhere."""
 
 from benchmark.records.record import Record
-from benchmark.records.score import Origin
 from benchmark.report.columns import TableColumn, count, optional, score
 from benchmark.report.protocols.layout import TableLayout
 from benchmark.report.table import NOTHING, with_interval, with_n
 from core.names import MAIN
+from core.scores import Origin
 
 IOU = (".1", ".2", ".3", ".4", ".5", ".6", ".7")
 IOBB = (".1", ".25", ".5", ".75", ".9")

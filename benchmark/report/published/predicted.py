@@ -8,7 +8,7 @@ from benchmark.records.record import Cell, Record
 from benchmark.report import select
 from benchmark.report.leaderboard.entries import trainings
 from benchmark.report.table import NOTHING, Table, as_text, number
-from benchmark.statistics.entries import BAND_RUNS, one_more
+from benchmark.scoring.statistics.entries import BAND_RUNS, one_more
 from core.errors import examples
 from core.names import MAIN
 
@@ -50,7 +50,7 @@ def _groups(records: Sequence[Record]) -> list[list[Record]]:
 
 def _entry(cell: Cell) -> str:
     """A key that all trainings of an entry share, whatever their seed, threads and precision."""
-    shared = cell.across_seeds
+    shared = cell.without_seed
     recipe = {name: value for name, value in shared.recipe.items() if name not in PINNED}
     return shared.model_copy(update={"recipe": recipe}).key
 

@@ -11,7 +11,7 @@ from benchmark.report.table import Table, markdown, number
 from benchmark.report.transfer.pairs import FEWEST, MEAN, RankedTwice, of_methods, of_networks, ranking
 from benchmark.report.transfer.scores import SuiteScores, suite_scores
 from benchmark.report.transfer.words import conclusions, p_of, swaps, tau
-from benchmark.statistics.agreement import DRAWS
+from benchmark.scoring.statistics.agreement import DRAWS
 from core.files import write_text
 from core.names import MAIN, MAIN_PROTOCOL
 

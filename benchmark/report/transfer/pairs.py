@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.report.transfer.scores import Rows, SuiteScores
-from benchmark.statistics.agreement import Agreement, agreement
-from benchmark.statistics.entries import ALPHA, EntryScores, mean_of_rows
+from benchmark.scoring.statistics.agreement import Agreement, agreement
+from benchmark.scoring.statistics.entries import ALPHA, EntryScores, mean_of_rows
 
 MEAN = "mean over methods"
 """What networks are ranked by, beside one method after the other."""

@@ -10,7 +10,7 @@ from benchmark.report import select
 from benchmark.report.comparisons.main_column import MainColumn, main_column
 from benchmark.report.leaderboard.entries import recipe_of, trainings
 from benchmark.report.table import NOTHING
-from benchmark.statistics.entries import EntryScores
+from benchmark.scoring.statistics.entries import EntryScores
 
 Rows = dict[str, EntryScores]
 """What is ranked (a method, a network) -> its scores."""

@@ -6,8 +6,8 @@ from typing import get_args
 import numpy as np
 
 from benchmark.report.table import NOTHING, Table
-from benchmark.statistics.components import NESTED_IN, BalancedScores, Term
-from benchmark.statistics.power import ALPHA, PATIENTS, POWER, Pairing, patients_needed, power, variance_of
+from benchmark.scoring.statistics.components import NESTED_IN, BalancedScores, Term
+from benchmark.scoring.statistics.power import ALPHA, PATIENTS, POWER, Pairing, patients_needed, power, variance_of
 from core.errors import BadValueError
 
 DIFFERENCES, TRAININGS = (0.02, 0.05, 0.10), (2, 3, 5, 10)

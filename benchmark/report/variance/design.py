@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.comparisons.main_column import main_column
-from benchmark.statistics.components import BalancedScores, ScoreKey, largest_balanced_part, patient_values
+from benchmark.scoring.statistics.components import BalancedScores, ScoreKey, largest_balanced_part, patient_values
 
 
 def design(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> BalancedScores | None:

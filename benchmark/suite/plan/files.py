@@ -7,15 +7,16 @@ from pathlib import Path
 import pydantic
 
 import methods as method_registry
-from benchmark import protocols, validity
+from benchmark import validity
 from benchmark.records import published
+from benchmark.scoring import protocols
 from benchmark.suite.plan.model import ModelPlan
 from benchmark.suite.plan.models import CHECKPOINT, models
 from benchmark.suite.plan.suite import Suite
 from core import cli, user_code
 from core.errors import BadValueError, DataError, UnknownNameError, first_problem
 from core.flags.training import RecipeFlags
-from core.names import BESIDE, MAIN_PROTOCOL, repeated
+from core.names import BESIDE, MAIN_PROTOCOL, duplicates
 
 SUITES = cli.CONFIGS / "suites"
 NOT_HERE = ("search", "search_storage", "resume", "evaluate")
@@ -89,7 +90,7 @@ def _problems(suite: Suite) -> Iterator[str]:
     if suite.check is None and suite.images is not None:
         yield "has images, which only a check can draw: write slow_images, or a check"
     for field in ("protocols", "conventional", "folds", "seeds"):
-        if twice := repeated(map(str, getattr(suite, field) or [])):
+        if twice := duplicates(map(str, getattr(suite, field) or [])):
             yield f"has {', '.join(twice)} twice in {field}: leave one out"
     if suite.seeds is not None and "seed" in suite.train:
         yield "has seed in train beside seeds: leave one of the two out"
@@ -125,7 +126,7 @@ def _problems_of_models(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[st
             yield f"has fold {training.fold} of {training.folds} folds: count from 0"
     if any(training.batch_size == "auto" for training in trainings):
         yield "has batch_size auto, another number on each machine: write the number"
-    if twice := repeated(plan.id for plan in plans):
+    if twice := duplicates(plan.id for plan in plans):
         names = ", ".join(twice)
         yield f"states a model twice, or two that differ in what no table shows (then write two suites): {names}"
     if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.scored_by:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark import protocols
+from benchmark.scoring import protocols
 from benchmark.suite.plan.model import DATA, ModelPlan
 from benchmark.suite.plan.suite import Suite
 from config import TrainConfig
@@ -130,10 +130,10 @@ def _finished(suite: Suite, entry: dict[str, Any], given: dict[str, Any]) -> lis
         raise BadValueError(f"{both}: beside it stand {', '.join(KEYS[1:])}")
     if suite.test_on is not None or suite.check is not None:
         raise BadValueError(f"the suite {suite.name!r} trains what it asks (test_on, check): it takes no checkpoint")
-    from benchmark.models import stamp  # torch is imported where there is a file of weights to read
+    from benchmark.models import run_metadata  # torch is imported where there is a file of weights to read
 
     paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
-    read = [stamp.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
+    read = [run_metadata.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
     name = entry.get("entry") or read[0][0].name
     seeds = [flags["seed"] for _, flags in read]
     seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # a training has its own or its number

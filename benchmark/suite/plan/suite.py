@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 import methods
-from benchmark import protocols
+from benchmark.scoring import protocols
 from core.names import CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 RecipeName = Annotated[str, pydantic.Field(pattern=r"^\w+$")]
@@ -68,7 +68,7 @@ class Suite(pydantic.BaseModel):
     """Seeds that have all cells; None: all seeds. On the others, the methods that explain all images are scored by
     ``locus`` (only the fast ones by a check) on the aligned grid: a leaderboard of several seeds needs no more."""
     protocols: list[str] | None = None
-    """Words of protocols; none: all in ``benchmark/protocols`` that judge maps alone."""
+    """Words of protocols; none: all in ``benchmark/scoring/protocols`` that judge maps alone."""
     conventional: list[str] = []
     """Protocols that score the maps a second time as if their grid were the conventional one."""
     published: list[str] = []

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.records.score import Origin
-from benchmark.statistics.bootstrap import RESAMPLES, Resampled, bootstrap_draws, mean
-from benchmark.statistics.intervals import LEVEL, interval
+from benchmark.scoring.statistics.bootstrap import RESAMPLES, Resampled, bootstrap_draws, mean
+from benchmark.scoring.statistics.intervals import LEVEL, interval
 from benchmark.training.metrics import calibration, decisions, ranking
 from benchmark.training.metrics.decisions import Choice, Threshold
 from benchmark.training.metrics.predictions import Predictions
+from core.scores import Origin
 
 Row = dict[str, Any]
 Numbers = dict[str, Resampled]

@@ -13,9 +13,9 @@ from scipy.special import expit
 from sklearn.metrics import roc_curve
 from torch import Tensor
 
-from benchmark.records.score import Origin
-from benchmark.statistics.patients import Sums
+from benchmark.scoring.statistics.patients import Sums
 from benchmark.training.metrics.predictions import Predictions
+from core.scores import Origin
 from core.types import FloatArray
 
 METRICS = ("sensitivity", "specificity", "ppv", "npv", "f1", "accuracy")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.statistics.bootstrap import Counts, Resampled, Samples, weights
+from benchmark.scoring.statistics.bootstrap import Counts, Resampled, Samples, weights
 from benchmark.training.metrics.predictions import Predictions
 from core.types import FloatArray
 

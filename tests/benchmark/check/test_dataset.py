@@ -14,7 +14,7 @@ from benchmark.check.dataset import run as doctor
 from benchmark.check.dataset.checks import answers
 from benchmark.check.dataset.run import counts, draw
 from benchmark.check.dataset.scan import read
-from config import DoctorConfig
+from config import DatasetCheckConfig
 from core.errors import DataError, LeakError
 
 pytestmark = pytest.mark.planted
@@ -32,8 +32,8 @@ def root(tmp_path: Path) -> Path:
     return folder
 
 
-def config(root: Path) -> DoctorConfig:
-    return DoctorConfig(name="folder", root=str(root), output=str(root.parent / "out"))
+def config(root: Path) -> DatasetCheckConfig:
+    return DatasetCheckConfig(name="folder", root=str(root), output=str(root.parent / "out"))
 
 
 def verdicts(root: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.compare.run import run
-from benchmark.statistics import mrmc
+from benchmark.scoring.statistics import mrmc
 from config import CompareConfig
 
 SHARES = {"cam": (0.5, 0.6, 0.55), "layercam": (0.65, 0.7, 0.75)}

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import locus
-from benchmark import protocols
-from benchmark.protocols.base import Case
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import Case
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
 
 FRAME = (40, 60)
@@ -86,7 +86,7 @@ def test_arrays_that_cannot_be_scored_are_refused(change, error):
         locus.score(**{**given, **change})
 
 
-@pytest.mark.house
+@pytest.mark.structure
 def test_neither_locus_nor_scores_of_arrays_import_torch():
     code = """
 import sys, locus

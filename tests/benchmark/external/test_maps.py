@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark import protocols
 from benchmark.external import entry
 from benchmark.external.cases import EntryCases
 from benchmark.external.run import score
-from benchmark.localize import boxes
 from benchmark.maps.cases import make_case
-from benchmark.protocols.detection import Detection
-from benchmark.protocols.locus import Locus
 from benchmark.records import Cell
-from benchmark.surface import min_max
+from benchmark.scoring import protocols
+from benchmark.scoring.localize import boxes
+from benchmark.scoring.protocols.detection import Detection
+from benchmark.scoring.protocols.locus import Locus
+from benchmark.scoring.surface import min_max
 from core.errors import BadValueError, DataError, LocusError
 from core.frames import Grid
 from tests.benchmark.external.given import DATA, PAIRS, config, shown, write

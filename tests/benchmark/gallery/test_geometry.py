@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from benchmark.localize import boxes, to_frame
 from benchmark.report.html.render import file
-from benchmark.surface import min_max
+from benchmark.scoring.localize import boxes, to_frame
+from benchmark.scoring.surface import min_max
 from core.boxes import iou
 from core.frames import Grid
 from tests.browser import dom, needs_browser

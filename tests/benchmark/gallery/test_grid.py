@@ -12,8 +12,8 @@ from PIL import Image
 from benchmark.gallery import grid
 from benchmark.gallery.run import MethodCases
 from benchmark.gallery.select import SelectedCase
-from benchmark.protocols.base import Case
 from benchmark.records import Cell, Record
+from benchmark.scoring.protocols.base import Case
 
 KEY = ("a", "mass")
 TRUTH = np.array([[10.0, 0.0, 30.0, 10.0]])

@@ -38,7 +38,7 @@ def test_a_finding_and_a_method_of_any_name_are_text():
     assert "&lt;script&gt;" in text
 
 
-@pytest.mark.house
+@pytest.mark.structure
 def test_the_page_loads_nothing_and_the_same_page_is_the_same_text():
     text = render_page(small_page())
     assert "default-src 'none'" in text
@@ -80,7 +80,7 @@ def test_the_slider_moves_box_and_iou(tmp_path, address, box, iou, caption, hits
     assert f">{hits} of 1 shown boxes hit<" in text
 
 
-@pytest.mark.house
+@pytest.mark.structure
 @pytest.mark.parametrize(
     ("path", "ignored"),
     [

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import methods
-from benchmark import protocols, records
+from benchmark import records
 from benchmark.explain import explain
 from benchmark.maps.cases import make_cases
 from benchmark.maps.obtain import generate_shard, join, obtain, obtain_validation, requests_of
@@ -15,6 +15,7 @@ from benchmark.maps.reader import NotMadeError
 from benchmark.maps.requests import build_method, make_request
 from benchmark.maps.trained import TrainingRun, select_samples, subset
 from benchmark.maps.untrained import Untrained
+from benchmark.scoring import protocols
 from benchmark.suite import cells, plan
 from benchmark.suite.explain import explain_model
 from benchmark.suite.score import score

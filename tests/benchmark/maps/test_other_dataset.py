@@ -15,7 +15,7 @@ from config import TrainConfig
 from core.errors import BadValueError, DataError, LeakError
 from core.names import canonical_finding
 from datasets.base import Dataset
-from datasets.shared import Shared
+from datasets.relabeled import RelabeledDataset
 from tests.datasets.trees_radiologists import chestx_det_tree, rsna_pneumonia_tree, vindr_cxr_tree, write_lines  # noqa: F401 - fixtures
 
 NIH = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Pleural_Thickening")
@@ -59,7 +59,7 @@ def on(training: TrainConfig, word: str, root: Path) -> Dataset:
 )
 def test_findings_are_the_same_by_name_and_no_wider_ones(request: pytest.FixtureRequest, name: str, shared: set[str]):
     data = datasets.load(f"{name}:whole=True", request.getfixturevalue(f"{name}_tree")())
-    found = Shared(data, NIH, range(len(data)))
+    found = RelabeledDataset(data, NIH, range(len(data)))
     assert set(found.describe["findings"]) == shared
     assert {finding for sample in found for finding in sample.boxes} <= shared
     known = ~np.isnan(found.labels).all(axis=0)
@@ -68,7 +68,7 @@ def test_findings_are_the_same_by_name_and_no_wider_ones(request: pytest.Fixture
 
 def test_truth_and_readings_come_under_the_models_names_and_the_order_of_its_labels(vindr_cxr_tree: Callable[..., Path]):  # noqa: F811
     data = datasets.load("vindr_cxr:whole=True", vindr_cxr_tree())
-    found = Shared(data, ("Edema", "Cardiomegaly"), [1, 2])
+    found = RelabeledDataset(data, ("Edema", "Cardiomegaly"), [1, 2])
     assert found[0].boxes["Cardiomegaly"].tolist() == data[1].boxes["Cardiomegaly"].tolist()
     assert found.labels[0].tolist()[1] == 1
     read = {reader: list(marked) for reader, marked in found.readings(0).items()}
@@ -79,11 +79,11 @@ def test_truth_and_readings_come_under_the_models_names_and_the_order_of_its_lab
     }
     assert canonical_finding("Nodule/Mass") not in (canonical_finding("Nodule"), canonical_finding("Mass"))
     with pytest.raises(DataError, match=r"vindr_cxr.*\(Hernia\).*Cardiomegaly"):
-        Shared(data, ("Hernia",), [0])
+        RelabeledDataset(data, ("Hernia",), [0])
 
 
 def test_masks_come_under_the_models_names(chestx_det_tree: Callable[..., Path]):  # noqa: F811
-    found = Shared(datasets.load("chestx_det", chestx_det_tree()), ("Mass",), [0])
+    found = RelabeledDataset(datasets.load("chestx_det", chestx_det_tree()), ("Mass",), [0])
     assert {finding: mask.shape for finding, mask in found[0].masks.items()} == {"Mass": (1024, 1024)}
 
 

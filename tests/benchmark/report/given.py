@@ -2,13 +2,13 @@
 
 from benchmark.records import load
 from benchmark.report import select
-from benchmark.report.comparisons.rows import with_entries
+from benchmark.report.comparisons.rows import add_leaderboard_entries
 from benchmark.report.sections import tables_of
 from benchmark.report.table import markdown
 
 
 def all_tables(folder):
-    records = with_entries(load(folder), [folder])
+    records = add_leaderboard_entries(load(folder), [folder])
     return [table for name in select.datasets(records) for table in tables_of(records, name).all]
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import openpyxl
 import pytest
 
-from benchmark import protocols
-from benchmark.protocols.base import Case
 from benchmark.records import Cell, Record, Score, load, pack, write
 from benchmark.report import select, table, tables
 from benchmark.report.leaderboard import breakdown, main_table, numbers
 from benchmark.report.leaderboard import ranking as standing
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import Case
 from core import names as words
 from core.errors import BadValueError
 from tests.benchmark.report.given import texts
@@ -319,15 +319,15 @@ def test_the_index_links_every_suite(suite):
     assert re.search('<a href="demo/index.html">demo</a><td>[^<]*<td>NIH, phantom<', page)
 
 
-@pytest.mark.house
+@pytest.mark.structure
 def test_tables_need_no_torch_and_no_compiler():
     code = "import sys, benchmark.report.tables, benchmark.records.cases; sys.exit(bool({'torch', 'numba', 'timm'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.house
+@pytest.mark.structure
 def test_protocols_need_no_torch():
-    code = "import sys, benchmark.protocols as p; [p.get(n) for n in p.names()]; sys.exit('torch' in sys.modules)"
+    code = "import sys, benchmark.scoring.protocols as p; [p.get(n) for n in p.names()]; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -17,7 +17,7 @@ from tests.benchmark.external.given import PAIRS, config, write
 
 FOLDER = Path(__file__).resolve().parents[3] / "submissions"
 SENT = sorted(file for file in FOLDER.rglob("*") if file.is_file() and file != FOLDER / "README.md")
-pytestmark = pytest.mark.doors
+pytestmark = pytest.mark.commands
 
 
 @pytest.mark.parametrize("file", SENT, ids=lambda file: file.stem)

@@ -5,9 +5,10 @@ import yaml
 
 import datasets
 import methods
-from benchmark import protocols, records, validity
+from benchmark import records, validity
 from benchmark.executors.local import Local
 from benchmark.records import Record
+from benchmark.scoring import protocols
 from benchmark.suite import cells, plan, selection
 from benchmark.suite import run as hall
 from config import RunConfig

@@ -103,7 +103,7 @@ def test_seeds_that_choose_otherwise_are_trainings_of_one_entry(tmp_path):
     known = [trial(suite, model, score) for model, score in zip(planned, scores, strict=True)]
     first, second = (cells.cells(suite, model)[0] for model in chosen_models(suite, planned, known))
     assert (first.recipe["chosen"], second.recipe["chosen"]) == (["slow"] * 3, ["quick"] * 3)
-    assert first.across_seeds.key == second.across_seeds.key
+    assert first.without_seed.key == second.without_seed.key
 
 
 def test_with_one_candidate_the_trainings_are_those_of_the_plain_suite(tmp_path):

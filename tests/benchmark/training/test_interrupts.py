@@ -115,7 +115,7 @@ def test_a_second_signal_ends_the_run_at_once_and_leaves_the_last_checkpoint_as_
     assert (folder / "last.ckpt").read_bytes() == before
 
 
-@pytest.mark.doors
+@pytest.mark.commands
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_to_the_command_ends_it_with_one_sentence_and_the_status_of_that_signal(tiny, tmp_path, signum, status):
     flags = "--dataset phantom:train=16,val=8,test=8 --backbone custom --img_size 64 --epochs 1000 --threads 1 --batch_size 4 --logger csv"

@@ -88,7 +88,7 @@ def test_few_validation_images_that_choose_the_checkpoint_are_told(tiny, tmp_pat
     assert ("24 validation images choose best.ckpt" in caplog.text) is doubtful
 
 
-@pytest.mark.doors
+@pytest.mark.commands
 def test_a_run_leaves_what_it_promises_and_nothing_half_written(run):
     names = {"best.ckpt", "last.ckpt", "config.yaml", "provenance.json", "metrics.csv", "metrics.json", "predictions.csv", "curves.png"}
     pictures = {"roc.png", "precision_recall.png", "calibration.png", "confusion.png"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.maps.obtain import NoMapsError
-from benchmark.protocols.base import with_truth
+from benchmark.scoring.protocols.base import with_truth
 from benchmark.validity.curves import Networks, curves
 from benchmark.validity.faithfulness import Faithfulness, measures
 from config import EngineFlags

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmark.protocols.base import Case
-from benchmark.protocols.locus import Locus
+from benchmark.scoring.protocols.base import Case
+from benchmark.scoring.protocols.locus import Locus
 from benchmark.validity.alignment import Alignment
 from benchmark.validity.conventions import Conventions, painted
 from benchmark.validity.pictures import CONVENTIONS, ours
@@ -64,7 +64,7 @@ def test_a_picture_lies_on_the_inputs_pixels():
     assert one.grid == Grid((64, 64), (1, 1), (0, 0))
     assert one.map is not None
     assert one.map.shape == (64, 64)
-    assert one.surface_or_reason[0].peak == (0.5, 0.5)
+    assert one.load_surface[0].peak == (0.5, 0.5)
 
 
 def test_a_failed_case_stays_one_and_a_case_without_its_grid_is_refused():

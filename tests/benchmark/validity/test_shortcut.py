@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark.protocols.base import Case
-from benchmark.statistics.intervals import interval
+from benchmark.scoring.protocols.base import Case
+from benchmark.scoring.statistics.intervals import interval
 from benchmark.training import data as source
 from benchmark.validity.shortcut import Shortcut, _row, compared
 from benchmark.validity.tokens import configs_by_variant, load_or_predict_logits, token_rates
@@ -108,7 +108,7 @@ def test_the_values_are_scikit_learns():
 
 @pytest.mark.oracle
 def test_a_resample_is_the_auroc_of_the_patients_that_were_drawn():
-    from benchmark.statistics.bootstrap import weights
+    from benchmark.scoring.statistics.bootstrap import weights
 
     logits, labels, patients = drawings(80)
     found = compared(logits, labels, patients, ["a", "b"], 0)[0].samples

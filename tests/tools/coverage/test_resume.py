@@ -7,7 +7,7 @@ from tools.coverage.__main__ import main
 from tools.coverage.settings import NAME, settings
 
 
-@pytest.mark.doors
+@pytest.mark.commands
 def test_only_the_missing_setting_is_simulated(tmp_path, capsys):
     table = pd.read_csv("tools/coverage/coverage.csv", dtype=str)
     missing = table[list(NAME)].eq(settings()[0].name).all(axis=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.thresholds.origins import FOLDS, SampledThresholds
+from benchmark.scoring.thresholds.origins import FOLDS, SampledThresholds
 from tools.coverage import worlds as simulated
 from tools.coverage.worlds import STEPS, Simulation, worlds
 

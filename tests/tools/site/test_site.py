@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import methods
-from benchmark import protocols
+from benchmark.scoring import protocols
 from tools.site import source
 from tools.site.parts import pages
 from tools.site.pictures import draw_entries

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark import protocols
+from benchmark.scoring import protocols
 from core.errors import DataError, LocusError
 from tools.speed import record
 from tools.speed.goals import verdicts

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark import protocols
 from benchmark.external import arrays
-from benchmark.protocols.base import Case, FileMap
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import Case, FileMap
 from core.names import MAIN_PROTOCOL
 from core.seeds import generator
 from tools.speed import machine, memory, names

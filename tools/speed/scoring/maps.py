@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.pixels import painted
+from benchmark.scoring.pixels import painted
 from core.seeds import generator
 from tools.speed import names
 

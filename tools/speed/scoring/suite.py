@@ -3,8 +3,8 @@
 import time
 from collections.abc import Mapping, Sequence
 
-from benchmark import protocols
-from benchmark.protocols.base import Case
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import Case
 from tools.speed import memory
 from tools.speed.record import On, Row
 from tools.speed.scoring.truth import BOXES, cases

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.surface import surface
-from benchmark.surface.bilinear import components
+from benchmark.scoring.surface import surface
+from benchmark.scoring.surface.bilinear import components
 from core.boxes import iou
 from core.errors import LocusError
 from core.types import FloatArray

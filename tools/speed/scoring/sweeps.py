@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from cv2.typing import MatLike
 
-from benchmark.pixels.contours import PIXEL, levels, quantised, score_thresholds
-from benchmark.protocols.maxbox import sweep
+from benchmark.scoring.pixels.contours import PIXEL, levels, quantised, score_thresholds
+from benchmark.scoring.protocols.maxbox import sweep
 from core.boxes import iou
 from core.errors import LocusError
 from core.types import FloatArray

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from benchmark.protocols.base import Case
+from benchmark.scoring.protocols.base import Case
 from core.frames import Grid
 from core.seeds import generator
 from core.types import FloatArray

@@ -11,16 +11,16 @@ import pytest
 from benchmark import records
 from benchmark.records import costs
 from benchmark.records.costs import Cost
-from benchmark.records.score import CURVE_THRESHOLDS
 from benchmark.report import charts, select
-from benchmark.report.comparisons.rows import with_entries
+from benchmark.report.comparisons.rows import add_leaderboard_entries
 from benchmark.report.variance import components
 from core.errors import NotAvailableError
 from core.names import MAIN
+from core.scores import CURVE_THRESHOLDS
 
 
 def gathered(folder):
-    return charts.chart_data(with_entries(records.load(folder), [folder]), "phantom", [folder])
+    return charts.chart_data(add_leaderboard_entries(records.load(folder), [folder]), "phantom", [folder])
 
 
 @pytest.fixture(scope="module")

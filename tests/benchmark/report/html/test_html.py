@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.records import Cell, Record, Score, load, write
 from benchmark.report import select, tables
-from benchmark.report.comparisons.rows import with_entries
+from benchmark.report.comparisons.rows import add_leaderboard_entries
 from benchmark.report.html.findings import by_finding
 from benchmark.report.html.glossary import glossary, meaning
 from benchmark.report.leaderboard import entries, main_table
@@ -76,7 +76,7 @@ def read(page):
 
 
 def test_the_figures_of_the_leaderboard_are_those_of_the_records(page, read):
-    records = with_entries(load(page.parent), [page.parent])
+    records = add_leaderboard_entries(load(page.parent), [page.parent])
     header, *rows = read.tables["phantom-methods-within-each-network"]
     values = sorted(re.match(r"[\d.]+", row[header.index(f"{MAIN} [95 %]")])[0] for row in rows)
     assert values == sorted(f"{select.main_value(record):.3f}" for record in main_table.board(records, "phantom"))
@@ -225,7 +225,7 @@ def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_err
     assert said["filtered"] == ["#dataset=phantom&pooling=PCAM", 2]
     assert said["sorted"] == ["#dataset=phantom&pooling=PCAM&sort=method", ["cam", "layercam"]]
     method, entry, shown = said["finding"]
-    records = with_entries(load(page.parent), [page.parent])
+    records = add_leaderboard_entries(load(page.parent), [page.parent])
     (row,) = (r for r in main_table.board(records, "phantom") if r.key == entry)
     assert method == row.cell.method == "layercam"
     key, pointed, bars, of_finding, of_mean = said["pointing"]

@@ -7,9 +7,9 @@ import pytest
 
 from benchmark.records import Record, cases, load, pack
 from benchmark.report import tables
-from benchmark.report.comparisons.rows import with_entries as entries_of
+from benchmark.report.comparisons.rows import add_leaderboard_entries as entries_of
 from benchmark.report.leaderboard import entries
-from benchmark.statistics import mrmc
+from benchmark.scoring.statistics import mrmc
 from tests.benchmark.report.given import texts
 from tests.benchmark.report.made_up import PATIENTS, cell, hits, training
 

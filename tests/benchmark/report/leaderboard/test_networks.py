@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from benchmark.records import load, pack
-from benchmark.report.comparisons.rows import with_entries
+from benchmark.report.comparisons.rows import add_leaderboard_entries
 from benchmark.report.leaderboard import effects, networks
-from benchmark.statistics import mrmc
+from benchmark.scoring.statistics import mrmc
 from tests.benchmark.report.made_up import PATIENTS, hits, training
 
 HITS = {"cam": 12, "layercam": 8, "prior": 2}
@@ -24,7 +24,7 @@ def suite(folder, **given):
 
 
 def compared(folder, *rank_methods):
-    records = with_entries(load(folder), [folder], rank_methods)
+    records = add_leaderboard_entries(load(folder), [folder], rank_methods)
     found = {r.data["name"].removeprefix("custom "): r for r in networks.of_dataset(records, "phantom")}
     return records, found
 
@@ -86,7 +86,7 @@ def test_without_rank_methods_those_count_that_all_networks_have(folder):
 def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(tmp_path):
     """cam is better by 4 of 20 hits in each network: 12 − 8 and 18 − 14."""
     folder = suite(tmp_path, AVG=(3, 0, BOTH, 20), LSE=(3, 6, BOTH, 20), MAX=(1, 2, BOTH, 20))
-    table = effects.table(with_entries(load(folder), [folder]), "phantom")
+    table = effects.table(add_leaderboard_entries(load(folder), [folder]), "phantom")
     assert table.header == ("method", "networks", "may be the best", "worse by [95 %]", "than", "in custom AVG", "in custom LSE")
     assert table.rows[0][:5] == ("cam", "2", "yes", "–", "–")
     method, count, _, gap, than, *each = table.rows[1]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
-from benchmark.statistics.bootstrap import weights
-from benchmark.statistics.intervals import interval
+from benchmark.scoring.statistics.bootstrap import weights
+from benchmark.scoring.statistics.intervals import interval
 from benchmark.training.metrics import ranking, scores
 from benchmark.training.metrics.predictions import Predictions
 

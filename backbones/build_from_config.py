@@ -1,0 +1,81 @@
+"""Somebody else's network as a classifier that a checkpoint can describe and build again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from torch import nn
+
+import backbones
+from backbones import networks
+from backbones.classifier import Classifier
+from backbones.model_spec import ModelSpec, connect
+from backbones.networks import ExternalNetwork
+from backbones.rescaled import normalised
+from core import user_code
+from core.errors import DataError
+from core.files import file_hash
+
+
+def assemble(
+    word: str,
+    network: ExternalNetwork,
+    wiring: ModelSpec,
+    outputs: int,
+    channels: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Classifier:
+    """The ``network`` of a word, wired; ``mean`` and ``std`` as its images want them. Its config is JSON-able."""
+    config = {
+        "network": word,
+        "outputs": outputs,
+        "channels": channels,
+        "mean": list(mean),
+        "std": list(std),
+        "wiring": asdict(wiring),
+        "architecture": network.architecture,
+        "code": _code(word),
+    }
+    return _connected(network.module, config)
+
+
+def is_whole(config: Mapping[str, Any], outputs: int) -> bool:
+    """Whether a ``Classifier.config`` that a file states has all that it needs, for so many ``outputs``."""
+    if "network" not in config:
+        return bool(config.get("num_classes") == outputs)
+    match config:
+        case {"network": str(), "outputs": stated, "wiring": dict(wiring), **rest}:
+            known = {"channels", "mean", "std", "architecture", "code"} <= rest.keys()
+            return bool(known and stated == outputs and wiring.keys() == {field.name for field in fields(ModelSpec)})
+    return False
+
+
+def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Classifier:
+    """The classifier of a ``Classifier.config``, ours or somebody else's, its weights left to be loaded.
+
+    ``where`` the config stands: a network of a Python file is built with ``trust`` alone, for that runs the file.
+    Raises ``BadValueError`` without it, and ``DataError`` where the file has changed since.
+    """
+    if "network" not in config:
+        return backbones.build(**config)
+    word = config["network"]
+    if not trust:
+        user_code.refuse_code([word], where)
+    if config["code"] != _code(word):
+        advice = "make it anew"
+        raise DataError(f"{networks.file_of(word)} has changed, or is gone, since this run was made of it: {advice}")
+    module = networks.rebuild(word, config["outputs"], config["channels"], config["architecture"])
+    return _connected(module, config)
+
+
+def _connected(module: nn.Module, config: Mapping[str, Any]) -> Classifier:
+    rescale = normalised(config["mean"], config["std"], config["channels"])
+    model = connect(module, ModelSpec(**config["wiring"]), config["channels"], rescale)
+    model.config = dict(config)
+    return model
+
+
+def _code(word: str) -> str | None:
+    file = networks.file_of(word)
+    return file_hash(file) if file is not None and file.is_file() else None

@@ -1,0 +1,84 @@
+"""One image runs through somebody else's network, and what its parts give is held."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backbones.consistency import logits_of, noise
+from backbones.probe import evaluating
+from core.errors import BadValueError
+from core.user_code import ANYTHING
+
+
+@dataclass
+class ForwardTrace:
+    """What the parts of a network gave for one image."""
+
+    size: tuple[int, int]
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+    """Submodule -> what it gave, in the order in which they ended."""
+    linear: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    """Linear layer -> what it took and gave."""
+    patch: int = 0
+    """Side of the patches that the first convolution cuts; 0 where it cuts none."""
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(h, w) of the patches at each stage, each half of the one before, rounded up.
+
+        >>> Passage((224, 224), patch=16).shapes
+        [(14, 14), (7, 7), (4, 4), (2, 2), (1, 1)]
+        """
+        shapes = [(self.size[0] // self.patch, self.size[1] // self.patch)]
+        while min(shapes[-1]) > 1:
+            shapes.append(((shapes[-1][0] + 1) // 2, (shapes[-1][1] + 1) // 2))
+        return shapes
+
+    def is_tokens(self, output: Tensor) -> bool:
+        """Whether a tensor is (1,T,C), or (1,h,w,C) as a Swin's."""
+        if output.ndim != 4:
+            return output.ndim == 3
+        return bool(self.patch) and tuple(output.shape[1:3]) in self.shapes
+
+
+@torch.enable_grad()
+@torch.inference_mode(False)
+def observe(module: nn.Module, channels: int, side: int) -> ForwardTrace:
+    """One image of noise through ``module`` in evaluation mode, with the graph of its gradients."""
+    passage = ForwardTrace((side, side))
+    image = noise(module, channels, side).requires_grad_()
+    with evaluating(module), ExitStack() as hooks, torch.autocast(image.device.type, enabled=False):
+        for name, part in module.named_modules():
+            if name:
+                hooks.callback(part.register_forward_hook(_recorder(passage, name)).remove)
+        try:
+            output = module(image)
+        except ANYTHING as error:
+            raise BadValueError(
+                f"the network takes no image of {channels}x{side}x{side}: {type(error).__name__}: {error}; "
+                "say its channels and img_size"
+            ) from error
+    passage.logits = logits_of(output)
+    if passage.logits.dtype != image.dtype:
+        advice = "give one that keeps its precision"
+        raise BadValueError(f"the network gives {passage.logits.dtype} for weights of {image.dtype}: {advice}")
+    return passage
+
+
+def _recorder(passage: ForwardTrace, name: str) -> Any:
+    def record(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor | None:
+        if isinstance(part, nn.Conv2d) and not passage.outputs and part.kernel_size == part.stride:
+            passage.patch = part.kernel_size[0]
+        if not isinstance(output, Tensor):
+            return None
+        if isinstance(part, nn.Linear) and output.ndim == 2:
+            passage.linear[name] = inputs[0].clone(), output.clone()
+        passage.outputs.pop(name, None)
+        passage.outputs[name] = output
+        return output.clone()  # what follows in place leaves the recorded one as it is
+
+    return record

@@ -1,0 +1,1 @@
+"""From heat maps and truth boxes to scores: arrays in, numbers out, without torch, pandas, configuration or records."""

@@ -1,0 +1,110 @@
+"""What the original evaluator of Choe et al. reads off the contours at each score threshold, by one pass over the map.
+
+Its conventions live here: a map in [0,1] is quantised to floor(255·s), binarised at q > floor(t·max q), and a box has
+the corners x, y, min(x + w, W - 1), min(y + h, H - 1) with areas + 1: one pixel more than the component to the right
+and below, except at the border. Boxes here are house boxes of the same pixels, so ``core.boxes.iou`` counts alike.
+
+This is the path that scores. A quantised map has at most 255 levels, and then contours that are followed (``outlines``)
+are faster than a tree of all components, and than a search at each of the levels that a hundred thresholds mean.
+"""
+
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.scoring.pixels import outlines
+from benchmark.scoring.surface import as_heat_map
+from core.boxes import iou
+from core.errors import BadValueError
+from core.types import FloatArray
+
+Ints = NDArray[np.int64]
+PIXEL = np.array([0, 0, 1, 1])
+"""From inclusive corners to a house box; and the box of an empty foreground, whose corners are (0,0,0,0)."""
+
+
+def score_thresholds(step: float) -> FloatArray:
+    """(T,) i·step below 1, in float64: i/100 is not always i·.01. Raises ``BadValueError`` for a step outside (0,1]."""
+    if not 0 < step <= 1:
+        raise BadValueError(f"the step between score thresholds is {step}: give one above 0 and at most 1, such as .01")
+    values = np.arange(0, 1, step)
+    return values[values < 1]
+
+
+def quantised(values: ArrayLike) -> NDArray[np.uint8]:
+    """(H,W) map in [0,1] -> floor(255·s), in its own precision; ``BadValueError`` for another shape or range."""
+    array = np.asarray(values)
+    # a nan is neither above 0 nor below 1
+    if array.dtype.kind != "f" or array.ndim != 2 or not array.size or not (array.min() >= 0 and array.max() <= 1):
+        array = as_heat_map(array)
+    if array.min() < 0 or array.max() > 1:
+        raise BadValueError(f"the map goes from {array.min():g} to {array.max():g}: scale it to [0, 1] first")
+    return (array * 255).astype(np.uint8)
+
+
+def levels(image: NDArray[np.uint8], step: float) -> Ints:
+    """(T,) the integer level at each score threshold: the foreground is ``image > level``."""
+    return np.asarray(score_thresholds(step) * int(image.max()), dtype=np.int64)
+
+
+class Contours:
+    """All contours of a map (H,W) in [0,1] at the T score thresholds of a ``step``."""
+
+    def __init__(self, values: ArrayLike, step: float) -> None:
+        """Raises ``BadValueError`` as ``quantised`` and ``score_thresholds``."""
+        image = quantised(values)
+        asked = levels(image, step)
+        new = np.diff(asked, prepend=-1) > 0
+        distinct, self._at = asked[new], new.cumsum() - 1
+        if len(distinct) < image.max():  # levels that nobody asks for are no work
+            ranks = np.searchsorted(distinct, np.arange(256)).astype(np.uint8)
+            image = np.asarray(cv2.LUT(image, ranks), dtype=np.uint8)
+        self._image = image
+
+    @cached_property
+    def _outer(self) -> Ints:
+        return outlines.outer(self._image)
+
+    @cached_property
+    def _holes(self) -> Ints:
+        return outlines.inner(self._image)
+
+    def largest(self) -> Ints:
+        """(T,4) the source's box of the component with the largest outer polygon; ties: the last first pixel."""
+        return self._boxes(self._outer)[self._best(self._outer, self._outer[:, outlines.DOUBLE_AREA])]
+
+    def best_overlap(self, truth: ArrayLike) -> FloatArray:
+        """(M,4) truth -> (T,) the best IoU of the source's box of any contour, inner ones included."""
+        contours = np.concatenate([self._outer, self._holes])
+        contours[len(self._outer) :, outlines.BOX] += [-1, -1, 1, 1]  # what surrounds a hole has its contour around it
+        overlap = iou(self._boxes(contours), truth).max(1)
+        return np.asarray(overlap[self._best(contours, overlap[:-1])])
+
+    def _best(self, contours: Ints, score: NDArray[np.generic]) -> Ints:
+        """(T,) the outline of the highest score at each threshold, -1 without any."""
+        start, stop, first = (contours[:, column] for column in (outlines.START, outlines.STOP, outlines.FIRST))
+        return np.asarray(_alive(start, stop, score.astype(np.float64), first, int(self._at.max()) + 1))[self._at]
+
+    def _boxes(self, contours: Ints) -> Ints:
+        """(n+1,4) the source's boxes, behind them that of no contour."""
+        boxes = contours[:, outlines.BOX]
+        corner = np.minimum(boxes[:, 2:], [self._image.shape[1] - 1, self._image.shape[0] - 1]) + 1
+        return np.concatenate([np.concatenate([boxes[:, :2], corner], 1), PIXEL[None]])
+
+
+@njit(cache=True, nogil=True)
+def _alive(start, stop, score, first, steps):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """(steps,) the contour of the highest ``score`` among those with start <= step < stop, -1 where there is none.
+
+    All (n,); among equals the one whose ``first`` pixel comes last.
+    """
+    out = np.full(steps, -1, np.int64)
+    for n in range(len(start)):
+        for step in range(start[n], stop[n]):
+            other = out[step]
+            if other < 0 or score[n] > score[other] or (score[n] == score[other] and first[n] > first[other]):
+                out[step] = n
+    return out

@@ -1,0 +1,155 @@
+"""Boxes with confidences over the images that show a finding and those that do not: what detection protocols count.
+
+Truth boxes make an image a positive of their finding; its negatives are the images whose label says that it is absent.
+An image that is labelled positive without a box, or not labelled, is left out for that finding and counted.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures
+from benchmark.scoring.protocols.chosen import rows
+from benchmark.scoring.protocols.locus import DEFAULT_THRESHOLD, IOU
+from benchmark.scoring.statistics.bootstrap import Resampled, bootstrap_draws
+from benchmark.scoring.statistics.patients import Sums
+from benchmark.scoring.statistics.summary import Column, Estimate, estimate, scores
+from benchmark.scoring.surface import Surface, all_boxes
+from benchmark.scoring.surface.trace import GivenBoxes, trace
+from benchmark.scoring.thresholds.exact import ExactThresholds
+from benchmark.scoring.thresholds.origins import cross_fitted
+from core.boxes import iou
+from core.errors import NotAvailableError
+from core.scores import Origin
+from core.types import FloatArray
+
+Index = NDArray[np.int64]
+Hits = NDArray[np.bool_]
+NO_NEGATIVE = "no image without the finding"
+
+
+class ConfidenceProtocol(Protocol):
+    """Scores boxes with confidences on positives and negatives. A subclass writes ``measure``."""
+
+    judges = "confidences"
+    takes_boxes = True
+
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+        """What ``measure`` gives, and ``left_out``; a row per positive and negative."""
+        asked = [case for case in cases if case.finding in findings]
+        kept, left_out = _populations(asked)
+        batch = BoxCases(kept, findings, seed)
+        counted = estimate([left_out], case_index(asked), findings, seed)
+        estimates, columns = self.measure(batch)
+        table = rows(kept, batch.reasons, columns)
+        return Result(scores([*counted, *estimates], findings), table, {}, failures(kept, batch.reasons))
+
+    @abstractmethod
+    def measure(self, batch: "BoxCases") -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+        """The estimates of all metrics, and the columns of the rows per case, (N,) each."""
+
+
+def _populations(asked: Sequence[Case]) -> tuple[list[Case], Column]:
+    """The positives and negatives among the cases ``asked``, and the share that is neither.
+
+    Raises ``NotAvailableError`` where a map comes without the classifier's probability.
+    """
+    kept = np.array([len(case.boxes) > 0 or case.label == 0 for case in asked], dtype=bool)
+    chosen = [case for case, keep in zip(asked, kept, strict=True) if keep]
+    if any(case.submitted_boxes is None and case.map is not None and case.probability is None for case in chosen):
+        maps = "maps without the classifier's probabilities rank no box"
+        raise NotAvailableError(f"{maps}: give them by --predictions FILE")
+    return chosen, Column("left_out", "none", ~kept, np.ones(len(asked)))
+
+
+class BoxCases:
+    """N positives and negatives of F findings with all their boxes."""
+
+    def __init__(self, cases: Sequence[Case], findings: Sequence[str], seed: int) -> None:
+        self.cases, self.seed = cases, seed
+        listed = [[n for n, case in enumerate(cases) if case.finding == finding] for finding in findings]
+        self.numbers = [np.array(sorted(each, key=lambda n: cases[n].image_id), dtype=np.int64) for each in listed]
+        """F times the numbers of a finding's cases, by the name of the image: equal confidences count in this order."""
+        self.reasons = [case.prediction[1] for case in cases]
+        """(N,) why there is no box."""
+        self.truths = np.array([len(case.boxes) for case in cases], dtype=np.int64)
+        """(N,) how many truth boxes there are."""
+        self.positive = self.truths > 0
+        self.patients = np.unique(case_index(cases).patients, return_inverse=True)[1].reshape(-1)
+        """(N,) the number of each case's patient."""
+        self.origin: Origin = "none" if any(case.submitted_boxes is not None for case in cases) else "cross-fitted"
+        """Given boxes need no score threshold; those of maps are made at one that other patients chose."""
+
+    @cached_property
+    def boxes(self) -> list[tuple[FloatArray, FloatArray]]:
+        """(M,4) boxes and (M,) confidences of each case, highest first, at the score threshold of ``locus``."""
+        selector = ExactThresholds(IOU)
+        for case in self.cases:
+            selector.append(trace(case.prediction[0] if len(case.boxes) else None), case.boxes)
+        thresholds = cross_fitted(selector, case_index(self.cases), DEFAULT_THRESHOLD, self.seed)
+        return [_boxes(case, threshold) for case, threshold in zip(self.cases, thresholds.tolist(), strict=True)]
+
+    @cached_property
+    def overlaps(self) -> list[FloatArray]:
+        """(M,N) IoU of the boxes of each case with its truth boxes."""
+        pairs = zip(self.cases, self.boxes, strict=True)
+        return [np.nan_to_num(iou(boxes, case.boxes)) for case, (boxes, _) in pairs]
+
+    def totals(self, values: NDArray[Any]) -> Index:
+        """(N,) of the cases -> (F,) their sums by finding."""
+        return np.array([values[each].sum() for each in self.numbers], dtype=np.int64)
+
+    def flat(self, numbers: Index, values: Callable[[int], NDArray[Any]]) -> tuple[Index, NDArray[Any]]:
+        """(n,) cases -> the ``values`` of each laid end to end: (D,) which case they are of, and (D,)."""
+        each = [values(n) for n in numbers.tolist()]
+        return np.repeat(numbers, [len(one) for one in each]), np.concatenate([[], *each])
+
+    @property
+    def row_columns(self) -> dict[str, NDArray[Any]]:
+        """Columns of the rows per case: how many truth boxes and boxes there are, and the highest confidence."""
+        best = np.array([confidence.max(initial=-1) for _, confidence in self.boxes])
+        counts = np.array([len(boxes) for boxes, _ in self.boxes], dtype=np.int64)
+        return {"truths": self.truths, "boxes": counts, "confidence": np.where(best < 0, np.nan, best)}
+
+    def sums(self, numbers: Index, blocks: Sequence[FloatArray]) -> Sums:
+        """(P,M) ``blocks`` of columns by patient, of the cases ``numbers`` -> sums of which ratios can be resampled."""
+        columns = np.concatenate(blocks, 1)
+        counts = np.bincount(self.patients[numbers], minlength=len(columns)).astype(np.float64)
+        whole = np.broadcast_to(counts[:, None], columns.shape)  # a scale that no ratio of columns sees
+        return Sums(columns[:, None], whole[:, None])
+
+    def per_patient(self, numbers: Index, values: NDArray[Any]) -> FloatArray:
+        """(n,) numbers or truths of the cases ``numbers`` -> (P,1) their sums by patient."""
+        sums = np.zeros(self.patients.max(initial=-1) + 1)
+        np.add.at(sums, self.patients[numbers], values)
+        return sums[:, None]
+
+    def cumulative(
+        self, cases: Index, keys: FloatArray, at: FloatArray, side: Literal["left", "right"] = "left"
+    ) -> FloatArray:
+        """(D,) ``keys`` of the (D,) ``cases``, (T,) ascending -> (P,T) how many of each patient are <= each of ``at``.
+
+        With ``side`` right, how many are below it.
+        """
+        out = np.zeros((self.patients.max(initial=-1) + 1, len(at) + 1))
+        np.add.at(out, (self.patients[cases], np.searchsorted(at, keys, side)), 1)
+        return out[:, :-1].cumsum(1)
+
+    def resampled(self, each: Sequence[Sums], statistic: Callable[[Any], Any]) -> Resampled | None:
+        """A statistic of each finding's columns, (..., M) -> (...), over resamples of patients -> (F,)."""
+        samples = [bootstrap_draws(sums, self.seed).over(statistic)[0] for sums in each if self.cases]
+        return Resampled.join(samples) if samples else None
+
+
+def _boxes(case: Case, threshold: float) -> tuple[FloatArray, FloatArray]:
+    shown, _ = case.prediction
+    if isinstance(shown, GivenBoxes):
+        return shown.boxes, shown.confidence
+    if not isinstance(shown, Surface):
+        return np.zeros((0, 4)), np.zeros(0)
+    boxes, peaks = all_boxes(shown, threshold)
+    return boxes, peaks * (case.probability or 0.0)

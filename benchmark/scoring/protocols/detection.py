@@ -1,0 +1,124 @@
+"""Average precision of boxes with confidences, as object detectors are scored."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmark.scoring.protocols.confident import BoxCases, ConfidenceProtocol, Hits, Index
+from benchmark.scoring.statistics.patients import Sums, ratio
+from benchmark.scoring.statistics.summary import Estimate
+from core.types import FloatArray
+
+IOU = (0.1, 0.3, 0.4, 0.5, 0.75)
+MAIN = 0.4
+RECALLS = np.linspace(0, 1, 101)
+MOST = 100
+"""Boxes of an image and finding that COCO's convention looks at."""
+Match = Callable[[FloatArray, float], Hits]
+
+
+class Detection(ConfidenceProtocol):
+    """Area under precision and recall over all boxes of a finding, best confidence first, in two conventions.
+
+    ``ap@iou.4`` and others: PASCAL VOC 2010, all points; a box belongs to the truth box that it overlaps most and is
+    true when IoU > t and that truth is not taken yet. ``ap101@iou.4`` and others: COCO, precision at 101 recalls; a box
+    takes the free truth box that it overlaps most when IoU >= t, and an image gives at most 100 boxes. Boxes on
+    negatives are false. Equal confidences count by the image's name. ``left_out``: share of the images that are neither
+    positive nor negative. Boxes of a map are those of all components at the threshold of ``locus``, their confidence
+    the classifier's probability times the component's highest value. Everingham et al., "The PASCAL visual object
+    classes challenge", IJCV 2010 and its development kit; Lin et al., "Microsoft COCO", ECCV 2014. VinDr-CXR's
+    challenge scores by VOC at .4. Intervals: the main metric's.
+    """
+
+    name = "detection"
+    main = "ap@iou.4"
+
+    def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+        """``ap@iou.1`` …, ``ap101@iou.1`` …; ``hits`` of a row are VOC's at the main threshold."""
+        estimates = [e for above in IOU for e in _estimates(batch, above)]
+        hits = np.array([voc_matches(overlap, MAIN).sum() for overlap in batch.overlaps], dtype=np.int64)
+        return estimates, {**batch.row_columns, "hits": hits}
+
+
+def _estimates(batch: BoxCases, above: float) -> list[Estimate]:
+    """VOC's and COCO's at one IoU threshold."""
+    n, word = batch.totals(batch.truths), f"{above:g}".removeprefix("0")
+    voc = [_sums(batch, each, above) for each in batch.numbers]
+    samples = batch.resampled(voc, average_precision) if above == MAIN else None
+    value = np.array([average_precision(sums.value[0]) for sums in voc], dtype=np.float64)
+    coco = np.array([_ap101(batch, each, above) for each in batch.numbers], dtype=np.float64)
+    main = Estimate(f"ap@iou{word}", batch.origin, value, n, samples)
+    return [main, replace(main, metric=f"ap101@iou{word}", value=coco, samples=None)]
+
+
+def voc_matches(overlap: FloatArray, above: float) -> Hits:
+    """(M,N) IoU of boxes, best confidence first, with truth boxes -> (M,) which are true, as VOC 2010 decides.
+
+    >>> voc_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second overlaps most what is taken
+    [True, False]
+    """
+    true = np.zeros(len(overlap), dtype=bool)
+    if overlap.shape[1]:
+        best = overlap.argmax(1)
+        above_it = np.flatnonzero(overlap[np.arange(len(best)), best] > above)
+        true[above_it[np.unique(best[above_it], return_index=True)[1]]] = True
+    return true
+
+
+def coco_matches(overlap: FloatArray, at_least: float) -> Hits:
+    """(M,N) IoU of boxes, best confidence first, with truth boxes -> (M,) which are true, as COCO decides.
+
+    >>> coco_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second takes what is left
+    [True, True]
+    """
+    free, true = np.ones(overlap.shape[1], dtype=bool), np.zeros(len(overlap), dtype=bool)
+    for n, row in enumerate(overlap):
+        candidates = np.flatnonzero(free & (row >= min(at_least, 1 - 1e-10)))
+        if len(candidates):
+            best = candidates[row[candidates] == row[candidates].max()][-1]  # of equal ones its source takes the last
+            free[best], true[n] = False, True
+    return true
+
+
+def average_precision(columns: Any) -> Any:
+    """(..., 2·T+1) true and false boxes up to each true one, and truth boxes -> (...) area; nan without a truth box.
+
+    >>> average_precision(np.array([1.0, 2, 0, 1, 2])).round(3).item()  # true, false, true; two truth boxes
+    0.833
+    """
+    size = (columns.shape[-1] - 1) // 2
+    true, false, truths = columns[..., :size], columns[..., size:-1], columns[..., -1]
+    precision = np.nan_to_num(ratio(true, true + false))
+    envelope = np.maximum.accumulate(precision[..., ::-1], -1)[..., ::-1]
+    gained = np.diff(true, axis=-1, prepend=0)
+    return ratio((gained * envelope).sum(-1), truths)
+
+
+def ranked(batch: BoxCases, numbers: Index, matches: Match, at: float, most: int | None = None) -> tuple[Index, Hits]:
+    """All boxes of the cases ``numbers``, best confidence first: (D,) the case and (D,) whether the box is true."""
+    case_of, confidences = batch.flat(numbers, lambda n: batch.boxes[n][1][:most])
+    _, true = batch.flat(numbers, lambda n: matches(batch.overlaps[n][:most], at))
+    order = np.argsort(-confidences, kind="stable")
+    return case_of[order], true[order].astype(bool)
+
+
+def _sums(batch: BoxCases, numbers: Index, above: float) -> Sums:
+    case_of, true = ranked(batch, numbers, voc_matches, above)
+    rank, at = np.arange(len(true), dtype=np.float64), np.flatnonzero(true).astype(np.float64)
+    counted = [batch.cumulative(case_of[which], rank[which], at) for which in (true, ~true)]
+    return batch.sums(numbers, [*counted, batch.per_patient(numbers, batch.truths[numbers])])
+
+
+def _ap101(batch: BoxCases, numbers: Index, at_least: float) -> float:
+    """COCO's area, operation by operation as its source computes it."""
+    truths = int(batch.truths[numbers].sum())
+    if not truths:
+        return np.nan
+    _, true = ranked(batch, numbers, coco_matches, at_least, MOST)
+    hits = true.cumsum().astype(np.float64)
+    precision = hits / (np.arange(1, len(hits) + 1) + np.spacing(1))
+    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return float(envelope[np.searchsorted(hits / truths, RECALLS, side="left")].mean())

@@ -1,0 +1,98 @@
+"""FROC: how many truth boxes are hit at how many false boxes an image."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmark.scoring.protocols.confident import NO_NEGATIVE, BoxCases, ConfidenceProtocol, Hits, Index
+from benchmark.scoring.statistics.patients import Sums, ratio
+from benchmark.scoring.statistics.summary import NOTHING, Estimate
+from core.boxes import holds, iobb, iou
+from core.types import FloatArray
+
+RATES = (0.125, 0.25, 0.5, 1, 2, 4, 8)
+"""False boxes an image."""
+ROUNDING = 1 + 1e-6
+"""A rate that is exactly met is met, whichever way sums were rounded."""
+ALL = "@all"
+"""How a metric ends whose false boxes are those of all images."""
+HITS: Mapping[str, Callable[[FloatArray, FloatArray], Hits]] = {
+    "iou.3": lambda boxes, truth: np.nan_to_num(iou(boxes, truth)) > 0.3,
+    "iobb.25": lambda boxes, truth: np.nan_to_num(iobb(boxes, truth)) > 0.25,
+    "center": lambda boxes, truth: holds(boxes, (truth[:, :2] + truth[:, 2:]) / 2),
+}
+"""Word -> (M,4) boxes, (N,4) truth boxes -> (M,N) which box hits which truth box."""
+
+
+class Froc(ConfidenceProtocol):
+    """Share of truth boxes hit at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes an image, and the mean of the seven.
+
+    A box hits a truth box by IoU > .3 (``froc@iou.3``), by IoBB > .25 (``froc@iobb.25``) or when it holds its centre
+    (``froc@center``); a box that hits none is false, and further ones on a hit truth box are not. At a rate the
+    sensitivity is the largest with at most so many false boxes, among the negatives alone; with ``@all`` behind it,
+    among all images. ``froc@iou.3@.5``: at 1/2. The curve is constant beyond its end. Confidences and populations as in
+    ``detection``. Bunch et al., "A free response approach to the measurement and characterization of radiographic
+    observer performance", Proc. SPIE 127 (1977); the seven rates are LUNA16's. Intervals: the main metric's.
+    """
+
+    name = "froc"
+    main = "froc@iou.3"
+
+    def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+        """``froc@iou.3`` … and their seven rates; ``hits`` of a row are truth boxes hit by IoU."""
+        pairs = [(boxes, case.boxes) for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)]
+        hits = {word: [hit(*pair) for pair in pairs] for word, hit in HITS.items()}
+        ends = [(word, suffix) for word in HITS for suffix in ("", ALL)]
+        estimates = [e for word, suffix in ends for e in _estimates(batch, hits[word], word, suffix)]
+        by_iou = np.array([hit.any(0).sum() for hit in hits["iou.3"]], dtype=np.int64)
+        return estimates, {**batch.row_columns, "hits": by_iou}
+
+
+def _estimates(batch: BoxCases, hits: Sequence[Hits], word: str, suffix: str) -> list[Estimate]:
+    """The mean of the seven rates, then each of them."""
+    metric, reason, n = f"froc@{word}", NOTHING if suffix else NO_NEGATIVE, batch.totals(batch.truths)
+    sums = [_sums(batch, each, hits, suffix) for each in batch.numbers]
+    curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(sums), len(RATES))
+    is_main = metric + suffix == Froc.main
+    samples = batch.resampled(sums, lambda columns: sensitivities(columns).mean(-1)) if is_main else None
+    whole = Estimate(metric + suffix, batch.origin, curve.mean(1), n, samples, reason=reason)
+    names = [f"{metric}@{rate:g}{suffix}".replace("@0.", "@.") for rate in RATES]
+    by_rate = zip(names, curve.T, strict=True)
+    return [whole, *(replace(whole, metric=name, value=value, samples=None) for name, value in by_rate)]
+
+
+def sensitivities(columns: Any) -> Any:
+    """(..., 2·T+2) truth boxes hit and false boxes down to each of T confidences; all truth boxes, images -> (...,7).
+
+    nan without a truth box or an image.
+
+    >>> sensitivities(np.array([1.0, 2, 0, 3, 2, 4])).tolist()  # the second hit comes after 3 false boxes in 4 images
+    [0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0]
+    """
+    size = (columns.shape[-1] - 2) // 2
+    hit, false, truths, images = columns[..., :size], columns[..., size:-2], columns[..., -2:-1], columns[..., -1:]
+    allowed = false[..., None, :] <= np.array(RATES, dtype=columns.dtype)[:, None] * images[..., None, :] * ROUNDING
+    most = np.where(allowed, hit[..., None, :], 0).max(-1, initial=0)
+    known = np.broadcast_to(images > 0, most.shape)
+    return np.where(known, ratio(most, np.broadcast_to(truths, most.shape)), np.nan)
+
+
+def _sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: str) -> Sums:
+    """A finding's columns by patient; keys are confidences, negated so that they ascend."""
+
+    def first(n: int) -> FloatArray:
+        keys = np.where(hits[n], -batch.boxes[n][1][:, None], np.inf).min(0, initial=np.inf)
+        return keys[np.isfinite(keys)]
+
+    def false(n: int) -> FloatArray:
+        return -batch.boxes[n][1][~hits[n].any(1) & (bool(suffix) or not batch.positive[n])]
+
+    true_cases, true_keys = batch.flat(numbers, first)
+    at = np.unique(true_keys)
+    counted = [batch.cumulative(true_cases, true_keys, at), batch.cumulative(*batch.flat(numbers, false), at)]
+    images = (suffix == ALL) | ~batch.positive[numbers]
+    totals = [batch.per_patient(numbers, each) for each in (batch.truths[numbers], images)]
+    return batch.sums(numbers, [*counted, *totals])

@@ -1,0 +1,181 @@
+"""The main protocol: one box per case, at a score threshold chosen on other patients."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
+
+from benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, batches, case_index, failures, of_findings
+from benchmark.scoring.protocols.chosen import AtThreshold, other_origins, rows, scores_with_optimism
+from benchmark.scoring.protocols.pointing import distance
+from benchmark.scoring.statistics.patients import SHARED_SUFFIX
+from benchmark.scoring.statistics.summary import Column
+from benchmark.scoring.surface import Surface
+from benchmark.scoring.surface.batch import Boxes, TruthBoxes
+from benchmark.scoring.surface.otsu import otsu
+from benchmark.scoring.surface.trace import trace
+from benchmark.scoring.thresholds.exact import ExactThresholds
+from benchmark.scoring.thresholds.origins import (
+    CROSS_FITTED,
+    ThresholdKey,
+    ThresholdsByOrigin,
+    choose,
+    distinct_thresholds,
+)
+from core.boxes import holds
+from core.frames import Grid, resolve
+from core.names import MAIN
+from core.scores import CURVE_THRESHOLDS
+from core.types import FloatArray
+
+DEFAULT_THRESHOLD = 0.5
+IOU = 0.3
+TENTHS = {"iou": (1, 3, 5), "iobb": (1, 5)}
+
+
+class Locus(Protocol):
+    """Share of cases whose one box has IoU > .3 with a truth box of the finding, mean over findings (``hit@iou.3``).
+
+    A map is scaled to [0,1]; the component of the surface that holds the highest vertex gives the box, so truth selects
+    nothing. The threshold is the best of all in [0,1) for ``hit@iou.3``, exact and no grid's (the middle of the best
+    range; between ranges the larger mean IoU, then the lower): chosen on other patients (``cross-fitted``), on the
+    validation split (``validation``), on the very cases (``oracle``), by the map itself (``otsu``) or not at all
+    (``fixed``: .5). Per finding; ``hit@iou.3@shared`` takes one for all findings. ``optimism`` is oracle −
+    cross-fitted. ``anyhit@iou.3`` is the share of truth boxes that the box of any component hits, with
+    ``boxes_per_case`` beside it: many boxes hit by chance. ``center_inside``: the box holds the centre of a truth box;
+    ``out_of_reach``: share of cases whose truth is so small that no box of the grid's cell or larger has IoU > .3. A
+    case without a box is a miss with IoU 0. Of given boxes the one with the highest confidence counts, at every
+    threshold, and its centre is the point.
+    """
+
+    name = "locus"
+    main = MAIN
+    chooses = True
+    takes_boxes = True
+
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+        """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
+        scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
+        batch, index, val_index = CaseBatch(scored), case_index(scored), case_index(val_cases)
+        chosen = choose((batch.selector, index), DEFAULT_THRESHOLD, seed, (CaseBatch(val_cases).selector, val_index))
+        chosen |= {("fixed", ""): np.full(len(scored), DEFAULT_THRESHOLD), ("otsu", ""): batch.otsu}
+        at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
+        box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
+        pairs = [(each_at, box_counts.get(key)) for key, each_at in at.items()]
+        columns = [column for each_at, boxes in pairs for column in _columns(each_at, boxes, batch.truth)]
+        columns.append(Column("pointing", "none", batch.pointing, np.ones(len(scored))))
+        reach = np.array([largest_iou(case) for case in scored], dtype=np.float64)
+        columns.append(Column("out_of_reach", "none", reach <= IOU, np.isfinite(reach).astype(np.float64)))
+        hits = batch.selector.oracle_hits(index.findings)[:, None]
+        return Result(
+            scores_with_optimism(columns, index, findings, seed, {MAIN: ("optimism", hits, np.ones(len(scored)))}),
+            rows(scored, batch.reasons, _row_columns(batch, at, box_counts[CROSS_FITTED])),
+            distinct_thresholds(chosen, index),
+            failures(scored, batch.reasons),
+            hits_by_threshold(batch.selector.hits(CURVE_THRESHOLDS), index.findings),
+        )
+
+
+def hits_by_threshold(hits: NDArray[np.bool_], findings: NDArray[np.str_]) -> list[float]:
+    """(N,T) whether a case hits at each threshold, (N,) its finding -> T shares, each the mean over findings.
+
+    >>> hits_by_threshold(np.array([[1, 0], [1, 1], [0, 0]], bool), np.array(["Mass", "Mass", "Nodule"]))
+    [0.5, 0.25]
+    """
+    shares = [hits[findings == finding].mean(0) for finding in np.unique(findings)]
+    return np.mean(shares, axis=0).round(6).tolist() if shares else []
+
+
+class CaseBatch:
+    """N cases before any threshold."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        self.cases = cases
+        self.reasons: list[str] = []
+        self.selector = ExactThresholds(IOU)
+        points, otsus = [], []
+        for case in tqdm(cases, desc="trace maps", unit="map", leave=False, delay=2, disable=None):
+            shown, reason = case.prediction
+            self.selector.append(trace(shown), case.boxes)
+            self.reasons.append(reason)
+            points.append(shown is not None and distance(shown.peak, case.boxes) == 0)
+            otsus.append(otsu(shown) if isinstance(shown, Surface) else DEFAULT_THRESHOLD)
+        self.truth = self.selector.truth
+        self.centres = [(case.boxes[:, :2] + case.boxes[:, 2:]) / 2 for case in cases]
+        self.pointing = np.array(points, dtype=bool)
+        """(N,) whether the highest vertex lies in a truth box."""
+        self.otsu = np.array(otsus, dtype=np.float64)
+        """(N,) each map's own threshold; where there is no map, it does not matter."""
+
+
+class BoxesAtThreshold(AtThreshold):
+    """N cases, each at a threshold of its own: the peak component's box and its overlaps, 0 where there is no box."""
+
+    def __init__(self, batch: CaseBatch, key: ThresholdKey, thresholds: FloatArray) -> None:
+        super().__init__(key, np.isfinite(thresholds))
+        self.thresholds, self.boxes = thresholds, batch.selector.boxes(thresholds)
+        self.iou, self.iobb = batch.truth.overlaps(self.boxes, np.arange(len(thresholds)))
+        each = zip(self.boxes, batch.centres, strict=True)
+        self.center = np.array([holds(box, centres).any() for box, centres in each], dtype=bool)
+
+    def hits(self) -> dict[str, NDArray[np.bool_]]:
+        """Metric -> (N,)."""
+        return {f"hit@{m}.{tenth}": getattr(self, m) > tenth / 10 for m, tenths in TENTHS.items() for tenth in tenths}
+
+
+def largest_iou(case: Case) -> float:
+    """The largest IoU with a truth box of any box at least as large as a cell of the map's grid; nan without a grid.
+
+    >>> largest_iou(Case("a", "a", "mass", np.zeros((2, 2)), "conventional", (20, 20), np.array([[0.0, 0, 5, 10]])))
+    0.5
+    """
+    if case.submitted_boxes is not None or (case.map is None and not isinstance(case.grid, Grid)):
+        return np.nan
+    shape = (1, 1) if case.map is None else case.map.shape
+    grid = resolve(case.grid, (shape[0], shape[1]), case.frame)
+    cell = np.array(grid.stride[::-1]) * case.frame[::-1] / np.array(grid.size[::-1])
+    sides = case.boxes[:, 2:] - case.boxes[:, :2]
+    return float((sides.prod(1) / np.maximum(sides, cell).prod(1)).max())
+
+
+BoxCounts = tuple[FloatArray, FloatArray]
+"""(N,) truth boxes that any box of all components of a case hits, and (N,) such boxes."""
+
+
+def _count_boxes(batch: CaseBatch, chosen: ThresholdsByOrigin) -> dict[ThresholdKey, BoxCounts]:
+    thresholds = np.stack(list(chosen.values()), 1)
+    hits, counts = np.zeros(thresholds.shape), np.zeros(thresholds.shape)
+    for part in batches(len(batch.cases)):
+        boxes = Boxes.from_surfaces((case.prediction[0] for case in batch.cases[part]), thresholds[part])
+        truth = TruthBoxes.from_boxes([case.boxes for case in batch.cases[part]])
+        hits[part] = truth.match_counts(boxes, 0, [IOU], thresholds.shape[1])[0, :, :, 0]
+        counts[part] = boxes.counts(*thresholds[part].shape)
+    return {key: (hits[:, n], counts[:, n]) for n, key in enumerate(chosen)}
+
+
+def _columns(at: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBoxes) -> list[Column]:
+    """Without ``box_counts``, thresholds are shared and only the main column is given."""
+    hits = at.hits()
+    if box_counts is None:
+        return [at.column(MAIN, hits[MAIN])]
+    many = [at.column("anyhit@iou.3", box_counts[0], truth.count), at.column("boxes_per_case", box_counts[1])]
+    means = [at.column("mean_iou", at.iou), at.column("center_inside", at.center)]
+    return [*(at.column(metric, hit) for metric, hit in hits.items()), *means, *many]
+
+
+def _row_columns(
+    batch: CaseBatch, at: Mapping[ThresholdKey, BoxesAtThreshold], box_counts: BoxCounts
+) -> dict[str, ArrayLike]:
+    crossed = at[CROSS_FITTED]
+    edges = dict(zip(("x0", "y0", "x1", "y1"), crossed.boxes.T, strict=True))
+    numbers = {"threshold": crossed.thresholds, **edges, "iou": crossed.iou, "iobb": crossed.iobb}
+    anyhits, boxes = (count.astype(np.int64) for count in box_counts)
+    counts = {"boxes": boxes, "truths": batch.truth.count, "anyhits": anyhits}
+    others = {
+        key: {"threshold": one.thresholds, "iou": np.where(one.has_threshold, one.iou, np.nan)}
+        for key, one in at.items()
+        if one is not crossed
+    }
+    hits = {**crossed.hits(), "center_inside": crossed.center, "pointing": batch.pointing}
+    return {**numbers, **hits, **counts, **other_origins(others)}

@@ -1,0 +1,196 @@
+"""MaxBoxAcc and MaxBoxAccV2: the share of cases whose box fits, at the score threshold that fits best."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.scoring.pixels import contours as choe_contours
+from benchmark.scoring.pixels.painted import SIDE, resample_map, to_pixel_boxes
+from benchmark.scoring.protocols.base import (
+    FLAT,
+    Case,
+    Cases,
+    Protocol,
+    Result,
+    case_index,
+    failures,
+    finite_map,
+    of_findings,
+)
+from benchmark.scoring.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
+from benchmark.scoring.statistics.patients import SHARED_SUFFIX, CaseIndex
+from benchmark.scoring.statistics.summary import Column
+from benchmark.scoring.thresholds.origins import (
+    CROSS_FITTED,
+    SampledThresholds,
+    ThresholdsByOrigin,
+    at_index,
+    choose,
+    distinct_thresholds,
+)
+from core.boxes import as_boxes, iou
+from core.errors import BadValueError
+from core.frames import scale_boxes
+from core.scores import Origin
+from core.types import FloatArray
+
+STEP = 0.01
+LEVELS = choe_contours.score_thresholds(STEP)
+DEFAULT_INDEX = len(LEVELS) // 2
+"""The index of .5."""
+VARIANTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)}}
+"""What has a score threshold of its own -> which curve of a case, and δ."""
+V2 = list(VARIANTS)[1:]
+METRICS = {"maxboxacc": ["maxboxacc"], "maxboxaccv2": V2, **{variant: [variant] for variant in V2}}
+"""Metric -> the variants of which it is the mean."""
+OPTIMISM_METRICS = {metric: f"optimism@{metric}" for metric in ("maxboxacc", "maxboxaccv2")}
+
+
+class MaxBox(Protocol):
+    """Share of cases with IoU >= δ: MaxBoxAcc (one box, δ = .5) and MaxBoxAccV2 (any box, mean over δ = .3, .5, .7).
+
+    At 224×224 pixels and 100 score thresholds, as the source counts (``contours``): the box of the contour with the
+    largest polygon area for MaxBoxAcc, the best of all contours, inner ones included, for V2, which has a threshold per
+    δ. The source takes one threshold for all classes, the one with most hits on the very cases: ``oracle`` of
+    ``…@shared``; its figure pools the cases, ours is the mean over findings at that threshold. Beside it one per
+    finding, and each ``cross-fitted`` and from the ``validation`` split; ties: mean IoU, then the lowest. ``otsu``: of
+    the 100 the one nearest to the map's own; ``fixed``: .5. ``optimism@…`` is oracle − cross-fitted.
+
+    A flat map keeps the source's answer, the box of the first pixel. The map is interpolated bilinearly on its grid,
+    the source's is cubic. Choe et al., "Evaluating weakly supervised object localization methods right", CVPR 2020,
+    section 4; V2: arXiv 2007.04178.
+    """
+
+    name = "maxbox"
+    main = "maxboxacc"
+    geometry = "pixels"
+    chooses = True
+
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+        """``maxboxacc``, ``maxboxaccv2`` and its three variants at each origin, their optimism; a row per case."""
+        scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
+        batch, index = SweptCases(scored), case_index(scored)
+        val_batch, val_index = SweptCases(val_cases), case_index(val_cases)
+        chosen: dict[str, ThresholdsByOrigin] = {}
+        for variant, selector in batch.selectors.items():
+            chosen[variant] = choose((selector, index), DEFAULT_INDEX, seed, (val_batch.selectors[variant], val_index))
+            chosen[variant] |= {("fixed", ""): np.full(len(scored), float(DEFAULT_INDEX)), ("otsu", ""): batch.otsu}
+        hits = {metric: np.stack([batch.selectors[v].hits for v in METRICS[metric]], 1) for metric in OPTIMISM_METRICS}
+        oracles = {metric: (name, hits[metric], np.ones(len(scored))) for metric, name in OPTIMISM_METRICS.items()}
+        return Result(
+            scores_with_optimism(_columns(batch, chosen), index, findings, seed, oracles),
+            rows(scored, batch.reasons, _row_columns(batch, chosen)),
+            _thresholds_by_variant(chosen, index),
+            failures(scored, batch.reasons),
+        )
+
+
+def sweep(
+    map: ArrayLike,  # noqa: A002
+    truth: ArrayLike,
+    step: float = STEP,
+    contours: Literal["largest", "all"] = "largest",
+) -> FloatArray:
+    """(H,W) map in [0,1], (M,4) truth in its pixels -> (T,) best IoU at the score thresholds i·step below 1.
+
+    By the source's conventions, of the box of the contour with the largest polygon area or of ``all`` contours. Truth
+    boxes are house boxes (half-open); corners that are no whole pixels are truncated as the source does.
+    Raises ``BadValueError`` for a map outside [0,1], a bad step or word, and without a truth box.
+
+    >>> spot = np.zeros((8, 8))
+    >>> spot[2:5, 2:5] = 1
+    >>> sweep(spot, [[2, 2, 6, 6]], step=.5).tolist()  # the source's boxes reach one pixel too far
+    [1.0, 1.0]
+    """
+    if contours not in ("largest", "all"):
+        raise BadValueError(f"unknown contours {contours!r}: write 'largest' or 'all'")
+    boxes = as_boxes(truth)
+    if not len(boxes):
+        raise BadValueError("a sweep got no truth box: give at least one, (M,4) in pixels of the map")
+    corners = np.trunc(boxes - choe_contours.PIXEL) + choe_contours.PIXEL
+    traced = choe_contours.Contours(map, step)
+    return traced.best_overlap(corners) if contours == "all" else iou(traced.largest(), corners).max(1)
+
+
+def map_224(case: Case) -> tuple[NDArray[np.float32] | None, str]:
+    """(224,224) map in [0,1] and ""; a flat one is 0 everywhere and named; None and the reason where it failed."""
+    values, reason = finite_map(case)
+    if values is None:
+        return None, reason
+    image = resample_map(values, case.grid, case.frame)
+    return image, "" if image.any() else FLAT
+
+
+class SweptCases:
+    """N cases at each of the T score thresholds; without box and overlap where the map failed."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        each = [_curves(case) for case in cases]
+        boxes, largest, best, otsu, reasons = zip(*each, strict=True) if each else ((),) * 5
+        self.reasons: Sequence[str] = reasons
+        shape = len(cases), len(LEVELS)
+        self.boxes = np.array(boxes).reshape(*shape, 4)
+        """(N,T,4) of the largest contour, in the case's frame."""
+        ious = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
+        self.selectors = {v: SampledThresholds(ious[kind] >= d, ious[kind]) for v, (kind, d) in VARIANTS.items()}
+        """By the best IoU with a truth box of the largest contour's box, or of any contour's."""
+        self.otsu = np.array(otsu, dtype=np.float64)
+        """(N,) the index of each map's own threshold."""
+
+
+def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
+    """(T,4) boxes, their (T,) overlaps, those of the best contours, the index of Otsu's threshold, why all miss."""
+    values, reason = map_224(case)
+    if values is None:
+        return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT_INDEX, reason
+    contours, truth = choe_contours.Contours(values, STEP), to_pixel_boxes(case.boxes, case.frame) + choe_contours.PIXEL
+    boxes = contours.largest()
+    largest, best = iou(boxes, truth).max(1), contours.best_overlap(truth)
+    return scale_boxes(boxes, (SIDE, SIDE), case.frame), largest, best, _otsu(values), reason
+
+
+def _otsu(values: NDArray[np.float32]) -> int:
+    """Index of the score threshold whose level is nearest to the map's own by Otsu's rule, the lowest of equals."""
+    image = choe_contours.quantised(values)
+    threshold, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
+    return int(np.abs(choe_contours.levels(image, STEP) - threshold).argmin())
+
+
+def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> list[Column]:
+    """At thresholds that all findings share, only the main metrics."""
+    columns = []
+    for metric, variants in METRICS.items():
+        for key in chosen[variants[0]]:
+            if key[1] != SHARED_SUFFIX or metric in OPTIMISM_METRICS:
+                hits = [at_index(batch.selectors[variant].hits, chosen[variant][key]) for variant in variants]
+                columns.append(AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
+    return columns
+
+
+def _thresholds_by_variant(
+    chosen: Mapping[str, ThresholdsByOrigin], index: CaseIndex
+) -> dict[Origin, dict[str, dict[str, list[object]]]]:
+    """Origin -> finding -> variant -> the score thresholds that were chosen."""
+    out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
+    for variant, indices in chosen.items():
+        for origin, known in distinct_thresholds(indices, index, LEVELS.round(6).tolist()).items():
+            for finding, levels in known.items():
+                out.setdefault(origin, {}).setdefault(finding, {})[variant] = levels
+    return out
+
+
+def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> dict[str, ArrayLike]:
+    """MaxBoxAcc's box at its cross-fitted threshold; whether any box hits at V2's."""
+    main = chosen["maxboxacc"]
+    sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
+    edges = {name: at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
+    thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
+    columns = at_origins(main, threshold=thresholds, iou=batch.selectors["maxboxacc"].quality)
+    threshold, overlap = columns.pop(CROSS_FITTED).values()
+    hits = {variant: at_index(batch.selectors[variant].hits, chosen[variant][CROSS_FITTED]) > 0 for variant in V2}
+    any_box = {variant.replace("maxboxaccv2", "any"): hit for variant, hit in hits.items()}
+    numbers = {"threshold": threshold, **edges, "iou": overlap, "hit@iou.5": overlap >= 0.5}
+    return {**numbers, **any_box, **other_origins(columns)}

@@ -1,0 +1,97 @@
+"""PxAP: pixel-wise average precision of raw heat maps."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.scoring.pixels.contours import score_thresholds
+from benchmark.scoring.pixels.painted import SIDE, truth_mask
+from benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
+from benchmark.scoring.protocols.chosen import rows
+from benchmark.scoring.protocols.maxbox import STEP, map_224
+from benchmark.scoring.statistics.bootstrap import Resampled, resample_over
+from benchmark.scoring.statistics.patients import CaseIndex, by_patient
+from benchmark.scoring.statistics.summary import Estimate, scores
+from benchmark.scoring.surface import as_heat_map
+from core.errors import BadValueError
+from core.types import FloatArray
+
+BEYOND = [1.0, 2.0, 3.0]
+"""The source's last bin edges: a bin of its own for the score 1, and an empty one."""
+
+
+class PxAP(Protocol):
+    """Average precision over all pixels of all cases of a finding, pooled: no threshold is chosen.
+
+    At 224×224 pixels, the map min-max scaled; truth pixels are the mask's, or where there is none those of the boxes.
+    Records hold a share, ``pxap()`` gives per cent as the source does. A flat or failed map is 0 everywhere: it
+    finds nothing, and the value of nothing but such maps is the share of truth pixels. Choe et al., CVPR 2020, section
+    4.2.
+    """
+
+    name = "pxap"
+    main = "pxap"
+    geometry = "pixels"
+
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+        """``pxap`` per finding; rows with each case's own ``pxap`` and share of truth pixels."""
+        scored = of_findings(cases, findings)
+        counted = [_counted(case) for case in scored]
+        counts, reasons = [count for count, _ in counted], [reason for _, reason in counted]
+        n = np.array([sum(case.finding == finding for case in scored) for finding in findings], dtype=np.int64)
+        resampled = _resampled(counts, case_index(scored), findings, seed) if scored else None
+        value = np.full(len(findings), np.nan) if resampled is None else resampled.value
+        columns = {"pxap": [average_precision(c) for c in counts], "truth": [c[1].sum() / c.sum() for c in counts]}
+        estimate = Estimate("pxap", "none", value, n, resampled)
+        return Result(scores([estimate], findings), rows(scored, reasons, columns), {}, failures(scored, reasons))
+
+
+def _counted(case: Case) -> tuple[FloatArray, str]:
+    """(2,B) pixels of a case as ``histogram`` gives them, and why it has no map."""
+    values, reason = map_224(case)
+    known = np.zeros((SIDE, SIDE), dtype=np.float32) if values is None else values
+    return histogram(known, truth_mask(case.boxes, case.frame, case.mask), STEP), reason
+
+
+def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = STEP) -> float:
+    """(H,W) maps in [0,1] and (H,W) truth masks, one per map -> average precision over all their pixels, per cent.
+
+    Bins [i·step, (i+1)·step), one more for the score 1; precision and recall from the highest down, empty bins left
+    out. nan without a truth pixel. Raises ``BadValueError`` for a map outside [0,1] or a mask of another shape.
+
+    >>> pxap([[[1, .5], [.5, 0]]], [[[1, 1], [0, 0]]])
+    83.33333333333333
+    """
+    pairs = zip(maps, masks, strict=True)
+    counts = (histogram(np.asarray(values), np.asarray(mask, dtype=bool), step) for values, mask in pairs)
+    return float(average_precision(sum(counts, np.zeros((2, 1)))) * 100)
+
+
+def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float) -> FloatArray:
+    """(H,W) map in [0,1], (H,W) truth -> (2,B) pixels outside and inside the truth in each bin of ``pxap``."""
+    array, edges = as_heat_map(values), np.append(score_thresholds(step), BEYOND)
+    if array.shape != mask.shape or array.min() < 0 or array.max() > 1:
+        span = f"from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
+        wrong = f"a map of shape {array.shape} {span}"
+        raise BadValueError(f"{wrong}: scale the map to [0, 1] and give both the same shape")
+    bins = len(edges) - 1
+    index = np.searchsorted(edges, array.ravel(), side="right") - 1
+    return np.bincount(index + bins * mask.ravel(), minlength=2 * bins).reshape(2, bins).astype(np.float64)
+
+
+def average_precision(counts: NDArray[np.floating]) -> FloatArray:
+    """(...,2,B) false and true pixels per bin, ascending -> (...) area under precision and recall, or nan."""
+    false, true = (counts[..., side, ::-1].cumsum(-1) for side in (0, 1))
+    above, all_true = false + true, true[..., -1:]
+    precision = np.divide(true, above, out=np.zeros_like(true), where=above > 0)
+    recall = np.divide(true, all_true, out=np.full_like(true, np.nan), where=all_true > 0)
+    return np.asarray((precision[..., 1:] * np.diff(recall)).sum(-1))
+
+
+def _resampled(counts: Sequence[FloatArray], index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
+    """(N,2,B) counts of N cases -> (F,) average precisions, pooled over the cases of each resample."""
+    flat = np.reshape(counts, (len(index), -1))
+    whole = np.ones_like(flat)  # per case: a scale that precision does not see
+    sums = by_patient(flat, whole, index.findings, index.patients, findings)
+    return resample_over(sums, lambda values: average_precision(values.reshape(*values.shape[:-1], 2, -1)), seed)

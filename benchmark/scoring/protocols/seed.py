@@ -1,0 +1,118 @@
+"""Boxes above min(factor × mean, high) of the scaled map: the adaptive threshold of the project Locus grew from."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, batches, case_index, failures, of_findings
+from benchmark.scoring.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
+from benchmark.scoring.statistics.patients import SHARED_SUFFIX
+from benchmark.scoring.statistics.summary import Column
+from benchmark.scoring.surface import Surface
+from benchmark.scoring.surface.batch import Boxes, TruthBoxes
+from benchmark.scoring.thresholds.origins import (
+    SampledThresholds,
+    ThresholdKey,
+    ThresholdsByOrigin,
+    at_index,
+    choose,
+    distinct_thresholds,
+)
+from core.types import FloatArray
+
+RULE = (1.95, 0.6)
+FACTORS, HIGHS = np.linspace(1.4, 2.2, 7).round(6), np.linspace(0.5, 0.9, 7).round(6)
+GRID = [(float(f), float(h)) for f in FACTORS for h in HIGHS]
+RULES = [*GRID, RULE]
+DEFAULT_INDEX = len(GRID) // 2
+OVERLAP_THRESHOLDS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
+IOU = 0.3
+MAIN = "hit@iou.3"
+
+
+class Seed(Protocol):
+    """Boxes of all components of {map > min(factor · mean, high)}, for a map scaled to [0,1].
+
+    Per case the largest IoU of any box with any truth box, and the union's IoBB: the share of the boxes' union that
+    lies in the union of the truth boxes. Shares of cases at ≥ .1 .2 .25 .3 .4 .5, the share without any overlap, mean
+    IoU and IoBB. Factor 1.95 and high .6 are ``fixed``; of the 7×7 grid around them that with most cases at IoU ≥ .3 is
+    chosen ``cross-fitted`` by patient, on the ``validation`` split and as ``oracle``, per finding;
+    ``hit@iou.3@shared``: one for all findings. ``optimism`` is oracle − cross-fitted. The mean is that of the surface
+    over the frame. A case without a box has IoU 0 and no IoBB (0/0).
+    """
+
+    name = "seed"
+    main = MAIN
+    chooses = True
+
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+        """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap`` and means at each origin; a row per case, ``fixed``."""
+        scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
+        batch, index = RuleCases(scored), case_index(scored)
+        validation_selector = RuleCases(val_cases).selector, case_index(val_cases)
+        chosen_rules: ThresholdsByOrigin = {("fixed", ""): np.full(len(scored), float(len(GRID)))}
+        chosen_rules |= choose((batch.selector, index), DEFAULT_INDEX, seed, validation_selector)
+        columns = [column for key, indices in chosen_rules.items() for column in _columns(batch, key, indices)]
+        oracle = "optimism", batch.selector.hits[:, None], np.ones(len(scored))
+        return Result(
+            scores_with_optimism(columns, index, findings, seed, {MAIN: oracle}),
+            rows(scored, batch.reasons, _row_columns(batch, chosen_rules)),
+            distinct_thresholds(chosen_rules, index, [list(rule) for rule in RULES]),
+            failures(scored, batch.reasons),
+        )
+
+
+class RuleCases:
+    """N cases under each of the R rules."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        parts = [_under_rules(cases[part]) for part in batches(len(cases))]
+        self.reasons = [reason for _, reasons in parts for reason in reasons]
+        self.threshold, self.iou, self.iobb, self.count = np.concatenate([tables for tables, _ in parts], 1)
+        """(N,R) each: nan, 0, nan and 0 where there is no map; IoBB is nan where there is no box."""
+        self.selector = SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
+
+
+def _under_rules(cases: Sequence[Case]) -> tuple[FloatArray, list[str]]:
+    """(4,n,R) threshold, largest IoU, IoBB of the union and number of boxes of some cases; (n,) why one has no map."""
+    ready = [case.load_surface for case in cases]
+    surfaces = [heat for heat, _ in ready]
+    thresholds, index = _rule_thresholds(surfaces)
+    boxes, truth = Boxes.from_surfaces(surfaces, thresholds), TruthBoxes.from_boxes([case.boxes for case in cases])
+    largest, (iou, _) = np.zeros(thresholds.shape), truth.overlaps(boxes.boxes, boxes.case_index)
+    np.maximum.at(largest, (boxes.case_index, boxes.threshold_index), iou)
+    tables = (thresholds, largest, truth.union_iobb(boxes, thresholds.shape[1]), boxes.counts(*thresholds.shape))
+    return np.array([np.take_along_axis(table, index, 1) for table in tables]), [why for _, why in ready]
+
+
+def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
+    """(N,L) the distinct thresholds of each case, nan where no rule takes one, and (N,R) which of them a rule takes."""
+    (factor, which), (high, other) = (np.unique(side, return_inverse=True) for side in np.array(RULES).T)
+    mean = np.array([np.nan if heat is None else heat.mean for heat in surfaces]).reshape(-1, 1)
+    thresholds = np.concatenate([mean * factor, mean * 0 + high], 1)
+    index = np.where(thresholds[:, which] < high[other], which, len(factor) + other)
+    used = np.zeros(thresholds.shape, dtype=bool)
+    np.put_along_axis(used, index, True, 1)
+    return np.where(used, thresholds, np.nan), index
+
+
+def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[Column]:
+    """Where the rule is shared, only the main column."""
+    at, iou, iobb = AtThreshold(key, np.isfinite(indices)), at_index(batch.iou, indices), at_index(batch.iobb, indices)
+    if key[1] == SHARED_SUFFIX:
+        return [at.column(MAIN, iou >= IOU)]
+    sides = [(word, values, t) for word, values in (("iou", iou), ("iobb", iobb)) for t in OVERLAP_THRESHOLDS]
+    hits = [at.column(f"hit@{word}{t:g}".replace("0.", "."), values >= t) for word, values, t in sides]
+    means = [at.column("mean_iou", iou), at.column("mean_iobb", iobb, np.isfinite(iobb))]
+    return [*hits, at.column("no_overlap", iou == 0), *means]
+
+
+def _row_columns(batch: RuleCases, chosen_rules: ThresholdsByOrigin) -> Mapping[str, ArrayLike]:
+    fixed, others = len(GRID), at_origins(chosen_rules, threshold=batch.threshold, iou=batch.iou)
+    del others["fixed", ""]
+    factor, high = np.tile(RULE, (len(batch.iou), 1)).T
+    threshold, iou, iobb = (table[:, fixed] for table in (batch.threshold, batch.iou, batch.iobb))
+    boxes = batch.count[:, fixed].astype(np.int64)
+    numbers = {"factor": factor, "high": high, "threshold": threshold, "boxes": boxes, "iou": iou, "iobb": iobb}
+    return {**numbers, MAIN: iou >= IOU, **other_origins(others)}

@@ -1,0 +1,160 @@
+"""Do two rankings of the same rows agree? Kendall's tau over patients and trainings, and pairs that change places.
+
+By ``agreement`` of two data sets, each with trainings and patients of its own. The rows are methods on one network,
+which share their trainings on a data set, or networks, which do not. Kendall, Biometrika 30 (1938).
+
+By ``rank_agreements`` of two measures, over the patients and trainings that both rest on. Chance in the means pulls tau
+towards 0, in each resample once more, so an interval is rather too low than too high. In 300 simulated worlds of 24
+patients and 8 rows that one measure does not tell apart, the percentile interval excludes 0 in 1 of 100, BCa, which
+undoes that pull, in 24. A perfect order that is clear excludes 0 in 73 of 100.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from benchmark.scoring.statistics.bootstrap import bootstrap_draws, over_findings
+from benchmark.scoring.statistics.components import patient_values
+from benchmark.scoring.statistics.entries import ALPHA, EntryScores, difference, drawn_means
+from benchmark.scoring.statistics.intervals import LEVEL, SMALLEST
+from benchmark.scoring.statistics.patients import Sums, ratio
+from benchmark.scoring.statistics.signflip import holm
+from core.errors import BadValueError
+from core.seeds import generator
+from core.types import FloatArray
+
+DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class RankAgreement:
+    """How two measures of the same rows, or two data sets, agree on their order."""
+
+    tau: float
+    """Kendall's tau-b of the mean scores: 1 the same order, −1 the reverse; nan where a measure ties throughout."""
+    low: float
+    """95 % percentile interval over drawn patients and, where there are several, trainings; nan below 10 patients."""
+    high: float
+    p: float
+    """Exact two-sided p of tau if the two orders had nothing to do with each other; equal rows count once."""
+
+
+@dataclass(frozen=True)
+class Agreement(RankAgreement):
+    """How two data sets agree on the order of some rows."""
+
+    names: tuple[str, ...]
+    """The rows that both have."""
+    swapped: tuple[tuple[str, str], ...]
+    """Pairs of which the first is better on the one data set and worse on the other, each beyond chance."""
+
+
+def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) -> Agreement:
+    """The rows' scores on two data sets, by name -> how the two rank those that both have.
+
+    A pair has swapped where both differences exclude 0, in opposite directions, by MRMC and Holm's correction over all
+    pairs on both data sets; where a row has one training, patients alone decide. Raises ``BadValueError`` for fewer
+    than two rows.
+    """
+    names = tuple(name for name in one if name in other)
+    if len(names) < 2:
+        raise BadValueError(f"two data sets share {len(names)} rows: a ranking needs two or more")
+    sides = [[side[name] for name in names] for side in (one, other)]
+    means = [np.array([row.theta.mean() for row in rows]) for rows in sides]
+    drawn = [_drawn_means(rows, f"0 {n}") for n, rows in enumerate(sides)]
+    return Agreement(float(kendall(*means)), *_ends(kendall(*drawn)), exact_p(*means), names, _swapped(names, sides))
+
+
+def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], trainings: int) -> list[RankAgreement]:
+    """(P,F,K·S) sums of each measure of K rows on S ``trainings`` -> the agreement of each pair of measures.
+
+    The measures are of the same patients and findings, which are drawn once for all of them, as are trainings.
+    """
+    sums = Sums(*(np.concatenate([getattr(m, side) for m in measures], -1) for side in ("numerator", "denominator")))
+    scores = over_findings(bootstrap_draws(sums, 0))
+    value = scores.value.reshape(len(measures), -1, trainings).mean(-1)
+    samples = drawn_means(scores.samples, trainings).astype(np.float32).reshape(-1, *value.shape)
+    enough = scores.present.any(1).sum() >= SMALLEST
+    return [
+        RankAgreement(
+            float(kendall(*value[[*pair]])),
+            *_ends(kendall(*samples[:, pair].swapaxes(0, 1)), enough),
+            exact_p(*value[[*pair]]),
+        )
+        for pair in pairs
+    ]
+
+
+def _ends(tau: FloatArray, enough: bool = True) -> tuple[float, float]:
+    """(R,) -> its percentile interval; nan without enough patients and where nothing is defined."""
+    if not enough or not np.isfinite(tau).any():
+        return np.nan, np.nan
+    low, high = np.nanquantile(tau, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def kendall(first: FloatArray, second: FloatArray) -> FloatArray:
+    """(...,M) values, twice, of the same M rows -> (...) tau-b of each; nan where one side ties throughout.
+
+    Equal to SciPy's ``kendalltau``, which takes one pair at a time.
+
+    >>> float(kendall(np.array([0.1, 0.2, 0.3]), np.array([1.0, 3.0, 2.0])).round(3))
+    0.333
+    """
+    a, b = np.triu_indices(first.shape[-1], 1)
+    x, y = (np.sign(values[..., a] - values[..., b]) for values in (first, second))
+    return ratio((x * y).sum(-1), np.sqrt((x**2).sum(-1) * (y**2).sum(-1)))
+
+
+def exact_p(first: FloatArray, second: FloatArray) -> float:
+    """(M,) values, twice, of the same M rows -> p of an order as similar or as reversed, if all orders were alike.
+
+    Rows that are equal on both sides, as equal maps are, count once. Exact without other ties, too large with them. It
+    is the share of the orders of M rows with so many inversions; Kendall, Biometrika 30 (1938).
+
+    >>> round(exact_p(np.arange(4.0), np.arange(4.0)), 4)  # 2 of the 24 orders
+    0.0833
+    """
+    x, y = np.unique(np.stack([first, second], 1).round(12), axis=0).T
+    pairs = len(x) * (len(x) - 1) // 2
+    inversions = np.ones(1)
+    for size in range(2, len(x) + 1):
+        inversions = np.convolve(inversions, np.ones(size))
+    a, b = np.triu_indices(len(x), 1)
+    agreeing = abs(np.sum(np.sign(x[a] - x[b]) * np.sign(y[a] - y[b])))
+    extreme = np.abs(pairs - 2 * np.arange(len(inversions))) >= agreeing
+    return float(inversions[extreme].sum() / inversions.sum())
+
+
+def _drawn_means(rows: Sequence[EntryScores], name: str) -> FloatArray:
+    """(R,M) mean scores of M rows when patients are drawn, and trainings: of rows on the same ones alike."""
+    random, weights = generator(name, "trainings"), _weights(rows[0].jackknife.shape[1], name)
+    shares: dict[tuple[str, ...], FloatArray] = {}
+    drawn: list[FloatArray] = []
+    for row in rows:
+        count = len(row.trainings)
+        if row.trainings not in shares:
+            shares[row.trainings] = random.multinomial(count, np.full(count, 1 / count), DRAWS) / count
+        scores = weights @ patient_values(row.theta, row.jackknife).T  # (R, S)
+        drawn.append((scores * shares[row.trainings]).sum(1))
+    return np.stack(drawn, 1)
+
+
+@lru_cache(maxsize=4)
+def _weights(patients: int, name: str) -> FloatArray:
+    """(R,P) how often each patient is drawn, as shares: the same for all rankings of a side."""
+    drawn = generator(name, "patients").multinomial(patients, np.full(patients, 1 / patients), DRAWS)
+    return np.asarray(drawn / patients)
+
+
+def _swapped(names: Sequence[str], sides: Sequence[Sequence[EntryScores]]) -> tuple[tuple[str, str], ...]:
+    pairs = list(itertools.combinations(range(len(names)), 2))
+    estimates = [[difference(rows[a], rows[b]) for a, b in pairs] for rows in sides]
+    p = holm(np.array([[e.p for e in row] for row in estimates]))
+    signs = np.sign([[e.value for e in row] for row in estimates]) * (p < ALPHA)
+    opposite = np.flatnonzero(signs[0] * signs[1] < 0)
+    ordered = ((pairs[n] if signs[0][n] > 0 else pairs[n][::-1]) for n in opposite)
+    return tuple((names[a], names[b]) for a, b in ordered)

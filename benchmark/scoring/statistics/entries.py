@@ -1,0 +1,182 @@
+"""Entries of a leaderboard: one recipe and method on one or several trainings, compared on the same patients."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from benchmark.scoring.statistics import mrmc
+from benchmark.scoring.statistics.bootstrap import mean
+from benchmark.scoring.statistics.intervals import LEVEL, SMALLEST
+from benchmark.scoring.statistics.mrmc import MrmcEstimate
+from benchmark.scoring.statistics.patients import Sums
+from benchmark.scoring.statistics.ranks import probability_of_first
+from benchmark.scoring.statistics.signflip import holm
+from core.seeds import generator
+from core.types import FloatArray
+
+ALPHA = 1 - LEVEL
+"""The level at which two entries differ, after Holm's correction."""
+DRAWS = 4000
+"""Draws of ``probability_of_best``."""
+BAND_RUNS = 3
+"""Training runs that ``one_more`` needs: its band holds 93 to 97 % from there on (docs/coverage.md)."""
+
+
+@dataclass(frozen=True, eq=False)
+class EntryScores:
+    """The scores of S trainings on P patients, which are the same for all entries of a table."""
+
+    trainings: tuple[str, ...]
+    """(S,) what each training is called: the same name, the same network."""
+    theta: FloatArray
+    """(S,) the score of each."""
+    jackknife: FloatArray
+    """(S,P) the same with one patient left out."""
+
+    def restrict(self, trainings: Sequence[str]) -> "EntryScores":
+        """The scores on some of the trainings, in their order."""
+        index = [self.trainings.index(name) for name in trainings]
+        return EntryScores(tuple(trainings), self.theta[index], self.jackknife[index])
+
+    @property
+    def interval(self) -> MrmcEstimate | None:
+        """The mean with its interval over trainings and patients; None for one training or below 10 patients."""
+        enough = len(self.theta) > 1 and self.jackknife.shape[1] >= SMALLEST
+        return mrmc.interval(self.theta, self.jackknife) if enough else None
+
+
+def leave_one_out(sums: Sums) -> tuple[FloatArray, FloatArray]:
+    """(P,F,M) sums -> (M,) their mean over findings, and (M,P) the same with each patient left out.
+
+    Nothing is chosen again: a finding that a left-out patient empties drops out of that mean.
+    """
+    return mean(sums.value, 0), mean(sums.without, 1).T
+
+
+def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
+    """One − other: paired on the trainings that both have, else nested; by patients alone where a side has only one."""
+    if common := [name for name in one.trainings if name in other.trainings]:
+        one, other = one.restrict(common), other.restrict(common)
+    rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
+    if 1 in (len(one.theta), len(other.theta)):
+        return mrmc.difference_of_networks(*rows)
+    return mrmc.difference(*rows) if common else mrmc.difference_nested(*rows)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a row may be the best of its table, and what a reader loses by taking it."""
+
+    may_be_best: bool | None
+    """False where another row is significantly better; None where nothing can be compared."""
+    worse_by: MrmcEstimate | None = None
+    """How much better ``than`` is, with the unadjusted interval; None for the top row and below 10 patients."""
+    than: int | None = None
+    """Index of the top row or, where that does not exclude this row, of the best one that does."""
+
+
+Gap = Callable[[int, int], MrmcEstimate | None]
+"""Indices of two rows -> how much better the first one is; None where the two cannot be compared."""
+
+
+def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
+    """Compare each of the rows, best first, with every other one.
+
+    A row may be the best unless another one is better at the 5 % level. Holm's correction is over the comparisons of
+    each row or, not ``per_row``, over all pairs of the table.
+
+    >>> apart = lambda a, b: MrmcEstimate(0.2 * (b - a), 0.1, 0.3, np.inf, 0.001)
+    >>> [(v.may_be_best, v.than) for v in verdicts(2, apart)]
+    [(True, None), (False, 0)]
+    """
+    gaps = {(a, b): gap(a, b) for a in range(rows) for b in range(a + 1, rows)}
+    p = np.full((rows, rows), np.nan)
+    for (a, b), estimate in gaps.items():
+        p[a, b] = p[b, a] = np.nan if estimate is None else estimate.p
+    if not per_row:
+        p[np.tril_indices(rows)] = np.nan
+    adjusted = np.array([holm(of_row) for of_row in p]) if per_row else np.fmax(holm(p), holm(p).T)
+    gaps |= {(b, a): None if e is None else _reversed(e) for (a, b), e in gaps.items()}
+    return [_verdict(row, [(n, gaps[n, row]) for n in range(rows) if n != row], adjusted[row]) for row in range(rows)]
+
+
+def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: FloatArray) -> Verdict:
+    """``others``: each other row, best first, with how much better it is; ``p``: adjusted, by row."""
+    if not np.isfinite(p).any():
+        return Verdict(None)
+    better = [n for n, estimate in others if estimate is not None and estimate.value > 0 and p[n] <= ALPHA]
+    than = 0 if row and (not better or 0 in better) else better[0] if better else None
+    return Verdict(not better, dict(others).get(than) if than is not None else None, than)
+
+
+def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
+    return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
+
+
+def compared(one: EntryScores, other: EntryScores) -> MrmcEstimate | None:
+    """``difference`` of two rows; None below 10 patients, of whom nobody can tell."""
+    return None if one.jackknife.shape[1] < SMALLEST else difference(one, other)
+
+
+def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:
+    """The mean of several methods on the same training runs as one row: scores and jackknife alike."""
+    theta, jackknife = (np.mean([getattr(row, name) for row in rows], 0) for name in ("theta", "jackknife"))
+    return EntryScores(rows[0].trainings, theta, jackknife)
+
+
+def one_more(theta: FloatArray) -> tuple[float, float] | None:
+    """The 95 % prediction band of one more training run on the same images; None below ``BAND_RUNS`` runs.
+
+    With two runs that agree by chance the band is far too narrow: docs/coverage.md.
+
+    >>> [round(end, 3) for end in one_more(np.array([0.5, 0.6, 0.7]))]
+    [0.103, 1.0]
+    """
+    if len(theta) < BAND_RUNS:
+        return None
+    low, high = prediction_band(theta).tolist()
+    return low, high
+
+
+def prediction_band(theta: FloatArray) -> FloatArray:
+    """(..., S) scores of two or more runs -> (..., 2) mean ± t(S − 1) · sd · √(1 + 1/S), cut at 0 and 1."""
+    size = theta.shape[-1]
+    reach = special.stdtrit(size - 1, (1 + LEVEL) / 2) * theta.std(-1, ddof=1) * np.sqrt(1 + 1 / size)
+    mean = theta.mean(-1)
+    return np.asarray(np.clip(np.stack([mean - reach, mean + reach], -1), 0, 1))
+
+
+def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray:
+    """The rows of each network -> (rows of all networks,) the share of draws in which each has the highest mean.
+
+    The rows of a network share its S training runs. A draw moves the network's rows together by
+    A'z / sqrt(S(S - 1)) · sqrt((S - 1) / chi²), A their centred scores, chi² with S - 1 degrees of freedom, and all
+    rows by the normal distribution with the patients' covariance. It describes and does not test. Equal rows share a
+    draw.
+    """
+    random = generator(0, "best")
+    rows = [row for network in networks for row in network]
+    left_out = np.stack([row.jackknife.mean(0) for row in rows], 1)  # (P, rows)
+    patients = len(left_out)
+    drawn = (
+        random.standard_normal((DRAWS, patients)) @ (left_out - left_out.mean(0)) * np.sqrt((patients - 1) / patients)
+    )
+    drawn += [row.theta.mean() for row in rows]
+    first = 0
+    for network in networks:
+        theta = np.stack([row.theta for row in network], 1)  # (S, rows of the network)
+        if (runs := len(theta)) > 1:
+            z, chi = random.standard_normal((DRAWS, runs)), random.chisquare(runs - 1, (DRAWS, 1))
+            drawn[:, first : first + len(network)] += z @ (theta - theta.mean(0)) / np.sqrt(runs * chi)
+        first += len(network)
+    return probability_of_first(drawn.round(12))
+
+
+def drawn_means(samples: NDArray[np.float32], trainings: int) -> FloatArray:
+    """(R,K·S) resamples of K rows, each on the same S trainings in turn -> (R,K) means over trainings drawn anew."""
+    each = samples.reshape(len(samples), -1, trainings)
+    drawn = generator(0, "trainings").multinomial(trainings, np.full(trainings, 1 / trainings), len(each))
+    return np.asarray((each * drawn[:, None]).sum(-1) / trainings)

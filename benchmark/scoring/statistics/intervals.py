@@ -1,0 +1,136 @@
+"""95 % intervals from resamples: percentile, and bias-corrected and accelerated (BCa).
+
+Efron, "Better bootstrap confidence intervals", JASA 82 (1987); Efron and Tibshirani, "An introduction to the
+bootstrap", 1993, equations 14.9 to 14.15: percentiles at Φ(z0 + (z0 + z)/(1 − a(z0 + z))), where z0 measures the median
+bias of the resamples and a, from the jackknife by patient, how the standard error changes with the value.
+
+How often the 95 % interval of a share holds the truth (10,000 simulations each, shares .2 to .8, 1 to 5 images per
+patient, correlation 1/4), in per cent by the number of patients:
+
+patients     10    20    50    100   200
+BCa          91.2  93.7  94.5  94.9  95.1
+percentile   89.4  92.1  93.9  94.7  95.0
+
+A maximum over thresholds that is chosen again in each resample (``oracle``) is biased by more than its interval shows:
+with 120 patients BCa holds the best threshold's true share in 90 % of runs, percentile in 75 %; the mean of eight such
+maxima in 44 % and 1 % (150 simulations).
+"""
+
+from collections.abc import Sequence
+from statistics import NormalDist
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.scoring.statistics.bootstrap import Resampled, Samples
+from core.types import FloatArray
+
+Kind = Literal["bca", "percentile"]
+SMALLEST = 10
+"""Fewer patients than this give no interval."""
+LEVEL = 0.95
+
+_NORMAL = NormalDist()
+_quantile = np.vectorize(_NORMAL.inv_cdf, otypes=[np.float64])
+_share = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
+
+
+def interval(of: Resampled, kind: Kind = "bca") -> FloatArray:
+    """Numbers of shape ``...`` -> (...,2) lower and upper end; nan below 10 patients and where nothing is defined.
+
+    Resamples in which a number is undefined are left out. Where all resamples agree (every case a hit) both ends are
+    the value: the bootstrap cannot see what it never drew (see ``exact``). A number outside the middle 95 % of its own
+    resamples has no interval: its bias is larger than its spread. So every interval that there is holds its value.
+    """
+    return intervals([of], kind)[0]
+
+
+def intervals(each: Sequence[Resampled], kind: Kind = "bca") -> list[FloatArray]:
+    """``interval`` of each, bit for bit, of all at once: in half of the time."""
+    if not each:
+        return []
+    enough = [_flat(of.present).sum(0) >= SMALLEST for of in each]
+    rows = [_of_enough(of, kept) for of, kept in zip(each, enough, strict=True)]
+    samples, value, a = (np.concatenate(side) for side in zip(*rows, strict=True))
+    samples.sort(axis=-1)  # nan last
+    defined, z0 = np.isfinite(samples).sum(1), bias(samples, value)
+    tails = np.tile([(1 - LEVEL) / 2, (1 + LEVEL) / 2], (len(value), 1))
+    if kind == "bca":
+        tails = _adjusted(tails, z0, a)
+    held = _at(samples, defined, tails)
+    held[(defined == 0) | (np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2))] = np.nan
+    ends = np.full((sum(map(len, enough)), 2), np.nan)
+    ends[np.concatenate(enough)] = held
+    parts = np.split(ends, np.cumsum([of.value.size for of in each])[:-1])
+    return [part.reshape(*of.value.shape, 2) for part, of in zip(parts, each, strict=True)]
+
+
+def _of_enough(of: Resampled, kept: NDArray[np.bool_]) -> tuple[Samples, FloatArray, FloatArray]:
+    """(C',R) samples, (C',) values and (C',) accelerations of the C' numbers that are ``kept`` of all."""
+    samples = np.moveaxis(of.samples, 0, -1).reshape(of.value.size, -1)
+    return samples if kept.all() else samples[kept], of.value.ravel()[kept], acceleration(_flat(of.without))[kept]
+
+
+def _flat(values: NDArray[Any]) -> NDArray[Any]:
+    """(P,...) -> (P,C)."""
+    return values.reshape(len(values), -1)
+
+
+def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:
+    """(F,) shares that are exactly 0 or 1, of (F,) patients -> (F,2): the binomial bound that the bootstrap cannot see.
+
+    Clopper and Pearson (1934): none of n patients leaves an upper end of 1 − .025^(1/n). Other shares, and those of
+    fewer than 10 patients, give nan.
+
+    >>> exact(np.array([0.0, 1.0, 0.5]), np.array([11, 11, 11])).round(3).tolist()
+    [[0.0, 0.285], [0.715, 1.0], [nan, nan]]
+    """
+    bound = ((1 - LEVEL) / 2) ** (1 / np.maximum(patients, 1))
+    ends = np.full((len(value), 2), np.nan)
+    ends[value == 0] = np.stack([np.zeros_like(bound), 1 - bound], 1)[value == 0]
+    ends[value == 1] = np.stack([bound, np.ones_like(bound)], 1)[value == 1]
+    ends[patients < SMALLEST] = np.nan
+    return ends
+
+
+def bias(ordered: Samples, value: FloatArray) -> FloatArray:
+    """(C,R) ascending samples, (C,) values -> (C,) z0: where the value stands among its resamples, ties by half.
+
+    Shares are discrete, so ties are many and count; samples are float32, so equal means equal to the last two bits.
+    Beyond all samples it is held at half a sample: Φ⁻¹(0) is infinite.
+    """
+    slack = 4 * np.finfo(np.float32).eps * np.abs(value)
+    below, above = (ordered < (value - slack)[:, None]).sum(1), (ordered > (value + slack)[:, None]).sum(1)
+    defined = np.maximum(np.isfinite(ordered).sum(1), 1)
+    share = 0.5 + (below - above) / (2 * defined)
+    return _quantile(np.clip(share, 0.5 / defined, 1 - 0.5 / defined))
+
+
+def acceleration(without: FloatArray) -> FloatArray:
+    """(P,C) values without each patient -> (C,) a = Σd³ / (6 (Σd²)^1.5), d their mean − each; 0 where all agree.
+
+    >>> float(acceleration(np.array([[0.0], [0.0], [0.0], [4.0]]))[0].round(6))  # d = 1, 1, 1, -3: -24 / (6 · 12^1.5)
+    -0.096225
+    """
+    defined = np.isfinite(without)
+    kept = np.where(defined, without, 0)
+    d = np.where(defined, kept.sum(0) / np.maximum(defined.sum(0), 1) - kept, 0)
+    scale = np.abs(d).max(0, initial=0)
+    d = np.divide(d, scale, out=np.zeros_like(d), where=scale > 0)
+    squares = (d**2).sum(0)
+    return np.divide((d**3).sum(0), 6 * squares**1.5, out=np.zeros_like(squares), where=squares > 0)
+
+
+def _adjusted(tails: FloatArray, z0: FloatArray, a: FloatArray) -> FloatArray:
+    """(C,2) shares of the two tails, moved: the denominator is positive, for |a| < 1/6 and |z0 + z| < 6."""
+    z = z0[:, None] + _quantile(tails)
+    return _share(z0[:, None] + z / (1 - a[:, None] * z))
+
+
+def _at(ordered: Samples, defined: NDArray[np.int64], shares: FloatArray) -> FloatArray:
+    """(C,R) ascending, (C,) how many are defined, (C,2) shares -> (C,2) percentiles, linear between neighbours."""
+    position = shares * (np.maximum(defined, 1) - 1)[:, None]
+    floor, ceiling = np.floor(position).astype(np.int64), np.ceil(position).astype(np.int64)
+    low, high = (np.take_along_axis(ordered, index, 1).astype(np.float64) for index in (floor, ceiling))
+    return low + (position - floor) * (high - low)

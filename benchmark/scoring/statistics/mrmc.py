@@ -1,0 +1,168 @@
+"""Confidence intervals over training runs and patients: multi-reader multi-case analysis.
+
+Training runs are the readers, patients the cases. Obuchowski and Rockette, Commun. Stat. Simul. Comput. 24 (1995);
+degrees of freedom by Hillis, Stat. Med. 26 (2007), 33 (2014). ``theta`` is (S,): the scores of S training runs.
+``jackknife`` is (S, P): the same scores with one of P patients left out, in the same order for all runs.
+
+The variance of a mean over runs is MS / S + max(cov, 0): MS is the mean square over runs, cov the mean covariance over
+patients between two runs. It is never smaller than the jackknife variance of that mean. Without this lower limit,
+scores that agree over runs by chance gave an interval of zero width. docs/coverage.md shows what the intervals hold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from benchmark.scoring.statistics.intervals import LEVEL
+from benchmark.scoring.statistics.variance_parts import CheckedRow, variance_parts
+from core.errors import BadValueError
+from core.types import FloatArray
+
+NO_SPREAD = 1e-9
+"""Standard errors up to this are rounding of 0."""
+
+
+@dataclass(frozen=True)
+class MrmcEstimate:
+    """A mean over training runs, or a difference, with its interval over training runs and patients."""
+
+    value: float
+    low: float
+    """nan, as ``high``, for one training run: nobody knows then what another would give."""
+    high: float
+    df: float
+    """Degrees of freedom of Student's t; infinite where the runs do not differ."""
+    p: float = float("nan")
+    """Of a difference: two-sided, against 0. Never 0."""
+
+
+Row = tuple[ArrayLike, ArrayLike]
+"""``theta`` and ``jackknife``."""
+
+
+def interval(theta: ArrayLike, jackknife: ArrayLike) -> MrmcEstimate:
+    """The mean score over training runs, for a new run and new patients; ends are cut at 0 and 1.
+
+    Where nothing varies (a score of 1 for every patient and run), the exact binomial bound over patients takes the
+    place of Student's t (Clopper and Pearson, 1934). Raises ``BadValueError`` for arrays that do not fit each other or
+    hold no number.
+    """
+    return replace(_student([_checked((theta, jackknife))], [1.0], 0), p=float("nan"))
+
+
+def difference(a: Row, b: Row) -> MrmcEstimate:
+    """A − B of two rows on the same S training runs, as two methods on one network; ends are cut at ±1.
+
+    Two rows that are equal for every run and patient have [0, 0] and p = 1. Raises ``BadValueError`` for arrays that
+    do not fit each other or hold no number.
+    """
+    (first, left_a), (second, left_b) = _same_patients([a, b])
+    if len(first) != len(second):
+        counts = f"A has {len(first)} training runs, B {len(second)}"
+        raise BadValueError(f"{counts}: give the same runs of both, or use difference_nested for different runs")
+    gaps = (first - second, left_a - left_b)
+    return _student([gaps], [1.0], -1, equal=_is_zero(gaps))
+
+
+def difference_nested(a: Row, b: Row) -> MrmcEstimate:
+    """A − B of two rows on different training runs, as two networks, and the same patients; ends are cut at ±1.
+
+    Raises ``BadValueError`` for arrays that do not fit each other or hold no number.
+    """
+    rows = _same_patients([a, b])
+    return _student(rows, [1.0, -1.0], -1, equal=_are_equal(rows))
+
+
+def difference_of_networks(a: Row, b: Row) -> MrmcEstimate:
+    """A − B of these very training runs: patients alone decide, as they must where a side has one run.
+
+    It does not say what another training run would give. Raises ``BadValueError`` for arrays that do not fit each
+    other or hold no number.
+    """
+    rows = _same_patients([a, b])
+    means = [(scores.mean(0, keepdims=True), left_out.mean(0, keepdims=True)) for scores, left_out in rows]
+    parts = variance_parts(means, [1.0, -1.0])
+    return _estimate(parts.value, parts.jackknife, np.inf, rows[0][1].shape[1], -1, equal=_are_equal(rows))
+
+
+def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
+    """Mean over N networks of the difference of two methods, for new training runs of these networks and new patients.
+
+    The networks are held fixed: it does not say what another network would give. Ends are cut at ±1.
+
+    Args:
+        differences: Of each network, ``theta`` (S_n,) and ``jackknife`` (S_n, P) of method A minus those of B.
+
+    Raises:
+        BadValueError: Fewer than two networks, a network with one run, or arrays that do not fit each other.
+    """
+    rows = _same_patients(differences)
+    runs = [len(scores) for scores, _ in rows]
+    if len(rows) < 2 or min(runs) < 2:
+        raise BadValueError(f"networks with {runs} training runs: give two or more networks with two or more runs each")
+    return _student(rows, [1 / len(rows)] * len(rows), -1, equal=all(map(_is_zero, rows)))
+
+
+def _student(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool = False) -> MrmcEstimate:
+    """The weighted sum with the interval by its variance over runs and patients; nan where a row has one run."""
+    parts = variance_parts(rows, weights)
+    if min(len(scores) for scores, _ in rows) == 1:
+        return MrmcEstimate(float(parts.value), np.nan, np.nan, np.nan)
+    return _estimate(parts.value, parts.variance, float(parts.df), rows[0][1].shape[1], lowest, equal)
+
+
+def _estimate(
+    value: FloatArray, variance: FloatArray, df: float, patients: int, lowest: float, equal: bool
+) -> MrmcEstimate:
+    """Interval by Student's t, cut at ``lowest`` and 1; p is never below that of a sign-flip test over patients."""
+    mean, error = float(value), float(np.sqrt(variance))
+    if equal:
+        return MrmcEstimate(0.0, 0.0, 0.0, np.inf, 1.0)
+    if error <= NO_SPREAD:
+        return _without_spread(mean, patients, lowest)
+    reach = float(special.stdtrit(df, (1 + LEVEL) / 2)) * error
+    low, high = np.clip([mean - reach, mean + reach], lowest, 1).tolist()
+    p = float(2 * special.stdtr(df, -abs(mean) / error))
+    return MrmcEstimate(mean, low, high, df, max(p, 2.0 ** (1 - patients), np.finfo(float).tiny))
+
+
+def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
+    """The bound where all patients have the same value: a share of new ones, ``rest``, may have any other.
+
+    ``rest`` is the binomial bound of a share that none of the patients showed; p is the level at which an end is 0.
+    """
+    rest = 1 - ((1 - LEVEL) / 2) ** (1 / patients)
+    low, high = (1 - rest) * mean + rest * lowest, (1 - rest) * mean + rest
+    p = min(1.0, max(2 * (1 + abs(mean)) ** -float(patients), np.finfo(float).tiny))
+    return MrmcEstimate(mean, low, high, np.inf, p)
+
+
+def _is_zero(gaps: CheckedRow) -> bool:
+    """Whether two rows are equal for every run and patient, from their differences."""
+    return all(bool((np.abs(side) <= NO_SPREAD).all()) for side in gaps)
+
+
+def _are_equal(rows: Sequence[CheckedRow]) -> bool:
+    """Whether all runs of all rows are equal for every patient."""
+    return all(bool((np.ptp(np.concatenate(side), 0) <= NO_SPREAD).all()) for side in zip(*rows, strict=True))
+
+
+def _same_patients(rows: Sequence[Row]) -> list[CheckedRow]:
+    checked = [_checked(row) for row in rows]
+    counts = [left_out.shape[1] for _, left_out in checked]
+    if len(set(counts)) > 1:
+        raise BadValueError(f"rows have {counts} patients: give the same patients of all")
+    return checked
+
+
+def _checked(row: Row) -> CheckedRow:
+    scores, left_out = (np.asarray(side, dtype=np.float64) for side in row)
+    if scores.ndim != 1 or left_out.ndim != 2 or len(scores) != len(left_out) or left_out.shape[1] < 2:
+        shapes = f"scores of shape {scores.shape} and jackknife of shape {left_out.shape}"
+        raise BadValueError(f"{shapes}: give (S,) and (S, P), P 2 or more")
+    if not (np.isfinite(scores).all() and np.isfinite(left_out).all() and len(scores)):
+        raise BadValueError("a score or a jackknife value is no number: leave that training or patient out")
+    return scores, left_out

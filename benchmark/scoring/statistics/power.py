@@ -1,0 +1,110 @@
+"""How many trainings and patients tell two rows apart: by simulation from components of variance.
+
+Of two normal rows the estimates of ``scoring.statistics.mrmc`` have known laws: the mean difference is normal, the
+variance between trainings and the patients' covariances are chi-squares. So a simulated analysis is a few draws, of
+whatever many patients. Mean scores are near normal unless patients are few or shares near 0 or 1.
+"""
+
+import bisect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Literal
+
+import numpy as np
+from scipy import special
+
+from benchmark.scoring.statistics.components import Term
+from core.errors import BadValueError
+from core.seeds import generator
+from core.types import FloatArray
+
+Pairing = Literal["paired", "nested"]
+"""Two methods on the same trainings, or one method on two networks with trainings of their own."""
+ALPHA, POWER, DRAWS = 0.05, 0.8, 20_000
+MANY = 1e9
+"""Degrees of freedom where trainings do not differ."""
+PATIENTS = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 5000, 10_000)
+"""Numbers of patients that are tried."""
+
+
+@dataclass(frozen=True)
+class DifferenceVariance:
+    """What moves the difference of two rows."""
+
+    trainings: float
+    """Of one training of one side; paired: of the difference on one training."""
+    patients: float
+    """Of the difference on one patient, the same in all trainings."""
+    rest: float
+    """Of one patient in one training of one side; paired: of the difference there."""
+    sides: int
+    """How many sides have trainings of their own: 1 paired, 2 nested."""
+
+
+def variance_of(parts: Mapping[Term, float], pairing: Pairing) -> DifferenceVariance:
+    """The components of a suite -> what moves a difference of two rows.
+
+    Raises ``BadValueError`` where they cannot say: one method for paired rows, one network for nested ones.
+    """
+    differ = {"method"} if pairing == "paired" else {"backbone", "pooling"}
+    if not any(differ & set(term) for term in parts):
+        what = "method on the same trainings" if pairing == "paired" else "network with two trainings"
+        raise BadValueError(f"the suite has one {what}: a second one is missing to tell {pairing} rows apart")
+    of_training = [term for term in parts if "seed" in term and (pairing == "nested" or "method" in term)]
+    of_patient = [term for term in parts if "patient" in term and "seed" not in term and differ & set(term)]
+    both = 2 if pairing == "paired" else 1
+    rest = both * sum(parts[term] for term in of_training if "patient" in term)
+    trainings = both * sum(parts[term] for term in of_training if "patient" not in term)
+    return DifferenceVariance(trainings, 2 * sum(parts[term] for term in of_patient), rest, 3 - both)
+
+
+def power(difference: float, variance: DifferenceVariance, trainings: int, patients: int) -> float:
+    """The probability that rows which differ by ``difference`` are told apart.
+
+    ``trainings`` are those of each side, ``patients`` are shared.
+    """
+    noise, bound = _analyses(variance, trainings, patients)
+    return np.count_nonzero(np.abs(difference + noise) > bound) / DRAWS
+
+
+@lru_cache(maxsize=64)
+def _analyses(variance: DifferenceVariance, trainings: int, patients: int) -> tuple[FloatArray, FloatArray]:
+    """(DRAWS,) simulated errors of the difference, and beyond what each analysis tells rows apart."""
+    S, P, sides = trainings, patients, variance.sides
+    of_seeds = variance.trainings + variance.rest / P
+    of_spread = variance.patients + sides * variance.rest / S
+    chi, normal = _drawn(sides, S, P)
+    seeds = [of_seeds * squares / (S - 1) / S for squares in chi[:sides]]
+    # the covariance between trainings: the spread of the patients' mean differences, less what trainings add to it
+    spread, rest_df = of_spread * chi[sides] / (P - 1), (S - 1) * (P - 1)
+    covariance = (spread - sum(variance.rest * squares / rest_df / S for squares in chi[sides + 1 :])) / P
+    total = np.maximum(sum(seeds) + np.maximum(covariance, 0), spread / P)  # never below the patients' variance
+    deviation = np.sqrt(sides * of_seeds / S + variance.patients / P)
+    of_df = sum(term**2 for term in seeds) / (S - 1)
+    df = np.divide(total**2, of_df, out=np.full(DRAWS, MANY), where=of_df > 0)
+    return deviation * normal, np.interp(1 / df, *_quantiles()) * np.sqrt(total)
+
+
+@lru_cache(maxsize=64)
+def _drawn(sides: int, trainings: int, patients: int) -> tuple[list[FloatArray], FloatArray]:
+    """Chi-squares of what seeds, patients and the rest spread, and normal numbers, (DRAWS,) each.
+
+    The same whatever the components: tables of several suites share them.
+    """
+    random, S, P = generator(0, "power"), trainings, patients
+    degrees = [*[S - 1] * sides, P - 1, *[(S - 1) * (P - 1)] * sides]
+    return [random.chisquare(df, DRAWS) for df in degrees], random.normal(size=DRAWS)
+
+
+@cache
+def _quantiles() -> tuple[FloatArray, FloatArray]:
+    """1/df, up to one degree of freedom, and Student's quantile there: straight lines between are right to 1e-6."""
+    inverse = np.linspace(1 / MANY, 1, 4097)
+    return inverse, special.stdtrit(1 / inverse, 1 - ALPHA / 2)
+
+
+def patients_needed(difference: float, variance: DifferenceVariance, trainings: int) -> int | None:
+    """The first of ``PATIENTS`` with a power of .8; None where none has."""
+    index = bisect.bisect_left(PATIENTS, POWER, key=lambda count: power(difference, variance, trainings, count))
+    return PATIENTS[index] if index < len(PATIENTS) else None

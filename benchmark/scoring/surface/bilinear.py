@@ -1,0 +1,167 @@
+"""The scoring engine: exact boxes, maxima and integrals of a heat map's bilinear surface, from its h×w positions alone.
+
+A map is no picture: painted on 1024×1024 pixels it is an approximation of something known in closed form. Vertices are
+the map's positions, placed by its grid and cropped to the frame (a part of a bilinear patch is a bilinear patch, so
+nothing is lost); beyond the outermost ones the surface is constant. Every component of {surface > t} holds a vertex.
+Neighbours above t are connected along their edge. Where only two opposite corners of a patch are above, they are
+connected exactly when the saddle exceeds t. The boundary inside a patch is a hyperbola, monotone in both directions, so
+a component's extremes lie on grid lines, where linear interpolation finds them. Values and integrals along one axis
+are weighted sums of the vertices'.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from core.errors import BadValueError
+from core.frames import Alignment, Grid, interpolation_weights, resolve
+from core.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A heat map as a continuous function on a frame, which it covers from edge to edge."""
+
+    values: FloatArray
+    """(h,w) values at the vertices that lie in the frame."""
+    y: FloatArray
+    """(h,) rows of the vertices, ascending, in the frame."""
+    x: FloatArray
+    """(w,) columns of the vertices, ascending, in the frame."""
+    frame: tuple[int, int]
+    """(H, W)."""
+
+    @functools.cached_property
+    def span(self) -> tuple[float, float]:
+        """The lowest and the highest value."""
+        return float(self.values.min()), float(self.values.max())
+
+    @property
+    def flat(self) -> bool:
+        """Whether the surface is constant: then nothing stands out and there is no box."""
+        return self.span[0] == self.span[1]
+
+    @property
+    def peak(self) -> tuple[float, float]:
+        """(x, y) of the highest vertex in the frame, the first in row-major order on ties."""
+        row, column = divmod(int(self.values.argmax()), self.values.shape[1])
+        return float(self.x[column]), float(self.y[row])
+
+    @property
+    def mean(self) -> float:
+        """Mean over the whole frame, exact."""
+        height, width = self.frame
+        total = (whole_weights(self.y, height) @ self.values @ whole_weights(self.x, width).T)[0, 0]
+        return float(total) / (height * width)
+
+    def integrals(self, y: ArrayLike, x: ArrayLike) -> FloatArray:
+        """(m+1,) rows, (n+1,) columns, ascending, in the frame -> (m,n) exact integrals over the cells between them."""
+        return np.asarray(integral_weights(self.y, y) @ self.values @ integral_weights(self.x, x).T)
+
+
+def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> Surface:
+    """The surface of a map (h,w) on its ``grid``, cropped to the ``frame`` (H, W).
+
+    Raises ``BadValueError`` for a map that is not two-dimensional or not finite, and for a missing grid.
+    """
+    array = as_heat_map(values)
+    shape = (array.shape[0], array.shape[1])
+    (y, rows), (x, columns) = _axes(resolve(grid, shape, frame), shape, frame)
+    if rows is not None and columns is not None:
+        array = np.clip(rows @ array @ columns.T, array.min(), array.max())  # a constant map stays exactly constant
+    return Surface(np.ascontiguousarray(array), y, x, frame)
+
+
+Axis = tuple[FloatArray, FloatArray | None]
+"""Vertices along an axis, and the weights of the map's positions in them; None where they are the positions."""
+
+
+@functools.lru_cache(maxsize=256)
+def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[Axis, Axis]:
+    """Rows and columns; all maps of a model share them."""
+    centres = grid.centres(shape, frame)
+    inside = [np.unique(np.clip(c, 0, side)) for c, side in zip(centres, frame, strict=True)]
+    if all(map(np.array_equal, centres, inside)):
+        return (centres[0], None), (centres[1], None)
+    y, x = ((kept, interpolation_weights(c, kept)) for c, kept in zip(centres, inside, strict=True))
+    return y, x
+
+
+def integral_weights(knots: FloatArray, edges: ArrayLike) -> FloatArray:
+    """(n,) knots, (m+1,) edges, both ascending -> (m,n) weights of the knots' values in the integral between edges.
+
+    The trapezoid rule is exact between knots.
+
+    >>> integral_weights(np.array([0.0, 4.0]), [0, 4, 5]).tolist()
+    [[2.0, 2.0], [0.0, 1.0]]
+    """
+    ends = np.asarray(edges, dtype=np.float64)
+    points = np.unique(np.concatenate([ends, knots[(knots > ends[0]) & (knots < ends[-1])]]))
+    pieces = np.diff(points)[:, None] * interpolation_weights(knots, (points[1:] + points[:-1]) / 2)
+    weights = np.zeros((len(ends) - 1, len(knots)))
+    np.add.at(weights, np.searchsorted(ends, points[:-1], side="right") - 1, pieces)
+    return weights
+
+
+def whole_weights(knots: FloatArray, side: int) -> FloatArray:
+    """(n,) ascending knots -> (1,n) weights of their values in the integral from 0 to ``side``; remembered."""
+    return _whole(knots.tobytes(), side)
+
+
+@functools.lru_cache(maxsize=256)
+def _whole(knots: bytes, side: int) -> FloatArray:
+    return integral_weights(np.frombuffer(knots), [0, side])
+
+
+def min_max(values: ArrayLike) -> FloatArray:
+    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere. Raises as ``as_heat_map``.
+
+    >>> min_max([[-1, 0, 3]]).tolist(), min_max([[7, 7]]).tolist()
+    ([[0.0, 0.25, 1.0]], [[0.0, 0.0]])
+    """
+    array = as_heat_map(values)
+    low, high = array.min(), array.max()
+    return np.asarray((array - low) / (high - low)) if high > low else np.zeros_like(array)
+
+
+def as_heat_map(values: ArrayLike) -> FloatArray:
+    """(h,w) float64 of a map. Raises ``BadValueError`` where it has another shape, nan or inf."""
+    if hasattr(values, "detach"):  # a tensor of any device and type
+        values = values.detach().cpu().float().numpy()
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or 0 in array.shape:
+        raise BadValueError(f"a heat map has the shape (h, w), this one {array.shape}: pass one finding of one image")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        first = f"the first at ({row}, {column})"
+        raise BadValueError(f"the heat map has {bad.sum()} values that are nan or inf, {first}: it has no score")
+    return array
+
+
+def all_boxes(heat: Surface, threshold: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """(M,4) outer boxes of all components above a threshold in the frame, and (M,) the highest value of each.
+
+    By highest vertex, descending, then in row-major order: NumPy sorts, so that it need not be compiled. A flat surface
+    has none.
+    """
+    boxes, _, positions = components(heat, threshold)
+    peaks = heat.values.ravel()[positions]
+    order = np.lexsort((positions, -peaks))
+    return boxes[order], peaks[order]
+
+
+def components(heat: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
+    """(T,) thresholds -> (M,4) boxes of all components, (M,) which threshold each belongs to, (M,) where its peak is.
+
+    As ``all_boxes``, in no order within a threshold; a peak is the position of the highest vertex in row-major order.
+    """
+    if heat.flat:
+        return np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    from benchmark.scoring.surface import runs  # numba costs a second: pictures without a box do without
+
+    levels = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
+    boxes, index, positions = runs.all_boxes(heat.values, heat.y, heat.x, *heat.frame, levels)
+    return boxes, index, positions

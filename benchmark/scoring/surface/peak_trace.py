@@ -1,0 +1,198 @@
+"""The box of a map's peak as its component grows with a falling threshold, compiled for ``scoring.surface.trace``.
+
+Arrays only, as in ``scoring.surface.runs``. Edges are numbered as in a box: left, top, right, bottom. Distances are
+counted from the edge of the frame, so that all four are alike. A vertex is its number in the map, row by row.
+"""
+
+import numpy as np
+from numba import njit
+
+from benchmark.scoring.surface.joins import joins
+
+CLEAR = 1e-9
+"""A line that lies so far behind another at both ends of a column never overtakes it there: nothing rounds as much."""
+
+
+@njit(cache=True, nogil=True)
+def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Pieces of the box from threshold ``low`` up: (P+1,) thresholds, boxes at both ends, (4,P) each.
+
+    ``f`` (h,w) values at rows ``y`` (h,) and columns ``x`` (w,) of a frame ``height`` × ``width``; float64.
+    """
+    h, w = f.shape
+    joined = joins(f)
+    columns, rows = np.full(w, low), np.full(h, low)
+    for i in range(h):
+        for j in range(w):
+            columns[j] = max(columns[j], joined[i, j])
+            rows[i] = max(rows[i], joined[i, j])
+    back = columns[::-1].copy(), rows[::-1].copy()
+    reach = (_reach(columns, low), _reach(rows, low), _reach(back[0], low), _reach(back[1], low))
+    knots = (x.copy(), y.copy(), width - x[::-1], height - y[::-1])
+    vertices = _carriers(joined, reach)
+    values, begin = f.ravel(), joined.ravel()
+    strides, last = np.array([1, w, 1, w]), np.array([0, 0, w - 1, h - 1])
+    steps = np.array([-1, -w, 1, w])  # arrays: a function is compiled anew for each constant
+    edges = [np.empty((0, 4)) for _ in range(0)]  # numba infers the type of an empty list from its elements
+    for n in range(4):
+        by_distance = _by_distance(vertices[n], knots[n].size, strides[n], last[n])
+        edges.append(_edge(values, begin, knots[n], reach[n], by_distance, steps[n]))
+    return _merged(edges, np.array([0.0, 0.0, width, height]), np.array([1.0, 1.0, -1.0, -1.0]))
+
+
+@njit(cache=True, nogil=True)
+def _reach(highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """(n,) where columns or rows first join -> (n+1,); below number k + 1 the component has a vertex in 0 … k."""
+    out = np.full(highest.size + 1, low)
+    for k in range(highest.size):
+        out[k + 1] = max(out[k], highest[k])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _carriers(joined, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """For each edge the vertices that join before the next column or row does: others lie behind when they begin."""
+    h, w = joined.shape
+    left, top, right, bottom = reach[0][:-1], reach[1][:-1], reach[2][-2::-1], reach[3][-2::-1]
+    least = np.minimum(left, right)
+    # numba infers the type of an empty list from its elements
+    a, b, c, d = [0 for _ in range(0)], [0 for _ in range(0)], [0 for _ in range(0)], [0 for _ in range(0)]
+    for i in range(h):
+        row_limit = min(top[i], bottom[i])
+        for j in range(w):
+            level = joined[i, j]
+            if level > row_limit or level > least[j]:
+                vertex = i * w + j
+                if level > left[j]:
+                    a.append(vertex)
+                if level > top[i]:
+                    b.append(vertex)
+                if level > right[j]:
+                    c.append(vertex)
+                if level > bottom[i]:
+                    d.append(vertex)
+    return np.array(a), np.array(b), np.array(c), np.array(d)
+
+
+@njit(cache=True, nogil=True)
+def _by_distance(vertices, size, stride, last):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Vertices in order of their distance from the edge in columns or rows, (size+1,) offsets and (n,) vertices.
+
+    ``last``: number of the column or row at the edge itself, where 0 is not.
+    """
+    distance = np.empty(vertices.size, np.int64)
+    offsets = np.zeros(size + 1, np.int64)
+    for n in range(vertices.size):
+        distance[n] = abs(last - (vertices[n] // stride if stride > 1 else vertices[n] % size))
+        offsets[distance[n] + 1] += 1
+    offsets = offsets.cumsum()
+    out, free = np.empty_like(vertices), offsets.copy()
+    for n in range(vertices.size):
+        out[free[distance[n]]] = vertices[n]
+        free[distance[n]] += 1
+    return offsets, out
+
+
+@njit(cache=True, nogil=True)
+def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """(n,4) pieces of an edge's distance as a function of the threshold, from the top down.
+
+    A piece is linear: upper and lower threshold, distance at the upper and at the lower. While column or row k is the
+    outermost, the edge is the lower envelope of the lines on which the surface falls from it to number k - 1, whose
+    vertices are a ``step`` away.
+    """
+    offsets, vertices = by_distance
+    out, number = np.empty((2 * vertices.size + 2, 4)), 0
+    for k in range(knots.size - 1, -1, -1):
+        upper = reach[k + 1]
+        if k == 0 and upper > reach[0]:
+            out[number], number = (upper, reach[0], 0.0, 0.0), number + 1
+        elif upper > reach[k]:
+            waiting = vertices[offsets[k] : offsets[k + 1]]
+            active, steep = np.empty(waiting.size, np.int64), np.empty(waiting.size)
+            starts, f = begin[waiting], values[waiting]
+            for n in range(waiting.size):
+                steep[n] = (knots[k] - knots[k - 1]) / (f[n] - values[waiting[n] + step])
+                waiting[n] = n
+            count, begun = waiting.size, np.int64(0)
+            while upper > reach[k]:
+                count, begun, following = _begin(starts, waiting, count, active, begun, upper, reach[k])
+                lower, edge, end, begun = _next(f, steep, active[:begun], knots[k], upper, following, reach[k])
+                if number + 1 == len(out):
+                    out = np.concatenate((out, out))
+                out[number], number = (upper, lower, edge, end), number + 1
+                upper = lower
+    return out[:number]
+
+
+@njit(cache=True, nogil=True)
+def _begin(begin, waiting, count, active, begun, upper, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Move lines that begin at ``upper`` from the waiting ones to the active, in order; the next to begin, where."""
+    following, kept = low, 0
+    for n in range(count):
+        line = waiting[n]
+        if begin[line] < upper:
+            waiting[kept], kept = line, kept + 1
+            following = max(following, begin[line])
+            continue
+        k = begun
+        while k > 0 and active[k - 1] > line:
+            active[k] = active[k - 1]
+            k -= 1
+        active[k], begun = line, begun + 1
+    return kept, begun, following
+
+
+@njit(cache=True, nogil=True)
+def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """The lowest line just below threshold ``upper``: where it stops being the lowest, and its positions at both ends.
+
+    At ``following`` the next line begins. Last, how many lines stay active: those that can be lowest above ``least``.
+    """
+    best, position, slope = -1, np.inf, 0.0
+    for i in active:
+        at = x - (f[i] - upper) * steep[i]
+        if at < position or (at == position and steep[i] > slope):
+            best, position, slope = i, at, steep[i]
+    lower, n = following, 0
+    while n < active.size:
+        i = active[n]
+        if steep[i] > slope:
+            at = x - (f[i] - upper) * steep[i]
+            cross = upper - (at - position) / (steep[i] - slope)
+            if cross >= upper:  # they cross at ``upper`` itself: this one is the lower below it
+                best, position, slope, lower, n = i, at, steep[i], following, -1
+            else:
+                lower = max(lower, cross)
+        n += 1
+    kept = 0
+    for i in active:
+        behind = (f[best] - upper) * slope - (f[i] - upper) * steep[i]
+        if min(behind, (f[best] - least) * slope - (f[i] - least) * steep[i]) <= CLEAR * (1 + steep[i]):
+            active[kept], kept = i, kept + 1
+    return lower, position, x - (f[best] - lower) * slope, kept
+
+
+@njit(cache=True, nogil=True)
+def _merged(edges, shift, sign):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Pieces of the four edges as ``_edge`` gives them -> those of the box, with thresholds that ascend.
+
+    ``shift`` and ``sign`` (4,) make a position in the frame of a distance.
+    """
+    at = np.array([len(edge) - 1 for edge in edges])
+    size = at.sum() + 4
+    thresholds, start, stop = np.empty(size + 1), np.empty((4, size)), np.empty((4, size))
+    count = 0
+    thresholds[0] = edges[0][at[0], 1]
+    while at[0] >= 0:
+        low, high = thresholds[count], np.inf
+        for n in range(4):
+            high = min(high, edges[n][at[n], 0])
+        for n in range(4):
+            upper, lower, last, first = edges[n][at[n]]
+            start[n, count] = shift[n] + sign[n] * (first + (low - lower) / (upper - lower) * (last - first))
+            stop[n, count] = shift[n] + sign[n] * (first + (high - lower) / (upper - lower) * (last - first))
+            at[n] -= upper == high
+        count += 1
+        thresholds[count] = high
+    return thresholds[: count + 1], start[:, :count], stop[:, :count]

@@ -1,0 +1,129 @@
+"""The best of all thresholds, found by a sweep over the critical ones instead of a grid.
+
+Every case says exactly where it hits (``scoring.surface.critical``); the number of hits over thresholds is then a
+step function with known steps. What is chosen is the middle of the best step.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.scoring.surface.batch import Index, TruthBoxes
+from benchmark.scoring.surface.critical import hit_intervals
+from benchmark.scoring.surface.trace import Trace
+from benchmark.scoring.surface.traces import Traces
+from benchmark.scoring.thresholds.origins import DIGITS
+from core.types import FloatArray
+
+
+class ExactThresholds:
+    """N cases, each with its box at every threshold and the thresholds at which it hits: a ``ThresholdSelector``."""
+
+    def __init__(self, above: float) -> None:
+        """No case yet; all are appended before the first question. A hit is IoU > ``above`` with any truth box."""
+        self.traces = Traces()
+        self._above, self._truth, self._intervals = above, list[FloatArray](), list[FloatArray]()
+
+    def append(self, trace: Trace, truth: FloatArray) -> None:
+        """One case more, with its truth boxes (M,4) in the frame."""
+        self.traces.append(trace)
+        self._truth.append(truth)
+        self._intervals.append(hit_intervals(trace, truth, self._above))
+
+    def __len__(self) -> int:
+        """How many cases."""
+        return len(self._truth)
+
+    @cached_property
+    def truth(self) -> TruthBoxes:
+        """The truth boxes of all cases."""
+        return TruthBoxes.from_boxes(self._truth)
+
+    @cached_property
+    def intervals(self) -> FloatArray:
+        """(K,2) the cases' intervals end to end, each that of the case ``case_index`` (K,)."""
+        return np.concatenate([np.zeros((0, 2)), *self._intervals])
+
+    @cached_property
+    def case_index(self) -> Index:
+        """(K,) the case of each interval."""
+        return np.repeat(np.arange(len(self)), [len(rows) for rows in self._intervals])
+
+    def best(self, subset: Index) -> float:
+        """The threshold in [0,1) with most hits; of equal steps the larger mean IoU at its middle, then the lowest."""
+        selected = np.zeros(len(self), dtype=bool)
+        selected[subset] = True
+        curve = steps(self.intervals[selected[self.case_index]])
+        tied = curve.middles[curve.count == curve.count.max()]
+        return float(tied[self.iou(subset, tied).sum(0).round(DIGITS).argmax()])
+
+    def boxes(self, thresholds: ArrayLike) -> FloatArray:
+        """(N,) thresholds -> (N,4) each case's box at its own; nan where there is none, and at nan."""
+        return self.traces.boxes(np.arange(len(self)), np.asarray(thresholds, dtype=np.float64)[:, None])[:, 0]
+
+    def iou(self, subset: Index, thresholds: FloatArray) -> FloatArray:
+        """(n,) cases, (T,) thresholds -> (n,T) IoU with the best truth box; 0 where there is no box."""
+        boxes = self.traces.boxes(subset, np.broadcast_to(thresholds, (len(subset), len(thresholds))))
+        overlap, _ = self.truth.overlaps(boxes.reshape(-1, 4), np.repeat(subset, len(thresholds)))
+        return overlap.reshape(len(subset), len(thresholds))
+
+    def hits(self, thresholds: ArrayLike, rows: Index | slice = slice(None)) -> NDArray[np.bool_]:
+        """(T,) thresholds -> (N,T) whether each case hits there, by these ``rows`` of the intervals alone."""
+        at, low, high = np.asarray(thresholds), self.intervals[rows, :1], self.intervals[rows, 1:]
+        out = np.zeros((len(self), len(at)), dtype=bool)
+        np.logical_or.at(out, self.case_index[rows], (at >= low) & (at < high))
+        return out
+
+    def oracle_hits(self, findings: NDArray[np.str_]) -> NDArray[np.bool_]:
+        """(N,) finding of each case -> (N,M) whether it hits at its finding's peak steps.
+
+        A resample can choose no others. M is that of the finding with most; the others' last columns are without hits.
+        """
+        by_finding = []
+        for finding in np.unique(findings):
+            rows = np.flatnonzero((findings == finding)[self.case_index])
+            curve = steps(self.intervals[rows])
+            by_finding.append(self.hits(curve.middles[curve.is_local_max], rows))
+        out = np.zeros((len(self), max((hits.shape[1] for hits in by_finding), default=0)), dtype=bool)
+        for hits in by_finding:
+            out[:, : hits.shape[1]] |= hits
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """How many of some cases hit, as a function of the threshold: exact."""
+
+    thresholds: FloatArray
+    """(C+1,) critical thresholds, ascending."""
+    count: NDArray[np.int64]
+    """(C,) cases that hit between two neighbouring ones."""
+    is_local_max: NDArray[np.bool_]
+    """(C,) whether neither neighbour has all its hits: however cases are weighted, one of these steps is a best one."""
+
+    @property
+    def middles(self) -> FloatArray:
+        """(C,) the middle of each step."""
+        return (self.thresholds[1:] + self.thresholds[:-1]) / 2
+
+
+def steps(intervals: ArrayLike) -> Steps:
+    """(K,2) intervals in which cases hit -> how many hit, at all thresholds from 0 to 1.
+
+    Intervals of one case are disjoint. Critical thresholds that differ less than rounding are one.
+
+    >>> curve = steps([[.1, .5], [.3, .9]])
+    >>> curve.thresholds.tolist(), curve.count.tolist()
+    ([0.0, 0.1, 0.3, 0.5, 0.9, 1.0], [0, 1, 2, 1, 0])
+    """
+    inside = np.clip(np.asarray(intervals, dtype=np.float64).reshape(-1, 2), 0, 1)
+    thresholds, index = np.unique(np.append(inside.ravel(), [0, 1]).round(DIGITS), return_inverse=True)
+    begin, end = index[:-2].reshape(-1, 2).T
+    gained, lost = (np.bincount(indices, minlength=len(thresholds)) for indices in (begin, end))
+    count = (gained - lost).cumsum()[:-1]
+    # nothing gained at its beginning, or lost at its end: a neighbour has it all
+    is_local_max = (gained[:-1] > 0) & (lost[1:] > 0)
+    is_local_max[count.argmax()] = True
+    return Steps(thresholds, count, is_local_max)

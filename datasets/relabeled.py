@@ -1,0 +1,61 @@
+"""Another data set's images as truth for a model: its findings under the model's names, where both know them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DataError
+from core.names import canonical_finding
+from core.types import Sample
+from datasets.base import Dataset, DatasetWrapper
+
+
+class RelabeledDataset(DatasetWrapper):
+    """The images ``kept`` of a data set, its truth under a model's ``findings``: labels in their order, boxes, masks.
+
+    A finding that the data set does not know is unknown (nan) on every image and has no box. Raises ``DataError`` where
+    it knows none of them. What to cite: the data set's own.
+    """
+
+    def __init__(self, data: Dataset, findings: Sequence[str], kept: Sequence[int]) -> None:
+        theirs = {canonical_finding(finding): finding for finding in data.findings}
+        self.names = {
+            theirs[canonical_finding(finding)]: finding for finding in findings if canonical_finding(finding) in theirs
+        }
+        if not self.names:
+            wanted, existing = ", ".join(findings), ", ".join(data.findings)
+            raise DataError(f"{data.name} has none of the model's findings ({wanted}): it has {existing}")
+        super().__init__(data)
+        self.findings, self.kept = tuple(findings), list(kept)
+        self._order = [
+            data.findings.index(theirs[canonical_finding(f)]) if canonical_finding(f) in theirs else -1
+            for f in findings
+        ]
+        self.describe = {**data.describe, "images": len(self.kept), "findings": list(self.names.values())}
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def sample(self, index: int) -> Sample:
+        """The sample at ``index``, its truth under the model's names."""
+        sample = self.data.sample(self.kept[index])
+        labels = np.array([np.nan if k < 0 else sample.labels[k] for k in self._order], np.float32)
+        masks = sample.read_masks and partial(_masks, sample, self.names)
+        return replace(sample, labels=labels, boxes=_renamed(sample.boxes, self.names), read_masks=masks)
+
+    def readings(self, index: int) -> dict[str, Any]:
+        """Each reader's boxes under the model's names, of a data set that has such."""
+        readings = super().readings(self.kept[index])
+        return {reader: _renamed(marked, self.names) for reader, marked in readings.items()}
+
+
+def _renamed(by_finding: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names[finding]: value for finding, value in by_finding.items() if finding in names}
+
+
+def _masks(sample: Sample, names: Mapping[str, str]) -> dict[str, NDArray[np.bool_]]:
+    return _renamed(sample.masks, names)

@@ -1,0 +1,176 @@
+"""Every registered protocol passes the same questions."""
+
+import dataclasses
+import functools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.records import Cell, Record, load, write
+from benchmark.records import cases as stored
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import Case, Result
+from core.frames import Grid
+
+FINDINGS = ("mass", "nodule", "effusion")
+SIDE = 256
+GRID = Grid((224, 224), (32, 32), (0, 0))
+
+
+def full(value: float) -> np.ndarray:
+    return np.full((7, 7), value, np.float32)
+
+
+pytestmark = pytest.mark.contract
+every = pytest.mark.parametrize("name", protocols.names())
+
+
+def planted(n: int = 24) -> list[Case]:
+    """n images of n/2 patients, one truth box each, and maps that are often near it; effusion is never there."""
+    rng = np.random.default_rng(0)
+    return [case for i in range(n) for case in _image(i, rng)]
+
+
+def _image(number: int, rng: np.random.Generator) -> list[Case]:
+    centre, half = rng.uniform(0.25 * SIDE, 0.75 * SIDE, 2), rng.uniform(0.08 * SIDE, 0.25 * SIDE, 2)
+    truth = np.array([[*(centre - half), *(centre + half)]])
+    there = FINDINGS[number % 2]
+    y, x = (c[:, None] if axis == 0 else c[None] for axis, c in enumerate(GRID.centres((7, 7), (SIDE, SIDE))))
+    blob = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * (0.15 * SIDE) ** 2))
+    maps = {f: (blob + rng.normal(0, 0.1, (7, 7))).astype(np.float32) for f in FINDINGS}
+    boxes = {f: truth if f == there else np.zeros((0, 4)) for f in FINDINGS}
+    said = {f: {"label": float(f == there), "probability": rng.uniform(0.2, 0.9)} for f in FINDINGS}
+    return [Case(f"i{number}", f"p{number // 2}", f, maps[f], GRID, (SIDE, SIDE), boxes[f], **said[f]) for f in FINDINGS]
+
+
+@functools.cache
+def result_of(name: str, n: int = 24) -> Result:
+    """What the protocol says of the planted images: computed once, to be read."""
+    return evaluate(name, planted(n))
+
+
+def evaluate(name: str, cases: list[Case]) -> Result:
+    return protocols.get(name)().evaluate(cases, FINDINGS, 0)
+
+
+@every
+def test_every_metric_has_a_score_per_finding_and_a_mean(name):
+    result = result_of(name)
+    keys = [(s.metric, s.threshold_origin, s.finding) for s in result.scores]
+    assert len(set(keys)) == len(keys)
+    assert {finding for *_, finding in keys} == {*FINDINGS, "mean"}
+    assert len(keys) == len({key[:2] for key in keys}) * (len(FINDINGS) + 1)
+
+
+@every
+def test_an_undefined_score_is_none_with_its_n_and_zero_by_zero_is_never_zero(name):
+    alarms = ("afp", "mask_iou_all", "left_out")  # they count what is found where there is nothing
+    scores = [s for s in result_of(name).scores if s.finding == "effusion" and not s.metric.startswith(alarms)]
+    assert scores
+    assert all(s.value is None and s.n == 0 and s.reason for s in scores)
+
+
+@every
+def test_the_mean_is_the_unweighted_mean_over_findings_with_a_value(name):
+    scores = result_of(name).scores
+    for mean in (s for s in scores if s.finding == "mean"):
+        own = [s for s in scores if (s.metric, s.threshold_origin) == (mean.metric, mean.threshold_origin) and s.finding != "mean"]
+        assert mean.value == pytest.approx(np.mean([s.value for s in own if s.value is not None]), abs=2e-6)
+
+
+@every
+def test_an_interval_holds_its_value_and_fewer_than_ten_have_none(name):
+    for score in result_of(name).scores:
+        assert score.low is None or score.low - 1e-6 <= score.value <= score.high + 1e-6
+    assert all(s.low is None for s in result_of(name, 6).scores if s.n < 10)
+
+
+@every
+def test_shuffling_the_cases_changes_nothing(name):
+    cases = planted()
+    order = np.random.default_rng(1).permutation(len(cases))
+    straight, shuffled = result_of(name).scores, evaluate(name, [cases[i] for i in order]).scores
+    for first, second in zip(straight, shuffled, strict=True):
+        assert (first.value, first.low, first.high) == pytest.approx((second.value, second.low, second.high), abs=1e-5)
+
+
+@every
+@pytest.mark.parametrize("broken", [None, full(np.nan), pytest.param(full(np.inf), marks=pytest.mark.slow)])
+def test_one_failing_image_changes_no_other_images_score(name, broken):
+    """Pitfall: a bare except around scoring: a failing image reuses the last one's IoU."""
+    cases = planted()
+    failing = [dataclasses.replace(c, map=broken) if c.image_id == "i4" else c for c in cases]
+    before, after = result_of(name), evaluate(name, failing)
+    assert {image for image, *_ in after.failed} == {"i4"}
+    assert not before.failed
+    pairs = [(a, b) for a, b in zip(before.rows, after.rows, strict=True) if a["image"] != "i4"]
+    assert len(pairs) == len(before.rows) - sum(row["image"] == "i4" for row in before.rows)
+    assert all(_of_the_case(a) == _of_the_case(b) for a, b in pairs)
+
+
+def _of_the_case(row: dict) -> dict:
+    """A row without what other patients choose for it, a cross-fitted threshold and all that follows from it."""
+    chosen = ("threshold", "x0", "y0", "x1", "y1", "iou", "iobb", "hit@", "any@") if "iou_oracle" in row else ()
+    chosen = ("boxes", "hits") if "confidence" in row else chosen
+    return {key: value for key, value in row.items() if not key.startswith(chosen)}
+
+
+@every
+def test_a_failing_image_counts_as_a_miss_in_the_same_n(name):
+    cases = planted()
+    failing = [dataclasses.replace(c, map=None, reason="the method broke") if c.image_id == "i4" else c for c in cases]
+    before, after = result_of(name), evaluate(name, failing)
+    assert ("i4", "mass", "the method broke") in after.failed
+    drawn = ("mean_iobb", "mask_iou", "optimism@box")  # defined where something is drawn
+    counts = [{(s.metric, s.threshold_origin, s.finding): s.n for s in r.scores if not s.metric.startswith(drawn)} for r in (before, after)]
+    assert counts[0] == counts[1]
+    assert next(row["reason"] for row in after.rows if (row["image"], row["finding"]) == ("i4", "mass")) == "the method broke"
+
+
+@every
+@pytest.mark.parametrize("constant", [0, 0.7])
+def test_a_flat_map_divided_by_its_range_gives_no_nan_but_a_miss(name, constant):
+    """Pitfall: a flat map divided by its range has nan boxes."""
+    cases = [dataclasses.replace(c, map=full(constant)) for c in planted(12)]
+    result = evaluate(name, cases)
+    assert {row["reason"] for row in result.rows} == {"flat map"}
+    assert not result.failed
+    shares = ("hit", "acc", "pointing", "mean_iou", "anyhit", "maxbox", "ap", "froc", "lroc", "miou")
+    hits = [s.value for s in result.scores if s.finding == "mean" and s.metric.startswith(shares)]
+    assert set(hits) == (set() if name in ("energy", "pxap") else {0.0})
+
+
+@every
+def test_scores_do_not_depend_on_a_maps_scale_or_offset(name):
+    if protocols.get(name).judges == "raw":
+        pytest.skip("raw values are what it judges")
+    cases = planted(12)
+    offset = 0 if name == "energy" else 8  # it rectifies: where a map is zero is part of what it says
+    scaled = [dataclasses.replace(c, map=c.map.astype(np.float64) * 64 + offset) for c in cases]
+    straight, other = result_of(name, 12).scores, evaluate(name, scaled).scores
+    assert [s.value for s in straight] == pytest.approx([s.value for s in other])
+
+
+@every
+def test_no_case_at_all_gives_scores_without_value(name):
+    assert all(s.value is None and s.n == 0 for s in evaluate(name, []).scores)
+
+
+@every
+def test_a_result_goes_through_a_record_and_comes_back_equal(name, tmp_path):
+    result = result_of(name, 12)
+    record = Record(cell=Cell(dataset="planted", protocol=name), scores=tuple(result.scores), thresholds=result.thresholds)
+    write(record, tmp_path)
+    assert load(tmp_path) == [record]
+    json.dumps(result.rows, allow_nan=False)
+
+
+@every
+def test_the_rows_of_all_cells_are_one_table_also_where_a_method_never_finds_anything(name, tmp_path):
+    flat = [dataclasses.replace(c, map=c.map * 0) for c in planted(12)]
+    for method, result in (("a", evaluate(name, flat)), ("b", result_of(name, 12))):
+        stored.write(result.rows, Cell(dataset="planted", protocol=name, method=method), tmp_path)
+    table = pd.read_parquet(tmp_path / "records" / "cases" / name)
+    assert table["method"].value_counts().to_dict() == {m: len(result_of(name, 12).rows) for m in "ab"}

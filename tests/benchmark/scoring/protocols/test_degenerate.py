@@ -1,0 +1,153 @@
+"""Degenerate cases: one answer for each, under every protocol."""
+
+import numpy as np
+import pytest
+
+from benchmark.scoring import protocols
+from benchmark.scoring.localize import boxes
+from benchmark.scoring.protocols.base import Case
+from benchmark.scoring.surface import surface
+from core.errors import BadValueError
+
+SIDE = 224
+SPOT = np.zeros((7, 7), dtype=np.float32)
+SPOT[3, 3] = 1  # at (112, 112); {> t} is the square 112 ± 32·(1 - t)
+BOX = (94, 94, 130, 130)
+"""The spot's box at .4375: of IoU > .3 with those at all thresholds that are asked for here."""
+every = pytest.mark.parametrize("name", protocols.of_maps())
+pytestmark = pytest.mark.byhand
+
+
+def case(values, *truth, image="a"):
+    return Case(image, image, "mass", values, "conventional", (SIDE, SIDE), np.array(truth or [BOX], dtype=np.float64).reshape(-1, 4))
+
+
+def result(name, *cases):
+    return protocols.get(name)().evaluate(cases, ("mass",), 0)
+
+
+def main(name, *cases, metric=None):
+    """(value, n) of a metric, or of the main one where no case chooses a threshold."""
+    word = protocols.get(name).main
+    asked = [metric] if metric else [(word + suffix, origin) for suffix in ("", "@box") for origin in ("none", "fixed")]
+    found = next(s for s in result(name, *cases).scores if (s.metric, s.threshold_origin) in asked and s.finding == "mass")
+    return found.value, found.n
+
+
+@every
+def test_the_plain_case_is_a_hit(name):
+    value, n = main(name, case(SPOT))
+    assert n == 1
+    assert value > 0.4
+
+
+@every
+@pytest.mark.parametrize("constant", [0, 0.3])
+def test_a_flat_map_is_a_miss_with_its_reason_and_no_failure(name, constant):
+    flat = case(np.full((7, 7), constant, np.float32))
+    found = result(name, flat)
+    assert [row["reason"] for row in found.rows] == ["flat map"]
+    assert not found.failed
+    value, n = main(name, flat)
+    if name == "energy" and constant:
+        assert value == pytest.approx((36 / SIDE) ** 2, abs=1e-6)
+    elif name in ("energy", "chexlocalize"):
+        assert (value, n) == (None, 0)
+    else:  # pxap finds all pixels at once: the share that is truth
+        assert value == pytest.approx((37 / SIDE) ** 2 if name == "pxap" else 0, abs=2e-3)
+
+
+def test_a_flat_map_is_zero_where_misses_count_and_counted_where_they_do_not():
+    flat = case(SPOT * 0)
+    assert main("chexlocalize", flat, metric=("mask_iou_all@box", "otsu")) == (0, 1)
+    assert main("energy", flat, metric=("no_energy", "none")) == (1, 1)
+    assert main("maxbox", case(SPOT * 0, (0, 0, 1, 1)))[0] == 1  # the source's answer: the box of the first pixel
+
+
+@every
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, None])
+def test_nan_inf_or_no_map_is_a_failed_case_and_the_run_goes_on(name, bad):
+    broken = None if bad is None else SPOT.copy()
+    if broken is not None:
+        broken[0, 0] = bad
+    reason = "no map" if bad is None else "nan or inf in the map"
+    found = result(name, case(broken), case(SPOT, image="b"))
+    assert found.failed == [("a", "mass", reason)]
+    assert [row["reason"] for row in found.rows] == [reason, ""]
+    assert main(name, case(broken), case(SPOT, image="b"))[0] > 0.2
+
+
+def test_a_map_with_nan_or_inf_has_no_surface():
+    with pytest.raises(BadValueError, match=r"nan.*\(3, 3\)"):
+        surface(np.where(SPOT == 1, np.nan, SPOT), (SIDE, SIDE), "conventional")
+
+
+@every
+def test_of_several_truth_boxes_the_best_counts_per_image_and_each_is_a_truth_for_acc(name):
+    value, n = main(name, case(SPOT, BOX, (0, 0, 16, 16)))
+    alone, _ = main(name, case(SPOT))
+    if name == "wang":
+        assert (value, n) == (alone / 2, 2)
+    elif name in ("pxap", "chexlocalize"):  # their truth is all its pixels
+        assert 0 < value < alone
+    else:
+        assert (value, n) == (pytest.approx(alone), 1)
+
+
+def test_of_several_truth_boxes_each_counts_for_anyhit():
+    assert main("locus", case(SPOT, BOX, (0, 0, 16, 16)), metric=("anyhit@iou.3", "fixed")) == (0.5, 2)
+
+
+@every
+def test_a_truth_box_that_was_clipped_at_the_edge_is_met_by_a_map_that_runs_over_it(name):
+    corner = np.zeros((7, 7), dtype=np.float32)
+    corner[0, 6] = 1
+    assert main(name, case(corner, (SIDE - 32, 0, SIDE, 32)))[0] > 0.4
+
+
+TWICE = np.zeros((7, 7), dtype=np.float32)
+TWICE[1, 5] = TWICE[5, 1] = 1
+FIRST, LAST = (158, 30, 194, 66), (30, 158, 66, 194)
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "first", "last"),
+    [
+        ("pointing", None, 1, 0),
+        ("locus", None, 1, 0),
+        ("chexlocalize", ("hit_rate@box", "none"), 1, 0),
+        ("wang", None, 1, 1),  # any box
+        ("seed", None, 1, 1),
+        ("maxbox", None, 0, 1),  # its source's tie: the component whose first pixel comes last
+        ("maxbox", ("maxboxaccv2@iou.5", "fixed"), 1, 1),
+    ],
+)
+def test_of_equal_maxima_the_first_in_row_major_order_is_the_peak(name, metric, first, last):
+    assert main(name, case(TWICE, FIRST), metric=metric)[0] == first
+    assert main(name, case(TWICE, LAST), metric=metric)[0] == last
+
+
+@pytest.mark.parametrize("name", ["energy", "pxap"])
+def test_equal_maxima_share_what_is_pooled(name):
+    assert main(name, case(TWICE, FIRST))[0] == pytest.approx(main(name, case(TWICE, LAST))[0], abs=1e-3)
+
+
+def test_touching_at_a_saddle_that_equals_the_threshold_does_not_connect():
+    pair = np.array([[3.0, 0.0], [0.0, 1.0]])  # saddle .75
+    assert len(boxes(pair, 0.75, (30, 30), "conventional")) == 2
+    assert len(boxes(pair, np.nextafter(0.75, 0), (30, 30), "conventional")) == 1
+
+
+@pytest.mark.parametrize(("name", "parted", "joined"), [("locus", 2, 1), ("wang", 3, 2)])
+def test_on_the_surface_a_pair_touching_at_a_corner_is_joined_by_its_saddle_alone(name, parted, joined):
+    values = np.zeros((7, 7), dtype=np.float32)
+    values[2, 2] = values[3, 3] = 1  # saddle .5: not above .5, above 60/255, below 180/255
+    assert result(name, case(values)).rows[0]["boxes"] == parted
+    values[2, 3] = values[3, 2] = 0.5  # saddle (1 - .25) / (2 - 1) = .75, above all of them
+    assert result(name, case(values)).rows[0]["boxes"] == joined
+
+
+def test_on_pixels_a_pair_touching_at_a_corner_is_connected():
+    values = np.zeros((SIDE, SIDE), dtype=np.float32)
+    values[50:80, 50:80] = values[80:110, 80:110] = 1
+    assert main("maxbox", case(values, (50, 50, 111, 111)))[0] == 1

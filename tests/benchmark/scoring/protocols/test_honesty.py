@@ -1,0 +1,60 @@
+"""On maps that know nothing, a threshold that was chosen on the very truth flatters, and one that others chose does not."""
+
+import numpy as np
+import pytest
+
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import Case
+from core.seeds import generator
+
+WORLDS, PATIENTS = 24, 10
+ASKED = {
+    "locus": ("hit@iou.3", "optimism", 0.03),
+    "seed": ("hit@iou.3", "optimism", 0.03),
+    "maxbox": ("maxboxaccv2", "optimism@maxboxaccv2", 0.02),
+    "chexlocalize": ("mask_iou@box", "optimism@box", 0.0),  # a mean of few thresholds' mean IoUs: little to choose from
+}
+"""Metric, the name of its optimism, and what choosing on the truth gains at least."""
+pytestmark = pytest.mark.planted
+
+
+def noise(seed: int) -> list[Case]:
+    """Two equal images per patient (folds dealt by image would give it away): a 4×4 map of noise, a truth box that it knows nothing of."""
+    random = generator(seed, "honesty")
+    out = []
+    for n in range(PATIENTS):
+        centre, half = random.uniform(8, 22, 2), random.uniform(3, 8, 2)
+        truth = np.array([[*(centre - half), *(centre + half)]])
+        known = ("mass", random.random((4, 4)), "conventional", (30, 30), truth)
+        out += [Case(f"{seed} i{n} {image}", f"{seed} p{n}", *known) for image in "ab"]
+    return out
+
+
+@pytest.fixture(scope="module")
+def worlds() -> list[list[Case]]:
+    return [noise(seed) for seed in range(WORLDS)]
+
+
+def test_every_protocol_that_chooses_is_asked():
+    assert set(ASKED) == {name for name in protocols.names() if protocols.get(name).chooses}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_the_oracle_flatters_by_the_optimism_and_cross_fitted_is_no_better_than_a_fixed_threshold(name, worlds):
+    """Pitfall: cut-offs and thresholds tuned on test."""
+    metric, difference, gain = ASKED[name]
+    some = worlds[: WORLDS // 3] if protocols.get(name).geometry == "pixels" else worlds  # a map on pixels takes longer
+    scores = []
+    for cases in some:
+        found = told(name, cases)
+        scores.append([found[metric, "cross-fitted"], found[metric, "oracle"], found[difference, "oracle"]])
+    crossed, oracle, optimism = np.mean(scores, 0)
+    expected = told(name, [case for cases in some for case in cases])[metric, "oracle"]  # the best that no 20 cases could choose
+    assert crossed <= expected
+    assert oracle > expected + gain
+    assert optimism == pytest.approx(oracle - crossed, abs=1e-6)
+    assert optimism > gain
+
+
+def told(name: str, cases: list[Case]) -> dict[tuple[str, str], float]:
+    return {(s.metric, s.threshold_origin): s.value for s in protocols.get(name)().evaluate(cases, ("mass",)).scores}

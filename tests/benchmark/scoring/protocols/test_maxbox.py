@@ -1,0 +1,175 @@
+"""MaxBoxAcc is what the original evaluator counts, from one tree per map."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.scoring import protocols
+from benchmark.scoring.pixels import contours
+from benchmark.scoring.protocols.base import Case
+from benchmark.scoring.protocols.maxbox import sweep
+from core.boxes import iou
+from core.errors import BadValueError
+
+INCLUSIVE = np.array([0, 0, 1, 1])
+
+
+@pytest.fixture(scope="module")
+def reference(fixtures):
+    """40 maps with what the original code gives for them."""
+    told = json.loads((fixtures / "wsol_dev.json").read_text())
+    with np.load(fixtures / "wsol_dev.npz") as file:
+        return told, dict(file)
+
+
+@pytest.mark.oracle
+def test_the_sweeps_are_equal_to_the_original_evaluators_to_the_last_bit(reference):
+    told, values = reference
+    for name in told["ids"]:
+        truth = values[f"{name}/gt"] + INCLUSIVE
+        assert np.array_equal(sweep(values[f"{name}/map"], truth), values[f"{name}/single_iou"]), name
+        assert np.array_equal(sweep(values[f"{name}/map"], truth, contours="all"), values[f"{name}/multi_iou"]), name
+
+
+@pytest.mark.oracle
+def test_the_boxes_of_the_largest_contour_are_the_original_evaluators(reference):
+    told, values = reference
+    for name in told["ids"]:
+        boxes = contours.Contours(values[f"{name}/map"], told["thr_step"]).largest()
+        assert np.array_equal(boxes - INCLUSIVE, values[f"{name}/single_box"]), name
+
+
+@pytest.mark.oracle
+def test_maxboxacc_and_v2_of_the_forty_maps_are_the_original_evaluators(reference):
+    told, values = reference
+    for kind, word in (("single", "largest"), ("multi", "all")):
+        best = np.array([sweep(values[f"{n}/map"], values[f"{n}/gt"] + INCLUSIVE, contours=word) for n in told["ids"]])
+        counts = np.array([(best >= d).sum(0) for d in (0.3, 0.5, 0.7)])
+        assert np.array_equal(counts, values[f"dev/curve_{kind}"])
+        curves = counts * 100 / len(best)
+        assert curves.max(1).tolist() == told[f"maxboxacc_at_30_50_70_{kind}"]
+        assert curves.max(1).mean() == told[f"mean_over_iou_{kind}"]
+
+
+def by_contour_search(values: np.ndarray, truth: np.ndarray, step: float, every: bool) -> list[float]:
+    """The rules of the source, one contour search per threshold."""
+    height, width = values.shape
+    image = (values * 255).astype(np.uint8)
+    out = []
+    for t in np.arange(0, 1, step):
+        binary = cv2.threshold(image, int(t * image.max()), 255, cv2.THRESH_BINARY)[1]
+        found = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0]
+        kept = found if every else [max(found, key=cv2.contourArea)] if found else []
+        corners = [(x, y, min(x + w, width - 1), min(y + h, height - 1)) for x, y, w, h in map(cv2.boundingRect, kept)] or [(0, 0, 0, 0)]
+        out.append(iou(np.array(corners) + INCLUSIVE, truth).max())
+    return out
+
+
+@st.composite
+def scored_maps(draw):
+    """A float32 map in [0,1] and one or two truth boxes in it; ties of area are common."""
+    height, width = draw(st.integers(1, 20)), draw(st.integers(1, 20))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    values = rng.random((height, width))
+    if draw(st.booleans()):
+        values = cv2.GaussianBlur(values, (0, 0), 1)
+    if draw(st.booleans()):
+        values = (values * 4).round() / 4
+    values = values * draw(st.sampled_from([1, 0.3, 0.02]))
+    corners = rng.integers(0, [width, height], (draw(st.integers(1, 2)), 2, 2))
+    return values.clip(0, 1).astype(np.float32), np.concatenate([corners.min(1), corners.max(1) + 1], 1)
+
+
+@pytest.mark.oracle
+@settings(max_examples=300, deadline=None)
+@given(scored_maps(), st.booleans())
+def test_a_sweep_equals_a_contour_search_per_threshold_ties_included(scored, every):
+    values, truth = scored
+    assert sweep(values, truth, step=0.05, contours="all" if every else "largest").tolist() == by_contour_search(values, truth, 0.05, every)
+
+
+@pytest.mark.byhand
+def test_the_levels_are_those_of_float64_products_and_not_of_i_over_100():
+    image = np.array([[100]], dtype=np.uint8)
+    assert contours.levels(image, 0.01)[[29, 57, 58]].tolist() == [28, 57, 57]  # 57/100 · 100 would be 56.999…
+    assert len(contours.levels(image, 0.01)) == 100
+
+
+@pytest.mark.byhand
+def test_of_equal_areas_the_component_whose_first_pixel_comes_last_is_taken():
+    twins = np.zeros((5, 12))
+    twins[1:4, 1:4] = twins[1:4, 7:10] = 1
+    assert sweep(twins, [[7, 1, 11, 5]], step=0.5).tolist() == [1, 1]
+    assert sweep(twins, [[1, 1, 5, 5]], step=0.5).tolist() == [0, 0]
+    assert sweep(twins, [[1, 1, 5, 5]], step=0.5, contours="all").tolist() == [1, 1]
+
+
+@pytest.mark.byhand
+def test_area_is_the_polygons_so_a_block_beats_a_longer_line():
+    both = np.zeros((6, 30))
+    both[0, :], both[3:5, 3:5] = 1, 1
+    assert sweep(both, [[3, 3, 6, 6]], step=0.5).tolist() == [1, 1]
+
+
+@pytest.mark.byhand
+def test_an_inner_contours_box_is_the_holes_grown_by_one():
+    ring = np.ones((9, 9))
+    ring[4, 4] = 0
+    assert sweep(ring, [[3, 3, 7, 7]], step=0.5, contours="all").tolist() == [1, 1]
+
+
+@pytest.mark.byhand
+def test_a_flat_map_keeps_the_sources_answers_whole_image_or_first_pixel():
+    assert sweep(np.full((4, 4), 0.5), [[0, 0, 4, 4]], step=0.5).tolist() == [1, 1]
+    assert sweep(np.zeros((4, 4)), [[0, 0, 1, 1]], step=0.5).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("bad", "facts"),
+    [
+        ({"step": 0}, r"step.*\b0\b.*\b0\b.*\b1\b"),
+        ({"step": 2}, r"step.*\b2\b.*\b0\b.*\b1\b"),
+        ({"contours": "outer"}, "contours.*'outer'.*'largest'.*'all'"),
+        ({"truth": []}, r"truth.*\(M,4\)"),
+        ({"map": np.full((2, 2), 1.5)}, r"1\.5.*1\.5.*\[0, 1\]"),
+    ],
+)
+def test_what_cannot_be_swept_is_refused_in_a_sentence(bad, facts):
+    with pytest.raises(BadValueError, match=facts):
+        sweep(**{"map": np.eye(3), "truth": [[0, 0, 1, 1]], **bad})
+
+
+def square(image: str, side: int, truth: list[float], size: int = 224) -> Case:
+    """A map of 224×224 positions with one bright square."""
+    values = np.zeros((224, 224), dtype=np.float32)
+    values[50 : 50 + side, 50 : 50 + side] = 1
+    scale = size / 224
+    return Case(image, image, "mass", values, "conventional", (size, size), np.array([truth]) * scale)
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("size", [224, 448])
+def test_hits_are_at_or_above_delta_and_the_truth_is_scaled_by_the_protocol(size):
+    half = square("half", 29, [50, 50, 80, 65], size)  # the source's box is 30 × 30: IoU exactly .5
+    below = square("below", 29, [50, 50, 80, 64], size)
+    score = {(s.metric, s.threshold_origin): s.value for s in protocols.get("maxbox")().evaluate([half, below], ("mass",)).scores}
+    assert score["maxboxacc", "oracle"] == 0.5
+    assert score["maxboxaccv2", "oracle"] == pytest.approx((1 + 0.5 + 0) / 3)
+
+
+@pytest.mark.byhand
+def test_each_delta_of_v2_has_a_threshold_of_its_own_and_optimism_is_the_difference():
+    rng = np.random.default_rng(0)
+    cases = [square(f"i{n}", int(rng.integers(5, 60)), [50, 50, *rng.integers(60, 120, 2)]) for n in range(12)]
+    result = protocols.get("maxbox")().evaluate(cases, ("mass",))
+    score = {(s.metric, s.threshold_origin): s.value for s in result.scores if s.finding == "mass"}
+    parts = [score[f"maxboxaccv2@iou.{d}", "oracle"] for d in (3, 5, 7)]
+    assert score["maxboxaccv2", "oracle"] == pytest.approx(np.mean(parts), abs=2e-6)
+    for metric in ("maxboxacc", "maxboxaccv2"):
+        gap = score[metric, "oracle"] - score[metric, "cross-fitted"]
+        assert score[f"optimism@{metric}", "oracle"] == pytest.approx(gap, abs=2e-6)
+    assert len(result.thresholds["oracle"]["mass"]) == 4

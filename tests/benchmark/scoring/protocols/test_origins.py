@@ -1,0 +1,168 @@
+"""Where a threshold comes from, under every protocol that chooses one."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.base import Case
+from benchmark.scoring.protocols.maxbox import sweep
+
+FINDINGS = ("mass", "nodule")
+FRAME = (224, 224)
+every = pytest.mark.parametrize("name", [name for name in protocols.names() if protocols.get(name).chooses])
+
+
+def cases(seed: int, n: int = 24, training: int = 0) -> list[Case]:
+    """Blobs near their truth, boxes of mass larger than those of nodule."""
+    random, out = np.random.default_rng(seed), []
+    x = np.arange(7) * 32 + 16
+    for i in range(n):
+        finding = FINDINGS[i % 2]
+        centre, half = random.uniform(60, 160, 2), random.uniform(*((10, 30) if i % 2 else (25, 55)), 2)
+        blob = np.exp(-((x[None] - centre[0]) ** 2 + (x[:, None] - centre[1]) ** 2) / 2 / 45**2) + random.normal(0, 0.05, (7, 7))
+        truth = np.array([[*(centre - half), *(centre + half)]])
+        out.append(Case(f"{seed}-{i}", f"{seed}-{i // 2}", finding, blob, "conventional", FRAME, truth, training=training))
+    return out
+
+
+def evaluate(name, some, validation=()):
+    return protocols.get(name)().evaluate(some, FINDINGS, 0, validation)
+
+
+def words(name, scores):
+    """The main metric and what its optimism is called."""
+    told = [s.metric for s in scores]
+    main = next(word for word in told if word in (protocols.get(name).main, f"{protocols.get(name).main}@box"))
+    return main, next(word for word in told if word in ("optimism", "optimism@box", f"optimism@{main}"))
+
+
+def values(result, finding="mean"):
+    return {(s.metric, s.threshold_origin): s.value for s in result.scores if s.finding == finding}
+
+
+@every
+def test_every_origin_is_there_per_finding_and_what_looks_at_truth_shared_too(name):
+    result = evaluate(name, cases(0), cases(1))
+    found, (metric, _) = values(result), words(name, result.scores)
+    told = {"validation", "cross-fitted", "oracle"}
+    assert {origin for word, origin in found if word == metric} - {"otsu"} == told | {"fixed"}
+    assert {origin for word, origin in found if word == f"{metric}@shared"} == told
+    assert all(found[metric, origin] is not None for origin in told)
+
+
+@every
+def test_optimism_is_oracle_minus_cross_fitted_and_has_no_interval(name):
+    scores = evaluate(name, cases(0)).scores
+    main, optimism = words(name, scores)
+    for finding in (*FINDINGS, "mean"):
+        found = {(s.metric, s.threshold_origin): s for s in scores if s.finding == finding}
+        for suffix in ("", "@shared"):
+            gap = found[optimism + suffix, "oracle"]
+            pair = [found[main + suffix, origin].value for origin in ("oracle", "cross-fitted")]
+            assert gap.value == pytest.approx(pair[0] - pair[1], abs=2e-6)
+            assert gap.low is None
+    assert next(s for s in scores if (s.metric, s.threshold_origin, s.finding) == (main, "oracle", "mean")).low is None
+
+
+@every
+def test_without_validation_cases_there_is_no_such_score(name):
+    for validation in ((), [dataclasses.replace(case, boxes=np.zeros((0, 4))) for case in cases(1)]):
+        result = evaluate(name, cases(0), validation)
+        assert "validation" not in {s.threshold_origin for s in result.scores}
+        assert "validation" not in result.thresholds
+
+
+@every
+def test_a_finding_without_a_validation_case_has_no_such_score_and_says_why(name):
+    masses = [case for case in cases(1) if case.finding == "mass"]
+    result = evaluate(name, cases(0), masses)
+    known = {(s.metric, s.finding): s for s in result.scores if s.threshold_origin == "validation"}
+    main, _ = words(name, result.scores)
+    missing = known[main, "nodule"]
+    assert (missing.value, missing.n) == (None, 0)
+    assert "no validation case" in missing.reason
+    assert known[main, "mean"].value == known[main, "mass"].value
+    assert known[f"{main}@shared", "nodule"].value is not None
+    assert all(row["threshold_validation"] is None for row in result.rows if row["finding"] == "nodule")
+
+
+@every
+def test_validation_thresholds_know_nothing_of_the_scored_truth_and_validation_cases_have_no_rows(name):
+    held, scored = cases(1), cases(0)
+    moved = [dataclasses.replace(case, boxes=np.array([[0.0, 0, 9, 9]])) for case in scored]
+    before, after = evaluate(name, scored, held), evaluate(name, moved, held)
+    assert before.thresholds["validation"] == after.thresholds["validation"]
+    assert {row["image"] for row in before.rows} == {case.image_id for case in scored}
+
+
+@every
+def test_thresholds_hold_within_one_training(name):
+    first, second = cases(0), cases(2, training=1)
+    held = [*cases(1), *cases(3, training=1)]
+    both = evaluate(name, [*first, *second], held)
+    apart = [row for some, own in ((first, held[:24]), (second, held[24:])) for row in evaluate(name, some, own).rows]
+    chosen = ({row["image"]: (row["threshold_validation"], row["iou_validation"]) for row in rows} for rows in (both.rows, apart))
+    assert next(chosen) == next(chosen)
+    strange = evaluate(name, second, held[:24])
+    assert all(row["threshold_validation"] is None for row in strange.rows)
+
+
+@every
+def test_with_one_finding_a_shared_threshold_is_its_own(name):
+    masses, held = ([case for case in cases(seed) if case.finding == "mass"] for seed in (0, 1))
+    result = evaluate(name, masses, held)
+    found, (main, _) = values(result, "mass"), words(name, result.scores)
+    for origin in ("validation", "cross-fitted", "oracle"):
+        assert found[f"{main}@shared", origin] == found[main, origin]
+
+
+def test_the_shared_oracle_of_maxbox_pools_all_classes_as_the_source_does():
+    some, size = cases(0), np.arange(224) + 0.5
+    scores = [s for s in evaluate("maxbox", some).scores if (s.metric, s.threshold_origin) == ("maxboxacc@shared", "oracle")]
+    pooled = sum(s.value * s.n for s in scores if s.finding != "mean") / len(some)
+    pictures = [painted(case, size) for case in some]
+    curves = [sweep(picture, np.trunc(case.boxes)) for picture, case in zip(pictures, some, strict=True)]
+    assert pooled == pytest.approx((np.array(curves) >= 0.5).mean(0).max(), abs=1e-6)
+
+
+def painted(case: Case, at: np.ndarray) -> np.ndarray:
+    x = np.arange(7) * 32 + 16
+    rows = np.stack([np.interp(at, x, column) for column in case.map.T], 1)
+    picture = np.stack([np.interp(at, x, row) for row in rows]).astype(np.float32)
+    picture -= picture.min()
+    return picture / picture.max()
+
+
+@pytest.mark.contract
+def test_the_rows_of_locus_hold_what_statistics_of_ones_own_need():
+    row = evaluate("locus", cases(0), cases(1)).rows[0]
+    needed = [
+        "image",
+        "patient",
+        "finding",
+        "reason",
+        "threshold",
+        "x0",
+        "y0",
+        "x1",
+        "y1",
+        "iou",
+        "iobb",
+        "hit@iou.1",
+        "hit@iou.3",
+        "hit@iou.5",
+    ]
+    needed += ["hit@iobb.1", "hit@iobb.5", "pointing", "boxes", "truths", "anyhits", "threshold_oracle", "iou_oracle", "iou_validation"]
+    assert set(needed) <= set(row)
+    assert {type(value) for value in row.values()} <= {str, float, int, bool}
+
+
+@every
+def test_every_row_has_plain_values_and_the_same_columns_with_and_without_validation_cases(name):
+    columns = [list(row) for some in (cases(1), ()) for row in evaluate(name, cases(0), some).rows]
+    assert {frozenset(each) for each in columns} == {frozenset(columns[0])}
+    assert {f"iou_{origin}{suffix}" for origin in ("validation", "oracle") for suffix in ("", "@shared")} <= set(columns[0])
+    for row in evaluate(name, cases(0)).rows:
+        assert {type(value) for value in row.values()} <= {str, float, int, bool, type(None)}

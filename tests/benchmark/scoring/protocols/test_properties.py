@@ -1,0 +1,141 @@
+"""What must hold for every map: monotony over thresholds, and what changes nothing or changes it in a known way."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.scoring import protocols
+from benchmark.scoring.localize import to_frame
+from benchmark.scoring.protocols.base import Case
+from benchmark.scoring.surface import all_boxes, surface
+from core.frames import Grid
+
+FINDINGS = ("mass", "nodule")
+every = pytest.mark.parametrize("name", protocols.of_maps())
+on_the_surface = pytest.mark.parametrize("name", [n for n in protocols.of_maps() if protocols.get(n).geometry == "surface"])
+pytestmark = pytest.mark.planted
+
+
+@st.composite
+def maps(draw) -> np.ndarray:
+    """(h,w) noise, sometimes with plateaus."""
+    shape = draw(st.integers(2, 9)), draw(st.integers(2, 9))
+    values = np.random.default_rng(draw(st.integers(0, 2**32 - 1))).random(shape)
+    return (values * 5).round() / 5 if draw(st.booleans()) else values
+
+
+@st.composite
+def worlds(draw, side: int = 224) -> list[Case]:
+    """Twelve images of ten patients, two findings, truth at whole pixels; maps aligned or conventional, no value twice in one."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    grid = draw(st.sampled_from(["conventional", Grid((side, side), (32, 32), (0, 0)), Grid((side, side), (40, 36), (-20, 5))]))
+    return [case for n in range(12) for case in _image(n, random, grid, side)]
+
+
+def _image(number: int, random: np.random.Generator, grid, side: int) -> list[Case]:
+    boxes = {f: np.zeros((0, 4)) for f in FINDINGS}
+    corners = np.sort(random.choice(side // 4, (2, 2), replace=False) * 4, 0)
+    boxes[FINDINGS[number % 2]] = corners.reshape(1, 4).astype(np.float64)
+    maps = {f: (random.choice(10000, 49, replace=False) / 10000).reshape(7, 7) for f in FINDINGS}
+    return [Case(f"i{number}", f"p{number % 10}", f, maps[f], grid, (side, side), boxes[f]) for f in FINDINGS]
+
+
+def evaluate(name: str, cases: list[Case]):
+    return protocols.get(name)().evaluate(cases, FINDINGS, 0, cases[:6])
+
+
+def values(name: str, cases: list[Case]) -> list[float | None]:
+    return [score.value for score in evaluate(name, cases).scores]
+
+
+@settings(max_examples=150, deadline=None)
+@given(maps(), st.floats(0, 1), st.floats(0, 1))
+def test_each_component_of_a_higher_threshold_lies_in_one_of_the_lower(values, one, other):
+    low, high = sorted((one, other))
+    on = surface(values, (90, 120), "conventional")
+    outer, inner = (all_boxes(on, t)[0] for t in (low, high))
+    inside = (outer[None, :, :2] <= inner[:, None, :2] + 1e-9) & (outer[None, :, 2:] >= inner[:, None, 2:] - 1e-9)
+    assert inside.all(-1).any(1).all()
+
+
+def picture(values: np.ndarray) -> np.ndarray:
+    return to_frame(values, (90, 120), "conventional")
+
+
+@every
+@settings(max_examples=2, deadline=None)
+@given(worlds(), st.integers(-20, 20))
+def test_a_positive_factor_on_a_map_changes_nothing(name, cases, power):
+    scaled = [dataclasses.replace(case, map=case.map * 2.0**power) for case in cases]
+    assert values(name, scaled) == values(name, cases)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in protocols.of_maps() if n != "maxbox"]
+)  # its boxes reach a pixel further to the right and below
+@settings(max_examples=4, deadline=None)
+@given(worlds(), st.sampled_from([0, 1]))
+def test_a_mirrored_image_has_the_same_scores(name, cases, axis):
+    straight, other = (evaluate(name, some).scores for some in (cases, [mirrored(case, axis) for case in cases]))
+    first = "hit_rate"  # of pixels that share a maximum the first in row-major order counts, and in a mirror that is another
+    assert [s.value for s in other if not s.metric.startswith(first)] == pytest.approx(
+        [s.value for s in straight if not s.metric.startswith(first)], abs=2e-5
+    )
+
+
+def mirrored(case: Case, axis: int) -> Case:
+    """The case upside down (axis 0) or left to right (axis 1)."""
+    side, low, high = case.frame[axis], 1 - axis, 3 - axis
+    boxes = case.boxes.copy()
+    boxes[:, low], boxes[:, high] = side - case.boxes[:, high], side - case.boxes[:, low]
+    grid = case.grid
+    if isinstance(grid, Grid):
+        offset = list(grid.offset)
+        offset[axis] = grid.size[axis] - 1 - (grid.offset[axis] + grid.stride[axis] * (case.map.shape[axis] - 1))
+        grid = Grid(grid.size, grid.stride, tuple(offset))
+    return dataclasses.replace(case, map=np.flip(case.map, axis), boxes=boxes, grid=grid)
+
+
+@on_the_surface
+@settings(max_examples=2, deadline=None)
+@given(worlds(), st.sampled_from([0.5, 2, 3]))
+def test_the_frames_scale_changes_no_score_and_boxes_grow_with_it(name, cases, factor):
+    bigger = [dataclasses.replace(c, frame=(int(c.frame[0] * factor), int(c.frame[1] * factor)), boxes=c.boxes * factor) for c in cases]
+    small, large = evaluate(name, cases), evaluate(name, bigger)
+    assert [s.value for s in large.scores] == pytest.approx([s.value for s in small.scores], abs=2e-6)
+    for edge in ("x0", "y0", "x1", "y1") if name == "locus" else ():
+        assert [row[edge] for row in large.rows] == pytest.approx([row[edge] * factor for row in small.rows], rel=1e-9, abs=1e-9)
+
+
+@every
+@settings(max_examples=2, deadline=None)
+@given(worlds(), maps())
+def test_one_image_never_changes_what_another_ones_map_says(name, cases, other):
+    changed = [dataclasses.replace(c, map=other) if c.image_id == "i3" else c for c in cases]
+    before, after = ([_looked(row) for row in evaluate(name, some).rows if row["image"] != "i3"] for some in (cases, changed))
+    assert before == after
+
+
+def _looked(row: dict) -> dict:
+    """A row without what other patients choose for it."""
+    if "iou_oracle" not in row:
+        return row
+    return {
+        key: value
+        for key, value in row.items()
+        if key in ("image", "finding", "reason", "pointing", "hit_rate", "truths") or "fixed" in key or "otsu" in key
+    }
+
+
+@every
+@settings(max_examples=2, deadline=None)
+@given(worlds(), st.randoms(use_true_random=False))
+def test_the_order_of_the_cases_changes_nothing(name, cases, random):
+    shuffled = random.sample(cases, len(cases))
+    straight, other = (protocols.get(name)().evaluate(some, FINDINGS, 0, some) for some in (cases, shuffled))
+    assert [s.value for s in other.scores] == pytest.approx([s.value for s in straight.scores], abs=2e-6)
+    by_case = [{(row["image"], row["finding"]): row.get("threshold") for row in result.rows} for result in (straight, other)]
+    assert by_case[0] == pytest.approx(by_case[1])

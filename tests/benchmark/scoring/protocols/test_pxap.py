@@ -1,0 +1,96 @@
+"""PxAP is what the original evaluator counts."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
+
+from benchmark.scoring import protocols
+from benchmark.scoring.pixels.contours import score_thresholds
+from benchmark.scoring.protocols.base import Case
+from benchmark.scoring.protocols.pxap import BEYOND, histogram, pxap
+from core.errors import BadValueError
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("step", [0.01, 0.001])
+def test_pxap_of_the_forty_maps_is_the_original_evaluators_to_the_last_bit(fixtures, step):
+    told = json.loads((fixtures / "wsol_dev.json").read_text())
+    with np.load(fixtures / "wsol_dev.npz") as values:
+        maps = [values[f"{name}/map"] for name in told["ids"]]
+        masks = [np.zeros(m.shape, dtype=bool) for m in maps]
+        for name, mask in zip(told["ids"], masks, strict=True):
+            for x0, y0, x1, y1 in values[f"{name}/gt"]:
+                mask[y0 : y1 + 1, x0 : x1 + 1] = True
+    assert pxap(maps, masks, step) == told[f"PxAP_step{step}"]
+
+
+@pytest.mark.oracle
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]), st.sampled_from([0.01, 0.03, 0.001]))
+def test_bins_are_those_of_numpys_histogram_also_on_the_edges(seed, kind, step):
+    rng, edges = np.random.default_rng(seed), np.append(score_thresholds(step), BEYOND)
+    values = np.concatenate([rng.random(50), rng.choice(edges[edges <= 1], 50), [0, 1]]).astype(kind).clip(0, 1).reshape(-1, 6)
+    mask = rng.random(values.shape) < 0.5
+    assert np.array_equal(histogram(values, mask, step), [np.histogram(values[m], bins=edges)[0] for m in (~mask, mask)])
+
+
+@pytest.mark.oracle
+def test_of_scores_on_the_bin_edges_it_is_the_usual_average_precision():
+    rng = np.random.default_rng(3)
+    values = rng.choice(score_thresholds(0.01), (4, 30, 20))
+    masks = rng.random(values.shape) < values
+    assert pxap(values, masks) == pytest.approx(100 * average_precision_score(masks.ravel(), values.ravel()), rel=1e-12)
+
+
+@pytest.mark.byhand
+def test_scores_below_one_share_a_bin_and_one_has_its_own():
+    assert pxap([[[1, 0.995]]], [[[True, False]]]) == 100
+    assert pxap([[[0.999, 0.991]]], [[[True, False]]]) == 50
+
+
+@pytest.mark.byhand
+def test_pixels_of_all_maps_are_pooled():
+    maps, masks = [[[1, 0.5]], [[0.75, 0.25]]], [[[True, False]], [[False, True]]]
+    assert pxap(maps, masks) == pytest.approx(100 * (1 + 2 / 4) / 2)
+
+
+def test_without_a_truth_pixel_there_is_no_value():
+    assert np.isnan(pxap([[[0, 1]]], [[[False, False]]]))
+
+
+@pytest.mark.parametrize(
+    ("values", "mask", "facts"),
+    [
+        ([[0, 2]], [[True, False]], r"\b0\b.*\b2\b.*\[0, 1\]"),
+        ([[0, 1]], [[True]], r"map.*\(1, 2\).*mask.*\(1, 1\)"),
+        ([[0, np.nan]], [[True, False]], r"nan.*\(0, 1\)"),
+    ],
+)
+def test_what_has_no_average_precision_is_refused(values, mask, facts):
+    with pytest.raises(BadValueError, match=facts):
+        pxap([values], [mask])
+
+
+@pytest.mark.byhand
+def test_a_flat_or_failed_map_finds_nothing_and_stays_in_the_pool():
+    truth = np.array([[0.0, 0, 224, 112]])
+    good = np.zeros((224, 224), dtype=np.float32)
+    good[:112] = 1
+    cases = [Case(f"i{n}", f"i{n}", "mass", m, "conventional", (224, 224), truth) for n, m in enumerate([good, None, good * 0])]
+    value = {n: next(s.value for s in protocols.get("pxap")().evaluate(cases[:n], ("mass",)).scores) for n in (1, 2, 3)}
+    assert value[1] == 1
+    assert value[2] == pytest.approx((1 + 2 / 4) / 2)
+    assert value[3] == pytest.approx((1 + 2 * 3 / 6) / 3)
+
+
+@pytest.mark.byhand
+def test_the_mask_is_the_truth_where_there_is_one():
+    values = np.zeros((448, 448), dtype=np.float32)
+    values[:100] = 1
+    mask = values > 0
+    case = Case("a", "a", "mass", values, "conventional", (448, 448), np.array([[0.0, 0, 448, 300]]), lambda: mask)
+    assert protocols.get("pxap")().evaluate([case], ("mass",)).scores[0].value == 1

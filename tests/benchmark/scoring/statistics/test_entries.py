@@ -1,0 +1,145 @@
+"""Entries over trainings: the jackknife, what is paired and what is nested, and which row may be the best."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark.scoring.statistics import entries, mrmc
+from benchmark.scoring.statistics.entries import EntryScores
+from benchmark.scoring.statistics.patients import by_patient
+
+FINDINGS = ("mass", "nodule", "rare")
+
+
+def world(seed, trainings, patients=120, sd=0.3, shift=0.0, shared=None):
+    """(S,P) hits of trainings that differ by ``sd`` on the logit, on patients that are as hard for all."""
+    random = np.random.default_rng(seed)
+    hard = np.random.default_rng(shared if shared is not None else seed).normal(0, 1, patients)
+    own = random.normal(0, sd, trainings)[:, None] + random.normal(0, 0.5, (trainings, patients))
+    return (random.random((trainings, patients)) < 1 / (1 + np.exp(-(0.5 + shift + hard + own)))).astype(float)
+
+
+def scores(hits, name="a"):
+    patients = hits.shape[1]
+    left_out = (hits.sum(1, keepdims=True) - hits) / (patients - 1)
+    return EntryScores(tuple(f"{name}{n}" for n in range(len(hits))), hits.mean(1), left_out)
+
+
+@pytest.mark.oracle
+def test_the_jackknife_is_the_score_anew_without_each_patient():
+    random = np.random.default_rng(0)
+    patients, findings = np.repeat(np.arange(12), 3).astype(str), np.tile([*FINDINGS[:2], "nodule"], 12)
+    findings[4] = "rare"  # of one patient alone: without it, the mean is over the other two
+    hits = (random.random((36, 5)) < 0.4).astype(float)
+    theta, left_out = entries.leave_one_out(by_patient(hits, np.ones_like(hits), findings, patients, FINDINGS))
+
+    def anew(kept):
+        return np.mean([hits[kept & (findings == name)].mean(0) for name in FINDINGS if (kept & (findings == name)).any()], axis=0)
+
+    assert theta == pytest.approx(anew(np.ones(36, dtype=bool)))
+    for number, patient in enumerate(sorted(set(patients))):
+        assert left_out[:, number] == pytest.approx(anew(patients != patient))
+
+
+def test_the_same_trainings_are_paired_in_any_order_and_others_nested():
+    one, other = scores(world(1, 4)), scores(world(2, 4))
+    rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
+    assert entries.difference(one, other.restrict(other.trainings[::-1])) == mrmc.difference(*rows)
+    apart = EntryScores(tuple("bcde"), other.theta, other.jackknife)
+    assert entries.difference(one, apart) == mrmc.difference_nested(*rows)
+
+
+@pytest.mark.planted
+def test_five_trainings_of_an_entry_do_not_differ_from_five_others_of_it():
+    away = []
+    for number in range(60):
+        hits = world(number, 10)
+        gap = entries.difference(scores(hits[:5]), scores(hits[5:], "b"))
+        away.append(not gap.low <= 0 <= gap.high)
+    assert sum(away) <= 7  # 5 % of 60 are 3; more than 7 have a probability below .02
+
+
+@pytest.mark.planted
+def test_patients_alone_would_find_differences_between_trainings_of_one_entry():
+    away = []
+    for number in range(60):
+        hits = world(number, 2, patients=500)
+        gap = entries.difference(scores(hits[:1]), scores(hits[1:], "b"))
+        away.append(not gap.low <= 0 <= gap.high)
+    assert sum(away) > 15
+
+
+def pairwise(rows):
+    return entries.verdicts(len(rows), lambda a, b: entries.compared(rows[a], rows[b]))
+
+
+def test_a_row_may_be_the_best_until_a_clear_distance_excludes_it():
+    hits = world(3, 5, sd=0.1)
+    near, far = scores(world(4, 5, sd=0.1, shared=3), "b"), scores(world(5, 5, sd=0.1, shift=-2, shared=3), "c")
+    assert [verdict.may_be_best for verdict in pairwise([scores(hits), near, far])] == [True, True, False]
+    few = [scores(hits[:, :8]), scores(1 - hits[:, :8], "c")]
+    assert [verdict.may_be_best for verdict in pairwise(few)] == [None, None]  # of eight patients nobody can tell
+
+
+def gap(value, p):
+    return mrmc.MrmcEstimate(value, value - 0.1, value + 0.1, np.inf, p)
+
+
+@pytest.mark.byhand
+def test_the_excluder_is_named_where_the_top_row_does_not_exclude_a_row():
+    """Rows 0 to 3; only row 1 is clearly better than row 3, and row 2 is not excluded at all."""
+    gaps = {(0, 1): gap(0.01, 0.8), (0, 2): gap(0.02, 0.6), (0, 3): gap(0.2, 0.04), (1, 2): gap(0.01, 0.9),
+            (1, 3): gap(0.19, 0.001), (2, 3): gap(0.18, 0.5)}  # fmt: skip
+    found = entries.verdicts(4, lambda a, b: gaps[a, b])
+    assert [verdict.may_be_best for verdict in found] == [True, True, True, False]
+    assert [verdict.than for verdict in found] == [None, 0, 0, 1]  # .04 is .08 after Holm: the top row does not exclude row 3
+    assert found[3].worse_by == gaps[1, 3]
+    assert found[1].worse_by == gaps[0, 1]
+
+
+@pytest.mark.byhand
+def test_only_a_row_with_a_higher_score_excludes_another():
+    found = entries.verdicts(2, lambda a, b: gap(0.3, 0.001))
+    assert [(verdict.may_be_best, verdict.than) for verdict in found] == [(True, None), (False, 0)]
+
+
+@pytest.mark.byhand
+def test_holm_is_over_the_comparisons_of_a_row_or_over_all_pairs_of_the_table():
+    gaps = {(0, 1): gap(0.1, 0.02), (0, 2): gap(0.2, 0.3), (1, 2): gap(0.1, 0.4)}
+    per_row = entries.verdicts(3, lambda a, b: gaps[a, b])
+    all_pairs = entries.verdicts(3, lambda a, b: gaps[a, b], per_row=False)
+    assert [verdict.may_be_best for verdict in per_row] == [True, False, True]  # .02 is .04 among two
+    assert [verdict.may_be_best for verdict in all_pairs] == [True, True, True]  # and .06 among three
+
+
+def test_the_mean_of_rows_is_the_mean_of_their_scores_and_jackknives():
+    one, other = scores(world(1, 3)), scores(world(2, 3))
+    mean = entries.mean_of_rows([one, other])
+    assert mean.trainings == one.trainings
+    assert mean.theta == pytest.approx((one.theta + other.theta) / 2)
+    assert mean.jackknife == pytest.approx((one.jackknife + other.jackknife) / 2)
+
+
+@pytest.mark.planted
+def test_the_probability_of_being_best_is_that_of_two_runs_by_students_t():
+    """Two networks without patients' variance: the difference of their means over runs is a known mixture of t."""
+    flat = np.zeros((3, 50))
+    one = EntryScores(("a", "b", "c"), np.array([0.4, 0.5, 0.6]), flat + np.array([[0.4], [0.5], [0.6]]))
+    sure = EntryScores(("d",), np.array([0.5]), np.full((1, 50), 0.5))
+    assert entries.probability_of_best([[one], [sure]]) == pytest.approx([0.5, 0.5], abs=0.03)
+    lower = EntryScores(("d",), np.array([0.4]), np.full((1, 50), 0.4))
+    wanted = stats.t.cdf(0.1 / (0.1 / np.sqrt(3)), 2)  # mean .5, sd .1 of three runs
+    assert entries.probability_of_best([[one], [lower]])[0] == pytest.approx(wanted, abs=0.03)
+
+
+def test_equal_rows_share_the_probability_of_being_best():
+    row = scores(world(1, 3))
+    worse = EntryScores(row.trainings, row.theta - 0.5, row.jackknife - 0.5)
+    assert entries.probability_of_best([[row, row, worse]]).tolist() == [0.5, 0.5, 0.0]
+
+
+@pytest.mark.byhand
+def test_one_more_training_has_a_band_from_three_on():
+    """Three runs with an sd of .05: reach 4.30265 * .05 * sqrt(4 / 3) = .248."""
+    assert entries.one_more(np.array([0.5, 0.55])) is None
+    assert entries.one_more(np.array([0.45, 0.5, 0.55])) == pytest.approx((0.5 - 0.248414, 0.5 + 0.248414), abs=1e-5)

@@ -1,0 +1,255 @@
+"""The surface engine, on maps small enough for paper, and against pixels, to which it must be the limit."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmark.scoring.localize import boxes, to_frame
+from benchmark.scoring.surface import all_boxes, bilinear, surface
+from core.boxes import iou
+from core.frames import Grid
+from tests.oracles.flooding import peak_boxes
+
+CONVENTIONAL = "conventional"
+
+
+def smooth(seed: int, shape: tuple[int, int]) -> np.ndarray:
+    noise = cv2.GaussianBlur(np.random.default_rng(seed).random(shape), (0, 0), max(shape) / 10)
+    return (noise - noise.min()) / (noise.max() - noise.min())
+
+
+@pytest.mark.byhand
+def test_one_vertex_reaches_the_points_where_its_edges_cross_the_threshold():
+    spot = np.zeros((3, 3))
+    spot[1, 1] = 1
+    assert boxes(spot, 0.5, (30, 30), CONVENTIONAL).tolist() == [[10, 10, 20, 20]]
+    np.testing.assert_allclose(boxes(spot, 0.25, (30, 30), CONVENTIONAL), [[7.5, 7.5, 22.5, 22.5]])
+
+
+@pytest.mark.byhand
+def test_a_vertex_at_the_border_reaches_the_edge_of_the_image():
+    corner = np.zeros((3, 3))
+    corner[2, 0] = 1
+    assert boxes(corner, 0.5, (30, 30), CONVENTIONAL).tolist() == [[0, 20, 10, 30]]
+
+
+@pytest.mark.byhand
+def test_a_diagonal_pair_is_one_component_exactly_above_its_saddle():
+    pair = np.array([[1, 0.2], [0.2, 1]])  # saddle (1 - .04) / (2 - .4) = .6
+    assert len(boxes(pair, 0.59, (20, 20), CONVENTIONAL)) == 1
+    assert len(boxes(pair, 0.61, (20, 20), CONVENTIONAL)) == 2
+    anti = pair[:, ::-1]
+    assert [len(boxes(anti, t, (20, 20), CONVENTIONAL)) for t in (0.59, 0.61)] == [1, 2]
+
+
+@pytest.mark.byhand
+def test_a_saddle_equal_to_the_threshold_does_not_connect():
+    pair = np.array([[3.0, 0.0], [0.0, 1.0]])  # saddle 3 / 4
+    assert len(boxes(pair, 0.75, (20, 20), CONVENTIONAL)) == 2
+    assert len(boxes(pair, np.nextafter(0.75, 0), (20, 20), CONVENTIONAL)) == 1
+
+
+@pytest.mark.byhand
+def test_inner_contours_are_no_boxes_a_ring_gives_one():
+    """Pitfall: inner contours as boxes: a ring gives two."""
+    ring = np.ones((5, 5))
+    ring[0], ring[-1], ring[:, 0], ring[:, -1], ring[2, 2] = 0, 0, 0, 0, 0
+    assert boxes(ring, 0.5, (50, 50), CONVENTIONAL).tolist() == [[10, 10, 40, 40]]
+
+
+@pytest.mark.byhand
+def test_a_spot_inside_a_ring_has_a_box_of_its_own():
+    ring = np.zeros((7, 7))
+    ring[1:6, 1:6], ring[2:5, 2:5], ring[3, 3] = 1, 0, 0.9
+    reach = 10 * 0.4 / 0.9
+    found = boxes(ring, 0.5, (70, 70), CONVENTIONAL)
+    np.testing.assert_allclose(found, [[10, 10, 60, 60], [35 - reach, 35 - reach, 35 + reach, 35 + reach]])
+
+
+@pytest.mark.byhand
+def test_a_plateau_is_one_component_and_a_threshold_on_it_leaves_nothing():
+    plateau = np.zeros((4, 4))
+    plateau[1:3, 1:3] = 0.5
+    assert boxes(plateau, 0.25, (40, 40), CONVENTIONAL).tolist() == [[10, 10, 30, 30]]
+    assert boxes(plateau, 0.5, (40, 40), CONVENTIONAL).shape == (0, 4)
+
+
+@pytest.mark.byhand
+def test_a_frame_that_is_not_square_scales_each_axis():
+    spot = np.zeros((3, 3))
+    spot[1, 1] = 1
+    assert boxes(spot, 0.5, (30, 60), CONVENTIONAL).tolist() == [[20, 10, 40, 20]]
+
+
+@pytest.mark.byhand
+def test_an_aligned_map_lies_where_its_grid_says_and_a_conventional_one_half_a_stride_further():
+    spot = np.zeros((7, 7))
+    spot[3, 3] = 1
+    aligned = boxes(spot, 0.5, (224, 224), Grid((224, 224), (32, 32), (0, 0)))
+    assert aligned.tolist() == [[80.5, 80.5, 112.5, 112.5]]
+    assert (boxes(spot, 0.5, (224, 224), CONVENTIONAL) - aligned).tolist() == [[15.5] * 4]
+
+
+@pytest.mark.byhand
+def test_components_come_by_their_highest_vertex_then_row_by_row():
+    peaks = np.zeros((5, 5))
+    peaks[0, 0], peaks[0, 4], peaks[4, 4], peaks[4, 0] = 0.8, 1, 0.8, 0.9
+    found = boxes(peaks, 0.5, (50, 50), CONVENTIONAL)
+    assert (found[:, :2] > 20).tolist() == [[True, False], [False, True], [False, False], [True, True]]
+
+
+@pytest.mark.byhand
+def test_the_peak_box_holds_the_first_of_equal_maxima():
+    peaks = np.zeros((3, 3))
+    peaks[0, 2] = peaks[2, 0] = 1
+    on = surface(peaks, (30, 30), CONVENTIONAL)
+    assert peak_boxes(on, [0.5, 1.0])[0].tolist() == [20, 0, 30, 10]
+    assert np.isnan(peak_boxes(on, [1.0])).all()
+    assert on.peak == (25, 5)
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("value", [0, 0.3, -7])
+def test_a_flat_map_has_no_box_at_any_threshold(value):
+    """Pitfall: a flat map divided by its range has nan boxes."""
+    for grid in (CONVENTIONAL, Grid((30, 30), (13, 13), (-9, -3))):
+        on = surface(np.full((4, 4), value), (30, 30), grid)
+        assert all_boxes(on, [-9, 0, 0.1])[0].shape == (0, 4)
+        assert np.isnan(peak_boxes(on, [-9, 0])).all()
+
+
+@pytest.mark.byhand
+def test_vertices_outside_the_frame_are_cropped_and_what_lies_wholly_outside_is_dropped():
+    grid = Grid((40, 40), (20, 20), (-30.5, 9.5))  # rows at -30, -10, 10, 30
+    high = np.zeros((4, 2))
+    high[0, 0] = 1
+    assert boxes(high, 0.5, (40, 40), grid).shape == (0, 4)
+    high[1, 1] = 2
+    on = surface(high, (40, 40), grid)
+    assert on.peak == (30, 0)
+    assert on.values.max() == 1
+    assert boxes(high, 0.5, (40, 40), grid).tolist() == [[20, 0, 40, 5]]
+
+
+@pytest.mark.byhand
+def test_the_mean_and_the_integral_are_those_of_the_surface():
+    on = surface([[0, 1]], (10, 20), CONVENTIONAL)  # 0 until x = 5, then a ramp, 1 from x = 15
+    assert on.mean == pytest.approx(0.5)
+    assert on.integrals((0, 2), (5, 15)) == pytest.approx(10)
+    assert on.integrals((0, 10), (15, 20)) == pytest.approx(50)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("grid", [CONVENTIONAL, Grid((96, 96), (8, 8), (-11, 2)), Grid((96, 96), (7, 9), (0, 20))])
+def test_the_mean_is_the_limit_of_the_mean_over_pixels(grid):
+    values = smooth(3, (12, 10))
+    assert surface(values, (900, 700), grid).mean == pytest.approx(to_frame(values, (900, 700), grid).mean(), abs=1e-5)
+
+
+GRIDS = [CONVENTIONAL, Grid((96, 96), (8, 8), (-11, 2)), Grid((96, 96), (7, 9), (0, 20))]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("wide", [1.5, pytest.param(1, marks=pytest.mark.slow)])
+def test_pixels_converge_to_the_surface(grid, wide):
+    coarse, fine = (np.mean([_disagreement(seed, side, grid, wide) for seed in range(12)]) for side in (256, 1024))
+    assert fine < 0.004
+    assert fine < 0.5 * coarse
+
+
+@pytest.mark.slow
+@pytest.mark.oracle
+@pytest.mark.parametrize(("grid", "wide"), [*((grid, 1) for grid in GRIDS), (GRIDS[1], 1.5)])
+def test_the_difference_from_pixels_shrinks_in_proportion_to_the_pixel(grid, wide):
+    means = [np.mean([_disagreement(seed, side, grid, wide) for seed in range(12)]) for side in (256, 1024, 4096)]
+    for coarse, fine in itertools.pairwise(means):
+        assert 0.15 * coarse < fine < 0.4 * coarse
+
+
+def _disagreement(seed: int, side: int, grid: object, wide: float = 1) -> float:
+    """1 - IoU of the peak's box on pixels and on the surface, mean over thresholds; the frame is ``wide`` times as wide as high."""
+    values, levels, frame = smooth(seed, (12, 12)), [0.3, 0.5, 0.7], (side, int(side * wide))
+    picture = to_frame(values, frame, grid)
+    on = surface(values, frame, grid)
+    levels = [level * float(on.values.max()) for level in levels]
+    pixels = [_pixel_box(picture, level) for level in levels]
+    return float(np.mean([1 - iou(p, e)[0, 0] for p, e in zip(pixels, peak_boxes(on, levels), strict=True)]))
+
+
+def _pixel_box(picture: np.ndarray, level: float) -> list[float]:
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((picture > level).astype(np.uint8), connectivity=8)
+    x, y, w, h, _ = stats[labels.flat[picture.argmax()]]
+    return [x, y, x + w, y + h]
+
+
+@pytest.mark.oracle
+def test_as_many_components_as_on_fine_pixels():
+    for seed in range(5):
+        values = np.random.default_rng(seed).random((6, 6)).round(2)
+        picture = to_frame(values, (1536, 1536), CONVENTIONAL)
+        on_pixels = cv2.connectedComponents((picture > 0.6).astype(np.uint8), connectivity=4)[0] - 1
+        assert len(boxes(values, 0.6, (1536, 1536), CONVENTIONAL)) == on_pixels
+
+
+@pytest.mark.planted
+def test_components_nest_over_thresholds_and_boxes_only_shrink():
+    on = surface(smooth(1, (14, 14)), (1024, 1024), Grid((224, 224), (16, 16), (0, 0)))
+    peak = peak_boxes(on, np.arange(100) / 100)
+    assert (np.diff(peak[:, :2], axis=0) >= 0).all()
+    assert (np.diff(peak[:, 2:], axis=0) <= 0).all()
+
+
+@pytest.mark.planted
+def test_a_mirrored_map_gives_mirrored_boxes_and_a_scaled_one_the_same():
+    values = smooth(2, (9, 9))
+    straight = all_boxes(surface(values, (90, 90), CONVENTIONAL), 0.4)[0]
+    mirrored = all_boxes(surface(values[:, ::-1], (90, 90), CONVENTIONAL), 0.4)[0]
+    np.testing.assert_allclose(mirrored, (90 - straight)[:, [2, 1, 0, 3]] * [1, 0, 1, 0] + straight * [0, 1, 0, 1], atol=1e-9)
+    np.testing.assert_allclose(boxes(values * 8, 3.2, (90, 90), CONVENTIONAL), straight, atol=1e-9)
+
+
+def slowly(values: np.ndarray, on, level: float) -> list[list[float]]:
+    """Boxes of the components by the definition alone, in plain Python: join what is joined until nothing changes."""
+    label = {(i, j): i * values.shape[1] + j for i, j in np.argwhere(values > level).tolist()}
+    for _ in label:
+        for (i, j), (k, m) in itertools.permutations(label, 2):
+            saddle = (values[i, j] - level) * (values[k, m] - level) > (values[i, m] - level) * (values[k, j] - level)
+            if abs(i - k) + abs(j - m) == 1 or (abs(i - k) == abs(j - m) == 1 and saddle):
+                label[i, j] = label[k, m] = min(label[i, j], label[k, m])
+    return [_extent(values, on, level, [at for at in label if label[at] == own]) for own in set(label.values())]
+
+
+def _extent(values: np.ndarray, on, level: float, vertices: list[tuple[int, int]]) -> list[float]:
+    ends = []
+    for (i, j), (di, dj) in itertools.product(vertices, ((0, -1), (-1, 0), (0, 1), (1, 0))):
+        k, m = i + di, j + dj
+        y, x = (0, on.frame[0])[di > 0], (0, on.frame[1])[dj > 0]
+        if 0 <= k < values.shape[0] and 0 <= m < values.shape[1]:
+            part = (values[i, j] - level) / (values[i, j] - values[k, m]) if values[k, m] <= level else 1
+            y, x = on.y[i] + part * (on.y[k] - on.y[i]), on.x[j] + part * (on.x[m] - on.x[j])
+        ends.append((x, y, di, dj))
+    edges = [min(x for x, _, _, d in ends if d < 0), min(y for _, y, d, _ in ends if d < 0)]
+    return [*edges, max(x for x, _, _, d in ends if d > 0), max(y for _, y, d, _ in ends if d > 0)]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", ["random", "plateaus"])
+def test_the_boxes_are_those_of_the_definition(kind):
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        shape = tuple(random.integers(1, 6, 2))
+        values = random.random(shape) if kind == "random" else random.integers(0, 4, shape) / 4
+        on = surface(values, (40, 60), CONVENTIONAL)
+        for level in () if on.flat else (0.0, 0.25, 0.45, 0.7):
+            np.testing.assert_allclose(sorted(all_boxes(on, level)[0].tolist()), sorted(slowly(values, on, level)), atol=1e-9)
+            assert len(all_boxes(on, level)[0]) == len(slowly(values, on, level))
+
+
+@pytest.mark.byhand
+def test_the_weights_of_a_whole_axis_are_those_of_its_integral():
+    knots = np.array([5.0, 15.0])
+    np.testing.assert_allclose(bilinear.whole_weights(knots, 20), [[10, 10]])
+    np.testing.assert_array_equal(bilinear.whole_weights(knots, 20), bilinear.integral_weights(knots, [0, 20]))

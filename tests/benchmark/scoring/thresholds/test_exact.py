@@ -1,0 +1,164 @@
+"""Critical thresholds and the best of all: a dense grid of thresholds is the oracle."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from benchmark.scoring.statistics.patients import CaseIndex
+from benchmark.scoring.surface import min_max, surface
+from benchmark.scoring.surface.critical import hit_intervals
+from benchmark.scoring.surface.trace import EMPTY, trace
+from benchmark.scoring.thresholds.exact import ExactThresholds, steps
+from benchmark.scoring.thresholds.origins import cross_fitted, oracle
+from core.boxes import iou
+from core.frames import Grid
+from core.seeds import patient_folds
+from tests.oracles.tracing import boxes as boxes_of
+
+FRAME = (300, 500)
+GRIDS = ["conventional", Grid((96, 96), (20, 14), (-21, 12)), Grid((96, 96), (5, 9), (20, 30))]
+DENSE = (np.arange(100_000) + 0.5) / 100_000
+
+
+@functools.cache
+def spot():
+    """The square 15 ± 10·(1 - t)."""
+    return trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
+
+
+def curves(pairs, above):
+    """Cases of (trace, truth) pairs."""
+    cases = ExactThresholds(above)
+    for traced, truth in pairs:
+        cases.append(traced, np.array(truth, dtype=np.float64))
+    return cases
+
+
+def best(cases):
+    return cases.best(np.arange(len(cases)))
+
+
+def planted(seed, grid="conventional", boxes=1):
+    random = np.random.default_rng(seed)
+    corners = np.sort(random.random((boxes, 2, 2)), 1) * [FRAME[1], FRAME[0]]
+    return trace(surface(min_max(random.random(random.integers(2, 9, 2))), FRAME, grid)), corners.reshape(boxes, 4)
+
+
+@pytest.mark.byhand
+def test_a_square_passes_a_square_at_two_roots():
+    truth = [[10, 10, 20, 20]]  # the spot's square at t = .5
+    assert hit_intervals(spot(), truth, 0.25) == pytest.approx(np.array([[0, 0.75]]))
+    assert hit_intervals(spot(), truth, 0.5) == pytest.approx(np.array([[1 - 0.5**0.5, 1 - 0.5**1.5]]))
+    assert hit_intervals(spot(), truth, 1.0).shape == (0, 2)
+    assert hit_intervals(spot(), [[10, 10, 20, 20], [14, 14, 16, 16]], 0.25) == pytest.approx(np.array([[0, 0.75], [0.8, 0.95]]))
+    assert hit_intervals(spot(), [[10, 10, 20, 20], [14.5, 14.5, 15.5, 15.5]], 0.81) == pytest.approx(
+        np.array([[0.5 - 0.5 / 9, 0.55], [1 - 0.05 / 0.9, 0.955]])
+    )
+
+
+@pytest.mark.byhand
+def test_a_case_without_a_box_never_hits_and_a_truth_far_away_is_never_hit():
+    assert hit_intervals(EMPTY, [[0, 0, 9, 9]], 0.1).shape == (0, 2)
+    assert hit_intervals(spot(), [[0, 0, 4, 4]], 0.0).shape == (0, 2)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("grid", GRIDS)
+def test_critical_thresholds_are_those_of_a_grid_of_100000(grid):
+    for seed in range(15):
+        found, truth = planted(seed, grid, 1 + seed % 3)
+        overlap = np.nan_to_num(iou(boxes_of(found, DENSE), truth)).max(1)
+        for above in (0.1, 0.3, 0.5):
+            ends = hit_intervals(found, truth, above)
+            inside = ((DENSE[:, None] >= ends[:, 0]) & (DENSE[:, None] < ends[:, 1])).any(1)
+            assert (inside == (overlap > above)).all()
+            assert (np.diff(ends.ravel()) > 0).all()
+
+
+@pytest.mark.oracle
+def test_the_best_threshold_is_at_least_as_good_as_any_of_100000():
+    for first in range(0, 60, 12):
+        cases = curves([planted(seed, GRIDS[seed % 3]) for seed in range(first, first + 12)], above=0.2)
+        every = np.arange(len(cases))
+        counts = (cases.iou(every, DENSE) > 0.2).sum(0)
+        found = steps(cases.intervals)
+        assert (found.count[np.searchsorted(found.thresholds, DENSE, side="right") - 1] == counts).all()
+        assert (cases.iou(every, np.array([best(cases)])) > 0.2).sum() == found.count.max() >= counts.max()
+
+
+@pytest.mark.oracle
+def test_all_cases_at_once_are_each_case_by_itself():
+    pairs = [planted(seed, GRIDS[seed % 3], seed % 4) for seed in range(20)] + [(EMPTY, np.zeros((2, 4)))]
+    cases, levels = curves(pairs, above=0.2), np.random.default_rng(0).random(21)
+    levels[3] = np.nan
+    alone = np.array([boxes_of(trace, level)[0] for (trace, _), level in zip(pairs, levels, strict=True)])
+    np.testing.assert_allclose(cases.boxes(levels), alone)
+    overlaps = [np.nan_to_num(iou(boxes_of(trace, DENSE[::999]), truth)).max(1, initial=0) for trace, truth in pairs]
+    np.testing.assert_allclose(cases.iou(np.arange(21), DENSE[::999]), overlaps, atol=1e-12)
+
+
+def fixed_ends(ends, truth):
+    """Cases of the spot with one truth box and the intervals ``ends``, one per case."""
+    cases = curves([(spot(), truth)] * len(ends), above=0.3)
+    cases.case_index, cases.intervals = np.arange(len(ends)), np.array(ends, dtype=np.float64)
+    return cases
+
+
+@pytest.mark.byhand
+def test_an_optimum_between_two_points_of_the_usual_grid_is_found():
+    assert best(fixed_ends([[0.1, 0.502], [0.501, 0.9]], [[10, 10, 20, 20]])) == pytest.approx(0.5015)
+
+
+@pytest.mark.byhand
+def test_touching_intervals_do_not_overlap_and_ties_go_to_the_larger_mean_iou():
+    touching = [[0.2, 0.4], [0.4, 0.6]]
+    assert steps(touching).count.tolist() == [0, 1, 1, 0]
+    assert steps([[0.2, 0.4], [0.4 + 1e-15, 0.6]]).count.tolist() == [0, 1, 1, 0]
+    assert best(fixed_ends(touching, [[10, 10, 20, 20]])) == pytest.approx(0.5)
+    assert best(fixed_ends(touching, [[8, 8, 22, 22]])) == pytest.approx(0.3)
+
+
+@pytest.mark.byhand
+def test_without_any_hit_the_largest_mean_iou_decides_and_without_a_box_nothing_does():
+    assert steps(np.zeros((0, 2))).thresholds.tolist() == [0, 1]
+    assert best(curves([(EMPTY, [[0, 0, 9, 9]])], above=0.3)) == 0.5
+
+
+@pytest.mark.planted
+def test_a_fold_chooses_without_its_own_patients_and_a_finding_for_itself():
+    who = CaseIndex.of(["a", "b"] * 10, [f"p{n}" for n in range(20)])
+    truths = {"a": [[10, 10, 20, 20]], "b": [[13, 13, 17, 17]]}
+    cases = curves([(spot(), truths[finding]) for finding in who.findings], above=0.7)
+    for chosen in (oracle(cases, who), cross_fitted(cases, who, 0.9)):
+        assert chosen[0::2] == pytest.approx(np.full(10, chosen[0]))
+        assert chosen[0] == pytest.approx(0.5, abs=0.1)
+        assert chosen[1] == pytest.approx(0.8, abs=0.1)
+    fold = patient_folds(who.patients.tolist(), 5, 0)
+    odd = curves([(spot(), truths["a" if number == 2 else "b"]) for number in fold], above=0.7)
+    assert cross_fitted(odd, CaseIndex.of(["a"] * 20, who.patients), 0.9) == pytest.approx(np.full(20, 0.8), abs=0.1)
+
+
+@pytest.mark.planted
+def test_however_cases_are_weighted_the_best_step_is_a_local_maximum():
+    random = np.random.default_rng(0)
+    cases = curves([planted(seed, GRIDS[seed % 3]) for seed in range(40)], above=0.2)
+    findings = np.array(["a" if n % 3 else "b" for n in range(40)])
+    held = cases.oracle_hits(findings)
+    for finding in ("a", "b"):
+        own = np.flatnonzero(findings == finding)
+        known = steps(cases.intervals[np.isin(cases.case_index, own)])
+        every = cases.iou(own, known.middles) > 0.2
+        for _ in range(50):
+            weights = random.poisson(1, len(own))
+            assert (weights @ held[own]).max() == (weights @ every).max()
+        assert held.shape[1] < len(known.count) / 2
+
+
+@pytest.mark.parametrize("above", [0.1, 0.3])
+def test_hits_at_thresholds_are_those_of_the_boxes_there(above):
+    cases = curves([planted(seed, boxes=1 + seed % 2) for seed in range(40)], above)
+    thresholds = np.arange(20) / 20
+    hits = cases.hits(thresholds)
+    np.testing.assert_array_equal(hits, cases.iou(np.arange(40), thresholds) > above)
+    assert 0 < hits.mean() < 1

@@ -1,0 +1,179 @@
+"""Data sets as a user names them: absent, misspelt as earlier work did, downloaded, and through main.py, heatmap.py and a suite."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import datasets
+import heatmap
+import main as trains
+from benchmark.check import __main__ as checks
+from benchmark.records import load
+from benchmark.suite.plan import identity
+from config import TrainConfig
+from core.cli import parse
+from core.names import SPELLED
+from datasets.io.download import Kaggle
+from tests.datasets.trees_chexpert import FRAME, write_chexpert
+from tests.datasets.trees_covid import write_covid
+
+pytestmark = pytest.mark.commands
+SMALL = "--pretrained False --epochs 1 --backbone custom --img_size 32 --threads 1 --logger csv --plots False"
+SUITE = """
+title: Tiny
+about: Too small to mean anything.
+train: {{dataset: "{word}", data_root_dir: {root}, img_size: 32, epochs: 1,
+    threads: 1, logger: [csv], plots: false, pretrained: false, {more}}}
+models:
+  - {{backbone: custom}}
+methods: [cam, gradcam]
+protocols: [{protocol}]
+"""
+
+CLIENT = """#!{python}
+import sys, shutil
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from tests.datasets.trees_covid import write_covid
+assert sys.argv[1:5] == ["datasets", "download", "tawsifurrahman/covid19-radiography-database", "-p"]
+tree = write_covid(Path(sys.argv[5]) / "tree", images=4)
+shutil.make_archive(sys.argv[5] + "/covid19-radiography-database", "zip", tree)
+"""
+
+
+@pytest.fixture
+def typed(tmp_path):
+    """typed(words) -> exit status; runs, logs and cache lie in the test's folder."""
+    places = f"--model_save_dir {tmp_path}/train --log_dir {tmp_path}/logs --cache_dir {tmp_path}/cache"
+    return lambda words: trains.main([*words.split(), *SMALL.split(), *places.split()])
+
+
+@pytest.fixture
+def scored(tmp_path, run_command):
+    """scored(**fields of SUITE) -> method -> metric -> mean score, and the folder of the suite's runs."""
+
+    def run(**fields):
+        (tmp_path / "tiny.yaml").write_text(SUITE.format(**fields))
+        places = ["--results", tmp_path / "results", "--runs", tmp_path / "runs", "--cache_dir", tmp_path / "cache"]
+        done = run_command("benchmark.run", "--suite", "tiny", "--suites", tmp_path, *places, "--threads", "1")
+        assert done.returncode == 0, done.stderr
+        records = [record.model_dump(mode="json") for record in load(tmp_path / "results/tiny")]
+        own = [record for record in records if record["cell"]["protocol"] == fields["protocol"]]
+        assert {record["status"] for record in own} == {"ok"}
+        means = {r["cell"]["method"]: {s["metric"]: s.get("value") for s in r["scores"] if s["finding"] == "mean"} for r in own}
+        return means, tmp_path / "runs/tiny"
+
+    return run
+
+
+@pytest.mark.parametrize("word", [word for word in datasets.names() if word != "phantom"])
+@pytest.mark.parametrize("there", [False, True])
+def test_absent_data_are_one_sentence_with_the_layout_and_the_download(typed, tmp_path, capsys, word, there):
+    root = tmp_path / "data"
+    if there:
+        root.mkdir()
+    assert typed(f"--dataset {word} --data_root_dir {root}") == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert re.search(rf" {root}.*\.(csv|png|dcm)", errors[0])
+    assert ("--download True" in errors[0]) == isinstance(datasets.REGISTRY.get(word).origin, Kaggle)
+    assert sorted(path.name for path in tmp_path.iterdir()) == (["data"] if there else [])
+
+
+def test_the_spelling_of_earlier_work_trains_with_a_note(typed, tmp_path, caplog):
+    write_chexpert(tmp_path / "data")
+    assert typed(f"--dataset ChesXpert:policy=ones --data_root_dir {tmp_path}/data") == 0
+    assert "spelled CheXpert here, not ChesXpert" in caplog.text
+    run = next((tmp_path / "train").iterdir())
+    assert run.name.startswith("CheXpert-custom")
+    assert "dataset: CheXpert:policy=ones" in (run / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize(("old", "word"), SPELLED.items())
+def test_the_spelling_of_earlier_work_has_the_same_defaults(old, word):
+    first, second = (parse(TrainConfig, ["--dataset", name], "main.py")[0] for name in (old, word))
+    assert first == second
+
+
+def test_a_download_fills_the_folder_and_the_door_goes_on(typed, tmp_path, monkeypatch):
+    """Kaggle's client is a little program on the path that checks its words and brings a generated archive."""
+    client = tmp_path / "bin" / "kaggle"
+    client.parent.mkdir()
+    client.write_text(CLIENT.format(python=sys.executable, root=str(Path(trains.__file__).parent)))
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", str(client.parent))
+    word = "covid_radiography:val=1,test=1"
+    assert (
+        checks.main(["dataset", word, "--root", f"{tmp_path}/a", "--download", "--output", f"{tmp_path}/page"]) == 1
+    )  # all images are alike
+    assert (tmp_path / "page/covid_radiography_val=1_test=1/report.md").is_file()
+    assert typed(f"--dataset {word} --data_root_dir {tmp_path}/b --download True --multi_label False") == 0
+    assert [path.name for path in tmp_path.glob("*/COVID-19_Radiography_Dataset/*/images/COVID-1.png")] == ["COVID-1.png"] * 2
+    assert not list(tmp_path.glob(".*.download"))
+
+
+def test_a_download_is_no_part_of_what_a_training_is():
+    assert identity(TrainConfig(download=True)) == identity(TrainConfig())
+
+
+def test_a_data_set_without_boxes_has_its_test_images_explained_without_truth(typed, tmp_path, caplog):
+    write_covid(tmp_path / "data", images=4)
+    assert typed(f"--dataset covid_radiography:val=1,test=1 --data_root_dir {tmp_path}/data --multi_label False") == 0
+    assert heatmap.main([*f"--runs {tmp_path}/train --cases 2 --threads 1 --output_dir {tmp_path}/out".split()]) == 0
+    assert "no test image of covid_radiography:val=1,test=1 has a truth box: its first ones are explained, without truth" in caplog.text
+    rows = json.loads((tmp_path / "out/boxes.json").read_text())["cases"]
+    assert [(row["truth"], row["iou"]) for row in rows] == [(None, None)] * 2
+
+
+@pytest.mark.parametrize(("experts", "count"), [("rad_consensus_voted", 6), ("attending_rad", 8)])
+def test_abnormality_by_the_experts_lists_trains(typed, tmp_path, experts, count):
+    write_abnormality(tmp_path / "data")
+    task = "--num_classes 1 --multi_label False"
+    assert typed(f"--dataset NIH:experts={experts} {task} --data_root_dir {tmp_path}/data") == 0
+    metrics = json.loads(next((tmp_path / "train").glob("*/metrics.json")).read_text())
+    assert (metrics["train"]["n"], metrics["val"]["n"], metrics["test"]["n"]) == (12, 4, count)
+    assert list(metrics["test"]["findings"]) == ["Abnormal"]
+    assert metrics["data"]["test"]["lists"] == "experts"
+
+
+def write_abnormality(root: Path) -> None:
+    """NIH's older table with its broken header and ages such as 058Y, one box, and the experts' lists."""
+    names = [f"{i:08}_000.png" for i in range(1, 25)]
+    header = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,OriginalImage[Width,Height],"
+    rows = [f"{name},{'Mass|Nodule' if i % 2 else 'No Finding'},0,{i + 1},058Y,M,PA,2682,2749," for i, name in enumerate(names)]
+    (root / "images_001" / "images").mkdir(parents=True)
+    for i, name in enumerate(names):
+        pixels = np.random.default_rng(i).integers(0, 256, (40, 40), np.uint8)
+        Image.fromarray(pixels).convert("RGBA" if i == 3 else "L").save(root / "images_001" / "images" / name)
+    (root / "Data_Entry_2017.csv").write_text("\n".join([header, *rows]) + "\n")
+    (root / "BBox_List_2017.csv").write_text(f"Image Index,Finding Label,Bbox [x,y,w,h],,,\n{names[21]},Infiltrate,10,20,300,400,,,\n")
+    lists = {"train": names[:12], "val": names[12:16], "test_attending_rad": names[16:], "test_rad_consensus_voted": names[16:22]}
+    for word, part in lists.items():
+        (root / f"binary_{word}.txt").write_text("".join(f"{name} {i % 2}\n" for i, name in enumerate(part)))
+
+
+@pytest.mark.slow
+def test_chexlocalizes_masks_of_the_published_size_score_maps_of_smaller_files(scored, run_command, tmp_path):
+    write_chexpert(tmp_path / "data", inside="CheXpert-v1.0-small")
+    means, runs = scored(word="ChesXpert", root=tmp_path / "data", more="num_classes: 14", protocol="chexlocalize")
+    assert "mask_iou" in means["cam"]
+    assert means["truth"]["mask_iou"] > 0.3
+    done = run_command("heatmap.py", "--runs", runs, "--method", "cam", "--threads", "1", "--output_dir", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    rows = {(row["image"], row["finding"]): row for row in json.loads((tmp_path / "out/boxes.json").read_text())["cases"]}
+    row = rows["patient64541_study1_view1_frontal", "Lung Opacity"]
+    assert (row["frame"], row["truth"]) == (list(FRAME), [[1, 2, 5, 9], [20, 5, 28, 12]])
+
+
+@pytest.mark.slow
+def test_a_suite_without_any_box_scores_the_heat_inside_the_lungs(scored, tmp_path):
+    write_covid(tmp_path / "data", images=12)
+    means, _ = scored(word="covid_radiography:val=3,test=4", root=tmp_path / "data", more="multi_label: false", protocol="energy")
+    assert means["center"]["energy_in_lungs"] == pytest.approx(149 / 299, abs=0.01)  # the left half of each image
+    assert 0 < means["cam"]["energy_in_lungs"] < 1
+    assert means["cam"]["energy"] is None

@@ -1,0 +1,243 @@
+"""The page for newcomers, walked from top to bottom: its files are written, its commands run as they stand."""
+
+import importlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core import cli
+from tests.warm import Running
+
+pytestmark = pytest.mark.commands
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("backbones", "benchmark", "configs", "core", "datasets", "docs", "methods", "config.py", "heatmap.py", "locus.py", "main.py")
+BLOCK = re.compile(r"```(python|toml|sh|yaml)\n(.*?)```", re.DOTALL)
+COMMAND = re.compile(r"^ *(python (?:.*\\\n)*.*)", re.MULTILINE)
+WRITTEN = re.compile(r"(?:-o|--output|--output_path|--output_dir|--model_save_dir|>) +(\S+)")
+GENERATED = ("docs/methods.md",)
+"""What a command writes anew as it is committed."""
+SMALL = "--dataset phantom:train=32,val=16,test=24 --img_size 64 --epochs 1 --threads 1 --logger csv --plots False"
+DEMO = """
+title: The demo, smaller
+about: Too small to mean anything.
+train: {dataset: "phantom:train=32,val=16,test=24", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false}
+models:
+  - {backbone: custom}
+methods: [cam]
+protocols: [locus]
+"""
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of the tree whose demo is tiny."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, folder / part)
+    (folder / "configs" / "suites" / "demo.yaml").write_text(DEMO)
+    shutil.copytree(ROOT / "results" / "demo", folder / "results" / "demo")
+    shutil.copy(ROOT / ".gitignore", folder)
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "all"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return folder
+
+
+def typed(checkout, line):
+    """The line as typed in the checkout; pip installs into a folder of the test, from what is there."""
+    site = checkout / "site"
+    if line.startswith("pip install"):
+        line += f" --quiet --no-index --no-deps --no-build-isolation --target {site}"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": f"{checkout}{os.pathsep}{site}", "CUDA_VISIBLE_DEVICES": ""}
+    if not line.startswith("python ") or ">" in line:
+        return subprocess.run(line, shell=True, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    script, *flags = line.removeprefix("python ").removeprefix("-m ").split()
+    return Running(script, flags, cwd=checkout, env=environment, root=checkout).done()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_first_page_run_on_small_data(checkout):
+    (checkout / "data" / "mine").mkdir(parents=True)
+    for name in ("my_image.png", "data/mine/a.png"):
+        Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(checkout / name)
+    (checkout / "data" / "mine" / "labels.csv").write_text("image,split,Mass\na.png,train,1\n")
+    lines = [line.split("  #")[0].strip() for line in COMMAND.findall((ROOT / "docs" / "start.md").read_text())]
+    elsewhere = ("--dataset NIH", "--all")  # run by test_main and by tests/freshness
+    for line in dict.fromkeys(line for line in lines if not any(words in line for words in elsewhere)):
+        done = typed(checkout, (f"{line} {SMALL}" if line.startswith("python main.py") else line).replace("resnet18", "custom"))
+        assert done.returncode == int("check dataset" in line), f"{line}\n{done.stdout}\n{done.stderr}"  # one image is not enough
+    assert len(lines) == 9
+    assert (checkout / "runs" / "mass.jpg").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_the_page_about_methods_leads_from_nothing_to_a_ranked_method(checkout):
+    for kind, text in BLOCK.findall((ROOT / "docs" / "add_a_method.md").read_text()):
+        if kind == "sh":
+            for line in text.splitlines():
+                done = typed(checkout, line)
+                assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        else:
+            file = checkout / text.splitlines()[0].removeprefix("# ")
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+    table = (checkout / "runs" / "results" / "demo" / "leaderboard.md").read_text()
+    assert "mycam" in table
+    assert "| published |" in table
+    assert "hole" in table
+
+
+@pytest.mark.slow
+def test_the_page_about_networks_leads_from_a_file_to_rows_and_from_a_run_too(checkout):
+    blocks = BLOCK.findall((ROOT / "docs" / "score_your_own.md").read_text())
+    (checkout / "net.py").write_text(next(text for kind, text in blocks if kind == "python"))
+    lines = sorted((line for kind, text in blocks if kind == "sh" for line in text.splitlines()), key=lambda line: "RUN" in line)
+    for line in lines:
+        run = next((checkout / "runs" / "models").glob("*"), "")
+        done = typed(checkout, line.replace("RUN", f"{run} --trust"))  # a run of net.py
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert "mynet" in (checkout / "runs" / "results" / "demo" / "leaderboard.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_suite_of_ten_lines_runs_as_it_stands(checkout):
+    text = next(text for kind, text in BLOCK.findall((ROOT / "docs" / "reproduce.md").read_text()) if kind == "yaml")
+    (checkout / text.splitlines()[0].removeprefix("# ")).write_text(text)
+    done = typed(checkout, "python -m benchmark.run --suite mine")
+    assert done.returncode == 0, done.stderr
+    assert {"AVG", "PCAM"} <= set(re.findall(r"AVG|PCAM", done.stdout))
+
+
+def test_what_a_pages_command_is_told_to_write_lies_below_runs():
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    commands = [line for page in pages for line in re.findall(r"^ *(?:\S*/)?python (?:.*\\\n)*.*", page.read_text(), re.MULTILINE)]
+    named = [name for line in commands for name in WRITTEN.findall(line.split("  #")[0])]
+    assert len(named) >= 6
+    assert [name for name in named if not name.startswith("runs/") and name not in GENERATED] == []
+
+
+class Understood(BaseException):
+    """The flags of a command were all taken."""
+
+
+def understood(line, monkeypatch):
+    """Whether the door of a line takes its flags; nothing is run."""
+    parse = cli.parse
+
+    def parsed(*args, **kwargs):
+        parse(*args, **kwargs)
+        raise Understood
+
+    script, *flags = shlex.split(line.split(" > ")[0], comments=True)[1:]
+    module = flags.pop(0) if script == "-m" else script.removesuffix(".py")
+    entry_point = next(m for name in (module, f"{module}.__main__") if hasattr(m := importlib.import_module(name), "main"))
+    for owner in (cli, entry_point):
+        if hasattr(owner, "parse"):
+            monkeypatch.setattr(owner, "parse", parsed)
+    try:
+        entry_point.main(flags)
+    except Understood:
+        return True
+    finally:
+        monkeypatch.undo()
+    return False
+
+
+def test_every_command_of_readme_and_docs_is_understood_with_all_its_flags(monkeypatch):
+    walked = ROOT / "docs" / "add_a_method.md"  # names methods that the page itself writes
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*(ROOT / "docs").glob("*.md")} - {walked})]
+    lines = [line for page in pages for line in COMMAND.findall(page.read_text())]
+    assert len(lines) > 40
+    assert [line for line in lines if not understood(line.replace("\\\n", " "), monkeypatch)] == []
+
+
+RUN_BY = {
+    r"--executor slurm": ("tests/benchmark/executors/test_slurm.py", "slurm:"),
+    r"--executor ray": ("tests/faults/signals.py", "ray:address="),
+    r"main\.py --config": ("tests/commands/test_presets.py", "--config"),
+    r"main\.py --search": ("tests/commands/test_search.py", "--search"),
+    r"main\.py --evaluate": ("tests/commands/test_convert.py", "--evaluate"),
+    r"main\.py.*--dataset NIH": ("tests/commands/test_main.py", "NIH"),
+    r"main\.py( |$)": ("tests/commands/test_docs.py", "start.md"),
+    r"heatmap\.py": ("tests/commands/test_convert.py", "heatmap.main"),
+    r"benchmark\.convert": ("tests/commands/test_convert.py", "convert.main"),
+    r"benchmark\.score": ("tests/commands/test_score.py", '"benchmark.score'),
+    r"benchmark\.submit": ("tests/commands/test_score.py", '"benchmark.submit'),
+    r"benchmark\.export": ("tests/commands/test_export.py", '"benchmark.export"'),
+    r"benchmark\.power": ("tests/commands/test_power.py", '"benchmark.power"'),
+    r"check dataset.*--download": ("tests/commands/test_data_sets.py", '"--download"'),
+    r"check model": ("tests/commands/test_models.py", 'check.main(["model"'),
+    r"check dataset": ("tests/commands/test_check.py", '"dataset"'),
+    r"tools\.nih_sample": ("tests/tools/test_nih_sample.py", "main("),
+    r"tools\.halves": ("tests/tools/test_halves.py", "halves.main("),
+    r"benchmark\.figures": ("tests/commands/test_ask.py", '"benchmark.figures"'),
+    r"benchmark\.gallery": ("tests/commands/test_ask.py", '"benchmark.gallery"'),
+    r"benchmark\.compare": ("tests/commands/test_ask.py", '"benchmark.compare"'),
+    r"benchmark\.verify": ("tests/commands/test_ask.py", '"benchmark.verify"'),
+    r"benchmark\.run .*--model": ("tests/commands/test_models.py", '"--model"'),
+    r"--costs": ("tests/benchmark/suite/test_costs.py", "measure("),
+    r"--overwrite always": ("tests/faults/files.py", '"--overwrite", "always"'),
+    r"nih-sample-choice": ("tests/benchmark/suite/test_choice.py", "run("),
+    r"--suite randomised": ("tests/commands/test_validity.py", '"--suite"'),
+    r"--suite mine": ("tests/commands/test_docs.py", "--suite mine"),
+    r"--jobs": ("tests/commands/test_run.py", '"--jobs"'),
+    r"run --all": ("tests/freshness/test_results.py", "RunConfig(all=True)"),
+}
+"""What a command is -> the tests that run such a one on small data, and their words for it; pages that are walked apart."""
+WALKED = ("start.md", "add_a_method.md", "score_your_own.md", "python.md")
+
+
+def test_every_command_of_a_page_is_of_a_kind_that_a_test_runs():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    lines = [line for page in pages if page.name not in WALKED for line in COMMAND.findall(page.read_text())]
+    kinds = {line: next((kind for kind in RUN_BY if re.search(kind, line)), None) for line in lines}
+    assert [line for line, kind in kinds.items() if kind is None] == []
+    assert {*kinds.values()} == {*RUN_BY}
+    assert [file for file, words in RUN_BY.values() if words not in (ROOT / file).read_text()] == []
+
+
+def test_the_blocks_for_python_users_run_one_after_the_other(checkout):
+    blocks = [text for _, text in BLOCK.findall((ROOT / "docs" / "python.md").read_text())]
+    script = checkout / "blocks.py"
+    script.write_text(
+        "\n".join([*blocks[:-1], "print(len(result.table()), len(score.scores), found.shape, picture.shape == boxed[0].frame)"])
+    )
+    done = typed(checkout, "python blocks.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("4) True\n")
+
+
+def test_the_lines_of_pandas_give_the_leaderboards_number(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    *lines, last = [text for _, text in BLOCK.findall((ROOT / "docs" / "python.md").read_text())][-1].strip().splitlines()
+    names = {}
+    exec("\n".join(lines), names)
+    assert f"{eval(last, names):.3f}".lstrip("0") in last
+
+
+def test_after_the_pages_commands_git_knows_only_of_the_files_that_a_reader_wrote(checkout):
+    told = subprocess.run(["git", "status", "--porcelain", "-uall"], cwd=checkout, capture_output=True, text=True, check=True).stdout
+    changed = {line[3:].strip('"') for line in told.splitlines()}
+    written = (
+        "methods/mycam.py",
+        "methods/hole.py",
+        "methods/inputgradient.py",
+        "docs/methods.md",
+        "configs/suites/mine.yaml",
+        "blocks.py",
+        "net.py",
+        "my_image.png",
+        "mine/",
+        "locus-theirs/",
+        "site/",
+    )
+    assert [path for path in changed if not path.startswith(written)] == []

@@ -1,0 +1,319 @@
+"""Anyone's network as a user scores it: ``--model``, ``--weights``, ``--checkpoint``, in pictures, suites and the check."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import timm
+import torch
+import torchvision
+import yaml
+from PIL import Image
+
+import datasets
+import heatmap
+import locus
+import main
+from backbones.rescaled import MEAN, STD
+from benchmark import convert, records, run, score
+from benchmark.check import __main__ as check
+from benchmark.compare import __main__ as compare
+from benchmark.external import entry
+from benchmark.external.cases import EntryCases
+from benchmark.records import Cell
+from benchmark.scoring import protocols
+from benchmark.scoring.protocols.locus import Locus
+from benchmark.verify import __main__ as verify
+from config import ScoreConfig
+from core import cli, user_code
+from datasets.phantom.recipe import FINDINGS
+from tests.backbones.test_networks import FILE
+
+pytestmark = pytest.mark.commands
+ROOT = Path(__file__).resolve().parents[2]
+DATA = "phantom:train=8,val=16,test=16"
+SUITE = {
+    "title": "t", "about": "a", "train": {"dataset": DATA, "img_size": 64, "epochs": 1, "pretrained": False},
+    "models": [{"backbone": "custom"}], "methods": ["cam", "gradcam"], "protocols": ["locus"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A file of a network, weights for it as DataParallel saves them, a suite, an image."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "net.py").write_text(FILE.replace("num_classes=3", "num_classes=8"))
+    torch.manual_seed(4)
+    state = user_code.callable_from_file(f"{folder / 'net.py'}:Net", "network")().state_dict()
+    torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, folder / "w.pt")
+    torch.save({**{n: v for n, v in state.items() if n != "fc.bias"}, "extra": torch.zeros(1)}, folder / "half.pt")
+    (folder / "small.yaml").write_text(yaml.safe_dump(SUITE))
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 80), dtype=np.uint8)).save(folder / "a.png")
+    return folder
+
+
+def flags(folder, *more):
+    network = ["--model", f"{folder / 'net.py'}:Net", "--weights", folder / "w.pt", "--threads", "1"]
+    return [*map(str, [*network, *more])]
+
+
+def suite(folder, *more, command=run):
+    where = ["--suites", folder, "--results", folder / "results", "--runs", folder / "runs/suites", "--cache_dir", folder / "cache"]
+    return command.main([*map(str, ["--suite", "small", "--threads", "1", *where, *more])])
+
+
+@pytest.fixture(scope="module")
+def rows(folder):
+    """The records of the network in the suite, by method and protocol; twice, so that the second finds all done."""
+    about = ["--entry", "My net", "--trained_on", "Hospital X", "--mean", "0.5", "--std", "0.25"]
+    assert suite(folder, *flags(folder, *about)) == 0
+    return {(r.cell.method, r.cell.protocol): r for r in records.load(folder / "results/small")}
+
+
+def test_a_network_has_its_rows_in_a_suite_under_its_name(folder, rows):
+    cell = rows["gradcam", "locus"].cell
+    assert (cell.backbone, cell.global_pool, cell.recipe["trained_on"]) == ("My net", "AVG", "Hospital X")
+    assert {rows[word, "locus"].status for word in ("cam", "gradcam", "center", "prior", "noise", "truth")} == {"ok"}
+    assert rows["untrained", "locus"].status == "n/a"
+    text = (folder / "results/small/leaderboard.md").read_text()
+    assert "My net" in text
+    assert "Hospital X" in text
+    assert "custom" not in text
+
+
+def test_the_predictions_of_a_network_in_a_suite_are_those_that_python_gives(folder, rows):
+    (written,) = (folder / "runs/suites/small").glob("My_net*/predictions.csv")
+    table = pd.read_csv(written, dtype={"image": str}).query("split == 'test'").set_index("image")
+    data = datasets.load(DATA, split="test", img_size=64)
+    net = user_code.callable_from_file(f"{folder / 'net.py'}:Net", "network")()
+    net.load_state_dict({n.removeprefix("module."): v for n, v in torch.load(folder / "w.pt")["state_dict"].items()})
+    images = torch.from_numpy(np.stack([sample.image for sample in data]))[:, None] / 255
+    logits = net((images - 0.5) / 0.25).detach().numpy()
+    shown = table.loc[[sample.image_id for sample in data], [f"logit_{finding}" for finding in FINDINGS]]
+    assert np.allclose(shown, logits, atol=1e-6)
+
+
+def run_of_main(folder, *more):
+    """The folder of one epoch of the small CNN."""
+    data = ["--dataset", DATA, "--data_seed", "0", "--img_size", "64", "--cache_dir", folder / "cache", *more]
+    recipe = ["--backbone", "custom", "--epochs", "1", "--batch_size", "8", "--plots", "False", "--logger", "csv"]
+    saved = ["--model_save_dir", folder / "train", "--log_dir", folder / "logs", "--pretrained", "False", "--threads", "1"]
+    assert main.main([*map(str, [*data, *recipe, *saved])]) == 0
+    return max((folder / "train").iterdir(), key=lambda run: run.stat().st_mtime)
+
+
+def of_a_file(folder):
+    return saved(folder, user_code.callable_from_file(f"{folder / 'net.py'}:Net", "network")(), f"{folder / 'net.py'}:Net")
+
+
+def of_timm(folder):
+    return saved(folder, timm.create_model("test_vit", num_classes=8, in_chans=1, dynamic_img_size=True), "timm:test_vit")
+
+
+def of_torchxrayvision(folder):
+    net = pytest.importorskip("torchxrayvision").models.DenseNet(weights=None, num_classes=8)
+    return saved(folder, net, "xrv:densenet121", mean=0.5, std=1 / 2048)
+
+
+def of_transformers(folder):
+    transformers = pytest.importorskip("transformers")
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16, "num_labels": 8}
+    net = transformers.ViTForImageClassification(transformers.ViTConfig(**size, image_size=64, patch_size=16, num_channels=1))
+    net.save_pretrained(folder / "hf")
+    return saved(folder, net, f"hf:{folder / 'hf'}")
+
+
+def of_main(folder):
+    run = run_of_main(folder)
+    return locus.load(run), MEAN, STD, ["--checkpoint", run]
+
+
+def of_convert(folder):
+    torch.save(torchvision.models.resnet18(num_classes=8).state_dict(), folder / "resnet.pth")
+    network = ["--checkpoint", folder / "resnet.pth", "--backbone", "resnet18", "--img_size", "64", "--threads", "1"]
+    data = ["--dataset", DATA, "--cache_dir", folder / "cache", "--output_dir", folder / "converted"]
+    assert convert.main([*map(str, [*network, *data])]) == 0
+    return locus.load(folder / "converted"), MEAN, STD, ["--checkpoint", folder / "converted"]
+
+
+def saved(folder, net, word, mean=0.5, std=0.25):
+    """A network whose weights lie in a file: as Python has it, its normalisation, and the flags that name it."""
+    torch.save(net.state_dict(), folder / "net.pt")
+    numbers = ["--mean", mean, "--std", std, "--channels", "1", "--img_size", "64"]
+    return locus.wrap(net.eval(), img_size=64), (mean,), (std,), ["--model", word, "--weights", folder / "net.pt", *numbers]
+
+
+@pytest.mark.parametrize(
+    ("network", "method"),
+    [
+        (of_a_file, "gradcam"),
+        (of_timm, "gradcam"),
+        pytest.param(of_main, "cam", marks=pytest.mark.slow),
+        pytest.param(of_torchxrayvision, "gradcam", marks=pytest.mark.slow),
+        pytest.param(of_transformers, "gradcam", marks=pytest.mark.slow),
+        pytest.param(of_convert, "cam", marks=pytest.mark.slow),
+    ],
+)
+def test_the_row_of_a_network_in_the_leaderboard_has_the_numbers_of_python(folder, network, method):
+    torch.manual_seed(5)
+    model, mean, std, words = network(folder)
+    assert suite(folder, *words, "--entry", network.__name__, "--method", method, "--protocol", "locus") == 0
+    table = pd.read_csv(folder / "results/small/leaderboard.csv").set_index(["backbone", "method"])
+    samples = [sample for sample in datasets.load(DATA, split="test", img_size=64) if sample.boxes]
+    gray = torch.from_numpy(np.stack([sample.image for sample in samples]))[:, None] / 255
+    maps = locus.explain(model, (gray - torch.tensor(mean).reshape(-1, 1, 1)) / torch.tensor(std).reshape(-1, 1, 1), methods=[method])
+    arrays = {(s.image_id, f): shown[k].numpy() for s, shown in zip(samples, maps[method], strict=True) for k, f in enumerate(FINDINGS)}
+    truth = {(s.image_id, finding): boxes for s in samples for finding, boxes in s.boxes.items()}
+    frames, patients = {s.image_id: s.frame for s in samples}, {s.image_id: s.patient_id for s in samples}
+    result = locus.score(arrays, truth, frames=frames, grids=maps.grids[method], patients=patients, protocol="locus")
+    scores = {(s.metric, s.threshold_origin): s.value for s in result.scores if s.finding == "mean"}
+    expected = {
+        "hit@iou.3": scores["hit@iou.3", "cross-fitted"],
+        "hit@iou.1": scores["hit@iou.1", "cross-fitted"],
+        "pointing": scores["pointing", "none"],
+    }
+    assert table.loc[(network.__name__, method), list(expected)].to_dict() == expected
+    assert max(expected.values()) > 0
+
+
+@pytest.fixture
+def exported(folder, rows, tmp_path, monkeypatch):
+    """The flags that name the maps of ``rows``, written as files in the folder at hand by the lines of the page."""
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/score.md").read_text(), re.DOTALL)
+    (stored,) = (folder / "runs/suites/small/maps").glob("My net*/gradcam.npy")
+    monkeypatch.chdir(tmp_path)
+    exec(block.replace("runs/suites/demo/maps/custom-PCAM-128px-seed0/cam.npy", str(stored)), {})
+    (words,) = re.findall(r"--maps cam.*", block)
+    return ["--dataset", DATA, "--img_size", "64", *words.split(), "--entry", "Exported", "--results", "out"]
+
+
+def values(scores):
+    return {(s.finding, s.metric, s.threshold_origin): s.value for s in scores if s.threshold_origin != "validation"}
+
+
+def test_stored_maps_that_are_exported_as_the_page_says_have_the_scores_of_the_suite(rows, exported):
+    given = entry.read(cli.parse(ScoreConfig, exported, "python -m benchmark.score")[0])
+    theirs = Locus().evaluate(EntryCases(given).cases(Cell(dataset="phantom", method="Exported", protocol="locus")), FINDINGS)
+    ours = values(rows["gradcam", "locus"].scores)
+    assert values(theirs.scores) == {key: pytest.approx(value, abs=1e-9, nan_ok=True) for key, value in ours.items()}
+
+
+@pytest.mark.slow
+def test_exported_maps_have_the_scores_of_the_suite_by_every_protocol(folder, exported):
+    about = ["--entry", "My net", "--trained_on", "Hospital X", "--mean", "0.5", "--std", "0.25"]
+    (folder / "whole.yaml").write_text(yaml.safe_dump({**SUITE, "methods": ["gradcam"], "protocols": protocols.of_maps()}))
+    assert suite(folder, "--suite", "whole", *flags(folder, *about), "--method", "gradcam") == 0
+    assert score.main(exported) == 0
+    ours = {r.cell.protocol: r for r in records.load(folder / "results/whole") if (r.cell.backbone, r.cell.method) == ("My net", "gradcam")}
+    theirs = {r.cell.protocol: r for r in records.load(Path("out/exported")) if r.source == "external"}
+    assert set(protocols.of_maps()) <= set(ours)
+    for word in protocols.of_maps():
+        expected = values(ours[word].scores)
+        assert values(theirs[word].scores) == {key: pytest.approx(value, abs=1e-9, nan_ok=True) for key, value in expected.items()}
+
+
+def test_the_rows_of_a_network_hold_when_verified_with_the_same_flags_and_say_so_without(folder, rows, capsys):
+    about = ["--entry", "My net", "--trained_on", "Hospital X", "--mean", "0.5", "--std", "0.25"]
+    assert suite(folder, *flags(folder, *about), "--protocol", "locus", "paired", command=verify) == 0
+    assert re.search(r"small: \d+ records hold, 0 differ, 0 cannot", capsys.readouterr().out)
+    assert suite(folder, "--protocol", "locus", command=verify) == 1
+    assert "--checkpoint or --model" in capsys.readouterr().out
+    pair = [f"small/{rows[word, 'locus'].cell.model_id}/{word}" for word in ("gradcam", "center")]
+    assert compare.main([*pair, "--results", str(folder / "results")]) == 0
+
+
+def test_a_run_that_is_scored_again_by_its_path_is_another_entry_and_the_first_stays(folder, rows):
+    (made,) = (folder / "runs/models").glob("My_net*")
+    assert suite(folder, "--checkpoint", made, "--entry", "Again") == 2  # it names net.py, which would run
+    assert suite(folder, "--checkpoint", made, "--entry", "Again", "--trust") == 0
+    both = {r.cell.backbone: r for r in records.load(folder / "results/small") if r.cell.method == "gradcam"}
+    assert {"My net", "Again"} <= set(both)
+    assert both["Again"].find("hit@iou.3") == both["My net"].find("hit@iou.3")
+    assert both["Again"].checkpoints == both["My net"].checkpoints
+
+
+def test_outputs_go_by_their_names_in_any_usual_spelling_and_order(folder):
+    turned = ["Pulmonary mass", *reversed(FINDINGS[:7])]
+    more = ["--findings", *turned, "--entry", "Turned", "--method", "cam", "--mean", "0.5", "--std", "0.25"]
+    assert suite(folder, *flags(folder, *more)) == 0
+    (record,) = (
+        r for r in records.load(folder / "results/small") if (r.cell.backbone, r.cell.method, r.cell.protocol) == ("Turned", "cam", "locus")
+    )
+    assert {s.finding for s in record.scores if s.value is not None} - {"mean"} == set(FINDINGS[:7])
+
+
+def test_pictures_of_anyones_network(folder, tmp_path, caplog):
+    named = ["--findings", *FINDINGS, "--img_size", "64", "--runs", tmp_path / "runs"]
+    assert heatmap.main(flags(folder, "--image", folder / "a.png", "--output_dir", tmp_path / "maps", *named)) == 0
+    assert "features 'body', rectified, and head 'fc'" in caplog.text
+    assert "ImageNet's" in caplog.text
+    (case,) = json.loads((tmp_path / "maps/boxes.json").read_text())["cases"]
+    assert case["finding"] in FINDINGS
+
+
+def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
+    assert check.main(["model", *flags(folder, "--img_size", "64", "--data", DATA, "--images", "24")[1:]]) == 0
+    shown = capsys.readouterr().out
+    for fact in (
+        "none missing, none unexpected",
+        "those of its own forward",
+        "stride (4.0, 4.0)",
+        "hirescam",
+        "fullgrad;",
+        "method pcam",
+        "method rollout",
+        "nothing is wrong",
+    ):
+        assert fact in shown
+
+
+@pytest.mark.parametrize(
+    ("more", "facts"),
+    [
+        (["--weights", "half.pt"], "1 of 4 weights are missing.*1 are unexpected"),
+        (["--features", "bod"], "'body'"),
+        (["--findings", "Mass", "Nodule"], "of another shape.*fc.weight"),
+        (["--model", "net.py:fixed", "--findings", "Mass", "Nodule"], "8 outputs.*names 2"),
+        (["--findings", *["Mass"] * 8], "Mass twice"),
+        (["--mean", "0.5"], "--mean and --std go together"),
+        (["--channels", "3"], "takes no image of 3x64x64.*channels"),
+        (["--checkpoint", "x.ckpt"], "--checkpoint"),
+    ],
+)
+def test_what_does_not_fit_a_network_is_one_sentence(folder, capsys, more, facts):
+    paths = [str(folder / word) if ".p" in word else word for word in more]
+    assert suite(folder, *flags(folder), *paths) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(facts, error), error
+
+
+def test_how_a_network_is_read_needs_a_network(folder, capsys):
+    assert suite(folder, "--features", "layer4") == 2
+    assert "--model" in capsys.readouterr().err
+
+
+def test_several_checkpoints_in_a_suites_yaml_are_trainings_of_one_entry(folder, rows, tmp_path):
+    (made,) = (folder / "runs/models").glob("My_net*")
+    content = torch.load(made / "best.ckpt", weights_only=True)
+    content["state_dict"] = {name: value * 1.5 for name, value in content["state_dict"].items()}
+    torch.save(content, tmp_path / "other.ckpt")
+    entry = {"checkpoint": [str(made), str(tmp_path / "other.ckpt")], "entry": "Two"}
+    (folder / "two.yaml").write_text(yaml.safe_dump({**SUITE, "models": [entry], "methods": ["cam"]}))
+    assert suite(folder, "--suite", "two", "--trust", "--method", "cam") == 0
+    scored = [r for r in records.load(folder / "results/two") if (r.cell.method, r.source) == ("cam", "run")]
+    assert {(r.cell.backbone, r.cell.seed) for r in scored} == {("Two", 0), ("Two", 1)}
+    assert len({r.key for r in scored}) == len(scored)
+    row = next(line for line in (folder / "results/two/leaderboard.md").read_text().splitlines() if "| cam |" in line)
+    assert "| Two |" in row
+
+
+def test_images_that_a_run_was_trained_on_are_left_out(folder, caplog):
+    """Its training images are a part of the test images that another partition deals out."""
+    made = run_of_main(folder, "--partition", "patient")
+    assert suite(folder, "--checkpoint", made, "--entry", "Leaky", "--method", "center") in (0, 2)
+    left_out = re.search(r"(\d+) of \d+ images are of patients that the training on|all \d+ images", caplog.text)
+    assert left_out
+    assert left_out[1] != "0"

@@ -1,0 +1,180 @@
+"""``python heatmap.py --image_path x.png`` as a user types it: one overlay, named on the screen."""
+
+import os
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from matplotlib import colormaps
+from PIL import Image
+
+import backbones
+import heatmap
+from benchmark.heatmap.overlay import blend
+from benchmark.training import checkpoints, runs
+from config import TrainConfig
+from core.cli import build
+from core.files import write_json
+from tests.datasets.trees_radiologists import write_dicom
+
+pytestmark = pytest.mark.commands
+FINDINGS = ("COVID-19", "Lung Opacity", "Normal", "Viral Pneumonia")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder of finished four-class runs, their weights random: ResNet-18, older, and the small network."""
+    folder = tmp_path_factory.mktemp("runs")
+    for age, backbone in enumerate(("custom", "ResNet18")):
+        flags = {"backbone": backbone, "pretrained": False, "multi_label": False, "img_size": 64, "dataset": "covid_radiography"}
+        config, place = build(TrainConfig, flags), folder / backbone
+        torch.manual_seed(age)
+        model = backbones.build(backbone, 4)
+        runs.write_config(config, place)
+        state = {f"model.{name}": value for name, value in model.state_dict().items()}
+        torch.save({"state_dict": state, "locus": checkpoints.stamp(config, model, FINDINGS)}, place / "best.ckpt")
+        write_json(place / "metrics.json", {})
+        os.utime(place / "metrics.json", (1e9 - age, 1e9 - age))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    path = tmp_path_factory.mktemp("image") / "x.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 150), dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def typed(trained, image, capsys):
+    """typed(*flags) -> status, output and errors of the door, called with these words in this process."""
+
+    def run(*flags, source=image):
+        status = heatmap.main(["-i", str(source), "--runs", str(trained), "--threads", "1", *map(str, flags)])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_the_command_of_the_covid_project_makes_one_overlay_of_the_image_s_own_size(run_command, trained, image, tmp_path):
+    flags = ["--image_path", image, "--label", "covid_19", "--model", "resnet18", "--output_path", tmp_path / "y.jpg", "--runs", trained]
+    done = run_command("heatmap.py", *flags)
+    assert done.returncode == 0, done.stderr
+    assert f"overlay: {tmp_path}/y.jpg (COVID-19, score 0." in done.stdout
+    assert "gradcam, by" in done.stdout
+    assert "ResNet18/best.ckpt" in done.stdout
+    drawn = Image.open(tmp_path / "y.jpg")
+    assert (drawn.format, drawn.mode, drawn.size) == ("JPEG", "RGB", (150, 200))
+    assert [path.name for path in tmp_path.iterdir()] == ["y.jpg"]
+
+
+def test_without_a_label_the_highest_score_of_the_newest_run_is_drawn_into_a_folder(typed, tmp_path):
+    status, out, _ = typed("-o", tmp_path)
+    assert status == 0
+    assert "custom/best.ckpt" in out
+    (path,) = tmp_path.iterdir()
+    finding = out.split("(")[1].split(",")[0]
+    assert path.name == f"x_{finding.replace(' ', '_')}.png"
+    assert float(out.split("score ")[1].split(",")[0]) >= 0.25
+    pixels = np.asarray(Image.open(path)).astype(int)
+    assert (pixels.max(-1) - pixels.min(-1)).max() > 50  # colours over gray
+
+
+def test_a_dicom_file_is_drawn_too_by_a_checkpoint_s_path(typed, trained, tmp_path):
+    write_dicom(tmp_path / "a.dcm", np.random.default_rng(0).integers(0, 4000, (120, 100), dtype=np.uint16))
+    status, out, _ = typed("-m", trained / "custom", "-l", "viral_pneumonia", "-o", tmp_path / "a.png", source=tmp_path / "a.dcm")
+    assert status == 0
+    assert "(Viral Pneumonia, score" in out
+    assert Image.open(tmp_path / "a.png").size == (100, 120)
+
+
+def test_a_name_with_slashes_stays_in_the_folder(typed, trained, tmp_path):
+    content = torch.load(trained / "custom" / "best.ckpt", weights_only=True)
+    content["locus"]["findings"] = ["../../Nodule/Mass", *FINDINGS[1:]]
+    torch.save(content, tmp_path / "odd.ckpt")
+    (tmp_path / "out").mkdir()
+    status, _, errors = typed("-m", tmp_path / "odd.ckpt", "-l", "../../Nodule/Mass", "-o", tmp_path / "out")
+    assert status == 0, errors
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["x_.._.._Nodule_Mass.png"]
+
+
+def test_runs_of_networks_that_are_no_more_and_folders_named_as_one_are_passed_over(typed, trained, tmp_path, monkeypatch):
+    for name, content in (("old", "backbone: oldnet\n"), ("broken", "{")):
+        shutil.copytree(trained / "custom", tmp_path / "runs" / name)
+        (tmp_path / "runs" / name / "config.yaml").write_text(content)
+    shutil.copytree(trained / "ResNet18", tmp_path / "runs" / "ResNet18")
+    (tmp_path / "resnet18").mkdir()
+    monkeypatch.chdir(tmp_path)
+    status, out, errors = typed("-m", "resnet18", "-o", tmp_path / "y.png", "--runs", tmp_path / "runs")
+    assert status == 0, errors
+    assert "ResNet18/best.ckpt" in out
+
+
+@pytest.mark.parametrize(
+    ("flags", "facts"),
+    [
+        (["-l", "fracture"], "label.*'fracture'.*COVID-19, Lung Opacity, Normal, Viral Pneumonia"),
+        (["-m", "densenet121"], "backbone densenet121.*ResNet18, custom"),
+        (["-m", "absent.ckpt"], r"'absent\.ckpt'.*best\.ckpt"),
+        (["-m", "runs/absent"], r"'runs/absent'.*best\.ckpt"),
+        (["-m", "resnet81"], "backbone.*'resnet81'.*'resnet18'"),
+        (["-o", "y.gif"], r"--output_path y\.gif.*\.png, \.jpg"),
+        (["--method", "cam", "gradcam"], "--image_path.*--method"),
+        (["--method", "fast"], "--image_path.*--method"),
+        (["-l", "non-covid-19"], "label.*'non-covid-19'.*COVID-19, Lung"),
+        (["--method", "pcam"], "map.*'pcam'.*PCAM"),
+    ],
+)
+def test_what_cannot_be_drawn_is_a_sentence(typed, tmp_path, flags, facts):
+    status, _, errors = typed(*(flags if "-o" in flags else [*flags, "-o", tmp_path / "y.png"]))
+    assert status == 2
+    assert re.search(facts, errors)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_little_memory_is_a_sentence_with_what_to_change(typed, tmp_path):
+    (tmp_path / "hungry.py").write_text(
+        "import methods\nclass Hungry(methods.GradientMethod):\n    name = 'hungry'\n    def weights(self, A, G): return bytearray(2**60)\n"
+    )
+    status, _, errors = typed("--method", f"{tmp_path}/hungry.py:Hungry", "-o", tmp_path / "y.png")
+    assert status == 2
+    assert re.search("memory.*--memory_gib", errors)
+
+
+def test_an_absent_image_and_flags_without_one_are_sentences(typed, tmp_path, capsys):
+    status, _, errors = typed(source=tmp_path / "none.png")
+    assert (status, f"{tmp_path}/none.png" in errors) == (2, True)
+    assert heatmap.main(["-l", "covid_19"]) == 2
+    assert re.search("--label.*--image_path", capsys.readouterr().err)
+
+
+def test_heat_is_laid_over_the_gray_of_the_image_and_nothing_where_there_is_none():
+    mixed = blend(np.array([[90, 200]], np.uint8), np.array([[0.0, 1.0]], np.float32))
+    assert mixed.shape == (1, 2, 3)
+    assert mixed[0, 0].tolist() == [90, 90, 90]
+    assert mixed[0, 1, 0] == round(0.3 * 200 + 0.7 * round(255 * colormaps["turbo"](1.0)[0]))
+
+
+def test_of_two_runs_of_a_backbone_the_one_that_knows_the_label_is_taken_however_old(typed, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "runs")
+    newer = tmp_path / "runs" / "newer"
+    shutil.copytree(trained / "ResNet18", newer)
+    content = torch.load(newer / "best.ckpt", weights_only=True)
+    content["locus"]["findings"] = ["Mass", "Nodule", "Effusion", "Fibrosis"]
+    torch.save(content, newer / "best.ckpt")
+    where = ["-o", tmp_path / "y.png", "--runs", tmp_path / "runs"]
+    assert "ResNet18/best.ckpt" in typed("-m", "resnet18", "-l", "covid_19", *where)[1]
+    assert "newer/best.ckpt" in typed("-m", "resnet18", "-l", "fibrosis", *where)[1]
+    status, _, errors = typed("-m", "resnet18", "-l", "hernia", *where)
+    assert (status, f"{tmp_path}/runs" in errors) == (2, True)
+
+
+def test_a_flat_map_is_told(typed, tmp_path, caplog):
+    text = "import methods, torch\nclass Flat(methods.Method):\n    name = 'flat'\n    needs = frozenset({'features'})\n"
+    (tmp_path / "flat.py").write_text(
+        text + "    def maps(self, evidence): return torch.ones(*evidence.logits.shape, *evidence.A.shape[-2:])\n"
+    )
+    assert typed("--method", f"{tmp_path}/flat.py:Flat", "-o", tmp_path / "y.png")[0] == 0
+    assert "flat map" in caplog.text

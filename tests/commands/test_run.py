@@ -1,0 +1,410 @@
+"""``python -m benchmark.run`` as a user types it, and what a kill leaves behind."""
+
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark import records
+from tests.benchmark.report.given import texts
+
+pytestmark = pytest.mark.commands
+
+SUITE = """
+title: Tiny
+about: Too small to mean anything.
+train: {dataset: "phantom:train=32,val=16,test=24", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false}
+models:
+  - {backbone: custom, global_pool: AVG}
+methods: [cam, ablationcam]
+protocols: [locus, seed]
+slow_images: 6
+conventional: [locus]
+"""
+ABSENT = """
+title: Absent
+about: Its data is nowhere.
+how_to_get: ask the clinic
+train: {dataset: NIH, data_root_dir: nowhere/at/all, num_classes: 8, pretrained: false}
+models:
+  - {backbone: custom}
+methods: [cam]
+"""
+
+
+SMALL = """
+title: Small
+about: Too small to mean anything.
+train: {dataset: "phantom:train=32,val=16,test=24", img_size: 64, epochs: 2, threads: 1, logger: [csv], plots: false}
+models:
+  - {backbone: custom, global_pool: [AVG, PCAM]}
+methods: [cam]
+protocols: [locus]
+"""
+UNTRAINABLE = """
+title: One model of two cannot run
+about: Too small to mean anything.
+train: {dataset: "phantom:train=32,val=16,test=16", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false}
+models:
+  - {backbone: resnet1888}
+  - {backbone: custom}
+methods: [cam]
+protocols: [pointing]
+"""
+
+
+@pytest.fixture(scope="module")
+def suites(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("suites")
+    (folder / "tiny.yaml").write_text(SUITE)
+    (folder / "small.yaml").write_text(SMALL)
+    (folder / "single.yaml").write_text(SMALL.replace("[AVG, PCAM]", "AVG"))
+    (folder / "absent.yaml").write_text(ABSENT)
+    (folder / "untrainable.yaml").write_text(UNTRAINABLE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def flags(suites, tmp_path_factory):
+    """flags(folder): a run below ``folder``, all with the same cache of pixels."""
+    cache = tmp_path_factory.mktemp("cache")
+    return lambda at: ["--suites", suites, "--results", at / "results", "--runs", at / "runs", "--cache_dir", cache, "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(run_command, flags, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = run_command("benchmark.run", "--suite", "tiny", *flags(folder))
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def recorded(folder, suite):
+    """Key -> every record of a suite without what a clock wrote."""
+    found = records.load(folder / "results" / suite) if (folder / "results" / suite).exists() else []
+    return {record.key: record.model_dump(mode="json", exclude={"created", "seconds"}) for record in found}
+
+
+def content(folder):
+    return recorded(folder, "tiny")
+
+
+def test_a_suite_ends_in_records_tables_and_an_index(undisturbed):
+    folder, done = undisturbed
+    made = {path.name for path in (folder / "results/tiny").iterdir()}
+    packed = {"records.parquet", "cells.parquet", "cases.parquet"}
+    assert made == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex", "seed.xlsx", *packed}
+    assert not list((folder / "runs/records/tiny").glob("*.json"))
+    assert (folder / "results/README.md").exists()
+    assert "hit@iou.3" in done.stdout
+    methods = {record["cell"]["method"] for record in content(folder).values()}
+    assert {"cam", "ablationcam", "center", "prior", "noise", "truth", "classifier"} <= methods
+    alignments = {record["cell"]["alignment"] for record in content(folder).values()}
+    assert alignments == {"aligned", "conventional"}
+
+
+def test_a_second_run_regenerates_the_same_bytes_and_runs_nothing(run_command, flags, undisturbed):
+    folder, _ = undisturbed
+    before = {path: path.read_bytes() for path in (folder / "results").rglob("*") if path.is_file()}
+    done = run_command("benchmark.run", "--suite", "tiny", *flags(folder))
+    assert "0 cells to run" in done.stdout
+    assert {path: path.read_bytes() for path in (folder / "results").rglob("*") if path.is_file()} == before
+
+
+def test_a_record_counts_as_done_without_its_checkpoint_and_maps(run_command, flags, undisturbed, tmp_path):
+    folder, _ = undisturbed
+    words = flags(folder)
+    words[words.index("--runs") + 1] = tmp_path / "no runs"
+    assert "0 cells to run" in run_command("benchmark.run", "--suite", "tiny", *words).stdout
+
+
+@pytest.mark.slow
+def test_no_table_mixes_the_maps_of_a_network_with_those_of_its_training_anew(run_command, flags, undisturbed, tmp_path):
+    shutil.copytree(undisturbed[0], tmp_path, dirs_exist_ok=True)
+    (checkpoint,) = (tmp_path / "runs/tiny").glob("*/best.ckpt")
+    saved = torch.load(checkpoint, weights_only=True)
+    next(value for value in saved["state_dict"].values() if value.is_floating_point()).add_(0.01)
+    torch.save(saved, checkpoint)
+    before = content(tmp_path)
+    done = run_command("benchmark.run", "--suite", "tiny", "--method", "layercam", *flags(tmp_path))
+    assert done.returncode == 0, done.stderr
+    after = content(tmp_path)
+    assert {record["cell"]["method"] for key, record in after.items() if key not in before} == {"layercam"}
+    old, new = ({tuple(r["checkpoints"]) for r in every.values() if r["checkpoints"]} for every in (before, after))
+    assert (len(old), len(new), old & new) == (1, 1, set())
+
+
+@pytest.fixture(scope="module")
+def small(run_command, flags, tmp_path_factory):
+    """A finished suite of two models under one protocol."""
+    folder = tmp_path_factory.mktemp("small")
+    done = run_command("benchmark.run", "--suite", "small", *flags(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("suite", "sign"),
+    [
+        pytest.param("single", "runs/single/*/last.ckpt", id="training"),
+        pytest.param("single", "runs/single/maps/*/*.npy", id="explaining"),
+        pytest.param("single", "runs/records/single/*.json", id="writing"),
+        pytest.param("small", "results/small/records.parquet", id="packed"),  # the first model of two
+    ],
+)
+def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, run_command, sentence, flags, small, tmp_path, suite, sign):
+    running = started("benchmark.run", "--suite", suite, *flags(tmp_path))
+    while not any(tmp_path.glob(sign)) and running.poll() is None:
+        time.sleep(0.005)
+    if sign.endswith("last.ckpt"):
+        running.send_signal(signal.SIGSTOP)
+        assert f"(process {running.pid} of" in sentence(run_command("benchmark.run", "--suite", suite, *flags(tmp_path)))
+    running.kill()
+    assert running.wait() == -9, "it ended before it could be killed"
+    if suite == "small":  # what git would have committed, in another checkout: the first model is not run again
+        shutil.rmtree(tmp_path / "runs")
+        left = run_command("benchmark.run", "--suite", "small", "--dry_run", *flags(tmp_path)).stdout
+        assert "for 1 models" in left
+    done = run_command("benchmark.run", "--suite", suite, *flags(tmp_path))
+    assert done.returncode == 0, done.stderr
+    poolings = {"single": {"AVG"}, "small": {"AVG", "PCAM"}}[suite]
+    whole = recorded(small, "small").items()
+    assert recorded(tmp_path, suite) == {key: record for key, record in whole if record["cell"]["global_pool"] in poolings}
+
+
+def children(running):
+    """The processes in which a running command makes its steps."""
+    pids = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    return [int(pid) for pid in pids if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def two_jobs(started, words, folder):
+    """A run of two jobs at a time, both of which are at work."""
+    running = started("benchmark.run", *words, "--jobs", "2")
+    while len(list(folder.glob("runs/small/*/last.ckpt"))) < 2 and running.poll() is None:
+        time.sleep(0.005)
+    return running
+
+
+@pytest.mark.slow
+def test_a_killed_job_is_a_sentence_and_the_next_run_of_two_completes_the_records_of_one(
+    started, run_command, sentence, flags, small, tmp_path
+):
+    words = ["--suite", "small", *flags(tmp_path)]
+    running = two_jobs(started, words, tmp_path)
+    os.kill(children(running)[0], signal.SIGKILL)
+    assert re.search(r"1 models .*(train|explain|score) small/custom-.* was killed \(SIGKILL\)", sentence(running.done()))
+    assert {record["status"] for record in recorded(tmp_path, "small").values()} == {"ok", "failed"}
+    done = run_command("benchmark.run", *words, "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert recorded(tmp_path, "small") == recorded(small, "small")
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_of_two_jobs_leaves_none_behind(started, flags, tmp_path):
+    running = two_jobs(started, ["--suite", "small", *flags(tmp_path)], tmp_path)
+    jobs = children(running)
+    running.send_signal(signal.SIGINT)
+    done = running.done()
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "error: interrupted")
+    assert len(jobs) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in jobs)
+
+
+@pytest.mark.slow
+def test_a_slurm_job_whose_node_is_wanted_is_queued_again_and_the_records_are_those_of_this_machine(started, flags, small, tmp_path):
+    """By submitit's own stand-in for Slurm; the signal is the one that Slurm sends."""
+    running = started("benchmark.run", "--suite", "single", *flags(tmp_path), "--executor", "slurm:cluster=local")
+    while not any(tmp_path.glob("runs/single/*/last.ckpt")) and running.poll() is None:
+        time.sleep(0.01)
+    (taken,) = tmp_path.glob("runs/single/.slurm/*/taken/*")
+    controller = taken.suffix[1:]
+    os.kill(int(Path(f"/proc/{controller}/task/{controller}/children").read_text().split()[0]), signal.SIGUSR2)
+    done = running.done()
+    assert done.returncode == 0, done.stderr
+    assert "Requeued job" in next(tmp_path.glob("runs/single/.slurm/*/jobs/*.err")).read_text()
+    whole = recorded(small, "small").items()
+    assert recorded(tmp_path, "single") == {key: record for key, record in whole if record["cell"]["global_pool"] == "AVG"}
+
+
+@pytest.mark.slow
+def test_a_node_that_is_taken_out_of_ray_costs_no_record(started, flags, small, tmp_path):
+    pytest.importorskip("ray", reason="needs Ray: pip install -e '.[ray]'")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        second = cluster.add_node(num_cpus=1)
+        words = ["--suite", "small", *flags(tmp_path), "--jobs", "2", "--executor", f"ray:address={cluster.address}"]
+        running = started("benchmark.run", *words)
+        while len(list(tmp_path.glob("runs/small/*/last.ckpt"))) < 2 and running.poll() is None:
+            time.sleep(0.01)
+        cluster.remove_node(second, allow_graceful=False)
+        done = running.done()
+        assert done.returncode == 0, done.stderr
+        assert recorded(tmp_path, "small") == recorded(small, "small")
+    finally:
+        cluster.shutdown()
+
+
+def test_several_jobs_need_a_stated_number_of_threads(run_command, sentence, flags, tmp_path):
+    (tmp_path / "free.yaml").write_text(SMALL.replace("threads: 1, ", ""))
+    words = [word for word in flags(tmp_path) if word not in ("--threads", "1")]
+    done = run_command("benchmark.run", "--suite", "free", *words, "--suites", tmp_path, "--jobs", "2", "--dry_run")
+    assert "--threads" in sentence(done)
+
+
+def test_a_dry_run_says_what_would_run_and_writes_nothing(run_command, flags, tmp_path):
+    done = run_command("benchmark.run", "--suite", "tiny", "--dry_run", *flags(tmp_path))
+    assert "21 cells to run for 1 models" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_absent_data_makes_records_that_say_how_to_get_it(run_command, flags, tmp_path):
+    done = run_command("benchmark.run", "--suite", "absent", *flags(tmp_path))
+    assert done.returncode == 0, done.stderr
+    absent = recorded(tmp_path, "absent").values()
+    assert {record["status"] for record in absent} == {"n/a"}
+    assert all("ask the clinic" in record["reason"] for record in absent)
+    assert "ask the clinic" in (tmp_path / "results/absent/leaderboard.md").read_text()
+    assert "0 cells to run" in run_command("benchmark.run", "--suite", "absent", *flags(tmp_path)).stdout
+
+
+@pytest.fixture(scope="module")
+def half(run_command, flags, tmp_path_factory):
+    """A suite that ran, one of whose two models could not, and what was said."""
+    folder = tmp_path_factory.mktemp("half")
+    return folder, run_command("benchmark.run", "--suite", "untrainable", *flags(folder))
+
+
+@pytest.fixture
+def copy(half, flags, tmp_path):
+    """A copy of it in the test's folder whose other model alone is planned, and the words that run it."""
+    shutil.copytree(half[0], tmp_path, dirs_exist_ok=True)
+    (tmp_path / "untrainable.yaml").write_text(UNTRAINABLE.replace("  - {backbone: resnet1888}\n", ""))
+    return ["benchmark.run", "--suite", "untrainable", *flags(tmp_path), "--suites", tmp_path]
+
+
+def test_a_model_that_cannot_run_leaves_records_with_the_reason_and_the_others_go_on(half, sentence):
+    folder, done = half
+    assert " 1 models" in sentence(done)
+    every = recorded(folder, "untrainable").values()
+    failed = [record for record in every if record["status"] == "failed"]
+    assert {record["cell"]["backbone"] for record in failed} == {"resnet1888"}
+    assert all("'resnet1888'" in record["reason"] for record in failed)
+    assert len(failed) == len(every) / 2
+    assert "resnet1888" in (folder / "results/untrainable/leaderboard.md").read_text()
+
+
+MINE = "import methods\nclass Mine(methods.GradientMethod):\n    name = 'mine'\n    def weights(self, A, G): return G.square()\n"
+
+
+def test_a_disk_that_refuses_while_maps_are_made_leaves_the_records_as_they_were(run_command, sentence, copy, tmp_path):
+    before = recorded(tmp_path, "untrainable")
+    for maps in (tmp_path / "runs").rglob("maps"):
+        shutil.rmtree(maps)
+    (tmp_path / "full").touch()  # a file where a folder should be
+    told = sentence(run_command(*copy, "--cache_dir", tmp_path / "full/cache", "--overwrite", "always"))
+    assert f"{tmp_path}/full/cache" in told
+    assert recorded(tmp_path, "untrainable") == before
+
+
+def test_a_method_in_a_file_that_breaks_fails_alone_and_mended_is_a_row_of_the_suite_that_lists_it(run_command, copy, tmp_path):
+    (tmp_path / "mine.py").write_text(MINE.replace("return G.square()", "raise RuntimeError('out of luck')"))
+    file = tmp_path / "untrainable.yaml"
+    file.write_text(file.read_text().replace("[cam]", f"[cam, '{tmp_path}/mine.py:Mine']").replace("[pointing]", "[locus]"))
+
+    def status():
+        kept = [record for record in recorded(tmp_path, "untrainable").values() if record["cell"]["backbone"] == "custom"]
+        return {Path(record["cell"]["method"]).name: (record["status"], record["method_name"]) for record in kept}
+
+    done = run_command(*copy, "--trust")
+    assert done.returncode == 1, done.stderr
+    assert "out of luck" in done.stdout
+    assert {method for method, (found, _) in status().items() if found != "ok"} == {"mine.py:Mine"}
+    assert "1 cells to run" in run_command(*copy, "--trust", "--dry_run").stdout
+    (tmp_path / "mine.py").write_text(MINE)
+    assert run_command(*copy, "--trust").returncode == 0
+    assert {found for found, _ in status().values()} == {"ok"}
+    assert status()["mine.py:Mine"] == ("ok", "mine")
+    table = (tmp_path / "results/untrainable/leaderboard.md").read_text()
+    assert "| mine |" in table
+    assert "mine.py" not in table
+
+
+def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, undisturbed, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(undisturbed[0], folder)
+    (tmp_path / "mine.py").write_text(MINE)
+    before = content(folder)
+    done = run_command("benchmark.run", "--suite", "tiny", "--method", f"{tmp_path}/mine.py:Mine", *flags(folder))
+    assert done.returncode == 0, done.stderr
+    assert "4 cells to run for 1 models" in done.stdout
+    assert "| mine |" in (folder / "results/tiny/leaderboard.md").read_text()
+    after = content(folder)
+    kept = {name: record for name, record in before.items() if record["cell"]["protocol"] != "paired"}  # those compare all methods
+    assert after.items() >= kept.items()
+    assert {record["cell"]["method"] for name, record in after.items() if name not in before} == {f"{tmp_path}/mine.py:Mine"}
+    assert "0 cells to run" in run_command("benchmark.run", "--suite", "tiny", *flags(folder)).stdout
+    assert content(folder) == after
+
+
+def test_records_made_anew_from_stored_maps_are_the_same(run_command, flags, undisturbed, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(undisturbed[0], folder)
+    maps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")}
+    done = run_command("benchmark.run", "--suite", "tiny", "--overwrite", "always", "--method", "cam", "ablationcam", *flags(folder))
+    assert "5 cells to run for 1 models" in done.stdout
+    assert content(folder) == content(undisturbed[0])
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")} == maps
+
+
+def test_slow_methods_have_a_table_of_their_own(undisturbed):
+    folder, done = undisturbed
+    assert "methods within each network, on 6 images" in done.stdout
+    headings = ["phantom: methods within each network, on 6 images"]
+    assert [title for title, text in texts(folder / "results/tiny").items() if "| ablationcam |" in text] == headings
+
+
+@pytest.mark.parametrize(
+    ("line", "facts"),
+    [
+        ("protocols: [wnag]", "protocol.*'wnag'.*'wang'"),
+        ("conventional: [lokus]", "protocol.*'lokus'.*'locus'"),
+        ("methods: [gradcamp]", "method.*'gradcamp'.*'gradcampp'"),
+        ("folds: [7]", "fold 7 .* 5 folds"),
+        ("folds: [0, 1]", "'wrong'.*folds.*partition: kfold"),
+        ("protocols: [wang]", "slow_images.*'locus'"),
+        ("protocol: [wang]", "protocol: .*title, about"),
+    ],
+)
+def test_a_mistake_in_a_suite_is_told_before_anything_runs(run_command, sentence, flags, tmp_path, line, facts):
+    kept = [row for row in SUITE.splitlines() if row.split(":")[0] not in ("conventional", line.split(":")[0])]
+    (tmp_path / "wrong.yaml").write_text("\n".join([*kept, line, ""]))
+    words = [*flags(tmp_path), "--suites", tmp_path]
+    assert re.search(facts, sentence(run_command("benchmark.run", "--suite", "wrong", *words)))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_without_suites_is_a_sentence(run_command, sentence, flags, tmp_path):
+    assert f"suite in {tmp_path}" in sentence(run_command("benchmark.run", "--all", *flags(tmp_path), "--suites", tmp_path))
+
+
+def test_an_unknown_suite_gets_the_nearest(run_command, sentence, flags, tmp_path):
+    assert re.search("suite.*'tine'.*'tiny'", sentence(run_command("benchmark.run", "--suite", "tine", *flags(tmp_path))))
+
+
+def test_no_suite_at_all_is_a_sentence(run_command, sentence, flags, tmp_path):
+    assert re.search("--all.*--suite NAME", sentence(run_command("benchmark.run", *flags(tmp_path))))
+
+
+def test_a_broken_record_is_a_sentence_with_its_path(run_command, sentence, flags, tmp_path):
+    (tmp_path / "results/tiny/records").mkdir(parents=True)
+    (tmp_path / "results/tiny/records/x.json").write_text('{"half": ')
+    assert "x.json" in sentence(run_command("benchmark.run", "--suite", "tiny", *flags(tmp_path)))

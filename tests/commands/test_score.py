@@ -1,0 +1,65 @@
+"""``python -m benchmark.score`` and ``benchmark.submit`` as a user types them, by the lines of their pages."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from benchmark import records, submit
+from benchmark.external import against
+from tests.benchmark.external.given import DATA, SIZE, WORD, write
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOOR, DATASET = "benchmark.score", ("--dataset", WORD, "--img_size", str(SIZE))
+pytestmark = pytest.mark.commands
+
+
+def typed(page, command, **given):
+    """The flags of the line of a page that begins with ``command``, its words in capitals replaced."""
+    (line,) = re.findall(rf"^python -m {command}(.*)$", (DOCS / page).read_text(), re.MULTILINE)
+    words = shlex.split(line.replace("--dataset NIH --data_root_dir PATH", shlex.join(DATASET)))
+    return [str(given.get(word, word)) for word in words]
+
+
+def test_maps_of_others_have_a_row_beside_the_baselines_hold_when_verified_and_can_be_sent_in(run_command, tmp_path, capsys):
+    flags = [*typed("score.md", "benchmark.score(?=.*--maps)", FOLDER=write(tmp_path / "maps")), "--results", tmp_path]
+    done = run_command(DOOR, *flags)
+    assert done.returncode == 0, done.stderr
+    for word in ("My maps", "prior", "center", "noise", "truth", "leaderboard.md"):
+        assert word in done.stdout
+    folder = tmp_path / "my-maps"
+    entered = {r.cell.protocol: r for r in records.load(folder) if r.source == "external"}
+    assert {"locus", "wang", "seed", "pointing", "energy", "maxbox", "pxap", "chexlocalize", "paired"} == set(entered)
+    assert entered["paired"].find("above_prior").value > 0
+    assert any(stratum.variable == "size" for stratum in entered["locus"].strata)
+    assert len((folder / "sources.csv").read_text().splitlines()) == 1 + len(list((tmp_path / "maps").iterdir()))
+    row = against.find("my-maps/external/prior", tmp_path, [*DATA])
+    _, said = against.compare(entered["locus"], folder, row)
+    assert f"{entered['paired'].find('above_prior').value:+.3f}" in said
+    again = run_command(DOOR, *flags, "--verify")
+    assert (again.returncode, "0 differ" in again.stdout) == (0, True), again.stdout + again.stderr
+    sent = {"runs/results/my-maps": folder, "my-maps.zip": tmp_path / "my-maps.zip"}
+    assert submit.main(["pack", *typed("submit.md", "benchmark.submit pack", **sent)]) == 0
+    assert submit.main(["check", *typed("submit.md", "benchmark.submit check", **sent)]) == 0
+    assert "its records hold, and it copies nothing" in capsys.readouterr().out
+
+
+def test_boxes_of_a_detector_have_every_protocol_that_takes_boxes(run_command, tmp_path):
+    rows = [f"{s.image_id},{f},{','.join(map(str, box))},.9" for s in DATA for f, boxes in s.boxes.items() for box in boxes.tolist()]
+    (tmp_path / "boxes.csv").write_text("\n".join(["image,finding,x0,y0,x1,y1,score", *rows]) + "\n")
+    flags = typed("score.md", "benchmark.score(?=.*--boxes)", **{"FILE.csv": tmp_path / "boxes.csv"})
+    done = run_command(DOOR, *flags, "--results", tmp_path)
+    assert done.returncode == 0, done.stderr
+    entered = {r.cell.protocol: r for r in records.load(tmp_path / "my-detector") if r.source == "external"}
+    assert {"locus", "pointing", "detection", "froc", "lroc", "paired"} == set(entered)
+    for protocol, metric in (("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("lroc", "lroc"), ("locus", "hit@iou.3")):
+        assert entered[protocol].find(metric).value == 1
+
+
+def test_what_cannot_be_scored_is_one_sentence_and_writes_nothing(run_command, sentence, tmp_path):
+    done = run_command(
+        DOOR, *DATASET, "--maps", tmp_path / "absent", "--alignment", "pixels", "--entry", "x", "--results", tmp_path / "out"
+    )
+    assert "absent" in sentence(done)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,66 @@
+"""A suite of two seeds as a user runs it: two trainings of one recipe, one row of the leaderboard."""
+
+import csv
+
+import pandas as pd
+import pytest
+
+from benchmark import records
+
+pytestmark = pytest.mark.commands
+
+SUITE = """
+title: Two seeds
+about: Too small to mean anything.
+train: {dataset: "phantom:train=32,val=16,test=24", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false}
+models:
+  - {backbone: custom, global_pool: AVG}
+seeds: [0, 1]
+full_seeds: [0]
+methods: [cam, gradcam]
+protocols: [locus, pointing]
+"""
+
+
+@pytest.fixture(scope="module")
+def run(run_command, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("seeds")
+    (folder / "two.yaml").write_text(SUITE)
+    flags = ["--suites", folder, "--results", folder / "results", "--runs", folder / "runs", "--cache_dir", folder / "cache"]
+    done = run_command("benchmark.run", "--suite", "two", *flags)
+    assert done.returncode == 0, done.stderr
+    return folder / "results", done, lambda *more: run_command("benchmark.compare", *more, *flags[2:4])
+
+
+def test_records_are_per_training_and_the_leaderboard_has_a_row_per_entry(run):
+    results, done, _ = run
+    scored = {
+        (record.cell.seed, record.cell.method): record.find("hit@iou.3", origin="cross-fitted").value
+        for record in records.load(results / "two")
+        if record.cell.protocol == "locus"
+    }
+    with (results / "two/leaderboard.csv").open(newline="") as file:
+        board = {line["method"]: line for line in csv.DictReader(file)}
+    assert len(board) == len(scored) / 2
+    assert float(board["cam"]["score"]) == pytest.approx((scored[0, "cam"] + scored[1, "cam"]) / 2, abs=1e-6)
+    assert {line["trainings"] for line in board.values()} == {"2"}
+    assert {line["method_may_be_best"] for line in board.values()} <= {"True", "False", ""}
+    assert float(board["cam"]["low"]) <= float(board["cam"]["score"]) <= float(board["cam"]["high"])
+    assert "of this network" not in done.stdout
+    for blind in ("center", "prior", "noise"):  # folds of patients are the same for all trainings
+        assert scored[0, blind] == scored[1, blind]
+
+
+def test_only_the_full_seed_has_the_other_protocols_and_each_seed_its_rows_per_case(run):
+    results, _, _ = run
+    seeds = {(record.cell.protocol, record.cell.seed) for record in records.load(results / "two")}
+    assert ("pointing", 0) in seeds
+    assert ("pointing", 1) not in seeds
+    columns = {file.name: "x0" in pd.read_parquet(file) for file in (results / "two").glob("cases*")}
+    assert columns == {"cases.parquet": True, "cases-seed1.parquet": False}
+
+
+def test_the_methods_are_compared_over_both_trainings(run):
+    said = run[2]("two/gradcam", "two/cam").stdout
+    assert "training seeds 0, 1" in said
+    assert "over training runs and patients" in said

@@ -1,0 +1,111 @@
+"""Code runs where a user typed the word that names it; a word in somebody's file needs ``--trust``, and nothing of it runs before."""
+
+import dataclasses
+
+import pytest
+import torch
+import yaml
+
+import heatmap
+import locus
+from backbones.model_spec import ModelSpec
+from benchmark import run
+from benchmark.verify import __main__ as verify
+from core import cli
+from core.errors import BadValueError, LocusError
+from tests.benchmark.report.made_up import training
+
+SUITE = {"title": "t", "about": "a", "train": {"dataset": "phantom"}, "models": [{"backbone": "custom"}], "methods": ["cam"]}
+WIRING = dict.fromkeys(field.name for field in dataclasses.fields(ModelSpec))
+READ = {"outputs": 1, "channels": 1, "mean": [0.5], "std": [0.5], "wiring": WIRING, "architecture": None, "code": None}
+pytestmark = pytest.mark.commands
+
+
+@pytest.fixture
+def code(tmp_path):
+    """The word of a class in a file that leaves a trace when it runs."""
+    (tmp_path / "evil.py").write_text(f"import pathlib\npathlib.Path({str(tmp_path / 'ran')!r}).touch()\nclass Evil:\n    name = 'evil'\n")
+    return f"{tmp_path}/evil.py:Evil"
+
+
+@pytest.fixture
+def checkpoint(tmp_path, code):
+    """What somebody might send: a checkpoint whose network is that class."""
+    about = {"config": {}, "model": {"network": code, **READ}, "findings": ["Mass"]}
+    torch.save({"state_dict": {}, "locus": about}, tmp_path / "best.ckpt")
+    return tmp_path / "best.ckpt"
+
+
+@pytest.fixture
+def refused(tmp_path, capsys):
+    def refused(status):
+        assert status == 2
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert "evil.py:Evil" in error
+        assert "--trust" in error
+        assert not (tmp_path / "ran").exists()
+
+    return refused
+
+
+def suite(folder, *more, command=run):
+    where = ["--suites", folder, "--results", folder / "results", "--runs", folder / "runs", "--suite", "small"]
+    return command.main([*map(str, [*where, *more])])
+
+
+@pytest.mark.parametrize(("command", "more"), [(run, []), (run, ["--dry_run"]), (verify, [])])
+def test_a_method_in_a_suites_yaml_does_not_run(tmp_path, code, refused, command, more):
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SUITE, "methods": ["cam", code]}))
+    refused(suite(tmp_path, *more, command=command))
+
+
+def test_a_checkpoint_in_a_suites_yaml_does_not_run(tmp_path, checkpoint, refused):
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SUITE, "models": [{"checkpoint": str(checkpoint)}]}))
+    refused(suite(tmp_path))
+
+
+def test_a_method_in_a_record_does_not_run_when_it_is_verified(tmp_path, code, refused):
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SUITE))
+    training(tmp_path / "results/small", code, seed=0, count=5)
+    refused(suite(tmp_path, command=verify))
+
+
+def test_a_checkpoint_does_not_run(tmp_path, checkpoint, refused):
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SUITE))
+    refused(suite(tmp_path, "--checkpoint", checkpoint))
+    refused(heatmap.main(["--checkpoint", str(checkpoint)]))
+    with pytest.raises(BadValueError, match="--trust"):
+        locus.load(checkpoint)
+    with pytest.raises(LocusError, match="has changed"):  # past the gate: it states another content of the file
+        locus.load(checkpoint, trust=True)
+
+
+def test_a_file_of_flags_names_no_code_and_cannot_trust_itself(tmp_path, code, refused, capsys):
+    (tmp_path / "flags.yaml").write_text(yaml.safe_dump({"model": code, "image": "x.png"}))
+    refused(heatmap.main(["--config", str(tmp_path / "flags.yaml")]))
+    (tmp_path / "flags.yaml").write_text(yaml.safe_dump({"model": code, "image": "x.png", "trust": True}))
+    assert heatmap.main(["--config", str(tmp_path / "flags.yaml")]) == 2
+    assert "write --trust" in capsys.readouterr().err
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_word_that_was_typed_runs(tmp_path, code, capsys):
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SUITE))
+    assert suite(tmp_path, "--method", code, "--dry_run") == 2
+    assert "is no method" in capsys.readouterr().err
+    assert (tmp_path / "ran").exists()
+
+
+def test_doors_that_open_what_others_made_have_the_flag(capsys):
+    for run_command in (run.main, heatmap.main):
+        with pytest.raises(SystemExit):
+            run_command(["--help"])
+        assert "--trust" in capsys.readouterr().out
+
+
+def test_code_in_a_file_of_flags_runs_where_it_is_trusted(tmp_path, code):
+    from config import HeatmapConfig
+
+    (tmp_path / "flags.yaml").write_text(yaml.safe_dump({"model": code}))
+    config, _ = cli.parse(HeatmapConfig, ["--config", str(tmp_path / "flags.yaml"), "--trust"], "python heatmap.py")
+    assert config.model == code

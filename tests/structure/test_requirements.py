@@ -1,0 +1,83 @@
+"""What the product imports is what pyproject.toml brings."""
+
+import ast
+import functools
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("core", "benchmark", "methods", "backbones", "datasets")
+FILES = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")] + [ROOT / f"{file}.py" for file in ("config", "main", "heatmap")]
+STATED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+installed = functools.cache(packages_distributions)
+pytestmark = pytest.mark.structure
+
+
+def plain(name: str) -> str:
+    """A distribution as registries compare it, without version and extras."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[<>=!\[; ]", name)[0]).lower()
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {plain(requirement) for requirement in requirements}
+
+
+@functools.cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_stays_in_memory():
+    yield
+    nodes_of.cache_clear()
+
+
+def imported(path: Path) -> set[str]:
+    """The distributions that a file imports anywhere."""
+    nodes = nodes_of(path)
+    modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    tops = {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {*ROOMS, "config", "main", "heatmap"}
+    return {plain(installed().get(top, [top])[0]) for top in tops}
+
+
+def room(path: Path) -> tuple[str, ...]:
+    """The folder of a file, at most two deep: benchmark/search, backbones."""
+    return path.relative_to(ROOT).parts[:-1][:2]
+
+
+EXTRAS = {extra: names(requirements) for extra, requirements in STATED["optional-dependencies"].items()}
+
+
+@functools.cache
+def imports() -> dict[Path, set[str]]:
+    return {path: imported(path) for path in FILES}
+
+
+def optional() -> set[tuple[Path, str]]:
+    return {(path, name) for path, needed in imports().items() for name in needed - names(STATED["dependencies"])}
+
+
+def test_every_import_is_of_a_dependency_or_of_an_extra():
+    brought = set().union(*EXTRAS.values())
+    assert sorted(f"{path.relative_to(ROOT)}: {name}" for path, name in optional() if name not in brought) == []
+
+
+def test_what_only_an_extra_brings_is_behind_a_sentence_of_its_room_that_names_the_extra():
+    for path, name in optional():
+        text = "".join(file.read_text() for file in FILES if room(file) == room(path))
+        extras = [extra for extra, brought in EXTRAS.items() if name in brought]
+        assert any(f"'.[{extra}]'" in text for extra in [*extras, "{absent[0]}"]), f"{path}: {name}"
+
+
+def test_every_extra_but_that_of_the_tests_has_code():
+    files = [*FILES, *(ROOT / "tools").rglob("*.py")]
+    words = {node.value for path in files for node in nodes_of(path) if isinstance(node, ast.Constant)}
+    known = set().union(*imports().values()) | {word for word in words if isinstance(word, str)}
+    assert [extra for extra, brought in EXTRAS.items() if extra != "test" and not brought & known] == []

@@ -1,0 +1,169 @@
+"""The house stands as drawn: imports, names, sizes, and no other package in our shadow."""
+
+import ast
+import collections
+import functools
+import graphlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.registry import Registry
+from core.static_attributes import module_name
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("core", "datasets", "backbones", "methods", "benchmark")
+FILES = sorted(path for room in (*ROOMS, "tools") for path in (ROOT / room).rglob("*.py")) + [
+    ROOT / d for d in ("main.py", "heatmap.py", "locus.py", "config.py")
+]
+TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n") if p]
+WINGS = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooling", "backbones.attention": "attention",
+         "benchmark.scoring.protocols": "protocol", "benchmark.training.losses": "loss",
+         "benchmark.executors": "executor"}  # fmt: skip
+ENTRY_POINTS = (
+    "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.export", "benchmark.power",
+    "benchmark.score", "benchmark.submit", "benchmark.compare.__main__", "benchmark.verify.__main__", "benchmark.gallery.__main__",
+    "benchmark.figures",
+)  # fmt: skip
+VAGUE = {"found", "told", "own", "there", "place", "every"}
+pytestmark = pytest.mark.structure
+
+
+@functools.cache
+def parsed(path):
+    return ast.parse(path.read_text())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_stays_in_memory():
+    yield
+    parsed.cache_clear()
+
+
+def python(code, *words):
+    return subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_imports_point_down_and_no_wing_imports_another():
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_file_imports_itself_by_way_of_others_type_hints_included():
+    """A package's ``__init__`` aside, which hands out its files' names."""
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in FILES if path.name != "__init__.py"}
+    graph = {}
+    for name, path in modules.items():
+        imports = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom) and node.module]
+        graph[name] = {
+            part for node in imports for part in (node.module, *(f"{node.module}.{each.name}" for each in node.names))
+        } & modules.keys()
+    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the files
+
+
+@pytest.mark.slow
+def test_other_packages_import_with_our_datasets_in_front():
+    done = python("import datasets, timm, lightning, torchmetrics, captum, torchvision; assert datasets.names(); print('fine')")
+    assert done.stdout == "fine\n", done.stderr
+
+
+def test_benchmark_has_at_most_four_files_beside_its_entry_points_and_19_packages():
+    content = [path for path in (ROOT / "benchmark").iterdir() if path.name != "__pycache__"]
+    assert len([path for path in content if path.suffix == ".py" and f"benchmark.{path.stem}" not in ENTRY_POINTS]) <= 4
+    assert len([path for path in content if path.is_dir()]) <= 19
+
+
+def test_the_flags_know_the_ground_alone():
+    nodes = ast.walk(ast.parse((ROOT / "config.py").read_text()))
+    assert {node.module.split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)} == {"core", "dataclasses"}
+
+
+def test_a_line_has_at_most_120_characters():
+    lines = [(path, n, line) for path in FILES for n, line in enumerate(path.read_text().splitlines(), 1)]
+    assert [f"{path}:{n}" for path, n, line in lines if len(line.partition("  # type: ignore")[0]) > 120] == []
+
+
+def test_a_local_name_tells_its_type():
+    for path in FILES:
+        functions = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef)]
+        nodes = [node for function in functions for node in ast.walk(function)]
+        bound = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+        assert {*bound, *(node.arg for node in nodes if isinstance(node, ast.arg))} & VAGUE == set(), path
+
+
+def test_a_class_name_means_one_thing():
+    """Parts of the wings go by their paper's name: attention ``CAM``, method ``CAM``."""
+    parts = {folder for wing in WINGS for folder in [wing.replace(".", "/")]}
+    names = collections.Counter(
+        node.name
+        for path in FILES
+        if str(path.parent.relative_to(ROOT)) not in parts
+        for node in parsed(path).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_parts_file_is_its_word_in_lower_case(wing):
+    for word, path in Registry(wing, WINGS[wing]).files.items():
+        assert module_name(path) == word.lower()
+
+
+def test_every_public_thing_is_documented():
+    for path in FILES:
+        assert ast.get_docstring(parsed(path)), f"{path} says nothing"
+        public = (n for n in parsed(path).body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_"))
+        assert [node.name for node in public if not ast.get_docstring(node)] == [], path
+
+
+def test_a_quarter_of_the_products_lines_are_docstrings():
+    talk = lines = 0
+    for path in (path for path in FILES if path.relative_to(ROOT).parts[0] in ROOMS):
+        bodies = [node.body for node in ast.walk(parsed(path)) if isinstance(getattr(node, "body", None), list)]
+        texts = [node for body in bodies for node in body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+        talk += sum(node.end_lineno - node.lineno + 1 for node in texts if isinstance(node.value.value, str))
+        lines += sum(bool(line.strip()) for line in path.read_text().splitlines())
+    assert talk >= lines / 4
+
+
+def test_nothing_catches_everything():
+    handlers = [(path, node) for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, ast.ExceptHandler)]
+    every_error = {None, "Exception", "BaseException"}
+    assert [f"{path}:{n.lineno}" for path, n in handlers if (n.type and getattr(n.type, "id", "")) in every_error] == []
+
+
+def test_no_file_is_called_utils_helpers_misc_or_common():
+    assert [path for path in FILES if path.stem in {"utils", "util", "helpers", "helper", "misc", "common"}] == []
+
+
+def test_no_committed_text_names_a_path_of_somebodys_machine():
+    pattern = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/\w")
+    suspicious = [p for p in TEXTS if not p.endswith((".png", ".npz", ".xlsx", ".parquet", ".ckpt", ".zip")) and (ROOT / p).is_file()]
+    assert [
+        p for p in suspicious if pattern.search((ROOT / p).read_text(encoding="utf-8")) and p != "tests/structure/test_structure.py"
+    ] == []
+
+
+HELP = """
+import importlib, io, sys
+from contextlib import redirect_stdout
+sys.modules["torch"] = None
+for name in sys.argv[1:]:
+    with redirect_stdout(io.StringIO()) as said:
+        try:
+            importlib.import_module(name).main(["--help"])
+        except SystemExit as end:
+            assert not end.code, name
+    assert "--" in said.getvalue(), name
+"""
+
+
+def test_a_doors_help_needs_no_torch():
+    done = python(HELP, *ENTRY_POINTS)
+    assert done.returncode == 0, done.stderr
