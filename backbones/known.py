@@ -33,5 +33,5 @@ def require_known(name: str) -> None:
 
 def _timm() -> str:
     """The files of timm's networks."""
-    places = [Path(place) for place in getattr(importlib.util.find_spec("timm"), "submodule_search_locations", ())]
-    return "\n".join(path.read_text(encoding="utf-8") for place in places for path in place.glob("models/*.py"))
+    folders = [Path(folder) for folder in getattr(importlib.util.find_spec("timm"), "submodule_search_locations", ())]
+    return "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("models/*.py"))

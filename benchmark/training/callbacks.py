@@ -83,7 +83,7 @@ class CheckpointWriter(Callback):
         trainer.should_stop = stopped_early(history, config.early_stopping)
 
 
-class Cost(Callback):
+class ProcessorTime(Callback):
     """Keeps the seconds of the processor that a run has used, in all its processes, until it is evaluated."""
 
     def __init__(self, folder: Path) -> None:

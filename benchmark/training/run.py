@@ -31,7 +31,7 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     if runs.done(folder) and not resume.goes_on(config, folder):
         log.info("%s is finished already", folder)
         return folder
-    cost = callbacks.Cost(folder)
+    cost = callbacks.ProcessorTime(folder)
     with machine.log_file(config, folder), memory.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
         _train(module, splits, folder, cost)
@@ -117,7 +117,7 @@ def _behind(last: Path | None) -> tuple[int, int]:
     return len(content["history"]), 0 if losses is None else len(losses)
 
 
-def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: callbacks.Cost) -> None:
+def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: callbacks.ProcessorTime) -> None:
     kept = callbacks.kept_epoch(module.history, module.config.keep)
     trained = splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": kept, "epochs": len(module.history)}

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataError
+from core.user_code import ANYTHING
 from datasets.io import limits
 from datasets.io.decoding_worker import Bad, Job, Rows, Worker, start
 
@@ -86,7 +87,7 @@ class Decoding:
             self._hand_out()
             if not self._stopped:
                 self._ended()
-        except BaseException as error:
+        except ANYTHING as error:  # handed to the thread that waits
             self._fail(error)
         finally:
             for worker in self._workers:
