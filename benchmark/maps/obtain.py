@@ -103,7 +103,7 @@ def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> Stored
 def _read(request: MapRequest) -> store.StoredMaps | NotAvailableError | None:
     """What is stored for a request; maps of all findings answer one for some of them."""
     keys = dict.fromkeys((request.key, request.key_of_all))
-    return next((found for key in keys if (found := store.read(request.path, key)) is not None), None)
+    return next((maps for key in keys if (maps := store.read(request.path, key)) is not None), None)
 
 
 def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:

@@ -6,7 +6,6 @@ takes its own numbers u in [0, 1) from ``Patient.anatomy``; tones are shares of 
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from datasets.phantom.canvas import WHOLE, Pixels, UnitBox, Window, add, band, blend, inside, noise, smooth, window
 from datasets.phantom.findings import STRENGTH
@@ -120,6 +119,8 @@ def _blurred(at: Window, opacity: Pixels, size: int, softness: float) -> tuple[W
     """What is drawn in a window, without sharp edges: on the whole image, since it reaches beyond the window."""
     whole = np.zeros((size, size), np.float32)
     whole[at.rows, at.columns] = opacity
+    from scipy.ndimage import gaussian_filter  # only images with soft edges need it
+
     return window(size, WHOLE), gaussian_filter(whole, softness * size, mode="constant")
 
 

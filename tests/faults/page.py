@@ -30,7 +30,7 @@ TAIL = """
   want of memory by its signal; the machine's clock is not touched, the files are dated a day ahead instead.
 
 `make test` kills one run in every stage (training, explaining, scoring, packing) and then twice at random moments.
-`pytest -m slow tests/faults` makes each fault once, and lets `--verify` read 50 sets of hostile records.
+`pytest -m slow tests/faults` makes each fault once, and has `benchmark.verify` read 50 sets of hostile records.
 
 ## Setup
 

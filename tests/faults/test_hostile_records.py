@@ -1,4 +1,4 @@
-"""``--verify`` on records that somebody else wrote: they hold, they differ or one sentence refuses them, and nothing of them runs."""
+"""``benchmark.verify`` on records of strangers: they hold, they differ or one sentence refuses them; none of their code runs."""
 
 import json
 import shutil
@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from benchmark import run
+from benchmark.verify import __main__ as verify
 from tests.faults.trial import FLAGS, Trial
 
 pytestmark = [pytest.mark.commands, pytest.mark.slow]
@@ -66,7 +66,7 @@ def folder(finished, tmp_path, monkeypatch):
 
 def verified(capsys, *statuses):
     """What was printed; any exception that is no sentence is the test's."""
-    status = run.main([*FLAGS, "--verify"])
+    status = verify.main([*FLAGS])
     shown = capsys.readouterr()
     text = shown.out + shown.err
     assert status in statuses, text

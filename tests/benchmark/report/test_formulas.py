@@ -13,14 +13,16 @@ from benchmark.report.table import Table
 from tests.benchmark.report.made_up import training
 
 EVIL = ("=HYPERLINK(1)", "+1+cmd", "-2+3", "@SUM(A1)", "\tx")
+SHOWN = (*EVIL[:-1], "=1+1", "@x")
+"""Those that a record may be named by: control characters are refused."""
 pytestmark = pytest.mark.byhand
 
 
 def test_names_that_are_formulas_are_text_in_leaderboard_csv(tmp_path):
-    for n, word in enumerate([*EVIL, "a\rb"]):
+    for n, word in enumerate(SHOWN):
         training(tmp_path, word, seed=0, count=5 + n)
     rows = list(csv.DictReader(io.StringIO(leaderboard_csv(load(tmp_path)), newline="")))
-    assert {row["method"] for row in rows} == {*(f"'{word}" for word in EVIL), "a b"}
+    assert {row["method"] for row in rows} == {f"'{word}" for word in SHOWN}
     assert {float(row["score"]) for row in rows} == {(5 + n) / 20 for n in range(len(EVIL) + 1)}
 
 

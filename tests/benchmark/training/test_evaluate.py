@@ -84,7 +84,7 @@ def test_where_the_data_know_studies_they_are_scored_beside_the_images(finished,
     halves = {split: side.labels.reshape(20, 2, -1).amax(1) for split, side in sides.items()}
     largest = {split: values.reshape(20, 2, -1).amax(1) for split, values in logits.items()}
     whole = {
-        split: dataclasses.replace(side, rows=side.rows[::2], labels=halves[split], ids=side.ids[1::2]) for split, side in sides.items()
+        split: dataclasses.replace(side, rows=side.rows[::2], labels=halves[split], ids=[*side.ids][1::2]) for split, side in sides.items()
     }
     evaluate.write(tmp_path / "by-hand", whole, largest, config, {})
     told = json.loads((tmp_path / "by-hand" / "metrics.json").read_text())
