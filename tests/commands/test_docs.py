@@ -188,6 +188,7 @@ RUN_BY = {
     r"--overwrite always": ("tests/faults/files.py", '"--overwrite", "always"'),
     r"nih-sample-choice": ("tests/benchmark/suite/test_choice.py", "run("),
     r"--suite randomised": ("tests/commands/test_validity.py", '"--suite"'),
+    r"run --suite nih( |$)": ("tests/commands/test_nih_rehearsal.py", '"--suite"'),
     r"--suite mine": ("tests/commands/test_docs.py", "--suite mine"),
     r"--jobs": ("tests/commands/test_run.py", '"--jobs"'),
     r"run --all": ("tests/freshness/test_results.py", "RunConfig(all=True)"),

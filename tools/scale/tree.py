@@ -120,8 +120,8 @@ def _entries(rng: np.random.Generator, names: Sequence[str], labels: Sequence[st
 
 def _boxes(rng: np.random.Generator, labels: dict[str, str], test: Sequence[str], count: int) -> pd.DataFrame:
     """Boxes of ``count`` test images whose labels have one of the eight findings."""
-    found = [(name, next((word for word in labels[name].split("|") if word in BOXED), "")) for name in test]
-    chosen = [pair for pair in found if pair[1]][:count]
+    paths = [(name, next((word for word in labels[name].split("|") if word in BOXED), "")) for name in test]
+    chosen = [pair for pair in paths if pair[1]][:count]
     corners, sides = rng.uniform(50, 500, (len(chosen), 2)), rng.uniform(60, 400, (len(chosen), 2))
     rows = [
         (name, word.replace("Infiltration", "Infiltrate"), *corner, *side)
