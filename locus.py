@@ -57,6 +57,7 @@ ENTRY_POINTS = {
     "verify": "benchmark.verify",
     "gallery": "benchmark.gallery",
     "figures": "benchmark.figures",
+    "export": "benchmark.export",
 }
 """Word of the command -> the module whose ``main`` it calls; those that are there."""
 
