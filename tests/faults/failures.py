@@ -6,7 +6,7 @@ WILD = "AVG}\n  - {backbone: custom, global_pool: PCAM, optimizer: SGD, weight_d
 
 
 def nan_loss(trial, random):
-    """A loss that is nan, of one of two models"""
+    """A nan loss in one of two models"""
     trial.edit("tiny.yaml", "[AVG, PCAM]}", WILD)
     told = sentence(trial.run())
     assert "1 models" in told

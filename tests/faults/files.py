@@ -17,7 +17,7 @@ READ_ONLY = ["unshare", "--mount", "--map-root-user", "sh", "-c", 'mkdir -p "$0"
 
 
 def full_disk(trial, random):
-    """A disk that takes no file above a random size"""
+    """A full disk: files above a random size cannot be written"""
     running = trial.start()
     limit = random.choice([2_000, 20_000, 60_000])
     resource.prlimit(running.pid, resource.RLIMIT_FSIZE, (limit, limit))
@@ -42,7 +42,7 @@ def read_only_results(trial, random):
 
 
 def clock_set_back(trial, random):
-    """The clock is set back by a day in the middle of a run, so that its files are of tomorrow"""
+    """The clock is set back by a day during a run, so that its files have tomorrow's date"""
     running = trial.start()
     trial.until(running, SIGNS[random.choice([*SIGNS])])
     tomorrow = time.time() + 86_400

@@ -9,34 +9,38 @@ SEEN = Path(__file__).with_name("seen.json")
 
 HEAD = """# What happens when a run is disturbed?
 
-The next run completes, and its records are those of a run that nobody disturbed, but for times. Type the same command
-again: it goes on from what lies on disk. Nothing half-written counts: a file has its name only when it is whole, and what a killed
-run was about to write is swept away by the next one.
+Type the same command again. The run resumes from its files and completes, and its records equal those of an undisturbed run, except for
+times. Each file gets its name only when it is complete. The next run deletes the temporary files of a killed run.
 
-The table is what `python -m tests.faults` saw: a tiny suite of two models, real processes, real signals, real files. After each
-fault it looks for files that cannot be read and for processes left behind, lets the next run complete, and compares every record.
-`equal` counts the times that all of this was as it has to be, of those in which the fault reached the run before its end.
+`python -m tests.faults` made the faults below on a tiny suite of two models, with real processes, signals and files. After each
+fault it looks for unreadable files and leftover processes, lets the next run complete, and compares every record.
+
+| column | meaning |
+| --- | --- |
+| made | how often the fault was made |
+| reached the run | how often it came before the run had ended |
+| equal | how often all checks passed |
 
 | fault | made | reached the run | equal | what was seen |
 | --- | ---: | ---: | ---: | --- |
 """
 TAIL = """
-## What is not noticed
+## What is not detected
 
-- Without `--step_minutes` a job that hangs is not told from one that works: the run waits. `--jobs` shows what is at work; Ctrl-C
-  ends it, a second one at once.
-- A wrong bit in the middle of a checkpoint or of stored maps that leaves the file readable. Only what is cut is found out.
-- `full disk` is made by a limit on the size of files, `read-only` by a file system of its own, the kernel's end of a process for
-  want of memory by its signal; the machine's clock is not touched, the files are dated a day ahead instead.
+- A job that hangs, without `--step_minutes`: the run waits for it. `--jobs` shows which steps are running. Press Ctrl-C to end the run, and
+  again to end it at once.
+- A flipped bit in a checkpoint or in stored maps that leaves the file readable. Only truncated files are detected.
+
+Some faults are simulated: a full disk by a limit on file size, a read-only disk by a mounted read-only file system, the kernel's
+out-of-memory kill by its signal. The clock is not changed; files get tomorrow's date instead.
 
 `make test` kills one run in every stage (training, explaining, scoring, packing) and then twice at random moments.
-`pytest -m slow tests/faults` makes each fault once, and has `benchmark.verify` read 50 sets of hostile records.
+`pytest -m slow tests/faults` makes each fault once, and `benchmark.verify` reads 50 sets of hostile records.
 
 ## Setup
 
-`make setup` runs once at a time: a second one waits for the first and then finds nothing to do. After a setup that was
-interrupted or killed, the next one starts with a new `.venv`. A setup that failed, for example without a network, leaves
-`.venv` as it was.
+Only one `make setup` runs at a time: a second one waits for the first and then finds nothing to do. After an interrupted or killed
+setup, the next one creates a new `.venv`. A setup that failed, for example without a network, leaves `.venv` unchanged.
 """
 
 

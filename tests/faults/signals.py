@@ -44,7 +44,7 @@ def killed_in(step):
 
 
 def killed_in_shard(trial, random):
-    """SIGKILL while explaining in shards (`--shards 2`), after which the next run has none"""
+    """SIGKILL while explaining in shards (`--shards 2`); the next run uses no shards"""
     running = trial.start("--shards", "2")
     trial.until(running, "runs/tiny/maps/*/*.shards/*")
     time.sleep(random.uniform(0, 0.05))
@@ -73,7 +73,7 @@ def two_jobs(trial):
 
 
 def killed_job(trial, random):
-    """SIGKILL of one of two jobs, which is how the kernel ends a process for want of memory"""
+    """SIGKILL of one of two jobs, as the kernel does when memory runs out"""
     running, jobs = two_jobs(trial)
     os.kill(random.choice(jobs), signal.SIGKILL)
     assert "was killed (SIGKILL), perhaps for want of memory" in sentence(running.done())
@@ -95,7 +95,7 @@ def hanging_job(trial, random):
 
 
 def overdue_job(trial, random):
-    """One of two jobs hangs (SIGSTOP), and `--step_minutes` says how long a step may take"""
+    """One of two jobs hangs (SIGSTOP), with `--step_minutes`"""
     minutes = 1 + trial.whole.seconds / 10  # a process of its own has yet to load the libraries
     running = trial.start("--jobs", "2", "--step_minutes", f"{minutes:.1f}")
     if not trial.until(running, SIGNS["training"]):
@@ -107,7 +107,7 @@ def overdue_job(trial, random):
 
 
 def lost_node(trial, random):
-    """A node is taken out of Ray"""
+    """A node is removed from Ray"""
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
