@@ -47,7 +47,7 @@ class AttentionCapture(TorchFunctionMode):
         self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, *_: Any, **options: Any
     ) -> tuple[Tensor, Tensor]:
         if options.get("is_causal") or options.get("enable_gqa"):
-            raise NotAvailableError("this network's attention is causal or shares keys between heads: it is not supported")
+            raise NotAvailableError("this network's attention is causal or shares keys: it is not supported")
         scale = options.get("scale") or query.shape[-1] ** -0.5
         scores = (query * scale) @ key.mT
         if attn_mask is not None:

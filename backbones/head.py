@@ -84,7 +84,8 @@ class Head(nn.Module):
     def _drop(self, image: Tensor) -> Tensor:
         """Return the drops (K,C) of one image (C,h,w).
 
-        Logit k pools the class map z_k; without channel c the class map is z_k - w_kc A_c. In float64, because the drop is a small difference of two logits; one image at a time, because of the memory.
+        Logit k pools the class map z_k; without channel c the class map is z_k - w_kc A_c. In float64, because the drop
+        is a small difference of two logits; one image at a time, because of the memory.
         """
         A = image.double()
         drops = []

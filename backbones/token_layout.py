@@ -35,11 +35,11 @@ class TokenLayout:
     read_weights: Tensor
     """(T,), sums to 1: each class or distillation token that the head reads counts as much as all patches together.
 
-    All 0 where the logits depend on no token, as those of a head of zeros."""
+    All 0 if the logits depend on no token (an all-zero head)."""
     blocks: tuple[str, ...]
-    """Dotted names of the blocks, in forward order; none where no modules stand for them."""
+    """Dotted names of the blocks, in forward order; empty if blocks are not modules."""
     grid: Grid
-    """Where the patches lie."""
+    """Grid of the patches."""
 
 
 @torch.enable_grad()

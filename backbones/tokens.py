@@ -17,10 +17,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "eva": {"dynamic_img_size": True},
     "swin_transformer": {"strict_img_size": False}, "swin_transformer_v2": {"strict_img_size": False},
 }  # fmt: skip
-"""timm's module -> what makes its networks take other image sizes than the one that they were made for."""
+"""timm's module -> options with which its networks accept other image sizes than their native one."""
 
 MOST_PREFIX = 16
-"""More tokens than that in front of the patches are no class and registers."""
+"""Maximum number of class and register tokens in front of the patches."""
 
 
 def options(name: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class ForeignHead(nn.Module):
         self.head, self.num_classes = head, num_classes
 
     def forward(self, A: Tensor) -> Tensor:
-        """(N,C,h,w) -> (N,K) logits. Raises ``BadValueError`` where the head does not do that."""
+        """Return logits (N,K) of maps (N,C,h,w). Raises ``BadValueError`` if the head does not return that shape."""
         try:
             logits = self.head(A.clone())  # the head may modify its input in place
         except (RuntimeError, ValueError, TypeError) as error:

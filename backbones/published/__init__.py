@@ -20,13 +20,13 @@ class Translated(NamedTuple):
     """Third-party weights under our names."""
 
     state: dict[str, Tensor]
-    """Ours by name; it may lack some of the model's, and the head's may have other shapes."""
+    """Weights by our names; some may be missing, and those of the head may have other shapes."""
     idle: list[str]
-    """The file's names that are known and take no part in its logits (an ImageNet layer that nothing follows)."""
+    """Recognised names in the file that do not affect its logits (an unused ImageNet layer)."""
     heads: list[str]
-    """The file's names of a head that is not one linear layer over pooled maps."""
+    """Names in the file of a head that is not one linear layer over pooled maps."""
     unexpected: list[str]
-    """The file's names that nothing is known about."""
+    """Unrecognised names in the file."""
 
 
 def translate(state: Mapping[str, Tensor], model: Classifier) -> Translated:

@@ -19,7 +19,7 @@ GATE = {"fc1": "conv_reduce", "fc2": "conv_expand"}
 
 
 def split(state: Mapping[str, Tensor], model: Classifier) -> tuple[str, dict[str, Tensor], dict[str, Tensor]]:
-    """Return the prefix of the extractor in ``state`` (``module.backbone.``), its weights under our names, and the rest.
+    """Return the prefix of the extractor in ``state`` (``module.backbone.``), its weights by our names, and the rest.
 
     The prefix with most recognised names wins. First-layer weights of one gray channel are repeated to three channels.
     """
@@ -81,7 +81,7 @@ def _of_package(state: Mapping[str, Tensor], prefix: str, model: Classifier) -> 
 
 
 def _of_torchvision(name: str, prefix: str) -> str:
-    """Rename one of torchvision's EfficientNet weights: ``features.2.0.block.1.0.weight`` -> ``blocks.1.0.conv_dw…``."""
+    """Rename a weight of torchvision's EfficientNet: ``features.2.0.block.1.0.weight`` -> ``blocks.1.0.conv_dw…``."""
     inner = name.removeprefix(prefix)
     if match := re.fullmatch(r"features\.(\d+)\.([01])\.(\w+)", inner):
         outside = {"0": ("conv_stem", "bn1")}.get(match[1], ("conv_head", "bn2"))
@@ -108,11 +108,11 @@ def _require_padding(model: Classifier, same: bool) -> None:
 
 
 def _modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """DenseNet's names of before 2018, ``denselayer1.norm.1.weight``, as they are now."""
+    """Convert DenseNet's names from before 2018, ``denselayer1.norm.1.weight``, to the current ones."""
     return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", name): value for name, value in state.items()}
 
 
 def _coloured(value: Tensor, target: Tensor) -> Tensor:
-    """A first convolution on one gray channel for three equal ones: the same sums."""
+    """Convert a first convolution on one gray channel to three equal channels with the same sums."""
     gray = value.ndim == 4 and value.shape[1] == 1 and target.ndim == 4 and target.shape[1] == 3
     return (value / 3).expand(-1, 3, -1, -1).contiguous() if gray and value.shape[2:] == target.shape[2:] else value
