@@ -72,7 +72,7 @@ class Matrices(Attention):
         return self._graded(reduce, apart=False)
 
     def block_gradients(self, reduce: Reduce) -> Iterator[list[Tensor]]:
-        """Yield the same for each block's own score: one forward pass, cut between blocks, with the head on all tokens."""
+        """Yield the same for each block's own score, by one forward pass that is cut between the blocks."""
         return self._graded(reduce, apart=True)
 
     def _graded(self, reduce: Reduce, apart: bool) -> Iterator[list[Tensor]]:
@@ -96,7 +96,7 @@ class Matrices(Attention):
 
     @contextmanager
     def _cut(self) -> Iterator[None]:
-        """Detach the tokens between blocks; the last block returns those of all blocks, concatenated, with gradients."""
+        """Detach the tokens between blocks; the last block returns those of all blocks with gradients."""
         names, tokens = self.layout.blocks, list[Tensor]()
         if len(names) != self.layout.n_blocks > 1:
             raise NotAvailableError("this network's blocks are no modules of their own: they have no tokens to score")

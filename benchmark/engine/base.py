@@ -39,7 +39,7 @@ class ExplainRequest:
     """Function (request, layer) -> evidence at that layer."""
 
     def finding_indices(self, count: int) -> tuple[int, ...]:
-        """Return the findings of a model with ``count`` outputs. Raises ``BadValueError`` for one that it does not have.
+        """Return the findings of a model with ``count`` outputs. Raises ``BadValueError`` for an index out of range.
 
         Negative indices are invalid.
         """

@@ -62,7 +62,7 @@ class LayerEngine(MapEngine):
         return self.A.detach(), self.logits.detach()[:, self._columns].float()
 
     def head(self, features: Tensor) -> Tensor:
-        """Return logits (M,K) by running the network with its output at the layer replaced by ``features`` (M,C,h,w)."""
+        """Return logits (M,K) of the network with its output at the layer replaced by ``features`` (M,C,h,w)."""
         with evaluating(self.request.model):
             return self._tail(features)[:, self._columns]
 
