@@ -141,7 +141,7 @@ def exclude_seen_patients(
     of_seen = f"{left_out} of {len(samples)} images are of patients that the training on {config.dataset} has seen"
     text = f"{samples.name}: {of_seen} and are left out; of {untraced} it is not known whose they are"
     log.log(logging.WARNING if left_out else logging.INFO, "%s", text)
-    return kept, {"images_seen_in_training": left_out, "images_not_traced": untraced}
+    return positions, {"images_seen_in_training": left_out, "images_not_traced": untraced}
 
 
 @functools.lru_cache(maxsize=1)

@@ -110,7 +110,7 @@ K = TypeVar("K", bound=TrainingRun)
 
 
 def convert_run(run: TrainingRun, kind: type[K], **more: Any) -> K:
-    """Convert a training run to a subclass ``kind`` with other weights or images; ``more`` sets its additional fields."""
+    """Convert a training run to a subclass ``kind`` with other weights or images; ``more`` sets its own fields."""
     given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(TrainingRun)}
     return kind(**given, **more)
 
