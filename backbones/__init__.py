@@ -1,6 +1,6 @@
-"""Backbones: networks that give feature maps, a closed linear head over them, and the place where each position looks.
+"""Backbones: networks that give feature maps, a linear head over them, and the grid of the maps in the image.
 
-``import backbones`` is cheap: torch and timm are imported when a network is asked for.
+``import backbones`` is cheap: torch and timm are imported on demand.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def build(
     findings: Sequence[str] = (),
     img_size: int | None = None,
 ) -> Classifier:
-    """A classifier over ``num_classes`` findings: backbone -> attention -> pooling -> dropout -> one linear layer.
+    """Build a classifier of ``num_classes`` findings: backbone -> attention -> pooling -> dropout -> linear layer.
 
-    ``name`` is a word of :func:`names` or any timm model with feature maps, with the gray values that its weights want
-    where these are not ImageNet's (``densenet121:mean=128,std=64``); ``global_pool`` and ``attention_map`` are
-    words with options (``LSE:gamma=5``), ``attention_map`` may be None or ``none``; ``pretrained`` loads ImageNet
-    weights, or torchxrayvision's by their name (``densenet121-res224-nih``, which may stand as ``name`` too). Raises
-    ``core.errors`` types: an unknown word, a value out of range, weights that cannot be had. ``findings`` and
-    ``img_size`` are what the model knows about itself: the names of its outputs and the side of its images.
+    ``name`` is one of :func:`names` or any timm model with feature maps; options set the gray values that its weights
+    expect if they are not ImageNet's (``densenet121:mean=128,std=64``). ``global_pool`` and ``attention_map`` are
+    words with options (``LSE:gamma=5``); ``attention_map`` may be None or ``none``. ``pretrained`` loads ImageNet
+    weights, or torchxrayvision's by name (``densenet121-res224-nih``, which also works as ``name``). ``findings`` are
+    the names of the outputs and ``img_size`` is the side of the images. Raises types of ``core.errors``: an unknown
+    word, a value out of range, weights that are not available.
     """
     from backbones.catalog import assemble
 
@@ -50,9 +50,9 @@ def wrap(
     img_size: int | None = None,
     findings: Sequence[str] = (),
 ) -> Classifier:
-    """Anyone's network as a :class:`Classifier`; see :func:`backbones.wrapped.wrap`.
+    """Wrap any network as a :class:`Classifier`; see :func:`backbones.wrapped.wrap`.
 
-    ``findings`` names its outputs, in their order; ``img_size`` is the side of the images that it was made for.
+    ``findings`` names its outputs, in order; ``img_size`` is the side of the images that it was made for.
     """
     from backbones.wrapped import wrap as wrap_module
 
@@ -60,7 +60,7 @@ def wrap(
 
 
 def names() -> list[str]:
-    """The backbones known by name, sorted; every other timm model with feature maps is accepted too."""
+    """Return the registered backbones, sorted; every other timm model with feature maps is accepted too."""
     from backbones.catalog import names as known
 
     return known()

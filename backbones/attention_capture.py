@@ -1,9 +1,8 @@
-"""Attention computed step by step, so that its matrices exist: fused kernels give none.
+"""Capture attention matrices by computing attention step by step, since fused kernels do not return them.
 
-Nothing of the network is switched: while the mode is on, its calls are answered differently, in this thread alone, and
-whatever ends the block ends that too. Understood are ``scaled_dot_product_attention`` (timm's ViT, DeiT and EVA,
-transformers' networks), ``nn.MultiheadAttention`` (torchvision's ViT), and a softmax over (N,heads,T,T), which is how
-a network attends that computes the matrices itself.
+The network is not changed: its calls are intercepted in this thread while the mode is active. Supported are
+``scaled_dot_product_attention`` (timm's ViT, DeiT and EVA, transformers' networks), ``nn.MultiheadAttention``
+(torchvision's ViT), and a softmax over (N,heads,T,T), for networks that compute the matrices themselves.
 """
 
 from collections.abc import Callable
@@ -20,10 +19,10 @@ Keep = Callable[[Tensor], Tensor]
 
 
 class AttentionCapture(TorchFunctionMode):
-    """Inside the block every self-attention matrix, (N,heads,T,T) behind its softmax, goes through ``keep``.
+    """Pass every self-attention matrix, (N,heads,T,T) after its softmax, through ``keep`` within the block.
 
-    What ``keep`` gives back is what the network goes on with. Raises ``NotAvailableError`` for attention that looks
-    only backwards or shares keys between heads.
+    The network continues with the return value of ``keep``. Raises ``NotAvailableError`` for causal attention or keys
+    shared between heads.
     """
 
     def __init__(self, keep: Keep) -> None:
@@ -31,7 +30,7 @@ class AttentionCapture(TorchFunctionMode):
         self._keep = keep
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """The answer to one call of the network."""
+        """Intercept one call of the network."""
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         if name == "scaled_dot_product_attention":
             return self._attend(*args, **kwargs)[0]
@@ -48,7 +47,7 @@ class AttentionCapture(TorchFunctionMode):
         self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, *_: Any, **options: Any
     ) -> tuple[Tensor, Tensor]:
         if options.get("is_causal") or options.get("enable_gqa"):
-            raise NotAvailableError("this network's attention looks backwards only or shares keys: it is not followed")
+            raise NotAvailableError("this network's attention is causal or shares keys: it is not supported")
         scale = options.get("scale") or query.shape[-1] ** -0.5
         scores = (query * scale) @ key.mT
         if attn_mask is not None:
@@ -68,7 +67,7 @@ class AttentionCapture(TorchFunctionMode):
 
 
 def _is_unusual(args: Any, options: dict[str, Any]) -> bool:
-    """Whether a call of ``multi_head_attention_forward`` has more than the tokens (T,N,C) attend to each other."""
+    """True unless a call of ``multi_head_attention_forward`` is plain self-attention of tokens (T,N,C)."""
     apart = ("key_padding_mask", "static_k", "static_v")
     more = options.get("use_separate_proj_weight") or any(options.get(name) is not None for name in apart)
     is_self = args[0] is args[1] is args[2] and args[0].ndim == 3

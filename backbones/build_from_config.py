@@ -1,4 +1,4 @@
-"""Somebody else's network as a classifier that a checkpoint can describe and build again."""
+"""Build third-party networks as classifiers, and rebuild them from the configuration in a checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -26,7 +26,7 @@ def assemble(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Classifier:
-    """The ``network`` of a word, wired; ``mean`` and ``std`` as its images want them. Its config is JSON-able."""
+    """Build the ``network`` of a word as a classifier; ``mean`` and ``std`` normalise its images. Sets its config."""
     config = {
         "network": word,
         "outputs": outputs,
@@ -41,21 +41,21 @@ def assemble(
 
 
 def is_whole(config: Mapping[str, Any], outputs: int) -> bool:
-    """Whether a ``Classifier.config`` that a file states has all that it needs, for so many ``outputs``."""
+    """True if a ``Classifier.config`` read from a file is complete and matches the number of ``outputs``."""
     if "network" not in config:
         return bool(config.get("num_classes") == outputs)
     match config:
-        case {"network": str(), "outputs": stated, "wiring": dict(wiring), **rest}:
-            known = {"channels", "mean", "std", "architecture", "code"} <= rest.keys()
-            return bool(known and stated == outputs and wiring.keys() == {field.name for field in fields(ModelSpec)})
+        case {"network": str(), "outputs": count, "wiring": dict(wiring), **rest}:
+            complete = {"channels", "mean", "std", "architecture", "code"} <= rest.keys()
+            return bool(complete and count == outputs and wiring.keys() == {field.name for field in fields(ModelSpec)})
     return False
 
 
 def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Classifier:
-    """The classifier of a ``Classifier.config``, ours or somebody else's, its weights left to be loaded.
+    """Rebuild the classifier of a ``Classifier.config``, without its weights.
 
-    ``where`` the config stands: a network of a Python file is built with ``trust`` alone, for that runs the file.
-    Raises ``BadValueError`` without it, and ``DataError`` where the file has changed since.
+    ``where`` is the config's source. Networks of a Python file require ``trust``, because building them runs the file.
+    Raises ``BadValueError`` without it, and ``DataError`` if the file has changed since.
     """
     if "network" not in config:
         return backbones.build(**config)

@@ -1,4 +1,4 @@
-"""From words to classifiers: which family builds a name, and how a classifier is put together."""
+"""From words to classifiers: find the family of a backbone and assemble the classifier."""
 
 import functools
 
@@ -27,7 +27,7 @@ def assemble(
     attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
     pooling = poolings.build(global_pool)
     if attention_map:
-        attentions.get(attention_map)  # a typo is told before weights are loaded
+        attentions.get(attention_map)  # reports a typo before weights are loaded
     plain, colon, given = name.partition(":")
     family, word = resolve(plain)
     rescale = construct(Rescale, "backbone", name, {}) if colon else None
@@ -44,28 +44,28 @@ def assemble(
 
 
 def require_weights(name: str, pretrained: bool | str) -> None:
-    """Raise ``NotAvailableError`` where weights of timm or torchxrayvision are wanted, not here and out of reach."""
+    """Raise ``NotAvailableError`` if requested weights are neither on disk nor downloadable."""
     name, weights = xray_weights.resolve(name, pretrained)
     if isinstance(weights, str):
         xray_weights.require(weights)
     word = resolve(name.partition(":")[0])[1].removesuffix("_signed")
     if weights is not True:
         return
-    import timm  # it costs seconds; who asks for no weights of it does without
+    import timm  # slow import, only needed for its weights
 
     if timm.is_model(word):
         require(word)
 
 
 def names() -> list[str]:
-    """The backbones that families list by name, sorted."""
+    """Return the backbones that families list by name, sorted."""
     return sorted(word for family in _all() for word in family.words)
 
 
 def resolve(name: str) -> tuple[Family, str]:
-    """The family that builds ``name`` and the canonical word; families that list it go before open ones.
+    """Return the family that builds ``name`` and the canonical word; families that list it take precedence.
 
-    Raises ``UnknownNameError`` with the known names, the nearest of the open families and what else these build.
+    Raises ``UnknownNameError`` with the registered names and the nearest names of the open families.
     """
     for family in sorted(_all(), key=lambda family: isinstance(family, OpenFamily)):
         word = family.resolve(name)

@@ -1,4 +1,4 @@
-"""The classifier that all methods explain: features (with attention), a closed head, class maps and the grid."""
+"""The classifier that all methods explain: features (with attention), head, class maps and grid."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -25,13 +25,13 @@ class Classifier(layers.Network):
     """
 
     layer: str | None = None
-    """The layer at which the network is explained where nobody names one; None: the pooled map."""
+    """Layer that is explained by default; None: the pooled map."""
     findings: tuple[str, ...] = ()
-    """The names of its outputs, in their order; empty where nobody gave them."""
+    """Names of the outputs, in order; empty if unknown."""
     img_size: int | None = None
-    """The side in pixels of the square images that it was made for; None where nobody said so."""
+    """Side in pixels of the square images that the network was made for; None if unknown."""
     recipe: Any = None
-    """The flags of the training that it was loaded from, a ``config.TrainConfig``; None for any other model."""
+    """``config.TrainConfig`` of the training run that the model was loaded from; None for any other model."""
 
     def __init__(
         self,
@@ -44,18 +44,19 @@ class Classifier(layers.Network):
         levels: tuple[str, ...] = (),
         rescale: nn.Module | None = None,
     ) -> None:
-        """``extractor`` maps (N,channels,H,W) to (N,C,h,w); ``locate`` replaces the arithmetic behind :meth:`grid`.
+        """Combine an extractor and a head.
 
-        ``levels`` names submodules that give feature maps, in forward order; ``rescale`` changes the gray values of
-        images on their way into the extractor, nothing else.
+        ``extractor`` maps (N,channels,H,W) to (N,C,h,w); ``locate`` replaces the arithmetic behind :meth:`grid`.
+        ``levels`` names submodules that give feature maps, in forward order; ``rescale`` changes only the gray values
+        of the extractor's input.
         """
         super().__init__()
         self.extractor, self.attention = extractor, attention
         self.head = head
         self.rescale = rescale
         self.config = config
-        """The arguments of ``backbones.build`` that give this architecture again (JSON-able); None when wrapped.
-        ``pretrained`` is always False there: the weights of a rebuilt model come from its checkpoint."""
+        """Arguments of ``backbones.build`` that reproduce this architecture (JSON-able); None if wrapped.
+        ``pretrained`` is always False: the weights of a rebuilt model come from its checkpoint."""
         self.channels = channels
         self._locate = locate
         self._grids: dict[tuple[tuple[int, int], str | None], Grid] = {}
@@ -64,12 +65,12 @@ class Classifier(layers.Network):
 
     @property
     def pooling(self) -> str:
-        """The pooling's word without options (``PCAM``); empty for a wrapped head of unknown inside."""
+        """Name of the pooling without options (``PCAM``); empty for an opaque wrapped head."""
         return self.head.word
 
     @property
     def num_classes(self) -> int | None:
-        """K, the number of findings; None for a wrapped head that was not told."""
+        """K, the number of findings; None for a wrapped head of unknown size."""
         return self.head.num_classes
 
     @cached_property
@@ -81,9 +82,9 @@ class Classifier(layers.Network):
         return layers.levels(self, self._levels)
 
     def describe(self, findings: Sequence[str] = (), img_size: int | None = None) -> Self:
-        """Set the names of the outputs and the side of the images, where they are given; return the model itself.
+        """Set the names of the outputs and the side of the images, if given, and return the model itself.
 
-        Raises ``BadValueError`` for another number of names than outputs, a name given twice, a side below 1.
+        Raises ``BadValueError`` if the names do not match the outputs, a name is repeated or the side is below 1.
         """
         if isinstance(findings, str):
             raise BadValueError(f"findings is the word {findings!r}: give a list of names, one for each output")
@@ -97,7 +98,7 @@ class Classifier(layers.Network):
         return self
 
     def prepare(self, samples: Sequence[Sample]) -> Tensor:
-        """Return the images of samples as the network needs them.
+        """Load the images of samples as input of the network.
 
         Returns:
             (N,3,S,S) float32 on the device of its weights, S = ``img_size``: resized to a square, then normalised.
@@ -115,38 +116,38 @@ class Classifier(layers.Network):
 
     @property
     def weight(self) -> Tensor:
-        """(K, groups * C) weights of the linear layer; groups is 2 for AVG_MAX, 3 for AVG_MAX_LSE, else 1."""
+        """Weights of the linear layer, (K, groups * C); groups is 2 for AVG_MAX, 3 for AVG_MAX_LSE, else 1."""
         return self.head.weight
 
     @property
     def bias(self) -> Tensor:
-        """(K,) bias of the linear layer."""
+        """Bias of the linear layer, (K,)."""
         return self.head.bias
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N,3,H,W) float, normalised -> (N,K) logits in float32, before any sigmoid or softmax."""
+        """Return logits (N,K) in float32, before any sigmoid or softmax, of normalised images (N,3,H,W)."""
         return self.head(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
-        """(N,3,H,W) or (N,1,H,W), fed as three equal channels -> (N,C,h,w): A, exactly what is pooled.
+        """Return A, the pooled feature map (N,C,h,w), of images (N,3,H,W) or (N,1,H,W) (repeated to three channels).
 
-        A stands behind the last non-linearity and the attention, which is applied once; nothing changes it in place
-        afterwards. Raises ``BadValueError`` for any other shape.
+        A is the output of the last non-linearity and of the attention, which is applied once. It is not modified in
+        place afterwards. Raises ``BadValueError`` for any other shape.
         """
         A = self.extractor(self._as_input(images))
         return A if self.attention is None else self.attention(A)
 
     def class_maps(self, A: Tensor) -> Tensor:
-        """(N,C,h,w) -> (N,K,h,w): the classifier's own weights at every position, without bias.
+        """Apply the classifier's weights at every position of (N,C,h,w), without bias: (N,K,h,w).
 
         Raises ``NotAvailableError`` when a wrapped head is not one linear layer over pooled features.
         """
         return self.head.class_maps(A)
 
     def grid(self, size: tuple[int, int], layer: str | None = None) -> Grid:
-        """Where the positions of A, or of an earlier ``layer``, look in an input of ``size`` (H, W) pixels.
+        """Return the grid of A, or of an earlier ``layer``, for inputs of ``size`` (H, W) pixels.
 
-        Computed once per size and layer. Leaves mode, buffers, gradients and hooks as they are.
+        Computed once per size and layer. Does not change mode, buffers, gradients or hooks.
         """
         size = (int(size[0]), int(size[1]))
         if (size, layer) not in self._grids:
@@ -155,12 +156,12 @@ class Classifier(layers.Network):
         return self._grids[size, layer]
 
     def token_layout(self, size: tuple[int, int]) -> TokenLayout:
-        """Which tokens of images of ``size`` (H, W) are patches, and which the head reads; computed once per size.
+        """Return which tokens of images of ``size`` (H, W) are patches and which the head reads; cached per size.
 
         Raises ``NotAvailableError`` for a network without such tokens.
         """
         layout = self._token_layouts.get(size) or find_token_layout(self, size)
-        if layout.read_weights.any():  # a head of zeros may learn to read
+        if layout.read_weights.any():  # an all-zero head may change in training
             self._token_layouts[size] = layout
         return layout
 
@@ -168,7 +169,7 @@ class Classifier(layers.Network):
         if images.ndim == 4 and images.shape[1] == 1 and self.channels == 3:
             images = images.expand(-1, 3, -1, -1)
         if images.ndim == 4 and images.shape[1] == 3 and self.channels == 1 and self.rescale is not None:
-            images = images[:, :1]  # three equal channels, each normalised by its own numbers
+            images = images[:, :1]  # three equal channels, each normalised separately
         if images.ndim != 4 or images.shape[1] != self.channels:
             raise BadValueError(f"images of shape {tuple(images.shape)} do not fit: give (N, {self.channels}, H, W)")
         return images if self.rescale is None else self.rescale(images)

@@ -1,4 +1,4 @@
-"""Whether a wrapped network's two named parts are all of it: what stands between them would be lost without a word."""
+"""Check that features and head make up a whole wrapped network, so that no layer between them is silently dropped."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from backbones.probe import evaluating
 from core.errors import BadValueError
 
 SIDE = 224
-"""Pixels of the image on which both ways are compared."""
+"""Side of the image on which both computations are compared."""
 UNABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
-"""What a network answers that does not take such an image."""
+"""Errors of a network that does not accept such an image."""
 
 
 def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels: int) -> None:
-    """Raise ``BadValueError`` when ``head`` gives other values within ``module`` than behind the features of ``model``.
+    """Raise ``BadValueError`` if ``head`` gives other values within ``module`` than after the features of ``model``.
 
-    One image of noise goes both ways, in evaluation mode and without gradients; nothing of the network is changed. A
-    network that does not take it, or uses its head some other way, is not judged. What follows the head (a sigmoid)
-    does not count.
+    Compares both on one image of noise, in evaluation mode and without gradients; the network is not changed. Networks
+    that do not accept the image, or use their head differently, are skipped. Layers after the head (a sigmoid) do not
+    count.
     """
     with evaluating(module):
         pair = _both_ways(module, model, head, noise(module, channels))
@@ -37,7 +37,7 @@ def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels
 
 @torch.no_grad()
 def _both_ways(module: nn.Module, model: nn.Module, head: nn.Module, image: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Logits of the whole ``module`` and of ``model``, or None where they cannot be compared."""
+    """Return the logits of the whole ``module`` and of ``model``, or None if they cannot be compared."""
     seen: list[Any] = []
     hook = head.register_forward_hook(lambda part, inputs, out: seen.append(out.clone()))
     try:
@@ -54,7 +54,7 @@ def _both_ways(module: nn.Module, model: nn.Module, head: nn.Module, image: Tens
 
 
 def logits_of(output: Any) -> Tensor:
-    """The logits (N,K) in what a network gives: a tensor, or an object with ``logits`` (transformers).
+    """Return the logits (N,K) in a network's output: a tensor, or an object with ``logits`` (transformers).
 
     Raises ``BadValueError`` for a tuple, a dict or a tensor of another shape.
     """
@@ -67,7 +67,7 @@ def logits_of(output: Any) -> Tensor:
 
 
 def noise(module: nn.Module, channels: int, side: int = SIDE) -> Tensor:
-    """(1,channels,side,side) noise of the network's type and device, always the same, without touching torch's seed."""
+    """Return fixed noise (1,channels,side,side) of the network's type and device, without changing torch's seed."""
     weight = next(module.parameters(), torch.empty(0))
     image = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(0))
     return image.to(weight.device, weight.dtype)

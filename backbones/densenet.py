@@ -11,18 +11,18 @@ from backbones.pretrained import TimmFamily
 class DenseNet(TimmFamily):
     """DenseNet-121. Source: Huang et al., CVPR 2017; network and weights of timm.
 
-    timm ends its features with batch norm *and* ReLU, so A is what is pooled. In torchvision's network the ReLU comes
-    behind ``features``, in place: a map read there is another one and changes under your hands.
+    timm ends its features with batch norm *and* ReLU, so A is the pooled map. In torchvision's network the ReLU follows
+    ``features`` and works in place: the output of ``features`` is a different map and is overwritten.
 
-    ``densenet121_signed`` has no such ReLU: alinstein/X_RAY pools what torchvision's ``features`` gives, so its weights
-    belong to this one.
+    ``densenet121_signed`` omits this ReLU: alinstein/X_RAY pools the output of torchvision's ``features``, so its
+    weights belong to this variant.
     """
 
     name = "densenet"
     words = ("densenet121", "densenet121_signed")
 
     def build(self, name: str, pretrained: bool) -> Features:
-        """Maps of 1024 channels behind the final ReLU, or the batch norm before it."""
+        """Build an extractor of 1024 channels, up to the final ReLU or the batch norm before it."""
         features = super().build(name.removesuffix("_signed"), pretrained)
         if name.endswith("_signed"):
             maps: Any = features.extractor

@@ -1,4 +1,4 @@
-"""What a family of backbones says about itself: one file, one class, found by the registry."""
+"""Base classes of the backbone families: one file and one class each, found by the registry."""
 
 import abc
 import difflib
@@ -11,7 +11,7 @@ class Features(NamedTuple):
     """A feature extractor and the width of its maps."""
 
     extractor: nn.Module
-    """(N,3,H,W) -> (N,C,h,w), behind its last non-linearity."""
+    """(N,3,H,W) -> (N,C,h,w), up to the last non-linearity."""
     width: int
     """C, the number of channels."""
     levels: tuple[str, ...] = ()
@@ -19,35 +19,35 @@ class Features(NamedTuple):
 
 
 class Family(abc.ABC):
-    """Networks of one design. A subclass sets ``name`` and ``words`` and writes :meth:`build`; no list is edited."""
+    """Networks of one design. A subclass sets ``name`` and ``words`` and implements :meth:`build`."""
 
     name: ClassVar[str]
     """The family's registered word: the file's name."""
     words: ClassVar[tuple[str, ...]] = ()
-    """The backbones that it builds, in lower case."""
+    """Names of its backbones, in lower case."""
     aliases: ClassVar[dict[str, str]] = {}
-    """Other spellings, in lower case -> the word that they mean."""
+    """Other spellings, in lower case -> the name in ``words``."""
 
     def resolve(self, word: str) -> str | None:
-        """The canonical name that ``word`` means in this family (case is ignored), or None."""
+        """Return the canonical name of ``word`` in this family (case is ignored), or None."""
         word = self.aliases.get(word.lower(), word.lower())
         return word if word in self.words else None
 
     @abc.abstractmethod
     def build(self, name: str, pretrained: bool) -> Features:
-        """The extractor of a canonical ``name``, randomly initialised or with ImageNet weights."""
+        """Build the extractor of a canonical ``name``, with random or ImageNet weights."""
 
 
 class OpenFamily(Family):
-    """A family with more models than it lists; asked only when no family lists the word."""
+    """A family with more models than it lists, tried only if no family lists the word."""
 
     described: ClassVar[str]
-    """All its models in a few words, for the sentence about an unknown name."""
+    """Short description of all its models, for the error about an unknown name."""
 
     def suggest(self, word: str) -> list[str]:
-        """The models nearest to the unknown ``word`` that a user typed."""
+        """Return the models with names similar to the unknown ``word``."""
         return difflib.get_close_matches(word.lower(), self.models(), n=5)
 
     @abc.abstractmethod
     def models(self) -> list[str]:
-        """Every model of the family."""
+        """Return all models of the family."""

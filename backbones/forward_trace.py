@@ -1,4 +1,4 @@
-"""One image runs through somebody else's network, and what its parts give is held."""
+"""Record the outputs of a third-party network's parts for one image."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ from core.user_code import ANYTHING
 
 @dataclass
 class ForwardTrace:
-    """What the parts of a network gave for one image."""
+    """Outputs of the parts of a network for one image."""
 
     size: tuple[int, int]
     outputs: dict[str, Tensor] = field(default_factory=dict)
-    """Submodule -> what it gave, in the order in which they ended."""
+    """Submodule -> output, in the order of completion."""
     linear: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    """Linear layer -> what it took and gave."""
+    """Linear layer -> its input and output."""
     patch: int = 0
-    """Side of the patches that the first convolution cuts; 0 where it cuts none."""
+    """Patch size of the first convolution; 0 if it does not cut patches."""
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
-        """(h, w) of the patches at each stage, each half of the one before, rounded up.
+        """(h, w) of the patches at each stage; each stage halves the previous one, rounded up.
 
         >>> Passage((224, 224), patch=16).shapes
         [(14, 14), (7, 7), (4, 4), (2, 2), (1, 1)]
@@ -39,7 +39,7 @@ class ForwardTrace:
         return shapes
 
     def is_tokens(self, output: Tensor) -> bool:
-        """Whether a tensor is (1,T,C), or (1,h,w,C) as a Swin's."""
+        """True if a tensor is (1,T,C), or (1,h,w,C) as in Swin."""
         if output.ndim != 4:
             return output.ndim == 3
         return bool(self.patch) and tuple(output.shape[1:3]) in self.shapes
@@ -48,7 +48,7 @@ class ForwardTrace:
 @torch.enable_grad()
 @torch.inference_mode(False)
 def observe(module: nn.Module, channels: int, side: int) -> ForwardTrace:
-    """One image of noise through ``module`` in evaluation mode, with the graph of its gradients."""
+    """Run one image of noise through ``module`` in evaluation mode, with gradients enabled."""
     passage = ForwardTrace((side, side))
     image = noise(module, channels, side).requires_grad_()
     with evaluating(module), ExitStack() as hooks, torch.autocast(image.device.type, enabled=False):
@@ -79,6 +79,6 @@ def _recorder(passage: ForwardTrace, name: str) -> Any:
             passage.linear[name] = inputs[0].clone(), output.clone()
         passage.outputs.pop(name, None)
         passage.outputs[name] = output
-        return output.clone()  # what follows in place leaves the recorded one as it is
+        return output.clone()  # protects the recorded tensor from in-place operations
 
     return record

@@ -1,8 +1,8 @@
-"""Where positions look, from the arithmetic of strides, kernels and paddings, followed through the network.
+"""Grids of feature maps, computed from the strides, kernels and paddings along the network.
 
-The network runs once on the meta device (shapes, no numbers), so nothing of it is touched and it costs milliseconds.
-Each convolution, pooling and padding moves the place that a position looks at; parallel branches must agree. Where
-they do not, or the way is lost in another operation, :mod:`backbones.probe` asks the gradients.
+The network runs once on the meta device (shapes only), so nothing is changed and it takes milliseconds. Each
+convolution, pooling and padding transforms the grid; parallel branches must agree. If they do not, or an unsupported
+operation occurs, :mod:`backbones.probe` uses gradients instead.
 """
 
 import contextlib
@@ -21,18 +21,18 @@ from core.frames import Grid
 
 
 def locator(extractor: nn.Module, channels: int = 3) -> Callable[[tuple[int, int]], Grid]:
-    """The grid of ``extractor`` as a function of the input's (H, W); tokens know their own."""
+    """Return the grid of ``extractor`` as a function of the input's (H, W); token extractors provide their own."""
     if isinstance(extractor, TokensOf):
         return extractor.grid
     return lambda size: arithmetic(extractor, size, channels) or probe.grid(extractor, extractor, size, channels)
 
 
 def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -> Grid | None:
-    """The grid for an input of ``size`` (H, W), or None where branches disagree or an operation is unknown."""
+    """Return the grid for an input of ``size`` (H, W), or None if branches disagree or an operation is unknown."""
     try:
         with GridTracer() as follow:
             grids = follow.grids.get(features(extractor, size, channels, follow))
-    except RuntimeError:  # a network that looks at its numbers on the way does not run on the meta device
+    except RuntimeError:  # networks with data-dependent control flow do not run on the meta device
         return None
     if grids is None:
         return None
@@ -42,15 +42,15 @@ def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -
 
 @torch.no_grad()
 def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, follow: GridTracer | None = None) -> Any:
-    """What ``extractor`` gives for images of ``size`` (H, W), without numbers: a tensor on the meta device.
+    """Return the output of ``extractor`` for images of ``size`` (H, W) as a tensor on the meta device.
 
-    Two images, so that batch norm in train mode has more than one value even on a 1x1 map.
+    Uses two images, so that batch norm in train mode has more than one value even on a 1x1 map.
     """
     stored = [*extractor.named_parameters(), *extractor.named_buffers()]
     state = {key: torch.empty_like(value, device="meta") for key, value in stored}
     images = torch.empty(2, channels, *size, device="meta")
     if follow is not None:
         follow.grids[images] = (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0))
-    compiles = "torch._dynamo" in sys.modules  # not imported for this: it takes longer than all else here
+    compiles = "torch._dynamo" in sys.modules  # importing it here would be slow
     with torch.compiler.set_stance("force_eager") if compiles else contextlib.nullcontext():  # shapes are not worth it
         return functional_call(extractor, state, (images,))

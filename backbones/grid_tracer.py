@@ -1,4 +1,4 @@
-"""Follows, call by call through a network, where the positions of each tensor look in the input."""
+"""Trace, call by call through a network, the grid of each tensor in the input image."""
 
 from collections.abc import Callable, MutableMapping, Set
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ class AxisGrid(NamedTuple):
     offset: float
 
     def window(self, kernel: int, stride: int, before: float, dilation: int) -> "AxisGrid":
-        """Behind a window of ``kernel`` taps with ``before`` padded pixels in front.
+        """Return the grid after a window of ``kernel`` taps with ``before`` padded pixels in front.
 
         >>> AxisGrid(4.0, 0.0).window(kernel=2, stride=2, before=0, dilation=1)
         AxisGrid(stride=8.0, offset=2.0)
@@ -27,7 +27,7 @@ AxisGrids = tuple[AxisGrid, AxisGrid]  # (y, x)
 
 
 class GridTracer(TorchFunctionMode):
-    """Notes, for every tensor on the way, where its positions look; None where branches disagree."""
+    """Torch function mode that records the grid of every tensor; None if branches disagree."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,8 +35,8 @@ class GridTracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        known = [tensor for tensor in _tensors_in(args) if tensor in self.grids]
-        inputs, shapes = {self.grids[tensor] for tensor in known}, {tensor.shape[-2:] for tensor in known}
+        traced = [tensor for tensor in _tensors_in(args) if tensor in self.grids]
+        inputs, shapes = {self.grids[tensor] for tensor in traced}, {tensor.shape[-2:] for tensor in traced}
         name = getattr(func, "__name__", "")
         step, out = _STEPS.get(name), self.answer(func, args, kwargs)
         for tensor in _tensors_in([out]) if inputs else []:
@@ -45,13 +45,13 @@ class GridTracer(TorchFunctionMode):
         return out
 
     def answer(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """What a call of the network gives: of some a tensor of the right shape without numbers."""
+        """Return the result of a call; for some operations only an empty tensor of the right shape."""
         shape = _SHAPES.get(getattr(func, "__name__", ""))
         return args[0].new_empty(shape(*args, **kwargs)) if shape else func(*args, **kwargs)
 
 
 def _agreed(inputs: Set[AxisGrids | None]) -> AxisGrids | None:
-    """What all inputs of an operation say, or None."""
+    """Return the grid of all inputs of an operation, or None if they differ."""
     return next(iter(inputs)) if len(inputs) == 1 else None
 
 
@@ -64,7 +64,7 @@ def _through(window: "SlidingWindow", inputs: Set[AxisGrids | None]) -> AxisGrid
 
 
 class SlidingWindow(NamedTuple):
-    """What a convolution, a pooling or a padding does, for both axes in one number or for each in a pair."""
+    """Parameters of a convolution, pooling or padding: one number for both axes, or a pair."""
 
     kernel: Any
     stride: Any
@@ -84,7 +84,7 @@ def _convolution(
 def _convolved(
     x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> tuple[int, ...]:
-    """The shape behind a convolution."""
+    """Return the output shape of a convolution."""
     window = _convolution(x, weight, bias, stride, padding, dilation)
     sides = [
         side if padding == "same" else (side + 2 * before - dilation * (kernel - 1) - 1) // step + 1
@@ -104,7 +104,7 @@ def _average(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, 
 
 
 def _pad(x: Tensor, pad: list[int], *_: Any, **__: Any) -> SlidingWindow:
-    """torch counts pads from the last axis: (left, right, top, bottom)."""
+    """Return the window of a padding; torch lists pads from the last axis: (left, right, top, bottom)."""
     return SlidingWindow(1, 1, (pad[2] if len(pad) > 2 else 0, pad[0]), 1)
 
 
@@ -119,7 +119,7 @@ _SHAPES: dict[str, Callable[..., tuple[int, ...]]] = {
     "conv2d": _convolved,
     **dict.fromkeys(("batch_norm", "relu"), lambda x, *_, **__: tuple(x.shape)),
 }
-"""The shape behind the operations whose shapes alone torch would take a second to say: it imports its compiler."""
+"""Output shapes of operations that take a second on the meta device, because torch imports its compiler for them."""
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -128,7 +128,7 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _tensors_in(values: Any) -> list[Tensor]:
-    """The tensors among values, also those inside lists (``torch.cat``)."""
+    """Return the tensors among values, including those inside lists (``torch.cat``)."""
     tensors: list[Tensor] = []
     for item in values:
         tensors += [item] if isinstance(item, Tensor) else _tensors_in(item) if isinstance(item, tuple | list) else []

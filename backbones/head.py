@@ -1,4 +1,4 @@
-"""The head: pooling, dropout and one linear weight vector per finding. Nothing else stands between A and a logit."""
+"""The head: pooling, dropout and one linear weight vector per finding, with nothing else between A and a logit."""
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ from backbones.pooling.base import Pooling
 class Head(nn.Module):
     """logit_k = w_k . dropout(pool(A)) + b_k, in float32 even under autocast (float64 stays float64).
 
-    Differentiable in A, and never changes it. With PCAM the pooled features differ from finding to finding, with all
-    other poolings they are shared.
+    Differentiable in A, which is never modified. With PCAM each finding has its own pooled features; with all other
+    poolings they are shared.
     """
 
     def __init__(self, pooling: Pooling, linear: nn.Linear, dropout: float = 0.0) -> None:
@@ -20,7 +20,7 @@ class Head(nn.Module):
 
     @property
     def word(self) -> str:
-        """The pooling's registered word without its options."""
+        """Registered name of the pooling, without options."""
         return self.pooling.name
 
     @property
@@ -30,16 +30,16 @@ class Head(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """(K, groups * C) the linear weights."""
+        """Linear weights, (K, groups * C)."""
         return self.linear.weight
 
     @property
     def bias(self) -> Tensor:
-        """(K,) the linear bias; zeros where the layer has none."""
+        """Linear bias, (K,); zeros if the layer has none."""
         return self.weight.new_zeros(len(self.weight)) if self.linear.bias is None else self.linear.bias
 
     def forward(self, A: Tensor) -> Tensor:
-        """(N,C,h,w) -> (N,K) logits, before any sigmoid or softmax."""
+        """Return logits (N,K) of maps (N,C,h,w), before any sigmoid or softmax."""
         with torch.autocast(A.device.type, enabled=False):
             A = precise(A)
             weight, bias = self.weight.to(A.dtype), self.bias.to(A.dtype)
@@ -49,7 +49,7 @@ class Head(nn.Module):
             return (self.dropout(pooled) * weight).sum(-1) + bias
 
     def class_maps(self, A: Tensor) -> Tensor:
-        """(N,C,h,w) -> (N,K,h,w): w_k . A at every position, without bias; weight groups (AVG_MAX) add up."""
+        """Return w_k . A at every position, without bias, (N,K,h,w); weight groups (AVG_MAX) are summed."""
         with torch.autocast(A.device.type, enabled=False):
             A = precise(A)
             weight = self.weight.to(A.dtype).reshape(len(self.weight), self.pooling.groups, -1).sum(1)  # (K, C)
@@ -57,9 +57,9 @@ class Head(nn.Module):
 
     @torch.no_grad()
     def factors(self, A: Tensor) -> tuple[Tensor, Tensor] | None:
-        """(N,C,h,w) -> w (K,C), D (N,1|K,C|1,h,w): dlogit_k / dA_c(xy) = w_kc * D(xy) in evaluation mode.
+        """Return w (K,C) and D (N,1|K,C|1,h,w) with dlogit_k / dA_c(xy) = w_kc * D(xy) in evaluation mode.
 
-        None where the pooling has no such form (AVG_MAX). The cost does not depend on K, except for PCAM's own D.
+        None if the pooling has no such form (AVG_MAX). The cost does not depend on K, except for PCAM's own D.
         """
         with torch.autocast(A.device.type, enabled=False):
             A = precise(A)
@@ -68,9 +68,9 @@ class Head(nn.Module):
 
     @torch.no_grad()
     def ablated_drops(self, A: Tensor) -> Tensor | None:
-        """(N,C,h,w) -> (N,K,C): how far logit k falls when channel c becomes 0, w_kc (pool(A_c) - pool(0)).
+        """Return the drop of logit k when channel c is set to 0, w_kc (pool(A_c) - pool(0)), as (N,K,C).
 
-        Weight groups add up. Under PCAM, where a channel has a part in the weights of the others, see :meth:`_drop`.
+        Weight groups are summed. For PCAM, where each channel affects the weights of the others, see :meth:`_drop`.
         """
         with torch.autocast(A.device.type, enabled=False):
             A = precise(A)
@@ -82,25 +82,25 @@ class Head(nn.Module):
             return torch.einsum("kgc,ngc->nkc", weight, change.reshape(len(A), groups, -1))
 
     def _drop(self, image: Tensor) -> Tensor:
-        """(C,h,w) -> (K,C): finding k's logit is its class map, pooled; without channel c that is z_k - w_kc A_c.
+        """Return the drops (K,C) of one image (C,h,w).
 
-        In float64, because it is a small difference of two logits; one image at a time, because that takes twice the
-        memory.
+        Logit k pools the class map z_k; without channel c the class map is z_k - w_kc A_c. In float64, because the drop
+        is a small difference of two logits; one image at a time, because of the memory.
         """
         A = image.double()
         drops = []
         for z, weight, bias in zip(self.class_maps(A[None])[0], self.weight.double(), self.bias.double(), strict=True):
-            # (1 + C, 1, h, w), the first one whole
+            # (1 + C, 1, h, w), the first one without ablation
             maps = torch.cat([z[None], z - weight[:, None, None] * A]).unsqueeze(1)
             S = self.pooling(maps, maps + bias).flatten()
             drops.append(S[0] - S[1:])
         return torch.stack(drops).to(image.dtype)
 
     def _scores(self, A: Tensor) -> Tensor:
-        """(N,C,h,w) -> (N,K,h,w): the logit that each position would have alone, bias included."""
+        """Return the logit of each position alone, with bias: (N,C,h,w) -> (N,K,h,w)."""
         return self.class_maps(A) + self.bias.to(A.dtype)[:, None, None]
 
 
 def precise(A: Tensor) -> Tensor:
-    """``A`` in float32 where autocast made it shorter; float32 and float64 stay."""
+    """Return ``A`` in float32 if autocast reduced its precision; float32 and float64 stay."""
     return A.float() if A.dtype in (torch.bfloat16, torch.float16) else A

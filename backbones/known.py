@@ -1,4 +1,4 @@
-"""Which backbones there are, read from files as text: an unknown one is an error before torch is imported."""
+"""Names of all backbones, read from source text, so that an unknown one is reported before torch is imported."""
 
 import difflib
 import importlib.util
@@ -11,11 +11,11 @@ from core.registry import Registry
 PUBLISHED = re.compile(r"(densenet121|resnet50)-res\d+-\w+")
 """Names of torchxrayvision's weights, which ``backbones.xray_weights`` checks."""
 ARCHITECTURE = re.compile(r"^@register_model\n(?:@.*\n)*def (\w+)\(", re.MULTILINE)
-"""How timm's files define a network."""
+"""Definition of a network in timm's files."""
 
 
 def require_known(name: str) -> None:
-    """Raise ``UnknownNameError`` where neither a family of the tree nor timm has the backbone ``name``."""
+    """Raise ``UnknownNameError`` if neither a family of Locus nor timm has the backbone ``name``."""
     word = name.partition(":")[0].lower()
     families = Registry("backbones", "backbone family")
     words = [word for family in families.names() for word in families.read_attribute(family, "words") or ()]
@@ -32,6 +32,6 @@ def require_known(name: str) -> None:
 
 
 def _timm() -> str:
-    """The files of timm's networks."""
+    """Return the source text of timm's networks."""
     folders = [Path(folder) for folder in getattr(importlib.util.find_spec("timm"), "submodule_search_locations", ())]
     return "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("models/*.py"))

@@ -1,7 +1,7 @@
-"""The submodules of a network that may be looked at, and what users call them.
+"""Names of the layers of a network that can be explained.
 
-A part goes by its dotted name in the original network (``layer3``, ``features.denseblock2``); parts of a network that
-is one sequence are called ``features.N``, as timm and torchvision call them.
+A layer has its dotted name in the original network (``layer3``, ``features.denseblock2``); layers of a plain
+``nn.Sequential`` are called ``features.N``, as in timm and torchvision.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from core.errors import UnknownNameError
 
 
 class Network(nn.Module):
-    """A network whose extractor's parts may be looked at; ``Classifier`` is the only one."""
+    """A network with accessible parts of its extractor; ``Classifier`` is the only one."""
 
     extractor: nn.Module
     attention: nn.Module | None
@@ -23,12 +23,12 @@ class Network(nn.Module):
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """Users' names of its earlier feature levels."""
+        """Public names of the earlier feature levels."""
         raise NotImplementedError
 
 
 def levels(model: Network, declared: tuple[str, ...]) -> tuple[str, ...]:
-    """The ``declared`` levels without the one whose output is pooled as it is."""
+    """Return the ``declared`` levels without the one whose output is pooled directly."""
     if model.attention is not None or not declared:
         return declared
     outputs: dict[str, Any] = {}
@@ -42,17 +42,17 @@ def levels(model: Network, declared: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def path(model: Network, layer: str) -> str:
-    """The dotted name within ``model`` of a level as users call it. Raises ``UnknownNameError`` with the nearest."""
+    """Return the dotted name within ``model`` for a public layer name. Raises ``UnknownNameError`` with the nearest."""
     paths = _paths(model)
     if layer not in paths:
-        known = model.levels or list(dict.fromkeys(name.split(".")[0] for name in paths))
+        levels_ = model.levels or list(dict.fromkeys(name.split(".")[0] for name in paths))
         near = difflib.get_close_matches(layer, paths, n=5)
-        raise UnknownNameError("layer", layer, known, near, also="every other submodule by its dotted name")
+        raise UnknownNameError("layer", layer, levels_, near, also="every other submodule by its dotted name")
     return paths[layer]
 
 
 def _paths(model: Network) -> dict[str, str]:
-    """Users' name -> dotted name within ``model``, for all parts of the extractor."""
+    """Return public name -> dotted name within ``model``, for all parts of the extractor."""
     root = next((name for name in ("net", "module") if hasattr(model.extractor, name)), "")
     parts = [name for name, _ in model.extractor.get_submodule(root).named_modules() if name]
     if root:

@@ -1,6 +1,6 @@
-"""Earlier feature levels: what a submodule of the extractor gives, and the network from there on.
+"""Earlier feature levels: the output of a submodule of the extractor, and the rest of the network after it.
 
-``layer`` is always the submodule's name as users call it (:mod:`backbones.layers`).
+``layer`` is always the public name of the submodule (:mod:`backbones.layers`).
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ Tail = Callable[[Tensor], Tensor]
 
 @torch.inference_mode(False)
 def run(model: Network, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """(N,3,H,W) -> the level's map (N,C,h,w), a float32 leaf that requires gradients, and the logits (N,K) behind it.
+    """Return the level's map (N,C,h,w), a float32 leaf that requires gradients, and the logits (N,K) computed from it.
 
-    One forward pass in evaluation mode. What stands before the level keeps no graph; the network goes on with a copy of
-    the leaf, so that nothing in place can change it. Raises ``UnknownNameError`` for a name that is no submodule and
-    ``NotAvailableError`` for one that gives no map, or not exactly once.
+    One forward pass in evaluation mode. Layers before the level keep no graph; the network continues with a copy of
+    the leaf, so that in-place operations cannot change it. Raises ``UnknownNameError`` for a name that is no submodule
+    and ``NotAvailableError`` for one that does not give a map exactly once.
     """
     leaves: list[Tensor] = []
 
@@ -40,11 +40,11 @@ def run(model: Network, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
 
 
 def tail(model: Network, images: Tensor, layer: str) -> Tail:
-    """The network from the level on: maps (M,C,h,w) of that level -> logits (M,K), differentiable, for any M.
+    """Return the rest of the network as a function: maps (M,C,h,w) of the level -> logits (M,K), differentiable.
 
-    The network runs with the level's output replaced. Where everything passes through the level, its first part runs
-    for one image only. Where something goes round it (a level within a dense or residual block), the first part runs
-    for each of the M maps; maps of one image then stand side by side, in the order of ``images`` (N,3,H,W).
+    The network runs with the level's output replaced. If all paths pass through the level, the layers before it run for
+    one image only. If some path bypasses it (a level within a dense or residual block), they run for each of the M
+    maps, which must be grouped by image in the order of ``images`` (N,3,H,W).
     """
     passes = _everything_passes(model, images[:1], layer)
 
@@ -62,9 +62,9 @@ def tail(model: Network, images: Tensor, layer: str) -> Tail:
 
 
 def grid(model: Network, layer: str, size: tuple[int, int]) -> Grid:
-    """Where the positions of a level look in an input of ``size`` (H, W), worked out anew: ``model.grid`` keeps it.
+    """Compute the grid of a level for inputs of ``size`` (H, W), without caching (``model.grid`` caches it).
 
-    By arithmetic; of a wrapped network by its gradients; errors as in :func:`run`.
+    By arithmetic, or by gradients for wrapped networks; errors as in :func:`run`.
     """
     part = Extractor(model, path(model, layer))
     if isinstance(model.extractor, TokensOf):
@@ -76,7 +76,7 @@ def grid(model: Network, layer: str, size: tuple[int, int]) -> Grid:
 
 
 def _replaced(model: Network, images: Tensor, layer: str, replace: Callable[[Tensor], Tensor]) -> Tensor:
-    """Logits of ``images`` with the level's output A replaced by ``replace(A)``, which may switch gradients on."""
+    """Return logits of ``images`` with the level's output A replaced by ``replace(A)``, which may enable gradients."""
     calls: list[bool] = []
 
     def hook(part: Any, inputs: Any, output: Any) -> Tensor:
@@ -88,7 +88,7 @@ def _replaced(model: Network, images: Tensor, layer: str, replace: Callable[[Ten
 
     handle = model.get_submodule(path(model, layer)).register_forward_hook(hook)
     try:
-        # hooks are not for compiled code
+        # compiled code ignores hooks
         with evaluating(model), torch.no_grad(), torch.compiler.set_stance("force_eager"):
             logits = model(images)
     finally:
@@ -99,7 +99,7 @@ def _replaced(model: Network, images: Tensor, layer: str, replace: Callable[[Ten
 
 
 def _map(model: Network, layer: str, output: Any, size: tuple[int, int]) -> Tensor:
-    """A level's output as a map (N,C,h,w)."""
+    """Convert a level's output to a map (N,C,h,w)."""
     A = model.extractor.as_map(output, size) if isinstance(model.extractor, TokensOf) else output
     if not isinstance(A, Tensor) or A.ndim != 4:
         is_tensor = isinstance(output, Tensor)
@@ -109,11 +109,11 @@ def _map(model: Network, layer: str, output: Any, size: tuple[int, int]) -> Tens
 
 
 def _as_before(model: Network, A: Tensor, output: Tensor) -> Tensor:
-    """A map in the form of the level's ``output``."""
+    """Convert a map to the form of the level's ``output``."""
     return model.extractor.as_tokens(A, output) if isinstance(model.extractor, TokensOf) else A
 
 
 def _everything_passes(model: Network, image: Tensor, layer: str) -> bool:
-    """Whether the logits depend on the image through the level alone: an image of nan must not reach them."""
+    """True if the logits depend on the image only through the level: an image of nan must not reach them."""
     with torch.no_grad():
         return bool(_replaced(model, torch.full_like(image, torch.nan), layer, torch.zeros_like).isfinite().all())

@@ -17,7 +17,7 @@ class MobileNet(Family):
     words = ("mobilenetv2_100_same", "mobilenetv2_100_same16")
 
     def build(self, name: str, pretrained: bool) -> Features:
-        """The extractor of a ``name``; weights of timm have another padding and are refused when asked for."""
+        """Build the extractor. ``pretrained`` raises ``NotAvailableError``: timm's weights assume another padding."""
         if pretrained:
             raise NotAvailableError(f"{name} has no published weights with this padding: write --init_from FILE")
         net = create("mobilenetv2_100", False, pad_type="same", output_stride=16 if name.endswith("16") else 32)

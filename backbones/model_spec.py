@@ -1,4 +1,4 @@
-"""How the parts of somebody else's network stand for features and head: in words that a file keeps, and as a model."""
+"""Specification of features and head of a third-party network, as stored in files, and the model built from it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,22 +18,22 @@ from core.frames import Grid
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which submodule gives A and which layer the logits. JSON-able by ``dataclasses.asdict``."""
+    """Names of the parts of a network that give A and the logits. JSON-able by ``dataclasses.asdict``."""
 
     features: str
-    """Dotted name of the submodule whose output is A."""
+    """Dotted name of the submodule with output A."""
     head: str | None
-    """Dotted name of the linear layer behind the pooled map; None: the rest of the network, which stays closed."""
+    """Dotted name of the linear layer after the pooling; None: the rest of the network is an opaque head."""
     pooling: str = "AVG"
-    """Between the two, where the head is named."""
+    """Pooling between features and a named head."""
     rectified: bool = False
-    """Whether the network rectifies the submodule's output before it pools it (DenseNet)."""
+    """True if the network rectifies the submodule's output before pooling (DenseNet)."""
     patch: int = 0
-    """Pixels of a patch where the map is made of tokens; 0: it is a map already."""
+    """Patch size in pixels if the output is tokens; 0 if it is a map."""
     prefix: int = 0
-    """Tokens that are no patches (class, registers), in front of those that are."""
+    """Number of tokens before the patches (class, registers)."""
     stages: int = 1
-    """One more than the mergings of tokens before the map, each of which halves their number."""
+    """1 + number of patch-merging steps before the map; each step halves the sides."""
 
     def __str__(self) -> str:
         tokens = f", whose tokens stand for patches of {self.patch} pixels" if self.patch else ""
@@ -47,11 +47,11 @@ class ModelSpec:
 
 _POOLED = {"AVG": "mean", "MAX": "maximum"}
 POOLINGS = tuple(_POOLED)
-"""What may stand between features and a linear head."""
+"""Supported poolings between features and a linear head."""
 
 
 def connect(module: nn.Module, wiring: ModelSpec, channels: int, rescale: nn.Module | None = None) -> Classifier:
-    """``module`` as a classifier, its parts as ``wiring`` says; images have ``channels`` when they reach it."""
+    """Build a classifier from ``module`` and its specification ``wiring``; its input images have ``channels``."""
     extractor: Any = Extractor(module, wiring.features, wiring.rectified)
     if wiring.patch:
         extractor = Patches(module, wiring.features, wiring.patch, wiring.prefix, wiring.stages)
@@ -63,7 +63,7 @@ def connect(module: nn.Module, wiring: ModelSpec, channels: int, rescale: nn.Mod
 
 
 class Patches(TokensOf):
-    """A foreign transformer up to its submodule ``features``, whose tokens stand for patches of the image."""
+    """A third-party transformer up to its submodule ``features``, with patch tokens as a map."""
 
     def __init__(self, net: nn.Module, features: str, patch: int, prefix: int, stages: int) -> None:
         nn.Module.__init__(self)
@@ -71,7 +71,7 @@ class Patches(TokensOf):
         self.features, self.patch, self.prefix, self.stages = features, patch, prefix, stages
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N,channels,H,W) -> (N,C,h,w). Raises ``BadValueError`` where the tokens do not fill the image."""
+        """Return (N,C,h,w) of (N,channels,H,W). Raises ``BadValueError`` if the tokens do not fill the image."""
         size = (images.shape[-2], images.shape[-1])
         A = self.as_map(until(self.net, self.features)(images), size)
         if A is None:
@@ -79,21 +79,21 @@ class Patches(TokensOf):
         return A
 
     def as_map(self, tokens: Any, size: tuple[int, int]) -> Tensor | None:
-        """As for timm's; what is (N,C,h,w) already stays."""
+        """Same as the base class; outputs that already are (N,C,h,w) stay."""
         if isinstance(tokens, Tensor) and tokens.ndim == 4 and tuple(tokens.shape[2:]) in self.strides(size):
             return tokens
         return super().as_map(tokens, size)
 
     def as_tokens(self, A: Tensor, tokens: Tensor) -> Tensor:
-        """As for timm's; for what was (N,C,h,w) the map itself."""
+        """Same as the base class; returns the map itself if the output was (N,C,h,w)."""
         return A if tuple(tokens.shape[1:]) == tuple(A.shape[1:]) else super().as_tokens(A, tokens)
 
 
 class OpaqueHeadClassifier(Classifier):
-    """Anyone's network (class token, several linear layers …): its logits are its own, whatever stands before them.
+    """A third-party network with an opaque head (class token, several linear layers …).
 
-    ``features`` gives what its submodule ``layer`` gives; the engine takes the rest of the network for the head. There
-    are no class maps, and ``head`` takes no map alone: raises ``NotAvailableError``.
+    ``features`` returns the output of the submodule ``layer``; the engine treats the rest of the network as the head.
+    Class maps and a separate ``head`` are not available: raises ``NotAvailableError``.
     """
 
     def __init__(self, extractor: Any, layer: str, channels: int, rescale: nn.Module | None) -> None:
@@ -101,16 +101,16 @@ class OpaqueHeadClassifier(Classifier):
         self.layer = layer
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N,3,H,W) -> (N,K): what the network itself gives."""
+        """Return the network's own logits (N,K) of images (N,3,H,W)."""
         network: Any = self.extractor.net if hasattr(self.extractor, "net") else self.extractor.module
         return logits_of(network(self._as_input(images)))
 
     def features(self, images: Tensor) -> Tensor:
-        """(N,3,H,W) -> (N,C,h,w): the map of the level, without a graph."""
+        """Return the map of the level (N,C,h,w) of images (N,3,H,W), without gradients."""
         return levels.run(self, images, str(self.layer))[0].detach()
 
     def grid(self, size: tuple[int, int], layer: str | None = None) -> Grid:
-        """Where the positions of the level, or of another ``layer``, look in an input of ``size`` (H, W) pixels."""
+        """Return the grid of the level, or of another ``layer``, for inputs of ``size`` (H, W) pixels."""
         return super().grid(size, layer or self.layer)
 
 

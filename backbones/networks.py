@@ -1,4 +1,4 @@
-"""Somebody else's network by a word: ``net.py:build``, ``timm:…``, ``torchvision:…``, ``xrv:…``, ``hf:…``."""
+"""Third-party networks by name: ``net.py:build``, ``timm:…``, ``torchvision:…``, ``xrv:…``, ``hf:…``."""
 
 import difflib
 import inspect
@@ -23,27 +23,27 @@ Numbers = tuple[float, ...]
 
 @dataclass(frozen=True)
 class ExternalNetwork:
-    """A network, and what its own project says of the images and of the outputs; None or nothing where it does not."""
+    """A third-party network with its project's metadata of images and outputs; None or empty if unknown."""
 
     module: nn.Module
     weights: str
-    """Which weights it has, in words."""
+    """Description of its weights."""
     img_size: int | None = None
     channels: int | None = None
     mean: Numbers | None = None
-    """Of the gray values in [0, 1], one for all channels or one each."""
+    """For gray values in [0, 1], one for all channels or one per channel."""
     std: Numbers | None = None
     findings: tuple[str, ...] = ()
-    """What its outputs stand for."""
+    """Names of its outputs."""
     architecture: dict[str, Any] | None = None
-    """What builds it again where its word alone does not (transformers)."""
+    """Configuration needed to rebuild the network, if its name is not enough (transformers)."""
 
 
 def build(word: str, outputs: int | None, channels: int | None = None) -> ExternalNetwork:
-    """The network of a word with ``outputs`` logits; None: as many as its project says, or as its ``build`` gives.
+    """Build the network of a word with ``outputs`` logits; None: the number that its project or ``build`` sets.
 
-    Random weights are the same in every call. Raises ``LocusError`` for a word of no network, a missing library, and
-    what a user's own file does wrong.
+    Random weights are the same in every call. Raises ``LocusError`` for an unknown network, a missing library and
+    errors in a user's file.
     """
     source, _, name = word.partition(":")
     if not user_code.runs_code(word) and source not in SOURCES:
@@ -57,7 +57,7 @@ def build(word: str, outputs: int | None, channels: int | None = None) -> Extern
 
 
 def _from_file(word: str, outputs: int | None) -> nn.Module:
-    """What ``build`` gives; it is told ``num_classes`` where it asks for it."""
+    """Call ``build`` of a user's file, with ``num_classes`` if it has this parameter."""
     make = user_code.callable_from_file(word, "network")
     try:
         asks = "num_classes" in inspect.signature(make).parameters and outputs is not None
@@ -74,32 +74,32 @@ def _timm(name: str, outputs: int | None, channels: int | None) -> ExternalNetwo
 
     if not timm.is_model(name):
         raise UnknownNameError("timm network", name, difflib.get_close_matches(name, timm.list_models(), n=5))
-    given = {"in_chans": channels or 3, **tokens.options(name)}
-    module: Any = timm.create_model(name, num_classes=_require_outputs(name, outputs), **given)
-    stated = module.pretrained_cfg
-    mean, std = (tuple(stated[word]) if channels != 1 else None for word in ("mean", "std"))
-    return ExternalNetwork(module, "random", stated["input_size"][-1], channels or 3, mean, std)
+    options = {"in_chans": channels or 3, **tokens.options(name)}
+    module: Any = timm.create_model(name, num_classes=_require_outputs(name, outputs), **options)
+    config = module.pretrained_cfg
+    mean, std = (tuple(config[word]) if channels != 1 else None for word in ("mean", "std"))
+    return ExternalNetwork(module, "random", config["input_size"][-1], channels or 3, mean, std)
 
 
 def _torchvision(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
     import torchvision
 
-    known = torchvision.models.list_models(module=torchvision.models)
-    if name not in known:
-        raise UnknownNameError("torchvision network", name, difflib.get_close_matches(name, known, n=5))
+    names = torchvision.models.list_models(module=torchvision.models)
+    if name not in names:
+        raise UnknownNameError("torchvision network", name, difflib.get_close_matches(name, names, n=5))
     module = torchvision.models.get_model(name, weights=None, num_classes=_require_outputs(name, outputs))
     return ExternalNetwork(module, "random")
 
 
 def _xrv(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
-    """By an architecture (densenet121, resnet50) with random weights, or by the name of its weights."""
+    """Build torchxrayvision's DenseNet-121 with random weights, or the network of named weights."""
     library = xray_weights.library(name)
     size = 512 if "512" in name else 224
     gray: dict[str, Any] = {"img_size": size, "channels": 1, "mean": (0.5,), "std": (1 / 2048,)}
     if name in xray_weights.NAMES and "densenet" in name:
         findings = tuple(f or f"output {n}" for n, f in enumerate(library.models.model_urls[name]["labels"]))
         module = library.models.DenseNet(weights=None, num_classes=len(findings))
-        module.load_state_dict(xray_weights.state(name), strict=False)  # its operating points take no part in logits
+        module.load_state_dict(xray_weights.state(name), strict=False)  # operating points do not affect logits
         return ExternalNetwork(module, name, findings=findings, **gray)
     if name != "densenet121":
         raise UnknownNameError("network of torchxrayvision", name, ("densenet121", *xray_weights.NAMES))
@@ -108,7 +108,7 @@ def _xrv(name: str, outputs: int | None, channels: int | None) -> ExternalNetwor
 
 
 def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
-    """An image classifier of transformers: a name on the hub, or a local folder."""
+    """Load an image classifier of transformers from the hub or a local folder."""
     auto = _transformers(name)
     try:
         module = auto.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)
@@ -121,22 +121,22 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork
         reason = str(error).strip().split("\n")[0]
         advice = f"give a local folder, or a name on the hub ({reason})"
         raise NotAvailableError(f"no image classifier hf:{name}: {advice}") from error
-    stated, labels = module.config, module.config.id2label
+    config, labels = module.config, module.config.id2label
     named = tuple(labels[k] for k in sorted(labels)) if not str(labels.get(0, "LABEL_0")).startswith("LABEL_") else ()
-    size = getattr(stated, "image_size", None)
+    size = getattr(config, "image_size", None)
     return ExternalNetwork(
         module.eval(),
         f"{name}'s",
         int(size[0] if isinstance(size, list | tuple) else size) if size else None,
-        getattr(stated, "num_channels", None),
+        getattr(config, "num_channels", None),
         *_statistics(auto, name),
         findings=named,
-        architecture=stated.to_dict(),
+        architecture=config.to_dict(),
     )
 
 
 def _statistics(auto: Any, name: str) -> tuple[Numbers | None, Numbers | None]:
-    """Mean and deviation that the images of a network of transformers are prepared with."""
+    """Return mean and standard deviation of the image processor of a transformers network."""
     try:
         processor = auto.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
         return tuple(processor.image_mean), tuple(processor.image_std)
@@ -145,7 +145,7 @@ def _statistics(auto: Any, name: str) -> tuple[Numbers | None, Numbers | None]:
 
 
 def rebuild(word: str, outputs: int, channels: int, architecture: dict[str, Any] | None) -> nn.Module:
-    """Another network of the same kind, its weights left to be loaded."""
+    """Build a network of the same architecture, without its weights."""
     if architecture is None:
         plain = "xrv:densenet121" if word.startswith("xrv:") else word
         return build(plain, outputs, channels).module
@@ -170,7 +170,7 @@ def _transformers(name: str) -> Any:
 
 def _require_outputs(name: str, outputs: int | None) -> int:
     if outputs is None:
-        raise BadValueError(f"how many outputs has {name}? Name what they stand for with --findings, in their order")
+        raise BadValueError(f"how many outputs has {name}? Name them with --findings, in order")
     return outputs
 
 
@@ -180,9 +180,9 @@ SOURCES: dict[str, Callable[[str, int | None, int | None], ExternalNetwork]] = {
     "xrv": _xrv,
     "hf": _hf,
 }
-"""The project in front of the colon -> what builds its network of a name."""
+"""Project in front of the colon -> function that builds its networks."""
 
 
 def file_of(word: str) -> Path | None:
-    """The Python file in a word ``path/to/file.py:build``; None for the others."""
+    """Return the Python file in a word ``path/to/file.py:build``; None for other words."""
     return Path(word.rpartition(":")[0]) if user_code.runs_code(word) else None

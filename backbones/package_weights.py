@@ -1,7 +1,7 @@
-"""Checkpoints of the efficientnet-pytorch package, read into our SAME-padded ``tf_efficientnet_*``.
+"""Load checkpoints of the efficientnet-pytorch package into the SAME-padded ``tf_efficientnet_*``.
 
-The package pads for its own native image size once and for all, timm for the image at hand: at that size, and at
-every other whose layers are even in the same places, logits are equal.
+The package pads for its native image size, timm for the actual image: logits are equal at the native size and at every
+size whose layers have the same parity.
 """
 
 import pickle
@@ -26,10 +26,10 @@ OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", 
 
 
 def load(model: Classifier, path: Path | str) -> Classifier:
-    """Read the package's checkpoint at ``path`` into ``model``, a ``tf_efficientnet_*``, and return it.
+    """Load the package's checkpoint at ``path`` into ``model``, a ``tf_efficientnet_*``, and return the model.
 
-    Its last layer is read too where it has as many outputs and the pooling one vector per channel; else ours stays.
-    Raises ``DataError`` when the file is no such checkpoint or of another size.
+    The last layer is loaded too if its shape fits; else the model's stays. Raises ``DataError`` if the file is not such
+    a checkpoint, or of another size.
     """
     try:
         state = torch_files.load(path)
@@ -47,9 +47,9 @@ def load(model: Classifier, path: Path | str) -> Classifier:
 
 
 def convert(state: Mapping[str, Tensor], target: Iterable[str]) -> dict[str, Tensor]:
-    """The package's ``state`` under the keys of our ``target`` state.
+    """Rename the keys of the package's ``state`` to those of the ``target`` state.
 
-    Raises ``DataError`` when the state is none of the package's or has another number of blocks.
+    Raises ``DataError`` if the state is not the package's or has another number of blocks.
     """
     state = {key.removeprefix("module."): value for key, value in state.items()}
     blocks = sorted({(int(s), int(i)) for s, i in re.findall(r"net\.blocks\.(\d+)\.(\d+)\.", "\n".join(target))})

@@ -1,4 +1,4 @@
-"""Networks of timm and torchvision, with ImageNet weights when asked for, and a sentence when these cannot be had."""
+"""Networks of timm and torchvision, with ImageNet weights on request and an error if these are not available."""
 
 import logging
 import ssl
@@ -17,9 +17,9 @@ from backbones.family import Family, Features
 from core.errors import NotAvailableError
 
 FILE = "model.safetensors"
-"""What the hub calls a network's weights."""
+"""Name of the weights file on the hub."""
 PATIENCE = 4
-"""Seconds that a server of weights has to answer."""
+"""Timeout in seconds for a server of weights."""
 
 
 class MapsOf(nn.Module):
@@ -32,7 +32,7 @@ class MapsOf(nn.Module):
         """(H, W) that the network was made for."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N,3,H,W) -> (N,C,h,w)."""
+        """Return the feature map (N,C,h,w) of images (N,3,H,W)."""
         features: Tensor = self.net.forward_features(images)
         return features
 
@@ -41,27 +41,27 @@ class TimmFamily(Family):
     """Networks of timm without their heads; a subclass sets ``name`` and ``words``."""
 
     def build(self, name: str, pretrained: bool) -> Features:
-        """Maps as ``forward_features`` gives them, behind the last non-linearity."""
+        """Build an extractor whose maps are timm's ``forward_features``, after the last non-linearity."""
         net = create(name, pretrained)
         return Features(MapsOf(net), net.num_features, levels(net))
 
 
 def levels(net: Any) -> tuple[str, ...]:
-    """The submodules that end each level of a timm network, in forward order."""
+    """Return the last submodule of each level of a timm network, in forward order."""
     return tuple(level["module"] for level in net.feature_info)
 
 
 def create(name: str, pretrained: bool, **options: Any) -> Any:
-    """timm's network ``name`` without classifier and pooling; ``options`` are the constructor's.
+    """Create timm's network ``name`` without classifier and pooling; ``options`` go to the constructor.
 
-    Weights come from a file laid into torch's checkpoint folder by hand, else from the Hugging Face hub or its cache.
-    Raises ``NotAvailableError`` that names the file, its source and its place.
+    Weights come from a file in torch's checkpoint folder if there is one, else from the Hugging Face hub or its cache.
+    Raises ``NotAvailableError`` with the file's source and path.
     """
-    import timm  # it costs seconds, and other networks do without
+    import timm  # slow import, only needed for its networks
 
     if not pretrained:
         return timm.create_model(name, num_classes=0, **options)
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say nothing that our sentence does not
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # hides its retries; our error says the same
     require(name)
     path = weights_file(name)
     overlay = {"file": str(path)} if path.is_file() else None
@@ -72,11 +72,11 @@ def create(name: str, pretrained: bool, **options: Any) -> Any:
 
 
 def require(name: str) -> None:
-    """Raise ``NotAvailableError`` where timm's weights of ``name`` are neither here nor within reach.
+    """Raise ``NotAvailableError`` if timm's weights of ``name`` are neither on disk nor downloadable.
 
-    Said in seconds: the hub's own retries take a minute.
+    Takes seconds, while the hub's own retries take a minute.
     """
-    from huggingface_hub import constants, try_to_load_from_cache  # slow: networks without such weights do without
+    from huggingface_hub import constants, try_to_load_from_cache  # slow import, only needed here
 
     path, source = weights_file(name), _source(name)
     if source is None or path.is_file() or isinstance(try_to_load_from_cache(_config(name).hf_hub_id, FILE), str):
@@ -86,7 +86,7 @@ def require(name: str) -> None:
 
 
 def reachable(address: str) -> bool:
-    """Whether a server answers within ``PATIENCE``, the search for its name included, which has no limit of its own."""
+    """True if a server answers within ``PATIENCE``, including the DNS lookup, which has no timeout."""
     replies: list[bool] = []
     asking = threading.Thread(target=lambda: replies.append(answers(address)), daemon=True)
     asking.start()
@@ -95,7 +95,7 @@ def reachable(address: str) -> bool:
 
 
 def answers(address: str) -> bool:
-    """Whether a server is there, whatever it says, by the proxy that the environment names."""
+    """True if a server responds at all, through the proxy set in the environment."""
     try:
         urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PATIENCE).close()
     except urllib.error.HTTPError:
@@ -106,7 +106,7 @@ def answers(address: str) -> bool:
 
 
 def from_torchvision(name: str, builder: Callable[..., Any], weights: Any) -> Any:
-    """torchvision's network ``builder(weights=weights)``; errors as in :func:`create`."""
+    """Build torchvision's network ``builder(weights=weights)``; errors as in :func:`create`."""
     try:
         return builder(weights=weights)
     except (OSError, RuntimeError) as error:
@@ -115,13 +115,13 @@ def from_torchvision(name: str, builder: Callable[..., Any], weights: Any) -> An
 
 
 def weights_file(name: str) -> Path:
-    """Where a user without a network connection lays the weights of timm's ``name``."""
+    """Return the path where an offline user puts the weights of timm's ``name``."""
     config = _config(name)
     return folder() / f"{config.architecture}.{config.tag}.safetensors"
 
 
 def folder() -> Path:
-    """Where torch keeps weights that were fetched, and where a user lays them."""
+    """Return torch's folder of downloaded and user-provided weights."""
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 

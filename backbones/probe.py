@@ -1,9 +1,8 @@
-"""Where positions look, asked from gradients: for networks whose modules tell nothing, and to check the arithmetic.
+"""Grids of feature maps, measured with gradients: for networks that arithmetic cannot trace, and to check it.
 
-While it runs, every convolution keeps its central taps alone (one of an odd kernel, two of an even one), every
-pooling likewise, gates are open and norms and activations let everything through. So the gradient of one position
-lies on few pixels and its centroid is exact (parallel branches count alike). The network itself is not touched: its
-calls are answered differently.
+During the measurement every convolution and pooling uses only its central taps (one of an odd kernel, two of an even
+one), gates are open, and norms and activations are the identity. The gradient of one position then covers few pixels
+and its centroid is exact (parallel branches have equal weight). The network is not changed: its calls are intercepted.
 """
 
 import contextlib
@@ -21,9 +20,9 @@ ADVICE = "give backbones.wrap grid=lambda size: Grid(…)"
 
 
 def grid(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int = 3) -> Grid:
-    """The grid of ``features`` (a part of ``module``) for inputs of ``size`` (H, W).
+    """Measure the grid of ``features`` (a part of ``module``) for inputs of ``size`` (H, W).
 
-    Raises ``NotAvailableError`` when the gradient says nothing, with what to do.
+    Raises ``NotAvailableError``, with advice, if the gradient is zero or the grid is not regular.
     """
     with evaluating(module):
         rows, columns = _centroids(module, features, size, channels)
@@ -33,7 +32,7 @@ def grid(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[in
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Inside the block every part of ``module`` is in evaluation mode; afterwards each is as it was."""
+    """Put every part of ``module`` in evaluation mode within the block, and restore the modes afterwards."""
     trained = [part for part in module.modules() if part.training]
     if not trained:
         yield
@@ -51,7 +50,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 def _centroids(
     module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int
 ) -> list[dict[int, float]]:
-    """For rows and for columns: position -> input pixel that it looks at, for two neighbours in the middle."""
+    """Return, for rows and columns, position -> input pixel for two neighbours in the middle."""
     weight = next(module.parameters(), torch.empty(0))
     images = torch.ones(1, channels, *size, device=weight.device, dtype=weight.dtype, requires_grad=True)
     with torch.autocast(weight.device.type, enabled=False), torch.compiler.set_stance("force_eager"), _CentralTaps():
@@ -73,16 +72,16 @@ def _centroid(gradient: Tensor | None) -> list[float]:
 
 
 def _line(seen: dict[int, float], side: int) -> tuple[float, float]:
-    """(offset, stride) through the points; a single position has the whole side as its stride."""
+    """Return (offset, stride) of the line through the points; a single position has the side as its stride."""
     last = max(seen)
     stride = seen[last] - seen[last - 1] if len(seen) > 1 else side
     if not stride > 0:
         raise NotAvailableError(f"the positions of this network look at no regular grid: {ADVICE}")
-    return round(seen[last] - stride * last, 3) + 0.0, round(stride, 3)  # + 0.0 makes -0.0 plain
+    return round(seen[last] - stride * last, 3) + 0.0, round(stride, 3)  # + 0.0 turns -0.0 into 0.0
 
 
 class _CentralTaps(TorchFunctionMode):
-    """Answers the calls of a network as if it only moved pixels."""
+    """Torch function mode in which a network only moves pixels."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
@@ -99,19 +98,19 @@ _PASS = {
 
 
 def _open(x: Tensor, *_: Any, **__: Any) -> Tensor:
-    """A gate that lets everything through."""
+    """Replace a gate by ones."""
     return torch.ones_like(x)
 
 
 def _convolve(
     x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Tensor:
-    """A convolution by its central taps alone."""
+    """Convolve with the central taps only."""
     return nn.functional.conv2d(x, _central(weight.detach()), None, stride, padding, dilation, groups)
 
 
 def _mix(x: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
-    """A linear layer as the mean of its inputs."""
+    """Replace a linear layer by the mean of its inputs."""
     return nn.functional.linear(x, torch.full_like(weight.detach(), 1 / weight.shape[1]))
 
 
@@ -146,7 +145,7 @@ _ANSWERS: dict[str, Callable[..., Tensor]] = {
 
 
 def _central(weight: Tensor) -> Tensor:
-    """Weights of the same shape: equal at the central taps, 0 elsewhere, each output's sum 1."""
+    """Return weights of the same shape: equal at the central taps, 0 elsewhere, with sum 1 per output."""
     taps = torch.zeros_like(weight)
     h, w = weight.shape[-2:]
     taps[..., (h - 1) // 2 : h // 2 + 1, (w - 1) // 2 : w // 2 + 1] = 1

@@ -1,4 +1,4 @@
-"""Images as a network of other gray values wants them, made from images as all of ours are given."""
+"""Conversion of ImageNet-normalised images to the gray values that other networks expect."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from core.errors import BadValueError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""ImageNet's, by which all images are normalised."""
+"""ImageNet statistics, used to normalise all images."""
 
 
 class Rescale(nn.Module):
-    """Undoes ImageNet's normalisation and gives (p - mean) / std of the gray values p in [0, 255], in all channels.
+    """Undo ImageNet's normalisation and return (p - mean) / std of the gray values p in [0, 255], in all channels.
 
-    Options of a backbone's word, for weights that were trained so: ``densenet121:mean=128,std=64`` (jfhealthcare),
-    ``mean=127.5,std=0.12451171875`` (torchxrayvision: -1024 to 1024). Nothing here is trained or stored.
+    Set by options of a backbone, for weights trained that way: ``densenet121:mean=128,std=64`` (jfhealthcare),
+    ``mean=127.5,std=0.12451171875`` (torchxrayvision: -1024 to 1024). Has no parameters and stores nothing.
 
     >>> black = (torch.zeros(3) - torch.tensor(MEAN)) / torch.tensor(STD)
     >>> Rescale(mean=128, std=64)(black.reshape(1, 3, 1, 1)).flatten().round(decimals=5).tolist()
@@ -34,17 +34,17 @@ class Rescale(nn.Module):
         self.set(scale, shift)
 
     def set(self, scale: Tensor, shift: Tensor) -> None:
-        """Each channel of the images is multiplied by its ``scale``, then its ``shift`` is added."""
+        """Set the factor ``scale`` and the summand ``shift`` of each channel."""
         self.register_buffer("scale", scale.float().reshape(-1, 1, 1), persistent=False)
         self.register_buffer("shift", shift.float().reshape(-1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N,3,H,W) normalised by ImageNet -> the same images normalised by ``mean`` and ``std``."""
+        """Convert images (N,3,H,W) from ImageNet's normalisation to ``mean`` and ``std``."""
         return images * self.scale.to(images.dtype) + self.shift.to(images.dtype)
 
 
 def normalise(pixels: Tensor) -> Tensor:
-    """(N,H,W) uint8 -> (N,3,H,W) float32, scaled to [0, 1], then by ImageNet's mean and deviation.
+    """Normalise (N,H,W) uint8 by ImageNet's mean and standard deviation, after scaling to [0, 1]: (N,3,H,W) float32.
 
     >>> normalise(torch.zeros(1, 2, 2, dtype=torch.uint8)).shape
     torch.Size([1, 3, 2, 2])
@@ -54,9 +54,10 @@ def normalise(pixels: Tensor) -> Tensor:
 
 
 def normalised(mean: Sequence[float], std: Sequence[float], channels: int) -> Rescale | None:
-    """Gives (p - mean) / std of the gray values p in [0, 1], a number for all ``channels`` or one each; None: as ours.
+    """Return the conversion to (p - mean) / std of gray values p in [0, 1]; None if these are ImageNet's statistics.
 
-    Raises ``BadValueError`` for another number of numbers, or a deviation that is not above 0.
+    ``mean`` and ``std`` have one value for all ``channels`` or one each. Raises ``BadValueError`` for another number of
+    values, or a standard deviation that is not above 0.
 
     >>> normalised(MEAN, STD, 3) is None, normalised((0.5,), (0.5,), 1)(torch.zeros(1, 1, 1, 1)).shape
     (True, torch.Size([1, 1, 1, 1]))

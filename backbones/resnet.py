@@ -6,7 +6,7 @@ from backbones.pretrained import TimmFamily
 class ResNet(TimmFamily):
     """Residual networks of 18, 34 and 50 layers. Source: He et al., CVPR 2016; networks and weights of timm.
 
-    Maps of 512 (18, 34) or 2048 (50) channels behind the last block's ReLU.
+    Maps of 512 (18, 34) or 2048 (50) channels after the last block's ReLU.
     """
 
     name = "resnet"

@@ -8,10 +8,10 @@ from core.errors import NotAvailableError
 
 
 class Timm(OpenFamily):
-    """Whatever timm builds and whose features are (N,C,h,w).
+    """All timm networks with features (N,C,h,w).
 
-    A is what timm's ``forward_features`` gives. The tokens of ViT, DeiT and Swin become a map
-    (:mod:`backbones.tokens`); other networks that give no maps are refused.
+    A is the output of timm's ``forward_features``. Tokens of ViT, DeiT and Swin are converted to a map
+    (:mod:`backbones.tokens`); other networks without maps are not supported.
     Source: https://github.com/huggingface/pytorch-image-models.
     """
 
@@ -19,20 +19,20 @@ class Timm(OpenFamily):
     described = "any timm network with feature maps"
 
     def resolve(self, word: str) -> str | None:
-        """``word`` in lower case where timm knows such a model; a weight tag (``resnet101.a1_in1k``) may follow."""
-        import timm  # after all families of the tree have passed: it costs seconds
+        """Return ``word`` in lower case if timm has such a model; it may have a weight tag (``resnet101.a1_in1k``)."""
+        import timm  # slow import, only if no other family lists the word
 
         word = word.lower()
         return word if timm.is_model(word) else None
 
     def models(self) -> list[str]:
-        """timm's architectures."""
+        """Return timm's architectures."""
         import timm
 
         return list(timm.list_models())
 
     def build(self, name: str, pretrained: bool) -> Features:
-        """The model without its head. Raises ``NotAvailableError`` when its features are no maps."""
+        """Build the model without its head. Raises ``NotAvailableError`` if its features are not maps."""
         given = tokens.options(name)
         net = create(name, pretrained, **given)
         extractor = TokensOf(net) if given and TokensOf.serves(net) else MapsOf(net)

@@ -1,8 +1,8 @@
-"""Which tokens of a transformer are patches of the image, which of them the head reads, and what its blocks are.
+"""Token layout of a transformer: which tokens are patches, which the head reads, and which modules are its blocks.
 
-Asked from the network itself, by one image of noise: how many tokens attend to each other, from which of them the
-logits draw (the gradient of the last block's matrix: behind it tokens no longer mix), in which module each matrix
-arises.
+Measured with one image of noise: the number of tokens from the size of the attention matrices, the tokens that the
+head reads from the gradient of the last block's matrix (after it tokens no longer mix), and the blocks from the modules
+in which the matrices are computed.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,31 +24,31 @@ from core.frames import Grid
 
 @dataclass(frozen=True, eq=False)
 class TokenLayout:
-    """The tokens of images of one size: which are patches, which the head reads."""
+    """Token layout for images of one size: which tokens are patches, which the head reads."""
 
     n_blocks: int
     n_logits: int
     heads: int
-    """Attention heads of a block."""
+    """Number of attention heads per block."""
     shape: tuple[int, int]
     """(h, w) of the patches, which are the last h * w of the T tokens."""
     read_weights: Tensor
     """(T,), sums to 1: each class or distillation token that the head reads counts as much as all patches together.
 
-    All 0 where the logits depend on no token, as those of a head of zeros."""
+    All 0 if the logits depend on no token (an all-zero head)."""
     blocks: tuple[str, ...]
-    """Dotted names of the blocks, in forward order; none where no modules stand for them."""
+    """Dotted names of the blocks, in forward order; empty if blocks are not modules."""
     grid: Grid
-    """Where the patches lie."""
+    """Grid of the patches."""
 
 
 @torch.enable_grad()
 @torch.inference_mode(False)
 def find_token_layout(model: Network, size: tuple[int, int]) -> TokenLayout:
-    """The token layout of images of ``size`` (H, W), worked out anew: ``model.token_layout`` keeps it.
+    """Compute the token layout for images of ``size`` (H, W), without caching (``model.token_layout`` caches it).
 
-    Raises ``NotAvailableError``, with the reason, for a network whose blocks do not all attend from every token to
-    every other: one without attention, or with attention within windows, or at several resolutions.
+    Raises ``NotAvailableError``, with the reason, for a network whose blocks do not all use global attention: one
+    without attention, with windowed attention, or with several resolutions.
     """
     matrices, paths, logits = _recorded(model, size)
     if not isinstance(model.extractor, TokensOf) or not matrices:
@@ -61,16 +61,16 @@ def find_token_layout(model: Network, size: tuple[int, int]) -> TokenLayout:
             "this network attends within windows, or at several resolutions (as Swin does): no matrix of a block "
             f"connects all {h * w} patches, so there are no rows to follow from block to block"
         )
-    stated = getattr(model.extractor.net, "num_prefix_tokens", prefix)
-    if stated != prefix:
-        raise NotAvailableError(f"{prefix} tokens are no patches, and the network says {stated}: nobody knows which")
+    declared = getattr(model.extractor.net, "num_prefix_tokens", prefix)
+    if declared != prefix:
+        raise NotAvailableError(f"{prefix} tokens are not patches, but the network declares {declared} such tokens")
     rows = _rows(torch.autograd.grad(logits.sum(), matrices[-1])[0][0], prefix)
     grid, heads = model.extractor.grid(size, shape), matrices[0].shape[1]
     return TokenLayout(len(matrices), logits.shape[-1], heads, shape, rows, _blocks(paths), grid)
 
 
 def _recorded(model: Network, size: tuple[int, int]) -> tuple[list[Tensor], list[tuple[str, ...]], Tensor]:
-    """The matrices of one image of noise, the modules within which each arose, outermost first, and the logits."""
+    """Return the matrices for one image of noise, the modules that computed each (outermost first) and the logits."""
     matrices: list[Tensor] = []
     paths: list[tuple[str, ...]] = []
     running: list[str] = []
@@ -103,7 +103,7 @@ def _leave(running: list[str]) -> Callable[..., None]:
 
 
 def _rows(gradient: Tensor, prefix: int) -> Tensor:
-    """(heads,T,T) gradient of the logits -> (T,) the weights of the rows."""
+    """Return the weights of the rows (T,) from the gradient of the logits (heads,T,T)."""
     is_read = (gradient != 0).any(0).any(-1).float()
     patches = len(is_read) - prefix
     is_read[prefix:] = is_read[prefix:].amax() / patches
@@ -111,14 +111,14 @@ def _rows(gradient: Tensor, prefix: int) -> Tensor:
 
 
 def _blocks(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """The modules at which the ways to the matrices part; none where several matrices share one."""
+    """Return the modules at which the paths to the matrices diverge; empty if several matrices share one."""
     depth = next((d for d, names in enumerate(zip(*paths, strict=False)) if len(set(names)) > 1), None)
     names = () if depth is None else tuple(path[depth] for path in paths)
     return names if len(set(names)) == len(names) else ()
 
 
 def as_tokens(output: Any) -> Tensor:
-    """The tokens (N,T,C) in what a block gives: a tensor, or a tuple that begins with it. Else not available."""
+    """Return the tokens (N,T,C) in a block's output: a tensor, or a tuple that begins with it."""
     tokens = output[0] if isinstance(output, tuple) else output
     if not isinstance(tokens, Tensor) or tokens.ndim != 3:
         raise NotAvailableError("a block of this network gives no tokens (N, T, C): there is no score behind it")

@@ -1,7 +1,7 @@
-"""Transformers over patches (timm's ViT, DeiT, EVA, Swin): tokens as a map, and where they come from.
+"""Transformers over patches (timm's ViT, DeiT, EVA, Swin): tokens as a map with its grid.
 
-Every token may gather from the whole image, so gradients do not tell where it looks (:mod:`backbones.probe` has no say
-here). The grid says which patch a token stands for: that is how all who draw token maps read them.
+A token may depend on the whole image, so gradients cannot locate it (:mod:`backbones.probe` does not apply). The grid
+gives the patch of each token, which is the usual convention for token maps.
 """
 
 from typing import Any
@@ -17,24 +17,24 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "eva": {"dynamic_img_size": True},
     "swin_transformer": {"strict_img_size": False}, "swin_transformer_v2": {"strict_img_size": False},
 }  # fmt: skip
-"""timm's module -> what makes its networks take other image sizes than the one that they were made for."""
+"""timm's module -> options with which its networks accept other image sizes than their native one."""
 
 MOST_PREFIX = 16
-"""More tokens than that in front of the patches are no class and registers."""
+"""Maximum number of class and register tokens in front of the patches."""
 
 
 def options(name: str) -> dict[str, Any]:
-    """What timm needs besides the ``name`` of a transformer that is served here; empty for all other networks."""
-    import timm  # it costs seconds, and a network that is none of its own does without
+    """Return timm's options for a supported transformer ``name``; empty for all other networks."""
+    import timm  # slow import, only needed for its networks
 
     return next((given for module, given in OPTIONS.items() if timm.models.is_model_in_modules(name, [module])), {})
 
 
 class TokensOf(nn.Module):
-    """A timm transformer without its head: images -> the tokens behind the final norm, as a map.
+    """A timm transformer without its head: images -> tokens after the final norm, as a map.
 
     Class, distillation and register tokens are left out. A ViT's position embedding is resized to the image (timm's
-    ``dynamic_img_size``); Swin's windows keep their size, and what they lack at the lower right edge is padded.
+    ``dynamic_img_size``); Swin's windows keep their size, with padding at the lower right edge.
     """
 
     def __init__(self, net: Any) -> None:
@@ -48,16 +48,16 @@ class TokensOf(nn.Module):
 
     @staticmethod
     def serves(net: Any) -> bool:
-        """Whether the tokens of ``net`` are patches of the image, with no convolutional stem before them."""
+        """True if the tokens of ``net`` are patches of the image, without a convolutional stem."""
         kind = type(getattr(net, "patch_embed", None))
         return (kind.__module__, kind.__name__) == ("timm.layers.patch_embed", "PatchEmbed")
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N,3,H,W) -> (N,C,h,w). Raises ``BadValueError`` where the patches do not fill the image."""
+        """Return the token map (N,C,h,w) of images (N,3,H,W). Raises ``BadValueError`` if patches do not fill them."""
         size = (images.shape[-2], images.shape[-1])
         self.strides(size)
         tokens = self.net.forward_features(images)
-        if hasattr(self.net, "fc_norm"):  # the final norm, which timm applies behind the mean where it takes one
+        if hasattr(self.net, "fc_norm"):  # the final norm, which timm applies after mean pooling
             tokens = self.net.fc_norm(tokens)
         A = self.as_map(tokens, size)
         if A is None:
@@ -65,7 +65,7 @@ class TokensOf(nn.Module):
         return A
 
     def grid(self, size: tuple[int, int], shape: tuple[int, int] | None = None) -> Grid:
-        """Where A, or a level's map of ``shape`` (h, w), comes from: token i stands for the patch around its centre.
+        """Return the grid of A, or of a level's map of ``shape`` (h, w): token i is at the centre of its patch.
 
         >>> import timm
         >>> net = timm.create_model("vit_tiny_patch16_224", num_classes=0, depth=1)
@@ -77,10 +77,10 @@ class TokensOf(nn.Module):
         return Grid(size, (stride, stride), ((stride - 1) / 2, (stride - 1) / 2))
 
     def strides(self, size: tuple[int, int]) -> dict[tuple[int, int], int]:
-        """(h, w) of the tokens of each stage -> pixels from one to the next, for images of ``size`` (H, W).
+        """Return (h, w) of the tokens of each stage -> stride in pixels, for images of ``size`` (H, W).
 
-        A merging of tokens halves their number, rounding up. Raises ``BadValueError`` for a size that is no multiple of
-        the patch.
+        Each merging step halves the sides, rounding up. Raises ``BadValueError`` for a size that is not a multiple of
+        the patch size.
         """
         if min(size) < self.patch or any(side % self.patch for side in size):
             near = [max(side // self.patch, 1) * self.patch for side in size]
@@ -95,7 +95,7 @@ class TokensOf(nn.Module):
         return strides
 
     def as_map(self, tokens: Any, size: tuple[int, int]) -> Tensor | None:
-        """(N, prefix + h*w, C) or (N,h,w,C) -> (N,C,h,w); None for what are no tokens of images of ``size`` (H, W)."""
+        """Return (N, prefix + h*w, C) or (N,h,w,C) as (N,C,h,w); None if not tokens of images of ``size`` (H, W)."""
         if not isinstance(tokens, Tensor):
             return None
         for h, w in self.strides(size):
@@ -106,7 +106,7 @@ class TokensOf(nn.Module):
         return None
 
     def as_tokens(self, A: Tensor, tokens: Tensor) -> Tensor:
-        """(M,C,h,w) -> the form that ``tokens`` have, with their class, distillation and register tokens in front."""
+        """Return maps (M,C,h,w) in the form of ``tokens``, with their class, distillation and register tokens."""
         patches = A.permute(0, 2, 3, 1)  # (M, h, w, C)
         if tokens.ndim == 4:
             return patches.contiguous()

@@ -1,4 +1,4 @@
-"""Files of PyTorch, read as data alone; of a file that would run code, what it would run."""
+"""Safe reading of PyTorch files as data; for files that would run code, find the function that they would run."""
 
 import itertools
 import pickletools
@@ -11,34 +11,34 @@ from typing import Any
 import torch
 
 PICKLE_BYTES = 2**24
-"""So much of a file is searched for the functions that it names."""
+"""Number of bytes of a file that are searched for function names."""
 DATA = ("torch.", "collections.", "_codecs.")
-"""Where what weights are made of comes from."""
+"""Modules of the types that weights consist of."""
 
 
 def load(path: Path | str, allowed: Iterable[Any] = ()) -> Any:
-    """Return the content of a PyTorch file on the CPU; the only place that reads one.
+    """Return the content of a PyTorch file on the CPU; all other code reads files through this function.
 
-    ``allowed``: classes that the file may name beside tensors. Raises what ``torch.load`` raises for a file that is
-    broken, or that names anything else: nothing of it has run then.
+    ``allowed``: classes that the file may contain besides tensors. Raises the errors of ``torch.load`` for a file that
+    is broken or contains anything else, without running any of its code.
     """
     with torch.serialization.safe_globals([*allowed]):
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def code_in(path: Path | str, error: BaseException) -> str | None:
-    """Return the function that loading the file would run, ``posix.system``; None where it names none.
+    """Return the function that loading the file would run, such as ``posix.system``; None if there is none.
 
-    ``error``: what ``load`` raised. The file is searched where that does not say.
+    ``error``: the exception of ``load``. If it does not name the function, the file is searched.
     """
-    stated = re.search(r"\bGLOBAL ([\w.]+)", str(error))
-    if stated and not stated[1].startswith(DATA):
-        return stated[1]
-    return next((name for name in _globals(Path(path)) if not name.startswith(DATA)), stated and stated[1])
+    match_ = re.search(r"\bGLOBAL ([\w.]+)", str(error))
+    if match_ and not match_[1].startswith(DATA):
+        return match_[1]
+    return next((name for name in _globals(Path(path)) if not name.startswith(DATA)), match_ and match_[1])
 
 
 def _globals(path: Path) -> Iterator[str]:
-    """The functions and classes that the pickle in a file names, as far as it can be read; nothing is unpickled."""
+    """Yield the functions and classes named in a file's pickle, as far as it can be parsed, without unpickling."""
     words: list[str] = []
     try:
         for code, value, _ in itertools.chain.from_iterable(map(pickletools.genops, _pickles(path))):

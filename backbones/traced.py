@@ -1,7 +1,8 @@
-"""Finds the features and the head of somebody else's network from what its parts gave for one image.
+"""Find the features and the head of a third-party network from the outputs of its parts for one image.
 
-First a linear layer that gives the logits, and a map whose mean or maximum over positions is exactly what it takes:
-then the head is open (class maps). Else the last map on which the logits depend at every position, closed behind.
+Preferred is a linear layer that gives the logits, with a map whose mean or maximum over positions is exactly its input:
+then class maps exist. Else the features are the last map on which the logits depend at every position, and the head is
+opaque.
 """
 
 from collections.abc import Iterator
@@ -17,18 +18,18 @@ from backbones.unknown_network import submodule
 from core.errors import BadValueError, NotAvailableError
 
 NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
-"""What is no feature level of its own, whatever its shape."""
+"""Modules that are never a feature level, whatever the shape of their output."""
 REACHED = 0.9
-"""Share of the positions of a map that must have a say."""
+"""Minimum share of the positions of a map that must affect the logits."""
 
 
 def find(
     module: nn.Module, channels: int, features: str | None = None, head: str | None = None, side: int = 224
 ) -> ModelSpec:
-    """How ``module`` is wired, as far as ``features`` and ``head`` (a linear layer) do not say it.
+    """Find the specification of ``module``, given ``features`` or ``head`` (a linear layer) if these are named.
 
-    Nothing of it is changed. Raises ``BadValueError`` where it takes no image of (channels, side, side) or gives no
-    logits, ``NotAvailableError`` where no map is found, ``UnknownNameError`` for a name that is no submodule.
+    The network is not changed. Raises ``BadValueError`` if it rejects images (channels, side, side) or gives no logits,
+    ``NotAvailableError`` if no map is found, ``UnknownNameError`` for a name that is no submodule.
     """
     return wiring_of(module, observe(module, channels, side), features, head)
 
@@ -36,7 +37,7 @@ def find(
 def wiring_of(
     module: nn.Module, passage: ForwardTrace, features: str | None = None, head: str | None = None
 ) -> ModelSpec:
-    """How a network is wired, from an image that has passed; ``find`` says what is raised."""
+    """Find the specification from a recorded forward pass; raises the errors of ``find``."""
     for name in filter(None, (features, head)):
         submodule(module, name)
     candidates = list(_maps(module, passage, features))
@@ -51,7 +52,7 @@ def wiring_of(
 
 
 def _maps(module: nn.Module, passage: ForwardTrace, features: str | None) -> Iterator[tuple[ModelSpec, Tensor]]:
-    """The maps (1,C,h,w) of more than one position among the outputs, the last first."""
+    """Yield the maps (1,C,h,w) with more than one position among the outputs, last first."""
     names = [features] if features else list(reversed(passage.outputs))
     for name in names:
         if name not in passage.outputs:
@@ -67,7 +68,7 @@ def _maps(module: nn.Module, passage: ForwardTrace, features: str | None) -> Ite
 
 
 def _plain(module: nn.Module, name: str, output: Tensor, passage: ForwardTrace) -> ModelSpec:
-    """A map (1,C,h,w): of convolutions, or of tokens that attention has mixed, of which only the patch is known."""
+    """Return the specification of a map (1,C,h,w) of convolutions, or of tokens already arranged as a map."""
     shape = (output.shape[-2], output.shape[-1])
     mixed = any(isinstance(part, nn.LayerNorm) for part in module.modules())
     if not passage.patch or not mixed or shape not in passage.shapes:
@@ -76,7 +77,7 @@ def _plain(module: nn.Module, name: str, output: Tensor, passage: ForwardTrace) 
 
 
 def _tokens(name: str, output: Tensor, passage: ForwardTrace) -> ModelSpec | None:
-    """The tokens (1, prefix + h*w, C) or (1,h,w,C) of a submodule; None for what are none."""
+    """Return the specification of tokens (1, prefix + h*w, C) or (1,h,w,C); None if the output is not tokens."""
     if not passage.patch or output.ndim not in (3, 4):
         return None
     for stages, (h, w) in enumerate(passage.shapes, start=1):
@@ -88,27 +89,27 @@ def _tokens(name: str, output: Tensor, passage: ForwardTrace) -> ModelSpec | Non
 
 
 def _pooled(passage: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], head: str | None) -> ModelSpec | None:
-    """The linear layer that gives the logits and the map behind whose pooling it stands; the shortest name of it."""
+    """Find the linear layer that gives the logits and the map that it pools; the map's shortest name wins."""
     names = [head] if head else list(passage.linear)[-1:]
     for name in (name for name in names if name in passage.linear):
         taken = passage.linear[name][0]
         for wiring, A in sorted(candidates, key=lambda item: item[0].features.count(".")):
             for rectified in (False, True):
-                shown = A.relu() if rectified else A
-                if A.shape[1] == taken.shape[1] and (word := _pooling(shown, taken)):
+                pooled_map = A.relu() if rectified else A
+                if A.shape[1] == taken.shape[1] and (word := _pooling(pooled_map, taken)):
                     return ModelSpec(wiring.features, name, word, rectified, wiring.patch, wiring.prefix, wiring.stages)
     return None
 
 
 def _pooling(A: Tensor, taken: Tensor) -> str | None:
-    """The pooling of A that gives what the linear layer took, to rounding."""
+    """Return the pooling of A that gives the input of the linear layer, up to rounding."""
     A, taken = A.detach(), taken.detach()
     scale = 1e-5 * float(taken.abs().max())
     return next((word for word in POOLINGS if float((poolings.build(word)(A) - taken).abs().max()) <= scale), None)
 
 
 def _deciding(passage: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None) -> ModelSpec:
-    """The last map with a say at every position, which is the head's input; the one that is named, if it is one."""
+    """Return the last map that affects the logits at every position, or the named one if it does."""
     _refuse_probabilities(passage)
     parts = [passage.outputs[wiring.features] for wiring, _ in candidates]
     gradients = torch.autograd.grad(passage.logits.sum(), parts, allow_unused=True) if parts else ()
@@ -127,9 +128,9 @@ def _deciding(passage: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]],
 
 
 def _reached(gradient: Tensor, wiring: ModelSpec, passage: ForwardTrace) -> float:
-    """Share of the positions at which the logits depend on an output of this gradient."""
-    shown = _as_map(gradient, wiring, passage) if wiring.patch else gradient
-    return 0.0 if shown is None else float((shown.abs().sum(1) > 0).float().mean())
+    """Return the share of positions with a nonzero gradient of the logits."""
+    gradient_map = _as_map(gradient, wiring, passage) if wiring.patch else gradient
+    return 0.0 if gradient_map is None else float((gradient_map.abs().sum(1) > 0).float().mean())
 
 
 def _as_map(output: Tensor, wiring: ModelSpec, passage: ForwardTrace) -> Tensor | None:
@@ -137,7 +138,7 @@ def _as_map(output: Tensor, wiring: ModelSpec, passage: ForwardTrace) -> Tensor 
 
 
 def _where(passage: ForwardTrace) -> str:
-    """What a user may be looking for, in brackets."""
+    """Return a hint for networks that read a class token, in brackets."""
     return " (a class token reads the others before the last block's end)" if passage.patch else ""
 
 

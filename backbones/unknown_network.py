@@ -1,4 +1,4 @@
-"""The two halves of somebody else's network: what ends in A, and what begins there."""
+"""The two halves of a third-party network: the extractor that ends in A, and the head that starts from it."""
 
 import difflib
 from collections.abc import Callable
@@ -12,23 +12,23 @@ Step = Callable[[Tensor], Tensor]
 
 
 class Extractor(nn.Module):
-    """The part of a foreign network that ends in A; ``rectified``: behind a ReLU that is no submodule."""
+    """The part of a third-party network up to A; ``rectified``: including a ReLU that is no submodule."""
 
     def __init__(self, module: nn.Module, features: str | Step, rectified: bool = False) -> None:
         super().__init__()
         self.module = module
         self.features, self.rectified = features, rectified
         if isinstance(features, str):
-            submodule(module, features)  # a typo is told now
+            submodule(module, features)  # reports a typo early
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N,channels,H,W) -> (N,C,h,w)."""
+        """Return A (N,C,h,w) of images (N,channels,H,W)."""
         take = until(self.module, self.features) if isinstance(self.features, str) else self.features
         return take(images).relu() if self.rectified else take(images)
 
 
 class ForeignHead(nn.Module):
-    """A head of unknown inside: logits, but no class maps."""
+    """An opaque head: logits, but no class maps."""
 
     word = ""
 
@@ -37,9 +37,9 @@ class ForeignHead(nn.Module):
         self.head, self.num_classes = head, num_classes
 
     def forward(self, A: Tensor) -> Tensor:
-        """(N,C,h,w) -> (N,K) logits. Raises ``BadValueError`` where the head does not do that."""
+        """Return logits (N,K) of maps (N,C,h,w). Raises ``BadValueError`` if the head does not return that shape."""
         try:
-            logits = self.head(A.clone())  # it may begin in place, as it may in its own network
+            logits = self.head(A.clone())  # the head may modify its input in place
         except (RuntimeError, ValueError, TypeError) as error:
             raise _misfit(A, str(error)) from error
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(A):
@@ -47,10 +47,10 @@ class ForeignHead(nn.Module):
         return logits
 
     def factors(self, A: Tensor) -> None:
-        """Not known: its gradients have no closed form."""
+        """Return None: an opaque head has no closed-form gradients."""
 
     def ablated_drops(self, A: Tensor) -> None:
-        """Not known."""
+        """Return None: an opaque head has no closed form."""
 
     def class_maps(self, A: Tensor) -> Tensor:
         """Not known: raises ``NotAvailableError``."""
@@ -68,7 +68,7 @@ class ForeignHead(nn.Module):
 
 
 def until(module: nn.Module, name: str) -> Step:
-    """images -> the output of the submodule ``name``; the network runs no further."""
+    """Return a function from images to the output of the submodule ``name`` that stops the network there."""
     target = submodule(module, name)
 
     def stop(target: nn.Module, inputs: Any, A: Tensor) -> None:
@@ -79,7 +79,7 @@ def until(module: nn.Module, name: str) -> Step:
         try:
             module(images)
         except _ReachedError as reached:
-            if reached.module is not target:  # asked for from outside, within the part that is sought here
+            if reached.module is not target:  # raised for an outer call
                 raise
             return reached.A
         finally:
@@ -90,7 +90,7 @@ def until(module: nn.Module, name: str) -> Step:
 
 
 def submodule(module: nn.Module, name: str) -> nn.Module:
-    """The part of ``module`` with the dotted ``name``. Raises ``UnknownNameError`` with the nearest."""
+    """Return the part of ``module`` with the dotted ``name``. Raises ``UnknownNameError`` with the nearest."""
     parts = dict(module.named_modules())
     if name not in parts:
         near = difflib.get_close_matches(name, parts, n=5)
@@ -99,7 +99,7 @@ def submodule(module: nn.Module, name: str) -> nn.Module:
 
 
 class _ReachedError(Exception):
-    """Carries A out of a network that need not run further."""
+    """Internal exception that stops the forward pass and carries A."""
 
     def __init__(self, module: nn.Module, A: Tensor) -> None:
         super().__init__()

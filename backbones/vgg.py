@@ -7,13 +7,13 @@ from backbones.pretrained import create, levels
 class VGG(Family):
     """VGG-16, convolutions only. Source: Simonyan and Zisserman, ICLR 2015; network and weights of timm.
 
-    The published head of two wide layers is left out: ours has one linear weight vector per finding.
+    The published head of two wide layers is left out: the head of Locus has one linear weight vector per finding.
     """
 
     name = "vgg"
     words = ("vgg16",)
 
     def build(self, name: str, pretrained: bool) -> Features:
-        """Maps of 512 channels behind the last max pooling."""
+        """Build an extractor of 512 channels, up to the last max pooling."""
         net = create(name, pretrained)
         return Features(net.features, net.num_features, levels(net))

@@ -1,4 +1,4 @@
-"""Anyone's network as a Classifier, without a change to it."""
+"""Wrap any network as a Classifier, without changing it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,20 +29,20 @@ def wrap(
     grid: Locate | None = None,
     img_size: int | None = None,
 ) -> Classifier:
-    """``module`` as a :class:`Classifier` whose A is ``features(images)`` and whose logits are ``head(A)``.
+    """Wrap ``module`` as a :class:`Classifier` with A = ``features(images)`` and logits = ``head(A)``.
 
-    ``features``: a callable (N,channels,H,W) -> (N,C,h,w), or the dotted name of a submodule, whose output is A; the
-    network runs up to there and no further. ``head``: a callable (N,C,h,w) -> (N,K) logits, or the dotted name of a
-    submodule that does that; the name of an ``nn.Linear`` means: mean over positions, then this layer, and then
-    ``class_maps``, ``weight`` and ``bias`` exist. ``channels`` of the images default to the first convolution's. The
-    grid is probed with gradients (:mod:`backbones.probe`) unless ``grid`` gives it.
+    ``features``: a callable (N,channels,H,W) -> (N,C,h,w), or the dotted name of the submodule with output A; the
+    network runs only up to there. ``head``: a callable (N,C,h,w) -> (N,K) logits, or the dotted name of a submodule
+    that does that. The name of an ``nn.Linear`` means: mean over positions, then this layer; only then ``class_maps``,
+    ``weight`` and ``bias`` exist. ``channels`` defaults to those of the first convolution. The grid is measured with
+    gradients (:mod:`backbones.probe`) unless ``grid`` is given.
 
-    What is left out is found on an image of ``img_size`` pixels (:mod:`backbones.traced`): one linear layer behind one
-    pooled map, or else the last map on which the logits depend, a transformer's tokens too, with the rest of the
-    network as a head without class maps.
+    Missing parts are found with an image of ``img_size`` pixels (:mod:`backbones.traced`): a linear layer after one
+    pooled map, or else the last map (or patch tokens) on which the logits depend, with the rest of the network as a
+    head without class maps.
 
-    A must stand behind the last non-linearity. torchvision's and torchxrayvision's DenseNet rectify behind their
-    ``features``, so the dotted name would give another map; a callable gives the right one, and so does none at all::
+    A must be the output of the last non-linearity. torchvision's and torchxrayvision's DenseNet rectify after their
+    ``features``, so the dotted name would give a different map. Pass a callable, or leave ``features`` out::
 
         net = torchxrayvision.models.DenseNet(weights=None)
         model = wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
@@ -69,7 +69,7 @@ def _head(step: Any, num_classes: int | None) -> Any:
 
 
 def _gives_tokens(module: nn.Module, features: str, channels: int) -> bool:
-    """Whether a submodule gives (N,T,C) or (N,h,w,C), no map; False also where an image of noise can't tell."""
+    """True if a submodule gives tokens (N,T,C) or (N,h,w,C) for an image of noise; False if it cannot be run."""
     submodule(module, features)
     try:
         passage = observe(module, channels, native(module))
@@ -79,13 +79,13 @@ def _gives_tokens(module: nn.Module, features: str, channels: int) -> bool:
 
 
 def native(module: nn.Module) -> int:
-    """Side of the images that a network of timm or transformers says that it is made for; else 224."""
-    stated = getattr(module, "pretrained_cfg", {}).get("input_size", (0, 0, 0))[-1]
-    stated = stated or getattr(getattr(module, "config", None), "image_size", 0) or SIDE
-    return int(stated[0] if isinstance(stated, list | tuple) else stated)
+    """Return the native image side of a network of timm or transformers; 224 if it declares none."""
+    size = getattr(module, "pretrained_cfg", {}).get("input_size", (0, 0, 0))[-1]
+    size = size or getattr(getattr(module, "config", None), "image_size", 0) or SIDE
+    return int(size[0] if isinstance(size, list | tuple) else size)
 
 
 def channels_of(module: nn.Module) -> int:
-    """Channels of the images that a network takes: those of its first convolution, else 3."""
+    """Return the number of image channels of a network: those of its first convolution, else 3."""
     first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
     return 3 if first is None else first.in_channels

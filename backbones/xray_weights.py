@@ -1,4 +1,4 @@
-"""Weights that torchxrayvision learnt on radiographs, by its names for them, as a start in ImageNet's place."""
+"""torchxrayvision's weights trained on radiographs, as an alternative to ImageNet weights."""
 
 import pickle
 import sys
@@ -23,17 +23,17 @@ NAMES = {
     },
     "resnet50-res512-all": "resnet50",
 }
-"""Its name for the weights -> the backbone that they belong to."""
+"""Name of the weights -> their backbone."""
 RANDOM = "or take random ones (--pretrained False; as --model: xrv:densenet121)"
 GRAY = ":mean=127.5,std=0.12451171875"
-"""Its networks see gray values of -1024 to 1024: (p - 127.5) / (127.5 / 1024) of p in [0, 255]."""
+"""torchxrayvision scales gray values to -1024 to 1024: (p - 127.5) / (127.5 / 1024) for p in [0, 255]."""
 
 
 def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
-    """Backbone and weights that two flags mean together: either may name torchxrayvision's weights.
+    """Return backbone and weights from two flags, either of which may name torchxrayvision's weights.
 
-    ``densenet121-res224-nih`` as a backbone is the network that such weights want, with them unless ``pretrained`` is
-    False. Raises ``UnknownNameError`` for no such name, ``BadValueError`` where it belongs to another backbone.
+    ``densenet121-res224-nih`` as a backbone means the network of these weights, with the weights unless ``pretrained``
+    is False. Raises ``UnknownNameError`` for an unknown name, ``BadValueError`` if it belongs to another backbone.
     """
     if name in NAMES:
         name, pretrained = NAMES[name], name if pretrained is True else pretrained
@@ -49,9 +49,9 @@ def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
 
 
 def load(model: Classifier, word: str) -> None:
-    """Give the extractor of ``model`` the weights ``word``; its head stays as it is, for it has other findings.
+    """Load the weights ``word`` into the extractor of ``model``; its head has other findings and is not changed.
 
-    The file is fetched once. Raises ``NotAvailableError`` that names it and its place where it cannot be had.
+    The file is downloaded once. Raises ``NotAvailableError`` with its URL and path if it is not available.
     """
     weights, ours = translate(state(word), model).state, model.state_dict()
     missing = [name for name in ours if name.startswith("extractor.") and name not in weights]
@@ -61,7 +61,7 @@ def load(model: Classifier, word: str) -> None:
 
 
 def require(word: str) -> None:
-    """Raise ``NotAvailableError`` where the weights ``word`` are neither here nor within reach; said in seconds."""
+    """Raise ``NotAvailableError`` within seconds if the weights ``word`` are neither on disk nor downloadable."""
     xrv = library(word)
     source, paths = _places(xrv, word)
     if not any(map(Path.is_file, paths)) and not reachable(source):
@@ -69,7 +69,7 @@ def require(word: str) -> None:
 
 
 def state(word: str) -> dict[str, Tensor]:
-    """The weights ``word`` by torchxrayvision's names for them. No code that a file might bring is run."""
+    """Return the weights ``word`` under torchxrayvision's names, without running code from the file."""
     xrv = library(word)
     path = _file(xrv, word)
     try:
@@ -89,7 +89,7 @@ def _broken(path: Path) -> DataError:
 
 
 def library(word: str) -> ModuleType:
-    """torchxrayvision, imported without the folders it leaves on ``sys.path``, where a ``config`` of its own lies."""
+    """Import torchxrayvision without the folders that it adds to ``sys.path``: one has a module named ``config``."""
     path = [*sys.path]
     try:
         with warnings.catch_warnings():
@@ -105,7 +105,7 @@ def library(word: str) -> ModuleType:
 
 
 def _file(xrv: ModuleType, word: str) -> Path:
-    """Where the weights lie; they are fetched where they do not."""
+    """Return the path of the weights, after downloading them if necessary."""
     source, paths = _places(xrv, word)
     for path in filter(Path.is_file, paths):
         return path
@@ -118,7 +118,7 @@ def _file(xrv: ModuleType, word: str) -> Path:
 
 
 def _places(xrv: ModuleType, word: str) -> tuple[str, list[Path]]:
-    """The weights' address, and where they may lie: among torch's checkpoints or torchxrayvision's own."""
+    """Return the URL of the weights and their possible paths, in torch's or torchxrayvision's folder."""
     source = str(xrv.models.model_urls[word]["weights_url"])
     return source, [base / Path(source).name for base in (folder(), Path(xrv.utils.get_cache_dir()).expanduser())]
 
@@ -128,6 +128,6 @@ def _not_available(word: str, source: str, path: Path) -> NotAvailableError:
 
 
 def _classes(xrv: ModuleType) -> set[type]:
-    """The kinds of layers that its networks are made of: a file of a whole network may name these and no others."""
+    """Return the layer types of its networks; the file of a whole network may contain no other types."""
     layers = {type(part) for part in xrv.models.DenseNet(weights=None).modules()}
     return {*layers, set}

@@ -1,4 +1,4 @@
-"""One forward pass, the gradients of all findings through the head alone, the same evidence for every method."""
+"""Explain a batch: one forward pass, gradients of all findings through the head only, shared by all methods."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -22,13 +22,13 @@ __all__ = ["Maps", "build_methods", "explain", "explain_anything", "gather", "na
 
 
 class Maps(dict[str, Tensor]):
-    """Method's word -> (N,K,h,w) float32 raw maps; ``grids[word]`` says where they look, ``logits`` is (N,K).
+    """Raw maps by method: word -> (N,K,h,w) float32; ``grids[word]`` is their grid, ``logits`` is (N,K).
 
-    ``absent`` says of each method that a group left out why it has no map.
+    ``absent`` maps each method that was dropped from a group to the reason.
     """
 
     def __init__(self, logits: Callable[[], Tensor]) -> None:
-        """An empty set of maps for a batch; ``logits`` gives its (N,K), when first asked for."""
+        """Create an empty set of maps for a batch; ``logits`` returns its (N,K) on first access."""
         super().__init__()
         self._logits = logits
         self.grids: dict[str, Grid] = {}
@@ -36,7 +36,7 @@ class Maps(dict[str, Tensor]):
 
     @cached_property
     def logits(self) -> Tensor:
-        """(N,K) of the findings asked for; where methods read nothing but attention, by a forward pass."""
+        """Logits of the requested findings, (N,K); needs a forward pass if all methods only read attention."""
         return self._logits()
 
 
@@ -50,19 +50,20 @@ def explain(
     progress: bool = False,
     any_size: bool = False,
 ) -> Maps:
-    """Raw maps of several methods for a batch, by one forward pass, or by their own where all read attention alone.
+    """Compute raw maps of several methods for a batch, with one shared forward pass.
 
-    The forward pass runs under the caller's autocast; gradients and maps are float32.
+    The forward pass runs under the caller's autocast; gradients and maps are float32. Methods that only read attention
+    need no shared pass.
 
     Args:
-        model: a ``backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is left as it was.
+        model: a ``backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is not changed.
         images: (N,3,H,W) float, normalised, on the model's device: ``model.prepare(samples)``.
-        methods: words, ``file.py:Class`` words, classes or instances; their order and number change no map. Of ``all``,
-            ``fast`` and ``slow`` those without an answer for this model are left out, named in ``.absent`` and in the
-            log.
-        findings: positions of the model's outputs to explain, or names of its findings; all by default.
+        methods: words, ``file.py:Class`` words, classes or instances; maps do not depend on their order or number. From
+            ``all``, ``fast`` and ``slow``, methods that do not support this model are left out, and listed in
+            ``.absent`` and in the log.
+        findings: indices of the model's outputs to explain, or names of its findings; all by default.
         layer: an earlier layer (one of ``model.levels`` or any submodule with maps); None is the pooled map.
-        memory_gib: what gradients and forward passes may take at once; more than that is done in parts.
+        memory_gib: memory budget of gradients and forward passes; larger batches are split.
         progress: show a bar while a slow method runs.
         any_size: accept images of another size than the model was trained with.
 
@@ -71,10 +72,10 @@ def explain(
         (N,K).
 
     Raises:
-        UnknownNameError: an unknown method or layer. NotAvailableError: a method asked for by name without an answer
-        for this model (``cam`` needs a linear head: a model wrapped with a callable head has none).
-        BadValueError: images of another shape or size, with values that are not normalised or not finite, a finding
-            that the model doesn't have; see ``benchmark.engine.checks``.
+        UnknownNameError: an unknown method or layer. NotAvailableError: a method requested by name that does not
+        support this model (``cam`` requires a linear head; a model wrapped with a callable head has none).
+        BadValueError: images of another shape or size, values that are not normalised or not finite, a finding
+            that the model does not have; see ``benchmark.engine.checks``.
     """
     checks.check_model(model)
     checks.check_images(model, images, any_size)
@@ -91,13 +92,14 @@ def explain_anything(
     memory_gib: float = 2.0,
     progress: bool = False,
 ) -> Maps:
-    """As ``explain``, whatever the images' size and values: for tests of what a method makes of extreme ones."""
-    given = [methods] if isinstance(methods, str) else methods
-    asked = [method_registry.normalize_name(method) if isinstance(method, str) else method for method in given]
-    parts = build_methods(asked)
-    of_groups = set(method_registry.expand([word for word in asked if word in method_registry.GROUPS])).difference(
-        asked
-    )
+    """Same as ``explain`` without checks of the images' size and values: for tests with extreme inputs."""
+    requested = [
+        method_registry.normalize_name(method) if isinstance(method, str) else method
+        for method in ([methods] if isinstance(methods, str) else methods)
+    ]
+    parts = build_methods(requested)
+    groups = [word for word in requested if word in method_registry.GROUPS]
+    of_groups = set(method_registry.expand(groups)).difference(requested)
     if layer is None and all(method.needs <= {"attention"} for method in parts.values()):
         evidence = defer(model, images, positions, memory_gib)
         maps = Maps(lambda: evidence.logits)
@@ -117,7 +119,7 @@ def explain_anything(
 
 
 def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
-    """Word -> method, groups (``fast``) expanded. Raises ``BadValueError`` for two methods of one word."""
+    """Return word -> method, with groups (``fast``) expanded. Raises ``BadValueError`` if two methods share a word."""
     words = [
         word
         for method in methods
@@ -133,7 +135,7 @@ def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, M
 
 
 def named(method: str | Method | type[Method]) -> tuple[str, Method]:
-    """A method's word and the method: ``noise:seed=3`` keeps its options, a class goes by its own name."""
+    """Return a method's word and the method: ``noise:seed=3`` keeps its options, a class uses its ``name``."""
     if not isinstance(method, str):
         part = method if isinstance(method, Method) else method()
         return part.name, part

@@ -1,9 +1,9 @@
-"""Heat-map methods: from what a model computed about an image to one map per finding. One file per method.
+"""Heat-map methods: each turns a model's features, gradients or logits into one map per finding. One file per method.
 
-``names()`` are the words, ``get(word)`` the class, ``build(word)`` an instance (``noise:seed=3``,
-``path/to/file.py:Class`` for a class outside the tree), ``expand(words)`` puts the methods in place of ``all``,
-``fast`` and ``slow``. Words are taken in any spelling: ``Grad-CAM++`` is ``gradcampp``. A package installed beside
-Locus adds its methods by the entry-point group ``locus.methods``. Raw maps only: nothing is resized or scaled here.
+``names()`` lists the registered words, ``get(word)`` returns the class and ``build(word)`` an instance. A word may
+carry options (``noise:seed=3``) or name a class outside the package (``path/to/file.py:Class``). ``expand(words)``
+replaces ``all``, ``fast`` and ``slow`` by their methods. Spelling is forgiving: ``Grad-CAM++`` means ``gradcampp``.
+Installed packages add methods through the entry-point group ``locus.methods``. Maps are raw: not resized, not scaled.
 """
 
 import itertools
@@ -27,32 +27,32 @@ __all__ = [
 log = logging.getLogger(__name__)
 registry = Registry("methods", "method", "locus.methods")
 GROUPS = ("all", "fast", "slow")
-"""Words for several methods: ``fast`` are those that cost about one forward pass together, ``slow`` the rest."""
+"""Words for groups of methods: all ``fast`` methods together cost about one forward pass, ``slow`` are the rest."""
 FAST = frozenset({"features", "gradients", "class_maps", "others"})
-"""Needs that come at the price of the one forward pass."""
+"""Needs covered by the one forward pass."""
 
 
 def names() -> list[str]:
-    """All methods of the folder and of installed packages, sorted. Raises ``DataError`` for one named like a group."""
-    known = registry.names()
+    """Return all methods of this and installed packages, sorted. Raises ``DataError`` for one named like a group."""
+    method_names = registry.names()
     for word in GROUPS:
-        if word in known:
+        if word in method_names:
             where = registry.files.get(word) or registry.plugins[word].value
             raise DataError(f"the method {word!r} ({where}) has the name of a group of methods: give it another name")
-    return known
+    return method_names
 
 
 def expand(words: Sequence[str]) -> list[str]:
-    """The words with the methods of a group in its place; the order is kept, each word comes once.
+    """Replace each group by its methods. Keeps the order and drops duplicates.
 
-    One that cannot be imported is ``slow``, and tells why when it is built.
+    A method that cannot be imported counts as ``slow``; building it reports the reason.
     """
     members = (_members(word) if word in GROUPS else [word] for word in map(normalize_name, words))
     return list(dict.fromkeys(itertools.chain.from_iterable(members)))
 
 
 def normalize_name(word: str) -> str:
-    """The word as it is registered: ``Grad-CAM++`` is ``gradcampp``; an unknown one stays as it is."""
+    """Return the registered spelling of a word (``Grad-CAM++`` -> ``gradcampp``), or the word itself if unknown."""
     return match_name(word, [*GROUPS, *registry.names()])
 
 
@@ -61,9 +61,9 @@ def _members(group: str) -> list[str]:
 
 
 def is_fast(word: str) -> bool:
-    """Whether a method costs about one forward pass; one that cannot be imported does not, which is told.
+    """True if a method costs about one forward pass; logs a warning and returns False if it cannot be imported.
 
-    What a file of the folder states is read from its text: nothing is imported for it.
+    Attributes of this package's methods are read from the source text, without importing them.
     """
     if split_smooth(word)[1]:
         return False
@@ -79,12 +79,12 @@ def is_fast(word: str) -> bool:
 
 
 def get(word: str) -> "type[Method]":
-    """The class behind a word or ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
+    """Return the class for a word or ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
     return _checked(word, from_file(word, "method") if runs_code(word) else registry.get(normalize_name(word)))
 
 
 def build(word: str) -> "Method":
-    """An instance of the word's class, with the word's options; ``smooth`` is one of every method."""
+    """Return an instance of the word's class with the word's options; every method has the option ``smooth``."""
     part, (bare, smooth) = get(word), split_smooth(word)
     try:
         method: Method = part() if runs_code(word) else construct(part, "method", bare, {})
@@ -99,16 +99,16 @@ def build(word: str) -> "Method":
 
 
 def split_smooth(word: str) -> tuple[str, str]:
-    """The word without its option ``smooth``, and that; nothing where it has none.
+    """Split a word into the word without its option ``smooth`` and the value of ``smooth`` (empty if not set).
 
     >>> split_smooth("layercam:smooth=aug,layers=layer3")
     ('layercam:layers=layer3', 'aug')
     """
-    name, _, given = word.partition(":")
-    pairs = given.split(",")
-    chosen = [pair for pair in pairs if pair.startswith("smooth=") and pair != "smooth="]
-    smooth = ",".join(pair.partition("=")[2] for pair in chosen)
-    rest = ",".join(pair for pair in pairs if pair not in chosen)
+    name, _, options = word.partition(":")
+    pairs = options.split(",")
+    smooth_pairs = [pair for pair in pairs if pair.startswith("smooth=") and pair != "smooth="]
+    smooth = ",".join(pair.partition("=")[2] for pair in smooth_pairs)
+    rest = ",".join(pair for pair in pairs if pair not in smooth_pairs)
     return (word if runs_code(word) else name + ":" * bool(rest) + rest), "" if runs_code(word) else smooth
 
 
@@ -124,7 +124,7 @@ def _checked(word: str, part: type[Any]) -> "type[Method]":
 
 
 def __getattr__(name: str) -> Any:
-    """The base classes, imported when asked for: listing the names needs no torch."""
+    """Import the base classes on first access, so that listing the names does not import torch."""
     if name in {"Method", "GradientMethod", "Evidence"}:
         from methods import base
 

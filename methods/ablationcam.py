@@ -9,13 +9,13 @@ from methods.base import ChannelMethod, Evidence
 
 
 class AblationCAM(ChannelMethod):
-    """Positions of the features without which the logit falls, as shares of the logit; values >= 0; no gradients.
+    """Weight each channel by the relative drop of the logit without it; values >= 0; no gradients.
 
     ``L_k = ReLU(sum_c ((S_k - S_k with A_c = 0) / S_k) A_c)``. Source: Desai and Ramaswamy, WACV 2020.
 
-    Through the head alone: in closed form where each channel is pooled by itself, ``w_kc (pool(A_c) - pool(0))``, else
-    by evaluating the head C times. Traps: a negative logit turns all signs, as printed; near ``S_k = 0`` the quotient
-    has no meaning, so for ``|S_k| < near_zero`` the difference itself is the weight.
+    Only the head is evaluated: in closed form, ``w_kc (pool(A_c) - pool(0))``, if channels are pooled independently,
+    else C times. Traps: a negative logit flips all signs, as in the published formula. Near ``S_k = 0`` the quotient is
+    meaningless, so for ``|S_k| < near_zero`` the difference itself is the weight.
     """
 
     name = "ablationcam"
@@ -23,24 +23,24 @@ class AblationCAM(ChannelMethod):
     rectified = True
     source = "Desai and Ramaswamy, WACV 2020"
     near_zero: ClassVar[float] = 1e-3
-    """Logits of this size or more divide; float32 still knows the sign of such a logit."""
+    """Smallest absolute logit used as a divisor; float32 still resolves its sign."""
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
-        """(N,K,C) drops as shares of the logit."""
+        """Return the relative drops of the logits, (N,K,C)."""
         S = evidence.logits.unsqueeze(-1)  # (N, K, 1)
-        return drops(evidence) / torch.where(S.abs() < self.near_zero, 1, S)
+        return ablation_drops(evidence) / torch.where(S.abs() < self.near_zero, 1, S)
 
 
-def drops(evidence: Evidence) -> Tensor:
-    """(N,K,C) ``S_k - S_k with A_c = 0``: the head's closed form, else its definition."""
+def ablation_drops(evidence: Evidence) -> Tensor:
+    """Return ``S_k - S_k with A_c = 0``, (N,K,C): in closed form if the head has one, else by definition."""
     return by_definition(evidence) if evidence.drops is None else evidence.drops
 
 
 def by_definition(evidence: Evidence) -> Tensor:
-    """(N,K,C) by evaluating the head on C feature maps of each image, as many at once as the memory budget allows.
+    """Evaluate the head on C ablated feature maps of each image, in batches that fit in memory; returns (N,K,C).
 
-    Every call holds equally many maps of every image, side by side: at a layer that the network goes round, the head
-    knows by that which image a map is of.
+    Every call takes the same number of maps of each image, grouped by image. At a layer that other paths bypass, the
+    head derives the image of a map from this order.
     """
     images, channels = evidence.A.shape[:2]
     parts = torch.split(torch.arange(channels), max(1, evidence.max_batch("head") // images))
@@ -51,7 +51,7 @@ def by_definition(evidence: Evidence) -> Tensor:
 
 
 def _without(A: Tensor, channels: Tensor) -> Tensor:
-    """(C,h,w) -> (M,C,h,w): copies with one of M channels set to 0 in each."""
+    """Return M copies of (C,h,w), each with one of M channels set to 0: (M,C,h,w)."""
     copies = A.repeat(len(channels), 1, 1, 1)
     copies[torch.arange(len(channels)), channels] = 0
     return copies

@@ -1,7 +1,7 @@
-"""What the blocks of a vision transformer attend to.
+"""Attention matrices of a vision transformer.
 
-``A_l`` is the matrix of block l behind its softmax, (N,heads,T,T): row i says from which of the T tokens token i
-gathers. The last h * w tokens are patches of the image; what stands before them (class, registers) has no position.
+``A_l`` is block l's matrix after the softmax, (N,heads,T,T): row i has the weights with which token i attends to the T
+tokens. The last h * w tokens are patches of the image; the tokens before them (class, registers) have no position.
 """
 
 from abc import ABC, abstractmethod
@@ -15,32 +15,32 @@ from core.frames import Grid
 
 @dataclass(frozen=True, eq=False)
 class Attention(ABC):
-    """The matrices of as many of the images as fit in memory; each exists only while a method reduces it.
+    """Attention matrices of as many images as fit in memory; each matrix exists only while a method reduces it.
 
-    ``reduce`` gets tensors (N,heads,T,T) and gives any tensor (N,…): what the caller gets is a list of these, one per
-    block, the first block first.
+    ``reduce`` takes tensors (N,heads,T,T) and returns any tensor (N,…). The result is a list of these, one per block,
+    first block first.
     """
 
     rows: Tensor
-    """(T,), sums to 1: the tokens that the head reads. Patches that are pooled weigh the same together as one class
+    """(T,), sums to 1: weights of the tokens that the head reads. Pooled patches together weigh as much as one class
     token."""
     shape: tuple[int, int]
     """(h, w) of the patches."""
     grid: Grid
-    """Where they lie in the network's input."""
+    """Positions of the patches in the network's input."""
 
     @abstractmethod
     def blocks(self, reduce: Callable[[Tensor], Tensor]) -> list[Tensor]:
-        """``reduce(A)`` of each block."""
+        """Return ``reduce(A)`` for each block."""
 
     @abstractmethod
     def gradients(self, reduce: Callable[[Tensor, Tensor], Tensor]) -> Iterator[list[Tensor]]:
-        """For one finding after the other ``reduce(A, dS_k/dA)`` of each block."""
+        """Yield, finding by finding, ``reduce(A, dS_k/dA)`` for each block."""
 
     @abstractmethod
     def block_gradients(self, reduce: Callable[[Tensor, Tensor], Tensor]) -> Iterator[list[Tensor]]:
-        """The same with a block's own score in place of S_k: what the head makes of that block's tokens."""
+        """Same as ``gradients``, but S_k is replaced by each block's own score: the head applied to its tokens."""
 
     def maps(self, tokens: Tensor) -> Tensor:
-        """(N,K,T) -> (N,K,h,w): the patches alone."""
+        """Select the patches and arrange them as maps: (N,K,T) -> (N,K,h,w)."""
         return tokens[..., -self.shape[0] * self.shape[1] :].unflatten(-1, self.shape)

@@ -1,4 +1,4 @@
-"""What every method is: the base classes, and what a method says of itself."""
+"""Base classes of the methods, with the attributes that describe a method."""
 
 from collections.abc import Callable, Iterator
 from typing import ClassVar
@@ -15,77 +15,75 @@ from methods.gradients import weighted
 
 
 class Method:
-    """A map per image and finding. A subclass sets ``name`` and ``needs`` and writes ``maps``."""
+    """One map per image and finding. A subclass sets ``name`` and ``needs`` and implements ``maps``."""
 
     name: ClassVar[str]
-    """The word on the command line, in records and in tables."""
+    """Name on the command line, in records and in tables."""
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    """What it asks of the engine: a subset of ``NEEDS``."""
+    """Inputs that the engine must provide: a subset of ``NEEDS``."""
     costly: ClassVar[bool] = False
-    """True where the price is far above a forward pass although nothing dear is needed."""
+    """True if the method costs far more than a forward pass although its ``needs`` are cheap."""
     rectified: ClassVar[bool] = False
-    """True where the paper's formula ends in max(0, ·)."""
+    """True if the paper's formula ends in max(0, ·)."""
     source: ClassVar[str] = ""
     """Paper and equation."""
     serves: ClassVar[str] = ""
-    """The networks that it has maps for, in words; nothing for all. For others it raises ``NotAvailableError``."""
+    """Supported networks in words; empty means all. For others the method raises ``NotAvailableError``."""
     price: ClassVar[str] = ""
-    """What it costs beyond the one forward pass, in words; nothing where the needs tell."""
+    """Cost beyond the one forward pass, in words; empty if ``needs`` already implies it."""
     smooth: "Callable[[Method, Evidence], Tensor] | None" = None
-    """One of ``methods.smoothing`` in place of ``maps``: the option ``smooth`` of any method's word."""
+    """Replacement for ``maps`` from ``methods.smoothing``, set by the option ``smooth`` of any method."""
     differs: ClassVar[str] = ""
-    """What packages compute otherwise than the paper, and how much that changes the map."""
+    """Deviations of other packages from the paper, and how much they change the map."""
 
     @classmethod
     def is_fast(cls) -> bool:
-        """Whether it belongs to the group ``fast``: maps at the price of one forward pass."""
+        """True if the method belongs to the group ``fast`` (costs about one forward pass)."""
         return cls.needs <= FAST and not cls.costly
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) float32 raw maps, not resized, not scaled. Raises ``NotAvailableError`` for a model it can't serve.
+        """Return float32 raw maps, not resized or scaled, (N,K,h,w). ``NotAvailableError`` if the model is unsupported.
 
-        Images and findings are independent of each other: the engine may ask for them in parts.
+        Images and findings are independent of each other, so the engine may request them in batches.
         """
         raise NotImplementedError
 
     def grid(self, evidence: Evidence) -> Grid:
-        """Where the positions of its maps look: those of ``A`` unless the method says otherwise."""
+        """Return the grid of the method's maps: by default that of ``A``."""
         return evidence.grid
 
     def terms(self, evidence: Evidence) -> Iterator[Tensor]:
-        """(N,C,h,w) for one finding after the other: what is summed over channels, for ``smooth=eigen``."""
-        raise NotAvailableError(
-            f"the method {self.name!r} is no sum over channels, of which smooth=eigen takes an axis"
-        )
+        """Yield, finding by finding, the terms (N,C,h,w) that are summed over channels; ``smooth=eigen`` uses them."""
+        raise NotAvailableError(f"the method {self.name!r} is not a sum over channels, which smooth=eigen requires")
 
     def __call__(self, evidence: Evidence) -> Tensor:
-        """``maps``, smoothed where that was asked for, rectified where the paper says so, checked for its shape."""
+        """Return ``maps``, smoothed if requested, rectified if the paper does so. Checks the shape."""
         maps = (self.smooth(self, evidence) if self.smooth else self.maps(evidence)).detach()
         expected = (len(evidence.images), len(evidence.findings))
         if maps.ndim != 4 or tuple(maps.shape[:2]) != expected:
-            given = tuple(maps.shape)
-            raise BadValueError(f"the method {self.name!r} gave maps of shape {given}, not {(*expected, 'h', 'w')}")
+            actual = tuple(maps.shape)
+            raise BadValueError(f"the method {self.name!r} gave maps of shape {actual}, not {(*expected, 'h', 'w')}")
         return maps.clamp(min=0) if self.rectified else maps
 
 
 class ChannelMethod(Method):
-    """A weighted sum of the feature maps with one weight per channel: a subclass writes ``channel_weights``."""
+    """A weighted sum of the feature maps with one weight per channel. A subclass implements ``channel_weights``."""
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
-        """(N,K,C)."""
+        """Return one weight per image, finding and channel, (N,K,C)."""
         raise NotImplementedError
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) before rectification."""
+        """Return the weighted sums before rectification, (N,K,h,w)."""
         return weighted(self.channel_weights(evidence), evidence.A)
 
     def terms(self, evidence: Evidence) -> Iterator[Tensor]:
-        """(N,C,h,w) of one finding after the other."""
+        """Yield the weighted channels (N,C,h,w), finding by finding."""
         return (weights[..., None, None] * evidence.A for weights in self.channel_weights(evidence).unbind(1))
 
 
 class GradientMethod(Method):
-    """A weighted sum of the feature maps, sum_c weights * A: all that a subclass needs is ``weights``.
+    """A weighted sum of the feature maps, sum_c weights * A. A subclass only implements ``weights``.
 
     >>> class Mine(GradientMethod):
     ...     name = "mine"
@@ -96,11 +94,11 @@ class GradientMethod(Method):
     needs = frozenset({"features", "gradients"})
 
     def weights(self, A: Tensor, G: Tensor) -> Tensor:
-        """(N,1,C,h,w), (N,K,C,h,w) -> anything that broadcasts to (N,K,C,h,w)."""
+        """Return weights that broadcast to (N,K,C,h,w), from A (N,1,C,h,w) and G (N,K,C,h,w)."""
         raise NotImplementedError
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """Sum over channels of ``weights`` times ``A``."""
+        """Sum ``weights`` times ``A`` over channels."""
         A, G = evidence.A.unsqueeze(1), evidence.G
         weights = self.weights(A, G)
         if weights.shape[-2:] == (1, 1):
@@ -108,31 +106,31 @@ class GradientMethod(Method):
         return (weights * A).sum(2).expand(*G.shape[:2], *G.shape[3:])
 
     def terms(self, evidence: Evidence) -> Iterator[Tensor]:
-        """(N,C,h,w) of one finding after the other."""
+        """Yield the weighted channels (N,C,h,w), finding by finding."""
         A = evidence.A.unsqueeze(1)
         return ((self.weights(A, G.unsqueeze(1)) * A)[:, 0] for G in evidence.gradients.each())
 
 
 class AttentionMethod(Method):
-    """A map of the patches from a transformer's attention. A subclass writes ``relevance``.
+    """A map over the patches from a transformer's attention. A subclass implements ``relevance``.
 
-    Serves networks in which every block attends from each token to all others: ViT, DeiT, EVA and DINOv2 of timm,
-    transformers and torchvision, and a user's own. Others have none, with the reason: no attention (convolutional
-    networks), or attention within windows (Swin).
+    Supports networks whose blocks all use global attention: ViT, DeiT, EVA and DINOv2 of timm, transformers and
+    torchvision, and user-defined ones. For others an error states the reason: no attention (convolutional networks) or
+    attention within windows (Swin).
     """
 
     needs = frozenset({"attention"})
     serves = "vision transformers without windows"
 
     def relevance(self, attention: Attention, findings: int) -> Tensor:
-        """(N,K,T) how much each token matters for each of the K ``findings``."""
+        """Return the relevance of each token for each of the K ``findings``, (N,K,T)."""
         raise NotImplementedError
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w). Raises ``NotAvailableError`` for a network without such attention."""
+        """Return maps of the patches (N,K,h,w). Raises ``NotAvailableError`` for a network without such attention."""
         count = len(evidence.findings)
         return torch.cat([part.maps(self.relevance(part, count)) for part in evidence.attention])
 
     def grid(self, evidence: Evidence) -> Grid:
-        """The patches'."""
+        """Return the grid of the patches."""
         return evidence.attention[0].grid

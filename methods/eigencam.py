@@ -7,19 +7,19 @@ from methods.principal import first_component
 
 
 class EigenCAM(Method):
-    """Where the features differ most from their mean, along their first principal axis; signed, one for all findings.
+    """Project the features on their first principal axis; signed, one map for all findings.
 
     ``L = (A - mean_xy A) v``, v the first right singular vector over positions. Source: Muhammad and Yeasin, IJCNN
     2020, who do not centre; the grad-cam package does, and so do we.
 
-    Blind to the finding: computed once per image. The sign is chosen such that ``sum_xy L sum_c A_c > 0``; where the
-    channels cancel, as after a LayerNorm, the largest value is positive (:mod:`methods.principal`). Trap: with two
-    equal largest singular values the axis is not unique.
+    Independent of the finding: computed once per image. The sign is chosen so that ``sum_xy L sum_c A_c > 0``; if the
+    channels cancel, as after a LayerNorm, the largest value is positive (:mod:`methods.principal`). Trap: the axis is
+    not unique if the two largest singular values are equal.
     """
 
     name = "eigencam"
     source = "Muhammad and Yeasin, IJCNN 2020"
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w), one map per image K times."""
+        """Return one map per image, repeated K times, (N,K,h,w)."""
         return first_component(evidence.A).unsqueeze(1).repeat(1, len(evidence.findings), 1, 1)

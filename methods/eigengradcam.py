@@ -8,14 +8,14 @@ from methods.principal import first_component
 
 
 class EigenGradCAM(Method):
-    """Where the features times the finding's gradients differ most from their mean, along their first axis; signed.
+    """Project features times the finding's gradients on their first principal axis; signed.
 
     ``L_k = (G_k * A - mean_xy(G_k * A)) v_k``, v_k the first right singular vector over positions. Source: the grad-cam
     package (Gildenblat, github.com/jacobgil/pytorch-grad-cam), after Eigen-CAM; no paper.
 
-    One decomposition per image and finding, hence not ``fast``. The sign is chosen such that
-    ``sum_xy L_k sum_c(G_kc * A_c) > 0``, or as Eigen-CAM's where these sums cancel. Trap: what a finding's gradients
-    only scale keeps its map.
+    One decomposition per image and finding, hence not ``fast``. The sign is chosen so that
+    ``sum_xy L_k sum_c(G_kc * A_c) > 0``, or as in Eigen-CAM if these sums cancel. Trap: scaling all gradients of a
+    finding does not change the map's shape.
     """
 
     name = "eigengradcam"
@@ -24,5 +24,5 @@ class EigenGradCAM(Method):
     source = "pytorch-grad-cam (Gildenblat 2021), no paper"
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w), one finding at a time: float64 of (N,C,h,w) is the largest thing in memory."""
+        """Return signed maps (N,K,h,w). One finding at a time: the float64 copy of (N,C,h,w) dominates the memory."""
         return torch.stack([first_component(G * evidence.A) for G in evidence.gradients.each()], 1)

@@ -1,7 +1,7 @@
-"""What every method is given: a batch, and what one forward pass through the model told about it.
+"""Evidence: the input of every method, a batch with the results of one forward pass through the model.
 
-Letters of the papers: ``A`` is the feature map that is pooled, (N,C,h,w), after the last non-linearity; ``S`` the
-logits, (N,K); ``G`` = dS/dA, (N,K,C,h,w), never the gradient of a probability, which vanishes where a model is sure.
+Letters follow the papers: ``A`` is the pooled feature map, (N,C,h,w), after the last non-linearity; ``S`` are the
+logits, (N,K); ``G`` = dS/dA, (N,K,C,h,w), never the gradient of a probability, which vanishes for confident models.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +16,13 @@ from methods.attention import Attention
 from methods.gradients import Gradients
 
 NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels", "attention", "others"})
-"""Feature maps; gradients of the logits; the head's own weights; evaluations of the head; forward passes; gradients of
-the pixels; a transformer's attention; the findings that were not asked for."""
+"""Feature maps; gradients of the logits; class maps from the head's weights; evaluations of the head; forward passes;
+gradients of the pixels; a transformer's attention; the findings that were not requested."""
 Pass = Literal["head", "forward", "backward"]
 
 
 class Engine(Protocol):
-    """What evidence asks for when a method does: each answer is for one batch and the findings asked for."""
+    """Interface of the engine behind ``Evidence``, for one batch and the requested findings."""
 
     def features_and_logits(self) -> tuple[Tensor, Tensor]:
         """``Evidence.A`` and ``Evidence.logits``."""
@@ -55,7 +55,7 @@ class Engine(Protocol):
         """See ``Evidence.full_gradients``."""
 
     def others(self) -> "tuple[tuple[int, ...], Engine]":
-        """The positions of all findings, and an engine for them."""
+        """Return the positions of all findings, and an engine for them."""
 
     def for_images(self, images: Tensor) -> "Evidence":
         """See ``Evidence.for_images``."""
@@ -73,113 +73,113 @@ class Engine(Protocol):
         """See ``Evidence.max_batch``."""
 
     def parts(self, evidence: "Evidence") -> Iterator[tuple[slice, "Evidence"]]:
-        """Which of the images, and the part of the evidence: images and findings whose G fit in memory."""
+        """Yield slices of the images with their part of the evidence, small enough for G to fit in memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What one forward pass through a model tells about a batch; the same object serves every method."""
+    """Results of one forward pass through a model for a batch, shared by all methods and computed on first access."""
 
     images: Tensor
     """(N,3,H,W) float32, normalised: the network's input."""
     grid: Grid
-    """Where the positions of ``A`` look in the network's input."""
+    """Locations of the positions of ``A`` in the network's input."""
     pooling: str
-    """The word of the model's pooling; empty for a wrapped head and at another layer."""
+    """Name of the model's pooling; empty for a wrapped head and at another layer."""
     findings: tuple[int, ...]
-    """Position of each of the K findings among the model's outputs."""
+    """Index of each of the K findings among the model's outputs."""
     engine: Engine
 
     @cached_property
     def A(self) -> Tensor:  # noqa: N802
-        """(N,C,h,w) float32, contiguous: what is pooled (at another layer: that layer's output)."""
+        """The pooled feature map (at another layer: that layer's output), (N,C,h,w) float32, contiguous."""
         return self.engine.features_and_logits()[0]
 
     @cached_property
     def logits(self) -> Tensor:
-        """(N,K) float32, of the findings asked for."""
+        """Logits of the requested findings, (N,K) float32."""
         return self.engine.features_and_logits()[1]
 
     @cached_property
     def gradients(self) -> Gradients:
-        """Gradients of the logits with respect to ``A``, with the sums that methods take; made when first asked for."""
+        """Gradients of the logits with respect to ``A``, with the sums that methods need."""
         return self.engine.gradients()
 
     @cached_property
     def G(self) -> Tensor:  # noqa: N802
-        """(N,K,C,h,w) float32: the gradients as one tensor, K times as large as ``A``."""
+        """The gradients as one tensor, K times as large as ``A``: (N,K,C,h,w) float32."""
         return self.gradients.full()
 
     @cached_property
     def class_maps(self) -> Tensor:
-        """(N,K,h,w) the classifier's own weights at every position, without bias. Raises where there are none."""
+        """The classifier's weights applied at every position, without bias, (N,K,h,w). Raises if there are none."""
         return self.engine.class_maps()
 
     @cached_property
     def bias(self) -> Tensor:
-        """(K,) bias of the linear head. Raises ``NotAvailableError`` where the head is of unknown inside."""
+        """Bias of the linear head, (K,). Raises ``NotAvailableError`` if the head is opaque."""
         return self.engine.bias()
 
     @cached_property
     def drops(self) -> Tensor | None:
-        """(N,K,C) S_k - S_k with A_c = 0, in closed form; None where only the head itself can tell."""
+        """S_k - S_k with A_c = 0 in closed form, (N,K,C); None if the head has no closed form."""
         return self.engine.drops()
 
     @cached_property
     def attention(self) -> Sequence[Attention]:
-        """A transformer's attention and its gradients, for as many of the images at a time as fit in memory.
+        """A transformer's attention and its gradients, in batches of images that fit in memory.
 
-        Raises ``NotAvailableError``, with the reason, for a network without rows to follow (:mod:`methods.attention`).
+        Raises ``NotAvailableError`` with the reason for a network without global attention (:mod:`methods.attention`).
         """
         return self.engine.attention()
 
     @cached_property
     def others(self) -> "Evidence":
-        """The same evidence about all findings of the model, in its order, those that were not asked for too."""
+        """The same evidence for all findings of the model, in its order, requested or not."""
         findings, engine = self.engine.others()
         return replace(self, findings=findings, engine=engine)
 
     def head(self, features: Tensor) -> Tensor:
-        """(M,C,h,w), any M -> (M,K) logits, differentiable. At another layer the network's tail from there on."""
+        """Return logits (M,K) of feature maps (M,C,h,w), differentiable. At another layer: the rest of the network."""
         return self.engine.head(features)
 
     def network(self, images: Tensor) -> Tensor:
-        """(M,3,H,W), any M -> (M,K) logits of the whole model in evaluation mode, differentiable in the images."""
+        """Return logits (M,K) of images (M,3,H,W) by the whole model in evaluation mode, differentiable."""
         return self.engine.network(images)
 
     def sweep(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
-        """(count,K) logits of ``count`` images that never exist at once: ``render(slice)`` gives (m,3,H,W) of them."""
+        """Return logits (count,K) of ``count`` images rendered batch by batch: ``render(slice)`` returns (m,3,H,W)."""
         return self.engine.sweep(count, render)
 
     def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
-        """For each finding what the pixels of an ``image`` (N,3,H,W) add to the logit, and each layer's bias.
+        """Yield, for each finding, the contributions of the pixels of ``image`` (N,3,H,W) and of each layer's bias.
 
-        (N,C,h,w), signed, each on its own grid. Raises ``NotAvailableError`` for a network where this is not all.
+        Terms are signed, (N,C,h,w), each with its grid. Raises ``NotAvailableError`` if they do not sum to the logit.
         """
         return self.engine.full_gradients(image)
 
     def for_images(self, images: Tensor) -> "Evidence":
-        """The same findings of other images (N,3,H,W), of any size that the network takes; else not available."""
+        """Return evidence of the same findings for other images (N,3,H,W), of any size that the network accepts."""
         return self.engine.for_images(images)
 
     @property
     def patch_size(self) -> int:
-        """What the sides of its images are multiples of: a transformer's patch, else 1."""
+        """Divisor of the sides of the images: a transformer's patch size, else 1."""
         return self.engine.patch_size()
 
     def at(self, layer: str | None) -> "Evidence":
-        """The same images and findings at another layer; None is the pooled map."""
+        """Return evidence of the same images and findings at another layer; None is the pooled map."""
         return self.engine.at(layer)
 
     def grid_at(self, layer: str | None) -> Grid:
-        """The grid of another layer; runs no network."""
+        """Return the grid of another layer, without running the network."""
         return self.engine.grid_at(layer)
 
     def max_batch(self, what: Pass) -> int:
-        """How many feature maps (``head``) or images (a pass) the memory budget allows at once, 1 at least."""
+        """Return how many feature maps (``head``) or images (a pass) fit in the memory budget, at least 1."""
         return self.engine.max_batch(what)
 
     @property
     def pixel_grid(self) -> Grid:
-        """The grid of a map with one position per pixel of the input."""
+        """Grid of a map with one position per pixel of the input."""
         return Grid((self.images.shape[-2], self.images.shape[-1]), (1, 1), (0, 0))

@@ -16,18 +16,19 @@ from methods.gradients import Gradients
 from methods.options import positive, whole
 
 BASES = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam")
-"""Methods of gradients alone, which can be asked about a difference of logits."""
+"""Methods that use only gradients, and so apply to a difference of logits."""
 
 
 class FinerCAM(Method):
-    """Positions whose features raise the logit above those of the findings that the model holds most alike; >= 0.
+    """Positions whose features raise the logit above those of the most similar findings; values >= 0.
 
-    A base method on ``S_k - alpha * mean_j S_j``, j the ``count`` other findings whose logits lie nearest to S_k, in
-    each image anew. Source: Zhang et al., CVPR 2025 (arXiv:2501.11309).
+    Applies a base method to ``S_k - alpha * mean_j S_j``, where j are the ``count`` other findings with the logits
+    nearest to S_k, chosen per image. Source: Zhang et al., CVPR 2025 (arXiv:2501.11309).
 
-    All findings of the model are candidates, asked for or not. With several findings in an image the nearest are often
-    those that are present too: the map then shows what tells them apart, and little where they lie together. Ties go to
-    the earlier finding. ``finercam:alpha=1,count=1,base=layercam``. A model of one finding has none: n/a.
+    All findings of the model are candidates, requested or not. If an image has several findings, the nearest logits are
+    often those of other present findings: the map then shows the differences, and little where the findings overlap.
+    Ties go to the earlier finding. Example: ``finercam:alpha=1,count=1,base=layercam``. A model of one finding has no
+    map: n/a.
     """
 
     name = "finercam"
@@ -42,29 +43,29 @@ class FinerCAM(Method):
     serves = "models of two findings or more"
 
     def __init__(self, alpha: float = 0.6, count: int = 3, base: str = "gradcam") -> None:
-        """``alpha``: the share of the others; ``count``: how many, at most all; ``base``: one of ``BASES``."""
+        """Set ``alpha`` (weight of the other findings), ``count`` (how many of them) and ``base`` (from ``BASES``)."""
         self.alpha, self.count = positive("alpha", alpha), whole("count", count)
         if base not in BASES:
             raise BadValueError(f"finercam cannot be based on {base!r}: write one of {', '.join(BASES)}")
         self.base: Method = methods.get(base)()
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) before rectification. Raises ``NotAvailableError`` for a model of one finding."""
+        """Return maps before rectification, (N,K,h,w). Raises ``NotAvailableError`` for a model of one finding."""
         return self.base.maps(self._contrasted(evidence))
 
     def terms(self, evidence: Evidence) -> Iterator[Tensor]:
-        """The base's."""
+        """Yield the terms of the base method."""
         return self.base.terms(self._contrasted(evidence))
 
     def _contrasted(self, evidence: Evidence) -> Evidence:
-        """Evidence whose gradients are those of the differences."""
+        """Return evidence whose gradients are those of the differences."""
         whole_model = evidence.others
         contrast = self.contrast(whole_model.logits)[:, list(evidence.findings)]
         engine = _Contrasted(evidence.engine, whole_model.gradients, contrast)
         return dataclasses.replace(evidence, engine=cast(Engine, engine))
 
     def contrast(self, logits: Tensor) -> Tensor:
-        """(N,F) logits of all findings -> (N,F,F): 1 for the finding itself, -alpha / count for those near it."""
+        """Return coefficients (N,F,F) for logits (N,F): 1 for the finding itself, -alpha / count for the nearest."""
         count = min(self.count, logits.shape[1] - 1)
         if not count:
             raise NotAvailableError("the model has one finding: finercam shows what tells it from others")
@@ -91,7 +92,7 @@ class _Contrasted:
 
 @dataclass(frozen=True, eq=False)
 class Differences(Gradients):
-    """Sums of the gradients of all F findings: what is linear in them is summed last."""
+    """Linear combinations of the gradients of all F findings, combined after each linear reduction."""
 
     whole: Gradients
     contrast: Tensor

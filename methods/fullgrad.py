@@ -10,15 +10,15 @@ from methods.pixelwise import PixelMethod
 
 
 class FullGrad(PixelMethod):
-    """What the pixels and the biases of all layers add to the logit, each where it is added; values >= 0, per pixel.
+    """Contributions of the pixels and of all layers' biases to the logit, at their locations; values >= 0, per pixel.
 
-    ``L_k = sum_rgb psi(dS_k/dI * I) + sum_l sum_c psi(dS_k/dz_lc * b_lc)``, b_l the bias of layer l, z_l what the layer
-    gives; psi takes magnitudes, divides them so that each layer's span [0, 1], and brings them to the pixels. Source:
-    Srinivas and Fleuret, NeurIPS 2019, section 4.
+    ``L_k = sum_rgb psi(dS_k/dI * I) + sum_l sum_c psi(dS_k/dz_lc * b_lc)``, b_l the bias of layer l, z_l its
+    output; psi takes magnitudes, scales each layer to [0, 1] and resamples it to the pixels. Source: Srinivas and
+    Fleuret, NeurIPS 2019, section 4.
 
-    Without psi the terms sum to the features' part of the logit; that is verified, and a network where they do not
-    (SiLU, GELU, layer norm, gates) has no map. The head's bias has no position and is left out, as in the authors'
-    code. Trap: psi makes all layers equal: one whose biases do nearly nothing weighs as much as the pixels.
+    Without psi the terms sum to the features' part of the logit. This is verified; a network that fails (SiLU, GELU,
+    layer norm, gates) has no map. The head's bias has no position and is left out, as in the authors' code. Trap: psi
+    gives all layers the same weight: a layer with negligible biases counts as much as the pixels.
     """
 
     name = "fullgrad"
@@ -31,12 +31,12 @@ class FullGrad(PixelMethod):
     )
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
-        """(1,3,H,W) -> (K,1,H,W). Raises ``NotAvailableError`` for a network whose terms do not sum to the whole."""
+        """Return (K,1,H,W) for an image (1,3,H,W). Raises ``NotAvailableError`` if the terms miss the logit."""
         return torch.cat([_summed(terms, evidence.pixel_grid) for terms in evidence.full_gradients(image)])
 
 
 def _summed(terms: list[tuple[Grid, Tensor]], pixels: Grid) -> Tensor:
-    """(1,1,H,W): what lies on the same grid is brought to the pixels together."""
+    """Resample the terms to the pixels and sum them, (1,1,H,W); terms on the same grid are resampled once."""
     layers: dict[tuple[Grid, torch.Size], list[Tensor]] = {}
     for grid, values in terms:
         layers.setdefault((grid, values.shape[-2:]), []).append(spanned(values).sum(1, keepdim=True))
@@ -45,6 +45,6 @@ def _summed(terms: list[tuple[Grid, Tensor]], pixels: Grid) -> Tensor:
 
 
 def spanned(values: Tensor) -> Tensor:
-    """(1,C,h,w) -> magnitudes from 0 to 1 over all channels; zeros where all are equal."""
+    """Scale the magnitudes of (1,C,h,w) to [0,1] over all channels; zeros if all are equal."""
     size = values.abs() - values.abs().amin()
     return size / size.amax().clamp(min=torch.finfo(size.dtype).tiny)

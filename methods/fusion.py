@@ -1,4 +1,4 @@
-"""Maps of several feature levels as one, each level on its own true grid."""
+"""Fusion of maps of several feature levels, each on its own exact grid."""
 
 from collections.abc import Sequence
 
@@ -10,27 +10,27 @@ from methods.evidence import Evidence
 
 
 def finest(grids: Sequence[Grid]) -> int:
-    """Which grid has its positions closest together; of equals the first."""
+    """Return the index of the grid with the smallest stride; the first of equal ones."""
     return min(range(len(grids)), key=lambda n: grids[n].stride[0] * grids[n].stride[1])
 
 
 def share(maps: Tensor) -> Tensor:
-    """(N,K,h,w) -> ReLU(map) / max(map), in [0,1]; a map without a positive value gives zeros."""
+    """Return ReLU(map) / max(map), in [0,1], of maps (N,K,h,w); zeros for a map without positive values."""
     maps = maps.clamp(min=0)
     top = maps.amax((-2, -1), keepdim=True)
     return maps / torch.where(top > 0, top, 1)
 
 
 def largest(maps: Sequence[Tensor], levels: Sequence[Evidence]) -> Tensor:
-    """One (N,K,h,w) map per level -> their largest value at each position of the finest level."""
+    """Return the maximum over levels at each position of the finest level, from one (N,K,h,w) map per level."""
     target = levels[finest([level.grid for level in levels])]
     h, w = target.A.shape[-2:]
-    moved_maps = [moved(each, level.grid, target.grid, (h, w)) for each, level in zip(maps, levels, strict=True)]
-    return torch.stack(moved_maps).amax(0)
+    resampled = [moved(map_, level.grid, target.grid, (h, w)) for map_, level in zip(maps, levels, strict=True)]
+    return torch.stack(resampled).amax(0)
 
 
 def moved(maps: Tensor, grid: Grid, target: Grid, shape: tuple[int, int]) -> Tensor:
-    """Maps on ``grid`` at the positions of ``target``, ``shape`` (h, w) of them; constant outside the outermost."""
+    """Resample maps on ``grid`` at the ``shape`` (h, w) positions of ``target``; constant beyond the outermost ones."""
     matrices = interpolation(grid, (maps.shape[-2], maps.shape[-1]), target, shape)
     vertical, horizontal = (torch.from_numpy(matrix).to(maps) for matrix in matrices)
     return vertical @ maps @ horizontal.T

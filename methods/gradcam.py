@@ -20,5 +20,5 @@ class GradCAM(ChannelMethod):
     source = "Selvaraju et al., ICCV 2017, eq. 1-2"
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
-        """(N,K,C) mean gradients."""
+        """Return the mean gradients, (N,K,C)."""
         return evidence.gradients.mean()

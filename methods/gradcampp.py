@@ -11,7 +11,7 @@ class GradCAMpp(ChannelMethod):
 
     ``L_k = ReLU(sum_c (sum_xy alpha_kc ReLU(G_kc)) A_c)``, ``alpha = G^2 / (2 G^2 + sum_xy(A) G^3)``, 0 where the
     denominator is 0. Source: Chattopadhay et al., WACV 2018, eq. 19, for Y = exp(S): exp(S) cancels out of alpha and
-    else scales the map only, so it is left out. Computed as ``1 / (2 + sum_xy(A) G)``: cubes of small gradients
+    otherwise only scales the map, so it is left out. Computed as ``1 / (2 + sum_xy(A) G)``: cubes of small gradients
     underflow. Trap: (sum A) G^3, not sum (A G^3). Where A < 0 the denominator can be negative.
     """
 
@@ -26,7 +26,7 @@ class GradCAMpp(ChannelMethod):
     )
 
     def weights(self, A: Tensor, G: Tensor) -> Tensor:
-        """(N,K,C,1,1) sums of alpha * ReLU(G); where G <= 0 alpha does not matter."""
+        """Return the sums of alpha * ReLU(G), (N,K,C,1,1); where G <= 0 alpha does not matter."""
         positive, total = G.clamp(min=0), A.sum((-2, -1), keepdim=True)
         denominator = (positive * total).add_(2)
         if total.min() < 0:  # else no denominator is below 2
@@ -34,6 +34,6 @@ class GradCAMpp(ChannelMethod):
         return positive.div_(denominator).sum((-2, -1), keepdim=True)
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
-        """(N,K,C), by one finding's gradients after the other: G is visited place by place."""
+        """Return weights (N,K,C), computed finding by finding because every value of G is read."""
         weights = [self.weights(evidence.A.unsqueeze(1), G.unsqueeze(1))[..., 0, 0] for G in evidence.gradients.each()]
         return torch.cat(weights, 1)

@@ -1,7 +1,7 @@
-"""The gradients of all logits with respect to A, with the sums over them that methods take.
+"""Gradients of all logits with respect to A, and the sums over them that methods need.
 
-``G`` is (N,K,C,h,w): K times as large as the feature map. Under most heads it is a product, G_kc(xy) = w_kc D(xy), and
-then every sum costs about as much for fourteen findings as for one.
+``G`` is (N,K,C,h,w): K times as large as the feature map. For most heads it is a product, G_kc(xy) = w_kc D(xy), and
+every sum then costs about as much for fourteen findings as for one.
 """
 
 from abc import ABC, abstractmethod
@@ -13,48 +13,48 @@ from torch import Tensor
 
 
 class Gradients(ABC):
-    """G for a batch. ``A`` in the arguments is any (N,C,h,w) tensor."""
+    """Gradients G of a batch. ``A`` in the arguments is any (N,C,h,w) tensor."""
 
     @abstractmethod
     def full(self) -> Tensor:
-        """(N,K,C,h,w) float32: the gradients themselves."""
+        """Return all gradients, (N,K,C,h,w) float32."""
 
     def each(self) -> Iterator[Tensor]:
-        """(N,C,h,w) of one finding after the other: for what visits all positions, and is faster within the cache."""
+        """Yield (N,C,h,w) finding by finding: faster for code that reads all values, because they stay in the cache."""
         yield from self.full().unbind(1)
 
     def mean(self) -> Tensor:
-        """(N,K,C) means over positions."""
+        """Return means over positions, (N,K,C)."""
         return self.full().mean((-2, -1))
 
     def dot_channels(self, A: Tensor) -> Tensor:
-        """(N,K,h,w) sums over channels of G * A."""
+        """Return sums of G * A over channels, (N,K,h,w)."""
         return (self.full() * A.unsqueeze(1)).sum(2)
 
     def dot_positions(self, A: Tensor) -> Tensor:
-        """(N,K,C) sums over positions of G * A."""
+        """Return sums of G * A over positions, (N,K,C)."""
         return (self.full() * A.unsqueeze(1)).sum((-2, -1))
 
     def positive(self) -> "Gradients":
-        """Max(0, G)."""
+        """Return max(0, G)."""
         return Dense(self.full().clamp(min=0))
 
 
 @dataclass(frozen=True, eq=False)
 class Dense(Gradients):
-    """Gradients of a head of unknown inside."""
+    """Gradients of an opaque head, as one tensor."""
 
     G: Tensor
     """(N,K,C,h,w)."""
 
     def full(self) -> Tensor:
-        """(N,K,C,h,w), the tensor it was made of."""
+        """Return the stored tensor, (N,K,C,h,w)."""
         return self.G
 
 
 @dataclass(frozen=True, eq=False)
 class Factored(Gradients):
-    """G_kc(xy) = w_kc D(xy): D per channel, the same for all findings, or per finding, the same for all channels."""
+    """Factored gradients G_kc(xy) = w_kc D(xy), with one D per channel (for all findings) or one per finding."""
 
     w: Tensor
     """(K,C)."""
@@ -66,11 +66,11 @@ class Factored(Gradients):
         return self.D.shape[1] == 1 and self.D.shape[2] == self.w.shape[1]
 
     def full(self) -> Tensor:
-        """(N,K,C,h,w), made anew at every call."""
+        """Return all gradients, (N,K,C,h,w), computed at every call."""
         return self.w[:, :, None, None] * self.D
 
     def each(self) -> Iterator[Tensor]:
-        """(N,C,h,w), each made when its turn comes."""
+        """Yield (N,C,h,w) finding by finding, each computed on demand."""
         shared = self.D.shape[1] == 1
         for k, w in enumerate(self.w):
             yield w[:, None, None] * self.D[:, 0 if shared else k]
@@ -92,14 +92,14 @@ class Factored(Gradients):
         return self.w * torch.einsum("nkp,ncp->nkc", self.D[:, :, 0].flatten(2), A.flatten(2))
 
     def positive(self) -> Gradients:
-        """A product is positive where both factors are, or neither."""
+        """Return max(0, G): a product is positive where both factors are positive or both negative."""
         both, neither = (Factored((s * self.w).clamp(min=0), (s * self.D).clamp(min=0)) for s in (1, -1))
         return _Sum(both, neither)
 
 
 @dataclass(frozen=True, eq=False)
 class _Sum(Gradients):
-    """Two terms of which at most one differs from 0 at any position."""
+    """Sum of two terms, at most one of them nonzero at any position."""
 
     one: Gradients
     other: Gradients
@@ -112,5 +112,5 @@ class _Sum(Gradients):
 
 
 def weighted(weights: Tensor, A: Tensor) -> Tensor:
-    """(N,K,C) or (K,C) weights of channels, (N,C,h,w) -> (N,K,h,w): one matrix product, no (N,K,C,h,w) in memory."""
+    """Sum A (N,C,h,w) with channel weights (N,K,C) or (K,C): one matrix product, without a (N,K,C,h,w) tensor."""
     return torch.matmul(weights, A.flatten(2)).reshape(len(A), weights.shape[-2], *A.shape[2:])

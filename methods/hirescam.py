@@ -8,7 +8,7 @@ from methods.base import Evidence, Method
 
 
 class HiResCAM(Method):
-    """What each position adds to the logit to first order: its own gradients times its own features; signed.
+    """First-order contribution of each position to the logit: its own gradients times its own features; signed.
 
     ``L_k = sum_c G_kc * A_c``, position by position. Source: Draelos and Carin, arXiv:2011.08891.
 
@@ -21,9 +21,9 @@ class HiResCAM(Method):
     source = "Draelos and Carin, arXiv:2011.08891"
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w), signed."""
+        """Return signed maps, (N,K,h,w)."""
         return evidence.gradients.dot_channels(evidence.A)
 
     def terms(self, evidence: Evidence) -> Iterator[Tensor]:
-        """(N,C,h,w) of one finding after the other."""
+        """Yield gradients times features (N,C,h,w), finding by finding."""
         return (G * evidence.A for G in evidence.gradients.each())

@@ -12,16 +12,16 @@ KERNELS = ("sigmoid", "rbf", "linear")
 
 
 class KPCACAM(Method):
-    """Where the features differ most from their mean, along a bent axis: their first kernel component; one for all.
+    """Project the features on their first kernel principal component; one map for all findings.
 
     ``L = sqrt(lambda) v``, (lambda, v) the first eigenpair of the centred kernel matrix of the positions. Source:
     Karmani et al., 2024 (arXiv:2410.00267), with the sigmoid kernel ``tanh(gamma x . y + 1)`` and gamma = 1 / C, as the
     grad-cam package computes it; signed.
 
-    Positions are centred per channel first. The sign is Eigen-CAM's: ``sum_xy L sum_c A_c > 0``, and where the channels
+    Positions are centred per channel first. The sign is Eigen-CAM's: ``sum_xy L sum_c A_c > 0``; if the channels
     cancel, as after a LayerNorm, the largest value is positive (``methods.principal.fix_signs``). The linear kernel
-    gives Eigen-CAM. Blind to the finding. Trap: the sigmoid kernel of large features is 1 or -1, so their size is lost;
-    it is no true kernel, and where its first eigenvalue is not positive there is no component (zeros).
+    gives Eigen-CAM. Independent of the finding. Trap: the sigmoid kernel of large features saturates at 1 or -1, so
+    their magnitude is lost. It is not positive definite; if its first eigenvalue is not positive, the map is zeros.
     """
 
     name = "kpcacam"
@@ -30,23 +30,23 @@ class KPCACAM(Method):
     source = "Karmani et al., arXiv:2410.00267"
     price = "an eigenvalue problem of (h w) x (h w) per image"
     differs = (
-        "grad-cam computes the kernel in float32, in which tanh(1 + x) loses small x: for small features its map is "
+        "grad-cam computes the kernel in float32, where tanh(1 + x) loses small x: for small features its map is "
         "off by 3 to 8% of the maximum (random small CNN). In float64 it is the same up to its sign."
     )
 
     def __init__(self, kernel: str = "sigmoid", gamma: float | None = None) -> None:
-        """``kernel``: sigmoid, rbf or linear; ``gamma``: its width, 1 / channels by default."""
+        """Set ``kernel`` (sigmoid, rbf or linear) and its width ``gamma`` (default: 1 / channels)."""
         if kernel not in KERNELS:
             raise BadValueError(f"kpcacam has no kernel {kernel!r}: write one of {', '.join(KERNELS)}")
         self.kernel, self.gamma = kernel, None if gamma is None else positive("gamma", gamma)
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w), one map per image K times."""
+        """Return one map per image, repeated K times, (N,K,h,w)."""
         component = torch.stack([self._component(features) for features in evidence.A])
         return component.unsqueeze(1).repeat(1, len(evidence.findings), 1, 1)
 
     def _component(self, features: Tensor) -> Tensor:
-        """(C,h,w) -> (h,w) float32; features that are not finite give nan, features that do not vary zeros."""
+        """Return the first component (h,w) float32 of (C,h,w); nan if features are not finite, zeros if constant."""
         X = features.flatten(1).double().T  # (positions, C)
         mean = X.mean(0)
         if not X.isfinite().all():
@@ -61,7 +61,7 @@ class KPCACAM(Method):
         return scores[0].float().view(features.shape[1:])
 
     def _kernel(self, X: Tensor) -> Tensor:
-        """(P,C) -> (P,P)."""
+        """Return the kernel matrix (P,P) of positions (P,C)."""
         gamma, products = self.gamma or 1 / X.shape[1], X @ X.T
         if self.kernel == "rbf":
             square = products.diagonal()

@@ -15,8 +15,8 @@ class LayerCAM(Method):
 
     ``L_k = ReLU(sum_c ReLU(G_kc) * A_c)``, position by position. Source: Jiang et al., TIP 2021.
 
-    ``layercam:layers=layer2+layer3`` fuses earlier layers with the pooled map, all on the finest layer's grid, the
-    largest value counts: earlier layers as the paper's ``tanh(2 L / max L)``, the pooled map as ``L / max L``.
+    ``layercam:layers=layer2+layer3`` fuses earlier layers with the pooled map: their maximum on the finest layer's
+    grid, with earlier layers as the paper's ``tanh(2 L / max L)`` and the pooled map as ``L / max L``.
     """
 
     name = "layercam"
@@ -25,24 +25,24 @@ class LayerCAM(Method):
     source = "Jiang et al., TIP 2021"
 
     def __init__(self, layers: str = "") -> None:
-        """``layers``: earlier layers of the model, joined by ``+``; empty is the pooled map alone."""
+        """Set ``layers``, earlier layers of the model joined by ``+``; empty for the pooled map alone."""
         self.layers = [layer for layer in str(layers).split("+") if layer]
 
     def grid(self, evidence: Evidence) -> Grid:
-        """That of the finest layer; runs no network."""
+        """Return the grid of the finest layer, without running the network."""
         grids = [evidence.grid, *map(evidence.grid_at, self.layers)]
         return grids[finest(grids)]
 
     def terms(self, evidence: Evidence) -> Iterator[Tensor]:
-        """(N,C,h,w) of one finding after the other; of fused layers there are none."""
+        """Yield terms (N,C,h,w), finding by finding. Raises ``NotAvailableError`` for fused layers."""
         if self.layers:
             return super().terms(evidence)
         return (G.clamp(min=0) * evidence.A for G in evidence.gradients.each())
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) in the finest layer's shape; before rectification where nothing is fused."""
+        """Return maps (N,K,h,w) in the finest layer's shape; before rectification if no layers are fused."""
         layers = [evidence, *map(evidence.at, self.layers)]
         maps = [layer.gradients.positive().dot_channels(layer.A) for layer in layers]
         if not self.layers:
             return maps[0]
-        return largest([share(maps[0]), *(torch.tanh(2 * share(each)) for each in maps[1:])], layers)
+        return largest([share(maps[0]), *(torch.tanh(2 * share(map_)) for map_ in maps[1:])], layers)

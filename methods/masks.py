@@ -1,4 +1,4 @@
-"""Channels of a feature map as masks over the image's pixels, in [0,1]: what Score-CAM looks through."""
+"""Masks of Score-CAM: channels of a feature map, scaled to [0,1] and resampled to the image's pixels."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,13 @@ from core.frames import interpolation
 from methods.evidence import Evidence
 
 Masks = tuple[Callable[[Tensor], Tensor], Tensor]
-"""(m,h,w) channels -> (m,H,W) masks; and (N,C) bool, which channels are looked through."""
+"""Function from (m,h,w) channels to (m,H,W) masks, and (N,C) bool that selects the channels to use."""
 ROUNDING = 1e-6
-"""A range below this share of a channel's largest value is what float32 rounds, not structure."""
+"""A range below this fraction of a channel's largest value is float32 rounding, not structure."""
 
 
 def on_the_grid(evidence: Evidence) -> Masks:
-    """Scaled at the positions, then brought to the pixels where they look; flat channels make no mask."""
+    """Scale channels, then resample them to the pixels by the model's grid; constant channels are skipped."""
     A, pixels = evidence.A, evidence.pixel_grid
     matrices = interpolation(evidence.grid, (A.shape[-2], A.shape[-1]), pixels, pixels.size)
     rows, columns = (torch.from_numpy(matrix).to(A) for matrix in matrices)
@@ -24,7 +24,7 @@ def on_the_grid(evidence: Evidence) -> Masks:
 
 
 def as_grad_cam(evidence: Evidence) -> Masks:
-    """As the grad-cam package: corners put on corners, then scaled at the pixels; a flat channel makes a black mask."""
+    """Draw masks as the grad-cam package does: resize with aligned corners, then scale; constant channels are black."""
     A, size = evidence.A, evidence.pixel_grid.size
     all_channels = torch.ones_like(A[..., 0, 0], dtype=torch.bool)
 
@@ -35,11 +35,11 @@ def as_grad_cam(evidence: Evidence) -> Masks:
 
 
 MASKS = {"grid": on_the_grid, "grad-cam": as_grad_cam}
-"""The ways to draw them."""
+"""Ways to draw the masks."""
 
 
 def flat(A: Tensor) -> Tensor:
-    """(N,C,h,w) -> (N,C) whether a channel is constant, up to rounding. False where it holds a nan."""
+    """Return (N,C) bool, True where a channel of (N,C,h,w) is constant up to rounding. False if it contains nan."""
     low, high = A.amin((-2, -1)), A.amax((-2, -1))
     return high - low <= ROUNDING * torch.maximum(high.abs(), low.abs())
 

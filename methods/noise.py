@@ -12,9 +12,9 @@ from methods.options import whole
 
 
 class Noise(Method):
-    """Seeded uniform noise in [0,1) at the feature map's size: the floor.
+    """Seeded uniform noise in [0,1) at the feature map's size: the lower bound for any method.
 
-    Keyed by the image's content and the finding, so it is the same whatever the batch, the order or the other findings.
+    Keyed by the image's content and the finding, so it does not depend on the batch, the order or other findings.
     """
 
     name = "noise"
@@ -22,11 +22,11 @@ class Noise(Method):
     source = "baseline"
 
     def __init__(self, seed: int = 0) -> None:
-        """``seed``, 0 or more, gives another draw."""
+        """Set ``seed``, 0 or more; each seed gives another draw."""
         self.seed = whole("seed", seed, least=0)
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) one draw per image and finding."""
+        """Return one draw per image and finding, (N,K,h,w)."""
         shape = tuple(evidence.A.shape[-2:])
         draws = [
             [
@@ -39,5 +39,5 @@ class Noise(Method):
 
 
 def _key(image: Tensor) -> int:
-    """A number of the image's pixels; rounded first, so that a device's last bit does not change it."""
+    """Return a checksum of the image, rounded first so that devices' rounding errors do not change it."""
     return zlib.crc32((image * 32).round().to(torch.int16).cpu().contiguous().numpy().tobytes())

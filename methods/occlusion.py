@@ -11,14 +11,14 @@ from methods.pixelwise import PixelMethod
 
 
 class Occlusion(PixelMethod):
-    """How far the logit moves when a grey square covers the pixel, averaged over the squares that do; values >= 0.
+    """Change of the logit when a grey square covers the pixel, averaged over all such squares; values >= 0.
 
     ``L_k(x,y) = |mean over windows W with (x,y) in W of S_k(I) - S_k(I, W at 0)|``, 0 in the normalised space: the mean
-    grey. Source: Zeiler and Fergus, ECCV 2014, section 4.2. In the logit's units: the colours fall together, count
-    once.
+    grey. Source: Zeiler and Fergus, ECCV 2014, section 4.2. In the logit's units: all colours are covered
+    together and count once.
 
-    Trap: the sign is lost, a square that hides evidence against the finding shows too. One forward pass per window and
-    image serves all findings: captum covers a plane of ones, which masks the image, and a pass gives it all K logits.
+    Trap: the sign is lost, so squares that hide evidence against the finding show too. One forward pass per window and
+    image serves all findings: captum covers a plane of ones that masks the image, and gets all K logits from one pass.
     """
 
     name = "occlusion"
@@ -26,12 +26,15 @@ class Occlusion(PixelMethod):
     source = "Zeiler and Fergus, ECCV 2014, sec. 4.2"
 
     def __init__(self, window: int | None = None, stride: int | None = None) -> None:
-        """In input pixels; by default a quarter of the shorter side and half of that: 49 windows on a square image."""
+        """Set ``window`` (default: a quarter of the shorter side) and ``stride`` (default: half the window), in pixels.
+
+        The defaults give 49 windows on a square image.
+        """
         self.window = None if window is None else whole("window", window)
         self.stride = None if stride is None else whole("stride", stride)
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
-        """(1,3,H,W) -> (K,1,H,W) mean drop of each logit."""
+        """Return the mean drop of each logit (K,1,H,W) for an image (1,3,H,W)."""
         side = min(image.shape[-2:])
         window = self.window or max(1, side // 4)
         stride = self.stride or max(1, window // 2)

@@ -1,4 +1,4 @@
-"""Checks of the options that ride in a method's word."""
+"""Checks of method options."""
 
 import math
 from typing import Any
@@ -7,14 +7,14 @@ from core.errors import BadValueError
 
 
 def whole(option: str, value: Any, least: int = 1) -> int:
-    """``value`` itself. Raises ``BadValueError`` where the ``option`` is no whole number from ``least`` on."""
+    """Return ``value``. Raises ``BadValueError`` if the ``option`` is not a whole number of at least ``least``."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise BadValueError(f"{option} is {value!r}: give a whole number, {least} or more")
     return value
 
 
 def positive(option: str, value: Any) -> float:
-    """``value`` itself. Raises ``BadValueError`` where the ``option`` of that name is no finite number above 0."""
+    """Return ``value``. Raises ``BadValueError`` if the ``option`` is not a finite number above 0."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
         raise BadValueError(f"{option} is {value!r}: give a number above 0")
     return value

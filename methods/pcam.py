@@ -8,12 +8,12 @@ from methods.base import Evidence, Method
 
 
 class PCAM(Method):
-    """The probability of the finding at each position, by which PCAM pooling weighs it; values in [0,1].
+    """Probability of the finding at each position, the weight in PCAM pooling; values in [0,1].
 
     ``P_k(x,y) = sigmoid(w_k . A(x,y) + b_k)``. Source: Ye et al., arXiv:2005.14480.
 
-    Needs a model whose pooling is PCAM: only there do the weights see single positions in training. Trap: a
-    monotone function of CAM with the bias in it, so a sure finding is flat near 1 and an absent one flat near 0.
+    Requires a model with PCAM pooling: only then are the weights applied to single positions in training. Trap: a
+    monotone function of CAM plus bias, so confident findings saturate near 1 and absent ones near 0.
     """
 
     name = "pcam"
@@ -22,11 +22,11 @@ class PCAM(Method):
     serves = "PCAM pooling"
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) probabilities. Raises ``NotAvailableError`` for another pooling."""
+        """Return probabilities (N,K,h,w). Raises ``NotAvailableError`` for another pooling."""
         if evidence.pooling != "PCAM":
             pooled = evidence.pooling or "something unknown"
             raise NotAvailableError(
-                "the method 'pcam' shows by what PCAM pools, and these "
+                "the method 'pcam' shows the weights of PCAM pooling, but these "
                 f"features are pooled by {pooled}: use a PCAM model"
             )
         return torch.sigmoid(evidence.class_maps + evidence.bias[:, None, None])

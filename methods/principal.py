@@ -1,25 +1,25 @@
-"""The first principal component of a feature map's positions, the same on every machine."""
+"""First principal component of a feature map's positions, reproducible across machines."""
 
 import torch
 from torch import Tensor
 
 FLAT = 1e-12
-"""A component below this share of the mean features is rounding: the features do not vary."""
+"""A component below this fraction of the mean features is rounding: the features are constant."""
 CANCELLED = 1e-5
-"""A map agrees with no side below this share of what it would if all channels agreed: what is left is rounding."""
+"""An agreement below this fraction of its upper bound is rounding and does not decide the sign."""
 TIE = 1e-6
-"""Magnitudes that differ by less than this share are equal where the sign is chosen."""
+"""Magnitudes that differ by less than this fraction count as equal when the sign is chosen."""
 SMALL = 64
-"""Gram matrices up to this size are decomposed as a whole: it takes a tenth of a millisecond."""
+"""Gram matrices up to this size are fully decomposed, which takes a tenth of a millisecond."""
 ROUNDS, CLOSE = 8, 1e-10
-"""Rounds of four products of an iteration, and its residual as a share of the eigenvalue where it has converged."""
+"""Maximum rounds (of four products) of the subspace iteration, and the relative residual at which it has converged."""
 
 
 def first_component(features: Tensor) -> Tensor:
-    """(N,C,h,w) -> (N,h,w) float32: positions, centred per channel, on the axis along which they vary most.
+    """Project positions of (N,C,h,w), centred per channel, on their first principal axis: (N,h,w) float32.
 
-    From the eigenvectors of the smaller Gram matrix (of channels or of positions), in float64. Features that do not
-    vary give zeros, features that are not finite nan. Sign: see :func:`fix_signs`.
+    Uses the eigenvectors of the smaller Gram matrix (of channels or of positions), in float64. Constant features give
+    zeros; features that are not finite give nan. Sign: see :func:`fix_signs`.
     """
     X = features.flatten(2).double()
     mean = X.mean(2, keepdim=True)
@@ -33,7 +33,7 @@ def first_component(features: Tensor) -> Tensor:
 
 
 def _scores(X: Tensor) -> Tensor:
-    """(N,C,P) centred -> (N,P) coordinates on the first axis, of either sign."""
+    """Return coordinates (N,P) of centred (N,C,P) on the first axis, with arbitrary sign."""
     if X.shape[1] < X.shape[2]:
         axis = _leading(X @ X.mT)  # (N, C, 1)
         return (axis.mT @ X)[:, 0]
@@ -44,10 +44,10 @@ def _scores(X: Tensor) -> Tensor:
 
 
 def _leading(gram: Tensor) -> Tensor:
-    """(N,n,n) -> (N,n,1): the eigenvector of the largest eigenvalue, to rounding.
+    """Return the eigenvector (N,n,1) of the largest eigenvalue of (N,n,n), up to rounding.
 
-    For 256 positions subspace iteration is some fifteen times faster than all eigenvectors. It starts from fixed random
-    vectors and stops when the residual is rounding; if it never is (the largest values are too close), all are taken.
+    For 256 positions subspace iteration is about fifteen times faster than a full decomposition. It starts from fixed
+    random vectors. If it does not converge (largest eigenvalues too close), it falls back to the full decomposition.
     """
     if gram.shape[-1] > SMALL:
         trace = gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
@@ -65,11 +65,11 @@ def _leading(gram: Tensor) -> Tensor:
 
 
 def fix_signs(scores: Tensor, X: Tensor) -> Tensor:
-    """Return scores (N,P) with the signs that the centred features X (N,C,P) decide, the same whatever the rounding.
+    """Return scores (N,P) with signs fixed by the centred features X (N,C,P), independent of rounding.
 
-    A map agrees with the sum over channels: its inner product with that sum is positive. Where the channels cancel
-    (after a LayerNorm they sum to a constant, and rounding would decide) the first of its largest values is positive.
-    The inner product is compared with its own bound, ``|scores| |X| sqrt(C)``, whatever the units of the scores.
+    The sign makes the inner product with the sum over channels positive. If the channels cancel (after a LayerNorm they
+    sum to a constant, and rounding would decide), the first of the largest values is made positive. The inner product
+    is compared with its upper bound, ``|scores| |X| sqrt(C)``, so the units of the scores do not matter.
     """
     agreement = (scores * X.sum(1)).sum(1)
     bound = scores.norm(dim=1) * X.flatten(1).norm(dim=1) * X.shape[1] ** 0.5

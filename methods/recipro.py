@@ -6,18 +6,18 @@ from torch import Tensor
 from methods.base import Evidence, Method
 
 BLUR = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]], device="cpu") / 16
-"""How much of its neighbours a position is kept with."""
+"""Gaussian window around the position that is kept."""
 
 
 class Recipro(Method):
-    """How far the logit rises when the features of one position alone are kept; signed; no gradients.
+    """Rise of the logit if only the features of one position are kept; signed; no gradients.
 
     ``L_k(x,y) = S_k(A * N_xy) - S_k(0)``, N_xy a 3 x 3 Gaussian around (x,y), 1/4 in its middle. Source: Byun and Lee,
     CVPR workshops 2024 (arXiv:2209.14074), equations 2 and 3.
 
-    Through the head alone, h*w times per image, all findings at once. S_k(0) is the same at every position: the paper's
-    scaling to [0,1] takes it out too. Trap: the paper scores by the softmax's probability; several findings may be
-    present here, so the logit does. Under AVG pooling it is CAM, blurred, up to a factor.
+    Only the head is evaluated, h*w times per image for all findings at once. S_k(0) is the same at every position, so
+    the paper's scaling to [0,1] removes it too. Trap: the paper uses softmax probabilities; here several findings may
+    be present, so logits are used. Under AVG pooling it is a blurred CAM, up to a factor.
     """
 
     name = "recipro"
@@ -26,17 +26,17 @@ class Recipro(Method):
     price = "h*w heads per image"
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w), as many positions at once as fit."""
+        """Return signed maps (N,K,h,w), computed in batches of positions that fit in memory."""
         h, w = evidence.A.shape[-2:]
         positions = torch.arange(h * w).split(max(1, evidence.max_batch("head") // len(evidence.A)))
         logits = [evidence.head(torch.cat([A * _windows(part, A) for A in evidence.A])) for part in positions]
-        scores = torch.cat([each.unflatten(0, (len(evidence.A), -1)) for each in logits], 1)  # (N, h w, K)
-        nothing = evidence.head(torch.zeros_like(evidence.A))
-        return (scores - nothing.unsqueeze(1)).mT.unflatten(-1, (h, w))
+        scores = torch.cat([batch.unflatten(0, (len(evidence.A), -1)) for batch in logits], 1)  # (N, h w, K)
+        empty = evidence.head(torch.zeros_like(evidence.A))
+        return (scores - empty.unsqueeze(1)).mT.unflatten(-1, (h, w))
 
 
 def _windows(positions: Tensor, A: Tensor) -> Tensor:
-    """(M,) positions, in row-major order -> (M,1,h,w) the Gaussian around each, cut off at the edges of A."""
+    """Return the Gaussian around each of M positions (row-major), cropped at the edges of A: (M,1,h,w)."""
     h, w = A.shape[-2:]
     padded = torch.zeros(len(positions), 1, h + 2, w + 2)
     for n, position in enumerate(positions.tolist()):

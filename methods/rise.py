@@ -11,15 +11,15 @@ from methods.options import positive, whole
 
 
 class RISE(Method):
-    """How much higher the logit is when the pixel is seen through a random mask than when it is not; signed.
+    """Difference of the logit between random masks that show the pixel and masks that hide it; signed.
 
     ``L_k(x,y) = sum_i (S_k(I * M_i) - mean_j S_k(I * M_j)) M_i(x,y) / (n p)``: masks M_i of ``cells`` x ``cells``
     random cells, each open with probability p, drawn soft and shifted. Source: Petsiuk et al., BMVC 2018, equation 6.
 
-    Without the mean it is the paper's sum, which differs by a constant in the limit, and by noise in proportion to the
-    logits' mean before. What is covered is mean grey. Masks come from a generator of their own, the same for every
-    image and finding; they are made when their turn comes. Trap: noise falls with the root of ``count`` (the paper
-    takes 4,000 to 8,000).
+    The paper does not subtract the mean: its sum differs by a constant in the limit, and before by noise proportional
+    to the mean logit. Covered pixels are mean grey. Masks come from a separate generator, the same for every image and
+    finding, and are drawn on demand. Trap: noise falls with the square root of ``count`` (the paper uses 4,000 to
+    8,000).
     """
 
     name = "rise"
@@ -28,22 +28,22 @@ class RISE(Method):
     price = "512 forward passes per image"
 
     def __init__(self, count: int = 512, cells: int = 7, p: float = 0.5, seed: int = 0) -> None:
-        """``count`` masks of ``cells`` by ``cells``; ``p`` above 0, below 1."""
+        """Set ``count`` masks of ``cells`` by ``cells`` cells, each open with probability ``p``, 0 < p < 1."""
         self.count, self.cells = whole("count", count, least=2), whole("cells", cells, least=2)
         self.p, self.seed = positive("p", p), whole("seed", seed, least=0)
         if self.p >= 1:
-            raise BadValueError(f"p is {p}: give a number above 0 and below 1, or no cell is ever closed")
+            raise BadValueError(f"p is {p}: give a number above 0 and below 1")
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,H,W) at the input's size."""
+        """Return maps at the input's size, (N,K,H,W)."""
         return torch.stack([self._map(evidence, image[None]) for image in evidence.images])
 
     def grid(self, evidence: Evidence) -> Grid:
-        """The input's own pixels."""
+        """Return the grid of the input's pixels."""
         return evidence.pixel_grid
 
     def _map(self, evidence: Evidence, image: Tensor) -> Tensor:
-        """(1,3,H,W) -> (K,H,W): the masks are drawn twice, to be looked through and to be added up."""
+        """Return maps (K,H,W) of an image (1,3,H,W). Masks are drawn twice: to mask the image and to be summed."""
         masks = Masks(self, image)
         logits = evidence.sweep(self.count, lambda part: image * masks(part))
         weights = (logits - logits.mean(0)) / (self.count * self.p)
@@ -56,7 +56,7 @@ class RISE(Method):
 
 
 class Masks:
-    """The random masks for images of one size; ``masks(slice)`` gives (m,1,H,W) of them, in [0,1]."""
+    """Random masks for images of one size; ``masks(slice)`` returns (m,1,H,W) of them, in [0,1]."""
 
     def __init__(self, method: RISE, image: Tensor) -> None:
         generator = torch.Generator().manual_seed(method.seed)
@@ -69,7 +69,7 @@ class Masks:
         ]
 
     def __call__(self, part: slice) -> Tensor:
-        """Cells drawn large and soft, and cut out a little off their corner."""
+        """Upsample the cells and crop them at a random shift."""
         size = [cell * self._open.shape[-1] for cell in self._cell]
         large = interpolate(self._open[part], size, mode="bilinear", align_corners=False)
         (H, W), ys, xs = self._size, self._shift[0][part], self._shift[1][part]

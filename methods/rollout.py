@@ -7,14 +7,14 @@ from methods.base import AttentionMethod
 
 
 class Rollout(AttentionMethod):
-    """From which patches the tokens that the head reads have gathered, block by block; one map for all findings; >= 0.
+    """Propagate attention block by block to the tokens that the head reads; one map for all findings; values >= 0.
 
     ``R_l = (mean_heads A_l + I) / 2 * R_(l-1)``, ``R_0 = I``; the map is the row of the tokens that the head reads,
     over patches. Source: Abnar and Zuidema, ACL 2020, section 4 (equation 1).
 
-    The identity stands for the residual connection. Only the row is computed, from the last block to the first. Where
-    the head reads the class token it is that token's row; where it pools the patches, their mean row. Trap: blind to
-    the finding, and to what is done with what was gathered.
+    The identity represents the residual connection. Only this row is computed, from the last block to the first: the
+    class token's row if the head reads that token, the patches' mean row if it pools them. Trap: independent of the
+    finding and of all layers but attention.
     """
 
     name = "rollout"
@@ -22,7 +22,7 @@ class Rollout(AttentionMethod):
     price = "a forward pass"
 
     def relevance(self, attention: Attention, findings: int) -> Tensor:
-        """(N,K,T), the same for all."""
+        """Return the relevance of each token, (N,K,T), the same for all findings."""
         row = attention.rows
         for mean in reversed(attention.blocks(lambda A: A.mean(1))):
             row = (row + (row.unsqueeze(-2) @ mean).squeeze(-2)) / 2  # (N, T)

@@ -8,17 +8,17 @@ from methods.pixelwise import PixelMethod, slopes
 
 
 class Saliency(PixelMethod):
-    """How much each pixel, changed a little, moves the logit, up or down; values >= 0, at the input's size.
+    """Sensitivity of the logit to small changes of each pixel; values >= 0, at the input's size.
 
     ``L_k(x,y) = sum_rgb |dS_k/dI|``. Source: Simonyan et al., ICLR workshop 2014, section 3.
 
-    Summed over the colours (the paper takes their maximum). Trap: it says where the logit is sensitive, not what speaks
-    for the finding. Costs a forward pass per image and a backward pass through the whole network per image and finding.
+    Summed over the colours (the paper takes their maximum). Trap: it shows where the logit is sensitive, not what
+    supports the finding. Costs a forward pass per image and a full backward pass per image and finding.
     """
 
     name = "saliency"
     source = "Simonyan et al., ICLR workshop 2014, sec. 3"
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
-        """(1,3,H,W) -> (K,3,H,W) gradients of each logit."""
+        """Return gradients of each logit (K,3,H,W) for an image (1,3,H,W)."""
         return torch.cat(list(slopes(evidence, image)))

@@ -9,13 +9,13 @@ from methods.masks import MASKS
 
 
 class ScoreCAM(ChannelMethod):
-    """Channels weighted by the logit of the image seen through them; values >= 0.
+    """Weight each channel by the logit of the image masked with it; values >= 0.
 
     ``L_k = ReLU(sum_c softmax_c(S_k(I * up(norm A_c)) - S_k(0)) A_c)``, norm: to [0,1]. Source: Wang et al., CVPR
     workshops 2020, equations 5 to 7. S_k(0) is the same for all channels: the softmax cancels it, so it is left out.
 
-    One forward pass per image and channel serves all findings; constant channels weigh 0 and are not run. Trap: the
-    softmax is of raw logits: the larger they are, the fewer channels count.
+    One forward pass per image and channel serves all findings; constant channels get weight 0 and are not run. Trap:
+    the softmax is over raw logits: the larger they are, the fewer channels count.
     """
 
     name = "scorecam"
@@ -24,13 +24,13 @@ class ScoreCAM(ChannelMethod):
     source = "Wang et al., CVPR workshops 2020, eq. 5-7"
 
     def __init__(self, masks: str = "grid") -> None:
-        """``masks``: ``grid``, or ``grad-cam`` to compare with that package (how they differ: ``methods.masks``)."""
+        """Set ``masks``: ``grid``, or ``grad-cam`` to compare with that package (differences: ``methods.masks``)."""
         if not isinstance(masks, str) or masks not in MASKS:
             raise BadValueError(f"scorecam cannot draw masks={masks!r}: write {' or '.join(MASKS)}")
         self.masks = masks
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
-        """(N,K,C); masked images exist only as long as the engine's batch."""
+        """Return weights (N,K,C); masked images exist one engine batch at a time."""
         (draw, run), A, images = MASKS[self.masks](evidence), evidence.A, evidence.images
         n, c = run.nonzero(as_tuple=True)
         logits = evidence.sweep(len(n), lambda part: images[n[part]].mul_(draw(A[n[part], c[part]]).unsqueeze(1)))

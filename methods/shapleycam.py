@@ -8,14 +8,14 @@ from methods.base import ChannelMethod, Evidence
 
 
 class ShapleyCAM(ChannelMethod):
-    """Positions whose features raise the logit, each channel by its mean gradient less half its change; values >= 0.
+    """Positions whose features raise the logit, weighted by the mean gradient minus half its change; values >= 0.
 
     ``L_k = ReLU(sum_c mean_xy(G_kc - (H_k A)_c / 2) A_c)``, H_k A the product of the Hessian of S_k and the features:
     their Shapley value to second order. Source: Cai, arXiv:2501.06261 (2025).
 
-    One product through the head per finding, never the Hessian. Where a channel's mean gradient does not change with
-    the features (every pooling here but PCAM, and a linear head), its mean is 0: the map is Grad-CAM's by construction.
-    Trap: under PCAM the second order may outweigh the first and turn channels around.
+    One Hessian-vector product through the head per finding, never the full Hessian. If a channel's mean gradient does
+    not depend on the features (every pooling of Locus but PCAM, with a linear head), the mean product is 0 and the map
+    is Grad-CAM's. Trap: under PCAM the second order may outweigh the first and flip the sign of channels.
     """
 
     name = "shapleycam"
@@ -26,13 +26,13 @@ class ShapleyCAM(ChannelMethod):
     differs = "grad-cam's weights are the same; its hooks cannot let go of the graph under torch 2.15."
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
-        """(N,K,C) mean gradients less half their mean change."""
+        """Return the mean gradients minus half their mean change, (N,K,C)."""
         return evidence.gradients.mean() - _products(evidence) / 2
 
 
 @torch.inference_mode(False)
 def _products(evidence: Evidence) -> Tensor:
-    """(N,K,C) means over positions of H_k A."""
+    """Return means of H_k A over positions, (N,K,C)."""
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):  # fused attention is not differentiable twice
         A = evidence.A.detach().clone().requires_grad_()
         logits = evidence.head(A)
@@ -40,7 +40,7 @@ def _products(evidence: Evidence) -> Tensor:
 
 
 def _product(logit: Tensor, A: Tensor) -> Tensor:
-    """(N,) logits of A (N,C,h,w) -> (N,C,h,w) H A; zeros where the gradient does not depend on A."""
+    """Return H A (N,C,h,w) for logits (N,) of A (N,C,h,w); zeros if the gradient does not depend on A."""
     (G,) = torch.autograd.grad(logit.sum(), A, create_graph=True)
     if not G.requires_grad:
         return torch.zeros_like(A)

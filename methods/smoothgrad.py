@@ -9,26 +9,26 @@ from methods.pixelwise import PixelMethod, weighted_slopes
 
 
 class SmoothGrad(PixelMethod):
-    """Saliency averaged over noisy copies of the image, which cancels what flickers from pixel to pixel; values >= 0.
+    """Saliency averaged over noisy copies of the image, which cancels pixel-level noise; values >= 0.
 
     ``L_k(x,y) = sum_rgb |mean_i dS_k/dI(I + noise_i)|``, noise_i normal with a deviation of ``level`` times the image's
     range. Source: Smilkov et al., 2017, section 3.
 
-    Signs are kept in the mean and the magnitude is taken last, as in the paper (captum's NoiseTunnel over its Saliency
-    takes it first). The noise comes from a generator of its own, on the CPU: the same for every image, finding, batch
-    and device, and torch's global state is not touched.
+    The mean is signed and the magnitude is taken last, as in the paper (captum's NoiseTunnel over its Saliency takes it
+    first). The noise comes from a separate generator on the CPU: it is the same for every image, finding, batch and
+    device, and torch's global state is not touched.
     """
 
     name = "smoothgrad"
     source = "Smilkov et al., 2017, sec. 3"
 
     def __init__(self, samples: int = 16, level: float = 0.15, seed: int = 0) -> None:
-        """``samples`` noisy copies; ``level`` of noise, above 0, in shares of the image's range (paper: .1 to .2)."""
+        """Set the number of ``samples`` and the noise ``level`` relative to the image's range (paper: .1 to .2)."""
         self.samples, self.level = whole("samples", samples), positive("level", level)
         self.seed = whole("seed", seed, least=0)
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
-        """(1,3,H,W) -> (K,3,H,W) mean gradients of each logit."""
+        """Return mean gradients of each logit (K,3,H,W) for an image (1,3,H,W)."""
         generator = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(self.samples, *image.shape[1:], generator=generator).to(image)
         copies = image + self.level * (image.max() - image.min()) * noise

@@ -1,4 +1,4 @@
-"""The option ``smooth`` of every method's word: maps averaged over views of the image, or reduced to one axis."""
+"""The option ``smooth`` of every method: average maps over views of the image, or keep the first principal axis."""
 
 import itertools
 
@@ -16,9 +16,9 @@ from methods.principal import first_component
 class Aug:
     """``smooth=aug``: the mean of the maps of six views, flipped or not, at .9, 1 and 1.1 times the size.
 
-    Each view's map is put back by the network's own grid at that size, mirrored for a flipped one. The sides of a
-    transformer's images stay multiples of its patch. Six times the price. Not available for a network of one image
-    size.
+    Each view's map is mapped back by the network's grid at that size, mirrored for flipped views. The sides of a
+    transformer's images stay multiples of its patch size. Six times the cost. Not available for networks with a fixed
+    image size.
     """
 
     differs = (
@@ -29,43 +29,43 @@ class Aug:
     scales = (0.9, 1.0, 1.1)
 
     def __call__(self, method: Method, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) on the method's own grid; rectified, where the method is, view by view."""
+        """Return maps (N,K,h,w) on the method's own grid; if the method is rectified, so is each view."""
         whole = method.maps(evidence)
         target, shape = method.grid(evidence), (whole.shape[-2], whole.shape[-1])
         maps = []
         for scale, flip in itertools.product(self.scales, (False, True)):
             view = evidence if scale == 1 and not flip else evidence.for_images(_view(evidence, scale, flip))
-            seen = whole if view is evidence else method.maps(view)
-            seen = seen.clamp(min=0) if method.rectified else seen
+            view_maps = whole if view is evidence else method.maps(view)
+            view_maps = view_maps.clamp(min=0) if method.rectified else view_maps
             grid = method.grid(view)
             if flip:
-                seen, grid = seen.flip(-1), _mirrored(grid, seen.shape[-1])
-            maps.append(seen if view is evidence else moved(seen, grid, target, shape))
+                view_maps, grid = view_maps.flip(-1), _mirrored(grid, view_maps.shape[-1])
+            maps.append(view_maps if view is evidence else moved(view_maps, grid, target, shape))
         return torch.stack(maps).mean(0)
 
 
 class Eigen:
-    """``smooth=eigen``: the first principal axis of what the method sums over channels, in place of the sum.
+    """``smooth=eigen``: replace the method's sum over channels by the first principal axis of the terms.
 
-    As the grad-cam package's ``eigen_smooth``; centred over positions, and the sign chosen, as in Eigen-Grad-CAM, which
-    is ``hirescam:smooth=eigen``. Not available for a method that is no sum over channels.
+    Same as the grad-cam package's ``eigen_smooth``, with centring over positions and the sign as in Eigen-Grad-CAM,
+    which is ``hirescam:smooth=eigen``. Not available for a method that is not a sum over channels.
     """
 
     def __call__(self, method: Method, evidence: Evidence) -> Tensor:
-        """(N,K,h,w)."""
+        """Return maps (N,K,h,w)."""
         return torch.stack([first_component(terms) for terms in method.terms(evidence)], 1)
 
 
 def get(word: str) -> Aug | Eigen:
-    """The smoothing of a word. Raises ``BadValueError`` for another."""
-    known: dict[str, type[Aug] | type[Eigen]] = {"aug": Aug, "eigen": Eigen}
-    if word not in known:
-        raise BadValueError(f"smooth is {word!r}: write one of {', '.join(known)}")
-    return known[word]()
+    """Return the smoothing with the name ``word``. Raises ``BadValueError`` if there is none."""
+    classes: dict[str, type[Aug] | type[Eigen]] = {"aug": Aug, "eigen": Eigen}
+    if word not in classes:
+        raise BadValueError(f"smooth is {word!r}: write one of {', '.join(classes)}")
+    return classes[word]()
 
 
 def _view(evidence: Evidence, scale: float, flip: bool) -> Tensor:
-    """(N,3,H',W') the images at ``scale``, mirrored left to right or not."""
+    """Return the images at ``scale``, (N,3,H',W'), mirrored left to right if ``flip``."""
     step, (H, W) = evidence.patch_size, evidence.images.shape[-2:]
     size = [max(1, round(side * scale / step)) * step for side in (H, W)]
     images = interpolate(evidence.images.float(), size, mode="bilinear", antialias=True).to(evidence.images.dtype)
@@ -73,6 +73,6 @@ def _view(evidence: Evidence, scale: float, flip: bool) -> Tensor:
 
 
 def _mirrored(grid: Grid, columns: int) -> Grid:
-    """The grid of a mirrored map of so many ``columns``, in the image that is not."""
+    """Return the grid of a mirrored map with ``columns`` columns, in the original image."""
     last = grid.offset[1] + grid.stride[1] * (columns - 1)
     return Grid(grid.size, grid.stride, (grid.offset[0], grid.size[1] - 1 - last))

@@ -7,13 +7,13 @@ from methods.base import ChannelMethod, Evidence
 
 
 class XGradCAM(ChannelMethod):
-    """Positions whose features raise the logit, each channel weighted by its gradients where it is active; values >= 0.
+    """Positions whose features raise the logit, channels weighted by activation-weighted mean gradients; values >= 0.
 
     ``L_k = ReLU(sum_c (sum_xy(G_kc A_c) / sum_xy A_c) A_c)``, weight 0 where ``sum_xy A_c = 0``.
     Source: Fu et al., BMVC 2020.
 
-    With AVG pooling it equals Grad-CAM. Trap: where A < 0 (SiLU, FPA) positions cancel, sum A may come close to 0 and
-    one channel then rules the map; the formula stays as printed and only an exact 0 is left out.
+    With AVG pooling it equals Grad-CAM. Trap: where A < 0 (SiLU, FPA) positions cancel, sum A may come close to 0, and
+    one channel then dominates the map. The formula is used as published; only an exact 0 is left out.
     """
 
     name = "xgradcam"
@@ -22,6 +22,6 @@ class XGradCAM(ChannelMethod):
     source = "Fu et al., BMVC 2020"
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
-        """(N,K,C) mean gradients, each position by its share of the channel."""
+        """Return mean gradients (N,K,C), each position weighted by its share of the channel's sum."""
         total = evidence.A.sum((-2, -1)).unsqueeze(1)  # (N, 1, C)
         return evidence.gradients.dot_positions(evidence.A) / torch.where(total == 0, torch.inf, total)

@@ -1,4 +1,4 @@
-"""Feature pyramid attention: each position is weighed by what surrounds it at three scales."""
+"""Feature pyramid attention: each position is weighted by its context at three scales."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class FPA(nn.Module):
             return self.middle(A) * self._pyramid(A) + self.everywhere(A.mean((-2, -1), keepdim=True))
 
     def _pyramid(self, A: Tensor) -> Tensor:
-        """(N,C,h,w) -> (N,1,h,w), one weight per position."""
+        """Return one weight per position, (N,1,h,w), of (N,C,h,w)."""
         sizes, scales, x = [], [], A
         for down, across in zip(self.down, self.across, strict=True):
             sizes.append(x.shape[-2:])
@@ -47,7 +47,7 @@ class FPA(nn.Module):
 
 
 class SteadyBatchNorm(nn.BatchNorm2d):
-    """Batch norm that trains on one value too: one value has no variance, so the running statistics serve."""
+    """Batch norm that uses its running statistics if there is only one value per channel, which has no variance."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,C,h,w)."""

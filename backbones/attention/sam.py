@@ -1,4 +1,4 @@
-"""Position attention: every position gathers from the positions that look alike."""
+"""Position attention: every position attends to positions with similar features."""
 
 import torch
 from torch import Tensor, nn
@@ -7,8 +7,8 @@ from torch import Tensor, nn
 class SAM(nn.Module):
     """A + factor * sum_j softmax_j(q_i . k_j) v_j. Source: Fu et al., CVPR 2019 (DANet), eq. 1 and 2.
 
-    Queries and keys have C / 8 channels. The learnt ``factor`` starts at 0: at first A passes unchanged. A position's
-    features may now come from anywhere, which the grid does not know.
+    Queries and keys have C / 8 channels. The learned ``factor`` starts at 0, so A is unchanged at first. The features
+    of a position may come from anywhere in the image; the grid does not reflect this.
     """
 
     name = "SAM"

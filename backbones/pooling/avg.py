@@ -22,6 +22,6 @@ class AVG(Pooling):
         return A.flatten(2).mean(-1)
 
     def derivative(self, A: Tensor, *scores: Any) -> Tensor:
-        """1 / hw everywhere, (N,1,1,h,w), without memory of its own."""
+        """Return 1 / hw everywhere, as an expanded view (N,1,1,h,w)."""
         n, _, h, w = A.shape
         return A.new_full((), 1 / (h * w)).expand(n, 1, 1, h, w)

@@ -1,4 +1,4 @@
-"""What every pooling says about itself."""
+"""Base class of the poolings."""
 
 from typing import Any, ClassVar
 
@@ -7,23 +7,23 @@ from torch import Tensor, nn
 
 
 class Pooling(nn.Module):
-    """(N,C,h,w) -> (N, groups * C). A subclass sets ``name`` and writes ``forward``; options are constructor arguments.
+    """Pooling (N,C,h,w) -> (N, groups * C). A subclass sets ``name`` and ``forward``; options go to its constructor.
 
-    Under every pooling ``class_maps`` is w_k . A at each position, with the weight groups added up.
+    For every pooling ``class_maps`` is w_k . A at each position, with the weight groups summed.
     """
 
     name: ClassVar[str]
     """The registered word."""
     groups: ClassVar[int] = 1
-    """How many pooled values there are per channel."""
+    """Number of pooled values per channel."""
     per_finding: ClassVar[bool] = False
     """True: ``forward(A, scores)`` also takes (N,K,h,w) logits per position and gives (N,K,C)."""
 
     def derivative(self, A: Tensor, *scores: Any) -> Tensor | None:
-        """(N,C,h,w) -> D (N,1|K,C|1,h,w): the gradient of finding k's logit is w_kc * D; None without such a form.
+        """Return D (N,1|K,C|1,h,w) such that the gradient of logit k is w_kc * D; None if there is no such form.
 
-        Here D = dx_c / dA_c by one backward pass through the pooling, which serves all findings: it holds where x_c
-        depends on channel c alone. A pooling of several groups, or of other dependence, has no or its own derivative.
+        Default: D = dx_c / dA_c by one backward pass through the pooling, for all findings. Valid if x_c depends only
+        on channel c; other poolings, and those of several groups, override this method or return None.
         """
         if self.groups > 1 or self.per_finding:
             return None

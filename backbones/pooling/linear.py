@@ -11,7 +11,7 @@ class LINEAR(Pooling):
 
     Source: Wang et al., ICASSP 2019 (linear softmax).
 
-    The source divides by sum A, which blows up for signed A (SiLU, attention); for A >= 0 both are the same. Scaling A
+    The source divides by sum A, which diverges for signed A (SiLU, attention); for A >= 0 both are equal. Scaling A
     scales the result; a constant positive map gives its constant.
 
     >>> LINEAR()(torch.tensor([[[[1., 3.], [0., -2.]]]])).tolist()

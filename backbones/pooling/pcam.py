@@ -1,4 +1,4 @@
-"""Probabilistic class activation map pooling: each finding pools where it believes itself to be."""
+"""Probabilistic class activation map pooling: each finding is pooled with its own probability map."""
 
 import torch
 from torch import Tensor, nn
@@ -10,20 +10,20 @@ class PCAM(Pooling):
     """x_kc = sum_xy p_k A_c / sum_xy p_k, p_k = sigmoid(w_k . A + b_k). Source: Ye et al., arXiv:2005.14480.
 
     Normalised in log space (a softmax of log p), so a finding that is absent everywhere still has weights that sum to
-    1. A constant score gives the mean; very negative scores weigh by exp(score); scores far above 0 weigh equally.
-    The gradient flows through the weights too.
+    1. Constant scores give the mean; very negative scores give weights proportional to exp(score); scores far above 0
+    give equal weights. The gradient also flows through the weights.
     """
 
     name = "PCAM"
     per_finding = True
 
     def forward(self, A: Tensor, scores: Tensor) -> Tensor:
-        """(N,C,h,w) maps and (N,K,h,w) logits at every position, bias included -> (N,K,C)."""
+        """Pool maps (N,C,h,w) by the logits of each position with bias (N,K,h,w): (N,K,C)."""
         weights = nn.functional.logsigmoid(scores).flatten(2).softmax(-1)
         return torch.einsum("nkp,ncp->nkc", weights, A.flatten(2))
 
     def derivative(self, A: Tensor, *scores: Tensor) -> Tensor:
-        """(N,K,1,h,w): D_k = q (1 + (1 - p)(z - S)), with the scores z, q = softmax_xy(log p) and the logit S = sum qz.
+        """Return D_k = q (1 + (1 - p)(z - S)), (N,K,1,h,w), for scores z, q = softmax_xy(log p) and logit S = sum qz.
 
         From S = sum q z and dq_r/dz_s = q_r (1[r = s] - q_s)(1 - p_s): the second term is the gradient through the
         weights. Finite for any score, and it may be negative.

@@ -1,9 +1,9 @@
-"""Weights that other projects wrote, under the names of our classifier.
+"""Translate weights of other projects to the names of our classifier.
 
-Known are the layouts of torchvision, timm, efficientnet-pytorch and torchxrayvision, of jfhealthcare/Chexpert,
+Supported are the layouts of torchvision, timm, efficientnet-pytorch and torchxrayvision, of jfhealthcare/Chexpert,
 alinstein/X_RAY, priyavrat-misra/xrays-and-gradcam and ihamdi/Covid-xRay-Classification, in any wrapping (``module.``,
-``model.``, ``img_model.`` …), with DenseNet's old names (``norm.1``) too. What computes something else than our
-classifier is refused.
+``model.``, ``img_model.`` …), with DenseNet's old names (``norm.1``) too. Networks that compute something else than our
+classifier are refused.
 """
 
 from collections.abc import Mapping
@@ -17,28 +17,28 @@ from backbones.published import attentions, bodies, heads
 
 
 class Translated(NamedTuple):
-    """Foreign weights under our names."""
+    """Third-party weights under our names."""
 
     state: dict[str, Tensor]
-    """Ours by name; it may lack some of the model's, and the head's may have other shapes."""
+    """Weights by our names; some may be missing, and those of the head may have other shapes."""
     idle: list[str]
-    """The file's names that are known and take no part in its logits (an ImageNet layer that nothing follows)."""
+    """Recognised names in the file that do not affect its logits (an unused ImageNet layer)."""
     heads: list[str]
-    """The file's names of a head that is not one linear layer over pooled maps."""
+    """Names in the file of a head that is not one linear layer over pooled maps."""
     unexpected: list[str]
-    """The file's names that nothing is known about."""
+    """Unrecognised names in the file."""
 
 
 def translate(state: Mapping[str, Tensor], model: Classifier) -> Translated:
-    """The foreign ``state`` for ``model``; nothing is loaded.
+    """Translate the third-party ``state`` for ``model``, without loading it.
 
-    Raises ``NotAvailableError`` for weights whose network computes something that ours cannot (attention once per
-    finding, batch norm before a PCAM head, another padding).
+    Raises ``NotAvailableError`` for weights of an unsupported network (attention applied once per finding, batch norm
+    before a PCAM head, another padding).
     """
     prefix, body, left = bodies.split(state, model)
     taken, idle = heads.find(left, prefix)
     if any(heads.is_head(name, prefix) for name in taken) and not heads.is_plain(model):
-        taken = []  # another head than ours, though its last layer looks like it
+        taken = []  # a different head, although its last layer looks the same
     attention, used, unused = attentions.find(left, model, taken)
     idle += [*unused, *(name for name in left if heads.goes_with(name, taken))]
     rest = [name for name in left if name not in {*taken, *idle, *used}]
@@ -48,6 +48,6 @@ def translate(state: Mapping[str, Tensor], model: Classifier) -> Translated:
 
 
 def _counters(model: Classifier) -> dict[str, Tensor]:
-    """Batch norm's counters, which files of before 2018 lack and which change no logit."""
+    """Return batch norm's counters, which files before 2018 lack and which do not affect logits."""
     state = model.state_dict()
     return {name: torch.zeros_like(state[name]) for name in state if name.endswith("num_batches_tracked")}

@@ -1,4 +1,4 @@
-"""The attention of jfhealthcare/Chexpert and alinstein/X_RAY, whose files may hold all three kinds, used or not."""
+"""Attention weights of jfhealthcare/Chexpert and alinstein/X_RAY, whose files may contain unused kinds."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,17 @@ NAMES: dict[str, Names] = {
         "spatial_attention.gamma": "factor",
     },
 }
-"""Our word -> their names and ours. Their FPA halves its maps by strided convolutions and is another network."""
+"""Our word -> their names and ours. Their FPA downsamples by strided convolutions, so it is a different network."""
 Attended = tuple[dict[str, Tensor], list[str], list[str]]
 FOUND = re.compile(r"(.*\.)?attention_map\.(\w+_attention\..*)")
 
 
 def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> Attended:
-    """Our attention from the names ``left``, its names there, and those of the kinds that stand there unused.
+    """Find the model's attention among the remaining names ``left``, and list used and unused attention names.
 
-    jfhealthcare's files always hold every kind, so ``--attention_map none`` leaves them all; X_RAY's hold them only
-    where one was used. Raises ``NotAvailableError`` for FPA, and where the attention is applied once more for each
-    finding (the head has several layers): ours is applied once.
+    jfhealthcare's files always contain every kind, so ``--attention_map none`` ignores them all; X_RAY's contain only
+    the used one. Raises ``NotAvailableError`` for FPA, and for attention applied once per finding (the head has several
+    layers), which is not supported.
     """
     names = {name: match[2] for name in left if (match := FOUND.fullmatch(name))}
     word = str((model.config or {}).get("attention_map") or "").split(":")[0]

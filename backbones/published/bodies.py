@@ -1,4 +1,4 @@
-"""The feature extractor of a foreign file: each tool's names for what timm and torchvision call ``layer1.0.conv1``."""
+"""Feature extractors of third-party files: each tool's names for timm's and torchvision's ``layer1.0.conv1``."""
 
 import re
 from collections import Counter
@@ -11,7 +11,7 @@ from backbones.classifier import Classifier
 from core.errors import NotAvailableError
 
 STAGES = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
-"""A ResNet's parts by their place in a sequence (alinstein/X_RAY's PCAM model)."""
+"""Parts of a ResNet by their index in a sequence (alinstein/X_RAY's PCAM model)."""
 WIDE = {"0": ("conv_pw", "bn1"), "1": ("conv_dw", "bn2"), "2": "se", "3": ("conv_pwl", "bn3")}
 NARROW = {"0": ("conv_dw", "bn1"), "1": "se", "2": ("conv_pw", "bn2")}
 """Parts of torchvision's EfficientNet block, with and without expansion, as timm calls them."""
@@ -19,22 +19,22 @@ GATE = {"fc1": "conv_reduce", "fc2": "conv_expand"}
 
 
 def split(state: Mapping[str, Tensor], model: Classifier) -> tuple[str, dict[str, Tensor], dict[str, Tensor]]:
-    """The prefix of the extractor in ``state`` (``module.backbone.``), the extractor under our names, and what is left.
+    """Return the prefix of the extractor in ``state`` (``module.backbone.``), its weights by our names, and the rest.
 
-    Of all wrappings the one that makes most names known counts. A network of one gray channel gets three equal ones.
+    The prefix with most recognised names wins. First-layer weights of one gray channel are repeated to three channels.
     """
     state = _modern(_dialect(state, model))
-    known = names(model)
-    prefix = _wrapping(state, known)
+    our_names = names(model)
+    prefix = _wrapping(state, our_names)
     inner = {name: name.removeprefix(prefix) for name in state if name.startswith(prefix)}
-    inside = {name: known[short] for name, short in inner.items() if short in known}
+    inside = {name: our_names[short] for name, short in inner.items() if short in our_names}
     target = model.state_dict()
     body = {ours: _coloured(state[name], target[ours]) for name, ours in inside.items()}
     return prefix, body, {name: value for name, value in state.items() if name not in inside}
 
 
 def names(model: Classifier) -> dict[str, str]:
-    """timm's and torchvision's names -> ours, for the extractor."""
+    """Return timm's and torchvision's names -> ours, for the extractor."""
     root = "extractor.net." if hasattr(model.extractor, "net") else "extractor."
     lead = "" if hasattr(model.extractor, "net") else "features."
     return {lead + name.removeprefix(root): name for name in model.state_dict() if name.startswith(root)}
@@ -51,7 +51,7 @@ def _wrapping(state: Mapping[str, Tensor], known: Mapping[str, str]) -> str:
 
 
 def _dialect(state: Mapping[str, Tensor], model: Classifier) -> dict[str, Tensor]:
-    """The names of timm for the tools that call everything otherwise; all other names stay."""
+    """Rename weights of tools with other naming schemes to timm's names; all other names stay."""
     if wrapped := _found(r"(.*?)_blocks\.0\.", state):
         return _of_package(state, wrapped[1], model)
     if wrapped := _found(r"(.*?)features\.1\.0\.block\.0\.0\.", state):
@@ -69,7 +69,7 @@ def _found(pattern: str, state: Mapping[str, Tensor]) -> re.Match[str] | None:
 
 
 def _of_package(state: Mapping[str, Tensor], prefix: str, model: Classifier) -> dict[str, Tensor]:
-    """efficientnet-pytorch's; its last layer stays ``_fc``."""
+    """Rename efficientnet-pytorch's weights; the last layer stays ``_fc``."""
     _require_padding(model, same=True)
     inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     package = {name: value for name, value in inner.items() if name.startswith("_")}
@@ -81,7 +81,7 @@ def _of_package(state: Mapping[str, Tensor], prefix: str, model: Classifier) -> 
 
 
 def _of_torchvision(name: str, prefix: str) -> str:
-    """One of EfficientNet's names: ``features.2.0.block.1.0.weight`` -> ``blocks.1.0.conv_dw.weight``."""
+    """Rename a weight of torchvision's EfficientNet: ``features.2.0.block.1.0.weight`` -> ``blocks.1.0.conv_dw…``."""
     inner = name.removeprefix(prefix)
     if match := re.fullmatch(r"features\.(\d+)\.([01])\.(\w+)", inner):
         outside = {"0": ("conv_stem", "bn1")}.get(match[1], ("conv_head", "bn2"))
@@ -94,7 +94,7 @@ def _of_torchvision(name: str, prefix: str) -> str:
 
 
 def _as_ours(name: str, value: Tensor, model: Classifier) -> Tensor:
-    """torchvision's batch norm adds .001 to the variance from B5 on, timm's adds .00001 in all of them."""
+    """Adjust the variance to timm's epsilon 1e-5 in batch norm; torchvision's is 1e-3 from B5 on."""
     large = str((model.config or {}).get("name")).split(":")[0].endswith(("b5", "b6", "b7"))
     return value + (1e-3 - 1e-5) if large and name.endswith("running_var") else value
 
@@ -108,11 +108,11 @@ def _require_padding(model: Classifier, same: bool) -> None:
 
 
 def _modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """DenseNet's names of before 2018, ``denselayer1.norm.1.weight``, as they are now."""
+    """Convert DenseNet's names from before 2018, ``denselayer1.norm.1.weight``, to the current ones."""
     return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", name): value for name, value in state.items()}
 
 
 def _coloured(value: Tensor, target: Tensor) -> Tensor:
-    """A first convolution on one gray channel for three equal ones: the same sums."""
+    """Convert a first convolution on one gray channel to three equal channels with the same sums."""
     gray = value.ndim == 4 and value.shape[1] == 1 and target.ndim == 4 and target.shape[1] == 3
     return (value / 3).expand(-1, 3, -1, -1).contiguous() if gray and value.shape[2:] == target.shape[2:] else value

@@ -1,4 +1,4 @@
-"""The head of a foreign file as one linear layer over pooled maps: a layer or 1x1 convolution, or one per finding."""
+"""Heads of third-party files as one linear layer over pooled maps: a layer or 1x1 convolution, or one per finding."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,17 @@ WORDS = (
     "fc_\\d+", "FF\\.0", "fc\\.1", "fc\\.0", "fc", "classifier\\.1", "classifier\\.0", "classifier", "head\\.fc",
     "head", "_fc",
 )  # fmt: skip
-"""What projects call the layer that gives the logits; of a file that has several, the first of this list does."""
+"""Names of the layer that gives the logits; if a file has several, the first in this list is used."""
 FIRST_OF_SEVERAL = ("fc\\.0", "classifier\\.0")
-"""Layers that give the logits only where no other follows them (CheXNet's, before its sigmoid; VGG has three)."""
+"""Layers that give the logits only if no other layer follows (CheXNet's, before its sigmoid; VGG has three)."""
 INNER = ("classifier", "fc", "_fc")
-"""The ImageNet layer that stays in a network whose maps are pooled outside of it."""
+"""Unused ImageNet layers of networks whose maps are pooled outside."""
 EPS = 1e-5
-"""Of torch's batch norm."""
+"""Epsilon of torch's batch norm."""
 
 
 def find(left: Mapping[str, Tensor], prefix: str) -> tuple[list[str], list[str]]:
-    """Names of the layer that gives the logits, sorted by finding, and of an idle layer behind ``prefix``."""
+    """Return names of the layer that gives the logits, sorted by finding, and of an unused layer after ``prefix``."""
     for word in WORDS:
         pattern = re.compile(rf"(?:.*\.)?{word}\.(?:weight|bias)")
         layers = sorted((name for name in left if pattern.fullmatch(name) and _is_linear(left, name)), key=_number)
@@ -38,7 +38,7 @@ def find(left: Mapping[str, Tensor], prefix: str) -> tuple[list[str], list[str]]
 
 @torch.no_grad()
 def is_plain(model: Classifier) -> bool:
-    """Whether a timm network's own last layer takes the mean of our maps, with no norm or layer between them."""
+    """True if a timm network's last layer takes the mean of our maps, without a norm or layer in between."""
     net: Any = getattr(model.extractor, "net", None)
     if not isinstance(model.extractor, MapsOf) or not hasattr(net, "forward_head"):
         return net is None
@@ -48,21 +48,21 @@ def is_plain(model: Classifier) -> bool:
 
 
 def is_head(name: str, prefix: str) -> bool:
-    """Whether a name belongs to layers behind the maps that are not one linear layer (VGG's ``classifier.0``)."""
+    """True if a name belongs to a head that is not one linear layer (VGG's ``classifier.0``)."""
     return re.match(r"(classifier|fc|head|pre_logits|last_linear)\.", name.removeprefix(prefix)) is not None
 
 
 def goes_with(name: str, taken: Sequence[str]) -> bool:
-    """Whether a name is part of a head per finding (``bn_0``, a batch norm) or a table, ``op_threshs``."""
+    """True if a name is part of a head per finding (``bn_0``, a batch norm) or the table ``op_threshs``."""
     per_finding = any(re.search(r"fc_\d+\.", head) for head in taken)
     return name.endswith("op_threshs") or (per_finding and re.search(r"(^|\.)bn_\d+\.\w+$", name) is not None)
 
 
 def linear(left: Mapping[str, Tensor], taken: Sequence[str], pooling: str) -> dict[str, Tensor]:
-    """Our ``head.linear`` from the layers ``taken``; empty where there are none.
+    """Return our ``head.linear`` from the layers ``taken``; empty if there are none.
 
-    A batch norm between pooling and layer (jfhealthcare's ``fc_bn``) becomes part of the layer. Raises
-    ``NotAvailableError`` under PCAM, whose weights of positions are made without it.
+    A batch norm between pooling and layer (jfhealthcare's ``fc_bn``) is folded into the layer. Raises
+    ``NotAvailableError`` for PCAM, whose position weights do not include it.
     """
     weights = [name for name in taken if name.endswith("weight")]
     if not weights:
@@ -87,13 +87,13 @@ def _folded(left: Mapping[str, Tensor], name: str, pooling: str) -> tuple[Tensor
 
 
 def _was_used(left: Mapping[str, Tensor], norm: str) -> bool:
-    """Whether a batch norm ever saw an image: one that is there and switched off still has its first statistics."""
+    """True if a batch norm was used in training: an unused one still has its initial statistics."""
     mean, variance = left.get(f"{norm}running_mean"), left.get(f"{norm}running_var")
     return mean is not None and variance is not None and not (bool((mean == 0).all()) and bool((variance == 1).all()))
 
 
 def _is_linear(left: Mapping[str, Tensor], name: str) -> bool:
-    """A layer (K,C), or a convolution (K,C,1,1) but SqueezeNet's in torchvision, which a ReLU follows."""
+    """True for a layer (K,C) or convolution (K,C,1,1), except torchvision's SqueezeNet, where a ReLU follows."""
     layer = name.rpartition(".")[0]
     weight = left.get(f"{layer}.weight")
     if weight is None or weight.ndim == 2:

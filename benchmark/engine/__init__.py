@@ -1,4 +1,4 @@
-"""The engine behind ``benchmark.explain.explain``: one forward pass, and what methods need, once for all of them."""
+"""The engine behind ``benchmark.explain.explain``: one forward pass, with all inputs of methods computed once."""
 
 from benchmark.engine.forward import defer, gather
 from benchmark.engine.memory import prepare
@@ -7,4 +7,4 @@ from benchmark.engine.run import run_method, run_methods
 __all__ = ["VERSION", "defer", "gather", "prepare", "run_method", "run_methods"]
 
 VERSION = 1
-"""Raised whenever the same model, image and method give other maps: stored ones of an earlier version are not read."""
+"""Incremented whenever the maps of the same model, image and method change; invalidates maps of earlier versions."""

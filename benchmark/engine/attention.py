@@ -1,4 +1,4 @@
-"""A transformer's attention matrices, by a pass of their own: what gave the feature maps is not touched."""
+"""Attention matrices of a transformer, from a separate forward pass."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -25,9 +25,9 @@ Reduce = Callable[[Tensor, Tensor], Tensor]
 def parts(
     model: "Classifier", images: Tensor, findings: tuple[int, ...], memory_gib: float, autocast: Autocast
 ) -> list["Matrices"]:
-    """The attention of (N,3,H,W) ``images``, as many at a time as fit. Raises ``NotAvailableError`` for no such net.
+    """Split (N,3,H,W) ``images`` into batches that fit in memory, with the attention of each.
 
-    Nothing runs yet: each part runs the network when a method asks for its matrices.
+    The network only runs when a method reads the matrices. Raises ``NotAvailableError`` for other networks.
     """
     layout = model.token_layout((images.shape[-2], images.shape[-1]))
     rows = layout.read_weights.to(images.device)
@@ -40,7 +40,7 @@ def parts(
 
 @dataclass(frozen=True, eq=False)
 class Matrices(Attention):
-    """The attention of some images."""
+    """Attention of a batch of images."""
 
     model: "Classifier"
     images: Tensor
@@ -48,12 +48,12 @@ class Matrices(Attention):
     findings: tuple[int, ...]
     layout: TokenLayout
     autocast: Autocast
-    """The precision of forward passes."""
+    """Precision of forward passes."""
 
     def blocks(self, reduce: Callable[[Tensor], Tensor]) -> list[Tensor]:
-        """One forward pass without a graph.
+        """Return the reduced matrix of each block, by one forward pass without gradients.
 
-        A reduced matrix per block, first to last: ``reduce`` sees (N, heads, T, T) float32, so none needs to be kept.
+        ``reduce`` takes (N, heads, T, T) float32, first block first, so that no matrix needs to be stored.
         """
         reduced: list[Tensor] = []
 
@@ -65,18 +65,18 @@ class Matrices(Attention):
         return reduced
 
     def gradients(self, reduce: Reduce) -> Iterator[list[Tensor]]:
-        """One forward pass with the graph behind the first matrix, then a backward pass per finding.
+        """Yield, per finding, the reduced gradient of every block.
 
-        Per finding a reduced gradient for every block.
+        One forward pass with gradients from the first matrix on, then a backward pass per finding.
         """
         return self._graded(reduce, apart=False)
 
     def block_gradients(self, reduce: Reduce) -> Iterator[list[Tensor]]:
-        """One forward pass that is cut between the blocks; the head sees the tokens of all of them."""
+        """Yield the same for each block's own score, by one forward pass that is cut between the blocks."""
         return self._graded(reduce, apart=True)
 
     def _graded(self, reduce: Reduce, apart: bool) -> Iterator[list[Tensor]]:
-        """Both: with blocks ``apart`` a graph begins at each of them, else at the first."""
+        """Implement both: with ``apart`` gradients start at each block, else at the first."""
         matrices: list[Tensor] = []
 
         def keep(A: Tensor) -> Tensor:
@@ -89,14 +89,14 @@ class Matrices(Attention):
             yield _backward(logits, k, matrices, matrices if apart else matrices[:1], reduce)
 
     def _forward(self, keep: Keep) -> Tensor:
-        """(N, all findings) logits in float32; ``keep`` may begin a graph."""
-        eager = torch.compiler.set_stance("force_eager")  # the mode is not for compiled code
+        """Return logits (N, all findings) in float32; ``keep`` may enable gradients."""
+        eager = torch.compiler.set_stance("force_eager")  # compiled code ignores the mode
         with no_grad_no_autocast(), evaluating(self.model), eager, self.autocast(), AttentionCapture(keep):
             return self.model(self.images).float()
 
     @contextmanager
     def _cut(self) -> Iterator[None]:
-        """Each block gives its tokens on without their graph, the last those of all blocks, side by side, with it."""
+        """Detach the tokens between blocks; the last block returns those of all blocks with gradients."""
         names, tokens = self.layout.blocks, list[Tensor]()
         if len(names) != self.layout.n_blocks > 1:
             raise NotAvailableError("this network's blocks are no modules of their own: they have no tokens to score")
@@ -113,13 +113,13 @@ class Matrices(Attention):
 
 
 def _leaf(A: Tensor) -> Tensor:
-    """``A`` where a graph begins, which is switched on with it; the pass that it is part of ends that."""
+    """Return ``A`` as a leaf and enable gradients; the enclosing pass disables them."""
     torch.set_grad_enabled(True)
     return A.detach().requires_grad_()
 
 
 def _backward(logits: Tensor, k: int, matrices: list[Tensor], leaves: list[Tensor], reduce: Reduce) -> list[Tensor]:
-    """``reduce`` of each matrix and its gradient of logit k, which is gone when the next block's is made."""
+    """Return ``reduce`` of each matrix and its gradient of logit k, freeing each gradient before the next."""
     reduced = matrices.copy()
     direction = torch.zeros_like(logits)
     direction[:, k] = 1

@@ -1,4 +1,4 @@
-"""What engines of all layers have: the request that they answer, and the base classes."""
+"""Base classes of the engines, and the request that they answer."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,18 +30,18 @@ class ExplainRequest:
     images: Tensor
     """(N,3,H,W)."""
     findings: tuple[int, ...] | None
-    """Positions among the model's outputs; None until they are counted."""
+    """Indices of the model's outputs; None for all, before their number is known."""
     memory_gib: float
     progress: bool
     autocast: Autocast
-    """The precision of forward passes."""
+    """Precision of forward passes."""
     compute_evidence: Callable[["ExplainRequest", str | None], Evidence]
-    """Request, layer -> the evidence of that layer."""
+    """Function (request, layer) -> evidence at that layer."""
 
     def finding_indices(self, count: int) -> tuple[int, ...]:
-        """The findings of a model with ``count`` outputs. Raises ``BadValueError`` for one that it doesn't have.
+        """Return the findings of a model with ``count`` outputs. Raises ``BadValueError`` for an index out of range.
 
-        Negative positions are none of a model's outputs.
+        Negative indices are invalid.
         """
         chosen = tuple(range(count)) if self.findings is None else self.findings
         wrong = [finding for finding in chosen if finding not in range(count)]
@@ -52,7 +52,7 @@ class ExplainRequest:
 
 @dataclass(frozen=True, eq=False)
 class BaseEngine:
-    """What can be asked of the whole network, whatever the layer."""
+    """Operations on the whole network, independent of the layer."""
 
     request: ExplainRequest
     findings: tuple[int, ...]
@@ -62,16 +62,16 @@ class BaseEngine:
         return list(self.findings)
 
     def network(self, images: Tensor) -> Tensor:
-        """(M,3,H,W) -> (M,K) logits in float32, differentiable in the images.
+        """Return logits (M,K) in float32 of images (M,3,H,W), differentiable in the images.
 
-        For methods that change the image itself: ``saliency``, ``rise``, ``occlusion``.
+        For methods that modify the image: ``saliency``, ``rise``, ``occlusion``.
         """
         with evaluating(self.request.model):
             logits = functional_call(self.request.model, self._weights, (memory.channels_last_on_cpu(images),))
         return logits[:, self._columns]
 
     def sweep(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
-        """(count,K) logits of images that are rendered batch by batch, under the caller's autocast."""
+        """Return logits (count,K) of images rendered batch by batch, under the caller's autocast."""
         request = self.request
         step = memory.sweep_at_once(request.images, request.memory_gib)
         batches = [torch.empty(0, len(self.findings), device=request.images.device)]
@@ -88,14 +88,14 @@ class BaseEngine:
 
     @cached_property
     def _weights(self) -> dict[str, Tensor]:
-        """The convolutions' weights as their images lie; the model keeps its own."""
+        """Return the convolutions' weights in the images' memory format, without changing the model."""
         weights = self.request.model.named_parameters()
         return {name: memory.channels_last_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
 
     def at(self, layer: str | None) -> Evidence:
-        """The evidence of the same images and findings at another layer: one more forward pass, once.
+        """Return evidence of the same images and findings at another layer, by one more forward pass (cached).
 
-        Raises ``BadValueError`` for an unknown layer, which names those there are.
+        Raises ``BadValueError`` with the available layers for an unknown layer.
         """
         if layer not in self._evidence_by_layer:
             request = replace(self.request, findings=self.findings)
@@ -107,9 +107,9 @@ class BaseEngine:
         return {}
 
     def for_images(self, images: Tensor) -> Evidence:
-        """One more forward pass, of other images.
+        """Return evidence for other images, by one more forward pass.
 
-        Raises ``NotAvailableError`` where the network takes none of their size.
+        Raises ``NotAvailableError`` if the network does not accept their size.
         """
         try:
             request = replace(self.request, images=images, findings=self.findings)
@@ -119,38 +119,38 @@ class BaseEngine:
             raise NotAvailableError(f"this network takes no images of {side} pixels: {error}") from error
 
     def patch_size(self) -> int:
-        """Pixels of a transformer's patch; 1 for any other network."""
+        """Return a transformer's patch size in pixels; 1 for any other network."""
         return int(getattr(self.request.model.extractor, "patch", 1))
 
     def attention(self) -> Sequence[Attention]:
-        """Attention of every block, by a pass of its own when a method reads it; the same at every layer."""
+        """Return the attention of every block, by a separate pass on first access; the same at every layer."""
         request = self.request
         return attention.parts(request.model, request.images, self.findings, request.memory_gib, request.autocast)
 
     def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
-        """Terms of FullGrad for one image, by a pass of its own; the same at every layer."""
+        """Yield the terms of FullGrad for one image, by a separate pass; the same at every layer."""
         return full_gradients.terms(self.request.model, image, self.findings)
 
     def grid_at(self, layer: str | None) -> Grid:
-        """Where the positions of ``layer`` look."""
+        """Return the grid of ``layer``."""
         return self.request.model.grid((self.request.images.shape[-2], self.request.images.shape[-1]), layer)
 
     def max_batch(self, what: Pass) -> int:
-        """See ``methods.evidence.Evidence.max_batch``; the head is the network where a layer knows no better."""
+        """See ``methods.evidence.Evidence.max_batch``; by default the head counts as the whole network."""
         count = memory.recorded_at_once if what == "backward" else memory.images_at_once
         return count(self.request.images, self.request.memory_gib)
 
 
 @dataclass(frozen=True, eq=False)
 class MapEngine(BaseEngine):
-    """An engine behind a forward pass, at one map of it."""
+    """An engine with the results of a forward pass at one feature map."""
 
     A: Tensor
-    """(N,C,h,w) the map."""
+    """The feature map, (N,C,h,w)."""
     logits: Tensor
-    """(N, all findings) logits of the network."""
+    """Logits of the network, (N, all findings)."""
 
     def others(self) -> tuple[tuple[int, ...], Self]:
-        """All findings, and an engine for them on the same forward pass."""
+        """Return all findings, and an engine for them on the same forward pass."""
         findings = tuple(range(self.logits.shape[1]))
         return findings, replace(self, findings=findings)

@@ -1,4 +1,4 @@
-"""What must be true of a model, its images and its findings before they are explained, each checked in one sentence."""
+"""Checks of a model, its images and its findings before they are explained."""
 
 import logging
 import operator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 LARGEST = 20.0
-"""No image normalised by ImageNet's mean and deviation has values beyond ±2.7; gray values of 0 to 255 have."""
+"""Images normalised by ImageNet's mean and standard deviation stay within ±2.7; gray values of 0 to 255 do not."""
 ADVICE = "model.prepare(samples) returns images as the network needs them"
 
 
@@ -45,9 +45,9 @@ def check_images(model: "Classifier", images: Any, any_size: bool = False) -> No
     _check_values(model, images)
     size = (images.shape[-2], images.shape[-1])
     if not any_size and model.img_size is not None and size != (model.img_size, model.img_size):
-        given, advice = f"{size[0]}x{size[1]}", "resize them, or write any_size=True to explain them as they are"
+        actual, advice = f"{size[0]}x{size[1]}", "resize them, or write any_size=True to explain them as they are"
         raise BadValueError(
-            f"images have {given} pixels, the network was made for {model.img_size}: {advice}; {ADVICE}"
+            f"images have {actual} pixels, the network was made for {model.img_size}: {advice}; {ADVICE}"
         )
 
 
@@ -86,15 +86,15 @@ def _check_values(model: "Classifier", images: Tensor) -> None:
 
 
 def finding_positions(model: "Classifier", findings: "Sequence[int | str] | str | None") -> tuple[int, ...] | None:
-    """The positions of ``findings`` among the model's outputs; None, which is all of them, stays None.
+    """Return the indices of ``findings`` among the model's outputs; None (all findings) stays None.
 
     Args:
         model: its ``findings`` are the names of its outputs.
         findings: positions, names of the model's findings (or their aliases), or one name.
 
     Raises:
-        UnknownNameError: a name that is none of the model's. BadValueError: a name where the model has none; what is
-            neither a position nor a name.
+        UnknownNameError: a name that the model does not have. BadValueError: a name if the model's outputs have none,
+            or a value that is neither an index nor a name.
     """
     if findings is None:
         return None

@@ -1,4 +1,4 @@
-"""What one method costs alone: the time and memory of an image on the path by which suites explain."""
+"""Cost of a single method: time and memory per image, measured on the code path of the suites."""
 
 import contextlib
 import gc
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CALLS = 5
 BUDGET = 0.5
-"""Seconds of calls after which no other one is timed."""
+"""Time budget in seconds: no further call is timed once it is spent."""
 Explain = Callable[[Tensor], object]
 
 
@@ -29,21 +29,20 @@ class Spent:
     """The cost of one image."""
 
     ms: float
-    """On a CPU the work of one core (what others do meanwhile does not count), on a GPU the time that passes."""
+    """Time per image: on a CPU the process time of one core, on a GPU wall time."""
     mib: float
-    """Tensors at the peak of a batch of one image, beside the network and that image."""
+    """Peak memory of tensors for a batch of one image, without the network and the image."""
     images: int
-    """How many were explained at once while it was timed."""
+    """Images per timed call."""
     calls: int
-    """How many calls ``ms`` is the least of."""
+    """Number of timed calls; ``ms`` is their minimum."""
 
 
 def spent(model: "Classifier", images: Tensor, method: Method, memory_gib: float = 2.0) -> Spent:
-    """The cost of ``method``'s maps of all findings, the forward pass among it, for (N,3,H,W) ``images``.
+    """Measure the cost of ``method``'s maps of all findings, including the forward pass, for (N,3,H,W) ``images``.
 
-    Its memory is that of a call on one image. ``CALLS`` on all images are timed, fewer once they took ``BUDGET``
-    seconds; on one image where all would take longer than that. Raises ``LocusError`` where it has no map for this
-    model, or breaks.
+    Memory is that of a call on one image. Times up to ``CALLS`` calls on all images within ``BUDGET`` seconds, or on
+    one image if all would take longer. Raises ``LocusError`` if the method has no map for this model, or fails.
     """
 
     def explain(batch: Tensor) -> object:
@@ -57,13 +56,13 @@ def spent(model: "Classifier", images: Tensor, method: Method, memory_gib: float
         times = [first] if len(batch) == 1 else []
         while len(times) < CALLS and sum(times) < BUDGET:
             times.append(_seconds(explain, batch))
-    ms = 1000 * min(times) / len(batch)  # of the call that was disturbed least
+    ms = 1000 * min(times) / len(batch)  # the fastest call was disturbed least
     return Spent(round(ms, 3), round(mib, 3), len(batch), len(times))
 
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """One thread; no search for garbage, whose time and memory are not the method's."""
+    """Use one thread and no garbage collection, whose time and memory are not the method's."""
     threads, collects = torch.get_num_threads(), gc.isenabled()
     torch.set_num_threads(1)
     gc.disable()
@@ -88,11 +87,11 @@ def _seconds(explain: Explain, images: Tensor) -> float:
 
 
 def _peak(explain: Explain, images: Tensor) -> float:
-    """Bytes of tensors alive at once, from torch's own account of each that it makes and drops."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler tells of itself on stderr
+    """Return the peak bytes of live tensors, from the allocations recorded by torch's profiler."""
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # silences the profiler on stderr
     with torch.autograd.profiler.profile(use_cpu=True, profile_memory=True) as profile:
-        kept = explain(images)  # what it returns belongs to the price
-    del kept
+        result = explain(images)  # the result counts as part of the peak
+    del result
     events = [event for event in profile.kineto_results.events() if event.name() == "[memory]"]
     now = peak = 0
     for event in sorted(events, key=lambda event: event.start_ns()):
@@ -104,7 +103,7 @@ def _peak(explain: Explain, images: Tensor) -> float:
 def _peak_on_gpu(explain: Explain, images: Tensor) -> float:
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    kept = explain(images)
+    result = explain(images)
     torch.cuda.synchronize()
-    del kept
+    del result
     return torch.cuda.max_memory_allocated() - before

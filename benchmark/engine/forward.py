@@ -1,4 +1,4 @@
-"""The engine's entry: one forward pass of a batch of images becomes evidence for the methods."""
+"""Entry point of the engine: turn one forward pass of a batch of images into evidence for the methods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ def gather(
     memory_gib: float = 2.0,
     progress: bool = False,
 ) -> Evidence:
-    """The evidence of a forward pass: see ``methods.evidence.Evidence``; arguments as for ``explain.explain``."""
+    """Run a forward pass and return its ``methods.evidence.Evidence``; arguments as for ``explain.explain``."""
     request = _request(model, images, findings, memory_gib, progress)
     return _evidence(request, layer)
 
@@ -33,9 +33,9 @@ def gather(
 def defer(
     model: "Classifier", images: Tensor, findings: Sequence[int] | None = None, memory_gib: float = 2.0
 ) -> Evidence:
-    """An engine whose forward pass waits until a method asks for what it gives: one that reads attention does not.
+    """Like ``gather``, but run the forward pass only when a method needs it; methods that read attention do not.
 
-    Of a network without attention to follow it is ``gather``.
+    Same as ``gather`` for a network without global attention.
     """
     request = _request(model, images, findings, memory_gib)
     try:
@@ -48,7 +48,7 @@ def defer(
 
 @dataclass(frozen=True, eq=False)
 class Deferred(BaseEngine):
-    """An engine that leaves what it cannot answer to the one behind a forward pass, made when first needed."""
+    """An engine that runs the forward pass on first access, and delegates to its engine."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._whole.engine, name)

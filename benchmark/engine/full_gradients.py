@@ -1,4 +1,4 @@
-"""What the pixels and the biases of all layers add to a logit, by a pass of their own."""
+"""Contributions of the pixels and of all layers' biases to a logit, from a separate forward pass."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
     from backbones import Classifier
 
 CLOSE = 1e-3
-"""By which share of all that is added the terms may miss the sum: rounding makes about 1e-6."""
+"""Relative tolerance between the sum of the terms and the logit; rounding causes about 1e-6."""
 
 
 class Added(NamedTuple):
-    """What enters a network, or what one of its layers gives, with the graph behind it."""
+    """A summand: the network's input or a layer's output, with its graph."""
 
     output: Tensor
     """(N,C,h,w)."""
     value: Tensor
-    """The pixels themselves; of a layer (1,C,1,1) its bias, of batch norm in evaluation shift less scaled mean."""
+    """The pixels, or a layer's bias (1,C,1,1); for batch norm in evaluation mode the shift minus the scaled mean."""
     grids: AxisGrids | None
-    """Where the positions look; None where parallel branches disagree about it."""
+    """Grid of the positions; None if parallel branches disagree."""
 
 
 def terms(model: "Classifier", image: Tensor, findings: Sequence[int]) -> Iterator[list[tuple[Grid, Tensor]]]:
-    """For each finding the term of the pixels, then those of the layers: where it lies, and (N,C,h,w) signed values.
+    """Yield, for each finding, the term of the pixels and those of the layers: grid and signed values (N,C,h,w).
 
-    ``image`` is (N,3,H,W); the pixels are as the extractor is given them. All terms together sum to ``A * dS/dA``:
-    raises ``NotAvailableError`` where they do not.
+    ``image`` is (N,3,H,W); the pixels are the extractor's input. The terms sum to ``A * dS/dA``; raises
+    ``NotAvailableError`` if they do not.
     """
     with no_grad_no_autocast(), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
         added, A, logits = _recorded(model, image)
     size = (image.shape[-2], image.shape[-1])
-    leaves = [*(each.output for each in added), A]
+    leaves = [*(summand.output for summand in added), A]
     for k in findings:
         *gradients, G = torch.autograd.grad(logits[:, k].sum(), leaves, retain_graph=True, materialize_grads=True)
-        values = [gradient * each.value for gradient, each in zip(gradients, added, strict=True)]
+        values = [gradient * summand.value for gradient, summand in zip(gradients, added, strict=True)]
         _require_whole(values, G * A.detach())
-        yield [(_grid(each, size), term) for each, term in zip(added, values, strict=True)]
+        yield [(_grid(summand, size), term) for summand, term in zip(added, values, strict=True)]
 
 
 def _recorded(model: "Classifier", image: Tensor) -> tuple[list[Added], Tensor, Tensor]:
-    """All that is added on the way to A, A, and (N, all findings) logits, in one graph."""
+    """Return all summands on the way to A, A itself, and the logits (N, all findings), in one graph."""
     biased, reached = Biased(), list[tuple[int, Tensor]]()
     extractor: Any = model.extractor
     if model.layer is None:
@@ -78,7 +78,7 @@ def _grid(added: Added, size: tuple[int, int]) -> Grid:
 
 
 def _require_whole(values: Sequence[Tensor], whole: Tensor) -> None:
-    """Raise ``NotAvailableError`` where the sum is missed."""
+    """Raise ``NotAvailableError`` if the terms do not sum to the whole."""
     sums = torch.stack([value.double().sum() for value in values])
     miss, scale = (sums.sum() - whole.double().sum()).abs(), sums.abs().sum()
     if miss > CLOSE * scale:
@@ -89,9 +89,9 @@ def _require_whole(values: Sequence[Tensor], whole: Tensor) -> None:
 
 
 class Biased(GridTracer):
-    """Inside the block ``added`` keeps what enters by :meth:`begin`, then each convolution and batch norm with a bias.
+    """Record in ``added`` the input of :meth:`begin`, then each convolution and batch norm with a bias.
 
-    The network goes on with copies, which it may change in place.
+    The network continues with copies, which it may modify in place.
     """
 
     def __init__(self) -> None:
@@ -99,19 +99,19 @@ class Biased(GridTracer):
         self.added: list[Added] = []
 
     def begin(self, pixels: Tensor) -> Tensor:
-        """(N,channels,H,W) -> the same, where a graph begins."""
+        """Return ``pixels`` (N,channels,H,W) as the start of a graph."""
         leaf = pixels.detach().clone().requires_grad_()
         return self._kept(leaf, leaf.detach(), (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0)))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """The answer to one call of the network."""
+        """Intercept one call of the network."""
         out = super().__torch_function__(func, types, args, kwargs)
         bias_of = _BIASES.get(getattr(func, "__name__", ""))
         bias = bias_of(*args, **(kwargs or {})) if bias_of and out.ndim == 4 else None
         return out if bias is None else self._kept(out, bias.detach().reshape(1, -1, 1, 1), self.grids.get(out))
 
     def answer(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """With its numbers."""
+        """Return the actual result, unlike the base class."""
         return func(*args, **kwargs)
 
     def _kept(self, output: Tensor, value: Tensor, grids: AxisGrids | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Activations, logits and gradients at a chosen earlier layer: the rest of the network serves as the head."""
+"""Activations, logits and gradients at an earlier layer; the rest of the network serves as the head."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,9 +20,9 @@ from methods.gradients import Dense, Gradients
 
 
 def compute_evidence(request: ExplainRequest, layer: str) -> Evidence:
-    """One forward pass, recorded from ``layer`` on; each finding's gradient is one backward pass of the tail.
+    """Run one forward pass, recorded from ``layer`` on; each finding's gradient is one backward pass of the tail.
 
-    A batch too large to be recorded at once is split into chunks, which pass forward once more for their gradients.
+    A batch too large to be recorded at once is split into chunks, each with a second forward pass for its gradients.
     """
     step = memory.recorded_at_once(request.images, request.memory_gib)
     if len(request.images) <= step:
@@ -53,16 +53,16 @@ def _recorded(request: ExplainRequest, layer: str) -> Evidence:
 
 @dataclass(frozen=True, eq=False)
 class LayerEngine(MapEngine):
-    """Engine at the output ``A`` of ``layer``; ``logits`` carry the graph of the tail."""
+    """Engine at the output ``A`` of ``layer``; ``logits`` have the graph of the tail."""
 
     layer: str
 
     def features_and_logits(self) -> tuple[Tensor, Tensor]:
-        """A, and the logits of the findings asked for, without their graph."""
+        """Return A and the logits of the requested findings, without their graph."""
         return self.A.detach(), self.logits.detach()[:, self._columns].float()
 
     def head(self, features: Tensor) -> Tensor:
-        """(M,C,h,w) -> (M,K): the network runs again, with ``features`` put in at the layer."""
+        """Return logits (M,K) of the network with its output at the layer replaced by ``features`` (M,C,h,w)."""
         with evaluating(self.request.model):
             return self._tail(features)[:, self._columns]
 
@@ -71,23 +71,23 @@ class LayerEngine(MapEngine):
         return levels.tail(self.request.model, self.request.images, self.layer)
 
     def gradients(self) -> Gradients:
-        """One backward pass of the tail per finding."""
+        """Return gradients, by one backward pass of the tail per finding."""
         with no_grad_no_autocast(), torch.enable_grad():
             return Dense(jacobian_per_finding(self.logits[:, self._columns], self.A))
 
     def class_maps(self) -> NoReturn:
-        """Raises ``NotAvailableError``: only the pooled map has class maps."""
+        """Raise ``NotAvailableError``: only the pooled map has class maps."""
         raise NotAvailableError(f"the layer {self.layer!r} is not what is pooled: the classifier's weights do not fit")
 
     def bias(self) -> Tensor:
-        """Raises ``NotAvailableError``, as ``class_maps``."""
+        """Raise ``NotAvailableError``, as ``class_maps`` does."""
         self.class_maps()
 
     def drops(self) -> None:
-        """None: at an earlier layer there is no closed form."""
+        """Return None: an earlier layer has no closed form."""
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
-        """The evidence in parts of findings: the images of a batch share one graph."""
+        """Split the evidence by findings: the images of a batch share one graph."""
         step = max(1, memory.gradients_at_once(self.A, self.request.memory_gib) // len(self.A))
         for k in range(0, len(self.findings), step):
             findings = self.findings[k : k + step]
@@ -97,18 +97,18 @@ class LayerEngine(MapEngine):
 
 @dataclass(frozen=True, eq=False)
 class ChunkedLayerEngine(LayerEngine):
-    """Engine for more images than one graph may hold: ``step`` of them at a time are run again."""
+    """Engine for batches whose graph exceeds the memory budget: runs ``step`` images at a time again."""
 
     step: int
 
     def gradients(self) -> Gradients:
-        """(N,K,C,h,w) gradients of all images, chunk after chunk."""
+        """Return gradients (N,K,C,h,w) of all images, computed chunk by chunk."""
         request = replace(self.request, findings=self.findings)
         recordings = (_recorded(chunk, self.layer) for chunk in _chunks(request, self.step))
         return Dense(torch.cat([recording.gradients.full() for recording in recordings]))
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
-        """The evidence in parts: each chunk's, its images where they are in the batch."""
+        """Split the evidence by chunks, each with the slice of its images in the batch."""
         request = replace(self.request, findings=self.findings)
         for n, chunk in enumerate(_chunks(request, self.step)):
             recorded = _recorded(chunk, self.layer)

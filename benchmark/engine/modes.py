@@ -1,4 +1,4 @@
-"""Torch's modes while methods run (no gradients, no autocast), and the caller's autocast for forward passes."""
+"""Torch modes: no gradients and no autocast while methods run, the caller's autocast for forward passes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @contextmanager
 def no_grad_no_autocast() -> Iterator[None]:
-    """Neither inference mode nor gradients nor autocast: the caller's own settings come back afterwards.
+    """Disable inference mode, gradients and autocast within the block; restore the caller's settings afterwards.
 
     >>> with torch.inference_mode(), no_grad_no_autocast():
     ...     torch.is_inference_mode_enabled(), torch.is_grad_enabled()
@@ -27,7 +27,7 @@ def no_grad_no_autocast() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Autocast:
-    """The precision that the caller chose for forward passes."""
+    """The caller's autocast settings for forward passes."""
 
     device: str
     enabled: bool
@@ -35,10 +35,10 @@ class Autocast:
 
     @classmethod
     def now(cls, images: Tensor) -> "Autocast":
-        """What is in force where ``images`` are."""
+        """Return the current settings on the device of ``images``."""
         device = images.device.type
         return cls(device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
 
     def __call__(self) -> torch.autocast:
-        """A context in which it is in force again."""
+        """Return a context manager that applies the settings."""
         return torch.autocast(self.device, dtype=self.dtype, enabled=self.enabled)

@@ -1,4 +1,4 @@
-"""Activations, logits and gradients at the pooled feature map: its gradients need the classifier's head alone."""
+"""Activations, logits and gradients at the pooled feature map, where gradients only need the classifier's head."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,10 +15,10 @@ from methods.gradients import Dense, Factored, Gradients
 
 
 def compute_evidence(request: ExplainRequest) -> Evidence:
-    """One forward pass; gradients, class maps and the rest are made when they are asked for.
+    """Run one forward pass and return evidence at the pooled map, the output of ``model.features``.
 
-    At the pooled map, as ``model.features`` gives it. Raises ``BadValueError`` for a finding that the model does not
-    have.
+    Gradients, class maps and other results are computed on first access. Raises ``BadValueError`` for a finding that
+    the model does not have.
     """
     model, images = request.model, request.images
     with evaluating(model):
@@ -45,23 +45,23 @@ class PooledEngine(MapEngine):
     """Engine at the pooled map."""
 
     def features_and_logits(self) -> tuple[Tensor, Tensor]:
-        """A, and the logits of the findings asked for."""
+        """Return A and the logits of the requested findings."""
         return self.A, self.logits[:, self._columns]
 
     def head(self, features: Tensor) -> Tensor:
-        """(M,C,h,w) -> (M,K) float32, computed in the precision of the model's weights."""
+        """Return logits (M,K) float32 of maps (M,C,h,w), computed in the precision of the model's weights."""
         model = self.request.model
         with evaluating(model):
             return model.head(features.to(_precision(model)))[:, self._columns].float()
 
     def max_batch(self, what: Pass) -> int:
-        """Feature maps for the head, else as for every layer."""
+        """Return the number of feature maps for the head, else as for every layer."""
         return memory.maps_at_once(self.A, self.request.memory_gib) if what == "head" else super().max_batch(what)
 
     def gradients(self) -> Gradients:
-        """In closed form where the head has one, else all findings by one vectorised backward pass of the head.
+        """Return gradients in closed form if the head has one, else by one vectorised backward pass of the head.
 
-        Only the head is differentiated, whatever the network: the features are its leaf.
+        Only the head is differentiated, for any network: the features are a leaf.
         """
         with no_grad_no_autocast(), evaluating(self.request.model):
             factors = self.request.model.head.factors(self.A)
@@ -76,22 +76,22 @@ class PooledEngine(MapEngine):
             return jacobian_batched(self.head(A), A)
 
     def class_maps(self) -> Tensor:
-        """(N,K,h,w) the classifier's own weights at every position, for the findings asked for."""
+        """Return class maps of the requested findings, (N,K,h,w)."""
         with no_grad_no_autocast(), evaluating(self.request.model):
             return self.request.model.class_maps(self.A)[:, self._columns]
 
     def bias(self) -> Tensor:
-        """(K,) the classifier's bias for the findings asked for."""
+        """Return the classifier's bias for the requested findings, (K,)."""
         return self.request.model.bias.detach()[self._columns]
 
     def drops(self) -> Tensor | None:
-        """(N,K,C) how much a logit falls without a channel, in closed form; None where the head has none."""
+        """Return the drops of the logits without each channel, (N,K,C), in closed form; None if the head has none."""
         with no_grad_no_autocast(), evaluating(self.request.model):
             drops: Tensor | None = self.request.model.head.ablated_drops(self.A)
         return None if drops is None else drops[:, self._columns]
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
-        """Which of the images, and the part of the evidence: images and findings whose G fit in memory."""
+        """Yield slices of the images with their part of the evidence, small enough for G to fit in memory."""
         max_pairs = memory.gradients_at_once(self.A, self.request.memory_gib)
         images, findings = max(1, max_pairs // len(self.findings)), min(max_pairs, len(self.findings))
         for i in range(0, len(self.A), images):
@@ -106,9 +106,9 @@ class PooledEngine(MapEngine):
 
 
 def jacobian_batched(logits: Tensor, A: Tensor) -> Tensor:
-    """(N,K) logits of A -> (N,K,C,h,w), by one backward pass; by K where an operation knows no batches of gradients.
+    """Return gradients (N,K,C,h,w) of logits (N,K) by one vectorised backward pass, or by K if vmap is not supported.
 
-    ``logits`` must depend on ``A`` through a graph that is still there; it stays.
+    ``logits`` must depend on ``A`` through a graph, which is retained.
 
     >>> A = torch.tensor([[[[2.0]]]], requires_grad=True)
     >>> jacobian_batched(torch.cat([A.flatten(1), 3 * A.flatten(1)], dim=1), A).flatten().tolist()
@@ -124,5 +124,5 @@ def jacobian_batched(logits: Tensor, A: Tensor) -> Tensor:
 
 
 def jacobian_per_finding(logits: Tensor, A: Tensor) -> Tensor:
-    """(N,K) logits of A -> (N,K,C,h,w) gradients, a backward pass per finding: K times the time, the memory of one."""
+    """Return gradients (N,K,C,h,w) of logits (N,K) by one backward pass per finding: K times the time, less memory."""
     return torch.stack([torch.autograd.grad(logit.sum(), A, retain_graph=True)[0] for logit in logits.unbind(1)], dim=1)

@@ -1,4 +1,4 @@
-"""Runs methods on evidence, in parts of a batch that fit in memory: gradients are computed once for all methods."""
+"""Run methods on evidence, in parts of a batch that fit in memory; gradients are computed once for all methods."""
 
 import traceback
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ class MethodMaps:
 
 
 def run_method(method: Method, evidence: Evidence) -> MethodMaps:
-    """Maps of one method and their grid. Raises ``LocusError`` where it has none for this model, or breaks.
+    """Return the maps of one method and their grid. Raises ``LocusError`` if it has none for this model, or fails.
 
-    The evidence is not changed; the same evidence may be given to other methods.
+    The evidence is not changed and can be passed to other methods.
     """
     maps = run_methods({method.name: method}, evidence)[method.name]
     if isinstance(maps, LocusError):
@@ -35,9 +35,9 @@ def run_method(method: Method, evidence: Evidence) -> MethodMaps:
 
 
 def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
-    """Name -> maps and grid of each method, or why it has none: ``NotAvailableError`` for this model, else it broke.
+    """Return maps and grid of each method, or its error: ``NotAvailableError`` for this model, else a failure.
 
-    In the order of ``methods``. Those that read gradients are asked part by part, as much as fits in memory.
+    In the order of ``methods``. Methods that read gradients run on parts of the batch that fit in memory.
     """
     piecewise = {name: method for name, method in methods.items() if "gradients" in method.needs}
     with no_grad_no_autocast():
@@ -48,7 +48,7 @@ def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, 
 
 
 def _piecewise(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
-    """Part by part of the batch, all methods: so a part's gradients are made once and then forgotten."""
+    """Run all methods part by part, so that each part's gradients are computed once and then freed."""
     rows: dict[str, dict[int, list[Tensor | LocusError]]] = {name: {} for name in methods}
     for images, part in evidence.engine.parts(evidence) if methods else ():
         for name, method in methods.items():
@@ -58,7 +58,7 @@ def _piecewise(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, M
 
 
 def _joined(pieces: Sequence[Tensor | LocusError], axis: int) -> Tensor | LocusError:
-    """Images one below the other (axis 0), or findings of the same images side by side (1); else the first error."""
+    """Concatenate images (axis 0) or findings of the same images (axis 1), or return the first error."""
     error = next((piece for piece in pieces if isinstance(piece, LocusError)), None)
     return error or torch.cat([piece for piece in pieces if isinstance(piece, Tensor)], axis)
 
@@ -69,7 +69,7 @@ def _explained(method: Method, pieces: Sequence[Tensor | LocusError], evidence: 
 
 
 def _call(method: Method, evidence: Evidence) -> Tensor | LocusError:
-    """The method's maps, or the sentence why there are none, with the line where somebody's method broke."""
+    """Return the method's maps, or its error, with the line at which a user's method failed."""
     try:
         return method(evidence)
     except LocusError as error:

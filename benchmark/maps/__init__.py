@@ -1,10 +1,10 @@
-"""Raw maps on disk: two files per (model, method), from which everything is scored and drawn without the model.
+"""Raw maps on disk: two files per (model, method), enough to score and draw maps without the model.
 
-``<word>.npy`` is (cases, h, w) float16 of map / max|map|, cases = images x findings in that order; it is written batch
-by batch, its last bytes are its key, and it is read memory-mapped. ``<word>.json`` beside it is its index, written
-after it. The pair counts only when both are of the key that is asked for and the array is as long as stated: whatever a
-run that was killed, or two at once, left there. A method that has no answer leaves an index alone. ``<word>.shards``
-holds parts of an array until they are joined.
+``<word>.npy`` is (cases, h, w) float16 of map / max|map|, cases = images x findings in that order. It is written batch
+by batch, ends with its key and is read memory-mapped. ``<word>.json`` is its index, written afterwards. The pair is
+valid only if both have the requested key and the array has the length in the index, which protects against killed and
+concurrent runs. A method without maps for a model has only an index. ``<word>.shards`` contains parts of an array until
+they are joined.
 """
 
 from benchmark.maps.code import code_digest

@@ -1,6 +1,6 @@
-"""Baselines that look at the truth: ``prior`` (where a finding usually is) and ``truth`` (the limit of the grid).
+"""Baselines that use the truth: ``prior`` (usual location of a finding) and ``truth`` (upper bound of the grid).
 
-They are no methods: they see no image, only boxes and masks. Tables mark them; ``truth`` is never ranked.
+They are not methods: they use only boxes and masks, no images. Tables mark them; ``truth`` is never ranked.
 """
 
 from collections.abc import Sequence
@@ -19,29 +19,28 @@ FloatMap = NDArray[np.float32]
 class Prior:
     """Per finding, the mean of other patients' truth boxes, drawn as filled rectangles; values in [0,1].
 
-    Patients are dealt into ``folds`` seeded folds and a case sees the boxes of the other folds only. It sees no image:
-    the strong opponent, since it knows where a finding usually is. The maps are ``side`` x ``side`` over the whole
-    image.
+    Patients are split into ``folds`` seeded folds; a case uses only boxes of the other folds, and no image. A strong
+    baseline, since it knows the usual location of a finding. Maps are ``side`` x ``side`` over the whole image.
     """
 
     name: ClassVar[str] = "prior"
     uses_truth: ClassVar[bool] = True
 
     def __init__(self, folds: int = 5, seed: int = 0, side: int = 32) -> None:
-        """``side`` is the number of positions along each side of the map."""
+        """Set ``side``, the number of positions along each side of the map."""
         self.folds, self.seed, self.side = folds, seed, side
 
     def maps(
         self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
     ) -> tuple[FloatMap, Grid]:
-        """(N,K,side,side) maps for ``samples`` and their grid; ``grid`` gives the input's size alone."""
+        """Return maps (N,K,side,side) for ``samples`` and their grid; only the input's size of ``grid`` is used."""
         fold, means = self.by_fold(samples, findings)
         return means[fold], conventional(grid.size, (self.side, self.side))
 
     def by_fold(self, samples: Sequence[Sample], findings: Sequence[str]) -> tuple[NDArray[np.int64], FloatMap]:
-        """(N,) the fold of each sample, and (folds,K,side,side) what its cases see.
+        """Return the fold of each sample (N,) and the prior maps of each fold (folds,K,side,side).
 
-        The mean of the truth of other patients' images: no case sees its own fold.
+        A fold's maps are the mean truth of the other folds.
         """
         fold = patient_folds([sample.patient_id for sample in samples], self.folds, self.seed)
         out = np.zeros((self.folds, len(findings), self.side, self.side), dtype=np.float32)
@@ -59,9 +58,9 @@ class Prior:
 
 
 class Truth:
-    """The truth on the model's own grid: the ceiling that its resolution allows to any map; values in [0,1].
+    """The truth on the model's grid: the upper bound for any map at this resolution; values in [0,1].
 
-    Each position has the mean of the mask (or the boxes) over the stride-wide square around it, clipped to the image.
+    Each position is the mean of the mask (or the boxes) over the stride-wide square around it, clipped to the image.
     """
 
     name: ClassVar[str] = "truth"
@@ -70,7 +69,7 @@ class Truth:
     def maps(
         self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
     ) -> tuple[FloatMap, Grid]:
-        """(N,K,h,w) maps on ``grid`` for maps of ``shape`` (h, w)."""
+        """Return maps (N,K,h,w) of ``shape`` (h, w) on ``grid``."""
         out = np.zeros((len(samples), len(findings), *shape), dtype=np.float32)
         for n, sample in enumerate(samples):
             rows, columns = _windows(grid, shape, sample.frame)
@@ -87,7 +86,7 @@ BASELINES: dict[str, type[Prior] | type[Truth]] = {part.name: part for part in (
 
 
 def _windows(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-    """(h, H) and (w, W) weights that average the pixels of a stride-wide window around each row and column."""
+    """Return weights (h, H) and (w, W) that average the pixels of a stride-wide window around each row and column."""
     y, x = grid.centres(shape, frame)
     half = [stride * side / size / 2 for stride, side, size in zip(grid.stride, frame, grid.size, strict=True)]
     return _window(y, half[0], frame[0]), _window(x, half[1], frame[1])

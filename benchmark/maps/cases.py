@@ -1,4 +1,4 @@
-"""The stored maps of a model's methods as cases: image x finding, on the test images and on those of validation."""
+"""Cases (image x finding) with the stored maps of a model's methods, on the test and validation images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,57 +24,57 @@ from datasets.lungs import OUTSIDE, lung_reader
 
 @dataclass
 class CaseStore:
-    """A model's trainings and maps; all protocols of a method share its cases, and what they compute of a map."""
+    """A model's training runs and maps; all protocols of a method share its cases and computed surfaces."""
 
     trained: Sequence[TrainingRun]
     maps: StoredMapsByMethod
     validation_runs: Sequence[TrainingRun] = ()
-    """The same trainings with their validation images."""
+    """The same training runs with their validation images."""
     validation_maps: StoredMapsByMethod = field(default_factory=dict)
     _method: tuple[str, str] = ("", "")
-    """Method and alignment of the cases in memory: one method's at a time."""
+    """Method and alignment of the cases in memory; only one method's cases are cached."""
     _cases: dict[tuple[str, int | None], list[Case]] = field(default_factory=dict, repr=False)
     """(split, images) -> cases."""
 
     @cached_property
     def findings(self) -> tuple[str, ...]:
-        """In the order of the logits."""
+        """Findings in the order of the logits."""
         return self.trained[0].data.findings
 
     @cached_property
     def exclusive(self) -> bool:
-        """Whether an image has exactly one finding."""
+        """True if every image has exactly one finding."""
         return self.trained[0].config.exclusive(len(self.findings))
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """What the trainings wrote of their validation and test images: see ``read_predictions``."""
+        """Predictions of the training runs for validation and test images; see ``read_predictions``."""
         return read_predictions(self.trained)
 
     @cached_property
     def probabilities(self) -> dict[tuple[int, str, str], float]:
-        """(training, image, finding) -> what the classifier says; nothing where a training kept no predictions."""
+        """(training, image, finding) -> classifier's probability; empty if a training run has no predictions."""
         if not all(run.has_predictions for run in self.trained):
             return {}
         logits = self.predictions[[f"logit_{finding}" for finding in self.findings]].to_numpy(dtype=np.float64)
-        said = softmax(logits, axis=1) if self.exclusive else expit(logits)
+        values = softmax(logits, axis=1) if self.exclusive else expit(logits)
         rows = pd.MultiIndex.from_frame(self.predictions[["training", "image"]])
-        answers: Any = pd.DataFrame(said, rows, self.findings)
-        return answers.stack(future_stack=True).to_dict()
+        table: Any = pd.DataFrame(values, rows, self.findings)
+        return table.stack(future_stack=True).to_dict()
 
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
-        """Variable -> (image, finding) -> the group that a case is in: see ``benchmark.maps.strata``."""
+        """Variable -> (image, finding) -> group of the case; see ``benchmark.maps.strata``."""
         return strata.group_labels(select_samples(self.trained, None), self.predictions, self.findings, self.exclusive)
 
     def cases(self, cell: Cell) -> list[Case]:
-        """The cases of a cell. Raises the error that says why its method has no maps."""
+        """Return the cases of a cell. Raises the stored error if its method has no maps."""
         return self._load_cases("test", self.trained, self.maps, cell, cell.images)
 
     def validation(self, cell: Cell) -> list[Case]:
-        """The cases on which a cell's thresholds may be chosen; none where its method has no validation maps.
+        """Return the validation cases for choosing a cell's thresholds; empty if its method has no validation maps.
 
-        Raises ``NoMapsError`` where they are missing and not to be made.
+        Raises ``NoMapsError`` if maps are missing and must not be generated.
         """
         has_maps = isinstance(self.validation_maps.get(cell.method), StoredMaps | NoMapsError)
         return self._load_cases("val", self.validation_runs, self.validation_maps, cell, None) if has_maps else []
@@ -89,19 +89,18 @@ class CaseStore:
             self._method = cell.method, cell.alignment
             self._cases.clear()
         if (split, images) not in self._cases:
-            cases, said = make_cases(runs, stored, cell.alignment, images), self.probabilities
-            with_said = [replace(c, probability=said.get((c.training, c.image_id, c.finding))) for c in cases]
-            self._cases[split, images] = with_said
+            cases, values = make_cases(runs, stored, cell.alignment, images), self.probabilities
+            cases = [replace(c, probability=values.get((c.training, c.image_id, c.finding))) for c in cases]
+            self._cases[split, images] = cases
         return self._cases[split, images]
 
 
 def make_cases(
     trained: Sequence[TrainingRun], maps: StoredMaps, alignment: str, images: int | None = None
 ) -> list[Case]:
-    """Every image of the trainings' ``scorable_images``, or the ``images`` that slow methods explain, x every finding.
+    """Make a case of every finding and every image of ``scorable_images``, or of the ``images`` of slow methods.
 
-    The lungs are there for the findings that the image shows: what lights up for one that it does not is no
-    explanation.
+    Lung masks are set only for findings that the image shows, because maps of absent findings are not explanations.
     """
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
     number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.scorable_images}
@@ -113,7 +112,7 @@ def make_cases(
 
 
 def _stored(maps: StoredMaps, sample: Sample, finding: str) -> NDArray[np.float16] | FileMap | None:
-    """The map of a case; of one that was not made, what raises ``NotMadeError`` when a protocol asks for its values."""
+    """Return the map of a case; if it was not generated, an object that raises ``NotMadeError`` when it is read."""
     if (sample.image_id, finding) in maps:
         return maps.stored(sample.image_id, finding)
     return FileMap(maps.index.shape[1:], partial(_not_made, maps, sample.image_id, finding))
@@ -131,9 +130,9 @@ def make_case(
     grid: Grid | Alignment,
     **more: Any,
 ) -> Case:
-    """The truth of one finding in ``sample`` with the (h,w) map that is shown for it; ``more`` fields of the case.
+    """Make the case of one finding in ``sample``, with its truth and map (h,w); ``more`` sets other fields.
 
-    Boxes are in the sample's frame, (0,4) where the finding has none; ``values`` None: the method failed here.
+    Boxes are in the sample's frame, (0,4) if the finding has none; ``values`` None means that the method failed.
     """
     return Case(
         image_id=sample.image_id,
@@ -151,15 +150,15 @@ def make_case(
 
 
 def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:
-    """(H,W) the truth mask of one finding; empty where the image does not show it."""
+    """Return the truth mask (H,W) of one finding; empty if the image does not show it."""
     mask = sample.masks.get(finding)
     return np.zeros(sample.frame, dtype=bool) if mask is None else mask
 
 
 def read_predictions(trained: Sequence[TrainingRun]) -> pd.DataFrame:
-    """The predictions of all trainings, a row per image and training.
+    """Return the predictions of all training runs, a row per image and run.
 
     Columns: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F, and ``training``,
-    which counts them: with k folds an image is held out by one and may be a validation image of another.
+    the index of the run: with k folds an image is held out by one run and may be a validation image of another.
     """
     return pd.concat([run.read_predictions().assign(training=n) for n, run in enumerate(trained)], ignore_index=True)

@@ -1,10 +1,10 @@
-"""The code that a map depends on, so that a changed method is never served its old maps.
+"""Digest of the code that a map depends on, so that maps of a changed method are not reused.
 
-In a map's key is the content of the method's module and of what it imports, module by module: the package ``methods``,
-``core``, and everything that is neither Python's own nor installed, so also what a file outside the tree imports from
-its folder; of an installed package of methods all that it imports from itself. Not in the key: what a module imports by
-a computed name, data that it reads, and the versions of libraries (torch, captum), which change a map in its last
-digits or on purpose. The engine, the networks and the layers have a version, ``benchmark.engine.VERSION``.
+A map's key includes the source of the method's module and of its imports, recursively: ``methods``, ``core`` and every
+module that is neither part of Python nor installed, such as a user's files. For an installed package of methods it
+includes the package's own modules. The key does not include imports by a computed name, data files, and the versions of
+libraries (torch, captum), which change a map in its last digits or on purpose. The engine, the networks and the layers
+have a version, ``benchmark.engine.VERSION``.
 """
 
 import ast
@@ -19,14 +19,14 @@ from pathlib import Path
 import methods
 
 FOLLOWED = frozenset({"methods", "core"})
-"""Packages that are followed even where Locus itself is installed."""
+"""Packages that are included even if Locus itself is installed."""
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def code_digest(part: type) -> str:
-    """16 hex digits of the content of ``sources(part)``.
+    """Return 16 hex digits of the content of ``sources(part)``.
 
-    A stored map belongs to the code that made it: it is found again while this stays.
+    Stored maps are reused as long as this digest is unchanged.
 
     >>> code_digest(methods.get("cam")) != code_digest(methods.get("gradcam"))
     True
@@ -36,7 +36,7 @@ def code_digest(part: type) -> str:
 
 
 def sources(part: type) -> set[Path]:
-    """All files behind a class: its module, those of its base classes, and what these import from each other."""
+    """Return all source files of a class: its module, those of its base classes, and their imports."""
     kinds = (kind for kind in part.__mro__ if kind is part or issubclass(kind, methods.Method))
     packages = FOLLOWED | {_top(kind.__module__) for kind in kinds}
     todo = [kind.__module__ for kind in part.__mro__]
@@ -55,7 +55,7 @@ def _top(module: str) -> str:
 
 
 def _followed(module: str, packages: frozenset[str]) -> bool:
-    """Whether the code of a module belongs to the method, not to Python or to a library."""
+    """True if a module's code belongs to the method, not to Python or a library."""
     if _top(module) in packages or _top(module) in sys.stdlib_module_names:
         return _top(module) in packages
     spec = _spec(_top(module))
@@ -66,7 +66,7 @@ def _followed(module: str, packages: frozenset[str]) -> bool:
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """How Python finds a module, without importing it or the package that it lies in."""
+    """Return the spec of a module, without importing it or its package."""
     if module in sys.modules:
         return getattr(sys.modules[module], "__spec__", None)
     package = module.rpartition(".")[0]
@@ -83,7 +83,7 @@ def _file(spec: ModuleSpec | None) -> Path | None:
 
 @cache
 def _imported(source: bytes, package: str) -> tuple[str, ...]:
-    """All names that the ``source`` of a module imports anywhere, also inside a function; some are no modules."""
+    """Return all names imported anywhere in ``source``, also inside functions; some are not modules."""
     return tuple(name for node in ast.walk(ast.parse(source)) for name in _names(node, package))
 
 

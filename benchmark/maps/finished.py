@@ -1,4 +1,4 @@
-"""A finished network or training on images that are not its own, without those of patients that it has seen."""
+"""Finished networks and training runs on other images, excluding patients that they were trained on."""
 
 import contextlib
 import functools
@@ -18,134 +18,135 @@ from datasets.relabeled import RelabeledDataset
 
 log = logging.getLogger(__name__)
 NIH_IMAGE_KEY = "nih"
-"""The field of a sample's ``meta`` that names the image of NIH that it is."""
+"""Field of a sample's ``meta`` with the name of the identical NIH image."""
 
 
 @dataclass(frozen=True)
 class FinishedModel:
-    """A network that is scored and not trained."""
+    """A network that is scored but not trained by the suite."""
 
     name: str
-    """What the tables call it."""
+    """Name in the tables."""
     checkpoint: Path
     digest: str
-    """Of its weights, and of how they are read where it is somebody else's."""
+    """Digest of its weights, and of how a third-party network reads them."""
     findings: tuple[str, ...]
-    """What its outputs stand for, in their order."""
+    """Names of its outputs, in order."""
     pooling: str
-    """The pooling's word; empty where its head is closed."""
+    """Name of the pooling; empty for an opaque head."""
     network: str = ""
-    """The word of somebody else's network; empty for ours."""
+    """Word of a third-party network; empty for ours."""
     trained_on: str = ""
-    """What it was trained on, as declared or as its run says."""
+    """Training data, as declared or recorded by its run."""
     trained: TrainConfig | None = None
-    """The data of its training, where it is known which they are."""
+    """Configuration of its training data, if known."""
     trained_images: frozenset[str] = frozenset()
-    """Names of the images that it was trained on, where a list of them was given."""
+    """Names of its training images, if a list was given."""
 
 
 def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Dataset:
-    """The images of a suite's split, their truth by the entry's findings, without those of patients that it has seen.
+    """Return the images of a suite's split with truth for the entry's findings, without patients seen in training.
 
-    Whose training is not known, or lies elsewhere, is not looked for among them: a warning says so.
+    If the training data are unknown or not available, nothing is excluded; the latter logs a warning.
     """
     data = source.load(config, split)
-    kept = list(range(len(data)))
+    positions = list(range(len(data)))
     counts: dict[str, int] = {}
     if finished.trained is not None and not _same_images(finished.trained, config):
         if datasets.at_hand(finished.trained.dataset, finished.trained.data_root_dir):
-            kept, counts = exclude_seen_patients(finished.trained, config, data)
+            positions, counts = exclude_seen_patients(finished.trained, config, data)
         else:
             absent = f"the files of {finished.trained.dataset} are not here: its training images"
             log.warning("%s: %s are not looked for among those of %s", finished.name, absent, config.dataset)
     if finished.trained_images:
-        listed = not_listed(finished, config, data) if split == "test" else (kept, {})
-        kept, counts = [n for n in kept if n in {*listed[0]}], counts | listed[1]
-    if finished.findings == data.findings and len(kept) == len(data):
+        unlisted, listed_counts = not_listed(finished, config, data) if split == "test" else (positions, {})
+        positions, counts = [n for n in positions if n in {*unlisted}], counts | listed_counts
+    if finished.findings == data.findings and len(positions) == len(data):
         return data
-    shared = RelabeledDataset(data, finished.findings, kept)
-    shared.describe |= {"trained_on": finished.trained_on, **counts}
-    return shared
+    relabeled = RelabeledDataset(data, finished.findings, positions)
+    relabeled.describe |= {"trained_on": finished.trained_on, **counts}
+    return relabeled
 
 
 def not_listed(finished: FinishedModel, config: TrainConfig, data: Dataset) -> tuple[list[int], dict[str, int]]:
-    """Return positions of the ``data`` that the list of training images does not name, and counts.
+    """Return positions in ``data`` of images that are not in the list of training images, and counts.
 
-    Images of listed patients that are not listed themselves stay and are counted. Raises ``DataError`` where the list
-    names no image of the data set, ``LeakError`` where no image is left.
+    Unlisted images of listed patients stay and are counted. Raises ``DataError`` if the list names no image of the data
+    set, ``LeakError`` if no image is left.
     """
     names = [str(sample.meta.get(NIH_IMAGE_KEY, sample.image_id)) for sample in data]
-    kept = [n for n, name in enumerate(names) if name not in finished.trained_images]
-    if len(kept) == len(names) and not finished.trained_images & _image_names(config):
+    positions = [n for n, name in enumerate(names) if name not in finished.trained_images]
+    if len(positions) == len(names) and not finished.trained_images & _image_names(config):
         listed = f"none of the {len(finished.trained_images)} listed training images is in {config.dataset}"
         raise DataError(f"{finished.trained_on}: {listed}: give names as the data set has them, {names[0]} for one")
-    if not kept:
+    if not positions:
         raise LeakError(f"all {len(names)} images of {data.name} are listed as training images: {finished.trained_on}")
-    patients = {data.patients[n] for n in {*range(len(names))} - {*kept}}
+    patients = {data.patients[n] for n in {*range(len(names))} - {*positions}}
+    seen = len(names) - len(positions)
     counts = {
-        "images_seen_in_training": len(names) - len(kept),
-        "other_images_of_seen_patients": sum(data.patients[n] in patients for n in kept),
+        "images_seen_in_training": seen,
+        "other_images_of_seen_patients": sum(data.patients[n] in patients for n in positions),
     }
-    log.warning("%s: %d of %d images were trained on and are left out", data.name, len(names) - len(kept), len(names))
-    return kept, counts
+    log.warning("%s: %d of %d images were trained on and are left out", data.name, seen, len(names))
+    return positions, counts
 
 
 def _image_names(config: TrainConfig) -> set[str]:
-    """The names of all training and validation images of a data set that are at hand."""
+    """Return the names of all available training and validation images of a data set."""
     names: set[str] = set()
     for split in ("train", "val"):
-        with contextlib.suppress(DataError):  # only test images are at hand
+        with contextlib.suppress(DataError):  # only test images are available
             names |= {sample.image_id for sample in source.load(config, split)}
     return names
 
 
 def _same_images(trained: TrainConfig, config: TrainConfig) -> bool:
-    """Whether a training held out the very images that the suite scores."""
+    """True if a training run held out exactly the images that the suite scores."""
     names = ("dataset", *(field.name for field in fields(SplitFlags)))
     return all(getattr(trained, name) == getattr(config, name) for name in names)
 
 
 def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
-    """The test images of ``other`` for the training of ``config``, their truth by the findings that both know.
+    """Return the test images of ``other`` for the training run of ``config``, with truth for their common findings.
 
-    An image whose patient the training has seen is left out and counted. Which patient it is is known by NIH's file
-    name where the data set has it, or by equal pixels at the network's input; an image that is found neither way counts
-    as ``images_not_traced``. Raises ``LeakError`` when no image is left.
+    Images of patients seen in training are left out and counted. Patients are identified by NIH's file name if the data
+    set has it, or by equal pixels at the network's input; images identified neither way count as
+    ``images_not_traced``. Raises ``LeakError`` if no image is left.
     """
     samples = source.load(other, "test")
-    kept, counts = exclude_seen_patients(config, other, samples)
-    shared = RelabeledDataset(samples, source.load(config, "test").findings, kept)
-    shared.describe |= {"trained_on": config.dataset, **counts}
-    return shared
+    positions, counts = exclude_seen_patients(config, other, samples)
+    relabeled = RelabeledDataset(samples, source.load(config, "test").findings, positions)
+    relabeled.describe |= {"trained_on": config.dataset, **counts}
+    return relabeled
 
 
 def exclude_seen_patients(
     config: TrainConfig, other: TrainConfig, samples: Dataset
 ) -> tuple[list[int], dict[str, int]]:
-    """Positions of the ``samples`` of ``other`` whose patients the training of ``config`` has not seen, and counts.
+    """Return positions of ``samples`` whose patients were not in the training data of ``config``, and counts.
 
-    Raises ``LeakError`` when no image is left.
+    Raises ``LeakError`` if no image is left.
     """
     patient_of_image = _patient_of_image(config)
     seen = {patient for split in ("train", "val") for patient in source.load(config, split).patients}
-    patients = []  # whose image it is; "" where that cannot be known
+    patients = []  # patient of each image; "" if unknown
     for sample, pixel_hash in zip(samples, _pixel_hashes(other, samples), strict=True):
         nih = sample.meta.get(NIH_IMAGE_KEY)
         patients.append(patient_of_image.get(pixel_hash if nih is None else nih, (nih or "").split("_")[0]))
-    kept = [n for n, patient in enumerate(patients) if patient not in seen]
-    if not kept:
+    positions = [n for n, patient in enumerate(patients) if patient not in seen]
+    if not positions:
         seen_by = f"patients that the model was trained on ({config.dataset})"
         raise LeakError(f"all {len(samples)} images of {samples.name} are of {seen_by}")
-    left_out, untraced = len(samples) - len(kept), patients.count("")
+    left_out, untraced = len(samples) - len(positions), patients.count("")
     of_seen = f"{left_out} of {len(samples)} images are of patients that the training on {config.dataset} has seen"
     text = f"{samples.name}: {of_seen} and are left out; of {untraced} it is not known whose they are"
     log.log(logging.WARNING if left_out else logging.INFO, "%s", text)
-    return kept, {"images_seen_in_training": left_out, "images_not_traced": untraced}
+    return positions, {"images_seen_in_training": left_out, "images_not_traced": untraced}
 
 
 @functools.lru_cache(maxsize=1)
 def _patient_of_image(config: TrainConfig) -> dict[str, str]:
-    """Name of an image, and the hash of its pixels -> patient, of all images of a training's own data set."""
+    """Return image name and pixel hash -> patient, for all images of a training run's data set."""
     patients = {}
     for split in SPLITS:
         data = source.load(config, split)
@@ -155,7 +156,7 @@ def _patient_of_image(config: TrainConfig) -> dict[str, str]:
 
 
 def _pixel_hashes(flags: DataFlags, data: Dataset) -> list[str]:
-    """A hash of the pixels of each image at the network's input; the image's name where it cannot be read."""
+    """Return a hash of the pixels of each image at the network's input; the image's name if it cannot be read."""
     pixels = cache.pixels(data, flags.img_size, flags.cache_dir, flags.max_bad_images)
     pixel_hashes = [sample.image_id for sample in data]
     for n in pixels.kept.tolist():

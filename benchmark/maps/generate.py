@@ -1,4 +1,4 @@
-"""From trained models to the stored maps of their images: one forward pass per batch for all fast methods."""
+"""Generate and store the maps of trained models: one forward pass per batch for all fast methods."""
 
 import logging
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ log = logging.getLogger(__name__)
 
 
 def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, LocusError]:
-    """Write the maps of ``requests``, or why a method has none for its networks; word -> error of those that broke.
+    """Write the maps of ``requests``, or the reason if a method does not support its networks.
 
-    Of a method that broke nothing is written, so that the next run tries it again. Fast methods share the forward
-    passes of their networks; each slow one is written before the next begins, so a killed run keeps it.
+    Returns word -> error of failed methods. Nothing is written for these, so that the next run tries again. Fast
+    methods share forward passes; each slow method is written before the next begins, so a killed run keeps it.
     """
     networks = _Networks(flags)
     together: dict[object, list[MapRequest]] = {}
@@ -45,7 +45,7 @@ def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, Lo
 
 
 def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str, LocusError]:
-    """Batch by batch to the disk: what is in memory does not grow with the number of images."""
+    """Explain and write batch by batch, so that memory does not grow with the number of images."""
     log.info("explaining %d images with %s", len(requests[0].images), ", ".join(request.word for request in requests))
     batches = tqdm(requests[0].batches, desc="explain", unit="batch", leave=False, disable=None)
     with ExitStack() as open_files:
@@ -60,23 +60,23 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
 
 @dataclass
 class _Files:
-    """The arrays that are being written, one per request that has an answer."""
+    """The arrays that are being written, one per supported request."""
 
     requests: dict[str, MapRequest]
-    """Those that may have an answer."""
+    """Requests that are still supported."""
     findings: tuple[str, ...]
     stack: ExitStack
     writers: dict[str, tuple[store.Writer, ExitStack]] = field(default_factory=dict)
     broken: dict[str, LocusError] = field(default_factory=dict)
 
     def parts(self) -> dict[str, Method]:
-        """Word -> method of those that may have an answer."""
+        """Word -> method of the requests that are still supported."""
         return {word: request.method for word, request in self.requests.items() if isinstance(request.method, Method)}
 
     def receive(self, word: str, answer: MethodMaps | LocusError) -> None:
-        """Write the maps of a batch, or the reason why there will be none.
+        """Write the maps of a batch, or the reason why there are none.
 
-        A map of another shape or grid than those before it ends the method, not the run.
+        A map whose shape or grid differs from the previous ones stops the method, not the run.
         """
         if isinstance(answer, LocusError):
             self._drop(self.requests.pop(word), answer)
@@ -95,19 +95,19 @@ class _Files:
         return self.writers[request.word][0]
 
     def _drop(self, request: MapRequest, error: LocusError) -> None:
-        """No maps of this method, also where earlier batches had some."""
+        """Discard all maps of this method, including those of earlier batches."""
         if request.word in self.writers:
             with suppress(LocusError), self.writers.pop(request.word)[1]:
-                raise error  # inside, so that its file is not put in place
+                raise error  # inside, so that its file is not moved into place
         if isinstance(error, NotAvailableError):
             store.write_no_maps(request.path, request.key, request.images, self.findings, reason=str(error))
         else:
             log.warning("%s", error)
-            self.broken[request.word] = LocusError(str(error))  # its traceback holds the tensors of the batch
+            self.broken[request.word] = LocusError(str(error))  # without the traceback, which holds tensors
 
 
 def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -> None:
-    """Baselines see no image: of the model they need the grid alone."""
+    """Write the maps of a baseline, which only needs the model's grid."""
     samples = [sample for run in request.runs for sample in run.scorable_images]
     findings, boxed = request.runs[0].data.findings, next(run for run in request.runs if run.scorable_images)
     with store.open_writer(request.path, request.key, request.images, findings) as writer:
@@ -116,16 +116,16 @@ def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -
 
 @dataclass
 class _Networks:
-    """The networks of a model, each loaded once."""
+    """Networks of a model, each loaded once."""
 
     flags: EngineFlags
     models: dict[TrainingRun, Classifier] = field(default_factory=dict)
     grids: dict[TrainingRun, tuple[Grid, tuple[int, int]]] = field(default_factory=dict)
 
     def positions(self, run: TrainingRun) -> tuple[Grid, tuple[int, int]]:
-        """The grid of a network's feature maps and their shape.
+        """Return the grid and the shape of a network's feature maps.
 
-        Asked of one image, once per network.
+        Computed with one image, once per network.
         """
         if run not in self.grids:
             one = self.evidence(run, [0])
@@ -133,7 +133,7 @@ class _Networks:
         return self.grids[run]
 
     def evidence(self, run: TrainingRun, rows: Sequence[int], findings: Sequence[int] | None = None) -> Evidence:
-        """Evidence of a batch of the images of one training, from the cache of decoded pixels."""
+        """Return evidence for a batch of one training run's images, from the cache of decoded pixels."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if run not in self.models:
             self.models[run] = prepare(run.model(device), self.flags)

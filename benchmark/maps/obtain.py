@@ -1,7 +1,7 @@
-"""The stored maps of methods for a model's images; those that are missing are generated first, at once or in shards.
+"""Load the stored maps of methods for a model's images, after generating missing ones, at once or in shards.
 
-A shard is whole batches, whose maps do not depend on where others lie: the joined file is that of one job, byte for
-byte. Baselines that look at truth see all images at once and have none.
+A shard consists of whole batches, whose maps are independent of other batches: the joined file is identical to that of
+a single job. Baselines that use the truth need all images at once and have no shards.
 """
 
 import shutil
@@ -18,14 +18,14 @@ from core.files import writing
 from methods.base import Method
 
 StoredMapsByMethod = dict[str, store.StoredMaps | LocusError]
-"""Word -> the maps of a method on disk, or the error that says why it has none.
+"""Word -> maps of a method on disk, or its error.
 
-``NotAvailableError``: the method has no answer for this model. Another one: it broke, and the next run tries it again.
+``NotAvailableError``: the method does not support this model. Any other error: it failed, and the next run tries again.
 """
 
 
 class NoMapsError(DataError):
-    """Maps are not on disk, and none are to be made."""
+    """Raised if maps are not on disk and must not be generated."""
 
 
 def obtain(
@@ -36,7 +36,7 @@ def obtain(
     slow_images: int | None = None,
     shown_only: bool = False,
 ) -> StoredMapsByMethod:
-    """The maps of each method as they lie in ``folder``, generated where they are missing.
+    """Return the maps of each method in ``folder``, after generating missing ones.
 
     Without ``flags`` a missing one is a ``NoMapsError`` instead. Where all exist no model is loaded. Methods that are
     not fast explain ``slow_images`` of the images (None: all), with ``shown_only`` the findings that an image shows
@@ -52,17 +52,16 @@ def obtain(
 def obtain_validation(
     trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path, flags: EngineFlags | None
 ) -> tuple[list[TrainingRun], StoredMapsByMethod]:
-    """The trainings with their validation images and the fast methods' maps of these, to choose thresholds on.
+    """Return the training runs with validation images and the fast methods' maps of these, for choosing thresholds.
 
-    No maps where no validation image has a truth box, as in the official NIH lists, and on another data set than the
-    trainings' own.
+    There are no maps if no validation image has a truth box, as in the official NIH lists, or for another data set.
     """
     requests = validation_requests(trained, method_names, folder)
     return [run.validation for run in trained if run.other is None], _stored(requests, flags)
 
 
 def validation_requests(trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
-    """What each fast method has to provide for ``obtain_validation``."""
+    """Return the requests of the fast methods for ``obtain_validation``."""
     runs = [run.validation for run in trained if run.other is None]
     if not any(sample.boxes for sample in select_samples(runs, None)):
         return []
@@ -76,9 +75,9 @@ def requests_of(
     slow_images: int | None,
     shown_only: bool = False,
 ) -> tuple[list[MapRequest], StoredMapsByMethod]:
-    """What each method has to provide, and the errors of those that cannot be built.
+    """Return the request of each method, and the errors of those that cannot be built.
 
-    ``slow_images`` and ``shown_only`` are of those that are not fast: see ``obtain``.
+    ``slow_images`` and ``shown_only`` apply to methods that are not fast: see ``obtain``.
     """
     requests: list[MapRequest] = []
     broken: StoredMapsByMethod = {}
@@ -101,7 +100,7 @@ def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> Stored
 
 
 def _read(request: MapRequest) -> store.StoredMaps | NotAvailableError | None:
-    """What is stored for a request; maps of all findings answer one for some of them."""
+    """Read the stored maps of a request; maps of all findings also serve a request for some of them."""
     keys = dict.fromkeys((request.key, request.key_of_all))
     return next((maps for key in keys if (maps := store.read(request.path, key)) is not None), None)
 
@@ -115,16 +114,16 @@ def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:
 
 
 def generate_shard(requests: Sequence[MapRequest], number: int, count: int, flags: EngineFlags) -> None:
-    """Write shard ``number`` of ``count`` of those ``requests`` whose maps are missing, unless it is there.
+    """Write shard ``number`` of ``count`` for ``requests`` with missing maps, unless the shard exists.
 
-    Of a method that breaks nothing is written.
+    Nothing is written for a method that fails.
     """
     shards = [request.shard(number, count) for request in requests if _is_missing(request)]
     generate([shard for shard in shards if shard.batches and _is_missing(shard)], flags)
 
 
 def join(requests: Sequence[MapRequest], count: int) -> set[str]:
-    """Put the ``count`` shards of each method together and remove them; the words of methods that lack one."""
+    """Join the ``count`` shards of each method and remove them; return the words of methods that lack a shard."""
     lacking = set()
     for request in requests:
         try:
@@ -144,7 +143,7 @@ def _is_missing(request: MapRequest) -> bool:
 
 
 def _join(request: MapRequest, count: int) -> None:
-    """One file of all shards, or the reason of the first that has one in place of maps."""
+    """Write one file of all shards, or the reason of the first shard without maps."""
     images, findings = request.images, request.runs[0].data.findings
     shards = [request.shard(number, count) for number in range(1, count + 1)]
     try:

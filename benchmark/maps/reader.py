@@ -1,4 +1,4 @@
-"""Reading maps: memory-mapped, and only what is whole and of the key that is asked for."""
+"""Read stored maps memory-mapped, and only if they are complete and have the requested key."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class NotMadeError(DataError):
-    """A map is asked for that no protocol of the suite was to read."""
+    """Raised for a map that was not generated because no protocol of the suite needs it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,19 +28,19 @@ class StoredMaps:
     index: Index
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
-        """Whether a map was made of this (image, finding)."""
+        """True if a map was generated for this (image, finding)."""
         return pair in self._places
 
     def stored(self, image: str, finding: str) -> NDArray[np.float16] | None:
-        """(h, w) map / max|map|: what is scored; None where the method gave a value that is not finite.
+        """Return map / max|map| (h, w), which is scored; None if the method gave a value that is not finite.
 
-        Raises ``NotMadeError`` where no map was made of the pair.
+        Raises ``NotMadeError`` if no map was generated for the pair.
         """
         position, peak = self._place(image, finding)
         return None if peak is None else self.values[position]
 
     def map(self, image: str, finding: str) -> NDArray[np.float32] | None:
-        """(h, w) float32: the map as the method gave it, to half precision, with its exact maximum; None as above."""
+        """Return the method's map (h, w) float32, to half precision with its exact maximum; None as in ``stored``."""
         position, peak = self._place(image, finding)
         return None if peak is None else self.values[position].astype(np.float32) * np.float32(peak)
 
@@ -54,15 +54,15 @@ class StoredMaps:
     def _places(self) -> dict[tuple[str, str], tuple[int, float | None]]:
         """(image, finding) -> position in the array, and peak."""
         index = self.index
-        shown = index.shown or [range(len(index.findings))] * len(index.images)
-        pairs = [(image, index.findings[k]) for image, ks in zip(index.images, shown, strict=True) for k in ks]
+        positions = index.shown or [range(len(index.findings))] * len(index.images)
+        pairs = [(image, index.findings[k]) for image, ks in zip(index.images, positions, strict=True) for k in ks]
         return dict(zip(pairs, enumerate(peak for row in index.peaks for peak in row), strict=True))
 
 
 def read(array: Path, key: str) -> StoredMaps | NotAvailableError | None:
-    """The maps of this ``key`` in the file ``array``; the reason where a method has none; None where nothing counts.
+    """Return the maps of this ``key`` in the file ``array``, the reason if a method has none, or None if missing.
 
-    What is truncated or damaged gives a warning and counts as nothing.
+    Truncated or damaged files count as missing and log a warning.
     """
     if not index_file(array).exists():
         return None
@@ -77,11 +77,11 @@ def read(array: Path, key: str) -> StoredMaps | NotAvailableError | None:
 
 
 def _opened(array: Path, index: Index) -> NDArray[np.float16]:
-    """The array as its index states it. Raises ``ValueError`` for another one."""
+    """Open the array. Raises ``ValueError`` if it does not match its index."""
     cases, key = index.cases, index.key.encode()
     if sum(map(len, index.peaks)) != cases or index.shape[0] != cases:
         raise ValueError(f"its index has not {cases} cases")
-    with array.open("rb") as file:  # once: another run may put another file of this name in its place at any moment
+    with array.open("rb") as file:  # opened once: another run may replace the file at any moment
         length = os.fstat(file.fileno()).st_size
         if length != index.bytes:
             raise ValueError(f"{length} bytes instead of {index.bytes}")

@@ -1,4 +1,4 @@
-"""Which maps a method has to provide, and their key on disk: a hash of all that they depend on."""
+"""Requests for a method's maps, and their key on disk: a hash of everything that they depend on."""
 
 import hashlib
 import inspect
@@ -26,20 +26,20 @@ from methods import smoothing
 from methods.base import Method
 
 NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map", "img_size")
-"""Flags of a training that decide the network's maps beside its weights."""
+"""Training flags that affect the network's maps besides its weights."""
 BATCH_SIZE = 32
-"""Images that go through a network at once."""
+"""Batch size of the networks."""
 
 
 class Batch(NamedTuple):
-    """Images that go through a network together."""
+    """A batch of images for one network."""
 
     run: TrainingRun
     """The network."""
     rows: tuple[int, ...]
     """Positions among its ``scorable_images``."""
     findings: tuple[int, ...] | None
-    """Positions of the findings that are explained; None: all."""
+    """Indices of the findings to explain; None: all."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,16 @@ class MapRequest:
     """The maps of one method for the held-out images of a model."""
 
     word: str
-    """The method with its options, as a user writes it."""
+    """Method with its options, as on the command line."""
     runs: tuple[TrainingRun, ...]
     """The networks that are explained, with their images."""
     method: Method | Prior | Truth
     fast: bool
-    """Whether it costs no more than the one forward pass that it shares with others."""
+    """True if the method only needs the shared forward pass."""
     batches: tuple[Batch, ...]
-    """Which of the held-out images, as they go through the networks."""
+    """Batches of held-out images, in the order of processing."""
     path: Path
-    """The .npy file of the maps, there or not: see ``benchmark.maps``."""
+    """Path of the .npy file of the maps, which may not exist yet; see ``benchmark.maps``."""
     key: str
     key_of_all: str
     """The key of the same images' maps of all findings."""
@@ -68,25 +68,25 @@ class MapRequest:
 
     @property
     def shown(self) -> tuple[tuple[int, ...], ...]:
-        """Per image the positions of the findings that are explained; nothing: all findings of all images."""
+        """Indices of the explained findings per image; empty: all findings of all images."""
         return tuple(findings for _, rows, findings in self.batches if findings is not None for _ in rows)
 
     def shard(self, number: int, count: int) -> "MapRequest":
-        """Part ``number`` of ``count`` in a file of its own: whole batches, so that its maps are the same."""
+        """Return shard ``number`` of ``count`` with its own file; shards are whole batches, so maps do not change."""
         first, last = (len(self.batches) * n // count for n in (number - 1, number))
         path, key_ = self.shards / f"{number}-of-{count}.npy", key([self.key, number, count])
         return replace(self, batches=self.batches[first:last], path=path, key=key_, key_of_all=key_)
 
     @property
     def shards(self) -> Path:
-        """The folder of its parts."""
+        """Folder of the shards."""
         return self.path.with_suffix(".shards")
 
 
 def build_method(word: str) -> Method | Prior | Truth:
-    """The method or baseline behind a word.
+    """Build the method or baseline of a word.
 
-    Raises ``NotAvailableError`` for one that cannot be imported, another ``LocusError`` for one that breaks.
+    Raises ``NotAvailableError`` if it cannot be imported, another ``LocusError`` if its constructor fails.
     """
     try:
         if word in BASELINES:
@@ -108,9 +108,9 @@ def make_request(
     slow_images: int | None,
     shown_only: bool = False,
 ) -> MapRequest:
-    """The maps of ``method``, which is ``build_method(word)``: of all images, or ``slow_images`` if it is not fast.
+    """Return the request of ``method`` = ``build_method(word)``: all images, or ``slow_images`` if it is not fast.
 
-    With ``shown_only`` one that is not fast explains each image by itself, the findings that it shows alone.
+    With ``shown_only``, a method that is not fast explains only the findings that each image shows, image by image.
     """
     fast = not isinstance(method, Method) or (method.is_fast() and method.smooth is None)
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
@@ -139,17 +139,17 @@ def _batches_of_shown(runs: Sequence[TrainingRun], images: Set[str]) -> Iterator
 
 
 def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
-    """Positions of the ``findings`` that an image shows: with a truth box, or labelled on an image with lungs.
+    """Return indices of the ``findings`` that an image shows: with a truth box, or labelled on an image with lungs.
 
-    These pairs alone are scored by protocols that count no false alarms.
+    Protocols that do not count false alarms only score these pairs.
     """
     has_lungs = lung_reader(sample) is not None
-    shown = ((k, finding, label == 1) for k, (finding, label) in enumerate(zip(findings, sample.labels, strict=True)))
-    return tuple(k for k, finding, positive in shown if finding in sample.boxes or (has_lungs and positive))
+    pairs = enumerate(zip(findings, sample.labels, strict=True))
+    return tuple(k for k, (finding, label) in pairs if finding in sample.boxes or (has_lungs and label == 1))
 
 
 def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence[str]) -> str:
-    """Of the networks and their weights, the pixels, the method with its options and its code, and the engine."""
+    """Hash the networks and their weights, the pixels, the method with its options and code, and the engine."""
     networks = [[run.digest, *(getattr(run.config, name) for name in NETWORK)] for run in trained]
     pixels = [run.pixels_digest for run in trained]
     truth = [_truth(run) for run in trained] if word in BASELINES else []
@@ -158,7 +158,7 @@ def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence
 
 
 def _options(word: str, part: type) -> dict[str, str]:
-    """The constructor's arguments, those that the word does not state too: a changed default is another method."""
+    """Return all constructor arguments, including defaults: a changed default is another method."""
     bare, smooth = methods.split_smooth(word)
     call = inspect.signature(part).bind(**({} if user_code.runs_code(word) else registry.options(bare)))
     call.apply_defaults()
@@ -167,12 +167,12 @@ def _options(word: str, part: type) -> dict[str, str]:
 
 
 def _preprocessing() -> str:
-    """What the evaluation transform makes of every gray value."""
+    """Return a digest of the evaluation transform applied to every gray value."""
     values = transforms.evaluation()(torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16))
     return hashlib.sha256(values.numpy().tobytes()).hexdigest()[:16]
 
 
 def _truth(run: TrainingRun) -> list[Any]:
-    """What the baselines see."""
+    """Return the truth that the baselines use."""
     boxes = [[s.frame, {finding: array.tolist() for finding, array in s.boxes.items()}] for s in run.scorable_images]
     return [run.data.describe, boxes]

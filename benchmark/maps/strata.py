@@ -1,4 +1,4 @@
-"""Strata: how well a method localizes findings by size, view, sex, age, company, and what the classifier says of them.
+"""Strata: localization by the finding's size, by view, sex, age, company, and by the classifier's answer.
 
 =======  ========================  ====================================================================================
 size     small, medium, large      the case's largest truth box as a share of the image: below .025, below .08, above
@@ -9,8 +9,8 @@ company  single, co-occurring      how many findings of the task the image has, 
 answer   wrong, right              whether the logit of the case's finding reaches its cut-off
 =======  ========================  ====================================================================================
 
-The cut-off of an answer is the one of the largest Youden's J on the validation images of the very training that
-explains the test image. Where those do not give one the answer is unknown, and what is unknown is in no group.
+The cut-off of an answer maximises Youden's J on the validation images of the training run that explains the test
+image. Without such a cut-off the answer is unknown; cases with unknown values are in no group.
 
 Groups differ in their findings (every nodule is small, every enlarged heart large): compare within a finding first.
 """
@@ -34,7 +34,7 @@ from core.scores import Origin
 from core.types import FloatArray, Sample
 
 CaseLabels = Mapping[tuple[str, str], str]
-"""(image, finding) -> the group of a case; a case of unknown group is not in it."""
+"""(image, finding) -> group of a case, without cases of unknown group."""
 METRICS: dict[str, Origin] = {MAIN: "cross-fitted", "pointing": "none"}
 """Columns of ``locus``'s rows that are scored within groups; of all but the main one only the mean is kept."""
 
@@ -42,32 +42,32 @@ METRICS: dict[str, Origin] = {MAIN: "cross-fitted", "pointing": "none"}
 def group_labels(
     samples: Sequence[Sample], predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False
 ) -> dict[str, dict[tuple[str, str], str]]:
-    """Variable -> (image, finding) -> group of every case with truth; a variable of which nothing is known is left out.
+    """Return variable -> (image, finding) -> group of every case with truth; variables without values are left out.
 
-    ``predictions`` are those of all trainings, validation and test: columns ``training``, ``split``, ``image``,
+    ``predictions`` are those of all training runs, validation and test: columns ``training``, ``split``, ``image``,
     ``label_F`` and ``logit_F`` per finding F. ``findings`` in label order. ``exclusive``: one class against the rest.
     """
     cases = [(sample, finding) for sample in samples for finding in findings if finding in sample.boxes]
     keys, metas = [(sample.image_id, finding) for sample, finding in cases], [sample.meta for sample, _ in cases]
-    said = answers(predictions, findings, exclusive)
+    correct = answers(predictions, findings, exclusive)
     number = {sample.image_id: _company(sample, findings) for sample in samples}
-    known = {
+    values = {
         "size": groups.size([area(sample.boxes[finding]).max() / np.prod(sample.frame) for sample, finding in cases]),
         "view": groups.metadata_groups(metas, "view"),
         "sex": groups.metadata_groups(metas, "sex"),
         "age": groups.age(np.array([meta.get("age") for meta in metas], dtype=np.float64)),
         "company": groups.co_occurrence([number[image] for image, _ in keys]),
-        "answer": np.array([said.get(key, "") for key in keys], dtype=str),
+        "answer": np.array([correct.get(key, "") for key in keys], dtype=str),
     }
     return {
-        name: {key: str(word) for key, word in zip(keys, each, strict=True) if word}
-        for name, each in known.items()
-        if (each != "").any()
+        name: {key: str(word) for key, word in zip(keys, words, strict=True) if word}
+        for name, words in values.items()
+        if (words != "").any()
     }
 
 
 def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> dict[tuple[str, str], str]:
-    """(image, finding) -> right or wrong, as if the finding were there, of every test image; "" without a cut-off."""
+    """Return (image, finding) -> right or wrong for every test image, assuming a finding is present; "" if unknown."""
     test, needed = predictions[predictions["split"] == "test"], cut_offs(predictions, findings, exclusive)
     verdicts: dict[tuple[str, str], str] = {}
     for finding, values in zip(findings, _said(test, findings, exclusive).T, strict=True):
@@ -79,9 +79,9 @@ def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool 
 def cut_offs(
     predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False
 ) -> dict[str, dict[int, float]]:
-    """Finding -> training -> what counts as a yes, chosen on the training's validation rows alone; absent without any.
+    """Return finding -> training run -> cut-off, chosen on the run's validation rows only; left out if undefined.
 
-    In logits; where classes are ``exclusive`` in logarithms of the softmax.
+    In logits, or in logarithms of the softmax if classes are ``exclusive``.
     """
     chosen = {finding: dict[int, float]() for finding in findings}
     validation = predictions[predictions["split"] == "val"]
@@ -97,42 +97,42 @@ def cut_offs(
 def scores(
     rows: Sequence[Mapping[str, Any]], labels: Mapping[str, CaseLabels], findings: Sequence[str], seed: int = 0
 ) -> tuple[Stratum, ...]:
-    """``locus``'s rows per case and ``labels`` -> ``hit@iou.3`` (each finding, mean) and ``pointing`` (mean) per group.
+    """Score ``locus``'s rows per group of ``labels``: ``hit@iou.3`` (findings and mean) and ``pointing`` (mean).
 
-    All groups are resampled at once, by patient, in the resamples of the protocol's own scores (same ``seed``). A
-    finding without cases in a group has no score there, a number of fewer than 10 patients no interval.
+    All groups use the patient resamples of the protocol's own scores (same ``seed``). A finding without cases in a
+    group has no score there; scores of fewer than 10 patients have no interval.
     """
     values = {metric: np.array([row[metric] for row in rows], dtype=np.float64) for metric in METRICS}
-    columns = [Column(metric, METRICS[metric], each, np.ones(len(rows))) for metric, each in values.items()]
-    parts = [(variable, group, mask) for variable, known in labels.items() for group, mask in _masks(rows, known)]
+    columns = [Column(metric, METRICS[metric], column, np.ones(len(rows))) for metric, column in values.items()]
+    parts = [(variable, group, mask) for variable, cases in labels.items() for group, mask in _masks(rows, cases)]
     if not parts:
         return ()
     inside = [groups.restrict(column, mask) for *_, mask in parts for column in columns]
     index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
-    known = iter(estimate(inside, index, findings, seed))
-    estimates = [list(itertools.islice(known, len(columns))) for _ in parts]
+    remaining = iter(estimate(inside, index, findings, seed))
+    estimates = [list(itertools.islice(remaining, len(columns))) for _ in parts]
     return tuple(_stratum(name, group, e, findings) for (name, group, _), e in zip(parts, estimates, strict=True))
 
 
-def _masks(rows: Sequence[Mapping[str, Any]], known: CaseLabels) -> list[tuple[str, groups.Mask]]:
-    group_of = np.array([known.get((row["image"], row["finding"]), "") for row in rows], dtype=str)
+def _masks(rows: Sequence[Mapping[str, Any]], labels: CaseLabels) -> list[tuple[str, groups.Mask]]:
+    group_of = np.array([labels.get((row["image"], row["finding"]), "") for row in rows], dtype=str)
     return list(groups.masks(group_of).items())
 
 
 def _stratum(variable: str, group: str, estimates: Sequence[Estimate], findings: Sequence[str]) -> Stratum:
-    known = [score for score in summary(estimates, findings) if score.n]
-    kept = tuple(score for score in known if score.metric == MAIN or score.finding == "mean")
-    return Stratum(variable=variable, group=group, scores=kept)
+    scores_ = [score for score in summary(estimates, findings) if score.n]
+    reported = tuple(score for score in scores_ if score.metric == MAIN or score.finding == "mean")
+    return Stratum(variable=variable, group=group, scores=reported)
 
 
 def _company(sample: Sample, findings: Sequence[str]) -> float:
-    """How many findings an image has; nan where only one could be or where unknown labels may add to a single one."""
+    """Return the number of findings of an image; nan if only one is possible, or if unknown labels may add to one."""
     present = {*sample.boxes, *(finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1)}
     unsure = len(findings) < 2 or (len(present) < 2 and bool(np.isnan(sample.labels).any()))
     return np.nan if unsure else len(present)
 
 
 def _said(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool) -> FloatArray:
-    """(N,K) what the classifier says: logits, or each class against the rest."""
+    """Return the classifier's outputs (N,K): logits, or each class against the rest."""
     logits = predictions[[f"logit_{finding}" for finding in findings]].to_numpy(dtype=np.float64)
     return np.asarray(log_softmax(logits, axis=1)) if exclusive else logits

@@ -1,4 +1,4 @@
-"""A finished training and the held-out images on which its maps are made and scored."""
+"""Finished training runs and the held-out images on which their maps are generated and scored."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,33 +26,33 @@ from datasets.lungs import lung_reader
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training of a model and the images on which it is explained, none of which its weights were fitted to."""
+    """One training run of a model with the images on which it is explained, which were not used to fit its weights."""
 
     config: TrainConfig
     folder: Path
     split: Literal["test", "val"] = "test"
-    """Which images: the held-out ones that are scored, or those that thresholds may be chosen on."""
+    """Split of the images: ``test`` is scored, ``val`` is for choosing thresholds."""
     recorded_digest: str | None = None
-    """The digest of the weights where a record states it and no checkpoint is to be read."""
+    """Digest of the weights from a record, if no checkpoint is to be read."""
     finished: FinishedModel | None = None
-    """The finished network that this is, where the suite did not train it."""
+    """The finished network, if the suite did not train it."""
     other: TrainConfig | None = None
-    """Another data set whose images are explained in place of the training's own; see ``external_test_set``."""
+    """Another data set whose images are explained instead of the run's own; see ``external_test_set``."""
 
     @property
     def checkpoint(self) -> Path:
-        """What is explained and scored."""
+        """Path of the checkpoint that is explained and scored."""
         return self.folder / "best.ckpt"
 
     @cached_property
     def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of the weights by name: the same however they are written."""
+        """First 16 hex digits of the SHA-256 of the weights by name, independent of the file format."""
         return checkpoint_digest(self.checkpoint) if self.recorded_digest is None else self.recorded_digest
 
     def model(self, device: str) -> Classifier:
-        """The network that is explained, in evaluation mode on ``device``."""
-        asked = self.finished is not None  # whoever planned it has refused code, or was told to trust it
-        return checkpoints.load(self.checkpoint, device, trust=asked)[0]
+        """Load the network that is explained, in evaluation mode on ``device``."""
+        trust = self.finished is not None  # the plan has already refused untrusted code
+        return checkpoints.load(self.checkpoint, device, trust=trust)[0]
 
     @cached_property
     def data(self) -> Dataset:
@@ -64,22 +64,22 @@ class TrainingRun:
         return source.load(self.config, self.split)
 
     def unlike(self, recorded: Mapping[str, Any]) -> list[str]:
-        """What the data at hand say of themselves otherwise than ``recorded``, in names; nothing for the same data."""
+        """Return the names of properties in which the data differ from ``recorded``; empty for the same data."""
         return [name for name, value in self.data.describe.items() if recorded.get(name) != value]
 
     @cached_property
     def validation(self) -> "TrainingRun":
-        """The training with its validation images in place of the test images."""
+        """Return the training run with its validation images instead of the test images."""
         return replace(self, split="val")
 
     @cached_property
     def scorable_images(self) -> list[Sample]:
-        """The images of the split on which a map can be scored: with a truth box, or with a mask of the lungs."""
+        """Images of the split on which a map can be scored: with a truth box or a lung mask."""
         return [sample for sample in self.data if sample.boxes or lung_reader(sample) is not None]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
-        """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` when one of them cannot be decoded."""
+        """Pixels of ``scorable_images``, (images, S, S). Raises ``DataError`` if one of them cannot be decoded."""
         c = self.config
         cached = PixelCache(self.data, c.img_size, Path(c.cache_dir), c.max_bad_images)
         positions = {sample.image_id: i for i, sample in enumerate(self.data)}
@@ -93,11 +93,11 @@ class TrainingRun:
 
     @property
     def has_predictions(self) -> bool:
-        """Whether what the network says of its held-out images is known."""
+        """True if predictions for the held-out images are available."""
         return (self.folder / "predictions.csv").is_file()
 
     def read_predictions(self) -> pd.DataFrame:
-        """What the network says of its held-out images; the columns are those of ``maps.cases.read_predictions``."""
+        """Return the network's predictions for its held-out images; columns as in ``maps.cases.read_predictions``."""
         return pd.read_csv(self.folder / "predictions.csv", dtype={"image": str, "patient": str})
 
     @cached_property
@@ -110,32 +110,29 @@ K = TypeVar("K", bound=TrainingRun)
 
 
 def convert_run(run: TrainingRun, kind: type[K], **more: Any) -> K:
-    """A training as another ``kind`` of one, with what ``more`` that kind has.
-
-    ``kind`` is a subclass with other weights or other images.
-    """
+    """Convert a training run to a subclass ``kind`` with other weights or images; ``more`` sets its own fields."""
     given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(TrainingRun)}
     return kind(**given, **more)
 
 
 def checkpoint_digest(checkpoint: Path) -> str:
-    """First 16 hex digits of the SHA-256 of the weights in a checkpoint, or in a run folder's best one, by name.
+    """Return 16 hex digits of the SHA-256 of the weights in a checkpoint, or in a run folder's best one, by name.
 
-    Of somebody else's network also of how it is read.
+    For a third-party network it includes how the network is built.
     """
     return checkpoints.content_digest(checkpoints.read(checkpoint))
 
 
 def select_samples(trained: Sequence[TrainingRun], count: int | None) -> list[Sample]:
-    """The scorable images in their order: all of them for None, else ``count`` of them by the data seed."""
+    """Return the scorable images in order: all of them for None, else ``count`` of them by the data seed."""
     samples = [sample for run in trained for sample in run.scorable_images]
     return samples if count is None else subset(samples, count, trained[0].config.data_seed)
 
 
 def subset(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
-    """``count`` of the samples, in their order: patients are shuffled by ``seed`` and taken one after the other.
+    """Return ``count`` samples in their order: patients are shuffled by ``seed`` and taken one after the other.
 
-    Every model of the same data gets the same images, however they are dealt into folds, and fewer are a part of more.
+    All models of the same data get the same images, independent of folds, and a smaller subset is part of a larger one.
     """
     ranks, _ = patient_ranks([sample.patient_id for sample in samples], seed, "slow images")
     order = sorted(zip(ranks.tolist(), (sample.image_id for sample in samples), strict=True))

@@ -1,4 +1,4 @@
-"""The baseline ``untrained``: what a method shows of the same network before it has learned anything."""
+"""The baseline ``untrained``: a method's maps of the same network with random weights."""
 
 import torch
 
@@ -11,26 +11,25 @@ from core.errors import NotAvailableError
 from core.names import UNTRAINED
 
 OTHER = 1_000_000
-"""Added to a training's seed: with its own, one would draw the very weights that the training began with and may still
+"""Added to a training run's seed: the same seed would give the initial weights of the run, which it may still
 resemble."""
 METHOD = "gradcam"
-"""What explains it: a method that has an answer for every network and pooling."""
+"""Method that explains it: one that supports every network and pooling."""
 
 
 class Untrained(TrainingRun):
-    """The network of a training with random weights other than its first ones, for the same images.
+    """The network of a training run with other random weights than its initial ones, for the same images.
 
-    Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018: what such a map already shows, training did not
-    teach.
+    Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018: whatever such a map shows was not learned.
     """
 
     @property
     def digest(self) -> str:
-        """Says which weights: those of the seed, none of a file."""
+        """Identifies the weights by their seed."""
         return f"{UNTRAINED}, seed {self.config.seed + OTHER}"
 
     def model(self, device: str) -> Classifier:
-        """The architecture of the training's flags, its weights drawn anew."""
+        """Return the architecture of the training flags with random weights."""
         c = self.config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(c.seed + OTHER)
@@ -43,9 +42,9 @@ class Untrained(TrainingRun):
 
 
 def of(run: TrainingRun) -> Untrained:
-    """The network of ``run`` untrained. Raises ``NotAvailableError`` where nobody can say how it begins.
+    """Return the untrained network of ``run``. Raises ``NotAvailableError`` if its initialisation is unknown.
 
-    Its seed is another than the training's, so that it is not where that one began.
+    Its seed differs from the training run's, so that the weights are not the run's initial ones.
     """
     if run.finished is not None and run.finished.network:
         raise NotAvailableError(f"how {run.finished.network} begins before it is trained is not known here")

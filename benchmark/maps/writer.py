@@ -1,4 +1,4 @@
-"""Writing maps: a batch at a time, whole or not at all; beside an array its JSON index."""
+"""Write maps batch by batch and atomically, with a JSON index for each array."""
 
 import json
 import re
@@ -21,45 +21,45 @@ NOWHERE = Grid((1, 1), (1, 1), (0, 0))
 
 
 class Index(BaseModel):
-    """What the array beside it holds."""
+    """Index of an array of maps."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     key: str
-    """What the maps depend on, as a hash; the array's file ends with it too."""
+    """Hash of everything that the maps depend on; the array's file ends with it too."""
     reason: str = ""
-    """Why there are no maps; then there is no array."""
+    """Reason if there are no maps, and thus no array."""
     images: tuple[str, ...]
     findings: tuple[str, ...]
     shown: tuple[tuple[int, ...], ...] = ()
-    """Per image the positions of the findings that have a map; nothing: all findings of all images."""
+    """Indices of the findings with a map, per image; empty: all findings of all images."""
     shape: tuple[int, int, int] = (0, 0, 0)
     """(cases, h, w)."""
     bytes: int = 0
     """Length of the array's file."""
     grid: Grid = NOWHERE
-    """Where the positions look in the network's input."""
+    """Grid of the maps in the network's input."""
     peaks: tuple[tuple[float | None, ...], ...] = ()
-    """Per image and finding max|map|, a float32 in digits that give it back exactly; None where a map was not
+    """max|map| per image and finding, with enough digits to restore the float32 exactly; None if a map was not
     finite."""
 
     @property
     def cases(self) -> int:
-        """How many maps there are."""
+        """Number of maps."""
         return count_cases(self.images, self.findings, self.shown)
 
     def write(self, array: Path) -> None:
-        """Write it beside the file of its ``array``, atomically."""
+        """Write the index next to the file of its ``array``, atomically."""
         files.write_text(index_file(array), files.pretty(json.loads(self.model_dump_json())) + "\n")
 
 
 def index_file(array: Path) -> Path:
-    """The index's file."""
+    """Return the path of the index of an array."""
     return array.with_suffix(".json")
 
 
 def file_name(word: str) -> str:
-    """The array's file for a method's word: readable, and another one for another word.
+    """Return a readable file name that is unique for a method's word.
 
     >>> file_name("occlusion:window=32")
     'occlusion_window=32.npy'
@@ -70,7 +70,7 @@ def file_name(word: str) -> str:
 
 
 def count_cases(images: Sequence[str], findings: Sequence[str], shown: Sequence[Sequence[int]]) -> int:
-    """How many maps: of the findings that are ``shown`` on each image, of all where that says nothing.
+    """Count the maps: of the findings ``shown`` on each image, or of all findings if ``shown`` is empty.
 
     >>> count_cases("ab", ["mass", "nodule"], []), count_cases("ab", ["mass", "nodule"], [[1], [0, 1]])
     (4, 3)
@@ -80,7 +80,7 @@ def count_cases(images: Sequence[str], findings: Sequence[str], shown: Sequence[
 
 @dataclass
 class Writer:
-    """An array that grows by some images at a time."""
+    """An array of maps that is written a few images at a time."""
 
     file: BinaryIO
     cases: int
@@ -90,12 +90,12 @@ class Writer:
     peaks: list[tuple[float | None, ...]] = field(default_factory=list)
 
     def add(self, maps: NDArray[np.float32], grid: Grid) -> None:
-        """Append the (n,K,h,w) raw maps of the next n images; ``BadValueError`` where shape or grid change."""
+        """Append the raw maps (n,K,h,w) of the next n images. Raises ``BadValueError`` if shape or grid change."""
         scaled, peaks = compress(maps)
         self.copy(scaled, [tuple(float(peak) if np.isfinite(peak) else None for peak in row) for row in peaks], grid)
 
     def copy(self, scaled: NDArray[np.float16], peaks: Sequence[tuple[float | None, ...]], grid: Grid) -> None:
-        """Append maps that are scaled already, (..., h, w), and their peaks as an index holds them; errors as above."""
+        """Append scaled maps (..., h, w) and their peaks in the form of an index; errors as in ``add``."""
         shape = (scaled.shape[-2], scaled.shape[-1])
         if not self.peaks:
             self.shape, self.grid = shape, grid
@@ -109,7 +109,7 @@ class Writer:
 
 
 def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """(n,K,h,w) raw maps -> map / max|map| in half precision, and (n,K) max|map|, nan where a map is not finite.
+    """Return map / max|map| in half precision and max|map| (n,K) of raw maps (n,K,h,w); nan if a map is not finite.
 
     >>> scaled, peaks = compress(np.array([[[[0.0, -4.0]]]], np.float32))
     >>> scaled.tolist(), peaks.tolist()
@@ -126,10 +126,10 @@ def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np
 def open_writer(
     array: Path, key: str, images: Sequence[str], findings: Sequence[str], shown: tuple[tuple[int, ...], ...] = ()
 ) -> Iterator[Writer]:
-    """A ``Writer`` of the file ``array``; array and index replace the old ones when the block ends well.
+    """Open a ``Writer`` of the file ``array``; array and index replace the old ones if the block succeeds.
 
-    ``shown``: see ``Index``. Raises ``BadValueError`` when the maps of some ``images`` were not given, ``WriteError``
-    when the disk refuses.
+    ``shown``: see ``Index``. Raises ``BadValueError`` if maps of some ``images`` are missing, ``WriteError`` if writing
+    fails.
     """
     with atomic(array) as temporary, temporary.open("wb") as file:
         writer = Writer(file, count_cases(images, findings, shown))
@@ -151,9 +151,6 @@ def open_writer(
 
 
 def write_no_maps(array: Path, key: str, images: Sequence[str], findings: Sequence[str], reason: str) -> None:
-    """Keep the sentence why a method has no maps of these images.
-
-    It stands in the index; no array lies beside it.
-    """
+    """Store the reason why a method has no maps of these images, as an index without an array."""
     Index(key=key, reason=reason, images=tuple(images), findings=tuple(findings)).write(array)
     array.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Validity checks: whether the maps and the tables say what they seem to say. One file per check, one suite per check.
+"""Validity checks: test whether the maps and the tables can be trusted. One file and one suite per check.
 
-A suite with the field ``check: NAME`` is scored by that check alone: one record per model and method, under the check's
-name as its protocol, from the same command, with the same schema. Listing the names imports no torch.
+A suite with the field ``check: NAME`` is scored only by that check: one record per model and method, with the check's
+name as its protocol, the same command and the same schema. Listing the names does not import torch.
 """
 
 from typing import TYPE_CHECKING
@@ -17,20 +17,20 @@ registry = Registry("benchmark.validity", "check")
 
 
 def names() -> list[str]:
-    """The names of all checks, sorted."""
+    """Return the names of all checks, sorted."""
     return registry.names()
 
 
 def is_check(name: str) -> bool:
-    """Whether a record's protocol is a check."""
+    """True if a record's protocol is a check."""
     return name in registry.files
 
 
 def get(name: str) -> "type[Check]":
-    """The class behind a name. Raises ``UnknownNameError``."""
+    """Return the class of a check. Raises ``UnknownNameError``."""
     return registry.get(name)
 
 
 def judges_classifier(name: str) -> bool:
-    """Whether a check also judges the classifier itself: its class states ``classifier = True``. Imports no check."""
+    """True if a check also evaluates the classifier (``classifier = True`` in its class). Does not import the check."""
     return registry.read_attribute(name, "classifier") is True

@@ -1,4 +1,4 @@
-"""What the true grid gains over the placement that ``interpolate`` assumes."""
+"""Gain of the exact grid over the placement that ``interpolate`` assumes."""
 
 from dataclasses import replace
 
@@ -13,17 +13,17 @@ class Alignment(Check):
     """Maps scored on the conventional grid and on the network's own.
 
     ``hit@iou.3@conventional``, ``hit@iou.3@aligned`` and ``pointing@…`` by the ``locus`` protocol; ``change@…@aligned``
-    is what honouring the grid gains, paired by patient. ``shift`` says how far the conventional placement is off, in
-    shares of the image's side along the worse axis; 0 for a centred grid.
+    is the gain of the exact grid, paired by patient. ``shift`` is the error of the conventional placement, as a
+    fraction of the image's side along the worse axis; 0 for a centred grid.
     """
 
     name = "alignment"
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """Both placements of one method's maps.
+        """Score both placements of one method's maps.
 
         Scores of ``locus`` as ``METRIC@aligned`` and ``METRIC@conventional``, their difference paired by patient, and
-        the mean shift in shares of the side.
+        the mean shift as a fraction of the side.
         """
         aligned = self.cases(method)
         variants = {"conventional": [replace(case, grid="conventional") for case in aligned], "aligned": aligned}

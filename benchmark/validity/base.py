@@ -1,4 +1,4 @@
-"""Base class of the validity checks: the networks that a check looks at, their maps and images."""
+"""Base class of the validity checks: the networks of a check, their maps and images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ from core.errors import LocusError
 from core.types import Sample
 
 TRAINED = "trained"
-"""What unchanged networks are called in the names of metrics, and the folder of their maps."""
+"""Label of unchanged networks in metric names and as the folder of their maps."""
 
 
 @dataclass(frozen=True)
 class TrainedSubset(TrainingRun):
-    """A training that is explained on some of its images only."""
+    """A training run that is explained on a subset of its images."""
 
     kept: frozenset[str] = frozenset()
     """Names of those images."""
@@ -35,31 +35,31 @@ class TrainedSubset(TrainingRun):
 
 @dataclass(eq=False)
 class Check(ABC):
-    """A question to the maps of one model. A subclass sets ``name`` and writes ``evaluate``; see docs/validity.md.
+    """A check of the maps of one model. A subclass sets ``name`` and implements ``evaluate``; see docs/validity.md.
 
-    Maps are made when the first method is asked for and lie in a folder of the check's own below ``folder`` from then
-    on; those of all ``methods`` share their forward passes.
+    Maps of all ``methods`` are generated on first access, with shared forward passes, and stored in the check's folder
+    below ``folder``.
     """
 
     trained: Sequence[TrainingRun]
     methods: Sequence[str]
-    """Those that may be asked for."""
+    """Methods that can be evaluated."""
     folder: Path
     flags: EngineFlags | None
     max_images: int | None
-    """How many of the boxed images are looked at; None: all."""
+    """Number of boxed images to use; None: all."""
     _maps: dict[str, StoredMapsByMethod] = field(default_factory=dict, init=False, repr=False)
     name: ClassVar[str]
     geometry: ClassVar[str] = "surface"
-    """What its boxes are computed on: surface or pixels."""
+    """Geometry of its boxes: surface or pixels."""
     classifier: ClassVar[bool] = False
-    """Whether it is also asked about the word ``classifier``: the model's own scores, not its maps."""
+    """True if the check also evaluates the word ``classifier``: the model's own scores, not its maps."""
     settings: ClassVar[Mapping[str, str]] = {}
-    """What a reader must know of how it asks: stands in its records and above its tables."""
+    """Settings of the check, shown in its records and above its tables."""
 
     @abstractmethod
     def evaluate(self, method: str, seed: int) -> Result:
-        """What the check says of a method. Raises the error that says why the method has no maps."""
+        """Return the check's result for a method. Raises the stored error if the method has no maps."""
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -68,16 +68,16 @@ class Check(ABC):
 
     @cached_property
     def runs(self) -> list[TrainedSubset]:
-        """The trainings, restricted to the images that are looked at."""
-        return restrict(self.trained, select_samples(self.trained, self.max_images))
+        """The training runs, restricted to the images that are used."""
+        return subset_runs(self.trained, select_samples(self.trained, self.max_images))
 
     def cases(self, method: str, runs: Sequence[TrainingRun] | None = None, label: str = TRAINED) -> list[Case]:
-        """Images x findings with the aligned maps of a method; ``runs``: other networks, whose maps go by ``label``."""
-        shown = self.runs if runs is None else runs
-        return make_cases(shown, self.maps(method, shown, label), "aligned")
+        """Return images x findings with the aligned maps of a method, for ``runs`` with the ``label`` of their maps."""
+        runs = self.runs if runs is None else runs
+        return make_cases(runs, self.maps(method, runs, label), "aligned")
 
     def maps(self, method: str, runs: Sequence[TrainingRun], label: str = TRAINED) -> StoredMaps:
-        """The stored maps of a method; raises the error that says why there are none."""
+        """Return the stored maps of a method. Raises the stored error if there are none."""
         if label not in self._maps:
             self._maps[label] = obtain(runs, self.methods, self.folder / self.name / label, self.flags)
         maps = self._maps[label][method]
@@ -86,10 +86,10 @@ class Check(ABC):
         return maps
 
 
-def restrict(trained: Sequence[TrainingRun], samples: Sequence[Sample]) -> list[TrainedSubset]:
-    """The trainings, each explained on those of its images that are among ``samples``.
+def subset_runs(trained: Sequence[TrainingRun], samples: Sequence[Sample]) -> list[TrainedSubset]:
+    """Restrict the images that each training run explains to ``samples``.
 
-    Weights, folds and data stay: only which images have maps differs.
+    Weights, folds and data stay the same.
     """
-    kept = frozenset(sample.image_id for sample in samples)
-    return [convert_run(run, TrainedSubset, kept=kept) for run in trained]
+    image_ids = frozenset(sample.image_id for sample in samples)
+    return [convert_run(run, TrainedSubset, kept=image_ids) for run in trained]

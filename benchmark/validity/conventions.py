@@ -1,4 +1,4 @@
-"""How much of a score is the method's, and how much the way in which its map was made a picture."""
+"""Effect of rendering conventions on a score: how much of it is due to the way a map is turned into a picture."""
 
 from dataclasses import replace
 
@@ -14,20 +14,19 @@ from core.frames import Grid
 
 
 class Conventions(Check):
-    """Maps rectified, scaled and resized in the orders of several peers, then scored alike.
+    """Maps rectified, scaled and resized in the order of several other packages, then scored the same way.
 
-    ``hit@iou.3@CONVENTION`` and ``pointing@CONVENTION`` by the ``locus`` protocol, thresholds chosen for each
-    convention by itself: cross-fitted, and fixed at .5 of the scaled picture. ``change@…`` is the difference to
-    ``ours``. A picture's pixels are the vertices of the surface that is scored, so that all conventions lose the same
-    by being pictures.
+    ``hit@iou.3@CONVENTION`` and ``pointing@CONVENTION`` by the ``locus`` protocol, with thresholds per convention:
+    cross-fitted, and fixed at .5 of the scaled picture. ``change@…`` is the difference to ``ours``. A picture's pixels
+    are the vertices of the scored surface, so that all conventions lose the same precision.
     """
 
     name = "conventions"
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """All conventions for the maps of one method.
+        """Score all conventions for the maps of one method.
 
-        Scores as ``METRIC@CONVENTION``; changes are against the first one, ours.
+        Scores are ``METRIC@CONVENTION``; changes are relative to the first one, ours.
         """
         cases = with_truth(self.cases(method))
         bar = tqdm(CONVENTIONS.items(), desc="paint", unit="convention", leave=False, disable=None)
@@ -36,9 +35,9 @@ class Conventions(Check):
 
 
 def painted(case: Case, convention: Convention) -> Case:
-    """The case with its map as a picture of the network's input size; one that failed stays as it is.
+    """Return the case with its map as a picture of the network's input size, with stride 1; failed maps stay.
 
-    Its grid then has stride 1. Raises ``BadValueError`` for a case without a true grid.
+    Raises ``BadValueError`` for a case without an exact grid.
     """
     if not isinstance(case.grid, Grid):
         raise BadValueError("a convention needs the map's true grid: give aligned cases")

@@ -1,4 +1,4 @@
-"""The curves of a method's cases: asked of the network once, then kept on disk."""
+"""Perturbation curves of a method's cases, computed once and stored on disk."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -29,22 +29,22 @@ from core.types import FloatArray
 from datasets.io import transforms
 
 VERSION_OF_CURVES = 1
-"""Another one makes all curves anew: it changes with what this file and ``perturbation`` compute."""
+"""Version of the computation in this file and ``perturbation``; a new one invalidates all stored curves."""
 
 
 @dataclass
 class Networks:
-    """Networks that are asked about hidden pixels, each loaded once."""
+    """Networks that predict images with hidden pixels, each loaded once."""
 
     flags: EngineFlags
     loaded: dict[Path, Callable[[Tensor], Tensor]] = field(default_factory=dict)
 
     def probabilities(self, run: TrainingRun) -> Callable[[Tensor], Tensor]:
-        """A function of (m,3,H,W) pictures, any m -> (m,K) probabilities, in batches that fit in the memory budget."""
+        """Return a function from pictures (m,3,H,W) to probabilities (m,K), in batches within the memory budget."""
         if run.folder not in self.loaded:
             model = prepare(run.model(self.device), self.flags)
-            said = torch.nn.Softmax(1) if run.config.exclusive(len(run.data.findings)) else torch.nn.Sigmoid()
-            self.loaded[run.folder] = lambda pictures: said(in_batches(model, pictures, self.flags.memory_gib))
+            activation = torch.nn.Softmax(1) if run.config.exclusive(len(run.data.findings)) else torch.nn.Sigmoid()
+            self.loaded[run.folder] = lambda pictures: activation(in_batches(model, pictures, self.flags.memory_gib))
         return self.loaded[run.folder]
 
     @property
@@ -55,16 +55,16 @@ class Networks:
 
 @torch.inference_mode()
 def in_batches(model: Callable[[Tensor], Tensor], pictures: Tensor, memory_gib: float) -> Tensor:
-    """(m,3,H,W) -> (m,K) logits.
+    """Return float32 logits (m,K) of pictures (m,3,H,W).
 
-    ``model`` is called on as many pictures at once as ``memory_gib`` allows; logits are float32.
+    ``model`` is called on batches within ``memory_gib``.
     """
     parts = torch.split(pictures, sweep_at_once(pictures, memory_gib))
     return torch.cat([model(channels_last_on_cpu(part)).float() for part in parts])
 
 
 def curves_path(runs: Sequence[TrainingRun], maps: StoredMaps, folder: Path) -> Path:
-    """Where the curves of a method's maps lie or will lie: another file for other maps, weights or ways to hide."""
+    """Return the file of a method's curves; its name depends on the maps, the weights and the ways to hide pixels."""
     ways = [INSERTED_SHARES, REMOVED, BLUR, NOISE, [*WEIGHTS.values()], VERSION_OF_CURVES, VERSION]
     return folder / f"curves-{hash_key([maps.index.key, [run.digest for run in runs], ways])}.npy"
 
@@ -72,9 +72,9 @@ def curves_path(runs: Sequence[TrainingRun], maps: StoredMaps, folder: Path) -> 
 def curves(
     runs: Sequence[TrainingRun], cases: Sequence[Case], maps: StoredMaps, folder: Path, networks: Networks | None
 ) -> Curves:
-    """(N,n) curves of the ``cases`` of one method, nan for one whose map puts no pixel before another.
+    """Return curves (N,n) of the ``cases`` of one method, nan for flat maps, which do not order the pixels.
 
-    Cases of an image follow each other. Without ``networks`` what is not in ``folder`` is a ``NoMapsError``.
+    Cases of an image are consecutive. Without ``networks``, curves missing in ``folder`` raise ``NoMapsError``.
     """
     where = curves_path(runs, maps, folder)
     if not where.is_file():
@@ -87,7 +87,7 @@ def curves(
 
 
 def _compute_curves(runs: Sequence[TrainingRun], cases: Sequence[Case], networks: Networks) -> Iterator[FloatArray]:
-    """(cases, n) of one image after the other."""
+    """Yield curves (cases, n), image by image."""
     rows = [{sample.image_id: row for row, sample in enumerate(run.scorable_images)} for run in runs]
     images = [(image, list(group)) for image, group in itertools.groupby(cases, lambda case: case.image_id)]
     for image, group in tqdm(images, desc="hide pixels", unit="image", leave=False, disable=None):
@@ -96,17 +96,17 @@ def _compute_curves(runs: Sequence[TrainingRun], cases: Sequence[Case], networks
 
 
 def _of_image(run: TrainingRun, pixels: NDArray[np.uint8], cases: Sequence[Case], networks: Networks) -> FloatArray:
-    """(H,W) pixels and the cases of one image -> (cases, n)."""
-    known = [number for number, case in enumerate(cases) if case.load_surface[0] is not None]
+    """Return curves (cases, n) of the cases of one image with pixels (H,W)."""
+    ordered = [number for number, case in enumerate(cases) if case.load_surface[0] is not None]
     out = np.full((len(cases), 2 * len(INSERTED_SHARES) + 2 * len(REMOVED)), np.nan)
-    if known:
+    if ordered:
         image = transforms.evaluation()(torch.from_numpy(pixels[None]).to(networks.device))[0]
         draws = generator(run.config.data_seed, "road", cases[0].image_id).standard_normal(tuple(image.shape))
         noise = torch.from_numpy(NOISE * draws).to(image)
-        orders = np.stack([_order(cases[n]) for n in known])
+        orders = np.stack([_order(cases[n]) for n in ordered])
         curves = perturbation_curves(image, orders, noise, networks.probabilities(run)).flat
-        columns = [run.data.findings.index(cases[n].finding) for n in known]
-        out[known] = curves[np.arange(len(known)), columns]
+        columns = [run.data.findings.index(cases[n].finding) for n in ordered]
+        out[ordered] = curves[np.arange(len(ordered)), columns]
     return out
 
 

@@ -1,4 +1,4 @@
-"""Whether the pixels that a map points at are those that the network's answer rests on."""
+"""Test whether the network's output depends on the pixels that a map highlights."""
 
 from functools import cached_property
 from typing import Any, ClassVar
@@ -21,15 +21,15 @@ UNORDERED = "the map puts no pixel before another"
 
 
 class Faithfulness(Check):
-    """The probability of a finding while the pixels of its image are hidden or shown in the order of its map.
+    """Probability of a finding while the pixels of its image are hidden or shown in the order of its map.
 
-    ``insertion`` is the area below the probability as pixels, the most relevant first, replace those of the blurred
-    image; more is better. ``deletion``: as they are replaced by the mean grey; less is better (Petsiuk et al. 2018).
-    ``road@morf``, ``road@lerf``: mean probability when the most and the least relevant shares are imputed from their
-    neighbours, and ``road`` = (lerf - morf) / 2, as grad-cam's ``ROADCombined``; more is better (Rong et al. 2022).
-    ``hit@iou.3`` and ``pointing`` are the ``locus`` protocol's on the same cases, thresholds chosen on these. Nothing
-    here but these two looks at truth: cases are the findings that an image has. A flat map orders nothing: its case
-    has no say, and ``unordered`` counts it.
+    ``insertion`` is the area under the probability while pixels, most relevant first, replace those of the blurred
+    image; higher is better. ``deletion``: while they are replaced by mean grey; lower is better (Petsiuk et al. 2018).
+    ``road@morf``, ``road@lerf``: mean probability with the most or least relevant pixels imputed from their
+    neighbours, and ``road`` = (lerf - morf) / 2, as grad-cam's ``ROADCombined``; higher is better (Rong et al. 2022).
+    ``hit@iou.3`` and ``pointing`` are the ``locus`` protocol's on the same cases, with thresholds chosen on these; only
+    these two use the truth. Cases are the findings that an image has. A flat map does not order pixels: its case is
+    excluded and counted in ``unordered``.
     """
 
     name = "faithfulness"
@@ -41,19 +41,19 @@ class Faithfulness(Check):
     }
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """Faithfulness and localization of one method; a row per case.
+        """Return faithfulness and localization of one method, with a row per case.
 
-        Raises ``NotAvailableError`` where all its maps are flat.
+        Raises ``NotAvailableError`` if all its maps are flat.
         """
         cases = with_truth(self.cases(method))
         answers = curves(self.runs, cases, self.maps(method, self.runs), self.folder / self.name, self._networks)
         values = measures(answers)
-        known = np.isfinite(values["road"])
-        if not known.any() and not failures(cases, [case.load_surface[1] for case in cases]):
+        ordered = np.isfinite(values["road"])
+        if not ordered.any() and not failures(cases, [case.load_surface[1] for case in cases]):
             raise NotAvailableError(f"all maps of {method!r} are flat: none puts a pixel before another")
         located = Locus().evaluate(cases, self.findings, seed).rows
         hits = {name: np.array([row[name] for row in located], dtype=np.float64) for name in (MAIN, "pointing")}
-        estimates = estimate(_columns(values, hits, known), case_index(cases), self.findings, seed)
+        estimates = estimate(_columns(values, hits, ordered), case_index(cases), self.findings, seed)
         numbers = {**values, **hits}
         rows = [_row(case, {name: column[n] for name, column in numbers.items()}) for n, case in enumerate(cases)]
         return Result(scores(estimates, self.findings), rows, {}, failures(cases, [row["reason"] for row in rows]))
@@ -64,10 +64,9 @@ class Faithfulness(Check):
 
 
 def measures(answers: Curves) -> dict[str, FloatArray]:
-    """(N,n) curves -> (N,) each measure, nan where there is no order.
+    """Return each measure (N,) of curves (N,n), nan for maps that do not order the pixels.
 
-    ``road`` is half the difference of the two orders, least relevant first minus most relevant first (Rong et al.
-    2022).
+    ``road`` is half the difference of the two orders, least minus most relevant first (Rong et al. 2022).
     """
     morf, lerf = answers.morf.mean(-1), answers.lerf.mean(-1)
     areas = {way: area_under_curve(INSERTED_SHARES, getattr(answers, way)) for way in ("insertion", "deletion")}

@@ -1,4 +1,4 @@
-"""Pictures of which pixels are hidden in the order of a map, and what a network says of them.
+"""Pictures with pixels hidden in the order of a map, and a network's predictions for them.
 
 Insertion and deletion: Petsiuk et al., "RISE", BMVC 2018, section 4.2. ROAD: Rong et al., ICML 2022; see
 ``benchmark.validity.imputation``.
@@ -26,12 +26,12 @@ INSERTED_SHARES = tuple((step / STEPS) ** 2 for step in range(STEPS + 1))
 REMOVED = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Shares of the pixels that ROAD removes; the mean over them is its score."""
 BLUR = 1 / 16
-"""Standard deviation of the blur that insertion starts from, in shares of the image's side."""
+"""Standard deviation of the blur at the start of insertion, as a fraction of the image's side."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """The probability of a finding along the four ways to hide its pixels; (...,n) each."""
+    """Probability curves of a finding for the four ways to hide its pixels; (...,n) each."""
 
     insertion: FloatArray
     """At ``INSERTED_SHARES``, from the blurred image to the image."""
@@ -44,23 +44,23 @@ class Curves:
 
     @property
     def flat(self) -> FloatArray:
-        """All numbers along the last axis.
+        """All curves concatenated along the last axis, as stored in files.
 
-        What a file of curves holds; ``split`` is its inverse.
+        ``split`` is the inverse.
         """
         return np.concatenate([self.insertion, self.deletion, self.morf, self.lerf], -1)
 
     @classmethod
     def split(cls, flat: FloatArray) -> "Curves":
-        """The curves that ``flat`` was made of."""
+        """Return the curves of a concatenated array ``flat``."""
         ends = np.cumsum([len(INSERTED_SHARES), len(INSERTED_SHARES), len(REMOVED)])
         return cls(*np.split(flat, ends, axis=-1))
 
 
 def order(values: ArrayLike, grid: Grid) -> Order:
-    """(h,w) map on its grid -> (H·W,) pixels of the network's input from the surface's highest value down.
+    """Sort the pixels of the network's input (H·W,) by the surface of a map (h,w), highest value first.
 
-    Equal values stand in row-major order; the least relevant first is the same backwards.
+    Ties are in row-major order; the least-relevant-first order is the reverse.
 
     >>> order([[1, 3], [3, 2]], Grid((2, 2), (1, 1), (0, 0))).tolist()
     [1, 2, 3, 0]
@@ -69,7 +69,7 @@ def order(values: ArrayLike, grid: Grid) -> Order:
 
 
 def area_under_curve(shares: ArrayLike, curve: ArrayLike) -> Any:
-    """(n,) ascending shares, (...,n) probabilities -> (...) area below the curve by the trapezoid rule.
+    """Return the area under curves (...,n) at ascending ``shares`` (n,), by the trapezoid rule.
 
     >>> float(area_under_curve([0, 0.5, 1], [0, 1, 1]))
     0.75
@@ -78,10 +78,10 @@ def area_under_curve(shares: ArrayLike, curve: ArrayLike) -> Any:
 
 
 def perturbation_curves(image: Tensor, orders: Order, noise: Tensor, predict: Callable[[Tensor], Tensor]) -> Curves:
-    """(3,H,W) the network's input, (F,H·W) orders of its pixels -> (F,K,n) curves of all K findings for each order.
+    """Return curves (F,K,n) of all K findings for F pixel orders (F,H·W) of the network's input (3,H,W).
 
-    ``noise`` (3,H,W) is added where ROAD imputes; ``predict`` says of (m,3,H,W) pictures (m,K) probabilities. Equal
-    orders are asked once.
+    ``noise`` (3,H,W) is added to ROAD's imputed pixels; ``predict`` returns probabilities (m,K) of pictures (m,3,H,W).
+    Equal orders are computed once.
     """
     different = {order.tobytes(): order for order in orders}
     numbers = {name: number for number, name in enumerate(different)}
@@ -91,17 +91,17 @@ def perturbation_curves(image: Tensor, orders: Order, noise: Tensor, predict: Ca
         torch.stack([image, blurred, grey]),
         *(_hidden(image, blurred, noise, one) for one in different.values()),
     ]
-    said = predict(torch.cat(pictures)).cpu().double().numpy()
-    whole, start, end = said[:3]
-    each = said[3:].reshape(len(different), -1, said.shape[-1])[which].swapaxes(1, 2)  # (F, K, pictures)
-    inserted, deleted, morf, lerf = np.split(each, np.cumsum([STEPS - 1, STEPS - 1, len(REMOVED)]), axis=-1)
-    ends = [np.broadcast_to(value[:, None], (*each.shape[:2], 1)) for value in (whole, start, end)]
+    predictions = predict(torch.cat(pictures)).cpu().double().numpy()
+    whole, start, end = predictions[:3]
+    by_order = predictions[3:].reshape(len(different), -1, predictions.shape[-1])[which].swapaxes(1, 2)  # (F, K, n)
+    inserted, deleted, morf, lerf = np.split(by_order, np.cumsum([STEPS - 1, STEPS - 1, len(REMOVED)]), axis=-1)
+    ends = [np.broadcast_to(value[:, None], (*by_order.shape[:2], 1)) for value in (whole, start, end)]
     insertion = np.concatenate([ends[1], inserted, ends[0]], -1)
     return Curves(insertion, np.concatenate([ends[0], deleted, ends[2]], -1), morf, lerf)
 
 
 def blur(image: Tensor) -> Tensor:
-    """(3,H,W) the image without what is smaller than ``BLUR`` of its side; mirrored at the edges.
+    """Blur an image (3,H,W) by ``BLUR`` of its side, mirrored at the edges.
 
     >>> blur(torch.ones(3, 16, 16)).shape, round(float(blur(torch.ones(3, 16, 16)).mean()), 4)
     (torch.Size([3, 16, 16]), 1.0)
@@ -112,15 +112,15 @@ def blur(image: Tensor) -> Tensor:
 
 
 def mixed(above: Tensor, below: Tensor, pixels: Order, shares: ArrayLike) -> Tensor:
-    """(3,H,W) twice, (H·W,) pixels in their order -> (n,3,H,W): the first of them from ``above``, the rest ``below``.
+    """Combine two images (3,H,W): for each share the first ``pixels`` from ``above``, the rest from ``below``.
 
-    A share that ends within a pixel is rounded to a whole number of them, halves to the even one.
+    Returns (n,3,H,W). Shares are rounded to whole pixels, halves to even.
     """
     return torch.stack([torch.where(first.to(above.device), above, below) for first in _first(pixels, shares, above)])
 
 
 def _first(pixels: Order, shares: ArrayLike, image: Tensor) -> Iterator[Tensor]:
-    """(H,W) which pixels are among the first, for each share."""
+    """Yield, for each share, a mask (H,W) of the first pixels."""
     rank = torch.empty(len(pixels), dtype=torch.int64)
     rank[torch.from_numpy(pixels.copy())] = torch.arange(len(pixels))
     for share in np.asarray(shares, dtype=np.float64):
@@ -128,7 +128,7 @@ def _first(pixels: Order, shares: ArrayLike, image: Tensor) -> Iterator[Tensor]:
 
 
 def _hidden(image: Tensor, blurred: Tensor, noise: Tensor, pixels: Order) -> Tensor:
-    """The pictures of one order but for the ends, which all orders share."""
+    """Return the pictures of one order without the end points, which all orders share."""
     between = INSERTED_SHARES[1:-1]
     return torch.cat(
         [
@@ -141,7 +141,7 @@ def _hidden(image: Tensor, blurred: Tensor, noise: Tensor, pixels: Order) -> Ten
 
 
 def imputed(image: Tensor, noise: Tensor, pixels: Order, shares: ArrayLike) -> Tensor:
-    """(3,H,W) image, (H·W,) pixels in their order -> (n,3,H,W) with the first of them imputed and ``noise`` added."""
+    """Return copies (n,3,H,W) of an image with the first ``pixels`` imputed, plus ``noise``, for each share."""
     given, pictures = image.cpu().numpy(), []
     for removed in _first(pixels, shares, image):
         filled = torch.from_numpy(impute(given, removed.numpy())).to(image)

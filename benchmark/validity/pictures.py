@@ -1,8 +1,8 @@
-"""Conventions: how a raw map becomes the picture that is scored, in the order in which each peer does it.
+"""Conventions: how other packages turn a raw map into a picture, with the same steps in the same order.
 
-Each is a pure function: (h,w) map as the method gives it (rectified where its paper says so), its grid -> (H,W) picture
-at the network's input size, float32, min-max scaled to [0,1] at last; a flat one is 0. All but ``ours`` place a map
-over the whole input as if its grid were centred, whatever the network. Read in the versions that are named.
+Each is a pure function from a raw map (h,w) (rectified if its paper says so) and its grid to a picture (H,W) at the
+network's input size, float32, min-max scaled to [0,1] in the last step; flat maps give 0. All but ``ours`` place a map
+over the whole input as if its grid were centred. Based on the source code of the versions named below.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Convention = Callable[[NDArray[np.floating[Any]], Grid], Picture]
 
 
 def ours(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
-    """Min-max over the positions, then bilinear on the network's true grid, at pixel centres as for the others."""
+    """Min-max over the positions, then bilinear on the network's exact grid, at pixel centres as for the others."""
     return _scaled(resample(min_max(values), grid, grid.size))
 
 
@@ -40,8 +40,8 @@ def captum(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
 
     captum 0.9: ``LayerGradCam.attribute`` does not rectify (``relu_attributions=False``),
     ``LayerAttribution.interpolate`` has ``interpolate_mode="nearest"``, and ``visualize_image_attr(sign="positive")``
-    drops what is negative. Its clipping of outliers is for the eye and left out. Its peak is the first pixel of the
-    highest cell, the upper left one, which is by accident where a ResNet looks.
+    drops negative values. Its clipping of outliers only affects the display and is left out. Its peak is the first
+    (upper left) pixel of the highest cell, which happens to be the position in a ResNet's grid.
     """
     return _scaled(np.maximum(_nearest(values, grid), 0))
 
@@ -55,8 +55,8 @@ def torchcam(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
     """Min-max at the positions, then Pillow's bicubic, whose overshoot stays.
 
     torch-cam 0.5: ``_CAM.compute_cams`` rectifies in the gradient methods only (``CAM`` keeps its sign), ``_normalize``
-    is (x − min) / (max − min + 1e-8), and ``overlay_mask`` resizes with ``BICUBIC``. Its squaring is for the eye and
-    left out.
+    is (x − min) / (max − min + 1e-8), and ``overlay_mask`` resizes with ``BICUBIC``. Its squaring only affects
+    the display and is left out.
     """
     height, width = grid.size
     picture = Image.fromarray(_epsilon(values, 1e-8)).resize((width, height), Image.Resampling.BICUBIC)
@@ -91,7 +91,7 @@ CONVENTIONS: dict[str, Convention] = {
     "X_RAY": x_ray,
     "wsolevaluation": wsolevaluation,
 }
-"""The column's word -> the convention; the first one is what the others are held against."""
+"""Column name -> convention; the first one is the reference."""
 
 
 def _cv2(values: NDArray[np.floating[Any]], grid: Grid, how: int) -> Picture:

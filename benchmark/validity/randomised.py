@@ -1,4 +1,4 @@
-"""Whether a method's maps depend on what the network has learned."""
+"""Test whether a method's maps depend on what the network has learned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ from core.types import FloatArray
 
 
 class Randomised(Check):
-    """The maps of a network whose weights are drawn anew, part by part from the head down, beside the trained one's.
+    """Maps of a network with weights randomised part by part from the head down, compared with the trained network's.
 
-    ``rho@PART`` is the mean over cases of Spearman's rank correlation between the map of the trained network and that
-    of the one in which everything from the head down to PART is random, over the h×w positions; ``rho_abs@PART`` that
-    of absolute values. A case in which one of the two maps is constant has no correlation and no say.
-    ``hit@iou.3@PART`` and ``pointing@PART`` are the hits there, ``change@…`` their difference to the trained network's.
+    ``rho@PART`` is the mean over cases of Spearman's rank correlation, over the h×w positions, between the maps of the
+    trained network and of the network randomised from the head down to PART; ``rho_abs@PART`` that of absolute values.
+    A case with a constant map has no correlation and is excluded. ``hit@iou.3@PART`` and ``pointing@PART`` are the hits
+    of the randomised network, ``change@…`` their difference to the trained network's.
     Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, section 3.
     """
 
     name = "randomised"
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """All steps of one method.
+        """Evaluate all randomisation steps for one method.
 
-        Scores at every depth, and the rank correlation of each step's maps with those of the trained network.
+        Returns scores at every depth, and the rank correlation of each step's maps with those of the trained network.
         """
         variants = {TRAINED: self.cases(method)}
         for depth, part in enumerate(part_names(self.runs[0]), start=1):
@@ -46,8 +46,8 @@ def _columns(part: str, first: Sequence[Case], second: Sequence[Case]) -> list[C
     pairs = [(_values(one), _values(two)) for one, two in zip(with_truth(first), with_truth(second), strict=True)]
     plain = np.array([spearman(one, two) for one, two in pairs])
     sizes = np.array([spearman(np.abs(one), np.abs(two)) for one, two in pairs])
-    known = {f"rho@{part}": plain, f"rho_abs@{part}": sizes}
-    return [Column(m, "none", np.nan_to_num(rho), np.isfinite(rho).astype(np.float64)) for m, rho in known.items()]
+    metrics = {f"rho@{part}": plain, f"rho_abs@{part}": sizes}
+    return [Column(m, "none", np.nan_to_num(rho), np.isfinite(rho).astype(np.float64)) for m, rho in metrics.items()]
 
 
 def _values(case: Case) -> FloatArray:
@@ -56,7 +56,7 @@ def _values(case: Case) -> FloatArray:
 
 
 def spearman(first: FloatArray, second: FloatArray) -> float:
-    """Rank correlation of two maps' values, ties at their mean rank; nan where one is flat, or shapes differ.
+    """Return the rank correlation of two maps' values, ties at their mean rank; nan if one is flat or shapes differ.
 
     >>> spearman(np.array([1.0, 2, 3]), np.array([10.0, 100, 1000]))
     1.0
@@ -69,26 +69,26 @@ def spearman(first: FloatArray, second: FloatArray) -> float:
 
 
 REST = "last stage"
-"""The part behind the last earlier level, whose output is pooled."""
+"""The part after the last earlier level; its output is pooled."""
 
 
 @dataclass(frozen=True)
 class PartlyReinitialised(TrainedSubset):
-    """A training with the first ``depth`` parts, counted from the head, drawn anew.
+    """A training run with the first ``depth`` parts, counted from the head, reinitialised.
 
-    They are taken from one network as the architecture itself initialises it, batch norm's statistics too, so a deeper
-    step keeps all that a shallower one drew.
+    All steps take them from one randomly initialised network, including batch norm's statistics, so a deeper step
+    keeps the random weights of a shallower one.
     """
 
     depth: int = 0
 
     @property
     def digest(self) -> str:
-        """Says which weights: the training's, and how many parts are not."""
+        """Identifies the weights: those of the training run and the number of reinitialised parts."""
         return f"{super().digest}, {self.depth} parts as in {untrained.of(self).digest}"
 
     def model(self, device: str) -> Classifier:
-        """The network, in evaluation mode on ``device``."""
+        """Return the network, in evaluation mode on ``device``."""
         trained, drawn = super().model(device), untrained.of(self).model(device).state_dict()
         anew = {key for _, keys in parts(trained)[: self.depth] for key in keys}
         state = trained.state_dict()
@@ -97,11 +97,10 @@ class PartlyReinitialised(TrainedSubset):
 
 
 def parts(model: Classifier) -> list[tuple[str, tuple[str, ...]]]:
-    """The network's parts from the head down: a name and its entries of ``state_dict``, each of them in one part.
+    """Split the network into parts from the head down: names with disjoint entries of ``state_dict``.
 
-    Cut at the earlier levels (``model.levels``), in the order in which the network's modules are written. A part is
-    called like the level that it ends in; ``last stage`` is what follows the last of them, and an attention module
-    stands by itself.
+    Cut at the earlier levels (``model.levels``), in the order in which modules are defined. A part has the name of the
+    level at its end; ``last stage`` follows the last level, and an attention module is a separate part.
     """
     index = {name: n for n, (name, _) in enumerate(model.named_modules())}
     ends = {level: max(n for name, n in index.items() if _within(name, path(model, level))) for level in model.levels}
@@ -120,15 +119,15 @@ def _within(name: str, whole: str) -> bool:
 
 
 def part_names(run: TrainedSubset) -> tuple[str, ...]:
-    """The names of a training's network's parts, from the head down.
+    """Return the names of the parts of a training run's network, from the head down.
 
-    As ``reinitialise`` counts them: depth 1 is the head alone.
+    ``reinitialise`` counts the same way: depth 1 is the head only.
     """
     return tuple(name for name, _ in parts(untrained.of(run).model("cpu")))
 
 
 def reinitialise(run: TrainedSubset, depth: int) -> PartlyReinitialised:
-    """A training and its images with the weights of the network's first ``depth`` parts drawn anew.
+    """Return a training run with the weights of the network's first ``depth`` parts reinitialised.
 
     Cascading randomisation from the head down: Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018.
     """

@@ -1,4 +1,4 @@
-"""Whether the scores depend on something beside the finding, and whether a map would show it."""
+"""Test whether the scores depend on a shortcut besides the finding, and whether maps show it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from benchmark.scoring.statistics.bootstrap import Resampled, blocks, weights
 from benchmark.scoring.statistics.patients import ratio
 from benchmark.scoring.statistics.summary import Column, Estimate, difference, estimate, scores
 from benchmark.scoring.surface import surface
-from benchmark.validity.base import Check, TrainedSubset, restrict
+from benchmark.validity.base import Check, TrainedSubset, subset_runs
 from benchmark.validity.tokens import load_or_predict_logits, logits_path, token_rates
 from core.errors import DataError
 from core.names import CLASSIFIER
@@ -24,22 +24,22 @@ PLACES = ("token", "finding")
 
 
 class Shortcut(Check):
-    """A phantom whose corner token goes with one finding: what the network's scores owe to it, and where the maps look.
+    """Effect of a phantom's corner token, correlated with one finding, on the network's scores and on the maps.
 
-    Of the ``classifier``: ``auroc@drawn``, ``auroc@none`` (no token anywhere), ``auroc@flipped`` (the token where the
-    finding is not), on the same test patients, and the paired changes to the first. Of a method, on the images that
-    have both the finding and the token: ``peak@token`` and ``peak@finding``, the share whose highest point lies there,
-    ``energy@token`` and ``energy@finding``, the mean share of the map's positive integral. A map can be silent about a
-    shortcut that the scores depend on, so both belong together.
+    For the ``classifier``: ``auroc@drawn``, ``auroc@none`` (no token anywhere), ``auroc@flipped`` (the token where the
+    finding is not), on the same test patients, and the paired changes to the first. For a method, on images with both
+    the finding and the token: ``peak@token`` and ``peak@finding``, the share of maps with their peak there, and
+    ``energy@token`` and ``energy@finding``, the mean share of the map's positive integral. A map may not show a
+    shortcut on which the scores depend, so both parts are needed.
     """
 
     name = "shortcut"
     classifier = True
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """The classifier's AUROC, or where the maps of a method look.
+        """Return the classifier's AUROC with tokens as drawn, without and exchanged, or a method's peaks and energy.
 
-        With tokens as drawn, without, and exchanged; peaks and energy inside the token's and the finding's boxes.
+        Peaks and energy are measured inside the token's and the finding's boxes.
         """
         if method == CLASSIFIER:
             return self._scores(seed)
@@ -60,17 +60,17 @@ class Shortcut(Check):
         return Result(scores(compared(values, labels, patients, self.findings, seed), self.findings), [])
 
     def _tokened(self, finding: str) -> list[TrainedSubset]:
-        """The trainings with the images that have both. Raises ``DataError`` where there is none."""
+        """Return the training runs with the images that have both. Raises ``DataError`` if there is none."""
         scorable = (sample for run in self.runs for sample in run.scorable_images)
         both = [sample for sample in scorable if finding in sample.boxes and sample.meta["token"] is not None]
         if not both:
             name = self.trained[0].config.dataset
             raise DataError(f"no test image of {name} has both {finding} and the token: ask for more test images")
-        return restrict(self.trained, both)
+        return subset_runs(self.trained, both)
 
 
 def _row(case: Case, token: FloatArray) -> dict[str, Any]:
-    """A flat or failed map points nowhere; one without anything above zero has no energy."""
+    """Return the row of a case; a flat or failed map has no peak, one without positive values no energy."""
     map_surface, reason = case.load_surface
     places = {"token": token, "finding": case.boxes}
     peaks = {
@@ -90,7 +90,7 @@ def _energy(case: Case, reason: str, boxes: FloatArray) -> float | None:
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """Shares of the rows that state them: every row states a peak."""
+    """Return shares over the rows that have a value; every row has a peak."""
     names = [f"{what}@{where}" for what in ("peak", "energy") for where in PLACES]
     values = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}
     return [Column(name, "none", np.nan_to_num(v), np.isfinite(v).astype(np.float64)) for name, v in values.items()]
@@ -99,11 +99,11 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
 def compared(
     logits: Mapping[str, FloatArray], labels: FloatArray, patients: Sequence[str], findings: Sequence[str], seed: int
 ) -> list[Estimate]:
-    """(N,K) logits per drawing and (N,K) labels -> the AUROC of each drawing, then its change from the first.
+    """Return the AUROC of each drawing and its change from the first, from logits (N,K) per drawing and labels (N,K).
 
     Metrics are ``auroc@DRAWING`` and ``change@auroc@DRAWING`` = drawing − first drawing. AUROC is the share of
-    (positive, negative) pairs of images in which the positive has the larger logit, ties by half; nan where a finding
-    has one class only. All drawings are resampled by the same 10,000 draws of patients.
+    (positive, negative) pairs of images whose positive has the larger logit, with ties as one half; nan if a finding
+    has one class only. All drawings use the same 10,000 resamples of patients.
     """
     _, person = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     counts = np.array([np.isfinite(column).sum() for column in labels.T], dtype=np.int64)
@@ -131,7 +131,7 @@ def _resampled(values: FloatArray, labels: FloatArray, person: NDArray[np.int64]
 def _weighted(
     wins: FloatArray, times: NDArray[np.generic], above: NDArray[np.int64], below: NDArray[np.int64]
 ) -> FloatArray:
-    """(P,Q) who wins, (R,people) how often each counts -> (R,) weighted share of pairs won; nan without any pair."""
+    """Return weighted shares of pairs won (R,), from outcomes (P,Q) and weights (R,people); nan without pairs."""
     out = np.full(len(times), np.nan)
     table = wins.astype(np.float32)
     for rows in blocks(len(times), max(1, len(below))):

@@ -1,6 +1,6 @@
-"""The same phantom patients with the shortcut's token as drawn, without it, and where it should not be.
+"""The same phantom patients with the shortcut's token as drawn, without it, and on images without the finding.
 
-A token is a small mark in a corner of the image that goes with one finding: see ``datasets.phantom``.
+A token is a small mark in a corner of the image, correlated with one finding: see ``datasets.phantom``.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ BATCH = 64
 
 
 def token_rates(config: TrainConfig) -> tuple[str, float, float]:
-    """The shortcut of a training's data: its finding, the share of images with it that have the token, and of others.
+    """Return the shortcut's finding and the shares of images with the token, among those with and without the finding.
 
     Raises ``BadValueError`` for data without one.
     """
@@ -37,9 +37,9 @@ def token_rates(config: TrainConfig) -> tuple[str, float, float]:
 
 
 def configs_by_variant(config: TrainConfig) -> dict[str, TrainConfig]:
-    """``drawn``: the data as they are; ``none``: no token anywhere; ``flipped``: the two shares of tokens exchanged.
+    """Return configs for ``drawn`` (unchanged data), ``none`` (no tokens) and ``flipped`` (the two shares exchanged).
 
-    Patients and findings are the same in all three, so that changes are paired.
+    Patients and findings are the same in all three, so changes are paired.
     """
     _, present, absent = token_rates(config)
     shares = {NONE: (0.0, 0.0), FLIPPED: (absent, present)}
@@ -47,9 +47,9 @@ def configs_by_variant(config: TrainConfig) -> dict[str, TrainConfig]:
 
 
 def load_or_predict_logits(run: TrainingRun, folder: Path) -> tuple[dict[str, FloatArray], FloatArray, list[str]]:
-    """(N,K) logits of every test image per setting, (N,K) labels, (N,) patients; kept in ``folder``.
+    """Return logits (N,K) of all test images per setting, labels (N,K) and patients (N,); cached in ``folder``.
 
-    Raises ``DataError`` where the settings do not show the same patients with the same findings.
+    Raises ``DataError`` if the settings differ in patients or findings.
     """
     configs, path = configs_by_variant(run.config), logits_path(run, folder)
     if not path.exists():
@@ -68,7 +68,7 @@ def load_or_predict_logits(run: TrainingRun, folder: Path) -> tuple[dict[str, Fl
 
 
 def logits_path(run: TrainingRun, folder: Path) -> Path:
-    """Where the logits of a training lie or will lie."""
+    """Return the file of a training run's logits."""
     datasets = [config.dataset for config in configs_by_variant(run.config).values()]
     return folder / f"tokens-{hash_key([run.digest, datasets])}.csv"
 

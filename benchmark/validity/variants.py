@@ -18,19 +18,19 @@ MEASURES: Mapping[tuple[str, Origin], str] = {
     (MAIN, "fixed"): "fixed",
     ("pointing", "none"): "pointing",
 }
-"""Metric and origin of its threshold -> the column of a row that holds it."""
+"""Metric and origin of its threshold -> column of the rows."""
 
 
 def compare(
     variants: Mapping[str, Sequence[Case]], findings: Sequence[str], seed: int, more: Sequence[Column] = ()
 ) -> Result:
-    """The ``locus`` protocol's ``hit@iou.3`` (thresholds cross-fitted per variant, and fixed at .5) and ``pointing``.
+    """Compare variants by ``locus``'s ``hit@iou.3`` (thresholds cross-fitted or .5, per variant) and ``pointing``.
 
     Scores are ``METRIC@VARIANT`` for every variant, then ``change@METRIC@VARIANT`` = variant − first, paired by
     patient, per finding and mean, with BCa intervals; rows are per variant and case.
 
-    Every variant has the same cases in the same order, those without truth are left out; ``more`` are columns over
-    the cases that are left.
+    Every variant has the same cases in the same order. Cases without truth are left out; ``more`` are columns over
+    the remaining cases.
     """
     with_boxes = {name: with_truth(cases) for name, cases in variants.items()}
     bar = tqdm(with_boxes.items(), desc="score variants", unit="variant", leave=False, disable=None)
@@ -53,5 +53,5 @@ def compare(
 
 def _row(variant: str, row: Mapping[str, Any]) -> dict[str, Any]:
     names = ("image", "patient", "finding", "reason", "threshold", "x0", "y0", "x1", "y1", "iou")
-    kept = {name: row[name] for name in names}
-    return {"variant": variant, **kept, "hit": row[MAIN], "fixed": row["iou_fixed"] > HIT, "pointing": row["pointing"]}
+    base = {name: row[name] for name in names}
+    return {"variant": variant, **base, "hit": row[MAIN], "fixed": row["iou_fixed"] > HIT, "pointing": row["pointing"]}

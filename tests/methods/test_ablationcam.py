@@ -25,7 +25,7 @@ def definition(model, A):
 @pytest.mark.oracle
 def test_the_drops_are_the_definition_under_every_pooling(model, images):
     evidence = gather(model, images)
-    ours = ablationcam.drops(evidence)
+    ours = ablationcam.ablation_drops(evidence)
     expected = definition(model, evidence.A)
     torch.testing.assert_close(ours.double(), expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 
@@ -55,7 +55,7 @@ def test_a_level_that_the_network_goes_round_is_the_same_alone_as_among_others(l
     for part in model.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
             torch.nn.init.ones_(part.weight)  # a fresh residual branch is multiplied by 0
-    together, *alone = (ablationcam.drops(gather(model, some, layer=layer)) for some in (images, *images.split(1)))
+    together, *alone = (ablationcam.ablation_drops(gather(model, some, layer=layer)) for some in (images, *images.split(1)))
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-4 * together.abs().max().item(), rtol=0)
 
 

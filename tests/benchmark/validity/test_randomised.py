@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 import backbones
 from benchmark.maps import untrained
-from benchmark.validity.base import restrict
+from benchmark.validity.base import subset_runs
 from benchmark.validity.randomised import Randomised, part_names, parts, reinitialise, spearman
 from config import EngineFlags
 
@@ -112,7 +112,7 @@ def test_attention_is_a_part_of_its_own():
 
 
 def drawn(run, depth):
-    return reinitialise(restrict([run], run.scorable_images)[0], depth).model("cpu").state_dict()
+    return reinitialise(subset_runs([run], run.scorable_images)[0], depth).model("cpu").state_dict()
 
 
 def changed(first, second):
@@ -134,12 +134,12 @@ def test_the_last_step_has_nothing_of_the_training_left_not_even_what_it_began_w
     last = drawn(run, len(part_names(run)))
     torch.manual_seed(run.config.seed)
     began = backbones.build(run.config.backbone, len(run.data.findings), run.config.global_pool, run.config.attention_map).state_dict()
-    assert not changed(untrained.of(restrict([run], run.scorable_images)[0]).model("cpu").state_dict(), last)
+    assert not changed(untrained.of(subset_runs([run], run.scorable_images)[0]).model("cpu").state_dict(), last)
     assert not any(last[key].any() for key in last if key.endswith("running_mean"))
     kernels = [key for key in last if last[key].ndim == 4]
     assert not [key for key in kernels if torch.corrcoef(torch.stack([last[key].ravel(), began[key].ravel()]))[0, 1] > 0.1]
 
 
 def test_a_step_has_its_own_digest_so_that_maps_are_not_mistaken(trained):
-    kept = restrict(trained, trained[0].scorable_images)[0]
+    kept = subset_runs(trained, trained[0].scorable_images)[0]
     assert len({reinitialise(kept, depth).digest for depth in range(4)} | {trained[0].digest}) == 5
