@@ -1,8 +1,8 @@
-"""Decoding many images into the rows of one array file, by several processes in the background.
+"""Decode many images into the rows of one array file with several background processes.
 
-Each process is given a few rows at a time and writes them into the array itself; only what could not be decoded is sent
-back. A row is locked while it is decoded, so that several runs that fill one array share the work. A decoder in native
-code can kill its process: that file counts as bad, and a new process continues without it.
+Each process receives a few rows at a time and writes them into the array itself; only the bad rows are sent back. A row
+is locked while it is decoded, so several runs that fill the same array share the work. If a native decoder crashes its
+process, that file counts as bad and a new process continues with the next one.
 """
 
 import contextlib
@@ -23,18 +23,18 @@ from datasets.io.decoding_worker import Bad, Job, Rows, Worker, start
 
 log = logging.getLogger(__name__)
 FEW = 200
-"""Images that are worth a process more."""
+"""Number of images per additional process."""
 ROWS_PER_TASK = 16
-"""Rows that a process is given at a time: few, so that all processes end together."""
+"""Rows per task: few, so that all processes end together."""
 EVERY = 60.0
-"""Seconds between two lines of the log that say how far the decoding is."""
+"""Seconds between two progress lines in the log."""
 
 
 class Decoding:
-    """Processes that decode the rows ``rows`` in this order, and a thread that gives them their tasks.
+    """Processes that decode the rows ``rows`` in this order, and a thread that hands out tasks.
 
-    ``note`` is called in the thread with what was bad in a task, before anybody is told that the task is done; what it
-    raises ends the decoding. ``ended`` is called when all rows are done.
+    ``note`` is called in the thread with the bad rows of a task, before the task counts as done; an error in it ends
+    the decoding. ``ended`` is called when all rows are done.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class Decoding:
         self._thread.start()
 
     def wait(self, rows: NDArray[np.int64]) -> None:
-        """Return when those of ``rows`` that are decoded here are done. Raises what ended the decoding before."""
+        """Wait until those of ``rows`` that are decoded here are done. Raises the error that ended the decoding."""
         with self._changed:
             self._changed.wait_for(lambda: self._error is not None or not self._waiting[rows].any())
         if self._error is not None:
             raise self._error
 
     def finish(self, tick: Callable[[int], object]) -> None:
-        """Wait until all is done; ``tick`` is called with the number of rows done since the last call."""
+        """Wait until all rows are done; call ``tick`` with the number of rows done since the last call."""
         told = 0
         while told < self.total:
             with self._changed:
@@ -75,7 +75,7 @@ class Decoding:
         self._thread.join()
 
     def close(self) -> None:
-        """End the processes; rows that are not done stay missing."""
+        """Stop the processes; the remaining rows stay missing."""
         self._stopped = True
         for worker in list(self._workers):
             worker.process.kill()
@@ -117,7 +117,7 @@ class Decoding:
                 log.info("decoded %d of %d images", self.done, self.total)
 
     def _take(self, worker: Worker, task: Rows) -> None:
-        """What came back from ``worker`` for ``task``."""
+        """Process the answer of ``worker`` to ``task``."""
         try:
             bad: Bad = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -138,6 +138,6 @@ class Decoding:
 
 
 def _ready(given: Iterable[Worker]) -> list[Worker]:
-    """Those who have an answer, or have died, as soon as there is one."""
+    """Return the workers that have an answer or have died, as soon as there is one."""
     pipes = wait([worker.pipe for worker in given])
     return [worker for worker in given if worker.pipe in pipes]

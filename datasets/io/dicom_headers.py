@@ -1,4 +1,4 @@
-"""The headers of a data set's DICOM files, each read once: a small table in the cache keeps them."""
+"""Read the headers of a data set's DICOM files once and cache them in a small table."""
 
 import dataclasses
 import functools
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> tuple[dict[str, Header], list[str]]:
-    """Image -> header of those of the ``files`` below ``root`` that have one, and the reason for each of the others.
+    """Return image -> header for the readable ``files`` below ``root``, and the reason for each of the others.
 
-    The table in the folder ``cache`` has, by the file's name, its time of change, its length and its header; one that
-    is broken or of other files counts for nothing. Without ``cache`` each process reads all of them.
+    The table in the folder ``cache`` has the file name, modification time, length and header of each file; a broken or
+    outdated table is ignored. Without ``cache`` each process reads all headers.
     """
     table = cache and cache / f"headers-{key(str(root.resolve()))}.json"
     known = _known(table) if table else {}
@@ -47,7 +47,7 @@ def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> t
 
 
 def _mark(path: Path) -> tuple[int, int]:
-    """What tells another content of the file; (0, 0) of one that is absent, of which its reader tells."""
+    """Return the modification time and length of a file, (0, 0) if it is missing; reading it reports the error."""
     try:
         return content_stamp(path)
     except OSError:
@@ -56,7 +56,7 @@ def _mark(path: Path) -> tuple[int, int]:
 
 @functools.cache
 def _header(path: Path, mark: tuple[int, int]) -> Header:
-    """The header of a file whose content has this ``mark``."""
+    """Read the header of a file whose content has this ``mark``."""
     return header(path)
 
 
@@ -69,7 +69,7 @@ def _known(table: Path) -> dict[str, Any]:
 
 
 def _kept(row: Any, mark: tuple[int, int]) -> Header | None:
-    """The header in a row of the table, where it is of the content at hand and whole."""
+    """Return the header in a row of the table if the row is complete and matches the current file."""
     match row:
         case [*stamp, {"frame": [int(height), int(width)], "patient": str(patient), "meta": dict(meta)}] if (
             tuple(stamp) == mark

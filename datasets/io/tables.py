@@ -1,4 +1,4 @@
-"""Reading the tables and lists of a data set: every defect of a file becomes one sentence that names it."""
+"""Read the tables and lists of a data set; each defect raises an error that names the file."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ else:
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "compression": None}
 AS_CSV = "save it as CSV in UTF-8, cells parted by commas, decimals by points"
 OTHERS = {b";": "semicolons", b"\t": "tabs"}
-"""What parts the cells of tables that are none of ours."""
+"""Cell separators of unsupported tables."""
 MAX_COLUMNS = 2000
-"""Most columns of a table."""
+"""Maximum number of columns."""
 MAX_START = 200_000
-"""Most bytes of a table's heading and first row."""
+"""Maximum bytes of the header and the first row."""
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:
-    """The first file of these ``names`` that is in ``root``.
+    """Return the first file of these ``names`` that exists in ``root``.
 
-    None where none is: the caller says which it looked for.
+    None if there is none: the caller reports the names.
     """
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
 def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
-    """A CSV as text, empty cells beyond the header dropped.
+    """Read a CSV file as text, without empty cells beyond the header.
 
-    Raises ``DataError`` when it is broken or lacks a ``needed`` column; ``hint`` says what to do about that.
+    Raises ``DataError`` if it is broken or lacks a ``needed`` column; ``hint`` says how to fix that.
     """
     _check_header(path, needed)
     try:
@@ -67,13 +67,13 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
 
 
 def _is_full_beyond(path: Path, width: int) -> bool:
-    """Whether a row says something in a cell beyond the ``width`` of the heading."""
+    """Return whether a row has a non-empty cell beyond the ``width`` of the header."""
     cells = pd.read_csv(path, **AS_TEXT, header=None, skiprows=1)
     return bool((cells.iloc[:, width:] != "").to_numpy().any())
 
 
 def _check_header(path: Path, needed: Sequence[str]) -> None:
-    """Raise ``DataError``, before all is read, for a table that is empty, no text, without commas or far too wide."""
+    """Raise ``DataError``, before reading all of it, for a table that is empty, binary, without commas or too wide."""
     try:
         with limits.require_size(path).open("rb") as file:
             start = file.read(MAX_START + 1)
@@ -98,9 +98,9 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
 
 
 def read_list(path: Path) -> pd.DataFrame:
-    """A list file: a name per line, perhaps with numbers behind it -> a frame of cells, the name's folder removed.
+    """Read a list file, one name per line, optionally followed by numbers; folders in the names are removed.
 
-    Parted by spaces or commas. Raises ``DataError`` for lines of different lengths and for what is no text.
+    Separated by spaces or commas. Raises ``DataError`` for lines of different lengths and for files that are not text.
     """
     try:
         lines = limits.require_size(path).read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
@@ -117,14 +117,14 @@ def read_list(path: Path) -> pd.DataFrame:
 
 
 def raise_if_any(path: Path, wrong: Iterable[object], what: str, advice: str = "") -> None:
-    """Raise ``DataError`` when there is anything ``wrong``: how many, ``what`` they are, examples, and ``advice``."""
+    """Raise ``DataError`` if there is anything ``wrong``: the count, ``what`` they are, examples, and ``advice``."""
     items = list(wrong)
     if items:
         raise DataError(f"{path} has {len(items)} {what}: {examples(items)}{advice}")
 
 
 def numbers(path: Path, cells: pd.Series) -> pd.Series:
-    """The cells as float64. Raises ``DataError`` with examples for what is no number.
+    """Convert the cells to float64. Raises ``DataError`` with examples of invalid numbers.
 
     >>> numbers(Path("a.csv"), pd.Series(["1", "2.5"])).tolist()
     [1.0, 2.5]
@@ -137,12 +137,12 @@ def numbers(path: Path, cells: pd.Series) -> pd.Series:
 
 
 def read_xywh(path: Path, cells: pd.DataFrame) -> FloatArray:
-    """(n,4) xyxy of the columns x, y, width and height, in this order. Raises ``DataError`` as ``numbers`` does."""
+    """Return (n,4) xyxy of the columns x, y, width, height, in this order. Raises ``DataError`` as ``numbers``."""
     return xywh_to_xyxy(np.stack([numbers(path, cells.iloc[:, i]) for i in range(4)], axis=1))
 
 
 def refuse_duplicates(path: Path, rows: pd.Series) -> None:
-    """Raise ``DataError`` when a value occurs twice, with the count and examples.
+    """Raise ``DataError`` if a value occurs twice, with the count and examples.
 
     >>> refuse_duplicates(Path("a.csv"), pd.Series(["x", "y", "x"]))
     Traceback (most recent call last):
@@ -153,6 +153,6 @@ def refuse_duplicates(path: Path, rows: pd.Series) -> None:
 
 
 def refuse_unknown(path: Path, names: Iterable[str], known: Sequence[str], kind: str = "finding") -> None:
-    """Raise ``DataError`` naming the first of ``names`` that is not ``known``; ``kind``: what they are names of."""
+    """Raise ``DataError`` for the first of ``names`` that is not ``known``; ``kind``: what they are names of."""
     for name in sorted(set(names) - set(known)):
         raise DataError(f"{path}: {UnknownNameError(kind, name, known)}")
