@@ -63,15 +63,15 @@ class Decoding:
 
     def finish(self, tick: Callable[[int], object]) -> None:
         """Wait until all rows are done; call ``tick`` with the number of rows done since the last call."""
-        told = 0
-        while told < self.total:
+        last_report = 0
+        while last_report < self.total:
             with self._changed:
-                self._changed.wait_for(lambda: self._error is not None or self.done > told)  # noqa: B023
+                self._changed.wait_for(lambda: self._error is not None or self.done > last_report)  # noqa: B023
                 done = self.done
             if self._error is not None:
                 raise self._error
-            tick(done - told)
-            told = done
+            tick(done - last_report)
+            last_report = done
         self._thread.join()
 
     def close(self) -> None:
@@ -87,11 +87,11 @@ class Decoding:
             self._hand_out()
             if not self._stopped:
                 self._ended()
-        except ANYTHING as error:  # handed to the thread that waits
+        except ANYTHING as error:  # raised in the waiting thread
             self._fail(error)
         finally:
             for worker in self._workers:
-                worker.process.kill()  # those that are done do not mind
+                worker.process.kill()  # no effect on finished processes
                 worker.process.join()
             if self._stopped:
                 self._fail(DataError("the decoding of images was stopped"))
@@ -104,16 +104,16 @@ class Decoding:
     def _hand_out(self) -> None:
         """Hand out the tasks and collect the bad rows. A worker that dies is replaced."""
         given: dict[Worker, Rows] = {}
-        told = time.monotonic()
+        last_report = time.monotonic()
         while (self._tasks or given) and not self._stopped:
             for worker in [worker for worker in self._workers if worker not in given][: len(self._tasks)]:
                 given[worker] = self._tasks.popleft()
-                with contextlib.suppress(BrokenPipeError):  # it is dead: its silence will tell
+                with contextlib.suppress(BrokenPipeError):  # it is dead: detected when its answer is read
                     worker.pipe.send(given[worker])
             for worker in _ready(given):
                 self._take(worker, given.pop(worker))
-            if time.monotonic() - told >= EVERY:
-                told = time.monotonic()
+            if time.monotonic() - last_report >= EVERY:
+                last_report = time.monotonic()
                 log.info("decoded %d of %d images", self.done, self.total)
 
     def _take(self, worker: Worker, task: Rows) -> None:
@@ -127,7 +127,7 @@ class Decoding:
             bad = {row: reason} if reason else {}
             self._tasks.appendleft([other for other in task if other not in bad])
             task = [*bad]
-            self._note(bad)  # before another process is tried: it may be one too many
+            self._note(bad)  # may raise, so do it before starting another process
             self._workers[self._workers.index(worker)] = start(self.job)
         else:
             self._note(bad)
@@ -137,7 +137,7 @@ class Decoding:
             self._changed.notify_all()
 
 
-def _ready(given: Iterable[Worker]) -> list[Worker]:
+def _ready(workers: Iterable[Worker]) -> list[Worker]:
     """Return the workers that have an answer or have died, as soon as there is one."""
-    pipes = wait([worker.pipe for worker in given])
-    return [worker for worker in given if worker.pipe in pipes]
+    pipes = wait([worker.pipe for worker in workers])
+    return [worker for worker in workers if worker.pipe in pipes]

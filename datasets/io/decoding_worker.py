@@ -77,20 +77,20 @@ class Worker:
 def start(job: Job) -> Worker:
     """Start a forked process, so that samples need no pickling."""
     context = multiprocessing.get_context("fork")
-    pipe, theirs = context.Pipe()
+    pipe, child_pipe = context.Pipe()
     current_row = mmap.mmap(-1, 8)
-    process = context.Process(target=_work, args=(job, theirs, pipe, current_row, os.getpid()), daemon=True)
+    process = context.Process(target=_work, args=(job, child_pipe, pipe, current_row, os.getpid()), daemon=True)
     process.start()
-    theirs.close()
+    child_pipe.close()
     return Worker(process, pipe, current_row)
 
 
 def _work(job: Job, pipe: Connection, parents: Connection, current_row: mmap.mmap, parent: int) -> None:
     """Decode the tasks that arrive through ``pipe`` until its other end is closed."""
     parents.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a training's own handler is not meant for this process
-    cv2.setNumThreads(0)  # OpenCV's own threads do not survive a fork
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # undo the handler of a training run
+    cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork
     array = np.lib.format.open_memmap(job.path, mode="r+")
     with job.states.open("r+b") as file, contextlib.suppress(BrokenPipeError):
         for rows in _tasks(pipe):
@@ -111,11 +111,11 @@ def _decode(
     bad: Bad = {}
     for row in rows:
         if os.getppid() != parent:
-            os._exit(1)  # nobody waits for this array any more
+            os._exit(1)  # the parent is gone
         current_row[:] = row.to_bytes(8, "little")
         with _locked(file, row):
             if os.pread(file.fileno(), 1, row)[0] != MISSING:
-                continue  # another run was faster
+                continue  # decoded by another run
             try:
                 array[row] = resize_image(job.samples[row].image, (job.size, job.size))
                 os.pwrite(file.fileno(), bytes([DECODED]), row)

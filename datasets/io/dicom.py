@@ -47,7 +47,7 @@ def library() -> ModuleType:
         import pydicom
     except ImportError:
         raise NotAvailableError("DICOM files are read by the package pydicom: pip install pydicom") from None
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # tracebacks of what becomes one sentence here
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its tracebacks are replaced by one error here
     return pydicom
 
 
@@ -86,7 +86,7 @@ def _as_data_error(path: Path) -> Iterator[None]:
     errors = library().errors
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # values that break a rule which does not matter here
+            warnings.simplefilter("ignore", UserWarning)  # harmless violations of the standard
             yield
     except FileNotFoundError:
         raise DataError(f"no image file {path}") from None
@@ -107,7 +107,7 @@ def _refuse_bomb(path: Path, file: BinaryIO) -> None:
     """
     reader = library().filereader
     reader.read_preamble(file, force=False)
-    meta = reader._read_file_meta_info(file)  # leaves the stream where pydicom would begin to unpack
+    meta = reader._read_file_meta_info(file)  # leaves the stream where the compressed data starts
     packed = file.read(2 * limits.LARGEST) if meta.get("TransferSyntaxUID") == DEFLATED else b""
     file.seek(0)
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -131,11 +131,11 @@ def _frame(path: Path, file: Any) -> tuple[int, int]:
 def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
     pixels = dicom_pixels.stored(path, file)
     kind = file.PhotometricInterpretation
-    if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom has made RGB of it
+    if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom converts colours to RGB
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     if kind not in ("MONOCHROME1", "MONOCHROME2") or pixels.ndim != 2:
-        known = "MONOCHROME1, MONOCHROME2 and colours of 8 bits are known"
-        raise DataError(f"cannot decode {path}: its pixels are {kind}, {known}")
+        supported = "MONOCHROME1, MONOCHROME2 and 8-bit colours are supported"
+        raise DataError(f"cannot decode {path}: its pixels are {kind}, {supported}")
     values, low, high = dicom_pixels.windowed(pixels, file)
     gray = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
     gray = 255 - gray if kind == "MONOCHROME1" else gray

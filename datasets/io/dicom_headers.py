@@ -25,15 +25,15 @@ def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> t
     outdated table is ignored. Without ``cache`` each process reads all headers.
     """
     table = cache and cache / f"headers-{key(str(root.resolve()))}.json"
-    known = _known(table) if table else {}
+    cached = _load_table(table) if table else {}
     good: dict[str, Header] = {}
     bad, fresh = [], {}
-    if len(files) - len(known) > MANY:
-        log.info("%s: the headers of %d files are read%s", root, len(files), ", once" if cache else "")
+    if len(files) - len(cached) > MANY:
+        log.info("%s: reading the headers of %d files%s", root, len(files), ", once" if cache else "")
     for image, path in tqdm(files.items(), desc="read headers", unit="file", leave=False, disable=None):
         name, mark = path.relative_to(root).as_posix(), _mark(path)
-        if kept := _kept(known.get(name), mark):
-            good[image] = kept
+        if cached_header := _cached_header(cached.get(name), mark):
+            good[image] = cached_header
             continue
         try:
             good[image] = _header(path, mark)
@@ -42,7 +42,7 @@ def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> t
         else:
             fresh[name] = [*mark, dataclasses.asdict(good[image])]
     if table and fresh:
-        write_text(table, json.dumps({**known, **fresh}))
+        write_text(table, json.dumps({**cached, **fresh}))
     return good, bad
 
 
@@ -60,7 +60,7 @@ def _header(path: Path, mark: tuple[int, int]) -> Header:
     return header(path)
 
 
-def _known(table: Path) -> dict[str, Any]:
+def _load_table(table: Path) -> dict[str, Any]:
     try:
         rows = json.loads(table.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -68,7 +68,7 @@ def _known(table: Path) -> dict[str, Any]:
     return rows if isinstance(rows, dict) else {}
 
 
-def _kept(row: Any, mark: tuple[int, int]) -> Header | None:
+def _cached_header(row: Any, mark: tuple[int, int]) -> Header | None:
     """Return the header in a row of the table if the row is complete and matches the current file."""
     match row:
         case [*stamp, {"frame": [int(height), int(width)], "patient": str(patient), "meta": dict(meta)}] if (

@@ -78,21 +78,21 @@ def windowed(pixels: NDArray[Any], file: Any) -> Values:
 
     values = np.asarray(processing.apply_modality_lut(pixels, file))
     if "VOILUTSequence" in file:
-        shown = np.asarray(processing.apply_voi(values, file), np.float64)
+        output = np.asarray(processing.apply_voi(values, file), np.float64)
     elif file.get("WindowCenter") not in (None, "") and file.get("WindowWidth") not in (None, ""):
         return _between(values, file)
     elif pixels.dtype == np.uint8 and np.array_equal(values, pixels):
         return values.astype(np.float64), 0.0, 255.0
     else:
-        shown = values.astype(np.float64)
-    return shown, float(shown.min()), float(shown.max())
+        output = values.astype(np.float64)
+    return output, float(output.min()), float(output.max())
 
 
 def _between(values: NDArray[Any], file: Any) -> Values:
     """Apply the file's first window, linear or sigmoid; return the values and the two ends of the output range."""
     from pydicom.pixels import processing
 
-    shown = np.asarray(processing.apply_windowing(values, file), np.float64)
+    output = np.asarray(processing.apply_windowing(values, file), np.float64)
     centre, width = (float(np.atleast_1d(file[word].value)[0]) for word in ("WindowCenter", "WindowWidth"))
     ends = processing.apply_windowing(np.array([centre - 100 * width, centre + 100 * width]), file)
-    return shown, float(ends[0]), float(ends[1])
+    return output, float(ends[0]), float(ends[1])

@@ -58,8 +58,8 @@ class RunLengthMask:
         many = np.maximum(high - low, 0)
         left = np.repeat(np.arange(count), many)
         right = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many) + np.repeat(low, many)
-        beside = self.start[right] // height - self.start[left] // height == 1
-        links = coo_array((np.ones(beside.sum()), (left[beside], right[beside])), shape=(count, count))
+        adjacent = self.start[right] // height - self.start[left] // height == 1
+        links = coo_array((np.ones(adjacent.sum()), (left[adjacent], right[adjacent])), shape=(count, count))
         number, part = connected_components(links, directed=False)
         return int(number), part
 

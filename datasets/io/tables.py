@@ -48,11 +48,13 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
     """
     _check_header(path, needed)
     try:
-        dropped = pd.errors.ParserWarning  # the only one: cells beyond the heading, which pandas drops
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", dropped)
+        cells_dropped = pd.errors.ParserWarning  # raised only for cells beyond the header
+        with warnings.catch_warnings(record=True) as caught_warnings:
+            warnings.simplefilter("always", cells_dropped)
             table = pd.read_csv(path, **AS_TEXT, index_col=False)
-        if any(issubclass(one.category, dropped) for one in said) and _is_full_beyond(path, len(table.columns)):
+        if any(issubclass(caught.category, cells_dropped) for caught in caught_warnings) and _is_full_beyond(
+            path, len(table.columns)
+        ):
             raise DataError(f"{path} has rows of more cells than its heading: a comma within a number or a name?")
     except UnicodeDecodeError as error:
         wrong = error.object[error.start : error.end]
@@ -84,11 +86,11 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
     if not start.strip():
         raise DataError(f"{path} is empty: its first line names the columns ({', '.join(needed)} …), then rows follow")
     heading = start.splitlines()[0]
-    if others := [word for mark, word in OTHERS.items() if mark in heading and b"," not in heading]:
-        raise DataError(f"{path} parts its cells by {others[0]}: {AS_CSV}")
+    if separators := [word for mark, word in OTHERS.items() if mark in heading and b"," not in heading]:
+        raise DataError(f"{path} parts its cells by {separators[0]}: {AS_CSV}")
     text = io.StringIO(start.decode("utf-8", "replace"), newline="")
     try:
-        # later rows are held to these by the reader
+        # read_csv checks the width of later rows
         widths = [len(row) for row in itertools.islice(csv.reader(text), 2)]
     except csv.Error:  # a cell of more than 131,072 letters
         widths = [MAX_COLUMNS + 1]
