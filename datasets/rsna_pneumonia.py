@@ -52,7 +52,7 @@ class RsnaPneumonia(FileDataset):
     origin = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
     layout = (
         f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; "
-        f"better with {MAPPING} of www.rsna.org beside them"
+        f"better with {MAPPING} of www.rsna.org next to them"
     )
 
     def __init__(self, request: Request, whole: bool = False) -> None:

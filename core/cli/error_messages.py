@@ -7,7 +7,7 @@ from typing import Any, get_args, get_type_hints
 from core.errors import BadValueError, LocusError, UnknownNameError, hint, one_line
 
 
-def sentence(config_class: type[Any], message: str) -> LocusError:
+def from_parser_message(config_class: type[Any], message: str) -> LocusError:
     """Convert the parser's ``message`` about ``config_class`` to an error with the flag and its allowed values."""
     names = [field.name for field in dataclasses.fields(config_class)]
     if match := re.match(r"unrecognized arguments: (\S+)", message, re.IGNORECASE):

@@ -12,7 +12,7 @@ from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser
 
 from core.cli.constraints import choices
-from core.cli.error_messages import sentence
+from core.cli.error_messages import from_parser_message
 from core.errors import BadValueError
 
 
@@ -24,7 +24,7 @@ class Parser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the ``LocusError`` for a parser error."""
-        raise sentence(self.config_class, message) from ex
+        raise from_parser_message(self.config_class, message) from ex
 
     def format_help(self, formatter: HelpFormatter | None = None) -> str:
         """Return the help. Help texts are read here because parsing the docstrings is slow."""

@@ -71,7 +71,7 @@ class PackFlags:
     by: str = ""
     """Authors and contact address."""
     about: str = ""
-    """What the entry is and how it was trained or made, in one or two sentences."""
+    """Description of the entry and how it was trained or made, in one or two sentences."""
     license: str = ""
     """Licence of the maps or boxes, such as CC-BY-4.0."""
     output: str | None = None

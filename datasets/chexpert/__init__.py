@@ -38,11 +38,11 @@ class CheXpert(FileDataset):
 
         root/  train.csv  train/patient00001/study1/view1_frontal.jpg ...      (or all of it inside CheXpert-v1.0,
                valid.csv  valid/patient64541/study1/view1_frontal.jpg ...       CheXpert-v1.0-small or CheXpert, or in
-               test_labels.csv  test/...         where the test set is at hand  "CheXpert-v1.0 batch 1 ..." and so on)
-               gt_segmentations_val.json  gt_segmentations_test.json           or in CheXlocalize/, where at hand
+               test_labels.csv  test/...         if the test set is available   "CheXpert-v1.0 batch 1 ..." and so on)
+               gt_segmentations_val.json  gt_segmentations_test.json           or in CheXlocalize/, if available
 
     Labels are named by the columns. ``policy`` converts -1 (uncertain) to 1, 0 or nan (ones, zeros, ignore, or mixed:
-    see ``POLICIES``; default: mixed with 5 findings, ignore with 14 and with 1, any finding but devices); ``empty``
+    see ``POLICIES``; default: mixed with 5 findings, ignore with 14 or with 1 = any finding but devices); ``empty``
     converts empty cells to 0 (``zeros``) or nan (``ignore``). ``views``: frontal, lateral, all. ``study`` in ``meta``
     groups the images for ``datasets.studies.maximum``.
 

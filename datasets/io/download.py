@@ -19,7 +19,7 @@ from datasets import REGISTRY, root_of
 
 log = logging.getLogger(__name__)
 KEYS = ("access_token", "access_token.txt", "credentials.json", "kaggle.json")
-"""Files in which Kaggle's client looks for the user's key."""
+"""Files that may contain the user's key for Kaggle's client."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from core.errors import DataError
 
 LONGEST, LONGEST_NAME = 1000, 200
 """Maximum characters of a path in a table, and bytes of a name in it."""
-STAY = "the files of a data set lie in its folder"
+STAY = "the files of a data set must be in its folder"
 
 
 def inside(root: Path, cell: str, table: Path) -> Path:

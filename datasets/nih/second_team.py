@@ -27,7 +27,7 @@ FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
 NIH_NAME = re.compile(r"\d{8}_\d{3}\.png")
 HOW_TO_GET = (
     f"put {JOINED} (13 findings, with image, syms, boxes and polygons), or train.json and test.json of ChestX-Det10's "
-    "first release (10 findings, NIH's image names) into chestx_det/ inside the folder of NIH's files or beside it"
+    "first release (10 findings, NIH's image names) into chestx_det/ inside or next to the folder of NIH's files"
 )
 
 

@@ -17,7 +17,7 @@ WHOLE: UnitBox = (0.0, 0.0, 1.0, 1.0)
 
 
 class Window(NamedTuple):
-    """The part of an image around a box, with coordinates in which the box is [-1, 1] x [-1, 1]."""
+    """The part of an image around a box; in its coordinates the box is [-1, 1] x [-1, 1]."""
 
     rows: slice
     columns: slice

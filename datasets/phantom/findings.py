@@ -1,8 +1,8 @@
 """Appearance of each finding: an outline (its truth) and an opacity, drawn inside its box.
 
-Each function takes a window's p (1, w) and q (h, 1), in which the box is [-1, 1] x [-1, 1] and p = -1 is the side of
-the chest wall, and a (6, 6) texture in [0, 1). It returns (h, w) ``outline``, .5 on the edge of the truth mask, and (h,
-w) ``opacity``, the visible part. Every outline touches all four sides of its box.
+Each function takes a window's p (1, w) and q (h, 1) and a (6, 6) texture in [0, 1). The box is [-1, 1] x [-1, 1]; p =
+-1 is the side of the chest wall. It returns (h, w) ``outline``, .5 on the edge of the truth mask, and (h, w)
+``opacity``, the visible part. Every outline touches all four sides of its box.
 """
 
 from collections.abc import Callable
