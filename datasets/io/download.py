@@ -107,7 +107,7 @@ def has_key(environment: Mapping[str, str], home: Path) -> bool:
 
 def _unpack(archive: Path, folder: Path) -> None:
     """Extract all files of ``archive``, always below ``folder``; remove a broken archive."""
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed while it unpacked
+    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed while unpacking
     log.info("unpacking %s", archive)
     try:
         with zipfile.ZipFile(archive) as content:

@@ -104,7 +104,7 @@ def find(folder: Path, *patterns: str) -> dict[str, Path]:
     subfolders = sorted({subfolder for pattern in patterns for subfolder in folder.glob(pattern) if subfolder.is_dir()})
     files, links = {}, []
     for subfolder in subfolders:
-        with os.scandir(subfolder) as entries:  # which knows links without looking at each file
+        with os.scandir(subfolder) as entries:  # scandir detects links without a stat per file
             for entry in entries:
                 if entry.name.lower().endswith(SUFFIXES):
                     files[entry.name] = Path(entry.path)

@@ -94,7 +94,7 @@ def _consolidated(outline: Pixels, p: Pixels, q: Pixels, texture: Pixels) -> Loo
 def pneumothorax(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     """A dark rim between the chest wall and the pleural line of the collapsed lung, which shines."""
     t, s = (1 - p) / 2, (1 - q) / 2
-    radius2 = t * t + s * s  # the collapsed lung lies around the corner away from the wall and the apex
+    radius2 = t * t + s * s  # the collapsed lung is around the corner away from the wall and the apex
     lung = 0.35 + 0.25 * texture[0, 0]
     rim = np.minimum(np.minimum((radius2 - lung) * 5, (1.6 - radius2) * 3), np.minimum(s, t) * 8)
     edges = np.minimum(rim, np.minimum(1 - s, 1 - t) * 8)
