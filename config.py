@@ -38,21 +38,21 @@ class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlag
     """Train one classifier on one data set and evaluate it: ``python main.py``."""
 
     def __post_init__(self) -> None:
-        """Raises ``BadValueError`` also for flags that ask for two things at once."""
+        """Raise ``BadValueError`` also for flags that exclude each other."""
         RecipeFlags.__post_init__(self)
         DataFlags.__post_init__(self)
-        asked = [f"--{name}" for name in ("search", "evaluate", "resume") if getattr(self, name)]
-        if len(asked) > 1:
-            raise BadValueError(f"{' and '.join(asked)} are two things to do: leave one of them out")
+        modes = [f"--{name}" for name in ("search", "evaluate", "resume") if getattr(self, name)]
+        if len(modes) > 1:
+            raise BadValueError(f"{' and '.join(modes)} cannot be combined: leave one out")
         if self.search_storage and not self.search:
-            raise BadValueError("--search_storage is of --search: write --search FILE too, or leave it out")
+            raise BadValueError("--search_storage requires --search: write --search FILE too, or leave it out")
 
 
 WHERE = frozenset(
     {field.name for part in (SearchFlags, OutputFlags, MachineFlags) for field in fields(part)}
     | {"cache_dir", "download", "num_workers"}
 )
-"""Flags of a training that say where and on what machine it is made, not what it learns."""
+"""Flags of a training run that do not change the trained model: its folders, logs and machine."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +65,20 @@ class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, WiringF
 
 @dataclass(frozen=True)
 class ConvertConfig(TrainConfig, ConvertFlags):
-    """Make a run of another project's weights: ``python -m benchmark.convert``.
+    """Convert the weights of another project into a run: ``python -m benchmark.convert``.
 
-    --backbone, --global_pool … say of which network. A file of --config may also have the flags of its training.
+    --backbone, --global_pool … describe the network. The --config file may also contain the flags of its training run.
     """
 
     hidden = frozenset(
         field.name for part in (SearchFlags, OutputFlags, MachineFlags, RecipeFlags) for field in fields(part)
     ) - {"threads", "multi_label", "preprocess"}
-    """Flags that are taken and that ``--help`` does not show."""
+    """Flags that are accepted but not shown by ``--help``."""
 
 
 @dataclass(frozen=True)
 class SuiteConfig(NetworkFlags, FolderFlags, SelectionFlags):
-    """Cells of suites, and where their files are."""
+    """Selected cells of suites, and the folders of their files."""
 
 
 @dataclass(frozen=True)
@@ -90,23 +90,26 @@ class RunConfig(ThreadFlags, EngineFlags, RunFlags, SuiteConfig):
 class VerifyConfig(ThreadFlags, SuiteConfig):
     """Score the records of suites again from stored maps, without a network: ``python -m benchmark.verify --all``.
 
-    Exit status 1 unless every record holds.
+    The exit status is 1 unless every record is reproduced.
     """
 
 
 @dataclass(frozen=True)
 class CompareConfig(CompareFlags):
-    """Show how two suites, networks or methods differ on the same cases: ``python -m benchmark.compare A B``."""
+    """Compare two suites, networks or methods on the same cases: ``python -m benchmark.compare A B``."""
 
 
 @dataclass(frozen=True)
 class PageConfig(FolderFlags, PictureFlags):
-    """Draw a suite from stored maps: a page of cases (``benchmark.gallery``) or charts (``benchmark.figures``)."""
+    """Draw a suite from stored maps: a gallery of cases (``benchmark.gallery``) or charts (``benchmark.figures``)."""
 
 
 @dataclass(frozen=True)
 class PowerConfig(PowerFlags):
-    """How many trainings and patients tell the rows of a suite apart: ``python -m benchmark.power --suite NAME``."""
+    """Estimate how many training runs and patients the rows of a suite need to differ significantly.
+
+    ``python -m benchmark.power --suite NAME``.
+    """
 
 
 @dataclass(frozen=True)
@@ -116,17 +119,17 @@ class ExportConfig(ExportFlags):
 
 @dataclass(frozen=True)
 class ScoreConfig(ExternalFlags):
-    """Score maps or boxes that others made, beside the baselines: ``python -m benchmark.score``."""
+    """Score external maps or boxes and compare them with the baselines: ``python -m benchmark.score``."""
 
 
 @dataclass(frozen=True)
 class PackConfig(PackFlags):
-    """Make one file of an entry that was scored, to send it in: ``python -m benchmark.submit pack RUN``."""
+    """Pack a scored entry into one file for submission: ``python -m benchmark.submit pack RUN``."""
 
 
 @dataclass(frozen=True)
 class SubmissionConfig(SubmissionFlags):
-    """Score an entry that was sent in again and hold it against what it states.
+    """Score a submitted entry again and compare with its reported scores.
 
     ``python -m benchmark.submit check FILE``.
     """
@@ -134,7 +137,7 @@ class SubmissionConfig(SubmissionFlags):
 
 @dataclass(frozen=True)
 class CheckConfig(MethodCheckFlags):
-    """Hold methods against what every method keeps to, on small networks with random weights.
+    """Check the contract of explanation methods on small networks with random weights.
 
     ``python -m benchmark.check method NAME``.
     """
@@ -142,7 +145,7 @@ class CheckConfig(MethodCheckFlags):
 
 @dataclass(frozen=True)
 class ModelCheckConfig(ModelCheckFlags):
-    """Ask a network whether it is loaded, wired, prepared and named as it should be.
+    """Check that the weights, structure, preprocessing and finding names of a network are correct.
 
     ``python -m benchmark.check model NAME``.
     """
@@ -150,4 +153,4 @@ class ModelCheckConfig(ModelCheckFlags):
 
 @dataclass(frozen=True)
 class DatasetCheckConfig(DataCheckFlags):
-    """Read a data set whole and say what is wrong with it: ``python -m benchmark.check dataset NAME --root PATH``."""
+    """Check all files of a data set and report problems: ``python -m benchmark.check dataset NAME --root PATH``."""

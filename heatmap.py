@@ -1,4 +1,4 @@
-"""Door: explain images with a trained model. ``python heatmap.py --method gradcampp`` explains with the newest run.
+"""Explain images with a trained model. ``python heatmap.py --method gradcampp`` uses the newest run.
 
 ``python heatmap.py -i x.png -l covid_19 -m resnet18 -o y.jpg`` makes one overlay.
 """
@@ -20,24 +20,24 @@ SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write pictures, boxes and raw maps, and say where they lie; 1 when a map was not finite."""
+    """Write pictures, boxes and raw maps, and print their folder; return 1 if a map was not finite."""
     words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
     network = network_flags(config)
-    alone = sorted(typed & {"label", "output_path", *(["model"] if network is None else [])})
-    if alone and config.image_path is None:
+    single = sorted(typed & {"label", "output_path", *(["model"] if network is None else [])})
+    if single and config.image_path is None:
         raise BadValueError(
-            f"--{alone[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir"
+            f"--{single[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir"
         )
     if network is not None:
-        with gc_paused():  # torch is imported when the flags are right
+        with gc_paused():  # import torch only after the flags are checked
             from benchmark.models import run_folder
 
         config = run_folder.of_pictures(config, network)
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
             known.require_known(config.model)
-        finished_runs.newest(Path(config.runs))  # that there is none is said before torch is imported
+        finished_runs.newest(Path(config.runs))  # fails before the import of torch if there is no run
     if network is None and config.checkpoint is not None and not Path(config.checkpoint).exists():
         raise DataError(
             f"no checkpoint {config.checkpoint!r}: give a best.ckpt or last.ckpt of a run, or the run's folder"
@@ -46,16 +46,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         with gc_paused():
             from benchmark.heatmap import overlay
 
-        drawn = overlay.run(config)
-        about = f"{drawn.finding}, score {drawn.score:.3f}, {drawn.method}, by {drawn.checkpoint}"
-        cli.say(f"overlay: {drawn.path} ({about})")
+        result = overlay.run(config)
+        details = f"{result.finding}, score {result.score:.3f}, {result.method}, by {result.checkpoint}"
+        cli.say(f"overlay: {result.path} ({details})")
         return 0
-    with gc_paused():  # torch is imported when the flags are right
+    with gc_paused():  # import torch only after the flags are checked
         from benchmark.heatmap import pictures
 
     done = pictures.run(config)
     count, folder = len(done.pictures), done.folder
-    cli.say(f"{count} pictures by {done.checkpoint} lie in {folder}/, boxes in {folder}/boxes.json")
+    cli.say(f"{count} pictures by {done.checkpoint} are in {folder}/, boxes in {folder}/boxes.json")
     for sentence in done.absent:
         cli.say(f"n/a: {sentence}")
     for sentence in done.failed:

@@ -1,7 +1,7 @@
-"""One command and one module that work from any folder: ``locus train …``, ``import locus``.
+"""The ``locus`` command and module, usable from any folder: ``locus train …``, ``import locus``.
 
-Installed by ``pip install -e .``; both find the checkout. Import it before Hugging Face's ``datasets``: ours has that
-name too, and stands in front from then on.
+Installed by ``pip install -e .``; both find the checkout. Import it before the ``datasets`` package of Hugging Face:
+the package here has the same name and takes precedence.
 """
 
 import importlib
@@ -39,7 +39,7 @@ FROM = {
     "Method": "methods",
     "GradientMethod": "methods",
 }
-"""Name -> the module that it is imported from when it is first used."""
+"""Name -> the module that it is imported from on first use."""
 __all__ = [
     "GradientMethod", "Grid", "Method", "boxes", "build", "evaluate", "explain", "load", "load_dataset", "main",
     "records", "score", "to_frame", "wrap",
@@ -59,15 +59,15 @@ ENTRY_POINTS = {
     "figures": "benchmark.figures",
     "export": "benchmark.export",
 }
-"""Word of the command -> the module whose ``main`` it calls; those that are there."""
+"""Subcommand -> the module whose ``main`` it calls."""
 
 
 def load_dataset(
     name: str, root: Path | str | None = None, split: str = "test", num_classes: int | None = None, **options: Any
 ) -> "Dataset":
-    """The samples of one split of a data set: see ``datasets.load``, whose other keywords it takes.
+    """Return the samples of one split of a data set: see ``datasets.load``, which takes ``options``.
 
-    ``num_classes``: how many findings, one of the numbers that the data set has; None: its usual one.
+    ``num_classes``: number of findings, which the data set must support; None: its default.
     """
     import datasets
 
@@ -75,10 +75,10 @@ def load_dataset(
 
 
 def load(run: Path | str, trust: bool = False) -> "Classifier":
-    """The classifier of a run folder or its best.ckpt, in evaluation mode on the CPU.
+    """Return the classifier of a run folder or its best.ckpt, in evaluation mode on the CPU.
 
-    ``trust``: whether a Python file that it names may run. Raises ``BadValueError`` where one would have to,
-    ``DataError``.
+    ``trust``: allow a Python file named in the checkpoint to run. Raises ``BadValueError`` if one is needed without it,
+    ``DataError`` for a missing or broken file.
     """
     from benchmark.training import checkpoints
 
@@ -86,7 +86,7 @@ def load(run: Path | str, trust: bool = False) -> "Classifier":
 
 
 def records(folder: Path | str) -> "list[Record]":
-    """All records of a suite's folder of results. Raises ``DataError`` for a folder without any."""
+    """Return all records in a suite's results folder. Raises ``DataError`` for a folder without any."""
     from benchmark.records import load as load_records
 
     return load_records(folder)
@@ -99,18 +99,18 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """What a user needs, for completion in a notebook."""
+    """Return the public names, for completion in a notebook."""
     return sorted({*globals(), *__all__})
 
 
 def entry_points() -> list[str]:
-    """The words of the commands whose modules exist."""
+    """Return the subcommands whose modules exist."""
     paths = {word: CHECKOUT / module.replace(".", "/") for word, module in ENTRY_POINTS.items()}
     return [word for word, path in paths.items() if path.with_suffix(".py").is_file() or path.is_dir()]
 
 
 def main() -> int:
-    """``locus WORD --flags``: call the entry point of a word with its flags; return its exit status."""
+    """Run the entry point of a subcommand, ``locus WORD --flags``, and return its exit status."""
     from core import interrupts
 
     interrupts.exit_quietly()

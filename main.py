@@ -12,7 +12,7 @@ from core.gc_control import gc_paused
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read the flags, train or evaluate again, say where the run lies and how well it ranks."""
+    """Parse the flags, train or evaluate again, then print the run folder and the mean AUROC."""
     config, typed = cli.parse(TrainConfig, argv, "main.py")
     if config.download:
         from datasets.io import download
@@ -33,12 +33,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     folder = training.evaluate_again(config, typed) if config.evaluate else training.fit(config)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     for split in ("val", "test"):
-        cli.say(f"{split}: mean AUROC {_shown(metrics[split])} over {metrics[split]['n']} images")
+        cli.say(f"{split}: mean AUROC {_format_auroc(metrics[split])} over {metrics[split]['n']} images")
     cli.say(f"run: {folder}")
 
 
-def _shown(metrics: dict[str, Any]) -> str:
-    """The mean AUROC with its 95 % interval, where there are such."""
+def _format_auroc(metrics: dict[str, Any]) -> str:
+    """Format the mean AUROC with its 95 % interval, if available."""
     value, ends = metrics["mean_auroc"], metrics.get("intervals", {}).get("mean_auroc")
     return "n/a" if value is None else f"{value:.3f}" + (f" [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else "")
 

@@ -1,4 +1,4 @@
-"""The ground floor: types, frames, boxes, registry, command line, errors, seeds and files."""
+"""Shared foundation: types, frames, boxes, registry, command line, errors, seeds and files."""
 
 from core import interrupts
 

@@ -7,7 +7,7 @@ from core.types import FloatArray
 
 
 def as_boxes(boxes: ArrayLike) -> FloatArray:
-    """(M,4) float64 of anything box-like; an empty list gives (0,4). One box of shape (4,) becomes (1,4).
+    """Convert a box-like value to (M,4) float64: an empty list becomes (0,4), one box of shape (4,) becomes (1,4).
 
     >>> as_boxes([]).shape
     (0, 4)
@@ -17,7 +17,7 @@ def as_boxes(boxes: ArrayLike) -> FloatArray:
 
 
 def xywh_to_xyxy(boxes: ArrayLike) -> FloatArray:
-    """(M,4) boxes as left, top, width and height -> xyxy.
+    """Convert (M,4) boxes from left, top, width, height to xyxy.
 
     >>> xywh_to_xyxy([[10, 20, 5, 8]]).tolist()
     [[10.0, 20.0, 15.0, 28.0]]
@@ -27,13 +27,13 @@ def xywh_to_xyxy(boxes: ArrayLike) -> FloatArray:
 
 
 def area(boxes: ArrayLike) -> FloatArray:
-    """(M,4) -> (M,) areas in squared pixels of the frame; an inverted box has area 0."""
+    """Return the (M,) areas of (M,4) boxes in squared pixels of the frame; an inverted box has area 0."""
     b = as_boxes(boxes)
     return np.clip(b[:, 2] - b[:, 0], 0, None) * np.clip(b[:, 3] - b[:, 1], 0, None)
 
 
 def intersection(first: ArrayLike, second: ArrayLike) -> FloatArray:
-    """(M,4), (N,4) -> (M,N) areas of the overlaps."""
+    """Return the (M,N) areas of the overlaps of (M,4) and (N,4) boxes."""
     a, b = as_boxes(first)[:, None], as_boxes(second)[None]
     low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
     sides = np.clip(high - low, 0, None)
@@ -63,7 +63,7 @@ def iobb(first: ArrayLike, second: ArrayLike) -> FloatArray:
 
 
 def holds(boxes: ArrayLike, points: ArrayLike) -> NDArray[np.bool_]:
-    """(M,4) boxes, (N,2) points (x, y) -> (M,N) whether a box holds a point, its edges included.
+    """Return (M,N) whether each of the (M,4) boxes contains each of the (N,2) points (x, y), edges included.
 
     >>> holds([[0, 0, 2, 2]], [[2, 1], [3, 1]]).tolist()
     [[True, False]]
@@ -73,7 +73,7 @@ def holds(boxes: ArrayLike, points: ArrayLike) -> NDArray[np.bool_]:
 
 
 def clip(boxes: ArrayLike, frame: tuple[int, int]) -> FloatArray:
-    """(M,4) -> (M,4) cut at the edges of the ``frame`` (H, W); may come out empty (area 0)."""
+    """Clip (M,4) boxes to the ``frame`` (H, W); the result may be empty (area 0)."""
     height, width = frame
     return np.clip(as_boxes(boxes), 0, np.array([width, height, width, height], dtype=np.float64))
 

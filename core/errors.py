@@ -1,4 +1,4 @@
-"""Errors that reach a user, each one clear sentence: what was wrong and its value, what is allowed, what to do."""
+"""User errors, one sentence each: the problem, the value, what is allowed, what to do."""
 
 import difflib
 import signal
@@ -11,39 +11,39 @@ if TYPE_CHECKING:
 
 
 LONGEST_NAME = 200
-"""Letters of a word that may be a misspelled name: the search for the nearest grows with the square."""
+"""Maximum length of a misspelled name; the search for the nearest name is quadratic."""
 
 
 class LocusError(Exception):
-    """Base of every error that an entry point prints as one sentence before it exits with status 2."""
+    """Base of all errors that an entry point prints on one line before it exits with status 2."""
 
 
 class BadValueError(LocusError):
-    """A flag, an option or an argument has a value that is not allowed."""
+    """A flag, option or argument has an invalid value."""
 
 
 class DataError(LocusError):
-    """A file or a folder of the user is absent, broken or contradicts itself."""
+    """A file or folder of the user is missing, broken or inconsistent."""
 
 
 class WriteError(DataError):
-    """The disk refuses: full, read-only, no permission."""
+    """The file system refuses a write: disk full, read-only, no permission."""
 
 
 class LeakError(DataError):
-    """Training data and test data share what they must not share."""
+    """Training and test data overlap."""
 
 
 class HeldError(LocusError):
-    """Another process is at what only one may be at."""
+    """Another process holds an exclusive lock."""
 
 
 class NotAvailableError(LocusError):
-    """A combination that has no answer (a method that needs another pooling, data that is not there)."""
+    """A combination is not supported (a method that needs another pooling, missing data)."""
 
 
 class UnknownNameError(LocusError):
-    """A name that nobody registered; names the nearest and all the known ones.
+    """A name is not registered; the message has the nearest name and all known ones.
 
     >>> str(UnknownNameError("method", "chexpert", ["cam", "gradcampp"]))
     "unknown method 'chexpert'; known: cam, gradcampp"
@@ -54,9 +54,10 @@ class UnknownNameError(LocusError):
     def __init__(
         self, kind: str, value: object, known: Iterable[object], near: Iterable[str] = (), also: str = ""
     ) -> None:
-        """Write the sentence: ``kind`` (method, pooling …), the ``value`` as typed and the ``known`` names.
+        """Write the message: ``kind`` (method, pooling …), the ``value`` as typed and the ``known`` names.
 
-        ``near``: allowed names that are too many to list but may be what was meant; ``also``: all those in a few words.
+        ``near``: other allowed names, too many to list, searched for the nearest one; ``also``: a short description of
+        them.
         """
         names = [str(name) for name in known]
         meant = hint(str(value), [*names, *near]).rstrip()
@@ -66,7 +67,7 @@ class UnknownNameError(LocusError):
 
 
 def hint(value: str, known: Iterable[str]) -> str:
-    """``did you mean …? `` with the nearest known name, or nothing when none is near (case is ignored)."""
+    """Return ``did you mean …? `` with the nearest known name, or an empty string (case is ignored)."""
     if len(value) > LONGEST_NAME:
         return ""
     by_lower = {name.lower(): name for name in known}
@@ -84,10 +85,10 @@ def one_line(text: object) -> str:
 
 
 def printable(text: object) -> str:
-    r"""Return ``text`` with everything escaped that a terminal would obey instead of show, except line breaks.
+    r"""Return ``text`` with everything that a terminal would interpret escaped, except line breaks.
 
-    That is control characters, invisible characters, characters that change the direction of the text, and bytes of a
-    file name that are not UTF-8.
+    These are control characters, invisible characters, characters that change the text direction, and bytes of a file
+    name that are not UTF-8.
 
     >>> printable("\x1b[2Jmass\u202egnp.exe\nnodule")
     '\\x1b[2Jmass\\u202egnp.exe\nnodule'
@@ -96,7 +97,7 @@ def printable(text: object) -> str:
 
 
 def is_shown(text: str) -> bool:
-    r"""Whether a terminal shows all of ``text`` as it is: no control, invisible or direction-changing characters.
+    r"""Return whether ``text`` has no control, invisible or direction-changing characters.
 
     >>> is_shown("a\u00a0b"), is_shown("a\nb"), is_shown("\u202eb")
     (True, False, False)
@@ -105,13 +106,13 @@ def is_shown(text: str) -> bool:
 
 
 def first_problem(error: "ValidationError") -> tuple[str, str]:
-    """The first field that pydantic refused, dotted (empty where the whole is wrong), and what it says of it."""
+    """Return the first invalid field of a pydantic error, dotted (empty for the whole model), and its message."""
     first = error.errors()[0]
     return ".".join(map(str, first["loc"])), first["msg"]
 
 
 def killed(code: int, advice: str) -> str:
-    """What a process with the exit ``code`` below 0 died of: the signal, and what to try where memory was short.
+    """Describe a process killed by a signal (exit ``code`` below 0), with ``advice`` in case memory ran out.
 
     >>> killed(-9, "try fewer --jobs")
     'was killed (SIGKILL), perhaps for want of memory: try fewer --jobs'
@@ -120,7 +121,7 @@ def killed(code: int, advice: str) -> str:
 
 
 def examples(items: Iterable[object], most: int = 3) -> str:
-    """The first ``most`` items in words, and how many more there are.
+    """List the first ``most`` items and the number of the others.
 
     >>> examples(["a", "b", "c", "d"])
     'a, b, c and 1 more'

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes, content hashes, and sentences for what the disk refuses."""
+"""Atomic writes, content hashes, and errors for failed writes."""
 
 import contextlib
 import errno
@@ -15,14 +15,14 @@ from typing import Any
 from core.errors import WriteError
 
 TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}\.\w+")
-"""How ``atomic`` names a file that is being written."""
+"""Pattern of the temporary file names of ``atomic``."""
 
 
 @contextlib.contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """A temporary path in the same folder; renamed to ``path`` when the block ends well, removed when it does not.
+    """Yield a temporary path in the same folder; rename it to ``path`` on success, remove it on failure.
 
-    Raises ``WriteError`` when the disk refuses (full, read-only, no permission): nothing half-written stays behind.
+    Raises ``WriteError`` if the file system refuses (full, read-only, no permission). No partial file remains.
     """
     path = Path(path)
     with writing(path):
@@ -41,7 +41,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 
 def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove those of ``paths`` that a killed process was about to write; what a living one writes has its lock."""
+    """Remove temporary files of killed processes among ``paths``; files of running processes are locked."""
     for path in paths:
         if TEMPORARY.fullmatch(path.name):
             with contextlib.suppress(OSError), path.open("r+b") as file:
@@ -51,7 +51,7 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
 
 @contextlib.contextmanager
 def writing(path: Path | str) -> Iterator[None]:
-    """Turns an ``OSError`` inside the block into a sentence that names ``path`` and the reason."""
+    """Convert an ``OSError`` inside the block to a ``WriteError`` with ``path`` and the reason."""
     try:
         yield
     except OSError as error:
@@ -67,12 +67,12 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write ``value`` as readable JSON, atomically; nan is refused (use None)."""
+    """Write ``value`` as readable JSON, atomically; nan is not allowed (use None)."""
     write_text(path, pretty(value) + "\n")
 
 
 def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
-    """JSON in which what fits on a line stands on one line, so that a list of scores reads as a table.
+    """Format JSON with each value that fits on one line on one line, so that a list of scores reads as a table.
 
     >>> print(pretty({"key": "ab12", "scores": [{"n": 1}, {"n": 2}]}, width=20))
     {
@@ -95,20 +95,20 @@ def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """The value as a cell of a table that people open: an apostrophe before text that would be a formula there.
+    """Return a value for a spreadsheet: text that would be read as a formula gets a leading apostrophe.
 
     >>> [csv_cell(value) for value in ("=1+1", "@x", "-0.5", -0.5, "cam")]
     ["'=1+1", "'@x", '-0.5', -0.5, 'cam']
     """
     if not isinstance(value, str):
         return value
-    text = value.replace("\r", " ")  # which would end a row
+    text = value.replace("\r", " ")  # would end the row
     is_number = re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", text)
     return f"'{text}" if text[:1] in {*"=+-@\t"} and not is_number else text
 
 
 def file_hash(path: Path | str) -> str:
-    """First 16 hex digits of the SHA-256 of a file's bytes."""
+    """Return the first 16 hex digits of the SHA-256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
@@ -117,7 +117,7 @@ _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=Fals
 
 
 def key(value: Any) -> str:
-    """First 16 hex digits of the SHA-256 of a JSON-able value: the same content, the same key.
+    """Return the first 16 hex digits of the SHA-256 of a JSON-able value.
 
     >>> key({"a": 1, "b": 2}) == key({"b": 2, "a": 1})
     True
@@ -126,7 +126,7 @@ def key(value: Any) -> str:
 
 
 def stem(*parts: str) -> str:
-    """A file's name made of ``parts``, which may hold anything: the file stays in its folder.
+    """Return a safe file name made of ``parts``, which may contain any characters.
 
     >>> stem("a.png", "Nodule/Mass"), stem("../../evil")
     ('a.png_Nodule_Mass', '.._.._evil')

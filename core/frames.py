@@ -1,4 +1,4 @@
-"""Frames: where the positions of a feature map look, and how boxes, points and maps change frames.
+"""Frames: the positions of feature maps, and conversion of boxes, points and maps between frames.
 
 Pixel i covers [i, i+1) and has its centre at i + .5, in every frame; a change of frame multiplies edges.
 """
@@ -20,9 +20,9 @@ Alignment = Literal["aligned", "conventional"]
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a feature map looks: position i sees the input around the centre of pixel ``offset + stride * i``.
+    """Positions of a feature map: cell i is centred on the centre of input pixel ``offset + stride * i``.
 
-    ``interpolate(align_corners=False)`` assumes offset (stride - 1) / 2 always; a ResNet's is 0. Fields are (y, x).
+    ``interpolate(align_corners=False)`` always assumes offset (stride - 1) / 2; a ResNet's is 0. Fields are (y, x).
 
     >>> Grid((224, 224), (32, 32), (0, 0)).centres((7, 7), (1024, 1024))[1][:2].round(2).tolist()
     [2.29, 148.57]
@@ -33,23 +33,23 @@ class Grid:
     stride: tuple[float, float]
     """Distance of neighbouring positions in input pixels."""
     offset: tuple[float, float]
-    """Input pixel at whose centre position 0 looks."""
+    """Input pixel at the centre of position 0."""
 
     def centres(self, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-        """(y, x) box coordinates of the rows and columns of a map of ``shape`` (h, w), in the ``frame`` (H, W)."""
+        """Return the y and x box coordinates of the rows and columns of a (h, w) map, in the ``frame`` (H, W)."""
         axes = zip(shape, frame, self.size, self.stride, self.offset, strict=True)
         y, x = ((at + step * np.arange(n, dtype=np.float64) + 0.5) * (side / size) for n, side, size, step, at in axes)
         return y, x
 
 
 def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
-    """The grid that ``interpolate(align_corners=False)`` assumes for a map of ``shape`` (h, w) over ``size`` (H, W)."""
+    """Return the grid that ``interpolate(align_corners=False)`` assumes for a (h, w) map of an (H, W) input."""
     stride = (size[0] / shape[0], size[1] / shape[1])
     return Grid(size, stride, ((stride[0] - 1) / 2, (stride[1] - 1) / 2))
 
 
 def resolve(grid: "Grid | Alignment", shape: tuple[int, int], frame: tuple[int, int]) -> Grid:
-    """A ``Grid`` as it is; the word ``conventional`` as the grid that it means. Raises for anything else."""
+    """Return a ``Grid`` unchanged and convert the word ``conventional`` to its grid. Raises for anything else."""
     if isinstance(grid, Grid):
         return grid
     if grid == "conventional":
@@ -58,10 +58,10 @@ def resolve(grid: "Grid | Alignment", shape: tuple[int, int], frame: tuple[int, 
 
 
 def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[np.float32]:
-    """Bilinear picture of a map: (h, w) on ``grid`` -> (H, W) float32 at the pixel centres of ``frame``.
+    """Interpolate a (h, w) map on ``grid`` bilinearly: (H, W) float32 at the pixel centres of ``frame``.
 
-    Outside the outermost positions the surface is constant, as in ``torch.nn.functional.interpolate``, which this
-    equals to float32 precision for a conventional grid.
+    Outside the outermost positions the surface is constant. For a conventional grid this equals
+    ``torch.nn.functional.interpolate`` to float32 precision.
     """
     array = np.asarray(values, dtype=np.float64)
     rows, columns = interpolation(grid, (array.shape[0], array.shape[1]), conventional(grid.size, frame), frame)
@@ -71,9 +71,9 @@ def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[n
 def interpolation(
     grid: Grid, shape: tuple[int, int], target: Grid, target_shape: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray]:
-    """(H, h) and (W, w) matrices that bring a map from ``grid`` to ``target``'s positions: ``rows @ map @ columns.T``.
+    """Return (H, h) and (W, w) matrices that resample a map from ``grid`` to ``target``: ``rows @ map @ columns.T``.
 
-    Bilinear, constant outside the outermost positions. Both grids look at the same input.
+    Bilinear, constant outside the outermost positions. Both grids are on the same input.
 
     >>> rows, _ = interpolation(Grid((4, 4), (2, 2), (0, 0)), (2, 2), Grid((4, 4), (1, 1), (0, 0)), (4, 4))
     >>> rows[:, 1].tolist()
@@ -86,7 +86,7 @@ def interpolation(
 
 
 def interpolation_weights(knots: FloatArray, points: FloatArray) -> FloatArray:
-    """(n,) ascending knots, (m,) points -> (m,n) weights of the knots' values, constant beyond the outermost knots.
+    """Return (m,n) linear weights of n ascending knots at m points, constant beyond the outermost knots.
 
     >>> interpolation_weights(np.array([0.0, 4.0]), np.array([1.0, 9.0])).tolist()
     [[0.75, 0.25], [0.0, 1.0]]
@@ -102,7 +102,7 @@ def interpolation_weights(knots: FloatArray, points: FloatArray) -> FloatArray:
 
 
 def scale_boxes(boxes: ArrayLike, source: tuple[int, int], target: tuple[int, int]) -> FloatArray:
-    """(M,4) boxes from the frame ``source`` (H, W) to ``target`` (H, W): edges are multiplied, nothing is rounded.
+    """Convert (M,4) boxes from the frame ``source`` (H, W) to ``target`` (H, W) without rounding.
 
     >>> scale_boxes([[0, 0, 1024, 512]], (1024, 1024), (320, 320)).tolist()
     [[0.0, 0.0, 320.0, 160.0]]
@@ -112,7 +112,7 @@ def scale_boxes(boxes: ArrayLike, source: tuple[int, int], target: tuple[int, in
 
 
 def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(H, W) uint8 -> ``size`` (H, W): area averaging when it shrinks, bilinear when it grows (no crop, no pad)."""
+    """Resize an (H, W) uint8 image: area averaging when it shrinks, bilinear when it grows (no crop, no pad)."""
     if image.shape == tuple(size):
         return image
     shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
@@ -121,14 +121,14 @@ def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.
 
 
 def square_pixels(images: Sequence[NDArray[np.uint8]], side: int) -> NDArray[np.uint8]:
-    """N images, (H, W) uint8 of any size -> (N, side, side) uint8, each resized by ``resize_image``."""
+    """Resize N (H, W) uint8 images of any size to (N, side, side) uint8 with ``resize_image``."""
     return np.stack([resize_image(image, (side, side)) for image in images])
 
 
 def box_coverage(boxes: ArrayLike, source: tuple[int, int], shape: tuple[int, int]) -> FloatArray:
-    """(M,4) boxes in the frame ``source`` (H, W) -> (h, w) share of each cell that they cover (area average), in [0,1].
+    """Return the (h, w) share of each cell that (M,4) boxes in the frame ``source`` (H, W) cover, in [0,1].
 
-    A cell that several boxes cover takes the largest of their shares.
+    For a cell that several boxes cover, the largest share counts.
 
     >>> box_coverage([[0, 0, 3, 2]], (4, 4), (2, 2)).tolist()
     [[1.0, 0.5], [0.0, 0.0]]

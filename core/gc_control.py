@@ -1,4 +1,4 @@
-"""Python's cyclic garbage collector: off where very many objects without cycles are made, skipped at the exit."""
+"""Python's cyclic garbage collector: paused while many objects without cycles are created, skipped at exit."""
 
 import atexit
 import gc
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Turns the cyclic garbage collector off in the block: it would take a seventh of the time.
+    """Pause the cyclic garbage collector in the block; it would take a seventh of the time.
 
-    What was made inside counts as old afterwards, or the first collection would look at all of it at once; unless
-    somebody has set objects aside for ever (``gc.freeze``), who would get them back.
+    Objects created inside count as old afterwards, so that the first collection does not visit all of them. This step
+    is skipped if ``gc.freeze`` is already in use, because it would unfreeze those objects.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -27,9 +27,9 @@ def gc_paused() -> Iterator[None]:
 
 
 def gc_skipped_at_exit() -> None:
-    """Ends the process without a last garbage collection: with torch imported it takes one to two seconds.
+    """Skip the last garbage collection at exit: with torch imported it takes one to two seconds.
 
-    Where triton is imported it still runs: its binding would call all that is left a leak, in many lines.
+    It still runs if triton is imported, whose bindings would otherwise report leaks.
     """
     atexit.register(_freeze)
 

@@ -1,6 +1,6 @@
-"""Ctrl-C while a command still imports its libraries, which takes half a second: one sentence, no traceback.
+"""Handle Ctrl-C while a command imports its libraries (half a second): one line instead of a traceback.
 
-Nothing has been written then. From its first line on, ``main`` handles a KeyboardInterrupt itself.
+Nothing has been written at that point. Later, ``main`` handles KeyboardInterrupt.
 """
 
 import os
@@ -11,14 +11,14 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = ("main.py", "heatmap.py", "benchmark", "tools")
-"""Where our commands are."""
+"""Files and packages that contain the commands."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 
 
 def is_command() -> bool:
-    """Whether this process was started as one of our commands: ``python main.py``, ``python -m benchmark.run``."""
-    if sys.argv[:1] == ["-m"]:  # as long as Python looks for the module
+    """Return whether this process runs a Locus command: ``python main.py``, ``python -m benchmark.run``."""
+    if sys.argv[:1] == ["-m"]:  # while Python is still looking for the module
         module = sys.orig_argv[sys.orig_argv.index("-m") + 1 :][:1]
         return bool(module) and module[0].split(".")[0] in COMMANDS
     path = Path(*sys.argv[:1]).resolve()
@@ -26,13 +26,13 @@ def is_command() -> bool:
 
 
 def exit_quietly() -> None:
-    """Let Ctrl-C end the process at once with one sentence, unless somebody handles or ignores it already."""
+    """Let Ctrl-C end the process at once with one line, unless it is already handled or ignored."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _exit)
 
 
 def raise_again() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt, as Python does by itself."""
+    """Restore Python's default: Ctrl-C raises KeyboardInterrupt."""
     if signal.getsignal(signal.SIGINT) is _exit:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,4 +1,4 @@
-"""Packages that take their time: imported when they are first used, not when a module names them."""
+"""Lazy import of slow packages."""
 
 import importlib
 from types import ModuleType
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Lazy(ModuleType):
-    """Stands for the package of its name until something of it is asked for.
+    """Module that imports the package of its name on first attribute access.
 
     >>> json = Lazy("json")
     >>> json.loads("[1]")
@@ -14,5 +14,5 @@ class Lazy(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
-        """What the package calls ``name``."""
+        """Return the attribute ``name`` of the package."""
         return getattr(importlib.import_module(self.__name__), name)

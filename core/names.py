@@ -1,4 +1,4 @@
-"""The words that several rooms share, each written once; every room may import them."""
+"""Names shared by several packages; every package may import this module."""
 
 import logging
 import re
@@ -10,47 +10,47 @@ log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Hashable)
 
 MAIN = "hit@iou.3"
-"""The main column: the metric by which methods are ranked and for which thresholds are chosen."""
+"""Main metric: ranks methods and selects thresholds."""
 MAIN_PROTOCOL = "locus"
-"""The protocol of the main table; methods are compared with each other on its cases."""
+"""Protocol of the main table; methods are compared on its cases."""
 PAIRED = "paired"
-"""The protocol of the records that compare a model's methods on the cases of ``MAIN_PROTOCOL``."""
+"""Protocol of the records that compare a model's methods on the cases of ``MAIN_PROTOCOL``."""
 FAITHFULNESS = "faithfulness"
-"""The check whose rows per case are packed too: its measures are compared with each other."""
+"""Validity check whose rows per case are also packed, so that its measures can be compared."""
 CHOICE = "choice"
-"""The protocol of the records by which a suite chooses its recipe: a candidate on inner folds, and on all of them."""
+"""Protocol of the records used to choose a suite's recipe: a candidate on inner folds, and on all of them."""
 CLASSIFICATION = "classification"
-"""The protocol of the records that say what the classifier's own scores are worth."""
+"""Protocol of the records that evaluate the classifier's scores."""
 CLASSIFIER = "classifier"
-"""The word that stands for a method where the classifier itself is judged, not its maps."""
+"""Replaces the method name in records of the classifier itself."""
 
 CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("center", "prior", "noise", "untrained")
-"""What every suite has beside its methods, to be beaten."""
+"""Baselines that every suite includes."""
 ABSENT = "the data is not there"
-"""How the reason of an n/a record begins that data can mend."""
+"""Start of the reason of an n/a record that is retried once the data is available."""
 LIMIT = "truth"
-"""What sees the truth: no map can be better on its grid."""
+"""Upper bound computed from the truth: no map on the same grid can score higher."""
 BESIDE = (PRIOR, UNTRAINED, LIMIT)
-"""Those of them that are no methods; they can be asked for like methods."""
+"""Rows that are not methods but can be selected like methods."""
 BASELINES_AND_LIMIT = (*BASELINES, LIMIT)
-"""What stands in every table beside the methods."""
+"""Rows of every table that are not methods."""
 READERS = "readers"
-"""Where several radiologists have read each image: one's boxes against the others' (``benchmark.suite.readers``)."""
+"""Radiologists' boxes compared with each other, if several read each image (``benchmark.suite.readers``)."""
 SECOND_READERS = "second readers"
-"""Another team's boxes against the truth, on the images that both have read (``benchmark.suite.second_readers``)."""
+"""Boxes of a second team compared with the truth, on the images both read (``benchmark.suite.second_readers``)."""
 PEOPLE = (READERS, SECOND_READERS)
-"""Rows of people's boxes: they need no network and no map."""
+"""Rows of boxes drawn by people; they need no network and no map."""
 AGREEMENT = "agreement"
-"""The column of their rows per case: the share of a person's boxes with IoU > .3 with a truth box."""
+"""Per-case column of these rows: the share of a person's boxes with IoU > .3 with a truth box."""
 RELATIVE_DROP = "relative_drop@"
-"""How the metrics begin that say by how much a method is below ``readers`` or ``second readers``."""
+"""Prefix of the metrics that measure how far a method is below ``readers`` or ``second readers``."""
 CEILINGS = (LIMIT, *PEOPLE)
-"""What no method is measured against in ranks and tests, only by eye."""
+"""Upper bounds, excluded from ranks and tests."""
 UNRANKED_METHODS = (*BASELINES, *CEILINGS)
-"""What never takes a place."""
+"""Rows without a rank."""
 
 SPELLED = {"ChesXpert": "CheXpert"}
-"""How earlier work spelled a data set's word -> the word."""
+"""Older spelling of a data set -> its name."""
 
 ALIASES = {
     "pleuraleffusion": "effusion",
@@ -58,11 +58,11 @@ ALIASES = {
     "infiltrate": "infiltration",
     "covid19": "covid",
 }
-"""Two words for one finding; a wider or narrower finding (Nodule/Mass, Lung Opacity) is none of these."""
+"""Synonyms of findings. A wider or narrower finding (Nodule/Mass, Lung Opacity) is not a synonym."""
 
 
 def canonical_finding(finding: str) -> str:
-    """Return what all spellings and aliases of a finding share: case, spaces, hyphens and underscores do not count.
+    """Return the normalised name of a finding: ignores case, spaces, hyphens and underscores, resolves aliases.
 
     >>> canonical_finding("Pleural Thickening") == canonical_finding("Pleural_Thickening")
     True
@@ -74,9 +74,9 @@ def canonical_finding(finding: str) -> str:
 
 
 def find_finding(word: str, findings: Iterable[str]) -> str | None:
-    """Return the finding that is called ``word`` exactly, or else the only one by its alias or another spelling.
+    """Return the finding named ``word`` exactly, or else the only one with this alias or spelling.
 
-    A part of a name is no name: ``Masss`` is not Mass.
+    A misspelled or partial name does not match: ``Masss`` is not Mass.
     """
     names = list(findings)
     same = [name for name in names if canonical_finding(name) == canonical_finding(word)]
@@ -84,16 +84,16 @@ def find_finding(word: str, findings: Iterable[str]) -> str | None:
 
 
 def duplicates(names: Iterable[T]) -> list[T]:
-    """The names that occur more than once, each once, in order of their first occurrence.
+    """Return the names that occur more than once, each once, in order of their first occurrence.
 
-    >>> repeated(["Mass", "Nodule", "Mass"])
+    >>> duplicates(["Mass", "Nodule", "Mass"])
     ['Mass']
     """
     return [name for name, count in Counter(names).items() if count > 1]
 
 
 def normalize_data_set(word: str) -> str:
-    """A data set's word, options and all, with its name as it is spelled here; a note tells of the change."""
+    """Return a data set's name and options with the current spelling; log a warning if it changes."""
     name, colon, options = word.partition(":")
     if name in SPELLED:
         log.warning("the data set is spelled %s here, not %s", SPELLED[name], name)

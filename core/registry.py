@@ -1,9 +1,8 @@
-"""How parts are found: a part is one file, or a package's ``__init__.py``, with one class whose ``name`` is its word.
+"""Registry of parts: a part is one file, or a package's ``__init__.py``, with one class whose ``name`` is its word.
 
-A word is known from the text of the file alone; the module is imported when somebody asks for that part. So ``--help``
-is fast, a broken optional library breaks one part only, and a new part is one new file and no other edit. A package
-installed beside Locus adds parts by entry points (``mycam = "pkg.module:MyCAM"``), known from its metadata alone.
-Options ride in the word: ``LSE:gamma=5`` calls the class with ``gamma=5``.
+Words are read from the source text; a module is imported when its part is requested. So ``--help`` is fast, a missing
+library disables only one part, and a new part is one new file. Installed packages add parts by entry points (``mycam =
+"pkg.module:MyCAM"``), read from their metadata. Options follow the word: ``LSE:gamma=5`` is ``LSE(gamma=5)``.
 """
 
 import ast
@@ -27,23 +26,23 @@ BROKEN = (
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
     SyntaxError, TypeError, ValueError,
 )  # fmt: skip
-"""What goes wrong when somebody's part is imported or run."""
+"""Errors that importing or running a user's part may raise."""
 
 
 class Registry:
-    """The parts of one folder and of the packages that add to it: words to classes."""
+    """Parts of one package and of installed plugins: maps words to classes."""
 
     def __init__(self, package: str, kind: str, group: str | None = None) -> None:
-        """``package``: dotted name of the folder; ``kind``: the word in errors (method); ``group``: of entry points."""
+        """``package``: dotted name; ``kind``: what errors call a part (method); ``group``: of entry points."""
         self.package, self.kind, self.group = package, kind, group
         self.added: dict[str, type[Any]] = {}
-        """Word -> a class of the session: see ``adding``."""
+        """Word -> a class registered in this session; see ``adding``."""
 
     @contextlib.contextmanager
     def adding(self, parts: Sequence[type[Any]]) -> Iterator[None]:
-        """Register the classes ``parts`` (of a notebook, say) by their ``name`` while the block runs.
+        """Register the classes ``parts`` (of a notebook, say) by their ``name`` inside the block.
 
-        Raises ``BadValueError`` for a class without a name and for a name that another part has.
+        Raises ``BadValueError`` for a class without a name and for a name that is already taken.
         """
         added: dict[str, type[Any]] = {}
         for part in parts:
@@ -63,7 +62,7 @@ class Registry:
 
     @functools.cached_property
     def files(self) -> dict[str, Path]:
-        """Word -> the file that defines it, sorted by word. The same word in two files is an error naming both."""
+        """Word -> the file that defines it, sorted by word. Raises ``DataError`` for a word in two files."""
         spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
             raise DataError(f"the folder of the package {self.package!r} is missing: run from the checkout")
@@ -78,7 +77,7 @@ class Registry:
 
     @functools.cached_property
     def plugins(self) -> dict[str, EntryPoint]:
-        """Word -> the entry point of an installed package; a word that is taken already is an error naming both."""
+        """Word -> the entry point of an installed package. Raises ``DataError`` for a word that is already taken."""
         plugins: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group) if self.group else ():
             if point.name in self.files or point.name in plugins:
@@ -88,27 +87,27 @@ class Registry:
         return plugins
 
     def names(self) -> list[str]:
-        """All words, sorted, without importing any part."""
+        """Return all words, sorted, without importing any part."""
         return sorted({*self.files, *self.plugins, *self.added})
 
     def check(self, word: str) -> str:
-        """The name in a word (without the options after ``:``). Raises ``UnknownNameError``; imports nothing."""
+        """Return the name in a word, without its options. Raises ``UnknownNameError``; imports nothing."""
         name = word.split(":")[0]
         if name not in self.files and name not in self.plugins and name not in self.added:
             raise UnknownNameError(self.kind, name, self.names())
         return name
 
     def get(self, word: str) -> type[Any]:
-        """The class behind a word. Raises ``UnknownNameError``, or ``NotAvailableError`` where the import fails."""
+        """Return the class of a word. Raises ``UnknownNameError``, or ``NotAvailableError`` if the import fails."""
         name = self.check(word)
         if name in self.added:
             return self.added[name]
         return self._plugged(self.plugins[name]) if name in self.plugins else _with_name(self._module(name), name)
 
     def read_attribute(self, word: str, attribute: str) -> Any:
-        """The literal that the class behind a word, or one of its bases, states for ``attribute``: from text alone.
+        """Return the literal assigned to ``attribute`` in the class of a word or its bases, without importing it.
 
-        None where there is no such literal, and for a part of an installed package or of the session. Raises
+        None if there is no such literal, and for parts of installed packages or of the session. Raises
         ``UnknownNameError``.
         """
         name = self.check(word)
@@ -117,7 +116,7 @@ class Registry:
         return read_attribute(self.files[name], name, attribute)
 
     def build(self, word: str, **given: Any) -> Any:
-        """An instance: the word's options and the ``given`` ones become the constructor's keyword arguments."""
+        """Create an instance with the options of the word and the ``given`` keyword arguments."""
         return construct(self.get(word), self.kind, word, given)
 
     def _module(self, name: str) -> ModuleType:
@@ -127,13 +126,13 @@ class Registry:
             raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {reason(error)}") from error
 
     def _plugged(self, point: EntryPoint) -> type[Any]:
-        named = f"the {self.kind} {point.name!r} of {_origin(point)}"
+        description = f"the {self.kind} {point.name!r} of {_origin(point)}"
         try:
             part: type[Any] = point.load()
         except BROKEN as error:
-            raise NotAvailableError(f"{named} cannot be imported: {reason(error)}") from error
+            raise NotAvailableError(f"{description} cannot be imported: {reason(error)}") from error
         if not inspect.isclass(part) or getattr(part, "name", None) != point.name:
-            raise NotAvailableError(f"{named} is no class with name = {point.name!r}")
+            raise NotAvailableError(f"{description} is no class with name = {point.name!r}")
         return part
 
     def _twice(self, name: str, first: str, second: str) -> DataError:
@@ -141,19 +140,19 @@ class Registry:
 
 
 def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
-    """Call ``part`` with the options of ``word`` over the ``given`` ones. ``BadValueError``: it has no such option."""
+    """Call ``part`` with the options of ``word`` over the ``given`` ones. ``BadValueError``: unknown option."""
     values = {**given, **options(word)}
     parameters = inspect.signature(part).parameters.values()
     allowed = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     for name in values:
         if name not in allowed:
-            known, part_name = examples(allowed, 9) or "none", word.split(":")[0]
-            raise BadValueError(f"the {kind} {part_name!r} has no option {name!r}; it has: {known}")
+            option_names, part_name = examples(allowed, 9) or "none", word.split(":")[0]
+            raise BadValueError(f"the {kind} {part_name!r} has no option {name!r}; it has: {option_names}")
     return part(**values)
 
 
 def options(word: str) -> dict[str, Any]:
-    """The options of a word, parsed as Python literals.
+    """Parse the options of a word as Python literals.
 
     >>> options("LSE:gamma=5")
     {'gamma': 5}
@@ -166,7 +165,7 @@ def options(word: str) -> dict[str, Any]:
 
 
 def normalize_name(word: str, known: Collection[str]) -> str:
-    """The ``word`` as one of the ``known`` ones is written, whatever its case and hyphens; an unknown one as it is.
+    """Return the registered spelling of ``word``, ignoring case and hyphens; an unknown word is unchanged.
 
     >>> normalize_name("Grad-CAM++", ["gradcam", "gradcampp"])
     'gradcampp'
@@ -183,7 +182,7 @@ def _bare(name: str) -> str:
 
 
 def _origin(point: EntryPoint) -> str:
-    """Where an entry point comes from: ``the package locus-mycam (mycam.methods:MyCAM)``."""
+    """Describe the source of an entry point: ``the package locus-mycam (mycam.methods:MyCAM)``."""
     return f"the package {point.dist.name if point.dist else '?'} ({point.value})"
 
 

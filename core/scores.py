@@ -1,4 +1,4 @@
-"""The score: one number of a metric, with its interval, n and the origin of its threshold."""
+"""Score: one value of a metric, with its interval, n and the origin of its threshold."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -14,12 +14,12 @@ CURVE_THRESHOLDS = tuple(n / 20 for n in range(20))
 
 
 class FrozenModel(BaseModel):
-    """An immutable pydantic model."""
+    """Immutable pydantic model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other fields; what was computed from them is computed again."""
+        """Return a copy with updated fields; cached properties are computed again."""
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields:
             del copied.__dict__[name]
@@ -33,36 +33,36 @@ def _printable(word: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_printable)]
-"""A word that tables and messages show. Raises ``BadValueError`` for one that a terminal would not show as it is."""
+"""Text shown in tables and messages. Raises ``BadValueError`` for control or invisible characters."""
 
 
 class Score(FrozenModel):
-    """One number: a metric of a finding, with how many it rests on."""
+    """Value of one metric for a finding, with its sample count."""
 
     finding: str
     """A finding, or ``mean``: the unweighted mean over the findings that have a value."""
     metric: str
-    """The word of the table's column: ``hit@iou.3``, ``auroc`` …"""
+    """Column name in the tables: ``hit@iou.3``, ``auroc`` …"""
     value: float | None = None
-    """None where it is undefined (0/0), which is never 0."""
+    """None if undefined (0/0); never 0 in that case."""
     low: float | None = None
-    """Lower end of the 95 % interval; None for fewer than 10 patients and for what has no interval at all (see
+    """Lower end of the 95 % interval; None for fewer than 10 patients and for metrics without an interval (see
     ``statistics.optimism``)."""
     high: float | None = None
     """Upper end of the 95 % interval."""
     n: int = 0
-    """What the value is a share or mean of: cases, truth boxes or images, as the protocol says."""
+    """Sample count of the value: cases, truth boxes or images, depending on the protocol."""
     threshold_origin: Origin = "none"
-    """Where the score threshold comes from; ``none`` for a metric without one."""
+    """Origin of the score threshold; ``none`` for a metric without a threshold."""
     reason: str = ""
-    """Why there is no value."""
+    """Why the value is missing."""
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other fields, validated and so rounded as every score is."""
+        """Return a copy with updated fields, validated and rounded like every score."""
         return type(self).model_validate({**super().model_copy(deep=deep).__dict__, **(update or {})})
 
     @field_validator("value", "low", "high")
     @classmethod
     def _rounded(cls, value: float | None) -> float | None:
-        """Six decimals, more than any share needs: what is written is what is read, without rounding noise or -0."""
+        """Round to six decimals and remove -0, so that values survive writing and reading unchanged."""
         return None if value is None else round(value, 6) + 0.0

@@ -1,4 +1,4 @@
-"""Randomness that is the same on every machine: one generator per purpose, none global."""
+"""Reproducible randomness: one generator per purpose, no global state."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def generator(*keys: int | str) -> np.random.Generator:
-    """A ``PCG64`` generator that depends on the ``keys`` alone: the same keys, the same numbers.
+    """Return a ``PCG64`` generator that depends only on the ``keys``.
 
     >>> bool(generator(0, "folds").random() == generator(0, "folds").random())
     True
@@ -17,12 +17,12 @@ def generator(*keys: int | str) -> np.random.Generator:
 
 
 def patient_folds(patients: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
-    """(N,) fold of each case, 0 … folds-1: patients, in any order, are shuffled by ``seed`` and dealt in turn."""
+    """Return the (N,) fold of each case, 0 … folds-1; shuffles the patients by ``seed``, independent of their order."""
     return patient_ranks(patients, seed, "patient folds")[0] % folds
 
 
 def patient_ranks(patients: Sequence[str], seed: int, purpose: str) -> tuple[NDArray[np.int64], int]:
-    """Random rank of each image's patient, and the number of patients; the order of the images does not matter."""
+    """Return a random rank of each image's patient, and the number of patients; independent of the image order."""
     unique, inverse = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     order = generator(seed, purpose).permutation(len(unique))
     return order[inverse.reshape(-1)], len(unique)

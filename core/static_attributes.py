@@ -1,4 +1,4 @@
-"""What the classes of a Python file state, read from its text alone: nothing is imported."""
+"""Attributes of the classes in a Python file, parsed from its text without importing it."""
 
 import ast
 import functools
@@ -7,16 +7,16 @@ from typing import Any
 
 
 def module_name(path: Path) -> str:
-    """What the module of a file is called in its folder: ``nih`` of ``nih.py`` and of ``nih/__init__.py``."""
+    """Return the module name of a file: ``nih`` for ``nih.py`` and for ``nih/__init__.py``."""
     return path.parent.name if path.stem == "__init__" else path.stem
 
 
 def declared(path: Path) -> list[str]:
-    """The words of a file's classes: string constants assigned to ``name`` in a class body."""
+    """Return the string constants assigned to ``name`` in the class bodies of a file."""
     try:
         return [name for node in _classes(path) for name in map(_name_of, node.body) if name]
     except SyntaxError:
-        return [module_name(path)]  # known by its file, so that asking for it tells what is broken
+        return [module_name(path)]  # listed by its file name, so that importing it reports the error
 
 
 def _classes(path: Path) -> list[ast.ClassDef]:
@@ -24,7 +24,7 @@ def _classes(path: Path) -> list[ast.ClassDef]:
 
 
 def _body(path: Path) -> list[ast.stmt]:
-    """The statements of a file, parsed once as long as it does not change."""
+    """Return the statements of a file; cached until the file changes."""
     state = path.stat()
     return _parsed(path, state.st_mtime_ns, state.st_size)
 
@@ -40,16 +40,16 @@ def _name_of(node: ast.stmt) -> str | None:
 
 
 def _assigned(node: ast.stmt, attribute: str) -> ast.expr | None:
-    """What a statement assigns to ``attribute``; None for any other statement."""
+    """Return the value that a statement assigns to ``attribute``; None for any other statement."""
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    named = any(isinstance(target, ast.Name) and target.id == attribute for target in targets)
-    return node.value if named and isinstance(node, ast.Assign | ast.AnnAssign) else None
+    is_attribute = any(isinstance(target, ast.Name) and target.id == attribute for target in targets)
+    return node.value if is_attribute and isinstance(node, ast.Assign | ast.AnnAssign) else None
 
 
 def read_attribute(path: Path, name: str, attribute: str) -> Any:
-    """The literal that the class of the word ``name`` in a file, or one of its bases, states for ``attribute``.
+    """Return the literal assigned to ``attribute`` in the class called ``name``, or in one of its bases.
 
-    Read once as long as the file does not change; None where there is no such literal.
+    Cached until the file changes; None if there is no such literal.
     """
     return _read_attribute(path, name, attribute, path.stat().st_mtime_ns)
 
@@ -58,15 +58,15 @@ def read_attribute(path: Path, name: str, attribute: str) -> Any:
 def _read_attribute(path: Path, name: str, attribute: str, *state: int) -> Any:
     try:
         kind = next(node for node in _classes(path) if name in map(_name_of, node.body))
-        return _stated(kind, path, attribute)
-    except (StopIteration, SyntaxError, ValueError, RecursionError):  # what no text tells, importing the part does
+        return _literal_of(kind, path, attribute)
+    except (StopIteration, SyntaxError, ValueError, RecursionError):  # importing the part will report the error
         return None
 
 
-def _stated(kind: ast.ClassDef, path: Path, attribute: str) -> Any:
-    """The literal that a class states for ``attribute``, or the first of its bases that states one; None for none.
+def _literal_of(kind: ast.ClassDef, path: Path, attribute: str) -> Any:
+    """Return the literal assigned to ``attribute`` in a class, or in the first of its bases that has one.
 
-    Raises ``ValueError`` where what is stated is no literal.
+    Raises ``ValueError`` if the value is not a literal.
     """
     for value in filter(None, (_assigned(node, attribute) for node in kind.body)):
         match value:
@@ -75,18 +75,18 @@ def _stated(kind: ast.ClassDef, path: Path, attribute: str) -> Any:
             case _:
                 return ast.literal_eval(value)
     bases = (_class(base.id, path) for base in kind.bases if isinstance(base, ast.Name))
-    stated = (_stated(*base, attribute) for base in bases if base)
-    return next((value for value in stated if value is not None), None)
+    literals = (_literal_of(*base, attribute) for base in bases if base)
+    return next((value for value in literals if value is not None), None)
 
 
 def _class(name: str, path: Path) -> tuple[ast.ClassDef, Path] | None:
-    """The class that a file calls ``name`` and its file, be it its own or imported from a module beside it."""
+    """Return the class that a file calls ``name`` and its file: this one, or a sibling module that it imports from."""
     for node in _body(path):
         if isinstance(node, ast.ClassDef) and node.name == name:
             return node, path
         if isinstance(node, ast.ImportFrom):
-            beside = path.with_name(f"{(node.module or '').split('.')[-1]}.py")
+            sibling = path.with_name(f"{(node.module or '').split('.')[-1]}.py")
             original = {alias.asname or alias.name: alias.name for alias in node.names}.get(name)
-            if original and beside != path and beside.is_file():
-                return _class(original, beside)
+            if original and sibling != path and sibling.is_file():
+                return _class(original, sibling)
     return None

@@ -1,4 +1,4 @@
-"""What travels through the house: a sample as a data set gives it."""
+"""Common types: a sample of a data set."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,15 +12,15 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One image with what is known about it. Pixels and masks are read when asked for, all else is at hand.
+    """One image with its labels and truth. Pixels and masks are read on demand.
 
-    Boxes and masks live in ``frame``, the pixels of the image as published; the image may be a smaller copy.
+    Boxes and masks are in ``frame``, the pixels of the image as published; the image file may be a smaller copy.
     """
 
     image_id: str
-    """Unique within the data set; the file's name where there is one."""
+    """Unique within the data set; the file name if there is one."""
     patient_id: str
-    """Splits, folds and resamples never part a patient."""
+    """Splits, folds and resampling keep each patient together."""
     frame: tuple[int, int]
     """(H, W) of the image as published: the frame of ``boxes`` and ``masks``."""
     labels: NDArray[np.float32]
@@ -28,20 +28,20 @@ class Sample:
     boxes: Mapping[str, FloatArray]
     """finding -> (M,4) xyxy, half-open, float64, in ``frame``; a finding without a truth box has no entry."""
     read: Callable[[], NDArray[np.uint8]]
-    """Decodes the image; raises ``core.errors.DataError`` with path and reason when the file is broken."""
+    """Decode the image; raises ``core.errors.DataError`` with path and reason for a broken file."""
     source: str = ""
-    """Path of the file, or what the pixels are computed from; with size and time it keys the cache."""
+    """Path of the file, or a description of generated pixels; part of the cache key."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """view, sex, age … where the data set has them."""
+    """view, sex, age …, if the data set has them."""
     read_masks: Callable[[], Mapping[str, NDArray[np.bool_]]] | None = None
-    """Draws the truth masks, where the data set has any."""
+    """Draw the truth masks; None if the data set has none."""
 
     @property
     def image(self) -> NDArray[np.uint8]:
-        """(H, W) uint8 pixels of the file as it is."""
+        """(H, W) uint8 pixels of the file, unchanged."""
         return self.read()
 
     @property
     def masks(self) -> Mapping[str, NDArray[np.bool_]]:
-        """finding -> (H, W) truth mask in ``frame``; empty where the data set has boxes only."""
+        """finding -> (H, W) truth mask in ``frame``; empty if the data set has only boxes."""
         return {} if self.read_masks is None else self.read_masks()

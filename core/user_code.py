@@ -1,4 +1,4 @@
-"""Python files that a word names: ``path/to/file.py:Class``. They run only where somebody typed or trusts them."""
+"""Classes and functions of user files: ``path/to/file.py:Class``. They run only if typed or trusted."""
 
 import importlib.util
 import inspect
@@ -11,11 +11,11 @@ from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from core.files import key
 
 ANYTHING = (Exception, SystemExit)
-"""What somebody's own file may raise, whose errors are of any class."""
+"""Errors that user code may raise: any class."""
 
 
 def runs_code(word: object) -> bool:
-    """Whether a word, wherever it stands, makes a Python file run: ``path/to/file.py:Class``.
+    """Return whether a word makes a Python file run: ``path/to/file.py:Class``.
 
     >>> [runs_code(word) for word in ("net.py:build", "gradcam", None)]
     [True, False, False]
@@ -24,19 +24,19 @@ def runs_code(word: object) -> bool:
 
 
 def refuse_code(words: Iterable[object], where: object) -> None:
-    """Raise ``BadValueError`` for a word that runs code and stands in the file ``where``, not in the command."""
+    """Raise ``BadValueError`` for a word that runs code and is in the file ``where``, not on the command line."""
     for word in filter(runs_code, words):
         raise BadValueError(f"{where} names {word}, a file whose code would run: write --trust if you trust it")
 
 
 def from_file(word: str, kind: str) -> type[Any]:
-    """The class of ``path/to/file.py:Class``. Raises ``LocusError`` with the path and the reason."""
+    """Return the class of ``path/to/file.py:Class``. Raises ``LocusError`` with the path and the reason."""
     part: type[Any] = _of_file(word, kind, "class", inspect.isclass)
     return part
 
 
 def callable_from_file(word: str, kind: str) -> Callable[..., Any]:
-    """The function or class of ``path/to/file.py:name``. Raises ``LocusError`` with the path and the reason."""
+    """Return the function or class of ``path/to/file.py:name``. Raises ``LocusError`` with the path and the reason."""
     part: Callable[..., Any] = _of_file(word, kind, "function or class", callable)
     return part
 
@@ -62,5 +62,5 @@ def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> An
 
 
 def reason(error: BaseException) -> str:
-    """An error in words; of a failed import its own, which name what is missing."""
+    """Describe an error; for a failed import, its message alone, which names the missing module."""
     return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"

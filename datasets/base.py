@@ -1,4 +1,4 @@
-"""What a data set is: a sequence of samples with a name, its findings and what a record states about it."""
+"""Base class of data sets: a sequence of samples with a name, findings and a description for records."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,15 @@ ELSEWHERE = (
     "--data_root_dir (where a data set is checked --root) names another "
     "folder, LOCUS_DATA in the environment that of all data"
 )
-"""How a user names the folder of a data set."""
+"""How a user sets the folder of a data set."""
 EXTRA = "extra"
-"""The field of a sample's ``meta`` that marks a further training image: ``--train_on boxed`` keeps it."""
+"""Field of a sample's ``meta`` that marks an additional training image: ``--train_on boxed`` keeps it."""
 PARTITIONS = ("official", "patient", "kfold")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What can be asked of every data set; see :func:`datasets.load`. Raises ``BadValueError`` for what cannot be."""
+    """Arguments common to all data sets; see :func:`datasets.load`. Raises ``BadValueError`` for invalid values."""
 
     root: Path | None = None
     split: str = "test"
@@ -43,9 +43,9 @@ class Request:
     leave_out_fold: int | None = None
 
     def __post_init__(self) -> None:
-        for field, value, known in (("split", self.split, SPLITS), ("partition", self.partition, PARTITIONS)):
-            if value not in known:
-                raise BadValueError(f"{field} is {value!r}: give one of {', '.join(known)}")
+        for field, value, allowed in (("split", self.split, SPLITS), ("partition", self.partition, PARTITIONS)):
+            if value not in allowed:
+                raise BadValueError(f"{field} is {value!r}: give one of {', '.join(allowed)}")
         if self.folds < 2:
             raise BadValueError(f"folds is {self.folds}: k-fold needs at least 2")
         if not 0 <= self.fold < self.folds:
@@ -58,14 +58,14 @@ class Request:
             )
 
     def task(self, tasks: Mapping[int, tuple[str, ...]], name: str, usual: int) -> tuple[str, ...]:
-        """The findings that are asked for by their number. Raises ``BadValueError`` with the numbers there are."""
+        """Return the findings of the requested task. Raises ``BadValueError`` with the valid numbers of findings."""
         number = usual if self.findings is None else self.findings
         if number not in tasks:
             raise BadValueError(f"{name} has no task with {number} findings; it has: {', '.join(map(str, tasks))}")
         return tasks[number]
 
     def folder(self, layout: str) -> Path:
-        """The root. Raises ``DataError`` with the ``layout`` where it is absent or empty, and for links out of it."""
+        """Return the root. Raises ``DataError`` if it is missing or empty, or if a link leads out of it."""
         if self.root is None or not self.root.is_dir():
             raise DataError(f"there is no folder {self.root}: {layout}; {ELSEWHERE}")
         content = list(self.root.iterdir())
@@ -76,33 +76,33 @@ class Request:
 
 
 class Dataset(Sequence[Sample]):
-    """One split of a data set, a sequence of samples; ``__init__(request, **options)`` fills the attributes below."""
+    """One split of a data set, a sequence of samples; ``__init__(request, **options)`` sets the attributes below."""
 
     name: ClassVar[str]
-    """The word on the command line."""
+    """Name on the command line."""
     origin: ClassVar["Kaggle | str"] = "there is nothing to download"
-    """What ``--download`` brings, or in words how to get the files where no public command does."""
+    """Source of ``--download``, or a text about how to get the files if no public command downloads them."""
     layout: ClassVar[str] = ""
-    """The files that its folder must hold and where they come from, as an error tells it; empty where it needs none."""
+    """Required files and their source, quoted in errors; empty if the data set needs no files."""
     synthetic: ClassVar[bool] = False
-    """Whether its findings are drawn by code: a network trained on them knows nothing of a real radiograph."""
+    """Whether the findings are drawn by code: a network trained on them cannot read real radiographs."""
     findings: tuple[str, ...]
     """The K findings, in the order of the labels."""
     split: str
     """train, val or test."""
     describe: dict[str, Any]
-    """JSON-able: what a record states about these images (lists used, counts, options)."""
+    """JSON-able description of these images for records (lists, counts, options)."""
 
     @abstractmethod
     def sample(self, index: int) -> Sample:
-        """The sample at ``index`` in [0, len); no image is decoded here.
+        """Return the sample at ``index`` in [0, len); no image is decoded here.
 
-        ``data[index]`` is the same, negative positions too.
+        ``data[index]`` also accepts negative indices.
         """
 
     @property
     def labels(self) -> NDArray[np.float32]:
-        """(N, K) labels of all samples, without touching an image: 0, 1 or nan (unknown).
+        """(N, K) labels of all samples, without reading an image: 0, 1 or nan (unknown).
 
         Columns are in the order of ``findings``.
         """
@@ -113,7 +113,7 @@ class Dataset(Sequence[Sample]):
     def patients(self) -> list[str]:
         """Patient of each sample.
 
-        What splits and intervals go by: no patient is on two sides.
+        Splits and intervals are made by patient: no patient is in two splits.
         """
         return [sample.patient_id for sample in self]
 
@@ -125,12 +125,12 @@ class Dataset(Sequence[Sample]):
         if isinstance(index, slice):
             return [self.sample(i) for i in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
-            raise IndexError(f"{self.name} has {len(self)} samples, there is no number {index}")
+            raise IndexError(f"{self.name} has {len(self)} samples, index {index} is out of range")
         return self.sample(index % len(self))
 
 
 class DatasetWrapper(Dataset):
-    """Another data set's samples, changed by a part of this class; ``name``, ``split`` and the rest are that one's."""
+    """Modified samples of another data set; ``name``, ``split`` and the other attributes are copied from it."""
 
     def __init__(self, data: Dataset) -> None:
         object.__setattr__(self, "name", data.name)
@@ -140,6 +140,6 @@ class DatasetWrapper(Dataset):
         return len(self.data)
 
     def readings(self, index: int) -> Mapping[str, Any]:
-        """Each reader's boxes, of a data set that has such."""
+        """Return each reader's boxes, for data sets with several readers."""
         read: Mapping[str, Any] = getattr(self.data, "readings")(index)  # noqa: B009 - few data sets have it
         return read

@@ -24,7 +24,7 @@ from datasets.io.tables import first_of, raise_if_any, refuse_unknown
 from datasets.table_rows import ImageRow
 
 FRAME = (1024, 1024)
-"""(H, W) of every image as published: they are NIH's."""
+"""(H, W) of every image as published, the same as NIH's."""
 FINDINGS = (
     "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "Diffuse Nodule", "Effusion", "Emphysema",
     "Fibrosis", "Fracture", "Mass", "Nodule", "Pleural Thickening", "Pneumothorax",
@@ -33,7 +33,7 @@ TEN = tuple(finding for finding in FINDINGS if finding not in ("Cardiomegaly", "
 EXPECTED = "entries with file_name, syms, boxes and polygons are expected"
 FILES = (("ChestX_Det_train.json", "train.json"), ("ChestX_Det_test.json", "test.json"))
 Marks = list[tuple[str, FloatArray, FloatArray | None]]
-"""Finding, (4,) box and (n, 2) outline, if any, of each thing that is marked on an image, in the frame."""
+"""Finding, (4,) box and (n, 2) outline, if any, of each mark on an image, in the frame."""
 LAYOUT = (
     "expected train_data/*.png and test_data/*.png, ChestX_Det_train.json and ChestX_Det_test.json (or train.json and "
     "test.json of ChestX-Det10): tables from https://github.com/Deepwise-AILab/ChestX-Det-Dataset, images from "
@@ -50,14 +50,14 @@ class ChestXDet(FileDataset):
                ChestX_Det_train.json (3,025)  ChestX_Det_test.json (553)   or  train.json  test.json
 
     Labels: 13 findings, or the 10 of ChestX-Det10. Boxes: as published, left, top, right, bottom as edges, in the frame
-    of NIH's images, **1024x1024**; where a file has polygons alone, the boxes around them. Masks: the polygons of
-    ChestX-Det filled, one mask a finding; ChestX-Det10 has none.
+    of NIH's images, **1024x1024**; for files with only polygons, the boxes around them. Masks: the filled polygons of
+    ChestX-Det, one mask per finding; ChestX-Det10 has none.
 
-    Official split: the two files; validation is cut from train. These files have new numbers in place of NIH's names,
-    so each image counts as a patient. Option ``whole=True``: all images are test, for a model trained on others.
+    Official split: the two files; validation is cut from train. The images have new numbers instead of NIH's names, so
+    each image counts as a patient. Option ``whole=True``: all images are test, for a model trained on other data.
 
-    **Do not score a model that was trained on NIH here.** The first release of ChestX-Det10 had NIH's names. By these,
-    2,860 of 3,543 images (81 %) are in NIH's train_val list: with ``whole=True`` most of the test images were seen in
+    **Do not score a model that was trained on NIH here.** The first release of ChestX-Det10 used NIH's names: 2,860 of
+    its 3,543 images (81 %) are in NIH's train_val list. With ``whole=True`` most of the test images were seen in
     training. Use ``NIH:truth=chestx_det``, which has the same truth under NIH's names and NIH's official split.
 
     Licence of the annotations: Apache-2.0. The images are NIH's, without restriction on use. Cite: Lian et al., A
@@ -105,7 +105,7 @@ def marked_row(
     boxes: Mapping[str, FloatArray],
     meta: Mapping[str, Any] = MappingProxyType({}),
 ) -> ImageRow:
-    """Return the row of an image: labels of ``findings`` by its ``marks``, its ``boxes``, and masks of the outlines."""
+    """Return the row of an image: labels of ``findings``, its ``boxes``, and masks of the outlines in ``marks``."""
     present = {finding for finding, *_ in marks}
     labels = np.array([finding in present for finding in findings], np.float32)
     outlines = [(finding, points) for finding, _, points in marks if points is not None and finding in findings]
@@ -121,9 +121,9 @@ def _listed(root: Path, names: tuple[str, ...]) -> Path:
 
 
 def read_marks(path: Path, others: Collection[str] = (), names: str = "file_name") -> dict[str, Marks]:
-    """Return image -> what is marked on it, by one file.
+    """Return image -> marks from one file.
 
-    ``names`` is the field that names an image; none of the ``others`` may be in the file. Raises ``DataError``.
+    ``names`` is the field with the image name; none of the ``others`` may be in the file. Raises ``DataError``.
     """
     try:
         raw = json.loads(limits.require_size(path).read_text(encoding="utf-8-sig"))
@@ -141,7 +141,7 @@ def read_marks(path: Path, others: Collection[str] = (), names: str = "file_name
 
 
 def _marks(path: Path, raw: Mapping[str, Any]) -> Marks:
-    """What a file says about one image. Raises ``DataError`` where lists differ in length or an outline is none."""
+    """Return the marks of one image. Raises ``DataError`` for lists of different lengths and invalid outlines."""
     findings = [str(word) for word in raw["syms"]]
     refuse_unknown(path, findings, FINDINGS)
     outlines = [np.array(points, np.float64).reshape(-1, 2) for points in raw.get("polygons") or []]
@@ -158,7 +158,7 @@ def _marks(path: Path, raw: Mapping[str, Any]) -> Marks:
 
 
 def _masks(outlines: list[tuple[str, FloatArray]]) -> dict[str, NDArray[np.bool_]]:
-    """Finding -> (1024, 1024) mask: the pixels whose centre lies in one of its polygons.
+    """Return finding -> (1024, 1024) mask: the pixels whose centre is in one of its polygons.
 
     Polygons are (n,2) points x, y in the frame, pixel i covering [i, i+1).
     """

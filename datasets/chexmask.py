@@ -23,7 +23,7 @@ from datasets.io import images
 from datasets.io.paths import refuse_links
 
 WORD = "chexmask"
-"""The word of ``lungs=``."""
+"""Value of the option ``lungs=``."""
 FOLDERS = ("chexmask", "CheXmask", "chexmask/OriginalResolution", "CheXmask/OriginalResolution")
 LEAST_RCA = 0.7
 MEAN, MAX, SIDES = "Dice RCA (Mean)", "Dice RCA (Max)", ("Left Lung", "Right Lung")
@@ -33,12 +33,12 @@ Reader = Callable[[], NDArray[np.bool_]]
 
 
 class LungMasks:
-    """The lungs of those images of a data set that have a row with a mean RCA of .7 or more."""
+    """Lung masks of the images of a data set that have a row with a mean RCA of .7 or more."""
 
     def __init__(self, root: Path, word: str, column: str, wanted: Collection[str]) -> None:
-        """Find the rows of the ``wanted`` images, as ``column`` names them, without decoding a mask.
+        """Find the rows of the ``wanted`` images, named as in ``column``, without decoding a mask.
 
-        Raises ``UnknownNameError`` for another ``word`` than chexmask, ``DataError`` for a missing or broken file.
+        Raises ``UnknownNameError`` for a ``word`` other than chexmask, ``DataError`` for a missing or broken file.
         """
         if word != WORD:
             raise UnknownNameError("lungs", word, (WORD,))
@@ -47,17 +47,17 @@ class LungMasks:
         self._offsets = _offsets(self.path, column, frozenset(wanted))
 
     def __len__(self) -> int:
-        """How many of the wanted images have lungs."""
+        """Return how many of the wanted images have a mask."""
         return len(self._offsets)
 
     def reader(self, image: str, file: Path, frame: Frame | None) -> Reader | None:
-        """Return what draws an image's lungs, (H, W) in ``frame`` (None: that of its ``file``); None without a row."""
+        """Return a function that draws an image's lungs in ``frame`` (None: its ``file``'s); None without a row."""
         offset = self._offsets.get(image)
         return None if offset is None else functools.partial(_draw, self.path, offset, image, file, frame)
 
 
 def decode(text: str, size: Frame, where: str) -> NDArray[np.bool_]:
-    """Return the (H, W) mask of pairs of start and length, from 1 and row by row. Raises ``DataError``.
+    """Decode pairs of start and length, counted from 1, row by row, to an (H, W) mask. Raises ``DataError``.
 
     >>> decode("2 2 6 1", (2, 3), "a mask").astype(int).tolist()
     [[0, 1, 1], [0, 0, 1]]
@@ -79,7 +79,7 @@ def decode(text: str, size: Frame, where: str) -> NDArray[np.bool_]:
 
 
 def _file(root: Path, column: str) -> Path:
-    """The CSV file of CheXmask whose heading has ``column``."""
+    """Return the CSV file of CheXmask whose header has ``column``."""
     paths = [path for folder in FOLDERS for path in sorted((root / folder).glob("*.csv"))]
     for path in paths:
         if column in _heading(path):
@@ -98,7 +98,7 @@ def _heading(path: Path) -> list[str]:
 
 @functools.lru_cache(maxsize=4)
 def _offsets(path: Path, column: str, wanted: frozenset[str]) -> dict[str, int]:
-    """Image -> where its line begins: a file has gigabytes, so no mask is kept."""
+    """Return image -> offset of its line; the file has gigabytes, so masks are not kept in memory."""
     heading = _heading(path)
     if missing := [name for name in COLUMNS if name not in heading]:
         raise DataError(f"{path} has no column {examples(map(repr, missing))}; it has: {', '.join(heading)}")
@@ -134,7 +134,7 @@ def _rca(path: Path, row: dict[str, str], image: str) -> float:
 
 
 def _draw(path: Path, offset: int, image: str, file: Path, frame: Frame | None) -> NDArray[np.bool_]:
-    """(H, W) both lungs in the frame, by the nearest pixel."""
+    """Draw both lungs in the frame (H, W), by nearest neighbour."""
     with path.open("rb") as table:
         table.seek(offset)
         row = _row(path, _heading(path), table.readline())

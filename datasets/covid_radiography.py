@@ -27,11 +27,11 @@ CLASSES = {
     "Normal": ("normal",),
     "Viral Pneumonia": ("viralpneumonia", "pneumonia"),
 }
-"""Class -> how its folder is called, in lower case and without spaces, _ and -."""
+"""Class -> names of its folder, in lower case and without spaces, _ and -."""
 FRAME = (299, 299)
 """(H, W) of every image as published."""
 UNPACKED = ("COVID-19_Radiography_Dataset", "COVID-19 Radiography Database")
-"""Folders that the archives of its releases hold."""
+"""Top-level folders of the archives."""
 ORIGIN = Kaggle("datasets", "tawsifurrahman/covid19-radiography-database")
 LAYOUT = (
     "expected COVID/images/*.png and COVID/masks/*.png (or COVID/*.png), the same for Lung_Opacity, Normal and "
@@ -40,15 +40,15 @@ LAYOUT = (
 
 
 class Picture(NamedTuple):
-    """One file of one class."""
+    """One image file with its class."""
 
     name: str
     finding: str
     path: Path
     mask: Path | None
-    """Of the lungs."""
+    """Lung mask."""
     split: str
-    """train, val or test by the folder that it lies in; empty where folders do not say."""
+    """train, val or test from its folder; empty if the folders do not define the split."""
 
 
 class CovidRadiography(FileDataset):
@@ -62,17 +62,17 @@ class CovidRadiography(FileDataset):
                Lung_Opacity/  Normal/  Viral Pneumonia/   the folder that the archive unpacks to)
 
     Labels: one class per image, 1 in its column and 0 in the others: train with ``--multi_label False``. No boxes. The
-    lungs of a sample are in ``LungSample.lungs``, (H, W) in the frame of 299x299 of the published images; the files of
-    the masks are smaller and are brought there by the nearest pixel.
+    lungs of a sample are in ``LungSample.lungs``, (H, W) in the frame of 299x299 of the published images; the mask
+    files are smaller and are scaled by nearest neighbour.
 
-    Official split (there is none; this is the one of earlier work): 60 images of each class for test and 60 for
-    validation (options ``test``, ``val``), drawn by the seed for each class alone, the rest is training. Where the
-    folders ``train``, ``val`` and ``test`` with these classes lie in the root, they are the split. **Patients are not
-    known**: each image counts as its own, so that images of one patient may be on two sides, and classes come from
-    different hospitals: scores are optimistic.
+    Official split (none is published; this is the one of earlier work): 60 images of each class for test and 60 for
+    validation (options ``test``, ``val``), drawn by seed within each class, the rest for training. If the root has
+    folders ``train``, ``val`` and ``test`` with these classes, they define the split. **Patients are unknown**: each
+    image counts as a patient, so images of one patient may be in two splits, and classes come from different hospitals.
+    Scores are optimistic.
 
     ``--download True``, or https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database; its sources
-    have terms of their own. Cite: Chowdhury et al., IEEE Access 8 (2020), 132665-132676; Rahman et al., Computers in
+    have their own terms. Cite: Chowdhury et al., IEEE Access 8 (2020), 132665-132676; Rahman et al., Computers in
     Biology and Medicine 132 (2021), 104319.
     """
 
@@ -84,13 +84,13 @@ class CovidRadiography(FileDataset):
         for name, number in (("val", val), ("test", test)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise BadValueError(f"{name} is {number!r}: give a number of images per class, 60 or another from 1")
-        pictures, parted = _pictures(request.folder(LAYOUT))
-        names = _splits(pictures, parted, request, val, test)
+        pictures, has_split_folders = _pictures(request.folder(LAYOUT))
+        names = _splits(pictures, has_split_folders, request, val, test)
         chosen = [picture for picture, name in zip(pictures, names, strict=True) if name == self.split]
         self.rows = [_row(picture) for picture in chosen]
         self.describe = {
             "partition": request.partition,
-            "split_by": "folders" if parted else "seed",
+            "split_by": "folders" if has_split_folders else "seed",
             "val": val,
             "test": test,
             "images": len(chosen),
@@ -103,28 +103,28 @@ class CovidRadiography(FileDataset):
 
 
 def _row(picture: Picture) -> ImageRow:
-    """The row of a picture; neither it nor its mask is decoded before it is asked for."""
+    """Return the row of a picture; the picture and its mask are decoded on demand."""
     labels = np.array([picture.finding == finding for finding in CLASSES], np.float32)
     lungs = None if picture.mask is None else functools.partial(_lungs, picture.mask)
     return ImageRow(picture.name, picture.name, picture.path, FRAME, labels, {}, read_lungs=lungs)
 
 
 def _pictures(root: Path) -> tuple[list[Picture], bool]:
-    """All images, by class and name, and whether folders say the split. Raises ``DataError`` without a class."""
+    """Return all images, sorted, and whether folders define the split. Raises ``DataError`` for a missing class."""
     base = next((root / name for name in UNPACKED if (root / name).is_dir()), root)
-    parted = all((base / split).is_dir() for split in SPLITS)
-    sides = [(split, base / split) for split in SPLITS] if parted else [("", base)]
+    has_split_folders = all((base / split).is_dir() for split in SPLITS)
+    sides = [(split, base / split) for split in SPLITS] if has_split_folders else [("", base)]
     pictures = [picture for split, folder in sides for picture in _in_folder(root, folder, split)]
     lacking = [finding for finding in CLASSES if finding not in {picture.finding for picture in pictures}]
     if lacking:
         raise DataError(f"{base} has no images of {examples(lacking, 4)}: {LAYOUT}")
     twice = sorted(duplicates(picture.name for picture in pictures))
-    raise_if_any(base, twice, "file names twice", "; keep one of each")  # an image in two splits or classes
-    return sorted(pictures, key=lambda picture: (list(CLASSES).index(picture.finding), picture.name)), parted
+    raise_if_any(base, twice, "file names twice", "; keep one of each")  # one image in two splits or classes
+    return sorted(pictures, key=lambda picture: (list(CLASSES).index(picture.finding), picture.name)), has_split_folders
 
 
 def _in_folder(root: Path, folder: Path, split: str) -> Iterator[Picture]:
-    """The images in the folders of classes in ``folder``, with the masks beside them."""
+    """Yield the images in the class folders of ``folder``, with their masks."""
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
         plain = re.sub("[ _-]", "", subfolder.name.lower())
         finding = next((finding for finding, words in CLASSES.items() if plain in words), None)
@@ -135,12 +135,14 @@ def _in_folder(root: Path, folder: Path, split: str) -> Iterator[Picture]:
             yield from (Picture(name, finding, path, masks.get(name), split) for name, path in images.items())
 
 
-def _splits(pictures: Sequence[Picture], parted: bool, request: Request, val: int, test: int) -> splits.Names:
-    """(N,) split names. Officially ``val`` and ``test`` of each class, drawn by the seed, or as folders say."""
+def _splits(
+    pictures: Sequence[Picture], has_split_folders: bool, request: Request, val: int, test: int
+) -> splits.Names:
+    """Return (N,) split names: official is ``val`` and ``test`` images per class, by seed, or given by the folders."""
     if request.partition != "official":
         return splits.assign([picture.name for picture in pictures], request)
     names = np.array([picture.split or "train" for picture in pictures], dtype="<U5")
-    if parted:
+    if has_split_folders:
         return names
     classes = np.array([picture.finding for picture in pictures])
     for finding in CLASSES:
@@ -156,7 +158,7 @@ def _splits(pictures: Sequence[Picture], parted: bool, request: Request, val: in
 
 
 def _lungs(path: Path) -> NDArray[np.bool_]:
-    """(299, 299) the white of a mask's file, by the nearest pixel."""
+    """Return (299, 299) the white pixels of a mask file, by nearest neighbour."""
     white = decode(path) > 127
     sides = zip(FRAME, white.shape, strict=True)
     rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in sides)

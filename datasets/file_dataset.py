@@ -1,4 +1,4 @@
-"""Data sets whose rows are all known when they are loaded: what those that are read from files share."""
+"""Base class of data sets that are read from files: all rows are listed when they are loaded."""
 
 import functools
 import logging
@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 BoxesByImage = dict[str, dict[str, FloatArray]]
 """Image -> finding -> (M,4) boxes in the image's frame."""
 SHARES = "edges are pixels of the image as published: multiply shares of it (0 to 1) by its width and height"
-"""What to do about boxes narrower than a pixel."""
+"""Advice for boxes narrower than a pixel."""
 
 
 class FileDataset(Dataset):
-    """A data set of ``rows``; a part sets them in its constructor."""
+    """A data set of ``rows``, which the subclass sets in its constructor."""
 
     rows: Sequence[ImageRow]
 
@@ -49,7 +49,7 @@ class FileDataset(Dataset):
         return [*self.rows.patients] if isinstance(self.rows, TableRows) else [row.patient for row in self.rows]
 
     def sample(self, index: int) -> LungSample:
-        """The sample at ``index``; its file is decoded when its image is asked for."""
+        """Return the sample at ``index``; its file is decoded on demand."""
         row = self.rows[index]
         read = functools.partial(images.decode, row.path)
         frame = row.frame or self._frame(row.path)
@@ -58,16 +58,16 @@ class FileDataset(Dataset):
 
     @functools.cached_property
     def _frame(self) -> Callable[[Path], tuple[int, int]]:
-        """Remembers: opening each of 190,000 files takes seconds, and a training walks over them more than once."""
+        """Cached: opening each of 190,000 files takes seconds, and a training run reads them more than once."""
         return functools.cache(images.frame_or_dot)
 
 
 def split_names(
     patients: Sequence[str], request: Request, test: NDArray[np.bool_] | None = None, whole: bool = False
 ) -> splits.Names:
-    """(N,) split names. Official: ``test`` as published, else drawn by patient; ``whole``: all are ``test``.
+    """Return (N,) split names. Official: ``test`` as published, else by patient; ``whole``: all are ``test``.
 
-    Raises ``DataError`` for a split without an image, such as any but test of a ``whole`` data set.
+    Raises ``DataError`` for an empty split, such as train or val of a ``whole`` data set.
     """
     if whole:
         if request.split != "test":
@@ -87,9 +87,9 @@ def split_names(
 
 
 def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layout: str, split: str = "") -> list[str]:
-    """The ``listed`` images, of one ``split`` or of all, that have a file; the log names the others.
+    """Return the ``listed`` images, of one ``split`` or of all, that have a file; log the others.
 
-    Raises ``DataError`` when none has one.
+    Raises ``DataError`` if none has one.
     """
     names, which = list(listed), f"{split} images" if split else "images"
     present = [name for name in names if name in files]
@@ -106,15 +106,15 @@ def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layo
 
 
 def by_stem(root: Path, *patterns: str) -> dict[str, Path]:
-    """File name without its ending -> path of the DICOM files in the sub-folders of ``root`` that match.
+    """Return file name without extension -> path of the DICOM files in the matching subfolders of ``root``.
 
-    ``patterns`` are globs; files of other kinds are passed over.
+    ``patterns`` are globs; files of other formats are skipped.
     """
     return {path.stem: path for path in images.find(root, *patterns).values() if images.is_dicom(path)}
 
 
 def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
-    """The number of files with a broken header, three named in the log. Raises ``DataError`` when none is ``good``."""
+    """Return the number of broken files and log three of them. Raises ``DataError`` if none is ``good``."""
     if bad and not good:
         raise DataError(f"{root}: none of {len(bad)} files can be read: {examples(bad)}")
     if bad:
@@ -125,10 +125,10 @@ def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
 def boxes_by_image(
     path: Path, images: Sequence[str], findings: Sequence[str], boxes: ArrayLike, frames: Mapping[str, tuple[int, int]]
 ) -> tuple[BoxesByImage, int]:
-    """Boxes of the images in ``frames``, in file order, and how many were clipped at the image's edge.
+    """Return the boxes of the images in ``frames``, in file order, and how many were clipped at the image's edge.
 
-    Raises ``DataError`` with examples for boxes that are empty, wholly outside their image, or narrower than a pixel,
-    as those given in shares of the image are.
+    Raises ``DataError`` with examples for boxes that are empty, outside their image, or narrower than a pixel (boxes
+    given as fractions of the image).
     """
     edges = as_boxes(boxes)
     small = np.flatnonzero(((sides := edges[:, 2:] - edges[:, :2]) < 1).any(axis=1) & (sides > 0).all(axis=1)).tolist()
@@ -138,7 +138,7 @@ def boxes_by_image(
     rows = [i for i, image in enumerate(images) if image in frames]
     limits = np.array([frames[images[i]][::-1] * 2 for i in rows], np.float64).reshape(-1, 4)
     inside = np.clip(edges[rows], 0, limits)
-    outside = np.flatnonzero(~(area(inside) > 0)).tolist()  # not a number among them
+    outside = np.flatnonzero(~(area(inside) > 0)).tolist()  # includes nan
     if outside:
         listing = examples(f"{images[rows[i]]} {findings[rows[i]]} {edges[rows[i]].round(1).tolist()}" for i in outside)
         empty = f"{len(outside)} boxes that are empty or wholly outside their image"
@@ -149,4 +149,7 @@ def boxes_by_image(
     by_image: dict[str, dict[str, list[FloatArray]]] = {}
     for i, box in zip(rows, inside, strict=True):
         by_image.setdefault(images[i], {}).setdefault(findings[i], []).append(box)
-    return {image: {finding: np.stack(some) for finding, some in each.items()} for image, each in by_image.items()}, cut
+    return {
+        image: {finding: np.stack(arrays) for finding, arrays in image_boxes.items()}
+        for image, image_boxes in by_image.items()
+    }, cut

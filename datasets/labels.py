@@ -1,4 +1,4 @@
-"""Matches the name that a user gives a finding to one of the network's findings."""
+"""Match a finding typed by a user with the findings of the network."""
 
 import re
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ from core.errors import UnknownNameError
 from core.names import find_finding
 
 SHORTEST = 4
-"""Letters that a part of a finding's name must have to stand for it."""
+"""Minimum length of a partial name."""
 NOT = frozenset({"no", "non", "not", "negative", "without"})
-"""Words that turn a name into its opposite, of which no part stands for it."""
+"""Words that negate a name; no part matches across them."""
 
 
 def match(label: str, findings: Sequence[str]) -> str:
-    """The finding that ``label`` means, whatever its case, spaces, hyphens and underscores.
+    """Return the finding that ``label`` names, ignoring case, spaces, hyphens and underscores.
 
-    For words that a person types, never for those of a table (see ``core.names.find_finding``). Where nothing else fits
-    numbers do not matter, either. The beginning of words of one finding's name alone means that finding, as does a name
-    with its whole words in it, unless one says the opposite. Raises ``UnknownNameError`` with those that exist.
+    For typed words only, not for tables (see ``core.names.find_finding``). If nothing else fits, digits are ignored,
+    too. A label that starts words of exactly one finding matches it, as does a label that contains all words of a name,
+    unless one negates it. Raises ``UnknownNameError`` with the allowed findings.
 
     >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
     ('COVID', 'Viral Pneumonia')
@@ -35,13 +35,13 @@ def match(label: str, findings: Sequence[str]) -> str:
 
 
 def _begins(whole: str, part: str) -> bool:
-    """Whether ``part`` is the beginning of words of ``whole``, and that does not say the opposite."""
+    """Return whether ``part`` starts words of ``whole`` and is not its negation."""
     words = _words(whole)
     return not _opposite(whole, part) and any("".join(words[i:]).startswith(_plain(part)) for i in range(len(words)))
 
 
 def _contains(whole: str, part: str) -> bool:
-    """Whether ``whole`` has all the words of ``part``, one after the other, and does not say the opposite."""
+    """Return whether ``whole`` contains the words of ``part`` in sequence and does not negate it."""
     return not _opposite(whole, part) and f" {' '.join(_words(part))} " in f" {' '.join(_words(whole))} "
 
 

@@ -1,4 +1,4 @@
-"""Another data set's images as truth for a model: its findings under the model's names, where both know them."""
+"""Another data set's images with the truth mapped to a model's finding names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,24 +15,28 @@ from datasets.base import Dataset, DatasetWrapper
 
 
 class RelabeledDataset(DatasetWrapper):
-    """The images ``kept`` of a data set, its truth under a model's ``findings``: labels in their order, boxes, masks.
+    """The images ``kept`` of a data set, with labels, boxes and masks for a model's ``findings``, in their order.
 
-    A finding that the data set does not know is unknown (nan) on every image and has no box. Raises ``DataError`` where
-    it knows none of them. What to cite: the data set's own.
+    A finding that the data set lacks is unknown (nan) on every image and has no box. Raises ``DataError`` if it lacks
+    all of them. Cite the original data set.
     """
 
     def __init__(self, data: Dataset, findings: Sequence[str], kept: Sequence[int]) -> None:
-        theirs = {canonical_finding(finding): finding for finding in data.findings}
+        names_by_canonical = {canonical_finding(finding): finding for finding in data.findings}
         self.names = {
-            theirs[canonical_finding(finding)]: finding for finding in findings if canonical_finding(finding) in theirs
+            names_by_canonical[canonical_finding(finding)]: finding
+            for finding in findings
+            if canonical_finding(finding) in names_by_canonical
         }
         if not self.names:
-            wanted, existing = ", ".join(findings), ", ".join(data.findings)
-            raise DataError(f"{data.name} has none of the model's findings ({wanted}): it has {existing}")
+            requested, existing = ", ".join(findings), ", ".join(data.findings)
+            raise DataError(f"{data.name} has none of the model's findings ({requested}): it has {existing}")
         super().__init__(data)
         self.findings, self.kept = tuple(findings), list(kept)
         self._order = [
-            data.findings.index(theirs[canonical_finding(f)]) if canonical_finding(f) in theirs else -1
+            data.findings.index(names_by_canonical[canonical_finding(f)])
+            if canonical_finding(f) in names_by_canonical
+            else -1
             for f in findings
         ]
         self.describe = {**data.describe, "images": len(self.kept), "findings": list(self.names.values())}
@@ -41,16 +45,16 @@ class RelabeledDataset(DatasetWrapper):
         return len(self.kept)
 
     def sample(self, index: int) -> Sample:
-        """The sample at ``index``, its truth under the model's names."""
+        """Return the sample at ``index`` with the model's finding names."""
         sample = self.data.sample(self.kept[index])
         labels = np.array([np.nan if k < 0 else sample.labels[k] for k in self._order], np.float32)
         masks = sample.read_masks and partial(_masks, sample, self.names)
         return replace(sample, labels=labels, boxes=_renamed(sample.boxes, self.names), read_masks=masks)
 
     def readings(self, index: int) -> dict[str, Any]:
-        """Each reader's boxes under the model's names, of a data set that has such."""
+        """Return each reader's boxes under the model's names, for data sets with several readers."""
         readings = super().readings(self.kept[index])
-        return {reader: _renamed(marked, self.names) for reader, marked in readings.items()}
+        return {reader: _renamed(boxes, self.names) for reader, boxes in readings.items()}
 
 
 def _renamed(by_finding: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -34,17 +34,17 @@ class RsnaPneumonia(FileDataset):
                stage_2_detailed_class_info.csv (optional)
                pneumonia-challenge-dataset-mappings_2018.json (better with it)
 
-    Labels: 1 finding, Pneumonia (``Target``: opacities suspicious of it). Boxes: several an image, x, y, width, height
+    Labels: 1 finding, Pneumonia (``Target``: opacities suspicious of it). Boxes: several per image, x, y, width, height
     from the upper left edge, in the frame of the DICOM files, **1024x1024**; clipped at the image's edge.
 
-    ``patientId`` names an image, not a patient: RSNA's mapping to NIH's file names is needed to keep a patient's images
-    on one side, and to know which of them a model trained on NIH has seen (``meta["nih"]``). Without it each image
-    counts as a patient, and ``describe["patients"]`` says so. The challenge's own test images have no public labels:
-    the official partition is a draw by patient. Age, sex and view are those of the files' headers. Option
-    ``whole=True``: all images are test, for a model trained on others.
+    ``patientId`` names an image, not a patient. RSNA's mapping to NIH's file names is required to keep a patient's
+    images in one split, and to know which images a model trained on NIH has seen (``meta["nih"]``). Without it each
+    image counts as a patient, as stated in ``describe["patients"]``. The challenge's own test images have no public
+    labels: the official partition is a random split by patient. Age, sex and view come from the file headers. Option
+    ``whole=True``: all images are test, for a model trained on other data.
 
-    Licence: RSNA allows academic, educational, commercial and other use if it is named; Kaggle's copy has the
-    challenge's rules, and NIH's terms hold for the images. Cite: Shih et al., Augmenting the NIH Chest Radiograph
+    Licence: RSNA allows academic, educational, commercial and other use with attribution; Kaggle's copy has the
+    challenge's rules, and NIH's terms apply to the images. Cite: Shih et al., Augmenting the NIH Chest Radiograph
     Dataset with Expert Annotations of Possible Pneumonia, Radiology: AI 1 (2019) e180041.
     """
 
@@ -52,7 +52,7 @@ class RsnaPneumonia(FileDataset):
     origin = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
     layout = (
         f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; "
-        f"better with {MAPPING} of www.rsna.org beside them"
+        f"better with {MAPPING} of www.rsna.org next to them"
     )
 
     def __init__(self, request: Request, whole: bool = False) -> None:
@@ -89,12 +89,12 @@ class RsnaPneumonia(FileDataset):
 
 
 def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
-    """Image -> 0 or 1; the image of each box; the (n,4) xyxy boxes. A row that is there twice counts once."""
+    """Return image -> 0 or 1; the image of each box; the (n,4) xyxy boxes. Duplicate rows count once."""
     raw = read_csv(path, ("patientId", *SIDES, "Target")).drop_duplicates()
     if not raw["Target"].isin(("0", "1")).all():
         raise DataError(f"{path} has a Target other than 0 and 1: {examples(sorted(set(raw['Target']) - {'0', '1'}))}")
-    each = raw.groupby("patientId", sort=False)["Target"].nunique()
-    raise_if_any(path, each.index[each > 1], "images of both Targets")
+    target_counts = raw.groupby("patientId", sort=False)["Target"].nunique()
+    raise_if_any(path, target_counts.index[target_counts > 1], "images of both Targets")
     positive = raw["Target"] == "1"
     if (raw.loc[~positive, SIDES] != "").any(axis=None):
         listing = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])
@@ -105,7 +105,7 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
 
 
 def _nih(path: Path) -> dict[str, str]:
-    """Image -> NIH's file name; nothing without the mapping."""
+    """Return image -> NIH's file name; empty without the mapping."""
     if not path.is_file():
         return {}
     try:
@@ -117,7 +117,7 @@ def _nih(path: Path) -> dict[str, str]:
 
 
 def _classes(path: Path) -> dict[str, str]:
-    """Image -> what else is there, in the challenge's words; nothing without the table."""
+    """Return image -> the challenge's detailed class; empty without the table."""
     if not path.is_file():
         return {}
     table = read_csv(path, ("patientId", "class"))

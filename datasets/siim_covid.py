@@ -30,9 +30,9 @@ CLASSES = ("Negative for Pneumonia", "Typical Appearance", "Indeterminate Appear
 TASKS = {1: ("Pneumonia",), 4: CLASSES}
 STUDIES, IMAGES = "train_study_level.csv", "train_image_level.csv"
 LONGEST = 20_000
-"""Characters of a cell of boxes."""
+"""Maximum number of characters in a cell of boxes."""
 OPACITY = "opacity"
-"""What a box is of, whatever the study's appearance."""
+"""Finding of all boxes, whatever the study's appearance."""
 Edges = tuple[float, float, float, float]
 
 
@@ -43,17 +43,17 @@ class SiimCovid(FileDataset):
 
         root/  train/<study>/<series>/<image>.dcm   train_study_level.csv   train_image_level.csv
 
-    Labels: one of four appearances a study. The task with 1 finding is Pneumonia (any but ``Negative for Pneumonia``);
-    the task with 4 has one label an image (softmax: ``--multi_label False``). Boxes: opacities, x, y, width, height
-    from the upper left edge, in the **frame of the DICOM file**, whose size varies; they are the boxes of the study's
-    appearance.
+    Labels: one of four appearances per study. The task with 1 finding is Pneumonia (any but ``Negative for
+    Pneumonia``); the task with 4 has one label per image (softmax: ``--multi_label False``). Boxes: opacities, x, y,
+    width, height from the upper left edge, in the **frame of the DICOM file**, whose size varies; they count as boxes
+    of the study's appearance.
 
-    A study with several images, laterals and repeats among them, is left out; ``studies="all"`` keeps it. Three of four
-    studies are positive: for the task with 1 finding as many images of either label are drawn by the seed in training,
-    and validation and test stay as they are (no box is lost, figures are of the true mix). ``balanced="all"`` draws in
-    every split, as ihamdi/Covid-xRay-Classification did before it split, whose accuracies are of such a mix; ``"none"``
-    in none. The challenge's own test images have no public labels: the official partition is a draw by patient, whose
-    pseudonym is in each DICOM file; without one a study counts as a patient.
+    Studies with several images, some of them laterals and repeats, are excluded; ``studies="all"`` keeps them. Three of
+    four studies are positive. For the task with 1 finding, equally many images of either label are drawn by seed in
+    training; validation and test keep the true mix and all boxes. ``balanced="all"`` balances every split, as
+    ihamdi/Covid-xRay-Classification did before its split, so its accuracies refer to that mix; ``"none"`` balances
+    none. The challenge's own test images have no public labels: the official partition is a random split by patient,
+    whose pseudonym is in each DICOM file; without one, a study counts as a patient.
 
     Licence: the challenge's rules, and the terms of the sources of its images, BIMCV-COVID19 and MIDRC-RICORD. Cite:
     Lakhani et al., The 2021 SIIM-FISABIO-RSNA Machine Learning COVID-19 Challenge, J. Digital Imaging 36 (2023) 365.
@@ -67,8 +67,8 @@ class SiimCovid(FileDataset):
         if studies not in ("single", "all"):
             raise BadValueError(f"studies is {studies!r}: give single (studies of one image) or all")
         if balanced not in ("train", "all", "none"):
-            known = "train (as many of either label in training), all (in every split) or none"
-            raise BadValueError(f"balanced is {balanced!r}: give {known}")
+            allowed = "train (as many of either label in training), all (in every split) or none"
+            raise BadValueError(f"balanced is {balanced!r}: give {allowed}")
         self.findings, self.split = request.task(TASKS, self.name, 1), request.split
         root = request.folder(self.layout)
         table = _images(root)
@@ -80,23 +80,23 @@ class SiimCovid(FileDataset):
         table = table.loc[list(headers)]
         patients = [head.patient or study for head, study in zip(headers.values(), table["study"], strict=True)]
         chosen = table.assign(patient=patients)[split_names(patients, request) == self.split]
-        kept = _balanced(chosen, request) if len(self.findings) == 1 and balanced in ("all", self.split) else chosen
-        heads = {str(image): headers[str(image)] for image in kept.index}
-        boxes = [(image, box) for image in heads for box in _boxes(root / IMAGES, image, kept["boxes"][image])]
+        rows = _balanced(chosen, request) if len(self.findings) == 1 and balanced in ("all", self.split) else chosen
+        heads = {str(image): headers[str(image)] for image in rows.index}
+        boxes = [(image, box) for image in heads for box in _boxes(root / IMAGES, image, rows["boxes"][image])]
         owners, edges = [image for image, _ in boxes], [box for _, box in boxes]
         frames = {image: head.frame for image, head in heads.items()}
         truth, clipped = boxes_by_image(root / IMAGES, owners, [OPACITY] * len(boxes), edges, frames)
-        self.rows = [self._row(i, kept.loc[i].to_dict(), files[i], head, truth.get(i, {})) for i, head in heads.items()]
+        self.rows = [self._row(i, rows.loc[i].to_dict(), files[i], head, truth.get(i, {})) for i, head in heads.items()]
         self.describe = {
             "partition": request.partition,
             "lists": "none published: drawn by patient",
             "studies": studies,
             "balanced": balanced if len(self.findings) == 1 else "none",
-            "images": len(kept),
+            "images": len(rows),
             "images_of_studies_with_several": int(several.sum()),
             "images_without_file": len(listed) - len(present),
             "images_unreadable": log_unreadable(root, bad, len(headers)),
-            "left_out_to_balance": len(chosen) - len(kept),
+            "left_out_to_balance": len(chosen) - len(rows),
             "boxes_clipped": clipped,
             "tables": {name: file_hash(root / name) for name in (STUDIES, IMAGES)},
         }
@@ -113,7 +113,7 @@ class SiimCovid(FileDataset):
 
 
 def _balanced(table: pd.DataFrame, request: Request) -> pd.DataFrame:
-    """As many images of either label, drawn by the seed; the order is kept. All, where one label has none."""
+    """Draw equally many images of either label by seed, in order; return all if one label has none."""
     negative = (table["appearance"] == CLASSES[0]).to_numpy()
     sides = [np.flatnonzero(negative), np.flatnonzero(~negative)]
     count = min(map(len, sides))
@@ -124,7 +124,7 @@ def _balanced(table: pd.DataFrame, request: Request) -> pd.DataFrame:
 
 
 def _images(root: Path) -> pd.DataFrame:
-    """Image -> study, its appearance (one of ``CLASSES``) and the cell of its boxes."""
+    """Return image -> study, its appearance (one of ``CLASSES``) and the cell of its boxes."""
     studies = _appearances(root / STUDIES)
     path = root / IMAGES
     raw = read_csv(path, ("id", "boxes", "label", "StudyInstanceUID"))
@@ -137,7 +137,7 @@ def _images(root: Path) -> pd.DataFrame:
 
 
 def _appearances(path: Path) -> pd.Series:
-    """Study -> the one appearance that it has."""
+    """Return study -> its one appearance."""
     raw = read_csv(path, ("id", *CLASSES))
     names = raw["id"].str.removesuffix("_study")
     refuse_duplicates(path, names)
@@ -148,7 +148,7 @@ def _appearances(path: Path) -> pd.Series:
 
 
 def _boxes(path: Path, image: str, cell: str) -> list[Edges]:
-    """xyxy boxes of a cell such as ``[{'x': 1.5, 'y': 2, 'width': 3, 'height': 4}]``; the text is never run.
+    """Parse xyxy boxes of a cell such as ``[{'x': 1.5, 'y': 2, 'width': 3, 'height': 4}]``; nothing is executed.
 
     >>> _boxes(Path("t.csv"), "a", "[{'x': 1.5, 'y': 2, 'width': 3, 'height': 4}]")
     [(1.5, 2.0, 4.5, 6.0)]

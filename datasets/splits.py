@@ -1,4 +1,4 @@
-"""Who is in which split: always by patient, always from a seed, and checked for leaks."""
+"""Splits by patient, reproducible from a seed, with checks for leaks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -12,24 +12,24 @@ from datasets.base import Request
 Names = NDArray[np.str_]
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
 LEFT_OUT = "out"
-"""The name of a fold that is in no split, which no request can ask for."""
+"""Name of a fold that is in no split; it cannot be requested."""
 FEW = 100
-"""Fewer validation images are few.
+"""Minimum number of validation images without a warning.
 
-The AUROC of a classifier that knows nothing has the standard deviation sqrt((p + n + 1) / (12 p n)) on p positive and n
-negative images (Mann and Whitney 1947): .058 on 50 and 50.
+The AUROC of a random classifier has the standard deviation sqrt((p + n + 1) / (12 p n)) on p positive and n negative
+images (Mann and Whitney 1947): .058 on 50 and 50.
 """
 
 
 def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
-    """(N,) True for the images of a random ``share`` of the patients: at least one of two or more, never all."""
+    """Return (N,) True for the images of a random ``share`` of the patients: at least one of two or more, never all."""
     rank, count = patient_ranks(patients, seed, "cut")
-    taken = min(max(round(share * count), 1), count - 1)
-    return np.asarray(rank < taken)
+    held_out = min(max(round(share * count), 1), count - 1)
+    return np.asarray(rank < held_out)
 
 
 def hold_out_val(patients: Sequence[str], training: NDArray[np.bool_], seed: int, share: float = VAL_SHARE) -> Names:
-    """(N,) split names: ``test`` where ``training`` is False; a ``share`` of the training patients becomes ``val``."""
+    """Return (N,) split names: not ``training`` is ``test``; a ``share`` of the training patients is ``val``."""
     names = np.where(training, "train", "test")
     at = np.flatnonzero(training)
     if at.size:
@@ -38,14 +38,14 @@ def hold_out_val(patients: Sequence[str], training: NDArray[np.bool_], seed: int
 
 
 def by_patient(patients: Sequence[str], seed: int) -> Names:
-    """(N,) split names of a random partition by patient: 20 % test, 10 % of the rest validation."""
+    """Return (N,) split names of a random partition by patient: 20 % test, 10 % of the rest validation."""
     return hold_out_val(patients, ~cut(patients, TEST_SHARE, seed), seed)
 
 
 def kfold(patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_fold: int | None = None) -> Names:
-    """(N,) split names of one fold: ``test`` is fold number ``fold``, validation is cut from the others.
+    """Return (N,) split names of one fold: ``test`` is fold number ``fold``, validation is cut from the others.
 
-    The patients of ``leave_out_fold`` are in none of the three: ``LEFT_OUT``.
+    The patients of ``leave_out_fold`` get ``LEFT_OUT``.
     """
     rank, count = patient_ranks(patients, seed, "folds")
     if count < folds:
@@ -56,32 +56,34 @@ def kfold(patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_f
     return names
 
 
-def assign(patients: Sequence[str], asked: Request) -> Names:
-    """(N,) split names for the partitions ``patient`` and ``kfold``."""
-    if asked.partition == "kfold":
-        return kfold(patients, asked.folds, asked.fold, asked.seed, asked.leave_out_fold)
-    return by_patient(patients, asked.seed)
+def assign(patients: Sequence[str], request: Request) -> Names:
+    """Return (N,) split names for the partitions ``patient`` and ``kfold``."""
+    if request.partition == "kfold":
+        return kfold(patients, request.folds, request.fold, request.seed, request.leave_out_fold)
+    return by_patient(patients, request.seed)
 
 
 def doubt(count: int) -> str:
-    """What there is to say about ``count`` validation images that choose a checkpoint: nothing from ``FEW`` on."""
+    """Return a warning about ``count`` validation images that select a checkpoint; empty from ``FEW`` on."""
     why = f"with less than {FEW} chance alone moves an AUROC by .06 and more, and so decides which epoch is the best"
     return f"{count} validation images choose best.ckpt: {why}; have more, or write --keep last" if count < FEW else ""
 
 
 def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
-    """Raise ``LeakError`` when a patient is in more than one split, with the count and three examples."""
-    seen: dict[str, str] = {}
+    """Raise ``LeakError`` if a patient is in more than one split, with the count and three examples."""
+    split_of: dict[str, str] = {}
     pairs = zip(patients, names, strict=True)
-    both = {patient: (seen[patient], name) for patient, name in pairs if seen.setdefault(patient, name) != name}
-    if both:
-        listing = examples(f"{patient} ({a} and {b})" for patient, (a, b) in both.items())
-        advice = f"{listing}; use lists that part patients, or --partition patient"
-        raise LeakError(f"{len(both)} patients are in two splits: {advice}")
+    leaks = {
+        patient: (split_of[patient], name) for patient, name in pairs if split_of.setdefault(patient, name) != name
+    }
+    if leaks:
+        listing = examples(f"{patient} ({a} and {b})" for patient, (a, b) in leaks.items())
+        advice = f"{listing}; use lists without shared patients, or --partition patient"
+        raise LeakError(f"{len(leaks)} patients are in two splits: {advice}")
 
 
 def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str], which: str) -> None:
-    """Raise ``LeakError`` when an image with a truth box is among the training ``images``, with count and examples."""
+    """Raise ``LeakError`` if an image with a truth box is among the training ``images``, with count and examples."""
     leaked = [image for image in images if image in boxed]
     if leaked:
         listing = examples(leaked)

@@ -1,4 +1,4 @@
-"""Several images of one study, one answer: the largest of its images' scores."""
+"""Scores per study: the maximum over its images."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from core.types import FloatArray
 
 
 def maximum(values: ArrayLike, studies: Sequence[str]) -> tuple[list[str], FloatArray]:
-    """(N,K) scores or labels and the study of each image -> the S studies, sorted, and (S,K) the largest value of each.
+    """Return the S studies, sorted, and (S,K) the maximum of the (N,K) scores or labels of each study.
 
-    nan (unknown) is passed over and stays only where a study has nothing else. So CheXpert is scored: Irvin et al.,
-    AAAI 2019, the maximum over the views of a study.
+    nan (unknown) is ignored unless a study has nothing else. CheXpert is scored this way: Irvin et al., AAAI 2019,
+    maximum over the views of a study.
 
     >>> maximum([[0.1, 0.9], [0.4, 0.2], [0.3, 0.3]], ["b", "b", "a"])[1].tolist()
     [[0.3, 0.3], [0.4, 0.9]]

@@ -1,4 +1,4 @@
-"""The images of a table, in little memory: columns, of which a row is made when it is asked for."""
+"""Compact storage of the images of a table: columns, converted to a row on access."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 ABOUT = ("age", "sex", "view", "study")
-"""Columns of a table that become a sample's ``meta``."""
+"""Columns of a table that are copied to a sample's ``meta``."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageRow:
-    """One image of a data set, its pixels unread; the fields are those of ``core.types.Sample``."""
+    """One image of a data set without its pixels; the fields are those of ``core.types.Sample``."""
 
     image: str
     patient: str
     path: Path
     frame: tuple[int, int] | None
-    """None: the file's own size, read from its heading when the sample is first asked for."""
+    """None: the size of the file, read from its header on first access."""
     labels: NDArray[np.float32]
     boxes: Mapping[str, FloatArray]
     meta: Mapping[str, Any] = field(default_factory=dict)
     read_masks: Callable[[], Mapping[str, NDArray[np.bool_]]] | None = None
     read_lungs: Callable[[], NDArray[np.bool_]] | None = None
-    """As ``datasets.lungs.LungSample``'s."""
+    """As in ``datasets.lungs.LungSample``."""
 
 
 class TableRows(Sequence[ImageRow]):
-    """One row an image of a ``table`` with the column patient and those of ``ABOUT`` that it has.
+    """One row per image of a ``table`` with the column patient and those of ``ABOUT`` that it has.
 
-    ``truth`` gives what else there is of an image: ``frame``, ``boxes``, perhaps ``read_masks``. ``files`` says where
-    the images lie; the table and this mapping are not kept.
+    ``truth`` returns the other attributes of an image: ``frame``, ``boxes``, optionally ``read_masks``. ``files`` maps
+    images to paths. References to the table and this mapping are not kept.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class TableRows(Sequence[ImageRow]):
 
 
 class _Column:
-    """The values of a column: numbers as they are, words by their number among the different ones."""
+    """Values of a column: numbers as they are, strings as indices of the distinct values."""
 
     def __init__(self, values: "Series") -> None:
         self._words: list[Any] | None = None

@@ -1,7 +1,7 @@
-"""The command line, derived from a frozen dataclass: typed values, YAML defaults, one sentence for each error.
+"""Command line generated from a frozen dataclass: typed values, YAML defaults, one-line errors.
 
 Precedence, lowest first: the dataclass, ``configs/<dataset>.yaml``, ``--config file.yaml``, the flags. Limits and
-registered names ride in the annotations: ``Annotated[int, AtLeast(1)]``, ``Annotated[str, Named("methods",
+registered names are given by annotations: ``Annotated[int, AtLeast(1)]``, ``Annotated[str, Named("methods",
 "method")]``.
 """
 
@@ -40,47 +40,47 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-"""Where the presets lie; ``configs/<dataset>.yaml`` holds the defaults of a data set."""
+"""Folder of the presets; ``configs/<dataset>.yaml`` has the defaults of a data set."""
 
 LARGEST = 1_000_000
-"""Bytes of a file of flags, and values in it."""
+"""Maximum number of bytes, and of values, in a YAML file of flags."""
 
 C = TypeVar("C")
 
 
 def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, frozenset[str]]:
-    """The configuration from a command line, and the flags typed there or in ``--config``'s file.
+    """Return the configuration of a command line, and the flags given there or in the ``--config`` file.
 
-    ``argv`` None is ``sys.argv``. Raises ``LocusError`` (one sentence) for an unknown flag, file, name or value;
-    ``--help`` prints the help and exits.
+    ``argv`` None is ``sys.argv``. Raises ``LocusError`` for an unknown flag, file, name or value; ``--help`` prints the
+    help and exits.
     """
     words = join_lists(config_class, sys.argv[1:] if argv is None else argv)
     _require_utf8(words)
     typed = dict(vars(parser_of(config_class, prog).parse_args(words, defaults=False)))  # type: ignore[arg-type]
     path = typed.pop("config", None)
-    stated = read_yaml(Path(path)) if path else {}
-    if "trust" in stated:
-        raise BadValueError(f"{path} has trust, which no file can give: write --trust")
+    file_values = read_yaml(Path(path)) if path else {}
+    if "trust" in file_values:
+        raise BadValueError(f"{path} has trust, which must be typed: write --trust")
     if not typed.get("trust"):
-        listed_words = (value if isinstance(value, list) else [value] for value in stated.values())
+        listed_words = (value if isinstance(value, list) else [value] for value in file_values.values())
         refuse_code(itertools.chain.from_iterable(listed_words), path)
-    chosen = {**stated, **typed}
+    chosen = {**file_values, **typed}
     defaults = defaults_of(config_class, chosen)
     config = build(config_class, {**defaults, **chosen})
-    if taken := ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen):
-        log.info("defaults of configs/%s.yaml: %s", _data_set(config_class, chosen), taken)
+    if defaults_text := ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen):
+        log.info("defaults of configs/%s.yaml: %s", _data_set(config_class, chosen), defaults_text)
     return config, frozenset(chosen)
 
 
 def _require_utf8(words: Sequence[str]) -> None:
-    """Raise ``BadValueError`` for a word that is not UTF-8: tables and records that name it could not be written."""
+    """Raise ``BadValueError`` for a word that is not UTF-8, because tables and records could not store it."""
     for word in words:
         if any("\ud800" <= letter <= "\udfff" for letter in word):
             raise BadValueError(f"{word!r} is not UTF-8: rename the file or folder, or use another terminal encoding")
 
 
 def first_as_flag(name: str, argv: Sequence[str] | None) -> list[str]:
-    """The command line with the flag ``name`` before its first words, unless these begin with a flag themselves.
+    """Return the command line with the flag ``name`` inserted before its first words, unless they start with a flag.
 
     >>> first_as_flag("--run", ["mine", "--by", "me"]), first_as_flag("--run", ["--by", "me"])
     (['--run', 'mine', '--by', 'me'], ['--by', 'me'])
@@ -90,31 +90,31 @@ def first_as_flag(name: str, argv: Sequence[str] | None) -> list[str]:
 
 
 def build(config_class: type[C], values: Mapping[str, Any]) -> C:
-    """A configuration from plain ``values`` (of a YAML file, record or checkpoint), all checked.
+    """Build a configuration from plain ``values`` (of a YAML file, record or checkpoint) and check all of them.
 
     Raises ``BadValueError`` or ``UnknownNameError`` with the flag, the value and what is allowed.
     """
-    known = [field.name for field in dataclasses.fields(config_class)]  # type: ignore[arg-type]
+    field_names = [field.name for field in dataclasses.fields(config_class)]  # type: ignore[arg-type]
     for name in values:
-        if name not in known:
-            advice = f"{hint(name, known)}{help_command(config_class)} lists all of them"
+        if name not in field_names:
+            advice = f"{hint(name, field_names)}{help_command(config_class)} lists all of them"
             raise BadValueError(f"unknown option {name!r}: {advice}")
     parse_value = functools.partial(_checked, config_class)  # type: ignore[arg-type]
-    return config_class(**{name: parse_value(name, _Stated(repr(value), value)) for name, value in values.items()})
+    return config_class(**{name: parse_value(name, _FlagValue(repr(value), value)) for name, value in values.items()})
 
 
 @dataclasses.dataclass(frozen=True)
-class _Stated:
-    """The value of a flag, known by how it is written."""
+class _FlagValue:
+    """Value of a flag, hashed and compared by its text."""
 
     text: str
     value: Any = dataclasses.field(compare=False)
 
 
 @functools.lru_cache(maxsize=4096)
-def _checked(config_class: type[Any], name: str, stated: _Stated) -> Any:
-    """What a flag becomes: a value is parsed once, however many models of a suite state it."""
-    values = wrap_bare_words(config_class, {name: stated.value})
+def _checked(config_class: type[Any], name: str, flag_value: _FlagValue) -> Any:
+    """Parse and check the value of a flag; cached, because many models of a suite have the same value."""
+    values = wrap_bare_words(config_class, {name: flag_value.value})
     parsed = parser_of(config_class, "").parse_object(values, defaults=False)  # type: ignore[arg-type]
     value = normalize_names(config_class, name, parsed[name])
     check(config_class, name, value)
@@ -122,10 +122,10 @@ def _checked(config_class: type[Any], name: str, stated: _Stated) -> Any:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ``DataError`` when it is absent, broken or no mapping."""
+    """Return the mapping in a YAML file. Raises ``DataError`` if it is missing, broken or not a mapping."""
     if not path.is_file():
         presets = ", ".join(sorted(preset.name for preset in CONFIGS.glob("*.yaml")))
-        raise DataError(f"no file {str(path)!r}: presets lie in configs/ ({presets})")
+        raise DataError(f"no file {str(path)!r}: the presets are in configs/ ({presets})")
     if path.stat().st_size > LARGEST:
         raise DataError(f"{path} has {path.stat().st_size:,} bytes: more than the {LARGEST:,} of a file of flags")
     try:
@@ -138,7 +138,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _yaml_problem(error: Exception) -> str:
-    """What is wrong, and at which line and column where the parser says so."""
+    """Describe a YAML error, with line and column if available."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return one_line(error)
@@ -148,9 +148,9 @@ def _yaml_problem(error: Exception) -> str:
 
 @functools.lru_cache(maxsize=32)
 def _loaded(text: str) -> Any:
-    """The content of YAML: a suite of many models asks for the same preset again and again.
+    """Parse YAML text; cached, because a suite of many models reads the same preset repeatedly.
 
-    Raises ``ValueError`` where aliases (``*name``) make more of it than stands there.
+    Raises ``ValueError`` if aliases (``*name``) expand it beyond ``LARGEST`` values.
     """
     content = yaml.safe_load(text)
     todo, count = [content], 0
@@ -163,14 +163,16 @@ def _loaded(text: str) -> Any:
 
 
 def defaults_of(config_class: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``configs/<dataset>.yaml``, where there is one, states for the ``chosen`` data set (or the class's own).
+    """Return the values in ``configs/<dataset>.yaml`` for the ``chosen`` data set, or the default one.
 
-    Presets are of trainings; of a class with ``trains = False`` only the flags that it has.
+    Presets are for training: a class with ``trains = False`` gets only the flags that it has.
     """
     path = CONFIGS / f"{_data_set(config_class, chosen)}.yaml"
-    stated = read_yaml(path) if path.is_file() else {}
-    known = [field.name for field in dataclasses.fields(config_class)]
-    return {name: value for name, value in stated.items() if name in known or getattr(config_class, "trains", True)}
+    preset = read_yaml(path) if path.is_file() else {}
+    field_names = [field.name for field in dataclasses.fields(config_class)]
+    return {
+        name: value for name, value in preset.items() if name in field_names or getattr(config_class, "trains", True)
+    }
 
 
 def _data_set(config_class: type[Any], chosen: Mapping[str, Any]) -> str:

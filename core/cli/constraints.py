@@ -1,4 +1,4 @@
-"""What rides in the annotation of a flag: limits of numbers, names of registered parts."""
+"""Constraints in the annotation of a flag: limits of numbers, names of registered parts."""
 
 import functools
 from collections.abc import Hashable
@@ -10,37 +10,37 @@ from core.user_code import runs_code
 
 
 class AtLeast(NamedTuple):
-    """Limit of a number: the value may not be below ``limit``."""
+    """Lower limit of a number."""
 
     limit: float
 
 
 class AtMost(NamedTuple):
-    """Limit of a number: the value may not be above ``limit``."""
+    """Upper limit of a number."""
 
     limit: float
 
 
 class Named(NamedTuple):
-    """A word that names a registered part, known from file names without importing it."""
+    """Name of a registered part; valid names are read from the files without importing them."""
 
     package: str
-    """Dotted name of the folder that holds the parts."""
+    """Dotted name of the package that contains the parts."""
     kind: str
-    """What a part is called in an error sentence."""
+    """What error messages call a part."""
     also: tuple[str, ...] = ()
-    """Words that are no part and are allowed too."""
+    """Other words that are allowed."""
     files: bool = False
-    """Whether a class from a file, ``path/to/file.py:Class``, is allowed too."""
+    """Whether a class from a file, ``path/to/file.py:Class``, is allowed."""
     group: str | None = None
-    """Group of the entry points by which installed packages add parts."""
+    """Group of the entry points through which installed packages add parts."""
 
     def known(self) -> list[str]:
-        """All words that the flag takes."""
+        """Return all names that the flag accepts."""
         return [*self.also, *_words(self.package, self.kind, self.group)]
 
     def normalize(self, word: str) -> str:
-        """The word as it is registered."""
+        """Return the registered spelling of a name."""
         return word
 
 
@@ -55,12 +55,12 @@ def _annotations(config_class: Any) -> dict[str, Any]:
 
 
 def marks(config_class: Any, name: str) -> tuple[Any, ...]:
-    """The limits and names in the annotation of the field ``name`` of ``config_class``."""
+    """Return the constraints in the annotation of the field ``name`` of ``config_class``."""
     return getattr(_annotations(cast("Hashable", config_class))[name], "__metadata__", ())
 
 
 def normalize_names(config_class: type[Any], name: str, value: Any) -> Any:
-    """The ``value`` of the flag ``name`` with its words as they are registered, a tuple word by word."""
+    """Return the ``value`` of the flag ``name`` with registered spellings; each item of a tuple is converted."""
     for mark in marks(config_class, name):
         if isinstance(mark, Named) and value:
             value = tuple(map(mark.normalize, value)) if isinstance(value, tuple) else mark.normalize(value)
@@ -68,13 +68,16 @@ def normalize_names(config_class: type[Any], name: str, value: Any) -> Any:
 
 
 def choices(config_class: type[Any], name: str) -> str:
-    """The end of a flag's help text: the registered words that it takes."""
+    """Return the end of a flag's help text: the registered names that it accepts."""
     named = [mark for mark in marks(config_class, name) if isinstance(mark, Named)]
     return f" One of: {', '.join(named[0].known())}." if named else ""
 
 
 def check(config_class: type[Any], name: str, value: Any) -> None:
-    """Hold a value against its annotation, a tuple word by word; raises ``BadValueError`` or ``UnknownNameError``."""
+    """Check a value, or each item of a tuple, against its annotation.
+
+    Raises ``BadValueError`` or ``UnknownNameError``.
+    """
     if value is None and type(None) not in get_args(get_type_hints(config_class)[name]):
         raise BadValueError(f"--{name} is null: write a value, or leave it out")
     if value is None or isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""The frame of an entry point: a user's mistake is reported in one sentence, never as a traceback."""
+"""Decorator of the entry points: reports user errors on one line instead of a traceback."""
 
 import copy
 import functools
@@ -14,14 +14,14 @@ from core.errors import LocusError, one_line, printable
 from core.gc_control import gc_skipped_at_exit
 
 LONGEST = 4000
-"""Characters of an error: what a file of others states may be of any length."""
+"""Maximum number of characters of an error; quoted file contents may be of any length."""
 SMALLER = "close other programs, or give smaller images, maps or batches"
 
 
 def entry_point(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., int]:
-    """Wrap an entry point's ``main(argv)``: every error of the user becomes one sentence on stderr and exit status 2.
+    """Wrap an entry point's ``main(argv)``: print a user error on one line of stderr and return exit status 2.
 
-    What ``main`` returns is the exit status otherwise; None is 0.
+    Otherwise the return value of ``main`` is the exit status; None is 0.
     """
 
     @functools.wraps(main)
@@ -49,9 +49,9 @@ def entry_point(main: Callable[[Sequence[str] | None], int | None]) -> Callable[
 
 
 def say(text: str) -> None:
-    """Print lines of an answer; what a terminal would obey instead of show is escaped.
+    """Print lines of output, with terminal control characters escaped.
 
-    Ends the command quietly when nobody reads its output any more (``| head``).
+    Exits quietly when the reader closes the pipe (``| head``).
     """
     try:
         print(printable(text), flush=True)
@@ -61,10 +61,10 @@ def say(text: str) -> None:
 
 
 class PrintableFormatter(logging.Formatter):
-    """Formats a log message whose words, which may come from a file of others, stay on one line."""
+    """Log formatter that keeps each argument, which may come from an untrusted file, on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the message with each word, path and error among its arguments on one printable line."""
+        """Return the message with each string, path and error among its arguments on one printable line."""
         record = copy.copy(record)
         if isinstance(record.args, tuple):
             record.args = tuple(one_line(a) if isinstance(a, str | Path | Exception) else a for a in record.args)
@@ -72,19 +72,19 @@ class PrintableFormatter(logging.Formatter):
 
 
 def _prepare_output() -> None:
-    """Log to stderr, and never fail for a character that the terminal's encoding lacks."""
+    """Log to stderr, and escape characters that the terminal's encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger().setLevel(logging.INFO)  # also where somebody else set up handlers before
+    logging.getLogger().setLevel(logging.INFO)  # basicConfig does nothing if handlers exist
     for handler in logging.getLogger().handlers:
         if type(handler) is logging.StreamHandler:
             handler.setFormatter(PrintableFormatter())
 
 
 def _is_torch_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch, which is not imported for this question, could not allocate memory."""
+    """Return whether torch ran out of memory, without importing torch."""
     return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
 
 

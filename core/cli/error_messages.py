@@ -1,4 +1,4 @@
-"""What jsonargparse complains about in several lines, in one sentence."""
+"""One-line versions of jsonargparse's errors."""
 
 import dataclasses
 import re
@@ -7,8 +7,8 @@ from typing import Any, get_args, get_type_hints
 from core.errors import BadValueError, LocusError, UnknownNameError, hint, one_line
 
 
-def sentence(config_class: type[Any], message: str) -> LocusError:
-    """An error that names the flag as typed and what it takes, from the parser's ``message`` about ``config_class``."""
+def from_parser_message(config_class: type[Any], message: str) -> LocusError:
+    """Convert the parser's ``message`` about ``config_class`` to an error with the flag and its allowed values."""
     names = [field.name for field in dataclasses.fields(config_class)]
     if match := re.match(r"unrecognized arguments: (\S+)", message, re.IGNORECASE):
         word = match[1].partition("=")[0]
@@ -23,7 +23,7 @@ def sentence(config_class: type[Any], message: str) -> LocusError:
 
 
 def help_command(config_class: type[Any]) -> str:
-    """The command that explains the flags of the dataclass ``config_class``, whose docstring names it."""
+    """Return the help command of the dataclass ``config_class``, as named in its docstring."""
     command = re.search(r"``(python [^`]*)``", config_class.__doc__ or "")
     return f"`{command[1]} --help`" if command else "--help"
 

@@ -1,4 +1,4 @@
-"""The parser of an entry point: one flag per field, grouped by the classes that the dataclass inherits."""
+"""Argument parser of an entry point: one flag per field, grouped by the base classes of the dataclass."""
 
 import dataclasses
 import functools
@@ -12,22 +12,22 @@ from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser
 
 from core.cli.constraints import choices
-from core.cli.error_messages import sentence
+from core.cli.error_messages import from_parser_message
 from core.errors import BadValueError
 
 
 class Parser(ArgumentParser):
-    """jsonargparse's parser, whose several lines of error become one sentence."""
+    """jsonargparse's parser with one-line errors."""
 
     config_class: type[Any]
-    """The dataclass that the flags come from."""
+    """Dataclass that defines the flags."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raise the ``LocusError`` that says it."""
-        raise sentence(self.config_class, message) from ex
+        """Raise the ``LocusError`` for a parser error."""
+        raise from_parser_message(self.config_class, message) from ex
 
     def format_help(self, formatter: HelpFormatter | None = None) -> str:
-        """The help. The flags' texts are read now: they take their time, and nobody else asks for them."""
+        """Return the help. Help texts are read here because parsing the docstrings is slow."""
         parts = (part for part, _ in _groups(self.config_class))
         texts = {name: text for part in parts for name, text in _texts(self.config_class, part).items()}
         hidden = getattr(self.config_class, "hidden", ())
@@ -38,11 +38,10 @@ class Parser(ArgumentParser):
 
 @functools.cache
 def parser_of(config_class: type[Any], prog: str) -> Parser:
-    """A parser with a flag for each field of ``config_class``, and ``--config`` where ``prog`` names a program."""
+    """Return a parser with a flag for each field of ``config_class``, and ``--config`` if ``prog`` is given."""
     description = inspect.cleandoc(config_class.__doc__ or "").replace("``", "")
     if "dataset" in get_type_hints(config_class):
-        usual = "those of a data set without configs/<dataset>.yaml, which changes them"
-        description += f" The defaults shown here are {usual}."
+        description += " A file configs/<dataset>.yaml changes the defaults listed here."
     parser = Parser(prog=prog or None, usage="%(prog)s [--flag value ...]", description=description, allow_abbrev=False)
     parser.config_class = config_class
     if prog:
@@ -51,14 +50,14 @@ def parser_of(config_class: type[Any], prog: str) -> Parser:
     for part, fields in _groups(config_class):
         section = parser.add_argument_group(_title(config_class, part))
         for field in fields:
-            several: dict[str, Any] = {"metavar": "WORD [WORD ...]"} if _is_list(hints[field.name]) else {}
-            about = {"type": hints[field.name], "default": field.default, "help": "", **several}
-            section.add_argument(f"--{field.name}", **about)
+            list_options: dict[str, Any] = {"metavar": "WORD [WORD ...]"} if _is_list(hints[field.name]) else {}
+            settings = {"type": hints[field.name], "default": field.default, "help": "", **list_options}
+            section.add_argument(f"--{field.name}", **settings)
     return parser
 
 
 def _groups(config_class: type[Any]) -> Iterator[tuple[type[Any], list["dataclasses.Field[Any]"]]]:
-    """Each class that ``config_class`` is made of and its fields: the last base first, bases of bases at the end."""
+    """Yield each base class of ``config_class`` with its fields: the last base first, indirect bases at the end."""
     fields = {field.name: field for field in dataclasses.fields(config_class)}
     parts, level = dict[type[Any], None](), _with_fields(config_class, fields)
     while level:
@@ -69,7 +68,7 @@ def _groups(config_class: type[Any]) -> Iterator[tuple[type[Any], list["dataclas
 
 
 def _with_fields(part: type[Any], fields: Collection[str]) -> list[type[Any]]:
-    """The class itself where it states any of the ``fields``, else its bases that do, the last one first."""
+    """Return the class if it declares any of the ``fields``, else its bases that do, the last one first."""
     if any(name in fields for name in inspect.get_annotations(part)):
         return [part]
     return [one for base in reversed(part.__bases__) for one in _with_fields(base, fields)]
@@ -80,7 +79,7 @@ def _title(config_class: type[Any], part: type[Any]) -> str:
 
 
 def _texts(config_class: type[Any], part: type[Any]) -> dict[str, str]:
-    """The help texts of the fields of a class that ``config_class`` is made of."""
+    """Return the help texts of the fields of one base class of ``config_class``."""
     docs = {doc.arg_name: doc.description or "" for doc in parse_from_object(part).params}
     texts = {name: docs[name] + choices(config_class, name) for name in inspect.get_annotations(part) if name in docs}
     return {name: text.replace("%", "%%") for name, text in texts.items()}
@@ -91,16 +90,16 @@ def _is_list(hint: Any) -> bool:
 
 
 def wrap_bare_words(config_class: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The ``values`` with a bare word of a list's flag as a list of that word, as in YAML's ``logger: csv``."""
+    """Return the ``values`` with a single word for a list flag wrapped in a list, as in YAML's ``logger: csv``."""
     hints = get_type_hints(config_class)
-    alone = {name: [value] for name, value in values.items() if isinstance(value, str) and _is_list(hints[name])}
-    return {**values, **alone}
+    wrapped = {name: [value] for name, value in values.items() if isinstance(value, str) and _is_list(hints[name])}
+    return {**values, **wrapped}
 
 
 def join_lists(config_class: type[Any], argv: Sequence[str]) -> list[str]:
-    """Several words of a list's flag as one: ``--method a b`` becomes ``--method ["a", "b"]``; a bare switch is True.
+    """Join the words of a list flag: ``--method a b`` becomes ``--method ["a", "b"]``; a switch without value is True.
 
-    Raises ``BadValueError`` for a list's flag without a word.
+    Raises ``BadValueError`` for a list flag without a word.
     """
     switches = {f"--{name}" for name, hint in get_type_hints(config_class).items() if bool in (hint, *get_args(hint))}
     lists = {f"--{name}" for name, hint in get_type_hints(config_class).items() if _is_list(hint)}

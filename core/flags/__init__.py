@@ -1,5 +1,5 @@
-"""The flags of every command, in groups: frozen dataclasses from which the command line is derived.
+"""Groups of flags, one frozen dataclass each; the command line is generated from them.
 
-Each field has its help text below it. Flags know the words of parts, never the parts. ``config.py`` composes the class
-of each command from these groups, so a flag is written once.
+The docstring below a field is its help text. Flags name parts by their words and never import them. ``config.py``
+combines these groups into one class per command, so each flag is written once.
 """

@@ -14,20 +14,20 @@ class SelectionFlags:
     """Suites."""
 
     all: bool = False
-    """Every suite there is."""
+    """Select every suite."""
     suite: tuple[str, ...] = ()
-    """Names of suites."""
+    """Names of the suites."""
     method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, *BESIDE))] = ()
-    """The cells of these methods only; a suite that is run is given those that it does not list, path/to/file.py:Class
-    too; none: all it lists."""
+    """Only the cells of these methods. A run also adds methods that the suite does not list, including
+    path/to/file.py:Class. Default: all methods of the suite."""
     protocol: Annotated[
         tuple[str, ...], Scored("benchmark.scoring.protocols", "protocol", ("all", CHOICE, CLASSIFICATION, PAIRED))
     ] = ()
-    """The cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no
-    cell."""
+    """Only the cells of these protocols or validity checks. Default, or all: every protocol of the suite. paired
+    selects no cells."""
     checkpoint: tuple[str, ...] = ()
-    """Finished runs in place of the suite's own models (a best.ckpt or run folder, of main.py or converted): several
-    are trainings of one entry. Their rows stand beside the published ones."""
+    """Finished runs that replace the suite's own models: best.ckpt files or run folders, from main.py or converted.
+    Several checkpoints count as training runs of one entry. Their rows are shown next to the published ones."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,19 @@ class FolderFlags:
     """Folders."""
 
     suites: str | None = None
-    """Folder of the suites' YAML files; null is configs/suites."""
+    """Folder with the YAML files of the suites; null is configs/suites."""
     data_root_dir: str | None = None
-    """Folder of the data set's files, instead of the one that the suite names."""
+    """Folder with the files of the data set; overrides the one in the suite."""
     results: str | None = None
-    """Folder of records and tables, one per suite; null is results, or runs/results for what is unlike the published
-    plan."""
+    """Folder for records and tables, with one subfolder per suite; null is results, or runs/results if the run differs
+    from the published plan."""
     runs: str = "runs/suites"
-    """Folder of checkpoints and stored maps, one folder per suite."""
+    """Folder for checkpoints and stored maps, with one subfolder per suite."""
     cache_dir: str | None = None
-    """Folder of the decoded images; null is main.py's own."""
+    """Folder for decoded images; null is the default of main.py."""
     trust: bool = False
-    """Run Python files that a suite's YAML, a checkpoint, a record or the file of --config names
-    (path/to/file.py:Class); without it only those typed here run (docs/security.md)."""
+    """Allow Python files named in a suite's YAML, a checkpoint, a record or the --config file (path/to/file.py:Class)
+    to run. By default only files typed on the command line run (docs/security.md)."""
 
 
 @dataclass(frozen=True)
@@ -55,28 +55,29 @@ class RunFlags:
     """Run."""
 
     overwrite: Literal["never", "missing", "always"] = "missing"
-    """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells
-    anew."""
+    """never: keep every existing record; missing: also retry cells that failed or had no data; always: run all cells
+    again."""
     jobs: Annotated[int, AtLeast(1)] = 1
-    """Trainings, explanations and scorings at a time, each of --threads; more give the same records."""
+    """Number of training, explanation and scoring steps that run in parallel, each with --threads threads. It does not
+    change the records."""
     shards: Annotated[int, AtLeast(1)] = 1
-    """Cut each explanation of a model into so many, each of a part of its images, that several jobs make at once; the
-    maps are the same."""
+    """Split each explanation step into this many parts by image, so that several jobs can work on it. It does not
+    change the maps."""
     step_minutes: Annotated[float | None, AtLeast(0.1)] = None
-    """Minutes that one training, explanation or scoring may take: what takes longer is ended and fails, the others go
-    on; null: as long as it needs."""
+    """Time limit in minutes for each training, explanation or scoring step. A step over the limit is stopped and fails;
+    the other steps continue. null is no limit."""
     executor: Annotated[str, Named("benchmark.executors", "executor")] = "local"
-    """Where they run: local is this machine, slurm and ray are clusters; options in the word
-    (slurm:partition=gpu,time=240, ray:address=auto): docs/cluster.md."""
+    """Where the steps run: local (this machine), slurm or ray (clusters). Append options to the name
+    (slurm:partition=gpu,time=240, ray:address=auto); see docs/cluster.md."""
     forget: tuple[str, ...] = ()
-    """Remove the records of models that an earlier --checkpoint or --model added, by their names in the tables."""
+    """Remove the records of models added earlier with --checkpoint or --model. Give their names from the tables."""
     dry_run: bool = False
-    """Say what would run and stop."""
+    """List what would run, then exit."""
     costs: bool = False
-    """Also measure what each method costs alone, time and memory of an image, once per network where this machine has
-    not yet: the chart of cost against score in index.html."""
+    """Also measure the time and memory per image of each method, once per network and machine, for the chart of cost
+    against score in index.html."""
     columns: tuple[str, ...] = ()
-    """Columns of leaderboard.tex, by their headings in index.html; none: as many as a page holds."""
+    """Columns of leaderboard.tex, named as in index.html. Default: as many as fit on a page."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,12 @@ class CompareFlags:
     """Comparison."""
 
     pair: tuple[str, ...] = ()
-    """A and B, which may stand first without the flag: each is suite[/model][/method], or the path of a checkpoint of a
-    suite's model."""
+    """The two sides A and B, also accepted as the first two words without the flag. Each is suite[/model][/method] or
+    the path of a checkpoint of a suite's model."""
     results: str | None = None
-    """Folder of records, one per suite; null: results, then runs/results."""
+    """Folder of records, with one subfolder per suite; null is results, then runs/results."""
     output: str | None = None
-    """CSV file that also gets every comparison, finding by finding."""
+    """CSV file to write with all comparisons per finding."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +98,11 @@ class PictureFlags:
     """Pictures."""
 
     suite: str = ""
-    """SUITE or SUITE/MODEL, which may stand first without the flag; without a model: that of the best row."""
+    """SUITE or SUITE/MODEL, also accepted as the first word without the flag. Default model: the one in the best
+    row."""
     output: str | None = None
-    """The gallery's file (gallery.html beside the tables or below --runs), or the figures' folder
-    (runs/figures/<suite>)."""
+    """File of the gallery (default: gallery.html next to the tables or below --runs) or folder of the figures (default:
+    runs/figures/<suite>)."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,9 @@ class PowerFlags:
     """Power."""
 
     suite: str = ""
-    """Name of a suite that ran with two seeds or more."""
+    """Name of a suite that was run with at least two seeds."""
     results: str = "results"
-    """Folder of records and tables, one per suite."""
+    """Folder of records and tables, with one subfolder per suite."""
 
 
 @dataclass(frozen=True)
@@ -118,27 +120,27 @@ class ExportFlags:
     """Export."""
 
     suite: str = ""
-    """Name of a suite that ran."""
+    """Name of a suite that has been run."""
     format: Literal["coco"] = "coco"
-    """Format of the files: COCO's JSON, truth.json and boxes.json."""
+    """File format: COCO JSON (truth.json and boxes.json)."""
     model_id: str = ""
-    """Model whose boxes are written, as the records name it; none: the model of the best row."""
+    """Export the boxes of this model, named as in the records. Default: the model in the best row."""
     method: str = ""
-    """Method whose boxes are written; none: the best one of the model."""
+    """Export the boxes of this method. Default: the best method of the model."""
     images: bool = False
-    """Also write the images, as 8-bit PNG files in the folder data of --output."""
+    """Also write the images as 8-bit PNG files to the subfolder data of --output."""
     output: str | None = None
-    """Folder to write to; null is runs/export/<suite>."""
+    """Output folder; null is runs/export/<suite>."""
     data_root_dir: str | None = None
-    """Folder of the data set's files, instead of the one that the suite names."""
+    """Folder with the files of the data set; overrides the one in the suite."""
     results: str | None = None
-    """Folder of records, one per suite; null is results."""
+    """Folder of records, with one subfolder per suite; null is results."""
     runs: str = "runs/suites"
-    """Folder of checkpoints and stored maps, one folder per suite."""
+    """Folder of checkpoints and stored maps, with one subfolder per suite."""
     suites: str | None = None
-    """Folder of the suites' YAML files; null is configs/suites."""
+    """Folder with the YAML files of the suites; null is configs/suites."""
     trust: bool = False
-    """Run Python files that the suite's YAML names (docs/security.md)."""
+    """Allow Python files named in the suite's YAML to run (docs/security.md)."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,9 @@ class MethodCheckFlags:
     """Methods to check."""
 
     method: Annotated[tuple[str, ...], METHOD] = ()
-    """Methods, by name, with options, or as path/to/file.py:Class."""
+    """Methods to check: registered names, with options, or path/to/file.py:Class."""
     threads: Annotated[int, AtLeast(1)] = 1
-    """CPU threads of torch; the networks are too small for more."""
+    """Number of CPU threads for torch. The networks are too small to benefit from more than one."""
 
 
 @dataclass(frozen=True)
@@ -156,17 +158,19 @@ class DataCheckFlags(SplitFlags):
     """Data to check."""
 
     name: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
-    """Name of the data set, options in the word."""
+    """Name of the data set. Append options to the name."""
     root: str | None = None
-    """Folder of the data set's files; null is data/<name>, or $LOCUS_DATA/<name>."""
+    """Folder with the files of the data set; null is data/<name>, or $LOCUS_DATA/<name>."""
     download: bool = False
-    """First fill --root, absent or empty, with the data set's files; some have a public command (Kaggle's client)."""
+    """If --root is missing or empty, download the files first. Only some data sets can be downloaded by a command
+    (Kaggle's client)."""
     img_size: Annotated[int, AtLeast(32)] = 224
-    """Side of images that are drawn (the phantom's); files are read as they are."""
+    """Side in pixels of generated images (the phantom). Image files are read at their own size."""
     images: Annotated[int | None, AtLeast(0)] = None
-    """Open at most so many images per split; null is all, which is what finds every duplicate and unreadable file."""
+    """Maximum number of images to open per split; null opens all, which is required to find every duplicate and
+    unreadable file."""
     output: str = "runs/doctor"
-    """Folder of the page, one folder per data set."""
+    """Folder for the report, with one subfolder per data set."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", normalize_data_set(self.name))
@@ -177,8 +181,10 @@ class ConvertFlags:
     """Conversion."""
 
     checkpoint: str | None = None
-    """The other project's file (a state dict, alone or within a training's checkpoint; .safetensors too)."""
+    """Weights of the other project: a state dict, or a training checkpoint that contains one; .safetensors is
+    supported."""
     findings: tuple[str, ...] = ()
-    """What its outputs stand for, in their order; none: the findings of --dataset, whose files must then be at hand."""
+    """Findings that the outputs predict, in order. Default: the findings of --dataset, whose files must be
+    available."""
     output_dir: str | None = None
-    """Run folder to write: best.ckpt and config.yaml."""
+    """Run folder to write, with best.ckpt and config.yaml."""

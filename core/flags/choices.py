@@ -1,24 +1,24 @@
-"""Words on the command line that name a method, or what a record is made by."""
+"""Types of flags that name a method, a protocol or a validity check."""
 
 from core.cli import Named
 from core.registry import Registry, normalize_name
 
 
 class MethodName(Named):
-    """A method's word, in any spelling."""
+    """Name of a method, in any spelling."""
 
     def normalize(self, word: str) -> str:
-        """The word as it is registered: ``Grad-CAM++`` is ``gradcampp``."""
+        """Return the registered name: ``Grad-CAM++`` becomes ``gradcampp``."""
         return normalize_name(word, self.known())
 
 
 METHOD = MethodName("methods", "method", ("all", "fast", "slow"), files=True, group="locus.methods")
-"""A method's word, a group of methods, or path/to/file.py:Class."""
+"""Name of a method, a group of methods, or path/to/file.py:Class."""
 
 
 class Scored(Named):
-    """What a record is made by: a protocol's word or one of ``also``, or the word of a validity check."""
+    """Name of a protocol, one of ``also``, or the name of a validity check."""
 
     def known(self) -> list[str]:
-        """All words that the flag takes."""
+        """Return all names that the flag accepts."""
         return [*super().known(), *Registry("benchmark.validity", "check").names()]

@@ -1,4 +1,4 @@
-"""Flags of others' maps and boxes."""
+"""Flags of external maps and boxes."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -11,81 +11,83 @@ from core.names import normalize_data_set
 
 @dataclass(frozen=True)
 class ExternalFlags(SplitFlags):
-    """Others' maps or boxes."""
+    """External maps or boxes."""
 
     trains = False
-    """Whether a data set's preset belongs to this command as a whole."""
+    """False: the command does not train, so only the flags it has are read from a data set's preset."""
     dataset: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
-    """Name of the data set whose test images they are of, options in the word."""
+    """Data set whose test images the maps or boxes belong to. Append options to the name."""
     data_root_dir: str | None = None
-    """Folder of the data set's files; null is data/<dataset>, or $LOCUS_DATA/<dataset>; the phantom needs none."""
+    """Folder with the files of the data set; null is data/<dataset>, or $LOCUS_DATA/<dataset>. The phantom needs no
+    files."""
     img_size: Annotated[int, AtLeast(32)] = 224
-    """Side of images that are drawn (the phantom's), and so of their truth; files are read as they are."""
+    """Side in pixels of generated images (the phantom) and of their truth. Image files are read at their own size."""
     entry: str = ""
-    """What the table calls them."""
+    """Name of the entry in the table."""
     maps: str | None = None
-    """Folder of <image>_<finding>.npy, .npz or .png (h×w), or of <image>.npy and .npz (K×h×w, with --findings); or one
-    .npy with --index; or a .json of run-length masks."""
+    """One of: a folder of <image>_<finding>.npy, .npz or .png files (h×w); a folder of <image>.npy or .npz files
+    (K×h×w, requires --findings); one .npy file (requires --index); a .json file of run-length masks."""
     boxes: str | None = None
-    """Boxes with confidences: a CSV (image, finding, four numbers, score) or COCO's JSON, in pixels of the image as
-    published."""
+    """Boxes with confidences, in pixels of the published image: a CSV file (image, finding, four numbers, score) or
+    COCO JSON."""
     box_format: Literal["xyxy", "xywh"] | None = None
-    """What the four numbers of a CSV are."""
+    """Meaning of the four numbers in the CSV file."""
     alignment: str | None = None
-    """Where the maps' positions look: conventional (as plain interpolation assumes), pixels, or a JSON file with size,
-    stride and offset."""
+    """Positions of the map's cells in the image: conventional (as plain interpolation assumes), pixels, or a JSON file
+    with size, stride and offset."""
     findings: tuple[str, ...] = ()
-    """What the K maps of an image's file show, in their order."""
+    """Findings of the K maps in each image's file, in order."""
     index: str | None = None
-    """CSV with the columns image and finding: what each map of one .npy file shows."""
+    """CSV file with the columns image and finding, one row for each map of the .npy file."""
     missing: Literal["error", "miss", "skip"] = "error"
-    """What becomes of a case with truth that has no map, or of an image with truth that has no box: error, miss or
-    skip (it is left out). Both are counted."""
+    """How to treat a case with truth but no map, or an image with truth but no box: stop with an error, count a miss,
+    or skip it. Both are counted."""
     predictions: str | None = None
-    """CSV of the classifier's probabilities, a row per image, a column per finding: with them maps are also scored as
-    boxes with confidences."""
+    """CSV file of the classifier's probabilities, with one row per image and one column per finding. With it, maps are
+    also scored as boxes with confidences."""
     trained_on: str = ""
-    """What the model was trained on, as declared; it stands above the table."""
+    """Training data of the model, as declared by you; shown above the table."""
     against: str | None = None
-    """Also compare with a row of a suite on the same cases: suite/model/method, published or below --results."""
+    """Also compare with this row of a suite on the same cases: suite/model/method, published or below --results."""
     verify: bool = False
-    """Write nothing: score again and say which records hold; status 1 unless every one does."""
+    """Write nothing. Score again and report which records are reproduced; the exit status is 1 unless all are."""
     results: str = "runs/results"
-    """Folder of records and tables, one folder per entry."""
+    """Folder for records and tables, with one subfolder per entry."""
 
     def __post_init__(self) -> None:
         if self.leave_out_fold is not None:
             raise BadValueError(
-                "--leave_out_fold changes training and validation images alone: test images are scored here"
+                "--leave_out_fold changes only training and validation images, but test images are scored here"
             )
         object.__setattr__(self, "dataset", normalize_data_set(self.dataset))
 
 
 @dataclass(frozen=True)
 class PackFlags:
-    """An entry to send in."""
+    """Entry to submit."""
 
     run: str = ""
-    """Folder that benchmark.score wrote."""
+    """Folder written by benchmark.score."""
     by: str = ""
-    """Who made it, and how they are reached."""
+    """Authors and contact address."""
     about: str = ""
-    """What it is and how it was trained or made, in a sentence or two."""
+    """Description of the entry and how it was trained or made, in one or two sentences."""
     license: str = ""
-    """Licence of its maps or boxes, as CC-BY-4.0."""
+    """Licence of the maps or boxes, such as CC-BY-4.0."""
     output: str | None = None
-    """File to write; null is <entry>.zip here."""
+    """File to write; null is <entry>.zip in the current folder."""
 
 
 @dataclass(frozen=True)
 class SubmissionFlags:
-    """An entry that was sent in."""
+    """Submitted entry."""
 
     file: str = ""
-    """What pack made."""
+    """File written by pack."""
     data_root_dir: str | None = None
-    """Folder of the data set's files; null is data/<dataset>, or $LOCUS_DATA/<dataset>; the phantom needs none."""
+    """Folder with the files of the data set; null is data/<dataset>, or $LOCUS_DATA/<dataset>. The phantom needs no
+    files."""
     beside: str | None = None
-    """Folder of other entries, of which it may be a copy; null is that of the file."""
+    """Folder of other entries to compare with, to detect copies; null is the folder of the file."""
     trust: bool = False
-    """Run Python files that it names (path/to/file.py:Class); without it such an entry is refused."""
+    """Allow Python files named by the entry (path/to/file.py:Class) to run. Otherwise such an entry is rejected."""

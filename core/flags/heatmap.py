@@ -1,4 +1,4 @@
-"""Flags of pictures of single images."""
+"""Flags of heatmap.py."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -9,57 +9,60 @@ from core.flags.choices import METHOD
 
 @dataclass(frozen=True)
 class OneImageFlags:
-    """One image: a single overlay of a single finding."""
+    """One image: a single overlay for a single finding."""
 
     image_path: str | None = None
-    """The image (PNG, JPEG or DICOM), short -i; the overlay goes to --output_path, at the image's own size, and nothing
-    else is written."""
+    """Image to explain (PNG, JPEG or DICOM), short -i. Only the overlay is written, to --output_path, at the size of
+    the image."""
     label: str | None = None
-    """The finding, short -l, in any spelling (covid_19, lung-opacity); null is the one with the highest score."""
+    """Finding to explain, short -l, in any spelling (covid_19, lung-opacity); null is the finding with the highest
+    score."""
     model: str | None = None
-    """A backbone, short -m: the newest finished run below --runs that has it; or a checkpoint's path; or somebody's
-    network (path/to/file.py:build, which runs that file's code, timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME); null
-    is the newest run."""
+    """Model to explain, short -m: a backbone (its newest finished run below --runs), the path of a checkpoint, or an
+    external network (path/to/file.py:build, which runs the code in that file, timm:NAME, torchvision:NAME, xrv:NAME,
+    hf:NAME); null is the newest run."""
     output_path: str = "runs/heatmaps/overlay.png"
-    """The picture (.png, .jpg …) or a folder that exists, short -o."""
+    """Picture to write (.png, .jpg …) or an existing folder, short -o."""
 
 
 @dataclass(frozen=True)
 class ImagesFlags:
-    """Images: a picture per image, finding and method."""
+    """Images: one picture per image, finding and method."""
 
     checkpoint: str | None = None
-    """A best.ckpt or its run folder; null is the newest finished run below --runs (those in its folder train first)."""
+    """A best.ckpt or its run folder; null is the newest finished run below --runs (its subfolder train is searched
+    first)."""
     runs: str = "runs"
-    """Folder in which the newest run is looked for: in its folder train, then in all."""
+    """Folder to search for the newest run: first its subfolder train, then all of it."""
     image: str | None = None
-    """An image file or a folder of images; null explains test images of the checkpoint's own data set, with a truth box
-    if it has any."""
+    """Image file or folder of images to explain; null is test images of the checkpoint's data set, with a truth box if
+    it has any."""
     cases: Annotated[int, AtLeast(1)] = 8
-    """How many test images are explained when no --image is given."""
+    """Number of test images to explain without --image."""
     data_root_dir: str | None = None
-    """Folder of the data set's files; null is the one that the checkpoint was trained on."""
+    """Folder with the files of the data set; null is the folder the checkpoint was trained on."""
     findings: tuple[str, ...] = ()
-    """Findings to explain; none: those with a truth box, for --image the one with the highest score. Of a network of
-    --model they say what its outputs stand for, in their order."""
+    """Findings to explain. Default: those with a truth box; with --image, the finding with the highest score. With an
+    external --model: the findings that its outputs predict, in order."""
     method: Annotated[tuple[str, ...], METHOD] = ("gradcam",)
-    """Methods, by name or as path/to/file.py:Class; fast are all that cost about one forward pass together, slow the
-    rest."""
+    """Methods to run: names or path/to/file.py:Class. fast selects all methods that together cost about one forward
+    pass, slow the others."""
     threshold: Annotated[float | None, AtLeast(0), AtMost(1)] = None
-    """Score threshold on the min-max scaled map above which boxes are drawn; null is what a suite chose for this
-    network, else .5."""
+    """Score threshold for boxes, on the min-max scaled map; null is the threshold that a suite chose for this network,
+    or 0.5."""
     format: tuple[Literal["png", "pdf", "svg"], ...] = ("png",)
-    """Kinds of pictures to write."""
+    """File formats of the pictures."""
     alignment: Literal["aligned", "conventional"] = "aligned"
-    """Where the map's positions look: the network's true grid, or the one that plain interpolation assumes."""
+    """Positions of the map's cells in the image: the true grid of the network, or the one that plain interpolation
+    assumes."""
     save_raw: bool = True
-    """Also write the raw maps (h x w, not scaled) as .npy."""
+    """Also write the raw maps (h x w, not scaled) as .npy files."""
     layer: str | None = None
-    """Feature level to explain instead of the pooled map (layer3, features.denseblock2 …); an unknown one is told those
-    there are."""
+    """Feature level to explain instead of the pooled map (layer3, features.denseblock2 …). The error for an unknown
+    level lists the available ones."""
     precision: Literal["32", "bf16"] = "32"
-    """Precision of the forward pass; gradients and maps are float32 always."""
+    """Precision of the forward pass. Gradients and maps are always float32."""
     trust: bool = False
-    """Run a Python file that the checkpoint, or the file of --config, names (docs/security.md)."""
+    """Allow a Python file named in the checkpoint or the --config file to run (docs/security.md)."""
     output_dir: str = "runs/heatmaps"
-    """Folder of the pictures, of boxes.json and of the raw maps."""
+    """Folder for the pictures, boxes.json and the raw maps."""

@@ -1,4 +1,4 @@
-"""Flags of somebody else's network."""
+"""Flags of external networks."""
 
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
@@ -9,66 +9,66 @@ from core.flags.data import DataSet
 from core.user_code import runs_code
 
 SOURCES = ("timm", "torchvision", "xrv", "hf")
-"""Projects whose networks have names: ``timm:NAME``."""
+"""Libraries whose networks can be given by name: ``timm:NAME``."""
 
 
 @dataclass(frozen=True)
 class WiringFlags:
-    """Network of --model: how it is read."""
+    """External network of --model: how to load it."""
 
     weights: str | None = None
-    """File of the network's weights (.pt, .pth, .ckpt, .safetensors); null leaves those that it is built with."""
+    """Weights of the network (.pt, .pth, .ckpt, .safetensors); null keeps the weights that it is built with."""
     features: str | None = None
-    """Submodule that gives the feature map (layer4), or a transformer's tokens; null: found, and said."""
+    """Submodule that returns the feature map (layer4) or the tokens of a transformer; null detects and reports it."""
     head: str | None = None
-    """The linear layer behind the pooled features (fc); null: found, or all that follows the features."""
+    """Linear layer after the pooled features (fc); null detects it, or uses everything after the features."""
     mean: tuple[float, ...] = ()
-    """Mean of the gray values in [0, 1] that its images want, one number or one per channel; none: its project's, else
-    ImageNet's, and said."""
+    """Mean of the input's gray values in [0, 1], one number or one per channel. Default: the value of its library, else
+    ImageNet's; it is reported."""
     std: tuple[float, ...] = ()
-    """Standard deviation that goes with --mean."""
+    """Standard deviation; requires --mean."""
     channels: Literal[1, 3] | None = None
-    """Channels of its images; null: those of its first convolution."""
+    """Number of input channels; null is that of the first convolution."""
     img_size: Annotated[int | None, AtLeast(32)] = None
-    """Side in pixels of its images; null: its project's, else the suite's, else 224."""
+    """Side in pixels of the input; null is the value of its library, else the suite's, else 224."""
 
 
 @dataclass(frozen=True)
 class NetworkFlags(WiringFlags):
-    """Anyone's network."""
+    """External network."""
 
     model: str | None = None
-    """path/to/file.py:build (a function or class that gives an nn.Module; this runs the file's code), timm:NAME,
-    torchvision:NAME, xrv:NAME or hf:NAME (transformers' image classifiers; or hf:FOLDER)."""
+    """Network: path/to/file.py:build (a function or class that returns an nn.Module; runs the code in the file),
+    timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME (an image classifier of transformers) or hf:FOLDER."""
     findings: tuple[str, ...] = ()
-    """What its outputs stand for, in their order, in any usual spelling; none: what its project says, else the data
-    set's findings where the number fits."""
+    """Findings that the outputs predict, in order, in any common spelling. Default: the names given by its library,
+    else the findings of the data set if the number matches."""
     entry: str | None = None
-    """Its name in the tables' column backbone; null: its word, or its run's name."""
+    """Name in the backbone column of the tables; null is the value of --model or the name of the run."""
     trained_on: str | None = None
-    """What it was trained on, shown in the tables. A data set's word: its training images are searched in the test set.
-    A .txt or .csv file of image names: those images are left out and counted."""
+    """Training data of the network, shown in the tables. With the name of a data set, the test set is searched for its
+    training images. With a .txt or .csv file of image names, those images are excluded and counted."""
 
 
 @dataclass(frozen=True)
 class ModelCheckFlags(NetworkFlags):
-    """Network to check: --model may be a run folder or best.ckpt too."""
+    """Network to check: --model also accepts a run folder or best.ckpt."""
 
     data: Annotated[str | None, DataSet("datasets", "dataset")] = None
-    """Data set (NIH, phantom …) whose labelled test images tell whether outputs and images are as said; null asks
-    nothing of that."""
+    """Data set (NIH, phantom …) whose labelled test images are used to check outputs and preprocessing; null skips
+    these checks."""
     data_root_dir: str | None = None
-    """Folder of its files; null is data/<data>, or $LOCUS_DATA/<data>."""
+    """Folder with the files of the data set; null is data/<data>, or $LOCUS_DATA/<data>."""
     images: Annotated[int, AtLeast(10)] = 200
-    """At most so many of its images."""
+    """Maximum number of images to use."""
     threads: Annotated[int | None, AtLeast(1)] = None
-    """CPU threads of torch; null is as many as the process may run on."""
+    """Number of CPU threads for torch; null is all CPUs available to the process."""
     trust: bool = False
-    """Run a Python file that the run of --model names (docs/security.md)."""
+    """Allow a Python file named in the run of --model to run (docs/security.md)."""
 
 
 def is_network(word: str | None) -> bool:
-    """Whether ``word`` names somebody else's network.
+    """Return whether ``word`` names an external network.
 
     >>> [is_network(word) for word in ("net.py:build", "hf:google/vit-base", "resnet18", "runs/x/best.ckpt")]
     [True, True, False, False]
@@ -78,9 +78,9 @@ def is_network(word: str | None) -> bool:
 
 
 def network_flags(config: Any) -> NetworkFlags | None:
-    """The flags of somebody else's network among those of a command; None where ``--model`` names none.
+    """Return the external network's flags of a command; None if ``--model`` names no such network.
 
-    Raises ``BadValueError`` for flags that say how a network is read that nobody names.
+    Raises ``BadValueError`` for flags that require an external network.
     """
     if is_network(config.model):
         return NetworkFlags(
@@ -89,5 +89,5 @@ def network_flags(config: Any) -> NetworkFlags | None:
     if extra := [field.name for field in fields(WiringFlags) if getattr(config, field.name) != field.default]:
         sources = ", ".join(f"{source}:NAME" for source in SOURCES)
         advice = f"write --model path/to/file.py:build or {sources} too"
-        raise BadValueError(f"--{extra[0]} is of somebody's network: {advice}")
+        raise BadValueError(f"--{extra[0]} requires an external network: {advice}")
     return None

@@ -27,7 +27,7 @@ else:
 
 EMPTY = {"zeros": 0.0, "ignore": np.nan}
 VAL = ("train", "valid")
-"""What validation is cut from, or is."""
+"""Source of the validation split."""
 VIEWS = {"frontal": ("frontal",), "lateral": ("lateral",), "all": ("frontal", "lateral")}
 
 
@@ -38,24 +38,24 @@ class CheXpert(FileDataset):
 
         root/  train.csv  train/patient00001/study1/view1_frontal.jpg ...      (or all of it inside CheXpert-v1.0,
                valid.csv  valid/patient64541/study1/view1_frontal.jpg ...       CheXpert-v1.0-small or CheXpert, or in
-               test_labels.csv  test/...         where the test set is at hand  "CheXpert-v1.0 batch 1 ..." and so on)
-               gt_segmentations_val.json  gt_segmentations_test.json           or in CheXlocalize/, where at hand
+               test_labels.csv  test/...         if the test set is available   "CheXpert-v1.0 batch 1 ..." and so on)
+               gt_segmentations_val.json  gt_segmentations_test.json           or in CheXlocalize/, if available
 
-    Labels by the columns' names. -1 (uncertain) becomes 1, 0 or nan by ``policy`` (ones, zeros, ignore, or mixed: see
-    ``POLICIES``; mixed with 5 findings, ignore with 14 and with 1, any finding but devices); nothing becomes 0
-    (``empty=zeros``) or nan (``ignore``). ``views``: frontal, lateral, all. ``study`` in ``meta`` says what
-    ``datasets.studies.maximum`` scores as one.
+    Labels are named by the columns. ``policy`` converts -1 (uncertain) to 1, 0 or nan (ones, zeros, ignore, or mixed:
+    see ``POLICIES``; default: mixed with 5 findings, ignore with 14 or with 1 = any finding but devices); ``empty``
+    converts empty cells to 0 (``zeros``) or nan (``ignore``). ``views``: frontal, lateral, all. ``study`` in ``meta``
+    groups the images for ``datasets.studies.maximum``.
 
-    Masks: COCO run lengths (Airspace Opacity there is Lung Opacity here); boxes: half-open, of their connected parts.
-    Both in the frame of the image as published, also when the files are smaller; an image without drawings has its
-    file's frame.
+    Masks: COCO run lengths (their Airspace Opacity is Lung Opacity here); boxes: half-open, around their connected
+    parts. Both are in the frame of the image as published, even if the files are smaller; an image without drawings has
+    its file's frame.
 
-    Official split: valid.csv is test and validation is cut from train.csv by patient; with test_labels.csv that is
-    test, and ``val=valid`` makes valid.csv the validation split, as CheXlocalize's thresholds need. Drawn images in
-    training: ``LeakError``.
+    Official split: valid.csv is test and validation is cut from train.csv by patient. With test_labels.csv, that is
+    test, and ``val=valid`` makes valid.csv the validation split, as CheXlocalize's thresholds require. Training images
+    with drawings raise ``LeakError``.
 
     Option ``truth=ham``: HAM's boxes (one radiologist, 9 findings, ``BBoxes.json``) are the truth. Their images are the
-    test split; all other images of these patients are left out. Option ``lungs=chexmask``: lungs outlined by a network,
+    test split; all other images of these patients are excluded. Option ``lungs=chexmask``: lungs outlined by a network,
     for ``energy_in_lungs`` (``datasets.chexmask``).
 
     From https://stanfordaimi.azurewebsites.net: non-commercial research under Stanford's agreement, no redistribution.
@@ -78,10 +78,10 @@ class CheXpert(FileDataset):
         self.findings, self.split, root = request.task(TASKS, self.name, 5), request.split, request.folder(LAYOUT)
         policy = policy or ("mixed" if self.findings == FIVE else "ignore")
         options = {"policy": policy, "empty": empty, "views": views, "val": val}
-        known_words = (tuple(POLICIES), tuple(EMPTY), tuple(VIEWS), VAL)
-        for (option, word), known in zip(options.items(), known_words, strict=True):
-            if word not in known:  # a list could not be looked up in a mapping
-                raise UnknownNameError(option, word, known)
+        allowed_words = (tuple(POLICIES), tuple(EMPTY), tuple(VIEWS), VAL)
+        for (option, word), allowed in zip(options.items(), allowed_words, strict=True):
+            if word not in allowed:
+                raise UnknownNameError(option, word, allowed)
         paths, drawn = find_tables(root), Drawings(root, self.findings)
         tables = {name: read_table(path) for name, path in paths.items()}
         if truth not in (None, ham.WORD):
@@ -122,26 +122,26 @@ class CheXpert(FileDataset):
 def _held_out(
     tables: Mapping[str, pd.DataFrame], request: Request, listed: Mapping[str, object]
 ) -> tuple[pd.DataFrame, splits.Names]:
-    """The images listed by HAM as test, and the training images of all other patients; other images are left out."""
+    """Return HAM's images as test and the training images of all other patients; other images are excluded."""
     table = pd.concat(tables.values())
     test = table["path"].isin(listed).to_numpy()
-    held = set(table["patient"][test])
+    test_patients = set(table["patient"][test])
     source = np.concatenate([np.full(len(rows), name) for name, rows in tables.items()])
-    kept = test | ((source == "train") & ~table["patient"].isin(held).to_numpy())
+    selected = test | ((source == "train") & ~table["patient"].isin(test_patients).to_numpy())
     if request.partition != "official":
         raise DataError(f"truth=ham holds its own patients out: leave --partition {request.partition} out")
-    return table[kept], splits.hold_out_val(table["patient"][kept].tolist(), ~test[kept], request.seed)
+    return table[selected], splits.hold_out_val(table["patient"][selected].tolist(), ~test[selected], request.seed)
 
 
 def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) -> tuple[pd.DataFrame, splits.Names]:
-    """The rows of all views that are in a split, and (N,) which: a patient's side is that of all views."""
+    """Return the rows that are in a split, and (N,) split names; all views of a patient are in the same split."""
     table = pd.concat(tables.values())
     if request.partition != "official":
         return table, splits.assign(table["patient"].tolist(), request)
     _check(tables, request.split, val)
-    held = {"train": "train", "test" if "test" in tables else "valid": "test"}
-    held |= {"valid": "val"} if val == "valid" else {}
-    names = np.concatenate([np.full(len(rows), held.get(name, ""), dtype="<U5") for name, rows in tables.items()])
+    split_of = {"train": "train", "test" if "test" in tables else "valid": "test"}
+    split_of |= {"valid": "val"} if val == "valid" else {}
+    names = np.concatenate([np.full(len(rows), split_of.get(name, ""), dtype="<U5") for name, rows in tables.items()])
     if val == "train":
         training = names == "train"
         patients = table["patient"][training].tolist()
@@ -150,10 +150,10 @@ def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) ->
 
 
 def _check(tables: Mapping[str, object], split: str, val: str) -> None:
-    """Raise ``DataError`` where the official split wants a table that is not there."""
+    """Raise ``DataError`` if the official split needs a missing table."""
     if val == "valid" and not {"valid", "test"} <= tables.keys():
-        raise DataError(f"val=valid needs valid.csv and test_labels.csv, here are {', '.join(tables)}: give val=train")
+        raise DataError(f"val=valid needs valid.csv and test_labels.csv, found {', '.join(tables)}: give val=train")
     needed = "test" if "test" in tables else "valid"
     needed = needed if split == "test" else "valid" if (split, val) == ("val", "valid") else "train"
     if needed not in tables:
-        raise DataError(f"the official {split} split needs the table of {needed}, here are {', '.join(tables)}")
+        raise DataError(f"the official {split} split needs the table of {needed}, found {', '.join(tables)}")

@@ -20,13 +20,13 @@ from datasets.io.tables import refuse_unknown
 
 FILE, WORD = "BBoxes.json", "ham"
 OTHER_SPELLINGS = {"enlargcardiomediastinum": "Enlarged Cardiomediastinum"}
-"""How the file spells a finding in some places, in small letters -> CheXpert's word."""
+"""Variant spelling in the file, in lower-case letters -> CheXpert's name."""
 BoxesByPath = dict[str, dict[str, list[Any]]]
 """Path (train/patient...) -> finding -> boxes as listed."""
 
 
 def read(root: Path) -> tuple[Path, BoxesByPath]:
-    """Return the file of boxes and what it lists. Raises ``DataError`` for a missing or broken one."""
+    """Return the file of boxes and its content. Raises ``DataError`` if it is missing or broken."""
     path = first_in([*bases(root), root / "HAM"], (FILE,))
     if path is None:
         raise DataError(f"{root} has no {FILE} of HAM (oxyhust/HAM): put it there, or leave truth=ham out")
@@ -37,12 +37,16 @@ def read(root: Path) -> tuple[Path, BoxesByPath]:
         }
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise DataError(f"cannot read {path}: path to finding to boxes is expected ({error})") from error
-    known = {_letters(finding): finding for finding in FINDINGS} | OTHER_SPELLINGS
-    refuse_unknown(path, [word for each in marks.values() for word, _ in each if _letters(word) not in known], FINDINGS)
+    finding_of = {_letters(finding): finding for finding in FINDINGS} | OTHER_SPELLINGS
+    refuse_unknown(
+        path,
+        [word for image_marks in marks.values() for word, _ in image_marks if _letters(word) not in finding_of],
+        FINDINGS,
+    )
     listed: BoxesByPath = {image: {} for image in marks}
-    for image, each in marks.items():
-        for word, box in each:
-            listed[image].setdefault(known[_letters(word)], []).append(box)
+    for image, image_marks in marks.items():
+        for word, box in image_marks:
+            listed[image].setdefault(finding_of[_letters(word)], []).append(box)
     return path, listed
 
 
@@ -62,10 +66,10 @@ def truth(
     marked = [
         (image, _task(word, findings), box)
         for image, (name, _) in files.items()
-        for word, each in listed[name].items()
-        for box in each
+        for word, word_boxes in listed[name].items()
+        for box in word_boxes
     ]
-    marked = [one for one in marked if one[1] in findings]
+    marked = [mark for mark in marked if mark[1] in findings]
     owners, words, boxes = zip(*marked, strict=True) if marked else ((), (), ())
     try:
         edges = np.array(boxes, dtype=np.float64).reshape(-1, 4)

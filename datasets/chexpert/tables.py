@@ -1,4 +1,4 @@
-"""The files of CheXpert, never by a link out of the folder, and its tables: what becomes of -1 and of nothing."""
+"""Files and tables of CheXpert: uncertain (-1) and missing labels; links out of the folder are refused."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ POLICIES: dict[str, Mapping[str, float]] = {
     "ignore": {},
     "mixed": {"Edema": 1, "Atelectasis": 1, "Cardiomegaly": 0, "Consolidation": 0, "Pleural Effusion": 0},
 }
-"""Policy -> finding -> what an uncertain label (-1) becomes; nan where it is not named."""
+"""Policy -> finding -> value of an uncertain label (-1); nan if not listed."""
 SIDES = {"train": ("train", ""), "valid": ("valid", "val"), "val": ("val", "valid"), "test": ("test",)}
-"""First folder of a table's path -> its names on disk; the archives of full size have patients of train without it."""
+"""First folder of a table's path -> its names on disk; the full-size archives have no folder train."""
 _ROW = (
     r"^(?:[\w. -]+/)?((?:train|valid|val|test)/(patient\d+)/(study\d+)/(view\d+_(frontal|lateral))\.(?:jpg|jpeg|png))$"
 )
@@ -49,21 +49,21 @@ _KNOWN |= {f"{text}.0": value for text, value in _KNOWN.items() if text}
 
 
 def bases(root: Path) -> list[Path]:
-    """The folders in which tables and images may lie: ``root`` and its sub-folders of the archives' names.
+    """Return the folders that may contain tables and images: ``root`` and subfolders named after the archives.
 
-    As the downloads unpack: the small version, the original one, its batches.
+    These are the small version, the original one and its batches.
     """
     unpacked = [root / name for name in PREFIXES if (root / name).is_dir()]
     return [root, *unpacked, *sorted(root.glob("CheXpert-v1.0 batch */"))]
 
 
 def first_in(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
-    """The first file of these ``names`` in the first of the ``folders`` that has one."""
+    """Return the first file of these ``names`` in the first of the ``folders`` that has one."""
     return next((path for path in (first_of(folder, names) for folder in folders) if path is not None), None)
 
 
 def find_tables(root: Path) -> dict[str, Path]:
-    """train, valid, test -> the file of the table, for those at hand. Raises ``DataError`` where there is none.
+    """Return train, valid, test -> the file of the table, if present. Raises ``DataError`` if there is none.
 
     Also for a link that leads out of ``root``.
     """
@@ -76,12 +76,12 @@ def find_tables(root: Path) -> dict[str, Path]:
 
 
 def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
-    """Image -> its file, of those whose path ``train/patient...`` is in one of CheXpert's folders.
+    """Return image -> file, for images whose path ``train/patient...`` is in one of CheXpert's folders.
 
-    An image without a file is left out here; whoever needs it says so.
+    Images without a file are omitted; the caller reports them.
     """
     paths = {side: [base / name for base in bases(root) for name in names] for side, names in SIDES.items()}
-    folders = {side: [path for path in each if path.is_dir()] for side, each in paths.items()}
+    folders = {side: [path for path in side_paths if path.is_dir()] for side, side_paths in paths.items()}
     files: dict[str, Path] = {}
     for image, (side, _, rest) in zip(listed.index, listed["path"].str.partition("/", expand=False), strict=True):
         path = next((path for folder in folders[side] if (path := folder / rest).is_file()), None)
@@ -92,10 +92,9 @@ def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
 
 
 def task_labels(table: pd.DataFrame, findings: Sequence[str], policy: str, empty: float) -> FloatArray:
-    """(N,K) 0, 1 or nan: -1 by the ``policy``, nothing as ``empty``; Abnormal is any finding but devices.
+    """Return (N,K) 0, 1 or nan: -1 by ``policy``, missing labels as ``empty``; Abnormal is any finding but devices.
 
-    ``policy`` is a word of ``POLICIES``: what a doubtful mention (-1) counts as, finding by finding; nan where it says
-    nothing.
+    ``policy`` is a name in ``POLICIES``: the value of an uncertain label (-1) per finding, nan if not listed.
     """
     wanted = [f for f in FINDINGS if f not in (NORMAL, DEVICES)] if ABNORMAL in findings else list(findings)
     raw = table[wanted].to_numpy(np.float64)
@@ -108,7 +107,7 @@ def task_labels(table: pd.DataFrame, findings: Sequence[str], policy: str, empty
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Image -> path, patient, study, side, age, sex, view, and 14 columns of 1, 0, -1 (uncertain) or nan (unmentioned).
+    """Return image -> path, patient, study, side, age, sex, view, and 14 columns of 1, 0, -1 (uncertain) or nan.
 
     Raises ``DataError`` for a path or a label that CheXpert does not have.
     """
@@ -132,7 +131,7 @@ def _values(path: Path, cells: pd.Series) -> pd.Series:
 
 
 def _about(raw: pd.DataFrame, side: pd.Series) -> dict[str, pd.Series]:
-    """Age in years (nan unknown), sex M or F or None, view AP, PA ... or Lateral or None; unknown where absent."""
+    """Return age in years (nan unknown), sex M or F or None, view AP, PA ... or Lateral or None."""
     cells = raw.reindex(columns=["Age", "Sex", "AP/PA"], fill_value="")
     view = cells["AP/PA"].str.strip().where(side == "frontal", "Lateral")
     sex = cells["Sex"].map({"Male": "M", "Female": "F"}).astype(object)

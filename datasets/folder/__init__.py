@@ -1,4 +1,4 @@
-"""A user's own images: a table of labels and perhaps one of boxes."""
+"""A user's own images: a table of labels and an optional one of boxes."""
 
 from __future__ import annotations
 
@@ -41,22 +41,21 @@ class Folder(FileDataset):
     ::
 
         root/  labels.csv   image,patient,split,Mass,Nodule        a.png,p1,train,1,
-               boxes.csv    image,finding,x0,y0,x1,y1              a.png,Mass,10,20,110.5,220      (may be absent)
+               boxes.csv    image,finding,x0,y0,x1,y1              a.png,Mass,10,20,110.5,220      (optional)
                a.png, images/b.png, any/folder/c.dcm               PNG or JPEG of 8 or 16 bit, DICOM
 
-    ``image``: the file's path from the root or from its folder ``images``. Every column that is not named here is a
-    finding, in the table's order: 1, 0, or empty for unknown. May be absent: ``patient`` (else each image is a patient
-    of its own, which is told), ``split`` (train, val, test: the official partition; without any val it is cut from
-    train by patient), ``width`` and ``height`` of the image as published where the file is a smaller copy, ``age``,
-    ``sex``, ``view``.
+    ``image``: the file's path from the root or from its subfolder ``images``. Optional columns: ``patient`` (without it
+    each image counts as a patient, and the log says so), ``split`` (train, val, test: the official partition; without
+    any val, validation is cut from train by patient), ``width`` and ``height`` of the image as published if the file is
+    a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding, in the table's order: 1, 0, or empty
+    for unknown.
 
     Boxes are edges, x to the right and y down from the upper left corner, in pixels of the image as published: their
-    frame is (height, width), or the file's own size. One that reaches past the edge is clipped and counted, one wholly
-    outside is an error. Nothing outside the root is read: absolute paths, ``..`` and links that lead out of it are
-    errors.
+    frame is (height, width), or the file's own size. A box that crosses the edge is clipped and counted; a box outside
+    the image is an error. Absolute paths, ``..`` and links that lead out of the root are errors.
 
-    Options: ``labels`` and ``boxes``, other names of the tables; ``ignore``, columns that are no findings
-    (note+hospital). The data are yours: their licence, and whom to cite: you know.
+    Options: ``labels`` and ``boxes``, other names of the tables; ``ignore``, columns that are not findings
+    (note+hospital). The licence and citation are those of your data.
     """
 
     name = "folder"
@@ -90,7 +89,7 @@ class Folder(FileDataset):
 
 
 def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
-    """The table of labels, and that of boxes where there is one; one that was asked for by name must be there."""
+    """Return the paths of the label table and the optional box table; tables requested by name must exist."""
     paths = [inside(root, name, root) for name in (labels, boxes)]
     for path, usual in zip(paths, (True, boxes != "boxes.csv"), strict=True):
         if usual and not path.is_file():
@@ -99,7 +98,7 @@ def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
 
 
 def _names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_]:
-    """(N,) split names: of the column where the partition is official, else by a random partition of the patients."""
+    """Return (N,) split names: the column of the official partition, else a random partition by patient."""
     patients = table["patient"].tolist()
     if request.partition != "official":
         return splits.assign(patients, request)
@@ -110,10 +109,10 @@ def _names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_
 
 
 def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> tuple[BoxesByImage, int]:
-    """The boxes ``image,finding,x0,y0,x1,y1`` of the ``wanted`` images in their pixels, and how many were clipped.
+    """Read the boxes ``image,finding,x0,y0,x1,y1`` of the ``wanted`` images, and count the clipped ones.
 
-    A file that is no image has none. Raises ``DataError`` for images and findings that the ``table`` of labels lacks, a
-    row that occurs twice, and boxes without area or wholly outside.
+    Unreadable images get no boxes. Raises ``DataError`` for images and findings missing in the label ``table``,
+    duplicate rows, and boxes that are empty or outside the image.
     """
     raw = read_csv(path, ("image", "finding", *EDGES), hint=CORNERS)
     image = raw["image"].map(lambda cell: image_name(cell, path))
@@ -131,11 +130,11 @@ def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: s
 
 
 def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """Image -> (H, W) as published, of those whose size the table or the file tells."""
+    """Return image -> (H, W) as published, where the table or the file has the size."""
     frames = {}
-    for image, path, known in zip(table.index, table["_path"], table["_frame"], strict=True):
+    for image, path, frame in zip(table.index, table["_path"], table["_frame"], strict=True):
         try:
-            frames[str(image)] = known or images.frame(path)
-        except DataError:  # whoever decodes it hears why
+            frames[str(image)] = frame or images.frame(path)
+        except DataError:  # decoding it reports the error
             continue
     return frames

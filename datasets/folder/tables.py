@@ -1,4 +1,4 @@
-"""The table of a user's own folder: its images with their labels, as a clean frame."""
+"""The label table of a user's own folder, checked and converted."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ else:
     pd = Lazy("pandas")
 
 RESERVED = ("mean",)
-"""What tables call something else than a finding; so are words that begin with _ or @."""
+"""Words that tables use for other things than findings; words that begin with _ or @ are also reserved."""
 ABOUT = ("image", "patient", "split", "width", "height", "age", "sex", "view")
-"""Columns of the labels that are no finding; all but the first may be absent."""
+"""Columns of the label table that are not findings; all but the first are optional."""
 LABELS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0, "": np.nan, "nan": np.nan}
 
 
 def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Image -> its row: ``patient``, ``split``, ``_path``, ``_frame`` (None: the file's own), labels; and the findings.
+    """Return image -> ``patient``, ``split``, ``_path``, ``_frame`` (None: the file's own), labels; and the findings.
 
-    Raises ``DataError`` for a path that leaves ``root``, an image named twice, and labels other than 0, 1 and empty.
+    Raises ``DataError`` for a path that leaves ``root``, duplicate images, and labels other than 0, 1 and empty.
     """
     raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip)
-    raw = raw.apply(lambda cells: cells.str.strip())  # a space behind a patient's name makes no other patient
+    raw = raw.apply(lambda cells: cells.str.strip())  # so that trailing spaces do not create new patients
     for column, again in zip(raw.columns, raw.columns.duplicated(), strict=True):
         if again or str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
             raise DataError(f"{path} has a column without a heading or twice, read as {column!r}: name each once")
@@ -53,7 +53,7 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
 
 
 def image_name(cell: str, path: Path) -> str:
-    """The cell of the table at ``path`` as the name of an image; ``DataError`` where it names no PNG, JPEG or DICOM.
+    """Return a cell of the table at ``path`` as image name; ``DataError`` if it is not a PNG, JPEG or DICOM.
 
     >>> image_name("part1/a.png", Path("labels.csv"))
     'part1/a.png'
@@ -64,23 +64,23 @@ def image_name(cell: str, path: Path) -> str:
 
 
 def _file(cell: str, root: Path, table: Path) -> Path:
-    """The image below ``root``, or below its folder ``images`` where it is only there."""
+    """Return the path of the image below ``root``, or below its subfolder ``images``."""
     path = below(root, cell, table)
     return path if path.exists() else root / "images" / cell
 
 
 def _labels(path: Path, cells: pd.Series) -> pd.Series:
     text = cells.str.lower()
-    known = text.isin(list(LABELS))
-    if not known.all():
-        wrong = examples(map(repr, cells[~known].str[:40].unique()))
+    valid = text.isin(list(LABELS))
+    if not valid.all():
+        wrong = examples(map(repr, cells[~valid].str[:40].unique()))
         advice = f"correct them, or if it is no finding write --dataset folder:ignore={cells.name}"
         raise DataError(f"{path} has labels other than 0, 1 and empty in the column {cells.name!r}: {wrong}; {advice}")
     return text.map(LABELS).astype(np.float32)
 
 
 def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.Series]:
-    """Patient (the image itself where the column is absent; never empty), split, frame, and what else is known."""
+    """Return patient (default: the image itself), split, frame, and the other optional columns."""
     patient = raw.get("patient", image)
     if (patient == "").any():
         raise DataError(f"{path} has {int((patient == '').sum())} rows without patient: name one, or remove the column")
@@ -103,7 +103,7 @@ def _ages(path: Path, cells: pd.Series) -> pd.Series:
 
 
 def _frames(path: Path, raw: pd.DataFrame) -> list[tuple[int, int] | None]:
-    """(H, W) of each image where the table has both columns."""
+    """Return (H, W) of each image if the table has both columns."""
     if not {"width", "height"} <= set(raw.columns):
         return [None] * len(raw)
     height, width = (_side(path, raw[side]).astype(int).tolist() for side in ("height", "width"))

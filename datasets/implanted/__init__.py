@@ -1,4 +1,4 @@
-"""The implanted data set: real radiographs without findings, into which the phantom's findings are drawn."""
+"""Implanted data set: real radiographs without findings, with the phantom's findings drawn into them."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ else:
     pd = Lazy("pandas")
 
 ARRANGED_AT = 64
-"""Pixels a side of the small copy on which places are chosen, so that a number has the same places at every size."""
+"""Side in pixels of the small copy used to choose positions, so that they do not depend on the image size."""
 HELD_OUT = 0.03
-"""Share of the patients that the official test split keeps, and validation of the rest: backgrounds are few."""
+"""Share of patients in the official test split, and in validation of the rest; small, as backgrounds are few."""
 FEWEST = 3
-"""Patients that three splits need."""
+"""Minimum number of patients for three splits."""
 
 
 class Implanted(Phantom):
     """Real NIH radiographs labelled "No Finding" with findings drawn into them: the truth is known, the rest is real.
 
-    The root has NIH's own layout, see :class:`datasets.nih.NIH`. Backgrounds are the images at hand with none of the 14
-    findings, of patients of whom **no image has a truth box**: what is learnt here meets no patient of the boxed
-    images, whatever the folds of a later training, so one training serves all folds (for images without a box it is no
-    held-out test). The number of an image gives, from ``PCG64([seed, "implanted", number])``, a phantom patient (see
+    The root has NIH's layout, see :class:`datasets.nih.NIH`. Backgrounds are the available images without any of the 14
+    findings, of patients **without any truth box**. A network trained here has seen no patient of the boxed images,
+    whatever the folds, so one training run serves all folds (for images without a box it is not a held-out test). The
+    number of an image selects, by ``PCG64([seed, "implanted", number])``, a phantom patient (see
     :class:`datasets.phantom.Phantom`), a background and an exposure. The background's heart is stretched to the
-    patient's; of ``places`` places per finding the one with the most air is taken, and it is drawn there.
+    patient's. Each finding is drawn at the position with the most air among ``places`` candidates.
 
     Labels are those of the implanted findings. A box is the tight box of a drawn mask, in the frame (img_size,
-    img_size); Cardiomegaly's is where the heart is put, right as far as the background's heart lay where hearts usually
-    do. Places and sizes are drawn from the statistics of NIH's published boxes, as the phantom's are: no image's own
-    box, but a prior.
+    img_size); Cardiomegaly's is the target box of the stretched heart, accurate if the background's heart was in the
+    usual position. Positions and sizes are drawn from the statistics of NIH's published boxes, as in the phantom: a
+    prior, but no image's own box.
 
-    Split by the backgrounds' patients: 3 % test, 3 % of the rest validation; ``patient`` and ``kfold`` part them as
-    everywhere. No restriction on use, as for NIH ChestX-ray14; acknowledge the NIH Clinical Center. Cite: Wang et al.,
+    Split by the backgrounds' patients: 3 % test, 3 % of the rest validation; ``patient`` and ``kfold`` work as in other
+    data sets. No restriction on use, as for NIH ChestX-ray14; acknowledge the NIH Clinical Center. Cite: Wang et al.,
     ChestX-ray8, CVPR 2017, 3462-3471.
 
-    Options: ``train``, ``val``, ``test`` numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
+    Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
     finding; ``places``, 1 to 64.
     """
 
@@ -101,32 +101,32 @@ class Implanted(Phantom):
 
     @functools.cached_property
     def patients(self) -> list[str]:
-        """The background's patient of each image."""
+        """Patient of each background."""
         return [str(self._backgrounds[self._chosen(number)[1]]) for number in self.indices.tolist()]
 
     def drawn(self, number: int) -> tuple[Patient, str, dict[str, Any]]:
-        """As the phantom's; a small copy of the background is decoded here."""
+        """As in the phantom; decodes a small copy of the background."""
         patient, background, _ = self._plan(number)
         about = {"background": background, "conspicuity": patient.conspicuity}
         return patient, str(self._backgrounds[background]), about
 
     def render(self, number: int) -> NDArray[np.uint8]:
-        """(size, size) picture of the image ``number``. Raises ``DataError`` when its background cannot be decoded."""
+        """Return the (size, size) image ``number``. Raises ``DataError`` if its background cannot be decoded."""
         patient, background, exposure = self._plan(number)
         image = resize_image(decode(self._files[background]), (self.size, self.size))
         return implant(exposed(image, patient.heart, exposure), patient, self.recipe.conspicuity)
 
     def _plan(self, number: int) -> tuple[Patient, str, float]:
-        """The phantom patient, each finding at its place in the background; the background's name; the exposure."""
+        """Return the phantom patient with its findings positioned, the name of the background, and the exposure."""
         patient, background, exposure, rng = self._chosen(number)
         try:
             small = _small(self._files[background])
-        except DataError:  # nothing to look at: whoever reads the image hears why
+        except DataError:  # reading the image reports the error
             return patient, background, exposure
         return arranged(patient, exposed(small, patient.heart, exposure), self.places, rng), background, exposure
 
     def _chosen(self, number: int) -> tuple[Patient, str, float, np.random.Generator]:
-        """Patient, background and exposure of the image ``number``, and the generator that draws its places next."""
+        """Return patient, background and exposure of image ``number``, and the generator for the positions."""
         rng = generator(self.seed, "implanted", number)
         patient = draw_patient(rng, self.recipe)
         background = str(self._backgrounds.index[int(rng.integers(len(self._backgrounds)))])
@@ -139,14 +139,14 @@ def _small(path: Path) -> NDArray[np.uint8]:
 
 
 def backgrounds(root: Path, files: Collection[str], request: Request) -> pd.Series[str]:
-    """Image -> patient of the split's backgrounds among ``files``. Raises ``DataError`` for too few, or no table.
+    """Return image -> patient of the split's backgrounds among ``files``. Raises ``DataError`` if there are too few.
 
-    Radiographs without a finding, of patients without any truth box; every patient is on one side.
+    Backgrounds are radiographs without a finding, of patients without a truth box; each patient is in one split.
     """
     table, boxed = entries(root, nih_tables.FINDINGS), nih_tables.read_boxes(root)[0]
-    free = table[list(nih_tables.FINDINGS)].max(axis=1) == 0
-    known = table["patient"].isin(table["patient"][table.index.isin(list(boxed))])
-    patients = table["patient"][table.index.isin(list(files)) & ~known & free]
+    is_clear = table[list(nih_tables.FINDINGS)].max(axis=1) == 0
+    is_boxed_patient = table["patient"].isin(table["patient"][table.index.isin(list(boxed))])
+    patients = table["patient"][table.index.isin(list(files)) & ~is_boxed_patient & is_clear]
     if patients.nunique() < FEWEST:
         what = "patients with an image without findings and none with a truth box"
         raise DataError(f"{root} has {patients.nunique()} {what}, {FEWEST} are needed: {nih_tables.LAYOUT}")
@@ -155,7 +155,7 @@ def backgrounds(root: Path, files: Collection[str], request: Request) -> pd.Seri
 
 
 def _names(patients: list[str], request: Request) -> splits.Names:
-    """(N,) split names; there are no official lists of backgrounds, that partition holds out few."""
+    """Return (N,) split names. Backgrounds have no official list; the official partition is a small holdout."""
     if request.partition == "official":
         return splits.hold_out_val(patients, ~splits.cut(patients, HELD_OUT, request.seed), request.seed, HELD_OUT)
     return splits.assign(patients, request)

@@ -1,11 +1,10 @@
-"""How the findings of a phantom patient are drawn into a real radiograph, where, and how its heart is made larger.
+"""Draw the findings of a phantom patient into a real radiograph: position, appearance and heart size.
 
-A radiograph's lungs do not lie where the phantom's do. A finding drawn over the abdomen or outside the body would not
-be seen, and its label would be wrong; where there is air, it is seen. So of several places that real boxes of the
-finding have, the one with the most air is taken.
+The lungs of a radiograph are not where the phantom's are. A finding drawn over the abdomen or outside the body would be
+invisible, and its label wrong. So several positions of real boxes are tried, and the one with the most air is used.
 
-Softer than the phantom's own drawing, whose crisp shapes a network would learn by heart: a finding's edge is spread,
-its density varies inside, and behind a pneumothorax the lung's markings vanish.
+Drawing is softer than the phantom's, whose crisp shapes a network would memorise: edges are blurred, density varies
+inside a finding, and lung markings vanish behind a pneumothorax.
 """
 
 from collections.abc import Mapping
@@ -20,38 +19,38 @@ from datasets.phantom.patient import Lesion, Patient
 from datasets.phantom.places import BOX_STATISTICS, place_box
 
 DRAWING = 1
-"""Raised whenever the same number gives other pixels."""
+"""Version of the drawing; increase it when the same number gives other pixels."""
 USUAL_HEART: UnitBox = (0.40, 0.455, 0.71, 0.725)
-"""Where the heart of a radiograph usually lies: the median of the phantom's hearts that are not enlarged."""
+"""Usual position of the heart: the median of the phantom's hearts that are not enlarged."""
 REACH = 1.9
-"""How far around the heart the lung gives way, in half sides of the heart's new box."""
+"""Extent of the deformation around the heart, in half sides of the heart's new box."""
 TONE = (0.85, 2.0)
-"""Range of the exponent that exposes each image anew."""
+"""Range of the random exponent of the exposure."""
 SOFT = (0.01, 0.035)
-"""Range of the reach over which a finding's edge is spread, as a share of the image's side."""
+"""Range of the width of a finding's blurred edge, as a share of the image side."""
 CRISP = 0.6
 """Share of the pneumothoraces whose pleural line stays as fine as the phantom's."""
 VANISHED = 0.8
-"""How far the lung's markings vanish behind a pneumothorax."""
+"""How far lung markings vanish behind a pneumothorax."""
 HEART_TONE = 0.12
 """How far an enlarged heart is whitened."""
 OUTSIDE = 0.08
-"""Tone below which a pixel lies outside the body."""
+"""Tone below which a pixel is outside the body."""
 WHITER = 0.05
-"""How much whiter than nine tenths of the image a finding can be."""
+"""How much whiter than 90 % of the image a finding can be."""
 
 
 def exposed(background: NDArray[np.uint8], heart: Lesion, exposure: float) -> Pixels:
-    """(S,S) tones in [0,1]: the ``background`` by another ``exposure`` in [0,1), its heart stretched to ``heart``.
+    """Return (S,S) tones in [0,1]: the ``background`` with another ``exposure``, its heart stretched to ``heart``.
 
-    ``background`` is (S,S) uint8. Exposure is a power of the tones, between the ends of ``TONE``.
+    ``background`` is (S,S) uint8. The ``exposure`` in [0,1) selects a power of the tones, between the ends of ``TONE``.
     """
     low, high = TONE
     return _with_heart((background.astype(np.float32) / 255) ** np.float32(low * (high / low) ** exposure), heart)
 
 
 def implant(image: Pixels, patient: Patient, conspicuity: Mapping[str, float]) -> NDArray[np.uint8]:
-    """(S,S) uint8 picture: the ``exposed`` image with the patient's findings drawn in."""
+    """Draw the patient's findings into the ``exposed`` image: (S,S) uint8."""
     image, white = image.copy(), whitest(image)
     for lesion in patient.lesions:
         _draw(image, lesion, patient.conspicuity * conspicuity[lesion.finding], white)
@@ -59,7 +58,7 @@ def implant(image: Pixels, patient: Patient, conspicuity: Mapping[str, float]) -
 
 
 def _draw(image: Pixels, lesion: Lesion, factor: float, white: float) -> None:
-    """Whiten what is darker than ``white``; a pneumothorax blackens, and blurs what lies in it."""
+    """Whiten what is darker than ``white``; a pneumothorax darkens and blurs its inside."""
     at = window(len(image), lesion.box, margin=0.4)
     opacity = _opacity(lesion, at, len(image))
     part = image[at.rows, at.columns]
@@ -70,7 +69,7 @@ def _draw(image: Pixels, lesion: Lesion, factor: float, white: float) -> None:
 
 
 def _opacity(lesion: Lesion, at: Window, size: int) -> Pixels:
-    """(h, w) what is seen of the finding: its look with a soft edge and an uneven density."""
+    """Return the (h, w) visible opacity of the finding, with a soft edge and an uneven density."""
     _, outline, opacity = lesion.look(size)
     if lesion.finding == "Pneumonia":
         opacity = outline * (0.4 + 0.8 * noise(lesion.texture, at.p, at.q))
@@ -83,7 +82,7 @@ def _opacity(lesion: Lesion, at: Window, size: int) -> Pixels:
 
 
 def _blurred(values: Pixels, reach: int) -> Pixels:
-    """A mean over 2 * ``reach`` + 1 pixels along both axes, the edge repeated."""
+    """Box blur over 2 * ``reach`` + 1 pixels along both axes, with repeated edges."""
     for axis, n in enumerate(values.shape):
         pads = [(reach + 1, reach) if a == axis else (0, 0) for a in (0, 1)]
         wide = np.pad(values, pads, mode="edge").cumsum(axis, dtype=np.float32)
@@ -93,7 +92,7 @@ def _blurred(values: Pixels, reach: int) -> Pixels:
 
 
 def _with_heart(image: Pixels, heart: Lesion) -> Pixels:
-    """A copy of ``image`` in which what lies in ``USUAL_HEART`` fills ``heart``'s box; things around it move less."""
+    """Stretch the content of ``USUAL_HEART`` to the box ``heart``; the surroundings move less."""
     copy = image.copy()
     at = window(len(image), heart.box, margin=REACH - 1)
     share = smooth((REACH - np.sqrt(at.p * at.p + at.q * at.q)) / (REACH - 0.7))  # 1 in the heart, 0 at the reach
@@ -103,14 +102,14 @@ def _with_heart(image: Pixels, heart: Lesion) -> Pixels:
 
 
 def _moved(unit: Pixels, share: Pixels, box: UnitBox, axis: int, size: int) -> Pixels:
-    """Pixels where the window's pixels come from along one ``axis`` (0 across, 1 down)."""
+    """Return the source positions of the window's pixels along one ``axis`` (0 across, 1 down)."""
     middles = ((b[axis] + b[axis + 2] + unit * (b[axis + 2] - b[axis])) / 2 for b in (USUAL_HEART, box))
     usual, target = (middle * size - 0.5 for middle in middles)
     return share * usual + (1 - share) * target
 
 
 def _sampled(image: Pixels, rows: Pixels, columns: Pixels) -> Pixels:
-    """Bilinear values of ``image`` at positions in pixels, kept inside."""
+    """Sample ``image`` bilinearly at positions in pixels, clamped to the image."""
     last = len(image) - 1
     rows, columns = np.clip(rows, 0, last), np.clip(columns, 0, last)
     top, left = np.minimum(rows.astype(np.int64), last - 1), np.minimum(columns.astype(np.int64), last - 1)
@@ -121,7 +120,7 @@ def _sampled(image: Pixels, rows: Pixels, columns: Pixels) -> Pixels:
 
 
 def whitest(image: Pixels) -> float:
-    """The tone at which findings saturate in this image, in [0,1].
+    """Return the tone at which findings saturate in this image, in [0,1].
 
     >>> round(whitest(np.full((4, 4), 0.5, np.float32)), 2) > 0.5
     True
@@ -130,7 +129,7 @@ def whitest(image: Pixels) -> float:
 
 
 def arranged(patient: Patient, image: Pixels, tries: int, rng: np.random.Generator) -> Patient:
-    """The patient with each finding but the heart at the airiest of ``tries`` places in ``image``, (S,S) in [0,1]."""
+    """Return the patient with each finding but the heart at the airiest of ``tries`` positions in ``image``, (S,S)."""
     white = whitest(image)
     return replace(patient, lesions=tuple(_airiest(lesion, image, white, tries, rng) for lesion in patient.lesions))
 
@@ -145,9 +144,9 @@ def _airiest(lesion: Lesion, image: Pixels, white: float, tries: int, rng: np.ra
 
 
 def air(lesion: Lesion, image: Pixels, white: float) -> float:
-    """Mean darkness below ``white`` within the finding's outline; what lies outside the body has none.
+    """Return the mean darkness below ``white`` within the finding's outline; pixels outside the body count as 0.
 
-    In tones of [0,1]: how much room there is for something white to be seen.
+    In tones of [0,1]: how much contrast a white finding can have there.
     """
     at, outline, _ = lesion.look(len(image))
     part = image[at.rows, at.columns]

@@ -1,1 +1,1 @@
-"""From the files of a data set to pixels and tables: decoding, its cache, DICOM, run lengths, transforms, downloads."""
+"""Reading the files of a data set: image decoding and cache, DICOM, run-length masks, transforms, downloads."""

@@ -1,18 +1,18 @@
-"""A patient's age, however a table or a DICOM header writes it."""
+"""Parse a patient's age from a table or a DICOM header."""
 
 import functools
 import math
 import re
 
 OLDEST = 120
-"""Years; more is a slip of the pen."""
+"""Maximum age in years; larger values are typing errors."""
 IN_A_YEAR = {"": 1.0, "Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
-"""Units of a DICOM age string (value representation AS), and the plain number of years."""
+"""Units of a DICOM age string (value representation AS), and a plain number of years."""
 
 
 @functools.cache
 def years(text: str) -> float:
-    """Years of an age; nan for what is none, and above 120.
+    """Return an age in years; nan if it is invalid or above 120.
 
     >>> years("061Y"), years("18M"), years(" 44 "), years("unknown"), years("411Y")
     (61.0, 1.5, 44.0, nan, nan)

@@ -1,8 +1,8 @@
-"""Pixels decoded once: a memory-mapped uint8 array on disk, filled row by row as somebody needs the images.
+"""Cache of decoded images: a memory-mapped uint8 array on disk, filled row by row on demand.
 
-The array's name is a hash of every image's source, time of change and length, so other content is another file. Beside
-it a file states of each row whether it is missing, decoded or bad, and another why a row is bad. A row counts once its
-state says so: an interrupted run leaves what it has decoded, and the next one continues there.
+The file name is a hash of each image's source, modification time and length, so changed content gets a new file. A
+second file has the state of each row (missing, decoded or bad), a third the reasons of the bad rows. The state is
+written after the row, so an interrupted run keeps what it has decoded, and the next run continues from there.
 """
 
 import atexit
@@ -28,15 +28,15 @@ from datasets.io.decoding_worker import BAD, DECODED, MISSING, Bad, Job
 
 log = logging.getLogger(__name__)
 NAMED = 20
-"""Unreadable images that are named at most."""
+"""Maximum number of unreadable images listed by name."""
 
 
 @dataclass(frozen=True)
 class DecodedImages:
-    """The decoded images of a data set."""
+    """Decoded images of a data set."""
 
     images: NDArray[np.uint8]
-    """(N, size, size), memory-mapped: row i is image i of the data set; rows that are bad hold nothing."""
+    """(N, size, size), memory-mapped: row i is image i of the data set; bad rows are undefined."""
     kept: NDArray[np.int64]
     """(n,) positions of the readable images, ascending."""
     bad: list[tuple[str, str]]
@@ -46,10 +46,10 @@ class DecodedImages:
 def pixels(
     data: Sequence[Sample], size: int, folder: Path | str, max_bad: float = 0.01, workers: int | None = None
 ) -> DecodedImages:
-    """The images of ``data`` at ``size`` x ``size`` (area averaging), from ``folder`` where they were decoded before.
+    """Return the images of ``data`` at ``size`` x ``size`` (area averaging), cached in ``folder``.
 
-    Images that cannot be decoded are named. Raises ``DataError`` when they are more than the share ``max_bad``, or when
-    the disk refuses. ``workers``: processes; None takes the CPUs this process may use.
+    Unreadable images are listed in the log. Raises ``DataError`` if their share exceeds ``max_bad`` or if the disk
+    refuses. ``workers``: number of processes; None uses all CPUs available to this process.
     """
     cache = PixelCache(data, size, folder, max_bad, workers)
     cache.complete()
@@ -59,11 +59,11 @@ def pixels(
 
 
 class PixelCache:
-    """The images of ``data`` at ``size`` x ``size``, decoded when they are first asked for and kept in ``folder``.
+    """Images of ``data`` at ``size`` x ``size``, decoded on first use and cached in ``folder``.
 
-    The first row that is missing starts processes which decode all missing rows: those of ``order`` first and in its
-    order, or all in the order of the data. ``seen`` is called once with each sample of the data. Raises ``DataError``
-    when the disk refuses or more than the share ``max_bad`` of the images is known to be bad.
+    The first missing row starts processes that decode all missing rows: those of ``order`` first, in its order, or all
+    in the order of the data. ``seen`` is called once with each sample of the data. Raises ``DataError`` if the disk
+    refuses or the share of bad images exceeds ``max_bad``.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class PixelCache:
         seen: Callable[[Sample], object] = lambda sample: None,
     ) -> None:  # fmt: skip
         self.order: NDArray[np.int64] | None = None
-        """(n,) rows to decode, the first that are needed first; None is all of them."""
+        """(n,) rows to decode, in order of need; None is all of them."""
         self._max_bad, self._workers, self._reported = max_bad, workers, False
         self._decoding: Decoding | None = None
         path = Path(folder) / f"{content_key(data, size, seen)}-{size}.npy"
@@ -90,16 +90,16 @@ class PixelCache:
         return len(self.states)
 
     def read(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """(n, size, size) pixels of the ``rows``, and (n,) which of them could be decoded; waits until they are.
+        """Return (n, size, size) pixels of the ``rows``, and (n,) whether each was decoded; waits until they are ready.
 
-        Raises ``DataError`` for what ends the decoding.
+        Raises ``DataError`` if decoding fails.
         """
         if (self.states[rows] == MISSING).any():
             self._require(rows)
         return self.images[rows], self.states[rows] == DECODED
 
     def complete(self) -> None:
-        """Decode what is missing. Raises ``DataError`` for what ends it."""
+        """Decode all missing rows. Raises ``DataError`` if decoding fails."""
         self.order = None
         while missing := len(self._missing()):
             decoding = self._decoding or self._start(self._missing())
@@ -109,7 +109,7 @@ class PixelCache:
         self._report()
 
     def bad(self) -> Bad:
-        """Row -> why it cannot be decoded, of the rows of which that is known; ascending."""
+        """Row -> why it cannot be decoded, for the bad rows found so far; ascending."""
         if not self._reasons.exists():
             return {}
         lines = self._reasons.read_text(encoding="utf-8").splitlines()
@@ -117,13 +117,13 @@ class PixelCache:
         return {row: bad[row] for row in sorted(bad) if self.states[row] == BAD}
 
     def close(self) -> None:
-        """End the decoding; what is done is kept."""
+        """Stop decoding; decoded rows are kept."""
         if self._decoding is not None:
             self._decoding.close()
         self._decoding = None
 
     def _open(self) -> bool:
-        """Map the files; False where they were not made or are damaged."""
+        """Map the files; return False if they are missing or damaged."""
         job = self._job
         if not (job.path.exists() and job.states.exists()):
             return False
@@ -136,7 +136,7 @@ class PixelCache:
         return self.images.shape == (max(len(job.samples), 1), job.size, job.size)
 
     def _missing(self) -> NDArray[np.int64]:
-        """Rows to decode, in their order."""
+        """Return the rows to decode, in order."""
         if self.order is not None:
             chosen = self.order[self.states[self.order] == MISSING]
             if len(chosen):
@@ -144,7 +144,7 @@ class PixelCache:
         return np.flatnonzero(self.states == MISSING)
 
     def _require(self, rows: NDArray[np.int64]) -> None:
-        """Wait for ``rows``; a decoding that was not asked for them comes first."""
+        """Wait for ``rows``; first finish a decoding that does not include them."""
         while (self.states[rows] == MISSING).any():
             decoding = self._decoding or self._start(self._missing())
             decoding.wait(rows)
@@ -158,7 +158,7 @@ class PixelCache:
         return self._decoding
 
     def _note(self, bad: Bad) -> None:
-        """Keep what was bad. Raises ``DataError`` when it is too much."""
+        """Store bad rows. Raises ``DataError`` if there are too many."""
         if not bad:
             return
         with writing(self._reasons), self._reasons.open("a", encoding="utf-8") as file:
@@ -167,7 +167,7 @@ class PixelCache:
         self._require_few()
 
     def _report(self) -> None:
-        """Name the unreadable images in the log, once."""
+        """Log the unreadable images, once."""
         if self._reported:
             return
         self._reported = True
@@ -178,7 +178,7 @@ class PixelCache:
             log.warning("left out: %d more; %s names all", len(bad) - NAMED, self._reasons)
 
     def _require_few(self) -> None:
-        """Raise ``DataError`` when what is bad is more than the share ``max_bad``."""
+        """Raise ``DataError`` if the share of bad images exceeds ``max_bad``."""
         count, bad = len(self.states), self.bad()
         if len(bad) > self._max_bad * count:
             allowed = f"more than --max_bad_images {self._max_bad:g} allows"
@@ -187,7 +187,7 @@ class PixelCache:
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold the array's lock: a record lock, which the system drops when this process dies and children do not hold."""
+    """Take a record lock on the array; it is released when this process dies, and children do not inherit it."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.with_suffix(".lock").open("w")
@@ -197,7 +197,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _create(path: Path, states: Path, reasons: Path, shape: tuple[int, int, int]) -> None:
-    """Make an array of missing rows with all its blocks on disk: a disk that fills up later would kill a process."""
+    """Create an array of missing rows with all blocks allocated: a disk that fills up later would kill the process."""
     remove_leftovers(path.parent.glob(".*"))
     reasons.unlink(missing_ok=True)
     with atomic(states) as temporary:

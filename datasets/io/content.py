@@ -1,4 +1,4 @@
-"""What the pixels of images depend on, without decoding them."""
+"""Key of the pixels of all images, computed without decoding them."""
 
 import hashlib
 import json
@@ -13,11 +13,11 @@ from core.types import Sample
 
 log = logging.getLogger(__name__)
 MANY = 2000
-"""Files whose headings take more than a second."""
+"""Number of files whose headers take more than a second to read."""
 
 
 def content_key(data: Sequence[Sample], size: int, seen: Callable[[Sample], object]) -> str:
-    """16 hex digits of what the pixels depend on; ``seen`` gets each sample on the way."""
+    """Return 16 hex digits that identify the pixels; ``seen`` is called with each sample on the way."""
     if len(data) > MANY:
         log.info("listing %d images", len(data))
     digest = hashlib.sha256(b"rows %d" % size)
@@ -28,7 +28,7 @@ def content_key(data: Sequence[Sample], size: int, seen: Callable[[Sample], obje
 
 
 def _content(sample: Sample) -> list[object]:
-    """What the pixels depend on: a file's path, time and length, a drawn image's recipe, or else the pixels."""
+    """Return what identifies the pixels: a file's path, time and length, a generated image's recipe, or the pixels."""
     if not sample.source:
         return [sample.image_id, hashlib.sha256(sample.image.tobytes()).hexdigest()]
     try:
@@ -38,7 +38,7 @@ def _content(sample: Sample) -> list[object]:
 
 
 def content_stamp(path: Path | str) -> tuple[int, int]:
-    """A file's time of change and its length, which tell other content without reading it. Raises ``OSError``.
+    """Return a file's modification time and length, which detect changes without reading it. Raises ``OSError``.
 
     (nanoseconds, bytes).
     """

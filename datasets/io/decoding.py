@@ -1,8 +1,8 @@
-"""Decoding many images into the rows of one array file, by several processes in the background.
+"""Decode many images into the rows of one array file with several background processes.
 
-Each process is given a few rows at a time and writes them into the array itself; only what could not be decoded is sent
-back. A row is locked while it is decoded, so that several runs that fill one array share the work. A decoder in native
-code can kill its process: that file counts as bad, and a new process continues without it.
+Each process receives a few rows at a time and writes them into the array itself; only the bad rows are sent back. A row
+is locked while it is decoded, so several runs that fill the same array share the work. If a native decoder crashes its
+process, that file counts as bad and a new process continues with the next one.
 """
 
 import contextlib
@@ -23,18 +23,18 @@ from datasets.io.decoding_worker import Bad, Job, Rows, Worker, start
 
 log = logging.getLogger(__name__)
 FEW = 200
-"""Images that are worth a process more."""
+"""Number of images per additional process."""
 ROWS_PER_TASK = 16
-"""Rows that a process is given at a time: few, so that all processes end together."""
+"""Rows per task: few, so that all processes end together."""
 EVERY = 60.0
-"""Seconds between two lines of the log that say how far the decoding is."""
+"""Seconds between two progress lines in the log."""
 
 
 class Decoding:
-    """Processes that decode the rows ``rows`` in this order, and a thread that gives them their tasks.
+    """Processes that decode the rows ``rows`` in this order, and a thread that hands out tasks.
 
-    ``note`` is called in the thread with what was bad in a task, before anybody is told that the task is done; what it
-    raises ends the decoding. ``ended`` is called when all rows are done.
+    ``note`` is called in the thread with the bad rows of a task, before the task counts as done; an error in it ends
+    the decoding. ``ended`` is called when all rows are done.
     """
 
     def __init__(
@@ -55,27 +55,27 @@ class Decoding:
         self._thread.start()
 
     def wait(self, rows: NDArray[np.int64]) -> None:
-        """Return when those of ``rows`` that are decoded here are done. Raises what ended the decoding before."""
+        """Wait until those of ``rows`` that are decoded here are done. Raises the error that ended the decoding."""
         with self._changed:
             self._changed.wait_for(lambda: self._error is not None or not self._waiting[rows].any())
         if self._error is not None:
             raise self._error
 
     def finish(self, tick: Callable[[int], object]) -> None:
-        """Wait until all is done; ``tick`` is called with the number of rows done since the last call."""
-        told = 0
-        while told < self.total:
+        """Wait until all rows are done; call ``tick`` with the number of rows done since the last call."""
+        last_report = 0
+        while last_report < self.total:
             with self._changed:
-                self._changed.wait_for(lambda: self._error is not None or self.done > told)  # noqa: B023
+                self._changed.wait_for(lambda: self._error is not None or self.done > last_report)  # noqa: B023
                 done = self.done
             if self._error is not None:
                 raise self._error
-            tick(done - told)
-            told = done
+            tick(done - last_report)
+            last_report = done
         self._thread.join()
 
     def close(self) -> None:
-        """End the processes; rows that are not done stay missing."""
+        """Stop the processes; the remaining rows stay missing."""
         self._stopped = True
         for worker in list(self._workers):
             worker.process.kill()
@@ -87,11 +87,11 @@ class Decoding:
             self._hand_out()
             if not self._stopped:
                 self._ended()
-        except ANYTHING as error:  # handed to the thread that waits
+        except ANYTHING as error:  # raised in the waiting thread
             self._fail(error)
         finally:
             for worker in self._workers:
-                worker.process.kill()  # those that are done do not mind
+                worker.process.kill()  # no effect on finished processes
                 worker.process.join()
             if self._stopped:
                 self._fail(DataError("the decoding of images was stopped"))
@@ -104,20 +104,20 @@ class Decoding:
     def _hand_out(self) -> None:
         """Hand out the tasks and collect the bad rows. A worker that dies is replaced."""
         given: dict[Worker, Rows] = {}
-        told = time.monotonic()
+        last_report = time.monotonic()
         while (self._tasks or given) and not self._stopped:
             for worker in [worker for worker in self._workers if worker not in given][: len(self._tasks)]:
                 given[worker] = self._tasks.popleft()
-                with contextlib.suppress(BrokenPipeError):  # it is dead: its silence will tell
+                with contextlib.suppress(BrokenPipeError):  # it is dead: detected when its answer is read
                     worker.pipe.send(given[worker])
             for worker in _ready(given):
                 self._take(worker, given.pop(worker))
-            if time.monotonic() - told >= EVERY:
-                told = time.monotonic()
+            if time.monotonic() - last_report >= EVERY:
+                last_report = time.monotonic()
                 log.info("decoded %d of %d images", self.done, self.total)
 
     def _take(self, worker: Worker, task: Rows) -> None:
-        """What came back from ``worker`` for ``task``."""
+        """Process the answer of ``worker`` to ``task``."""
         try:
             bad: Bad = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -127,7 +127,7 @@ class Decoding:
             bad = {row: reason} if reason else {}
             self._tasks.appendleft([other for other in task if other not in bad])
             task = [*bad]
-            self._note(bad)  # before another process is tried: it may be one too many
+            self._note(bad)  # may raise, so do it before starting another process
             self._workers[self._workers.index(worker)] = start(self.job)
         else:
             self._note(bad)
@@ -137,7 +137,7 @@ class Decoding:
             self._changed.notify_all()
 
 
-def _ready(given: Iterable[Worker]) -> list[Worker]:
-    """Those who have an answer, or have died, as soon as there is one."""
-    pipes = wait([worker.pipe for worker in given])
-    return [worker for worker in given if worker.pipe in pipes]
+def _ready(workers: Iterable[Worker]) -> list[Worker]:
+    """Return the workers that have an answer or have died, as soon as there is one."""
+    pipes = wait([worker.pipe for worker in workers])
+    return [worker for worker in workers if worker.pipe in pipes]

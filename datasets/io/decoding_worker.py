@@ -1,4 +1,4 @@
-"""One process that decodes images into the rows of an array file, and what its parent sees of it."""
+"""A process that decodes images into the rows of an array file, and its interface to the parent."""
 
 import contextlib
 import fcntl
@@ -21,7 +21,7 @@ from core.frames import resize_image
 from core.types import Sample
 
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
-"""Signals by which a process dies of what it does itself."""
+"""Signals of a crash caused by the process itself."""
 MISSING, DECODED, BAD = 0, 1, 2
 """States of a row."""
 Bad = dict[int, str]
@@ -31,7 +31,7 @@ Rows = list[int]
 
 @dataclass(frozen=True)
 class Job:
-    """What there is to decode, and where it goes."""
+    """Images to decode and files to write."""
 
     samples: Sequence[Sample]
     size: int
@@ -41,27 +41,27 @@ class Job:
     """File of N bytes, the state of each row."""
 
     def named(self, row: int) -> str:
-        """A row's file, or its image where there is none."""
+        """Return the file of a row, or its image ID if there is no file."""
         return self.samples[row].source or self.samples[row].image_id
 
 
 @dataclass(frozen=True, eq=False)
 class Worker:
-    """A process at the other end of a pipe: tasks of rows go in, what was bad among them comes out."""
+    """A process connected by a pipe: receives tasks of rows, returns the bad rows."""
 
     process: multiprocessing.process.BaseProcess
     pipe: Connection
     current_row: mmap.mmap
-    """8 bytes that both see: the row that the process is decoding."""
+    """Shared memory of 8 bytes: the row that is being decoded."""
 
     def row(self) -> int:
-        """The row at which the process stands."""
+        """The row that is being decoded."""
         return int.from_bytes(self.current_row[:], "little")
 
     def crash_reason(self, job: Job) -> str | None:
-        """Why the image that the process died of is bad; None where the process was asked to end (SIGTERM).
+        """Return why the image that crashed the process is bad; None if the process was asked to end (SIGTERM).
 
-        Raises ``DataError`` where it died of something else.
+        Raises ``DataError`` if it died for another reason.
         """
         self.process.join()
         self.pipe.close()
@@ -75,22 +75,22 @@ class Worker:
 
 
 def start(job: Job) -> Worker:
-    """A forked process, so that samples need no pickling."""
+    """Start a forked process, so that samples need no pickling."""
     context = multiprocessing.get_context("fork")
-    pipe, theirs = context.Pipe()
+    pipe, child_pipe = context.Pipe()
     current_row = mmap.mmap(-1, 8)
-    process = context.Process(target=_work, args=(job, theirs, pipe, current_row, os.getpid()), daemon=True)
+    process = context.Process(target=_work, args=(job, child_pipe, pipe, current_row, os.getpid()), daemon=True)
     process.start()
-    theirs.close()
+    child_pipe.close()
     return Worker(process, pipe, current_row)
 
 
 def _work(job: Job, pipe: Connection, parents: Connection, current_row: mmap.mmap, parent: int) -> None:
-    """Decode the tasks that come through ``pipe``, until nobody is at its other end any more."""
+    """Decode the tasks that arrive through ``pipe`` until its other end is closed."""
     parents.close()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a training's own handler is not meant for this process
-    cv2.setNumThreads(0)  # OpenCV's own threads do not survive a fork
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # undo the handler of a training run
+    cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork
     array = np.lib.format.open_memmap(job.path, mode="r+")
     with job.states.open("r+b") as file, contextlib.suppress(BrokenPipeError):
         for rows in _tasks(pipe):
@@ -98,7 +98,7 @@ def _work(job: Job, pipe: Connection, parents: Connection, current_row: mmap.mma
 
 
 def _tasks(pipe: Connection) -> Iterator[Rows]:
-    """The rows that come, until nobody gives any more."""
+    """Yield tasks until the pipe is closed."""
     with contextlib.suppress(EOFError):
         while True:
             yield pipe.recv()
@@ -111,11 +111,11 @@ def _decode(
     bad: Bad = {}
     for row in rows:
         if os.getppid() != parent:
-            os._exit(1)  # nobody waits for this array any more
+            os._exit(1)  # the parent is gone
         current_row[:] = row.to_bytes(8, "little")
         with _locked(file, row):
             if os.pread(file.fileno(), 1, row)[0] != MISSING:
-                continue  # another run was faster
+                continue  # decoded by another run
             try:
                 array[row] = resize_image(job.samples[row].image, (job.size, job.size))
                 os.pwrite(file.fileno(), bytes([DECODED]), row)
@@ -128,7 +128,7 @@ def _decode(
 
 @contextlib.contextmanager
 def _locked(file: BinaryIO, row: int) -> Iterator[None]:
-    """Hold the lock of a row, which the system drops when this process dies; some file systems have no locks."""
+    """Lock a row; the lock is released when this process dies. Some file systems have no locks."""
     with contextlib.suppress(OSError):
         fcntl.lockf(file, fcntl.LOCK_EX, 1, row)
     try:

@@ -1,4 +1,4 @@
-"""From a DICOM file to gray uint8 pixels: modality, window, inverted grays and compressed files."""
+"""Decode DICOM files to gray uint8 pixels: modality, window, inverted grays and compressed files."""
 
 import contextlib
 import io
@@ -22,37 +22,40 @@ from datasets.io import dicom_pixels, limits
 from datasets.io.ages import years
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
-"""The transfer syntax of files that are compressed as a whole."""
+"""Transfer syntax of files that are compressed as a whole."""
 BROKEN = (*dicom_pixels.BROKEN, EOFError, struct.error, zlib.error)
-"""What reading a broken DICOM file ends in; pydicom also has errors of its own."""
+"""Errors that a broken DICOM file may raise, besides pydicom's own."""
 ABOUT = {"sex": "PatientSex", "view": "ViewPosition"}
 HEADER = ("Rows", "Columns", "PatientID", "PatientAge", *ABOUT.values())
 
 
 @dataclass(frozen=True)
 class Header:
-    """What is known about an image before its pixels are read."""
+    """Header of an image, without its pixels."""
 
     frame: tuple[int, int]
     """(H, W) in pixels."""
     patient: str
-    """The patient's pseudonym; "" where there is none."""
+    """Pseudonym of the patient; "" if missing."""
     meta: dict[str, Any]
-    """sex, age (years) and view, where the file has them."""
+    """sex, age (years) and view, if the file has them."""
 
 
 def library() -> ModuleType:
-    """The package pydicom. Raises ``NotAvailableError`` where it is not installed."""
+    """Return the package pydicom. Raises ``NotAvailableError`` if it is not installed."""
     try:
         import pydicom
     except ImportError:
         raise NotAvailableError("DICOM files are read by the package pydicom: pip install pydicom") from None
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # tracebacks of what becomes one sentence here
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its tracebacks are replaced by one error here
     return pydicom
 
 
 def header(path: Path) -> Header:
-    """The header of a file, its pixels unread. Raises ``DataError`` with the path and the reason when it is broken."""
+    """Read the header of a file without its pixels.
+
+    Raises ``DataError`` with the path and the reason if it is broken.
+    """
     with _as_data_error(path), _stream(path) as stream:
         _refuse_bomb(path, stream)
         file = library().dcmread(stream, stop_before_pixels=True, specific_tags=list(HEADER))
@@ -63,12 +66,12 @@ def header(path: Path) -> Header:
 
 
 def decode(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
-    """(H, W) uint8 gray pixels, bright is dense, whatever the file's transfer syntax, bits and grays.
+    """Return (H, W) uint8 gray pixels, bright is dense, for any transfer syntax and bit depth.
 
     In the order of the standard (DICOM PS3.4, N.2): rescale slope and intercept (or modality LUT), VOI LUT or first
-    window, ``MONOCHROME1`` inverted. A window's range becomes 0 to 255; without one the image's own range does, save
-    that 8-bit pixels stay as they are. Colour becomes luma. ``content``: the bytes, where they are not on disk. Raises
-    ``DataError`` with the path and the reason.
+    window, ``MONOCHROME1`` inverted. The range of the window becomes 0 to 255; without a window, the range of the
+    image, except that 8-bit pixels are unchanged. Colour becomes luma. ``content``: the bytes, if they are not on disk.
+    Raises ``DataError`` with the path and the reason.
     """
     with _as_data_error(path), _stream(path, content) as stream:
         _refuse_bomb(path, stream)
@@ -79,11 +82,11 @@ def decode(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
 
 @contextlib.contextmanager
 def _as_data_error(path: Path) -> Iterator[None]:
-    """Whatever a broken file ends in, as one ``DataError``."""
+    """Convert any error of a broken file to a ``DataError``."""
     errors = library().errors
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # values that break a rule which does not matter here
+            warnings.simplefilter("ignore", UserWarning)  # harmless violations of the standard
             yield
     except FileNotFoundError:
         raise DataError(f"no image file {path}") from None
@@ -98,13 +101,13 @@ def _stream(path: Path, content: bytes | None = None) -> BinaryIO:
 
 
 def _refuse_bomb(path: Path, file: BinaryIO) -> None:
-    """Raise ``DataError`` for a file that is compressed as a whole and holds more than the largest picture.
+    """Raise ``DataError`` if a file that is compressed as a whole expands beyond the largest allowed image.
 
-    pydicom would unpack all of it at once.
+    pydicom would decompress all of it at once.
     """
     reader = library().filereader
     reader.read_preamble(file, force=False)
-    meta = reader._read_file_meta_info(file)  # leaves the stream where pydicom would begin to unpack
+    meta = reader._read_file_meta_info(file)  # leaves the stream where the compressed data starts
     packed = file.read(2 * limits.LARGEST) if meta.get("TransferSyntaxUID") == DEFLATED else b""
     file.seek(0)
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -115,7 +118,7 @@ def _refuse_bomb(path: Path, file: BinaryIO) -> None:
 
 
 def _frame(path: Path, file: Any) -> tuple[int, int]:
-    """(H, W) of one still image of a size that can be."""
+    """Return (H, W) of a single image of valid size."""
     height, width = int(file.get("Rows") or 0), int(file.get("Columns") or 0)
     count = int(file.get("NumberOfFrames") or 1)
     if not 0 < height * width <= limits.LARGEST:
@@ -128,11 +131,11 @@ def _frame(path: Path, file: Any) -> tuple[int, int]:
 def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
     pixels = dicom_pixels.stored(path, file)
     kind = file.PhotometricInterpretation
-    if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom has made RGB of it
+    if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom converts colours to RGB
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     if kind not in ("MONOCHROME1", "MONOCHROME2") or pixels.ndim != 2:
-        known = "MONOCHROME1, MONOCHROME2 and colours of 8 bits are known"
-        raise DataError(f"cannot decode {path}: its pixels are {kind}, {known}")
+        supported = "MONOCHROME1, MONOCHROME2 and 8-bit colours are supported"
+        raise DataError(f"cannot decode {path}: its pixels are {kind}, {supported}")
     values, low, high = dicom_pixels.windowed(pixels, file)
     gray = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
     gray = 255 - gray if kind == "MONOCHROME1" else gray

@@ -1,4 +1,4 @@
-"""The headers of a data set's DICOM files, each read once: a small table in the cache keeps them."""
+"""Read the headers of a data set's DICOM files once and cache them in a small table."""
 
 import dataclasses
 import functools
@@ -19,21 +19,21 @@ log = logging.getLogger(__name__)
 
 
 def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> tuple[dict[str, Header], list[str]]:
-    """Image -> header of those of the ``files`` below ``root`` that have one, and the reason for each of the others.
+    """Return image -> header for the readable ``files`` below ``root``, and the reason for each of the others.
 
-    The table in the folder ``cache`` has, by the file's name, its time of change, its length and its header; one that
-    is broken or of other files counts for nothing. Without ``cache`` each process reads all of them.
+    The table in the folder ``cache`` has the file name, modification time, length and header of each file; a broken or
+    outdated table is ignored. Without ``cache`` each process reads all headers.
     """
     table = cache and cache / f"headers-{key(str(root.resolve()))}.json"
-    known = _known(table) if table else {}
+    cached = _load_table(table) if table else {}
     good: dict[str, Header] = {}
     bad, fresh = [], {}
-    if len(files) - len(known) > MANY:
-        log.info("%s: the headers of %d files are read%s", root, len(files), ", once" if cache else "")
+    if len(files) - len(cached) > MANY:
+        log.info("%s: reading the headers of %d files%s", root, len(files), ", once" if cache else "")
     for image, path in tqdm(files.items(), desc="read headers", unit="file", leave=False, disable=None):
         name, mark = path.relative_to(root).as_posix(), _mark(path)
-        if kept := _kept(known.get(name), mark):
-            good[image] = kept
+        if cached_header := _cached_header(cached.get(name), mark):
+            good[image] = cached_header
             continue
         try:
             good[image] = _header(path, mark)
@@ -42,12 +42,12 @@ def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> t
         else:
             fresh[name] = [*mark, dataclasses.asdict(good[image])]
     if table and fresh:
-        write_text(table, json.dumps({**known, **fresh}))
+        write_text(table, json.dumps({**cached, **fresh}))
     return good, bad
 
 
 def _mark(path: Path) -> tuple[int, int]:
-    """What tells another content of the file; (0, 0) of one that is absent, of which its reader tells."""
+    """Return the modification time and length of a file, (0, 0) if it is missing; reading it reports the error."""
     try:
         return content_stamp(path)
     except OSError:
@@ -56,11 +56,11 @@ def _mark(path: Path) -> tuple[int, int]:
 
 @functools.cache
 def _header(path: Path, mark: tuple[int, int]) -> Header:
-    """The header of a file whose content has this ``mark``."""
+    """Read the header of a file whose content has this ``mark``."""
     return header(path)
 
 
-def _known(table: Path) -> dict[str, Any]:
+def _load_table(table: Path) -> dict[str, Any]:
     try:
         rows = json.loads(table.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -68,8 +68,8 @@ def _known(table: Path) -> dict[str, Any]:
     return rows if isinstance(rows, dict) else {}
 
 
-def _kept(row: Any, mark: tuple[int, int]) -> Header | None:
-    """The header in a row of the table, where it is of the content at hand and whole."""
+def _cached_header(row: Any, mark: tuple[int, int]) -> Header | None:
+    """Return the header in a row of the table if the row is complete and matches the current file."""
     match row:
         case [*stamp, {"frame": [int(height), int(width)], "patient": str(patient), "meta": dict(meta)}] if (
             tuple(stamp) == mark

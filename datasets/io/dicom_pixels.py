@@ -1,4 +1,4 @@
-"""The pixels of a DICOM file: stored values whatever the compression, and what is black and white among them."""
+"""Pixels of a DICOM file: decompressed stored values and the range that is shown."""
 
 from pathlib import Path
 from typing import Any
@@ -12,25 +12,25 @@ READERS = {
     "1.2.840.10008.1.2.5": "pydicom",
     **dict.fromkeys([f"1.2.840.10008.1.2.4.{n}" for n in (50, 90, 91)], "pillow"),
 }
-"""Compression (RLE, JPEG baseline, JPEG 2000) -> the plugin of pydicom that reads it.
+"""Compression (RLE, JPEG baseline, JPEG 2000) -> the pydicom plugin that reads it.
 
-``OTHERS`` reads the rest: lossless JPEG, JPEG-LS and JPEG of 12 bits. Never gdcm, even where it is installed: a damaged
-file may end the whole process there (``docs/data_setup.md``).
+``OTHERS`` reads the rest: lossless JPEG, JPEG-LS and 12-bit JPEG. gdcm is never used, even if it is installed: a
+damaged file may crash the process (``docs/data_setup.md``).
 """
 OTHERS, INSTALL = "pylibjpeg", "pip install '.[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
 BROKEN = (
     ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, TypeError,
     ValueError,
 )  # fmt: skip
-"""What decoding broken pixels ends in."""
+"""Errors that decoding broken pixels may raise."""
 Values = tuple[NDArray[np.float64], float, float]
-"""Values that are to be shown, and those that become black and white."""
+"""Values to show, and those shown as black and white."""
 
 
 def stored(path: Path, file: Any) -> NDArray[Any]:
-    """The stored values, (H, W) or (H, W, 3).
+    """Return the stored values, (H, W) or (H, W, 3).
 
-    Raises ``DataError`` where the plugin for the compression is not installed, and pydicom's own for broken pixels.
+    Raises ``DataError`` if the plugin for the compression is not installed, and pydicom's own errors for broken pixels.
     """
     syntax = file.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated:
@@ -39,7 +39,7 @@ def stored(path: Path, file: Any) -> NDArray[Any]:
 
 
 def _reader(path: Path, file: Any, syntax: Any) -> str:
-    """The plugin for a compressed file whose picture has the header's size: larger ones could take hours."""
+    """Return the plugin for a compressed file whose size matches the header; a larger one could take hours."""
     from pydicom import encaps
     from pydicom.pixels.decoders.base import get_decoder
 
@@ -55,7 +55,7 @@ def _reader(path: Path, file: Any, syntax: Any) -> str:
 
 
 def coded_size(stream: bytes) -> tuple[int, int] | None:
-    """(H, W) of a JPEG stream by the first of its segments that states it; None where none does.
+    """Return (H, W) of a JPEG stream from its first frame header; None without one.
 
     >>> coded_size(bytes.fromhex("ffd8 ffc3 000b 0c 0018 0020 01 011100"))
     (24, 32)
@@ -73,26 +73,26 @@ def coded_size(stream: bytes) -> tuple[int, int] | None:
 
 
 def windowed(pixels: NDArray[Any], file: Any) -> Values:
-    """Stored values, rescaled by the file's modality, then by its VOI LUT or else its first window, if any."""
+    """Rescale stored values by the file's modality, then by its VOI LUT or else its first window, if any."""
     from pydicom.pixels import processing
 
     values = np.asarray(processing.apply_modality_lut(pixels, file))
     if "VOILUTSequence" in file:
-        shown = np.asarray(processing.apply_voi(values, file), np.float64)
+        output = np.asarray(processing.apply_voi(values, file), np.float64)
     elif file.get("WindowCenter") not in (None, "") and file.get("WindowWidth") not in (None, ""):
         return _between(values, file)
     elif pixels.dtype == np.uint8 and np.array_equal(values, pixels):
         return values.astype(np.float64), 0.0, 255.0
     else:
-        shown = values.astype(np.float64)
-    return shown, float(shown.min()), float(shown.max())
+        output = values.astype(np.float64)
+    return output, float(output.min()), float(output.max())
 
 
 def _between(values: NDArray[Any], file: Any) -> Values:
-    """Values under the file's first window, linear or sigmoid, and the two ends of that window's output."""
+    """Apply the file's first window, linear or sigmoid; return the values and the two ends of the output range."""
     from pydicom.pixels import processing
 
-    shown = np.asarray(processing.apply_windowing(values, file), np.float64)
+    output = np.asarray(processing.apply_windowing(values, file), np.float64)
     centre, width = (float(np.atleast_1d(file[word].value)[0]) for word in ("WindowCenter", "WindowWidth"))
     ends = processing.apply_windowing(np.array([centre - 100 * width, centre + 100 * width]), file)
-    return shown, float(ends[0]), float(ends[1])
+    return output, float(ends[0]), float(ends[1])

@@ -1,4 +1,4 @@
-"""Getting a data set by its publisher's own client, into an empty folder: all of it or nothing."""
+"""Download a data set with its publisher's client into an empty folder: all of it or nothing."""
 
 import logging
 import os
@@ -19,33 +19,33 @@ from datasets import REGISTRY, root_of
 
 log = logging.getLogger(__name__)
 KEYS = ("access_token", "access_token.txt", "credentials.json", "kaggle.json")
-"""Files that Kaggle's client takes for a user's key."""
+"""Files that may contain the user's key for Kaggle's client."""
 
 
 @dataclass(frozen=True)
 class Kaggle:
-    """What Kaggle's client downloads as one archive: ``kaggle <kind> download <name>``."""
+    """An archive that Kaggle's client downloads: ``kaggle <kind> download <name>``."""
 
     kind: Literal["datasets", "competitions"]
     name: str
-    """As in the address of its page."""
+    """Name in the address of its page."""
 
     def __str__(self) -> str:
         return f"`kaggle {self.kind} download {self.name}`, which --download True runs and unpacks"
 
     @property
     def archive(self) -> str:
-        """The file's name."""
+        """File name of the archive."""
         return f"{self.name.rpartition('/')[2]}.zip"
 
 
 def fetch(word: str, root: Path | str | None) -> None:
-    """Fill the folder ``root`` with the files of the data set ``word``; one that has files already is left as it is.
+    """Fill the folder ``root`` with the files of the data set ``word``; skip a folder that already has files.
 
-    A ``root`` of None is :func:`datasets.root_of`'s. The client works in a folder beside ``root``, and what it brought
-    is unpacked there: ``root`` appears when all is there. What a killed download had of the archive is kept for the
-    next. Raises ``NotAvailableError`` where there is
-    no command, its program or its key, ``DataError`` for a broken archive, ``WriteError`` where the disk refuses.
+    A ``root`` of None is that of :func:`datasets.root_of`. The archive is downloaded and unpacked in a folder next to
+    ``root``, which is then renamed to ``root``. A partial archive of a killed download is kept for the next call.
+    Raises ``NotAvailableError`` if there is no command, its program or its key, ``DataError`` for a broken archive,
+    ``WriteError`` if the disk refuses.
     """
     origin = REGISTRY.get(normalize_data_set(word)).origin
     if not isinstance(origin, Kaggle):
@@ -76,7 +76,7 @@ def _program() -> str:
 
 
 def _run(program: str, origin: Kaggle, folder: Path) -> None:
-    """Bring the archive into ``folder``; what the client says goes to the screen."""
+    """Download the archive into ``folder``; the output of the client goes to the screen."""
     words = [origin.kind, "download", origin.name]
     status = subprocess.run([program, *words, "-p", str(folder)], stdin=subprocess.DEVNULL, check=False).returncode
     if status or not (folder / origin.archive).is_file():
@@ -97,7 +97,7 @@ def _advice(origin: Kaggle) -> str:
 
 
 def has_key(environment: Mapping[str, str], home: Path) -> bool:
-    """Whether Kaggle's client finds a key: in the environment, or in a file of ``KEYS`` in one of its folders."""
+    """Return whether Kaggle's client finds a key: in the environment, or in a file of ``KEYS`` in its folders."""
     if environment.get("KAGGLE_API_TOKEN") or (environment.get("KAGGLE_USERNAME") and environment.get("KAGGLE_KEY")):
         return True
     settings = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
@@ -106,8 +106,8 @@ def has_key(environment: Mapping[str, str], home: Path) -> bool:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """All files of ``archive``, below ``folder`` whatever their names say; a broken archive is removed."""
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed while it unpacked
+    """Extract all files of ``archive``, always below ``folder``; remove a broken archive."""
+    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed while unpacking
     log.info("unpacking %s", archive)
     try:
         with zipfile.ZipFile(archive) as content:

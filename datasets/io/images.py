@@ -1,4 +1,4 @@
-"""From a PNG or JPEG file of 8 or 16 bit to gray uint8 pixels; DICOM files go to ``datasets.io.dicom``."""
+"""Decode PNG and JPEG files of 8 or 16 bit to gray uint8 pixels; DICOM files go to ``datasets.io.dicom``."""
 
 import contextlib
 import io
@@ -20,18 +20,18 @@ from datasets.io.paths import refuse_links
 DICOM = (".dcm", ".dicom")
 SUFFIXES = (".png", ".jpg", ".jpeg", *DICOM)
 KINDS: tuple[Literal["PNG", "JPEG"], ...] = ("PNG", "JPEG")
-"""What a file may be, by its content."""
+"""Allowed formats, detected by content."""
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-"""What reading a broken file ends in."""
+"""Errors that reading a broken file may raise."""
 ROWS = 256
-"""Rows of 16 bit that are brought to 8 bit at a time."""
+"""Number of 16-bit rows converted to 8 bit at a time."""
 
 
 def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
-    """(H, W) uint8 gray pixels of the whole file. Alpha is dropped, colour becomes luma, 16 bit is divided by 257.
+    """Return (H, W) uint8 gray pixels. Alpha is dropped, colour becomes luma, 16 bit is divided by 257.
 
-    ``content``: the bytes of the image where it is not on disk; ``path`` is then its name alone. Raises ``DataError``
-    with the path and the reason when the file is absent, truncated, broken or no image.
+    ``content``: the bytes of the image if it is not on disk; ``path`` is then only its name. Raises ``DataError`` with
+    the path and the reason for a file that is missing, truncated, broken or not an image.
     """
     if is_dicom(path):
         from datasets.io import dicom
@@ -42,9 +42,9 @@ def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
 
 
 def frame(path: Path | str) -> tuple[int, int]:
-    """(H, W) of a file by its header alone. Raises ``DataError`` as ``decode`` does.
+    """Return (H, W) of a file from its header. Raises ``DataError`` as ``decode`` does.
 
-    PNG, JPEG and DICOM by the end of the name.
+    The file extension selects PNG, JPEG or DICOM.
     """
     if is_dicom(path):
         from datasets.io import dicom
@@ -55,7 +55,7 @@ def frame(path: Path | str) -> tuple[int, int]:
 
 
 def frame_or_dot(path: Path | str) -> tuple[int, int]:
-    """``frame``; (1, 1) stands in for a broken file, of which whoever decodes it hears why."""
+    """Return ``frame``, or (1, 1) for a broken file; decoding it reports the error."""
     try:
         return frame(path)
     except DataError:
@@ -63,7 +63,7 @@ def frame_or_dot(path: Path | str) -> tuple[int, int]:
 
 
 def is_dicom(path: Path | str) -> bool:
-    """Whether a file is one of DICOM by its name.
+    """Return whether a file has a DICOM extension.
 
     >>> is_dicom("a.DCM"), is_dicom("a.png")
     (True, False)
@@ -73,7 +73,7 @@ def is_dicom(path: Path | str) -> bool:
 
 @contextlib.contextmanager
 def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Image]:
-    """The file, or its ``content``, as an image of a kind in ``KINDS``, whatever its name says."""
+    """Open the file, or its ``content``, as an image of a format in ``KINDS``, whatever its extension."""
     try:
         with open_image(path if content is None else io.BytesIO(content), KINDS) as image:
             if image.width * image.height > limits.LARGEST:
@@ -88,23 +88,23 @@ def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Im
 
 
 def open_image(source: Path | str | io.BytesIO, formats: tuple[Literal["PNG", "JPEG"], ...]) -> Image.Image:
-    """Open an image of one of these ``formats`` by its content; the only place that opens images with Pillow.
+    """Open an image of one of these ``formats``, detected by content; the only place that opens images with Pillow.
 
-    Pillow's readers of other formats may start programs (Ghostscript for EPS) or open further files, whatever the
-    name of the file ends in. Raises ``UnidentifiedImageError`` for other formats, and Pillow's own errors.
+    Pillow's readers of other formats may start programs (Ghostscript for EPS) or open other files, whatever the file
+    extension. Raises ``UnidentifiedImageError`` for other formats, and Pillow's own errors.
     """
     return Image.open(source, formats=formats)
 
 
 def find(folder: Path, *patterns: str) -> dict[str, Path]:
-    """File name -> path of the images in those of ``folder``'s sub-folders that match a pattern; sorted by name.
+    """Return file name -> path of the images in the subfolders of ``folder`` that match a pattern; sorted by name.
 
     Raises ``DataError`` for a link that leads out of ``folder``.
     """
     subfolders = sorted({subfolder for pattern in patterns for subfolder in folder.glob(pattern) if subfolder.is_dir()})
     files, links = {}, []
     for subfolder in subfolders:
-        with os.scandir(subfolder) as entries:  # which knows links without looking at each file
+        with os.scandir(subfolder) as entries:  # scandir detects links without a stat per file
             for entry in entries:
                 if entry.name.lower().endswith(SUFFIXES):
                     files[entry.name] = Path(entry.path)
@@ -123,7 +123,7 @@ def _gray(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _eight_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """16 bit to 8 bit: 0 stays 0 and 65535 becomes 255."""
+    """Convert 16 bit to 8 bit: 0 stays 0 and 65535 becomes 255."""
     gray = np.empty(values.shape, np.uint8)
     for first in range(0, len(values), ROWS):
         part = slice(first, first + ROWS)

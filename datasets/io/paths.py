@@ -1,4 +1,4 @@
-"""Paths that a table names: they stay in the data set's folder, whatever a cell says and wherever a link leads."""
+"""Paths in a table: they must stay in the data set's folder, including through links."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 from core.errors import DataError
 
 LONGEST, LONGEST_NAME = 1000, 200
-"""Most letters of a path in a table, and bytes of a name in it."""
-STAY = "the files of a data set lie in its folder"
+"""Maximum characters of a path in a table, and bytes of a name in it."""
+STAY = "the files of a data set must be in its folder"
 
 
 def inside(root: Path, cell: str, table: Path) -> Path:
-    """The path that ``cell`` of ``table`` names below ``root``; the file may be absent, nothing is opened.
+    """Return the path that ``cell`` of ``table`` names below ``root``; the file may be missing, nothing is opened.
 
     Raises ``DataError`` for an empty cell, an absolute path, ``..``, and a link that leads out of the folder.
     """
@@ -21,7 +21,7 @@ def inside(root: Path, cell: str, table: Path) -> Path:
 
 
 def below(root: Path, cell: str, table: Path) -> Path:
-    """As ``inside``, but by the text of ``cell`` alone: for many cells, whose paths go to ``refuse_links`` together.
+    """As ``inside``, but checks only the text of ``cell``: for many cells, followed by one ``refuse_links``.
 
     >>> below(Path("data"), "images/a.png", Path("labels.csv")).as_posix()
     'data/images/a.png'
@@ -35,9 +35,9 @@ def below(root: Path, cell: str, table: Path) -> Path:
 
 
 def refuse_links(paths: Iterable[Path], root: Path) -> None:
-    """Raise ``DataError`` for the first of the paths below ``root`` that a link leads out of it; nothing is opened.
+    """Raise ``DataError`` for the first of the paths below ``root`` whose links lead out of it; nothing is opened.
 
-    Links within ``root`` are as good as files.
+    Links within ``root`` are allowed.
     """
     seen = {root}
     for path in paths:
@@ -45,7 +45,7 @@ def refuse_links(paths: Iterable[Path], root: Path) -> None:
 
 
 def _refuse(path: Path, root: Path, seen: set[Path]) -> None:
-    """Step by step down from ``root``: what is no link lies where its folder does, and a folder is looked at once."""
+    """Check each folder below ``root`` once; a path without links is where its folder is."""
     if path.parent not in seen and path.parent != path:
         _refuse(path.parent, root, seen)
         seen.add(path.parent)

@@ -1,4 +1,4 @@
-"""Images made ready as another project reads them, before anything is resized."""
+"""Preprocessing of other projects, applied before images are resized."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,22 +14,22 @@ from datasets.io.content import content_stamp
 from datasets.lungs import LungSample
 
 GRAY = 128
-"""What lies beside the image in its square."""
+"""Value of the padding."""
 
 
 def of(data: Dataset, word: str) -> Dataset:
-    """``data`` with its images made ready: ``none`` leaves them, ``jf`` is :func:`jf`.
+    """Return ``data`` with preprocessed images: ``none`` leaves them unchanged, ``jf`` is :func:`jf`.
 
-    Labels, patients, splits and boxes stay; the frame grows with the image, to the right and down.
+    Labels, patients, splits and boxes are unchanged; the frame grows with the image, to the right and down.
     """
     return data if word == "none" else Prepared(data)
 
 
 def one(sample: Sample, word: str) -> Sample:
-    """A sample with its image made ready as :func:`of` does.
+    """Preprocess the image of one sample as :func:`of` does.
 
-    The frame grows with the image, to the right and down, so that boxes and masks stay where they are and heat beside
-    the image counts as heat off the truth.
+    The frame grows with the image, to the right and down, so boxes and masks keep their positions, and heat in the
+    padding counts as heat outside the truth.
     """
     if word == "none":
         return sample
@@ -48,17 +48,17 @@ def one(sample: Sample, word: str) -> Sample:
 
 
 def jf(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(h, w) uint8 -> (L, L), L = max(h, w): histogram equalised, blurred (Gauss, 3 x 3), gray below or to the right.
+    """Equalise the histogram, blur (Gauss, 3 x 3) and pad below or to the right: (h, w) uint8 -> (L, L), L = max(h, w).
 
-    Source: jfhealthcare/Chexpert, data/utils.py, which resizes before it pads. Its (x - 128) / 64 is the backbone's:
-    ``densenet121:mean=128,std=64``.
+    Source: jfhealthcare/Chexpert, data/utils.py, which resizes before it pads. Its (x - 128) / 64 is done by the
+    backbone: ``densenet121:mean=128,std=64``.
     """
     blurred = cv2.GaussianBlur(cv2.equalizeHist(image), (3, 3), 0)
     return square(np.asarray(blurred, np.uint8), max(image.shape), GRAY)
 
 
 def square(image: NDArray[Any], side: int, value: int = 0) -> NDArray[Any]:
-    """(h, w) -> (side, side): the image in the upper left corner, ``value`` in the rest.
+    """Pad (h, w) to (side, side): the image in the upper left corner, ``value`` in the rest.
 
     >>> square(np.array([[1], [2]]), 2, 9).tolist()
     [[1, 9], [2, 9]]
@@ -67,7 +67,7 @@ def square(image: NDArray[Any], side: int, value: int = 0) -> NDArray[Any]:
 
 
 class Prepared(DatasetWrapper):
-    """A data set's part with its images made ready by :func:`jf`; it says so in ``describe``."""
+    """A split of a data set with images preprocessed by :func:`jf`, as stated in ``describe``."""
 
     def __init__(self, data: Dataset) -> None:
         super().__init__(data)
@@ -79,12 +79,12 @@ class Prepared(DatasetWrapper):
         return self.data.patients
 
     def sample(self, index: int) -> Sample:
-        """The sample at ``index``, made ready."""
+        """Return the preprocessed sample at ``index``."""
         return one(self.data.sample(index), "jf")
 
 
 def _source(source: str) -> str:
-    """What the pixels are made from, for the cache: not the file's own path, with the file's time and length."""
+    """Return the cache source of the pixels: a path other than the file's own, with the file's time and length."""
     if not source:
         return ""
     path = Path(source).absolute()

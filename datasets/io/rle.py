@@ -1,4 +1,4 @@
-"""Masks as COCO writes them, lengths of runs down the columns, and their boxes without painting a pixel."""
+"""Masks in COCO's column-wise run-length encoding, and their boxes, without decoding the pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ from core.types import FloatArray
 
 Ints = NDArray[np.int64]
 LARGEST = 16_384
-"""Longest side of an image that is believed: radiographs have a quarter of it."""
+"""Maximum side of an image; radiographs have a quarter of it."""
 
 
 @dataclass(frozen=True, eq=False)
 class RunLengthMask:
-    """A mask of ``size`` (H, W) as the pieces of columns that it covers."""
+    """A mask of ``size`` (H, W) stored as runs within columns."""
 
     size: tuple[int, int]
     start: Ints
-    """(n,) where each piece starts: column · H + row, rising."""
+    """(n,) start of each run: column · H + row, ascending."""
     stop: Ints
-    """(n,) one beyond where it ends; a piece never leaves its column."""
+    """(n,) end of each run, exclusive; a run never leaves its column."""
 
     def mask(self) -> NDArray[np.bool_]:
-        """(H, W) the painted mask."""
+        """Return the decoded (H, W) mask."""
         height, width = self.size
         steps = np.zeros(height * width + 1, np.int8)
         steps[self.start] += 1  # no two pieces start, or end, at the same place
@@ -36,7 +36,7 @@ class RunLengthMask:
         return np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape(width, height).T
 
     def boxes(self) -> FloatArray:
-        """(M,4) xyxy, half-open: the tight box of each connected part (corners connect), left to right.
+        """Return the (M,4) xyxy tight boxes of the connected parts (8-connected), half-open, left to right.
 
         In the pixels of the mask, float64; (0,4) for an empty one.
         """
@@ -51,23 +51,23 @@ class RunLengthMask:
         return out
 
     def _parts(self) -> tuple[int, NDArray[np.int32]]:
-        """Number of connected parts, and (n,) the part of each piece: those of neighbouring columns that touch."""
+        """Return the number of connected parts, and the (n,) part of each run; touching runs share a part."""
         height, count = self.size[0], len(self.start)
         low = np.searchsorted(self.stop, self.start + height, side="left")
         high = np.searchsorted(self.start, self.stop + height, side="right")
         many = np.maximum(high - low, 0)
         left = np.repeat(np.arange(count), many)
         right = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many) + np.repeat(low, many)
-        beside = self.start[right] // height - self.start[left] // height == 1
-        links = coo_array((np.ones(beside.sum()), (left[beside], right[beside])), shape=(count, count))
+        adjacent = self.start[right] // height - self.start[left] // height == 1
+        links = coo_array((np.ones(adjacent.sum()), (left[adjacent], right[adjacent])), shape=(count, count))
         number, part = connected_components(links, directed=False)
         return int(number), part
 
 
 def decode(packed: Any, where: str) -> RunLengthMask:
-    """The runs of ``{"size": [H, W], "counts": text or list of lengths}``, as pycocotools writes it, outside first.
+    """Parse ``{"size": [H, W], "counts": text or list of lengths}``, as pycocotools writes it, background first.
 
-    Raises ``DataError`` that names ``where`` when it is no such thing or its lengths do not fill the image.
+    Raises ``DataError`` that names ``where`` for other content, or if the lengths do not fill the image.
 
     >>> decode({"size": [2, 3], "counts": [1, 2, 3]}, "a mask").mask().astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]
@@ -86,7 +86,7 @@ def decode(packed: Any, where: str) -> RunLengthMask:
 
 
 def _unpacked(text: str) -> Ints:
-    """Run lengths of COCO's text: five bits a character, lowest first; from the fourth on differences to two before."""
+    """Decode COCO's text of run lengths: five bits a character, lowest first; from the fourth on as differences."""
     symbols = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
     last = np.flatnonzero(symbols & 32 == 0)
     if not symbols.size or symbols.min() < 0 or symbols.max() > 63 or last.size == 0 or last[-1] != symbols.size - 1:
@@ -116,9 +116,9 @@ def _cut_at_columns(size: tuple[int, int], lengths: Ints) -> RunLengthMask:
 
 
 def union(parts: Sequence[RunLengthMask]) -> RunLengthMask:
-    """What any of the ``parts``, masks of one size, covers.
+    """Return the union of the ``parts``, masks of one size.
 
-    A mask of its own, in pieces of columns again.
+    The result is again stored as runs within columns.
     """
     mask = np.logical_or.reduce([runs.mask() for runs in parts])
     edges = np.flatnonzero(np.diff(mask.T.ravel().astype(np.int8), prepend=0, append=0))

@@ -1,4 +1,4 @@
-"""Reading the tables and lists of a data set: every defect of a file becomes one sentence that names it."""
+"""Read the tables and lists of a data set; each defect raises an error that names the file."""
 
 from __future__ import annotations
 
@@ -26,33 +26,35 @@ else:
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "compression": None}
 AS_CSV = "save it as CSV in UTF-8, cells parted by commas, decimals by points"
 OTHERS = {b";": "semicolons", b"\t": "tabs"}
-"""What parts the cells of tables that are none of ours."""
+"""Cell separators of unsupported tables."""
 MAX_COLUMNS = 2000
-"""Most columns of a table."""
+"""Maximum number of columns."""
 MAX_START = 200_000
-"""Most bytes of a table's heading and first row."""
+"""Maximum bytes of the header and the first row."""
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:
-    """The first file of these ``names`` that is in ``root``.
+    """Return the first file of these ``names`` that exists in ``root``.
 
-    None where none is: the caller says which it looked for.
+    None if there is none: the caller reports the names.
     """
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
 def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
-    """A CSV as text, empty cells beyond the header dropped.
+    """Read a CSV file as text, without empty cells beyond the header.
 
-    Raises ``DataError`` when it is broken or lacks a ``needed`` column; ``hint`` says what to do about that.
+    Raises ``DataError`` if it is broken or lacks a ``needed`` column; ``hint`` says how to fix that.
     """
     _check_header(path, needed)
     try:
-        dropped = pd.errors.ParserWarning  # the only one: cells beyond the heading, which pandas drops
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", dropped)
+        cells_dropped = pd.errors.ParserWarning  # raised only for cells beyond the header
+        with warnings.catch_warnings(record=True) as caught_warnings:
+            warnings.simplefilter("always", cells_dropped)
             table = pd.read_csv(path, **AS_TEXT, index_col=False)
-        if any(issubclass(one.category, dropped) for one in said) and _is_full_beyond(path, len(table.columns)):
+        if any(issubclass(caught.category, cells_dropped) for caught in caught_warnings) and _is_full_beyond(
+            path, len(table.columns)
+        ):
             raise DataError(f"{path} has rows of more cells than its heading: a comma within a number or a name?")
     except UnicodeDecodeError as error:
         wrong = error.object[error.start : error.end]
@@ -67,13 +69,13 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
 
 
 def _is_full_beyond(path: Path, width: int) -> bool:
-    """Whether a row says something in a cell beyond the ``width`` of the heading."""
+    """Return whether a row has a non-empty cell beyond the ``width`` of the header."""
     cells = pd.read_csv(path, **AS_TEXT, header=None, skiprows=1)
     return bool((cells.iloc[:, width:] != "").to_numpy().any())
 
 
 def _check_header(path: Path, needed: Sequence[str]) -> None:
-    """Raise ``DataError``, before all is read, for a table that is empty, no text, without commas or far too wide."""
+    """Raise ``DataError``, before reading all of it, for a table that is empty, binary, without commas or too wide."""
     try:
         with limits.require_size(path).open("rb") as file:
             start = file.read(MAX_START + 1)
@@ -84,11 +86,11 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
     if not start.strip():
         raise DataError(f"{path} is empty: its first line names the columns ({', '.join(needed)} …), then rows follow")
     heading = start.splitlines()[0]
-    if others := [word for mark, word in OTHERS.items() if mark in heading and b"," not in heading]:
-        raise DataError(f"{path} parts its cells by {others[0]}: {AS_CSV}")
+    if separators := [word for mark, word in OTHERS.items() if mark in heading and b"," not in heading]:
+        raise DataError(f"{path} parts its cells by {separators[0]}: {AS_CSV}")
     text = io.StringIO(start.decode("utf-8", "replace"), newline="")
     try:
-        # later rows are held to these by the reader
+        # read_csv checks the width of later rows
         widths = [len(row) for row in itertools.islice(csv.reader(text), 2)]
     except csv.Error:  # a cell of more than 131,072 letters
         widths = [MAX_COLUMNS + 1]
@@ -98,9 +100,9 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
 
 
 def read_list(path: Path) -> pd.DataFrame:
-    """A list file: a name per line, perhaps with numbers behind it -> a frame of cells, the name's folder removed.
+    """Read a list file, one name per line, optionally followed by numbers; folders in the names are removed.
 
-    Parted by spaces or commas. Raises ``DataError`` for lines of different lengths and for what is no text.
+    Separated by spaces or commas. Raises ``DataError`` for lines of different lengths and for files that are not text.
     """
     try:
         lines = limits.require_size(path).read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
@@ -117,14 +119,14 @@ def read_list(path: Path) -> pd.DataFrame:
 
 
 def raise_if_any(path: Path, wrong: Iterable[object], what: str, advice: str = "") -> None:
-    """Raise ``DataError`` when there is anything ``wrong``: how many, ``what`` they are, examples, and ``advice``."""
+    """Raise ``DataError`` if there is anything ``wrong``: the count, ``what`` they are, examples, and ``advice``."""
     items = list(wrong)
     if items:
         raise DataError(f"{path} has {len(items)} {what}: {examples(items)}{advice}")
 
 
 def numbers(path: Path, cells: pd.Series) -> pd.Series:
-    """The cells as float64. Raises ``DataError`` with examples for what is no number.
+    """Convert the cells to float64. Raises ``DataError`` with examples of invalid numbers.
 
     >>> numbers(Path("a.csv"), pd.Series(["1", "2.5"])).tolist()
     [1.0, 2.5]
@@ -137,12 +139,12 @@ def numbers(path: Path, cells: pd.Series) -> pd.Series:
 
 
 def read_xywh(path: Path, cells: pd.DataFrame) -> FloatArray:
-    """(n,4) xyxy of the columns x, y, width and height, in this order. Raises ``DataError`` as ``numbers`` does."""
+    """Return (n,4) xyxy of the columns x, y, width, height, in this order. Raises ``DataError`` as ``numbers``."""
     return xywh_to_xyxy(np.stack([numbers(path, cells.iloc[:, i]) for i in range(4)], axis=1))
 
 
 def refuse_duplicates(path: Path, rows: pd.Series) -> None:
-    """Raise ``DataError`` when a value occurs twice, with the count and examples.
+    """Raise ``DataError`` if a value occurs twice, with the count and examples.
 
     >>> refuse_duplicates(Path("a.csv"), pd.Series(["x", "y", "x"]))
     Traceback (most recent call last):
@@ -153,6 +155,6 @@ def refuse_duplicates(path: Path, rows: pd.Series) -> None:
 
 
 def refuse_unknown(path: Path, names: Iterable[str], known: Sequence[str], kind: str = "finding") -> None:
-    """Raise ``DataError`` naming the first of ``names`` that is not ``known``; ``kind``: what they are names of."""
+    """Raise ``DataError`` for the first of ``names`` that is not ``known``; ``kind``: what they are names of."""
     for name in sorted(set(names) - set(known)):
         raise DataError(f"{path}: {UnknownNameError(kind, name, known)}")

@@ -1,4 +1,4 @@
-"""Many short texts, such as the names of a data set's images, in one block of memory."""
+"""Compact storage of many short strings, such as image names."""
 
 from array import array
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,7 @@ from typing import overload
 
 
 class Texts(Sequence[str]):
-    """A sequence of texts that needs 4 bytes for each beside its letters, where a list of ``str`` needs 60.
+    """Sequence of strings with 4 bytes of overhead each, where a list of ``str`` needs 60.
 
     >>> names = Texts(["a.png", "b.png"])
     >>> names.append("c.png")
@@ -20,7 +20,7 @@ class Texts(Sequence[str]):
             self.append(text)
 
     def append(self, text: str) -> None:
-        """Add ``text`` at the end; names of files in any encoding are kept as they are."""
+        """Add ``text`` at the end; file names in any encoding are preserved."""
         self._letters += text.encode("utf-8", "surrogateescape")
         self._ends.append(len(self._letters))
 

@@ -1,7 +1,7 @@
-"""From uint8 pixels to the network's input: normalisation, and random changes for training alone.
+"""Convert uint8 pixels to network input: normalisation, and random augmentation for training.
 
-Evaluation has nothing random and changes no geometry; training transforms are other objects, which evaluation cannot
-reach. Everything works on whole batches.
+Evaluation is deterministic and keeps the geometry; training transforms are separate objects. All functions work on
+whole batches.
 """
 
 import math
@@ -22,24 +22,24 @@ Transform = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Augment:
-    """How far training images are changed; each amount is drawn uniformly from [-a, a] per image."""
+    """Amounts of augmentation; each amount a is drawn uniformly from [-a, a] per image."""
 
     rotation: float = 0.0
     """Degrees."""
     scale: float = 0.0
-    """Share: .1 is a zoom of .9 to 1.1."""
+    """Fraction: .1 is a zoom of .9 to 1.1."""
     shear: float = 0.0
     """Degrees."""
     translation: float = 0.0
-    """Share of the image side."""
+    """Fraction of the image side."""
     flip: bool = False
-    """Mirror left and right half of the time; note that the heart's side is anatomy."""
+    """Mirror left and right half of the time; note that this moves the heart to the other side."""
     contrast: float = 0.0
-    """Share, around the image's mean."""
+    """Fraction, around the image's mean."""
     brightness: float = 0.0
-    """Share of white."""
+    """Fraction of white."""
     fill: float = 0.0
-    """Share of white outside the image."""
+    """Fraction of white outside the image."""
 
 
 AUGMENTS = {
@@ -53,7 +53,7 @@ AUGMENTS = {
 
 
 def evaluation() -> Transform:
-    """uint8 (N,H,W) or (N,1,H,W) -> float32 (N,3,H,W), normalised; nothing random, the size unchanged.
+    """Return the deterministic transform uint8 (N,H,W) or (N,1,H,W) -> float32 (N,3,H,W), normalised, same size.
 
     >>> evaluation()(torch.zeros(1, 2, 2, dtype=torch.uint8)).shape
     torch.Size([1, 3, 2, 2])
@@ -62,16 +62,16 @@ def evaluation() -> Transform:
 
 
 def training(augment: str = "none", generator: torch.Generator | None = None) -> Transform:
-    """As ``evaluation``, after the random changes that the word ``augment`` names, drawn from ``generator``.
+    """As ``evaluation``, after the random augmentation named ``augment``, drawn from ``generator``.
 
-    Each image of a batch is changed by amounts of its own.
+    Each image of a batch gets its own amounts.
     """
     amounts = _amounts(augment)
     return lambda images: _normalised(_changed(_scaled(images), amounts, generator))
 
 
 def _amounts(augment: str) -> Augment:
-    """The changes of a word, each of which an option may replace: ``light:rotation=10,flip=False``."""
+    """Parse an augmentation with options, such as ``light:rotation=10,flip=False``."""
     name = augment.split(":")[0]
     if name not in AUGMENTS:
         raise UnknownNameError("augmentation", name, AUGMENTS)
@@ -83,20 +83,20 @@ def _amounts(augment: str) -> Augment:
 
 
 def _scaled(images: Tensor) -> Tensor:
-    """(N,H,W) or (N,1,H,W) uint8 -> (N,1,H,W) float32 in [0,1]."""
+    """Scale (N,H,W) or (N,1,H,W) uint8 to (N,1,H,W) float32 in [0,1]."""
     images = images.unsqueeze(1) if images.ndim == 3 else images
     return images.to(torch.float32) / 255
 
 
 def _normalised(images: Tensor) -> Tensor:
-    """(N,1,H,W) in [0,1] -> (N,3,H,W) by ImageNet's mean and standard deviation."""
+    """Normalise (N,1,H,W) in [0,1] to (N,3,H,W) by ImageNet's mean and standard deviation."""
     ends = (torch.tensor(values).view(1, -1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     centre, spread = (_sent(values, images.device) for values in ends)
     return (images - centre) / spread
 
 
 def _sent(values: Tensor, device: torch.device) -> Tensor:
-    """A few numbers on their way to the device; the host does not wait for a GPU that is still at work."""
+    """Copy a few numbers to the device without waiting for the GPU."""
     return values.to(device, non_blocking=True)
 
 
@@ -114,7 +114,7 @@ def _changed(images: Tensor, amounts: Augment, generator: torch.Generator | None
 
 
 def _matrices(chance: Tensor, amounts: Augment) -> Tensor:
-    """(N,2,3) for ``affine_grid``: output position -> input position, in [-1, 1]."""
+    """Return (N,2,3) matrices for ``affine_grid``: output position -> input position, in [-1, 1]."""
     angle, shear = (math.radians(a) * chance[:, k] for k, a in ((0, amounts.rotation), (1, amounts.shear)))
     zoom = 1 / (1 + amounts.scale * chance[:, 2])
     mirror = torch.where((chance[:, 3] < 0) & amounts.flip, -1.0, 1.0)

@@ -31,7 +31,7 @@ else:
     pd = Lazy("pandas")
 
 FOLDERS = ("images", "images_*", "images_*/images")
-"""Where the images lie, in any mix."""
+"""Folders of the images, in any combination."""
 TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
 
 
@@ -44,23 +44,23 @@ class NIH(FileDataset):
                Data_Entry_2017_v2020.csv (or Data_Entry_2017.csv)   BBox_List_2017.csv
                train_val_list.txt   test_list.txt
 
-    Labels: 14 findings mined from reports, 8 of them with boxes (the task with 8), or 1: any finding at all. Boxes: one
-    at most per image and finding, x, y, w, h from the upper left edge, in the **1024x1024** frame of the images as
-    published, also when the files at hand are smaller; clipped at the image's edge.
+    Labels: 14 findings mined from reports, 8 of them with boxes (the task with 8), or 1: any finding. Boxes: at most
+    one per image and finding, x, y, w, h from the upper left edge, in the **1024x1024** frame of the images as
+    published, even if the files are smaller; clipped at the image's edge.
 
-    Official split: the two lists; validation is cut from train_val by patient. Where they are absent,
-    ``train_list.txt``, ``val_list.txt``, ``test_list.txt`` with label columns are used; the task with 1 finding uses
-    the experts' ``binary_*.txt`` where present (option ``experts``: rad_consensus_voted or attending_rad; null is the
-    first that is there). Lists that share a patient, or put a boxed image on the training side, raise ``LeakError``. A
-    subset of the images is welcome.
+    Official split: the two lists; validation is cut from train_val by patient. Without them, ``train_list.txt``,
+    ``val_list.txt``, ``test_list.txt`` with label columns are used; the task with 1 finding uses the experts'
+    ``binary_*.txt`` if present (option ``experts``: rad_consensus_voted or attending_rad; null is the first one found).
+    Lists that share a patient, or have a boxed image in training or validation, raise ``LeakError``. A subset of the
+    images is sufficient.
 
     Option ``truth=chestx_det``: the same images with the labels, boxes and outlines of ChestX-Det's radiologists, 13
-    findings (``datasets.nih.second_team``), on the 3,543 images whose NIH names are known. 683 of them are official
+    findings (``datasets.nih.second_team``), for the 3,543 images whose NIH names are known. 683 of them are official
     test images.
 
     Option ``lungs=chexmask``: lungs outlined by a network, for ``energy_in_lungs`` (``datasets.chexmask``).
 
-    Option ``extra=FOLDER``: further images for training alone, in a folder inside or beside this one
+    Option ``extra=FOLDER``: additional images for training only, in a folder inside or next to this one
     (``datasets.nih.extra``).
 
     From https://nihcc.app.box.com/v/ChestXray-NIHCC. No restriction on use; acknowledge the NIH Clinical Center. Cite:
@@ -119,13 +119,13 @@ class NIH(FileDataset):
         self._add_lungs(lungs)
 
     def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series]:
-        """Table and splits by the lists, which must keep boxed images out of training."""
+        """Return table and splits by the published lists, which must keep boxed images out of training."""
         table, names, self.describe["lists"] = nih_lists.read(self.root, self.findings, experts, seed)
         splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training lists in {self.root}")
         return table, names
 
     def _parted(self, request: Request, files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.Series]:
-        """Table and splits by a random partition of the patients who have an image at hand."""
+        """Return table and splits by a random partition of the patients who have an image file."""
         table = nih_lists.entries(self.root, self.findings)
         table = table[table.index.isin(list(files))]
         return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index)
@@ -138,6 +138,6 @@ class NIH(FileDataset):
 
 
 def _hashes(root: Path) -> dict[str, str]:
-    """File name -> hash of the tables and lists."""
+    """Return file name -> hash of the tables and lists."""
     files = (path for path in sorted(root.iterdir()) if path.suffix in (".csv", ".txt") and path.is_file())
     return {path.name: file_hash(path) for path in files}

@@ -1,4 +1,4 @@
-"""Further images of NIH for training alone: ``NIH:extra=FOLDER``."""
+"""Additional NIH images for training only: ``NIH:extra=FOLDER``."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -22,10 +22,10 @@ def read(
     held_out: Collection[str],
     known: Collection[str],
 ) -> list[ImageRow]:
-    """Return the rows of the images in the folder ``name``, inside or beside ``root``; they have no boxes.
+    """Return the rows of the images in the folder ``name``, inside or next to ``root``; they have no boxes.
 
-    ``held_out``: patients of the validation and test images, whose images are left out; ``known``: images of the data
-    set itself, which are not added again. Raises ``DataError`` for a missing folder and where no image is left.
+    ``held_out``: patients of the validation and test images, who are excluded; ``known``: images of the data set
+    itself, which are not added again. Raises ``DataError`` for a missing folder and if no image remains.
     """
     if Path(name).name != name:
         raise DataError(f"extra={name}: give the name of a folder inside or beside {root}, not a path")

@@ -1,4 +1,4 @@
-"""Which NIH images are in which split: the official lists, the lists of earlier work, and the experts' lists."""
+"""Splits of NIH: the official lists, the lists of earlier work, and the experts' lists."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ OFFICIAL = ("train_val_list.txt", "test_list.txt")
 LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
 ABOUT = ("age", "sex", "view")
 EXPERTS = ("rad_consensus_voted", "attending_rad")
-"""Who read the test images of the abnormality task, the first of whom is taken where none is named."""
+"""Readers of the test images of the abnormality task; the first is the default."""
 
 
 def read(root: Path, findings: Sequence[str], experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, str]:
-    """Table, image -> split, and which lists these are, by the lists that ``root`` has."""
+    """Return table, image -> split, and the kind of the lists that ``root`` has."""
     readers = _readers(root, experts) if ABNORMAL in findings else None
     kind = "experts" if readers else _kind(root)
     if kind == "official":
@@ -44,7 +44,7 @@ def read(root: Path, findings: Sequence[str], experts: str | None, seed: int) ->
 
 
 def entries(root: Path, findings: Sequence[str]) -> pd.DataFrame:
-    """The table of entries with the task's label columns. Raises ``DataError`` where there is none."""
+    """Return the table of entries with the task's label columns. Raises ``DataError`` if there is none."""
     table = read_entries(root)
     if table is None:
         raise DataError(f"{root} has no table of entries: {LAYOUT}")
@@ -52,7 +52,7 @@ def entries(root: Path, findings: Sequence[str]) -> pd.DataFrame:
 
 
 def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.DataFrame:
-    """With the column Abnormal, any of the 14, where the task is that."""
+    """Add the column Abnormal, any of the 14 findings, if the task needs it."""
     if ABNORMAL in findings:
         return table.assign(**{ABNORMAL: table[list(FINDINGS)].max(axis=1)})
     absent = [finding for finding in findings if len(table) and table[finding].isna().all()]
@@ -63,7 +63,7 @@ def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.Da
 
 
 def _readers(root: Path, named: str | None) -> str | None:
-    """Whose lists of abnormality ``root`` has: the named experts' (``DataError`` without them), else the first."""
+    """Return whose lists of abnormality to use: the named experts' (``DataError`` if missing), else the first found."""
     present = [who for who in EXPERTS if all((root / name).is_file() for name in binary_files(who).values())]
     if named is not None and named not in present:
         raise DataError(f"{root} lacks a list of experts={named}: expected {', '.join(binary_files(named).values())}")
@@ -71,13 +71,13 @@ def _readers(root: Path, named: str | None) -> str | None:
 
 
 def _kind(root: Path) -> str:
-    """official, labelled or none."""
+    """Return official, labelled or none."""
     wanted = {"official": OFFICIAL, "labelled": tuple(LABELLED.values())}
     return next((word for word, files in wanted.items() if all((root / name).is_file() for name in files)), "none")
 
 
 def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
-    """Image -> split by the official lists; validation is cut from train_val by patient."""
+    """Return image -> split by the official lists; validation is cut from train_val by patient."""
     listed = {name: read_list(root / name)[0] for name in OFFICIAL}
     names = pd.concat(list(listed.values()), ignore_index=True)
     missing = names[~names.isin(table.index)]
@@ -90,13 +90,13 @@ def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
 
 
 def binary_files(experts: str) -> dict[str, str]:
-    """Split -> file of the abnormality task's expert lists."""
+    """Return split -> file of the expert lists of the abnormality task."""
     return {"train": "binary_train.txt", "val": "binary_val.txt", "test": f"binary_test_{experts}.txt"}
 
 
 def _described(labels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
-    """The labels with each image's patient (the digits of its name before _), and age, sex and view where known."""
+    """Add each image's patient (the digits of its name before _), and age, sex and view if available."""
     labels = labels[~labels.index.duplicated()]
     about = pd.DataFrame({"patient": labels.index.str.split("_").str[0]}, index=labels.index)
-    known = pd.DataFrame() if table is None else table
-    return pd.concat([about, known.reindex(index=labels.index, columns=list(ABOUT)), labels], axis=1)
+    metadata = pd.DataFrame() if table is None else table
+    return pd.concat([about, metadata.reindex(index=labels.index, columns=list(ABOUT)), labels], axis=1)

@@ -1,4 +1,4 @@
-"""ChestX-Det's annotations under NIH's names: what a second team of radiologists marked on NIH's images."""
+"""ChestX-Det's annotations under NIH's image names, made by a second team of radiologists."""
 
 import re
 from collections.abc import Sequence
@@ -20,19 +20,19 @@ from datasets.nih.tables import read_entries
 from datasets.table_rows import ImageRow
 
 TRUTHS = ("chestx_det",)
-"""Words of ``NIH:truth=``."""
+"""Values of ``NIH:truth=``."""
 JOINED, FIRST_RELEASE = "annotations.json", ("train.json", "test.json")
 FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
-"""Where the annotations may be, seen from the folder of NIH's files."""
+"""Possible folders of the annotations, relative to the folder of NIH's files."""
 NIH_NAME = re.compile(r"\d{8}_\d{3}\.png")
 HOW_TO_GET = (
     f"put {JOINED} (13 findings, with image, syms, boxes and polygons), or train.json and test.json of ChestX-Det10's "
-    "first release (10 findings, NIH's image names) into chestx_det/ inside the folder of NIH's files or beside it"
+    "first release (10 findings, NIH's image names) into chestx_det/ inside or next to the folder of NIH's files"
 )
 
 
 def annotation_files(root: Path) -> list[Path]:
-    """Return the files of annotations for the NIH folder ``root``. Raises ``DataError`` where there are none."""
+    """Return the annotation files for the NIH folder ``root``. Raises ``DataError`` if there are none."""
     for folder in (root / name for name in FOLDERS):
         if (joined := first_of(folder, (JOINED,))) is not None:
             return [joined]
@@ -43,7 +43,7 @@ def annotation_files(root: Path) -> list[Path]:
 
 
 def read(root: Path) -> dict[str, Marks]:
-    """Return NIH image -> the marks of ChestX-Det; a list without marks where nothing was found.
+    """Return NIH image -> the marks of ChestX-Det; an empty list if nothing was found.
 
     Boxes and outlines are in the 1024x1024 frame. Raises ``DataError`` for names that are not NIH's.
     """
@@ -60,7 +60,7 @@ def read(root: Path) -> dict[str, Marks]:
 def load(
     request: Request, root: Path, image_folders: Sequence[str], findings: Sequence[str]
 ) -> tuple[list[ImageRow], dict[str, Any]]:
-    """Return the rows of a split, labelled and outlined by the second team, and what a record states about them.
+    """Return the rows of a split with the second team's labels and outlines, and a description for records.
 
     The official split is NIH's two lists, restricted to the annotated images. Raises ``DataError`` and ``LeakError``.
     """
@@ -87,12 +87,12 @@ def load(
 
 
 def tasks(root: Path) -> dict[int, tuple[str, ...]]:
-    """Return the tasks of the annotations at hand: the first release has no Cardiomegaly, for one."""
+    """Return the tasks that the annotations support: the first release lacks Cardiomegaly, for example."""
     return {13: FINDINGS, 10: TEN} if annotation_files(root)[0].name == JOINED else {10: TEN}
 
 
 def _official(root: Path, images: list[str], request: Request) -> splits.Names:
-    """(N,) split names by NIH's lists; empty for an image that is in neither."""
+    """Return (N,) split names by NIH's lists; empty for an image in neither list."""
     if first_of(root, OFFICIAL[1:]) is None:
         raise DataError(f"{root} has no {OFFICIAL[1]}: copy NIH's lists there, or use --partition patient or kfold")
     listed = {name: set(read_list(root / name)[0]) for name in OFFICIAL if (root / name).is_file()}
@@ -105,7 +105,7 @@ def _official(root: Path, images: list[str], request: Request) -> splits.Names:
 
 
 def _about(root: Path) -> dict[str, dict[str, Any]]:
-    """Image -> age, sex and view, where the table of entries is at hand."""
+    """Return image -> age, sex and view, if the table of entries exists."""
     table = read_entries(root)
     if table is None:
         return {}

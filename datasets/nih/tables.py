@@ -1,4 +1,4 @@
-"""The tables of NIH ChestX-ray14 as published, with their broken headings, as clean frames."""
+"""The tables of NIH ChestX-ray14 as published, with their broken headers, as clean frames."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LAYOUT = (
 
 
 def read_entries(root: Path) -> pd.DataFrame | None:
-    """Image name -> patient, age (years, nan when impossible), sex, view and the 14 labels; None without the file."""
+    """Return image name -> patient, age (years), sex, view and the 14 labels; None without the file."""
     path = first_of(root, ENTRIES)
     if path is None:
         return None
@@ -47,14 +47,14 @@ def read_entries(root: Path) -> pd.DataFrame | None:
 
 
 def _about(raw: pd.DataFrame) -> dict[str, pd.Series]:
-    """Age, sex and view, where the table has them; ages such as 058Y and 011M are read, those above 120 are nan."""
+    """Return age, sex and view, if available; ages such as 058Y and 011M are parsed, those above 120 are nan."""
     nothing = pd.Series("", index=raw.index)
     age, sex, view = (raw.get(name, nothing) for name in ("Patient Age", "Patient Gender", "View Position"))
     return {"age": age.map(years).astype(float), "sex": sex, "view": view}
 
 
 def read_labelled(path: Path) -> pd.DataFrame:
-    """A list with label columns (8, 14, or 15 with No Finding last): image name -> labels of the leading findings."""
+    """Read a list with 8, 14 or 15 label columns (No Finding last): image name -> labels of the first findings."""
     cells = read_list(path)
     width = cells.shape[1] - 1
     if width not in (8, 14, 15):
@@ -64,7 +64,7 @@ def read_labelled(path: Path) -> pd.DataFrame:
 
 
 def read_binary(path: Path) -> pd.DataFrame:
-    """An expert list ``image 0|1``: image name -> label of ``ABNORMAL``."""
+    """Read an expert list ``image 0|1``: image name -> label of ``ABNORMAL``."""
     cells = read_list(path)
     if cells.shape[1] != 2:
         raise DataError(f"{path} has {cells.shape[1]} cells a line: write an image and 0 or 1")
@@ -79,10 +79,10 @@ def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
 
 
 def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
-    """Image -> finding -> (1,4) xyxy box in the 1024x1024 frame, and how many were clipped at its edge.
+    """Return image -> finding -> (1,4) xyxy box in the 1024x1024 frame, and how many were clipped at the edge.
 
-    The file holds x, y, w, h under one broken heading, measured from the image's upper left edge. Raises ``DataError``
-    for a box that is empty or wholly outside the image.
+    The file has x, y, w, h under one broken header, measured from the image's upper left edge. Raises ``DataError`` for
+    a box that is empty or outside the image.
     """
     path = root / BOXES
     if not path.is_file():

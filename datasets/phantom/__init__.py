@@ -1,4 +1,4 @@
-"""The phantom data set: chest-like images whose answer is known."""
+"""Phantom data set: chest-like images with known truth."""
 
 import functools
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ FIRST = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 class Phantom(Dataset):
     """Images made by code from ``PCG64([seed, index])``: nothing to download, the same on every machine.
 
-    Eight findings with NIH's names, independent of each other, sizes and places after NIH's published boxes. Every
-    finding is drawn with a mask; a box is the tight box of a mask's piece (a second nodule has its own) and labels are
-    recomputed from the boxes: what is too small to show at ``img_size`` is not there. The same index is the same
-    patient at every size; the frame is (img_size, img_size).
+    Eight findings with NIH's names, independent of each other, with sizes and positions from the statistics of NIH's
+    published boxes. Every finding is drawn with a mask; a box is the tight box of one piece of a mask (a second nodule
+    has its own). Labels are recomputed from the boxes: a finding too small to show at ``img_size`` is absent. The same
+    index is the same patient at every size; the frame is (img_size, img_size).
 
-    Training, validation and test are disjoint ranges of indices, the number of one does not move another. A phantom
-    patient has one image, so the partitions ``patient`` and ``kfold`` part the union of the three. Made for Locus; no
-    licence or citation is due.
+    Training, validation and test are disjoint ranges of indices; the size of one does not affect the others. A phantom
+    patient has one image, so the partitions ``patient`` and ``kfold`` split the union of the three. Made for Locus; no
+    licence or citation is required.
 
-    Options: ``train``, ``val``, ``test`` numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
+    Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
     finding; ``grain`` (standard deviation, share of white); ``clutter`` (0 none, 1 usual); ``shortcut``, a finding
-    that a corner token goes with, P(token) ``shortcut_present`` where it is present, ``shortcut_absent`` elsewhere. The
-    token's box is in ``Sample.meta["token"]`` (None without token). ``softness`` blurs the findings' edges, by a
-    Gaussian whose standard deviation is this share of the image's side; masks and boxes stay, and so does the heart.
+    correlated with a corner token, P(token) ``shortcut_present`` if it is present, ``shortcut_absent`` otherwise. The
+    token's box is in ``Sample.meta["token"]`` (None without token). ``softness`` blurs the findings' edges by a
+    Gaussian whose standard deviation is this share of the image side; masks, boxes and the heart are unchanged.
     """
 
     name = "phantom"
@@ -65,7 +65,7 @@ class Phantom(Dataset):
         self.drawn_from = key(self.describe)
 
     def check(self, request: Request, title: str, counts: Mapping[str, int]) -> dict[str, int]:
-        """Fill what a drawing takes of a ``request``, give the ``counts``. Raises ``BadValueError`` for wrong ones."""
+        """Set the drawing options of a ``request`` and return the ``counts``. Raises ``BadValueError``."""
         self.findings = request.task({len(FINDINGS): FINDINGS}, title, len(FINDINGS))
         self.split, self.seed, self.size = request.split, request.seed, check_size(request.img_size)
         return {name: check_count(count, name) for name, count in counts.items()}
@@ -79,7 +79,7 @@ class Phantom(Dataset):
         return [f"{number:07d}" for number in self.indices]
 
     def sample(self, index: int) -> Sample:
-        """The sample at ``index`` of this split; its pixels are drawn when they are asked for."""
+        """Return the sample at ``index`` of this split; its pixels are drawn on demand."""
         number = int(self.indices[index])
         patient, name, meta = self.drawn(number)
         boxes = patient.boxes(self.size)
@@ -96,18 +96,18 @@ class Phantom(Dataset):
         )
 
     def drawn(self, number: int) -> tuple[Patient, str, dict[str, Any]]:
-        """Who is drawn in the image ``number``, under which patient's name, and what else its sample states."""
+        """Return the phantom patient of image ``number``, the patient's name, and the sample's other attributes."""
         patient, _ = self._patient(number)
         token = [edge * self.size for edge in TOKEN] if patient.token else None
         return patient, f"{number:07d}", {"conspicuity": patient.conspicuity, "token": token}
 
     def render(self, number: int) -> NDArray[np.uint8]:
-        """(size, size) picture of the image ``number``."""
+        """Draw the (size, size) image ``number``."""
         patient, rng = self._patient(number)
         return render(patient, self.recipe, self.size, rng)
 
     def masks(self, number: int) -> dict[str, NDArray[np.bool_]]:
-        """finding -> (size, size) truth mask of the image ``number``; findings that show no pixel are left out."""
+        """Return finding -> (size, size) truth mask of image ``number``, without findings smaller than a pixel."""
         return self.drawn(number)[0].masks(self.size)
 
     def _patient(self, number: int) -> tuple[Patient, np.random.Generator]:

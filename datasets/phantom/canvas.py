@@ -1,7 +1,7 @@
-"""What the phantom is drawn with: windows, soft edges and value noise, in coordinates that know no pixel size.
+"""Drawing primitives of the phantom: windows, soft edges and value noise, independent of the pixel size.
 
-Only sums, products, quotients and comparisons of float32 touch the pixels (no exp, no pow, no matrix product), so that
-the same numbers come out on every processor.
+Pixels are computed only by sums, products, quotients and comparisons of float32 (no exp, no pow, no matrix product), so
+the results are identical on every processor.
 """
 
 from typing import NamedTuple
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.floating]
 UnitBox = tuple[float, float, float, float]
-"""xyxy in shares of the image's side: x to the right, y down, (0, 0) the upper left corner."""
+"""xyxy as shares of the image side: x to the right, y down, (0, 0) the upper left corner."""
 
 WHOLE: UnitBox = (0.0, 0.0, 1.0, 1.0)
 
 
 class Window(NamedTuple):
-    """The part of an image around a box, with coordinates in which the box is [-1, 1] x [-1, 1]."""
+    """The part of an image around a box; in its coordinates the box is [-1, 1] x [-1, 1]."""
 
     rows: slice
     columns: slice
@@ -28,7 +28,7 @@ class Window(NamedTuple):
 
 
 def window(size: int, box: UnitBox, margin: float = 0.0) -> Window:
-    """The pixels of a ``size`` x ``size`` image within ``box``, grown on each side by ``margin`` half sides."""
+    """Return the pixels of a ``size`` x ``size`` image within ``box``, extended by ``margin`` half sides."""
     columns, p = _axis(size, box[0], box[2], margin)
     rows, q = _axis(size, box[1], box[3], margin)
     return Window(rows, columns, p[None], q[:, None])
@@ -43,23 +43,23 @@ def _axis(size: int, low: float, high: float, margin: float) -> tuple[slice, Pix
 
 
 def smooth(t: Pixels) -> Pixels:
-    """0 below 0, 1 above 1, a smooth step between: t*t*(3 - 2t)."""
+    """Smooth step t*t*(3 - 2t): 0 below 0, 1 above 1."""
     t = np.minimum(np.maximum(t, 0), 1)
     return t * t * (3 - 2 * t)
 
 
 def inside(radius2: Pixels, soft: float) -> Pixels:
-    """Alpha of a shape given as squared radius: .5 on its outline (radius2 = 1), 1 inside, 0 outside."""
+    """Return the alpha of a shape given by squared radius: .5 on its outline (radius2 = 1), 1 inside, 0 outside."""
     return smooth((1 + soft - radius2) * (0.5 / soft))
 
 
 def band(distance: Pixels, half_width: float) -> Pixels:
-    """Alpha of a line: 1 where ``distance`` (signed) is 0, falling to 0 at ``half_width`` on either side."""
+    """Return the alpha of a line: 1 at signed ``distance`` 0, falling to 0 at ``half_width`` on either side."""
     return smooth(1 - np.abs(distance) * (1 / half_width))
 
 
 def noise(texture: Pixels, p: Pixels, q: Pixels) -> Pixels:
-    """Value noise: the (k, k) ``texture`` spread over [-1, 1] x [-1, 1] and joined bilinearly, (h, w)."""
+    """Value noise: the (k, k) ``texture`` interpolated bilinearly over [-1, 1] x [-1, 1], (h, w)."""
     low, high, share = _between(q[:, 0], texture.shape[0])
     lines = texture[low] * (1 - share[:, None]) + texture[high] * share[:, None]  # (h, k)
     low, high, share = _between(p[0], texture.shape[1])

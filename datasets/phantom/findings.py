@@ -1,8 +1,8 @@
-"""How each finding looks: an outline (its truth) and an opacity, drawn inside its box.
+"""Appearance of each finding: an outline (its truth) and an opacity, drawn inside its box.
 
-Each function takes a window's p (1, w) and q (h, 1), in which the box is [-1, 1] x [-1, 1] and p = -1 is the side of
-the chest wall, and a (6, 6) texture in [0, 1). It gives (h, w) ``outline``, .5 on the edge of the truth mask, and
-(h, w) ``opacity``, what is seen. Every outline touches all four sides of its box.
+Each function takes a window's p (1, w) and q (h, 1) and a (6, 6) texture in [0, 1). The box is [-1, 1] x [-1, 1]; p =
+-1 is the side of the chest wall. It returns (h, w) ``outline``, .5 on the edge of the truth mask, and (h, w)
+``opacity``, the visible part. Every outline touches all four sides of its box.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Look = tuple[Pixels, Pixels]
 
 
 def atelectasis(p: Pixels, q: Pixels, texture: Pixels) -> Look:
-    """Plate-like streaks, three of them, slightly oblique, in a thin haze."""
+    """Three plate-like, slightly oblique streaks in a thin haze."""
     outline = inside((p * p) ** 2 + (q * q) ** 2, 0.5)
     phase = q * 1.5 + p * (texture[0, 0] - 0.5) + (noise(texture, p, q) - 0.5) * 0.7
     streaks = band(phase - np.rint(phase), 0.38)
@@ -23,7 +23,7 @@ def atelectasis(p: Pixels, q: Pixels, texture: Pixels) -> Look:
 
 
 def heart(p: Pixels, q: Pixels, texture: Pixels) -> Look:
-    """An ellipse that leans towards the left of the patient: Cardiomegaly when it is large."""
+    """Ellipse that leans towards the left of the patient: Cardiomegaly when it is large."""
     lean = 0.35 + 0.3 * texture[0, 0]
     across = p * np.sqrt(1 + lean * lean) - lean * q
     outline = inside(across * across + q * q, 0.16)
@@ -46,7 +46,7 @@ def infiltration(p: Pixels, q: Pixels, texture: Pixels) -> Look:
 
 
 def infiltration_both(p: Pixels, q: Pixels, texture: Pixels) -> Look:
-    """Patches in both lungs."""
+    """Patchy opacities in both lungs."""
     return _patchy(_both(p, q), p, q, texture)
 
 
@@ -94,7 +94,7 @@ def _consolidated(outline: Pixels, p: Pixels, q: Pixels, texture: Pixels) -> Loo
 def pneumothorax(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     """A dark rim between the chest wall and the pleural line of the collapsed lung, which shines."""
     t, s = (1 - p) / 2, (1 - q) / 2
-    radius2 = t * t + s * s  # the collapsed lung lies around the corner away from the wall and the apex
+    radius2 = t * t + s * s  # the collapsed lung is around the corner away from the wall and the apex
     lung = 0.35 + 0.25 * texture[0, 0]
     rim = np.minimum(np.minimum((radius2 - lung) * 5, (1.6 - radius2) * 3), np.minimum(s, t) * 8)
     edges = np.minimum(rim, np.minimum(1 - s, 1 - t) * 8)
@@ -108,9 +108,9 @@ LOOKS: dict[str, Callable[[Pixels, Pixels, Pixels], Look]] = {
     "Mass": mass, "Nodule": nodule, "Pneumonia": pneumonia, "Pneumothorax": pneumothorax,
 }  # fmt: skip
 BOTH = {"Infiltration": infiltration_both, "Pneumonia": pneumonia_both}
-"""What is drawn instead where the box reaches into both lungs."""
+"""Variants for boxes that extend into both lungs."""
 STRENGTH = {
     "Atelectasis": 0.38, "Cardiomegaly": 1.0, "Effusion": 0.38, "Infiltration": 0.32, "Mass": 0.50, "Nodule": 0.44,
     "Pneumonia": 0.38, "Pneumothorax": -0.23,
 }  # fmt: skip
-"""Brightness that a finding adds where its opacity is 1; the heart is drawn by the anatomy instead."""
+"""Brightness that a finding adds at opacity 1; the heart is drawn with the anatomy instead."""

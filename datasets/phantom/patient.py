@@ -1,4 +1,4 @@
-"""Who is drawn, one phantom patient in unit coordinates, the same at every pixel size; and what is true at a size."""
+"""Phantom patient in unit coordinates, the same at every pixel size; its truth at a given size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ PARTS = {
     "diaphragm": 2, "torso": 2, "lungs": 5, "ribs": 4, "clavicles": 2, "vessels": 12, "mediastinum": 4, "tube": 4,
     "electrode 1": 3, "electrode 2": 3, "electrode 3": 3, "marker": 3, "exposure": 2,
 }  # fmt: skip
-"""How many numbers each part of the drawing takes."""
+"""Count of random numbers for each part of the drawing."""
 SECOND_NODULE = 0.3
 """Share of the images with a nodule that have two."""
 TOKEN: UnitBox = (0.03, 0.90, 0.11, 0.96)
-"""Where the shortcut's token is, when there is one."""
+"""Box of the shortcut's token."""
 
 
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """One connected piece of a finding, with the box that it fills."""
+    """One connected piece of a finding, with its box."""
 
     finding: str
     box: UnitBox
     texture: Pixels
 
     def look(self, size: int) -> tuple[Window, Pixels, Pixels]:
-        """Window, outline and opacity at ``size`` pixels a side."""
+        """Return window, outline and opacity at ``size`` pixels a side."""
         at = window(size, self.box, margin=0.4)
         wide = self.box[2] - self.box[0] > WIDE
         draw = BOTH[self.finding] if wide and self.finding in BOTH else LOOKS[self.finding]
@@ -42,14 +42,14 @@ class Lesion:
         return at, outline, opacity
 
     def mask(self, size: int) -> NDArray[np.bool_]:
-        """(size, size) truth: the outline's inside."""
+        """Return the (size, size) truth: the inside of the outline."""
         at, outline, _ = self.look(size)
         whole = np.zeros((size, size), bool)
         whole[at.rows, at.columns] = outline >= 0.5
         return whole
 
     def tight(self, size: int) -> list[int] | None:
-        """The box of the mask, xyxy in pixels; None where it shows no pixel."""
+        """Return the box of the mask, xyxy in pixels; None if the mask has no pixel."""
         at, outline, _ = self.look(size)
         rows, columns = (np.flatnonzero((outline >= 0.5).any(axis=axis)) for axis in (1, 0))
         if not rows.size:
@@ -60,7 +60,7 @@ class Lesion:
 
 @dataclass(frozen=True, eq=False)
 class Patient:
-    """One phantom: all numbers that the drawing needs, none of them in pixels."""
+    """One phantom: all numbers of the drawing, independent of the pixel size."""
 
     lesions: tuple[Lesion, ...]
     heart: Lesion
@@ -71,16 +71,16 @@ class Patient:
     conspicuity: float
     """Factor of all findings' brightness, .75 to 1.25."""
     token: bool
-    """Whether the shortcut's token is there."""
+    """Whether the shortcut's token is drawn."""
 
     @property
     def diaphragm(self) -> tuple[float, float]:
-        """y of the lungs' lower edges, left and right: with and without findings, as what tells one is in its box."""
+        """y of the lungs' lower edges, left and right; independent of findings, which are drawn only in their boxes."""
         left, right = self.anatomy["diaphragm"]
         return 0.71 + 0.10 * left, 0.72 + 0.10 * right
 
     def boxes(self, size: int) -> dict[str, FloatArray]:
-        """finding -> (M,4) tight boxes of the pieces' masks, in pixels of an image of ``size`` x ``size``."""
+        """Return finding -> (M,4) tight boxes of the pieces' masks, in pixels of a ``size`` x ``size`` image."""
         pieces: dict[str, list[list[int]]] = {}
         for lesion in self.lesions:
             if box := lesion.tight(size):
@@ -88,7 +88,7 @@ class Patient:
         return {finding: as_boxes(tight) for finding, tight in pieces.items()}
 
     def masks(self, size: int) -> dict[str, NDArray[np.bool_]]:
-        """finding -> (size, size) mask; findings that show no pixel are left out."""
+        """Return finding -> (size, size) mask, without findings smaller than a pixel."""
         union: dict[str, NDArray[np.bool_]] = {}
         for lesion in self.lesions:
             mask = lesion.mask(size)
@@ -98,9 +98,9 @@ class Patient:
 
 
 def draw_patient(rng: np.random.Generator, recipe: Recipe) -> Patient:
-    """The patient of a generator. It takes the same numbers from ``rng`` whatever the recipe and the findings are.
+    """Draw a random patient. The same numbers are taken from ``rng`` whatever the recipe and the findings.
 
-    So a recipe that changes one thing changes that thing alone: the same patients, once with and once without.
+    So a recipe that changes one option changes only that: the same patients, with and without it.
     """
     anatomy = {part: tuple(rng.random(count).tolist()) for part, count in PARTS.items()}
     chance, places = rng.random(12).tolist(), rng.random((10, 7))

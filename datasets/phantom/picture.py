@@ -1,7 +1,7 @@
-"""How a phantom patient becomes pixels: anatomy, findings, clutter, soft tissue, exposure and grain, in this order.
+"""Render a phantom patient: anatomy, findings, clutter, soft tissue, exposure and grain, in this order.
 
-The anatomy's lengths are in units of half the image's side, with (0, 0) in the middle (a window's p and q). Each step
-takes its own numbers u in [0, 1) from ``Patient.anatomy``; tones are shares of white.
+Lengths are in units of half the image side, with (0, 0) in the middle (a window's p and q). Each step uses its own
+numbers u in [0, 1) from ``Patient.anatomy``; tones are shares of white.
 """
 
 import numpy as np
@@ -13,13 +13,13 @@ from datasets.phantom.patient import TOKEN, Patient
 from datasets.phantom.recipe import Recipe
 
 AIR, WHITEST = 0.03, 0.95
-"""Tone outside the body, and the tone that findings saturate at."""
+"""Tone outside the body, and the tone at which findings saturate."""
 LUNG_BOXES: tuple[UnitBox, UnitBox] = ((0.12, 0.25, 0.46, 0.8), (0.54, 0.25, 0.88, 0.8))
-"""Where the vessels branch, left and right in the image."""
+"""Areas of the vessels, left and right in the image."""
 
 
 def render(patient: Patient, recipe: Recipe, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(size, size) uint8 picture; ``rng`` gives the grain, the only thing that depends on the pixel size."""
+    """Return a (size, size) uint8 picture; ``rng`` gives the grain, the only part that depends on the pixel size."""
     image = np.full((size, size), AIR, np.float32)
     at = window(size, WHOLE)
     body = _torso(image, at, patient)
@@ -34,7 +34,7 @@ def render(patient: Patient, recipe: Recipe, size: int, rng: np.random.Generator
 
 
 def _torso(image: Pixels, at: Window, patient: Patient) -> Pixels:
-    """Draw the body, and give its (size, size) alpha: shoulders narrow towards the neck, the abdomen is brighter."""
+    """Draw the body and return its (size, size) alpha: shoulders narrow towards the neck, the abdomen is brighter."""
     width, slope = patient.anatomy["torso"]
     half = np.minimum(0.95 + 0.2 * width, 0.35 + (at.q + 1) * (1.8 + slope))
     body = smooth((half - np.abs(at.p)) * 12 + 0.5)
@@ -44,7 +44,7 @@ def _torso(image: Pixels, at: Window, patient: Patient) -> Pixels:
 
 
 def _lungs(image: Pixels, at: Window, patient: Patient) -> Pixels:
-    """Draw both lung fields, ellipses cut by a domed diaphragm, and give their (size, size) alpha."""
+    """Draw both lung fields, ellipses cut by a domed diaphragm, and return their (size, size) alpha."""
     left, right, apex, width, air = patient.anatomy["lungs"]
     top, half_width = -0.84 + 0.08 * apex, 0.31 + 0.05 * width
     alpha = np.zeros((at.q.size, at.p.size), np.float32)
@@ -72,7 +72,7 @@ def _bones(image: Pixels, at: Window, alpha: Pixels, patient: Patient) -> None:
 
 
 def _vessels(image: Pixels, patient: Patient) -> None:
-    """Draw six branches that leave each hilum and thin out towards the chest wall."""
+    """Draw six branches from each hilum that thin out towards the chest wall."""
     jitters = patient.anatomy["vessels"]
     for side, box in zip((-1, 1), LUNG_BOXES, strict=True):
         at = window(image.shape[0], box)
@@ -84,7 +84,7 @@ def _vessels(image: Pixels, patient: Patient) -> None:
 
 
 def _mediastinum(image: Pixels, at: Window, patient: Patient) -> None:
-    """Draw mediastinum, spine, gastric bubble and the heart, which is always there."""
+    """Draw mediastinum, spine, gastric bubble and the heart, which is always present."""
     width, bubble_x, bubble_width, tone = patient.anatomy["mediastinum"]
     column = smooth((0.13 + 0.05 * width + 0.03 * at.q - np.abs(at.p - 0.02)) * 12 + 0.5)
     blend(image, at, column * 0.85, 0.60)
@@ -97,12 +97,12 @@ def _mediastinum(image: Pixels, at: Window, patient: Patient) -> None:
 
 
 def _around(x: float, y: float, half_width: float, half_height: float) -> UnitBox:
-    """The box around a point; shares of the image's side."""
+    """Return the box around a point; shares of the image side."""
     return x - half_width, y - half_height, x + half_width, y + half_height
 
 
 def _findings(image: Pixels, patient: Patient, recipe: Recipe) -> None:
-    """Each finding whitens what is not yet white, or blackens what is not yet black. The heart is anatomy."""
+    """Draw the findings: each whitens darker pixels or blackens brighter ones. The heart is part of the anatomy."""
     for lesion in patient.lesions:
         if lesion.finding == "Cardiomegaly":
             continue
@@ -116,7 +116,7 @@ def _findings(image: Pixels, patient: Patient, recipe: Recipe) -> None:
 
 
 def _blurred(at: Window, opacity: Pixels, size: int, softness: float) -> tuple[Window, Pixels]:
-    """What is drawn in a window, without sharp edges: on the whole image, since it reaches beyond the window."""
+    """Blur a drawn window; works on the whole image, because the blur reaches beyond the window."""
     whole = np.zeros((size, size), np.float32)
     whole[at.rows, at.columns] = opacity
     from scipy.ndimage import gaussian_filter  # only images with soft edges need it
@@ -125,7 +125,7 @@ def _blurred(at: Window, opacity: Pixels, size: int, softness: float) -> tuple[W
 
 
 def _clutter(image: Pixels, patient: Patient, amount: float) -> None:
-    """A tube, up to three electrodes and a side marker, unrelated to the findings; and the shortcut's token."""
+    """Draw a tube, up to three electrodes and a side marker, unrelated to the findings; and the shortcut's token."""
     size = image.shape[0]
     presence, length, bend, lean = patient.anatomy["tube"]
     if presence < 0.35 * amount:
@@ -146,7 +146,7 @@ def _clutter(image: Pixels, patient: Patient, amount: float) -> None:
 
 
 def _strokes(image: Pixels, at: Window, corner: float) -> None:
-    """Two bright strokes that meet: an L at the window's ``corner`` .8, a cross at 0."""
+    """Draw two bright strokes that meet: an L at the window's ``corner`` .8, a cross at 0."""
     upright, level = band(at.p + corner, 0.45), band(at.q - corner, 0.45)
     blend(image, at, np.maximum(upright + 0 * at.q, level + 0 * at.p), WHITEST)
 

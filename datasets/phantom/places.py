@@ -1,4 +1,4 @@
-"""Where findings lie and how large they are: the statistics of NIH's 984 published boxes, as quantile functions.
+"""Positions and sizes of findings: statistics of NIH's 984 published boxes, as quantile functions.
 
 Shares of the image side. The 10th, 50th and 90th percentiles are those of all published boxes; the outermost two (of
 the smallest and largest fiftieth) and the quartiles are those of 604 of them. Source: BBox_List_2017.csv.
@@ -14,14 +14,14 @@ from datasets.phantom.canvas import UnitBox
 Quantiles = tuple[float, ...]
 PROBABILITIES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 EDGE = 0.02
-"""Of the image's side, which no box comes nearer to."""
+"""Minimum distance of a box from the edge, as a share of the image side."""
 WIDE = 0.4
-"""A box wider than this reaches into both lungs."""
+"""Boxes wider than this extend into both lungs."""
 
 
 @dataclass(frozen=True)
 class BoxStatistics:
-    """The box statistics of one finding; quantiles stand at the shares 0, .1, .25, .5, .75, .9 and 1."""
+    """Box statistics of one finding; quantiles at the shares 0, .1, .25, .5, .75, .9 and 1."""
 
     width: Quantiles
     height: Quantiles
@@ -35,9 +35,9 @@ class BoxStatistics:
     """Standard deviation of x within a half."""
     share_right: float
     alike: float
-    """Share of boxes whose width and height have the same rank (the others: independent)."""
+    """Share of boxes whose width and height have the same rank (independent in the others)."""
     tilt: float
-    """Share of boxes whose height and y have the same rank, or opposite ones where negative."""
+    """Share of boxes whose height and y have the same rank, or opposite ranks if negative."""
 
 
 # fmt: off
@@ -88,12 +88,12 @@ HEART = BoxStatistics(
     y=(0.5, 0.54, 0.565, 0.59, 0.615, 0.64, 0.67), left=0.5, right=0.555, std_x=0.018,
     share_right=1.0, alike=0.5, tilt=0.2,
 )
-"""The heart that is not enlarged."""
+"""The normal heart."""
 # fmt: on
 
 
 def place_box(statistics: BoxStatistics, u: Sequence[float]) -> UnitBox:
-    """The box of a finding; ``u``, seven in [0, 1): width, alike?, height, tilt?, free y, side, x within it."""
+    """Return the box of a finding; ``u``, seven in [0, 1): width, alike?, height, tilt?, free y, side, x within it."""
     width = _at(u[0], statistics.width)
     rank = u[0] if u[1] < statistics.alike else u[2]
     height = _at(rank, statistics.height)

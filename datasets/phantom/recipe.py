@@ -1,4 +1,4 @@
-"""What the phantom is asked to be: its options, checked."""
+"""Options of the phantom, validated."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,16 +9,16 @@ from datasets.phantom.findings import LOOKS
 
 FINDINGS = tuple(LOOKS)
 DRAWING = 2
-"""Raised whenever the same patient gives other pixels: what was learnt from the old ones is told apart."""
+"""Version of the drawing; increase it when the same patient gives other pixels, so that records differ."""
 Amount = float | Mapping[str, float]
-"""One number for all findings, or one for some of them and the usual one for the rest."""
+"""One number for all findings, or numbers for some of them and the default for the rest."""
 MOST = {"grain": 1, "clutter": 10, "shortcut_present": 1, "shortcut_absent": 1, "softness": 0.2}
-"""The largest that an option can be; the smallest is 0."""
+"""Upper limit of each option; the lower limit is 0."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the phantom is asked to be; shares lie in [0, 1]."""
+    """Options of the phantom; shares are in [0, 1]."""
 
     prevalence: Mapping[str, float]
     """finding -> share of the images that have it."""
@@ -27,26 +27,26 @@ class Recipe:
     grain: float
     """Standard deviation of the pixel noise, as a share of white."""
     clutter: float
-    """How often tubes, electrodes and side markers are there; 1 is usual."""
+    """Frequency of tubes, electrodes and side markers; 1 is the default."""
     shortcut: str | None
-    """The finding that the corner token goes with."""
+    """Finding correlated with the corner token."""
     shortcut_present: float
     """Share of the images with that finding that have the token."""
     shortcut_absent: float
     """Share of the other images that have the token."""
     softness: float = 0
-    """Standard deviation of the Gaussian that blurs what is drawn of a finding, as a share of the image's side."""
+    """Standard deviation of the Gaussian that blurs the drawn findings, as a share of the image side."""
 
     @property
     def described(self) -> dict[str, Any]:
-        """The fields by name; ``softness`` is there only where it is not 0: older descriptions hold."""
+        """Return the fields by name; ``softness`` only if it is not 0, so that older descriptions stay valid."""
         return {name: value for name, value in asdict(self).items() if name != "softness" or value}
 
 
 def recipe(prevalence: Amount, conspicuity: Amount, shortcut: str | None = None, **shares: float) -> Recipe:
-    """The options as a ``Recipe``, those of ``MOST`` 0 where they are not among the ``shares``.
+    """Return the options as a ``Recipe``; options of ``MOST`` that are not in ``shares`` are 0.
 
-    Raises ``BadValueError`` or ``UnknownNameError`` for one that is not allowed.
+    Raises ``BadValueError`` or ``UnknownNameError`` for an invalid one.
     """
     return Recipe(
         prevalence=_each(prevalence, "prevalence", usual=0.18, most=1),
@@ -57,7 +57,7 @@ def recipe(prevalence: Amount, conspicuity: Amount, shortcut: str | None = None,
 
 
 def check_size(img_size: int | None) -> int:
-    """The side in pixels, 128 for None."""
+    """Return the side in pixels; None is 128."""
     size = 128 if img_size is None else img_size
     if not 32 <= size <= 4096:
         raise BadValueError(f"img_size is {size}: the phantom is drawn at 32 to 4096 pixels a side")
@@ -65,7 +65,7 @@ def check_size(img_size: int | None) -> int:
 
 
 def check_count(value: int, option: str) -> int:
-    """A number of images; a word may state anything."""
+    """Validate a number of images, which may have any type."""
     if not isinstance(value, int) or not 0 <= value <= 1_000_000:
         raise BadValueError(f"{option} is {value}: give a number of images from 0 to 1000000")
     return value

@@ -1,4 +1,4 @@
-"""VinDr-CXR, as of Kaggle or of PhysioNet."""
+"""VinDr-CXR, from Kaggle or PhysioNet."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,15 +27,15 @@ class VindrCxr(FileDataset):
         root/  train/<image>.dicom   train.csv                                                     Kaggle's, 14 findings
         root/  train/  test/<image>.dicom   annotations/annotations_train.csv  annotations_test.csv   PhysioNet's, 22
 
-    Labels: 14 findings, or PhysioNet's 22; a finding is there when at least ``votes`` readers (option, 2) marked it.
+    Labels: 14 findings, or PhysioNet's 22; a finding is present if at least ``votes`` readers (option, 2) marked it.
     Boxes: x_min, y_min, x_max, y_max as edges in the **frame of the DICOM file**, whose size varies; clipped at the
-    image's edge. Boxes of several readers that overlap are one place, its edges averaged; places that fewer than
-    ``votes`` marked are no truth, so a label may be 1 without a box. ``readings(i)`` has each reader's own boxes: of
-    them a suite makes the row ``readers``, the ceiling of a score (``benchmark.suite.readers``).
+    image's edge. Overlapping boxes of several readers are merged, their edges averaged; merged boxes that fewer than
+    ``votes`` readers marked are not truth, so a label may be 1 without a box. ``readings(i)`` has each reader's own
+    boxes; suites use them for the row ``readers``, an upper bound of scores (``benchmark.suite.readers``).
 
-    Official split: PhysioNet's, test by consensus. Kaggle's test images have no public labels: a draw there. Patients
-    are not published: each image counts as one. Option ``whole=True``: all images are test, for a model trained on
-    others.
+    Official split: PhysioNet's, with the consensus images as test. Kaggle's test images have no public labels: a random
+    split. Patients are not published: each image counts as one. Option ``whole=True``: all images are test, for a model
+    trained on other data.
 
     Option ``lungs=chexmask``: lungs outlined by a network, for ``energy_in_lungs`` (``datasets.chexmask``).
 
@@ -72,7 +72,7 @@ class VindrCxr(FileDataset):
         headers, bad = read_headers(root, {image: files[image] for image in chosen}, request.cache)
         frames = {image: head.frame for image, head in headers.items()}
         read = [readings(path, table, frames) for path, table in tables.items()]
-        marks = {image: each for by_image, _ in read for image, each in by_image.items()}
+        marks = {image: image_readings for by_image, _ in read for image, image_readings in by_image.items()}
         self._readings = [marks[image] for image in headers]
         self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
         self.describe = {
@@ -96,11 +96,11 @@ class VindrCxr(FileDataset):
         return {"lungs": masks.path.name, "images_with_lungs": len(masks)}
 
     def readings(self, index: int) -> Readings:
-        """Each reader's own boxes on the image at ``index``: reader -> finding -> (M,4) in its frame."""
+        """Return each reader's boxes on the image at ``index``: reader -> finding -> (M,4) in its frame."""
         return self._readings[index]
 
     def _row(self, image: str, path: Path, head: dicom.Header, readings: Readings) -> ImageRow:
-        votes = min(self._votes, len(readings))  # a consensus is one reading
+        votes = min(self._votes, len(readings))  # a consensus counts as one reading
         counts = [sum(finding in marked for marked in readings.values()) for finding in self.findings]
         agreements = {finding: agreed(readings, finding, votes) for finding in self.findings}
         truth = {finding: boxes for finding, boxes in agreements.items() if len(boxes)}

@@ -1,4 +1,4 @@
-"""VinDr-CXR's tables of marks, a row a reader and a finding, and what several readers of one image agree on."""
+"""VinDr-CXR's tables of marks, one row per reader and finding, and the agreement of several readers."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ TRAIN = ("train.csv", "annotations/annotations_train.csv")
 CONSENSUS = ("annotations/annotations_test.csv",)
 EDGES = ("x_min", "y_min", "x_max", "y_max")
 ALONE = "consensus"
-"""The one reader of a table without readers."""
+"""Reader name for a table without readers."""
 ALIKE = 0.4
-"""IoU at which the boxes of two readers are taken for the same place."""
+"""Minimum IoU of two readers' boxes of the same lesion."""
 Readings = Mapping[str, Mapping[str, FloatArray]]
-"""Reader -> finding -> (M,4) boxes in the image's frame; a reader who marked nothing is there with no finding."""
+"""Reader -> finding -> (M,4) boxes in the image's frame; a reader without marks has an empty mapping."""
 
 
 def read_marks(path: Path) -> pd.DataFrame:
-    """Columns image, reader, finding and the four edges, nan where the finding is ``NORMAL``; no row is there twice."""
+    """Return columns image, reader, finding and four edges, nan if the finding is ``NORMAL``, without duplicates."""
     raw = read_csv(path, ("image_id", "class_name", *EDGES)).drop_duplicates()
-    known = {word.lower(): word for word in (*TASKS[22], NORMAL)}
-    finding = raw["class_name"].map(lambda word: known.get(word.lower(), word))
-    refuse_unknown(path, finding, tuple(known.values()))
+    spelling = {word.lower(): word for word in (*TASKS[22], NORMAL)}
+    finding = raw["class_name"].map(lambda word: spelling.get(word.lower(), word))
+    refuse_unknown(path, finding, tuple(spelling.values()))
     edges = {edge: numbers(path, raw[edge][finding != NORMAL]).reindex(raw.index) for edge in EDGES}
     return pd.DataFrame({"image": raw["image_id"], "reader": raw.get("rad_id", ALONE), "finding": finding, **edges})
 
 
 def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:
-    """Image -> its readings by the table at ``path``, for the images in ``frames``, and how many boxes were clipped."""
+    """Return image -> readings in the table at ``path`` for images in ``frames``, and the number of clipped boxes."""
     boxed = marks[marks["finding"] != NORMAL]
     words = boxed["finding"] + " of " + boxed["reader"]
     edges = boxed[list(EDGES)].to_numpy()
@@ -60,17 +60,17 @@ def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, in
     read: dict[str, dict[str, dict[str, FloatArray]]] = {}
     for image, reader in zip(marks["image"], marks["reader"], strict=True):
         read.setdefault(image, {}).setdefault(reader, {})
-    for image, each in truth.items():
-        for word, boxes in each.items():
+    for image, reader_boxes in truth.items():
+        for word, boxes in reader_boxes.items():
             finding, _, reader = word.partition(" of ")
             read[image][reader][finding] = boxes
-    return {image: each for image, each in read.items() if image in frames}, clipped
+    return {image: image_readings for image, image_readings in read.items() if image in frames}, clipped
 
 
 def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
-    """(M,4) boxes that at least ``votes`` readers marked: those that overlap by ``ALIKE`` in a chain, edges averaged.
+    """Return (M,4) boxes that at least ``votes`` readers marked: chains of boxes with IoU ``ALIKE``, edges averaged.
 
-    With 1 vote, each place that anybody marked, once.
+    With 1 vote, each lesion that anybody marked counts once.
 
     >>> a, b = {"Mass": np.array([[0, 0, 10, 10.0]])}, {"Mass": np.array([[0, 0, 10, 12.0]])}
     >>> agreed({"a": a, "b": b}, "Mass", 2).tolist()
@@ -83,7 +83,7 @@ def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
 
 
 def _chains(alike: np.ndarray) -> list[np.ndarray]:
-    """Indices of the connected groups of a symmetric (n,n) relation, in the order of their first members."""
+    """Return the connected groups of a symmetric (n,n) relation as indices, ordered by their first members."""
     left, groups = set(range(len(alike))), []
     while left:
         group: set[int] = set()

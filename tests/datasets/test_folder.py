@@ -12,7 +12,7 @@ from tests.datasets.trees_radiologists import write_dicom
 
 Tree = Callable[..., Path]
 OUTSIDE = (
-    r"/labels\.csv names the file '\.\./a\.png': the files of a data set lie in its folder, "
+    r"/labels\.csv names the file '\.\./a\.png': the files of a data set must be in its folder, "
     r"write its path from there, with / and without \.\.$"
 )
 MISSING = (

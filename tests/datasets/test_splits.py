@@ -70,7 +70,7 @@ def test_a_leak_is_told_with_count_and_three_examples():
     patients = [f"p{i}" for i in range(5)] * 2
     sentence = (
         r"^5 patients are in two splits: p0 \(train and test\), .* and 2 more; "
-        "use lists that part patients, or --partition patient$"
+        "use lists without shared patients, or --partition patient$"
     )
     with pytest.raises(LeakError, match=sentence):
         splits.check_patients(patients, ["train"] * 5 + ["test"] * 5)
