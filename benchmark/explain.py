@@ -1,4 +1,4 @@
-"""One forward pass, the gradients of all findings through the head alone, the same evidence for every method."""
+"""Explain images: one forward pass, gradients of all findings through the head, the same evidence for all methods."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -22,13 +22,13 @@ __all__ = ["Maps", "build_methods", "explain", "explain_anything", "gather", "na
 
 
 class Maps(dict[str, Tensor]):
-    """Method's word -> (N,K,h,w) float32 raw maps; ``grids[word]`` says where they look, ``logits`` is (N,K).
+    """Method's word -> (N,K,h,w) float32 raw maps; ``grids[word]`` is their position in the image, ``logits`` is (N,K).
 
-    ``absent`` says of each method that a group left out why it has no map.
+    ``absent`` gives the reason for each method of a group that was left out.
     """
 
     def __init__(self, logits: Callable[[], Tensor]) -> None:
-        """An empty set of maps for a batch; ``logits`` gives its (N,K), when first asked for."""
+        """Make an empty set of maps for a batch; ``logits`` computes the (N,K) logits on first use."""
         super().__init__()
         self._logits = logits
         self.grids: dict[str, Grid] = {}
@@ -36,7 +36,7 @@ class Maps(dict[str, Tensor]):
 
     @cached_property
     def logits(self) -> Tensor:
-        """(N,K) of the findings asked for; where methods read nothing but attention, by a forward pass."""
+        """(N,K) of the chosen findings; if all methods read only attention, this needs an additional forward pass."""
         return self._logits()
 
 
@@ -50,31 +50,31 @@ def explain(
     progress: bool = False,
     any_size: bool = False,
 ) -> Maps:
-    """Raw maps of several methods for a batch, by one forward pass, or by their own where all read attention alone.
+    """Raw maps of several methods for a batch, from one forward pass, or from attention if all methods read only that.
 
     The forward pass runs under the caller's autocast; gradients and maps are float32.
 
     Args:
-        model: a ``backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is left as it was.
+        model: a ``backbones.Classifier`` (built or wrapped); it runs in evaluation mode, and its mode is restored.
         images: (N,3,H,W) float, normalised, on the model's device: ``model.prepare(samples)``.
-        methods: words, ``file.py:Class`` words, classes or instances; their order and number change no map. Of ``all``,
-            ``fast`` and ``slow`` those without an answer for this model are left out, named in ``.absent`` and in the
-            log.
+        methods: words, ``file.py:Class`` words, classes or instances; their order and number change no map. Methods of
+            ``all``, ``fast`` and ``slow`` that do not support this model are left out and listed in ``.absent`` and in
+            the log.
         findings: positions of the model's outputs to explain, or names of its findings; all by default.
         layer: an earlier layer (one of ``model.levels`` or any submodule with maps); None is the pooled map.
-        memory_gib: what gradients and forward passes may take at once; more than that is done in parts.
+        memory_gib: memory for gradients and forward passes; larger batches are split.
         progress: show a bar while a slow method runs.
-        any_size: accept images of another size than the model was trained with.
+        any_size: accept images of another size than the training images.
 
     Returns:
         ``Maps``: registered word -> (N,K,h,w) float32, K in the order of ``findings``; ``.grids[word]``, ``.logits``
         (N,K).
 
     Raises:
-        UnknownNameError: an unknown method or layer. NotAvailableError: a method asked for by name without an answer
-        for this model (``cam`` needs a linear head: a model wrapped with a callable head has none).
+        UnknownNameError: an unknown method or layer. NotAvailableError: a method that was named and does not support
+        this model (``cam`` needs a linear head, and a model wrapped with a callable head has none).
         BadValueError: images of another shape or size, with values that are not normalised or not finite, a finding
-            that the model doesn't have; see ``benchmark.engine.checks``.
+            that the model does not have; see ``benchmark.engine.checks``.
     """
     checks.check_model(model)
     checks.check_images(model, images, any_size)
@@ -91,12 +91,12 @@ def explain_anything(
     memory_gib: float = 2.0,
     progress: bool = False,
 ) -> Maps:
-    """As ``explain``, whatever the images' size and values: for tests of what a method makes of extreme ones."""
-    given = [methods] if isinstance(methods, str) else methods
-    asked = [method_registry.normalize_name(method) if isinstance(method, str) else method for method in given]
-    parts = build_methods(asked)
-    of_groups = set(method_registry.expand([word for word in asked if word in method_registry.GROUPS])).difference(
-        asked
+    """Like ``explain``, without checks of the images' size and values: for tests of methods with extreme inputs."""
+    requested = [methods] if isinstance(methods, str) else methods
+    words = [method_registry.normalize_name(method) if isinstance(method, str) else method for method in requested]
+    parts = build_methods(words)
+    of_groups = set(method_registry.expand([word for word in words if word in method_registry.GROUPS])).difference(
+        words
     )
     if layer is None and all(method.needs <= {"attention"} for method in parts.values()):
         evidence = defer(model, images, positions, memory_gib)
@@ -117,7 +117,7 @@ def explain_anything(
 
 
 def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
-    """Word -> method, groups (``fast``) expanded. Raises ``BadValueError`` for two methods of one word."""
+    """Word -> method, with groups (``fast``) expanded. Raises ``BadValueError`` for two methods with one word."""
     words = [
         word
         for method in methods
@@ -133,7 +133,7 @@ def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, M
 
 
 def named(method: str | Method | type[Method]) -> tuple[str, Method]:
-    """A method's word and the method: ``noise:seed=3`` keeps its options, a class goes by its own name."""
+    """A method's word and the method: ``noise:seed=3`` keeps its options, a class gets its own name."""
     if not isinstance(method, str):
         part = method if isinstance(method, Method) else method()
         return part.name, part
