@@ -13,9 +13,9 @@ from core.flags.model import ModelFlags
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the run folder and print the commands that use it."""
-    config, given = cli.parse(ConvertConfig, argv, "python -m benchmark.convert")
-    config = cli.build(ConvertConfig, {name: getattr(config, name) for name in _stated(given)})
-    if "dataset" not in given and config.checkpoint and not config.findings:
+    config, explicit = cli.parse(ConvertConfig, argv, "python -m benchmark.convert")
+    config = cli.build(ConvertConfig, {name: getattr(config, name) for name in _applicable(explicit)})
+    if "dataset" not in explicit and config.checkpoint and not config.findings:
         raise BadValueError(
             "name the outputs: write --findings in the order of the outputs, or --dataset to take its findings"
         )
@@ -26,11 +26,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     cli.say(f"run: {folder} (python heatmap.py --checkpoint {folder} --image FILE, python main.py --evaluate {folder})")
 
 
-def _stated(given: frozenset[str]) -> frozenset[str]:
+def _applicable(explicit: frozenset[str]) -> frozenset[str]:
     """The flags that apply: with --dataset, all but the network flags of its preset, which suit our own runs."""
     network = frozenset(field.name for field in fields(ModelFlags))
     everything = frozenset(field.name for field in fields(ConvertConfig))
-    return everything - (network - given) if "dataset" in given else given
+    return everything - (network - explicit) if "dataset" in explicit else explicit
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from datasets.io.tables import read_csv, refuse_duplicates
 
 PIXELS = ": give pixels of the image as published"
 SLACK = 1.0
-"""Pixels by which a box may exceed the image before it is invalid; the box is clipped to the image."""
+"""Tolerance in pixels for boxes beyond the image, which are clipped to it."""
 BoxesByCase = dict[tuple[str, str], FloatArray]
 """(image, finding) -> (M,5) boxes xyxy in the frame of the published image, and confidences."""
 

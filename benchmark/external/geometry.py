@@ -37,7 +37,7 @@ class Geometry:
     def on(self, shape: tuple[int, int]) -> Grid:
         """The grid of maps of ``shape`` (h, w) on frames of any size.
 
-        For a word, positions divide the frame evenly and each lies in the middle of its part.
+        For a word, positions divide the frame evenly and each is in the middle of its part.
         """
         return self.grid if isinstance(self.grid, Grid) else conventional(shape, shape)
 

@@ -63,7 +63,7 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
     about = f"{entry.about} {sentence}".rstrip()
     all_records = tables.write(folder, title=entry.name, about=about, records=all_records)
     report(tables.headline(folder, all_records) + text)
-    report(f"results: {folder / PAGE}, and leaderboard.md beside it")
+    report(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 
 
@@ -175,10 +175,10 @@ def _verified(folder: Path, measured: list[Record], report: Callable[[str], None
     if any(record.key not in records_by_key for record in measured):
         raise DataError(f"{folder} has no record of these files: they are others than those that were scored")
     wrong = [(record.cell, differences(records_by_key[record.key], record)) for record in measured]
-    for cell, found in wrong:
-        for first in found[:1]:
+    for cell, differing in wrong:
+        for first in differing[:1]:
             what = f"{cell.method}, {cell.protocol}: {first.what} is stated {first.stated}, measured {first.measured}"
             report(one_line(what))
-    differ = sum(bool(found) for _, found in wrong)
+    differ = sum(bool(differing) for _, differing in wrong)
     report(f"{folder}: {len(wrong) - differ} records hold, {differ} differ")
     return 1 if differ else 0

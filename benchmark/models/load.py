@@ -76,7 +76,7 @@ def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: i
         advice = "write --findings with a name for each, in their order"
         raise BadValueError(f"{flags.model} has {outputs} outputs, {named}: {advice}")
     if twice := sorted(duplicates(findings)):
-        raise BadValueError(f"--findings names {', '.join(twice)} twice: each output needs a name of its own")
+        raise BadValueError(f"--findings names {', '.join(twice)} twice: each output needs another name")
     return findings
 
 

@@ -61,7 +61,7 @@ def _records(entry: ExternalEntry, folder: Path) -> Iterator[str]:
             yield f"{measured.cell.protocol}: it has no record of this"
         elif wrong := differences(expected, measured):
             yield (
-                f"{measured.cell.protocol}: {len(wrong)} figures differ; {wrong[0].what} is records_by_key "
+                f"{measured.cell.protocol}: {len(wrong)} figures differ; {wrong[0].what} is stated "
                 f"{wrong[0].stated}, measured {wrong[0].measured}"
             )
     yield from (f"{record.cell.protocol}: a record that its files do not give" for record in records_by_key.values())

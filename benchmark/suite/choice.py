@@ -38,8 +38,8 @@ def chosen_models(suite: Suite, models: Sequence[ModelPlan], records: Iterable[R
 def _best(suite: Suite, group: Sequence[ModelPlan], fold: int, values: Mapping[str, float | None]) -> str:
     """The best candidate when ``fold`` is left out, the first if tied; "" if a score is missing."""
     inner = {model.candidate: values.get(cells(suite, model)[0].key) for model in group if model.left_out_fold == fold}
-    known = {name: score for name, score in inner.items() if score is not None}
-    return max(known, key=lambda name: known[name]) if len(known) == len(inner) else ""
+    scores = {name: score for name, score in inner.items() if score is not None}
+    return max(scores, key=lambda name: scores[name]) if len(scores) == len(inner) else ""
 
 
 def _chosen(candidates: Sequence[ModelPlan], names: Sequence[str], judged_by: Mapping[str, str]) -> ModelPlan:
@@ -50,8 +50,8 @@ def _chosen(candidates: Sequence[ModelPlan], names: Sequence[str], judged_by: Ma
     of_name = {plan.candidate: plan for plan in candidates}
     trainings = tuple(of_name[name].trainings[n] for n, name in enumerate(names))
     id_ = f"{candidates[0].network}-seed{trainings[0].seed}"
-    stated = _recipe(candidates) | {"chosen": list(names), "judged_by": dict(judged_by)}
-    return dataclasses.replace(candidates[0], id=id_, candidate="", trainings=trainings, stated=tuple(stated.items()))
+    recipe = _recipe(candidates) | {"chosen": list(names), "judged_by": dict(judged_by)}
+    return dataclasses.replace(candidates[0], id=id_, candidate="", trainings=trainings, stated=tuple(recipe.items()))
 
 
 def _recipe(candidates: Sequence[ModelPlan]) -> dict[str, Any]:
@@ -59,5 +59,5 @@ def _recipe(candidates: Sequence[ModelPlan]) -> dict[str, Any]:
     of_each = {plan.candidate: {k: v for k, v in plan.recipe.items() if k != "candidate"} for plan in candidates}
     first = next(iter(of_each.values()))
     shared = {k: v for k, v in first.items() if all(k in other and other[k] == v for other in of_each.values())}
-    apart = {name: {k: v for k, v in each.items() if k not in shared} for name, each in of_each.items()}
+    apart = {name: {k: v for k, v in recipe.items() if k not in shared} for name, recipe in of_each.items()}
     return {**shared, "candidates": apart}

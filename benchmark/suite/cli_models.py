@@ -34,8 +34,8 @@ def with_models(suite: Suite, config: SuiteConfig) -> Suite:
         scored = plan.models(suite)[0].scored_on
         findings = data.load(scored, "test").findings
         paths = [str(run_folder.enter(network, Path(config.runs).parent, findings, scored.img_size))]
-    stated = {"entry": config.entry, "trained_on": config.trained_on}
-    entry = {"checkpoint": paths, **{name: value for name, value in stated.items() if value}}
+    declared = {"entry": config.entry, "trained_on": config.trained_on}
+    entry = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}
     if network is None and not config.trust:
         user_code.refuse_code(networks(suite.model_copy(update={"models": [entry]})), ", ".join(paths))
     return suite.model_copy(update={"models": [*suite.models, entry]})

@@ -35,8 +35,8 @@ def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: R
     """
     used = provenance.of_scoring()
     here = {"device": used.device, "processor": used.processor, "threads": 1, "torch": used.versions["torch"]}
-    kept = [] if config.overwrite == "always" else costs.read(folder)
-    rows = [row for row in kept if all(getattr(row, name) == value for name, value in here.items())]
+    old_rows = [] if config.overwrite == "always" else costs.read(folder)
+    rows = [row for row in old_rows if all(getattr(row, name) == value for name, value in here.items())]
     for (dataset, model), jobs in _networks(planned).items():
         measured = {row.method for row in rows if (row.dataset, row.model) == (dataset, model)}
         words = [word for word in _words(jobs) if word not in measured]
@@ -70,8 +70,8 @@ def _words(jobs: Sequence[ModelJob]) -> list[str]:
 def _training(jobs: Sequence[ModelJob], runs_dir: Path) -> TrainingRun:
     """The first finished training run of a network, else the first one with random weights."""
     models = [job.model for job in jobs]
-    each = [run for model in models for run in recorded(model, [None] * len(model.trainings), runs_dir)]
-    return next((run for run in each if run.checkpoint.is_file()), None) or untrained.of(each[0])
+    runs = [run for model in models for run in recorded(model, [None] * len(model.trainings), runs_dir)]
+    return next((run for run in runs if run.checkpoint.is_file()), None) or untrained.of(runs[0])
 
 
 def _measured(run: TrainingRun, words: Sequence[str], config: RunConfig, report: Report) -> Iterator[dict[str, object]]:

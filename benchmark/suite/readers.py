@@ -1,6 +1,6 @@
 """The row ``readers``: how well one radiologist localizes the findings that others marked on the same image.
 
-It is an upper bound for scores on such data, not a method: it uses only the truth, no network. A method is told which
+It is an upper bound for scores on such data, not a method: it uses only the truth, no network. A method knows which
 finding to show, so a reader is scored only on findings that the reader marked. The cases are those of the methods,
 where boxes of at least two readers overlapped; the row does not measure agreement on all marks.
 """

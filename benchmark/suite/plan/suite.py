@@ -34,7 +34,7 @@ class Suite(pydantic.BaseModel):
     title: str
     """One line above the tables."""
     about: str
-    """What the numbers are based on and what they do not show; printed above the tables."""
+    """Basis and limits of the numbers; printed above the tables."""
     limits: str = ""
     """One sentence, printed first in the list of limitations."""
     held_out: str = ""
