@@ -1,13 +1,16 @@
-"""The hall: the only place where a model, a method and a data set meet.
+"""The benchmark: the only package that combines models, methods and data sets.
 
-The way of a number, room by room. ``suite`` plans its models and cells, and has each model trained (``training``),
-explained (``engine``: one forward pass, all methods; ``maps``: the raw maps on disk and the cases that they make),
-scored (``protocols`` on the ``surface`` or on ``pixels``, at ``thresholds``, with ``statistics``) and recorded
-(``records``). ``report`` makes the tables, from records alone.
+A suite passes through these packages in order. ``suite`` plans its models and cells. ``training`` trains the models.
+``engine`` explains them: one forward pass, all methods. ``maps`` stores the raw maps and makes cases of them.
+``scoring`` scores the cases: ``surface`` and ``pixels`` prepare heat maps, ``localize`` turns them into boxes,
+``protocols`` defines the metrics, ``thresholds`` chooses cut-offs and ``statistics`` summarises. ``records`` stores the
+results, and ``report`` makes the tables from records alone.
 
-Beside it, one question of a user each: ``validity`` asks what the maps are worth, ``verify`` whether the records hold,
-``compare`` by how much two differ, ``check`` what is wrong with a method or a data set, ``search`` for better flags;
-``heatmap`` draws single images. ``explain`` and ``localize`` are for Python users.
+Other packages answer one question each. ``validity`` tests whether heat maps follow the network. ``verify`` scores
+published records again. ``compare`` tests the difference of two rows. ``check`` examines a method, a data set or a
+network. ``search`` looks for better flags. ``external`` scores maps and boxes of others, ``submissions`` packs and
+checks them, and ``models`` loads networks of others. ``executors`` runs the steps of a suite, here or on a cluster.
+``heatmap`` and ``gallery`` draw images. Python users call ``explain`` and ``localize``.
 """
 
-import core  # noqa: F401 - before the large libraries: Ctrl-C ends a command quietly from here on
+import core  # noqa: F401 - before the large libraries, so that Ctrl-C ends a command quietly

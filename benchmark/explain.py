@@ -65,7 +65,7 @@ def explain(
         layer: an earlier layer (one of ``model.levels`` or any submodule with maps); None is the pooled map.
         memory_gib: memory budget of gradients and forward passes; larger batches are split.
         progress: show a bar while a slow method runs.
-        any_size: accept images of another size than the model was trained with.
+        any_size: accept images of another size than the training images.
 
     Returns:
         ``Maps``: registered word -> (N,K,h,w) float32, K in the order of ``findings``; ``.grids[word]``, ``.logits``

@@ -1,4 +1,4 @@
-"""Entry point: write a suite's truth and boxes for other tools, ``python -m benchmark.export SUITE --format coco``."""
+"""Entry point: export the truth and boxes of a suite, ``python -m benchmark.export SUITE --format coco``."""
 
 import sys
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from core import cli
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write ``truth.json`` and ``boxes.json`` and print where they are; exit status 2 for bad input."""
+    """Write ``truth.json`` and ``boxes.json`` and print their paths; exit status 2 for bad input."""
     words = list(sys.argv[1:] if argv is None else argv)
     flags = ["--suite", *words] if words and not words[0].startswith("-") else words
     config, _ = cli.parse(ExportConfig, flags, "python -m benchmark.export SUITE")
-    from benchmark.external.coco import run  # heavy libraries are imported when the flags are right
+    from benchmark.external.coco import run  # after the flags are checked: heavy imports
 
     run(config, cli.say)
 

@@ -1,4 +1,4 @@
-"""Entry point: the charts of a suite and its maps for a paper, ``python -m benchmark.figures SUITE[/MODEL]``."""
+"""Entry point: draw the charts and maps of a suite for a paper, ``python -m benchmark.figures SUITE[/MODEL]``."""
 
 import sys
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from core import cli
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw them as PDF, SVG and PNG, from records and stored maps; 2 for bad input."""
+    """Write PDF, SVG and PNG files from records and stored maps; exit status 2 for bad input."""
     flags = cli.first_as_flag("--suite", argv)
     config, _ = cli.parse(PageConfig, flags, "python -m benchmark.figures SUITE[/MODEL]")
-    from benchmark.gallery.figures import run  # charts are imported when the flags are right
+    from benchmark.gallery.figures import run  # after the flags are checked: heavy imports
 
     return run(config, cli.say)
 

@@ -1,4 +1,4 @@
-"""Door: how many trainings and patients tell rows apart, ``python -m benchmark.power --suite NAME``."""
+"""Entry point: how many training runs and patients separate rows, ``python -m benchmark.power --suite NAME``."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from core import cli
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print a suite's components of variance and what they promise of other numbers of trainings and patients."""
+    """Print a suite's variance components, and the precision with other numbers of training runs and patients."""
     config, _ = cli.parse(PowerConfig, argv, "python -m benchmark.power")
     from benchmark.report.variance import power
 

@@ -20,15 +20,15 @@ MOVED = {
     "--figures": "python -m benchmark.figures SUITE[/MODEL]",
     "--output": "python -m benchmark.compare, benchmark.gallery or benchmark.figures, which take --output",
 }
-"""Flags of earlier versions -> the command that took their place."""
+"""Flags of earlier versions -> the command that replaced them."""
 
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run each suite that the flags name and print the leaderboards; 1 when a cell failed, 2 for bad input."""
+    """Run each suite that the flags name and print the leaderboards; 1 if a cell failed, 2 for bad input."""
     words = sys.argv[1:] if argv is None else argv
     if moved := [flag for word in words if (flag := word.split("=")[0]) in MOVED]:
-        raise BadValueError(f"{moved[0]} is no flag of benchmark.run any more: write {MOVED[moved[0]]}")
+        raise BadValueError(f"{moved[0]} is no longer a flag of benchmark.run: write {MOVED[moved[0]]}")
     config, _ = cli.parse(RunConfig, words, "python -m benchmark.run")
     counts: Counter[str] = Counter()
     stopped: list[str] = []
@@ -51,21 +51,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _leaderboards(outcome: suite.Outcome) -> Iterator[str]:
-    """What a suite came to: its main tables, and beside them what is published and what was predicted."""
+    """The main tables of a suite, with published and predicted results."""
     from benchmark.report import tables
     from benchmark.report.published import predicted, side_by_side
 
-    folder, known = outcome.folder, outcome.records
-    yield tables.headline(folder.path, known, folder.beside)
-    yield side_by_side.text(known, folder.published)
-    yield predicted.text(known, folder.predicting, folder.predicted_by or "")
+    folder, all_records = outcome.folder, outcome.records
+    yield tables.headline(folder.path, all_records, folder.beside)
+    yield side_by_side.text(all_records, folder.published)
+    yield predicted.text(all_records, folder.predicting, folder.predicted_by or "")
 
 
 def _indexes(written: dict[Path, dict[Path, list[Record]]]) -> Iterator[Path]:
-    """The pages that lead to all suites of each folder of results."""
+    """Write the index page of each folder of results."""
     from benchmark.report import tables
 
-    yield from (tables.index(folder, known) for folder, known in written.items())
+    yield from (tables.index(folder, by_suite) for folder, by_suite in written.items())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Door: others' maps or boxes, ``python -m benchmark.score --dataset NIH --maps FOLDER --entry "NAME"``."""
+"""Entry point: score others' maps or boxes, ``python -m benchmark.score --dataset NIH --maps FOLDER --entry NAME``."""
 
 import sys
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ from core import cli
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Score them beside the baselines and say where the tables lie; 1 when a case failed, 2 for bad input."""
+    """Score an entry with the baselines and print the paths of the tables; 1 if a case failed, 2 for bad input."""
     config, _ = cli.parse(ScoreConfig, argv, "python -m benchmark.score")
     columns.check(
         config.boxes,
         config.box_format,
         [("--predictions", config.predictions, ("image",)), ("--index", config.index, ("image", "finding"))],
     )
-    from benchmark.external.run import run  # heavy libraries are imported when the flags are right
+    from benchmark.external.run import run  # after the flags are checked: heavy imports
 
     return run(config, cli.say)
 

@@ -1,4 +1,4 @@
-"""Door: send a scored entry in, ``python -m benchmark.submit pack RUN``, or check one, ``… check FILE``."""
+"""Entry point: pack a scored entry, ``python -m benchmark.submit pack RUN``, or check one, ``… check FILE``."""
 
 import sys
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ USAGE = "write `pack RUN`, a folder that benchmark.score wrote, or `check FILE`,
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Pack an entry or check one; 1 when something about it is wrong, 2 for bad input."""
+    """Pack or check an entry; exit status 1 if a check fails, 2 for bad input."""
     word, *args = (sys.argv[1:] if argv is None else argv) or [""]
     if word in ("pack", "-h", "--help"):
         flags = cli.first_as_flag("--run", args if word == "pack" else [word])
         packed, _ = cli.parse(PackConfig, flags, "python -m benchmark.submit pack RUN")
-        from benchmark.submissions import pack  # heavy libraries are imported when the flags are right
+        from benchmark.submissions import pack  # after the flags are checked: heavy imports
 
         return pack.run(packed, cli.say)
     if word != "check":

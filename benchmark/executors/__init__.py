@@ -1,9 +1,9 @@
-"""Executors: where the steps of a suite run. One file each; a new file is a new word of ``--executor``.
+"""Executors: where the steps of a suite run. A file per executor; a new file adds a word to ``--executor``.
 
-Options ride in the word: ``slurm:partition=gpu,time=240`` (see ``docs/cluster.md``).
+Append options to the word: ``slurm:partition=gpu,time=240`` (see ``docs/cluster.md``).
 
-A step is a training, an explanation or a scoring: plain data that any process can call. ``run`` decides what is
-next, the same way for every executor.
+A step is a training run, an explanation or a scoring: plain data that any process can call. ``run`` orders the steps in
+the same way for every executor.
 """
 
 from benchmark.executors.base import Event, Executor, Step, run
@@ -15,7 +15,7 @@ registry = Registry("benchmark.executors", "executor")
 
 
 def build(word: str, jobs: int, minutes: float | None = None) -> Executor:
-    """The executor of a word with its options, ``slurm:partition=gpu,time=240``, for so many ``jobs`` at a time.
+    """Build the executor of a word with options, ``slurm:partition=gpu,time=240``, for ``jobs`` steps at a time.
 
     A step that takes longer than ``minutes`` fails. Raises ``UnknownNameError``, ``BadValueError`` and
     ``NotAvailableError``.

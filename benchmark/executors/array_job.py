@@ -1,7 +1,6 @@
-"""One job of an array takes step after step from the run's queue until its time is out; what is left is queued again.
+"""A Slurm array job: takes steps from the run's queue until its time is over, and returns unfinished ones.
 
-The queue is a shared folder of small files. A rename is whole or not done at all, on NFS too: a step is taken by one
-job, whatever looks at the folder meanwhile.
+The queue is a shared folder of small files. A rename is atomic, on NFS too, so only one job takes a step.
 """
 
 import contextlib
@@ -25,59 +24,59 @@ from core.files import write_text, writing
 
 log = logging.getLogger(__name__)
 POLL, IDLE, PATIENCE = 0.5, 600.0, 60.0
-"""Seconds between two looks at the queue; without a step, until the job gives its place up; for a step to stop."""
+"""Seconds between two looks at the queue, until a job without a step exits, and for a step to stop."""
 
 
 @dataclass(frozen=True)
 class StepQueue:
-    """The queue in ``folder``. A step goes by its number in the run's list of steps, a job by its Slurm id."""
+    """The queue in ``folder``. A step is identified by its index in the run's list, a job by its Slurm id."""
 
     folder: Path
 
     @property
     def alive(self) -> Path:
-        """The file by whose time the run shows that it lives; it is gone when the run ends."""
+        """Heartbeat file of the run: touched regularly, and deleted when the run ends."""
         return self.folder / "alive"
 
     def open(self) -> None:
-        """Make the folders. Raises ``WriteError``."""
+        """Make the folders and the heartbeat file. Raises ``WriteError``."""
         with writing(self.folder):
             for name in ("waiting", "taken", "ended"):
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
             self.alive.touch()
 
     def close(self) -> None:
-        """Tell the jobs to end: each stops what it is at as Ctrl-C does, and gives it back."""
+        """End the jobs: each stops its step as Ctrl-C does, and returns it to the queue."""
         self.alive.unlink(missing_ok=True)
 
     def is_run_alive(self) -> bool:
-        """Whether the run for which the steps are made still shows that it lives."""
+        """Whether the run that made the queue still sends heartbeats."""
         return silence(self.alive) < 2 * SILENT
 
     def put(self, number: int) -> None:
-        """Let a step be taken. Raises ``WriteError``."""
+        """Add a step to the queue. Raises ``WriteError``."""
         write_text(self.folder / f"waiting/{number:05}", "")
 
     def take(self, job: str) -> int | None:
-        """The number of the step that ``job`` makes next, first one that it had when it was killed; None for none."""
+        """Take the next step for ``job``: its own after a kill, else a waiting one; None if there is none."""
         for file in self._taken([job]):
             if not file.stat().st_size:
                 return int(file.stem)
-            file.rename(self.folder / "ended" / file.stem)  # killed between the two halves of ``end``
+            file.rename(self.folder / "ended" / file.stem)  # the job was killed in the middle of ``end``
         for file in sorted((self.folder / "waiting").glob("[0-9]*")):
-            with contextlib.suppress(FileNotFoundError):  # another job was faster
+            with contextlib.suppress(FileNotFoundError):  # another job took it
                 file.rename(self.folder / f"taken/{file.name}.{job}")
                 return int(file.name)
         return None
 
     def give_back(self, job: str) -> None:
-        """What ``job`` had not ended waits again, for any job."""
+        """Return the unfinished steps of ``job`` to the queue, for any job."""
         for file in self._taken([job]):
             with contextlib.suppress(FileNotFoundError):
                 file.rename(self.folder / "waiting" / file.stem)
 
     def end(self, number: int, job: str, error: LocusError | None) -> None:
-        """Say that a step ended, and the ``error`` that ended it."""
+        """Mark a step as ended, with its ``error`` if it failed."""
         about = {"refused": isinstance(error, WriteError), "sentence": None if error is None else str(error)}
         file = self.folder / f"taken/{number:05}.{job}"
         write_text(file, json.dumps(about))
@@ -85,7 +84,7 @@ class StepQueue:
             file.rename(self.folder / "ended" / file.stem)
 
     def pop_ended(self) -> tuple[int, LocusError | None] | None:
-        """Take one ended step out of the queue: its number and the error that ended it; None where none ended."""
+        """Remove one ended step from the queue and return its index and error; None if no step has ended."""
         for file in sorted((self.folder / "ended").glob("[0-9]*")):
             about = json.loads(file.read_text(encoding="utf-8"))
             file.unlink()
@@ -94,11 +93,11 @@ class StepQueue:
         return None
 
     def has_waiting(self) -> bool:
-        """Whether a step waits for a job."""
+        """Whether a step is waiting for a job."""
         return any((self.folder / "waiting").glob("[0-9]*"))
 
     def taken_steps(self, jobs: Collection[str] | None = None) -> list[tuple[int, str]]:
-        """Number and job of each step that is being made, by all jobs or by these."""
+        """Index and job of each running step, of all jobs or of these."""
         return [(int(file.stem), file.suffix[1:]) for file in self._taken(jobs)]
 
     def _taken(self, jobs: Collection[str] | None) -> Iterator[Path]:
@@ -108,17 +107,17 @@ class StepQueue:
 
 @dataclass
 class ArrayJob:
-    """What submitit calls on a node, in the folder ``cwd``; its steps are made in a process beside it.
+    """The call that submitit makes on a node, in the folder ``cwd``; a child process runs the steps.
 
-    A signal that its time is out or its node is wanted stops the step as Ctrl-C does (a training writes ``last.ckpt``);
-    the step waits in the queue again, for whichever job is next, and submitit queues this one again.
+    A signal before a timeout or a preemption stops the step as Ctrl-C does (a training run writes ``last.ckpt``). The
+    step returns to the queue for the next job, and submitit queues this job again.
     """
 
     queue: StepQueue
     steps: Sequence[Step]
     cwd: Path
     minutes: float | None = None
-    """How long a step may take."""
+    """Time limit of a step."""
     _process: Local = field(default_factory=lambda: Local(2, PATIENCE))
     _name: str = ""
 
@@ -126,7 +125,7 @@ class ArrayJob:
         self._process.minutes = self.minutes
 
     def __call__(self, number: int) -> None:
-        """Make steps until the run ends, or there has been nothing to do for a while; ``number``: of the job."""
+        """Run steps until the run ends or the queue stays empty; ``number`` is the index of the job."""
         import submitit
 
         os.chdir(self.cwd)
@@ -143,7 +142,7 @@ class ArrayJob:
             self._stop()
 
     def checkpoint(self, number: int) -> Any:
-        """Stop at once; what is queued again is this job, anew."""
+        """Stop at once and return the same job for submitit to queue again."""
         import submitit
 
         self._stop()
@@ -167,14 +166,14 @@ class ArrayJob:
         self.queue.give_back(self._name)
 
     def _wait_for_the_end(self, *_: object) -> None:
-        """Slurm is about to end the job, and may queue it again: to end by itself would be to be done."""
+        """Wait for Slurm to end the job: a job that exits by its own decision would not be queued again."""
         self._stop()
         while True:
             signal.pause()
 
 
 def _end_with_run(queue: StepQueue) -> None:
-    """However the run ended, its jobs end too."""
+    """End this job when its run has ended, for whatever reason."""
     while queue.is_run_alive():
         time.sleep(10 * POLL)
     os.kill(os.getpid(), signal.SIGINT)

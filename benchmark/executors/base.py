@@ -1,6 +1,6 @@
-"""A step, what an executor does with one, and the order of steps.
+"""Steps, the interface of executors, and the order of steps.
 
-Each runs once, when all that it needs is done; what needs a failed one is cancelled.
+Each step runs once, after the steps that it needs. A step that needs a failed one is cancelled.
 """
 
 import contextlib
@@ -22,21 +22,21 @@ from core.errors import LocusError, WriteError
 
 @dataclass(frozen=True)
 class Step:
-    """A call of one function; picklable, so that any process of any machine that sees the folders can make it."""
+    """A call of one function. Picklable, so that a process on any machine that shares the folders can run it."""
 
     id: str
-    """Its name in messages. Steps of one name are one step."""
+    """Name in messages. Steps of the same name are one step."""
     kind: Literal["train", "explain", "score"]
     function: str
-    """Dotted name; what it returns is not kept: results lie on disk."""
+    """Dotted name. Its return value is ignored: results are files."""
     arguments: tuple[Any, ...] = ()
     needs: tuple[str, ...] = ()
-    """Names of the steps that must be done before."""
+    """Names of the steps that must be done first."""
     threads: int = 1
-    """CPU threads that it computes with."""
+    """CPU threads that it uses."""
 
     def __call__(self) -> LocusError | None:
-        """Make the call; the error that ended it, as an exception that any process can read."""
+        """Run the step and return its error, in a class that every process can unpickle; None if it succeeded."""
         module, _, name = self.function.rpartition(".")
         try:
             getattr(importlib.import_module(module), name)(*self.arguments)
@@ -50,57 +50,57 @@ class Step:
 
 
 class Executor(ABC):
-    """Runs up to ``jobs`` steps at a time. A subclass sets ``name`` and says how one is started and awaited.
+    """Runs up to ``jobs`` steps at a time. Subclasses set ``name`` and implement how a step starts and is awaited.
 
-    As a context it leaves nothing running behind it, however the block ends.
+    As a context manager it stops everything that it started.
     """
 
     name: ClassVar[str]
     minutes: float | None = None
-    """How long a step may take before it is ended and fails; None: as long as it needs."""
+    """Time limit of a step, after which it is stopped and fails; None: no limit."""
 
     def __init__(self, jobs: int) -> None:
-        """``jobs``: how many steps at a time."""
+        """``jobs`` is the number of steps at a time."""
         self.jobs = jobs
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return itself."""
         return self
 
     @abstractmethod
     def __exit__(self, *_: object) -> None:
-        """Stop what still runs: it must be able to go on from what lies on disk."""
+        """Stop the running steps. They must be able to resume from their files."""
 
     def begin(self, folder: Path, steps: Sequence[Step]) -> None:  # noqa: B027 - processes of this machine need none
-        """What follows are ``steps`` of one suite, whose trainings and maps lie below ``folder``."""
+        """Prepare for the ``steps`` of one suite, whose training runs and maps are below ``folder``."""
 
     @abstractmethod
     def start(self, step: Step) -> None:
-        """Begin a step; fewer than ``jobs`` run."""
+        """Start a step. The caller makes sure that fewer than ``jobs`` run."""
 
     @abstractmethod
     def wait(self) -> tuple[Step, LocusError | None]:
-        """The next step that ends, and the error that ended it; a process that died of something else is one too.
+        """Block until a step ends; return it with its error, None if it succeeded.
 
-        None in the error's place where it ended well. Blocks until one ends.
+        A process that died for another reason counts as an error too.
         """
 
     def left(self, begun: float) -> float | None:
-        """Seconds that a step has left which began at ``begun`` of the monotonic clock; None: all that it needs.
+        """Seconds until a step that began at ``begun`` (monotonic clock) reaches its time limit; None: no limit.
 
         Never below 0.
         """
         return None if self.minutes is None else max(0.0, begun + 60 * self.minutes - time.monotonic())
 
     def overdue(self, step: Step) -> LocusError:
-        """Why a step failed that was ended after its ``minutes``."""
+        """The error of a step that was stopped at its time limit."""
         about = f"{step.id} took more than {self.minutes:g} minutes and was ended"
         return LocusError(f"{about}: run it again, with a larger --step_minutes if it only needs longer")
 
 
 @contextlib.contextmanager
 def sigterm_ends() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does: what was started elsewhere is told to stop."""
+    """Make SIGTERM end the block as Ctrl-C does, so that steps on other machines are stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -113,19 +113,19 @@ def sigterm_ends() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a step."""
+    """A change of a step's state."""
 
     kind: Literal["started", "done", "failed", "cancelled"]
     step: Step
     reason: str = ""
-    """One sentence: why it failed, or why what it needs did."""
+    """One sentence: the error of the step, or of the failed step that it needs."""
 
 
 def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
-    """Run ``steps``, the first of those that are ready first, and say what happens as it happens.
+    """Run ``steps``, in their order once they are ready, and yield an event for every change.
 
-    Raises ``WriteError`` as soon as the disk refuses, for no other step would fare better, and ``ValueError`` where
-    steps need each other or one that is not among them.
+    Raises ``WriteError`` as soon as a file cannot be written, because other steps would fail too, and ``ValueError`` if
+    steps need each other or a step that is not in the list.
     """
     waiting, running = StepGraph(steps), 0
     while waiting.steps or running:
@@ -148,7 +148,7 @@ def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
 
 
 class StepGraph:
-    """The steps that have not begun, and what each one still waits for; thousands cost no more each than a few.
+    """The steps that have not begun and what each still needs; the cost per step does not grow with their number.
 
     >>> first = Step("a", "train", "builtins.print", (), (), 1)
     >>> then = Step("b", "train", "builtins.print", (), ("a",), 1)
@@ -161,7 +161,7 @@ class StepGraph:
     """
 
     def __init__(self, steps: Sequence[Step]) -> None:
-        """Steps of one name are one."""
+        """Steps of the same name are one step."""
         self.steps = {step.id: step for step in steps}
         self._number = {name: number for number, name in enumerate(self.steps)}
         self._needs = {name: set(step.needs) for name, step in self.steps.items()}
@@ -172,20 +172,20 @@ class StepGraph:
         self._ready = [(number, name) for name, number in self._number.items() if not self._needs[name]]
 
     def pop_ready(self) -> Step | None:
-        """The first listed of those that wait for nothing, which does not wait any more; None where there is none."""
+        """Remove and return the first step that needs nothing more; None if there is none."""
         return self.steps.pop(heapq.heappop(self._ready)[1]) if self._ready else None
 
     def mark_done(self, name: str) -> None:
-        """The steps that need ``name`` wait for it no more."""
+        """Mark ``name`` as done for the steps that need it."""
         for other in self._needed_by[name]:
             self._needs[other].discard(name)
             if not self._needs[other]:
                 heapq.heappush(self._ready, (self._number[other], other))
 
     def pop_dependents(self, name: str) -> Iterator[Step]:
-        """Take out and give the steps that need ``name``, or one that needs it, and so on.
+        """Remove and yield the steps that depend on ``name``, directly or not.
 
-        What cannot run any more once ``name`` has failed; they end as cancelled.
+        They cannot run after ``name`` has failed, and end as cancelled.
         """
         for other in self._needed_by[name]:
             if other in self.steps:

@@ -1,4 +1,4 @@
-"""Steps on this machine: one after the other in this process, or in several beside it, which end with it."""
+"""Steps on this machine: one after the other in this process, or in several child processes that end with it."""
 
 import contextlib
 import io
@@ -19,21 +19,21 @@ from core.gc_control import gc_skipped_at_exit
 
 log = logging.getLogger(__name__)
 SPAWN = multiprocessing.get_context("spawn")
-"""A fork of a process in which torch has run may hang."""
+"""Not fork: a fork of a process that has used torch may hang."""
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-"""Where libraries read, when they are loaded, how many threads they may use."""
+"""Environment variables from which libraries read their number of threads when they are loaded."""
 
 
 class Local(Executor):
-    """One job without a limit of time runs in this process; others have a process each, which take step after step.
+    """A single job without a time limit runs in this process; otherwise child processes run the steps.
 
-    A process that dies, or takes too long and is ended, fails its step alone, and another takes its place.
+    A process that dies or exceeds its limit fails only its own step, and a new process replaces it.
     """
 
     name: ClassVar[str] = "local"
 
     def __init__(self, jobs: int, patience: float | None = None) -> None:
-        """Processes start when they have something to do; one has ``patience`` seconds to stop, None: all it needs."""
+        """Processes start when needed. ``patience`` is how many seconds one has to stop; None: no limit."""
         super().__init__(jobs)
         self.patience = patience
         self._ended: list[tuple[Step, LocusError | None]] = []
@@ -41,7 +41,7 @@ class Local(Executor):
         self._signals = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """SIGTERM ends processes as Ctrl-C does: trainings save, the others are made again next time."""
+        """Make SIGTERM stop processes as Ctrl-C does: training runs save, other steps start again next time."""
         if not self._here:
             self._signals.enter_context(sigterm_ends())
         return self
@@ -51,7 +51,7 @@ class Local(Executor):
         return self.jobs == 1 and self.minutes is None
 
     def __exit__(self, *_: object) -> None:
-        """Stop the processes; a second Ctrl-C kills them at once."""
+        """Stop the processes. A second Ctrl-C kills them at once."""
         try:
             for process in self._processes:
                 process.stop()
@@ -63,14 +63,14 @@ class Local(Executor):
             self._signals.close()
 
     def start(self, step: Step) -> None:
-        """Call it, or send it to a process with nothing to do and of as many threads."""
+        """Call the step, or send it to an idle process with the same number of threads."""
         if self._here:
             self._ended.append((step, step()))
             return
         idle = [process for process in self._processes if process.step is None]
-        process = next((each for each in idle if each.threads == step.threads), None)
+        process = next((idle_process for idle_process in idle if idle_process.threads == step.threads), None)
         if process is None:
-            for other in idle:  # of other threads
+            for other in idle:  # with another number of threads
                 other.kill()
                 self._processes.remove(other)
             process = StepProcess(step.threads)
@@ -78,11 +78,11 @@ class Local(Executor):
         process.give(step)
 
     def wait(self) -> tuple[Step, LocusError | None]:
-        """The next step that ends."""
+        """Block until a step ends; return it with its error, None if it succeeded."""
         if self._here:
             return self._ended.pop()
         busy = {process: process.step for process in self._processes if process.step is not None}
-        oldest = min(busy, key=lambda each: each.begun)
+        oldest = min(busy, key=lambda busy_process: busy_process.begun)
         ends = {end: process for process in busy for end in (process.pipe, process.process.sentinel)}
         ended = wait(ends, self.left(oldest.begun))
         process = next((process for end, process in ends.items() if end in ended), oldest)
@@ -95,31 +95,31 @@ class Local(Executor):
 
 
 class StepProcess:
-    """A process at the other end of a pipe: steps go in, the errors that ended them come out."""
+    """A child process that receives steps through a pipe and sends back their errors."""
 
     def __init__(self, threads: int) -> None:
-        """A new one of so many ``threads``, whose lines are logged here behind the name of its step."""
-        self.pipe, theirs = SPAWN.Pipe()
-        self._output, written = SPAWN.Pipe(duplex=False)
-        self.process = SPAWN.Process(target=_serve, args=(theirs, written))
+        """Start a process with ``threads`` threads; its output is logged here after the name of its step."""
+        self.pipe, child_end = SPAWN.Pipe()
+        self._output, child_output = SPAWN.Pipe(duplex=False)
+        self.process = SPAWN.Process(target=_serve, args=(child_end, child_output))
         with _inherited(threads):
             self.process.start()
-        theirs.close()
-        written.close()
+        child_end.close()
+        child_output.close()
         self.step: Step | None = None
         self.threads, self.begun, self._name = threads, 0.0, ""
-        """``step`` is what it is at, ``begun`` when it was given that, on the monotonic clock."""
+        """``step`` is the running step and ``begun`` its start on the monotonic clock."""
         self._logging = threading.Thread(target=self._log, daemon=True)
         self._logging.start()
 
     def give(self, step: Step) -> None:
-        """Send it a step."""
+        """Send a step to the process."""
         self.step, self._name, self.begun = step, step.id, time.monotonic()
-        with contextlib.suppress(BrokenPipeError):  # it is dead: its silence will tell
+        with contextlib.suppress(BrokenPipeError):  # the process is dead, which ``wait`` notices
             self.pipe.send(step)
 
     def answer(self) -> LocusError | None:
-        """Why its step, which has ended, failed; None where it did not."""
+        """The error of the step that has just ended; None if it succeeded."""
         self.step = None
         with contextlib.suppress(EOFError, ConnectionResetError):
             if self.pipe.poll():
@@ -128,27 +128,27 @@ class StepProcess:
         return LocusError(self._death())
 
     def stop(self) -> None:
-        """Ask it to end: what it is at as Ctrl-C ends it."""
+        """Ask the process to end; a running step stops as with Ctrl-C."""
         if self.step is None:
             self.pipe.close()
         elif self.process.pid is not None and self.process.is_alive():
             os.kill(self.process.pid, signal.SIGINT)
 
     def kill(self) -> None:
-        """End it, and what it has started, at once."""
+        """Kill the process and its children at once."""
         if self.process.pid is not None and self.process.is_alive():
-            with contextlib.suppress(ProcessLookupError):  # it has no group of its own yet
+            with contextlib.suppress(ProcessLookupError):  # it has not made its process group yet
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
 
     def _death(self) -> str:
         self.process.join()
-        self._logging.join(timeout=1)  # a process that it has started may keep it
+        self._logging.join(timeout=1)  # one of its children may keep the pipe open
         code = self.process.exitcode or 0
         if code < 0:
             return f"{self._name} {killed(code, 'try fewer --jobs, or run it again')}"
-        return f"{self._name} broke (status {code}): what it said stands above; run it again with --jobs 1 to see more"
+        return f"{self._name} broke (status {code}): see its output above, or run it again with --jobs 1"
 
     def _log(self) -> None:
         with os.fdopen(os.dup(self._output.fileno()), encoding="utf-8", errors="replace") as lines:
@@ -158,7 +158,7 @@ class StepProcess:
 
 @contextlib.contextmanager
 def _inherited(threads: int) -> Iterator[None]:
-    """What a process that starts inside inherits: so many ``threads``; a SIGINT waits until it can be handled."""
+    """Environment of a process that is started inside: ``threads`` threads, and SIGINT blocked until it is handled."""
     before = {name: os.environ.pop(name) for name in POOLS if name in os.environ}
     signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -172,16 +172,16 @@ def _inherited(threads: int) -> Iterator[None]:
 
 
 def _serve(pipe: Connection, output: Connection) -> None:
-    """In the process: make the steps that come, until nobody is at the other end any more."""
+    """Run the steps that arrive, in the child process, until the parent closes the pipe."""
     gc_skipped_at_exit()
-    os.setpgid(0, 0)  # Ctrl-C is the parent's, who tells it once
+    os.setpgid(0, 0)  # only the parent receives Ctrl-C, and passes it on once
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for stream in (1, 2):
         os.dup2(output.fileno(), stream)
     sys.stdout, sys.stderr = (io.TextIOWrapper(os.fdopen(n, "wb", 0), write_through=True) for n in (1, 2))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore SIGINT
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         while True:
             step: Step = pipe.recv()
@@ -189,7 +189,7 @@ def _serve(pipe: Connection, output: Connection) -> None:
 
 
 def _end_with_parent() -> None:
-    """However the parent ended, this process and what it has started end too."""
+    """End this process and its children when the parent has ended, for whatever reason."""
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os.killpg(0, signal.SIGKILL)

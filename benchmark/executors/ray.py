@@ -1,4 +1,4 @@
-"""Steps on a Ray cluster: each a task that Ray puts where there is room, and makes again where its node was lost."""
+"""Steps on a Ray cluster: each is a task that Ray schedules, and runs again if its node is lost."""
 
 import logging
 import os
@@ -15,17 +15,17 @@ from core.errors import BadValueError, LocusError, NotAvailableError, one_line
 
 GIB = 1 << 30
 LEAVE = 60.0
-"""Seconds that steps have to stop when a run ends before them."""
+"""Time limit for steps to stop when a run ends early."""
 PASSED_ON = ("LOCUS_DATA", "OMP_WAIT_POLICY")
-"""Variables that steps on other machines need too."""
+"""Environment variables that steps on other machines need too."""
 
 
 class RayCluster(Executor):
-    """``jobs`` tasks at a time on the cluster at ``address``; without one, on a cluster of this machine alone.
+    """``jobs`` tasks at a time on the cluster at ``address``; without an address, on a cluster of this machine.
 
-    ``gpus`` (a share of one too) and ``memory`` (GiB) are what each task declares, beside its threads as CPUs. One
-    whose node or process is lost is made again up to ``retries`` times, a training from its ``last.ckpt``. The folders
-    of runs and results must be ones that all nodes see.
+    Each task declares ``gpus`` (fractions allowed) and ``memory`` (GiB), and its threads as CPUs. A task whose node or
+    process is lost runs again up to ``retries`` times, a training run from its ``last.ckpt``. All nodes must share the
+    folders of runs and results.
     """
 
     name: ClassVar[str] = "ray"
@@ -33,7 +33,7 @@ class RayCluster(Executor):
     def __init__(
         self, jobs: int, address: str | None = None, gpus: float = 0, memory: float | None = None, retries: int = 3
     ) -> None:
-        """Nothing starts yet. Raises ``NotAvailableError`` without Ray, ``BadValueError``."""
+        """Check the options; nothing starts yet. Raises ``NotAvailableError`` without Ray, ``BadValueError``."""
         super().__init__(jobs)
         try:
             import ray
@@ -41,7 +41,7 @@ class RayCluster(Executor):
             raise NotAvailableError("--executor ray needs Ray: pip install -e '.[ray]'") from None
         for option, value in (("gpus", gpus), ("memory", memory or 0), ("retries", retries)):
             if not isinstance(value, int | float) or value < 0:
-                raise BadValueError(f"--executor ray:{option}={value} is no number: write 0 or more")
+                raise BadValueError(f"--executor ray:{option}={value} is not allowed: write a number of 0 or more")
         self.ray, self.address = ray, address
         wanted = {"num_gpus": gpus, "max_retries": retries, "retry_exceptions": False}
         self.wanted = wanted if memory is None else {**wanted, "memory": round(memory * GIB)}
@@ -49,7 +49,7 @@ class RayCluster(Executor):
         self._begun: dict[Any, float] = {}
 
     def __exit__(self, *_: object) -> None:
-        """Stop the tasks as Ctrl-C does, wait for them, and leave the cluster."""
+        """Stop the tasks as Ctrl-C does, wait for them, and disconnect from the cluster."""
         for task in self._steps:
             self.ray.cancel(task, force=False)
         if self._steps:
@@ -58,7 +58,7 @@ class RayCluster(Executor):
             self.ray.shutdown()
 
     def begin(self, folder: Path, steps: Sequence[Step]) -> None:
-        """Join the cluster, or start one. Raises ``LocusError`` where there is none at the address."""
+        """Connect to the cluster, or start one. Raises ``LocusError`` if there is none at the address."""
         if self.ray.is_initialized():
             return
         alone: dict[str, Any] = {"num_cpus": max(os.cpu_count() or 1, self.jobs), "include_dashboard": False}
@@ -68,7 +68,7 @@ class RayCluster(Executor):
             raise LocusError(f"no Ray cluster at {self.address}: {one_line(error)}") from error
 
     def start(self, step: Step) -> None:
-        """Let Ray find a node with room for it."""
+        """Submit the step to Ray."""
         paths = os.pathsep.join(filter(None, (str(CONFIGS.parent), os.environ.get("PYTHONPATH"))))
         passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         variables = {**dict.fromkeys(POOLS, str(step.threads)), **passed, "PYTHONPATH": paths}
@@ -77,7 +77,7 @@ class RayCluster(Executor):
         self._steps[task], self._begun[task] = step, time.monotonic()
 
     def wait(self) -> tuple[Step, LocusError | None]:
-        """The next step that ends."""
+        """Block until a step ends; return it with its error, None if it succeeded."""
         oldest = next(iter(self._steps))
         ended, _ = self.ray.wait([*self._steps], num_returns=1, timeout=self.left(self._begun[oldest]))
         task = ended[0] if ended else oldest
@@ -93,7 +93,7 @@ class RayCluster(Executor):
 
 
 def _make(step: Step, cwd: str) -> LocusError | None:
-    """In a process of the cluster: the step, where the run was started; what it says, Ray passes on."""
+    """Run a step in a process of the cluster, in the folder of the run. Ray passes its output on."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     os.chdir(cwd)
     return step()

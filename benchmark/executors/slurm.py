@@ -1,4 +1,4 @@
-"""Steps on a Slurm cluster, by submitit: one array of jobs per suite, each of which takes step after step."""
+"""Steps on a Slurm cluster, through submitit: one job array per suite, whose jobs run the steps."""
 
 import os
 import shutil
@@ -16,18 +16,18 @@ from core.errors import BadValueError, LocusError, NotAvailableError, one_line
 
 POLL_JOBS_SECONDS = 30.0
 EXIT_GRACE_SECONDS = 15.0
-"""What jobs without a step have to leave."""
+"""Time limit for idle jobs to exit."""
 TIMEOUT_WARNING_SECONDS = 120
-"""How long before its time is out a job is warned."""
+"""A job receives its warning so long before its time limit."""
 MAX_TIMEOUTS = 100
-"""How often a job may use its time up."""
+"""How often submitit queues a job again after a timeout."""
 
 
 class Slurm(Executor):
-    """``jobs`` jobs of an array at a time. They need not be alike: whichever is free takes the next step.
+    """``jobs`` jobs of an array at a time. A free job takes the next step, whichever it is.
 
-    ``partition``, ``account``, ``time`` (minutes), ``gpus`` and ``memory`` (GiB) are of each job; ``cluster=local`` is
-    submitit's stand-in on this machine. The folder of runs must be one that all nodes see.
+    ``partition``, ``account``, ``time`` (minutes), ``gpus`` and ``memory`` (GiB) apply to each job. ``cluster=local``
+    replaces Slurm by processes of this machine. All nodes must share the folder of runs.
     """
 
     name: ClassVar[str] = "slurm"
@@ -42,7 +42,7 @@ class Slurm(Executor):
         memory: float | None = None,
         cluster: str = "slurm",
     ) -> None:
-        """Nothing is submitted yet. Raises ``NotAvailableError`` without submitit or Slurm, ``BadValueError``."""
+        """Check the options. Raises ``NotAvailableError`` without submitit or Slurm, and ``BadValueError``."""
         super().__init__(jobs)
         for option, value, least in (("time", time, 1), ("gpus", gpus, 0)):
             if not isinstance(value, int) or value < least:
@@ -62,17 +62,17 @@ class Slurm(Executor):
         self._ended, self._looked = 0, 0.0
 
     def __enter__(self) -> Self:
-        """SIGTERM ends a run as Ctrl-C does: its jobs are told."""
+        """Make SIGTERM end a run as Ctrl-C does, its jobs included."""
         self._signals.enter_context(sigterm_ends())
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Tell the jobs to end, wait for them, and cancel what does not."""
+        """End the jobs, wait for them, and cancel those that remain."""
         self._end()
         self._signals.close()
 
     def begin(self, folder: Path, steps: Sequence[Step]) -> None:
-        """The jobs of the suite before end; so do those of a run of this suite that was killed."""
+        """Open a new queue, after ending the jobs of the suite before and of an earlier, killed run of this suite."""
         self._end()
         base = (folder / ".slurm").absolute()
         for before in map(StepQueue, base.glob("*")):
@@ -85,13 +85,13 @@ class Slurm(Executor):
         self._alive.enter_context(beating(self.queue.alive))
 
     def start(self, step: Step) -> None:
-        """Let one of the jobs take it."""
+        """Add the step to the queue."""
         self.queue.put(self._number[step.id])
         if not self._jobs:
             self._submit()
 
     def wait(self) -> tuple[Step, LocusError | None]:
-        """The next step that ends. Raises ``LocusError`` where the jobs end without having made any."""
+        """Block until a step ends. Raises ``LocusError`` if the jobs end before they run any step."""
         while (ended := self.queue.pop_ended()) is None:
             if time.monotonic() - self._looked > POLL_JOBS_SECONDS:
                 self._look_after_jobs()
@@ -115,7 +115,7 @@ class Slurm(Executor):
         self._ended, self._looked = 0, time.monotonic()
 
     def _look_after_jobs(self) -> None:
-        """A step whose job is gone for good fails; where all are, others take their places."""
+        """Fail the steps of jobs that are gone, and submit new jobs if all are gone."""
         gone = {job.job_id: job for job in self._jobs if job.done()}
         for number, name in self.queue.taken_steps(gone):
             state, file = gone[name].state, gone[name].paths.stderr
@@ -154,7 +154,7 @@ def _check(cluster: str) -> None:
 
 
 def _wait_for_steps(queue: StepQueue) -> None:
-    """Until no job makes a step any more; one whose node is gone never says so."""
+    """Wait until no job runs a step; give up after ``SILENT`` seconds, because lost nodes never report."""
     begun = time.monotonic()
     while queue.taken_steps() and time.monotonic() - begun < SILENT:
         time.sleep(POLL)

@@ -1,4 +1,4 @@
-"""One view of all steps: what runs, waits, is done and failed, and how long the rest will last."""
+"""Progress of all steps: how many run, wait, are done and failed, and the time left."""
 
 import datetime
 import sys
@@ -17,7 +17,7 @@ BAR = "{n_fmt} of {total_fmt} |{bar:20}| {elapsed}{postfix}"
 
 
 def run_with_progress(steps: Sequence[Step], executor: Executor, report: Callable[[str], None]) -> Iterator[Event]:
-    """Run ``steps`` and pass on what happens: on a terminal under a bar, elsewhere with a line for each event."""
+    """Run ``steps`` and yield their events: with a progress bar on a terminal, else with a line per event."""
     kinds = {step.id: step.kind for step in steps}
     state, terminal = StepCounts(Counter(kinds.values()), executor.jobs), sys.stderr.isatty()
     bar = tqdm(total=len(kinds), bar_format=BAR, leave=False, disable=not terminal)
@@ -39,21 +39,21 @@ class StepCounts:
     """How many steps run, wait and have ended."""
 
     left: Counter[str]
-    """train, explain or score -> how many have not ended."""
+    """train, explain or score -> number of steps that have not ended."""
     jobs: int
     began: dict[str, float] = field(default_factory=dict)
-    """Name of a step that runs -> when it began."""
+    """Name of a running step -> its start."""
     ended: Counter[str] = field(default_factory=Counter)
-    """done, failed or cancelled -> how many."""
+    """done, failed or cancelled -> number of steps."""
     timed: Counter[str] = field(default_factory=Counter)
-    """train, explain or score -> how many are done and were not found done."""
+    """train, explain or score -> number of steps that really ran; steps that were done before do not count."""
     timed_seconds: dict[str, float] = field(default_factory=dict)
-    """train, explain or score -> how long those took together."""
+    """train, explain or score -> total time of those steps."""
     longest: dict[str, float] = field(default_factory=dict)
-    """train, explain or score -> how long the longest of those took."""
+    """train, explain or score -> time of the longest step."""
 
     def take(self, event: Event) -> None:
-        """Count what happened to a step."""
+        """Count an event."""
         name, now = event.step.id, time.perf_counter()
         if event.kind == "started":
             self.began[name] = now
@@ -65,7 +65,7 @@ class StepCounts:
             self._measure(kind, took)
 
     def _measure(self, kind: str, took: float) -> None:
-        """Steps that took less than a tenth of the longest were found done: they have no say in the time left."""
+        """Time a step. One that took less than a tenth of the longest was done before, and is ignored."""
         longest = self.longest.get(kind, 0.0)
         if took > 10 * longest:
             self.timed[kind], self.timed_seconds[kind] = 0, 0.0
@@ -82,7 +82,7 @@ class StepCounts:
 
     @property
     def time_left(self) -> datetime.timedelta | None:
-        """How long the others will last, by the mean of their kind; None while a kind was never seen to its end."""
+        """Estimated time left, from the mean time per kind of step; None until a step of each kind has ended."""
         if not self.left.total() or any(n and not self.timed[kind] for kind, n in self.left.items()):
             return None
         passed = sum(time.perf_counter() - began for began in self.began.values())

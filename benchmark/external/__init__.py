@@ -1,1 +1,1 @@
-"""Others' maps and boxes: read with care, scored by the protocols that fit, recorded beside the baselines."""
+"""Maps and boxes of others: read as untrusted input, scored by the protocols that apply, recorded with baselines."""

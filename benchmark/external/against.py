@@ -1,4 +1,4 @@
-"""``--against suite/model/method``: an entry beside a row of a suite, paired on the cases that both have."""
+"""``--against suite/model/method``: compare an entry with a row of a suite, paired on their common cases."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ FILE = "against.csv"
 
 
 def find(selector: str, results: Path, samples: list[Sample]) -> Selection:
-    """The row that ``selector`` names: published, or else below ``results``.
+    """Find the row that ``selector`` names in the published results, or below ``results``.
 
-    Raises ``LocusError`` where there is none, and where it was scored on none of the images of ``samples``.
+    Raises ``LocusError`` if there is none, or if it was scored on none of the images of ``samples``.
     """
     row = resolve_first(selector, [results_folder.published(), results])
     if row.model is None or row.method is None:
@@ -29,7 +29,7 @@ def find(selector: str, results: Path, samples: list[Sample]) -> Selection:
 
 
 def compare(record: Record, folder: Path, row: Selection) -> tuple[str, str]:
-    """The difference of an entry's ``record`` in ``folder`` to ``row``: all tables as text, and one sentence.
+    """Compare an entry's ``record`` in ``folder`` with ``row``: all tables as text, and one sentence.
 
     The tables are also written to ``against.csv`` in the folder.
     """

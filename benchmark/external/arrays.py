@@ -1,4 +1,4 @@
-"""Arrays from files that anybody may have made: sizes are read before contents, and nothing is ever unpickled."""
+"""Read arrays from untrusted files: sizes are checked before contents are read, and nothing is unpickled."""
 
 import contextlib
 import functools
@@ -20,25 +20,25 @@ from core.errors import DataError, one_line
 from datasets.io.images import open_image
 
 LARGEST = 2**30
-"""Bytes of the arrays of one file of one image; 64 maps of 2048×2048 in float32 have as many."""
+"""Maximum size of the arrays of one image's file, in bytes; 64 maps of 2048×2048 in float32 reach it."""
 MAX_SIDE = 4096
-"""Positions along a side of a map; the grids that it is scored on grow with the square of the side."""
+"""Maximum side of a map; the grids on which it is scored grow with the square of the side."""
 MAX_MAGNITUDE = float(np.finfo(np.float32).max) / 2
-"""Of a value: its distance to any other is then a float32, too."""
+"""Maximum absolute value: the difference of two values is then still a float32."""
 GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
-"""Pillow's modes of pictures with one channel."""
+"""Pillow's modes with one channel."""
 BROKEN = (
     ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
     struct.error, tokenize.TokenError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, Image.DecompressionBombError,
 )  # fmt: skip
-"""What reading bytes that are no array ends in."""
+"""Exceptions that libraries raise for broken files."""
 Array = NDArray[np.generic]
 
 
 def read(file: Path) -> dict[str, Array]:
-    """The arrays of a .npy, .npz or gray .png file by name; "" for a single one. Raises ``DataError`` in a sentence.
+    """Read the arrays of a .npy, .npz or gray .png file by name; "" for a single one. Raises ``DataError``.
 
-    The last file's are kept: the findings of an image follow each other.
+    The arrays of the last file are cached, because the findings of an image follow each other.
     """
     try:
         state = file.stat()
@@ -57,7 +57,7 @@ def _read(file: Path, *state: int) -> dict[str, Array]:
 
 @contextlib.contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Turns what reading bytes that are no array ends in into a ``DataError`` that names the ``file``."""
+    """Turn the exceptions of reading a broken file into a ``DataError`` that names the ``file``."""
     try:
         yield
     except BROKEN as error:
@@ -65,10 +65,10 @@ def reading(file: Path) -> Iterator[None]:
 
 
 def memory_map(file: Path, most: int | None = None) -> Array:
-    """The array of a .npy file, memory-mapped; no larger than ``most`` bytes.
+    """Memory-map the array of a .npy file of at most ``most`` bytes.
 
-    Raises ``DataError`` for what is no .npy file, holds objects, or is not as long as its header declares: nothing is
-    read then.
+    Raises ``DataError`` before reading if the file is not a .npy file, contains objects, or has another length than its
+    header declares.
     """
     with file.open("rb") as stream:
         length = _declared(stream, str(file))
@@ -94,7 +94,7 @@ def _zipped(file: Path) -> dict[str, Array]:
 
 
 def _declared(stream: IO[bytes], where: str) -> int:
-    """Bytes of the array whose header ``stream`` begins with. Raises ``DataError`` for what only pickle could read."""
+    """Bytes of the array that follows the header in ``stream``. Raises ``DataError`` for arrays that need pickle."""
     try:
         version = np.lib.format.read_magic(stream)
     except ValueError as error:
@@ -131,9 +131,9 @@ def _picture(file: Path) -> Array:
 
 
 def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
-    """(h,w) float32 of a map or mask, without its axes of length 1. Raises ``DataError`` for anything else.
+    """Convert a map or mask to (h,w) float32, without axes of length 1. Raises ``DataError`` for anything else.
 
-    Also for nan, inf, and values beyond half of what float32 holds. ``where`` is what the error calls it.
+    It also raises for nan, inf, and values beyond half the range of float32. ``where`` names the map in the error.
 
     >>> as_2d_map(np.zeros((1, 2, 3)), "a.npy").shape
     (2, 3)
@@ -142,15 +142,15 @@ def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
         ...
     core.errors.DataError: a.npy has the shape (3,): a map has (h, w)
     """
-    kept = array.squeeze() if array.ndim > 2 else array
-    if kept.ndim != 2 or 0 in kept.shape:
+    values = array.squeeze() if array.ndim > 2 else array
+    if values.ndim != 2 or 0 in values.shape:
         raise DataError(f"{where} has the shape {array.shape}: a map has (h, w)")
-    require_sides(kept.shape, where)
-    if kept.dtype.kind not in "buif":
-        raise DataError(f"{where} holds {kept.dtype}: a map holds real numbers")
-    if broken := int((~np.isfinite(kept)).sum()):
-        raise DataError(f"{where} has {broken} of {kept.size} values nan or inf: no map")
-    if max(abs(float(kept.min())), abs(float(kept.max()))) > MAX_MAGNITUDE:
+    require_sides(values.shape, where)
+    if values.dtype.kind not in "buif":
+        raise DataError(f"{where} holds {values.dtype}: a map holds real numbers")
+    if broken := int((~np.isfinite(values)).sum()):
+        raise DataError(f"{where} has {broken} of {values.size} values nan or inf: no map")
+    if max(abs(float(values.min())), abs(float(values.max()))) > MAX_MAGNITUDE:
         advice = "divide the map by its maximum"
         raise DataError(f"{where} has values beyond ±{MAX_MAGNITUDE:.2g}, half of what float32 holds: {advice}")
-    return np.asarray(kept, dtype=np.float32)
+    return np.asarray(values, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The baselines on the grid of others' maps, ``center``, ``noise``, ``prior`` and ``truth``: none sees an image."""
+"""The baselines ``center``, ``noise``, ``prior`` and ``truth`` on the grid of others' maps; none uses the image."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from core.types import Sample
 
 NAMES = (CENTER, PRIOR, NOISE, LIMIT)
 SIGMA = 0.25
-"""Of the centre's Gaussian, in shares of the image's side: that of the method ``center``."""
+"""Deviation of the Gaussian at the centre, in shares of the image's side: that of the method ``center``."""
 
 
 def maps(
@@ -20,7 +20,7 @@ def maps(
 ) -> tuple[FloatMap, Grid]:
     """(N,K,h,w) maps of a baseline for ``samples`` and their grid, on others' ``grid`` and ``shape`` (h, w).
 
-    So baselines stand beside others' maps at the same resolution.
+    Baselines then have the same resolution as others' maps.
     """
     if name == CENTER:
         y, x = grid.centres(shape, (1, 1))

@@ -1,4 +1,4 @@
-"""Boxes with confidences (CSV or COCO's JSON) and a classifier's probabilities: what is wrong there is a sentence."""
+"""Read boxes with confidences (CSV or COCO JSON) and a classifier's probabilities, and report invalid ones."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,14 @@ from datasets.io.tables import read_csv, refuse_duplicates
 
 PIXELS = ": give pixels of the image as published"
 SLACK = 1.0
-"""Pixels by which a box may pass the image's edge, where it is cut."""
+"""Tolerance in pixels for boxes beyond the image, which are clipped to it."""
 BoxesByCase = dict[tuple[str, str], FloatArray]
-"""(image, finding) -> (M,5) boxes xyxy in the frame of the image as published, and confidences."""
+"""(image, finding) -> (M,5) boxes xyxy in the frame of the published image, and confidences."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Boxes as a file states them."""
+    """The boxes of a file, unchecked."""
 
     images: list[str]
     findings: list[str]
@@ -37,34 +37,34 @@ class Rows:
 
 
 def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, tuple[int, int]]) -> BoxesByCase:
-    """The boxes of a file by image and finding; ``frames``: (H, W) of each image of the split.
+    """Read the boxes of a file by image and finding; ``frames``: (H, W) of each image of the split.
 
-    Raises ``DataError`` for what is broken or cannot be, ``BadValueError`` where a CSV comes without ``box_format``, or
-    a JSON with that of corners.
+    Raises ``DataError`` for broken files and invalid boxes, ``BadValueError`` for a CSV without ``box_format`` or a
+    JSON with ``box_format`` xyxy.
     """
     rows = _from_json(file, box_format) if file.suffix == ".json" else _from_csv(file, box_format)
     if not rows.images:
         raise DataError(f"{file} holds no box: there is nothing to score")
-    known = names.known(rows.images, "boxes")
+    images = names.resolve_images(rows.images, "boxes")
     words = {word: names.finding(word, str(file)) for word in dict.fromkeys(rows.findings)}
-    size = np.array([frames[image][::-1] for image in known], dtype=np.float64).reshape(-1, 2)
+    size = np.array([frames[image][::-1] for image in images], dtype=np.float64).reshape(-1, 2)
     boxes = _checked(rows, size, file)
     findings = [words[word] for word in rows.findings]
-    _refuse_repeated([(*pair, *box) for *pair, box in zip(known, findings, boxes.tolist(), strict=True)], file)
+    _refuse_repeated([(*pair, *box) for *pair, box in zip(images, findings, boxes.tolist(), strict=True)], file)
     out: dict[tuple[str, str], list[FloatArray]] = {}
-    for image, finding, box in zip(known, findings, boxes, strict=True):
+    for image, finding, box in zip(images, findings, boxes, strict=True):
         out.setdefault((image, finding), []).append(box)
-    return {key: np.stack(each) for key, each in out.items()}
+    return {key: np.stack(boxes_of_case) for key, boxes_of_case in out.items()}
 
 
 def images_without_boxes(
-    file: Path, given: BoxesByCase, truth: Sequence[str], missing: Literal["error", "miss", "skip"]
+    file: Path, boxes: BoxesByCase, truth: Sequence[str], missing: Literal["error", "miss", "skip"]
 ) -> frozenset[str]:
-    """Return the images of ``truth``, which have a truth box, for which a file gives no box of any finding.
+    """Return the images of ``truth``, which have a truth box, that have no box of any finding in a file.
 
-    Raises ``DataError`` where there are such and ``missing`` is error.
+    Raises ``DataError`` if there are such images and ``missing`` is error.
     """
-    images = {image for image, _ in given}
+    images = {image for image, _ in boxes}
     absent = [image for image in truth if image not in images]
     if absent and missing == "error":
         raise DataError(
@@ -85,20 +85,20 @@ def _from_csv(file: Path, box_format: BoxFormat | None) -> Rows:
 def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
     """``images`` (id, file_name), ``categories`` (id, name), ``annotations`` (image_id, category_id, bbox, score).
 
-    A bare list of such annotations has names in place of the numbers.
+    A bare list of such annotations has names in place of the ids.
     """
     if box_format == "xyxy":
         raise BadValueError(f"{file}: the boxes of COCO's JSON are xywh, --box_format is xyxy: leave the flag out")
     try:
-        stated: Any = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
-        listed = isinstance(stated, list)
-        images = {} if listed else {one["id"]: str(one["file_name"]) for one in stated["images"]}
-        words = {} if listed else {one["id"]: str(one["name"]) for one in stated["categories"]}
-        each = stated if listed else stated["annotations"]
+        content: Any = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
+        listed = isinstance(content, list)
+        images = {} if listed else {one["id"]: str(one["file_name"]) for one in content["images"]}
+        words = {} if listed else {one["id"]: str(one["name"]) for one in content["categories"]}
+        rows = content if listed else content["annotations"]
         return Rows(
-            [images.get(one["image_id"], str(one["image_id"])) for one in each],
-            [words.get(one["category_id"], str(one["category_id"])) for one in each],
-            np.array([[*one["bbox"], one["score"]] for one in each], dtype=np.float64).reshape(-1, 5),
+            [images.get(row["image_id"], str(row["image_id"])) for row in rows],
+            [words.get(row["category_id"], str(row["category_id"])) for row in rows],
+            np.array([[*row["bbox"], row["score"]] for row in rows], dtype=np.float64).reshape(-1, 5),
             "xywh",
         )
     except (ValueError, TypeError, KeyError, OSError, OverflowError, RecursionError) as error:
@@ -110,7 +110,7 @@ def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
 
 @np.errstate(over="ignore", invalid="ignore")
 def _checked(rows: Rows, size: FloatArray, file: Path) -> FloatArray:
-    """(M,5) xyxy, cut at the edges of the images of ``size`` (M,2), and confidences."""
+    """(M,5) xyxy, clipped to the images of ``size`` (M,2), and confidences."""
     readings = {"xyxy": rows.numbers[:, :4], "xywh": xywh_to_xyxy(rows.numbers[:, :4])}
     boxes, score = readings[rows.box_format], rows.numbers[:, 4]
     cut, (empty, outside) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
@@ -127,16 +127,16 @@ def _checked(rows: Rows, size: FloatArray, file: Path) -> FloatArray:
     for what, wrong in flaws.items():
         if wrong.any():
             n = int(wrong.argmax())
-            stated = ", ".join(f"{number:g}" for number in rows.numbers[n])
+            numbers = ", ".join(f"{number:g}" for number in rows.numbers[n])
             raise DataError(
                 f"{file}: {int(wrong.sum())} of {len(wrong)} boxes cannot be; the first, number {n + 1} "
-                f"({rows.images[n]}, {rows.findings[n]}: {stated}), {what}"
+                f"({rows.images[n]}, {rows.findings[n]}: {numbers}), {what}"
             )
     return np.column_stack([cut, score])
 
 
 def _impossible(boxes: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
-    """(2,M) which boxes xyxy are empty or turned around, and which pass the edge of their images of ``size`` (M,2)."""
+    """(2,M) which boxes xyxy are empty or inverted, and which exceed their images of ``size`` (M,2)."""
     outside = (boxes < -SLACK) | (boxes > np.tile(size, 2) + SLACK)
     return np.stack([(boxes[:, 2:] <= boxes[:, :2]).any(1), outside.any(1)])
 
@@ -149,19 +149,19 @@ def _refuse_repeated(rows: Sequence[tuple[Any, ...]], file: Path) -> None:
 
 
 def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]:
-    """(image, finding) -> probability in [0,1], from a table: an image a row, a finding a column.
+    """(image, finding) -> probability in [0,1], from a table with a row per image and a column per finding.
 
-    Raises ``DataError`` for other images, findings or numbers.
+    Raises ``DataError`` for unknown images or findings and invalid numbers.
     """
     table = read_csv(file, ("image",), "a row per image, a column of probabilities per finding")
-    images = names.known(table.pop("image").tolist(), "rows")
+    images = names.resolve_images(table.pop("image").tolist(), "rows")
     refuse_duplicates(file, pd.Series(images, dtype=str))
     findings = [names.finding(str(word), str(file)) for word in table]
     refuse_duplicates(file, pd.Series(findings, dtype=str))
     out: dict[tuple[str, str], float] = {}
     for finding, column in zip(findings, table, strict=True):
-        said = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
-        if not ((said >= 0) & (said <= 1)).all():
+        probabilities = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
+        if not ((probabilities >= 0) & (probabilities <= 1)).all():
             raise DataError(f"{file}: the column {column} holds what is no probability from 0 to 1: give no logits")
-        out |= {(image, finding): value for image, value in zip(images, said.tolist(), strict=True)}
+        out |= {(image, finding): value for image, value in zip(images, probabilities.tolist(), strict=True)}
     return out

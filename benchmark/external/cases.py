@@ -1,4 +1,4 @@
-"""An entry's cases and those of the baselines beside it, as protocols score them."""
+"""The cases of an entry and of its baselines, in the form that protocols score."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,48 +27,48 @@ from datasets.lungs import has_boxes_or_lungs
 Pair = tuple[Sample, str, float]
 """An image, a finding and its label."""
 MapsOnGrid = tuple[Sequence[Map | FileMap], Grid]
-"""The maps of some cases, and the grid of all of them."""
+"""The maps of some cases, and their common grid."""
 SIDE = 32
-"""Of the baselines' maps beside boxes, which have no grid: that of ``prior``."""
+"""Side of the baselines' maps for boxes, which have no grid: that of ``prior``."""
 
 
 @dataclass
 class EntryCases:
-    """The cases of an entry and its baselines; one method's are in memory at a time."""
+    """The cases of an entry and its baselines; those of one method at a time are in memory."""
 
     entry: ExternalEntry
     _last: dict[str, list[Case]] = field(default_factory=dict, repr=False)
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """In the order of the data set."""
+        """Findings in the order of the data set."""
         return self.entry.data.findings
 
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
         """The strata of the cases that need no classifier.
 
-        Size of the box, company, and what the data set says of the patient.
+        Box size, number of findings, and the patient data of the data set.
         """
         columns = ["training", "split", "image", *(f"{k}_{f}" for f in self.findings for k in ("label", "logit"))]
         return strata.group_labels(self.entry.samples, pd.DataFrame(columns=columns), self.findings)
 
     def cases(self, cell: Cell) -> list[Case]:
-        """The cases of a cell. Raises ``NotAvailableError`` where the entry lacks what its protocol looks at."""
+        """The cases of a cell. Raises ``NotAvailableError`` if the entry lacks the input of its protocol."""
         if cell.method == self.entry.name:
             self._check(cell.protocol)
         if cell.method not in self._last:
-            made = self._entered() if cell.method == self.entry.name else self._baseline(cell.method)
-            self._last = {cell.method: made}
+            cases = self._entry() if cell.method == self.entry.name else self._baseline(cell.method)
+            self._last = {cell.method: cases}
         return self._last[cell.method]
 
     def validation(self, cell: Cell) -> list[Case]:
-        """None: others' maps are of test images alone."""
+        """No cases: others' maps are of test images only."""
         return []
 
     @property
     def n_missing_maps(self) -> int:
-        """How many maps of cases with truth are not there."""
+        """Number of cases with truth that have no map."""
         pairs = ((sample.image_id, finding) for sample in self.entry.samples for finding in sample.boxes)
         return 0 if self.entry.boxes is not None else sum(pair not in self.entry.values for pair in pairs)
 
@@ -85,7 +85,7 @@ class EntryCases:
         if entry.boxes is None and part.judges == "confidences" and not entry.probabilities:
             raise NotAvailableError(f"{protocol} ranks boxes by confidence: give --predictions FILE")
 
-    def _entered(self) -> list[Case]:
+    def _entry(self) -> list[Case]:
         cases = (self._case(*pair) for pair in _pairs(self.entry.samples, self.findings))
         return [case for case in cases if case is not None]
 
@@ -102,55 +102,55 @@ class EntryCases:
 
     def _baseline(self, name: str) -> list[Case]:
         samples = [sample for sample in self.entry.samples if has_boxes_or_lungs(sample)]
-        said, pairs = self.entry.probabilities, _pairs(samples, self.findings)
-        each, grid = self._prior(samples) if name == PRIOR else self._drawn(name, samples, pairs)
+        probabilities, pairs = self.entry.probabilities, _pairs(samples, self.findings)
+        maps, grid = self._prior(samples) if name == PRIOR else self._drawn(name, samples, pairs)
         return [
-            make_case(sample, finding, label, values, grid, probability=said.get((sample.image_id, finding)))
-            for (sample, finding, label), values in zip(pairs, each, strict=True)
+            make_case(sample, finding, label, values, grid, probability=probabilities.get((sample.image_id, finding)))
+            for (sample, finding, label), values in zip(pairs, maps, strict=True)
             if finding not in sample.boxes or not self._is_skipped((sample.image_id, finding))
         ]
 
     def _prior(self, samples: Sequence[Sample]) -> MapsOnGrid:
-        """A map for each fold and finding, which many cases share."""
+        """The prior's maps: one per fold and finding, shared by many cases."""
         fold, means = Prior().by_fold(samples, self.findings)
         shape = (means.shape[2], means.shape[3])
-        each = [known for number in fold for known in means[number]]
+        maps = [one for number in fold for one in means[number]]
         grid = conventional(self.entry.geometry.on(self._shape).size, shape)
-        return each if _fits(len(each), shape) else [FileMap(shape, partial(np.asarray, known)) for known in each], grid
+        return maps if _fits(len(maps), shape) else [FileMap(shape, partial(np.asarray, one)) for one in maps], grid
 
     def _drawn(self, name: str, samples: Sequence[Sample], pairs: Sequence[Pair]) -> MapsOnGrid:
-        """The maps of another baseline: at once, or each whenever it is asked for."""
+        """The maps of another baseline: all in memory, or computed on each access if they are too many."""
         shape = self._shape
         grid = self.entry.geometry.on(shape)
         if _fits(len(pairs), shape):
-            made, grid = baselines.maps(name, samples, self.findings, grid, shape)
-            return list(made.reshape(-1, *made.shape[2:])), grid
+            maps, grid = baselines.maps(name, samples, self.findings, grid, shape)
+            return list(maps.reshape(-1, *maps.shape[2:])), grid
         files = [FileMap(shape, partial(_alone, name, image, finding, grid, shape)) for image, finding, _ in pairs]
         return files, grid
 
     def _is_skipped(self, pair: tuple[str, str]) -> bool:
-        """Whether a case with truth is left out of all rows, since it has no map."""
+        """Whether a case with truth is excluded from all rows, because it has no map."""
         entry = self.entry
         return entry.boxes is None and entry.missing == "skip" and pair not in entry.values
 
     @cached_property
     def _shape(self) -> tuple[int, int]:
-        """(h, w) that most of the maps have."""
+        """(h, w) of most of the maps."""
         shapes = Counter((values.shape[0], values.shape[1]) for values in self.entry.values.values())
         return shapes.most_common(1)[0][0] if shapes else (SIDE, SIDE)
 
 
 def _alone(name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> Map:
     """A baseline's map of one case."""
-    made: Map = baselines.maps(name, [sample], [finding], grid, shape)[0][0, 0]
-    return made
+    values: Map = baselines.maps(name, [sample], [finding], grid, shape)[0][0, 0]
+    return values
 
 
 def _fits(count: int, shape: tuple[int, int]) -> bool:
-    """Whether so many maps may be kept in memory."""
+    """Whether so many maps fit into the memory limit."""
     return count * shape[0] * shape[1] * 4 <= KEPT
 
 
 def _pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[Pair]:
-    """Every image × finding with its label."""
+    """Every pair of image and finding with its label."""
     return [(s, f, label) for s in samples for f, label in zip(findings, s.labels.tolist(), strict=True)]

@@ -1,7 +1,7 @@
-"""Export of a suite's truth and one method's boxes in COCO's format.
+"""Export a suite's truth and one method's boxes in COCO's format.
 
 ``truth.json`` lists every test image, those without a box too, and the truth boxes; ids start at 1, because pycocotools
-takes annotation 0 for no match. ``boxes.json`` is a list of results. Boxes are xywh in pixels of the image as
+treats annotation 0 as no match. ``boxes.json`` is a list of results. Boxes are xywh in pixels of the image as
 published. COCO counts IoU >= t, Locus IoU > t.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TRUTH, BOXES, IMAGES = "truth.json", "boxes.json", "data"
 EDGES = ["x0", "y0", "x1", "y1"]
 DETECTION = "detection"
-"""The protocol whose rows per case state a confidence."""
+"""The protocol whose rows per case have a confidence."""
 Report = Callable[[str], None]
 
 
@@ -38,7 +38,7 @@ def run(config: ExportConfig, report: Report) -> None:
     """Write the export of ``config`` and report the files. Raises ``LocusError`` where there are no boxes or images."""
     record, folder, trained = _chosen(config)
     table = _with_confidence(record, folder)
-    findings, samples = trained[0].data.findings, [sample for each in trained for sample in each.data]
+    findings, samples = trained[0].data.findings, [sample for run in trained for sample in run.data]
     output = Path(config.output or f"runs/export/{config.suite}")
     title = f"{config.suite}: {record.cell.model_id}, {record.method}"
     truth = truth_json(samples, findings, title)
@@ -56,7 +56,7 @@ def run(config: ExportConfig, report: Report) -> None:
 
 
 def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -> dict[str, Any]:
-    """Return COCO's dictionary of ``samples``, all images and the truth boxes of ``findings``; all ids start at 1.
+    """Return COCO's dictionary of ``samples``: all images and the truth boxes of ``findings``; all ids start at 1.
 
     Raises ``DataError`` where an image occurs twice.
     """
@@ -82,7 +82,7 @@ def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -
 
 
 def boxes_json(table: "pd.DataFrame", truth: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return COCO's results of rows per case; a case without a box has none.
+    """Return COCO's results of rows per case; a case without a box has no result.
 
     Raises ``DataError`` for an image or a finding that ``truth`` does not list.
     """
@@ -105,7 +105,7 @@ def boxes_json(table: "pd.DataFrame", truth: dict[str, Any]) -> list[dict[str, A
 
 
 def file_name(sample: Sample) -> str:
-    """Return the name of an image's file in an export: its own, with .png where it has no ending of an image."""
+    """Return the name of an image's file in an export: its own name, with .png added if it has no image suffix."""
     return _with_suffix(sample.image_id)
 
 
@@ -119,7 +119,7 @@ def _xywh(box: FloatArray) -> list[float]:
 
 
 def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
-    """The record whose boxes are written, the folder of its rows, and the images that it was scored on."""
+    """The record whose boxes are exported, the folder of its rows, and the runs with the scored images."""
     flags = RunConfig(
         **{name: getattr(config, name) for name in ("suites", "results", "runs", "data_root_dir", "trust")}
     )
@@ -139,7 +139,7 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
 
 
 def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":
-    """The rows per case of a record, with the confidence that ``detection`` states, else 1."""
+    """The rows per case of a record, with the confidence from ``detection``, else 1."""
     table = cases.read(record.cell, folder)
     if not {*EDGES} <= {*table.columns} or table[EDGES].isna().all(axis=None):
         packed = "packed rows of training seeds other than the lowest keep no boxes"
@@ -153,7 +153,7 @@ def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":
 
 
 def _write_images(samples: Sequence[Sample], folder: Path) -> None:
-    """Write each image as an 8-bit PNG under its name in ``truth.json``, at the size of its file."""
+    """Write each image as an 8-bit PNG under its name in ``truth.json``, in the size of its file."""
     from PIL import Image
 
     for sample in samples:

@@ -1,4 +1,4 @@
-"""The columns of a table of boxes or probabilities, and a look at its first line before anything heavy is imported."""
+"""The columns of a table of boxes or probabilities, checked in its first line before heavy imports."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
     "xyxy": [("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("x_min", "y_min", "x_max", "y_max")],
     "xywh": [("x", "y", "w", "h"), ("x", "y", "width", "height")],
 }
-"""Names of the columns of a box."""
+"""Column names of a box, by format."""
 NEED = "a table of boxes has the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
 
 
@@ -29,12 +29,12 @@ def edges_of(file: Path, header: Sequence[str], box_format: BoxFormat | None) ->
 def check(
     boxes: str | None, box_format: BoxFormat | None, tables: Sequence[tuple[str, str | None, tuple[str, ...]]]
 ) -> None:
-    """Check the first lines of tables. Raises as ``edges_of``, and ``DataError`` for a file that is absent.
+    """Check the first lines of tables. Raises like ``edges_of``, and ``DataError`` for a missing file.
 
     Args:
-        boxes: file of boxes; a JSON has no columns.
-        box_format: what the four numbers of a CSV are.
-        tables: flag, file and columns that it must have.
+        boxes: file of boxes; a JSON file has no columns.
+        box_format: the format of the four numbers in a CSV.
+        tables: flag, file and required columns.
     """
     if boxes is not None and Path(boxes).suffix != ".json":
         edges_of(Path(boxes), _header("--boxes", Path(boxes)), box_format)

@@ -1,4 +1,4 @@
-"""What somebody gave for a data set, checked as a whole before anything is scored or written."""
+"""An entry of others for a data set, checked completely before anything is scored or written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from datasets.lungs import has_boxes_or_lungs
 
 @dataclass(frozen=True)
 class ExternalEntry:
-    """Maps or boxes of others, and the data set whose test images they are of."""
+    """Maps or boxes of others, and the data set of their test images."""
 
     name: str
     data: Dataset
@@ -31,20 +31,20 @@ class ExternalEntry:
     boxes: boxes.BoxesByCase | None
     """(image, finding) -> (M,5) boxes and confidences; None for maps."""
     boxless: frozenset[str]
-    """Images with a truth box, for which the file of boxes has none; empty for maps."""
+    """Images with a truth box that have none in the file of boxes; empty for maps."""
     probabilities: Mapping[Pair, float]
     geometry: geometry.Geometry
     missing: str
-    """What becomes of a case without a map or an image without a box: ``miss`` or ``skip``; none with ``error``."""
+    """How a case without a map or an image without a box is handled: ``miss``, ``skip`` or ``error``."""
     hashes: dict[str, str]
     """File -> first 16 hex digits of the SHA-256 of its bytes."""
     trained_on: str
 
     @cached_property
     def samples(self) -> list[Sample]:
-        """The images that are scored: those on which a map can be; for boxes all, negatives among them.
+        """The scored images. For maps: images with boxes or lungs. For boxes: all images, negatives included.
 
-        Not those without a box that are skipped.
+        Skipped images without a box are excluded.
         """
         skipped = self.boxless if self.missing == "skip" else frozenset()
         return [s for s in self.data if s.image_id not in skipped and (self.boxes is not None or has_boxes_or_lungs(s))]
@@ -56,9 +56,9 @@ class ExternalEntry:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """What the numbers depend on beside the data: it keys the records.
+        """The settings that decide the numbers in addition to the data; part of the records' keys.
 
-        Its name and kind, files by their hashes, geometry, and what stands for a missing map.
+        Name and kind, hashes of files, geometry, and the handling of missing maps.
         """
         kind = "maps" if self.boxes is None else "boxes"
         read_as = {"geometry": self.geometry.stated, "missing": self.missing}
@@ -66,44 +66,44 @@ class ExternalEntry:
 
     @property
     def about(self) -> str:
-        """A paragraph above the tables."""
+        """The paragraph above the tables."""
         kind = f"maps, {self.geometry.words}" if self.boxes is None else "boxes"
         trained = self.trained_on or "not stated"
         what = "Cases without a map" if self.boxes is None else "Images without a box"
-        grid = "the grid of these maps" if self.boxes is None else "a grid of their own"
+        grid = "the grid of these maps" if self.boxes is None else "their own grid"
         return (
             f"Made by others and scored here: {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
             f"Trained on (declared): {trained}. {what}: {self.missing}. "
-            f"The baselines have {grid}: on another their scores differ."
+            f"The baselines have {grid}: their scores depend on it."
         )
 
 
 def read(config: ScoreConfig) -> ExternalEntry:
-    """The entry that the flags describe. Raises ``LocusError`` for whatever cannot be scored.
+    """Read the entry that the flags describe. Raises ``LocusError`` for anything that cannot be scored.
 
-    ``hashes`` has the SHA-256 of each file that it is read from.
+    ``hashes`` has the SHA-256 of each file that was read.
     """
     _refuse_name(config)
     data = _data(config)
     names = Names([sample.image_id for sample in data], data.findings)
     where = geometry.of(config.alignment) if config.maps else geometry.NONE
     frames = {sample.image_id: sample.frame for sample in data}
-    given = boxes.read(Path(config.boxes), config.box_format, names, frames) if config.boxes else None
+    entry_boxes = boxes.read(Path(config.boxes), config.box_format, names, frames) if config.boxes else None
     boxed = [sample.image_id for sample in data if sample.boxes]
     boxless: frozenset[str] = frozenset()
-    if config.boxes and given is not None:
-        boxless = boxes.images_without_boxes(Path(config.boxes), given, boxed, config.missing)
+    if config.boxes and entry_boxes is not None:
+        boxless = boxes.images_without_boxes(Path(config.boxes), entry_boxes, boxed, config.missing)
     index = None if config.index is None else Path(config.index)
     listed = maps.find(Path(config.maps), names, config.findings, index) if config.maps else {}
-    shown = values.read(listed, data, where, config.missing) if config.maps else {}
-    said = boxes.read_probabilities(Path(config.predictions), names) if config.predictions else {}
+    map_values = values.read(listed, data, where, config.missing) if config.maps else {}
+    scores = boxes.read_probabilities(Path(config.predictions), names) if config.predictions else {}
     tables = {Path(file) for file in (config.boxes, config.predictions, config.index) if file}
     sources = sorted({one.file for one in listed.values()} | tables)
     root = Path(config.maps or ".")
-    stated = (file.relative_to(root).as_posix() if root in file.parents else file.name for file in sources)
-    hashes = dict(zip(stated, map(files.file_hash, sources), strict=True))
+    file_names = (file.relative_to(root).as_posix() if root in file.parents else file.name for file in sources)
+    hashes = dict(zip(file_names, map(files.file_hash, sources), strict=True))
     return ExternalEntry(
-        config.entry, data, shown, given, boxless, said, where, config.missing, hashes, config.trained_on
+        config.entry, data, map_values, entry_boxes, boxless, scores, where, config.missing, hashes, config.trained_on
     )
 
 

@@ -1,4 +1,4 @@
-"""Where the positions of others' maps look: said by whoever gives them, never guessed."""
+"""Position of others' maps in the image: declared by their authors, never guessed."""
 
 import json
 import math
@@ -18,36 +18,36 @@ SAY = (
 
 @dataclass(frozen=True)
 class Geometry:
-    """The word or the grid that was given."""
+    """The declared word or grid."""
 
     stated: Any
-    """As it stands in a record."""
+    """The value in a record."""
     grid: Grid | Alignment
 
     @property
     def alignment(self) -> Alignment:
-        """The word of a record's cell."""
+        """The word in a record's cell."""
         return "conventional" if self.stated == "conventional" else "aligned"
 
     @property
     def words(self) -> str:
-        """Of a sentence."""
+        """Description in a sentence."""
         return f"alignment {self.stated}" if isinstance(self.stated, str) else f"grid {json.dumps(self.stated)}"
 
     def on(self, shape: tuple[int, int]) -> Grid:
-        """The grid for maps of ``shape`` (h, w) on frames of any size.
+        """The grid of maps of ``shape`` (h, w) on frames of any size.
 
-        Where a word was given: positions divide the frame evenly, each looks at the middle of its part.
+        For a word, positions divide the frame evenly and each is in the middle of its part.
         """
         return self.grid if isinstance(self.grid, Grid) else conventional(shape, shape)
 
 
 NONE = Geometry("none", "conventional")
-"""Of boxes."""
+"""The geometry of boxes."""
 
 
 def of(word: str | None) -> Geometry:
-    """The geometry that ``--alignment`` gives. Raises ``BadValueError`` for none and for a broken file.
+    """The geometry of ``--alignment``. Raises ``BadValueError`` if it is missing or its file is broken.
 
     >>> of("conventional").words, of("pixels").alignment
     ('alignment conventional', 'aligned')
@@ -55,10 +55,10 @@ def of(word: str | None) -> Geometry:
     if word is None:
         raise BadValueError(SAY)
     if word in ("conventional", "pixels"):
-        return Geometry(word, "conventional")  # a picture's pixel is a position in the middle of its part of the frame
+        return Geometry(word, "conventional")  # a pixel is in the middle of its part of the frame
     try:
-        stated = json.loads(limits.require_size(Path(word)).read_text(encoding="utf-8"))
-        pairs = {name: (float(stated[name][0]), float(stated[name][1])) for name in ("size", "stride", "offset")}
+        content = json.loads(limits.require_size(Path(word)).read_text(encoding="utf-8"))
+        pairs = {name: (float(content[name][0]), float(content[name][1])) for name in ("size", "stride", "offset")}
         if min(*pairs["size"], *pairs["stride"]) <= 0 or not all(map(math.isfinite, sum(pairs.values(), ()))):
             raise ValueError("size and stride are above 0, and all are numbers")
     except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Others' maps in a folder or a file: which image and finding each shows, and their values, read when asked for."""
+"""Find others' maps in a folder or a file: the image and finding of each, and their values, read on demand."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ NAMED = "<image>_<finding>.npy, .npz or .png, or <image>.npy and .npz with --fin
 
 @dataclass(frozen=True)
 class MapFile:
-    """One map: where it lies and how it is read."""
+    """One map: its file and how to read it."""
 
     file: Path
     where: str
-    """What an error calls it."""
+    """Its name in errors."""
     read: Callable[[], Map]
 
 
@@ -36,10 +36,10 @@ Pair = tuple[str, str]
 
 
 def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) -> dict[Pair, MapFile]:
-    """(image, finding) -> the map of each file below ``path``, or of each row of one array or JSON of masks.
+    """(image, finding) -> map, for each file below ``path``, or each row of an array or of a JSON of masks.
 
-    ``findings``: of the K maps in one file, in their order; ``index``: CSV of an array's images and findings. Raises
-    ``DataError`` for files of other images, findings or numbers, and ``BadValueError`` for flags that are missing.
+    ``findings`` names the K maps in one file, in order; ``index`` is the CSV of an array's images and findings. Raises
+    ``DataError`` for unknown images or findings and invalid numbers, and ``BadValueError`` for missing flags.
     """
     if not path.exists():
         raise DataError(f"there is no {path}: --maps is a folder of {NAMED}, a .npy with --index, or a .json of masks")
@@ -62,7 +62,7 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
         split = None if file.stem in names.images else names.split(file.stem)
         if split is not None:
             pair = split[0], names.finding(split[1], str(file))
-            out.append((pair, _given(file, str(file), partial(_single, file))))
+            out.append((pair, _map_file(file, str(file), partial(_single, file))))
         elif (image := names.image(file.stem)) is not None:
             out += _several(file, image, words, names)
         else:
@@ -72,7 +72,7 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
 
 
 def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list[tuple[Pair, MapFile]]:
-    """The maps of one image: K×h×w in the order of ``words``, or arrays named by their findings."""
+    """The maps of one image: K×h×w in the order of ``words``, or arrays named after their findings."""
     content = arrays.read(file)
     if len(content) == 1 and (stacked := _single(file)).ndim == 3:
         if not words:
@@ -83,16 +83,16 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
     if file.suffix != ".npz":
         raise DataError(f"{file} names no finding: its name is to be {NAMED}")
     findings = [names.finding(name, str(file)) for name in content]
-    named = [_given(file, f"{name} in {file}", partial(_named, file, name)) for name in content]
-    return [((image, finding), given) for finding, given in zip(findings, named, strict=True)]
+    named = [_map_file(file, f"{name} in {file}", partial(_named, file, name)) for name in content]
+    return [((image, finding), file_map) for finding, file_map in zip(findings, named, strict=True)]
 
 
-def _given(file: Path, where: str, array: Callable[[], arrays.Array]) -> MapFile:
+def _map_file(file: Path, where: str, array: Callable[[], arrays.Array]) -> MapFile:
     return MapFile(file, where, lambda: arrays.as_2d_map(array(), where))
 
 
 def _numbered(file: Path, n: int, array: Callable[[], arrays.Array]) -> MapFile:
-    return _given(file, f"map {n + 1} of {file}", lambda: array()[n])
+    return _map_file(file, f"map {n + 1} of {file}", lambda: array()[n])
 
 
 def _single(file: Path) -> arrays.Array:
@@ -115,19 +115,19 @@ def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapF
         values = arrays.memory_map(file)
     if values.ndim != 3 or len(values) != len(table):
         raise DataError(f"{file} has the shape {values.shape}, {index} has {len(table)} rows: a map (h, w) per row")
-    images = names.known(table["image"].tolist(), "rows")
+    images = names.resolve_images(table["image"].tolist(), "rows")
     words = [names.finding(word, str(index)) for word in table["finding"]]
     return [(pair, _numbered(file, n, lambda: values)) for n, pair in enumerate(zip(images, words, strict=True))]
 
 
 def _masks(file: Path, names: Names) -> list[tuple[Pair, MapFile]]:
-    """``{image: {finding: {"size": [H, W], "counts": …}}}``, as CheXlocalize and pycocotools write masks."""
+    """``{image: {finding: {"size": [H, W], "counts": …}}}``, the format of CheXlocalize and pycocotools."""
     try:
-        stated = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
-        pairs = [(image, finding, mask) for image, each in stated.items() for finding, mask in each.items()]
+        content = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
+        pairs = [(image, finding, mask) for image, masks in content.items() for finding, mask in masks.items()]
     except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise DataError(f"{file} is no JSON of image -> finding -> run-length mask: {error}") from error
-    images = names.known([image for image, _, _ in pairs], "masks")
+    images = names.resolve_images([image for image, _, _ in pairs], "masks")
     return [
         ((image, names.finding(word, str(file))), _mask(file, f"{image} {word} in {file}", mask))
         for image, (_, word, mask) in zip(images, pairs, strict=True)

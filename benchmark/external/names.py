@@ -1,4 +1,4 @@
-"""Names of images and findings as others write them, matched to those of a data set."""
+"""Match others' names of images and findings to those of a data set."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,29 +16,29 @@ class Names:
     """
 
     def __init__(self, images: Iterable[str], findings: Sequence[str]) -> None:
-        """``images`` may be written without their ending."""
+        """``images`` may be referred to without their suffix."""
         self.images = {name: image for image in images for name in (Path(image).stem, image)}
         self.findings = tuple(findings)
 
     def finding(self, word: str, where: str) -> str:
-        """The finding of this name or alias. Raises ``DataError`` that names ``where`` for any other."""
+        """The finding with this name or alias. Raises ``DataError`` that names ``where`` for any other word."""
         if (finding := find_finding(word, self.findings)) is None:
             raise DataError(f"{where}: {UnknownNameError('finding', word, self.findings)}")
         return finding
 
-    def known(self, names: Sequence[str], what: str) -> list[str]:
-        """The image of each name. Raises ``DataError`` where ``what`` it is belongs to no image of the split."""
+    def resolve_images(self, names: Sequence[str], what: str) -> list[str]:
+        """The image of each name. Raises ``DataError`` that counts ``what`` has no image in the split."""
         images = [self.image(name) for name in names]
         refuse_unknown([name for name, image in zip(names, images, strict=True) if image is None], len(names), what)
         return [str(image) for image in images]
 
     def image(self, name: str) -> str | None:
-        """The image that ``name`` means, with or without folder and ending; None for none of the split."""
+        """The image of ``name``, with or without folder and suffix; None if it is not in the split."""
         bare = Path(name).name
         return self.images.get(bare, self.images.get(Path(bare).stem))
 
     def split(self, stem: str) -> tuple[str, str] | None:
-        """Image and rest of ``<image>_<finding>``, the longest image that fits; None where none does.
+        """Split ``<image>_<finding>`` at the longest matching image; None if no image matches.
 
         >>> Names(["a_1.png"], ["Mass"]).split("a_1_Mass")
         ('a_1.png', 'Mass')
@@ -52,7 +52,7 @@ class Names:
 
 
 def refuse_unknown(unknown: Sequence[str], total: int, what: str) -> None:
-    """Raise ``DataError`` where some names belong to no image of the split."""
+    """Raise ``DataError`` if some names belong to no image of the split."""
     if unknown:
         raise DataError(
             f"{len(unknown)} of {total} {what} belong to no image of the test split: {examples(unknown)}; "

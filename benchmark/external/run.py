@@ -1,4 +1,4 @@
-"""Scores an entry beside the baselines: records, tables, and the same again for ``--verify``."""
+"""Score an entry with the baselines: write records and tables, or compare with them for ``--verify``."""
 
 import datetime
 import re
@@ -32,15 +32,15 @@ from core.names import MAIN_PROTOCOL
 from datasets.io.tables import read_csv
 
 MODEL = "external"
-"""The model of all records of an entry: there is none that we know."""
+"""Model id of all records of an entry, whose network is unknown."""
 SOURCES = "sources.csv"
-"""First 16 hex digits of the SHA-256 of every file; the hash of them all is in the records' cells."""
+"""First 16 hex digits of the SHA-256 of every file; the hash of all of them is in the records' cells."""
 
 
 def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
-    """Score what the flags describe and write its folder, or ``--verify`` it; 1 where cases failed or figures differ.
+    """Score the entry of the flags and write its folder, or ``--verify`` it; 1 if cases failed or figures differ.
 
-    Nothing is written before all is scored. Raises ``LocusError``.
+    Everything is scored before anything is written. Raises ``LocusError``.
     """
     entry = entries.read(config)
     folder = _folder(config, entry)
@@ -63,7 +63,7 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
     about = f"{entry.about} {sentence}".rstrip()
     all_records = tables.write(folder, title=entry.name, about=about, records=all_records)
     report(tables.headline(folder, all_records) + text)
-    report(f"results: {folder / PAGE}, and leaderboard.md beside it")
+    report(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 
 
@@ -80,9 +80,9 @@ def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
 def score(
     entry: ExternalEntry, store: EntryCases, methods: Sequence[str]
 ) -> Iterator[tuple[Record, list[dict[str, Any]]]]:
-    """A record and its rows per case of each of the ``methods``, the entry's name among them, and each protocol.
+    """Yield the record and the rows per case for each of ``methods``, the entry included, and each protocol.
 
-    A baseline behind the entry is not scored by protocols that the entry cannot have.
+    A protocol that the entry does not support is skipped for the baselines after it.
     """
     scorer, shared = ByProtocol(store), _shared(entry, store)
     lacking: set[str] = set()
@@ -100,7 +100,7 @@ def score(
 
 
 def _words(entry: ExternalEntry, method: str) -> list[str]:
-    """The protocols of a method: baselines have those that the entry can have."""
+    """The protocols of a method: those that the entry supports."""
     if entry.boxes is not None:
         fit = [word for word in protocols.names() if protocols.get(word).takes_boxes]
         return fit if method == entry.name else [word for word in fit if word in protocols.of_maps()]
@@ -148,7 +148,7 @@ def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
 
 
 def _recorded(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, list[dict[str, Any]]]]) -> list[Record]:
-    """All records of an entry, paired ones among them, packed in ``folder`` with the hashes of its files."""
+    """Write all records of an entry, paired ones included, to ``folder`` with the hashes of its files."""
     for record, rows in scored:
         if rows:
             write_cases(rows, record.cell, folder)
@@ -161,7 +161,7 @@ def _recorded(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, lis
 
 
 def read_sources(folder: Path) -> dict[str, str]:
-    """File -> hash of what the records in ``folder`` were scored from. Raises ``DataError`` where it is not kept.
+    """File -> hash of the files behind the records in ``folder``. Raises ``DataError`` if they are missing.
 
     SHA-256 in hexadecimal, by the names in ``sources.csv``.
     """
@@ -170,15 +170,15 @@ def read_sources(folder: Path) -> dict[str, str]:
 
 
 def _verified(folder: Path, measured: list[Record], report: Callable[[str], None]) -> int:
-    """Hold the folder's records against those that are measured now; 0 where all hold."""
-    stated = {record.key: record for record in records.load(folder)}
-    if any(record.key not in stated for record in measured):
+    """Compare the folder's records with those measured now; return 0 if all agree."""
+    records_by_key = {record.key: record for record in records.load(folder)}
+    if any(record.key not in records_by_key for record in measured):
         raise DataError(f"{folder} has no record of these files: they are others than those that were scored")
-    wrong = [(record.cell, differences(stated[record.key], record)) for record in measured]
-    for cell, each in wrong:
-        for one in each[:1]:
-            what = f"{cell.method}, {cell.protocol}: {one.what} is stated {one.stated}, measured {one.measured}"
+    wrong = [(record.cell, differences(records_by_key[record.key], record)) for record in measured]
+    for cell, differing in wrong:
+        for first in differing[:1]:
+            what = f"{cell.method}, {cell.protocol}: {first.what} is stated {first.stated}, measured {first.measured}"
             report(one_line(what))
-    differ = sum(bool(each) for _, each in wrong)
+    differ = sum(bool(differing) for _, differing in wrong)
     report(f"{folder}: {len(wrong) - differ} records hold, {differ} differ")
     return 1 if differ else 0

@@ -1,4 +1,4 @@
-"""The values of others' maps, all read and checked once: numbers, shapes, constant sets, swapped axes."""
+"""Read and check the values of others' maps: numbers, shapes, constant maps, swapped axes."""
 
 import logging
 from collections.abc import Mapping
@@ -18,32 +18,32 @@ from datasets.lungs import has_boxes_or_lungs
 
 log = logging.getLogger(__name__)
 KEPT = 2**26
-"""Bytes of maps that are kept in memory, with surfaces of twice that; others are read again when they are scored."""
+"""Maps up to this many bytes stay in memory, with surfaces of twice that; others are read again for scoring."""
 MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
-"""A set fits better transposed when it does so by so many standard errors, and by such a factor."""
+"""Transposed maps must fit better by so many standard errors, and by such a factor."""
 
 
 def read(
     given: Mapping[Pair, MapFile], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
 ) -> dict[Pair, Map | FileMap]:
-    """(image, finding) -> (h,w) of every map that can be scored: the first ``KEPT`` bytes, and the rest as files.
+    """(image, finding) -> (h,w) of every map that can be scored: the first ``KEPT`` bytes in memory, the rest as files.
 
-    Raises ``DataError`` for a map that is none, for a set of constant maps, and with ``missing`` error for absent ones.
+    Raises ``DataError`` for invalid maps, for all maps constant, and for missing maps if ``missing`` is error.
     """
     scorable = [s for s in data if has_boxes_or_lungs(s)]
     truth = {(s.image_id, finding): (boxes, s.frame) for s in scorable for finding, boxes in s.boxes.items()}
     _refuse_missing(truth, given, missing)
     wanted = [(s.image_id, finding) for s in scorable for finding in data.findings]
-    asked = [pair for pair in wanted if pair in given]
-    bar = tqdm(asked, desc="read maps", unit="map", leave=False, disable=None)
+    available = [pair for pair in wanted if pair in given]
+    bar = tqdm(available, desc="read maps", unit="map", leave=False, disable=None)
     out: dict[Pair, Map | FileMap] = {}
     flat: list[str] = []
     inside: list[tuple[float, float]] = []
-    kept = 0
+    total_bytes = 0
     for pair in bar:
         values = given[pair].read()
-        kept += values.nbytes
-        out[pair] = values if kept <= KEPT else FileMap(values.shape, given[pair].read)
+        total_bytes += values.nbytes
+        out[pair] = values if total_bytes <= KEPT else FileMap(values.shape, given[pair].read)
         if values.min() == values.max():
             flat.append(given[pair].where)
         if pair in truth and isinstance(where.grid, str):
@@ -74,7 +74,7 @@ def _refuse_missing(truth: Mapping[Pair, object], given: Mapping[Pair, MapFile],
 
 
 def _is_transposed(inside: FloatArray) -> bool:
-    """Whether clearly more of the heat lies in the truth, (N,2), when each map is transposed, the second column."""
+    """Whether the maps fit clearly better transposed: (N,2) shares of heat in the truth, as given and transposed."""
     gain = inside[:, 1] - inside[:, 0]
     gain = gain[np.isfinite(gain)]
     if len(gain) < 2:
@@ -85,7 +85,7 @@ def _is_transposed(inside: FloatArray) -> bool:
 
 
 def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:
-    """Share of a min-max scaled map that lies in the truth boxes; nan for a constant one."""
+    """Share of a min-max scaled map inside the truth boxes; nan for a constant map."""
     scaled = values - values.min()
     total = float(scaled.sum())
     shape = (values.shape[0], values.shape[1])

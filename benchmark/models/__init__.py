@@ -1,1 +1,1 @@
-"""Networks that others trained: built, given their weights, wired, and put on the leaderboard of a suite."""
+"""Networks of others: build them, load their weights, find their layers, and add them to a suite's leaderboard."""

@@ -1,4 +1,4 @@
-"""Somebody else's network from the flags that name it: built, given its weights, wired, its outputs named."""
+"""Load somebody else's network from flags: build it, load its weights, find its layers, name its outputs."""
 
 import logging
 from collections.abc import Sequence
@@ -19,35 +19,35 @@ from core.names import duplicates
 
 log = logging.getLogger(__name__)
 GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
-"""ImageNet's for one channel, as timm takes them."""
+"""ImageNet's mean and deviation for one channel, as in timm."""
 SIDE = 224
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedNetwork:
-    """A network that can be explained."""
+    """A network that is ready to be explained."""
 
     model: Classifier
     network: ExternalNetwork | None
-    """As its project builds it; None for a run of ours."""
+    """The network as its project builds it; None for one of our runs."""
     findings: tuple[str, ...]
-    """What its outputs stand for, in their order."""
+    """Names of the outputs, in their order."""
     img_size: int
     wiring: ModelSpec | None
-    """None for a network of ours."""
+    """None for one of our networks."""
     weights: str
-    """Which weights it has, in words, and how many."""
+    """Description of the weights, with their number."""
     normalisation: str
-    """Mean and deviation of its images, in words, and who says so."""
+    """Description of the images' mean and deviation, with their source."""
 
 
 def load(
     flags: NetworkFlags, default_findings: Sequence[str] = (), default_img_size: int | None = None
 ) -> LoadedNetwork:
-    """The network of ``flags.model``; the defaults are the findings and the images' size of the data set at hand.
+    """Load the network of ``flags.model``; the defaults are the findings and the image size of the data set in use.
 
-    What the flags leave open is taken from the network's project, or found, and logged. Raises ``LocusError`` for what
-    does not fit, with what to give.
+    Values that the flags leave open come from the network's project or are detected, and are logged. Raises
+    ``LocusError`` for values that do not fit, with the flag to write.
     """
     word = str(flags.model)
     network = networks.build(word, len(flags.findings) or len(default_findings) or None, flags.channels)
@@ -58,8 +58,8 @@ def load(
         )
     channels = flags.channels or network.channels or channels_of(network.module)
     size = flags.img_size or network.img_size or default_img_size or SIDE
-    passage = observe(network.module, channels, size)
-    wiring, outputs = wiring_of(network.module, passage, flags.features, flags.head), passage.logits.shape[1]
+    trace = observe(network.module, channels, size)
+    wiring, outputs = wiring_of(network.module, trace, flags.features, flags.head), trace.logits.shape[1]
     mean, std, normalisation = _normalisation(flags, network, channels)
     findings = _findings(flags, network.findings or tuple(default_findings), outputs)
     model = build_from_config.assemble(word, network, wiring, outputs, channels, mean, std).eval()
@@ -68,15 +68,15 @@ def load(
     return LoadedNetwork(model, network, findings, size, wiring, weights, normalisation)
 
 
-def _findings(flags: NetworkFlags, known: tuple[str, ...], outputs: int) -> tuple[str, ...]:
-    """What the outputs stand for: as typed, else as the network's project says, else the data set's."""
-    findings = flags.findings or known
+def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: int) -> tuple[str, ...]:
+    """Names of the outputs: from the flags, else from the network's project, else from the data set."""
+    findings = flags.findings or default_findings
     if len(findings) != outputs:
         named = f"--findings names {len(findings)}" if flags.findings else f"the data set has {len(findings)} findings"
         advice = "write --findings with a name for each, in their order"
         raise BadValueError(f"{flags.model} has {outputs} outputs, {named}: {advice}")
     if twice := sorted(duplicates(findings)):
-        raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
+        raise BadValueError(f"--findings names {', '.join(twice)} twice: each output needs another name")
     return findings
 
 
@@ -86,25 +86,25 @@ def _normalisation(
     if bool(flags.mean) != bool(flags.std):
         raise BadValueError("--mean and --std go together: write both, or leave both out")
     if flags.mean:
-        return flags.mean, flags.std, _said(flags.mean, flags.std, "as typed")
+        return flags.mean, flags.std, _describe(flags.mean, flags.std, "as typed")
     if network.mean and network.std:
-        return network.mean, network.std, _said(network.mean, network.std, "as its project says")
+        return network.mean, network.std, _describe(network.mean, network.std, "as its project says")
     mean, std = (MEAN, STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
-    return mean, std, _said(mean, std, "ImageNet's; --mean and --std say others")
+    return mean, std, _describe(mean, std, "ImageNet's; change them with --mean and --std")
 
 
-def _said(mean: Sequence[float], std: Sequence[float], who: str) -> str:
+def _describe(mean: Sequence[float], std: Sequence[float], source: str) -> str:
     numbers = (" ".join(f"{value:.4g}" for value in values) for values in (mean, std))
-    return "mean {}, std {} ({})".format(*numbers, who)
+    return "mean {}, std {} ({})".format(*numbers, source)
 
 
 def load_run(path: Path, trust: bool) -> LoadedNetwork:
-    """A finished run of ``main.py``, a converted one, or one of somebody's network. Raises as ``checkpoints.load``.
+    """Load a finished run of ``main.py``, a converted run, or a run of another network. Raises as ``checkpoints.load``.
 
-    ``trust``: whether a Python file that it names may run.
+    ``trust``: whether a Python file that it names may be executed.
     """
     model, config, names = checkpoints.read_network(path, trust)
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
     wiring = (model.config or {}).get("wiring")
-    said = "as its run says" if wiring else "ImageNet's"
-    return LoadedNetwork(model, None, names, config.img_size, ModelSpec(**wiring) if wiring else None, weights, said)
+    source = "as its run says" if wiring else "ImageNet's"
+    return LoadedNetwork(model, None, names, config.img_size, ModelSpec(**wiring) if wiring else None, weights, source)

@@ -1,4 +1,4 @@
-"""A finished network on a suite's images: what a training would have left there, without a training."""
+"""Predict a suite's images with a finished network, and leave the files that a training run would leave."""
 
 import shutil
 from pathlib import Path
@@ -11,9 +11,9 @@ from core.files import atomic
 
 
 def predict_held_out(finished: FinishedModel, config: TrainConfig, folder: Path) -> None:
-    """Leave in ``folder`` a copy of ``finished`` and its predictions for the held-out images of ``config``, once.
+    """Write to ``folder`` a copy of ``finished`` and its predictions for the held-out images of ``config``, once.
 
-    Raises ``core.errors`` types for what the data lack, or know of none of its findings.
+    Raises ``core.errors`` types for incomplete data, or data without any of its findings.
     """
     if runs.done(folder):
         return
@@ -22,4 +22,4 @@ def predict_held_out(finished: FinishedModel, config: TrainConfig, folder: Path)
     with atomic(folder / "best.ckpt") as temporary:
         shutil.copyfile(finished.checkpoint, temporary)
     with memory.oom_as_error("lower --batch_size"):
-        evaluate(folder, config, splits, {}, trust=True)  # as whoever planned it was told
+        evaluate(folder, config, splits, {}, trust=True)  # the plan has already checked --trust

@@ -1,4 +1,4 @@
-"""What a finished run says of itself: the entry of a suite, and the flags that its tables name."""
+"""Metadata of a finished run: its entry in a suite, and the flags that tables name."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -15,20 +15,20 @@ from core.flags.data import SplitFlags
 from datasets.io.tables import read_list
 
 NETWORK = ("img_size", "preprocess", "global_pool", "lse_gamma", "attention_map", "multi_label", "seed")
-"""Flags of a finished training that hold wherever its network is scored."""
+"""Flags of a finished training run that apply wherever its network is scored."""
 
 
 def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[FinishedModel, dict[str, Any]]:
     """The entry of a run folder or checkpoint, called ``name`` in tables, and its flags of ``NETWORK``.
 
-    What it was ``trained_on`` is declared, else what its run says. Raises ``DataError`` for what is no run.
+    ``trained_on`` overrides the training data in the run. Raises ``DataError`` for a path that is not a run.
     """
     content = checkpoints.read(path)
     config, findings = checkpoints.configuration(content, path), checkpoints.findings(content, path)
     stamp = content["locus"]
     network = str(stamp["model"].get("network", ""))
     wiring = stamp["model"].get("wiring")
-    by_us = bool(content.get("history"))  # a converted run, or somebody's network, has none
+    by_us = bool(content.get("history"))  # converted runs and networks of others have none
     declared = trained_on or checkpoints.trained_on(content, path)
     images = _listed_images(declared)
     if images:
@@ -41,14 +41,14 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
         pooling=config.global_pool if wiring is None else wiring["pooling"] if wiring["head"] else "",
         network=network,
         trained_on=declared,
-        trained=config if by_us and not trained_on else _known(declared),
+        trained=config if by_us and not trained_on else _default_split(declared),
         trained_images=images,
     )
     return finished, {name: getattr(config, name) for name in NETWORK}
 
 
 def _listed_images(declared: str) -> frozenset[str]:
-    """The images that a file lists, one name at the beginning of each line; none where the word is no .txt or .csv.
+    """Images listed in a .txt or .csv file, one name at the beginning of each line; empty for any other word.
 
     Raises ``DataError`` for a missing, empty or broken list.
     """
@@ -60,8 +60,8 @@ def _listed_images(declared: str) -> frozenset[str]:
     return images
 
 
-def _known(declared: str) -> TrainConfig | None:
-    """The data behind a declared word, as they are dealt out by default; None where it is no data set's."""
+def _default_split(declared: str) -> TrainConfig | None:
+    """The default split of the data set with this name; None if there is no such data set."""
     if declared.split(":")[0] not in datasets.names():
         return None
     names = {"dataset", "data_root_dir", "cache_dir", *(field.name for field in fields(SplitFlags))}

@@ -1,4 +1,4 @@
-"""Search for a recipe: Optuna tries values of flags, each trial is a training, the best flags are written down."""
+"""Hyperparameter search: Optuna chooses values of flags, each trial is a training run, the best flags are saved."""
 
 from collections.abc import Set
 from pathlib import Path
@@ -8,11 +8,11 @@ from core.errors import NotAvailableError
 
 
 def run(config: TrainConfig, explicit_flags: Set[str]) -> Path:
-    """Run or go on with the search of ``config.search`` and return its folder.
+    """Run or resume the search of ``config.search`` and return its folder.
 
-    All trials have the flags that a user typed. In the folder lie ``trials.csv`` and ``trials.md``, ``config.yaml``
-    of the best trial, which ``--config`` takes, and a run folder per trial. Raises ``core.errors`` types: a wrong file,
-    no Optuna, no trial that came to an end.
+    All trials use the flags that the user typed. The folder has ``trials.csv`` and ``trials.md``, the best trial as
+    ``config.yaml`` (for ``--config``), and a run folder per trial. Raises ``core.errors`` types: a wrong file,
+    no Optuna, no trial that finished.
     """
     try:
         import optuna  # noqa: F401

@@ -1,4 +1,4 @@
-"""A search as its YAML states it: its space, held against the flags' types and limits, and the flags of a trial."""
+"""The YAML file of a search: its space, checked against the types and limits of flags, and the flags of a trial."""
 
 import dataclasses
 from collections.abc import Mapping, Set
@@ -17,61 +17,61 @@ FLAGS = frozenset(field.name for field in dataclasses.fields(TrainConfig)) - NOT
 
 
 class Span(pydantic.BaseModel):
-    """A range of numbers, its ends among them."""
+    """A range of numbers, ends included."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     low: float
     high: float
     log: bool = False
-    """Whether the logarithm is drawn evenly, not the number."""
+    """Whether to draw on a logarithmic scale."""
     step: float | None = None
-    """Distance between two numbers that may be drawn; none: any."""
+    """Distance between two allowed numbers; none: any number."""
 
 
 class Plan(pydantic.BaseModel):
-    """One search as its YAML states it."""
+    """One search, as in its YAML file."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     study: Annotated[str, pydantic.Field(pattern=r"^[\w.-]+$")]
-    """Its name, in the storage and as a folder."""
+    """Name of the study, in the storage and in the folder's name."""
     trials: Annotated[int, pydantic.Field(ge=1)]
-    """How many trials are run, those of an earlier start among them."""
+    """Number of trials, those before an interruption included."""
     metric: Literal["val_auroc", "val_ap", "val_loss"] = "val_auroc"
-    """What is judged: a column of metrics.csv, that of the best epoch so far."""
+    """The score of a trial: a column of metrics.csv, at the best epoch so far."""
     direction: Literal["maximize", "minimize"] = "maximize"
-    """Which way is better."""
+    """Whether higher or lower is better."""
     storage: str | None = None
     """SQLite file, or a URL of SQLAlchemy's; none: study.db in the search's folder."""
     sampler: Literal["tpe", "random"] = "tpe"
-    """How values are chosen: tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), or by chance."""
+    """How values are chosen: tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), or at random."""
     startup_trials: Annotated[int, pydantic.Field(ge=1)] = 10
-    """Trials by chance before the sampler learns and the median is known."""
+    """Random trials before the sampler learns and the median is defined."""
     pruner: Literal["median", "hyperband", "none"] = "median"
-    """Which trials end early, by the epochs' values: worse than the median, or Hyperband (Li et al., JMLR 2018)."""
+    """Which trials stop early, by values per epoch: worse than the median, or Hyperband (Li et al., JMLR 2018)."""
     warmup_epochs: Annotated[int, pydantic.Field(ge=0)] = 0
-    """Epochs in which the median ends no trial."""
+    """Epochs before the median pruner may stop a trial."""
     seed: Annotated[int, pydantic.Field(ge=0)] = 0
-    """The same seed tries the same values, interrupted or not."""
+    """The same seed chooses the same values, interrupted or not."""
     heartbeat: Annotated[int, pydantic.Field(ge=1)] = 20
-    """Seconds between two signs of life of a trial; after three missed ones it counts as dead and is tried again."""
+    """Seconds between two heartbeats of a trial; after three missed ones it counts as dead and runs again."""
     flags: dict[str, Any] = {}
     """Flags of main.py that all trials share."""
     space: Annotated[dict[str, Span | list[Any]], pydantic.Field(min_length=1)]
-    """Flag -> ``{low: , high: }`` with ``log: true`` or ``step: ``, or a list of values. ``augment.rotation`` is an
-    option of a word."""
+    """Flag -> ``{low: , high: }`` with ``log: true`` or ``step: ``, or a list of values. ``augment.rotation`` sets an
+    option in a word."""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a resumed search must have in common with its start, JSON-able."""
+        """The settings that a resumed search must not change, JSON-able."""
         return self.model_dump(mode="json", exclude={"trials", "storage", "heartbeat"})
 
 
 def read(path: Path) -> Plan:
-    """The search in a YAML file.
+    """Read the search in a YAML file.
 
-    Raises ``DataError`` with the field that is wrong, ``BadValueError`` for a flag or a range.
+    Raises ``DataError`` with the invalid field, ``BadValueError`` for a flag or a range.
     """
     content = cli.read_yaml(path)
     try:
@@ -92,20 +92,20 @@ def read(path: Path) -> Plan:
 
 
 def merge_flags(plan: Plan, config: TrainConfig, explicit_flags: Set[str]) -> dict[str, Any]:
-    """The flags that all trials share: the plan's, under those that the user typed or gave in a file.
+    """The flags that all trials share: the plan's, overridden by those of the user.
 
-    Raises ``BadValueError`` for a flag that is typed and searched.
+    Raises ``BadValueError`` for a flag that is typed and also searched.
     """
     explicit = {name: getattr(config, name) for name in explicit_flags}
     if both := sorted(set(explicit) & set(plan.space)):
-        raise BadValueError(f"--{both[0]} is what the search looks for: leave it out, or take it out of its space")
+        raise BadValueError(f"--{both[0]} is searched: leave it out, or remove it from the space")
     return {**plan.flags, **{name: value for name, value in explicit.items() if name in FLAGS}}
 
 
 def trial_config(fixed_flags: Mapping[str, Any], chosen: Mapping[str, Any]) -> TrainConfig:
-    """The training of a trial. Raises ``BadValueError`` or ``UnknownNameError`` for flags that do not go together.
+    """The flags of a trial. Raises ``BadValueError`` or ``UnknownNameError`` for invalid combinations.
 
-    A name with a dot is an option in another flag's word.
+    A name with a dot sets an option in another flag's word.
 
     >>> trial_config({"dataset": "phantom"}, {"lr": 0.01, "global_pool": "LSE", "global_pool.gamma": 5}).global_pool
     'LSE:gamma=5'
@@ -120,7 +120,7 @@ def trial_config(fixed_flags: Mapping[str, Any], chosen: Mapping[str, Any]) -> T
 
 
 def check_space(name: str, values: Span | list[Any]) -> None:
-    """Raise ``BadValueError`` (or the flag's own error) unless the flag ``name`` takes all these ``values``.
+    """Raise ``BadValueError`` (or the flag's own error) unless the flag ``name`` accepts all ``values``.
 
     >>> check_space("optimizer", ["Adam", "SGD"])
     >>> check_space("lr", Span(low=1e-4, high=1e-2, log=True))
@@ -137,9 +137,9 @@ def check_space(name: str, values: Span | list[Any]) -> None:
 
 
 def suggest(trial: optuna.Trial, name: str, values: Span | list[Any]) -> Any:
-    """The value of a flag that ``trial`` tries.
+    """The value of a flag in ``trial``.
 
-    Drawn by Optuna's sampler: one of a list, or a number of the span, whole where the flag is.
+    Optuna's sampler chooses from the list, or from the range, with whole numbers for an integer flag.
     """
     if isinstance(values, list):
         return trial.suggest_categorical(name, values)
@@ -151,15 +151,15 @@ def suggest(trial: optuna.Trial, name: str, values: Span | list[Any]) -> Any:
 def _check_span(name: str, span: Span) -> None:
     if not {int, float} & _types(name):
         raise BadValueError(f"--{name} takes no numbers: write the space of {name} as a list of values")
-    stated = f"the space of {name} has low {span.low:g}, high {span.high:g}"
+    prefix = f"the space of {name} has low {span.low:g}, high {span.high:g}"
     if not span.low < span.high:
-        raise BadValueError(f"{stated}: low must be below high")
+        raise BadValueError(f"{prefix}: low must be below high")
     if span.log and (span.low <= 0 or span.step is not None):
-        raise BadValueError(f"{stated}, log: the logarithm needs low above 0 and no step")
+        raise BadValueError(f"{prefix}, log: the logarithm needs low above 0 and no step")
     if span.step is not None and not 0 < span.step <= span.high - span.low:
-        raise BadValueError(f"{stated}, step {span.step:g}: the step must be above 0 and fit between them")
+        raise BadValueError(f"{prefix}, step {span.step:g}: the step must be above 0 and fit between them")
     if _is_whole(name) and any(not float(end).is_integer() for end in (span.low, span.high, span.step or 1)):
-        raise BadValueError(f"{stated}, but --{name} takes whole numbers: write low, high and step as such")
+        raise BadValueError(f"{prefix}, but --{name} takes whole numbers: write low, high and step as such")
 
 
 def _is_whole(name: str) -> bool:
@@ -167,7 +167,7 @@ def _is_whole(name: str) -> bool:
 
 
 def _types(name: str) -> set[Any]:
-    """What a flag takes; an option within a flag's word takes any number."""
+    """The types that a flag accepts; an option in a flag's word accepts any number."""
     taken = get_type_hints(TrainConfig)[name.split(".")[0]]
     types = set(get_args(taken) or (taken,))
     if "." in name and str not in types:

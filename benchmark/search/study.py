@@ -1,4 +1,4 @@
-"""Hyperparameter search with Optuna: trials one after the other, in a storage from which a killed search goes on."""
+"""Hyperparameter search with Optuna: one trial after the other, in a storage from which a killed search resumes."""
 
 import contextlib
 import dataclasses
@@ -24,15 +24,15 @@ from core.files import write_text, writing
 log = logging.getLogger(__name__)
 DATA = frozenset(field.name for field in dataclasses.fields(DataFlags))
 MAY_DIFFER = resume.MAY_DIFFER | {"data_root_dir"}
-"""Flags in which a resumed search may differ from its start."""
+"""Flags that may differ when a search is resumed."""
 MISSED_HEARTBEATS = 3
-"""Signs of life that a dead trial has missed."""
+"""Missed heartbeats after which a trial counts as dead."""
 
 
 def search(config: TrainConfig, explicit_flags: Set[str]) -> Path:
-    """Run or go on with the search of ``config.search`` and return its folder: see ``benchmark.search.run``.
+    """Run or resume the search of ``config.search`` and return its folder: see ``benchmark.search.run``.
 
-    ``explicit_flags``: names of the flags that the user gave, which go before the plan's.
+    ``explicit_flags``: names of the user's flags, which override the plan's.
     """
     plan = read(Path(str(config.search)))
     fixed_flags = merge_flags(plan, config, explicit_flags)
@@ -49,7 +49,7 @@ def search(config: TrainConfig, explicit_flags: Set[str]) -> Path:
 
 @contextlib.contextmanager
 def _storage(location: str) -> Iterator[str]:
-    """The URL of the storage at ``location``; what a database ends in inside the block becomes a ``DataError``."""
+    """The URL of the storage at ``location``; turns database errors in the block into ``DataError``."""
     url = location if "://" in location else f"sqlite:///{location}"
     if url != location:
         with writing(location):
@@ -62,7 +62,7 @@ def _storage(location: str) -> Iterator[str]:
 
 
 def _study(plan: Plan, url: str) -> optuna.Study:
-    """The study as the storage has it, or a new one."""
+    """Load the study from the storage, or create it."""
     with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         storage = optuna.storages.RDBStorage(
             url,
@@ -83,7 +83,7 @@ def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
 
 
 def _require_data(plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
-    """Raise what would end every trial alike: a shared flag that cannot be, data that are not there."""
+    """Raise for errors that would end every trial: invalid shared flags, missing data."""
     if not {word.split(".")[0] for word in plan.space} & DATA:
         config = trial_config(fixed_flags, {})
         for split in ("train", "val"):
@@ -91,27 +91,27 @@ def _require_data(plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
 
 
 def _require_same(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
-    """Raise ``BadValueError`` where the storage holds another search of this name."""
+    """Raise ``BadValueError`` if the storage has another search of this name."""
     fixed = {name: value for name, value in fixed_flags.items() if name not in MAY_DIFFER}
-    asked = {**plan.identity, "flags": fixed}
+    settings = {**plan.identity, "flags": fixed}
     begun = study.user_attrs.get("search")
     if begun is None:
-        study.set_user_attr("search", asked)
+        study.set_user_attr("search", settings)
         return
-    old, new = _by_flag(begun), _by_flag(asked)
+    old, new = _by_flag(begun), _by_flag(settings)
     if other := sorted(name for name in {*old, *new} if old.get(name) != new.get(name)):
         differing = f"the study {plan.study!r} in this storage was begun with other {', '.join(other)}"
         raise BadValueError(f"{differing}: give study another name")
 
 
 def _by_flag(search: Mapping[str, Any]) -> dict[str, Any]:
-    """What a search is known by: its own settings, and ``--name`` -> value of the flags that must be the same."""
+    """Settings that must be the same: those of the search, and ``--name`` -> value of the shared flags."""
     flags = {f"--{name}": value for name, value in search["flags"].items() if name not in MAY_DIFFER}
     return {name: value for name, value in search.items() if name != "flags"} | flags
 
 
 def _run_one(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> bool:
-    """Run the next trial, or wait for those of another process; whether there was any."""
+    """Run the next trial, or wait for trials of other processes; return False if there are none."""
     with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         optuna.storages.fail_stale_trials(study)
         started_trials = set(map(original_trial_number, study.trials))
@@ -128,7 +128,7 @@ def _run_one(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], fo
 
 
 def _sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
-    """A sampler of its own for each trial: what a resumed search draws does not depend on where it was interrupted."""
+    """A new sampler per trial, so that interruptions do not change the values that are drawn."""
     seed = int(seeds.generator(plan.seed, "trial", number).integers(2**32))
     if plan.sampler == "random":
         return optuna.samplers.RandomSampler(seed)
@@ -136,7 +136,7 @@ def _sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
 
 
 def _write(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> Path:
-    """Write the tables and the best trial's flags; return the folder. Raises ``LocusError`` where all trials failed."""
+    """Write the tables and the best trial's flags; return the folder. Raises ``LocusError`` if all trials failed."""
     trials = study.get_trials(deepcopy=False)
     write_text(folder / "trials.csv", csv_of(trials, list(plan.space)))
     write_text(folder / "trials.md", markdown(trials, plan))

@@ -1,6 +1,6 @@
-"""The trials of a search, each a training with values that Optuna chose, and the tables of them all.
+"""The trials of a search, each a training run with values chosen by Optuna, and their tables.
 
-A training is judged after each epoch, ended early or failed.
+A trial reports its value after each epoch, and may stop early or fail.
 """
 
 import logging
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 RETRIES = 2
 with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
     retry = optuna.storages.RetryHeartbeatStaleTrialCallback(RETRIES, inherit_intermediate_values=True)
-"""Puts a trial that broke off at the head of those to come; its run goes on from its last.ckpt."""
+"""Queues an interrupted trial first; its run resumes from its last.ckpt."""
 STATES = {
     TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed",
     TrialState.RUNNING: "running", TrialState.WAITING: "waiting",
@@ -35,10 +35,10 @@ STATES = {
 
 
 class Pruning(lightning.Callback):
-    """Reports the best value so far to the trial after each epoch, and ends a training that is not worth going on."""
+    """Reports the best value so far to the trial after each epoch, and stops training runs that are not promising."""
 
     def __init__(self, trial: optuna.Trial, plan: Plan) -> None:
-        """Reports ``plan.metric`` to ``trial``."""
+        """Report ``plan.metric`` to ``trial``."""
         self.trial, self.plan = trial, plan
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -51,10 +51,10 @@ class Pruning(lightning.Callback):
 
 
 def objective(trial: optuna.Trial, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> float:
-    """The value of ``trial``, whose weights lie in ``folder/trial-<number>``.
+    """The value of ``trial``, whose weights are in ``folder/trial-<number>``.
 
-    One that is tried again goes on where it was killed. No trial sees a test image. Raises ``optuna.TrialPruned``, and
-    ``LocusError`` for flags that do not go together, too little memory and the like, whose sentence is kept.
+    A repeated trial resumes where it was killed. No trial uses test images. Raises ``optuna.TrialPruned``, and
+    ``LocusError`` for invalid flags, too little memory and the like; its message is stored with the trial.
     """
     chosen = {name: suggest(trial, name, values) for name, values in plan.space.items()}
     trials = trial.study.get_trials(deepcopy=False)
@@ -78,9 +78,9 @@ def objective(trial: optuna.Trial, plan: Plan, fixed_flags: Mapping[str, Any], f
 
 
 def best_so_far(history: list[dict[str, float]], plan: Plan) -> float:
-    """The best value of the epochs so far. Raises ``LocusError`` where no epoch has one.
+    """The best value of the epochs so far. Raises ``LocusError`` if no epoch has a value.
 
-    Best by the plan's ``direction``; epochs without a value (nan) do not count.
+    The plan's ``direction`` decides which is best; nan is ignored.
     """
     values = [row[plan.metric] for row in history if not math.isnan(row[plan.metric])]
     if not values:
@@ -89,7 +89,7 @@ def best_so_far(history: list[dict[str, float]], plan: Plan) -> float:
 
 
 def original_trial_number(trial: FrozenTrial) -> int:
-    """The number of the trial that this one tries again, or its own."""
+    """The number of the trial that this one repeats, or its own number."""
     return int(trial.system_attrs.get("failed_trial", trial.number))
 
 
@@ -99,11 +99,11 @@ def as_typed(values: Mapping[str, Any]) -> str:
     >>> as_typed({"lr": 0.01, "optimizer": "Adam"})
     '--lr 0.01 --optimizer Adam'
     """
-    return " ".join(f"--{name} {_shown(value)}" for name, value in values.items())
+    return " ".join(f"--{name} {_format(value)}" for name, value in values.items())
 
 
 def csv_of(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
-    """One row per trial: state, value, epochs, the values tried, why it failed, the folder of its run."""
+    """One row per trial: state, value, epochs, chosen values, reason of failure, run folder."""
     rows: list[list[Any]] = [["trial", "state", "value", "epochs", *names, "reason", "run"]]
     for trial in trials:
         rows.append([*_row(trial, names), _reason(trial, trials), f"trial-{original_trial_number(trial):04d}"])
@@ -111,13 +111,13 @@ def csv_of(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
 
 
 def markdown(trials: Sequence[FrozenTrial], plan: Plan) -> str:
-    """The trials as a Markdown table, the best first."""
+    """The trials as a Markdown table, best first."""
     counts = {word: sum(trial.state == state for trial in trials) for state, word in STATES.items()}
     summary = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     sign = -1 if plan.direction == "maximize" else 1
     ordered = sorted(trials, key=lambda trial: (trial.value is None, sign * (trial.value or 0), trial.number))
     words = ([*_row(trial, list(plan.space)), _reason(trial, trials)] for trial in ordered)
-    rows = [[_shown(cell).replace("|", r"\|") for cell in row] for row in words]
+    rows = [[_format(cell).replace("|", r"\|") for cell in row] for row in words]
     head = ["trial", "state", plan.metric, "epochs", *plan.space, "reason"]
     body = tabulate.tabulate(rows, head, tablefmt="github", disable_numparse=True)
     judged = f"{plan.direction} {plan.metric} of the best epoch"
@@ -132,12 +132,12 @@ def _row(trial: FrozenTrial, names: Sequence[str]) -> list[Any]:
 
 
 def _reason(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
-    """Why a trial failed."""
+    """The reason why a trial failed."""
     if trial.state != TrialState.FAIL or "reason" in trial.user_attrs:
         return one_line(trial.user_attrs.get("reason", ""))
     again = [other.number for other in trials if trial.number in other.system_attrs.get("retry_history", [])]
     return f"broke off, tried again as {again[0]}" if again else "broke off"
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

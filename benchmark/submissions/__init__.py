@@ -1,1 +1,1 @@
-"""Entries that others send in: one file of maps or boxes, their maker and records, packed and checked."""
+"""Entries that others send in: one file with maps or boxes, metadata and records, packed and checked."""

@@ -1,4 +1,4 @@
-"""The one file of a submission: a zip, written the same each time, and read as a stranger's."""
+"""The zip file of a submission: written reproducibly, and read as untrusted input."""
 
 import shutil
 import unicodedata
@@ -13,20 +13,20 @@ from core import files
 from core.errors import DataError, examples, is_shown
 
 LARGEST = 2**32
-"""Bytes that all files of a submission may have together, and ..."""
+"""Maximum total size of the files of a submission, in bytes."""
 MOST = manifests.MOST_FILES + 1
-"""... how many they may be, the manifest among them."""
+"""Maximum number of files, manifest included."""
 LARGEST_MANIFEST = 2**26
-"""Bytes of the manifest, which is read at once."""
+"""Maximum size of the manifest, which is read at once, in bytes."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The time of all files in it: the same content gives the same bytes."""
+"""Time stamp of all files: the same content gives the same bytes."""
 
 
 def write(path: Path, manifest: Manifest, contents: Mapping[str, Path]) -> None:
     """Write ``manifest`` and the files that ``contents`` names (name -> file) atomically.
 
-    The same contents give the same bytes: members are sorted and have no date. Raises ``WriteError`` when the disk
-    refuses.
+    The same contents give the same bytes: members are sorted and have a fixed date. Raises ``WriteError`` if a file
+    cannot be written.
     """
     with files.atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_member(manifests.NAME), files.pretty(manifest.model_dump()) + "\n")
@@ -42,9 +42,9 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def unpack(path: Path, folder: Path) -> Manifest:
-    """The manifest of a submission, whose files are then in ``folder``, each as its hash says.
+    """Extract the files of a submission into ``folder``, check their hashes and return the manifest.
 
-    Raises ``DataError`` for a file that is no zip, too large, leads out of ``folder`` or is not what the manifest says.
+    Raises ``DataError`` for a file that is not a zip, is too large, leaves ``folder`` or contradicts its manifest.
     """
     with reading(path), zipfile.ZipFile(path) as archive:
         members = _checked(archive, path)
@@ -56,13 +56,13 @@ def unpack(path: Path, folder: Path) -> Manifest:
         _refuse_others(set(members) - {manifests.NAME}, set(manifest.files), path)
         for name in manifest.files:
             _extract(archive, members[name], folder / name)
-    if changed := [name for name, known in manifest.files.items() if files.file_hash(folder / name) != known]:
+    if changed := [name for name, digest in manifest.files.items() if files.file_hash(folder / name) != digest]:
         raise DataError(f"{path}: {len(changed)} files are not those of its manifest: {examples(changed)}")
     return manifest
 
 
 def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    """Name -> member, no byte of which has been unpacked yet."""
+    """Name -> member; nothing is extracted yet."""
     members = archive.infolist()
     declared = sum(member.file_size for member in members)
     if declared > LARGEST or len(members) > MOST:
@@ -76,12 +76,12 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
         raise DataError(f"{path} holds {what}: {examples(map(repr, wrong))}; {advice}")
     names = {unicodedata.normalize("NFC", member.filename).casefold() for member in members}
     if len(names) < len(members):
-        raise DataError(f"{path} holds {len(members) - len(names)} names twice: each file is given once")
+        raise DataError(f"{path} holds {len(members) - len(names)} names twice: list each file once")
     return {member.filename: member for member in members}
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a name stays in the folder that it is unpacked to, and is the only spelling of its path.
+    """Whether a name stays in the folder where it is extracted, and is the only spelling of its path.
 
     >>> [_is_inside(name) for name in ("maps/a.npy", "/a", "../a", "maps/../../a", "C:/a", "./a", "maps//a", "maps/")]
     [True, False, False, False, False, False, False, False]
@@ -91,15 +91,15 @@ def _is_inside(name: str) -> bool:
     return is_plain and bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
-def _refuse_others(members: set[str], stated: set[str], path: Path) -> None:
-    if members != stated:
-        absent, extra = sorted(stated - members), sorted(members - stated)
+def _refuse_others(members: set[str], listed: set[str], path: Path) -> None:
+    if members != listed:
+        absent, extra = sorted(listed - members), sorted(members - listed)
         what = f"lacks {examples(absent)}" if absent else f"holds {examples(extra)}, which its manifest does not name"
         raise DataError(f"{path} {what}: pack it again")
 
 
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path) -> None:
-    """The member as a plain file, whatever kind it says it is; no more bytes than it declares are read."""
+    """Extract a member as a plain file, whatever its type, and at most the bytes that it declares."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with archive.open(member) as source, file.open("wb") as target:
         shutil.copyfileobj(source, target)

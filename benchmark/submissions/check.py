@@ -1,4 +1,4 @@
-"""Holds a submission against its own records, the data at hand, the truth and other entries."""
+"""Check a submission against its own records, the local data, the truth and other entries."""
 
 import logging
 import tempfile
@@ -22,53 +22,53 @@ log = logging.getLogger(__name__)
 
 
 def run(config: SubmissionConfig, report: Callable[[str], None]) -> int:
-    """Score a submission again and ``report`` what does not hold; 0 where all does, else 1.
+    """Score a submission again and ``report`` the problems; return 1 if there are any, else 0.
 
-    Raises ``LocusError`` for a file that cannot be read or scored, and for other data than it was made for.
+    Raises ``LocusError`` for a file that cannot be read or scored, and if the local data differ from the scored data.
     """
     if not config.file:
         raise BadValueError("no submission given: write `check FILE`, what `pack` made")
     with tempfile.TemporaryDirectory() as temporary:
-        stated, entry = _read(Path(config.file), Path(temporary), config)
-        report(one_line(f"{entry.name} by {stated.by} ({stated.license}): {stated.about}"))
-        wrong = [*_records(entry, Path(temporary) / RECORDS), *_copies(config, entry, stated)]
-    for one in wrong:
-        report(one_line(one))
+        submitted, entry = _read(Path(config.file), Path(temporary), config)
+        report(one_line(f"{entry.name} by {submitted.by} ({submitted.license}): {submitted.about}"))
+        wrong = [*_records(entry, Path(temporary) / RECORDS), *_copies(config, entry, submitted)]
+    for problem in wrong:
+        report(one_line(problem))
     verdict = f"{len(wrong)} things are wrong" if wrong else "its records hold, and it copies nothing"
     report(f"{one_line(config.file)}: {verdict}")
     return 1 if wrong else 0
 
 
 def _read(file: Path, folder: Path, config: SubmissionConfig) -> tuple[Manifest, ExternalEntry]:
-    """What a submission states, and its entry on the data at hand; its files are then in ``folder``."""
-    stated = archive.unpack(file, folder)
+    """The manifest of a submission and its entry on the local data; its files are extracted into ``folder``."""
+    submitted = archive.unpack(file, folder)
     if not config.trust:
-        manifest.refuse_python_files(stated.flags, str(file))
-    entry = entries.read(stated.score_config(folder, config.data_root_dir))
-    if provenance.fingerprint(entry.data) != stated.fingerprint:
+        manifest.refuse_python_files(submitted.flags, str(file))
+    entry = entries.read(submitted.score_config(folder, config.data_root_dir))
+    if provenance.fingerprint(entry.data) != submitted.fingerprint:
         raise DataError(f"the images, labels or truth boxes at hand are not those that {file} was scored on")
-    return stated, entry
+    return submitted, entry
 
 
 def _records(entry: ExternalEntry, folder: Path) -> Iterator[str]:
-    """A sentence for each record that differs, and for those too many or too few."""
-    stated = {record.key: record for record in records.load(folder)}
-    if not any(record.cell.recipe == entry.recipe for record in stated.values()):
+    """Yield a sentence for each record that differs, is missing or is unexpected."""
+    records_by_key = {record.key: record for record in records.load(folder)}
+    if not any(record.cell.recipe == entry.recipe for record in records_by_key.values()):
         yield "its records are of other files, or of files that were read otherwise"
         return
     for measured, _ in score(entry, EntryCases(entry), [entry.name]):
-        if (known := stated.pop(measured.key, None)) is None:
+        if (expected := records_by_key.pop(measured.key, None)) is None:
             yield f"{measured.cell.protocol}: it has no record of this"
-        elif wrong := differences(known, measured):
+        elif wrong := differences(expected, measured):
             yield (
                 f"{measured.cell.protocol}: {len(wrong)} figures differ; {wrong[0].what} is stated "
                 f"{wrong[0].stated}, measured {wrong[0].measured}"
             )
-    yield from (f"{record.cell.protocol}: a record that its files do not give" for record in stated.values())
+    yield from (f"{record.cell.protocol}: a record that its files do not give" for record in records_by_key.values())
 
 
-def _copies(config: SubmissionConfig, entry: ExternalEntry, stated: Manifest) -> Iterator[str]:
-    """A sentence where what it shows is the truth, and for each other entry that shows the same."""
+def _copies(config: SubmissionConfig, entry: ExternalEntry, submitted: Manifest) -> Iterator[str]:
+    """Yield a sentence if the entry copies the truth, and one for each other entry that it copies."""
     if copies.is_copy(copies.truth(entry), entry):
         yield f"what it shows is the truth ({copies.MEANS})"
     folder = Path(config.beside) if config.beside else Path(config.file).parent
@@ -77,9 +77,9 @@ def _copies(config: SubmissionConfig, entry: ExternalEntry, stated: Manifest) ->
             continue
         with tempfile.TemporaryDirectory() as temporary:
             try:
-                other_stated, other = _read(file, Path(temporary), config)
+                other_manifest, other = _read(file, Path(temporary), config)
             except LocusError as error:
                 log.warning("not compared with %s: %s", file, error)
                 continue
-            if other_stated.fingerprint == stated.fingerprint and copies.is_copy(copies.excerpt(other), entry):
+            if other_manifest.fingerprint == submitted.fingerprint and copies.is_copy(copies.excerpt(other), entry):
                 yield f"what it shows is what {other.name} shows, {file} ({copies.MEANS})"

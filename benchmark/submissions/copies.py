@@ -1,4 +1,4 @@
-"""Whether two entries show the same: maps up to brightness, contrast and resolution, boxes up to a pixel or so."""
+"""Detect copied entries: maps up to brightness, contrast and resolution, boxes up to about a pixel."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,35 +13,35 @@ from core.names import LIMIT
 from core.types import FloatArray
 
 SAME = 0.99
-"""Two cases show the same from this correlation of maps, or IoU of boxes, on."""
+"""Correlation of maps, or IoU of boxes, from which two cases count as equal."""
 SHARE = 0.5
-"""Of the cases that both entries have, from which on one is a copy."""
+"""Share of the common cases from which one entry counts as a copy of the other."""
 SIDE = 16
-"""Parts of a map's side, whose means are compared."""
+"""Maps are compared by the means of SIDE×SIDE cells."""
 MEANS = (
     f"in at least {SHARE:.0%} of the cases: maps whose {SIDE}×{SIDE} means correlate by {SAME} or more, boxes that "
     f"overlap by as much"
 )
 Excerpt = Mapping[tuple[str, str], FloatArray]
-"""(image, finding) of a case with truth -> its map in brief (SIDE*SIDE,), or its most confident box (1,4)."""
+"""(image, finding) of a case with truth -> its map reduced to (SIDE*SIDE,), or its most confident box (1,4)."""
 
 
 def excerpt(entry: ExternalEntry) -> Excerpt:
-    """What an entry shows of the cases with truth.
+    """Reduce an entry to what is compared, for the cases with truth.
 
-    Of boxes the most confident one of each case, of maps a small picture: enough to tell copies.
+    The most confident box of each case, or a small version of its map.
     """
     pairs = [(sample.image_id, finding) for sample in entry.samples for finding in sample.boxes]
     if entry.boxes is not None:
-        given = {pair: entry.boxes[pair] for pair in pairs if pair in entry.boxes}
-        return {pair: rows[rows[:, 4].argmax(), None, :4] for pair, rows in given.items()}
+        boxes = {pair: entry.boxes[pair] for pair in pairs if pair in entry.boxes}
+        return {pair: rows[rows[:, 4].argmax(), None, :4] for pair, rows in boxes.items()}
     return {pair: _brief(np.asarray(entry.values[pair])) for pair in pairs if pair in entry.values}
 
 
 def truth(entry: ExternalEntry) -> Excerpt:
-    """What an entry would show that had copied the truth: its boxes, or the truth on the grid of its maps.
+    """The excerpt of an entry that copied the truth: its boxes, or the truth drawn on the grid of the entry's maps.
 
-    ``is_copy`` of it tells maps that were drawn from the answers.
+    With ``is_copy`` it detects maps that were drawn from the truth.
     """
     if entry.boxes is not None:
         return {(s.image_id, finding): boxes for s in entry.samples for finding, boxes in s.boxes.items()}
@@ -58,9 +58,9 @@ def truth(entry: ExternalEntry) -> Excerpt:
 
 
 def is_copy(one: Excerpt, entry: ExternalEntry) -> bool:
-    """Whether ``entry`` shows the same as ``one`` in so many of the cases that both have.
+    """Whether ``entry`` agrees with ``one`` in at least ``SHARE`` of the cases that both have.
 
-    In the share ``SHARE`` of them; False where they have none in common.
+    False if they have no case in common.
     """
     other = excerpt(entry)
     same = [_is_same(one[pair], other[pair], entry.boxes is not None) for pair in other if pair in one]
@@ -68,7 +68,7 @@ def is_copy(one: Excerpt, entry: ExternalEntry) -> bool:
 
 
 def _brief(values: np.ndarray) -> FloatArray:
-    """(h,w) -> (SIDE*SIDE,) means of its parts, about their mean and of length 1; 0 for a constant map."""
+    """(h,w) -> (SIDE*SIDE,) means of the cells, centred and of length 1; 0 for a constant map."""
     small = cv2.resize(values.astype(np.float64), (SIDE, SIDE), interpolation=cv2.INTER_AREA).ravel()
     small -= small.mean()
     return np.asarray(small / max(float(np.linalg.norm(small)), 1e-12))
@@ -76,5 +76,5 @@ def _brief(values: np.ndarray) -> FloatArray:
 
 def _is_same(one: FloatArray, other: FloatArray, boxes: bool) -> bool:
     if one.ndim != other.ndim:
-        return False  # maps beside boxes
+        return False  # maps against boxes
     return bool((iou(other, one) if boxes else one @ other).max() >= SAME)

@@ -1,4 +1,4 @@
-"""What stands in ``submission.json``: who sends what, made how, under which licence, and how it is scored."""
+"""``submission.json``: author, description, training data, licence, and the flags that score the files."""
 
 import json
 import re
@@ -15,38 +15,38 @@ from core.errors import BadValueError, DataError, first_problem
 
 NAME = "submission.json"
 CODE = re.compile(r"\.py\b")
-"""Of a word that would run a file of the sender."""
+"""Matches a word that would execute a Python file of the sender."""
 
 
 MOST_FILES = 200_000
-"""Files of a submission."""
+"""Maximum number of files in a submission."""
 FLAGS_BYTES = 100_000
-"""Bytes of the flags as JSON; a thousand findings take a fifth of it."""
+"""Maximum size of the flags as JSON, in bytes; a thousand findings take a fifth of it."""
 Text = Annotated[str, Field(max_length=10_000)]
 
 
 class Manifest(BaseModel):
-    """One entry. Raises ``ValidationError`` for a field too many or too few."""
+    """One entry. Raises ``ValidationError`` for a missing or unexpected field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     format: Literal[1] = 1
     entry: Text
     by: Text
-    """Who made it, and how they are reached."""
+    """The author and how to reach them."""
     about: Text
-    """What it is and how it was trained or made."""
+    """Description of the entry, and how it was trained or made."""
     trained_on: Text
     license: Text
-    """Of the maps or boxes."""
+    """Licence of the maps or boxes."""
     locus: Text
-    """Version of Locus that scored it."""
+    """Version of Locus with which it was scored."""
     fingerprint: Text
-    """Of the data's images, labels and truth boxes: see ``benchmark.training.provenance.fingerprint``."""
+    """Hash of the data's images, labels and truth boxes: see ``benchmark.training.provenance.fingerprint``."""
     flags: dict[str, Any]
-    """Flags of ``python -m benchmark.score``; their files lie within the submission."""
+    """Flags of ``python -m benchmark.score``; their files are in the submission."""
     files: Annotated[dict[str, str], Field(max_length=MOST_FILES)]
-    """Each file of the submission -> first 16 hex digits of the SHA-256 of its bytes."""
+    """File in the submission -> first 16 hex digits of the SHA-256 of its bytes."""
 
     @field_validator("flags")
     @classmethod
@@ -56,19 +56,19 @@ class Manifest(BaseModel):
         return flags
 
     def score_config(self, folder: Path, data_root_dir: str | None) -> ScoreConfig:
-        """The flags that score what lies in ``folder``. Raises ``LocusError`` for a flag that is none or leads out."""
-        stated = {**self.flags, "entry": self.entry, "trained_on": self.trained_on, "data_root_dir": data_root_dir}
+        """The flags that score the files in ``folder``. Raises ``LocusError`` for an invalid flag or path."""
+        values = {**self.flags, "entry": self.entry, "trained_on": self.trained_on, "data_root_dir": data_root_dir}
         for name in FILES:
-            word = stated.get(name)
+            word = values.get(name)
             if word is not None and not (name == "alignment" and word in ("conventional", "pixels")):
                 if not any(file == word or file.startswith(f"{word}/") for file in self.files):
                     raise DataError(f"--{name} {word!r} of the submission is none of its files")
-                stated[name] = str(folder / word)
-        return cli.build(ScoreConfig, stated)
+                values[name] = str(folder / word)
+        return cli.build(ScoreConfig, values)
 
 
 def parse(text: bytes, where: str) -> Manifest:
-    """The manifest that ``text`` states. Raises ``DataError`` naming the first field that is wrong.
+    """Parse a manifest. Raises ``DataError`` naming the first invalid field.
 
     >>> parse(b"{}", "entry.zip")
     Traceback (most recent call last):
@@ -83,10 +83,10 @@ def parse(text: bytes, where: str) -> Manifest:
 
 
 def refuse_python_files(flags: Mapping[str, Any], where: str) -> None:
-    """Raise ``BadValueError`` where a flag names a Python file, which scoring would run.
+    """Raise ``BadValueError`` if a flag names a Python file, because scoring would execute it.
 
     >>> refuse_python_files({"dataset": "phantom"}, "entry.zip")
     """
     for name, value in flags.items():
         if CODE.search(str(value)):
-            raise BadValueError(f"--{name} {value} in {where} would run the sender's code: write --trust if you do")
+            raise BadValueError(f"--{name} {value} in {where} would run the sender's code: write --trust to allow it")

@@ -1,1 +1,1 @@
-"""A suite from its YAML to its tables: plan, train, explain, score, record, table."""
+"""Run a suite from its YAML file to its tables: plan, train, explain, score, record."""

@@ -1,7 +1,7 @@
-"""Which cells a suite has: dataset x split x model x method x protocol (x alignment).
+"""The cells of a suite: dataset x split x model x method x protocol (x alignment).
 
-Each ends in one record. Planning reads no data, and imports the methods only where it matters which are fast, so a
-finished suite costs seconds.
+Each cell produces one record. Planning reads no data, and imports methods only to learn which are fast, so a finished
+suite takes seconds.
 """
 
 from collections.abc import Sequence
@@ -17,25 +17,25 @@ from core.names import normalize_data_set
 
 
 def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
-    """The names of a suite's methods and of the ``extra`` ones, each once, then the baselines.
+    """The names of a suite's methods and of the ``extra`` ones, without duplicates, then the baselines.
 
-    A check's suite has the baselines that it names.
+    In a suite with a check, only the baselines that it names.
 
     >>> from benchmark.suite import plan
     >>> method_names(plan.load("phantom").model_copy(update={"methods": ["gradcampp", "cam"]}))[:2]
     ['gradcampp', 'cam']
     """
-    asked = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
+    words = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
-        return [word for word in asked if word not in names.UNRANKED_METHODS or word in (*suite.words, *extra)]
-    return [*(word for word in asked if word not in names.UNRANKED_METHODS), *names.BASELINES_AND_LIMIT]
+        return [word for word in words if word not in names.UNRANKED_METHODS or word in (*suite.words, *extra)]
+    return [*(word for word in words if word not in names.UNRANKED_METHODS), *names.BASELINES_AND_LIMIT]
 
 
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
     """The cells of one model: the classifier's own, then methods and baselines under each protocol.
 
-    Where slow methods explain some images only, they have no cells on all, and every method one on those images. A
-    candidate of a choice has the one by which it is judged.
+    If slow methods explain only some images, they have no cells on all images, and every method has one on those
+    images. A candidate of a choice has only the cell that decides the choice.
 
     >>> from benchmark.suite import plan
     >>> suite = plan.load("demo")
@@ -50,7 +50,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
         suite = suite.model_copy(update={"methods": list(model.methods)})
     all_methods = method_names(suite, extra)
     slow = [word for word in all_methods if word not in names.UNRANKED_METHODS and not methods.is_fast(word)]
-    if not model.all_cells:  # what no row of the leaderboard rests on is left out
+    if not model.all_cells:  # only the cells behind the leaderboard
         if model.slow_images is not None or suite.check is not None:
             all_methods, slow = [word for word in all_methods if word not in slow], []
         suite = suite.model_copy(update={"protocols": suite.protocols_of_model(False), "conventional": []})
@@ -74,7 +74,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
 
 
 def has_readings(dataset: str) -> bool:
-    """Whether a data set, options and all, keeps the boxes of each of its readers: asked without importing it."""
+    """Whether a data set, given with its options, has the boxes of each reader; does not import the data set."""
     name = normalize_data_set(dataset).split(":")[0]
     return name in datasets.names() and bool(datasets.REGISTRY.read_attribute(name, "has_readings"))
 
@@ -85,7 +85,7 @@ def _cell(shared: Cell, method: str, protocol: str, images: int | None = None, a
 
 
 def _shared(model: ModelPlan) -> Cell:
-    """What the cells of a model share."""
+    """The fields that all cells of a model share."""
     training, scored_on = model.trainings[0], model.scored_on
     data = {"dataset": scored_on.dataset, "findings": training.num_classes}
     if model.other_data is not None:

@@ -1,4 +1,4 @@
-"""The models that a suite's choice ends in, from the records of its candidates."""
+"""The models that a suite's recipe choice selects, from the records of its candidates."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,13 +11,13 @@ from core.names import CHOICE
 
 
 def chosen_models(suite: Suite, models: Sequence[ModelPlan], records: Iterable[Record]) -> list[ModelPlan]:
-    """For each network and seed the model that has on each fold the candidate that is best on the other folds.
+    """For each network and seed, the model that has on each fold the candidate that is best on the other folds.
 
-    ``models`` are the suite's, its candidates among them. A network of which an inner score is missing has none.
+    ``models`` are all models of the suite. A network without all inner scores has no chosen model.
     """
     if suite.choice is None:
         return []
-    from benchmark.report.leaderboard.choice import judged  # tables, for which no other suite's plan waits
+    from benchmark.report.leaderboard.choice import judged  # slow import, only for suites with a choice
 
     trials = [record for record in records if record.cell.protocol == CHOICE]
     values = {r.key: score.value for r in trials if (score := judged(r, suite.choice.metric)) is not None}
@@ -36,28 +36,28 @@ def chosen_models(suite: Suite, models: Sequence[ModelPlan], records: Iterable[R
 
 
 def _best(suite: Suite, group: Sequence[ModelPlan], fold: int, values: Mapping[str, float | None]) -> str:
-    """The candidate that is best where ``fold`` is left out, of equal ones the first; "" where one has no score."""
+    """The best candidate when ``fold`` is left out, the first if tied; "" if a score is missing."""
     inner = {model.candidate: values.get(cells(suite, model)[0].key) for model in group if model.left_out_fold == fold}
-    known = {name: score for name, score in inner.items() if score is not None}
-    return max(known, key=lambda name: known[name]) if len(known) == len(inner) else ""
+    scores = {name: score for name, score in inner.items() if score is not None}
+    return max(scores, key=lambda name: scores[name]) if len(scores) == len(inner) else ""
 
 
 def _chosen(candidates: Sequence[ModelPlan], names: Sequence[str], judged_by: Mapping[str, str]) -> ModelPlan:
-    """The model that has on each of its folds the candidate of that fold's name; ``candidates`` are on all folds.
+    """The model with the chosen candidate on each fold; ``candidates`` cover all folds.
 
-    ``judged_by``: the method and metric by which inner folds chose.
+    ``judged_by``: the method and metric that decided on the inner folds.
     """
     of_name = {plan.candidate: plan for plan in candidates}
     trainings = tuple(of_name[name].trainings[n] for n, name in enumerate(names))
     id_ = f"{candidates[0].network}-seed{trainings[0].seed}"
-    stated = _recipe(candidates) | {"chosen": list(names), "judged_by": dict(judged_by)}
-    return dataclasses.replace(candidates[0], id=id_, candidate="", trainings=trainings, stated=tuple(stated.items()))
+    recipe = _recipe(candidates) | {"chosen": list(names), "judged_by": dict(judged_by)}
+    return dataclasses.replace(candidates[0], id=id_, candidate="", trainings=trainings, stated=tuple(recipe.items()))
 
 
 def _recipe(candidates: Sequence[ModelPlan]) -> dict[str, Any]:
-    """What all ``candidates`` share, and what each has of its own."""
+    """The shared part of the recipes of ``candidates``, and their differences."""
     of_each = {plan.candidate: {k: v for k, v in plan.recipe.items() if k != "candidate"} for plan in candidates}
     first = next(iter(of_each.values()))
     shared = {k: v for k, v in first.items() if all(k in other and other[k] == v for other in of_each.values())}
-    apart = {name: {k: v for k, v in each.items() if k not in shared} for name, each in of_each.items()}
+    apart = {name: {k: v for k, v in recipe.items() if k not in shared} for name, recipe in of_each.items()}
     return {**shared, "candidates": apart}

@@ -1,7 +1,7 @@
-"""The classifier's own record: AUROC and average precision on the held-out images that its maps are judged on.
+"""The classifier's own record: AUROC and average precision on the held-out images on which its maps are scored.
 
-``auroc`` and ``ap`` are over all held-out images; ``auroc@boxed`` and ``ap@boxed`` over those with any truth box, the
-images of the localization cases. The two can differ much when boxed images come from another source.
+``auroc`` and ``ap`` cover all held-out images; ``auroc@boxed`` and ``ap@boxed`` cover those with a truth box, the
+images of the localization cases. They can differ a lot if boxed images come from another source.
 """
 
 import math
@@ -23,7 +23,8 @@ def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool
     """Scores per finding and their mean, from held-out predictions.
 
     ``table`` has a row per image: ``label_F`` (0, 1 or nan) and ``logit_F`` per finding F, and ``boxed`` (0 or 1). A
-    finding of one class only has no figure and is not in the mean. ``exclusive``: an image has one finding (softmax).
+    finding with only one class has no score and is excluded from the mean. ``exclusive``: one finding per image
+    (softmax).
 
     >>> table = pd.DataFrame({"label_mass": [0, 1, 1], "logit_mass": [-1.0, 2.0, -2.0], "boxed": [0, 1, 1]})
     >>> [(score.metric, score.finding, score.value) for score in classification(table, ["mass"]).scores][:2]

@@ -1,4 +1,4 @@
-"""Finished models that the flags enter in a suite: ``--checkpoint PATH`` and ``--model file.py:build``."""
+"""Add finished models to a suite: ``--checkpoint PATH`` and ``--model file.py:build``."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from core.flags.network import network_flags
 
 
 def with_models(suite: Suite, config: SuiteConfig) -> Suite:
-    """``suite`` with the finished models of the flags behind its own; the suite itself where there are none.
+    """Append the finished models of the flags to ``suite``; without such flags, return the suite unchanged.
 
     Raises ``LocusError`` for a network that cannot be built, read or named.
     """
@@ -22,20 +22,20 @@ def with_models(suite: Suite, config: SuiteConfig) -> Suite:
     if network is None and not config.checkpoint:
         if config.entry or config.trained_on or config.findings:
             words = "--entry, --trained_on and --findings"
-            raise BadValueError(f"{words} are of --checkpoint or --model: write one of these")
+            raise BadValueError(f"{words} require --checkpoint or --model: write one of these")
         return suite
     if network is not None and config.checkpoint:
         raise BadValueError("--model and --checkpoint are two entries: write one of them")
     paths = list(config.checkpoint)
     if network is not None:
-        from benchmark.models import run_folder  # torch is imported when the flags are right
+        from benchmark.models import run_folder  # after the flags are checked: imports torch
         from benchmark.training import data
 
         scored = plan.models(suite)[0].scored_on
         findings = data.load(scored, "test").findings
         paths = [str(run_folder.enter(network, Path(config.runs).parent, findings, scored.img_size))]
-    stated = {"entry": config.entry, "trained_on": config.trained_on}
-    entry = {"checkpoint": paths, **{name: value for name, value in stated.items() if value}}
+    declared = {"entry": config.entry, "trained_on": config.trained_on}
+    entry = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}
     if network is None and not config.trust:
         user_code.refuse_code(networks(suite.model_copy(update={"models": [entry]})), ", ".join(paths))
     return suite.model_copy(update={"models": [*suite.models, entry]})

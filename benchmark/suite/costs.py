@@ -1,4 +1,4 @@
-"""``--costs``: what each method of a suite costs alone is measured once per network, whatever the training seed."""
+"""``--costs``: measure the cost of each method of a suite alone, once per network and not per training seed."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,20 +23,20 @@ from datasets.io import transforms
 from methods.base import Method
 
 IMAGES = 8
-"""How many of the suite's own are explained at once."""
+"""Number of the suite's images that are explained at once."""
 Report = Callable[[str], None]
 
 
 def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: RunConfig, report: Report) -> None:
-    """Bring ``costs.parquet`` of ``folder`` up to the methods of the ``planned`` cells, on this machine.
+    """Update ``costs.parquet`` of ``folder`` for the methods of the ``planned`` cells, on this machine.
 
-    Rows of another machine are measured anew, all of them with ``--overwrite always``. Without a training below
-    ``runs_dir`` a network has random weights, which cost as much. Raises ``WriteError`` when the disk refuses.
+    Rows of another machine are measured again; all rows with ``--overwrite always``. A network without a training run
+    below ``runs_dir`` gets random weights, which cost the same. Raises ``WriteError`` if a file cannot be written.
     """
     used = provenance.of_scoring()
     here = {"device": used.device, "processor": used.processor, "threads": 1, "torch": used.versions["torch"]}
-    kept = [] if config.overwrite == "always" else costs.read(folder)
-    rows = [row for row in kept if all(getattr(row, name) == value for name, value in here.items())]
+    old_rows = [] if config.overwrite == "always" else costs.read(folder)
+    rows = [row for row in old_rows if all(getattr(row, name) == value for name, value in here.items())]
     for (dataset, model), jobs in _networks(planned).items():
         measured = {row.method for row in rows if (row.dataset, row.model) == (dataset, model)}
         words = [word for word in _words(jobs) if word not in measured]
@@ -53,7 +53,7 @@ def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: R
 
 
 def _networks(planned: Sequence[ModelJob]) -> dict[tuple[str, str], list[ModelJob]]:
-    """Data set and network of any seed -> its models, first those of the first seed."""
+    """Data set and network without its seed -> its models, those of the first seed first."""
     networks: dict[tuple[str, str], list[ModelJob]] = {}
     for job in planned:
         if job.cells:
@@ -62,20 +62,20 @@ def _networks(planned: Sequence[ModelJob]) -> dict[tuple[str, str], list[ModelJo
 
 
 def _words(jobs: Sequence[ModelJob]) -> list[str]:
-    """The methods of the leaderboard; what is no method explains nothing that could be timed."""
+    """The methods of the leaderboard; baselines and readers have no costs."""
     cells = [cell for job in jobs for cell in job.cells if cell.protocol == MAIN_PROTOCOL]
     return list(dict.fromkeys(cell.method for cell in cells if cell.method not in (*BESIDE, *PEOPLE)))
 
 
 def _training(jobs: Sequence[ModelJob], runs_dir: Path) -> TrainingRun:
-    """The first training of a network that is at hand, else the first one with random weights."""
+    """The first finished training run of a network, else the first one with random weights."""
     models = [job.model for job in jobs]
-    each = [run for model in models for run in recorded(model, [None] * len(model.trainings), runs_dir)]
-    return next((run for run in each if run.checkpoint.is_file()), None) or untrained.of(each[0])
+    runs = [run for model in models for run in recorded(model, [None] * len(model.trainings), runs_dir)]
+    return next((run for run in runs if run.checkpoint.is_file()), None) or untrained.of(runs[0])
 
 
 def _measured(run: TrainingRun, words: Sequence[str], config: RunConfig, report: Report) -> Iterator[dict[str, object]]:
-    """The fields of a cost that say what was measured, of each method that has maps for the network."""
+    """The measured fields of a cost, for each method that supports the network."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model: Classifier = prepare(run.model(device), config)
     images = transforms.evaluation()(torch.from_numpy(run.pixels[:IMAGES]).to(device))
@@ -87,6 +87,6 @@ def _measured(run: TrainingRun, words: Sequence[str], config: RunConfig, report:
                 spent = cost.spent(model, images, part, config.memory_gib)
                 yield {"method": word, "findings": len(run.data.findings), "weights": weights, **vars(spent)}
         except NotAvailableError:
-            continue  # its cell's record says why
+            continue  # its cell's record has the reason
         except LocusError as error:
             report(f"costs of {word}: {error}")

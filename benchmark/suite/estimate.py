@@ -1,6 +1,6 @@
-"""What a suite would cost that has not run: hours of training, disk. Arithmetic from measured rates; reads no data.
+"""Estimate the cost of a suite before it runs: hours of training, disk space. Uses measured rates and reads no data.
 
-The rates are those of ``tools.scale`` (docs/scale.md); a test compares them.
+The rates come from ``tools.scale`` (docs/scale.md); a test compares them.
 """
 
 import json
@@ -16,13 +16,13 @@ from core.names import CLASSIFIER
 
 RATES: dict[str, Any] = json.loads(Path(__file__).with_name("rates.json").read_text(encoding="utf-8"))
 EXAMPLE = 500
-"""Images per second for which the GPU hours are stated: none was measured."""
+"""Assumed images per second for the GPU hours; this rate is not measured."""
 STRIDE, HALF, CHECKPOINTS = 32, 2, 16
-"""Pixels per position of a map, bytes of one, and bytes per weight of a training's two checkpoints."""
+"""Pixels per position of a map, bytes per position, and bytes per weight in the two checkpoints of a training run."""
 
 
 def lines(jobs: Sequence[ModelJob], runs_dir: Path) -> Iterator[str]:
-    """Sentences about what the ``jobs`` cost; nothing where a network or data set among them has no measured rate."""
+    """Sentences about the cost of the ``jobs``; none if a network or data set has no measured rate."""
     if waiting := sum(len(job.cells) for job in jobs if absent(job.model)):
         yield f"  {waiting} cells need data that is not there; with the data:"
     if not jobs or not all(_is_measured(config) for job in jobs for config in job.model.trainings):
@@ -57,12 +57,12 @@ def _size(config: TrainConfig) -> dict[str, int]:
 
 
 def _seconds(config: TrainConfig, rate: str) -> float:
-    """Seconds per image, in proportion to its pixels."""
+    """Seconds per image, proportional to its pixels."""
     return float(RATES["networks"][config.backbone][rate]) * (config.img_size / RATES["img_size"]) ** 2
 
 
 def _disk(jobs: Sequence[ModelJob], missing: Sequence[TrainConfig]) -> dict[str, float]:
-    """GB of the cache of pixels, of the checkpoints to come, and of all maps."""
+    """GB of the pixel cache, of the missing checkpoints, and of all maps."""
     caches = {(config.dataset, config.img_size): config for job in jobs for config in job.model.trainings}
     maps = 0
     for job in jobs:

@@ -1,6 +1,6 @@
-"""The heat maps of a model: made where they are missing, then cases (image x finding) that protocols score.
+"""The heat maps of a model: generate the missing ones, then make the cases (image x finding) that protocols score.
 
-What a model needs first, its trainings, lies on disk when a step of this file begins.
+The training runs of the model must be finished before the steps of this file.
 """
 
 from collections.abc import Sequence
@@ -17,23 +17,23 @@ from config import EngineFlags, RunConfig
 
 
 def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
-    """Make the maps of ``method_names`` that are missing below ``runs_dir``.
+    """Generate the maps of ``method_names`` that are missing below ``runs_dir``.
 
-    One that breaks leaves none: its scoring tries it again, and records why.
+    A method that fails writes none: scoring tries it again and records the reason.
     """
     machine.configure_torch(model.trainings[0].threads or flags.threads)
     explain_model(model, finished(model, runs_dir), method_names, runs_dir, flags)
 
 
 def explain_shard(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig, number: int) -> None:
-    """Make shard ``number`` of ``--shards`` of the maps that are missing: see ``benchmark.maps.obtain``."""
+    """Generate shard ``number`` of ``--shards`` of the missing maps: see ``benchmark.maps.obtain``."""
     machine.configure_torch(model.trainings[0].threads or flags.threads)
     requests = map_requests(model, finished(model, runs_dir), method_names, runs_dir)
     generate_shard(requests, number, flags.shards, flags)
 
 
 def join_shards(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
-    """Join the shards of ``method_names``, and make what has none; what broke is left to its scoring, as above."""
+    """Join the shards of ``method_names`` and generate missing maps; failed methods are left to scoring, as above."""
     lacking = join(map_requests(model, finished(model, runs_dir), method_names, runs_dir), flags.shards)
     explain(model, [name for name in method_names if name not in lacking], runs_dir, flags)
 
@@ -45,9 +45,9 @@ def explain_model(
     runs_dir: Path,
     flags: EngineFlags | None,
 ) -> CaseStore:
-    """The cases of the methods in ``method_names``, their maps below ``runs_dir`` and generated where they are missing.
+    """The cases of ``method_names``, with their maps below ``runs_dir``; missing maps are generated.
 
-    Without ``flags`` none are generated and no network is loaded: a cell that lacks some raises ``NoMapsError``.
+    Without ``flags`` no map is generated and no network loaded: a cell without maps raises ``NoMapsError``.
     """
     if not method_names:
         return CaseStore(trained, {})
@@ -59,7 +59,7 @@ def explain_model(
 def map_requests(
     model: ModelPlan, trained: Sequence[TrainingRun], method_names: Sequence[str], runs_dir: Path
 ) -> list[MapRequest]:
-    """The maps, of test and validation images, that ``explain_model`` needs."""
+    """The requests for the test and validation maps that ``explain_model`` needs."""
     folder = _folder(model, runs_dir)
     requests, _ = requests_of(trained, method_names, folder, model.slow_images, model.shown_only)
     return [*requests, *validation_requests(trained, method_names, folder / "val")]

@@ -1,4 +1,4 @@
-"""The end of a run: obsolete records are dropped, paired ones made, all are packed, and tables written from them."""
+"""Finish a run: drop obsolete records, make paired ones, pack all records and write the tables."""
 
 import logging
 from collections.abc import Sequence, Set
@@ -22,10 +22,11 @@ log = logging.getLogger(__name__)
 def finalize(
     suite: Suite, planned: Sequence[ModelJob], config: RunConfig, folder: ResultsFolder, before: list[Record], ran: bool
 ) -> list[Record]:
-    """Pack the suite's records and write its tables from them; the records that the tables show, with entries.
+    """Pack the suite's records and write its tables; return the records in the tables, entries included.
 
-    ``before`` are those that ``folder`` held before anything ``ran``. Paired records are made again where there are
-    new ones. Raises ``DataError`` for broken per-case rows, ``WriteError`` when the disk refuses.
+    ``before`` are the records in ``folder`` before the cells ran; ``ran`` tells whether any did. Paired records are
+    made again if there are new ones. Raises ``DataError`` for broken per-case rows, ``WriteError`` if a file cannot be
+    written.
     """
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     records_now = selection.existing_records(folder.path) if ran else before
@@ -38,12 +39,12 @@ def finalize(
     final = records.ordered([*run_records, *paired_records, *published_records])
     if changed or final != list(records_now):
         records.pack(folder.path, final)
-    shown = with_published(final, folder.published)
+    table_records = with_published(final, folder.published)
     return tables.write(
         folder.path,
         suite.title,
         suite.about,
-        shown,
+        table_records,
         config.columns,
         folder.beside,
         suite.limits,
@@ -55,28 +56,28 @@ def finalize(
 def _drop_obsolete(
     suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record], forget: Sequence[str]
 ) -> list[Record]:
-    """The records without those whose model, protocol, alignment or images the suite no longer has.
+    """Drop the records whose model, protocol, alignment or images are no longer in the suite.
 
-    A record of a method that the suite does not list stays, for somebody asked for it by ``--method``; so does one of a
-    model that ``--checkpoint`` or ``--model`` added, unless ``forget`` names it. Both are logged. Raises
-    ``BadValueError`` for a name in ``forget`` that no such model has.
+    Records of methods added by ``--method`` stay, and so do records of models added by ``--checkpoint`` or ``--model``,
+    unless ``forget`` names them. Both are logged. Raises ``BadValueError`` for a name in ``forget`` that no such model
+    has.
     """
     wanted = {cell.key for cell in planned}
     if not forget and all(_is_wanted(record, wanted) for record in records_now):
         return list(records_now)
     planned_keys = {cell.without_method.key for cell in planned}
     listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
-    kept, extra_methods, extra_models, forgotten = [], set(), set(), set()
+    remaining, extra_methods, extra_models, forgotten = [], set(), set(), set()
     for record in records_now:
         cell = record.cell
         entered = "weights" in cell.recipe and cell.model_id not in models  # by --checkpoint or --model
         if entered and cell.model_id in forget:
             forgotten.add(cell.model_id)
         elif _is_wanted(record, wanted) or entered:
-            kept.append(record)
+            remaining.append(record)
             extra_models |= {cell.model_id} if entered else set()
         elif cell.method not in listed and cell.without_method.key in planned_keys:
-            kept.append(record)
+            remaining.append(record)
             extra_methods.add(cell.method)
         else:
             gone = f"the cell of record {record.key} is no longer in the suite"
@@ -88,9 +89,9 @@ def _drop_obsolete(
         names = ", ".join(sorted(extra_models))
         log.info("%s: also in its tables, by an earlier --checkpoint or --model: %s (--forget)", suite.name, names)
     if unknown := [name for name in forget if name not in forgotten]:
-        known = sorted(extra_models | forgotten)
-        raise UnknownNameError(f"value of --forget (models added to {suite.name} earlier)", unknown[0], known)
-    return kept
+        added_models = sorted(extra_models | forgotten)
+        raise UnknownNameError(f"value of --forget (models added to {suite.name} earlier)", unknown[0], added_models)
+    return remaining
 
 
 def _is_wanted(record: Record, wanted: Set[str]) -> bool:

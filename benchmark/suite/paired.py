@@ -1,14 +1,14 @@
-"""The records of protocol ``paired``: how the methods of a model stand against each other and against ``prior``.
+"""The records of protocol ``paired``: comparison of the methods of a model with each other and with ``prior``.
 
-They follow from the per-case rows of ``locus`` alone, on the aligned grid, on all boxed images and on the part that
-slow methods explain: nothing is run for them, and the same rows give the same bytes.
+They are computed from the per-case rows of ``locus`` on the aligned grid, on all boxed images and on the subset for
+slow methods. Nothing is run for them, and the same rows give the same bytes.
 
-``p_first``      probability of being first by ``hit@iou.3`` among the methods of the model, in resamples of patients;
-                 methods that are equal in a resample share it. Baselines have none; ``prior``, ``truth`` and
+``p_first``      probability of ranking first by ``hit@iou.3`` among the methods of the model, in resamples of
+                 patients; tied methods share it. Baselines have none; ``prior``, ``truth`` and
                  ``readers`` have no paired record.
 ``above_prior``  difference in ``hit@iou.3`` to ``prior`` on the same cases, with its interval.
 ``relative_drop@readers``, ``relative_drop@second readers``  (people - method) / people in ``hit@iou.3``, means over
-                 findings on the cases that both have, with its bootstrap interval by patient; 0: as good as people are
+                 findings on their common cases, with its bootstrap interval by patient; 0: as good as people
                  (Saporta et al., Nature Machine Intelligence 4 (2022), 867-878).
 ``p``, ``p_holm``  sign-flip test by patient of that difference; Holm over the methods and baselines of the model.
 """
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 def paired_records(folder: Path, all_records: Iterable[Record]) -> list[Record]:
-    """The paired records of a suite's ``folder``, from its records of ``locus`` and their rows per case.
+    """Compute the paired records of a suite's ``folder``, from its records of ``locus`` and their rows per case.
 
     Raises ``DataError`` for broken rows.
     """
@@ -50,7 +50,7 @@ def paired_records(folder: Path, all_records: Iterable[Record]) -> list[Record]:
 
 
 def _models(all_records: Iterable[Record]) -> list[list[Record]]:
-    """The records whose rows are compared, in the order of methods: of one model, on the same images."""
+    """Groups of records whose rows are compared: one model, the same images, ordered by method."""
     groups: dict[str, list[Record]] = {}
     for record in sorted(all_records, key=lambda r: r.cell.method):
         c = record.cell
@@ -60,16 +60,16 @@ def _models(all_records: Iterable[Record]) -> list[list[Record]]:
 
 
 def _is_compared(record: Record) -> bool:
-    """Others' maps have one alignment and are compared at it, with the baselines on their grid."""
-    ours = record.source == "run" and record.cell.alignment == "aligned"
-    return bool(record.scores) and (ours or "external" in record.cell.recipe)
+    """Whether a record is compared: aligned records of runs, and all records of external entries."""
+    is_own = record.source == "run" and record.cell.alignment == "aligned"
+    return bool(record.scores) and (is_own or "external" in record.cell.recipe)
 
 
 def _of(group: Sequence[Record], folder: Path) -> list[Record]:
-    """One paired record for each of a model's records of ``locus`` but ``prior``, ``truth`` and ``readers``.
+    """A paired record for each of a model's records of ``locus`` except ``prior``, ``truth`` and ``readers``.
 
-    Records without rows in ``folder`` are left out with a warning. Raises ``DataError`` where rows are of other cases
-    than the others'.
+    Records without rows in ``folder`` are skipped with a warning. Raises ``DataError`` if the rows of two records have
+    different cases.
     """
     entered = [record for record in group if record.cell.method not in CEILINGS]
     existing = [record for record in entered if cases.exist(record.cell, folder)]
@@ -86,11 +86,11 @@ def _of(group: Sequence[Record], folder: Path) -> list[Record]:
     people = [record for record in group if record.cell.method in PEOPLE and cases.exist(record.cell, folder)]
     drops = [[_relative_drop(table, record, folder) for record in people] for table in common.tables]
     scores = zip(existing, _scores(existing, common), drops, strict=True)
-    return [_record(record, [*each, *more]) for record, each, more in scores if [*each, *more]]
+    return [_record(record, [*own_scores, *more]) for record, own_scores, more in scores if [*own_scores, *more]]
 
 
 def _record(of: Record, scores: Sequence[Score]) -> Record:
-    """Says neither when nor how long: it must not change while the rows do not."""
+    """Make a paired record without time stamps, so that the same rows give the same record."""
     cell = of.cell.model_copy(update={"protocol": PAIRED})
     return of.model_copy(
         update={
@@ -101,12 +101,12 @@ def _record(of: Record, scores: Sequence[Score]) -> Record:
 
 
 def _scores(methods: Sequence[Record], common: CommonCases) -> list[list[Score]]:
-    """Per record ``p_first`` unless it is a baseline; then the difference to ``prior``, if there is one, and its p."""
-    hits, findings = [columns(each, [MAIN])[0] for each in common.tables], common.findings
+    """Per record ``p_first`` (not for baselines), and the difference to ``prior`` with its p, if there is one."""
+    hits, findings = [columns(table, [MAIN])[0] for table in common.tables], common.findings
     scores: list[list[Score]] = [[] for _ in methods]
     if entered := [n for n, record in enumerate(methods) if is_method(record)]:
-        known = sums([hits[n] for n in entered], common.index, findings)
-        samples: NDArray[np.float32] = mean(bootstrap_draws(known).samples, -2)  # (R, K)
+        method_sums = sums([hits[n] for n in entered], common.index, findings)
+        samples: NDArray[np.float32] = mean(bootstrap_draws(method_sums).samples, -2)  # (R, K)
         for n, share in zip(entered, probability_of_first(samples), strict=True):
             scores[n].append(_score("p_first", float(share), len(common.index)))
     prior = next((n for n, record in enumerate(methods) if record.cell.method == PRIOR), None)
@@ -120,7 +120,7 @@ def _scores(methods: Sequence[Record], common: CommonCases) -> list[list[Score]]
 
 
 def _relative_drop(table: "pd.DataFrame", people: Record, folder: Path) -> Score:
-    """(people - method) / people of a method's rows per case, on the cases that the record of ``people`` has."""
+    """(people - method) / people from a method's rows per case, on the cases of the ``people`` record."""
     read = cases.read(people.cell, folder)[[*CASE, AGREEMENT]].astype(dict.fromkeys(CASE, str))
     both = table[[*CASE, MAIN]].merge(read, on=CASE)  # packed rows of a method have the column too
     scored = [Column(name, "none", both[name].to_numpy(np.float64), np.ones(len(both))) for name in (AGREEMENT, MAIN)]
@@ -133,7 +133,7 @@ def _relative_drop(table: "pd.DataFrame", people: Record, folder: Path) -> Score
 
 
 def relative_drop(pair: Any) -> Any:
-    """(..., 2) scores of people and of a method -> (...) (people - method) / people; nan where people have 0.
+    """(..., 2) scores of people and of a method -> (...) (people - method) / people; nan if people have 0.
 
     >>> relative_drop(np.array([0.5, 0.4])).round(3).item()
     0.2

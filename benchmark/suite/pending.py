@@ -1,4 +1,4 @@
-"""The cells whose records are still to come, while their steps run: what fails is recorded, what is whole is packed."""
+"""The cells that still have no record while their steps run; failures are recorded, finished models are packed."""
 
 import logging
 from collections.abc import Sequence
@@ -18,28 +18,28 @@ TENTH = 10
 
 @dataclass
 class Pending:
-    """What the steps of a suite have still to write below its ``folder``.
+    """The records that the steps of a suite have still to write below its ``folder``.
 
-    Steps leave records at work. They are packed here alone, after each model and while no step writes any; where many
-    are packed already, once there are a tenth as many anew: packing writes all of them again.
+    Steps write single records, and only this class packs them: after each model, while no step is writing. Packing
+    rewrites all records, so it waits until the new ones are a tenth of those already packed.
     """
 
     folder: Path
     cells: dict[str, ModelJob]
     """Step -> the cells whose records it writes."""
     stopped: dict[str, str] = field(default_factory=dict)
-    """Model -> why it, or a part of it, could not run."""
+    """Model -> the reason why it failed, at least in part."""
     _writing: set[str] = field(default_factory=set)
     _whole: bool = False
     _packed: int = 0
 
     @classmethod
     def of(cls, steps: Sequence[Step], folder: Path) -> "Pending":
-        """Of ``steps`` that ``benchmark.suite.steps`` made: those that score have their cells as first argument."""
+        """Make it from the steps of ``benchmark.suite.steps``; the first argument of a scoring step has its cells."""
         return cls(folder, {step.id: step.arguments[0] for step in steps if step.kind == "score"})
 
     def take(self, event: Event) -> None:
-        """Follow what happened to a step."""
+        """Process an event of a step."""
         if event.step.id not in self.cells:
             return
         if event.kind == "started":
@@ -51,7 +51,7 @@ class Pending:
             record_failure(job, "failed", event.reason, self.folder)
             self.stopped[job.model.id] = event.reason
         self._whole |= all(other.model.id != job.model.id for other in self.cells.values())
-        # the last model's stay at work until what follows from them is packed too
+        # the last model's records are packed with the paired records that follow from them
         if self._whole and self.cells and not self._writing:
             at_work = len(records.unpacked(self.folder))
             if at_work * TENTH >= self._packed:
@@ -61,10 +61,10 @@ class Pending:
 
 
 def record_failure(job: ModelJob, status: Status, reason: str, folder: Path) -> None:
-    """Write a record with the reason for each cell without a result; what was measured stays."""
+    """Write a record with the reason for each cell without a result; earlier results stay."""
     measured = {record.key for record in selection.existing_records(folder) if record.status == "ok"}
     missing = [cell for cell in job.cells if cell.key not in measured]
     for cell in missing:
         records.write(Record(cell=cell, status=status, reason=reason), folder)
-    if kept := len(job.cells) - len(missing):
-        log.warning("%s: %d records of earlier runs stay as they are: %s", job.model.id, kept, reason)
+    if n_existing := len(job.cells) - len(missing):
+        log.warning("%s: %d records of earlier runs stay as they are: %s", job.model.id, n_existing, reason)

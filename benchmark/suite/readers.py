@@ -1,8 +1,8 @@
-"""The row ``readers``: how well one radiologist localizes what the others have marked on the same image.
+"""The row ``readers``: how well one radiologist localizes the findings that others marked on the same image.
 
-It is the ceiling of a score on such data, and no method: it looks at no network, only at truth. A method knows which
-finding to show, so a reader is asked only about findings that he marked. Cases are the methods', on which boxes of two
-readers or more overlapped: how far readers agree on all that they marked is not said here.
+It is an upper bound for scores on such data, not a method: it uses only the truth, no network. A method knows which
+finding to show, so a reader is scored only on findings that the reader marked. The cases are those of the methods,
+where boxes of at least two readers overlapped; the row does not measure agreement on all marks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ MEAN_IOU, POINTING = "mean_iou", "pointing"
 
 
 class ReaderDataset(Protocol):
-    """A data set that keeps what each of its readers marked."""
+    """A data set with the boxes of each of its readers."""
 
     def readings(self, index: int) -> Readings:
         """Reader -> finding -> (M,4) boxes on the image at ``index``, in its frame."""
@@ -36,10 +36,10 @@ class ReaderDataset(Protocol):
 def evaluate(
     trained: Sequence[TrainingRun], findings: Sequence[str], seed: int = 0, images: int | None = None
 ) -> Result:
-    """Protocol ``locus`` for the readers of the held-out images, on the cases that at least two of them marked.
+    """Score the readers of the held-out images by protocol ``locus``, on the cases that at least two of them marked.
 
-    A case's figure is the mean over its readers, and over a reader's boxes. There is no threshold; what the tables show
-    at the cross-fitted one stands there. Raises ``NotAvailableError`` where no two readers marked the same.
+    A case's value is the mean over its readers, and over a reader's boxes. There is no threshold: the values fill the
+    columns at the cross-fitted threshold. Raises ``NotAvailableError`` if no two readers marked the same finding.
     """
     rows = list(_rows(trained, findings, images))
     if not rows:
@@ -50,8 +50,8 @@ def evaluate(
     origins: dict[str, Origin] = {**dict.fromkeys(metrics, "cross-fitted"), POINTING: "none"}
     values = {word: np.array([row[word] for row in rows], dtype=np.float64) for word in origins}
     columns = [Column(word, origin, values[word], np.ones(len(rows))) for word, origin in origins.items()]
-    kept = [{name: row[name] for name in ("image", "patient", "finding")} | {AGREEMENT: row[MAIN]} for row in rows]
-    return Result(scores(estimate(columns, who, findings, seed), findings), kept)
+    case_rows = [{name: row[name] for name in ("image", "patient", "finding")} | {AGREEMENT: row[MAIN]} for row in rows]
+    return Result(scores(estimate(columns, who, findings, seed), findings), case_rows)
 
 
 def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Iterator[dict[str, Any]]:
@@ -66,12 +66,12 @@ def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int |
                 if len(marked) > 1:
                     who = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
                     others = (np.concatenate([*marked[:i], *marked[i + 1 :]]) for i in range(len(marked)))
-                    each = [compare_boxes(boxes, rest) for boxes, rest in zip(marked, others, strict=True)]
-                    yield who | {word: float(np.mean([one[word] for one in each])) for word in each[0]}
+                    overlaps = [compare_boxes(boxes, rest) for boxes, rest in zip(marked, others, strict=True)]
+                    yield who | {word: float(np.mean([overlap[word] for overlap in overlaps])) for word in overlaps[0]}
 
 
 def compare_boxes(values: ArrayLike, truth: ArrayLike) -> dict[str, float]:
-    """One reader's boxes, (M,4), against those of the others, (N,4): metric -> mean over his boxes, 0 without one.
+    """Compare one reader's boxes, (M,4), with those of the others, (N,4): metric -> mean over boxes, 0 without a box.
 
     >>> compare_boxes([[0, 0, 4, 4]], [[0, 0, 4, 2], [9, 9, 10, 10]])["hit@iou.3"]
     1.0

@@ -1,4 +1,4 @@
-"""The record of a scored cell and its rows per case, on disk."""
+"""Write the record of a scored cell and its rows per case."""
 
 import datetime
 import platform
@@ -23,18 +23,18 @@ LIBRARIES = ("torch", "timm", "numpy", "numba")
 def write_record(cell: Cell, scored: Scored, shared: dict[str, Any], seconds: float, folder: Path) -> None:
     """Write the record of ``cell``, and its rows per case, below the suite's ``folder``. Raises ``WriteError``.
 
-    ``shared``: see ``shared_fields``; ``seconds``: how long scoring took.
+    ``shared``: see ``shared_fields``; ``seconds``: duration of scoring.
     """
     fields, rows = scored
     if rows:
         write_cases(rows, cell, folder)
-    # a method of a file outside the tree goes by what it calls itself
+    # a method from a user's file is recorded by its own name
     name = str(methods.get(cell.method).name) if runs_code(cell.method) else ""
     records.write(Record(cell=cell, seconds=round(seconds, 3), method_name=name, **shared, **fields), folder)
 
 
 def shared_fields(trained: Sequence[TrainingRun]) -> dict[str, Any]:
-    """The fields that all records of a model share: weights, versions, provenance, what its data say of themselves."""
+    """The fields that all records of a model share: weights, versions, provenance, description of the data."""
     return {
         "checkpoints": tuple(run.digest for run in trained),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},

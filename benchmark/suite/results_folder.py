@@ -1,4 +1,4 @@
-"""Where the records and tables of a run go: ``results/`` for the published plan, ``runs/results/`` for any other."""
+"""Where the records and tables of a run are written: ``results/`` for the published plan, else ``runs/results/``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ UNPUBLISHED = Path("runs/results")
 OTHER_COLUMNS = "the published table has other columns"
 OWN_COSTS = "the published costs are of the machine that they were measured on"
 RUN_NOTHING = (OTHER_COLUMNS, OWN_COSTS)
-"""For which no cell is run: they show the published records."""
+"""Reasons for which no cell is run: the published records are shown."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +27,19 @@ class ResultsFolder:
 
     path: Path
     reason: str = ""
-    """Why they do not go to the published ones; nothing where they do, or where ``--results`` says where."""
+    """Why the run does not write to the published folder; empty if it does, or with ``--results``."""
     predicted_by: str | None = None
-    """The suite whose published trainings say where a row should lie."""
+    """The suite whose published training runs predict the range of a row."""
 
     @property
     def beside(self) -> Path | None:
-        """The published folder of the suite, whose rows stand beside others; None for the published folder itself."""
+        """The published folder of the suite, whose rows are shown with the run's; None for itself."""
         folder = published() / self.path.name
         return folder if self.path.parent == UNPUBLISHED and folder in records.suites(folder.parent) else None
 
     @property
     def published(self) -> list[Record]:
-        """The published records of the suite, to stand beside others."""
+        """The published records of the suite, to be shown with others."""
         if self.beside is None:
             return []
         runs = (record for record in records.load(self.beside) if record.source == "run")
@@ -47,7 +47,7 @@ class ResultsFolder:
 
     @property
     def predicting(self) -> list[Record]:
-        """The published records of the suite ``predicted_by``, main column alone, where published rows stand beside."""
+        """The published records of the suite ``predicted_by``, main column only, if published rows are shown too."""
         if self.beside is None or self.predicted_by is None:
             return []
         folder = self.beside.parent / self.predicted_by
@@ -55,18 +55,18 @@ class ResultsFolder:
 
 
 def published() -> Path:
-    """The folder of what is published: a user may stand in any other."""
+    """The published results folder, independent of the working directory."""
     return RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS
 
 
 def with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
-    """A user's records and the ``published`` ones of other cells: those of the same are compared in words instead."""
+    """A user's records and the ``published`` ones of other cells; records of the same cell are compared in the text."""
     keys = {record.key for record in records}
     return [*records, *(record for record in published if record.key not in keys)]
 
 
 def base(config: FolderFlags, finished: bool = False) -> Path:
-    """The folder of results that ``--results`` names, or the published one; of ``finished`` models never that."""
+    """The results folder of ``--results``, or the published one; for ``finished`` models ``runs/results``."""
     if config.results is not None:
         return Path(config.results)
     return UNPUBLISHED if finished else RESULTS
@@ -83,12 +83,12 @@ def choose(suite: Suite, config: RunConfig) -> ResultsFolder:
     """
     if config.results is not None:
         return ResultsFolder(base(config) / suite.name, predicted_by=suite.predicted_by)
-    reason = _unlike(suite, config)
+    reason = _difference(suite, config)
     return ResultsFolder((UNPUBLISHED if reason else RESULTS) / suite.name, reason, suite.predicted_by)
 
 
-def _unlike(suite: Suite, config: RunConfig) -> str:
-    """In what a run differs from the published plan of its suite; nothing where it does not."""
+def _difference(suite: Suite, config: RunConfig) -> str:
+    """The difference between a run and the published plan of its suite; empty if there is none."""
     if config.suites is not None and Path(config.suites).resolve() != SUITES.resolve():
         return "a suite from another folder"
     if RESULTS / suite.name not in records.suites(RESULTS):
@@ -97,8 +97,8 @@ def _unlike(suite: Suite, config: RunConfig) -> str:
         return f"the published plan has no {config.entry or config.model or ', '.join(config.checkpoint)}"
     if config.forget:
         return "the published plan has no models that were added"
-    known = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_LIMIT, *methods.GROUPS}
-    if extra := [word for word in config.method if word not in known]:
+    planned_words = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_LIMIT, *methods.GROUPS}
+    if extra := [word for word in config.method if word not in planned_words]:
         return f"the published plan has no {', '.join(extra)}"
     if config.costs and (RESULTS / suite.name / costs.FILE).is_file():
         return OWN_COSTS

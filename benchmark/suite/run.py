@@ -1,7 +1,7 @@
-"""A suite is planned, each of its models trained, explained, scored and recorded; then its tables are written.
+"""Run a suite: plan, train, explain, score, record, then write the tables.
 
-What a model needs are steps, which an executor runs, several at a time where it may. Nothing heavy is imported before a
-step has work to do: a suite whose records are all there costs seconds.
+A model's work is split into steps, which an executor runs. Heavy imports wait for a step with work to do, so a suite
+with all records takes seconds.
 """
 
 import contextlib
@@ -29,34 +29,34 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a suite ended."""
+    """The result of running a suite."""
 
     stopped: tuple[str, ...]
-    """A sentence for each model that could not run."""
+    """One sentence per model that failed."""
     records: list[Record]
-    """All that the suite has now, and the entries of its tables."""
+    """All records of the suite, and the entries of its tables."""
     folder: ResultsFolder
-    """Where they lie."""
+    """The folder of the records."""
     ran: bool
-    """Whether there was anything to run."""
+    """True if at least one cell was run."""
 
     @property
     def counts(self) -> Counter[str]:
-        """Status -> number of records of runs, those of earlier runs among them; published ones do not count."""
+        """Status -> number of records of runs, earlier runs included; published records do not count."""
         return Counter(record.status for record in self.of_runs)
 
     @property
     def of_runs(self) -> list[Record]:
-        """The records of the suite's own cells: not of entries, papers or the published folder."""
+        """The records of the suite's own cells, without entries, papers and the published folder."""
         return [record for record in self.records if record.source == "run" and record.cell.protocol not in COMPARISONS]
 
 
 def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Outcome:
-    """Run what is missing of suite ``name`` by ``executor`` and write its tables.
+    """Run the missing cells of suite ``name`` with ``executor`` and write its tables.
 
-    ``report`` gets the lines of the plan and of each step. A model that cannot run gives its cells records with the
-    reason, and the others go on. Raises ``LocusError`` for a bad suite, when the disk refuses, and where another run
-    writes the suite's records or trains its models: it says which.
+    ``report`` receives the lines of the plan and of each step. If a model fails, its cells get records with the reason,
+    and the other models continue. Raises ``LocusError`` for a bad suite, if a file cannot be written, and if another
+    run is using the suite's records or runs.
     """
     suite = plan.load(name, selection.suites_folder(config), config.trust)
     folder = results_folder.choose(suite, config)
@@ -69,10 +69,10 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
         report(f"{name}: {folder.path} has no records: all cells run; those of {published / name} do not count there")
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
         outcome = _run_missing(suite, folder, config, report, executor)
-        kept = replace(config, overwrite="never")  # only now is known what inner folds chose, and what weights came out
-        if not outcome.ran or not _missing(suite, kept, outcome.of_runs):
+        rest_config = replace(config, overwrite="never")  # the choice of inner folds and the new weights are now known
+        if not outcome.ran or not _missing(suite, rest_config, outcome.of_runs):
             return outcome
-        rest = _run_missing(suite, folder, kept, report, executor)
+        rest = _run_missing(suite, folder, rest_config, report, executor)
         return replace(rest, stopped=(*outcome.stopped, *rest.stopped))
 
 
@@ -81,7 +81,7 @@ def _missing(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> lis
 
 
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
-    """Run the cells that lack a record; nobody else writes any meanwhile."""
+    """Run the cells without a record; no other run writes to the folder meanwhile."""
     if not config.dry_run:
         remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
         remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
@@ -106,10 +106,10 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
                 present.append(job)
         stopped = _run_steps(present, runs_dir, folder.path, config, executor, report) if present else {}
         if config.costs:
-            from benchmark.suite import costs  # torch, for which no other run without steps waits
+            from benchmark.suite import costs  # imports torch, only if needed
 
             costs.measure(planned, runs_dir, folder.path, config, report)
-        from benchmark.suite.finalize import finalize  # statistics and charts, which would slow a dry run's start
+        from benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
         existing = finalize(suite, planned, config, folder, existing, bool(todo))
     reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
@@ -117,7 +117,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
 
 
 def _to_train(job: ModelJob, runs_dir: Path) -> str:
-    """How many training runs of a model come first, as they are not below ``runs_dir``; nothing where none do."""
+    """The number of training runs of a model that are missing below ``runs_dir``, in words; empty if none is."""
     if job.model.finished is not None or selection.absent(job.model) is not None:
         return ""
     count = sum(not (folder / "metrics.json").is_file() for folder in trainings(job.model, runs_dir))
@@ -125,18 +125,18 @@ def _to_train(job: ModelJob, runs_dir: Path) -> str:
 
 
 def _existing(folder: ResultsFolder) -> list[Record]:
-    """The records of the folder; the published ones too where nothing but their tables or costs is asked for."""
-    stated = selection.existing_records(folder.path)
+    """The records of the folder, and the published ones if only their tables or costs are requested."""
+    own_records = selection.existing_records(folder.path)
     if folder.reason not in results_folder.RUN_NOTHING or folder.beside is None:
-        return stated
-    return records.ordered(results_folder.with_published(stated, records.load(folder.beside)))
+        return own_records
+    return records.ordered(results_folder.with_published(own_records, records.load(folder.beside)))
 
 
 def _run_steps(
     jobs: Sequence[ModelJob], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, report: Report
 ) -> dict[str, str]:
-    """Run all steps of the models of ``jobs``; model -> why it, or a part of it, could not run."""
-    from benchmark.executors.view import run_with_progress  # bars, for which no dry run waits
+    """Run all steps of the models of ``jobs``; return model -> reason for each that failed, at least in part."""
+    from benchmark.executors.view import run_with_progress  # slow import, not for a dry run
 
     steps = [step for job in jobs for step in model_steps(job, runs_dir, folder, config)]
     pending = Pending.of(steps, folder)

@@ -1,4 +1,4 @@
-"""The cells of a model are scored and recorded: what is done with a cell depends on its kind."""
+"""Score and record the cells of a model; the kind of a cell decides how it is scored."""
 
 import logging
 import time
@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 
 
 def score(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
-    """Write a record below ``folder`` for each cell of ``job``, the trainings of whose model are done.
+    """Write a record below ``folder`` for each cell of ``job``, whose training runs must be finished.
 
-    Maps that are missing below ``runs_dir`` are made first. A method that breaks fails its own cells only.
+    Maps that are missing below ``runs_dir`` are generated first. A failing method only affects its own cells.
     """
     machine.configure_torch(job.model.trainings[0].threads or flags.threads)
     score_and_record(job, finished(job.model, runs_dir), runs_dir, folder, flags)
@@ -43,16 +43,16 @@ def score_and_record(
     flags: EngineFlags,
     bar: bool | None = None,
 ) -> None:
-    """Write a record below ``folder`` for each cell of ``job``, whose networks and images are ``trained``.
+    """Write a record below ``folder`` for each cell of ``job``, with the networks and images of ``trained``.
 
-    Maps that are missing below ``runs_dir`` are made first. ``bar``: whether to show progress; None: on a terminal.
+    Maps that are missing below ``runs_dir`` are generated first. ``bar``: show progress; None: only on a terminal.
     """
     in_order = sorted(job.cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
     hidden, about = None if bar is None else not bar, job.model.id
-    with tqdm(in_order, desc=f"explain {about}", unit="cell", leave=False, disable=hidden) as shown:
+    with tqdm(in_order, desc=f"explain {about}", unit="cell", leave=False, disable=hidden) as cell_bar:
         score_cell, shared = make_score_function(job.model, job.cells, trained, runs_dir, flags), shared_fields(trained)
-        shown.set_description(f"score {about}")
-        for cell in shown:
+        cell_bar.set_description(f"score {about}")
+        for cell in cell_bar:
             start = time.perf_counter()
             scored = score_cell(cell)
             write_record(cell, scored, shared, time.perf_counter() - start, folder)
@@ -62,10 +62,10 @@ def score_and_record(
 def make_score_function(
     model: ModelPlan, cells: Sequence[Cell], trained: Sequence[TrainingRun], runs_dir: Path, flags: EngineFlags | None
 ) -> Callable[[Cell], Scored]:
-    """A function that scores any of ``cells`` from stored maps and predictions.
+    """Return a function that scores any of ``cells`` from stored maps and predictions.
 
-    Missing maps are generated first, for all at once. Without ``flags`` none are generated and no network is loaded: a
-    cell that lacks some raises ``NoMapsError``.
+    Missing maps are generated first, for all cells at once. Without ``flags`` no map is generated and no network
+    loaded: a cell without maps raises ``NoMapsError``.
     """
     checks = _checks(model, cells, trained, runs_dir, flags)
     without_maps = (CLASSIFICATION, *checks)
@@ -93,19 +93,22 @@ def make_score_function(
 def _checks(
     model: ModelPlan, cells: Sequence[Cell], trained: Sequence[TrainingRun], runs_dir: Path, flags: EngineFlags | None
 ) -> dict[str, Check]:
-    """The validity checks among the protocols of ``cells``, ready to be asked about their methods."""
+    """The validity checks among the protocols of ``cells``, ready to evaluate their methods."""
     checks = {}
     for name in dict.fromkeys(cell.protocol for cell in cells if validity.is_check(cell.protocol)):
-        asked = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
-        names, images = list(dict.fromkeys(cell.method for cell in asked)), next((cell.images for cell in asked), None)
+        scored = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
+        names, images = (
+            list(dict.fromkeys(cell.method for cell in scored)),
+            next((cell.images for cell in scored), None),
+        )
         checks[name] = validity.get(name)(trained, names, runs_dir / "maps" / model.maps_folder_name, flags, images)
     return checks
 
 
 def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
-    """How many trainings, images, patients, cases and boxes a cell rests on.
+    """The numbers of training runs, images, patients, cases and boxes behind a cell.
 
-    ``explained images`` is there where they are only some of the boxed ones.
+    ``explained images`` is present if they are only a part of the boxed images.
     """
     samples = select_samples(trained, cell.images)
     lungs = sum(lung_reader(sample) is not None for sample in samples)

@@ -1,4 +1,4 @@
-"""Scorers of cells, none of which needs a network: by protocol, predictions, readers' boxes or validity check."""
+"""Scorers of cells without a network: by protocol, predictions, readers' boxes or validity check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from core.errors import LocusError, NotAvailableError, WriteError
 from core.names import MAIN_PROTOCOL
 
 Scored = tuple[dict[str, Any], list[dict[str, Any]]]
-"""The fields of a record that scoring its cell decides, and its rows per case."""
+"""The fields of a record that scoring determines, and the rows per case."""
 
 
 class Scorer(Protocol):
-    """What scores one kind of cell."""
+    """Interface of an object that scores one kind of cell."""
 
     def score(self, cell: Cell) -> Scored:
-        """The fields and rows of ``cell``; status ``n/a`` or ``failed`` with the reason where it has no figure."""
+        """Return the fields and rows of ``cell``; status ``n/a`` or ``failed`` with the reason if it has no score."""
 
 
 @dataclass(frozen=True)
@@ -46,36 +46,36 @@ class ByReaders:
     evaluate: Callable[..., Result]
 
     def score(self, cell: Cell) -> Scored:
-        """Their agreement; n/a where nobody's boxes are at hand."""
-        asked = self.store.trained, self.store.findings, cell.data_seed, cell.images
-        return _judged(_tried(lambda: self.evaluate(*asked)), "none")
+        """The readers' agreement; n/a if there are no boxes of readers."""
+        arguments = self.store.trained, self.store.findings, cell.data_seed, cell.images
+        return _judged(_tried(lambda: self.evaluate(*arguments)), "none")
 
 
 @dataclass(frozen=True)
 class ByCheck:
-    """Asks a validity check about a method."""
+    """Scores a method by a validity check."""
 
     check: Check
 
     def score(self, cell: Cell) -> Scored:
-        """What the check says of the cell's method."""
+        """The result of the check for the cell's method."""
         judged = _judged(_tried(lambda: self.check.evaluate(cell.method, cell.data_seed)), self.check.geometry)
         return {"rests_on": dict(self.check.settings), **judged[0]}, judged[1]
 
 
 class CaseSource(Protocol):
-    """What has cases for cells: a model's stored maps, or what others gave."""
+    """Source of cases for cells: a model's stored maps, or an external entry."""
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """In the order of the data set."""
+        """Findings in the order of the data set."""
 
     @property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
-        """Variable -> (image, finding) -> the group that a case is in."""
+        """Variable -> (image, finding) -> group of the case."""
 
     def cases(self, cell: Cell) -> list[Case]:
-        """The cases of a cell. Raises the error that says why there are none."""
+        """The cases of a cell. Raises an error with the reason if there are none."""
 
     def validation(self, cell: Cell) -> list[Case]:
         """The cases on which a cell's thresholds may be chosen."""
@@ -87,10 +87,10 @@ class ByProtocol:
 
     store: CaseSource
     protocol: str = ""
-    """Another one in the place of the cell's."""
+    """Protocol that replaces the cell's; empty: the cell's."""
 
     def score(self, cell: Cell) -> Scored:
-        """The protocol's scores; rows per case carry the strata that the case is in."""
+        """The protocol's scores; rows per case include their strata."""
         cases = _tried(lambda: self.store.cases(cell))
         if isinstance(cases, LocusError):
             return _none(cases), []
@@ -111,10 +111,9 @@ T = TypeVar("T")
 
 
 def _tried(ask: Callable[[], T]) -> T | LocusError:
-    """What ``ask`` gives, or the error that says why a method has no figure.
+    """The result of ``ask``, or the error that explains why a method has no score.
 
-    Maps that are not to be generated and a disk that refuses are no fault of the method: ``NoMapsError``,
-    ``WriteError``.
+    ``NoMapsError`` and ``WriteError`` are raised, because they are not errors of the method.
     """
     try:
         return ask()
@@ -129,7 +128,7 @@ def _judged(result: Result | LocusError, geometry: str) -> Scored:
 
 
 def _none(error: LocusError) -> dict[str, Any]:
-    """The fields of a record without a number."""
+    """The fields of a record without a score."""
     return {"status": "n/a" if isinstance(error, NotAvailableError) else "failed", "reason": str(error)}
 
 

@@ -1,10 +1,10 @@
-"""The row ``second readers``: ChestX-Det's boxes against NIH's, on the images that both teams have read.
+"""The row ``second readers``: ChestX-Det's boxes against NIH's, on the images that both teams read.
 
-It says how far the boxes of two teams agree here. It is no upper bound and no reader's skill: the teams used other
-names and extents of findings, and did not know NIH's labels. It says nothing about false marks. ChestX-Det has neither
-Infiltration nor Pneumonia: its Consolidation is compared with both, never the reverse.
+It shows how far the boxes of two teams agree. It is no upper bound and does not measure a reader's skill: the teams
+used other names and extents of findings, and did not know NIH's labels. It does not count false marks. ChestX-Det has
+neither Infiltration nor Pneumonia: its Consolidation is compared with both, never the reverse.
 
-A case's figure is the mean over the second team's boxes, as in ``readers``; a finding that it did not mark is a miss.
+A case's value is the mean over the second team's boxes, as in ``readers``; a finding that it did not mark is a miss.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ from datasets.chestx_det import FINDINGS
 from datasets.nih import second_team
 
 STANDS_FOR = {"Infiltration": "Consolidation", "Pneumonia": "Consolidation"}
-"""NIH's finding -> the finding of ChestX-Det that is compared with it, where the names differ."""
+"""NIH's finding -> the corresponding finding of ChestX-Det, if the names differ."""
 POOLED, MARKED = f"{MAIN}@pooled", f"{MAIN}@marked"
-"""The main column over all cases at once, and over those cases alone that the second team marked."""
+"""The main column over all cases pooled, and over only those that the second team marked."""
 CANNOT_SAY = "no upper bound, no reader's skill, and nothing about false marks"
 Rows = list[dict[str, Any]]
 
@@ -38,10 +38,10 @@ Rows = list[dict[str, Any]]
 def evaluate(
     trained: Sequence[TrainingRun], findings: Sequence[str], seed: int = 0, images: int | None = None
 ) -> Result:
-    """Protocol ``locus`` for the second team's boxes, on the cases with a truth box on images that it has read.
+    """Score the second team's boxes by protocol ``locus``, on the cases with a truth box on images that it read.
 
-    Shares have Clopper-Pearson intervals with n = patients (approximate: a case's figure is a fraction); means over
-    findings have BCa intervals. Raises ``NotAvailableError`` where the annotations are missing or share no image.
+    Shares have Clopper-Pearson intervals with n = patients (approximate: a case's value is a fraction); means over
+    findings have BCa intervals. Raises ``NotAvailableError`` if the annotations are missing or share no image.
     """
     rows = _rows(trained, findings, images)
     if not rows:
@@ -55,9 +55,9 @@ def evaluate(
     ]
     marked = [row for row in rows if row["marked"]]
     pooled = [_pooled(POOLED, rows), *([_pooled(MARKED, marked)] if marked else [])]
-    kept = ("image", "patient", "finding", AGREEMENT)
+    columns_kept = ("image", "patient", "finding", AGREEMENT)
     remark = _remark(rows, pooled)
-    return Result([*overlaps, *pooled], [{name: row[name] for name in kept} for row in rows], remark=remark)
+    return Result([*overlaps, *pooled], [{name: row[name] for name in columns_kept} for row in rows], remark=remark)
 
 
 def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Rows:
@@ -70,9 +70,9 @@ def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int |
     rows: Rows = []
     for sample in samples:
         for finding in (finding for finding in findings if finding in sample.boxes):
-            theirs = STANDS_FOR.get(finding, finding)
-            if canonical_finding(theirs) in map(canonical_finding, FINDINGS):
-                named = canonical_finding(theirs)
+            their_name = STANDS_FOR.get(finding, finding)
+            if canonical_finding(their_name) in map(canonical_finding, FINDINGS):
+                named = canonical_finding(their_name)
                 boxes = as_boxes([box for word, box, _ in marks[sample.image_id] if canonical_finding(word) == named])
                 case = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
                 rows.append(case | {"marked": len(boxes) > 0} | compare_boxes(boxes, sample.boxes[finding]))
@@ -84,7 +84,7 @@ def _column(rows: Rows, word: str, origin: Origin) -> Column:
 
 
 def _with_exact_interval(score: Score, rows: Rows) -> Score:
-    """A share of one finding with its Clopper-Pearson interval; any other score as it is."""
+    """A share of one finding with its Clopper-Pearson interval; other scores unchanged."""
     if score.finding == "mean" or score.value is None or score.metric == "mean_iou":
         return score
     patients = {row["patient"] for row in rows if row["finding"] == score.finding}
@@ -101,7 +101,7 @@ def _pooled(metric: str, rows: Rows) -> Score:
 
 
 def clopper_pearson(share: float, patients: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share of so many patients, the number of hits being share times patients.
+    """Return the 95 % interval of a share over so many patients; the number of hits is share times patients.
 
     >>> [round(end, 2) for end in clopper_pearson(0.5, 10)]
     [0.19, 0.81]

@@ -1,4 +1,4 @@
-"""What the flags of ``python -m benchmark.run`` ask for: which suites, and which of their cells have to run."""
+"""Select the work of ``python -m benchmark.run``: the suites in its flags, and their missing cells."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,17 +34,17 @@ def suites_folder(config: FolderFlags) -> Path:
 
 
 def names(config: SuiteConfig) -> list[str]:
-    """The suites that the flags ask for, each once. Raises ``LocusError`` when they ask for none.
+    """The suites that the flags name, without duplicates. Raises ``LocusError`` if there are none.
 
     >>> names(RunConfig(suite=("phantom", "demo", "phantom")))
     ['phantom', 'demo']
     """
-    known = plan.suites(suites_folder(config))
-    if not known:
+    available = plan.suites(suites_folder(config))
+    if not available:
         raise DataError(f"no suite in {suites_folder(config)}: a suite is a YAML file there")
     if not config.all and not config.suite:
-        raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(known)}")
-    selected = known if config.all else list(dict.fromkeys(config.suite))
+        raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(available)}")
+    selected = available if config.all else list(dict.fromkeys(config.suite))
     if config.data_root_dir and len(selected) > 1:
         raise BadValueError("--data_root_dir is one data set's folder: give it with one --suite")
     return selected
@@ -61,7 +61,7 @@ def check_words(suite: Suite, config: RunConfig) -> None:
 
 
 def check_protocols(suite: Suite, config: SuiteConfig) -> None:
-    """Raise ``BadValueError`` for a protocol that the suite does not have; ``--all`` passes over such suites."""
+    """Raise ``BadValueError`` for a protocol that the suite does not have; ``--all`` skips such suites instead."""
     unknown = [word for word in config.protocol if word not in (*suite.recorded, "all")]
     if unknown and not config.all:
         scored_by = ", ".join(suite.recorded)
@@ -69,12 +69,12 @@ def check_protocols(suite: Suite, config: SuiteConfig) -> None:
 
 
 def has_protocol(suite: Suite, config: SuiteConfig) -> bool:
-    """Whether the suite has any of the protocols that the flags name; without the flag every suite does."""
+    """Whether the suite has any of the protocols in the flags; True without the flag."""
     return not config.protocol or any(word in (*suite.recorded, "all") for word in config.protocol)
 
 
 def planned_models(suite: Suite, config: FolderFlags, existing: Iterable[Record] = ()) -> list[ModelPlan]:
-    """All models of the suite; where it chooses a recipe, what the ``existing`` records choose is among them."""
+    """All models of the suite, including the recipes that the ``existing`` records choose."""
     planned = plan.models(suite, overrides(config))
     return [*planned, *chosen_models(suite, planned, existing)]
 
@@ -83,7 +83,7 @@ def planned_models(suite: Suite, config: FolderFlags, existing: Iterable[Record]
 def planned_cells(
     suite: Suite, config: FolderFlags, existing: Iterable[Record] = (), method: Sequence[str] = ()
 ) -> list[ModelJob]:
-    """All cells of the suite, model by model, those of the words ``method`` that are no groups among them.
+    """All cells of the suite, model by model, including those of single methods in ``method``.
 
     ``existing``: see ``planned_models``.
     """
@@ -95,23 +95,23 @@ def planned_cells(
 def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
     """The ``planned`` cells that have to run, model by model.
 
-    They have no record among the ``existing``, or one that ``--overwrite`` does not keep; with ``--method`` they are
-    those of its methods, also where the suite does not list them, with ``--protocol`` those of its protocols, with
-    ``--checkpoint`` or ``--model`` those of finished models, with ``--forget`` none. Whatever the flags say, cells of a
-    network that was trained again and came out otherwise are among them: no model has records of different weights.
+    These cells have no record in ``existing``, or one that ``--overwrite`` replaces. ``--method`` limits them to its
+    methods, including methods that the suite does not list, ``--protocol`` to its protocols, and ``--checkpoint`` or
+    ``--model`` to finished models; ``--forget`` runs none. Cells of a network that was trained again with other weights
+    always run: a model never mixes records of different weights.
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
-    asked, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
+    words, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
     entering = bool(config.checkpoint or config.model or config.forget)
     for job in (job for job in planned if job.model.finished is not None or not entering):
         has_data = absent(job.model) is None
-        chosen = (c for c in job.cells if (not asked or c.method in asked) and (not by or c.protocol in by))
-        records_of = ((cell, record_by_key.get(cell.key) if record_by_key else None) for cell in chosen)  # a key costs
+        chosen = (c for c in job.cells if (not words or c.method in words) and (not by or c.protocol in by))
+        records_of = ((cell, record_by_key.get(cell.key) if record_by_key else None) for cell in chosen)  # slow keys
         missing = [cell for cell, record in records_of if not _keep(record, config.overwrite, has_data)]
         if job.model.id in outdated and has_data:
-            of_plan = [cell.without_method for cell in job.cells]  # cells of no plan are dropped later
+            of_plan = [cell.without_method for cell in job.cells]  # other cells are dropped later
             again = (cell for cell in outdated[job.model.id] if cell.without_method in of_plan)
             missing += [cell for cell in again if cell not in missing]
         if missing:
@@ -120,14 +120,14 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
 
 
 def waiting_for_data(planned: Sequence[ModelJob], existing: Iterable[Record]) -> list[ModelJob]:
-    """The ``planned`` cells whose record says that their data is not there, and still is not, model by model."""
+    """The ``planned`` cells whose record reports missing data that are still missing, model by model."""
     keys = {record.key for record in existing if record.status == "n/a" and record.reason.startswith(ABSENT)}
     waiting = ((job, [cell for cell in job.cells if cell.key in keys]) for job in planned if keys and absent(job.model))
     return [ModelJob(job.model, tuple(cells)) for job, cells in waiting if cells]
 
 
 def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
-    """Model -> the cells whose records rest on other checkpoints than its newest record does."""
+    """Model -> the cells whose records have other checkpoints than its newest record."""
     groups: dict[str, list[Record]] = {}
     for record in existing:
         if record.source == "run" and record.checkpoints and record.cell.protocol != PAIRED:
@@ -138,7 +138,7 @@ def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
 
 
 def overrides(config: FolderFlags) -> dict[str, object]:
-    """Flags of the command that reach every training of a suite.
+    """Flags of the command that apply to every training run of a suite.
 
     >>> overrides(RunConfig(cache_dir="cache"))
     {'data_root_dir': None, 'cache_dir': 'cache'}
@@ -147,13 +147,13 @@ def overrides(config: FolderFlags) -> dict[str, object]:
 
 
 def absent(model: ModelPlan) -> TrainConfig | None:
-    """Whose files are absent: the training's, or those of the data set that it is scored on; None for neither."""
+    """The configuration whose data set is missing, that of training or of scoring; None if both are there."""
     configs = (model.trainings[0], model.scored_on)
     return next((config for config in configs if not datasets.at_hand(config.dataset, config.data_root_dir)), None)
 
 
 def missing_data_message(suite: Suite, model: ModelPlan) -> str:
-    """Which data of a model are absent, from where, and what to do: in the suite's words, else as the data set says."""
+    """Which data of a model are missing, the expected folder, and advice from the suite or the data set."""
     if (config := absent(model)) is None:
         return ""
     how = suite.how_to_get or datasets.REGISTRY.get(config.dataset).layout
@@ -169,5 +169,5 @@ def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
 
 
 def existing_records(folder: Path) -> list[Record]:
-    """The records of the suite ``folder``, in the order of their files; none where it never ran."""
+    """The records in the suite ``folder``, in the order of their files; empty if it never ran."""
     return records.load(folder) if folder in records.suites(folder.parent) or records.unpacked(folder) else []

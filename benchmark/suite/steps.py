@@ -1,4 +1,4 @@
-"""The steps of a model, as data: its trainings, the explanations that need them, the scorings that need the maps."""
+"""The steps of a model, as data: training runs, explanations that need them, and scorings that need the maps."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,13 +17,13 @@ from core.errors import BadValueError
 from core.names import CLASSIFIER, PEOPLE, UNRANKED_METHODS
 
 PORTION = 4
-"""Methods that one step scores: enough to pay for reading the images again, few enough to keep all jobs busy."""
+"""Methods per scoring step: enough to make up for reading the images again, few enough to keep all jobs busy."""
 
 
 def trainings(model: ModelPlan, runs_dir: Path) -> dict[Path, TrainConfig]:
-    """Run folder below ``runs_dir`` -> the training that it is of, one per fold; with what it starts from.
+    """Run folder below ``runs_dir`` -> its training run, one per fold, with its initial weights.
 
-    The folder's name has a hash of all that decides the weights: another recipe has another folder.
+    The folder's name has a hash of all settings that decide the weights.
     """
     configs = list(model.trainings)
     if model.finished is not None:
@@ -35,10 +35,10 @@ def trainings(model: ModelPlan, runs_dir: Path) -> dict[Path, TrainConfig]:
 
 
 def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
-    """All steps from a model to the records of its cells; what is done already, a step finds done.
+    """All steps from a model to the records of its cells; finished work is detected when a step runs.
 
-    Trainings and maps lie below ``runs_dir``, records below the suite's ``folder``. A step names those that it waits
-    for, so an executor may run all others at once.
+    Training runs and maps are below ``runs_dir``, records below the suite's ``folder``. A step names the steps that it
+    needs, so an executor may run all others at once.
 
     >>> from benchmark.suite import cells, plan
     >>> suite = plan.load("demo")
@@ -72,7 +72,7 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
 
 
 def check_jobs(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None, minutes: float | None = None) -> None:
-    """Raise ``BadValueError`` where the models of ``jobs`` cannot share this machine or be ended after ``minutes``."""
+    """Raise ``BadValueError`` if the models of ``jobs`` cannot share this machine or be stopped after ``minutes``."""
     flag, instead = (f"--jobs {at_a_time}", "write --jobs 1") if at_a_time > 1 else ("--step_minutes", "leave it out")
     starts = [job.model.init for job in jobs if job.model.init is not None]
     configs = [*starts, *(config for job in jobs for config in job.model.trainings)]
@@ -90,19 +90,19 @@ def _takes_several_devices(config: TrainConfig) -> bool:
 
 
 def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
-    """A training on so many ``threads``, unless it has its own; they were no part of the folder's name."""
+    """A training step with so many ``threads``, unless the configuration has its own."""
     name, config = f"train {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
     return Step(name, "train", "benchmark.training.fit", (config, folder), needs, config.threads or 1)
 
 
 def _predicting(model: ModelPlan, step: Step) -> Step:
-    """The step that a finished model has in place of a training."""
+    """The step of a finished model that replaces training."""
     name, arguments = step.id.replace("train", "predict", 1), (model.finished, *step.arguments)
     return replace(step, id=name, function="benchmark.models.predict.predict_held_out", arguments=arguments)
 
 
 def _sharded(step: Step, count: int) -> list[Step]:
-    """A step that explains, alone or as ``count`` steps of a part of the images each and one that joins these."""
+    """An explaining step, or ``count`` steps that each explain a part of the images, and one that joins them."""
     if count == 1:
         return [step]
     shard, join = "benchmark.suite.explain.explain_shard", "benchmark.suite.explain.join_shards"
@@ -112,9 +112,9 @@ def _sharded(step: Step, count: int) -> list[Step]:
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
-    """Name -> methods that one step explains: the fast ones, then each slow one; and the cells that one step scores.
+    """Name -> methods explained in one step (fast ones together, slow ones alone), and the cells of each scoring step.
 
-    A check makes its maps itself, for all its cells at once.
+    A check generates the maps for all its cells at once.
     """
     if any(validity.is_check(cell.protocol) for cell in cells):
         return {}, [list(cells)]

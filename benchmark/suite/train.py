@@ -1,4 +1,4 @@
-"""The finished trainings of a suite's model, with the images that they are explained on."""
+"""The finished training runs of a suite's model, with the images that they explain."""
 
 import json
 from collections.abc import Sequence
@@ -14,23 +14,23 @@ from datasets.io.content import content_stamp
 
 
 def finished(model: ModelPlan, runs_dir: Path) -> Sequence[TrainingRun]:
-    """Every training of ``model`` below ``runs_dir``, all of which are done.
+    """Every training run of ``model`` below ``runs_dir``; all must be finished.
 
-    The last model's are kept, with the images that they have read: its steps follow each other. Raises ``DataError``
-    for one that saw other data than those at hand.
+    The last model's runs are cached with their images, because its steps follow each other. Raises ``DataError`` for a
+    run that saw other data than the current data.
     """
     stamps = (content_stamp(folder / "metrics.json") for folder in trainings(model, runs_dir))
     return _finished(model, runs_dir, tuple(stamps))
 
 
 def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) -> list[TrainingRun]:
-    """Every training of ``model``, its weights those of the ``digests`` that a record states: no checkpoint is read.
+    """Every training run of ``model``, with the weights' ``digests`` from a record: no checkpoint is read.
 
-    None: that of the checkpoint. Raises ``DataError`` for another number of them.
+    None: the digest of the checkpoint. Raises ``DataError`` if their numbers differ.
     """
     if len(digests) != len(model.trainings):
-        stated = f"the record states {len(digests)} checkpoints"
-        raise DataError(f"{stated}, the suite has {len(model.trainings)} trainings of {model.id}")
+        count = f"the record states {len(digests)} checkpoints"
+        raise DataError(f"{count}, the suite has {len(model.trainings)} trainings of {model.id}")
     return [replace(run, other=model.other_data) for run in _runs(model, runs_dir, digests)]
 
 
@@ -48,6 +48,6 @@ def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], .
 
 
 def _runs(model: ModelPlan, runs_dir: Path, digests: Sequence[str | None]) -> list[TrainingRun]:
-    """Every training of ``model`` on its own data."""
+    """Every training run of ``model`` on its own data."""
     runs = zip(trainings(model, runs_dir).items(), digests, strict=True)
     return [TrainingRun(flags, path, recorded_digest=digest, finished=model.finished) for (path, flags), digest in runs]

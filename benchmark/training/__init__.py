@@ -1,6 +1,6 @@
-"""Training: one configuration in, one folder with checkpoints, predictions and metrics out.
+"""Training: takes a configuration and writes a folder with checkpoints, predictions and metrics.
 
-Importing it needs no torch.
+Importing this package does not import torch.
 """
 
 import logging
@@ -16,12 +16,12 @@ log = logging.getLogger(__name__)
 
 
 def fit(config: TrainConfig, folder: Path | None = None) -> Path:
-    """Train what ``config`` asks for, evaluate the best checkpoint as read back from disk, return the run's folder.
+    """Train with ``config``, evaluate the best checkpoint as read from disk, and return the run's folder.
 
-    With a ``folder`` of its own a run is idempotent: it goes on from ``last.ckpt`` there and does nothing when
-    ``metrics.json`` says that it is finished; what a disk has damaged there is made anew. Without one it gets a new
-    folder under ``config.model_save_dir`` (or goes on with the one that ``config.resume`` means). Raises
-    ``core.errors`` types only for what a user can mend.
+    With a ``folder`` the call is idempotent: it resumes from ``last.ckpt`` and does nothing if ``metrics.json`` shows
+    that the run is finished; damaged files are made again. Without it, the run gets a new folder below
+    ``config.model_save_dir``, or resumes the one that ``config.resume`` selects. Raises ``core.errors`` types only for
+    errors that a user can fix.
     """
     if folder is not None and not config.resume:
         runs.clear_damaged(folder)
@@ -30,13 +30,13 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
             return folder
     if not config.resume and (folder is None or not folder.exists()):
         _check(config)
-    from benchmark.training.run import fit as start  # torch and Lightning are imported when somebody trains
+    from benchmark.training.run import fit as start  # imports torch and Lightning
 
     return start(config, folder)
 
 
 def _check(config: TrainConfig) -> None:
-    """Before anything slow, require what a new run needs: the backbone, the data's folder, the pretrained weights."""
+    """Check the backbone, the data's folder and the pretrained weights of a new run, before anything slow."""
     require_known(config.backbone)
     datasets.check_folder(config.dataset, config.data_root_dir)
     if config.pretrained and not config.init_from:
@@ -46,7 +46,7 @@ def _check(config: TrainConfig) -> None:
 
 
 def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
-    """``config``; with ``--resume PATH`` the run's own flags, under those that the user ``typed`` or gave in a file."""
+    """Return ``config``; with ``--resume PATH``, the run's own flags, overridden by those that the user ``typed``."""
     if not isinstance(config.resume, str):
         return config
     from benchmark.training.resume import resumed as flags
@@ -55,9 +55,9 @@ def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
 
 
 def evaluate_again(config: TrainConfig, typed: Set[str]) -> Path:
-    """Evaluate the finished run of ``config.evaluate`` once more, return its folder.
+    """Evaluate the finished run of ``config.evaluate`` again and return its folder.
 
-    ``typed`` are the flags that a user gave. Raises ``core.errors`` types only.
+    ``typed`` are the user's flags. Raises ``core.errors`` types only.
     """
     from benchmark.training.evaluate import reevaluate
 

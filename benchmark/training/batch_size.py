@@ -1,4 +1,4 @@
-"""``--batch_size auto``: the largest power of two of images whose training step fits into the memory."""
+"""``--batch_size auto``: the largest power of two whose training step fits into memory."""
 
 import copy
 import itertools
@@ -21,17 +21,17 @@ from core.flags.training import RecipeFlags
 
 log = logging.getLogger(__name__)
 MAX_BATCH_SIZE = {"cuda": 256, "cpu": 32}
-"""The most that is chosen: larger batches are no faster there, and would need a larger learning rate."""
+"""Upper bound: larger batches are not faster on these devices, and would need a larger learning rate."""
 MIN_STEPS_PER_EPOCH = 8
-"""An epoch keeps at least so many steps."""
+"""Minimum number of steps per epoch."""
 MEMORY_FRACTION = {"cuda": 0.9, "cpu": 0.5}
-"""Share of the memory that may be used: the loader, fragments and other programs need some."""
+"""Share of the memory that may be used; the loader, fragmentation and other programs need the rest."""
 AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
 @dataclass(frozen=True, eq=False)
 class TrialStep:
-    """What is tried: a training step of these flags and parts."""
+    """A training step with these flags and modules, to be tried."""
 
     recipe: RecipeFlags
     img_size: int
@@ -42,14 +42,14 @@ class TrialStep:
     """(1,K) of a training image."""
 
     def on(self, device: torch.device) -> "TrialStep":
-        """A copy on ``device``."""
+        """Return a copy on ``device``."""
         model, loss = copy.deepcopy(self.model).to(device), copy.deepcopy(self.loss).to(device)
         return replace(self, model=model, loss=loss, labels=self.labels.to(device))
 
     def forward(self, size: int) -> Tensor:
-        """The loss of ``size`` black images.
+        """Compute the loss of ``size`` black images.
 
-        A scalar with its graph, in the precision that is tried.
+        Returns a scalar with its graph, in the precision of the step.
         """
         dtype, device = torch.float64 if self.precision == "64" else torch.float32, self.labels.device
         self.model.train().to(dtype)
@@ -60,10 +60,10 @@ class TrialStep:
 
 
 def resolve_batch_size(config: TrainConfig, folder: Path, step: TrialStep, images: int) -> TrainConfig:
-    """``config`` with a number for ``--batch_size auto`` in a training of so many ``images``.
+    """Replace ``--batch_size auto`` in ``config`` by a number, for a training set of so many ``images``.
 
-    It is that of the run in ``folder`` where there is one, else found by trying the ``step`` and logged. Raises
-    ``NotAvailableError`` where not even one image fits.
+    Uses the number of the run in ``folder`` if there is one, else tries the ``step`` and logs the result. Raises
+    ``NotAvailableError`` if not even one image fits.
     """
     if config.batch_size != "auto":
         return config
@@ -78,9 +78,9 @@ def resolve_batch_size(config: TrainConfig, folder: Path, step: TrialStep, image
 
 
 def of_run(folder: Path) -> int | None:
-    """The batch size that a run in ``folder`` was started with; None where there is no such run.
+    """The batch size with which the run in ``folder`` started; None if there is no run.
 
-    So that a resume with ``auto`` takes what was found at the start.
+    A resumed run with ``auto`` therefore keeps its batch size.
     """
     if (folder / "last.ckpt").is_file():
         return checkpoints.configuration(checkpoints.read(folder / "last.ckpt"), folder).batch
@@ -88,9 +88,9 @@ def of_run(folder: Path) -> int | None:
 
 
 def largest(most: int, does_fit: Callable[[int], bool]) -> int:
-    """The last of 1, 2, 4, … up to ``most`` that does fit, as all before it do.
+    """The largest of 1, 2, 4, … up to ``most`` before the first that does not fit.
 
-    Raises ``NotAvailableError`` where 1 does not.
+    Raises ``NotAvailableError`` if 1 does not fit.
     """
     sizes_that_fit = list(itertools.takewhile(does_fit, (2**k for k in range(most.bit_length()))))
     if not sizes_that_fit:
@@ -99,9 +99,9 @@ def largest(most: int, does_fit: Callable[[int], bool]) -> int:
 
 
 def _fits_on(device: torch.device, step: TrialStep) -> Callable[[int], bool]:
-    """The question whether so many images fit.
+    """Return a function that tells whether so many images fit.
 
-    A GPU answers by a real step, a CPU (where a step too large may end other programs) by counting bytes.
+    A GPU runs a real step. On a CPU bytes are counted, because a step that is too large may kill other programs.
     """
     if device.type == "cpu":
         needed = memory_estimator(step)
@@ -110,9 +110,9 @@ def _fits_on(device: torch.device, step: TrialStep) -> Callable[[int], bool]:
 
 
 def fits(size: int, step: TrialStep, device: torch.device) -> bool:
-    """Whether ``device`` holds two whole training steps of ``size`` images; the second has the optimizer's state.
+    """Whether two complete training steps of ``size`` images fit on ``device``; the second has the optimizer's state.
 
-    The model itself is not changed: a copy is tried. A GPU gives no more than the share that training may use.
+    The steps run on a copy of the model. On a GPU they may use only the share of memory that training may use.
     """
     try:
         if device.type == "cuda":
@@ -136,17 +136,17 @@ def fits(size: int, step: TrialStep, device: torch.device) -> bool:
 
 
 def memory_estimator(step: TrialStep) -> Callable[[int], float]:
-    """Bytes of a step of so many images on the CPU: twice what the backward pass keeps, and four times the weights."""
-    kept: dict[int, int] = {}
+    """Estimate the bytes of a CPU step: twice the tensors saved for the backward pass, and four times the weights."""
+    saved_bytes: dict[int, int] = {}
     storages = [value.untyped_storage() for value in step.model.parameters()]
     weights = {storage.data_ptr(): storage.nbytes() for storage in storages}
 
     def note(value: Tensor) -> Tensor:
-        kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
+        saved_bytes[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
         return value
 
     with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
         result = step.on(torch.device("cpu")).forward(2)
     del result
-    of_two = sum(size for pointer, size in kept.items() if pointer not in weights)
+    of_two = sum(size for pointer, size in saved_bytes.items() if pointer not in weights)
     return lambda size: size * of_two + 4 * sum(weights.values())

@@ -1,4 +1,4 @@
-"""Batches of a training's images: which images, how likely, in an order that a seed fixes, and read ahead."""
+"""Batches of training images: which images, with which probability, in a seeded order, and read ahead."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ from core.errors import DataError
 
 T = TypeVar("T")
 DEPTH = 2
-"""Batches that wait at most."""
+"""Maximum number of batches read ahead."""
 
 
 @dataclass(eq=False)
 class Batches(Sampler[NDArray[np.int64]]):
-    """Positions of ``n`` images in batches of nearly equal size (none of one image by chance), shuffled per epoch.
+    """Positions of ``n`` images in batches of nearly equal size (never a single image by accident), shuffled per epoch.
 
-    The order depends on seed and epoch alone, so a resumed run sees what an undisturbed one would have seen. Each of
-    ``world_size`` processes takes its part of every batch of one process with ``world_size`` times the size.
+    The order depends only on seed and epoch, so a resumed run sees the same batches as an uninterrupted one. Each of
+    ``world_size`` processes takes its part of a batch that is ``world_size`` times larger.
     """
 
     n: int
@@ -35,17 +35,17 @@ class Batches(Sampler[NDArray[np.int64]]):
     rank: int = 0
     world_size: int = 1
     start: tuple[int, int] = (0, 0)
-    """An epoch, and how many of its batches are behind us."""
+    """Epoch and number of its batches that are already done."""
     accumulate: int = 1
-    """Batches that make one step together; an epoch has whole steps."""
+    """Batches per optimizer step; an epoch has whole steps."""
     probabilities: NDArray[np.float64] | None = None
-    """(n,) how likely each image is drawn; ``n`` of them are then drawn with replacement."""
+    """(n,) probability of each image; ``n`` images are then drawn with replacement."""
     loss_terms: NDArray[np.int64] | None = None
-    """(n,) terms of the loss's mean that each image has; None is one."""
+    """(n,) terms of each image in the mean of the loss; None: one each."""
     epoch: int = 0
 
     def __post_init__(self) -> None:
-        """Raises ``DataError`` for fewer images than one step needs."""
+        """Raise ``DataError`` if there are fewer images than one step needs."""
         if self.world_size <= self.n < self.world_size * self.accumulate:
             short = f"{self.n} images are too few for --accumulate {self.accumulate}, one for each of a step's batches"
             raise DataError(f"{short}: lower it")
@@ -55,7 +55,7 @@ class Batches(Sampler[NDArray[np.int64]]):
         self._of_epoch: tuple[int, list[NDArray[np.int64]]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch."""
+        """Set the epoch; Lightning calls this before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -66,15 +66,15 @@ class Batches(Sampler[NDArray[np.int64]]):
     def loss_weight(self, batch_idx: int) -> float:
         """The factor of this process's share of batch ``batch_idx`` in the loss of the optimizer's step.
 
-        Every term of the loss then counts alike; without it every process and every accumulated batch would, however
-        many labels it knows.
+        It gives every term of the loss the same weight; otherwise every process and every accumulated batch would have
+        the same weight, whatever its number of known labels.
         """
         first = batch_idx - batch_idx % self.accumulate
         batches = [np.array_split(whole, self.world_size) for whole in self._batches()[first : first + self.accumulate]]
         terms = np.ones(self.n, np.int64) if self.loss_terms is None else self.loss_terms
         whole = sum(int(terms[part].sum()) for parts in batches for part in parts)
-        mine = int(terms[batches[batch_idx - first][self.rank]].sum())
-        return mine * self.world_size * self.accumulate / whole if whole else 1.0
+        own_terms = int(terms[batches[batch_idx - first][self.rank]].sum())
+        return own_terms * self.world_size * self.accumulate / whole if whole else 1.0
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         behind = self.start[1] if self.start[0] == self.epoch else 0
@@ -93,16 +93,16 @@ class Batches(Sampler[NDArray[np.int64]]):
         )
 
     def _batches(self) -> list[NDArray[np.int64]]:
-        """The batches of the epoch, of all processes together."""
+        """The batches of the epoch, for all processes together."""
         if self._of_epoch is None or self._of_epoch[0] != self.epoch:
             self._of_epoch = self.epoch, np.array_split(self._order(), len(self))
         return self._of_epoch[1]
 
 
 def balanced_probabilities(labels: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(n,K) 0, 1 or nan -> (n,) probabilities of images, by which every class that there is comes up equally often.
+    """(n,K) 0, 1 or nan -> (n,) probabilities of images that draw every class equally often.
 
-    An image's class is the rarest of its positive findings, or none of them: with one label per image it is that label.
+    An image's class is the rarest of its positive findings, or "none"; with one label per image it is that label.
 
     >>> balanced_probabilities(np.array([[1, 0], [1, 0], [0, 1]], np.float32)).tolist()
     [0.25, 0.25, 0.5]
@@ -116,7 +116,7 @@ def balanced_probabilities(labels: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def loader(data: Dataset[T], batches: Batches) -> DataLoader[T]:
-    """Batches of ``data``, read ahead by a thread: to slice a memory map costs less than to send it to a process.
+    """Load batches of ``data``, read ahead by a thread: slicing a memory map costs less than sending it to a process.
 
     Batches are (images (N,S,S) uint8, labels (N,K) float32), in the order of ``batches``.
     """
@@ -124,15 +124,15 @@ def loader(data: Dataset[T], batches: Batches) -> DataLoader[T]:
 
 
 class PrefetchLoader(DataLoader[T]):
-    """A data loader whose next batches a thread reads while the network computes; the thread keeps their order.
+    """A data loader that reads the next batches in a thread while the network computes; the order stays.
 
-    Where this process uses a GPU they wait in pinned memory, from which the GPU copies without the host's help.
+    If this process uses a GPU, the batches wait in pinned memory, and the GPU copies them without the CPU.
     """
 
     def __iter__(self) -> Any:
-        """The batches; what goes wrong in the thread is raised here."""
+        """Iterate over the batches; errors of the thread are raised here."""
         self.pin_memory = torch.cuda.is_initialized()
-        # memory is pinned for the thread's GPU, which is the first one unless it is told
+        # memory is pinned for the thread's GPU, by default the first one
         begin = (torch.cuda.set_device, (torch.cuda.current_device(),)) if self.pin_memory else ()
         batches = super().__iter__()
         with ThreadPoolExecutor(1, "batches", *begin) as thread:
@@ -145,10 +145,10 @@ class PrefetchLoader(DataLoader[T]):
 def all_gather_lists(parts: list[T]) -> list[T]:
     """The ``parts`` of all processes: the first of each in the order of the ranks, then the second of each.
 
-    A single process gets its own. What ``Batches`` dealt out comes back in the order of the data.
+    A single process gets its own parts. Parts that were distributed by ``Batches`` return in the order of the data.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return parts
-    each: list[list[T]] = [[]] * distributed.get_world_size()
-    distributed.all_gather_object(each, parts)
-    return [part for row in zip(*each, strict=True) for part in row]
+    parts_by_rank: list[list[T]] = [[]] * distributed.get_world_size()
+    distributed.all_gather_object(parts_by_rank, parts)
+    return [part for row in zip(*parts_by_rank, strict=True) for part in row]

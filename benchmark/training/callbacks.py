@@ -1,6 +1,6 @@
 """Callbacks of a run: checkpoints and curves after each epoch, early stopping, Ctrl-C and SIGTERM between two steps.
 
-However a run is interrupted, its ``last.ckpt`` holds all that going on needs.
+However a run is interrupted, its ``last.ckpt`` has everything needed to resume it.
 """
 
 import logging
@@ -20,18 +20,18 @@ from core.files import write_text
 
 log = logging.getLogger(__name__)
 PATIENCE = 5
-"""Epochs that ``--early_stopping True`` waits."""
+"""Patience of ``--early_stopping True``, in epochs."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 128 + signal.SIGINT
-"""Exit status of a program that Ctrl-C ended."""
+"""Exit status of a program stopped by Ctrl-C."""
 ASK_EVERY = 8
-"""Several processes ask each other every so many steps whether one of them was told to stop: asking costs a message."""
+"""Steps between two checks whether another process was asked to stop; a check costs a message."""
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
-    """Number (from 1) of the epoch with the highest validation mean AUROC, the first of equals.
+    """Number (from 1) of the epoch with the highest validation mean AUROC, the first if tied.
 
-    Where no finding has both classes it is the one with the lowest validation loss.
+    If no finding has both classes, it is the epoch with the lowest validation loss.
 
     >>> best_epoch([{"epoch": 1, "val_auroc": .7, "val_loss": .2}, {"epoch": 2, "val_auroc": .8, "val_loss": .3}])
     2
@@ -40,7 +40,7 @@ def best_epoch(history: list[dict[str, float]]) -> int:
 
 
 def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
-    """Number (from 1) of the epoch whose weights ``best.ckpt`` holds: the last one, or the best, as ``keep`` says.
+    """Number (from 1) of the epoch whose weights are in ``best.ckpt``: the last or the best, according to ``keep``.
 
     >>> kept_epoch([{"epoch": 1.0}, {"epoch": 2.0}], "last")
     2
@@ -49,7 +49,7 @@ def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
 
 
 def stopped_early(history: list[dict[str, float]], early_stopping: bool | int) -> bool:
-    """Whether the best epoch lies so far back that the run ends.
+    """Whether the best epoch is so long ago that the run stops.
 
     ``early_stopping``: the patience in epochs, True for ``PATIENCE``, False for never.
     """
@@ -62,17 +62,17 @@ def _merit(row: dict[str, float]) -> float:
 
 
 class CheckpointWriter(Callback):
-    """After each epoch: ``best.ckpt`` if it is the one to keep so far, ``metrics.csv``, and ``last.ckpt``.
+    """After each epoch, writes ``best.ckpt`` if it improved, ``metrics.csv``, and ``last.ckpt``.
 
     ``last.ckpt`` comes last, so that a run killed in between repeats the epoch.
     """
 
     def __init__(self, module: ClassifierModule, folder: Path) -> None:
-        """Keeps ``module`` in ``folder``."""
+        """Write the checkpoints of ``module`` to ``folder``."""
         self.module, self.folder = module, folder
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write them; stop the run when it has not improved for long enough."""
+        """Write the files; stop the run if it has not improved for long enough."""
         history, config = self.module.history, self.module.config
         if kept_epoch(history, config.keep) == len(history):
             checkpoints.save(trainer, self.folder / "best.ckpt", weights_only=True)
@@ -84,20 +84,20 @@ class CheckpointWriter(Callback):
 
 
 class ProcessorTime(Callback):
-    """Keeps the seconds of the processor that a run has used, in all its processes, until it is evaluated."""
+    """Stores the processor seconds of a run, over all its processes, until it is evaluated."""
 
     def __init__(self, folder: Path) -> None:
-        """Of the run in ``folder``, whose earlier processes have left there what they used."""
+        """Read the seconds of earlier processes of the run in ``folder``."""
         self.file, self.began = folder / "seconds.txt", time.process_time()
         self.earlier = float(self.file.read_text(encoding="utf-8")) if self.file.is_file() else 0.0
 
     @property
     def seconds(self) -> float:
-        """Seconds so far."""
+        """Processor seconds so far."""
         return round(self.earlier + time.process_time() - self.began, 1)
 
     def on_train_epoch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
-        """Write them, also where a run is stopped."""
+        """Write the seconds, also if the run is stopped."""
         if trainer.is_global_zero and self.file.parent.is_dir():
             write_text(self.file, f"{self.seconds}\n")
 
@@ -105,9 +105,9 @@ class ProcessorTime(Callback):
 
 
 class Stopped(BaseException):
-    """The run was told to stop, and ``last.ckpt`` is written.
+    """Raised when the run was asked to stop and ``last.ckpt`` is written.
 
-    ``status`` is what a shell expects of a program so ended.
+    ``status`` is the exit status that a shell expects.
     """
 
     def __init__(self, signum: int) -> None:
@@ -116,26 +116,26 @@ class Stopped(BaseException):
 
 
 class Interrupts(Callback):
-    """Ends a run between two steps (or after the validation that is under way) when a signal asks for it.
+    """Stops a run between two steps (or after the current validation) when a signal arrives.
 
-    Lightning's own ``OnExceptionCheckpoint`` would save in the middle of a step, from which no run goes on exactly. A
-    second signal ends the run at once, with the ``last.ckpt`` that was there before.
+    Lightning's own ``OnExceptionCheckpoint`` would save in the middle of a step, from which a run cannot resume
+    exactly. A second signal stops the run at once, with the previous ``last.ckpt``.
     """
 
     def __init__(self, folder: Path) -> None:
-        """``last.ckpt`` is written to ``folder``."""
+        """Write ``last.ckpt`` to ``folder``."""
         self.folder = folder
         self.received, self._reports = 0, True
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the signals over, Lightning's handling of SIGTERM among them."""
+        """Install the signal handlers, in place of Lightning's handler of SIGTERM."""
         self._reports = trainer.is_global_zero
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
 
     def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
@@ -143,13 +143,13 @@ class Interrupts(Callback):
     on_exception = on_train_end
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Save and stop where a signal came: the step before is wholly done, and no gradient is kept for later."""
+        """Save and stop if a signal arrived: the previous step is complete, and no gradient is accumulated."""
         if batch_idx % trainer.accumulate_grad_batches == 0 and self._stop_requested(trainer, batch_idx):
             checkpoints.save(trainer, self.folder / "last.ckpt", weights_only=False)
             self._stop(trainer, f"after step {batch_idx} of {trainer.num_training_batches}")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop where a signal came in the last step or in the validation; ``last.ckpt`` has been written before."""
+        """Stop if a signal arrived in the last step or in the validation; ``last.ckpt`` is already written."""
         if self._stop_requested(trainer, 0):
             self._stop(trainer, "at its end")
 
@@ -167,6 +167,6 @@ class Interrupts(Callback):
 
     def _stop(self, trainer: Trainer, where: str) -> None:
         if trainer.is_global_zero:
-            text = "stopped in epoch %d, %s: --resume %s goes on from there as if nothing had happened"
+            text = "stopped in epoch %d, %s: --resume %s continues from there exactly"
             log.info(text, trainer.current_epoch + 1, where, self.folder)
         raise Stopped(self.received or signal.SIGINT)

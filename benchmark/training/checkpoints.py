@@ -1,4 +1,4 @@
-"""Checkpoints: weights and all that rebuilds the very same model, written whole or not at all, read as data only."""
+"""Checkpoints: weights and everything needed to rebuild the model, written atomically, read as data only."""
 
 import argparse
 import dataclasses
@@ -27,20 +27,20 @@ _BROKEN = (
     *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
     *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError, safetensors.SafetensorError),
 )
-"""What reading bytes that are no checkpoint ends in."""
+"""Exceptions that libraries raise for broken files."""
 _SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
 SAFE_GLOBALS: list[Any] = [
     *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
     *(np.dtype, argparse.Namespace),
 ]
-"""What other tools' files hold beside weights: numbers of numpy's, the flags of a command line; data, no code."""
+"""Allowed types in files of other tools, in addition to weights: numpy numbers, command line flags; no code."""
 
 
 def save(trainer: "lightning.Trainer", path: Path, weights_only: bool) -> None:
-    """Write the run's state (``weights_only``: without the optimizer's) to ``path`` at once; all processes call this.
+    """Write the run's state (``weights_only``: without the optimizer's) to ``path`` atomically, in all processes.
 
-    Raises ``DataError`` when the disk refuses; an older file at ``path`` stays as it was.
+    Raises ``DataError`` if the file cannot be written; an older file at ``path`` stays unchanged.
     """
     temporary = path.with_name(f".{path.name}.part")
     with writing(path):
@@ -54,17 +54,17 @@ def save(trainer: "lightning.Trainer", path: Path, weights_only: bool) -> None:
 
 
 def stamp(config: TrainConfig, model: Classifier, findings: tuple[str, ...]) -> dict[str, Any]:
-    """What a checkpoint says about itself, JSON-able: configuration, the arguments of ``backbones.build``, findings.
+    """Metadata of a checkpoint, JSON-able: configuration, the arguments of ``backbones.build``, findings.
 
-    From it alone ``load`` builds the network again.
+    ``load`` needs nothing else to rebuild the network.
     """
     return {"config": runs.flags_dict(config), "model": model.config, "findings": list(findings)}
 
 
 def read(path: Path | str) -> dict[str, Any]:
-    """The content of a checkpoint, or of a run folder's ``best.ckpt``, on the CPU.
+    """Read a checkpoint, or a run folder's ``best.ckpt``, on the CPU.
 
-    Raises ``DataError`` when it is absent, broken or holds more than data.
+    Raises ``DataError`` if it is missing, broken or has more than data.
     """
     path = Path(path)
     path = path / "best.ckpt" if path.is_dir() else path
@@ -88,7 +88,7 @@ def _content(path: Path) -> Any:
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Why a file cannot be read, and what to do."""
+    """Why a file cannot be read, with advice."""
     if code := torch_files.code_in(path, error):
         return (
             f"it holds more than data), it would run {code}: if it is a whole network of a project that you "
@@ -102,10 +102,10 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def load(path: Path | str, device: str = "cpu", trust: bool = False) -> tuple[Classifier, TrainConfig]:
-    """The classifier of a checkpoint, in evaluation mode on ``device``, and the configuration it was trained with.
+    """Load the classifier of a checkpoint, in evaluation mode on ``device``, and its training configuration.
 
-    ``trust``: whether a Python file that it names may run. Raises ``BadValueError`` where one would have to,
-    ``DataError`` when the file is no checkpoint of a run or its weights do not fit its own description.
+    ``trust``: whether a Python file that it names may be executed. Raises ``BadValueError`` if that is needed and not
+    allowed, ``DataError`` if the file is not a checkpoint of a run or its weights contradict its metadata.
     """
     model, config, _ = read_network(path, trust)
     return model.to(device), config
@@ -121,13 +121,13 @@ def read_network(path: Path | str, trust: bool = False) -> tuple[Classifier, Tra
 
 
 def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> Classifier:
-    """The classifier of a checkpoint's ``content``, in evaluation mode on the CPU. Raises as ``load``.
+    """Rebuild the classifier of a checkpoint's ``content``, in evaluation mode on the CPU. Raises as ``load``.
 
-    ``path`` is what errors call it; ``trust`` as of ``load``.
+    ``path`` names the file in errors; ``trust``: see ``load``.
     """
-    stated = _locus(content, path)["model"]
+    arguments = _locus(content, path)["model"]
     try:
-        model = build_from_config.rebuild(stated, str(path), trust)
+        model = build_from_config.rebuild(arguments, str(path), trust)
     except _BROKEN as error:
         raise DataError(f"{path} states no network that can be built: {one_line(error)}") from error
     load_weights.load_exact(model, load_weights.extract_weights(content), path)
@@ -141,27 +141,27 @@ def network_arguments(path: Path | str) -> dict[str, Any]:
 
 
 def configuration(content: dict[str, Any], path: Path | str) -> TrainConfig:
-    """The flags that a checkpoint was trained with; those that no longer exist are left out."""
-    known = {field.name for field in dataclasses.fields(TrainConfig)}
-    return build(TrainConfig, {name: value for name, value in _locus(content, path)["config"].items() if name in known})
+    """The training flags of a checkpoint; flags that no longer exist are ignored."""
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    return build(TrainConfig, {name: value for name, value in _locus(content, path)["config"].items() if name in names})
 
 
 def findings(content: dict[str, Any], path: Path | str) -> tuple[str, ...]:
-    """What the classifier of a checkpoint looks for, in the order of its logits."""
+    """The findings of a checkpoint's classifier, in the order of its logits."""
     return tuple(_locus(content, path)["findings"])
 
 
 def trained_on(content: dict[str, Any], path: Path | str) -> str:
-    """What the network of a checkpoint was trained on: as declared, else our own run's data set; empty where unknown.
+    """The training data of a checkpoint: as declared, else the data set of our own run; empty if unknown.
 
-    A converted run, or somebody's network, has no history: what its configuration names is a default.
+    Converted runs and networks of others have no history, and the data set in their configuration is only a default.
     """
     declared = str(content["locus"].get("trained_on") or "")
     return declared or (configuration(content, path).dataset if content.get("history") else "")
 
 
 def read_weights(path: Path | str) -> dict[str, torch.Tensor]:
-    """The weights in a file, ours or another tool's, without what Lightning puts before our names.
+    """Read the weights in a file, ours or another tool's, without Lightning's prefix.
 
     Raises ``DataError`` as ``read``.
     """
@@ -169,7 +169,7 @@ def read_weights(path: Path | str) -> dict[str, torch.Tensor]:
 
 
 def digest(state: dict[str, torch.Tensor]) -> str:
-    """First 16 hex digits of the SHA-256 of weights by name: the same however they are written.
+    """First 16 hex digits of the SHA-256 of weights by name, independent of the file format.
 
     >>> digest({"w": torch.ones(2)}) == digest({"w": torch.ones(2)}) != digest({"v": torch.ones(2)})
     True
@@ -181,7 +181,7 @@ def digest(state: dict[str, torch.Tensor]) -> str:
 
 
 def content_digest(content: dict[str, Any]) -> str:
-    """The digest of a checkpoint's ``content``: of its weights, of somebody else's network also how it is read."""
+    """The digest of a checkpoint's ``content``: its weights, and for an external network also its wiring."""
     weights = digest(load_weights.extract_weights(content))
     model = content.get("locus", {}).get("model") or {}
     return key([weights, model]) if "network" in model else weights

@@ -1,4 +1,4 @@
-"""A run of our own from another project's weights, held against the network that the flags name."""
+"""Convert another project's weights into a run, after comparing them with the network in the flags."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -16,10 +16,10 @@ from core.names import duplicates
 
 
 def run(config: ConvertConfig) -> Path:
-    """Write ``best.ckpt`` and ``config.yaml`` of the weights in ``config.checkpoint``; return ``config.output_dir``.
+    """Write ``best.ckpt`` and ``config.yaml`` for the weights in ``config.checkpoint``; return ``config.output_dir``.
 
-    Raises ``DataError`` where the weights are not those of the network, with the numbers of missing and unexpected
-    ones.
+    Raises ``DataError`` if the weights do not belong to the network, with the numbers of missing and unexpected
+    weights.
     """
     if config.checkpoint is None or config.output_dir is None:
         raise BadValueError("write --checkpoint FILE, the weights to convert, and --output_dir FOLDER, their run")
@@ -27,8 +27,8 @@ def run(config: ConvertConfig) -> Path:
     if any((folder / name).exists() for name in ("best.ckpt", "last.ckpt")):
         raise BadValueError(f"--output_dir {folder} holds a run already: choose another folder")
     machine.configure_torch(config.threads)
-    given: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
-    recipe = TrainConfig(**given)
+    flags: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
+    recipe = TrainConfig(**flags)
     findings = _findings(config.findings, recipe)
     parts = recipe.backbone, len(findings), pooling(recipe), recipe.attention_map
     model = backbones.build(*parts, dropout=recipe.dropout)
@@ -41,10 +41,10 @@ def run(config: ConvertConfig) -> Path:
 
 
 def _findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
-    """What the outputs stand for: as typed, else those of the data set."""
+    """Names of the outputs: from the flags, else from the data set."""
     if named:
         if twice := sorted(duplicates(named)):
-            raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
+            raise BadValueError(f"--findings names {', '.join(twice)} twice: each output needs another name")
         if recipe.num_classes not in (None, len(named)):
             counts = f"--findings names {len(named)}, --num_classes is {recipe.num_classes}"
             raise BadValueError(f"{counts}: leave one of them out")
@@ -52,4 +52,4 @@ def _findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
     try:
         return data.load(recipe, "test").findings
     except (DataError, NotAvailableError) as error:
-        raise BadValueError(f"name what the outputs stand for with --findings, in their order: {error}") from error
+        raise BadValueError(f"name the outputs with --findings, in their order: {error}") from error

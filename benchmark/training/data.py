@@ -1,4 +1,4 @@
-"""What a run learns from: the images of each split in a memory map, decoded when they are first needed."""
+"""The images of each split in a memory map, decoded on first use."""
 
 import logging
 from array import array
@@ -32,13 +32,13 @@ Batch = tuple[Tensor, Tensor]
 class SplitImages(Dataset[Batch]):
     """The images of one split that the run uses.
 
-    In the place of a training image that cannot be read comes the next one that can, so that batches keep their size;
-    of another split it is left out of its batch. Both are so in every epoch, whenever it is found.
+    An unreadable training image is replaced by the next readable one, so that batches keep their size; in other splits
+    it is left out of its batch. This is the same in every epoch.
     """
 
     findings: tuple[str, ...]
     pixels: PixelCache
-    """The images of the whole split; ``rows`` says which of them belong here."""
+    """All images of the split; ``rows`` selects those of this object."""
     rows: NDArray[np.int64]
     """(n,) positions in ``pixels``."""
     labels: Tensor
@@ -46,9 +46,9 @@ class SplitImages(Dataset[Batch]):
     ids: Sequence[tuple[str, str, bool]]
     """(image, patient, has a truth box) of each row."""
     describe: dict[str, Any]
-    """What the data set says about this split, and how many images were left out."""
+    """The data set's description of this split, with the number of images left out."""
     studies: Sequence[str] = ()
-    """The study of each row; empty where the data set knows none."""
+    """The study of each row; empty if the data set has no studies."""
     truth: Mapping[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = field(default_factory=dict)
     """Image with a truth box -> its frame, and finding -> boxes in it."""
     split: str = "train"
@@ -67,12 +67,12 @@ class SplitImages(Dataset[Batch]):
         return torch.from_numpy(images), self.labels[index]
 
     def decode_in_order(self, index: NDArray[np.int64]) -> None:
-        """Say in which order the positions ``index`` will be asked for first, repeated ones among them."""
+        """Set the decoding order to that of the positions ``index``; repeats are allowed."""
         _, first = np.unique(index, return_index=True)
         self.pixels.order = self.rows[index[np.sort(first)]]
 
     def readable(self) -> "SplitImages":
-        """Return the split without the images of which it is known that they cannot be read."""
+        """Return the split without the images that are known to be unreadable."""
         chosen = np.flatnonzero(~np.isin(self.rows, [*self.pixels.bad()]))
         description = {**self.describe, "used": len(chosen), "unreadable": len(self.pixels.bad())}
         return replace(self, describe=description) if len(chosen) == len(self) else self.subset(chosen, description)
@@ -86,14 +86,14 @@ class SplitImages(Dataset[Batch]):
         return split
 
     def subset(self, chosen: NDArray[np.int64], description: dict[str, Any]) -> "SplitImages":
-        """The images at the positions ``chosen``, and what is to be said of them."""
+        """The images at the positions ``chosen``, with a new ``description``."""
         ids, studies = [self.ids[i] for i in chosen], [self.studies[i] for i in chosen] if self.studies else ()
         rows, labels = self.rows[chosen], self.labels[chosen]
         return replace(self, rows=rows, labels=labels, ids=ids, studies=studies, describe=description)
 
 
 class Listing(Sequence[tuple[str, str, bool]]):
-    """What there is to know of many samples, in little memory: (image, patient, has a truth box) of each."""
+    """Metadata of many samples in little memory: (image, patient, has a truth box) of each."""
 
     def __init__(self) -> None:
         self.images, self.patients, self.studies = Texts(), Texts(), Texts()
@@ -102,7 +102,7 @@ class Listing(Sequence[tuple[str, str, bool]]):
         self.truth: dict[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = {}
 
     def add(self, sample: Sample) -> None:
-        """Note a sample."""
+        """Append a sample."""
         self.images.append(sample.image_id)
         self.patients.append(sample.patient_id)
         self.studies.append(str(sample.meta.get("study") or ""))
@@ -120,19 +120,19 @@ class Listing(Sequence[tuple[str, str, bool]]):
 
 
 def load(config: TrainConfig, split: str) -> DataSource:
-    """The samples of one split, no image decoded yet. Raises ``core.errors`` types for what the data lack.
+    """The samples of one split, not decoded yet. Raises ``core.errors`` types for missing data.
 
-    ``split`` is train, val or test; preprocessing and partition are those of the flags.
+    ``split`` is train, val or test; preprocessing and partition come from the flags.
     """
     named = {"img_size": config.img_size, "cache": config.cache_dir, **config.request()}
     return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
 
 
 def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImages:
-    """The images of ``data`` that the run uses, decoded to ``img_size`` when they are first asked for.
+    """The images of ``data`` that the run uses, decoded to ``img_size`` on first use.
 
-    Test images are all used, whatever ``train_on`` says. So many ``processes`` of this machine share the CPUs. Raises
-    ``DataError`` when no image is left or too many are known to be unreadable.
+    All test images are used, whatever ``train_on`` is. ``processes`` processes on this machine share the CPUs. Raises
+    ``DataError`` if no image is left or too many are known to be unreadable.
     """
     workers, listing = max(devices.workers(flags.num_workers) // processes, 1), Listing()
     pixels = PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers, listing.add)

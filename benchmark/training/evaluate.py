@@ -1,4 +1,4 @@
-"""Evaluates a finished run: predictions, metrics and plots of ``best.ckpt``, read back from disk."""
+"""Evaluate a finished run: predictions, metrics and plots of ``best.ckpt``, as read from disk."""
 
 import dataclasses
 import json
@@ -30,44 +30,44 @@ Splits = Mapping[str, SplitImages]
 Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
 MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")
-"""Flags that metrics.json repeats: whose numbers these are."""
+"""Flags that metrics.json repeats to identify the run."""
 MAY_DIFFER = WHERE | {"data_root_dir", "max_bad_images", "batch_size"}
-"""Flags in which an evaluation may differ from the training."""
+"""Flags that may differ between evaluation and training."""
 FACTS = ("best_epoch", "epochs", "train", "process_seconds")
-"""What metrics.json says of the training, which stays as it is."""
+"""Entries of metrics.json about the training, which are kept."""
 
 
 def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
     """Evaluate the run of ``config.evaluate``, its folder or best.ckpt, and return the folder.
 
-    Its own flags hold, under those ``typed`` or in a file. The same machine writes the same bytes again. Raises
-    ``DataError`` where no finished run is there or its data set lacks one of its findings, ``BadValueError`` for flags
-    that would be another training's.
+    Uses the run's flags, overridden by those in ``typed``. The same machine writes the same bytes again. Raises
+    ``DataError`` if there is no finished run or its data set lacks one of its findings, ``BadValueError`` for flags
+    that only training may change.
     """
-    given = Path(str(config.evaluate))
-    folder = given if given.is_dir() else given.parent
+    path = Path(str(config.evaluate))
+    folder = path if path.is_dir() else path.parent
     best = folder / "best.ckpt"
-    trained = (folder / "last.ckpt").exists() or not best.exists()  # benchmark.convert writes best.ckpt alone
+    trained = (folder / "last.ckpt").exists() or not best.exists()  # benchmark.convert writes only best.ckpt
     if trained and not runs.done(folder):
-        raise DataError(f"--evaluate {given}: no finished run (no metrics.json); give one, or --resume it first")
+        raise DataError(f"--evaluate {path}: no finished run (no metrics.json); give one, or --resume it first")
     content = checkpoints.read(best)
     stamped, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
     if other := sorted(name for name in typed - MAY_DIFFER if getattr(config, name) != getattr(stamped, name)):
         typed_flags = examples([f"--{name}" for name in other])
-        raise BadValueError(f"--evaluate {given} takes the run's own flags: leave out {typed_flags}")
+        raise BadValueError(f"--evaluate {path} takes the run's own flags: leave out {typed_flags}")
     flags = dataclasses.replace(stamped, **{name: getattr(config, name) for name in typed - {"evaluate"}})
-    stated = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
+    old_metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
     machine.configure_torch(flags.threads)
     splits = {name: _labelled(data.decode(flags, data.load(flags, name)), findings, flags.dataset) for name in HELD_OUT}
     with memory.oom_as_error("lower --batch_size"):
-        evaluate(folder, flags, splits, {name: stated[name] for name in FACTS if name in stated})
+        evaluate(folder, flags, splits, {name: old_metrics[name] for name in FACTS if name in old_metrics})
     return folder
 
 
 def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> SplitImages:
-    """``split`` of the data set ``name`` with its labels in the order of the network's ``findings``.
+    """Reorder the labels of ``split``, of the data set ``name``, to the network's ``findings``.
 
-    Raises ``DataError`` for one that the data lack.
+    Raises ``DataError`` for a finding that the data lack.
     """
     if unknown := [finding for finding in findings if finding not in split.findings]:
         existing = examples(split.findings, len(split.findings))
@@ -77,7 +77,7 @@ def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> Split
 
 
 def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False) -> None:
-    """Evaluate the run in ``folder`` on its held-out ``splits``, write the results; ``facts`` go into metrics.json.
+    """Evaluate the run in ``folder`` on its held-out ``splits`` and write the results; ``facts`` go into metrics.json.
 
     ``trust``: see ``checkpoints.load``.
     """
@@ -103,9 +103,9 @@ def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
 
 
 def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, facts: dict[str, Any]) -> None:
-    """Write ``predictions.csv``, the pictures, then ``metrics.json``, whose presence means that the run is done.
+    """Write ``predictions.csv``, the plots, then ``metrics.json``, which marks the run as finished.
 
-    Raises ``WriteError`` when the disk refuses; a run that was cut off here is evaluated again.
+    Raises ``WriteError`` if a file cannot be written; an interrupted evaluation is repeated.
     """
     write_text(folder / "predictions.csv", predictions_csv(splits, logits))
     exclusive = config.exclusive(len(splits["test"].findings))
@@ -115,12 +115,12 @@ def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, fac
         val_studies, test_studies = val.by_study(splits["val"].studies), test.by_study(splits["test"].studies)
         metrics["study"] = assess(val_studies, test_studies, config.threshold_choice)
     if config.plots:
-        from benchmark.training import plots  # scikit-learn and matplotlib: no training waits for them
+        from benchmark.training import plots  # slow imports, only for plots
 
         plots.draw(folder, test, metrics)
     described = {name: split.describe for name, split in splits.items()}
-    made = {name: getattr(config, name) for name in MADE_BY}
-    write_json(folder / "metrics.json", undefined_as_none({"flags": made, **facts, **metrics, "data": described}))
+    flags = {name: getattr(config, name) for name in MADE_BY}
+    write_json(folder / "metrics.json", undefined_as_none({"flags": flags, **facts, **metrics, "data": described}))
 
 
 def _predictions(split: SplitImages, logits: Tensor, exclusive: bool) -> Predictions:
@@ -129,9 +129,9 @@ def _predictions(split: SplitImages, logits: Tensor, exclusive: bool) -> Predict
 
 
 def predictions_csv(splits: Splits, logits: Logits) -> str:
-    """A row per image: split, image, patient, boxed, logit and label of each finding, the study where there is one.
+    """A row per image: split, image, patient, boxed, logit and label of each finding, and the study if there is one.
 
-    An unknown label is empty.
+    Unknown labels are empty.
     """
     findings, studies = next(iter(splits.values())).findings, all(split.studies for split in splits.values())
     names = ["split", "image", "patient", "boxed", *(f"logit_{f}" for f in findings), *(f"label_{f}" for f in findings)]
@@ -146,7 +146,7 @@ def predictions_csv(splits: Splits, logits: Logits) -> str:
 
 
 def undefined_as_none(value: Any) -> Any:
-    """Values for JSON, with None in the place of nan, which JSON lacks.
+    """Values for JSON, with None for nan, which JSON does not have.
 
     >>> undefined_as_none({"auroc": math.nan, "n": 3})
     {'auroc': None, 'n': 3}

@@ -1,4 +1,4 @@
-"""Heat maps while a network trains: the same few validation images after each epoch, in TensorBoard."""
+"""Heat maps during training: the same few validation images after each epoch, in TensorBoard."""
 
 import logging
 from typing import cast
@@ -25,31 +25,31 @@ from datasets.io import transforms
 
 log = logging.getLogger(__name__)
 METHOD = "gradcam"
-"""What explains: it has an answer for every network and pooling."""
+"""The method; it supports every network and pooling."""
 MOST, SIDE = 8, 256
-"""So many images at most, each side of so many pixels at most."""
+"""Maximum number of images, and maximum side in pixels."""
 WHITE = (255, 255, 255)
 
 
 class HeatMaps(Callback):
-    """After each epoch a picture per finding: the image with its truth boxes, and what the network shows for it.
+    """After each epoch, draws a picture per finding: the image with its truth boxes, and its heat map.
 
-    The weights are those that are validated. Nothing that the training draws or learns is touched.
+    It uses the weights that are validated, and does not affect the training.
     """
 
     def __init__(self, module: ClassifierModule, validation: SplitImages) -> None:
-        """Shows ``shown_images`` of ``validation``."""
+        """Choose ``shown_images`` of ``validation``."""
         self.module, self.validation = module, validation
         self.shown = shown_images(validation)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Explain and write them, on the first process alone; weights in parts (FSDP …) are not explained."""
+        """Explain the images and write the pictures, on the first process; not for sharded weights (FSDP …)."""
         events = next((logger for logger in trainer.loggers if isinstance(logger, Events)), None)
         whole = isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy)
         if events is None or not self.shown or not (trainer.is_global_zero and whole):
             return
         try:
-            events.log_images(self._pictures(), trainer.global_step - 1)  # where the curves of the epoch stand
+            events.log_images(self._pictures(), trainer.global_step - 1)  # same step as the epoch's curves
         except LocusError as error:
             log.warning("no heat maps in TensorBoard from here on: %s", error)
             self.shown = []
@@ -74,9 +74,9 @@ class HeatMaps(Callback):
 
 
 def shown_images(split: SplitImages) -> list[tuple[int, int]]:
-    """(position, finding) of the images to show: of each finding the first with a truth box, or else with the label.
+    """(position, finding) of the images to show: for each finding the first with a truth box, else with the label.
 
-    At most ``MOST``, the same in every epoch, so that a reader sees a map change.
+    At most ``MOST``, the same in every epoch, so that changes of a map are visible.
     """
     chosen = []
     for k, finding in enumerate(split.findings):
@@ -87,13 +87,13 @@ def shown_images(split: SplitImages) -> list[tuple[int, int]]:
 
 
 def beside(image: NDArray[np.uint8], heat: NDArray[np.float32], truth: FloatArray) -> NDArray[np.uint8]:
-    """(H,W) image and heat map in [0,1], (M,4) boxes in its pixels -> RGB: the image, and it under the heat map.
+    """(H,W) image and heat map in [0,1], (M,4) boxes in its pixels -> RGB: the image, and the image with the heat map.
 
-    A map without heat (Grad-CAM's rectified map early in a training) is called a flat map in the picture.
+    A map without heat (Grad-CAM's rectified map early in training) is labelled as flat.
     """
     gray = np.repeat(image[..., None], 3, axis=2)
     colours = cv2.cvtColor(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
-    share = 0.8 * heat[..., None] ** 0.7  # what is low shows the image
+    share = 0.8 * heat[..., None] ** 0.7  # low values are transparent
     over = (gray * (1 - share) + colours * share).astype(np.uint8)
     both = [_with_boxes(side, truth) for side in (gray, over)]
     if not heat.any():
@@ -102,7 +102,7 @@ def beside(image: NDArray[np.uint8], heat: NDArray[np.float32], truth: FloatArra
 
 
 def _with_boxes(picture: NDArray[np.uint8], boxes: FloatArray) -> NDArray[np.uint8]:
-    """The picture at most ``SIDE`` pixels large, with white boxes."""
+    """The picture with white boxes, at most ``SIDE`` pixels large."""
     share = min(1.0, SIDE / max(picture.shape[:2]))
     small = cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
     for x0, y0, x1, y1 in np.round(boxes * share).astype(int).tolist():

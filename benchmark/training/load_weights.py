@@ -1,4 +1,4 @@
-"""Weights into a network: the very same, another project's, or a start for another head; a partial match is refused."""
+"""Load weights into a network: exact weights, another project's, or initial weights; partial matches are refused."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -14,40 +14,40 @@ from core.errors import DataError, examples
 
 log = logging.getLogger(__name__)
 PREFIX = "model."
-"""What Lightning puts before the classifier's own names."""
+"""Lightning's prefix for the classifier's names."""
 OURS, HEAD = "extractor.", "head."
-"""How names of our extractors and heads begin."""
+"""Prefixes of the names of our extractors and heads."""
 WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
-"""What tools call the weights within a file that holds more than them."""
+"""Keys under which tools store the weights in a file."""
 OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
-"""How names of what a Lightning module keeps of its loss begin (``pos_weight``)."""
+"""Prefixes of a Lightning module's loss buffers (``pos_weight``)."""
 
 
 def extract_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The weights in a file's ``content``: ours by the classifier's own names, another tool's as they are.
+    """The weights in a file's ``content``: ours by the classifier's names, another tool's unchanged.
 
-    Raises ``DataError`` for one that declares more values than the file holds.
+    Raises ``DataError`` for a weight that declares more values than the file has.
     """
     state = next((content[key] for key in WEIGHT_KEYS if isinstance(content.get(key), dict)), content)
     state = {name: value for name, value in state.items() if isinstance(name, str)}
     if any(name.startswith(PREFIX + OURS) for name in state):
         state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
-    kept = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
-    if hollow := [name for name, value in kept.items() if not _is_held(value)]:
+    tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    if hollow := [name for name, value in tensors.items() if not _is_held(value)]:
         raise DataError(f"{len(hollow)} weights declare more values than their file holds: {examples(hollow)}")
-    return {name: value for name, value in kept.items() if not name.startswith(OF_THE_LOSS)}
+    return {name: value for name, value in tensors.items() if not name.startswith(OF_THE_LOSS)}
 
 
 def _is_held(value: torch.Tensor) -> bool:
-    """Whether every value of a tensor lies in its file: one that repeats a few would take any amount of memory."""
+    """Whether every value of a tensor is in its file; repeated values could need any amount of memory."""
     dense = value.layout == torch.strided and not value.is_meta
     return dense and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def load_exact(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Give ``model`` exactly these weights. Raises ``DataError`` when they belong to another architecture.
+    """Load exactly these weights into ``model``. Raises ``DataError`` if they belong to another architecture.
 
-    Every name and shape must fit, none may be left over; ``path`` is what the error calls the file.
+    Every name and shape must match, without extra weights; ``path`` names the file in errors.
     """
     expected = model.state_dict()
     _require_fit(model, _unlike(expected, state), [name for name in state if name not in expected], path)
@@ -55,10 +55,10 @@ def load_exact(model: Classifier, state: dict[str, torch.Tensor], path: Path | s
 
 
 def load_translated(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Give ``model`` exactly the weights of another project's file, its ``state``.
+    """Load exactly the weights of another project's file, its ``state``, into ``model``.
 
-    Logs what of it takes no part in the logits. Raises ``DataError`` with the numbers of missing and unexpected
-    weights when they are not those of this very network.
+    Logs the weights that do not affect the logits. Raises ``DataError`` with the numbers of missing and unexpected
+    weights if they do not belong to this network.
     """
     translated, expected = translate(state, model), model.state_dict()
     unexpected = [*translated.heads, *translated.unexpected]
@@ -70,28 +70,28 @@ def load_translated(model: Classifier, state: dict[str, torch.Tensor], path: Pat
 
 
 def start_from(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Start ``model`` from a file's weights ``state``, ours or another project's, whatever its head.
+    """Initialise ``model`` from a file's weights ``state``, ours or another project's, with any head.
 
-    Logs what was taken over. Raises ``DataError`` with the numbers of missing and unexpected weights when the features
-    do not fit: a start that takes a part would be silent.
+    Logs the loaded weights. Raises ``DataError`` with the numbers of missing and unexpected weights if the features do
+    not match, because a partial start would be silent.
     """
     expected = model.state_dict()
     unexpected = [name for name in state if name not in expected and not name.startswith(HEAD)]
     if not any(name.startswith(OURS) for name in state):
         state, _, _, unexpected = translate(state, model)
-    left = _unlike(expected, state)
-    missing = [name for name in left if not name.startswith(HEAD)]
+    new_names = _unlike(expected, state)
+    missing = [name for name in new_names if not name.startswith(HEAD)]
     _require_fit(model, missing, unexpected, f"--init_from {path}")
-    taken = {name: value for name, value in state.items() if name in expected and name not in left}
+    taken = {name: value for name, value in state.items() if name in expected and name not in new_names}
     model.load_state_dict(taken, strict=False)
-    new = f", new: {examples(left)}" if left else ""
-    log.info("--init_from %s: %d of %d weights taken over%s", path, len(expected) - len(left), len(expected), new)
+    new = f", new: {examples(new_names)}" if new_names else ""
+    log.info("--init_from %s: %d of %d weights taken over%s", path, len(expected) - len(new_names), len(expected), new)
 
 
 def load_foreign(module: nn.Module, state: dict[str, torch.Tensor], path: Path | str, word: str) -> str:
-    """Give somebody else's ``module``, the network ``word``, the weights of its own file; how many, in words.
+    """Load a file's weights into the external ``module``, the network ``word``; return their number in words.
 
-    What frameworks put before all names (``module.``, ``model.``) is left out. Raises ``DataError`` with the numbers of
+    A framework's prefix of all names (``module.``, ``model.``) is ignored. Raises ``DataError`` with the numbers of
     missing and unexpected weights: a part of them would be another network.
     """
     expected = module.state_dict()
@@ -112,18 +112,18 @@ def load_foreign(module: nn.Module, state: dict[str, torch.Tensor], path: Path |
 def _require_fit(
     model: Classifier, missing: Sequence[str], unexpected: Sequence[str], path: Path | str, advice: str = ""
 ) -> None:
-    """Raise ``DataError`` where weights of ``model`` are missing in the file ``path`` or it has unexpected ones."""
+    """Raise ``DataError`` if weights of ``model`` are missing in the file ``path`` or it has unexpected ones."""
     if reason := _differences(missing, unexpected, len(model.state_dict())):
         raise DataError(f"{path} belongs to another architecture than {describe_model(model)}: {reason}{advice}")
 
 
 def _unlike(expected: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:
-    """The ``expected`` names that ``state`` lacks or has with another shape."""
+    """The ``expected`` names that ``state`` lacks or has in another shape."""
     return [name for name, value in expected.items() if name not in state or state[name].shape != value.shape]
 
 
 def _differences(missing: Sequence[str], unexpected: Sequence[str], count: int) -> str:
-    """What keeps weights from being loaded, counted; empty where nothing does."""
+    """Why weights cannot be loaded, with counts; empty if they can."""
     parts = []
     if missing:
         parts.append(f"{len(missing)} of {count} weights are missing or of another shape ({examples(missing)})")
@@ -133,7 +133,7 @@ def _differences(missing: Sequence[str], unexpected: Sequence[str], count: int) 
 
 
 def describe_model(model: Classifier) -> str:
-    """A model in a few words, for error sentences."""
+    """A short description of a model for error messages."""
     config = model.config or {}
     name = config.get("name") or config.get("network")
     return f"{name} with {config.get('global_pool')} and {config.get('num_classes')} findings"

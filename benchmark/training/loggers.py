@@ -1,6 +1,6 @@
-"""Loggers of training curves beside metrics.csv: TensorBoard (its events are written here), Weights & Biases, MLflow.
+"""Loggers of training curves, in addition to metrics.csv: TensorBoard (written here), Weights & Biases, MLflow.
 
-A full disk is a sentence, not a thread's traceback.
+A full disk gives an error message, not a thread's traceback.
 """
 
 import importlib.util
@@ -25,16 +25,16 @@ from core.files import writing
 from core.flags.training import OutputFlags
 
 PROJECT = "locus"
-"""What wandb's project and mlflow's experiment are called."""
+"""Name of wandb's project and of mlflow's experiment."""
 EXTRA = ("wandb", "mlflow")
-"""Loggers that are packages of their own, not installed with the project."""
+"""Loggers that need a package that is not installed by default."""
 
 
 class Events(Logger):
-    """One event file per start of a run, in ``folder``; TensorBoard shows those of a folder as one run."""
+    """One event file per start of a run, in ``folder``; TensorBoard shows all files of a folder as one run."""
 
     def __init__(self, folder: Path) -> None:
-        """``folder`` is made with the first row of numbers."""
+        """``folder`` is created with the first row of numbers."""
         super().__init__()
         self.folder = folder
         self.path = folder / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
@@ -50,11 +50,11 @@ class Events(Logger):
         return ""
 
     def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
-        """Nothing: ``config.yaml`` holds the flags."""
+        """Do nothing: ``config.yaml`` has the flags."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append a row of numbers at ``step``. Raises ``DataError`` when the disk refuses; the file stays as it was."""
+        """Append a row of numbers at ``step``. Raises ``DataError`` if that fails; the file then stays as it was."""
         self._append(step, [Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()])
 
     @rank_zero_only
@@ -87,40 +87,40 @@ def _picture(image: NDArray[np.uint8]) -> Summary.Image:
 
 
 class Wandb(WandbLogger):
-    """Lightning's logger, whose run ends with the training: the next training of this process is another run."""
+    """Lightning's logger that ends its run with the training, so that this process's next training is a new run."""
 
     def finalize(self, status: str) -> None:
-        """Write what is left, and end the run."""
+        """Write pending data, and end the run."""
         super().finalize(status)
         self.experiment.finish(exit_code=int(status != "success"))
 
 
 def check(names: Collection[str]) -> None:
-    """Raise ``NotAvailableError`` for a logger whose package is not there."""
+    """Raise ``NotAvailableError`` for a logger whose package is not installed."""
     if absent := [name for name in EXTRA if name in names and importlib.util.find_spec(name) is None]:
         install = f"pip install '.[{absent[0]}]'"
         raise NotAvailableError(f"--logger {absent[0]} needs a package that is not installed: {install}")
 
 
 def build(flags: OutputFlags, folder: Path) -> list[Logger]:
-    """The loggers of the run in ``folder``, named after it; a resumed run goes on with its own curves.
+    """The loggers of the run in ``folder``, named after it; a resumed run appends to its existing curves.
 
-    wandb and mlflow keep their files below ``--log_dir``; their own variables (``WANDB_MODE``, ``MLFLOW_TRACKING_URI``
-    …) send them elsewhere.
+    wandb and mlflow write below ``--log_dir``; their own variables (``WANDB_MODE``, ``MLFLOW_TRACKING_URI`` …) change
+    that.
     """
-    made: list[Logger] = []
+    built: list[Logger] = []
     if "tensorboard" in flags.logger:
-        made.append(Events(Path(flags.log_dir) / folder.name))
+        built.append(Events(Path(flags.log_dir) / folder.name))
     if "wandb" in flags.logger:
         Path(flags.log_dir).mkdir(parents=True, exist_ok=True)
-        made.append(Wandb(name=folder.name, id=folder.name, project=PROJECT, save_dir=flags.log_dir, resume="allow"))
+        built.append(Wandb(name=folder.name, id=folder.name, project=PROJECT, save_dir=flags.log_dir, resume="allow"))
     if "mlflow" in flags.logger:
-        made.append(_mlflow(Path(flags.log_dir), folder))
-    return made
+        built.append(_mlflow(Path(flags.log_dir), folder))
+    return built
 
 
 def _mlflow(log_dir: Path, folder: Path) -> Logger:
-    import mlflow  # type: ignore[import-not-found,unused-ignore]  # only who asks for it has it
+    import mlflow  # type: ignore[import-not-found,unused-ignore]  # optional package
 
     file = f"sqlite:///{log_dir.absolute()}/mlflow.db"
     uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else file

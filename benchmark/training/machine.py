@@ -19,13 +19,12 @@ log = logging.getLogger(__name__)
 
 
 def configure_torch(threads: int | None, processes: int = 1) -> None:
-    """Set torch's ``threads``, and silence what a user can't act on.
+    """Set torch's ``threads``, and silence messages that a user cannot act on.
 
-    By default the ``processes`` of a run share the CPUs that may be used. Of several only the first one logs what it
-    does.
+    By default the ``processes`` of a run share the available CPUs. If there are several, only the first one logs.
     """
     torch.set_num_threads(limits.check_count(threads, "--threads") if threads else max(limits.cpus() // processes, 1))
-    lightning = sys.modules.get("lightning.pytorch.utilities")  # where somebody trains; it costs seconds
+    lightning = sys.modules.get("lightning.pytorch.utilities")  # imported only for training; it takes seconds
     if lightning is not None and lightning.rank_zero_only.rank:
         logging.getLogger().setLevel(logging.WARNING)
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -43,12 +42,12 @@ def precision(asked: str, fast_bfloat16: bool) -> str:
 
 
 def precision_here(flags: MachineFlags) -> str:
-    """That precision on the device that a run of ``flags`` computes on."""
+    """The precision on the device that a run of ``flags`` uses."""
     return precision(flags.precision, has_fast_bfloat16(devices.device(flags, devices.gpus())))
 
 
 def has_fast_bfloat16(device: str) -> bool:
-    """Whether ``cuda`` or ``cpu`` computes in bfloat16 by itself, not by emulation."""
+    """Whether ``cuda`` or ``cpu`` supports bfloat16 in hardware, not by emulation."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     able = torch.cpu.get_capabilities()
@@ -56,7 +55,7 @@ def has_fast_bfloat16(device: str) -> bool:
 
 
 def summary(flags: MachineFlags, num_workers: int | None) -> str:
-    """What a run computes on and why, in one line: device, precision, threads, decoding processes."""
+    """The device, precision, threads and decoding processes of a run, with reasons, in one line."""
     device, count = devices.first(flags, devices.gpus()), devices.world(flags)
     fast = "fast bfloat16" if has_fast_bfloat16(device.type) else "no fast bfloat16"
     free = "the CPUs that may be used"
@@ -72,7 +71,7 @@ def summary(flags: MachineFlags, num_workers: int | None) -> str:
 
 @contextlib.contextmanager
 def log_file(flags: OutputFlags, folder: Path) -> Iterator[None]:
-    """Inside the block the log also goes to ``<log_dir>/<run>.log``, where ``--logtofile`` asks for it."""
+    """Also write the log to ``<log_dir>/<run>.log`` inside the block, with ``--logtofile``."""
     if not flags.logtofile:
         yield
         return

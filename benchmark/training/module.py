@@ -23,20 +23,20 @@ from core.errors import LocusError
 from datasets.io import transforms
 
 CALMER = "lower --lr or set --gradient_clip"
-"""What to do about a loss that grows without end."""
+"""Advice for a diverging loss."""
 AVERAGE = "average."
-"""How names in a checkpoint begin of all that belongs to the moving average of the weights."""
+"""Prefix of the weights' moving average in a checkpoint."""
 
 
 class ClassifierModule(lightning.LightningModule):
-    """A classifier, its loss and what happens at each step; ``history`` has one row per epoch.
+    """A classifier, its loss and its training step; ``history`` has one row per epoch.
 
-    The learning rate moves here and not in Lightning, which would move it after the epoch's checkpoint is written. With
-    a moving average of the weights (``--ema``), that is what is validated and what ``best.ckpt`` holds.
+    The learning rate is updated here and not by Lightning, which would update it after the epoch's checkpoint is
+    written. With a moving average of the weights (``--ema``), the average is validated and written to ``best.ckpt``.
     """
 
     def __init__(self, model: Classifier, config: TrainConfig, loss: Loss, findings: Sequence[str], steps: int) -> None:
-        """``steps`` is the number of the optimizer's steps per epoch."""
+        """``steps`` is the number of optimizer steps per epoch."""
         super().__init__()
         self.model, self.config, self.loss, self.findings, self.steps = model, config, loss, tuple(findings), steps
         self.average = moving_average(model, config.ema)
@@ -44,7 +44,7 @@ class ClassifierModule(lightning.LightningModule):
         self.seen = self.batches = 0
         """Images and batches of this epoch so far, on this device."""
         self.began = 0.0
-        """When their clock was started."""
+        """Start of their clock."""
         self.scheduler: optimizers.Scheduler | None = None
         self._scheduler_state: dict[str, Any] | None = None
         self._losses: list[Tensor] = []
@@ -52,12 +52,12 @@ class ClassifierModule(lightning.LightningModule):
         self._evaluation = transforms.evaluation()
 
     def on_train_epoch_start(self) -> None:
-        """Count anew, also where a run goes on in the middle of an epoch."""
+        """Reset the counts, also if a run resumes in the middle of an epoch."""
         self.seen = self.batches = 0
         self.began = time.perf_counter()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch, its augmentation and dropout seeded by where it stands."""
+        """Loss of one batch; augmentation and dropout are seeded by its position."""
         pixels, labels = batch
         generator = seeds.generator(self.config.seed, "step", self.current_epoch, batch_idx, self.global_rank)
         augment, dropout = (int(number) for number in generator.integers(2**62, size=2))
@@ -72,7 +72,7 @@ class ClassifierModule(lightning.LightningModule):
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """After the last batch of a step, move the average and the learning rate."""
+        """After the last batch of a step, update the average and the learning rate."""
         if (batch_idx + 1) % self.config.accumulate:
             return
         if self.average is not None:
@@ -81,16 +81,16 @@ class ClassifierModule(lightning.LightningModule):
             self.scheduler.step()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Logits of one batch."""
+        """Compute the logits of one batch."""
         pixels, labels = batch
-        if not len(pixels):  # none of the batch can be read
+        if not len(pixels):  # no image of the batch is readable
             self._outputs.append((labels.cpu(), labels.cpu()))
             return
         model = self.model if self.average is None else self.average.module
         self._outputs.append((model(self._to_memory_format(self._evaluation(pixels))).float().cpu(), labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        """Close the epoch's row of the history. Raises ``LocusError`` when the loss is no number any more."""
+        """Append the epoch's row to the history. Raises ``LocusError`` if the loss is not finite."""
         logits, labels = (torch.cat(parts) for parts in zip(*all_gather_lists(self._outputs), strict=True))
         self._outputs = []
         train = float(self._mean(torch.stack(self._losses).mean()))
@@ -111,29 +111,29 @@ class ClassifierModule(lightning.LightningModule):
             self.scheduler.step(loss)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The optimizer; its scheduler is kept in ``self.scheduler``."""
+        """Build the optimizer; its scheduler is kept in ``self.scheduler``."""
         optimizer = optimizers.build(self.config, self.model.parameters())
         self.scheduler = optimizers.build_scheduler(self.config, optimizer, self.steps)
         return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the checkpoint is of, the history and where the learning rate stands."""
+        """Add metadata, history and the scheduler's state to the checkpoint."""
         use_ema_weights(checkpoint)
         checkpoint["locus"] = checkpoints.stamp(self.config, self.model, self.findings)
         checkpoint["history"] = self.history
         checkpoint["course"] = self.scheduler.state_dict() if self.scheduler is not None else None
-        # of an epoch that is under way
+        # of the current epoch
         checkpoint["losses"] = self._mean(torch.stack(self._losses)).cpu() if self._losses else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take back the history, the scheduler's state and the losses of an epoch that was under way."""
+        """Restore the history, the scheduler's state and the losses of an unfinished epoch."""
         self.history = checkpoint["history"]
         losses = checkpoint.get("losses")
         self._losses = [] if losses is None else list(losses)
         self._scheduler_state = checkpoint["course"]
 
     def on_train_start(self) -> None:
-        """Set the scheduler to where the checkpoint left it: it exists only now, as the device does."""
+        """Restore the scheduler's state: scheduler and device do not exist earlier."""
         self.on_train_epoch_start()
         self._losses = [loss.to(self.device) for loss in self._losses]
         if self.scheduler is not None and self._scheduler_state is not None:
@@ -148,7 +148,7 @@ class ClassifierModule(lightning.LightningModule):
 
 
 def moving_average(model: Classifier, decay: float) -> AveragedModel | None:
-    """The average of ``model``, batch norm's statistics too; None for a ``decay`` of 0.
+    """The moving average of ``model``, batch norm's statistics included; None for a ``decay`` of 0.
 
     After the first step it is the weights w_1, after step t it is e_t = decay e_(t-1) + (1 - decay) w_t.
     """
@@ -159,9 +159,9 @@ def moving_average(model: Classifier, decay: float) -> AveragedModel | None:
 
 
 def use_ema_weights(checkpoint: dict[str, Any]) -> None:
-    """In a checkpoint that nothing is trained on from, let the average, where there is one, be the model's weights.
+    """Replace a checkpoint's weights by their moving average, if it has one and is not for resuming.
 
-    ``last.ckpt`` keeps both, for a resume goes on from the weights themselves.
+    ``last.ckpt`` keeps both, because a resumed run needs the weights themselves.
     """
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
     inner = f"{AVERAGE}module."
@@ -169,17 +169,17 @@ def use_ema_weights(checkpoint: dict[str, Any]) -> None:
         load_weights.PREFIX + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)
     }
     if mean and "optimizer_states" not in checkpoint:
-        kept = {name: value for name, value in state.items() if not name.startswith(AVERAGE)}
-        checkpoint["state_dict"] = {name: mean.get(name, value) for name, value in kept.items()}
+        weights = {name: value for name, value in state.items() if not name.startswith(AVERAGE)}
+        checkpoint["state_dict"] = {name: mean.get(name, value) for name, value in weights.items()}
 
 
 def _seed(number: int, device: torch.device) -> None:
-    """As ``torch.manual_seed``, which writes a traceback for each kind of device not in use, for this device alone."""
+    """Seed this device only; ``torch.manual_seed`` writes a traceback for each kind of device not in use."""
     torch.default_generator.manual_seed(number)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(number)
 
 
 def layout(channels_last: bool) -> torch.memory_format:
-    """How images and weights lie in memory: by channels, the fastest for convolutions, unless flags forbid it."""
+    """Memory format of images and weights: channels last, the fastest for convolutions, unless flags disable it."""
     return torch.channels_last if channels_last else torch.contiguous_format

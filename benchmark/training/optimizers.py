@@ -1,6 +1,6 @@
-"""Optimizers, torch's, each given those of the flags that it takes, and schedulers of the learning rate.
+"""Torch's optimizers, each with the flags that it accepts, and schedulers of the learning rate.
 
-All schedulers but plateau move after every step: a resumed run is where it was.
+All schedulers but plateau update after every step, so a resumed run has the right learning rate.
 """
 
 import inspect
@@ -14,13 +14,13 @@ from core.flags.training import RecipeFlags
 
 Scheduler = LRScheduler | ReduceLROnPlateau
 FALL = 0.1
-"""Schedulers step and plateau: the learning rate falls to a tenth."""
+"""Factor of the learning rate in the schedulers step and plateau."""
 PLATEAU_PATIENCE = 2
-"""scheduler plateau: epochs without a lower validation loss before the learning rate falls to a tenth."""
+"""Scheduler plateau: epochs without a lower validation loss before the learning rate falls."""
 
 
 def build(recipe: RecipeFlags, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer that ``recipe`` names, over ``parameters``; a flag that it has no use for is left aside."""
+    """Build the optimizer that ``recipe`` names, over ``parameters``; flags that it does not accept are ignored."""
     kind = getattr(torch.optim, recipe.optimizer)
     flags = {name: getattr(recipe, name) for name in ("lr", "momentum", "amsgrad", "weight_decay")}
     takes = inspect.signature(kind).parameters
@@ -28,7 +28,7 @@ def build(recipe: RecipeFlags, parameters: Iterable[nn.Parameter]) -> torch.opti
 
 
 def build_scheduler(recipe: RecipeFlags, optimizer: torch.optim.Optimizer, steps: int) -> Scheduler | None:
-    """The scheduler that ``recipe`` names, for ``steps`` steps per epoch; None for ``none``."""
+    """Build the scheduler that ``recipe`` names, for ``steps`` steps per epoch; None for ``none``."""
     total = steps * recipe.epochs
     if recipe.scheduler == "step":
         return StepLR(optimizer, step_size=recipe.step_epochs * steps, gamma=FALL)

@@ -1,4 +1,4 @@
-"""What the pictures of a run share: a grid of one panel per finding, colours for any colour vision, stable bytes."""
+"""Shared parts of a run's plots: a grid with a panel per finding, colours for colour-blind readers, stable bytes."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,33 +14,33 @@ from benchmark.training.metrics.predictions import Predictions
 from core.files import atomic
 
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
-"""Of Okabe and Ito's palette, told apart with any colour vision; "Color universal design", 2008."""
+"""From Okabe and Ito's palette for colour-blind readers; "Color universal design", 2008."""
 INK, PALE = "#1d2733", "#8a94a3"
 COLUMNS = 4
 SIDE, ACROSS, DOWN = 2.4, 0.3, 0.42
 """Inches of a panel, and between panels."""
 LEFT, BELOW, ABOVE = 0.55, 0.5, 0.6
-"""Inches around them all."""
+"""Inches around the grid."""
 STYLE: dict[Any, Any] = {
     **{"font.family": "DejaVu Sans", "font.size": 8, "axes.titlesize": 9},
     **{"axes.spines.top": False, "axes.spines.right": False},
 }
 
 Ranked = tuple[str, Axes, dict[str, Any], NDArray[np.float64], NDArray[np.float64]]
-"""A finding, its panel, its row of metrics.json, and labels and scores of the images whose label is known."""
+"""A finding, its panel, its row of metrics.json, and labels and scores of the images with a known label."""
 
 
 def panel_grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
-    """A figure with one square panel per finding under a title, laid out in inches: much faster than by trial."""
-    each, columns = range(len(findings)), min(COLUMNS, len(findings))
+    """A figure with one square panel per finding under a title, laid out in inches: faster than matplotlib's layout."""
+    indices, columns = range(len(findings)), min(COLUMNS, len(findings))
     rows = -(-len(findings) // columns)
     width = max(LEFT + columns * (SIDE + ACROSS), 4.8)
     height = ABOVE + rows * SIDE + (rows - 1) * DOWN + BELOW
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
-        xs = [(LEFT + (k % columns) * (SIDE + ACROSS)) / width for k in each]
-        ys = [(height - ABOVE - SIDE - (k // columns) * (SIDE + DOWN)) / height for k in each]
-        panels = [figure.add_axes((xs[k], ys[k], SIDE / width, SIDE / height)) for k in each]
+        xs = [(LEFT + (k % columns) * (SIDE + ACROSS)) / width for k in indices]
+        ys = [(height - ABOVE - SIDE - (k // columns) * (SIDE + DOWN)) / height for k in indices]
+        panels = [figure.add_axes((xs[k], ys[k], SIDE / width, SIDE / height)) for k in indices]
     figure.text(LEFT / width, 1 - 0.22 / height, title, fontsize=10, color=INK, va="center")
     for axes, finding in zip(panels, findings, strict=True):
         axes.set_title(finding.replace("_", " "), color=INK, fontsize=9, pad=4)
@@ -55,29 +55,29 @@ def side_by_side(count: int, size: tuple[float, float]) -> tuple[Figure, list[Ax
 
 
 def label_axes(panels: Sequence[Axes], x: str, y: str, ticks: Sequence[float], words: Sequence[str]) -> None:
-    """Give all panels the same axes; the outer ones have names, and words at their ticks."""
+    """Give all panels the same axes; only the outer ones have labels and tick labels."""
     for k, axes in enumerate(panels):
-        below, left = k >= len(panels) - COLUMNS, k % COLUMNS == 0
-        axes.set_xticks(ticks, words if below else [])
-        axes.set_yticks(ticks, words if left else [])
-        axes.set_xlabel(x if below else "", labelpad=1, fontsize=8)
-        axes.set_ylabel(y if left else "", labelpad=1, fontsize=8)
+        is_bottom, is_left = k >= len(panels) - COLUMNS, k % COLUMNS == 0
+        axes.set_xticks(ticks, words if is_bottom else [])
+        axes.set_yticks(ticks, words if is_left else [])
+        axes.set_xlabel(x if is_bottom else "", labelpad=1, fontsize=8)
+        axes.set_ylabel(y if is_left else "", labelpad=1, fontsize=8)
 
 
 def set_unit_axes(panels: Sequence[Axes], x: str, y: str) -> None:
-    """All axes from 0 to 1."""
+    """Set all axes to the range 0 to 1."""
     for axes in panels:
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     label_axes(panels, x, y, (0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
 
 
 def legend(axes: Axes, corner: Literal["lower right", "upper right", "upper left"]) -> None:
-    """A small legend on white."""
+    """Add a small legend on white."""
     axes.legend(loc=corner, fontsize=7, framealpha=0.85, edgecolor="none", handlelength=1.4, borderpad=0.2)
 
 
 def write_reason(axes: Axes, reason: str) -> None:
-    """Say in place of a curve why there is none."""
+    """Write in the panel why it has no curve."""
     words, lines = reason.split(), [""]
     for word in words:
         lines = [*lines[:-1], f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < 28 else [*lines, word]
@@ -85,7 +85,7 @@ def write_reason(axes: Axes, reason: str) -> None:
 
 
 def with_interval(row: dict[str, Any], name: str) -> str:
-    """A number with its interval: ``.713 [.650, .771]``.
+    """Format a value with its interval: ``.713 [.650, .771]``.
 
     >>> with_interval({"auroc": 0.7131, "intervals": {"auroc": [0.65, 1.0]}}, "auroc")
     '.713 [.650, 1.000]'
@@ -99,14 +99,14 @@ def _short(value: float) -> str:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the PNG atomically; no date or version in it."""
+    """Write the PNG atomically, without date or version."""
     with mpl.rc_context(STYLE), atomic(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def ranked(test: Predictions, metrics: dict[str, Any], each: Sequence[Axes], metric: str) -> Iterator[Ranked]:
-    """The findings whose ``metric`` is defined, one after the other; the panels of the others say why it is not."""
-    for k, axes in enumerate(each):
+def ranked(test: Predictions, metrics: dict[str, Any], grid: Sequence[Axes], metric: str) -> Iterator[Ranked]:
+    """Yield the findings whose ``metric`` is defined; write the reason into the panels of the others."""
+    for k, axes in enumerate(grid):
         row = metrics["test"]["findings"][test.findings[k]]
         if np.isnan(row[metric]):
             write_reason(axes, row["reasons"][metric])

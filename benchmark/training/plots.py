@@ -1,4 +1,4 @@
-"""Pictures of a finished run: how it learnt, and how its classifier ranks, decides and calibrates on test images."""
+"""Plots of a finished run: learning curves, and the classifier's ranking, decisions and calibration on test images."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ CURVES = {
 }
 COLOURS = "Blues"
 JOINED = 5
-"""A bin of so many images is part of the line."""
+"""Minimum number of images for a bin to be part of the line."""
 
 
 def draw(folder: Path, test: Predictions, metrics: dict[str, Any]) -> None:
@@ -47,9 +47,9 @@ def draw_curves(history: list[dict[str, float]], kept: int, path: Path) -> None:
 
 
 def roc(test: Predictions, metrics: dict[str, Any]) -> Figure:
-    """One panel per finding: the curve, AUROC with its interval, and the point at the threshold."""
-    figure, each = panels.panel_grid(test.findings, f"ROC on test ({metrics['test']['n']} images)")
-    for finding, axes, row, labels, values in panels.ranked(test, metrics, each, "auroc"):
+    """Plot ROC curves, one panel per finding, with the AUROC, its interval, and the point at the threshold."""
+    figure, grid = panels.panel_grid(test.findings, f"ROC on test ({metrics['test']['n']} images)")
+    for finding, axes, row, labels, values in panels.ranked(test, metrics, grid, "auroc"):
         false, true, _ = roc_curve(labels, values)
         axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
         axes.plot(false, true, color=panels.BLUE, linewidth=1.4, label=f"AUROC {panels.with_interval(row, 'auroc')}")
@@ -59,34 +59,34 @@ def roc(test: Predictions, metrics: dict[str, Any]) -> Figure:
             point = [1 - row["specificity"]], [row["sensitivity"]]
             axes.plot(*point, "o", markersize=5, color=panels.ORANGE, label=label)
         panels.legend(axes, "lower right")
-    panels.set_unit_axes(each, "1 - specificity", "sensitivity")
+    panels.set_unit_axes(grid, "1 - specificity", "sensitivity")
     return figure
 
 
 def precision_recall(test: Predictions, metrics: dict[str, Any]) -> Figure:
-    """One panel per finding: the steps, average precision with its interval, and the prevalence, chance's precision."""
-    figure, each = panels.panel_grid(test.findings, f"Precision and recall on test ({metrics['test']['n']} images)")
-    for _, axes, row, labels, values in panels.ranked(test, metrics, each, "ap"):
+    """Plot precision over recall, one panel per finding, with average precision, its interval, and the prevalence."""
+    figure, grid = panels.panel_grid(test.findings, f"Precision and recall on test ({metrics['test']['n']} images)")
+    for _, axes, row, labels, values in panels.ranked(test, metrics, grid, "ap"):
         precision, recall, _ = precision_recall_curve(labels, values)
-        precision[-1] = precision[-2]  # scikit-learn's last point (0, 1) is at no threshold
+        precision[-1] = precision[-2]  # scikit-learn's last point (0, 1) has no threshold
         prevalence = row["positives"] / row["n"]
         label = f"AP {panels.with_interval(row, 'ap')}"
         axes.step(recall, precision, where="post", color=panels.BLUE, linewidth=1.4, label=label)
         axes.axhline(prevalence, color=panels.ORANGE, linewidth=1, linestyle="--", label=f"prevalence {prevalence:.3f}")
         panels.legend(axes, "upper right")
-    panels.set_unit_axes(each, "recall", "precision")
+    panels.set_unit_axes(grid, "recall", "precision")
     return figure
 
 
 def calibration(test: Predictions, metrics: dict[str, Any]) -> Figure:
-    """One panel per finding: its frequency among images of about the same probability, dots as large as their share."""
+    """Plot the frequency of each finding over its probability, a panel per finding; dot size shows the share."""
     fitted = metrics["temperature"]["value"]
     sides = [("before", 1.0, "ece", panels.ORANGE, "s"), (f"T = {fitted:.2f}", fitted, "ece_scaled", panels.BLUE, "o")]
-    figure, each = panels.panel_grid(
+    figure, grid = panels.panel_grid(
         test.findings, f"Calibration on test ({metrics['test']['n']} images), T from validation"
     )
     _, true, known = decide(test, np.zeros(len(test.findings)))
-    for k, axes in enumerate(each):
+    for k, axes in enumerate(grid):
         row = metrics["test"]["findings"][test.findings[k]]
         axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
         for name, temperature, error, colour, marker in sides:
@@ -98,14 +98,14 @@ def calibration(test: Predictions, metrics: dict[str, Any]) -> Figure:
             panels.legend(axes, "upper left")
         else:
             panels.write_reason(axes, row["reasons"]["ece"])
-    panels.set_unit_axes(each, "probability", "frequency")
-    for axes in each:
-        axes.set_ylim(top=1.38)  # room for the legend
+    panels.set_unit_axes(grid, "probability", "frequency")
+    for axes in grid:
+        axes.set_ylim(top=1.38)  # space for the legend
     return figure
 
 
 def bins(values: FloatArray, truth: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(n,) probabilities and truth -> mean probability, frequency, and number of images of each bin that has any.
+    """(n,) probabilities and truth -> mean probability, frequency, and number of images of each bin that is not empty.
 
     >>> [side.round(2).tolist() for side in bins(np.array([0.1, 0.12, 0.9, 1.0]), np.array([False, True, True, True]))]
     [[0.11, 0.9, 1.0], [0.5, 1.0, 1.0], [2.0, 1.0, 1.0]]
@@ -119,7 +119,7 @@ def bins(values: FloatArray, truth: NDArray[np.bool_]) -> tuple[FloatArray, Floa
 def dots(
     axes: Axes, probability: FloatArray, true: FloatArray, count: FloatArray, colour: str, marker: str, label: str
 ) -> None:
-    """A dot per bin; a line through those of ``JOINED`` images or more, since a few images give no frequency."""
+    """Draw a dot per bin and a line through bins of ``JOINED`` images or more; smaller bins are unreliable."""
     enough, share = count >= JOINED, count / count.sum()
     look: dict[str, Any] = {"color": colour, "linewidth": 0.9, "marker": marker, "markersize": 2.5}
     axes.plot(probability[enough], true[enough], label=label, **look)
@@ -127,14 +127,14 @@ def dots(
 
 
 def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
-    """Two by two per finding at its threshold; of exclusive classes one matrix of all."""
+    """Plot a 2×2 matrix per finding at its threshold; for exclusive classes one matrix of all."""
     if test.exclusive:
         return _classes(test, np.array(metrics["test"]["confusion_matrix"]))
     chosen = [metrics["thresholds"][name] for name in test.findings]
     called, true, known = decide(test, [one["logit"] for one in chosen])
     title = f"Confusion on test ({metrics['test']['n']} images), thresholds: {chosen[0]['origin']}"
-    figure, each = panels.panel_grid(test.findings, title)
-    for k, axes in enumerate(each):
+    figure, grid = panels.panel_grid(test.findings, title)
+    for k, axes in enumerate(grid):
         axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
         if np.isnan(chosen[k]["logit"]):
             panels.write_reason(axes, chosen[k]["reason"])
@@ -142,7 +142,7 @@ def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
         sides = (False, True)
         counts = np.array([[(known & (true == t) & (called == s))[:, k].sum() for s in sides] for t in sides])
         _matrix(axes, counts)
-    panels.label_axes(each, "called", "truth", (0, 1), ("no", "yes"))
+    panels.label_axes(grid, "called", "truth", (0, 1), ("no", "yes"))
     return figure
 
 

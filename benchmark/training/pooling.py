@@ -1,11 +1,11 @@
-"""The pooling that the flags of a training mean, without what training imports."""
+"""The pooling that the flags of a training run select; importing this module is fast."""
 
 from core.errors import BadValueError
 from core.flags.model import ModelFlags
 
 
 def pooling(flags: ModelFlags) -> str:
-    """LSE's word with ``--lse_gamma`` in it, any other as it is. Raises ``BadValueError`` when the word has its own."""
+    """The word of the pooling, with ``--lse_gamma`` in LSE's. Raises ``BadValueError`` if both set a gamma."""
     name, _, options = flags.global_pool.partition(":")
     if flags.lse_gamma is None or name not in ("LSE", "AVG_MAX_LSE"):
         return flags.global_pool

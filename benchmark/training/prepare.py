@@ -1,4 +1,4 @@
-"""Builds a run's data, network and loss from the flags: what can fail before training fails here."""
+"""Build a run's data, network and loss from the flags; setup errors are raised here, before training."""
 
 import logging
 from pathlib import Path
@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 
 def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[str, SplitImages]]:
-    """The module to train, and its images by split. Raises ``core.errors`` types; no file of the run is made here.
+    """Return the module to train and its images by split. Raises ``core.errors`` types; writes no file of the run.
 
-    What can be wrong is asked cheapest first: images are listed last, and decoded when they are first needed.
+    Cheap checks come first: images are listed last, and decoded on first use.
     """
     devices.check(config, config.batch_size, devices.gpus())
     loggers.check(config.logger)
@@ -37,7 +37,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
     splits = {name: data.decode(config, split, devices.processes(config)) for name, split in loaded.items()}
-    memory.release()  # tables of all images were read
+    memory.release()  # after reading the tables of all images
     if config.keep == "best" and (warning := doubt(len(splits["val"]))):
         log.warning("%s", warning)
     labels = splits["train"].labels
@@ -46,14 +46,14 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
     step = batch_size.TrialStep(config, config.img_size, precision, model, loss, labels[:1])
     config = batch_size.resolve_batch_size(config, folder, step, len(labels))
     if precision == "64":
-        model.double()  # Lightning would do it after it has read a checkpoint into 32 bits
+        model.double()  # Lightning would convert after loading a checkpoint in 32 bits
     batches = Batches(len(labels), config.batch, world_size=devices.world(config), accumulate=config.accumulate)
     steps = len(batches) // config.accumulate
     return ClassifierModule(model, config, loss, findings, steps), splits
 
 
 def _loss(recipe: RecipeFlags, findings: int) -> Loss:
-    """The loss that the flags mean: of a softmax it is ce, and ``--weighted_loss True`` is weighted_bce alone."""
+    """Build the loss of the flags: a softmax uses ce, and ``--weighted_loss True`` means weighted_bce."""
     if recipe.weighted_loss and recipe.loss not in ("bce", "weighted_bce"):
         raise BadValueError(f"--weighted_loss True is --loss weighted_bce, not {recipe.loss}: leave one of the two out")
     exclusive = recipe.exclusive(findings)
@@ -68,7 +68,7 @@ def _loss(recipe: RecipeFlags, findings: int) -> Loss:
 
 
 def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
-    """The network with its first weights: of ``last.ckpt`` where there is one, else those that the flags name."""
+    """Build the network with its initial weights: from ``last.ckpt`` if there is one, else from the flags."""
     last = folder / "last.ckpt"
     torch.manual_seed(config.seed)
     log.info("network: %s, pooling %s, attention %s", config.backbone, pooling(config), config.attention_map)

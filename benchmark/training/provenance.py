@@ -1,4 +1,4 @@
-"""What a training or a scoring ran on, as it is recorded beside its figures: see ``benchmark.records.provenance``."""
+"""The machine and software of a training or a scoring, as recorded: see ``benchmark.records.provenance``."""
 
 import hashlib
 import platform
@@ -23,12 +23,12 @@ FILE = "provenance.json"
 
 
 def of_training(flags: MachineFlags) -> Provenance:
-    """The machine of a training that begins now."""
+    """The machine of a training run that starts now."""
     return _used(machine.precision_here(flags), devices.name(devices.first(flags, devices.gpus())))
 
 
 def of_scoring() -> Provenance:
-    """The machine that explains and scores now; maps are made in single precision."""
+    """The machine that explains and scores now; maps are computed in single precision."""
     return _used("32", "cpu" if not torch.cuda.is_available() else torch.cuda.get_device_name())
 
 
@@ -42,9 +42,9 @@ def _used(precision: str, device: str) -> Provenance:
 def write(
     config: TrainConfig, folder: Path, splits: Mapping[str, SplitImages], earlier: Provenance | None = None
 ) -> None:
-    """Write ``config.yaml`` (which ``--config`` takes) and ``provenance.json``; comments say what ``auto`` was.
+    """Write ``config.yaml`` (for ``--config``) and ``provenance.json``; comments give the values behind ``auto``.
 
-    ``earlier``: where a training that goes on has run before, if that was elsewhere it is stated too.
+    ``earlier``: the provenance of a resumed run's earlier part, recorded too if it differs.
     """
     here = of_training(config).model_copy(update={"data": {name: _learnt(split) for name, split in splits.items()}})
     used = join([here, *([earlier] if earlier else [])]) or here
@@ -58,7 +58,7 @@ def write(
 
 
 def read(folder: Path) -> Provenance | None:
-    """What a run recorded; None for one that was made before this was recorded, or elsewhere."""
+    """The provenance of a run; None if the run is older than this file, or was made elsewhere."""
     file = folder / FILE
     if not file.is_file():
         return None
@@ -69,7 +69,7 @@ def read(folder: Path) -> Provenance | None:
 
 
 def fingerprint(samples: Iterable[Sample]) -> str:
-    """16 hex digits of the images' names, labels and truth boxes, in their order: the same wherever the files lie."""
+    """16 hex digits of the images' names, labels and truth boxes, in order; independent of the files' location."""
     digest = hashlib.sha256()
     for sample in samples:
         digest.update(sample.image_id.encode() + np.asarray(sample.labels, dtype="<f4").tobytes())
@@ -79,7 +79,7 @@ def fingerprint(samples: Iterable[Sample]) -> str:
 
 
 def _learnt(split: SplitImages) -> str:
-    """16 hex digits of the names and labels of the images of ``split``, in their order."""
+    """16 hex digits of the names and labels of the images of ``split``, in order."""
     digest = hashlib.sha256(np.asarray(split.labels, dtype="<f4").tobytes())
     digest.update("\n".join(image for image, _, _ in split.ids).encode())
     return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Going on with a run: which one ``--resume`` means, and whether the flags are those it was started with."""
+"""Resume a run: find the run that ``--resume`` selects, and check that its flags are the same."""
 
 import dataclasses
 from collections.abc import Set
@@ -12,19 +12,19 @@ from core.errors import BadValueError, DataError
 from core.flags.training import RecipeFlags
 
 MAY_DIFFER = WHERE | {"max_bad_images"}
-"""Flags in which a resumed run may differ from its start."""
+"""Flags that may differ when a run is resumed."""
 
 LENGTH = {"epochs", "early_stopping"}
-"""Flags that say how long a run lasts: a resumed run may get others."""
+"""Flags for the length of a run, which a resumed run may change."""
 
 FIXED = ("cosine", "onecycle")
-"""Schedulers whose course is laid out over the whole run: its length stands from the start."""
+"""Schedulers that are defined over the whole run, so that its length is fixed."""
 
 
 def folder_for(config: TrainConfig) -> Path:
-    """The folder of the run that ``--resume`` means.
+    """The folder of the run that ``--resume`` selects.
 
-    Raises ``DataError`` when there is nothing to resume, ``BadValueError`` when it is a run of other flags.
+    Raises ``DataError`` if there is nothing to resume, ``BadValueError`` if the run has other flags.
     """
     if not isinstance(config.resume, str):
         return _newest_unfinished(config)
@@ -37,14 +37,14 @@ def folder_for(config: TrainConfig) -> Path:
 
 
 def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
-    """See ``benchmark.training.resumed``; ``config.resume`` is a path here."""
+    """See ``benchmark.training.resumed``; here ``config.resume`` is a path."""
     last = _given(Path(str(config.resume)))
     begun = checkpoints.configuration(checkpoints.read(last), last)
     return dataclasses.replace(begun, **{name: getattr(config, name) for name in {*typed, "resume"}})
 
 
-def goes_on(config: TrainConfig, folder: Path) -> bool:
-    """Whether ``config`` asks a finished run for more epochs than it has."""
+def can_continue(config: TrainConfig, folder: Path) -> bool:
+    """Whether ``config`` requests more epochs than a finished run has."""
     history = checkpoints.read(folder / "last.ckpt")["history"] if config.resume else []
     return bool(history) and len(history) < config.epochs and not stopped_early(history, config.early_stopping)
 
@@ -53,7 +53,7 @@ def _given(path: Path) -> Path:
     last = path / "last.ckpt" if path.is_dir() else path
     if last.is_file() and last.name != "last.ckpt":
         instead = f"give {path.parent}, or write --init_from for these weights"
-        raise DataError(f"--resume {path}: only a last.ckpt can go on; {instead}")
+        raise DataError(f"--resume {path}: only a last.ckpt can be resumed; {instead}")
     if not last.is_file():
         raise DataError(f"--resume {path}: there is no last.ckpt; give a run folder, its last.ckpt, True or False")
     return last
@@ -69,19 +69,19 @@ def _newest_unfinished(config: TrainConfig) -> Path:
 
 
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
-    """Raise ``BadValueError`` where ``config`` is another network, recipe or data set than ``begun``, the run's."""
-    asked, ran = _identity(config, begun), _identity(begun, begun)
-    other = {name: value for name, value in ran.items() if name not in LENGTH and value != asked[name]}
+    """Raise ``BadValueError`` if network, recipe or data set of ``config`` differ from ``begun``, the run's."""
+    requested, ran = _identity(config, begun), _identity(begun, begun)
+    other = {name: value for name, value in ran.items() if name not in LENGTH and value != requested[name]}
     if not Path(str(begun.data_root_dir)).exists():
-        other.pop("data_root_dir", None)  # the data have moved
+        other.pop("data_root_dir", None)  # the data were moved
     if other:
-        others = ", ".join(f"--{name} {value}, not {asked[name]}" for name, value in other.items())
+        others = ", ".join(f"--{name} {value}, not {requested[name]}" for name, value in other.items())
         advice = "leave such flags out, or leave --resume out to start another run"
         raise BadValueError(f"--resume {last}: that run has {others}; {advice}")
 
 
 def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:
-    """Raise ``BadValueError`` where the run cannot last as long as ``recipe`` says."""
+    """Raise ``BadValueError`` if the run cannot be as long as ``recipe`` says."""
     if recipe.epochs != begun.epochs and begun.scheduler in FIXED:
         raise BadValueError(f"--resume {last}: --scheduler {begun.scheduler} is laid out over --epochs {begun.epochs}")
     if recipe.epochs < trained:
@@ -89,7 +89,7 @@ def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained
 
 
 def _identity(config: TrainConfig, begun: TrainConfig) -> dict[str, Any]:
-    """What ``config`` trains; ``--batch_size auto`` is the number that the run ``begun`` has."""
+    """The identity of the training of ``config``; ``--batch_size auto`` becomes the number of the run ``begun``."""
     batch_size = begun.batch_size if config.batch_size == "auto" else config.batch_size
     flags = {**runs.flags_dict(config), "batch_size": batch_size}
     return {name: value for name, value in flags.items() if name not in MAY_DIFFER}

@@ -22,13 +22,13 @@ from core.errors import LocusError
 
 log = logging.getLogger(__name__)
 ADVICE = "lower --batch_size (half with --accumulate 2 learns the same) or --img_size, or take --precision bf16-mixed"
-"""What to change where memory is short."""
+"""Advice if memory is short."""
 
 
 def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     """Train and evaluate; see ``benchmark.training.fit``."""
     folder = folder or (resume.folder_for(config) if config.resume else runs.new(config))
-    if runs.done(folder) and not resume.goes_on(config, folder):
+    if runs.done(folder) and not resume.can_continue(config, folder):
         log.info("%s is finished already", folder)
         return folder
     cost = callbacks.ProcessorTime(folder)
@@ -36,15 +36,15 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
         module, splits = prepare(config, folder)
         _train(module, splits, folder, cost)
         if module.global_rank > 0:
-            sys.exit(0)  # a process beside the first has done its share
+            sys.exit(0)  # only the first process evaluates
         _evaluate(module, splits, folder, cost)
     return folder
 
 
 def train(config: TrainConfig, folder: Path, *watching: Callback) -> list[dict[str, float]]:
-    """Train in ``folder``, from its ``last.ckpt`` where there is one, and return the history, a row per epoch.
+    """Train in ``folder``, resuming from its ``last.ckpt`` if there is one, and return the history, a row per epoch.
 
-    Nothing is evaluated. ``watching`` are callbacks beside the run's own, which may end it by an error.
+    Nothing is evaluated. ``watching`` are additional callbacks, which may stop the run by an error.
     """
     with memory.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
@@ -53,13 +53,13 @@ def train(config: TrainConfig, folder: Path, *watching: Callback) -> list[dict[s
 
 
 def _train(module: ClassifierModule, splits: Splits, folder: Path, *watching: Callback) -> None:
-    """Train to the end, from ``last.ckpt`` where there is one.
+    """Train to the end, resuming from ``last.ckpt`` if there is one.
 
-    A run that fails before its first checkpoint leaves nothing.
+    A run that fails before its first checkpoint leaves no folder.
     """
     config, last = module.config, folder / "last.ckpt"
     for part in folder.glob(".*"):
-        part.unlink(missing_ok=True)  # of a run that was killed while it wrote
+        part.unlink(missing_ok=True)  # left by a run that was killed while writing
     history = checkpoints.read(last)["history"] if last.exists() else []
     if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
         module.history = history
@@ -67,7 +67,7 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *watching: Ca
     fresh = not folder.exists()
     try:
         if history:
-            (folder / "metrics.json").unlink(missing_ok=True)  # the run was finished and goes on
+            (folder / "metrics.json").unlink(missing_ok=True)  # a finished run is continued
         provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
         with memory.oom_as_error(ADVICE):
             epochs(module, splits, folder, last if last.exists() else None, *watching)
@@ -78,15 +78,15 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *watching: Ca
 
 
 def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | None, *watching: Callback) -> None:
-    """All epochs of a run, from the checkpoint ``last`` where there is one.
+    """Train all epochs of a run, from the checkpoint ``last`` if there is one.
 
-    ``watching`` are callbacks beside the run's own.
+    ``watching`` are callbacks in addition to the run's own.
     """
     config = module.config
-    ours: list[Callback] = [callbacks.CheckpointWriter(module, folder), Pace(module), callbacks.Interrupts(folder)]
+    own: list[Callback] = [callbacks.CheckpointWriter(module, folder), Pace(module), callbacks.Interrupts(folder)]
     if config.heat_maps and "tensorboard" in config.logger:
-        ours.append(HeatMaps(module, splits["val"]))
-    trainer = trainer_of(config, folder, *ours, *watching)
+        own.append(HeatMaps(module, splits["val"]))
+    trainer = trainer_of(config, folder, *own, *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     shares = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
     shared = (config.accumulate, shares, module.loss.counted(labels).numpy())
@@ -98,7 +98,7 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
         loaders = loader(splits["train"], train), loader(splits["val"], val)
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
     except SystemExit as stop:
-        raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into an exit of its own
+        raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into SystemExit
     except callbacks.Stopped as stop:
         if trainer.global_rank > 0 or stop.status != callbacks.INTERRUPTED:
             sys.exit(stop.status)
@@ -109,7 +109,7 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
 
 
 def _behind(last: Path | None) -> tuple[int, int]:
-    """The epoch (from 0) in which ``last.ckpt`` goes on, and how many of its batches are behind it."""
+    """The epoch (from 0) at which ``last.ckpt`` resumes, and the number of its batches that are done."""
     if last is None:
         return 0, 0
     content = checkpoints.read(last)
@@ -118,13 +118,13 @@ def _behind(last: Path | None) -> tuple[int, int]:
 
 
 def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: callbacks.ProcessorTime) -> None:
-    kept = callbacks.kept_epoch(module.history, module.config.keep)
+    best = callbacks.kept_epoch(module.history, module.config.keep)
     trained = splits["train"].readable()
-    facts: dict[str, Any] = {"best_epoch": kept, "epochs": len(module.history)}
+    facts: dict[str, Any] = {"best_epoch": best, "epochs": len(module.history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": cost.seconds}
     if module.config.plots:
         from benchmark.training import plots
 
-        plots.draw_curves(module.history, kept, folder / "curves.png")
+        plots.draw_curves(module.history, best, folder / "curves.png")
     evaluate.evaluate(folder, module.config, splits, facts)
     cost.file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Folders of runs: their names, their flags, whether they are finished, and what a disk has damaged in them."""
+"""Run folders: names, flags, whether a run is finished, and damaged files."""
 
 import csv
 import dataclasses
@@ -20,23 +20,23 @@ from core.files import write_text, writing
 
 log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "LOCUS_RUN_FOLDER"
-"""Environment variable by which the processes of one distributed run share the first one's folder."""
+"""Environment variable that tells the processes of a distributed run the first one's folder."""
 
 
 def done(folder: Path) -> bool:
-    """Whether a run is finished: its ``metrics.json`` is written last."""
+    """Whether a run is finished: ``metrics.json`` is written last."""
     return (folder / "metrics.json").is_file()
 
 
 def new(config: TrainConfig) -> Path:
-    """A folder of its own for the run of ``config``, not made yet; the processes of one run get the same."""
+    """Choose a new folder for the run of ``config``, without creating it; all processes of a run get the same."""
     if os.environ.get("LOCAL_RANK", "0") == "0" or FOLDER_VARIABLE not in os.environ:
         os.environ[FOLDER_VARIABLE] = str(_free(config))
     return Path(os.environ[FOLDER_VARIABLE])
 
 
 def flags_dict(config: TrainConfig) -> dict[str, Any]:
-    """The flags as values that JSON and YAML know; ``--resume`` is of one start, not of the run.
+    """The flags as JSON and YAML values; ``--resume`` is False, because it belongs to one start.
 
     >>> flags_dict(TrainConfig(lr=0.01))["lr"]
     0.01
@@ -46,22 +46,22 @@ def flags_dict(config: TrainConfig) -> dict[str, Any]:
 
 
 def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:
-    """Write ``config.yaml``, which ``--config`` takes, under ``comments``."""
+    """Write ``config.yaml`` (for ``--config``), below ``comments``."""
     write_text(folder / "config.yaml", comments + yaml.safe_dump(flags_dict(config), sort_keys=False))
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
-    """Rows as CSV, the names of the columns first."""
+    """Rows as CSV, the column names first."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
 def clear_damaged(folder: Path) -> None:
-    """Remove what is cut or damaged in the ``folder`` of a run, so that it is made anew.
+    """Remove damaged files in the ``folder`` of a run, so that they are made again.
 
-    Metrics and predictions follow from ``best.ckpt``. Without that, or without the ``last.ckpt`` of a run that is not
-    finished, there is nothing to go on from: the whole run goes. Raises ``WriteError``.
+    Metrics and predictions are computed from ``best.ckpt``. If that is damaged, or ``last.ckpt`` of an unfinished run,
+    the whole folder is removed. Raises ``WriteError``.
     """
     metrics = folder / "metrics.json"
     with writing(folder):
@@ -76,17 +76,17 @@ def clear_damaged(folder: Path) -> None:
 
 
 def _evaluated(metrics: Path, predictions: Path) -> bool:
-    """Whether the metrics can be read and the predictions, where there are any, have as many rows as those state."""
+    """Whether the metrics are readable and the predictions, if there are any, have the right number of rows."""
     try:
-        stated = json.loads(metrics.read_text(encoding="utf-8"))
+        content = json.loads(metrics.read_text(encoding="utf-8"))
     except ValueError:
         return False
-    rows = sum(stated.get(split, {}).get("n", 0) for split in ("val", "test"))
-    return not predictions.is_file() or predictions.read_bytes().count(b"\n") > rows  # and the names of the columns
+    rows = sum(content.get(split, {}).get("n", 0) for split in ("val", "test"))
+    return not predictions.is_file() or predictions.read_bytes().count(b"\n") > rows  # plus the header
 
 
 def _free(config: TrainConfig) -> Path:
-    """``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>``, numbered where that name is taken."""
+    """``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>``, with a number if that name is taken."""
     words = [config.dataset, config.backbone, config.global_pool, config.attention_map, f"seed{config.seed}"]
     bare = [word.split(":")[0].replace("/", "_") for word in words if word != "none"]
     name = "-".join([*bare, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")])

@@ -1,6 +1,6 @@
-"""Lightning's trainer for a run, kept quiet about what a user cannot act on, and how fast it goes.
+"""Lightning's trainer for a run, without messages that a user cannot act on, and its progress.
 
-A bar on a terminal and a line per epoch in a log say how long the run will last.
+A progress bar on a terminal and a line per epoch in a log show the time left.
 """
 
 import datetime
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 
 def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -> lightning.Trainer:
-    """Lightning's trainer for ``config``; checkpoints and metrics are written by our own ``callbacks``.
+    """Build Lightning's trainer for ``config``; checkpoints and metrics are written by our own ``callbacks``.
 
-    Raises ``BadValueError`` for flags that do not go together on this machine.
+    Raises ``BadValueError`` for flags that do not work together on this machine.
     """
     if config.num_nodes > 1:
         variables = "MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to %d) set"
@@ -46,7 +46,7 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -
             max_epochs=config.epochs,
             gradient_clip_val=config.gradient_clip or None,
             accumulate_grad_batches=config.accumulate,
-            sync_batchnorm=where == "cuda",  # several devices learn what one would: a statistic is of the whole batch
+            sync_batchnorm=where == "cuda",  # statistics of the whole batch, as on one device
             logger=loggers.build(config, folder),
             callbacks=[*callbacks, Bar()] if seen else [*callbacks],
             default_root_dir=str(folder),
@@ -64,50 +64,50 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -
 
 
 class Pace(lightning.Callback):
-    """Says after each epoch what it came to, how many images per second, and how long the run will last.
+    """Logs the metrics of each epoch, the images per second, and the time left.
 
-    Images per second are those of all processes in the training part of the epoch; the rest lasts as long as this epoch
-    did.
+    Images per second cover all processes in the training part of the epoch. The time left assumes epochs as long as
+    this one.
     """
 
     def __init__(self, module: ClassifierModule) -> None:
-        """Of the training of ``module``."""
+        """``module`` is the training module."""
         self.module = module
         self._validation = 0.0
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """The training part is over."""
+        """Record the end of the training part."""
         self._validation = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Log a line on the epoch."""
+        """Log a line for the epoch."""
         if not trainer.is_global_zero:
             return
         row, epochs = self.module.history[-1], self.module.config.epochs
         rate = self.module.seen * trainer.world_size / max(self._validation - self.module.began, 1e-9)
-        left = (epochs - row["epoch"]) * (time.perf_counter() - self.module.began)
+        rest = (epochs - row["epoch"]) * (time.perf_counter() - self.module.began)
         text = "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f; %.0f images/s, %s left"
-        log.info(text, row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"], rate, duration(left))
+        log.info(text, row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"], rate, duration(rest))
 
 
 class Bar(TQDMProgressBar):
     """Lightning's bar with the images per second of all processes and the time left of the run."""
 
     def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
-        """What stands behind the bar."""
-        shown = dict(super().get_metrics(trainer, pl_module))
-        shown.pop("v_num", None)
+        """The text after the bar."""
+        metrics = dict(super().get_metrics(trainer, pl_module))
+        metrics.pop("v_num", None)
         if isinstance(pl_module, ClassifierModule) and pl_module.batches:
             passed = time.perf_counter() - pl_module.began
             epochs = pl_module.config.epochs - trainer.current_epoch
             steps = epochs * int(trainer.num_training_batches) - trainer.fit_loop.epoch_loop.batch_idx - 1
-            shown["images/s"] = f"{pl_module.seen * trainer.world_size / max(passed, 1e-9):.0f}"
-            shown["run left"] = duration(steps * passed / pl_module.batches)
-        return shown
+            metrics["images/s"] = f"{pl_module.seen * trainer.world_size / max(passed, 1e-9):.0f}"
+            metrics["run left"] = duration(steps * passed / pl_module.batches)
+        return metrics
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds.
+    """Format hours, minutes and seconds.
 
     >>> duration(3723.4)
     '1:02:03'

@@ -1,4 +1,4 @@
-"""A suite: a YAML file of ``configs/suites`` becomes models with their trainings."""
+"""A suite: read a YAML file of ``configs/suites`` into models with their training runs."""
 
 from benchmark.suite.plan.files import SUITES, check_methods, load, suites
 from benchmark.suite.plan.model import ModelPlan, folder_name, identity

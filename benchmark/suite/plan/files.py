@@ -1,4 +1,4 @@
-"""A file of ``configs/suites`` becomes a suite of which every word is known."""
+"""Load a suite from ``configs/suites`` and check every word in it."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,13 @@ from core.names import BESIDE, MAIN_PROTOCOL, duplicates
 
 SUITES = cli.CONFIGS / "suites"
 NOT_HERE = ("search", "search_storage", "resume", "evaluate")
-"""Flags of ``main.py`` that ask for something else than a training."""
+"""Flags of ``main.py`` that do not belong to a training run."""
 CHANGED = {field.name for field in dataclasses.fields(RecipeFlags)} - {"seed", "multi_label", "preprocess"}
-"""Flags that a candidate may change: how a network learns, not which one, from what, and for what."""
+"""Flags that a candidate may change: the way a network learns, but not the network, its data or its task."""
 
 
 def suites(folder: Path = SUITES) -> list[str]:
-    """Names of the suites in the tree, or in another ``folder`` of YAML files.
+    """Names of the suites of the project, or of another ``folder`` of YAML files.
 
     >>> "phantom" in suites()
     True
@@ -35,9 +35,9 @@ def suites(folder: Path = SUITES) -> list[str]:
 
 
 def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
-    """Read a suite. Raises ``UnknownNameError``, or ``DataError`` with the field that is wrong.
+    """Read a suite. Raises ``UnknownNameError``, or ``DataError`` with the invalid field.
 
-    ``trust``: whether Python files that its methods or checkpoints name may run; else ``BadValueError``.
+    ``trust``: whether Python files that its methods or checkpoints name may be executed; otherwise ``BadValueError``.
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
@@ -48,8 +48,8 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
         where, message = first_problem(error)
         fields = ", ".join(name for name in Suite.model_fields if name != "name")
         raise DataError(f"the suite {path}, field {where}: {message}; fields: {fields}") from error
-    known = suites(folder)
-    for other, names in ((suite.trainings, known), (suite.predicted_by, sorted({*known, *suites()}))):
+    suite_names = suites(folder)
+    for other, names in ((suite.trainings, suite_names), (suite.predicted_by, sorted({*suite_names, *suites()}))):
         if other is not None and other not in names:
             raise UnknownNameError("suite", other, names)
     _check(suite)
@@ -59,14 +59,14 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
 
 
 def networks(suite: Suite) -> list[str]:
-    """The words of somebody's networks that its finished models are of."""
+    """The words of external networks among its finished models."""
     entries = [entry for entry in suite.models if CHECKPOINT in entry]
     plans = models(suite.model_copy(update={"models": entries}))
     return [plan.finished.network for plan in plans if plan.finished is not None]
 
 
 def _check(suite: Suite) -> None:
-    """Every word of a suite before anything runs. Raises ``UnknownNameError`` or ``BadValueError``."""
+    """Check every word of a suite. Raises ``UnknownNameError`` or ``BadValueError``."""
     for word in [*(suite.protocols or []), *suite.conventional]:
         protocols.registry.check(word)
     if suite.check is not None:
@@ -84,7 +84,7 @@ def _check(suite: Suite) -> None:
 
 
 def _problems(suite: Suite) -> Iterator[str]:
-    """What is wrong with a suite whose words are known, and what to write instead."""
+    """The problems of a suite whose words are valid, each with advice."""
     if suite.check is not None and (suite.protocols or suite.conventional):
         yield "has a check, which scores by itself: leave protocols and conventional out"
     if suite.check is None and suite.images is not None:
@@ -102,7 +102,7 @@ def _problems(suite: Suite) -> Iterator[str]:
 
 
 def _problems_of_choice(suite: Suite) -> Iterator[str]:
-    """What is wrong with a suite's choice, and what to write instead."""
+    """The problems of a suite's choice, each with advice."""
     if suite.choice is None:
         return
     if suite.folds is None or len(suite.folds) < 2 or suite.train.get("folds", 5) < 3:
@@ -134,7 +134,7 @@ def _problems_of_models(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[st
 
 
 def check_methods(words: Sequence[str]) -> None:
-    """Raise ``UnknownNameError`` for a word that is no method, group, baseline or ``path/to/file.py:Class``.
+    """Raise ``UnknownNameError`` for a word that is not a method, group, baseline or ``path/to/file.py:Class``.
 
     >>> check_methods(["cam", "fast", "prior", "smoothgrad:n=4"])
     """

@@ -1,4 +1,4 @@
-"""A model of a suite with its trainings, and what these are told apart by."""
+"""A model of a suite with its training runs, and the flags that identify them."""
 
 import dataclasses
 from functools import cached_property
@@ -15,9 +15,9 @@ DATA = frozenset({
     "dataset", "data_root_dir", "cache_dir", "num_workers", "threads", "max_bad_images",
     *(field.name for field in dataclasses.fields(SplitFlags)),
 })  # fmt: skip
-"""Flags of a training that say which images are scored."""
+"""Flags of a training run that determine the scored images."""
 NEVER_IN_KEY = (WHERE - {"precision", "threads"}) | {"data_root_dir", "init_from"}
-"""Flags of a training that are in no key: where it is made, and paths. Threads are in a plan only where it pins them.
+"""Flags of a training run that are never in a key: machine, paths. Threads count only if the plan fixes them.
 """
 ALWAYS_IN_KEY = frozenset({
     "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images",
@@ -27,38 +27,38 @@ ALWAYS_IN_KEY = frozenset({
 })  # fmt: skip
 """Flags that are in every key.
 
-One that came later is in it only where it is not at its default, which therefore never changes: so the keys of recorded
-trainings stand, and a new flag is loaded nowhere.
+Newer flags are in a key only if they differ from their default, so a default never changes and the keys of recorded
+training runs stay valid.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelPlan:
-    """One model of a suite: its trainings (one per fold) and where they start."""
+    """One model of a suite: its training runs (one per fold) and their initial weights."""
 
     id: str
     trainings: tuple[TrainConfig, ...]
     init: TrainConfig | None
     slow_images: int | None = None
-    """How many images slow methods explain; None: all."""
+    """Number of images for slow methods; None: all."""
     shown_only: bool = False
-    """Whether methods that are not fast explain the findings that an image shows alone: no protocol reads others."""
+    """Whether slow methods explain only the findings that an image shows, because no protocol reads others."""
     other_data: TrainConfig | None = None
-    """The data set of ``test_on``; None: the trainings' own."""
+    """The data set of ``test_on``; None: that of the training runs."""
     all_cells: bool = True
-    """Whether it has all cells, or those that the leaderboard of several seeds rests on alone."""
+    """Whether the model has all cells, or only those that the leaderboard of several seeds needs."""
     finished: "FinishedModel | None" = None
-    """What it is where it was trained elsewhere; None: the suite trains it."""
+    """The finished model, if it was trained elsewhere; None: the suite trains it."""
     methods: tuple[str, ...] = ()
-    """The words of its own methods; none: those of the suite."""
+    """The model's own methods; empty: those of the suite."""
     candidate: str = ""
-    """Which recipe of the suite's choice it has; none: it takes no part in a choice, or is what was chosen."""
+    """The recipe's name among the suite's candidates; empty: no candidate, or the chosen model."""
     stated: tuple[tuple[str, Any], ...] = dataclasses.field(default=(), compare=False)
-    """Its recipe, item by item, where its folds have several; see ``choice.chosen``."""
+    """The recipe, item by item, if its folds have different ones; see ``choice.chosen_models``."""
 
     @property
     def network(self) -> str:
-        """What it is but for its seed and candidate: ``custom-PCAM-128px``."""
+        """The model's name without seed and candidate: ``custom-PCAM-128px``."""
         first = self.trainings[0]
         attention = first.attention_map if first.attention_map not in (None, "none") else ""
         words = [first.backbone, first.global_pool, attention, f"{first.img_size}px"]
@@ -66,30 +66,30 @@ class ModelPlan:
 
     @property
     def left_out_fold(self) -> int | None:
-        """The fold that its trainings leave out and its images are not of; None: none."""
+        """The fold excluded from training and scoring; None: none."""
         return self.trainings[0].leave_out_fold
 
     @property
     def scored_on(self) -> TrainConfig:
-        """The flags that name the images that are scored."""
+        """The flags that determine the scored images."""
         return self.other_data or self.trainings[0]
 
     @property
     def maps_folder_name(self) -> str:
-        """What the folder of its maps is called: another name for other images."""
+        """The name of the folder of its maps; other images have another folder."""
         if self.finished is not None:
             return f"{self.id}-{self.finished.digest[:8]}"
         return self.id if self.other_data is None else f"{self.id}-on-{self.other_data.dataset.split(':')[0]}"
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """What its weights depend on, JSON-able: the shared flags, the folds, and the training it starts from."""
+        """The settings that decide the weights, JSON-able: shared flags, folds, and the run for initial weights."""
         flags = identity(self.trainings[0])
         folds = [training.fold for training in self.trainings]
         if self.finished is not None:
-            shown = {name: flags[name] for name in flags if name in DATA or name == "img_size"}
+            data_flags = {name: flags[name] for name in flags if name in DATA or name == "img_size"}
             declared = {"trained_on": self.finished.trained_on} if self.finished.trained_on else {}
-            return {**shown, **declared, "fold": folds, "weights": self.finished.digest}
+            return {**data_flags, **declared, "fold": folds, "weights": self.finished.digest}
         if self.stated:
             return dict(self.stated)
         named = {"candidate": self.candidate} if self.candidate else {}
@@ -97,7 +97,7 @@ class ModelPlan:
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """The fields that decide what a training learns: ``ALWAYS_IN_KEY``, and later ones that differ from their default.
+    """The fields that decide what a training run learns: ``ALWAYS_IN_KEY``, and newer ones not at their default.
 
     >>> flags = identity(TrainConfig(lr=0.01, cache_dir="elsewhere"))
     >>> flags["lr"], "cache_dir" in flags
@@ -109,7 +109,7 @@ def identity(config: TrainConfig) -> dict[str, Any]:
 
 
 def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
-    """Name of the run folder of one training of a suite: readable, and another for other weights.
+    """Name of the run folder of one training run: readable, and different for other weights.
 
     >>> folder_name(TrainConfig(backbone="resnet18", fold=2), None).rpartition("-")[0]
     'resnet18-AVG-fold2'
@@ -119,5 +119,5 @@ def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
 
 
 def finished_folder_name(finished: "FinishedModel", fold: int) -> str:
-    """Name of the folder of a finished model's predictions, and of its copy."""
+    """Name of the folder for the predictions and the copy of a finished model."""
     return f"{stem(finished.name)}-fold{fold}-{finished.digest[:8]}"

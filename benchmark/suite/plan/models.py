@@ -1,7 +1,7 @@
-"""The models of a suite: every network and seed that its YAML states, each with its trainings; and finished ones.
+"""The models of a suite: each network and seed in its YAML with its training runs, and finished models.
 
-A suite that chooses its recipe has candidates on all folds and without each: fold k is scored by the candidate that is
-best on the folds j ≠ k, each scored by trainings that saw neither j nor k.
+A suite that chooses its recipe trains its candidates on all folds and without each fold. Fold k is scored by the
+candidate that is best on the folds j ≠ k, each scored by training runs that saw neither j nor k.
 """
 
 import dataclasses
@@ -19,60 +19,62 @@ from core.errors import BadValueError
 from core.names import MAIN_PROTOCOL
 
 SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "precision", "threads")
-"""Flags that the training which a model starts from takes over from it: its network, its seed and what is pinned."""
+"""Flags that the run for the initial weights takes from the model: its network, its seed and fixed settings."""
 
 CHECKPOINT = "checkpoint"
-"""The key of a suite's model that is not trained."""
+"""The key of a finished model in a suite."""
 METHODS = "methods"
-"""The key of a model that has methods of its own in place of the suite's."""
+"""The key of a model with its own methods."""
 KEYS = (CHECKPOINT, "entry", "trained_on", "slow_images")
 
 
 def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
     """The suite's models, seed by seed; ``overrides`` are flags from the command line (data root …)."""
-    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    overridden = {key: value for key, value in (overrides or {}).items() if value is not None}
     seeds = {} if suite.seeds is None else {"seed": suite.seeds}
     plans = []
     for entry in suite.models:
         if CHECKPOINT in entry:
-            plans += _finished(suite, entry, given)
+            plans += _finished(suite, entry, overridden)
         else:
             axes = {name: values for name, values in entry.items() if name != METHODS}
             axes = axes if "seed" in axes else {**axes, **seeds}
-            trained = [plan for flags in _product(axes) for plan in _trained(suite, {**suite.train, **flags}, given)]
+            trained = [
+                plan for flags in _product(axes) for plan in _trained(suite, {**suite.train, **flags}, overridden)
+            ]
             plans += [dataclasses.replace(plan, methods=tuple(entry.get(METHODS, ()))) for plan in trained]
     return plans
 
 
-def _start(init: dict[str, Any], flags: dict[str, Any], given: dict[str, Any]) -> TrainConfig:
-    """The training that a model of these ``flags`` starts from; a given data root is for an ``init`` that has one."""
+def _start(init: dict[str, Any], flags: dict[str, Any], overridden: dict[str, Any]) -> TrainConfig:
+    """The run for the initial weights of a model with these ``flags``; a data root applies if ``init`` has one."""
     shared = {name: flags[name] for name in SHARED if name in flags}
-    return _config({**shared, **init, **{k: v for k, v in given.items() if k != "data_root_dir" or k in init}})
+    return _config({**shared, **init, **{k: v for k, v in overridden.items() if k != "data_root_dir" or k in init}})
 
 
-def _trained(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> Iterator[ModelPlan]:
-    """The model of these ``flags``, or those of the candidates among which its recipe is chosen."""
+def _trained(suite: Suite, flags: dict[str, Any], overridden: dict[str, Any]) -> Iterator[ModelPlan]:
+    """The model with these ``flags``, or those of all candidates for its recipe."""
     if suite.choice is None:
-        yield _model(suite, flags, given)
+        yield _model(suite, flags, overridden)
         return
     for name, changed in suite.choice.candidates.items():
-        yield from _rivals(_model(suite, {**flags, **changed}, given), name)
+        yield from _rivals(_model(suite, {**flags, **changed}, overridden), name)
 
 
 def _rivals(plan: ModelPlan, name: str) -> Iterator[ModelPlan]:
-    """The candidate ``name``, whose recipe ``plan`` has, on all folds; then without each fold, on the others."""
+    """The candidate ``name`` with the recipe of ``plan``: on all folds, then once without each fold."""
     seed = plan.trainings[0].seed
     yield dataclasses.replace(plan, id=f"{plan.network}-{name}-seed{seed}", candidate=name)
     for outer in plan.trainings:
         id_ = f"{plan.network}-{name}-without{outer.fold}-seed{seed}"
-        inner = (each for each in plan.trainings if each is not outer)
-        trainings = tuple(dataclasses.replace(each, leave_out_fold=outer.fold) for each in inner)
+        inner = (training for training in plan.trainings if training is not outer)
+        trainings = tuple(dataclasses.replace(training, leave_out_fold=outer.fold) for training in inner)
         yield dataclasses.replace(plan, id=id_, candidate=name, trainings=trainings)
 
 
-def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelPlan:
-    start = None if suite.init is None else _start(suite.init, flags, given)
-    flags = {**flags, **given}
+def _model(suite: Suite, flags: dict[str, Any], overridden: dict[str, Any]) -> ModelPlan:
+    start = None if suite.init is None else _start(suite.init, flags, overridden)
+    flags = {**flags, **overridden}
     slow_images = flags.pop("slow_images", suite.slow_images)
     if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
         wrong = f"a model of the suite {suite.name!r} has slow_images {slow_images!r}"
@@ -89,7 +91,7 @@ def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelP
 def _shown_only(suite: Suite, slow_images: int | None, all_cells: bool) -> bool:
     """Whether no protocol reads a slow method's maps of findings that an image does not show.
 
-    Where slow methods explain some images only, the main protocol alone scores them.
+    If slow methods explain only some images, only the main protocol scores them.
     """
     if suite.check is not None:
         return False
@@ -98,7 +100,7 @@ def _shown_only(suite: Suite, slow_images: int | None, all_cells: bool) -> bool:
 
 
 def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:
-    """The data set of ``test_on``, its images prepared as the training's own; ``BadValueError`` for several folds."""
+    """The data set of ``test_on``, prepared like the training images; ``BadValueError`` for several folds."""
     if suite.test_on is None:
         return None
     if len(trainings) > 1:
@@ -120,31 +122,31 @@ def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from (dict(zip(entry, values, strict=True)) for values in itertools.product(*axes))
 
 
-def _finished(suite: Suite, entry: dict[str, Any], given: dict[str, Any]) -> list[ModelPlan]:
-    """A model for each checkpoint of ``entry``: several are trainings of one entry.
+def _finished(suite: Suite, entry: dict[str, Any], overridden: dict[str, Any]) -> list[ModelPlan]:
+    """A model for each checkpoint of ``entry``: several checkpoints are training runs of one entry.
 
-    Raises ``BadValueError`` for a key that is none of a finished model's, ``DataError`` for what is no run.
+    Raises ``BadValueError`` for an unknown key, ``DataError`` for a path that is not a run.
     """
     if unknown := [key for key in entry if key not in KEYS]:
         both = f"a model of the suite {suite.name!r} has checkpoint and {unknown[0]}"
-        raise BadValueError(f"{both}: beside it stand {', '.join(KEYS[1:])}")
+        raise BadValueError(f"{both}: allowed with checkpoint: {', '.join(KEYS[1:])}")
     if suite.test_on is not None or suite.check is not None:
         raise BadValueError(f"the suite {suite.name!r} trains what it asks (test_on, check): it takes no checkpoint")
-    from benchmark.models import run_metadata  # torch is imported where there is a file of weights to read
+    from benchmark.models import run_metadata  # imports torch, only to read weights
 
     paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
     read = [run_metadata.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
     name = entry.get("entry") or read[0][0].name
     seeds = [flags["seed"] for _, flags in read]
-    seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # a training has its own or its number
-    data = {key: value for key, value in {**suite.train, **given}.items() if key in DATA}
+    seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # else numbered
+    data = {key: value for key, value in {**suite.train, **overridden}.items() if key in DATA}
     folds = suite.folds if suite.folds is not None else [data.get("fold", 0)]
-    made = []
+    plans = []
     for (finished, flags), seed in zip(read, seeds, strict=True):
         values = {**cli.defaults_of(TrainConfig, data), **flags, **data, "backbone": name, "seed": seed}
         values = {key: value for key, value in values.items() if key in {*DATA, *flags, "backbone"}}
         trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
         slow = entry.get("slow_images", suite.slow_images)
         id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")
-        made.append(ModelPlan(id_, trainings, None, slow, _shown_only(suite, slow, True), finished=finished))
-    return made
+        plans.append(ModelPlan(id_, trainings, None, slow, _shown_only(suite, slow, True), finished=finished))
+    return plans

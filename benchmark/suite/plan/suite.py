@@ -1,4 +1,4 @@
-"""What a suite's YAML states."""
+"""The fields of a suite's YAML file."""
 
 from typing import Annotated, Any, Literal
 
@@ -17,79 +17,77 @@ class RecipeChoice(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     candidates: Annotated[dict[RecipeName, dict[str, Any]], pydantic.Field(min_length=1, max_length=3)]
-    """Name of a recipe -> the flags of ``train`` that it changes; of two that are equal the first is chosen."""
+    """Name of a recipe -> the flags of ``train`` that it changes; the first one wins ties."""
     method: str
-    """The method whose maps are judged, by the protocol ``locus``: a fast one."""
+    """The method whose maps are scored by ``locus`` for the choice; it must be fast."""
     metric: Literal["hit@iou.3", "hit@iou.1", "hit@iou.5", "mean_iou", "pointing"] = "hit@iou.3"
-    """What they are judged by: the mean over findings, at the cross-fitted threshold where it takes one."""
+    """The deciding metric: mean over findings, at the cross-fitted threshold if it needs one."""
 
 
 class Suite(pydantic.BaseModel):
-    """One suite as its YAML states it."""
+    """One suite, as in its YAML file."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    """The file's name: the folder below ``results``."""
+    """The file's name, and the name of its folder below ``results``."""
     title: str
     """One line above the tables."""
     about: str
-    """What the numbers rest on and what they do not show; printed above the tables."""
+    """Basis and limits of the numbers; printed above the tables."""
     limits: str = ""
-    """One sentence that stands first among what the suite does not show."""
+    """One sentence, printed first in the list of limitations."""
     held_out: str = ""
-    """What a check of the recipe on other images gave: a footnote below the tables, never compared in them."""
+    """Result of a check of the recipe on other images: a footnote below the tables, not compared in them."""
     how_to_get: str = ""
-    """What to do when the data is absent."""
+    """How to get the data, shown if it is missing."""
     train: dict[str, Any]
     """Flags of ``main.py`` that all models of the suite share."""
     init: dict[str, Any] | None = None
-    """Flags of a training from which the models start (``--init_from``); what it does not say of its network is each
-    model's."""
+    """Flags of a training run that provides the initial weights (``--init_from``); network flags that it omits are
+    taken from each model."""
     models: Annotated[list[dict[str, Any]], pydantic.Field(min_length=1)]
     """Flags per model; a list of values makes one model each. ``methods`` and ``slow_images`` of a model replace the
     suite's."""
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)] | None = None
     """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
-    model that states its own ``seed`` keeps to it."""
+    model with its own ``seed`` keeps it."""
     folds: Annotated[list[int], pydantic.Field(min_length=1)] | None = None
     """Folds whose held-out cases are pooled; none: the split named in ``train``."""
     choice: RecipeChoice | None = None
-    """Candidates among which inner folds choose the recipe of each outer fold; none: the recipe is ``train``."""
+    """Candidates from which inner folds choose the recipe of each outer fold; none: the recipe is ``train``."""
     methods: list[str] | str = "all"
-    """Words of methods, ``all``, ``fast`` and ``slow`` among them; the baselines are always there."""
+    """Words of methods, including ``all``, ``fast`` and ``slow``; the baselines are always added."""
     rank_methods: list[str] = []
-    """Methods whose mean represents each network where networks are compared; none: those that all of its networks
-    have on all images, baselines left out."""
+    """Methods whose mean represents each network in comparisons of networks; none: those that all its networks have on
+    all images, without baselines."""
     slow_images: Annotated[int, pydantic.Field(ge=1)] | None = None
-    """How many of the boxed images, drawn by patient, the methods that are not fast explain; none: all. A model may
-    state its own."""
+    """Number of boxed images, drawn by patient, that slow methods explain; none: all. A model may override it."""
     full_seeds: list[int] | None = None
-    """Seeds that have all cells; None: all seeds. On the others, the methods that explain all images are scored by
-    ``locus`` (only the fast ones by a check) on the aligned grid: a leaderboard of several seeds needs no more."""
+    """Seeds that have all cells; None: all seeds. For other seeds only the methods that explain all images are scored,
+    by ``locus`` (or only fast ones by a check) on the aligned grid: enough for a leaderboard of several seeds."""
     protocols: list[str] | None = None
-    """Words of protocols; none: all in ``benchmark/scoring/protocols`` that judge maps alone."""
+    """Words of protocols; none: all in ``benchmark/scoring/protocols`` that need only maps."""
     conventional: list[str] = []
-    """Protocols that score the maps a second time as if their grid were the conventional one."""
+    """Protocols that score the maps a second time with the conventional grid."""
     published: list[str] = []
-    """Papers of ``benchmark/records/published`` whose numbers stand beside ours."""
+    """Papers of ``benchmark/records/published`` whose numbers are shown with ours."""
     check: str | None = None
-    """A validity check that judges the maps in place of ``protocols``; baselines are then those that ``methods``
-    names."""
+    """A validity check that replaces ``protocols``; the baselines are then those in ``methods``."""
     images: Annotated[int, pydantic.Field(ge=1)] | None = None
-    """How many of the boxed images, drawn by patient, a check looks at; none: all."""
+    """Number of boxed images, drawn by patient, for a check; none: all."""
     second_readers: bool = False
     """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations are searched
-    in and beside the folder of NIH's files."""
+    in the folder of NIH's files and next to it."""
     test_on: dict[str, Any] | None = None
-    """Flags of another data set (dataset, data_root_dir …) on whose test images the trained models are explained and
-    scored."""
+    """Flags of another data set (dataset, data_root_dir …) whose test images are explained and scored with the trained
+    models."""
     trainings: str | None = None
-    """The suite below whose folder of ``--runs`` its trainings and maps lie, so that no training is done twice; none:
-    its own."""
+    """The suite whose folder below ``--runs`` is used for training runs and maps, so that both suites share them; none:
+    the suite's own folder."""
 
     predicted_by: str | None = None
-    """The suite whose published trainings say, at the end of a run, where each row of this one should lie."""
+    """The suite whose published training runs predict, at the end of a run, the range of each row of this one."""
 
     @pydantic.field_validator("models")
     @classmethod
@@ -102,7 +100,7 @@ class Suite(pydantic.BaseModel):
 
     @property
     def words(self) -> list[str]:
-        """Its methods and groups of methods, as they are registered."""
+        """Its methods and groups of methods, by their registered names."""
         return list(map(methods.normalize_name, [self.methods] if isinstance(self.methods, str) else self.methods))
 
     @property
@@ -116,11 +114,11 @@ class Suite(pydantic.BaseModel):
         return [self.check] if self.check is not None else self.protocols or protocols.of_maps()
 
     def protocols_of_model(self, all_cells: bool) -> list[str]:
-        """The protocols of a model with all cells, or of one that has those of the leaderboard alone."""
+        """The protocols of a model with all cells, or with only the cells of the leaderboard."""
         return [MAIN_PROTOCOL] if not all_cells and MAIN_PROTOCOL in self.scored_by else self.scored_by
 
     @property
     def recorded(self) -> list[str]:
-        """Protocols of its records: its own, the classifier's, ``paired`` where methods are compared, ``choice``."""
+        """Protocols of its records: its own, the classifier's, ``paired`` for compared methods, ``choice``."""
         paired = [PAIRED] if MAIN_PROTOCOL in self.scored_by else []
         return [*self.scored_by, CLASSIFICATION, *paired, *([CHOICE] if self.choice is not None else [])]

@@ -1,1 +1,1 @@
-"""Losses: one file each, known by its name; labels that are unknown (nan) count nowhere."""
+"""Losses: one file each, registered by name; unknown labels (nan) are ignored."""

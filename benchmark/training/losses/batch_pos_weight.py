@@ -1,4 +1,4 @@
-"""Binary cross-entropy in which each finding's positives weigh as much as its negatives, batch by batch."""
+"""Binary cross-entropy with equal weight for each finding's positives and negatives in the batch."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from benchmark.training.losses.base import Loss
 class BatchPosWeight(Loss):
     """-w_k y ln s(x) - (1 - y) ln(1 - s(x)), w_k = negatives / positives of finding k in the batch.
 
-    A finding without a positive label in the batch costs nothing there. Source: jfhealthcare/Chexpert, ``batch_weight``
+    A finding without a positive label in the batch has loss 0. Source: jfhealthcare/Chexpert, ``batch_weight``
     of bin/train.py, which adds the means of the findings; this is the mean over all known labels.
     """
 
@@ -20,5 +20,5 @@ class BatchPosWeight(Loss):
         """(N,K) weighted cross-entropies."""
         positives = (labels * known).sum(0)
         weight = (known.sum(0) - positives) / positives.clamp(min=1)
-        each = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=weight)
-        return torch.where(positives > 0, each, 0.0)
+        losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=weight)
+        return torch.where(positives > 0, losses, 0.0)

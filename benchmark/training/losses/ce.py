@@ -9,8 +9,8 @@ from benchmark.training.losses.base import Loss
 class CE(Loss):
     """-ln softmax(x)_c of the image's class c, mean over the images.
 
-    An image with several positive labels shares its weight among them; one with none, or with an unknown label, has
-    no known class and counts nowhere.
+    An image with several positive labels shares its weight among them; one with none, or with an unknown label, has no
+    known class and is ignored.
     """
 
     name = "ce"
@@ -21,8 +21,8 @@ class CE(Loss):
         return (labels.sum(1) > 0).long()  # nan > 0 is False
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """(N,K) logits and labels -> mean over the images whose class is known; 0 where there is none."""
+        """(N,K) logits and labels -> mean over the images whose class is known; 0 if there is none."""
         total, known = labels.sum(1, keepdim=True), self.counted(labels) > 0
         share = torch.where(known[:, None], labels / total, 0.0)
-        each = -(share * logits.float().log_softmax(1)).sum(1)
-        return torch.where(known, each, 0.0).sum() / known.sum().clamp(min=1)
+        losses = -(share * logits.float().log_softmax(1)).sum(1)
+        return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)

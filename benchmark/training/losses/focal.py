@@ -1,4 +1,4 @@
-"""Focal loss: what is sure already counts little."""
+"""Focal loss: confident correct predictions have little weight."""
 
 from torch import Tensor
 from torch.nn import functional
@@ -23,6 +23,6 @@ class Focal(Loss):
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         """(N,K) focal losses."""
-        # q = s(surplus); by logarithms its gradient is a number for sure answers too
+        # q = s(surplus); in logarithms the gradient is finite for confident answers too
         surplus = logits * (2 * labels - 1)
         return (self.gamma * functional.logsigmoid(-surplus)).exp() * functional.softplus(-surplus)

@@ -21,7 +21,7 @@ class PosWeight(Loss):
         self.register_buffer("weight", torch.ones(1), persistent=False)
 
     def prepare(self, labels: Tensor) -> None:
-        """Count the (n,K) training labels; unknown ones count on neither side."""
+        """Count the (n,K) training labels; unknown labels are ignored."""
         positives, negatives = (labels == 1).sum(0), (labels == 0).sum(0)
         both = (positives > 0) & (negatives > 0)
         self.weight = torch.where(both, negatives / positives.clamp(min=1), 1.0)

@@ -1,4 +1,4 @@
-"""Binary cross-entropy in which the batch's positives weigh as much as its negatives."""
+"""Binary cross-entropy with equal weight for the positives and the negatives of the batch."""
 
 from torch import Tensor
 

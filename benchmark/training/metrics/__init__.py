@@ -1,4 +1,4 @@
-"""How good a classifier's scores are: ranking, decisions at a threshold, calibration, with intervals by patient."""
+"""Metrics of a classifier's scores: ranking, decisions at a threshold, calibration, with intervals by patient."""
 
 from benchmark.training.metrics.ranking import Scores, scores
 

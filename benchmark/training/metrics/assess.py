@@ -1,4 +1,4 @@
-"""What metrics.json says of a classifier: thresholds and temperature from validation, each split with intervals."""
+"""The metrics in metrics.json: thresholds and temperature from validation, each split with intervals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,17 +17,17 @@ Numbers = dict[str, Resampled]
 
 
 def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Row:
-    """Thresholds, temperature, and the metrics of both splits; what is undefined is nan and says why.
+    """Thresholds, temperature, and the metrics of both splits; undefined values are nan with a reason.
 
-    On the validation images themselves a chosen threshold's origin is ``oracle``: it was chosen on their truth.
+    On the validation images a chosen threshold has origin ``oracle``, because it was chosen on their truth.
     """
     temperature = calibration.fit(val)
     chosen = [] if val.exclusive else decisions.choose(val, choice)
-    stated = {"thresholds": {name: one.row for name, one in zip(val.findings, chosen, strict=True)}} if chosen else {}
+    rows = {"thresholds": {name: one.row for name, one in zip(val.findings, chosen, strict=True)}} if chosen else {}
     origins: tuple[Origin, Origin] = ("fixed", "fixed") if choice == "fixed" else ("oracle", "validation")
     return {
         "temperature": temperature.row,
-        **stated,
+        **rows,
         "resampling": {"level": LEVEL, "kind": "bca", "unit": "patient", "resamples": RESAMPLES},
         "val": _assess_split(val, chosen, temperature.value, origins[0]),
         "test": _assess_split(test, chosen, temperature.value, origins[1]),
@@ -35,10 +35,10 @@ def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Ro
 
 
 def _assess_split(predictions: Predictions, chosen: Sequence[Threshold], temperature: float, origin: Origin) -> Row:
-    """One split: means over the findings that have a number, then each finding by itself."""
+    """One split: means over the findings with a value, then each finding."""
     called = decisions.decide(predictions, [one.logit for one in chosen])
-    each = _per_finding(predictions, called, temperature)
-    means = {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in each.items()}
+    per_finding = _per_finding(predictions, called, temperature)
+    means = {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in per_finding.items()}
     values, ends = _with_intervals(means | _as_a_whole(predictions, called))
     errors = {
         "ece": calibration.expected_calibration_errors(predictions, 1.0),
@@ -53,12 +53,12 @@ def _assess_split(predictions: Predictions, chosen: Sequence[Threshold], tempera
         how = {"threshold_origin": origin}
     judged = int(decisions.per_image(*called)[1][:, 0, 1].sum())
     counts = {"n": len(predictions.logits), "patients": predictions.n_patients, "judged": judged}
-    rows = {name: _finding(predictions, k, each, errors, chosen) for k, name in enumerate(predictions.findings)}
+    rows = {name: _finding(predictions, k, per_finding, errors, chosen) for k, name in enumerate(predictions.findings)}
     return {**values, **counts, **how, "intervals": ends, "findings": rows}
 
 
 def _per_finding(predictions: Predictions, called: decisions.Decisions, temperature: float) -> Numbers:
-    """(K,) each, resampled: what ranks, what is decided, and the Brier score before and after scaling."""
+    """(K,) metrics, resampled: ranking, decisions, and the Brier score before and after scaling."""
     ranked = ranking.resampled(predictions)
     briers = (calibration.brier_terms(predictions, factor) for factor in (1.0, temperature))
     columns = (decisions.per_finding(*called), *briers)
@@ -71,20 +71,20 @@ def _per_finding(predictions: Predictions, called: decisions.Decisions, temperat
 
 
 def _as_a_whole(predictions: Predictions, called: decisions.Decisions) -> Numbers:
-    """What all findings give together: accuracy of exclusive classes, else Hamming loss and exact match."""
+    """Metrics over all findings together: accuracy of exclusive classes, else Hamming loss and exact match."""
     whole = bootstrap_draws(decisions.sum_by_patient(decisions.per_image(*called), predictions))[0]
     return {"accuracy": whole[1]} if predictions.exclusive else {"hamming_loss": whole[0], "exact_match": whole[1]}
 
 
 def _with_intervals(numbers: Numbers) -> tuple[Row, Row]:
-    """Values and intervals, by name; no interval is None."""
+    """Values and intervals by name; a missing interval is None."""
     joined = Resampled.join(list(numbers.values()))
     ends = [None if np.isnan(pair).any() else pair.tolist() for pair in interval(joined)]
     return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, ends, strict=True))
 
 
-def _finding(predictions: Predictions, k: int, each: Numbers, errors: Row, chosen: Sequence[Threshold]) -> Row:
-    values, ends = _with_intervals({name: one[k] for name, one in each.items()})
+def _finding(predictions: Predictions, k: int, per_finding: Numbers, errors: Row, chosen: Sequence[Threshold]) -> Row:
+    values, ends = _with_intervals({name: one[k] for name, one in per_finding.items()})
     values |= {name: numbers[k] for name, numbers in errors.items()}
     labels = predictions.labels[:, k]
     n, positives = int((~labels.isnan()).sum()), int((labels == 1).sum())

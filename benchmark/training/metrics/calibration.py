@@ -1,7 +1,7 @@
-"""Whether a probability means what it says: temperature scaling, calibration error and Brier score.
+"""Calibration of probabilities: temperature scaling, calibration error and Brier score.
 
 Guo et al., "On calibration of modern neural networks", ICML 2017: logits are divided by one temperature, fitted on the
-validation images; the order of images, and so every AUROC and every threshold's decision, stays as it is.
+validation images. The order of images, and so every AUROC and every decision at a threshold, stays the same.
 """
 
 from dataclasses import dataclass
@@ -18,35 +18,35 @@ from benchmark.training.metrics.predictions import Predictions
 from core.types import FloatArray
 
 BINS = 15
-"""Equal parts of [0, 1] in which the calibration error compares confidence with frequency."""
+"""Number of equal bins of [0, 1] for the calibration error."""
 TEMPERATURE_RANGE = (0.01, 100.0)
-"""Temperatures that are looked at."""
+"""Range of the search."""
 
 
 @dataclass(frozen=True)
 class Temperature:
-    """What logits are divided by."""
+    """The divisor of the logits."""
 
     value: float
-    """nan where none could be fitted."""
+    """nan if none could be fitted."""
     n: int
-    """Known labels that it was fitted on (images with a known class, of a softmax)."""
+    """Known labels that it was fitted on (for a softmax: images with a known class)."""
     loss: tuple[float, float]
-    """Mean negative log-likelihood there, before and after."""
+    """Mean negative log-likelihood on these labels, before and after."""
     reason: str = ""
 
     @property
     def row(self) -> dict[str, Any]:
-        """What metrics.json says of it."""
-        stated = {"value": self.value, "origin": "validation", "n": self.n}
+        """The entry in metrics.json."""
+        entry = {"value": self.value, "origin": "validation", "n": self.n}
         reason = {"reason": self.reason} if self.reason else {}
-        return {**stated, "nll": self.loss[0], "nll_scaled": self.loss[1], **reason}
+        return {**entry, "nll": self.loss[0], "nll_scaled": self.loss[1], **reason}
 
 
 def fit(predictions: Predictions) -> Temperature:
-    """The one temperature of all findings with the least negative log-likelihood of the validation's ``predictions``.
+    """The temperature of all findings that minimises the negative log-likelihood of the validation's ``predictions``.
 
-    It is convex in 1/T, so it has one minimum; ``reason`` says where that lies at an end of ``TEMPERATURE_RANGE``.
+    The loss is convex in 1/T, so it has one minimum; ``reason`` is set if that is at an end of ``TEMPERATURE_RANGE``.
     """
     n = int((predictions.classes >= 0).sum()) if predictions.exclusive else int((~predictions.labels.isnan()).sum())
     if not n:
@@ -64,14 +64,14 @@ def fit(predictions: Predictions) -> Temperature:
 def expected_calibration_errors(predictions: Predictions, temperature: float) -> list[float]:
     """(K,) expected calibration error of each finding: mean over ``BINS`` of |frequency - mean probability|, by images.
 
-    nan where no label is known, or the temperature is nan.
+    nan if no label is known or the temperature is nan.
     """
     probability, true, known = _sides(predictions, temperature)
     return [_error(probability[known[:, k], k], true[known[:, k], k]) for k in range(probability.shape[1])]
 
 
 def top_class_calibration_error(predictions: Predictions, temperature: float) -> float:
-    """Expected calibration error of a softmax's likeliest class: how often it is right against its probability."""
+    """Expected calibration error of a softmax's likeliest class: its accuracy against its probability."""
     known = predictions.classes >= 0
     if not known.any() or np.isnan(temperature):
         return np.nan
@@ -81,7 +81,7 @@ def top_class_calibration_error(predictions: Predictions, temperature: float) ->
 
 
 def brier_terms(predictions: Predictions, temperature: float) -> Columns:
-    """(n,K,1) squared distance of probability and truth, and 1 where both are known: its mean is the Brier score."""
+    """(n,K,1) squared distance of probability and truth, and 1 if both are known: its mean is the Brier score."""
     probability, true, known = _sides(predictions, temperature)
     return np.where(known, (probability - true) ** 2, 0.0)[..., None], known[..., None].astype(int)
 
@@ -100,7 +100,7 @@ def _error(probability: FloatArray, true: BoolArray) -> float:
 
 
 def _loss(predictions: Predictions, temperature: float) -> float:
-    """Mean negative log-likelihood of what is known."""
+    """Mean negative log-likelihood of the known labels."""
     scaled = predictions.logits.double() / temperature
     if predictions.exclusive:
         known = torch.from_numpy(predictions.classes >= 0)

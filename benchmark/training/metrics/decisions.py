@@ -1,6 +1,6 @@
-"""Where "positive" begins, and the decisions there, as sums per patient: each metric is a ratio of counts.
+"""Decision thresholds, and the decisions as sums per patient: each metric is a ratio of counts.
 
-A threshold is one logit per finding, chosen on the validation images and stated with its origin.
+A threshold is one logit per finding, chosen on the validation images and stored with its origin.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ WORDS = {
     False: {name: name for name in METRICS},
     True: {"sensitivity": "recall", "ppv": "precision", "f1": "f1", "accuracy": "accuracy"},
 }
-"""What they are called of findings by themselves, and of classes that exclude each other."""
+"""Names of the metrics for independent findings (False) and for exclusive classes (True)."""
 REASONS = {
     "sensitivity": "no image is positive",
     "specificity": "no image is negative",
@@ -32,7 +32,7 @@ REASONS = {
     "f1": "no image is positive or called so",
     "accuracy": "no label is known",
 }
-"""Why there is nothing to divide by."""
+"""Why a metric's denominator is 0."""
 BoolArray = NDArray[np.bool_]
 Decisions = tuple[BoolArray, BoolArray, BoolArray]
 Columns = tuple[NDArray[Any], NDArray[Any]]
@@ -41,26 +41,26 @@ Choice = Literal["youden", "f1", "fixed"]
 
 @dataclass(frozen=True)
 class Threshold:
-    """A finding is called present where its logit is at or above ``logit``."""
+    """A finding is called present if its logit is at or above ``logit``."""
 
     logit: float
-    """nan where none could be chosen."""
+    """nan if none could be chosen."""
     origin: Origin
     choice: Choice
     n: int
-    """Images with a known label that it was chosen on; 0 where it is fixed."""
+    """Images with a known label that it was chosen on; 0 if it is fixed."""
     reason: str = ""
 
     @property
     def row(self) -> dict[str, Any]:
-        """What metrics.json says of it."""
-        stated = {"logit": self.logit, "probability": float(expit(self.logit))}
+        """The entry in metrics.json."""
+        entry = {"logit": self.logit, "probability": float(expit(self.logit))}
         reason = {"reason": self.reason} if self.reason else {}
-        return {**stated, "origin": self.origin, "choice": self.choice, "n": self.n, **reason}
+        return {**entry, "origin": self.origin, "choice": self.choice, "n": self.n, **reason}
 
 
 def choose(predictions: Predictions, choice: Choice = "youden") -> list[Threshold]:
-    """One threshold per finding from the validation's ``predictions``; ``fixed`` is always a probability of .5."""
+    """One threshold per finding from the validation's ``predictions``; ``fixed`` is a probability of .5."""
     if choice == "fixed":
         return [Threshold(0.0, "fixed", choice, 0) for _ in predictions.findings]
     columns = zip(predictions.ranked.T, predictions.labels.T, strict=True)
@@ -78,11 +78,11 @@ def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> Threshold:
 
 
 def youden(tp: FloatArray, fp: FloatArray, positives: int, negatives: int) -> FloatArray:
-    """J = TPR - FPR of counts of true and false positives.
+    """J = TPR - FPR, from counts of true and false positives.
 
     Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
     """
-    # one division: equal shares are equal numbers
+    # one division, so that equal ratios are equal floats
     return (tp * negatives - fp * positives) / (positives * negatives)
 
 
@@ -101,7 +101,7 @@ def best_threshold(values: FloatArray, truth: BoolArray, gain: Gain) -> float:
     >>> best_threshold(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]), youden)
     0.8
     """
-    # the first of each calls nothing positive
+    # the first threshold calls nothing positive
     fpr, tpr, thresholds = (rates[1:] for rates in roc_curve(truth, values, drop_intermediate=False))
     positives, negatives = int(truth.sum()), int((~truth).sum())
     gains = gain((tpr * positives).round(), (fpr * negatives).round(), positives, negatives)
@@ -111,8 +111,8 @@ def best_threshold(values: FloatArray, truth: BoolArray, gain: Gain) -> float:
 def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
     """(n,K) each: called positive, positive, and whether both are known.
 
-    A logit at its threshold is positive; a nan threshold calls nothing. Of exclusive classes the likeliest is called,
-    and an image without exactly one class is not known.
+    A logit at its threshold is positive; a nan threshold decides nothing. For exclusive classes the likeliest is
+    called, and an image without exactly one class is unknown.
     """
     if predictions.exclusive:
         index = np.arange(len(predictions.findings))
@@ -123,7 +123,7 @@ def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
 
 
 def per_finding(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
-    """(n,K) -> (n,K,6) what counts for each of ``METRICS``, and what it is counted against."""
+    """(n,K) -> (n,K,6) numerator and denominator terms of each of ``METRICS``."""
     tp, tn = called & true, ~called & ~true
     part = (tp, tn, tp, tn, 2 * tp, called == true)
     whole = (true, ~true, called, ~called, called.astype(int) + true, np.ones_like(true))
@@ -131,9 +131,9 @@ def per_finding(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns
 
 
 def per_image(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
-    """(n,K) -> (n,1,2) Hamming loss (wrong ones of the known labels) and exact match (images with every label right).
+    """(n,K) -> (n,1,2) Hamming loss (wrong share of the known labels) and exact match (images with all labels right).
 
-    A finding without any decision has no say, and an image counts as a match only where all the others are known.
+    A finding without any decision is ignored, and an image counts as a match only if all other labels are known.
     """
     some = known.any(0)
     judged = known[:, some].all(1) & some.any()
@@ -151,7 +151,7 @@ def sum_by_patient(columns: Columns, predictions: Predictions) -> Sums:
 
 
 def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
-    """(K,K) images by true class (rows) and likeliest class (columns), of those whose class is known."""
+    """(K,K) images by true class (rows) and likeliest class (columns), of images with a known class."""
     known, count = predictions.classes >= 0, len(predictions.findings)
     images = np.zeros((count, count), dtype=np.int64)
     np.add.at(images, (predictions.classes[known], predictions.ranked.argmax(1).numpy()[known]), 1)

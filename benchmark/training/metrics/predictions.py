@@ -1,4 +1,4 @@
-"""The logits of a classifier for the images of a split, and their labels: all that its metrics are made of."""
+"""The logits of a classifier for the images of a split, and their labels: the input of all metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from datasets import studies
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Logits and labels of n images (or studies) for K findings, and the patients they belong to."""
+    """Logits and labels of n images (or studies) for K findings, and their patients."""
 
     findings: tuple[str, ...]
     logits: Tensor
@@ -23,38 +23,38 @@ class Predictions:
     labels: Tensor
     """(n,K) 0, 1 or nan (unknown)."""
     patients: Sequence[str]
-    """(n,) what a resample draws."""
+    """(n,) patient of each image, the unit of resampling."""
     exclusive: bool = False
-    """Whether the classes exclude each other (softmax); else a sigmoid each."""
+    """Whether the classes exclude each other (softmax); otherwise one sigmoid each."""
 
     @cached_property
     def patient_index(self) -> NDArray[np.intp]:
-        """(n,) number of each image's patient, in the patients' order."""
+        """(n,) index of each image's patient, in sorted order."""
         return np.unique(np.asarray(self.patients, dtype=str), return_inverse=True)[1].reshape(-1)
 
     @property
     def n_patients(self) -> int:
-        """How many patients there are."""
+        """Number of patients."""
         return int(self.patient_index.max(initial=-1)) + 1
 
     @property
     def ranked(self) -> Tensor:
-        """(n,K) float64 what images are ranked by: the logit, of a softmax the logarithm of the probability."""
+        """(n,K) float64 scores for ranking: the logit, or for a softmax the logarithm of the probability."""
         return self.logits.double().log_softmax(1) if self.exclusive else self.logits.double()
 
     def probabilities(self, temperature: float = 1.0) -> FloatArray:
-        """(n,K) of the logits divided by ``temperature``."""
+        """(n,K) probabilities of the logits divided by ``temperature``."""
         scaled = self.logits.double() / temperature
         return (scaled.softmax(1) if self.exclusive else scaled.sigmoid()).numpy()
 
     @cached_property
     def classes(self) -> NDArray[np.int64]:
-        """(n,) the one class that each image has; -1 where it has none, several, or a label is unknown."""
+        """(n,) the single class of each image; -1 if it has none or several, or a label is unknown."""
         one = (self.labels == 1).sum(1) == 1
         return torch.where(one & ~self.labels.isnan().any(1), self.labels.nan_to_num(0.0).argmax(1), -1).numpy()
 
     def by_study(self, study: Sequence[str]) -> "Predictions":
-        """(n,) study of each image -> the predictions by study: the largest logit and label of its images."""
+        """Aggregate by study, given the (n,) study of each image: the largest logit and label of its images."""
         names, values = studies.maximum(self.ranked, study)
         labels = studies.maximum(self.labels, study)[1]
         patient = dict(zip(study, self.patients, strict=True))

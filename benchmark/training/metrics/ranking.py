@@ -1,8 +1,8 @@
-"""How well a classifier ranks images: AUROC and average precision, of all and in every resample of the patients.
+"""Ranking metrics: AUROC and average precision, of all images and in every resample of the patients.
 
-One walk down the sorted scores serves a block of resamples at once: at each image the counts of its patient are added
-to the true or the false positives of all of them. Equal to scoring each resample by itself, ties included. NIH's 25,596
-test images, 14 findings and 10,000 resamples take one core about two seconds.
+One pass down the sorted scores serves a block of resamples: at each image the counts of its patient are added to the
+true or the false positives of all of them. Equal to scoring each resample separately, ties included. NIH's 25,596
+test images, 14 findings and 10,000 resamples take about two seconds on one core.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -23,22 +23,22 @@ Bools = NDArray[np.bool_]
 Scores = dict[str, Any]
 METRICS = ("auroc", "ap")
 BLOCK = 512
-"""Resamples that walk together: what they count fits into the nearest cache."""
+"""Resamples per pass; their counts fit into the nearest cache."""
 ALL_ONCE = np.ones((1, 1), np.uint8)
-"""One resample, in which every image stands once."""
+"""One resample with every image once."""
 
 
 def scores(logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive: bool = False) -> Scores:
     """(N,K) logits and labels (nan unknown) -> ``{"mean_auroc", "mean_ap", "n", "findings": {finding: …}}``.
 
-    A finding without both classes has nan and its n; the mean is over the findings that have both (nan without any).
-    ``exclusive``: softmax probabilities, one class against the rest, else each logit by itself.
+    A finding without both classes has nan and its n; the mean is over the findings with both classes (nan without any).
+    ``exclusive``: softmax probabilities, one class against the rest; otherwise each logit alone.
     """
     ranked = logits.double().log_softmax(1) if exclusive else logits.double()
-    each = {name: _score(ranked[:, k], labels[:, k]) for k, name in enumerate(findings)}
-    columns = {metric: torch.tensor([row[metric] for row in each.values()], dtype=torch.float64) for metric in METRICS}
+    rows = {name: _score(ranked[:, k], labels[:, k]) for k, name in enumerate(findings)}
+    columns = {metric: torch.tensor([row[metric] for row in rows.values()], dtype=torch.float64) for metric in METRICS}
     means = {f"mean_{metric}": float(column[~column.isnan()].mean()) for metric, column in columns.items()}
-    return {**means, "n": len(logits), "findings": each}
+    return {**means, "n": len(logits), "findings": rows}
 
 
 def _score(values: Tensor, labels: Tensor) -> dict[str, float]:
@@ -50,21 +50,21 @@ def _score(values: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def resampled(predictions: Predictions, seed: int = 0) -> Resampled:
-    """(K,2) AUROC and average precision of each finding, resampled; nan where a resample lacks one of the classes."""
+    """(K,2) AUROC and average precision of each finding, resampled; nan if a resample lacks one of the classes."""
     drawn = weights(predictions.n_patients, seed).T  # (P, R)
     scored = scores(predictions.logits, predictions.labels, predictions.findings, predictions.exclusive)
     value = np.array([[row[metric] for metric in METRICS] for row in scored["findings"].values()])
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         parts = pool.map(lambda k: _finding(predictions, k, drawn), range(len(value)))
-        each = list(tqdm(parts, desc="intervals", total=len(value), unit="finding", leave=False, disable=None))
+        both = list(tqdm(parts, desc="intervals", total=len(value), unit="finding", leave=False, disable=None))
     present = np.zeros((predictions.n_patients, len(value)), dtype=bool)
     np.logical_or.at(present, predictions.patient_index, ~np.isnan(predictions.labels.numpy()))
-    samples, without = np.stack([one[0] for one in each], 1), np.stack([one[1] for one in each], 1)  # (R,K,2), (P,K,2)
+    samples, without = np.stack([one[0] for one in both], 1), np.stack([one[1] for one in both], 1)  # (R,K,2), (P,K,2)
     return Resampled(value, samples, without, np.repeat(present[..., None], 2, axis=-1))
 
 
 def _finding(predictions: Predictions, k: int, drawn: Counts) -> tuple[Samples, FloatArray]:
-    """(R,2) of the resamples and (P,2) without each patient."""
+    """(R,2) values in the resamples and (P,2) values without each patient."""
     labels = predictions.labels[:, k].numpy()
     known = ~np.isnan(labels)
     order, truth, closes = descending(predictions.ranked[known, k].numpy(), labels[known] == 1)
@@ -76,7 +76,7 @@ def _finding(predictions: Predictions, k: int, drawn: Counts) -> tuple[Samples, 
 
 
 def all_but(start: int, patients: int) -> Counts:
-    """(P,b) counts of b resamples, each of which has all patients once but one, from number ``start`` on.
+    """(P,b) counts of b resamples, each with all patients but one, from index ``start`` on.
 
     >>> all_but(1, 3).tolist()
     [[1, 1], [0, 1], [1, 0]]
@@ -88,9 +88,9 @@ def all_but(start: int, patients: int) -> Counts:
 
 
 def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], Bools, Bools]:
-    """(n,) scores and truth -> (n,) the walk's order, its truth, and where a run of equals with a positive in it ends.
+    """(n,) scores and truth -> (n,) order of the pass, its truth, and the ends of ties that contain a positive.
 
-    From the highest score down, positives first among equals.
+    From the highest score down, positives first among ties.
     """
     order = np.lexsort((~positive, -values))
     ordered, truth = values[order], positive[order]
@@ -101,9 +101,9 @@ def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], B
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def areas(patient: NDArray[np.intp], positive: Bools, closes: Bools, times: Counts) -> FloatArray:
-    """(n,) patient, truth and end of a run of equals along a walk, (P,b) counts -> (b,2) AUROC and AP of each resample.
+    """(n,) patient, truth and end of ties along a pass, (P,b) counts -> (b,2) AUROC and AP of each resample.
 
-    A pair of equals counts half. AP is the sum over thresholds of the gain in recall times the precision.
+    A tied pair counts half. AP is the sum over thresholds of the gain in recall times the precision.
     """
     width = times.shape[1]
     true, false, before = np.zeros(width), np.zeros(width), np.zeros(width)
