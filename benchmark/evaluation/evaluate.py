@@ -156,7 +156,7 @@ def _seeds(networks: Sequence[Classifier]) -> list[int]:
     recipes = [network.recipe for network in networks]
     same = [(network.findings, network.img_size, network.config, _without_seed(network.recipe)) for network in networks]
     if any(other != same[0] for other in same):
-        raise BadValueError("the models are of several recipes: evaluate each of them by itself")
+        raise BadValueError("the models are of several recipes: evaluate each of them separately")
     seeds = [recipe.seed for recipe in recipes if recipe is not None]
     return seeds if len({*seeds}) == len(networks) else list(range(len(networks)))
 
