@@ -19,7 +19,7 @@ USAGE = (
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Ask a data set, a network or each method all questions; 1 when an answer is wrong, 2 for bad input."""
+    """Check a data set, a network or methods; exit code 1 for a wrong answer, 2 for invalid input."""
     args = list(sys.argv[1:] if argv is None else argv)
     if args == ["methods"]:
         from benchmark.check.method import page
@@ -36,13 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     config, _ = cli.parse(CheckConfig, flags, "python -m benchmark.check method NAME")
     if not config.method:
         raise BadValueError(f"no method given: {USAGE}")
-    from benchmark.check import method  # torch is imported when the arguments are right
+    from benchmark.check import method  # torch is imported after the arguments are checked
 
     return 1 if method.run(config.method, config.threads, cli.say) else 0
 
 
 def _dataset(args: Sequence[str]) -> int:
-    """Examine the data set NAME, the first argument unless it is a flag."""
+    """Check the data set NAME, the first argument unless it is a flag."""
     if not args:
         raise BadValueError(f"no data set given: {USAGE}")
     config, _ = cli.parse(
@@ -61,7 +61,7 @@ def _dataset(args: Sequence[str]) -> int:
 
 
 def _model(args: Sequence[str]) -> int:
-    """Examine the network NAME, the first argument unless it is a flag."""
+    """Check the network NAME, the first argument unless it is a flag."""
     config, _ = cli.parse(ModelCheckConfig, cli.first_as_flag("--model", args), "python -m benchmark.check model NAME")
     if config.model is None:
         raise BadValueError(f"no network given: {USAGE}")

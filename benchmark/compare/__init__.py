@@ -1,4 +1,4 @@
-"""Two of anything on the same cases: ``python -m benchmark.compare A B``, and each suite's ``paired`` records.
+"""Compare two of anything on the same cases: ``python -m benchmark.compare A B``, and ``paired`` records of suites.
 
-Per-case rows are all that is read: no model, no map, no data set. What A and B may be: ``benchmark.compare.selector``.
+Only per-case rows are read: no model, no map, no data set. For A and B see ``benchmark.compare.selector``.
 """

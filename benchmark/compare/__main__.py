@@ -1,4 +1,4 @@
-"""Entry point: how two differ on the same cases, ``python -m benchmark.compare A B``."""
+"""Entry point: differences of two sides on the same cases, ``python -m benchmark.compare A B``."""
 
 import sys
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from core import cli
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the differences of two suites, networks, checkpoints or methods; 2 for bad input."""
+    """Print the differences of two suites, networks, checkpoints or methods; exit code 2 for invalid input."""
     config, _ = cli.parse(CompareConfig, cli.first_as_flag("--pair", argv), "python -m benchmark.compare A B")
-    from benchmark.compare.run import run  # statistics are imported when the flags are right
+    from benchmark.compare.run import run  # statistics are imported after the flags are checked
 
     return run(config, cli.say)
 

@@ -1,4 +1,4 @@
-"""The differences between two sides, as tables on the terminal and, if wanted, as a file."""
+"""Differences between two sides, as tables on the terminal and optionally as a file."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ from core.errors import BadValueError, examples
 from core.names import LIMIT, MAIN, MAIN_PROTOCOL
 
 SEED = 0
-"""Seed of the resamples and of the coins."""
+"""Seed of the resamples and of the sign flips."""
 INTERVALS = (
     f"intervals of this network (1 training): BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), "
     "thresholds held fixed; none below 10 patients"
@@ -37,13 +37,13 @@ TESTS = (
 )
 BY_PATIENTS_ALONE = "patients alone decide, and another training run may turn it"
 IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
-"""Of a data set's description: how many images there are and how large, not what they show."""
+"""Fields of a data set's description about the number and size of images, not their content."""
 
 
 def run(config: CompareConfig, report: Callable[[str], None]) -> int:
-    """Compare the two of ``config.pair`` and ``report`` the tables; 0, whatever they show.
+    """Compare the two sides of ``config.pair`` and ``report`` the tables; always returns 0.
 
-    Raises ``LocusError`` for a selector that names nothing and where the two share no case.
+    Raises ``LocusError`` for a selector without cells and for sides without a common case.
     """
     if len(config.pair) != 2:
         advice = "each is suite[/model][/method] or a checkpoint's path"
@@ -59,10 +59,9 @@ def run(config: CompareConfig, report: Callable[[str], None]) -> int:
 
 
 def compare_selections(first: Selection, second: Selection) -> tuple[str, list[ComparisonRow]]:
-    """The tables of two sides as text, and their rows. Raises ``BadValueError`` where they share no case.
+    """Return the tables of two sides as text, and their rows. Raises ``BadValueError`` without a common case.
 
-    Differences are first minus second, on the cases that both have; p by Holm over all pairs, findings and means of a
-    metric.
+    Differences are first minus second, on the common cases; p by Holm over all pairs, findings and means of a metric.
     """
     paired = pairing(first, second)
     left_out: list[str] = []
@@ -76,7 +75,7 @@ def compare_selections(first: Selection, second: Selection) -> tuple[str, list[C
 
 
 def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) -> list[ComparisonRow]:
-    """The comparisons of one pair on its common cases; ``left_out`` gets a sentence on cases that only one has."""
+    """Compare one pair on its common cases; appends a sentence on other cases to ``left_out``."""
     one, other = pair.sides
     both = common_cases(
         [read(r, side.folder) for r, side in [*((r, first) for r in one), *((r, second) for r in other)]]
@@ -88,21 +87,21 @@ def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) 
         left_out.append(f"{names}: {count} common cases; left out {only_a} that only A has, {only_b} that only B has")
     if not len(both.index):
         return []
-    each = [columns(table) for table in both.tables]
+    by_training = [columns(table) for table in both.tables]
     if pair.several:
-        ours = dict(zip(map(weights_key, one), each[: len(one)], strict=True))
-        theirs = dict(zip(map(weights_key, other), each[len(one) :], strict=True))
-        comparisons = compare_over_trainings(ours, theirs, both.index, both.findings)
+        first_trainings = dict(zip(map(weights_key, one), by_training[: len(one)], strict=True))
+        second_trainings = dict(zip(map(weights_key, other), by_training[len(one) :], strict=True))
+        comparisons = compare_over_trainings(first_trainings, second_trainings, both.index, both.findings)
     else:
-        comparisons = compare(each[0], each[1], both.index, both.findings, SEED)
+        comparisons = compare(by_training[0], by_training[1], both.index, both.findings, SEED)
     patients = len(set(both.index.patients.tolist()))
     return [ComparisonRow(pair, patients, comparison) for comparison in comparisons]
 
 
 def provenance(first: Selection, second: Selection, pairing: Pairing, rows: Sequence[ComparisonRow]) -> str:
-    """Both selectors, cells without a partner, data that differ, patients, seeds, intervals and tests.
+    """Describe both selectors, cells without a partner, different data, patients, seeds, intervals and tests.
 
-    Text for a terminal, a line each; what does not apply is left out.
+    Returns text for a terminal, one line each; parts that do not apply are left out.
     """
     lines = [f"{word} = {_named(side)}" for word, side in (("A", first), ("B", second))]
     lines += [
@@ -126,7 +125,7 @@ def provenance(first: Selection, second: Selection, pairing: Pairing, rows: Sequ
 
 
 def _other_grids(first: Selection, second: Selection, pairs: Iterable[Pair]) -> list[str]:
-    """A line where networks of a pair have different grids, by the scores of ``truth`` on them; else nothing."""
+    """Return a line if networks of a pair have different grids, from the scores of ``truth`` on them."""
     one, other = (_bounds(side.folder) for side in (first, second))
     bounds = {
         (one.get(pair.first.cell.model_of_any_seed), other.get(pair.second.cell.model_of_any_seed))
@@ -139,13 +138,13 @@ def _other_grids(first: Selection, second: Selection, pairs: Iterable[Pair]) -> 
 
 
 def _bounds(folder: Path) -> dict[str, float | None]:
-    """Model -> the score of ``truth`` on its grid."""
+    """Return model -> the score of ``truth`` on its grid."""
     board = one_alignment(scored(records.load_metric(folder, MAIN), MAIN_PROTOCOL))
     return {r.cell.model_of_any_seed: main_value(r) for r in board if r.cell.method == LIMIT}
 
 
 def _named(side: Selection) -> str:
-    """The selector; of a checkpoint also the model that it stands for, with all its folds."""
+    """Return the selector, for a checkpoint with the model it selects, including all its folds."""
     model = f"{side.folder.name}/{side.model}"
     count = max(len(record.checkpoints) for record in side.records)
     folds = f", of whose {count} trainings it is one" if count > 1 else ""
@@ -153,14 +152,14 @@ def _named(side: Selection) -> str:
 
 
 def _seeds(pairs: Sequence[Pair]) -> str:
-    """The seeds of both sides, or of either where they differ."""
+    """Return the seeds of both sides, or of each if they differ."""
     first, second = (sorted({record.cell.seed or 0 for pair in pairs for record in pair.sides[n]}) for n in (0, 1))
     words = [", ".join(map(str, seeds)) for seeds in (first, second)]
     return words[0] if first == second else f"{words[0]} of A, {words[1]} of B"
 
 
 def _other_data(pairs: Iterable[Pair]) -> list[str]:
-    """Which of the data sets' own statements differ between the two of a pair, but for counts and sizes."""
+    """Describe how the data set descriptions of a pair differ, except for counts and sizes."""
     sides = [[{"dataset": r.cell.dataset, **r.data} for r in (pair.first, pair.second)] for pair in pairs]
     return sorted(
         {name for a, b in sides for name in {*a, *b} if name not in IGNORED_FIELDS and a.get(name) != b.get(name)}

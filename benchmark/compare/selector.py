@@ -1,9 +1,9 @@
-"""What one side of a comparison is called: ``suite[/model][/method]``, or the path of a checkpoint or run folder.
+"""Selectors of a comparison: ``suite[/model][/method]``, or the path of a checkpoint or run folder.
 
-``phantom`` is all that a suite has scored, ``phantom/custom-PCAM-128px-seed0`` one of its trainings,
-``phantom/custom-PCAM-128px`` all seeds of it, ``phantom/layercam`` one method on every model,
-``phantom/custom-PCAM-128px-seed0/layercam`` one cell. A checkpoint is the model of the suite
-whose records state the digest of its weights.
+``phantom`` is everything scored in a suite, ``phantom/custom-PCAM-128px-seed0`` one of its training runs,
+``phantom/custom-PCAM-128px`` all its seeds, ``phantom/layercam`` one method on every model,
+``phantom/custom-PCAM-128px-seed0/layercam`` one cell. A checkpoint selects the model of the suite
+whose records contain the digest of its weights.
 """
 
 from collections.abc import Sequence
@@ -18,40 +18,40 @@ from core.names import MAIN_PROTOCOL
 
 @dataclass(frozen=True)
 class Selection:
-    """The cells that a selector names: one side of a comparison."""
+    """The cells of a selector: one side of a comparison."""
 
     selector: str
     """As typed."""
     folder: Path
     """The suite's folder of records and cases."""
     model: str | None
-    """Model that the selector names; None: all."""
+    """Selected model; None: all."""
     method: str | None
-    """Method that it names; None: all."""
+    """Selected method; None: all."""
     records: tuple[Record, ...]
     """Its scored records of ``locus`` on the aligned grid, on all images or on a part."""
 
 
 def resolve(selector: str, results: Path) -> Selection:
-    """The cells of ``selector``, its suite below ``results``.
+    """Return the cells of ``selector``, with its suite in ``results``.
 
     Raises ``UnknownNameError`` with the nearest suite, model or method, ``BadValueError`` for a checkpoint of several
-    suites, ``DataError`` where a suite has no scored cell or no record knows a checkpoint.
+    suites, ``DataError`` if a suite has no scored cell or no record has the checkpoint.
     """
     if is_checkpoint(selector):
         return _of_checkpoint(selector, results)
     suite, _, rest = selector.strip("/").partition("/")
-    known = [folder.name for folder in records.suites(results)]
-    if suite not in known:
-        raise UnknownNameError("suite", suite, known, also="the path of a checkpoint or run folder")
+    suites = [folder.name for folder in records.suites(results)]
+    if suite not in suites:
+        raise UnknownNameError("suite", suite, suites, also="the path of a checkpoint or run folder")
     all_records = scored(results / suite)
     return _select(selector, results / suite, all_records, *_parts(suite, rest, all_records))
 
 
 def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
-    """The cells of ``selector`` in the first of the folders of results ``homes`` that has them.
+    """Return the cells of ``selector`` in the first of the results folders ``homes`` that has them.
 
-    Raises what ``resolve`` says of the first of them where none has.
+    If none has them, raises the error of ``resolve`` for the first.
     """
     errors: list[LocusError] = []
     for home in homes:
@@ -63,7 +63,7 @@ def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
 
 
 def scored(folder: Path) -> list[Record]:
-    """The records of a suite that can be compared. Raises ``DataError`` where there are none."""
+    """Return the comparable records of a suite. Raises ``DataError`` if there are none."""
     if comparable := _comparable_records(folder):
         return comparable
     raise DataError(
@@ -72,14 +72,14 @@ def scored(folder: Path) -> list[Record]:
 
 
 def _comparable_records(folder: Path) -> list[Record]:
-    """Others' maps have one alignment and are compared at it; boxes have none."""
+    """Return the records on the aligned grid; maps from elsewhere have one alignment, boxes have none."""
     scored_records = (r for r in records.load(folder) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
     kind = ("aligned", "run")
     return [r for r in scored_records if (r.cell.alignment, r.source) == kind or "external" in r.cell.recipe]
 
 
 def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | None, str | None]:
-    """Model and method in the rest of a selector; a method's word may hold slashes, ``path/to/file.py:Class``."""
+    """Split the rest of a selector into model and method; a method may contain slashes, ``path/to/file.py:Class``."""
     models = sorted({name for r in all_records for name in (r.cell.model_id, r.cell.model_of_any_seed)})
     methods = sorted({r.cell.method for r in all_records})
     if rest in (*models, ""):
@@ -104,12 +104,12 @@ def _select(
 
 
 def model_of(record: Record, named: str | None) -> str:
-    """What a side calls the model of a record: the training that its selector has ``named``, else all seeds of it."""
+    """Return the model of a record in a comparison: the training run ``named`` in its selector, else all its seeds."""
     return record.cell.model_id if named == record.cell.model_id else record.cell.model_of_any_seed
 
 
 def is_checkpoint(selector: str) -> bool:
-    """Whether a selector is the path of a checkpoint or of a run folder with one.
+    """Return whether a selector is the path of a checkpoint or of a run folder with one.
 
     >>> is_checkpoint("phantom//cam")
     False
@@ -119,12 +119,12 @@ def is_checkpoint(selector: str) -> bool:
 
 
 def _of_checkpoint(selector: str, results: Path) -> Selection:
-    """Where several suites share a training, the one whose name is in the path is meant."""
-    from benchmark.maps.trained import checkpoint_digest  # torch, for this alone
+    """Select by checkpoint; if several suites share a training run, the one named in the path is used."""
+    from benchmark.maps.trained import checkpoint_digest  # imports torch
 
     digest = checkpoint_digest(Path(selector))
-    known = ((folder, r) for folder in records.suites(results) for r in _comparable_records(folder))
-    models = {(folder, r.cell.model_id) for folder, r in known if digest in r.checkpoints}
+    scored_records = ((folder, r) for folder in records.suites(results) for r in _comparable_records(folder))
+    models = {(folder, r.cell.model_id) for folder, r in scored_records if digest in r.checkpoints}
     named = {pair for pair in models if pair[0].name in Path(selector).resolve().parts} or models
     words = sorted(f"{folder.name}/{model}" for folder, model in named)
     if not words:

@@ -1,4 +1,4 @@
-"""Comparisons as a reader sees them, and as a table of their own."""
+"""Comparisons as tables for readers, and as a CSV file."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,16 +19,16 @@ HEADER = ("finding", "A", "B", "A − B [95 %]", "p", "p (Holm)", "n")
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One comparison and the cells that it is of."""
+    """One comparison and its cells."""
 
     pair: Pair
     patients: int
-    """How many have a case."""
+    """Number of patients with a case."""
     comparison: Comparison
 
 
 def adjusted(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
-    """The rows, metric by metric, their p adjusted by Holm: over all pairs, findings and means of a metric.
+    """Return the rows, metric by metric, with p adjusted by Holm: over all pairs, findings and means of a metric.
 
     Holm, A simple sequentially rejective multiple test procedure, Scand. J. Stat. 6 (1979).
     """
@@ -41,9 +41,9 @@ def adjusted(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
 
 
 def tables(rows: Sequence[ComparisonRow]) -> list[Table]:
-    """One table per metric; of several pairs the findings of the main metric alone, and the means of the others.
+    """Return one table per metric; for several pairs the findings of the main metric only, and the means of the others.
 
-    Columns of words that are the same in every row are left out.
+    Word columns with the same value in every row are left out.
     """
     pairs = list(dict.fromkeys(row.pair.names for row in rows))
     varies = [n for n in range(len(WORDS)) if len({words[n] for words in pairs}) > 1]
@@ -56,9 +56,9 @@ def tables(rows: Sequence[ComparisonRow]) -> list[Table]:
 
 
 def _table(metric: str, origin: str, rows: Sequence[ComparisonRow], varies: Sequence[int]) -> Table:
-    """Model and method stand in the rows where they differ between rows, else the selectors say them.
+    """Build a table; model and method are columns only if they differ between rows.
 
-    So does what decided, where some pairs have one training on a side and others several.
+    So is the basis of the p-value if some pairs have one training run on a side and others several.
     """
     mixed = len({row.pair.by_patients_alone for row in rows}) > 1
     decided = {True: "patients alone", False: "trainings and patients"}
@@ -78,14 +78,14 @@ def _cells(c: Comparison) -> tuple[str, ...]:
 
 
 def _p(value: float | None) -> str:
-    """Four decimals, as many as 10,000 throws have; those below as such."""
+    """Format p with four decimals, the resolution of 10,000 sign flips; smaller values as a bound."""
     if value is None:
         return NOTHING
     return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
 
 
 def write(rows: Sequence[ComparisonRow], path: Path) -> None:
-    """All rows with all digits as a CSV file. Raises ``WriteError`` when the disk refuses."""
+    """Write all rows with all digits to a CSV file. Raises ``WriteError`` when the disk refuses."""
     with atomic(path) as temporary:
         pd.DataFrame(map(_line, rows)).to_csv(temporary, index=False, lineterminator="\n")
 

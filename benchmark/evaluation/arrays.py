@@ -1,4 +1,4 @@
-"""Scores of plain arrays, by the protocols that suites are scored by; needs neither torch nor files."""
+"""Score plain arrays with the protocols of the suites; needs neither torch nor files."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -37,21 +37,21 @@ def score(
         maps: (image, finding) -> (h,w) heat map, in any unit; None: the method failed there, a miss.
         truth: (image, finding) -> (M,4) boxes xyxy in the frame; each needs a map.
         frames: image -> (H,W) in pixels, or one for all images.
-        grids: where the maps' positions look: a ``Grid``, or ``conventional`` (as plain interpolation assumes); one for
-            all maps, or by image, or by (image, finding). Never guessed.
-        patients: image -> patient; thresholds are cross-fitted and intervals resampled by patient. None: each image is
-            a patient of its own.
-        negatives: images, or pairs of image and finding, that do not show the finding; whether other pairs without a
-            box show it is unknown.
+        grids: where the map's positions are in the image: a ``Grid``, or ``conventional`` (as plain interpolation
+            assumes); one for all maps, by image, or by (image, finding). Never guessed.
+        patients: image -> patient; thresholds are cross-fitted and intervals resampled by patient. None: each image
+            counts as a separate patient.
+        negatives: images, or (image, finding) pairs, that do not show the finding. All other pairs without a box count
+            as unknown.
         protocol: the protocol's word.
-        probabilities: (image, finding) -> the classifier's probability, for protocols that rank boxes by confidence.
+        probabilities: (image, finding) -> classifier probability, for protocols that rank boxes by confidence.
 
     Returns:
         ``scores`` (finding or ``mean``, metric, value, low, high, n, threshold origin) and ``rows`` (one per case).
 
     Raises:
         BadValueError: truth without a map, an image without frame, grid or patient, an invalid map or box.
-        NotAvailableError: a protocol that needs more maps, or probabilities. UnknownNameError: an unknown protocol.
+        NotAvailableError: the protocol needs more maps, or probabilities. UnknownNameError: an unknown protocol.
 
     >>> maps = {("a", "Mass"): [[0, 0], [0, 1]], ("b", "Mass"): [[0, 1], [0, 0]]}
     >>> truth = {("a", "Mass"): [[50, 50, 90, 90]], ("b", "Mass"): [[0, 50, 40, 90]]}
@@ -83,8 +83,8 @@ def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negati
         raise BadValueError(
             f"{len(missing)} of {len(truth)} cases of the truth have no map ({examples(missing)}): {advice}"
         )
-    known = {*maps, *(image for image, _ in maps)}
-    if unknown := [str(negative) for negative in negatives if negative not in known]:
+    with_map = {*maps, *(image for image, _ in maps)}
+    if unknown := [str(negative) for negative in negatives if negative not in with_map]:
         raise BadValueError(f"{len(unknown)} of the negatives have no map ({examples(unknown)})")
 
 
@@ -101,7 +101,7 @@ class _Arrays:
     probabilities: Mapping[Pair, float]
 
     def case(self, image: str, finding: str) -> Case:
-        """An image × finding as protocols score it."""
+        """Return an image × finding as protocols score it."""
         pair = image, finding
         values, boxes = self.maps[pair], _boxes(self.truth.get(pair, ()), pair)
         absent = pair in self.negatives or image in self.negatives

@@ -1,4 +1,4 @@
-"""The benchmark in one call: networks and samples in memory become records, by the functions that suites call."""
+"""Evaluate networks on samples in memory, in one call, with the functions that suites use."""
 
 import tempfile
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from methods.base import Method
 
 Model = Classifier | Path | str
 BESIDE = (CENTER, PRIOR, NOISE, LIMIT)
-"""What stands in every table beside the methods."""
+"""Baselines and bounds listed in every table next to the methods."""
 
 
 def evaluate(
@@ -49,31 +49,31 @@ def evaluate(
     trust: bool = False,
     progress: bool = True,
 ) -> Evaluation:
-    """Score heat maps of a network on images with truth boxes, beside the baselines: what ``benchmark.run`` does.
+    """Score heat maps of a network on images with truth boxes, and the baselines, as ``benchmark.run`` does.
 
     Args:
-        model: a built, loaded or wrapped network that knows its findings and image size, a run folder or a checkpoint;
-            several of one recipe that differ in their training seed make one row per method.
-        data: the test images, of which those with a truth box (or lungs) are explained: a data set, or samples whose
-            labels are in the order of the model's findings.
+        model: a built, loaded or wrapped network that knows its findings and image size, a run folder or a checkpoint.
+            Several of one recipe that differ in their training seed give one row per method.
+        data: the test images; those with a truth box (or lungs) are explained: a data set, or samples whose labels are
+            in the order of the model's findings.
         methods: words, groups (``fast``) and classes.
         protocols: words; ``classification`` adds AUROC and average precision over all images of ``data``.
-        validation: images on which thresholds may be chosen too (``threshold_origin`` validation).
-        name: what tables call the network; None: its run folder, backbone or class.
-        seed: deals patients into the folds of cross-fitted thresholds.
-        threads: CPU threads of torch; None leaves them as they are.
-        memory_gib: what gradients and forward passes may take at once.
+        validation: images for additional thresholds (``threshold_origin`` validation).
+        name: name of the network in tables; None: its run folder, backbone or class.
+        seed: seed of the patient folds for cross-fitted thresholds.
+        threads: CPU threads of torch; None: unchanged.
+        memory_gib: memory for gradients and forward passes at once.
         cache_dir: folder of the decoded images.
-        trust: run a Python file that a checkpoint names (docs/security.md).
+        trust: run a Python file named by a checkpoint (docs/security.md).
         progress: show progress bars.
 
     Returns:
-        The scores: see ``Evaluation``. Its maps lie in a temporary folder and go with it.
+        The scores: see ``Evaluation``. Its maps are in a temporary folder, removed with it.
 
     Raises:
-        BadValueError: a network that is not wrapped, or lacks findings or a size; models of several recipes.
+        BadValueError: a network that is not wrapped or has no findings or size; models of several recipes.
         UnknownNameError: an unknown method or protocol. DataError: no image with a truth box, a broken image.
-        LeakError: all images are of patients that the run was trained on; if only some are, these are left out.
+        LeakError: all patients were in the training data; if only some were, they are left out.
     """
     words, classes = _methods(methods)
     scored_by = [protocols] if isinstance(protocols, str) else list(protocols)
@@ -93,8 +93,8 @@ def evaluate(
         for one, network, number in zip(listed, networks, _seeds(networks), strict=True):
             config = _config(network, title, data, seed, number, cache_dir)
             given = _given(network, config, data, validation)
-            path, everything = _folder(one) or result.work, CLASSIFICATION in scored_by
-            run = GivenRun(config, path, network=network, given=given, all_images=everything)
+            path, all_images = _folder(one) or result.work, CLASSIFICATION in scored_by
+            run = GivenRun(config, path, network=network, given=given, all_images=all_images)
             job = _job(run, title, words, scored_by)
             score_and_record(job, [run], result.work, result.folder, EngineFlags(memory_gib=memory_gib), progress)
             result.runs.append((job.model, run))
@@ -104,28 +104,28 @@ def evaluate(
 
 
 def _job(run: GivenRun, title: str, words: Sequence[str], scored_by: Sequence[str]) -> ModelJob:
-    """The cells of a suite whose only model is the network of ``run``, finished elsewhere."""
+    """Return the cells of a suite whose only model is the finished network of ``run``."""
     network, config = run.network, run.config
     about = FinishedModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
     plan = ModelPlan(f"{stem(title)}-{config.img_size}px-seed{config.seed}", (config,), None, finished=about)
     maps_by = [word for word in scored_by if word != CLASSIFICATION]
     fields: dict[str, Any] = {"name": stem(title), "title": title, "about": title, "train": {}, "models": [{}]}
     suite = Suite(**fields, methods=list(words), protocols=maps_by or None)
-    wanted = {*method_registry.expand(words), *BESIDE} if maps_by else set()
-    wanted |= {CLASSIFIER} if run.all_images else set()
-    return ModelJob(plan, tuple(cell for cell in cells(suite, plan) if cell.method in wanted))
+    method_words = {*method_registry.expand(words), *BESIDE} if maps_by else set()
+    method_words |= {CLASSIFIER} if run.all_images else set()
+    return ModelJob(plan, tuple(cell for cell in cells(suite, plan) if cell.method in method_words))
 
 
 def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], list[type[Method]]]:
-    """The words of methods, and the classes among them."""
-    given = [methods] if isinstance(methods, str | type) else list(methods)
-    classes: list[Any] = [method for method in given if not isinstance(method, str)]
-    words = [method if isinstance(method, str) else getattr(method, "name", "") for method in given]
+    """Return the words of the methods, and the classes among them."""
+    listed = [methods] if isinstance(methods, str | type) else list(methods)
+    classes: list[Any] = [method for method in listed if not isinstance(method, str)]
+    words = [method if isinstance(method, str) else getattr(method, "name", "") for method in listed]
     return [method_registry.normalize_name(word) for word in words], classes
 
 
 def _network(model: Model, trust: bool) -> Classifier:
-    """The network of a run, or a given one. Raises ``BadValueError`` for one that cannot be evaluated."""
+    """Load the network of a run, or check a given one. Raises ``BadValueError`` if it cannot be evaluated."""
     network = checkpoints.load(model, trust=trust)[0] if isinstance(model, Path | str) else model
     check_model(network)
     if not network.findings:
@@ -138,7 +138,7 @@ def _network(model: Model, trust: bool) -> Classifier:
 
 
 def _folder(model: Model) -> Path | None:
-    """The folder of a run; None for a network in memory."""
+    """Return the folder of a run; None for a network in memory."""
     if isinstance(model, Classifier):
         return None
     path = Path(model)
@@ -152,11 +152,11 @@ def _name(model: Model, network: Classifier) -> str:
 
 
 def _seeds(networks: Sequence[Classifier]) -> list[int]:
-    """The training seed of each network, or its number. Raises ``BadValueError`` for networks of several recipes."""
+    """Return each network's training seed, or its position. Raises ``BadValueError`` for different recipes."""
     recipes = [network.recipe for network in networks]
     same = [(network.findings, network.img_size, network.config, _without_seed(network.recipe)) for network in networks]
     if any(other != same[0] for other in same):
-        raise BadValueError("the models are of several recipes: evaluate each of them by itself")
+        raise BadValueError("the models are of several recipes: evaluate each of them separately")
     seeds = [recipe.seed for recipe in recipes if recipe is not None]
     return seeds if len({*seeds}) == len(networks) else list(range(len(networks)))
 
@@ -168,7 +168,7 @@ def _without_seed(recipe: TrainConfig | None) -> dict[str, Any]:
 def _config(
     network: Classifier, name: str, data: Sequence[Sample], data_seed: int, seed: int, cache_dir: Path | str
 ) -> TrainConfig:
-    """The flags that scoring reads: those of the network's training that hold on any images, and the images'."""
+    """Return the flags for scoring: from the network's training where they apply to any image, else from the data."""
     recipe, built = network.recipe or TrainConfig(), network.config or {}
     return TrainConfig(
         dataset=getattr(data, "name", "samples"),
@@ -188,8 +188,8 @@ def _config(
 def _given(
     network: Classifier, config: TrainConfig, data: Sequence[Sample], validation: Sequence[Sample]
 ) -> dict[str, Dataset]:
-    """Split -> its images, as the network wants them."""
+    """Return split -> its images, preprocessed for the network."""
     splits = {"test": data, "val": validation}
     as_data = {split: as_dataset(samples, network.findings, split) for split, samples in splits.items()}
     as_data["test"] = exclude_seen_patients(as_data["test"], network.recipe)
-    return {split: preprocess.of(each, config.preprocess) for split, each in as_data.items()}
+    return {split: preprocess.of(dataset, config.preprocess) for split, dataset in as_data.items()}

@@ -1,4 +1,4 @@
-"""A network and samples in memory, in the place of a run's folder and its data set."""
+"""A network and samples in memory, used like a run folder and its data set."""
 
 import copy
 import io
@@ -29,12 +29,12 @@ log = logging.getLogger(__name__)
 
 
 class Samples(Dataset):
-    """Samples in memory as a data set, their labels in the order of ``findings``."""
+    """Samples in memory as a data set, with labels in the order of ``findings``."""
 
     name = "samples"
 
     def __init__(self, samples: Sequence[Sample], findings: Sequence[str], split: str) -> None:
-        """``samples`` are those of one ``split``. Raises ``BadValueError`` where labels or boxes do not fit."""
+        """Wrap the ``samples`` of one ``split``. Raises ``BadValueError`` if labels or boxes do not fit."""
         self.samples, self.findings, self.split = samples, tuple(findings), split
         self.describe = {"images": len(samples), "findings": list(findings)}
         for sample in samples:
@@ -44,12 +44,12 @@ class Samples(Dataset):
         return len(self.samples)
 
     def sample(self, index: int) -> Sample:
-        """The sample at ``index``."""
+        """Return the sample at ``index``."""
         return self.samples[index]
 
 
 def _check_labels(sample: Sample, findings: tuple[str, ...]) -> None:
-    """Raise ``BadValueError`` where the labels of a sample are not those of ``findings``, in their order."""
+    """Raise ``BadValueError`` unless the labels of a sample are those of ``findings``, in their order."""
     order = f"labels must be in the order of the model's findings: {', '.join(findings)}"
     if len(sample.labels) != len(findings):
         raise BadValueError(f"sample {sample.image_id} has {len(sample.labels)} labels, not {len(findings)}; {order}")
@@ -61,9 +61,9 @@ def _check_labels(sample: Sample, findings: tuple[str, ...]) -> None:
 
 
 def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test") -> Dataset:
-    """The ``samples`` as a data set whose labels are in the order of a model's ``findings``.
+    """Return the ``samples`` as a data set whose labels are in the order of a model's ``findings``.
 
-    Raises ``DataError`` for a data set that has none of them, ``BadValueError`` for samples that do not fit.
+    Raises ``DataError`` for a data set with none of them, ``BadValueError`` for samples that do not fit.
     """
     if not isinstance(samples, Dataset):
         return Samples(samples, findings, split)
@@ -71,9 +71,9 @@ def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str 
 
 
 def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Dataset:
-    """``samples`` without those of patients that the training of ``recipe`` has seen, where both are of one data set.
+    """Return ``samples`` without patients from the training data of ``recipe``, if both are from one data set.
 
-    Logs a warning with how many are left out. Raises ``LeakError`` when none is left.
+    Logs a warning with the number left out. Raises ``LeakError`` if none is left.
     """
     if recipe is None or recipe.dataset.split(":")[0] != samples.name:
         return samples
@@ -81,14 +81,14 @@ def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Datas
         log.warning("the training images of the run are not here: they are not looked for among the samples")
         return samples
     seen = {patient for split in ("train", "val") for patient in data.load(recipe, split).patients}
-    kept = [n for n, patient in enumerate(samples.patients) if patient not in seen]
-    if len(kept) == len(samples):
+    unseen = [n for n, patient in enumerate(samples.patients) if patient not in seen]
+    if len(unseen) == len(samples):
         return samples
-    if not kept:
+    if not unseen:
         raise LeakError(f"all {len(samples)} images of {samples.name} are of patients that the model was trained on")
-    n_seen = len(samples) - len(kept)
+    n_seen = len(samples) - len(unseen)
     log.warning("%d of %d images are of patients that the model was trained on: left out", n_seen, len(samples))
-    rest = RelabeledDataset(samples, samples.findings, kept)
+    rest = RelabeledDataset(samples, samples.findings, unseen)
     rest.describe |= {"images_seen_in_training": n_seen}
     return rest
 
@@ -99,9 +99,9 @@ class GivenRun(TrainingRun):
 
     network: Classifier
     given: Mapping[str, Dataset]
-    """``test`` and ``val`` -> images; those of ``val`` may be none."""
+    """``test`` and ``val`` -> images; ``val`` may be empty."""
     all_images: bool
-    """Whether predictions are wanted of all test images, or of those alone whose maps are scored."""
+    """Whether to predict all test images, or only those with scored maps."""
 
     @cached_property
     def digest(self) -> str:
@@ -109,30 +109,30 @@ class GivenRun(TrainingRun):
         return checkpoints.digest({name: value.cpu() for name, value in self.network.state_dict().items()})
 
     def model(self, device: str) -> Classifier:
-        """A copy of the network in evaluation mode on ``device``: the caller's own stays as it is."""
+        """Return a copy of the network in evaluation mode on ``device``; the caller's network is unchanged."""
         return copy.deepcopy(self.network).to(device).eval()
 
     @cached_property
     def data(self) -> Dataset:
-        """The images of the split."""
+        """Images of the split."""
         return self.given[self.split]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
-        """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` when one of them cannot be decoded."""
+        """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` if one of them cannot be decoded."""
         return cache.pixels(self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0).images
 
     @property
     def has_predictions(self) -> bool:
-        """They can always be made."""
+        """Always true: predictions can be computed."""
         return True
 
     def read_predictions(self) -> pd.DataFrame:
-        """What the network says of the images, a row per image, rounded as a run's file of predictions is."""
+        """Return the network's predictions, one row per image, rounded as in a run's file of predictions."""
         c, test = self.config, self.given["test"]
-        wanted = test if self.all_images else Samples(self.scorable_images, test.findings, "test")
+        images = test if self.all_images else Samples(self.scorable_images, test.findings, "test")
         splits = {
-            name: data.decode(c, part) for name, part in (("val", self.given["val"]), ("test", wanted)) if len(part)
+            name: data.decode(c, part) for name, part in (("val", self.given["val"]), ("test", images)) if len(part)
         }
         model = self.model("cuda" if torch.cuda.is_available() else "cpu")
         model.to(memory_format=layout(c.channels_last))

@@ -1,4 +1,4 @@
-"""What an evaluation came to: tables, rows per case, pictures, and the folder that a suite would have written."""
+"""Result of an evaluation: tables, rows per case, pictures, and the folder that a suite would write."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -41,14 +41,14 @@ class Evaluation:
 
     name: str
     temporary: "TemporaryDirectory[str]" = field(repr=False)
-    """Removed with this object: maps, records and rows per case."""
+    """Folder of maps, records and rows per case; removed with this object."""
     classes: Sequence[type[Any]] = field(default=(), repr=False)
-    """Methods that were given as classes."""
+    """Methods given as classes."""
     runs: list[tuple[ModelPlan, GivenRun]] = field(default_factory=list, repr=False)
 
     @property
     def work(self) -> Path:
-        """The folder that has the stored maps below ``maps``."""
+        """Folder with the stored maps in ``maps``."""
         return Path(self.temporary.name)
 
     @property
@@ -58,7 +58,7 @@ class Evaluation:
 
     @cached_property
     def records(self) -> list[Record]:
-        """One per training run, method and protocol; those without a score say why in ``reason``."""
+        """One record per training run, method and protocol; those without a score have a ``reason``."""
         return records.load(self.folder)
 
     @property
@@ -67,34 +67,34 @@ class Evaluation:
         return {record.method: record.reason for record in self.records if record.status != "ok"}
 
     def table(self, finding: str = "mean") -> pd.DataFrame:
-        """The scores, a row per method and metric; baselines among them.
+        """Return the scores, one row per method and metric, including the baselines.
 
         Args:
             finding: one finding, or ``mean``: the unweighted mean over findings.
 
         Returns:
-            ``method``, ``metric``, ``value``, ``low``, ``high`` and ``n``. The 95 % interval is over patients; of
-            several training runs the main metric has one over runs and patients, others have none. ``n`` counts cases,
-            truth boxes or images. Thresholds are cross-fitted by patient where a protocol chooses any; ``records`` has
-            the other origins.
+            ``method``, ``metric``, ``value``, ``low``, ``high`` and ``n``. The 95 % interval is over patients. With
+            several training runs the main metric has an interval over runs and patients, other metrics have none. ``n``
+            counts cases, truth boxes or images. Thresholds are cross-fitted by patient if the protocol chooses any;
+            ``records`` has the other origins.
         """
         rows: dict[tuple[str, str], tuple[Any, ...]] = {}
         for record in self._rows:
-            for score in _shown(record, finding):
+            for score in _displayed_scores(record, finding):
                 values = score.value, score.low, score.high, score.n
                 rows.setdefault((record.method, score.metric), (record.method, score.metric, *values))
         return pd.DataFrame([*rows.values()], columns=COLUMNS).astype(dict.fromkeys(("value", "low", "high"), float))
 
     def cases(self, protocol: str = MAIN_PROTOCOL) -> pd.DataFrame:
-        """The rows of ``protocol``, one per case (image × finding with a truth box), method and training run.
+        """Return the rows of ``protocol``, one per case (image × finding with a truth box), method and training run.
 
         Returns:
             ``method``, ``image``, ``patient``, ``finding``, ``threshold``, ``box`` (x0, y0, x1, y1 in the frame, None
             without a box), ``IoU``, ``hit`` (IoU above .3), then all columns of ``cases.parquet``. Protocols other than
-            ``locus`` have their own columns behind ``finding``.
+            ``locus`` have their own columns after ``finding``.
 
         Raises:
-            UnknownNameError: a protocol that was not evaluated.
+            UnknownNameError: if the protocol was not evaluated.
         """
         scored = [record for record in self.records if record.cell.protocol == protocol and record.scores]
         if not scored:
@@ -108,16 +108,16 @@ class Evaluation:
         return table[[*first, *(name for name in table.columns if name not in first)]]
 
     def show(self, image: str, finding: str, method: str | None = None, run: int = 0) -> Figure:
-        """A picture of one case: the image with truth and predicted boxes, the heat map over it, the heat map.
+        """Draw one case: the image with truth and predicted boxes, the heat map over it, the heat map.
 
         Args:
             image: its ``image_id``.
             finding: in any usual spelling.
-            method: its word; None is the one that scores best.
+            method: its word; None: the one with the best score.
             run: the number of the training run.
 
         Raises:
-            UnknownNameError: an image that was not explained, an unknown finding, a method without maps.
+            UnknownNameError: for an image that was not explained, an unknown finding, a method without maps.
         """
         plan, given = self.runs[run]
         samples = {sample.image_id: sample for sample in given.scorable_images}
@@ -137,10 +137,10 @@ class Evaluation:
         return figures.draw(prepare_case(samples[image], samples[image].image, finding, raw, threshold, origin))
 
     def save(self, folder: Path | str) -> Path:
-        """Write the folder that ``benchmark.run`` writes: records, rows per case, tables and ``index.html``.
+        """Write the same folder as ``benchmark.run``: records, rows per case, tables and ``index.html``.
 
         Raises:
-            BadValueError: ``folder`` holds the records of something else.
+            BadValueError: if ``folder`` contains records of something else.
         """
         target = Path(folder)
         if target.is_dir() and {r.key for r in _existing(target)} - {r.key for r in self.records}:
@@ -153,7 +153,7 @@ class Evaluation:
 
     @property
     def _rows(self) -> Iterator[Record]:
-        """One record per method and protocol: of several training runs their mean, with the interval of all of them."""
+        """Yield one record per method and protocol: the mean over training runs, with the interval over all runs."""
         everything = add_leaderboard_entries(self.records, [self.folder])
         entries = {select.row_key(record): record for record in everything if record.cell.protocol == ENTRY}
         for group in trainings(r for r in self.records if r.scores and r.cell.protocol != PAIRED):
@@ -164,14 +164,14 @@ class Evaluation:
             yield record.model_copy(update={"scores": tuple(scores)})
 
     def _best(self) -> str:
-        """The method that scores best, by the main column; the first one where none has it."""
+        """Return the method with the highest main score; the first one if none has a score."""
         ranked = [record for record in self.records if select.is_method(record) and record.cell.method != CLASSIFIER]
         if not ranked:
             raise BadValueError("no method was evaluated: give method=")
         return max(ranked, key=lambda record: select.main_value(record) or -1.0).method
 
     def _store(self, plan: ModelPlan, run: GivenRun, word: str) -> CaseStore:
-        """The stored maps of a method. Raises ``UnknownNameError`` for one that was not evaluated."""
+        """Return the stored maps of a method. Raises ``UnknownNameError`` if it was not evaluated."""
         evaluated = dict.fromkeys(r.method for r in self.records if r.cell.method != CLASSIFIER)
         if word not in evaluated:
             raise UnknownNameError("method", word, evaluated)
@@ -179,7 +179,7 @@ class Evaluation:
             return explain_model(plan, [run], [word], self.work, None)
 
     def _threshold(self, plan: ModelPlan, word: str, image: str, finding: str) -> tuple[float, str]:
-        """The score threshold of a case and its origin: cross-fitted where the case was scored so, else .5."""
+        """Return the score threshold of a case and its origin: cross-fitted if it was scored so, else .5."""
         table = self.cases() if any(r.cell.protocol == MAIN_PROTOCOL for r in self.records) else pd.DataFrame()
         if len(table):
             of_case = (table["image"] == image) & (table["finding"] == finding) & (table["method"] == word)
@@ -191,8 +191,8 @@ def _is_main(score: Score) -> bool:
     return score.metric == MAIN and score.threshold_origin == "cross-fitted"
 
 
-def _shown(record: Record, finding: str) -> list[Score]:
-    """The scores of a finding, one per metric: at the cross-fitted threshold where there are several origins."""
+def _displayed_scores(record: Record, finding: str) -> list[Score]:
+    """Return the scores of a finding, one per metric: the cross-fitted one if there are several origins."""
     by_metric: dict[str, Score] = {}
     for score in sorted(record.select(finding=finding), key=lambda score: score.metric != MAIN):
         if score.metric not in by_metric or score.threshold_origin == "cross-fitted":

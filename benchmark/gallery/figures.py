@@ -1,4 +1,4 @@
-"""Every chart of a suite as PDF, SVG and PNG, its tables in LaTeX, and a grid of maps for ``benchmark.figures``."""
+"""All charts of a suite as PDF, SVG and PNG, its tables in LaTeX, and a grid of maps for ``benchmark.figures``."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +18,12 @@ TABLES = "leaderboard.tex"
 
 
 def run(config: PageConfig, report: Callable[[str], None]) -> int:
-    """Write all that can be drawn of ``config.suite``, ``report`` where it lies and why the rest is not there; 0.
+    """Write all figures of ``config.suite``, ``report`` their paths and why others are missing; returns 0.
 
     Raises ``LocusError`` for an unknown suite, one without records, and when the disk refuses.
     """
     name = config.suite.partition("/")[0]
-    plan.load(name, selection.suites_folder(config), config.trust)  # that it is there and whole
+    plan.load(name, selection.suites_folder(config), config.trust)  # check that it exists and is complete
     source = results_folder.base(config) / name
     records = add_leaderboard_entries(selection.existing_records(source), [source])
     if not records:

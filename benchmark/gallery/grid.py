@@ -1,4 +1,4 @@
-"""Images × methods on one page: a typical case of each finding, every map on the same scale, one legend."""
+"""Images × methods on one page: a typical case of each finding, all maps on the same scale, one legend."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,11 +25,11 @@ from core.files import atomic
 from core.types import FloatArray
 
 METHODS, CASES = {"1col": 4, "2col": 6}, 8
-"""So many at most, that each can be seen."""
+"""Largest numbers of methods and cases, so that each remains visible."""
 MARGINS = 0.72, 0.42, 0.55, 0.25
-"""Inches left, right, above and below the panels, for words."""
+"""Inches left, right, above and below the panels, for labels."""
 STEPS = 256
-"""Pixels of a panel's side, at most twice as many."""
+"""Pixels of a panel's side; up to twice as many."""
 COLOURS, OPAQUE, SMALL = "viridis", 0.75, 6
 LETTERS: Any = {"font.family": FONT, "font.size": 7, "svg.hashsalt": "grid"}
 UNDATED: dict[str, dict[str, str | None]] = {
@@ -42,16 +42,16 @@ UNDATED: dict[str, dict[str, str | None]] = {
 def save(model: OpenedModel, folder: Path, stem: str) -> list[Path]:
     """Write the grid in each kind and width below ``folder``: ``<stem>-grid-1col.pdf``. The same maps, the same bytes.
 
-    Raises ``LocusError`` where a map cannot be read, ``WriteError`` when the disk refuses.
+    Raises ``LocusError`` if a map cannot be read, ``WriteError`` when the disk refuses.
     """
-    shown = [method for method in shown_methods(model) if is_method(method.record) and method.rows]
-    typical = [choice for choice in choices(shown, model.store.findings) if choice.rank == "median"][:CASES]
+    ranked = [method for method in shown_methods(model) if is_method(method.record) and method.rows]
+    typical = [choice for choice in choices(ranked, model.store.findings) if choice.rank == "median"][:CASES]
     samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
     images = {choice.image: samples[choice.image].image for choice in typical}
     files = []
     for name, inches in WIDTHS.items():
         with mpl.rc_context(LETTERS):
-            figure = draw(images, shown[: METHODS[name]], typical, inches)
+            figure = draw(images, ranked[: METHODS[name]], typical, inches)
             for kind in FORMATS:
                 files.append(folder / f"{stem}-grid-{name}.{kind}")
                 with atomic(files[-1]) as temporary:
@@ -65,7 +65,7 @@ def draw(
     cases: Sequence[select.SelectedCase],
     inches: float,
 ) -> Figure:
-    """A row per case, a column per method behind the image alone; ``images``: image -> (H, W) gray pixels."""
+    """Draw a row per case, a column per method after the image alone; ``images``: image -> (H, W) gray pixels."""
     left, right, top, bottom = MARGINS
     side = (inches - left - right) / (len(methods) + 1)
     height = side * len(cases) + top + bottom
@@ -86,7 +86,7 @@ def draw(
 
 
 def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
-    """One for all panels: the maps' scale on the right, the boxes' lines below."""
+    """Draw one legend for all panels: the maps' scale on the right, the boxes' lines below."""
     scale = figure.colorbar(ScalarMappable(cmap=COLOURS), cax=figure.add_axes(bar))
     scale.ax.tick_params(labelsize=SMALL, pad=1, length=2)
     scale.set_label("map, from its least to its greatest value", fontsize=SMALL, labelpad=1)
@@ -104,14 +104,14 @@ def _image(axes: Axes, case: Case, image: NDArray[np.uint8]) -> None:
 
 
 def _map(axes: Axes, case: Case, threshold: float) -> None:
-    """The map over the image, and the box around its peak; ``no box`` for a map that is flat or not finite."""
+    """Draw the map over the image, and the box around its peak; ``no box`` for a map that is flat or not finite."""
     if case.map is None or not np.isfinite(threshold):
         _note(axes, "no box")
         return
     scaled = min_max(case.map)
     heat = _thinned(to_frame(scaled, case.frame, case.grid))
     coloured = mpl.colormaps[COLOURS](heat)
-    coloured[..., 3] = OPAQUE * heat  # as a picture's own: PDF and SVG leave out an ``alpha`` that is given beside it
+    coloured[..., 3] = OPAQUE * heat  # in the array: PDF and SVG ignore a separate ``alpha``
     axes.imshow(coloured, extent=_extent(case), interpolation="none")
     scored = boxes(scaled, threshold, case.frame, case.grid)[:1]
     for box in scored:
@@ -131,12 +131,12 @@ def _box(axes: Axes, box: FloatArray, colour: str, line: str) -> None:
 
 
 def _thinned(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Each n-th pixel of a large picture, which no paper shows."""
+    """Subsample a large picture, which is shown smaller in print."""
     step = max(1, max(pixels.shape) // STEPS)
     return pixels[::step, ::step]
 
 
 def _extent(case: Case) -> tuple[float, float, float, float]:
-    """Pixels lie in the frame of the truth."""
+    """Return the extent of the pixels: the frame of the truth."""
     height, width = case.frame
     return 0, width, height, 0

@@ -1,4 +1,4 @@
-"""From shown cases to the bytes of one HTML file: images, raw maps and scripts are in it, nothing is loaded."""
+"""Build one self-contained HTML file from cases, with images, raw maps and scripts."""
 
 import base64
 import zlib
@@ -13,18 +13,18 @@ from benchmark.report.html.render import render
 from core.frames import Grid, resize_image
 
 SIDE = 320
-"""The longer side of a shown image, in pixels, at most."""
+"""Largest side of an image, in pixels."""
 
 
 @dataclass(frozen=True)
 class MethodSummary:
-    """A method's row above the cases."""
+    """Row of a method above the cases."""
 
     word: str
     kind: str
-    """Why it takes no place; nothing for a method."""
+    """Why it is not ranked; empty for a method."""
     score: float | None
-    """The main column's mean over findings."""
+    """Mean of the main column over findings."""
     low: float | None
     high: float | None
     reason: str
@@ -33,16 +33,16 @@ class MethodSummary:
 
 @dataclass(frozen=True)
 class Panel:
-    """What one method shows on a case."""
+    """Answer of one method on a case."""
 
     method: str
     map: int | None
-    """Number of its map in the page's data; None where there is none."""
+    """Index of its map in the page's data; None without a map."""
     threshold: float | None
     iou: float | None
     hit: bool
     reason: str
-    """Why there is no box, or no answer at all."""
+    """Why there is no box, or no answer."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +55,26 @@ class ShownCase:
     patient_id: str
     mean_iou: float
     probability: float | None
-    """The classifier's, of the finding."""
+    """Classifier probability of the finding."""
     image: int
-    """Number of its picture."""
+    """Index of its picture."""
     frame: tuple[int, int]
-    """(H, W) in which all boxes lie."""
+    """(H, W) of the boxes."""
     truth: list[list[float]]
     panels: list[Panel]
 
 
 @dataclass(frozen=True)
 class Page:
-    """All that the template shows."""
+    """Content of the template."""
 
     suite: str
     suite_page: str
-    """Where the suite's page lies, seen from this one; nothing where there is none."""
+    """Relative path of the suite's page; empty if there is none."""
     title: str
     model_id: str
     basis: str
-    """On which images the scores of ``methods`` rest."""
+    """Images behind the scores of ``methods``."""
     command: str
     methods: list[MethodSummary]
     cases: list[ShownCase]
@@ -108,9 +108,9 @@ def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:
 
 
 def data_url(image: NDArray[np.uint8]) -> str:
-    """(H,W) image as a PNG in an address, shrunk to ``SIDE``.
+    """(H,W) image as a data URL with a PNG, shrunk to ``SIDE``.
 
-    Images that are smaller stay as they are; the ratio of the sides stays.
+    Smaller images are unchanged; the aspect ratio is kept.
     """
     share = min(1.0, SIDE / max(image.shape))
     small = resize_image(image, (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share))))

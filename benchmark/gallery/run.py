@@ -1,4 +1,4 @@
-"""``python -m benchmark.gallery SUITE[/MODEL]``: draws the page from records and stored maps; no network is loaded."""
+"""``python -m benchmark.gallery SUITE[/MODEL]``: draw the page from records and stored maps, without a network."""
 
 import math
 import os
@@ -28,13 +28,13 @@ from core.files import write_text
 
 NAME = tables.GALLERY
 DRAWN = "phantom"
-"""The data set whose images are drawn by code: pages of any other stay below ``--runs``."""
+"""Data set with images drawn by code; pages of all others stay in ``--runs``."""
 
 
 def run(config: PageConfig, report: Callable[[str], None]) -> int:
-    """Write the gallery of ``config.suite`` and ``report`` where it lies; 0.
+    """Write the gallery of ``config.suite`` and ``report`` its path; returns 0.
 
-    Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
+    Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
     """
     opened = open_model(config)
     cell, suite_page = opened.records[0].cell, opened.folder / PAGE
@@ -46,9 +46,9 @@ def run(config: PageConfig, report: Callable[[str], None]) -> int:
 
 
 def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) -> Path:
-    """Where the page goes: ``--output``, else beside the tables in ``folder`` if its images are drawn, or ``runs_dir``.
+    """Return the path of the page: ``--output``, else in ``folder`` for drawn images, or in ``runs_dir``.
 
-    Beside published tables lies only the page that is published there; another suite's or model's goes to ``runs_dir``.
+    Only the published page is next to published tables; that of another suite or model goes to ``runs_dir``.
     """
     if config.output is not None:
         return Path(config.output)
@@ -62,17 +62,17 @@ class OpenedModel:
 
     suite: Suite
     records: list[Record]
-    """Those of its main column, best method first."""
+    """Records of its main column, best method first."""
     folder: Path
-    """Where rows per case lie."""
+    """Folder of the rows per case."""
     runs_dir: Path
     store: CaseStore
 
 
 def open_model(config: PageConfig) -> OpenedModel:
-    """The model of ``config.suite``, the leader's without its name.
+    """Open the model of ``config.suite``, by default the leader.
 
-    Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
+    Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
     """
     name, _, model_id = config.suite.partition("/")
     suite = plan.load(name, selection.suites_folder(config), config.trust)
@@ -92,7 +92,7 @@ def open_model(config: PageConfig) -> OpenedModel:
 
 @dataclass
 class MethodCases:
-    """A method of the model with its rows and cases, by image and finding; none where it has no answer."""
+    """A method of the model with its rows and cases, by image and finding; empty without an answer."""
 
     record: Record
     rows: Mapping[tuple[str, str], Mapping[Any, Any]]
@@ -100,9 +100,9 @@ class MethodCases:
 
 
 def shown_methods(model: OpenedModel) -> list[MethodCases]:
-    """Each method of a model, best first, with its rows and cases.
+    """Return each method of a model, best first, with its rows and cases.
 
-    One that has no answer for the model has neither.
+    Both are empty for a method without an answer.
     """
     return [_shown(record, model) for record in model.records]
 
@@ -116,7 +116,7 @@ def _shown(record: Record, model: OpenedModel) -> MethodCases:
 
 
 def choices(shown: Sequence[MethodCases], findings: Sequence[str]) -> list[select.SelectedCase]:
-    """The cases to show: see ``select.choose``; baselines have no say."""
+    """Return the cases to show: see ``select.choose``; baselines are ignored."""
     tables = {s.record.cell.method: pd.DataFrame([*s.rows.values()]) for s in shown if is_method(s.record) and s.rows}
     return select.choose(tables, findings)
 
@@ -162,7 +162,7 @@ def _case(
 
 
 def _panel(shown: MethodCases, key: tuple[str, str], maps: list[dict[str, Any]]) -> Panel:
-    """What a method shows of a case; its map goes to the end of ``maps``."""
+    """Return a method's panel of a case; appends its map to ``maps``."""
     row, case = shown.rows.get(key), shown.cases.get(key)
     if row is None or case is None:
         return Panel(shown.record.cell.method, None, None, None, False, shown.record.reason or "no such case")

@@ -1,4 +1,4 @@
-"""Which model, which of its records and which cases a gallery shows: by records and their rows per case alone."""
+"""Select the model, records and cases of a gallery from records and their rows per case."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,13 +24,13 @@ class SelectedCase:
     """best, median or worst of the finding's cases."""
     image: str
     iou: float
-    """Mean over the methods, by which the cases stand in order."""
+    """Mean over the methods; the cases are ordered by it."""
 
 
 def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Record]:
-    """The records of one model's main column, from the best method down; those of the leader for no ``model_id``.
+    """Return the records of a model's main column, best method first; of the leader without ``model_id``.
 
-    Where slow methods explain a part of the images, all stand on that part. Raises ``DataError`` for a suite without
+    If slow methods explain a part of the images, all are scored on that part. Raises ``DataError`` for a suite without
     such records, ``UnknownNameError`` for another model.
     """
     main = [
@@ -40,9 +40,9 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
     leader = _leader(aligned)
     if leader is None:
         raise DataError(f"no method of the suite {suite!r} has a score by {MAIN_PROTOCOL}: run the suite first")
-    known = sorted({r.cell.model_id for r in aligned})
-    if model_id and model_id not in known:
-        raise UnknownNameError(f"model of the suite {suite!r}:", model_id, known)
+    model_ids = sorted({r.cell.model_id for r in aligned})
+    if model_id and model_id not in model_ids:
+        raise UnknownNameError(f"model of the suite {suite!r}:", model_id, model_ids)
     chosen = [r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)]
     parts = {r.cell.images for r in chosen}
     part = max((images for images in parts if images is not None), default=None)
@@ -50,23 +50,23 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
 
 
 def _leader(records: Sequence[Record]) -> Record | None:
-    """The best method's record on all images, of the models with the most methods: other seeds may have fewer."""
+    """Return the best method's record on all images, among the models with the most methods: some seeds have fewer."""
     whole = [r for r in records if r.cell.images is None]
     counts = Counter(r.cell.model_id for r in records)
     return best(r for r in whole if counts[r.cell.model_id] == max(counts.values()))
 
 
 def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[SelectedCase]:
-    """Best, median and worst case of each finding, by the mean IoU over methods; ``tables``: method -> rows per case.
+    """Choose best, median and worst case of each finding, by mean IoU over methods; ``tables``: method -> case rows.
 
-    Only cases of all methods count; equal ones stand by image. A finding with fewer than three shows what it has.
+    Only cases of all methods count; ties are ordered by image. A finding with fewer than three cases has all of them.
 
     >>> rows = pd.DataFrame({"finding": "mass", "image": [*"abc"], "iou": [.1, .6, .3]})
     >>> [(case.rank, case.image) for case in choose({"cam": rows}, ["mass"])]
     [('best', 'b'), ('median', 'c'), ('worst', 'a')]
     """
-    each = [table.set_index(["finding", "image"])["iou"].astype("float64") for table in tables.values()]
-    mean = pd.concat(each, axis=1, join="inner").mean(axis=1).round(9).rename("iou").reset_index()
+    ious = [table.set_index(["finding", "image"])["iou"].astype("float64") for table in tables.values()]
+    mean = pd.concat(ious, axis=1, join="inner").mean(axis=1).round(9).rename("iou").reset_index()
     choices = []
     for finding in findings:
         cases = mean[mean["finding"] == finding].sort_values(["iou", "image"], ascending=[False, True])

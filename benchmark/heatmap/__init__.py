@@ -1,1 +1,1 @@
-"""From an image to a picture of what a network shows on it: three panels with boxes, or one overlay."""
+"""Pictures of what a network shows on an image: three panels with boxes, or one overlay."""

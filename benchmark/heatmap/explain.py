@@ -1,4 +1,4 @@
-"""What a finished network and the methods make of images, before anything of it is drawn."""
+"""Explain images with a finished network and methods, before anything is drawn."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ from methods.evidence import Evidence
 
 log = logging.getLogger(__name__)
 ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precision bf16"
-"""What to change where memory is short."""
+"""Advice if memory is short."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +36,10 @@ class TrainedNetwork:
     checkpoint: Path
     model: Classifier
     recipe: TrainConfig
-    """What it was trained with."""
+    """Configuration of its training."""
     findings: tuple[str, ...]
     trained_on: str
-    """The data set's word, or what somebody declared; empty where unknown."""
+    """Name of the data set, or a user's description; empty if unknown."""
 
     def __str__(self) -> str:
         names, data = examples(self.findings, 20), self.trained_on or "data that its file does not name"
@@ -49,42 +49,42 @@ class TrainedNetwork:
 
 @dataclass(frozen=True, eq=False)
 class RawMap:
-    """What a method says about one finding of one image."""
+    """Map of a method for one finding of one image."""
 
     method: str
     values: NDArray[np.float32]
-    """(h, w) the map, neither resized nor scaled."""
+    """(h, w) map, neither resized nor scaled."""
     grid: Grid | Alignment
-    """Where its positions look."""
+    """Positions of the map in the image."""
     probability: float
 
 
 @dataclass(frozen=True, eq=False)
 class ExplainedImage:
-    """One image with what was made of it."""
+    """One image with its predictions and maps."""
 
     sample: Sample
     pixels: NDArray[np.uint8]
     """(H, W)."""
     probabilities: list[float]
-    """Of each finding."""
+    """Probability of each finding."""
     likeliest: int
-    """The finding of the highest logit."""
+    """Index of the finding with the highest logit."""
     maps: dict[str, MethodMaps]
-    """Of each method that has an answer, for all findings."""
+    """Maps of each supported method, for all findings."""
     alignment: Alignment
 
     def raw_map(self, method: str, k: int) -> RawMap:
-        """The map of finding ``k``."""
+        """Return the map of finding ``k``."""
         of_method = self.maps[method]
         grid = of_method.grid if self.alignment == "aligned" else self.alignment
         return RawMap(method, of_method.maps[0, k].numpy(), grid, self.probabilities[k])
 
 
 def read(checkpoint: Path, config: HeatmapConfig) -> TrainedNetwork:
-    """The network of a ``best.ckpt`` or run folder; the log says which it is.
+    """Load the network of a ``best.ckpt`` or run folder; logs its name.
 
-    Raises as ``benchmark.training.checkpoints.load``.
+    Raises the errors of ``benchmark.training.checkpoints.load``.
     """
     content = checkpoints.read(checkpoint)
     model = checkpoints.rebuilt(content, checkpoint, config.trust)
@@ -96,7 +96,7 @@ def read(checkpoint: Path, config: HeatmapConfig) -> TrainedNetwork:
 
 
 def warn_of_drawn_findings(network: TrainedNetwork, image: Path) -> None:
-    """Warn where a network that was trained on findings drawn by code explains somebody's ``image``."""
+    """Warn if a network trained on findings drawn by code explains a user's ``image``."""
     if datasets.is_synthetic(network.trained_on):
         data, path = network.trained_on.split(":")[0], network.checkpoint
         log.warning(
@@ -107,35 +107,35 @@ def warn_of_drawn_findings(network: TrainedNetwork, image: Path) -> None:
 
 
 class Explainer:
-    """Explains images by the methods of ``config``; those without an answer for the network are named."""
+    """Explains images with the methods of ``config``; names those that do not support the network."""
 
     def __init__(self, config: HeatmapConfig) -> None:
         self.config = config
         self.unavailable: dict[str, str] = {}
-        """Method -> why it has no answer."""
+        """Method -> why it is not supported."""
         self.broken: dict[str, str] = {}
-        """Method -> what was wrong with its answer."""
+        """Method -> what was wrong with its map."""
         installed = []
         for word in methods.expand(config.method):
             try:
                 methods.get(word)
                 installed.append(word)
-            except NotAvailableError as error:  # somebody's library that is not installed
+            except NotAvailableError as error:  # a library that is not installed
                 self.unavailable[word] = str(error)
         self._methods = build_methods(installed)
 
     @property
     def without_answer(self) -> tuple[str, ...]:
-        """A sentence for each method without an answer."""
+        """A sentence for each method that is not supported."""
         return tuple(f"{word}: {reason}" for word, reason in self.unavailable.items())
 
     def explain(
         self, network: TrainedNetwork, samples: Sequence[Sample], max_bad_images: float
     ) -> Iterator[ExplainedImage]:
-        """The readable images among ``samples``, one forward pass each, resized as in the network's training.
+        """Explain the readable images among ``samples``, one forward pass each, resized as in the network's training.
 
-        A method without an answer is asked no more. Raises ``LocusError`` for more unreadable images than
-        ``max_bad_images`` (a share), an unknown layer, and where no method has an answer.
+        An unsupported method is tried only once. Raises ``LocusError`` for more unreadable images than
+        ``max_bad_images`` (a share), an unknown layer, and if no method is supported.
         """
         side, config = network.recipe.img_size, self.config
         for sample, pixels in readable_images(samples, max_bad_images, ", ".join(config.method)):

@@ -12,21 +12,21 @@ from core.files import atomic
 from core.types import FloatArray
 
 TRUTH, PREDICTED = "#e8590c", "#38b6ff"
-"""Orange and blue, which colour-blind readers tell apart."""
+"""Orange and blue, which colour-blind readers can distinguish."""
 COLOURS = "turbo"
 PANELS = [(left, 0.0091, 0.3062, 0.842) for left in (0.0033, 0.3162, 0.6291)]
 BAR = (0.9414, 0.0442, 0.0141, 0.7717)
-"""Left, bottom, width and height in the figure, written down: a layout that is searched draws everything twice."""
+"""Left, bottom, width and height in the figure, as constants: automatic layout draws everything twice."""
 UNDATED: dict[str, dict[str, str | None]] = {
     ".png": {"Software": None},
     ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
     ".svg": {"Creator": None, "Date": None},
 }
-"""What each kind of file says of its making: nothing."""
+"""Metadata of each file type: none."""
 
 
 def save(picture: CasePicture, path: Path) -> None:
-    """Write the figure of ``draw`` atomically, as .png, .pdf or .svg by the end of ``path``.
+    """Write the figure of ``draw`` atomically, as .png, .pdf or .svg by the suffix of ``path``.
 
     The same picture gives the same bytes.
     """
@@ -35,7 +35,7 @@ def save(picture: CasePicture, path: Path) -> None:
 
 
 def draw(picture: CasePicture) -> Figure:
-    """Three panels side by side: the image with boxes, the heat map over it, the heat map alone."""
+    """Draw three panels side by side: the image with boxes, the heat map over it, the heat map alone."""
     figure = Figure(figsize=(12.6, 4.6), dpi=100)
     axes = [figure.add_axes(panel) for panel in PANELS]
     figure.suptitle(f"{picture.image_id}\n{picture.caption}", fontsize=11, y=0.99)
@@ -57,7 +57,7 @@ def _show(axis: Axes, picture: CasePicture, title: str) -> None:
 
 
 def _extent(picture: CasePicture) -> tuple[float, float, float, float]:
-    """Box coordinates: pixel i covers [i, i+1)."""
+    """Return the extent in box coordinates: pixel i covers [i, i+1)."""
     height, width = picture.heat.shape
     return (0, width, height, 0)
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from core.errors import DataError
 
 TRAINED = "train"
-"""The folder below ``runs`` where ``main.py`` keeps what a user trained; suites keep theirs in others."""
+"""Folder in ``runs`` for users' training runs with ``main.py``; suites use other folders."""
 
 
 def newest(runs: Path) -> Path:
-    """Return the best checkpoint of the run that finished last, of those in ``runs/train`` where there are any.
+    """Return the best checkpoint of the run that finished last, from ``runs/train`` if it has any.
 
-    Raises ``DataError`` where there is none below ``runs``.
+    Raises ``DataError`` if there is none in ``runs``.
     """
     if not (checkpoints := finished(runs)):
         raise DataError(f"no finished run below {runs}/: train one first with `python main.py`, or give --checkpoint")
@@ -19,9 +19,9 @@ def newest(runs: Path) -> Path:
 
 
 def finished(runs: Path) -> list[Path]:
-    """The best checkpoints of the finished runs below ``runs``: those in ``runs/train`` first, then the newest first.
+    """Return the best checkpoints of the finished runs in ``runs``: those in ``runs/train`` first, then newest first.
 
-    A run is finished when its ``metrics.json`` is there; one that was cut off has a checkpoint alone.
+    A run is finished if it has a ``metrics.json``; an interrupted one has only a checkpoint.
     """
     ends = {path: path.parent / "metrics.json" for path in runs.rglob("best.ckpt")}
     done = (path for path, end in ends.items() if end.exists())

@@ -1,4 +1,4 @@
-"""Which images are explained: test images of the network's own data set, or a user's files."""
+"""Images to explain: test images of the network's data set, or a user's files."""
 
 import functools
 import logging
@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 def readable_images(
     samples: Sequence[Sample], max_bad_images: float, by: str
 ) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
-    """The samples with their pixels; unreadable files are left out and counted in a warning.
+    """Yield the samples with their pixels; unreadable files are left out and counted in a warning.
 
-    ``by`` says in a log line what explains them. Raises ``DataError`` when a larger share than ``max_bad_images`` is
+    ``by`` names the explainer in a log line. Raises ``DataError`` if a larger share than ``max_bad_images`` is
     unreadable, or none is left.
     """
     readable, bad = [], []
     log.info("explaining %d images with %s", len(samples), by)
-    # all are read once before anything is written, none is kept: a folder may be large
+    # read all once before anything is written, without keeping them: a folder may be large
     for sample in tqdm(samples, desc="read", unit="image", leave=False, disable=None):
         try:
             sample.read()
@@ -47,7 +47,7 @@ def readable_images(
 
 
 def dataset_images(recipe: TrainConfig, root: str | None, count: int) -> list[Sample]:
-    """The first ``count`` test images of a network's own data set, those with a truth box if it has any."""
+    """Return the first ``count`` test images of a network's data set, those with a truth box if it has any."""
     test = data.load(replace(recipe, data_root_dir=root or recipe.data_root_dir), "test")
     if boxed := [sample for sample in test if sample.boxes][:count]:
         return boxed
@@ -56,9 +56,9 @@ def dataset_images(recipe: TrainConfig, root: str | None, count: int) -> list[Sa
 
 
 def users_images(path: Path, steps: str) -> list[Sample]:
-    """A file or all images of a folder as samples without labels and truth, preprocessed by ``steps``.
+    """Return a file or all images of a folder as samples without labels and truth, preprocessed by ``steps``.
 
-    The frame is the file's own. Raises ``DataError`` where there is no image.
+    The frame is that of the file. Raises ``DataError`` if there is no image.
     """
     if not path.exists():
         raise DataError(f"no image file or folder {str(path)!r}")
@@ -73,7 +73,7 @@ def users_images(path: Path, steps: str) -> list[Sample]:
 def uploaded_image(name: str, content: bytes, steps: str) -> Sample:
     """Return an image in memory as a sample without labels and truth, preprocessed by ``steps``.
 
-    ``content``: the bytes of a PNG, JPEG or DICOM file, whichever ``name`` ends in.
+    ``content``: the bytes of a PNG, JPEG or DICOM file, by the suffix of ``name``.
     """
     return preprocess.one(_sample(Path(name), content), steps)
 

@@ -25,29 +25,29 @@ from datasets.labels import match
 FORMAT_BY_SUFFIX = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP",
 }  # fmt: skip
-"""What a picture may be, by the end of its name."""
+"""Picture formats by suffix."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Overlay:
-    """What was drawn."""
+    """Result of drawing an overlay."""
 
     path: Path
     finding: str
     score: float
-    """The finding's probability."""
+    """Probability of the finding."""
     method: str
     checkpoint: Path
 
 
 @memory.oom_as_error(ADVICE)
 def run(config: HeatmapConfig) -> Overlay:
-    """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or a folder that exists.
+    """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or an existing folder.
 
-    Raises ``LocusError``: an unknown label, no run of the model, a picture of an unknown kind, an image that cannot be
-    read, a method without an answer or whose map is not finite.
+    Raises ``LocusError``: an unknown label, no run of the model, an unknown picture format, an image that cannot be
+    read, a method that is not supported or whose map is not finite.
     """
     source, target = Path(str(config.image_path)), Path(config.output_path)
     _check_target(target, source)
@@ -73,14 +73,14 @@ def run(config: HeatmapConfig) -> Overlay:
         )
     path = target / f"{stem(source.stem, finding)}.png" if target.is_dir() else target
     height, width = original.shape
-    picture = blend(original, heat[:height, :width])  # preprocessing may add pixels right and below
+    picture = blend(original, heat[:height, :width])  # preprocessing may pad right and bottom
     with atomic(path) as temporary:
         Image.fromarray(picture).save(temporary, FORMAT_BY_SUFFIX[path.suffix.lower()], quality=95)
     return Overlay(path, finding, raw_map.probability, method, checkpoint)
 
 
 def _check_target(path: Path, source: Path) -> None:
-    """Raise ``BadValueError`` where no picture can be written to ``path``, or would replace the image itself."""
+    """Raise ``BadValueError`` if no picture can be written to ``path``, or it would replace the image itself."""
     if path.is_dir():
         return
     if path.suffix.lower() not in FORMAT_BY_SUFFIX:
@@ -91,7 +91,7 @@ def _check_target(path: Path, source: Path) -> None:
 
 
 def _position(label: str, network: TrainedNetwork) -> int:
-    """Which finding of the network a label means. Raises ``UnknownNameError``, which names the run too."""
+    """Return the index of the finding that a label means. Raises ``UnknownNameError``, which names the run too."""
     try:
         return network.findings.index(match(label, network.findings))
     except UnknownNameError as error:
@@ -99,7 +99,7 @@ def _position(label: str, network: TrainedNetwork) -> int:
 
 
 def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(H,W) gray pixels and a heat map in [0,1] -> (H,W,3) colours, those of matplotlib's turbo.
+    """(H,W) gray pixels and a heat map in [0,1] -> (H,W,3) colours of matplotlib's turbo.
 
     >>> blend(np.full((1, 2), 200, np.uint8), np.array([[0.0, 1.0]], np.float32)).tolist()
     [[[200, 200, 200], [145, 63, 62]]]

@@ -1,4 +1,4 @@
-"""One case made ready for a picture: a map with its boxes in the frame of the truth."""
+"""One case prepared for a picture: a map with its boxes in the frame of the truth."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,23 +18,23 @@ OPAQUE = 0.7
 
 @dataclass(frozen=True, eq=False)
 class CasePicture:
-    """What one figure shows; image, heat map and boxes share the frame (H, W)."""
+    """Content of one figure; image, heat map and boxes share the frame (H, W)."""
 
     image: NDArray[np.uint8]
     """(H, W) gray pixels."""
     heat: NDArray[np.float32]
     """(H, W) heat map, min-max scaled over its positions to [0,1]; all 0 for a flat map."""
     truth: FloatArray | None
-    """(M,4) truth boxes, (0,4) when the finding has none here, None when nobody looked."""
+    """(M,4) truth boxes, (0,4) if the finding has none here, None if unknown."""
     predicted: FloatArray
-    """(M,4) boxes above the threshold; the first is the one that is scored."""
+    """(M,4) boxes above the threshold; the first one is scored."""
     finding: str
     raw: RawMap
     iou: float | None
-    """Of the first predicted box with the best truth box; None without truth."""
+    """IoU of the first predicted box with the best truth box; None without truth."""
     threshold: float
     origin: str
-    """Where the threshold comes from."""
+    """Origin of the threshold."""
     image_id: str
 
     @property
@@ -52,7 +52,7 @@ class CasePicture:
 
     @property
     def row(self) -> dict[str, Any]:
-        """Its line in ``boxes.json``."""
+        """Its entry in ``boxes.json``."""
         return {
             "image": self.image_id,
             "finding": self.finding,
@@ -70,10 +70,10 @@ class CasePicture:
 def prepare_case(
     sample: Sample, pixels: NDArray[np.uint8], finding: str, raw: RawMap, threshold: float, origin: str
 ) -> CasePicture:
-    """A map with its boxes above ``threshold`` and their overlap with truth.
+    """Prepare a map with its boxes above ``threshold`` and their overlap with truth.
 
-    ``pixels`` are (H', W') gray values of the file; all that is drawn lies in the sample's frame. ``threshold`` is on
-    the min-max scaled map, ``origin`` says in words where it comes from. Raises ``BadValueError`` for nan or inf.
+    ``pixels`` are (H', W') gray values of the file; everything is drawn in the sample's frame. ``threshold`` applies to
+    the min-max scaled map, ``origin`` is its origin in words. Raises ``BadValueError`` for nan or inf.
     """
     frame = frame_of(sample, pixels)
     predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)
@@ -84,12 +84,12 @@ def prepare_case(
 
 
 def frame_of(sample: Sample, pixels: NDArray[np.uint8]) -> tuple[int, int]:
-    """(H, W) in which a sample's boxes lie: the image's own pixels where the data set does not say."""
+    """Return the (H, W) frame of a sample's boxes, by default the size of the image."""
     return sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
 
 
 def heat_in_frame(raw: RawMap, frame: tuple[int, int]) -> NDArray[np.float32]:
-    """(H, W) heat, min-max scaled over the map's positions to [0,1]; all 0 for a flat map.
+    """Return the (H, W) heat, min-max scaled over the map's positions to [0,1]; all 0 for a flat map.
 
     Raises ``BadValueError`` for nan or inf.
     """
@@ -97,14 +97,14 @@ def heat_in_frame(raw: RawMap, frame: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
-    """IoU of the first box, which holds the map's maximum, with the best truth box; None without truth."""
+    """Return IoU of the first box, which contains the map's maximum, with the best truth box; None without truth."""
     if truth is None or not len(truth):
         return None
     return float(iou(predicted[:1], truth).max()) if len(predicted) else 0.0
 
 
 def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of the heat map's colour a pixel takes: ``OPAQUE`` at the peak, and by the square of its heat.
+    """Opacity of the heat map's colour by pixel: ``OPAQUE`` at the peak, proportional to the square of its heat.
 
     (H, W) in [0,1] -> (H, W) in [0, ``OPAQUE``].
 

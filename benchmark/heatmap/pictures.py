@@ -1,4 +1,4 @@
-"""Heat maps of many images: which findings, and the pictures, boxes and raw maps that come out."""
+"""Heat maps of many images: the findings to show, and the resulting pictures, boxes and raw maps."""
 
 import logging
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class HeatmapFiles:
-    """What was explained and where the results lie."""
+    """What was explained, and the paths of the results."""
 
     checkpoint: Path
     folder: Path
@@ -31,15 +31,15 @@ class HeatmapFiles:
     failed: tuple[str, ...]
     """A sentence for each case whose map was not finite."""
     absent: tuple[str, ...]
-    """A sentence for each method that has no answer for this model."""
+    """A sentence for each method that does not support the model."""
 
 
 @memory.oom_as_error(ADVICE)
 def run(config: HeatmapConfig) -> HeatmapFiles:
-    """Explain the images that ``config`` asks for: a picture and a raw map per case, ``boxes.json`` for all.
+    """Explain the images of ``config``: a picture and a raw map per case, ``boxes.json`` for all.
 
-    A method that has no answer for the model is left out and named. Raises ``LocusError``: no finished run, an unknown
-    finding, method or layer, more unreadable images than allowed, no method with an answer.
+    A method that does not support the model is left out and named. Raises ``LocusError``: no finished run, an unknown
+    finding, method or layer, more unreadable images than allowed, no supported method.
     """
     machine.configure_torch(config.threads)
     explainer = Explainer(config)
@@ -76,13 +76,13 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
 
 
 def _chosen(asked: tuple[str, ...], explained: ExplainedImage, findings: tuple[str, ...]) -> list[int]:
-    """Positions of the findings to show: those asked for, else those with truth, else the highest score."""
+    """Return the indices of the findings to show: the requested ones, else those with truth, else the highest score."""
     names = asked or [finding for finding in findings if finding in explained.sample.boxes]
     return [findings.index(name) for name in names] or [explained.likeliest]
 
 
 def _write(picture: CasePicture, folder: Path, kinds: tuple[str, ...], save_raw: bool) -> dict[str, Any]:
-    """Write the files of a case; its line in ``boxes.json``."""
+    """Write the files of a case; return its entry in ``boxes.json``."""
     name = stem(picture.image_id, picture.finding, picture.raw.method)
     if picture.flat:
         case = f"{picture.image_id}, {picture.finding}, {picture.raw.method}"

@@ -1,4 +1,4 @@
-"""At which score threshold boxes are drawn: the typed one, one that a suite chose, or .5."""
+"""Score threshold of the drawn boxes: from the command line, chosen by a suite, or .5."""
 
 import functools
 import json
@@ -12,30 +12,30 @@ from core.names import MAIN_PROTOCOL
 
 FIXED = 0.5
 ORIGINS = ("validation", "cross-fitted")
-"""Of the thresholds that a record states for a finding, the first of these is taken."""
+"""Origins of a record's thresholds, the preferred one first."""
 
 
 class Thresholds:
-    """The thresholds for the pictures of one network.
+    """Thresholds for the pictures of one network.
 
-    They are on maps that are min-max scaled to [0,1]. A typed one comes first, then what a suite chose on validation
-    images, then the median of those that it chose fold by fold, then ``FIXED``.
+    They apply to maps that are min-max scaled to [0,1]. A typed threshold comes first, then one that a suite chose on
+    validation images, then the median of those chosen fold by fold, then ``FIXED``.
     """
 
     def __init__(
         self, digest: str, runs: Path, alignment: str = "aligned", layer: str | None = None, typed: float | None = None
     ) -> None:
-        """``digest``: of the network's weights, as records state it (``benchmark.maps.trained.checkpoint_digest``).
+        """``digest``: of the network's weights, as in records (``benchmark.maps.trained.checkpoint_digest``).
 
-        ``runs``: the folder of its run, below or beside which a suite's records may lie. No suite chose any for a
-        ``layer``; a ``typed`` one holds for all.
+        ``runs``: the folder of its run; a suite's records may be in it or next to it. No suite chose any for a
+        ``layer``; a ``typed`` one applies to all.
         """
         self.typed = typed
         results = tuple(folder / "results" for folder in (*reversed(runs.parents[:3]), runs))
         self.recorded = _recorded(digest, alignment, results) if layer is None else {}
 
     def lookup(self, method: str, finding: str) -> tuple[float, str]:
-        """The threshold on the min-max scaled map, and where it comes from, in words."""
+        """Return the threshold on the min-max scaled map, and its origin in words."""
         if self.typed is not None:
             return self.typed, "typed"
         for origin in ORIGINS:
@@ -46,7 +46,7 @@ class Thresholds:
 
 @functools.lru_cache(maxsize=4)
 def _recorded(digest: str, alignment: str, results: tuple[Path, ...]) -> dict[str, Any]:
-    """Method -> origin -> finding -> thresholds of the published records and those in ``results``; the last counts."""
+    """Return method -> origin -> finding -> thresholds, from published records and ``results``; the last one wins."""
     thresholds: dict[str, Any] = {}
     for folder in (suite for home in dict.fromkeys((Path("results"), *results)) for suite in records.suites(home)):
         for text in packed.records_containing(folder, digest):

@@ -1,4 +1,4 @@
-"""Tables as Parquet files: read whole or not at all, written where they differ, and their words as dictionaries."""
+"""Read and write tables as Parquet files, atomically, with words as dictionaries."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,17 +11,17 @@ from core.errors import DataError, one_line
 from core.files import atomic
 
 LARGEST = 200_000_000
-"""Values of a file: thirty times those of 2,000 records of 1,000 cases each."""
+"""Most values of a file: thirty times those of 2,000 records of 1,000 cases each."""
 DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
 
 
 def read(file: Path, mend: str, columns: Sequence[str] | None = None, filters: Any = None) -> pyarrow.Table:
-    """A Parquet file. Raises ``DataError`` for a missing or broken one, which says how to ``mend`` it."""
+    """Read a Parquet file. Raises ``DataError`` if it is missing or broken; the message says how to ``mend`` it."""
     try:
         content = parquet.ParquetFile(file)
         if (count := content.metadata.num_rows * content.metadata.num_columns) > LARGEST:
             raise ValueError(f"it would unpack to {count:,} values, more than the {LARGEST:,} that are read")
-        if filters is None:  # a filter brings pandas, which costs a third of a second
+        if filters is None:  # a filter imports pandas, which costs a third of a second
             return content.read(columns)
         return parquet.read_table(file, columns=columns, filters=filters, partitioning=None)
     except (OSError, ValueError, LookupError, pyarrow.ArrowException) as error:
@@ -29,21 +29,21 @@ def read(file: Path, mend: str, columns: Sequence[str] | None = None, filters: A
 
 
 def save(content: pyarrow.Table, file: Path) -> None:
-    """Write a table atomically, unless ``file`` holds it already: Parquet names its writer, so bytes may differ."""
+    """Write a table atomically, unless ``file`` has the same content: Parquet names its writer, so bytes may differ."""
     if file.is_file():
         try:
             if parquet.read_table(file).equals(content):
                 return
         except (OSError, ValueError, pyarrow.ArrowException):
-            pass  # a broken file is written anew
-    # scores, doubles of six decimals, repeat: a dictionary takes half of what their bytes take
+            pass  # overwrite a broken file
+    # scores are doubles of six decimals and repeat: a dictionary takes half the space
     floats = [field.name for field in content.schema if pyarrow.types.is_float32(field.type)]
     with atomic(file) as temporary:
         parquet.write_table(
             content,
             temporary,
             compression="zstd",
-            compression_level=14 if floats else 19,  # rows per case gain nothing by more
+            compression_level=14 if floats else 19,  # a higher level does not help rows per case
             use_dictionary=[name for name in content.schema.names if name not in floats],
             column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
             write_statistics=False,
@@ -52,13 +52,13 @@ def save(content: pyarrow.Table, file: Path) -> None:
 
 
 def words(rows: pyarrow.Table) -> pyarrow.Table:
-    """Dictionaries as plain strings."""
+    """Convert dictionaries to plain strings."""
     types = [(f.name, pyarrow.string() if pyarrow.types.is_dictionary(f.type) else f.type) for f in rows.schema]
     return rows.cast(pyarrow.schema(types))
 
 
 def dictionaries(rows: pyarrow.Table) -> pyarrow.Table:
-    """Strings as dictionaries: what stands in many rows is kept once."""
+    """Convert strings to dictionaries: repeated values are stored once."""
     for n, field in enumerate(rows.schema):
         if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type):
             column = rows.column(n).cast(pyarrow.string()).combine_chunks().dictionary_encode()

@@ -1,9 +1,9 @@
 """Rows per case behind the records, for a user's own statistics.
 
-Those of the main protocol and of the check ``faithfulness`` are packed with the records:
-``pandas.read_parquet("results/phantom/cases.parquet")`` is one table, that of seed 0; another seed has
-``cases-seed1.parquet`` … beside it. The lowest has all columns, the others those of ``brief`` alone. Those of other
-protocols stay with the unpacked records, ``runs/records/<suite>/cases/<protocol>``, a file per record.
+Rows of the main protocol and of the check ``faithfulness`` are packed with the records.
+``pandas.read_parquet("results/phantom/cases.parquet")`` is one table, that of seed 0; other seeds are in
+``cases-seed1.parquet`` … next to it. The lowest seed has all columns, the others only those of ``brief``. Rows of other
+protocols stay with the unpacked records, ``runs/records/<suite>/cases/<protocol>``, one file per record.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,27 +35,27 @@ MEND = f"restore it from version control, or delete it and {AGAIN}"
 
 
 def path(folder: Path | str, cell: Cell) -> Path:
-    """Where the rows of a cell lie while the suite of ``folder`` is at work."""
+    """Return the path of a cell's rows while the suite of ``folder`` is running."""
     return unpacked_folder(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
 
 
 def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> Path:
-    """The ``table`` of a cell's rows as an unpacked file. The same rows give the same bytes."""
+    """Write the ``table`` of a cell's rows as an unpacked file. The same rows give the same bytes."""
     where = path(folder, cell)
     arrow.save(pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False).replace_schema_metadata(None), where)
     return where
 
 
 def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
-    """The rows of a cell in their protocol's columns, behind the cell's key, model, method and alignment.
+    """Return the rows of a cell: its key, model, method and alignment, then the columns of the protocol.
 
-    Floats keep single precision.
+    Floats have single precision.
     """
-    import pandas as pd  # who reads records alone does without
+    import pandas as pd  # not needed to read records
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
     frame = pd.DataFrame.from_records([dict(row) for row in rows], columns=columns)
-    empty = frame.columns[frame.isna().all()]  # an empty column is one of numbers
+    empty = frame.columns[frame.isna().all()]  # an empty column counts as numeric
     frame = frame.astype(dict.fromkeys([*frame.select_dtypes(np.float64).columns, *empty], np.float32))
     for position, (name, value) in enumerate([("key", cell.key), *((name, getattr(cell, name)) for name in CELL)]):
         frame.insert(position, name, value)
@@ -63,7 +63,7 @@ def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
 
 
 def brief(names: Sequence[str]) -> list[str]:
-    """The columns that a leaderboard of several trainings rests on: without boxes and other origins of thresholds.
+    """Return the columns needed for a leaderboard of several training runs, without boxes and other threshold origins.
 
     >>> brief(["image", "x0", "iou", "iou_oracle", "hit@iou.3"])
     ['image', 'iou', 'hit@iou.3']
@@ -72,17 +72,17 @@ def brief(names: Sequence[str]) -> list[str]:
 
 
 def packed_file(folder: Path | str, seed: int | None) -> Path:
-    """Where the rows of a training seed are packed: a file each, so that none grows with the number of trainings."""
+    """Return the packed file of a training seed: one per seed, so that none grows with the number of training runs."""
     return Path(folder) / (f"cases-seed{seed}.parquet" if seed else CASES)
 
 
 def exist(cell: Cell, folder: Path | str) -> bool:
-    """Whether there are rows of a cell, packed or not."""
+    """Return whether a cell has rows, packed or not."""
     return bool(_unpacked_files(cell, folder) or _packed_with(cell, folder))
 
 
 def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
-    """The rows of a cell, unpacked ones before packed ones. Raises ``DataError`` where they are missing or broken."""
+    """Read the rows of a cell, unpacked before packed. Raises ``DataError`` if they are missing or broken."""
     if unpacked := _unpacked_files(cell, folder):
         return arrow.read(unpacked[0], MEND).to_pandas()
     if files := _packed_with(cell, folder):
@@ -91,33 +91,33 @@ def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
 
 
 def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]) -> pyarrow.Table:
-    """``key`` and the columns ``names`` of those ``cells`` that have rows, as one table; words as dictionaries.
+    """Read ``key`` and the columns ``names`` of all ``cells`` that have rows, as one table; words as dictionaries.
 
-    Where many cells are asked for, it is far quicker than one after the other. Raises ``DataError`` for a broken file.
+    Much faster than reading many cells one by one. Raises ``DataError`` for a broken file.
     """
-    columns, wanted = ["key", *names], {cell.key: cell for cell in cells}
+    columns, remaining = ["key", *names], {cell.key: cell for cell in cells}
     tables = []
     for cell in cells:
         if unpacked := _unpacked_files(cell, folder):
             tables.append(arrow.dictionaries(arrow.read(unpacked[0], MEND, columns)))
-            del wanted[cell.key]
-    files = dict.fromkeys(file for cell in wanted.values() for file in _packed_files(cell.seed, folder))
-    tables += [_only(arrow.read(file, MEND, columns), wanted) for file in files]
+            del remaining[cell.key]
+    files = dict.fromkeys(file for cell in remaining.values() for file in _packed_files(cell.seed, folder))
+    tables += [_only(arrow.read(file, MEND, columns), remaining) for file in files]
     tables = tables or [pyarrow.schema([(name, arrow.DICT_STRING) for name in columns]).empty_table()]
     return pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
 
 
 def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
-    """Add the unpacked rows of ``PACKED`` protocols to the packed ones; ``seeds``: key of a cell -> its training seed.
+    """Add the unpacked rows of ``PACKED`` protocols to the packed ones; ``seeds``: cell key -> training seed.
 
-    Those of other cells are dropped; of seeds but the lowest the ``brief`` columns are kept. Raises ``DataError`` for a
+    Rows of other cells are dropped; seeds other than the lowest keep the ``brief`` columns. Raises ``DataError`` for a
     broken file, ``WriteError`` when the disk refuses.
     """
     parents = unpacked_folder(folder), folder  # the latter in an earlier layout
     folders = [parent / "cases" / protocol for parent in parents for protocol in PACKED]
     files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
     numbers = {key: seed or 0 for key, seed in seeds.items()}
-    for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: in an earlier layout it holds other seeds too
+    for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: in an earlier layout it has other seeds too
         of_seed = {key for key, number in numbers.items() if number == seed}
         unpacked = {key: file for key, file in files.items() if key in of_seed}
         in_brief = seed != min(numbers.values(), default=0)
@@ -131,15 +131,15 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
 
 
 def _is_packed(keys: Collection[str], seed: int, folder: Path, in_brief: bool) -> bool:
-    """Whether the file of a seed holds all rows of ``keys`` that are packed, no others, and no more than is wanted."""
+    """Return whether the file of a seed has exactly the packed rows of ``keys``, in brief if required."""
     where = packed_file(folder, seed)
-    kept, names = _keys(where), _packed(where).column_names if where.is_file() else []
-    elsewhere = {key for file in _packed_files(seed, folder) for key in _keys(file)} - kept
-    return kept <= {*keys} and not elsewhere & {*keys} and not (in_brief and names != brief(names))
+    keys_in_file, names = _keys(where), _packed(where).column_names if where.is_file() else []
+    elsewhere = {key for file in _packed_files(seed, folder) for key in _keys(file)} - keys_in_file
+    return keys_in_file <= {*keys} and not elsewhere & {*keys} and not (in_brief and names != brief(names))
 
 
 def _joined(keys: Collection[str], files: Mapping[str, Path], seed: int, folder: Path) -> pyarrow.Table:
-    """The rows of one seed: packed ones of ``keys``, and the unpacked ones in ``files`` (key -> file)."""
+    """Return the rows of one seed: packed ones of ``keys``, and the unpacked ones in ``files`` (key -> file)."""
     tables, rest = [], {*keys} - files.keys()
     for file in _packed_files(seed, folder):
         tables.append(arrow.words(_only(_packed(file), _keys(file) & rest)))
@@ -150,7 +150,7 @@ def _joined(keys: Collection[str], files: Mapping[str, Path], seed: int, folder:
 
 
 def _save(rows: pyarrow.Table, where: Path) -> None:
-    """Write the rows of a seed in their order, or remove the file of one that has none."""
+    """Write the rows of a seed in order, or remove the file if there are none."""
     if len(rows):
         arrow.save(arrow.dictionaries(rows.sort_by([(name, "ascending") for name in (*CELL, "key")])), where)
     else:
@@ -159,26 +159,26 @@ def _save(rows: pyarrow.Table, where: Path) -> None:
 
 
 def _only(rows: pyarrow.Table, keys: Collection[str]) -> pyarrow.Table:
-    """The packed rows that have one of the ``keys``; what else makes a mask of Arrow imports pandas."""
+    """Return the packed rows with one of the ``keys``. Other ways to build an Arrow mask import pandas."""
     array = rows["key"].combine_chunks()
-    known = np.array([word in keys for word in array.dictionary.to_pylist()], dtype=bool)
-    bits = np.packbits(known[packed.numbers(array.indices)], bitorder="little")
+    selected = np.array([word in keys for word in array.dictionary.to_pylist()], dtype=bool)
+    bits = np.packbits(selected[packed.numbers(array.indices)], bitorder="little")
     mask = pyarrow.Array.from_buffers(pyarrow.bool_(), len(array), [None, pyarrow.py_buffer(bits)])
     return pyarrow.compute.filter(rows, mask)
 
 
 def _packed_files(seed: int | None, folder: Path | str) -> list[Path]:
-    """The files that may hold the packed rows of a seed; the second in an earlier layout."""
+    """Return the files that may contain packed rows of a seed; the second is an earlier layout."""
     return [file for file in dict.fromkeys([packed_file(folder, seed), Path(folder) / CASES]) if file.is_file()]
 
 
 def _packed_with(cell: Cell, folder: Path | str) -> list[Path]:
-    """The packed files that have rows of a cell."""
+    """Return the packed files with rows of a cell."""
     return [file for file in _packed_files(cell.seed, folder) if cell.key in _keys(file)]
 
 
 def _unpacked_files(cell: Cell, folder: Path | str) -> list[Path]:
-    """The files of a cell's rows that are not packed; the second in an earlier layout."""
+    """Return the unpacked files of a cell's rows; the second is an earlier layout."""
     files = path(folder, cell), Path(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
     return [file for file in files if file.is_file()]
 
@@ -188,7 +188,7 @@ def _keys(file: Path) -> set[str]:
 
 
 def _packed(file: Path) -> pyarrow.Table:
-    """The packed rows, read once as long as they do not change."""
+    """Read the packed rows, cached while the file does not change."""
     state = file.stat()
     return _read(file, state.st_mtime_ns, state.st_size)
 

@@ -1,4 +1,4 @@
-"""What each method of a suite costs alone: ``costs.parquet`` beside the records, in no key, all rows of one machine."""
+"""Cost of each method of a suite alone: ``costs.parquet`` next to the records, in no key, all rows of one machine."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ MEND = "restore it from version control, or delete it and measure again with --c
 
 
 class Cost(BaseModel):
-    """Time and memory of one image, explained by one method alone for all findings of a network."""
+    """Time and memory for one image, explained by one method alone for all findings of a network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,14 +24,14 @@ class Cost(BaseModel):
     """The network, whatever its training seed: ``Cell.model_of_any_seed``."""
     method: str
     ms: float
-    """Milliseconds, the forward pass among them: of one core's work, or on a GPU of the time that passes."""
+    """Milliseconds including the forward pass: CPU time of one core, or wall-clock time on a GPU."""
     mib: float
-    """MiB of tensors at the peak, for a batch of one image, beside the network and that image."""
+    """MiB of tensors at the peak, for a batch of one image, without the network and that image."""
     findings: int
     images: int
-    """How many were explained at once while it was timed."""
+    """Images explained at once while timing."""
     calls: int
-    """How many calls ``ms`` is the least of."""
+    """Number of calls; ``ms`` is the smallest of them."""
     weights: Literal["trained", "random"]
     device: str
     """cpu, or the GPU's name."""
@@ -48,9 +48,9 @@ def write(rows: Sequence[Cost], folder: Path) -> None:
 
 
 def read(folder: Path) -> list[Cost]:
-    """What ``folder`` has; nothing where nobody measured. Raises ``DataError`` for a broken file.
+    """Return the costs in ``folder``, ordered by data set, model and method; empty if none were measured.
 
-    In the order of data set, model and method.
+    Raises ``DataError`` for a broken file.
     """
     file = folder / FILE
     if not file.is_file():

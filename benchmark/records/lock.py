@@ -1,9 +1,10 @@
-"""One writer at a time: a lock on a folder that dies with its process, on one machine and over a shared folder.
+"""Lock a folder for one writer at a time: on one machine and over a shared folder; the lock ends with its process.
 
-The kernel's record lock (``fcntl``) belongs to one process: it is gone when that ends, however it ends, and neither
-spawned nor forked processes inherit it. NFS version 4, Lustre mounted with ``flock``, GPFS and BeeGFS with locks pass
-it on to the other machines. Some mounts keep it on one machine without saying so (``nolock``, ``localflock``) and some
-refuse it: so the file also names its holder and shows signs of life, by which a holder on another machine is known.
+The kernel's record lock (``fcntl``) belongs to one process: it is released when the process ends, however it ends, and
+neither spawned nor forked processes inherit it. NFS version 4, Lustre mounted with ``flock``, GPFS and BeeGFS with
+locks pass it on to the other machines. Some mounts silently keep it on one machine (``nolock``, ``localflock``) and
+some refuse it. The file therefore also names its holder, and its modification time shows other machines that the
+holder is alive.
 """
 
 import contextlib
@@ -25,17 +26,17 @@ from core.files import writing
 
 NAME = ".lock"
 REFUSED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
-"""How a file system without locks answers."""
+"""Errors of a file system without locks."""
 BEAT, SILENT = 15.0, 60.0
-"""Seconds between two signs of life, and after how many without one their process counts as dead."""
+"""Seconds between two signs of life, and seconds of silence after which a process counts as dead."""
 
 
 @contextlib.contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """No other process, on any machine that sees ``folder``, is in such a block while this one is.
+    """Run the block only while no other process, on any machine that sees ``folder``, runs such a block.
 
-    Raises ``HeldError``, which says who is and since when, ``WriteError`` when the disk refuses. A holder that was
-    killed on this machine holds nothing; one that was killed on another holds it for a minute at most.
+    Raises ``HeldError`` with the holder and its start time, ``WriteError`` when the disk refuses. A process killed on
+    this machine releases the lock at once; one killed on another machine blocks for a minute at most.
     """
     path = folder / NAME
     with writing(path):
@@ -53,7 +54,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def _take(file: BinaryIO, path: Path) -> None:
-    """The kernel's lock, unless somebody has it; then the signs of life of a holder that the kernel does not see."""
+    """Take the kernel's lock unless it is taken; then check the signs of life of a holder unknown to the kernel."""
     kernel = True
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -79,7 +80,7 @@ def _user() -> str:
 
 
 def _runs(holder: dict[str, str | int]) -> bool:
-    """Whether its process is there; by number alone, which another may have been given since."""
+    """Return whether the holder's process exists. Checks the number alone, which may have been reassigned since."""
     with contextlib.suppress(ProcessLookupError):
         with contextlib.suppress(PermissionError):
             os.kill(int(holder["pid"]), 0)
@@ -88,7 +89,7 @@ def _runs(holder: dict[str, str | int]) -> bool:
 
 
 def _holder(file: BinaryIO) -> dict[str, str | int]:
-    """Who wrote the file; nothing where the last one ended well, or has not written yet."""
+    """Return the process that wrote the file; empty if the last one ended normally or has not written yet."""
     file.seek(0)
     with contextlib.suppress(json.JSONDecodeError):
         return dict(json.loads(file.read() or b"{}"))
@@ -96,16 +97,16 @@ def _holder(file: BinaryIO) -> dict[str, str | int]:
 
 
 def _state(file: BinaryIO, text: str) -> None:
-    with contextlib.suppress(OSError):  # a full disk keeps nobody from going on
+    with contextlib.suppress(OSError):  # a full disk must not stop the run
         file.truncate(0)
         file.write(text.encode())
 
 
 @contextlib.contextmanager
 def beating(file: Path) -> Iterator[None]:
-    """Set the time of ``file`` again and again while the block runs, by the clock of the server that keeps it.
+    """Update the time of ``file`` regularly while the block runs, by the clock of the file server.
 
-    So that another machine sees that whoever holds it is alive.
+    Another machine can then see that the holder is alive.
     """
     over = threading.Event()
     thread = threading.Thread(target=_beat, args=(file, over), daemon=True)
@@ -118,7 +119,7 @@ def beating(file: Path) -> Iterator[None]:
 
 
 def silence(file: Path) -> float:
-    """Seconds since the last sign of life in ``file``, by the same server's clock; infinite where the file is gone."""
+    """Return the seconds since the last sign of life in ``file``, by the server clock; infinite for a missing file."""
     with contextlib.suppress(FileNotFoundError), tempfile.NamedTemporaryFile(dir=file.parent, prefix=".now-") as now:
         return os.fstat(now.fileno()).st_mtime - file.stat().st_mtime
     return float("inf")
@@ -126,5 +127,5 @@ def silence(file: Path) -> float:
 
 def _beat(file: Path, over: threading.Event) -> None:
     while not over.wait(BEAT):
-        with contextlib.suppress(OSError):  # a folder that was removed or is out of reach for a moment
+        with contextlib.suppress(OSError):  # the folder was removed or is briefly unreachable
             os.utime(file)

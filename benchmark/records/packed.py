@@ -1,7 +1,7 @@
 """Packed records: all of a suite in ``records.parquet``, a row per score, and ``cells.parquet``, a row per record.
 
-``pandas.read_parquet("results/phantom/records.parquet")`` is the long view: what a score is of, its value, interval and
-n. A record without scores has one row there, with its status and reason and no metric.
+``pandas.read_parquet("results/phantom/records.parquet")`` is the long table: cell, value, interval and n of each score.
+A record without scores has one row there, with its status and reason and no metric.
 """
 
 import itertools
@@ -28,7 +28,7 @@ CELL_FIELDS = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
     *("img_size", "seed", "model_id", "method", "alignment", "protocol"),
 )
-"""Fields of the cell that stand in every row."""
+"""Fields of the cell in every row."""
 SCHEMA = pyarrow.schema(
     [
         ("key", DICT_STRING),
@@ -41,14 +41,14 @@ SCHEMA = pyarrow.schema(
     ]
 )
 CELLS_COLUMNS = ("key", "name", "status", "source", "record")
-"""Columns of ``cells.parquet``; ``record`` is the record as JSON, but for its scores."""
+"""Columns of ``cells.parquet``; ``record`` is the record as JSON without its scores."""
 
 
 def write(records: Sequence[Record], folder: Path) -> None:
     """Pack ``records``, in the order of their file names, into ``folder``.
 
-    ``cells.parquet`` is written first: a record is what has a row there, and an unpacked one counts before its packed
-    state. A file whose content would not change is not touched. Raises ``WriteError`` when the disk refuses.
+    ``cells.parquet`` is written first: a record exists if it has a row there, and an unpacked record takes precedence
+    over its packed version. An unchanged file is not written. Raises ``WriteError`` when the disk refuses.
     """
     named = sorted(((stem(record.cell), record) for record in records), key=lambda pair: pair[0])
     rows = [(record.key, name, record.status, record.source, _record_json(record)) for name, record in named]
@@ -59,27 +59,27 @@ def write(records: Sequence[Record], folder: Path) -> None:
 
 @gc_paused()
 def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
-    """Name -> packed record, sorted; nothing where none is packed.
+    """Return name -> packed record, sorted; empty if none is packed.
 
-    With ``metric`` the scores of that one alone, and no strata. Raises ``DataError`` for a broken file.
+    With ``metric``, only the scores of that metric and no strata. Raises ``DataError`` for a broken file.
     """
     if not all((folder / name).is_file() for name in (CELLS_FILE, RECORDS_FILE)):  # killed between the two
         return {}
-    wanted = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
+    filters = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
     cells = arrow.read(folder / CELLS_FILE, REPAIR)
-    scores = arrow.read(folder / RECORDS_FILE, REPAIR, ["key", "variable", "group", *PACKED], wanted)
+    scores = arrow.read(folder / RECORDS_FILE, REPAIR, ["key", "variable", "group", *PACKED], filters)
     try:
         scores_by_key = _by_key(scores)
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
-        stated = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {}), metric is None) for k, n, text in rows}
+        contents = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {}), metric is None) for k, n, text in rows}
     except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
         raise DataError(f"{folder} holds Parquet files that are no records of ours ({reason}); {REPAIR}") from error
-    return {name: parse(content, folder / CELLS_FILE, REPAIR) for name, content in stated.items()}
+    return {name: parse(content, folder / CELLS_FILE, REPAIR) for name, content in contents.items()}
 
 
 def records_containing(folder: Path, text: str) -> list[str]:
-    """The packed records, as JSON without scores, that contain ``text``: the digest of a checkpoint, say."""
+    """Return the packed records, as JSON without scores, that contain ``text``, such as the digest of a checkpoint."""
     if not (folder / CELLS_FILE).is_file():
         return []
     records = arrow.read(folder / CELLS_FILE, REPAIR, ["record"])["record"].to_pylist()
@@ -93,11 +93,11 @@ def _record_json(record: Record) -> str:
 
 
 Groups = dict[tuple[str, str], PackedScores]
-"""Variable and group of a stratum -> the scores of a record there; ("", ""): those of all cases."""
+"""Variable and group of a stratum -> its scores; ("", ""): the scores of all cases."""
 
 
 def _merge_scores(about: dict[str, Any], scores: Groups, strata: bool) -> dict[str, Any]:
-    """A record as JSON states it but for its scores, which are made already, from its two halves."""
+    """Combine the JSON of a record with its scores, which are already created."""
     names = about["strata"] if strata else []
     groups = [{"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in names]
     return {**about, "scores": scores.get(("", ""), ()), "strata": groups}
@@ -120,7 +120,7 @@ def _scores(records: Sequence[Record]) -> pyarrow.Table:
 
 
 def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
-    """A row per score, the strata's behind; one with the reason where there is none."""
+    """Yield a row per score, strata last; one row with the reason if there is no score."""
     for variable, group, scores in (("", "", record.scores), *((s.variable, s.group, s.scores) for s in record.strata)):
         for score in scores:
             yield (variable, group, *(getattr(score, name) for name in PACKED))
@@ -129,7 +129,7 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
 
 
 def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
-    """Key of a record -> its scores."""
+    """Return record key -> its scores."""
     columns = [_values(scores[name]) for name in PACKED]
     names = [scores[name].combine_chunks() for name in ("key", "variable", "group")]
     codes = np.stack([numbers(array.indices) for array in names])
@@ -143,7 +143,7 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
 
 
 def _values(column: pyarrow.ChunkedArray) -> NDArray[Any]:
-    """The words of a column as objects, each made once; its numbers as they are, nan for nothing."""
+    """Return a column: words as shared objects, numbers as they are, nan if missing."""
     array = column.combine_chunks()
     if pyarrow.types.is_dictionary(array.type):
         words = np.array([*array.dictionary.to_pylist(), None], dtype=object)
@@ -152,7 +152,7 @@ def _values(column: pyarrow.ChunkedArray) -> NDArray[Any]:
 
 
 def numbers(array: pyarrow.Array, nothing: float = 0) -> NDArray[Any]:
-    """Numbers as NumPy's, ``nothing`` where there is none: Arrow's own ``to_numpy`` imports pandas, half a second.
+    """Return a NumPy array, ``nothing`` for missing values. Arrow's ``to_numpy`` imports pandas (half a second).
 
     >>> numbers(pyarrow.array([1.5, None]), np.nan).tolist()
     [1.5, nan]

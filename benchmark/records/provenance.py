@@ -1,4 +1,4 @@
-"""On what machine and with what software a figure was made, beside its key: another rounding is another network."""
+"""Machine and software behind a figure, outside its key: different rounding means a different network."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,12 @@ NOT_RECORDED = "not recorded"
 
 
 class Provenance(BaseModel):
-    """What was used where ``auto`` or nothing was asked for."""
+    """The values used where a flag was ``auto`` or not set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: str
-    """Lightning's word: 32, bf16-mixed …"""
+    """Lightning's name: 32, bf16-mixed …"""
     threads: int
     """CPU threads of torch."""
     device: str
@@ -23,31 +23,31 @@ class Provenance(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
     """Software -> version."""
     data: dict[str, str] = Field(default_factory=dict)
-    """Split -> fingerprint of the images and labels that a training used; empty for a scoring."""
+    """Split -> fingerprint of the images and labels used for training; empty for scoring."""
     others: tuple["Provenance", ...] = ()
-    """What else the same figures rest on: where a resumed training ran before, or the trainings of other folds."""
+    """Further machines behind the same figures: earlier parts of a resumed training run, or the runs of other folds."""
 
     def differences(self, other: "Provenance") -> list[str]:
-        """What differs from ``other``'s, in words: ``threads 2 for 1``."""
+        """Return the differences from ``other`` in words: ``threads 2 for 1``."""
         names, software = ("precision", "threads", "device", "processor"), sorted({*self.versions} & {*other.versions})
         pairs = [(name, getattr(self, name), getattr(other, name)) for name in names]
         pairs += [(name, self.versions[name], other.versions[name]) for name in software]
-        return [f"{name} {mine} for {theirs}" for name, mine, theirs in pairs if mine != theirs]
+        return [f"{name} {value} for {other_value}" for name, value, other_value in pairs if value != other_value]
 
 
 def join(used: Sequence[Provenance | None]) -> Provenance | None:
-    """The first of those ``used``, with all that differ among its ``others``; None where one was not recorded."""
-    each: list[Provenance] = []
+    """Return the first of those ``used`` with all that differ as its ``others``; None if any was not recorded."""
+    distinct: list[Provenance] = []
     for provenance in used:
         if provenance is None:
             return None
         machines = (provenance.model_copy(update={"others": ()}), *provenance.others)
-        each += [machine for machine in machines if machine not in each]
-    return each[0].model_copy(update={"others": tuple(each[1:])}) if each else None
+        distinct += [machine for machine in machines if machine not in distinct]
+    return distinct[0].model_copy(update={"others": tuple(distinct[1:])}) if distinct else None
 
 
 def describe(provenance: Provenance | None) -> str:
-    """Precision, threads, device and processor in a line, of each machine that was used."""
+    """Return precision, threads, device and processor of each machine in one line."""
     return NOT_RECORDED if provenance is None else " and ".join(_machines(provenance))
 
 
@@ -60,7 +60,7 @@ def _machines(provenance: Provenance) -> list[str]:
 
 
 def why_other(published: Any, here: Any) -> str:
-    """Why two records of one cell may differ: what is known of how each training was made."""
+    """Explain why two records of one cell may differ, from their recorded training runs."""
     causes = "Other threads, precision, processor or software round otherwise"
     rounding = f"{causes}, and another rounding is another network"
     if published.checkpoints and published.checkpoints == here.checkpoints:

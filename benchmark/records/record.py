@@ -1,4 +1,4 @@
-"""What a record is: the cell's whole configuration, how it was run, and its scores."""
+"""A record: the whole configuration of a cell, how it was run, and its scores."""
 
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -15,16 +15,16 @@ SCHEMA_VERSION = 1
 Status = Literal["ok", "n/a", "failed"]
 Source = Literal["run", "external", "paper", "published"]
 PUBLISHED = "published"
-"""The source of a published record that stands beside a user's own: no file states it."""
+"""Source of a published record shown next to a user's own; no file contains it."""
 
 
 class Stratum(FrozenModel):
     """Scores of a record within one group of its cases."""
 
     variable: str
-    """What the cases are grouped by: size, view, sex, age, company or answer."""
+    """Grouping of the cases: size, view, sex, age, company or answer."""
     group: str
-    """Which group: small, PA, F, 60+, single, right …"""
+    """Name of the group: small, PA, F, 60+, single, right …"""
     scores: Scores = ()
 
 
@@ -32,28 +32,28 @@ NOT_STATED = "not stated"
 
 
 class Reference(FrozenModel):
-    """Where numbers that were published elsewhere stand, and what they rest on; ``not stated`` where nobody says."""
+    """Source of numbers published elsewhere, and the data behind them; ``not stated`` where the source does not say."""
 
     authors: str
     year: int
     identifier: str
     """DOI or arXiv number."""
     table: str
-    """Where in the text."""
+    """Place in the text."""
     hand: Literal["first", "second"]
-    """first: read in the authors' own text; second: as somebody else quotes them."""
+    """first: read in the authors' own text; second: quoted by somebody else."""
     quoted_by: str = ""
-    """Who quotes them, where they are second-hand."""
+    """Authors who quote second-hand numbers."""
     split: str
-    """On which images."""
+    """Scored images."""
     n: str
-    """On how many boxes or images."""
+    """Number of boxes or images."""
     tuned_on: str
-    """On what thresholds and options were chosen."""
+    """Data on which thresholds and options were chosen."""
 
 
 class Cell(FrozenModel):
-    """dataset × split × model × method × protocol: all that decides the numbers, hashed as the record's key."""
+    """dataset × split × model × method × protocol: all that determines the numbers; its hash is the record's key."""
 
     dataset: Name
     partition: Name = ""
@@ -70,21 +70,21 @@ class Cell(FrozenModel):
     data: dict[str, Any] = Field(default_factory=dict)
     """Options of the data set."""
     recipe: dict[str, Any] = Field(default_factory=dict)
-    """What the weights depend on: flags of the training, its folds and the training that it starts from."""
+    """Everything the weights depend on: training flags, folds and the initial training run."""
 
     @cached_property
     def images(self) -> int | None:
-        """How many of the boxed images are scored, where ``data`` says that it is a drawn part of them; None: all."""
+        """Number of scored images if ``data`` names a random subset of the boxed images; None: all."""
         return self.data.get("images")
 
     @property
     def data_seed(self) -> int:
-        """Deals the patients into folds and draws them: one for all trainings, so that baselines are equal on each."""
+        """Seed that splits and draws patients: one for all training runs, so that they share their baselines."""
         return self.recipe.get("data_seed") or 0
 
     @cached_property
     def key(self) -> str:
-        """16 hex digits: the same configuration, the same key."""
+        """16 hex digits: equal configurations have equal keys."""
         return files.key(self.model_dump(mode="json"))
 
     @property
@@ -94,23 +94,23 @@ class Cell(FrozenModel):
 
     @property
     def without_method(self) -> Self:
-        """What it is but for its method."""
+        """The cell without its method."""
         return self.model_copy(update={"method": ""})
 
     @cached_property
     def model_key(self) -> tuple[object, ...]:
-        """What cells share that explain the same model on the same data."""
+        """Fields shared by all cells that explain the same model on the same data."""
         of_data = self.dataset, self.partition, self.split
         return (*of_data, self.backbone, self.global_pool, self.attention_map, self.img_size, self.seed, self.model_id)
 
     @cached_property
     def sort_key(self) -> tuple[str, ...]:
-        """By what the rows of a table are sorted before all else."""
+        """First sort key of the rows of a table."""
         return (*map(str, self.model_key), self.method, self.alignment, self.key)
 
     @cached_property
     def without_seed(self) -> Self:
-        """What the cells of all seeds of an entry share."""
+        """The part of the cell that all seeds of a leaderboard entry share."""
         recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights", "chosen")}
         if recipe.get("init"):
             recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
@@ -118,7 +118,7 @@ class Cell(FrozenModel):
 
 
 class Record(FrozenModel):
-    """One cell's result, or the sentence that says why there is none."""
+    """Result of one cell, or the reason why it has none."""
 
     schema_version: Literal[1] = 1
     cell: Cell
@@ -126,40 +126,39 @@ class Record(FrozenModel):
     reason: str = ""
     """One sentence for ``n/a`` and ``failed``; a remark for ``ok``."""
     source: Source = "run"
-    """``external``: maps or boxes that others made, scored here; ``paper``: numbers that were published elsewhere."""
+    """``external``: maps or boxes made elsewhere, scored here; ``paper``: numbers published elsewhere."""
     reference: Reference | None = None
-    """Where the numbers of a paper stand and what they rest on."""
+    """Source of a paper's numbers and the data behind them."""
     method_name: str = ""
-    """The ``name`` of a method from a file outside the tree, whose word in the cell is its path."""
+    """``name`` of a method from a file outside the tree; its word in the cell is its path."""
     geometry: Literal["none", "surface", "pixels"] = "none"
-    """What boxes were computed on."""
+    """Geometry on which boxes were computed."""
     checkpoints: tuple[str, ...] = ()
     """Hashes of the checkpoints behind the numbers: one per fold."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Software -> version."""
     training: Provenance | None = None
-    """How the networks were trained; None where that was not recorded, as before these were, or where there is no
-    network."""
+    """How the networks were trained; None without a network, or if it was not recorded (older records)."""
     scoring: Provenance | None = None
     """How they were explained and scored."""
     fingerprint: str = ""
-    """Hash of the images, labels and boxes that were scored; nothing where it was not recorded."""
+    """Hash of the scored images, labels and boxes; empty if it was not recorded."""
     created: str = ""
     """UTC, ISO 8601."""
     seconds: float | None = None
-    """How long scoring took; training and explaining, whose results are stored, are mostly done before."""
+    """Duration of scoring; training and explaining are usually finished and stored before."""
     rests_on: dict[str, Any] = Field(default_factory=dict)
-    """Counts that a reader must know beside the numbers: trainings, images, patients, cases, truth boxes."""
+    """Sample counts behind the numbers: training runs, images, patients, cases, truth boxes."""
     data: dict[str, Any] = Field(default_factory=dict)
-    """What the data set says of the images: hashes of its tables, counts, options."""
+    """Description of the images by the data set: hashes of its tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)
-    """Origin -> finding -> the thresholds that were chosen."""
+    """Origin -> finding -> chosen thresholds."""
     hits_by_threshold: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
-    """Of ``locus``: ``hit@iou.3``, mean over findings, with one of ``CURVE_THRESHOLDS`` for all cases; empty where that
+    """``locus`` only: ``hit@iou.3``, mean over findings, with each of ``CURVE_THRESHOLDS`` for all cases; empty if it
     was not recorded."""
     scores: Scores = ()
     strata: tuple[Stratum, ...] = ()
-    """Scores within groups of the cases, where the protocol has them."""
+    """Scores within groups of the cases, if the protocol has groups."""
 
     @field_validator("hits_by_threshold")
     @classmethod
@@ -169,7 +168,7 @@ class Record(FrozenModel):
         return values
 
     def __hash__(self) -> int:
-        """The hash of the cell's key: equal records have equal cells."""
+        """Return the hash of the cell's key: equal records have equal cells."""
         return hash(self.key)
 
     @property
@@ -179,20 +178,20 @@ class Record(FrozenModel):
 
     @property
     def method(self) -> str:
-        """What tables call the method: its name, also where the cell's word is ``path/to/file.py:Class``."""
+        """Name of the method in tables, also where the cell's word is ``path/to/file.py:Class``."""
         return self.method_name or self.cell.method
 
     def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
-        """The score of a metric, or None where the record has none; ``origin`` None takes the first of any origin."""
+        """Return the score of a metric, or None if the record has none; ``origin`` None: the first of any origin."""
         rows = self._rows.get((metric, finding), ())
         return next((self.scores[n] for n, of_row in rows if origin in (None, of_row)), None)
 
     def select(self, metric: str | None = None, finding: str | None = None) -> list[Score]:
-        """The scores of a metric, of a finding or of both, in their order."""
+        """Return the scores of a metric, of a finding or of both, in record order."""
         return [self.scores[n] for n in sorted(n for name in self.names(metric, finding) for n, _ in self._rows[name])]
 
     def names(self, metric: str | None = None, finding: str | None = None) -> list[tuple[str, str]]:
-        """Metric and finding of what ``select`` gives, each once, in their order."""
+        """Return the distinct pairs of metric and finding that ``select`` returns, in record order."""
         return [(m, f) for m, f in self._rows if metric in (None, m) and finding in (None, f)]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The scores of a packed record, created when they are asked for."""
+"""Scores of a packed record, created on access."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
@@ -17,12 +17,12 @@ _set_fields, _set_extra, _set_private = (
 
 
 class PackedScores(Sequence[Score]):
-    """Scores of a packed record: a score is made when it is asked for, for tables show a quarter of them."""
+    """Scores of a packed record, each created on access: tables use about a quarter of them."""
 
     def __init__(self, columns: Sequence[NDArray[Any]], rows: slice) -> None:
-        """Some ``rows`` of a suite's ``columns``, in the order of ``PACKED``; they were validated before.
+        """Select ``rows`` of a suite's validated ``columns``, in the order of ``PACKED``.
 
-        Words are objects, numbers have nan for None.
+        Words are objects; missing numbers are nan.
         """
         self._packed, self._rows = columns, rows
         self._made: list[Score | None] = [None] * (rows.stop - rows.start)
@@ -33,12 +33,12 @@ class PackedScores(Sequence[Score]):
 
     @property
     def names(self) -> Iterable[tuple[str, str, str]]:
-        """Metric, finding and origin of each."""
+        """Metric, finding and origin of each score."""
         origins, findings, metrics, *_ = self._columns
         return zip(metrics, findings, origins, strict=True)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of scores."""
         return len(self._made)
 
     @overload
@@ -46,7 +46,7 @@ class PackedScores(Sequence[Score]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Score, ...]: ...
     def __getitem__(self, index: int | slice) -> Score | tuple[Score, ...]:
-        """One, or several."""
+        """Return one score, or several for a slice."""
         if isinstance(index, slice):
             return tuple(self[n] for n in range(len(self))[index])
         if (score := self._made[index]) is None:
@@ -54,23 +54,23 @@ class PackedScores(Sequence[Score]):
         return score
 
     def __eq__(self, other: object) -> bool:
-        """Whether another sequence has the same scores."""
+        """Return whether another sequence has the same scores."""
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy elsewhere has these scores alone, not the columns of the suite."""
+        """Copy these scores alone, not the columns of the suite."""
         return tuple, (tuple(self),)
 
 
 def rows_by_name(scores: Sequence[Score]) -> dict[tuple[str, str], list[tuple[int, str]]]:
-    """Metric and finding -> the rows of their scores, each with its origin."""
-    each = ((score.metric, score.finding, score.threshold_origin) for score in scores)
-    return _rows_by_name(tuple(scores.names if isinstance(scores, PackedScores) else each))
+    """Return metric and finding -> the rows of their scores, each with its origin."""
+    triples = ((score.metric, score.finding, score.threshold_origin) for score in scores)
+    return _rows_by_name(tuple(scores.names if isinstance(scores, PackedScores) else triples))
 
 
 @lru_cache(maxsize=128)
 def _rows_by_name(names: tuple[tuple[str, str, str], ...]) -> dict[tuple[str, str], list[tuple[int, str]]]:
-    """Asked for once per protocol and suite: its records name the same scores."""
+    """Compute the rows once per protocol and suite: its records name the same scores."""
     rows: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for n, (metric, finding, origin) in enumerate(names):
         rows.setdefault((metric, finding), []).append((n, origin))
@@ -80,13 +80,13 @@ def _rows_by_name(names: tuple[tuple[str, str, str], ...]) -> dict[tuple[str, st
 def _unchecked(
     origin: Origin, finding: str, metric: str, value: float, low: float, high: float, n: int, reason: str
 ) -> Score:
-    """A score of values that were validated before: twenty times as fast, and there are many."""
+    """Create a score from validated values without validation, which is twenty times as fast."""
     score = object.__new__(Score)
     fields = score.__dict__
     fields["finding"], fields["metric"], fields["n"] = finding, metric, n
     fields["value"], fields["low"], fields["high"] = (None if x != x else x for x in (value, low, high))
     fields["threshold_origin"], fields["reason"] = origin, reason
-    _set_fields(score, FIELDS_SET)  # what pydantic keeps beside the fields of an object
+    _set_fields(score, FIELDS_SET)  # what pydantic stores in addition to the fields
     _set_extra(score, None)
     _set_private(score, None)
     return score
@@ -99,4 +99,4 @@ def _validated(scores: Any, validate: Callable[[Any], tuple[Score, ...]]) -> Seq
 Scores = Annotated[
     tuple[Score, ...], WrapValidator(_validated), WrapSerializer(lambda scores, write: write(tuple(scores)))
 ]
-"""Those of a record."""
+"""Scores of a record."""

@@ -1,4 +1,4 @@
-"""Loads all records of a suite and packs those that are not packed yet."""
+"""Load all records of a suite and pack the unpacked ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +11,10 @@ from core.files import writing
 
 
 def load(folder: Path | str) -> list[Record]:
-    """All records of a suite's results ``folder``, packed or not, in the order of their file names.
+    """Load all records of a suite's results ``folder``, packed or not, in the order of their file names.
 
-    An unpacked one stands for the packed one of its cell. Raises ``DataError`` for a folder that does not exist and for
-    a broken file.
+    An unpacked record replaces the packed one of its cell. Raises ``DataError`` for a missing folder and for a broken
+    file.
 
     >>> len(load("results/shortcut"))
     80
@@ -23,7 +23,7 @@ def load(folder: Path | str) -> list[Record]:
 
 
 def load_metric(folder: Path | str, metric: str) -> list[Record]:
-    """All records of a suite with the scores of one ``metric`` alone and without strata: a fraction of the time."""
+    """Load all records with only the scores of one ``metric`` and no strata, in a fraction of the time."""
     records = _all(Path(folder), metric)
     return [r.model_copy(update={"strata": (), "scores": tuple(r.select(metric))}) for r in records]
 
@@ -37,28 +37,28 @@ def _all(folder: Path, metric: str | None) -> list[Record]:
 
 
 def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
-    """Pack ``records`` (None: all there are) in ``folder``, with the rows per case of the main protocol.
+    """Pack ``records`` (None: all) in ``folder``, with the rows per case of the main protocol.
 
-    Of seeds but the lowest these keep the columns of ``cases.brief`` alone. JSON files and unpacked rows are removed
-    when all is written: whenever it is killed, nothing is lost, and the next call goes on. The same records give the
-    same files. Raises ``DataError``, ``WriteError``.
+    Seeds other than the lowest keep only the columns of ``cases.brief``. JSON files and unpacked rows are removed after
+    everything is written: if the process is killed, nothing is lost and the next call continues. The same records give
+    the same files. Raises ``DataError``, ``WriteError``.
     """
     folder = Path(folder)
-    kept = load(folder) if records is None else list(records)
+    to_pack = load(folder) if records is None else list(records)
     unpacked_files = unpacked(folder)
-    cases.pack({record.key: record.cell.seed for record in kept}, folder)  # first: a packed record has its rows
-    packed.write(kept, folder)
+    cases.pack({record.key: record.cell.seed for record in to_pack}, folder)  # first: a packed record has its rows
+    packed.write(to_pack, folder)
     for file in unpacked_files:
         with writing(file):
             file.unlink(missing_ok=True)
 
 
 def suites(results: Path | str) -> list[Path]:
-    """The folders below ``results`` that hold records, sorted."""
+    """Return the folders below ``results`` that contain records, sorted."""
     folders = (folder for folder in Path(results).glob("*") if folder.is_dir())
     return sorted(folder for folder in folders if (folder / packed.CELLS_FILE).is_file() or unpacked(folder))
 
 
 def ordered(records: Sequence[Record]) -> list[Record]:
-    """The records in the order of their file names, which is that of ``load``."""
+    """Sort records by their file names, as ``load`` does."""
     return sorted(records, key=lambda record: stem(record.cell))

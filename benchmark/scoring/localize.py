@@ -1,4 +1,4 @@
-"""From a heat map to the truth's frame: pixels for pictures, exact boxes for scores."""
+"""From a heat map to the frame of the truth: pixels for pictures, exact boxes for scores."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

@@ -1,1 +1,1 @@
-"""``python -m benchmark.verify``: every figure of the records anew, from stored maps and rows per case."""
+"""``python -m benchmark.verify``: recompute every figure of the records, from stored maps and rows per case."""

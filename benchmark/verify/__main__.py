@@ -1,4 +1,4 @@
-"""Entry point: which records hold, ``python -m benchmark.verify --all`` or ``--suite demo``."""
+"""Entry point: verify records, ``python -m benchmark.verify --all`` or ``--suite demo``."""
 
 import sys
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from core import cli
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Score records again from stored maps; 1 unless every one holds, 2 for bad input."""
+    """Score records again from stored maps; exit code 1 unless all match, 2 for invalid input."""
     config, _ = cli.parse(VerifyConfig, argv, "python -m benchmark.verify")
-    from benchmark.verify.run import run  # suites are imported when the flags are right
+    from benchmark.verify.run import run  # suites are imported after the flags are checked
 
     return run(config, cli.say)
 

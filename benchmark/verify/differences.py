@@ -1,4 +1,4 @@
-"""Which figures of a record, and which of its per-case rows, differ between what is stated and what was measured."""
+"""Differences of a record and its per-case rows between stated and measured figures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,36 +12,36 @@ from core.errors import LocusError
 
 Value = float | str | None
 ABS_TOL = 1e-6
-"""Records keep six decimals; another machine's last one may be rounded the other way."""
+"""Records have six decimals; another machine may round the last one differently."""
 INTERVAL_TOL = 1e-3
-"""Share of an interval's width by which its ends may differ.
+"""Tolerance of an interval's ends, as a share of its width.
 
-Where sums are added in another order, as with other threads, a resample can fall on the other side of the value.
-Another seed moves the ends ten times as far.
+With another order of summation, as with other threads, a resample can cross the value. Another seed moves the ends ten
+times as far.
 """
 
 
 ADDED_LATER = ("center_inside", "out_of_reach", "hits_by_threshold")
-"""Figures that came after records were published: a record without them is not wrong."""
+"""Figures added after records were published: a record without them is not wrong."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure that does not hold."""
+    """A figure that differs."""
 
     what: str
-    """Which one, in words: ``mean hit@iou.3 (cross-fitted) low``."""
+    """Name of the figure: ``mean hit@iou.3 (cross-fitted) low``."""
     stated: Value
-    """By the record; None also where it has no such figure."""
+    """Value in the record; None also if it has no such figure."""
     measured: Value
 
 
 VerificationResult = list[Difference] | LocusError
-"""What differs between a record and its sources, or why that cannot be said."""
+"""Differences between a record and its sources, or why they are unknown."""
 
 
 def differences(stated: Record, measured: Record) -> list[Difference]:
-    """The figures of two records of one cell that differ, those that only one has among them."""
+    """Return the differing figures of two records of one cell, including those that only one has."""
     one, other = dict(named_values(stated)), dict(named_values(measured))
     counted = (name for name in other if not set(ADDED_LATER).intersection(name.split()))
     names, slack = dict.fromkeys([*one, *counted]), dict(_slack(stated))
@@ -50,7 +50,7 @@ def differences(stated: Record, measured: Record) -> list[Difference]:
 
 
 def row_differences(stated: pd.DataFrame, measured: pd.DataFrame) -> list[Difference]:
-    """The columns in which two tables of per-case rows differ, each by its first value that does; or their lengths."""
+    """Return columns that differ between two tables of per-case rows, with the first differing value; or lengths."""
     if len(stated) != len(measured):
         return [Difference("number of per-case rows", len(stated), len(measured))]
     out = []
@@ -66,14 +66,14 @@ def row_differences(stated: pd.DataFrame, measured: pd.DataFrame) -> list[Differ
 
 
 def _plain(value: Any) -> Value:
-    """A cell of a table as a figure; None for nothing and nan."""
+    """Convert a table cell to a figure; None for missing values and nan."""
     if isinstance(value, str):
         return value
     return None if value is None or np.isnan(value) else float(value)
 
 
 def named_values(record: Record) -> Iterator[tuple[str, Value]]:
-    """Name -> figure: status, geometry, what it rests on, each score with its interval and n, and the thresholds."""
+    """Yield name -> figure: status, geometry, sample counts, each score with its interval and n, and the thresholds."""
     yield "status", record.status
     yield "geometry", record.geometry
     yield from _flat("rests on", record.rests_on)
@@ -85,17 +85,17 @@ def named_values(record: Record) -> Iterator[tuple[str, Value]]:
 
 
 def _slack(record: Record) -> Iterator[tuple[str, float]]:
-    """Name of each end of an interval -> by how much it may differ."""
+    """Yield the name of each interval end -> its tolerance."""
     for name, score in _scores(record):
         if score.low is not None and score.high is not None:
-            # an interval of no width at 0 or 1 was recorded before the exact binomial bound
+            # an interval of zero width at 0 or 1 was recorded before the exact binomial bound
             degenerate = score.low == score.high == score.value and score.value in (0, 1)
             slack = 1.0 if degenerate else INTERVAL_TOL * (score.high - score.low)
             yield from ((f"{name} {end}", slack) for end in ("low", "high"))
 
 
 def _scores(record: Record) -> Iterator[tuple[str, Score]]:
-    """Name -> score, those of the strata too."""
+    """Yield name -> score, including the strata."""
     strata = ((f"{stratum.variable} {stratum.group}: ", stratum.scores) for stratum in record.strata)
     for where, scores in (("", record.scores), *strata):
         for score in scores:
@@ -104,7 +104,7 @@ def _scores(record: Record) -> Iterator[tuple[str, Score]]:
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Value]]:
-    """The figures in nested mappings and lists, each under the words that lead to it."""
+    """Yield the figures in nested mappings and lists, each named by its path."""
     if isinstance(value, dict | list | tuple):
         items = value.items() if isinstance(value, dict) else enumerate(value, 1)
         for word, inner in items:

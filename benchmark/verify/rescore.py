@@ -1,8 +1,8 @@
-"""The records of one model held against a new scoring of what its runs left on disk.
+"""Compare the records of one model with a new scoring of its stored results.
 
-Nothing is trained, explained or written. A map counts only when its key is the one that the weights' digests in the
-record, the pixels and today's code give: see ``benchmark.maps.requests``. So a record whose method or engine has
-changed since cannot be verified, and says so.
+Nothing is trained, explained or written. A map is used only if its key matches the weights' digests in the record, the
+pixels and the current code: see ``benchmark.maps.requests``. So a record whose method or engine has changed since
+cannot be verified, and the result says so.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +20,9 @@ from core.errors import DataError, LocusError, examples
 def rescore(
     model: ModelPlan, stated: Sequence[Record], runs_dir: Path, folder: Path
 ) -> Iterator[tuple[Record, VerificationResult]]:
-    """Each record of ``model`` with its answer; trainings and maps lie below ``runs_dir``, per-case rows in ``folder``.
+    """Yield each record of ``model`` with its result; training runs and maps are in ``runs_dir``, rows in ``folder``.
 
-    Rows that exist must be those of today; missing ones do not count, for only those of ``locus`` are kept for long.
+    Existing rows must equal the current ones; missing ones are ignored, since only those of ``locus`` are stored long.
     """
     for digests in dict.fromkeys(record.checkpoints for record in stated):
         same_weights = [record for record in stated if record.checkpoints == digests]
@@ -31,7 +31,7 @@ def rescore(
         except LocusError as error:
             yield from ((record, error) for record in same_weights)
         else:
-            same_weights.sort(key=lambda r: (r.cell.method, r.cell.alignment))  # a method's cases are made once
+            same_weights.sort(key=lambda r: (r.cell.method, r.cell.alignment))  # a method's cases are created once
             for record in same_weights:
                 yield record, _verify_record(record, score_cell, folder, model.all_cells)
 
@@ -39,7 +39,7 @@ def rescore(
 def _score_function(
     model: ModelPlan, digests: Sequence[str], same_weights: Sequence[Record], runs_dir: Path
 ) -> Callable[[Cell], Scored]:
-    """What scores the records of these weights. Raises ``DataError`` where data or predictions are absent or others."""
+    """Return the function that scores records of these weights. Raises ``DataError`` for missing or different data."""
     trained = recorded(model, digests, runs_dir)
     if other := sorted({name for record in same_weights for name in trained[0].unlike(record.data)}):
         raise DataError(f"the data at hand are not those of the record ({examples(other)} differ)")

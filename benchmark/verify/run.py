@@ -1,4 +1,4 @@
-"""Which records of the suites hold, suite by suite."""
+"""Verify the records of the suites, suite by suite."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -18,23 +18,22 @@ from core.names import PAIRED
 from core.user_code import refuse_code
 
 SHOWN = 3
-"""So many figures are reported of a record that differs."""
+"""Number of reported figures for a record that differs."""
 ENTERED = "their model was entered by --checkpoint or --model: write the same flags here"
 
 
 def run(config: VerifyConfig, report: Callable[[str], None]) -> int:
-    """Verify the suites that the flags name and ``report`` the outcome; 0 when all figures of all records hold, else 1.
+    """Verify the suites of the flags and ``report`` the outcome; 0 if all figures of all records match, else 1.
 
-    So a record whose maps or data are not at hand ends in 1 too: nothing was shown. Records without figures are
-    counted. Raises ``LocusError`` for a bad suite or a broken record. Nothing is written but the cache of decoded
-    images.
+    A record without its maps or data also gives 1, since nothing was verified. Records without figures are counted.
+    Raises ``LocusError`` for a bad suite or a broken record. Only the cache of decoded images is written.
     """
     holding = [_verify_suite(name, config, report) for name in selection.names(config)]
     return 0 if all(holding) else 1
 
 
 def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]) -> bool:
-    """Whether no record of a suite differs and none is left to doubt."""
+    """Return whether all records of a suite were verified without a difference."""
     suite = plan.load(name, selection.suites_folder(config), config.trust)
     selection.check_protocols(suite, config)
     suite, finished = with_models(suite, config), bool(config.checkpoint or config.model)
@@ -66,7 +65,7 @@ def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]
 
 
 def _of_models(suite: Suite, existing: Sequence[Record], config: VerifyConfig) -> Sequence[Record]:
-    """The records of the finished models that the flags name; all of them without such flags."""
+    """Return the records of the finished models that the flags name; all of them without such flags."""
     if not config.checkpoint and not config.model:
         return existing
     entered = {model.id for model in plan.models(suite, selection.overrides(config)) if model.finished is not None}
@@ -74,16 +73,18 @@ def _of_models(suite: Suite, existing: Sequence[Record], config: VerifyConfig) -
 
 
 def _chosen(existing: Sequence[Record], method: Sequence[str], protocol: Sequence[str]) -> list[Record]:
-    """The records of the methods and protocols that the flags name; all of them without such flags."""
+    """Return the records of the methods and protocols that the flags name; all of them without such flags."""
     words, by = methods.expand(method), protocol if "all" not in protocol else ()
     return [r for r in existing if (not words or r.cell.method in words) and (not by or r.cell.protocol in by)]
 
 
 def _message(record: Record, wrong: Sequence[Difference]) -> str:
-    """A record that differs: its cell, its key, and the first figures as stated and as found."""
+    """Describe a record that differs: its cell, its key, and the first figures as stated and as found."""
     cell = record.cell
     where = " ".join(word for word in (cell.model_id, cell.method, cell.alignment, cell.protocol) if word)
-    facts = (f"{each.what}: stated {each.stated}, found {each.measured}" for each in wrong[:SHOWN])
+    facts = (
+        f"{difference.what}: stated {difference.stated}, found {difference.measured}" for difference in wrong[:SHOWN]
+    )
     lines = [f"  {one_line(fact)}" for fact in facts]
     rest = [f"  and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
     return "\n".join([f"{one_line(where)} ({one_line(record.key)}) differs:", *lines, *rest])
@@ -92,7 +93,7 @@ def _message(record: Record, wrong: Sequence[Difference]) -> str:
 def verify_records(
     suite: Suite, stated: Sequence[Record], all_records: Sequence[Record], folder: Path, config: VerifyConfig
 ) -> Iterator[tuple[Record, VerificationResult]]:
-    """Each of the ``stated`` records among the suite's in ``folder``, held against its sources.
+    """Verify each of the ``stated`` records of the suite in ``folder`` against its sources.
 
     Papers' files first, then per-case rows for paired ones, then stored maps and predictions, model by model.
     """
@@ -109,7 +110,7 @@ def verify_records(
         if model is None or why:
             yield from ((record, DataError(why)) for record in of_model)
         else:
-            from benchmark.training import machine  # torch and numba, where there is something to score
+            from benchmark.training import machine  # torch and numba are imported only for scoring
             from benchmark.verify.rescore import rescore
 
             if config.threads:
@@ -120,7 +121,7 @@ def verify_records(
 def _looked_up(
     stated: Sequence[Record], made: Callable[[], Sequence[Record]]
 ) -> Iterator[tuple[Record, VerificationResult]]:
-    """Held against the record of the same cell among those that are ``made`` anew, at once for all."""
+    """Compare with the record of the same cell among those ``made`` anew, which are computed once for all."""
     try:
         remade: dict[str, Record] = {record.key: record for record in made()} if stated else {}
     except LocusError as error:
@@ -131,7 +132,7 @@ def _looked_up(
 
 
 def _unverifiable(model: ModelPlan | None, suite: Suite, stated: Sequence[Record]) -> str:
-    """Why nothing can be said of the records of a model; nothing where it is planned and its data are at hand."""
+    """Return why the records of a model cannot be verified; empty if it is planned and its data are available."""
     if model is not None:
         return selection.missing_data_message(suite, model)
     entered = any("weights" in record.cell.recipe for record in stated)

@@ -1,1 +1,1 @@
-"""What is wrong with a data set before anything is trained on it: all of it is read, and a page written."""
+"""Find errors in a data set before training: read all of it and write a page."""

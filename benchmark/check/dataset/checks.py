@@ -13,13 +13,13 @@ from core.errors import examples
 from datasets import splits
 
 ASPECT_TOLERANCE = 0.02
-"""By how much an image may be wider or narrower than the frame of its boxes, as a share."""
+"""Largest relative difference between the aspect ratios of an image and of the frame of its boxes."""
 NAMED = 4
-"""Images of a group of duplicates that are named, the others counted."""
+"""Number of named images in a group of duplicates; the others are counted."""
 
 
 def answers(scan: DatasetScan) -> list[AnswerRow]:
-    """One row per check of the data set, in the order of the printed table."""
+    """Return one row per check of the data set, in the order of the printed table."""
     refused = [f"{split}: {sentence}" for split, sentence in scan.refused.items()]
     missing = [f"{split} {count}" for split, count in scan.missing.items() if count]
     return [
@@ -49,14 +49,14 @@ def _unreadable(scan: DatasetScan) -> AnswerRow:
 
 
 def _validation_count(scan: DatasetScan) -> AnswerRow:
-    """Validation images by which a training chooses its checkpoint; a data set to test on only has none."""
+    """Check for validation images, which training needs to choose its checkpoint; a pure test set has none."""
     count = len(scan.labels.get("val", ()))
     sentence = splits.doubt(count) if count else ""
     return AnswerRow("validation images", "note" if sentence else "ok", sentence or str(count))
 
 
 def _duplicates(scan: DatasetScan) -> AnswerRow:
-    """Images with the same pixels under two names: across splits a leak, within one a note."""
+    """Find images with the same pixels under two names: a leak across splits, a note within one."""
     groups = _duplicate_groups(scan.images)
     across = [group for group in groups if len({image.split for image in group}) > 1]
     where = "across splits" if across else "within a split"
@@ -65,7 +65,7 @@ def _duplicates(scan: DatasetScan) -> AnswerRow:
 
 
 def _outside(scan: DatasetScan) -> AnswerRow:
-    """Boxes that are not wholly inside their frame, or narrower than a pixel of it, as shares of the image are."""
+    """Find boxes that are partly outside their frame, or narrower than one of its pixels, like shares of the image."""
     boxed = ((image, finding) for image in scan.images for finding in image.sample.boxes)
     wrong = [f"{image.sample.image_id} {finding}" for image, finding in boxed if not _fits(image, finding)]
     return _answer("boxes outside or narrower than a pixel", wrong, "wrong")
@@ -77,7 +77,7 @@ def _fits(image: ImageScan, finding: str) -> bool:
 
 
 def _frames(scan: DatasetScan) -> AnswerRow:
-    """Images that have another shape than the frame of their boxes: the boxes would be stretched."""
+    """Find images with another aspect ratio than the frame of their boxes: the boxes would be stretched."""
     wrong = []
     for image in scan.images:
         shape, frame = image.shape, image.sample.frame
@@ -91,15 +91,15 @@ def _ratio(size: tuple[int, int]) -> float:
 
 
 def _boxes_and_labels(scan: DatasetScan) -> AnswerRow:
-    known = {finding: k for k, finding in enumerate(scan.findings)}
+    columns = {finding: k for k, finding in enumerate(scan.findings)}
     samples = [image.sample for image in scan.images]
     boxed = ((sample, finding) for sample in samples for finding, boxes in sample.boxes.items() if len(boxes))
-    wrong = [f"{sample.image_id} {finding}" for sample, finding in boxed if sample.labels[known[finding]] != 1]
+    wrong = [f"{sample.image_id} {finding}" for sample, finding in boxed if sample.labels[columns[finding]] != 1]
     return _answer("boxes of a finding whose label is not 1", wrong, "note")
 
 
 def _labels(scan: DatasetScan) -> AnswerRow:
-    """Images with the same pixels whose labels contradict each other."""
+    """Find images with the same pixels and contradicting labels."""
     wrong = []
     for group in _duplicate_groups(scan.images):
         labels = np.stack([image.sample.labels for image in group])
@@ -110,7 +110,7 @@ def _labels(scan: DatasetScan) -> AnswerRow:
 
 
 def _duplicate_groups(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
-    """Groups of two or more images with the same pixels."""
+    """Return groups of two or more images with the same pixels."""
     groups: dict[str, list[ImageScan]] = defaultdict(list)
     for image in images:
         if image.pixel_hash:
@@ -119,7 +119,7 @@ def _duplicate_groups(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
 
 
 def _describe_group(group: Sequence[ImageScan]) -> str:
-    """A group in words, one image of each split first; it may hold thousands, as of black pictures."""
+    """Describe a group, one image of each split first; it may have thousands, such as black images."""
     firsts = list({image.split: image for image in reversed(group)}.values())[::-1]
     order = [*firsts, *(image for image in group if image not in firsts)]
     rest = f" and {len(order) - NAMED} more" if len(order) > NAMED else ""

@@ -1,6 +1,6 @@
-"""A data set is examined, tables reported, a page written, and a sheet of pictures with their truth boxes.
+"""Check a data set: report tables, write a page and a sheet of pictures with truth boxes.
 
-On these the eye sees a shifted frame sooner than any check.
+A shifted frame is easier to see on the pictures than to detect.
 """
 
 import itertools
@@ -25,29 +25,28 @@ COUNTS = ("split", "finding", "present", "absent", "unknown", "boxes", "images w
 SPLITS = ("split", "images", "patients", "opened")
 COLUMNS, MOST, SIDE, WIDEST = 4, 16, 320, 4
 ROOM = 0.08
-"""Share of the height that a word needs."""
+"""Share of the height that a label needs."""
 GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
 COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
 
 def run(config: DatasetCheckConfig, report: Callable[[str], None]) -> list[str]:
-    """Examine the data set that ``config`` names; gives the questions whose answer is wrong.
+    """Check the data set of ``config``; return the questions with a wrong answer.
 
-    Writes ``report.md`` and ``samples.png`` below ``config.output``. Raises ``LocusError`` for data that cannot be
-    loaded.
+    Writes ``report.md`` and ``samples.png`` in ``config.output``. Raises ``LocusError`` for data that cannot be loaded.
     """
     scanned = read(config)
     rows = answers(scanned)
     folder = Path(config.output) / stem(config.name)
-    shown = save_pictures(scanned, folder / "samples.png")
+    count = save_pictures(scanned, folder / "samples.png")
     write_text(folder / "report.md", page(config.name, scanned, rows))
     report("\n\n".join(_tables(scanned, rows, "simple")))
-    report(f"\n{shown} pictures with their boxes: {folder / 'samples.png'}; report.md beside it")
+    report(f"\n{count} pictures with their boxes: {folder / 'samples.png'}; report.md is next to it")
     return conclude(config.name, rows, report)
 
 
 def page(name: str, scanned: DatasetScan, rows: list[AnswerRow]) -> str:
-    """Markdown: answers, counts and the sheet of pictures.
+    """Return Markdown: answers, counts and the sheet of pictures.
 
     The same scan gives the same text.
     """
@@ -72,7 +71,7 @@ def _sizes(scanned: DatasetScan) -> Iterator[tuple[str, int, int, int]]:
 
 
 def counts(scanned: DatasetScan) -> Iterator[tuple[str, str, int, int, int, int, int]]:
-    """A row per split and finding, in the order of ``COUNTS``."""
+    """Return a row per split and finding, in the order of ``COUNTS``."""
     for split, labels in scanned.labels.items():
         for k, finding in enumerate(scanned.findings):
             boxes = [len(image.sample.boxes[finding]) for image in _of(scanned, split) if finding in image.sample.boxes]
@@ -86,7 +85,7 @@ def _of(scanned: DatasetScan, split: str) -> list[ImageScan]:
 
 
 def save_pictures(scan: DatasetScan, path: Path) -> int:
-    """Draw up to 16 readable images, those with boxes first and finding by finding; gives their number.
+    """Draw up to 16 readable images, those with boxes first, alternating between findings; return their number.
 
     One PNG with the boxes of each image in its frame. Raises ``WriteError`` when the disk refuses.
     """
@@ -100,9 +99,9 @@ def save_pictures(scan: DatasetScan, path: Path) -> int:
 
 
 def choose(scan: DatasetScan) -> list[ImageScan]:
-    """Images in turn from each finding's boxed ones, then from each split.
+    """Choose images in turn from each finding's boxed ones, then from each split.
 
-    At most ``MOST``, none twice, unreadable ones left out.
+    At most ``MOST``, without duplicates and unreadable images.
     """
     readable = [image for image in scan.images if image.shape]
     boxed = [[image for image in readable if finding in image.sample.boxes] for finding in scan.findings]
@@ -117,9 +116,9 @@ def _in_turn(groups: Sequence[Sequence[ImageScan]]) -> Iterator[ImageScan]:
 
 
 def draw(axis: Axes, image: ImageScan, findings: Sequence[str]) -> None:
-    """The image stretched over its frame, boxes in the frame's pixels.
+    """Draw the image stretched over its frame, with boxes in the frame's pixels.
 
-    A colour per finding, its word at the box where there is room.
+    Each finding has a colour; its name is next to the box if there is space.
     """
     sample = image.sample
     height, width = sample.frame
@@ -129,7 +128,7 @@ def draw(axis: Axes, image: ImageScan, findings: Sequence[str]) -> None:
         colour = COLOURS[findings.index(finding) % len(COLOURS)]
         for x0, y0, x1, y1 in boxes:
             axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.5))
-            above = y0 > ROOM * height  # the word stands outside its box, below it where there is no room above
+            above = y0 > ROOM * height  # put the label above the box, or below it if there is no space
             at, side = (y0 - 0.01 * height, "bottom") if above else (y1 + 0.01 * height, "top")
             axis.text(x0, at, finding, color=colour, fontsize=7, va=side, clip_on=True, bbox=GROUND)
     present = [finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1]

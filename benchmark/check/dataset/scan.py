@@ -1,4 +1,4 @@
-"""Every split of a data set read whole: its samples, and what each file turned out to be."""
+"""Read every split of a data set: its samples, and the content of each file."""
 
 import hashlib
 import logging
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class ImageScan:
-    """One image of a split, and its pixels in short."""
+    """One image of a split, with a summary of its pixels."""
 
     split: str
     sample: Sample
     pixel_hash: str = ""
-    """Hash of shape and pixels; empty where the image was not opened or cannot be read."""
+    """Hash of shape and pixels; empty if the image was not opened or cannot be read."""
     shape: tuple[int, int] | None = None
     reason: str = ""
     """Why it cannot be read."""
@@ -37,26 +37,26 @@ class ImageScan:
 
 @dataclass(frozen=True)
 class DatasetScan:
-    """All that was read."""
+    """Everything read from a data set."""
 
     findings: tuple[str, ...]
     images: Sequence[ImageScan]
     labels: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """Split -> (N,K) labels."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Split -> the sentence with which the data set refuses it."""
+    """Split -> error message of the data set."""
     left_out: int = 0
-    """Images that the data set itself left out, since their files cannot be read."""
+    """Images that the data set itself left out because their files cannot be read."""
     missing: dict[str, int] = field(default_factory=dict)
-    """Split -> images of its tables that have no file; of some data sets the count is that of all splits."""
+    """Split -> images in its tables without a file; for some data sets the count over all splits."""
     warnings: tuple[str, ...] = ()
-    """What the data set warned of while it was loaded: files that are not there, boxes that were clipped."""
+    """Warnings while the data set was loaded: missing files, clipped boxes."""
 
 
 def read(config: DatasetCheckConfig) -> DatasetScan:
-    """Read every split, each image once. Raises ``LocusError`` when the data set gives no split at all.
+    """Read every split, each image once. Raises ``LocusError`` if the data set has no split at all.
 
-    Unreadable images are kept with what is wrong with them; ``config.images`` limits how many of a split are opened.
+    Unreadable images are included with the error; ``config.images`` limits how many of a split are opened.
     """
     parts: dict[str, Dataset] = {}
     request = {"img_size": config.img_size, **config.request()}
@@ -84,7 +84,7 @@ def read(config: DatasetCheckConfig) -> DatasetScan:
 
 
 def _scan_images(split: str, samples: list[Sample], limit: int | None) -> list[ImageScan]:
-    """One per sample; the first ``limit`` of them (None: all) are opened, by a thread per CPU."""
+    """Scan one image per sample; the first ``limit`` of them (None: all) are opened, with a thread per CPU."""
     most = len(samples) if limit is None else min(limit, len(samples))
     log.info("opening %d %s images", most, split)
     with ThreadPoolExecutor(limits.cpus()) as threads:

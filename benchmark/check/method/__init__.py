@@ -1,4 +1,4 @@
-"""The questions that every heat-map method answers, those of the tree and anyone's: see ``examine`` and ``run``."""
+"""Questions for every heat-map method, in the tree or user-defined: see ``examine`` and ``run``."""
 
 from benchmark.check.method.examine import QUESTIONS, Answer, examine, run, table
 from benchmark.check.method.page import page

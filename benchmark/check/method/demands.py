@@ -1,4 +1,4 @@
-"""What a method says of itself, held against what it does: its papers, its needs, its price."""
+"""Compare a method's declarations with its behaviour: its papers, needs and price."""
 
 import dataclasses
 import time
@@ -14,7 +14,7 @@ from core.errors import BadValueError
 from methods.evidence import NEEDS, Engine, Evidence
 
 SECONDS = 3.0
-"""How long the price is measured at most; a slow method is measured once."""
+"""Maximum duration of measuring the price; a slow method is measured once."""
 TIMES = 7
 
 
@@ -22,9 +22,9 @@ TIMES = 7
     "a reader of a table cannot tell what the map is: write a docstring (what it shows, formula, paper) and `source`"
 )
 def stated(trial: MethodOnModel) -> Observation:
-    """Whether the class says what its map shows and where it comes from.
+    """Check that the class states what its map shows and where it comes from.
 
-    Its docstring and its ``source``: both stand in docs/methods.md.
+    This is its docstring and its ``source``; both appear in docs/methods.md.
     """
     part = type(trial.make())
     absent = [what for what, text in {"docstring": part.__doc__, "source": part.source}.items() if not text]
@@ -33,7 +33,7 @@ def stated(trial: MethodOnModel) -> Observation:
 
 @question("the engine plans, batches and groups by `needs`: name there all that the method reads")
 def needs(trial: MethodOnModel) -> Observation:
-    """The method on evidence that refuses what is not declared.
+    """Run the method on evidence that refuses anything undeclared.
 
     Reading gradients without ``needs`` ⊇ {"gradients"} fails: the engine would have to guess what to compute.
     """
@@ -49,7 +49,7 @@ def needs(trial: MethodOnModel) -> Observation:
 
 
 class UndeclaredError(BadValueError):
-    """A method asks the engine for what it has not declared."""
+    """A method uses the engine without declaring the need."""
 
 
 NEEDED = {
@@ -57,12 +57,12 @@ NEEDED = {
     "gradients": ("gradients",), "class_maps": ("class_maps",), "bias": ("class_maps",),
     "attention": ("attention",), "others": ("others",), "full_gradients": ("pixels",),
 }  # fmt: skip
-"""What the engine gives -> one of what a method must declare for it; all else is free for all."""
+"""Attribute of the engine -> needs; one of them must be declared. Other attributes are always allowed."""
 
 
 @dataclass(frozen=True)
 class Guard:
-    """An engine that refuses what is not among ``needs``."""
+    """Engine that refuses everything outside ``needs``."""
 
     engine: Engine
     needs: frozenset[str]
@@ -76,34 +76,34 @@ class Guard:
         return getattr(self.engine, name)
 
     def at(self, layer: str | None) -> Evidence:
-        """The other level's evidence is guarded too."""
+        """Guard the evidence of another layer."""
         return guarded(self.engine.at(layer), self.needs)
 
     def others(self) -> tuple[tuple[int, ...], Engine]:
-        """An engine that is guarded too."""
+        """Guard the other engine."""
         findings, engine = self.__getattr__("others")()
         return findings, cast(Engine, Guard(engine, self.needs))
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
-        """Each part's evidence is guarded too."""
+        """Guard the evidence of each part."""
         for rows, part in self.engine.parts(evidence):
             yield rows, guarded(part, self.needs)
 
 
 def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
-    """The ``evidence`` with an engine that refuses what is not among ``needs``."""
+    """Return the ``evidence`` with an engine that refuses everything outside ``needs``."""
     return dataclasses.replace(evidence, engine=cast(Engine, Guard(evidence.engine, needs)))
 
 
 @question("")
 def cost(trial: MethodOnModel) -> Observation:
-    """How many bare forward passes of the same batch it costs, of the largest network; not judged.
+    """Measure the cost in bare forward passes of the same batch, on the largest network; not judged.
 
-    The smallest of up to ``TIMES`` runs, taken in turns with the bare pass, within ``SECONDS``.
+    Takes the smallest of up to ``TIMES`` runs, alternating with the bare pass, within ``SECONDS``.
     """
     bare: list[float] = []
     whole: list[float] = []
-    while len(bare) < TIMES and sum(whole) < SECONDS:  # taken in turns: a busy machine is busy for both
+    while len(bare) < TIMES and sum(whole) < SECONDS:  # alternate: other load affects both
         bare.append(_seconds(lambda: trial.model(trial.images)))
         whole.append(_seconds(trial.maps))
     text = f"{min(whole) / min(bare):.1f} x the bare forward pass, {len(trial.images)} images"

@@ -1,4 +1,4 @@
-"""What a method must leave as it was: the model, its evidence, and the process around it."""
+"""What a method must not change: the model, its evidence, and the process."""
 
 import random
 import zlib
@@ -16,12 +16,12 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 @question("the model that is explained is another one afterwards: every later map and score is of a changed model")
 def model(trial: MethodOnModel) -> Observation:
-    """Weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after.
+    """Compare weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after.
 
-    On a network of which a part is in evaluation mode and the rest is not.
+    The network is partly in evaluation mode.
     """
     trial.model.train()
-    trial.model.extractor.eval()  # as somebody's half frozen network may be
+    trial.model.extractor.eval()  # like a partly frozen network
     before = state(trial.model)
     trial.maps()
     return _changes(before, state(trial.model))
@@ -29,11 +29,11 @@ def model(trial: MethodOnModel) -> Observation:
 
 @question("others in the same process get other numbers: use a generator of one's own, and context managers for modes")
 def process(trial: MethodOnModel) -> Observation:
-    """Random states, gradient mode, default types and the images before and after.
+    """Compare random states, gradient mode, default types and the images before and after.
 
-    Of torch, numpy and random: explaining must not change what a training draws next.
+    For torch, numpy and random: explaining must not change the next random numbers of a training run.
     """
-    torch.rand(1), np.random.random(), random.random()  # after a method that seeds anew, as it may have done before
+    torch.rand(1), np.random.random(), random.random()  # detects a method that sets the seed again
     before = _process(trial.images)
     trial.maps()
     return _changes(before, _process(trial.images))
@@ -45,9 +45,9 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
 
 
 def state(network: nn.Module) -> dict[str, Any]:
-    """All that a method could change about a network, in numbers that are compared."""
+    """Return everything that a method could change about a network, as comparable numbers."""
     parameters, parts = dict(network.named_parameters()), [*network.modules()]
-    everywhere = [len(getattr(hooks, f"_global{kind}")) for kind in HOOKS]  # of all modules of the process
+    everywhere = [len(getattr(hooks, f"_global{kind}")) for kind in HOOKS]  # global hooks of all modules
     return {
         "weights and buffers": {name: _print(value) for name, value in network.state_dict().items()},
         "gradients": {name: None if p.grad is None else _print(p.grad) for name, p in parameters.items()},
@@ -70,5 +70,5 @@ def _process(images: Tensor) -> dict[str, Any]:
 
 
 def _print(values: Tensor) -> int:
-    """A fingerprint of a tensor's bytes."""
+    """Return a fingerprint of a tensor's bytes."""
     return zlib.crc32(values.detach().cpu().contiguous().numpy().tobytes())

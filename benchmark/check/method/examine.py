@@ -1,4 +1,4 @@
-"""A method is asked every question on every small model that it serves; one answer each."""
+"""Answer every question about a method on every small model that it supports."""
 
 import copy
 import dataclasses
@@ -19,7 +19,7 @@ from core.user_code import ANYTHING
 log = logging.getLogger(__name__)
 _PARTS = [part for room in (values, invariance, effects, demands) for part in vars(room).values()]
 QUESTIONS: tuple[Question, ...] = tuple(part for part in _PARTS if isinstance(part, Question))
-"""Every question there is, found in the files of this room."""
+"""All questions, found in the files of this package."""
 SERVES = (
     "it gives no map for any of the small models: see what it says; a method serves at least one of AVG and PCAM "
     "pooling"
@@ -29,19 +29,19 @@ RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
 @dataclass(frozen=True)
 class Answer:
-    """One row of the table."""
+    """Row of the table."""
 
     question: str
     verdict: Verdict
     seen: str
     meaning: str
-    """What a failure means."""
+    """Meaning of a failure."""
 
 
 def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer]:
-    """The answers of the method behind ``word`` (a name, with options, or ``path/to/file.py:Class``), ``serves`` first.
+    """Answer all questions about the method ``word`` (a name, with options, or ``path/to/file.py:Class``).
 
-    A method that serves no model is asked nothing else. Raises ``LocusError`` for a word that is no method.
+    ``serves`` is first; a method that supports no model gets no other. Raises ``LocusError`` for an unknown word.
     """
     trials = on_models(lambda: methods.build(word))
     observations = {trial.name: _serves(trial) for trial in trials}
@@ -55,7 +55,7 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
 
 
 def answer(question: Question, served: Sequence[MethodOnModel]) -> Answer:
-    """One question, asked about all models that the method serves: the worst of what is seen, and where."""
+    """Answer one question on all models that the method supports: the worst observation, and its model."""
     return _merged(question.name, question.meaning, {trial.name: _asked(question.ask, trial) for trial in served})
 
 
@@ -86,7 +86,7 @@ def _asked(
 
 
 def _apart(trial: MethodOnModel) -> MethodOnModel:
-    """The trial with a model and images of its own: what a method spoils is spoilt for one question."""
+    """Copy the trial's model and images, so that a method's side effects stay within one question."""
     if not trial.spare or effects.state(trial.spare[0][0]) != trial.spare[0][1]:
         network = copy.deepcopy(trial.model)
         trial.spare[:] = [(network, effects.state(network))]
@@ -94,11 +94,11 @@ def _apart(trial: MethodOnModel) -> MethodOnModel:
 
 
 WIDTHS = [None, None, 60, 60]
-"""Most letters per line and column."""
+"""Maximum number of characters per line and column."""
 
 
 def run(words: Sequence[str], threads: int, report: Callable[[str], None]) -> list[str]:
-    """Examine each method of ``words`` and ``report`` its table; the words of those that fail a question."""
+    """Examine each method of ``words`` and ``report`` its table; return the words of those that fail a question."""
     torch.set_num_threads(threads)
     failing = []
     for word in methods.expand(words):
@@ -110,6 +110,6 @@ def run(words: Sequence[str], threads: int, report: Callable[[str], None]) -> li
 
 
 def table(answers: Sequence[Answer]) -> str:
-    """Question, verdict, what was seen and what a failure means; one block of lines per answer."""
+    """Return question, verdict, observation and meaning of a failure; one block of lines per answer."""
     rows = [(answer.question, answer.verdict, answer.seen, answer.meaning or "not judged") for answer in answers]
     return tabulate(rows, headers=("question", "verdict", "seen", "a failure means"), maxcolwidths=WIDTHS)

@@ -1,4 +1,4 @@
-"""On what a map must not depend: its batch, other methods and findings, earlier calls, the caller's mode."""
+"""What a map must not depend on: its batch, other methods and findings, earlier calls, the caller's mode."""
 
 from contextlib import AbstractContextManager
 
@@ -9,14 +9,14 @@ from benchmark.check.method.question import MethodOnModel, Observation, first_fa
 COMPANY = ("cam", "gradcam", "hirescam", "gradcampp")
 """Methods that read the same evidence."""
 ABOUT_FINDINGS = frozenset({"gradients", "class_maps", "head", "forwards", "pixels"})
-"""Needs that differ from finding to finding."""
+"""Needs that differ between findings."""
 
 
 @question("a map depends on its neighbours: look for a mean, a maximum or a product over the images of the batch")
 def batch(trial: MethodOnModel) -> Observation:
-    """Each image alone, and all in reverse order.
+    """Explain each image alone, and all in reverse order.
 
-    Maps must agree up to rounding, whatever else is in the batch.
+    Maps must agree up to rounding for any batch.
     """
     whole = trial.maps()
     alone = torch.cat([trial.maps(image[None]) for image in trial.images])
@@ -28,7 +28,7 @@ def batch(trial: MethodOnModel) -> Observation:
     "methods disturb each other: look for an operation in place on evidence.A, .G, .images or .class_maps, or for state"
 )
 def company(trial: MethodOnModel) -> Observation:
-    """The method first, then others that read the same evidence, and the other way round.
+    """Run the method first, then others on the same evidence, and the other way round.
 
     A method that writes into the evidence changes its neighbours' maps.
     """
@@ -42,13 +42,13 @@ def company(trial: MethodOnModel) -> Observation:
 
 @question("a map depends on which findings are asked for: look for a normalisation or a softmax over the findings")
 def findings(trial: MethodOnModel) -> Observation:
-    """Some findings, in another order, and one alone.
+    """Explain some findings, in another order, and one alone.
 
-    A map must not depend on what else is asked for.
+    A map must not depend on the other requested findings.
     """
     whole = trial.maps()
-    asked = {"two findings": [2, 0], "one finding": [1]}
-    maps = {what: (trial.maps(findings=some), whole[:, some]) for what, some in asked.items()}
+    subsets = {"two findings": [2, 0], "one finding": [1]}
+    maps = {what: (trial.maps(findings=some), whole[:, some]) for what, some in subsets.items()}
     return first_failure([same(*pair, f"of {what} and of all") for what, pair in maps.items()])
 
 
@@ -56,7 +56,7 @@ def findings(trial: MethodOnModel) -> Observation:
     "the method asks about the findings and answers the same for all: look for an index or a sum over the findings"
 )
 def sensitivity(trial: MethodOnModel) -> Observation:
-    """Whether maps of different findings differ; a method that asks about no finding is class-blind, and says so."""
+    """Check that maps of different findings differ; a class-blind method must declare it."""
     maps = trial.maps()
     if not torch.equal(maps, maps[:, :1].expand_as(maps)):
         return Observation("pass", "findings have different maps")
@@ -69,7 +69,7 @@ def sensitivity(trial: MethodOnModel) -> Observation:
     "two calls differ: draw from core.seeds.generator, keyed by the image, and keep nothing on self between calls"
 )
 def repeat(trial: MethodOnModel) -> Observation:
-    """Whether a method answers the same twice: another random state, another instance, other images in between."""
+    """Repeat the method with another random state, another instance, and other images in between."""
     method = trial.make()
     with torch.random.fork_rng():
         torch.manual_seed(1)
@@ -83,7 +83,7 @@ def repeat(trial: MethodOnModel) -> Observation:
 
 @question("the method needs a gradient mode: enable gradients where they are needed, make no tensor in the constructor")
 def modes(trial: MethodOnModel) -> Observation:
-    """Made and called under ``no_grad``, ``inference_mode`` and with gradients, by a caller who has them on or off."""
+    """Create and call it under ``no_grad``, ``inference_mode`` and with gradients, gradients on or off outside."""
     plain = trial.maps()
     contexts: list[AbstractContextManager[object]] = [torch.no_grad(), torch.inference_mode(), torch.enable_grad()]
     answers = []

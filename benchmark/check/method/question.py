@@ -1,4 +1,4 @@
-"""What a question is, and what it is asked about: one method on one small model."""
+"""A question about a method, and a trial of one method on one small model."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -16,32 +16,32 @@ from methods.base import Evidence, Method
 
 Verdict = Literal["pass", "info", "fail"]
 TOLERANCE = 1e-5
-"""Largest difference of two maps that count as the same, in shares of their largest value."""
+"""Largest difference between equal maps, as a share of their largest value."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What an examiner saw."""
+    """Result of a check."""
 
     verdict: Verdict
     text: str
     size: float = 0.0
-    """How large a difference was; over several models the largest is reported."""
+    """Size of a difference; over several models the largest is reported."""
 
 
 def judged(good: bool, text: str) -> Observation:
-    """An observation that passes or fails."""
+    """Return an observation that passes or fails."""
     return Observation("pass" if good else "fail", text)
 
 
 @dataclass(frozen=True)
 class Question:
-    """One question that every method is asked."""
+    """One question for every method."""
 
     name: str
     ask: Callable[["MethodOnModel"], Observation]
     meaning: str
-    """What a failure means and where to look."""
+    """Meaning of a failure, and where to look."""
 
 
 def question(meaning: str) -> Callable[[Callable[["MethodOnModel"], Observation]], Question]:
@@ -61,40 +61,40 @@ class MethodOnModel:
     images: Tensor
     """(N,3,H,W) random images."""
     spare: list[tuple[Classifier, dict[str, Any]]] = field(default_factory=list)
-    """The copy of the model that questions are asked about, and its state; none before the first."""
+    """Copy of the model for the questions, and its state; empty before the first."""
 
     def maps(
         self, images: Tensor | None = None, findings: Sequence[int] | None = None, method: Method | None = None
     ) -> Tensor:
-        """(N,K,h,w) maps of the method alone, as a user gets them; all findings unless some are named."""
+        """(N,K,h,w) maps of the method alone, as a user gets them; all findings by default."""
         method = method or self.make()
         return self.maps_of([method], images, findings)[method.name]
 
     def maps_of(
         self, methods: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None
     ) -> Maps:
-        """The maps of several methods from one forward pass."""
+        """Compute the maps of several methods from one forward pass."""
         return explain_anything(self.model, self.images if images is None else images, list(methods), findings)
 
     def evidence(self) -> Evidence:
-        """What the method is given."""
+        """Evidence for the method."""
         return gather(self.model, self.images)
 
 
 def same(maps: Tensor, expected: Tensor, what: str) -> Observation:
-    """Whether two sets of maps are equal up to ``TOLERANCE`` of the largest value of ``expected``."""
+    """Check that two sets of maps are equal up to ``TOLERANCE`` of the largest value of ``expected``."""
     if maps.shape != expected.shape:
         text = f"{what}: maps of shape {tuple(maps.shape)} instead of {tuple(expected.shape)}"
         return Observation("fail", text, float("inf"))
     if torch.equal(maps, expected):
         return Observation("pass", "exactly the same")
     share = float((maps - expected).abs().max() / expected.abs().max())
-    verdict: Verdict = "pass" if share <= TOLERANCE else "fail"  # a nan is no pass
+    verdict: Verdict = "pass" if share <= TOLERANCE else "fail"  # nan fails
     return Observation(verdict, f"{what}: maps differ by {share:.1g} of their largest value", share)
 
 
 def first_failure(answers: Sequence[Observation]) -> Observation:
-    """The first that failed, else the one that saw most."""
+    """Return the first failure, else the observation with the largest difference."""
     failed = [seen for seen in answers if seen.verdict == "fail"]
     return failed[0] if failed else max(answers, key=lambda seen: seen.size)
 
@@ -108,25 +108,25 @@ IMAGES = 3
 
 
 def on_models(make: Callable[[], Method]) -> list[MethodOnModel]:
-    """The method ``make`` on each of the small models: random weights, calibrated norms, heads as strong as trained."""
+    """Return the method ``make`` on each small model: random weights, calibrated norms, heads as strong as trained."""
     return [on_model(make, *words) for words in (FAST if make().is_fast() else SLOW)]
 
 
 def on_model(make: Callable[[], Method], backbone: str, pooling: str, side: int) -> MethodOnModel:
-    """The method on one model and images of ``side`` pixels, the same for every method: questions get copies."""
+    """Return the method on one model and images of ``side`` pixels, the same for every method: questions get copies."""
     images = _noise("images", IMAGES, 3, side, side)
     return MethodOnModel(make, f"{backbone}-{pooling}", _model(backbone, pooling, side), images)
 
 
 @functools.cache
 def _model(backbone: str, pooling: str, side: int) -> Classifier:
-    with torch.random.fork_rng():  # the caller's random state is not ours
+    with torch.random.fork_rng():  # keep the caller's random state
         torch.manual_seed(0)
         model = backbones.build(backbone, FINDINGS, pooling)
     with torch.no_grad():
         model.train()(_noise("calibration", 8, 3, side, side))  # random weights need norms of their own size
         model.weight.copy_(_noise("weights", *model.weight.shape))
-    model.grid((side, side))  # kept by every copy
+    model.grid((side, side))  # stored in every copy
     return model.eval()
 
 

@@ -1,4 +1,4 @@
-"""What a map must be: float32 on the images' device, of the shape that its grid says, finite whatever comes."""
+"""Requirements on a map: float32 on the images' device, of the grid's shape, finite for any input."""
 
 import copy
 from dataclasses import replace
@@ -14,14 +14,14 @@ from benchmark.explain import run_method
 from core.frames import Grid
 
 LARGE = 200.0
-"""A logit behind which exp and sigmoid overflow or vanish in float32."""
+"""A logit beyond which exp and sigmoid overflow or vanish in float32."""
 
 
 @question(
     "maps are compared and stored as float32: convert nothing through numpy's float64, leave no gradient attached"
 )
 def dtype(trial: MethodOnModel) -> Observation:
-    """What the method itself returns, before anything converts it."""
+    """Check the return value of the method itself, before any conversion."""
     with torch.no_grad():
         maps = trial.make().maps(trial.evidence())
     return judged(maps.dtype == torch.float32, str(maps.dtype).removeprefix("torch."))
@@ -29,23 +29,23 @@ def dtype(trial: MethodOnModel) -> Observation:
 
 @question("the method would stop on a GPU: give new tensors device=evidence.A.device, and maps of that device")
 def device(trial: MethodOnModel) -> Observation:
-    """On a machine of one device: tensors that the method makes without saying where are made elsewhere."""
+    """Check, on a machine with one device, that new tensors are created on the images' device."""
     evidence = trial.evidence()
     try:
         with torch.no_grad(), Elsewhere():
             maps = trial.make().maps(evidence)
-    except NotImplementedError:  # nothing can be brought back from nowhere; a method may bring its own tensors
-        moved = "it moves tensors of its own to the images' device: only a GPU tells whether all of them"
+    except NotImplementedError:  # meta tensors cannot be moved back
+        moved = "it moves its tensors to the images' device: only a GPU shows whether all of them"
         return Observation("info", moved)
     good = maps.device == evidence.A.device
     return judged(good, f"maps are {'' if good else 'not '}on the images' device")
 
 
 class Elsewhere(TorchFunctionMode):
-    """Tensors that are made of no other tensor, without a device, have none; single numbers may be anywhere."""
+    """Create new tensors without an explicit device on no device; single numbers are allowed anywhere."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """The function's own result, moved away where it is new."""
+        """Return the function's result, moved away if it is new."""
         made = func(*args, **(kwargs or {}))
         flat = [value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])]
         new = "device" not in (kwargs or {}) and not any(isinstance(value, Tensor) for value in flat)
@@ -57,7 +57,7 @@ class Elsewhere(TorchFunctionMode):
     "where they look"
 )
 def grid(trial: MethodOnModel) -> Observation:
-    """The number of positions against the grid that the method states."""
+    """Compare the number of positions with the grid of the method."""
     method, evidence = trial.make(), trial.evidence()
     explained = run_method(method, evidence)
     where = explained.grid
@@ -68,7 +68,7 @@ def grid(trial: MethodOnModel) -> Observation:
 
 
 def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
-    """Whether the first and last positions look into the image, within one stride of its edges."""
+    """Return whether the first and last positions are in the image, within one stride of its edges."""
     axes = zip(shape, grid.size, grid.stride, grid.offset, strict=True)
     ends = ((offset, side - 1 - (offset + stride * (n - 1)), stride) for n, side, stride, offset in axes)
     return all(-stride < first < stride and -stride < last < stride for first, last, stride in ends)
@@ -79,7 +79,7 @@ def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
     "maximum before exp"
 )
 def finite(trial: MethodOnModel) -> Observation:
-    """Constant images, huge values, feature maps of zeros and logits of 200 and -200."""
+    """Check constant images, huge values, feature maps of zeros and logits of 200 and -200."""
     values = {value: torch.full_like(trial.images, value) for value in (0.0, 1.0, 1e4, -1e4)}
     cases = {f"images of {value:g}": (trial.model, images) for value, images in values.items()}
     cases[f"logits up to {LARGE:g}"] = (_loud(trial, 1), trial.images)
@@ -91,7 +91,7 @@ def finite(trial: MethodOnModel) -> Observation:
 
 
 def _loud(trial: MethodOnModel, sign: int) -> Classifier:
-    """The model with a head so strong, or so strong the other way, that its logits reach ``LARGE``."""
+    """Return the model with a head scaled by ``sign`` until its logits reach ``LARGE``."""
     network = copy.deepcopy(trial.model, {id(trial.model.extractor): trial.model.extractor})
     with torch.no_grad():
         network.weight.mul_(sign * LARGE / float(trial.model(trial.images).abs().max()))
@@ -99,7 +99,7 @@ def _loud(trial: MethodOnModel, sign: int) -> Classifier:
 
 
 def _silent(trial: MethodOnModel) -> Classifier:
-    """The model whose feature maps are zero everywhere: its last normalisation gives nothing."""
+    """Return the model with feature maps of zeros: its last normalisation outputs nothing."""
     network = copy.deepcopy(trial.model)
     with torch.no_grad():
         for part in network.modules():

@@ -1,1 +1,1 @@
-"""What is asked of a network before it is scored: its weights, logits, grid, methods, outputs and preprocessing."""
+"""Check a network before it is scored: its weights, logits, grid, methods, outputs and preprocessing."""

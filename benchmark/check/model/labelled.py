@@ -1,4 +1,4 @@
-"""Questions to a network about labelled images: the order of its outputs, and the normalisation of its images."""
+"""Questions about a network that need labelled images: the order of its outputs and its normalisation."""
 
 from collections.abc import Sequence
 
@@ -20,13 +20,13 @@ from datasets.relabeled import RelabeledDataset
 
 BATCH = 32
 MIN_SWAP_GAIN = 0.1
-"""By so much AUROC another finding must fit an output better to be told."""
+"""Smallest AUROC gain of another finding that is reported for an output."""
 MIN_NORMALISATION_GAIN = 0.03
-"""By so much mean AUROC another normalisation must be better to be told."""
+"""Smallest gain in mean AUROC of another normalisation that is reported."""
 MIN_STANDARD_ERRORS = 4
-"""So many standard errors are no chance, whatever finding is compared."""
+"""Smallest difference in standard errors that is not chance, over all compared findings."""
 MIN_MEAN_AUROC = 0.65
-"""An AUROC below this says nothing: chance on few images, or a network that was never trained."""
+"""A lower AUROC is inconclusive: chance on few images, or an untrained network."""
 NORMALISATIONS = {
     "ImageNet's": (MEAN, STD),
     "[0, 1]": ((0.0,), (1.0,)),
@@ -34,13 +34,13 @@ NORMALISATIONS = {
     "[0, 255]": ((0.0,), (1 / 255,)),
     "[-1024, 1024]": ((0.5,), (1 / 2048,)),
 }
-"""Normalisations that projects use, as mean and std of gray values in [0, 1]."""
+"""Usual normalisations, as mean and std of gray values in [0, 1]."""
 
 
 def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]:
-    """AUROC per finding, order of the outputs, normalisation, on the first ``count`` images of ``data``.
+    """Answer AUROC per finding, order of the outputs, normalisation, on the first ``count`` images of ``data``.
 
-    Raises ``DataError`` where no finding has images with and without it.
+    Raises ``DataError`` if no finding has images with and without it.
     """
     samples = RelabeledDataset(data, loaded.findings, range(min(count, len(data))))[:]
     labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
@@ -52,18 +52,18 @@ def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]
     table = _table(_logits(loaded, gray), labels, judged)
     names = [loaded.findings[k] for k in judged]
     own_aurocs = np.diag(table)
-    each = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own_aurocs, strict=True))
-    seen = AnswerRow("auroc", "info", f"mean {own_aurocs.mean():.3f} on {len(samples)} images: {each}")
-    asked = [] if loaded.network is None else [_normalisation(loaded, gray, labels, judged, float(own_aurocs.mean()))]
+    by_finding = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own_aurocs, strict=True))
+    seen = AnswerRow("auroc", "info", f"mean {own_aurocs.mean():.3f} on {len(samples)} images: {by_finding}")
+    other = [] if loaded.network is None else [_normalisation(loaded, gray, labels, judged, float(own_aurocs.mean()))]
     present, absent = ((labels[:, judged] == value).sum(0) for value in (1, 0))
     errors = np.sqrt((present + absent + 1) / (12 * present * absent))  # of an AUROC by chance alone (Mann-Whitney)
-    return [seen, order(table, names, errors), *asked]
+    return [seen, order(table, names, errors), *other]
 
 
 def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> AnswerRow:
-    """Whether an output fits another finding clearly better: (J,J) AUROC of each output (row) for each finding.
+    """Check whether an output fits another finding clearly better: (J,J) AUROC of each output (row) and finding.
 
-    ``errors``: (J,) standard error of a finding's AUROC by chance; of hundreds of comparisons some pass two of them.
+    ``errors``: (J,) chance standard error of a finding's AUROC; of hundreds of comparisons some exceed two of them.
 
     >>> order(np.array([[0.5, 0.9], [0.9, 0.5]]), ["Mass", "Nodule"], np.array([0.05, 0.05])).verdict
     'wrong'
@@ -84,7 +84,7 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
 def _normalisation(
     loaded: LoadedNetwork, gray: Tensor, labels: FloatArray, judged: list[int], mean: float
 ) -> AnswerRow:
-    """Whether a usual normalisation other than that at hand gives a better mean AUROC."""
+    """Check whether another usual normalisation gives a better mean AUROC."""
     means = {}
     for name, (centre, spread) in NORMALISATIONS.items():
         rescale = normalised(centre[: loaded.model.channels], spread[: loaded.model.channels], loaded.model.channels)
@@ -99,17 +99,17 @@ def _normalisation(
 
 @torch.inference_mode()
 def _logits(loaded: LoadedNetwork, gray: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
-    """(n,K) logits of (n,S,S) pixels, by another ``rescale`` where one is given."""
-    model, kept = loaded.model, loaded.model.rescale
+    """(n,K) logits of (n,S,S) pixels, with another ``rescale`` if given."""
+    model, original = loaded.model, loaded.model.rescale
     try:
-        model.rescale = rescale[0] if rescale else kept
+        model.rescale = rescale[0] if rescale else original
         return torch.cat([model(transforms.evaluation()(part)) for part in torch.split(gray, BATCH)]).float()
     finally:
-        model.rescale = kept
+        model.rescale = original
 
 
 def _table(logits: Tensor, labels: FloatArray, judged: list[int]) -> FloatArray:
-    """(J,J) AUROC of each judged output for each judged finding, over the images where the finding is known."""
+    """(J,J) AUROC of each judged output for each judged finding, over the images with a label for the finding."""
     names, truth = tuple(map(str, judged)), torch.from_numpy(labels[:, judged])
     rows = (scores(logits[:, [k]].expand(-1, len(judged)), truth, names)["findings"] for k in judged)
     return np.array([[row[name]["auroc"] for name in names] for row in rows])

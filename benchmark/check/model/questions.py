@@ -1,4 +1,4 @@
-"""A network is asked all questions, most of which need no labelled image, and the table reported."""
+"""Answer all questions about a network, most without labelled images, and report the table."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,13 +22,13 @@ from core.seeds import generator
 from datasets.io import transforms
 
 TOLERANCE = 1e-5
-"""Of the logits, relative to the largest."""
+"""Relative to the largest logit."""
 
 
 def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
-    """Ask the network that ``config`` names every question and ``report`` the table; the questions answered wrong.
+    """Check the network of ``config`` and ``report`` the table; return the questions with a wrong answer.
 
-    Raises ``LocusError`` for a network that cannot be built, given its weights or wired.
+    Raises ``LocusError`` for a network that cannot be built, loaded or connected.
     """
     machine.configure_torch(config.threads)
     side = config.img_size or SIDE
@@ -44,20 +44,20 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
 def answers(loaded: LoadedNetwork) -> list[AnswerRow]:
     """Weights, wiring, preprocessing, logits, grid and methods.
 
-    The first three are told, the others judged: logits against the network as its project runs it, the grid against
+    The first three are informative, the others are judged: logits against the original network, the grid against
     gradients.
     """
-    said = [
+    informative = [
         AnswerRow("weights", "info", loaded.weights),
         AnswerRow("wiring", "info", str(loaded.wiring or "a network of ours")),
         AnswerRow("images", "info", f"{loaded.img_size} px, {loaded.normalisation}"),
     ]
     compared = [] if loaded.network is None else [_logits(loaded, loaded.network.module.eval())]
-    return [*said, *compared, _grid(loaded), *_methods(loaded)]
+    return [*informative, *compared, _grid(loaded), *_methods(loaded)]
 
 
 def pixels(loaded: LoadedNetwork, count: int = 2) -> Tensor:
-    """(count,S,S) uint8 of noise, the same for every network.
+    """(count,S,S) uint8 noise, the same for every network.
 
     S is the side of the network's images.
     """
@@ -67,18 +67,18 @@ def pixels(loaded: LoadedNetwork, count: int = 2) -> Tensor:
 
 @torch.no_grad()
 def _logits(loaded: LoadedNetwork, module: nn.Module) -> AnswerRow:
-    """Whether gray values give the logits that the network's own forward gives for them, normalised by hand."""
+    """Check that gray values give the logits of the network's own forward pass on manually normalised images."""
     config = loaded.model.config or {}
     gray = pixels(loaded)
     mean, std = (torch.tensor(config[word], dtype=torch.float64).reshape(-1, 1, 1) for word in ("mean", "std"))
     images = (gray[:, None].double() / 255 - mean) / std
-    theirs = logits_of(module(images.expand(-1, config["channels"], -1, -1).float()))
+    reference = logits_of(module(images.expand(-1, config["channels"], -1, -1).float()))
     ours = loaded.model(transforms.evaluation()(gray))
-    gap = float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-12))
+    gap = float((ours - reference).abs().max() / reference.abs().max().clamp(min=1e-12))
     if gap <= TOLERANCE:
         return AnswerRow("logits", "pass", f"those of its own forward (largest relative difference {gap:.1g})")
     for word, after in (("sigmoid", ours.sigmoid()), ("softmax", ours.softmax(1))):
-        if torch.allclose(after, theirs, atol=1e-5):
+        if torch.allclose(after, reference, atol=1e-5):
             return AnswerRow("logits", "pass", f"those of its own forward before its {word}")
     return AnswerRow("logits", "wrong", f"differ from its own forward by {gap:.2g}: what follows the head?")
 
@@ -98,7 +98,7 @@ def _grid(loaded: LoadedNetwork) -> AnswerRow:
 
 
 def _methods(loaded: LoadedNetwork) -> list[AnswerRow]:
-    """Which methods serve: the fast ones are tried on one image, and those slow ones that do not serve all networks."""
+    """Check which methods work: fast ones on one image, and those slow ones that do not support all networks."""
     images, slow = transforms.evaluation()(pixels(loaded, 1)), methods.expand(["slow"])
     tried = [word for word in slow if methods.get(word).serves]
     try:
@@ -113,7 +113,7 @@ def _methods(loaded: LoadedNetwork) -> list[AnswerRow]:
 
 
 def _reason(loaded: LoadedNetwork, images: Tensor, word: str) -> str:
-    """Why there is no map of the method ``word``; nothing where there is one."""
+    """Return why the method ``word`` gives no map; empty if it does."""
     try:
         explain(loaded.model, images, methods=[word])
     except NotAvailableError as error:

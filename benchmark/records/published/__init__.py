@@ -1,4 +1,4 @@
-"""Numbers from papers as records, one JSON file per paper: shown beside ours, marked, never ranked.
+"""Numbers from papers as records, one JSON file per paper: listed next to ours, marked, never ranked.
 
 ``wang2017``            Wang et al., "ChestX-ray8", CVPR 2017 (arXiv 1705.02315), tables 4 and 7, finding by finding.
 ``thoraxpriornet2024``  ThoraX-PriorNet, IEEE Access 2024, shares of boxes above seven IoU thresholds, from its
@@ -8,7 +8,7 @@
 ``evax2024``            EVA-X (arXiv 2405.05237), mask IoU of Grad-CAM, from its README; its threshold saw the truth.
 ``wsrpn2024``           WSRPN (arXiv 2402.11985), average precision on half of the boxed images, from its README.
 
-A further paper is a further file: a list of records with ``source: paper`` and a ``reference``: who, where, on what.
+To add a paper, add a file: a list of records with ``source: paper`` and a ``reference``: who, where, on what.
 """
 
 from pathlib import Path
@@ -18,27 +18,28 @@ from core.errors import DataError, UnknownNameError
 
 FOLDER = Path(__file__).parent
 REPAIR = "correct it, it is part of the checkout"
-"""What is to be done about a broken file."""
+"""How to repair a broken file."""
 
 
 def names() -> list[str]:
-    """The words of the papers in the tree, sorted."""
+    """Return the words of all papers in the tree, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
 def name(word: str) -> str:
-    """The paper that a word names, by its beginning too: ``wang`` is wang2017. Raises ``UnknownNameError``."""
-    matching = [word] if word in names() else [known for known in names() if word and known.startswith(word)]
+    """Return the paper that a word or its beginning names: ``wang`` is wang2017. Raises ``UnknownNameError``."""
+    matching = [word] if word in names() else [paper for paper in names() if word and paper.startswith(word)]
     if len(matching) != 1:
         raise UnknownNameError("published paper", word, names())
     return matching[0]
 
 
 def read(word: str) -> list[Record]:
-    """The records of one paper. Raises ``UnknownNameError``, and ``DataError`` for a file that is broken."""
+    """Return the records of one paper. Raises ``UnknownNameError``, and ``DataError`` for a broken file."""
     file = FOLDER / f"{name(word)}.json"
-    stated = files.content(file, REPAIR)
-    records = [files.parse(one, file, REPAIR) for one in (stated if isinstance(stated, list) else [stated])]
-    if silent := [record.cell.method for record in records if record.reference is None or record.source != "paper"]:
-        raise DataError(f"the record {file} of {silent[0]} states no reference: {REPAIR}")
+    loaded = files.content(file, REPAIR)
+    records = [files.parse(one, file, REPAIR) for one in (loaded if isinstance(loaded, list) else [loaded])]
+    bad = (record.cell.method for record in records if record.reference is None or record.source != "paper")
+    if unreferenced := list(bad):
+        raise DataError(f"the record {file} of {unreferenced[0]} states no reference: {REPAIR}")
     return records

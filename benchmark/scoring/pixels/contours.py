@@ -1,11 +1,11 @@
-"""What the original evaluator of Choe et al. reads off the contours at each score threshold, by one pass over the map.
+"""Boxes as the original evaluator of Choe et al. computes them at each score threshold, in one pass over the map.
 
-Its conventions live here: a map in [0,1] is quantised to floor(255·s), binarised at q > floor(t·max q), and a box has
-the corners x, y, min(x + w, W - 1), min(y + h, H - 1) with areas + 1: one pixel more than the component to the right
-and below, except at the border. Boxes here are house boxes of the same pixels, so ``core.boxes.iou`` counts alike.
+Its conventions: a map in [0,1] is quantised to floor(255·s), binarised at q > floor(t·max q), and a box has the corners
+x, y, min(x + w, W - 1), min(y + h, H - 1) with areas + 1: one pixel more than the component to the right and below,
+except at the border. Boxes here are half-open boxes of the same pixels, so ``core.boxes.iou`` gives equal overlaps.
 
-This is the path that scores. A quantised map has at most 255 levels, and then contours that are followed (``outlines``)
-are faster than a tree of all components, and than a search at each of the levels that a hundred thresholds mean.
+A quantised map has at most 255 levels. For so few, following contours (``outlines``) is faster than a tree of all
+components, and than a search at each of the levels of a hundred thresholds.
 """
 
 from functools import cached_property
@@ -23,7 +23,7 @@ from core.types import FloatArray
 
 Ints = NDArray[np.int64]
 PIXEL = np.array([0, 0, 1, 1])
-"""From inclusive corners to a house box; and the box of an empty foreground, whose corners are (0,0,0,0)."""
+"""From inclusive corners to a half-open box; also the box of an empty foreground, whose corners are (0,0,0,0)."""
 
 
 def score_thresholds(step: float) -> FloatArray:
@@ -46,7 +46,7 @@ def quantised(values: ArrayLike) -> NDArray[np.uint8]:
 
 
 def levels(image: NDArray[np.uint8], step: float) -> Ints:
-    """(T,) the integer level at each score threshold: the foreground is ``image > level``."""
+    """(T,) integer level at each score threshold: the foreground is ``image > level``."""
     return np.asarray(score_thresholds(step) * int(image.max()), dtype=np.int64)
 
 
@@ -54,12 +54,12 @@ class Contours:
     """All contours of a map (H,W) in [0,1] at the T score thresholds of a ``step``."""
 
     def __init__(self, values: ArrayLike, step: float) -> None:
-        """Raises ``BadValueError`` as ``quantised`` and ``score_thresholds``."""
+        """Trace the map. Raises the errors of ``quantised`` and ``score_thresholds``."""
         image = quantised(values)
-        asked = levels(image, step)
-        new = np.diff(asked, prepend=-1) > 0
-        distinct, self._at = asked[new], new.cumsum() - 1
-        if len(distinct) < image.max():  # levels that nobody asks for are no work
+        level_at = levels(image, step)
+        new = np.diff(level_at, prepend=-1) > 0
+        distinct, self._at = level_at[new], new.cumsum() - 1
+        if len(distinct) < image.max():  # skip levels without a threshold
             ranks = np.searchsorted(distinct, np.arange(256)).astype(np.uint8)
             image = np.asarray(cv2.LUT(image, ranks), dtype=np.uint8)
         self._image = image
@@ -73,23 +73,23 @@ class Contours:
         return outlines.inner(self._image)
 
     def largest(self) -> Ints:
-        """(T,4) the source's box of the component with the largest outer polygon; ties: the last first pixel."""
+        """(T,4) source's box of the component with the largest outer polygon; ties: the last first pixel."""
         return self._boxes(self._outer)[self._best(self._outer, self._outer[:, outlines.DOUBLE_AREA])]
 
     def best_overlap(self, truth: ArrayLike) -> FloatArray:
-        """(M,4) truth -> (T,) the best IoU of the source's box of any contour, inner ones included."""
+        """(M,4) truth -> (T,) best IoU of the source's box of any contour, inner ones included."""
         contours = np.concatenate([self._outer, self._holes])
-        contours[len(self._outer) :, outlines.BOX] += [-1, -1, 1, 1]  # what surrounds a hole has its contour around it
+        contours[len(self._outer) :, outlines.BOX] += [-1, -1, 1, 1]  # the contour of a hole surrounds it
         overlap = iou(self._boxes(contours), truth).max(1)
         return np.asarray(overlap[self._best(contours, overlap[:-1])])
 
     def _best(self, contours: Ints, score: NDArray[np.generic]) -> Ints:
-        """(T,) the outline of the highest score at each threshold, -1 without any."""
+        """(T,) index of the outline with the highest score at each threshold, -1 without any."""
         start, stop, first = (contours[:, column] for column in (outlines.START, outlines.STOP, outlines.FIRST))
         return np.asarray(_alive(start, stop, score.astype(np.float64), first, int(self._at.max()) + 1))[self._at]
 
     def _boxes(self, contours: Ints) -> Ints:
-        """(n+1,4) the source's boxes, behind them that of no contour."""
+        """(n+1,4) boxes of the source, last that of no contour."""
         boxes = contours[:, outlines.BOX]
         corner = np.minimum(boxes[:, 2:], [self._image.shape[1] - 1, self._image.shape[0] - 1]) + 1
         return np.concatenate([np.concatenate([boxes[:, :2], corner], 1), PIXEL[None]])
@@ -97,9 +97,9 @@ class Contours:
 
 @njit(cache=True, nogil=True)
 def _alive(start, stop, score, first, steps):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """(steps,) the contour of the highest ``score`` among those with start <= step < stop, -1 where there is none.
+    """(steps,) contour with the highest ``score`` among those with start <= step < stop, -1 if there is none.
 
-    All (n,); among equals the one whose ``first`` pixel comes last.
+    All arrays (n,); ties go to the last ``first`` pixel.
     """
     out = np.full(steps, -1, np.int64)
     for n in range(len(start)):

@@ -1,9 +1,9 @@
-"""Contours of a quantised map over all levels, each one followed once: the compiled way for maps of few levels.
+"""Contours of a quantised map at all levels, each followed once: compiled, for maps of few levels.
 
-A contour begins at its first pixel in raster order, a corner: what comes before it lies below the level. A walk stays
-what it is until the level reaches the lowest pixel on it, and the corners on it begin nothing of their own until then;
-a walk that comes to a pixel before its corner is no outer one and is given up. So the work is about the length of the
-different contours, which on heat maps and on noise is less than a component tree's.
+A contour begins at its first pixel in raster order, a corner: the pixels before it are below the level. A contour stays
+the same until the level reaches its lowest pixel, and until then corners on it start no other contour. A walk that
+reaches a pixel before its corner is not an outer contour and is abandoned. So the work is about the length of the
+distinct contours, which on heat maps and on noise is less than that of a component tree.
 """
 
 import cv2
@@ -15,14 +15,14 @@ STEP_X = (1, 1, 0, -1, -1, -1, 0, 1)
 STEP_Y = (0, 1, 1, 1, 0, -1, -1, -1)
 """Eight directions, clockwise from the right; y points down."""
 START, STOP, FIRST, DOUBLE_AREA, BOX = 0, 1, 2, 3, slice(4, 8)
-"""Columns of an outline: it is there at start <= level < stop; first pixel; doubled area; half-open xyxy."""
+"""Columns of an outline: it exists at start <= level < stop; first pixel; doubled area; half-open xyxy."""
 EDGE = -2
 U = np.uint64
-"""Of an index that is never negative: the compiler need not ask, and a step of a walk is a fifth faster."""
+"""Type of indices that are never negative: the compiler skips a check, which makes walks a fifth faster."""
 
 
 def outer(image: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(H,W) uint8 -> (n,8) outer contours of the 8-connected components of {image > level}, for all levels from 0 on.
+    """(H,W) uint8 -> (n,8) outer contours of the 8-connected components of {image > level}, for all levels from 0 up.
 
     >>> outer(np.array([[0, 0, 0], [0, 7, 9]], dtype=np.uint8)).tolist()
     [[0, 7, 4, 0, 1, 1, 3, 2], [7, 9, 5, 0, 2, 1, 3, 2]]
@@ -33,9 +33,9 @@ def outer(image: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def inner(image: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(H,W) uint8 -> (n,8) the holes: 4-connected components of {image <= level} that miss the border.
+    """(H,W) uint8 -> (n,8) holes: 4-connected components of {image <= level} that do not touch the border.
 
-    Boxes are the holes' own; the area is that of the walk through the hole's own pixels.
+    Boxes are those of the holes; the area is that of the walk through the hole's pixels.
 
     >>> inner(np.array([[9, 8, 9], [8, 2, 8], [9, 8, 9]], dtype=np.uint8)).tolist()
     [[2, 8, 4, 0, 1, 1, 2, 2]]
@@ -58,7 +58,7 @@ def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # 
     for n in range(len(rows)):
         corner[rows[n] + 1, columns[n] + 1] = n
     done = np.zeros((len(rows), 256), np.bool_)
-    passed = np.empty(4 * len(rows), np.int32)  # a walk meets a pixel four times at most
+    passed = np.empty(4 * len(rows), np.int32)  # a walk visits a pixel at most four times
     out, count = np.empty((256, 8), np.int64), 0
     for n in range(len(rows)):
         p, level = (rows[n] + 1) * wide + columns[n] + 1, np.int64(before[rows[n], columns[n]])
@@ -83,9 +83,9 @@ def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # 
 
 @njit(cache=True, nogil=True)
 def _follow(flat, offset, start, level, turn, corner, passed, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Walk clockwise from ``start``: the lowest value, how many corners were ``passed``, whether none came before.
+    """Walk clockwise from ``start``: the lowest value, number of corners ``passed``, whether no pixel came before.
 
-    ``turn`` 1 walks in eight directions, 2 in four. A walk that meets an ``EDGE`` ends there, too.
+    ``turn`` 1 walks in eight directions, 2 in four. A walk also ends at an ``EDGE``.
     """
     lowest, corners = np.int64(flat[start]), 0
     area, x, y, left, right, bottom = 0, 0, 0, 0, 0, 0
@@ -104,7 +104,7 @@ def _follow(flat, offset, start, level, turn, corner, passed, out):  # type: ign
             passed[U(corners)] = at
             corners += 1
         left, right, bottom = min(left, x), max(right, x), max(bottom, y)
-        d = (d + 7 - (d & 1)) & 7 if turn == 1 else (d + 6) & 7  # the first neighbour after one that lies below
+        d = (d + 7 - (d & 1)) & 7 if turn == 1 else (d + 6) & 7  # the first neighbour after one below the level
         while flat[U(p + offset[U(d)])] <= level:
             d = (d + turn) & 7
         ahead = p != start or d != first

@@ -19,13 +19,13 @@ Mask = NDArray[np.bool_]
 
 
 def resample_map(values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]) -> NDArray[np.float32]:
-    """(h,w) map -> (224,224) in [0,1], min-max scaled after its one interpolation; 0 everywhere for a flat one."""
-    once = min_max(values)  # scaled before, too: so that float32 rounds any map alike
+    """(h,w) map -> (224,224) in [0,1], min-max scaled after one interpolation; 0 everywhere if it is flat."""
+    once = min_max(values)  # also scaled before, so that float32 rounds all maps alike
     return min_max_float32(resample(once, resolve(grid, (once.shape[0], once.shape[1]), frame), (SIDE, SIDE)))
 
 
 def min_max_float32(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H,W) min-max scaled to [0,1] in its own precision, unlike ``scoring.surface.min_max``; 0 where it is flat."""
+    """(H,W) min-max scaled to [0,1] in its own precision, unlike ``scoring.surface.min_max``; 0 if it is flat."""
     lifted = picture - picture.min()
     return lifted / lifted.max() if lifted.any() else lifted
 
@@ -38,12 +38,12 @@ def to_pixel_boxes(boxes: ArrayLike, frame: tuple[int, int]) -> NDArray[np.int64
     """
     height, width = frame
     corners = np.maximum(as_boxes(boxes) - [0, 0, 1, 1], 0)
-    corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2])  # a box below one pixel lies in one
+    corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2])  # a box below one pixel becomes one pixel
     return np.asarray(corners * SIDE / [width, height, width, height], dtype=np.int64)
 
 
 def truth_mask(boxes: ArrayLike, frame: tuple[int, int], mask: Mask | None = None) -> Mask:
-    """(224,224) the truth's (H,W) ``mask`` by nearest neighbour, or the pixels of its boxes, corners included."""
+    """Return the truth at (224,224): its (H,W) ``mask`` by nearest neighbour, or its boxes, corners included."""
     if mask is not None:
         return cv2.resize(mask.astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_NEAREST) > 0
     out = np.zeros((SIDE, SIDE), dtype=bool)
@@ -57,10 +57,9 @@ def segment(
 ) -> tuple[FloatArray, float, bool]:
     """(h,w) map, (H,W) truth in the frame, (T,) ascending thresholds in [0,1] -> mask IoUs on the frame's pixels.
 
-    (T+1,) at each threshold, then at Otsu's, nan where neither mask has a pixel; the map's own threshold by Otsu's
-    rule, k/255; whether the first maximum in row-major order lies in the truth. The map, which is not flat, is painted
-    on the frame, then scaled to [0,1] there. Otsu's rule sees floor(255 · value), as in the source of the protocol that
-    uses it.
+    (T+1,) at each threshold, then at Otsu's, nan if neither mask has a pixel; Otsu's threshold of the map, k/255;
+    whether the first maximum in row-major order is inside the truth. The map must not be flat. It is interpolated on
+    the frame, then scaled to [0,1] there. Otsu's rule uses floor(255 · value), as in the source of its protocol.
     """
     height, width = truth.shape
     picture = min_max_float32(to_frame(min_max(values), (height, width), grid))
@@ -75,7 +74,7 @@ def segment(
 
 
 def interior(boxes: ArrayLike, frame: tuple[int, int]) -> Mask:
-    """(M,4) boxes in the ``frame`` (H, W) -> (H,W) the pixels whose centre lies in any of them.
+    """(M,4) boxes in the ``frame`` (H, W) -> (H,W) pixels with their centre in any of them.
 
     >>> interior([[0, 0, 1.5, 1]], (1, 3)).tolist()
     [[True, False, False]]
@@ -88,12 +87,12 @@ def interior(boxes: ArrayLike, frame: tuple[int, int]) -> Mask:
 
 @njit(cache=True, nogil=True)
 def _count(picture, truth, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """(T,) pixels above each of the ascending levels inside the truth, and (T,) above it at all."""
-    counts = np.zeros((levels.size + 1, 2), np.int64)  # by how many levels lie below, outside and inside the truth
+    """(T,) pixels inside the truth above each of the ascending levels, and (T,) all pixels above it."""
+    counts = np.zeros((levels.size + 1, 2), np.int64)  # by number of levels below the pixel; outside, inside the truth
     for i in range(picture.shape[0]):
         for j in range(picture.shape[1]):
             below = 0
-            for level in levels:  # all of them: a branch costs more than the rest
+            for level in levels:  # all of them: a branch costs more
                 below += picture[i, j] > level
             counts[below, np.int64(truth[i, j])] += 1
     inside, predicted = np.zeros(levels.size), np.zeros(levels.size)

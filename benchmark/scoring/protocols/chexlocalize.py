@@ -22,25 +22,25 @@ from benchmark.scoring.thresholds.origins import (
 from core.types import FloatArray
 
 LEVELS = np.arange(0.2, 0.8, 0.1)
-"""As the source writes it; in floating point .8 is among them."""
+"""As in the source; floating point includes .8."""
 DEFAULT_INDEX = 3
 """The index of .5."""
 OTSU = len(LEVELS)
-"""Where a case's own threshold stands behind the listed ones."""
+"""Index of the threshold chosen by Otsu's rule, after the listed ones."""
 
 
 class CheXlocalize(Protocol):
     """Mask IoU of {map > threshold} on the frame's pixels, and the hit rate of the map's maximum.
 
-    The map is painted on the frame and scaled to [0,1] there. The threshold, one of .2, .3 … .8, is chosen by mean IoU:
-    ``cross-fitted`` by patient, on the ``validation`` split as the source does, or as ``oracle``, per finding and for
-    ``mask_iou@shared`` one for all; or it is .5 (``fixed``) or the map's own by ``otsu``, on 256 levels. ``mask_iou``
-    is the mean over the cases where truth and prediction are both non-empty, so a flat or failed map is left out.
-    ``mask_iou_all`` is the mean over those where either is: a miss or a false alarm counts as 0, and every map that is
-    not flat is an alarm. ``hit_rate``: the first maximum in row-major order lies in the truth. ``optimism`` is oracle −
-    cross-fitted. Names end in ``@box`` where boxes stand in for masks: the pixels whose centre lies in one; ``@shared``
-    comes last. Saporta et al., "Benchmarking saliency methods for chest X-ray interpretation", Nature Machine
-    Intelligence 2022, Methods.
+    The map is interpolated on the frame and scaled to [0,1] there. The threshold, one of .2, .3 … .8, maximizes mean
+    IoU: ``cross-fitted`` by patient, on the ``validation`` split as in the source, or as ``oracle``, per finding or,
+    for ``mask_iou@shared``, one for all. Otherwise it is .5 (``fixed``) or from the map by ``otsu``, on 256 levels.
+    ``mask_iou`` is the mean over the cases where truth and prediction are both non-empty, so a flat or failed map is
+    left out. ``mask_iou_all`` is the mean over the cases where either is: a miss or a false alarm counts as 0, and
+    every map that is not flat is an alarm. ``hit_rate``: the first maximum in row-major order is inside the truth.
+    ``optimism`` is oracle − cross-fitted. Names end in ``@box`` if boxes replace masks (pixels with their centre in a
+    box); ``@shared`` comes last. Saporta et al., "Benchmarking saliency methods for chest X-ray interpretation", Nature
+    Machine Intelligence 2022, Methods.
     """
 
     name = "chexlocalize"
@@ -50,7 +50,7 @@ class CheXlocalize(Protocol):
     counts_false_alarms = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """``mask_iou`` and ``mask_iou_all`` at each origin, ``hit_rate``, ``optimism``; a row per case with truth."""
+        """Return ``mask_iou`` and ``mask_iou_all`` at each origin, ``hit_rate``, ``optimism``; a row per true case."""
         true, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
         batch, all_index, index = SegmentedCases(scored), case_index(scored), case_index(true)
@@ -59,8 +59,8 @@ class CheXlocalize(Protocol):
         fixed, by_otsu = (np.full(len(true), float(index)) for index in (DEFAULT_INDEX, OTSU))
         chosen |= {("fixed", ""): fixed, ("otsu", ""): by_otsu}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
-        each = [(AtThreshold(key, _known(key, indices, all_index)), indices) for key, indices in chosen.items()]
-        columns = [column for at, indices in each for column in _columns(batch, at, indices, word)]
+        thresholds = [(AtThreshold(k, _chosen_mask(k, indices, all_index)), indices) for k, indices in chosen.items()]
+        columns = [column for at, indices in thresholds for column in _columns(batch, at, indices, word)]
         columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
         both = batch.truth * batch.drawn
         oracle = f"optimism{word}", batch.iou[:, None, :OTSU] * both[:, None, None], both
@@ -76,24 +76,24 @@ class SegmentedCases:
     """Mask overlaps of N cases at T thresholds and at Otsu's, as (N,...) arrays."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        each = [_segmented(case) for case in cases]
-        iou, otsu, hit, drawn, reasons = zip(*each, strict=True) if each else ((),) * 5
+        segmented = [_segmented(case) for case in cases]
+        iou, otsu, hit, drawn, reasons = zip(*segmented, strict=True) if segmented else ((),) * 5
         self.reasons: Sequence[str] = reasons
         self.truth = np.array([float(len(case.boxes) > 0) for case in cases])
-        """1 where there is truth."""
+        """1 for cases with truth."""
         self.drawn = np.array(drawn, dtype=np.float64)
-        """1 where the prediction has pixels: at every threshold below 1, if the map is not flat."""
+        """1 if the prediction has pixels: at every threshold below 1, unless the map is flat."""
         self.iou = np.nan_to_num(np.array(iou).reshape(len(cases), OTSU + 1))
-        """(N,T+1); 0 where either mask is empty."""
+        """(N,T+1); 0 if either mask is empty."""
         self.otsu, self.hit = np.array(otsu, dtype=np.float64), np.array(hit, dtype=bool)
 
     def selector(self, true: int) -> SampledThresholds:
-        """Of the first, those with truth: mean IoU alone decides."""
+        """Return the selector for the first ``true`` cases, which have truth; mean IoU alone decides."""
         return SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
 
 
 def _segmented(case: Case) -> tuple[FloatArray, float, bool, bool, str]:
-    """What ``segment`` says of a case with truth, whether its map has pixels, and why it has none."""
+    """Return ``segment`` of a case with truth, whether its map has pixels, and the reason if it has none."""
     heat, reason = case.load_surface
     if heat is None or not len(case.boxes):
         return np.full(OTSU + 1, np.nan), np.nan, False, heat is not None, reason
@@ -101,15 +101,15 @@ def _segmented(case: Case) -> tuple[FloatArray, float, bool, bool, str]:
     return *segment(case.map, case.grid, mask, LEVELS), True, reason  # type: ignore[arg-type]  # there is a map
 
 
-def _known(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> NDArray[np.bool_]:
-    """(N,) the cases with a threshold; those without truth have no overlap at any, and follow their finding's."""
-    known, n = np.isfinite(indices), len(indices)
-    follow = np.isin(index.findings[n:], index.findings[:n][known]) | (key[0] != "validation")
-    return np.append(known, follow)
+def _chosen_mask(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> NDArray[np.bool_]:
+    """(N,) cases with a threshold. Cases without truth have no overlap at any threshold and follow their finding's."""
+    chosen_cases, n = np.isfinite(indices), len(indices)
+    follow = np.isin(index.findings[n:], index.findings[:n][chosen_cases]) | (key[0] != "validation")
+    return np.append(chosen_cases, follow)
 
 
 def _columns(batch: SegmentedCases, at: AtThreshold, indices: FloatArray, word: str) -> list[Column]:
-    """At thresholds that all findings share, only the main metric."""
+    """Return the columns of one origin; only the main metric if all findings share the threshold."""
     overlap = np.append(at_index(batch.iou[: len(indices)], indices), np.zeros(len(batch.iou) - len(indices)))
     main = at.column(f"mask_iou{word}", overlap, batch.truth * batch.drawn)
     if at.key[1] == SHARED_SUFFIX:

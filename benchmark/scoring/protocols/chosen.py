@@ -1,12 +1,13 @@
-"""Columns, scores and rows of the protocols that choose score thresholds: per origin, as plain numbers.
+"""Columns, scores and rows of the protocols that choose score thresholds, per origin, as plain numbers.
 
-Optimism: oracle minus cross-fitted score, what is gained by choosing a threshold on the scored cases themselves.
+Optimism: oracle minus cross-fitted score, the gain from choosing a threshold on the scored cases themselves.
 
-What has an interval: the oracle of one finding, where each resample chooses its own threshold. With 120 patients it
-holds the best threshold's true share in 90 to 97 % of runs, so read it with care. The mean of eight such maxima holds
-it in 44 %: a resample's maximum is biased upwards in every finding at once, and the mean does not average that away. An
-interval of the difference from the cross-fitted figure holds the expected difference in 75 % (150 simulations each).
-Neither has an interval; nor has an oracle whose threshold is shared, or was chosen for another metric.
+Only the oracle of one finding has an interval; each resample chooses its own threshold. With 120 patients the interval
+covers the true share at the best threshold in 90 to 97 % of runs, so read it with care. For the mean of eight such
+maxima it would cover it in 44 %: a resample's maximum is biased upwards in every finding at once, and the mean does
+not remove that. An interval of the difference from the cross-fitted score would cover the expected difference in
+75 % (150 simulations each). Neither gets an interval, nor does an oracle with a shared threshold or one chosen for
+another metric.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,21 +28,21 @@ from core.types import FloatArray
 VALIDATION: Origin = "validation"
 UNCHOSEN = "no case, or no validation case to choose its threshold on"
 Oracle = tuple[str, NDArray[np.bool_] | FloatArray, FloatArray]
-"""What the optimism of a metric is called, and what its oracle is resampled from.
+"""Name of a metric's optimism, and the arrays from which its oracle is resampled.
 
-(N,D,T) what counts at each of T thresholds, in each of the D parts whose mean the metric is, and (N,) against what.
+(N,D,T) numerators at each of T thresholds, in each of the D parts that the metric averages, and (N,) denominators.
 """
 
 
 class AtThreshold:
-    """N cases at their chosen thresholds of one origin."""
+    """N cases at the thresholds chosen for one origin."""
 
     def __init__(self, key: ThresholdKey, has_threshold: NDArray[np.bool_]) -> None:
-        """``has_threshold``: (N,) whether a threshold could be chosen for the case; else it has no say."""
+        """``has_threshold``: (N,) whether a threshold could be chosen for the case; else the case does not count."""
         self.key, self.has_threshold = key, has_threshold
 
     def column(self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0) -> Column:
-        """A metric at this origin: (N,) what counts against (N,) ``whole``; its suffix says who shares it."""
+        """Return a metric at this origin: (N,) ``part`` over (N,) ``whole``; its suffix says who shares it."""
         origin, suffix = self.key
         against = np.where(self.has_threshold, whole, 0.0)
         reason = UNCHOSEN if origin == VALIDATION else NOTHING
@@ -51,11 +52,11 @@ class AtThreshold:
 def scores_with_optimism(
     columns: Sequence[Column], index: CaseIndex, findings: Sequence[str], seed: int, oracles: Mapping[str, Oracle]
 ) -> list[Score]:
-    """Scores of the ``columns``, then oracle − cross-fitted of each main metric, per finding and shared.
+    """Return the scores of the ``columns``, then oracle − cross-fitted of each main metric, per finding and shared.
 
-    ``oracles``: metric -> its oracle, resampled; the other oracles get no interval.
+    ``oracles``: metric -> its oracle, to be resampled; other oracles get no interval.
     """
-    samples = {metric: _resampled(each, index, findings, seed) for metric, each in oracles.items() if len(index)}
+    samples = {metric: _resampled(oracle, index, findings, seed) for metric, oracle in oracles.items() if len(index)}
     estimates = [
         replace(e, samples=samples.get(e.metric), mean_interval=False) if e.origin == "oracle" else e
         for e in estimate(columns, index, findings, seed)
@@ -69,7 +70,7 @@ def scores_with_optimism(
 
 
 def _resampled(oracle: Oracle, index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
-    """(F,) the oracle, which chooses again in each resample: the mean over D parts, each at its own best threshold."""
+    """(F,) the oracle, with new thresholds in each resample: the mean over D parts, each at its own best threshold."""
     _, numerator, denominator = oracle
     flat = numerator.reshape(len(numerator), -1).astype(np.float64)
     sums = by_patient(flat, np.repeat(denominator[:, None], flat.shape[1], 1), index.findings, index.patients, findings)
@@ -78,14 +79,14 @@ def _resampled(oracle: Oracle, index: CaseIndex, findings: Sequence[str], seed: 
 
 
 def at_origins(chosen: ThresholdsByOrigin, **tables: NDArray[np.generic]) -> dict[ThresholdKey, dict[str, FloatArray]]:
-    """(N,T) tables -> the (N,) value of each case at the index that each origin has ``chosen``."""
+    """(N,T) tables -> the (N,) value of each case at the index ``chosen`` for each origin."""
     return {key: {name: at_index(table, at) for name, table in tables.items()} for key, at in chosen.items()}
 
 
 def other_origins(columns: Mapping[ThresholdKey, Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
-    """Columns of the other origins in a row, such as ``threshold_oracle``, ``iou_oracle`` and ``iou_oracle@shared``.
+    """Return the row columns of the other origins, such as ``threshold_oracle``, ``iou_oracle``, ``iou_oracle@shared``.
 
-    All rows of a protocol have the same columns: those of ``validation`` are empty where there is no such case.
+    All rows of a protocol have the same columns: those of ``validation`` are empty without validation cases.
     """
     never = {name: np.full(len(column), np.nan) for name, column in next(iter(columns.values())).items()}
     keys = dict.fromkeys([*columns, *((VALIDATION, suffix) for suffix in ("", SHARED_SUFFIX))])
@@ -97,8 +98,8 @@ def other_origins(columns: Mapping[ThresholdKey, Mapping[str, FloatArray]]) -> d
 
 
 def rows(cases: Sequence[Case], reasons: Sequence[str], columns: Mapping[str, ArrayLike]) -> list[dict[str, Any]]:
-    """One row per case: the common columns, then the (N,) ``columns`` as plain numbers, None for nan."""
-    plain = [[None if value != value else value for value in np.asarray(each).tolist()] for each in columns.values()]
-    known = (dict(zip(columns, values, strict=True)) for values in zip(*plain, strict=True))
+    """Return one row per case: the common columns, then the (N,) ``columns`` as plain numbers, None for nan."""
+    plain = [[None if value != value else value for value in np.asarray(part).tolist()] for part in columns.values()]
+    own_values = (dict(zip(columns, values, strict=True)) for values in zip(*plain, strict=True))
     begun = map(common_columns, cases, reasons)
-    return [{**begin, **values} for begin, values in zip(begun, known, strict=True)]
+    return [{**begin, **values} for begin, values in zip(begun, own_values, strict=True)]

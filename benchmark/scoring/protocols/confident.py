@@ -1,7 +1,7 @@
-"""Boxes with confidences over the images that show a finding and those that do not: what detection protocols count.
+"""Boxes with confidences on images with and without a finding: the basis of the detection protocols.
 
-Truth boxes make an image a positive of their finding; its negatives are the images whose label says that it is absent.
-An image that is labelled positive without a box, or not labelled, is left out for that finding and counted.
+A truth box makes an image a positive of its finding; negatives are the images labelled without it. An image that is
+labelled positive without a box, or not labelled, is left out for that finding and counted.
 """
 
 from abc import abstractmethod
@@ -33,37 +33,37 @@ NO_NEGATIVE = "no image without the finding"
 
 
 class ConfidenceProtocol(Protocol):
-    """Scores boxes with confidences on positives and negatives. A subclass writes ``measure``."""
+    """Scores boxes with confidences on positives and negatives. A subclass defines ``measure``."""
 
     judges = "confidences"
     takes_boxes = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """What ``measure`` gives, and ``left_out``; a row per positive and negative."""
-        asked = [case for case in cases if case.finding in findings]
-        kept, left_out = _populations(asked)
-        batch = BoxCases(kept, findings, seed)
-        counted = estimate([left_out], case_index(asked), findings, seed)
+        """Return the scores of ``measure``, and ``left_out``; a row per positive and negative."""
+        of_interest = [case for case in cases if case.finding in findings]
+        judged, left_out = _populations(of_interest)
+        batch = BoxCases(judged, findings, seed)
+        counted = estimate([left_out], case_index(of_interest), findings, seed)
         estimates, columns = self.measure(batch)
-        table = rows(kept, batch.reasons, columns)
-        return Result(scores([*counted, *estimates], findings), table, {}, failures(kept, batch.reasons))
+        table = rows(judged, batch.reasons, columns)
+        return Result(scores([*counted, *estimates], findings), table, {}, failures(judged, batch.reasons))
 
     @abstractmethod
     def measure(self, batch: "BoxCases") -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
-        """The estimates of all metrics, and the columns of the rows per case, (N,) each."""
+        """Return the estimates of all metrics, and the columns of the rows per case, (N,) each."""
 
 
-def _populations(asked: Sequence[Case]) -> tuple[list[Case], Column]:
-    """The positives and negatives among the cases ``asked``, and the share that is neither.
+def _populations(of_interest: Sequence[Case]) -> tuple[list[Case], Column]:
+    """Return the positives and negatives among the cases, and the share that is neither.
 
-    Raises ``NotAvailableError`` where a map comes without the classifier's probability.
+    Raises ``NotAvailableError`` for a map without the classifier's probability.
     """
-    kept = np.array([len(case.boxes) > 0 or case.label == 0 for case in asked], dtype=bool)
-    chosen = [case for case, keep in zip(asked, kept, strict=True) if keep]
+    is_judged = np.array([len(case.boxes) > 0 or case.label == 0 for case in of_interest], dtype=bool)
+    chosen = [case for case, keep in zip(of_interest, is_judged, strict=True) if keep]
     if any(case.submitted_boxes is None and case.map is not None and case.probability is None for case in chosen):
         maps = "maps without the classifier's probabilities rank no box"
         raise NotAvailableError(f"{maps}: give them by --predictions FILE")
-    return chosen, Column("left_out", "none", ~kept, np.ones(len(asked)))
+    return chosen, Column("left_out", "none", ~is_judged, np.ones(len(of_interest)))
 
 
 class BoxCases:
@@ -72,17 +72,17 @@ class BoxCases:
     def __init__(self, cases: Sequence[Case], findings: Sequence[str], seed: int) -> None:
         self.cases, self.seed = cases, seed
         listed = [[n for n, case in enumerate(cases) if case.finding == finding] for finding in findings]
-        self.numbers = [np.array(sorted(each, key=lambda n: cases[n].image_id), dtype=np.int64) for each in listed]
-        """F times the numbers of a finding's cases, by the name of the image: equal confidences count in this order."""
+        self.numbers = [np.array(sorted(part, key=lambda n: cases[n].image_id), dtype=np.int64) for part in listed]
+        """F times the indices of a finding's cases, by image name: the order of equal confidences."""
         self.reasons = [case.prediction[1] for case in cases]
-        """(N,) why there is no box."""
+        """(N,) reason for a missing box."""
         self.truths = np.array([len(case.boxes) for case in cases], dtype=np.int64)
-        """(N,) how many truth boxes there are."""
+        """(N,) number of truth boxes."""
         self.positive = self.truths > 0
         self.patients = np.unique(case_index(cases).patients, return_inverse=True)[1].reshape(-1)
-        """(N,) the number of each case's patient."""
+        """(N,) index of each case's patient."""
         self.origin: Origin = "none" if any(case.submitted_boxes is not None for case in cases) else "cross-fitted"
-        """Given boxes need no score threshold; those of maps are made at one that other patients chose."""
+        """Given boxes need no score threshold; those of maps use one chosen on other patients."""
 
     @cached_property
     def boxes(self) -> list[tuple[FloatArray, FloatArray]]:
@@ -100,30 +100,30 @@ class BoxCases:
         return [np.nan_to_num(iou(boxes, case.boxes)) for case, (boxes, _) in pairs]
 
     def totals(self, values: NDArray[Any]) -> Index:
-        """(N,) of the cases -> (F,) their sums by finding."""
-        return np.array([values[each].sum() for each in self.numbers], dtype=np.int64)
+        """(N,) values of the cases -> (F,) their sums by finding."""
+        return np.array([values[numbers].sum() for numbers in self.numbers], dtype=np.int64)
 
     def flat(self, numbers: Index, values: Callable[[int], NDArray[Any]]) -> tuple[Index, NDArray[Any]]:
-        """(n,) cases -> the ``values`` of each laid end to end: (D,) which case they are of, and (D,)."""
-        each = [values(n) for n in numbers.tolist()]
-        return np.repeat(numbers, [len(one) for one in each]), np.concatenate([[], *each])
+        """(n,) cases -> the concatenated ``values`` of each: (D,) index of the case, and (D,) values."""
+        arrays = [values(n) for n in numbers.tolist()]
+        return np.repeat(numbers, [len(one) for one in arrays]), np.concatenate([[], *arrays])
 
     @property
     def row_columns(self) -> dict[str, NDArray[Any]]:
-        """Columns of the rows per case: how many truth boxes and boxes there are, and the highest confidence."""
+        """Columns of the rows per case: numbers of truth boxes and of boxes, and the highest confidence."""
         best = np.array([confidence.max(initial=-1) for _, confidence in self.boxes])
         counts = np.array([len(boxes) for boxes, _ in self.boxes], dtype=np.int64)
         return {"truths": self.truths, "boxes": counts, "confidence": np.where(best < 0, np.nan, best)}
 
     def sums(self, numbers: Index, blocks: Sequence[FloatArray]) -> Sums:
-        """(P,M) ``blocks`` of columns by patient, of the cases ``numbers`` -> sums of which ratios can be resampled."""
+        """(P,M) ``blocks`` of columns by patient, over the cases ``numbers`` -> sums whose ratios can be resampled."""
         columns = np.concatenate(blocks, 1)
         counts = np.bincount(self.patients[numbers], minlength=len(columns)).astype(np.float64)
-        whole = np.broadcast_to(counts[:, None], columns.shape)  # a scale that no ratio of columns sees
+        whole = np.broadcast_to(counts[:, None], columns.shape)  # a scale that cancels in ratios of columns
         return Sums(columns[:, None], whole[:, None])
 
     def per_patient(self, numbers: Index, values: NDArray[Any]) -> FloatArray:
-        """(n,) numbers or truths of the cases ``numbers`` -> (P,1) their sums by patient."""
+        """(n,) values of the cases ``numbers`` -> (P,1) their sums by patient."""
         sums = np.zeros(self.patients.max(initial=-1) + 1)
         np.add.at(sums, self.patients[numbers], values)
         return sums[:, None]
@@ -131,9 +131,9 @@ class BoxCases:
     def cumulative(
         self, cases: Index, keys: FloatArray, at: FloatArray, side: Literal["left", "right"] = "left"
     ) -> FloatArray:
-        """(D,) ``keys`` of the (D,) ``cases``, (T,) ascending -> (P,T) how many of each patient are <= each of ``at``.
+        """(D,) ``keys`` of the (D,) ``cases``, (T,) ascending ``at`` -> (P,T) each patient's number of keys <= ``at``.
 
-        With ``side`` right, how many are below it.
+        ``side`` right: keys < ``at``.
         """
         out = np.zeros((self.patients.max(initial=-1) + 1, len(at) + 1))
         np.add.at(out, (self.patients[cases], np.searchsorted(at, keys, side)), 1)
@@ -146,10 +146,10 @@ class BoxCases:
 
 
 def _boxes(case: Case, threshold: float) -> tuple[FloatArray, FloatArray]:
-    shown, _ = case.prediction
-    if isinstance(shown, GivenBoxes):
-        return shown.boxes, shown.confidence
-    if not isinstance(shown, Surface):
+    prediction, _ = case.prediction
+    if isinstance(prediction, GivenBoxes):
+        return prediction.boxes, prediction.confidence
+    if not isinstance(prediction, Surface):
         return np.zeros((0, 4)), np.zeros(0)
-    boxes, peaks = all_boxes(shown, threshold)
+    boxes, peaks = all_boxes(prediction, threshold)
     return boxes, peaks * (case.probability or 0.0)

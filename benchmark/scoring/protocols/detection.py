@@ -1,4 +1,4 @@
-"""Average precision of boxes with confidences, as object detectors are scored."""
+"""Average precision of boxes with confidences, as in object detection."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,48 +16,48 @@ IOU = (0.1, 0.3, 0.4, 0.5, 0.75)
 MAIN = 0.4
 RECALLS = np.linspace(0, 1, 101)
 MOST = 100
-"""Boxes of an image and finding that COCO's convention looks at."""
+"""Most boxes per image and finding in COCO's convention."""
 Match = Callable[[FloatArray, float], Hits]
 
 
 class Detection(ConfidenceProtocol):
-    """Area under precision and recall over all boxes of a finding, best confidence first, in two conventions.
+    """Area under precision and recall over all boxes of a finding, highest confidence first, in two conventions.
 
-    ``ap@iou.4`` and others: PASCAL VOC 2010, all points; a box belongs to the truth box that it overlaps most and is
-    true when IoU > t and that truth is not taken yet. ``ap101@iou.4`` and others: COCO, precision at 101 recalls; a box
-    takes the free truth box that it overlaps most when IoU >= t, and an image gives at most 100 boxes. Boxes on
-    negatives are false. Equal confidences count by the image's name. ``left_out``: share of the images that are neither
-    positive nor negative. Boxes of a map are those of all components at the threshold of ``locus``, their confidence
+    ``ap@iou.4`` and others: PASCAL VOC 2010, all points; a box belongs to the truth box with the largest overlap and is
+    true if IoU > t and that truth box is still free. ``ap101@iou.4`` and others: COCO, precision at 101 recalls; a box
+    takes the free truth box with the largest overlap if IoU >= t, and an image contributes at most 100 boxes. Boxes on
+    negatives are false. Equal confidences are ordered by image name. ``left_out``: share of the images that are neither
+    positive nor negative. Boxes of a map are those of all components at the threshold of ``locus``; their confidence is
     the classifier's probability times the component's highest value. Everingham et al., "The PASCAL visual object
     classes challenge", IJCV 2010 and its development kit; Lin et al., "Microsoft COCO", ECCV 2014. VinDr-CXR's
-    challenge scores by VOC at .4. Intervals: the main metric's.
+    challenge scores by VOC at .4. Only the main metric has intervals.
     """
 
     name = "detection"
     main = "ap@iou.4"
 
     def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
-        """``ap@iou.1`` …, ``ap101@iou.1`` …; ``hits`` of a row are VOC's at the main threshold."""
+        """Return ``ap@iou.1`` …, ``ap101@iou.1`` …; ``hits`` of a row are VOC's at the main threshold."""
         estimates = [e for above in IOU for e in _estimates(batch, above)]
         hits = np.array([voc_matches(overlap, MAIN).sum() for overlap in batch.overlaps], dtype=np.int64)
         return estimates, {**batch.row_columns, "hits": hits}
 
 
 def _estimates(batch: BoxCases, above: float) -> list[Estimate]:
-    """VOC's and COCO's at one IoU threshold."""
+    """Return the VOC and COCO estimates at one IoU threshold."""
     n, word = batch.totals(batch.truths), f"{above:g}".removeprefix("0")
-    voc = [_sums(batch, each, above) for each in batch.numbers]
+    voc = [_sums(batch, numbers, above) for numbers in batch.numbers]
     samples = batch.resampled(voc, average_precision) if above == MAIN else None
     value = np.array([average_precision(sums.value[0]) for sums in voc], dtype=np.float64)
-    coco = np.array([_ap101(batch, each, above) for each in batch.numbers], dtype=np.float64)
+    coco = np.array([_ap101(batch, numbers, above) for numbers in batch.numbers], dtype=np.float64)
     main = Estimate(f"ap@iou{word}", batch.origin, value, n, samples)
     return [main, replace(main, metric=f"ap101@iou{word}", value=coco, samples=None)]
 
 
 def voc_matches(overlap: FloatArray, above: float) -> Hits:
-    """(M,N) IoU of boxes, best confidence first, with truth boxes -> (M,) which are true, as VOC 2010 decides.
+    """(M,N) IoU of boxes, highest confidence first, with truth boxes -> (M,) true boxes by the rule of VOC 2010.
 
-    >>> voc_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second overlaps most what is taken
+    >>> voc_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second overlaps most with a taken one
     [True, False]
     """
     true = np.zeros(len(overlap), dtype=bool)
@@ -69,16 +69,16 @@ def voc_matches(overlap: FloatArray, above: float) -> Hits:
 
 
 def coco_matches(overlap: FloatArray, at_least: float) -> Hits:
-    """(M,N) IoU of boxes, best confidence first, with truth boxes -> (M,) which are true, as COCO decides.
+    """(M,N) IoU of boxes, highest confidence first, with truth boxes -> (M,) true boxes by the rule of COCO.
 
-    >>> coco_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second takes what is left
+    >>> coco_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second takes the free one
     [True, True]
     """
     free, true = np.ones(overlap.shape[1], dtype=bool), np.zeros(len(overlap), dtype=bool)
     for n, row in enumerate(overlap):
         candidates = np.flatnonzero(free & (row >= min(at_least, 1 - 1e-10)))
         if len(candidates):
-            best = candidates[row[candidates] == row[candidates].max()][-1]  # of equal ones its source takes the last
+            best = candidates[row[candidates] == row[candidates].max()][-1]  # the source takes the last of equal ones
             free[best], true[n] = False, True
     return true
 
@@ -98,7 +98,7 @@ def average_precision(columns: Any) -> Any:
 
 
 def ranked(batch: BoxCases, numbers: Index, matches: Match, at: float, most: int | None = None) -> tuple[Index, Hits]:
-    """All boxes of the cases ``numbers``, best confidence first: (D,) the case and (D,) whether the box is true."""
+    """Return all boxes of the cases ``numbers``, highest confidence first: (D,) case and (D,) whether it is true."""
     case_of, confidences = batch.flat(numbers, lambda n: batch.boxes[n][1][:most])
     _, true = batch.flat(numbers, lambda n: matches(batch.overlaps[n][:most], at))
     order = np.argsort(-confidences, kind="stable")
@@ -113,7 +113,7 @@ def _sums(batch: BoxCases, numbers: Index, above: float) -> Sums:
 
 
 def _ap101(batch: BoxCases, numbers: Index, at_least: float) -> float:
-    """COCO's area, operation by operation as its source computes it."""
+    """Return COCO's area, with the same operations as its source."""
     truths = int(batch.truths[numbers].sum())
     if not truths:
         return np.nan

@@ -1,4 +1,4 @@
-"""FROC: how many truth boxes are hit at how many false boxes an image."""
+"""FROC: share of truth boxes hit at a given number of false boxes per image."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,35 +14,35 @@ from core.boxes import holds, iobb, iou
 from core.types import FloatArray
 
 RATES = (0.125, 0.25, 0.5, 1, 2, 4, 8)
-"""False boxes an image."""
+"""False boxes per image."""
 ROUNDING = 1 + 1e-6
-"""A rate that is exactly met is met, whichever way sums were rounded."""
+"""A rate that is met exactly counts as met, despite rounding."""
 ALL = "@all"
-"""How a metric ends whose false boxes are those of all images."""
+"""Suffix of metrics that count false boxes on all images."""
 HITS: Mapping[str, Callable[[FloatArray, FloatArray], Hits]] = {
     "iou.3": lambda boxes, truth: np.nan_to_num(iou(boxes, truth)) > 0.3,
     "iobb.25": lambda boxes, truth: np.nan_to_num(iobb(boxes, truth)) > 0.25,
     "center": lambda boxes, truth: holds(boxes, (truth[:, :2] + truth[:, 2:]) / 2),
 }
-"""Word -> (M,4) boxes, (N,4) truth boxes -> (M,N) which box hits which truth box."""
+"""Word -> function of (M,4) boxes and (N,4) truth boxes -> (M,N) hits."""
 
 
 class Froc(ConfidenceProtocol):
-    """Share of truth boxes hit at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes an image, and the mean of the seven.
+    """Share of truth boxes hit at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes per image, and the mean of the seven.
 
-    A box hits a truth box by IoU > .3 (``froc@iou.3``), by IoBB > .25 (``froc@iobb.25``) or when it holds its centre
-    (``froc@center``); a box that hits none is false, and further ones on a hit truth box are not. At a rate the
-    sensitivity is the largest with at most so many false boxes, among the negatives alone; with ``@all`` behind it,
-    among all images. ``froc@iou.3@.5``: at 1/2. The curve is constant beyond its end. Confidences and populations as in
+    A box hits a truth box by IoU > .3 (``froc@iou.3``), by IoBB > .25 (``froc@iobb.25``) or if it contains its centre
+    (``froc@center``). A box that hits none is false; further boxes on a hit truth box are not. The sensitivity at a
+    rate is the largest with at most that many false boxes per negative image; with suffix ``@all``, per image of any
+    kind. ``froc@iou.3@.5``: at 1/2. The curve is constant beyond its end. Confidences, positives and negatives as in
     ``detection``. Bunch et al., "A free response approach to the measurement and characterization of radiographic
-    observer performance", Proc. SPIE 127 (1977); the seven rates are LUNA16's. Intervals: the main metric's.
+    observer performance", Proc. SPIE 127 (1977); the seven rates are LUNA16's. Only the main metric has intervals.
     """
 
     name = "froc"
     main = "froc@iou.3"
 
     def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
-        """``froc@iou.3`` … and their seven rates; ``hits`` of a row are truth boxes hit by IoU."""
+        """Return ``froc@iou.3`` … and their seven rates; ``hits`` of a row are truth boxes hit by IoU."""
         pairs = [(boxes, case.boxes) for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)]
         hits = {word: [hit(*pair) for pair in pairs] for word, hit in HITS.items()}
         ends = [(word, suffix) for word in HITS for suffix in ("", ALL)]
@@ -52,9 +52,9 @@ class Froc(ConfidenceProtocol):
 
 
 def _estimates(batch: BoxCases, hits: Sequence[Hits], word: str, suffix: str) -> list[Estimate]:
-    """The mean of the seven rates, then each of them."""
+    """Return the mean of the seven rates, then each of them."""
     metric, reason, n = f"froc@{word}", NOTHING if suffix else NO_NEGATIVE, batch.totals(batch.truths)
-    sums = [_sums(batch, each, hits, suffix) for each in batch.numbers]
+    sums = [_sums(batch, numbers, hits, suffix) for numbers in batch.numbers]
     curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(sums), len(RATES))
     is_main = metric + suffix == Froc.main
     samples = batch.resampled(sums, lambda columns: sensitivities(columns).mean(-1)) if is_main else None
@@ -76,12 +76,12 @@ def sensitivities(columns: Any) -> Any:
     hit, false, truths, images = columns[..., :size], columns[..., size:-2], columns[..., -2:-1], columns[..., -1:]
     allowed = false[..., None, :] <= np.array(RATES, dtype=columns.dtype)[:, None] * images[..., None, :] * ROUNDING
     most = np.where(allowed, hit[..., None, :], 0).max(-1, initial=0)
-    known = np.broadcast_to(images > 0, most.shape)
-    return np.where(known, ratio(most, np.broadcast_to(truths, most.shape)), np.nan)
+    has_images = np.broadcast_to(images > 0, most.shape)
+    return np.where(has_images, ratio(most, np.broadcast_to(truths, most.shape)), np.nan)
 
 
 def _sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: str) -> Sums:
-    """A finding's columns by patient; keys are confidences, negated so that they ascend."""
+    """Return a finding's columns by patient; keys are negated confidences, so that they ascend."""
 
     def first(n: int) -> FloatArray:
         keys = np.where(hits[n], -batch.boxes[n][1][:, None], np.inf).min(0, initial=np.inf)
@@ -94,5 +94,5 @@ def _sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: str) ->
     at = np.unique(true_keys)
     counted = [batch.cumulative(true_cases, true_keys, at), batch.cumulative(*batch.flat(numbers, false), at)]
     images = (suffix == ALL) | ~batch.positive[numbers]
-    totals = [batch.per_patient(numbers, each) for each in (batch.truths[numbers], images)]
+    totals = [batch.per_patient(numbers, counts) for counts in (batch.truths[numbers], images)]
     return batch.sums(numbers, [*counted, *totals])

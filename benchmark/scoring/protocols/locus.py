@@ -37,15 +37,15 @@ TENTHS = {"iou": (1, 3, 5), "iobb": (1, 5)}
 class Locus(Protocol):
     """Share of cases whose one box has IoU > .3 with a truth box of the finding, mean over findings (``hit@iou.3``).
 
-    A map is scaled to [0,1]; the component of the surface that holds the highest vertex gives the box, so truth selects
-    nothing. The threshold is the best of all in [0,1) for ``hit@iou.3``, exact and no grid's (the middle of the best
-    range; between ranges the larger mean IoU, then the lower): chosen on other patients (``cross-fitted``), on the
-    validation split (``validation``), on the very cases (``oracle``), by the map itself (``otsu``) or not at all
-    (``fixed``: .5). Per finding; ``hit@iou.3@shared`` takes one for all findings. ``optimism`` is oracle −
-    cross-fitted. ``anyhit@iou.3`` is the share of truth boxes that the box of any component hits, with
-    ``boxes_per_case`` beside it: many boxes hit by chance. ``center_inside``: the box holds the centre of a truth box;
+    A map is scaled to [0,1]; the box surrounds the surface component with the highest vertex, so truth selects nothing.
+    The threshold is the best of all in [0,1) for ``hit@iou.3``: exact, not from a grid (the middle of the best range;
+    ties go to the larger mean IoU, then to the lower threshold). It is chosen on other patients (``cross-fitted``), on
+    the validation split (``validation``), on the scored cases (``oracle``), from the map (``otsu``) or not at all
+    (``fixed``: .5), per finding; ``hit@iou.3@shared`` takes one for all findings. ``optimism`` is oracle −
+    cross-fitted. ``anyhit@iou.3`` is the share of truth boxes that the box of any component hits; read it with
+    ``boxes_per_case``, since many boxes hit by chance. ``center_inside``: the box contains the centre of a truth box.
     ``out_of_reach``: share of cases whose truth is so small that no box of the grid's cell or larger has IoU > .3. A
-    case without a box is a miss with IoU 0. Of given boxes the one with the highest confidence counts, at every
+    case without a box is a miss with IoU 0. With given boxes the one with the highest confidence counts, at every
     threshold, and its centre is the point.
     """
 
@@ -55,7 +55,7 @@ class Locus(Protocol):
     takes_boxes = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
+        """Return all metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index, val_index = CaseBatch(scored), case_index(scored), case_index(val_cases)
         chosen = choose((batch.selector, index), DEFAULT_THRESHOLD, seed, (CaseBatch(val_cases).selector, val_index))
@@ -88,7 +88,7 @@ def hits_by_threshold(hits: NDArray[np.bool_], findings: NDArray[np.str_]) -> li
 
 
 class CaseBatch:
-    """N cases before any threshold."""
+    """N cases before a threshold is applied."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
         self.cases = cases
@@ -96,36 +96,36 @@ class CaseBatch:
         self.selector = ExactThresholds(IOU)
         points, otsus = [], []
         for case in tqdm(cases, desc="trace maps", unit="map", leave=False, delay=2, disable=None):
-            shown, reason = case.prediction
-            self.selector.append(trace(shown), case.boxes)
+            prediction, reason = case.prediction
+            self.selector.append(trace(prediction), case.boxes)
             self.reasons.append(reason)
-            points.append(shown is not None and distance(shown.peak, case.boxes) == 0)
-            otsus.append(otsu(shown) if isinstance(shown, Surface) else DEFAULT_THRESHOLD)
+            points.append(prediction is not None and distance(prediction.peak, case.boxes) == 0)
+            otsus.append(otsu(prediction) if isinstance(prediction, Surface) else DEFAULT_THRESHOLD)
         self.truth = self.selector.truth
         self.centres = [(case.boxes[:, :2] + case.boxes[:, 2:]) / 2 for case in cases]
         self.pointing = np.array(points, dtype=bool)
-        """(N,) whether the highest vertex lies in a truth box."""
+        """(N,) whether the highest vertex is inside a truth box."""
         self.otsu = np.array(otsus, dtype=np.float64)
-        """(N,) each map's own threshold; where there is no map, it does not matter."""
+        """(N,) Otsu's threshold of each map; arbitrary without a map."""
 
 
 class BoxesAtThreshold(AtThreshold):
-    """N cases, each at a threshold of its own: the peak component's box and its overlaps, 0 where there is no box."""
+    """N cases at individual thresholds: the peak component's box and its overlaps, 0 without a box."""
 
     def __init__(self, batch: CaseBatch, key: ThresholdKey, thresholds: FloatArray) -> None:
         super().__init__(key, np.isfinite(thresholds))
         self.thresholds, self.boxes = thresholds, batch.selector.boxes(thresholds)
         self.iou, self.iobb = batch.truth.overlaps(self.boxes, np.arange(len(thresholds)))
-        each = zip(self.boxes, batch.centres, strict=True)
-        self.center = np.array([holds(box, centres).any() for box, centres in each], dtype=bool)
+        box_centres = zip(self.boxes, batch.centres, strict=True)
+        self.center = np.array([holds(box, centres).any() for box, centres in box_centres], dtype=bool)
 
     def hits(self) -> dict[str, NDArray[np.bool_]]:
-        """Metric -> (N,)."""
+        """Return metric -> (N,) hits."""
         return {f"hit@{m}.{tenth}": getattr(self, m) > tenth / 10 for m, tenths in TENTHS.items() for tenth in tenths}
 
 
 def largest_iou(case: Case) -> float:
-    """The largest IoU with a truth box of any box at least as large as a cell of the map's grid; nan without a grid.
+    """Return the largest IoU of a truth box with any box of at least one grid cell; nan without a grid.
 
     >>> largest_iou(Case("a", "a", "mass", np.zeros((2, 2)), "conventional", (20, 20), np.array([[0.0, 0, 5, 10]])))
     0.5
@@ -140,7 +140,7 @@ def largest_iou(case: Case) -> float:
 
 
 BoxCounts = tuple[FloatArray, FloatArray]
-"""(N,) truth boxes that any box of all components of a case hits, and (N,) such boxes."""
+"""(N,) truth boxes hit by a box of any component of a case, and (N,) number of boxes."""
 
 
 def _count_boxes(batch: CaseBatch, chosen: ThresholdsByOrigin) -> dict[ThresholdKey, BoxCounts]:
@@ -155,7 +155,7 @@ def _count_boxes(batch: CaseBatch, chosen: ThresholdsByOrigin) -> dict[Threshold
 
 
 def _columns(at: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBoxes) -> list[Column]:
-    """Without ``box_counts``, thresholds are shared and only the main column is given."""
+    """Return the columns of one origin; without ``box_counts`` thresholds are shared and only the main one is given."""
     hits = at.hits()
     if box_counts is None:
         return [at.column(MAIN, hits[MAIN])]

@@ -1,4 +1,4 @@
-"""LROC: whether an image with the finding is rated above one without it, and the finding located."""
+"""LROC: whether an image with the finding is rated above one without it and the finding is located."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,10 +15,10 @@ from benchmark.scoring.surface.trace import GivenBoxes
 
 
 class Lroc(ConfidenceProtocol):
-    """Area under correct localizations against false positives: a positive rated above a negative, and its place right.
+    """Area under correct localizations against false positives: a positive is rated above a negative and located.
 
-    An image's rating is the classifier's probability, its location the map's highest point, correct inside a truth
-    box. Of given boxes: the highest confidence, 0 without a box, and the centre of that box. Equal ratings count half.
+    An image's rating is the classifier's probability, its location the map's highest point, correct inside a truth box.
+    With given boxes: the highest confidence, 0 without a box, and the centre of that box. Equal ratings count half.
     Positives and negatives as in ``detection``. Swensson, "Unified measurement of observer performance in detecting and
     localizing target objects on images", Medical Physics 23 (1996).
     """
@@ -27,10 +27,10 @@ class Lroc(ConfidenceProtocol):
     main = "lroc"
 
     def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
-        """``lroc``, whose n is the number of positives; a row has the rating and whether its location is right."""
-        each = np.array([_rating(case) for case in batch.cases]).reshape(-1, 2)
-        ratings, right = each[:, 0], each[:, 1] > 0
-        sums = [_sums(batch, each, ratings, right) for each in batch.numbers]
+        """Return ``lroc``, whose n is the number of positives; a row has the rating and whether its place is right."""
+        rated = np.array([_rating(case) for case in batch.cases]).reshape(-1, 2)
+        ratings, right = rated[:, 0], rated[:, 1] > 0
+        sums = [_sums(batch, numbers, ratings, right) for numbers in batch.numbers]
         value = np.array([area(one.value[0]) for one in sums], dtype=np.float64)
         n, samples = batch.totals(batch.positive), batch.resampled(sums, area)
         columns = {"truths": batch.truths, "rating": ratings, "located": right}
@@ -38,7 +38,7 @@ class Lroc(ConfidenceProtocol):
 
 
 def area(columns: Any) -> Any:
-    """(..., 2·T+2) located positives at each of T ratings, negatives below it; all positives, negatives -> (...) area.
+    """(..., 2·T+2) located positives at each of T ratings, negatives below; all positives, negatives -> (...) area.
 
     >>> area(np.array([1.0, 1, 1, 2, 2, 2])).item()  # one of the two above 1 of 2 negatives, the other above both
     0.75
@@ -49,12 +49,12 @@ def area(columns: Any) -> Any:
 
 
 def _rating(case: Case) -> tuple[float, bool]:
-    """0 for a case of which nobody said anything; and whether the highest point lies in a truth box."""
-    shown, _ = case.prediction
-    located = shown is not None and len(case.boxes) > 0 and distance(shown.peak, case.boxes) == 0
+    """Return the rating, 0 if there is none, and whether the highest point is inside a truth box."""
+    prediction, _ = case.prediction
+    located = prediction is not None and len(case.boxes) > 0 and distance(prediction.peak, case.boxes) == 0
     if case.submitted_boxes is None:
         return case.probability or 0.0, located
-    return float(shown.confidence[0]) if isinstance(shown, GivenBoxes) else 0.0, located
+    return float(prediction.confidence[0]) if isinstance(prediction, GivenBoxes) else 0.0, located
 
 
 def _sums(batch: BoxCases, numbers: Index, ratings: Any, right: Any) -> Sums:

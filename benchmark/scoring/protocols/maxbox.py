@@ -1,4 +1,4 @@
-"""MaxBoxAcc and MaxBoxAccV2: the share of cases whose box fits, at the score threshold that fits best."""
+"""MaxBoxAcc and MaxBoxAccV2: share of cases with a fitting box, at the best score threshold."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -42,26 +42,27 @@ LEVELS = choe_contours.score_thresholds(STEP)
 DEFAULT_INDEX = len(LEVELS) // 2
 """The index of .5."""
 VARIANTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)}}
-"""What has a score threshold of its own -> which curve of a case, and δ."""
+"""Variant with a separate score threshold -> which contour counts, and δ."""
 V2 = list(VARIANTS)[1:]
 METRICS = {"maxboxacc": ["maxboxacc"], "maxboxaccv2": V2, **{variant: [variant] for variant in V2}}
-"""Metric -> the variants of which it is the mean."""
+"""Metric -> the variants that it averages."""
 OPTIMISM_METRICS = {metric: f"optimism@{metric}" for metric in ("maxboxacc", "maxboxaccv2")}
 
 
 class MaxBox(Protocol):
     """Share of cases with IoU >= δ: MaxBoxAcc (one box, δ = .5) and MaxBoxAccV2 (any box, mean over δ = .3, .5, .7).
 
-    At 224×224 pixels and 100 score thresholds, as the source counts (``contours``): the box of the contour with the
-    largest polygon area for MaxBoxAcc, the best of all contours, inner ones included, for V2, which has a threshold per
-    δ. The source takes one threshold for all classes, the one with most hits on the very cases: ``oracle`` of
-    ``…@shared``; its figure pools the cases, ours is the mean over findings at that threshold. Beside it one per
-    finding, and each ``cross-fitted`` and from the ``validation`` split; ties: mean IoU, then the lowest. ``otsu``: of
-    the 100 the one nearest to the map's own; ``fixed``: .5. ``optimism@…`` is oracle − cross-fitted.
+    On 224×224 pixels at 100 score thresholds, with the source's conventions (``contours``). MaxBoxAcc uses the box of
+    the contour with the largest polygon area; V2 uses the best of all contours, inner ones included, and has a
+    threshold per δ. The source takes one threshold for all classes, the one with most hits on the scored cases:
+    ``oracle`` of ``…@shared``. Its figure pools the cases, ours is the mean over findings at that threshold. There is
+    also one per finding, and each ``cross-fitted`` and from the ``validation`` split; ties: mean IoU, then the lowest.
+    ``otsu``: the one of the 100 nearest to the map's Otsu threshold; ``fixed``: .5. ``optimism@…`` is oracle −
+    cross-fitted.
 
-    A flat map keeps the source's answer, the box of the first pixel. The map is interpolated bilinearly on its grid,
-    the source's is cubic. Choe et al., "Evaluating weakly supervised object localization methods right", CVPR 2020,
-    section 4; V2: arXiv 2007.04178.
+    A flat map has the source's box, the first pixel. The map is interpolated bilinearly on its grid; the source's is
+    cubic. Choe et al., "Evaluating weakly supervised object localization methods right", CVPR 2020, section 4; V2:
+    arXiv 2007.04178.
     """
 
     name = "maxbox"
@@ -70,7 +71,7 @@ class MaxBox(Protocol):
     chooses = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """``maxboxacc``, ``maxboxaccv2`` and its three variants at each origin, their optimism; a row per case."""
+        """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each origin, their optimism; a row per case."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = SweptCases(scored), case_index(scored)
         val_batch, val_index = SweptCases(val_cases), case_index(val_cases)
@@ -96,8 +97,8 @@ def sweep(
 ) -> FloatArray:
     """(H,W) map in [0,1], (M,4) truth in its pixels -> (T,) best IoU at the score thresholds i·step below 1.
 
-    By the source's conventions, of the box of the contour with the largest polygon area or of ``all`` contours. Truth
-    boxes are house boxes (half-open); corners that are no whole pixels are truncated as the source does.
+    By the source's conventions, for the contour with the largest polygon area or for ``all`` contours. Truth boxes are
+    half-open, as everywhere in Locus; fractional corners are truncated as in the source.
     Raises ``BadValueError`` for a map outside [0,1], a bad step or word, and without a truth box.
 
     >>> spot = np.zeros((8, 8))
@@ -116,7 +117,7 @@ def sweep(
 
 
 def map_224(case: Case) -> tuple[NDArray[np.float32] | None, str]:
-    """(224,224) map in [0,1] and ""; a flat one is 0 everywhere and named; None and the reason where it failed."""
+    """Return the (224,224) map in [0,1] and "", all 0 and "flat map" for a flat one; or None and the reason."""
     values, reason = finite_map(case)
     if values is None:
         return None, reason
@@ -125,24 +126,24 @@ def map_224(case: Case) -> tuple[NDArray[np.float32] | None, str]:
 
 
 class SweptCases:
-    """N cases at each of the T score thresholds; without box and overlap where the map failed."""
+    """N cases at each of the T score thresholds; without box and overlap if the map failed."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        each = [_curves(case) for case in cases]
-        boxes, largest, best, otsu, reasons = zip(*each, strict=True) if each else ((),) * 5
+        curves = [_curves(case) for case in cases]
+        boxes, largest, best, otsu, reasons = zip(*curves, strict=True) if curves else ((),) * 5
         self.reasons: Sequence[str] = reasons
         shape = len(cases), len(LEVELS)
         self.boxes = np.array(boxes).reshape(*shape, 4)
-        """(N,T,4) of the largest contour, in the case's frame."""
+        """(N,T,4) boxes of the largest contour, in the case's frame."""
         ious = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
         self.selectors = {v: SampledThresholds(ious[kind] >= d, ious[kind]) for v, (kind, d) in VARIANTS.items()}
-        """By the best IoU with a truth box of the largest contour's box, or of any contour's."""
+        """By the best IoU of the largest contour's box, or of any contour's box, with a truth box."""
         self.otsu = np.array(otsu, dtype=np.float64)
-        """(N,) the index of each map's own threshold."""
+        """(N,) index of each map's Otsu threshold."""
 
 
 def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
-    """(T,4) boxes, their (T,) overlaps, those of the best contours, the index of Otsu's threshold, why all miss."""
+    """(T,4) boxes, their (T,) overlaps, those of the best contours, index of Otsu's threshold, reason for a miss."""
     values, reason = map_224(case)
     if values is None:
         return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT_INDEX, reason
@@ -153,14 +154,14 @@ def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
 
 
 def _otsu(values: NDArray[np.float32]) -> int:
-    """Index of the score threshold whose level is nearest to the map's own by Otsu's rule, the lowest of equals."""
+    """Return the index of the score threshold whose level is nearest to Otsu's, the lowest on ties."""
     image = choe_contours.quantised(values)
     threshold, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
     return int(np.abs(choe_contours.levels(image, STEP) - threshold).argmin())
 
 
 def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> list[Column]:
-    """At thresholds that all findings share, only the main metrics."""
+    """Return the columns; only the main metrics at thresholds that all findings share."""
     columns = []
     for metric, variants in METRICS.items():
         for key in chosen[variants[0]]:
@@ -173,17 +174,17 @@ def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> lis
 def _thresholds_by_variant(
     chosen: Mapping[str, ThresholdsByOrigin], index: CaseIndex
 ) -> dict[Origin, dict[str, dict[str, list[object]]]]:
-    """Origin -> finding -> variant -> the score thresholds that were chosen."""
+    """Return origin -> finding -> variant -> chosen score thresholds."""
     out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
     for variant, indices in chosen.items():
-        for origin, known in distinct_thresholds(indices, index, LEVELS.round(6).tolist()).items():
-            for finding, levels in known.items():
+        for origin, by_finding in distinct_thresholds(indices, index, LEVELS.round(6).tolist()).items():
+            for finding, levels in by_finding.items():
                 out.setdefault(origin, {}).setdefault(finding, {})[variant] = levels
     return out
 
 
 def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> dict[str, ArrayLike]:
-    """MaxBoxAcc's box at its cross-fitted threshold; whether any box hits at V2's."""
+    """Return MaxBoxAcc's box at its cross-fitted threshold, and whether any box hits at V2's thresholds."""
     main = chosen["maxboxacc"]
     sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
     edges = {name: at_index(edge, main[CROSS_FITTED]) for name, edge in sides}

@@ -28,9 +28,9 @@ LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5)
 class MeanIou(Protocol):
     """Mean IoU of {map > t} with the union of the truth boxes, over t = .1, .2, .3, .4 and .5 of the raw values.
 
-    For cosine maps of text-prompted networks, whose values have a meaning: nothing is scaled. Do not compare it between
-    methods whose values have other units. The map is interpolated to the pixels of the frame; a pixel is inside a box
-    if its centre is. A flat or failed map has IoU 0. Boecking et al., "Making the most of text semantics", ECCV 2022.
+    For cosine maps of text-prompted networks, whose values have a meaning: nothing is scaled. Do not compare methods
+    whose values have different units. The map is interpolated to the pixels of the frame; a pixel is inside a box if
+    its centre is. A flat or failed map has IoU 0. Boecking et al., "Making the most of text semantics", ECCV 2022.
     """
 
     name = "miou"
@@ -39,7 +39,7 @@ class MeanIou(Protocol):
     judges = "raw"
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """``miou@raw`` per finding and their mean; a row per case with truth."""
+        """Return ``miou@raw`` per finding and their mean; a row per case with truth."""
         scored = of_findings(cases, findings)
         values, reasons = zip(*map(_of_case, scored), strict=True) if scored else ((), ())
         column = Column(self.main, "fixed", np.array(values, dtype=np.float64), np.ones(len(scored)))

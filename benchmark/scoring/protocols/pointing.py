@@ -1,4 +1,4 @@
-"""The pointing game: whether the maximum of the map lies in a truth box."""
+"""The pointing game: whether the maximum of the map is inside a truth box."""
 
 from collections.abc import Sequence
 
@@ -19,16 +19,16 @@ from benchmark.scoring.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes
 
 TOLERANCE = 15 / 224
-"""The paper's 15 pixels at the network's input, as a share of the frame's width (the scaling is ours)."""
+"""The paper's 15 pixels at the network's input, as a share of the frame's width (our scaling)."""
 ROUNDING = 1e-9
-"""Pixels. A distance of exactly the tolerance counts, whichever way it was rounded."""
+"""Pixels. A distance of exactly the tolerance counts, despite rounding."""
 
 
 class Pointing(Protocol):
-    """Share of cases whose highest point lies in a truth box, and within 15·W/224 pixels of one (``pointing@15``).
+    """Share of cases whose highest point is in a truth box, or within 15·W/224 pixels of one (``pointing@15``).
 
-    The maximum of a bilinear surface is a vertex, the first in row-major order on ties. A box's edge belongs to it. A
-    flat or failed map points nowhere: a miss; of given boxes the most confident points at its centre. Zhang et al.,
+    The maximum of a bilinear surface is a vertex, the first in row-major order on ties. A box includes its edges. A
+    flat or failed map is a miss; with given boxes the point is the centre of the most confident one. Zhang et al.,
     "Top-down neural attention by excitation backprop", ECCV 2016, section 4.2.
     """
 
@@ -37,7 +37,7 @@ class Pointing(Protocol):
     takes_boxes = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
+        """Return ``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
         scored = of_findings(cases, findings)
         rows = [_row(case) for case in scored]
         hits = {metric: np.array([row[metric] for row in rows]) for metric in ("pointing", "pointing@15")}
@@ -47,7 +47,7 @@ class Pointing(Protocol):
 
 
 def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
-    """Euclidean distance from (x, y) to the nearest of (M,4) boxes; 0 inside and on the edge.
+    """Return the Euclidean distance from (x, y) to the nearest of (M,4) boxes; 0 inside and on the edge.
 
     >>> distance((0, 3), [[3, 0, 9, 9], [3, 7, 9, 9]])
     3.0
@@ -58,9 +58,9 @@ def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
 
 
 def _row(case: Case) -> dict[str, object]:
-    shown, reason = case.prediction
-    x, y = (None, None) if shown is None else shown.peak
-    away = None if shown is None else distance(shown.peak, case.boxes)
+    prediction, reason = case.prediction
+    x, y = (None, None) if prediction is None else prediction.peak
+    away = None if prediction is None else distance(prediction.peak, case.boxes)
     hit = away == 0
     near = away is not None and away <= TOLERANCE * case.frame[1] + ROUNDING
     return {**common_columns(case, reason), "x": x, "y": y, "distance": away, "pointing": hit, "pointing@15": near}

@@ -18,15 +18,15 @@ from core.errors import BadValueError
 from core.types import FloatArray
 
 BEYOND = [1.0, 2.0, 3.0]
-"""The source's last bin edges: a bin of its own for the score 1, and an empty one."""
+"""The source's last bin edges: a separate bin for the score 1, and an empty one."""
 
 
 class PxAP(Protocol):
-    """Average precision over all pixels of all cases of a finding, pooled: no threshold is chosen.
+    """Average precision over all pixels of all cases of a finding, pooled; no threshold is chosen.
 
-    At 224×224 pixels, the map min-max scaled; truth pixels are the mask's, or where there is none those of the boxes.
-    Records hold a share, ``pxap()`` gives per cent as the source does. A flat or failed map is 0 everywhere: it
-    finds nothing, and the value of nothing but such maps is the share of truth pixels. Choe et al., CVPR 2020, section
+    On 224×224 pixels, with the map min-max scaled; truth pixels come from the mask, or from the boxes without a mask.
+    Records contain a share, ``pxap()`` returns per cent as the source does. A flat or failed map is 0 everywhere: it
+    finds nothing, and with only such maps the value is the share of truth pixels. Choe et al., CVPR 2020, section
     4.2.
     """
 
@@ -35,7 +35,7 @@ class PxAP(Protocol):
     geometry = "pixels"
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """``pxap`` per finding; rows with each case's own ``pxap`` and share of truth pixels."""
+        """Return ``pxap`` per finding; rows with the ``pxap`` of each case and its share of truth pixels."""
         scored = of_findings(cases, findings)
         counted = [_counted(case) for case in scored]
         counts, reasons = [count for count, _ in counted], [reason for _, reason in counted]
@@ -48,17 +48,17 @@ class PxAP(Protocol):
 
 
 def _counted(case: Case) -> tuple[FloatArray, str]:
-    """(2,B) pixels of a case as ``histogram`` gives them, and why it has no map."""
+    """Return the (2,B) pixel counts of a case, as in ``histogram``, and the reason for a missing map."""
     values, reason = map_224(case)
-    known = np.zeros((SIDE, SIDE), dtype=np.float32) if values is None else values
-    return histogram(known, truth_mask(case.boxes, case.frame, case.mask), STEP), reason
+    filled = np.zeros((SIDE, SIDE), dtype=np.float32) if values is None else values
+    return histogram(filled, truth_mask(case.boxes, case.frame, case.mask), STEP), reason
 
 
 def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = STEP) -> float:
     """(H,W) maps in [0,1] and (H,W) truth masks, one per map -> average precision over all their pixels, per cent.
 
-    Bins [i·step, (i+1)·step), one more for the score 1; precision and recall from the highest down, empty bins left
-    out. nan without a truth pixel. Raises ``BadValueError`` for a map outside [0,1] or a mask of another shape.
+    Bins [i·step, (i+1)·step), plus one for the score 1; precision and recall from the highest bin down, without empty
+    bins. nan without a truth pixel. Raises ``BadValueError`` for a map outside [0,1] or a mask of another shape.
 
     >>> pxap([[[1, .5], [.5, 0]]], [[[1, 1], [0, 0]]])
     83.33333333333333
@@ -92,6 +92,6 @@ def average_precision(counts: NDArray[np.floating]) -> FloatArray:
 def _resampled(counts: Sequence[FloatArray], index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
     """(N,2,B) counts of N cases -> (F,) average precisions, pooled over the cases of each resample."""
     flat = np.reshape(counts, (len(index), -1))
-    whole = np.ones_like(flat)  # per case: a scale that precision does not see
+    whole = np.ones_like(flat)  # a scale per case, which precision ignores
     sums = by_patient(flat, whole, index.findings, index.patients, findings)
     return resample_over(sums, lambda values: average_precision(values.reshape(*values.shape[:-1], 2, -1)), seed)

@@ -1,4 +1,4 @@
-"""Boxes above min(factor × mean, high) of the scaled map: the adaptive threshold of the project Locus grew from."""
+"""Boxes above min(factor × mean, high) of the scaled map: the adaptive threshold of the project Locus is based on."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,12 +34,12 @@ MAIN = "hit@iou.3"
 class Seed(Protocol):
     """Boxes of all components of {map > min(factor · mean, high)}, for a map scaled to [0,1].
 
-    Per case the largest IoU of any box with any truth box, and the union's IoBB: the share of the boxes' union that
-    lies in the union of the truth boxes. Shares of cases at ≥ .1 .2 .25 .3 .4 .5, the share without any overlap, mean
-    IoU and IoBB. Factor 1.95 and high .6 are ``fixed``; of the 7×7 grid around them that with most cases at IoU ≥ .3 is
-    chosen ``cross-fitted`` by patient, on the ``validation`` split and as ``oracle``, per finding;
-    ``hit@iou.3@shared``: one for all findings. ``optimism`` is oracle − cross-fitted. The mean is that of the surface
-    over the frame. A case without a box has IoU 0 and no IoBB (0/0).
+    Per case: the largest IoU of any box with any truth box, and the union's IoBB, the share of the boxes' union inside
+    the union of the truth boxes. Metrics: shares of cases at ≥ .1 .2 .25 .3 .4 .5, the share without any overlap, mean
+    IoU and IoBB. ``fixed``: factor 1.95 and high .6. ``cross-fitted`` by patient, on the ``validation`` split and as
+    ``oracle``: the rule of the 7×7 grid around them with most cases at IoU ≥ .3, per finding; ``hit@iou.3@shared``: one
+    for all findings. ``optimism`` is oracle − cross-fitted. The mean is that of the surface over the frame. A case
+    without a box has IoU 0 and no IoBB (0/0).
     """
 
     name = "seed"
@@ -47,7 +47,7 @@ class Seed(Protocol):
     chooses = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap`` and means at each origin; a row per case, ``fixed``."""
+        """Return ``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap`` and means at each origin; a row per case."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = RuleCases(scored), case_index(scored)
         validation_selector = RuleCases(val_cases).selector, case_index(val_cases)
@@ -70,12 +70,12 @@ class RuleCases:
         parts = [_under_rules(cases[part]) for part in batches(len(cases))]
         self.reasons = [reason for _, reasons in parts for reason in reasons]
         self.threshold, self.iou, self.iobb, self.count = np.concatenate([tables for tables, _ in parts], 1)
-        """(N,R) each: nan, 0, nan and 0 where there is no map; IoBB is nan where there is no box."""
+        """(N,R) each: nan, 0, nan and 0 without a map; IoBB is nan without a box."""
         self.selector = SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
 
 
 def _under_rules(cases: Sequence[Case]) -> tuple[FloatArray, list[str]]:
-    """(4,n,R) threshold, largest IoU, IoBB of the union and number of boxes of some cases; (n,) why one has no map."""
+    """(4,n,R) threshold, largest IoU, IoBB of the union and number of boxes; (n,) reason for a missing map."""
     ready = [case.load_surface for case in cases]
     surfaces = [heat for heat, _ in ready]
     thresholds, index = _rule_thresholds(surfaces)
@@ -87,7 +87,7 @@ def _under_rules(cases: Sequence[Case]) -> tuple[FloatArray, list[str]]:
 
 
 def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
-    """(N,L) the distinct thresholds of each case, nan where no rule takes one, and (N,R) which of them a rule takes."""
+    """(N,L) distinct thresholds of each case, nan if no rule takes one, and (N,R) the index that each rule takes."""
     (factor, which), (high, other) = (np.unique(side, return_inverse=True) for side in np.array(RULES).T)
     mean = np.array([np.nan if heat is None else heat.mean for heat in surfaces]).reshape(-1, 1)
     thresholds = np.concatenate([mean * factor, mean * 0 + high], 1)
@@ -98,7 +98,7 @@ def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, ND
 
 
 def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[Column]:
-    """Where the rule is shared, only the main column."""
+    """Return the columns of one origin; only the main one if the rule is shared."""
     at, iou, iobb = AtThreshold(key, np.isfinite(indices)), at_index(batch.iou, indices), at_index(batch.iobb, indices)
     if key[1] == SHARED_SUFFIX:
         return [at.column(MAIN, iou >= IOU)]

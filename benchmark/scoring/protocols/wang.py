@@ -20,16 +20,16 @@ METRICS = [f"{measure}{t:g}".replace("0.", ".") for measure, above in (("iou", I
 
 
 class Wang(Protocol):
-    """Acc: share of truth boxes that some box localizes. AFP: false boxes of a finding per truth box of all.
+    """Acc: share of truth boxes that some box localizes. AFP: false boxes of a finding per truth box of all findings.
 
-    A map is scaled to [0,255] and binarised at 60 and at 180; a box goes around each connected region. A truth box is
-    localized when a box has IoU > T (or IoBB > T, the share of the detected box); a box is false when it localizes no
-    truth box of its finding in its image, also where the finding has none there. n is the number of truth boxes; AFP
-    divides by those of all findings (984 in NIH: the published values are k/984).
+    A map is scaled to [0,255] and binarised at 60 and at 180; each connected region gives a box. A truth box is
+    localized if a box has IoU > T (or IoBB > T, the share of the detected box). A box is false if it localizes no truth
+    box of its finding in its image, also if the image does not have the finding. n is the number of truth boxes; AFP
+    divides by the truth boxes of all findings (984 in NIH: the published values are k/984).
 
-    Ours to fix, since the paper does not say: regions of the surface (saddles decide at corners), strict ``>`` in the
-    binarisation, both levels' boxes pooled, the map not rounded to integers. Wang et al., "ChestX-ray8", CVPR 2017,
-    tables 4 and 7; arXiv 1705.02315v5, table 19.
+    The paper leaves some details open; we use regions of the surface (saddles decide at corners), strict ``>`` in the
+    binarisation, the pooled boxes of both levels, and no rounding of the map to integers. Wang et al., "ChestX-ray8",
+    CVPR 2017, tables 4 and 7; arXiv 1705.02315v5, table 19.
     """
 
     name = "wang"
@@ -37,15 +37,16 @@ class Wang(Protocol):
     counts_false_alarms = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, origin ``fixed``; a row per image × finding."""
+        """Return ``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, origin ``fixed``; a row per image × finding."""
         scored = [case for case in cases if case.finding in findings]
         truths = Counter({case.image_id: 0 for case in scored})
         for case in scored:
             truths[case.image_id] += len(case.boxes)
         scored = [case for case in scored if truths[case.image_id]]
-        each = [_counted(scored[part]) for part in batches(len(scored))]
-        counts, reasons = np.concatenate([part for part, _, _ in each], 1), [why for *_, part in each for why in part]
-        numbers = {name: np.concatenate([part[name] for _, part, _ in each]) for name in each[0][1]}
+        counted = [_counted(scored[part]) for part in batches(len(scored))]
+        counts = np.concatenate([part for part, _, _ in counted], 1)
+        reasons = [why for *_, part in counted for why in part]
+        numbers = {name: np.concatenate([part[name] for _, part, _ in counted]) for name in counted[0][1]}
         truth_counts = numbers["truths"].astype(np.float64)
         image_truths = np.array([truths[case.image_id] for case in scored], dtype=np.float64)
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
@@ -57,7 +58,7 @@ class Wang(Protocol):
 
 
 def _counted(cases: Sequence[Case]) -> tuple[FloatArray, dict[str, NDArray[Any]], list[str]]:
-    """(2,n,12) as ``count`` gives them, (n,) columns of the rows, and (n,) why a case has no map."""
+    """(2,n,12) as in ``count``, (n,) columns of the rows, and (n,) reason for a missing map."""
     ready = [case.load_surface for case in cases]
     boxes = Boxes.from_surfaces([heat for heat, _ in ready], np.tile(LEVELS, (len(cases), 1)))
     truth = TruthBoxes.from_boxes([case.boxes for case in cases])
@@ -75,11 +76,11 @@ def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:
     """
     pooled = Boxes(boxes.boxes, boxes.case_index, np.zeros_like(boxes.case_index))
     counts = [truth.match_counts(pooled, measure, above, 1) for measure, above in enumerate((IOU, IOBB))]
-    return np.concatenate([each[:, :, 0] for each in counts], -1)
+    return np.concatenate([match_counts[:, :, 0] for match_counts in counts], -1)
 
 
 def _best(boxes: Boxes, truth: TruthBoxes) -> dict[str, FloatArray]:
-    """(N,) the largest IoU and IoBB of any box with a truth box; nan without a box or a truth box."""
+    """(N,) largest IoU and IoBB of any box with a truth box; nan without a box or a truth box."""
     out = np.full((2, len(truth.count)), -1.0)
     for best, overlap in zip(out, truth.overlaps(boxes.boxes, boxes.case_index), strict=True):
         np.maximum.at(best, boxes.case_index, overlap)

@@ -1,12 +1,12 @@
-"""Do two rankings of the same rows agree? Kendall's tau over patients and trainings, and pairs that change places.
+"""Agreement of two rankings of the same rows: Kendall's tau over patients and training runs, and swapped pairs.
 
-By ``agreement`` of two data sets, each with trainings and patients of its own. The rows are methods on one network,
-which share their trainings on a data set, or networks, which do not. Kendall, Biometrika 30 (1938).
+``agreement`` compares two data sets with separate training runs and patients. The rows are methods on one network,
+which share their training runs on a data set, or networks, which do not. Kendall, Biometrika 30 (1938).
 
-By ``rank_agreements`` of two measures, over the patients and trainings that both rest on. Chance in the means pulls tau
-towards 0, in each resample once more, so an interval is rather too low than too high. In 300 simulated worlds of 24
-patients and 8 rows that one measure does not tell apart, the percentile interval excludes 0 in 1 of 100, BCa, which
-undoes that pull, in 24. A perfect order that is clear excludes 0 in 73 of 100.
+``rank_agreements`` compares two measures on the same patients and training runs. Chance in the means pulls tau towards
+0, and in each resample again, so an interval is rather too low than too high. In 300 simulated worlds of 24 patients
+and 8 rows that one measure cannot distinguish, the percentile interval excludes 0 in 1 of 100; BCa, which corrects
+that pull, in 24. A clear perfect order excludes 0 in 73 of 100.
 """
 
 import itertools
@@ -31,32 +31,32 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class RankAgreement:
-    """How two measures of the same rows, or two data sets, agree on their order."""
+    """Agreement of two measures of the same rows, or of two data sets, on their order."""
 
     tau: float
-    """Kendall's tau-b of the mean scores: 1 the same order, −1 the reverse; nan where a measure ties throughout."""
+    """Kendall's tau-b of the mean scores: 1 the same order, −1 the reverse; nan if a measure ties throughout."""
     low: float
-    """95 % percentile interval over drawn patients and, where there are several, trainings; nan below 10 patients."""
+    """95 % percentile interval over drawn patients and, if there are several, training runs; nan below 10 patients."""
     high: float
     p: float
-    """Exact two-sided p of tau if the two orders had nothing to do with each other; equal rows count once."""
+    """Exact two-sided p of tau under independent orders; equal rows count once."""
 
 
 @dataclass(frozen=True)
 class Agreement(RankAgreement):
-    """How two data sets agree on the order of some rows."""
+    """Agreement of two data sets on the order of some rows."""
 
     names: tuple[str, ...]
-    """The rows that both have."""
+    """The common rows."""
     swapped: tuple[tuple[str, str], ...]
-    """Pairs of which the first is better on the one data set and worse on the other, each beyond chance."""
+    """Pairs whose first row is better on one data set and worse on the other, both significantly."""
 
 
 def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) -> Agreement:
-    """The rows' scores on two data sets, by name -> how the two rank those that both have.
+    """Compare how two data sets rank their common rows, from each row's scores by name.
 
-    A pair has swapped where both differences exclude 0, in opposite directions, by MRMC and Holm's correction over all
-    pairs on both data sets; where a row has one training, patients alone decide. Raises ``BadValueError`` for fewer
+    A pair is swapped if both differences exclude 0, in opposite directions, by MRMC and Holm's correction over all
+    pairs on both data sets; patients alone decide for a row with one training run. Raises ``BadValueError`` for fewer
     than two rows.
     """
     names = tuple(name for name in one if name in other)
@@ -71,7 +71,7 @@ def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) 
 def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], trainings: int) -> list[RankAgreement]:
     """(P,F,K·S) sums of each measure of K rows on S ``trainings`` -> the agreement of each pair of measures.
 
-    The measures are of the same patients and findings, which are drawn once for all of them, as are trainings.
+    All measures share patients and findings, which are drawn once for all of them; so are training runs.
     """
     sums = Sums(*(np.concatenate([getattr(m, side) for m in measures], -1) for side in ("numerator", "denominator")))
     scores = over_findings(bootstrap_draws(sums, 0))
@@ -89,7 +89,7 @@ def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], 
 
 
 def _ends(tau: FloatArray, enough: bool = True) -> tuple[float, float]:
-    """(R,) -> its percentile interval; nan without enough patients and where nothing is defined."""
+    """(R,) -> its percentile interval; nan without enough patients and if nothing is defined."""
     if not enough or not np.isfinite(tau).any():
         return np.nan, np.nan
     low, high = np.nanquantile(tau, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -97,9 +97,9 @@ def _ends(tau: FloatArray, enough: bool = True) -> tuple[float, float]:
 
 
 def kendall(first: FloatArray, second: FloatArray) -> FloatArray:
-    """(...,M) values, twice, of the same M rows -> (...) tau-b of each; nan where one side ties throughout.
+    """(...,M) values, twice, of the same M rows -> (...) tau-b of each; nan if one side ties throughout.
 
-    Equal to SciPy's ``kendalltau``, which takes one pair at a time.
+    Equal to SciPy's ``kendalltau``, which computes one pair at a time.
 
     >>> float(kendall(np.array([0.1, 0.2, 0.3]), np.array([1.0, 3.0, 2.0])).round(3))
     0.333
@@ -110,10 +110,10 @@ def kendall(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def exact_p(first: FloatArray, second: FloatArray) -> float:
-    """(M,) values, twice, of the same M rows -> p of an order as similar or as reversed, if all orders were alike.
+    """(M,) values, twice, of the same M rows -> p of an order as similar or as reversed, if all are equally likely.
 
     Rows that are equal on both sides, as equal maps are, count once. Exact without other ties, too large with them. It
-    is the share of the orders of M rows with so many inversions; Kendall, Biometrika 30 (1938).
+    is the share of the orders of M rows with that many inversions; Kendall, Biometrika 30 (1938).
 
     >>> round(exact_p(np.arange(4.0), np.arange(4.0)), 4)  # 2 of the 24 orders
     0.0833
@@ -130,7 +130,7 @@ def exact_p(first: FloatArray, second: FloatArray) -> float:
 
 
 def _drawn_means(rows: Sequence[EntryScores], name: str) -> FloatArray:
-    """(R,M) mean scores of M rows when patients are drawn, and trainings: of rows on the same ones alike."""
+    """(R,M) mean scores of M rows with drawn patients and training runs; rows on the same ones share the draws."""
     random, weights = generator(name, "trainings"), _weights(rows[0].jackknife.shape[1], name)
     shares: dict[tuple[str, ...], FloatArray] = {}
     drawn: list[FloatArray] = []
@@ -145,7 +145,7 @@ def _drawn_means(rows: Sequence[EntryScores], name: str) -> FloatArray:
 
 @lru_cache(maxsize=4)
 def _weights(patients: int, name: str) -> FloatArray:
-    """(R,P) how often each patient is drawn, as shares: the same for all rankings of a side."""
+    """(R,P) how often each patient is drawn, as shares: the same for all rankings of one side."""
     drawn = generator(name, "patients").multinomial(patients, np.full(patients, 1 / patients), DRAWS)
     return np.asarray(drawn / patients)
 

@@ -1,9 +1,9 @@
-"""Components of variance: how much of what moves a score is the network, the method, the training, the patient.
+"""Components of variance: the parts of a score's variance due to network, method, training run and patient.
 
-Analysis of variance by the method of moments: mean squares are set equal to their expectations, every factor taken as
-random, E[MS of T] = Σ over terms U that contain T of σ²(U) · (number of values that share one level of U); negative
-estimates are set to 0. Cornfield and Tukey, Ann. Math. Stat. 27 (1956); Searle, Casella and McCulloch, "Variance
-components" (1992), chapter 4. The design is balanced: ``largest_balanced_part`` takes the part of a suite that is.
+Analysis of variance by the method of moments: mean squares are set equal to their expectations, all factors random,
+E[MS of T] = Σ over terms U that contain T of σ²(U) · (number of values that share one level of U); negative estimates
+are set to 0. Cornfield and Tukey, Ann. Math. Stat. 27 (1956); Searle, Casella and McCulloch, "Variance components"
+(1992), chapter 4. The design must be balanced: ``largest_balanced_part`` selects such a part of a suite.
 """
 
 import itertools
@@ -19,12 +19,12 @@ from core.errors import BadValueError
 from core.types import FloatArray
 
 Term = tuple[str, ...]
-"""Factors whose interaction it is, in the order of the axes; one factor alone is its main effect."""
+"""Factors of an interaction, in the order of the axes; a single factor is its main effect."""
 Nesting = Mapping[str, Term]
-"""Factor -> those that each of its levels belongs to."""
+"""Factor -> the factors that its levels are nested in."""
 FACTORS: Term = ("backbone", "pooling", "method", "seed", "patient")
 NESTED_IN: Nesting = {"seed": ("backbone", "pooling")}
-"""A training belongs to one network: seed 0 of two networks have nothing in common."""
+"""A training run belongs to one network: seed 0 of two networks have nothing in common."""
 Network = tuple[str, str]
 """Backbone and pooling."""
 ScoreKey = tuple[str, str, str, int]
@@ -33,38 +33,38 @@ ScoreKey = tuple[str, str, str, int]
 
 @dataclass(frozen=True)
 class SumOfSquares:
-    """The squares of one term of a balanced design."""
+    """Sum of squares of one term of a balanced design."""
 
     total: float
     df: int
 
     @property
     def mean(self) -> float:
-        """The mean square; 0 for a term without degrees of freedom."""
+        """Mean square; 0 for a term without degrees of freedom."""
         return self.total / self.df if self.df else 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class BalancedScores:
-    """The part of a suite's scores in which all networks have the same methods and as many trainings."""
+    """Part of a suite's scores with the same methods and the same number of training runs for all networks."""
 
     values: FloatArray
-    """(B,G,M,S,P) of backbones, poolings, methods, trainings of each network, patients."""
+    """(B,G,M,S,P) of backbones, poolings, methods, training runs of each network, patients."""
     levels: Mapping[str, tuple[str, ...]]
-    """The names of backbones, poolings and methods."""
+    """Names of backbones, poolings and methods."""
     left_out: int
-    """Trainings of the suite that are not in it."""
+    """Training runs of the suite that are not in it."""
 
     @cached_property
     def components(self) -> dict[Term, float]:
-        """The variance of each component, computed when first asked for."""
+        """Variance of each component, computed on first access."""
         return components(self.values)
 
 
 def patient_values(theta: ArrayLike, jackknife: ArrayLike) -> FloatArray:
     """(...) scores, (...,P) the same without each patient -> (...,P) each patient's share: their mean is the score.
 
-    The jackknife's pseudo-values, moved so that their mean is the score itself.
+    These are the jackknife's pseudo-values, shifted so that their mean is the score itself.
 
     >>> patient_values(0.5, [1.0, 0.0]).tolist()
     [0.0, 1.0]
@@ -75,7 +75,7 @@ def patient_values(theta: ArrayLike, jackknife: ArrayLike) -> FloatArray:
 
 
 def sums_of_squares(values: FloatArray, factors: Term, nested_in: Nesting | None = None) -> dict[Term, SumOfSquares]:
-    """Values with an axis per factor -> the squares of each term, by number of factors; they add up to the whole.
+    """Values with an axis per factor -> the squares of each term, by number of factors; they add up to the total.
 
     >>> both = sums_of_squares(np.array([[0.5, 0.5], [0.3, 0.3]]), ("method", "convention"))
     >>> [round(one.total, 12) for one in both.values()]
@@ -93,31 +93,31 @@ def sums_of_squares(values: FloatArray, factors: Term, nested_in: Nesting | None
 
 
 def components(values: FloatArray, factors: Term = FACTORS, nested_in: Nesting = NESTED_IN) -> dict[Term, float]:
-    """Values with an axis per factor -> the variance of each term; the last one is the rest.
+    """Values with an axis per factor -> the variance of each term; the last one is the residual.
 
-    A factor of one level has no variance to be seen and is in no term. Raises ``BadValueError`` for fewer than two
-    trainings of a network, or two patients: nothing says then what another would give.
+    A factor of one level has no visible variance and is in no term. Raises ``BadValueError`` for fewer than two
+    training runs of a network, or two patients.
     """
     sizes = dict(zip(factors, values.shape, strict=True))
     for name in ("seed", "patient"):
         if sizes.get(name, 2) < 2:
             raise BadValueError(f"one {name} says nothing of another: components of variance take two or more")
-    kept = tuple(name for name in factors if sizes[name] > 1)
-    inner = {name: tuple(outer for outer in outers if outer in kept) for name, outers in nested_in.items()}
-    shown = sums_of_squares(values.squeeze(), kept, inner)
+    used_factors = tuple(name for name in factors if sizes[name] > 1)
+    inner = {name: tuple(outer for outer in outers if outer in used_factors) for name, outers in nested_in.items()}
+    squares = sums_of_squares(values.squeeze(), used_factors, inner)
     out: dict[Term, float] = {}
-    for term in reversed(shown):
-        shared = {other: math.prod(sizes[name] for name in kept if name not in other) for other in (*out, term)}
+    for term in reversed(squares):
+        shared = {other: math.prod(sizes[name] for name in used_factors if name not in other) for other in (*out, term)}
         above = sum(shared[other] * out[other] for other in out if set(term) < set(other))
-        out[term] = (shown[term].mean - above) / shared[term]
-    return {term: max(out[term], 0.0) for term in shown}
+        out[term] = (squares[term].mean - above) / shared[term]
+    return {term: max(out[term], 0.0) for term in squares}
 
 
 def largest_balanced_part(scores: Mapping[ScoreKey, FloatArray]) -> BalancedScores | None:
-    """(P,) values by training and method -> the largest balanced part; None where no network has two trainings.
+    """(P,) values by training run and method -> the largest balanced part; None if no network has two training runs.
 
-    First the one with most of backbone and pooling as factors, then the one with most trainings. A network gives its
-    first seeds; methods that lack one of them are left out.
+    Prefers the part with most levels of backbone and pooling, then the one with most training runs. A network
+    contributes its first seeds; methods that lack one of them are left out.
     """
     networks = {key[:2] for key in scores}
     seeds = {network: sorted({key[3] for key in scores if key[:2] == network}) for network in networks}
@@ -126,19 +126,19 @@ def largest_balanced_part(scores: Mapping[ScoreKey, FloatArray]) -> BalancedScor
 
 
 def _extent(scores: BalancedScores) -> tuple[int, int, int]:
-    """What is compared: factors that have levels, then trainings, then methods."""
+    """Return the sort key: factors with levels, then training runs, then methods."""
     backbones, poolings, methods, *_ = scores.values.shape
     return (backbones > 1) + (poolings > 1), -scores.left_out, methods
 
 
 def _terms(factors: Term, nested_in: Nesting) -> list[Term]:
-    """All sets of factors, small ones first, with each nested factor those that it is nested in."""
+    """Return all sets of factors, small ones first; a nested factor comes with those that it is nested in."""
     terms = (term for size in range(1, len(factors) + 1) for term in itertools.combinations(factors, size))
     return [term for term in terms if all(set(nested_in.get(name, ())) <= set(term) for name in term)]
 
 
 def _grids(networks: Collection[Network]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Sets of backbones × poolings that are networks, all of them."""
+    """Return sets of backbones × poolings whose combinations are all networks."""
     sides = [sorted({network[axis] for network in networks}) for axis in (0, 1)]
     subsets = [[c for n in range(1, len(side) + 1) for c in itertools.combinations(side, n)] for side in sides]
     return [(b, g) for b, g in itertools.product(*subsets) if set(itertools.product(b, g)) <= set(networks)]
@@ -150,15 +150,15 @@ def _part(
     backbones: tuple[str, ...],
     poolings: tuple[str, ...],
 ) -> BalancedScores | None:
-    """A grid of networks, with as many trainings of each as all have.
+    """Return a grid of networks, with as many training runs of each as all have.
 
-    None for fewer than two trainings and without a common method.
+    None for fewer than two training runs or without a common method.
     """
     networks = list(itertools.product(backbones, poolings))
     count = min(len(seeds[network]) for network in networks)
     trainings = [(*network, seed) for network in networks for seed in seeds[network][:count]]
-    known = sorted({key[2] for key in scores})
-    methods = tuple(method for method in known if all((b, g, method, seed) in scores for b, g, seed in trainings))
+    listed = sorted({key[2] for key in scores})
+    methods = tuple(method for method in listed if all((b, g, method, seed) in scores for b, g, seed in trainings))
     if count < 2 or not methods:
         return None
     rows = [[scores[b, g, method, seed] for method in methods] for b, g, seed in trainings]

@@ -1,4 +1,4 @@
-"""Entries of a leaderboard: one recipe and method on one or several trainings, compared on the same patients."""
+"""Leaderboard entries: one recipe and method on one or several training runs, compared on the same patients."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,32 +18,32 @@ from core.seeds import generator
 from core.types import FloatArray
 
 ALPHA = 1 - LEVEL
-"""The level at which two entries differ, after Holm's correction."""
+"""Level of a significant difference of two entries, after Holm's correction."""
 DRAWS = 4000
-"""Draws of ``probability_of_best``."""
+"""Number of draws in ``probability_of_best``."""
 BAND_RUNS = 3
-"""Training runs that ``one_more`` needs: its band holds 93 to 97 % from there on (docs/coverage.md)."""
+"""Training runs that ``one_more`` needs: from there on its band covers 93 to 97 % (docs/coverage.md)."""
 
 
 @dataclass(frozen=True, eq=False)
 class EntryScores:
-    """The scores of S trainings on P patients, which are the same for all entries of a table."""
+    """Scores of S training runs on P patients, which all entries of a table share."""
 
     trainings: tuple[str, ...]
-    """(S,) what each training is called: the same name, the same network."""
+    """(S,) name of each training run: the same name, the same network."""
     theta: FloatArray
-    """(S,) the score of each."""
+    """(S,) score of each."""
     jackknife: FloatArray
     """(S,P) the same with one patient left out."""
 
     def restrict(self, trainings: Sequence[str]) -> "EntryScores":
-        """The scores on some of the trainings, in their order."""
+        """Return the scores on some of the training runs, in their order."""
         index = [self.trainings.index(name) for name in trainings]
         return EntryScores(tuple(trainings), self.theta[index], self.jackknife[index])
 
     @property
     def interval(self) -> MrmcEstimate | None:
-        """The mean with its interval over trainings and patients; None for one training or below 10 patients."""
+        """Mean with its interval over training runs and patients; None for one training run or below 10 patients."""
         enough = len(self.theta) > 1 and self.jackknife.shape[1] >= SMALLEST
         return mrmc.interval(self.theta, self.jackknife) if enough else None
 
@@ -51,13 +51,13 @@ class EntryScores:
 def leave_one_out(sums: Sums) -> tuple[FloatArray, FloatArray]:
     """(P,F,M) sums -> (M,) their mean over findings, and (M,P) the same with each patient left out.
 
-    Nothing is chosen again: a finding that a left-out patient empties drops out of that mean.
+    Thresholds are not chosen again; a finding without cases after leaving a patient out drops out of that mean.
     """
     return mean(sums.value, 0), mean(sums.without, 1).T
 
 
 def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
-    """One − other: paired on the trainings that both have, else nested; by patients alone where a side has only one."""
+    """One − other: paired on common training runs, else nested; over patients alone if a side has one run."""
     if common := [name for name in one.trainings if name in other.trainings]:
         one, other = one.restrict(common), other.restrict(common)
     rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
@@ -68,25 +68,25 @@ def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a row may be the best of its table, and what a reader loses by taking it."""
+    """Whether a row may be the best of its table, and the loss from choosing it."""
 
     may_be_best: bool | None
-    """False where another row is significantly better; None where nothing can be compared."""
+    """False if another row is significantly better; None if nothing can be compared."""
     worse_by: MrmcEstimate | None = None
     """How much better ``than`` is, with the unadjusted interval; None for the top row and below 10 patients."""
     than: int | None = None
-    """Index of the top row or, where that does not exclude this row, of the best one that does."""
+    """Index of the top row or, if that does not exclude this row, of the best one that does."""
 
 
 Gap = Callable[[int, int], MrmcEstimate | None]
-"""Indices of two rows -> how much better the first one is; None where the two cannot be compared."""
+"""Indices of two rows -> how much better the first one is; None if the two cannot be compared."""
 
 
 def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
-    """Compare each of the rows, best first, with every other one.
+    """Compare each row, best first, with all others.
 
     A row may be the best unless another one is better at the 5 % level. Holm's correction is over the comparisons of
-    each row or, not ``per_row``, over all pairs of the table.
+    each row or, without ``per_row``, over all pairs of the table.
 
     >>> apart = lambda a, b: MrmcEstimate(0.2 * (b - a), 0.1, 0.3, np.inf, 0.001)
     >>> [(v.may_be_best, v.than) for v in verdicts(2, apart)]
@@ -104,7 +104,7 @@ def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
 
 
 def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: FloatArray) -> Verdict:
-    """``others``: each other row, best first, with how much better it is; ``p``: adjusted, by row."""
+    """``others``: the other rows, best first, with how much better each is; ``p``: adjusted, by row."""
     if not np.isfinite(p).any():
         return Verdict(None)
     better = [n for n, estimate in others if estimate is not None and estimate.value > 0 and p[n] <= ALPHA]
@@ -117,20 +117,20 @@ def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
 
 
 def compared(one: EntryScores, other: EntryScores) -> MrmcEstimate | None:
-    """``difference`` of two rows; None below 10 patients, of whom nobody can tell."""
+    """Return ``difference`` of two rows; None below 10 patients."""
     return None if one.jackknife.shape[1] < SMALLEST else difference(one, other)
 
 
 def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:
-    """The mean of several methods on the same training runs as one row: scores and jackknife alike."""
+    """Average several methods on the same training runs into one row: scores and jackknife."""
     theta, jackknife = (np.mean([getattr(row, name) for row in rows], 0) for name in ("theta", "jackknife"))
     return EntryScores(rows[0].trainings, theta, jackknife)
 
 
 def one_more(theta: FloatArray) -> tuple[float, float] | None:
-    """The 95 % prediction band of one more training run on the same images; None below ``BAND_RUNS`` runs.
+    """Return the 95 % prediction band of a further training run on the same images; None below ``BAND_RUNS`` runs.
 
-    With two runs that agree by chance the band is far too narrow: docs/coverage.md.
+    With two runs that agree by chance the band is far too narrow: see docs/coverage.md.
 
     >>> [round(end, 3) for end in one_more(np.array([0.5, 0.6, 0.7]))]
     [0.103, 1.0]
@@ -142,7 +142,7 @@ def one_more(theta: FloatArray) -> tuple[float, float] | None:
 
 
 def prediction_band(theta: FloatArray) -> FloatArray:
-    """(..., S) scores of two or more runs -> (..., 2) mean ± t(S − 1) · sd · √(1 + 1/S), cut at 0 and 1."""
+    """(..., S) scores of S >= 2 runs -> (..., 2) mean ± t(S − 1) · sd · √(1 + 1/S), clipped to [0, 1]."""
     size = theta.shape[-1]
     reach = special.stdtrit(size - 1, (1 + LEVEL) / 2) * theta.std(-1, ddof=1) * np.sqrt(1 + 1 / size)
     mean = theta.mean(-1)
@@ -150,12 +150,11 @@ def prediction_band(theta: FloatArray) -> FloatArray:
 
 
 def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray:
-    """The rows of each network -> (rows of all networks,) the share of draws in which each has the highest mean.
+    """The rows of each network -> (rows of all networks,) share of draws with the highest mean.
 
-    The rows of a network share its S training runs. A draw moves the network's rows together by
-    A'z / sqrt(S(S - 1)) · sqrt((S - 1) / chi²), A their centred scores, chi² with S - 1 degrees of freedom, and all
-    rows by the normal distribution with the patients' covariance. It describes and does not test. Equal rows share a
-    draw.
+    The rows of a network share its S training runs. A draw moves the network's rows together by A'z / sqrt(S(S - 1)) ·
+    sqrt((S - 1) / chi²), A their centred scores, chi² with S - 1 degrees of freedom, and all rows by the normal
+    distribution with the patients' covariance. It is descriptive, not a test. Equal rows share a draw.
     """
     random = generator(0, "best")
     rows = [row for network in networks for row in network]
@@ -176,7 +175,7 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
 
 
 def drawn_means(samples: NDArray[np.float32], trainings: int) -> FloatArray:
-    """(R,K·S) resamples of K rows, each on the same S trainings in turn -> (R,K) means over trainings drawn anew."""
-    each = samples.reshape(len(samples), -1, trainings)
-    drawn = generator(0, "trainings").multinomial(trainings, np.full(trainings, 1 / trainings), len(each))
-    return np.asarray((each * drawn[:, None]).sum(-1) / trainings)
+    """(R,K·S) resamples of K rows, all on the same S training runs -> (R,K) means over resampled training runs."""
+    by_training = samples.reshape(len(samples), -1, trainings)
+    drawn = generator(0, "trainings").multinomial(trainings, np.full(trainings, 1 / trainings), len(by_training))
+    return np.asarray((by_training * drawn[:, None]).sum(-1) / trainings)

@@ -4,16 +4,16 @@ Efron, "Better bootstrap confidence intervals", JASA 82 (1987); Efron and Tibshi
 bootstrap", 1993, equations 14.9 to 14.15: percentiles at Φ(z0 + (z0 + z)/(1 − a(z0 + z))), where z0 measures the median
 bias of the resamples and a, from the jackknife by patient, how the standard error changes with the value.
 
-How often the 95 % interval of a share holds the truth (10,000 simulations each, shares .2 to .8, 1 to 5 images per
-patient, correlation 1/4), in per cent by the number of patients:
+Coverage of the 95 % interval of a share (10,000 simulations each, shares .2 to .8, 1 to 5 images per patient,
+correlation 1/4), in per cent by the number of patients:
 
 patients     10    20    50    100   200
 BCa          91.2  93.7  94.5  94.9  95.1
 percentile   89.4  92.1  93.9  94.7  95.0
 
-A maximum over thresholds that is chosen again in each resample (``oracle``) is biased by more than its interval shows:
-with 120 patients BCa holds the best threshold's true share in 90 % of runs, percentile in 75 %; the mean of eight such
-maxima in 44 % and 1 % (150 simulations).
+A maximum over thresholds that is chosen again in each resample (``oracle``) has a bias that its interval does not
+cover: with 120 patients BCa covers the true share at the best threshold in 90 % of runs, percentile in 75 %; for the
+mean of eight such maxima in 44 % and 1 % (150 simulations).
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from core.types import FloatArray
 
 Kind = Literal["bca", "percentile"]
 SMALLEST = 10
-"""Fewer patients than this give no interval."""
+"""Smallest number of patients with an interval."""
 LEVEL = 0.95
 
 _NORMAL = NormalDist()
@@ -37,21 +37,21 @@ _share = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
 
 
 def interval(of: Resampled, kind: Kind = "bca") -> FloatArray:
-    """Numbers of shape ``...`` -> (...,2) lower and upper end; nan below 10 patients and where nothing is defined.
+    """Numbers of shape ``...`` -> (...,2) lower and upper end; nan below 10 patients and if nothing is defined.
 
-    Resamples in which a number is undefined are left out. Where all resamples agree (every case a hit) both ends are
-    the value: the bootstrap cannot see what it never drew (see ``exact``). A number outside the middle 95 % of its own
-    resamples has no interval: its bias is larger than its spread. So every interval that there is holds its value.
+    Resamples with an undefined number are left out. If all resamples agree (every case a hit), both ends are the
+    value: the bootstrap cannot see what it never drew (see ``exact``). A number outside the middle 95 % of its
+    resamples has no interval: its bias is larger than its spread. So every interval contains its value.
     """
     return intervals([of], kind)[0]
 
 
-def intervals(each: Sequence[Resampled], kind: Kind = "bca") -> list[FloatArray]:
-    """``interval`` of each, bit for bit, of all at once: in half of the time."""
-    if not each:
+def intervals(resampled: Sequence[Resampled], kind: Kind = "bca") -> list[FloatArray]:
+    """Return ``interval`` of each, bit for bit, computed together in half of the time."""
+    if not resampled:
         return []
-    enough = [_flat(of.present).sum(0) >= SMALLEST for of in each]
-    rows = [_of_enough(of, kept) for of, kept in zip(each, enough, strict=True)]
+    enough = [_flat(of.present).sum(0) >= SMALLEST for of in resampled]
+    rows = [_of_enough(of, mask) for of, mask in zip(resampled, enough, strict=True)]
     samples, value, a = (np.concatenate(side) for side in zip(*rows, strict=True))
     samples.sort(axis=-1)  # nan last
     defined, z0 = np.isfinite(samples).sum(1), bias(samples, value)
@@ -62,14 +62,18 @@ def intervals(each: Sequence[Resampled], kind: Kind = "bca") -> list[FloatArray]
     held[(defined == 0) | (np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2))] = np.nan
     ends = np.full((sum(map(len, enough)), 2), np.nan)
     ends[np.concatenate(enough)] = held
-    parts = np.split(ends, np.cumsum([of.value.size for of in each])[:-1])
-    return [part.reshape(*of.value.shape, 2) for part, of in zip(parts, each, strict=True)]
+    parts = np.split(ends, np.cumsum([of.value.size for of in resampled])[:-1])
+    return [part.reshape(*of.value.shape, 2) for part, of in zip(parts, resampled, strict=True)]
 
 
-def _of_enough(of: Resampled, kept: NDArray[np.bool_]) -> tuple[Samples, FloatArray, FloatArray]:
-    """(C',R) samples, (C',) values and (C',) accelerations of the C' numbers that are ``kept`` of all."""
+def _of_enough(of: Resampled, mask: NDArray[np.bool_]) -> tuple[Samples, FloatArray, FloatArray]:
+    """(C',R) samples, (C',) values and (C',) accelerations of the C' numbers in the mask."""
     samples = np.moveaxis(of.samples, 0, -1).reshape(of.value.size, -1)
-    return samples if kept.all() else samples[kept], of.value.ravel()[kept], acceleration(_flat(of.without))[kept]
+    return (
+        samples if mask.all() else samples[mask],
+        of.value.ravel()[mask],
+        acceleration(_flat(of.without))[mask],
+    )
 
 
 def _flat(values: NDArray[Any]) -> NDArray[Any]:
@@ -78,10 +82,10 @@ def _flat(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:
-    """(F,) shares that are exactly 0 or 1, of (F,) patients -> (F,2): the binomial bound that the bootstrap cannot see.
+    """(F,) shares that are exactly 0 or 1, of (F,) patients -> (F,2): the binomial bound, which the bootstrap misses.
 
-    Clopper and Pearson (1934): none of n patients leaves an upper end of 1 − .025^(1/n). Other shares, and those of
-    fewer than 10 patients, give nan.
+    Clopper and Pearson (1934): 0 of n patients gives an upper end of 1 − .025^(1/n). Other shares, and fewer than 10
+    patients, give nan.
 
     >>> exact(np.array([0.0, 1.0, 0.5]), np.array([11, 11, 11])).round(3).tolist()
     [[0.0, 0.285], [0.715, 1.0], [nan, nan]]
@@ -95,10 +99,10 @@ def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:
 
 
 def bias(ordered: Samples, value: FloatArray) -> FloatArray:
-    """(C,R) ascending samples, (C,) values -> (C,) z0: where the value stands among its resamples, ties by half.
+    """(C,R) ascending samples, (C,) values -> (C,) z0: the rank of the value among its resamples, ties by half.
 
-    Shares are discrete, so ties are many and count; samples are float32, so equal means equal to the last two bits.
-    Beyond all samples it is held at half a sample: Φ⁻¹(0) is infinite.
+    Shares are discrete, so ties are frequent and count; samples are float32, so equal means equal to the last two bits.
+    Outside all samples the rank is half a sample, since Φ⁻¹(0) is infinite.
     """
     slack = 4 * np.finfo(np.float32).eps * np.abs(value)
     below, above = (ordered < (value - slack)[:, None]).sum(1), (ordered > (value + slack)[:, None]).sum(1)
@@ -108,14 +112,14 @@ def bias(ordered: Samples, value: FloatArray) -> FloatArray:
 
 
 def acceleration(without: FloatArray) -> FloatArray:
-    """(P,C) values without each patient -> (C,) a = Σd³ / (6 (Σd²)^1.5), d their mean − each; 0 where all agree.
+    """(P,C) values without each patient -> (C,) a = Σd³ / (6 (Σd²)^1.5), d their mean − each; 0 if all agree.
 
     >>> float(acceleration(np.array([[0.0], [0.0], [0.0], [4.0]]))[0].round(6))  # d = 1, 1, 1, -3: -24 / (6 · 12^1.5)
     -0.096225
     """
     defined = np.isfinite(without)
-    kept = np.where(defined, without, 0)
-    d = np.where(defined, kept.sum(0) / np.maximum(defined.sum(0), 1) - kept, 0)
+    defined_values = np.where(defined, without, 0)
+    d = np.where(defined, defined_values.sum(0) / np.maximum(defined.sum(0), 1) - defined_values, 0)
     scale = np.abs(d).max(0, initial=0)
     d = np.divide(d, scale, out=np.zeros_like(d), where=scale > 0)
     squares = (d**2).sum(0)
@@ -123,13 +127,13 @@ def acceleration(without: FloatArray) -> FloatArray:
 
 
 def _adjusted(tails: FloatArray, z0: FloatArray, a: FloatArray) -> FloatArray:
-    """(C,2) shares of the two tails, moved: the denominator is positive, for |a| < 1/6 and |z0 + z| < 6."""
+    """(C,2) shares of the two tails -> adjusted: the denominator is positive, for |a| < 1/6 and |z0 + z| < 6."""
     z = z0[:, None] + _quantile(tails)
     return _share(z0[:, None] + z / (1 - a[:, None] * z))
 
 
 def _at(ordered: Samples, defined: NDArray[np.int64], shares: FloatArray) -> FloatArray:
-    """(C,R) ascending, (C,) how many are defined, (C,2) shares -> (C,2) percentiles, linear between neighbours."""
+    """(C,R) ascending, (C,) number of defined, (C,2) shares -> (C,2) percentiles, linear between neighbours."""
     position = shares * (np.maximum(defined, 1) - 1)[:, None]
     floor, ceiling = np.floor(position).astype(np.int64), np.ceil(position).astype(np.int64)
     low, high = (np.take_along_axis(ordered, index, 1).astype(np.float64) for index in (floor, ceiling))

@@ -6,7 +6,7 @@ degrees of freedom by Hillis, Stat. Med. 26 (2007), 33 (2014). ``theta`` is (S,)
 
 The variance of a mean over runs is MS / S + max(cov, 0): MS is the mean square over runs, cov the mean covariance over
 patients between two runs. It is never smaller than the jackknife variance of that mean. Without this lower limit,
-scores that agree over runs by chance gave an interval of zero width. docs/coverage.md shows what the intervals hold.
+scores that agree over runs by chance gave an interval of zero width. docs/coverage.md lists the coverage.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from core.errors import BadValueError
 from core.types import FloatArray
 
 NO_SPREAD = 1e-9
-"""Standard errors up to this are rounding of 0."""
+"""Smaller standard errors count as 0: they are rounding."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class MrmcEstimate:
 
     value: float
     low: float
-    """nan, as ``high``, for one training run: nobody knows then what another would give."""
+    """nan, as ``high``, for one training run, which says nothing about another one."""
     high: float
     df: float
-    """Degrees of freedom of Student's t; infinite where the runs do not differ."""
+    """Degrees of freedom of Student's t; infinite if the runs do not differ."""
     p: float = float("nan")
-    """Of a difference: two-sided, against 0. Never 0."""
+    """Two-sided p of a difference, against 0. Never 0."""
 
 
 Row = tuple[ArrayLike, ArrayLike]
@@ -44,20 +44,20 @@ Row = tuple[ArrayLike, ArrayLike]
 
 
 def interval(theta: ArrayLike, jackknife: ArrayLike) -> MrmcEstimate:
-    """The mean score over training runs, for a new run and new patients; ends are cut at 0 and 1.
+    """Return the mean score over training runs, with its interval for new runs and patients, clipped to [0, 1].
 
-    Where nothing varies (a score of 1 for every patient and run), the exact binomial bound over patients takes the
-    place of Student's t (Clopper and Pearson, 1934). Raises ``BadValueError`` for arrays that do not fit each other or
-    hold no number.
+    If nothing varies (a score of 1 for every patient and run), the exact binomial bound over patients replaces
+    Student's t (Clopper and Pearson, 1934). Raises ``BadValueError`` for arrays of different shapes or without a
+    number.
     """
     return replace(_student([_checked((theta, jackknife))], [1.0], 0), p=float("nan"))
 
 
 def difference(a: Row, b: Row) -> MrmcEstimate:
-    """A − B of two rows on the same S training runs, as two methods on one network; ends are cut at ±1.
+    """A − B of two rows on the same S training runs, such as two methods on one network, clipped to ±1.
 
-    Two rows that are equal for every run and patient have [0, 0] and p = 1. Raises ``BadValueError`` for arrays that
-    do not fit each other or hold no number.
+    Two rows that are equal for every run and patient have [0, 0] and p = 1. Raises ``BadValueError`` for arrays of
+    different shapes or without a number.
     """
     (first, left_a), (second, left_b) = _same_patients([a, b])
     if len(first) != len(second):
@@ -68,19 +68,19 @@ def difference(a: Row, b: Row) -> MrmcEstimate:
 
 
 def difference_nested(a: Row, b: Row) -> MrmcEstimate:
-    """A − B of two rows on different training runs, as two networks, and the same patients; ends are cut at ±1.
+    """A − B of two rows on different training runs, such as two networks, and the same patients, clipped to ±1.
 
-    Raises ``BadValueError`` for arrays that do not fit each other or hold no number.
+    Raises ``BadValueError`` for arrays of different shapes or without a number.
     """
     rows = _same_patients([a, b])
     return _student(rows, [1.0, -1.0], -1, equal=_are_equal(rows))
 
 
 def difference_of_networks(a: Row, b: Row) -> MrmcEstimate:
-    """A − B of these very training runs: patients alone decide, as they must where a side has one run.
+    """A − B of these particular training runs: over patients alone, as required if a side has one run.
 
-    It does not say what another training run would give. Raises ``BadValueError`` for arrays that do not fit each
-    other or hold no number.
+    It does not apply to other training runs. Raises ``BadValueError`` for arrays of different shapes or without a
+    number.
     """
     rows = _same_patients([a, b])
     means = [(scores.mean(0, keepdims=True), left_out.mean(0, keepdims=True)) for scores, left_out in rows]
@@ -91,13 +91,13 @@ def difference_of_networks(a: Row, b: Row) -> MrmcEstimate:
 def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
     """Mean over N networks of the difference of two methods, for new training runs of these networks and new patients.
 
-    The networks are held fixed: it does not say what another network would give. Ends are cut at ±1.
+    The networks are fixed, so it does not apply to other networks. Clipped to ±1.
 
     Args:
-        differences: Of each network, ``theta`` (S_n,) and ``jackknife`` (S_n, P) of method A minus those of B.
+        differences: For each network, ``theta`` (S_n,) and ``jackknife`` (S_n, P) of method A minus those of B.
 
     Raises:
-        BadValueError: Fewer than two networks, a network with one run, or arrays that do not fit each other.
+        BadValueError: Fewer than two networks, a network with one run, or arrays of different shapes.
     """
     rows = _same_patients(differences)
     runs = [len(scores) for scores, _ in rows]
@@ -107,7 +107,7 @@ def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
 
 
 def _student(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool = False) -> MrmcEstimate:
-    """The weighted sum with the interval by its variance over runs and patients; nan where a row has one run."""
+    """Return the weighted sum with its interval over runs and patients; nan if a row has one run."""
     parts = variance_parts(rows, weights)
     if min(len(scores) for scores, _ in rows) == 1:
         return MrmcEstimate(float(parts.value), np.nan, np.nan, np.nan)
@@ -117,7 +117,7 @@ def _student(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float
 def _estimate(
     value: FloatArray, variance: FloatArray, df: float, patients: int, lowest: float, equal: bool
 ) -> MrmcEstimate:
-    """Interval by Student's t, cut at ``lowest`` and 1; p is never below that of a sign-flip test over patients."""
+    """Return the interval by Student's t, clipped to ``lowest`` and 1; p is at least that of a sign-flip test."""
     mean, error = float(value), float(np.sqrt(variance))
     if equal:
         return MrmcEstimate(0.0, 0.0, 0.0, np.inf, 1.0)
@@ -130,9 +130,9 @@ def _estimate(
 
 
 def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
-    """The bound where all patients have the same value: a share of new ones, ``rest``, may have any other.
+    """Return the bound if all patients have the same value: a share ``rest`` of new patients may have any other.
 
-    ``rest`` is the binomial bound of a share that none of the patients showed; p is the level at which an end is 0.
+    ``rest`` is the binomial bound of a share seen in no patient; p is the level at which an end is 0.
     """
     rest = 1 - ((1 - LEVEL) / 2) ** (1 / patients)
     low, high = (1 - rest) * mean + rest * lowest, (1 - rest) * mean + rest
@@ -141,12 +141,12 @@ def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
 
 
 def _is_zero(gaps: CheckedRow) -> bool:
-    """Whether two rows are equal for every run and patient, from their differences."""
+    """Return whether two rows are equal for every run and patient, from their differences."""
     return all(bool((np.abs(side) <= NO_SPREAD).all()) for side in gaps)
 
 
 def _are_equal(rows: Sequence[CheckedRow]) -> bool:
-    """Whether all runs of all rows are equal for every patient."""
+    """Return whether all runs of all rows are equal for every patient."""
     return all(bool((np.ptp(np.concatenate(side), 0) <= NO_SPREAD).all()) for side in zip(*rows, strict=True))
 
 

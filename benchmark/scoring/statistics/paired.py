@@ -1,6 +1,6 @@
-"""Two cells, or entries of a leaderboard, on the same cases: by how much they differ, how sure that is, and a table.
+"""Compare two cells or leaderboard entries on the same cases: differences, intervals and p-values, as a table.
 
-Cells differ over patients, entries over trainings and patients.
+Cells are compared over patients, entries over training runs and patients.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from core.scores import Origin
 from core.types import FloatArray
 
 Trainings = Mapping[str, Sequence[Column]]
-"""Name of a training -> its columns; the same name on both sides is the same network."""
+"""Name of a training run -> its columns; the same name on both sides is the same network."""
 
 
 @dataclass(frozen=True)
@@ -30,27 +30,27 @@ class Comparison:
     metric: str
     origin: Origin
     n: int
-    """What the first's value is a share of: cases, truth boxes …"""
+    """Size of the first's population: cases, truth boxes …"""
     first: float | None
-    """None where it is undefined, as the three below."""
+    """None if undefined, as the three below."""
     second: float | None
     difference: float | None
-    """First − second; for ``mean`` over the findings that both have."""
+    """First − second; for ``mean`` over the common findings."""
     low: float | None
     """Lower end of the difference's 95 % interval (BCa, the same resamples for both); None below 10 patients."""
     high: float | None
     p: float | None
     """Sign-flip test by patient, two-sided."""
     adjusted: float | None = None
-    """``p`` after Holm's correction over the table that ``corrected`` was given."""
+    """``p`` after Holm's correction over the table given to ``corrected``."""
 
 
 def compare(
     first: Sequence[Column], second: Sequence[Column], index: CaseIndex, names: Sequence[str], seed: int = 0
 ) -> list[Comparison]:
-    """Columns of two cells over the same cases, in the same order -> a comparison per metric and finding or ``mean``.
+    """Compare the columns of two cells over the same cases in the same order, per metric and finding or ``mean``.
 
-    Thresholds are held fixed. ``BadValueError``: other columns or cases.
+    Thresholds are fixed. Raises ``BadValueError`` for different columns or cases.
     """
     heads = [[(c.metric, c.origin) for c in columns] for columns in (first, second)]
     if heads[0] != heads[1] or not first or not len(index):
@@ -71,7 +71,7 @@ def _table(one: Sums, two: Sums, seed: int) -> FloatArray:
     """(F+1,M,6): first, second, their difference, its ends, p; the last row is the mean over findings."""
     both = [bootstrap_draws(side, seed) for side in (one, two)]
     gap = both[0] - both[1]
-    values = [np.concatenate([each.value, over_findings(each).value[None]]) for each in (*both, gap)]
+    values = [np.concatenate([side.value, over_findings(side).value[None]]) for side in (*both, gap)]
     ends = np.concatenate([interval(gap), interval(over_findings(gap))[None]])
     return np.concatenate([np.stack(values, -1), ends, sign_flip(one, two, seed)[..., None]], -1)
 
@@ -79,18 +79,18 @@ def _table(one: Sums, two: Sums, seed: int) -> FloatArray:
 def compare_over_trainings(
     first: Trainings, second: Trainings, index: CaseIndex, names: Sequence[str]
 ) -> list[Comparison]:
-    """The trainings of two entries over the same cases -> a comparison per metric and finding or ``mean``.
+    """Compare the training runs of two entries over the same cases, per metric and finding or ``mean``.
 
-    Values are means over trainings. Thresholds are held fixed.
+    Values are means over training runs. Thresholds are fixed.
     """
     columns = [*first.values(), *second.values()]
     comparisons = []
     for metric in range(len(columns[0])):
         of_metric = [training[metric] for training in columns]
-        known = sums(of_metric, index, names)
-        theta = np.concatenate([known.value, mean(known.value, 0)[None]])  # (F + 1, S + T)
-        left_out = np.concatenate([known.without, mean(known.without, 1)[:, None]], 1)  # (P, F + 1, S + T)
-        counts = known.denominator[..., 0].sum(0).round().astype(int)
+        totals = sums(of_metric, index, names)
+        theta = np.concatenate([totals.value, mean(totals.value, 0)[None]])  # (F + 1, S + T)
+        left_out = np.concatenate([totals.without, mean(totals.without, 1)[:, None]], 1)  # (P, F + 1, S + T)
+        counts = totals.denominator[..., 0].sum(0).round().astype(int)
         for f, (finding, n) in enumerate(zip([*names, "mean"], [*counts, counts.sum()], strict=True)):
             one = EntryScores(tuple(first), theta[f, : len(first)], left_out[:, f, : len(first)].T)
             values = _values(one, EntryScores(tuple(second), theta[f, len(first) :], left_out[:, f, len(first) :].T))
@@ -99,7 +99,7 @@ def compare_over_trainings(
 
 
 def _values(one: EntryScores, other: EntryScores) -> tuple[float | None, ...]:
-    """First, second, their difference, its ends and p; None where undefined, and the last three below 10 patients."""
+    """Return first, second, their difference, its ends and p; None if undefined, the last three below 10 patients."""
     means = float(one.theta.mean()), float(other.theta.mean())
     if not np.isfinite(means).all():
         return (None,) * 6
@@ -111,7 +111,7 @@ def _values(one: EntryScores, other: EntryScores) -> tuple[float | None, ...]:
 
 
 def corrected(table: Sequence[Comparison]) -> list[Comparison]:
-    """Comparisons with p adjusted by Holm for all that the table asks."""
+    """Return the comparisons with p adjusted by Holm over the whole table."""
     p = np.array([np.nan if c.p is None else c.p for c in table])
     return [replace(c, adjusted=_known(value)) for c, value in zip(table, holm(p), strict=True)]
 

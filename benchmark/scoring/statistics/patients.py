@@ -1,9 +1,9 @@
-"""Cases summed by patient: what is drawn, left out or flipped is a patient, never an image.
+"""Cases summed by patient: patients are drawn, left out or flipped, never images.
 
-``CaseIndex`` says of each case what a threshold is chosen for, a fold parts and a resample draws.
+``CaseIndex`` has the finding, patient and training run of each case, for thresholds, folds and resamples.
 
 Images of one patient resemble each other. Every number of a table is a ratio of sums over cases (hits / cases,
-localized boxes / truth boxes), so a sum per patient is all that a resample, a jackknife or a sign flip has to know.
+localized boxes / truth boxes), so resampling, jackknife and sign flips need only a sum per patient.
 """
 
 from collections.abc import Sequence
@@ -18,34 +18,34 @@ from core.types import FloatArray
 
 Numbers = TypeVar("Numbers", FloatArray, NDArray[np.float32])
 SHARED_SUFFIX = "@shared"
-"""How the name of a metric ends whose score threshold all findings share; and whose threshold that is."""
+"""Suffix of a metric whose score threshold all findings share, and the key of that threshold."""
 
 
 @dataclass(frozen=True, eq=False)
 class CaseIndex:
-    """Finding, patient and training of N cases."""
+    """Finding, patient and training run of N cases."""
 
     findings: NDArray[np.str_]
     """(N,)."""
     patients: NDArray[np.str_]
     """(N,)."""
     trainings: NDArray[np.int64]
-    """(N,) the training whose network made the map."""
+    """(N,) the training run whose network made the map."""
 
     @classmethod
     def of(
         cls, findings: Sequence[str], patients: Sequence[str], trainings: Sequence[int] | None = None
     ) -> "CaseIndex":
-        """By default, all maps are of one training."""
+        """Create an index; by default, all maps are of one training run."""
         numbers = np.asarray([0] * len(findings) if trainings is None else trainings, dtype=np.int64)
         return cls(np.asarray(findings, dtype=str), np.asarray(patients, dtype=str), numbers)
 
     def __len__(self) -> int:
-        """How many cases."""
+        """Return the number of cases."""
         return len(self.findings)
 
     def groups(self, shared: bool) -> dict[str, NDArray[np.bool_]]:
-        """Masks (N,) of the cases that take one threshold: those of each finding, by its name, or all, ``@shared``."""
+        """Return masks (N,) of the cases that share a threshold: by finding, or all as ``@shared``."""
         if shared:
             return {SHARED_SUFFIX: np.ones(len(self), dtype=bool)}
         return {str(finding): self.findings == finding for finding in np.unique(self.findings)}
@@ -53,16 +53,16 @@ class CaseIndex:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What counts and against what: P patients × F findings × M columns (metrics, thresholds, cells …)."""
+    """Numerators and denominators: P patients × F findings × M columns (metrics, thresholds, cells …)."""
 
     numerator: FloatArray
     """(P,F,M)."""
     denominator: FloatArray
-    """(P,F,M), 0 where the patient has no case of the finding."""
+    """(P,F,M), 0 if the patient has no case of the finding."""
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """(P,F,M) which patients a number rests on."""
+        """(P,F,M) patients with a case behind the number."""
         return self.denominator > 0
 
     @property
@@ -72,7 +72,7 @@ class Sums:
 
     @property
     def without(self) -> FloatArray:
-        """(P,F,M) the jackknife: the value when one patient is left out."""
+        """(P,F,M) the jackknife: the value without each patient."""
         return ratio(self.numerator.sum(0) - self.numerator, self.denominator.sum(0) - self.denominator)
 
 
@@ -81,7 +81,7 @@ def by_patient(
 ) -> Sums:
     """(N,M) numerators and denominators, (N,) findings and patients -> sums per patient (sorted) and finding.
 
-    Raises ``BadValueError`` where the four do not speak of the same cases.
+    Raises ``BadValueError`` if the four arrays have different lengths.
 
     >>> sums = by_patient([[1.0], [0.0], [1.0]], [[1.0]] * 3, ["mass"] * 3, ["p", "p", "q"], ["mass"])
     >>> sums.numerator.ravel().tolist()
@@ -101,5 +101,5 @@ def by_patient(
 
 
 def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
-    """``numerator`` / ``denominator``, nan where there is nothing to divide by: 0/0 is never 0."""
+    """``numerator`` / ``denominator``, nan for a denominator of 0: 0/0 is never 0."""
     return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)

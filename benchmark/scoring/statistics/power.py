@@ -1,8 +1,8 @@
-"""How many trainings and patients tell two rows apart: by simulation from components of variance.
+"""Numbers of training runs and patients that distinguish two rows, simulated from components of variance.
 
-Of two normal rows the estimates of ``scoring.statistics.mrmc`` have known laws: the mean difference is normal, the
-variance between trainings and the patients' covariances are chi-squares. So a simulated analysis is a few draws, of
-whatever many patients. Mean scores are near normal unless patients are few or shares near 0 or 1.
+For two normal rows the estimates of ``scoring.statistics.mrmc`` have known distributions: the mean difference is
+normal, the variance between training runs and the patients' covariances are chi-squares. So a simulated analysis takes
+a few draws for any number of patients. Mean scores are nearly normal unless patients are few or shares are near 0 or 1.
 """
 
 import bisect
@@ -20,32 +20,32 @@ from core.seeds import generator
 from core.types import FloatArray
 
 Pairing = Literal["paired", "nested"]
-"""Two methods on the same trainings, or one method on two networks with trainings of their own."""
+"""Two methods on the same training runs, or one method on two networks with separate training runs."""
 ALPHA, POWER, DRAWS = 0.05, 0.8, 20_000
 MANY = 1e9
-"""Degrees of freedom where trainings do not differ."""
+"""Degrees of freedom if training runs do not differ."""
 PATIENTS = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 5000, 10_000)
-"""Numbers of patients that are tried."""
+"""Tried numbers of patients."""
 
 
 @dataclass(frozen=True)
 class DifferenceVariance:
-    """What moves the difference of two rows."""
+    """Variance components of the difference of two rows."""
 
     trainings: float
-    """Of one training of one side; paired: of the difference on one training."""
+    """Of one training run of one side; paired: of the difference on one training run."""
     patients: float
-    """Of the difference on one patient, the same in all trainings."""
+    """Of the difference on one patient, the same in all training runs."""
     rest: float
-    """Of one patient in one training of one side; paired: of the difference there."""
+    """Of one patient in one training run of one side; paired: of the difference there."""
     sides: int
-    """How many sides have trainings of their own: 1 paired, 2 nested."""
+    """Sides with separate training runs: 1 paired, 2 nested."""
 
 
 def variance_of(parts: Mapping[Term, float], pairing: Pairing) -> DifferenceVariance:
-    """The components of a suite -> what moves a difference of two rows.
+    """Return the variance of a difference of two rows from the components of a suite.
 
-    Raises ``BadValueError`` where they cannot say: one method for paired rows, one network for nested ones.
+    Raises ``BadValueError`` if the components lack it: one method for paired rows, one network for nested ones.
     """
     differ = {"method"} if pairing == "paired" else {"backbone", "pooling"}
     if not any(differ & set(term) for term in parts):
@@ -60,9 +60,9 @@ def variance_of(parts: Mapping[Term, float], pairing: Pairing) -> DifferenceVari
 
 
 def power(difference: float, variance: DifferenceVariance, trainings: int, patients: int) -> float:
-    """The probability that rows which differ by ``difference`` are told apart.
+    """Return the probability that rows differing by ``difference`` are significantly different.
 
-    ``trainings`` are those of each side, ``patients`` are shared.
+    ``trainings``: training runs of each side; ``patients`` are shared.
     """
     noise, bound = _analyses(variance, trainings, patients)
     return np.count_nonzero(np.abs(difference + noise) > bound) / DRAWS
@@ -70,13 +70,13 @@ def power(difference: float, variance: DifferenceVariance, trainings: int, patie
 
 @lru_cache(maxsize=64)
 def _analyses(variance: DifferenceVariance, trainings: int, patients: int) -> tuple[FloatArray, FloatArray]:
-    """(DRAWS,) simulated errors of the difference, and beyond what each analysis tells rows apart."""
+    """(DRAWS,) simulated errors of the difference, and the smallest difference each analysis calls significant."""
     S, P, sides = trainings, patients, variance.sides
     of_seeds = variance.trainings + variance.rest / P
     of_spread = variance.patients + sides * variance.rest / S
     chi, normal = _drawn(sides, S, P)
     seeds = [of_seeds * squares / (S - 1) / S for squares in chi[:sides]]
-    # the covariance between trainings: the spread of the patients' mean differences, less what trainings add to it
+    # the covariance between training runs: the spread of the patients' mean differences minus the runs' part
     spread, rest_df = of_spread * chi[sides] / (P - 1), (S - 1) * (P - 1)
     covariance = (spread - sum(variance.rest * squares / rest_df / S for squares in chi[sides + 1 :])) / P
     total = np.maximum(sum(seeds) + np.maximum(covariance, 0), spread / P)  # never below the patients' variance
@@ -88,9 +88,9 @@ def _analyses(variance: DifferenceVariance, trainings: int, patients: int) -> tu
 
 @lru_cache(maxsize=64)
 def _drawn(sides: int, trainings: int, patients: int) -> tuple[list[FloatArray], FloatArray]:
-    """Chi-squares of what seeds, patients and the rest spread, and normal numbers, (DRAWS,) each.
+    """Chi-squares for seeds, patients and the rest, and normal numbers, (DRAWS,) each.
 
-    The same whatever the components: tables of several suites share them.
+    The same for all components, so that tables of several suites share them.
     """
     random, S, P = generator(0, "power"), trainings, patients
     degrees = [*[S - 1] * sides, P - 1, *[(S - 1) * (P - 1)] * sides]
@@ -99,12 +99,12 @@ def _drawn(sides: int, trainings: int, patients: int) -> tuple[list[FloatArray],
 
 @cache
 def _quantiles() -> tuple[FloatArray, FloatArray]:
-    """1/df, up to one degree of freedom, and Student's quantile there: straight lines between are right to 1e-6."""
+    """1/df, up to one degree of freedom, and Student's quantile there: linear interpolation is accurate to 1e-6."""
     inverse = np.linspace(1 / MANY, 1, 4097)
     return inverse, special.stdtrit(1 / inverse, 1 - ALPHA / 2)
 
 
 def patients_needed(difference: float, variance: DifferenceVariance, trainings: int) -> int | None:
-    """The first of ``PATIENTS`` with a power of .8; None where none has."""
+    """Return the first of ``PATIENTS`` with a power of .8; None if there is none."""
     index = bisect.bisect_left(PATIENTS, POWER, key=lambda count: power(difference, variance, trainings, count))
     return PATIENTS[index] if index < len(PATIENTS) else None

@@ -1,8 +1,8 @@
-"""Sign-flip test by patient: what if the two had changed places.
+"""Sign-flip test by patient: swap the two methods at random.
 
-If neither of two methods is better, swapping their answers on a patient's images changes nothing that matters: the sign
-of the patient's difference is a coin. The p-value is the share of coin throws that give a difference at least as large
-as the one seen, either way. Fisher, "The design of experiments", 1935, section 21.
+If neither of two methods is better, swapping their answers on a patient's images makes no difference in distribution:
+the sign of the patient's difference is a coin. The p-value is the share of coin throws that give a difference at least
+as large as the observed one, in either direction. Fisher, "The design of experiments", 1935, section 21.
 """
 
 import functools
@@ -19,24 +19,24 @@ from core.types import FloatArray
 
 FLIPS = 10_000
 EXACT = 13
-"""Up to so many patients that differ, all 2^n throws (8192) are gone through: no chance in the p-value."""
+"""With up to this many differing patients, all 2^n throws (8192) are used: no chance in the p-value."""
 
 
 def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     """(P,F,M) sums of the same patients -> (F+1,M) two-sided p: per finding, then of the mean over findings.
 
-    A patient is swapped in all findings at once. Patients on whom the two agree have no say; where at most 13 differ
-    the test is exact, else (1 + throws at least as extreme) / (1 + 10,000), seeded. nan for a finding without cases.
-    Raises ``BadValueError`` where the sums are not of the same patients, findings and columns.
+    A patient is swapped in all findings at once. Patients on whom the two agree do not count; if at most 13 differ the
+    test is exact, else (1 + throws at least as extreme) / (1 + 10,000), seeded. nan for a finding without cases.
+    Raises ``BadValueError`` if the sums have different patients, findings or columns.
     """
     if first.numerator.shape != second.numerator.shape:
         shapes = f"sums of shapes {first.numerator.shape} and {second.numerator.shape}"
         raise BadValueError(f"{shapes} cannot be paired: score both on the same cases")
     gap = np.stack([first.numerator - second.numerator, first.denominator - second.denominator]) / 2
     both = np.stack([(first.numerator + second.numerator).sum(0), (first.denominator + second.denominator).sum(0)]) / 2
-    halves, each = _Halves(gap, both), (gap != 0).any(0)
-    differ = np.concatenate([each, each.any(1, keepdims=True)], 1)  # (P, F + 1, M) where a swap changes something
-    p = (1 + _extreme(halves, _coins(len(each), FLIPS, seed))) / (1 + FLIPS)
+    halves, changes = _Halves(gap, both), (gap != 0).any(0)
+    differ = np.concatenate([changes, changes.any(1, keepdims=True)], 1)  # (P, F + 1, M): a swap changes something
+    p = (1 + _extreme(halves, _coins(len(changes), FLIPS, seed))) / (1 + FLIPS)
     for row, column in zip(*np.nonzero(differ.sum(0) <= EXACT), strict=True):
         some, one = np.flatnonzero(differ[:, row, column]), slice(column, column + 1)
         alone = _Halves(gap[:, some][..., one], both[..., one])  # one column with the patients that matter to it
@@ -46,7 +46,7 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
 
 
 def holm(p: FloatArray) -> FloatArray:
-    """p-values of any shape -> adjusted for their number, so that all together err with the stated probability.
+    """p-values of any shape -> adjusted for their number, so that the family-wise error rate is the nominal one.
 
     The smallest of m is multiplied by m, the next by m − 1 …, none below the one before it, none above 1; nan stays and
     does not count. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
@@ -55,8 +55,8 @@ def holm(p: FloatArray) -> FloatArray:
     [0.03, 0.06, 0.06]
     """
     out = np.array(p, dtype=np.float64)
-    asked = np.flatnonzero(np.isfinite(out))
-    order = asked[np.argsort(out.flat[asked], kind="stable")]
+    defined = np.flatnonzero(np.isfinite(out))
+    order = defined[np.argsort(out.flat[defined], kind="stable")]
     factors = np.arange(len(order), 0, -1)
     out.flat[order] = np.minimum(np.maximum.accumulate(out.flat[order] * factors), 1)
     return out
@@ -64,7 +64,7 @@ def holm(p: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class _Halves:
-    """Half the difference per patient, which a coin gives a sign, and half the sum of all, which no coin changes."""
+    """Half the difference per patient, whose sign a coin decides, and half the sum of all, which no coin changes."""
 
     gap: FloatArray
     """(2,P,F,M) of numerators and of denominators."""
@@ -78,7 +78,7 @@ class _Halves:
 
 
 def _extreme(halves: _Halves, coins: NDArray[np.int8]) -> FloatArray:
-    """(B,P) coins -> (F+1,M) throws with a difference at least as large as the one seen; an undefined one counts."""
+    """(B,P) coins -> (F+1,M) throws with a difference at least as large as observed; an undefined one counts."""
     seen = np.abs(halves.difference(np.ones((1, coins.shape[1]))))[0]
     slack = 1e-12 * _with_mean(ratio(np.abs(halves.gap[0]).sum(0) + np.abs(halves.both[0]), halves.both[1]))
     count = np.zeros(seen.shape)

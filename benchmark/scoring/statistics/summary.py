@@ -13,27 +13,27 @@ from core.scores import Origin, Score
 from core.types import FloatArray
 
 SHARES = ("hit@", "anyhit@", "pointing", "acc@", "center_inside", "out_of_reach", "left_out")
-"""How the names of metrics begin that are shares of cases or boxes: at 0 and 1 they have the exact binomial bound."""
+"""Prefixes of metrics that are shares of cases or boxes: at 0 and 1 they have the exact binomial bound."""
 BATCH = 16
-"""Estimates whose intervals are made at once: their resamples stay in the processor's cache."""
+"""Estimates whose intervals are computed together: their resamples fit in the processor's cache."""
 NOTHING = "nothing to divide by"
-"""Why there is no value, usually."""
+"""Usual reason for a missing value."""
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A metric case by case: its value is sum of ``numerator`` / sum of ``denominator``, the latter its n."""
+    """A metric by case: its value is sum of ``numerator`` / sum of ``denominator``, the latter its n."""
 
     metric: str
     origin: Origin
     numerator: FloatArray | NDArray[np.bool_]
-    """(N,) what counts: hit or not, IoU, hit truth boxes …"""
+    """(N,) counted: hit or not, IoU, hit truth boxes …"""
     denominator: FloatArray
-    """(N,) what it is counted against: 1 per case, truth boxes …; 0 where the case has no say."""
+    """(N,) population: 1 per case, truth boxes …; 0 if the case does not count."""
     shared: bool = False
-    """Whether all findings are counted against one population, whose n is not added up for the mean."""
+    """Whether all findings share one population, whose n is not added up for the mean."""
     reason: str = NOTHING
-    """Why a finding has no value, where it has none."""
+    """Reason why a finding has no value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +47,11 @@ class Estimate:
     n: NDArray[np.int64]
     """(F,)."""
     samples: Resampled | None
-    """The (F,) numbers in every resample of the patients; None where no interval is given."""
+    """The (F,) numbers in every resample of the patients; None without an interval."""
     shared: bool = False
     reason: str = NOTHING
     mean_interval: bool = True
-    """Whether the mean over findings has an interval, too."""
+    """Whether the mean over findings also has an interval."""
 
 
 def sums(columns: Sequence[Column], index: CaseIndex, names: Sequence[str]) -> Sums:
@@ -65,8 +65,8 @@ def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], 
     if not len(index):
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
         return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
-    known = sums(columns, index, names)
-    resampled, n = bootstrap_draws(known, seed), known.denominator.sum(0).round().astype(np.int64)
+    totals = sums(columns, index, names)
+    resampled, n = bootstrap_draws(totals, seed), totals.denominator.sum(0).round().astype(np.int64)
     return [
         Estimate(c.metric, c.origin, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
         for i, c in enumerate(columns)
@@ -80,22 +80,22 @@ def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
 
 
 def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
-    """One score per finding, then ``mean``, the unweighted mean over the findings that have a value; BCa intervals."""
+    """Return one score per finding, then ``mean``, the unweighted mean over findings with a value; BCa intervals."""
     parts = [estimates[start : start + BATCH] for start in range(0, len(estimates), BATCH)]
     pairs = (pair for part in parts for pair in zip(part, _ends(part), strict=True))
     return [score for e, ends in pairs for score in _scores(e, names, ends)]
 
 
 def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
-    """(F+1,2) per estimate: the intervals of its findings and of their mean, nan where there is none."""
-    asked: list[tuple[FloatArray, Resampled]] = []
+    """(F+1,2) per estimate: the intervals of its findings and of their mean, nan if there is none."""
+    pending: list[tuple[FloatArray, Resampled]] = []
     ends = [np.full((len(e.value) + 1, 2), np.nan) for e in estimates]
-    for e, each in zip(estimates, ends, strict=True):
+    for e, rows in zip(estimates, ends, strict=True):
         if e.samples is not None:
-            asked.append((each[:-1], e.samples))
+            pending.append((rows[:-1], e.samples))
             if e.mean_interval:
-                asked.append((each[-1], e.samples.over(lambda numbers: mean(numbers, -1))))
-    for (row, _), values in zip(asked, intervals([samples for _, samples in asked]), strict=True):
+                pending.append((rows[-1], e.samples.over(lambda numbers: mean(numbers, -1))))
+    for (row, _), values in zip(pending, intervals([samples for _, samples in pending]), strict=True):
         row[...] = values
     return ends
 
@@ -110,8 +110,8 @@ def _scores(e: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]:
 
 
 def _score(e: Estimate, finding: str, value: float, n: int, ends: FloatArray) -> Score:
-    known = {"finding": finding, "metric": e.metric, "n": int(n), "threshold_origin": e.origin}
+    fields = {"finding": finding, "metric": e.metric, "n": int(n), "threshold_origin": e.origin}
     if not np.isfinite(value):
-        return Score(**known, reason=e.reason)
+        return Score(**fields, reason=e.reason)
     low, high = (None, None) if np.isnan(ends).any() else ends.tolist()
-    return Score(**known, value=float(value), low=low, high=high)
+    return Score(**fields, value=float(value), low=low, high=high)

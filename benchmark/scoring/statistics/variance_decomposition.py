@@ -1,4 +1,4 @@
-"""How much of the variance in a table of methods x conventions is due to either."""
+"""Decompose the variance in a table of methods x conventions."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from core.types import FloatArray
 
 @dataclass(frozen=True)
 class VarianceDecomposition:
-    """A two-way table of scores taken apart: shares of the squares around the grand mean.
+    """Decomposition of a two-way table of scores: shares of the squares around the grand mean.
 
-    They add up to 1, or are 0 where all scores are equal.
+    They add up to 1, or are 0 if all scores are equal.
     """
 
     methods: float
@@ -21,11 +21,11 @@ class VarianceDecomposition:
     conventions: float
     """Share between the columns' means."""
     interaction: float
-    """What is left: a convention that helps one method and harms another."""
+    """The rest: a convention that helps one method and harms another."""
     over_methods: float
-    """Largest − smallest score within the first column: the difference between methods as one convention shows it."""
+    """Largest − smallest score within the first column: the difference between methods under one convention."""
     over_conventions: float
-    """Largest − smallest score within a row, the mean over rows: how far one method's score moves with the
+    """Largest − smallest score within a row, averaged over rows: how far one method's score moves with the
     convention."""
     rank_reversals: int
     """Pairs of methods whose order in the first column is reversed in another one."""
@@ -35,7 +35,7 @@ class VarianceDecomposition:
 
 
 def variance_decomposition(values: ArrayLike) -> VarianceDecomposition:
-    """Decompose the (M,C) scores of M methods under C conventions; the others are held against the first convention.
+    """Decompose the (M,C) scores of M methods under C conventions; rank reversals refer to the first convention.
 
     >>> variance_decomposition([[.5, .5], [.3, .3]]).methods
     1.0

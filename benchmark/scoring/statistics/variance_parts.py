@@ -15,7 +15,7 @@ CheckedRow = tuple[FloatArray, FloatArray]
 class VarianceParts:
     """Parts of the variance of a weighted sum, over G networks, of means over training runs.
 
-    Arrays may have leading axes, as many worlds of a simulation.
+    Arrays may have leading axes, such as the worlds of a simulation.
     """
 
     value: FloatArray
@@ -25,25 +25,25 @@ class VarianceParts:
     run_df: FloatArray
     """(G,) S − 1 of each network."""
     patients: FloatArray
-    """(...) covariance over patients between different runs, 0 where it is negative."""
+    """(...) covariance over patients between different runs, 0 if it is negative."""
     jackknife: FloatArray
-    """(...) jackknife variance of the weighted sum, with these runs held fixed."""
+    """(...) jackknife variance of the weighted sum, with these runs fixed."""
 
     @property
     def variance(self) -> FloatArray:
-        """(...) the whole variance, never smaller than that of patients alone."""
+        """(...) total variance, never smaller than that of patients alone."""
         return np.maximum(self.runs.sum(-1) + self.patients, self.jackknife)
 
     @property
     def df(self) -> FloatArray:
-        """(...) Satterthwaite's degrees of freedom of ``variance``, infinite where the runs have no spread."""
+        """(...) Satterthwaite's degrees of freedom of ``variance``, infinite if the runs have no spread."""
         spread = (self.runs**2 / self.run_df).sum(-1)
         whole = np.broadcast_to(np.inf, np.shape(spread)).copy()
         return np.divide(self.variance**2, spread, out=whole, where=spread > 0)
 
 
 def variance_parts(networks: Sequence[CheckedRow], weights: Sequence[float]) -> VarianceParts:
-    """Parts of the variance of the weighted sum of the networks' means over their runs.
+    """Return the parts of the variance of the weighted sum of the networks' means over their runs.
 
     Args:
         networks: ``theta`` (..., S_n) and ``jackknife`` (..., S_n, P) of each network, the same patients for all.

@@ -1,10 +1,10 @@
-"""The scoring engine: everything a protocol asks of a heat map's bilinear surface, exact, without a pixel.
+"""Exact geometry of a heat map's bilinear surface, without pixels, for all protocols.
 
-``bilinear`` lays the surface on its frame and gives the boxes of its components (``runs``, compiled) and its integrals.
-``trace`` follows the box of the highest component through all thresholds (``peak_trace``, compiled), or
-has boxes that came without a map; ``critical`` says at which thresholds it hits. ``traces`` and ``batch`` hold many
-cases in flat arrays, for which ``overlap`` (compiled) gives boxes and overlaps at once; ``otsu`` is a map's own
-threshold.
+``bilinear`` places the surface on its frame and computes the boxes of its components (``runs``, compiled) and its
+integrals. ``trace`` follows the box of the highest component through all thresholds (``peak_trace``, compiled), or
+wraps boxes submitted without a map; ``critical`` computes the thresholds at which it hits. ``traces`` and ``batch``
+store many cases in flat arrays, for which ``overlap`` (compiled) computes boxes and overlaps at once; ``otsu`` is a
+threshold from the map alone.
 """
 
 from benchmark.scoring.surface.bilinear import Surface, all_boxes, as_heat_map, min_max, surface

@@ -1,6 +1,6 @@
-"""Boxes and truth of many cases laid end to end, so that one compiled pass serves them all.
+"""Boxes and truth of many cases, concatenated, so that one compiled pass serves them all.
 
-A loop over cases in Python costs more than the boxes themselves. ``case_index`` always says which case something is of.
+A loop over cases in Python costs more than the boxes themselves. ``case_index`` is always the case of an entry.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,33 +20,33 @@ Index = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class TruthBoxes:
-    """The truth boxes of N cases."""
+    """Truth boxes of N cases."""
 
     offsets: Index
-    """(N+1,) where each case's boxes begin."""
+    """(N+1,) offsets of each case's boxes."""
     boxes: FloatArray
-    """(M,4), in each case's own frame."""
+    """(M,4), each in the frame of its case."""
 
     @classmethod
     def from_boxes(cls, boxes: Sequence[FloatArray]) -> "TruthBoxes":
-        """Cases in the order of ``boxes``, (M,4) each."""
+        """Concatenate the ``boxes`` of the cases, (M,4) each."""
         return cls(offsets_of([len(one) for one in boxes]), np.concatenate([np.zeros((0, 4)), *map(as_boxes, boxes)]))
 
     @property
     def count(self) -> Index:
-        """(N,) truth boxes of each case."""
+        """(N,) number of truth boxes of each case."""
         return np.diff(self.offsets)
 
     def overlaps(self, boxes: FloatArray, case_index: Index) -> tuple[FloatArray, FloatArray]:
-        """(P,4) boxes, each of a case -> (P,) IoU and (P,) IoBB with its best truth box; 0 without one, and for nan."""
+        """(P,4) boxes of ``case_index`` -> (P,) IoU and (P,) IoBB with the best truth; 0 without one, or for nan."""
         out = np.zeros((2, len(boxes)))
         overlap.overlaps(self.offsets, self.boxes, boxes, case_index, out)
         return out[0], out[1]
 
     def match_counts(self, boxes: "Boxes", measure: int, above: Sequence[float], n_thresholds: int) -> FloatArray:
-        """Whether boxes and truth boxes meet with IoU (``measure`` 0) or IoBB (1) > each of (D,) thresholds.
+        """Count hits: IoU (``measure`` 0) or IoBB (1) > each of (D,) thresholds ``above``.
 
-        (2,N,L,D): truth boxes that any box of their case meets at each of L score thresholds, and boxes that meet none.
+        (2,N,L,D): truth boxes hit by any box of their case at each of L score thresholds, and boxes that hit none.
         """
         out = np.zeros((2, len(self.count), n_thresholds, len(above)))
         offsets, limits = boxes.offsets(*out.shape[1:3]), np.asarray(above, dtype=np.float64)
@@ -54,7 +54,7 @@ class TruthBoxes:
         return out
 
     def union_iobb(self, boxes: "Boxes", n_thresholds: int) -> FloatArray:
-        """(N,L) share of the union of a case's boxes that lies in the union of its truth boxes; nan without area."""
+        """(N,L) share of the union of a case's boxes inside the union of its truth boxes; nan without area."""
         out = np.full((len(self.count), n_thresholds), np.nan)
         overlap.union_iobb(self.offsets, self.boxes, boxes.boxes, boxes.offsets(*out.shape), out)
         return out
@@ -62,10 +62,10 @@ class TruthBoxes:
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Boxes of all components of the surfaces of N cases at L thresholds, by case, by threshold, then in no order."""
+    """Boxes of all components of the surfaces of N cases at L thresholds, by case, by threshold, then unordered."""
 
     boxes: FloatArray
-    """(P,4), in each case's own frame."""
+    """(P,4), each in the frame of its case."""
     case_index: Index
     """(P,)."""
     threshold_index: Index
@@ -73,20 +73,20 @@ class Boxes:
 
     @classmethod
     def from_surfaces(cls, surfaces: Iterable[Surface | GivenBoxes | None], thresholds: FloatArray) -> "Boxes":
-        """(N,L) the thresholds of each case; without a surface there is no box, nor at a threshold of nan."""
+        """Compute the boxes at the (N,L) ``thresholds`` of each case; none without a surface or at nan."""
         finite = np.where(np.isnan(thresholds), np.inf, thresholds)
-        by_case = [_boxes_at(shown, row) for shown, row in zip(surfaces, finite, strict=True)]
+        by_case = [_boxes_at(prediction, row) for prediction, row in zip(surfaces, finite, strict=True)]
         case_index = np.repeat(np.arange(len(by_case)), [len(boxes) for boxes, _ in by_case])
         boxes, threshold_index = (np.concatenate([none, *(one[n] for one in by_case)]) for n, none in enumerate(NO_BOX))
         return cls(boxes, case_index, threshold_index)
 
     def offsets(self, n_cases: int, n_thresholds: int) -> Index:
-        """(N·L+1,) where the boxes of each case and threshold begin."""
+        """(N·L+1,) offsets of the boxes of each case and threshold."""
         numbers = self.case_index * n_thresholds + self.threshold_index
         return np.searchsorted(numbers, np.arange(n_cases * n_thresholds + 1))
 
     def counts(self, n_cases: int, n_thresholds: int) -> FloatArray:
-        """(N,L) how many boxes there are."""
+        """(N,L) number of boxes."""
         counts = np.bincount(self.case_index * n_thresholds + self.threshold_index, minlength=n_cases * n_thresholds)
         return counts.reshape(n_cases, n_thresholds).astype(np.float64)
 
@@ -94,14 +94,14 @@ class Boxes:
 NO_BOX = (np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
 
 
-def _boxes_at(shown: Surface | GivenBoxes | None, thresholds: FloatArray) -> tuple[FloatArray, Index]:
-    """(L,) thresholds, infinite where there is none -> (M,4) boxes and (M,) which of them each belongs to."""
-    if isinstance(shown, Surface):
-        return components(shown, thresholds)[:2]
-    boxes, finite = NO_BOX[0] if shown is None else shown.boxes, np.flatnonzero(np.isfinite(thresholds))
+def _boxes_at(prediction: Surface | GivenBoxes | None, thresholds: FloatArray) -> tuple[FloatArray, Index]:
+    """(L,) thresholds, infinite if missing -> (M,4) boxes and (M,) threshold index of each."""
+    if isinstance(prediction, Surface):
+        return components(prediction, thresholds)[:2]
+    boxes, finite = NO_BOX[0] if prediction is None else prediction.boxes, np.flatnonzero(np.isfinite(thresholds))
     return np.tile(boxes, (len(finite), 1)), np.repeat(finite, len(boxes))
 
 
 def offsets_of(counts: Sequence[int]) -> Index:
-    """(N,) counts -> (N+1,) where each begins, laid end to end."""
+    """(N,) counts -> (N+1,) offsets when concatenated."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)

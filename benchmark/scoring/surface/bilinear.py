@@ -1,12 +1,12 @@
 """The scoring engine: exact boxes, maxima and integrals of a heat map's bilinear surface, from its h×w positions alone.
 
-A map is no picture: painted on 1024×1024 pixels it is an approximation of something known in closed form. Vertices are
-the map's positions, placed by its grid and cropped to the frame (a part of a bilinear patch is a bilinear patch, so
-nothing is lost); beyond the outermost ones the surface is constant. Every component of {surface > t} holds a vertex.
-Neighbours above t are connected along their edge. Where only two opposite corners of a patch are above, they are
-connected exactly when the saddle exceeds t. The boundary inside a patch is a hyperbola, monotone in both directions, so
-a component's extremes lie on grid lines, where linear interpolation finds them. Values and integrals along one axis
-are weighted sums of the vertices'.
+Painting a map on 1024×1024 pixels only approximates what is known in closed form. Vertices are the map's positions,
+placed by its grid and cropped to the frame (a part of a bilinear patch is a bilinear patch, so nothing is lost);
+beyond the outermost ones the surface is constant. Every component of {surface > t} contains a vertex. Neighbours above
+t are connected along their edge. If only two opposite corners of a patch are above, they are connected exactly if the
+saddle exceeds t. The boundary inside a patch is a hyperbola, monotone in both directions, so a component's extremes
+are on grid lines, where linear interpolation finds them. Values and integrals along one axis are weighted sums of the
+vertices.
 """
 
 import functools
@@ -22,10 +22,10 @@ from core.types import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A heat map as a continuous function on a frame, which it covers from edge to edge."""
+    """A heat map as a continuous function on a frame, which it covers completely."""
 
     values: FloatArray
-    """(h,w) values at the vertices that lie in the frame."""
+    """(h,w) values at the vertices in the frame."""
     y: FloatArray
     """(h,) rows of the vertices, ascending, in the frame."""
     x: FloatArray
@@ -35,12 +35,12 @@ class Surface:
 
     @functools.cached_property
     def span(self) -> tuple[float, float]:
-        """The lowest and the highest value."""
+        """Lowest and highest value."""
         return float(self.values.min()), float(self.values.max())
 
     @property
     def flat(self) -> bool:
-        """Whether the surface is constant: then nothing stands out and there is no box."""
+        """Whether the surface is constant, so that it has no box."""
         return self.span[0] == self.span[1]
 
     @property
@@ -62,7 +62,7 @@ class Surface:
 
 
 def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> Surface:
-    """The surface of a map (h,w) on its ``grid``, cropped to the ``frame`` (H, W).
+    """Return the surface of a map (h,w) on its ``grid``, cropped to the ``frame`` (H, W).
 
     Raises ``BadValueError`` for a map that is not two-dimensional or not finite, and for a missing grid.
     """
@@ -75,17 +75,17 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
 
 
 Axis = tuple[FloatArray, FloatArray | None]
-"""Vertices along an axis, and the weights of the map's positions in them; None where they are the positions."""
+"""Vertices along an axis, and the map's interpolation weights at them; None if they are the positions."""
 
 
 @functools.lru_cache(maxsize=256)
 def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[Axis, Axis]:
-    """Rows and columns; all maps of a model share them."""
+    """Return rows and columns; all maps of a model share them."""
     centres = grid.centres(shape, frame)
     inside = [np.unique(np.clip(c, 0, side)) for c, side in zip(centres, frame, strict=True)]
     if all(map(np.array_equal, centres, inside)):
         return (centres[0], None), (centres[1], None)
-    y, x = ((kept, interpolation_weights(c, kept)) for c, kept in zip(centres, inside, strict=True))
+    y, x = ((vertices, interpolation_weights(c, vertices)) for c, vertices in zip(centres, inside, strict=True))
     return y, x
 
 
@@ -106,7 +106,7 @@ def integral_weights(knots: FloatArray, edges: ArrayLike) -> FloatArray:
 
 
 def whole_weights(knots: FloatArray, side: int) -> FloatArray:
-    """(n,) ascending knots -> (1,n) weights of their values in the integral from 0 to ``side``; remembered."""
+    """(n,) ascending knots -> (1,n) weights of their values in the integral from 0 to ``side``; cached."""
     return _whole(knots.tobytes(), side)
 
 
@@ -116,7 +116,7 @@ def _whole(knots: bytes, side: int) -> FloatArray:
 
 
 def min_max(values: ArrayLike) -> FloatArray:
-    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere. Raises as ``as_heat_map``.
+    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere. Raises the errors of ``as_heat_map``.
 
     >>> min_max([[-1, 0, 3]]).tolist(), min_max([[7, 7]]).tolist()
     ([[0.0, 0.25, 1.0]], [[0.0, 0.0]])
@@ -127,7 +127,7 @@ def min_max(values: ArrayLike) -> FloatArray:
 
 
 def as_heat_map(values: ArrayLike) -> FloatArray:
-    """(h,w) float64 of a map. Raises ``BadValueError`` where it has another shape, nan or inf."""
+    """Return a map as (h,w) float64. Raises ``BadValueError`` for another shape, nan or inf."""
     if hasattr(values, "detach"):  # a tensor of any device and type
         values = values.detach().cpu().float().numpy()
     array = np.asarray(values, dtype=np.float64)
@@ -144,8 +144,8 @@ def as_heat_map(values: ArrayLike) -> FloatArray:
 def all_boxes(heat: Surface, threshold: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """(M,4) outer boxes of all components above a threshold in the frame, and (M,) the highest value of each.
 
-    By highest vertex, descending, then in row-major order: NumPy sorts, so that it need not be compiled. A flat surface
-    has none.
+    Ordered by highest vertex, descending, then in row-major order; NumPy sorts, so no code must be compiled. A flat
+    surface has none.
     """
     boxes, _, positions = components(heat, threshold)
     peaks = heat.values.ravel()[positions]
@@ -154,13 +154,13 @@ def all_boxes(heat: Surface, threshold: ArrayLike) -> tuple[FloatArray, FloatArr
 
 
 def components(heat: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
-    """(T,) thresholds -> (M,4) boxes of all components, (M,) which threshold each belongs to, (M,) where its peak is.
+    """(T,) thresholds -> (M,4) boxes of all components, (M,) threshold index, (M,) position of the peak.
 
-    As ``all_boxes``, in no order within a threshold; a peak is the position of the highest vertex in row-major order.
+    Like ``all_boxes`` but unordered within a threshold; a peak is the highest vertex, as a row-major index.
     """
     if heat.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    from benchmark.scoring.surface import runs  # numba costs a second: pictures without a box do without
+    from benchmark.scoring.surface import runs  # numba takes a second to import; pictures without boxes skip it
 
     levels = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
     boxes, index, positions = runs.all_boxes(heat.values, heat.y, heat.x, *heat.frame, levels)

@@ -1,7 +1,7 @@
 """The exact score thresholds at which the peak's box reaches an IoU with the truth.
 
-Inside a piece of a trace the box's edges are linear in the threshold. Cut where they pass the truth's edges, and the
-overlap's area and the box's are each a product of two linear functions, so IoU > d, written as
+Inside a piece of a trace the box's edges are linear in the threshold. Cut where they pass the truth's edges; then the
+overlap's area and the box's area are each a product of two linear functions, so IoU > d, written as
 
     (1 + d) · overlap - d · area - d · truth > 0,
 
@@ -19,13 +19,13 @@ EDGES = (0, 0, 2, 2, 1, 1, 3, 3)
 PASSED = (0, 2, 0, 2, 1, 3, 1, 3)
 """``EDGES`` of the box and, in the same order, the edges of the truth box that each may pass."""
 CLEAR = 1e-9
-"""A piece whose IoU stays so far from what is asked is not cut: nothing rounds as much."""
+"""A piece whose IoU is at least this far from the limit is not cut: rounding errors are smaller."""
 
 
 def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
-    """(M,4) truth in the frame -> (K,2) the thresholds at which the peak's box has IoU > ``above`` with any of them.
+    """(M,4) truth in the frame -> (K,2) thresholds at which the peak's box has IoU > ``above`` with any of them.
 
-    Disjoint intervals [low, high), ascending; where a low end is a root, the overlap only equals ``above`` there.
+    Disjoint intervals [low, high), ascending; if a low end is a root, the overlap only equals ``above`` there.
 
     >>> from benchmark.scoring.surface import surface
     >>> from benchmark.scoring.surface.trace import trace
@@ -37,7 +37,7 @@ def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
 
 
 def _intervals(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
-    """(K,2) intervals for one truth box (4,), not yet joined where they touch."""
+    """(K,2) intervals for one truth box (4,); touching ones are not yet joined."""
     least, most = _bounds(traced, truth)
     hits = np.flatnonzero(least > above + CLEAR)
     whole = np.stack([traced.thresholds[hits], traced.thresholds[hits + 1]], 1)
@@ -45,7 +45,7 @@ def _intervals(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
 
 
 def _bounds(traced: Trace, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(P,) least and most IoU inside each piece: the box only shrinks as the threshold rises."""
+    """(P,) smallest and largest IoU inside each piece: the box only shrinks as the threshold rises."""
     boxes = traced.start, traced.stop
     large, small = (_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])).prod(1) for b in boxes)
     largest, smallest = (_sides(b[:, :2], b[:, 2:]).prod(1) + area(truth)[0] for b in boxes)
@@ -71,7 +71,7 @@ def _parts(traced: Trace, truth: FloatArray, above: float, unsure: NDArray[np.bo
 def _cut(
     traced: Trace, truth: FloatArray, pieces: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
-    """Pieces cut where an edge of the box passes one of the truth: (n,) piece, and its part from and to, in [0,1]."""
+    """Cut pieces where an edge of the box passes one of the truth: (n,) piece, and start and end in it, in [0,1]."""
     start, stop = traced.start[pieces], traced.stop[pieces]
     gap, move = truth[None, PASSED] - start[:, EDGES], (stop - start)[:, EDGES]
     cuts = np.clip(np.divide(gap, move, out=np.zeros_like(gap), where=move != 0), 0, 1)
@@ -82,26 +82,26 @@ def _cut(
 
 
 def _sides(low: FloatArray, high: FloatArray) -> FloatArray:
-    """(n,2) width and height, 0 where there is none."""
+    """(n,2) width and height, 0 if empty."""
     return np.clip(high - low, 0, None)
 
 
 def _product(first: FloatArray, last: FloatArray) -> FloatArray:
-    """(n,2) sides at the beginning and at the end -> (3,n) coefficients of their product, the constant one first."""
+    """(n,2) sides at the beginning and at the end -> (3,n) coefficients of their product, constant first."""
     (w, h), (dw, dh) = first.T, (last - first).T
     return np.array([w * h, w * dh + h * dw, dw * dh])
 
 
 def _roots(c: FloatArray, b: FloatArray, a: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(n,) coefficients of c + b·u + a·u² -> its roots in [0,1]; 0 or 1 where there is none."""
+    """(n,) coefficients of c + b·u + a·u² -> its roots in [0,1]; 0 or 1 if there is none."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        stable = -(b + np.copysign(np.sqrt(b * b - 4 * a * c), b)) / 2  # nothing cancels; nan without a real root
+        stable = -(b + np.copysign(np.sqrt(b * b - 4 * a * c), b)) / 2  # avoids cancellation; nan without a real root
         first, second = stable / a, c / stable
     return tuple(np.clip(np.nan_to_num(root), 0, 1) for root in (first, second))  # type: ignore[return-value]
 
 
 def _union(intervals: FloatArray) -> FloatArray:
-    """(K,2) intervals -> the disjoint ones that cover the same, ascending; touching ones are joined."""
+    """(K,2) intervals -> their union as disjoint intervals, ascending; touching ones are joined."""
     if not len(intervals):
         return intervals
     low, high = intervals[np.argsort(intervals[:, 0], kind="stable")].T

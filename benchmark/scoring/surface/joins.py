@@ -1,4 +1,4 @@
-"""At which threshold each vertex joins the component of the highest, compiled for ``benchmark.scoring.surface.trace``.
+"""Threshold at which each vertex joins the highest vertex's component, compiled for ``scoring.surface.trace``.
 
 Arrays only, as in ``benchmark.scoring.surface.runs``: ``f`` (h,w) values, float64.
 """
@@ -9,7 +9,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def _bridge(f, i, j, k, m):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """The threshold below which vertex (i, j) is connected with its neighbour (k, m) inside their edge or patch."""
+    """Return the threshold below which vertex (i, j) is connected with its neighbour (k, m) in their edge or patch."""
     lower = min(f[i, j], f[k, m])
     side = max(f[i, m], f[k, j])
     if i == k or j == m or side >= lower:  # with a third corner as high, the edges connect them
@@ -22,11 +22,11 @@ def _bridge(f, i, j, k, m):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """(h,w) -> (h,w) threshold below which each vertex belongs to the component of the highest: the widest path.
 
-    It is the largest answer in which no neighbour offers more, so it does not depend on the order in which it is found.
-    Readings of the map row by row, away from the peak and back, find most of it, as in Vincent's reconstruction (IEEE
-    Trans. Image Processing 2, 1993); what is left waits in buckets of like thresholds, from the highest down. Once the
-    component touches all four edges of the map, its box is known below: what joins later keeps a number that is no
-    higher than the one at which it touched the last.
+    It is the largest solution that no neighbour can raise, so it does not depend on the order of computation. Passes
+    over the map row by row, away from the peak and back, find most of it, as in Vincent's reconstruction (IEEE Trans.
+    Image Processing 2, 1993); the rest waits in buckets of similar thresholds, highest first. Once the component
+    touches all four edges of the map, its box is known below that threshold: vertices that join later keep a value no
+    higher than it.
     """
     h, w = f.shape
     out, peak = np.full((h, w), -np.inf), f.argmax()
@@ -51,7 +51,7 @@ MANY = 2**12
 
 @njit(cache=True, nogil=True)
 def _take(f, out, i, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Row i takes what row k beside it offers, then each vertex what those beside it do. Without branches: vectors."""
+    """Raise row i from its neighbour row k, then along the row itself. Free of branches, so that it is vectorized."""
     w, row, near, values = f.shape[1], out[i], out[k], f[i]
     for j in range(w):
         offered = near[j] if near[j] < values[j] else values[j]
@@ -74,7 +74,7 @@ def _take(f, out, i, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 @njit(cache=True, nogil=True)
 def _settle(f, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Raise ``out`` until no neighbour offers more. Vertices that may offer wait in buckets, the highest first."""
+    """Raise ``out`` until no neighbour raises it. Vertices that may raise others wait in buckets, the highest first."""
     h, w = f.shape
     seeds = np.empty(f.size, np.int32)
     touched = np.array([out[0].max(), out[:, 0].max(), out[h - 1].max(), out[:, w - 1].max()])
@@ -115,7 +115,7 @@ def _settle(f, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 @njit(cache=True, nogil=True)
 def _touch(touched, i, j, h, w, level):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Note that vertex (i, j) belongs to the component below ``level``, where it lies on an edge of the map."""
+    """Record that vertex (i, j) belongs to the component below ``level`` if it is on an edge of the map."""
     at = i == 0, j == 0, i == h - 1, j == w - 1
     for n in range(4):
         if at[n]:
@@ -124,7 +124,7 @@ def _touch(touched, i, j, h, w, level):  # type: ignore[no-untyped-def]  # noqa:
 
 @njit(cache=True, nogil=True)
 def _offering(f, out, least, seeds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Write the vertices by which a neighbour gains more than ``least``, each once; how many there are."""
+    """Write the vertices that raise a neighbour above ``least``, each once; return their number."""
     h, w = f.shape
     count, is_seed = 0, np.zeros((h, w), np.bool_)
     for i in range(h):
@@ -146,7 +146,7 @@ def _offering(f, out, least, seeds):  # type: ignore[no-untyped-def]  # noqa: AN
 
 @njit(cache=True, nogil=True)
 def _is_open(f, out, i, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Whether a vertex of row i can gain: it has less than its value, and a neighbour more than it and ``least``."""
+    """Tell whether a vertex of row i can be raised: it is below its value, a neighbour is above it and ``least``."""
     h, w = f.shape
     values, row, above, below, count = f[i], out[i], out[max(i - 1, 0)], out[min(i + 1, h - 1)], 0
     for j in range(w):

@@ -1,14 +1,15 @@
-"""Otsu's threshold of a surface: the one that parts its values into the two most distinct classes.
+"""Otsu's threshold of a surface: it splits the values into the two most distinct classes.
 
 Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979), equation 18: the split with
 the largest variance between the classes, w0·w1·(m1 - m0)², their weights w and means m. The values are those of the
-vertices, no histogram's; each weighs as much as in the surface's integral over the frame, so a vertex at the edge that
-spreads outwards counts for all it covers. All splits between distinct values are tried; the threshold is the middle of
-the best one's gap, the lowest of equal ones.
+vertices, without a histogram, weighted as in the surface's integral over the frame, so that a vertex at the edge
+counts for the whole area it covers. All splits between distinct values are tried; the threshold is the middle of the
+best gap, the lowest on ties.
 
-A large map is not sorted whole: its values fall into buckets, the splits between buckets are tried, and inside a bucket
-only where a bound says that a better one may lie there. For weight w and sum s below a split, W and T of all values,
-the variance between the classes is (T·w - W·s)² / (w·(W - w)); inside a bucket s grows at least by its lowest value.
+A large map is not sorted completely: its values are put into buckets, the splits between buckets are tried, and a
+bucket is searched only if a bound allows a better split in it. For weight w and sum s below a split, W and T of all
+values, the variance between the classes is (T·w - W·s)² / (w·(W - w)); inside a bucket s grows at least by its lowest
+value.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ MANY, BUCKETS = 2**14, 2**12
 
 
 def otsu(heat: Surface) -> float:
-    """The threshold, in the unit of the map; of a flat surface its one value.
+    """Return the threshold, in the unit of the map; for a flat surface its only value.
 
     >>> from benchmark.scoring.surface import surface
     >>> otsu(surface([[0, 1, 7, 9]], (10, 40), "conventional"))
@@ -47,14 +48,14 @@ def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
         above = whole - below
         if values[i + 1] > values[i] and below > 0 and above > 0:
             between = below * above * ((total - sum_below) / above - sum_below / below) ** 2
-            if between > best * (1 + 1e-12):  # rounding does not choose between equal splits
+            if between > best * (1 + 1e-12):  # ignore rounding between equal splits
                 best, at = between, (values[i] + values[i + 1]) / 2
     return at
 
 
 @njit(cache=True, nogil=True)
 def _reduced(values, rows, columns, low, high):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """(m,) values and weights with the same best split: of a bucket without one, its two ends stand for all."""
+    """(m,) values and weights with the same best split; a bucket that cannot contain it is replaced by its two ends."""
     scale = (BUCKETS - 1) / (high - low) if high > low else 0.0
     weight, total, size = np.zeros(BUCKETS), np.zeros(BUCKETS), np.zeros(BUCKETS, np.int64)
     least, most = np.full(BUCKETS, np.inf), np.full(BUCKETS, -np.inf)
@@ -66,15 +67,15 @@ def _reduced(values, rows, columns, low, high):  # type: ignore[no-untyped-def] 
             total[k] += share * value
             least[k], most[k] = min(least[k], value), max(most[k], value)
             size[k] += 1
-    kept = _may_hold_the_best(weight, total, least, most, weight.sum(), total.sum())
-    out, count = np.empty((2, 2 * BUCKETS + (kept * size).sum())), 0
-    for i in range(rows.size if kept.any() else 0):
+    searched = _may_hold_the_best(weight, total, least, most, weight.sum(), total.sum())
+    out, count = np.empty((2, 2 * BUCKETS + (searched * size).sum())), 0
+    for i in range(rows.size if searched.any() else 0):
         for j in range(columns.size):
-            if kept[int((values[i, j] - low) * scale)]:
+            if searched[int((values[i, j] - low) * scale)]:
                 out[0, count], out[1, count] = values[i, j], rows[i] * columns[j]
                 count += 1
     for k in range(BUCKETS):
-        if weight[k] > 0 and not kept[k]:  # two values with the bucket's weight and sum
+        if weight[k] > 0 and not searched[k]:  # two values with the bucket's weight and sum
             part = (total[k] - weight[k] * least[k]) / (most[k] - least[k]) if most[k] > least[k] else 0.0
             for value, share in ((least[k], weight[k] - part), (most[k], part)):
                 out[0, count], out[1, count] = value, share

@@ -1,6 +1,6 @@
-"""How boxes of many cases meet the truth, compiled: what ``benchmark.scoring.surface.batch`` and the protocols call.
+"""Overlap of the boxes of many cases with the truth, compiled; for ``scoring.surface.batch`` and the protocols.
 
-Arrays only. Cases lie end to end: those of case n are ``first[n]`` to ``first[n + 1]``. Boxes are xyxy, shares as in
+Arrays only. Cases are concatenated: those of case n are ``first[n]`` to ``first[n + 1]``. Boxes are xyxy, shares as in
 ``core.boxes``, except that 0/0 and a box of nan are 0 here: they overlap with nothing.
 """
 
@@ -25,7 +25,7 @@ def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[
 
 @njit(cache=True, nogil=True)
 def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """IoU and IoBB of a box with a truth box."""
+    """Return IoU and IoBB of a box with a truth box."""
     width, height = min(box[2], truth[2]) - max(box[0], truth[0]), min(box[3], truth[3]) - max(box[1], truth[1])
     if not (width > 0 and height > 0):
         return 0.0, 0.0
@@ -44,7 +44,7 @@ def overlaps(first, truth, boxes, case_index, out):  # type: ignore[no-untyped-d
 
 @njit(cache=True, nogil=True)
 def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Add up met truth boxes and boxes that meet none (2,N,L,D); ``offsets[n * L + t]``: the first at threshold t."""
+    """Count hit truth boxes and boxes without a hit (2,N,L,D); ``offsets[n * L + t]``: the first at threshold t."""
     n_thresholds = out.shape[2]
     for n in range(first.size - 1):
         for t in range(n_thresholds):
@@ -65,7 +65,7 @@ def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[
 
 @njit(cache=True, nogil=True)
 def union_iobb(first, truth, boxes, offsets, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write (N,L) shares of the union of a case's boxes at a threshold that lie in its truth's union, nan for 0/0."""
+    """Write (N,L) shares of the union of a case's boxes inside its truth's union, nan for 0/0."""
     for n in range(out.shape[0]):
         true = truth[first[n] : first[n + 1]]
         for t in range(out.shape[1]):
@@ -90,7 +90,7 @@ def _union_iobb(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
 
 @njit(cache=True, nogil=True)
 def covered(boxes, x, y):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(len(y) - 1, len(x) - 1) which cells between edges any of the (M,4) boxes covers; x and y hold all edges."""
+    """(len(y) - 1, len(x) - 1) cells between edges covered by any of the (M,4) boxes; x and y include all edges."""
     out = np.zeros((max(y.size - 1, 0), max(x.size - 1, 0)), np.bool_)
     for m in range(len(boxes)):
         left, right = np.searchsorted(x, boxes[m, 0]), np.searchsorted(x, boxes[m, 2])

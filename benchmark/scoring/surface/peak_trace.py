@@ -1,7 +1,7 @@
-"""The box of a map's peak as its component grows with a falling threshold, compiled for ``scoring.surface.trace``.
+"""Box of a map's peak as its component grows with a falling threshold, compiled for ``scoring.surface.trace``.
 
 Arrays only, as in ``scoring.surface.runs``. Edges are numbered as in a box: left, top, right, bottom. Distances are
-counted from the edge of the frame, so that all four are alike. A vertex is its number in the map, row by row.
+measured from the edge of the frame, so that all four are treated alike. A vertex is its row-major index in the map.
 """
 
 import numpy as np
@@ -10,12 +10,12 @@ from numba import njit
 from benchmark.scoring.surface.joins import joins
 
 CLEAR = 1e-9
-"""A line that lies so far behind another at both ends of a column never overtakes it there: nothing rounds as much."""
+"""A line this far behind another at both ends of a column never overtakes it there: rounding errors are smaller."""
 
 
 @njit(cache=True, nogil=True)
 def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Pieces of the box from threshold ``low`` up: (P+1,) thresholds, boxes at both ends, (4,P) each.
+    """Return the pieces of the box from threshold ``low`` up: (P+1,) thresholds, boxes at both ends, (4,P) each.
 
     ``f`` (h,w) values at rows ``y`` (h,) and columns ``x`` (w,) of a frame ``height`` × ``width``; float64.
     """
@@ -42,7 +42,7 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
 
 @njit(cache=True, nogil=True)
 def _reach(highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """(n,) where columns or rows first join -> (n+1,); below number k + 1 the component has a vertex in 0 … k."""
+    """(n,) thresholds at which columns or rows first join -> (n+1,); below entry k + 1 a vertex in 0 … k has joined."""
     out = np.full(highest.size + 1, low)
     for k in range(highest.size):
         out[k + 1] = max(out[k], highest[k])
@@ -51,7 +51,7 @@ def _reach(highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 
 @njit(cache=True, nogil=True)
 def _carriers(joined, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """For each edge the vertices that join before the next column or row does: others lie behind when they begin."""
+    """Return for each edge the vertices that join before the next column or row does; others never form the edge."""
     h, w = joined.shape
     left, top, right, bottom = reach[0][:-1], reach[1][:-1], reach[2][-2::-1], reach[3][-2::-1]
     least = np.minimum(left, right)
@@ -76,9 +76,9 @@ def _carriers(joined, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
 
 @njit(cache=True, nogil=True)
 def _by_distance(vertices, size, stride, last):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Vertices in order of their distance from the edge in columns or rows, (size+1,) offsets and (n,) vertices.
+    """Sort vertices by their distance from the edge in columns or rows: (size+1,) offsets and (n,) vertices.
 
-    ``last``: number of the column or row at the edge itself, where 0 is not.
+    ``last``: index of the column or row at the edge itself, if it is not 0.
     """
     distance = np.empty(vertices.size, np.int64)
     offsets = np.zeros(size + 1, np.int64)
@@ -127,12 +127,12 @@ def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-un
 
 @njit(cache=True, nogil=True)
 def _begin(begin, waiting, count, active, begun, upper, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Move lines that begin at ``upper`` from the waiting ones to the active, in order; the next to begin, where."""
-    following, kept = low, 0
+    """Move lines that begin at ``upper`` from the waiting ones to the active, in order; return the next beginning."""
+    following, n_waiting = low, 0
     for n in range(count):
         line = waiting[n]
         if begin[line] < upper:
-            waiting[kept], kept = line, kept + 1
+            waiting[n_waiting], n_waiting = line, n_waiting + 1
             following = max(following, begin[line])
             continue
         k = begun
@@ -140,14 +140,14 @@ def _begin(begin, waiting, count, active, begun, upper, low):  # type: ignore[no
             active[k] = active[k - 1]
             k -= 1
         active[k], begun = line, begun + 1
-    return kept, begun, following
+    return n_waiting, begun, following
 
 
 @njit(cache=True, nogil=True)
 def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """The lowest line just below threshold ``upper``: where it stops being the lowest, and its positions at both ends.
+    """Return the lowest line just below threshold ``upper``, where it stops being the lowest, both positions.
 
-    At ``following`` the next line begins. Last, how many lines stay active: those that can be lowest above ``least``.
+    At ``following`` the next line begins. Also returns the number of lines that can still be lowest above ``least``.
     """
     best, position, slope = -1, np.inf, 0.0
     for i in active:
@@ -160,24 +160,24 @@ def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-unty
         if steep[i] > slope:
             at = x - (f[i] - upper) * steep[i]
             cross = upper - (at - position) / (steep[i] - slope)
-            if cross >= upper:  # they cross at ``upper`` itself: this one is the lower below it
+            if cross >= upper:  # they cross at ``upper`` itself: this one is lower below it
                 best, position, slope, lower, n = i, at, steep[i], following, -1
             else:
                 lower = max(lower, cross)
         n += 1
-    kept = 0
+    n_active = 0
     for i in active:
         behind = (f[best] - upper) * slope - (f[i] - upper) * steep[i]
         if min(behind, (f[best] - least) * slope - (f[i] - least) * steep[i]) <= CLEAR * (1 + steep[i]):
-            active[kept], kept = i, kept + 1
-    return lower, position, x - (f[best] - lower) * slope, kept
+            active[n_active], n_active = i, n_active + 1
+    return lower, position, x - (f[best] - lower) * slope, n_active
 
 
 @njit(cache=True, nogil=True)
 def _merged(edges, shift, sign):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Pieces of the four edges as ``_edge`` gives them -> those of the box, with thresholds that ascend.
+    """Merge the pieces of the four edges from ``_edge`` into those of the box, with ascending thresholds.
 
-    ``shift`` and ``sign`` (4,) make a position in the frame of a distance.
+    ``shift`` and ``sign`` (4,) convert a distance to a position in the frame.
     """
     at = np.array([len(edge) - 1 for edge in edges])
     size = at.sum() + 4

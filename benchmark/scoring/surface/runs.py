@@ -1,10 +1,10 @@
-"""Components of a surface from the runs of its rows, compiled: what ``benchmark.scoring.surface`` calls.
+"""Components of a surface from the runs of its rows, compiled; for ``benchmark.scoring.surface``.
 
 Arrays only, so that numba compiles them once: ``f`` (h,w) values at rows ``y`` (h,) and columns ``x`` (w,) of a frame
-``height`` × ``width``; all float64 and in the frame. A run is what lies above the threshold side by side in a row; runs
-of neighbouring rows are joined where they share a column, or across a patch whose saddle lies above. Along a grid line
-the surface falls to the threshold before the next vertex, so a component's edges lie beside its outermost rows and
-columns, and no other vertex is looked at: one reading of the map per threshold, no sort.
+``height`` × ``width``; all float64 and in the frame. A run is a sequence of neighbours in a row above the threshold.
+Runs of neighbouring rows are joined if they share a column, or across a patch whose saddle is above. Along a grid line
+the surface falls to the threshold before the next vertex, so a component's edges are next to its outermost rows and
+columns, and no other vertex is read: one pass over the map per threshold, no sort.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(M,4) boxes of all components, level by level; (M,) their levels' numbers, (M,) positions of their peaks."""
+    """(M,4) boxes of all components, level by level; (M,) their level indices, (M,) positions of their peaks."""
     h, w = f.shape
     size = h * ((w + 1) // 2)
     begin, end, parent, peak = np.empty((4, size), np.int32)
@@ -31,7 +31,7 @@ def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  
             if parent[k] == k:
                 index[count], highest[count] = n, peak[k]
                 out[count, 0], out[count, 1], out[count, 2], out[count, 3] = width, height, 0.0, 0.0
-                peak[k] = count - first  # from here on the number of its box
+                peak[k] = count - first  # from here on the index of its box
                 count += 1
         for i in range(h):
             for k in range(rows[i], rows[i + 1]):
@@ -42,7 +42,7 @@ def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  
 
 @njit(cache=True, nogil=True)
 def _find(f, t, begin, end, parent, peak, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Write the runs above t, row by row, each its own component; ``rows[i]`` is the first of row i."""
+    """Write the runs above t, row by row, each as a separate component; ``rows[i]`` is the first of row i."""
     h, w = f.shape
     count = 0
     for i in range(h):
@@ -80,7 +80,7 @@ def _join(f, i, t, begin, end, parent, rows):  # type: ignore[no-untyped-def]  #
 
 @njit(cache=True, nogil=True)
 def _across(f, i, upper, lower, t, parent, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Join opposite corners, columns ``upper`` of row i - 1 and ``lower`` of row i, where the saddle lies above t."""
+    """Join opposite corners, columns ``upper`` of row i - 1 and ``lower`` of row i, if the saddle is above t."""
     above, below = (f[i - 1, upper] - t) * (f[i, lower] - t), (f[i - 1, lower] - t) * (f[i, upper] - t)
     if above > below:  # the saddle without a division
         _union(parent, a, b)
@@ -88,7 +88,7 @@ def _across(f, i, upper, lower, t, parent, a, b):  # type: ignore[no-untyped-def
 
 @njit(cache=True, nogil=True)
 def _union(parent, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Make two runs one component, whose name is its first run."""
+    """Merge two runs into one component, named after its first run."""
     a, b = _root(parent, a), _root(parent, b)
     parent[max(a, b)] = min(a, b)
 

@@ -1,10 +1,10 @@
 """The box of the highest vertex's component as a function of the threshold, exact for all thresholds at once.
 
 Along a grid line the surface is linear, so each edge of the box moves linearly with the threshold until another line
-takes over, another vertex joins or a saddle opens. Between these critical thresholds nothing else happens: the whole
-function is a short list of pieces, and no grid of thresholds is needed to know it.
+takes over, another vertex joins or a saddle opens. Nothing else happens between these critical thresholds, so the
+whole function is a short list of pieces; no grid of thresholds is needed.
 
-Boxes that somebody gave in place of a map have what protocols ask of one: a peak, a trace and all boxes.
+Boxes submitted instead of a map have the same interface for protocols: a peak, a trace and all boxes.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Trace:
     """Boxes (xyxy, in the frame) over thresholds; each edge is linear inside a piece, and jumps only between pieces."""
 
     thresholds: FloatArray
-    """(P+1,) critical thresholds t, ascending; piece p is [t[p], t[p+1]). At the last one nothing is above."""
+    """(P+1,) critical thresholds t, ascending; piece p is [t[p], t[p+1]). Above the last one there is no box."""
     start: FloatArray
     """(P,4) box at the beginning of each piece."""
     stop: FloatArray
@@ -29,30 +29,30 @@ class Trace:
 
 
 EMPTY = Trace(np.zeros(1), np.zeros((0, 4)), np.zeros((0, 4)))
-"""Of a flat or a missing map: no box at any threshold."""
+"""Trace of a flat or missing map: no box at any threshold."""
 
 
-def trace(shown: "Surface | GivenBoxes | None") -> Trace:
-    """The peak component's box at all thresholds from 0, for a map scaled to [0,1], upwards; without a map none.
+def trace(prediction: "Surface | GivenBoxes | None") -> Trace:
+    """Return the peak component's box at all thresholds from 0 up, for a map scaled to [0,1]; empty without a map.
 
-    Of given boxes the one with the highest confidence, at every threshold in [0,1).
+    For given boxes, the one with the highest confidence, at every threshold in [0,1).
 
     >>> from benchmark.scoring.surface import surface
     >>> spot = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
     >>> spot.thresholds.tolist(), spot.start.tolist(), spot.stop.tolist()
     ([0.0, 1.0], [[5.0, 5.0, 25.0, 25.0]], [[15.0, 15.0, 15.0, 15.0]])
     """
-    if isinstance(shown, GivenBoxes):
-        return Trace(np.array([0.0, 1.0]), shown.boxes[:1], shown.boxes[:1])
-    if shown is None or shown.flat or shown.span[1] <= 0:
+    if isinstance(prediction, GivenBoxes):
+        return Trace(np.array([0.0, 1.0]), prediction.boxes[:1], prediction.boxes[:1])
+    if prediction is None or prediction.flat or prediction.span[1] <= 0:
         return EMPTY
-    thresholds, start, stop = peak_trace.pieces(shown.values, shown.y, shown.x, *shown.frame, 0.0)
+    thresholds, start, stop = peak_trace.pieces(prediction.values, prediction.y, prediction.x, *prediction.frame, 0.0)
     return Trace(thresholds, start.T, stop.T)
 
 
 @dataclass(frozen=True, eq=False)
 class GivenBoxes:
-    """The boxes of one image and finding, at least one, highest confidence first: the same at every score threshold."""
+    """Boxes of one image and finding, at least one, highest confidence first: the same at every score threshold."""
 
     boxes: FloatArray
     """(M,4) xyxy in the frame."""
@@ -61,7 +61,7 @@ class GivenBoxes:
 
     @classmethod
     def from_rows(cls, rows: FloatArray) -> "GivenBoxes":
-        """(M,5) xyxy and confidence, in any order; of equal confidences the first stays first."""
+        """(M,5) xyxy and confidence, in any order; equal confidences keep their order."""
         ordered = rows[np.argsort(-rows[:, 4], kind="stable")]
         return cls(ordered[:, :4], ordered[:, 4])
 

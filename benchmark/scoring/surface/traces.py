@@ -1,6 +1,6 @@
-"""Traces of many cases laid end to end for a compiled pass; beyond a limit they wait in a file that has no name.
+"""Traces of many cases, concatenated for a compiled pass; beyond a limit they are stored in an unnamed file.
 
-A large map's trace is a megabyte: those of 10,000 would not fit in memory, and computing them again takes longer.
+A large map's trace takes a megabyte: 10,000 would not fit in memory, and computing them again takes longer.
 """
 
 import tempfile
@@ -18,21 +18,21 @@ from core.errors import WriteError
 from core.types import FloatArray
 
 NUMBERS = 10
-"""Of a piece: the thresholds at which it begins and ends, its box at both."""
+"""Numbers per piece: the thresholds at which it begins and ends, and its box at both."""
 BLOCK, KEPT = 2**20, 2**24
-"""Numbers of a block of cases, and of all blocks that stay in memory: 8 and 128 MiB. Larger ones cost fresh pages."""
+"""Numbers in a block of cases, and in all blocks kept in memory: 8 and 128 MiB. Larger blocks are slower."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The traces of some cases that follow each other."""
+    """Traces of consecutive cases."""
 
     first: int
-    """Number of the first case."""
+    """Index of the first case."""
     offsets: Index
-    """(n+1,) where each case's pieces begin."""
+    """(n+1,) offsets of each case's pieces."""
     read: Callable[[], FloatArray]
-    """(NUMBERS,P) of all pieces: low thresholds, high ones, edges at the beginning, their limits at the end."""
+    """(NUMBERS,P) all pieces: low thresholds, high ones, edges at the beginning, their limits at the end."""
 
     def follow(self, case_index: Index, thresholds: FloatArray, out: FloatArray) -> None:
         """Write the boxes (n,T,4) of those of the (n,) cases that are in the block."""
@@ -47,10 +47,10 @@ class Block:
 
 
 class Traces:
-    """The traces of N cases: all are appended before the first question."""
+    """Traces of N cases; append all before the first query."""
 
     def __init__(self, traces: Iterable[Trace] = ()) -> None:
-        """Cases in the order of ``traces``, which are taken one by one. Raises ``WriteError`` where a disk is full."""
+        """Append ``traces`` one by one, in order. Raises ``WriteError`` if a disk is full."""
         self._blocks: list[Block] = []
         self._waiting: list[Trace] = []
         self._numbers = self._kept = 0
@@ -60,7 +60,7 @@ class Traces:
         self._close_block()
 
     def append(self, trace: Trace) -> None:
-        """One case more; it waits until there are enough for a block. Raises ``WriteError`` where a disk is full."""
+        """Add a case; cases are collected into blocks. Raises ``WriteError`` if a disk is full."""
         self._waiting.append(trace)
         self._numbers += NUMBERS * len(trace.start)
         if self._numbers >= BLOCK:
@@ -68,18 +68,18 @@ class Traces:
 
     @property
     def blocks(self) -> list[Block]:
-        """All cases in blocks, in their order."""
+        """All cases in blocks, in order."""
         self._close_block()
         return self._blocks
 
     def __len__(self) -> int:
-        """How many cases."""
+        """Return the number of cases."""
         return sum(len(block.offsets) - 1 for block in self.blocks)
 
     def boxes(self, case_index: Index, thresholds: FloatArray) -> FloatArray:
-        """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes of the highest vertex's component, exact.
+        """(n,) cases, (n,T) thresholds of each -> (n,T,4) exact boxes of the highest vertex's component.
 
-        Thresholds below a case's first critical one give its first box; nan where nothing is above.
+        Thresholds below a case's first critical one give its first box; nan above the highest value.
         """
         out = np.full((*thresholds.shape, 4), np.nan)
         for block in self.blocks:
@@ -100,12 +100,12 @@ class Traces:
 
 
 def _stored(rows: FloatArray, file: IO[bytes]) -> Callable[[], FloatArray]:
-    """Append the numbers to the file; what gives them back reads only the pages that are looked at."""
+    """Append the numbers to the file; return a function that reads only the pages used."""
     try:
         position, shape = file.seek(0, 2), rows.shape
         file.write(rows.data)
         file.flush()
     except OSError as error:
         where = f"{tempfile.gettempdir()}: {error.strerror or error}"
-        raise WriteError(f"cannot keep traces in {where}; make room, or name another folder by TMPDIR") from error
+        raise WriteError(f"cannot write traces in {where}; free space, or set TMPDIR to another folder") from error
     return lambda: np.memmap(file, np.float64, "c", position, shape)

@@ -1,1 +1,1 @@
-"""Where a score threshold comes from, and how the best one is found: among samples, or exactly."""
+"""Origins of score thresholds, and how the best one is found: in a list, or exactly."""

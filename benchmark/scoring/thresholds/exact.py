@@ -1,7 +1,7 @@
-"""The best of all thresholds, found by a sweep over the critical ones instead of a grid.
+"""The best of all thresholds, by a sweep over the critical ones instead of a grid.
 
-Every case says exactly where it hits (``scoring.surface.critical``); the number of hits over thresholds is then a
-step function with known steps. What is chosen is the middle of the best step.
+Each case has exact intervals of thresholds at which it hits (``scoring.surface.critical``). The number of hits over
+thresholds is then a step function with known steps; the chosen threshold is the middle of the best step.
 """
 
 from dataclasses import dataclass
@@ -19,31 +19,31 @@ from core.types import FloatArray
 
 
 class ExactThresholds:
-    """N cases, each with its box at every threshold and the thresholds at which it hits: a ``ThresholdSelector``."""
+    """N cases with their box at every threshold and the thresholds at which they hit: a ``ThresholdSelector``."""
 
     def __init__(self, above: float) -> None:
-        """No case yet; all are appended before the first question. A hit is IoU > ``above`` with any truth box."""
+        """Create an empty selector; append all cases before the first query. A hit is IoU > ``above`` with a truth."""
         self.traces = Traces()
         self._above, self._truth, self._intervals = above, list[FloatArray](), list[FloatArray]()
 
     def append(self, trace: Trace, truth: FloatArray) -> None:
-        """One case more, with its truth boxes (M,4) in the frame."""
+        """Add a case with its truth boxes (M,4) in the frame."""
         self.traces.append(trace)
         self._truth.append(truth)
         self._intervals.append(hit_intervals(trace, truth, self._above))
 
     def __len__(self) -> int:
-        """How many cases."""
+        """Return the number of cases."""
         return len(self._truth)
 
     @cached_property
     def truth(self) -> TruthBoxes:
-        """The truth boxes of all cases."""
+        """Truth boxes of all cases."""
         return TruthBoxes.from_boxes(self._truth)
 
     @cached_property
     def intervals(self) -> FloatArray:
-        """(K,2) the cases' intervals end to end, each that of the case ``case_index`` (K,)."""
+        """(K,2) concatenated intervals of all cases; ``case_index`` (K,) names the case of each."""
         return np.concatenate([np.zeros((0, 2)), *self._intervals])
 
     @cached_property
@@ -52,7 +52,7 @@ class ExactThresholds:
         return np.repeat(np.arange(len(self)), [len(rows) for rows in self._intervals])
 
     def best(self, subset: Index) -> float:
-        """The threshold in [0,1) with most hits; of equal steps the larger mean IoU at its middle, then the lowest."""
+        """Return the threshold in [0,1) with most hits; ties: larger mean IoU at the step's middle, then the lowest."""
         selected = np.zeros(len(self), dtype=bool)
         selected[subset] = True
         curve = steps(self.intervals[selected[self.case_index]])
@@ -60,11 +60,11 @@ class ExactThresholds:
         return float(tied[self.iou(subset, tied).sum(0).round(DIGITS).argmax()])
 
     def boxes(self, thresholds: ArrayLike) -> FloatArray:
-        """(N,) thresholds -> (N,4) each case's box at its own; nan where there is none, and at nan."""
+        """(N,) thresholds -> (N,4) box of each case at its threshold; nan without a box, and at nan."""
         return self.traces.boxes(np.arange(len(self)), np.asarray(thresholds, dtype=np.float64)[:, None])[:, 0]
 
     def iou(self, subset: Index, thresholds: FloatArray) -> FloatArray:
-        """(n,) cases, (T,) thresholds -> (n,T) IoU with the best truth box; 0 where there is no box."""
+        """(n,) cases, (T,) thresholds -> (n,T) IoU with the best truth box; 0 without a box."""
         boxes = self.traces.boxes(subset, np.broadcast_to(thresholds, (len(subset), len(thresholds))))
         overlap, _ = self.truth.overlaps(boxes.reshape(-1, 4), np.repeat(subset, len(thresholds)))
         return overlap.reshape(len(subset), len(thresholds))
@@ -77,9 +77,10 @@ class ExactThresholds:
         return out
 
     def oracle_hits(self, findings: NDArray[np.str_]) -> NDArray[np.bool_]:
-        """(N,) finding of each case -> (N,M) whether it hits at its finding's peak steps.
+        """(N,) finding of each case -> (N,M) hits at the local maxima of the finding's hit count.
 
-        A resample can choose no others. M is that of the finding with most; the others' last columns are without hits.
+        The best threshold of any resample is one of them. M is the largest number per finding; other findings are
+        padded with columns without hits.
         """
         by_finding = []
         for finding in np.unique(findings):
@@ -94,25 +95,25 @@ class ExactThresholds:
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """How many of some cases hit, as a function of the threshold: exact."""
+    """Number of cases that hit, as an exact function of the threshold."""
 
     thresholds: FloatArray
     """(C+1,) critical thresholds, ascending."""
     count: NDArray[np.int64]
-    """(C,) cases that hit between two neighbouring ones."""
+    """(C,) cases that hit between two neighbouring thresholds."""
     is_local_max: NDArray[np.bool_]
-    """(C,) whether neither neighbour has all its hits: however cases are weighted, one of these steps is a best one."""
+    """(C,) whether neither neighbour has all hits of the step; for any case weights one such step is a best one."""
 
     @property
     def middles(self) -> FloatArray:
-        """(C,) the middle of each step."""
+        """(C,) middle of each step."""
         return (self.thresholds[1:] + self.thresholds[:-1]) / 2
 
 
 def steps(intervals: ArrayLike) -> Steps:
-    """(K,2) intervals in which cases hit -> how many hit, at all thresholds from 0 to 1.
+    """(K,2) intervals of thresholds at which cases hit -> number of hits, at all thresholds from 0 to 1.
 
-    Intervals of one case are disjoint. Critical thresholds that differ less than rounding are one.
+    Intervals of one case are disjoint. Critical thresholds that differ by less than rounding are merged.
 
     >>> curve = steps([[.1, .5], [.3, .9]])
     >>> curve.thresholds.tolist(), curve.count.tolist()
@@ -123,7 +124,7 @@ def steps(intervals: ArrayLike) -> Steps:
     begin, end = index[:-2].reshape(-1, 2).T
     gained, lost = (np.bincount(indices, minlength=len(thresholds)) for indices in (begin, end))
     count = (gained - lost).cumsum()[:-1]
-    # nothing gained at its beginning, or lost at its end: a neighbour has it all
+    # nothing gained at its beginning, or lost at its end: a neighbour has all its hits
     is_local_max = (gained[:-1] > 0) & (lost[1:] > 0)
     is_local_max[count.argmax()] = True
     return Steps(thresholds, count, is_local_max)

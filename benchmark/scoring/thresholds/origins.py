@@ -1,14 +1,14 @@
-"""Where a score threshold comes from: from which cases it is chosen, and for which.
+"""Origins of score thresholds: the cases on which they are chosen, and the cases they apply to.
 
-A threshold that is chosen on the truth which it is scored on flatters (origin ``oracle``, an upper bound).
-Cross-fitted: the patients are dealt into folds, each fold's threshold is chosen on the others, so every case is scored
-once and never at a threshold that its own patient helped to choose. ``validation``: chosen on images of the validation
-split, within one training, since another network's maps are on another scale. Each per finding, or one threshold
-``shared`` by all findings: then every case has one say, as in the pooled curve of Choe et al. 2020. ``fixed`` and
-``otsu`` look at no truth at all.
+A threshold chosen on the truth it is scored on overstates the score (origin ``oracle``, an upper bound).
+Cross-fitted: patients are split into folds and each fold's threshold is chosen on the others, so every case is scored
+once, at a threshold chosen without its own patient. ``validation``: chosen on images of the validation split, within
+one training run, since another network's maps have another scale. Each origin has one threshold per finding, or one
+``shared`` by all findings; every case then counts once, as in the pooled curve of Choe et al. 2020. ``fixed`` and
+``otsu`` use no truth at all.
 
-How the best threshold of some cases is found, a selector says: from a list ``SampledThresholds``, of all numbers
-``benchmark.scoring.thresholds.exact``.
+A selector finds the best threshold of some cases: ``SampledThresholds`` in a list,
+``benchmark.scoring.thresholds.exact`` among all numbers.
 """
 
 from collections.abc import Sequence
@@ -26,33 +26,33 @@ from core.types import FloatArray
 ThresholdKey = tuple[Origin, str]
 """An origin and, for thresholds that all findings share, the suffix of its metrics."""
 ThresholdsByOrigin = dict[ThresholdKey, FloatArray]
-"""(N,) the threshold of each case, nan where nobody could choose one."""
+"""(N,) threshold of each case, nan if none could be chosen."""
 
 FOLDS = 5
 DIGITS = 12
-"""Thresholds and mean qualities that differ less are equal: only rounding parts them."""
+"""Thresholds and mean qualities are equal to this many digits: smaller differences are rounding."""
 CROSS_FITTED: ThresholdKey = ("cross-fitted", "")
 """Chosen on other patients, per finding."""
 
 
 class ThresholdSelector(Protocol):
-    """Cases with truth, of which any subset has a best threshold."""
+    """Cases with truth; each subset has a best threshold."""
 
     def best(self, subset: NDArray[np.int64]) -> float:
-        """The best threshold of the ``subset`` of the cases, at least one."""
+        """Return the best threshold of a non-empty ``subset`` of the cases."""
 
 
 @dataclass(frozen=True, eq=False)
 class SampledThresholds:
-    """N cases at a list of T thresholds: a threshold is its index in the list. A ``ThresholdSelector``."""
+    """N cases at a list of T thresholds; a threshold is its index in the list. A ``ThresholdSelector``."""
 
     hits: NDArray[np.bool_]
     """(N,T)."""
     quality: FloatArray
-    """(N,T) what decides between thresholds with equally many hits."""
+    """(N,T) tie breaker between thresholds with equal numbers of hits."""
 
     def best(self, subset: NDArray[np.int64]) -> float:
-        """The index with most hits; ties by mean quality, then the lowest.
+        """Return the index with most hits; ties: mean quality, then the lowest.
 
         >>> hits, quality = np.array([[0, 1, 1], [1, 1, 1]], bool), np.array([[.1, .4, .5], [.6, .4, .5]])
         >>> SampledThresholds(hits, quality).best(np.array([0, 1]))
@@ -63,7 +63,7 @@ class SampledThresholds:
 
 
 def at_index(table: NDArray[np.generic], chosen: ArrayLike) -> FloatArray:
-    """(N,T) values, (N,) indices in the list -> (N,) the value of each case at its own; nan where nobody could choose.
+    """(N,T) values, (N,) indices in the list -> (N,) value of each case at its index; nan for an index of nan.
 
     >>> at_index(np.array([[1, 2], [3, 4]]), [1, np.nan]).tolist()
     [2.0, nan]
@@ -79,9 +79,9 @@ Indexed = tuple[ThresholdSelector, CaseIndex]
 
 
 def choose(scored: Indexed, default: float, seed: int = 0, validation: Indexed | None = None) -> ThresholdsByOrigin:
-    """Every origin that looks at truth, per finding and shared -> (N,) the threshold of each case.
+    """Return every origin that uses truth, per finding and shared -> (N,) threshold of each case.
 
-    ``default`` as in ``cross_fitted``. Without ``validation`` cases there is no such origin.
+    ``default`` as in ``cross_fitted``. Without ``validation`` cases that origin is missing.
     """
     out: ThresholdsByOrigin = {}
     for shared, suffix in ((False, ""), (True, SHARED_SUFFIX)):
@@ -93,7 +93,7 @@ def choose(scored: Indexed, default: float, seed: int = 0, validation: Indexed |
 
 
 def oracle(selector: ThresholdSelector, index: CaseIndex, shared: bool = False) -> FloatArray:
-    """(N,) the best threshold of the very cases that are scored at it."""
+    """(N,) best threshold of the scored cases themselves."""
     chosen = np.full(len(index.findings), np.nan)
     for group in index.groups(shared).values():
         if group.any():
@@ -104,7 +104,7 @@ def oracle(selector: ThresholdSelector, index: CaseIndex, shared: bool = False) 
 def cross_fitted(
     selector: ThresholdSelector, index: CaseIndex, default: float, seed: int = 0, shared: bool = False
 ) -> FloatArray:
-    """(N,) the best threshold of the other folds' patients; the ``default`` where they have no such case."""
+    """(N,) best threshold of the other folds' patients; the ``default`` if they have no such case."""
     chosen, fold = np.full(len(index.findings), float(default)), patient_folds(index.patients.tolist(), FOLDS, seed)
     for group in index.groups(shared).values():
         for number in np.unique(fold[group]):
@@ -117,7 +117,7 @@ def cross_fitted(
 def from_validation(
     selector: ThresholdSelector, validation_index: CaseIndex, index: CaseIndex, shared: bool = False
 ) -> FloatArray:
-    """(N,) the best threshold of the validation cases of the same training, nan without any.
+    """(N,) best threshold of the validation cases of the same training run, nan without any.
 
     ``validation_index`` is that of the ``selector``'s cases.
     """
@@ -133,15 +133,15 @@ def from_validation(
 def distinct_thresholds(
     chosen: ThresholdsByOrigin, index: CaseIndex, values: Sequence[object] | None = None
 ) -> dict[Origin, dict[str, list[object]]]:
-    """Origin -> finding (or ``@shared``) -> the distinct thresholds that were chosen, ascending: what a record states.
+    """Return origin -> finding (or ``@shared``) -> the distinct chosen thresholds, ascending, as stored in a record.
 
-    Numbers to six digits, or the ``values`` of a list at the chosen indices. Empty where nobody could choose; Otsu's,
-    each map's own, are not stated.
+    Numbers to six digits, or the ``values`` of a list at the chosen indices. Empty if none could be chosen. Otsu's
+    thresholds differ by map and are left out.
     """
     out: dict[Origin, dict[str, list[object]]] = {}
     for (origin, suffix), thresholds in chosen.items():
         for name, group in index.groups(bool(suffix)).items() if origin != "otsu" else ():
             distinct = np.unique(thresholds[group & np.isfinite(thresholds)].round(6)).tolist()
-            stated = distinct if values is None else [values[int(number)] for number in distinct]
-            out.setdefault(origin, {})[name] = stated
+            numbers = distinct if values is None else [values[int(number)] for number in distinct]
+            out.setdefault(origin, {})[name] = numbers
     return out
