@@ -184,7 +184,12 @@ def _unpacked_files(cell: Cell, folder: Path | str) -> list[Path]:
 
 
 def _keys(file: Path) -> set[str]:
-    return set(_packed(file)["key"].unique().to_pylist()) if file.is_file() else set()
+    if not file.is_file():
+        return set()
+    rows = _packed(file)
+    if "key" not in rows.column_names:
+        raise DataError(f"{file} has no column 'key': {MEND}")
+    return set(rows["key"].unique().to_pylist())
 
 
 def _packed(file: Path) -> pyarrow.Table:
