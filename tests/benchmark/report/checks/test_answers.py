@@ -27,9 +27,9 @@ def test_a_method_whose_maps_stay_is_said_to_explain_nothing_and_the_others_to_c
     assert first.startswith("The maps of `a` (resnet18 AVG 0.900) hardly change with all weights randomised")
     assert second.startswith("The maps of 2 other methods on 1 network change: ")
     assert "at most 0.200 (`b`, resnet18 AVG; " in second
-    assert third == f"Hits go, too: `{MAIN}` changes by at least -0.200 [-0.300, -0.100] (`c`, resnet18 AVG)."
+    assert third == f"Hits are lost, too: `{MAIN}` changes by at least -0.200 [-0.300, -0.100] (`c`, resnet18 AVG)."
     assert fourth.startswith("With only the head randomised, the maps of `c` (resnet18 AVG 0.800) hardly change")
-    assert fifth == "`center` look at no weight. They are marked, as they must be."
+    assert fifth == "`center` do not use the weights. They are marked, as expected."
 
 
 @pytest.mark.byhand
@@ -46,9 +46,9 @@ def test_the_conventional_placement_costs_what_the_aligned_one_gains_backbone_by
     first, second, third = said([same, wins, *loses])
     assert first.startswith(f"`resnet18`: it loses. `{MAIN}` changes by -0.300 to -0.150 (2 networks, mean over methods): ")
     assert first.endswith("its maps are off by 0.160 of the image's side. Of 3 rows, 2 significantly lose and 0 gain.")
-    assert second == "`custom`: nothing. Its maps lie where the convention puts them (1 network, mean over methods)."
+    assert second == "`custom`: nothing. The conventional placement is right for it (1 network, mean over methods)."
     assert third.startswith("`vgg16`: it loses nothing. ")
-    assert third.endswith("Of 1 row 0 really lose and 1 gain.")
+    assert third.endswith("Of 1 row, 0 significantly lose and 1 gain.")
 
 
 @pytest.mark.byhand
@@ -56,7 +56,7 @@ def test_the_share_of_convention_is_said_with_and_without_our_own():
     (sentence,) = said([painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1))])
     assert sentence.startswith(f"resnet18 AVG: 67 % of the variance of `{MAIN}` is due to the convention (0 % without `ours`), 33 % to the method.")
     assert sentence.endswith(
-        "by 0.300 (mean over methods); under `ours` the methods lie 0.200 apart. 0 of 1 pairs of methods change order."
+        "by 0.300 (mean over methods); under `ours` the methods differ by 0.200. 0 of 1 pairs of methods change order."
     )
 
 
