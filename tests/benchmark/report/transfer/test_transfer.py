@@ -56,7 +56,7 @@ def test_the_page_says_which_suite_has_one_training_and_that_patients_alone_deci
     suite(tmp_path, "nih-sample", seeds=[0], PCAM=FEW)
     page = text(tmp_path)
     assert "- what another training run would give: `nih-sample` trained custom PCAM once, so intervals and swaps" in page
-    assert "- anything of custom AVG, which `nih-sample` does not have." in page
+    assert "- anything about custom AVG, which `nih-sample` does not have." in page
     assert "| custom PCAM | 2 | – | – | layercam | 0 of 1 | 3, 1 | 20 |" in page
 
 
