@@ -1,1 +1,1 @@
-"""Reports: tables and figures from records alone; no model and no data set is loaded here."""
+"""Reports: tables and figures from records. No model or data set is loaded."""

@@ -7,15 +7,15 @@ from benchmark.records import provenance
 from benchmark.records.record import Record
 from core.errors import examples
 
-COUNT_LABELS = {"trainings": "trainings per seed"}
-"""Counts of a record -> what they are called above a table, where another word says it better: folds are trainings."""
+COUNT_LABELS = {"trainings": "training runs per seed"}
+"""Count of a record -> its label above a table, where the two differ. Each fold is a training run."""
 FIELD_LABELS = {"seed": "seeds", "img_size": "image size"}
 OPTIONAL_LABELS = {"attention_map": "attention", "alignment": "alignment"}
-"""Fields of a cell -> what they are called above a table."""
+"""Field of a cell -> its label above a table."""
 
 
 def basis_lines(records: Sequence[Record], thresholds: str) -> str:
-    """Counts, seeds, thresholds and software behind ``records``, what differs as a range or list."""
+    """Return the counts, seeds, thresholds and software of ``records``; values that differ as a range or a list."""
     names = dict.fromkeys(name for record in records for name in record.rests_on)
     facts = {name: [r.rests_on[name] for r in records if name in r.rests_on] for name in names}
     parts = [f"{COUNT_LABELS.get(name, name)} {_summarized(values)}" for name, values in facts.items()]
@@ -37,13 +37,13 @@ def _values_of(records: Sequence[Record], name: str) -> list[str]:
 
 
 def _summarized(values: Iterable[Any]) -> str:
-    """One value as it is, numbers as a range, the rest as a list.
+    """Return a single value unchanged, numbers as a range, other values as a list.
 
     >>> _summarized([3, 3]), _summarized([3, 9]), _summarized(["a", "b"])
     ('3', '3 to 9', 'a, b')
     """
-    given = [value for value in values if value is not None]
-    distinct = sorted({str(value) for value in given})
-    if len(distinct) > 1 and all(isinstance(value, (int, float)) for value in given):
-        return f"{min(given)} to {max(given)}"
+    present = [value for value in values if value is not None]
+    distinct = sorted({str(value) for value in present})
+    if len(distinct) > 1 and all(isinstance(value, (int, float)) for value in present):
+        return f"{min(present)} to {max(present)}"
     return examples(distinct, 6) or "not stated"

@@ -1,4 +1,4 @@
-"""Which methods give the same map by construction, so that nobody takes one figure twice for news."""
+"""Methods that give the same map by construction, or that have equal scores."""
 
 from collections.abc import Sequence
 
@@ -6,20 +6,19 @@ from benchmark.records.record import Record
 from core.names import MAIN_PROTOCOL, UNRANKED_METHODS
 
 FEWEST = 20
-"""Cases from which on equal scores are no coincidence."""
+"""Number of cases from which equal scores are not a coincidence."""
 PROPORTIONAL = ("AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE")
-"""Poolings whose gradients sum to the classifier's weights: under them Grad-CAM's weights are those of CAM up to one
-factor."""
+"""Poolings whose gradients sum to the classifier's weights: Grad-CAM's weights equal those of CAM up to a factor."""
 UNCHANGING = (*PROPORTIONAL, "LINEAR")
 """Poolings under which a channel's mean gradient stays as it is when the features grow: ShapleyCAM takes nothing off.
 It is the same for all features, or (LINEAR) for features twice as large."""
 
 
 def equal_scores(records: Sequence[Record]) -> dict[str, str]:
-    """Key of a record -> the method with the very same scores for the same network, first in the alphabet.
+    """Return key of a record -> alphabetically first method with the same scores on the same network.
 
-    For methods of which no rule knows anything, as a user's own: equal in every finding, metric and threshold of the
-    main protocol means equal maps. Other protocols look at less of a map, where different ones may be equal.
+    This finds equal maps of users' methods: all findings, metrics and thresholds of the main protocol agree. Other
+    protocols use less of a map, so different maps may have equal scores.
     """
     first: dict[tuple[object, ...], str] = {}
     out: dict[str, str] = {}
@@ -34,7 +33,7 @@ def equal_scores(records: Sequence[Record]) -> dict[str, str]:
 
 
 def same_as(method: str, pooling: str) -> str:
-    """The method whose map this one is, up to a positive factor, under a pooling and a linear head; "" for none.
+    """Return the method that gives the same map, up to a positive factor, with a pooling and a linear head; else "".
 
     ``cam, rectified`` is max(0, ·) of that map. Averaging makes all gradients of a channel equal, so there HiResCAM is
     CAM and X-Grad-CAM is Grad-CAM too. Under all but PCAM ShapleyCAM is Grad-CAM.

@@ -1,4 +1,4 @@
-"""Tables as an Excel workbook whose bytes depend on the tables alone."""
+"""Tables as an Excel workbook; the same tables give the same bytes."""
 
 import io
 import re
@@ -11,13 +11,13 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from benchmark.report.table import Table
 
 MOMENT = (1980, 1, 1, 0, 0, 0)
-"""The date of everything inside: a workbook is a zip of files with dates, and a table has none."""
+"""Date of all files in the workbook, which is a zip archive."""
 
 
 def workbook(tables: Sequence[Table]) -> bytes:
-    """One sheet per table: title, what it rests on, header, rows; numbers as numbers.
+    """Return a workbook with one sheet per table: title, notes, header, rows; numbers as numbers.
 
-    A text that begins with ``=`` stays text: no cell is a formula. Titles are cut at Excel's 31 letters.
+    Text that begins with ``=`` stays text, so that no cell is a formula. Titles are cut to Excel's 31 characters.
     """
     book = Workbook()
     book.remove(book.active)

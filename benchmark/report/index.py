@@ -1,4 +1,4 @@
-"""``results/index.html`` and ``README.md``: each suite with its first network and method; ``transfer.md``."""
+"""Overview of all suites (``results/index.html`` and ``README.md``), and ``transfer.md``."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from benchmark.report.table import NOTHING, Table, markdown, number
 from benchmark.report.transfer.page import write as write_transfer
 from benchmark.scoring.statistics.bootstrap import BLAS
 from core.files import write_text
-from core.names import CENTER, MAIN, PAIRED, PRIOR, UNRANKED_METHODS
+from core.names import CENTER, LIMIT, MAIN, PAIRED, PRIOR, UNRANKED_METHODS
 
 HEADER = (
     *("suite", "what it asks", "data", "network", "method on it", MAIN, PRIOR, CENTER),
@@ -27,34 +27,46 @@ HEADER = (
 )
 NETWORK = ("backbone", "global_pool", "attention_map", "img_size")
 FORMATS = ("md", "csv", "tex")
+NOT_INCLUDED = {"nih": "the 112,120 NIH images are not part of this repository"}
+"""Suite whose data is not in the repository -> the reason why its cells are n/a."""
 
 
 @BLAS.wrap(limits=1, user_api="blas")  # as tables.write
 def index(folder: Path | str, known: Mapping[Path, Sequence[Record]] = MappingProxyType({})) -> Path:
-    """Write ``README.md`` and ``index.html`` of the results ``folder``; the path of the latter.
+    """Write ``README.md`` and ``index.html`` of the results ``folder``; return the path of ``index.html``.
 
-    ``known``: the records of those suites' folders that are read already. ``transfer.md``, too, where it has the suites
-    for it. Raises ``DataError`` for a broken record.
+    ``known``: folder of a suite -> its records, if they are already loaded. Also writes ``transfer.md`` if the suites
+    it compares have records. Raises ``DataError`` for a broken record.
     """
     folder = Path(folder)
     suites = {suite: _runs(known.get(suite) or records.load_metric(suite, MAIN)) for suite in records.suites(folder)}
     rows = tuple(_suite(*suite) for suite in suites.items())
     about = (
-        "Network: the highest mean over the rank methods where networks of one grid are compared, else the first one "
-        "of the suite's table. Method: the highest score on that network, beside its baselines. Each suite's page says "
-        "what may be as good and what the numbers rest on. A page that is missing is written by "
-        "`python -m benchmark.run --suite NAME`."
+        "Network: the one with the highest mean over the rank methods. If a suite compares no networks: the first one "
+        "of its table. Method: the highest score on that network, followed by the scores of two baselines. Each "
+        "suite's page says what may be as good and how many images and training runs its numbers are based on. Write "
+        "a missing page with `python -m benchmark.run --suite NAME`."
     )
     if page := write_transfer(folder, {suite.name: runs for suite, runs in suites.items()}):
         about += f" Does the phantom predict real images? [{page.name}]({page.name})"
     linked = tuple((*row, _files(row[0])) for row in rows)
-    table = Table("Suites", about, (*HEADER, "files"), linked)
+    table = Table("Suites", about, (*HEADER, "files"), linked, footnote=" ".join(_without_data(suites)))
     write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
     suites_view, link = view(Table("Suites", "", HEADER, rows), {}), page.name if page else ""
     write_text(
         folder / PAGE, render("index.html", suites=suites_view, committed=COMMITTED_PAGES, words=WORDS, transfer=link)
     )
     return folder / PAGE
+
+
+def _without_data(suites: Mapping[Path, Sequence[Record]]) -> list[str]:
+    """A sentence on each suite whose cells are all n/a because its data is not in the repository."""
+    return [
+        f"{folder.name}: all cells are n/a because {NOT_INCLUDED[folder.name]}; "
+        f"`python -m benchmark.run --suite {folder.name} --dry_run true` states what a run would cost."
+        for folder, runs in suites.items()
+        if folder.name in NOT_INCLUDED and runs and all(record.status == "n/a" for record in runs)
+    ]
 
 
 def _files(suite: str) -> str:
@@ -74,7 +86,7 @@ def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _first(file: Path) -> tuple[str, ...]:
-    """Network, method, its score and those of two baselines: of the first row of ``leaderboard.csv``."""
+    """Return network, method, score and the scores of two baselines, from the first row of ``leaderboard.csv``."""
     lines: list[dict[str, str]] = []
     if file.is_file():
         with file.open(newline="", encoding="utf-8") as text:
@@ -93,17 +105,24 @@ def _network(line: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _which_network(first: Mapping[str, str], lines: Sequence[Mapping[str, str]]) -> str:
-    """The network in words; how many may be as good where networks are compared."""
+    """The network's name, and how many other networks of the same grid may be as good."""
     names = {_network(line): line["network_may_be_best"] for line in lines if line["method"] == first["method"]}
-    equal = sum(verdict == "True" for verdict in names.values()) - 1
+    bounds = {_network(line): line["score"] for line in lines if line["method"] == LIMIT}
+    grid = _grid(_network(first), bounds)
+    equal = sum(verdict == "True" and _grid(network, bounds) == grid for network, verdict in names.items()) - 1
     words = " ".join(first[name] for name in ("backbone", "global_pool"))
     if not first["network_may_be_best"]:
         return f"{words} (not compared)" if len(names) > 1 else words
     return f"{words} ({equal} more may be as good)" if equal else words
 
 
+def _grid(network: tuple[str, ...], bounds: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
+    """Return a network's grid as in ``comparisons.networks``: the score of ``truth``, else backbone and size."""
+    return (bounds[network],) if bounds.get(network) else (network[1], network[-1])
+
+
 def _which_method(first: Mapping[str, str], mine: Sequence[Mapping[str, str]]) -> str:
-    """The method, how many may be as good, whether it is above ``prior``, and if it rests on one run."""
+    """The method, with how many others may be as good, whether it is above ``prior``, and whether it has one run."""
     equal = sum(line["method_may_be_best"] == "True" for line in mine) - 1
     low = first.get("above_prior_low")
     notes = [
@@ -111,11 +130,11 @@ def _which_method(first: Mapping[str, str], mine: Sequence[Mapping[str, str]]) -
         "not shown to be above prior" if low and float(low) <= 0 else "",
         "1 run" if first["trainings"] == "1" else "",
     ]
-    said = ", ".join(filter(None, notes))
-    return f"{first['method']} ({said})" if said else first["method"]
+    remarks = ", ".join(filter(None, notes))
+    return f"{first['method']} ({remarks})" if remarks else first["method"]
 
 
 def _title(page: Path) -> str:
-    """A suite's title, which stands on top of its page."""
+    """Return a suite's title: the first heading of its page."""
     lines = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
     return lines[0].removeprefix("# ") if lines else NOTHING

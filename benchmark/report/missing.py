@@ -1,4 +1,4 @@
-"""Table of the cells that are not available or failed, and why."""
+"""Table of the cells that are not available or failed, with the reason."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,7 @@ INTRO = "Each has a record with its reason. Cases that failed count as misses in
 
 
 def missing(records: Sequence[Record]) -> Table | None:
-    """Cells that are not available or failed, one row per model and reason; None where all went well."""
+    """Return cells that are not available or failed, one row per model and reason, or None if there are none."""
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         if record.status != "ok":

@@ -1,4 +1,4 @@
-"""``leaderboard.md``: the main tables of a suite in the columns that decide, with links to everything else."""
+"""``leaderboard.md``: the main tables of a suite with their main columns, and links to all other files."""
 
 import os
 from collections import Counter
@@ -17,11 +17,11 @@ from core.cli import CONFIGS
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
 DECIDE = (*COLUMNS, "rank", "auroc")
-"""Headings of the columns that a page shows at first."""
+"""Headings of the columns that a page shows by default."""
 MOST = 10
 NOTES = {"note", ""}
 OF_BOARDS = ("pointing", "seed", "size", "sd over runs", "auroc", "auroc, boxed images", "P(best)", "same map as")
-"""What a wide table lacks in Markdown, the first first; the page and ``leaderboard.csv`` have it."""
+"""Columns that wide tables lack in Markdown, first to go first; the page and ``leaderboard.csv`` have them."""
 OF_CHECKS = (
     "n of road",
     *("absolute values, all", "pointing, trained", "pointing, all", "pointing, conventional"),
@@ -31,9 +31,9 @@ OF_CHECKS = (
 )
 """The same for the tables of checks."""
 COMMITTED_PAGES = ("demo", "phantom", "nih-sample")
-"""Suites whose ``index.html`` comes with the checkout, so that a link leads there; others' are written on the spot."""
+"""Suites whose ``index.html`` is committed, so that it can be linked; others are written on demand."""
 MEANINGS = "docs/protocols.md"
-"""The page that says what the columns mean, below the checkout."""
+"""Page that explains the columns, relative to the checkout."""
 
 
 def page(
@@ -46,31 +46,31 @@ def page(
     held_out: str = "",
     folder: Path | None = None,
 ) -> str:
-    """The text of ``leaderboard.md``: per data set what its checks say or its three tables, then what has no number.
+    """Return the text of ``leaderboard.md``: the checks or the three tables of each data set, then missing cells.
 
-    ``tables`` are those of each data set, ``pictures`` the files of pictures beside the page, ``folder`` its place: one
-    below the checkout has a link to the documentation.
+    ``tables``: tables of each data set; ``pictures``: names of picture files in the same folder; ``folder``: folder of
+    the page. Pages in the checkout link to the documentation.
     """
-    shown = [_answer(said) for part in tables for said in check_answers(records, part.dataset)]
-    shown += [markdown(_short(table, OF_CHECKS)) for part in tables for table in part.checks]
-    shown += [markdown(table) for part in tables for table in part.choice]
-    shown += [text for part in tables for text in map(markdown, leaderboards(records, part))]
-    shown.append(f"Held-out check: {held_out}" if held_out else "")
-    sections = [f"# {title}", GENERATED, about, _links(pictures, suite, folder), *shown, without_number(records)]
+    body = [_answer(answer) for part in tables for answer in check_answers(records, part.dataset)]
+    body += [markdown(_short(table, OF_CHECKS)) for part in tables for table in part.checks]
+    body += [markdown(table) for part in tables for table in part.choice]
+    body += [text for part in tables for text in map(markdown, leaderboards(records, part))]
+    body.append(f"Held-out check: {held_out}" if held_out else "")
+    sections = [f"# {title}", GENERATED, about, _links(pictures, suite, folder), *body, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
 
 def leaderboards(records: Sequence[Record], tables: DatasetTables) -> list[Table]:
-    """Networks, methods within each network, effect of a method over networks; then the parts of the images."""
+    """Return the tables of networks, methods and effects, then the tables on parts of the images."""
     parts = (None, *select.parts(records, tables.dataset))
     boards = (main_table.main(records, tables.dataset, part, COLUMNS) for part in parts)
     first, *others = boards
-    shown = (*tables.networks, first, *tables.effects, *others)
-    return [_short(table, OF_BOARDS) for table in shown if table is not None]
+    ordered = (*tables.networks, first, *tables.effects, *others)
+    return [_short(table, OF_BOARDS) for table in ordered if table is not None]
 
 
 def _short(table: Table, left_out: Sequence[str]) -> Table:
-    """At most ``MOST`` columns beside the notes: the last of ``left_out`` stay the longest."""
+    """Remove columns of ``left_out``, in order, until at most ``MOST`` are left besides the notes."""
     headings = [heading.removesuffix(" [95 %]") for heading in table.header]
     for name in left_out:
         if name in headings and len({*headings} - NOTES) > MOST:
@@ -78,9 +78,9 @@ def _short(table: Table, left_out: Sequence[str]) -> Table:
     return chosen(table, headings)
 
 
-def _answer(said: CheckAnswer) -> str:
-    lines = (*said.sentences, f"It does not show: {said.limit[0].lower()}{said.limit[1:]}")
-    return "\n".join([f"## {said.question}", "", *(f"- {line}" for line in lines)])
+def _answer(answer: CheckAnswer) -> str:
+    lines = (*answer.sentences, f"It does not show: {answer.limit[0].lower()}{answer.limit[1:]}")
+    return "\n".join([f"## {answer.question}", "", *(f"- {line}" for line in lines)])
 
 
 def _links(pictures: Sequence[str], suite: str, folder: Path | None) -> str:
@@ -90,7 +90,7 @@ def _links(pictures: Sequence[str], suite: str, folder: Path | None) -> str:
 
 
 def _meanings(folder: Path | None) -> str:
-    """A link from ``folder`` to the page that says what the columns mean; its name alone where that is no place."""
+    """Return a link from ``folder`` to the page that explains the columns; only its name outside the checkout."""
     if folder is None or CONFIGS.parent not in folder.resolve().parents:
         return f"what the columns mean: {MEANINGS} of the checkout"
     up = Path(os.path.relpath(CONFIGS.parent, folder.resolve()))
@@ -98,9 +98,9 @@ def _meanings(folder: Path | None) -> str:
 
 
 def without_number(records: Sequence[Record]) -> str:
-    """How many cells have no number, reason by reason; nothing where all have one.
+    """Return the number of cells without a score for each reason; empty if there are none.
 
-    As ``- 12 n/a: the method needs attention, which this network has none of``, below the names of the networks.
+    For example ``- 12 n/a: the method needs attention …``, below the names of the networks.
     """
     reasons = Counter((r.status, r.reason) for r in records if r.status != "ok")
     lines = [f"- {count} {status}: {reason}" for (status, reason), count in sorted(reasons.items())]

@@ -1,4 +1,4 @@
-"""All tables of a data set, section by section."""
+"""All tables of a data set, by section of the page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,34 +21,31 @@ LAYOUTS = (*on_surface.LAYOUTS, *on_pixels.LAYOUTS)
 SHOWN = frozenset(
     {MAIN_PROTOCOL, PAIRED, *COMPARISONS, AGREEMENT, CHOICE, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)}
 )
-"""Protocols that stand in a table of their own making; any other has the layout of means."""
+"""Protocols with a specific table or layout; any other uses the layout of means."""
 CLOSER = (breakdown.one_by_one, breakdown.by_threshold, strata)
 
 
 @dataclass(frozen=True)
 class DatasetTables:
-    """The tables of a data set that have a row.
-
-    Each field is a section of the page; a section without a table is left out.
-    """
+    """The non-empty tables of a data set. Each field is a section of the page; empty sections are left out."""
 
     dataset: str
     checks: tuple[Table, ...]
-    """What the validity checks say."""
+    """Validity checks."""
     choice: tuple[Table, ...]
-    """What the choice of a recipe was worth, and which each fold has."""
+    """Gain from choosing a recipe, and the recipe of each fold."""
     networks: tuple[Table, ...]
-    """The networks against each other."""
+    """Comparison of the networks."""
     boards: tuple[Table, ...]
     """The methods within each network: on all images, then on each part that slow methods explain."""
     effects: tuple[Table, ...]
     """The methods over networks."""
     findings: tuple[Table, ...]
-    """The main column finding by finding."""
+    """The main column by finding."""
     closer: tuple[Table, ...]
     """Its training runs, thresholds, strata and alignments."""
     protocols: tuple[tuple[TableLayout, Table], ...]
-    """The tables of the other protocols; one may have several."""
+    """Tables of the other protocols; a protocol may have several."""
     published: tuple[Table, ...]
 
     @property
@@ -60,10 +57,10 @@ class DatasetTables:
 
 
 def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
-    """All tables of one data set; ``records`` are those of the suite.
+    """Return all tables of one data set from the ``records`` of a suite.
 
-    A protocol without a layout of its own, as one that a user adds, has that of means. Entries and agreements are
-    expected among the records: see ``benchmark.report.comparisons.rows.add_leaderboard_entries`` and
+    Protocols without a layout, such as those of users, have the layout of means. ``records`` must include entries and
+    agreements: see ``benchmark.report.comparisons.rows.add_leaderboard_entries`` and
     ``benchmark.report.comparisons.agreement.with_agreement``.
     """
     words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*select.CHECKS.names()})

@@ -1,4 +1,4 @@
-"""A table of words, and how numbers become words: the same rules in every format."""
+"""Tables of formatted cells, and their output as Markdown, text and LaTeX."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,23 +9,25 @@ from core.scores import Score
 
 NOTHING = "–"
 PAGE = 45
-"""Rows of a LaTeX table that a page holds."""
+"""Number of rows of a LaTeX table on one page."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A title, what the table rests on, a header and rows of cells that are ready to print."""
+    """Title, notes above the table (``intro``), header and rows of formatted cells."""
 
     title: str
     intro: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     keys: tuple[tuple[str, ...], ...] = ()
-    """The records behind each row, by their keys; nothing where rows are not of records."""
+    """Keys of the records behind each row; empty if rows have no records."""
+    footnote: str = ""
+    """A remark below the table."""
 
 
 def number(value: float | None) -> str:
-    """Three decimals; a dash where there is no value.
+    """Format a number with three decimals; a dash for None.
 
     >>> number(2 / 3), number(None)
     ('0.667', '–')
@@ -34,7 +36,7 @@ def number(value: float | None) -> str:
 
 
 def share(score: Score | None) -> str:
-    """The value of a score, or a dash.
+    """Format the value of a score, or a dash.
 
     >>> share(Score(finding="mean", metric="auroc", value=0.91)), share(None)
     ('0.910', '–')
@@ -43,7 +45,7 @@ def share(score: Score | None) -> str:
 
 
 def with_interval(score: Score | None) -> str:
-    """The value and its 95 % interval, where it has one.
+    """Format a value with its 95 % interval, if it has one.
 
     >>> with_interval(Score(finding="mean", metric="hit@iou.3", value=.5, low=.25, high=.75, n=20))
     '0.500 [0.250, 0.750]'
@@ -54,7 +56,7 @@ def with_interval(score: Score | None) -> str:
 
 
 def signed(score: Score | None) -> str:
-    """A difference with its sign and its 95 % interval, where it has one.
+    """Format a difference with its sign and its 95 % interval, if it has one.
 
     >>> signed(Score(finding="mean", metric="above_prior", value=.05, low=-.01, high=.1))
     '+0.050 [-0.010, +0.100]'
@@ -66,7 +68,7 @@ def signed(score: Score | None) -> str:
 
 
 def chance(score: Score | None) -> str:
-    """A probability: three decimals, those below as such.
+    """Format a probability with three decimals, or as ``< 0.001``.
 
     >>> chance(Score(finding="mean", metric="p", value=.0001))
     '< 0.001'
@@ -75,7 +77,7 @@ def chance(score: Score | None) -> str:
 
 
 def with_n(score: Score | None) -> str:
-    """The value and how many it rests on.
+    """Format a value with its n.
 
     >>> with_n(Score(finding="mean", metric="auroc", value=0.91, n=120))
     '0.910 (n 120)'
@@ -84,9 +86,7 @@ def with_n(score: Score | None) -> str:
 
 
 def markdown(table: Table) -> str:
-    """A section: heading, what it rests on, the table.
-
-    A ``|`` inside a cell is escaped.
+    """Return a Markdown section: heading, notes, table, footnote. A ``|`` in a cell is escaped.
 
     >>> print(markdown(Table("phantom", "501 images.", ("method", "auroc"), (("cam", "0.910"),))))
     ## phantom
@@ -99,11 +99,12 @@ def markdown(table: Table) -> str:
     <BLANKLINE>
     """
     lines = [_line(table.header), _line(["---"] * len(table.header)), *map(_line, table.rows)]
-    return "\n".join([f"## {table.title}", "", table.intro, "", *lines, ""])
+    footnote = ["", table.footnote] if table.footnote else []
+    return "\n".join([f"## {table.title}", "", table.intro, "", *lines, *footnote, ""])
 
 
 def as_text(table: Table) -> str:
-    """The title and the table as a terminal shows them.
+    """Format the title and the table for a terminal.
 
     >>> print(as_text(Table("phantom", "", ("method", "auroc"), (("cam", "0.910"),))))
     phantom
@@ -112,17 +113,18 @@ def as_text(table: Table) -> str:
     cam       0.910
     <BLANKLINE>
     """
-    return f"{table.title}\n{tabulate(table.rows, headers=table.header, disable_numparse=True)}\n"
+    footnote = f"{table.footnote}\n" if table.footnote else ""
+    return f"{table.title}\n{tabulate(table.rows, headers=table.header, disable_numparse=True)}\n{footnote}"
 
 
 def latex(table: Table, label: str) -> str:
-    """One LaTeX ``table`` a page: booktabs rules, its title as caption, a ``label``; what it rests on stands above.
+    """Return one LaTeX ``table`` per page, with booktabs rules, caption and ``label``; notes are comments above it.
 
-    Needs ``booktabs`` and ``graphicx``, which shrinks what is wider than a line.
+    Requires the packages ``booktabs`` and ``graphicx``, which scales wide tables to the line width.
     """
     words = _escaped(table.title)
     parts = [table.rows[start : start + PAGE] for start in range(0, max(len(table.rows), 1), PAGE)]
-    about = "\n".join(f"% {line}" for line in table.intro.splitlines() if line)
+    about = "\n".join(f"% {line}" for line in [*table.intro.splitlines(), table.footnote] if line)
     captions = [(words, label), *((f"{words} (continued)", f"{label}-{n}") for n in range(2, len(parts) + 1))]
     return "\n".join([about, *(_float(table.header, *part) for part in zip(parts, captions, strict=True))])
 
@@ -145,14 +147,14 @@ def _float(header: Sequence[str], rows: Sequence[Sequence[str]], caption: tuple[
 
 
 def chosen(table: Table, columns: Sequence[str]) -> Table:
-    """The table with ``columns`` alone, by headings without ``[95 %]``; where it has none, with its first eight.
+    """Select ``columns`` by heading (without ``[95 %]``); the first eight columns if the table has none of them.
 
     >>> chosen(Table("", "", ("method", "auroc [95 %]"), (("cam", "0.910"),)), ["auroc"]).rows
     (('0.910',),)
     """
     headings = [heading.removesuffix(" [95 %]") for heading in table.header]
-    kept = [i for i, heading in enumerate(headings) if heading in columns] or list(range(min(8, len(headings))))
-    header, *rows = (tuple(line[i] for i in kept) for line in (table.header, *table.rows))
+    indices = [i for i, heading in enumerate(headings) if heading in columns] or list(range(min(8, len(headings))))
+    header, *rows = (tuple(line[i] for i in indices) for line in (table.header, *table.rows))
     return replace(table, header=header, rows=tuple(rows))
 
 

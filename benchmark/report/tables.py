@@ -1,4 +1,4 @@
-"""Generates what stands in ``results/``: pure functions of records, the same bytes every time."""
+"""Generate the files of ``results/`` from records; the same records give the same bytes."""
 
 import re
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ __all__ = ["headline", "index", "page", "write"]
 GALLERY = "gallery.html"
 
 
-@BLAS.wrap(limits=1, user_api="blas")  # more threads would round otherwise
+@BLAS.wrap(limits=1, user_api="blas")  # the number of threads changes rounding
 def write(
     folder: Path | str,
     title: str = "",
@@ -42,16 +42,26 @@ def write(
     held_out: str = "",
     linked_from: Path | None = None,
 ) -> list[Record]:
-    """Write all that is generated from a folder's records, and remove what they no longer give.
+    """Write all files generated from a folder's records, and remove outdated ones.
 
-    ``index.html``, ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``components.svg`` (of
-    variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the tables, ``limits`` the
-    first of what it does not show, ``held_out`` a footnote below them. ``records``: those of the folder where they are
-    known already; ``columns``: those of ``leaderboard.tex``; ``published``: the folder of those that stand beside;
-    ``rank_methods``: those that networks are compared by, see ``comparisons.networks``; ``leaderboard.md`` links to
-    the documentation from ``linked_from``: ``folder`` unless it is moved later.
-    Returned are the records and the entries made of them. Raises ``core.errors.DataError`` for a
-    broken record and ``BadValueError`` for a column that no table has; nothing is written then.
+    These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and, if they are not empty, ``components.svg``
+    and ``seed.xlsx``. Returns the records plus the entries computed from them. Nothing is written on an error.
+
+    Args:
+        folder: folder of the suite.
+        title: heading of the pages.
+        about: the suite's description.
+        records: records of the folder, if already loaded.
+        columns: columns of ``leaderboard.tex``.
+        published: folder with published records that are shown as well.
+        limits: the suite's own limitation, first in the list of limitations.
+        rank_methods: methods that networks are compared by: see ``comparisons.networks``.
+        held_out: footnote below the tables.
+        linked_from: final folder of ``leaderboard.md``, for its links to the documentation; default ``folder``.
+
+    Raises:
+        DataError: for an invalid record.
+        BadValueError: for a column that no table has.
     """
     folder = Path(folder)
     folders = _folders(folder, published)
@@ -76,20 +86,20 @@ def write(
 
 
 def headline(folder: Path | str, records: Sequence[Record] | None = None, published: Path | None = None) -> str:
-    """The tables of a suite in a few columns, for a terminal; the reasons where nothing was scored.
+    """Return the main tables of a suite for a terminal, with the reasons for missing cells.
 
-    ``records`` may be what ``write`` gave; ``published``: as of ``write``.
+    ``records`` may be those returned by ``write``; ``published`` as in ``write``.
     """
     records = add_leaderboard_entries(_given(Path(folder), records), _folders(folder, published))
     names = select.datasets(records)
     checks = [table for name in names for table in check_tables(records, name)[:1]]
-    shown = [table for name in names for table in _headlines(records, name)]
+    headlines = [table for name in names for table in _headlines(records, name)]
     worth = [table for name in names for table in choice.tables(records, name)[:1]]
-    return "\n".join(map(as_text, filter(None, [*checks, *worth, *shown, missing(records)])))
+    return "\n".join(map(as_text, filter(None, [*checks, *worth, *headlines, missing(records)])))
 
 
 def _headlines(records: Sequence[Record], dataset: str) -> list[Table | None]:
-    """Networks, methods within each network, effect of a method over networks; then the parts of the images."""
+    """Return the tables of networks, methods and effects, then the tables on parts of the images."""
     over_all = networks.table(records, dataset), effects.table(records, dataset)
     compared, effect = (None if table is None else chosen(table, main_table.SHORT) for table in over_all)
     parts = (main_table.short(records, dataset, part) for part in select.parts(records, dataset))
@@ -97,33 +107,34 @@ def _headlines(records: Sequence[Record], dataset: str) -> list[Table | None]:
 
 
 def _folders(folder: Path | str, published: Path | None) -> list[Path]:
-    """Where rows per case lie."""
+    """Return the folders with per-case rows."""
     return [Path(folder), *([] if published is None else [published])]
 
 
 def _given(folder: Path, records: Sequence[Record] | None) -> list[Record]:
-    """In the order of their files, so that the same records give the same bytes whoever hands them over."""
+    """Return the records in the order of their files, so that the output does not depend on the caller."""
     return load(folder) if records is None else ordered(records)
 
 
 def _latex(suite: str, records: Sequence[Record], sections: Sequence[DatasetTables], columns: Sequence[str]) -> str:
     tables = [t for part in sections for t in (*part.checks, *part.networks, *part.boards, *part.effects)]
-    known = {heading.removesuffix(" [95 %]") for table in tables for heading in table.header}
-    if other := [name for name in columns if name not in known and tables]:
+    headings = {heading.removesuffix(" [95 %]") for table in tables for heading in table.header}
+    if unknown := [name for name in columns if name not in headings and tables]:
         raise BadValueError(
-            f"--columns has {other[0]!r}: {hint(other[0], known)}the tables of {suite} have {', '.join(sorted(known))}"
+            f"--columns has {unknown[0]!r}: {hint(unknown[0], headings)}the tables of {suite} have "
+            f"{', '.join(sorted(headings))}"
         )
-    shown = (
+    selected = (
         [chosen(table, columns) for table in tables]
         if columns
         else [table for part in sections for table in (*part.checks, *leaderboards(records, part))]
     )
-    labels = (f"tab:{suite}-{re.sub(r'[^a-z0-9]+', '-', table.title.lower()).strip('-')}" for table in shown)
-    return "\n".join(latex(table, label) for table, label in zip(shown, labels, strict=True))
+    labels = (f"tab:{suite}-{re.sub(r'[^a-z0-9]+', '-', table.title.lower()).strip('-')}" for table in selected)
+    return "\n".join(latex(table, label) for table, label in zip(selected, labels, strict=True))
 
 
 def _put(file: Path, content: bytes) -> None:
-    """Write a file, or remove what an earlier run left where there is nothing to show."""
+    """Write a file, or remove it if ``content`` is empty."""
     if content:
         with atomic(file) as temporary:
             temporary.write_bytes(content)
@@ -132,6 +143,6 @@ def _put(file: Path, content: bytes) -> None:
 
 
 def _seed(tables: Sequence[Table]) -> bytes:
-    from benchmark.report.excel import workbook  # openpyxl is half of the start-up time of a run with nothing to do
+    from benchmark.report.excel import workbook  # slow import
 
     return workbook(tables)

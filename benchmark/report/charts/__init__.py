@@ -1,9 +1,8 @@
-"""Pictures of a suite, one file each: from the report's own rows to a chart in Vega-Lite.
+"""Charts of a suite in Vega-Lite, one file each.
 
-A chart is a class with a ``name`` in a file of this folder, found by that file: ``CHARTS.names()``. Vega-Lite and not
-static pictures: the scripts cost 0.9 MB once, a chart 2 to 40 kB, and for that a page's charts take the reader's light
-or dark colours and the window's width and tell the number under the pointer, with its interval and its n. Where nothing
-moves (paper, Markdown) ``benchmark.report.charts.figures`` draws the same chart as PDF, SVG or PNG without a browser.
+Each chart is a class with a ``name`` in a file of this folder; ``CHARTS.names()`` lists them. Vega-Lite needs 0.9 MB of
+scripts per page and 2 to 40 kB per chart. In return, charts follow the reader's colour scheme and window width and show
+value, interval and n in a tooltip. ``benchmark.report.charts.figures`` draws the same charts as PDF, SVG or PNG.
 """
 
 from benchmark.report.charts.base import CHARTS, Chart, ChartData, chart_data

@@ -1,4 +1,4 @@
-"""What a chart is, and what it is drawn from."""
+"""Base class of the charts, their data, and helpers for Vega-Lite."""
 
 import hashlib
 import json
@@ -15,50 +15,49 @@ from benchmark.scoring.statistics.components import BalancedScores
 from core.registry import Registry
 
 CHARTS = Registry("benchmark.report.charts", "chart")
-"""The words of the charts; none of them is imported."""
+"""Registry of the charts, which are imported on first use."""
 Row = dict[str, Any]
-"""A line of a chart's data."""
+"""A row of a chart's data."""
 Spec = dict[str, Any]
 """A chart, or a part of one, in Vega-Lite."""
 TYPES = {"N": "nominal", "O": "ordinal", "Q": "quantitative"}
 PARTS = ("layer", "data", "mark", "description", "encoding", "height", "datasets")
-"""Of a chart, in the order in which a page has them."""
+"""Keys of a chart, in the order of a page."""
 
 
 @dataclass(frozen=True, eq=False)
 class ChartData:
-    """A data set of a suite, as its tables know it."""
+    """Data of the charts of one data set of a suite."""
 
     records: Sequence[Record]
-    """The suite's, as ``report.comparisons.rows.add_leaderboard_entries`` gives them."""
+    """The suite's records, as returned by ``report.comparisons.rows.add_leaderboard_entries``."""
     dataset: str
     folders: Sequence[Path]
-    """Where rows per case lie."""
+    """Folders with the per-case rows."""
     design: BalancedScores | None
-    """The trainings of which components of variance can be told."""
+    """Balanced design of the training runs for components of variance; None if there is none."""
 
 
 class Chart(ABC):
-    """A picture of a data set's results; a subclass stands in a file of its own.
+    """Chart of a data set's results. Each subclass has its own file.
 
-    ``draw`` gives a Vega-Lite specification or raises ``NotAvailableError`` with what is missing; a page shows that
-    sentence in the chart's place.
+    ``draw`` returns a Vega-Lite specification or raises ``NotAvailableError``, whose message the page shows instead.
     """
 
     name: ClassVar[str]
-    """Its word: of files, anchors and ``CHARTS``."""
+    """Name in files, anchors and ``CHARTS``."""
     title: ClassVar[str]
-    """Its heading, a few words."""
+    """Short heading."""
     order: ClassVar[int]
-    """Where it stands among the others: the smallest number first."""
+    """Position on a page: the smallest number first."""
     check: ClassVar[str] = ""
-    """The validity check whose records it shows; nothing: it shows a leaderboard."""
+    """Validity check whose records it shows; empty for a leaderboard."""
 
     @abstractmethod
     def draw(self, data: ChartData) -> Spec:
-        """One view of free width, its ``description`` the text that stands for it and below it.
+        """Return a view of variable width, whose ``description`` is its caption and alternative text.
 
-        Raises ``NotAvailableError`` with the reason where the records have nothing to draw.
+        Raises ``NotAvailableError`` with the reason if the records contain nothing to draw.
         """
 
 
@@ -68,7 +67,7 @@ def chart_data(records: Sequence[Record], dataset: str, folders: Sequence[Path])
 
 
 def field(word: str, **settings: Any) -> Spec:
-    """A channel that shows a column of a chart's data.
+    """Return a channel that shows a column of a chart's data.
 
     >>> field("value:Q", title="hits")
     {'field': 'value', 'title': 'hits', 'type': 'quantitative'}
@@ -78,7 +77,7 @@ def field(word: str, **settings: Any) -> Spec:
 
 
 def scale(**settings: Any) -> Spec:
-    """What a channel's values become: ``scale(domain=[0, 1])`` for an axis of shares.
+    """Return the scale of a channel, such as ``scale(domain=[0, 1])`` for an axis of shares.
 
     >>> scale(zero=False, domain=[0, 1])
     {'scale': {'domain': [0, 1], 'zero': False}}
@@ -87,7 +86,7 @@ def scale(**settings: Any) -> Spec:
 
 
 def mark(kind: str, *channels: Spec, **look: Any) -> Spec:
-    """A layer: marks of a ``kind``, where and how the ``channels`` (channel -> its ``field``) put them.
+    """Return a layer with marks of a ``kind``; ``channels`` map a channel to its ``field``.
 
     >>> mark("point", {"x": {"field": "value"}}, size=30)
     {'mark': {'type': 'point', 'size': 30}, 'encoding': {'x': {'field': 'value'}}}
@@ -97,9 +96,9 @@ def mark(kind: str, *channels: Spec, **look: Any) -> Spec:
 
 
 def view(values: Sequence[Row], about: str, height: float, *layers: Spec) -> Spec:
-    """The ``layers`` over the same ``values``, ``about`` in words; named by a hash, for a page has many.
+    """Combine ``layers`` over the same ``values``; ``about`` describes them. Data names are hashes of the values.
 
-    ``height`` in pixels; the width is the page's. The same values give the same bytes.
+    ``height`` is in pixels; the page sets the width. The same values give the same bytes.
     """
     name = f"data-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]}"
     drawn = layers[0] if len(layers) == 1 else {"layer": [*layers]}
@@ -112,14 +111,14 @@ def _sorted(settings: Spec) -> Spec:
 
 
 def tooltip(*words: str) -> Spec:
-    """What a mark tells under the pointer."""
+    """Return the tooltip of a mark."""
     return {"tooltip": [field(word) for word in words]}
 
 
 def by_network(values: Sequence[Row]) -> tuple[Spec, Spec]:
-    """The colour and the shape of each row's ``network``, in the order in which they come.
+    """Return the colour and shape channels of each row's ``network``, in the order of first appearance.
 
-    The same network has the same look wherever a chart has the same networks.
+    Charts with the same networks use the same colours and shapes.
     """
     networks = list(dict.fromkeys(row["network"] for row in values))
     colours, shapes = [*PALETTE, GREY][: len(networks)], [*SHAPES][: len(networks)]

@@ -1,4 +1,4 @@
-"""``components.svg``: what moves a suite's scores, as a still picture."""
+"""``components.svg``: components of variance of a suite's scores, as a static picture."""
 
 from collections.abc import Mapping
 
@@ -8,13 +8,13 @@ from benchmark.scoring.statistics.components import BalancedScores
 
 PICTURE = "components.svg"
 LABELS, BARS, ROW = 260, 480, 20
-"""Pixels: of the names, of the longest bar, of a line."""
+"""Pixels: width of the names, length of the longest bar, height of a row."""
 
 
 def drawing(parts: Mapping[str, BalancedScores]) -> str:
-    """A bar per component of each data set, its sd in one training's score, as SVG; nothing where there is none.
+    """Draw a bar per component of each data set as SVG: its sd in the score of one training run.
 
-    The longest bar has ``BARS`` pixels, whatever its value: the numbers stand beside them.
+    The longest bar always has ``BARS`` pixels, and each bar is labelled with its value. Empty without components.
     """
     longest = max((sd for part in parts.values() for sd in in_a_score(part).values()), default=0.0) or 1.0
     drawn: list[str] = []

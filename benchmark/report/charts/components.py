@@ -1,32 +1,32 @@
-"""What moves a score: network, method, training, patient."""
+"""Chart of the components of variance: network, method, training run, patient."""
 
 from benchmark.report.charts.base import Chart, ChartData, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.theme import BLUE, ROW
 from benchmark.report.variance.components import basis, in_a_score, name_of
 from core.errors import NotAvailableError
 
-ROOM = 1.25
-"""How far the axis reaches beyond the longest bar, whose number stands behind it."""
+AXIS_FACTOR = 1.25
+"""Length of the axis relative to the longest bar, to leave space for its label."""
 
 
 class Components(Chart):
-    """The standard deviation that each component of variance has in the score of one training."""
+    """Standard deviation of each component of variance in the score of one training run."""
 
     name = "components"
     title = "Components of variance"
     order = 6
 
     def draw(self, data: ChartData) -> Spec:
-        """A bar per component.
+        """Draw a bar per component, in the unit of the main column.
 
-        In the unit of the main column. Raises ``NotAvailableError`` where no network has two trainings.
+        Raises ``NotAvailableError`` if no network has two training runs.
         """
         if data.design is None:
             raise NotAvailableError(
-                f"no network of {data.dataset} has two trainings, which components of variance need: run more seeds"
+                f"no network of {data.dataset} has two training runs, as components of variance require: run more seeds"
             )
         values = [{"component": name_of(term), "value": round(sd, 6)} for term, sd in in_a_score(data.design).items()]
-        reach = ROOM * (max(in_a_score(data.design).values()) or 1.0)
+        reach = AXIS_FACTOR * (max(in_a_score(data.design).values()) or 1.0)
         base = {
             "x": field("value:Q", title="sd in one training's score", **scale(domain=[0, round(reach, 6)])),
             "y": field("component:N", sort=None, title=None),

@@ -1,4 +1,4 @@
-"""Whether methods that find the lesion also explain the network."""
+"""Chart of faithfulness against localization."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from core.names import FAITHFULNESS, MAIN
 WIDTH, HEIGHT = 250, 380
 """Pixels of the narrowest plot."""
 OFFSET, MARK, LETTER, LINE = 6, 3, 6, 12
-"""Pixels from a mark to its name, of half a mark, of a letter and of a line."""
+"""Pixels: distance of mark and label, half a mark, width of a letter, height of a line."""
 Box = tuple[float, float, float, float]
 
 
@@ -26,9 +26,9 @@ class FaithfulnessChart(Chart):
     check = FAITHFULNESS
 
     def draw(self, data: ChartData) -> Spec:
-        """Marks with the methods' names, the intervals of ``road`` behind them.
+        """Draw labelled marks with the intervals of ``road``; both axes use the same cases.
 
-        Both axes on the same cases. Raises ``NotAvailableError`` where no method has both numbers.
+        Raises ``NotAvailableError`` if no method has both scores.
         """
         rows = [_row(record) for record in mean_records(select.of_check(data.records, data.dataset, FAITHFULNESS))]
         values = [row for row in rows if row["road"] is not None and row["hits"] is not None]
@@ -41,13 +41,15 @@ class FaithfulnessChart(Chart):
             "y": field("road:Q", title="road: more is more faithful", **scale(zero=False)),
         }
         interval = {"y": field("low:Q"), "y2": {"field": "high"}}
-        shown = tooltip("method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q")
+        hint = tooltip("method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q")
         bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.35)
-        points = mark("point", base, shapes, colours, shown, filled=True, opacity=1, size=45)
+        points = mark("point", base, shapes, colours, hint, filled=True, opacity=1, size=45)
         names = mark("text", base, {"text": field("label:N")}, align="left", dx=OFFSET, dy=-4)
-        said = " ".join(faithfulness.agreement_sentences(data.records, data.dataset))
-        about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method, named if it has room."
-        return view(values, f"{about} {said}".strip(), HEIGHT, bars, points, names)
+        agreement = " ".join(faithfulness.agreement_sentences(data.records, data.dataset))
+        about = (
+            f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method, labelled if space permits."
+        )
+        return view(values, f"{about} {agreement}".strip(), HEIGHT, bars, points, names)
 
 
 def _row(record: Record) -> Row:
@@ -62,9 +64,9 @@ def _row(record: Record) -> Row:
 
 
 def label(rows: Sequence[Row]) -> None:
-    """Names beside the marks, the most faithful first, where the narrowest page has room for them.
+    """Label the marks, most faithful first, if the narrowest page has space for the label.
 
-    Where several marks lie on each other their names stand beside the first of these.
+    Marks at the same position share one label.
     """
     groups: dict[tuple[str, float, float], list[Row]] = {}
     for row in rows:

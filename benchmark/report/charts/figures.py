@@ -1,4 +1,4 @@
-"""Charts as files for a paper: PDF, SVG and PNG, as wide as one column or two."""
+"""Charts as files for a paper: PDF, SVG and PNG, one or two columns wide."""
 
 import io
 import re
@@ -39,10 +39,7 @@ def save(word: str, data: ChartData, folder: Path, stem: str) -> list[Path]:
 
 
 def picture(svg: str, kind: str) -> bytes:
-    """A ``drawing`` as PDF, SVG or PNG of its size.
-
-    A PNG has ``DPI`` pixels to the inch.
-    """
+    """Convert a ``drawing`` to PDF, SVG or PNG (``DPI`` pixels per inch)."""
     if kind == "svg":
         return _sized(svg, 1 / INCH, "in").encode()
     if kind == "pdf":
@@ -54,23 +51,20 @@ def picture(svg: str, kind: str) -> bytes:
 
 
 def drawing(made: dict[str, Any], inches: float) -> str:
-    """A ``spec`` as SVG of so many ``inches``, stated in pixels, in black letters of 7 points on white.
-
-    The legend has as many columns as fit.
-    """
+    """Draw a ``spec`` as SVG, ``inches`` wide, in black 7-point letters on white; the legend uses the full width."""
     pixels = inches * INCH
     legend = {**PAPER["legend"], "columns": max(1, int((pixels - NAMES) / made["usermeta"]["legend"]))}
     return str(_converter().vegalite_to_svg({**made, "width": pixels}, config={**PAPER, "legend": legend}))
 
 
 def _sized(svg: str, factor: float, unit: str) -> str:
-    """An SVG with its size in another unit of length."""
+    """Change the unit of an SVG's size."""
     return re.sub(r'(width|height)="([\d.]+)"', lambda m: f'{m[1]}="{float(m[2]) * factor:.4g}{unit}"', svg, count=2)
 
 
 @cache
 def _converter() -> Any:
-    """vl-convert with the letters that Matplotlib brings, so that every machine draws the same."""
+    """Return vl-convert with the fonts of Matplotlib, so that every machine draws the same."""
     import matplotlib as mpl
     import vl_convert
 

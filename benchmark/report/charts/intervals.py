@@ -1,4 +1,4 @@
-"""Entries with their intervals, those that may be the best of their network shaded."""
+"""Chart of the entries with their intervals."""
 
 from benchmark.report.charts.base import Chart, ChartData, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import KINDS, MAY_BE_BEST, chart_row, count, entries, shown
@@ -14,10 +14,9 @@ class Intervals(Chart):
     order = 1
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per entry: interval as a bar, value as a mark; a band where the method may be the best of its network.
+        """Draw a line per entry: interval as a bar, value as a mark, a band if it may be the best of its network.
 
-        Intervals over trainings and patients where there are several, else of this network alone: colour and shape say
-        which.
+        Intervals cover training runs and patients if there are several runs, else patients only.
         """
         rows = entries(data)
         values = [chart_row(row) for row in shown(rows)]
@@ -34,8 +33,8 @@ class Intervals(Chart):
         bar = mark("rule", y, x, colour, strokeWidth=4, strokeOpacity=0.55)
         point = mark("point", y, {"x": field("value:Q")}, colour, shape, hint, filled=True, opacity=1, size=45)
         about = (
-            f"{count(rows)} of {data.dataset} and what stands beside them, network by network: {MAIN} with its 95 % "
-            "interval. Shaded: no other method of the network is significantly better (5 %, Holm). An entry of one "
-            "training run has the interval over patients, which does not show what another run would give."
+            f"{count(rows)} of {data.dataset} and baselines, network by network: {MAIN} with its 95 % interval. "
+            "Shaded: no other method of the network is significantly better (5 %, Holm). The interval of an entry with "
+            "one training run covers new patients only, not other runs."
         )
         return view(values, about, ROW * len(values), band, bar, point)

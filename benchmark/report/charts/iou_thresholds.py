@@ -1,4 +1,4 @@
-"""How the share of hits falls as more overlap is asked for."""
+"""Chart of hits over the IoU threshold."""
 
 import numpy as np
 
@@ -13,16 +13,16 @@ STEPS = tuple(round(0.05 * n, 2) for n in range(1, 20))
 
 
 class IoUThresholds(Chart):
-    """The share of cases whose box overlaps truth by more."""
+    """Share of hits over the IoU threshold."""
 
     name = "iou_thresholds"
     title = "Hits over the IoU threshold"
     order = 3
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per entry over IoU thresholds from .05 to .95.
+        """Draw a line per entry over IoU thresholds from .05 to .95.
 
-        Raises ``NotAvailableError`` where no row has cases.
+        Raises ``NotAvailableError`` if no row has cases.
         """
         rows = leading(data)
         values = [value for row in rows for value in curve(data, row)]
@@ -39,8 +39,8 @@ class IoUThresholds(Chart):
         line = mark("line", base, dash, strokeWidth=2)
         points = mark("point", base, tooltip("entry:N", "threshold:Q", "value:Q"), filled=True, size=25, opacity=1)
         about = (
-            f"{data.dataset}: share of cases (mean over findings) whose box overlaps truth by more than this IoU, for "
-            f"{leading_words(data)}. Score thresholds were chosen for IoU .3, and stay."
+            f"{data.dataset}: share of cases (mean over findings) whose box overlaps an annotation by more than this "
+            f"IoU, for {leading_words(data)}. Score thresholds were chosen for IoU .3 and are kept."
         )
         return view(values, about, 300, line, points)
 

@@ -1,4 +1,4 @@
-"""Which entry is good at which finding."""
+"""Chart of the entries by finding."""
 
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import count, entries, shown
@@ -6,7 +6,7 @@ from benchmark.report.charts.theme import ROW
 from core.names import MAIN
 
 READABLE = "width > 44 * 10"
-"""How wide the matrix must be for numbers in its cells."""
+"""Condition on the width for showing numbers in the cells."""
 
 
 class Matrix(Chart):
@@ -17,9 +17,9 @@ class Matrix(Chart):
     order = 2
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per entry, a column per finding, the mean first; a finding without cases has an empty cell.
+        """Draw a row per entry and a column per finding, the mean first; findings without cases are empty.
 
-        Colour is the main column from 0 to 1; n stands in the tooltip.
+        Colour is the main column from 0 to 1; the tooltip shows n.
         """
         rows = entries(data)
         values: list[Row] = [
@@ -37,6 +37,6 @@ class Matrix(Chart):
         cells = mark("rect", base, shade, tooltip("entry:N", "finding:N", "value:Q", "n:Q"))
         ink = {"color": {"condition": {"test": "(datum.value > 0.55)", "value": "black"}, "value": "white"}}
         numbers = mark("text", base, ink, text={"expr": f"{READABLE} ? format(datum.value, '.2f') : ''"})
-        about = f"{count(rows)} of {data.dataset} and what stands beside them, best first: {MAIN} finding by finding."
+        about = f"{count(rows)} of {data.dataset} and baselines, best first: {MAIN} by finding."
         lines = len({value["entry"] for value in values})
         return view(values, about, ROW * lines, cells, numbers)

@@ -1,4 +1,4 @@
-"""The leaderboard's rows as a chart names and colours them."""
+"""Rows of the leaderboard with the labels and kinds that charts use."""
 
 import itertools
 from collections import Counter
@@ -99,7 +99,7 @@ def leading(data: ChartData) -> list[EntryRow]:
 
 
 def leading_words(data: ChartData) -> str:
-    """Which rows ``leading`` gives."""
+    """Describe the rows of ``leading``."""
     count = len(_best_of_networks(entries(data)))
     networks = "each network" if count <= NETWORKS else f"the first {NETWORKS} of {count} networks"
     return f"the best entry of {networks} and the highest row of two baselines"
@@ -127,10 +127,7 @@ def labels(records: Sequence[Record]) -> list[str]:
 
 
 def chart_row(row: EntryRow) -> Row:
-    """What every chart of entries says of a row.
-
-    Label, kind, value, n; where it has an interval also its ends and what they are about.
-    """
+    """Return the data of a row in a chart of entries: label, kind, value, n, and its interval if it has one."""
     score = row.main
     behind = "one training run" if is_single(row.record) else "new training runs and patients"
     ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}
@@ -144,7 +141,7 @@ def _label(record: Record, columns: Sequence[TableColumn]) -> str:
 
 
 def _numbered(words: Sequence[str]) -> list[str]:
-    """Words with a number behind each that stood before.
+    """Number repeated labels.
 
     >>> _numbered(["cam", "pcam", "cam"])
     ['cam', 'pcam', 'cam (2)']

@@ -1,4 +1,4 @@
-"""How the share of hits changes with the score threshold, and what each way to choose one gives."""
+"""Chart of hits over the score threshold, and at the thresholds of each origin."""
 
 from collections.abc import Sequence
 
@@ -20,14 +20,14 @@ Curves = list[tuple[float, ...]]
 
 
 class ScoreThresholds(Chart):
-    """The share of hits over score thresholds, and at those that were chosen."""
+    """Share of hits over score thresholds, and at the chosen thresholds."""
 
     name = "score_thresholds"
     title = "Hits over the score threshold"
     order = 4
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per entry whose records hold one, and a mark per entry and origin: the mean threshold, the hits."""
+        """Draw a line per entry with a recorded curve, and a mark per entry and origin at the mean threshold."""
         rows = leading(data)
         chosen = [value for row in rows for value in points(row)]
         board = select.board(data.records, data.dataset)
@@ -51,8 +51,8 @@ class ScoreThresholds(Chart):
         line = mark("line", channels, dash, tooltip("entry:N", "trainings:N"), strokeWidth=2)
         about = (
             f"{data.dataset}: {MAIN} (mean over findings) over the score threshold, for {leading_words(data)}. "
-            "Marks: each origin's thresholds, a mean over findings; oracle's are chosen on the truth that they are "
-            f"scored on. {_lines_words(held)}"
+            "Marks: thresholds of each origin, mean over findings; those of oracle are chosen on the test annotations. "
+            f"{_lines_words(held)}"
         )
         return view(
             [*lines, *chosen], about, 300, *([_only(line, "trainings")] if lines else []), _only(marks, "origin")
@@ -100,14 +100,14 @@ def _curves(board: Sequence[Record], row: EntryRow) -> Curves:
 
 
 def _lines_words(held: Sequence[tuple[EntryRow, Curves]]) -> str:
-    """What the lines are, and which are missing or rest on some of the trainings."""
+    """Describe the lines, and list those that are missing or cover some of the training runs only."""
     if not any(curves for _, curves in held):
-        return "Records hold the hits at these thresholds alone; the gallery's slider moves them case by case."
+        return "Records contain the hits at these thresholds only. The gallery has a slider for single cases."
     counts = [(row.label, len(curves), len(row.group)) for row, curves in held if row.record.cell.method not in BLIND]
     partly = ", ".join(f"{label} ({n} of {of})" for label, n, of in counts if 0 < n < of)
     without = ", ".join(row.label for row, curves in held if not curves)
-    some = f" Of some trainings alone: {partly}." if partly else ""
-    none = f" Recorded before there were lines: {without}." if without else ""
+    some = f" From some training runs only: {partly}." if partly else ""
+    none = f" Recorded without lines: {without}." if without else ""
     return f"Lines: one threshold for all findings, so marks may lie above them.{some}{none}"
 
 

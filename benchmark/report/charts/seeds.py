@@ -1,4 +1,4 @@
-"""How far the trainings of an entry lie apart."""
+"""Chart of the spread between the training runs of an entry."""
 
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Spec, field, mark, scale, tooltip, view
@@ -9,21 +9,21 @@ from core.names import MAIN
 
 
 class Seeds(Chart):
-    """The main column of each training, a dot for each seed."""
+    """The main column of each training run, a dot for each seed."""
 
     name = "seeds"
-    title = "Trainings one by one"
+    title = "Individual training runs"
     order = 5
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per entry of several trainings: a dot each, a stroke at their mean.
+        """Draw a line per entry with several training runs: a dot per run and a stroke at the mean.
 
-        Raises ``NotAvailableError`` where every entry has one training.
+        Raises ``NotAvailableError`` if every entry has one training run.
         """
         rows = [row for row in entries(data) if len(row.group) > 1 and select.is_method(row.record)]
         if not rows:
             raise NotAvailableError(
-                f"every entry of {data.dataset} rests on one training: run the suite with more seeds"
+                f"every entry of {data.dataset} has one training run: run the suite with more seeds"
             )
         values = [
             {"entry": row.label, "seed": record.cell.seed, "value": select.main_value(record), "mean": row.main.value}
@@ -31,12 +31,12 @@ class Seeds(Chart):
             for record in row.group
         ]
         y = {"y": field("entry:N", sort=None, title=None)}
-        x = {"x": field("value:Q", title=f"{MAIN} of each training", **scale(zero=False, nice=True))}
-        shown = tooltip("entry:N", "seed:O", "value:Q", "mean:Q")
+        x = {"x": field("value:Q", title=f"{MAIN} of each training run", **scale(zero=False, nice=True))}
+        hint = tooltip("entry:N", "seed:O", "value:Q", "mean:Q")
         mean = mark("tick", y, {"x": field("mean:Q")}, thickness=2, size=13, color=GREY)
-        dots = mark("point", y, x, shown, filled=True, size=38, opacity=0.75, color=BLUE)
+        dots = mark("point", y, x, hint, filled=True, size=38, opacity=0.75, color=BLUE)
         about = (
-            f"{data.dataset}: {MAIN} of each training, a dot per seed, a stroke at their mean; "
-            f"the first {min(MOST, len(rows))} of {len(rows)} entries of several training runs, network by network."
+            f"{data.dataset}: {MAIN} of each training run, a dot per seed and a stroke at the mean; "
+            f"the first {min(MOST, len(rows))} of {len(rows)} entries with several training runs, network by network."
         )
         return view(values, about, ROW * min(MOST, len(rows)), mean, dots)

@@ -1,4 +1,4 @@
-"""Where the best entries are good and where not."""
+"""Chart of the best entries within groups of cases."""
 
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
@@ -17,9 +17,9 @@ class Strata(Chart):
     order = 8
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per group, a mark per entry with its interval where one training gave it.
+        """Draw a line per group and a mark per entry, with an interval if the entry has one training run.
 
-        Raises ``NotAvailableError`` where no record has groups.
+        Raises ``NotAvailableError`` if no record has groups.
         """
         rows = leading(data)
         values = [value for row in rows for value in groups(row)]
@@ -35,24 +35,21 @@ class Strata(Chart):
             "x": field("value:Q", title=MAIN, **scale(domain=[0, 1])),
             "shape": field("entry:N", sort=None, **scale(domain=order, range=list(SHAPES))),
         }
-        shown = tooltip("entry:N", "group:N", "value:Q", "low:Q", "high:Q", "n:Q")
+        hint = tooltip("entry:N", "group:N", "value:Q", "low:Q", "high:Q", "n:Q")
         rule = mark("rule", base, {"x": field("low:Q"), "x2": {"field": "high"}}, strokeOpacity=0.6)
-        point = mark("point", base, position, shown, filled=True, size=34, opacity=1)
+        point = mark("point", base, position, hint, filled=True, size=34, opacity=1)
         about = (
             f"{data.dataset}: {MAIN} within groups of the cases, for {leading_words(data)}. "
             "Groups differ in their findings, too."
         )
         if any("low" in value for value in values):
-            about += " Intervals are of one training over its patients; rows of several trainings have none here."
+            about += " Intervals cover one training run; entries with several runs have none here."
         lines = len({value["group"] for value in values})
         return view(values, about, 9 * (len(rows) + 1) * lines, rule, point)
 
 
 def groups(row: EntryRow) -> list[Row]:
-    """A row's value in each group: that of its training with the interval, or the mean over several.
-
-    The means over several trainings have no interval here.
-    """
+    """Return a row's value in each group, the mean over its training runs; with the interval if there is one run."""
     names = dict.fromkeys((s.variable, s.group) for record in row.group for s in record.strata)
     out: list[Row] = []
     for variable, group in names:

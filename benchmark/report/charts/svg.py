@@ -1,4 +1,4 @@
-"""Still pictures as SVG: lines and words, whose bytes depend on the numbers alone."""
+"""Static SVG pictures of lines and text; the same numbers give the same bytes."""
 
 from collections.abc import Iterable
 from html import escape
@@ -10,7 +10,7 @@ Point = tuple[float, float]
 
 
 def line(*points: Point, colour: str = INK, width: float = 1.0, cap: str = "butt") -> str:
-    """A stroke through ``points``, pixels from the top left corner.
+    """Draw a stroke through ``points``, in pixels from the top left corner.
 
     >>> line((0, 0), (1.25, 2), colour="red")
     '<polyline points="0,0 1.25,2" stroke="red" stroke-width="1" stroke-linecap="butt" fill="none"/>'

@@ -1,6 +1,6 @@
-"""Colours, letters and sizes of all charts: Okabe and Ito's colours, which colour-blind readers tell apart.
+"""Colours, fonts and sizes of all charts: the colour-blind safe palette of Okabe and Ito.
 
-Yellow is left out, for it cannot be read on white; what colour says a mark's shape says too.
+Yellow is left out because it is invisible on white. Shapes repeat the information of the colours.
 """
 
 from typing import Any
@@ -9,24 +9,24 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = PALETTE = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
 )
 GREY = "#8a8f98"
-"""Of what is no method; to be read on white and on black."""
+"""For rows that are no methods; readable on white and on black."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 LINES = {"symbolSize": 300, "symbolStrokeWidth": 2, "symbolType": "stroke"}
 """The legend of lines."""
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
-"""What tells lines apart beside their colour: as many as there are colours."""
+"""Dashes of lines, one per colour."""
 FONT = "DejaVu Sans"
 ROW = 17
 """Pixels of a line of a chart with a line per entry."""
 NAMES, LETTER, SYMBOL = 150, 7, 40
-"""Pixels of the names beside a chart, of a letter, and of a legend's symbol with the room around it."""
+"""Pixels: width of the row labels, of a letter, and of a legend's symbol with its padding."""
 LIGHTER = {BLUE: "#3A8FD6"}
-"""What is too dark for a dark page, and what stands for it there."""
+"""Colour -> lighter colour on a dark page."""
 FONTS = f"{FONT}, system-ui, sans-serif"
 
 
 def config(ink: str, pale: str, rule: str, size: float) -> dict[str, Any]:
-    """Vega's settings: letters in ``ink``, less important ones ``pale``, lines ``rule``; letters of ``size`` pixels."""
+    """Return Vega's settings: colours of text (``ink``), axes (``pale``) and grid (``rule``), and the font ``size``."""
     letters = {"labelFontSize": size, "titleFontSize": size, "labelColor": ink, "titleColor": ink}
     return {
         "background": "transparent",
@@ -63,6 +63,6 @@ THEMES = {
     "light": config("#1d2733", "#6b7480", "#e3e6ea", 12),
     "dark": config("#e6e9ee", "#9aa3af", "#363c46", 12),
 }
-"""Of a page; charts stand on its own ground."""
+"""Themes of a page, with a transparent background."""
 PAPER = {**config("#000000", "#444444", "#dddddd", 9.5), "background": "white"}
-"""Of a printed figure: 9.5 pixels are 7 points."""
+"""Theme of a printed figure: 9.5 pixels are 7 points."""

@@ -1,4 +1,4 @@
-"""A chart as Vega-Lite in JSON, and the scripts that draw it in a page."""
+"""Charts as Vega-Lite JSON, and the scripts that draw them in a page."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from benchmark.report.charts.base import CHARTS, Chart, ChartData
 from benchmark.report.charts.theme import LETTER, LIGHTER, NAMES, SYMBOL, THEMES
 
 FIT: dict[str, Any] = {"autosize": {"type": "fit-x", "contains": "padding"}}
-"""As wide as it is told, with all that stands beside the marks."""
+"""Fit the given width, including axes and labels."""
 OPTIONS = {"mode": "vega-lite", "renderer": "svg", "actions": False, "tooltip": {"theme": "dark"}}
 STARTER = """window.drawCharts = () => {{
   const dark = matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
@@ -30,9 +30,9 @@ addEventListener("DOMContentLoaded", window.drawCharts);
 
 
 def spec(word: str, data: ChartData) -> dict[str, Any]:
-    """The chart of a word as Vega-Lite, without its colours of ground and letters. ``NotAvailableError``: no data.
+    """Return a chart as Vega-Lite, without a theme. Raises ``NotAvailableError`` without data.
 
-    Whether it is valid the tests ask: Altair's check of every part of it takes longer than all else.
+    Only the tests validate it, because Altair's validation is slow.
     """
     chart: Chart = CHARTS.get(word)()
     made = chart.draw(data)
@@ -40,7 +40,7 @@ def spec(word: str, data: ChartData) -> dict[str, Any]:
 
 
 def _words(part: Any) -> Iterator[str]:
-    """What a chart's legends name."""
+    """Yield the labels of a chart's legends."""
     for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
         if key == "domain" and value and isinstance(value[0], str):
             yield from value
@@ -49,7 +49,7 @@ def _words(part: Any) -> Iterator[str]:
 
 
 def as_json(made: dict[str, Any]) -> str:
-    """Compact JSON that may stand in a page's script: the same chart gives the same bytes.
+    """Return compact JSON for a ``<script>`` element; the same chart gives the same bytes.
 
     ``<`` is escaped, so that no text of a suite can end the script. Raises ``ValueError`` for nan.
     """
@@ -58,13 +58,13 @@ def as_json(made: dict[str, Any]) -> str:
 
 
 def scripts() -> str:
-    """Vega, Vega-Lite and vega-embed with what draws a page's charts, in 0.9 MB: to be inlined once."""
-    import vl_convert  # it starts a browser's engine: only who writes a page waits for that
+    """Return Vega, Vega-Lite, vega-embed and ``starter`` as one script (0.9 MB), to be inlined once."""
+    import vl_convert  # starts a browser engine, only needed for pages
 
     return vl_convert.javascript_bundle(starter())
 
 
 def starter() -> str:
-    """What draws a page's charts with Vega."""
+    """Return the script that draws a page's charts with Vega."""
     words = {"options": OPTIONS, "themes": THEMES, "lighter": LIGHTER, "names": NAMES}
     return STARTER.format(**{name: json.dumps(value) for name, value in words.items()})

@@ -1,1 +1,1 @@
-"""What the report says of the validity checks: a file each with its tables, its question and its answer."""
+"""Reports of the validity checks, a file each: tables, question and answer."""

@@ -1,4 +1,4 @@
-"""The report of the check ``alignment``: what the conventional placement of maps costs each backbone."""
+"""Report of the check ``alignment``: what the conventional placement of maps costs each backbone."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,23 +13,20 @@ from core.names import MAIN
 
 GAIN = f"change@{MAIN}@aligned"
 CAPTION = (
-    "Gain: aligned − conventional, paired by patient. Shift: how far the conventional placement is off, in shares of "
-    "the side."
+    "Gain: aligned − conventional, paired by patient. Shift: offset of the conventional placement, as a share of the "
+    "image's side."
 )
 
 
 class AlignmentReport(CheckReport):
-    """What the true grid gains over all methods, then method by method."""
+    """Gain of the aligned over the conventional placement, over all methods and for each method."""
 
     name = "alignment"
     question = "What does the conventional placement of maps cost?"
-    limit = "What it costs a network that is not here. That follows from its strides, its padding and the image's size."
+    limit = "The cost for any other network. It depends on strides, padding and image size."
 
     def tables(self) -> list[Table]:
-        """Per network and size what the true grid gains over all methods, then method by method.
-
-        Gains are paired by patient.
-        """
+        """Return the gain of each network and size over all methods, then of each method, paired by patient."""
         rows = sorted(self.rows, key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool))
         intro = f"{CAPTION}\n{basis_lines(rows, 'cross-fitted by patient, per finding, each placement for itself')}"
         headings = (f"{MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
@@ -43,7 +40,7 @@ class AlignmentReport(CheckReport):
         return [summary, tabulated(f"{self.dataset}: aligned and conventional ({MAIN})", intro, _columns(), rows)]
 
     def sentences(self) -> Iterator[str]:
-        """A sentence per backbone, the one that loses most first."""
+        """Yield a sentence per backbone, the largest loss first."""
         backbones: dict[str, list[list[Record]]] = {}
         for group in select.by_model(self.rows):
             if gains(group):
@@ -85,9 +82,9 @@ def _summary(records: Sequence[Record], networks: Sequence[TableColumn]) -> tupl
 
 
 def gains(records: Sequence[Record]) -> list[Score]:
-    """What the true grid gains each method that has a score both ways.
+    """Return the gain of each method that was scored with both placements, in the unit of the main column.
 
-    In the unit of the main column: +.05 means five of a hundred cases more.
+    A gain of +.05 means that five more of a hundred cases are hits.
     """
     scores = (record.find(GAIN, origin="cross-fitted") for record in records)
     return [score for score in scores if score is not None and score.value is not None]
@@ -98,22 +95,22 @@ def _sentence(backbone: str, networks: Sequence[Sequence[Record]]) -> str:
     lost, won = (sum((gain.low or 0) > 0 for gain in gained), sum((gain.high or 0) < 0 for gain in gained))
     of = f"({counted(len(networks), 'network')}, mean over methods)"
     if not any(gain.value for gain in gained):
-        return f"`{backbone}`: nothing. Its maps lie where the convention puts them {of}."
-    verdict = "it loses" if lost > won else "it loses nothing" if won else "no loss can be told"
+        return f"`{backbone}`: nothing. The conventional placement is right for it {of}."
+    verdict = "it loses" if lost > won else "it loses nothing" if won else "no loss is shown"
     shifts = select.defined_values(group[0].find("shift") for group in networks)
     changes = _range([_change(group) for group in networks], "+")
     return (
-        f"`{backbone}`: {verdict}. `{MAIN}` changes by {changes} {of}: its maps lie {_range(shifts)} of the image's "
-        f"side off. Of {counted(len(gained), 'row')} {lost} really lose and {won} gain."
+        f"`{backbone}`: {verdict}. `{MAIN}` changes by {changes} {of}: its maps are off by {_range(shifts)} of the "
+        f"image's side. Of {counted(len(gained), 'row')}, {lost} significantly lose and {won} gain."
     )
 
 
 def _change(records: Sequence[Record]) -> float:
-    """What the conventional placement adds to a network's score, mean over methods."""
+    """Return the change of a network's score by the conventional placement, mean over methods."""
     values = select.defined_values(gains(records))
     return -sum(values) / len(values)
 
 
 def _range(values: Sequence[float], sign: str = "") -> str:
-    """The least and the greatest of some numbers, once where they are the same."""
+    """Format the smallest and largest number, or one number if they are equal."""
     return " to ".join(dict.fromkeys(f"{value:{sign}.3f}" for value in (min(values), max(values))))

@@ -1,4 +1,4 @@
-"""What the report says of a validity check, and which check has a file of its own here."""
+"""Base class and registry of the reports of validity checks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,35 +13,35 @@ from benchmark.report.table import Table
 from core.registry import Registry
 
 REPORTS = Registry("benchmark.report.checks", "report of a check")
-"""Reports with a file of their own, by the check's name."""
+"""Report classes by the name of the check."""
 
 
 class CheckReport:
-    """The tables of a check on a data set and its answer; a subclass stands in a file of its own, named as the check.
+    """Tables and answer of a check on a data set. Each subclass has its own file, named after the check.
 
-    This one is that of a check without such a file: a table of every mean, and no sentence.
+    This base class reports any other check: a table of all means, and no sentences.
     """
 
     name: ClassVar[str]
-    """The check's word."""
+    """Name of the check."""
     question: ClassVar[str] = ""
-    """What it asks, as a heading; nothing: it has no answer in words."""
+    """Question of the check, used as a heading; empty for a check without an answer in sentences."""
     limit: ClassVar[str] = ""
-    """What it does not show, in a sentence."""
+    """A sentence on what the check does not show."""
 
     def __init__(self, check: str, records: Sequence[Record], dataset: str) -> None:
-        """``check``: its word; ``records``: a suite's, of which ``rows`` are the check's on ``dataset``."""
+        """Select the rows of ``check`` on ``dataset`` from the ``records`` of a suite."""
         self.check, self.records, self.dataset = check, records, dataset
         self.rows = select.of_check(records, dataset, check)
 
     def tables(self) -> list[Table]:
-        """The check's tables; asked for only where there are ``rows``."""
+        """Return the tables of the check; called only if there are ``rows``."""
         layout = layout_of_means(self.check, self.rows)
         intro = f"{layout.about}\n{basis_lines(self.rows, layout.thresholds)}"
         return [tabulated(f"{self.dataset}: {self.check}", intro, [*NAMES_AND_ALIGNMENT, *layout.columns], self.rows)]
 
     def sentences(self) -> Iterator[str]:
-        """What follows from the numbers, in words; asked for only where there are ``rows``."""
+        """Return the conclusions in sentences; called only if there are ``rows``."""
         return iter(())
 
 
@@ -54,25 +54,22 @@ class CheckAnswer:
     limit: str
     """What the check does not show."""
     behind: tuple[Record, ...]
-    """The records that it rests on."""
+    """Records behind the answer."""
 
 
 def reports(records: Sequence[Record], dataset: str) -> list[CheckReport]:
-    """One of each check that has records of a data set, in the order of their words."""
-    classes = {word: REPORTS.get(word) if word in REPORTS.names() else CheckReport for word in select.CHECKS.names()}
-    each = (kind(word, records, dataset) for word, kind in classes.items())
-    return [report for report in each if report.rows]
+    """Return the report of each check that has records of a data set, in the order of the checks' names."""
+    classes = {name: REPORTS.get(name) if name in REPORTS.names() else CheckReport for name in select.CHECKS.names()}
+    all_reports = (report_class(name, records, dataset) for name, report_class in classes.items())
+    return [report for report in all_reports if report.rows]
 
 
 def tables(records: Sequence[Record], dataset: str) -> list[Table]:
-    """What the checks say of a data set, check by check."""
+    """Return the tables of all checks of a data set."""
     return [table for report in reports(records, dataset) for table in report.tables()]
 
 
 def answers(records: Sequence[Record], dataset: str) -> list[CheckAnswer]:
-    """The answer of each check that has records of a data set; none for a check without sentences.
-
-    A question, sentences that follow from the numbers, and what the check does not show.
-    """
-    asked = (report for report in reports(records, dataset) if report.question)
-    return [CheckAnswer(one.question, tuple(one.sentences()), one.limit, tuple(one.rows)) for one in asked]
+    """Return the answer of each check that has records of a data set; checks without a question have none."""
+    answered = (report for report in reports(records, dataset) if report.question)
+    return [CheckAnswer(r.question, tuple(r.sentences()), r.limit, tuple(r.rows)) for r in answered]

@@ -1,4 +1,4 @@
-"""The report of the check ``conventions``: how much of a score is due to the way in which a map becomes a picture."""
+"""Report of the check ``conventions``: how much of a score is due to the conversion of a map to an image."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -17,17 +17,14 @@ MEASURES: tuple[tuple[str, Origin], ...] = ((MAIN, "cross-fitted"), (MAIN, "fixe
 
 
 class ConventionsReport(CheckReport):
-    """How much of the spread is convention, then method x convention."""
+    """Share of the spread that is due to the convention, then a table of methods x conventions."""
 
     name = "conventions"
     question = "How much of a score is convention?"
-    limit = "Which picture is the best to look at. `ours` alone asks where the network looked."
+    limit = "Which convention gives the best picture for people. Only `ours` asks where the network looked."
 
     def tables(self) -> list[Table]:
-        """How much of the spread is convention, then method x convention.
-
-        The table per metric has a column per convention and the range over them.
-        """
+        """Return the share of the spread due to the convention, then a table of methods x conventions per metric."""
         rows = self.rows
         intro = basis_lines(
             rows, "cross-fitted by patient, per finding, each convention for itself; fixed: .5 of the scaled picture"
@@ -45,7 +42,7 @@ class ConventionsReport(CheckReport):
         return tables
 
     def sentences(self) -> Iterator[str]:
-        """A sentence per network, the one that conventions move most first."""
+        """Yield a sentence per network, the largest effect of the convention first."""
         rows = self.rows
         names = convention_names(rows)
         taken_apart = [
@@ -58,20 +55,17 @@ class ConventionsReport(CheckReport):
 
 
 def convention_names(records: Sequence[Record]) -> tuple[str, ...]:
-    """The conventions that records were scored under, our own first.
-
-    By the names that stand behind ``pointing@`` in a record.
-    """
+    """Return the names of the conventions that records were scored under, our own first."""
     return tuple(dict.fromkeys(name for record in records for name in select.variants(record, "pointing")))
 
 
 def _variance_table(records: Sequence[Record], names: Sequence[str], dataset: str, intro: str) -> Table:
-    """Each model's table of methods x conventions taken apart, by each measure."""
+    """Decompose each model's table of methods x conventions, for each metric."""
     about = (
-        "Shares of the squares around the grand mean: between methods, between conventions, and what is neither's "
-        "alone. Range: largest − smallest score, over the methods under the first convention, and over the "
-        "conventions, mean over methods. Order reversed: pairs of methods that some convention puts the other way "
-        f"round. `peers`: without `{names[0]}`, which places maps where they look."
+        "Shares of the sum of squares around the grand mean: methods, conventions, and their interaction (`both`). "
+        "Range: largest − smallest score, over the methods under the first convention, and over the conventions, mean "
+        "over methods. Order reversed: pairs of methods that some convention ranks the other way round. "
+        f"`peers`: without `{names[0]}`, which places maps where the network looked."
     )
     networks = naming(records)
     rows = [
@@ -94,7 +88,7 @@ def _range(metric: str, origin: Origin, names: Sequence[str]) -> Callable[[Recor
 
 
 def _variance_rows(records: Sequence[Record], label: str, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """A row per measure; none where fewer than two methods have a score under every convention."""
+    """Return a row per metric; none if fewer than two methods have a score under every convention."""
     rows = []
     for metric, origin in MEASURES:
         if (d := decomposed(records, metric, origin, names)) is None:
@@ -109,9 +103,9 @@ def _variance_rows(records: Sequence[Record], label: str, names: Sequence[str]) 
 def decomposed(
     records: Sequence[Record], metric: str, origin: Origin, names: Sequence[str]
 ) -> VarianceDecomposition | None:
-    """A network's scores under the conventions of ``names`` taken apart; None for fewer than two complete methods.
+    """Decompose a network's scores under the conventions ``names``; None for fewer than two complete methods.
 
-    A method counts where it has a score under every one of ``names``.
+    A method is complete if it has a score under each convention.
     """
     complete = [values for r in records if len(values := _values(r, metric, origin, names)) == len(names)]
     return variance_decomposition(complete) if len(complete) > 1 else None
@@ -124,10 +118,11 @@ def _values(record: Record, metric: str, origin: Origin, names: Sequence[str]) -
 def _sentence(name: str, ours: str, of_all: VarianceDecomposition, of_peers: VarianceDecomposition | None) -> str:
     peers = f" ({_percent(of_peers.conventions)} without `{ours}`)" if of_peers is not None else ""
     return (
-        f"{name}: {_percent(of_all.conventions)} of what differs in `{MAIN}` is convention{peers}, "
-        f"{_percent(of_all.methods)} is method. The convention moves a method's score by "
-        f"{number(of_all.over_conventions)} (mean over methods); under `{ours}` the methods lie "
-        f"{number(of_all.over_methods)} apart. {of_all.rank_reversals} of {of_all.pairs} pairs of methods change order."
+        f"{name}: {_percent(of_all.conventions)} of the variance of `{MAIN}` is due to the convention{peers}, "
+        f"{_percent(of_all.methods)} to the method. The convention changes a method's score by "
+        f"{number(of_all.over_conventions)} (mean over methods); under `{ours}` the "
+        f"methods differ by {number(of_all.over_methods)}. {of_all.rank_reversals} of {of_all.pairs} pairs of methods "
+        "change order."
     )
 
 

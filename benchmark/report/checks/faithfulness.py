@@ -1,4 +1,4 @@
-"""The report of the check ``faithfulness``: each method's measures, and how far they rank methods alike."""
+"""Report of the check ``faithfulness``: the metrics of each method, and how far they rank methods alike."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,31 +15,30 @@ from core.names import BASELINES, LIMIT, MAIN
 
 THRESHOLDS = "cross-fitted by patient, per finding, on these cases"
 MEASURES = (
-    "More is better but for `deletion` and `road@morf`. insertion, deletion: area below the probability of the finding "
+    "Higher is better, except for `deletion` and `road@morf`. insertion, deletion: area under the probability "
     "(Petsiuk et al. 2018). road: (lerf − morf) / 2, mean probabilities with the least and with the most relevant "
-    f"pixels imputed (Rong et al. 2022). `{MAIN}` and `pointing` on the same cases. Best first by `road`."
+    f"pixels imputed (Rong et al. 2022). `{MAIN}` and `pointing` on the same cases. Sorted by `road`."
 )
 AGREES = (
-    "Kendall's tau between two measures over the methods of a network, baselines left out: 1 the same order, -1 the "
-    "reverse. `deletion` counts as better where it is less. Interval: patients drawn (percentiles, 95 %), and "
-    "training runs where there are several; chance pulls tau towards 0. `p`: exact, the probability of such an "
-    "order if the two rankings were unrelated. `so`: alike or reversed only where p is below .05 and the interval "
-    "excludes 0. Measures rest on different numbers of cases: see `n of …` in the table above."
+    "Kendall's tau between two metrics over the methods of a network, without baselines: 1 is the same order, -1 the "
+    "reverse. Lower `deletion` counts as better. Interval: percentile bootstrap over patients (95 %), and over "
+    "training runs if there are several; noise pulls tau towards 0. `p`: exact, the probability of such an order if "
+    "the two rankings were unrelated. `so`: alike or reversed only if p is below .05 and the interval excludes 0. "
+    "Metrics have different numbers of cases: see `n of …` in the table above."
 )
 
 
 class FaithfulnessReport(CheckReport):
-    """Each method's measures, how far they agree, and each network's most faithful method."""
+    """Metrics of each method, their agreement, and the most faithful method of each network."""
 
     name = "faithfulness"
     question = "Do methods that hit the lesion more often explain the network better?"
-    limit = "Whether hidden pixels themselves move the answer. The network was trained on no such image."
+    limit = (
+        "Whether the replaced pixels themselves change the prediction. The network never saw such images in training."
+    )
 
     def tables(self) -> list[Table]:
-        """The measures method by method, then how far they agree.
-
-        Several trainings stand as their mean.
-        """
+        """Return the metrics of each method (mean over training runs), then how far the metrics agree."""
         rows = sorted(
             mean_records(self.rows), key=lambda r: (r.cell.backbone, r.cell.global_pool, -select.value(r, "road"))
         )
@@ -48,7 +47,7 @@ class FaithfulnessReport(CheckReport):
         return [measures, *_agreement(self.records, self.dataset)]
 
     def sentences(self) -> Iterator[str]:
-        """How far the rankings agree, then each network's most faithful method beside the truth and the baselines."""
+        """Yield how far the rankings agree, then the most faithful method, truth and best baseline of each network."""
         yield from agreement_sentences(self.records, self.dataset)
         rows = mean_records(self.rows)
         for group in select.by_model(record for record in rows if select.defined_values([record.find("road")])):
@@ -70,13 +69,13 @@ def _columns() -> list[TableColumn]:
 
 
 def _unordered(record: Record) -> str:
-    """How many cases have a map that orders no pixels; nothing for none."""
+    """Format the number of cases whose map is constant, so that it orders no pixels; empty for none."""
     share = record.find("unordered")
     return f"{share.value * share.n:.0f} of {share.n}" if share is not None and share.value else NOTHING
 
 
 def _agreement(records: Sequence[Record], dataset: str) -> list[Table]:
-    """A row per network and pair of measures, what they mean above."""
+    """Return a table with a row per network and pair of metrics."""
     networks = _networks(records, dataset)
     if not networks:
         return []
@@ -84,7 +83,7 @@ def _agreement(records: Sequence[Record], dataset: str) -> list[Table]:
     rows = [_row(record, pair) for record in networks for pair in PAIRS]
     patients = ", ".join(dict.fromkeys(str(r.rests_on["patients"]) for r in networks))
     trainings = ", ".join(dict.fromkeys(str(r.rests_on["trainings"]) for r in networks))
-    basis = f"Rests on: {patients} patients; trainings per network {trainings}."
+    basis = f"Rests on: {patients} patients; training runs per network {trainings}."
     return [Table(f"{dataset}: faithfulness against localization", f"{AGREES}\n{basis}", header, tuple(rows))]
 
 
@@ -93,7 +92,7 @@ def _networks(records: Sequence[Record], dataset: str) -> list[Record]:
 
 
 def agreement_sentences(records: Sequence[Record], dataset: str) -> list[str]:
-    """What the agreement means, network by network."""
+    """Return a sentence on the agreement for each network."""
     return [sentence(record) for record in _networks(records, dataset)]
 
 
@@ -104,12 +103,12 @@ def _row(record: Record, pair: tuple[str, str]) -> tuple[str, ...]:
 
 
 def _tau(record: Record, one: str, other: str) -> tuple[Score | None, Score | None]:
-    """Tau and its p."""
+    """Return tau and its p."""
     return record.find(f"tau@{one}~{other}"), record.find(f"p@{one}~{other}")
 
 
 def verdict(tau: Score | None, p: Score | None) -> str:
-    """What tau, its interval and its exact p say of two rankings.
+    """Return the verdict on two rankings from tau, its interval and its exact p.
 
     >>> p = Score(finding="mean", metric="p", value=0.01)
     >>> verdict(Score(finding="mean", metric="tau", value=0.5, low=0.1, high=0.8), p)
@@ -123,27 +122,27 @@ def verdict(tau: Score | None, p: Score | None) -> str:
 
 
 def sentence(record: Record) -> str:
-    """What the agreement of localization with each measure of faithfulness means for a network, in one sentence."""
+    """Summarize how localization agrees with each metric of faithfulness for a network."""
     words = {
-        "alike": "methods that hit the lesion more often are also the more faithful by {}",
-        "reversed": "methods that hit the lesion more often are the less faithful by {}",
-        "neither follows": "how often a method hits is not shown to go with its rank by {}",
-        "cannot be told": "whether hits and {} rank methods alike cannot be told from so few",
+        "alike": "methods that hit the lesion more often are also more faithful by {}",
+        "reversed": "methods that hit the lesion more often are less faithful by {}",
+        "neither follows": "no agreement is shown between hits and {}",
+        "cannot be told": "there are too few methods to compare hits and {}",
     }
     taus = {other: _tau(record, one, other) for one, other in PAIRS if one == MAIN}
-    said = {
+    measures_by_verdict = {
         word: [f"{m} (tau {signed(tau)}, p {share(p)})" for m, (tau, p) in taus.items() if verdict(tau, p) == word]
         for word in words
     }
-    parts = [words[word].format(", ".join(measures)) for word, measures in said.items() if measures]
+    parts = [words[word].format(", ".join(measures)) for word, measures in measures_by_verdict.items() if measures]
     return f"{select.network(record)}: {'; '.join(parts)}."
 
 
 def _beside(rows: Sequence[Record]) -> str:
-    """What the truth's own boxes and the best map without a network have."""
+    """Return the scores of the annotated boxes as a map and of the best baseline."""
     words = [f"; the true boxes as a map have {_road(record)}" for record in rows if record.method == LIMIT]
     blind = [record for record in rows if record.method in BASELINES]
-    return "".join(words) + (f"; of maps that see no network {_best(blind)} is the best" if blind else "")
+    return "".join(words) + (f"; the best baseline is {_best(blind)}" if blind else "")
 
 
 def _best(rows: Sequence[Record]) -> str:

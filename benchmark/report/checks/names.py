@@ -1,4 +1,4 @@
-"""How the sentences of a check call networks and rows."""
+"""Names of networks and rows in the sentences of a check."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from benchmark.report import select
 
 
 def network(record: Record, records: Sequence[Record]) -> str:
-    """A record's network; its image size and seed too, where ``records`` have it in several."""
+    """Return the name of a record's network, with image size and seed if ``records`` have several of them."""
     name = select.network(record)
     cells = [r.cell for r in records if select.network(r) == name]
     words = {"img_size": f"{record.cell.img_size} px", "seed": f"seed {record.cell.seed}"}
@@ -15,7 +15,7 @@ def network(record: Record, records: Sequence[Record]) -> str:
 
 
 def listed(words: Sequence[str]) -> str:
-    """Words as a sentence has them.
+    """Join words with commas and "and".
 
     >>> listed(["a"]), listed(["a", "b", "c"])
     ('a', 'a, b and c')
@@ -25,7 +25,7 @@ def listed(words: Sequence[str]) -> str:
 
 
 def counted(number: int, word: str) -> str:
-    """How many of something.
+    """Format a number with its noun.
 
     >>> counted(1, "network"), counted(3, "network")
     ('1 network', '3 networks')

@@ -1,4 +1,4 @@
-"""The report of the check ``randomised``: whether maps change when the weights are drawn anew."""
+"""Report of the check ``randomised``: whether maps change when the weights are replaced by random ones."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -16,22 +16,22 @@ RULE = (
     "Marked, by the mean rank correlation with the trained network's map: `does not change` where it is "
     f"above {UNCHANGED} with all weights random, else `blind to the head` where it is with a random head; and "
     f"`hits stay` where, with all weights random, the interval of the change of {MAIN} reaches 0. Absolute values "
-    "stand beside and mark nothing: a map whose sign turns with the head keeps them, and does not keep its hits."
+    "are shown for information: they stay the same for a map whose sign flips with the head, but its hits do not."
 )
 THRESHOLDS = "cross-fitted by patient, per finding, each network for itself"
 
 
 class RandomisedReport(CheckReport):
-    """Correlations and hits step by step from the head down, and which methods keep theirs."""
+    """Correlations and hits as weights are randomised from the head down, and which methods keep them."""
 
     name = "randomised"
-    question = "Do maps change when the weights are drawn anew?"
-    limit = "That a map is right because it changes. It depends on the weights, no more."
+    question = "Do maps change when the weights are randomised?"
+    limit = "That a map is right because it changes. A change only shows that it depends on the weights."
 
     def tables(self) -> list[Table]:
-        """The correlations, then the hits, step by step from the head down.
+        """Return the correlations, then the hits, as weights are randomised from the head down.
 
-        Two tables per sequence of parts: backbones that are built alike have the same.
+        Backbones with the same sequence of parts share two tables.
         """
         of_parts: dict[tuple[str, ...], list[Record]] = {}
         for row in self.rows:
@@ -39,24 +39,25 @@ class RandomisedReport(CheckReport):
         return [table for parts, rows in of_parts.items() if parts for table in _steps(rows, parts, self.dataset)]
 
     def sentences(self) -> Iterator[str]:
-        """Which methods keep their maps or their hits with random weights, which only need no head."""
+        """Yield which methods keep their maps or hits with random weights, and which with a random head only."""
         rows = [r for r in self.rows if select.variants(r, "rho")]
         entered = [record for record in rows if select.is_method(record)]
-        kept = [record for record in entered if _is_marked(record, "does not change")]
-        if kept:
+        unchanged_rows = [record for record in entered if _is_marked(record, "does not change")]
+        if unchanged_rows:
             yield (
-                f"The maps of {_by_method(kept, rows, _all)} stay much as they were with all weights drawn anew (rank "
+                f"The maps of {_by_method(unchanged_rows, rows, _all)} hardly change with all weights randomised (rank "
                 f"correlation above {UNCHANGED}): they do not explain the network."
             )
-        yield from _changed([record for record in entered if record not in kept], rows, "other " if kept else "")
+        others = [record for record in entered if record not in unchanged_rows]
+        yield from _changed(others, rows, "other " if unchanged_rows else "")
         yield from _hits(entered, rows)
         if blind := [record for record in entered if _is_marked(record, "blind to the head")]:
             yield (
-                f"With the head alone drawn anew, the maps of {_by_method(blind, rows, _head)} stay much as they were: "
-                "they say little of the weights by which the network tells the finding."
+                f"With only the head randomised, the maps of {_by_method(blind, rows, _head)} hardly change: they say "
+                "little about the weights that detect the finding."
             )
         if marked := dict.fromkeys(r.method for r in rows if r not in entered and _is_marked(r, "does not change")):
-            yield f"{listed([f'`{word}`' for word in marked])} look at no weight. They are marked, as they must be."
+            yield f"{listed([f'`{word}`' for word in marked])} do not use the weights. They are marked, as expected."
 
 
 def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> list[Table]:
@@ -70,7 +71,7 @@ def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> lis
 
 
 def unchanged(record: Record) -> str:
-    """How a method is marked whose maps or hits do not depend on the weights; nothing for any other."""
+    """Return the marks of a method whose maps or hits do not depend on the weights; empty for any other."""
     parts = _parts(record)
     if not parts:
         return NOTHING
@@ -124,28 +125,28 @@ def _changed(changed: Sequence[Record], rows: Sequence[Record], which: str) -> I
         methods = counted(len({record.method for record in changed}), f"{which}method")
         networks = counted(len(select.by_model(changed)), "network")
         yield (
-            f"The maps of {methods} on {networks} change: with all weights drawn anew, their mean rank correlation "
+            f"The maps of {methods} on {networks} change: with all weights randomised, their mean rank correlation "
             f"with the trained network's maps is at most {number(_all(most))} (`{most.method}`, {network(most, rows)}; "
             "1 is the same map)."
         )
 
 
 def _hits(entered: Sequence[Record], rows: Sequence[Record]) -> Iterator[str]:
-    """Whether hits go with the weights: whose stay, and the least that the others lose."""
+    """Yield which methods keep their hits with random weights, and the smallest loss of the others."""
     staying = [record for record in entered if _is_marked(record, "hits stay")]
     if staying:
-        yield f"Hits stay with all weights drawn anew: {_by_method(staying, rows, _change)}."
+        yield f"Hits stay with all weights randomised: {_by_method(staying, rows, _change)}."
     changes = {r.key: change for r in entered if r not in staying and (change := _change_of(r)) is not None}
     if falling := [record for record in entered if record.key in changes]:
         least = max(falling, key=_change)
         yield (
-            f"{'All others lose hits' if staying else 'Hits go, too'}: `{MAIN}` changes by at "
+            f"{'All others lose hits' if staying else 'Hits are lost, too'}: `{MAIN}` changes by at "
             f"least {signed(_change_of(least))} (`{least.method}`, {network(least, rows)})."
         )
 
 
 def _by_method(records: Sequence[Record], rows: Sequence[Record], value: Callable[[Record], float]) -> str:
-    """Each method with its networks and values."""
+    """List each method with its networks and values."""
     groups: dict[str, list[str]] = {}
     for record in records:
         groups.setdefault(record.method, []).append(f"{network(record, rows)} {number(value(record))}")

@@ -1,4 +1,4 @@
-"""The report of the check ``shortcut``: what the scores owe to a token, and whether the maps show it."""
+"""Report of the check ``shortcut``: how far the scores depend on a token, and whether the maps show it."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -20,17 +20,14 @@ INSIDE = (
 
 
 class ShortcutReport(CheckReport):
-    """AUROC with tokens as drawn, without and exchanged, then where the maps look."""
+    """AUROC with tokens as drawn, without and exchanged, then where the maps point."""
 
     name = "shortcut"
-    question = "Do the scores rest on a shortcut, and would a map tell?"
-    limit = "A shortcut that nobody knows of. Here it is known where the token lies, for it was drawn."
+    question = "Do the scores depend on a shortcut, and do the maps show it?"
+    limit = "Unknown shortcuts. Here the position of the token is known because it was drawn."
 
     def tables(self) -> list[Table]:
-        """What the scores owe to the token, then where the maps look.
-
-        A table without a row is left out.
-        """
+        """Return how far the scores depend on the token, then where the maps point; empty tables are left out."""
         judged = [r for r in self.rows if r.cell.method == CLASSIFIER]
         mapped = sorted(
             (r for r in self.rows if r.cell.method != CLASSIFIER),
@@ -55,7 +52,7 @@ class ShortcutReport(CheckReport):
         return [table for table in (first, second) if table.rows]
 
     def sentences(self) -> Iterator[str]:
-        """Per network what the scores owe to the token, then where its maps look; first how many trainings owe."""
+        """Yield how many training runs use the token; per network, how far it does so and where its maps point."""
         trainings = select.by_model(self.rows)
         networks: dict[tuple[object, ...], list[list[Record]]] = {}
         for group in trainings:
@@ -64,8 +61,8 @@ class ShortcutReport(CheckReport):
             yield _overall(trainings)
         firsts = [groups[0][0] for groups in networks.values()]
         for first, groups in zip(firsts, networks.values(), strict=True):
-            said = _of_one(groups[0]) if len(groups) == 1 else _of_several(groups)
-            yield from (f"{network(first, firsts)}: {words}" for words in said)
+            sentences = _of_one(groups[0]) if len(groups) == 1 else _of_several(groups)
+            yield from (f"{network(first, firsts)}: {words}" for words in sentences)
 
 
 def _auroc_columns() -> list[TableColumn]:
@@ -89,10 +86,7 @@ def _auroc_columns() -> list[TableColumn]:
 
 
 def finding_of(record: Record) -> str:
-    """The finding that the token goes with.
-
-    By the data set's own word for it.
-    """
+    """Return the finding that the token is correlated with, as the data set names it."""
     return str(record.data.get("shortcut"))
 
 
@@ -104,14 +98,14 @@ def _of_one(group: Sequence[Record]) -> Iterator[str]:
 
 
 def _of_several(groups: Sequence[Sequence[Record]]) -> Iterator[str]:
-    """The sentences of a network of several trainings, a figure per training in each."""
-    asked = [record for group in groups for record in _classifiers(group)]
+    """Yield the sentences on a network with several training runs, with a number for each run."""
+    classifiers = [record for group in groups for record in _classifiers(group)]
     figures = "; ".join(
-        f"seed {r.cell.seed} {_auroc(r, 'drawn')}, {_auroc(r, 'none')}, {_auroc(r, 'flipped')}" for r in asked
+        f"seed {r.cell.seed} {_auroc(r, 'drawn')}, {_auroc(r, 'none')}, {_auroc(r, 'flipped')}" for r in classifiers
     )
     yield (
-        f"the AUROC of {finding_of(asked[0])} rests on the token in {sum(map(_rests, asked))} of {len(asked)} "
-        f"trainings. As drawn, without tokens, with tokens exchanged: {figures}."
+        f"the AUROC of {finding_of(classifiers[0])} depends on the token in {sum(map(_rests, classifiers))} of "
+        f"{len(classifiers)} training runs. As drawn, without tokens, with tokens exchanged: {figures}."
     )
     mapped = [records for group in groups if (records := _mapped(group))]
     if mapped:
@@ -125,8 +119,8 @@ def _overall(trainings: Sequence[Sequence[Record]]) -> str:
     resting = [group for group in trainings if any(map(_rests, _classifiers(group)))]
     telling = [group for group in resting if _pointing(_mapped(group), "token", "finding")]
     return (
-        f"{len(resting)} of {len(trainings)} trainings rest on the token. In {len(telling)} of these {len(resting)} at "
-        "least one method points at it: a map can be silent."
+        f"{len(resting)} of {len(trainings)} training runs depend on the token. In {len(telling)} of these "
+        f"{len(resting)}, at least one method points at it: maps may miss a shortcut."
     )
 
 
@@ -140,7 +134,7 @@ def _mapped(group: Sequence[Record]) -> list[Record]:
 
 def _owed(record: Record) -> str:
     change = signed(record.find("change@auroc@flipped", finding_of(record)))
-    verdict = "rests on the token" if _rests(record) else "shows no sign of resting on the token"
+    verdict = "depends on the token" if _rests(record) else "is not shown to depend on the token"
     return (
         f"the AUROC of {finding_of(record)} {verdict}: {_auroc(record, 'drawn')} as drawn, "
         f"{_auroc(record, 'none')} without tokens, {_auroc(record, 'flipped')} with tokens exchanged ({change})."
@@ -157,14 +151,14 @@ def _rests(record: Record) -> bool:
 
 
 def _peaks(records: Sequence[Record]) -> str:
-    """On which of the two the maxima lie, as far as the intervals tell."""
+    """Count the methods that point at the token and at the finding, as far as the intervals allow."""
     on_token, on_finding = _pointing(records, "token", "finding"), _pointing(records, "finding", "token")
     images = next((score.n for r in records if (score := r.find("peak@token")) is not None), 0)
     unsettled = len(records) - len(on_token) - len(on_finding)
     listing = f" ({'; '.join(map(_both, on_token))})" if on_token else ""
     return (
         f"{len(on_token)} of {counted(len(records), 'method')} point at the token{listing}, {len(on_finding)} at "
-        f"the finding; of {unsettled} it cannot be told (peaks of maps, {counted(images, 'image')} with both)."
+        f"the finding; {unsettled} are undecided (peaks of maps, {counted(images, 'image')} with both)."
     )
 
 
@@ -176,11 +170,11 @@ def _energy(records: Sequence[Record], group: Sequence[Record]) -> str:
     most = max(records, key=lambda record: select.value(record, "energy@token"))
     noise = [record for record in group if record.method == NOISE]
     chance = "".join(f"; `{NOISE}` has {share(record.find('energy@token'))}" for record in noise)
-    return f"of a map's energy at most {share(most.find('energy@token'))} lies on the token (`{most.method}`){chance}."
+    return f"at most {share(most.find('energy@token'))} of a map's energy is on the token (`{most.method}`){chance}."
 
 
 def _pointing(records: Sequence[Record], one: str, other: str) -> list[Record]:
-    """Whose peaks lie on the ``one`` more often than on the ``other``, intervals apart."""
+    """Return the methods whose peaks are on ``one`` more often than on ``other``, with disjoint intervals."""
     return [record for record in records if _is_above(record, one, other)]
 
 

@@ -1,1 +1,1 @@
-"""Rows held against each other by their rows per case: intervals, ties, the first of a network, agreement."""
+"""Comparisons of rows from per-case rows: intervals, verdicts, and agreement of metrics."""

@@ -1,4 +1,4 @@
-"""How far the measures of the check ``faithfulness`` rank a network's methods alike, from their rows per case."""
+"""Agreement of the rankings by the metrics of the check ``faithfulness``, from per-case rows."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from benchmark.scoring.statistics.patients import Sums, by_patient
 from core.names import FAITHFULNESS, MAIN
 
 AGREEMENT = "agreement"
-"""The protocol of what this file says of a network; no file has such a record."""
+"""Protocol of the agreement records, which are never stored."""
 BETTER = {MAIN: 1, "insertion": 1, "deletion": -1, "road": 1}
-"""Measure -> whether more of it is better."""
+"""Metric -> 1 if higher is better, -1 if lower is better."""
 PAIRS = tuple(itertools.combinations(BETTER, 2))
 Group = list[list[Record]]
-"""Rows of a network: the trainings of each method."""
+"""Rows of a network: the training runs of each method."""
 
 
 def with_agreement(records: Sequence[Record], folders: Sequence[Path]) -> list[Record]:
-    """``records``, and one of protocol ``agreement`` per network of the check; rows per case lie in ``folders``.
+    """Return ``records`` plus one of protocol ``agreement`` per network of the check.
 
-    ``tau@ONE~OTHER`` is Kendall's tau between the methods' mean scores by two measures, baselines left out, its n how
-    many methods, ``p@ONE~OTHER`` its exact p. A network with fewer than three methods that have rows has none. Raises
-    ``DataError`` for broken rows.
+    ``tau@ONE~OTHER`` is Kendall's tau between the methods' mean scores by two metrics, without baselines; its n is the
+    number of methods. ``p@ONE~OTHER`` is its exact p. ``folders`` contain the per-case rows. Networks with fewer than
+    three methods that have such rows are skipped. Raises ``DataError`` for invalid rows.
     """
     scored = [r for name in select.datasets(records) for r in select.of_check(records, name, FAITHFULNESS)]
     ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
@@ -58,11 +58,11 @@ def _record(group: Group, columns: CaseColumns) -> Record | None:
 
 
 def _sums(columns: CaseColumns, keys: Sequence[str], measure: str) -> Sums:
-    """The sums of a measure by patient and finding, a column per key; a case without a value has no say."""
+    """Return the sums of a metric by patient and finding, a column per key; cases without a value are ignored."""
     values, findings = columns.wide(keys, measure), columns.findings
-    known = np.isfinite(values)
-    signed = BETTER[measure] * np.where(known, values, 0)
-    return by_patient(signed, known, findings, columns.patients, sorted({*findings.tolist()}))
+    finite = np.isfinite(values)
+    signed = BETTER[measure] * np.where(finite, values, 0)
+    return by_patient(signed, finite, findings, columns.patients, sorted({*findings.tolist()}))
 
 
 def _scores(pair: tuple[str, str], agreement: RankAgreement, methods: int) -> list[Score]:

@@ -1,4 +1,4 @@
-"""Finding by finding: which methods of a network may be the best, and is the first one above ``prior``.
+"""Verdicts by finding: which methods of a network may be the best, and whether the best one is above ``prior``.
 
 Scores of the protocol ``entry`` that name a finding, for the methods alone:
 
@@ -21,13 +21,13 @@ from core.names import PRIOR
 
 
 def by_finding(networks: Sequence[Sequence[BoardRow]], hits: MainColumn | None) -> RowScores:
-    """What each finding says of the rows of each network.
+    """Return pairs of a row and its scores on a finding, for each finding and network.
 
-    Pairs of a row and its scores of that finding; nothing where there are no rows per case or too few patients.
+    Empty without per-case rows or with too few patients.
     """
     columns = [] if hits is None else [hits.of_finding(name) for name in hits.findings]
     enough = [c for c in columns if c.sums.present.any(2).sum() >= SMALLEST and np.isfinite(c.jackknife).all()]
-    return [said for column in enough for network in networks for said in _of_network(network, column)]
+    return [scores for column in enough for network in networks for scores in _of_network(network, column)]
 
 
 def _of_network(rows: Sequence[BoardRow], hits: MainColumn) -> Iterator[RowScore]:

@@ -1,4 +1,4 @@
-"""Columns of the rows per case of many records, case by case and record by record."""
+"""Columns of the per-case rows of many records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class CaseColumns:
-    """N rows of records, whose K cases are ordered by image and finding as these were read."""
+    """N rows of records with K cases, ordered by image and finding as they were read."""
 
     rows: pyarrow.Table
     columns: dict[str, int]
-    """Key of a record that has rows -> its number."""
+    """Key of a record with rows -> its index."""
     record_index: Codes
-    """(N,) the record of a row."""
+    """(N,) index of each row's record."""
     cases: Codes
-    """(N,) the case of a row."""
+    """(N,) index of each row's case."""
     findings: NDArray[np.str_]
     """(K,)."""
     patients: NDArray[np.str_]
     """(K,)."""
 
     def wide(self, keys: Sequence[str], name: str) -> FloatArray:
-        """(K, keys) a column of the records ``keys``, nan where a record lacks a case."""
+        """Return a column of the records ``keys`` as (K, keys); nan if a record lacks a case."""
         column = np.full(max(self.columns.values(), default=0) + 1, -1)
         column[[self.columns[key] for key in keys]] = np.arange(len(keys))
         position = column[self.record_index]
@@ -43,12 +43,12 @@ class CaseColumns:
 
 
 def read(cells: Sequence[Cell], folders: Sequence[Path], names: Sequence[str]) -> CaseColumns:
-    """The columns ``names`` of those ``cells`` that have rows; of a case in several folders those of the first.
+    """Read the columns ``names`` of all ``cells`` with rows; if several folders have a case, the first one is used.
 
-    Raises ``DataError`` for broken rows.
+    Raises ``DataError`` for invalid rows.
     """
-    tables = [cases.read_columns(cells, folder, [*CASE, *names]) for folder in reversed(folders)]  # the last row stands
-    tables = [table for table in tables if len(table)] or tables[:1]  # one without rows knows no types
+    tables = [cases.read_columns(cells, folder, [*CASE, *names]) for folder in reversed(folders)]  # the last row wins
+    tables = [table for table in tables if len(table)] or tables[:1]  # empty tables have no column types
     rows = pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries()
     (number, keys), (image, images), (patient, patients), (finding, findings) = (codes(rows, n) for n in ("key", *CASE))
     case = image * len(findings) + finding
@@ -67,16 +67,13 @@ def read(cells: Sequence[Cell], folders: Sequence[Path], names: Sequence[str]) -
 
 
 def codes(rows: pyarrow.Table, name: str) -> tuple[Codes, NDArray[np.str_]]:
-    """A column of words as numbers, and the words that these stand for.
-
-    (N,) numbers into the words; equal words have equal numbers across files.
-    """
+    """Return a dictionary column as (N,) codes and the array of its words; codes agree across files."""
     column = rows[name].combine_chunks()
     return packed.numbers(column.indices).astype(np.int64), np.array(column.dictionary.to_pylist(), dtype=str)
 
 
 def column_as_floats(rows: pyarrow.Table, name: str) -> FloatArray:
-    """A column of numbers or of yes and no, nan for nothing.
+    """Convert a column of numbers or booleans to floats; missing values become nan.
 
     >>> column_as_floats(pyarrow.table({"hit": [True, None, False]}), "hit").tolist()
     [1.0, nan, 0.0]

@@ -1,4 +1,4 @@
-"""Per-case rows of two or more cells, brought to the same cases in the same order."""
+"""Per-case rows of two or more cells, restricted to their common cases in the same order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,17 +27,17 @@ METRICS: dict[str, Origin] = {
     "mean_iou": "cross-fitted",
     "pointing": "none",
 }
-"""What is compared -> where its threshold comes from; the main column first."""
+"""Metric -> origin of its threshold; the main column first."""
 
 
 @dataclass(frozen=True)
 class CommonCases:
-    """The cases that all of some cells have."""
+    """The cases that two or more cells have in common."""
 
     tables: "tuple[pd.DataFrame, ...]"
-    """One per cell: the same rows of image, patient and finding, in the same order."""
+    """One table per cell, with the same image, patient and finding in each row."""
     left_out: tuple[int, ...]
-    """How many cases of each cell the others lack."""
+    """Number of cases of each cell that another cell lacks."""
 
     @cached_property
     def index(self) -> CaseIndex:
@@ -51,9 +51,9 @@ class CommonCases:
 
 
 def read(record: Record, folder: Path) -> "pd.DataFrame":
-    """The per-case rows of a record of the suite folder ``folder``, one per image and finding, sorted by them.
+    """Read the per-case rows of a record of the suite ``folder``, sorted by image and finding.
 
-    Raises ``DataError`` where they are missing, broken or state a case twice.
+    Raises ``DataError`` if they are missing or invalid, or if a case is repeated.
     """
     table = rows.read(record.cell, folder)
     absent = [name for name in (*CASE, *map(_column, METRICS)) if name not in table]
@@ -65,23 +65,23 @@ def read(record: Record, folder: Path) -> "pd.DataFrame":
 
 
 def common_cases(tables: "Sequence[pd.DataFrame]") -> CommonCases:
-    """The rows of the cases that all ``tables`` have. None of them may be left: see ``CommonCases.left_out``."""
-    import pandas as pd  # who compares nothing does without
+    """Return the rows of the cases that all ``tables`` have, which may be none: see ``CommonCases.left_out``."""
+    import pandas as pd  # slow to import, and only needed for comparisons
 
     keys = [pd.MultiIndex.from_frame(table[CASE]) for table in tables]
     common = keys[0]
     for key in keys[1:]:
         common = common[common.isin(key)]
-    kept = tuple(table[key.isin(common)].reset_index(drop=True) for table, key in zip(tables, keys, strict=True))
-    return CommonCases(kept, tuple(len(table) - len(common) for table in tables))
+    rows_in_common = (table[key.isin(common)].reset_index(drop=True) for table, key in zip(tables, keys, strict=True))
+    return CommonCases(tuple(rows_in_common), tuple(len(table) - len(common) for table in tables))
 
 
 def columns(table: "pd.DataFrame", metrics: Sequence[str] = tuple(METRICS)) -> list[Column]:
-    """The columns of ``metrics`` over the cases of a table."""
+    """Return the columns of ``metrics`` over the cases of a table."""
     one = np.ones(len(table))
     return [Column(metric, METRICS[metric], table[_column(metric)].to_numpy(np.float64), one) for metric in metrics]
 
 
 def _column(metric: str) -> str:
-    """What a row calls a metric."""
+    """Return the name of a metric's column in the per-case rows."""
     return "iou" if metric == "mean_iou" else metric

@@ -1,11 +1,11 @@
-"""Effect of a method over networks, which are held fixed: a record of protocol ``effect`` for each method.
+"""Effect of a method over fixed networks: a record of protocol ``effect`` for each method.
 
 Only networks with two training runs or more count, and only pairs of methods that two or more of them have.
 
 ``networks``        networks behind the row
 ``may_be_best``     1 where no other method is significantly better over the networks (5 %, Holm over the row's pairs)
-``worse_by@NAME``   how much better the method NAME is: as in ``comparisons.methods``; beside it, with the name of the
-                    network in place of a finding, the same difference in each network
+``worse_by@NAME``   how much better the method NAME is: as in ``comparisons.methods``. The same metric with the name
+                    of a network in place of a finding is the difference in that network
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,9 +28,9 @@ Rows = Mapping[str, EntryScores]
 
 
 def effects(groups: Sequence[Sequence[BoardRow]]) -> list[Record]:
-    """The records of the methods that two networks with several training runs have; ``groups``: rows by network.
+    """Return a record for each method that two or more networks with several training runs have.
 
-    Best mean first; methods that fewer networks have come last.
+    ``groups``: rows of each network. Methods of most networks come first, then by mean, best first.
     """
     methods: dict[str, dict[str, EntryScores]] = {}
     behind: dict[str, list[BoardRow]] = {}
@@ -52,7 +52,7 @@ def effects(groups: Sequence[Sequence[BoardRow]]) -> list[Record]:
 
 
 def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
-    """How much better ``one`` is than ``other`` over the networks that have both; None for fewer than two networks.
+    """Return how much better ``one`` is than ``other`` over the networks that have both; None for fewer than two.
 
     The same networks with new training runs and new patients: see ``statistics.mrmc.method_effect``.
     """
@@ -63,7 +63,7 @@ def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
 
 
 def _common(one: Rows, other: Rows) -> list[str]:
-    """The networks of both, where those are two or more that have common training runs."""
+    """Return the networks with two or more common training runs; empty if there are fewer than two."""
     networks = [name for name in one if name in other and len({*one[name].trainings} & {*other[name].trainings}) > 1]
     return networks if len(networks) > 1 else []
 
@@ -84,9 +84,9 @@ def _record(rows: Sequence[BoardRow], order: Sequence[str], methods: Mapping[str
     made = [score("networks", float(len(mine))), *verdict_scores(verdict, order)]
     if verdict.than is not None:
         made += _by_network(order[verdict.than], methods[order[verdict.than]], mine)
-    known = first.cell
-    shared = {"dataset": known.dataset, "partition": known.partition, "split": known.split, "method": known.method}
-    cell = known.model_validate({**shared, "protocol": EFFECT})
+    model = first.cell
+    shared = {"dataset": model.dataset, "partition": model.partition, "split": model.split, "method": model.method}
+    cell = model.model_validate({**shared, "protocol": EFFECT})
     data = {BEHIND: [record.key for row in rows for record in row.group]}
     return Record(cell=cell, method_name=first.method_name, data=data, scores=tuple(made))
 

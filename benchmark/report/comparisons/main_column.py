@@ -1,4 +1,4 @@
-"""The main column of a leaderboard case by case, read from the rows per case of its records."""
+"""The main column of a leaderboard by case, from the per-case rows of its records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ from core.types import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class BoardRow:
-    """A row of a leaderboard: one method on all trainings of a network."""
+    """A row of a leaderboard: one method on all training runs of a network."""
 
     group: Sequence[Record]
-    """Its trainings."""
+    """Records of its training runs."""
     record: Record
-    """The trainings as one record: their mean."""
+    """Mean over its training runs."""
     entry: EntryScores | None
-    """Its scores case by case; None where it has no rows, or those of other cases."""
+    """Its scores by patient; None without per-case rows or with other cases than the best row."""
 
 
 @dataclass(frozen=True, eq=False)
 class MainColumn:
-    """The main column of those records whose cases are the same, patient by patient."""
+    """The main column by patient, of records with the same cases."""
 
     columns: Mapping[str, int]
     """Key of a record -> its column."""
@@ -45,9 +45,9 @@ class MainColumn:
     """(M,P) the scores with one patient left out."""
 
     def entry(self, group: Sequence[Record]) -> EntryScores | None:
-        """The scores of the trainings of a row.
+        """Return the scores of the training runs of a row.
 
-        None where a training has no rows per case, or those of other cases than the best row's.
+        None if a run has no per-case rows, or other cases than the best row.
         """
         if any(record.key not in self.columns for record in group):
             return None
@@ -56,7 +56,7 @@ class MainColumn:
         return EntryScores(names, self.theta[index], self.jackknife[index])
 
     def of_finding(self, name: str) -> "MainColumn":
-        """The main column of one finding alone.
+        """Return the main column of a single finding.
 
         Raises ``ValueError`` for a finding that no case has.
         """
@@ -65,27 +65,27 @@ class MainColumn:
         return MainColumn(self.columns, (name,), sums, *statistics.leave_one_out(sums))
 
     def of(self, rows: Sequence[BoardRow]) -> Sums:
-        """The sums of all trainings of some rows, row by row.
+        """Return the sums of all training runs of some rows.
 
-        Shapes: (patients, findings, trainings of all rows), the trainings of a row side by side.
+        Shapes: (patients, findings, training runs of all rows), with the runs of a row next to each other.
         """
         index = [self.columns[record.key] for row in rows for record in row.group]
         return Sums(self.sums.numerator[:, :, index], self.sums.denominator[:, :, index])
 
 
 def main_column(board: Sequence[Record], folders: Sequence[Path]) -> MainColumn | None:
-    """The main column case by case of a board's methods and baselines; None where none has rows in ``folders``.
+    """Return the main column of a board's methods and baselines, or None without per-case rows in ``folders``.
 
-    Rows whose cases are not those of the best one are left out: only the same cases are compared. Raises ``DataError``
-    for broken rows.
+    Rows with other cases than the best row are left out, so that all comparisons use the same cases. Raises
+    ``DataError`` for invalid rows.
     """
     return column_of(board, hits_of(board, folders))
 
 
 def column_of(board: Sequence[Record], hits: CaseColumns) -> MainColumn | None:
-    """The main column of the records whose cases are those of the best record.
+    """Return the main column of the records with the same cases as the best record, or None without any.
 
-    ``hits`` are the rows per case of all records of ``board``; None where none has any.
+    ``hits``: per-case rows of all records of ``board``.
     """
     keys = [record.key for record in ranking.ranked(board) if _is_compared(record)]
     order = [key for key in keys if key in hits.columns]
@@ -103,9 +103,9 @@ def column_of(board: Sequence[Record], hits: CaseColumns) -> MainColumn | None:
 
 
 def hits_of(board: Sequence[Record], folders: Sequence[Path]) -> CaseColumns:
-    """The main column of a board's methods and baselines, a row per record and case: read at once.
+    """Read the main column of a board's methods and baselines, a row per record and case.
 
-    Raises ``DataError`` for broken rows.
+    Raises ``DataError`` for invalid rows.
     """
     return case_columns.read([record.cell for record in board if _is_compared(record)], folders, [MAIN])
 

@@ -1,4 +1,4 @@
-"""Methods within each network: which may be the best there, and what a reader loses by taking another.
+"""Methods within each network: which may be the best, and how much worse the others are.
 
 Scores of the protocol ``entry``, on all findings (``mean``) and on each:
 
@@ -20,12 +20,12 @@ from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics.entries import EntryScores, Verdict
 
 RowScore = tuple[BoardRow, list[Score]]
-"""A row and what is said of it."""
+"""A row and its comparison scores."""
 RowScores = list[RowScore]
 
 
 def by_network(rows: Sequence[BoardRow]) -> list[list[BoardRow]]:
-    """The rows of each network."""
+    """Group rows by network."""
     groups: dict[str, list[BoardRow]] = {}
     for row in rows:
         groups.setdefault(network_of(row.record), []).append(row)
@@ -33,13 +33,13 @@ def by_network(rows: Sequence[BoardRow]) -> list[list[BoardRow]]:
 
 
 def ordered_methods(rows: Sequence[BoardRow], finding: str = "mean") -> list[BoardRow]:
-    """The methods that have rows per case, from the highest score down; equal scores by name."""
+    """Return the methods with per-case rows, best first; equal scores by name."""
     scored = [row for row in rows if row.entry is not None and select.is_method(row.record)]
     return sorted(scored, key=lambda row: (-(select.main_value(row.record, finding) or 0.0), row.record.cell.method))
 
 
 def within_network(methods: Sequence[tuple[BoardRow, EntryScores]], finding: str = "mean") -> RowScores:
-    """The verdicts on the methods of one network, best first, with their scores on a finding or the mean."""
+    """Return the verdicts on the methods of one network, given best first, on a finding or the mean."""
     scores = [entry for _, entry in methods]
     verdicts = statistics.verdicts(len(scores), lambda a, b: statistics.compared(scores[a], scores[b]))
     names = [row.record.method for row, _ in methods]
@@ -47,9 +47,9 @@ def within_network(methods: Sequence[tuple[BoardRow, EntryScores]], finding: str
 
 
 def probabilities(network: Sequence[BoardRow]) -> RowScores:
-    """The probability of being the best of a network, for the methods that all its training runs have.
+    """Return the probability of being the best of a network, for methods that all its training runs have.
 
-    Nothing for a network of one training run.
+    Empty for a network with one training run.
     """
     methods = [(row, row.entry) for row in ordered_methods(network) if row.entry is not None]
     most = max((len(entry.trainings) for _, entry in methods), default=0)
@@ -61,7 +61,7 @@ def probabilities(network: Sequence[BoardRow]) -> RowScores:
 
 
 def verdict_scores(verdict: Verdict, names: Sequence[str], finding: str = "mean") -> list[Score]:
-    """A verdict as scores; nothing where nothing was compared. ``names``: what the rows are called."""
+    """Return a verdict as scores; empty if nothing was compared. ``names``: names of the rows."""
     if verdict.may_be_best is None:
         return []
     made = [score("may_be_best", float(verdict.may_be_best), finding=finding)]
@@ -73,6 +73,6 @@ def verdict_scores(verdict: Verdict, names: Sequence[str], finding: str = "mean"
 def score(
     metric: str, value: float | None, low: float | None = None, high: float | None = None, finding: str = "mean"
 ) -> Score:
-    """A score at cross-fitted thresholds; ends that are nan are none."""
+    """Return a score at cross-fitted thresholds; nan ends become None."""
     low, high = (None if end is None or np.isnan(end) else end for end in (low, high))
     return Score(finding=finding, metric=metric, value=value, low=low, high=high, threshold_origin="cross-fitted")

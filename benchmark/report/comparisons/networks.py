@@ -1,4 +1,4 @@
-"""Networks against each other: a record of protocol ``network`` for each.
+"""Comparison of networks: a record of protocol ``network`` for each.
 
 A network is represented by the mean over the suite's ``rank_methods``, never by its best method, which was selected.
 Networks are compared with each other where they have the same grid (the same scores of ``truth``), all rank methods on
@@ -44,12 +44,12 @@ class _Network:
 
     @cached_property
     def of(self) -> dict[str, BoardRow]:
-        """Word of a method -> its row with rows per case; of several the one with most training runs."""
+        """Name of a method -> its row with per-case rows; of several, the one with most training runs."""
         return {row.record.cell.method: row for row in sorted(self.rows, key=lambda row: len(row.group)) if row.entry}
 
     @cached_property
     def reason(self) -> str:
-        """Why it stands apart; nothing where it can be compared."""
+        """Why it cannot be compared; empty if it can."""
         if lacking := [name for name in self.rank_methods if name not in self.of]:
             return f"lacks {', '.join(lacking)} on all images"
         trainings = {entry.trainings for entry in self._ranked}
@@ -63,50 +63,50 @@ class _Network:
 
     @cached_property
     def mean(self) -> EntryScores | None:
-        """Its scores, means over the rank methods; None where one is missing or they do not share their runs."""
+        """Mean over the rank methods; None if one is missing or their training runs differ."""
         alone = self.reason in ("", "1 training run")
         return statistics.mean_of_rows(self._ranked) if self.rank_methods and alone else None
 
     @cached_property
     def value(self) -> float:
-        """The mean over its training runs, to sort by."""
+        """Mean over its training runs, for sorting."""
         return -1.0 if self.mean is None else float(self.mean.theta.mean())
 
     @cached_property
     def bound(self) -> float | None:
-        """The score of ``truth`` on its grid."""
+        """Score of ``truth`` on its grid."""
         truth = next((row.record for row in self.rows if row.record.cell.method == LIMIT), None)
         return None if truth is None else select.main_value(truth)
 
     @property
     def grid(self) -> tuple[object, ...]:
-        """What networks at the same grid share."""
+        """Key that networks with the same grid share."""
         cell = self.rows[0].record.cell
         return (cell.backbone, cell.img_size) if self.bound is None else (round(self.bound, 6),)
 
 
 def networks(groups: Sequence[Sequence[BoardRow]], rank_methods: Sequence[str] = ()) -> list[Record]:
-    """A record per network of more than one method, as a table lists them: grid by grid, best first, others behind.
+    """Return a record per network, in the order of the table: by grid, best first, then those not compared.
 
-    ``groups`` are the rows of each network; without ``rank_methods`` those methods count that all networks have.
+    ``groups``: rows of each network. Default ``rank_methods``: the methods that all networks have.
     """
     entered = [group for group in groups if ordered_methods(group)]
     wanted = tuple(rank_methods) or _common(entered)
-    known = [_Network(group, name, wanted) for group, name in zip(entered, names(entered), strict=True)]
+    all_networks = [_Network(group, name, wanted) for group, name in zip(entered, names(entered), strict=True)]
     grids: dict[tuple[object, ...], list[_Network]] = {}
-    for network in sorted(known, key=lambda n: -n.value):
+    for network in sorted(all_networks, key=lambda n: -n.value):
         grids.setdefault(network.grid, []).append(network)
     order = sorted(grids.values(), key=lambda grid: (-sum(not n.reason for n in grid), -(grid[0].bound or 0.0)))
     return in_place([record for grid in order for record in _of_grid(grid)])
 
 
 def in_place(records: Sequence[Record]) -> list[Record]:
-    """The records, each with its place among them."""
+    """Return the records, each with its position in ``data``."""
     return [record.model_copy(update={"data": {**record.data, PLACE: n}}) for n, record in enumerate(records)]
 
 
 def names(groups: Sequence[Sequence[BoardRow]]) -> list[str]:
-    """What the networks are called: backbone, pooling and attention, and their size where that is not enough."""
+    """Return the names of the networks: backbone, pooling and attention, plus the size if needed to be unique."""
     records = [group[0].record for group in groups]
     short = [select.network(record) for record in records]
     return [
@@ -116,34 +116,34 @@ def names(groups: Sequence[Sequence[BoardRow]]) -> list[str]:
 
 
 def _common(groups: Sequence[Sequence[BoardRow]]) -> tuple[str, ...]:
-    """The methods that all networks have."""
+    """Return the methods that all networks have."""
     methods = [{row.record.cell.method for row in ordered_methods(group)} for group in groups]
     return tuple(sorted(set.intersection(*methods))) if methods else ()
 
 
 def _of_grid(grid: Sequence[_Network]) -> list[Record]:
-    """The records of one grid: the networks that are compared, then those that stand apart."""
+    """Return the records of one grid: compared networks first, then those that cannot be compared."""
     means = [(n, n.mean) for n in grid if not n.reason and n.mean is not None]
     scores = [mean for _, mean in means]
     verdicts = statistics.verdicts(len(means), lambda a, b: statistics.compared(scores[a], scores[b]), per_row=False)
     shares = statistics.probability_of_best([[mean] for mean in scores]).tolist() if len(means) > 1 else []
-    said = {n.name: verdict_scores(v, [n.name for n, _ in means]) for (n, _), v in zip(means, verdicts, strict=True)}
+    by_name = {n.name: verdict_scores(v, [n.name for n, _ in means]) for (n, _), v in zip(means, verdicts, strict=True)}
     for (n, _), p in zip(means, shares, strict=False):
-        said[n.name].append(score("p_first", p))
-    apart = [n for n in grid if n.name not in said]
-    return [_record(n, said.get(n.name, [])) for n in (*(n for n, _ in means), *apart)]
+        by_name[n.name].append(score("p_first", p))
+    apart = [n for n in grid if n.name not in by_name]
+    return [_record(n, by_name.get(n.name, [])) for n in (*(n for n, _ in means), *apart)]
 
 
-def _record(network: _Network, said: Sequence[Score]) -> Record:
+def _record(network: _Network, comparison_scores: Sequence[Score]) -> Record:
     first = network.rows[0].record
     cell = first.cell.without_seed.model_copy(update={"method": "", "protocol": NETWORK})
     data = {RANK_METHODS: list(network.rank_methods), "name": network.name, BEHIND: _keys(network)}
-    scores = [*_of_mean(network), *said]
+    scores = [*_of_mean(network), *comparison_scores]
     return Record(cell=cell, source=first.source, reason=network.reason, data=data, scores=tuple(scores))
 
 
 def _keys(network: _Network) -> list[str]:
-    """The records that the mean rests on; all of a network that has none."""
+    """Return the keys of the records behind the mean, or of all records if there is no mean."""
     rows = network.rows if network.mean is None else [network.of[name] for name in network.rank_methods]
     return [record.key for row in rows for record in row.group]
 

@@ -1,4 +1,4 @@
-"""What the rows per case say of a leaderboard's rows: intervals over training runs and patients, and who may be best.
+"""Comparisons of a leaderboard's rows from per-case rows: intervals, and which rows may be the best.
 
 ``trainings``, ``seed_sd``  how many training runs there are, and the standard deviation of their scores
 ``hit@iou.3``               the mean with its interval for new runs and new patients, where there are several
@@ -34,16 +34,17 @@ from benchmark.scoring.statistics.signflip import holm
 from core.names import PAIRED, PRIOR, RELATIVE_DROP
 
 SMALLEST_P = 1e-6
-"""Scores have six decimals: a smaller p would be stored as 0."""
+"""Smallest stored p value: scores have six decimals."""
 
 
 def add_leaderboard_entries(
     records: Sequence[Record], folders: Sequence[Path], rank_methods: Sequence[str] = ()
 ) -> list[Record]:
-    """``records``, and those of ``COMPARISONS``: of each row, network and method over networks.
+    """Return ``records`` plus those of ``COMPARISONS``: of each row, network and method over networks.
 
-    Rows per case lie in ``folders``; a row without them has no interval and is not compared. ``rank_methods``: see
-    ``comparisons.networks``. Records that have entries already stay as they are. Raises ``DataError`` for broken rows.
+    ``folders`` contain the per-case rows; rows without them have no interval and are not compared. ``rank_methods``:
+    see ``comparisons.networks``. Records that include entries are returned unchanged. Raises ``DataError`` for invalid
+    rows.
     """
     if any(record.cell.protocol == ENTRY for record in records):
         return list(records)
@@ -70,15 +71,17 @@ def _of_board(
     best = {network_of(record): s for record in ranked if (s := record.find(MAY_BE_BEST)) is not None}
     paired = {select.row_key(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_key(row.record), ())) for row in rows}
-    said: RowScores = [(row, _over_trainings(row)) for row in rows]
+    row_scores: RowScores = [(row, _over_trainings(row)) for row in rows]
     for group in groups:
         several = [row for row in group if len(row.group) > 1]
-        said += [(row, _relative_drops([paired.get(select.row_key(r), ()) for r in row.group])) for row in several]
+        row_scores += [
+            (row, _relative_drops([paired.get(select.row_key(r), ()) for r in row.group])) for row in several
+        ]
         methods = [(row, row.entry) for row in ordered_methods(group) if row.entry is not None]
         network = [score("network_may_be_best", s.value)] if (s := best.get(network_of(group[0].record))) else []
-        said += [*_above_prior(several, paired), *probabilities(several), *within_network(methods)]
-        said += [(row, network) for row, _ in methods]
-    for row, scores in [*said, *by_finding(groups, hits)]:
+        row_scores += [*_above_prior(several, paired), *probabilities(several), *within_network(methods)]
+        row_scores += [(row, network) for row, _ in methods]
+    for row, scores in [*row_scores, *by_finding(groups, hits)]:
         compared[row.record.key] += scores
     entries = [_record(row, compared[row.record.key]) for row in rows]
     return [*entries, *ranked, *(effects(groups) if images is None else [])]
@@ -89,15 +92,15 @@ def _record(row: BoardRow, scores: Sequence[Score]) -> Record:
     return Record(cell=cell, source=row.record.source, method_name=row.record.method_name, scores=tuple(scores))
 
 
-def _relative_drops(each: Sequence[Sequence[Score]]) -> list[Score]:
-    """The mean over trainings of each relative drop to people: with its interval only where all trainings agree."""
-    drops = [{s.metric: s for s in scores if s.metric.startswith(RELATIVE_DROP)} for scores in each]
+def _relative_drops(run_scores: Sequence[Sequence[Score]]) -> list[Score]:
+    """Return the mean relative drop to people over training runs, with the interval only if all runs agree."""
+    drops = [{s.metric: s for s in scores if s.metric.startswith(RELATIVE_DROP)} for scores in run_scores]
     same = all(of == drops[0] for of in drops)
     return [s if same else score(name, select.mean([of.get(name) for of in drops])) for name, s in drops[0].items()]
 
 
 def _over_trainings(row: BoardRow) -> list[Score]:
-    """How many trainings, how they spread, and what that means for others."""
+    """Return number and spread of the training runs, the interval of another run, and the mean with its interval."""
     values, main = select.defined_values(map(select.main_score, row.group)), select.main_score(row.record)
     counted = [score("trainings", float(len(row.group)))]
     if len(values) < 2 or main is None:
@@ -111,7 +114,7 @@ def _over_trainings(row: BoardRow) -> list[Score]:
 
 
 def _above_prior(network: Sequence[BoardRow], paired: Mapping[tuple[object, ...], Sequence[Score]]) -> RowScores:
-    """The difference to ``prior``: of what sees no network that of each training, of others over all trainings."""
+    """Return the difference to ``prior`` over all training runs; for baselines without a network, that of each run."""
     prior = next((row.entry for row in network if row.record.cell.method == PRIOR), None)
     if prior is None:
         return []

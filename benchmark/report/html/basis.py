@@ -1,4 +1,4 @@
-"""On what an answer rests: counts, trainings, split and thresholds."""
+"""What an answer is based on: counts, training runs, split and thresholds."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,9 @@ from benchmark.records import Record
 
 
 def rests(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]:
-    """Sentences on the records of each training; ``trainings``: how many the rows have.
+    """Return sentences on the counts of images, patients, cases and boxes, the training runs, split and thresholds.
 
-    Counts of images, patients, cases and boxes; trainings and split; where the thresholds come from.
+    ``behind``: the records of every training run; ``trainings``: number of training runs of each row.
     """
     record = behind[0]
     facts = record.rests_on.items()
@@ -22,12 +22,12 @@ def rests(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]
     )
 
 
-_CROSS_FITTED = "Score thresholds are cross-fitted by patient: chosen on other patients than those they are scored on."
+_CROSS_FITTED = "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients."
 
 
 def _trained(behind: Sequence[Record], numbers: Sequence[int]) -> str:
     few, many = min(numbers), max(numbers)
     if many == 1:
-        return "One training of each network"
+        return "One training run of each network"
     seeds = ", ".join(map(str, sorted({r.cell.seed for r in behind if r.cell.seed is not None})))
-    return f"{many if few == many else f'{few} to {many}'} trainings of each network (seeds {seeds})"
+    return f"{many if few == many else f'{few} to {many}'} training runs of each network (seeds {seeds})"

@@ -1,4 +1,4 @@
-"""The answer of a page whose suite is a check: its sentences, what they rest on and what they do not show."""
+"""The answer on the page of a validity check: findings, data behind them and limitations."""
 
 from collections.abc import Sequence
 
@@ -11,30 +11,27 @@ from benchmark.report.html.answer import PageAnswer
 from benchmark.report.html.limits import OTHERS, of_data
 
 ONCE = (
-    "Nobody knows yet: each network was trained once, and the intervals are those of other patients.",
-    "Write `seeds: [0, 1, 2]` into the suite's file and run it again: every training is then asked.",
+    "Unknown: each network was trained once, and the intervals cover new patients only.",
+    "Set `seeds: [0, 1, 2]` in the suite's file and run it again: the check is then applied to every training run.",
 )
-SEVERAL = ("Every training was asked: how far the seeds of a network lie apart is what another may change.",)
+SEVERAL = ("The check was applied to every training run. The spread of the seeds shows what another run may change.",)
 
 
 def answers(records: Sequence[Record], dataset: str) -> list[PageAnswer]:
-    """The answer of each check of a data set.
-
-    In the order of the checks' words; none for a check without sentences.
-    """
-    return [_answer(said) for said in check_answers(records, dataset)]
+    """Return the answer of each check of a data set, by the checks' names; checks without text have none."""
+    return [_answer(result) for result in check_answers(records, dataset)]
 
 
-def _answer(said: CheckAnswer) -> PageAnswer:
+def _answer(result: CheckAnswer) -> PageAnswer:
     trainings: dict[str, set[int | None]] = {}
-    for record in said.behind:
+    for record in result.behind:
         trainings.setdefault(select.network(record), set()).add(record.cell.seed)
     numbers = [len(seeds) for seeds in trainings.values()]
     return PageAnswer(
-        said.question,
-        said.sentences,
+        result.question,
+        result.sentences,
         None,
         ONCE if max(numbers) == 1 else SEVERAL,
-        (*basis.rests(said.behind, numbers), f"Networks: {', '.join(trainings)}."),
-        (*of_data(said.behind), said.limit, OTHERS),
+        (*basis.rests(result.behind, numbers), f"Networks: {', '.join(trainings)}."),
+        (*of_data(result.behind), result.limit, OTHERS),
     )

@@ -1,4 +1,4 @@
-"""The records behind the numbers of a page, for its panel: what each of them is, rests on and was made with."""
+"""Data of the panel that shows the record behind a number: its cell, counts and software."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -20,10 +20,9 @@ PLAIN = (str, int, type(None))
 
 
 def keys_of_entries(records: Sequence[Record]) -> dict[str, list[str]]:
-    """Key of a leaderboard's row -> the keys of its trainings' records.
+    """Return key of a leaderboard's row -> keys of the records of its training runs.
 
-    A row of several trainings has a key of its own, by which no record is found: a click on it shows those of its
-    trainings.
+    No record has the key of a row with several training runs: a click on it shows the records of the runs.
     """
     parts = [(name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
     groups = (group for name, part in parts for group in trainings(select.board(records, name, part)))
@@ -31,16 +30,16 @@ def keys_of_entries(records: Sequence[Record]) -> dict[str, list[str]]:
 
 
 def details(records: Iterable[Record]) -> dict[str, Any]:
-    """``fields``, ``values`` and per record's key the number of each field's value: what many share stands once."""
+    """Return ``fields``, the distinct ``values``, and for each record's key the index of each field's value."""
     numbers: dict[tuple[type | None, Any], int] = {}
-    known: dict[str, int] = {}
+    index_by_text: dict[str, int] = {}
     encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
     def number(value: Any) -> int:
         if isinstance(value, PLAIN):
             return numbers.setdefault((type(value), value), len(numbers))
-        if (same := known.get(text := repr(value))) is None:  # many say the same, and JSON takes longer
-            same = known[text] = numbers.setdefault((None, encode(value)), len(numbers))
+        if (same := index_by_text.get(text := repr(value))) is None:  # most values repeat, and repr is faster than JSON
+            same = index_by_text[text] = numbers.setdefault((None, encode(value)), len(numbers))
         return same
 
     rows = {record.key: [number(value) for value in _values(record)] for record in records}

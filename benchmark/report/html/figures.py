@@ -1,4 +1,4 @@
-"""The charts of a page: what each shows in words, and what draws it."""
+"""The charts of a page: title, description and Vega-Lite specification."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from core.errors import NotAvailableError, WriteError
 from core.files import key, write_text
 
 TABLES = ("matrix",)
-"""Charts that stand on the page as tables."""
+"""Charts that the page shows as tables."""
 CACHE = Path(__file__).resolve().parents[3] / "runs" / "cache"
 
 
@@ -24,15 +24,15 @@ class ChartView:
     title: str
     dataset: str
     about: str
-    """What stands for it, and below it; the reason where there is none."""
+    """Caption and alternative text; the reason if there is no chart."""
     spec: Mapping[str, Any] | None
-    """In Vega-Lite."""
+    """Vega-Lite specification; None if there is nothing to draw."""
 
 
 def charts(data: ChartData, tables: DatasetTables) -> list[ChartView]:
-    """The charts of a data set that has a leaderboard, and what its checks say.
+    """Return the charts of a data set and of its checks, in the order of ``Chart.order``.
 
-    In the order of ``Chart.order``; a chart that nothing can be drawn of is there with the reason.
+    A chart without data has the reason in place of a specification.
     """
     words = sorted((word for word in CHARTS.names() if word not in TABLES), key=lambda word: CHARTS.get(word).order)
     checked = {r.cell.protocol for r in data.records if r.cell.dataset == data.dataset}
@@ -49,13 +49,13 @@ def _view(word: str, data: ChartData) -> ChartView:
 
 
 def drawing() -> str:
-    """The scripts that draw the charts: put together once, which takes seconds, and kept below ``runs/cache``."""
-    kept = CACHE / f"vega-{version('vl-convert-python')}-{key(starter())}.js"
-    if kept.is_file():
-        return kept.read_text(encoding="utf-8")
+    """Return the scripts that draw the charts. Bundling takes seconds, so they are cached in ``runs/cache``."""
+    cached = CACHE / f"vega-{version('vl-convert-python')}-{key(starter())}.js"
+    if cached.is_file():
+        return cached.read_text(encoding="utf-8")
     text = scripts()
     try:
-        write_text(kept, text)
-    except WriteError:  # a checkout that nobody may write to: the next page waits again
+        write_text(cached, text)
+    except WriteError:  # read-only checkout: the next page bundles them again
         return text
     return text

@@ -1,4 +1,4 @@
-"""Finding by finding: the first method of a network, how many may be as good, and whether it is above ``prior``."""
+"""Best method of a network for each finding, how many may be as good, and whether it is above ``prior``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,18 +15,17 @@ from core.scores import Origin
 
 HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]", "prior", "may be as good", "n cases")
 ABOUT = (
-    "The first method of this network for each finding, by `hit@iou.3`. may be as good: methods that no other one "
-    "beats significantly (5 %, Holm over the comparisons of a method). is it real: above prior where the interval "
-    "of the difference is above 0. The first is chosen on these images, so its figures flatter it; and each finding "
-    "is tested alone, so one such answer in forty is chance where there is no difference."
+    "The best method of this network for each finding, by `hit@iou.3`. may be as good: methods that no other method "
+    "beats significantly (5 %, Holm over the comparisons of a method). is it real: above prior if the interval of the "
+    "difference is above 0. The best method is chosen on these images, so its score is too high. Each finding is "
+    "tested separately, so one such answer in forty is chance if there is no difference."
 )
 
 
 def by_finding(methods: Sequence[Record], rows: Sequence[Record], known: RowComparisons) -> Table | None:
-    """A row per finding; None where no finding has a score. ``methods``: those of one network, among ``rows``.
+    """Return a table with a row per finding and the columns of ``HEADER``, or None if no finding has a score.
 
-    Which method is first, whether it is above ``prior``, by how much, and how many may be as good; columns as
-    ``HEADER``.
+    ``methods``: the methods of one network, among ``rows``.
     """
     names = dict.fromkeys(f for row in methods for _, f in row.names(MAIN) if f != "mean")
     lines = [line for finding in names if (line := _of_finding(finding, methods, rows, known)) is not None]
@@ -40,14 +39,14 @@ def by_finding(methods: Sequence[Record], rows: Sequence[Record], known: RowComp
 
 
 def of_entry(row: Record, known: RowComparisons) -> dict[str, list[Any]]:
-    """Finding -> value, ends of its interval, n, and whether the method may be the best (or None)."""
+    """Return finding -> value, ends of its interval, n, and whether the method may be the best (or None)."""
     names = dict.fromkeys(s.finding for s in row.select(MAIN) if s.threshold_origin == "cross-fitted")
     scores = ((f, main_score_getter(known, f)(row), score_getter(known, "may_be_best", f)(row)) for f in names)
     return {f: [s.value, s.low, s.high, s.n, _is_true(may)] for f, s, may in scores if s is not None}
 
 
 def of_protocol_table(layout: TableLayout, table: Table, by_key: Mapping[str, Record]) -> dict[str, Any]:
-    """``main``: heading of a protocol's main metric; ``rows``: key of a row -> as ``of_entry``, without verdicts."""
+    """Return ``main``, the heading of a protocol's main metric, and ``rows``: key -> ``of_entry`` without verdicts."""
     metric, origin = layout.main
     rows = {keys[0]: _of_metric(by_key[keys[0]], metric, origin) for keys in table.keys if keys}
     chosen = f", {origin}" if origin not in (None, "none") else ""
@@ -60,7 +59,7 @@ def _of_metric(record: Record, metric: str, origin: Origin | None) -> dict[str, 
 
 
 def _short(value: float | None) -> float | None:
-    """As many decimals as a table shows: a page has thousands of these."""
+    """Round to the decimals of a table: a page has thousands of these values."""
     return None if value is None else float(number(value))
 
 
@@ -71,14 +70,14 @@ def _is_true(score: Score | None) -> bool | None:
 def _of_finding(
     finding: str, methods: Sequence[Record], rows: Sequence[Record], known: RowComparisons
 ) -> tuple[tuple[str, ...], str] | None:
-    """The line of a finding, and the key of its first row."""
+    """Return the table row of a finding and the key of its best method's row."""
     values = {row.key: value for row in methods if (value := select.main_value(row, finding)) is not None}
     if not values:
         return None
     above_prior, verdict = (score_getter(known, word, finding) for word in ("above_prior", "may_be_best"))
     scored = [row for row in methods if row.key in values]
     first = max(scored, key=lambda row: (values[row.key], above_prior(row) is not None))
-    others = [bool(said.value) for row in scored if row is not first and (said := verdict(row)) is not None]
+    others = [bool(score.value) for row in scored if row is not first and (score := verdict(row)) is not None]
     prior, above, score = baseline_of(first, rows), above_prior(first), main_score_getter(known, finding)(first)
     line = (
         *(finding, name(first), _verdict(above, sum(others)), with_interval(score), signed(above)),

@@ -1,4 +1,4 @@
-"""What the headings of the tables mean: the help of each column, and the glossary of a page."""
+"""Meaning of the column headings: the help of each column, and the glossary of a page."""
 
 import re
 from collections.abc import Iterable
@@ -6,62 +6,64 @@ from collections.abc import Iterable
 from core.names import MAIN
 
 WORDS = {
-    MAIN: "Share of cases (an image and a finding) in which the box of the map has IoU > .3 with a truth box; the mean "
-    "over findings. The main column.",
+    MAIN: "The main column: share of cases (an image and a finding) where the box of the map overlaps an annotated box "
+    "with IoU > .3; mean over findings.",
     "backbone": "The network's feature extractor.",
     "pooling": "How the feature map becomes one number per finding.",
-    "attention": "What weighs the feature map before it is pooled.",
+    "attention": "Attention module that weights the feature map before pooling.",
     "size": "Side of the square input in pixels.",
-    "seed": "The seed of a training: another seed is another network.",
-    "trained on": "What somebody declares their network was trained on.",
-    "method": "What makes a heat map from the network. prior, center, noise and untrained are baselines; truth is the "
-    "limit that the grid of positions allows.",
-    "same map as": "The method whose map this one equals by construction under this pooling.",
-    "of this network": "95 % interval for other patients and this one training run. Another run may lie outside.",
-    "training runs": "Training runs behind the row, which differ by their seed alone.",
+    "seed": "Seed of the training run. Each seed gives a different network.",
+    "trained on": "Training data of a submitted network, as stated by its authors.",
+    "method": "How the heat map is computed from the network. prior, center, noise and untrained are baselines; truth "
+    "is the upper bound that the network's grid allows.",
+    "same map as": "Method that gives the same map by construction under this pooling.",
+    "of this network": "95 % interval for new patients and this one training run. Another run may score outside it.",
+    "training runs": "Number of training runs behind the row. They differ only by their seed.",
     "sd over runs": "Standard deviation of the scores of the training runs.",
-    "one more run": "Where the next training run is expected to score on these images, with 95 %.",
+    "one more run": "Interval in which another training run is expected to score on these images (95 %).",
     "may be the best": "yes: no other row is significantly better (5 %, Holm). Methods are compared within their "
     "network, networks within their grid.",
-    "worse by": "How much better the row named under `than` is, with the 95 % interval of that difference alone: what "
-    "you lose by taking this row.",
-    "than": "The top row or, where that does not exclude this row, the best one that does.",
+    "worse by": "How much better the row named under `than` is, with the 95 % interval of that difference: what you "
+    "lose by choosing this row.",
+    "than": "The top row. If it does not exclude this row: the best row that does.",
     "networks": "Networks with two training runs or more that have the method.",
-    "upper bound": "The score of truth: the best that a map of this grid of positions allows.",
+    "upper bound": "Score of truth: the best score that a map on this grid can reach.",
     "share of bound": "The score divided by the upper bound.",
     "− prior": "The main column minus that of prior on the same cases. prior shows where other patients have the "
-    "finding: a method that is not above it shows nothing of this image.",
-    "p (Holm)": "Chance of such a difference to prior if there were none, corrected for the number of rows.",
-    "P(best)": "Share of draws of patients (and training runs) in which the row has the highest score. It describes "
-    "and does not test.",
-    "recipe": "Flags of a training. Of several inner folds choose: a fold is scored by the one that is best on others.",
-    "− chosen": "A recipe's figure minus the honest one: of the best, what choosing on the scored images is worth.",
-    "optimism": "oracle − cross-fitted: what a score gains when its threshold is chosen on the very truth that it is "
-    "scored on. Numbers of papers often include it.",
-    "oracle": "Threshold chosen on the truth that is scored: an upper bound, never a result.",
-    "cross-fitted": "Threshold chosen on other patients' truth, in five folds.",
+    "finding: a method that does not beat it shows nothing about this image.",
+    "p (Holm)": "p value of the difference to prior, corrected for the number of rows.",
+    "P(best)": "Share of bootstrap draws of patients (and training runs) where the row has the highest score. It is "
+    "descriptive, not a test.",
+    "recipe": "Training flags. If there are several recipes, inner folds choose: each fold uses the best recipe "
+    "of the other folds.",
+    "− chosen": "A recipe's score minus the score with nested selection. For the best recipe: the gain from selecting "
+    "on the test images.",
+    "optimism": "oracle − cross-fitted: how much a score gains if its threshold is chosen on the test annotations. "
+    "Published numbers often include it.",
+    "oracle": "Threshold chosen on the test annotations: an upper bound, never a result.",
+    "cross-fitted": "Threshold chosen on the annotations of other patients, in five folds.",
     "validation": "Threshold chosen on validation images.",
     "fixed": "Threshold .5 for all.",
     "otsu": "Each map's own threshold by Otsu's rule.",
-    "pointing": "Share of cases in which the maximum of the map lies in a truth box. No threshold.",
-    "anyhit@iou.3": "Share of truth boxes that any box of the map hits with IoU > .3.",
-    "boxes_per_case": "Boxes that the map gives, on average.",
-    "n cases": "Cases behind the main column: pairs of an image and a finding with a truth box.",
-    "n boxes": "Truth boxes.",
-    "auroc": "How well the network tells images with and without a finding apart; it says nothing of where.",
+    "pointing": "Share of cases where the maximum of the map is inside an annotated box. Needs no threshold.",
+    "anyhit@iou.3": "Share of annotated boxes that any box of the map hits with IoU > .3.",
+    "boxes_per_case": "Mean number of boxes per map.",
+    "n cases": "Number of cases behind the main column: pairs of an image and a finding with an annotated box.",
+    "n boxes": "Number of annotated boxes.",
+    "auroc": "How well the network separates images with and without a finding. It says nothing about location.",
     "auroc, boxed images": "The same on the images that have a box.",
-    "note": "What a row is, why it stands apart, or that it is not shown to be above prior.",
-    "energy": "Share of the map's positive integral that lies in the truth.",
-    "insertion": "Area below the finding's probability while pixels replace their blur, the map's highest first. More "
-    "is more faithful.",
-    "deletion": "The same while they are replaced by grey. Less is more faithful.",
-    "road": "Half of what imputing the least relevant pixels leaves of the probability above the most relevant. More "
-    "is more faithful.",
+    "note": "Remarks: baseline or upper bound, reason for not being compared, not shown to be above prior.",
+    "energy": "Share of the map's positive integral inside the annotation.",
+    "insertion": "Area under the finding's probability while a blurred image is restored, highest pixels of the map "
+    "first. Higher is more faithful.",
+    "deletion": "The same while pixels are replaced by grey. Lower is more faithful.",
+    "road": "Half the difference in probability between imputing the least and the most relevant pixels. Higher is "
+    "more faithful.",
     "tau": "Kendall's rank correlation: 1 the same order, -1 the reverse.",
-    "component": "What moves a score: the network, the method, the training, the patients, and how they go together.",
+    "component": "Source of variance: network, method, training run, patients, and their interactions.",
     "sd": "Standard deviation of the component.",
-    "in a score": "Its standard deviation in the score of one training on these patients.",
-    "alignment": "aligned: the map lies where the network looked. conventional: as interpolation assumes.",
+    "in a score": "Its standard deviation in the score of one training run on these patients.",
+    "alignment": "aligned: the map is placed where the network looked. conventional: where interpolation puts it.",
 }
 LEVEL = re.compile(r"(hit|acc|afp|anyhit)@(iou|iobb)\.(?:\d+|x)")
 HIT_METRICS = {
@@ -74,7 +76,7 @@ OVERLAPS = {"iou": "IoU (shared area over joint area)", "iobb": "IoBB (shared ar
 
 
 def word_of(heading: str) -> str:
-    """The word that a heading goes by in ``WORDS``.
+    """Return the key of a heading in ``WORDS``.
 
     >>> word_of("− prior [95 %]"), word_of("Mass (n 110)"), word_of("hit@iou.3 oracle"), word_of("acc@iobb.25")
     ('− prior', 'Mass', 'oracle', 'acc@iobb.x')
@@ -88,7 +90,7 @@ def word_of(heading: str) -> str:
 
 
 def meaning(heading: str) -> str:
-    """A sentence or two on a heading; nothing where it speaks for itself.
+    """Explain a heading; empty if it needs no explanation.
 
     >>> meaning("hit@iobb.5")
     "Share of cases with IoBB (shared area over the box's own area) > .x."
@@ -101,6 +103,6 @@ def meaning(heading: str) -> str:
 
 
 def glossary(headings: Iterable[str]) -> dict[str, str]:
-    """Word -> meaning, for those headings that have one, in alphabetical order."""
+    """Return word -> meaning for all headings that have one, in alphabetical order."""
     words = {word_of(heading): text for heading in headings if (text := meaning(heading))}
     return dict(sorted(words.items(), key=lambda pair: pair[0].lower().lstrip("− ")))

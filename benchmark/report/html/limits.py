@@ -1,4 +1,4 @@
-"""What a leaderboard does not show, as far as its records tell."""
+"""Limitations of a leaderboard that follow from its records."""
 
 from collections.abc import Sequence
 
@@ -8,41 +8,41 @@ from benchmark.report.leaderboard.entry_columns import is_single
 from core.names import MAIN
 
 DRAWN = {
-    "drawn by code": "The images are drawn. Their truth is exact, but they are no radiographs: an order here need not "
-    "hold on patients.",
-    "drawn into radiographs": "The findings are drawn into radiographs: an order here need not hold for real ones.",
+    "drawn by code": "The images are drawn by code. Their annotations are exact, but the order of methods may differ "
+    "on real radiographs.",
+    "drawn into radiographs": "The findings are drawn into radiographs: the order may differ for real findings.",
 }
 NETWORK = (
-    "Why a network says what it says: a map may hit the box and still not show what the network used "
+    "Why a network predicts a finding: a map may hit the box and still not show what the network used "
     "(suites `randomised`, `shortcut` and `faithfulness`)."
 )
-OTHERS = "Other hospitals, other findings, other boxes. Nothing here is for use on patients."
+OTHERS = "Results for other hospitals, findings or annotations. Not for clinical use."
 
 
 def limits(entered: Sequence[Record], behind: Sequence[Record]) -> tuple[str, ...]:
-    """Sentences on what the order of the ``entered`` rows does not show; ``behind``: the records of each training.
+    """Return sentences on what the order of the ``entered`` rows does not show.
 
-    Another training where the first row has one; another ranking by pointing; other networks; images that are drawn.
+    They concern drawn images, a single training run, the ranking by pointing, and other networks. ``behind``: the
+    records of every training run.
     """
-    seeds = ["What another training of these networks would give."] if is_single(entered[0]) else []
+    seeds = ["What another training run of these networks would give."] if is_single(entered[0]) else []
     return (*of_data(behind), *seeds, *_by_pointing(entered), NETWORK, OTHERS)
 
 
 def of_data(records: Sequence[Record]) -> list[str]:
-    """Sentences on images that are not radiographs as they came.
-
-    One for each ``source`` that the data set states.
-    """
+    """Return a sentence for each kind of synthetic image, by the ``source`` that the data set states."""
     sources = dict.fromkeys(str(record.data.get("source")) for record in records)
     return [DRAWN[source] for source in sources if source in DRAWN]
 
 
 def _by_pointing(entered: Sequence[Record]) -> list[str]:
-    """Whether another measure has another first."""
+    """Say whether pointing ranks another method first."""
     values = {row.key: s.value for row in entered if (s := row.find("pointing")) is not None and s.value is not None}
     if not values:
         return []
     best = max((row for row in entered if row.key in values), key=lambda row: values[row.key])
     if best is entered[0]:
-        return [f"Whether boxes at other overlaps agree: the order is that of `{MAIN}`."]
-    return [f"That the first is best by every measure: by `pointing` it is {name(best)} with {values[best.key]:.3f}."]
+        return [f"Whether other overlap thresholds give the same order: rows are ordered by `{MAIN}`."]
+    return [
+        f"That the first row is best by every metric: by `pointing` {name(best)} is best, with {values[best.key]:.3f}."
+    ]

@@ -1,4 +1,4 @@
-"""Renders a template as one file: styles, scripts and data inside, no address of anything outside."""
+"""Render a template as one self-contained HTML file with inlined styles, scripts and data."""
 
 import functools
 import json
@@ -13,16 +13,13 @@ FOLDER = Path(__file__).parent / "templates"
 
 
 def render(template: str, folder: Path = FOLDER, **values: Any) -> str:
-    """The text of a template with ``values``, all of them text, never markup; of another ``folder`` than this one's.
-
-    There it may still use the parts that lie here.
-    """
+    """Render a template of ``folder`` with ``values``, which are escaped. It may include templates of this package."""
     return _environment(folder).get_template(template).render(**values).strip() + "\n"
 
 
 @functools.cache
 def _environment(folder: Path) -> "Environment":
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # a run that writes no page does without
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and only needed for pages
 
     environment = Environment(
         autoescape=True,
@@ -37,10 +34,7 @@ def _environment(folder: Path) -> "Environment":
 
 
 def file(name: str, folder: Path = FOLDER) -> Any:
-    """A style or script as it is: of ``folder``, else of this one.
-
-    Not escaped: it stands in the page as the file has it.
-    """
+    """Return a style or script of ``folder``, else of this package, without escaping."""
     from markupsafe import Markup
 
     path = folder / name if (folder / name).is_file() else FOLDER / name
@@ -48,7 +42,7 @@ def file(name: str, folder: Path = FOLDER) -> Any:
 
 
 def data(value: Any) -> Any:
-    r"""JSON that can stand inside a script: no character of it ends one.
+    r"""Return JSON for use inside a ``<script>`` element, which none of its characters can end.
 
     >>> print(data(["<b>"]))
     ["\u003cb\u003e"]
@@ -60,7 +54,7 @@ def data(value: Any) -> Any:
 
 
 def marked(text: str) -> Any:
-    """Plain text with `code` marked as such, a --flag of it never broken; everything else is text.
+    """Escape plain text and mark up its `code`; a --flag in it is never broken.
 
     >>> str(marked("`a < b` & c"))
     '<code>a &lt; b</code> &amp; c'

@@ -1,4 +1,4 @@
-"""``index.html`` of a suite: one file with the answer, its leaderboard, every table and the records behind them."""
+"""``index.html`` of a suite: one file with the answer, the leaderboard, all tables and the records behind them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,20 +31,20 @@ PAGE = "index.html"
 
 @dataclass(frozen=True)
 class SuitePage:
-    """What stands on the page of a suite beside its numbers."""
+    """Texts and options of a suite's page."""
 
     name: str
     title: str
     about: str
-    """The suite's own words."""
+    """The suite's description."""
     limits: str = ""
-    """What it does not show, in its own words: first of that list."""
+    """The suite's own limitation: first item of that list."""
     held_out: str = ""
-    """What a check of the recipe on other images gave: a footnote below the tables."""
+    """Result of checking the recipe on other images: a footnote below the tables."""
     folders: Sequence[Path] = ()
-    """Where rows per case lie."""
+    """Folders with the per-case rows."""
     has_gallery: bool = False
-    """Whether ``gallery.html`` lies beside the page."""
+    """Whether the folder of the page has a ``gallery.html``."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class DatasetViews:
     choice: list[View]
     networks: list[View]
     boards: list[tuple[str, View]]
-    """What a reader chooses them by, and each."""
+    """Label in the menu, and table."""
     effects: list[View]
     by_finding: dict[str, Any]
     """Id of another protocol's table -> its main metric in each finding: see ``findings.of_protocol_table``."""
@@ -68,7 +68,7 @@ class DatasetViews:
 
     @property
     def all(self) -> list[View]:
-        """Every one of them."""
+        """All tables."""
         boards = (*self.networks, *(board for _, board in self.boards), *self.effects)
         return [*self.first, *self.checks, *self.choice, *boards, *self.matrix, *self.closer, *self.published]
 
@@ -79,14 +79,14 @@ def suite_page(
     sections: Sequence[DatasetTables],
     parts: Mapping[str, BalancedScores],
 ) -> str:
-    """The text of the page; the same records give the same bytes. ``parts``: as of ``components``."""
+    """Render the page; the same records give the same bytes. ``parts``: data set -> balanced design."""
     entries = keys_of_entries(records)
     data = [ChartData(records, part.dataset, page.folders, parts.get(part.dataset)) for part in sections]
-    datasets = [_dataset(each, part, entries) for each, part in zip(data, sections, strict=True)]
+    datasets = [_dataset(chart_data, part, entries) for chart_data, part in zip(data, sections, strict=True)]
     gaps = [view(table, {}) for table in [missing(records)] if table is not None]
-    views = [*(each for dataset in datasets for each in dataset.all), *gaps]
-    drawn = [chart for each, part in zip(data, sections, strict=True) for chart in charts(each, part)]
-    shown = {key for each in views for line in each.lines for key in line.keys}
+    views = [*(table for dataset in datasets for table in dataset.all), *gaps]
+    drawn = [chart for chart_data, part in zip(data, sections, strict=True) for chart in charts(chart_data, part)]
+    linked_keys = {key for table in views for line in table.lines for key in line.keys}
     return render(
         "suite.html",
         page=page,
@@ -97,7 +97,7 @@ def suite_page(
         counts=_counts(records),
         seeds=_more_seeds(records),
         glossary=glossary(heading_texts(views)),
-        records=details(record for record in records if record.key in shown),
+        records=details(record for record in records if record.key in linked_keys),
         findings={key: scores for dataset in datasets for key, scores in _findings(records, dataset.name).items()},
         protocols={key: table for dataset in datasets for key, table in dataset.by_finding.items()},
         charts=drawn,
@@ -106,7 +106,7 @@ def suite_page(
 
 
 def command(name: str, records: Sequence[Record]) -> str:
-    """What makes the page again.
+    """Return the command that writes the page again.
 
     >>> command("demo", [])
     'python -m benchmark.run --suite demo'
@@ -117,7 +117,7 @@ def command(name: str, records: Sequence[Record]) -> str:
 
 
 def _more_seeds(records: Sequence[Record]) -> list[int]:
-    """The seeds of the records and one more, at least three."""
+    """Return the seeds of the records plus a new one, at least three in all."""
     seeds = sorted({record.cell.seed for record in records if record.cell.seed is not None})
     first = max(seeds, default=-1) + 1
     return [*seeds, *range(first, first + max(1, 3 - len(seeds)))]
@@ -154,12 +154,12 @@ def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Seque
 
 
 def _label(board: View) -> str:
-    """The main protocol; of a part with its number of images."""
+    """Return the main protocol's name; for a part of the images with their number."""
     return MAIN_PROTOCOL + board.title.removeprefix(main_table.TITLE).replace(", ", ": ")
 
 
 def _findings(records: Sequence[Record], dataset: str) -> dict[str, Any]:
-    """Key of a row -> finding -> its main column."""
+    """Return key of a row -> finding -> main column."""
     scores: dict[str, Any] = {}
     for images in (None, *select.parts(records, dataset)):
         known = comparisons_by_row(records, images)

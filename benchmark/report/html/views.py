@@ -1,4 +1,4 @@
-"""Tables as a page shows them: each heading with its meaning, each row with the records behind it."""
+"""Tables of a page: headings with their meaning, rows with the records behind them."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,11 +18,11 @@ class Heading:
 
     text: str
     word: str
-    """Its word in the glossary; nothing where it has none."""
+    """Its key in the glossary; empty if it has none."""
     numeric: bool
-    """Whether numbers stand below it."""
+    """Whether the column contains numbers only."""
     decides: bool
-    """Whether a leaderboard shows it at first."""
+    """Whether a leaderboard shows the column by default."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Line:
 
     cells: tuple[str, ...]
     keys: tuple[str, ...]
-    """Keys of the records behind the row, training by training."""
+    """Keys of the records behind the row, one per training run."""
     entry: str
     """The row's own key."""
     kind: str
-    """``method``, ``baseline`` or ``ceiling``; nothing where the row is of something else."""
+    """``method``, ``baseline`` or ``ceiling``; empty for any other row."""
 
 
 @dataclass(frozen=True)
@@ -45,26 +45,29 @@ class View:
     id: str
     title: str
     intro: tuple[str, ...]
-    """Its paragraphs."""
+    """Paragraphs above the table."""
     headings: tuple[Heading, ...]
     lines: tuple[Line, ...]
+    footnote: str = ""
 
 
 def view(table: Table, entries: Mapping[str, Sequence[str]], dataset: str = "") -> View:
-    """A table of records; ``entries``: key of a leaderboard's row -> the keys of its trainings' records.
+    """Add to a table the glossary key of each heading and the keys of the records behind each row.
 
-    Each heading gets its word in the glossary, each line the keys of the records behind it.
+    ``entries``: key of a leaderboard's row -> keys of the records of its training runs.
     """
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.header)
     headings = [_heading(text, cells) for text, cells in zip(table.header, columns, strict=True)]
     keys = table.keys or ((),) * len(table.rows)
     lines = [_line(table.header, row, group, entries) for row, group in zip(table.rows, keys, strict=True)]
     title = table.title.removeprefix(f"{dataset}: ")
-    return View(anchor(table.title), title, tuple(table.intro.split("\n")), tuple(headings), tuple(lines))
+    return View(
+        anchor(table.title), title, tuple(table.intro.split("\n")), tuple(headings), tuple(lines), table.footnote
+    )
 
 
 def anchor(title: str) -> str:
-    """What a section is linked by.
+    """Return the anchor of a section.
 
     >>> anchor("NIH: wang, T(IoU)")
     'nih-wang-t-iou'
@@ -73,13 +76,13 @@ def anchor(title: str) -> str:
 
 
 def heading_texts(views: Iterable[View]) -> list[str]:
-    """The headings of some tables, each once."""
+    """Return the distinct headings of some tables."""
     return list(dict.fromkeys(heading.text for view in views for heading in view.headings))
 
 
 def _heading(text: str, cells: Sequence[str]) -> Heading:
-    said = [cell for cell in cells if cell not in ("", NOTHING)]
-    numeric = bool(said) and all(NUMBER.match(cell) for cell in said)
+    values = [cell for cell in cells if cell not in ("", NOTHING)]
+    numeric = bool(values) and all(NUMBER.match(cell) for cell in values)
     plain = text.removesuffix(" [95 %]")
     return Heading(text, word_of(text) if meaning(text) else "", numeric, plain in DECIDE)
 

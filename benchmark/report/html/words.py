@@ -1,4 +1,4 @@
-"""How the sentences of a page call a row, and which row it is held against."""
+"""Names of rows in the sentences of a page, and the baseline that a row is compared with."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from core.names import PRIOR
 
 
 def name(row: Record) -> str:
-    """A row in words: its method and network.
+    """Return the name of a row: its method and network.
 
     >>> from benchmark.records import Cell
     >>> name(Record(cell=Cell(dataset="NIH", backbone="resnet18", global_pool="AVG", method="cam")))
@@ -20,14 +20,11 @@ def name(row: Record) -> str:
 
 
 def network_name(record: Record) -> str:
-    """A network in words: ``custom PCAM``, or ``maps as given`` where it has no name."""
+    """Return the name of a network, such as ``custom PCAM``, or ``maps as given`` if it has none."""
     return str(record.data.get("name") or select.network(record) or "maps as given")
 
 
 def baseline_of(row: Record, rows: Iterable[Record], method: str = PRIOR) -> Record | None:
-    """The row of a baseline of the same network, where there is one.
-
-    ``rows`` are those of a leaderboard; None where the network lacks it.
-    """
+    """Return the row of a baseline of the same network among a leaderboard's ``rows``, or None."""
     network = select.model_of(row)
-    return next((each for each in rows if each.cell.method == method and select.model_of(each) == network), None)
+    return next((other for other in rows if other.cell.method == method and select.model_of(other) == network), None)

@@ -1,1 +1,1 @@
-"""The leaderboard: its rows and their order, its columns, and the tables that look at them more closely."""
+"""The leaderboard: rows, order, columns, and tables with more detail."""

@@ -1,4 +1,4 @@
-"""Table of each method's score on the aligned and on the conventional grid, and their difference."""
+"""Table of each method's score with aligned and with conventional placement, and their difference."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from core.names import MAIN, MAIN_PROTOCOL
 
 THRESHOLDS = "cross-fitted by patient, per finding, each alignment for itself"
 ABOUT = (
-    "A network whose grid is centred (the small CNN) has no difference. Each interval is of one column alone and the "
-    "difference has none here: for paired intervals see the suite `alignment`."
+    "A network with a centred grid (the small CNN) has no difference. Each interval covers one column only. The suite "
+    "`alignment` has paired intervals of the difference."
 )
 
 
 def alignment(records: Sequence[Record], dataset: str) -> Table | None:
-    """The main column aligned and conventional, side by side; None where no method was scored both ways.
+    """Return the main column with both placements side by side, or None if no method was scored with both.
 
     The difference has no interval here: the check ``alignment`` pairs the two by patient.
     """

@@ -1,4 +1,4 @@
-"""The main column looked at more closely: finding by finding, training by training, at each threshold's origin."""
+"""Details of the main column: by finding, by training run, and by origin of the threshold."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,13 +15,13 @@ from benchmark.report.protocols.origins import ORIGINS, SHARED, origins
 from benchmark.report.table import Table, with_interval
 from core.names import MAIN
 
-ONE_NETWORK = "Each interval is of this network alone, over patients: another training is another row."
+ONE_NETWORK = "Each row is one training run. Its interval covers new patients only."
 
 
 def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
-    """The main column finding by finding; n in the header where all rows agree, else in the cells.
+    """Return the main column by finding, or None if nothing was scored.
 
-    None where nothing was scored. Intervals are of this network alone.
+    The number of cases is in the header if all rows agree, else in the cells. Intervals cover one training run.
     """
     rows = board(records, dataset)
     if not rows:
@@ -33,9 +33,9 @@ def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
 
 
 def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
-    """The main column at each origin of the score threshold, and how much the oracle flatters.
+    """Return the main column for each origin of the score threshold, and the optimism of the oracle.
 
-    The oracle's threshold is chosen on the truth that it is scored on: an upper bound, never a result.
+    The oracle threshold is chosen on the test annotations: an upper bound, never a result.
     """
     rows = board(records, dataset)
     if not rows:
@@ -45,9 +45,9 @@ def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
 
 
 def one_by_one(records: Sequence[Record], dataset: str) -> Table | None:
-    """A row per training of each entry of several, best entry first; None where no entry has several.
+    """Return a row per training run, best entry first, to show the spread between seeds.
 
-    The means stand in the main table; here a reader sees how far the seeds lie apart.
+    Only entries with several training runs are included; None if there are none. The main table has the means.
     """
     groups = {mean_record(group).key: group for group in trainings(select.board(records, dataset)) if len(group) > 1}
     rows = [

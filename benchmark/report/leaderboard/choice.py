@@ -1,4 +1,4 @@
-"""What the choice of a recipe was worth: nested folds beside the best recipe on the images that it was chosen on."""
+"""Gain from choosing a recipe: nested selection compared with the best recipe on the test images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,21 +12,21 @@ from core.scores import Score
 
 HONEST, BEST = "chosen on inner folds", "best on these images"
 ABOUT = (
-    "Each fold is scored by the recipe that is best on the other folds, by trainings that saw no patient of it: that "
-    "figure is honest. Below it each recipe as if it had been fixed before. Who reports the best of them on the very "
-    "images that it was chosen on adds `− chosen`: what that choice is worth. It has no interval, for the best of "
-    "several is biased upwards. `folds`: how many have the recipe. `networks`: how many are behind a row."
+    "First row: each fold is scored by the recipe that is best on the other folds, with training runs that saw none of "
+    "its patients, so this score is unbiased. Other rows: each recipe as if it had been fixed before. Reporting the "
+    "best recipe on the images that it was chosen on adds `− chosen` to the score. It has no interval because the best "
+    "of several scores is biased upwards. `folds`: number of folds with the recipe. `networks`: number of trained "
+    "networks behind a row."
 )
-FOLDS = "Which recipe each fold has, its score on the other folds, and how far the next one is behind there."
+FOLDS = "The recipe of each fold, its score on the other folds, and the difference to the second-best recipe."
 HEADER = ("network", "recipe", "judged by", "score [95 %]", "− chosen", "folds", "n cases", "networks")
 HEADER_OF_FOLDS = ("network", "seed", "fold", "recipe", "score on the other folds", "− next", "n cases")
 
 
 def tables(records: Sequence[Record], dataset: str) -> list[Table]:
-    """What the choice was worth, and which recipe each fold has; nothing where a suite chooses none.
+    """Return a table of the gain from choosing and one of the recipe of each fold; empty if a suite chooses none.
 
-    ``− chosen``: how much higher a recipe scores that is picked on the images themselves; it flatters, so it has no
-    interval.
+    ``− chosen``: how much higher a recipe scores if it is chosen on the test images; biased, so without an interval.
     """
     trials = [r for r in records if r.cell.protocol == CHOICE and r.cell.dataset == dataset and r.scores]
     board = [r for r in select.board(records, dataset) if r.cell.method == _judged_by(r).get("method")]
@@ -37,7 +37,7 @@ def tables(records: Sequence[Record], dataset: str) -> list[Table]:
     worth = [row for group in groups for row in _worth(group, trials, main(mean_record(group)))]
     picks = [row for record in board for row in _picks(record, trials)]
     inner = sum(len(r.checkpoints) for r in trials if _left_out(r) is not None)
-    about = f"{ABOUT} Inner folds took {inner} trainings more."
+    about = f"{ABOUT} Inner folds took {inner} additional training runs."
     return [
         Table(f"{dataset}: what the choice was worth", about, HEADER, tuple(worth)),
         Table(f"{dataset}: what was chosen, fold by fold", FOLDS, HEADER_OF_FOLDS, tuple(picks)),
@@ -45,20 +45,20 @@ def tables(records: Sequence[Record], dataset: str) -> list[Table]:
 
 
 def judged(record: Record, metric: str) -> Score | None:
-    """The mean over findings by which a candidate is judged.
+    """Return the mean over findings that a candidate is judged by.
 
-    ``pointing`` takes no threshold; any other metric is that at the cross-fitted ones.
+    ``pointing`` needs no threshold; other metrics use the cross-fitted ones.
     """
     return record.find(metric, origin="none" if metric == "pointing" else "cross-fitted")
 
 
 def _worth(group: Sequence[Record], trials: Sequence[Record], main: Score | None) -> list[tuple[str, ...]]:
-    """The rows of one network: what was chosen, then its candidates, best first."""
+    """Return the rows of one network: nested selection, then its candidates, best first."""
     row, metric = mean_record(group), _judged_by(group[0])["metric"]
     honest = main if metric == MAIN else judged(row, metric)
     picked = [name for record in group for name in record.cell.recipe["chosen"]]
-    shown = f"{share(honest)} (1 training)" if is_single(row) else with_interval(honest)
-    rows = [(HONEST, shown, NOTHING, len(picked), group)]
+    cell = f"{share(honest)} (1 training run)" if is_single(row) else with_interval(honest)
+    rows = [(HONEST, cell, NOTHING, len(picked), group)]
     for n, name in enumerate(candidates := _candidates(group, trials, metric)):
         mean = select.mean(judged(record, metric) for record in candidates[name])
         words = name if n else f"{name} ({BEST})"
@@ -71,22 +71,22 @@ def _worth(group: Sequence[Record], trials: Sequence[Record], main: Score | None
 
 
 def _candidates(group: Sequence[Record], trials: Sequence[Record], metric: str) -> dict[str, list[Record]]:
-    """Candidate -> its records on all folds, a training seed each; the best one first."""
+    """Return candidate -> its records on all folds, one per training seed; best candidate first."""
     on_all = [record for one in group for record in _of(one, trials) if _left_out(record) is None]
     names = dict.fromkeys(record.cell.recipe["candidate"] for record in on_all)
-    of_each = {name: [record for record in on_all if record.cell.recipe["candidate"] == name] for name in names}
-    means = {name: select.mean(judged(record, metric) for record in each) for name, each in of_each.items()}
+    by_name = {name: [record for record in on_all if record.cell.recipe["candidate"] == name] for name in names}
+    means = {name: select.mean(judged(record, metric) for record in runs) for name, runs in by_name.items()}
     order = sorted(names, key=lambda name: -(means[name] or 0.0))
-    return {name: of_each[name] for name in order}
+    return {name: by_name[name] for name in order}
 
 
 def _picks(record: Record, trials: Sequence[Record]) -> list[tuple[str, ...]]:
-    """The rows of one training seed, fold by fold."""
+    """Return the rows of one training seed, one per fold."""
     recipe, metric = record.cell.recipe, _judged_by(record)["metric"]
     rows: list[tuple[str, ...]] = []
     for fold, name in zip(recipe["fold"], recipe["chosen"], strict=True):
         inner = {r.cell.recipe["candidate"]: r for r in _of(record, trials) if _left_out(r) == fold}
-        scores = {candidate: judged(each, metric) for candidate, each in inner.items()}
+        scores = {candidate: judged(trial, metric) for candidate, trial in inner.items()}
         others = select.defined_values(score for candidate, score in scores.items() if candidate != name)
         gap = _gap(select.mean([scores[name]]), max(others)) if others else NOTHING
         cells = (str(record.cell.seed), str(fold), name, share(scores[name]), gap, _cases([inner[name]], metric))
@@ -105,7 +105,7 @@ def _left_out(record: Record) -> int | None:
 
 
 def _of(record: Record, trials: Sequence[Record]) -> list[Record]:
-    """The trials of a record's network and seed."""
+    """Return the trials of a record's network and seed."""
     wanted = select.model_of(record)[:-1]
     return [trial for trial in trials if select.model_of(trial)[:-1] == wanted]
 

@@ -1,4 +1,4 @@
-"""Table of the effect of a method over networks, with the difference in each network beside it."""
+"""Table of the effect of a method over networks, and the difference in each network."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,16 +13,16 @@ from benchmark.report.table import NOTHING, Table
 
 ABOUT = (
     "The difference of two methods within a network, averaged over the networks that have both methods and two "
-    "training runs or more (`networks`: how many have the method). The networks are held fixed: the table says what "
-    "new runs of these networks and new patients would give, not what another network would. `may be the best`: no "
+    "training runs or more (`networks`: how many have the method). The networks are fixed: the table covers new "
+    "runs of these networks and new patients, not other networks. `may be the best`: no "
     "other method is significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better "
-    "the method named under `than` is; then the same difference in each network. Read these too: the mean may hide "
-    "opposite signs."
+    "the method named under `than` is. `in …`: the same difference in each network. The mean may hide opposite "
+    "signs."
 )
 
 
 def table(records: Sequence[Record], dataset: str) -> Table | None:
-    """A row per method, best first; None where no two networks have two methods in common."""
+    """Return a row per method, best first, or None if no two networks have two methods in common."""
     rows = compared(records, dataset, EFFECT)
     if not rows:
         return None

@@ -1,4 +1,4 @@
-"""The columns of a leaderboard that say what its rows are worth over trainings and patients."""
+"""Columns of a leaderboard with intervals and comparisons over training runs and patients."""
 
 from collections.abc import Callable, Mapping
 
@@ -19,10 +19,7 @@ HEADINGS = SINGLE, SPREAD, ONE_MORE, TRAININGS, MAY_BE_BEST, WORSE_BY, THAN = (
 
 
 def score_getter(known: RowComparisons, metric: str, finding: str = "mean") -> Callable[[Record], Score | None]:
-    """A function from a record to the score ``metric`` of its row's comparisons.
-
-    The function gives None where the row has none.
-    """
+    """Return a function from a record to the score ``metric`` of its row's comparisons (None if it has none)."""
 
     def pick(record: Record) -> Score | None:
         row = select.row_key(record)
@@ -32,20 +29,13 @@ def score_getter(known: RowComparisons, metric: str, finding: str = "mean") -> C
 
 
 def main_score_getter(known: RowComparisons, finding: str = "mean") -> Callable[[Record], Score | None]:
-    """A function from a record to its main score: over trainings where there are several.
-
-    Else that of this network alone, over patients.
-    """
+    """Return a function from a record to its main score, with the interval over training runs if there are several."""
     over_trainings = score_getter(known, MAIN, finding)
     return lambda record: over_trainings(record) or select.main_score(record, finding)
 
 
 def of_entries(known: RowComparisons) -> list[TableColumn]:
-    """The main column and what stands beside it.
-
-    Interval of this network, spread over training runs, where one more would score, how many there are; then whether
-    the method may be the best of its network, by how much it is worse, and than which.
-    """
+    """Return the main column, its intervals and spread over training runs, and the verdict on the method."""
     spread, following = score_getter(known, "seed_sd"), score_getter(known, "one_more")
 
     def main(record: Record) -> str:
@@ -62,14 +52,14 @@ def of_entries(known: RowComparisons) -> list[TableColumn]:
     ]
 
 
-def verdict_columns(said: Callable[[Record], Record | None]) -> list[TableColumn]:
-    """Whether a row may be the best, by how much it is worse, and than which.
+def verdict_columns(find: Callable[[Record], Record | None]) -> list[TableColumn]:
+    """Return columns that state whether a row may be the best, by how much it is worse, and than which row.
 
-    ``said`` gives the record of a row's comparisons: of a method, a network or a method over networks.
+    ``find`` returns the record of a row's comparisons: of a method, a network or a method over networks.
     """
 
     def cell(read: Callable[[Record], str]) -> Callable[[Record], str]:
-        return lambda record: NOTHING if (comparison := said(record)) is None else read(comparison)
+        return lambda record: NOTHING if (comparison := find(record)) is None else read(comparison)
 
     return [
         TableColumn(MAY_BE_BEST, cell(lambda r: yes_or_no(r.find("may_be_best"))), "optional"),
@@ -79,26 +69,27 @@ def verdict_columns(said: Callable[[Record], Record | None]) -> list[TableColumn
 
 
 def yes_or_no(score: Score | None) -> str:
-    """A verdict in words; a dash where there is none."""
+    """Format a verdict; a dash if there is none."""
     return NOTHING if score is None else "yes" if score.value else "no"
 
 
-def worse_by(said: Record, finding: str = "mean") -> tuple[str, Score | None]:
-    """Than which row a row is worse, and by how much; nothing for the top row and where nothing was compared."""
+def worse_by(comparison: Record, finding: str = "mean") -> tuple[str, Score | None]:
+    """Return the name of the better row and the difference; empty for the top row and if nothing was compared."""
     name = next(
-        iter(name for m, f in said.names(finding=finding) if f == finding and (name := m.partition(BETTER)[2])), ""
+        iter(name for m, f in comparison.names(finding=finding) if f == finding and (name := m.partition(BETTER)[2])),
+        "",
     )
-    return name, said.find(f"{BETTER}{name}", finding) if name else None
+    return name, comparison.find(f"{BETTER}{name}", finding) if name else None
 
 
 def is_single(record: Record) -> bool:
-    """Whether a row is of one training run, which another may contradict; baselines that see no network are not."""
+    """Whether a row has one training run only. False for baselines that do not use the network."""
     return record.cell.seed is not None and record.cell.method not in BLIND
 
 
 def _ends(score: Score | None) -> str:
-    known = score is not None and score.low is not None
-    return f"[{number(score.low)}, {number(score.high)}]" if score is not None and known else NOTHING
+    has_interval = score is not None and score.low is not None
+    return f"[{number(score.low)}, {number(score.high)}]" if score is not None and has_interval else NOTHING
 
 
 def _count(score: Score | None) -> str:

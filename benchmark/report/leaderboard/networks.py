@@ -1,4 +1,4 @@
-"""Table of the networks, grid by grid; a network that cannot be compared stands apart with the reason."""
+"""Table of the networks of each grid, with the reason for each network that cannot be compared."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,29 +15,29 @@ from core.names import CLASSIFICATION, MAIN
 from core.scores import Score
 
 ABOUT = (
-    "A network is represented by its mean over {methods}, the same for all networks{chosen}. Networks are compared "
-    "where their grid is the same, which `upper bound` shows: the score of `truth`, the best that a map of that grid "
-    "allows. Compare networks of different grids by their `share of bound` only, and with care. `may be the best`: no "
+    "A network is represented by its mean over {methods}, the same for all networks{chosen}. Only networks "
+    "of the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that grid can "
+    "reach. Compare networks of different grids by their `share of bound` only, and with care. `may be the best`: no "
     "other network of the grid is significantly better (5 %, Holm over all pairs of the grid; runs are nested in "
     "networks, patients shared). `worse by`: how much better the network named under `than` is. Interval, `sd over "
     "runs` and `P(best)` as in the next table."
 )
 CHOSEN = " (`rank_methods` of the suite)"
-NO_NETWORK = "**No network has all of them on all images with two training runs or more, so no networks are compared.**"
+NO_NETWORK = "**No networks are compared: none has all these methods on all images and two training runs or more.**"
 
 
 def compared(records: Sequence[Record], dataset: str) -> list[Record]:
-    """The networks of a data set that are compared with another one, best first within each grid."""
+    """Return the networks of a data set that are compared with another one, best first within each grid."""
     return [r for r in of_dataset(records, dataset) if r.find("may_be_best") is not None]
 
 
 def of_dataset(records: Sequence[Record], dataset: str) -> list[Record]:
-    """The record of each network, in the order of the table."""
+    """Return the record of each network, in the order of the table."""
     return entries.compared(records, dataset, NETWORK)
 
 
 def table(records: Sequence[Record], dataset: str) -> Table | None:
-    """A row per network; None where fewer than two networks have several training runs."""
+    """Return a row per network, or None if fewer than two networks have several training runs."""
     rows = of_dataset(records, dataset)
     if sum((trainings(r) or 1) > 1 for r in rows) < 2:
         return None
@@ -51,7 +51,7 @@ def table(records: Sequence[Record], dataset: str) -> Table | None:
 
 
 def trainings(record: Record) -> int | None:
-    """How many training runs a network has."""
+    """Return the number of training runs of a network."""
     score = record.find("trainings")
     return None if score is None or score.value is None else int(score.value)
 
@@ -83,6 +83,6 @@ def _columns(records: Sequence[Record]) -> list[TableColumn]:
 
 
 def in_words(record: Record) -> str:
-    """A network's mean with its interval, as ``0.570 [0.509, 0.630]``."""
+    """Format a network's mean with its interval, as ``0.570 [0.509, 0.630]``."""
     score = record.find(MAIN)
     return with_interval(score) if score is not None else number(None)

@@ -25,24 +25,23 @@ CELL = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
     *("img_size", "seed", "model_id", "alignment"),
 )
-"""What is said of the cell; beside it ``images`` (of a part that slow methods explain) and ``method``."""
+"""Fields of the cell, followed by ``images`` (size of the part that slow methods explain) and ``method``."""
 NAMED = {
     "− prior [95 %]": "above_prior",
     "p (Holm)": "p_holm",
     "P(best)": "p_first",
     "auroc, boxed images": "auroc@boxed",
 }
-"""Heading -> its name here, where the two differ by more than the interval."""
+"""Heading -> name of the CSV column, where they differ by more than ``[95 %]``."""
 MAY_BE_BEST = {"network_may_be_best": "network_may_be_best", "may_be_best": "method_may_be_best"}
-"""Verdict of a row -> its column."""
+"""Verdict of a row -> CSV column."""
 Value = float | int | str | None
 
 
 def leaderboard_csv(records: Sequence[Record]) -> str:
-    """The text of ``leaderboard.csv``: a line per row of the main tables; of a check a line per record.
+    """Return the text of ``leaderboard.csv``: a line per row of the main tables; for a check, a line per record.
 
-    Nothing stands where there is no value. Where a column of the Markdown shows an interval, ``<name>_low`` and
-    ``<name>_high`` stand behind its value.
+    Missing values are empty. A column with an interval is followed by ``<name>_low`` and ``<name>_high``.
     """
     lines = [
         line
@@ -62,13 +61,13 @@ def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[
     rows = main_table.board(records, dataset, images)
     if not rows and images is None:
         return [_check(record) for word in select.CHECKS.names() for record in select.of_check(records, dataset, word)]
-    known = comparisons_by_row(records, images)
-    shown = [c for c in main_table.columns(records, rows, images) if c not in MODEL and c.heading not in HEADINGS]
-    return [_cell(record) | _entry(record, known) | _line(record, shown) for record in rows]
+    comparisons = comparisons_by_row(records, images)
+    columns = [c for c in main_table.columns(records, rows, images) if c not in MODEL and c.heading not in HEADINGS]
+    return [_cell(record) | _entry(record, comparisons) | _line(record, columns) for record in rows]
 
 
 def _entry(record: Record, known: RowComparisons) -> dict[str, Value]:
-    """What a row is worth over trainings and patients."""
+    """Return the score, intervals and verdicts of a row."""
     of = {name: score_getter(known, name)(record) for name in ("trainings", "seed_sd", "one_more", *MAY_BE_BEST)}
     main, single = main_score_getter(known)(record), is_single(record)
     than, gap = worse_by(known[select.row_key(record)]) if select.row_key(record) in known else ("", None)
@@ -99,7 +98,7 @@ def _cell(record: Record) -> dict[str, Value]:
 
 
 def _check(record: Record) -> dict[str, Value]:
-    """The row of a validity check: every mean that its record holds."""
+    """Return the line of a validity check: all means of its record."""
     cell = _cell(record) | {"method": record.method}
     for score in record.select(finding="mean"):
         origin = "" if score.threshold_origin in ("none", "cross-fitted") else f",{score.threshold_origin}"

@@ -1,4 +1,4 @@
-"""How rows are ordered, and what a reader must know of one."""
+"""Order of the rows, and their notes."""
 
 from collections.abc import Iterable, Sequence
 
@@ -19,9 +19,9 @@ NOT_RANKED = {
 
 
 def ranked(records: Sequence[Record]) -> list[Record]:
-    """From the best main column down, those without one last; limit and ceiling at the very end.
+    """Sort rows by the main column, best first; rows without a value follow, then the upper bounds.
 
-    Equal values stand by network, then by method.
+    Equal values are sorted by network, then by method.
     """
 
     def order(r: Record) -> tuple[bool, float, str, str]:
@@ -32,25 +32,22 @@ def ranked(records: Sequence[Record]) -> list[Record]:
 
 
 def beaten_by(record: Record, records: Iterable[Record]) -> list[str]:
-    """The baselines of the same network whose main column is above a record's, best first; nothing for no value."""
+    """Return the baselines of the same network that score higher than a record, best first."""
     value, model = main_value(record), model_of(record)
     rivals = [r for r in records if r.cell.method in BASELINES and model_of(r) == model and main_value(r) is not None]
     return [] if value is None else [r.cell.method for r in ranked(rivals) if (main_value(r) or 0.0) > value]
 
 
 def best(records: Iterable[Record]) -> Record | None:
-    """The method with the best main column; None where none has one.
-
-    Baselines, limit and ceilings are no methods.
-    """
+    """Return the method with the best main column, or None. Baselines and upper bounds do not count as methods."""
     entered = [r for r in records if select.is_method(r) and main_value(r) is not None]
     return ranked(entered)[0] if entered else None
 
 
 def against_prior(above: Score | None) -> str:
-    """How a row stands to ``prior``, where it is not significantly above it; nothing where it is.
+    """Return a note unless a row is significantly above ``prior``.
 
-    ``above`` is the difference to ``prior`` with its interval, None where there is none.
+    ``above``: the difference to ``prior`` with its interval, or None.
 
     >>> against_prior(Score(finding="mean", metric="above_prior", value=0.01, low=-0.02, high=0.04))
     'not shown to be above prior'
@@ -64,7 +61,7 @@ def against_prior(above: Score | None) -> str:
 
 
 def notes(record: Record, records: Sequence[Record], above: Score | None = None) -> str:
-    """Limit, baseline, not above a baseline, failed cases: joined by semicolons.
+    """Return the notes of a row (baseline, upper bound, not above a baseline, failed), joined by semicolons.
 
     ``above``: the row's difference to ``prior``.
 

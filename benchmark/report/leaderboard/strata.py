@@ -1,4 +1,4 @@
-"""Where a method is good and where not: the main column within groups of the cases."""
+"""Table of the main column within groups of cases."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,20 +14,19 @@ from core.names import CENTER, MAIN, PRIOR
 from core.scores import Score
 
 ABOUT = (
-    "Rows: the first method of each network (others may be as good), by the same column over all cases, "
-    "which flatters it a little; then prior and center. "
-    "All others, with intervals and per finding, in `records.parquet` (columns `variable`, `group`). "
-    "Thresholds are those of the main table, not chosen again within a group. "
-    "size: the largest box's share of the image; company: how many findings the image has; answer: whether the "
-    "classifier found what is there. Mean over the findings that the group has, so two groups may differ by their "
-    "findings alone."
+    "Rows: the best method of each network over all cases (others may be as good; its scores are slightly too high "
+    "because it was selected), then prior and center. `records.parquet` has all other methods, with intervals and per "
+    "finding (columns `variable`, `group`). Thresholds are those of the main table, not chosen again within a group. "
+    "size: share of the image covered by the largest box; company: number of findings in the image; answer: whether "
+    "the classifier detected the finding. Scores are means over the findings of the group, so two groups may differ "
+    "only because their findings differ."
 )
 
 
 def strata(records: Sequence[Record], dataset: str) -> Table | None:
-    """The main column in groups of cases: by size of the box, view, sex, age …; None where no record has strata.
+    """Return the main column in groups of cases: by box size, view, sex, age …; None if no record has strata.
 
-    The first method of each network, then ``prior`` and ``center``; n stands in the heading or in the cells.
+    Rows are the best method of each network, then ``prior`` and ``center``. Headings or cells contain n.
     """
     scored = [r for r in select.board(records, dataset) if r.strata]
     rows = worth_reading(scored)
@@ -41,10 +40,7 @@ def strata(records: Sequence[Record], dataset: str) -> Table | None:
 
 
 def worth_reading(records: Sequence[Record]) -> list[Record]:
-    """Per model the first method, best model first; then ``prior`` and ``center`` of that model.
-
-    Others may be as good as the first: the text above the table says so.
-    """
+    """Return the best method of each model, best model first, then ``prior`` and ``center`` of the best model."""
     models = select.by_model(records)
     winners = ranking.ranked([winner for group in models if (winner := ranking.best(group)) is not None])
     first = next((group for group in models if winners and winners[0] in group), list(records))
@@ -52,7 +48,7 @@ def worth_reading(records: Sequence[Record]) -> list[Record]:
 
 
 def within(name: tuple[str, str], record: Record) -> Score | None:
-    """The main column of a record in one group of the cases; ``name``: what groups them, and which group."""
+    """Return the main column of a record in one group of cases; ``name``: variable and group."""
     strata = (s for s in record.strata if (s.variable, s.group) == name)
     scores = (score for stratum in strata for score in stratum.scores)
     wanted = (MAIN, "mean", "cross-fitted")

@@ -1,1 +1,1 @@
-"""The tables of the named protocols: what each of them shows, on the surface and on pixels."""
+"""Layouts of the protocols' tables, on the surface and on pixels."""

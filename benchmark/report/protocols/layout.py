@@ -1,4 +1,4 @@
-"""The table of a named protocol: what its thresholds are, what a reader must know, and its columns."""
+"""Layout of a protocol's table: thresholds, description and columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from core.registry import Registry
 from core.scores import Origin
 
 PROTOCOLS = Registry("benchmark.scoring.protocols", "protocol")
-"""Their words; none of them is imported."""
+"""Registry of the protocols, which are imported on first use."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class TableLayout:
     """What the columns mean."""
     columns: tuple[TableColumn, ...]
     main: tuple[str, Origin | None]
-    """The metric, and the origin of its threshold (None: the only one), that one finding alone is shown by."""
+    """Metric and origin of its threshold (None: the only one) shown for a single finding."""
     needs: str = ""
-    """A metric that a record must have for a row; none: any."""
+    """Metric that a record must have to be a row; empty for any record."""
 
     def fill(self, records: Sequence[Record], dataset: str) -> Table | None:
-        """The rows of a data set, of all its images. None where there is no row.
+        """Return the table of a data set on all its images, or None if it has no row.
 
-        Rows of both alignments stand below each other, told apart by a column.
+        It includes rows of both alignments, with a column that states which.
         """
         scored = select.of_protocol(records, dataset, self.protocol)
         rows = [r for r in scored if not self.needs or r.find(self.needs) is not None]
@@ -45,16 +45,13 @@ class TableLayout:
 
 
 def layout_of_means(protocol: str, records: Sequence[Record]) -> TableLayout:
-    """The layout for a protocol that has none of its own: every mean that its records hold, as they name it.
-
-    What a user's protocol gets without a line of report: its metrics, with n.
-    """
+    """Return the default layout, used for protocols of users: every mean metric of its records, with n."""
     means = dict.fromkeys(
         (s.metric, s.threshold_origin) for r in records if r.cell.protocol == protocol for s in r.select(finding="mean")
     )
     columns = [
         score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means
     ]
-    stated = PROTOCOLS.read_attribute(protocol, "main") if protocol in PROTOCOLS.names() else None
-    main = next((each for each in means if each[0] == stated), next(iter(means), ("", None)))
+    main_metric = PROTOCOLS.read_attribute(protocol, "main") if protocol in PROTOCOLS.names() else None
+    main = next((mean for mean in means if mean[0] == main_metric), next(iter(means), ("", None)))
     return TableLayout(protocol, protocol, "as the columns say", "Mean over findings.", tuple(columns), main)

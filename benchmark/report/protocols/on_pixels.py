@@ -1,4 +1,4 @@
-"""The protocols that are defined on pixels, as wide tables: MaxBoxAcc, PxAP, CheXlocalize."""
+"""Layouts of the protocols on pixels: MaxBoxAcc, PxAP, CheXlocalize."""
 
 from benchmark.report.columns import TableColumn, count, optional, score
 from benchmark.report.protocols.layout import TableLayout
@@ -27,7 +27,7 @@ def _chexlocalize(word: str, truth: str) -> TableLayout:
         f"of .2, .3 … .8, by mean IoU; {ORIGINS}",
         f"Truth is {truth}. Mask IoU over the cases where truth and prediction are both non-empty, mean over findings; "
         f"the source shows `validation`. {SHARED} mask_iou_all: over the cases where either is, a miss or false alarm "
-        "counts as 0. hit_rate: the map's first maximum lies in the truth.",
+        "counts as 0. hit_rate: the map's first maximum is inside the truth.",
         (
             *origins(masks, f"optimism{word}"),
             *(

@@ -1,4 +1,4 @@
-"""The named protocols on the surface as wide tables, so that a reader can compare with what they read elsewhere."""
+"""Layouts of the protocols on the surface, for comparison with published tables."""
 
 from benchmark.records.record import Record
 from benchmark.report.columns import TableColumn, count, optional, score
@@ -35,14 +35,14 @@ def _seed(origin: Origin, rule: str) -> TableLayout:
         "seed",
         f"seed, {origin}",
         f"{origin}: {rule}",
-        "Mean over findings of the shares at ≥. mean_iobb rests on the cases that have a box.",
+        "Mean over findings of the shares at ≥. mean_iobb covers the cases that have a box.",
         (*(score(metric, origin) for metric in OVERLAPS), *means, count(OVERLAPS[0], origin)),
         (MAIN, origin),
     )
 
 
 def _without(record: Record) -> str:
-    """How many cases have no energy, of how many."""
+    """Format the number of cases without energy, and of all cases."""
     rest, whole = record.find("energy"), record.find("no_energy")
     return NOTHING if rest is None or whole is None else f"{whole.n - rest.n} of {whole.n}"
 
@@ -61,8 +61,8 @@ ENERGY = TableLayout(
     "energy",
     "energy",
     "none: the whole map",
-    "energy: share of the rectified map's integral that lies in the truth, mean over findings. no energy: maps without "
-    "anything above zero (0/0), left out of the share. in lungs: share inside the lungs, where the data set has their "
+    "energy: share of the rectified map's integral inside the truth, mean over findings. no energy: maps without "
+    "positive values (0/0), left out of the share. in lungs: share inside the lungs, where the data set has their "
     "masks.",
     (
         score("energy", formatter=with_interval),

@@ -1,21 +1,21 @@
-"""A metric at each origin of its score threshold: the columns that show what choosing on the truth is worth."""
+"""Columns of a metric at each origin of its score threshold, and its optimism."""
 
 from benchmark.report.columns import TableColumn, count, optional, score
 from benchmark.report.table import with_interval
 
 ORIGINS = (
     "fixed: .5 for all; otsu: each map's own; validation: the best on validation images; cross-fitted: the best on the "
-    "other folds' patients; oracle: the best on the very cases that are scored, an upper bound for any one threshold "
-    "per finding"
+    "other folds' patients; oracle: the best on the test cases themselves, an upper bound for any one threshold per "
+    "finding"
 )
 SHARED = (
-    "Chosen per finding; `shared`: one threshold for all findings. optimism: oracle − cross-fitted, what is gained by "
-    "choosing on the truth that is scored. A dash: no boxed image to choose on, or not scored."
+    "Chosen per finding; `shared`: one threshold for all findings. optimism: oracle − cross-fitted, the gain from "
+    "choosing on the test annotations. A dash: no boxed image to choose on, or not scored."
 )
 
 
 def origins(metric: str, optimism: str = "optimism") -> tuple[TableColumn, ...]:
-    """Columns of ``metric`` at every origin, per finding and shared, then its ``optimism`` metric and n."""
+    """Return the columns of ``metric`` at every origin, per finding and shared, then its ``optimism`` and n."""
     shared = f"{metric}@shared"
     return (
         score(metric, "fixed", "fixed"),

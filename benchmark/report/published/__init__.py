@@ -1,1 +1,1 @@
-"""Numbers that are published: of this suite, beside a run on another machine, and of papers."""
+"""Published numbers: of this suite, compared with another run, and of papers."""

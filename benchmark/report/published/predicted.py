@@ -1,4 +1,4 @@
-"""Whether each row of a run lies where one more training of its published entry would: is an installation sound."""
+"""Check of an installation: whether each row falls where another run of its published entry would score."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,21 @@ from core.errors import examples
 from core.names import MAIN
 
 PINNED = ("threads", "precision")
-"""Flags that change rounding, and so the weights, but do not make another entry."""
+"""Flags that change rounding, and so the weights, but do not define another entry."""
 INSIDE, OUTSIDE, UNKNOWN = "inside", "outside", "no interval"
 
 
 def text(records: Sequence[Record], published: Sequence[Record], suite: str) -> str:
-    """The table for a terminal and what it says in words; nothing where no entry of ``records`` is ``published``.
+    """Return the table for a terminal and a summary; empty if no entry of ``records`` is ``published``.
 
-    ``published`` are the records of the ``suite`` that has trained the same entries.
+    ``published``: the records of the ``suite`` that has trained the same entries.
     """
-    groups = sorted(_groups(published), key=len)  # of two recipes that differ in what is pinned, the one with most
-    known = {_entry(group[0].cell): select.defined_values(map(select.main_score, group)) for group in groups}
-    rows = [_row(record, known[key]) for group in _groups(records) for record in group
-            if (key := _entry(record.cell)) in known]  # fmt: skip
+    groups = sorted(
+        _groups(published), key=len
+    )  # of recipes that differ in pinned flags only, keep the one with most runs
+    values = {_entry(group[0].cell): select.defined_values(map(select.main_score, group)) for group in groups}
+    rows = [_row(record, values[key]) for group in _groups(records) for record in group
+            if (key := _entry(record.cell)) in values]  # fmt: skip
     if not rows:
         return ""
     header = (
@@ -43,13 +45,13 @@ def text(records: Sequence[Record], published: Sequence[Record], suite: str) -> 
 
 
 def _groups(records: Sequence[Record]) -> list[list[Record]]:
-    """The trainings of each row of the main tables."""
+    """Return the training runs of each row of the main tables."""
     runs = [record for record in records if record.source == "run"]
     return [group for name in select.datasets(runs) for group in trainings(select.board(runs, name))]
 
 
 def _entry(cell: Cell) -> str:
-    """A key that all trainings of an entry share, whatever their seed, threads and precision."""
+    """Return a key that all training runs of an entry share, whatever their seed, threads and precision."""
     shared = cell.without_seed
     recipe = {name: value for name, value in shared.recipe.items() if name not in PINNED}
     return shared.model_copy(update={"recipe": recipe}).key
@@ -67,7 +69,7 @@ def _row(here: Record, published: Sequence[float]) -> tuple[str, ...]:
 
 
 def _summary(rows: Sequence[tuple[str, ...]], suite: str) -> str:
-    """How many rows lie inside, which do not, and why threads and precision need not be the same."""
+    """Summarize how many rows are inside their interval, and which are not."""
     by_verdict = {word: [row for row in rows if row[-1] == word] for word in (INSIDE, OUTSIDE, UNKNOWN)}
     judged = len(rows) - len(by_verdict[UNKNOWN])
     lines = []

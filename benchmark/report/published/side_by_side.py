@@ -1,4 +1,4 @@
-"""A run of a suite beside what is published of it: the main column row by row, and why the two may differ."""
+"""Comparison of a run with the published results of its suite, and why they may differ."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ HEADER = ("backbone", "pooling", "seed", "method", f"{MAIN} published [95 %]", "
 
 
 def text(records: Sequence[Record], published: Sequence[Record]) -> str:
-    """The table for a terminal and one sentence; nothing where no cell of ``records`` is published."""
-    known = {record.key: record for record in published}
+    """Return the table for a terminal and one sentence; empty if no cell of ``records`` is published."""
+    published_by_key = {record.key: record for record in published}
     rows = [
         r
         for name in select.datasets(records)
         for r in select.board(records, name)
-        if r.key in known and r.source == "run"
+        if r.key in published_by_key and r.source == "run"
     ]
-    pairs = [(known[row.key], row) for row in rows]
+    pairs = [(published_by_key[row.key], row) for row in rows]
     if not pairs:
         return ""
     table = Table("Published and here", "", HEADER, tuple(_row(*pair) for pair in pairs))

@@ -1,1 +1,1 @@
-"""Whether one suite ranks methods and networks as another does: ``transfer.md``."""
+"""``transfer.md``: whether two suites rank methods and networks alike."""

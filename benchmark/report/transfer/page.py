@@ -21,32 +21,35 @@ SUITES = {
     "implanted": ("implanted", "findings drawn into radiographs"),
     "nih-sample": ("NIH", "radiographs"),
 }
-"""Suite -> the data set that it scores, and what that is."""
+"""Suite -> its data set, and a description of the images."""
 TITLE = "# Does the phantom predict real images?"
-ABOUT = f"""Ranked is the main column of the leaderboards: `{MAIN}` of protocol `{MAIN_PROTOCOL}`, mean over findings,
-thresholds cross-fitted by patient. Baselines take no part, nor do slow methods, which explain a part of the images.
+ABOUT = f"""Rankings use the main column of the leaderboards: `{MAIN}` of protocol `{MAIN_PROTOCOL}`, mean over
+findings, thresholds cross-fitted by patient. Baselines and slow methods (scored on part of the images) are left out.
 
-τ: Kendall's tau-b of two rankings, 1 the same order, −1 the reverse. Its 95 % interval: {DRAWS:,} draws of patients and
-of training runs on each suite; of one run over patients only; of two or three runs somewhat too narrow. p: exact, the
-probability of such an order if the two rankings were unrelated; equal maps count once. Two rankings agree where p is
-below .05 and the interval is above 0. Fewer than {FEWEST} rows have no τ: not even the same order has p below .05.
-A pair swaps where both differences exclude 0, in opposite directions (Obuchowski and Rockette; Holm over all pairs of
-both suites); where a row has one run, patients alone decide. Rows of equal maps tie on both suites (under AVG,
-`hirescam` is `cam` and `xgradcam` is `gradcam`).
+τ: Kendall's tau-b of two rankings; 1 is the same order, −1 the reverse. Its 95 % interval is a bootstrap with
+{DRAWS:,} draws of patients and training runs of each suite. With one run it covers patients only; with two or three
+runs it is slightly too narrow. p: exact, the probability of such an order if the two rankings were unrelated; equal
+maps count once. Two rankings agree if p is below .05 and the interval is above 0. With fewer than {FEWEST} rows there
+is no τ: even the same order would have p above .05. A pair swaps if both differences exclude 0, in opposite directions
+(Obuchowski and Rockette; Holm over all pairs of both suites). If a row has one run, this test covers patients only.
+Methods with equal maps are tied on both suites (with AVG, `hirescam` is `cam` and `xgradcam` is `gradcam`).
 
-A network here is a backbone, a pooling and an attention. Each suite trains it anew, at its own size and by its own
-recipe (last table), so what agrees or not is image, size and recipe together."""
-OF_PAIR = "Two values are those of `{}` and `{}`. `a > b`: a is better on the first, worse on the second."
-OF_NETWORKS = f"`{MEAN}`: of those that all these networks have."
+A network is a backbone with a pooling and an attention module. Each suite trains its networks with its own image size
+and recipe (last table), so rankings may differ because of images, size or recipe."""
+OF_PAIR = (
+    "If a cell has two values, they are those of `{}` and `{}`. `a > b`: a is better on the first suite, worse on "
+    "the second."
+)
+OF_NETWORKS = f"`{MEAN}`: over the methods that all these networks have."
 
 
 def write(folder: Path, records: Mapping[str, Sequence[Record]]) -> Path | None:
-    """Write the page of a results ``folder`` from the ``records`` of its suites; None, and none is left, without two.
+    """Write the page of a results ``folder`` from the ``records`` of its suites. With fewer than two: remove it, None.
 
     Raises ``DataError`` for broken rows per case.
     """
-    known = (suite_scores(folder / name, records[name], data) for name, (data, _) in SUITES.items() if name in records)
-    suites = [scores for scores in known if scores is not None]
+    loaded = (suite_scores(folder / name, records[name], data) for name, (data, _) in SUITES.items() if name in records)
+    suites = [scores for scores in loaded if scores is not None]
     if len(suites) < 2:
         (folder / FILE).unlink(missing_ok=True)
         return None
@@ -55,9 +58,9 @@ def write(folder: Path, records: Mapping[str, Sequence[Record]]) -> Path | None:
 
 
 def page(suites: Sequence[SuiteScores]) -> str:
-    """The text of the page: in words what follows, then the tables.
+    """Render the page: conclusions in sentences, then the tables, for each pair of suites.
 
-    Every pair of suites in the order of ``SUITES``; a suite without records is named as absent.
+    Suites without records are listed as missing.
     """
     words, tables = [], []
     for one, other in itertools.combinations(suites, 2):
@@ -71,7 +74,7 @@ def page(suites: Sequence[SuiteScores]) -> str:
         ]
     names = {suite.name for suite in suites}
     absent = [
-        f"No suite `{name}` ({what}) has records: nothing is said of it."
+        f"The suite `{name}` ({what}) has no records and is not compared."
         for name, (_, what) in SUITES.items()
         if name not in names
     ]
@@ -80,7 +83,7 @@ def page(suites: Sequence[SuiteScores]) -> str:
 
 
 def _agreements(title: str, about: str, heading: str, ranked: Sequence[RankedTwice]) -> Table:
-    header = (heading, "rows", "τ [95 %]", "p", "first", "pairs that swap", "trainings", "patients")
+    header = (heading, "rows", "τ [95 %]", "p", "first", "pairs that swap", "training runs", "patients")
     return Table(title, about, header, tuple(map(_agreement, ranked)))
 
 
@@ -94,15 +97,15 @@ def _agreement(ranked: RankedTwice) -> tuple[str, ...]:
 
 
 def _rankings(title: str, ranked: Sequence[RankedTwice]) -> Table:
-    """Both rankings of each network's methods, in the order of the first suite."""
-    about = "The mean over trainings and, in brackets, the position among these methods."
+    """Return both rankings of each network's methods, in the order of the first suite."""
+    about = "Mean over training runs and, in brackets, rank among these methods."
     suites = ranked[0].suites if ranked else ("", "")
-    rows = [(each.of, name, *_places(each, name)) for each in ranked for name in ranking(each.sides[0], each.names)]
+    rows = [(pair.of, name, *_places(pair, name)) for pair in ranked for name in ranking(pair.sides[0], pair.names)]
     return Table(title, about, ("network", "method", *suites), tuple(rows))
 
 
 def _places(ranked: RankedTwice, name: str) -> list[str]:
-    """The score of a method on either suite and its position."""
+    """Return the score of a method and its rank, on each suite."""
     values = [{word: float(rows[word].theta.mean()) for word in ranked.names} for rows in ranked.sides]
     return [f"{number(of[name])} ({1 + sum(other > of[name] for other in of.values())})" for of in values]
 
@@ -111,8 +114,10 @@ def _recipes(suites: Sequence[SuiteScores]) -> Table:
     rows = [
         (name, s.name, n.recipe, str(n.trainings), str(s.patients)) for s in suites for name, n in s.networks.items()
     ]
-    header = ("network", "suite", "size and training", "trainings", "patients")
-    return Table("Networks and their recipes", "What goes by the same name above.", header, tuple(sorted(rows)))
+    header = ("network", "suite", "size and training", "training runs", "patients")
+    return Table(
+        "Networks and their recipes", "How each suite trained the networks above.", header, tuple(sorted(rows))
+    )
 
 
 def _range(counts: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""The rows of several suites by network and method, so that one suite's ranking can be held against another's."""
+"""Scores of a suite by network and method, for comparing the rankings of two suites."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from benchmark.report.table import NOTHING
 from benchmark.scoring.statistics.entries import EntryScores
 
 Rows = dict[str, EntryScores]
-"""What is ranked (a method, a network) -> its scores."""
+"""Name of a method or network -> its scores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +21,13 @@ class NetworkScores:
     """A network of a suite with the scores of its methods."""
 
     recipe: str
-    """Its size and how it was trained, in words."""
+    """Image size and training recipe in words."""
     methods: Rows
-    """Those that all its trainings have; baselines are none."""
+    """Methods that all training runs have, without baselines."""
 
     @property
     def trainings(self) -> int:
-        """Trainings of the network: those of its methods."""
+        """Number of training runs."""
         return max(len(row.theta) for row in self.methods.values())
 
 
@@ -37,7 +37,7 @@ class SuiteScores:
 
     name: str
     networks: dict[str, NetworkScores]
-    """Backbone, pooling and attention -> the network; of several sizes or recipes the one with most trainings."""
+    """Backbone, pooling and attention -> network; of several sizes or recipes the one with most training runs."""
 
     @property
     def patients(self) -> int:
@@ -46,9 +46,9 @@ class SuiteScores:
 
 
 def suite_scores(folder: Path, records: Sequence[Record], dataset: str) -> SuiteScores | None:
-    """What the ``records`` of a suite's ``folder`` say of a data set; None where they have no rows per case.
+    """Return the scores of a suite on a data set, or None if its ``folder`` has no per-case rows.
 
-    Baselines are left out, and methods that some training of a network lacks. Raises ``DataError`` for broken rows.
+    Baselines and methods that a training run lacks are left out. Raises ``DataError`` for invalid rows.
     """
     board = [record for record in select.board(records, dataset) if select.is_method(record)]
     column = main_column(board, [folder])
@@ -67,8 +67,8 @@ def suite_scores(folder: Path, records: Sequence[Record], dataset: str) -> Suite
 
 def _network(groups: Sequence[Sequence[Record]], column: MainColumn) -> NetworkScores:
     most = max(map(len, groups))
-    known = {group[0].method: column.entry(group) for group in groups if len(group) == most}
-    return NetworkScores(_recipe(groups[0][0]), {name: row for name, row in sorted(known.items()) if row is not None})
+    entries = {group[0].method: column.entry(group) for group in groups if len(group) == most}
+    return NetworkScores(_recipe(groups[0][0]), {name: row for name, row in sorted(entries.items()) if row is not None})
 
 
 def _recipe(record: Record) -> str:

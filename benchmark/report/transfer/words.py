@@ -1,4 +1,4 @@
-"""What one may conclude from one suite for another, and what not, in words that follow from the numbers."""
+"""Conclusions from one suite for another, as sentences that follow from the numbers."""
 
 from collections.abc import Iterator, Sequence
 from math import comb
@@ -11,44 +11,38 @@ from benchmark.report.transfer.scores import SuiteScores
 def conclusions(
     one: SuiteScores, other: SuiteScores, methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]
 ) -> str:
-    """An answer and two lists: what the rankings of ``one`` say of those of ``other``, and what they do not."""
+    """Return an answer and two lists: what the rankings of ``one`` predict for ``other``, and what they do not."""
     chief = [ranked for ranked in networks if ranked.of == MEAN]
     common = common_networks(one, other)
-    single = [f"`{s.name}` has one of {', '.join(n)}" for s in (one, other) if (n := _single(s, common))]
+    single = [f"`{s.name}` trained {', '.join(n)} once" for s in (one, other) if (n := _single(s, common))]
     may, may_not = [*_held(methods, chief, single)], [*_open(methods, chief), *_limits(one, other, single)]
     answer = "No" if not may else "In part" if any(_open(methods, chief)) else "Yes"
     lists = (
-        ("One may conclude:", may or ["nothing: no ranking agrees;"]),
-        ("One may not conclude:", may_not),
+        ("You may conclude:", may or ["nothing: no ranking agrees;"]),
+        ("You may not conclude:", may_not),
     )
     texts = ["\n".join([head, "", *(f"- {line}" for line in lines)]) for head, lines in lists]
     return "\n\n".join([f"**From `{one.name}` to `{other.name}`: {answer}.**", *texts]).removesuffix(";") + "."
 
 
 def with_tau(ranked: RankedTwice) -> str:
-    """A network, or what networks are ranked by, with its tau.
-
-    As ``custom AVG (τ 0.81 [0.52, 1.00], p 0.002)``.
-    """
+    """Format a ranking with its tau, such as ``custom AVG (τ 0.81 [0.52, 1.00], p 0.002)``."""
     return f"{ranked.of} (τ {tau(ranked)}, p {p_of(ranked)})"
 
 
 def tau(ranked: RankedTwice) -> str:
-    """Kendall's tau with its interval.
-
-    Tau-b, 95 %, patients drawn, and trainings where there are several.
-    """
+    """Format Kendall's tau-b with its 95 % interval over patients, and over training runs if there are several."""
     a = ranked.agreement
     return f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]" if ranked.enough else NOTHING
 
 
 def p_of(ranked: RankedTwice) -> str:
-    """The exact p of tau; a dash where there are too few rows for it."""
+    """Format the exact p of tau; a dash if there are too few rows."""
     return number(max(ranked.agreement.p, 0.001)) if ranked.enough else NOTHING
 
 
 def swaps(ranked: RankedTwice) -> str:
-    """The pairs that swap, each with the one that is better on the first suite in front.
+    """List the pairs that swap; the first of each pair is better on the first suite.
 
     Both differences exclude 0, in opposite directions; Holm over all pairs of both suites.
     """
@@ -57,17 +51,17 @@ def swaps(ranked: RankedTwice) -> str:
 
 def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], single: Sequence[str]) -> Iterator[str]:
     if held := [with_tau(ranked) for ranked in methods if ranked.holds]:
-        yield f"which methods are rather good on {', '.join(held)}: both suites rank them alike;"
+        yield f"which methods are better on {', '.join(held)}: both suites rank them alike;"
     if methods and not _other_first(methods):
         yield "which method is first: the same on each network;"
     if held := [with_tau(ranked) for ranked in networks if _orders(ranked)]:
-        trained = " of these very trainings" if single else ""
-        yield f"which of {_counted(networks)} networks{trained} is rather good, by the {', by the '.join(held)};"
+        trained = " (these training runs only)" if single else ""
+        yield f"which of {_counted(networks)} networks{trained} is better, by the {', by the '.join(held)};"
 
 
 def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> Iterator[str]:
     if undecided := [with_tau(ranked) for ranked in methods if not ranked.holds]:
-        yield f"which methods are good on {', '.join(undecided)}: no agreement is shown;"
+        yield f"which methods are better on {', '.join(undecided)}: no agreement is shown;"
     if other := _other_first(methods):
         same = len(methods) - len(other)
         yield f"which method is first: it is the same on {same} of {len(methods)} networks ({'; '.join(other)});"
@@ -78,35 +72,35 @@ def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> It
     for ranked in networks:
         if not _orders(ranked):
             swapped_words = f"; {swaps(ranked)} swap" if ranked.agreement.swapped else ""
-            yield f"which of {_counted(networks)} networks is good: {_why_open(ranked)}{swapped_words};"
+            yield f"which of {_counted(networks)} networks is better: {_why_open(ranked)}{swapped_words};"
     if not methods or not networks:
         yield "more than that: the two suites have too few networks or methods in common;"
 
 
 def _why_open(ranked: RankedTwice) -> str:
-    """Why nothing is said of the networks: too few of them, with both orders, or a tau that shows no agreement."""
+    """Explain why the networks are undecided: too few of them, or no agreement."""
     if ranked.enough:
         return f"no agreement is shown by the {with_tau(ranked)}"
     orders = (" > ".join(ranking(rows, ranked.names)) for rows in ranked.sides)
-    stated = (f"{order} on `{suite}`" for order, suite in zip(orders, ranked.suites, strict=True))
-    return f"they are too few for a rank correlation (by the {ranked.of} {', '.join(stated)})"
+    both = (f"{order} on `{suite}`" for order, suite in zip(orders, ranked.suites, strict=True))
+    return f"they are too few for a rank correlation (by the {ranked.of}: {', '.join(both)})"
 
 
 def _limits(one: SuiteScores, other: SuiteScores, single: Sequence[str]) -> Iterator[str]:
-    """What no ranking can say, or these ones cannot; ``single``: which networks were trained once."""
+    """Yield what these rankings cannot show; ``single``: names of the networks with one training run."""
     best = (f"{number(max(_scores(suite)))} on `{suite.name}`" for suite in (one, other))
     yield f"how high a score is: the best is {', '.join(best)};"
     if single:
         yield (
-            f"what another training gives: {'; '.join(single)}, so there intervals and swaps are over patients alone, "
-            "among these networks;"
+            f"what another training run would give: {'; '.join(single)}, so intervals and swaps of "
+            "these networks cover patients only;"
         )
     if absent := [name for name in one.networks if name not in other.networks]:
-        yield f"anything of {', '.join(absent)}, which `{other.name}` does not have;"
+        yield f"anything about {', '.join(absent)}, which `{other.name}` does not have;"
 
 
 def _orders(ranked: RankedTwice) -> bool:
-    """Whether networks, of which there are few, are in the same order, and none swaps."""
+    """Whether both suites rank the networks alike and no pair swaps."""
     return ranked.holds and not ranked.agreement.swapped
 
 

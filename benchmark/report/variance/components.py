@@ -1,4 +1,4 @@
-"""What moves a suite's scores, and how many trainings and patients tell its rows apart: two tables."""
+"""Two tables: components of variance, and the training runs and patients needed to detect differences."""
 
 from collections.abc import Mapping
 from typing import get_args
@@ -12,31 +12,29 @@ from core.errors import BadValueError
 
 DIFFERENCES, TRAININGS = (0.02, 0.05, 0.10), (2, 3, 5, 10)
 ABOUT = (
-    "Method of moments on a balanced design, every factor taken as random, negative estimates set to 0 (Searle, "
-    "Casella and McCulloch 1992). `sd`: of the component; where a patient is part of it, of one patient. `in a score`: "
-    "its standard deviation in the score of one training on these patients; `share`: of the whole variance of such "
-    "scores. A training (seed) belongs to its network. With few levels a component is uncertain."
+    "Method of moments on a balanced design, all factors random, negative estimates set to 0 (Searle, "
+    "Casella and McCulloch 1992). `sd`: standard deviation of the component; for components with patients, of one "
+    "patient. `in a score`: its standard deviation in the score of one run on these patients. `share`: "
+    "share of the total variance of such scores. Training runs (seeds) are nested in networks. Components with few "
+    "levels are uncertain."
 )
 POWER_ABOUT = (
-    f"Patients that are needed to tell two rows apart (power {POWER:g}, two-sided, α {ALPHA:g}), by the number of "
-    "trainings of each; simulated from the components above, patients with as many cases as these. Paired: two methods "
-    "on the same trainings; nested: two networks with trainings of their own. One comparison, without Holm's "
-    "correction."
+    f"Number of patients needed to detect a difference of two rows (power {POWER:g}, two-sided, α {ALPHA:g}), by the "
+    "number of training runs of each; simulated from the components above, with as many cases per patient. Paired: two "
+    "methods on the same training runs; nested: two networks with separate training runs. One comparison, without "
+    "Holm's correction."
 )
 
 
 def tables(part: BalancedScores, dataset: str) -> list[Table]:
-    """Both tables of a data set.
-
-    The components of variance, then the power that follows from them.
-    """
+    """Return the components of variance of a data set, and the power that follows from them."""
     return [components_table(part, dataset), power_table(part, dataset)]
 
 
 def components_table(part: BalancedScores, dataset: str) -> Table:
-    """A row per component of variance.
+    """Return a row per component of variance.
 
-    ``sd`` in the unit of the main column; shares of the variance of one training's score add up to 100 %.
+    ``sd`` is in the unit of the main column; shares of the variance of one run's score add up to 100 %.
     """
     parts, in_score = part.components, in_a_score(part)
     whole = sum(value**2 for value in in_score.values())
@@ -49,22 +47,21 @@ def components_table(part: BalancedScores, dataset: str) -> Table:
 
 
 def power_table(part: BalancedScores, dataset: str) -> Table:
-    """A row per kind and size of a difference: the patients that are needed, and the power of the suite as it is.
+    """Return a row per kind and size of a difference: the patients needed, and the power of the suite.
 
-    Power .8, two-sided at α .05, no correction for several comparisons; a dash where nothing of that kind can be
-    compared.
+    Power .8, two-sided at α .05, without correction for multiple comparisons; a dash if nothing can be compared.
     """
     parts, (trainings, patients) = part.components, part.values.shape[-2:]
     rows = [_needed(parts, kind, gap, trainings, patients) for kind in get_args(Pairing) for gap in DIFFERENCES]
-    heads = (f"{count} trainings" for count in TRAININGS)
-    header = ("rows", "differ by", *heads, f"power with {trainings} trainings, {patients} patients")
+    heads = (f"{count} training runs" for count in TRAININGS)
+    header = ("rows", "differ by", *heads, f"power with {trainings} training runs, {patients} patients")
     return Table(f"{dataset}: trainings and patients that tell rows apart", POWER_ABOUT, header, tuple(rows))
 
 
 def in_a_score(part: BalancedScores) -> dict[Term, float]:
-    """The standard deviation that each component has in the score of one training, a mean over its patients.
+    """Return the standard deviation of each component in the score of one training run.
 
-    A component that a patient is part of is divided by the root of the number of patients.
+    Components with patients are divided by the square root of the number of patients.
     """
     patients = part.values.shape[-1]
     return {
@@ -73,7 +70,7 @@ def in_a_score(part: BalancedScores) -> dict[Term, float]:
 
 
 def name_of(term: Term) -> str:
-    """A component in words: a training's network is not said again.
+    """Return the name of a component; factors that a seed is nested in are left out.
 
     >>> name_of(("backbone", "pooling", "method", "seed"))
     'method × seed'
@@ -83,14 +80,11 @@ def name_of(term: Term) -> str:
 
 
 def basis(part: BalancedScores) -> str:
-    """What the components rest on, in words.
-
-    The levels of each factor by name, trainings per network, patients, and how many trainings had no counterpart.
-    """
+    """Describe the data behind the components: levels of each factor, training runs and patients."""
     _, _, _, trainings, patients = part.values.shape
     names = (f"{name} {len(words)} ({', '.join(words)})" for name, words in part.levels.items())
-    left_out = f"; {part.left_out} trainings that have no counterpart are left out" if part.left_out else ""
-    return f"{'; '.join(names)}; {trainings} trainings of each network; {patients} patients{left_out}."
+    left_out = f"; {part.left_out} training runs without a counterpart are left out" if part.left_out else ""
+    return f"{'; '.join(names)}; {trainings} training runs of each network; {patients} patients{left_out}."
 
 
 def _share(sd: float, whole: float) -> str:

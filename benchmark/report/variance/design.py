@@ -1,4 +1,4 @@
-"""The trainings of a suite as a balanced design, of which components of variance can be told."""
+"""The training runs of a suite as a balanced design, for components of variance."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +10,10 @@ from benchmark.scoring.statistics.components import BalancedScores, ScoreKey, la
 
 
 def design(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> BalancedScores | None:
-    """The main column of a data set by network, method, training and patient; None where no network has two trainings.
+    """Return the main column by network, method, training run and patient; None if no network has two training runs.
 
-    Baselines and methods on a part of the images have no part in it. Rows per case lie in ``folders``. Raises
-    ``DataError`` for broken ones.
+    Baselines and methods on a part of the images are left out. ``folders`` contain the per-case rows. Raises
+    ``DataError`` for invalid rows.
     """
     runs = (record for record in records if record.source == "run")
     board = [r for r in select.board(runs, dataset) if select.is_method(r) and r.cell.seed is not None]

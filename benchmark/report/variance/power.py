@@ -1,4 +1,4 @@
-"""What ``python -m benchmark.power`` answers of one suite."""
+"""Output of ``python -m benchmark.power`` for one suite."""
 
 from pathlib import Path
 
@@ -11,14 +11,13 @@ from core.errors import BadValueError, UnknownNameError
 
 
 def text(suite: str, results: Path | str) -> str:
-    """The components of variance of each data set of a suite below ``results``, and the power that follows.
+    """Return the components of variance and the power of each data set of a suite below ``results``.
 
-    Raises ``UnknownNameError`` for a suite that has no records and ``BadValueError`` for one without two trainings of a
-    network.
+    Raises ``UnknownNameError`` for a suite without records and ``BadValueError`` if no network has two training runs.
     """
-    known = [folder.name for folder in records.suites(results)]
-    if suite not in known:
-        raise UnknownNameError("suite", suite, known)
+    suites = [folder.name for folder in records.suites(results)]
+    if suite not in suites:
+        raise UnknownNameError("suite", suite, suites)
     folder = Path(results) / suite
     all_records = records.load(folder)
     parts = {name: design(all_records, name, [folder]) for name in select.datasets(all_records)}

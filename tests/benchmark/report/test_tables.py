@@ -165,7 +165,7 @@ def test_a_slow_method_stands_beside_all_others_on_its_own_images_and_in_no_othe
     assert [title for title, text in sections.items() if "| occlusion |" in text] == ["phantom: methods within each network, on 12 images"]
     part = sections["phantom: methods within each network, on 12 images"]
     assert "explained images 12" in part
-    assert "Do not compare these figures with those of other tables" in part
+    assert "do not compare these scores with other tables" in part
     table = main_table.main(every, "phantom", 12)
     place = table.header.index("n cases")
     assert {row[place] for row in table.rows} == {"12"}
@@ -238,7 +238,7 @@ def test_one_alignment_per_method_in_the_main_table_and_both_side_by_side_below(
     assert len(board) == len(METHODS)
     section = texts(suite)[f"phantom: alignment ({words.MAIN})"]
     assert section.count("| gradcampp |") == 1
-    assert "for paired intervals see the suite `alignment`" in section
+    assert "The suite `alignment` has paired intervals" in section
 
 
 def test_a_failed_cell_shows_its_numbers_and_its_reason(records):

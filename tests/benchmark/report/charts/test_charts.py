@@ -150,7 +150,7 @@ def test_costs_on_the_committed_page_are_those_of_its_file():
     assert len(at) > 40
 
 
-@pytest.mark.parametrize(("word", "reason"), [("seeds", "one training"), ("components", "two trainings"), ("cost", "--costs")])
+@pytest.mark.parametrize(("word", "reason"), [("seeds", "one training"), ("components", "two training runs"), ("cost", "--costs")])
 def test_a_chart_without_data_says_why(demo, tmp_path, word, reason):
     data = dataclasses.replace(demo, folders=[tmp_path]) if word == "cost" else demo
     with pytest.raises(NotAvailableError, match=reason):

@@ -24,18 +24,18 @@ def said(records):
 def test_a_method_whose_maps_stay_is_said_to_explain_nothing_and_the_others_to_change():
     stays, changes, blind = cascade("a", 0.9, -0.3, -0.1), cascade("b", 0.2, -0.4, -0.2), cascade("c", 0.1, -0.2, -0.1, head=0.8)
     first, second, third, fourth, fifth = said([stays, changes, blind, cascade("center", 1.0, 0.0, 0.0, head=1.0)])
-    assert first.startswith("The maps of `a` (resnet18 AVG 0.900) stay much as they were with all weights drawn anew")
+    assert first.startswith("The maps of `a` (resnet18 AVG 0.900) hardly change with all weights randomised")
     assert second.startswith("The maps of 2 other methods on 1 network change: ")
     assert "at most 0.200 (`b`, resnet18 AVG; " in second
-    assert third == f"Hits go, too: `{MAIN}` changes by at least -0.200 [-0.300, -0.100] (`c`, resnet18 AVG)."
-    assert fourth.startswith("With the head alone drawn anew, the maps of `c` (resnet18 AVG 0.800) stay much as they were")
-    assert fifth == "`center` look at no weight. They are marked, as they must be."
+    assert third == f"Hits are lost, too: `{MAIN}` changes by at least -0.200 [-0.300, -0.100] (`c`, resnet18 AVG)."
+    assert fourth.startswith("With only the head randomised, the maps of `c` (resnet18 AVG 0.800) hardly change")
+    assert fifth == "`center` do not use the weights. They are marked, as expected."
 
 
 @pytest.mark.byhand
 def test_methods_whose_hits_stay_are_named():
     _, stay, others = said([cascade("a", 0.2, 0.1, 0.2), cascade("b", 0.2, -0.4, -0.2)])
-    assert stay == "Hits stay with all weights drawn anew: `a` (resnet18 AVG 0.100)."
+    assert stay == "Hits stay with all weights randomised: `a` (resnet18 AVG 0.100)."
     assert others.startswith(f"All others lose hits: `{MAIN}` changes by at least -0.400")
 
 
@@ -45,18 +45,18 @@ def test_the_conventional_placement_costs_what_the_aligned_one_gains_backbone_by
     same, wins = placed("cam", 0.0, 0.0, 0.0, backbone="custom"), placed("cam", -0.1, -0.2, -0.05, backbone="vgg16")
     first, second, third = said([same, wins, *loses])
     assert first.startswith(f"`resnet18`: it loses. `{MAIN}` changes by -0.300 to -0.150 (2 networks, mean over methods): ")
-    assert first.endswith("its maps lie 0.160 of the image's side off. Of 3 rows 2 really lose and 0 gain.")
-    assert second == "`custom`: nothing. Its maps lie where the convention puts them (1 network, mean over methods)."
+    assert first.endswith("its maps are off by 0.160 of the image's side. Of 3 rows, 2 significantly lose and 0 gain.")
+    assert second == "`custom`: nothing. The conventional placement is right for it (1 network, mean over methods)."
     assert third.startswith("`vgg16`: it loses nothing. ")
-    assert third.endswith("Of 1 row 0 really lose and 1 gain.")
+    assert third.endswith("Of 1 row, 0 significantly lose and 1 gain.")
 
 
 @pytest.mark.byhand
 def test_the_share_of_convention_is_said_with_and_without_our_own():
     (sentence,) = said([painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1))])
-    assert sentence.startswith(f"resnet18 AVG: 67 % of what differs in `{MAIN}` is convention (0 % without `ours`), 33 % is method.")
+    assert sentence.startswith(f"resnet18 AVG: 67 % of the variance of `{MAIN}` is due to the convention (0 % without `ours`), 33 % to the method.")
     assert sentence.endswith(
-        "by 0.300 (mean over methods); under `ours` the methods lie 0.200 apart. 0 of 1 pairs of methods change order."
+        "by 0.300 (mean over methods); under `ours` the methods differ by 0.200. 0 of 1 pairs of methods change order."
     )
 
 
@@ -75,10 +75,10 @@ def judged(change, high, **fields):
 def test_what_rests_on_the_token_and_which_maps_tell():
     maps = [looking("cam", 0.5, 0.1), looking("gradcam", 0.1, 0.5), looking("layercam", 0.3, 0.3), looking("noise", 0.1, 0.1)]
     owed, peaks, energy, no_sign = said([judged(-0.3, -0.2), *maps, judged(0.0, 0.1, global_pool="PCAM")])
-    assert owed.startswith("resnet18 AVG: the AUROC of Mass rests on the token: 0.900 as drawn")
-    assert "1 of 3 methods point at the token (`cam` 0.500, the finding 0.100), 1 at the finding; of 1 it cannot be told" in peaks
-    assert energy == "resnet18 AVG: of a map's energy at most 0.050 lies on the token (`cam`); `noise` has 0.010."
-    assert no_sign.startswith("resnet18 PCAM: the AUROC of Mass shows no sign of resting on the token")
+    assert owed.startswith("resnet18 AVG: the AUROC of Mass depends on the token: 0.900 as drawn")
+    assert "1 of 3 methods point at the token (`cam` 0.500, the finding 0.100), 1 at the finding; 1 are undecided" in peaks
+    assert energy == "resnet18 AVG: at most 0.050 of a map's energy is on the token (`cam`); `noise` has 0.010."
+    assert no_sign.startswith("resnet18 PCAM: the AUROC of Mass is not shown to depend on the token")
 
 
 @pytest.mark.byhand
@@ -86,11 +86,11 @@ def test_of_several_trainings_it_is_said_in_how_many_the_scores_rest_on_the_toke
     resting = [judged(-0.3, -0.2, seed=0), looking("cam", 0.5, 0.1, seed=0), looking("noise", 0.1, 0.1, seed=0)]
     silent = [judged(-0.3, -0.2, seed=1), looking("cam", 0.1, 0.5, seed=1)]
     overall, owed, peaks, energy = said([*resting, *silent, judged(0.0, 0.1, seed=2)])
-    assert overall.startswith("2 of 3 trainings rest on the token. In 1 of these 2 at least one method points at it")
-    assert owed.startswith("resnet18 AVG: the AUROC of Mass rests on the token in 2 of 3 trainings.")
+    assert overall.startswith("2 of 3 training runs depend on the token. In 1 of these 2, at least one method points at it")
+    assert owed.startswith("resnet18 AVG: the AUROC of Mass depends on the token in 2 of 3 training runs.")
     assert owed.endswith("seed 0 0.900, 0.900, 0.900; seed 1 0.900, 0.900, 0.900; seed 2 0.900, 0.900, 0.900.")
     assert peaks == "resnet18 AVG: methods that point at the token: seed 0 1 of 1; seed 1 0 of 1. At the finding: 0 of 1, 1 of 1."
-    assert energy == "resnet18 AVG: of a map's energy at most 0.050 lies on the token (`cam`); `noise` has 0.010."
+    assert energy == "resnet18 AVG: at most 0.050 of a map's energy is on the token (`cam`); `noise` has 0.010."
 
 
 def test_networks_that_differ_by_size_or_seed_alone_are_told_apart():
@@ -107,8 +107,8 @@ def test_the_answer_says_on_what_it_rests_and_stands_in_the_markdown_too():
     records = [cascade("a", 0.2, -0.3, -0.1), cascade("a", 0.2, -0.3, -0.1, seed=1)]
     (answer,) = checks.answers(records, "phantom")
     assert answer.rests[1:] == (
-        "2 trainings of each network (seeds 0, 1); split: not stated.",
-        "Score thresholds are cross-fitted by patient: chosen on other patients than those they are scored on.",
+        "2 training runs of each network (seeds 0, 1); split: not stated.",
+        "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients.",
         "Networks: resnet18 AVG.",
     )
     assert answer.another == checks.SEVERAL

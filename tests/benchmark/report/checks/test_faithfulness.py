@@ -46,7 +46,7 @@ def test_three_methods_are_too_few_for_an_agreement_even_in_the_same_order(tmp_p
     said = faithfulness.sentence(agreement(tmp_path))
     assert said.startswith("custom AVG: ")
     insertion, deletion = "insertion (tau +1.000 [+1.000, +1.000], p 0.333)", "deletion (tau -1.000 [-1.000, -1.000], p 0.333)"
-    assert f"is not shown to go with its rank by {insertion}, {deletion}" in said
+    assert f"no agreement is shown between hits and {insertion}, {deletion}" in said
     assert "hits and road (tau –, p –)" in said
 
 

@@ -103,9 +103,9 @@ def test_the_answer_says_which_network_which_method_how_sure_and_what_another_ru
         "has the highest mean over the rank methods",
         "Method on custom ",
         "patients 501",
-        "3 trainings of each network (seeds 0, 1, 2)",
+        "3 training runs of each network (seeds 0, 1, 2)",
         "runs have a standard deviation of",
-        "they are no radiographs",
+        "drawn by code",
         "seeds: [0, 1, 2, 3]",
     ):
         assert words in text
@@ -113,7 +113,7 @@ def test_the_answer_says_which_network_which_method_how_sure_and_what_another_ru
 
 def test_what_an_interval_speaks_of_depends_on_the_trainings_behind_it(read):
     assert "95 % interval for new training runs and patients, from 3 runs" in read.text
-    assert "95 % interval of this network, for new patients only" in read.text  # of the other data set, one run
+    assert "95 % interval for new patients only, from one training run" in read.text  # of the other data set, one run
     assert "score [95 % of this network]" in read.text
 
 
@@ -144,7 +144,7 @@ def test_what_is_downloaded_as_latex_is_escaped_as_the_files_are():
 
 
 def test_columns_are_explained():
-    assert "chosen on the very truth" in meaning("optimism")
+    assert "chosen on the test annotations" in meaning("optimism")
     assert meaning("hit@iobb.5") == meaning("hit@iobb.25")
     assert set(glossary(["hit@iobb.5", "hit@iobb.25", "acc@iou.5"])) == {"hit@iobb.x", "acc@iou.x"}
     assert meaning("what nobody knows") == ""

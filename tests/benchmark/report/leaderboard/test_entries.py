@@ -127,4 +127,4 @@ def test_two_trainings_have_a_spread_and_no_band_of_one_more(tmp_path):
     line = lines(tmp_path)["PCAM", "cam"]
     assert (line["trainings"], line["one_more_low"], line["one_more_high"]) == ("2", "", "")
     assert float(line["seed_sd"]) == pytest.approx(0.05 / np.sqrt(2), abs=1e-6)
-    assert "Fewer than 3 training runs cannot say" in " ".join((tmp_path / "index.html").read_text().split())
+    assert "has fewer than 3 training runs, too few to predict" in " ".join((tmp_path / "index.html").read_text().split())

@@ -34,8 +34,8 @@ def test_the_same_order_of_five_methods_is_an_agreement_and_two_networks_are_too
     assert "**From `phantom` to `nih-sample`: In part.**" in page
     assert "- which method is first: the same on each network;" in page
     assert "| custom PCAM | 5 | 1.00 [1.00, 1.00] | 0.017 | layercam | 0 of 10 | 3 | 20 |" in page  # 2 of the 120 orders
-    orders = "(by the mean over methods custom PCAM > custom AVG on `phantom`, custom PCAM > custom AVG on `nih-sample`)"
-    assert f"- which of 2 networks is good: they are too few for a rank correlation {orders};" in page
+    orders = "(by the mean over methods: custom PCAM > custom AVG on `phantom`, custom PCAM > custom AVG on `nih-sample`)"
+    assert f"- which of 2 networks is better: they are too few for a rank correlation {orders};" in page
     assert "| mean over methods | 2 | – | – |" in page
 
 
@@ -45,7 +45,7 @@ def test_the_reverse_order_is_a_no_and_the_pairs_that_swap_are_named(tmp_path):
     suite(tmp_path, "nih-sample", PCAM=DOWN, AVG=UP)
     page = text(tmp_path)
     assert "**From `phantom` to `nih-sample`: No.**" in page
-    assert "- which methods are good on custom PCAM (τ -1.00 [-1.00, -1.00], p 0.017): no agreement is shown;" in page
+    assert "- which methods are better on custom PCAM (τ -1.00 [-1.00, -1.00], p 0.017): no agreement is shown;" in page
     assert "pairs swap (custom PCAM: " in page
     assert "layercam > cam" in page
     assert "- more than that: the two suites have too few networks or methods in common;" in page
@@ -55,8 +55,8 @@ def test_the_page_says_which_suite_has_one_training_and_that_patients_alone_deci
     suite(tmp_path, "phantom", PCAM=FEW, AVG=FEW)
     suite(tmp_path, "nih-sample", seeds=[0], PCAM=FEW)
     page = text(tmp_path)
-    assert "- what another training gives: `nih-sample` has one of custom PCAM, so there intervals and swaps" in page
-    assert "- anything of custom AVG, which `nih-sample` does not have." in page
+    assert "- what another training run would give: `nih-sample` trained custom PCAM once, so intervals and swaps" in page
+    assert "- anything about custom AVG, which `nih-sample` does not have." in page
     assert "| custom PCAM | 2 | – | – | layercam | 0 of 1 | 3, 1 | 20 |" in page
 
 
@@ -68,5 +68,5 @@ def test_a_suite_that_is_not_recorded_is_said_to_be_missing_and_one_alone_gives_
     assert "transfer" not in (tmp_path / "README.md").read_text()
     suite(tmp_path, "implanted", seeds=[0], PCAM=FEW)
     page = text(tmp_path)
-    assert "No suite `nih-sample` (radiographs) has records: nothing is said of it." in page
+    assert "The suite `nih-sample` (radiographs) has no records and is not compared." in page
     assert "[transfer.md](transfer.md)" in (tmp_path / "README.md").read_text()
