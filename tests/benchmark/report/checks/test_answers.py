@@ -54,7 +54,9 @@ def test_the_conventional_placement_costs_what_the_aligned_one_gains_backbone_by
 @pytest.mark.byhand
 def test_the_share_of_convention_is_said_with_and_without_our_own():
     (sentence,) = said([painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1))])
-    assert sentence.startswith(f"resnet18 AVG: 67 % of the variance of `{MAIN}` is due to the convention (0 % without `ours`), 33 % to the method.")
+    assert sentence.startswith(
+        f"resnet18 AVG: 67 % of the variance of `{MAIN}` is due to the convention (0 % without `ours`), 33 % to the method."
+    )
     assert sentence.endswith(
         "by 0.300 (mean over methods); under `ours` the methods differ by 0.200. 0 of 1 pairs of methods change order."
     )
