@@ -30,7 +30,7 @@ class ForwardTrace:
     def shapes(self) -> list[tuple[int, int]]:
         """(h, w) of the patches at each stage; each stage halves the previous one, rounded up.
 
-        >>> Passage((224, 224), patch=16).shapes
+        >>> ForwardTrace((224, 224), patch=16).shapes
         [(14, 14), (7, 7), (4, 4), (2, 2), (1, 1)]
         """
         shapes = [(self.size[0] // self.patch, self.size[1] // self.patch)]

@@ -167,6 +167,6 @@ class Interrupts(Callback):
 
     def _stop(self, trainer: Trainer, where: str) -> None:
         if trainer.is_global_zero:
-            text = "stopped in epoch %d, %s: --resume %s goes on from there as if nothing had happened"
+            text = "stopped in epoch %d, %s: --resume %s continues from there"
             log.info(text, trainer.current_epoch + 1, where, self.folder)
         raise Stopped(self.received or signal.SIGINT)

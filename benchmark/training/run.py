@@ -83,10 +83,14 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     ``watching`` are callbacks in addition to the run's own.
     """
     config = module.config
-    own: list[Callback] = [callbacks.CheckpointWriter(module, folder), Pace(module), callbacks.Interrupts(folder)]
+    run_callbacks: list[Callback] = [
+        callbacks.CheckpointWriter(module, folder),
+        Pace(module),
+        callbacks.Interrupts(folder),
+    ]
     if config.heat_maps and "tensorboard" in config.logger:
-        own.append(HeatMaps(module, splits["val"]))
-    trainer = trainer_of(config, folder, *own, *watching)
+        run_callbacks.append(HeatMaps(module, splits["val"]))
+    trainer = trainer_of(config, folder, *run_callbacks, *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     shares = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
     shared = (config.accumulate, shares, module.loss.counted(labels).numpy())

@@ -74,7 +74,7 @@ def test_the_commands_of_the_first_page_run_on_small_data(checkout):
     elsewhere = ("--dataset NIH", "--suite nih", "--all")  # run by other tests: see RUN_BY
     here = dict.fromkeys(line for line in lines if not any(words in line for words in elsewhere))
     for line in sorted(here, key=lambda line: "main.py" not in line):
-        done = typed(checkout, (f"{line} {SMALL}" if line.startswith("python main.py") else line).replace("resnet18", "custom"))
+        done = typed(checkout, (f"{line} {SMALL}" if line.startswith("python main.py") else line).replace("densenet121", "custom"))
         assert done.returncode == int("check dataset" in line), f"{line}\n{done.stdout}\n{done.stderr}"  # one image is not enough
     assert len(lines) == 10
     assert (checkout / "runs" / "mass.jpg").stat().st_size > 1000
