@@ -107,14 +107,18 @@ class _Arrays:
         absent = pair in self.negatives or image in self.negatives
         if absent and len(boxes):
             raise BadValueError(f"{image} {finding} is among the negatives and has a truth box: leave one out")
-        height, width = _of_image(self.frames, image, "frame") if isinstance(self.frames, Mapping) else self.frames
+        frame = _of_image(self.frames, image, "frame") if isinstance(self.frames, Mapping) else self.frames
+        if len(frame) != 2 or not all(np.isfinite(side) and side >= 1 for side in frame):
+            raise BadValueError(f"the frame of {image} is {frame}: give (height, width) in pixels")
+        if len(boxes) and (boxes.min() < 0 or (boxes[:, 2:].max(0) > frame[::-1]).any()):
+            raise BadValueError(f"a box of {' '.join(pair)} is outside the frame {frame}, which is (height, width)")
         return Case(
             image_id=image,
             patient_id=image if self.patients is None else _of_image(self.patients, image, "patient"),
             finding=finding,
             map=None if values is None else _heat_map(values, pair),
             grid=self._grid(pair),
-            frame=(int(height), int(width)),
+            frame=(int(frame[0]), int(frame[1])),
             boxes=boxes,
             reason=NOT_GIVEN if values is None else "",
             label=1.0 if len(boxes) else 0.0 if absent else np.nan,
@@ -137,7 +141,10 @@ def _of_image(values: Mapping[str, T], image: str, what: str) -> T:
 
 
 def _heat_map(values: ArrayLike, pair: Pair) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadValueError(f"the map of {' '.join(pair)} is not numeric: {error}") from None
     if array.ndim != 2 or 0 in array.shape:
         raise BadValueError(f"the map of {' '.join(pair)} has the shape {array.shape}: give (h, w)")
     return array

@@ -74,6 +74,8 @@ def is_dicom(path: Path | str) -> bool:
 @contextlib.contextmanager
 def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Image]:
     """Open the file, or its ``content``, as an image of a format in ``KINDS``, whatever its extension."""
+    if content is None and Path(path).exists() and not Path(path).is_file():
+        raise DataError(f"cannot decode {path}: it is not a regular file")  # a pipe would wait forever
     try:
         with open_image(path if content is None else io.BytesIO(content), KINDS) as image:
             if image.width * image.height > limits.LARGEST:

@@ -1,5 +1,6 @@
 """Decoding: every kind of file gives the same gray pixels, a broken one a sentence."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -54,6 +55,13 @@ def test_what_is_no_image_is_an_error_that_names_it(tmp_path: Path):
         decode(tmp_path / "a.png")
     with pytest.raises(DataError, match=r"^no image file .*/b\.png$"):
         decode(tmp_path / "b.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_an_error_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "x.png")
+    with pytest.raises(DataError, match=r"x\.png"):
+        decode(tmp_path / "x.png")
 
 
 def test_images_are_found_by_name_and_other_files_are_not(tmp_path: Path):

@@ -69,7 +69,12 @@ def test_boxes_ranked_by_confidence_take_probabilities_and_negatives(arrays):
         ({"truth": {("a", "Mass"): [[9, 9, 0]]}}, BadValueError),
         ({"maps": {("a", "Mass"): np.zeros((1, 2, 2))}}, BadValueError),
         ({"maps": {"a": np.zeros((2, 2))}}, BadValueError),
+        ({"truth": {("a", "Mass"): [[0, 0, 9, 10]]}}, BadValueError),  # outside the frame
+        ({"maps": {("a", "Mass"): [["x", "y"]]}}, BadValueError),
+        ({"maps": {("a", "Mass"): [[object()]]}}, BadValueError),
         ({"frames": {"b": (9, 9)}}, BadValueError),
+        ({"frames": (-9, 9)}, BadValueError),
+        ({"frames": (9,)}, BadValueError),
         ({"grids": "aligned"}, BadValueError),
         ({"grids": {"b": GRID}}, BadValueError),
         ({"patients": {}}, BadValueError),
