@@ -34,7 +34,6 @@ LIBRARIES = [
     "matplotlib.backends.backend_svg",
     "numba",
     "pyarrow.parquet",
-    "statsmodels.stats.multitest",
     "openpyxl",
     "cv2",
     "jsonargparse",
