@@ -10,9 +10,7 @@ from core import cli
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Write ``truth.json`` and ``boxes.json`` and print their paths; exit status 2 for bad input."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    flags = ["--suite", *words] if words and not words[0].startswith("-") else words
-    config, _ = cli.parse(ExportConfig, flags, "python -m benchmark.export SUITE")
+    config, _ = cli.parse(ExportConfig, cli.first_as_flag("--suite", argv), "python -m benchmark.export SUITE")
     from benchmark.external.coco import run  # after the flags are checked: heavy imports
 
     run(config, cli.say)

@@ -64,12 +64,11 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     conventional = partial(_cell, shared, alignment="conventional")
     selected += [conventional(word, protocol) for protocol in suite.conventional for word in ranked]
     selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.slow_images) for word in (all_methods if slow else [])]
-    if names.MAIN_PROTOCOL in suite.scored_by and has_readings(model.scored_on.dataset):
+    if names.MAIN_PROTOCOL in suite.scored_by:
         parts = dict.fromkeys([None, model.slow_images if slow else None])
-        selected += [_cell(shared, names.READERS, names.MAIN_PROTOCOL, images) for images in parts]
-    if names.MAIN_PROTOCOL in suite.scored_by and suite.second_readers:
-        parts = dict.fromkeys([None, model.slow_images if slow else None])
-        selected += [_cell(shared, names.SECOND_READERS, names.MAIN_PROTOCOL, images) for images in parts]
+        people = {names.READERS: has_readings(model.scored_on.dataset), names.SECOND_READERS: suite.second_readers}
+        rows = [word for word, is_there in people.items() if is_there]
+        selected += [_cell(shared, word, names.MAIN_PROTOCOL, images) for word in rows for images in parts]
     return selected
 
 
