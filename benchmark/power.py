@@ -11,9 +11,9 @@ from core import cli
 def main(argv: Sequence[str] | None = None) -> None:
     """Print a suite's variance components, and the precision with other numbers of training runs and patients."""
     config, _ = cli.parse(PowerConfig, argv, "python -m benchmark.power")
-    from benchmark.report.variance import power
+    from benchmark.report.leaderboard.components import power_text
 
-    cli.say(power.text(config.suite, config.results))
+    cli.say(power_text(config.suite, config.results))
 
 
 if __name__ == "__main__":

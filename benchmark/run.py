@@ -56,9 +56,9 @@ def _leaderboards(outcome: suite.Outcome) -> Iterator[str]:
     from benchmark.report.published import predicted, side_by_side
 
     folder, all_records = outcome.folder, outcome.records
-    yield tables.headline(folder.path, all_records, folder.beside)
-    yield side_by_side.text(all_records, folder.published)
-    yield predicted.text(all_records, folder.predicting, folder.predicted_by or "")
+    yield tables.headline(outcome.tables)
+    yield side_by_side(all_records, folder.published)
+    yield predicted(all_records, folder.predicting, folder.predicted_by or "")
 
 
 def _indexes(written: dict[Path, dict[Path, list[Record]]]) -> Iterator[Path]:

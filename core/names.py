@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 from typing import TypeVar
 
+from core.registry import Registry
+
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Hashable)
 
@@ -15,6 +17,8 @@ MAIN_PROTOCOL = "locus"
 """Protocol of the main table; methods are compared on its cases."""
 PAIRED = "paired"
 """Protocol of the records that compare a model's methods on the cases of ``MAIN_PROTOCOL``."""
+CHECKS = Registry("benchmark.validity", "check", module="compute")
+"""Validity checks; they are imported on first use."""
 FAITHFULNESS = "faithfulness"
 """Validity check whose rows per case are also packed, so that its measures can be compared."""
 CHOICE = "choice"

@@ -1,4 +1,4 @@
-"""Registry of parts: a part is one file, or a package's ``__init__.py``, with one class whose ``name`` is its word.
+"""Registry of parts: a part is one file, or a module of a package, with one class whose ``name`` is its word.
 
 Words are read from the source text; a module is imported when its part is requested. So ``--help`` is fast, a missing
 library disables only one part, and a new part is one new file. Installed packages add parts by entry points (``mycam =
@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
-from core.static_attributes import declared, module_name, read_attribute
+from core.static_attributes import declared, read_attribute
 from core.user_code import reason
 
 BROKEN = (
@@ -32,9 +32,13 @@ BROKEN = (
 class Registry:
     """Parts of one package and of installed plugins: maps words to classes."""
 
-    def __init__(self, package: str, kind: str, group: str | None = None) -> None:
-        """``package``: dotted name; ``kind``: what errors call a part (method); ``group``: of entry points."""
-        self.package, self.kind, self.group = package, kind, group
+    def __init__(self, package: str, kind: str, group: str | None = None, module: str = "__init__") -> None:
+        """Describe the parts of a ``package``.
+
+        ``kind``: what errors call a part (method). ``group``: of entry points. ``module``: the module with the class if
+        a part is a package.
+        """
+        self.package, self.kind, self.group, self.module = package, kind, group, module
         self.added: dict[str, type[Any]] = {}
         """Word -> a class registered in this session; see ``adding``."""
 
@@ -68,8 +72,8 @@ class Registry:
             raise DataError(f"the folder of the package {self.package!r} is missing: run from the checkout")
         files: dict[str, Path] = {}
         folder = Path(spec.submodule_search_locations[0])
-        for path in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
-            for name in declared(path):
+        for path in sorted([*folder.glob("*.py"), *folder.glob(f"*/{self.module}.py")]):
+            for name in declared(path, self.module):
                 if name in files:
                     raise self._twice(name, str(files[name]), str(path))
                 files[name] = path
@@ -121,7 +125,9 @@ class Registry:
 
     def _module(self, name: str) -> ModuleType:
         try:
-            return importlib.import_module(f"{self.package}.{module_name(self.files[name])}")
+            path = self.files[name]
+            module = path.stem if path.stem != self.module else f"{path.parent.name}.{path.stem}"
+            return importlib.import_module(f"{self.package}.{module.removesuffix('.__init__')}")
         except BROKEN as error:
             raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {reason(error)}") from error
 

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 
-def module_name(path: Path) -> str:
-    """Return the module name of a file: ``nih`` for ``nih.py`` and for ``nih/__init__.py``."""
-    return path.parent.name if path.stem == "__init__" else path.stem
+def module_name(path: Path, module: str = "__init__") -> str:
+    """Return the name of a part's file or package: ``nih`` for ``nih.py`` and, with its ``module``, for a package."""
+    return path.parent.name if path.stem == module else path.stem
 
 
-def declared(path: Path) -> list[str]:
+def declared(path: Path, module: str = "__init__") -> list[str]:
     """Return the string constants assigned to ``name`` in the class bodies of a file."""
     try:
         return [name for node in _classes(path) for name in map(_name_of, node.body) if name]
     except SyntaxError:
-        return [module_name(path)]  # listed by its file name, so that importing it reports the error
+        return [module_name(path, module)]  # listed by its file name, so that importing it reports the error
 
 
 def _classes(path: Path) -> list[ast.ClassDef]:

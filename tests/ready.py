@@ -11,15 +11,15 @@ import config
 import datasets
 import methods
 from backbones import catalog
-from benchmark import executors, validity
+from benchmark import executors
 from benchmark.maps.code import code_digest
-from benchmark.report.charts.base import CHARTS
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.protocols.locus import Locus
 from benchmark.scoring.protocols.seed import Seed
 from benchmark.training.metrics.ranking import areas, descending
 from core.cli.parser import parser_of
+from core.names import CHECKS
 
 ENTRY_POINTS = (
     "benchmark.compare.run",
@@ -29,8 +29,7 @@ ENTRY_POINTS = (
     "benchmark.gallery",
     "benchmark.heatmap.overlay",
     "benchmark.heatmap.pictures",
-    "benchmark.report.published.side_by_side",
-    "benchmark.report.published.predicted",
+    "benchmark.report.published",
     "benchmark.report.tables",
     "benchmark.suite.finalize",
     "benchmark.suite.score",
@@ -59,12 +58,11 @@ FLAGS = {
 }
 for kind, program in FLAGS.items():  # whose words are read from the text of many files
     parser_of(kind, program), parser_of(kind, "")
-PARTS = (catalog.families, catalog.poolings, catalog.attentions, datasets.REGISTRY, executors.registry, protocols.registry, CHARTS)
-for registry in (*PARTS, methods.registry, validity.registry):  # whose words are read from the text of their files
+PARTS = (catalog.families, catalog.poolings, catalog.attentions, datasets.REGISTRY, executors.registry, protocols.registry)
+for registry in (*PARTS, methods.registry, CHECKS):  # whose words are read from the text of their files
     registry.names()
-for registry in (catalog.families, CHARTS):
-    for word in registry.names():
-        registry.get(word)
+for word in catalog.families.names():
+    catalog.families.get(word)
 for word in ("cam", "gradcam", "gradcampp", "layercam", "center", "noise"):
     code_digest(methods.get(word))
 gc.freeze()  # no command looks through the libraries for garbage

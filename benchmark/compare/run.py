@@ -10,7 +10,7 @@ from benchmark.compare import table
 from benchmark.compare.pairs import Pair, Pairing, pairing, weights_key
 from benchmark.compare.selector import Selection, is_checkpoint, resolve_first
 from benchmark.compare.table import ComparisonRow
-from benchmark.report.comparisons.common_cases import columns, common_cases, read
+from benchmark.report.entries.common_cases import columns, common_cases, read
 from benchmark.report.select import main_value, one_alignment, scored
 from benchmark.report.table import as_text, number
 from benchmark.scoring.statistics.bootstrap import RESAMPLES

@@ -20,8 +20,8 @@ from benchmark.heatmap.picture import prepare_case
 from benchmark.maps.cases import CaseStore
 from benchmark.records import Record, Score, cases
 from benchmark.report import select, tables
-from benchmark.report.comparisons.rows import add_leaderboard_entries
-from benchmark.report.leaderboard.entries import ENTRY, mean_record, trainings
+from benchmark.report.entries.aggregate import leaderboards
+from benchmark.report.entries.entry import mean_record, trainings
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
@@ -154,13 +154,12 @@ class Evaluation:
     @property
     def _rows(self) -> Iterator[Record]:
         """Yield one record per method and protocol: the mean over training runs, with the interval over all runs."""
-        everything = add_leaderboard_entries(self.records, [self.folder])
-        entries = {select.row_key(record): record for record in everything if record.cell.protocol == ENTRY}
+        boards = leaderboards(self.records, [self.folder])
+        entries = {row.key: row for board in boards for rows in board.parts.values() for row in rows}
         for group in trainings(r for r in self.records if r.scores and r.cell.protocol != PAIRED):
             record = mean_record(group)
-            entry = entries.get(select.row_key(record)) if record.cell.protocol == MAIN_PROTOCOL else None
-            of_runs = {score.finding: score for score in (entry.select(MAIN) if entry and len(group) > 1 else ())}
-            scores = (of_runs.get(s.finding, s) if _is_main(s) else s for s in record.scores)
+            over_runs = {s.finding: s for s in entries.get(record.key, record).select(MAIN) if _is_main(s)}
+            scores = (over_runs[s.finding] if _is_main(s) else s for s in record.scores)
             yield record.model_copy(update={"scores": tuple(scores)})
 
     def _best(self) -> str:

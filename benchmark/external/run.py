@@ -61,8 +61,8 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
         main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
         text, sentence = against.compare(main, folder, row)
     about = f"{entry.about} {sentence}".rstrip()
-    all_records = tables.write(folder, title=entry.name, about=about, records=all_records)
-    report(tables.headline(folder, all_records) + text)
+    sections = tables.write(folder, title=entry.name, about=about, records=all_records)
+    report(tables.headline(sections) + text)
     report(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from benchmark.gallery import grid
 from benchmark.gallery.run import open_model
-from benchmark.report import charts, select
-from benchmark.report.charts import figures
-from benchmark.report.comparisons.rows import add_leaderboard_entries
+from benchmark.report.charts import CHARTS, figures
+from benchmark.report.checks import reports
+from benchmark.report.entries.aggregate import leaderboards
 from benchmark.suite import plan, results_folder, selection
 from config import PageConfig
 from core.errors import DataError, NotAvailableError
@@ -25,7 +25,7 @@ def run(config: PageConfig, report: Callable[[str], None]) -> int:
     name = config.suite.partition("/")[0]
     plan.load(name, selection.suites_folder(config), config.trust)  # check that it exists and is complete
     source = results_folder.base(config) / name
-    records = add_leaderboard_entries(selection.existing_records(source), [source])
+    records = selection.existing_records(source)
     if not records:
         raise DataError(f"there are no records in {source}: run python -m benchmark.run --suite {name} first")
     target = FOLDER / name if config.output is None else Path(config.output)
@@ -33,14 +33,14 @@ def run(config: PageConfig, report: Callable[[str], None]) -> int:
         grid.save(open_model(config), target, name)
     except DataError as error:
         report(f"grid: n/a: {error}; python -m benchmark.run --suite {name} --overwrite always makes them")
-    names = select.datasets(records)
-    for dataset in names:
-        data, stem = charts.chart_data(records, dataset, [source]), name if len(names) == 1 else f"{name}-{dataset}"
-        for word in charts.CHARTS.names():
+    boards = leaderboards(records, [source])
+    for board in boards:
+        stem = name if len(boards) == 1 else f"{name}-{board.dataset}"
+        for chart in (*CHARTS, *(chart for check in reports(board) for chart in check.charts)):
             try:
-                figures.save(word, data, target, stem)
+                figures.save(chart, board, target, stem)
             except NotAvailableError as error:
-                report(f"{word}: n/a: {error}")
+                report(f"{chart.name}: n/a: {error}")
     if (source / TABLES).is_file():
         write_text(target / TABLES, (source / TABLES).read_text(encoding="utf-8"))
     report(f"figures: {target} ({len(list(target.iterdir()))} files)")

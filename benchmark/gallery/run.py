@@ -15,8 +15,8 @@ from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_u
 from benchmark.maps.cases import CaseStore
 from benchmark.records import Record, cases
 from benchmark.report import tables
+from benchmark.report.entries.ranking import NOT_RANKED
 from benchmark.report.html.suite import PAGE
-from benchmark.report.leaderboard.ranking import NOT_RANKED
 from benchmark.report.select import images_in_words, is_method, main_score
 from benchmark.scoring.protocols.base import FLAT, Case
 from benchmark.suite import plan, results_folder, selection

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark.records import Record
-from benchmark.report.leaderboard.ranking import best, ranked
+from benchmark.report.entries.ranking import best, ranked
 from benchmark.report.select import one_alignment
 from core.errors import DataError, UnknownNameError
 from core.names import MAIN_PROTOCOL, PEOPLE

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmark.records.record import Record
+from benchmark.report.entries.entry import BLIND
 from benchmark.report.equal_maps import equal_scores, same_as
 from benchmark.report.table import NOTHING, Table, share, with_n
-from core.names import UNRANKED_METHODS, UNTRAINED
 from core.scores import Origin, Score
 
-BLIND = frozenset(UNRANKED_METHODS) - {UNTRAINED}
-"""Baselines that do not use the network: rows with equal scores for several networks are merged."""
+Kind = Literal["", "model", "varying", "declared", "optional"]
+"""``model``: names the network. ``varying``: the same, omitted if all rows agree. ``declared``: the same, omitted if no
+row has it. ``optional``: omitted if no row has it."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,7 @@ class TableColumn:
 
     heading: str
     cell: Callable[[Record], str]
-    kind: Literal["", "model", "varying", "declared", "optional"] = ""
-    """``model``: names the network. ``varying``: the same, omitted if all rows agree. ``declared``: the same, omitted
-    if no row has it. ``optional``: omitted if no row has it."""
+    kind: Kind = ""
     pick: Callable[[Record], Score | None] | None = None
     """Function that returns the score, for ``leaderboard.csv``."""
     counts: bool = False
@@ -53,7 +52,9 @@ NAMES_AND_ALIGNMENT = (*NAMES, TableColumn("alignment", lambda r: r.cell.alignme
 Formatter = Callable[[Score | None], str]
 
 
-def score(metric: str, origin: Origin | None = None, heading: str = "", formatter: Formatter = share) -> TableColumn:
+def score(
+    metric: str, origin: Origin | None = None, heading: str = "", formatter: Formatter = share, kind: Kind = ""
+) -> TableColumn:
     """Return a column with the mean of a metric over findings; a dash if a record has none.
 
     >>> from benchmark.records import Cell
@@ -61,22 +62,11 @@ def score(metric: str, origin: Origin | None = None, heading: str = "", formatte
     >>> score("pointing").cell(Record(cell=Cell(dataset="phantom", method="cam"), scores=values))
     '0.500'
     """
-    return scored(heading or metric, lambda record: record.find(metric, origin=origin), formatter)
 
+    def pick(record: Record) -> Score | None:
+        return record.find(metric, origin=origin)
 
-def scored(
-    heading: str,
-    pick: Callable[[Record], Score | None],
-    formatter: Formatter = share,
-    kind: Literal["", "optional"] = "",
-) -> TableColumn:
-    """Return a column with the score that ``pick`` returns (or None), formatted by ``formatter``."""
-    return TableColumn(heading, lambda record: formatter(pick(record)), kind, pick)
-
-
-def optional(column: TableColumn) -> TableColumn:
-    """Return the column as one that is omitted if no row has a value."""
-    return replace(column, kind="optional")
+    return TableColumn(heading or metric, lambda record: formatter(pick(record)), kind, pick)
 
 
 def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> TableColumn:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from benchmark.records.record import Record
+from benchmark.report.entries.entry import Entry
 from core.names import MAIN_PROTOCOL, UNRANKED_METHODS
 
 FEWEST = 20
@@ -23,8 +24,9 @@ def equal_scores(records: Sequence[Record]) -> dict[str, str]:
     first: dict[tuple[object, ...], str] = {}
     out: dict[str, str] = {}
     for record in sorted(records, key=lambda record: record.method):
-        values = frozenset((s.finding, s.metric, s.threshold_origin, s.value, s.n) for s in record.scores)
-        few = max((score.n for score in record.scores), default=0) < FEWEST
+        scores = record.mean.scores if isinstance(record, Entry) else record.scores
+        values = frozenset((s.finding, s.metric, s.threshold_origin, s.value, s.n) for s in scores)
+        few = max((score.n for score in scores), default=0) < FEWEST
         if few or record.method in UNRANKED_METHODS or record.cell.protocol != MAIN_PROTOCOL:
             continue
         other = first.setdefault((record.cell.without_method.key, values), record.method)

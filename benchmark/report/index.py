@@ -8,12 +8,10 @@ from types import MappingProxyType
 from benchmark import records
 from benchmark.records import Record
 from benchmark.report import select
-from benchmark.report.comparisons.agreement import AGREEMENT
 from benchmark.report.html.glossary import WORDS
 from benchmark.report.html.render import render
 from benchmark.report.html.suite import PAGE
 from benchmark.report.html.views import view
-from benchmark.report.leaderboard.entries import COMPARISONS
 from benchmark.report.page import COMMITTED_PAGES, GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from benchmark.report.transfer.page import write as write_transfer
@@ -76,7 +74,7 @@ def _files(suite: str) -> str:
 
 
 def _runs(records: Sequence[Record]) -> list[Record]:
-    return [r for r in records if r.source == "run" and r.cell.protocol not in (*COMPARISONS, AGREEMENT, PAIRED)]
+    return [r for r in records if r.source == "run" and r.cell.protocol != PAIRED]
 
 
 def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
@@ -117,7 +115,7 @@ def _which_network(first: Mapping[str, str], lines: Sequence[Mapping[str, str]])
 
 
 def _grid(network: tuple[str, ...], bounds: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
-    """Return a network's grid as in ``comparisons.networks``: the score of ``truth``, else backbone and size."""
+    """Return a network's grid as in ``entries.networks``: the score of ``truth``, else backbone and size."""
     return (bounds[network],) if bounds.get(network) else (network[1], network[-1])
 
 

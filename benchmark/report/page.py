@@ -7,11 +7,10 @@ from pathlib import Path
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.checks.base import CheckAnswer
-from benchmark.report.checks.base import answers as check_answers
+from benchmark.report.checks import CheckReport
 from benchmark.report.leaderboard import main_table
 from benchmark.report.leaderboard.main_table import COLUMNS
-from benchmark.report.sections import DatasetTables
+from benchmark.report.leaderboard.sections import DatasetTables
 from benchmark.report.table import Table, chosen, markdown
 from core.cli import CONFIGS
 
@@ -51,20 +50,18 @@ def page(
     ``tables``: tables of each data set; ``pictures``: names of picture files in the same folder; ``folder``: folder of
     the page. Pages in the checkout link to the documentation.
     """
-    body = [_answer(answer) for part in tables for answer in check_answers(records, part.dataset)]
+    body = [_answer(report) for part in tables for report in part.reports if report.question]
     body += [markdown(_short(table, OF_CHECKS)) for part in tables for table in part.checks]
     body += [markdown(table) for part in tables for table in part.choice]
-    body += [text for part in tables for text in map(markdown, leaderboards(records, part))]
+    body += [text for part in tables for text in map(markdown, short_tables(part))]
     body.append(f"Held-out check: {held_out}" if held_out else "")
     sections = [f"# {title}", GENERATED, about, _links(pictures, suite, folder), *body, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
 
-def leaderboards(records: Sequence[Record], tables: DatasetTables) -> list[Table]:
+def short_tables(tables: DatasetTables) -> list[Table]:
     """Return the tables of networks, methods and effects, then the tables on parts of the images."""
-    parts = (None, *select.parts(records, tables.dataset))
-    boards = (main_table.main(records, tables.dataset, part, COLUMNS) for part in parts)
-    first, *others = boards
+    first, *others = (main_table.main(tables.leaderboard, part, COLUMNS) for part in tables.leaderboard.parts)
     ordered = (*tables.networks, first, *tables.effects, *others)
     return [_short(table, OF_BOARDS) for table in ordered if table is not None]
 
@@ -78,9 +75,9 @@ def _short(table: Table, left_out: Sequence[str]) -> Table:
     return chosen(table, headings)
 
 
-def _answer(answer: CheckAnswer) -> str:
-    lines = (*answer.sentences, f"It does not show: {answer.limit[0].lower()}{answer.limit[1:]}")
-    return "\n".join([f"## {answer.question}", "", *(f"- {line}" for line in lines)])
+def _answer(report: CheckReport) -> str:
+    lines = (*report.sentences(), f"It does not show: {report.limit[0].lower()}{report.limit[1:]}")
+    return "\n".join([f"## {report.question}", "", *(f"- {line}" for line in lines)])
 
 
 def _links(pictures: Sequence[str], suite: str, folder: Path | None) -> str:

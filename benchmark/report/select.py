@@ -4,11 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmark.records.record import Record
 from core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
-from core.registry import Registry
 from core.scores import Score
-
-CHECKS = Registry("benchmark.validity", "check")
-"""Registry of the validity checks, which are imported on first use."""
 
 
 def model_of(record: Record) -> tuple[object, ...]:

@@ -5,20 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.records import Record, load, ordered
-from benchmark.report import select
-from benchmark.report.charts import component_bars
-from benchmark.report.checks.base import tables as check_tables
-from benchmark.report.comparisons.agreement import with_agreement
-from benchmark.report.comparisons.rows import add_leaderboard_entries
+from benchmark.report.charts import COMPONENTS, figures, vega
+from benchmark.report.entries.aggregate import Leaderboard, leaderboards
 from benchmark.report.html.suite import PAGE, SuitePage, suite_page
 from benchmark.report.index import index
-from benchmark.report.leaderboard import choice, effects, main_table, networks, numbers
-from benchmark.report.missing import missing
-from benchmark.report.page import leaderboards, page
-from benchmark.report.protocols import on_surface
-from benchmark.report.sections import DatasetTables, tables_of
+from benchmark.report.leaderboard import main_table, numbers, on_surface
+from benchmark.report.leaderboard.missing import missing
+from benchmark.report.leaderboard.sections import DatasetTables, tables_of
+from benchmark.report.page import page, short_tables
 from benchmark.report.table import Table, as_text, chosen, latex
-from benchmark.report.variance.design import design
 from benchmark.scoring.statistics.bootstrap import BLAS
 from core.errors import BadValueError, hint
 from core.files import atomic, write_text
@@ -27,6 +22,8 @@ __all__ = ["headline", "index", "page", "write"]
 
 
 GALLERY = "gallery.html"
+PICTURE, PICTURE_INCHES = "components.svg", 7.0
+"""Picture of the components of variance, and its width."""
 
 
 @BLAS.wrap(limits=1, user_api="blas")  # the number of threads changes rounding
@@ -41,11 +38,11 @@ def write(
     rank_methods: Sequence[str] = (),
     held_out: str = "",
     linked_from: Path | None = None,
-) -> list[Record]:
+) -> list[DatasetTables]:
     """Write all files generated from a folder's records, and remove outdated ones.
 
     These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and, if they are not empty, ``components.svg``
-    and ``seed.xlsx``. Returns the records plus the entries computed from them. Nothing is written on an error.
+    and ``seed.xlsx``. Returns the tables of each data set. Nothing is written on an error.
 
     Args:
         folder: folder of the suite.
@@ -55,7 +52,7 @@ def write(
         columns: columns of ``leaderboard.tex``.
         published: folder with published records that are shown as well.
         limits: the suite's own limitation, first in the list of limitations.
-        rank_methods: methods that networks are compared by: see ``comparisons.networks``.
+        rank_methods: methods that networks are compared by: see ``entries.networks``.
         held_out: footnote below the tables.
         linked_from: final folder of ``leaderboard.md``, for its links to the documentation; default ``folder``.
 
@@ -64,59 +61,55 @@ def write(
         BadValueError: for a column that no table has.
     """
     folder = Path(folder)
-    folders = _folders(folder, published)
-    records = with_agreement(add_leaderboard_entries(_given(folder, records), folders, rank_methods), folders)
-    names = select.datasets(records)
-    parts = {name: part for name in names if (part := design(records, name, folders)) is not None}
-    sections = [tables_of(records, name) for name in names]
-    latex_text = _latex(folder.name, records, sections, columns)
-    write_text(folder / "leaderboard.csv", numbers.leaderboard_csv(records))
+    folders = [folder, *([] if published is None else [published])]
+    all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
+    boards = leaderboards(all_records, folders, rank_methods)
+    sections = [tables_of(board) for board in boards]
+    latex_text = _latex(folder.name, sections, columns)
+    write_text(folder / "leaderboard.csv", numbers.leaderboard_csv(boards))
     write_text(folder / "leaderboard.tex", latex_text)
-    picture = component_bars.drawing(parts)
-    _put(folder / component_bars.PICTURE, picture.encode())
-    pictures = [component_bars.PICTURE] if picture else []
-    text = page(records, title or folder.name, about, sections, pictures, folder.name, held_out, linked_from or folder)
+    pictures = _pictures(folder, boards)
+    text = page(
+        all_records, title or folder.name, about, sections, pictures, folder.name, held_out, linked_from or folder
+    )
     write_text(folder / "leaderboard.md", text)
     has_gallery = (folder / GALLERY).is_file()
-    suite = SuitePage(folder.name, title or folder.name, about, limits, held_out, folders, has_gallery)
-    write_text(folder / PAGE, suite_page(suite, records, sections, parts))
-    seed = [table for name in names for layout in on_surface.SEED if (table := layout.fill(records, name))]
+    suite = SuitePage(folder.name, title or folder.name, about, limits, held_out, has_gallery)
+    write_text(folder / PAGE, suite_page(suite, all_records, sections))
+    seed = [table for b in boards for layout in on_surface.SEED if (table := layout.fill(b.records, b.dataset))]
     _put(folder / "seed.xlsx", _seed(seed) if seed else b"")
-    return records
+    return sections
 
 
-def headline(folder: Path | str, records: Sequence[Record] | None = None, published: Path | None = None) -> str:
-    """Return the main tables of a suite for a terminal, with the reasons for missing cells.
-
-    ``records`` may be those returned by ``write``; ``published`` as in ``write``.
-    """
-    records = add_leaderboard_entries(_given(Path(folder), records), _folders(folder, published))
-    names = select.datasets(records)
-    checks = [table for name in names for table in check_tables(records, name)[:1]]
-    headlines = [table for name in names for table in _headlines(records, name)]
-    worth = [table for name in names for table in choice.tables(records, name)[:1]]
-    return "\n".join(map(as_text, filter(None, [*checks, *worth, *headlines, missing(records)])))
+def headline(sections: Sequence[DatasetTables]) -> str:
+    """Return the main tables of a suite for a terminal, with the reasons for missing cells."""
+    tables = [table for part in sections for table in (*part.checks[:1], *part.choice[:1])]
+    tables += [table for part in sections for table in _headline(part)]
+    tables += [gaps for part in sections[:1] if (gaps := missing(part.leaderboard.records)) is not None]
+    return "\n".join(map(as_text, tables))
 
 
-def _headlines(records: Sequence[Record], dataset: str) -> list[Table | None]:
-    """Return the tables of networks, methods and effects, then the tables on parts of the images."""
-    over_all = networks.table(records, dataset), effects.table(records, dataset)
-    compared, effect = (None if table is None else chosen(table, main_table.SHORT) for table in over_all)
-    parts = (main_table.short(records, dataset, part) for part in select.parts(records, dataset))
-    return [compared, main_table.short(records, dataset), effect, *parts]
+def _headline(part: DatasetTables) -> list[Table]:
+    """Return the tables of networks, methods and effects, then the methods on parts of the images."""
+    compared, effect = ([chosen(table, main_table.SHORT) for table in group] for group in (part.networks, part.effects))
+    methods, *of_parts = (
+        main_table.main(part.leaderboard, images, main_table.SHORT) for images in part.leaderboard.parts
+    )
+    return [table for table in (*compared, methods, *effect, *of_parts) if table is not None]
 
 
-def _folders(folder: Path | str, published: Path | None) -> list[Path]:
-    """Return the folders with per-case rows."""
-    return [Path(folder), *([] if published is None else [published])]
+def _pictures(folder: Path, boards: Sequence[Leaderboard]) -> list[str]:
+    """Draw the components of variance of each data set that has any, remove outdated pictures; return their names."""
+    drawn = [board for board in boards if board.design is not None]
+    names = [PICTURE if len(drawn) == 1 else PICTURE.replace(".", f"-{board.dataset}.") for board in drawn]
+    for board, name in zip(drawn, names, strict=True):
+        write_text(folder / name, figures.drawing(vega.spec(COMPONENTS, board), PICTURE_INCHES))
+    for outdated in {*folder.glob(PICTURE.replace(".", "*."))} - {folder / name for name in names}:
+        outdated.unlink()
+    return names
 
 
-def _given(folder: Path, records: Sequence[Record] | None) -> list[Record]:
-    """Return the records in the order of their files, so that the output does not depend on the caller."""
-    return load(folder) if records is None else ordered(records)
-
-
-def _latex(suite: str, records: Sequence[Record], sections: Sequence[DatasetTables], columns: Sequence[str]) -> str:
+def _latex(suite: str, sections: Sequence[DatasetTables], columns: Sequence[str]) -> str:
     tables = [t for part in sections for t in (*part.checks, *part.networks, *part.boards, *part.effects)]
     headings = {heading.removesuffix(" [95 %]") for table in tables for heading in table.header}
     if unknown := [name for name in columns if name not in headings and tables]:
@@ -127,7 +120,7 @@ def _latex(suite: str, records: Sequence[Record], sections: Sequence[DatasetTabl
     selected = (
         [chosen(table, columns) for table in tables]
         if columns
-        else [table for part in sections for table in (*part.checks, *leaderboards(records, part))]
+        else [table for part in sections for table in (*part.checks, *short_tables(part))]
     )
     labels = (f"tab:{suite}-{re.sub(r'[^a-z0-9]+', '-', table.title.lower()).strip('-')}" for table in selected)
     return "\n".join(latex(table, label) for table, label in zip(selected, labels, strict=True))

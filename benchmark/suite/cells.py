@@ -9,7 +9,6 @@ from functools import partial
 
 import datasets
 import methods
-from benchmark import validity
 from benchmark.records import Cell
 from benchmark.suite.plan import ModelPlan, Suite
 from core import names
@@ -57,7 +56,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     slow = slow if model.slow_images is not None else []
     unrestricted = [word for word in all_methods if word not in slow]
     selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)] if model.other_data is None else []
-    if suite.check is not None and validity.judges_classifier(suite.check):
+    if suite.check is not None and names.CHECKS.read_attribute(suite.check, "classifier"):
         selected.append(_cell(shared, names.CLASSIFIER, suite.check))
     selected += [_cell(shared, word, protocol, suite.images) for protocol in suite.scored_by for word in unrestricted]
     ranked = [word for word in unrestricted if word not in names.UNRANKED_METHODS]

@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 from benchmark import records
 from benchmark.records import Cell, Record, published
 from benchmark.report import tables
+from benchmark.report.leaderboard.sections import DatasetTables
 from benchmark.suite import paired, selection
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder, with_published
@@ -21,8 +22,8 @@ log = logging.getLogger(__name__)
 @gc_paused()
 def finalize(
     suite: Suite, planned: Sequence[ModelJob], config: RunConfig, folder: ResultsFolder, before: list[Record], ran: bool
-) -> list[Record]:
-    """Pack the suite's records and write its tables; return the records in the tables, entries included.
+) -> tuple[list[Record], list[DatasetTables]]:
+    """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 
     ``before`` are the records in ``folder`` before the cells ran; ``ran`` tells whether any did. Paired records are
     made again if there are new ones. Raises ``DataError`` for broken per-case rows, ``WriteError`` if a file cannot be
@@ -40,7 +41,7 @@ def finalize(
     if changed or final != list(records_now):
         records.pack(folder.path, final)
     table_records = with_published(final, folder.published)
-    return tables.write(
+    sections = tables.write(
         folder.path,
         suite.title,
         suite.about,
@@ -51,6 +52,7 @@ def finalize(
         suite.rank_methods,
         suite.held_out,
     )
+    return table_records, sections
 
 
 def _drop_obsolete(

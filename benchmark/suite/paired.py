@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmark.records import Record, Score, cases
-from benchmark.report.comparisons.common_cases import CASE, CommonCases, columns, common_cases, read
+from benchmark.report.entries.common_cases import CASE, CommonCases, columns, common_cases, read
 from benchmark.report.select import is_method
 from benchmark.scoring.statistics.bootstrap import bootstrap_draws, mean, over_findings
 from benchmark.scoring.statistics.intervals import interval

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark import records
 from benchmark.executors import Executor
 from benchmark.records import Record
-from benchmark.report.leaderboard.entries import COMPARISONS
 from benchmark.suite import estimate, plan, results_folder, selection
 from benchmark.suite.cli_models import with_models
 from benchmark.suite.pending import Pending, record_failure
@@ -23,6 +23,9 @@ from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import check_jobs, model_steps, trainings
 from config import RunConfig
 from core.files import remove_leftovers
+
+if TYPE_CHECKING:
+    from benchmark.report.leaderboard.sections import DatasetTables
 
 Report = Callable[[str], None]
 
@@ -34,7 +37,9 @@ class Outcome:
     stopped: tuple[str, ...]
     """One sentence per model that failed."""
     records: list[Record]
-    """All records of the suite, and the entries of its tables."""
+    """All records of the suite, with the published ones that its tables show."""
+    tables: "Sequence[DatasetTables]"
+    """The tables of each data set; empty in a dry run."""
     folder: ResultsFolder
     """The folder of the records."""
     ran: bool
@@ -47,8 +52,8 @@ class Outcome:
 
     @property
     def of_runs(self) -> list[Record]:
-        """The records of the suite's own cells, without entries, papers and the published folder."""
-        return [record for record in self.records if record.source == "run" and record.cell.protocol not in COMPARISONS]
+        """The records of the suite's own cells, without papers and the published folder."""
+        return [record for record in self.records if record.source == "run"]
 
 
 def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Outcome:
@@ -94,6 +99,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
     for job in todo:
         report(f"  {job.model.id}: {len(job.cells)} cells{_to_train(job, runs_dir)}")
     stopped: dict[str, str] = {}
+    sections: Sequence[DatasetTables] = ()
     if config.dry_run:
         for line in estimate.lines(todo or selection.waiting_for_data(planned, existing), runs_dir):
             report(line)
@@ -111,9 +117,9 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
             costs.measure(planned, runs_dir, folder.path, config, report)
         from benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
-        existing = finalize(suite, planned, config, folder, existing, bool(todo))
+        existing, sections = finalize(suite, planned, config, folder, existing, bool(todo))
     reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
-    return Outcome(reasons, existing, folder, bool(todo) and not config.dry_run)
+    return Outcome(reasons, existing, sections, folder, bool(todo) and not config.dry_run)
 
 
 def _to_train(job: ModelJob, runs_dir: Path) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmark import validity
 from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.records import Cell
 from benchmark.suite import readers, second_readers
@@ -20,7 +19,7 @@ from benchmark.suite.train import finished
 from benchmark.training import machine
 from benchmark.validity.base import Check
 from config import EngineFlags, RunConfig
-from core.names import CHOICE, CLASSIFICATION, CLASSIFIER, MAIN_PROTOCOL, PEOPLE, READERS, SECOND_READERS
+from core.names import CHECKS, CHOICE, CLASSIFICATION, CLASSIFIER, MAIN_PROTOCOL, PEOPLE, READERS, SECOND_READERS
 from datasets.lungs import lung_reader
 
 log = logging.getLogger(__name__)
@@ -95,13 +94,13 @@ def _checks(
 ) -> dict[str, Check]:
     """The validity checks among the protocols of ``cells``, ready to evaluate their methods."""
     checks = {}
-    for name in dict.fromkeys(cell.protocol for cell in cells if validity.is_check(cell.protocol)):
+    for name in dict.fromkeys(cell.protocol for cell in cells if cell.protocol in CHECKS.names()):
         scored = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
         names, images = (
             list(dict.fromkeys(cell.method for cell in scored)),
             next((cell.images for cell in scored), None),
         )
-        checks[name] = validity.get(name)(trained, names, runs_dir / "maps" / model.maps_folder_name, flags, images)
+        checks[name] = CHECKS.get(name)(trained, names, runs_dir / "maps" / model.maps_folder_name, flags, images)
     return checks
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 import methods
-from benchmark import validity
 from benchmark.executors import Step
 from benchmark.records import Cell
 from benchmark.suite.plan import ModelPlan, folder_name
@@ -14,7 +13,7 @@ from benchmark.suite.plan.model import finished_folder_name
 from benchmark.suite.selection import ModelJob
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError
-from core.names import CLASSIFIER, PEOPLE, UNRANKED_METHODS
+from core.names import CHECKS, CLASSIFIER, PEOPLE, UNRANKED_METHODS
 
 PORTION = 4
 """Methods per scoring step: enough to make up for reading the images again, few enough to keep all jobs busy."""
@@ -116,7 +115,7 @@ def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]
 
     A check generates the maps for all its cells at once.
     """
-    if any(validity.is_check(cell.protocol) for cell in cells):
+    if any(cell.protocol in CHECKS.names() for cell in cells):
         return {}, [list(cells)]
     words = list(dict.fromkeys(cell.method for cell in cells))
     slow = [word for word in words if word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)]

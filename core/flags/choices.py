@@ -1,7 +1,8 @@
 """Types of flags that name a method, a protocol or a validity check."""
 
 from core.cli import Named
-from core.registry import Registry, normalize_name
+from core.names import CHECKS
+from core.registry import normalize_name
 
 
 class MethodName(Named):
@@ -21,4 +22,4 @@ class Scored(Named):
 
     def known(self) -> list[str]:
         """Return all names that the flag accepts."""
-        return [*super().known(), *Registry("benchmark.validity", "check").names()]
+        return [*super().known(), *CHECKS.names()]

@@ -1,11 +1,30 @@
-"""Charts of a suite in Vega-Lite, one file each.
+"""Charts of a suite in Vega-Lite: a file each, whose ``draw`` returns the specification.
 
-Each chart is a class with a ``name`` in a file of this folder; ``CHARTS.names()`` lists them. Vega-Lite needs 0.9 MB of
-scripts per page and 2 to 40 kB per chart. In return, charts follow the reader's colour scheme and window width and show
-value, interval and n in a tooltip. ``benchmark.report.charts.figures`` draws the same charts as PDF, SVG or PNG.
+Vega-Lite needs 0.9 MB of scripts per page and 2 to 40 kB per chart. In return, charts follow the reader's colour scheme
+and window width and show value, interval and n in a tooltip. ``figures`` draws the same charts as PDF, SVG or PNG.
 """
 
-from benchmark.report.charts.base import CHARTS, Chart, ChartData, chart_data
-from benchmark.report.charts.vega import as_json, scripts, spec, starter
+from benchmark.report.charts import (
+    components,
+    cost,
+    intervals,
+    iou_thresholds,
+    matrix,
+    score_thresholds,
+    seeds,
+    strata,
+)
+from benchmark.report.charts.chart import Chart
 
-__all__ = ["CHARTS", "Chart", "ChartData", "as_json", "chart_data", "scripts", "spec", "starter"]
+COMPONENTS = Chart("components", "Components of variance", components.draw)
+CHARTS = (
+    Chart("intervals", "Entries with their intervals", intervals.draw),
+    Chart("matrix", "Findings and methods", matrix.draw),
+    Chart("iou_thresholds", "Hits over the IoU threshold", iou_thresholds.draw),
+    Chart("score_thresholds", "Hits over the score threshold", score_thresholds.draw),
+    Chart("seeds", "Individual training runs", seeds.draw),
+    COMPONENTS,
+    Chart("cost", "Cost against score", cost.draw),
+    Chart("strata", "Groups of cases", strata.draw),
+)
+"""The charts of a leaderboard, in the order of a page; checks have others: see ``report.checks``."""

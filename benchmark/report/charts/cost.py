@@ -6,8 +6,9 @@ from pathlib import Path
 from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.report import select
-from benchmark.report.charts.base import Chart, ChartData, Row, Spec, by_network, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import EntryRow, chart_row, entries
+from benchmark.report.charts.chart import Row, Spec, by_network, field, mark, scale, tooltip, view
+from benchmark.report.charts.rows import LabeledEntry, chart_row, entries
+from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.table import Table, number
 from core.errors import NotAvailableError
 from core.names import BESIDE, MAIN, PEOPLE
@@ -23,84 +24,77 @@ Key = tuple[str, str]
 """Network of any seed, method."""
 
 
-class CostChart(Chart):
-    """The main column against the time of one method per image, if it was measured."""
-
-    name = "cost"
-    title = "Cost against score"
-    order = 7
-
-    def draw(self, data: ChartData) -> Spec:
-        """Draw a mark per entry with its interval; label those that no entry of similar or lower cost reaches."""
-        costs_by_key = _costs(data)
-        images, rows = _rows(data)
-        values = _values(_measured(rows, costs_by_key))
-        if not values:
-            raise NotAvailableError(
-                f"no method of {data.dataset} was measured alone: `benchmark.run --suite NAME --costs` does"
-            )
-        colours, shapes = by_network(values)
-        cheapest, dearest = values[0]["ms"], values[-1]["ms"]
-        reach = max(2, dearest / cheapest)
-        ends = [cheapest / reach**0.3, dearest * reach**0.1]  # labels are left of their marks
-        log = scale(type="log", domain=ends, nice=False)
-        base = {
-            "x": field("ms:Q", title=AXIS, axis={"tickCount": 3}, **log),
-            "y": field("value:Q", title=MAIN, **scale(domain=[0, 1])),
-        }
-        interval = {"y": field("low:Q"), "y2": {"field": "high"}}
-        hint = tooltip("entry:N", "value:Q", "low:Q", "high:Q", "ms:Q", "MiB:Q", "n:Q")
-        bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.3)
-        points = mark("point", base, shapes, colours, hint, filled=True, opacity=0.9, size=50)
-        names = mark("text", base, {"text": field("label:N")}, align="right", dx=-6, dy=-5)
-        about = f"{data.dataset}: {_about(rows, costs_by_key, images)} {NAMED}"
-        return view(values, about, 340, bars, points, names)
+def draw(leaderboard: Leaderboard) -> Spec:
+    """Draw a mark per entry with its interval; label those that no entry of similar or lower cost reaches."""
+    costs_by_key = _costs(leaderboard)
+    images, rows = _rows(leaderboard)
+    values = _values(_measured(rows, costs_by_key))
+    if not values:
+        raise NotAvailableError(
+            f"no method of {leaderboard.dataset} was measured alone: `benchmark.run --suite NAME --costs` does"
+        )
+    colours, shapes = by_network(values)
+    cheapest, dearest = values[0]["ms"], values[-1]["ms"]
+    reach = max(2, dearest / cheapest)
+    ends = [cheapest / reach**0.3, dearest * reach**0.1]  # labels are left of their marks
+    log = scale(type="log", domain=ends, nice=False)
+    base = {
+        "x": field("ms:Q", title=AXIS, axis={"tickCount": 3}, **log),
+        "y": field("value:Q", title=MAIN, **scale(domain=[0, 1])),
+    }
+    interval = {"y": field("low:Q"), "y2": {"field": "high"}}
+    hint = tooltip("entry:N", "value:Q", "low:Q", "high:Q", "ms:Q", "MiB:Q", "n:Q")
+    bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.3)
+    points = mark("point", base, shapes, colours, hint, filled=True, opacity=0.9, size=50)
+    names = mark("text", base, {"text": field("label:N")}, align="right", dx=-6, dy=-5)
+    about = f"{leaderboard.dataset}: {_about(rows, costs_by_key, images)} {NAMED}"
+    return view(values, about, 340, bars, points, names)
 
 
-def cost_tables(data: ChartData) -> list[Table]:
+def cost_tables(leaderboard: Leaderboard) -> list[Table]:
     """Return the numbers of the chart, cheapest first, with the peak memory in MiB; empty if nothing was measured.
 
     Milliseconds per image with one method, on the machine that ``costs.parquet`` names.
     """
-    if not (costs_by_key := _costs(data)):
+    if not (costs_by_key := _costs(leaderboard)):
         return []
-    images, rows = _rows(data)
+    images, rows = _rows(leaderboard)
     measured = _measured(rows, costs_by_key)
     cells = tuple(
-        (select.network(row.record), row.record.method, number(row.main.value), f"{cost.ms:.1f}", f"{cost.mib:.1f}")
+        (select.network(row.entry), row.entry.method, number(row.main.value), f"{cost.ms:.1f}", f"{cost.mib:.1f}")
         for cost, row in measured
     )
-    keys = tuple((row.record.key,) for _, row in measured)
+    keys = tuple((row.entry.key,) for _, row in measured)
     return [Table("cost", _about(rows, costs_by_key, images), ("network", "method", MAIN, "ms", "MiB"), cells, keys)]
 
 
-def _rows(data: ChartData) -> tuple[int | None, list[EntryRow]]:
+def _rows(leaderboard: Leaderboard) -> tuple[int | None, list[LabeledEntry]]:
     """Return the number of images that slow methods explain too, and the rows with their scores."""
-    images = max(select.parts(data.records, data.dataset), default=None)
-    return images, [row for row in entries(data, images) if row.record.cell.method not in (*BESIDE, *PEOPLE)]
+    images = max(select.parts(leaderboard.records, leaderboard.dataset), default=None)
+    return images, [row for row in entries(leaderboard, images) if row.entry.cell.method not in (*BESIDE, *PEOPLE)]
 
 
-def _costs(data: ChartData) -> dict[Key, Cost]:
+def _costs(leaderboard: Leaderboard) -> dict[Key, Cost]:
     """Return the costs of the first folder that has any, so that no chart mixes machines."""
-    read = next((rows for folder in data.folders if (rows := costs.read(Path(folder)))), [])
-    return {(row.model, row.method): row for row in read if row.dataset == data.dataset}
+    read = next((rows for folder in leaderboard.folders if (rows := costs.read(Path(folder)))), [])
+    return {(row.model, row.method): row for row in read if row.dataset == leaderboard.dataset}
 
 
-def _key(row: EntryRow) -> Key:
-    return row.record.cell.model_of_any_seed, row.record.cell.method
+def _key(row: LabeledEntry) -> Key:
+    return row.entry.cell.model_of_any_seed, row.entry.cell.method
 
 
-def _measured(rows: Sequence[EntryRow], costs_by_key: Mapping[Key, Cost]) -> list[tuple[Cost, EntryRow]]:
+def _measured(rows: Sequence[LabeledEntry], costs_by_key: Mapping[Key, Cost]) -> list[tuple[Cost, LabeledEntry]]:
     """Return the measured rows with their costs, cheapest first."""
     pairs = ((costs_by_key[_key(row)], row) for row in rows if _key(row) in costs_by_key)
     return sorted(pairs, key=lambda pair: pair[0].ms)
 
 
-def _values(measured: Sequence[tuple[Cost, EntryRow]]) -> list[Row]:
+def _values(measured: Sequence[tuple[Cost, LabeledEntry]]) -> list[Row]:
     """Return the marks, with labels for those that no mark of similar or lower cost reaches."""
     values = [
         chart_row(row)
-        | {"network": select.network(row.record), "method": row.record.method, "ms": cost.ms, "MiB": cost.mib}
+        | {"network": select.network(row.entry), "method": row.entry.method, "ms": cost.ms, "MiB": cost.mib}
         for cost, row in measured
     ]
     for row in values:
@@ -109,12 +103,12 @@ def _values(measured: Sequence[tuple[Cost, EntryRow]]) -> list[Row]:
     return values
 
 
-def _about(rows: Sequence[EntryRow], costs_by_key: Mapping[Key, Cost], images: int | None) -> str:
+def _about(rows: Sequence[LabeledEntry], costs_by_key: Mapping[Key, Cost], images: int | None) -> str:
     cost = next(iter(costs_by_key.values()))
     clock = f"one core of {cost.processor}" if cost.device == "cpu" else cost.device
     part = f" on the {images} images that slow methods explain too" if images else ""
     missing = [row for row in rows if _key(row) not in costs_by_key]
-    words = dict.fromkeys(row.record.method for row in missing)
+    words = dict.fromkeys(row.entry.method for row in missing)
     return (
         f"{MAIN} and its interval{part}, against milliseconds per image on {clock} with one method, including "
         f"the forward pass and all {cost.findings} findings. "

@@ -8,9 +8,10 @@ from typing import Any
 
 from PIL import Image
 
-from benchmark.report.charts.base import ChartData
+from benchmark.report.charts.chart import Chart, Spec
 from benchmark.report.charts.theme import NAMES, PAPER
 from benchmark.report.charts.vega import spec
+from benchmark.report.entries.aggregate import Leaderboard
 from core.files import atomic
 
 INCH = 96
@@ -21,18 +22,18 @@ FORMATS = ("pdf", "svg", "png")
 DPI = 300
 
 
-def save(word: str, data: ChartData, folder: Path, stem: str) -> list[Path]:
+def save(chart: Chart, leaderboard: Leaderboard, folder: Path, stem: str) -> list[Path]:
     """Write a chart in each of ``FORMATS`` and ``WIDTHS`` below ``folder``: ``<stem>-<chart>-1col.pdf``.
 
     The same records give the same pictures. Raises ``NotAvailableError`` for a chart without data, ``WriteError`` when
     the disk refuses.
     """
-    made = spec(word, data)
+    made = spec(chart, leaderboard)
     files = []
     for name, inches in WIDTHS.items():
         svg = drawing(made, inches)
         for kind in FORMATS:
-            files.append(folder / f"{stem}-{word}-{name}.{kind}")
+            files.append(folder / f"{stem}-{chart.name}-{name}.{kind}")
             with atomic(files[-1]) as temporary:
                 temporary.write_bytes(picture(svg, kind))
     return files
@@ -50,7 +51,7 @@ def picture(svg: str, kind: str) -> bytes:
     return png.getvalue()
 
 
-def drawing(made: dict[str, Any], inches: float) -> str:
+def drawing(made: Spec, inches: float) -> str:
     """Draw a ``spec`` as SVG, ``inches`` wide, in black 7-point letters on white; the legend uses the full width."""
     pixels = inches * INCH
     legend = {**PAPER["legend"], "columns": max(1, int((pixels - NAMES) / made["usermeta"]["legend"]))}

@@ -3,55 +3,51 @@
 import numpy as np
 
 from benchmark.records import cases, packed
-from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import EntryRow, leading, leading_words
+from benchmark.report.charts.chart import Row, Spec, field, mark, scale, tooltip, view
+from benchmark.report.charts.rows import LabeledEntry, leading, leading_words
 from benchmark.report.charts.theme import DASHES, LINES, PALETTE
-from benchmark.report.comparisons.case_columns import codes
+from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.entries.case_columns import codes
 from core.errors import NotAvailableError
 
 STEPS = tuple(round(0.05 * n, 2) for n in range(1, 20))
 
 
-class IoUThresholds(Chart):
-    """Share of hits over the IoU threshold."""
+def draw(leaderboard: Leaderboard) -> Spec:
+    """Draw a line per entry over IoU thresholds from .05 to .95.
 
-    name = "iou_thresholds"
-    title = "Hits over the IoU threshold"
-    order = 3
-
-    def draw(self, data: ChartData) -> Spec:
-        """Draw a line per entry over IoU thresholds from .05 to .95.
-
-        Raises ``NotAvailableError`` if no row has cases.
-        """
-        rows = leading(data)
-        values = [value for row in rows for value in curve(data, row)]
-        if not values:
-            raise NotAvailableError(f"{data.dataset} has no rows per case: run the suite again with --overwrite always")
-        order = [row.label for row in rows]
-        shares = scale(domain=[0, 1])
-        base = {
-            "x": field("threshold:Q", title="IoU that makes a hit", axis={"format": ".1f"}, **shares),
-            "y": field("value:Q", title="share of cases hit", **shares),
-            "color": field("entry:N", legend=LINES, sort=None, **scale(domain=order, range=list(PALETTE))),
-        }
-        dash = {"strokeDash": field("entry:N", legend=LINES, **scale(domain=order, range=DASHES))}
-        line = mark("line", base, dash, strokeWidth=2)
-        points = mark("point", base, tooltip("entry:N", "threshold:Q", "value:Q"), filled=True, size=25, opacity=1)
-        about = (
-            f"{data.dataset}: share of cases (mean over findings) whose box overlaps an annotation by more than this "
-            f"IoU, for {leading_words(data)}. Score thresholds were chosen for IoU .3 and are kept."
+    Raises ``NotAvailableError`` if no row has cases.
+    """
+    rows = leading(leaderboard)
+    values = [value for row in rows for value in curve(leaderboard, row)]
+    if not values:
+        raise NotAvailableError(
+            f"{leaderboard.dataset} has no rows per case: run the suite again with --overwrite always"
         )
-        return view(values, about, 300, line, points)
+    order = [row.label for row in rows]
+    shares = scale(domain=[0, 1])
+    base = {
+        "x": field("threshold:Q", title="IoU that makes a hit", axis={"format": ".1f"}, **shares),
+        "y": field("value:Q", title="share of cases hit", **shares),
+        "color": field("entry:N", legend=LINES, sort=None, **scale(domain=order, range=list(PALETTE))),
+    }
+    dash = {"strokeDash": field("entry:N", legend=LINES, **scale(domain=order, range=DASHES))}
+    line = mark("line", base, dash, strokeWidth=2)
+    points = mark("point", base, tooltip("entry:N", "threshold:Q", "value:Q"), filled=True, size=25, opacity=1)
+    about = (
+        f"{leaderboard.dataset}: share of cases (mean over findings) whose box overlaps an annotation by more than "
+        f"this IoU, for {leading_words(leaderboard)}. Score thresholds were chosen for IoU .3 and are kept."
+    )
+    return view(values, about, 300, line, points)
 
 
-def curve(data: ChartData, row: EntryRow) -> list[Row]:
+def curve(leaderboard: Leaderboard, row: LabeledEntry) -> list[Row]:
     """A row's share of hits at each of ``STEPS``: mean over findings, then over trainings; nothing without cases.
 
     A hit has an IoU above the step, at the cross-fitted score threshold, which was chosen for .3.
     """
-    cells = [record.cell for record in row.group]
-    tables = [cases.read_columns(cells, folder, ["finding", "iou"]) for folder in data.folders]
+    cells = [record.cell for record in row.entry.runs]
+    tables = [cases.read_columns(cells, folder, ["finding", "iou"]) for folder in leaderboard.folders]
     overlaps = next((table for table in tables if len(table)), None)
     if overlaps is None or "iou" not in overlaps.column_names:
         return []

@@ -1,18 +1,16 @@
-"""Rows of the leaderboard with the labels and kinds that charts use."""
+"""Entries with the labels and kinds that charts use."""
 
 import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from benchmark.records.record import PUBLISHED, Record
 from benchmark.report import select
-from benchmark.report.charts.base import ChartData, Row
-from benchmark.report.columns import BLIND, MODEL, TableColumn
-from benchmark.report.leaderboard import main_table
-from benchmark.report.leaderboard.entries import comparisons_by_row, mean_record, recipe_of, trainings
-from benchmark.report.leaderboard.entry_columns import is_single, main_score_getter, score_getter
+from benchmark.report.charts.chart import Row
+from benchmark.report.columns import MODEL, TableColumn
+from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.entries.entry import BLIND, Entry, is_single, recipe_of
 from benchmark.report.table import NOTHING
 from core.errors import NotAvailableError
 from core.names import CEILINGS, CENTER, MAIN, PRIOR, UNRANKED_METHODS
@@ -28,95 +26,86 @@ KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, CEILING = (
 
 
 @dataclass(frozen=True, eq=False)
-class EntryRow:
-    """An entry of the leaderboard."""
+class LabeledEntry:
+    """An entry with a main score, as a chart names it."""
 
     label: str
     """Method and network in words, another one for each row."""
     kind: str
     """One of ``KINDS``."""
-    record: Record
-    """Its trainings as one."""
+    entry: Entry
     main: Score
-    """The main column with its interval: over trainings where there are several."""
-    group: Sequence[Record]
-    """Its trainings one by one."""
+    """The main column with its interval: over training runs if there are several."""
 
 
-@lru_cache(maxsize=2)
-def entries(data: ChartData, images: int | None = None) -> list[EntryRow]:
-    """All rows that have a value, network by network; what sees no network once. Raises ``NotAvailableError`` for none.
+def entries(leaderboard: Leaderboard, images: int | None = None) -> list[LabeledEntry]:
+    """Return all rows that have a value, network by network; baselines that see no network once.
 
-    With ``images`` those of the part of so many images that slow methods explain.
+    ``images``: size of the part of the images that slow methods explain; None for all images. Raises
+    ``NotAvailableError`` if there are none.
     """
-    board = main_table.board(data.records, data.dataset, images)
-    known = comparisons_by_row(data.records, images)
-    rows: dict[tuple[object, ...], tuple[Record, Score]] = {}
-    for record in board:
-        score = main_score_getter(known)(record)
+    rows: dict[tuple[object, ...], tuple[Entry, Score]] = {}
+    for row in leaderboard.parts[images]:
+        score = select.main_score(row)
         if score is not None and score.value is not None:
-            blind = record.cell.method in BLIND
-            rows.setdefault((record.method, score.value) if blind else (record.key,), (record, score))
+            rows.setdefault((row.method, score.value) if row.cell.method in BLIND else (row.key,), (row, score))
     if not rows:
-        raise NotAvailableError(f"{data.dataset} has no record with {MAIN} at cross-fitted thresholds")
-    shown = [record for record, _ in rows.values()]
-    kinds = [_kind(record, score_getter(known, "may_be_best")(record)) for record in shown]
-    groups = {(g[0].source, mean_record(g).key): g for g in trainings(select.board(data.records, data.dataset, images))}
+        raise NotAvailableError(f"{leaderboard.dataset} has no record with {MAIN} at cross-fitted thresholds")
+    names = labels([row for row, _ in rows.values()])
     return [
-        EntryRow(label, kind, record, score, groups[record.source, record.key])
-        for label, kind, (record, score) in zip(labels(shown), kinds, rows.values(), strict=True)
+        LabeledEntry(label, _kind(row), row, score) for label, (row, score) in zip(names, rows.values(), strict=True)
     ]
 
 
-def shown(rows: Sequence[EntryRow]) -> list[EntryRow]:
+def shown(rows: Sequence[LabeledEntry]) -> list[LabeledEntry]:
     """The first ``MOST`` methods, and what is no method once per word.
 
     In their order; of a baseline the highest row.
     """
-    methods = [row for row in rows if select.is_method(row.record)][:MOST]
-    others = {row.record.method: row for row in reversed(rows) if row.record.cell.method in UNRANKED_METHODS}
-    return [row for row in rows if row in methods or others.get(row.record.method) is row]
+    methods = [row for row in rows if select.is_method(row.entry)][:MOST]
+    others = {row.entry.method: row for row in reversed(rows) if row.entry.cell.method in UNRANKED_METHODS}
+    return [row for row in rows if row in methods or others.get(row.entry.method) is row]
 
 
-def count(rows: Sequence[EntryRow]) -> str:
+def count(rows: Sequence[LabeledEntry]) -> str:
     """How many of the rows a chart shows, in words.
 
     >>> count([])
     'All 0 entries'
     """
-    methods = sum(select.is_method(row.record) for row in rows)
+    methods = sum(select.is_method(row.entry) for row in rows)
     return f"The first {MOST} of {methods} entries" if methods > MOST else f"All {methods} entries"
 
 
-def leading(data: ChartData) -> list[EntryRow]:
+def leading(leaderboard: Leaderboard) -> list[LabeledEntry]:
     """The best entry of each of the first ``NETWORKS`` networks, then ``prior`` and ``center``, the highest of each.
 
     The rows of charts that have a line per entry: more would hide each other.
     """
-    rows = entries(data)
-    baselines = {row.record.method: row for row in reversed(rows) if row.record.method in (PRIOR, CENTER)}
+    rows = entries(leaderboard)
+    baselines = {row.entry.method: row for row in reversed(rows) if row.entry.method in (PRIOR, CENTER)}
     return [*_best_of_networks(rows)[:NETWORKS], *baselines.values()]
 
 
-def leading_words(data: ChartData) -> str:
+def leading_words(leaderboard: Leaderboard) -> str:
     """Describe the rows of ``leading``."""
-    count = len(_best_of_networks(entries(data)))
+    count = len(_best_of_networks(entries(leaderboard)))
     networks = "each network" if count <= NETWORKS else f"the first {NETWORKS} of {count} networks"
     return f"the best entry of {networks} and the highest row of two baselines"
 
 
-def _best_of_networks(rows: Sequence[EntryRow]) -> list[EntryRow]:
-    best: dict[object, EntryRow] = {}
+def _best_of_networks(rows: Sequence[LabeledEntry]) -> list[LabeledEntry]:
+    best: dict[object, LabeledEntry] = {}
     for row in rows:
-        if select.is_method(row.record):
-            best.setdefault(recipe_of(row.record), row)
+        if select.is_method(row.entry):
+            best.setdefault(recipe_of(row.entry), row)
     return list(best.values())
 
 
 def labels(records: Sequence[Record]) -> list[str]:
     """Method and as much of the network as tells the records apart, numbered where that is not enough.
 
-    What sees no network is called by its method alone, where it stands once.
+    A baseline that sees no network is named by its method alone if there is one such row.
     """
     methods = Counter(record.method for record in records)
     alone = [r.cell.method in BLIND and methods[r.method] == 1 for r in records]
@@ -126,10 +115,10 @@ def labels(records: Sequence[Record]) -> list[str]:
     return _numbered(max(words, key=lambda labels: len({*labels})))
 
 
-def chart_row(row: EntryRow) -> Row:
+def chart_row(row: LabeledEntry) -> Row:
     """Return the data of a row in a chart of entries: label, kind, value, n, and its interval if it has one."""
     score = row.main
-    behind = "one training run" if is_single(row.record) else "new training runs and patients"
+    behind = "one training run" if is_single(row.entry) else "new training runs and patients"
     ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}
     return {"entry": row.label, "kind": row.kind, "value": score.value, "n": score.n, **ends}
 
@@ -150,9 +139,9 @@ def _numbered(words: Sequence[str]) -> list[str]:
     return [f"{word} ({count + 1})" if count else word for word, count in zip(words, before, strict=True)]
 
 
-def _kind(record: Record, may_be_best: Score | None) -> str:
-    if record.cell.method in UNRANKED_METHODS:
-        return CEILING if record.cell.method in CEILINGS else BASELINE
-    if may_be_best is None:
+def _kind(row: Record) -> str:
+    if row.cell.method in UNRANKED_METHODS:
+        return CEILING if row.cell.method in CEILINGS else BASELINE
+    if (verdict := row.find("may_be_best")) is None:
         return UNCOMPARED
-    return MAY_BE_BEST if may_be_best.value else WORSE
+    return MAY_BE_BEST if verdict.value else WORSE

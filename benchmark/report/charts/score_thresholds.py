@@ -6,10 +6,11 @@ import numpy as np
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import EntryRow, leading, leading_words
+from benchmark.report.charts.chart import Row, Spec, field, mark, scale, tooltip, view
+from benchmark.report.charts.rows import LabeledEntry, leading, leading_words
 from benchmark.report.charts.theme import DASHES, LINES, PALETTE, SHAPES
-from benchmark.report.columns import BLIND
+from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.entries.entry import BLIND
 from core.errors import NotAvailableError
 from core.names import MAIN
 from core.scores import CURVE_THRESHOLDS
@@ -19,55 +20,49 @@ Curves = list[tuple[float, ...]]
 """``hits_by_threshold`` of some records."""
 
 
-class ScoreThresholds(Chart):
-    """Share of hits over score thresholds, and at the chosen thresholds."""
-
-    name = "score_thresholds"
-    title = "Hits over the score threshold"
-    order = 4
-
-    def draw(self, data: ChartData) -> Spec:
-        """Draw a line per entry with a recorded curve, and a mark per entry and origin at the mean threshold."""
-        rows = leading(data)
-        chosen = [value for row in rows for value in points(row)]
-        board = select.board(data.records, data.dataset)
-        held = [(row, _curves(board, row)) for row in rows]
-        lines = [value for row, curves in held for value in curve(row, curves)]
-        if not chosen:
-            raise NotAvailableError(f"the records of {data.dataset} state no thresholds")
-        labels = [row.label for row in rows]
-        drawn = {value["origin"] for value in chosen}
-        shapes = {origin: shape for origin, shape in zip(ORIGINS, SHAPES, strict=False) if origin in drawn}
-        legend = {"legend": LINES} if lines else {}
-        channels = {
-            "x": field("threshold:Q", title="score threshold", **scale(domain=[0, 1])),
-            "y": field("value:Q", title=MAIN, **scale(domain=[0, 1])),
-            "color": field("entry:N", sort=None, **legend, **scale(domain=labels, range=list(PALETTE))),
-        }
-        shape = {"shape": field("origin:N", sort=None, **scale(domain=[*shapes], range=[*shapes.values()]))}
-        dash = {"strokeDash": field("entry:N", **legend, **scale(domain=labels, range=DASHES))}
-        shown = tooltip("entry:N", "origin:N", "threshold:Q", "value:Q")
-        marks = mark("point", channels, shape, shown, filled=True, opacity=1, size=70)
-        line = mark("line", channels, dash, tooltip("entry:N", "trainings:N"), strokeWidth=2)
-        about = (
-            f"{data.dataset}: {MAIN} (mean over findings) over the score threshold, for {leading_words(data)}. "
-            "Marks: thresholds of each origin, mean over findings; those of oracle are chosen on the test annotations. "
-            f"{_lines_words(held)}"
-        )
-        return view(
-            [*lines, *chosen], about, 300, *([_only(line, "trainings")] if lines else []), _only(marks, "origin")
-        )
+def draw(leaderboard: Leaderboard) -> Spec:
+    """Draw a line per entry with a recorded curve, and a mark per entry and origin at the mean threshold."""
+    rows = leading(leaderboard)
+    chosen = [value for row in rows for value in points(row)]
+    board = leaderboard.runs()
+    held = [(row, _curves(board, row)) for row in rows]
+    lines = [value for row, curves in held for value in curve(row, curves)]
+    if not chosen:
+        raise NotAvailableError(f"the records of {leaderboard.dataset} state no thresholds")
+    labels = [row.label for row in rows]
+    drawn = {value["origin"] for value in chosen}
+    shapes = {origin: shape for origin, shape in zip(ORIGINS, SHAPES, strict=False) if origin in drawn}
+    legend = {"legend": LINES} if lines else {}
+    channels = {
+        "x": field("threshold:Q", title="score threshold", **scale(domain=[0, 1])),
+        "y": field("value:Q", title=MAIN, **scale(domain=[0, 1])),
+        "color": field("entry:N", sort=None, **legend, **scale(domain=labels, range=list(PALETTE))),
+    }
+    shape = {"shape": field("origin:N", sort=None, **scale(domain=[*shapes], range=[*shapes.values()]))}
+    dash = {"strokeDash": field("entry:N", **legend, **scale(domain=labels, range=DASHES))}
+    shown = tooltip("entry:N", "origin:N", "threshold:Q", "value:Q")
+    marks = mark("point", channels, shape, shown, filled=True, opacity=1, size=70)
+    line = mark("line", channels, dash, tooltip("entry:N", "trainings:N"), strokeWidth=2)
+    about = (
+        f"{leaderboard.dataset}: {MAIN} (mean over findings) over the score threshold, for "
+        f"{leading_words(leaderboard)}. "
+        "Marks: thresholds of each origin, mean over findings; those of oracle are chosen on the test annotations. "
+        f"{_lines_words(held)}"
+    )
+    return view([*lines, *chosen], about, 300, *([_only(line, "trainings")] if lines else []), _only(marks, "origin"))
 
 
-def points(row: EntryRow) -> list[Row]:
+def points(row: LabeledEntry) -> list[Row]:
     """The thresholds of a row's trainings, a mean for each origin, and what they score.
 
     Thresholds on the min-max scaled map, in [0,1]; the mean over folds, findings and trainings.
     """
     out: list[Row] = []
     for origin in ORIGINS:
-        chosen = [list(of[origin].values()) for r in row.group if any((of := r.thresholds).get(origin, {}).values())]
-        value = select.mean(record.find(MAIN, origin=origin) for record in row.group)
+        chosen = [
+            list(of[origin].values()) for r in row.entry.runs if any((of := r.thresholds).get(origin, {}).values())
+        ]
+        value = select.mean(record.find(MAIN, origin=origin) for record in row.entry.runs)
         if chosen and value is not None:
             threshold = float(
                 np.mean([np.mean([np.mean(each) for each in findings if len(each)]) for findings in chosen])
@@ -78,32 +73,34 @@ def points(row: EntryRow) -> list[Row]:
     return out
 
 
-def curve(row: EntryRow, curves: Curves) -> list[Row]:
+def curve(row: LabeledEntry, curves: Curves) -> list[Row]:
     """The mean of a row's ``curves`` at ``CURVE_THRESHOLDS``; nothing without any.
 
     Each curve is the share of hits of one training, mean over findings.
     """
     if not curves:
         return []
-    share = "any" if row.record.cell.method in BLIND else f"{len(curves)} of {len(row.group)}"
+    share = "any" if row.entry.cell.method in BLIND else f"{len(curves)} of {len(row.entry.runs)}"
     means = np.mean(curves, axis=0).round(6).tolist()
     pairs = zip(CURVE_THRESHOLDS, means, strict=True)
     return [{"entry": row.label, "threshold": at, "value": value, "trainings": share} for at, value in pairs]
 
 
-def _curves(board: Sequence[Record], row: EntryRow) -> Curves:
+def _curves(board: Sequence[Record], row: LabeledEntry) -> Curves:
     """The curves of a row's trainings; of what sees no network those of every equal row of the board."""
-    if row.record.cell.method not in BLIND:
-        return [record.hits_by_threshold for record in row.group if record.hits_by_threshold]
-    same = [r for r in board if r.method == row.record.method and select.main_value(r) == row.main.value]
+    if row.entry.cell.method not in BLIND:
+        return [record.hits_by_threshold for record in row.entry.runs if record.hits_by_threshold]
+    same = [r for r in board if r.method == row.entry.method and select.main_value(r) == row.main.value]
     return [record.hits_by_threshold for record in same if record.hits_by_threshold]
 
 
-def _lines_words(held: Sequence[tuple[EntryRow, Curves]]) -> str:
+def _lines_words(held: Sequence[tuple[LabeledEntry, Curves]]) -> str:
     """Describe the lines, and list those that are missing or cover some of the training runs only."""
     if not any(curves for _, curves in held):
         return "Records contain the hits at these thresholds only. The gallery has a slider for single cases."
-    counts = [(row.label, len(curves), len(row.group)) for row, curves in held if row.record.cell.method not in BLIND]
+    counts = [
+        (row.label, len(curves), len(row.entry.runs)) for row, curves in held if row.entry.cell.method not in BLIND
+    ]
     partly = ", ".join(f"{label} ({n} of {of})" for label, n, of in counts if 0 < n < of)
     without = ", ".join(row.label for row, curves in held if not curves)
     some = f" From some training runs only: {partly}." if partly else ""

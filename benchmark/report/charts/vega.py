@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from benchmark.report.charts.base import CHARTS, Chart, ChartData
+from benchmark.report.charts.chart import Chart, Spec
 from benchmark.report.charts.theme import LETTER, LIGHTER, NAMES, SYMBOL, THEMES
+from benchmark.report.entries.aggregate import Leaderboard
 
 FIT: dict[str, Any] = {"autosize": {"type": "fit-x", "contains": "padding"}}
 """Fit the given width, including axes and labels."""
@@ -29,13 +30,12 @@ addEventListener("DOMContentLoaded", window.drawCharts);
 """Fills each ``<div data-chart="ID">`` with the chart of ``<script type="application/json" id="ID">``."""
 
 
-def spec(word: str, data: ChartData) -> dict[str, Any]:
+def spec(chart: Chart, leaderboard: Leaderboard) -> Spec:
     """Return a chart as Vega-Lite, without a theme. Raises ``NotAvailableError`` without data.
 
     Only the tests validate it, because Altair's validation is slow.
     """
-    chart: Chart = CHARTS.get(word)()
-    made = chart.draw(data)
+    made = chart.draw(leaderboard)
     return made | FIT | {"usermeta": {"legend": LETTER * max(map(len, _words(made)), default=0) + SYMBOL}}
 
 

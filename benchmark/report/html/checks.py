@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-from benchmark.records import Record
 from benchmark.report import select
-from benchmark.report.checks.base import CheckAnswer
-from benchmark.report.checks.base import answers as check_answers
+from benchmark.report.checks import CheckReport
 from benchmark.report.html import basis
 from benchmark.report.html.answer import PageAnswer
 from benchmark.report.html.limits import OTHERS, of_data
@@ -17,21 +15,21 @@ ONCE = (
 SEVERAL = ("The check was applied to every training run. The spread of the seeds shows what another run may change.",)
 
 
-def answers(records: Sequence[Record], dataset: str) -> list[PageAnswer]:
-    """Return the answer of each check of a data set, by the checks' names; checks without text have none."""
-    return [_answer(result) for result in check_answers(records, dataset)]
+def answers(reports: Sequence[CheckReport]) -> list[PageAnswer]:
+    """Return the answer of each check; checks without a question have none."""
+    return [_answer(report) for report in reports if report.question]
 
 
-def _answer(result: CheckAnswer) -> PageAnswer:
-    trainings: dict[str, set[int | None]] = {}
-    for record in result.behind:
-        trainings.setdefault(select.network(record), set()).add(record.cell.seed)
-    numbers = [len(seeds) for seeds in trainings.values()]
+def _answer(report: CheckReport) -> PageAnswer:
+    seeds: dict[str, set[int | None]] = {}
+    for record in report.rows:
+        seeds.setdefault(select.network(record), set()).add(record.cell.seed)
+    numbers = [len(of_network) for of_network in seeds.values()]
     return PageAnswer(
-        result.question,
-        result.sentences,
+        report.question,
+        tuple(report.sentences()),
         None,
         ONCE if max(numbers) == 1 else SEVERAL,
-        (*basis.rests(result.behind, numbers), f"Networks: {', '.join(trainings)}."),
-        (*of_data(result.behind), result.limit, OTHERS),
+        (*basis.rests(report.rows, numbers), f"Networks: {', '.join(seeds)}."),
+        (*of_data(report.rows), report.limit, OTHERS),
     )

@@ -1,12 +1,11 @@
 """Data of the panel that shows the record behind a number: its cell, counts and software."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from benchmark.records import Record
 from benchmark.report import select
-from benchmark.report.leaderboard.entries import mean_record, trainings
 from benchmark.report.table import with_interval
 from core.names import MAIN_PROTOCOL
 
@@ -17,16 +16,6 @@ CELL = (
 RECORD = ("status", "reason", "source", "rests_on", "versions", "checkpoints", "geometry", "fingerprint")
 FIELDS = (*CELL, *RECORD, "training", "scoring", "thresholds", "created", "score")
 PLAIN = (str, int, type(None))
-
-
-def keys_of_entries(records: Sequence[Record]) -> dict[str, list[str]]:
-    """Return key of a leaderboard's row -> keys of the records of its training runs.
-
-    No record has the key of a row with several training runs: a click on it shows the records of the runs.
-    """
-    parts = [(name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
-    groups = (group for name, part in parts for group in trainings(select.board(records, name, part)))
-    return {mean_record(group).key: [record.key for record in group] for group in groups}
 
 
 def details(records: Iterable[Record]) -> dict[str, Any]:

@@ -6,12 +6,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmark.report.charts import CHARTS, ChartData, scripts, spec, starter
-from benchmark.report.sections import DatasetTables
+from benchmark.report.charts import CHARTS
+from benchmark.report.charts.chart import Chart
+from benchmark.report.charts.vega import scripts, spec, starter
+from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.leaderboard.sections import DatasetTables
 from core.errors import NotAvailableError, WriteError
 from core.files import key, write_text
 
-TABLES = ("matrix",)
+AS_TABLE = ("matrix",)
 """Charts that the page shows as tables."""
 CACHE = Path(__file__).resolve().parents[3] / "runs" / "cache"
 
@@ -29,23 +32,20 @@ class ChartView:
     """Vega-Lite specification; None if there is nothing to draw."""
 
 
-def charts(data: ChartData, tables: DatasetTables) -> list[ChartView]:
-    """Return the charts of a data set and of its checks, in the order of ``Chart.order``.
-
-    A chart without data has the reason in place of a specification.
-    """
-    words = sorted((word for word in CHARTS.names() if word not in TABLES), key=lambda word: CHARTS.get(word).order)
-    checked = {r.cell.protocol for r in data.records if r.cell.dataset == data.dataset}
-    return [_view(w, data) for w in words if (check in checked if (check := CHARTS.get(w).check) else tables.boards)]
+def charts(tables: DatasetTables) -> list[ChartView]:
+    """Return the charts of a data set and of its checks; a chart without data has the reason instead."""
+    of_board = [chart for chart in CHARTS if chart.name not in AS_TABLE] if tables.boards else []
+    of_checks = (chart for report in tables.reports for chart in report.charts)
+    return [_view(chart, tables.leaderboard) for chart in (*of_board, *of_checks)]
 
 
-def _view(word: str, data: ChartData) -> ChartView:
-    title, name = CHARTS.get(word).title, f"chart-{data.dataset}-{word}"
+def _view(chart: Chart, leaderboard: Leaderboard) -> ChartView:
+    id_ = f"chart-{leaderboard.dataset}-{chart.name}"
     try:
-        made = spec(word, data)
+        made = spec(chart, leaderboard)
     except NotAvailableError as error:
-        return ChartView(name, title, data.dataset, str(error), None)
-    return ChartView(name, title, data.dataset, str(made["description"]), made)
+        return ChartView(id_, chart.title, leaderboard.dataset, str(error), None)
+    return ChartView(id_, chart.title, leaderboard.dataset, str(made["description"]), made)
 
 
 def drawing() -> str:

@@ -5,10 +5,10 @@ from typing import Any
 
 from benchmark.records import Record, Score
 from benchmark.report import select
+from benchmark.report.entries.entry import is_single
+from benchmark.report.entries.ranking import against_prior
 from benchmark.report.html.words import baseline_of, name, network_name
-from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_score_getter, score_getter
-from benchmark.report.leaderboard.ranking import against_prior
-from benchmark.report.protocols.layout import TableLayout
+from benchmark.report.leaderboard.layout import TableLayout
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 from core.scores import Origin
@@ -22,13 +22,13 @@ ABOUT = (
 )
 
 
-def by_finding(methods: Sequence[Record], rows: Sequence[Record], known: RowComparisons) -> Table | None:
+def by_finding(methods: Sequence[Record], rows: Sequence[Record]) -> Table | None:
     """Return a table with a row per finding and the columns of ``HEADER``, or None if no finding has a score.
 
     ``methods``: the methods of one network, among ``rows``.
     """
     names = dict.fromkeys(f for row in methods for _, f in row.names(MAIN) if f != "mean")
-    lines = [line for finding in names if (line := _of_finding(finding, methods, rows, known)) is not None]
+    lines = [line for finding in names if (line := _of_finding(finding, methods, rows)) is not None]
     single = " of this network" * all(map(is_single, methods))
     header = tuple(heading.replace("95 %", f"95 %{single}") for heading in HEADER)
     if not lines:
@@ -38,11 +38,10 @@ def by_finding(methods: Sequence[Record], rows: Sequence[Record], known: RowComp
     return Table(title, ABOUT, header, cells, tuple((key,) for key in keys))
 
 
-def of_entry(row: Record, known: RowComparisons) -> dict[str, list[Any]]:
+def of_entry(row: Record) -> dict[str, list[Any]]:
     """Return finding -> value, ends of its interval, n, and whether the method may be the best (or None)."""
-    names = dict.fromkeys(s.finding for s in row.select(MAIN) if s.threshold_origin == "cross-fitted")
-    scores = ((f, main_score_getter(known, f)(row), score_getter(known, "may_be_best", f)(row)) for f in names)
-    return {f: [s.value, s.low, s.high, s.n, _is_true(may)] for f, s, may in scores if s is not None}
+    scores = [s for s in row.select(MAIN) if s.threshold_origin == "cross-fitted"]
+    return {s.finding: [s.value, s.low, s.high, s.n, _is_true(row.find("may_be_best", s.finding))] for s in scores}
 
 
 def of_protocol_table(layout: TableLayout, table: Table, by_key: Mapping[str, Record]) -> dict[str, Any]:
@@ -67,22 +66,24 @@ def _is_true(score: Score | None) -> bool | None:
     return None if score is None else bool(score.value)
 
 
-def _of_finding(
-    finding: str, methods: Sequence[Record], rows: Sequence[Record], known: RowComparisons
-) -> tuple[tuple[str, ...], str] | None:
+def _of_finding(finding: str, methods: Sequence[Record], rows: Sequence[Record]) -> tuple[tuple[str, ...], str] | None:
     """Return the table row of a finding and the key of its best method's row."""
     values = {row.key: value for row in methods if (value := select.main_value(row, finding)) is not None}
     if not values:
         return None
-    above_prior, verdict = (score_getter(known, word, finding) for word in ("above_prior", "may_be_best"))
     scored = [row for row in methods if row.key in values]
-    first = max(scored, key=lambda row: (values[row.key], above_prior(row) is not None))
-    others = [bool(score.value) for row in scored if row is not first and (score := verdict(row)) is not None]
-    prior, above, score = baseline_of(first, rows), above_prior(first), main_score_getter(known, finding)(first)
+    first = max(scored, key=lambda row: (values[row.key], row.find("above_prior", finding) is not None))
+    verdicts = [score for row in scored if row is not first and (score := row.find("may_be_best", finding)) is not None]
+    others = sum(bool(verdict.value) for verdict in verdicts)
+    prior, above, score = (
+        baseline_of(first, rows),
+        first.find("above_prior", finding),
+        select.main_score(first, finding),
+    )
     line = (
-        *(finding, name(first), _verdict(above, sum(others)), with_interval(score), signed(above)),
+        *(finding, name(first), _verdict(above, others), with_interval(score), signed(above)),
         number(None if prior is None else select.main_value(prior, finding)),
-        f"{sum(others)} of {len(others)}" if others else NOTHING,
+        f"{others} of {len(verdicts)}" if verdicts else NOTHING,
         str(score.n) if score is not None else NOTHING,
     )
     return line, first.key

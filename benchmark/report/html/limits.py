@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from benchmark.records import Record
+from benchmark.report.entries.entry import is_single
 from benchmark.report.html.words import name
-from benchmark.report.leaderboard.entry_columns import is_single
 from core.names import MAIN
 
 DRAWN = {

@@ -1,29 +1,23 @@
 """``index.html`` of a suite: one file with the answer, the leaderboard, all tables and the records behind them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from benchmark.records import Record
-from benchmark.report import select
-from benchmark.report.charts.base import ChartData
 from benchmark.report.charts.cost import cost_tables
 from benchmark.report.html import checks
 from benchmark.report.html.answer import PageAnswer, answer
-from benchmark.report.html.details import details, keys_of_entries
+from benchmark.report.html.details import details
 from benchmark.report.html.figures import charts, drawing
 from benchmark.report.html.findings import of_entry, of_protocol_table
 from benchmark.report.html.glossary import glossary
 from benchmark.report.html.render import render
 from benchmark.report.html.views import View, anchor, heading_texts, view
-from benchmark.report.leaderboard import main_table
-from benchmark.report.leaderboard.entries import COMPARISONS, comparisons_by_row
-from benchmark.report.missing import missing
-from benchmark.report.sections import DatasetTables
+from benchmark.report.leaderboard import components, main_table
+from benchmark.report.leaderboard.missing import missing
+from benchmark.report.leaderboard.sections import DatasetTables
 from benchmark.report.table import Table
-from benchmark.report.variance import components
-from benchmark.scoring.statistics.components import BalancedScores
 from core.names import MAIN, MAIN_PROTOCOL, PAIRED
 
 PAGE = "index.html"
@@ -41,8 +35,6 @@ class SuitePage:
     """The suite's own limitation: first item of that list."""
     held_out: str = ""
     """Result of checking the recipe on other images: a footnote below the tables."""
-    folders: Sequence[Path] = ()
-    """Folders with the per-case rows."""
     has_gallery: bool = False
     """Whether the folder of the page has a ``gallery.html``."""
 
@@ -73,20 +65,14 @@ class DatasetViews:
         return [*self.first, *self.checks, *self.choice, *boards, *self.matrix, *self.closer, *self.published]
 
 
-def suite_page(
-    page: SuitePage,
-    records: Sequence[Record],
-    sections: Sequence[DatasetTables],
-    parts: Mapping[str, BalancedScores],
-) -> str:
-    """Render the page; the same records give the same bytes. ``parts``: data set -> balanced design."""
-    entries = keys_of_entries(records)
-    data = [ChartData(records, part.dataset, page.folders, parts.get(part.dataset)) for part in sections]
-    datasets = [_dataset(chart_data, part, entries) for chart_data, part in zip(data, sections, strict=True)]
+def suite_page(page: SuitePage, records: Sequence[Record], sections: Sequence[DatasetTables]) -> str:
+    """Render the page; the same records give the same bytes."""
+    datasets = [_dataset(part) for part in sections]
     gaps = [view(table, {}) for table in [missing(records)] if table is not None]
     views = [*(table for dataset in datasets for table in dataset.all), *gaps]
-    drawn = [chart for chart_data, part in zip(data, sections, strict=True) for chart in charts(chart_data, part)]
+    drawn = [chart for part in sections for chart in charts(part)]
     linked_keys = {key for table in views for line in table.lines for key in line.keys}
+    rows = [row for part in sections for entries in part.leaderboard.parts.values() for row in entries]
     return render(
         "suite.html",
         page=page,
@@ -98,7 +84,7 @@ def suite_page(
         seeds=_more_seeds(records),
         glossary=glossary(heading_texts(views)),
         records=details(record for record in records if record.key in linked_keys),
-        findings={key: scores for dataset in datasets for key, scores in _findings(records, dataset.name).items()},
+        findings={row.key: of_entry(row) for row in rows},
         protocols={key: table for dataset in datasets for key, table in dataset.by_finding.items()},
         charts=drawn,
         drawing=drawing() if any(chart.spec for chart in drawn) else "",
@@ -123,23 +109,25 @@ def _more_seeds(records: Sequence[Record]) -> list[int]:
     return [*seeds, *range(first, first + max(1, 3 - len(seeds)))]
 
 
-def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Sequence[str]]) -> DatasetViews:
-    records, name, part = data.records, data.dataset, data.design
-    ranked, by_key = answer(records, name), {record.key: record for record in records}
+def _dataset(tables: DatasetTables) -> DatasetViews:
+    leaderboard = tables.leaderboard
+    name, part, by_key = leaderboard.dataset, leaderboard.design, {record.key: record for record in leaderboard.records}
+    ranked = answer(leaderboard)
+    runs = {row.key: [run.key for run in row.runs] for rows in leaderboard.parts.values() for row in rows}
 
     def views(group: Sequence[Table]) -> list[View]:
-        return [view(table, entries, name) for table in group]
+        return [view(table, runs, name) for table in group]
 
     return DatasetViews(
         name,
-        [*([] if ranked is None else [ranked]), *checks.answers(records, name)],
+        [*([] if ranked is None else [ranked]), *checks.answers(tables.reports)],
         views([ranked.findings] if ranked is not None and ranked.findings is not None else []),
         views(tables.checks),
         views(tables.choice),
         views(tables.networks),
         [
             *((_label(board), board) for board in views(tables.boards)),
-            *((layout.protocol, view(table, entries, name)) for layout, table in tables.protocols),
+            *((layout.protocol, view(table, runs, name)) for layout, table in tables.protocols),
         ],
         views(tables.effects),
         {anchor(table.title): of_protocol_table(layout, table, by_key) for layout, table in tables.protocols},
@@ -147,7 +135,7 @@ def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Seque
         [
             *views(tables.closer),
             *views(components.tables(part, name) if part is not None else []),
-            *views(cost_tables(data)),
+            *views(cost_tables(leaderboard)),
         ],
         views(tables.published),
     )
@@ -158,18 +146,6 @@ def _label(board: View) -> str:
     return MAIN_PROTOCOL + board.title.removeprefix(main_table.TITLE).replace(", ", ": ")
 
 
-def _findings(records: Sequence[Record], dataset: str) -> dict[str, Any]:
-    """Return key of a row -> finding -> main column."""
-    scores: dict[str, Any] = {}
-    for images in (None, *select.parts(records, dataset)):
-        known = comparisons_by_row(records, images)
-        for row in main_table.board(records, dataset, images):
-            scores[row.key] = of_entry(row, known)
-    return scores
-
-
 def _counts(records: Sequence[Record]) -> dict[str, int]:
-    runs = [
-        record for record in records if record.source == "run" and record.cell.protocol not in (PAIRED, *COMPARISONS)
-    ]
+    runs = [record for record in records if record.source == "run" and record.cell.protocol != PAIRED]
     return {status: sum(record.status == status for record in runs) for status in ("ok", "n/a", "failed")}

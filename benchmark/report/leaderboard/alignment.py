@@ -1,11 +1,10 @@
 """Table of each method's score with aligned and with conventional placement, and their difference."""
 
-from collections.abc import Sequence
-
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
+from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.table import NOTHING, Table, with_interval
 from core.names import MAIN, MAIN_PROTOCOL
 
@@ -16,12 +15,12 @@ ABOUT = (
 )
 
 
-def alignment(records: Sequence[Record], dataset: str) -> Table | None:
+def alignment(leaderboard: Leaderboard) -> Table | None:
     """Return the main column with both placements side by side, or None if no method was scored with both.
 
     The difference has no interval here: the check ``alignment`` pairs the two by patient.
     """
-    rows = select.of_protocol(records, dataset, MAIN_PROTOCOL)
+    rows = select.of_protocol(leaderboard.records, leaderboard.dataset, MAIN_PROTOCOL)
     conventional = {select.row_key(r): r for r in rows if r.cell.alignment == "conventional"}
     pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_key(r) in conventional]
     if not pairs:
@@ -39,4 +38,5 @@ def alignment(records: Sequence[Record], dataset: str) -> Table | None:
         count(MAIN, "cross-fitted"),
     ]
     both = [*pairs, *(conventional[select.row_key(r)] for r in pairs)]
-    return tabulated(f"{dataset}: alignment ({MAIN})", f"{basis_lines(both, THRESHOLDS)}\n{ABOUT}", columns, pairs)
+    intro = f"{basis_lines(both, THRESHOLDS)}\n{ABOUT}"
+    return tabulated(f"{leaderboard.dataset}: alignment ({MAIN})", intro, columns, pairs)

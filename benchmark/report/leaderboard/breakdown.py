@@ -1,60 +1,53 @@
 """Details of the main column: by finding, by training run, and by origin of the threshold."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES, count, score, tabulated, with_common_n
-from benchmark.report.leaderboard import ranking
-from benchmark.report.leaderboard.entries import mean_record, trainings
-from benchmark.report.leaderboard.main_table import INTERVALS, THRESHOLDS, board
-from benchmark.report.protocols.origins import ORIGINS, SHARED, origins
+from benchmark.report.entries import ranking
+from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.leaderboard.layout import ORIGINS, SHARED, origins
+from benchmark.report.leaderboard.main_table import INTERVALS, THRESHOLDS
 from benchmark.report.table import Table, with_interval
 from core.names import MAIN
 
 ONE_NETWORK = "Each row is one training run. Its interval covers new patients only."
 
 
-def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
+def per_finding(leaderboard: Leaderboard) -> Table | None:
     """Return the main column by finding, or None if nothing was scored.
 
     The number of cases is in the header if all rows agree, else in the cells. Intervals cover one training run.
     """
-    rows = board(records, dataset)
+    rows = [entry.mean for entry in leaderboard.entries]
     if not rows:
         return None
     findings = dict.fromkeys(finding for r in rows for _, finding in r.names(MAIN))
     columns = [with_common_n(f, partial(select.main_score, finding=f), rows, with_interval) for f in findings]
-    intro = f"{basis_lines(select.board(records, dataset), THRESHOLDS)}\n{INTERVALS}"
-    return tabulated(f"{dataset}: {MAIN} per finding", intro, [*NAMES, *columns], rows)
+    intro = f"{basis_lines(leaderboard.runs(), THRESHOLDS)}\n{INTERVALS}"
+    return tabulated(f"{leaderboard.dataset}: {MAIN} per finding", intro, [*NAMES, *columns], rows)
 
 
-def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
+def by_threshold(leaderboard: Leaderboard) -> Table | None:
     """Return the main column for each origin of the score threshold, and the optimism of the oracle.
 
     The oracle threshold is chosen on the test annotations: an upper bound, never a result.
     """
-    rows = board(records, dataset)
+    rows = [entry.mean for entry in leaderboard.entries]
     if not rows:
         return None
-    intro = f"{basis_lines(select.board(records, dataset), ORIGINS)}\n{SHARED}"
-    return tabulated(f"{dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
+    intro = f"{basis_lines(leaderboard.runs(), ORIGINS)}\n{SHARED}"
+    return tabulated(f"{leaderboard.dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
 
-def one_by_one(records: Sequence[Record], dataset: str) -> Table | None:
+def one_by_one(leaderboard: Leaderboard) -> Table | None:
     """Return a row per training run, best entry first, to show the spread between seeds.
 
     Only entries with several training runs are included; None if there are none. The main table has the means.
     """
-    groups = {mean_record(group).key: group for group in trainings(select.board(records, dataset)) if len(group) > 1}
-    rows = [
-        record
-        for entry in ranking.ranked([mean_record(group) for group in groups.values()])
-        for record in groups[entry.key]
-    ]
+    rows = [run for entry in ranking.ranked(leaderboard.entries) if len(entry.runs) > 1 for run in entry.runs]
     if not rows:
         return None
     columns = [
@@ -64,4 +57,4 @@ def one_by_one(records: Sequence[Record], dataset: str) -> Table | None:
         count(MAIN, "cross-fitted"),
     ]
     intro = f"{basis_lines(rows, THRESHOLDS)}\n{INTERVALS}\n{ONE_NETWORK}"
-    return tabulated(f"{dataset}: trainings one by one", intro, columns, rows)
+    return tabulated(f"{leaderboard.dataset}: trainings one by one", intro, columns, rows)

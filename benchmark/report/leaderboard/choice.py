@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.leaderboard.entries import comparisons_by_row, mean_record, trainings
-from benchmark.report.leaderboard.entry_columns import is_single, main_score_getter
+from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.entries.entry import Entry, is_single
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from core.names import CHOICE, MAIN
 from core.scores import Score
@@ -23,19 +23,18 @@ HEADER = ("network", "recipe", "judged by", "score [95 %]", "− chosen", "folds
 HEADER_OF_FOLDS = ("network", "seed", "fold", "recipe", "score on the other folds", "− next", "n cases")
 
 
-def tables(records: Sequence[Record], dataset: str) -> list[Table]:
+def tables(leaderboard: Leaderboard) -> list[Table]:
     """Return a table of the gain from choosing and one of the recipe of each fold; empty if a suite chooses none.
 
     ``− chosen``: how much higher a recipe scores if it is chosen on the test images; biased, so without an interval.
     """
-    trials = [r for r in records if r.cell.protocol == CHOICE and r.cell.dataset == dataset and r.scores]
-    board = [r for r in select.board(records, dataset) if r.cell.method == _judged_by(r).get("method")]
-    groups = trainings(board)
-    if not groups:
+    dataset = leaderboard.dataset
+    trials = [r for r in leaderboard.records if r.cell.protocol == CHOICE and r.cell.dataset == dataset and r.scores]
+    entries = [e for e in leaderboard.entries if e.cell.method == _judged_by(e.runs[0]).get("method")]
+    if not entries:
         return []
-    main = main_score_getter(comparisons_by_row(records, None))
-    worth = [row for group in groups for row in _worth(group, trials, main(mean_record(group)))]
-    picks = [row for record in board for row in _picks(record, trials)]
+    worth = [row for entry in entries for row in _worth(entry, trials)]
+    picks = [row for entry in entries for run in entry.runs for row in _picks(run, trials)]
     inner = sum(len(r.checkpoints) for r in trials if _left_out(r) is not None)
     about = f"{ABOUT} Inner folds took {inner} additional training runs."
     return [
@@ -52,20 +51,20 @@ def judged(record: Record, metric: str) -> Score | None:
     return record.find(metric, origin="none" if metric == "pointing" else "cross-fitted")
 
 
-def _worth(group: Sequence[Record], trials: Sequence[Record], main: Score | None) -> list[tuple[str, ...]]:
+def _worth(entry: Entry, trials: Sequence[Record]) -> list[tuple[str, ...]]:
     """Return the rows of one network: nested selection, then its candidates, best first."""
-    row, metric = mean_record(group), _judged_by(group[0])["metric"]
-    honest = main if metric == MAIN else judged(row, metric)
+    group, metric = entry.runs, _judged_by(entry.runs[0])["metric"]
+    honest = select.main_score(entry) if metric == MAIN else judged(entry, metric)
     picked = [name for record in group for name in record.cell.recipe["chosen"]]
-    cell = f"{share(honest)} (1 training run)" if is_single(row) else with_interval(honest)
-    rows = [(HONEST, cell, NOTHING, len(picked), group)]
+    cell = f"{share(honest)} (1 training run)" if is_single(entry) else with_interval(honest)
+    rows: list[tuple[str, str, str, int, Sequence[Record]]] = [(HONEST, cell, NOTHING, len(picked), group)]
     for n, name in enumerate(candidates := _candidates(group, trials, metric)):
         mean = select.mean(judged(record, metric) for record in candidates[name])
         words = name if n else f"{name} ({BEST})"
         rows.append((words, number(mean), _gap(mean, honest), picked.count(name), candidates[name]))
-    by = f"{metric} of {row.method}"
+    by = f"{metric} of {entry.method}"
     return [
-        (select.network(row), words, by, score, gap, str(folds), _cases(behind, metric), _networks(behind))
+        (select.network(entry), words, by, score, gap, str(folds), _cases(behind, metric), _networks(behind))
         for words, score, gap, folds, behind in rows
     ]
 

@@ -1,14 +1,12 @@
 """Table of the effect of a method over networks, and the difference in each network."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 from benchmark.records.record import Record
 from benchmark.report.columns import TableColumn, tabulated
-from benchmark.report.comparisons.networks import BEHIND
-from benchmark.report.leaderboard.entries import BETTER, EFFECT, compared
-from benchmark.report.leaderboard.entry_columns import verdict_columns, worse_by
+from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.entries.entry import BETTER, worse_by
+from benchmark.report.leaderboard.entry_columns import VERDICTS, with_runs
 from benchmark.report.table import NOTHING, Table
 
 ABOUT = (
@@ -21,22 +19,20 @@ ABOUT = (
 )
 
 
-def table(records: Sequence[Record], dataset: str) -> Table | None:
+def table(leaderboard: Leaderboard) -> Table | None:
     """Return a row per method, best first, or None if no two networks have two methods in common."""
-    rows = compared(records, dataset, EFFECT)
+    rows = leaderboard.effects
     if not rows:
         return None
     names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(BETTER) and f != "mean")
     columns = [
         TableColumn("method", lambda r: r.method),
         TableColumn("networks", _networks),
-        *verdict_columns(lambda r: r),
+        *VERDICTS,
         *(TableColumn(f"in {name}", partial(_in_network, name)) for name in names),
     ]
-    return replace(
-        tabulated(f"{dataset}: effect of a method over networks", ABOUT, columns, rows),
-        keys=tuple(tuple(r.data[BEHIND]) for r in rows),
-    )
+    filled = tabulated(f"{leaderboard.dataset}: effect of a method over networks", ABOUT, columns, rows)
+    return with_runs(filled, rows)
 
 
 def _networks(record: Record) -> str:

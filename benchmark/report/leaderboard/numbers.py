@@ -2,23 +2,18 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.columns import MODEL, TableColumn
+from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.entries.entry import is_single, run_count, worse_by
 from benchmark.report.leaderboard import main_table
-from benchmark.report.leaderboard.entries import comparisons_by_row
-from benchmark.report.leaderboard.entry_columns import (
-    HEADINGS,
-    RowComparisons,
-    is_single,
-    main_score_getter,
-    score_getter,
-    worse_by,
-)
+from benchmark.report.leaderboard.entry_columns import HEADINGS
 from benchmark.report.table import NOTHING
 from core.files import csv_cell
+from core.names import CHECKS
 from core.scores import Score
 
 CELL = (
@@ -38,17 +33,12 @@ MAY_BE_BEST = {"network_may_be_best": "network_may_be_best", "may_be_best": "met
 Value = float | int | str | None
 
 
-def leaderboard_csv(records: Sequence[Record]) -> str:
+def leaderboard_csv(leaderboards: Sequence[Leaderboard]) -> str:
     """Return the text of ``leaderboard.csv``: a line per row of the main tables; for a check, a line per record.
 
     Missing values are empty. A column with an interval is followed by ``<name>_low`` and ``<name>_high``.
     """
-    lines = [
-        line
-        for dataset in select.datasets(records)
-        for images in (None, *select.parts(records, dataset))
-        for line in _lines(records, dataset, images)
-    ]
+    lines = [line for leaderboard in leaderboards for line in _lines(leaderboard)]
     names = list(dict.fromkeys(name for line in lines for name in line)) or [*CELL]
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -57,28 +47,30 @@ def leaderboard_csv(records: Sequence[Record]) -> str:
     return text.getvalue()
 
 
-def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[dict[str, Value]]:
-    rows = main_table.board(records, dataset, images)
-    if not rows and images is None:
-        return [_check(record) for word in select.CHECKS.names() for record in select.of_check(records, dataset, word)]
-    comparisons = comparisons_by_row(records, images)
-    columns = [c for c in main_table.columns(records, rows, images) if c not in MODEL and c.heading not in HEADINGS]
-    return [_cell(record) | _entry(record, comparisons) | _line(record, columns) for record in rows]
+def _lines(leaderboard: Leaderboard) -> Iterator[dict[str, Value]]:
+    if not leaderboard.entries:
+        for word in CHECKS.names():
+            yield from map(_check, select.of_check(leaderboard.records, leaderboard.dataset, word))
+    for rows in leaderboard.parts.values():
+        columns = [c for c in main_table.columns(rows) if c not in MODEL and c.heading not in HEADINGS]
+        for row in rows:
+            values = {name: value for column in columns for name, value in _values(column, row).items()}
+            yield _cell(row) | _entry(row) | values
 
 
-def _entry(record: Record, known: RowComparisons) -> dict[str, Value]:
+def _entry(row: Record) -> dict[str, Value]:
     """Return the score, intervals and verdicts of a row."""
-    of = {name: score_getter(known, name)(record) for name in ("trainings", "seed_sd", "one_more", *MAY_BE_BEST)}
-    main, single = main_score_getter(known)(record), is_single(record)
-    than, gap = worse_by(known[select.row_key(record)]) if select.row_key(record) in known else ("", None)
+    main, (than, gap) = select.main_score(row), worse_by(row)
+    of_network, over_runs = (main, None) if is_single(row) else (None, main)
+    verdicts = {name: row.find(metric) for metric, name in MAY_BE_BEST.items()}
     return {
         "score": _value(main),
-        **_ends("", None if single else main),
-        **_ends("of_this_network_", main if single else None),
-        "seed_sd": _value(of["seed_sd"]),
-        **_ends("one_more_", of["one_more"]),
-        "trainings": None if of["trainings"] is None else int(of["trainings"].value or 0),
-        **{name: None if of[metric] is None else bool(_value(of[metric])) for metric, name in MAY_BE_BEST.items()},
+        **_ends("", over_runs),
+        **_ends("of_this_network_", of_network),
+        "seed_sd": _value(row.find("seed_sd")),
+        **_ends("one_more_", row.find("one_more")),
+        "trainings": run_count(row),
+        **{name: None if score is None else bool(score.value) for name, score in verdicts.items()},
         "worse_by": _value(gap),
         **_ends("worse_", gap),
         "worse_than": than,
@@ -104,10 +96,6 @@ def _check(record: Record) -> dict[str, Value]:
         origin = "" if score.threshold_origin in ("none", "cross-fitted") else f",{score.threshold_origin}"
         cell |= _with_interval(score.metric + origin, score)
     return cell
-
-
-def _line(record: Record, columns: Sequence[TableColumn]) -> dict[str, Value]:
-    return {name: value for column in columns for name, value in _values(column, record).items()}
 
 
 def _values(column: TableColumn, record: Record) -> dict[str, Value]:

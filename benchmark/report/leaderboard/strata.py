@@ -7,7 +7,8 @@ from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES, tabulated, with_common_n
-from benchmark.report.leaderboard import ranking
+from benchmark.report.entries import ranking
+from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.leaderboard.main_table import THRESHOLDS
 from benchmark.report.table import Table
 from core.names import CENTER, MAIN, PRIOR
@@ -23,20 +24,19 @@ ABOUT = (
 )
 
 
-def strata(records: Sequence[Record], dataset: str) -> Table | None:
+def strata(leaderboard: Leaderboard) -> Table | None:
     """Return the main column in groups of cases: by box size, view, sex, age …; None if no record has strata.
 
     Rows are the best method of each network, then ``prior`` and ``center``. Headings or cells contain n.
     """
-    scored = [r for r in select.board(records, dataset) if r.strata]
+    scored = [r for r in leaderboard.runs() if r.strata]
     rows = worth_reading(scored)
     groups = dict.fromkeys((s.variable, s.group) for r in scored for s in r.strata)
     if not rows:
         return None
     columns = [with_common_n(": ".join(name), partial(within, name), rows) for name in groups]
-    return tabulated(
-        f"{dataset}: {MAIN} in strata", f"{basis_lines(rows, THRESHOLDS)}\n{ABOUT}", [*NAMES, *columns], rows
-    )
+    intro = f"{basis_lines(rows, THRESHOLDS)}\n{ABOUT}"
+    return tabulated(f"{leaderboard.dataset}: {MAIN} in strata", intro, [*NAMES, *columns], rows)
 
 
 def worth_reading(records: Sequence[Record]) -> list[Record]:

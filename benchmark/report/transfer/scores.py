@@ -7,8 +7,8 @@ from pathlib import Path
 from benchmark.records import Record
 from benchmark.records.record import NOT_STATED
 from benchmark.report import select
-from benchmark.report.comparisons.main_column import MainColumn, main_column
-from benchmark.report.leaderboard.entries import recipe_of, trainings
+from benchmark.report.entries.entry import recipe_of, trainings
+from benchmark.report.entries.main_column import MainColumn, main_column
 from benchmark.report.table import NOTHING
 from benchmark.scoring.statistics.entries import EntryScores
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pydantic
 
 import methods as method_registry
-from benchmark import validity
 from benchmark.records import published
 from benchmark.scoring import protocols
 from benchmark.suite.plan.model import ModelPlan
@@ -16,7 +15,7 @@ from benchmark.suite.plan.suite import Suite
 from core import cli, user_code
 from core.errors import BadValueError, DataError, UnknownNameError, first_problem
 from core.flags.training import RecipeFlags
-from core.names import BESIDE, MAIN_PROTOCOL, duplicates
+from core.names import BESIDE, CHECKS, MAIN_PROTOCOL, duplicates
 
 SUITES = cli.CONFIGS / "suites"
 NOT_HERE = ("search", "search_storage", "resume", "evaluate")
@@ -70,7 +69,7 @@ def _check(suite: Suite) -> None:
     for word in [*(suite.protocols or []), *suite.conventional]:
         protocols.registry.check(word)
     if suite.check is not None:
-        validity.registry.check(suite.check)
+        CHECKS.check(suite.check)
     check_methods(suite.all_words)
     for word in suite.rank_methods:
         if not user_code.runs_code(word):

@@ -7,7 +7,7 @@ import pytest
 from benchmark.compare.run import run
 from benchmark.compare.selector import resolve
 from benchmark.records import cases
-from benchmark.report.comparisons.common_cases import common_cases, read
+from benchmark.report.entries.common_cases import common_cases, read
 from config import CompareConfig
 from core.errors import BadValueError, DataError
 

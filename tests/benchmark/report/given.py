@@ -1,15 +1,26 @@
-"""All tables of a suite's folder, as its page has them."""
+"""Entries and all tables of a suite's folder, as its page has them."""
 
 from benchmark.records import load
-from benchmark.report import select
-from benchmark.report.comparisons.rows import add_leaderboard_entries
-from benchmark.report.sections import tables_of
+from benchmark.report.entries.aggregate import leaderboards
+from benchmark.report.leaderboard.sections import tables_of
 from benchmark.report.table import markdown
 
 
+def leaderboard(records, dataset="phantom", folder=None):
+    """The entries of a data set; with a folder of rows per case their comparisons, too."""
+    boards = leaderboards(records, [] if folder is None else [folder])
+    return next(board for board in boards if board.dataset == dataset)
+
+
+def tables_on_page(board):
+    part = tables_of(board)
+    protocols = [table for _, table in part.protocols]
+    boards = [*part.networks, *part.boards, *part.effects]
+    return [*part.checks, *part.choice, *boards, *part.findings, *part.closer, *protocols, *part.published]
+
+
 def all_tables(folder):
-    records = add_leaderboard_entries(load(folder), [folder])
-    return [table for name in select.datasets(records) for table in tables_of(records, name).all]
+    return [table for board in leaderboards(load(folder), [folder]) for table in tables_on_page(board)]
 
 
 def texts(folder):

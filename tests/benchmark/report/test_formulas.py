@@ -7,6 +7,7 @@ import openpyxl
 import pytest
 
 from benchmark.records import load
+from benchmark.report.entries.aggregate import leaderboards
 from benchmark.report.excel import workbook
 from benchmark.report.leaderboard.numbers import leaderboard_csv
 from benchmark.report.table import Table
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.byhand
 def test_names_that_are_formulas_are_text_in_leaderboard_csv(tmp_path):
     for n, word in enumerate(SHOWN):
         training(tmp_path, word, seed=0, count=5 + n)
-    rows = list(csv.DictReader(io.StringIO(leaderboard_csv(load(tmp_path)), newline="")))
+    rows = list(csv.DictReader(io.StringIO(leaderboard_csv(leaderboards(load(tmp_path))), newline="")))
     assert {row["method"] for row in rows} == {f"'{word}" for word in SHOWN}
     assert {float(row["score"]) for row in rows} == {(5 + n) / 20 for n in range(len(EVIL) + 1)}
 

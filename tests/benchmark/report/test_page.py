@@ -9,8 +9,9 @@ from benchmark.records import Cell, Record, Score, Stratum, write
 from benchmark.report import tables
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
 from benchmark.report.leaderboard import breakdown, main_table, strata
+from benchmark.report.leaderboard.sections import tables_of
 from benchmark.report.page import COMMITTED_PAGES, page
-from benchmark.report.sections import tables_of
+from tests.benchmark.report.given import leaderboard, tables_on_page
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -46,7 +47,7 @@ def test_the_main_column_stands_at_every_origin_and_a_dash_where_it_was_not_scor
     values = {"fixed": 0.1, "otsu": 0.2, "cross-fitted": 0.4, "oracle": 0.5}
     given = [scores("hit@iou.3", value, origin) for origin, value in values.items()]
     given += [scores("hit@iou.3@shared", 0.3, "cross-fitted"), scores("optimism", 0.1, "oracle", low=0.05, high=0.2)]
-    (row,) = rows(breakdown.by_threshold([record(*given)], "NIH"))
+    (row,) = rows(breakdown.by_threshold(leaderboard([record(*given)], "NIH")))
     assert {name: row[name] for name in values} == {name: f"{value:.3f}" for name, value in values.items()}
     assert row["cross-fitted, shared"] == "0.300"
     assert row["optimism"] == "0.100 [0.050, 0.200]"
@@ -57,22 +58,22 @@ def test_the_paired_records_stand_in_the_main_table_and_without_them_their_colum
     first = scores("p_first", 0.9, "cross-fitted")[-1:] + scores("p_holm", 0.0001, "cross-fitted")[-1:]
     above = scores("above_prior", 0.05, "cross-fitted", low=-0.01, high=0.1)[-1:]
     every = [main(0.4), main(0.35, "prior"), record(first, above, protocol="paired")]
-    row, prior = rows(main_table.main(every, "NIH"))
+    row, prior = rows(main_table.main(leaderboard(every, "NIH")))
     assert (row["− prior [95 %]"], row["p (Holm)"], row["P(best)"]) == ("+0.050 [-0.010, +0.100]", "< 0.001", "0.900")
     assert prior["P(best)"] == "–"
-    assert "P(best)" not in main_table.main(every[:2], "NIH").header
-    assert "P(best)" not in main_table.main(every[:2], "NIH").intro
+    assert "P(best)" not in main_table.main(leaderboard(every[:2], "NIH")).header
+    assert "P(best)" not in main_table.main(leaderboard(every[:2], "NIH")).intro
 
 
 def test_an_untrained_network_is_a_baseline():
-    found = rows(main_table.main([main(0.4), main(0.3, "untrained")], "NIH"))
+    found = rows(main_table.main(leaderboard([main(0.4), main(0.3, "untrained")], "NIH")))
     assert [row["note"] for row in found] == ["", "baseline: the same network, weights random"]
 
 
 def test_baselines_that_see_no_network_stand_once_where_equal_and_untrained_networks_stand_each():
     methods = ("cam", "center", "untrained")
     every = [main(0.2, method, pooling) for method in methods for pooling in POOLINGS] + [main(0.3, "prior"), main(0.1, "prior", "PCAM")]
-    table = breakdown.by_threshold(every, "NIH")
+    table = breakdown.by_threshold(leaderboard(every, "NIH"))
     found = sorted((row["method"], row["pooling"]) for row in rows(table))
     apart = [(method, pooling) for method in ("cam", "prior", "untrained") for pooling in POOLINGS]
     assert found == sorted([*apart, ("center", "any")])
@@ -83,7 +84,7 @@ def test_words_that_are_the_same_in_every_row_stand_above_the_table_instead():
     columns = [*NAMES_AND_ALIGNMENT, score("hit@iou.3")]
     assert tabulated("", "", columns, both[:1]).header == ("backbone", "pooling", "method", "hit@iou.3")
     assert tabulated("", "", columns, both).header == ("backbone", "pooling", "size", "method", "hit@iou.3")
-    assert "image size 128; alignment aligned" in breakdown.by_threshold(both[:1], "NIH").intro
+    assert "image size 128; alignment aligned" in breakdown.by_threshold(leaderboard(both[:1], "NIH")).intro
 
 
 LAYOUTS = {
@@ -101,7 +102,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("protocol", LAYOUTS)
 def test_every_protocol_has_a_table_that_says_where_its_thresholds_come_from(protocol):
-    found = tables_of([record(*LAYOUTS[protocol], protocol=protocol)], "NIH").all
+    found = tables_on_page(leaderboard([record(*LAYOUTS[protocol], protocol=protocol)], "NIH"))
     assert len(found) == (2 if protocol == "maxbox" else 1)
     for table in found:
         assert protocol in table.title
@@ -113,18 +114,18 @@ def test_every_protocol_has_a_table_that_says_where_its_thresholds_come_from(pro
 @pytest.mark.parametrize(("protocol", "main"), [("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("brandnew", "novelty")])
 def test_one_finding_is_shown_by_the_metric_that_the_protocol_calls_its_main_one(protocol, main):
     others = [] if protocol == "brandnew" else [scores("left_out", 0.1)]
-    ((layout, _),) = tables_of([record(*others, scores(main, 0.5), protocol=protocol)], "NIH").protocols
+    ((layout, _),) = tables_of(leaderboard([record(*others, scores(main, 0.5), protocol=protocol)], "NIH")).protocols
     assert layout.main[0] == main
 
 
 def test_maps_without_energy_are_counted():
-    (table,) = tables_of([record(*LAYOUTS["energy"], protocol="energy")], "NIH").all
+    (table,) = tables_on_page(leaderboard([record(*LAYOUTS["energy"], protocol="energy")], "NIH"))
     assert rows(table)[0]["no energy"] == "3 of 30"
     assert "in lungs" not in table.header
 
 
 def test_boxes_that_stand_in_for_masks_are_told():
-    (table,) = tables_of([record(*LAYOUTS["chexlocalize"], protocol="chexlocalize")], "NIH").all
+    (table,) = tables_on_page(leaderboard([record(*LAYOUTS["chexlocalize"], protocol="chexlocalize")], "NIH"))
     assert table.title == "NIH: chexlocalize, the interior of boxes"
 
 
@@ -139,12 +140,12 @@ def grouped(value, method, pooling="AVG"):
 def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
     given = (("cam", 0.3), ("gradcam", 0.4), ("prior", 0.2), ("center", 0.1), ("noise", 0.0), ("truth", 1.0))
     every = [grouped(value, method, pooling) for method, value in given for pooling in POOLINGS] + [grouped(0.5, "pcam", "PCAM")]
-    table = strata.strata(every, "NIH")
+    table = strata.strata(leaderboard(every, "NIH"))
     assert [row["method"] for row in rows(table)] == ["pcam", "gradcam", "prior", "center"]
     assert table.header[-2:] == ("size: small (n 15)", "size: large (n 15)")
     assert table.rows[0][-2:] == ("0.125", "0.500")
     assert "over all cases (others may be as good; its scores are slightly too high because it was selected)" in table.intro
-    assert strata.strata([main(0.4)], "NIH") is None
+    assert strata.strata(leaderboard([main(0.4)], "NIH")) is None
 
 
 def test_the_markdown_has_the_main_table_in_the_columns_that_decide_and_links_to_all_else(tmp_path):

@@ -14,13 +14,14 @@ import pytest
 
 from benchmark.records import Cell, Record, Score, load, pack, write
 from benchmark.report import select, table, tables
+from benchmark.report.entries import ranking as standing
+from benchmark.report.entries.aggregate import leaderboards
 from benchmark.report.leaderboard import breakdown, main_table, numbers
-from benchmark.report.leaderboard import ranking as standing
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import Case
 from core import names as words
 from core.errors import BadValueError
-from tests.benchmark.report.given import texts
+from tests.benchmark.report.given import leaderboard, texts
 
 TEX = shutil.which("pdflatex") or shutil.which("tectonic")
 METHODS = {"cam": 120, "gradcam": 120, "gradcampp": 300, "center": 250, "prior": 150, "noise": 0, "untrained": 400, "truth": 40}
@@ -92,7 +93,7 @@ def suite(tmp_path, written):
 
 @pytest.fixture
 def board(records):
-    table = main_table.main(records, "phantom")
+    table = main_table.main(leaderboard(records))
     return {row[table.header.index("method")]: dict(zip(table.header, row, strict=True)) for row in table.rows}
 
 
@@ -155,33 +156,32 @@ def both(tmp_path_factory, records):
     folder = tmp_path_factory.mktemp("both")
     for each in every:
         write(each, folder)
-    tables.write(folder)
-    return folder, every
+    return folder, every, tables.headline(tables.write(folder))
 
 
 def test_a_slow_method_stands_beside_all_others_on_its_own_images_and_in_no_other_table(both):
-    folder, every = both
+    folder, every, _ = both
     sections = texts(folder)
     assert [title for title, text in sections.items() if "| occlusion |" in text] == ["phantom: methods within each network, on 12 images"]
     part = sections["phantom: methods within each network, on 12 images"]
     assert "explained images 12" in part
     assert "do not compare these scores with other tables" in part
-    table = main_table.main(every, "phantom", 12)
+    table = main_table.main(leaderboard(every), 12)
     place = table.header.index("n cases")
     assert {row[place] for row in table.rows} == {"12"}
     assert {row[table.header.index("method")] for row in table.rows} == {*METHODS, "occlusion"}
 
 
 def test_figures_of_a_part_change_no_figure_of_the_whole(both, records):
-    assert main_table.main(both[1], "phantom") == main_table.main(records, "phantom")
-    assert breakdown.per_finding(both[1], "phantom") == breakdown.per_finding(records, "phantom")
+    assert main_table.main(leaderboard(both[1])) == main_table.main(leaderboard(records))
+    assert breakdown.per_finding(leaderboard(both[1])) == breakdown.per_finding(leaderboard(records))
 
 
 def test_figures_of_a_part_are_marked_in_the_long_table_the_terminal_and_latex(both):
-    folder, _ = both
+    folder, _, shown = both
     with (folder / "leaderboard.csv").open(newline="") as file:
         assert {line["images"] for line in csv.DictReader(file) if line["method"] == "occlusion"} == {"12"}
-    assert "methods within each network, on 12 images" in (shown := tables.headline(folder))
+    assert "methods within each network, on 12 images" in shown
     assert "lower score than center" in shown
     assert "methods within each network, on 12 images" in (folder / "leaderboard.tex").read_text()
 
@@ -194,7 +194,7 @@ def test_a_method_below_a_baseline_says_so(records):
 
     def note(low, high):
         above = Score(finding="mean", metric="above_prior", value=(low + high) / 2, low=low, high=high)
-        return standing.notes(worse, [worse, prior], above)
+        return standing.notes(worse.model_copy(update={"scores": (*fewer, above)}), [worse, prior])
 
     assert note(-0.2, -0.1) == "below prior"
     assert note(-0.2, 0.1) == note(-0.1, 0.2) == "not shown to be above prior"
@@ -298,9 +298,9 @@ def test_the_seed_table_opens_in_excel_with_numbers_as_numbers(suite):
 
 def test_records_that_are_handed_over_give_the_same_files_in_any_order(suite, tmp_path):
     handed = tmp_path / "handed" / "demo"
-    tables.write(handed, records=load(suite)[::-1])
+    sections = tables.write(handed, records=load(suite)[::-1])
     assert {p.name: p.read_bytes() for p in handed.iterdir()} == {p.name: p.read_bytes() for p in suite.iterdir() if p.is_file()}
-    assert tables.headline(handed, load(suite)) == tables.headline(suite)
+    assert tables.headline(sections) == tables.headline(tables.write(suite))
 
 
 @pytest.mark.freshness
@@ -334,5 +334,5 @@ def test_protocols_need_no_torch():
 def test_the_title_states_how_many_images_were_explained_where_fewer_than_asked_for_have_a_box():
     part = [of_a_part(method) for method in METHODS]
     fewer = [r.model_copy(update={"cell": r.cell.model_copy(update={"data": {"images": 99}})}) for r in part]
-    assert main_table.main(fewer, "phantom", 99).title == "phantom: methods within each network, on 12 images"
-    assert {line["images"] for line in csv.DictReader(numbers.leaderboard_csv(fewer).splitlines())} == {"12"}
+    assert main_table.main(leaderboard(fewer), 99).title == "phantom: methods within each network, on 12 images"
+    assert {line["images"] for line in csv.DictReader(numbers.leaderboard_csv(leaderboards(fewer)).splitlines())} == {"12"}

@@ -5,7 +5,7 @@ import yaml
 
 import datasets
 import methods
-from benchmark import records, validity
+from benchmark import records
 from benchmark.executors.local import Local
 from benchmark.records import Record
 from benchmark.scoring import protocols
@@ -14,7 +14,7 @@ from benchmark.suite import run as hall
 from config import RunConfig
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
-from core.names import BESIDE
+from core.names import BESIDE, CHECKS
 
 SUITE = """
 title: Small
@@ -209,7 +209,7 @@ def test_a_protocol_that_the_suite_does_not_list_is_told_before_anything_runs(su
 
 
 def test_the_flags_take_every_word_that_a_suite_can_have():
-    words = [*BESIDE, *protocols.names(), *validity.names(), "classification", "paired"]
+    words = [*BESIDE, *protocols.names(), *CHECKS.names(), "classification", "paired"]
     typed, _ = cli.parse(RunConfig, ["--method", *BESIDE, "--protocol", *words[len(BESIDE) :]], "run")
     assert (*typed.method, *typed.protocol) == tuple(words)
 

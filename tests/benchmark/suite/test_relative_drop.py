@@ -9,6 +9,7 @@ from benchmark.records import Cell, Record, Score, cases
 from benchmark.report.leaderboard.main_table import main
 from benchmark.suite.paired import paired_records
 from core.names import PRIOR, SECOND_READERS
+from tests.benchmark.report.given import leaderboard
 
 CASE = ["image", "patient", "finding"]
 
@@ -49,12 +50,13 @@ def test_the_drop_is_on_the_cases_that_people_have_and_has_an_interval(written):
 
 def test_the_leaderboard_has_the_column_only_beside_people(written):
     folder, records = written
-    table = main([*records, *paired_records(folder, records)], "NIH")
+    table = main(leaderboard([*records, *paired_records(folder, records)], "NIH"))
     assert "drop to second readers [95 %]" in table.header
     assert "drop to readers [95 %]" not in table.header
     assert table.rows[-1][table.header.index("method")] == SECOND_READERS
     without = [each for each in records if each.cell.method != SECOND_READERS]
-    assert not [name for name in main([*without, *paired_records(folder, without)], "NIH").header if name.startswith("drop")]
+    table = main(leaderboard([*without, *paired_records(folder, without)], "NIH"))
+    assert not [name for name in table.header if name.startswith("drop")]
 
 
 def test_people_without_a_hit_give_no_drop(written):

@@ -5,9 +5,9 @@ import pytest
 
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.protocols.locus import Locus
-from benchmark.validity.alignment import Alignment
-from benchmark.validity.conventions import Conventions, painted
-from benchmark.validity.pictures import CONVENTIONS, ours
+from benchmark.validity.alignment.compute import Alignment
+from benchmark.validity.conventions.compute import Conventions, painted
+from benchmark.validity.conventions.pictures import CONVENTIONS, ours
 from config import EngineFlags
 from core.errors import BadValueError
 from core.frames import Grid

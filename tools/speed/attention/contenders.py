@@ -14,9 +14,9 @@ import torchvision
 from torch import Tensor, nn
 
 import backbones
-from benchmark.validity.curves import in_batches
-from benchmark.validity.imputation import NOISE
-from benchmark.validity.perturbation import REMOVED, STEPS, order, perturbation_curves
+from benchmark.validity.faithfulness.curves import in_batches
+from benchmark.validity.faithfulness.imputation import NOISE
+from benchmark.validity.faithfulness.perturbation import REMOVED, STEPS, order, perturbation_curves
 from core.frames import conventional
 from tools.speed import names
 from tools.speed.methods.contenders import Contender, forward, locus

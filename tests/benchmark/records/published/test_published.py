@@ -8,9 +8,9 @@ import pytest
 
 from benchmark.records import Cell, Record, Score, published, write
 from benchmark.report import tables
-from benchmark.report.sections import tables_of
 from benchmark.suite.plan import load
 from core.errors import DataError, UnknownNameError
+from tests.benchmark.report.given import leaderboard, tables_on_page
 
 FIXTURE = Path(__file__).resolve().parents[5] / "shared/fixtures/chestxray8_tables.json"
 BOXES = {
@@ -125,7 +125,7 @@ def test_a_broken_file_of_a_paper_is_one_sentence(tmp_path, monkeypatch, content
 
 def test_papers_stand_in_tables_of_their_own_and_in_no_ranking_with_ours():
     every = [ours("official"), *published.read("wang2017"), *published.read("clarity2025")]
-    run, papers = tables_of(every, "NIH").all
+    run, papers = tables_on_page(leaderboard(every, "NIH"))
     assert [row[run.header.index("method")] for row in run.rows] == ["cam"]
     assert papers.title == "NIH: published elsewhere, wang"
     assert "neither with each other nor with ours" in papers.intro

@@ -12,15 +12,20 @@ from benchmark import records
 from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.report import charts, select
-from benchmark.report.comparisons.rows import add_leaderboard_entries
-from benchmark.report.variance import components
+from benchmark.report.charts import vega
+from benchmark.report.entries.aggregate import leaderboards
+from benchmark.report.leaderboard import components
+from benchmark.validity.faithfulness.report import FaithfulnessReport
 from core.errors import NotAvailableError
 from core.names import MAIN
 from core.scores import CURVE_THRESHOLDS
 
+CHARTS = {chart.name: chart for chart in (*charts.CHARTS, *FaithfulnessReport.charts)}
+
 
 def gathered(folder):
-    return charts.chart_data(add_leaderboard_entries(records.load(folder), [folder]), "phantom", [folder])
+    (board,) = leaderboards(records.load(folder), [Path(folder)])
+    return board
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +53,12 @@ def costed(demo, tmp_path_factory):
     machine = {"device": "cpu", "processor": "Abacus", "threads": 1, "torch": "2"}
     basis = {"dataset": "phantom", "model": "custom-PCAM-128px", "findings": 4, "images": 8, "calls": 5, "weights": "trained"}
     costs.write([Cost(method=word, ms=ms, mib=mib, **basis, **machine) for word, (ms, mib) in COSTS.items()], folder)
-    return charts.chart_data(demo.records, "phantom", [folder, *demo.folders])
+    return dataclasses.replace(demo, folders=[folder, *demo.folders])
 
 
 def values(word, data):
     """The rows that all layers of a chart share."""
-    (rows,) = charts.spec(word, data)["datasets"].values()
+    (rows,) = vega.spec(CHARTS[word], data)["datasets"].values()
     return rows
 
 
@@ -102,11 +107,11 @@ def test_marks_over_the_score_threshold_are_the_records_hits(demo):
 def test_a_line_over_the_score_threshold_is_the_mean_of_the_trainings_that_hold_one(several):
     curves = {0: (), 1: tuple(n / 40 for n in range(20)), 2: tuple(n / 20 for n in range(20))}
     held = [r.model_copy(update={"hits_by_threshold": curves[r.cell.seed or 0]}) for r in several.records]
-    data = dataclasses.replace(several, records=held)
+    (data,) = leaderboards(held, several.folders)
     lines = [row for row in values("score_thresholds", data) if "trainings" in row and "PCAM" in row["entry"]]
     assert {row["threshold"]: row["value"] for row in lines} == {t: pytest.approx(0.75 * t) for t in CURVE_THRESHOLDS}
     assert {row["trainings"] for row in lines} == {"2 of 3"}
-    assert f"{lines[0]['entry']} (2 of 3)" in charts.spec("score_thresholds", data)["description"]
+    assert f"{lines[0]['entry']} (2 of 3)" in vega.spec(CHARTS["score_thresholds"], data)["description"]
 
 
 def test_groups_of_cases_are_the_records_strata(demo):
@@ -134,7 +139,7 @@ def test_cost_shows_what_the_file_beside_the_records_states(demo, costed):
     assert {name: (row["ms"], row["MiB"]) for name, row in shown.items()} == {f"{word} · PCAM": COSTS[word] for word in COSTS}
     assert shown["cam · PCAM"]["value"] == select.main_value(cam(demo)[0])
     assert [row["label"] for row in shown.values()] == ["", "xgradcam", ""]  # the best of three that take about as long
-    about = charts.spec("cost", costed)["description"]
+    about = vega.spec(CHARTS["cost"], costed)["description"]
     assert "one core of Abacus" in about
     assert "Not measured: layercam" in about
 
@@ -154,30 +159,30 @@ def test_costs_on_the_committed_page_are_those_of_its_file():
 def test_a_chart_without_data_says_why(demo, tmp_path, word, reason):
     data = dataclasses.replace(demo, folders=[tmp_path]) if word == "cost" else demo
     with pytest.raises(NotAvailableError, match=reason):
-        charts.spec(word, data)
+        vega.spec(CHARTS[word], data)
 
 
 def test_the_same_records_give_the_same_bytes(demo):
-    backwards = charts.chart_data(demo.records[::-1], "phantom", demo.folders)
+    (backwards,) = leaderboards(demo.records[::-1], demo.folders)
     for word in ("intervals", "matrix", "strata"):
-        assert charts.as_json(charts.spec(word, demo)) == charts.as_json(charts.spec(word, backwards))
+        assert vega.as_json(vega.spec(CHARTS[word], demo)) == vega.as_json(vega.spec(CHARTS[word], backwards))
 
 
 def test_a_name_cannot_end_the_script_that_holds_it():
-    assert "<" not in charts.as_json({"finding": "</script><script>"})
+    assert "<" not in vega.as_json({"finding": "</script><script>"})
 
 
 def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
-    scripts = charts.scripts()
+    scripts = vega.scripts()
     assert "</script" not in scripts
-    assert len(scripts.encode()) + 10 * len(charts.as_json(charts.spec("matrix", demo)).encode()) < 3e6
+    assert len(scripts.encode()) + 10 * len(vega.as_json(vega.spec(CHARTS["matrix"], demo)).encode()) < 3e6
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("word", charts.CHARTS.names())
+@pytest.mark.parametrize("word", CHARTS)
 def test_every_chart_is_valid_vega_lite(word, request):
     data = request.getfixturevalue(
         {"components": "several", "seeds": "several", "cost": "costed", "faithfulness": "checked"}.get(word, "demo")
     )
-    chart = alt.Chart.from_dict(charts.CHARTS.get(word)().draw(data))  # Altair holds it against Vega-Lite's schema
+    chart = alt.Chart.from_dict(CHARTS[word].draw(data))  # Altair holds it against Vega-Lite's schema
     assert chart.to_dict()["description"]

@@ -11,12 +11,11 @@ import pytest
 
 from benchmark.records import Cell, Record, Score, load, write
 from benchmark.report import select, tables
-from benchmark.report.comparisons.rows import add_leaderboard_entries
+from benchmark.report.entries.entry import mean_record
 from benchmark.report.html.findings import by_finding
 from benchmark.report.html.glossary import glossary, meaning
-from benchmark.report.leaderboard import entries, main_table
 from benchmark.report.table import Table, latex
-from tests.benchmark.report.given import all_tables
+from tests.benchmark.report.given import all_tables, leaderboard
 from tests.browser import answers
 
 EVIL = "<script>alert(1)</script>"
@@ -76,10 +75,10 @@ def read(page):
 
 
 def test_the_figures_of_the_leaderboard_are_those_of_the_records(page, read):
-    records = add_leaderboard_entries(load(page.parent), [page.parent])
+    entries = leaderboard(load(page.parent), folder=page.parent).entries
     header, *rows = read.tables["phantom-methods-within-each-network"]
     values = sorted(re.match(r"[\d.]+", row[header.index(f"{MAIN} [95 %]")])[0] for row in rows)
-    assert values == sorted(f"{select.main_value(record):.3f}" for record in main_table.board(records, "phantom"))
+    assert values == sorted(f"{select.main_value(entry):.3f}" for entry in entries)
     assert len(values) == 4
 
 
@@ -156,8 +155,9 @@ def test_of_rows_with_the_same_score_the_first_is_the_one_that_was_held_against_
         score = Score(finding="Mass", metric=metric, value=0.5, threshold_origin="cross-fitted", **ends)
         return Record(cell=Cell(dataset="NIH", backbone="a", method=method, protocol="locus"), scores=(score,))
 
-    entered, compared = [row("cam"), row("gradcam")], row("gradcam", "above_prior", low=0.1, high=0.9)
-    table = by_finding(entered, [*entered, row("prior")], {select.row_key(compared): compared})
+    above = row("gradcam", "above_prior", low=0.1, high=0.9).scores
+    entered = [row("cam"), row("gradcam").model_copy(update={"scores": (*row("gradcam").scores, *above)})]
+    table = by_finding(entered, [*entered, row("prior")])
     ((finding, first, is_real, *_),) = table.rows
     assert (finding, first.split("`")[1], is_real) == ("Mass", "gradcam", "above prior and above all others")
 
@@ -225,8 +225,7 @@ def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_err
     assert said["filtered"] == ["#dataset=phantom&pooling=PCAM", 2]
     assert said["sorted"] == ["#dataset=phantom&pooling=PCAM&sort=method", ["cam", "layercam"]]
     method, entry, shown = said["finding"]
-    records = add_leaderboard_entries(load(page.parent), [page.parent])
-    (row,) = (r for r in main_table.board(records, "phantom") if r.key == entry)
+    (row,) = (r for r in leaderboard(load(page.parent), folder=page.parent).entries if r.key == entry)
     assert method == row.cell.method == "layercam"
     key, pointed, bars, of_finding, of_mean = said["pointing"]
     (record,) = (r for r in load(page.parent) if r.key == key)
@@ -246,7 +245,7 @@ def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_err
     is_open, text = said["record"]
     assert is_open
     assert "3 records" in text
-    trainings = [r.key for r in select.board(load(page.parent), "phantom") if entries.mean_record([r, r]).key == entry]
+    trainings = [r.key for r in select.board(load(page.parent), "phantom") if mean_record([r, r]).key == entry]
     assert len(trainings) == 3
     assert all(key in text for key in trainings)
     assert "hit@iou.3 of this training" in text

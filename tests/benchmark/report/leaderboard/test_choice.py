@@ -4,6 +4,7 @@ import pytest
 
 from benchmark.records import Cell, Record, Score
 from benchmark.report.leaderboard import choice
+from tests.benchmark.report.given import leaderboard
 
 NETWORK = {"dataset": "NIH", "backbone": "custom", "global_pool": "PCAM", "attention_map": "none", "img_size": 64}
 RECIPE = {"fold": [0, 1, 2], "candidates": {"a": {}, "b": {}}, "judged_by": {"method": "cam", "metric": "pointing"}}
@@ -32,7 +33,7 @@ RECORDS = [
 
 @pytest.mark.byhand
 def test_the_best_recipe_stands_below_the_honest_figure_with_what_it_flatters_by():
-    worth, _ = choice.tables(RECORDS, "NIH")
+    worth, _ = choice.tables(leaderboard(RECORDS, "NIH"))
     assert [row[1:] for row in worth.rows] == [
         ("chosen on inner folds", "pointing of cam", "0.450", "–", "6", "10", "6"),
         ("b (best on these images)", "pointing of cam", "0.600", "+0.150", "2", "10", "6"),
@@ -43,7 +44,7 @@ def test_the_best_recipe_stands_below_the_honest_figure_with_what_it_flatters_by
 
 @pytest.mark.byhand
 def test_each_fold_says_which_recipe_it_has_by_how_much_and_on_how_many_cases():
-    _, picks = choice.tables(RECORDS, "NIH")
+    _, picks = choice.tables(leaderboard(RECORDS, "NIH"))
     assert [row[1:] for row in picks.rows[:3]] == [
         ("0", "0", "a", "0.600", "+0.100", "7"),
         ("0", "1", "b", "0.750", "+0.250", "7"),
@@ -53,5 +54,4 @@ def test_each_fold_says_which_recipe_it_has_by_how_much_and_on_how_many_cases():
 
 
 def test_a_suite_without_a_choice_has_no_such_table():
-    assert choice.tables([r for r in RECORDS if r.cell.protocol == "choice"], "NIH") == []
-    assert choice.tables([], "NIH") == []
+    assert choice.tables(leaderboard([r for r in RECORDS if r.cell.protocol == "choice"], "NIH")) == []

@@ -1,1 +1,0 @@
-"""Reports of the validity checks, a file each: tables, question and answer."""

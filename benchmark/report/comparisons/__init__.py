@@ -1,1 +1,0 @@
-"""Comparisons of rows from per-case rows: intervals, verdicts, and agreement of metrics."""

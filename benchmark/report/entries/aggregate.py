@@ -1,0 +1,122 @@
+"""All entries of a suite: the rows of its tables, charts and pages, from the records and the rows per case."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from benchmark.records import Record, Score
+from benchmark.report import select
+from benchmark.report.entries.case_columns import CaseColumns
+from benchmark.report.entries.comparisons import comparisons
+from benchmark.report.entries.design import design
+from benchmark.report.entries.effects import effects
+from benchmark.report.entries.entry import Entry, entry, mean_record, mean_records, network_of, recipe_of, trainings
+from benchmark.report.entries.main_column import MainColumn, ScoredRow, column_of, hits_of
+from benchmark.report.entries.methods import by_network
+from benchmark.report.entries.networks import networks
+from benchmark.report.entries.ranking import ranked
+from benchmark.scoring.statistics.components import BalancedScores
+from core.names import CLASSIFICATION, PAIRED
+
+AUROC = ("auroc", "auroc@boxed")
+
+
+@dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """The entries of one data set of a suite: the rows of its tables, charts and pages."""
+
+    dataset: str
+    records: Sequence[Record]
+    """All records of the suite."""
+    folders: Sequence[Path]
+    """Folders with the rows per case."""
+    parts: Mapping[int | None, Sequence[Entry]]
+    """Number of images of a part that slow methods explain (None: all images) -> its methods, in table order."""
+    networks: Sequence[Entry]
+    effects: Sequence[Entry]
+    """Methods over networks."""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The methods on all images."""
+        return self.parts[None]
+
+    def runs(self, images: int | None = None) -> list[Record]:
+        """Return the records of the main table's training runs, on a part of the images or on all."""
+        return select.board(self.records, self.dataset, images)
+
+    @cached_property
+    def design(self) -> BalancedScores | None:
+        """The training runs as a balanced design, for components of variance; None if there is none."""
+        return design(self.records, self.dataset, self.folders)
+
+
+def leaderboards(
+    records: Sequence[Record], folders: Sequence[Path] = (), rank_methods: Sequence[str] = ()
+) -> list[Leaderboard]:
+    """Return the entries of each data set.
+
+    ``folders`` contain the rows per case; entries without them have no interval and are not compared. ``rank_methods``:
+    see ``networks``. Raises ``DataError`` for invalid rows.
+    """
+    boards = {
+        (name, part): select.board(records, name, part)
+        for name in select.datasets(records)
+        for part in (None, *select.parts(records, name))
+    }
+    runs = [record for board in boards.values() for record in board]
+    hits = hits_of(runs, folders) if runs and folders else None
+    rows: dict[str, dict[int | None, Board]] = {}
+    for (name, part), board in boards.items():
+        rows.setdefault(name, {})[part] = _board(board, hits)
+    return [_leaderboard(records, name, folders, parts, rank_methods) for name, parts in rows.items()]
+
+
+Board = tuple[list[ScoredRow], MainColumn | None]
+"""Rows that are not yet compared, and their hits by patient."""
+
+
+def _board(runs: Sequence[Record], hits: CaseColumns | None) -> Board:
+    column = None if hits is None else column_of(runs, hits)
+    groups = trainings(runs)
+    return [ScoredRow(group, mean_record(group), column.entry(group) if column else None) for group in groups], column
+
+
+def _leaderboard(
+    records: Sequence[Record],
+    dataset: str,
+    folders: Sequence[Path],
+    boards: Mapping[int | None, Board],
+    rank_methods: Sequence[str],
+) -> Leaderboard:
+    groups, auroc = by_network(boards[None][0]), _auroc(records)
+    of_networks = [
+        n.model_copy(update={"scores": (*n.scores, *auroc.get(recipe_of(n), ()))})
+        for n in networks(groups, rank_methods)
+    ]
+    entries = {}
+    for part, (rows, column) in boards.items():
+        scores_by_row = {row: [*auroc.get(select.model_of(row.mean), ())] for row in rows}
+        of_part = (r for r in records if r.cell.protocol == PAIRED and r.cell.images == part)
+        paired = {select.row_key(r): r.scores for r in of_part}
+        for row, scores in comparisons(rows, column, paired, of_networks if part is None else ()):
+            scores_by_row[row] += scores
+        made = [entry(row.mean, row.runs, scores) for row, scores in scores_by_row.items()]
+        entries[part] = _in_order(made, of_networks)
+    return Leaderboard(dataset, records, folders, entries, of_networks, effects(groups))
+
+
+def _auroc(records: Sequence[Record]) -> dict[tuple[object, ...], list[Score]]:
+    """Return key of a model, and of a recipe -> AUROC of its classifier."""
+    of_models = select.scored(records, CLASSIFICATION)
+    means = mean_records(of_models)
+    classifiers = {select.model_of(r): r for r in (*of_models, *means)} | {recipe_of(r): r for r in means}
+    return {key: [s for s in r.select(finding="mean") if s.metric in AUROC] for key, r in classifiers.items()}
+
+
+def _in_order(entries: Sequence[Entry], of_networks: Sequence[Entry]) -> list[Entry]:
+    """Sort the methods network by network, in the order of the networks, best first; then baselines and upper bound."""
+    rows = ranked(entries)
+    position = {key: n for n, key in enumerate(dict.fromkeys(map(network_of, [*of_networks, *rows])))}
+    return sorted(rows, key=lambda r: position[network_of(r)] if select.is_method(r) else len(position))

@@ -1,0 +1,126 @@
+"""An entry: one method on all training runs of a recipe, which differ only by seed."""
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from benchmark.records import Record, Score
+from benchmark.report import select
+from core.names import MAIN, UNRANKED_METHODS, UNTRAINED
+
+BETTER = "worse_by@"
+"""Prefix of the metric that states by how much a row is worse than another, whose name follows."""
+BLIND = frozenset(UNRANKED_METHODS) - {UNTRAINED}
+"""Baselines that do not use the network: rows with equal scores for several networks are merged."""
+
+
+class Entry(Record):
+    """A row of a leaderboard: a method within a network, a network, or a method over networks.
+
+    Its scores are means over the training runs behind it, with an interval over runs and patients if there are several,
+    then the comparisons with other rows: see ``aggregate``, ``networks`` and ``effects``. It is never stored.
+    """
+
+    runs: tuple[Record, ...] = ()
+    """Records of its training runs, by seed."""
+
+    @cached_property
+    def mean(self) -> Record:
+        """Mean over its training runs, without comparisons."""
+        return mean_record(self.runs)
+
+
+def is_single(record: Record) -> bool:
+    """Whether a row has one training run only. False for baselines that do not use the network."""
+    return record.cell.seed is not None and record.cell.method not in BLIND
+
+
+def run_count(record: Record) -> int | None:
+    """Return the number of training runs of a row's method or network."""
+    score = record.find("trainings")
+    return None if score is None or score.value is None else int(score.value)
+
+
+def worse_by(record: Record, finding: str = "mean") -> tuple[str, Score | None]:
+    """Return the name of the better row and the difference; empty for the top row and if nothing was compared."""
+    metric = next((name for name, _ in record.names(finding=finding) if name.startswith(BETTER)), "")
+    return metric.removeprefix(BETTER), record.find(metric, finding) if metric else None
+
+
+def entry(mean: Record, runs: Iterable[Record], comparisons: Sequence[Score]) -> Entry:
+    """Return the row of ``runs``: the scores of their ``mean``, then the ``comparisons``.
+
+    A comparison that has the main metric replaces the mean's: it has the interval over runs and patients.
+    """
+    over_runs = {score.finding: score for score in comparisons if score.metric == MAIN}
+    own = (over_runs.get(s.finding, s) if _is_main(s) else s for s in mean.scores)
+    scores = (*own, *(score for score in comparisons if score.metric != MAIN))
+    return Entry.model_construct(**{**mean.__dict__, "scores": scores, "runs": tuple(runs)})
+
+
+def trainings(records: Iterable[Record]) -> list[list[Record]]:
+    """Group records into entries, sorted by seed. Cells of an entry differ only by their training seed.
+
+    >>> from benchmark.records import Cell
+    >>> rows = [Record(cell=Cell(dataset="phantom", method="cam", seed=seed, recipe={"seed": seed})) for seed in (1, 0)]
+    >>> [[record.cell.seed for record in group] for group in trainings(rows)]
+    [[0, 1]]
+    """
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.source, record.cell.without_seed.key), []).append(record)
+    return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
+
+
+def mean_records(records: Iterable[Record]) -> list[Record]:
+    """Return one record per entry, the mean over its training runs, in the order of first appearance."""
+    return [mean_record(group) for group in trainings(records)]
+
+
+def mean_record(group: Sequence[Record]) -> Record:
+    """Return the mean over training runs. A score that all runs share keeps its interval; others have none here.
+
+    Intervals over training runs and patients need per-case rows: see ``aggregate``.
+    """
+    first = group[0]
+    if len(group) == 1:
+        return first
+    by_name = [{(s.finding, s.metric, s.threshold_origin): s for s in _table_scores(record)} for record in group]
+    scores = tuple(_mean([scores.get(name) for scores in by_name], score) for name, score in by_name[0].items())
+    digests = tuple(digest for record in group for digest in record.checkpoints)
+    without = {"strata": (), "hits_by_threshold": ()}
+    changed = {"cell": first.cell.without_seed, "scores": scores, "checkpoints": digests, **without}
+    return first.model_copy(update=changed)
+
+
+def network_of(record: Record) -> str:
+    """Return a key that all methods, training runs and protocols of one recipe share."""
+    blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
+    return record.cell.without_seed.model_copy(update=blank).key
+
+
+def recipe_of(record: Record) -> tuple[object, ...]:
+    """Return a key that all methods and training runs of a recipe share, whatever their seed."""
+    return (*select.model_of(record)[:-2], record.cell.model_of_any_seed)
+
+
+def _is_main(score: Score) -> bool:
+    return score.metric == MAIN and score.threshold_origin == "cross-fitted"
+
+
+def _table_scores(record: Record) -> list[Score]:
+    """Return the scores that a table of entries shows: all means, and the main column by finding."""
+    return [*(s for s in record.select(finding="mean") if s.metric != MAIN), *record.select(MAIN)]
+
+
+def _mean(scores: Sequence[Score | None], first: Score) -> Score:
+    if all(score is not None and score.value == first.value and score == first for score in scores):
+        return first
+    lacking = len(scores) - len(select.defined_values(scores))
+    return Score(
+        finding=first.finding,
+        metric=first.metric,
+        value=None if lacking else select.mean(scores),
+        n=first.n,
+        threshold_origin=first.threshold_origin,
+        reason=f"{lacking} of {len(scores)} training runs have none" if lacking else "",
+    )

@@ -1,0 +1,103 @@
+"""The main column of a leaderboard by case, from the per-case rows of its records."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.records import Record
+from benchmark.report import select
+from benchmark.report.entries import case_columns, ranking
+from benchmark.report.entries.case_columns import CaseColumns
+from benchmark.scoring.statistics import entries as statistics
+from benchmark.scoring.statistics.entries import EntryScores
+from benchmark.scoring.statistics.patients import Sums, by_patient
+from core.names import BASELINES, MAIN
+from core.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredRow:
+    """An entry before it is compared with others: one method on all training runs of a network."""
+
+    runs: Sequence[Record]
+    mean: Record
+    by_patient: EntryScores | None
+    """Its scores by patient; None without per-case rows or with other cases than the best row."""
+
+
+@dataclass(frozen=True, eq=False)
+class MainColumn:
+    """The main column by patient, of records with the same cases."""
+
+    columns: Mapping[str, int]
+    """Key of a record -> its column."""
+    findings: tuple[str, ...]
+    sums: Sums
+    """(P,F,M) hits and cases by patient."""
+    theta: FloatArray
+    """(M,) scores: means over findings."""
+    jackknife: FloatArray
+    """(M,P) the scores with one patient left out."""
+
+    def entry(self, group: Sequence[Record]) -> EntryScores | None:
+        """Return the scores of the training runs of a row.
+
+        None if a run has no per-case rows, or other cases than the best row.
+        """
+        if any(record.key not in self.columns for record in group):
+            return None
+        index = [self.columns[record.key] for record in group]
+        names = tuple(f"{r.source} {r.cell.model_id} {' '.join(r.checkpoints)}" for r in group)
+        return EntryScores(names, self.theta[index], self.jackknife[index])
+
+    def of_finding(self, name: str) -> "MainColumn":
+        """Return the main column of a single finding.
+
+        Raises ``ValueError`` for a finding that no case has.
+        """
+        here = slice(self.findings.index(name), self.findings.index(name) + 1)
+        sums = Sums(self.sums.numerator[:, here], self.sums.denominator[:, here])
+        return MainColumn(self.columns, (name,), sums, *statistics.leave_one_out(sums))
+
+
+def main_column(board: Sequence[Record], folders: Sequence[Path]) -> MainColumn | None:
+    """Return the main column of a board's methods and baselines, or None without per-case rows in ``folders``.
+
+    Rows with other cases than the best row are left out, so that all comparisons use the same cases. Raises
+    ``DataError`` for invalid rows.
+    """
+    return column_of(board, hits_of(board, folders))
+
+
+def column_of(board: Sequence[Record], hits: CaseColumns) -> MainColumn | None:
+    """Return the main column of the records with the same cases as the best record, or None without any.
+
+    ``hits``: per-case rows of all records of ``board``.
+    """
+    keys = [record.key for record in ranking.ranked(board) if _is_compared(record)]
+    order = [key for key in keys if key in hits.columns]
+    if not order:
+        return None
+    wide = hits.wide(order, MAIN)
+    present = np.isfinite(wide)
+    mine = present[:, 0]
+    same = np.flatnonzero((present == mine[:, None]).all(0)).tolist()
+    values, findings, patients = wide[mine][:, same], hits.findings[mine], hits.patients[mine]
+    names = tuple(sorted({*findings.tolist()}))
+    sums = by_patient(values, np.ones_like(values), findings, patients, names)
+    columns = {order[n]: column for column, n in enumerate(same)}
+    return MainColumn(columns, names, sums, *statistics.leave_one_out(sums))
+
+
+def hits_of(board: Sequence[Record], folders: Sequence[Path]) -> CaseColumns:
+    """Read the main column of a board's methods and baselines, a row per record and case.
+
+    Raises ``DataError`` for invalid rows.
+    """
+    return case_columns.read([record.cell for record in board if _is_compared(record)], folders, [MAIN])
+
+
+def _is_compared(record: Record) -> bool:
+    return select.is_method(record) or record.cell.method in BASELINES

@@ -1,0 +1,81 @@
+"""Order of the rows, and their notes."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from benchmark.records.record import PUBLISHED, Record
+from benchmark.report import select
+from benchmark.report.select import main_value, model_of, network
+from core.names import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, SECOND_READERS, UNTRAINED
+from core.scores import Score
+
+Row = TypeVar("Row", bound=Record)
+NOT_RANKED = {
+    **dict.fromkeys(BASELINES, "baseline"),
+    PRIOR: "baseline: sees other patients' truth",
+    UNTRAINED: "baseline: the same network, weights random",
+    LIMIT: "upper bound: sees the truth",
+    READERS: "upper bound: each reader's boxes against the others', no threshold",
+    SECOND_READERS: "another team of radiologists, no threshold",
+}
+
+
+def ranked(records: Iterable[Row]) -> list[Row]:
+    """Sort rows by the main column, best first; rows without a value follow, then the upper bounds.
+
+    Equal values are sorted by network, then by method.
+    """
+
+    def order(r: Record) -> tuple[bool, float, str, str]:
+        value = main_value(r)
+        return r.cell.method in CEILINGS, 1.0 if value is None else -value, network(r), r.cell.method
+
+    return sorted(records, key=order)
+
+
+def beaten_by(record: Record, records: Iterable[Record]) -> list[str]:
+    """Return the baselines of the same network that score higher than a record, best first."""
+    value, model = main_value(record), model_of(record)
+    rivals = [r for r in records if r.cell.method in BASELINES and model_of(r) == model and main_value(r) is not None]
+    return [] if value is None else [r.cell.method for r in ranked(rivals) if (main_value(r) or 0.0) > value]
+
+
+def best(records: Iterable[Row]) -> Row | None:
+    """Return the method with the best main column, or None. Baselines and upper bounds do not count as methods."""
+    entered = [r for r in records if select.is_method(r) and main_value(r) is not None]
+    return ranked(entered)[0] if entered else None
+
+
+def against_prior(above: Score | None) -> str:
+    """Return a note unless a row is significantly above ``prior``.
+
+    ``above``: the difference to ``prior`` with its interval, or None.
+
+    >>> against_prior(Score(finding="mean", metric="above_prior", value=0.01, low=-0.02, high=0.04))
+    'not shown to be above prior'
+    """
+    if above is None or above.value is None:
+        return ""
+    if above.high is not None and above.high < 0:
+        return "below prior"
+    clear = above.value > 0 if above.low is None else above.low > 0
+    return "" if clear else "not shown to be above prior"
+
+
+def notes(record: Record, records: Sequence[Record]) -> str:
+    """Return the notes of a row (baseline, upper bound, not above a baseline, failed), joined by semicolons.
+
+    >>> from benchmark.records import Cell
+    >>> notes(Record(cell=Cell(dataset="phantom", method="prior")), [])
+    "baseline: sees other patients' truth"
+    """
+    above = record.find("above_prior")
+    sentences = [NOT_RANKED.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
+    if select.is_method(record):
+        rivals = [name for name in beaten_by(record, records) if name != PRIOR or above is None]
+        sentences += [against_prior(above), f"lower score than {', '.join(rivals)}" if rivals else ""]
+    if record.cell.method == SECOND_READERS:
+        sentences.append(record.reason)
+    if record.status == "failed":
+        sentences.append(f"failed: {record.reason}")
+    return "; ".join(filter(None, sentences))

@@ -1,0 +1,70 @@
+"""All tables of a data set, by section of the page."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from benchmark.report.checks import CheckReport, reports
+from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.leaderboard import breakdown, choice, effects, main_table, networks, on_pixels, on_surface, papers
+from benchmark.report.leaderboard.alignment import alignment
+from benchmark.report.leaderboard.layout import TableLayout, layout_of_means
+from benchmark.report.leaderboard.strata import strata
+from benchmark.report.table import Table
+from core.names import CHECKS, CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
+
+LAYOUTS = (*on_surface.LAYOUTS, *on_pixels.LAYOUTS)
+SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CHOICE, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
+"""Protocols with a specific table or layout; any other uses the layout of means."""
+CLOSER = (breakdown.one_by_one, breakdown.by_threshold, strata, alignment)
+
+
+@dataclass(frozen=True)
+class DatasetTables:
+    """The non-empty tables of a data set. Each field is a section of the page; empty sections are left out."""
+
+    leaderboard: Leaderboard
+    reports: tuple[CheckReport, ...]
+    """Validity checks."""
+    checks: tuple[Table, ...]
+    """Their tables."""
+    choice: tuple[Table, ...]
+    """Gain from choosing a recipe, and the recipe of each fold."""
+    networks: tuple[Table, ...]
+    """Comparison of the networks."""
+    boards: tuple[Table, ...]
+    """The methods within each network: on all images, then on each part that slow methods explain."""
+    effects: tuple[Table, ...]
+    """The methods over networks."""
+    findings: tuple[Table, ...]
+    """The main column by finding."""
+    closer: tuple[Table, ...]
+    """Its training runs, thresholds, strata and alignments."""
+    protocols: tuple[tuple[TableLayout, Table], ...]
+    """Tables of the other protocols; a protocol may have several."""
+    published: tuple[Table, ...]
+
+
+def tables_of(leaderboard: Leaderboard) -> DatasetTables:
+    """Return all tables of one data set. Protocols without a layout, such as those of users, have that of means."""
+    records, dataset = leaderboard.records, leaderboard.dataset
+    words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SPECIFIC - {*CHECKS.names()})
+    layouts = [*LAYOUTS, *(layout_of_means(word, records) for word in words)]
+    filled = ((layout, layout.fill(records, dataset)) for layout in layouts)
+    check_reports = tuple(reports(leaderboard))
+    return DatasetTables(
+        leaderboard,
+        check_reports,
+        tuple(table for report in check_reports for table in report.tables()),
+        tuple(choice.tables(leaderboard)),
+        _given([networks.table(leaderboard)]),
+        _given(main_table.main(leaderboard, part) for part in leaderboard.parts),
+        _given([effects.table(leaderboard)]),
+        _given([breakdown.per_finding(leaderboard)]),
+        _given(make(leaderboard) for make in CLOSER),
+        tuple((layout, table) for layout, table in filled if table is not None),
+        tuple(papers.published(records, dataset)),
+    )
+
+
+def _given(tables: Iterable[Table | None]) -> tuple[Table, ...]:
+    return tuple(table for table in tables if table is not None)

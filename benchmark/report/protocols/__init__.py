@@ -1,1 +1,0 @@
-"""Layouts of the protocols' tables, on the surface and on pixels."""

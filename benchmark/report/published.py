@@ -1,0 +1,105 @@
+"""A run beside the published results of its suite: both scores of each row, and whether it falls where it should."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmark.records.provenance import why_other
+from benchmark.records.record import Cell, Record
+from benchmark.report import select
+from benchmark.report.entries.entry import trainings
+from benchmark.report.table import NOTHING, Table, as_text, number, with_interval
+from benchmark.scoring.statistics.entries import BAND_RUNS, one_more
+from core.errors import examples
+from core.names import MAIN
+
+HEADER = ("backbone", "pooling", "seed", "method", f"{MAIN} published [95 %]", "here [95 %]", "difference")
+HEADER_OF_PREDICTED = (
+    *("backbone", "pooling", "seed", "method", f"{MAIN} here", "one more training [95 %]"),
+    *("trainings", "it lies"),
+)
+PINNED = ("threads", "precision")
+"""Flags that change rounding, and so the weights, but do not define another entry."""
+INSIDE, OUTSIDE, UNKNOWN = "inside", "outside", "no interval"
+
+
+def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
+    """Return the table for a terminal and one sentence; empty if no cell of ``records`` is published."""
+    published_by_key = {record.key: record for record in published}
+    rows = [
+        r
+        for name in select.datasets(records)
+        for r in select.board(records, name)
+        if r.key in published_by_key and r.source == "run"
+    ]
+    pairs = [(published_by_key[row.key], row) for row in rows]
+    if not pairs:
+        return ""
+    table = Table("Published and here", "", HEADER, tuple(_row(*pair) for pair in pairs))
+    return "\n".join([as_text(table), *dict.fromkeys(why_other(*pair) for pair in pairs)])
+
+
+def _row(published: Record, here: Record) -> tuple[str, ...]:
+    one, other = select.main_value(published), select.main_value(here)
+    difference = NOTHING if one is None or other is None else f"{other - one:+.3f}"
+    cell = here.cell
+    values = (with_interval(select.main_score(record)) for record in (published, here))
+    return (cell.backbone, cell.global_pool, str(cell.seed), here.method, *values, difference)
+
+
+def predicted(records: Sequence[Record], published: Sequence[Record], suite: str) -> str:
+    """Return the table for a terminal and a summary; empty if no entry of ``records`` is ``published``.
+
+    ``published``: the records of the ``suite`` that has trained the same entries.
+    """
+    groups = sorted(_groups(published), key=len)  # of recipes that differ in pinned flags only, the one with most runs
+    values = {_entry(group[0].cell): select.defined_values(map(select.main_score, group)) for group in groups}
+    rows = [_predicted_row(record, values[key]) for group in _groups(records) for record in group
+            if (key := _entry(record.cell)) in values]  # fmt: skip
+    if not rows:
+        return ""
+    table = Table(f"Here and where one more training of {suite} will score", "", HEADER_OF_PREDICTED, tuple(rows))
+    return f"{as_text(table)}{_summary(rows, suite)}"
+
+
+def _groups(records: Sequence[Record]) -> list[list[Record]]:
+    """Return the training runs of each row of the main tables."""
+    runs = [record for record in records if record.source == "run"]
+    return [group for name in select.datasets(runs) for group in trainings(select.board(runs, name))]
+
+
+def _entry(cell: Cell) -> str:
+    """Return a key that all training runs of an entry share, whatever their seed, threads and precision."""
+    shared = cell.without_seed
+    recipe = {name: value for name, value in shared.recipe.items() if name not in PINNED}
+    return shared.model_copy(update={"recipe": recipe}).key
+
+
+def _predicted_row(here: Record, published: Sequence[float]) -> tuple[str, ...]:
+    value, band = select.main_value(here), one_more(np.array(published))
+    ends, verdict = NOTHING, UNKNOWN
+    if band is not None and value is not None:
+        low, high = (round(end, 6) for end in band)
+        ends, verdict = f"[{number(low)}, {number(high)}]", INSIDE if low <= value <= high else OUTSIDE
+    cell = here.cell
+    words = (cell.backbone, cell.global_pool, str(cell.seed), here.method)
+    return (*words, number(value), ends, str(len(published)), verdict)
+
+
+def _summary(rows: Sequence[tuple[str, ...]], suite: str) -> str:
+    """Summarize how many rows are inside their interval, and which are not."""
+    by_verdict = {word: [row for row in rows if row[-1] == word] for word in (INSIDE, OUTSIDE, UNKNOWN)}
+    judged = len(rows) - len(by_verdict[UNKNOWN])
+    lines = []
+    if judged:
+        lines.append(
+            f"{len(by_verdict[INSIDE])} of {judged} rows lie where one more training of their entry in {suite} will "
+            "score with 95 %. Threads and precision may be other ones: the interval is about any new training."
+        )
+    if outside := by_verdict[OUTSIDE]:
+        names = examples([" ".join((*row[:2], row[3])) for row in outside], len(outside))
+        lines.append(f"Outside: {names}. One row in twenty may lie there; methods of one network move together.")
+    if by_verdict[UNKNOWN]:
+        count = len(by_verdict[UNKNOWN])
+        lines.append(f"{count} rows have no such interval, which needs {BAND_RUNS} or more training runs in {suite}.")
+    return "\n".join(lines)

@@ -1,1 +1,0 @@
-"""Published numbers: of this suite, compared with another run, and of papers."""

@@ -1,1 +1,0 @@
-"""What moves a score (network, method, training, patient), and how many trainings tell two rows apart."""

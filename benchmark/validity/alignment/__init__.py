@@ -1,0 +1,1 @@
+"""Check ``alignment``: what the conventional placement of maps costs."""

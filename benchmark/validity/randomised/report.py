@@ -1,0 +1,174 @@
+"""Report of the check ``randomised``: whether maps change when the weights are replaced by random ones."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from benchmark.records import Record, Score
+from benchmark.report import select
+from benchmark.report.basis import basis_lines
+from benchmark.report.checks import CheckReport
+from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
+from benchmark.report.sentences import counted, listed, network
+from benchmark.report.table import NOTHING, Table, number, signed, with_interval
+from core.names import MAIN
+
+UNCHANGED = 0.5
+RULE = (
+    "Marked, by the mean rank correlation with the trained network's map: `does not change` where it is "
+    f"above {UNCHANGED} with all weights random, else `blind to the head` where it is with a random head; and "
+    f"`hits stay` where, with all weights random, the interval of the change of {MAIN} reaches 0. Absolute values "
+    "are shown for information: they stay the same for a map whose sign flips with the head, but its hits do not."
+)
+THRESHOLDS = "cross-fitted by patient, per finding, each network for itself"
+
+
+class RandomisedReport(CheckReport):
+    """Correlations and hits as weights are randomised from the head down, and which methods keep them."""
+
+    name = "randomised"
+    question = "Do maps change when the weights are randomised?"
+    limit = "That a map is right because it changes. A change only shows that it depends on the weights."
+
+    def tables(self) -> list[Table]:
+        """Return the correlations, then the hits, as weights are randomised from the head down.
+
+        Backbones with the same sequence of parts share two tables.
+        """
+        of_parts: dict[tuple[str, ...], list[Record]] = {}
+        for row in self.rows:
+            of_parts.setdefault(_parts(row), []).append(row)
+        return [table for parts, rows in of_parts.items() if parts for table in _steps(rows, parts, self.dataset)]
+
+    def sentences(self) -> Iterator[str]:
+        """Yield which methods keep their maps or hits with random weights, and which with a random head only."""
+        rows = [r for r in self.rows if select.variants(r, "rho")]
+        entered = [record for record in rows if select.is_method(record)]
+        unchanged_rows = [record for record in entered if _is_marked(record, "does not change")]
+        if unchanged_rows:
+            yield (
+                f"The maps of {_by_method(unchanged_rows, rows, _all)} hardly change with all weights randomised (rank "
+                f"correlation above {UNCHANGED}): they do not explain the network."
+            )
+        others = [record for record in entered if record not in unchanged_rows]
+        yield from _changed(others, rows, "other " if unchanged_rows else "")
+        yield from _hits(entered, rows)
+        if blind := [record for record in entered if _is_marked(record, "blind to the head")]:
+            yield (
+                f"With only the head randomised, the maps of {_by_method(blind, rows, _head)} hardly change: they say "
+                "little about the weights that detect the finding."
+            )
+        if marked := dict.fromkeys(r.method for r in rows if r not in entered and _is_marked(r, "does not change")):
+            yield f"{listed([f'`{word}`' for word in marked])} do not use the weights. They are marked, as expected."
+
+
+def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> list[Table]:
+    rows = sorted(records, key=lambda r: (*map(str, select.model_of(r)), select.value(r, f"rho@{parts[-1]}")))
+    of = f"{dataset}: randomised from the head down, {', '.join(dict.fromkeys(r.cell.backbone for r in rows))}"
+    intro = f"{RULE}\n{basis_lines(rows, THRESHOLDS)}"
+    return [
+        tabulated(f"{of}, rank correlation with the trained network's map", intro, _correlation_columns(parts), rows),
+        tabulated(f"{of}, {MAIN}", intro, _hit_columns(parts), rows),
+    ]
+
+
+def unchanged(record: Record) -> str:
+    """Return the marks of a method whose maps or hits do not depend on the weights; empty for any other."""
+    parts = _parts(record)
+    if not parts:
+        return NOTHING
+    change = record.find(f"change@{MAIN}@{parts[-1]}")
+    top = None if change is None else change.value if change.high is None else change.high
+    marks = {
+        "does not change": _same(record, parts[-1]),
+        "blind to the head": _same(record, parts[0]) and not _same(record, parts[-1]),
+    }
+    return "; ".join(mark for mark, holds in {**marks, "hits stay": top is not None and top >= 0}.items() if holds)
+
+
+def _same(record: Record, part: str) -> bool:
+    return select.value(record, f"rho@{part}") > UNCHANGED
+
+
+def _parts(record: Record) -> tuple[str, ...]:
+    return select.variants(record, "rho")
+
+
+def _correlation_columns(parts: Sequence[str]) -> list[TableColumn]:
+    *some, last = parts
+    return [
+        *NAMES,
+        *(score(f"rho@{part}", heading=part) for part in some),
+        score(f"rho@{last}", heading=f"{last} (all)", formatter=with_interval),
+        score(f"rho_abs@{last}", heading="absolute values, all", formatter=with_interval),
+        count(f"rho@{last}"),
+        TableColumn("", unchanged),
+    ]
+
+
+def _hit_columns(parts: Sequence[str]) -> list[TableColumn]:
+    *some, last = parts
+    return [
+        *NAMES,
+        score(f"{MAIN}@trained", "cross-fitted", "trained", with_interval),
+        *(score(f"{MAIN}@{part}", "cross-fitted", part) for part in some),
+        score(f"{MAIN}@{last}", "cross-fitted", f"{last} (all)"),
+        score(f"change@{MAIN}@{last}", "cross-fitted", "all − trained", signed),
+        score("pointing@trained", heading="pointing, trained"),
+        score(f"pointing@{last}", heading="pointing, all"),
+        count(f"{MAIN}@{last}", "cross-fitted"),
+        TableColumn("", unchanged),
+    ]
+
+
+def _changed(changed: Sequence[Record], rows: Sequence[Record], which: str) -> Iterator[str]:
+    if changed:
+        most = max(changed, key=_all)
+        methods = counted(len({record.method for record in changed}), f"{which}method")
+        networks = counted(len(select.by_model(changed)), "network")
+        yield (
+            f"The maps of {methods} on {networks} change: with all weights randomised, their mean rank correlation "
+            f"with the trained network's maps is at most {number(_all(most))} (`{most.method}`, {network(most, rows)}; "
+            "1 is the same map)."
+        )
+
+
+def _hits(entered: Sequence[Record], rows: Sequence[Record]) -> Iterator[str]:
+    """Yield which methods keep their hits with random weights, and the smallest loss of the others."""
+    staying = [record for record in entered if _is_marked(record, "hits stay")]
+    if staying:
+        yield f"Hits stay with all weights randomised: {_by_method(staying, rows, _change)}."
+    changes = {r.key: change for r in entered if r not in staying and (change := _change_of(r)) is not None}
+    if falling := [record for record in entered if record.key in changes]:
+        least = max(falling, key=_change)
+        yield (
+            f"{'All others lose hits' if staying else 'Hits are lost, too'}: `{MAIN}` changes by at "
+            f"least {signed(_change_of(least))} (`{least.method}`, {network(least, rows)})."
+        )
+
+
+def _by_method(records: Sequence[Record], rows: Sequence[Record], value: Callable[[Record], float]) -> str:
+    """List each method with its networks and values."""
+    groups: dict[str, list[str]] = {}
+    for record in records:
+        groups.setdefault(record.method, []).append(f"{network(record, rows)} {number(value(record))}")
+    return listed([f"`{method}` ({', '.join(values)})" for method, values in groups.items()])
+
+
+def _is_marked(record: Record, mark: str) -> bool:
+    return mark in unchanged(record).split("; ")
+
+
+def _head(record: Record) -> float:
+    return select.value(record, f"rho@{select.variants(record, 'rho')[0]}")
+
+
+def _all(record: Record) -> float:
+    return select.value(record, f"rho@{select.variants(record, 'rho')[-1]}")
+
+
+def _change_of(record: Record) -> Score | None:
+    return record.find(f"change@{MAIN}@{select.variants(record, 'rho')[-1]}")
+
+
+def _change(record: Record) -> float:
+    score = _change_of(record)
+    return 0.0 if score is None or score.value is None else score.value

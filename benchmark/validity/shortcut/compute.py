@@ -1,0 +1,140 @@
+"""Test whether the scores depend on a shortcut besides the finding, and whether maps show it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.maps.obtain import NoMapsError
+from benchmark.scoring.protocols.base import FLAT, Case, Result, case_index, common_columns, failures, finite_map
+from benchmark.scoring.protocols.energy import inside
+from benchmark.scoring.protocols.pointing import distance
+from benchmark.scoring.statistics.bootstrap import Resampled, blocks, weights
+from benchmark.scoring.statistics.patients import ratio
+from benchmark.scoring.statistics.summary import Column, Estimate, difference, estimate, scores
+from benchmark.scoring.surface import surface
+from benchmark.validity.base import Check, TrainedSubset, subset_runs
+from benchmark.validity.shortcut.tokens import load_or_predict_logits, logits_path, token_rates
+from core.errors import DataError
+from core.names import CLASSIFIER
+from core.types import FloatArray
+
+PLACES = ("token", "finding")
+
+
+class Shortcut(Check):
+    """Effect of a phantom's corner token, correlated with one finding, on the network's scores and on the maps.
+
+    For the ``classifier``: ``auroc@drawn``, ``auroc@none`` (no token anywhere), ``auroc@flipped`` (the token where the
+    finding is not), on the same test patients, and the paired changes to the first. For a method, on images with both
+    the finding and the token: ``peak@token`` and ``peak@finding``, the share of maps with their peak there, and
+    ``energy@token`` and ``energy@finding``, the mean share of the map's positive integral. A map may not show a
+    shortcut on which the scores depend, so both parts are needed.
+    """
+
+    name = "shortcut"
+    classifier = True
+
+    def evaluate(self, method: str, seed: int) -> Result:
+        """Return the classifier's AUROC with tokens as drawn, without and exchanged, or a method's peaks and energy.
+
+        Peaks and energy are measured inside the token's and the finding's boxes.
+        """
+        if method == CLASSIFIER:
+            return self._scores(seed)
+        finding, _, _ = token_rates(self.trained[0].config)
+        cases = [case for case in self.cases(method, self._tokened(finding), "with token") if case.finding == finding]
+        tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.scorable_images}
+        rows = [_row(case, np.asarray([tokens[case.image_id]], dtype=np.float64)) for case in cases]
+        estimates = estimate(_columns(rows), case_index(cases), [finding], seed)
+        return Result(scores(estimates, [finding]), rows, {}, failures(cases, [str(row["reason"]) for row in rows]))
+
+    def _scores(self, seed: int) -> Result:
+        if self.flags is None and not all(logits_path(run, self.folder).exists() for run in self.trained):
+            raise NoMapsError(f"no logits of the images without and with other tokens in {self.folder}")
+        parts = [load_or_predict_logits(run, self.folder) for run in self.trained]
+        values = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
+        labels = np.concatenate([part[1] for part in parts])
+        patients = [patient for part in parts for patient in part[2]]
+        return Result(scores(compared(values, labels, patients, self.findings, seed), self.findings), [])
+
+    def _tokened(self, finding: str) -> list[TrainedSubset]:
+        """Return the training runs with the images that have both. Raises ``DataError`` if there is none."""
+        scorable = (sample for run in self.runs for sample in run.scorable_images)
+        both = [sample for sample in scorable if finding in sample.boxes and sample.meta["token"] is not None]
+        if not both:
+            name = self.trained[0].config.dataset
+            raise DataError(f"no test image of {name} has both {finding} and the token: ask for more test images")
+        return subset_runs(self.trained, both)
+
+
+def _row(case: Case, token: FloatArray) -> dict[str, Any]:
+    """Return the row of a case; a flat or failed map has no peak, one without positive values no energy."""
+    map_surface, reason = case.load_surface
+    places = {"token": token, "finding": case.boxes}
+    peaks = {
+        f"peak@{name}": map_surface is not None and distance(map_surface.peak, boxes) == 0
+        for name, boxes in places.items()
+    }
+    energies = {f"energy@{name}": _energy(case, reason, boxes) for name, boxes in places.items()}
+    return {**common_columns(case, reason), **peaks, **energies}
+
+
+def _energy(case: Case, reason: str, boxes: FloatArray) -> float | None:
+    values, _ = finite_map(case)
+    if values is None or (reason and reason != FLAT):
+        return None
+    share = inside(surface(np.maximum(values, 0), case.frame, case.grid), boxes)
+    return None if np.isnan(share) else share
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    """Return shares over the rows that have a value; every row has a peak."""
+    names = [f"{what}@{where}" for what in ("peak", "energy") for where in PLACES]
+    values = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}
+    return [Column(name, "none", np.nan_to_num(v), np.isfinite(v).astype(np.float64)) for name, v in values.items()]
+
+
+def compared(
+    logits: Mapping[str, FloatArray], labels: FloatArray, patients: Sequence[str], findings: Sequence[str], seed: int
+) -> list[Estimate]:
+    """Return the AUROC of each drawing and its change from the first, from logits (N,K) per drawing and labels (N,K).
+
+    Metrics are ``auroc@DRAWING`` and ``change@auroc@DRAWING`` = drawing − first drawing. AUROC is the share of
+    (positive, negative) pairs of images whose positive has the larger logit, with ties as one half; nan if a finding
+    has one class only. All drawings use the same 10,000 resamples of patients.
+    """
+    _, person = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
+    counts = np.array([np.isfinite(column).sum() for column in labels.T], dtype=np.int64)
+    estimates = {}
+    for name, values in logits.items():
+        per_finding = [_resampled(values[:, k], labels[:, k], person, seed) for k in range(len(findings))]
+        value = np.array([resampled.value for resampled in per_finding])
+        estimates[name] = Estimate(f"auroc@{name}", "none", value, counts, Resampled.join(per_finding))
+    first, *others = estimates.values()
+    return [first, *others, *(difference(other, first, f"change@{other.metric}") for other in others)]
+
+
+def _resampled(values: FloatArray, labels: FloatArray, person: NDArray[np.int64], seed: int) -> Resampled:
+    people = int(person.max()) + 1
+    positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    wins = (values[positive][:, None] > values[negative]) + 0.5 * (values[positive][:, None] == values[negative])
+    patients = person[positive], person[negative]
+    samples = _weighted(wins, weights(people, seed), *patients)
+    without = _weighted(wins, 1 - np.eye(people, dtype=np.float32), *patients)
+    present = np.bincount(np.concatenate(patients), minlength=people) > 0
+    value = _weighted(wins, np.ones((1, people), dtype=np.float32), *patients)[0]
+    return Resampled(np.asarray(value, dtype=np.float64), samples.astype(np.float32), without, present)
+
+
+def _weighted(
+    wins: FloatArray, times: NDArray[np.generic], above: NDArray[np.int64], below: NDArray[np.int64]
+) -> FloatArray:
+    """Return weighted shares of pairs won (R,), from outcomes (P,Q) and weights (R,people); nan without pairs."""
+    out = np.full(len(times), np.nan)
+    table = wins.astype(np.float32)
+    for rows in blocks(len(times), max(1, len(below))):
+        up, down = (times[rows][:, patient].astype(np.float32) for patient in (above, below))
+        out[rows] = ratio((up @ table * down).sum(1), up.sum(1) * down.sum(1))
+    return out

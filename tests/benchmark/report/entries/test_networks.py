@@ -1,0 +1,98 @@
+"""Networks and methods over networks: what is compared, what stands apart and why."""
+
+import numpy as np
+import pytest
+
+from benchmark.records import load, pack
+from benchmark.report.entries.aggregate import leaderboards
+from benchmark.report.leaderboard import effects, networks
+from benchmark.scoring.statistics import mrmc
+from tests.benchmark.report.made_up import PATIENTS, hits, training
+
+HITS = {"cam": 12, "layercam": 8, "prior": 2}
+
+
+def suite(folder, **given):
+    """Network, by pooling -> its runs, hits added to those of ``HITS``, methods and hits of ``truth``."""
+    for pooling, (runs, more, methods, truth) in given.items():
+        for method in (*methods, "prior", "truth"):
+            for seed in range(runs):
+                count = truth if method == "truth" else HITS[method] + more * (method != "prior")
+                training(folder, method, seed, count, pooling)
+    pack(folder)
+    return folder
+
+
+def compared(folder, *rank_methods):
+    (board,) = leaderboards(load(folder), [folder], rank_methods)
+    return board, {r.data["name"].removeprefix("custom "): r for r in board.networks}
+
+
+BOTH = ("cam", "layercam")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two networks that are compared, one of one run, one at another grid and one that lacks a method."""
+    return suite(
+        tmp_path_factory.mktemp("networks"),
+        AVG=(3, 0, BOTH, 20),
+        LSE=(3, 6, BOTH, 20),
+        MAX=(1, 2, BOTH, 20),
+        EXP=(3, 1, BOTH, 15),
+        PCAM=(3, 1, ("cam",), 20),
+    )
+
+
+def test_networks_are_compared_at_one_grid_and_any_other_says_why_it_stands_apart(folder):
+    _, found = compared(folder, *BOTH)
+    verdicts = {name: None if (s := record.find("may_be_best")) is None else bool(s.value) for name, record in found.items()}
+    assert verdicts == {"AVG": False, "LSE": True, "MAX": None, "PCAM": None, "EXP": None}
+    reasons = {name: record.reason for name, record in found.items()}
+    assert reasons == {"AVG": "", "LSE": "", "MAX": "1 training run", "PCAM": "lacks layercam on all images", "EXP": ""}
+    assert list(found) == ["LSE", "AVG", "MAX", "PCAM", "EXP"]  # the grid of two first, those that stand apart behind
+
+
+@pytest.mark.byhand
+def test_a_network_is_the_mean_over_its_rank_methods_and_the_difference_is_nested(folder):
+    _, found = compared(folder, *BOTH)
+
+    def mean(more):
+        rows = np.array([[hits(HITS[name] + more, seed) for name in BOTH] for seed in range(3)], dtype=float).mean(1)
+        return rows.mean(1), np.array([[np.delete(row, p).mean() for p in range(PATIENTS)] for row in rows])
+
+    assert found["LSE"].find("hit@iou.3").value == pytest.approx((18 + 14) / 2 / PATIENTS)
+    wanted, gap = mrmc.difference_nested(mean(6), mean(0)), found["AVG"].find("worse_by@custom LSE")
+    assert [gap.value, gap.low, gap.high] == pytest.approx([wanted.value, wanted.low, wanted.high], abs=1e-6)
+    assert found["EXP"].find("share_of_bound").value == pytest.approx((13 + 9) / 2 / 15, abs=1e-6)
+
+
+def test_a_rank_method_that_no_network_has_is_stated_plainly(folder):
+    board, found = compared(folder, *BOTH, "integrated_gradients")
+    table = networks.table(board)
+    assert networks.NO_NETWORK in table.intro
+    assert {record.find("may_be_best") for record in found.values()} == {None}
+    assert "lacks integrated_gradients on all images" in found["AVG"].reason
+
+
+def test_without_rank_methods_those_count_that_all_networks_have(folder):
+    _, found = compared(folder)
+    assert {tuple(record.data["rank_methods"]) for record in found.values()} == {("cam",)}
+    assert found["PCAM"].reason == ""
+
+
+@pytest.mark.byhand
+def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(tmp_path):
+    """cam is better by 4 of 20 hits in each network: 12 − 8 and 18 − 14."""
+    folder = suite(tmp_path, AVG=(3, 0, BOTH, 20), LSE=(3, 6, BOTH, 20), MAX=(1, 2, BOTH, 20))
+    table = effects.table(compared(folder)[0])
+    assert table.header == ("method", "networks", "may be the best", "worse by [95 %]", "than", "in custom AVG", "in custom LSE")
+    assert table.rows[0][:5] == ("cam", "2", "yes", "–", "–")
+    method, count, _, gap, than, *each = table.rows[1]
+    assert (method, count, gap[:5], than, each) == ("layercam", "2", "0.200", "cam", ["+0.200", "+0.200"])
+
+
+def test_one_network_of_several_runs_has_neither_table(tmp_path):
+    board, _ = compared(suite(tmp_path, AVG=(3, 0, BOTH, 20), LSE=(1, 6, BOTH, 20)))
+    assert networks.table(board) is None
+    assert effects.table(board) is None

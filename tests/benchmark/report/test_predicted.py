@@ -1,0 +1,45 @@
+"""The end of a run: whether its rows lie where one more training of the published entries would."""
+
+import pytest
+
+from benchmark.report.published import predicted
+from tests.benchmark.report.made_up import training
+
+PINNED = {"threads": 1, "precision": "32"}
+
+
+def verdicts(said):
+    """Method -> interval and verdict, from the table."""
+    rows = [line.split("  ") for line in said.splitlines() if line.startswith("custom")]
+    cells = [[word.strip() for word in row if word.strip()] for row in rows]
+    return {row[3]: (row[5], row[7]) for row in cells}
+
+
+@pytest.fixture
+def published(tmp_path):
+    """Three trainings of three methods, with pinned threads and precision, and two of a fourth."""
+    counts = {"cam": (14, 15, 16), "gradcam": (14, 15, 16), "prior": (5, 5, 5), "layercam": (9, 9)}
+    return [training(tmp_path, method, seed, count, pinned=PINNED) for method, row in counts.items() for seed, count in enumerate(row)]
+
+
+@pytest.mark.byhand
+def test_a_row_inside_and_one_outside_are_told_whatever_threads_they_were_trained_with(published, tmp_path):
+    here = [training(tmp_path, method, 0, count) for method, count in {"cam": 19, "gradcam": 20, "prior": 5, "layercam": 9}.items()]
+    said = predicted(here, published, "phantom")
+    # sd .05, t of two degrees of freedom 4.30265, reach 4.30265 * .05 * sqrt(4 / 3) = .248
+    assert verdicts(said) == {
+        "cam": ("[0.502, 0.998]", "inside"),
+        "gradcam": ("[0.502, 0.998]", "outside"),
+        "prior": ("[0.250, 0.250]", "inside"),
+        "layercam": ("–", "no interval"),
+    }
+    assert "2 of 3 rows lie" in said
+    assert "Outside: custom PCAM gradcam." in said
+    assert "1 rows have no such interval, which needs 3 or more" in said
+
+
+def test_a_row_of_another_recipe_or_image_size_is_no_row_of_the_entry(published, tmp_path):
+    other = training(tmp_path, "cam", 0, 19, pinned={"epochs": 3})
+    assert predicted([other], published, "phantom") == ""
+    larger = other.model_copy(update={"cell": published[0].cell.model_copy(update={"img_size": 128})})
+    assert predicted([larger], published, "phantom") == ""

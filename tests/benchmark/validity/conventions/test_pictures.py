@@ -1,0 +1,105 @@
+"""Conventions: equal where they must be, different where the order matters, and as the packages themselves do it."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.validity.conventions.pictures import CONVENTIONS, captum, captum_bilinear, grad_cam, ours, torchcam, wsolevaluation, x_ray
+from core.frames import Grid, conventional
+
+SIZE = (64, 96)
+
+
+def signed(shape=(4, 6), seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def centred(values):
+    return conventional(SIZE, values.shape)
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_every_picture_has_the_inputs_size_and_spans_0_to_1(name):
+    values = signed()
+    picture = CONVENTIONS[name](values, centred(values))
+    assert picture.shape == SIZE
+    assert (picture.min(), picture.max()) == (0, 1)
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_a_flat_map_gives_a_flat_picture(name):
+    values = np.full((4, 6), 3, np.float32)
+    assert np.ptp(CONVENTIONS[name](values, centred(values))) == 0
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_a_positive_factor_changes_no_picture(name):
+    values = signed()
+    np.testing.assert_allclose(CONVENTIONS[name](values * 8, centred(values)), CONVENTIONS[name](values, centred(values)), atol=2e-6)
+
+
+def test_on_a_centred_grid_ours_is_plain_bilinear():
+    values = signed()
+    np.testing.assert_allclose(ours(values, centred(values)), x_ray(values, centred(values)), atol=1e-5)
+
+
+def test_off_the_centre_only_ours_looks_where_the_network_does():
+    values = np.zeros((2, 2), np.float32)
+    values[0, 0] = 1
+    resnet = Grid((64, 64), (32, 32), (0, 0))
+    assert ours(values, resnet)[0, 0] == 1
+    assert ours(values, resnet)[16, 16] == pytest.approx(0.25)
+    assert x_ray(values, resnet)[15, 15] == 1
+
+
+def test_for_a_map_that_is_never_negative_the_order_of_relu_and_bilinear_does_not_matter():
+    values = np.abs(signed())
+    for other in (x_ray, captum_bilinear):
+        np.testing.assert_allclose(
+            grad_cam(values - values.min(), centred(values)), other(values - values.min(), centred(values)), atol=1e-5
+        )
+
+
+def test_for_a_signed_map_relu_before_and_behind_the_interpolation_differ():
+    values = signed()
+    assert np.abs(grad_cam(values, centred(values)) - captum_bilinear(values, centred(values))).max() > 0.1
+
+
+@pytest.mark.parametrize("convention", [wsolevaluation, torchcam])
+def test_bicubic_falls_below_the_lowest_position_beside_a_peak(convention):
+    values = np.zeros((5, 5), np.float32)
+    values[2, 2] = 1
+    picture = convention(values, conventional((50, 50), (5, 5)))
+    assert picture[25, 25] > 0.95
+    assert picture[25].min() == 0 < 0.02 < picture[0, 0]  # far from the peak all positions are 0, which is not the lowest any more
+
+
+@pytest.mark.oracle
+def test_grad_cam_is_the_packages_own():
+    base = pytest.importorskip("pytorch_grad_cam.base_cam")
+    image = pytest.importorskip("pytorch_grad_cam.utils.image")
+    values = signed((5, 7))
+    scaled = image.scale_cam_image(np.maximum(values, 0)[None], (96, 64))
+    theirs = base.BaseCAM.aggregate_multi_layers(None, [scaled[:, None]])[0]
+    np.testing.assert_allclose(grad_cam(values, conventional(SIZE, (5, 7))), theirs, atol=1e-6)
+
+
+@pytest.mark.oracle
+def test_captum_is_the_packages_own():
+    attr = pytest.importorskip("captum.attr")
+    values = signed((5, 7))
+    for convention, mode in ((captum, "nearest"), (captum_bilinear, "bilinear")):
+        theirs = attr.LayerAttribution.interpolate(torch.from_numpy(values)[None, None], SIZE, mode)[0, 0].clamp(min=0).numpy()
+        np.testing.assert_allclose(convention(values, conventional(SIZE, (5, 7))), theirs / theirs.max(), atol=1e-5)
+
+
+@pytest.mark.oracle
+def test_torchcam_is_the_packages_own():
+    core = pytest.importorskip("torchcam.methods.core")
+    from PIL import Image
+
+    values = signed((5, 7))
+    scaled = core._CAM._normalize(torch.from_numpy(values.copy())[None])[0].numpy()
+    theirs = np.asarray(Image.fromarray(scaled).resize((96, 64), Image.Resampling.BICUBIC))
+    expected = (theirs - theirs.min()) / np.ptp(theirs)
+    np.testing.assert_allclose(torchcam(values, conventional(SIZE, (5, 7))), expected, atol=1e-5)

@@ -1,0 +1,145 @@
+"""Whether maps follow the weights: planted answers, and a network of a moment's training."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+import backbones
+from benchmark.maps import untrained
+from benchmark.validity.base import subset_runs
+from benchmark.validity.randomised.compute import Randomised, part_names, parts, reinitialise, spearman
+from config import EngineFlags
+
+IMAGES = 8
+
+
+@pytest.mark.oracle
+def test_the_correlation_is_scipys():
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, 9, 64).astype(float), rng.integers(0, 9, 64).astype(float)
+    assert spearman(first, second) == pytest.approx(spearmanr(first, second).statistic)
+
+
+def test_independent_maps_have_no_correlation_on_average():
+    rng = np.random.default_rng(0)
+    rho = [spearman(rng.random(64), rng.random(64)) for _ in range(2000)]
+    assert np.mean(rho) == pytest.approx(0, abs=0.01)
+
+
+def test_a_flat_map_a_missing_one_and_one_of_another_shape_have_no_correlation():
+    ramp = np.arange(4.0)
+    for other in (np.ones(4), np.full(1, np.nan), np.arange(9.0)):
+        assert np.isnan(spearman(ramp, other))
+
+
+@pytest.fixture(scope="module")
+def check(trained, tmp_path_factory):
+    words = ["cam", "eigencam", "center", "noise", "prior"]
+    return Randomised(trained, words, tmp_path_factory.mktemp("maps"), EngineFlags(), IMAGES)
+
+
+@functools.cache
+def result_of(check, word):
+    return check.evaluate(word, 0)
+
+
+def values(check, word, metric):
+    found = {s.metric: s for s in result_of(check, word).scores if s.finding == "mean"}
+    return [found[f"{metric}@{part}"].value for part in part_names(check.runs[0])]
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize("word", ["prior", *(pytest.param(word, marks=pytest.mark.slow) for word in ("center", "noise"))])
+def test_a_map_that_ignores_the_weights_never_changes(check, word):
+    assert values(check, word, "rho") == pytest.approx([1] * 5)
+    assert values(check, word, "change@hit@iou.3") == [0] * 5
+
+
+@pytest.mark.planted
+def test_a_map_of_the_features_alone_does_not_change_with_the_head(check):
+    rho = values(check, "eigencam", "rho")
+    assert rho[0] == pytest.approx(1)
+    assert max(rho[1:]) < 0.9
+
+
+@pytest.mark.planted
+def test_a_class_map_changes_with_the_head(check):
+    assert abs(values(check, "cam", "rho")[0]) < 0.5
+
+
+def test_all_steps_are_of_the_same_cases_of_as_many_images_as_were_asked_for(check):
+    rows = result_of(check, "cam").rows
+    each = {
+        variant: [(row["image"], row["finding"]) for row in rows if row["variant"] == variant]
+        for variant in ("trained", *part_names(check.runs[0]))
+    }
+    assert len({tuple(cases) for cases in each.values()}) == 1
+    assert len({image for image, _ in each["trained"]}) == IMAGES
+
+
+NAMES = {
+    "custom": ["head", "last stage", "features.2", "features.1", "features.0"],
+    "resnet18": ["head", "last stage", "layer3", "layer2", "layer1", "act1"],
+}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "attention"),
+    [("custom", None), ("resnet18", None), ("custom", "SAM"), pytest.param("densenet121", None, marks=pytest.mark.slow)],
+)
+def test_every_weight_belongs_to_one_part(backbone, attention):
+    model = backbones.build(backbone, 8, attention_map=attention)
+    keys = [key for _, own in parts(model) for key in own]
+    assert sorted(keys) == sorted(model.state_dict())
+
+
+@pytest.mark.parametrize("backbone", NAMES)
+def test_parts_go_from_the_head_to_the_image(backbone):
+    assert [name for name, _ in parts(backbones.build(backbone, 8))] == NAMES[backbone]
+
+
+def test_the_stem_is_cut_where_the_first_level_ends():
+    found = dict(parts(backbones.build("resnet18", 8)))
+    assert {key.removeprefix("extractor.net.").split(".")[0] for key in found["act1"]} == {"conv1", "bn1"}
+    assert {key.removeprefix("extractor.net.").split(".")[0] for key in found["last stage"]} == {"layer4"}
+
+
+def test_attention_is_a_part_of_its_own():
+    assert [name for name, _ in parts(backbones.build("custom", 8, attention_map="SAM"))][:3] == ["head", "attention", "features.3"]
+
+
+def drawn(run, depth):
+    return reinitialise(subset_runs([run], run.scorable_images)[0], depth).model("cpu").state_dict()
+
+
+def changed(first, second):
+    return {key for key in first if not torch.equal(first[key], second[key])}
+
+
+def test_each_step_draws_one_part_more_and_leaves_the_rest(trained):
+    (run,) = trained
+    model = run.model("cpu")
+    states = [drawn(run, depth) for depth in range(len(part_names(run)) + 1)]
+    for depth, (name, keys) in enumerate(parts(model), start=1):
+        assert changed(states[depth - 1], states[depth]) <= {*keys}, name
+        assert any(key.endswith("weight") for key in changed(states[depth - 1], states[depth]))
+    assert not changed(states[0], model.state_dict())
+
+
+def test_the_last_step_has_nothing_of_the_training_left_not_even_what_it_began_with(trained):
+    (run,) = trained
+    last = drawn(run, len(part_names(run)))
+    torch.manual_seed(run.config.seed)
+    began = backbones.build(run.config.backbone, len(run.data.findings), run.config.global_pool, run.config.attention_map).state_dict()
+    assert not changed(untrained.of(subset_runs([run], run.scorable_images)[0]).model("cpu").state_dict(), last)
+    assert not any(last[key].any() for key in last if key.endswith("running_mean"))
+    kernels = [key for key in last if last[key].ndim == 4]
+    assert not [key for key in kernels if torch.corrcoef(torch.stack([last[key].ravel(), began[key].ravel()]))[0, 1] > 0.1]
+
+
+def test_a_step_has_its_own_digest_so_that_maps_are_not_mistaken(trained):
+    kept = subset_runs(trained, trained[0].scorable_images)[0]
+    assert len({reinitialise(kept, depth).digest for depth in range(4)} | {trained[0].digest}) == 5

@@ -1,0 +1,125 @@
+"""The answer of a check in words, from planted records: what each sentence says follows from its figures."""
+
+import pytest
+
+from benchmark.records import Cell, Record, Score
+from benchmark.report.checks import REPORTS, reports
+from benchmark.report.html import checks
+from benchmark.report.leaderboard.sections import tables_of
+from benchmark.report.page import page
+from core.names import CHECKS
+from tests.benchmark.report.given import leaderboard
+from tests.benchmark.validity.faithfulness import test_report as test_faithfulness
+from tests.benchmark.validity.test_tables import cascade, painted, placed, record, score
+
+MAIN = "hit@iou.3"
+
+
+def said(records, folder=None):
+    (report,) = reports(leaderboard(records, folder=folder))
+    return tuple(report.sentences())
+
+
+@pytest.mark.byhand
+def test_a_method_whose_maps_stay_is_said_to_explain_nothing_and_the_others_to_change():
+    stays, changes, blind = cascade("a", 0.9, -0.3, -0.1), cascade("b", 0.2, -0.4, -0.2), cascade("c", 0.1, -0.2, -0.1, head=0.8)
+    first, second, third, fourth, fifth = said([stays, changes, blind, cascade("center", 1.0, 0.0, 0.0, head=1.0)])
+    assert first.startswith("The maps of `a` (resnet18 AVG 0.900) hardly change with all weights randomised")
+    assert second.startswith("The maps of 2 other methods on 1 network change: ")
+    assert "at most 0.200 (`b`, resnet18 AVG; " in second
+    assert third == f"Hits are lost, too: `{MAIN}` changes by at least -0.200 [-0.300, -0.100] (`c`, resnet18 AVG)."
+    assert fourth.startswith("With only the head randomised, the maps of `c` (resnet18 AVG 0.800) hardly change")
+    assert fifth == "`center` do not use the weights. They are marked, as expected."
+
+
+@pytest.mark.byhand
+def test_methods_whose_hits_stay_are_named():
+    _, stay, others = said([cascade("a", 0.2, 0.1, 0.2), cascade("b", 0.2, -0.4, -0.2)])
+    assert stay == "Hits stay with all weights randomised: `a` (resnet18 AVG 0.100)."
+    assert others.startswith(f"All others lose hits: `{MAIN}` changes by at least -0.400")
+
+
+@pytest.mark.byhand
+def test_the_conventional_placement_costs_what_the_aligned_one_gains_backbone_by_backbone():
+    loses = [placed("cam", 0.2, 0.1, 0.3), placed("gradcam", 0.1, -0.1, 0.3), placed("cam", 0.3, 0.2, 0.4, global_pool="PCAM")]
+    same, wins = placed("cam", 0.0, 0.0, 0.0, backbone="custom"), placed("cam", -0.1, -0.2, -0.05, backbone="vgg16")
+    first, second, third = said([same, wins, *loses])
+    assert first.startswith(f"`resnet18`: it loses. `{MAIN}` changes by -0.300 to -0.150 (2 networks, mean over methods): ")
+    assert first.endswith("its maps are off by 0.160 of the image's side. Of 3 rows, 2 significantly lose and 0 gain.")
+    assert second == "`custom`: nothing. The conventional placement is right for it (1 network, mean over methods)."
+    assert third.startswith("`vgg16`: it loses nothing. ")
+    assert third.endswith("Of 1 row, 0 significantly lose and 1 gain.")
+
+
+@pytest.mark.byhand
+def test_the_share_of_convention_is_said_with_and_without_our_own():
+    (sentence,) = said([painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1))])
+    assert sentence.startswith(
+        f"resnet18 AVG: 67 % of the variance of `{MAIN}` is due to the convention (0 % without `ours`), 33 % to the method."
+    )
+    assert sentence.endswith(
+        "by 0.300 (mean over methods); under `ours` the methods differ by 0.200. 0 of 1 pairs of methods change order."
+    )
+
+
+def looking(method, token, finding, **fields):
+    peaks = [score("peak@token", token, token - 0.05, token + 0.05), score("peak@finding", finding, finding - 0.05, finding + 0.05)]
+    return record("shortcut", method, [*peaks, score("energy@token", token / 10)], **fields)
+
+
+def judged(change, high, **fields):
+    aurocs = [score(f"auroc@{name}", 0.9, finding="Mass") for name in ("drawn", "none", "flipped")]
+    change = score("change@auroc@flipped", change, change - 0.1, high, finding="Mass")
+    return record("shortcut", "classifier", [*aurocs, change], **fields)
+
+
+@pytest.mark.byhand
+def test_what_rests_on_the_token_and_which_maps_tell():
+    maps = [looking("cam", 0.5, 0.1), looking("gradcam", 0.1, 0.5), looking("layercam", 0.3, 0.3), looking("noise", 0.1, 0.1)]
+    owed, peaks, energy, no_sign = said([judged(-0.3, -0.2), *maps, judged(0.0, 0.1, global_pool="PCAM")])
+    assert owed.startswith("resnet18 AVG: the AUROC of Mass depends on the token: 0.900 as drawn")
+    assert "1 of 3 methods point at the token (`cam` 0.500, the finding 0.100), 1 at the finding; 1 are undecided" in peaks
+    assert energy == "resnet18 AVG: at most 0.050 of a map's energy is on the token (`cam`); `noise` has 0.010."
+    assert no_sign.startswith("resnet18 PCAM: the AUROC of Mass is not shown to depend on the token")
+
+
+@pytest.mark.byhand
+def test_of_several_trainings_it_is_said_in_how_many_the_scores_rest_on_the_token_and_whether_a_map_tells():
+    resting = [judged(-0.3, -0.2, seed=0), looking("cam", 0.5, 0.1, seed=0), looking("noise", 0.1, 0.1, seed=0)]
+    silent = [judged(-0.3, -0.2, seed=1), looking("cam", 0.1, 0.5, seed=1)]
+    overall, owed, peaks, energy = said([*resting, *silent, judged(0.0, 0.1, seed=2)])
+    assert overall.startswith("2 of 3 training runs depend on the token. In 1 of these 2, at least one method points at it")
+    assert owed.startswith("resnet18 AVG: the AUROC of Mass depends on the token in 2 of 3 training runs.")
+    assert owed.endswith("seed 0 0.900, 0.900, 0.900; seed 1 0.900, 0.900, 0.900; seed 2 0.900, 0.900, 0.900.")
+    assert peaks == "resnet18 AVG: methods that point at the token: seed 0 1 of 1; seed 1 0 of 1. At the finding: 0 of 1, 1 of 1."
+    assert energy == "resnet18 AVG: at most 0.050 of a map's energy is on the token (`cam`); `noise` has 0.010."
+
+
+def test_networks_that_differ_by_size_or_seed_alone_are_told_apart():
+    names = [line.partition(":")[0] for line in said([judged(-0.3, -0.2, img_size=size, seed=1) for size in (96, 128)])]
+    assert names == ["resnet18 AVG 128 px", "resnet18 AVG 96 px"]
+
+
+def test_the_most_faithful_is_named_and_stands_alone_without_baselines(tmp_path):
+    *_, last = said(test_faithfulness.records(tmp_path), tmp_path)
+    assert last == "custom AVG: the most faithful by `road` is `cam` with 0.500."
+
+
+def test_the_answer_says_on_what_it_rests_and_stands_in_the_markdown_too():
+    records = [cascade("a", 0.2, -0.3, -0.1), cascade("a", 0.2, -0.3, -0.1, seed=1)]
+    part = tables_of(leaderboard(records))
+    (answer,) = checks.answers(part.reports)
+    assert answer.rests[1:] == (
+        "2 training runs of each network (seeds 0, 1); split: not stated.",
+        "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients.",
+        "Networks: resnet18 AVG.",
+    )
+    assert answer.another == checks.SEVERAL
+    text = page(records, "t", tables=[part])
+    assert all(f"- {sentence}\n" in text for sentence in answer.first)
+
+
+def test_a_suite_that_is_no_check_has_no_such_answer():
+    scores = (Score(finding="mean", metric="pointing", value=0.5),)
+    assert reports(leaderboard([Record(cell=Cell(dataset="phantom", method="cam", protocol="pointing"), scores=scores)])) == []
+    assert {*REPORTS.names()} <= {*CHECKS.names()}

@@ -1,0 +1,133 @@
+"""Tables of the validity checks, from planted records."""
+
+import pytest
+
+from benchmark.records import Cell, Record, Score
+from benchmark.report.leaderboard.sections import tables_of
+from benchmark.report.page import page
+from benchmark.validity.alignment.report import GAIN, AlignmentReport
+from benchmark.validity.conventions.report import ConventionsReport
+from benchmark.validity.randomised.report import RandomisedReport, unchanged
+from benchmark.validity.shortcut.report import ShortcutReport
+from core.names import CHECKS
+from tests.benchmark.report.given import leaderboard
+
+MAIN = "hit@iou.3"
+DATA = {"shortcut": "Mass", "shortcut_present": 0.9, "shortcut_absent": 0.03}
+
+
+def score(metric, value, low=None, high=None, finding="mean", n=40):
+    origin = "cross-fitted" if MAIN in metric else "none"
+    return Score(finding=finding, metric=metric, value=value, low=low, high=high, n=n, threshold_origin=origin)
+
+
+def record(check, method, scores, **fields):
+    cell = {"dataset": "phantom", "backbone": "resnet18", "global_pool": "AVG", "img_size": 96, "seed": 0, "model_id": "m", **fields}
+    return Record(cell=Cell(**cell, method=method, protocol=check), scores=tuple(scores), data=DATA)
+
+
+def cascade(method, rho, change, high, head=0.1, **fields):
+    sizes = [score("rho@head", head), score("rho@stem", rho, rho - 0.1, rho + 0.1), score("rho_abs@head", 0.1), score("rho_abs@stem", rho)]
+    hits = [score(f"{MAIN}@{part}", 0.5) for part in ("trained", "head", "stem")]
+    changes = [score(f"change@{MAIN}@head", 0), score(f"change@{MAIN}@stem", change, change - 0.1, high)]
+    return record("randomised", method, [*sizes, *hits, *changes], **fields)
+
+
+@pytest.mark.byhand
+def test_the_rule_marks_what_stays():
+    assert unchanged(cascade("a", 0.51, -0.3, -0.1)) == "does not change"
+    assert unchanged(cascade("b", 0.50, -0.3, 0.0)) == "hits stay"
+    assert unchanged(cascade("c", 0.98, 0.0, 0.0)) == "does not change; hits stay"
+    assert unchanged(cascade("d", 0.02, -0.3, -0.1)) == ""
+    assert unchanged(cascade("e", 0.02, -0.3, -0.1, head=0.8)) == "blind to the head"
+    assert unchanged(cascade("f", 0.9, -0.3, -0.1, head=0.8)) == "does not change"
+
+
+@pytest.mark.byhand
+def test_a_change_without_an_interval_is_judged_by_itself():
+    without = cascade("a", 0.1, 0.0, None)
+    assert unchanged(without) == "hits stay"
+
+
+def test_parts_are_columns_from_the_head_down_and_each_kind_of_network_has_its_tables():
+    other = record("randomised", "cam", [score("rho@head", 0.1), score("rho@features.0", 0.2)], backbone="custom")
+    tables = RandomisedReport(
+        "randomised", leaderboard([cascade("cam", 0.1, -0.3, -0.1), cascade("center", 1.0, 0.0, 0.0), other])
+    ).tables()
+    assert [table.header[-6:] for table in tables[::2]] == [
+        ("method", "head", "features.0 (all)", "absolute values, all", "n cases", ""),
+        ("method", "head", "stem (all)", "absolute values, all", "n cases", ""),
+    ]
+    assert len(tables) == 4
+    assert tables[2].rows[-1][-1] == "does not change; hits stay"
+
+
+def test_the_shortcut_tables_say_what_scores_owe_and_where_maps_look():
+    auroc = [score(f"auroc@{name}", value, finding="Mass") for name, value in (("drawn", 0.99), ("none", 0.9), ("flipped", 0.5))]
+    auroc += [score("auroc@drawn", 0.8, finding=finding) for finding in ("Nodule", "Effusion")]
+    auroc += [score("change@auroc@flipped", -0.49, -0.55, -0.4, finding="Mass")]
+    looks = [score(f"{what}@{where}", 0.25) for what in ("peak", "energy") for where in ("token", "finding")]
+    records = [record("shortcut", "classifier", auroc), record("shortcut", "cam", looks)]
+    first, second = ShortcutReport("shortcut", leaderboard(records)).tables()
+    row = dict(zip(first.header, first.rows[0], strict=True))
+    assert (row["as drawn"], row["exchanged"], row["exchanged − as drawn"]) == ("0.990", "0.500", "-0.490 [-0.550, -0.400]")
+    assert (row["other findings, as drawn"], row["n images"]) == ("0.800", "40")
+    assert "Mass" in first.title
+    assert second.rows[0][-5:] == ("0.250", "0.250", "0.250", "0.250", "40")
+
+
+def test_a_check_without_tables_of_its_own_has_every_mean_in_a_plain_one(monkeypatch):
+    monkeypatch.setitem(CHECKS.files, "sanity", CHECKS.files["alignment"])
+    records = [record("sanity", method, [score("agree@half", 0.25)], data={"images": 12}) for method in ("cam", "gradcam")]
+    part = tables_of(leaderboard(records))
+    (table,) = part.checks
+    assert (table.title, table.header[-1]) == ("phantom: sanity", "agree@half")
+    assert [row[-1] for row in table.rows] == ["0.250 (n 40)", "0.250 (n 40)"]
+    assert page(records, "t", tables=[part]).count("## phantom: sanity") == 1
+
+
+def placed(method, gain, low, high, **fields):
+    sides = [score(f"{MAIN}@conventional", 0.3), score(f"{MAIN}@aligned", 0.3 + gain)]
+    return record("alignment", method, [*sides, score(GAIN, gain, low, high), score("shift", 0.16)], **fields)
+
+
+@pytest.mark.byhand
+def test_the_gain_of_a_network_is_the_mean_over_methods_with_its_ends():
+    every = [placed("cam", 0.2, 0.1, 0.3), placed("gradcam", -0.1, -0.2, -0.01), placed("layercam", 0.05, -0.1, 0.2)]
+    summary, single = AlignmentReport("alignment", leaderboard([*every, placed("cam", 0.0, 0.0, 0.0, img_size=224)])).tables()
+    row = dict(zip(summary.header, summary.rows[0], strict=True))
+    assert (row["size"], row["shift"], row["n methods"], row["gain"]) == ("96", "0.160", "3", "+0.050")
+    assert (row["least … most"], row["up"], row["down"]) == ("-0.100 … +0.200", "1", "1")
+    assert [r[summary.header.index("size")] for r in summary.rows] == ["96", "224"]
+    assert len(single.rows) == 4
+
+
+def painted(method, values, **fields):
+    names = ("ours", "grad-cam", "captum")
+    return record(
+        "conventions", method, [score(f"{m}@{n}", v) for m in (MAIN, "pointing") for n, v in zip(names, values, strict=True)], **fields
+    )
+
+
+@pytest.mark.byhand
+def test_the_spread_is_taken_apart_with_and_without_our_own_convention():
+    apart, hits, *_ = ConventionsReport("conventions", leaderboard([painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1))])).tables()
+    rows = [dict(zip(apart.header, row, strict=True)) for row in apart.rows if row[apart.header.index("score")] == MAIN]
+    assert [(row["conventions"], row["methods %"], row["conventions %"], row["both %"]) for row in rows] == [
+        ("all (3)", "33", "67", "0"),
+        ("peers (2)", "100", "0", "0"),
+    ]
+    assert (rows[0]["range over methods"], rows[0]["range over conventions"], rows[0]["order reversed"]) == ("0.200", "0.300", "0 of 1")
+    assert hits.rows[0][-5:] == ("0.600", "0.300", "0.300", "0.300", "40")
+
+
+def test_a_method_alone_is_not_taken_apart():
+    apart = ConventionsReport("conventions", leaderboard([painted("a", (0.6, 0.3, 0.3))])).tables()[0]
+    assert apart.rows == ()
+
+
+def test_a_page_without_a_check_has_none_of_these_tables():
+    plain = record("pointing", "cam", [score("pointing", 0.5)])
+    part = tables_of(leaderboard([plain]))
+    assert part.checks == ()
+    assert "randomised" not in page([plain], "t", tables=[part])
