@@ -9,8 +9,9 @@ from benchmark.report.charts import COMPONENTS, figures, vega
 from benchmark.report.entries.aggregate import Leaderboard, leaderboards
 from benchmark.report.html.suite import PAGE, SuitePage, suite_page
 from benchmark.report.index import index
-from benchmark.report.leaderboard import main_table, numbers, on_surface
+from benchmark.report.leaderboard import main_table, numbers
 from benchmark.report.leaderboard.missing import missing
+from benchmark.report.leaderboard.protocols import SEED
 from benchmark.report.leaderboard.sections import DatasetTables, tables_of
 from benchmark.report.page import page, short_tables
 from benchmark.report.table import Table, as_text, chosen, latex
@@ -76,7 +77,7 @@ def write(
     has_gallery = (folder / GALLERY).is_file()
     suite = SuitePage(folder.name, title or folder.name, about, limits, held_out, has_gallery)
     write_text(folder / PAGE, suite_page(suite, all_records, sections))
-    seed = [table for b in boards for layout in on_surface.SEED if (table := layout.fill(b.records, b.dataset))]
+    seed = [table for b in boards for layout in SEED if (table := layout.fill(b.records, b.dataset))]
     _put(folder / "seed.xlsx", _seed(seed) if seed else b"")
     return sections
 

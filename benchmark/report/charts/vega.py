@@ -48,15 +48,6 @@ def _words(part: Any) -> Iterator[str]:
             yield from _words(value)
 
 
-def as_json(made: dict[str, Any]) -> str:
-    """Return compact JSON for a ``<script>`` element; the same chart gives the same bytes.
-
-    ``<`` is escaped, so that no text of a suite can end the script. Raises ``ValueError`` for nan.
-    """
-    text = json.dumps(made, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
-
-
 def scripts() -> str:
     """Return Vega, Vega-Lite, vega-embed and ``starter`` as one script (0.9 MB), to be inlined once."""
     import vl_convert  # starts a browser engine, only needed for pages

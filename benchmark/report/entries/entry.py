@@ -52,8 +52,8 @@ def entry(mean: Record, runs: Iterable[Record], comparisons: Sequence[Score]) ->
     A comparison that has the main metric replaces the mean's: it has the interval over runs and patients.
     """
     over_runs = {score.finding: score for score in comparisons if score.metric == MAIN}
-    own = (over_runs.get(s.finding, s) if _is_main(s) else s for s in mean.scores)
-    scores = (*own, *(score for score in comparisons if score.metric != MAIN))
+    means = (over_runs.get(s.finding, s) if _is_main(s) else s for s in mean.scores)
+    scores = (*means, *(score for score in comparisons if score.metric != MAIN))
     return Entry.model_construct(**{**mean.__dict__, "scores": scores, "runs": tuple(runs)})
 
 

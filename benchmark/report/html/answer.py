@@ -8,9 +8,8 @@ from benchmark.report import select
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import Entry, is_single, network_of, run_count, worse_by
-from benchmark.report.html import basis
 from benchmark.report.html.findings import by_finding
-from benchmark.report.html.limits import limits
+from benchmark.report.html.scope import limits, rests
 from benchmark.report.html.words import name, network_name
 from benchmark.report.table import Table, number, signed, with_interval
 from benchmark.scoring.statistics.entries import BAND_RUNS
@@ -50,7 +49,7 @@ def answer(leaderboard: Leaderboard) -> PageAnswer | None:
         _first(leaderboard.networks, groups),
         by_finding(of_first, leaderboard.entries),
         _another(first, methods),
-        (*basis.rests(behind, [run_count(row) or 1 for row in methods]), *_optimism(first)),
+        (*rests(behind, [run_count(row) or 1 for row in methods]), *_optimism(first)),
         limits(methods, behind),
     )
 

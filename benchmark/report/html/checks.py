@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from benchmark.report import select
 from benchmark.report.checks import CheckReport
-from benchmark.report.html import basis
 from benchmark.report.html.answer import PageAnswer
-from benchmark.report.html.limits import OTHERS, of_data
+from benchmark.report.html.scope import OTHERS, of_data, rests
 
 ONCE = (
     "Unknown: each network was trained once, and the intervals cover new patients only.",
@@ -30,6 +29,6 @@ def _answer(report: CheckReport) -> PageAnswer:
         tuple(report.sentences()),
         None,
         ONCE if max(numbers) == 1 else SEVERAL,
-        (*basis.rests(report.rows, numbers), f"Networks: {', '.join(seeds)}."),
+        (*rests(report.rows, numbers), f"Networks: {', '.join(seeds)}."),
         (*of_data(report.rows), report.limit, OTHERS),
     )

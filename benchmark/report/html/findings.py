@@ -7,7 +7,7 @@ from benchmark.records import Record, Score
 from benchmark.report import select
 from benchmark.report.entries.entry import is_single
 from benchmark.report.entries.ranking import against_prior
-from benchmark.report.html.words import baseline_of, name, network_name
+from benchmark.report.html.words import name, network_name
 from benchmark.report.leaderboard.layout import TableLayout
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
@@ -82,7 +82,7 @@ def _of_finding(finding: str, methods: Sequence[Record], rows: Sequence[Record])
     )
     line = (
         *(finding, name(first), _verdict(above, others), with_interval(score), signed(above)),
-        number(None if prior is None else select.main_value(prior, finding)),
+        number(prior),
         f"{others} of {len(verdicts)}" if verdicts else NOTHING,
         str(score.n) if score is not None else NOTHING,
     )

@@ -1,20 +1,19 @@
 """``index.html`` of a suite: one file with the answer, the leaderboard, all tables and the records behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.records import Record
-from benchmark.report.charts.cost import cost_tables
 from benchmark.report.html import checks
-from benchmark.report.html.answer import PageAnswer, answer
+from benchmark.report.html.answer import answer
 from benchmark.report.html.details import details
 from benchmark.report.html.figures import charts, drawing
 from benchmark.report.html.findings import of_entry, of_protocol_table
 from benchmark.report.html.glossary import glossary
 from benchmark.report.html.render import render
 from benchmark.report.html.views import View, anchor, heading_texts, view
-from benchmark.report.leaderboard import components, main_table
+from benchmark.report.leaderboard import main_table
 from benchmark.report.leaderboard.missing import missing
 from benchmark.report.leaderboard.sections import DatasetTables
 from benchmark.report.table import Table
@@ -39,37 +38,15 @@ class SuitePage:
     """Whether the folder of the page has a ``gallery.html``."""
 
 
-@dataclass(frozen=True)
-class DatasetViews:
-    """The tables of a data set as the page shows them."""
-
-    name: str
-    answers: list[PageAnswer]
-    first: list[View]
-    checks: list[View]
-    choice: list[View]
-    networks: list[View]
-    boards: list[tuple[str, View]]
-    """Label in the menu, and table."""
-    effects: list[View]
-    by_finding: dict[str, Any]
-    """Id of another protocol's table -> its main metric in each finding: see ``findings.of_protocol_table``."""
-    matrix: list[View]
-    closer: list[View]
-    published: list[View]
-
-    @property
-    def all(self) -> list[View]:
-        """All tables."""
-        boards = (*self.networks, *(board for _, board in self.boards), *self.effects)
-        return [*self.first, *self.checks, *self.choice, *boards, *self.matrix, *self.closer, *self.published]
+SECTIONS = ("checks", "choice", "networks", "effects", "findings", "closer", "published")
+"""Fields of ``DatasetTables`` that are sections of the page as they are."""
 
 
 def suite_page(page: SuitePage, records: Sequence[Record], sections: Sequence[DatasetTables]) -> str:
     """Render the page; the same records give the same bytes."""
     datasets = [_dataset(part) for part in sections]
     gaps = [view(table, {}) for table in [missing(records)] if table is not None]
-    views = [*(table for dataset in datasets for table in dataset.all), *gaps]
+    views = [*(table for dataset in datasets for table in _views(dataset)), *gaps]
     drawn = [chart for part in sections for chart in charts(part)]
     linked_keys = {key for table in views for line in table.lines for key in line.keys}
     rows = [row for part in sections for entries in part.leaderboard.parts.values() for row in entries]
@@ -85,7 +62,7 @@ def suite_page(page: SuitePage, records: Sequence[Record], sections: Sequence[Da
         glossary=glossary(heading_texts(views)),
         records=details(record for record in records if record.key in linked_keys),
         findings={row.key: of_entry(row) for row in rows},
-        protocols={key: table for dataset in datasets for key, table in dataset.by_finding.items()},
+        protocols={key: table for part in sections for key, table in _by_finding(part).items()},
         charts=drawn,
         drawing=drawing() if any(chart.spec for chart in drawn) else "",
     )
@@ -109,36 +86,37 @@ def _more_seeds(records: Sequence[Record]) -> list[int]:
     return [*seeds, *range(first, first + max(1, 3 - len(seeds)))]
 
 
-def _dataset(tables: DatasetTables) -> DatasetViews:
+def _dataset(tables: DatasetTables) -> dict[str, Any]:
+    """Return the answers and tables of a data set by section; a board has its label in the menu, too."""
     leaderboard = tables.leaderboard
-    name, part, by_key = leaderboard.dataset, leaderboard.design, {record.key: record for record in leaderboard.records}
     ranked = answer(leaderboard)
     runs = {row.key: [run.key for run in row.runs] for rows in leaderboard.parts.values() for row in rows}
 
-    def views(group: Sequence[Table]) -> list[View]:
-        return [view(table, runs, name) for table in group]
+    def views(group: Iterable[Table]) -> list[View]:
+        return [view(table, runs, leaderboard.dataset) for table in group]
 
-    return DatasetViews(
-        name,
-        [*([] if ranked is None else [ranked]), *checks.answers(tables.reports)],
-        views([ranked.findings] if ranked is not None and ranked.findings is not None else []),
-        views(tables.checks),
-        views(tables.choice),
-        views(tables.networks),
-        [
+    labels = [layout.protocol for layout, _ in tables.protocols]
+    return {
+        "name": leaderboard.dataset,
+        "answers": [*([] if ranked is None else [ranked]), *checks.answers(tables.reports)],
+        "first": views([ranked.findings] if ranked is not None and ranked.findings is not None else []),
+        **{section: views(getattr(tables, section)) for section in SECTIONS},
+        "boards": [
             *((_label(board), board) for board in views(tables.boards)),
-            *((layout.protocol, view(table, runs, name)) for layout, table in tables.protocols),
+            *zip(labels, views(table for _, table in tables.protocols), strict=True),
         ],
-        views(tables.effects),
-        {anchor(table.title): of_protocol_table(layout, table, by_key) for layout, table in tables.protocols},
-        views(tables.findings),
-        [
-            *views(tables.closer),
-            *views(components.tables(part, name) if part is not None else []),
-            *views(cost_tables(leaderboard)),
-        ],
-        views(tables.published),
-    )
+    }
+
+
+def _views(dataset: Mapping[str, Any]) -> list[View]:
+    boards = [board for _, board in dataset["boards"]]
+    return [*dataset["first"], *boards, *(view for section in SECTIONS for view in dataset[section])]
+
+
+def _by_finding(tables: DatasetTables) -> dict[str, Any]:
+    """Return id of another protocol's table -> its main metric in each finding."""
+    by_key = {record.key: record for record in tables.leaderboard.records}
+    return {anchor(table.title): of_protocol_table(layout, table, by_key) for layout, table in tables.protocols}
 
 
 def _label(board: View) -> str:

@@ -1,19 +1,25 @@
-"""Details of the main column: by finding, by training run, and by origin of the threshold."""
+"""Details of the main column: by finding, training run, origin of the threshold, and alignment."""
 
 from dataclasses import replace
 from functools import partial
 
+from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.basis import basis_lines
-from benchmark.report.columns import NAMES, count, score, tabulated, with_common_n
+from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated, with_common_n
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.leaderboard.layout import ORIGINS, SHARED, origins
 from benchmark.report.leaderboard.main_table import INTERVALS, THRESHOLDS
-from benchmark.report.table import Table, with_interval
-from core.names import MAIN
+from benchmark.report.table import NOTHING, Table, with_interval
+from core.names import MAIN, MAIN_PROTOCOL
 
 ONE_NETWORK = "Each row is one training run. Its interval covers new patients only."
+EACH_ALIGNMENT = "cross-fitted by patient, per finding, each alignment for itself"
+ALIGNMENT_ABOUT = (
+    "A network with a centred grid (the small CNN) has no difference. Each interval covers one column only. The suite "
+    "`alignment` has paired intervals of the difference."
+)
 
 
 def per_finding(leaderboard: Leaderboard) -> Table | None:
@@ -58,3 +64,30 @@ def one_by_one(leaderboard: Leaderboard) -> Table | None:
     ]
     intro = f"{basis_lines(rows, THRESHOLDS)}\n{INTERVALS}\n{ONE_NETWORK}"
     return tabulated(f"{leaderboard.dataset}: trainings one by one", intro, columns, rows)
+
+
+def alignment(leaderboard: Leaderboard) -> Table | None:
+    """Return the main column with both placements side by side, or None if no method was scored with both.
+
+    The difference has no interval here: the check ``alignment`` pairs the two by patient.
+    """
+    rows = select.of_protocol(leaderboard.records, leaderboard.dataset, MAIN_PROTOCOL)
+    conventional = {select.row_key(r): r for r in rows if r.cell.alignment == "conventional"}
+    pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_key(r) in conventional]
+    if not pairs:
+        return None
+
+    def change(record: Record) -> str:
+        values = [select.main_value(r) for r in (record, conventional[select.row_key(record)])]
+        return NOTHING if None in values else f"{values[0] - values[1]:+.3f}"  # type: ignore[operator]
+
+    columns = [
+        *NAMES,
+        score(MAIN, "cross-fitted", "aligned", with_interval),
+        TableColumn("conventional", lambda r: with_interval(select.main_score(conventional[select.row_key(r)]))),
+        TableColumn("aligned − conventional", change),
+        count(MAIN, "cross-fitted"),
+    ]
+    both = [*pairs, *(conventional[select.row_key(r)] for r in pairs)]
+    intro = f"{basis_lines(both, EACH_ALIGNMENT)}\n{ALIGNMENT_ABOUT}"
+    return tabulated(f"{leaderboard.dataset}: alignment ({MAIN})", intro, columns, pairs)

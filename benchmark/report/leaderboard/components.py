@@ -30,9 +30,9 @@ POWER_ABOUT = (
 )
 
 
-def tables(part: BalancedScores, dataset: str) -> list[Table]:
-    """Return the components of variance of a data set, and the power that follows from them."""
-    return [components_table(part, dataset), power_table(part, dataset)]
+def tables(part: BalancedScores | None, dataset: str) -> list[Table]:
+    """Return the components of variance of a data set, and the power that follows from them; empty for None."""
+    return [] if part is None else [components_table(part, dataset), power_table(part, dataset)]
 
 
 def components_table(part: BalancedScores, dataset: str) -> Table:
@@ -116,7 +116,7 @@ def power_text(suite: str, results: Path | str) -> str:
     folder = Path(results) / suite
     all_records = records.load(folder)
     parts = {name: design(all_records, name, [folder]) for name in select.datasets(all_records)}
-    filled = [table for name, part in parts.items() if part for table in tables(part, name)]
+    filled = [table for name, part in parts.items() for table in tables(part, name)]
     answers = [f"{as_text(table)}{table.intro}\n" for table in filled]
     if not answers:
         raise BadValueError(

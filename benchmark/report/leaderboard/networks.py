@@ -1,9 +1,12 @@
-"""Table of the networks of each grid, with the reason for each network that cannot be compared."""
+"""Tables of the networks of each grid, and of the effect of a method over networks."""
 
+from functools import partial
+
+from benchmark.records.record import Record
 from benchmark.report.columns import MODEL, TableColumn, score, tabulated
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.entries.entry import run_count
+from benchmark.report.entries.entry import BETTER, run_count, worse_by
 from benchmark.report.entries.networks import RANK_METHODS
 from benchmark.report.leaderboard.entry_columns import (
     ABOVE_PRIOR,
@@ -25,6 +28,16 @@ ABOUT = (
     "networks, patients shared). `worse by`: how much better the network named under `than` is. Interval, `sd over "
     "runs` and `P(best)` as in the next table."
 )
+EFFECTS_ABOUT = (
+    "The difference of two methods within a network, averaged over the networks that have both methods and two "
+    "training runs or more (`networks`: how many have the method). The networks are fixed: the table covers new "
+    "runs of these networks and new patients, not other networks. `may be the best`: no "
+    "other method is significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better "
+    "the method named under `than` is. `in …`: the same difference in each network. The mean may hide opposite "
+    "signs."
+)
+
+
 CHOSEN = " (`rank_methods` of the suite)"
 NO_NETWORK = "**No networks are compared: none has all these methods on all images and two training runs or more.**"
 
@@ -44,8 +57,8 @@ COLUMNS = (
 )
 
 
-def table(leaderboard: Leaderboard) -> Table | None:
-    """Return a row per network, or None if fewer than two networks have several training runs."""
+def networks(leaderboard: Leaderboard) -> Table | None:
+    """Return a row per network, with the reason if it is not compared; None if fewer than two have several runs."""
     rows = leaderboard.networks
     if sum((run_count(r) or 1) > 1 for r in rows) < 2:
         return None
@@ -54,3 +67,29 @@ def table(leaderboard: Leaderboard) -> Table | None:
     lines = [about, *([] if any(not r.reason for r in rows) else [NO_NETWORK])]
     filled = tabulated(f"{leaderboard.dataset}: networks", "\n".join(lines), COLUMNS, rows)
     return with_runs(filled, rows)
+
+
+def effects(leaderboard: Leaderboard) -> Table | None:
+    """Return a row per method, best first, or None if no two networks have two methods in common."""
+    rows = leaderboard.effects
+    if not rows:
+        return None
+    names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(BETTER) and f != "mean")
+    columns = [
+        TableColumn("method", lambda r: r.method),
+        TableColumn("networks", _networks),
+        *VERDICTS,
+        *(TableColumn(f"in {name}", partial(_in_network, name)) for name in names),
+    ]
+    filled = tabulated(f"{leaderboard.dataset}: effect of a method over networks", EFFECTS_ABOUT, columns, rows)
+    return with_runs(filled, rows)
+
+
+def _networks(record: Record) -> str:
+    score = record.find("networks")
+    return NOTHING if score is None else f"{score.value:.0f}"
+
+
+def _in_network(name: str, record: Record) -> str:
+    score = worse_by(record, name)[1]
+    return NOTHING if score is None or score.value is None else f"{score.value:+.3f}"

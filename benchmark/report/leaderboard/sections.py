@@ -3,19 +3,20 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from benchmark.report.charts.cost import cost_tables
 from benchmark.report.checks import CheckReport, reports
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.leaderboard import breakdown, choice, effects, main_table, networks, on_pixels, on_surface, papers
-from benchmark.report.leaderboard.alignment import alignment
+from benchmark.report.leaderboard import breakdown, choice, components, main_table, papers
 from benchmark.report.leaderboard.layout import TableLayout, layout_of_means
+from benchmark.report.leaderboard.networks import effects, networks
+from benchmark.report.leaderboard.protocols import LAYOUTS
 from benchmark.report.leaderboard.strata import strata
 from benchmark.report.table import Table
 from core.names import CHECKS, CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
-LAYOUTS = (*on_surface.LAYOUTS, *on_pixels.LAYOUTS)
 SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CHOICE, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
 """Protocols with a specific table or layout; any other uses the layout of means."""
-CLOSER = (breakdown.one_by_one, breakdown.by_threshold, strata, alignment)
+CLOSER = (breakdown.one_by_one, breakdown.by_threshold, strata, breakdown.alignment)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class DatasetTables:
     findings: tuple[Table, ...]
     """The main column by finding."""
     closer: tuple[Table, ...]
-    """Its training runs, thresholds, strata and alignments."""
+    """Its training runs, thresholds, strata and alignments; components of variance; costs."""
     protocols: tuple[tuple[TableLayout, Table], ...]
     """Tables of the other protocols; a protocol may have several."""
     published: tuple[Table, ...]
@@ -56,11 +57,15 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
         check_reports,
         tuple(table for report in check_reports for table in report.tables()),
         tuple(choice.tables(leaderboard)),
-        _given([networks.table(leaderboard)]),
+        _given([networks(leaderboard)]),
         _given(main_table.main(leaderboard, part) for part in leaderboard.parts),
-        _given([effects.table(leaderboard)]),
+        _given([effects(leaderboard)]),
         _given([breakdown.per_finding(leaderboard)]),
-        _given(make(leaderboard) for make in CLOSER),
+        (
+            *_given(make(leaderboard) for make in CLOSER),
+            *components.tables(leaderboard.design, dataset),
+            *cost_tables(leaderboard),
+        ),
         tuple((layout, table) for layout, table in filled if table is not None),
         tuple(papers.published(records, dataset)),
     )

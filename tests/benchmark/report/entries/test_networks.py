@@ -5,7 +5,7 @@ import pytest
 
 from benchmark.records import load, pack
 from benchmark.report.entries.aggregate import leaderboards
-from benchmark.report.leaderboard import effects, networks
+from benchmark.report.leaderboard import networks
 from benchmark.scoring.statistics import mrmc
 from tests.benchmark.report.made_up import PATIENTS, hits, training
 
@@ -69,7 +69,7 @@ def test_a_network_is_the_mean_over_its_rank_methods_and_the_difference_is_neste
 
 def test_a_rank_method_that_no_network_has_is_stated_plainly(folder):
     board, found = compared(folder, *BOTH, "integrated_gradients")
-    table = networks.table(board)
+    table = networks.networks(board)
     assert networks.NO_NETWORK in table.intro
     assert {record.find("may_be_best") for record in found.values()} == {None}
     assert "lacks integrated_gradients on all images" in found["AVG"].reason
@@ -85,7 +85,7 @@ def test_without_rank_methods_those_count_that_all_networks_have(folder):
 def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(tmp_path):
     """cam is better by 4 of 20 hits in each network: 12 − 8 and 18 − 14."""
     folder = suite(tmp_path, AVG=(3, 0, BOTH, 20), LSE=(3, 6, BOTH, 20), MAX=(1, 2, BOTH, 20))
-    table = effects.table(compared(folder)[0])
+    table = networks.effects(compared(folder)[0])
     assert table.header == ("method", "networks", "may be the best", "worse by [95 %]", "than", "in custom AVG", "in custom LSE")
     assert table.rows[0][:5] == ("cam", "2", "yes", "–", "–")
     method, count, _, gap, than, *each = table.rows[1]
@@ -94,5 +94,5 @@ def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(t
 
 def test_one_network_of_several_runs_has_neither_table(tmp_path):
     board, _ = compared(suite(tmp_path, AVG=(3, 0, BOTH, 20), LSE=(1, 6, BOTH, 20)))
-    assert networks.table(board) is None
-    assert effects.table(board) is None
+    assert networks.networks(board) is None
+    assert networks.effects(board) is None
