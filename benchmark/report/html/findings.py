@@ -10,7 +10,7 @@ from benchmark.report.entries.ranking import against_prior
 from benchmark.report.html.words import name, network_name
 from benchmark.report.leaderboard.layout import TableLayout
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
-from core.names import MAIN
+from core.names import MAIN, PRIOR
 from core.scores import Origin
 
 HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]", "prior", "may be as good", "n cases")
@@ -75,11 +75,9 @@ def _of_finding(finding: str, methods: Sequence[Record], rows: Sequence[Record])
     first = max(scored, key=lambda row: (values[row.key], row.find("above_prior", finding) is not None))
     verdicts = [score for row in scored if row is not first and (score := row.find("may_be_best", finding)) is not None]
     others = sum(bool(verdict.value) for verdict in verdicts)
-    prior, above, score = (
-        baseline_of(first, rows),
-        first.find("above_prior", finding),
-        select.main_score(first, finding),
-    )
+    above, score = first.find("above_prior", finding), select.main_score(first, finding)
+    of_network = (row for row in rows if select.model_of(row) == select.model_of(first))
+    prior = next((select.main_value(row, finding) for row in of_network if row.cell.method == PRIOR), None)
     line = (
         *(finding, name(first), _verdict(above, others), with_interval(score), signed(above)),
         number(prior),
