@@ -9,9 +9,9 @@ from typing import Any
 import methods as method_registry
 from backbones import Classifier
 from benchmark import records
-from benchmark.engine.checks import check_model
 from benchmark.evaluation.given import GivenRun, as_dataset, exclude_seen_patients
 from benchmark.evaluation.result import Evaluation
+from benchmark.explain.checks import check_model
 from benchmark.maps.finished import FinishedModel
 from benchmark.scoring import protocols as protocol_registry
 from benchmark.suite import paired

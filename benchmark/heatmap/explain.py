@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 import datasets
 import methods
 from backbones import Classifier
-from benchmark.engine import gather, prepare, run_methods
-from benchmark.engine.run import MethodMaps
-from benchmark.explain import build_methods
+from benchmark.explain import MethodMaps, build_methods, gather, prepare, run_methods
 from benchmark.heatmap.images import readable_images
 from benchmark.training import checkpoints
 from config import HeatmapConfig, TrainConfig
