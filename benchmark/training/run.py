@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import Callback
 
-from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, provenance, resume, runs
+from benchmark.training import callbacks, evaluate, load, machine, memory, provenance, resume, runs
 from benchmark.training.batches import Batches, balanced_probabilities, loader
 from benchmark.training.evaluate import Splits
 from benchmark.training.heat_maps import HeatMaps
@@ -60,7 +60,7 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *watching: Ca
     config, last = module.config, folder / "last.ckpt"
     for part in folder.glob(".*"):
         part.unlink(missing_ok=True)  # left by a run that was killed while writing
-    history = checkpoints.read(last)["history"] if last.exists() else []
+    history = load.checkpoint(last).content["history"] if last.exists() else []
     if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
         module.history = history
         return
@@ -116,7 +116,7 @@ def _behind(last: Path | None) -> tuple[int, int]:
     """The epoch (from 0) at which ``last.ckpt`` resumes, and the number of its batches that are done."""
     if last is None:
         return 0, 0
-    content = checkpoints.read(last)
+    content = load.checkpoint(last).content
     losses = content.get("losses")
     return len(content["history"]), 0 if losses is None else len(losses)
 
