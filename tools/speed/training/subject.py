@@ -98,7 +98,7 @@ SECTIONS = (
     Section(
         "decoding",
         "Decoding",
-        "PNG files of {file_side}×{file_side} pixels, area-averaged. The first share is relative to {cores} (the cores) "
+        "PNG files of {file_side}×{file_side} pixels, area-averaged. The first share is relative to {cores} (cores) "
         "times the rate of one process, the second to all cores decoding at once.",
         {
             "contender": contender,
