@@ -111,7 +111,7 @@ def test_goals_are_read_from_the_worst_figure():
         "seven methods for 8 findings, compared with the bare forward pass": (1.1, True),
         "grad-cam's six methods, 8 findings": (90.909, True),
         "seven methods for 14 findings, compared with one finding": (1.2, True),
-        "peak memory of Score-CAM without the model, 8 findings": (250.0, True),
+        "peak memory of Score-CAM, 8 findings": (250.0, True),
     }
     missed = {v.text for v in verdicts("methods", by_hand(six=80.0, fourteen=1.31)) if v.met is False}
     assert missed == {"grad-cam's six methods, 8 findings", "seven methods for 14 findings, compared with one finding"}

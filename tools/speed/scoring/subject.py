@@ -114,7 +114,7 @@ SUBJECT = Subject(
     about="""
 Before they are timed, all contenders are asked for the same numbers, which must agree. "× ours" compares the smaller of
 wall and CPU time. The *surface* protocols are `wang`, `locus`, `seed`, `pointing` and `energy`. Contour searches and
-component labelling resize each map to the frame and binarise it at every threshold.""",
+component labelling resize one map to a frame of 1024 px and binarise it at every threshold.""",
     sections=(*SMALL, WHOLE),
     highlights=(WHOLE._replace(columns={name: WHOLE.columns[name] for name in SHORT}),),
 )
