@@ -130,7 +130,7 @@ SUBJECT = Subject(
     },
     title="Heat maps",
     about="""
-The bare forward pass is that of a user, in inference mode, with contiguous images. `channels last` is the faster
+The bare forward pass runs in inference mode on contiguous images, as in ordinary use. `channels last` is the faster
 layout on a CPU, which Locus uses. Each package is called as its documentation says, once per finding. Its Grad-CAM map
 is first compared with ours. Locus makes seven methods at once (cam, gradcam, gradcampp, xgradcam, hirescam, layercam,
 eigencam), grad-cam six (without cam). grad-cam returns maps of the image's size, the others of the feature map's.""",
