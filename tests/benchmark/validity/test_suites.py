@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from benchmark import validity
 from benchmark.suite import cells, plan
 from core.cli import CONFIGS, read_yaml
+from core.names import CHECKS
 
 NAMES = [name for name in plan.suites() if "check" in read_yaml(CONFIGS / "suites" / f"{name}.yaml")]
 
@@ -25,14 +25,14 @@ def folders(name):
 
 @pytest.mark.contract
 def test_every_check_has_a_suite_of_its_own():
-    assert {suite.check for suite in suites().values()} == set(validity.names())
+    assert {suite.check for suite in suites().values()} == set(CHECKS.names())
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("word", validity.names())
+@pytest.mark.parametrize("word", CHECKS.names())
 def test_whether_a_check_judges_the_classifier_is_read_as_its_class_states_it(word):
-    check, suite = validity.get(word), next(suite for suite in suites().values() if suite.check == word)
-    assert validity.judges_classifier(word) == check.classifier
+    check, suite = CHECKS.get(word), next(suite for suite in suites().values() if suite.check == word)
+    assert (CHECKS.read_attribute(word, "classifier") is True) == check.classifier
     planned = cells.cells(suite, plan.models(suite)[0])
     assert (("classifier", word) in {(cell.method, cell.protocol) for cell in planned}) == check.classifier
 
@@ -59,5 +59,5 @@ def test_suites_that_take_the_phantoms_trainings_mean_the_same_ones():
 
 
 def test_the_words_of_the_checks_are_known_without_torch():
-    told = "import sys; from benchmark import validity; assert 'shortcut' in validity.names(); assert 'torch' not in sys.modules"
+    told = "import sys; from core.names import CHECKS; assert 'shortcut' in CHECKS.names(); assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0
