@@ -78,7 +78,7 @@ def write(
     suite = SuitePage(folder.name, title or folder.name, about, limits, held_out, has_gallery)
     write_text(folder / PAGE, suite_page(suite, all_records, sections))
     seed = [table for b in boards for layout in SEED if (table := layout.fill(b.records, b.dataset))]
-    _put(folder / "seed.xlsx", _seed(seed) if seed else b"")
+    _write_workbook(folder / "seed.xlsx", seed)
     return sections
 
 
@@ -127,16 +127,12 @@ def _latex(suite: str, sections: Sequence[DatasetTables], columns: Sequence[str]
     return "\n".join(latex(table, label) for table, label in zip(selected, labels, strict=True))
 
 
-def _put(file: Path, content: bytes) -> None:
-    """Write a file, or remove it if ``content`` is empty."""
-    if content:
-        with atomic(file) as temporary:
-            temporary.write_bytes(content)
-    else:
+def _write_workbook(file: Path, tables: Sequence[Table]) -> None:
+    """Write tables for Excel, or remove the file if there are none."""
+    if not tables:
         file.unlink(missing_ok=True)
-
-
-def _seed(tables: Sequence[Table]) -> bytes:
+        return
     from benchmark.report.excel import workbook  # slow import
 
-    return workbook(tables)
+    with atomic(file) as temporary:
+        temporary.write_bytes(workbook(tables))

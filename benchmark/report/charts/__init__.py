@@ -4,16 +4,7 @@ Vega-Lite needs 0.9 MB of scripts per page and 2 to 40 kB per chart. In return, 
 and window width and show value, interval and n in a tooltip. ``figures`` draws the same charts as PDF, SVG or PNG.
 """
 
-from benchmark.report.charts import (
-    components,
-    cost,
-    intervals,
-    iou_thresholds,
-    matrix,
-    score_thresholds,
-    seeds,
-    strata,
-)
+from benchmark.report.charts import components, cost, intervals, iou_thresholds, matrix, score_thresholds, seeds, strata
 from benchmark.report.charts.chart import Chart
 
 COMPONENTS = Chart("components", "Components of variance", components.draw)

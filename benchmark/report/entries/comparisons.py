@@ -14,17 +14,9 @@ import numpy as np
 
 from benchmark.records import Score
 from benchmark.report import select
-from benchmark.report.entries.entry import Entry, network_of
-from benchmark.report.entries.main_column import MainColumn, ScoredRow
-from benchmark.report.entries.methods import (
-    RowScore,
-    by_finding,
-    by_network,
-    ordered_methods,
-    probabilities,
-    score,
-    within_network,
-)
+from benchmark.report.entries.entry import Entry, network_of, score
+from benchmark.report.entries.main_column import MainColumn, RowScore, ScoredRow
+from benchmark.report.entries.methods import by_finding, by_network, ordered_methods, probabilities, within_network
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics.signflip import holm
 from core.names import PRIOR, RELATIVE_DROP

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmark.records import Cell, Score
-from benchmark.report.entries.entry import BETTER, Entry
+from benchmark.report.entries.entry import BETTER, Entry, score
 from benchmark.report.entries.main_column import ScoredRow
-from benchmark.report.entries.methods import ordered_methods, score, verdict_scores
+from benchmark.report.entries.methods import ordered_methods, verdict_scores
 from benchmark.report.entries.networks import names
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics import mrmc

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
+import numpy as np
+
 from benchmark.records import Record, Score
 from benchmark.report import select
 from core.names import MAIN, UNRANKED_METHODS, UNTRAINED
@@ -27,6 +29,14 @@ class Entry(Record):
     def mean(self) -> Record:
         """Mean over its training runs, without comparisons."""
         return mean_record(self.runs)
+
+
+def score(
+    metric: str, value: float | None, low: float | None = None, high: float | None = None, finding: str = "mean"
+) -> Score:
+    """Return a score at cross-fitted thresholds; nan ends become None."""
+    low, high = (None if end is None or np.isnan(end) else end for end in (low, high))
+    return Score(finding=finding, metric=metric, value=value, low=low, high=high, threshold_origin="cross-fitted")
 
 
 def is_single(record: Record) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.records import Record
+from benchmark.records import Record, Score
 from benchmark.report import select
 from benchmark.report.entries import case_columns, ranking
 from benchmark.report.entries.case_columns import CaseColumns
@@ -25,6 +25,10 @@ class ScoredRow:
     mean: Record
     by_patient: EntryScores | None
     """Its scores by patient; None without per-case rows or with other cases than the best row."""
+
+
+RowScore = tuple[ScoredRow, list[Score]]
+"""A row and its comparisons."""
 
 
 @dataclass(frozen=True, eq=False)

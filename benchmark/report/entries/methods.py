@@ -17,15 +17,12 @@ import numpy as np
 
 from benchmark.records import Score
 from benchmark.report import select
-from benchmark.report.entries.entry import BETTER, network_of
-from benchmark.report.entries.main_column import MainColumn, ScoredRow
+from benchmark.report.entries.entry import BETTER, network_of, score
+from benchmark.report.entries.main_column import MainColumn, RowScore, ScoredRow
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics.entries import EntryScores, Verdict
 from benchmark.scoring.statistics.intervals import SMALLEST
 from core.names import PRIOR
-
-RowScore = tuple[ScoredRow, list[Score]]
-"""A row and its comparisons."""
 
 
 def by_network(rows: Sequence[ScoredRow]) -> list[list[ScoredRow]]:
@@ -97,11 +94,3 @@ def verdict_scores(verdict: Verdict, names: Sequence[str], finding: str = "mean"
     if verdict.than is not None and (gap := verdict.worse_by) is not None:
         made.append(score(f"{BETTER}{names[verdict.than]}", gap.value, gap.low, gap.high, finding))
     return made
-
-
-def score(
-    metric: str, value: float | None, low: float | None = None, high: float | None = None, finding: str = "mean"
-) -> Score:
-    """Return a score at cross-fitted thresholds; nan ends become None."""
-    low, high = (None if end is None or np.isnan(end) else end for end in (low, high))
-    return Score(finding=finding, metric=metric, value=value, low=low, high=high, threshold_origin="cross-fitted")

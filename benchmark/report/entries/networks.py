@@ -22,9 +22,9 @@ import numpy as np
 
 from benchmark.records import Score
 from benchmark.report import select
-from benchmark.report.entries.entry import Entry
+from benchmark.report.entries.entry import Entry, score
 from benchmark.report.entries.main_column import ScoredRow
-from benchmark.report.entries.methods import ordered_methods, score, verdict_scores
+from benchmark.report.entries.methods import ordered_methods, verdict_scores
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics.entries import EntryScores
 from core.names import LIMIT, MAIN, PRIOR

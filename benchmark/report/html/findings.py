@@ -40,8 +40,9 @@ def by_finding(methods: Sequence[Record], rows: Sequence[Record]) -> Table | Non
 
 def of_entry(row: Record) -> dict[str, list[Any]]:
     """Return finding -> value, ends of its interval, n, and whether the method may be the best (or None)."""
-    scores = [s for s in row.select(MAIN) if s.threshold_origin == "cross-fitted"]
-    return {s.finding: [s.value, s.low, s.high, s.n, _is_true(row.find("may_be_best", s.finding))] for s in scores}
+    verdicts = {s.finding: bool(s.value) for s in row.select("may_be_best")}
+    scores = (s for s in row.select(MAIN) if s.threshold_origin == "cross-fitted")
+    return {s.finding: [s.value, s.low, s.high, s.n, verdicts.get(s.finding)] for s in scores}
 
 
 def of_protocol_table(layout: TableLayout, table: Table, by_key: Mapping[str, Record]) -> dict[str, Any]:
@@ -60,10 +61,6 @@ def _of_metric(record: Record, metric: str, origin: Origin | None) -> dict[str, 
 def _short(value: float | None) -> float | None:
     """Round to the decimals of a table: a page has thousands of these values."""
     return None if value is None else float(number(value))
-
-
-def _is_true(score: Score | None) -> bool | None:
-    return None if score is None else bool(score.value)
 
 
 def _of_finding(finding: str, methods: Sequence[Record], rows: Sequence[Record]) -> tuple[tuple[str, ...], str] | None:
