@@ -38,6 +38,17 @@ def test_a_package_is_a_part_by_its_own_file_and_a_file_inside_is_none(shelf, tm
     assert parts().build("NIH").size == 3
 
 
+def test_a_part_may_be_one_module_of_its_package(shelf, tmp_path):
+    for word in ("alignment", "broken"):
+        (tmp_path / "shelf_of_parts" / word).mkdir()
+    shelf("alignment/compute.py", PART.format(name="alignment"))
+    shelf("alignment/report.py", PART.format(name="alignment"))
+    shelf("broken/compute.py", "class Part(:")
+    checks = registry.Registry("shelf_of_parts", "check", module="compute")
+    assert checks.names() == ["alignment", "broken"]
+    assert checks.get("alignment").__module__ == "shelf_of_parts.alignment.compute"
+
+
 def test_names_are_known_without_importing_the_parts(shelf):
     shelf("broken.py", "import a_library_that_nobody_has\n" + PART.format(name="broken"))
     shelf("good.py", PART.format(name="good"))

@@ -42,7 +42,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
 
 
 def curve(leaderboard: Leaderboard, row: LabeledEntry) -> list[Row]:
-    """A row's share of hits at each of ``STEPS``: mean over findings, then over trainings; nothing without cases.
+    """Return the share of hits at each of ``STEPS``, mean over findings and training runs; empty without cases.
 
     A hit has an IoU above the step, at the cross-fitted score threshold, which was chosen for .3.
     """

@@ -1,7 +1,7 @@
 """Chart of the entries by finding."""
 
 from benchmark.report.charts.chart import Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import count, entries, shown
+from benchmark.report.charts.rows import count, entries, limited
 from benchmark.report.charts.theme import ROW
 from benchmark.report.entries.aggregate import Leaderboard
 from core.names import MAIN
@@ -18,7 +18,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     rows = entries(leaderboard)
     values: list[Row] = [
         {"entry": row.label, "finding": score.finding, "value": score.value, "n": score.n}
-        for row in shown(rows)
+        for row in limited(rows)
         for score in row.entry.select(MAIN)
         if score.threshold_origin == "cross-fitted" and score.value is not None
     ]

@@ -57,18 +57,15 @@ def entries(leaderboard: Leaderboard, images: int | None = None) -> list[Labeled
     ]
 
 
-def shown(rows: Sequence[LabeledEntry]) -> list[LabeledEntry]:
-    """The first ``MOST`` methods, and what is no method once per word.
-
-    In their order; of a baseline the highest row.
-    """
+def limited(rows: Sequence[LabeledEntry]) -> list[LabeledEntry]:
+    """Return the first ``MOST`` methods, and the highest row of each baseline and upper bound, in their order."""
     methods = [row for row in rows if select.is_method(row.entry)][:MOST]
     others = {row.entry.method: row for row in reversed(rows) if row.entry.cell.method in UNRANKED_METHODS}
     return [row for row in rows if row in methods or others.get(row.entry.method) is row]
 
 
 def count(rows: Sequence[LabeledEntry]) -> str:
-    """How many of the rows a chart shows, in words.
+    """Describe how many of the rows a chart shows.
 
     >>> count([])
     'All 0 entries'
@@ -78,9 +75,9 @@ def count(rows: Sequence[LabeledEntry]) -> str:
 
 
 def leading(leaderboard: Leaderboard) -> list[LabeledEntry]:
-    """The best entry of each of the first ``NETWORKS`` networks, then ``prior`` and ``center``, the highest of each.
+    """Return the best entry of the first ``NETWORKS`` networks, then the highest row of ``prior`` and of ``center``.
 
-    The rows of charts that have a line per entry: more would hide each other.
+    Charts with a line per entry show these rows; more lines would overlap.
     """
     rows = entries(leaderboard)
     baselines = {row.entry.method: row for row in reversed(rows) if row.entry.method in (PRIOR, CENTER)}
@@ -103,7 +100,7 @@ def _best_of_networks(rows: Sequence[LabeledEntry]) -> list[LabeledEntry]:
 
 
 def labels(records: Sequence[Record]) -> list[str]:
-    """Method and as much of the network as tells the records apart, numbered where that is not enough.
+    """Return the method with as much of its network as makes the labels differ, numbered if they still do not.
 
     A baseline that sees no network is named by its method alone if there is one such row.
     """

@@ -40,8 +40,8 @@ def draw(leaderboard: Leaderboard) -> Spec:
     }
     shape = {"shape": field("origin:N", sort=None, **scale(domain=[*shapes], range=[*shapes.values()]))}
     dash = {"strokeDash": field("entry:N", **legend, **scale(domain=labels, range=DASHES))}
-    shown = tooltip("entry:N", "origin:N", "threshold:Q", "value:Q")
-    marks = mark("point", channels, shape, shown, filled=True, opacity=1, size=70)
+    hint = tooltip("entry:N", "origin:N", "threshold:Q", "value:Q")
+    marks = mark("point", channels, shape, hint, filled=True, opacity=1, size=70)
     line = mark("line", channels, dash, tooltip("entry:N", "trainings:N"), strokeWidth=2)
     about = (
         f"{leaderboard.dataset}: {MAIN} (mean over findings) over the score threshold, for "
@@ -53,9 +53,9 @@ def draw(leaderboard: Leaderboard) -> Spec:
 
 
 def points(row: LabeledEntry) -> list[Row]:
-    """The thresholds of a row's trainings, a mean for each origin, and what they score.
+    """Return the mean threshold of an entry for each origin, and its score there.
 
-    Thresholds on the min-max scaled map, in [0,1]; the mean over folds, findings and trainings.
+    Thresholds are on the min-max scaled map, in [0,1]: the mean over folds, findings and training runs.
     """
     out: list[Row] = []
     for origin in ORIGINS:
@@ -65,7 +65,7 @@ def points(row: LabeledEntry) -> list[Row]:
         value = select.mean(record.find(MAIN, origin=origin) for record in row.entry.runs)
         if chosen and value is not None:
             threshold = float(
-                np.mean([np.mean([np.mean(each) for each in findings if len(each)]) for findings in chosen])
+                np.mean([np.mean([np.mean(folds) for folds in findings if len(folds)]) for findings in chosen])
             )
             out.append(
                 {"entry": row.label, "origin": origin, "threshold": round(threshold, 4), "value": round(value, 6)}
@@ -74,9 +74,9 @@ def points(row: LabeledEntry) -> list[Row]:
 
 
 def curve(row: LabeledEntry, curves: Curves) -> list[Row]:
-    """The mean of a row's ``curves`` at ``CURVE_THRESHOLDS``; nothing without any.
+    """Return the mean of an entry's ``curves`` at ``CURVE_THRESHOLDS``; empty without curves.
 
-    Each curve is the share of hits of one training, mean over findings.
+    Each curve is the share of hits of one training run, mean over findings.
     """
     if not curves:
         return []
@@ -87,7 +87,7 @@ def curve(row: LabeledEntry, curves: Curves) -> list[Row]:
 
 
 def _curves(board: Sequence[Record], row: LabeledEntry) -> Curves:
-    """The curves of a row's trainings; of what sees no network those of every equal row of the board."""
+    """Return the curves of an entry's training runs; for a baseline without a network, those of all equal rows."""
     if row.entry.cell.method not in BLIND:
         return [record.hits_by_threshold for record in row.entry.runs if record.hits_by_threshold]
     same = [r for r in board if r.method == row.entry.method and select.main_value(r) == row.main.value]
@@ -109,5 +109,5 @@ def _lines_words(held: Sequence[tuple[LabeledEntry, Curves]]) -> str:
 
 
 def _only(layer: Spec, column: str) -> Spec:
-    """The layer with the rows alone that have a ``column``."""
+    """Restrict a layer to the rows that have a ``column``."""
     return {**layer, "transform": [{"filter": f"isValid(datum.{column})"}]}

@@ -49,7 +49,7 @@ class Leaderboard:
     @cached_property
     def design(self) -> BalancedScores | None:
         """The training runs as a balanced design, for components of variance; None if there is none."""
-        return design(self.records, self.dataset, self.folders)
+        return design(self.records, self.dataset, self.folders) if self.folders else None
 
 
 def leaderboards(
