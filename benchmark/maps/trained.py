@@ -82,7 +82,7 @@ class TrainingRun:
         """Pixels of ``scorable_images``, (images, S, S). Raises ``DataError`` if one of them cannot be decoded."""
         c = self.config
         cached = PixelCache(self.data, c.img_size, Path(c.cache_dir), c.max_bad_images)
-        positions = {sample.image_id: i for i, sample in enumerate(self.data)}
+        positions = {image: i for i, image in enumerate(self.data.columns.images)}
         cached.order = np.array([positions[sample.image_id] for sample in self.scorable_images], np.int64)
         images, readable = cached.read(cached.order)
         missing = [sample.image_id for sample, good in zip(self.scorable_images, readable, strict=True) if not good]

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from lightning.pytorch.utilities.memory import garbage_collection_cuda
 from torch import Tensor
 
 from backbones import Classifier
 from benchmark.training import devices, load, memory, optimizers
+from benchmark.training.lightning import garbage_collection_cuda
 from benchmark.training.losses.base import Loss
 from config import TrainConfig
 from core.cli import read_yaml

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from backbones import Classifier
 from benchmark.training import data, devices, load, machine, memory, runs
 from benchmark.training.batches import Batches, loader
-from benchmark.training.data import SplitImages
+from benchmark.training.data import SplitImages, Splits
 from benchmark.training.metrics.assess import assess
 from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.module import layout
@@ -26,7 +26,6 @@ from core.files import write_json, write_text
 from datasets.io import transforms
 
 log = logging.getLogger(__name__)
-Splits = Mapping[str, SplitImages]
 Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
 MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")

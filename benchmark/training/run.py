@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import Callback
 
-from benchmark.training import callbacks, evaluate, load, machine, memory, provenance, resume, runs
+from benchmark.training import callbacks, load, machine, memory, provenance, resume, runs
 from benchmark.training.batches import Batches, balanced_probabilities, loader
-from benchmark.training.evaluate import Splits
-from benchmark.training.heat_maps import HeatMaps
+from benchmark.training.data import Splits
+from benchmark.training.lightning import Callback
 from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
 from benchmark.training.trainer import Pace
@@ -89,6 +88,8 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
         callbacks.Interrupts(folder),
     ]
     if config.heat_maps and "tensorboard" in config.logger:
+        from benchmark.training.heat_maps import HeatMaps
+
         run_callbacks.append(HeatMaps(module, splits["val"]))
     trainer = trainer_of(config, folder, *run_callbacks, *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
@@ -122,6 +123,8 @@ def _behind(last: Path | None) -> tuple[int, int]:
 
 
 def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: callbacks.ProcessorTime) -> None:
+    from benchmark.training import evaluate  # slow imports, not needed before the first step
+
     best = callbacks.kept_epoch(module.history, module.config.keep)
     trained = splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": best, "epochs": len(module.history)}

@@ -43,7 +43,7 @@ def measure(
     with tempfile.TemporaryDirectory(dir=folder) as cache:
         epochs = _watched(part, 0, [*flags, "--epochs", "2"], Path(cache))["epochs"]
     plain = _plain(part, epochs[0]["images"], size, workers)
-    bytes_each = (first["anonymous_kb"] - few["anonymous_kb"]) * 1024 / (first["images"] - few["images"])
+    bytes_each = (first["anonymous_kb"] - few["anonymous_kb"]) * 1024 / (first["listed"] - few["listed"])
     return {
         "images": images, "size": size, "workers": workers, "load": round(os.getloadavg()[0], 1),
         "training_images": first["images"], "listed_s": first["listed_s"], "first_step_s": first["first_step_s"],

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmark.training import run
 from benchmark.training.data import SplitImages
+from benchmark.training.lightning import Callback, LightningModule, Trainer
 from benchmark.training.prepare import prepare
 from config import TrainConfig
 from core import cli
@@ -77,7 +77,7 @@ def watched(config: TrainConfig, steps: int) -> dict[str, Any]:
         with contextlib.suppress(KeyboardInterrupt):
             run.epochs(module, splits, Path(name), None, watch)
     return {
-        "images": len(splits["train"]), "listed_s": round(listed - began, 2), "decoded_before": known,
+        "images": len(splits["train"]), "listed": sum(map(len, splits.values())), "listed_s": round(listed - began, 2), "decoded_before": known,
         "first_step_s": round(watch.first_step - listed, 2), "decoded_after": _decoded(splits["train"]),
         "anonymous_kb": watch.anonymous_kb, "epochs": watch.epochs,
     }  # fmt: skip

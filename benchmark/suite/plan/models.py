@@ -23,8 +23,8 @@ SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "prec
 
 CHECKPOINT = "checkpoint"
 """The key of a finished model in a suite."""
-METHODS = "methods"
-"""The key of a model with its own methods."""
+METHODS, ALL_IMAGES = "methods", "all_images"
+"""The keys of a model's own methods, and of its slow methods that explain all images."""
 KEYS = (CHECKPOINT, "entry", "trained_on", "slow_images")
 
 
@@ -37,12 +37,13 @@ def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelP
         if CHECKPOINT in entry:
             plans += _finished(suite, entry, overridden)
         else:
-            axes = {name: values for name, values in entry.items() if name != METHODS}
+            axes = {name: values for name, values in entry.items() if name not in (METHODS, ALL_IMAGES)}
             axes = axes if "seed" in axes else {**axes, **seeds}
             trained = [
                 plan for flags in _product(axes) for plan in _trained(suite, {**suite.train, **flags}, overridden)
             ]
-            plans += [dataclasses.replace(plan, methods=tuple(entry.get(METHODS, ()))) for plan in trained]
+            lists = {name: tuple(entry.get(name, ())) for name in (METHODS, ALL_IMAGES)}
+            plans += [dataclasses.replace(plan, **lists) for plan in trained]
     return plans
 
 

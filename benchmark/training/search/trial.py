@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as lightning
 import optuna
 import tabulate
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.training import devices
+from benchmark.training.lightning import Callback, LightningModule, Trainer
 from benchmark.training.module import ClassifierModule
 from benchmark.training.run import train
 from benchmark.training.runs import csv_text
@@ -34,14 +34,14 @@ STATES = {
 }  # fmt: skip
 
 
-class Pruning(lightning.Callback):
+class Pruning(Callback):
     """Reports the best value so far to the trial after each epoch, and stops training runs that are not promising."""
 
     def __init__(self, trial: optuna.Trial, plan: Plan) -> None:
         """Report ``plan.metric`` to ``trial``."""
         self.trial, self.plan = trial, plan
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report; raises ``optuna.TrialPruned``."""
         if not isinstance(pl_module, ClassifierModule):
             return
