@@ -51,7 +51,7 @@ class TableRows(Sequence[ImageRow]):
     ) -> None:  # fmt: skip
         self._truth, self._labels = truth, np.array(labels, np.float32, order="C")
         self._images, self._patients = Texts(table.index), Texts(table["patient"])
-        self._paths = _Paths(files[image] for image in table.index)
+        self._paths = _Paths((files[image] for image in table.index), self._images)
         self._about = {name: _Column(table[name]) for name in ABOUT if name in table}
 
     def __len__(self) -> int:
@@ -74,9 +74,9 @@ class TableRows(Sequence[ImageRow]):
 
 
 class _Paths(Sequence[str]):
-    """Paths of files; the name of a folder is stored once."""
+    """Paths of files; the name of a folder is stored once, and file names only if they differ from ``images``."""
 
-    def __init__(self, paths: Iterable[Path | str]) -> None:
+    def __init__(self, paths: Iterable[Path | str], images: Texts) -> None:
         self._folders, self._names, self._folder = Texts(), Texts(), array("I")
         numbers: dict[str, int] = {}
         for path in paths:
@@ -86,6 +86,8 @@ class _Paths(Sequence[str]):
                 self._folders.append(folder)
             self._folder.append(numbers[folder])
             self._names.append(name)
+        if self._names.same(images):
+            self._names = images
 
     def __len__(self) -> int:
         return len(self._names)

@@ -7,13 +7,14 @@ from pathlib import Path
 from benchmark.records import Record, load, ordered
 from benchmark.report.charts import COMPONENTS, figures, vega
 from benchmark.report.entries.aggregate import Leaderboard, leaderboards
+from benchmark.report.html.render import link_documents
 from benchmark.report.html.suite import PAGE, SuitePage, suite_page
 from benchmark.report.index import index
 from benchmark.report.leaderboard import main_table, numbers
 from benchmark.report.leaderboard.missing import missing
 from benchmark.report.leaderboard.protocols import SEED
 from benchmark.report.leaderboard.sections import DatasetTables, tables_of
-from benchmark.report.page import page, short_tables
+from benchmark.report.page import page, path_to_checkout, short_tables
 from benchmark.report.table import Table, as_text, chosen, latex
 from benchmark.scoring.statistics.bootstrap import BLAS
 from core.errors import BadValueError, hint
@@ -76,7 +77,8 @@ def write(
     write_text(folder / "leaderboard.md", text)
     has_gallery = (folder / GALLERY).is_file()
     suite = SuitePage(folder.name, title or folder.name, about, limits, held_out, has_gallery)
-    write_text(folder / PAGE, suite_page(suite, all_records, sections))
+    html = suite_page(suite, all_records, sections)
+    write_text(folder / PAGE, link_documents(html, path_to_checkout(Path(linked_from or folder))))
     seed = [table for b in boards for layout in SEED if (table := layout.fill(b.records, b.dataset))]
     _write_workbook(folder / "seed.xlsx", seed)
     return sections

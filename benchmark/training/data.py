@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-import datasets
 from benchmark.training import devices
-from config import TrainConfig
+from benchmark.training.listing import load as load
 from core.errors import DataError
 from core.flags.data import DataFlags
 from core.types import FloatArray
 from datasets.base import Dataset as DataSource
-from datasets.io import preprocess
 from datasets.io.cache import PixelCache
 
 log = logging.getLogger(__name__)
@@ -90,15 +88,6 @@ class SplitImages(Dataset[Batch]):
 
 
 Splits = Mapping[str, SplitImages]
-
-
-def load(config: TrainConfig, split: str) -> DataSource:
-    """The samples of one split, not decoded yet. Raises ``core.errors`` types for missing data.
-
-    ``split`` is train, val or test; preprocessing and partition come from the flags.
-    """
-    named = {"img_size": config.img_size, "cache": config.cache_dir, **config.request()}
-    return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
 
 
 def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImages:

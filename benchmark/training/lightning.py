@@ -10,6 +10,8 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata, util
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -45,9 +47,36 @@ class LazyCompiler(ModuleType):
         """Import the compiler and return its attribute ``name``."""
         if name.startswith("__"):  # asked by the import system
             raise AttributeError(name)
-        if sys.modules.get(COMPILER) is self:
-            del sys.modules[COMPILER]
-        return getattr(importlib.import_module(COMPILER), name)
+        return getattr(import_compiler(), name)
+
+
+def import_compiler() -> ModuleType:
+    """Import torch's compiler in place of its substitute."""
+    if isinstance(sys.modules.get(COMPILER), LazyCompiler):
+        del sys.modules[COMPILER]
+    return importlib.import_module(COMPILER)
+
+
+class SubmoduleFinder(MetaPathFinder, Loader):
+    """Imports the whole compiler when one of its submodules is imported while the substitute is in use."""
+
+    def find_spec(self, name: str, *_: Any) -> ModuleSpec | None:
+        """Return the submodule if the compiler has imported it; None for any other module."""
+        if not name.startswith(f"{COMPILER}.") or not isinstance(sys.modules.get(COMPILER), LazyCompiler):
+            return None
+        import_compiler()
+        return ModuleSpec(name, self) if name in sys.modules else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return the imported submodule, with its own specification."""
+        module = sys.modules[spec.name]
+        spec.loader_state = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Do nothing: the submodule is complete."""
+        if module.__spec__ is not None:
+            module.__spec__ = module.__spec__.loader_state
 
 
 @contextlib.contextmanager
@@ -69,7 +98,9 @@ def _raise_missing(name: str) -> None:
     raise metadata.PackageNotFoundError(name)
 
 
-sys.modules.setdefault(COMPILER, LazyCompiler(COMPILER))
+if COMPILER not in sys.modules:
+    sys.modules[COMPILER] = LazyCompiler(COMPILER)
+    sys.meta_path.insert(0, SubmoduleFinder())
 with _without_unused():
     from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.fabric.utilities.warnings import PossibleUserWarning

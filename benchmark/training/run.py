@@ -3,6 +3,7 @@
 import logging
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from benchmark.training.trainer import Pace
 from benchmark.training.trainer import trainer as trainer_of
 from config import TrainConfig
 from core.errors import LocusError
+from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
 ADVICE = "lower --batch_size (half with --accumulate 2 learns the same) or --img_size, or take --precision bf16-mixed"
 """Advice if memory is short."""
 
 
-def fit(config: TrainConfig, folder: Path | None = None) -> Path:
+def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, DataSource] | None = None) -> Path:
     """Train and evaluate; see ``benchmark.training.fit``."""
     folder = folder or (resume.folder_for(config) if config.resume else runs.new(config))
     if runs.done(folder) and not resume.can_continue(config, folder):
@@ -32,7 +34,7 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
         return folder
     cost = callbacks.ProcessorTime(folder)
     with machine.log_file(config, folder), memory.oom_as_error(ADVICE):
-        module, splits = prepare(config, folder)
+        module, splits = prepare(config, folder, loaded)
         _train(module, splits, folder, cost)
         if module.global_rank > 0:
             sys.exit(0)  # only the first process evaluates

@@ -24,6 +24,10 @@ class Texts(Sequence[str]):
         self._letters += text.encode("utf-8", "surrogateescape")
         self._ends.append(len(self._letters))
 
+    def same(self, other: "Texts") -> bool:
+        """Return whether both have the same strings."""
+        return self._letters == other._letters and self._ends == other._ends
+
     def __len__(self) -> int:
         return len(self._ends) - 1
 

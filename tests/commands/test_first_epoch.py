@@ -34,29 +34,30 @@ def images(tmp_path):
 
 
 @pytest.fixture
-def train(tmp_path, images, capsys):
-    """train(limit, flags) -> exit status and log of the command on ``images``; no file may be larger than ``limit``."""
+def train(tmp_path, images, capsys, caplog):
+    """train(limit, flags) -> exit status, log and stderr of the command; no file may be larger than ``limit``."""
 
     def run(limit=resource.RLIM_INFINITY, more=""):
         places = f"--data_root_dir {images} --model_save_dir {tmp_path}/runs --log_dir {tmp_path}/logs --cache_dir {tmp_path}/cache"
+        caplog.clear()
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
         try:
             status = run_command.main([*TINY.split(), *places.split(), *more.split()])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        return status, capsys.readouterr().err
+        return status, caplog.text, capsys.readouterr().err
 
     return run
 
 
 def test_an_unreadable_image_is_named_and_left_out_and_too_many_stop_the_run(train):
-    status, log = train()
+    status, _, stderr = train()
     assert status == 2
-    (error,) = [line for line in log.splitlines() if line.startswith("error: ")]
+    (error,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
     assert "--max_bad_images" in error
     assert BROKEN in error
-    status, log = train(more="--max_bad_images 0.1")
+    status, log, _ = train(more="--max_bad_images 0.1")
     assert status == 0
     (line,) = [line for line in log.splitlines() if "left out: " in line]
     assert BROKEN in line
@@ -64,12 +65,12 @@ def test_an_unreadable_image_is_named_and_left_out_and_too_many_stop_the_run(tra
 
 def test_a_disk_that_fills_up_is_one_sentence_and_the_next_start_decodes_nothing_again(train, tmp_path):
     """The cache fits on the disk, the checkpoint of the first epoch does not."""
-    status, log = train(limit=500_000, more="--max_bad_images 0.1")
+    status, log, stderr = train(limit=500_000, more="--max_bad_images 0.1")
     assert status == 2
-    (error,) = [line for line in log.splitlines() if line.startswith("error: ")]
+    (error,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
     assert os.strerror(errno.EFBIG) in error
-    assert log.count("decoding ") == 2  # of training and validation
-    status, log = train(more="--max_bad_images 0.1")
+    assert log.count(" decoding 20 images") == 2  # of training and validation
+    status, log, _ = train(more="--max_bad_images 0.1")
     assert status == 0
-    assert log.count("decoding ") == 1  # of the test images
+    assert log.count(" decoding 20 images") == 1  # of the test images
     assert len([*(tmp_path / "cache").glob("*.npy")]) == 3

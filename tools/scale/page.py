@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tools.scale import estimate as e
+from tools.scale import nih
 
 HEAD = """# What does a whole data set cost?
 
@@ -56,6 +57,7 @@ def page(measured: dict[str, Any]) -> str:
         _table(["images", "cache", "checkpoints", "maps", "records and rows"], (_disk(name) for name in e.IMAGES)),
         MEMORY,
         WHAT.format(**counts, slow=e.SLOW_IMAGES, steps="\n".join(_steps())),
+        *nih.section(measured),
         *_measured(measured),
     ]
     return "\n".join(part.strip("\n") + "\n" for part in parts)

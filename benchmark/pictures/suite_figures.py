@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.gallery import grid
-from benchmark.gallery.run import open_model
+from benchmark.pictures import grid
+from benchmark.pictures.gallery import open_model
 from benchmark.report.charts import CHARTS, figures
 from benchmark.report.checks import reports
 from benchmark.report.entries.aggregate import leaderboards
