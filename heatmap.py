@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from backbones import known
@@ -30,10 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--{single[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir"
         )
     if network is not None:
+        if config.checkpoint is not None or not (config.image or config.image_path):
+            reason = "it has no data set"
+            raise BadValueError(f"--model {network.model} takes --image or --image_path, and no --checkpoint: {reason}")
         with gc_paused():  # import torch only after the flags are checked
-            from benchmark.models import run_folder
+            from benchmark.training import external_network
 
-        config = run_folder.of_pictures(config, network)
+        folder = external_network.write_run(network, Path(config.runs))
+        config = replace(config, checkpoint=str(folder), model=None, findings=(), trust=True)  # the user typed its name
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
             known.require_known(config.model)

@@ -6,7 +6,7 @@ from pathlib import Path
 from backbones import xray_weights
 from backbones.catalog import resolve
 from benchmark.heatmap import finished_runs
-from benchmark.training import checkpoints
+from benchmark.training import load
 from core.cli import read_yaml
 from core.errors import DataError, LocusError, UnknownNameError
 from datasets.labels import match
@@ -54,7 +54,7 @@ def _is(name: str, word: str) -> bool:
 def _knows(checkpoint: Path, label: str) -> bool:
     """Return whether a run has a finding that matches the label."""
     with contextlib.suppress(LocusError):
-        match(label, checkpoints.findings(checkpoints.read(checkpoint), checkpoint))
+        match(label, load.checkpoint(checkpoint).findings)
         return True
     return False
 

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 import datasets
 import methods
 from backbones import Classifier
-from benchmark.engine import gather, prepare, run_methods
-from benchmark.engine.run import MethodMaps
-from benchmark.explain import build_methods
+from benchmark.explain import MethodMaps, build_methods, gather, prepare, run_methods
 from benchmark.heatmap.images import readable_images
-from benchmark.training import checkpoints
-from config import HeatmapConfig, TrainConfig
-from core.errors import LocusError, NotAvailableError, examples
+from benchmark.training import load
+from config import HeatmapConfig
+from core.errors import LocusError, NotAvailableError
 from core.frames import Alignment, Grid, resize_image
 from core.types import Sample
 from datasets.io import transforms
@@ -27,24 +25,6 @@ from methods.evidence import Evidence
 log = logging.getLogger(__name__)
 ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precision bf16"
 """Advice if memory is short."""
-
-
-@dataclass(frozen=True, eq=False)
-class TrainedNetwork:
-    """The network of a finished run, in memory."""
-
-    checkpoint: Path
-    model: Classifier
-    recipe: TrainConfig
-    """Configuration of its training."""
-    findings: tuple[str, ...]
-    trained_on: str
-    """Name of the data set, or a user's description; empty if unknown."""
-
-    def __str__(self) -> str:
-        names, data = examples(self.findings, 20), self.trained_on or "data that its file does not name"
-        size = self.recipe.img_size
-        return f"{self.checkpoint}: {self.recipe.backbone}, trained on {data}, {size}x{size} px; findings: {names}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,29 +61,21 @@ class ExplainedImage:
         return RawMap(method, of_method.maps[0, k].numpy(), grid, self.probabilities[k])
 
 
-def read(checkpoint: Path, config: HeatmapConfig) -> TrainedNetwork:
-    """Load the network of a ``best.ckpt`` or run folder; logs its name.
+def open_network(path: Path, config: HeatmapConfig, image: str | None) -> tuple[load.Checkpoint, Classifier]:
+    """Read the checkpoint of a ``best.ckpt`` or run folder and build its network; logs what it is.
 
-    Raises the errors of ``benchmark.training.checkpoints.load``.
+    Warns if a network trained on findings drawn by code explains a user's ``image``.
     """
-    content = checkpoints.read(checkpoint)
-    model = checkpoints.rebuilt(content, checkpoint, config.trust)
-    recipe, findings = checkpoints.configuration(content, checkpoint), checkpoints.findings(content, checkpoint)
-    data = checkpoints.trained_on(content, checkpoint)
-    network = TrainedNetwork(checkpoint, prepare(model, config), recipe, findings, data)
-    log.info("network %s", network)
-    return network
-
-
-def warn_of_drawn_findings(network: TrainedNetwork, image: Path) -> None:
-    """Warn if a network trained on findings drawn by code explains a user's ``image``."""
-    if datasets.is_synthetic(network.trained_on):
-        data, path = network.trained_on.split(":")[0], network.checkpoint
+    checkpoint = load.checkpoint(path)
+    model = prepare(checkpoint.network(config.trust), config)
+    log.info("network %s", checkpoint)
+    if image is not None and datasets.is_synthetic(checkpoint.trained_on):
         log.warning(
             "warning: %s was trained on %s, whose findings are drawn by code: its scores and maps of %s say nothing "
             "about a radiograph; give the run of another data set with --checkpoint",
-            *(path, data, image),
+            *(path, checkpoint.trained_on.split(":")[0], image),
         )
+    return checkpoint, model
 
 
 class Explainer:
@@ -129,23 +101,19 @@ class Explainer:
         """A sentence for each method that is not supported."""
         return tuple(f"{word}: {reason}" for word, reason in self.unavailable.items())
 
-    def explain(
-        self, network: TrainedNetwork, samples: Sequence[Sample], max_bad_images: float
-    ) -> Iterator[ExplainedImage]:
+    def explain(self, model: Classifier, samples: Sequence[Sample], max_bad_images: float) -> Iterator[ExplainedImage]:
         """Explain the readable images among ``samples``, one forward pass each, resized as in the network's training.
 
         An unsupported method is tried only once. Raises ``LocusError`` for more unreadable images than
         ``max_bad_images`` (a share), an unknown layer, and if no method is supported.
         """
-        side, config = network.recipe.img_size, self.config
+        side, config = model.recipe.img_size, self.config
         for sample, pixels in readable_images(samples, max_bad_images, ", ".join(config.method)):
             images = transforms.evaluation()(torch.from_numpy(resize_image(pixels, (side, side)).copy())[None])
             with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-                evidence = gather(
-                    network.model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True
-                )
+                evidence = gather(model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True)
             logits = evidence.logits[0]
-            probabilities = logits.softmax(0) if network.recipe.exclusive(len(logits)) else logits.sigmoid()
+            probabilities = logits.softmax(0) if model.recipe.exclusive(len(logits)) else logits.sigmoid()
             maps, likeliest = self._maps(evidence), int(logits.argmax())
             yield ExplainedImage(sample, pixels, probabilities.tolist(), likeliest, maps, config.alignment)
 

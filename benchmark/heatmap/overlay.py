@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import methods
-from benchmark.heatmap import explain
 from benchmark.heatmap.chosen_run import checkpoint_of
-from benchmark.heatmap.explain import ADVICE, Explainer, TrainedNetwork
+from benchmark.heatmap.explain import ADVICE, Explainer, open_network
 from benchmark.heatmap.images import users_images
 from benchmark.heatmap.picture import frame_of, heat_in_frame, opacity
 from benchmark.training import machine, memory
+from benchmark.training.load import Checkpoint
 from config import HeatmapConfig
 from core.errors import BadValueError, UnknownNameError
 from core.files import atomic, stem
@@ -57,16 +57,16 @@ def run(config: HeatmapConfig) -> Overlay:
     machine.configure_torch(config.threads)
     original = images.decode(source)
     given = None if config.checkpoint is None else Path(config.checkpoint)
-    checkpoint = given or checkpoint_of(config.model, config.label, Path(config.runs))
-    network = explain.read(checkpoint, config)
-    explain.warn_of_drawn_findings(network, source)
-    k = None if config.label is None else _position(config.label, network)
-    samples = users_images(source, network.recipe.preprocess)
-    (explained,) = Explainer(config).explain(network, samples, max_bad_images=0)
+    checkpoint, model = open_network(
+        given or checkpoint_of(config.model, config.label, Path(config.runs)), config, str(source)
+    )
+    k = None if config.label is None else _position(config.label, checkpoint)
+    samples = users_images(source, checkpoint.config.preprocess)
+    (explained,) = Explainer(config).explain(model, samples, max_bad_images=0)
     k = explained.likeliest if k is None else k
     ((method, raw_map),) = ((word, explained.raw_map(word, k)) for word in explained.maps)
     heat = heat_in_frame(raw_map, frame_of(explained.sample, explained.pixels))
-    finding = network.findings[k]
+    finding = checkpoint.findings[k]
     if not heat.any():
         log.warning(
             "flat map: %s gives every position the same value for %s; the picture is the image alone", method, finding
@@ -76,7 +76,7 @@ def run(config: HeatmapConfig) -> Overlay:
     picture = blend(original, heat[:height, :width])  # preprocessing may pad right and bottom
     with atomic(path) as temporary:
         Image.fromarray(picture).save(temporary, FORMAT_BY_SUFFIX[path.suffix.lower()], quality=95)
-    return Overlay(path, finding, raw_map.probability, method, checkpoint)
+    return Overlay(path, finding, raw_map.probability, method, checkpoint.path)
 
 
 def _check_target(path: Path, source: Path) -> None:
@@ -90,12 +90,12 @@ def _check_target(path: Path, source: Path) -> None:
         raise BadValueError(f"--output_path {path} is the image itself: choose another name")
 
 
-def _position(label: str, network: TrainedNetwork) -> int:
+def _position(label: str, checkpoint: Checkpoint) -> int:
     """Return the index of the finding that a label means. Raises ``UnknownNameError``, which names the run too."""
     try:
-        return network.findings.index(match(label, network.findings))
+        return checkpoint.findings.index(match(label, checkpoint.findings))
     except UnknownNameError as error:
-        raise BadValueError(f"{error} (the run {network.checkpoint.parent})") from error
+        raise BadValueError(f"{error} (the run {checkpoint.path.parent})") from error
 
 
 def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:

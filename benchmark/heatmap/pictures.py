@@ -12,7 +12,6 @@ from benchmark.heatmap.explain import ADVICE, ExplainedImage, Explainer
 from benchmark.heatmap.images import dataset_images, users_images
 from benchmark.heatmap.picture import CasePicture, prepare_case
 from benchmark.heatmap.threshold import Thresholds
-from benchmark.maps.trained import checkpoint_digest
 from benchmark.training import machine, memory
 from config import HeatmapConfig
 from core.errors import BadValueError, UnknownNameError
@@ -43,22 +42,20 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
     """
     machine.configure_torch(config.threads)
     explainer = Explainer(config)
-    checkpoint = finished_runs.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
-    network = explain.read(checkpoint, config)
-    if unknown := [finding for finding in config.findings if finding not in network.findings]:
-        raise UnknownNameError("finding", unknown[0], network.findings)
-    thresholds = Thresholds(
-        checkpoint_digest(checkpoint), Path(config.runs), config.alignment, config.layer, config.threshold
-    )
+    path = finished_runs.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
+    checkpoint, model = explain.open_network(path, config, config.image)
+    recipe, findings = checkpoint.config, checkpoint.findings
+    if unknown := [finding for finding in config.findings if finding not in findings]:
+        raise UnknownNameError("finding", unknown[0], findings)
+    thresholds = Thresholds(checkpoint.digest, Path(config.runs), config.alignment, config.layer, config.threshold)
     if config.image:
-        explain.warn_of_drawn_findings(network, Path(config.image))
-        samples = users_images(Path(config.image), network.recipe.preprocess)
+        samples = users_images(Path(config.image), recipe.preprocess)
     else:
-        samples = dataset_images(network.recipe, config.data_root_dir, config.cases)
+        samples = dataset_images(recipe, config.data_root_dir, config.cases)
     folder, rows, failed = Path(config.output_dir), [], []
-    for explained in explainer.explain(network, samples, config.max_bad_images):
-        for k in _chosen(config.findings, explained, network.findings):
-            finding = network.findings[k]
+    for explained in explainer.explain(model, samples, config.max_bad_images):
+        for k in _chosen(config.findings, explained, findings):
+            finding = findings[k]
             for word in explained.maps:
                 sample, threshold = explained.sample, thresholds.lookup(word, finding)
                 try:
@@ -68,11 +65,11 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
                 except BadValueError as error:
                     failed.append(f"{sample.image_id}, {finding}, {word}: {error}")
     failed += explainer.broken.values()
-    settings = {"checkpoint": str(checkpoint)}
+    settings = {"checkpoint": str(path)}
     settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
     write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.unavailable})
     paths = tuple(folder / row["picture"] for row in rows)
-    return HeatmapFiles(checkpoint, folder, paths, tuple(failed), explainer.without_answer)
+    return HeatmapFiles(path, folder, paths, tuple(failed), explainer.without_answer)
 
 
 def _chosen(asked: tuple[str, ...], explained: ExplainedImage, findings: tuple[str, ...]) -> list[int]:

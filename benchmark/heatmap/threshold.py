@@ -25,7 +25,7 @@ class Thresholds:
     def __init__(
         self, digest: str, runs: Path, alignment: str = "aligned", layer: str | None = None, typed: float | None = None
     ) -> None:
-        """``digest``: of the network's weights, as in records (``benchmark.maps.trained.checkpoint_digest``).
+        """``digest``: of the network's weights, as in records (``load.Checkpoint.digest``).
 
         ``runs``: the folder of its run; a suite's records may be in it or next to it. No suite chose any for a
         ``layer``; a ``typed`` one applies to all.

@@ -49,17 +49,20 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     if model.methods:
         suite = suite.model_copy(update={"methods": list(model.methods)})
     all_methods = method_names(suite, extra)
-    slow = [word for word in all_methods if word not in names.UNRANKED_METHODS and not methods.is_fast(word)]
+    whole = [word for word in all_methods if word in model.all_images]
+    on_subset = [word for word in all_methods if word not in (*names.UNRANKED_METHODS, *whole)]
+    slow = [word for word in on_subset if not methods.is_fast(word)]
     if not model.all_cells:  # only the cells behind the leaderboard
         if model.slow_images is not None or suite.check is not None:
             all_methods, slow = [word for word in all_methods if word not in slow], []
         suite = suite.model_copy(update={"protocols": suite.protocols_of_model(False), "conventional": []})
     slow = slow if model.slow_images is not None else []
-    unrestricted = [word for word in all_methods if word not in slow]
+    unrestricted = [word for word in all_methods if word not in (*slow, *whole)]
     selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)] if model.other_data is None else []
     if suite.check is not None and validity.judges_classifier(suite.check):
         selected.append(_cell(shared, names.CLASSIFIER, suite.check))
     selected += [_cell(shared, word, protocol, suite.images) for protocol in suite.scored_by for word in unrestricted]
+    selected += [_cell(shared, word, names.MAIN_PROTOCOL) for word in whole]
     ranked = [word for word in unrestricted if word not in names.UNRANKED_METHODS]
     conventional = partial(_cell, shared, alignment="conventional")
     selected += [conventional(word, protocol) for protocol in suite.conventional for word in ranked]

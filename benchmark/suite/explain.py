@@ -3,11 +3,19 @@
 The training runs of the model must be finished before the steps of this file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark.maps.cases import CaseStore
-from benchmark.maps.obtain import generate_shard, join, obtain, obtain_validation, requests_of, validation_requests
+from benchmark.maps.obtain import (
+    StoredMapsByMethod,
+    generate_shard,
+    join,
+    obtain,
+    obtain_validation,
+    requests_of,
+    validation_requests,
+)
 from benchmark.maps.requests import MapRequest
 from benchmark.maps.trained import TrainingRun
 from benchmark.suite.plan import ModelPlan
@@ -52,7 +60,9 @@ def explain_model(
     if not method_names:
         return CaseStore(trained, {})
     folder = _folder(model, runs_dir)
-    maps = obtain(trained, method_names, folder, flags, model.slow_images, model.shown_only)
+    maps: StoredMapsByMethod = {}
+    for words, images in _by_images(model, method_names):
+        maps |= obtain(trained, words, folder, flags, images, model.shown_only)
     return CaseStore(trained, maps, *obtain_validation(trained, method_names, folder / "val", flags))
 
 
@@ -61,8 +71,18 @@ def map_requests(
 ) -> list[MapRequest]:
     """The requests for the test and validation maps that ``explain_model`` needs."""
     folder = _folder(model, runs_dir)
-    requests, _ = requests_of(trained, method_names, folder, model.slow_images, model.shown_only)
-    return [*requests, *validation_requests(trained, method_names, folder / "val")]
+    requests = validation_requests(trained, method_names, folder / "val")
+    for words, images in _by_images(model, method_names):
+        requests += requests_of(trained, words, folder, images, model.shown_only)[0]
+    return requests
+
+
+def _by_images(model: ModelPlan, method_names: Sequence[str]) -> Iterator[tuple[list[str], int | None]]:
+    """Parts of ``method_names``, each with the number of images that its slow methods explain (None: all)."""
+    whole = [word for word in method_names if word in model.all_images]
+    for words, images in ((whole, None), ([word for word in method_names if word not in whole], model.slow_images)):
+        if words:
+            yield words, images
 
 
 def _folder(model: ModelPlan, runs_dir: Path) -> Path:

@@ -98,7 +98,7 @@ def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tup
 def _predicting(model: ModelPlan, step: Step) -> Step:
     """The step of a finished model that replaces training."""
     name, arguments = step.id.replace("train", "predict", 1), (model.finished, *step.arguments)
-    return replace(step, id=name, function="benchmark.models.predict.predict_held_out", arguments=arguments)
+    return replace(step, id=name, function="benchmark.maps.predict.predict_held_out", arguments=arguments)
 
 
 def _sharded(step: Step, count: int) -> list[Step]:

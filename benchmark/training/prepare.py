@@ -8,7 +8,7 @@ import torch
 
 import backbones
 from backbones import Classifier, xray_weights
-from benchmark.training import batch_size, checkpoints, data, devices, load_weights, loggers, machine, memory
+from benchmark.training import batch_size, data, devices, load, load_weights, loggers, machine, memory
 from benchmark.training.batches import Batches
 from benchmark.training.data import SplitImages
 from benchmark.training.listing import load_splits
@@ -81,9 +81,9 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     start = start if not config.init_from and not last.exists() else False
     model = backbones.build(name, findings, pooling(config), config.attention_map, start, config.dropout)
     if last.exists():
-        load_weights.load_exact(model, checkpoints.read_weights(last), last)
+        load_weights.load_exact(model, load.weights(last), last)
     elif config.init_from:
-        load_weights.start_from(model, checkpoints.read_weights(config.init_from), config.init_from)
+        load_weights.start_from(model, load.weights(config.init_from), config.init_from)
     if config.compile:
         model.compile()
     return model.to(memory_format=layout(config.channels_last))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.training import callbacks, checkpoints, machine, memory, provenance, resume, runs
+from benchmark.training import callbacks, load, machine, memory, provenance, resume, runs
 from benchmark.training.batches import Batches, balanced_probabilities, loader
 from benchmark.training.data import Splits
 from benchmark.training.lightning import Callback
@@ -61,7 +61,7 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *watching: Ca
     config, last = module.config, folder / "last.ckpt"
     for part in folder.glob(".*"):
         part.unlink(missing_ok=True)  # left by a run that was killed while writing
-    history = checkpoints.read(last)["history"] if last.exists() else []
+    history = load.checkpoint(last).content["history"] if last.exists() else []
     if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
         module.history = history
         return
@@ -119,7 +119,7 @@ def _behind(last: Path | None) -> tuple[int, int]:
     """The epoch (from 0) at which ``last.ckpt`` resumes, and the number of its batches that are done."""
     if last is None:
         return 0, 0
-    content = checkpoints.read(last)
+    content = load.checkpoint(last).content
     losses = content.get("losses")
     return len(content["history"]), 0 if losses is None else len(losses)
 

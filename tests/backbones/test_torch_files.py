@@ -8,7 +8,7 @@ import torch
 
 import backbones
 from backbones import networks, package_weights, torch_files
-from benchmark.training import checkpoints
+from benchmark.training import load
 from core.errors import DataError
 
 
@@ -40,7 +40,7 @@ def hostile(request, tmp_path):
 
 def test_a_checkpoint_that_would_run_code_names_it(hostile):
     with pytest.raises(DataError, match=r"it would run posix\.system"):
-        checkpoints.read(hostile)
+        load.checkpoint(hostile)
 
 
 def test_weights_of_a_package_that_would_run_code_name_it(hostile):

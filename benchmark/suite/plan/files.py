@@ -131,6 +131,8 @@ def _problems_of_models(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[st
         yield f"states a model twice, or two that differ in what no table shows (then write two suites): {names}"
     if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.scored_by:
         yield f"has slow_images, which needs the protocol {MAIN_PROTOCOL!r}: add it to its protocols"
+    if any(plan.all_images and plan.slow_images is None for plan in plans):
+        yield "has all_images without slow_images, so every method explains all images: leave it out"
 
 
 def check_methods(words: Sequence[str]) -> None:

@@ -51,6 +51,8 @@ class ModelPlan:
     """The finished model, if it was trained elsewhere; None: the suite trains it."""
     methods: tuple[str, ...] = ()
     """The model's own methods; empty: those of the suite."""
+    all_images: tuple[str, ...] = ()
+    """Slow methods that explain all images nevertheless, for the main protocol."""
     candidate: str = ""
     """The recipe's name among the suite's candidates; empty: no candidate, or the chosen model."""
     stated: tuple[tuple[str, Any], ...] = dataclasses.field(default=(), compare=False)

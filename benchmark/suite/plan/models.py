@@ -23,8 +23,8 @@ SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "prec
 
 CHECKPOINT = "checkpoint"
 """The key of a finished model in a suite."""
-METHODS = "methods"
-"""The key of a model with its own methods."""
+METHODS, ALL_IMAGES = "methods", "all_images"
+"""The keys of a model's own methods, and of its slow methods that explain all images."""
 KEYS = (CHECKPOINT, "entry", "trained_on", "slow_images")
 
 
@@ -37,12 +37,13 @@ def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelP
         if CHECKPOINT in entry:
             plans += _finished(suite, entry, overridden)
         else:
-            axes = {name: values for name, values in entry.items() if name != METHODS}
+            axes = {name: values for name, values in entry.items() if name not in (METHODS, ALL_IMAGES)}
             axes = axes if "seed" in axes else {**axes, **seeds}
             trained = [
                 plan for flags in _product(axes) for plan in _trained(suite, {**suite.train, **flags}, overridden)
             ]
-            plans += [dataclasses.replace(plan, methods=tuple(entry.get(METHODS, ()))) for plan in trained]
+            lists = {name: tuple(entry.get(name, ())) for name in (METHODS, ALL_IMAGES)}
+            plans += [dataclasses.replace(plan, **lists) for plan in trained]
     return plans
 
 
@@ -132,7 +133,7 @@ def _finished(suite: Suite, entry: dict[str, Any], overridden: dict[str, Any]) -
         raise BadValueError(f"{both}: allowed with checkpoint: {', '.join(KEYS[1:])}")
     if suite.test_on is not None or suite.check is not None:
         raise BadValueError(f"the suite {suite.name!r} trains what it asks (test_on, check): it takes no checkpoint")
-    from benchmark.models import run_metadata  # imports torch, only to read weights
+    from benchmark.maps import run_metadata  # imports torch, only to read weights
 
     paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
     read = [run_metadata.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]

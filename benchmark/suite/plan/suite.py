@@ -48,7 +48,7 @@ class Suite(pydantic.BaseModel):
     taken from each model."""
     models: Annotated[list[dict[str, Any]], pydantic.Field(min_length=1)]
     """Flags per model; a list of values makes one model each. ``methods`` and ``slow_images`` of a model replace the
-    suite's."""
+    suite's; its slow methods in ``all_images`` explain all images for the main protocol."""
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)] | None = None
     """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
     model with its own ``seed`` keeps it."""
@@ -92,10 +92,10 @@ class Suite(pydantic.BaseModel):
     @pydantic.field_validator("models")
     @classmethod
     def _method_lists(cls, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Check that the methods of a model are a list of words; a string would be read letter by letter."""
-        for words in (model["methods"] for model in models if "methods" in model):
+        """Check that the methods of a model are lists of words; a string would be read letter by letter."""
+        for key, words in ((key, model[key]) for model in models for key in ("methods", "all_images") if key in model):
             if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
-                raise ValueError(f"a model has methods {words!r}: write a list of words, such as [cam, layercam]")
+                raise ValueError(f"a model has {key} {words!r}: write a list of words, such as [cam, layercam]")
         return models
 
     @property
@@ -106,7 +106,8 @@ class Suite(pydantic.BaseModel):
     @property
     def all_words(self) -> list[str]:
         """Its methods and those of its models."""
-        return [*self.words, *(word for model in self.models for word in model.get("methods", ()))]
+        keys = ("methods", "all_images")
+        return [*self.words, *(word for model in self.models for key in keys for word in model.get(key, ()))]
 
     @property
     def scored_by(self) -> list[str]:

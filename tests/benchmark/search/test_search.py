@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from benchmark import search
-from benchmark.maps.trained import checkpoint_digest
 from benchmark.search.plan import read
 from benchmark.search.trial import best_so_far
+from benchmark.training import load
 from benchmark.training.run import train
 from config import TrainConfig
 from core.cli import CONFIGS, build, read_yaml
@@ -69,7 +69,7 @@ def test_the_flags_of_the_best_trial_train_the_same_weights_again(searched, tmp_
     best = max(rows, key=lambda row: float(row["value"]))
     config = build(TrainConfig, {**read_yaml(folder / "config.yaml"), "log_dir": str(tmp_path / "logs")})
     train(config, tmp_path / "again")
-    assert checkpoint_digest(tmp_path / "again") == checkpoint_digest(folder / best["run"])
+    assert load.checkpoint(tmp_path / "again").digest == load.checkpoint(folder / best["run"]).digest
 
 
 @pytest.mark.byhand

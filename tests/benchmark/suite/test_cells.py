@@ -107,10 +107,20 @@ def test_a_model_may_have_methods_of_its_own_on_all_its_seeds(suite):
     assert {(c.protocol, c.images) for c in of(small, 1) if c.method == "scorecam"} == {("locus", None)}
 
 
-@pytest.mark.parametrize("methods_of_model", ["cam", [], [1]])
-def test_methods_of_a_model_that_are_no_list_of_words_are_an_error(suite, methods_of_model):
-    with pytest.raises(ValueError, match="methods"):
-        with_models(suite(), {"methods": methods_of_model})
+@pytest.mark.parametrize("key", ["methods", "all_images"])
+@pytest.mark.parametrize("words_of_model", ["cam", [], [1]])
+def test_methods_of_a_model_that_are_no_list_of_words_are_an_error(suite, key, words_of_model):
+    with pytest.raises(ValueError, match=key):
+        with_models(suite(), {key: words_of_model})
+
+
+def test_slow_methods_of_all_images_have_cells_on_all_images_in_every_seed_and_on_the_images_of_the_others(suite):
+    base = suite("methods: [cam, saliency, scorecam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
+    small = with_models(base, {"backbone": "custom", "all_images": ["saliency"]})
+    cells = [{(c.protocol, c.images) for c in of(small, seed) if c.method == "saliency"} for seed in (0, 1)]
+    assert cells == [{("locus", None), ("locus", 9)}, {("locus", None)}]
+    assert {c.images for c in of(small, 0) if c.method == "scorecam"} == {9}
+    assert all(model.shown_only for model in plan.models(small))
 
 
 def test_seeds_that_are_not_full_have_the_cells_of_the_leaderboard_alone(suite):
@@ -149,6 +159,7 @@ def test_slow_methods_explain_all_findings_only_where_a_protocol_reads_them(suit
     [
         ("slow_images: 0", DataError, r"small\.yaml.*slow_images: .* 1;"),
         ("slow_images: 9\nprotocols: [pointing]", BadValueError, "'small'.*slow_images.*'locus'"),
+        ("models: [{all_images: [saliency]}]", BadValueError, "'small'.*all_images.*slow_images"),
         ("methods: quick", UnknownNameError, "method.*'quick'.*gradcampp"),
     ],
 )

@@ -1,17 +1,19 @@
-"""Entry point of the engine: turn one forward pass of a batch of images into evidence for the methods."""
+"""Turn one forward pass of a batch of images into evidence for the methods."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor
 
-from benchmark.engine import checks, level, pooled
-from benchmark.engine.base import BaseEngine, ExplainRequest
-from benchmark.engine.modes import Autocast, no_grad_no_autocast
+from backbones.token_layout import TokenLayout
+from benchmark.explain import checks, layer, pooled
+from benchmark.explain.modes import Autocast, no_grad_no_autocast
+from benchmark.explain.network import ExplainRequest
 from core.errors import BadValueError, NotAvailableError
-from methods.evidence import Engine, Evidence
+from methods.attention import Attention
+from methods.evidence import Evidence, EvidenceView
 
 if TYPE_CHECKING:
     from backbones import Classifier
@@ -42,20 +44,21 @@ def defer(
         layout = model.token_layout((images.shape[-2], images.shape[-1]))
     except NotAvailableError:
         return _evidence(request, None)
-    positions = request.finding_indices(layout.n_logits)
-    return Evidence(request.images, layout.grid, model.pooling, positions, cast(Engine, Deferred(request, positions)))
+    return cast(Evidence, DeferredEvidence(request, layout))
 
 
-@dataclass(frozen=True, eq=False)
-class Deferred(BaseEngine):
-    """An engine that runs the forward pass on first access, and delegates to its engine."""
+class DeferredEvidence(EvidenceView):
+    """A transformer's evidence that runs the forward pass on first access; its attention does not need it."""
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._whole.engine, name)
+    def __init__(self, request: ExplainRequest, layout: TokenLayout) -> None:
+        self.images, self.grid, self.findings = request.images, layout.grid, request.finding_indices(layout.n_logits)
+        self._request = replace(request, findings=self.findings)
+        super().__init__(cache(partial(_evidence, self._request, None)))
 
     @cached_property
-    def _whole(self) -> Evidence:
-        return self.request.compute_evidence(replace(self.request, findings=self.findings), None)
+    def attention(self) -> Sequence[Attention]:
+        """The attention of every block, by a separate pass on first access."""
+        return self._request.attention(self.findings)
 
 
 def _request(
@@ -75,7 +78,7 @@ def _request(
     return ExplainRequest(model, images, indices, memory_gib, progress, autocast, _evidence)
 
 
-def _evidence(request: ExplainRequest, layer: str | None) -> Evidence:
-    layer = request.model.layer if layer is None else layer
+def _evidence(request: ExplainRequest, name: str | None) -> Evidence:
+    name = request.model.layer if name is None else name
     with no_grad_no_autocast():
-        return pooled.compute_evidence(request) if layer is None else level.compute_evidence(request, layer)
+        return pooled.compute_evidence(request) if name is None else layer.compute_evidence(request, name)

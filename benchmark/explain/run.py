@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.engine.modes import no_grad_no_autocast
+from benchmark.explain.modes import no_grad_no_autocast
 from core.errors import LocusError, one_line
 from core.frames import Grid
 from core.user_code import ANYTHING
@@ -50,7 +50,7 @@ def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, 
 def _piecewise(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
     """Run all methods part by part, so that each part's gradients are computed once and then freed."""
     rows: dict[str, dict[int, list[Tensor | LocusError]]] = {name: {} for name in methods}
-    for images, part in evidence.engine.parts(evidence) if methods else ():
+    for images, part in evidence.parts() if methods else ():
         for name, method in methods.items():
             rows[name].setdefault(images.start, []).append(_call(method, part))
     joined = {name: [_joined(pieces, 1) for pieces in rows[name].values()] for name in methods}

@@ -10,7 +10,7 @@ from torch import nn
 import backbones
 import datasets
 from benchmark.explain import explain
-from benchmark.training import checkpoints
+from benchmark.training import checkpoints, load
 from config import TrainConfig
 from core.errors import BadValueError, UnknownNameError
 from core.names import canonical_finding
@@ -116,7 +116,7 @@ def test_a_checkpoint_gives_findings_and_size_back(tmp_path):
     trained, config = model(), TrainConfig(img_size=96, backbone="custom")
     content = {"state_dict": trained.state_dict(), "locus": checkpoints.stamp(config, trained, NAMES)}
     torch.save(content, tmp_path / "best.ckpt")
-    loaded, _ = checkpoints.load(tmp_path)
+    loaded = load.network(tmp_path)
     assert (loaded.findings, loaded.img_size) == (NAMES, 96)
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 import methods as method_registry
-from benchmark.engine import checks, defer, gather, run_method, run_methods
+from benchmark.explain import checks
+from benchmark.explain.forward import defer, gather
+from benchmark.explain.run import run_methods
 from core.errors import BadValueError, LocusError, NotAvailableError
 from core.frames import Grid
 from methods.base import Method
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-__all__ = ["Maps", "build_methods", "explain", "explain_anything", "gather", "named", "run_method", "run_methods"]
 
 
 class Maps(dict[str, Tensor]):
@@ -75,7 +76,7 @@ def explain(
         UnknownNameError: an unknown method or layer. NotAvailableError: a method requested by name that does not
         support this model (``cam`` requires a linear head; a model wrapped with a callable head has none).
         BadValueError: images of another shape or size, values that are not normalised or not finite, a finding
-            that the model does not have; see ``benchmark.engine.checks``.
+            that the model does not have; see ``benchmark.explain.checks``.
     """
     checks.check_model(model)
     checks.check_images(model, images, any_size)

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 import backbones
-from benchmark.engine import gather, memory, prepare, run_method, run_methods
-from benchmark.explain import explain
+from benchmark.explain import explain, gather, memory, prepare, run_method, run_methods
 from config import EngineFlags
 from core.errors import BadValueError, LocusError, NotAvailableError
 from methods.base import GradientMethod, Method
@@ -67,11 +66,11 @@ def test_a_small_budget_explains_in_parts_and_changes_no_map(images, pool):
 
 
 def test_the_gradients_of_a_part_are_made_once_for_all_methods(images, monkeypatch):
-    from benchmark.engine.pooled import PooledEngine
+    from benchmark.explain.pooled import PooledEvidence
 
     calls = []
-    plain = PooledEngine.gradients
-    monkeypatch.setattr(PooledEngine, "gradients", lambda self: calls.append(len(self.findings)) or plain(self))
+    plain = PooledEvidence.gradients.func
+    monkeypatch.setattr(PooledEvidence.gradients, "func", lambda self: calls.append(len(self.findings)) or plain(self))
     explain(small(), images, FAST)
     assert calls == [5]
 
@@ -145,7 +144,7 @@ class Sweeping(Method):
 
     def maps(self, evidence):
         grey = torch.zeros_like(evidence.images[0])
-        logits = evidence.sweep(40, lambda part: grey.expand(part.stop - part.start, -1, -1, -1))
+        logits = evidence.batched_forward(40, lambda part: grey.expand(part.stop - part.start, -1, -1, -1))
         return logits.mean(0)[None, :, None, None].expand(len(evidence.images), -1, -1, -1)
 
 
@@ -217,7 +216,7 @@ class Activations(GradientMethod):
 
 def test_a_method_that_breaks_is_a_sentence_with_its_name_and_place(images):
     sentence = (
-        r"^the method 'broken' broke: RuntimeError: .* \(.*/test_engine\.py, line \d+\); "
+        r"^the method 'broken' broke: RuntimeError: .* \(.*/test_explain\.py, line \d+\); "
         "`python -m benchmark.check method broken` asks it one question at a time$"
     )
     with pytest.raises(LocusError, match=sentence):
@@ -289,7 +288,7 @@ def test_images_that_do_not_fit_the_model_are_a_sentence(given, facts):
 
 
 def test_two_methods_of_one_name_are_a_sentence_and_a_group_is_its_methods(images):
-    with pytest.raises(BadValueError, match=r"'broken'.*test_engine.*test_engine"):
+    with pytest.raises(BadValueError, match=r"'broken'.*test_explain.*test_explain"):
         explain(small(), images, [Broken(), Broken()])
     assert set(FAST) < set(explain(small("PCAM"), images, "fast"))
 

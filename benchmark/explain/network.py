@@ -1,9 +1,9 @@
-"""Base classes of the engines, and the request that they answer."""
+"""Evidence from a network: what is independent of the layer, and the request for it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,8 +11,8 @@ from torch.func import functional_call
 from tqdm import tqdm
 
 from backbones.probe import evaluating
-from benchmark.engine import attention, full_gradients, memory
-from benchmark.engine.modes import Autocast, no_grad_no_autocast
+from benchmark.explain import attention, full_gradients, memory
+from benchmark.explain.modes import Autocast, no_grad_no_autocast
 from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
 from methods.attention import Attention
@@ -49,13 +49,39 @@ class ExplainRequest:
             raise BadValueError(f"findings {wrong or '(none)'} are not among the model's outputs 0 … {count - 1}")
         return chosen
 
+    def attention(self, findings: tuple[int, ...]) -> Sequence[Attention]:
+        """Return the attention of every block in batches of images, with gradients of the logits of ``findings``."""
+        return attention.parts(self.model, self.images, findings, self.memory_gib, self.autocast)
+
 
 @dataclass(frozen=True, eq=False)
-class BaseEngine:
-    """Operations on the whole network, independent of the layer."""
+class NetworkEvidence(Evidence):
+    """Evidence from running a network."""
 
-    request: ExplainRequest
+    images: Tensor
+    grid: Grid
+    pooling: str
     findings: tuple[int, ...]
+    request: ExplainRequest
+    layer: str | None
+    """The layer of ``A``; None is the pooled map."""
+    recorded: tuple[Tensor, Tensor]
+    """The feature map (N,C,h,w) and the logits of all findings; at an earlier layer with the graph in between."""
+
+    @cached_property
+    def A(self) -> Tensor:  # noqa: N802
+        """The feature map, (N,C,h,w)."""
+        return self.recorded[0].detach()
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Logits of the requested findings, (N,K)."""
+        return self.recorded[1].detach()[:, self._columns].float()
+
+    @cached_property
+    def all_findings(self) -> "NetworkEvidence":
+        """The same forward pass for all findings."""
+        return replace(self, findings=tuple(range(self.recorded[1].shape[1])))
 
     @property
     def _columns(self) -> list[int]:
@@ -70,10 +96,10 @@ class BaseEngine:
             logits = functional_call(self.request.model, self._weights, (memory.channels_last_on_cpu(images),))
         return logits[:, self._columns]
 
-    def sweep(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
+    def batched_forward(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
         """Return logits (count,K) of images rendered batch by batch, under the caller's autocast."""
         request = self.request
-        step = memory.sweep_at_once(request.images, request.memory_gib)
+        step = memory.forward_at_once(request.images, request.memory_gib)
         batches = [torch.empty(0, len(self.findings), device=request.images.device)]
         hidden = None if request.progress else True
         bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=hidden)
@@ -113,19 +139,20 @@ class BaseEngine:
         """
         try:
             request = replace(self.request, images=images, findings=self.findings)
-            return request.compute_evidence(request, getattr(self, "layer", None))
+            return request.compute_evidence(request, self.layer)
         except (RuntimeError, ValueError, TypeError) as error:
             side = f"{images.shape[-2]}x{images.shape[-1]}"
             raise NotAvailableError(f"this network takes no images of {side} pixels: {error}") from error
 
+    @cached_property
     def patch_size(self) -> int:
-        """Return a transformer's patch size in pixels; 1 for any other network."""
+        """A transformer's patch size in pixels; 1 for any other network."""
         return int(getattr(self.request.model.extractor, "patch", 1))
 
+    @cached_property
     def attention(self) -> Sequence[Attention]:
-        """Return the attention of every block, by a separate pass on first access; the same at every layer."""
-        request = self.request
-        return attention.parts(request.model, request.images, self.findings, request.memory_gib, request.autocast)
+        """The attention of every block, by a separate pass on first access; the same at every layer."""
+        return self.request.attention(self.findings)
 
     def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
         """Yield the terms of FullGrad for one image, by a separate pass; the same at every layer."""
@@ -136,21 +163,6 @@ class BaseEngine:
         return self.request.model.grid((self.request.images.shape[-2], self.request.images.shape[-1]), layer)
 
     def max_batch(self, what: Pass) -> int:
-        """See ``methods.evidence.Evidence.max_batch``; by default the head counts as the whole network."""
+        """Return how many images fit a pass; at an earlier layer the head counts as the whole network."""
         count = memory.recorded_at_once if what == "backward" else memory.images_at_once
         return count(self.request.images, self.request.memory_gib)
-
-
-@dataclass(frozen=True, eq=False)
-class MapEngine(BaseEngine):
-    """An engine with the results of a forward pass at one feature map."""
-
-    A: Tensor
-    """The feature map, (N,C,h,w)."""
-    logits: Tensor
-    """Logits of the network, (N, all findings)."""
-
-    def others(self) -> tuple[tuple[int, ...], Self]:
-        """Return all findings, and an engine for them on the same forward pass."""
-        findings = tuple(range(self.logits.shape[1]))
-        return findings, replace(self, findings=findings)

@@ -21,8 +21,8 @@ CACHE = 8 * 2**20
 """Bytes of G per part on a CPU: sums over data in the cache are several times faster."""
 ATTENDED = 3
 """Assumed number of tensors of the size of all attention matrices in a pass that records them."""
-SWEEP = 8 * 224 * 224
-"""Input pixels per forward pass of a sweep on a CPU, eight images of 224 px: more are not faster and need memory."""
+PIXELS = 8 * 224 * 224
+"""Input pixels per forward pass of many images on a CPU, eight of 224 px: more are not faster and need memory."""
 
 
 def images_at_once(images: Tensor, memory_gib: float) -> int:
@@ -48,13 +48,13 @@ def maps_at_once(A: Tensor, memory_gib: float) -> int:
     return max(1, int(memory_gib * GIB / TEMPORARIES / (A[0].numel() * 4)))
 
 
-def sweep_at_once(images: Tensor, memory_gib: float) -> int:
-    """Return how many images one step of a sweep takes.
+def forward_at_once(images: Tensor, memory_gib: float) -> int:
+    """Return how many of many images one forward pass takes.
 
     On a CPU fewer than fit in memory: a batch larger than the processor's cache is slower per image.
     """
     fits = images_at_once(images, memory_gib)
-    return fits if images.is_cuda else max(1, min(fits, SWEEP // (images.shape[-2] * images.shape[-1])))
+    return fits if images.is_cuda else max(1, min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))
 
 
 def gradients_at_once(A: Tensor, memory_gib: float) -> int:
@@ -66,7 +66,7 @@ def gradients_at_once(A: Tensor, memory_gib: float) -> int:
 def attended_at_once(images: Tensor, floats: int, memory_gib: float) -> int:
     """Return how many images fit a pass with gradients that stores ``floats`` attention values per image."""
     fits = min(recorded_at_once(images, memory_gib), int(memory_gib * GIB / (ATTENDED * floats * 4)))
-    return max(1, fits if images.is_cuda else min(fits, SWEEP // (images.shape[-2] * images.shape[-1])))
+    return max(1, fits if images.is_cuda else min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))
 
 
 def channels_last_on_cpu(images: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 
 import datasets
 from benchmark.maps.finished import FinishedModel
-from benchmark.training import checkpoints
+from benchmark.training import load
 from config import TrainConfig
 from core import cli
 from core.errors import DataError
@@ -23,21 +23,20 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
 
     ``trained_on`` overrides the training data in the run. Raises ``DataError`` for a path that is not a run.
     """
-    content = checkpoints.read(path)
-    config, findings = checkpoints.configuration(content, path), checkpoints.findings(content, path)
-    stamp = content["locus"]
+    checkpoint = load.checkpoint(path)
+    config, stamp = checkpoint.config, checkpoint.stamp
     network = str(stamp["model"].get("network", ""))
     wiring = stamp["model"].get("wiring")
-    by_us = bool(content.get("history"))  # converted runs and networks of others have none
-    declared = trained_on or checkpoints.trained_on(content, path)
+    by_us = bool(checkpoint.content.get("history"))  # converted runs and networks of others have none
+    declared = trained_on or checkpoint.trained_on
     images = _listed_images(declared)
     if images:
         declared = f"{len(images)} images of {Path(declared).name} ({file_hash(declared)[:8]})"
     finished = FinishedModel(
         name=name or stamp.get("entry") or (path if path.is_dir() else path.parent).resolve().name,
         checkpoint=path / "best.ckpt" if path.is_dir() else path,
-        digest=checkpoints.content_digest(content),
-        findings=findings,
+        digest=checkpoint.digest,
+        findings=checkpoint.findings,
         pooling=config.global_pool if wiring is None else wiring["pooling"] if wiring["head"] else "",
         network=network,
         trained_on=declared,

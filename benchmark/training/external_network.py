@@ -1,4 +1,4 @@
-"""Load somebody else's network from flags: build it, load its weights, find its layers, name its outputs."""
+"""Somebody else's network from flags: build it, load its weights, find its layers, name its outputs."""
 
 import logging
 from collections.abc import Sequence
@@ -12,8 +12,10 @@ from backbones.networks import ExternalNetwork
 from backbones.rescaled import MEAN, STD
 from backbones.traced import wiring_of
 from backbones.wrapped import channels_of
-from benchmark.training import checkpoints, load_weights
+from benchmark.training import checkpoints, load, load_weights
+from config import TrainConfig
 from core.errors import BadValueError
+from core.files import key, stem
 from core.flags.network import NetworkFlags
 from core.names import duplicates
 
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
 """ImageNet's mean and deviation for one channel, as in timm."""
 SIDE = 224
+FOLDER = "models"
+"""The folder of such runs, below ``runs``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +32,9 @@ class LoadedNetwork:
     """A network that is ready to be explained."""
 
     model: Classifier
+    """It knows the names of its outputs."""
     network: ExternalNetwork | None
     """The network as its project builds it; None for one of our runs."""
-    findings: tuple[str, ...]
-    """Names of the outputs, in their order."""
     img_size: int
     wiring: ModelSpec | None
     """None for one of our networks."""
@@ -41,10 +44,10 @@ class LoadedNetwork:
     """Description of the images' mean and deviation, with their source."""
 
 
-def load(
+def build(
     flags: NetworkFlags, default_findings: Sequence[str] = (), default_img_size: int | None = None
 ) -> LoadedNetwork:
-    """Load the network of ``flags.model``; the defaults are the findings and the image size of the data set in use.
+    """Build the network of ``flags.model``; the defaults are the findings and the image size of the data set in use.
 
     Values that the flags leave open come from the network's project or are detected, and are logged. Raises
     ``LocusError`` for values that do not fit, with the flag to write.
@@ -53,9 +56,7 @@ def load(
     network = networks.build(word, len(flags.findings) or len(default_findings) or None, flags.channels)
     weights = network.weights
     if flags.weights:
-        weights = load_weights.load_foreign(
-            network.module, checkpoints.read_weights(flags.weights), flags.weights, word
-        )
+        weights = load_weights.load_foreign(network.module, load.weights(flags.weights), flags.weights, word)
     channels = flags.channels or network.channels or channels_of(network.module)
     size = flags.img_size or network.img_size or default_img_size or SIDE
     trace = observe(network.module, channels, size)
@@ -65,7 +66,7 @@ def load(
     model = build_from_config.assemble(word, network, wiring, outputs, channels, mean, std).eval()
     model.describe(findings, size)
     log.info("%s: %s; weights: %s; images of %d px, %s", word, wiring, weights, size, normalisation)
-    return LoadedNetwork(model, network, findings, size, wiring, weights, normalisation)
+    return LoadedNetwork(model, network, size, wiring, weights, normalisation)
 
 
 def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: int) -> tuple[str, ...]:
@@ -98,13 +99,29 @@ def _describe(mean: Sequence[float], std: Sequence[float], source: str) -> str:
     return "mean {}, std {} ({})".format(*numbers, source)
 
 
-def load_run(path: Path, trust: bool) -> LoadedNetwork:
-    """Load a finished run of ``main.py``, a converted run, or a run of another network. Raises as ``checkpoints.load``.
-
-    ``trust``: whether a Python file that it names may be executed.
-    """
-    model, config, names = checkpoints.read_network(path, trust)
+def of_run(path: Path, trust: bool) -> LoadedNetwork:
+    """Load a finished run of ``main.py``, a converted run, or a run of another network: see ``load.network``."""
+    checkpoint = load.checkpoint(path)
+    model, size = checkpoint.network(trust), checkpoint.config.img_size
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
     wiring = (model.config or {}).get("wiring")
     source = "as its run says" if wiring else "ImageNet's"
-    return LoadedNetwork(model, None, names, config.img_size, ModelSpec(**wiring) if wiring else None, weights, source)
+    return LoadedNetwork(model, None, size, ModelSpec(**wiring) if wiring else None, weights, source)
+
+
+def write_run(
+    flags: NetworkFlags, runs_dir: Path, default_findings: Sequence[str] = (), default_img_size: int | None = None
+) -> Path:
+    """Build the network of ``flags`` and write its run folder below ``runs_dir``; return the folder.
+
+    The folder's name includes a hash of weights and wiring, so the same network is written once.
+    """
+    loaded = build(flags, default_findings, default_img_size)
+    model, config = loaded.model, TrainConfig(backbone=str(flags.model), pretrained=False, img_size=loaded.img_size)
+    declared = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
+    stamp = {**checkpoints.stamp(config, model, model.findings), **declared}
+    hashed = key([stamp, load.digest(checkpoints.prefixed(model))])[:8]
+    folder = runs_dir / FOLDER / f"{stem(Path(str(declared['entry'])).name)}-{hashed}"
+    if not (folder / "best.ckpt").is_file():
+        checkpoints.write_run(folder, config, model, stamp)
+    return folder

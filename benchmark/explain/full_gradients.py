@@ -10,7 +10,7 @@ from torch import Tensor
 from backbones.grid_tracer import AxisGrid, AxisGrids, GridTracer
 from backbones.layers import path
 from backbones.probe import evaluating
-from benchmark.engine.modes import no_grad_no_autocast
+from benchmark.explain.modes import no_grad_no_autocast
 from core.errors import NotAvailableError
 from core.frames import Grid
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from benchmark.engine.forward import gather
-from benchmark.engine.run import run_method
+from benchmark.explain.forward import gather
+from benchmark.explain.run import run_method
 from methods.base import Method
 
 if TYPE_CHECKING:

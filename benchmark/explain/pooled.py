@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from backbones.probe import evaluating
-from benchmark.engine import memory
-from benchmark.engine.base import ExplainRequest, MapEngine
-from benchmark.engine.modes import no_grad_no_autocast
-from methods.evidence import Evidence, Pass
+from benchmark.explain import memory
+from benchmark.explain.modes import no_grad_no_autocast
+from benchmark.explain.network import ExplainRequest, NetworkEvidence
+from methods.evidence import Pass
 from methods.gradients import Dense, Factored, Gradients
 
 
-def compute_evidence(request: ExplainRequest) -> Evidence:
+def compute_evidence(request: ExplainRequest) -> NetworkEvidence:
     """Run one forward pass and return evidence at the pooled map, the output of ``model.features``.
 
     Gradients, class maps and other results are computed on first access. Raises ``BadValueError`` for a finding that
@@ -26,7 +27,7 @@ def compute_evidence(request: ExplainRequest) -> Evidence:
         logits = model.head(A.to(_precision(model))).float()
         grid = model.grid((images.shape[-2], images.shape[-1]))
     findings = request.finding_indices(logits.shape[1])
-    return Evidence(images, grid, model.pooling, findings, PooledEngine(request, findings, A, logits))
+    return PooledEvidence(images, grid, model.pooling, findings, request, None, (A, logits))
 
 
 def _features(request: ExplainRequest) -> Tensor:
@@ -41,12 +42,8 @@ def _precision(model: nn.Module) -> torch.dtype:
 
 
 @dataclass(frozen=True, eq=False)
-class PooledEngine(MapEngine):
-    """Engine at the pooled map."""
-
-    def features_and_logits(self) -> tuple[Tensor, Tensor]:
-        """Return A and the logits of the requested findings."""
-        return self.A, self.logits[:, self._columns]
+class PooledEvidence(NetworkEvidence):
+    """Evidence at the pooled map."""
 
     def head(self, features: Tensor) -> Tensor:
         """Return logits (M,K) float32 of maps (M,C,h,w), computed in the precision of the model's weights."""
@@ -58,8 +55,9 @@ class PooledEngine(MapEngine):
         """Return the number of feature maps for the head, else as for every layer."""
         return memory.maps_at_once(self.A, self.request.memory_gib) if what == "head" else super().max_batch(what)
 
+    @cached_property
     def gradients(self) -> Gradients:
-        """Return gradients in closed form if the head has one, else by one vectorised backward pass of the head.
+        """Gradients in closed form if the head has one, else by one vectorised backward pass of the head.
 
         Only the head is differentiated, for any network: the features are a leaf.
         """
@@ -75,34 +73,37 @@ class PooledEngine(MapEngine):
             A = self.A.detach().requires_grad_()
             return jacobian_batched(self.head(A), A)
 
+    @cached_property
     def class_maps(self) -> Tensor:
-        """Return class maps of the requested findings, (N,K,h,w)."""
+        """Class maps of the requested findings, (N,K,h,w)."""
         with no_grad_no_autocast(), evaluating(self.request.model):
             return self.request.model.class_maps(self.A)[:, self._columns]
 
+    @cached_property
     def bias(self) -> Tensor:
-        """Return the classifier's bias for the requested findings, (K,)."""
+        """The classifier's bias for the requested findings, (K,)."""
         return self.request.model.bias.detach()[self._columns]
 
-    def drops(self) -> Tensor | None:
-        """Return the drops of the logits without each channel, (N,K,C), in closed form; None if the head has none."""
+    @cached_property
+    def ablation_drops(self) -> Tensor | None:
+        """The drops of the logits without each channel, (N,K,C), in closed form; None if the head has none."""
         with no_grad_no_autocast(), evaluating(self.request.model):
             drops: Tensor | None = self.request.model.head.ablated_drops(self.A)
         return None if drops is None else drops[:, self._columns]
 
-    def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
+    def parts(self) -> Iterator[tuple[slice, "PooledEvidence"]]:
         """Yield slices of the images with their part of the evidence, small enough for G to fit in memory."""
         max_pairs = memory.gradients_at_once(self.A, self.request.memory_gib)
         images, findings = max(1, max_pairs // len(self.findings)), min(max_pairs, len(self.findings))
         for i in range(0, len(self.A), images):
             rows = slice(i, min(i + images, len(self.A)))
             for k in range(0, len(self.findings), findings):
-                yield rows, self._part(evidence, rows, slice(k, k + findings))
+                yield rows, self._part(rows, self.findings[k : k + findings])
 
-    def _part(self, whole: Evidence, rows: slice, columns: slice) -> Evidence:
-        findings, images = self.findings[columns], whole.images[rows]
-        engine = PooledEngine(replace(self.request, images=images), findings, self.A[rows], self.logits[rows])
-        return replace(whole, images=images, findings=findings, engine=engine)
+    def _part(self, rows: slice, findings: tuple[int, ...]) -> "PooledEvidence":
+        request, (A, logits) = replace(self.request, images=self.images[rows]), self.recorded
+        part = A[rows], logits[rows]
+        return replace(self, images=request.images, findings=findings, request=request, recorded=part)
 
 
 def jacobian_batched(logits: Tensor, A: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ from torch import Tensor
 from backbones.attention_capture import AttentionCapture, Keep
 from backbones.probe import evaluating
 from backbones.token_layout import TokenLayout, as_tokens
-from benchmark.engine import memory
-from benchmark.engine.modes import Autocast, no_grad_no_autocast
+from benchmark.explain import memory
+from benchmark.explain.modes import Autocast, no_grad_no_autocast
 from core.errors import NotAvailableError
 from methods.attention import Attention
 
