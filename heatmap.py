@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backbones import known
-from benchmark.heatmap import finished_runs
+from benchmark.pictures import finished_runs
 from config import HeatmapConfig
 from core import cli
 from core.errors import BadValueError, DataError
@@ -49,16 +49,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     if config.image_path is not None:
         with gc_paused():
-            from benchmark.heatmap import overlay
+            from benchmark.pictures import overlay
 
         result = overlay.run(config)
         details = f"{result.finding}, score {result.score:.3f}, {result.method}, by {result.checkpoint}"
         cli.say(f"overlay: {result.path} ({details})")
         return 0
     with gc_paused():  # import torch only after the flags are checked
-        from benchmark.heatmap import pictures
+        from benchmark.pictures import heat_maps
 
-    done = pictures.run(config)
+    done = heat_maps.run(config)
     count, folder = len(done.pictures), done.folder
     cli.say(f"{count} pictures by {done.checkpoint} are in {folder}/, boxes in {folder}/boxes.json")
     for sentence in done.absent:

@@ -48,7 +48,7 @@ def imported(path: Path) -> set[str]:
 
 
 def room(path: Path) -> tuple[str, ...]:
-    """The folder of a file, at most two deep: benchmark/search, backbones."""
+    """The folder of a file, at most two deep: benchmark/training/search, backbones."""
     return path.relative_to(ROOT).parts[:-1][:2]
 
 

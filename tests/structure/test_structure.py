@@ -25,7 +25,7 @@ WINGS = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooli
          "benchmark.executors": "executor"}  # fmt: skip
 ENTRY_POINTS = (
     "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.export", "benchmark.power",
-    "benchmark.score", "benchmark.submit", "benchmark.compare.__main__", "benchmark.verify.__main__", "benchmark.gallery.__main__",
+    "benchmark.score", "benchmark.submit", "benchmark.compare.__main__", "benchmark.verify.__main__", "benchmark.gallery",
     "benchmark.figures",
 )  # fmt: skip
 VAGUE = {"found", "told", "own", "there", "place", "every"}

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backbones import Classifier
-from benchmark.gallery.page import data_url, packed_map
-from benchmark.heatmap.explain import ADVICE, ExplainedImage, Explainer, open_network
-from benchmark.heatmap.images import uploaded_image
-from benchmark.heatmap.threshold import Thresholds
+from benchmark.pictures.explained import ADVICE, ExplainedImage, Explainer, open_network
+from benchmark.pictures.gallery_page import data_url, packed_map
+from benchmark.pictures.images import uploaded_image
+from benchmark.pictures.threshold import Thresholds
 from benchmark.training import memory
 from config import HeatmapConfig
 from core.errors import DataError

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.heatmap.explain import RawMap
+from benchmark.pictures.explained import RawMap
 from benchmark.scoring.localize import boxes, to_frame
 from benchmark.scoring.surface import min_max
 from core.boxes import iou

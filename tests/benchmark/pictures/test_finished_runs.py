@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from benchmark.heatmap import finished_runs
+from benchmark.pictures import finished_runs
 from core.errors import DataError
 
 

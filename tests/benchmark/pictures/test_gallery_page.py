@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, packed_map, render_page
-from benchmark.gallery.run import page_path
-from benchmark.gallery.select import choose, of_model
+from benchmark.pictures.gallery import page_path
+from benchmark.pictures.gallery_page import MethodSummary, Page, Panel, ShownCase, data_url, packed_map, render_page
+from benchmark.pictures.selected_cases import choose, of_model
 from benchmark.records import Cell, Record, Score
 from config import PageConfig
 from core.errors import DataError, UnknownNameError

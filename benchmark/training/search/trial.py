@@ -14,12 +14,12 @@ import optuna
 import tabulate
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmark.search.plan import Plan, suggest, trial_config
 from benchmark.training import devices
 from benchmark.training.lightning import Callback, LightningModule, Trainer
 from benchmark.training.module import ClassifierModule
 from benchmark.training.run import train
 from benchmark.training.runs import csv_text
+from benchmark.training.search.plan import Plan, suggest, trial_config
 from core.errors import BadValueError, LocusError, one_line
 from core.files import csv_cell
 

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 from PIL import Image
 
-from benchmark.heatmap import images
+from benchmark.pictures import images
 
 
 def test_bars_count_the_images_of_a_folder_and_a_line_stands_in_a_log(tmp_path, terminal, caplog):

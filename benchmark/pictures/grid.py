@@ -10,19 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from benchmark.gallery import select
-from benchmark.gallery.run import MethodCases, OpenedModel, choices, shown_methods
+from benchmark.pictures import drawing, selected_cases
+from benchmark.pictures.drawing import add_box, extent
+from benchmark.pictures.gallery import MethodCases, OpenedModel, choices, shown_methods
 from benchmark.report.charts.figures import DPI, FORMATS, WIDTHS
 from benchmark.report.charts.theme import FONT, ORANGE, SKY
 from benchmark.report.select import is_method
 from benchmark.scoring.localize import boxes, to_frame
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.surface import min_max
-from core.files import atomic
-from core.types import FloatArray
 
 METHODS, CASES = {"1col": 4, "2col": 6}, 8
 """Largest numbers of methods and cases, so that each remains visible."""
@@ -30,13 +28,8 @@ MARGINS = 0.72, 0.42, 0.55, 0.25
 """Inches left, right, above and below the panels, for labels."""
 STEPS = 256
 """Pixels of a panel's side; up to twice as many."""
-COLOURS, OPAQUE, SMALL = "viridis", 0.75, 6
+COLOURS, OPAQUE, SMALL, WIDTH = "viridis", 0.75, 6, 0.9
 LETTERS: Any = {"font.family": FONT, "font.size": 7, "svg.hashsalt": "grid"}
-UNDATED: dict[str, dict[str, str | None]] = {
-    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
-    "svg": {"Creator": None, "Date": None},
-    "png": {"Software": None},
-}
 
 
 def save(model: OpenedModel, folder: Path, stem: str) -> list[Path]:
@@ -54,15 +47,14 @@ def save(model: OpenedModel, folder: Path, stem: str) -> list[Path]:
             figure = draw(images, ranked[: METHODS[name]], typical, inches)
             for kind in FORMATS:
                 files.append(folder / f"{stem}-grid-{name}.{kind}")
-                with atomic(files[-1]) as temporary:
-                    figure.savefig(temporary, format=kind, dpi=DPI, metadata=UNDATED[kind])
+                drawing.save(figure, files[-1], dpi=DPI)
     return files
 
 
 def draw(
     images: Mapping[str, NDArray[np.uint8]],
     methods: Sequence[MethodCases],
-    cases: Sequence[select.SelectedCase],
+    cases: Sequence[selected_cases.SelectedCase],
     inches: float,
 ) -> Figure:
     """Draw a row per case, a column per method after the image alone; ``images``: image -> (H, W) gray pixels."""
@@ -98,9 +90,9 @@ def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
 def _image(axes: Axes, case: Case, image: NDArray[np.uint8]) -> None:
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    axes.imshow(_thinned(image), cmap="gray", vmin=0, vmax=255, extent=_extent(case), interpolation="none")
+    axes.imshow(_thinned(image), cmap="gray", vmin=0, vmax=255, extent=extent(case.frame), interpolation="none")
     for box in case.boxes:
-        _box(axes, box, SKY, "-")
+        add_box(axes, box, SKY, "-", WIDTH)
 
 
 def _map(axes: Axes, case: Case, threshold: float) -> None:
@@ -112,10 +104,10 @@ def _map(axes: Axes, case: Case, threshold: float) -> None:
     heat = _thinned(to_frame(scaled, case.frame, case.grid))
     coloured = mpl.colormaps[COLOURS](heat)
     coloured[..., 3] = OPAQUE * heat  # in the array: PDF and SVG ignore a separate ``alpha``
-    axes.imshow(coloured, extent=_extent(case), interpolation="none")
+    axes.imshow(coloured, extent=extent(case.frame), interpolation="none")
     scored = boxes(scaled, threshold, case.frame, case.grid)[:1]
     for box in scored:
-        _box(axes, box, ORANGE, "--")
+        add_box(axes, box, ORANGE, "--", WIDTH)
     if not len(scored):
         _note(axes, "no box")
 
@@ -125,18 +117,7 @@ def _note(axes: Axes, words: str) -> None:
     axes.text(0.5, 0.05, words, transform=axes.transAxes, ha="center", color="white", fontsize=SMALL - 1, bbox=ground)
 
 
-def _box(axes: Axes, box: FloatArray, colour: str, line: str) -> None:
-    x0, y0, x1, y1 = box
-    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linestyle=line, linewidth=0.9))
-
-
 def _thinned(pixels: NDArray[Any]) -> NDArray[Any]:
     """Subsample a large picture, which is shown smaller in print."""
     step = max(1, max(pixels.shape) // STEPS)
     return pixels[::step, ::step]
-
-
-def _extent(case: Case) -> tuple[float, float, float, float]:
-    """Return the extent of the pixels: the frame of the truth."""
-    height, width = case.frame
-    return 0, width, height, 0

@@ -12,7 +12,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Draw best, median and worst cases, all methods side by side, from stored maps; exit code 2 for invalid input."""
     flags = cli.first_as_flag("--suite", argv)
     config, _ = cli.parse(PageConfig, flags, "python -m benchmark.gallery SUITE[/MODEL]")
-    from benchmark.gallery.run import run  # suites are imported after the flags are checked
+    from benchmark.pictures.gallery import run  # suites are imported after the flags are checked
 
     return run(config, cli.say)
 

@@ -18,6 +18,6 @@ def run(config: TrainConfig, explicit_flags: Set[str]) -> Path:
         import optuna  # noqa: F401
     except ImportError:
         raise NotAvailableError("--search needs Optuna: pip install '.[search]'") from None
-    from benchmark.search.study import search
+    from benchmark.training.search.study import search
 
     return search(config, explicit_flags)

@@ -13,9 +13,9 @@ import optuna
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from benchmark.search.plan import Plan, merge_flags, read, trial_config
-from benchmark.search.trial import csv_of, markdown, objective, original_trial_number, retry
 from benchmark.training import data, resume, runs
+from benchmark.training.search.plan import Plan, merge_flags, read, trial_config
+from benchmark.training.search.trial import csv_of, markdown, objective, original_trial_number, retry
 from config import DataFlags, TrainConfig
 from core import seeds
 from core.errors import BadValueError, DataError, LocusError, one_line
@@ -30,7 +30,7 @@ MISSED_HEARTBEATS = 3
 
 
 def search(config: TrainConfig, explicit_flags: Set[str]) -> Path:
-    """Run or resume the search of ``config.search`` and return its folder: see ``benchmark.search.run``.
+    """Run or resume the search of ``config.search`` and return its folder: see ``benchmark.training.search.run``.
 
     ``explicit_flags``: names of the user's flags, which override the plan's.
     """

@@ -6,11 +6,10 @@ import logging
 import pytest
 import yaml
 
-from benchmark import search
-from benchmark.search.plan import read
-from benchmark.search.trial import best_so_far
-from benchmark.training import load
+from benchmark.training import load, search
 from benchmark.training.run import train
+from benchmark.training.search.plan import read
+from benchmark.training.search.trial import best_so_far
 from config import TrainConfig
 from core.cli import CONFIGS, build, read_yaml
 from core.errors import BadValueError, DataError, LocusError

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.heatmap import explain, figures, finished_runs
-from benchmark.heatmap.explain import ADVICE, ExplainedImage, Explainer
-from benchmark.heatmap.images import dataset_images, users_images
-from benchmark.heatmap.picture import CasePicture, prepare_case
-from benchmark.heatmap.threshold import Thresholds
+from benchmark.pictures import finished_runs, panels
+from benchmark.pictures.case import CasePicture, prepare_case
+from benchmark.pictures.explained import ADVICE, ExplainedImage, Explainer, open_network
+from benchmark.pictures.images import dataset_images, users_images
+from benchmark.pictures.threshold import Thresholds
 from benchmark.training import machine, memory
 from config import HeatmapConfig
 from core.errors import BadValueError, UnknownNameError
@@ -43,7 +43,7 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
     machine.configure_torch(config.threads)
     explainer = Explainer(config)
     path = finished_runs.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
-    checkpoint, model = explain.open_network(path, config, config.image)
+    checkpoint, model = open_network(path, config, config.image)
     recipe, findings = checkpoint.config, checkpoint.findings
     if unknown := [finding for finding in config.findings if finding not in findings]:
         raise UnknownNameError("finding", unknown[0], findings)
@@ -85,7 +85,7 @@ def _write(picture: CasePicture, folder: Path, kinds: tuple[str, ...], save_raw:
         case = f"{picture.image_id}, {picture.finding}, {picture.raw.method}"
         log.warning("%s: flat map: every position has the same value, there is no box", case)
     for kind in kinds:
-        figures.save(picture, folder / f"{name}.{kind}")
+        panels.save(picture, folder / f"{name}.{kind}")
     if save_raw:
         with atomic(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
             np.save(file, picture.raw.values)

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from benchmark.heatmap import figures
-from benchmark.heatmap.explain import RawMap
-from benchmark.heatmap.picture import prepare_case
+from benchmark.pictures import panels
+from benchmark.pictures.case import prepare_case
+from benchmark.pictures.explained import RawMap
 from core.types import Sample
 
 BEGINS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
@@ -35,19 +35,19 @@ def test_an_image_whose_truth_nobody_knows_is_told_from_one_without_a_box(pictur
 @pytest.mark.parametrize("kind", ["png", pytest.param("pdf", marks=pytest.mark.slow), "svg"])
 def test_each_kind_of_file_is_what_its_name_says_with_the_same_bytes_each_time(picture, tmp_path, kind):
     path = tmp_path / f"x.{kind}"
-    figures.save(picture, path)
+    panels.save(picture, path)
     first = path.read_bytes()
     assert first.startswith(BEGINS[kind])
-    figures.save(picture, path)
+    panels.save(picture, path)
     assert path.read_bytes() == first
 
 
 @pytest.mark.byhand
 def test_the_peaks_box_is_solid_others_are_dashed_and_the_threshold_has_its_origin(picture, tmp_path):
-    figures.save(picture, tmp_path / "x.svg")
+    panels.save(picture, tmp_path / "x.svg")
     text = (tmp_path / "x.svg").read_text()
-    drawn = re.findall(rf'style="fill: none; (stroke-dasharray[^"]*)?[^"]*stroke: {figures.PREDICTED}', text)
+    drawn = re.findall(rf'style="fill: none; (stroke-dasharray[^"]*)?[^"]*stroke: {panels.PREDICTED}', text)
     assert [bool(dashes) for dashes in drawn] == [False, True, True]
     assert picture.predicted[0][:2].max() < 16
-    assert text.count(f"stroke: {figures.TRUTH}") == 1
+    assert text.count(f"stroke: {panels.TRUTH}") == 1
     assert "threshold 0.4 (validation)" in text

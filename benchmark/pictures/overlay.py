@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import methods
-from benchmark.heatmap.chosen_run import checkpoint_of
-from benchmark.heatmap.explain import ADVICE, Explainer, open_network
-from benchmark.heatmap.images import users_images
-from benchmark.heatmap.picture import frame_of, heat_in_frame, opacity
+from benchmark.pictures.case import frame_of, heat_in_frame, opacity
+from benchmark.pictures.chosen_run import checkpoint_of
+from benchmark.pictures.explained import ADVICE, Explainer, open_network
+from benchmark.pictures.images import users_images
 from benchmark.training import machine, memory
 from benchmark.training.load import Checkpoint
 from config import HeatmapConfig

@@ -13,7 +13,7 @@ import datasets
 import methods
 from backbones import Classifier
 from benchmark.explain import MethodMaps, build_methods, gather, prepare, run_methods
-from benchmark.heatmap.images import readable_images
+from benchmark.pictures.images import readable_images
 from benchmark.training import load
 from config import HeatmapConfig
 from core.errors import LocusError, NotAvailableError

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from benchmark.search.plan import merge_flags, read, trial_config
+from benchmark.training.search.plan import merge_flags, read, trial_config
 from config import TrainConfig
 from core.cli import CONFIGS, build
 from core.errors import BadValueError, DataError, UnknownNameError

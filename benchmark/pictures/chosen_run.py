@@ -5,7 +5,7 @@ from pathlib import Path
 
 from backbones import xray_weights
 from backbones.catalog import resolve
-from benchmark.heatmap import finished_runs
+from benchmark.pictures import finished_runs
 from benchmark.training import load
 from core.cli import read_yaml
 from core.errors import DataError, LocusError, UnknownNameError

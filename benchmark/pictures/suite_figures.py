@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.gallery import grid
-from benchmark.gallery.run import open_model
+from benchmark.pictures import grid
+from benchmark.pictures.gallery import open_model
 from benchmark.report import charts, select
 from benchmark.report.charts import figures
 from benchmark.report.comparisons.rows import add_leaderboard_entries

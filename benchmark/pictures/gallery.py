@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.gallery import select
-from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, packed_map, render_page
 from benchmark.maps.cases import CaseStore
+from benchmark.pictures import selected_cases
+from benchmark.pictures.gallery_page import MethodSummary, Page, Panel, ShownCase, data_url, packed_map, render_page
 from benchmark.records import Record, cases
 from benchmark.report import tables
 from benchmark.report.html.suite import PAGE
@@ -81,7 +81,7 @@ def open_model(config: PageConfig) -> OpenedModel:
     planned = selection.planned_cells(suite, config, all_records)
     models = {cell.key: job.model for job in planned for cell in job.cells}
     existing = [record for record in all_records if record.key in models]
-    chosen = select.of_model(existing, name, model_id)
+    chosen = selected_cases.of_model(existing, name, model_id)
     model = models[chosen[0].key]
     runs_dir = Path(config.runs) / (suite.trainings or name)
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
@@ -115,10 +115,10 @@ def _shown(record: Record, model: OpenedModel) -> MethodCases:
     return MethodCases(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
 
 
-def choices(shown: Sequence[MethodCases], findings: Sequence[str]) -> list[select.SelectedCase]:
-    """Return the cases to show: see ``select.choose``; baselines are ignored."""
+def choices(shown: Sequence[MethodCases], findings: Sequence[str]) -> list[selected_cases.SelectedCase]:
+    """Return the cases to show: see ``selected_cases.choose``; baselines are ignored."""
     tables = {s.record.cell.method: pd.DataFrame([*s.rows.values()]) for s in shown if is_method(s.record) and s.rows}
-    return select.choose(tables, findings)
+    return selected_cases.choose(tables, findings)
 
 
 def _page(model: OpenedModel, suite_page: str) -> Page:
@@ -143,7 +143,7 @@ def _page(model: OpenedModel, suite_page: str) -> Page:
 
 
 def _case(
-    choice: select.SelectedCase, shown: Sequence[MethodCases], image: int, maps: list[dict[str, Any]]
+    choice: selected_cases.SelectedCase, shown: Sequence[MethodCases], image: int, maps: list[dict[str, Any]]
 ) -> ShownCase:
     key = choice.image, choice.finding
     case = next(method.cases[key] for method in shown if key in method.cases)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.gallery import grid
-from benchmark.gallery.run import MethodCases
-from benchmark.gallery.select import SelectedCase
+from benchmark.pictures import grid
+from benchmark.pictures.gallery import MethodCases
+from benchmark.pictures.selected_cases import SelectedCase
 from benchmark.records import Cell, Record
 from benchmark.scoring.protocols.base import Case
 
