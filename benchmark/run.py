@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmark import executors
 from benchmark.records import Record
+from benchmark.suite import executors, selection
 from benchmark.suite import run as suite
-from benchmark.suite import selection
 from config import RunConfig
 from core import cli
 from core.errors import BadValueError, LocusError

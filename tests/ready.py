@@ -11,20 +11,18 @@ import config
 import datasets
 import methods
 from backbones import catalog
-from benchmark import executors, validity
+from benchmark import validity
 from benchmark.maps.code import code_digest
 from benchmark.report.charts.base import CHARTS
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.protocols.locus import Locus
 from benchmark.scoring.protocols.seed import Seed
+from benchmark.suite import executors
 from benchmark.training.metrics.ranking import areas, descending
 from core.cli.parser import parser_of
 
 ENTRY_POINTS = (
-    "benchmark.compare.run",
-    "benchmark.executors.local",
-    "benchmark.executors.view",
     "benchmark.external.run",
     "benchmark.gallery",
     "benchmark.heatmap.overlay",
@@ -32,12 +30,15 @@ ENTRY_POINTS = (
     "benchmark.report.published.side_by_side",
     "benchmark.report.published.predicted",
     "benchmark.report.tables",
+    "benchmark.suite.compare.run",
+    "benchmark.suite.executors.local",
+    "benchmark.suite.executors.view",
     "benchmark.suite.finalize",
     "benchmark.suite.score",
     "benchmark.suite.run",
     "benchmark.suite.selection",
     "benchmark.training.run",
-    "benchmark.verify.run",
+    "benchmark.suite.verify.run",
     "datasets.phantom",
 )
 """What they import; not they themselves, which run as ``__main__``."""

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from benchmark.compare import table
-from benchmark.compare.run import compare_selections
-from benchmark.compare.selector import Selection, resolve_first
 from benchmark.records import Record, cases
 from benchmark.suite import results_folder
+from benchmark.suite.compare import table
+from benchmark.suite.compare.run import compare_selections
+from benchmark.suite.compare.selector import Selection, resolve_first
 from core.errors import BadValueError
 from core.names import MAIN
 from core.types import Sample

@@ -23,8 +23,8 @@ from benchmark.report.html.suite import PAGE
 from benchmark.scoring import protocols
 from benchmark.suite import paired
 from benchmark.suite.scorers import ByProtocol
+from benchmark.suite.verify.differences import differences
 from benchmark.training import provenance
-from benchmark.verify.differences import differences
 from config import ScoreConfig
 from core.errors import BadValueError, DataError, one_line
 from core.files import write_text

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark import records
-from benchmark.executors import Executor
 from benchmark.records import Record
 from benchmark.report.leaderboard.entries import COMPARISONS
 from benchmark.suite import estimate, plan, results_folder, selection
 from benchmark.suite.cli_models import with_models
+from benchmark.suite.executors import Executor
 from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder
@@ -136,7 +136,7 @@ def _run_steps(
     jobs: Sequence[ModelJob], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, report: Report
 ) -> dict[str, str]:
     """Run all steps of the models of ``jobs``; return model -> reason for each that failed, at least in part."""
-    from benchmark.executors.view import run_with_progress  # slow import, not for a dry run
+    from benchmark.suite.executors.view import run_with_progress  # slow import, not for a dry run
 
     steps = [step for job in jobs for step in model_steps(job, runs_dir, folder, config)]
     pending = Pending.of(steps, folder)

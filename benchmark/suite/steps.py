@@ -7,8 +7,8 @@ from typing import Literal
 
 import methods
 from benchmark import validity
-from benchmark.executors import Step
 from benchmark.records import Cell
+from benchmark.suite.executors import Step
 from benchmark.suite.plan import ModelPlan, folder_name
 from benchmark.suite.plan.model import finished_folder_name
 from benchmark.suite.selection import ModelJob

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from benchmark import records
+from benchmark import verify as verify
 from benchmark.records import cases
-from benchmark.verify import __main__ as verify
 from tests.browser import dom, needs_browser
 from tests.commands.test_run import ABSENT
 from tests.gallery import pictures, scores_of
@@ -249,7 +249,7 @@ def test_two_checkpoints_are_the_models_that_they_belong_to(run_command, ran, tm
 
 def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran):
     words = [f"small/{AVG}/cam", "small/prior", "--results", str(ran / "results")]
-    code = f"import sys; sys.modules['torch'] = None; from benchmark.compare.__main__ import main; sys.exit(main({words}))"
+    code = f"import sys; sys.modules['torch'] = None; from benchmark.compare import main; sys.exit(main({words}))"
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

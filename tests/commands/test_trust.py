@@ -10,7 +10,7 @@ import heatmap
 import locus
 from backbones.model_spec import ModelSpec
 from benchmark import run
-from benchmark.verify import __main__ as verify
+from benchmark import verify as verify
 from core import cli
 from core.errors import BadValueError, LocusError
 from tests.benchmark.report.made_up import training

@@ -6,11 +6,11 @@ import yaml
 import datasets
 import methods
 from benchmark import records, validity
-from benchmark.executors.local import Local
 from benchmark.records import Record
 from benchmark.scoring import protocols
 from benchmark.suite import cells, plan, selection
 from benchmark.suite import run as hall
+from benchmark.suite.executors.local import Local
 from config import RunConfig
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError

@@ -5,11 +5,11 @@ import pytest
 import yaml
 
 from benchmark import records
-from benchmark.executors.local import Local
 from benchmark.records import Record, Score
 from benchmark.suite import cells, plan
 from benchmark.suite import run as hall
 from benchmark.suite.choice import chosen_models
+from benchmark.suite.executors.local import Local
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import model_steps
 from benchmark.training import data
