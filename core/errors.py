@@ -108,7 +108,7 @@ def is_shown(text: str) -> bool:
 def first_problem(error: "ValidationError") -> tuple[str, str]:
     """Return the first invalid field of a pydantic error, dotted (empty for the whole model), and its message."""
     first = error.errors()[0]
-    return ".".join(map(str, first["loc"])), first["msg"]
+    return ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
 
 
 def killed(code: int, advice: str) -> str:

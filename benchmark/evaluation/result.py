@@ -25,7 +25,7 @@ from benchmark.report.leaderboard.entries import ENTRY, mean_record, trainings
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
-from core.files import stem
+from core.files import safe_filename
 from core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, PAIRED
 from datasets.labels import match
 
@@ -54,7 +54,7 @@ class Evaluation:
     @property
     def folder(self) -> Path:
         """The folder of records and rows per case."""
-        return self.work / "evaluation" / stem(self.name)
+        return self.work / "evaluation" / safe_filename(self.name)
 
     @cached_property
     def records(self) -> list[Record]:

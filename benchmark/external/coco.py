@@ -15,8 +15,8 @@ import numpy as np
 from benchmark.gallery import select
 from benchmark.maps.trained import TrainingRun
 from benchmark.records import Cell, Record, cases
-from benchmark.suite import plan, results_folder, selection
-from benchmark.suite.train import recorded
+from benchmark.suite import results_folder, selection
+from benchmark.suite.training_runs import recorded
 from config import ExportConfig, RunConfig
 from core.errors import BadValueError, DataError, UnknownNameError, examples
 from core.files import atomic, write_text
@@ -123,9 +123,9 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
     flags = RunConfig(
         **{name: getattr(config, name) for name in ("suites", "results", "runs", "data_root_dir", "trust")}
     )
-    suite = plan.load(config.suite, selection.suites_folder(flags), config.trust)
+    suite = selection.read_suite(config.suite, flags)
     folder = results_folder.base(flags) / suite.name
-    planned = selection.planned_cells(suite, flags, all_records := selection.existing_records(folder))
+    planned = selection.planned_cells(suite, all_records := selection.existing_records(folder))
     models = {cell.key: job.model for job in planned for cell in job.cells}
     rows = select.of_model([r for r in all_records if r.key in models], suite.name, config.model_id)
     named = [record for record in rows if record.cell.method == config.method] if config.method else rows

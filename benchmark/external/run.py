@@ -22,7 +22,7 @@ from benchmark.report import tables
 from benchmark.report.html.suite import PAGE
 from benchmark.scoring import protocols
 from benchmark.suite import paired
-from benchmark.suite.scorers import ByProtocol
+from benchmark.suite.scorers import score_maps
 from benchmark.suite.verify.differences import differences
 from benchmark.training import provenance
 from config import ScoreConfig
@@ -84,14 +84,14 @@ def score(
 
     A protocol that the entry does not support is skipped for the baselines after it.
     """
-    scorer, shared = ByProtocol(store), _shared(entry, store)
+    shared = _shared(entry, store)
     lacking: set[str] = set()
     cells = [_cell(entry, method, word) for method in methods for word in _words(entry, method)]
     for cell in tqdm(cells, desc="score", unit="cell", leave=False, disable=None):
         if cell.protocol in lacking:
             continue
         start = time.perf_counter()
-        fields, rows = scorer.score(cell)
+        fields, rows = score_maps(store, cell, cell.protocol)
         seconds = round(time.perf_counter() - start, 3)
         if cell.method == entry.name and fields.get("status") == "n/a":
             lacking.add(cell.protocol)

@@ -10,7 +10,7 @@ from benchmark.models.load import LoadedNetwork, load
 from benchmark.training import checkpoints, load_weights, runs
 from config import HeatmapConfig, TrainConfig
 from core.errors import BadValueError
-from core.files import atomic, key, stem
+from core.files import atomic, key, safe_filename
 from core.flags.network import NetworkFlags
 
 FOLDER = "models"
@@ -48,7 +48,7 @@ def write(loaded: LoadedNetwork, flags: NetworkFlags, runs_dir: Path) -> Path:
     config = TrainConfig(backbone=str(flags.model), pretrained=False, img_size=loaded.img_size)
     declared = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
     stamp = {**checkpoints.stamp(config, loaded.model, loaded.findings), **declared}
-    name = f"{stem(Path(str(declared['entry'])).name)}-{key([stamp, checkpoints.digest(state)])[:8]}"
+    name = f"{safe_filename(Path(str(declared['entry'])).name)}-{key([stamp, checkpoints.digest(state)])[:8]}"
     folder = runs_dir / FOLDER / name
     if not (folder / "best.ckpt").is_file():
         runs.write_config(config, folder)

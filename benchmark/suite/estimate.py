@@ -10,7 +10,6 @@ from typing import Any
 
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.selection import ModelJob, absent
-from benchmark.suite.steps import trainings
 from config import TrainConfig
 from core.names import CLASSIFIER
 
@@ -49,7 +48,7 @@ def _is_measured(config: TrainConfig) -> bool:
 
 
 def _missing(model: ModelPlan, runs_dir: Path) -> list[TrainConfig]:
-    return [config for folder, config in trainings(model, runs_dir).items() if not (folder / "best.ckpt").is_file()]
+    return [config for folder, config in model.run_configs(runs_dir).items() if not (folder / "best.ckpt").is_file()]
 
 
 def _size(config: TrainConfig) -> dict[str, int]:

@@ -18,7 +18,7 @@ from benchmark.check import AnswerRow, conclude
 from benchmark.check.dataset.checks import answers
 from benchmark.check.dataset.scan import DatasetScan, ImageScan, read
 from config import DatasetCheckConfig
-from core.files import atomic, stem, write_text
+from core.files import atomic, safe_filename, write_text
 from core.frames import resize_image
 
 COUNTS = ("split", "finding", "present", "absent", "unknown", "boxes", "images with boxes")
@@ -37,7 +37,7 @@ def run(config: DatasetCheckConfig, report: Callable[[str], None]) -> list[str]:
     """
     scanned = read(config)
     rows = answers(scanned)
-    folder = Path(config.output) / stem(config.name)
+    folder = Path(config.output) / safe_filename(config.name)
     count = save_pictures(scanned, folder / "samples.png")
     write_text(folder / "report.md", page(config.name, scanned, rows))
     report("\n\n".join(_tables(scanned, rows, "simple")))

@@ -17,7 +17,7 @@ from benchmark.training import provenance
 from config import PackConfig, ScoreConfig
 from core.cli import CONFIGS
 from core.errors import BadValueError, DataError
-from core.files import file_hash, stem
+from core.files import file_hash, safe_filename
 from core.names import PAIRED
 
 KEPT = (
@@ -47,7 +47,7 @@ def run(config: PackConfig, report: Callable[[str], None]) -> int:
     if entry.hashes != read_sources(folder):
         raise DataError(f"the files of {entry.name!r} are not those that were scored: run benchmark.score again")
     file_flags, contents = _files(scored, entry)
-    output = Path(config.output or f"{stem(entry.name.lower().replace(' ', '-'))}.zip")
+    output = Path(config.output or f"{safe_filename(entry.name.lower().replace(' ', '-'))}.zip")
     with tempfile.TemporaryDirectory() as temporary:
         contents |= _records(folder, Path(temporary))
         archive.write(output, _manifest(config, scored, entry, file_flags, contents), contents)

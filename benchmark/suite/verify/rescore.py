@@ -12,7 +12,7 @@ from benchmark.records import Cell, Record, cases
 from benchmark.suite import score
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.scorers import Scored
-from benchmark.suite.train import recorded
+from benchmark.suite.training_runs import recorded
 from benchmark.suite.verify.differences import VerificationResult, differences, row_differences
 from core.errors import DataError, LocusError, examples
 

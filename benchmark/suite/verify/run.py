@@ -9,7 +9,6 @@ from tqdm import tqdm
 import methods
 from benchmark.records import Record, published
 from benchmark.suite import paired, plan, results_folder, selection
-from benchmark.suite.cli_models import with_models
 from benchmark.suite.plan import ModelPlan, Suite
 from benchmark.suite.verify.differences import Difference, VerificationResult, differences
 from config import VerifyConfig
@@ -34,9 +33,7 @@ def run(config: VerifyConfig, report: Callable[[str], None]) -> int:
 
 def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]) -> bool:
     """Return whether all records of a suite were verified without a difference."""
-    suite = plan.load(name, selection.suites_folder(config), config.trust)
-    selection.check_protocols(suite, config)
-    suite, finished = with_models(suite, config), bool(config.checkpoint or config.model)
+    suite, finished = selection.requested_suite(name, config), bool(config.checkpoint or config.model)
     folder = results_folder.base(config, finished) / name
     existing = selection.existing_records(folder)
     chosen = _chosen(_of_models(suite, existing, config), config.method, config.protocol)
@@ -54,7 +51,7 @@ def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]
             differ += 1
             report(_message(record, result))
     hold = len(stated) - differ - unknown.total()
-    if not chosen and selection.has_protocol(suite, config):
+    if not chosen and (not config.protocol or {*config.protocol} & {*suite.recorded, "all"}):
         unknown["there is no record: run the suite first"] = 1
     empty = Counter(record.status for record in chosen if not record.scores)
     summary = [f"{hold} records hold", f"{differ} differ", f"{unknown.total()} cannot be verified"]
@@ -68,7 +65,7 @@ def _of_models(suite: Suite, existing: Sequence[Record], config: VerifyConfig) -
     """Return the records of the finished models that the flags name; all of them without such flags."""
     if not config.checkpoint and not config.model:
         return existing
-    entered = {model.id for model in plan.models(suite, selection.overrides(config)) if model.finished is not None}
+    entered = {model.id for model in plan.models(suite) if model.finished is not None}
     return [record for record in existing if record.cell.model_id in entered]
 
 
@@ -102,7 +99,7 @@ def verify_records(
     yield from _looked_up(papers, lambda: [record for word in suite.published for record in published.read(word)])
     yield from _looked_up(pairs, lambda: paired.paired_records(folder, all_records))
     rest = [record for record in stated if record not in papers and record not in pairs]
-    models = {model.id: model for model in selection.planned_models(suite, config, all_records)}
+    models = {model.id: model for model in selection.planned_models(suite, all_records)}
     for word in dict.fromkeys(record.cell.model_id for record in rest):
         of_model = [record for record in rest if record.cell.model_id == word]
         model = models.get(word)
