@@ -7,7 +7,7 @@ from config import PackConfig, SubmissionConfig
 from core import cli
 from core.errors import BadValueError
 
-USAGE = "write `pack RUN`, a folder that benchmark.score wrote, or `check FILE`, what pack made"
+USAGE = "write `pack RUN`, with a folder from benchmark.score, or `check FILE`, with a file from pack"
 
 
 @cli.entry_point
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return pack.run(packed, cli.say)
     if word != "check":
-        raise BadValueError(f"{f'{word!r} is nothing to do' if word else 'nothing to do'}: {USAGE}")
+        raise BadValueError(f"{f'unknown command {word!r}' if word else 'no command given'}: {USAGE}")
     config, _ = cli.parse(SubmissionConfig, cli.first_as_flag("--file", args), "python -m benchmark.submit check FILE")
     from benchmark.external.submissions import check
 

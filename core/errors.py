@@ -115,9 +115,9 @@ def killed(code: int, advice: str) -> str:
     """Describe a process killed by a signal (exit ``code`` below 0), with ``advice`` in case memory ran out.
 
     >>> killed(-9, "try fewer --jobs")
-    'was killed (SIGKILL), perhaps for want of memory: try fewer --jobs'
+    'was killed (SIGKILL), perhaps because memory ran out: try fewer --jobs'
     """
-    return f"was killed ({signal.Signals(-code).name}), perhaps for want of memory: {advice}"
+    return f"was killed ({signal.Signals(-code).name}), perhaps because memory ran out: {advice}"
 
 
 def examples(items: Iterable[object], most: int = 3) -> str:

@@ -144,7 +144,7 @@ class Evaluation:
         """
         target = Path(folder)
         if target.is_dir() and {r.key for r in _existing(target)} - {r.key for r in self.records}:
-            raise BadValueError(f"{target} holds records of something else: give another folder")
+            raise BadValueError(f"{target} has records of another evaluation: choose another folder")
         target.mkdir(parents=True, exist_ok=True)
         for file in (path for pattern in FILES for path in self.folder.glob(pattern)):
             shutil.copyfile(file, target / file.name)

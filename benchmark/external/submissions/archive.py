@@ -49,15 +49,17 @@ def unpack(path: Path, folder: Path) -> Manifest:
     with reading(path), zipfile.ZipFile(path) as archive:
         members = _checked(archive, path)
         if manifests.NAME not in members:
-            raise DataError(f"{path} has no {manifests.NAME}: pack it by `python -m benchmark.submit pack RUN`")
+            raise DataError(f"{path} has no {manifests.NAME}: pack it with `python -m benchmark.submit pack RUN`")
         if (length := members[manifests.NAME].file_size) > LARGEST_MANIFEST:
-            raise DataError(f"{path} states {length:,} bytes of {manifests.NAME}: more than {LARGEST_MANIFEST:,}")
+            raise DataError(
+                f"{manifests.NAME} in {path} has {length:,} bytes: at most {LARGEST_MANIFEST:,} are allowed"
+            )
         manifest = manifests.parse(archive.read(manifests.NAME), str(path))
         _refuse_others(set(members) - {manifests.NAME}, set(manifest.files), path)
         for name in manifest.files:
             _extract(archive, members[name], folder / name)
     if changed := [name for name, digest in manifest.files.items() if files.file_hash(folder / name) != digest]:
-        raise DataError(f"{path}: {len(changed)} files are not those of its manifest: {examples(changed)}")
+        raise DataError(f"{len(changed)} files in {path} differ from its manifest: {examples(changed)}")
     return manifest
 
 
@@ -67,16 +69,15 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
     declared = sum(member.file_size for member in members)
     if declared > LARGEST or len(members) > MOST:
         raise DataError(
-            f"{path} would unpack to {declared:,} bytes in {len(members):,} files: more than the {LARGEST:,} and "
-            f"{MOST:,} that are read"
+            f"{path} would unpack to {declared:,} bytes in {len(members):,} files: at most {LARGEST:,} bytes and "
+            f"{MOST:,} files are allowed"
         )
     if wrong := [member.filename for member in members if not _is_inside(member.filename)]:
-        what = "names that lead out of its folder or have other spellings"
-        advice = "write maps/a.npy, not ./maps/a.npy or maps//a.npy"
-        raise DataError(f"{path} holds {what}: {examples(map(repr, wrong))}; {advice}")
+        advice = "write maps/a.npy, not ../a.npy, ./maps/a.npy or maps//a.npy"
+        raise DataError(f"{path} contains {len(wrong)} invalid file names: {examples(map(repr, wrong))}; {advice}")
     names = {unicodedata.normalize("NFC", member.filename).casefold() for member in members}
     if len(names) < len(members):
-        raise DataError(f"{path} holds {len(members) - len(names)} names twice: list each file once")
+        raise DataError(f"{path} contains {len(members) - len(names)} file names twice: pack each file once")
     return {member.filename: member for member in members}
 
 
@@ -94,7 +95,9 @@ def _is_inside(name: str) -> bool:
 def _refuse_others(members: set[str], listed: set[str], path: Path) -> None:
     if members != listed:
         absent, extra = sorted(listed - members), sorted(members - listed)
-        what = f"lacks {examples(absent)}" if absent else f"holds {examples(extra)}, which its manifest does not name"
+        what = (
+            f"lacks {examples(absent)}" if absent else f"contains {examples(extra)}, which its manifest does not list"
+        )
         raise DataError(f"{path} {what}: pack it again")
 
 

@@ -27,14 +27,14 @@ def run(config: SubmissionConfig, report: Callable[[str], None]) -> int:
     Raises ``LocusError`` for a file that cannot be read or scored, and if the local data differ from the scored data.
     """
     if not config.file:
-        raise BadValueError("no submission given: write `check FILE`, what `pack` made")
+        raise BadValueError("no submission given: write `check FILE`, where FILE was written by `pack`")
     with tempfile.TemporaryDirectory() as temporary:
         submitted, entry = _read(Path(config.file), Path(temporary), config)
         report(one_line(f"{entry.name} by {submitted.by} ({submitted.license}): {submitted.about}"))
         wrong = [*_records(entry, Path(temporary) / RECORDS), *_copies(config, entry, submitted)]
     for problem in wrong:
         report(one_line(problem))
-    verdict = f"{len(wrong)} things are wrong" if wrong else "its records hold, and it copies nothing"
+    verdict = f"{len(wrong)} problems" if wrong else "its records hold, and it copies nothing"
     report(f"{one_line(config.file)}: {verdict}")
     return 1 if wrong else 0
 
@@ -46,7 +46,7 @@ def _read(file: Path, folder: Path, config: SubmissionConfig) -> tuple[Manifest,
         manifest.refuse_python_files(submitted.flags, str(file))
     entry = entries.read(submitted.score_config(folder, config.data_root_dir))
     if provenance.fingerprint(entry.data) != submitted.fingerprint:
-        raise DataError(f"the images, labels or truth boxes at hand are not those that {file} was scored on")
+        raise DataError(f"{file} was scored on other images, labels or truth boxes than the local ones")
     return submitted, entry
 
 
@@ -54,23 +54,20 @@ def _records(entry: ExternalEntry, folder: Path) -> Iterator[str]:
     """Yield a sentence for each record that differs, is missing or is unexpected."""
     records_by_key = {record.key: record for record in records.load(folder)}
     if not any(record.cell.recipe == entry.recipe for record in records_by_key.values()):
-        yield "its records are of other files, or of files that were read otherwise"
+        yield "its records are of other files, or were scored with other flags"
         return
     for measured, _ in score(entry, EntryCases(entry), [entry.name]):
         if (expected := records_by_key.pop(measured.key, None)) is None:
-            yield f"{measured.cell.protocol}: it has no record of this"
+            yield f"{measured.cell.protocol}: the record is missing"
         elif wrong := differences(expected, measured):
-            yield (
-                f"{measured.cell.protocol}: {len(wrong)} figures differ; {wrong[0].what} is stated "
-                f"{wrong[0].stated}, measured {wrong[0].measured}"
-            )
-    yield from (f"{record.cell.protocol}: a record that its files do not give" for record in records_by_key.values())
+            yield f"{measured.cell.protocol}: {len(wrong)} figures differ; the first is {wrong[0]}"
+    yield from (f"{record.cell.protocol}: its files do not give this record" for record in records_by_key.values())
 
 
 def _copies(config: SubmissionConfig, entry: ExternalEntry, submitted: Manifest) -> Iterator[str]:
     """Yield a sentence if the entry copies the truth, and one for each other entry that it copies."""
     if copies.is_copy(copies.truth(entry), entry):
-        yield f"what it shows is the truth ({copies.MEANS})"
+        yield f"the entry copies the truth ({copies.MEANS})"
     folder = Path(config.beside) if config.beside else Path(config.file).parent
     for file in sorted(folder.glob("*.zip")):
         if file.resolve() == Path(config.file).resolve():
@@ -82,4 +79,4 @@ def _copies(config: SubmissionConfig, entry: ExternalEntry, submitted: Manifest)
                 log.warning("not compared with %s: %s", file, error)
                 continue
             if other_manifest.fingerprint == submitted.fingerprint and copies.is_copy(copies.excerpt(other), entry):
-                yield f"what it shows is what {other.name} shows, {file} ({copies.MEANS})"
+                yield f"the entry copies {other.name} in {file} ({copies.MEANS})"

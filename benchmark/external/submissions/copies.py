@@ -6,7 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from benchmark.external import baselines
+from benchmark.external.cases import baseline_maps
 from benchmark.external.entry import ExternalEntry
 from core.boxes import iou
 from core.names import LIMIT
@@ -52,7 +52,7 @@ def truth(entry: ExternalEntry) -> Excerpt:
             if values is not None:
                 shape = (values.shape[0], values.shape[1])
                 alone = replace(sample, boxes={finding: sample.boxes[finding]})
-                maps, _ = baselines.maps(LIMIT, [alone], [finding], entry.geometry.on(shape), shape)
+                maps, _ = baseline_maps(LIMIT, [alone], [finding], entry.geometry.on(shape), shape)
                 drawn[sample.image_id, finding] = _brief(maps[0, 0])
     return drawn
 

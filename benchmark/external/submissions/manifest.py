@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from benchmark.external.flags import FILES
+from benchmark.external.entry import FILE_FLAGS
 from config import ScoreConfig
 from core import cli
 from core.errors import BadValueError, DataError, first_problem
@@ -58,11 +58,11 @@ class Manifest(BaseModel):
     def score_config(self, folder: Path, data_root_dir: str | None) -> ScoreConfig:
         """The flags that score the files in ``folder``. Raises ``LocusError`` for an invalid flag or path."""
         values = {**self.flags, "entry": self.entry, "trained_on": self.trained_on, "data_root_dir": data_root_dir}
-        for name in FILES:
+        for name in FILE_FLAGS:
             word = values.get(name)
             if word is not None and not (name == "alignment" and word in ("conventional", "pixels")):
                 if not any(file == word or file.startswith(f"{word}/") for file in self.files):
-                    raise DataError(f"--{name} {word!r} of the submission is none of its files")
+                    raise DataError(f"--{name} {word!r} of the submission is not one of its files")
                 values[name] = str(folder / word)
         return cli.build(ScoreConfig, values)
 
@@ -73,13 +73,13 @@ def parse(text: bytes, where: str) -> Manifest:
     >>> parse(b"{}", "entry.zip")
     Traceback (most recent call last):
         ...
-    core.errors.DataError: submission.json in entry.zip is no manifest: entry: field required
+    core.errors.DataError: submission.json in entry.zip is invalid: entry: field required
     """
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
         field, message = first_problem(error)
-        raise DataError(f"{NAME} in {where} is no manifest: {field or 'its JSON'}: {message.lower()}") from error
+        raise DataError(f"{NAME} in {where} is invalid: {field or 'its JSON'}: {message.lower()}") from error
 
 
 def refuse_python_files(flags: Mapping[str, Any], where: str) -> None:
@@ -89,4 +89,4 @@ def refuse_python_files(flags: Mapping[str, Any], where: str) -> None:
     """
     for name, value in flags.items():
         if CODE.search(str(value)):
-            raise BadValueError(f"--{name} {value} in {where} would run the sender's code: write --trust to allow it")
+            raise BadValueError(f"--{name} {value} in {where} would run code of the sender: write --trust to allow it")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from benchmark import records
 from benchmark.external import entry as entries
-from benchmark.external import flags
 from benchmark.external.entry import ExternalEntry
 from benchmark.external.run import read_sources
 from benchmark.external.submissions import archive
@@ -25,27 +24,27 @@ KEPT = (
     "num_classes", "partition", "folds", "fold", "data_seed",
 )  # fmt: skip
 """Flags of an entry that a submission repeats unchanged."""
-ASKED = {
-    "run": "write `pack RUN`, the folder that benchmark.score wrote",
-    "by": "who made the entry, and how you are reached",
-    "license": "under which licence its maps or boxes are given, as CC-BY-4.0",
-    "about": "what it is and how it was trained or made, in a sentence or two",
+REQUIRED = {
+    "run": "write `pack RUN`, where RUN is the folder that benchmark.score wrote",
+    "by": "write the authors and a contact address",
+    "license": "write the licence of the maps or boxes, such as CC-BY-4.0",
+    "about": "write what the entry is and how it was trained or made, in one or two sentences",
 }
-"""Required flag -> the question it answers."""
+"""Required flag -> what to write."""
 RECORDS = "records"
 """Folder of the entry's records in the file; records of baselines and pairs are computed from the data and rows."""
 
 
 def run(config: PackConfig, report: Callable[[str], None]) -> int:
     """Pack the entry in ``config.run`` and report the path of the file. Raises ``LocusError``."""
-    for name, question in ASKED.items():
+    for name, advice in REQUIRED.items():
         if not getattr(config, name).strip():
-            raise BadValueError(f"--{name} is missing: {question}")
+            raise BadValueError(f"--{name} is missing: {advice}")
     folder = Path(config.run)
-    scored = flags.read(folder)
+    scored = entries.read_flags(folder)
     entry = entries.read(scored)
     if entry.hashes != read_sources(folder):
-        raise DataError(f"the files of {entry.name!r} are not those that were scored: run benchmark.score again")
+        raise DataError(f"the files of {entry.name!r} have changed since they were scored: run benchmark.score again")
     file_flags, contents = _files(scored, entry)
     output = Path(config.output or f"{safe_filename(entry.name.lower().replace(' ', '-'))}.zip")
     with tempfile.TemporaryDirectory() as temporary:
@@ -63,7 +62,7 @@ def _files(scored: ScoreConfig, entry: ExternalEntry) -> tuple[dict[str, str], d
     if scored.maps and root.is_dir():
         file_flags["maps"] = "maps"
         contents |= {f"maps/{name}": root / name for name in entry.hashes if (root / name).is_file()}
-    for name in flags.FILES:
+    for name in entries.FILE_FLAGS:
         word = getattr(scored, name)
         if word and Path(word).is_file():
             inside = Path(word).relative_to(root).as_posix() if root in Path(word).parents else ""

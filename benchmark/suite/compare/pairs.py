@@ -56,26 +56,20 @@ class Pair:
         return tuple(a if a == b else f"{a} − {b}" for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
 
 
-@dataclass(frozen=True)
-class Pairing:
-    """All pairs of two sides."""
+def pairs_of(first: Selection, second: Selection) -> tuple[list[Pair], tuple[int, int]]:
+    """Return the pairs of two sides, by model and method, and the number of cells without a partner on each side.
 
-    pairs: tuple[Pair, ...]
-    unmatched: tuple[int, int]
-    """Number of cells without a partner on the first and on the second side."""
-
-
-def pairing(first: Selection, second: Selection) -> Pairing:
-    """Return the pairs of two sides, by model and method. Raises ``BadValueError`` if there are none."""
+    Raises ``BadValueError`` if there are no pairs.
+    """
     one, other = _records_by_name(first), _records_by_name(second)
     free = [first.model is None and second.model is None, first.method is None and second.method is None]
     bound = [n for n, is_free in enumerate(free) if is_free]
     joined = [(a, b) for a in one for b in other if all(a[n] == b[n] for n in bound)]
-    pairs = [Pair(_common(*_alike(one[a], other[b]))) for a, b in joined]
-    distinct = tuple(pair for pair in pairs if first.folder != second.folder or not pair.of_the_same_cells)
+    pairs = [Pair(_common(*_on_same_images(one[a], other[b]))) for a, b in joined]
+    distinct = [pair for pair in pairs if first.folder != second.folder or not pair.of_the_same_cells]
     if not distinct:
-        raise BadValueError(_nothing(first, second, bool(pairs)))
-    return Pairing(distinct, (len(one) - len({a for a, _ in joined}), len(other) - len({b for _, b in joined})))
+        raise BadValueError(_nothing_to_compare(first, second, bool(pairs)))
+    return distinct, (len(one) - len({a for a, _ in joined}), len(other) - len({b for _, b in joined}))
 
 
 def _records_by_name(side: Selection) -> dict[Name, list[tuple[Record, ...]]]:
@@ -96,7 +90,9 @@ def model_and_method(trainings: Sequence[Record]) -> Name:
     return (cell.model_id if len(trainings) == 1 else trainings[0].cell.model_of_any_seed), cell.method
 
 
-def _alike(first: Sequence[tuple[Record, ...]], second: Sequence[tuple[Record, ...]]) -> tuple[tuple[Record, ...], ...]:
+def _on_same_images(
+    first: Sequence[tuple[Record, ...]], second: Sequence[tuple[Record, ...]]
+) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
     """Select two cells' records on the same images, preferring all images to a part; else the largest of each."""
     same = ((a, b) for a in first for b in second if a[0].cell.images == b[0].cell.images)
     return next(same, (first[0], second[0]))
@@ -118,16 +114,16 @@ def weights_key(record: Record) -> str:
     return " ".join(record.checkpoints) or record.cell.model_id
 
 
-def _nothing(first: Selection, second: Selection, themselves: bool) -> str:
+def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -> str:
     """Return why nothing can be compared, and what to write instead."""
     if themselves:
         return (
-            f"{first.selector} and {second.selector} are the same cells: name two models, methods or suites that differ"
+            f"{first.selector} and {second.selector} are the same cells: write two different models, methods or suites"
         )
     free = (("model_id" if side.model is None else "method", side) for side in (first, second))
     named = ((side.selector, sorted({getattr(r.cell, field) for r in side.records})) for field, side in free)
     words = "; ".join(f"{selector}: {examples(words_of_side, 4)}" for selector, words_of_side in named)
     return (
         f"{first.selector} and {second.selector} have no cell of the same model and method ({words}): "
-        "name a model or a method on both sides, as in suite/model or suite/model/method"
+        "write a model or a method on both sides, as in suite/model or suite/model/method"
     )

@@ -1,6 +1,6 @@
 """Differences between two sides, as tables on the terminal and optionally as a file."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,7 +14,7 @@ from benchmark.scoring.statistics.paired import compare, compare_over_trainings
 from benchmark.scoring.statistics.signflip import FLIPS
 from benchmark.suite import results_folder
 from benchmark.suite.compare import table
-from benchmark.suite.compare.pairs import Pair, Pairing, pairing, weights_key
+from benchmark.suite.compare.pairs import Pair, pairs_of, weights_key
 from benchmark.suite.compare.selector import Selection, is_checkpoint, resolve_first
 from benchmark.suite.compare.table import ComparisonRow
 from config import CompareConfig
@@ -46,8 +46,8 @@ def run(config: CompareConfig, report: Callable[[str], None]) -> int:
     Raises ``LocusError`` for a selector without cells and for sides without a common case.
     """
     if len(config.pair) != 2:
-        advice = "each is suite[/model][/method] or a checkpoint's path"
-        raise BadValueError(f"A and B are two, not {len(config.pair)}: {advice}")
+        advice = "write A and B, each as suite[/model][/method] or the path of a checkpoint"
+        raise BadValueError(f"compare requires two sides, not {len(config.pair)}: {advice}")
     homes = [Path(config.results)] if config.results else [results_folder.published(), results_folder.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.pair)
     text, rows = compare_selections(first, second)
@@ -63,14 +63,14 @@ def compare_selections(first: Selection, second: Selection) -> tuple[str, list[C
 
     Differences are first minus second, on the common cases; p by Holm over all pairs, findings and means of a metric.
     """
-    paired = pairing(first, second)
+    pairs, unmatched = pairs_of(first, second)
     left_out: list[str] = []
-    pairs = tqdm(paired.pairs, desc="compare", unit="pair", leave=False, disable=None)
-    rows = table.adjusted([row for pair in pairs for row in _rows(pair, first, second, left_out)])
+    bar = tqdm(pairs, desc="compare", unit="pair", leave=False, disable=None)
+    rows = table.adjusted([row for pair in bar for row in _rows(pair, first, second, left_out)])
     if not rows:
-        reason = "they were scored on other images or findings"
-        raise BadValueError(f"{first.selector} and {second.selector} share no case: {reason}")
-    about = provenance(first, second, paired, rows)
+        both = f"{first.selector} and {second.selector}"
+        raise BadValueError(f"{both} have no common case: they were scored on different images or findings")
+    about = _provenance(first, second, pairs, unmatched, {row.patients for row in rows})
     return "\n".join([*left_out, about, "", *map(as_text, table.tables(rows))]).rstrip(), rows
 
 
@@ -98,7 +98,9 @@ def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) 
     return [ComparisonRow(pair, patients, comparison) for comparison in comparisons]
 
 
-def provenance(first: Selection, second: Selection, pairing: Pairing, rows: Sequence[ComparisonRow]) -> str:
+def _provenance(
+    first: Selection, second: Selection, pairs: Sequence[Pair], unmatched: tuple[int, int], patients: Set[int]
+) -> str:
     """Describe both selectors, cells without a partner, different data, patients, seeds, intervals and tests.
 
     Returns text for a terminal, one line each; parts that do not apply are left out.
@@ -106,17 +108,16 @@ def provenance(first: Selection, second: Selection, pairing: Pairing, rows: Sequ
     lines = [f"{word} = {_named(side)}" for word, side in (("A", first), ("B", second))]
     lines += [
         f"cells of {side} without a partner in the other: {count}"
-        for side, count in zip("AB", pairing.unmatched, strict=True)
+        for side, count in zip("AB", unmatched, strict=True)
         if count
     ]
-    lines += _other_grids(first, second, pairing.pairs)
-    if other := _other_data(pairing.pairs):
+    lines += _other_grids(first, second, pairs)
+    if other := _other_data(pairs):
         lines.append(f"the data of A and B differ in: {', '.join(other)}")
-    patients = sorted({row.patients for row in rows})
-    span = f"{patients[0]}" if len(patients) == 1 else f"{patients[0]} to {patients[-1]}"
-    lines.append(f"patients {span}; training seeds {_seeds(pairing.pairs)}; `mean` is over findings")
-    several = [pair.several for pair in pairing.pairs]
-    alone = sum(pair.by_patients_alone for pair in pairing.pairs)
+    span = f"{min(patients)}" if len(patients) == 1 else f"{min(patients)} to {max(patients)}"
+    lines.append(f"patients {span}; training seeds {_seeds(pairs)}; `mean` is over findings")
+    several = [pair.several for pair in pairs]
+    alone = sum(pair.by_patients_alone for pair in pairs)
     lines += [*([OVER_TRAININGS] if any(several) else []), *([INTERVALS, TESTS] if not all(several) else [])]
     if alone:
         where = "" if alone == len(several) else f"in {alone} of {len(several)} pairs "

@@ -67,7 +67,7 @@ def scored(folder: Path) -> list[Record]:
     if comparable := _comparable_records(folder):
         return comparable
     raise DataError(
-        f"the suite {folder.name!r} has no scored cell of the protocol {MAIN_PROTOCOL!r} below {folder}: run it first"
+        f"the suite {folder.name!r} has no scores of the protocol {MAIN_PROTOCOL!r} in {folder}: run it first"
     )
 
 
@@ -129,11 +129,11 @@ def _of_checkpoint(selector: str, results: Path) -> Selection:
     words = sorted(f"{folder.name}/{model}" for folder, model in named)
     if not words:
         raise DataError(
-            f"no record below {results} states the weights of {selector} (digest {digest}): "
-            "it is part of no suite that ran"
+            f"no record below {results} has the weights of {selector} (digest {digest}): "
+            "compare a checkpoint of a suite that has run"
         )
     if len(words) > 1:
         advice = f"write one of {', '.join(words)}"
-        raise BadValueError(f"the weights of {selector} are part of several suites or models: {advice}")
+        raise BadValueError(f"several suites or models have the weights of {selector}: {advice}")
     folder, model = named.pop()
     return _select(selector, folder, scored(folder), model, None)

@@ -35,6 +35,9 @@ class Difference:
     """Value in the record; None also if it has no such figure."""
     measured: Value
 
+    def __str__(self) -> str:
+        return f"{self.what}: recorded {self.stated}, measured {self.measured}"
+
 
 VerificationResult = list[Difference] | LocusError
 """Differences between a record and its sources, or why they are unknown."""

@@ -42,9 +42,9 @@ def _score_function(
     """Return the function that scores records of these weights. Raises ``DataError`` for missing or different data."""
     trained = recorded(model, digests, runs_dir)
     if other := sorted({name for record in same_weights for name in trained[0].unlike(record.data)}):
-        raise DataError(f"the data at hand are not those of the record ({examples(other)} differ)")
+        raise DataError(f"the data set differs from that of the record ({examples(other)})")
     if absent := [run.folder.name for run in trained if not (run.folder / "predictions.csv").is_file()]:
-        raise DataError(f"no predictions in {examples(absent)} below {runs_dir}")
+        raise DataError(f"{examples(absent)} below {runs_dir} has no predictions")
     return score.make_score_function(model, [record.cell for record in same_weights], trained, runs_dir, None)
 
 
@@ -54,7 +54,7 @@ def _verify_record(
     try:
         fields, rows = score_cell(record.cell)
         if "scores" not in fields:
-            return DataError(f"today there is no figure: {fields['reason']}")
+            return DataError(f"the cell has no score now: {fields['reason']}")
         wrong = differences(record, Record(cell=record.cell, **fields))
         if cases.exist(record.cell, folder):
             stated, today = cases.read(record.cell, folder), cases.table(rows, record.cell)

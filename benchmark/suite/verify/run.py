@@ -18,7 +18,7 @@ from core.user_code import refuse_code
 
 SHOWN = 3
 """Number of reported figures for a record that differs."""
-ENTERED = "their model was entered by --checkpoint or --model: write the same flags here"
+ENTERED = "their model was added with --checkpoint or --model: write the same flags here"
 
 
 def run(config: VerifyConfig, report: Callable[[str], None]) -> int:
@@ -52,7 +52,7 @@ def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]
             report(_message(record, result))
     hold = len(stated) - differ - unknown.total()
     if not chosen and (not config.protocol or {*config.protocol} & {*suite.recorded, "all"}):
-        unknown["there is no record: run the suite first"] = 1
+        unknown["the suite has no records: run it first"] = 1
     empty = Counter(record.status for record in chosen if not record.scores)
     summary = [f"{hold} records hold", f"{differ} differ", f"{unknown.total()} cannot be verified"]
     summary += [f"{count} without figures ({status})" for status, count in sorted(empty.items())]
@@ -76,13 +76,10 @@ def _chosen(existing: Sequence[Record], method: Sequence[str], protocol: Sequenc
 
 
 def _message(record: Record, wrong: Sequence[Difference]) -> str:
-    """Describe a record that differs: its cell, its key, and the first figures as stated and as found."""
+    """Describe a record that differs: its cell, its key, and the first figures that differ."""
     cell = record.cell
     where = " ".join(word for word in (cell.model_id, cell.method, cell.alignment, cell.protocol) if word)
-    facts = (
-        f"{difference.what}: stated {difference.stated}, found {difference.measured}" for difference in wrong[:SHOWN]
-    )
-    lines = [f"  {one_line(fact)}" for fact in facts]
+    lines = [f"  {one_line(difference)}" for difference in wrong[:SHOWN]]
     rest = [f"  and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
     return "\n".join([f"{one_line(where)} ({one_line(record.key)}) differs:", *lines, *rest])
 
@@ -124,7 +121,7 @@ def _looked_up(
     except LocusError as error:
         yield from ((record, error) for record in stated)
     else:
-        gone = DataError("its per-case rows or its paper's file are gone")
+        gone = DataError("its per-case rows or the file of its paper are missing")
         yield from ((r, differences(r, remade[r.key]) if r.key in remade else gone) for r in stated)
 
 
@@ -133,4 +130,4 @@ def _unverifiable(model: ModelPlan | None, suite: Suite, stated: Sequence[Record
     if model is not None:
         return selection.missing_data_message(suite, model)
     entered = any("weights" in record.cell.recipe for record in stated)
-    return ENTERED if entered else "the suite no longer has their model"
+    return ENTERED if entered else "their model is no longer in the suite"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmark.suite.compare.pairs import pairing
+from benchmark.suite.compare.pairs import pairs_of
 from benchmark.suite.compare.selector import resolve
 from core.errors import BadValueError, DataError, UnknownNameError
 
@@ -12,7 +12,7 @@ def names(side):
 
 
 def against(tmp_path, first, second):
-    return {pair.names for pair in pairing(resolve(first, tmp_path), resolve(second, tmp_path)).pairs}
+    return {pair.names for pair in pairs_of(resolve(first, tmp_path), resolve(second, tmp_path))[0]}
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,9 @@ def test_what_neither_address_names_is_the_same_on_both_sides(two_models, tmp_pa
 def test_two_suites_are_compared_cell_by_cell_and_the_rest_is_counted(two_models, write, tmp_path, hits):
     write("other", "AVG", "cam", hits(0.4))
     write("other", "LSE", "cam", hits(0.4))
-    found = pairing(resolve("tiny", tmp_path), resolve("other", tmp_path))
-    assert [pair.names for pair in found.pairs] == [("AVG", "cam")]
-    assert found.unmatched == (3, 1)
+    pairs, unmatched = pairs_of(resolve("tiny", tmp_path), resolve("other", tmp_path))
+    assert [pair.names for pair in pairs] == [("AVG", "cam")]
+    assert unmatched == (3, 1)
 
 
 def test_a_baseline_takes_part_where_it_is_named(two_models, tmp_path):
@@ -79,16 +79,16 @@ def test_a_baseline_takes_part_where_it_is_named(two_models, tmp_path):
 def test_cells_on_the_same_images_are_compared(write, tmp_path, hits):
     write("tiny", "AVG", "cam", hits(0.5))
     small = [write("tiny", "AVG", method, hits(0.5)[:20], part=True) for method in ("cam", "ablationcam")]
-    (pair,) = pairing(resolve("tiny/AVG/cam", tmp_path), resolve("tiny/AVG/ablationcam", tmp_path)).pairs
+    ((pair,), _) = pairs_of(resolve("tiny/AVG/cam", tmp_path), resolve("tiny/AVG/ablationcam", tmp_path))
     assert [pair.first, pair.second] == small
 
 
 def test_no_common_cell_is_a_sentence_that_says_what_to_write(two_models, write, tmp_path, hits):
     write("other", "LSE", "gradcam", hits(0.4))
     with pytest.raises(BadValueError, match=r"tiny.*other.*AVG, PCAM.*LSE.*suite/model/method"):
-        pairing(resolve("tiny", tmp_path), resolve("other", tmp_path))
+        pairs_of(resolve("tiny", tmp_path), resolve("other", tmp_path))
 
 
 def test_a_cell_is_not_compared_with_itself(two_models, tmp_path):
     with pytest.raises(BadValueError, match=r"tiny/AVG.*tiny/AVG"):
-        pairing(resolve("tiny/AVG", tmp_path), resolve("tiny/AVG", tmp_path))
+        pairs_of(resolve("tiny/AVG", tmp_path), resolve("tiny/AVG", tmp_path))
