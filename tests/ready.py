@@ -1,4 +1,4 @@
-"""The last that the server of ``tests.warm`` imports: what doors import, and what is loaded when first used, once for all commands."""
+"""Imported last by the server of ``tests.warm``: what entry points import, and what is loaded on first use."""
 
 import gc
 import importlib

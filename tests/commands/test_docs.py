@@ -131,7 +131,7 @@ class Understood(BaseException):
 
 
 def understood(line, monkeypatch):
-    """Whether the door of a line takes its flags; nothing is run."""
+    """Whether the entry point of a line takes its flags; nothing is run."""
     parse = cli.parse
 
     def parsed(*args, **kwargs):

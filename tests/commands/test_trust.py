@@ -96,7 +96,7 @@ def test_a_word_that_was_typed_runs(tmp_path, code, capsys):
     assert (tmp_path / "ran").exists()
 
 
-def test_doors_that_open_what_others_made_have_the_flag(capsys):
+def test_commands_that_read_files_of_others_have_the_flag(capsys):
     for run_command in (run.main, heatmap.main):
         with pytest.raises(SystemExit):
             run_command(["--help"])

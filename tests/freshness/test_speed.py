@@ -22,9 +22,9 @@ PAGES = {
 WRITE = """
 import sys
 sys.modules["torch"] = None
-from tools.speed import __main__ as door
+from tools.speed import __main__ as command
 for subject in sys.argv[2:]:
-    door.main([subject, "--page", "--output", f"{sys.argv[1]}/{subject}"])
+    command.main([subject, "--page", "--output", f"{sys.argv[1]}/{subject}"])
 """
 
 

@@ -1,4 +1,4 @@
-"""Door: time one subject; ``--page`` writes its page again, ``--quick`` tries it.
+"""Entry point: time one subject; ``--page`` writes its page again, ``--quick`` tries it.
 
 ``python -m tools.speed methods|attention|scoring|external|training|jobs``.
 """

@@ -165,6 +165,6 @@ def test_a_pickled_array_within_a_submission_is_refused(changed, capsys):
 
 
 @pytest.mark.parametrize("words", [["pack", "nowhere"], ["pack"], ["check"], ["send"], []])
-def test_what_the_door_cannot_do_is_one_sentence(words, capsys):
+def test_an_invalid_command_line_is_one_sentence(words, capsys):
     assert submit.main(words) == 2
     assert capsys.readouterr().err.count("error: ") == 1
