@@ -51,6 +51,7 @@ def _distinct(items: list[T]) -> list[T]:
 
 RecipeName = Annotated[str, pydantic.Field(pattern=r"^\w+$")]
 MethodName = Annotated[str, _known_to(_check_method)]
+"""A registered method or ``path/to/file.py:Class``, whose code does not run here."""
 ProtocolName = Annotated[str, _known_to(protocols.registry.check)]
 CheckName = Annotated[str, _known_to(validity.registry.check)]
 PaperName = Annotated[str, _known_to(published.name)]
@@ -66,7 +67,7 @@ class RecipeChoice(pydantic.BaseModel):
 
     candidates: Annotated[dict[RecipeName, dict[str, Any]], pydantic.Field(min_length=1, max_length=3)]
     """Name of a recipe -> the flags of ``train`` that it changes; the first one wins ties."""
-    method: MethodName
+    method: Annotated[str, _known_to(methods.registry.check)]
     """The method whose maps are scored by ``locus`` for the choice; it must be fast."""
     metric: Literal["hit@iou.3", "hit@iou.1", "hit@iou.5", "mean_iou", "pointing"] = "hit@iou.3"
     """The deciding metric: mean over findings, at the cross-fitted threshold if it needs one."""

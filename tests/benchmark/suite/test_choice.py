@@ -14,7 +14,7 @@ from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import model_steps
 from benchmark.training import data
 from config import RunConfig
-from core.errors import DataError
+from core.errors import DataError, UnknownNameError
 from datasets import splits
 
 SUITE = {
@@ -118,6 +118,7 @@ def test_with_one_candidate_the_trainings_are_those_of_the_plain_suite(tmp_path)
         ({"candidates": {name: {} for name in "abcd"}}, DataError, "choice.candidates.* 3 "),
         ({"candidates": {"wide": {"img_size": 96}}}, DataError, "'wide'.*img_size.*epochs"),
         ({"method": "occlusion"}, DataError, "occlusion.*gradcam"),
+        ({"method": "evil.py:Cam"}, UnknownNameError, r"evil\.py"),
     ],
 )
 def test_a_choice_that_cannot_be_is_told_when_the_suite_is_read(tmp_path, wrong, kind, facts):
