@@ -5,10 +5,11 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from backbones import known
-from benchmark.heatmap import finished_runs
+from benchmark.pictures import finished_runs
 from config import HeatmapConfig
 from core import cli
 from core.errors import BadValueError, DataError
@@ -30,10 +31,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--{single[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir"
         )
     if network is not None:
+        if config.checkpoint is not None or not (config.image or config.image_path):
+            reason = "it has no data set"
+            raise BadValueError(f"--model {network.model} takes --image or --image_path, and no --checkpoint: {reason}")
         with gc_paused():  # import torch only after the flags are checked
-            from benchmark.models import run_folder
+            from benchmark.training import external_network
 
-        config = run_folder.of_pictures(config, network)
+        folder = external_network.write_run(network, Path(config.runs))
+        config = replace(config, checkpoint=str(folder), model=None, findings=(), trust=True)  # the user typed its name
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
             known.require_known(config.model)
@@ -44,16 +49,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     if config.image_path is not None:
         with gc_paused():
-            from benchmark.heatmap import overlay
+            from benchmark.pictures import overlay
 
         result = overlay.run(config)
         details = f"{result.finding}, score {result.score:.3f}, {result.method}, by {result.checkpoint}"
         cli.say(f"overlay: {result.path} ({details})")
         return 0
     with gc_paused():  # import torch only after the flags are checked
-        from benchmark.heatmap import pictures
+        from benchmark.pictures import heat_maps
 
-    done = pictures.run(config)
+    done = heat_maps.run(config)
     count, folder = len(done.pictures), done.folder
     cli.say(f"{count} pictures by {done.checkpoint} are in {folder}/, boxes in {folder}/boxes.json")
     for sentence in done.absent:

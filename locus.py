@@ -80,9 +80,9 @@ def load(run: Path | str, trust: bool = False) -> "Classifier":
     ``trust``: allow a Python file named in the checkpoint to run. Raises ``BadValueError`` if one is needed without it,
     ``DataError`` for a missing or broken file.
     """
-    from benchmark.training import checkpoints
+    from benchmark.training import load as opened
 
-    return checkpoints.load(run, trust=trust)[0]
+    return opened.network(run, trust=trust)
 
 
 def records(folder: Path | str) -> "list[Record]":

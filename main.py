@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         download.fetch(config.dataset, config.data_root_dir)
     if config.search:
-        from benchmark import search
+        from benchmark.training import search
 
         folder = search.run(config, typed)
         cli.say(

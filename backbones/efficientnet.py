@@ -12,7 +12,7 @@ class EfficientNet(TimmFamily):
     SAME padding depends on the size of each layer's input, so the offset of the ``tf_`` variants changes with the image
     size (:mod:`backbones.geometry` knows).
     The efficientnet-pytorch package pads SAME: its names (``efficientnet-b0``) mean the ``tf_`` variants here, and
-    :func:`backbones.package_weights.load` reads its checkpoints.
+    :mod:`backbones.package_weights` translates its weights.
     """
 
     name = "efficientnet"

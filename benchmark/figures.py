@@ -12,7 +12,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write PDF, SVG and PNG files from records and stored maps; exit status 2 for bad input."""
     flags = cli.first_as_flag("--suite", argv)
     config, _ = cli.parse(PageConfig, flags, "python -m benchmark.figures SUITE[/MODEL]")
-    from benchmark.gallery.figures import run  # after the flags are checked: heavy imports
+    from benchmark.pictures.suite_figures import run  # after the flags are checked: heavy imports
 
     return run(config, cli.say)
 

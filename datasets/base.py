@@ -1,5 +1,6 @@
 """Base class of data sets: a sequence of samples with a name, findings and a description for records."""
 
+import functools
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.errors import BadValueError, DataError
 from core.types import Sample
+from datasets.columns import Columns, from_samples
 from datasets.io.paths import refuse_links
 
 if TYPE_CHECKING:
@@ -22,8 +24,6 @@ ELSEWHERE = (
     "folder, LOCUS_DATA in the environment that of all data"
 )
 """How a user sets the folder of a data set."""
-EXTRA = "extra"
-"""Field of a sample's ``meta`` that marks an additional training image: ``--train_on boxed`` keeps it."""
 PARTITIONS = ("official", "patient", "kfold")
 
 
@@ -100,14 +100,18 @@ class Dataset(Sequence[Sample]):
         ``data[index]`` also accepts negative indices.
         """
 
+    @functools.cached_property
+    def columns(self) -> Columns:
+        """Names, labels and truth of all samples, without reading an image."""
+        return from_samples(self, len(self.findings))
+
     @property
     def labels(self) -> NDArray[np.float32]:
         """(N, K) labels of all samples, without reading an image: 0, 1 or nan (unknown).
 
         Columns are in the order of ``findings``.
         """
-        rows = [sample.labels for sample in self]
-        return np.stack(rows) if rows else np.zeros((0, len(self.findings)), np.float32)
+        return self.columns.labels
 
     @property
     def patients(self) -> list[str]:
@@ -115,7 +119,7 @@ class Dataset(Sequence[Sample]):
 
         Splits and intervals are made by patient: no patient is in two splits.
         """
-        return [sample.patient_id for sample in self]
+        return [*self.columns.patients]
 
     @overload
     def __getitem__(self, index: int) -> Sample: ...

@@ -83,7 +83,7 @@ class ChestXDet(FileDataset):
         owners, findings, boxes = zip(*marked, strict=True) if marked else ((), (), ())
         truth, clipped = boxes_by_image(paths[1].parent, owners, findings, list(boxes), dict.fromkeys(chosen, FRAME))
         self.rows = [
-            marked_row(image, image, files[image], self.findings, marks, truth.get(image, {}))
+            marked_row(image, image, Path(files[image]), self.findings, marks, truth.get(image, {}))
             for image, marks in chosen.items()
         ]
         self.describe = {

@@ -132,7 +132,8 @@ def _in_folder(root: Path, folder: Path, split: str) -> Iterator[Picture]:
             inner = subfolder.relative_to(root)
             masks = find(root, (inner / "masks").as_posix())
             images = find(root, (inner / "images").as_posix()) or find(root, inner.as_posix())
-            yield from (Picture(name, finding, path, masks.get(name), split) for name, path in images.items())
+            for name, path in images.items():
+                yield Picture(name, finding, Path(path), Path(masks[name]) if name in masks else None, split)
 
 
 def _splits(

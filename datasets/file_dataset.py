@@ -2,9 +2,8 @@
 
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,12 +13,10 @@ from core.errors import DataError, examples
 from core.types import FloatArray
 from datasets import splits
 from datasets.base import Dataset, Request
+from datasets.columns import Columns
 from datasets.io import images
 from datasets.lungs import LungSample
 from datasets.table_rows import ImageRow, TableRows
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 BoxesByImage = dict[str, dict[str, FloatArray]]
@@ -37,28 +34,23 @@ class FileDataset(Dataset):
         return len(self.rows)
 
     @functools.cached_property
-    def labels(self) -> NDArray[np.float32]:
-        """(N, K) labels, 0, 1 or nan."""
-        if isinstance(self.rows, TableRows):
-            return self.rows.labels
-        return np.array([row.labels for row in self.rows], np.float32).reshape(len(self.rows), len(self.findings))
-
-    @property
-    def patients(self) -> list[str]:
-        """Patient of each image."""
-        return [*self.rows.patients] if isinstance(self.rows, TableRows) else [row.patient for row in self.rows]
+    def columns(self) -> Columns:
+        """Names, labels and truth of all images; no file is opened for an image without boxes."""
+        return self.rows.columns(self._frame) if isinstance(self.rows, TableRows) else super().columns
 
     def sample(self, index: int) -> LungSample:
         """Return the sample at ``index``; its file is decoded on demand."""
         row = self.rows[index]
         read = functools.partial(images.decode, row.path)
-        frame = row.frame or self._frame(row.path)
         about = (row.labels, row.boxes, read, str(row.path), row.meta, row.read_masks, row.read_lungs)
-        return LungSample(row.image, row.patient, frame, *about)
+        return LungSample(row.image, row.patient, self._frame(row), *about)
+
+    def _frame(self, row: ImageRow) -> tuple[int, int]:
+        return row.frame or self._frame_of_file(row.path)
 
     @functools.cached_property
-    def _frame(self) -> Callable[[Path], tuple[int, int]]:
-        """Cached: opening each of 190,000 files takes seconds, and a training run reads them more than once."""
+    def _frame_of_file(self) -> Callable[[Path], tuple[int, int]]:
+        """Cached: opening each of 190,000 files takes seconds."""
         return functools.cache(images.frame_or_dot)
 
 
@@ -86,7 +78,7 @@ def split_names(
     return names
 
 
-def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layout: str, split: str = "") -> list[str]:
+def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: str, split: str = "") -> list[str]:
     """Return the ``listed`` images, of one ``split`` or of all, that have a file; log the others.
 
     Raises ``DataError`` if none has one.
@@ -110,7 +102,7 @@ def by_stem(root: Path, *patterns: str) -> dict[str, Path]:
 
     ``patterns`` are globs; files of other formats are skipped.
     """
-    return {path.stem: path for path in images.find(root, *patterns).values() if images.is_dicom(path)}
+    return {path.stem: path for path in map(Path, images.find(root, *patterns).values()) if images.is_dicom(path)}
 
 
 def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:

@@ -1,6 +1,8 @@
 """Compact storage of the images of a table: columns, converted to a row on access."""
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.types import FloatArray
+from datasets.columns import Columns
 from datasets.io.texts import Texts
 
 if TYPE_CHECKING:
@@ -43,39 +46,65 @@ class TableRows(Sequence[ImageRow]):
     """
 
     def __init__(
-        self, table: "DataFrame", labels: NDArray[np.float32], files: Mapping[str, Path],
+        self, table: "DataFrame", labels: NDArray[np.float32], files: Mapping[str, Path | str],
         truth: Callable[[str], dict[str, Any]],
     ) -> None:  # fmt: skip
-        self.labels, self._truth = labels, truth
-        self._images, self.patients = Texts(table.index), Texts(table["patient"])
-        paths = [files[image] for image in table.index]
-        folders = {path.parent: None for path in paths}
-        self._folders, numbers = [*folders], {folder: i for i, folder in enumerate(folders)}
-        self._folder = np.fromiter((numbers[path.parent] for path in paths), np.int32, len(paths))
-        self._files = Texts(path.name for path in paths)
+        self._truth, self._labels = truth, np.array(labels, np.float32, order="C")
+        self._images, self._patients = Texts(table.index), Texts(table["patient"])
+        self._paths = _Paths((files[image] for image in table.index), self._images)
         self._about = {name: _Column(table[name]) for name in ABOUT if name in table}
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, index: Any) -> Any:
-        image = self._images[index]
-        path = self._folders[self._folder[index]] / self._files[index]
+        image, path = self._images[index], Path(self._paths[index])
         meta = {name: column[index] for name, column in self._about.items()}
-        return ImageRow(image, self.patients[index], path, labels=self.labels[index], meta=meta, **self._truth(image))
+        return ImageRow(image, self._patients[index], path, labels=self._labels[index], meta=meta, **self._truth(image))
+
+    def columns(self, frame: Callable[[ImageRow], tuple[int, int]]) -> Columns:
+        """Return the columns, without a copy; ``frame`` returns the frame of a row with boxes."""
+        boxed = np.fromiter((bool(self._truth(image)["boxes"]) for image in self._images), bool, len(self))
+        rows = [self[i] for i in np.flatnonzero(boxed)]
+        studies = [str(study or "") for study in self._about.get("study", ())]
+        return Columns(
+            self._images, self._patients, self._paths, self._labels, boxed, np.zeros_like(boxed),
+            Texts(studies) if all(studies) else (), {row.image: (frame(row), row.boxes) for row in rows},
+        )  # fmt: skip
 
 
-class _Column:
-    """Values of a column: numbers as they are, strings as indices of the distinct values."""
+class _Paths(Sequence[str]):
+    """Paths of files; the name of a folder is stored once, and file names only if they differ from ``images``."""
+
+    def __init__(self, paths: Iterable[Path | str], images: Texts) -> None:
+        self._folders, self._names, self._folder = Texts(), Texts(), array("I")
+        numbers: dict[str, int] = {}
+        for path in paths:
+            folder, name = os.path.split(path)  # of many files, without an object for each
+            if folder not in numbers:
+                numbers[folder] = len(numbers)
+                self._folders.append(folder)
+            self._folder.append(numbers[folder])
+            self._names.append(name)
+        if self._names.same(images):
+            self._names = images
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: Any) -> Any:
+        return os.path.join(self._folders[self._folder[index]], self._names[index])  # noqa: PTH118 - as above
+
+
+class _Column(Sequence[Any]):
+    """Values of a column with few distinct values, as their numbers."""
 
     def __init__(self, values: "Series") -> None:
-        self._words: list[Any] | None = None
-        if values.dtype.kind in "iufb":
-            self._values = values.to_numpy()
-            return
         codes, words = values.factorize(use_na_sentinel=False)
-        self._values, self._words = codes.astype(np.min_scalar_type(max(len(words), 1))), words.tolist()
+        self._codes, self._words = codes.astype(np.min_scalar_type(len(words))), words.tolist()
 
-    def __getitem__(self, index: int) -> Any:
-        value = self._values[index]
-        return value.item() if self._words is None else self._words[value]
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._words[self._codes[index]]

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 registry = Registry("methods", "method", "locus.methods")
 GROUPS = ("all", "fast", "slow")
 """Words for groups of methods: all ``fast`` methods together cost about one forward pass, ``slow`` are the rest."""
-FAST = frozenset({"features", "gradients", "class_maps", "others"})
+FAST = frozenset({"features", "gradients", "class_maps", "all_findings", "others"})
 """Needs covered by the one forward pass."""
 
 

@@ -33,7 +33,7 @@ class AblationCAM(ChannelMethod):
 
 def ablation_drops(evidence: Evidence) -> Tensor:
     """Return ``S_k - S_k with A_c = 0``, (N,K,C): in closed form if the head has one, else by definition."""
-    return by_definition(evidence) if evidence.drops is None else evidence.drops
+    return by_definition(evidence) if evidence.ablation_drops is None else evidence.ablation_drops
 
 
 def by_definition(evidence: Evidence) -> Tensor:

@@ -1,9 +1,8 @@
 """Finer-CAM."""
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -11,7 +10,7 @@ from torch import Tensor
 import methods
 from core.errors import BadValueError, NotAvailableError
 from methods.base import Evidence, Method
-from methods.evidence import Engine
+from methods.evidence import EvidenceView
 from methods.gradients import Gradients
 from methods.options import positive, whole
 
@@ -32,7 +31,7 @@ class FinerCAM(Method):
     """
 
     name = "finercam"
-    needs = frozenset({"features", "gradients", "others"})
+    needs = frozenset({"features", "gradients", "all_findings"})
     rectified = True
     source = "Zhang et al., CVPR 2025"
     differs = (
@@ -59,10 +58,9 @@ class FinerCAM(Method):
 
     def _contrasted(self, evidence: Evidence) -> Evidence:
         """Return evidence whose gradients are those of the differences."""
-        whole_model = evidence.others
+        whole_model = evidence.all_findings
         contrast = self.contrast(whole_model.logits)[:, list(evidence.findings)]
-        engine = _Contrasted(evidence.engine, whole_model.gradients, contrast)
-        return dataclasses.replace(evidence, engine=cast(Engine, engine))
+        return cast(Evidence, _Contrasted(evidence, Differences(whole_model.gradients, contrast)))
 
     def contrast(self, logits: Tensor) -> Tensor:
         """Return coefficients (N,F,F) for logits (N,F): 1 for the finding itself, -alpha / count for the nearest."""
@@ -75,19 +73,12 @@ class FinerCAM(Method):
         return (itself - torch.zeros_like(distance).scatter_(2, nearest, self.alpha / count)).contiguous()
 
 
-@dataclass(frozen=True)
-class _Contrasted:
-    """An engine whose gradients are those of differences of logits."""
+class _Contrasted(EvidenceView):
+    """Evidence whose gradients are those of differences of logits."""
 
-    engine: Engine
-    whole: Gradients
-    contrast: Tensor
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.engine, name)
-
-    def gradients(self) -> Gradients:
-        return Differences(self.whole, self.contrast)
+    def __init__(self, evidence: Evidence, gradients: Gradients) -> None:
+        super().__init__(lambda: evidence)
+        self.gradients = gradients
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,7 +41,7 @@ class Occlusion(PixelMethod):
         if not stride <= window <= side:
             needs = f"needs stride <= window <= {side}, the image's shorter side"
             raise BadValueError(f"occlusion by window={window},stride={stride}: {needs}")
-        cover = CaptumOcclusion(lambda planes: evidence.sweep(len(planes), lambda part: image * planes[part]))
+        cover = CaptumOcclusion(lambda planes: evidence.batched_forward(len(planes), lambda part: image * planes[part]))
         squares = {
             "sliding_window_shapes": (1, window, window),
             "strides": (1, stride, stride),

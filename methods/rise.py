@@ -45,7 +45,7 @@ class RISE(Method):
     def _map(self, evidence: Evidence, image: Tensor) -> Tensor:
         """Return maps (K,H,W) of an image (1,3,H,W). Masks are drawn twice: to mask the image and to be summed."""
         masks = Masks(self, image)
-        logits = evidence.sweep(self.count, lambda part: image * masks(part))
+        logits = evidence.batched_forward(self.count, lambda part: image * masks(part))
         weights = (logits - logits.mean(0)) / (self.count * self.p)
         step = max(1, evidence.max_batch("forward"))
         parts = [slice(start, min(start + step, self.count)) for start in range(0, self.count, step)]

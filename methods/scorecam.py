@@ -33,7 +33,9 @@ class ScoreCAM(ChannelMethod):
         """Return weights (N,K,C); masked images exist one engine batch at a time."""
         (draw, run), A, images = MASKS[self.masks](evidence), evidence.A, evidence.images
         n, c = run.nonzero(as_tuple=True)
-        logits = evidence.sweep(len(n), lambda part: images[n[part]].mul_(draw(A[n[part], c[part]]).unsqueeze(1)))
+        logits = evidence.batched_forward(
+            len(n), lambda part: images[n[part]].mul_(draw(A[n[part], c[part]]).unsqueeze(1))
+        )
         scores = logits.new_full((*run.shape, logits.shape[1]), -torch.inf)
         scores[n, c] = logits
         weights = scores.softmax(1).where(run.any(1)[:, None, None], 0)  # (N, C, K)

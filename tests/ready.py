@@ -25,8 +25,8 @@ from core.cli.parser import parser_of
 ENTRY_POINTS = (
     "benchmark.external.run",
     "benchmark.gallery",
-    "benchmark.heatmap.overlay",
-    "benchmark.heatmap.pictures",
+    "benchmark.pictures.overlay",
+    "benchmark.pictures.heat_maps",
     "benchmark.report.published.side_by_side",
     "benchmark.report.published.predicted",
     "benchmark.report.tables",

@@ -16,7 +16,7 @@ from benchmark.scoring.protocols.base import Case
 from benchmark.training.metrics import scores
 
 SHAPES = (8, 6), (130, 130)
-COMMANDS = "benchmark.heatmap.overlay", "benchmark.suite.run", "benchmark.training.run"
+COMMANDS = "benchmark.pictures.overlay", "benchmark.suite.run", "benchmark.training.run"
 """What they import, and the libraries behind them."""
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import methods as method_registry
 from backbones import Classifier
 from benchmark import records
-from benchmark.engine.checks import check_model
 from benchmark.evaluation.given import GivenRun, as_dataset, exclude_seen_patients
 from benchmark.evaluation.result import Evaluation
+from benchmark.explain.checks import check_model
 from benchmark.maps.finished import FinishedModel
 from benchmark.scoring import protocols as protocol_registry
 from benchmark.suite import paired
@@ -19,7 +19,7 @@ from benchmark.suite.cells import cells
 from benchmark.suite.plan import ModelPlan, Suite, check_methods, identity
 from benchmark.suite.score import score_and_record
 from benchmark.suite.selection import ModelJob
-from benchmark.training import checkpoints, machine
+from benchmark.training import load, machine
 from config import EngineFlags, TrainConfig
 from core.errors import BadValueError
 from core.files import safe_filename
@@ -126,7 +126,7 @@ def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], li
 
 def _network(model: Model, trust: bool) -> Classifier:
     """Load the network of a run, or check a given one. Raises ``BadValueError`` if it cannot be evaluated."""
-    network = checkpoints.load(model, trust=trust)[0] if isinstance(model, Path | str) else model
+    network = load.network(model, trust=trust) if isinstance(model, Path | str) else model
     check_model(network)
     if not network.findings:
         advice = "give findings=[...] to locus.build or locus.wrap, or set model.findings"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import datasets
 from backbones import Classifier
 from benchmark.maps.trained import TrainingRun
-from benchmark.training import checkpoints, data
+from benchmark.training import data, load
 from benchmark.training.evaluate import predict, predictions_csv
 from benchmark.training.module import layout
 from config import TrainConfig
@@ -106,7 +106,7 @@ class GivenRun(TrainingRun):
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name."""
-        return checkpoints.digest({name: value.cpu() for name, value in self.network.state_dict().items()})
+        return load.digest({name: value.cpu() for name, value in self.network.state_dict().items()})
 
     def model(self, device: str) -> Classifier:
         """Return a copy of the network in evaluation mode on ``device``; the caller's network is unchanged."""

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 import methods as method_registry
 from benchmark import records
 from benchmark.evaluation.given import GivenRun
-from benchmark.heatmap import figures
-from benchmark.heatmap.explain import RawMap
-from benchmark.heatmap.picture import prepare_case
 from benchmark.maps.cases import CaseStore
+from benchmark.pictures import panels
+from benchmark.pictures.case import prepare_case
+from benchmark.pictures.explained import RawMap
 from benchmark.records import Record, Score, cases
 from benchmark.report import select, tables
 from benchmark.report.comparisons.rows import add_leaderboard_entries
@@ -134,7 +134,7 @@ class Evaluation:
         probability = store.probabilities[0, image, finding]
         raw = RawMap(word, values, stored.index.grid, probability)
         threshold, origin = self._threshold(plan, word, image, finding)
-        return figures.draw(prepare_case(samples[image], samples[image].image, finding, raw, threshold, origin))
+        return panels.draw(prepare_case(samples[image], samples[image].image, finding, raw, threshold, origin))
 
     def save(self, folder: Path | str) -> Path:
         """Write the same folder as ``benchmark.run``: records, rows per case, tables and ``index.html``.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.gallery import select
 from benchmark.maps.trained import TrainingRun
+from benchmark.pictures import selected_cases
 from benchmark.records import Cell, Record, cases
 from benchmark.suite import results_folder, selection
 from benchmark.suite.training_runs import recorded
@@ -127,7 +127,7 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
     folder = results_folder.base(flags) / suite.name
     planned = selection.planned_cells(suite, all_records := selection.existing_records(folder))
     models = {cell.key: job.model for job in planned for cell in job.cells}
-    rows = select.of_model([r for r in all_records if r.key in models], suite.name, config.model_id)
+    rows = selected_cases.of_model([r for r in all_records if r.key in models], suite.name, config.model_id)
     named = [record for record in rows if record.cell.method == config.method] if config.method else rows
     if not named:
         raise UnknownNameError(f"method of {rows[0].cell.model_id}:", config.method, [r.cell.method for r in rows])

@@ -4,7 +4,7 @@ A map's key includes the source of the method's module and of its imports, recur
 module that is neither part of Python nor installed, such as a user's files. For an installed package of methods it
 includes the package's own modules. The key does not include imports by a computed name, data files, and the versions of
 libraries (torch, captum), which change a map in its last digits or on purpose. The engine, the networks and the layers
-have a version, ``benchmark.engine.VERSION``.
+have a version, ``benchmark.explain.VERSION``.
 """
 
 import ast

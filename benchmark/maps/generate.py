@@ -10,8 +10,7 @@ from tqdm import tqdm
 
 from backbones import Classifier
 from benchmark import maps as store
-from benchmark.engine import gather, prepare, run_methods
-from benchmark.engine.run import MethodMaps
+from benchmark.explain import MethodMaps, gather, prepare, run_methods
 from benchmark.maps.baselines import Prior, Truth
 from benchmark.maps.requests import MapRequest
 from benchmark.maps.trained import TrainingRun

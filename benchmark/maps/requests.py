@@ -11,7 +11,7 @@ import torch
 
 import methods
 from benchmark import maps as store
-from benchmark.engine import VERSION
+from benchmark.explain import VERSION
 from benchmark.maps import untrained
 from benchmark.maps.baselines import BASELINES, Prior, Truth
 from benchmark.maps.trained import TrainingRun, select_samples

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from backbones import Classifier
 from benchmark.maps.finished import FinishedModel, external_test_set, images_of
-from benchmark.training import checkpoints
 from benchmark.training import data as source
+from benchmark.training import load
 from config import TrainConfig
 from core.errors import DataError, examples
 from core.seeds import patient_ranks
@@ -47,12 +47,12 @@ class TrainingRun:
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name, independent of the file format."""
-        return checkpoint_digest(self.checkpoint) if self.recorded_digest is None else self.recorded_digest
+        return load.checkpoint(self.checkpoint).digest if self.recorded_digest is None else self.recorded_digest
 
     def model(self, device: str) -> Classifier:
         """Load the network that is explained, in evaluation mode on ``device``."""
         trust = self.finished is not None  # the plan has already refused untrusted code
-        return checkpoints.load(self.checkpoint, device, trust=trust)[0]
+        return load.network(self.checkpoint, device, trust)
 
     @cached_property
     def data(self) -> Dataset:
@@ -82,7 +82,7 @@ class TrainingRun:
         """Pixels of ``scorable_images``, (images, S, S). Raises ``DataError`` if one of them cannot be decoded."""
         c = self.config
         cached = PixelCache(self.data, c.img_size, Path(c.cache_dir), c.max_bad_images)
-        positions = {sample.image_id: i for i, sample in enumerate(self.data)}
+        positions = {image: i for i, image in enumerate(self.data.columns.images)}
         cached.order = np.array([positions[sample.image_id] for sample in self.scorable_images], np.int64)
         images, readable = cached.read(cached.order)
         missing = [sample.image_id for sample, good in zip(self.scorable_images, readable, strict=True) if not good]
@@ -113,14 +113,6 @@ def convert_run(run: TrainingRun, kind: type[K], **more: Any) -> K:
     """Convert a training run to a subclass ``kind`` with other weights or images; ``more`` sets its own fields."""
     given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(TrainingRun)}
     return kind(**given, **more)
-
-
-def checkpoint_digest(checkpoint: Path) -> str:
-    """Return 16 hex digits of the SHA-256 of the weights in a checkpoint, or in a run folder's best one, by name.
-
-    For a third-party network it includes how the network is built.
-    """
-    return checkpoints.content_digest(checkpoints.read(checkpoint))
 
 
 def select_samples(trained: Sequence[TrainingRun], count: int | None) -> list[Sample]:

@@ -5,7 +5,7 @@ import torch
 import backbones
 from backbones import Classifier, build_from_config
 from benchmark.maps.trained import TrainingRun, convert_run
-from benchmark.training import checkpoints
+from benchmark.training import load
 from benchmark.training.pooling import pooling
 from core.errors import NotAvailableError
 from core.names import UNTRAINED
@@ -34,7 +34,7 @@ class Untrained(TrainingRun):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(c.seed + OTHER)
             if self.finished is not None:
-                model = build_from_config.rebuild(checkpoints.network_arguments(self.checkpoint), str(self.checkpoint))
+                model = build_from_config.rebuild(load.checkpoint(self.checkpoint).stamp["model"], str(self.checkpoint))
             else:
                 words = pooling(c), c.attention_map
                 model = backbones.build(c.backbone, len(self.data.findings), *words, pretrained=False)

@@ -91,10 +91,16 @@ def _links(pictures: Sequence[str], suite: str, folder: Path | None) -> str:
 
 def _meanings(folder: Path | None) -> str:
     """Return a link from ``folder`` to the page that explains the columns; only its name outside the checkout."""
-    if folder is None or CONFIGS.parent not in folder.resolve().parents:
+    if folder is None or (checkout := path_to_checkout(folder)) is None:
         return f"what the columns mean: {MEANINGS} of the checkout"
-    up = Path(os.path.relpath(CONFIGS.parent, folder.resolve()))
-    return f"[what the columns mean]({(up / MEANINGS).as_posix()})"
+    return f"[what the columns mean]({(checkout / MEANINGS).as_posix()})"
+
+
+def path_to_checkout(folder: Path) -> Path | None:
+    """Return the relative path from ``folder`` to the checkout; None outside it."""
+    if CONFIGS.parent not in folder.resolve().parents:
+        return None
+    return Path(os.path.relpath(CONFIGS.parent, folder.resolve()))
 
 
 def without_number(records: Sequence[Record]) -> str:

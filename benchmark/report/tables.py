@@ -10,11 +10,12 @@ from benchmark.report.charts import component_bars
 from benchmark.report.checks.base import tables as check_tables
 from benchmark.report.comparisons.agreement import with_agreement
 from benchmark.report.comparisons.rows import add_leaderboard_entries
+from benchmark.report.html.render import link_documents
 from benchmark.report.html.suite import PAGE, SuitePage, suite_page
 from benchmark.report.index import index
 from benchmark.report.leaderboard import choice, effects, main_table, networks, numbers
 from benchmark.report.missing import missing
-from benchmark.report.page import leaderboards, page
+from benchmark.report.page import leaderboards, page, path_to_checkout
 from benchmark.report.protocols import on_surface
 from benchmark.report.sections import DatasetTables, tables_of
 from benchmark.report.table import Table, as_text, chosen, latex
@@ -79,7 +80,8 @@ def write(
     write_text(folder / "leaderboard.md", text)
     has_gallery = (folder / GALLERY).is_file()
     suite = SuitePage(folder.name, title or folder.name, about, limits, held_out, folders, has_gallery)
-    write_text(folder / PAGE, suite_page(suite, records, sections, parts))
+    html = suite_page(suite, records, sections, parts)
+    write_text(folder / PAGE, link_documents(html, path_to_checkout(Path(linked_from or folder))))
     seed = [table for name in names for layout in on_surface.SEED if (table := layout.fill(records, name))]
     _put(folder / "seed.xlsx", _seed(seed) if seed else b"")
     return records

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from backbones import Classifier
-from benchmark.engine import cost, prepare
+from benchmark.explain import cost, prepare
 from benchmark.maps import untrained
 from benchmark.maps.requests import build_method
 from benchmark.maps.trained import TrainingRun

@@ -84,12 +84,11 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
         raise BadValueError("--model and --checkpoint cannot be combined: write one of them")
     paths = list(config.checkpoint)
     if network is not None:
-        from benchmark.models import run_folder  # after the flags are checked: imports torch
-        from benchmark.training import data
+        from benchmark.training import data, external_network  # after the flags are checked: imports torch
 
         scored = plan.models(suite)[0].scored_on
         findings = data.load(scored, "test").findings
-        paths = [str(run_folder.enter(network, Path(config.runs).parent, findings, scored.img_size))]
+        paths = [str(external_network.write_run(network, Path(config.runs).parent, findings, scored.img_size))]
     declared = {"entry": config.entry, "trained_on": config.trained_on}
     entry = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}
     if network is None and not config.trust:

@@ -38,7 +38,7 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
     starts = tuple(step.id for step in first)
     learning = [_training(config, path, threads, starts) for path, config in model.run_configs(runs_dir).items()]
     if model.finished is not None:  # its predictions replace training
-        predict = "benchmark.models.predict.predict_held_out"
+        predict = "benchmark.maps.predict.predict_held_out"
         learning = [
             replace(
                 step,

@@ -30,9 +30,12 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
             return folder
     if not config.resume and (folder is None or not folder.exists()):
         _check(config)
+    from benchmark.training.listing import load_splits  # imports NumPy
+
+    loaded = None if config.resume else load_splits(config)
     from benchmark.training.run import fit as start  # imports torch and Lightning
 
-    return start(config, folder)
+    return start(config, folder, loaded)
 
 
 def _check(config: TrainConfig) -> None:

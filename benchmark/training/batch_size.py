@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from lightning.pytorch.utilities.memory import garbage_collection_cuda
 from torch import Tensor
 
 from backbones import Classifier
-from benchmark.training import checkpoints, devices, memory, optimizers
+from benchmark.training import devices, load, memory, optimizers
+from benchmark.training.lightning import garbage_collection_cuda
 from benchmark.training.losses.base import Loss
 from config import TrainConfig
 from core.cli import read_yaml
@@ -83,7 +83,7 @@ def of_run(folder: Path) -> int | None:
     A resumed run with ``auto`` therefore keeps its batch size.
     """
     if (folder / "last.ckpt").is_file():
-        return checkpoints.configuration(checkpoints.read(folder / "last.ckpt"), folder).batch
+        return load.checkpoint(folder / "last.ckpt").config.batch
     return int(read_yaml(folder / "config.yaml")["batch_size"]) if (folder / "config.yaml").is_file() else None
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
-
 from benchmark.training import checkpoints, runs
+from benchmark.training.lightning import Callback, LightningModule, Trainer
 from benchmark.training.module import ClassifierModule
 from core.files import write_text
 

@@ -4,14 +4,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import backbones
-from benchmark.training import checkpoints, data, load_weights, machine, runs
+from benchmark.training import checkpoints, data, load, load_weights, machine
 from benchmark.training.pooling import pooling
 from config import ConvertConfig, TrainConfig
 from core.errors import BadValueError, DataError, NotAvailableError
-from core.files import atomic
 from core.names import duplicates
 
 
@@ -32,11 +29,8 @@ def run(config: ConvertConfig) -> Path:
     findings = _findings(config.findings, recipe)
     parts = recipe.backbone, len(findings), pooling(recipe), recipe.attention_map
     model = backbones.build(*parts, dropout=recipe.dropout)
-    load_weights.load_translated(model, checkpoints.read_weights(config.checkpoint), config.checkpoint)
-    runs.write_config(recipe, folder)
-    state = {load_weights.PREFIX + name: value for name, value in model.state_dict().items()}
-    with atomic(folder / "best.ckpt") as temporary:
-        torch.save({"state_dict": state, "locus": checkpoints.stamp(recipe, model, findings), "history": []}, temporary)
+    load_weights.load_translated(model, load.weights(config.checkpoint), config.checkpoint)
+    checkpoints.write_run(folder, recipe, model, checkpoints.stamp(recipe, model, findings))
     return folder
 
 

@@ -1,7 +1,6 @@
 """The images of each split in a memory map, decoded on first use."""
 
 import logging
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,17 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-import datasets
 from benchmark.training import devices
-from config import TrainConfig
+from benchmark.training.listing import load as load
 from core.errors import DataError
 from core.flags.data import DataFlags
-from core.types import FloatArray, Sample
-from datasets.base import EXTRA
+from core.types import FloatArray
 from datasets.base import Dataset as DataSource
-from datasets.io import preprocess
 from datasets.io.cache import PixelCache
-from datasets.io.texts import Texts
 
 log = logging.getLogger(__name__)
 Batch = tuple[Tensor, Tensor]
@@ -92,40 +87,7 @@ class SplitImages(Dataset[Batch]):
         return replace(self, rows=rows, labels=labels, ids=ids, studies=studies, describe=description)
 
 
-class Listing(Sequence[tuple[str, str, bool]]):
-    """Metadata of many samples in little memory: (image, patient, has a truth box) of each."""
-
-    def __init__(self) -> None:
-        self.images, self.patients, self.studies = Texts(), Texts(), Texts()
-        self.boxed, self.extra = bytearray(), bytearray()
-        self.labels = array("f")
-        self.truth: dict[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = {}
-
-    def add(self, sample: Sample) -> None:
-        """Append a sample."""
-        self.images.append(sample.image_id)
-        self.patients.append(sample.patient_id)
-        self.studies.append(str(sample.meta.get("study") or ""))
-        self.boxed.append(bool(sample.boxes))
-        self.extra.append(EXTRA in sample.meta)
-        self.labels.frombytes(sample.labels.tobytes())
-        if sample.boxes:
-            self.truth[sample.image_id] = sample.frame, sample.boxes
-
-    def __len__(self) -> int:
-        return len(self.boxed)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.images[index], self.patients[index], bool(self.boxed[index])
-
-
-def load(config: TrainConfig, split: str) -> DataSource:
-    """The samples of one split, not decoded yet. Raises ``core.errors`` types for missing data.
-
-    ``split`` is train, val or test; preprocessing and partition come from the flags.
-    """
-    named = {"img_size": config.img_size, "cache": config.cache_dir, **config.request()}
-    return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
+Splits = Mapping[str, SplitImages]
 
 
 def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImages:
@@ -134,21 +96,19 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
     All test images are used, whatever ``train_on`` is. ``processes`` processes on this machine share the CPUs. Raises
     ``DataError`` if no image is left or too many are known to be unreadable.
     """
-    workers, listing = max(devices.workers(flags.num_workers) // processes, 1), Listing()
-    pixels = PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers, listing.add)
-    boxed, extra = np.frombuffer(listing.boxed, bool), np.frombuffer(listing.extra, bool)
+    workers = max(devices.workers(flags.num_workers) // processes, 1)
+    pixels, columns = PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers), data.columns
+    boxed = columns.boxed
     train_on = "all" if data.split == "test" else flags.train_on
-    rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed | extra, "unboxed": ~boxed}[train_on])
+    rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed | columns.extra, "unboxed": ~boxed}[train_on])
     if not len(rows):
         chosen = f"--train_on {flags.train_on}, --partition {flags.partition}"
         raise DataError(f"no {data.split} image of {flags.dataset} is left ({chosen})")
-    labels = np.frombuffer(listing.labels, np.float32).reshape(len(listing), -1)
-    if data.split == "train" and np.isnan(labels[rows]).all():
+    if data.split == "train" and np.isnan(columns.labels[rows]).all():
         raise DataError(f"no {data.split} image of {flags.dataset} has a known label: {len(rows)} images, all unknown")
-    studies = listing.studies if all(listing.studies) else ()
     whole = SplitImages(
-        data.findings, pixels, np.arange(len(listing)), torch.from_numpy(labels), listing, dict(data.describe), studies,
-        listing.truth, data.split,
+        data.findings, pixels, np.arange(len(columns)), torch.from_numpy(columns.labels), columns, dict(data.describe),
+        columns.studies, columns.truth, data.split,
     )  # fmt: skip
     split = whole if len(rows) == len(whole) else whole.subset(rows, whole.describe)
     log.info("%s: %d images of %d patients", data.split, len(split), len({patient for _, patient, _ in split.ids}))

@@ -36,7 +36,7 @@ def check(flags: MachineFlags, batch_size: int | str, gpu_count: int) -> None:
         raise BadValueError("--precision 16-mixed needs a GPU: write bf16-mixed, 32 or auto for the CPU")
     if flags.num_nodes > 1 and batch_size == "auto":
         raise BadValueError("--batch_size auto tries the memory of one machine: write a number for --num_nodes above 1")
-    from lightning.pytorch.strategies import StrategyRegistry  # slow import, not needed to explain
+    from benchmark.training.lightning import StrategyRegistry  # slow import, not needed to explain
 
     strategies = ["auto", *StrategyRegistry.available_strategies()]
     if flags.strategy not in strategies:

@@ -14,9 +14,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from backbones import Classifier
-from benchmark.training import checkpoints, data, devices, machine, memory, runs
+from benchmark.training import data, devices, load, machine, memory, runs
 from benchmark.training.batches import Batches, loader
-from benchmark.training.data import SplitImages
+from benchmark.training.data import SplitImages, Splits
 from benchmark.training.metrics.assess import assess
 from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.module import layout
@@ -26,7 +26,6 @@ from core.files import write_json, write_text
 from datasets.io import transforms
 
 log = logging.getLogger(__name__)
-Splits = Mapping[str, SplitImages]
 Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
 MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")
@@ -50,8 +49,8 @@ def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
     trained = (folder / "last.ckpt").exists() or not best.exists()  # benchmark.convert writes only best.ckpt
     if trained and not runs.done(folder):
         raise DataError(f"--evaluate {path}: no finished run (no metrics.json); give one, or --resume it first")
-    content = checkpoints.read(best)
-    stamped, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
+    checkpoint = load.checkpoint(best)
+    stamped, findings = checkpoint.config, checkpoint.findings
     if other := sorted(name for name in typed - MAY_DIFFER if getattr(config, name) != getattr(stamped, name)):
         typed_flags = examples([f"--{name}" for name in other])
         raise BadValueError(f"--evaluate {path} takes the run's own flags: leave out {typed_flags}")
@@ -79,9 +78,9 @@ def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> Split
 def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False) -> None:
     """Evaluate the run in ``folder`` on its held-out ``splits`` and write the results; ``facts`` go into metrics.json.
 
-    ``trust``: see ``checkpoints.load``.
+    ``trust``: see ``load.Checkpoint.network``.
     """
-    model, _ = checkpoints.load(folder / "best.ckpt", devices.device(config, devices.gpus()), trust)
+    model = load.network(folder / "best.ckpt", devices.device(config, devices.gpus()), trust)
     model.to(memory_format=layout(config.channels_last))
     held_out = {name: splits[name].complete() for name in HELD_OUT}
     logits = {name: predict(model, split, config.batch) for name, split in held_out.items()}

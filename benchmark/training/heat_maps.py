@@ -1,27 +1,25 @@
 """Heat maps during training: the same few validation images after each epoch, in TensorBoard."""
 
 import logging
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from numpy.typing import NDArray
 
 from backbones import Classifier
-from benchmark.explain import Maps, explain
-from benchmark.scoring.localize import to_frame
-from benchmark.scoring.protocols.base import FLAT
-from benchmark.scoring.surface import min_max
 from benchmark.training.data import SplitImages
+from benchmark.training.lightning import Callback, DDPStrategy, LightningModule, SingleDeviceStrategy, Trainer
 from benchmark.training.loggers import Events
 from benchmark.training.module import ClassifierModule
 from core.errors import LocusError
 from core.frames import scale_boxes
 from core.types import FloatArray
 from datasets.io import transforms
+
+if TYPE_CHECKING:
+    from benchmark.explain import Maps
 
 log = logging.getLogger(__name__)
 METHOD = "gradcam"
@@ -56,6 +54,8 @@ class HeatMaps(Callback):
 
     def _pictures(self) -> dict[str, NDArray[np.uint8]]:
         """Tag -> (h,w,3) RGB."""
+        from benchmark.explain import explain  # slow imports, not needed before the first step
+
         rows, findings = zip(*self.shown, strict=True)
         images, _ = self.validation[np.array(rows)]
         average = self.module.average
@@ -65,7 +65,10 @@ class HeatMaps(Callback):
         names = [self.validation.findings[k] for k in findings]
         return {f"heat_maps/{name}": self._picture(n, images[n].numpy(), maps) for n, name in enumerate(names)}
 
-    def _picture(self, n: int, image: NDArray[np.uint8], maps: Maps) -> NDArray[np.uint8]:
+    def _picture(self, n: int, image: NDArray[np.uint8], maps: "Maps") -> NDArray[np.uint8]:
+        from benchmark.scoring.localize import to_frame
+        from benchmark.scoring.surface import min_max
+
         row, finding = self.shown[n]
         frame, boxes = self.validation.truth.get(self.validation.ids[row][0], (image.shape, {}))
         truth = boxes.get(self.validation.findings[finding], np.zeros((0, 4)))
@@ -97,6 +100,8 @@ def beside(image: NDArray[np.uint8], heat: NDArray[np.float32], truth: FloatArra
     over = (gray * (1 - share) + colours * share).astype(np.uint8)
     both = [_with_boxes(side, truth) for side in (gray, over)]
     if not heat.any():
+        from benchmark.scoring.protocols.base import FLAT
+
         cv2.putText(both[1], FLAT, (4, both[1].shape[0] - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, WHITE)
     return np.concatenate([both[0], np.full((both[0].shape[0], 4, 3), 255, np.uint8), both[1]], axis=1)
 

@@ -9,20 +9,24 @@ import socket
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from lightning.pytorch.loggers import Logger, MLFlowLogger, WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
-from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
-from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
-from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]
 
+from benchmark.training.lightning import Logger, MLFlowLogger, WandbLogger, rank_zero_only
 from core.errors import DataError, NotAvailableError
 from core.files import writing
 from core.flags.training import OutputFlags
+from core.lazy import Lazy
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto import event_pb2, summary_pb2  # type: ignore[import-untyped]
+    from tensorboard.summary.writer import record_writer  # type: ignore[import-untyped]
+else:
+    event_pb2, summary_pb2 = (Lazy(f"tensorboard.compat.proto.{name}_pb2") for name in ("event", "summary"))
+    record_writer = Lazy("tensorboard.summary.writer.record_writer")
 
 PROJECT = "locus"
 """Name of wandb's project and of mlflow's experiment."""
@@ -55,24 +59,26 @@ class Events(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Append a row of numbers at ``step``. Raises ``DataError`` if that fails; the file then stays as it was."""
-        self._append(step, [Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()])
+        self._append(
+            step, [summary_pb2.Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()]
+        )
 
     @rank_zero_only
     def log_images(self, images: Mapping[str, NDArray[np.uint8]], step: int) -> None:
         """Append (h,w,3) RGB pictures by tag at ``step``. Raises as ``log_metrics``."""
-        self._append(step, [Summary.Value(tag=tag, image=_picture(image)) for tag, image in images.items()])
+        self._append(step, [summary_pb2.Summary.Value(tag=tag, image=_picture(image)) for tag, image in images.items()])
 
-    def _append(self, step: int | None, values: list[Summary.Value]) -> None:
-        event = Event(wall_time=time.time(), step=step, summary=Summary(value=values))
+    def _append(self, step: int | None, values: list[Any]) -> None:
+        event = event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=values))
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         before = self.path.stat().st_size if self.path.exists() else 0
         try:
             with writing(self.path), self.path.open("ab") as file:
                 if not before:
-                    heading = Event(wall_time=time.time(), file_version="brain.Event:2")
-                    RecordWriter(file).write(heading.SerializeToString())
-                RecordWriter(file).write(event.SerializeToString())
+                    heading = event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2")
+                    record_writer.RecordWriter(file).write(heading.SerializeToString())
+                record_writer.RecordWriter(file).write(event.SerializeToString())
         except DataError:
             if before:
                 os.truncate(self.path, before)
@@ -81,9 +87,11 @@ class Events(Logger):
             raise
 
 
-def _picture(image: NDArray[np.uint8]) -> Summary.Image:
+def _picture(image: NDArray[np.uint8]) -> Any:
     png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
-    return Summary.Image(height=image.shape[0], width=image.shape[1], colorspace=3, encoded_image_string=png)
+    return summary_pb2.Summary.Image(
+        height=image.shape[0], width=image.shape[1], colorspace=3, encoded_image_string=png
+    )
 
 
 class Wandb(WandbLogger):

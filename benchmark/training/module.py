@@ -5,7 +5,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import lightning.pytorch as lightning
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -15,8 +14,8 @@ from backbones import Classifier
 from benchmark.training import checkpoints, load_weights, optimizers
 from benchmark.training.batches import all_gather_lists
 from benchmark.training.data import Batch
+from benchmark.training.lightning import LightningModule
 from benchmark.training.losses.base import Loss
-from benchmark.training.metrics import scores
 from config import TrainConfig
 from core import seeds
 from core.errors import LocusError
@@ -28,7 +27,7 @@ AVERAGE = "average."
 """Prefix of the weights' moving average in a checkpoint."""
 
 
-class ClassifierModule(lightning.LightningModule):
+class ClassifierModule(LightningModule):
     """A classifier, its loss and its training step; ``history`` has one row per epoch.
 
     The learning rate is updated here and not by Lightning, which would update it after the epoch's checkpoint is
@@ -100,6 +99,8 @@ class ClassifierModule(lightning.LightningModule):
             raise LocusError(f"the training loss is {train} in epoch {self.current_epoch + 1}: {CALMER}")
         if not torch.isfinite(logits).all():
             raise LocusError(f"the outputs are no numbers after epoch {self.current_epoch + 1}: {CALMER}")
+        from benchmark.training.metrics import scores  # slow import, not needed before the first step
+
         metrics = scores(logits, labels, self.findings, self.loss.exclusive)
         rate = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         row = {"train_loss": train, "val_loss": loss}

@@ -1,15 +1,17 @@
 """Build a run's data, network and loss from the flags; setup errors are raised here, before training."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 import backbones
 from backbones import Classifier, xray_weights
-from benchmark.training import batch_size, checkpoints, data, devices, load_weights, loggers, machine, memory
+from benchmark.training import batch_size, data, devices, load, load_weights, loggers, machine, memory
 from benchmark.training.batches import Batches
 from benchmark.training.data import SplitImages
+from benchmark.training.listing import load_splits
 from benchmark.training.losses.base import Loss
 from benchmark.training.module import ClassifierModule, layout
 from benchmark.training.pooling import pooling
@@ -17,23 +19,26 @@ from config import TrainConfig
 from core.errors import BadValueError
 from core.flags.training import RecipeFlags
 from core.registry import Registry
+from datasets.base import Dataset as DataSource
 from datasets.io import transforms
 from datasets.splits import doubt
 
 log = logging.getLogger(__name__)
 
 
-def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[str, SplitImages]]:
+def prepare(
+    config: TrainConfig, folder: Path, loaded: Mapping[str, DataSource] | None = None
+) -> tuple[ClassifierModule, dict[str, SplitImages]]:
     """Return the module to train and its images by split. Raises ``core.errors`` types; writes no file of the run.
 
-    Cheap checks come first: images are listed last, and decoded on first use.
+    ``loaded``: the samples by split, if they are already listed. Images are decoded on first use.
     """
     devices.check(config, config.batch_size, devices.gpus())
     loggers.check(config.logger)
     machine.configure_torch(config.threads, devices.processes(config))
     log.info("%s", machine.summary(config, config.num_workers))
     transforms.training(config.augment)
-    loaded = {name: data.load(config, name) for name in ("train", "val", "test")}
+    loaded = loaded or load_splits(config)
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
     splits = {name: data.decode(config, split, devices.processes(config)) for name, split in loaded.items()}
@@ -76,9 +81,9 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     start = start if not config.init_from and not last.exists() else False
     model = backbones.build(name, findings, pooling(config), config.attention_map, start, config.dropout)
     if last.exists():
-        load_weights.load_exact(model, checkpoints.read_weights(last), last)
+        load_weights.load_exact(model, load.weights(last), last)
     elif config.init_from:
-        load_weights.start_from(model, checkpoints.read_weights(config.init_from), config.init_from)
+        load_weights.start_from(model, load.weights(config.init_from), config.init_from)
     if config.compile:
         model.compile()
     return model.to(memory_format=layout(config.channels_last))

@@ -5,7 +5,7 @@ from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
-from benchmark.training import checkpoints, runs
+from benchmark.training import load, runs
 from benchmark.training.callbacks import stopped_early
 from config import WHERE, TrainConfig
 from core.errors import BadValueError, DataError
@@ -29,23 +29,22 @@ def folder_for(config: TrainConfig) -> Path:
     if not isinstance(config.resume, str):
         return _newest_unfinished(config)
     last = _given(Path(config.resume))
-    content = checkpoints.read(last)
-    begun = checkpoints.configuration(content, last)
-    _require_same(config, begun, last)
-    _require_length(config, begun, last, len(content["history"]))
+    checkpoint = load.checkpoint(last)
+    _require_same(config, checkpoint.config, last)
+    _require_length(config, checkpoint.config, last, len(checkpoint.content["history"]))
     return last.parent
 
 
 def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
     """See ``benchmark.training.resumed``; here ``config.resume`` is a path."""
     last = _given(Path(str(config.resume)))
-    begun = checkpoints.configuration(checkpoints.read(last), last)
+    begun = load.checkpoint(last).config
     return dataclasses.replace(begun, **{name: getattr(config, name) for name in {*typed, "resume"}})
 
 
 def can_continue(config: TrainConfig, folder: Path) -> bool:
     """Whether ``config`` requests more epochs than a finished run has."""
-    history = checkpoints.read(folder / "last.ckpt")["history"] if config.resume else []
+    history = load.checkpoint(folder / "last.ckpt").content["history"] if config.resume else []
     return bool(history) and len(history) < config.epochs and not stopped_early(history, config.early_stopping)
 
 
@@ -62,7 +61,7 @@ def _given(path: Path) -> Path:
 def _newest_unfinished(config: TrainConfig) -> Path:
     paths = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in paths:
-        begun = checkpoints.configuration(checkpoints.read(path), path)
+        begun = load.checkpoint(path).config
         if not runs.done(path.parent) and _identity(begun, begun) == _identity(config, begun):
             return path.parent
     raise DataError(f"--resume True: {config.model_save_dir} has no unfinished run of these flags; leave --resume out")

@@ -3,29 +3,30 @@
 import logging
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import Callback
 
-from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, provenance, resume, runs
+from benchmark.training import callbacks, load, machine, memory, provenance, resume, runs
 from benchmark.training.batches import Batches, balanced_probabilities, loader
-from benchmark.training.evaluate import Splits
-from benchmark.training.heat_maps import HeatMaps
+from benchmark.training.data import Splits
+from benchmark.training.lightning import Callback
 from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
 from benchmark.training.trainer import Pace
 from benchmark.training.trainer import trainer as trainer_of
 from config import TrainConfig
 from core.errors import LocusError
+from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
 ADVICE = "lower --batch_size (half with --accumulate 2 learns the same) or --img_size, or take --precision bf16-mixed"
 """Advice if memory is short."""
 
 
-def fit(config: TrainConfig, folder: Path | None = None) -> Path:
+def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, DataSource] | None = None) -> Path:
     """Train and evaluate; see ``benchmark.training.fit``."""
     folder = folder or (resume.folder_for(config) if config.resume else runs.new(config))
     if runs.done(folder) and not resume.can_continue(config, folder):
@@ -33,7 +34,7 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
         return folder
     cost = callbacks.ProcessorTime(folder)
     with machine.log_file(config, folder), memory.oom_as_error(ADVICE):
-        module, splits = prepare(config, folder)
+        module, splits = prepare(config, folder, loaded)
         _train(module, splits, folder, cost)
         if module.global_rank > 0:
             sys.exit(0)  # only the first process evaluates
@@ -60,7 +61,7 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *watching: Ca
     config, last = module.config, folder / "last.ckpt"
     for part in folder.glob(".*"):
         part.unlink(missing_ok=True)  # left by a run that was killed while writing
-    history = checkpoints.read(last)["history"] if last.exists() else []
+    history = load.checkpoint(last).content["history"] if last.exists() else []
     if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
         module.history = history
         return
@@ -89,6 +90,8 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
         callbacks.Interrupts(folder),
     ]
     if config.heat_maps and "tensorboard" in config.logger:
+        from benchmark.training.heat_maps import HeatMaps
+
         run_callbacks.append(HeatMaps(module, splits["val"]))
     trainer = trainer_of(config, folder, *run_callbacks, *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
@@ -116,12 +119,14 @@ def _behind(last: Path | None) -> tuple[int, int]:
     """The epoch (from 0) at which ``last.ckpt`` resumes, and the number of its batches that are done."""
     if last is None:
         return 0, 0
-    content = checkpoints.read(last)
+    content = load.checkpoint(last).content
     losses = content.get("losses")
     return len(content["history"]), 0 if losses is None else len(losses)
 
 
 def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: callbacks.ProcessorTime) -> None:
+    from benchmark.training import evaluate  # slow imports, not needed before the first step
+
     best = callbacks.kept_epoch(module.history, module.config.keep)
     trained = splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": best, "epochs": len(module.history)}

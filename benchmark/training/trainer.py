@@ -11,12 +11,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as lightning
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.fabric.utilities.warnings import PossibleUserWarning
-from lightning.pytorch.callbacks import TQDMProgressBar
-
 from benchmark.training import devices, loggers, machine
+from benchmark.training.lightning import (
+    Callback,
+    LightningModule,
+    MisconfigurationException,
+    PossibleUserWarning,
+    TQDMProgressBar,
+    Trainer,
+)
 from benchmark.training.module import ClassifierModule
 from config import TrainConfig
 from core.errors import BadValueError, one_line
@@ -24,7 +27,7 @@ from core.errors import BadValueError, one_line
 log = logging.getLogger(__name__)
 
 
-def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -> lightning.Trainer:
+def trainer(config: TrainConfig, folder: Path, *callbacks: Callback) -> Trainer:
     """Build Lightning's trainer for ``config``; checkpoints and metrics are written by our own ``callbacks``.
 
     Raises ``BadValueError`` for flags that do not work together on this machine.
@@ -37,7 +40,7 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -
     where = devices.device(config, devices.gpus())
     seen = sys.stderr.isatty()  # a bar in a log file is noise
     try:
-        return lightning.Trainer(
+        return Trainer(
             accelerator="gpu" if where == "cuda" else "cpu",
             devices=devices.devices(config, devices.gpus()),
             num_nodes=config.num_nodes,
@@ -63,7 +66,7 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -
         raise BadValueError(f"{refused}; write --strategy auto") from error
 
 
-class Pace(lightning.Callback):
+class Pace(Callback):
     """Logs the metrics of each epoch, the images per second, and the time left.
 
     Images per second cover all processes in the training part of the epoch. The time left assumes epochs as long as
@@ -75,11 +78,11 @@ class Pace(lightning.Callback):
         self.module = module
         self._validation = 0.0
 
-    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the end of the training part."""
         self._validation = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log a line for the epoch."""
         if not trainer.is_global_zero:
             return
@@ -93,7 +96,7 @@ class Pace(lightning.Callback):
 class Bar(TQDMProgressBar):
     """Lightning's bar with the images per second of all processes and the time left of the run."""
 
-    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """The text after the bar."""
         metrics = dict(super().get_metrics(trainer, pl_module))
         metrics.pop("v_num", None)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.engine import VERSION, prepare
-from benchmark.engine.memory import channels_last_on_cpu, sweep_at_once
+from benchmark.explain import VERSION, prepare
+from benchmark.explain.memory import channels_last_on_cpu, forward_at_once
 from benchmark.maps import StoredMaps
 from benchmark.maps.obtain import NoMapsError
 from benchmark.maps.trained import TrainingRun
@@ -59,7 +59,7 @@ def in_batches(model: Callable[[Tensor], Tensor], pictures: Tensor, memory_gib: 
 
     ``model`` is called on batches within ``memory_gib``.
     """
-    parts = torch.split(pictures, sweep_at_once(pictures, memory_gib))
+    parts = torch.split(pictures, forward_at_once(pictures, memory_gib))
     return torch.cat([model(channels_last_on_cpu(part)).float() for part in parts])
 
 

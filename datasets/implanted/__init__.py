@@ -97,7 +97,7 @@ class Implanted(Phantom):
             "conspicuity": self.recipe.conspicuity,
         }
         files = [self._files[image] for image in self._backgrounds.index]
-        self.drawn_from = key([self.describe, [[path.name, *content_stamp(path)] for path in files]])
+        self.drawn_from = key([self.describe, [[Path(path).name, *content_stamp(path)] for path in files]])
 
     @functools.cached_property
     def patients(self) -> list[str]:
@@ -134,7 +134,7 @@ class Implanted(Phantom):
 
 
 @functools.lru_cache(maxsize=4096)
-def _small(path: Path) -> NDArray[np.uint8]:
+def _small(path: str) -> NDArray[np.uint8]:
     return resize_image(decode(path), (ARRANGED_AT, ARRANGED_AT))
 
 

@@ -11,7 +11,7 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,19 +62,17 @@ class PixelCache:
     """Images of ``data`` at ``size`` x ``size``, decoded on first use and cached in ``folder``.
 
     The first missing row starts processes that decode all missing rows: those of ``order`` first, in its order, or all
-    in the order of the data. ``seen`` is called once with each sample of the data. Raises ``DataError`` if the disk
-    refuses or the share of bad images exceeds ``max_bad``.
+    in the order of the data. Raises ``DataError`` if the disk refuses or the share of bad images exceeds ``max_bad``.
     """
 
     def __init__(
-        self, data: Sequence[Sample], size: int, folder: Path | str, max_bad: float = 0.01, workers: int | None = None,
-        seen: Callable[[Sample], object] = lambda sample: None,
+        self, data: Sequence[Sample], size: int, folder: Path | str, max_bad: float = 0.01, workers: int | None = None
     ) -> None:  # fmt: skip
         self.order: NDArray[np.int64] | None = None
         """(n,) rows to decode, in order of need; None is all of them."""
         self._max_bad, self._workers, self._reported = max_bad, workers, False
         self._decoding: Decoding | None = None
-        path = Path(folder) / f"{content_key(data, size, seen)}-{size}.npy"
+        path = Path(folder) / f"{content_key(data, size)}-{size}.npy"
         self._job = Job(data, size, path, path.with_suffix(".rows"))
         self._reasons = path.with_suffix(".bad")
         with _lock(path):

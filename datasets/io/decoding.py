@@ -45,7 +45,7 @@ class Decoding:
         self._waiting = np.zeros(len(job.samples), bool)
         self._waiting[rows] = True
         cuts = range(ROWS_PER_TASK, len(rows), ROWS_PER_TASK)
-        self._tasks: deque[Rows] = deque(part.tolist() for part in np.split(rows, cuts))
+        self._tasks: deque[NDArray[np.int64]] = deque(np.split(rows, cuts))
         self._changed, self._stopped = threading.Condition(), False
         self._error: BaseException | None = None
         count = min(workers or limits.cpus(), max(len(rows) // FEW, 1))
@@ -107,7 +107,7 @@ class Decoding:
         last_report = time.monotonic()
         while (self._tasks or given) and not self._stopped:
             for worker in [worker for worker in self._workers if worker not in given][: len(self._tasks)]:
-                given[worker] = self._tasks.popleft()
+                given[worker] = self._tasks.popleft().tolist()
                 with contextlib.suppress(BrokenPipeError):  # it is dead: detected when its answer is read
                     worker.pipe.send(given[worker])
             for worker in _ready(given):
@@ -125,7 +125,7 @@ class Decoding:
                 return
             reason, row = worker.crash_reason(self.job), worker.row()
             bad = {row: reason} if reason else {}
-            self._tasks.appendleft([other for other in task if other not in bad])
+            self._tasks.appendleft(np.array([other for other in task if other not in bad], np.int64))
             task = [*bad]
             self._note(bad)  # may raise, so do it before starting another process
             self._workers[self._workers.index(worker)] = start(self.job)

@@ -24,6 +24,10 @@ class Texts(Sequence[str]):
         self._letters += text.encode("utf-8", "surrogateescape")
         self._ends.append(len(self._letters))
 
+    def same(self, other: "Texts") -> bool:
+        """Return whether both have the same strings."""
+        return self._letters == other._letters and self._ends == other._ends
+
     def __len__(self) -> int:
         return len(self._ends) - 1
 
@@ -32,9 +36,10 @@ class Texts(Sequence[str]):
     @overload
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
+        size = len(self._ends) - 1
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if not -len(self) <= index < len(self):
+            return [self[i] for i in range(*index.indices(size))]
+        if not -size <= index < size:
             raise IndexError(index)
-        index %= len(self)
+        index %= size
         return self._letters[self._ends[index] : self._ends[index + 1]].decode("utf-8", "surrogateescape")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,14 +83,13 @@ class NIH(FileDataset):
             self._load_second_team(request, truth, lungs)
             return
         self.findings, self.split, self.root = request.task(TASKS, self.name, 8), request.split, request.folder(LAYOUT)
-        files = find(self.root, *FOLDERS)
         self._boxes, clipped = read_boxes(self.root)
         self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
         official = request.partition == "official"
-        table, names = self._listed(experts, request.seed) if official else self._parted(request, files)
+        table, names = self._listed(experts, request.seed) if official else self._parted(request)
         every_patient = table["patient"]
         splits.check_patients(every_patient.loc[names.index], names)
-        listed = names.index[names == self.split]
+        listed, files = names.index[names == self.split], find(self.root, *FOLDERS)
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
@@ -124,10 +122,10 @@ class NIH(FileDataset):
         splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training lists in {self.root}")
         return table, names
 
-    def _parted(self, request: Request, files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.Series]:
+    def _parted(self, request: Request) -> tuple[pd.DataFrame, pd.Series]:
         """Return table and splits by a random partition of the patients who have an image file."""
         table = nih_lists.entries(self.root, self.findings)
-        table = table[table.index.isin(list(files))]
+        table = table[table.index.isin(list(find(self.root, *FOLDERS)))]
         return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index)
 
     def _truth(self, image: str) -> dict[str, FloatArray]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import DataError
-from datasets.base import EXTRA
+from datasets.columns import EXTRA
 from datasets.file_dataset import with_file
 from datasets.io.images import find
 from datasets.nih.lists import entries

@@ -78,7 +78,7 @@ def load(
     truth, clipped = boxes_by_image(paths[0], owners, words, list(boxes), dict.fromkeys(chosen, FRAME))
     meta = _about(root)
     rows = [
-        marked_row(i, i.partition("_")[0], files[i], findings, marks[i], truth.get(i, {}), meta.get(i, {}))
+        marked_row(i, i.partition("_")[0], Path(files[i]), findings, marks[i], truth.get(i, {}), meta.get(i, {}))
         for i in chosen
     ]
     counts = {"images": len(rows), "images_without_file": len(marks) - len(images), "boxes_clipped": clipped}

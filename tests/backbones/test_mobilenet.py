@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import backbones
-from benchmark.training import checkpoints, load_weights
+from benchmark.training import load, load_weights
 from core.errors import DataError, NotAvailableError
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "shared/weights/mobilenetv2_100_imagenet.safetensors"
@@ -32,7 +32,7 @@ def test_a_half_precision_file_under_timms_names_starts_both_strides_and_another
     names = extractor_weights(first)
     half = {name: value.half() if value.is_floating_point() else value for name, value in names.items()}
     save_file({name: value.contiguous() for name, value in half.items()}, tmp_path / "w.safetensors")
-    state = checkpoints.read_weights(tmp_path / "w.safetensors")
+    state = load.weights(tmp_path / "w.safetensors")
     for word in WORDS:
         model = backbones.build(word, 3)
         load_weights.start_from(model, state, "w.safetensors")
@@ -50,7 +50,7 @@ def test_published_weights_are_asked_for_in_vain_with_what_to_do():
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not beside the checkout")
 def test_the_optional_weights_give_finite_maps_of_gray_images():
     model = backbones.build(f"{WORDS[1]}:mean=127.5,std=127.5", 8, "PCAM").eval()
-    load_weights.start_from(model, checkpoints.read_weights(WEIGHTS), WEIGHTS)
+    load_weights.start_from(model, load.weights(WEIGHTS), WEIGHTS)
     assert len(load_file(WEIGHTS)) == len(extractor_weights(model))
     with torch.inference_mode():
         maps = model.features(torch.randn(2, 1, 96, 96).expand(-1, 3, -1, -1))

@@ -4,6 +4,7 @@ from torch import nn
 
 import backbones
 from backbones import package_weights
+from benchmark.training import load_weights
 from core.errors import DataError
 
 
@@ -21,10 +22,10 @@ def package(size, findings=5):
     return net.eval(), images
 
 
-def check(size, tmp_path):
+def check(size):
     net, images = package(size)
-    torch.save(net.state_dict(), tmp_path / "package.pth")
-    model = package_weights.load(backbones.build(f"efficientnet-{size}", 5), tmp_path / "package.pth").eval()
+    model = backbones.build(f"efficientnet-{size}", 5).eval()
+    load_weights.load_translated(model, net.state_dict(), "package.pth")
     assert model.config["name"] == f"tf_efficientnet_{size}"
     with torch.no_grad():
         expected = net(images)
@@ -33,31 +34,26 @@ def check(size, tmp_path):
 
 
 @pytest.mark.oracle
-def test_logits_equal_the_package(tmp_path):
-    check("b0", tmp_path)
+def test_logits_equal_the_package():
+    check("b0")
 
 
 @pytest.mark.slow
 @pytest.mark.oracle
 @pytest.mark.parametrize("size", ["b1", "b2", "b3", "b4", "b5", "b6", "b7"])
-def test_logits_equal_the_package_in_large_networks(size, tmp_path):
-    check(size, tmp_path)
+def test_logits_equal_the_package_in_large_networks(size):
+    check(size)
 
 
-def test_a_head_of_another_width_stays_ours(tmp_path):
+def test_a_head_of_another_width_stays_ours():
     net, _ = package("b0", findings=7)
-    torch.save({"state_dict": {f"module.{key}": value for key, value in net.state_dict().items()}}, tmp_path / "package.pth")
     model = backbones.build("tf_efficientnet_b0", 2)
     ours = model.weight.detach().clone()
-    package_weights.load(model, tmp_path / "package.pth")
+    load_weights.start_from(model, {f"module.{key}": value for key, value in net.state_dict().items()}, "package.pth")
     assert torch.equal(model.weight, ours)
     assert torch.equal(model.extractor.net.conv_stem.weight, net._conv_stem.weight)
 
 
-def test_a_file_that_is_no_such_checkpoint_is_a_sentence(tmp_path):
-    (tmp_path / "text.pth").write_text("nothing")
-    with pytest.raises(DataError, match=r"checkpoint.*/text\.pth"):
-        package_weights.load(backbones.build("tf_efficientnet_b0", 2), tmp_path / "text.pth")
-    torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
+def test_weights_that_are_not_the_packages_are_a_sentence():
     with pytest.raises(DataError, match=r"efficientnet-pytorch.* 0 .* 16$"):
-        package_weights.load(backbones.build("tf_efficientnet_b0", 2), tmp_path / "other.pth")
+        package_weights.convert({"a": torch.zeros(1)}, backbones.build("tf_efficientnet_b0", 2).state_dict())

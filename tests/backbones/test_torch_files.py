@@ -6,9 +6,8 @@ import pickle
 import pytest
 import torch
 
-import backbones
-from backbones import networks, package_weights, torch_files
-from benchmark.training import checkpoints
+from backbones import networks, torch_files
+from benchmark.training import load
 from core.errors import DataError
 
 
@@ -40,12 +39,7 @@ def hostile(request, tmp_path):
 
 def test_a_checkpoint_that_would_run_code_names_it(hostile):
     with pytest.raises(DataError, match=r"it would run posix\.system"):
-        checkpoints.read(hostile)
-
-
-def test_weights_of_a_package_that_would_run_code_name_it(hostile):
-    with pytest.raises(DataError, match=r"it would run posix\.system"):
-        package_weights.load(backbones.build("custom", 1, pretrained=False), hostile)
+        load.checkpoint(hostile)
 
 
 def test_a_file_that_is_only_broken_names_no_code(tmp_path):

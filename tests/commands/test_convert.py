@@ -12,7 +12,7 @@ from PIL import Image
 import heatmap
 import main
 from benchmark import convert
-from benchmark.training import checkpoints
+from benchmark.training import load
 from datasets.phantom.recipe import FINDINGS
 
 pytestmark = pytest.mark.commands
@@ -85,19 +85,20 @@ def test_without_data_the_findings_are_asked_for_and_then_taken_once(refused, we
     assert "--findings" in refused(*flags)
     assert not (tmp_path / "run").exists()
     assert convert.main([*map(str, flags), "--findings", *"abcdefgh"]) == 0
-    assert checkpoints.findings(checkpoints.read(tmp_path / "run"), "run") == tuple("abcdefgh")
+    assert load.checkpoint(tmp_path / "run").findings == tuple("abcdefgh")
     elsewhere = [*flags[:-1], tmp_path / "other"]
     assert re.search(r"--findings.* 2, --num_classes.* 8\b", refused(*elsewhere, "--findings", "a", "b"))
     assert re.search("--findings.* a .*twice", refused(*elsewhere, "--findings", *"aabcdefg"))
     assert f"--output_dir {tmp_path}/run " in refused(*flags, "--findings", *"hgfedcba")
-    assert checkpoints.findings(checkpoints.read(tmp_path / "run"), "run") == tuple("abcdefgh")
+    assert load.checkpoint(tmp_path / "run").findings == tuple("abcdefgh")
 
 
 def test_where_no_data_set_is_named_the_weights_have_the_preset_of_none(refused, weights, tmp_path):
     flags = ["--checkpoint", weights, "--backbone", "resnet18", "--threads", "1", "--output_dir", tmp_path / "run"]
     assert re.search("--findings.*--dataset", refused(*flags))
     assert convert.main([*map(str, flags), "--findings", *"abcdefgh"]) == 0
-    ours, recipe = checkpoints.load(tmp_path / "run")
+    ours = load.network(tmp_path / "run")
+    recipe = ours.recipe
     assert (recipe.global_pool, recipe.img_size) == ("AVG", 224)
     theirs = torchvision.models.resnet18(num_classes=8).eval()
     theirs.load_state_dict({name.removeprefix("module."): value for name, value in torch.load(weights).items()})
@@ -119,7 +120,7 @@ def test_what_is_to_be_converted_must_be_named(refused):
 def test_the_pooling_of_a_data_sets_preset_is_not_that_of_somebodys_network(weights, tmp_path, capsys):
     flags = ["--checkpoint", weights, "--backbone", "resnet18", "--dataset", "phantom:train=8,val=8,test=8", "--threads", "1"]
     assert convert.main([*map(str, [*flags, "--output_dir", tmp_path / "run"])]) == 0
-    assert checkpoints.load(tmp_path / "run")[1].global_pool == "AVG"
+    assert load.checkpoint(tmp_path / "run").config.global_pool == "AVG"
     assert "pooling AVG" in capsys.readouterr().out
     assert convert.main([*map(str, [*flags, "--global_pool", "PCAM", "--output_dir", tmp_path / "other"])]) == 0
-    assert checkpoints.load(tmp_path / "other")[1].global_pool == "PCAM"
+    assert load.checkpoint(tmp_path / "other").config.global_pool == "PCAM"

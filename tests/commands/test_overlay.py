@@ -12,7 +12,7 @@ from PIL import Image
 
 import backbones
 import heatmap
-from benchmark.heatmap.overlay import blend
+from benchmark.pictures.overlay import blend
 from benchmark.training import checkpoints, runs
 from config import TrainConfig
 from core.cli import build

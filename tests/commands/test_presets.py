@@ -9,7 +9,7 @@ import yaml
 
 import heatmap
 import main
-from benchmark.training import checkpoints
+from benchmark.training import load
 from config import TrainConfig
 from core.cli import CONFIGS, parse, read_yaml
 from core.names import SPELLED
@@ -84,6 +84,6 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(run_command, tmp
         done = run_command("main.py", *flags, *more.split(), "--model_save_dir", tmp_path / name)
         assert done.returncode == 0, done.stderr
         (last,) = (tmp_path / name).glob("*/last.ckpt")
-        states.append(checkpoints.read(last)["state_dict"])
+        states.append(load.checkpoint(last).content["state_dict"])
     assert states[0].keys() == states[1].keys()
     assert all(torch.allclose(states[0][name], states[1][name], atol=1e-6) for name in states[0])

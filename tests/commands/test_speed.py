@@ -18,7 +18,7 @@ def test_a_page_without_a_record_is_one_sentence(subject, run_command, sentence,
 
 
 def test_an_unknown_subject_is_one_sentence(run_command, sentence):
-    assert "methods, attention, scoring, external, training, jobs" in sentence(run_command("tools.speed", "maps"))
+    assert "methods, scoring, training, jobs, external, attention or summary" in sentence(run_command("tools.speed", "maps"))
 
 
 def test_quick_keeps_what_was_typed():
@@ -29,7 +29,7 @@ def test_quick_keeps_what_was_typed():
 
 @pytest.mark.slow
 def test_quick_measures_everything_once_and_writes_record_and_page(run_command, tmp_path):
-    folders = ("--records", tmp_path, "--output", tmp_path / "training_speed.md")
+    folders = ("--records", tmp_path, "--output", tmp_path / "page.md")
     done = run_command("tools.speed", "training", "--quick", "--threads", 1, *folders, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (record,) = TRAINING.read(tmp_path)
@@ -39,4 +39,4 @@ def test_quick_measures_everything_once_and_writes_record_and_page(run_command, 
     assert all(row.reason or (row.figures.get("wall_ms") or row.figures["mib"]) > 0 for row in record.rows)
     assert len(record.of("long")) == 13
     assert "No GPU was measured" in record.note
-    assert (tmp_path / "training_speed.md").read_text().startswith("# How fast is training?")
+    assert (tmp_path / "page.md").read_text().startswith("# Training\n")

@@ -15,7 +15,7 @@ def nan_loss(trial, random):
     assert len(reasons) == 1
     assert "epoch" in reasons.pop()
     trial.edit("tiny.yaml", WILD, "[AVG, PCAM]}")
-    return "its cells fail and name the epoch, the other model is whole; one sentence, exit 2"
+    return "its cells fail with the epoch as the reason, the other model completes; one sentence, exit 2"
 
 
 def method_that_raises(trial, random):
@@ -30,4 +30,4 @@ def method_that_raises(trial, random):
     assert method == "mine.py:Mine"
     assert "out of luck" in reason
     trial.edit("mine.py", raising, "pass  # HERE")
-    return "its cells fail with its words, all others are whole; exit 1"
+    return "its cells fail with its error as the reason, all others complete; exit 1"

@@ -33,7 +33,7 @@ FAULTS = [
 
 
 def require_order(trial):
-    """After a fault: nothing half-written, nobody left behind."""
+    """After a fault: no incomplete file, nobody left behind."""
     assert trial.left_behind() == []
     assert trial.broken() == []
 

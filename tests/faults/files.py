@@ -63,10 +63,10 @@ def cut(name, pattern, *without, remedy=None):
         if remedy is None:
             assert done.returncode == 0, done.stderr[-2000:]
             assert re.search(rf"{file.stem}.* (broken|damaged)", done.stderr), done.stderr[-2000:]
-            return "a warning that names it; the same run makes it anew and completes"
+            return "a warning with its path; the same run creates it again and completes"
         told = sentence(done)
         assert file.name in told
-        return f"one sentence that names it, exit 2; what it advises ({remedy(trial, told)}) helps"
+        return f"one sentence with its path, exit 2; the advice in it ({remedy(trial, told)}) works"
 
     fault.__doc__, fault.__name__ = f"{name} cut to half of its length", f"cut_{pattern.split('/')[0]}_{Path(pattern).name.strip('*.')}"
     return fault

@@ -9,38 +9,27 @@ SEEN = Path(__file__).with_name("seen.json")
 
 HEAD = """# What happens when a run is disturbed?
 
-Type the same command again. The run resumes from its files and completes, and its records equal those of an undisturbed run, except for
-times. Each file gets its name only when it is complete. The next run deletes the temporary files of a killed run.
+Type the same command again. The run resumes from its files, and its records equal those of an undisturbed run, except for times. Files
+are written under a temporary name and then renamed, so none is incomplete.
 
-`python -m tests.faults` made the faults below on a tiny suite of two models, with real processes, signals and files. After each
-fault it looks for unreadable files and leftover processes, lets the next run complete, and compares every record.
+`python -m tests.faults` caused these faults in a small suite of two models, with real processes, signals and files. *Equal* counts the
+faults after which no file was damaged, no process was left and the next run produced the same records.
 
-| column | meaning |
-| --- | --- |
-| made | how often the fault was made |
-| reached the run | how often it came before the run had ended |
-| equal | how often all checks passed |
-
-| fault | made | reached the run | equal | what was seen |
-| --- | ---: | ---: | ---: | --- |
+| fault | what happens | equal |
+| --- | --- | --- |
 """
 TAIL = """
 ## What is not detected
 
-- A job that hangs, without `--step_minutes`: the run waits for it. `--jobs` shows which steps are running. Press Ctrl-C to end the run, and
-  again to end it at once.
+- A job that hangs, without `--step_minutes`. Press Ctrl-C to end the run, and again to end it at once.
 - A flipped bit in a checkpoint or in stored maps that leaves the file readable. Only truncated files are detected.
 
-Some faults are simulated: a full disk by a limit on file size, a read-only disk by a mounted read-only file system, the kernel's
-out-of-memory kill by its signal. The clock is not changed; files get tomorrow's date instead.
-
-`make test` kills one run in every stage (training, explaining, scoring, packing) and then twice at random moments.
-`pytest -m slow tests/faults` makes each fault once, and `benchmark.verify` reads 50 sets of hostile records.
+A full disk was simulated by a limit on file size, a read-only disk by a read-only mount, and lack of memory by the kernel's signal.
 
 ## Setup
 
-Only one `make setup` runs at a time: a second one waits for the first and then finds nothing to do. After an interrupted or killed
-setup, the next one creates a new `.venv`. A setup that failed, for example without a network, leaves `.venv` unchanged.
+Only one `make setup` runs at a time; a second one waits. After an interrupted setup, the next one creates a new `.venv`. A setup that
+failed, for example without a network, leaves `.venv` unchanged.
 """
 
 
@@ -53,13 +42,24 @@ def note(fault, outcomes):
 
 
 def page():
-    """The whole text."""
+    """The whole text: a row per outcome, with its faults."""
     kept = json.loads(SEEN.read_text())
-    return HEAD + "".join(_row(fault, kept.get(fault.__name__, [])) for fault in FAULTS) + TAIL
+    rows = {}
+    for fault in FAULTS:
+        rows.setdefault(_outcome(kept.get(fault.__name__, [])), []).append(fault)
+    return HEAD + "".join(_row(words, faults, kept) for words, faults in rows.items()) + TAIL
 
 
-def _row(fault, outcomes):
-    reached = [(seen, count) for seen, equal, count in outcomes if equal is not None]
-    counts = sum(count for *_, count in outcomes), sum(count for _, count in reached), sum(count for _, equal, count in outcomes if equal)
-    words = "; ".join(seen + (f" ({count})" if len(reached) > 1 else "") for seen, count in sorted(reached))
-    return f"| {fault.__doc__.splitlines()[0]} | {' | '.join(map(str, counts))} | {words or 'not made here'} |\n"
+def _reached(outcomes):
+    return [(seen, equal, count) for seen, equal, count in outcomes if equal is not None]
+
+
+def _outcome(outcomes):
+    reached = sorted((seen, count) for seen, _, count in _reached(outcomes))
+    return "; ".join(seen + (f" ({count})" if len(reached) > 1 else "") for seen, count in reached) or "not made here"
+
+
+def _row(words, faults, kept):
+    outcomes = [outcome for fault in faults for outcome in _reached(kept.get(fault.__name__, []))]
+    equal, total = sum(count for _, equal, count in outcomes if equal), sum(count for *_, count in outcomes)
+    return f"| {'<br>'.join(fault.__doc__.splitlines()[0] for fault in faults)} | {words} | {equal} of {total} |\n"

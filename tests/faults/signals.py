@@ -22,7 +22,7 @@ def kill(running):
     running.kill()
     if running.wait() != -signal.SIGKILL:
         raise Survived
-    return "nothing half-written"
+    return "no incomplete file"
 
 
 def killed_anywhen(trial, random):
@@ -78,7 +78,7 @@ def killed_job(trial, random):
     os.kill(random.choice(jobs), signal.SIGKILL)
     assert "was killed (SIGKILL), perhaps because memory ran out" in sentence(running.done())
     assert {"was killed (SIGKILL)" in reason for _, reason in trial.reasons()} == {True}
-    return "its cells fail and name the signal, the others are whole; one sentence, exit 2"
+    return "its cells fail with the signal as the reason, the others complete; one sentence, exit 2"
 
 
 def hanging_job(trial, random):
@@ -91,7 +91,7 @@ def hanging_job(trial, random):
     assert running.poll() is None
     running.send_signal(signal.SIGINT)
     assert "interrupted" in sentence(running.done(), INTERRUPTED)
-    return "the run waits for it and says nothing; the first Ctrl-C waits for it too, the second ends it: one sentence, exit 130"
+    return "the run waits for it silently; the first Ctrl-C waits too, the second ends it: one sentence, exit 130"
 
 
 def overdue_job(trial, random):
@@ -103,7 +103,7 @@ def overdue_job(trial, random):
     os.kill(random.choice(trial.jobs(running)), signal.SIGSTOP)
     assert "minutes and was ended" in sentence(running.done())
     assert {"minutes and was ended" in reason for _, reason in trial.reasons()} == {True}
-    return "it is ended, its cells fail and say so, the others are whole; one sentence, exit 2"
+    return "it is ended, its cells fail with that reason, the others complete; one sentence, exit 2"
 
 
 def lost_node(trial, random):
@@ -121,4 +121,4 @@ def lost_node(trial, random):
         assert done.returncode == 0, done.stderr[-3000:]
     finally:
         cluster.shutdown()
-    return "its steps are made again on the other: the same run completes"
+    return "its steps run again on the other node; the same run completes"

@@ -32,7 +32,7 @@ def test_a_run_that_is_killed_in_every_stage_ends_with_the_records_of_an_undistu
         running = trial.start()
         assert trial.until(running, sign), f"the run ended before the stage {step}"
         time.sleep(moments.uniform(0, 0.02))
-        assert kill(running) == "nothing half-written"
+        assert kill(running) == "no incomplete file"
         require_order(trial)
     for _ in range(2):
         running = trial.start()

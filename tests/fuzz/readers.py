@@ -17,10 +17,10 @@ from benchmark import records
 from benchmark.external import arrays, boxes, geometry, maps
 from benchmark.external.names import Names
 from benchmark.external.submissions import archive, manifest
-from benchmark.models import run_metadata
+from benchmark.maps import run_metadata
 from benchmark.records import files
 from benchmark.suite import plan
-from benchmark.training import checkpoints
+from benchmark.training import load
 from core import cli
 from core.files import file_hash
 from datasets.io import images
@@ -120,7 +120,7 @@ READERS = {
         ("map.png", _planes, _stream(lambda s: Image.fromarray(np.eye(9, dtype=np.uint8)).save(s, "PNG"))),
         ("map.npy", _planes, _stream(lambda s: np.save(s, np.eye(3)))),
         ("map.npz", _planes, _stream(lambda s: np.savez_compressed(s, a=np.eye(3), b=np.eye(9)))),
-        ("w.safetensors", checkpoints.read_weights, _bytes(lambda: safetensors({"a": torch.zeros(2)}))),
+        ("w.safetensors", load.weights, _bytes(lambda: safetensors({"a": torch.zeros(2)}))),
         ("best.ckpt", run_metadata.read, _stream(lambda s: torch.save(CHECKPOINT, s))),
         ("entry.zip", _submission, _good_submission),
     ]

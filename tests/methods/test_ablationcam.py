@@ -35,7 +35,7 @@ def test_the_head_evaluated_gives_the_closed_form_whatever_the_budget(make_model
     evidence = gather(make_model("LSE"), images)
     monkeypatch.setattr(type(evidence), "max_batch", lambda self, what: maps)  # five channels of four images
     evaluated = ablationcam.by_definition(evidence)
-    torch.testing.assert_close(evaluated, evidence.drops, atol=1e-5 * evaluated.abs().max().item(), rtol=0)
+    torch.testing.assert_close(evaluated, evidence.ablation_drops, atol=1e-5 * evaluated.abs().max().item(), rtol=0)
 
 
 def test_the_head_is_evaluated_on_no_more_maps_than_the_budget_allows(on_features, monkeypatch):
@@ -64,7 +64,7 @@ def test_under_pcam_the_drops_of_an_image_are_the_same_bit_for_bit_in_every_batc
     evidence, alone = (gather(make_model("PCAM"), some) for some in (images, images[2:3]))
     head = make_model("PCAM").head
     assert torch.equal(head.ablated_drops(evidence.A)[2], head.ablated_drops(evidence.A[2:3])[0])
-    assert evidence.drops.shape == (4, *alone.drops.shape[1:])
+    assert evidence.ablation_drops.shape == (4, *alone.ablation_drops.shape[1:])
 
 
 def test_a_head_of_unknown_inside_is_evaluated(images):
@@ -72,7 +72,7 @@ def test_a_head_of_unknown_inside_is_evaluated(images):
     linear = torch.nn.Linear(6, 2)
     known = backbones.wrap(torch.nn.Sequential(network, linear), features="0", head="1")
     unknown = backbones.wrap(network, features=network, head=lambda A: linear(A.mean((-2, -1))), num_classes=2)
-    assert gather(unknown, images).drops is None
+    assert gather(unknown, images).ablation_drops is None
     ours, expected = (explain(each, images, ["ablationcam"])["ablationcam"] for each in (unknown, known))
     torch.testing.assert_close(ours, expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 

@@ -8,8 +8,7 @@ import torch
 import torchvision
 
 import backbones
-from benchmark.engine import gather
-from benchmark.explain import explain
+from benchmark.explain import explain, gather
 from core.errors import NotAvailableError
 from methods.attention import Attention
 from methods.chefer import Chefer

@@ -5,8 +5,7 @@ import torch
 from torch import nn
 
 import backbones
-from benchmark.engine import gather
-from benchmark.explain import explain
+from benchmark.explain import explain, gather
 from core.errors import NotAvailableError
 from core.frames import Grid
 from methods.fullgrad import spanned

@@ -8,7 +8,7 @@ import torch
 from captum import attr
 
 import methods
-from benchmark.engine import gather, run_method
+from benchmark.explain import gather, run_method
 from core.errors import BadValueError, NotAvailableError
 from tests.warm import in_a_child
 
@@ -199,7 +199,7 @@ def few_pixels(monkeypatch):
 
 
 def small_budget(monkeypatch):
-    monkeypatch.setattr("methods.base.Evidence.max_batch", lambda self, what: {"backward": 2}[what])
+    monkeypatch.setattr("benchmark.explain.pooled.PooledEvidence.max_batch", lambda self, what: {"backward": 2}[what])
 
 
 @pytest.mark.parametrize("set_budget", [few_pixels, small_budget])

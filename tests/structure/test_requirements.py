@@ -11,11 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("core", "benchmark", "methods", "backbones", "datasets")
-FILES = [
-    *(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")),
-    *(ROOT / f"{file}.py" for file in ("config", "main", "heatmap")),
-]
+ROOMS = ("core", "benchmark", "methods", "backbones", "datasets")
+FILES = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")] + [ROOT / f"{file}.py" for file in ("config", "main", "heatmap")]
 STATED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 installed = functools.cache(packages_distributions)
 pytestmark = pytest.mark.structure
@@ -46,12 +43,12 @@ def imported(path: Path) -> set[str]:
     nodes = nodes_of(path)
     modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
-    tops = {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {*PACKAGES, "config", "main", "heatmap"}
+    tops = {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {*ROOMS, "config", "main", "heatmap"}
     return {plain(installed().get(top, [top])[0]) for top in tops}
 
 
-def package_of(path: Path) -> tuple[str, ...]:
-    """The folder of a file, at most two deep: benchmark/search, backbones."""
+def room(path: Path) -> tuple[str, ...]:
+    """The folder of a file, at most two deep: benchmark/training/search, backbones."""
     return path.relative_to(ROOT).parts[:-1][:2]
 
 
@@ -72,9 +69,9 @@ def test_every_import_is_of_a_dependency_or_of_an_extra():
     assert sorted(f"{path.relative_to(ROOT)}: {name}" for path, name in optional() if name not in brought) == []
 
 
-def test_a_package_that_imports_an_extra_has_an_error_that_names_it():
+def test_what_only_an_extra_brings_is_behind_a_sentence_of_its_room_that_names_the_extra():
     for path, name in optional():
-        text = "".join(file.read_text() for file in FILES if package_of(file) == package_of(path))
+        text = "".join(file.read_text() for file in FILES if room(file) == room(path))
         extras = [extra for extra, brought in EXTRAS.items() if name in brought]
         assert any(f"'.[{extra}]'" in text for extra in [*extras, "{absent[0]}"]), f"{path}: {name}"
 

@@ -8,11 +8,11 @@ from benchmark.report.table import Table, markdown
 from benchmark.scoring.statistics.entries import BAND_RUNS
 from tools.coverage.measure import CHOSEN, EXCLUSION, ONE_MORE, RULES, STATISTICS
 from tools.coverage.settings import RUNS
-from tools.coverage.words import ABOUT, BAND, COLUMNS, LIMITS, REASONS
+from tools.coverage.words import ABOUT, COLUMNS, REASONS
 
 LOWEST = 0.93
 """The smallest share of worlds that may be called 95 %."""
-TWO, THREE, FIVE, UNEQUAL = (" ".join(map(str, runs)) for runs in RUNS)
+TWO, THREE, FIVE, _ = (" ".join(map(str, runs)) for runs in RUNS)
 RANGED = (*STATISTICS, EXCLUSION)
 
 
@@ -23,12 +23,9 @@ def page(table: pd.DataFrame) -> str:
     parts = [
         ABOUT.format(**percentages),
         markdown(_summary(table)),
-        BAND.format(**percentages),
         REASONS.format(**percentages),
         markdown(lowest),
         markdown(_rules(table, "power", "Mean power", "In per cent, over the same settings.")),
-        LIMITS,
-        markdown(_settings(table)),
     ]
     return "\n".join(parts)
 
@@ -53,21 +50,15 @@ def figures(table: pd.DataFrame) -> dict[str, str]:
     return {
         "worlds": f"{int(table.worlds.min()):,}",
         "five": held(FIVE, *STATISTICS),
-        **{f"{name}_3": held(THREE, name) for name in ("row", "paired", "nested")},
-        **{f"{name}_2": held(TWO, name) for name in ("row", "paired")},
-        "nested_253": held(UNEQUAL, "nested"),
+        "row_3": held(THREE, "row"),
+        "row_2": held(TWO, "row"),
         "wrong_3": wrong(THREE),
         "wrong_2": wrong(TWO),
         "nothing_3": wrong(THREE, "nothing"),
-        "nothing_2": wrong(TWO, "nothing"),
-        "cap_2": wrong(TWO, "cap"),
         "power_both": worse_found(THREE, "floor and cap", 30, 60),
-        "power_both_2": worse_found(TWO, "floor and cap", 30, 60),
         "power_floor": worse_found(THREE, CHOSEN, 30, 60),
         **{f"{rule}_{count}": worse_found(THREE, rule, count) for rule in (CHOSEN, "nothing") for count in (30, 500)},
         "high": held(f"{TWO}, {THREE}, {FIVE}", *STATISTICS).split()[-1],
-        "band_3": held(f"{THREE}, {FIVE}", ONE_MORE),
-        "band_2": held(TWO, ONE_MORE),
         "band_runs": str(BAND_RUNS),
     }
 
@@ -101,19 +92,6 @@ def _rules(table: pd.DataFrame, column: str, title: str, text: str) -> Table:
         for rule in RULES
     ]
     return Table(title, text, ("runs", "rule", *(COLUMNS[name] for name in names)), tuple(rows))
-
-
-def _settings(table: pd.DataFrame) -> Table:
-    """A row per setting: coverage by the product's rule."""
-    index = ["findings", "runs", "patients", "seed_sd"]
-    wide = _chosen(table).pivot_table(index=index, columns="statistic", values="coverage", sort=False)
-    columns = (*RANGED, ONE_MORE)
-    rows = [
-        (*map(str, key), *map(_cell, row)) for key, row in zip(wide.index, wide[[*columns]].to_numpy(), strict=True)
-    ]
-    header = ("findings", "runs", "patients", "sd over runs", *(COLUMNS[name] for name in columns))
-    text = "In per cent. Eight findings have cross-fitted thresholds, one finding has none. The sd is that of a score."
-    return Table("All settings", text, header, tuple(rows))
 
 
 def _unique(values: pd.Series) -> list[str]:

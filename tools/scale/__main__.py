@@ -28,8 +28,8 @@ class ScaleConfig:
     """Where nih makes its trees, which stay there."""
     images: int = 112_120
     """Images of the whole tree."""
-    epoch_images: int = 112_120
-    """Images of the tree of which two epochs are trained."""
+    epoch_images: int = 11_212
+    """Images of a smaller tree: two epochs of it are trained, and its memory is compared with that of the whole."""
     img_size: int = 64
     """Pixels of a side: a small network on small images, so that reading decides."""
     num_workers: int = 2

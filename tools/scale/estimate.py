@@ -18,6 +18,8 @@ BOXED, FINDINGS, POSITIONS = 1000, 14, 7 * 7
 FAST, SLOW, SLOW_IMAGES = 10, 10, 200
 DEVICES = (1, 8, 64)
 HOUR = 3600.0
+CHECKPOINT_BYTES = 16
+"""Bytes per weight of ``best.ckpt`` and of ``last.ckpt`` with the optimizer's state."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,12 @@ class Costs:
 
 def costs(network: str, images: int) -> Costs:
     """One training and its maps and scores."""
-    rate = _wall("training", "epoch", "training epoch", backbone=network, augment="none")
-    return Costs(EPOCHS * images * rate, BOXED * fast(network) + SLOW * SLOW_IMAGES * slow(network), scoring())
+    return Costs(EPOCHS * images * rate(network), BOXED * fast(network) + SLOW * SLOW_IMAGES * slow(network), scoring())
+
+
+def rate(network: str) -> float:
+    """Seconds of training per image."""
+    return _wall("training", "epoch", "training epoch", backbone=network, augment="none")
 
 
 def fast(network: str) -> float:
@@ -81,7 +87,7 @@ def disk(images: int) -> dict[str, float]:
     record_bytes = sum(file.stat().st_size for file in RESULTS.glob("*.parquet")) / _records()
     return {
         "cache": images * SIZE * SIZE / 1e9,
-        "checkpoints": numbers * 16 / 1e9,
+        "checkpoints": numbers * CHECKPOINT_BYTES / 1e9,
         "maps": maps * FINDINGS * POSITIONS * 2 * MODELS * SEEDS / 1e9,
         "records": record_bytes * MODELS * SEEDS * (FAST + SLOW) * 8 / 1e9,
     }

@@ -14,28 +14,27 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.training import devices
 from core.errors import LocusError
+from datasets.io import limits
 from datasets.io.decoding_worker import DECODED
 from tools.scale import tree
 
-FEW = 5_605
-"""Images of the small tree, with which the whole one is compared."""
 BATCH = 64
 
 
 def measure(
     folder: Path, images: int, epoch_images: int, size: int, workers: int, originals: Path | None
 ) -> dict[str, Any]:
-    """Start on the whole tree, kill, start again; two epochs of a tree of ``epoch_images``, and the plain loader.
+    """Start on the whole tree, kill, start again; two epochs of a tree of ``epoch_images``, then the plain loader.
 
     Trees are made below ``folder``, and stay there. Seconds are of the clock; ratios come from one run.
     """
     whole = tree.make(folder / f"nih-{images}", images, originals, broken=3)
-    small = tree.make(folder / f"nih-{FEW}", FEW, originals, broken=3)
     part = tree.make(folder / f"nih-{epoch_images}", epoch_images, originals, broken=3)
     flags = ["--img_size", str(size), "--num_workers", str(workers)]
     with tempfile.TemporaryDirectory(dir=folder) as cache:
-        few = _watched(small, 1, flags, Path(cache))
+        few = _watched(part, 1, flags, Path(cache))
     with tempfile.TemporaryDirectory(dir=folder) as cache:
         first = _watched(whole, 1, flags, Path(cache))
         killed = _killed(whole, flags, Path(cache), first["decoded_after"] + 200)
@@ -43,9 +42,10 @@ def measure(
     with tempfile.TemporaryDirectory(dir=folder) as cache:
         epochs = _watched(part, 0, [*flags, "--epochs", "2"], Path(cache))["epochs"]
     plain = _plain(part, epochs[0]["images"], size, workers)
-    bytes_each = (first["anonymous_kb"] - few["anonymous_kb"]) * 1024 / (first["images"] - few["images"])
+    bytes_each = (first["anonymous_kb"] - few["anonymous_kb"]) * 1024 / (first["listed"] - few["listed"])
     return {
-        "images": images, "size": size, "workers": workers, "load": round(os.getloadavg()[0], 1),
+        "machine": f"{devices.cpu_model()}, {limits.cpus()} cores", "load": round(os.getloadavg()[0], 1),
+        "images": images, "epoch_images": epoch_images, "size": size, "workers": workers,
         "training_images": first["images"], "listed_s": first["listed_s"], "first_step_s": first["first_step_s"],
         "bytes_per_image": round(bytes_each), "killed_after": killed, "decoded_before_restart": again["decoded_before"],
         "restart_first_step_s": again["first_step_s"], "epochs": epochs, "plain": plain,

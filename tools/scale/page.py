@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tools.scale import estimate as e
+from tools.scale import nih
 
 HEAD = """# What does a whole data set cost?
 
 <!-- Generated from tools/scale/measured.json and tools/speed/records by `tools.scale --page`: do not edit. -->
 
 **No GPU was measured.** What follows is arithmetic from figures that were measured on {machine}
-([training_speed.md](training_speed.md), [speed.md](speed.md), [scoring_speed.md](scoring_speed.md)). A *device*
+([speed.md](speed.md)). A *device*
 below is that machine, two threads at work. A GPU that trains k times as many images per second divides the
 hours of training by about k; `python -m tools.speed training` on it says how many that is.
 """
@@ -29,11 +30,11 @@ images with boxes are explained, as many as NIH has (880), rounded up, for each 
 Extrapolated: 12 models from two networks; every slow method as if it were Score-CAM, and DenseNet-121's from
 ResNet-18's by channels (×2) and forward pass; ten fast methods from seven; CheXpert and MIMIC-CXR from images of
 the same size. Reading is not counted: the loader alone is 1,900 times as fast as the step
-([training_speed.md](training_speed.md)).
+([speed.md](speed.md#training)).
 """
 MEMORY = """
 A process that explains needs the network and about 0.1 GiB above it ([speed.md](speed.md)), one that scores 0.7
-GiB ([scoring_speed.md](scoring_speed.md)); the cache is memory-mapped and needs none of its own. The run
+GiB ([speed.md](speed.md#scoring)); the cache is memory-mapped and needs none of its own. The run
 itself, which reads all records and writes the tables, is measured below. A checkpoint holds 4 bytes a weight,
 `last.ckpt` 12 with the optimizer.
 """
@@ -56,6 +57,7 @@ def page(measured: dict[str, Any]) -> str:
         _table(["images", "cache", "checkpoints", "maps", "records and rows"], (_disk(name) for name in e.IMAGES)),
         MEMORY,
         WHAT.format(**counts, slow=e.SLOW_IMAGES, steps="\n".join(_steps())),
+        *nih.section(measured),
         *_measured(measured),
     ]
     return "\n".join(part.strip("\n") + "\n" for part in parts)
@@ -87,12 +89,12 @@ def _steps() -> list[str]:
     rows = []
     for network in e.NETWORKS:
         cost = e.costs(network, 1)
-        rows.append((f"training, {network}, one epoch", cost.training / e.EPOCHS, "training_speed.md, no augmentation"))
+        rows.append((f"training, {network}, one epoch", cost.training / e.EPOCHS, "speed.md, no augmentation"))
     for network in e.NETWORKS:
         slow = "speed.md, Score-CAM" if network == "resnet18" else "extrapolated"
         rows.append((f"one slow method, {network}", e.slow(network), slow))
         rows.append((f"ten fast methods, {network}", e.fast(network), "speed.md, seven methods, × 10 / 7"))
-    rows.append(("20 methods scored, all protocols of maps, 984 boxes in all", e.scoring(), "scoring_speed.md, × 2"))
+    rows.append(("20 methods scored, all protocols of maps, 984 boxes in all", e.scoring(), "speed.md, scoring, × 2"))
     return [f"| {step} | {seconds:.3g} | {origin} |" for step, seconds, origin in rows]
 
 

@@ -12,7 +12,7 @@ from backbones import build
 from benchmark.training import optimizers
 from benchmark.training.losses.bce import BCE
 from config import TrainConfig
-from tools.scale.watched import used
+from tools.scale.clocks import used
 
 
 class Files(Dataset):

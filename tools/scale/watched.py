@@ -6,84 +6,48 @@ prints a line of JSON.
 
 import contextlib
 import json
-import os
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from lightning.pytorch import Callback, LightningModule, Trainer
 
-from benchmark.training import run
-from benchmark.training.data import SplitImages
-from benchmark.training.prepare import prepare
+from benchmark.training.listing import load_splits
 from config import TrainConfig
 from core import cli
 from datasets.io.decoding_worker import MISSING
 
-
-class Watch(Callback):
-    """Times of steps and epochs; ends the training after ``steps`` steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps, self.first_step, self.epochs = steps, 0.0, []
-        self.anonymous_kb = 0
-        self._began = (0.0, 0.0)
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clocks."""
-        self._began = time.perf_counter(), used()
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Note the first step; close the epoch's clocks with its last one, before its validation."""
-        now = time.perf_counter()
-        if not self.first_step:
-            self.first_step, self.anonymous_kb = now, anonymous_kb()
-        if trainer.global_step == self.steps:
-            raise KeyboardInterrupt
-        if trainer.is_last_batch:
-            seconds, cpu = now - self._began[0], used() - self._began[1]
-            self.epochs.append({"images": pl_module.seen, "seconds": round(seconds, 1), "cpu_s": round(cpu, 1)})
-
-
-def used() -> float:
-    """Seconds of the processor, of this process and of those that it has started and that still run or are done."""
-    total = sum(os.times()[:4])
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it has ended
-        if int(fields[1]) == os.getpid():
-            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return total
-
-
-def anonymous_kb() -> int:
-    """Memory of this process that no file holds."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+if TYPE_CHECKING:
+    from benchmark.training.data import SplitImages
 
 
 def watched(config: TrainConfig, steps: int) -> dict[str, Any]:
     """Train; what was seen."""
     with tempfile.TemporaryDirectory() as name:
         began = time.perf_counter()
-        module, splits = prepare(config, Path(name))
+        loaded = load_splits(config)
+        loaded_s = time.perf_counter() - began
+        from benchmark.training import run  # after the listing, as in training.fit
+        from benchmark.training.prepare import prepare
+        from tools.scale.clocks import Watch
+
+        began = time.perf_counter()
+        module, splits = prepare(config, Path(name), loaded)
         listed, known = time.perf_counter(), _decoded(splits["train"])
         watch = Watch(steps)
         with contextlib.suppress(KeyboardInterrupt):
             run.epochs(module, splits, Path(name), None, watch)
     return {
-        "images": len(splits["train"]), "listed_s": round(listed - began, 2), "decoded_before": known,
+        "images": len(splits["train"]), "listed": sum(map(len, splits.values())), "decoded_before": known,
+        "listed_s": round(loaded_s + listed - began, 2),
         "first_step_s": round(watch.first_step - listed, 2), "decoded_after": _decoded(splits["train"]),
         "anonymous_kb": watch.anonymous_kb, "epochs": watch.epochs,
     }  # fmt: skip
 
 
-def _decoded(split: SplitImages) -> int:
+def _decoded(split: "SplitImages") -> int:
     return int(np.count_nonzero(split.pixels.states != MISSING))
 
 

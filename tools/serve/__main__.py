@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from benchmark.heatmap import finished_runs
+from benchmark.pictures import finished_runs
 from core import cli
 from core.cli import AtLeast, AtMost
 from core.errors import DataError

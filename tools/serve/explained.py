@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.gallery.page import data_url, packed_map
-from benchmark.heatmap import explain
-from benchmark.heatmap.explain import ADVICE, ExplainedImage, Explainer, TrainedNetwork
-from benchmark.heatmap.images import uploaded_image
-from benchmark.heatmap.threshold import Thresholds
-from benchmark.maps.trained import checkpoint_digest
+from backbones import Classifier
+from benchmark.pictures.explained import ADVICE, ExplainedImage, Explainer, open_network
+from benchmark.pictures.gallery_page import data_url, packed_map
+from benchmark.pictures.images import uploaded_image
+from benchmark.pictures.threshold import Thresholds
 from benchmark.training import memory
 from config import HeatmapConfig
 from core.errors import DataError
@@ -26,16 +25,15 @@ from datasets.io.images import SUFFIXES
 class ServedNetwork:
     """A finished run in memory, and where its boxes are drawn."""
 
-    network: TrainedNetwork
+    model: Classifier
     thresholds: Thresholds
 
 
 @functools.lru_cache(maxsize=2)
 def network(checkpoint: Path, runs: str) -> ServedNetwork:
     """The network of a checkpoint; the last two stay in memory. Raises ``DataError``."""
-    return ServedNetwork(
-        explain.read(checkpoint, HeatmapConfig()), Thresholds(checkpoint_digest(checkpoint), Path(runs))
-    )
+    read, model = open_network(checkpoint, HeatmapConfig(), None)
+    return ServedNetwork(model, Thresholds(read.digest, Path(runs)))
 
 
 @memory.oom_as_error(ADVICE)
@@ -45,32 +43,32 @@ def explained(known: ServedNetwork, upload: bytes, suffix: str, words: Sequence[
     Raises ``LocusError`` for what is no image, and where no method has an answer.
     """
     explainer = Explainer(HeatmapConfig(method=tuple(words)))
-    image = _of_upload(known.network, explainer, upload, suffix)
+    image = _of_upload(known.model, explainer, upload, suffix)
     return {
         "picture": data_url(image.pixels),
         "frame": list(image.pixels.shape),
-        "findings": list(known.network.findings),
+        "findings": list(known.model.findings),
         "probabilities": image.probabilities,
         "methods": [{"method": word, "maps": _maps(known, image, word)} for word in image.maps],
         "without": [*explainer.without_answer, *(f"{word}: {why}" for word, why in explainer.broken.items())],
     }
 
 
-def _of_upload(network: TrainedNetwork, explainer: Explainer, upload: bytes, suffix: str) -> ExplainedImage:
+def _of_upload(model: Classifier, explainer: Explainer, upload: bytes, suffix: str) -> ExplainedImage:
     """Explain an uploaded PNG, JPEG or DICOM file from memory: it is never on disk. Raises ``DataError``."""
     if suffix not in SUFFIXES:
         raise DataError(f"an image ends in {', '.join(SUFFIXES)}")
-    sample = uploaded_image(f"image{suffix}", upload, network.recipe.preprocess)
-    (image,) = explainer.explain(network, [sample], max_bad_images=0)
+    sample = uploaded_image(f"image{suffix}", upload, model.recipe.preprocess)
+    (image,) = explainer.explain(model, [sample], max_bad_images=0)
     return image
 
 
 def _maps(known: ServedNetwork, image: ExplainedImage, word: str) -> list[dict[str, Any] | None]:
     """The maps of one method, each packed with its threshold; None for one that is not finite."""
-    raw = [image.raw_map(word, k).values for k in range(len(known.network.findings))]
+    raw = [image.raw_map(word, k).values for k in range(len(known.model.findings))]
     return [
         _packed(known, word, finding, values, image.maps[word].grid) if np.isfinite(values).all() else None
-        for finding, values in zip(known.network.findings, raw, strict=True)
+        for finding, values in zip(known.model.findings, raw, strict=True)
     ]
 
 

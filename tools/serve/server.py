@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 import methods
-from benchmark.heatmap import finished_runs
+from benchmark.pictures import finished_runs
 from benchmark.report.html.render import render
 from core.errors import LocusError
 from core.names import BASELINES

@@ -1,5 +1,4 @@
-"""How fast it is, beside whom: ``python -m tools.speed methods|scoring|training``.
+"""Time the product and other packages: ``python -m tools.speed SUBJECT``.
 
-Each measures, records and writes a page of ``docs/``: a package that lists its flags, contenders, goals and tables.
-What they share lies here. The product imports nothing of it.
+Each subject is a package with its flags, contenders and tables. It writes a record; docs/speed.md shows the records.
 """

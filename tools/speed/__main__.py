@@ -1,25 +1,57 @@
-"""Entry point: time one subject; ``--page`` writes its page again, ``--quick`` tries it.
+"""Time one subject, or write docs/speed.md from the committed records.
 
-``python -m tools.speed methods|attention|scoring|external|training|jobs``.
+``python -m tools.speed methods|scoring|training|jobs|external|attention`` measures; ``--page`` only writes the page
+again, ``--quick`` tries everything. ``python -m tools.speed summary`` writes docs/speed.md.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from core import cli
 from core.errors import BadValueError
+from core.files import write_text
+from tools.speed.subject import Subject, SummaryConfig, joined
 
-SUBJECTS = ("methods", "attention", "scoring", "external", "training", "jobs")
+SUBJECTS = ("methods", "scoring", "training", "jobs", "external", "attention")
+HEAD = """# How fast is it?
+
+<!-- Generated from tools/speed/records by `python -m tools.speed summary`: do not edit. -->
+
+Each section was measured in one run. The contenders of a table were timed in turn, and the fastest of several rounds
+counts. No GPU was measured. "× ours" is a contender's time divided by that of Locus.
+
+`python -m tools.speed SUBJECT --page` writes every measurement to `runs/speed/SUBJECT.md`. Without `--page` it measures
+your machine. SUBJECT is one of """
 
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure, write the record and the page, and say where they lie."""
+    """Measure a subject or write the summary, and print where the result is."""
     name, *flags = (sys.argv[1:] if argv is None else argv) or [""]
-    if name not in SUBJECTS:
-        raise BadValueError(f"{name!r} is no subject to time: give one of {', '.join(SUBJECTS)}, then its flags")
-    print(import_module(f"tools.speed.{name}.subject").SUBJECT(flags))
+    if name == "summary":
+        config, _ = cli.parse(SummaryConfig, flags, "python -m tools.speed summary")
+        write_text(config.output, summary(config.records))
+        print(config.output)
+    elif name in SUBJECTS:
+        print(_subject(name)(flags))
+    else:
+        raise BadValueError(f"unknown subject {name!r}: give one of {', '.join(SUBJECTS)} or summary, then its flags")
+
+
+def summary(folder: str) -> str:
+    """docs/speed.md: the goals and the most important tables of every subject."""
+    parts = [f"{HEAD}{', '.join(f'`{name}`' for name in SUBJECTS)}."]
+    for subject in map(_subject, SUBJECTS):
+        below = subject.parts(subject.read(folder), subject.highlights)
+        parts += [f"## {subject.title}", subject.about, *(re.sub(r"(?m)^## ", "### ", part) for part in below)]
+    return joined(parts)
+
+
+def _subject(name: str) -> Subject:
+    subject: Subject = import_module(f"tools.speed.{name}.subject").SUBJECT
+    return subject
 
 
 if __name__ == "__main__":

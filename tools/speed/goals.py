@@ -118,7 +118,7 @@ def jobs(record: SpeedRecord) -> Figures:
 
 AtMost = partial(Goal, at_most=True)
 """A limit that no figure may exceed."""
-ONE_MAP, ALL_NIH = "one map in a frame of 1024 px", "all of NIH's boxes, 10 methods"
+ALL_NIH = "all of NIH's boxes, 10 methods"
 LABELS = (names.SKIMAGE, names.SCIPY)
 SEVEN = partial(times, "methods", names.SEVEN)
 WHOLE = partial(figures, "whole", label="{side}×{side} maps", name="seconds", methods=10)
@@ -126,68 +126,70 @@ _peaks = partial(figures, name="mib", label="{map}, {side}×{side}, {cases} case
 IN_CPU = partial(times, "attention", below=names.UNFUSED, changed={"findings": 0}, name="cpu_ms")
 GOALS: Mapping[str, Mapping[str, Goal]] = {
     "methods": {
-        "seven methods for 8 findings against the bare forward pass": AtMost(
+        "seven methods for 8 findings, compared with the bare forward pass": AtMost(
             1.15, SEVEN(below=names.BARE, changed={"findings": 0}, findings=8)
         ),
-        "the same against the pass of images channels last, as ours has them": AtMost(
+        "the same, compared with the bare forward pass, channels last": AtMost(
             1.25, SEVEN(below=names.CHANNELS_LAST, changed={"findings": 0}, findings=8)
         ),
-        "grad-cam's six methods against our seven, 1 finding": Goal(
+        "grad-cam's six methods, compared with our seven, 1 finding": Goal(
             10, times("methods", names.PACKAGE_SIX, findings=1)
         ),
-        "the same, 8 findings, for each of which it runs again": Goal(
-            80, times("methods", names.PACKAGE_SIX, findings=8)
-        ),
-        "captum's Grad-CAM against ours, 8 findings": Goal(8, times("methods", names.CAPTUM, findings=8)),
-        "torchcam's Grad-CAM against ours, 8 findings": Goal(8, times("methods", names.TORCHCAM, findings=8)),
-        "seven methods for 14 findings against the same for one": AtMost(
+        "grad-cam's six methods, 8 findings": Goal(80, times("methods", names.PACKAGE_SIX, findings=8)),
+        "captum's Grad-CAM, compared with ours, 8 findings": Goal(8, times("methods", names.CAPTUM, findings=8)),
+        "torchcam's Grad-CAM, compared with ours, 8 findings": Goal(8, times("methods", names.TORCHCAM, findings=8)),
+        "seven methods for 14 findings, compared with one finding": AtMost(
             1.3, SEVEN(below=names.SEVEN, changed={"findings": 1}, findings=14)
         ),
-        "grad-cam's Score-CAM against ours, 8 findings": Goal(8, times("scorecam", names.PACKAGE_SCORECAM, findings=8)),
-        "peak memory of Score-CAM above the bare model, 8 findings": AtMost(
+        "grad-cam's Score-CAM, compared with ours, 8 findings": Goal(
+            8, times("scorecam", names.PACKAGE_SCORECAM, findings=8)
+        ),
+        "peak memory of Score-CAM, 8 findings": AtMost(
             300, figures("memory", names.SCORECAM, name="mib", label="{backbone} at {size}, {batch} images"), " MiB"
         ),
     },
     "scoring": {
-        f"contour search per threshold against the surface, {ONE_MAP}, 7×7": Goal(300, on_map(7, names.CONTOURS)),
-        "the same, 14×14": Goal(80, on_map(14, names.CONTOURS)),
-        "the same, 32×32": Goal(20, on_map(32, names.CONTOURS)),
-        f"component labelling per threshold against the surface, {ONE_MAP}, 7×7": Goal(5000, on_map(7, *LABELS)),
-        "the same labelling, 14×14": Goal(2000, on_map(14, *LABELS)),
-        "the same labelling, 32×32": Goal(500, on_map(32, *LABELS)),
-        "the original evaluator's way against ours, 224 px, 1000 thresholds": Goal(60, geometric_mean(original())),
-        "the same, pixel noise": Goal(100, original(map=names.NOISE)),
-        "a contour search per distinct level against ours, any size": Goal(
+        "contour search per threshold, compared with ours, 7×7": Goal(300, on_map(7, names.CONTOURS)),
+        "contour search, 14×14": Goal(80, on_map(14, names.CONTOURS)),
+        "contour search, 32×32": Goal(20, on_map(32, names.CONTOURS)),
+        "component labelling per threshold, compared with ours, 7×7": Goal(5000, on_map(7, *LABELS)),
+        "component labelling, 14×14": Goal(2000, on_map(14, *LABELS)),
+        "component labelling, 32×32": Goal(500, on_map(32, *LABELS)),
+        "MaxBoxAcc's original evaluator, compared with ours, 224 px, 1000 thresholds": Goal(
+            60, geometric_mean(original())
+        ),
+        "MaxBoxAcc's original evaluator, pixel noise": Goal(100, original(map=names.NOISE)),
+        "contour search per distinct level, compared with ours, any size": Goal(
             1, times("levels", *names.LEVELS, name="least_ms", label="{map}, {side} px, {thresholds}")
         ),
-        f"{ALL_NIH}, all surface protocols at all origins of a threshold": AtMost(20, WHOLE("surface"), " s"),
-        f"{ALL_NIH}, maxbox and pxap too, 10,000 resamples of everything": AtMost(
-            180, WHOLE("surface, maxbox and pxap"), " s"
-        ),
+        f"{ALL_NIH}, all surface protocols, all thresholds": AtMost(20, WHOLE("surface"), " s"),
+        f"{ALL_NIH}, with maxbox and pxap": AtMost(180, WHOLE("surface, maxbox and pxap"), " s"),
         "peak memory of these processes": AtMost(
             2048, figures("whole", name="mib", label="{contender}, {side}×{side} maps"), " MiB"
         ),
     },
     "training": {
-        "a training epoch's rate against the network alone, on the CPU": Goal(0.95, share(names.CPU)),
-        "the same on a GPU": Goal(0.9, share(names.GPU)),
-        "the cache's decoding rate against all cores decoding at once, nothing kept": Goal(
+        "rate of a training epoch, compared with the network alone": Goal(0.95, share(names.CPU)),
+        "rate of a training epoch on a GPU": Goal(0.9, share(names.GPU)),
+        "decoding rate of the cache, compared with all cores decoding": Goal(
             0.9, times("decoding", names.ALL_CORES, below=names.CACHE, label="{cores} cores")
         ),
-        "memory that a long epoch gains from its first tenth to its last": AtMost(50, growth, " MiB"),
+        "memory growth during a long epoch": AtMost(50, growth, " MiB"),
     },
     "attention": {
-        "rollout against the bare forward pass with attention not fused": AtMost(1.2, IN_CPU(names.ROLLOUT)),
-        "chefer for 8 findings against the same (1 + 1.2 × 8)": AtMost(10.6, IN_CPU(names.CHEFER)),
-        "chefer in a loop over 8 findings against ours": Goal(2, times("attention", names.CHEFER_LOOP, name="cpu_ms")),
+        "rollout, compared with the bare forward pass without fused attention": AtMost(1.2, IN_CPU(names.ROLLOUT)),
+        "chefer for 8 findings, compared with that forward pass": AtMost(10.6, IN_CPU(names.CHEFER)),
+        "chefer in a loop over 8 findings, compared with ours": Goal(
+            2, times("attention", names.CHEFER_LOOP, name="cpu_ms")
+        ),
     },
     "external": {
-        "a smooth map of 1024×1024 in locus, CPU time": AtMost(
+        "CPU time of `locus` for a smooth map of 1024×1024": AtMost(
             100, figures("large", name="cpu_ms", label="{map}, {cases} cases", side=1024), " ms"
         ),
         "peak memory of these processes": AtMost(
             2048, lambda r: {w: m for g in ("large", "many") for w, m in _peaks(g)(r).items()}, " MiB"
         ),
     },
-    "jobs": {"explaining and scoring, two jobs against one": Goal(1.8, jobs)},
+    "jobs": {"speed of two jobs, compared with one": Goal(1.8, jobs)},
 }

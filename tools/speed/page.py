@@ -1,6 +1,7 @@
 """A subject's page: a pure function of its records, a table for each of its sections."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from benchmark.report.table import NOTHING, Table
@@ -19,12 +20,14 @@ class Section(NamedTuple):
     intro: str
     columns: Mapping[str, Cell]
     contenders: tuple[str, ...] = ()
-    """Whose rows are shown; empty: all of the group."""
+    """Show only the rows of these contenders (default: all of the group)."""
+    on: Mapping[str, str | int] = MappingProxyType({})
+    """Show only the rows with these conditions."""
 
     def tables(self, record: SpeedRecord) -> Iterator[Table]:
         """A table for each title that the rows give."""
         groups: dict[tuple[str, str], list[Row]] = {}
-        for row in record.of(self.group, *self.contenders):
+        for row in record.of(self.group, *self.contenders, **self.on):
             groups.setdefault((record.words(self.title, row), record.words(self.intro, row)), []).append(row)
         for (title, intro), rows in groups.items():
             cells = (tuple(short(cell(record, row)) for cell in self.columns.values()) for row in rows)
@@ -45,10 +48,10 @@ def machine(record: SpeedRecord) -> str:
     )
 
 
-def goals(verdicts: Iterable[GoalVerdict], worst: str) -> Table:
-    """A row per promise; the ``worst`` of what decides, in words."""
-    header = ("goal", "limit", "measured", "where", "met")
-    return Table("Goals", f"The worst of all {worst} counts.", header, tuple(map(_verdict, verdicts)))
+def goals(verdicts: Iterable[GoalVerdict]) -> Table:
+    """A row per goal: the worst figure measured, and where."""
+    header = ("goal", "limit", "worst measured", "where", "met")
+    return Table("Goals", "", header, tuple(map(_verdict, verdicts)))
 
 
 def _verdict(verdict: GoalVerdict) -> tuple[str, ...]:

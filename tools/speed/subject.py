@@ -1,8 +1,9 @@
-"""One subject that is timed: its flags, its sections, its records and its page."""
+"""One timed subject: its flags, sections, records and page."""
 
 import datetime
+import re
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,7 @@ from core.errors import DataError
 from core.files import write_text
 from tools.speed import page, record
 from tools.speed.goals import verdicts
+from tools.speed.page import Section
 from tools.speed.record import Machine, Row, SpeedRecord
 
 
@@ -22,13 +24,26 @@ class SpeedConfig:
     """The flags of every subject."""
 
     page: bool = False
-    """Measure nothing: write the page again from the records."""
+    """Measure nothing: write the page from the records."""
     quick: bool = False
-    """Very little of everything in a minute, written below runs/speed: shows that it works, its figures say nothing."""
+    """Measure very little of everything, in a minute, to show that it works. The figures mean nothing."""
     records: str = "tools/speed/records"
-    """The folder of the records: a file for each subject and machine; the page shows all of them."""
+    """The folder of the records, one file per subject and machine. The page shows all of them."""
     output: str = ""
-    """The page; empty: the subject's in docs/."""
+    """The page with every measurement (default: runs/speed/SUBJECT.md)."""
+
+
+@dataclass(frozen=True)
+class SummaryConfig:
+    """Write docs/speed.md from the records of all subjects.
+
+    ``python -m tools.speed summary``.
+    """
+
+    records: str = "tools/speed/records"
+    """The folder of the records."""
+    output: str = "docs/speed.md"
+    """The page."""
 
 
 SHARED = {field.name for field in fields(SpeedConfig)}
@@ -42,13 +57,12 @@ class Subject:
     config: type[SpeedConfig]
     tiny: Mapping[str, Any]
     """The flags of a run on very little, which shows quickly that everything works."""
-    file: str
-    """Of the page."""
     title: str
     about: str
-    worst: str
-    """What the worst figure of a goal is taken over."""
-    sections: tuple[page.Section, ...]
+    sections: tuple[Section, ...]
+    """The tables with every measurement."""
+    highlights: tuple[Section, ...] = ()
+    """The tables that docs/speed.md shows after the goals."""
 
     @property
     def command(self) -> str:
@@ -66,13 +80,13 @@ class Subject:
             run = import_module(f"tools.speed.{self.name}.run").run  # torch is imported when the flags are right
             measured = run(flags)
             record.write(measured, Path(flags.records) / f"{self.name}-{measured.machine.word}.json")
-        output = flags.output or f"docs/{self.file}"
+        output = flags.output or f"runs/speed/{self.name}.md"
         write_text(output, self.page(self.read(flags.records)))
         return f"{output} shows the records {flags.records}/{self.name}-*.json"
 
     def quick(self, config: SpeedConfig, typed: Collection[str]) -> Any:
         """The same run on very little, apart from the flags that were ``typed``."""
-        tiny = {"records": "runs/speed", "output": f"runs/speed/{self.file}", **self.tiny}
+        tiny = {"records": "runs/speed", **self.tiny}
         return replace(config, **{name: value for name, value in tiny.items() if name not in typed})
 
     def read(self, folder: Path | str) -> list[SpeedRecord]:
@@ -87,16 +101,21 @@ class Subject:
         return sorted(records, key=lambda one: bool(one.machine.gpu))
 
     def page(self, records: Sequence[SpeedRecord]) -> str:
-        """The whole page as Markdown; where there are several machines, each title names its own."""
-        generated = f"<!-- Generated from tools/speed/records by `{self.command} --page`: do not edit. -->"
-        parts = [f"# {self.title}", generated, self.about]
+        """The page with every measurement as Markdown."""
+        return joined([f"# {self.title}", self.about, *self.parts(records, self.sections)])
+
+    def parts(self, records: Sequence[SpeedRecord], sections: Sequence[Section]) -> Iterator[str]:
+        """Paragraphs and tables; titles name the machine if there are several."""
         for one in records:
             suffix = f", on {one.machine.name}" if len(records) > 1 else ""
-            sections = [table for section in self.sections for table in section.tables(one)]
-            tables = [page.goals(verdicts(self.name, one), self.worst), *sections]
-            parts += [page.machine(one), one.note]
-            parts += [markdown(replace(table, title=table.title + suffix)) for table in tables]
-        return "\n\n".join(part.strip() for part in parts if part) + "\n"
+            tables = [page.goals(verdicts(self.name, one)), *(t for section in sections for t in section.tables(one))]
+            yield from (page.machine(one), one.note)
+            yield from (markdown(replace(table, title=table.title + suffix)) for table in tables)
+
+
+def joined(parts: Iterable[str]) -> str:
+    """The non-empty parts with a blank line between them."""
+    return re.sub("\n{3,}", "\n\n", "\n\n".join(part.strip() for part in parts if part)) + "\n"
 
 
 def finished(config: SpeedConfig, begun: float, machine: Machine, rows: Iterable[Row], note: str = "") -> SpeedRecord:

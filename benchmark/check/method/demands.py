@@ -1,9 +1,7 @@
 """Compare a method's declarations with its behaviour: its papers, needs and price."""
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -11,7 +9,7 @@ import torch
 from benchmark.check.method.question import MethodOnModel, Observation, judged, question
 from benchmark.explain import run_method
 from core.errors import BadValueError
-from methods.evidence import NEEDS, Engine, Evidence
+from methods.evidence import NEEDS, Evidence, EvidenceView
 
 SECONDS = 3.0
 """Maximum duration of measuring the price; a slow method is measured once."""
@@ -49,50 +47,47 @@ def needs(trial: MethodOnModel) -> Observation:
 
 
 class UndeclaredError(BadValueError):
-    """A method uses the engine without declaring the need."""
+    """A method reads evidence without declaring the need."""
 
 
 NEEDED = {
-    "head": ("head",), "drops": ("head",), "network": ("forwards", "pixels"), "sweep": ("forwards",),
+    "head": ("head",), "ablation_drops": ("head",), "network": ("forwards", "pixels"),
+    "batched_forward": ("forwards",),
     "gradients": ("gradients",), "class_maps": ("class_maps",), "bias": ("class_maps",),
-    "attention": ("attention",), "others": ("others",), "full_gradients": ("pixels",),
+    "attention": ("attention",), "all_findings": ("all_findings", "others"), "full_gradients": ("pixels",),
 }  # fmt: skip
-"""Attribute of the engine -> needs; one of them must be declared. Other attributes are always allowed."""
+"""Attribute of the evidence -> needs; one of them must be declared. Other attributes are always allowed."""
 
 
-@dataclass(frozen=True)
-class Guard:
-    """Engine that refuses everything outside ``needs``."""
+class GuardedEvidence(EvidenceView):
+    """Evidence that refuses everything outside ``needs``."""
 
-    engine: Engine
-    needs: frozenset[str]
+    def __init__(self, evidence: Evidence, needs: frozenset[str]) -> None:
+        super().__init__(lambda: evidence)
+        self._needs = needs
 
     def __getattr__(self, name: str) -> Any:
         needed = NEEDED.get(name, ())
-        if needed and not self.needs & set(needed):
-            declared = ", ".join(sorted(self.needs)) or "nothing"
+        if needed and not self._needs & set(needed):
+            declared = ", ".join(sorted(self._needs)) or "nothing"
             what = {"gradients": "gradients or .G"}.get(name, name)
-            raise UndeclaredError(f"reads evidence.{what} and declares {declared}: add {' or '.join(needed)} to needs")
-        return getattr(self.engine, name)
+            raise UndeclaredError(f"reads evidence.{what} and declares {declared}: add {needed[0]} to needs")
+        value = super().__getattr__(name)
+        return guarded(value, self._needs) if isinstance(value, Evidence) else value
 
     def at(self, layer: str | None) -> Evidence:
         """Guard the evidence of another layer."""
-        return guarded(self.engine.at(layer), self.needs)
+        return guarded(self._source().at(layer), self._needs)
 
-    def others(self) -> tuple[tuple[int, ...], Engine]:
-        """Guard the other engine."""
-        findings, engine = self.__getattr__("others")()
-        return findings, cast(Engine, Guard(engine, self.needs))
-
-    def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
+    def parts(self) -> Iterator[tuple[slice, Evidence]]:
         """Guard the evidence of each part."""
-        for rows, part in self.engine.parts(evidence):
-            yield rows, guarded(part, self.needs)
+        for rows, part in self._source().parts():
+            yield rows, guarded(part, self._needs)
 
 
 def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
-    """Return the ``evidence`` with an engine that refuses everything outside ``needs``."""
-    return dataclasses.replace(evidence, engine=cast(Engine, Guard(evidence.engine, needs)))
+    """Return the ``evidence``, refusing everything outside ``needs``."""
+    return cast(Evidence, GuardedEvidence(evidence, needs))
 
 
 @question("")

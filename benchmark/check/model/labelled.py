@@ -9,7 +9,7 @@ from torch import Tensor
 
 from backbones.rescaled import MEAN, STD, normalised
 from benchmark.check import AnswerRow
-from benchmark.models.load import LoadedNetwork
+from benchmark.training.external_network import LoadedNetwork
 from benchmark.training.metrics.ranking import scores
 from core.errors import DataError, examples
 from core.frames import resize_image
@@ -42,7 +42,7 @@ def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]
 
     Raises ``DataError`` if no finding has images with and without it.
     """
-    samples = RelabeledDataset(data, loaded.findings, range(min(count, len(data))))[:]
+    samples = RelabeledDataset(data, loaded.model.findings, range(min(count, len(data))))[:]
     labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
     judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]
     if not judged:
@@ -50,7 +50,7 @@ def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]
     side = (loaded.img_size, loaded.img_size)
     gray = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
     table = _table(_logits(loaded, gray), labels, judged)
-    names = [loaded.findings[k] for k in judged]
+    names = [loaded.model.findings[k] for k in judged]
     own_aurocs = np.diag(table)
     by_finding = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own_aurocs, strict=True))
     seen = AnswerRow("auroc", "info", f"mean {own_aurocs.mean():.3f} on {len(samples)} images: {by_finding}")

@@ -13,8 +13,8 @@ from backbones.consistency import logits_of
 from benchmark.check import AnswerRow, conclude
 from benchmark.check.model import labelled
 from benchmark.explain import explain
-from benchmark.models.load import SIDE, LoadedNetwork, load, load_run
-from benchmark.training import machine
+from benchmark.training import external_network, machine
+from benchmark.training.external_network import SIDE, LoadedNetwork
 from config import ModelCheckConfig
 from core.errors import LocusError, NotAvailableError
 from core.flags.network import network_flags
@@ -35,7 +35,10 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
     data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
     network = network_flags(config)
     usual = () if data is None else data.findings
-    loaded: LoadedNetwork = load_run(Path(str(config.model)), config.trust) if network is None else load(network, usual)
+    if network is None:
+        loaded = external_network.of_run(Path(str(config.model)), config.trust)
+    else:
+        loaded = external_network.build(network, usual)
     rows = answers(loaded) + ([] if data is None else labelled.answers(loaded, data, config.images))
     report(tabulate(rows, headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
     return conclude(str(config.model), rows, report)

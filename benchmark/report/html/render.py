@@ -65,5 +65,19 @@ def marked(text: str) -> Any:
     return Markup(re.sub(r"`([^`]+)`", lambda m: f"<code>{_whole(m[1])}</code>", escaped)) if "`" in text else escaped
 
 
+def link_documents(page: str, checkout: Path | None) -> str:
+    """Turn names of documents in the text of an HTML page into links; ``checkout``: the path there, None for no links.
+
+    >>> link_documents("<p>see <code>docs/score.md</code></p>", Path("../.."))
+    '<p>see <code><a href="../../docs/score.md">docs/score.md</a></code></p>'
+    """
+    if checkout is None:
+        return page
+    parts = re.split(r"(<script.*?</script>|<a .*?</a>|<[^>]*>)", page, flags=re.DOTALL)
+    link = rf'<a href="{checkout.as_posix()}/\g<0>">\g<0></a>'
+    parts[::2] = [re.sub(r"(?<![\w/])docs/\w+\.md\b", link, text) for text in parts[::2]]
+    return "".join(parts)
+
+
 def _whole(code: str) -> str:
     return re.sub(r"--\w+", r'<span class="flag">\g<0></span>', code)

@@ -120,9 +120,9 @@ def is_checkpoint(selector: str) -> bool:
 
 def _of_checkpoint(selector: str, results: Path) -> Selection:
     """Select by checkpoint; if several suites share a training run, the one named in the path is used."""
-    from benchmark.maps.trained import checkpoint_digest  # imports torch
+    from benchmark.training import load  # imports torch
 
-    digest = checkpoint_digest(Path(selector))
+    digest = load.checkpoint(selector).digest
     scored_records = ((folder, r) for folder in records.suites(results) for r in _comparable_records(folder))
     models = {(folder, r.cell.model_id) for folder, r in scored_records if digest in r.checkpoints}
     named = {pair for pair in models if pair[0].name in Path(selector).resolve().parts} or models

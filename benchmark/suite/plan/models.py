@@ -141,7 +141,7 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
         raise BadValueError(f"{both}: allowed with checkpoint: {', '.join(KEYS[1:])}")
     if suite.test_on is not None or suite.check is not None:
         raise BadValueError(f"the suite {suite.name!r} trains what it asks (test_on, check): it takes no checkpoint")
-    from benchmark.models import run_metadata  # imports torch, only to read weights
+    from benchmark.maps import run_metadata  # imports torch, only to read weights
 
     paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
     read = [run_metadata.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]

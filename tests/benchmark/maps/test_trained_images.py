@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.maps.finished import FinishedModel, images_of
-from benchmark.models.run_metadata import _listed_images
+from benchmark.maps.run_metadata import _listed_images
 from config import TrainConfig
 from core.errors import DataError, LeakError
 from datasets.nih.tables import BOXED

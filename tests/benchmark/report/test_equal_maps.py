@@ -7,7 +7,7 @@ import torch
 
 import backbones
 import methods
-from benchmark.engine import gather, run_method
+from benchmark.explain import gather, run_method
 from benchmark.records import Cell, Record, Score
 from benchmark.report.columns import NAMES, tabulated
 from benchmark.report.equal_maps import FEWEST, PROPORTIONAL, same_as

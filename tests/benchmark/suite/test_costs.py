@@ -5,7 +5,7 @@ import torch
 
 import backbones
 import methods
-from benchmark.engine import cost
+from benchmark.explain import cost
 from benchmark.records import costs
 from benchmark.suite import costs as suite_costs
 from benchmark.suite import selection

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import backbones
-from benchmark.training import checkpoints, load_weights
+from benchmark.training import checkpoints, load, load_weights
 from core.errors import DataError
 
 
@@ -31,7 +31,8 @@ def written(path, config, global_pool="PCAM", num_classes=8, name="custom"):
 @pytest.mark.parametrize("word", ["AVG", "PCAM", "LSE:gamma=3", "AVG_MAX_LSE"])
 def test_a_checkpoint_reloads_as_the_same_model(tiny, tmp_path, images, word):
     model = written(tmp_path / "best.ckpt", tiny(), word)
-    again, config = checkpoints.load(tmp_path / "best.ckpt")
+    again = load.network(tmp_path / "best.ckpt")
+    config = again.recipe
     assert torch.equal(again(images), model(images))
     assert config == tiny()
     assert not again.training
@@ -41,7 +42,8 @@ def test_a_checkpoint_reloads_as_the_same_model(tiny, tmp_path, images, word):
 def test_an_lse_checkpoint_reloads_as_lse(trained, images):
     """Pitfall: an LSE checkpoint rebuilt as MAX is another model."""
     folder = trained(global_pool="LSE", lse_gamma=2.5, epochs=1)
-    model, config = checkpoints.load(folder / "best.ckpt")
+    model = load.network(folder / "best.ckpt")
+    config = model.recipe
     assert (model.pooling, config.global_pool) == ("LSE", "LSE")
     as_max = backbones.build("custom", 8, "MAX").eval()
     as_max.load_state_dict(model.state_dict())
@@ -59,7 +61,7 @@ def test_a_checkpoint_with_code_inside_is_refused_and_runs_nothing(tmp_path):
     """Pitfall: pickle checkpoints run code."""
     torch.save({"state_dict": {}, "locus": Nasty()}, tmp_path / "nasty.ckpt")
     with pytest.raises(DataError, match=r"nasty\.ckpt.*exec.*torch\.save\(network\.state_dict"):
-        checkpoints.load(tmp_path / "nasty.ckpt")
+        load.network(tmp_path / "nasty.ckpt")
 
 
 @pytest.mark.byhand
@@ -67,7 +69,7 @@ def test_a_checkpoint_with_code_inside_is_refused_and_runs_nothing(tmp_path):
 def test_a_broken_file_is_one_sentence(tmp_path, content):
     (tmp_path / "x.ckpt").write_bytes(content)
     with pytest.raises(DataError, match=r"x\.ckpt") as caught:
-        checkpoints.load(tmp_path / "x.ckpt")
+        load.network(tmp_path / "x.ckpt")
     assert "\n" not in str(caught.value)
 
 
@@ -80,7 +82,7 @@ def test_a_truncated_checkpoint_is_one_sentence(tiny, tmp_path):
         "choose another or train again$"
     )
     with pytest.raises(DataError, match=sentence):
-        checkpoints.load(tmp_path / "x.ckpt")
+        load.network(tmp_path / "x.ckpt")
 
 
 @pytest.mark.byhand
@@ -94,13 +96,13 @@ def test_a_mangled_checkpoint_is_one_sentence(tiny, tmp_path):
             mangled[place] = numbers.integers(256)
         (tmp_path / "x.ckpt").write_bytes(mangled)
         with contextlib.suppress(DataError):  # whatever else comes out is a bug
-            checkpoints.read(tmp_path / "x.ckpt")
+            load.checkpoint(tmp_path / "x.ckpt")
 
 
 @pytest.mark.byhand
 def test_a_run_folder_means_its_best_checkpoint(tiny, tmp_path, images):
     model = written(tmp_path / "best.ckpt", tiny())
-    again, _ = checkpoints.load(tmp_path)
+    again = load.network(tmp_path)
     assert torch.equal(again(images), model(images))
 
 
@@ -109,9 +111,9 @@ def test_an_absent_or_foreign_file_is_one_sentence(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     sentence = r"^no checkpoint '.*/absent\.ckpt': give a best\.ckpt or last\.ckpt of a run, or the run's folder$"
     with pytest.raises(DataError, match=sentence):
-        checkpoints.load(tmp_path / "absent.ckpt")
+        load.network(tmp_path / "absent.ckpt")
     with pytest.raises(DataError, match=r"foreign\.ckpt.*main\.py"):
-        checkpoints.load(tmp_path / "foreign.ckpt")
+        load.network(tmp_path / "foreign.ckpt")
 
 
 @pytest.mark.byhand
@@ -119,14 +121,14 @@ def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
     written(tmp_path / "custom.ckpt", tiny())
     with pytest.raises(DataError, match=r"--init_from .*custom\.ckpt.*squeezenet1_1.*PCAM.* 8 .* 50 of 52 "):
         load_weights.start_from(
-            backbones.build("squeezenet1_1", 8, "PCAM"), checkpoints.read_weights(tmp_path / "custom.ckpt"), tmp_path / "custom.ckpt"
+            backbones.build("squeezenet1_1", 8, "PCAM"), load.weights(tmp_path / "custom.ckpt"), tmp_path / "custom.ckpt"
         )
     sentence = (
         r"^custom\.ckpt belongs to another architecture than custom with PCAM and 3 findings: "
         r"2 of 50 weights are missing or of another shape \(head\.linear\.weight, head\.linear\.bias\)$"
     )
     with pytest.raises(DataError, match=sentence):
-        load_weights.load_exact(backbones.build("custom", 3, "PCAM"), checkpoints.read_weights(tmp_path / "custom.ckpt"), "custom.ckpt")
+        load_weights.load_exact(backbones.build("custom", 3, "PCAM"), load.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
 
 
 @pytest.mark.byhand
@@ -135,7 +137,7 @@ def test_init_from_takes_over_what_fits_and_says_what(tiny, tmp_path, caplog, fi
     source = written(tmp_path / "a.ckpt", tiny())
     model = backbones.build("custom", findings, "AVG")
     with caplog.at_level(logging.INFO):
-        load_weights.start_from(model, checkpoints.read_weights(tmp_path / "a.ckpt"), tmp_path / "a.ckpt")
+        load_weights.start_from(model, load.weights(tmp_path / "a.ckpt"), tmp_path / "a.ckpt")
     own, theirs = model.state_dict(), source.state_dict()
     assert all(torch.equal(own[name], theirs[name]) for name in own if not name.startswith("head."))
     assert (own["head.linear.weight"].shape == theirs["head.linear.weight"].shape) is same_head

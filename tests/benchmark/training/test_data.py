@@ -9,7 +9,7 @@ from PIL import Image
 
 import datasets
 from benchmark import training
-from benchmark.training import checkpoints, data
+from benchmark.training import data, load
 from benchmark.training.batches import Batches
 from core.errors import DataError
 
@@ -108,7 +108,7 @@ def test_an_unreadable_image_changes_no_run_whether_it_is_found_now_or_was_befor
     config = tiny(**places, img_size=32, max_bad_images=0.05, num_workers=1)
     runs = [training.fit(config, tmp_path / name) for name in ("cold", "warm")]
     assert caplog.text.count("left out: ") == 6  # three of each run
-    states = [checkpoints.read(folder / "last.ckpt")["state_dict"] for folder in runs]
+    states = [load.checkpoint(folder / "last.ckpt").content["state_dict"] for folder in runs]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert (runs[0] / "predictions.csv").read_bytes() == (runs[1] / "predictions.csv").read_bytes()
     metrics = [json.loads((folder / "metrics.json").read_text()) for folder in runs]

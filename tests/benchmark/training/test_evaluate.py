@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmark import training
-from benchmark.training import checkpoints, data, evaluate
+from benchmark.training import data, evaluate, load
 from config import TrainConfig
 from core.cli import build
 from core.errors import BadValueError, DataError
@@ -74,7 +74,7 @@ def test_what_cannot_be_evaluated_is_a_sentence(finished, tmp_path):
 @pytest.mark.byhand
 def test_where_the_data_know_studies_they_are_scored_beside_the_images(finished, tmp_path):
     """Two images a study: the metrics by study are those of the largest logit and label of the two."""
-    config = dataclasses.replace(checkpoints.load(finished / "best.ckpt")[1], plots=False)
+    config = dataclasses.replace(load.checkpoint(finished / "best.ckpt").config, plots=False)
     sides = {split: data.decode(config, data.load(config, split)) for split in ("val", "test")}
     logits = {split: torch.from_numpy(np.random.default_rng(0).normal(size=tuple(side.labels.shape))) for split, side in sides.items()}
     paired = {split: dataclasses.replace(side, studies=[f"s{i // 2:02}" for i in range(len(side))]) for split, side in sides.items()}

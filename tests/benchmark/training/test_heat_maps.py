@@ -7,7 +7,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from benchmark import training
-from benchmark.training import checkpoints
+from benchmark.training import load
 from benchmark.training.data import SplitImages
 from benchmark.training.heat_maps import WHITE, beside, shown_images
 
@@ -28,7 +28,7 @@ def events_of(folder, config):
 def test_the_event_file_holds_a_picture_of_each_finding_and_epoch_beside_the_curves_and_nothing_else_differs(runs):
     (shown, config), (plain, without) = runs
     events = events_of(shown, config)
-    findings = checkpoints.read(shown / "best.ckpt")["locus"]["findings"]
+    findings = load.checkpoint(shown / "best.ckpt").content["locus"]["findings"]
     assert events.Tags()["images"] == [f"heat_maps/{finding}" for finding in sorted(findings)]
     for tag in events.Tags()["images"]:
         pictures = events.Images(tag)
@@ -38,7 +38,7 @@ def test_the_event_file_holds_a_picture_of_each_finding_and_epoch_beside_the_cur
     assert events_of(plain, without).Tags()["images"] == []
     assert (shown / "metrics.csv").read_bytes() == (plain / "metrics.csv").read_bytes()
     assert (shown / "predictions.csv").read_bytes() == (plain / "predictions.csv").read_bytes()
-    ours, theirs = (checkpoints.read(folder / "last.ckpt")["state_dict"] for folder in (shown, plain))
+    ours, theirs = (load.checkpoint(folder / "last.ckpt").content["state_dict"] for folder in (shown, plain))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 

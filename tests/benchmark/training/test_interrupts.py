@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback
 
 from benchmark import training
-from benchmark.training import checkpoints, run
+from benchmark.training import load, run
 from tests.warm import Running
 
 START, VALIDATION = "start", "validation"
@@ -57,11 +57,11 @@ def stopped(config, folder, sender):
 
 
 def states(folder):
-    return {name: checkpoints.read(folder / name)["state_dict"] for name in ("best.ckpt", "last.ckpt")}
+    return {name: load.checkpoint(folder / name).content["state_dict"] for name in ("best.ckpt", "last.ckpt")}
 
 
 def position(folder):
-    content = checkpoints.read(folder / "last.ckpt")
+    content = load.checkpoint(folder / "last.ckpt").content
     return len(content["history"]), 0 if content["losses"] is None else len(content["losses"])
 
 

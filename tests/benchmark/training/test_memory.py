@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from benchmark.training import checkpoints, memory, run
+from benchmark.training import load, memory, run
 from core.errors import NotAvailableError
 from tests.warm import in_a_child
 
@@ -55,7 +55,7 @@ def test_a_training_out_of_memory_is_a_sentence_and_keeps_its_last_epoch(tiny, t
     told = in_a_child(failing, config, folder, Shortage())
     assert told.startswith("out of memory: lower --batch_size")
     assert "\n" not in told
-    assert [row["epoch"] for row in checkpoints.read(folder / "last.ckpt")["history"]] == [1]
+    assert [row["epoch"] for row in load.checkpoint(folder / "last.ckpt").content["history"]] == [1]
     run.train(config, folder)
     run.train(config, tmp_path / "whole")
     assert (folder / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmark import training
-from benchmark.training import checkpoints
+from benchmark.training import load
 from benchmark.training.resume import folder_for, resumed
 from config import TrainConfig
 from core.cli import build, parse, read_yaml
@@ -37,7 +37,7 @@ def copied(finished, tmp_path, **own):
     """The finished run's folder again, as if it had been started with the flags ``own``."""
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
-    content = checkpoints.read(folder / "last.ckpt")
+    content = load.checkpoint(folder / "last.ckpt").content
     content["locus"]["config"].update(own)
     torch.save(content, folder / "last.ckpt")
     return folder
@@ -54,7 +54,7 @@ def test_by_path_it_takes_the_run_s_own_flags_under_those_typed(finished):
 def test_the_flags_of_a_run_do_not_say_that_it_was_resumed(finished, tmp_path):
     folder = training.fit(asking(copied(finished, tmp_path), epochs=3))
     assert read_yaml(folder / "config.yaml")["resume"] is False
-    assert checkpoints.read(folder / "last.ckpt")["locus"]["config"]["resume"] is False
+    assert load.checkpoint(folder / "last.ckpt").content["locus"]["config"]["resume"] is False
 
 
 @pytest.mark.byhand
@@ -82,9 +82,9 @@ def test_a_finished_run_that_is_asked_for_nothing_new_is_left_as_it_is(finished)
 @pytest.mark.byhand
 def test_a_finished_run_trains_on_as_if_it_had_never_stopped(finished, tmp_path):
     folder = training.fit(asking(copied(finished, tmp_path), epochs=3))
-    own = checkpoints.configuration(checkpoints.read(finished / "last.ckpt"), finished)
+    own = load.checkpoint(finished / "last.ckpt").config
     whole = training.fit(dataclasses.replace(own, epochs=3), tmp_path / "whole")
-    first, second = (checkpoints.read_weights(run / "last.ckpt") for run in (folder, whole))
+    first, second = (load.weights(run / "last.ckpt") for run in (folder, whole))
     assert all(torch.equal(first[name], second[name]) for name in second)
     for name in ("metrics.csv", "predictions.csv"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmark import training
-from benchmark.training import checkpoints, data, evaluate
+from benchmark.training import data, evaluate, load
 from benchmark.training.callbacks import best_epoch, kept_epoch, stopped_early
 from benchmark.training.prepare import prepare
 from config import TrainConfig
@@ -24,7 +24,7 @@ BOTH = "^--lse_gamma 3.0 and --global_pool LSE:gamma=5 both say it: leave one of
 
 
 def weights(folder, name="last.ckpt"):
-    return checkpoints.read_weights(folder / name)
+    return load.weights(folder / name)
 
 
 def equal(first, second):
@@ -104,21 +104,22 @@ def test_a_run_leaves_what_it_promises_and_nothing_half_written(run):
 @pytest.mark.byhand
 def test_what_is_evaluated_is_the_best_checkpoint_read_back(run):
     """Pitfall: "best" weights are the last."""
-    model, config = checkpoints.load(run / "best.ckpt")
+    model = load.network(run / "best.ckpt")
+    config = model.recipe
     side = data.decode(config, data.load(config, "test"))
     rows = [row for row in csv.DictReader((run / "predictions.csv").open()) if row["split"] == "test"]
     told = np.array([[float(row[f"logit_{f}"]) for f in side.findings] for row in rows])
     assert np.allclose(told, evaluate.predict(model, side, 32).numpy(), atol=1e-5)
     assert [row["image"] for row in rows] == [image for image, _, _ in side.ids]
-    history = checkpoints.read(run / "last.ckpt")["history"]
+    history = load.checkpoint(run / "last.ckpt").content["history"]
     assert json.loads((run / "metrics.json").read_text())["best_epoch"] == best_epoch(history)
-    assert checkpoints.read(run / "best.ckpt")["history"][-1]["epoch"] == best_epoch(history)
+    assert load.checkpoint(run / "best.ckpt").content["history"][-1]["epoch"] == best_epoch(history)
 
 
 @pytest.mark.byhand
 def test_keep_last_evaluates_the_last_epoch_whatever_validation_says(tiny, tmp_path):
     folder = training.fit(tiny(epochs=3, keep="last"), tmp_path / "run")
-    assert checkpoints.read(folder / "best.ckpt")["history"][-1]["epoch"] == 3
+    assert load.checkpoint(folder / "best.ckpt").content["history"][-1]["epoch"] == 3
     assert json.loads((folder / "metrics.json").read_text())["best_epoch"] == 3
     assert equal(weights(folder, "best.ckpt"), weights(folder, "last.ckpt"))
 
@@ -126,7 +127,8 @@ def test_keep_last_evaluates_the_last_epoch_whatever_validation_says(tiny, tmp_p
 @pytest.mark.byhand
 def test_dropout_is_off_in_evaluation(run):
     """Pitfall: dropout active in evaluation: two runs differ."""
-    model, config = checkpoints.load(run / "best.ckpt")
+    model = load.network(run / "best.ckpt")
+    config = model.recipe
     side = data.decode(config, data.load(config, "val"))
     assert config.dropout == 0.5
     assert torch.equal(evaluate.predict(model, side, 8), evaluate.predict(model, side, 8))
@@ -135,7 +137,7 @@ def test_dropout_is_off_in_evaluation(run):
 @pytest.mark.byhand
 def test_a_finished_run_is_left_as_it_is(run):
     before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
-    training.fit(checkpoints.load(run / "best.ckpt")[1], run)
+    training.fit(load.checkpoint(run / "best.ckpt").config, run)
     assert before == {path: path.stat().st_mtime_ns for path in run.iterdir()}
 
 
@@ -145,7 +147,7 @@ def test_a_run_killed_before_its_evaluation_is_evaluated_and_not_trained_on(run,
     again.mkdir()
     for name in ("best.ckpt", "last.ckpt"):
         (again / name).write_bytes((run / name).read_bytes())
-    training.fit(dataclasses.replace(checkpoints.load(run / "best.ckpt")[1], plots=False), again)
+    training.fit(dataclasses.replace(load.checkpoint(run / "best.ckpt").config, plots=False), again)
     assert (again / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
     assert (again / "last.ckpt").read_bytes() == (run / "last.ckpt").read_bytes()
 
@@ -177,7 +179,7 @@ def test_early_stopping_waits_as_long_as_it_is_told():
 @pytest.mark.planted
 def test_early_stopping_ends_a_run_that_learns_nothing(trained):
     folder = trained(optimizer="SGD", lr=0.0, epochs=6, early_stopping=1)
-    assert len(checkpoints.read(folder / "last.ckpt")["history"]) < 6
+    assert len(load.checkpoint(folder / "last.ckpt").content["history"]) < 6
 
 
 @pytest.mark.planted

@@ -6,7 +6,7 @@ import torch
 
 import backbones
 from benchmark import training
-from benchmark.training import checkpoints, module
+from benchmark.training import load, module
 from benchmark.training.batches import Batches, balanced_probabilities
 from core.errors import BadValueError, DataError
 from core.registry import Registry
@@ -15,7 +15,7 @@ SMALL = {"dataset": "phantom:train=64,val=16,test=16", "img_size": 32, "optimize
 
 
 def kept(folder, file="last.ckpt"):
-    return checkpoints.read(folder / file)["state_dict"]
+    return load.checkpoint(folder / file).content["state_dict"]
 
 
 LOSSES = Registry("benchmark.training.losses", "loss")
@@ -87,7 +87,7 @@ def test_the_average_is_what_best_ckpt_holds_and_what_is_evaluated(tiny):
     assert best.keys() == mean.keys() == {name for name in last if name.startswith("model.")}
     assert all(torch.equal(best[name], mean[name]) for name in best)
     assert not torch.equal(best["model.head.linear.weight"], last["model.head.linear.weight"])
-    assert checkpoints.load(folder / "best.ckpt")[1].ema == 0.5
+    assert load.checkpoint(folder / "best.ckpt").config.ema == 0.5
 
 
 @pytest.mark.byhand

@@ -108,13 +108,13 @@ def test_each_size_needs_its_batch():
 def test_goals_are_read_from_the_worst_figure():
     found = {v.text: (round(v.worst, 3), v.met) for v in verdicts("methods", by_hand()) if v.worst is not None}
     assert found == {
-        "seven methods for 8 findings against the bare forward pass": (1.1, True),
-        "the same, 8 findings, for each of which it runs again": (90.909, True),
-        "seven methods for 14 findings against the same for one": (1.2, True),
-        "peak memory of Score-CAM above the bare model, 8 findings": (250.0, True),
+        "seven methods for 8 findings, compared with the bare forward pass": (1.1, True),
+        "grad-cam's six methods, 8 findings": (90.909, True),
+        "seven methods for 14 findings, compared with one finding": (1.2, True),
+        "peak memory of Score-CAM, 8 findings": (250.0, True),
     }
     missed = {v.text for v in verdicts("methods", by_hand(six=80.0, fourteen=1.31)) if v.met is False}
-    assert missed == {"the same, 8 findings, for each of which it runs again", "seven methods for 14 findings against the same for one"}
+    assert missed == {"grad-cam's six methods, 8 findings", "seven methods for 14 findings, compared with one finding"}
 
 
 @pytest.mark.byhand
@@ -123,8 +123,8 @@ def test_the_page_shows_ratios_goals_and_what_was_left_out():
     assert "| grad-cam, six methods | 8 | 100 | 100 | 100 | 90.9 | 7 |" in lines
     assert "| Locus, seven methods | 8 | 1.10 | 1.10 | 1.10 | – | 7 |" in lines
     assert "| grad-cam, six methods | 14 | – | – | – | – | one call would take more than 50 s |" in lines
-    assert any(line.startswith("| the same, 8 findings, for each of which it runs again | at least 80× | 90.9× |") for line in lines)
-    assert any("| captum's Grad-CAM against ours, 8 findings | at least 8× | – | – | not measured |" in line for line in lines)
+    assert any(line.startswith("| grad-cam's six methods, 8 findings | at least 80× | 90.9× |") for line in lines)
+    assert any("| captum's Grad-CAM, compared with ours, 8 findings | at least 8× | – | – | not measured |" in line for line in lines)
     assert "| resnet18 at 224 | 8 | Locus, Score-CAM | 8 | 250 |" in lines
 
 

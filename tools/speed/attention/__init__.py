@@ -1,1 +1,1 @@
-"""How long attention, contrast and faithfulness take: ``docs/attention_speed.md``."""
+"""Time attention methods, contrast and faithfulness."""

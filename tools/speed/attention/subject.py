@@ -58,18 +58,18 @@ SECTIONS = (
     Section(
         "attention",
         "Rollout and Chefer's relevance, {backbone} at {size} px",
-        "timm's network; the bare forward that counts is the one with attention not fused.",
+        "timm's network. The reference is the bare forward pass without fused attention.",
         UNFUSED,
     ),
     Section(
-        "legrad", "LeGrad, {backbone} at {size} px", "torchvision's network, which torchcam's LeGrad asks for.", TIMES
+        "legrad", "LeGrad, {backbone} at {size} px", "torchvision's network, which torchcam's LeGrad requires.", TIMES
     ),
     Section("contrast", "Finer-CAM, {backbone} at {size} px", "{batch} images per call.", TIMES),
     Section(
         "faithfulness",
         "Faithfulness, {backbone} at {size} px",
-        "Per picture that the network is asked about: 24 for each order of an image's pixels, and 3 that all share; as "
-        "many orders, of random maps, as findings. Above the forward pass stand sorting and ROAD's equations.",
+        "Per picture that the network classifies: 24 for each finding's random map, and 3 that all share. Sorting and "
+        "ROAD's equations add to the forward pass.",
         TIMES,
     ),
 )
@@ -77,13 +77,9 @@ SUBJECT = Subject(
     name="attention",
     config=AttentionSpeedConfig,
     tiny={"transformers": ("tiny ViT",), "network": "custom", "size": 64, "findings": 2, "rounds": 1},
-    file="attention_speed.md",
-    title="How fast are attention, contrast and faithfulness?",
+    title="Attention, contrast and faithfulness",
     about="""
-Timed in one run, each contender in turn with those of its table, the minimum of several rounds; what decides is the
-CPU time of all threads, which other processes on the machine disturb least. Random weights. Where a peer makes the same
-map as ours, the two are compared first. `chefer` by a loop is what its authors' code does for one class, once per
-finding: attention kept by hooks, a forward and a backward pass through all weights.""",
-    worst="networks",
+Times are CPU times of all threads. The networks have random weights. If another package makes the same map, the two are
+compared first. The loop over `chefer` is its authors' code, called once per finding.""",
     sections=SECTIONS,
 )

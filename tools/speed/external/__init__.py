@@ -1,1 +1,1 @@
-"""How long others' large maps take in ``locus``, and how much memory many of them: ``docs/external_speed.md``."""
+"""Time ``locus`` on large maps in files, and measure the memory for many."""

@@ -10,7 +10,7 @@ from tools.speed.subject import SpeedConfig, Subject
 
 @dataclass(frozen=True)
 class ExternalSpeedConfig(SpeedConfig):
-    """Time ``locus`` on large maps that lie in files, and watch the memory of few and of many.
+    """Time ``locus`` on large maps in files, and measure the memory for few and for many.
 
     ``python -m tools.speed external``.
     """
@@ -35,27 +35,25 @@ COLUMNS = {
     "ms per case": measured("wall_ms"),
     "peak MiB": measured("mib"),
 }
+SECTIONS = (
+    Section("large", "Smooth maps", "Blurred noise, a resized class activation map, a Gaussian.", COLUMNS),
+    Section(
+        "noise",
+        "Pixel noise",
+        "The worst case: each of a million pixels is a peak. It has no goal.",
+        COLUMNS,
+    ),
+    Section("many", "Many small maps", "Random maps of the size of class activation maps.", COLUMNS),
+)
 SUBJECT = Subject(
     name="external",
     config=ExternalSpeedConfig,
     tiny={"side": 64, "cases": 8, "more": 16, "small": (14,), "many": 40},
-    file="external_speed.md",
-    title="How fast are others' large maps scored, and in how much memory?",
+    title="Your own maps",
     about="""
-The protocol `locus`, whole, on one finding: every map is read from its `.npy` file whenever it is asked for, as
-`python -m benchmark.score` does beyond the first 64 MiB, traced over all thresholds, its threshold chosen on other
-patients, and scored with intervals from 10,000 resamples. Each row is a process of its own, whose kernels were compiled
-before the clock starts; its memory is that of the whole process. What decides is the CPU time of all threads. Sixteen
-maps of a kind are drawn and used in turn, so the files are in the system's cache.""",
-    worst="that a goal speaks of",
-    sections=(
-        Section("large", "Smooth maps", "Blurred noise, class activation maps that were resized, a Gaussian.", COLUMNS),
-        Section(
-            "noise",
-            "Pixel noise",
-            "The worst case: each of a million pixels is a peak of its own. No goal speaks of it.",
-            COLUMNS,
-        ),
-        Section("many", "Many small maps", "Random maps like class activation maps, as large as stored ones.", COLUMNS),
-    ),
+The protocol `locus` on one finding, with intervals from 10,000 resamples. Each map is read from its `.npy` file when it
+is needed, as `python -m benchmark.score` does beyond the first 64 MiB. Each row is a separate process; its memory is
+that of the whole process. The files are in the system's cache.""",
+    sections=SECTIONS,
+    highlights=(SECTIONS[0], SECTIONS[-1]),
 )

@@ -1,1 +1,1 @@
-"""One job at a time beside several: a suite is explained and scored."""
+"""Time explaining and scoring a suite with one job and with several."""

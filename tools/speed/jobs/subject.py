@@ -41,15 +41,10 @@ SUBJECT = Subject(
     name="jobs",
     config=JobsSpeedConfig,
     tiny={"models": 1, "images": 20, "methods": ("cam",), "protocols": ("locus",), "rounds": 1},
-    file="jobs_speed.md",
-    title="How much faster are two jobs at a time?",
+    title="Two jobs at a time",
     about="""
-`python -m benchmark.run --jobs N` runs N trainings, explanations and scorings at a time
-([docs/reproduce.md](reproduce.md)). Here networks that are trained already are explained and scored, from no map to
-the last record, by one thread for each job; the records are the same. Each number of jobs in turn, each time in a new
-interpreter, whose imports count; the minimum of the rounds counts. On a machine that others use, too, N jobs get a
-larger share of it than one does: look at the load.""",
-    worst="that a goal speaks of",
+`python -m benchmark.run --jobs N` ([reproduce.md](reproduce.md)) explains and scores trained networks, with one thread
+per job and a new interpreter each time. If the machine is busy, N jobs get a larger share of it than one.""",
     sections=(
         Section(
             "jobs",

@@ -1,1 +1,1 @@
-"""How long maps take, here and with grad-cam, torchcam and captum: ``docs/speed.md``."""
+"""Time heat maps of Locus, grad-cam, torchcam and captum."""

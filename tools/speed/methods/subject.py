@@ -75,37 +75,36 @@ SECTIONS = (
     Section(
         "scorecam",
         "Score-CAM, {backbone} at {size}",
-        "One image per call; a masked forward pass per channel, shared by all findings here, made for each of them "
-        "there.",
+        "One image per call. Locus masks each channel once for all findings, grad-cam once per finding.",
         TIMES,
     ),
     Section(
         "gradients",
         "Integrated gradients, {backbone} at {size}",
-        "One image per call, 20 steps; forward passes are shared by all findings here, made for each of them there.",
+        "One image per call, 20 steps. Locus shares forward passes between findings, captum repeats them.",
         TIMES,
     ),
     Section(
         "layer",
         "Maps of another layer",
-        "One level before the pooled map the network's tail is the head: what "
-        "comes on top of the forward pass is its backward pass.",
+        "One level before the pooled map. The rest of the network is then the head, and its backward pass is added to "
+        "the forward pass.",
         {"network": AT, "findings": on("findings"), **BESIDE_BARE, "backward of the tail": tail},
         (names.EARLIER,),
     ),
     Section(
         "batch",
         "Batch size",
-        "Seven methods; where the milliseconds of the bare forward pass rise, its "
-        "intermediate maps have left the processor's cache.",
+        "Seven methods. Where the bare forward pass gets slower, its intermediate maps no longer fit the processor's "
+        "cache.",
         {"network": AT, "images per call": on("batch"), **BESIDE_BARE, "× bare forward": TIMES["× bare forward"]},
         (names.SEVEN,),
     ),
     Section(
         "memory",
         "Peak memory",
-        "The peak of one call in a process of its own, above what the process held with packages, model and images "
-        "loaded. A loop over findings needs no more for eight than for one.",
+        "The peak of one call in a separate process, without packages, model and images. A loop over findings needs no "
+        "more memory for eight findings than for one.",
         {
             "network": AT,
             "images per call": on("batch"),
@@ -115,6 +114,8 @@ SECTIONS = (
         },
     ),
 )
+SHORT = ("contender", "ms per image", "× bare forward", "× ours")
+EIGHT = (names.SEVEN, names.GRADCAM, names.PACKAGE_SIX, names.CAPTUM, names.TORCHCAM)
 SUBJECT = Subject(
     name="methods",
     config=MethodsSpeedConfig,
@@ -127,16 +128,21 @@ SUBJECT = Subject(
         "images": (1, 2),
         "rounds": 2,
     },
-    file="speed.md",
-    title="How fast is it?",
+    title="Heat maps",
     about="""
-Everything below was timed in one run, each contender in turn with all others, the minimum of several rounds.
-The limit is the bare forward pass of the same images as a user makes it, in inference mode; the same pass for images
-laid out by channels, which has faster convolutions on a CPU, stands beside it. Each package is called as its
-documentation calls it, in a loop over the findings; before it is timed, its Grad-CAM is held against ours. This engine
-makes seven methods at once (cam, gradcam, gradcampp, xgradcam, hirescam, layercam, eigencam), grad-cam six (GradCAM,
-GradCAMPlusPlus, XGradCAM, HiResCAM, LayerCAM, EigenCAM); ours, captum's and torchcam's maps are of the feature map's
-size, grad-cam's of the image's. How long scoring takes is in [scoring_speed.md](scoring_speed.md).""",
-    worst="networks and sizes",
+The bare forward pass runs in inference mode on contiguous images, as in ordinary use. `channels last` is the faster
+layout on a CPU, which Locus uses. Each package is called as its documentation says, once per finding. Its Grad-CAM map
+is first compared with ours. Locus makes seven methods at once (cam, gradcam, gradcampp, xgradcam, hirescam, layercam,
+eigencam), grad-cam six (without cam). grad-cam returns maps of the image's size, the others of the feature map's.""",
     sections=SECTIONS,
+    highlights=(
+        Section(
+            "methods",
+            "Eight findings at {size} px",
+            "{batch} images per call.",
+            {"network": in_words("{backbone}"), **{name: TIMES[name] for name in SHORT}},
+            EIGHT,
+            {"findings": 8, "size": 224},
+        ),
+    ),
 )

@@ -1,1 +1,1 @@
-"""How long scoring takes, here and with contour searches and component labelling: ``docs/scoring_speed.md``."""
+"""Time scoring, and contour searches and component labelling for comparison."""

@@ -55,7 +55,7 @@ def each_protocol(record: SpeedRecord, row: Row) -> str:
     return ", ".join(f"{name} {short(seconds)}" for name, seconds in row.figures.items() if name not in totals)
 
 
-SECTIONS = (
+SMALL = (
     Section(
         "surface",
         "Small maps in a frame of 1024 px",
@@ -69,35 +69,35 @@ SECTIONS = (
         "original",
         "Maps on pixels: the original evaluator's way",
         "MaxBoxAcc's curve of one map with one truth box. The original binarises and searches contours at every "
-        "threshold. Both begin with the map at this size in [0,1] and give the same IoUs, to the last bit.",
+        "threshold. Both start from the map at this size in [0,1] and give identical IoUs.",
         TIMES,
     ),
     Section(
         "levels",
         "Maps on pixels: a search per distinct level",
-        "The best that a loop over contour searches can do: one for each integer level that a threshold means.",
+        "The fastest loop over contour searches: one search per distinct integer level of the thresholds.",
         TIMES,
     ),
-    Section(
-        "whole",
-        "A whole data set",
-        f"Truth of the shape of NIH's: {sum(BOXES.values())} boxes of {len(BOXES)} findings on {IMAGES} images of "
-        f"{PATIENTS} patients, drawn at random, with the published number per finding; a random smooth map for each "
-        f"image and finding, and for those of {VALIDATION} validation images, where thresholds are chosen, too. Each "
-        "row is a process of its own, which scores one method after the other as a suite does, at all origins of a "
-        "threshold, with intervals from 10,000 resamples of patients; its memory is that of the whole process.",
-        {
-            "protocols": contender,
-            "maps": in_words("{maps} of {side}×{side}"),
-            "methods": on("methods"),
-            "boxes": on("boxes"),
-            "seconds": measured("seconds"),
-            "CPU seconds": measured("cpu_seconds"),
-            "peak MiB": measured("mib"),
-            "seconds of each protocol": each_protocol,
-        },
-    ),
 )
+WHOLE = Section(
+    "whole",
+    "A whole data set",
+    f"As many boxes as NIH has, at random positions: {sum(BOXES.values())} boxes of {len(BOXES)} findings on {IMAGES} "
+    f"images of {PATIENTS} patients, and {VALIDATION} validation images. The maps are random and smooth. Each row is a "
+    "separate process. It scores one method after the other, with thresholds of all origins and intervals from 10,000 "
+    "resamples of patients.",
+    {
+        "protocols": contender,
+        "maps": in_words("{maps} of {side}×{side}"),
+        "methods": on("methods"),
+        "boxes": on("boxes"),
+        "seconds": measured("seconds"),
+        "CPU seconds": measured("cpu_seconds"),
+        "peak MiB": measured("mib"),
+        "seconds of each protocol": each_protocol,
+    },
+)
+SHORT = ("protocols", "maps", "methods", "seconds", "peak MiB")
 SUBJECT = Subject(
     name="scoring",
     config=ScoringSpeedConfig,
@@ -110,14 +110,11 @@ SUBJECT = Subject(
         "images": 80,
         "rounds": 1,
     },
-    file="scoring_speed.md",
-    title="How fast is scoring?",
+    title="Scoring",
     about="""
-Everything below was timed in one run, each contender in turn with all others on the same map, the minimum of
-several rounds; before they are timed, all contenders are asked for the same numbers, which must agree. A call of less
-than 10 ms is repeated for so long and the mean counts: who scores one map scores the next. What is compared (× ours) is
-the smaller of wall and processor time: on a machine that others use, too, a long call waits for a core and a short one
-does not. How long the maps take is in [speed.md](speed.md).""",
-    worst="that a goal speaks of",
-    sections=SECTIONS,
+Before they are timed, all contenders are asked for the same numbers, which must agree. "× ours" compares the smaller of
+wall and CPU time. The *surface* protocols are `wang`, `locus`, `seed`, `pointing` and `energy`. Contour searches and
+component labelling resize one map to a frame of 1024 px and binarise it at every threshold.""",
+    sections=(*SMALL, WHOLE),
+    highlights=(WHOLE._replace(columns={name: WHOLE.columns[name] for name in SHORT}),),
 )

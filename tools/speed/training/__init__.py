@@ -1,1 +1,1 @@
-"""How long training takes, stage by stage and beside its network alone: ``docs/training_speed.md``."""
+"""Time training: each stage alone, and whole epochs compared with the network alone."""

@@ -61,31 +61,31 @@ def of_all_cores(record: SpeedRecord, row: Row) -> float | None:
     return share / record.machine.cores if isinstance(share, float) else None
 
 
+EPOCH = Section(
+    "epoch",
+    "A training epoch",
+    "Share is the rate of training divided by that of the network alone. The share of CPU time is less affected by "
+    "other programs on the machine.",
+    {
+        **NETWORK,
+        "--augment": on("augment"),
+        "images": measured("images"),
+        "network alone, images/s": lambda record, row: per_second(record, record.beside(row, names.ALONE)),
+        "training, images/s": per_second,
+        "share": rate_of(names.ALONE),
+        "share of CPU time": rate_of(names.ALONE, "cpu_ms"),
+        "rounds": rounds,
+    },
+    (names.TRAINING,),
+)
+SHORT = ("network", "--augment", "network alone, images/s", "training, images/s", "share")
 SECTIONS = (
-    Section(
-        "epoch",
-        "A training epoch",
-        "An epoch through Lightning, the loader, augmentation and all callbacks, from its start to the end of its last "
-        "step, beside as many steps of the same network on one batch that stays on the device. Validation and "
-        "checkpoints count for neither. The share of CPU time is the same of processor time, all threads together, "
-        "which other users of the machine disturb less.",
-        {
-            **NETWORK,
-            "--augment": on("augment"),
-            "images": measured("images"),
-            "network alone, images/s": lambda record, row: per_second(record, record.beside(row, names.ALONE)),
-            "training, images/s": per_second,
-            "share": rate_of(names.ALONE),
-            "share of CPU time": rate_of(names.ALONE, "cpu_ms"),
-            "rounds": rounds,
-        },
-        (names.TRAINING,),
-    ),
+    EPOCH,
     Section(
         "stages",
         "Stages",
         "Each stage alone. Reading and loading run in a thread while the network "
-        "computes: they cost time only where they are slower.",
+        "computes: they cost time only if they are slower.",
         {
             **NETWORK,
             "stage": contender,
@@ -98,9 +98,8 @@ SECTIONS = (
     Section(
         "decoding",
         "Decoding",
-        "PNG files of {file_side}×{file_side} pixels, area-averaged. The first share is of {cores} (the cores) times "
-        "the rate of one process; the second row says what is left of that when all cores are busy, and the second "
-        "share is of that.",
+        "PNG files of {file_side}×{file_side} pixels, area-averaged. The first share is relative to {cores} (cores) "
+        "times the rate of one process, the second to all cores decoding at once.",
         {
             "contender": contender,
             "px": on("size"),
@@ -113,17 +112,16 @@ SECTIONS = (
     Section(
         "flags",
         "What flags change",
-        "Steps of the network alone; a rate above 1 is faster than single precision without the flag.",
+        "Steps of the network alone, compared with single precision without the flag.",
         {**NETWORK, "flags": contender, "images/s": per_second, "× the first": rate_of(names.SINGLE), "rounds": rounds},
     ),
     Section(
         "long",
         "Memory of a long run",
         "{images:,} images of {size}×{size} pixels, cached and trained for one epoch ({backbone}, batches of {batch}) "
-        "in a process of its own, {seconds:.0f} s. Counted is memory that is no file's: the array of {array:.0f} MiB "
-        "is a file, its pages go when others need the room. All "
-        f"{ALL_NIH:,} images of NIH, not measured here, would be a file of {ALL_NIH * 224**2 / 1e9:.1f} GB at 224 px; "
-        "what is counted here does not depend on it as long as these figures are flat.",
+        "in a separate process, {seconds:.0f} s. Memory of files is not counted: the system drops the pages of the "
+        "array ({array:.0f} MiB) if other programs need the memory. All "
+        f"{ALL_NIH:,} images of NIH, not measured here, would be a file of {ALL_NIH * 224**2 / 1e9:.1f} GB at 224 px.",
         {"when": contender, "MiB": measured("mib")},
     ),
 )
@@ -145,11 +143,10 @@ SUBJECT = Subject(
         "rounds": 1,
         "compiled": False,
     },
-    file="training_speed.md",
-    title="How fast is training?",
-    about="""Everything below was measured in one run; what stands in one table for one network was timed in turn, round
-by round, and the minimum of the rounds counts, so ratios hold within a table. The images are drawn (the phantom), the
-training is main.py's own.""",
-    worst="networks",
+    title="Training",
+    about="""
+An epoch through Lightning, with loader, augmentation and callbacks, is compared with as many steps of the network
+alone on one batch that stays on the device. Validation and checkpoints are not counted. The images are drawn.""",
     sections=SECTIONS,
+    highlights=(EPOCH._replace(columns={name: EPOCH.columns[name] for name in SHORT}),),
 )

@@ -5,6 +5,13 @@
   const sections = [...document.querySelectorAll(".finding")];
   const HIT = 0.3;
 
+  // A heat map is painted once, when its picture comes into view: "all findings" has hundreds.
+  const painter = new IntersectionObserver((entries) => entries.forEach(async ({isIntersecting, target}) => {
+    if (!isIntersecting) return;
+    painter.unobserve(target);
+    picture.drawHeat(target, await target.surface);
+  }), {rootMargin: "50%"});
+
   // Boxes and IoU of one picture at the threshold that the controls ask for.
   async function show(stage) {
     const {frame, truth} = data.cases[stage.dataset.case];
@@ -14,7 +21,7 @@
     }
     if (!stage.surface) {
       stage.surface = picture.surfaceOf(data.maps[stage.dataset.map], frame);
-      picture.drawHeat(stage, await stage.surface);
+      painter.observe(stage);
     }
     const on = await stage.surface;
     const threshold = Number(recorded.checked ? stage.dataset.threshold : slider.value);

@@ -2,7 +2,7 @@
 // What is drawn over an image: a packed map as colours, boxes as rectangles.
 const picture = (() => {
   const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
-  const SIDE = 160;
+  const SIDE = 160, SHADES = 256;
 
   async function surfaceOf({values, shape, grid}, frame) {
     const packed = Uint8Array.from(atob(values), (letter) => letter.charCodeAt(0));
@@ -16,12 +16,18 @@ const picture = (() => {
     return RAMP[low].map((c, n) => c + (at - low) * (RAMP[low + 1][n] - c));
   }
 
+  const COLOURS = Array.from({length: SHADES}, (_, n) => colour(n / (SHADES - 1)));
+
   function drawHeat(stage, on) {
     const canvas = document.createElement("canvas"), side = Math.max(...on.frame);
     [canvas.height, canvas.width] = on.frame.map((length) => Math.max(1, Math.round(length / side * SIDE)));
     const context = canvas.getContext("2d"), picture = context.createImageData(canvas.width, canvas.height);
     geometry.painted(on, canvas.height, canvas.width).forEach((value, n) => {
-      picture.data.set([...colour(value), 230 * value ** 0.7], 4 * n);  // what is low shows the image
+      const [red, green, blue] = COLOURS[Math.round(value * (SHADES - 1))], at = 4 * n;
+      picture.data[at] = red;
+      picture.data[at + 1] = green;
+      picture.data[at + 2] = blue;
+      picture.data[at + 3] = 230 * value ** 0.7;  // what is low shows the image
     });
     context.putImageData(picture, 0, 0);
     stage.prepend(canvas);

@@ -1,0 +1,144 @@
+"""Explain a batch: one forward pass, gradients of all findings through the head only, shared by all methods."""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+import methods as method_registry
+from benchmark.explain import checks
+from benchmark.explain.forward import defer, gather
+from benchmark.explain.run import run_methods
+from core.errors import BadValueError, LocusError, NotAvailableError
+from core.frames import Grid
+from methods.base import Method
+
+if TYPE_CHECKING:
+    from backbones import Classifier
+
+
+log = logging.getLogger(__name__)
+
+
+class Maps(dict[str, Tensor]):
+    """Raw maps by method: word -> (N,K,h,w) float32; ``grids[word]`` is their grid, ``logits`` is (N,K).
+
+    ``absent`` maps each method that was dropped from a group to the reason.
+    """
+
+    def __init__(self, logits: Callable[[], Tensor]) -> None:
+        """Create an empty set of maps for a batch; ``logits`` returns its (N,K) on first access."""
+        super().__init__()
+        self._logits = logits
+        self.grids: dict[str, Grid] = {}
+        self.absent: dict[str, str] = {}
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Logits of the requested findings, (N,K); needs a forward pass if all methods only read attention."""
+        return self._logits()
+
+
+def explain(
+    model: "Classifier",
+    images: Tensor,
+    methods: str | Sequence[str | Method | type[Method]] = ("cam", "gradcampp"),
+    findings: Sequence[int | str] | str | None = None,
+    layer: str | None = None,
+    memory_gib: float = 2.0,
+    progress: bool = False,
+    any_size: bool = False,
+) -> Maps:
+    """Compute raw maps of several methods for a batch, with one shared forward pass.
+
+    The forward pass runs under the caller's autocast; gradients and maps are float32. Methods that only read attention
+    need no shared pass.
+
+    Args:
+        model: a ``backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is not changed.
+        images: (N,3,H,W) float, normalised, on the model's device: ``model.prepare(samples)``.
+        methods: words, ``file.py:Class`` words, classes or instances; maps do not depend on their order or number. From
+            ``all``, ``fast`` and ``slow``, methods that do not support this model are left out, and listed in
+            ``.absent`` and in the log.
+        findings: indices of the model's outputs to explain, or names of its findings; all by default.
+        layer: an earlier layer (one of ``model.levels`` or any submodule with maps); None is the pooled map.
+        memory_gib: memory budget of gradients and forward passes; larger batches are split.
+        progress: show a bar while a slow method runs.
+        any_size: accept images of another size than the training images.
+
+    Returns:
+        ``Maps``: registered word -> (N,K,h,w) float32, K in the order of ``findings``; ``.grids[word]``, ``.logits``
+        (N,K).
+
+    Raises:
+        UnknownNameError: an unknown method or layer. NotAvailableError: a method requested by name that does not
+        support this model (``cam`` requires a linear head; a model wrapped with a callable head has none).
+        BadValueError: images of another shape or size, values that are not normalised or not finite, a finding
+            that the model does not have; see ``benchmark.explain.checks``.
+    """
+    checks.check_model(model)
+    checks.check_images(model, images, any_size)
+    positions = checks.finding_positions(model, findings)
+    return explain_anything(model, images, methods, positions, layer, memory_gib, progress)
+
+
+def explain_anything(
+    model: "Classifier",
+    images: Tensor,
+    methods: str | Sequence[str | Method | type[Method]],
+    positions: Sequence[int] | None = None,
+    layer: str | None = None,
+    memory_gib: float = 2.0,
+    progress: bool = False,
+) -> Maps:
+    """Same as ``explain`` without checks of the images' size and values: for tests with extreme inputs."""
+    requested = [
+        method_registry.normalize_name(method) if isinstance(method, str) else method
+        for method in ([methods] if isinstance(methods, str) else methods)
+    ]
+    parts = build_methods(requested)
+    groups = [word for word in requested if word in method_registry.GROUPS]
+    of_groups = set(method_registry.expand(groups)).difference(requested)
+    if layer is None and all(method.needs <= {"attention"} for method in parts.values()):
+        evidence = defer(model, images, positions, memory_gib)
+        maps = Maps(lambda: evidence.logits)
+    else:
+        evidence = gather(model, images, positions, layer, memory_gib, progress)
+        logits = evidence.logits
+        maps = Maps(lambda: logits)
+    for word, answer in run_methods(parts, evidence).items():
+        if isinstance(answer, NotAvailableError) and word in of_groups:
+            maps.absent[word] = str(answer)
+            log.info("left out: %s: %s", word, answer)
+        elif isinstance(answer, LocusError):
+            raise answer
+        else:
+            maps[word], maps.grids[word] = answer.maps, answer.grid
+    return maps
+
+
+def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
+    """Return word -> method, with groups (``fast``) expanded. Raises ``BadValueError`` if two methods share a word."""
+    words = [
+        word
+        for method in methods
+        for word in (method_registry.expand([method]) if isinstance(method, str) else [method])
+    ]
+    parts: dict[str, Method] = {}
+    for word, part in map(named, dict.fromkeys(words)):
+        if word in parts:
+            modules = f"{type(parts[word]).__module__} and {type(part).__module__}"
+            raise BadValueError(f"two methods are called {word!r} ({modules}): explain one")
+        parts[word] = part
+    return parts
+
+
+def named(method: str | Method | type[Method]) -> tuple[str, Method]:
+    """Return a method's word and the method: ``noise:seed=3`` keeps its options, a class uses its ``name``."""
+    if not isinstance(method, str):
+        part = method if isinstance(method, Method) else method()
+        return part.name, part
+    part = method_registry.build(method)
+    return (method if method.split(":")[0] == part.name else part.name), part

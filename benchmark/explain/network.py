@@ -1,0 +1,168 @@
+"""Evidence from a network: what is independent of the layer, and the request for it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from tqdm import tqdm
+
+from backbones.probe import evaluating
+from benchmark.explain import attention, full_gradients, memory
+from benchmark.explain.modes import Autocast, no_grad_no_autocast
+from core.errors import BadValueError, NotAvailableError
+from core.frames import Grid
+from methods.attention import Attention
+from methods.evidence import Evidence, Pass
+
+if TYPE_CHECKING:
+    from backbones import Classifier
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainRequest:
+    """A batch, a model and the findings to explain."""
+
+    model: "Classifier"
+    images: Tensor
+    """(N,3,H,W)."""
+    findings: tuple[int, ...] | None
+    """Indices of the model's outputs; None for all, before their number is known."""
+    memory_gib: float
+    progress: bool
+    autocast: Autocast
+    """Precision of forward passes."""
+    compute_evidence: Callable[["ExplainRequest", str | None], Evidence]
+    """Function (request, layer) -> evidence at that layer."""
+
+    def finding_indices(self, count: int) -> tuple[int, ...]:
+        """Return the findings of a model with ``count`` outputs. Raises ``BadValueError`` for an index out of range.
+
+        Negative indices are invalid.
+        """
+        chosen = tuple(range(count)) if self.findings is None else self.findings
+        wrong = [finding for finding in chosen if finding not in range(count)]
+        if wrong or not chosen:
+            raise BadValueError(f"findings {wrong or '(none)'} are not among the model's outputs 0 … {count - 1}")
+        return chosen
+
+    def attention(self, findings: tuple[int, ...]) -> Sequence[Attention]:
+        """Return the attention of every block in batches of images, with gradients of the logits of ``findings``."""
+        return attention.parts(self.model, self.images, findings, self.memory_gib, self.autocast)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkEvidence(Evidence):
+    """Evidence from running a network."""
+
+    images: Tensor
+    grid: Grid
+    pooling: str
+    findings: tuple[int, ...]
+    request: ExplainRequest
+    layer: str | None
+    """The layer of ``A``; None is the pooled map."""
+    recorded: tuple[Tensor, Tensor]
+    """The feature map (N,C,h,w) and the logits of all findings; at an earlier layer with the graph in between."""
+
+    @cached_property
+    def A(self) -> Tensor:  # noqa: N802
+        """The feature map, (N,C,h,w)."""
+        return self.recorded[0].detach()
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Logits of the requested findings, (N,K)."""
+        return self.recorded[1].detach()[:, self._columns].float()
+
+    @cached_property
+    def all_findings(self) -> "NetworkEvidence":
+        """The same forward pass for all findings."""
+        return replace(self, findings=tuple(range(self.recorded[1].shape[1])))
+
+    @property
+    def _columns(self) -> list[int]:
+        return list(self.findings)
+
+    def network(self, images: Tensor) -> Tensor:
+        """Return logits (M,K) in float32 of images (M,3,H,W), differentiable in the images.
+
+        For methods that modify the image: ``saliency``, ``rise``, ``occlusion``.
+        """
+        with evaluating(self.request.model):
+            logits = functional_call(self.request.model, self._weights, (memory.channels_last_on_cpu(images),))
+        return logits[:, self._columns]
+
+    def batched_forward(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
+        """Return logits (count,K) of images rendered batch by batch, under the caller's autocast."""
+        request = self.request
+        step = memory.forward_at_once(request.images, request.memory_gib)
+        batches = [torch.empty(0, len(self.findings), device=request.images.device)]
+        hidden = None if request.progress else True
+        bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=hidden)
+        with bar, no_grad_no_autocast(), evaluating(request.model):
+            for start in range(0, count, step):
+                images = memory.channels_last_on_cpu(render(slice(start, min(start + step, count))))
+                with request.autocast():
+                    logits = functional_call(request.model, self._weights, (images,))
+                batches.append(logits[:, self._columns].float())
+                bar.update(len(images))
+        return torch.cat(batches)
+
+    @cached_property
+    def _weights(self) -> dict[str, Tensor]:
+        """Return the convolutions' weights in the images' memory format, without changing the model."""
+        weights = self.request.model.named_parameters()
+        return {name: memory.channels_last_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
+
+    def at(self, layer: str | None) -> Evidence:
+        """Return evidence of the same images and findings at another layer, by one more forward pass (cached).
+
+        Raises ``BadValueError`` with the available layers for an unknown layer.
+        """
+        if layer not in self._evidence_by_layer:
+            request = replace(self.request, findings=self.findings)
+            self._evidence_by_layer[layer] = request.compute_evidence(request, layer)
+        return self._evidence_by_layer[layer]
+
+    @cached_property
+    def _evidence_by_layer(self) -> dict[str | None, Evidence]:
+        return {}
+
+    def for_images(self, images: Tensor) -> Evidence:
+        """Return evidence for other images, by one more forward pass.
+
+        Raises ``NotAvailableError`` if the network does not accept their size.
+        """
+        try:
+            request = replace(self.request, images=images, findings=self.findings)
+            return request.compute_evidence(request, self.layer)
+        except (RuntimeError, ValueError, TypeError) as error:
+            side = f"{images.shape[-2]}x{images.shape[-1]}"
+            raise NotAvailableError(f"this network takes no images of {side} pixels: {error}") from error
+
+    @cached_property
+    def patch_size(self) -> int:
+        """A transformer's patch size in pixels; 1 for any other network."""
+        return int(getattr(self.request.model.extractor, "patch", 1))
+
+    @cached_property
+    def attention(self) -> Sequence[Attention]:
+        """The attention of every block, by a separate pass on first access; the same at every layer."""
+        return self.request.attention(self.findings)
+
+    def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
+        """Yield the terms of FullGrad for one image, by a separate pass; the same at every layer."""
+        return full_gradients.terms(self.request.model, image, self.findings)
+
+    def grid_at(self, layer: str | None) -> Grid:
+        """Return the grid of ``layer``."""
+        return self.request.model.grid((self.request.images.shape[-2], self.request.images.shape[-1]), layer)
+
+    def max_batch(self, what: Pass) -> int:
+        """Return how many images fit a pass; at an earlier layer the head counts as the whole network."""
+        count = memory.recorded_at_once if what == "backward" else memory.images_at_once
+        return count(self.request.images, self.request.memory_gib)

@@ -1,0 +1,129 @@
+"""Activations, logits and gradients at the pooled feature map, where gradients only need the classifier's head."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from backbones.probe import evaluating
+from benchmark.explain import memory
+from benchmark.explain.modes import no_grad_no_autocast
+from benchmark.explain.network import ExplainRequest, NetworkEvidence
+from methods.evidence import Pass
+from methods.gradients import Dense, Factored, Gradients
+
+
+def compute_evidence(request: ExplainRequest) -> NetworkEvidence:
+    """Run one forward pass and return evidence at the pooled map, the output of ``model.features``.
+
+    Gradients, class maps and other results are computed on first access. Raises ``BadValueError`` for a finding that
+    the model does not have.
+    """
+    model, images = request.model, request.images
+    with evaluating(model):
+        A = _features(request)
+        logits = model.head(A.to(_precision(model))).float()
+        grid = model.grid((images.shape[-2], images.shape[-1]))
+    findings = request.finding_indices(logits.shape[1])
+    return PooledEvidence(images, grid, model.pooling, findings, request, None, (A, logits))
+
+
+def _features(request: ExplainRequest) -> Tensor:
+    parts = torch.split(request.images, memory.images_at_once(request.images, request.memory_gib))
+    with request.autocast():
+        features = [request.model.features(memory.channels_last_on_cpu(part)) for part in parts]
+    return torch.cat(features).float().contiguous()
+
+
+def _precision(model: nn.Module) -> torch.dtype:
+    return next((weight.dtype for weight in model.parameters()), torch.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class PooledEvidence(NetworkEvidence):
+    """Evidence at the pooled map."""
+
+    def head(self, features: Tensor) -> Tensor:
+        """Return logits (M,K) float32 of maps (M,C,h,w), computed in the precision of the model's weights."""
+        model = self.request.model
+        with evaluating(model):
+            return model.head(features.to(_precision(model)))[:, self._columns].float()
+
+    def max_batch(self, what: Pass) -> int:
+        """Return the number of feature maps for the head, else as for every layer."""
+        return memory.maps_at_once(self.A, self.request.memory_gib) if what == "head" else super().max_batch(what)
+
+    @cached_property
+    def gradients(self) -> Gradients:
+        """Gradients in closed form if the head has one, else by one vectorised backward pass of the head.
+
+        Only the head is differentiated, for any network: the features are a leaf.
+        """
+        with no_grad_no_autocast(), evaluating(self.request.model):
+            factors = self.request.model.head.factors(self.A)
+        if factors is None:
+            return Dense(self._jacobian())
+        w, D = factors
+        return Factored(w[self._columns], D if D.shape[1] == 1 else D[:, self._columns])
+
+    def _jacobian(self) -> Tensor:
+        with no_grad_no_autocast(), torch.enable_grad():
+            A = self.A.detach().requires_grad_()
+            return jacobian_batched(self.head(A), A)
+
+    @cached_property
+    def class_maps(self) -> Tensor:
+        """Class maps of the requested findings, (N,K,h,w)."""
+        with no_grad_no_autocast(), evaluating(self.request.model):
+            return self.request.model.class_maps(self.A)[:, self._columns]
+
+    @cached_property
+    def bias(self) -> Tensor:
+        """The classifier's bias for the requested findings, (K,)."""
+        return self.request.model.bias.detach()[self._columns]
+
+    @cached_property
+    def ablation_drops(self) -> Tensor | None:
+        """The drops of the logits without each channel, (N,K,C), in closed form; None if the head has none."""
+        with no_grad_no_autocast(), evaluating(self.request.model):
+            drops: Tensor | None = self.request.model.head.ablated_drops(self.A)
+        return None if drops is None else drops[:, self._columns]
+
+    def parts(self) -> Iterator[tuple[slice, "PooledEvidence"]]:
+        """Yield slices of the images with their part of the evidence, small enough for G to fit in memory."""
+        max_pairs = memory.gradients_at_once(self.A, self.request.memory_gib)
+        images, findings = max(1, max_pairs // len(self.findings)), min(max_pairs, len(self.findings))
+        for i in range(0, len(self.A), images):
+            rows = slice(i, min(i + images, len(self.A)))
+            for k in range(0, len(self.findings), findings):
+                yield rows, self._part(rows, self.findings[k : k + findings])
+
+    def _part(self, rows: slice, findings: tuple[int, ...]) -> "PooledEvidence":
+        request, (A, logits) = replace(self.request, images=self.images[rows]), self.recorded
+        part = A[rows], logits[rows]
+        return replace(self, images=request.images, findings=findings, request=request, recorded=part)
+
+
+def jacobian_batched(logits: Tensor, A: Tensor) -> Tensor:
+    """Return gradients (N,K,C,h,w) of logits (N,K) by one vectorised backward pass, or by K if vmap is not supported.
+
+    ``logits`` must depend on ``A`` through a graph, which is retained.
+
+    >>> A = torch.tensor([[[[2.0]]]], requires_grad=True)
+    >>> jacobian_batched(torch.cat([A.flatten(1), 3 * A.flatten(1)], dim=1), A).flatten().tolist()
+    [1.0, 3.0]
+    """
+    n, k = logits.shape
+    directions = torch.eye(k, device=A.device, dtype=logits.dtype).unsqueeze(1).expand(k, n, k)
+    try:
+        (G,) = torch.autograd.grad(logits, A, directions, retain_graph=True, is_grads_batched=True)
+    except RuntimeError:
+        return jacobian_per_finding(logits, A)
+    return G.transpose(0, 1)  # (K, N, C, h, w) -> (N, K, C, h, w)
+
+
+def jacobian_per_finding(logits: Tensor, A: Tensor) -> Tensor:
+    """Return gradients (N,K,C,h,w) of logits (N,K) by one backward pass per finding: K times the time, less memory."""
+    return torch.stack([torch.autograd.grad(logit.sum(), A, retain_graph=True)[0] for logit in logits.unbind(1)], dim=1)

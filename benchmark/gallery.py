@@ -1,0 +1,21 @@
+"""Entry point: cases of a suite on one page, ``python -m benchmark.gallery SUITE[/MODEL]``."""
+
+import sys
+from collections.abc import Sequence
+
+from config import PageConfig
+from core import cli
+
+
+@cli.entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    """Draw best, median and worst cases, all methods side by side, from stored maps; exit code 2 for invalid input."""
+    flags = cli.first_as_flag("--suite", argv)
+    config, _ = cli.parse(PageConfig, flags, "python -m benchmark.gallery SUITE[/MODEL]")
+    from benchmark.pictures.gallery import run  # suites are imported after the flags are checked
+
+    return run(config, cli.say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

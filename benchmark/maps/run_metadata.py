@@ -1,0 +1,68 @@
+"""Metadata of a finished run: its entry in a suite, and the flags that tables name."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import datasets
+from benchmark.maps.finished import FinishedModel
+from benchmark.training import load
+from config import TrainConfig
+from core import cli
+from core.errors import DataError
+from core.files import file_hash
+from core.flags.data import SplitFlags
+from datasets.io.tables import read_list
+
+NETWORK = ("img_size", "preprocess", "global_pool", "lse_gamma", "attention_map", "multi_label", "seed")
+"""Flags of a finished training run that apply wherever its network is scored."""
+
+
+def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[FinishedModel, dict[str, Any]]:
+    """The entry of a run folder or checkpoint, called ``name`` in tables, and its flags of ``NETWORK``.
+
+    ``trained_on`` overrides the training data in the run. Raises ``DataError`` for a path that is not a run.
+    """
+    checkpoint = load.checkpoint(path)
+    config, stamp = checkpoint.config, checkpoint.stamp
+    network = str(stamp["model"].get("network", ""))
+    wiring = stamp["model"].get("wiring")
+    by_us = bool(checkpoint.content.get("history"))  # converted runs and networks of others have none
+    declared = trained_on or checkpoint.trained_on
+    images = _listed_images(declared)
+    if images:
+        declared = f"{len(images)} images of {Path(declared).name} ({file_hash(declared)[:8]})"
+    finished = FinishedModel(
+        name=name or stamp.get("entry") or (path if path.is_dir() else path.parent).resolve().name,
+        checkpoint=path / "best.ckpt" if path.is_dir() else path,
+        digest=checkpoint.digest,
+        findings=checkpoint.findings,
+        pooling=config.global_pool if wiring is None else wiring["pooling"] if wiring["head"] else "",
+        network=network,
+        trained_on=declared,
+        trained=config if by_us and not trained_on else _default_split(declared),
+        trained_images=images,
+    )
+    return finished, {name: getattr(config, name) for name in NETWORK}
+
+
+def _listed_images(declared: str) -> frozenset[str]:
+    """Images listed in a .txt or .csv file, one name at the beginning of each line; empty for any other word.
+
+    Raises ``DataError`` for a missing, empty or broken list.
+    """
+    if not declared.lower().endswith((".txt", ".csv")):
+        return frozenset()
+    images = frozenset(read_list(Path(declared))[0])
+    if not images:
+        raise DataError(f"{declared} lists no training image: write a name per line")
+    return images
+
+
+def _default_split(declared: str) -> TrainConfig | None:
+    """The default split of the data set with this name; None if there is no such data set."""
+    if declared.split(":")[0] not in datasets.names():
+        return None
+    names = {"dataset", "data_root_dir", "cache_dir", *(field.name for field in fields(SplitFlags))}
+    values = {**cli.defaults_of(TrainConfig, {"dataset": declared}), "dataset": declared}
+    return cli.build(TrainConfig, {name: value for name, value in values.items() if name in names})

@@ -1,1 +1,0 @@
-"""Networks of others: build them, load their weights, find their layers, and add them to a suite's leaderboard."""

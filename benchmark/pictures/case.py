@@ -1,0 +1,114 @@
+"""One case prepared for a picture: a map with its boxes in the frame of the truth."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.pictures.explained import RawMap
+from benchmark.scoring.localize import boxes, to_frame
+from benchmark.scoring.surface import min_max
+from core.boxes import iou
+from core.frames import resize_image
+from core.types import FloatArray, Sample
+
+OPAQUE = 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class CasePicture:
+    """Content of one figure; image, heat map and boxes share the frame (H, W)."""
+
+    image: NDArray[np.uint8]
+    """(H, W) gray pixels."""
+    heat: NDArray[np.float32]
+    """(H, W) heat map, min-max scaled over its positions to [0,1]; all 0 for a flat map."""
+    truth: FloatArray | None
+    """(M,4) truth boxes, (0,4) if the finding has none here, None if unknown."""
+    predicted: FloatArray
+    """(M,4) boxes above the threshold; the first one is scored."""
+    finding: str
+    raw: RawMap
+    iou: float | None
+    """IoU of the first predicted box with the best truth box; None without truth."""
+    threshold: float
+    origin: str
+    """Origin of the threshold."""
+    image_id: str
+
+    @property
+    def flat(self) -> bool:
+        """Whether the map has the same value everywhere."""
+        return not self.heat.any()
+
+    @property
+    def caption(self) -> str:
+        """Finding, method, probability, IoU and threshold in one line."""
+        absent = "truth unknown" if self.truth is None else "no truth box"
+        overlap = absent if self.iou is None else f"IoU {self.iou:.2f}"
+        at = "flat map: no box" if self.flat else f"threshold {self.threshold:.3g} ({self.origin})"
+        return f"{self.finding} · {self.raw.method} · p = {self.raw.probability:.2f} · {overlap} · {at}"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its entry in ``boxes.json``."""
+        return {
+            "image": self.image_id,
+            "finding": self.finding,
+            "method": self.raw.method,
+            "probability": self.raw.probability,
+            "threshold": self.threshold,
+            "threshold_origin": self.origin,
+            "frame": list(self.heat.shape),
+            "boxes": self.predicted.tolist(),
+            "truth": None if self.truth is None else self.truth.tolist(),
+            "iou": self.iou,
+        }
+
+
+def prepare_case(
+    sample: Sample, pixels: NDArray[np.uint8], finding: str, raw: RawMap, threshold: float, origin: str
+) -> CasePicture:
+    """Prepare a map with its boxes above ``threshold`` and their overlap with truth.
+
+    ``pixels`` are (H', W') gray values of the file; everything is drawn in the sample's frame. ``threshold`` applies to
+    the min-max scaled map, ``origin`` is its origin in words. Raises ``BadValueError`` for nan or inf.
+    """
+    frame = frame_of(sample, pixels)
+    predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)
+    heat = heat_in_frame(raw, frame)
+    truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
+    overlap, image = _overlap(predicted, truth), resize_image(pixels, frame)
+    return CasePicture(image, heat, truth, predicted, finding, raw, overlap, threshold, origin, sample.image_id)
+
+
+def frame_of(sample: Sample, pixels: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return the (H, W) frame of a sample's boxes, by default the size of the image."""
+    return sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
+
+
+def heat_in_frame(raw: RawMap, frame: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the (H, W) heat, min-max scaled over the map's positions to [0,1]; all 0 for a flat map.
+
+    Raises ``BadValueError`` for nan or inf.
+    """
+    return to_frame(min_max(raw.values), frame, raw.grid)
+
+
+def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
+    """Return IoU of the first box, which contains the map's maximum, with the best truth box; None without truth."""
+    if truth is None or not len(truth):
+        return None
+    return float(iou(predicted[:1], truth).max()) if len(predicted) else 0.0
+
+
+def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Opacity of the heat map's colour by pixel: ``OPAQUE`` at the peak, proportional to the square of its heat.
+
+    (H, W) in [0,1] -> (H, W) in [0, ``OPAQUE``].
+
+    >>> opacity(np.array([[0.0, 0.5, 1.0]])).round(3).tolist()
+    [[0.0, 0.17499999701976776, 0.699999988079071]]
+    """
+    return np.asarray(OPAQUE * np.clip(heat, 0, 1) ** 2, dtype=np.float32)

@@ -1,0 +1,92 @@
+"""Heat maps of many images: the findings to show, and the resulting pictures, boxes and raw maps."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmark.pictures import finished_runs, panels
+from benchmark.pictures.case import CasePicture, prepare_case
+from benchmark.pictures.explained import ADVICE, ExplainedImage, Explainer, open_network
+from benchmark.pictures.images import dataset_images, users_images
+from benchmark.pictures.threshold import Thresholds
+from benchmark.training import machine, memory
+from config import HeatmapConfig
+from core.errors import BadValueError, UnknownNameError
+from core.files import atomic, safe_filename, write_json
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HeatmapFiles:
+    """What was explained, and the paths of the results."""
+
+    checkpoint: Path
+    folder: Path
+    pictures: tuple[Path, ...]
+    failed: tuple[str, ...]
+    """A sentence for each case whose map was not finite."""
+    absent: tuple[str, ...]
+    """A sentence for each method that does not support the model."""
+
+
+@memory.oom_as_error(ADVICE)
+def run(config: HeatmapConfig) -> HeatmapFiles:
+    """Explain the images of ``config``: a picture and a raw map per case, ``boxes.json`` for all.
+
+    A method that does not support the model is left out and named. Raises ``LocusError``: no finished run, an unknown
+    finding, method or layer, more unreadable images than allowed, no supported method.
+    """
+    machine.configure_torch(config.threads)
+    explainer = Explainer(config)
+    path = finished_runs.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
+    checkpoint, model = open_network(path, config, config.image)
+    recipe, findings = checkpoint.config, checkpoint.findings
+    if unknown := [finding for finding in config.findings if finding not in findings]:
+        raise UnknownNameError("finding", unknown[0], findings)
+    thresholds = Thresholds(checkpoint.digest, Path(config.runs), config.alignment, config.layer, config.threshold)
+    if config.image:
+        samples = users_images(Path(config.image), recipe.preprocess)
+    else:
+        samples = dataset_images(recipe, config.data_root_dir, config.cases)
+    folder, rows, failed = Path(config.output_dir), [], []
+    for explained in explainer.explain(model, samples, config.max_bad_images):
+        for k in _chosen(config.findings, explained, findings):
+            finding = findings[k]
+            for word in explained.maps:
+                sample, threshold = explained.sample, thresholds.lookup(word, finding)
+                try:
+                    raw_map = explained.raw_map(word, k)
+                    picture = prepare_case(sample, explained.pixels, finding, raw_map, *threshold)
+                    rows.append(_write(picture, folder, config.format, config.save_raw))
+                except BadValueError as error:
+                    failed.append(f"{sample.image_id}, {finding}, {word}: {error}")
+    failed += explainer.broken.values()
+    settings = {"checkpoint": str(path)}
+    settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
+    write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.unavailable})
+    paths = tuple(folder / row["picture"] for row in rows)
+    return HeatmapFiles(path, folder, paths, tuple(failed), explainer.without_answer)
+
+
+def _chosen(asked: tuple[str, ...], explained: ExplainedImage, findings: tuple[str, ...]) -> list[int]:
+    """Return the indices of the findings to show: the requested ones, else those with truth, else the highest score."""
+    names = asked or [finding for finding in findings if finding in explained.sample.boxes]
+    return [findings.index(name) for name in names] or [explained.likeliest]
+
+
+def _write(picture: CasePicture, folder: Path, kinds: tuple[str, ...], save_raw: bool) -> dict[str, Any]:
+    """Write the files of a case; return its entry in ``boxes.json``."""
+    name = safe_filename(picture.image_id, picture.finding, picture.raw.method)
+    if picture.flat:
+        case = f"{picture.image_id}, {picture.finding}, {picture.raw.method}"
+        log.warning("%s: flat map: every position has the same value, there is no box", case)
+    for kind in kinds:
+        panels.save(picture, folder / f"{name}.{kind}")
+    if save_raw:
+        with atomic(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, picture.raw.values)
+    return {**picture.row, "picture": f"{name}.{kinds[0]}", "raw": f"{name}.npy" if save_raw else None}

@@ -1,0 +1,109 @@
+"""One image, one finding: the heat map laid over the image at its own size, in one file."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import methods
+from benchmark.pictures.case import frame_of, heat_in_frame, opacity
+from benchmark.pictures.chosen_run import checkpoint_of
+from benchmark.pictures.explained import ADVICE, Explainer, open_network
+from benchmark.pictures.images import users_images
+from benchmark.training import machine, memory
+from benchmark.training.load import Checkpoint
+from config import HeatmapConfig
+from core.errors import BadValueError, UnknownNameError
+from core.files import atomic, safe_filename
+from datasets.io import images
+from datasets.labels import match
+
+FORMAT_BY_SUFFIX = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP",
+}  # fmt: skip
+"""Picture formats by suffix."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """Result of drawing an overlay."""
+
+    path: Path
+    finding: str
+    score: float
+    """Probability of the finding."""
+    method: str
+    checkpoint: Path
+
+
+@memory.oom_as_error(ADVICE)
+def run(config: HeatmapConfig) -> Overlay:
+    """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or an existing folder.
+
+    Raises ``LocusError``: an unknown label, no run of the model, an unknown picture format, an image that cannot be
+    read, a method that is not supported or whose map is not finite.
+    """
+    source, target = Path(str(config.image_path)), Path(config.output_path)
+    _check_target(target, source)
+    if len(methods.expand(config.method)) != 1 or config.image is not None or (config.model and config.checkpoint):
+        advice = "leave the others out"
+        raise BadValueError(f"--image_path takes one --method, no --image, and --model or --checkpoint: {advice}")
+    machine.configure_torch(config.threads)
+    original = images.decode(source)
+    given = None if config.checkpoint is None else Path(config.checkpoint)
+    checkpoint, model = open_network(
+        given or checkpoint_of(config.model, config.label, Path(config.runs)), config, str(source)
+    )
+    k = None if config.label is None else _position(config.label, checkpoint)
+    samples = users_images(source, checkpoint.config.preprocess)
+    (explained,) = Explainer(config).explain(model, samples, max_bad_images=0)
+    k = explained.likeliest if k is None else k
+    ((method, raw_map),) = ((word, explained.raw_map(word, k)) for word in explained.maps)
+    heat = heat_in_frame(raw_map, frame_of(explained.sample, explained.pixels))
+    finding = checkpoint.findings[k]
+    if not heat.any():
+        log.warning(
+            "flat map: %s gives every position the same value for %s; the picture is the image alone", method, finding
+        )
+    path = target / f"{safe_filename(source.stem, finding)}.png" if target.is_dir() else target
+    height, width = original.shape
+    picture = blend(original, heat[:height, :width])  # preprocessing may pad right and bottom
+    with atomic(path) as temporary:
+        Image.fromarray(picture).save(temporary, FORMAT_BY_SUFFIX[path.suffix.lower()], quality=95)
+    return Overlay(path, finding, raw_map.probability, method, checkpoint.path)
+
+
+def _check_target(path: Path, source: Path) -> None:
+    """Raise ``BadValueError`` if no picture can be written to ``path``, or it would replace the image itself."""
+    if path.is_dir():
+        return
+    if path.suffix.lower() not in FORMAT_BY_SUFFIX:
+        endings = ", ".join(FORMAT_BY_SUFFIX)
+        raise BadValueError(f"--output_path {path}: a picture's name ends in {endings}; or give a folder that exists")
+    if path.resolve() == source.resolve():
+        raise BadValueError(f"--output_path {path} is the image itself: choose another name")
+
+
+def _position(label: str, checkpoint: Checkpoint) -> int:
+    """Return the index of the finding that a label means. Raises ``UnknownNameError``, which names the run too."""
+    try:
+        return checkpoint.findings.index(match(label, checkpoint.findings))
+    except UnknownNameError as error:
+        raise BadValueError(f"{error} (the run {checkpoint.path.parent})") from error
+
+
+def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(H,W) gray pixels and a heat map in [0,1] -> (H,W,3) colours of matplotlib's turbo.
+
+    >>> blend(np.full((1, 2), 200, np.uint8), np.array([[0.0, 1.0]], np.float32)).tolist()
+    [[[200, 200, 200], [145, 63, 62]]]
+    """
+    levels = np.minimum(heat * 256, 255).astype(np.uint8)
+    colour, share = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1], opacity(heat)[..., None]
+    return np.rint((1 - share) * image[..., None] + share * colour).astype(np.uint8)

@@ -1,0 +1,47 @@
+"""All charts of a suite as PDF, SVG and PNG, its tables in LaTeX, and a grid of maps for ``benchmark.figures``."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark.pictures import grid
+from benchmark.pictures.gallery import open_model
+from benchmark.report import charts, select
+from benchmark.report.charts import figures
+from benchmark.report.comparisons.rows import add_leaderboard_entries
+from benchmark.suite import results_folder, selection
+from config import PageConfig
+from core.errors import DataError, NotAvailableError
+from core.files import write_text
+
+FOLDER = Path("runs/figures")
+TABLES = "leaderboard.tex"
+
+
+def run(config: PageConfig, report: Callable[[str], None]) -> int:
+    """Write all figures of ``config.suite``, ``report`` their paths and why others are missing; returns 0.
+
+    Raises ``LocusError`` for an unknown suite, one without records, and when the disk refuses.
+    """
+    name = config.suite.partition("/")[0]
+    selection.read_suite(name, config)  # check that it exists and is complete
+    source = results_folder.base(config) / name
+    records = add_leaderboard_entries(selection.existing_records(source), [source])
+    if not records:
+        raise DataError(f"there are no records in {source}: run python -m benchmark.run --suite {name} first")
+    target = FOLDER / name if config.output is None else Path(config.output)
+    try:
+        grid.save(open_model(config), target, name)
+    except DataError as error:
+        report(f"grid: n/a: {error}; python -m benchmark.run --suite {name} --overwrite always makes them")
+    names = select.datasets(records)
+    for dataset in names:
+        data, stem = charts.chart_data(records, dataset, [source]), name if len(names) == 1 else f"{name}-{dataset}"
+        for word in charts.CHARTS.names():
+            try:
+                figures.save(word, data, target, stem)
+            except NotAvailableError as error:
+                report(f"{word}: n/a: {error}")
+    if (source / TABLES).is_file():
+        write_text(target / TABLES, (source / TABLES).read_text(encoding="utf-8"))
+    report(f"figures: {target} ({len(list(target.iterdir()))} files)")
+    return 0

@@ -1,0 +1,127 @@
+"""Somebody else's network from flags: build it, load its weights, find its layers, name its outputs."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backbones import Classifier, build_from_config, networks
+from backbones.forward_trace import observe
+from backbones.model_spec import ModelSpec
+from backbones.networks import ExternalNetwork
+from backbones.rescaled import MEAN, STD
+from backbones.traced import wiring_of
+from backbones.wrapped import channels_of
+from benchmark.training import checkpoints, load, load_weights
+from config import TrainConfig
+from core.errors import BadValueError
+from core.files import key, safe_filename
+from core.flags.network import NetworkFlags
+from core.names import duplicates
+
+log = logging.getLogger(__name__)
+GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
+"""ImageNet's mean and deviation for one channel, as in timm."""
+SIDE = 224
+FOLDER = "models"
+"""The folder of such runs, below ``runs``."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """A network that is ready to be explained."""
+
+    model: Classifier
+    """It knows the names of its outputs."""
+    network: ExternalNetwork | None
+    """The network as its project builds it; None for one of our runs."""
+    img_size: int
+    wiring: ModelSpec | None
+    """None for one of our networks."""
+    weights: str
+    """Description of the weights, with their number."""
+    normalisation: str
+    """Description of the images' mean and deviation, with their source."""
+
+
+def build(
+    flags: NetworkFlags, default_findings: Sequence[str] = (), default_img_size: int | None = None
+) -> LoadedNetwork:
+    """Build the network of ``flags.model``; the defaults are the findings and the image size of the data set in use.
+
+    Values that the flags leave open come from the network's project or are detected, and are logged. Raises
+    ``LocusError`` for values that do not fit, with the flag to write.
+    """
+    word = str(flags.model)
+    network = networks.build(word, len(flags.findings) or len(default_findings) or None, flags.channels)
+    weights = network.weights
+    if flags.weights:
+        weights = load_weights.load_foreign(network.module, load.weights(flags.weights), flags.weights, word)
+    channels = flags.channels or network.channels or channels_of(network.module)
+    size = flags.img_size or network.img_size or default_img_size or SIDE
+    trace = observe(network.module, channels, size)
+    wiring, outputs = wiring_of(network.module, trace, flags.features, flags.head), trace.logits.shape[1]
+    mean, std, normalisation = _normalisation(flags, network, channels)
+    findings = _findings(flags, network.findings or tuple(default_findings), outputs)
+    model = build_from_config.assemble(word, network, wiring, outputs, channels, mean, std).eval()
+    model.describe(findings, size)
+    log.info("%s: %s; weights: %s; images of %d px, %s", word, wiring, weights, size, normalisation)
+    return LoadedNetwork(model, network, size, wiring, weights, normalisation)
+
+
+def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: int) -> tuple[str, ...]:
+    """Names of the outputs: from the flags, else from the network's project, else from the data set."""
+    findings = flags.findings or default_findings
+    if len(findings) != outputs:
+        named = f"--findings names {len(findings)}" if flags.findings else f"the data set has {len(findings)} findings"
+        advice = "write --findings with a name for each, in their order"
+        raise BadValueError(f"{flags.model} has {outputs} outputs, {named}: {advice}")
+    if twice := sorted(duplicates(findings)):
+        raise BadValueError(f"--findings names {', '.join(twice)} twice: each output needs another name")
+    return findings
+
+
+def _normalisation(
+    flags: NetworkFlags, network: ExternalNetwork, channels: int
+) -> tuple[tuple[float, ...], tuple[float, ...], str]:
+    if bool(flags.mean) != bool(flags.std):
+        raise BadValueError("--mean and --std go together: write both, or leave both out")
+    if flags.mean:
+        return flags.mean, flags.std, _describe(flags.mean, flags.std, "as typed")
+    if network.mean and network.std:
+        return network.mean, network.std, _describe(network.mean, network.std, "as its project says")
+    mean, std = (MEAN, STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
+    return mean, std, _describe(mean, std, "ImageNet's; change them with --mean and --std")
+
+
+def _describe(mean: Sequence[float], std: Sequence[float], source: str) -> str:
+    numbers = (" ".join(f"{value:.4g}" for value in values) for values in (mean, std))
+    return "mean {}, std {} ({})".format(*numbers, source)
+
+
+def of_run(path: Path, trust: bool) -> LoadedNetwork:
+    """Load a finished run of ``main.py``, a converted run, or a run of another network: see ``load.network``."""
+    checkpoint = load.checkpoint(path)
+    model, size = checkpoint.network(trust), checkpoint.config.img_size
+    weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
+    wiring = (model.config or {}).get("wiring")
+    source = "as its run says" if wiring else "ImageNet's"
+    return LoadedNetwork(model, None, size, ModelSpec(**wiring) if wiring else None, weights, source)
+
+
+def write_run(
+    flags: NetworkFlags, runs_dir: Path, default_findings: Sequence[str] = (), default_img_size: int | None = None
+) -> Path:
+    """Build the network of ``flags`` and write its run folder below ``runs_dir``; return the folder.
+
+    The folder's name includes a hash of weights and wiring, so the same network is written once.
+    """
+    loaded = build(flags, default_findings, default_img_size)
+    model, config = loaded.model, TrainConfig(backbone=str(flags.model), pretrained=False, img_size=loaded.img_size)
+    declared = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
+    stamp = {**checkpoints.stamp(config, model, model.findings), **declared}
+    hashed = key([stamp, load.digest(checkpoints.prefixed(model))])[:8]
+    folder = runs_dir / FOLDER / f"{safe_filename(Path(str(declared['entry'])).name)}-{hashed}"
+    if not (folder / "best.ckpt").is_file():
+        checkpoints.write_run(folder, config, model, stamp)
+    return folder

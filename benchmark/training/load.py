@@ -1,0 +1,167 @@
+"""The one way to open a run, a checkpoint or a file of weights: read as data only, without Lightning."""
+
+import argparse
+import dataclasses
+import hashlib
+import pickle
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+
+from backbones import Classifier, build_from_config, torch_files
+from benchmark.training import load_weights
+from config import TrainConfig
+from core.cli import build
+from core.errors import DataError, examples, one_line
+from core.files import key
+
+_BROKEN = (
+    *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
+    *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError, safetensors.SafetensorError),
+)
+"""Exceptions that libraries raise for broken files."""
+_SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
+SAFE_GLOBALS: list[Any] = [
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
+    *(np.dtype, argparse.Namespace),
+]
+"""Allowed types in files of other tools, in addition to weights: numpy numbers, command line flags; no code."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The content of a checkpoint. All but ``weights`` raise ``DataError`` for a file that no run has written."""
+
+    path: Path
+    """The file, or the run folder that was given."""
+    content: dict[str, Any]
+
+    @cached_property
+    def stamp(self) -> dict[str, Any]:
+        """Metadata: see ``benchmark.training.checkpoints.stamp``."""
+        stamped: Any = self.content.get("locus")
+        match stamped:
+            case {"config": dict(), "model": dict(model), "findings": [str(), *_] as names}:
+                if all(isinstance(name, str) for name in names) and build_from_config.is_whole(model, len(names)):
+                    return stamped
+                raise DataError(f"{self.path} does not say whole which network it belongs to: make the run anew")
+        raise DataError(f"{self.path} was not written by main.py: it does not say which network it belongs to")
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """The training flags; flags that no longer exist are ignored."""
+        names = {field.name for field in dataclasses.fields(TrainConfig)}
+        return build(TrainConfig, {name: value for name, value in self.stamp["config"].items() if name in names})
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Names of the outputs, in the order of the logits."""
+        return tuple(self.stamp["findings"])
+
+    @property
+    def trained_on(self) -> str:
+        """The training data: as declared, else the data set of our own run; empty if unknown.
+
+        Converted runs and networks of others have no history, and the data set in their flags is only a default.
+        """
+        declared = str(self.stamp.get("trained_on") or "")
+        return declared or (self.config.dataset if self.content.get("history") else "")
+
+    @cached_property
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The weights, ours or another tool's, without Lightning's prefix."""
+        return load_weights.extract_weights(self.content)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the weights; for an external network also of its wiring."""
+        model = self.content.get("locus", {}).get("model") or {}
+        return key([digest(self.weights), model]) if "network" in model else digest(self.weights)
+
+    def network(self, trust: bool = False) -> Classifier:
+        """Build the classifier with its weights, in evaluation mode on the CPU.
+
+        ``trust``: whether a Python file that it names may be executed. Raises ``BadValueError`` if that is needed and
+        not allowed, ``DataError`` if the weights contradict the metadata.
+        """
+        try:
+            model = build_from_config.rebuild(self.stamp["model"], str(self.path), trust)
+        except _BROKEN as error:
+            raise DataError(f"{self.path} states no network that can be built: {one_line(error)}") from error
+        load_weights.load_exact(model, self.weights, self.path)
+        model.recipe = self.config
+        return model.describe(self.findings, self.config.img_size).eval()
+
+    def __str__(self) -> str:
+        names, data = examples(self.findings, 20), self.trained_on or "data that its file does not name"
+        size = self.config.img_size
+        return f"{self.path}: {self.config.backbone}, trained on {data}, {size}x{size} px; findings: {names}"
+
+
+def checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint, or a run folder's ``best.ckpt``, on the CPU.
+
+    Raises ``DataError`` if it is missing, broken or has more than data.
+    """
+    file = Path(path) / "best.ckpt" if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise DataError(f"no checkpoint {str(file)!r}: give a best.ckpt or last.ckpt of a run, or the run's folder")
+    try:
+        content = _content(file)
+    except PermissionError as error:
+        raise DataError(f"cannot read {file}: {error.strerror}; change its permissions or take another") from error
+    except _BROKEN as error:
+        raise DataError(f"{file} is no checkpoint that can be read ({_reason(file, error)}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{file} holds a {type(content).__name__}, not a checkpoint")
+    return Checkpoint(Path(path), content)
+
+
+def network(path: Path | str, device: str = "cpu", trust: bool = False) -> Classifier:
+    """Load the classifier of a checkpoint, in evaluation mode on ``device``: see ``Checkpoint.network``."""
+    return checkpoint(path).network(trust).to(device)
+
+
+def weights(path: Path | str) -> dict[str, torch.Tensor]:
+    """Read the weights in a file, ours or another tool's. Raises ``DataError`` as ``checkpoint``."""
+    return checkpoint(path).weights
+
+
+def _content(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return safetensors.torch.load_file(path)
+    return torch_files.load(path, SAFE_GLOBALS)
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Why a file cannot be read, with advice."""
+    if code := torch_files.code_in(path, error):
+        return (
+            f"it holds more than data), it would run {code}: if it is a whole network of a project that you "
+            "trust, write its weights there with torch.save(network.state_dict(), 'weights.pth') and give that file"
+        )
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == b"\x89HDF":
+        return "it is a file of Keras, HDF5); choose one of PyTorch's"
+    return "truncated, or no checkpoint at all); choose another or train again"
+
+
+def digest(state: dict[str, torch.Tensor]) -> str:
+    """First 16 hex digits of the SHA-256 of weights by name, independent of the file format.
+
+    >>> digest({"w": torch.ones(2)}) == digest({"w": torch.ones(2)}) != digest({"v": torch.ones(2)})
+    True
+    """
+    sha = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        sha.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()[:16]

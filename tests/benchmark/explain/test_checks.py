@@ -1,0 +1,126 @@
+"""What explain refuses in one sentence, and what a model knows about itself."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import backbones
+import datasets
+from benchmark.explain import explain
+from benchmark.training import checkpoints, load
+from config import TrainConfig
+from core.errors import BadValueError, UnknownNameError
+from core.names import canonical_finding
+from datasets.io import transforms
+
+NAMES = ("Mass", "Nodule", "Pleural Effusion")
+PLAIN = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+
+def model(**known):
+    return backbones.build("custom", num_classes=3, **known)
+
+
+def images(side=64):
+    return torch.randn(2, 3, side, side)
+
+
+def with_nan():
+    batch = images()
+    batch[1, 0, 0, 0] = float("nan")
+    return batch
+
+
+@pytest.mark.parametrize(
+    ("batch", "named"),
+    [
+        (lambda: images().numpy(), "ndarray"),
+        (lambda: images()[:, :1], "1 channel"),
+        (lambda: torch.randint(256, (2, 3, 64, 64)).float(), "255"),
+        (lambda: (images() * 50).abs().to(torch.uint8), "torch.uint8"),
+        (lambda: images().double(), "torch.float64"),
+        (with_nan, "1 of 2 images"),
+    ],
+    ids=["an array", "one channel for three", "gray values", "uint8", "float64", "NaN"],
+)
+def test_images_that_the_network_cannot_take_are_refused(batch, named):
+    with pytest.raises(BadValueError, match=named):
+        explain(model(), batch(), ["gradcam"])
+
+
+def test_images_in_zero_to_one_are_explained_with_a_warning(caplog):
+    with caplog.at_level(logging.WARNING):
+        explain(model(), torch.rand(1, 3, 64, 64), ["gradcam"])
+    assert "normalised?" in caplog.text
+
+
+def test_an_unwrapped_module_is_refused_and_wrap_is_named():
+    with pytest.raises(BadValueError, match=r"Sequential.*wrap"):
+        explain(PLAIN, images(), ["gradcam"])
+
+
+def test_another_size_than_the_trained_one_is_refused_unless_it_is_asked_for():
+    trained = model(img_size=64)
+    with pytest.raises(BadValueError, match=r"96x96.* 64"):
+        explain(trained, images(96), ["gradcam"])
+    assert explain(trained, images(96), ["gradcam"], any_size=True).grids["gradcam"].size == (96, 96)
+
+
+def test_findings_are_asked_for_by_name_alias_or_position():
+    named, batch = model(findings=NAMES), images()
+    by_name = explain(named, batch, ["gradcam"], findings=["effusion", "mass"])["gradcam"]
+    assert torch.equal(by_name, explain(named, batch, ["gradcam"], findings=[2, 0])["gradcam"])
+
+
+@pytest.mark.parametrize("findings", ["Masss", ["Massive"], ["Mas"]])
+def test_a_finding_that_only_begins_alike_is_unknown(findings):
+    with pytest.raises(UnknownNameError, match="Mass"):
+        explain(model(findings=NAMES), images(), ["gradcam"], findings=findings)
+
+
+@pytest.mark.parametrize("finding", ["Mass", 1.7])
+def test_a_finding_that_is_no_position_of_a_model_without_names_is_refused(finding):
+    with pytest.raises(BadValueError, match=str(finding)):
+        explain(model(), images(), ["gradcam"], findings=[finding])
+
+
+def test_prepare_gives_the_images_that_training_sees():
+    data = datasets.load("phantom:train=6,val=2,test=2", split="test", img_size=96)
+    samples = [data[i] for i in range(len(data))]
+    prepared = model(img_size=96).prepare(samples)
+    pixels = torch.from_numpy(np.stack([sample.image for sample in samples]))
+    assert torch.equal(prepared, transforms.evaluation()(pixels))
+    assert model(img_size=64).prepare(samples).shape == (len(samples), 3, 64, 64)
+
+
+def test_a_model_without_a_size_asks_for_it():
+    with pytest.raises(BadValueError, match="img_size"):
+        model().prepare([])
+
+
+@pytest.mark.parametrize("known", [{"findings": "Mas"}, {"findings": NAMES[:2]}, {"findings": ["Mass", "Mass", "Nodule"]}, {"img_size": 0}])
+def test_a_description_that_does_not_fit_is_refused(known):
+    with pytest.raises(BadValueError):
+        model(**known)
+
+
+def test_a_wrapped_network_knows_what_it_is_told():
+    wrapped = backbones.wrap(PLAIN, features="0", head="3", findings=NAMES, img_size=64)
+    assert (wrapped.findings, wrapped.img_size) == (NAMES, 64)
+
+
+def test_a_checkpoint_gives_findings_and_size_back(tmp_path):
+    trained, config = model(), TrainConfig(img_size=96, backbone="custom")
+    content = {"state_dict": trained.state_dict(), "locus": checkpoints.stamp(config, trained, NAMES)}
+    torch.save(content, tmp_path / "best.ckpt")
+    loaded = load.network(tmp_path)
+    assert (loaded.findings, loaded.img_size) == (NAMES, 96)
+
+
+def test_names_of_findings_are_compared_whole():
+    assert canonical_finding("pleural_thickening") == canonical_finding("Pleural Thickening")
+    assert canonical_finding("Pleural effusion") == canonical_finding("Effusion")
+    assert len({canonical_finding(name) for name in ("Mass", "Masss", "Massive", "Mass 2", "胸水", "肺炎")}) == 6

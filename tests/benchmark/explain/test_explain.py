@@ -1,0 +1,330 @@
+import logging
+import shutil
+
+import pytest
+import torch
+
+import backbones
+from benchmark.explain import explain, gather, memory, prepare, run_method, run_methods
+from config import EngineFlags
+from core.errors import BadValueError, LocusError, NotAvailableError
+from methods.base import GradientMethod, Method
+
+FAST = ["cam", "gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "eigencam"]
+
+
+def small(pool="AVG", classes=5, name="custom"):
+    torch.manual_seed(0)
+    model = backbones.build(name, classes, pool)
+    with torch.no_grad():
+        model.train()(torch.randn(8, 3, 64, 64))
+        model.weight.normal_()
+    return model.eval()
+
+
+@pytest.fixture
+def images():
+    return torch.randn(5, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def close(found, expected, tolerance=1e-5):
+    for word in expected:
+        scale = expected[word].abs().max().clamp(min=1e-30)
+        torch.testing.assert_close(found[word] / scale, expected[word] / scale, atol=tolerance, rtol=0)
+
+
+class Seen(GradientMethod):
+    """Writes down the shape of every G that it is given."""
+
+    name = "seen"
+
+    def __init__(self):
+        self.shapes = []
+
+    def weights(self, A, G):
+        self.shapes.append(tuple(G.shape[:2]))
+        return G.mean((-2, -1), keepdim=True)
+
+
+def test_the_gradient_is_the_one_of_autograd_for_the_findings_asked_for(images):
+    model = small("LSE")
+    evidence = gather(model, images, findings=[3, 0])
+    A = evidence.A.clone().requires_grad_()
+    logits = model.head(A)
+    for k, finding in enumerate([3, 0]):
+        (G,) = torch.autograd.grad(logits[:, finding].sum(), A, retain_graph=True)
+        torch.testing.assert_close(evidence.G[:, k], G)
+
+
+@pytest.mark.parametrize("pool", ["LSE", "PCAM", "AVG_MAX"])
+def test_a_small_budget_explains_in_parts_and_changes_no_map(images, pool):
+    model, tiny = small(pool), 1e-9
+    whole, seen = explain(model, images, FAST), Seen()
+    close(explain(model, images, [*FAST, seen], memory_gib=tiny), whole)
+    assert set(seen.shapes) == {(1, 1)}  # one image and one finding at a time
+    assert len(seen.shapes) == 5 * 5
+
+
+def test_the_gradients_of_a_part_are_made_once_for_all_methods(images, monkeypatch):
+    from benchmark.explain.pooled import PooledEvidence
+
+    calls = []
+    plain = PooledEvidence.gradients.func
+    monkeypatch.setattr(PooledEvidence.gradients, "func", lambda self: calls.append(len(self.findings)) or plain(self))
+    explain(small(), images, FAST)
+    assert calls == [5]
+
+
+def test_a_budget_bounds_the_images_of_a_forward_pass(images):
+    model, seen = small(), []
+    model.grid((64, 64))  # found by a run of its own, once
+    hook = model.extractor.register_forward_hook(lambda part, inputs, out: seen.append(len(out)))
+    whole = explain(model, images, ["cam"])
+    two = 2 * 64 * 64 * memory.FLOATS_PER_PIXEL * 4 / memory.GIB
+    parts = explain(model, images, ["cam"], memory_gib=two)
+    hook.remove()
+    assert seen == [5, 2, 2, 1]
+    close(parts, whole)
+
+
+def test_a_budget_of_nothing_is_a_sentence(images):
+    with pytest.raises(BadValueError, match=r"memory_gib.*\b0\b.*\b0\b"):
+        explain(small(), images, ["cam"], memory_gib=0)
+
+
+def test_autocast_reaches_the_forward_pass_and_nothing_behind_it(images):
+    model, types = small("PCAM"), []
+    hook = model.extractor.register_forward_hook(lambda part, inputs, out: types.append(out.dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        short = explain(model, images, FAST)
+    hook.remove()
+    assert types[0] == torch.bfloat16
+    assert all(short[word].dtype == torch.float32 for word in FAST)
+    close(short, explain(model, images, FAST), tolerance=0.1)
+
+
+def test_channels_last_changes_no_map(images):
+    model = small("LSE")
+    plain = explain(model, images, FAST)
+    close(explain(prepare(model, EngineFlags(channels_last=True)), images, FAST), plain)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_gives_the_same_maps(images):
+    model = small("LSE")
+    plain = explain(model, images, FAST)
+    close(explain(prepare(model, EngineFlags(compile=True)), images, FAST), plain)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_gives_the_maps_of_the_cpu(images):
+    model = small("LSE")
+    plain = explain(model, images, FAST)
+    there = explain(model.cuda(), images.cuda(), FAST)
+    close({word: found.cpu() for word, found in there.items()}, plain, tolerance=1e-4)
+
+
+def test_one_method_without_an_answer_does_not_stop_the_others(images):
+    from methods.gradcam import GradCAM
+    from methods.pcam import PCAM
+
+    found = run_methods({"pcam": PCAM(), "gradcam": GradCAM()}, gather(small("AVG"), images))
+    assert isinstance(found["pcam"], NotAvailableError)
+    assert found["gradcam"].maps.shape == (5, 5, 8, 8)
+    with pytest.raises(NotAvailableError, match=r"'pcam'.*AVG.*PCAM"):
+        run_method(PCAM(), gather(small("AVG"), images))
+
+
+class Sweeping(Method):
+    """The logits of images that are all grey, as 1 x 1 maps."""
+
+    name = "sweeping"
+    needs = frozenset({"forwards"})
+
+    def maps(self, evidence):
+        grey = torch.zeros_like(evidence.images[0])
+        logits = evidence.batched_forward(40, lambda part: grey.expand(part.stop - part.start, -1, -1, -1))
+        return logits.mean(0)[None, :, None, None].expand(len(evidence.images), -1, -1, -1)
+
+
+def test_a_sweep_never_holds_more_images_than_the_budget(images):
+    model, seen = small(), []
+    model.grid((64, 64))
+    hook = model.extractor.register_forward_hook(lambda part, inputs, out: seen.append(len(out)))
+    three = 3 * 64 * 64 * memory.FLOATS_PER_PIXEL * 4 / memory.GIB
+    small_steps = explain(model, images, [Sweeping()], memory_gib=three)
+    assert max(seen) == 3
+    hook.remove()
+    close(explain(model, images, [Sweeping()]), small_steps)
+
+
+@pytest.mark.parametrize("layer", ["layer1", "layer3"])
+def test_an_earlier_layer_has_the_gradients_of_autograd_and_its_own_grid(layer):
+    model, images = small("AVG", name="resnet18"), torch.randn(2, 3, 64, 64)
+    evidence = gather(model, images, findings=[4, 1], layer=layer)
+    activations = {}
+    part = dict(model.extractor.named_modules())
+    name = next(key for key in part if key.endswith(layer))
+    hook = part[name].register_forward_hook(lambda part, inputs, out: activations.setdefault("A", out))
+    logits = model(images)
+    hook.remove()
+    for k, finding in enumerate([4, 1]):
+        (G,) = torch.autograd.grad(logits[:, finding].sum(), activations["A"], retain_graph=True)
+        torch.testing.assert_close(evidence.G[:, k], G)
+    assert evidence.grid.stride == {"layer1": (4, 4), "layer3": (16, 16)}[layer]
+    torch.testing.assert_close(evidence.head(evidence.A), evidence.logits)
+
+
+def test_what_needs_the_classifiers_weights_is_not_available_at_an_earlier_layer():
+    model, images = small("PCAM", name="resnet18"), torch.randn(2, 3, 64, 64)
+    for word, facts in (("cam", "layer 'layer2'"), ("pcam", "'pcam'.*PCAM")):
+        with pytest.raises(NotAvailableError, match=facts):
+            explain(model, images, [word], layer="layer2")
+
+
+def test_parts_of_findings_change_no_map_of_an_earlier_layer():
+    model, images = small("LSE", name="resnet18"), torch.randn(2, 3, 64, 64)
+    words = ["gradcam", "gradcampp", "layercam", "hirescam", "xgradcam", "eigencam"]
+    close(explain(model, images, words, layer="layer3", memory_gib=1e-3), explain(model, images, words, layer="layer3"))
+
+
+def test_images_without_gradients_in_inference_mode_are_explained_alike(images):
+    model = small("LSE")
+    plain = explain(model, images, FAST)
+    with torch.inference_mode():
+        close(explain(model, images.clone(), FAST), plain)
+
+
+class Broken(GradientMethod):
+    """Adds what does not fit."""
+
+    name = "broken"
+
+    def weights(self, A, G):
+        return G + torch.ones(7)
+
+
+class Activations(GradientMethod):
+    """Weights without a finding: the same for all."""
+
+    name = "activations"
+
+    def weights(self, A, G):
+        return A
+
+
+def test_a_method_that_breaks_is_a_sentence_with_its_name_and_place(images):
+    sentence = (
+        r"^the method 'broken' broke: RuntimeError: .* \(.*/test_explain\.py, line \d+\); "
+        "`python -m benchmark.check method broken` asks it one question at a time$"
+    )
+    with pytest.raises(LocusError, match=sentence):
+        explain(small(), images, [Broken()])
+
+
+def test_an_error_of_a_methods_own_class_is_a_sentence_too(images, monkeypatch):
+    class MineError(Exception):
+        """No error of Python's own."""
+
+    monkeypatch.setattr(Broken, "weights", lambda *_: (_ for _ in ()).throw(MineError("out of luck")))
+    with pytest.raises(LocusError, match="broke: MineError: out of luck"):
+        explain(small(), images, [Broken()])
+
+
+def test_a_method_that_breaks_does_not_stop_the_others(images):
+    from methods.gradcam import GradCAM
+
+    found = run_methods({"broken": Broken(), "gradcam": GradCAM()}, gather(small(), images))
+    assert not isinstance(found["broken"], NotAvailableError)
+    assert "broke" in str(found["broken"])
+    assert found["gradcam"].maps.shape == (5, 5, 8, 8)
+
+
+def test_a_head_that_knows_no_batches_of_gradients_is_asked_finding_by_finding(images):
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, A):
+            return 2 * A
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return 2 * torch.from_numpy(gradient.numpy())
+
+    net = small()
+    model = backbones.wrap(net, features=net.features, head=lambda A: net.head(Doubled.apply(A)))
+    torch.testing.assert_close(gather(model, images).G, 2 * gather(net, images).G)
+
+
+def test_a_head_that_begins_in_place_changes_nothing(images):
+    net = small()
+    model = backbones.wrap(net, features=net.features, head=lambda A: net.head(A.sub_(0.01).relu_()))
+    evidence = gather(model, images)
+    before = evidence.A.clone()
+    assert evidence.G.abs().max() > 0
+    assert torch.equal(evidence.A, before)
+    torch.testing.assert_close(evidence.A, net.features(images))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_model_of_another_precision_gives_float32_maps(images, dtype):
+    net = small().to(dtype)
+    for model in (net, backbones.wrap(net, features=net.features, head=lambda A: net.head(A))):
+        maps = explain(model, images[:1].to(dtype), ["gradcam", "hirescam", "scorecam"])
+        assert all(found.dtype == torch.float32 and found.isfinite().all() for found in maps.values())
+
+
+@pytest.mark.parametrize(
+    ("given", "facts"),
+    [
+        (torch.zeros(0, 3, 64, 64), r"\(N,3,H,W\).*\(0, 3, 64, 64\)"),
+        (torch.zeros(2, 3, 64, 64, dtype=torch.uint8), r"torch\.uint8.*torch\.float32"),
+        (torch.zeros(2, 3, 64, 64, dtype=torch.float64), r"torch\.float64.*torch\.float32"),
+    ],
+)
+def test_images_that_do_not_fit_the_model_are_a_sentence(given, facts):
+    with pytest.raises(BadValueError, match=facts):
+        explain(small(), given, ["cam"])
+
+
+def test_two_methods_of_one_name_are_a_sentence_and_a_group_is_its_methods(images):
+    with pytest.raises(BadValueError, match=r"'broken'.*test_explain.*test_explain"):
+        explain(small(), images, [Broken(), Broken()])
+    assert set(FAST) < set(explain(small("PCAM"), images, "fast"))
+
+
+def test_a_group_leaves_out_what_a_model_cannot_have_and_says_why(images, caplog):
+    with caplog.at_level(logging.INFO):
+        maps = explain(small("AVG"), images, "fast")
+    assert ("pcam" in maps, list(maps.absent)) == (False, ["pcam"])
+    assert maps.absent["pcam"] in caplog.text
+    with pytest.raises(NotAvailableError, match=r"'pcam'.*AVG"):
+        explain(small("AVG"), images, ["fast", "pcam"])
+
+
+def test_a_small_budget_records_an_earlier_layer_image_by_image():
+    model, images, seen = small("LSE", name="resnet18"), torch.randn(3, 3, 64, 64), []
+    words = ["gradcam", "layercam", "eigencam"]
+    model.grid((64, 64), "layer3")
+    whole = explain(model, images, words, layer="layer3")
+    hook = model.extractor.register_forward_hook(lambda part, inputs, out: seen.append(len(out)))
+    parts = explain(model, images, words, layer="layer3", memory_gib=1e-9)
+    hook.remove()
+    assert set(seen) == {1}
+    close(parts, whole)
+
+
+def test_another_level_is_looked_at_once():
+    model, images, seen = small("LSE", name="resnet18"), torch.randn(3, 3, 64, 64), []
+    model.grid((64, 64), "layer3")
+    model.grid((64, 64))
+    hook = model.extractor.register_forward_hook(lambda part, inputs, out: seen.append(len(out)))
+    explain(model, images, ["layercam:layers=layer3"])
+    hook.remove()
+    assert seen == [3, 3]
+
+
+def test_weights_without_a_finding_give_every_finding_the_same_map(images):
+    maps = explain(small(), images, [Activations()])["activations"]
+    assert maps.shape == (5, 5, 8, 8)
+    assert torch.equal(maps[:, 0], maps[:, 4])

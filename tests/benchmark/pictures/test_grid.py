@@ -1,0 +1,68 @@
+"""The grid of images and methods for papers: every map at its column, on one scale, in the stated width."""
+
+import base64
+import io
+import re
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.pictures import grid
+from benchmark.pictures.gallery import MethodCases
+from benchmark.pictures.selected_cases import SelectedCase
+from benchmark.records import Cell, Record
+from benchmark.scoring.protocols.base import Case
+
+KEY = ("a", "mass")
+TRUTH = np.array([[10.0, 0.0, 30.0, 10.0]])
+
+
+def method(word, values):
+    case = Case("a", "a", "mass", values, "conventional", (20, 40), TRUTH)
+    return MethodCases(Record(cell=Cell(dataset="phantom", method=word)), {KEY: {"threshold": 0.5}}, {KEY: case})
+
+
+@pytest.fixture(scope="module")
+def figure():
+    peak = np.float16([[0, 1, 0, 0], [0, 0, 0, 0]])
+    shown = [method("cam", peak), method("gradcam", peak[:, ::-1]), method("flat", None)]
+    return grid.draw({"a": np.zeros((20, 40), np.uint8)}, shown, [SelectedCase("mass", "median", *KEY[:1], 0.5)], 3.35)
+
+
+def test_each_method_has_a_column_behind_the_image_and_each_case_a_row(figure):
+    titles = [axes.get_title() for axes in figure.axes[:4]]
+    assert titles == ["image", "cam", "gradcam", "flat"]
+    assert figure.axes[0].get_ylabel() == "mass"
+
+
+def test_maps_share_the_scale_from_0_to_1_and_a_missing_one_shows_the_image_alone(figure):
+    pictures = [axes.get_images() for axes in figure.axes[:4]]
+    assert [len(shown) for shown in pictures] == [1, 2, 2, 1]
+    for shown in pictures[1:3]:
+        colours = np.asarray(shown[1].get_array())
+        heat = colours[..., 3] / grid.OPAQUE
+        assert (heat.min(), heat.max()) == pytest.approx((0, 1), abs=0.1)
+        assert colours[..., :3] == pytest.approx(mpl.colormaps[grid.COLOURS](heat)[..., :3], abs=0.02)
+
+
+def test_truth_is_drawn_in_every_panel_and_the_scored_box_around_the_peak(figure):
+    left = [[patch.get_x() for patch in axes.patches] for axes in figure.axes[:4]]
+    assert [boxes[0] for boxes in left] == [10, 10, 10, 10]
+    assert [left[1][1], left[2][1]] == pytest.approx([10, 20]), "half of the peak, between two positions"
+
+
+def test_a_map_without_a_box_says_so(figure):
+    assert [[text.get_text() for text in axes.texts] for axes in figure.axes[:4]] == [[], [], [], ["no box"]]
+
+
+def test_images_shine_through_their_maps_in_a_vector_file_too(figure):
+    figure.savefig(file := io.StringIO(), format="svg")
+    pictures = [Image.open(io.BytesIO(base64.b64decode(text))) for text in re.findall(r"base64,\s*([^\"]+)", file.getvalue())]
+    least = [np.asarray(picture.convert("RGBA"))[..., 3].min() for picture in pictures[:6]]
+    assert least == [255, 255, 0, 255, 0, 255], "the image alone, then twice the image and its map, then the image of a flat one"
+
+
+def test_the_grid_is_as_wide_as_a_column(figure):
+    assert figure.get_figwidth() == pytest.approx(3.35)

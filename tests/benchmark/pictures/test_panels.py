@@ -1,0 +1,53 @@
+"""The picture of a case: every kind of file, the peak's box told from the others, the threshold and its origin."""
+
+import re
+
+import numpy as np
+import pytest
+
+from benchmark.pictures import panels
+from benchmark.pictures.case import prepare_case
+from benchmark.pictures.explained import RawMap
+from core.types import Sample
+
+BEGINS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+
+
+@pytest.fixture(scope="module")
+def picture():
+    """A map of three separate places, the highest on the left, on an image with one truth box."""
+    values = np.zeros((8, 8), np.float32)
+    values[1, 1], values[1, 6], values[6, 6] = 1, 0.8, 0.7
+    sample = Sample("a.png", "p", (64, 64), np.ones(1, np.float32), {"Mass": np.array([[2.0, 2, 20, 20]])}, lambda: image)
+    image = np.full((64, 64), 99, np.uint8)
+    raw_map = RawMap("cam", values, "conventional", 0.9)
+    return prepare_case(sample, image, "Mass", raw_map, 0.4, "validation")
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(("boxes", "words"), [({}, "truth unknown"), ({"Nodule": np.array([[2.0, 2, 9, 9]])}, "no truth box")])
+def test_an_image_whose_truth_nobody_knows_is_told_from_one_without_a_box(picture, boxes, words):
+    sample = Sample("a.png", "p", (64, 64), np.zeros(0, np.float32), boxes, lambda: picture.image)
+    assert words in prepare_case(sample, picture.image, "Mass", picture.raw, 0.4, "fixed").caption
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("kind", ["png", pytest.param("pdf", marks=pytest.mark.slow), "svg"])
+def test_each_kind_of_file_is_what_its_name_says_with_the_same_bytes_each_time(picture, tmp_path, kind):
+    path = tmp_path / f"x.{kind}"
+    panels.save(picture, path)
+    first = path.read_bytes()
+    assert first.startswith(BEGINS[kind])
+    panels.save(picture, path)
+    assert path.read_bytes() == first
+
+
+@pytest.mark.byhand
+def test_the_peaks_box_is_solid_others_are_dashed_and_the_threshold_has_its_origin(picture, tmp_path):
+    panels.save(picture, tmp_path / "x.svg")
+    text = (tmp_path / "x.svg").read_text()
+    drawn = re.findall(rf'style="fill: none; (stroke-dasharray[^"]*)?[^"]*stroke: {panels.PREDICTED}', text)
+    assert [bool(dashes) for dashes in drawn] == [False, True, True]
+    assert picture.predicted[0][:2].max() < 16
+    assert text.count(f"stroke: {panels.TRUTH}") == 1
+    assert "threshold 0.4 (validation)" in text

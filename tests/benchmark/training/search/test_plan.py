@@ -1,0 +1,93 @@
+"""What a search file may say, and one sentence for what it may not."""
+
+import pytest
+import yaml
+
+from benchmark.training.search.plan import merge_flags, read, trial_config
+from config import TrainConfig
+from core.cli import CONFIGS, build
+from core.errors import BadValueError, DataError, UnknownNameError
+
+PLAN = {"study": "tiny", "trials": 3, "space": {"lr": {"low": 1e-4, "high": 1e-2, "log": True}}}
+
+
+def written(path, **changes):
+    (path / "search.yaml").write_text(yaml.safe_dump({**PLAN, **changes}))
+    return path / "search.yaml"
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("search*.yaml")), ids=lambda path: path.stem)
+def test_every_search_of_the_tree_is_valid_and_its_ends_build_a_training(path):
+    plan = read(path)
+    ends = [
+        {name: values[i] if isinstance(values, list) else (values.low, values.high)[i] for name, values in plan.space.items()}
+        for i in (0, -1)
+    ]
+    whole = {name for name in ("batch_size", "epochs") if name in plan.space}
+    for chosen in ends:
+        config = trial_config(plan.flags, {name: int(value) if name in whole else value for name, value in chosen.items()})
+        assert config.lr in (plan.space["lr"].low, plan.space["lr"].high)
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("space", "kind", "facts"),
+    [
+        ({"learning_rat": [1]}, BadValueError, "'learning_rat'"),
+        ({"lrr": [1]}, BadValueError, r"search\.yaml.*'lrr'.*'lr'"),
+        ({"lr": {"low": 1, "high": 0.1}}, BadValueError, r"\blr\b.*low.* 1.*high.*0\.1"),
+        ({"lr": {"low": 0, "high": 0.1, "log": True}}, BadValueError, r"\blr\b.*low 0\b.*log.* 0 "),
+        ({"lr": {"low": -1, "high": 0.1}}, BadValueError, r"--lr -1\.0.* 0 "),
+        ({"lr": {"low": 0.1, "high": 0.2, "step": 3}}, BadValueError, r"\blr\b.*0\.1.*0\.2.*step 3"),
+        ({"lr": {"low": "wide", "high": 0.1}}, DataError, r"space\.lr"),
+        ({"lr": {"lo": 1, "high": 2}}, DataError, r"space\.lr"),
+        ({"epochs": {"low": 1.5, "high": 3}}, BadValueError, "--epochs.*numbers"),
+        ({"optimizer": {"low": 1, "high": 3}}, BadValueError, "--optimizer.*numbers"),
+        ({"optimizer": ["Adam", "Adm"]}, UnknownNameError, "--optimizer.*'Adm'.*'Adam'"),
+        ({"optimizer": []}, BadValueError, r"optimizer.*\[\].*True, False"),
+        ({"logger": [["csv"]]}, BadValueError, "logger.*'csv'.*True, False"),
+        ({"epochs.step": {"low": 1, "high": 3}}, BadValueError, r"epochs\.step.*--epochs"),
+        ({}, DataError, "space.* 1 .* 0;"),
+    ],
+)
+def test_a_wrong_space_is_one_sentence(tmp_path, space, kind, facts):
+    with pytest.raises(kind, match=facts) as caught:
+        read(written(tmp_path, space=space))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("changes", "kind", "facts"),
+    [
+        ({"trials": 0}, DataError, "trials: .* 1;"),
+        ({"sampler": "grid"}, DataError, "sampler: .*'tpe'.*'random'"),
+        ({"study": "a/b"}, DataError, "study: "),
+        ({"budget": 1}, DataError, "budget: .*study, trials"),
+        ({"flags": {"lr": 0.1}}, BadValueError, r"search\.yaml.* lr .*flags.*space"),
+        ({"flags": {"bakbone": "custom"}}, BadValueError, "'bakbone'.*'backbone'"),
+    ],
+)
+def test_a_wrong_field_is_one_sentence(tmp_path, changes, kind, facts):
+    with pytest.raises(kind, match=facts):
+        read(written(tmp_path, **changes))
+
+
+@pytest.mark.byhand
+def test_typed_flags_hold_for_all_trials_and_are_not_searched(tmp_path):
+    plan = read(written(tmp_path, flags={"dataset": "phantom", "epochs": 9}))
+    config = build(TrainConfig, {"backbone": "custom", "pretrained": False, "img_size": 128})
+    typed = build(TrainConfig, {**{k: getattr(trial_config({}, {}), k) for k in TrainConfig.__dataclass_fields__}, "epochs": 2})
+    assert merge_flags(plan, typed, {"epochs", "search"}) == {"dataset": "phantom", "epochs": 2}
+    with pytest.raises(BadValueError, match=r"--lr .*search.*space"):
+        merge_flags(plan, config, {"lr"})
+
+
+@pytest.mark.byhand
+def test_an_option_of_a_word_is_searched_like_a_flag():
+    config = trial_config(
+        {"augment": "light"}, {"augment.rotation": 7.5, "augment.flip": False, "global_pool": "LSE", "global_pool.gamma": 3.0}
+    )
+    assert config.augment == "light:rotation=7.5,flip=False"
+    assert config.global_pool == "LSE:gamma=3.0"
