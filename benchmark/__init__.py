@@ -6,10 +6,9 @@ A suite passes through these packages in order. ``suite`` plans its models and c
 ``protocols`` defines the metrics, ``thresholds`` chooses cut-offs and ``statistics`` summarises. ``records`` stores the
 results, and ``report`` makes the tables from records alone.
 
-Other packages answer one question each. ``validity`` tests whether heat maps follow the network. ``verify`` scores
-published records again. ``compare`` tests the difference of two rows. ``check`` examines a method, a data set or a
-network. ``search`` looks for better flags. ``external`` scores maps and boxes of others, ``submissions`` packs and
-checks them, and ``models`` loads networks of others. ``executors`` runs the steps of a suite, here or on a cluster.
+Other packages answer one question each. ``validity`` tests whether heat maps follow the network. ``check`` examines a
+method, a data set or a network. ``search`` looks for better flags. ``external`` scores maps and boxes of others and
+packs submissions. ``models`` loads networks of others. ``evaluation`` is the benchmark in one call from Python.
 ``heatmap`` and ``gallery`` draw images. Python users call ``explain`` and ``localize``.
 """
 

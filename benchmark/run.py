@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmark import executors
 from benchmark.records import Record
-from benchmark.suite import run as suite
-from benchmark.suite import selection
+from benchmark.suite import executors, selection
+from benchmark.suite.run import Outcome, run
 from config import RunConfig
 from core import cli
 from core.errors import BadValueError, LocusError
+from datasets.io import limits
 
 MOVED = {
     "--compare": "python -m benchmark.compare A B",
@@ -20,7 +20,7 @@ MOVED = {
     "--figures": "python -m benchmark.figures SUITE[/MODEL]",
     "--output": "python -m benchmark.compare, benchmark.gallery or benchmark.figures, which take --output",
 }
-"""Flags of earlier versions -> the command that replaced them."""
+"""Flags of earlier versions -> the command that replaces them."""
 
 
 @cli.entry_point
@@ -30,13 +30,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if moved := [flag for word in words if (flag := word.split("=")[0]) in MOVED]:
         raise BadValueError(f"{moved[0]} is no longer a flag of benchmark.run: write {MOVED[moved[0]]}")
     config, _ = cli.parse(RunConfig, words, "python -m benchmark.run")
+    limits.check_count(config.threads or 1, "--threads")
+    limits.check_count(config.jobs, "--jobs")
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     written: dict[Path, dict[Path, list[Record]]] = {}
     with executors.build(config.executor, config.jobs, config.step_minutes) as executor:
         for name in selection.names(config):
-            outcome = suite.run(name, config, cli.say, executor)
-            counts += outcome.counts
+            outcome = run(selection.requested_suite(name, config), config, cli.say, executor)
+            counts.update(record.status for record in outcome.of_runs)
             stopped += outcome.stopped
             path = outcome.folder.path
             written.setdefault(path.parent, {})[path] = outcome.records
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if counts["failed"] else 0
 
 
-def _leaderboards(outcome: suite.Outcome) -> Iterator[str]:
+def _leaderboards(outcome: Outcome) -> Iterator[str]:
     """The main tables of a suite, with published and predicted results."""
     from benchmark.report import tables
     from benchmark.report.published import predicted, side_by_side

@@ -7,7 +7,7 @@ from config import PackConfig, SubmissionConfig
 from core import cli
 from core.errors import BadValueError
 
-USAGE = "write `pack RUN`, a folder that benchmark.score wrote, or `check FILE`, what pack made"
+USAGE = "write `pack RUN`, with a folder from benchmark.score, or `check FILE`, with a file from pack"
 
 
 @cli.entry_point
@@ -17,13 +17,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if word in ("pack", "-h", "--help"):
         flags = cli.first_as_flag("--run", args if word == "pack" else [word])
         packed, _ = cli.parse(PackConfig, flags, "python -m benchmark.submit pack RUN")
-        from benchmark.submissions import pack  # after the flags are checked: heavy imports
+        from benchmark.external.submissions import pack  # after the flags are checked: heavy imports
 
         return pack.run(packed, cli.say)
     if word != "check":
-        raise BadValueError(f"{f'{word!r} is nothing to do' if word else 'nothing to do'}: {USAGE}")
+        raise BadValueError(f"{f'unknown command {word!r}' if word else 'no command given'}: {USAGE}")
     config, _ = cli.parse(SubmissionConfig, cli.first_as_flag("--file", args), "python -m benchmark.submit check FILE")
-    from benchmark.submissions import check
+    from benchmark.external.submissions import check
 
     return check.run(config, cli.say)
 

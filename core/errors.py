@@ -108,16 +108,16 @@ def is_shown(text: str) -> bool:
 def first_problem(error: "ValidationError") -> tuple[str, str]:
     """Return the first invalid field of a pydantic error, dotted (empty for the whole model), and its message."""
     first = error.errors()[0]
-    return ".".join(map(str, first["loc"])), first["msg"]
+    return ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
 
 
 def killed(code: int, advice: str) -> str:
     """Describe a process killed by a signal (exit ``code`` below 0), with ``advice`` in case memory ran out.
 
     >>> killed(-9, "try fewer --jobs")
-    'was killed (SIGKILL), perhaps for want of memory: try fewer --jobs'
+    'was killed (SIGKILL), perhaps because memory ran out: try fewer --jobs'
     """
-    return f"was killed ({signal.Signals(-code).name}), perhaps for want of memory: {advice}"
+    return f"was killed ({signal.Signals(-code).name}), perhaps because memory ran out: {advice}"
 
 
 def examples(items: Iterable[object], most: int = 3) -> str:

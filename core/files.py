@@ -125,10 +125,10 @@ def key(value: Any) -> str:
     return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
 
 
-def stem(*parts: str) -> str:
+def safe_filename(*parts: str) -> str:
     """Return a safe file name made of ``parts``, which may contain any characters.
 
-    >>> stem("a.png", "Nodule/Mass"), stem("../../evil")
+    >>> safe_filename("a.png", "Nodule/Mass"), safe_filename("../../evil")
     ('a.png_Nodule_Mass', '.._.._evil')
     """
     return re.sub(r"[^\w.=-]+", "_", "_".join(parts))

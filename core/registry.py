@@ -138,7 +138,7 @@ class Registry:
         except BROKEN as error:
             raise NotAvailableError(f"{description} cannot be imported: {reason(error)}") from error
         if not inspect.isclass(part) or getattr(part, "name", None) != point.name:
-            raise NotAvailableError(f"{description} is no class with name = {point.name!r}")
+            raise NotAvailableError(f"{description} is not a class with name = {point.name!r}")
         return part
 
     def _twice(self, name: str, first: str, second: str) -> DataError:

@@ -44,11 +44,11 @@ def callable_from_file(word: str, kind: str) -> Callable[..., Any]:
 def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> Any:
     path, _, name = word.rpartition(":")
     if not Path(path).is_file():
-        raise DataError(f"no file {path!r} for the {kind} {word!r}: write path/to/file.py:{what.split()[-1]}")
+        raise DataError(f"file {path!r} of the {kind} {word!r} not found: write path/to/file.py:{what.split()[-1]}")
     label = f"outside_{Path(path).stem}_{key(str(Path(path).resolve()))}"
     spec = importlib.util.spec_from_file_location(label, path)
     if spec is None or spec.loader is None:
-        raise DataError(f"{path!r} is no Python file")
+        raise DataError(f"{path!r} is not a Python file")
     module = sys.modules[label] = importlib.util.module_from_spec(spec)  # so that its source can be read
     try:
         spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""The last that the server of ``tests.warm`` imports: what doors import, and what is loaded when first used, once for all commands."""
+"""Imported last by the server of ``tests.warm``: what entry points import, and what is loaded on first use."""
 
 import gc
 import importlib
@@ -11,32 +11,32 @@ import config
 import datasets
 import methods
 from backbones import catalog
-from benchmark import executors
 from benchmark.maps.code import code_digest
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.protocols.locus import Locus
 from benchmark.scoring.protocols.seed import Seed
+from benchmark.suite import executors
 from benchmark.training.metrics.ranking import areas, descending
 from core.cli.parser import parser_of
 from core.names import CHECKS
 
 ENTRY_POINTS = (
-    "benchmark.compare.run",
-    "benchmark.executors.local",
-    "benchmark.executors.view",
     "benchmark.external.run",
     "benchmark.gallery",
     "benchmark.pictures.overlay",
     "benchmark.pictures.heat_maps",
     "benchmark.report.published",
     "benchmark.report.tables",
+    "benchmark.suite.compare.run",
+    "benchmark.suite.executors.local",
+    "benchmark.suite.executors.view",
     "benchmark.suite.finalize",
     "benchmark.suite.score",
     "benchmark.suite.run",
     "benchmark.suite.selection",
     "benchmark.training.run",
-    "benchmark.verify.run",
+    "benchmark.suite.verify.run",
     "datasets.phantom",
 )
 """What they import; not they themselves, which run as ``__main__``."""

@@ -12,8 +12,8 @@ from core import cli
 from core.errors import BadValueError
 
 USAGE = (
-    "write `method NAME` or `method path/to/file.py:Class`, several if you like; `methods` lists them all; "
-    "`dataset NAME --root PATH` examines data, `model file.py:build` a network"
+    "write `method NAME`, `method path/to/file.py:Class`, `dataset NAME --root PATH` or `model file.py:build`; "
+    "`methods` lists all methods"
 )
 
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args[:1] == ["model"]:
         return _model(args[1:])
     if args[:1] != ["method"] and not "".join(args[:1]).startswith("-"):
-        raise BadValueError(f"{f'{args[0]!r} cannot be checked' if args else 'nothing to check'}: {USAGE}")
+        raise BadValueError(f"{f'unknown command {args[0]!r}' if args else 'no command given'}: {USAGE}")
     flags = cli.first_as_flag("--method", args[1:]) if args[0] == "method" else args
     config, _ = cli.parse(CheckConfig, flags, "python -m benchmark.check method NAME")
     if not config.method:

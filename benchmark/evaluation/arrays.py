@@ -1,7 +1,6 @@
 """Score plain arrays with the protocols of the suites; needs neither torch nor files."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -65,10 +64,30 @@ def score(
     images = {image for image, _ in truth}
     n_missing = sum((image, finding) not in maps for image in images for finding in findings)
     if part.counts_false_alarms and n_missing:
-        needs = "also looks at findings that an image does not have"
-        raise NotAvailableError(f"{protocol} {needs}: {n_missing} maps of images with a truth box are missing")
-    arrays = _Arrays(maps, truth, frames, grids, patients, negatives, probabilities or {})
-    result: Result = part.evaluate([arrays.case(*pair) for pair in maps], findings)
+        missing = f"{n_missing} maps of images with a truth box are missing"
+        raise NotAvailableError(f"{protocol} also needs the maps of findings that an image does not show: {missing}")
+    cases = []
+    for pair, values in maps.items():
+        image, finding = pair
+        frame = _frame(frames, image)
+        boxes = _boxes(truth.get(pair, ()), pair, frame)
+        absent = pair in negatives or image in negatives
+        if absent and len(boxes):
+            raise BadValueError(f"{image} {finding} is among the negatives and has a truth box: leave one out")
+        case = Case(
+            image_id=image,
+            patient_id=image if patients is None else _of_image(patients, image, "patient"),
+            finding=finding,
+            map=None if values is None else _heat_map(values, pair),
+            grid=_grid(grids, pair),
+            frame=frame,
+            boxes=boxes,
+            reason=NOT_GIVEN if values is None else "",
+            label=1.0 if len(boxes) else 0.0 if absent else np.nan,
+            probability=(probabilities or {}).get(pair),
+        )
+        cases.append(case)
+    result: Result = part.evaluate(cases, findings)
     return result
 
 
@@ -88,50 +107,20 @@ def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negati
         raise BadValueError(f"{len(unknown)} of the negatives have no map ({examples(unknown)})")
 
 
-@dataclass(frozen=True, eq=False)
-class _Arrays:
-    """The arguments of ``score``."""
+def _frame(frames: Mapping[str, Frame] | Frame, image: str) -> Frame:
+    frame = _of_image(frames, image, "frame") if isinstance(frames, Mapping) else frames
+    if len(frame) != 2 or not all(np.isfinite(side) and side >= 1 for side in frame):
+        raise BadValueError(f"the frame of {image} is {frame}: give (height, width) in pixels")
+    return int(frame[0]), int(frame[1])
 
-    maps: Mapping[Pair, ArrayLike | None]
-    truth: Mapping[Pair, ArrayLike]
-    frames: Mapping[str, Frame] | Frame
-    grids: GridLike | Mapping[Any, GridLike]
-    patients: Mapping[str, str] | None
-    negatives: Collection[Pair | str]
-    probabilities: Mapping[Pair, float]
 
-    def case(self, image: str, finding: str) -> Case:
-        """Return an image × finding as protocols score it."""
-        pair = image, finding
-        values, boxes = self.maps[pair], _boxes(self.truth.get(pair, ()), pair)
-        absent = pair in self.negatives or image in self.negatives
-        if absent and len(boxes):
-            raise BadValueError(f"{image} {finding} is among the negatives and has a truth box: leave one out")
-        frame = _of_image(self.frames, image, "frame") if isinstance(self.frames, Mapping) else self.frames
-        if len(frame) != 2 or not all(np.isfinite(side) and side >= 1 for side in frame):
-            raise BadValueError(f"the frame of {image} is {frame}: give (height, width) in pixels")
-        if len(boxes) and (boxes.min() < 0 or (boxes[:, 2:].max(0) > frame[::-1]).any()):
-            raise BadValueError(f"a box of {' '.join(pair)} is outside the frame {frame}, which is (height, width)")
-        return Case(
-            image_id=image,
-            patient_id=image if self.patients is None else _of_image(self.patients, image, "patient"),
-            finding=finding,
-            map=None if values is None else _heat_map(values, pair),
-            grid=self._grid(pair),
-            frame=(int(frame[0]), int(frame[1])),
-            boxes=boxes,
-            reason=NOT_GIVEN if values is None else "",
-            label=1.0 if len(boxes) else 0.0 if absent else np.nan,
-            probability=self.probabilities.get(pair),
-        )
-
-    def _grid(self, pair: Pair) -> GridLike:
-        grid = self.grids
-        if isinstance(grid, Mapping):
-            grid = grid[pair] if pair in grid else _of_image(grid, pair[0], "grid")
-        if not isinstance(grid, Grid) and grid != "conventional":
-            raise BadValueError(f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or the word conventional")
-        return grid
+def _grid(grids: GridLike | Mapping[Any, GridLike], pair: Pair) -> GridLike:
+    grid = grids
+    if isinstance(grids, Mapping):
+        grid = grids[pair] if pair in grids else _of_image(grids, pair[0], "grid")
+    if not isinstance(grid, Grid) and grid != "conventional":
+        raise BadValueError(f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or the word conventional")
+    return grid
 
 
 def _of_image(values: Mapping[str, T], image: str, what: str) -> T:
@@ -150,11 +139,13 @@ def _heat_map(values: ArrayLike, pair: Pair) -> FloatArray:
     return array
 
 
-def _boxes(boxes: ArrayLike, pair: Pair) -> FloatArray:
+def _boxes(boxes: ArrayLike, pair: Pair, frame: Frame) -> FloatArray:
     array = np.asarray(boxes, dtype=np.float64)
     array = array.reshape(0, 4) if not array.size else array
     if array.ndim != 2 or array.shape[1] != 4:
         raise BadValueError(f"the boxes of {' '.join(pair)} have the shape {array.shape}: give (M, 4), x0 y0 x1 y1")
     if broken := int((~np.isfinite(array).all(1) | (array[:, 2:] <= array[:, :2]).any(1)).sum()):
         raise BadValueError(f"{broken} of {len(array)} boxes of {' '.join(pair)} are invalid: x0 < x1 and y0 < y1")
+    if len(array) and (array.min() < 0 or (array[:, 2:].max(0) > frame[::-1]).any()):
+        raise BadValueError(f"a box of {' '.join(pair)} is outside the frame {frame}, which is (height, width)")
     return array

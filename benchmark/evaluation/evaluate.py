@@ -22,7 +22,7 @@ from benchmark.suite.selection import ModelJob
 from benchmark.training import load, machine
 from config import EngineFlags, TrainConfig
 from core.errors import BadValueError
-from core.files import stem
+from core.files import safe_filename
 from core.names import CENTER, CLASSIFICATION, CLASSIFIER, LIMIT, NOISE, PRIOR
 from core.types import Sample
 from datasets.base import Dataset
@@ -107,9 +107,9 @@ def _job(run: GivenRun, title: str, words: Sequence[str], scored_by: Sequence[st
     """Return the cells of a suite whose only model is the finished network of ``run``."""
     network, config = run.network, run.config
     about = FinishedModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
-    plan = ModelPlan(f"{stem(title)}-{config.img_size}px-seed{config.seed}", (config,), None, finished=about)
+    plan = ModelPlan(f"{safe_filename(title)}-{config.img_size}px-seed{config.seed}", (config,), None, finished=about)
     maps_by = [word for word in scored_by if word != CLASSIFICATION]
-    fields: dict[str, Any] = {"name": stem(title), "title": title, "about": title, "train": {}, "models": [{}]}
+    fields: dict[str, Any] = {"name": safe_filename(title), "title": title, "about": title, "train": {}, "models": [{}]}
     suite = Suite(**fields, methods=list(words), protocols=maps_by or None)
     method_words = {*method_registry.expand(words), *BESIDE} if maps_by else set()
     method_words |= {CLASSIFIER} if run.all_images else set()

@@ -25,7 +25,7 @@ from benchmark.report.entries.entry import mean_record, trainings
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
-from core.files import stem
+from core.files import safe_filename
 from core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, PAIRED
 from datasets.labels import match
 
@@ -54,7 +54,7 @@ class Evaluation:
     @property
     def folder(self) -> Path:
         """The folder of records and rows per case."""
-        return self.work / "evaluation" / stem(self.name)
+        return self.work / "evaluation" / safe_filename(self.name)
 
     @cached_property
     def records(self) -> list[Record]:
@@ -144,7 +144,7 @@ class Evaluation:
         """
         target = Path(folder)
         if target.is_dir() and {r.key for r in _existing(target)} - {r.key for r in self.records}:
-            raise BadValueError(f"{target} holds records of something else: give another folder")
+            raise BadValueError(f"{target} has records of another evaluation: choose another folder")
         target.mkdir(parents=True, exist_ok=True)
         for file in (path for pattern in FILES for path in self.folder.glob(pattern)):
             shutil.copyfile(file, target / file.name)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from benchmark.compare import table
-from benchmark.compare.run import compare_selections
-from benchmark.compare.selector import Selection, resolve_first
 from benchmark.records import Record, cases
 from benchmark.suite import results_folder
+from benchmark.suite.compare import table
+from benchmark.suite.compare.run import compare_selections
+from benchmark.suite.compare.selector import Selection, resolve_first
 from core.errors import BadValueError
 from core.names import MAIN
 from core.types import Sample
@@ -21,10 +21,10 @@ def find(selector: str, results: Path, samples: list[Sample]) -> Selection:
     """
     row = resolve_first(selector, [results_folder.published(), results])
     if row.model is None or row.method is None:
-        raise BadValueError(f"--against {selector} names no single row: write suite/model/method")
+        raise BadValueError(f"--against {selector} is not a single row: write suite/model/method")
     scored = cases.read_columns([record.cell for record in row.records], row.folder, ["image"])
     if not {sample.image_id for sample in samples} & set(scored["image"].to_pylist()):
-        raise BadValueError(f"--against {selector} was scored on none of these images: name a row of the same data set")
+        raise BadValueError(f"--against {selector} was scored on other images: write a row of the same data set")
     return row
 
 

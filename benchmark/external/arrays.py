@@ -73,9 +73,9 @@ def memory_map(file: Path, most: int | None = None) -> Array:
     with file.open("rb") as stream:
         length = _declared(stream, str(file))
         if most is not None and length > most:
-            raise DataError(f"{file} declares {length:,} bytes: more than the {most:,} that are read of one image")
+            raise DataError(f"{file} declares {length:,} bytes: at most {most:,} are allowed per image")
         if stream.tell() + length != os.fstat(stream.fileno()).st_size:
-            raise DataError(f"{file} is not as long as its header declares: write it again")
+            raise DataError(f"{file} has another length than its header declares: save it again")
     return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
 
 
@@ -83,12 +83,11 @@ def _zipped(file: Path) -> dict[str, Array]:
     with zipfile.ZipFile(file) as archive:
         declared = sum(member.file_size for member in archive.infolist())
         if declared > LARGEST:
-            reason = f"more than the {LARGEST:,} that are read of one image"
-            raise DataError(f"{file} would unpack to {declared:,} bytes: {reason}")
+            raise DataError(f"{file} would unpack to {declared:,} bytes: at most {LARGEST:,} are allowed per image")
         for member in archive.infolist():
             with archive.open(member) as stream:
                 if _declared(stream, f"{member.filename} in {file}") > member.file_size:
-                    raise DataError(f"{member.filename} in {file} is shorter than its header declares: write it again")
+                    raise DataError(f"{member.filename} in {file} is shorter than its header declares: save it again")
     with np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
@@ -98,13 +97,13 @@ def _declared(stream: IO[bytes], where: str) -> int:
     try:
         version = np.lib.format.read_magic(stream)
     except ValueError as error:
-        raise DataError(f"{where} is no array file: save numbers, by numpy.save") from error
+        raise DataError(f"{where} is not a NumPy file: save the array with numpy.save") from error
     header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if header is None:
-        raise DataError(f"{where} is an array file of version {version}: save it by numpy.save")
+        raise DataError(f"{where} is a NumPy file of version {version}: save the array with numpy.save")
     shape, _, dtype = header(stream)
     if dtype.hasobject:
-        raise DataError(f"{where} holds pickled objects, which are not read: save numbers, by numpy.save")
+        raise DataError(f"{where} contains pickled objects, which are never loaded: save an array of numbers")
     require_sides(shape[-2:], where)
     return int(np.prod([1, *shape], dtype=object)) * dtype.itemsize
 
@@ -126,7 +125,7 @@ def _picture(file: Path) -> Array:
     with open_image(file, formats=("PNG",)) as image:
         require_sides((image.height, image.width), str(file))
         if image.mode not in GRAY:
-            raise DataError(f"{file} is a picture of mode {image.mode}: a heat map or a mask is gray")
+            raise DataError(f"{file} has the colour mode {image.mode}: a heat map or a mask must be gray")
         return np.asarray(image)
 
 
@@ -140,17 +139,16 @@ def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
     >>> as_2d_map(np.zeros(3), "a.npy")
     Traceback (most recent call last):
         ...
-    core.errors.DataError: a.npy has the shape (3,): a map has (h, w)
+    core.errors.DataError: a.npy has the shape (3,): a map must be (h, w)
     """
     values = array.squeeze() if array.ndim > 2 else array
     if values.ndim != 2 or 0 in values.shape:
-        raise DataError(f"{where} has the shape {array.shape}: a map has (h, w)")
+        raise DataError(f"{where} has the shape {array.shape}: a map must be (h, w)")
     require_sides(values.shape, where)
     if values.dtype.kind not in "buif":
-        raise DataError(f"{where} holds {values.dtype}: a map holds real numbers")
+        raise DataError(f"{where} has the type {values.dtype}: a map must have real numbers")
     if broken := int((~np.isfinite(values)).sum()):
-        raise DataError(f"{where} has {broken} of {values.size} values nan or inf: no map")
+        raise DataError(f"{broken} of {values.size} values of {where} are NaN or infinite: a map must be finite")
     if max(abs(float(values.min())), abs(float(values.max()))) > MAX_MAGNITUDE:
-        advice = "divide the map by its maximum"
-        raise DataError(f"{where} has values beyond ±{MAX_MAGNITUDE:.2g}, half of what float32 holds: {advice}")
+        raise DataError(f"{where} has values beyond ±{MAX_MAGNITUDE:.2g}, half the range of float32: rescale the map")
     return np.asarray(values, dtype=np.float32)

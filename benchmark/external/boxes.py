@@ -18,7 +18,7 @@ from core.types import FloatArray
 from datasets.io import limits
 from datasets.io.tables import read_csv, refuse_duplicates
 
-PIXELS = ": give pixels of the image as published"
+PIXELS = ": write pixels of the image as published"
 SLACK = 1.0
 """Tolerance in pixels for boxes beyond the image, which are clipped to it."""
 BoxesByCase = dict[tuple[str, str], FloatArray]
@@ -44,7 +44,7 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
     """
     rows = _from_json(file, box_format) if file.suffix == ".json" else _from_csv(file, box_format)
     if not rows.images:
-        raise DataError(f"{file} holds no box: there is nothing to score")
+        raise DataError(f"{file} has no box: nothing can be scored")
     images = names.resolve_images(rows.images, "boxes")
     words = {word: names.finding(word, str(file)) for word in dict.fromkeys(rows.findings)}
     size = np.array([frames[image][::-1] for image in images], dtype=np.float64).reshape(-1, 2)
@@ -69,8 +69,7 @@ def images_without_boxes(
     if absent and missing == "error":
         raise DataError(
             f"{file} has no box for {len(absent)} of {len(truth)} images with a truth box ({examples(absent)}): "
-            "give their boxes, or write --missing miss (nothing was found there: they count as misses) or "
-            "--missing skip (they are left out)"
+            "add their boxes, or write --missing miss (count them as misses) or --missing skip (leave them out)"
         )
     return frozenset(absent)
 
@@ -88,7 +87,7 @@ def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
     A bare list of such annotations has names in place of the ids.
     """
     if box_format == "xyxy":
-        raise BadValueError(f"{file}: the boxes of COCO's JSON are xywh, --box_format is xyxy: leave the flag out")
+        raise BadValueError(f"{file} is COCO JSON, whose boxes are xywh, --box_format is xyxy: leave the flag out")
     try:
         content: Any = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
         listed = isinstance(content, list)
@@ -103,7 +102,7 @@ def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
         )
     except (ValueError, TypeError, KeyError, OSError, OverflowError, RecursionError) as error:
         raise DataError(
-            f"{file} is no COCO JSON of boxes ({type(error).__name__}: {error}): give images, categories and "
+            f"{file} is not COCO JSON of boxes ({type(error).__name__}: {error}): it must have images, categories and "
             "annotations with image_id, category_id, bbox (xywh) and score"
         ) from error
 
@@ -118,18 +117,18 @@ def _checked(rows: Rows, size: FloatArray, file: Path) -> FloatArray:
     fits = not np.any(_impossible(readings[other], size))
     advice = f": is it {other}? write --box_format {other}" if fits else ""
     flaws: dict[str, Any] = {
-        "is no box of four numbers": ~np.isfinite(rows.numbers[:, :4]).all(1),
-        "has a score that is no number from 0 to 1": ~((score >= 0) & (score <= 1)),
-        f"is empty or turned around as {rows.box_format}{advice}": empty,
-        f"passes the edge of its image as {rows.box_format}{advice or PIXELS}": outside,
-        f"is below a pixel{PIXELS}, no shares of it": (cut[:, 2:] - cut[:, :2] < 1).any(1),
+        "does not have four numbers": ~np.isfinite(rows.numbers[:, :4]).all(1),
+        "has a score that is not between 0 and 1": ~((score >= 0) & (score <= 1)),
+        f"is empty or inverted as {rows.box_format}{advice}": empty,
+        f"exceeds the edge of its image as {rows.box_format}{advice or PIXELS}": outside,
+        f"is below a pixel{PIXELS}, not shares of it": (cut[:, 2:] - cut[:, :2] < 1).any(1),
     }
     for what, wrong in flaws.items():
         if wrong.any():
             n = int(wrong.argmax())
             numbers = ", ".join(f"{number:g}" for number in rows.numbers[n])
             raise DataError(
-                f"{file}: {int(wrong.sum())} of {len(wrong)} boxes cannot be; the first, number {n + 1} "
+                f"{file}: {int(wrong.sum())} of {len(wrong)} boxes are invalid; the first, number {n + 1} "
                 f"({rows.images[n]}, {rows.findings[n]}: {numbers}), {what}"
             )
     return np.column_stack([cut, score])
@@ -145,7 +144,7 @@ def _refuse_repeated(rows: Sequence[tuple[Any, ...]], file: Path) -> None:
     first: dict[tuple[Any, ...], int] = {}
     for n, row in enumerate(rows, 1):
         if first.setdefault(row, n) != n:
-            raise DataError(f"{file}: box {n} repeats box {first[row]} ({row[0]}, {row[1]}): each is given once")
+            raise DataError(f"{file}: box {n} repeats box {first[row]} ({row[0]}, {row[1]}): remove one of them")
 
 
 def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]:
@@ -162,6 +161,6 @@ def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]
     for finding, column in zip(findings, table, strict=True):
         probabilities = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
         if not ((probabilities >= 0) & (probabilities <= 1)).all():
-            raise DataError(f"{file}: the column {column} holds what is no probability from 0 to 1: give no logits")
+            raise DataError(f"{file}: the column {column} has values outside 0 to 1: write probabilities, not logits")
         out |= {(image, finding): value for image, value in zip(images, probabilities.tolist(), strict=True)}
     return out

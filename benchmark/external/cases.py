@@ -8,22 +8,25 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 
-from benchmark.external import baselines
 from benchmark.external.entry import ExternalEntry
 from benchmark.external.maps import Map
 from benchmark.external.values import KEPT
 from benchmark.maps import strata
-from benchmark.maps.baselines import Prior
+from benchmark.maps.baselines import BASELINES, FloatMap, Prior
 from benchmark.maps.cases import make_case
 from benchmark.records import Cell
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import NOT_GIVEN, Case, FileMap
 from core.errors import NotAvailableError
 from core.frames import Grid, conventional
-from core.names import PRIOR
+from core.names import CENTER, LIMIT, NOISE, PRIOR
+from core.seeds import generator
 from core.types import Sample
 from datasets.lungs import has_boxes_or_lungs
 
+BASELINE_NAMES = (CENTER, PRIOR, NOISE, LIMIT)
+SIGMA = 0.25
+"""Deviation of the Gaussian at the centre, in shares of the image's side: that of the method ``center``."""
 Pair = tuple[Sample, str, float]
 """An image, a finding and its label."""
 MapsOnGrid = tuple[Sequence[Map | FileMap], Grid]
@@ -75,15 +78,15 @@ class EntryCases:
     def _check(self, protocol: str) -> None:
         part, entry = protocols.get(protocol), self.entry
         if entry.boxes is not None and not part.takes_boxes:
-            raise NotAvailableError(f"{protocol} scores maps, and boxes were given")
+            raise NotAvailableError(f"{protocol} scores maps, but this entry has boxes")
         pairs = len(entry.samples) * len(self.findings)
         if entry.boxes is None and part.counts_false_alarms and len(entry.values) < pairs:
             raise NotAvailableError(
-                f"{protocol} also looks at findings that an image does not have, and {pairs - len(entry.values)} of "
-                f"{pairs} maps of the boxed images were not given"
+                f"{protocol} also needs the maps of findings that an image does not show: {pairs - len(entry.values)} "
+                f"of {pairs} maps of the boxed images are missing"
             )
         if entry.boxes is None and part.judges == "confidences" and not entry.probabilities:
-            raise NotAvailableError(f"{protocol} ranks boxes by confidence: give --predictions FILE")
+            raise NotAvailableError(f"{protocol} ranks boxes by confidence: write --predictions FILE")
 
     def _entry(self) -> list[Case]:
         cases = (self._case(*pair) for pair in _pairs(self.entry.samples, self.findings))
@@ -123,7 +126,7 @@ class EntryCases:
         shape = self._shape
         grid = self.entry.geometry.on(shape)
         if _fits(len(pairs), shape):
-            maps, grid = baselines.maps(name, samples, self.findings, grid, shape)
+            maps, grid = baseline_maps(name, samples, self.findings, grid, shape)
             return list(maps.reshape(-1, *maps.shape[2:])), grid
         files = [FileMap(shape, partial(_alone, name, image, finding, grid, shape)) for image, finding, _ in pairs]
         return files, grid
@@ -140,9 +143,27 @@ class EntryCases:
         return shapes.most_common(1)[0][0] if shapes else (SIDE, SIDE)
 
 
+def baseline_maps(
+    name: str, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
+) -> tuple[FloatMap, Grid]:
+    """(N,K,h,w) maps of a baseline for ``samples`` and their grid, on others' ``grid`` and ``shape`` (h, w).
+
+    Baselines then have the same resolution as others' maps.
+    """
+    if name == CENTER:
+        y, x = grid.centres(shape, (1, 1))
+        gaussian = np.exp(-((y[:, None] - 0.5) ** 2 + (x[None] - 0.5) ** 2) / (2 * SIGMA**2)).astype(np.float32)
+        return np.broadcast_to(gaussian, (len(samples), len(findings), *shape)), grid
+    if name == NOISE:
+        keys = [("noise", sample.image_id, finding) for sample in samples for finding in findings]
+        draws = [generator(0, *key).random(shape, dtype=np.float32) for key in keys]  # uniform in [0,1)
+        return np.array(draws, dtype=np.float32).reshape(len(samples), len(findings), *shape), grid
+    return BASELINES[name]().maps(samples, findings, grid, shape)
+
+
 def _alone(name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> Map:
     """A baseline's map of one case."""
-    values: Map = baselines.maps(name, [sample], [finding], grid, shape)[0][0, 0]
+    values: Map = baseline_maps(name, [sample], [finding], grid, shape)[0][0, 0]
     return values
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from benchmark.maps.trained import TrainingRun
 from benchmark.pictures import selected_cases
 from benchmark.records import Cell, Record, cases
-from benchmark.suite import plan, results_folder, selection
-from benchmark.suite.train import recorded
+from benchmark.suite import results_folder, selection
+from benchmark.suite.training_runs import recorded
 from config import ExportConfig, RunConfig
 from core.errors import BadValueError, DataError, UnknownNameError, examples
 from core.files import atomic, write_text
@@ -50,7 +50,7 @@ def run(config: ExportConfig, report: Report) -> None:
     counts = f"{len(truth['images'])} images, {len(truth['annotations'])} truth boxes, {len(results)} boxes"
     report(f"{title}: {counts} in {output}")
     if not results:
-        report(f"{BOXES} is empty: COCO.loadRes raises IndexError for an empty list")
+        report(f"{BOXES} is empty: COCO.loadRes raises IndexError for an empty file")
     if (table["confidence"] == 1).all():
         report("every score is 1.0, because these rows have no confidence: do not compute an average precision of them")
 
@@ -62,7 +62,7 @@ def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -
     """
     names = [file_name(sample) for sample in samples]
     if twice := duplicates(names):
-        raise DataError(f"{len(twice)} images occur twice in this suite ({examples(twice)}): COCO needs one id each")
+        raise DataError(f"{len(twice)} images occur twice in this suite ({examples(twice)}): COCO allows one of each")
     images = [
         {"id": n, "file_name": name, "height": sample.frame[0], "width": sample.frame[1]}
         for n, (name, sample) in enumerate(zip(names, samples, strict=True), 1)
@@ -123,9 +123,9 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
     flags = RunConfig(
         **{name: getattr(config, name) for name in ("suites", "results", "runs", "data_root_dir", "trust")}
     )
-    suite = plan.load(config.suite, selection.suites_folder(flags), config.trust)
+    suite = selection.read_suite(config.suite, flags)
     folder = results_folder.base(flags) / suite.name
-    planned = selection.planned_cells(suite, flags, all_records := selection.existing_records(folder))
+    planned = selection.planned_cells(suite, all_records := selection.existing_records(folder))
     models = {cell.key: job.model for job in planned for cell in job.cells}
     rows = selected_cases.of_model([r for r in all_records if r.key in models], suite.name, config.model_id)
     named = [record for record in rows if record.cell.method == config.method] if config.method else rows
@@ -142,7 +142,7 @@ def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":
     """The rows per case of a record, with the confidence from ``detection``, else 1."""
     table = cases.read(record.cell, folder)
     if not {*EDGES} <= {*table.columns} or table[EDGES].isna().all(axis=None):
-        packed = "packed rows of training seeds other than the lowest keep no boxes"
+        packed = "packed rows have boxes only for the lowest training seed"
         advice = "choose --model_id of the lowest seed, or run the suite again and export before it is packed"
         raise BadValueError(f"{record.cell.model_id}, {record.method} in {folder} has no boxes ({packed}): {advice}")
     other: Cell = record.cell.model_copy(update={"protocol": DETECTION})

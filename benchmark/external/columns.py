@@ -13,13 +13,13 @@ EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
     "xywh": [("x", "y", "w", "h"), ("x", "y", "width", "height")],
 }
 """Column names of a box, by format."""
-NEED = "a table of boxes has the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
+NEED = "a table of boxes needs the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
 
 
 def edges_of(file: Path, header: Sequence[str], box_format: BoxFormat | None) -> tuple[str, str, str, str]:
     """Return the columns of a box. Raises ``BadValueError`` without ``box_format``, ``DataError`` for other columns."""
     if box_format is None:
-        raise BadValueError("--boxes as CSV needs --box_format: xyxy (corners) or xywh (a corner, width and height)")
+        raise BadValueError("--boxes with a CSV file requires --box_format: xyxy (corners) or xywh (corner and size)")
     edges = next((names for names in EDGES[box_format] if {"image", "finding", "score", *names} <= set(header)), None)
     if edges is None:
         raise DataError(f"{file} has the columns {', '.join(header)}, --box_format is {box_format}: {NEED}")
@@ -40,11 +40,11 @@ def check(
         edges_of(Path(boxes), _header("--boxes", Path(boxes)), box_format)
     for flag, file, needed in tables:
         if file is not None and (absent := [name for name in needed if name not in _header(flag, Path(file))]):
-            raise DataError(f"{file} has no column {', '.join(absent)}: {flag} needs {', '.join(needed)}")
+            raise DataError(f"{file} has no column {', '.join(absent)}: {flag} requires {', '.join(needed)}")
 
 
 def _header(flag: str, file: Path) -> list[str]:
     if not file.is_file():
-        raise DataError(f"no file {str(file)!r}: {flag} is a file")
+        raise DataError(f"file {str(file)!r} not found: {flag} must be a file")
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         return next(csv.reader(lines), [])

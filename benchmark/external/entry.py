@@ -1,10 +1,12 @@
 """An entry of others for a data set, checked completely before anything is scored or written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 import datasets
 from benchmark.external import boxes, geometry, maps, values
@@ -12,12 +14,19 @@ from benchmark.external.maps import Pair
 from benchmark.external.names import Names
 from benchmark.scoring.protocols.base import FileMap
 from config import ScoreConfig
-from core import files
+from core import cli, files
 from core.errors import BadValueError, DataError
 from core.names import UNRANKED_METHODS
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.lungs import has_boxes_or_lungs
+
+FLAGS = "flags.yaml"
+"""The flags of an entry, saved with its records, so that it can be packed and scored again."""
+FILE_FLAGS = ("maps", "boxes", "index", "predictions", "alignment")
+"""Flags that may name a file or a folder."""
+OUTPUT_FLAGS = ("verify", "against", "results")
+"""Flags that do not change the scores."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +118,35 @@ def read(config: ScoreConfig) -> ExternalEntry:
 
 def _refuse_name(config: ScoreConfig) -> None:
     if not config.entry.strip():
-        raise BadValueError("no name given: --entry NAME is what the table calls these maps or boxes")
+        raise BadValueError("--entry is missing: write --entry NAME, the name of these maps or boxes in the tables")
     if config.entry in UNRANKED_METHODS:
-        raise BadValueError(f"--entry {config.entry!r} is the name of a baseline: give another")
+        raise BadValueError(f"--entry {config.entry!r} is the name of a baseline: choose another name")
     if (config.maps is None) == (config.boxes is None):
-        raise BadValueError("give either --maps FOLDER or --boxes FILE")
+        raise BadValueError("write either --maps FOLDER or --boxes FILE")
 
 
 def _data(config: ScoreConfig) -> Dataset:
     flags = {"root": config.data_root_dir, "img_size": config.img_size, **config.request(), "leave_out_fold": None}
     data = datasets.load(config.dataset, split="test", **flags)
     if not any(sample.boxes for sample in data):
-        raise DataError(f"no test image of {config.dataset} has a truth box: nothing can be scored")
+        raise DataError(f"no test image of {config.dataset} has a truth box, so nothing can be scored")
     return data
+
+
+def write_flags(config: ScoreConfig, folder: Path) -> None:
+    """Save the flags in ``folder``, with absolute paths."""
+    values = {name: value for name, value in asdict(config).items() if name not in OUTPUT_FLAGS}
+    values["findings"] = list(config.findings)
+    named = {name: values[name] for name in (*FILE_FLAGS, "data_root_dir") if values[name]}
+    paths = {name: str(Path(word).resolve()) for name, word in named.items() if Path(word).exists()}
+    files.write_text(folder / FLAGS, yaml.safe_dump({**values, **paths}, sort_keys=False))
+
+
+def read_flags(folder: Path) -> ScoreConfig:
+    """Read the flags that the records in ``folder`` were scored with. Raises ``DataError`` if there are none.
+
+    Paths are absolute, so the entry can be scored again from any folder.
+    """
+    if not (folder / FLAGS).is_file():
+        raise DataError(f"{folder} has no {FLAGS}: give a folder that `python -m benchmark.score` wrote")
+    return cli.build(ScoreConfig, cli.read_yaml(folder / FLAGS))

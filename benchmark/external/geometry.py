@@ -10,9 +10,9 @@ from core.errors import BadValueError
 from core.frames import Alignment, Grid, conventional
 from datasets.io import limits
 
-SAY = (
-    "say where the maps' positions look: --alignment conventional (as plain interpolation assumes), pixels (each value "
-    "is a pixel of the image or of a resized copy), or a JSON file with size, stride and offset, (y, x) each"
+ADVICE = (
+    "write where the cells of the maps are: --alignment conventional (as plain interpolation assumes), pixels (each "
+    "value is a pixel of the image or of a resized copy), or a JSON file with size, stride and offset, (y, x) each"
 )
 
 
@@ -53,15 +53,17 @@ def of(word: str | None) -> Geometry:
     ('alignment conventional', 'aligned')
     """
     if word is None:
-        raise BadValueError(SAY)
+        raise BadValueError(ADVICE)
     if word in ("conventional", "pixels"):
         return Geometry(word, "conventional")  # a pixel is in the middle of its part of the frame
     try:
         content = json.loads(limits.require_size(Path(word)).read_text(encoding="utf-8"))
         pairs = {name: (float(content[name][0]), float(content[name][1])) for name in ("size", "stride", "offset")}
         if min(*pairs["size"], *pairs["stride"]) <= 0 or not all(map(math.isfinite, sum(pairs.values(), ()))):
-            raise ValueError("size and stride are above 0, and all are numbers")
+            raise ValueError("size and stride must be above 0, and all numbers finite")
     except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
-        raise BadValueError(f"--alignment {word!r} gives no grid ({type(error).__name__}: {error}): {SAY}") from error
+        raise BadValueError(
+            f"--alignment {word!r} is not a grid ({type(error).__name__}: {error}): {ADVICE}"
+        ) from error
     size = (int(pairs["size"][0]), int(pairs["size"][1]))
     return Geometry({name: list(pair) for name, pair in pairs.items()}, Grid(size, pairs["stride"], pairs["offset"]))

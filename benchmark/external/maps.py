@@ -42,21 +42,21 @@ def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) 
     ``DataError`` for unknown images or findings and invalid numbers, and ``BadValueError`` for missing flags.
     """
     if not path.exists():
-        raise DataError(f"there is no {path}: --maps is a folder of {NAMED}, a .npy with --index, or a .json of masks")
+        raise DataError(f"{path} not found: --maps is a folder of {NAMED}, a .npy with --index, or a .json of masks")
     words = [names.finding(word, "--findings") for word in findings]
     if path.is_file():
         pairs = _masks(path, names) if path.suffix == ".json" else _rows(path, names, index)
     else:
         pairs = _files(path, names, words)
     if twice := [" ".join(pair) for pair in duplicates(pair for pair, _ in pairs)]:
-        raise DataError(f"{path} has {len(twice)} cases more than once: {examples(twice)}; leave one map of each")
+        raise DataError(f"{path} has {len(twice)} cases more than once: {examples(twice)}; keep one map of each")
     return dict(pairs)
 
 
 def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair, MapFile]]:
     files = sorted(file for file in folder.rglob("*") if file.suffix in SUFFIXES and file.is_file())
     if not files:
-        raise DataError(f"no map in {folder}: it takes {NAMED}")
+        raise DataError(f"{folder} has no maps: it must contain {NAMED}")
     out, unknown = [], []
     for file in files:
         split = None if file.stem in names.images else names.split(file.stem)
@@ -76,12 +76,12 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
     content = arrays.read(file)
     if len(content) == 1 and (stacked := _single(file)).ndim == 3:
         if not words:
-            raise BadValueError(f"{file} holds the maps of several findings: say which by --findings, in their order")
+            raise BadValueError(f"{file} has the maps of several findings: name them in order with --findings")
         if len(stacked) != len(words):
-            raise DataError(f"{file} holds {len(stacked)} maps, --findings names {len(words)}")
+            raise DataError(f"{file} has {len(stacked)} maps, --findings names {len(words)}")
         return [((image, word), _numbered(file, n, partial(_single, file))) for n, word in enumerate(words)]
     if file.suffix != ".npz":
-        raise DataError(f"{file} names no finding: its name is to be {NAMED}")
+        raise DataError(f"the name of {file} has no finding: it must be {NAMED}")
     findings = [names.finding(name, str(file)) for name in content]
     named = [_map_file(file, f"{name} in {file}", partial(_named, file, name)) for name in content]
     return [((image, finding), file_map) for finding, file_map in zip(findings, named, strict=True)]
@@ -98,7 +98,7 @@ def _numbered(file: Path, n: int, array: Callable[[], arrays.Array]) -> MapFile:
 def _single(file: Path) -> arrays.Array:
     content = arrays.read(file)
     if len(content) != 1:
-        raise DataError(f"{file} holds {len(content)} arrays: the file of one finding holds one")
+        raise DataError(f"{file} has {len(content)} arrays: the file of one finding must have one")
     return next(iter(content.values()))
 
 
@@ -108,13 +108,12 @@ def _named(file: Path, name: str) -> arrays.Array:
 
 def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapFile]]:
     if index is None or file.suffix != ".npy":
-        needed = "a .npy of all maps needs --index, a CSV with the columns image, finding"
-        raise BadValueError(f"{file} is one file: {needed}")
+        raise BadValueError(f"{file} is one file: write a .npy of all maps, and --index FILE (image, finding)")
     table = read_csv(index, ("image", "finding"))
     with arrays.reading(file):
         values = arrays.memory_map(file)
     if values.ndim != 3 or len(values) != len(table):
-        raise DataError(f"{file} has the shape {values.shape}, {index} has {len(table)} rows: a map (h, w) per row")
+        raise DataError(f"{file} has the shape {values.shape}, {index} has {len(table)} rows: a row per map (h, w)")
     images = names.resolve_images(table["image"].tolist(), "rows")
     words = [names.finding(word, str(index)) for word in table["finding"]]
     return [(pair, _numbered(file, n, lambda: values)) for n, pair in enumerate(zip(images, words, strict=True))]
@@ -126,7 +125,7 @@ def _masks(file: Path, names: Names) -> list[tuple[Pair, MapFile]]:
         content = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
         pairs = [(image, finding, mask) for image, masks in content.items() for finding, mask in masks.items()]
     except (ValueError, AttributeError, OSError, RecursionError) as error:
-        raise DataError(f"{file} is no JSON of image -> finding -> run-length mask: {error}") from error
+        raise DataError(f"{file} is not JSON of image -> finding -> run-length mask: {error}") from error
     images = names.resolve_images([image for image, _, _ in pairs], "masks")
     return [
         ((image, names.finding(word, str(file))), _mask(file, f"{image} {word} in {file}", mask))

@@ -55,6 +55,6 @@ def refuse_unknown(unknown: Sequence[str], total: int, what: str) -> None:
     """Raise ``DataError`` if some names belong to no image of the split."""
     if unknown:
         raise DataError(
-            f"{len(unknown)} of {total} {what} belong to no image of the test split: {examples(unknown)}; "
-            "is this another data set or partition?"
+            f"{len(unknown)} of {total} {what} match no image of the test split: {examples(unknown)}; "
+            "check --dataset and --partition"
         )

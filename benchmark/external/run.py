@@ -11,10 +11,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmark import records
-from benchmark.external import against, flags
+from benchmark.external import against
 from benchmark.external import entry as entries
-from benchmark.external.baselines import NAMES
-from benchmark.external.cases import EntryCases
+from benchmark.external.cases import BASELINE_NAMES, EntryCases
 from benchmark.external.entry import ExternalEntry
 from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
@@ -22,9 +21,9 @@ from benchmark.report import tables
 from benchmark.report.html.suite import PAGE
 from benchmark.scoring import protocols
 from benchmark.suite import paired
-from benchmark.suite.scorers import ByProtocol
+from benchmark.suite.scorers import score_maps
+from benchmark.suite.verify.differences import differences
 from benchmark.training import provenance
-from benchmark.verify.differences import differences
 from config import ScoreConfig
 from core.errors import BadValueError, DataError, one_line
 from core.files import write_text
@@ -51,11 +50,11 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
         report(f"{store.n_missing_maps} cases have no map: {fate}")
     if entry.boxless:
         report(f"{len(entry.boxless)} of {entry.n_boxed} images with a truth box have no box: {fate}")
-    scored = list(score(entry, store, [entry.name, *NAMES]))
+    scored = list(score(entry, store, [entry.name, *BASELINE_NAMES]))
     if config.verify:
         return _verified(folder, [record for record, _ in scored], report)
     all_records = _recorded(folder, entry, scored)
-    flags.write(config, folder)
+    entries.write_flags(config, folder)
     text, sentence = "", ""
     if row is not None:
         main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
@@ -70,10 +69,10 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
 def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
     name = re.sub(r"[^\w.=+-]+", "-", entry.name).strip("-.").lower()
     if not name:
-        raise BadValueError(f"--entry {entry.name!r} has no letter that a folder could be named by: give another")
+        raise BadValueError(f"--entry {entry.name!r} has no letter or digit to name a folder: choose another name")
     folder = Path(config.results) / name
     if folder.is_dir() and any(r.cell.model_id != MODEL for r in records.load(folder)):
-        raise BadValueError(f"{folder} holds the results of a suite: give another --entry or --results")
+        raise BadValueError(f"{folder} contains the results of a suite: write another --entry or --results")
     return folder
 
 
@@ -84,18 +83,18 @@ def score(
 
     A protocol that the entry does not support is skipped for the baselines after it.
     """
-    scorer, shared = ByProtocol(store), _shared(entry, store)
+    shared = _shared(entry, store)
     lacking: set[str] = set()
     cells = [_cell(entry, method, word) for method in methods for word in _words(entry, method)]
     for cell in tqdm(cells, desc="score", unit="cell", leave=False, disable=None):
         if cell.protocol in lacking:
             continue
         start = time.perf_counter()
-        fields, rows = scorer.score(cell)
+        fields, rows = score_maps(store, cell, cell.protocol)
         seconds = round(time.perf_counter() - start, 3)
         if cell.method == entry.name and fields.get("status") == "n/a":
             lacking.add(cell.protocol)
-        source = "run" if cell.method in NAMES else "external"
+        source = "run" if cell.method in BASELINE_NAMES else "external"
         yield Record(cell=cell, source=source, seconds=seconds, **shared, **fields), rows
 
 
@@ -173,12 +172,10 @@ def _verified(folder: Path, measured: list[Record], report: Callable[[str], None
     """Compare the folder's records with those measured now; return 0 if all agree."""
     records_by_key = {record.key: record for record in records.load(folder)}
     if any(record.key not in records_by_key for record in measured):
-        raise DataError(f"{folder} has no record of these files: they are others than those that were scored")
-    wrong = [(record.cell, differences(records_by_key[record.key], record)) for record in measured]
-    for cell, differing in wrong:
-        for first in differing[:1]:
-            what = f"{cell.method}, {cell.protocol}: {first.what} is stated {first.stated}, measured {first.measured}"
-            report(one_line(what))
-    differ = sum(bool(differing) for _, differing in wrong)
-    report(f"{folder}: {len(wrong) - differ} records hold, {differ} differ")
-    return 1 if differ else 0
+        raise DataError(f"{folder} has no record of these files: other files were scored")
+    all_differences = [(record.cell, differences(records_by_key[record.key], record)) for record in measured]
+    wrong = [(cell, differing[0]) for cell, differing in all_differences if differing]
+    for cell, first in wrong:
+        report(one_line(f"{cell.method}, {cell.protocol}: {first}"))
+    report(f"{folder}: {len(measured) - len(wrong)} records hold, {len(wrong)} differ")
+    return 1 if wrong else 0

@@ -49,14 +49,14 @@ def read(
         if pair in truth and isinstance(where.grid, str):
             inside.append((_inside(values, *truth[pair]), _inside(values.T, *truth[pair])))
     if flat and len(flat) == len(out):
-        raise DataError(f"all {len(out)} maps are constant ({examples(flat)}): there is nothing to see in them")
+        raise DataError(f"all {len(out)} maps are constant ({examples(flat)}): nothing can be scored")
     if flat:
-        log.warning("%d of %d maps are constant, and misses: %s", len(flat), len(out), examples(flat))
+        log.warning("%d of %d maps are constant and count as misses: %s", len(flat), len(out), examples(flat))
     shares = np.array(inside, dtype=np.float64).reshape(-1, 2)
     if _is_transposed(shares):
         log.warning(
-            "the maps fit the truth clearly better with their axes swapped (%.3f of the heat in the boxes, not %.3f); "
-            "they are scored as they are: if they are (w, h), give them as (h, w), by map.T",
+            "the maps fit the truth clearly better transposed (%.3f instead of %.3f of the heat in the boxes); "
+            "they are scored as they are: if they are (w, h), save map.T",
             *np.nanmean(shares, axis=0)[::-1],
         )
     return out
@@ -65,11 +65,11 @@ def read(
 def _refuse_missing(truth: Mapping[Pair, object], given: Mapping[Pair, MapFile], missing: str) -> None:
     absent = [pair for pair in truth if pair not in given]
     if len(absent) == len(truth):
-        raise DataError(f"none of the {len(truth)} cases with a truth box has a map: are they of another data set?")
+        raise DataError(f"none of the {len(truth)} cases with a truth box has a map: check --dataset and --partition")
     if absent and missing == "error":
         raise DataError(
             f"{len(absent)} of {len(truth)} cases with a truth box have no map ({examples(map(' '.join, absent))}): "
-            "give them, or write --missing miss (they count as misses) or --missing skip (they are left out)"
+            "add them, or write --missing miss (count them as misses) or --missing skip (leave them out)"
         )
 
 

@@ -19,10 +19,10 @@ from benchmark.report.entries.ranking import NOT_RANKED
 from benchmark.report.html.suite import PAGE
 from benchmark.report.select import images_in_words, is_method, main_score
 from benchmark.scoring.protocols.base import FLAT, Case
-from benchmark.suite import plan, results_folder, selection
+from benchmark.suite import results_folder, selection
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import Suite
-from benchmark.suite.train import recorded
+from benchmark.suite.training_runs import recorded
 from config import PageConfig
 from core.files import write_text
 
@@ -75,10 +75,10 @@ def open_model(config: PageConfig) -> OpenedModel:
     Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
     """
     name, _, model_id = config.suite.partition("/")
-    suite = plan.load(name, selection.suites_folder(config), config.trust)
+    suite = selection.read_suite(name, config)
     folder = results_folder.base(config) / name
     all_records = selection.existing_records(folder)
-    planned = selection.planned_cells(suite, config, all_records)
+    planned = selection.planned_cells(suite, all_records)
     models = {cell.key: job.model for job in planned for cell in job.cells}
     existing = [record for record in all_records if record.key in models]
     chosen = selected_cases.of_model(existing, name, model_id)

@@ -15,7 +15,7 @@ from benchmark.pictures.threshold import Thresholds
 from benchmark.training import machine, memory
 from config import HeatmapConfig
 from core.errors import BadValueError, UnknownNameError
-from core.files import atomic, stem, write_json
+from core.files import atomic, safe_filename, write_json
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _chosen(asked: tuple[str, ...], explained: ExplainedImage, findings: tuple[s
 
 def _write(picture: CasePicture, folder: Path, kinds: tuple[str, ...], save_raw: bool) -> dict[str, Any]:
     """Write the files of a case; return its entry in ``boxes.json``."""
-    name = stem(picture.image_id, picture.finding, picture.raw.method)
+    name = safe_filename(picture.image_id, picture.finding, picture.raw.method)
     if picture.flat:
         case = f"{picture.image_id}, {picture.finding}, {picture.raw.method}"
         log.warning("%s: flat map: every position has the same value, there is no box", case)

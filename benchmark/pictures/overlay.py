@@ -18,7 +18,7 @@ from benchmark.training import machine, memory
 from benchmark.training.load import Checkpoint
 from config import HeatmapConfig
 from core.errors import BadValueError, UnknownNameError
-from core.files import atomic, stem
+from core.files import atomic, safe_filename
 from datasets.io import images
 from datasets.labels import match
 
@@ -71,7 +71,7 @@ def run(config: HeatmapConfig) -> Overlay:
         log.warning(
             "flat map: %s gives every position the same value for %s; the picture is the image alone", method, finding
         )
-    path = target / f"{stem(source.stem, finding)}.png" if target.is_dir() else target
+    path = target / f"{safe_filename(source.stem, finding)}.png" if target.is_dir() else target
     height, width = original.shape
     picture = blend(original, heat[:height, :width])  # preprocessing may pad right and bottom
     with atomic(path) as temporary:

@@ -8,7 +8,7 @@ from benchmark.pictures.gallery import open_model
 from benchmark.report.charts import CHARTS, figures
 from benchmark.report.checks import reports
 from benchmark.report.entries.aggregate import leaderboards
-from benchmark.suite import plan, results_folder, selection
+from benchmark.suite import results_folder, selection
 from config import PageConfig
 from core.errors import DataError, NotAvailableError
 from core.files import write_text
@@ -23,7 +23,7 @@ def run(config: PageConfig, report: Callable[[str], None]) -> int:
     Raises ``LocusError`` for an unknown suite, one without records, and when the disk refuses.
     """
     name = config.suite.partition("/")[0]
-    plan.load(name, selection.suites_folder(config), config.trust)  # check that it exists and is complete
+    selection.read_suite(name, config)  # check that it exists and is complete
     source = results_folder.base(config) / name
     records = selection.existing_records(source)
     if not records:

@@ -14,7 +14,7 @@ from benchmark.maps.trained import TrainingRun
 from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.suite.selection import ModelJob, absent
-from benchmark.suite.train import recorded
+from benchmark.suite.training_runs import recorded
 from benchmark.training import provenance
 from config import RunConfig
 from core.errors import LocusError, NotAvailableError

@@ -10,7 +10,6 @@ from typing import Any
 
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.selection import ModelJob, absent
-from benchmark.suite.steps import trainings
 from config import TrainConfig
 from core.names import CLASSIFIER
 
@@ -29,12 +28,10 @@ def lines(jobs: Sequence[ModelJob], runs_dir: Path) -> Iterator[str]:
         return
     missing = [config for job in jobs for config in _missing(job.model, runs_dir)]
     seen = sum(config.epochs * _size(config)["train_val"] for config in missing)
-    hours = (
-        sum(config.epochs * _size(config)["train_val"] * _seconds(config, "training_s") for config in missing) / 3600
-    )
-    explained = sum(
-        _size(job.model.trainings[0])["boxed"] * _seconds(job.model.trainings[0], "explaining_s") for job in jobs
-    )
+    seconds = sum(config.epochs * _size(config)["train_val"] * _seconds(config, "training_s") for config in missing)
+    hours = seconds / 3600
+    first_runs = [job.model.trainings[0] for job in jobs]
+    explained = sum(_size(config)["boxed"] * _seconds(config, "explaining_s") for config in first_runs)
     yield (
         f"  trainings: {len(missing)}, which see {seen:,} images: {hours:.0f} hours on {RATES['machine']} (measured); "
         f"{seen / EXAMPLE / 3600:.1f} GPU hours if a GPU trains {EXAMPLE} images per second (not measured)"
@@ -49,7 +46,7 @@ def _is_measured(config: TrainConfig) -> bool:
 
 
 def _missing(model: ModelPlan, runs_dir: Path) -> list[TrainConfig]:
-    return [config for folder, config in trainings(model, runs_dir).items() if not (folder / "best.ckpt").is_file()]
+    return [config for folder, config in model.run_configs(runs_dir).items() if not (folder / "best.ckpt").is_file()]
 
 
 def _size(config: TrainConfig) -> dict[str, int]:
@@ -64,19 +61,14 @@ def _seconds(config: TrainConfig, rate: str) -> float:
 def _disk(jobs: Sequence[ModelJob], missing: Sequence[TrainConfig]) -> dict[str, float]:
     """GB of the pixel cache, of the missing checkpoints, and of all maps."""
     caches = {(config.dataset, config.img_size): config for job in jobs for config in job.model.trainings}
-    maps = 0
+    positions = 0
     for job in jobs:
         config = job.model.trainings[0]
-        words = {cell.method for cell in job.cells if cell.method != CLASSIFIER}
-        maps += (
-            len(words)
-            * _size(config)["boxed"]
-            * (config.num_classes or _size(config)["findings"])
-            * (config.img_size // STRIDE) ** 2
-            * HALF
-        )
+        methods = len({cell.method for cell in job.cells} - {CLASSIFIER})
+        maps = methods * _size(config)["boxed"] * (config.num_classes or _size(config)["findings"])
+        positions += maps * (config.img_size // STRIDE) ** 2
     return {
         "cache": sum(_size(config)["images"] * config.img_size**2 for config in caches.values()) / 1e9,
         "checkpoints": sum(RATES["networks"][config.backbone]["weights"] * CHECKPOINTS for config in missing) / 1e9,
-        "maps": maps / 1e9,
+        "maps": positions * HALF / 1e9,
     }

@@ -19,7 +19,7 @@ from benchmark.maps.obtain import (
 from benchmark.maps.requests import MapRequest
 from benchmark.maps.trained import TrainingRun
 from benchmark.suite.plan import ModelPlan
-from benchmark.suite.train import finished
+from benchmark.suite.training_runs import finished
 from benchmark.training import machine
 from config import EngineFlags, RunConfig
 
@@ -59,7 +59,7 @@ def explain_model(
     """
     if not method_names:
         return CaseStore(trained, {})
-    folder = _folder(model, runs_dir)
+    folder = model.maps_folder(runs_dir)
     maps: StoredMapsByMethod = {}
     for words, images in _by_images(model, method_names):
         maps |= obtain(trained, words, folder, flags, images, model.shown_only)
@@ -70,7 +70,7 @@ def map_requests(
     model: ModelPlan, trained: Sequence[TrainingRun], method_names: Sequence[str], runs_dir: Path
 ) -> list[MapRequest]:
     """The requests for the test and validation maps that ``explain_model`` needs."""
-    folder = _folder(model, runs_dir)
+    folder = model.maps_folder(runs_dir)
     requests = validation_requests(trained, method_names, folder / "val")
     for words, images in _by_images(model, method_names):
         requests += requests_of(trained, words, folder, images, model.shown_only)[0]
@@ -83,7 +83,3 @@ def _by_images(model: ModelPlan, method_names: Sequence[str]) -> Iterator[tuple[
     for words, images in ((whole, None), ([word for word in method_names if word not in whole], model.slow_images)):
         if words:
             yield words, images
-
-
-def _folder(model: ModelPlan, runs_dir: Path) -> Path:
-    return runs_dir / "maps" / model.maps_folder_name

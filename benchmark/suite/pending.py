@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark import records
-from benchmark.executors import Event, Step
 from benchmark.records import Record
 from benchmark.records.record import Status
 from benchmark.suite import selection
+from benchmark.suite.executors import Event, Step
 from benchmark.suite.selection import ModelJob
 
 log = logging.getLogger(__name__)

@@ -43,15 +43,19 @@ def evaluate(
     """
     rows = list(_rows(trained, findings, images))
     if not rows:
-        single = "no two readers marked the same finding on an image, as where the truth is a consensus"
-        raise NotAvailableError(f"{single}: no agreement")
-    who = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
+        raise NotAvailableError("no two readers marked the same finding on an image, so they have no agreement")
+    return score_rows(rows, findings, seed)
+
+
+def score_rows(rows: Sequence[dict[str, Any]], findings: Sequence[str], seed: int) -> Result:
+    """Summarise rows with ``image``, ``patient``, ``finding`` and the values of ``compare_boxes``."""
+    index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
     metrics = [word for word in rows[0] if word == MEAN_IOU or "hit@" in word]
     origins: dict[str, Origin] = {**dict.fromkeys(metrics, "cross-fitted"), POINTING: "none"}
     values = {word: np.array([row[word] for row in rows], dtype=np.float64) for word in origins}
     columns = [Column(word, origin, values[word], np.ones(len(rows))) for word, origin in origins.items()]
     case_rows = [{name: row[name] for name in ("image", "patient", "finding")} | {AGREEMENT: row[MAIN]} for row in rows]
-    return Result(scores(estimate(columns, who, findings, seed), findings), case_rows)
+    return Result(scores(estimate(columns, index, findings, seed), findings), case_rows)
 
 
 def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Iterator[dict[str, Any]]:

@@ -5,22 +5,20 @@ with all records takes seconds.
 """
 
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark import records
-from benchmark.executors import Executor
 from benchmark.records import Record
-from benchmark.suite import estimate, plan, results_folder, selection
-from benchmark.suite.cli_models import with_models
+from benchmark.suite import estimate, results_folder, selection
+from benchmark.suite.executors import Executor
 from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder
 from benchmark.suite.selection import ModelJob
-from benchmark.suite.steps import check_jobs, model_steps, trainings
+from benchmark.suite.steps import check_jobs, model_steps
 from config import RunConfig
 from core.files import remove_leftovers
 
@@ -46,87 +44,73 @@ class Outcome:
     """True if at least one cell was run."""
 
     @property
-    def counts(self) -> Counter[str]:
-        """Status -> number of records of runs, earlier runs included; published records do not count."""
-        return Counter(record.status for record in self.of_runs)
-
-    @property
     def of_runs(self) -> list[Record]:
         """The records of the suite's own cells, without papers and the published folder."""
         return [record for record in self.records if record.source == "run"]
 
 
-def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Outcome:
-    """Run the missing cells of suite ``name`` with ``executor`` and write its tables.
+def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> Outcome:
+    """Run the missing cells of ``suite`` with ``executor`` and write its tables.
 
     ``report`` receives the lines of the plan and of each step. If a model fails, its cells get records with the reason,
-    and the other models continue. Raises ``LocusError`` for a bad suite, if a file cannot be written, and if another
-    run is using the suite's records or runs.
+    and the other models continue. Raises ``LocusError`` if a file cannot be written, and if another run is using the
+    suite's records or runs.
     """
-    suite = plan.load(name, selection.suites_folder(config), config.trust)
-    folder = results_folder.choose(suite, config)
-    selection.check_words(suite, config)
-    suite = with_models(suite, config)
+    name, folder, published = suite.name, results_folder.choose(suite, config), results_folder.published()
     if folder.reason:
-        report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
-    published = results_folder.published()
+        report(f"{name}: {folder.reason}: records and tables go to {folder.path}, with the published rows")
     if config.results and folder.path not in records.suites(folder.path.parent) and (published / name).is_dir():
-        report(f"{name}: {folder.path} has no records: all cells run; those of {published / name} do not count there")
+        report(f"{name}: {folder.path} has no records, so all cells run; those of {published / name} do not count")
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
         outcome = _run_missing(suite, folder, config, report, executor)
+        if not outcome.ran:
+            return outcome
         rest_config = replace(config, overwrite="never")  # the choice of inner folds and the new weights are now known
-        if not outcome.ran or not _missing(suite, rest_config, outcome.of_runs):
+        planned = selection.planned_cells(suite, outcome.of_runs, config.method)
+        if not selection.missing_cells(planned, rest_config, outcome.of_runs):
             return outcome
         rest = _run_missing(suite, folder, rest_config, report, executor)
         return replace(rest, stopped=(*outcome.stopped, *rest.stopped))
 
 
-def _missing(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
-    return selection.missing_cells(selection.planned_cells(suite, config, existing, config.method), config, existing)
-
-
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
     """Run the cells without a record; no other run writes to the folder meanwhile."""
-    if not config.dry_run:
-        remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
-        remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
     existing, runs_dir = _existing(folder), Path(config.runs) / (suite.trainings or suite.name)
-    planned = selection.planned_cells(suite, config, existing, config.method)
+    planned = selection.planned_cells(suite, existing, config.method)
     todo = selection.missing_cells(planned, config, existing)
     check_jobs(todo, executor.jobs, config.threads, executor.minutes)
     total = sum(len(job.cells) for job in todo)
     report(f"{suite.name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
     for job in todo:
         report(f"  {job.model.id}: {len(job.cells)} cells{_to_train(job, runs_dir)}")
-    stopped: dict[str, str] = {}
-    sections: Sequence[DatasetTables] = ()
     if config.dry_run:
         for line in estimate.lines(todo or selection.waiting_for_data(planned, existing), runs_dir):
             report(line)
-    else:
-        present = []
-        for job in todo:
-            if reason := selection.missing_data_message(suite, job.model):
-                record_failure(job, "n/a", reason, folder.path)
-            else:
-                present.append(job)
-        stopped = _run_steps(present, runs_dir, folder.path, config, executor, report) if present else {}
-        if config.costs:
-            from benchmark.suite import costs  # imports torch, only if needed
+        return Outcome((), existing, (), folder, ran=False)
+    remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
+    remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
+    missing_data = {job.model.id: selection.missing_data_message(suite, job.model) for job in todo}
+    for job in todo:
+        if reason := missing_data[job.model.id]:
+            record_failure(job, "n/a", reason, folder.path)
+    present = [job for job in todo if not missing_data[job.model.id]]
+    stopped = _run_steps(present, runs_dir, folder.path, config, executor, report) if present else {}
+    if config.costs:
+        from benchmark.suite import costs  # imports torch, only if needed
 
-            costs.measure(planned, runs_dir, folder.path, config, report)
-        from benchmark.suite.finalize import finalize  # slow imports, not for a dry run
+        costs.measure(planned, runs_dir, folder.path, config, report)
+    from benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
-        existing, sections = finalize(suite, planned, config, folder, existing, bool(todo))
+    table_records, sections = finalize(suite, planned, config, folder, existing, bool(todo))
     reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
-    return Outcome(reasons, existing, sections, folder, bool(todo) and not config.dry_run)
+    return Outcome(reasons, table_records, sections, folder, ran=bool(todo))
 
 
 def _to_train(job: ModelJob, runs_dir: Path) -> str:
     """The number of training runs of a model that are missing below ``runs_dir``, in words; empty if none is."""
     if job.model.finished is not None or selection.absent(job.model) is not None:
         return ""
-    count = sum(not (folder / "metrics.json").is_file() for folder in trainings(job.model, runs_dir))
+    count = sum(not (folder / "metrics.json").is_file() for folder in job.model.run_configs(runs_dir))
     return f", after {count} training run{'s' * (count > 1)}" if count else ""
 
 
@@ -142,7 +126,7 @@ def _run_steps(
     jobs: Sequence[ModelJob], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, report: Report
 ) -> dict[str, str]:
     """Run all steps of the models of ``jobs``; return model -> reason for each that failed, at least in part."""
-    from benchmark.executors.view import run_with_progress  # slow import, not for a dry run
+    from benchmark.suite.executors.view import run_with_progress  # slow import, not for a dry run
 
     steps = [step for job in jobs for step in model_steps(job, runs_dir, folder, config)]
     pending = Pending.of(steps, folder)

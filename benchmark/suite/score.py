@@ -1,28 +1,38 @@
-"""Score and record the cells of a model; the kind of a cell decides how it is scored."""
+"""Score and record the cells of a model."""
 
+import datetime
 import logging
+import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
+import methods
+from benchmark import records
 from benchmark.maps.trained import TrainingRun, select_samples
-from benchmark.records import Cell
+from benchmark.records import Cell, Record
+from benchmark.records.cases import write as write_cases
+from benchmark.records.provenance import join
 from benchmark.suite import readers, second_readers
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
-from benchmark.suite.record import shared_fields, write_record
-from benchmark.suite.scorers import ByCheck, ByClassifier, ByProtocol, ByReaders, Scored, Scorer
+from benchmark.suite.scorers import Scored, score_classifier, score_maps, score_result
 from benchmark.suite.selection import ModelJob
-from benchmark.suite.train import finished
-from benchmark.training import machine
+from benchmark.suite.training_runs import finished
+from benchmark.training import machine, provenance
 from benchmark.validity.base import Check
 from config import EngineFlags, RunConfig
-from core.names import CHECKS, CHOICE, CLASSIFICATION, CLASSIFIER, MAIN_PROTOCOL, PEOPLE, READERS, SECOND_READERS
+from core.names import CHECKS, CHOICE, CLASSIFICATION, CLASSIFIER, MAIN_PROTOCOL, READERS, SECOND_READERS
+from core.user_code import runs_code
 from datasets.lungs import lung_reader
 
 log = logging.getLogger(__name__)
+LIBRARIES = ("torch", "timm", "numpy", "numba")
+PEOPLE = {READERS: readers.evaluate, SECOND_READERS: second_readers.evaluate}
 
 
 def score(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
@@ -49,12 +59,18 @@ def score_and_record(
     in_order = sorted(job.cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
     hidden, about = None if bar is None else not bar, job.model.id
     with tqdm(in_order, desc=f"explain {about}", unit="cell", leave=False, disable=hidden) as cell_bar:
-        score_cell, shared = make_score_function(job.model, job.cells, trained, runs_dir, flags), shared_fields(trained)
+        score_cell = make_score_function(job.model, job.cells, trained, runs_dir, flags)
+        shared = _shared_fields(trained)
         cell_bar.set_description(f"score {about}")
         for cell in cell_bar:
             start = time.perf_counter()
-            scored = score_cell(cell)
-            write_record(cell, scored, shared, time.perf_counter() - start, folder)
+            fields, rows = score_cell(cell)
+            seconds = round(time.perf_counter() - start, 3)
+            if rows:
+                write_cases(rows, cell, folder)
+            # a method from a user's file is recorded by its own name
+            name = str(methods.get(cell.method).name) if runs_code(cell.method) else ""
+            records.write(Record(cell=cell, seconds=seconds, method_name=name, **shared, **fields), folder)
     log.info("%s: %d records written", job.model.id, len(job.cells))
 
 
@@ -66,42 +82,29 @@ def make_score_function(
     Missing maps are generated first, for all cells at once. Without ``flags`` no map is generated and no network
     loaded: a cell without maps raises ``NoMapsError``.
     """
-    checks = _checks(model, cells, trained, runs_dir, flags)
-    without_maps = (CLASSIFICATION, *checks)
-    with_maps = (cell.method for cell in cells if cell.protocol not in without_maps and cell.method not in PEOPLE)
-    names = dict.fromkeys(with_maps)
-    case_store = explain_model(model, trained, list(names), runs_dir, flags)
-    by_protocol: dict[str, Scorer] = {
-        CLASSIFICATION: ByClassifier(case_store),
-        CHOICE: ByProtocol(case_store, MAIN_PROTOCOL),
-        **{name: ByCheck(check) for name, check in checks.items()},
-    }
-    by_method: dict[str, Scorer] = {
-        READERS: ByReaders(case_store, readers.evaluate),
-        SECOND_READERS: ByReaders(case_store, second_readers.evaluate),
-    }
-    by_default = ByProtocol(case_store)
+    checks: dict[str, Check] = {}
+    for name in dict.fromkeys(cell.protocol for cell in cells if cell.protocol in CHECKS.names()):
+        of_check = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
+        words, images = dict.fromkeys(cell.method for cell in of_check), next((cell.images for cell in of_check), None)
+        checks[name] = CHECKS.get(name)(trained, list(words), model.maps_folder(runs_dir), flags, images)
+    with_maps = (c for c in cells if c.protocol not in (CLASSIFICATION, *checks) and c.method not in PEOPLE)
+    store = explain_model(model, trained, list(dict.fromkeys(cell.method for cell in with_maps)), runs_dir, flags)
 
     def score_cell(cell: Cell) -> Scored:
-        fields, rows = by_protocol.get(cell.protocol, by_method.get(cell.method, by_default)).score(cell)
-        return {**fields, "rests_on": sample_counts(trained, cell) | fields.get("rests_on", {})}, rows
+        settings: Mapping[str, str] = {}
+        if cell.protocol == CLASSIFICATION:
+            fields, rows = score_classifier(store)
+        elif cell.protocol in checks:
+            check, settings = checks[cell.protocol], checks[cell.protocol].settings
+            fields, rows = score_result(lambda: check.evaluate(cell.method, cell.data_seed), check.geometry)
+        elif cell.method in PEOPLE:
+            arguments = trained, store.findings, cell.data_seed, cell.images
+            fields, rows = score_result(lambda: PEOPLE[cell.method](*arguments), "none")
+        else:
+            fields, rows = score_maps(store, cell, MAIN_PROTOCOL if cell.protocol == CHOICE else cell.protocol)
+        return {**fields, "rests_on": {**sample_counts(trained, cell), **settings}}, rows
 
     return score_cell
-
-
-def _checks(
-    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[TrainingRun], runs_dir: Path, flags: EngineFlags | None
-) -> dict[str, Check]:
-    """The validity checks among the protocols of ``cells``, ready to evaluate their methods."""
-    checks = {}
-    for name in dict.fromkeys(cell.protocol for cell in cells if cell.protocol in CHECKS.names()):
-        scored = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
-        names, images = (
-            list(dict.fromkeys(cell.method for cell in scored)),
-            next((cell.images for cell in scored), None),
-        )
-        checks[name] = CHECKS.get(name)(trained, names, runs_dir / "maps" / model.maps_folder_name, flags, images)
-    return checks
 
 
 def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
@@ -120,4 +123,17 @@ def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
         "patients": len({sample.patient_id for sample in samples}),
         "cases": sum(len(sample.boxes) for sample in samples),
         "truth boxes": sum(len(boxes) for sample in samples for boxes in sample.boxes.values()),
+    }
+
+
+def _shared_fields(trained: Sequence[TrainingRun]) -> dict[str, Any]:
+    """The fields that all records of a model share: weights, versions, provenance, description of the data."""
+    return {
+        "checkpoints": tuple(run.digest for run in trained),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "training": join([provenance.read(run.folder) for run in trained]),
+        "scoring": provenance.of_scoring(),
+        "fingerprint": provenance.fingerprint(sample for run in trained for sample in run.data),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "data": trained[0].data.describe,
     }

@@ -17,13 +17,11 @@ import datasets
 from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.scoring.protocols.base import Result
 from benchmark.scoring.statistics.intervals import LEVEL
-from benchmark.scoring.statistics.patients import CaseIndex
-from benchmark.scoring.statistics.summary import Column, estimate, scores
-from benchmark.suite.readers import compare_boxes
+from benchmark.suite.readers import compare_boxes, score_rows
 from core.boxes import as_boxes
 from core.errors import DataError, NotAvailableError
-from core.names import ABSENT, AGREEMENT, MAIN, canonical_finding
-from core.scores import Origin, Score
+from core.names import ABSENT, MAIN, canonical_finding
+from core.scores import Score
 from datasets.chestx_det import FINDINGS
 from datasets.nih import second_team
 
@@ -45,19 +43,12 @@ def evaluate(
     """
     rows = _rows(trained, findings, images)
     if not rows:
-        raise NotAvailableError("ChestX-Det's radiologists have read none of these images: no second readers")
-    index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
-    origins: dict[str, Origin] = {word: "cross-fitted" for word in rows[0] if "hit@" in word or word == "mean_iou"}
-    origins |= {"pointing": "none"}
-    columns = [_column(rows, word, origin) for word, origin in origins.items()]
-    overlaps = [
-        _with_exact_interval(score, rows) for score in scores(estimate(columns, index, findings, seed), findings)
-    ]
+        raise NotAvailableError("ChestX-Det's radiologists read none of these images, so there are no second readers")
+    result = score_rows(rows, findings, seed)
     marked = [row for row in rows if row["marked"]]
     pooled = [_pooled(POOLED, rows), *([_pooled(MARKED, marked)] if marked else [])]
-    columns_kept = ("image", "patient", "finding", AGREEMENT)
-    remark = _remark(rows, pooled)
-    return Result([*overlaps, *pooled], [{name: row[name] for name in columns_kept} for row in rows], remark=remark)
+    by_finding = [_with_exact_interval(score, rows) for score in result.scores]
+    return Result([*by_finding, *pooled], result.rows, remark=_remark(rows, pooled))
 
 
 def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Rows:
@@ -70,17 +61,12 @@ def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int |
     rows: Rows = []
     for sample in samples:
         for finding in (finding for finding in findings if finding in sample.boxes):
-            their_name = STANDS_FOR.get(finding, finding)
-            if canonical_finding(their_name) in map(canonical_finding, FINDINGS):
-                named = canonical_finding(their_name)
+            named = canonical_finding(STANDS_FOR.get(finding, finding))
+            if named in map(canonical_finding, FINDINGS):
                 boxes = as_boxes([box for word, box, _ in marks[sample.image_id] if canonical_finding(word) == named])
                 case = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
                 rows.append(case | {"marked": len(boxes) > 0} | compare_boxes(boxes, sample.boxes[finding]))
-    return [row | {AGREEMENT: row[MAIN]} for row in rows]
-
-
-def _column(rows: Rows, word: str, origin: Origin) -> Column:
-    return Column(word, origin, np.array([row[word] for row in rows], dtype=np.float64), np.ones(len(rows)))
+    return rows
 
 
 def _with_exact_interval(score: Score, rows: Rows) -> Score:

@@ -14,10 +14,10 @@ from benchmark.suite.choice import chosen_models
 from benchmark.suite.plan import ModelPlan, Suite
 from config import FolderFlags, RunConfig, SuiteConfig, TrainConfig
 from core.errors import BadValueError, DataError
+from core.flags.network import network_flags
 from core.gc_control import gc_paused
 from core.names import ABSENT, PAIRED
-from core.user_code import runs_code
-from datasets.io import limits
+from core.user_code import refuse_code, runs_code
 
 
 @dataclass(frozen=True)
@@ -28,68 +28,88 @@ class ModelJob:
     cells: tuple[Cell, ...]
 
 
-def suites_folder(config: FolderFlags) -> Path:
-    """The folder of the suites' YAML files."""
-    return Path(config.suites) if config.suites else plan.SUITES
-
-
 def names(config: SuiteConfig) -> list[str]:
     """The suites that the flags name, without duplicates. Raises ``LocusError`` if there are none.
 
     >>> names(RunConfig(suite=("phantom", "demo", "phantom")))
     ['phantom', 'demo']
     """
-    available = plan.suites(suites_folder(config))
+    folder = _suites_folder(config)
+    available = plan.suites(folder)
     if not available:
-        raise DataError(f"no suite in {suites_folder(config)}: a suite is a YAML file there")
+        raise DataError(f"{folder} has no suite: a suite is a YAML file in this folder")
     if not config.all and not config.suite:
         raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(available)}")
     selected = available if config.all else list(dict.fromkeys(config.suite))
     if config.data_root_dir and len(selected) > 1:
-        raise BadValueError("--data_root_dir is one data set's folder: give it with one --suite")
+        raise BadValueError("--data_root_dir is the folder of one data set: give it with one --suite")
     return selected
 
 
-def check_words(suite: Suite, config: RunConfig) -> None:
-    """Check ``--threads``, ``--jobs``, and each word of ``--method`` and ``--protocol``, before anything runs."""
-    limits.check_count(config.threads or 1, "--threads")
-    limits.check_count(config.jobs, "--jobs")
-    plan.check_methods(config.method)
+def _suites_folder(config: FolderFlags) -> Path:
+    return Path(config.suites) if config.suites else plan.SUITES
+
+
+def read_suite(name: str, config: FolderFlags) -> Suite:
+    """Read a suite from the folder of the flags, with their data folders. Raises ``LocusError`` as ``plan.load``."""
+    suite = plan.load(name, _suites_folder(config), config.trust)
+    return plan.with_flags(suite, data_root_dir=config.data_root_dir, cache_dir=config.cache_dir)
+
+
+def requested_suite(name: str, config: SuiteConfig) -> Suite:
+    """Read a suite, check the words of ``--method`` and ``--protocol``, and append the finished models of the flags.
+
+    Raises ``BadValueError`` for a protocol that the suite does not have (``--all`` skips such suites instead), and
+    ``LocusError`` for a network that cannot be built, read or named.
+    """
+    suite = read_suite(name, config)
     for word in filter(runs_code, config.method):
         methods.get(word)
-    check_protocols(suite, config)
+    plan.check_methods(config.method)
+    if not config.all and (unknown := [word for word in config.protocol if word not in (*suite.recorded, "all")]):
+        raise BadValueError(f"the suite {name!r} has no protocol {unknown[0]!r}; it has: {', '.join(suite.recorded)}")
+    return _with_finished_models(suite, config)
 
 
-def check_protocols(suite: Suite, config: SuiteConfig) -> None:
-    """Raise ``BadValueError`` for a protocol that the suite does not have; ``--all`` skips such suites instead."""
-    unknown = [word for word in config.protocol if word not in (*suite.recorded, "all")]
-    if unknown and not config.all:
-        scored_by = ", ".join(suite.recorded)
-        raise BadValueError(f"the suite {suite.name!r} does not score by {unknown[0]!r}; it has: {scored_by}")
+def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
+    """Append the models of ``--checkpoint PATH`` and ``--model file.py:build``; without these, nothing changes."""
+    network = network_flags(config)
+    if config.model is not None and network is None:
+        raise BadValueError(f"--model {config.model} is not a network: write path/to/file.py:build, timm:NAME …")
+    if network is None and not config.checkpoint:
+        if config.entry or config.trained_on or config.findings:
+            raise BadValueError("--entry, --trained_on and --findings require --checkpoint or --model")
+        return suite
+    if network is not None and config.checkpoint:
+        raise BadValueError("--model and --checkpoint cannot be combined: write one of them")
+    paths = list(config.checkpoint)
+    if network is not None:
+        from benchmark.training import data, external_network  # after the flags are checked: imports torch
+
+        scored = plan.models(suite)[0].scored_on
+        findings = data.load(scored, "test").findings
+        paths = [str(external_network.write_run(network, Path(config.runs).parent, findings, scored.img_size))]
+    declared = {"entry": config.entry, "trained_on": config.trained_on}
+    entry = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}
+    if network is None and not config.trust:
+        refuse_code(plan.networks(suite.model_copy(update={"models": [entry]})), ", ".join(paths))
+    return suite.model_copy(update={"models": [*suite.models, entry]})
 
 
-def has_protocol(suite: Suite, config: SuiteConfig) -> bool:
-    """Whether the suite has any of the protocols in the flags; True without the flag."""
-    return not config.protocol or any(word in (*suite.recorded, "all") for word in config.protocol)
-
-
-def planned_models(suite: Suite, config: FolderFlags, existing: Iterable[Record] = ()) -> list[ModelPlan]:
+def planned_models(suite: Suite, existing: Iterable[Record] = ()) -> list[ModelPlan]:
     """All models of the suite, including the recipes that the ``existing`` records choose."""
-    planned = plan.models(suite, overrides(config))
+    planned = plan.models(suite)
     return [*planned, *chosen_models(suite, planned, existing)]
 
 
 @gc_paused()
-def planned_cells(
-    suite: Suite, config: FolderFlags, existing: Iterable[Record] = (), method: Sequence[str] = ()
-) -> list[ModelJob]:
+def planned_cells(suite: Suite, existing: Iterable[Record] = (), method: Sequence[str] = ()) -> list[ModelJob]:
     """All cells of the suite, model by model, including those of single methods in ``method``.
 
     ``existing``: see ``planned_models``.
     """
     named = [word for word in method if word not in methods.GROUPS]
-    planned = planned_models(suite, config, existing)
-    return [ModelJob(model, tuple(cells(suite, model, named))) for model in planned]
+    return [ModelJob(model, tuple(cells(suite, model, named))) for model in planned_models(suite, existing)]
 
 
 def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
@@ -104,8 +124,8 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
     outdated = cells_of_other_weights(existing)
     words, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
-    entering = bool(config.checkpoint or config.model or config.forget)
-    for job in (job for job in planned if job.model.finished is not None or not entering):
+    only_finished = bool(config.checkpoint or config.model or config.forget)
+    for job in (job for job in planned if job.model.finished is not None or not only_finished):
         has_data = absent(job.model) is None
         chosen = (c for c in job.cells if (not words or c.method in words) and (not by or c.protocol in by))
         records_of = ((cell, record_by_key.get(cell.key) if record_by_key else None) for cell in chosen)  # slow keys
@@ -117,6 +137,14 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
         if missing:
             todo.append(ModelJob(job.model, tuple(missing)))
     return todo
+
+
+def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
+    if record is None or overwrite == "always":
+        return False
+    if overwrite == "never" or record.status == "ok":
+        return True
+    return record.status == "n/a" and not (has_data and record.reason.startswith(ABSENT))
 
 
 def waiting_for_data(planned: Sequence[ModelJob], existing: Iterable[Record]) -> list[ModelJob]:
@@ -137,15 +165,6 @@ def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
     return {model: cells for model, cells in older.items() if cells}
 
 
-def overrides(config: FolderFlags) -> dict[str, object]:
-    """Flags of the command that apply to every training run of a suite.
-
-    >>> overrides(RunConfig(cache_dir="cache"))
-    {'data_root_dir': None, 'cache_dir': 'cache'}
-    """
-    return {"data_root_dir": config.data_root_dir, "cache_dir": config.cache_dir}
-
-
 def absent(model: ModelPlan) -> TrainConfig | None:
     """The configuration whose data set is missing, that of training or of scoring; None if both are there."""
     configs = (model.trainings[0], model.scored_on)
@@ -158,14 +177,6 @@ def missing_data_message(suite: Suite, model: ModelPlan) -> str:
         return ""
     how = suite.how_to_get or datasets.REGISTRY.get(config.dataset).layout
     return f"{ABSENT} ({config.dataset}: {datasets.root_of(config.dataset, config.data_root_dir)}): {how}"
-
-
-def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
-    if record is None or overwrite == "always":
-        return False
-    if overwrite == "never" or record.status == "ok":
-        return True
-    return record.status == "n/a" and not (has_data and record.reason.startswith(ABSENT))
 
 
 def existing_records(folder: Path) -> list[Record]:

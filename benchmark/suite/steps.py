@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 import methods
-from benchmark.executors import Step
 from benchmark.records import Cell
-from benchmark.suite.plan import ModelPlan, folder_name
-from benchmark.suite.plan.model import finished_folder_name
+from benchmark.suite.executors import Step
+from benchmark.suite.plan import folder_name
 from benchmark.suite.selection import ModelJob
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError
@@ -17,20 +16,6 @@ from core.names import CHECKS, CLASSIFIER, PEOPLE, UNRANKED_METHODS
 
 PORTION = 4
 """Methods per scoring step: enough to make up for reading the images again, few enough to keep all jobs busy."""
-
-
-def trainings(model: ModelPlan, runs_dir: Path) -> dict[Path, TrainConfig]:
-    """Run folder below ``runs_dir`` -> its training run, one per fold, with its initial weights.
-
-    The folder's name has a hash of all settings that decide the weights.
-    """
-    configs = list(model.trainings)
-    if model.finished is not None:
-        return {runs_dir / finished_folder_name(model.finished, config.fold): config for config in configs}
-    if model.init is not None:
-        start = str(runs_dir / folder_name(model.init, None) / "best.ckpt")
-        configs = [replace(config, init_from=start) for config in configs]
-    return {runs_dir / folder_name(config, model.init): config for config in configs}
 
 
 def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
@@ -50,9 +35,18 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
     threads = model.trainings[0].threads or flags.threads
     first = [] if model.init is None else [_training(model.init, runs_dir / folder_name(model.init, None), threads)]
     starts = tuple(step.id for step in first)
-    learning = [_training(config, path, threads, starts) for path, config in trainings(model, runs_dir).items()]
-    if model.finished is not None:
-        learning = [_predicting(model, step) for step in learning]
+    learning = [_training(config, path, threads, starts) for path, config in model.run_configs(runs_dir).items()]
+    if model.finished is not None:  # its predictions replace training
+        predict = "benchmark.maps.predict.predict_held_out"
+        learning = [
+            replace(
+                step,
+                id=step.id.replace("train", "predict", 1),
+                function=predict,
+                arguments=(model.finished, *step.arguments),
+            )
+            for step in learning
+        ]
     trained = tuple(step.id for step in learning)
 
     def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
@@ -65,25 +59,27 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
     scoring = []
     for number, cells in enumerate(portions, start=1):
         needs = tuple(dict.fromkeys(maps[cell.method] for cell in cells if cell.method in maps)) or trained
-        part, written = f"{number} of {len(portions)}", ModelJob(model, tuple(cells))
-        scoring.append(after(needs, "score", part, written, runs_dir, folder, flags))
+        part, portion = f"{number} of {len(portions)}", ModelJob(model, tuple(cells))
+        scoring.append(after(needs, "score", part, portion, runs_dir, folder, flags))
     return [*first, *learning, *explaining, *scoring]
 
 
 def check_jobs(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None, minutes: float | None = None) -> None:
     """Raise ``BadValueError`` if the models of ``jobs`` cannot share this machine or be stopped after ``minutes``."""
+    if at_a_time == 1 and minutes is None:
+        return
     flag, instead = (f"--jobs {at_a_time}", "write --jobs 1") if at_a_time > 1 else ("--step_minutes", "leave it out")
     starts = [job.model.init for job in jobs if job.model.init is not None]
     configs = [*starts, *(config for job in jobs for config in job.model.trainings)]
-    configs = configs if at_a_time > 1 or minutes is not None else []
     if threads is None and any(config.threads is None for config in configs):
-        needs = "needs the threads of each job, on which the last digits depend"
-        raise BadValueError(f"{flag} {needs}: write --threads 1 too")
-    if any(map(_takes_several_devices, configs)):
-        raise BadValueError(f"{flag} is for trainings on one device each: {instead} for this suite")
+        raise BadValueError(
+            f"{flag} requires a fixed number of threads, because the last digits depend on it: write --threads 1 too"
+        )
+    if any(map(_uses_several_devices, configs)):
+        raise BadValueError(f"{flag} requires trainings on one device each: {instead} for this suite")
 
 
-def _takes_several_devices(config: TrainConfig) -> bool:
+def _uses_several_devices(config: TrainConfig) -> bool:
     words = config.devices, str(config.num_GPU or 0), "2" if "," in (config.device_ids or "") else "1"
     return config.num_nodes > 1 or not {"auto", "0", "1"}.issuperset(words)
 
@@ -92,12 +88,6 @@ def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tup
     """A training step with so many ``threads``, unless the configuration has its own."""
     name, config = f"train {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
     return Step(name, "train", "benchmark.training.fit", (config, folder), needs, config.threads or 1)
-
-
-def _predicting(model: ModelPlan, step: Step) -> Step:
-    """The step of a finished model that replaces training."""
-    name, arguments = step.id.replace("train", "predict", 1), (model.finished, *step.arguments)
-    return replace(step, id=name, function="benchmark.maps.predict.predict_held_out", arguments=arguments)
 
 
 def _sharded(step: Step, count: int) -> list[Step]:

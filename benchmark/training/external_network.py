@@ -15,7 +15,7 @@ from backbones.wrapped import channels_of
 from benchmark.training import checkpoints, load, load_weights
 from config import TrainConfig
 from core.errors import BadValueError
-from core.files import key, stem
+from core.files import key, safe_filename
 from core.flags.network import NetworkFlags
 from core.names import duplicates
 
@@ -121,7 +121,7 @@ def write_run(
     declared = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
     stamp = {**checkpoints.stamp(config, model, model.findings), **declared}
     hashed = key([stamp, load.digest(checkpoints.prefixed(model))])[:8]
-    folder = runs_dir / FOLDER / f"{stem(Path(str(declared['entry'])).name)}-{hashed}"
+    folder = runs_dir / FOLDER / f"{safe_filename(Path(str(declared['entry'])).name)}-{hashed}"
     if not (folder / "best.ckpt").is_file():
         checkpoints.write_run(folder, config, model, stamp)
     return folder

@@ -125,15 +125,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file. Raises ``DataError`` if it is missing, broken or not a mapping."""
     if not path.is_file():
         presets = ", ".join(sorted(preset.name for preset in CONFIGS.glob("*.yaml")))
-        raise DataError(f"no file {str(path)!r}: the presets are in configs/ ({presets})")
+        raise DataError(f"file {str(path)!r} not found: the presets are in configs/ ({presets})")
     if path.stat().st_size > LARGEST:
-        raise DataError(f"{path} has {path.stat().st_size:,} bytes: more than the {LARGEST:,} of a file of flags")
+        raise DataError(f"{path} has {path.stat().st_size:,} bytes: at most {LARGEST:,} are allowed")
     try:
         content = copy.deepcopy(_loaded(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
-        raise DataError(f"{path} is no readable YAML: {_yaml_problem(error)}") from error
+        raise DataError(f"{path} is not valid YAML: {_yaml_problem(error)}") from error
     if not isinstance(content or {}, dict):
-        raise DataError(f"{path} holds a {type(content).__name__}: write one 'flag: value' per line")
+        raise DataError(f"{path} contains a {type(content).__name__}: write one 'flag: value' per line")
     return {str(name): value for name, value in (content or {}).items()}
 
 
@@ -158,7 +158,7 @@ def _loaded(text: str) -> Any:
         item, count = todo.pop(), count + 1
         todo += item if isinstance(item, list) else item.values() if isinstance(item, dict) else ()
         if count > LARGEST:
-            raise ValueError("its aliases repeat each other without end")
+            raise ValueError("its aliases expand to too many values")
     return content
 
 

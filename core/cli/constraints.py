@@ -54,14 +54,14 @@ def _annotations(config_class: Any) -> dict[str, Any]:
     return get_type_hints(config_class, include_extras=True)
 
 
-def marks(config_class: Any, name: str) -> tuple[Any, ...]:
+def constraints_of(config_class: Any, name: str) -> tuple[Any, ...]:
     """Return the constraints in the annotation of the field ``name`` of ``config_class``."""
     return getattr(_annotations(cast("Hashable", config_class))[name], "__metadata__", ())
 
 
 def normalize_names(config_class: type[Any], name: str, value: Any) -> Any:
     """Return the ``value`` of the flag ``name`` with registered spellings; each item of a tuple is converted."""
-    for mark in marks(config_class, name):
+    for mark in constraints_of(config_class, name):
         if isinstance(mark, Named) and value:
             value = tuple(map(mark.normalize, value)) if isinstance(value, tuple) else mark.normalize(value)
     return value
@@ -69,7 +69,7 @@ def normalize_names(config_class: type[Any], name: str, value: Any) -> Any:
 
 def choices(config_class: type[Any], name: str) -> str:
     """Return the end of a flag's help text: the registered names that it accepts."""
-    named = [mark for mark in marks(config_class, name) if isinstance(mark, Named)]
+    named = [mark for mark in constraints_of(config_class, name) if isinstance(mark, Named)]
     return f" One of: {', '.join(named[0].known())}." if named else ""
 
 
@@ -82,7 +82,7 @@ def check(config_class: type[Any], name: str, value: Any) -> None:
         raise BadValueError(f"--{name} is null: write a value, or leave it out")
     if value is None or isinstance(value, bool):
         return
-    for mark in marks(config_class, name):
+    for mark in constraints_of(config_class, name):
         for item in value if isinstance(value, tuple) else (value,):
             _hold(f"--{name}", mark, item)
 

@@ -66,7 +66,7 @@ class RunFlags:
     step_minutes: Annotated[float | None, AtLeast(0.1)] = None
     """Time limit in minutes for each training, explanation or scoring step. A step over the limit is stopped and fails;
     the other steps continue. null is no limit."""
-    executor: Annotated[str, Named("benchmark.executors", "executor")] = "local"
+    executor: Annotated[str, Named("benchmark.suite.executors", "executor")] = "local"
     """Where the steps run: local (this machine), slurm or ray (clusters). Append options to the name
     (slurm:partition=gpu,time=240, ray:address=auto); see docs/cluster.md."""
     forget: tuple[str, ...] = ()

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from benchmark import records
+from benchmark import verify as verify
 from benchmark.records import cases
-from benchmark.verify import __main__ as verify
 from tests.browser import dom, needs_browser
 from tests.commands.test_run import ABSENT
 from tests.gallery import pictures, scores_of
@@ -96,7 +96,7 @@ def spoilt(run_command, places, ran, tmp_path_factory):
     (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
     done = run_command("benchmark.verify", "--suite", "small", "--method", "cam", "layercam", *places(copy))
     assert done.returncode == 1, done.stderr
-    return f"({true.key})", f"mean {score.metric} value: stated 0.987654, found {score.value}", done.stdout
+    return f"({true.key})", f"mean {score.metric} value: recorded 0.987654, measured {score.value}", done.stdout
 
 
 def test_an_edited_score_is_named_with_what_is_stated_and_what_was_found(spoilt):
@@ -107,7 +107,7 @@ def test_an_edited_score_is_named_with_what_is_stated_and_what_was_found(spoilt)
 def test_edited_rows_are_found_by_their_cell_and_by_what_is_paired_from_them(spoilt):
     *_, said = spoilt
     assert f"{AVG} cam aligned locus" in said
-    assert "hit@iou.3: stated 1.0, found 0.0" in said
+    assert "hit@iou.3: recorded 1.0, measured 0.0" in said
     assert f"{AVG} cam aligned paired" in said
     assert "mean above_prior (cross-fitted) value" in said
 
@@ -249,7 +249,7 @@ def test_two_checkpoints_are_the_models_that_they_belong_to(run_command, ran, tm
 
 def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran):
     words = [f"small/{AVG}/cam", "small/prior", "--results", str(ran / "results")]
-    code = f"import sys; sys.modules['torch'] = None; from benchmark.compare.__main__ import main; sys.exit(main({words}))"
+    code = f"import sys; sys.modules['torch'] = None; from benchmark.compare import main; sys.exit(main({words}))"
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

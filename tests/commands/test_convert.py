@@ -71,7 +71,7 @@ def test_findings_that_the_data_set_has_not_cannot_be_evaluated(evaluated, capsy
 
 @pytest.fixture
 def refused(capsys):
-    """refused(*flags) -> the sentence with which the door refuses these words, in this process."""
+    """refused(*flags) -> the sentence with which the command refuses these words, in this process."""
 
     def run(*flags):
         assert convert.main([*map(str, flags)]) == 2

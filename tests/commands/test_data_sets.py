@@ -100,7 +100,7 @@ def test_the_spelling_of_earlier_work_has_the_same_defaults(old, word):
     assert first == second
 
 
-def test_a_download_fills_the_folder_and_the_door_goes_on(typed, tmp_path, monkeypatch):
+def test_a_download_fills_the_folder_and_the_command_continues(typed, tmp_path, monkeypatch):
     """Kaggle's client is a little program on the path that checks its words and brings a generated archive."""
     client = tmp_path / "bin" / "kaggle"
     client.parent.mkdir()

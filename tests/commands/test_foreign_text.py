@@ -13,7 +13,7 @@ from benchmark.records import Cell
 from core import cli
 from core.cli.entry_point import PrintableFormatter
 from core.errors import BadValueError, DataError, one_line, printable
-from tests.benchmark.submissions.test_submissions import SENT, changed  # noqa: F401 - fixture
+from tests.benchmark.external.submissions.test_submissions import SENT, changed  # noqa: F401 - fixture
 
 FORGED = "x\natt.zip: its records hold\x1b[2J\u202egnp.exe"
 SHOWN = r"x att.zip: its records hold\x1b[2J\u202egnp.exe"

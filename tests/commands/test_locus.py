@@ -42,7 +42,7 @@ def test_another_package_named_datasets_that_came_first_is_a_sentence(tmp_path):
     assert "import locus before it" in done.stderr
 
 
-def test_the_command_is_the_doors_and_leaves_what_it_writes_where_the_user_stands(tmp_path):
+def test_the_command_calls_the_entry_points_and_writes_to_the_working_directory(tmp_path):
     usage = elsewhere(tmp_path, ROOT / "locus.py").stdout
     assert usage.startswith("usage: locus train|heatmap|run|")
     done = elsewhere(tmp_path, ROOT / "locus.py", "run", "--suite", "demo", "--dry_run")

@@ -26,7 +26,7 @@ def typed(tmp_path, tmp_path_factory):
     """typed(words) -> exit status; runs, logs and cache lie in the test's folder."""
 
     def run(words):
-        cache = tmp_path_factory.getbasetemp() / "door-cache"
+        cache = tmp_path_factory.getbasetemp() / "command-cache"
         places = f"--model_save_dir {tmp_path}/train --log_dir {tmp_path}/logs --cache_dir {cache}"
         return run_command.main([*words.split(), *places.split()])
 

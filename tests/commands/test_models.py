@@ -18,15 +18,15 @@ import heatmap
 import locus
 import main
 from backbones.rescaled import MEAN, STD
+from benchmark import compare as compare
 from benchmark import convert, records, run, score
+from benchmark import verify as verify
 from benchmark.check import __main__ as check
-from benchmark.compare import __main__ as compare
 from benchmark.external import entry
 from benchmark.external.cases import EntryCases
 from benchmark.records import Cell
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.locus import Locus
-from benchmark.verify import __main__ as verify
 from config import ScoreConfig
 from core import cli, user_code
 from datasets.phantom.recipe import FINDINGS

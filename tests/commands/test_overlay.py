@@ -49,7 +49,7 @@ def image(tmp_path_factory):
 
 @pytest.fixture
 def typed(trained, image, capsys):
-    """typed(*flags) -> status, output and errors of the door, called with these words in this process."""
+    """typed(*flags) -> status, output and errors of the command, called with these words in this process."""
 
     def run(*flags, source=image):
         status = heatmap.main(["-i", str(source), "--runs", str(trained), "--threads", "1", *map(str, flags)])

@@ -11,7 +11,7 @@ from benchmark.external import against
 from tests.benchmark.external.given import DATA, SIZE, WORD, write
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-DOOR, DATASET = "benchmark.score", ("--dataset", WORD, "--img_size", str(SIZE))
+COMMAND, DATASET = "benchmark.score", ("--dataset", WORD, "--img_size", str(SIZE))
 pytestmark = pytest.mark.commands
 
 
@@ -24,7 +24,7 @@ def typed(page, command, **given):
 
 def test_maps_of_others_have_a_row_beside_the_baselines_hold_when_verified_and_can_be_sent_in(run_command, tmp_path, capsys):
     flags = [*typed("score.md", "benchmark.score(?=.*--maps)", FOLDER=write(tmp_path / "maps")), "--results", tmp_path]
-    done = run_command(DOOR, *flags)
+    done = run_command(COMMAND, *flags)
     assert done.returncode == 0, done.stderr
     for word in ("My maps", "prior", "center", "noise", "truth", "leaderboard.md"):
         assert word in done.stdout
@@ -37,7 +37,7 @@ def test_maps_of_others_have_a_row_beside_the_baselines_hold_when_verified_and_c
     row = against.find("my-maps/external/prior", tmp_path, [*DATA])
     _, said = against.compare(entered["locus"], folder, row)
     assert f"{entered['paired'].find('above_prior').value:+.3f}" in said
-    again = run_command(DOOR, *flags, "--verify")
+    again = run_command(COMMAND, *flags, "--verify")
     assert (again.returncode, "0 differ" in again.stdout) == (0, True), again.stdout + again.stderr
     sent = {"runs/results/my-maps": folder, "my-maps.zip": tmp_path / "my-maps.zip"}
     assert submit.main(["pack", *typed("submit.md", "benchmark.submit pack", **sent)]) == 0
@@ -49,7 +49,7 @@ def test_boxes_of_a_detector_have_every_protocol_that_takes_boxes(run_command, t
     rows = [f"{s.image_id},{f},{','.join(map(str, box))},.9" for s in DATA for f, boxes in s.boxes.items() for box in boxes.tolist()]
     (tmp_path / "boxes.csv").write_text("\n".join(["image,finding,x0,y0,x1,y1,score", *rows]) + "\n")
     flags = typed("score.md", "benchmark.score(?=.*--boxes)", **{"FILE.csv": tmp_path / "boxes.csv"})
-    done = run_command(DOOR, *flags, "--results", tmp_path)
+    done = run_command(COMMAND, *flags, "--results", tmp_path)
     assert done.returncode == 0, done.stderr
     entered = {r.cell.protocol: r for r in records.load(tmp_path / "my-detector") if r.source == "external"}
     assert {"locus", "pointing", "detection", "froc", "lroc", "paired"} == set(entered)
@@ -59,7 +59,7 @@ def test_boxes_of_a_detector_have_every_protocol_that_takes_boxes(run_command, t
 
 def test_what_cannot_be_scored_is_one_sentence_and_writes_nothing(run_command, sentence, tmp_path):
     done = run_command(
-        DOOR, *DATASET, "--maps", tmp_path / "absent", "--alignment", "pixels", "--entry", "x", "--results", tmp_path / "out"
+        COMMAND, *DATASET, "--maps", tmp_path / "absent", "--alignment", "pixels", "--entry", "x", "--results", tmp_path / "out"
     )
     assert "absent" in sentence(done)
     assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ import heatmap
 import locus
 from backbones.model_spec import ModelSpec
 from benchmark import run
-from benchmark.verify import __main__ as verify
+from benchmark import verify as verify
 from core import cli
 from core.errors import BadValueError, LocusError
 from tests.benchmark.report.made_up import training
@@ -96,7 +96,7 @@ def test_a_word_that_was_typed_runs(tmp_path, code, capsys):
     assert (tmp_path / "ran").exists()
 
 
-def test_doors_that_open_what_others_made_have_the_flag(capsys):
+def test_commands_that_read_files_of_others_have_the_flag(capsys):
     for run_command in (run.main, heatmap.main):
         with pytest.raises(SystemExit):
             run_command(["--help"])

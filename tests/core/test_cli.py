@@ -184,7 +184,7 @@ def _raising(error):
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
     ],
 )
-def test_a_door_prints_one_sentence_and_says_by_its_status_what_happened(error, status, words, capsys):
+def test_a_command_prints_one_sentence_and_its_status_says_what_happened(error, status, words, capsys):
     assert _raising(error)([]) == status
     assert capsys.readouterr().err == words
 

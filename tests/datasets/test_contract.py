@@ -96,7 +96,7 @@ def test_every_data_set_says_what_it_is_and_what_to_cite():
         assert "ite:" in text or "citation" in text
 
 
-def test_importing_the_room_needs_neither_torch_nor_a_data_set():
+def test_importing_the_package_needs_neither_torch_nor_a_data_set():
     code = "import sys, datasets; datasets.names(); print([m for m in ('torch', 'pandas', 'datasets.nih') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], cwd=Path(datasets.__file__).parents[1], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -76,7 +76,7 @@ def killed_job(trial, random):
     """SIGKILL of one of two jobs, as the kernel does when memory runs out"""
     running, jobs = two_jobs(trial)
     os.kill(random.choice(jobs), signal.SIGKILL)
-    assert "was killed (SIGKILL), perhaps for want of memory" in sentence(running.done())
+    assert "was killed (SIGKILL), perhaps because memory ran out" in sentence(running.done())
     assert {"was killed (SIGKILL)" in reason for _, reason in trial.reasons()} == {True}
     return "its cells fail with the signal as the reason, the others complete; one sentence, exit 2"
 

@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from benchmark.verify import __main__ as verify
+from benchmark import verify as verify
 from tests.faults.trial import FLAGS, Trial
 
 pytestmark = [pytest.mark.commands, pytest.mark.slow]

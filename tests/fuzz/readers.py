@@ -16,9 +16,9 @@ from safetensors.torch import save as safetensors
 from benchmark import records
 from benchmark.external import arrays, boxes, geometry, maps
 from benchmark.external.names import Names
+from benchmark.external.submissions import archive, manifest
 from benchmark.maps import run_metadata
 from benchmark.records import files
-from benchmark.submissions import archive, manifest
 from benchmark.suite import plan
 from benchmark.training import load
 from core import cli

@@ -1,4 +1,4 @@
-"""The house stands as drawn: imports, names, sizes, and no other package in our shadow."""
+"""The structure of the code: imports, names, sizes, and no other package in our shadow."""
 
 import ast
 import collections
@@ -15,17 +15,17 @@ from core.registry import Registry
 from core.static_attributes import module_name
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("core", "datasets", "backbones", "methods", "benchmark")
-FILES = sorted(path for room in (*ROOMS, "tools") for path in (ROOT / room).rglob("*.py")) + [
+PACKAGES = ("core", "datasets", "backbones", "methods", "benchmark")
+FILES = sorted(path for package in (*PACKAGES, "tools") for path in (ROOT / package).rglob("*.py")) + [
     ROOT / d for d in ("main.py", "heatmap.py", "locus.py", "config.py")
 ]
 TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n") if p]
-WINGS = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooling", "backbones.attention": "attention",
+REGISTRIES = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooling", "backbones.attention": "attention",
          "benchmark.scoring.protocols": "protocol", "benchmark.training.losses": "loss",
-         "benchmark.executors": "executor"}  # fmt: skip
+         "benchmark.suite.executors": "executor"}  # fmt: skip
 ENTRY_POINTS = (
     "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.export", "benchmark.power",
-    "benchmark.score", "benchmark.submit", "benchmark.compare.__main__", "benchmark.verify.__main__", "benchmark.gallery",
+    "benchmark.score", "benchmark.submit", "benchmark.compare", "benchmark.verify", "benchmark.gallery",
     "benchmark.figures",
 )  # fmt: skip
 VAGUE = {"found", "told", "own", "there", "place", "every"}
@@ -47,7 +47,7 @@ def python(code, *words):
     return subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_imports_point_down_and_no_wing_imports_another():
+def test_imports_point_down_and_no_part_imports_another():
     done = subprocess.run(
         [Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -72,13 +72,13 @@ def test_other_packages_import_with_our_datasets_in_front():
     assert done.stdout == "fine\n", done.stderr
 
 
-def test_benchmark_has_at_most_four_files_beside_its_entry_points_and_19_packages():
+def test_benchmark_has_at_most_four_files_beside_its_entry_points_and_13_packages():
     content = [path for path in (ROOT / "benchmark").iterdir() if path.name != "__pycache__"]
     assert len([path for path in content if path.suffix == ".py" and f"benchmark.{path.stem}" not in ENTRY_POINTS]) <= 4
-    assert len([path for path in content if path.is_dir()]) <= 19
+    assert len([path for path in content if path.is_dir()]) <= 13
 
 
-def test_the_flags_know_the_ground_alone():
+def test_the_flags_import_only_core():
     nodes = ast.walk(ast.parse((ROOT / "config.py").read_text()))
     assert {node.module.split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)} == {"core", "dataclasses"}
 
@@ -97,8 +97,8 @@ def test_a_local_name_tells_its_type():
 
 
 def test_a_class_name_means_one_thing():
-    """Parts of the wings go by their paper's name: attention ``CAM``, method ``CAM``."""
-    parts = {folder for wing in WINGS for folder in [wing.replace(".", "/")]}
+    """Registered parts go by their paper's name: attention ``CAM``, method ``CAM``."""
+    parts = {folder for name in REGISTRIES for folder in [name.replace(".", "/")]}
     names = collections.Counter(
         node.name
         for path in FILES
@@ -109,9 +109,9 @@ def test_a_class_name_means_one_thing():
     assert [name for name, count in names.items() if count > 1] == []
 
 
-@pytest.mark.parametrize("wing", WINGS)
-def test_a_parts_file_is_its_word_in_lower_case(wing):
-    for word, path in Registry(wing, WINGS[wing]).files.items():
+@pytest.mark.parametrize("package", REGISTRIES)
+def test_a_parts_file_is_its_word_in_lower_case(package):
+    for word, path in Registry(package, REGISTRIES[package]).files.items():
         assert module_name(path) == word.lower()
 
 
@@ -124,7 +124,7 @@ def test_every_public_thing_is_documented():
 
 def test_a_quarter_of_the_products_lines_are_docstrings():
     talk = lines = 0
-    for path in (path for path in FILES if path.relative_to(ROOT).parts[0] in ROOMS):
+    for path in (path for path in FILES if path.relative_to(ROOT).parts[0] in PACKAGES):
         bodies = [node.body for node in ast.walk(parsed(path)) if isinstance(getattr(node, "body", None), list)]
         texts = [node for body in bodies for node in body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
         talk += sum(node.end_lineno - node.lineno + 1 for node in texts if isinstance(node.value.value, str))
@@ -164,6 +164,6 @@ for name in sys.argv[1:]:
 """
 
 
-def test_a_doors_help_needs_no_torch():
+def test_help_needs_no_torch():
     done = python(HELP, *ENTRY_POINTS)
     assert done.returncode == 0, done.stderr

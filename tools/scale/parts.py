@@ -17,13 +17,13 @@ import pandas as pd
 import yaml
 
 from benchmark import records
-from benchmark.executors import Executor, Step
-from benchmark.executors.view import run_with_progress
 from benchmark.records import Record, cases
 from benchmark.records import packed as packed_records
 from benchmark.report import tables as report
 from benchmark.suite import cells as suite_cells
 from benchmark.suite import plan as plans
+from benchmark.suite.executors import Executor, Step
+from benchmark.suite.executors.view import run_with_progress
 from benchmark.suite.pending import TENTH, Pending
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import model_steps

@@ -1,4 +1,4 @@
-"""Door: ``python -m tools.serve`` (``make serve``): the page of the finished runs below ``--runs``, on this machine."""
+"""Entry point ``python -m tools.serve`` (``make serve``): serve the page of the finished runs below ``--runs``."""
 
 import contextlib
 import signal

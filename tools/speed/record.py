@@ -112,9 +112,9 @@ def write(record: SpeedRecord, path: Path | str) -> None:
     write_json(path, record.model_dump(mode="json", exclude_defaults=True))
 
 
-def read(path: Path | str, door: str) -> SpeedRecord:
-    """Read a record; raises ``DataError`` with the path, what is wrong, and the ``door`` that makes it."""
+def read(path: Path | str, command: str) -> SpeedRecord:
+    """Read a record; raises ``DataError`` with the path, what is wrong, and the ``command`` that makes it."""
     try:
         return SpeedRecord.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError) as error:
-        raise DataError(f"cannot read the record {path}: {error}; make it with {door}") from error
+        raise DataError(f"cannot read the record {path}: {error}; make it with {command}") from error

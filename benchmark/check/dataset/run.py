@@ -18,14 +18,14 @@ from benchmark.check import AnswerRow, conclude
 from benchmark.check.dataset.checks import answers
 from benchmark.check.dataset.scan import DatasetScan, ImageScan, read
 from config import DatasetCheckConfig
-from core.files import atomic, stem, write_text
+from core.files import atomic, safe_filename, write_text
 from core.frames import resize_image
 
 COUNTS = ("split", "finding", "present", "absent", "unknown", "boxes", "images with boxes")
 SPLITS = ("split", "images", "patients", "opened")
 COLUMNS, MOST, SIDE, WIDEST = 4, 16, 320, 4
-ROOM = 0.08
-"""Share of the height that a label needs."""
+LABEL_HEIGHT = 0.08
+"""Share of the image's height that a label takes."""
 GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
 COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
@@ -37,7 +37,7 @@ def run(config: DatasetCheckConfig, report: Callable[[str], None]) -> list[str]:
     """
     scanned = read(config)
     rows = answers(scanned)
-    folder = Path(config.output) / stem(config.name)
+    folder = Path(config.output) / safe_filename(config.name)
     count = save_pictures(scanned, folder / "samples.png")
     write_text(folder / "report.md", page(config.name, scanned, rows))
     report("\n\n".join(_tables(scanned, rows, "simple")))
@@ -128,7 +128,7 @@ def draw(axis: Axes, image: ImageScan, findings: Sequence[str]) -> None:
         colour = COLOURS[findings.index(finding) % len(COLOURS)]
         for x0, y0, x1, y1 in boxes:
             axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.5))
-            above = y0 > ROOM * height  # put the label above the box, or below it if there is no space
+            above = y0 > LABEL_HEIGHT * height  # put the label above the box, or below it if there is no space
             at, side = (y0 - 0.01 * height, "bottom") if above else (y1 + 0.01 * height, "top")
             axis.text(x0, at, finding, color=colour, fontsize=7, va=side, clip_on=True, bbox=GROUND)
     present = [finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1]

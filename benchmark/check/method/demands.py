@@ -29,7 +29,7 @@ def stated(trial: MethodOnModel) -> Observation:
     return judged(not absent, f"no {' and no '.join(absent)}" if absent else part.source)
 
 
-@question("the engine plans, batches and groups by `needs`: name there all that the method reads")
+@question("the engine plans and batches by `needs`: list everything that the method reads")
 def needs(trial: MethodOnModel) -> Observation:
     """Run the method on evidence that refuses anything undeclared.
 

@@ -14,7 +14,7 @@ from benchmark.check.method.question import MethodOnModel, Observation, judged, 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-@question("the model that is explained is another one afterwards: every later map and score is of a changed model")
+@question("the method changes the model, so later maps are of another network: restore weights, modes and hooks")
 def model(trial: MethodOnModel) -> Observation:
     """Compare weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after.
 
@@ -27,7 +27,7 @@ def model(trial: MethodOnModel) -> Observation:
     return _changes(before, state(trial.model))
 
 
-@question("others in the same process get other numbers: use a generator of one's own, and context managers for modes")
+@question("the method changes global state and so other code: use core.seeds.generator and context managers")
 def process(trial: MethodOnModel) -> Observation:
     """Compare random states, gradient mode, default types and the images before and after.
 

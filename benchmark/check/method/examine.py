@@ -17,13 +17,10 @@ from core.errors import NotAvailableError, examples
 from core.user_code import ANYTHING
 
 log = logging.getLogger(__name__)
-_PARTS = [part for room in (values, invariance, effects, demands) for part in vars(room).values()]
+_PARTS = [part for module in (values, invariance, effects, demands) for part in vars(module).values()]
 QUESTIONS: tuple[Question, ...] = tuple(part for part in _PARTS if isinstance(part, Question))
 """All questions, found in the files of this package."""
-SERVES = (
-    "it gives no map for any of the small models: see what it says; a method serves at least one of AVG and PCAM "
-    "pooling"
-)
+SERVES = "the method gives no map for any of the small models: read the reason; it must support AVG or PCAM pooling"
 RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
 

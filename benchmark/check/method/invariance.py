@@ -40,7 +40,7 @@ def company(trial: MethodOnModel) -> Observation:
     return first_failure([*answers, same(last[method.name], first[method.name], words)])
 
 
-@question("a map depends on which findings are asked for: look for a normalisation or a softmax over the findings")
+@question("a map depends on the other requested findings: look for a normalisation or a softmax over the findings")
 def findings(trial: MethodOnModel) -> Observation:
     """Explain some findings, in another order, and one alone.
 
@@ -52,9 +52,7 @@ def findings(trial: MethodOnModel) -> Observation:
     return first_failure([same(*pair, f"of {what} and of all") for what, pair in maps.items()])
 
 
-@question(
-    "the method asks about the findings and answers the same for all: look for an index or a sum over the findings"
-)
+@question("the method reads findings but gives the same map for all: look for an index or a sum over the findings")
 def sensitivity(trial: MethodOnModel) -> Observation:
     """Check that maps of different findings differ; a class-blind method must declare it."""
     maps = trial.maps()
@@ -81,7 +79,7 @@ def repeat(trial: MethodOnModel) -> Observation:
     return first_failure([same(other, first, "two instances"), same(again, first, "before and after other images")])
 
 
-@question("the method needs a gradient mode: enable gradients where they are needed, make no tensor in the constructor")
+@question("the method depends on its caller's gradient mode: enable gradients itself, create no tensor in __init__")
 def modes(trial: MethodOnModel) -> Observation:
     """Create and call it under ``no_grad``, ``inference_mode`` and with gradients, gradients on or off outside."""
     plain = trial.maps()

@@ -17,9 +17,7 @@ LARGE = 200.0
 """A logit beyond which exp and sigmoid overflow or vanish in float32."""
 
 
-@question(
-    "maps are compared and stored as float32: convert nothing through numpy's float64, leave no gradient attached"
-)
+@question("maps are compared and stored as float32: avoid numpy's float64, and detach gradients")
 def dtype(trial: MethodOnModel) -> Observation:
     """Check the return value of the method itself, before any conversion."""
     with torch.no_grad():
@@ -27,7 +25,7 @@ def dtype(trial: MethodOnModel) -> Observation:
     return judged(maps.dtype == torch.float32, str(maps.dtype).removeprefix("torch."))
 
 
-@question("the method would stop on a GPU: give new tensors device=evidence.A.device, and maps of that device")
+@question("the method would fail on a GPU: create new tensors and maps with device=evidence.A.device")
 def device(trial: MethodOnModel) -> Observation:
     """Check, on a machine with one device, that new tensors are created on the images' device."""
     evidence = trial.evidence()
@@ -53,8 +51,8 @@ class Elsewhere(TorchFunctionMode):
 
 
 @question(
-    "the maps would be drawn and scored at the wrong place: return them at the size of A, or say by grid(evidence) "
-    "where they look"
+    "the maps would be drawn and scored at the wrong position: return them at the size of A, or their positions from "
+    "grid(evidence)"
 )
 def grid(trial: MethodOnModel) -> Observation:
     """Compare the number of positions with the grid of the method."""

@@ -2,10 +2,11 @@
 
 import dataclasses
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from config import WHERE, TrainConfig
-from core.files import key, stem
+from core.files import key, safe_filename
 from core.flags.data import SplitFlags
 
 if TYPE_CHECKING:
@@ -76,12 +77,12 @@ class ModelPlan:
         """The flags that determine the scored images."""
         return self.other_data or self.trainings[0]
 
-    @property
-    def maps_folder_name(self) -> str:
-        """The name of the folder of its maps; other images have another folder."""
+    def maps_folder(self, runs_dir: Path) -> Path:
+        """The folder of its maps below ``runs_dir``; other images have another folder."""
+        suffix = "" if self.other_data is None else f"-on-{self.other_data.dataset.split(':')[0]}"
         if self.finished is not None:
-            return f"{self.id}-{self.finished.digest[:8]}"
-        return self.id if self.other_data is None else f"{self.id}-on-{self.other_data.dataset.split(':')[0]}"
+            suffix = f"-{self.finished.digest[:8]}"
+        return runs_dir / "maps" / f"{self.id}{suffix}"
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
@@ -96,6 +97,20 @@ class ModelPlan:
             return dict(self.stated)
         named = {"candidate": self.candidate} if self.candidate else {}
         return {**flags, "fold": folds, "init": identity(self.init) if self.init else None, **named}
+
+    def run_configs(self, runs_dir: Path) -> dict[Path, TrainConfig]:
+        """Run folder below ``runs_dir`` -> its training run, one per fold, with its initial weights.
+
+        The folder's name has a hash of all settings that decide the weights.
+        """
+        if self.finished is not None:
+            name, digest = safe_filename(self.finished.name), self.finished.digest[:8]
+            return {runs_dir / f"{name}-fold{config.fold}-{digest}": config for config in self.trainings}
+        configs = self.trainings
+        if self.init is not None:
+            start = str(runs_dir / folder_name(self.init, None) / "best.ckpt")
+            configs = tuple(dataclasses.replace(config, init_from=start) for config in configs)
+        return {runs_dir / folder_name(config, self.init): config for config in configs}
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
@@ -118,8 +133,3 @@ def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
     """
     what = {**identity(config), "init": identity(start) if start else None}
     return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{key(what)}".replace(":", "_")
-
-
-def finished_folder_name(finished: "FinishedModel", fold: int) -> str:
-    """Name of the folder for the predictions and the copy of a finished model."""
-    return f"{stem(finished.name)}-fold{fold}-{finished.digest[:8]}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmark.scoring import protocols
 from benchmark.suite.plan.model import DATA, ModelPlan
-from benchmark.suite.plan.suite import Suite
+from benchmark.suite.plan.suite import METHOD_KEYS, Suite
 from config import TrainConfig
 from core import cli
 from core.errors import BadValueError
@@ -23,43 +23,50 @@ SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "prec
 
 CHECKPOINT = "checkpoint"
 """The key of a finished model in a suite."""
-METHODS, ALL_IMAGES = "methods", "all_images"
-"""The keys of a model's own methods, and of its slow methods that explain all images."""
 KEYS = (CHECKPOINT, "entry", "trained_on", "slow_images")
 
 
-def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
-    """The suite's models, seed by seed; ``overrides`` are flags from the command line (data root …)."""
-    overridden = {key: value for key, value in (overrides or {}).items() if value is not None}
+def models(suite: Suite) -> list[ModelPlan]:
+    """The suite's models, seed by seed."""
     seeds = {} if suite.seeds is None else {"seed": suite.seeds}
     plans = []
     for entry in suite.models:
         if CHECKPOINT in entry:
-            plans += _finished(suite, entry, overridden)
+            plans += _finished(suite, entry)
         else:
-            axes = {name: values for name, values in entry.items() if name not in (METHODS, ALL_IMAGES)}
+            axes = {name: values for name, values in entry.items() if name not in METHOD_KEYS}
             axes = axes if "seed" in axes else {**axes, **seeds}
-            trained = [
-                plan for flags in _product(axes) for plan in _trained(suite, {**suite.train, **flags}, overridden)
-            ]
-            lists = {name: tuple(entry.get(name, ())) for name in (METHODS, ALL_IMAGES)}
+            trained = [plan for flags in _product(axes) for plan in _trained(suite, {**suite.train, **flags})]
+            lists: dict[str, Any] = {name: tuple(entry.get(name, ())) for name in METHOD_KEYS}
             plans += [dataclasses.replace(plan, **lists) for plan in trained]
     return plans
 
 
-def _start(init: dict[str, Any], flags: dict[str, Any], overridden: dict[str, Any]) -> TrainConfig:
-    """The run for the initial weights of a model with these ``flags``; a data root applies if ``init`` has one."""
-    shared = {name: flags[name] for name in SHARED if name in flags}
-    return _config({**shared, **init, **{k: v for k, v in overridden.items() if k != "data_root_dir" or k in init}})
+def with_flags(suite: Suite, **flags: Any) -> Suite:
+    """The suite with these ``flags`` of the command line in all its training runs; None keeps the suite's value.
+
+    A data root applies to the run for the initial weights only if that has one.
+
+    >>> suite = Suite(name="s", title="", about="", train={"lr": 1}, models=[{"cache_dir": "a"}], init={})
+    >>> changed = with_flags(suite, cache_dir="b", data_root_dir="c")
+    >>> changed.train, changed.models, changed.init
+    ({'lr': 1, 'cache_dir': 'b', 'data_root_dir': 'c'}, [{}], {'cache_dir': 'b'})
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    entries = [{name: value for name, value in entry.items() if name not in given} for entry in suite.models]
+    start = suite.init
+    if start is not None:
+        start = {**start, **{name: given[name] for name in given if name != "data_root_dir" or name in start}}
+    return suite.model_copy(update={"train": {**suite.train, **given}, "models": entries, "init": start})
 
 
-def _trained(suite: Suite, flags: dict[str, Any], overridden: dict[str, Any]) -> Iterator[ModelPlan]:
+def _trained(suite: Suite, flags: dict[str, Any]) -> Iterator[ModelPlan]:
     """The model with these ``flags``, or those of all candidates for its recipe."""
     if suite.choice is None:
-        yield _model(suite, flags, overridden)
+        yield _model(suite, flags)
         return
     for name, changed in suite.choice.candidates.items():
-        yield from _rivals(_model(suite, {**flags, **changed}, overridden), name)
+        yield from _rivals(_model(suite, {**flags, **changed}), name)
 
 
 def _rivals(plan: ModelPlan, name: str) -> Iterator[ModelPlan]:
@@ -73,10 +80,11 @@ def _rivals(plan: ModelPlan, name: str) -> Iterator[ModelPlan]:
         yield dataclasses.replace(plan, id=id_, candidate=name, trainings=trainings)
 
 
-def _model(suite: Suite, flags: dict[str, Any], overridden: dict[str, Any]) -> ModelPlan:
-    start = None if suite.init is None else _start(suite.init, flags, overridden)
-    flags = {**flags, **overridden}
-    slow_images = flags.pop("slow_images", suite.slow_images)
+def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
+    shared = {name: flags[name] for name in SHARED if name in flags}
+    start = None if suite.init is None else _config({**shared, **suite.init})
+    slow_images = flags.get("slow_images", suite.slow_images)
+    flags = {name: value for name, value in flags.items() if name != "slow_images"}
     if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
         wrong = f"a model of the suite {suite.name!r} has slow_images {slow_images!r}"
         raise BadValueError(f"{wrong}: write 1 or more, or null for all")
@@ -123,7 +131,7 @@ def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from (dict(zip(entry, values, strict=True)) for values in itertools.product(*axes))
 
 
-def _finished(suite: Suite, entry: dict[str, Any], overridden: dict[str, Any]) -> list[ModelPlan]:
+def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
     """A model for each checkpoint of ``entry``: several checkpoints are training runs of one entry.
 
     Raises ``BadValueError`` for an unknown key, ``DataError`` for a path that is not a run.
@@ -140,7 +148,7 @@ def _finished(suite: Suite, entry: dict[str, Any], overridden: dict[str, Any]) -
     name = entry.get("entry") or read[0][0].name
     seeds = [flags["seed"] for _, flags in read]
     seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # else numbered
-    data = {key: value for key, value in {**suite.train, **overridden}.items() if key in DATA}
+    data = {key: value for key, value in suite.train.items() if key in DATA}
     folds = suite.folds if suite.folds is not None else [data.get("fold", 0)]
     plans = []
     for (finished, flags), seed in zip(read, seeds, strict=True):

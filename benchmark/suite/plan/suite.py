@@ -1,14 +1,62 @@
 """The fields of a suite's YAML file."""
 
-from typing import Annotated, Any, Literal
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
 
 import methods
+from benchmark.records import published
 from benchmark.scoring import protocols
-from core.names import CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
+from core.flags.training import RecipeFlags
+from core.names import BESIDE, CHECKS, CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED, duplicates
+from core.user_code import runs_code
+
+METHOD_KEYS = ("methods", "all_images")
+"""The keys of a model's own methods, and of its slow methods that explain all images."""
+NO_TRAINING_FLAGS = ("search", "search_storage", "resume", "evaluate")
+"""Flags of ``main.py`` that do not belong to a training run."""
+CHANGEABLE = {field.name for field in dataclasses.fields(RecipeFlags)} - {"seed", "multi_label", "preprocess"}
+"""Flags that a candidate may change: the way a network learns, but not the network, its data or its task."""
+T = TypeVar("T")
+
+
+def check_methods(words: Sequence[str]) -> None:
+    """Raise ``UnknownNameError`` for a word that is not a method, group, baseline or ``path/to/file.py:Class``.
+
+    >>> check_methods(["cam", "fast", "prior", "smoothgrad:n=4"])
+    """
+    for word in words:
+        if word not in (*BESIDE, *methods.GROUPS):
+            _check_method(word)
+
+
+def _check_method(word: str) -> None:
+    if not runs_code(word):
+        methods.registry.check(word)
+
+
+def _known_to(check: Callable[[str], object]) -> pydantic.AfterValidator:
+    """Validator of a word: ``check`` raises ``UnknownNameError``."""
+    return pydantic.AfterValidator(lambda word: (check(word), word)[1])
+
+
+def _distinct(items: list[T]) -> list[T]:
+    if repeated := duplicates(map(str, items)):
+        raise ValueError(f"{', '.join(repeated)} occurs twice: leave one out")
+    return items
+
 
 RecipeName = Annotated[str, pydantic.Field(pattern=r"^\w+$")]
+MethodName = Annotated[str, _known_to(_check_method)]
+"""A registered method or ``path/to/file.py:Class``, whose code does not run here."""
+ProtocolName = Annotated[str, _known_to(protocols.registry.check)]
+CheckName = Annotated[str, _known_to(CHECKS.check)]
+PaperName = Annotated[str, _known_to(published.name)]
+Distinct = pydantic.AfterValidator(_distinct)
+AtLeastOne = pydantic.Field(min_length=1)
+Count = Annotated[int, pydantic.Field(ge=1)]
 
 
 class RecipeChoice(pydantic.BaseModel):
@@ -18,7 +66,7 @@ class RecipeChoice(pydantic.BaseModel):
 
     candidates: Annotated[dict[RecipeName, dict[str, Any]], pydantic.Field(min_length=1, max_length=3)]
     """Name of a recipe -> the flags of ``train`` that it changes; the first one wins ties."""
-    method: str
+    method: Annotated[str, _known_to(methods.registry.check)]
     """The method whose maps are scored by ``locus`` for the choice; it must be fast."""
     metric: Literal["hit@iou.3", "hit@iou.1", "hit@iou.5", "mean_iou", "pointing"] = "hit@iou.3"
     """The deciding metric: mean over findings, at the cross-fitted threshold if it needs one."""
@@ -46,35 +94,35 @@ class Suite(pydantic.BaseModel):
     init: dict[str, Any] | None = None
     """Flags of a training run that provides the initial weights (``--init_from``); network flags that it omits are
     taken from each model."""
-    models: Annotated[list[dict[str, Any]], pydantic.Field(min_length=1)]
+    models: Annotated[list[dict[str, Any]], AtLeastOne]
     """Flags per model; a list of values makes one model each. ``methods`` and ``slow_images`` of a model replace the
     suite's; its slow methods in ``all_images`` explain all images for the main protocol."""
-    seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)] | None = None
+    seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], AtLeastOne, Distinct] | None = None
     """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
     model with its own ``seed`` keeps it."""
-    folds: Annotated[list[int], pydantic.Field(min_length=1)] | None = None
+    folds: Annotated[list[int], AtLeastOne, Distinct] | None = None
     """Folds whose held-out cases are pooled; none: the split named in ``train``."""
     choice: RecipeChoice | None = None
     """Candidates from which inner folds choose the recipe of each outer fold; none: the recipe is ``train``."""
     methods: list[str] | str = "all"
     """Words of methods, including ``all``, ``fast`` and ``slow``; the baselines are always added."""
-    rank_methods: list[str] = []
+    rank_methods: list[MethodName] = []
     """Methods whose mean represents each network in comparisons of networks; none: those that all its networks have on
     all images, without baselines."""
-    slow_images: Annotated[int, pydantic.Field(ge=1)] | None = None
+    slow_images: Count | None = None
     """Number of boxed images, drawn by patient, that slow methods explain; none: all. A model may override it."""
     full_seeds: list[int] | None = None
     """Seeds that have all cells; None: all seeds. For other seeds only the methods that explain all images are scored,
     by ``locus`` (or only fast ones by a check) on the aligned grid: enough for a leaderboard of several seeds."""
-    protocols: list[str] | None = None
+    protocols: Annotated[list[ProtocolName], Distinct] | None = None
     """Words of protocols; none: all in ``benchmark/scoring/protocols`` that need only maps."""
-    conventional: list[str] = []
+    conventional: Annotated[list[ProtocolName], Distinct] = []
     """Protocols that score the maps a second time with the conventional grid."""
-    published: list[str] = []
+    published: list[PaperName] = []
     """Papers of ``benchmark/records/published`` whose numbers are shown with ours."""
-    check: str | None = None
+    check: CheckName | None = None
     """A validity check that replaces ``protocols``; the baselines are then those in ``methods``."""
-    images: Annotated[int, pydantic.Field(ge=1)] | None = None
+    images: Count | None = None
     """Number of boxed images, drawn by patient, for a check; none: all."""
     second_readers: bool = False
     """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations are searched
@@ -93,10 +141,44 @@ class Suite(pydantic.BaseModel):
     @classmethod
     def _method_lists(cls, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Check that the methods of a model are lists of words; a string would be read letter by letter."""
-        for key, words in ((key, model[key]) for model in models for key in ("methods", "all_images") if key in model):
+        for key, words in ((key, model[key]) for model in models for key in METHOD_KEYS if key in model):
             if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
                 raise ValueError(f"a model has {key} {words!r}: write a list of words, such as [cam, layercam]")
         return models
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """Check all method words, and that no two fields contradict each other."""
+        check_methods(self.all_words)
+        for problem in (*self._problems(), *self._problems_of_choice()):
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if self.check is not None and (self.protocols or self.conventional):
+            yield "a suite with check is scored by the check alone: leave protocols and conventional out"
+        if self.check is None and self.images is not None:
+            yield "images requires check: write slow_images, or add a check"
+        if self.seeds is not None and "seed" in self.train:
+            yield "seeds and the seed in train exclude each other: leave one out"
+        for flag in NO_TRAINING_FLAGS:
+            if any(flag in flags for flags in (self.train, self.init or {}, *self.models)):
+                yield f"the flag {flag} is not part of a training run: leave it out"
+
+    def _problems_of_choice(self) -> Iterator[str]:
+        if self.choice is None:
+            return
+        if self.folds is None or len(self.folds) < 2 or self.train.get("folds", 5) < 3:
+            yield "choice requires inner and outer folds: write folds: [0, 1, 2 …] and partition: kfold"
+        if self.check is not None or self.test_on is not None:
+            yield "choice cannot be combined with check or test_on: leave one out"
+        if not methods.is_fast(self.choice.method):
+            fast = ", ".join(methods.expand(["fast"]))
+            yield f"choice has the slow method {self.choice.method}: write a fast one, of {fast}"
+        for name, flags in self.choice.candidates.items():
+            if other := sorted({*flags} - CHANGEABLE):
+                allowed = ", ".join(sorted(CHANGEABLE))
+                yield f"the candidate {name!r} of choice cannot change {other[0]}: allowed are {allowed}"
 
     @property
     def words(self) -> list[str]:
@@ -106,8 +188,7 @@ class Suite(pydantic.BaseModel):
     @property
     def all_words(self) -> list[str]:
         """Its methods and those of its models."""
-        keys = ("methods", "all_images")
-        return [*self.words, *(word for model in self.models for key in keys for word in model.get(key, ()))]
+        return [*self.words, *(word for model in self.models for key in METHOD_KEYS for word in model.get(key, ()))]
 
     @property
     def scored_by(self) -> list[str]:

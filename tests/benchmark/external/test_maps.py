@@ -131,7 +131,7 @@ def bare_pickle(folder):
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (broken(lambda values: values * np.nan), "nan or inf"),
+        (broken(lambda values: values * np.nan), "NaN or inf"),
         (broken(lambda values: values * np.float64(1e300)), "beyond"),
         (broken(lambda values: values * 0), "constant"),
         (broken(lambda values: values[0]), "shape"),
@@ -139,10 +139,10 @@ def bare_pickle(folder):
         (another("nobody_Mass.npy"), "nobody_Mass"),
         (another(f"{BOXED[0].image_id}_Fracture.npy"), "Fracture"),
         (another(f"{BOXED[0].image_id}_mass.npy"), "more than once"),
-        (lambda folder: write(folder, every=False).parent / "absent", "there is no"),
+        (lambda folder: write(folder, every=False).parent / "absent", "not found"),
         (bomb, "would unpack to"),
         (pickled, "pickled"),
-        (bare_pickle, "no array file"),
+        (bare_pickle, "NumPy file"),
     ],
 )
 def test_a_set_that_cannot_be_scored_is_told_in_a_sentence(tmp_path, made, said):
@@ -153,7 +153,7 @@ def test_a_set_that_cannot_be_scored_is_told_in_a_sentence(tmp_path, made, said)
 def test_an_array_that_declares_more_than_it_holds_is_refused(tmp_path):
     file = write(tmp_path / "maps") / f"{PAIRS[0][0].image_id}_{PAIRS[0][1]}.npy"
     file.write_bytes(file.read_bytes()[:-8])
-    with pytest.raises(DataError, match="not as long"):
+    with pytest.raises(DataError, match="length"):
         entry.read(config(maps=str(tmp_path / "maps")))
 
 
@@ -168,9 +168,9 @@ def test_a_missing_map_is_an_error_a_miss_or_left_out(tmp_path):
 
 def test_maps_with_their_axes_swapped_are_told(tmp_path, caplog):
     entry.read(config(maps=str(write(tmp_path / "right"))))
-    assert "axes swapped" not in caplog.text
+    assert "transposed" not in caplog.text
     entry.read(config(maps=str(write(tmp_path / "wrong", np.transpose))))
-    assert re.search(r"axes swapped \(0\.\d+ of the heat .* scored as they are", caplog.text)
+    assert re.search(r"transposed \(0\.\d+ instead of 0\.\d+ of the heat", caplog.text)
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,7 @@ from benchmark.suite import cells, plan
 from benchmark.suite.explain import explain_model
 from benchmark.suite.score import score
 from benchmark.suite.selection import ModelJob
-from benchmark.suite.steps import trainings
-from benchmark.suite.train import finished
+from benchmark.suite.training_runs import finished
 from benchmark.training import fit
 from config import EngineFlags
 from core.errors import LocusError, NotAvailableError
@@ -51,8 +50,8 @@ def suite(**fields):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    (model,) = plan.models(suite(), {"cache_dir": str(folder / "cache")})
-    for run, config in trainings(model, folder / "runs").items():
+    (model,) = plan.models(plan.with_flags(suite(), cache_dir=str(folder / "cache")))
+    for run, config in model.run_configs(folder / "runs").items():
         fit(config, run)
     return finished(model, folder / "runs")
 
@@ -189,7 +188,7 @@ def test_a_method_that_cannot_be_built_fails_alone(trained, breaks, tmp_path, li
 def test_a_method_that_breaks_has_failed_records_and_the_others_keep_theirs(trained, breaks, tmp_path):
     word = breaks(1, "RuntimeError")
     small = suite(methods=["cam", word], protocols=["pointing"])
-    (model,) = plan.models(small, {"cache_dir": trained[0].config.cache_dir})
+    (model,) = plan.models(plan.with_flags(small, cache_dir=trained[0].config.cache_dir))
     chosen, place = cells.cells(small, model), tmp_path / "results"
     for cell in chosen:
         records.write(records.Record(cell=cell, reason="old"), place)
@@ -332,7 +331,7 @@ def test_slow_methods_explain_patient_after_patient_the_same_for_every_model_and
 
 def test_a_cell_of_some_images_says_so_in_its_data_and_in_what_it_rests_on(trained, first, tmp_path):
     tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
-    (model,) = plan.models(tiny, {"cache_dir": trained[0].config.cache_dir})
+    (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
     chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
     score(ModelJob(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", FLAGS)
     found = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
@@ -376,7 +375,7 @@ def test_validation_maps_are_those_of_the_fast_methods_on_images_of_the_validati
 
 def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_cases(trained, tmp_path):
     tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
-    (model,) = plan.models(tiny, {"cache_dir": trained[0].config.cache_dir})
+    (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
     of = {(c.method, c.protocol, c.images): c for c in cells.cells(tiny, model)}
     shown = explain_model(model, trained, ["cam", "ablationcam"], tmp_path, FLAGS)
     assert shown.cases(of["cam", "locus", None]) is shown.cases(of["cam", "wang", None])

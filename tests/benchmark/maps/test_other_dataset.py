@@ -122,6 +122,6 @@ def test_a_suite_on_other_data_has_one_training_and_says_whose_images_its_cells_
     suite = plan.Suite(**flags, test_on={"dataset": "chestx_det:whole=True", "data_root_dir": "there"})
     (model,) = plan.models(suite)
     assert (model.scored_on.dataset, model.scored_on.img_size) == ("chestx_det:whole=True", model.trainings[0].img_size)
-    assert model.maps_folder_name == f"{model.id}-on-chestx_det"
+    assert model.maps_folder(Path()).name == f"{model.id}-on-chestx_det"
     with pytest.raises(BadValueError, match=r"'s'.*test_on.* 2 folds"):
         plan.models(suite.model_copy(update={"folds": [0, 1]}))

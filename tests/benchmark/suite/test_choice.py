@@ -5,16 +5,16 @@ import pytest
 import yaml
 
 from benchmark import records
-from benchmark.executors.local import Local
 from benchmark.records import Record, Score
-from benchmark.suite import cells, plan
-from benchmark.suite import run as hall
+from benchmark.suite import cells, plan, selection
 from benchmark.suite.choice import chosen_models
+from benchmark.suite.executors.local import Local
+from benchmark.suite.run import run
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import model_steps
 from benchmark.training import data
 from config import RunConfig
-from core.errors import BadValueError, DataError
+from core.errors import DataError, UnknownNameError
 from datasets import splits
 
 SUITE = {
@@ -116,8 +116,9 @@ def test_with_one_candidate_the_trainings_are_those_of_the_plain_suite(tmp_path)
     ("wrong", "kind", "facts"),
     [
         ({"candidates": {name: {} for name in "abcd"}}, DataError, "choice.candidates.* 3 "),
-        ({"candidates": {"wide": {"img_size": 96}}}, BadValueError, "'wide' with img_size.*epochs"),
-        ({"method": "occlusion"}, BadValueError, "occlusion, which is slow.*gradcam"),
+        ({"candidates": {"wide": {"img_size": 96}}}, DataError, "'wide'.*img_size.*epochs"),
+        ({"method": "occlusion"}, DataError, "occlusion.*gradcam"),
+        ({"method": "evil.py:Cam"}, UnknownNameError, r"evil\.py"),
     ],
 )
 def test_a_choice_that_cannot_be_is_told_when_the_suite_is_read(tmp_path, wrong, kind, facts):
@@ -126,7 +127,7 @@ def test_a_choice_that_cannot_be_is_told_when_the_suite_is_read(tmp_path, wrong,
 
 
 def test_a_choice_without_folds_is_refused(tmp_path):
-    with pytest.raises(BadValueError, match="inner and outer folds"):
+    with pytest.raises(DataError, match="folds"):
         loaded(tmp_path, folds=None)
 
 
@@ -138,7 +139,8 @@ def test_a_choice_runs_to_its_honest_figure_which_with_one_candidate_is_that_of_
     flags = {"suites": str(tmp_path), "results": str(results), "runs": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "cache")}
     for name in ("one", "plain", "one"):
         lines.append([])
-        hall.run(name, RunConfig(suite=(name,), **flags), lines[-1].append, Local(1))
+        config = RunConfig(suite=(name,), **flags)
+        run(selection.requested_suite(name, config), config, lines[-1].append, Local(1))
     assert lines[-1] == ["one: 0 cells to run, tables only"]
     one, plain = (of_locus(results / name) for name in ("one", "plain"))
     assert one == plain

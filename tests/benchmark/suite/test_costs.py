@@ -8,7 +8,7 @@ import methods
 from benchmark.explain import cost
 from benchmark.records import costs
 from benchmark.suite import costs as suite_costs
-from benchmark.suite import plan, selection
+from benchmark.suite import selection
 from config import RunConfig
 from core.errors import DataError, NotAvailableError
 from methods.base import Method
@@ -64,7 +64,7 @@ def planned(tmp_path):
         "models: [{backbone: custom, global_pool: AVG}]\nseeds: [0, 1]\nmethods: [cam, pcam]\n"
     )
     config = RunConfig(suites=str(tmp_path), cache_dir=str(tmp_path / "cache"))
-    return selection.planned_cells(plan.load("tiny", tmp_path), config), config
+    return selection.planned_cells(selection.read_suite("tiny", config)), config
 
 
 def test_each_network_and_method_is_measured_once_and_again_on_another_machine(planned, tmp_path):

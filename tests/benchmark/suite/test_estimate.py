@@ -34,7 +34,7 @@ def test_the_suite_nih_costs_six_trainings_of_ten_epochs(tmp_path):
 
 def test_a_training_that_is_done_costs_nothing_again(tmp_path):
     planned = jobs("nih")
-    folders = [folder for job in planned[:2] for folder in estimate.trainings(job.model, tmp_path)]
+    folders = [folder for job in planned[:2] for folder in job.model.run_configs(tmp_path)]
     for folder in folders:
         folder.mkdir(parents=True)
         (folder / "best.ckpt").touch()

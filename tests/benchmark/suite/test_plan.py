@@ -21,8 +21,7 @@ def test_a_folder_s_name_of_a_recorded_training_stands():
 @pytest.mark.byhand
 def test_a_suite_takes_no_batch_size_that_every_machine_chooses_anew(tmp_path):
     (tmp_path / "tiny.yaml").write_text("title: t\nabout: a\ntrain: {dataset: phantom, batch_size: auto}\nmodels: [{backbone: custom}]\n")
-    sentence = "^the suite 'tiny' has batch_size auto, another number on each machine: write the number$"
-    with pytest.raises(BadValueError, match=sentence):
+    with pytest.raises(BadValueError, match=r"'tiny'.*batch_size auto"):
         plan.load("tiny", tmp_path)
 
 
@@ -32,12 +31,12 @@ def test_a_suite_takes_no_batch_size_that_every_machine_chooses_anew(tmp_path):
     [
         ({"folds": [0, 1]}, BadValueError, "'tiny'.*folds.*partition: kfold"),
         ({"folds": []}, DataError, r"tiny\.yaml.*folds: .* 1 "),
-        ({"folds": [1, 1], "train": {"dataset": "phantom", "partition": "kfold"}}, BadValueError, "'tiny'.* 1 .*folds"),
+        ({"folds": [1, 1], "train": {"dataset": "phantom", "partition": "kfold"}}, DataError, r"tiny\.yaml.*folds.* 1 "),
         ({"models": []}, DataError, r"tiny\.yaml.*models: .* 1 "),
         ({"models": [{"backbone": "custom", "lr": [0.001, 0.01]}]}, BadValueError, "'tiny'.*custom-PCAM-128px-seed0"),
         ({"models": [{"backbone": "custom", "fold": [0, 1]}]}, BadValueError, "'tiny'.*custom-PCAM-128px-seed0"),
-        ({"protocols": ["pointing", "pointing"]}, BadValueError, "'tiny'.*pointing.*protocols"),
-        ({"train": {"dataset": "phantom", "search": "a.yaml"}}, BadValueError, "'tiny'.* search.*training"),
+        ({"protocols": ["pointing", "pointing"]}, DataError, r"tiny\.yaml.*protocols.*pointing"),
+        ({"train": {"dataset": "phantom", "search": "a.yaml"}}, DataError, r"tiny\.yaml.* search "),
     ],
 )
 def test_what_would_count_images_twice_or_mix_models_is_refused(tmp_path, stated, kind, facts):
@@ -68,7 +67,7 @@ def test_a_data_root_given_to_a_suite_reaches_the_training_that_it_starts_from_w
     for name, flags in {"drawn": "{dataset: phantom}", "implants": "{dataset: implanted, data_root_dir: here}"}.items():
         text = f"title: t\nabout: a\ninit: {flags}\ntrain: {{dataset: NIH, data_root_dir: here}}\nmodels: [{{backbone: custom}}]\n"
         (tmp_path / f"{name}.yaml").write_text(text)
-    starts = [plan.models(plan.load(name, tmp_path), {"data_root_dir": "there"})[0].init for name in ("drawn", "implants")]
+    starts = [plan.models(plan.with_flags(plan.load(name, tmp_path), data_root_dir="there"))[0].init for name in ("drawn", "implants")]
     assert [start.data_root_dir for start in starts] == [None, "there"]
 
 
@@ -118,5 +117,5 @@ def test_a_start_has_the_seed_of_its_model_unless_it_states_its_own(tmp_path):
 
 
 def test_seeds_beside_a_seed_for_all_are_refused(tmp_path):
-    with pytest.raises(BadValueError, match=r"'small'.*seed in train"):
+    with pytest.raises(DataError, match=r"small\.yaml.*seed.*train"):
         planned(tmp_path, train={"dataset": "phantom", "seed": 3}, seeds=[0, 1])

@@ -134,13 +134,13 @@ def test_a_folder_of_results_without_records_is_told_before_all_is_run_there(tmp
 
 
 def test_a_suite_without_words_on_absent_data_gives_those_of_the_data_set(tmp_path):
-    model = plan.models(plan.load("nih"), {"data_root_dir": str(tmp_path / "none")})[0]
+    model = plan.models(plan.with_flags(plan.load("nih"), data_root_dir=str(tmp_path / "none")))[0]
     assert f"(NIH: {tmp_path / 'none'}): download ChestX-ray14" in selection.missing_data_message(plan.load("nih"), model)
     assert "BBox_List_2017.csv" in selection.missing_data_message(plan.load("demo"), model)
 
 
 def test_of_a_model_scored_on_absent_data_those_are_named(tmp_path):
-    at_hand = plan.models(plan.load("phantom"), {})[0]
+    at_hand = plan.models(plan.load("phantom"))[0]
     absent = replace(at_hand.trainings[0], dataset="NIH", data_root_dir=str(tmp_path / "none"))
     assert selection.missing_data_message(plan.load("phantom"), at_hand) == ""
     assert f"(NIH: {tmp_path / 'none'}): " in selection.missing_data_message(plan.load("phantom"), replace(at_hand, other_data=absent))

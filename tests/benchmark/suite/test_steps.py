@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.executors import Step
 from benchmark.suite import cells, plan
+from benchmark.suite.executors import Step
 from benchmark.suite.pending import Pending
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import check_jobs, model_steps

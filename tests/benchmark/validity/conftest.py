@@ -3,8 +3,7 @@
 import pytest
 
 from benchmark.suite import plan
-from benchmark.suite.steps import trainings
-from benchmark.suite.train import finished
+from benchmark.suite.training_runs import finished
 from benchmark.training import fit
 
 TRAIN = {
@@ -17,7 +16,7 @@ TRAIN = {
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("validity")
     suite = plan.Suite(name="s", title="S", about="A.", train=TRAIN, models=[{"global_pool": "AVG"}])
-    (model,) = plan.models(suite, {"cache_dir": str(folder / "cache")})
-    for run, config in trainings(model, folder / "runs").items():
+    (model,) = plan.models(plan.with_flags(suite, cache_dir=str(folder / "cache")))
+    for run, config in model.run_configs(folder / "runs").items():
         fit(config, run)
     return finished(model, folder / "runs")

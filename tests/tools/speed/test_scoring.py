@@ -83,7 +83,7 @@ def test_the_page_shows_ratios_goals_and_seconds():
     assert "| surface | 7040 of 16×16 | 10 | 984 | 13.0 | 14.0 | 400 | wang 5.00, locus 8.00 |" in lines
 
 
-def test_a_record_is_read_as_it_was_written_and_a_missing_one_names_the_door(tmp_path):
+def test_a_record_is_read_as_it_was_written_and_a_missing_one_names_the_command(tmp_path):
     record.write(by_hand(), tmp_path / "record.json")
     assert record.read(tmp_path / "record.json", SUBJECT.command) == by_hand()
     with pytest.raises(DataError, match=r"absent\.json.*python -m tools\.speed scoring"):

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from benchmark import executors
-from benchmark.executors import Step
-from benchmark.executors.local import SPAWN, Local
-from benchmark.suite import cells, plan
+from benchmark.suite import cells, executors, plan
+from benchmark.suite.executors import Step
+from benchmark.suite.executors.local import SPAWN, Local
 from benchmark.suite.pending import Pending
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import model_steps

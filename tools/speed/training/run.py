@@ -25,8 +25,8 @@ def run(config: TrainingSpeedConfig) -> SpeedRecord:
     """Measure all that the flags ask for. Raises ``core.errors`` types."""
     begun = time.perf_counter()
     configure_torch(config.threads)
-    for room in ("benchmark.training", "datasets"):
-        logging.getLogger(room).setLevel(logging.WARNING)  # what each of the many trainings says of itself
+    for package in ("benchmark.training", "datasets"):
+        logging.getLogger(package).setLevel(logging.WARNING)  # what each of the many trainings says of itself
     names = {CPU: "the processor"} | ({GPU: torch.cuda.get_device_name()} if devices.gpus() else {})
     where = machine.describe(torch.get_num_threads(), PACKAGES, names.get(GPU, ""))
     with tempfile.TemporaryDirectory() as folder:

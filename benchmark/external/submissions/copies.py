@@ -1,0 +1,80 @@
+"""Detect copied entries: maps up to brightness, contrast and resolution, boxes up to about a pixel."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from benchmark.external.cases import baseline_maps
+from benchmark.external.entry import ExternalEntry
+from core.boxes import iou
+from core.names import LIMIT
+from core.types import FloatArray
+
+SAME = 0.99
+"""Correlation of maps, or IoU of boxes, from which two cases count as equal."""
+SHARE = 0.5
+"""Share of the common cases from which one entry counts as a copy of the other."""
+SIDE = 16
+"""Maps are compared by the means of SIDE×SIDE cells."""
+MEANS = (
+    f"in at least {SHARE:.0%} of the cases: maps whose {SIDE}×{SIDE} means correlate by {SAME} or more, boxes that "
+    f"overlap by as much"
+)
+Excerpt = Mapping[tuple[str, str], FloatArray]
+"""(image, finding) of a case with truth -> its map reduced to (SIDE*SIDE,), or its most confident box (1,4)."""
+
+
+def excerpt(entry: ExternalEntry) -> Excerpt:
+    """Reduce an entry to what is compared, for the cases with truth.
+
+    The most confident box of each case, or a small version of its map.
+    """
+    pairs = [(sample.image_id, finding) for sample in entry.samples for finding in sample.boxes]
+    if entry.boxes is not None:
+        boxes = {pair: entry.boxes[pair] for pair in pairs if pair in entry.boxes}
+        return {pair: rows[rows[:, 4].argmax(), None, :4] for pair, rows in boxes.items()}
+    return {pair: _brief(np.asarray(entry.values[pair])) for pair in pairs if pair in entry.values}
+
+
+def truth(entry: ExternalEntry) -> Excerpt:
+    """The excerpt of an entry that copied the truth: its boxes, or the truth drawn on the grid of the entry's maps.
+
+    With ``is_copy`` it detects maps that were drawn from the truth.
+    """
+    if entry.boxes is not None:
+        return {(s.image_id, finding): boxes for s in entry.samples for finding, boxes in s.boxes.items()}
+    drawn: dict[tuple[str, str], FloatArray] = {}
+    for sample in entry.samples:
+        for finding in sample.boxes:
+            values = entry.values.get((sample.image_id, finding))
+            if values is not None:
+                shape = (values.shape[0], values.shape[1])
+                alone = replace(sample, boxes={finding: sample.boxes[finding]})
+                maps, _ = baseline_maps(LIMIT, [alone], [finding], entry.geometry.on(shape), shape)
+                drawn[sample.image_id, finding] = _brief(maps[0, 0])
+    return drawn
+
+
+def is_copy(one: Excerpt, entry: ExternalEntry) -> bool:
+    """Whether ``entry`` agrees with ``one`` in at least ``SHARE`` of the cases that both have.
+
+    False if they have no case in common.
+    """
+    other = excerpt(entry)
+    same = [_is_same(one[pair], other[pair], entry.boxes is not None) for pair in other if pair in one]
+    return bool(same) and float(np.mean(same)) >= SHARE
+
+
+def _brief(values: np.ndarray) -> FloatArray:
+    """(h,w) -> (SIDE*SIDE,) means of the cells, centred and of length 1; 0 for a constant map."""
+    small = cv2.resize(values.astype(np.float64), (SIDE, SIDE), interpolation=cv2.INTER_AREA).ravel()
+    small -= small.mean()
+    return np.asarray(small / max(float(np.linalg.norm(small)), 1e-12))
+
+
+def _is_same(one: FloatArray, other: FloatArray, boxes: bool) -> bool:
+    if one.ndim != other.ndim:
+        return False  # maps against boxes
+    return bool((iou(other, one) if boxes else one @ other).max() >= SAME)

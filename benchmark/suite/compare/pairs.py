@@ -1,0 +1,129 @@
+"""Match the cells of two sides: everything that neither selector names must be equal on both sides.
+
+So two suites, or two models, are compared method by method, two methods model by model, and a method with a whole suite
+against each other method on the same model. Baselines and ``truth`` are included if a selector names them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.records import Record
+from benchmark.suite.compare.selector import Selection, model_of
+from core.errors import BadValueError, examples
+from core.names import UNRANKED_METHODS
+
+Name = tuple[str, str]
+"""Model and method."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two cells, or the cells of several training runs on each side."""
+
+    sides: tuple[tuple[Record, ...], tuple[Record, ...]]
+    """The training runs of each side, by seed."""
+
+    @property
+    def first(self) -> Record:
+        """First training run of A."""
+        return self.sides[0][0]
+
+    @property
+    def second(self) -> Record:
+        """First training run of B."""
+        return self.sides[1][0]
+
+    @property
+    def of_the_same_cells(self) -> bool:
+        """Whether A and B are the same records."""
+        one, other = ({record.key for record in side} for side in self.sides)
+        return one == other
+
+    @property
+    def several(self) -> bool:
+        """Whether a side has more than one training run."""
+        return max(map(len, self.sides)) > 1
+
+    @property
+    def by_patients_alone(self) -> bool:
+        """Whether a side has one training run, so that intervals cover patients alone."""
+        return min(map(len, self.sides)) == 1
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Model and method; both names if they differ."""
+        one, other = map(model_and_method, self.sides)
+        return tuple(a if a == b else f"{a} − {b}" for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
+
+
+def pairs_of(first: Selection, second: Selection) -> tuple[list[Pair], tuple[int, int]]:
+    """Return the pairs of two sides, by model and method, and the number of cells without a partner on each side.
+
+    Raises ``BadValueError`` if there are no pairs.
+    """
+    one, other = _records_by_name(first), _records_by_name(second)
+    free = [first.model is None and second.model is None, first.method is None and second.method is None]
+    bound = [n for n, is_free in enumerate(free) if is_free]
+    joined = [(a, b) for a in one for b in other if all(a[n] == b[n] for n in bound)]
+    pairs = [Pair(_common(*_on_same_images(one[a], other[b]))) for a, b in joined]
+    distinct = [pair for pair in pairs if first.folder != second.folder or not pair.of_the_same_cells]
+    if not distinct:
+        raise BadValueError(_nothing_to_compare(first, second, bool(pairs)))
+    return distinct, (len(one) - len({a for a, _ in joined}), len(other) - len({b for _, b in joined}))
+
+
+def _records_by_name(side: Selection) -> dict[Name, list[tuple[Record, ...]]]:
+    """Return model and method -> the records of all training runs, on all images first, then on parts."""
+    by_name: dict[Name, dict[int | None, list[Record]]] = {}
+    for record in sorted(
+        side.records, key=lambda r: (r.cell.images is not None, -(r.cell.images or 0), r.cell.seed or 0)
+    ):
+        if side.method is not None or record.cell.method not in UNRANKED_METHODS:
+            parts = by_name.setdefault((model_of(record, side.model), record.cell.method), {})
+            parts.setdefault(record.cell.images, []).append(record)
+    return {name: [tuple(group) for group in by_name[name].values()] for name in sorted(by_name)}
+
+
+def model_and_method(trainings: Sequence[Record]) -> Name:
+    """Return model and method of one training run, or of several without their seed."""
+    cell = trainings[0].cell
+    return (cell.model_id if len(trainings) == 1 else trainings[0].cell.model_of_any_seed), cell.method
+
+
+def _on_same_images(
+    first: Sequence[tuple[Record, ...]], second: Sequence[tuple[Record, ...]]
+) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
+    """Select two cells' records on the same images, preferring all images to a part; else the largest of each."""
+    same = ((a, b) for a in first for b in second if a[0].cell.images == b[0].cell.images)
+    return next(same, (first[0], second[0]))
+
+
+def _common(first: tuple[Record, ...], second: tuple[Record, ...]) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
+    """Select the common training runs, as of two methods of one network, if there are any; these are then paired."""
+    both = {*map(weights_key, first)} & {*map(weights_key, second)}
+    if not both:
+        return first, second
+    return tuple(r for r in first if weights_key(r) in both), tuple(r for r in second if weights_key(r) in both)
+
+
+def weights_key(record: Record) -> str:
+    """Return a key of the weights of a record; without a checkpoint, of the model.
+
+    It matches training runs of two suites regardless of their names.
+    """
+    return " ".join(record.checkpoints) or record.cell.model_id
+
+
+def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -> str:
+    """Return why nothing can be compared, and what to write instead."""
+    if themselves:
+        return (
+            f"{first.selector} and {second.selector} are the same cells: write two different models, methods or suites"
+        )
+    free = (("model_id" if side.model is None else "method", side) for side in (first, second))
+    named = ((side.selector, sorted({getattr(r.cell, field) for r in side.records})) for field, side in free)
+    words = "; ".join(f"{selector}: {examples(words_of_side, 4)}" for selector, words_of_side in named)
+    return (
+        f"{first.selector} and {second.selector} have no cell of the same model and method ({words}): "
+        "write a model or a method on both sides, as in suite/model or suite/model/method"
+    )

@@ -1,0 +1,167 @@
+"""Differences between two sides, as tables on the terminal and optionally as a file."""
+
+from collections.abc import Callable, Iterable, Sequence, Set
+from pathlib import Path
+
+from tqdm import tqdm
+
+from benchmark import records
+from benchmark.report.entries.common_cases import columns, common_cases, read
+from benchmark.report.select import main_value, one_alignment, scored
+from benchmark.report.table import as_text, number
+from benchmark.scoring.statistics.bootstrap import RESAMPLES
+from benchmark.scoring.statistics.paired import compare, compare_over_trainings
+from benchmark.scoring.statistics.signflip import FLIPS
+from benchmark.suite import results_folder
+from benchmark.suite.compare import table
+from benchmark.suite.compare.pairs import Pair, pairs_of, weights_key
+from benchmark.suite.compare.selector import Selection, is_checkpoint, resolve_first
+from benchmark.suite.compare.table import ComparisonRow
+from config import CompareConfig
+from core.errors import BadValueError, examples
+from core.names import LIMIT, MAIN, MAIN_PROTOCOL
+
+SEED = 0
+"""Seed of the resamples and of the sign flips."""
+INTERVALS = (
+    f"intervals of this network (1 training): BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), "
+    "thresholds held fixed; none below 10 patients"
+)
+OVER_TRAININGS = (
+    "intervals and p over training runs and patients (Obuchowski and Rockette, Hillis): paired on the same runs, "
+    "nested on others, over patients only where a side has one run; thresholds held fixed; Holm over all "
+    "comparisons of a metric"
+)
+TESTS = (
+    f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric"
+)
+BY_PATIENTS_ALONE = "patients alone decide, and another training run may turn it"
+IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
+"""Fields of a data set's description about the number and size of images, not their content."""
+
+
+def run(config: CompareConfig, report: Callable[[str], None]) -> int:
+    """Compare the two sides of ``config.pair`` and ``report`` the tables; always returns 0.
+
+    Raises ``LocusError`` for a selector without cells and for sides without a common case.
+    """
+    if len(config.pair) != 2:
+        advice = "write A and B, each as suite[/model][/method] or the path of a checkpoint"
+        raise BadValueError(f"compare requires two sides, not {len(config.pair)}: {advice}")
+    homes = [Path(config.results)] if config.results else [results_folder.published(), results_folder.UNPUBLISHED]
+    first, second = (resolve_first(word, homes) for word in config.pair)
+    text, rows = compare_selections(first, second)
+    report(text)
+    if config.output is not None:
+        table.write(rows, Path(config.output))
+        report(f"all {len(rows)} comparisons: {config.output}")
+    return 0
+
+
+def compare_selections(first: Selection, second: Selection) -> tuple[str, list[ComparisonRow]]:
+    """Return the tables of two sides as text, and their rows. Raises ``BadValueError`` without a common case.
+
+    Differences are first minus second, on the common cases; p by Holm over all pairs, findings and means of a metric.
+    """
+    pairs, unmatched = pairs_of(first, second)
+    left_out: list[str] = []
+    bar = tqdm(pairs, desc="compare", unit="pair", leave=False, disable=None)
+    rows = table.adjusted([row for pair in bar for row in _rows(pair, first, second, left_out)])
+    if not rows:
+        both = f"{first.selector} and {second.selector}"
+        raise BadValueError(f"{both} have no common case: they were scored on different images or findings")
+    about = _provenance(first, second, pairs, unmatched, {row.patients for row in rows})
+    return "\n".join([*left_out, about, "", *map(as_text, table.tables(rows))]).rstrip(), rows
+
+
+def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) -> list[ComparisonRow]:
+    """Compare one pair on its common cases; appends a sentence on other cases to ``left_out``."""
+    one, other = pair.sides
+    both = common_cases(
+        [read(r, side.folder) for r, side in [*((r, first) for r in one), *((r, second) for r in other)]]
+    )
+    if any(both.left_out):
+        names = " / ".join(pair.names)
+        only_a, only_b = max(both.left_out[: len(one)]), max(both.left_out[len(one) :])
+        count = len(both.index)
+        left_out.append(f"{names}: {count} common cases; left out {only_a} that only A has, {only_b} that only B has")
+    if not len(both.index):
+        return []
+    by_training = [columns(table) for table in both.tables]
+    if pair.several:
+        first_trainings = dict(zip(map(weights_key, one), by_training[: len(one)], strict=True))
+        second_trainings = dict(zip(map(weights_key, other), by_training[len(one) :], strict=True))
+        comparisons = compare_over_trainings(first_trainings, second_trainings, both.index, both.findings)
+    else:
+        comparisons = compare(by_training[0], by_training[1], both.index, both.findings, SEED)
+    patients = len(set(both.index.patients.tolist()))
+    return [ComparisonRow(pair, patients, comparison) for comparison in comparisons]
+
+
+def _provenance(
+    first: Selection, second: Selection, pairs: Sequence[Pair], unmatched: tuple[int, int], patients: Set[int]
+) -> str:
+    """Describe both selectors, cells without a partner, different data, patients, seeds, intervals and tests.
+
+    Returns text for a terminal, one line each; parts that do not apply are left out.
+    """
+    lines = [f"{word} = {_named(side)}" for word, side in (("A", first), ("B", second))]
+    lines += [
+        f"cells of {side} without a partner in the other: {count}"
+        for side, count in zip("AB", unmatched, strict=True)
+        if count
+    ]
+    lines += _other_grids(first, second, pairs)
+    if other := _other_data(pairs):
+        lines.append(f"the data of A and B differ in: {', '.join(other)}")
+    span = f"{min(patients)}" if len(patients) == 1 else f"{min(patients)} to {max(patients)}"
+    lines.append(f"patients {span}; training seeds {_seeds(pairs)}; `mean` is over findings")
+    several = [pair.several for pair in pairs]
+    alone = sum(pair.by_patients_alone for pair in pairs)
+    lines += [*([OVER_TRAININGS] if any(several) else []), *([INTERVALS, TESTS] if not all(several) else [])]
+    if alone:
+        where = "" if alone == len(several) else f"in {alone} of {len(several)} pairs "
+        lines.append(f"{where}a side has one training: {BY_PATIENTS_ALONE}")
+    return "\n".join(lines)
+
+
+def _other_grids(first: Selection, second: Selection, pairs: Iterable[Pair]) -> list[str]:
+    """Return a line if networks of a pair have different grids, from the scores of ``truth`` on them."""
+    one, other = (_bounds(side.folder) for side in (first, second))
+    bounds = {
+        (one.get(pair.first.cell.model_of_any_seed), other.get(pair.second.cell.model_of_any_seed))
+        for pair in pairs
+        if pair.first.cell.dataset == pair.second.cell.dataset
+    }
+    differ = [f"{number(a)} and {number(b)}" for a, b in bounds if a is not None and b is not None and a != b]
+    bound = f"upper bound {examples(sorted(differ), 3)}"
+    return [f"A and B have different grids ({bound}): part of a difference is the grid"] if differ else []
+
+
+def _bounds(folder: Path) -> dict[str, float | None]:
+    """Return model -> the score of ``truth`` on its grid."""
+    board = one_alignment(scored(records.load_metric(folder, MAIN), MAIN_PROTOCOL))
+    return {r.cell.model_of_any_seed: main_value(r) for r in board if r.cell.method == LIMIT}
+
+
+def _named(side: Selection) -> str:
+    """Return the selector, for a checkpoint with the model it selects, including all its folds."""
+    model = f"{side.folder.name}/{side.model}"
+    count = max(len(record.checkpoints) for record in side.records)
+    folds = f", of whose {count} trainings it is one" if count > 1 else ""
+    return f"{side.selector} ({model}{folds})" if is_checkpoint(side.selector) else side.selector
+
+
+def _seeds(pairs: Sequence[Pair]) -> str:
+    """Return the seeds of both sides, or of each if they differ."""
+    first, second = (sorted({record.cell.seed or 0 for pair in pairs for record in pair.sides[n]}) for n in (0, 1))
+    words = [", ".join(map(str, seeds)) for seeds in (first, second)]
+    return words[0] if first == second else f"{words[0]} of A, {words[1]} of B"
+
+
+def _other_data(pairs: Iterable[Pair]) -> list[str]:
+    """Describe how the data set descriptions of a pair differ, except for counts and sizes."""
+    sides = [[{"dataset": r.cell.dataset, **r.data} for r in (pair.first, pair.second)] for pair in pairs]
+    return sorted(
+        {name for a, b in sides for name in {*a, *b} if name not in IGNORED_FIELDS and a.get(name) != b.get(name)}
+    )

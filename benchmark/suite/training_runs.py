@@ -1,0 +1,50 @@
+"""The finished training runs of a suite's model, with the images that they explain."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from benchmark.maps.trained import TrainingRun
+from benchmark.suite.plan import ModelPlan
+from core.errors import DataError
+from datasets.io.content import content_stamp
+
+
+def finished(model: ModelPlan, runs_dir: Path) -> Sequence[TrainingRun]:
+    """Every training run of ``model`` below ``runs_dir``; all must be finished.
+
+    The last model's runs are cached with their images, because its steps follow each other. Raises ``DataError`` for a
+    run that saw other data than the current data.
+    """
+    stamps = (content_stamp(folder / "metrics.json") for folder in model.run_configs(runs_dir))
+    return _finished(model, runs_dir, tuple(stamps))
+
+
+def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) -> list[TrainingRun]:
+    """Every training run of ``model``, with the weights' ``digests`` from a record: no checkpoint is read.
+
+    None: the digest of the checkpoint. Raises ``DataError`` if their numbers differ.
+    """
+    configs = model.run_configs(runs_dir)
+    if len(digests) != len(configs):
+        count = f"the record has {len(digests)} checkpoints"
+        raise DataError(f"{count}, but the suite has {len(configs)} training runs of {model.id}")
+    return [
+        TrainingRun(config, folder, recorded_digest=digest, finished=model.finished, other=model.other_data)
+        for (folder, config), digest in zip(configs.items(), digests, strict=True)
+    ]
+
+
+@lru_cache(maxsize=1)
+def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[TrainingRun]:
+    digest = None if model.finished is None else model.finished.digest
+    runs = recorded(model, [digest] * len(model.trainings), runs_dir)
+    for run in runs:
+        seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
+        on_training_data = run if run.other is None else replace(run, other=None)
+        if differing := on_training_data.unlike(seen):
+            reason = f"was trained on other data ({', '.join(differing)} differ)"
+            raise DataError(f"{run.folder} {reason}: remove the folder to train again")
+    return tuple(runs)

@@ -1,0 +1,94 @@
+"""What a side of a comparison is called, and what stands against what."""
+
+import pytest
+
+from benchmark.suite.compare.pairs import pairs_of
+from benchmark.suite.compare.selector import resolve
+from core.errors import BadValueError, DataError, UnknownNameError
+
+
+def names(side):
+    return {(record.cell.model_id, record.cell.method) for record in side.records}
+
+
+def against(tmp_path, first, second):
+    return {pair.names for pair in pairs_of(resolve(first, tmp_path), resolve(second, tmp_path))[0]}
+
+
+@pytest.mark.parametrize(
+    ("address", "models", "methods"),
+    [
+        ("tiny", {"AVG", "PCAM"}, {"cam", "layercam", "center", "prior", "truth"}),
+        ("tiny/AVG", {"AVG"}, {"cam", "layercam", "center", "prior", "truth"}),
+        ("tiny/cam", {"AVG", "PCAM"}, {"cam"}),
+        ("tiny/PCAM/cam", {"PCAM"}, {"cam"}),
+    ],
+)
+def test_an_address_is_a_suite_then_a_model_or_a_method_or_both(two_models, tmp_path, address, models, methods):
+    assert names(resolve(address, tmp_path)) == {(model, method) for model in models for method in methods}
+
+
+def test_a_methods_word_may_hold_slashes(two_models, write, tmp_path, hits):
+    write("tiny", "AVG", "some/where/mine.py:Mine", hits(0.5))
+    for address in ("tiny/some/where/mine.py:Mine", "tiny/AVG/some/where/mine.py:Mine"):
+        assert names(resolve(address, tmp_path)) == {("AVG", "some/where/mine.py:Mine")}
+
+
+@pytest.mark.parametrize(
+    ("address", "facts"),
+    [
+        ("tin", "suite.*'tin'.*'tiny'"),
+        ("tiny/layercm", "suite 'tiny'.*'layercm'.*'layercam'"),
+        ("tiny/PCM", "suite 'tiny'.*'PCM'.*'PCAM'"),
+        ("tiny/PCM/cam", "suite 'tiny'.*'PCM'.*'PCAM'"),
+        ("tiny/PCAM/layercm", "tiny/PCAM.*'layercm'.*'layercam'"),
+        ("nowhere/best.ckpt", "suite 'nowhere'.*tiny.*checkpoint"),
+    ],
+)
+def test_an_unknown_part_gets_the_nearest(two_models, tmp_path, address, facts):
+    with pytest.raises(UnknownNameError, match=facts):
+        resolve(address, tmp_path)
+
+
+def test_a_suite_without_scored_cells_is_told(write, tmp_path, hits):
+    write("empty", "AVG", "cam", hits(0.5), source="paper")
+    with pytest.raises(DataError, match=rf"'empty'.*'locus'.*{tmp_path}/empty"):
+        resolve("empty", tmp_path)
+
+
+def test_what_neither_address_names_is_the_same_on_both_sides(two_models, tmp_path):
+    assert against(tmp_path, "tiny/AVG", "tiny/PCAM") == {("AVG − PCAM", "cam"), ("AVG − PCAM", "layercam")}
+    assert against(tmp_path, "tiny/cam", "tiny/layercam") == {("AVG", "cam − layercam"), ("PCAM", "cam − layercam")}
+    assert against(tmp_path, "tiny/AVG/cam", "tiny/PCAM/layercam") == {("AVG − PCAM", "cam − layercam")}
+    assert against(tmp_path, "tiny", "tiny/cam") == {("AVG", "layercam − cam"), ("PCAM", "layercam − cam")}
+
+
+def test_two_suites_are_compared_cell_by_cell_and_the_rest_is_counted(two_models, write, tmp_path, hits):
+    write("other", "AVG", "cam", hits(0.4))
+    write("other", "LSE", "cam", hits(0.4))
+    pairs, unmatched = pairs_of(resolve("tiny", tmp_path), resolve("other", tmp_path))
+    assert [pair.names for pair in pairs] == [("AVG", "cam")]
+    assert unmatched == (3, 1)
+
+
+def test_a_baseline_takes_part_where_it_is_named(two_models, tmp_path):
+    assert against(tmp_path, "tiny/AVG/cam", "tiny/AVG/prior") == {("AVG", "cam − prior")}
+    assert ("AVG", "prior") not in against(tmp_path, "tiny/AVG", "tiny/PCAM")
+
+
+def test_cells_on_the_same_images_are_compared(write, tmp_path, hits):
+    write("tiny", "AVG", "cam", hits(0.5))
+    small = [write("tiny", "AVG", method, hits(0.5)[:20], part=True) for method in ("cam", "ablationcam")]
+    ((pair,), _) = pairs_of(resolve("tiny/AVG/cam", tmp_path), resolve("tiny/AVG/ablationcam", tmp_path))
+    assert [pair.first, pair.second] == small
+
+
+def test_no_common_cell_is_a_sentence_that_says_what_to_write(two_models, write, tmp_path, hits):
+    write("other", "LSE", "gradcam", hits(0.4))
+    with pytest.raises(BadValueError, match=r"tiny.*other.*AVG, PCAM.*LSE.*suite/model/method"):
+        pairs_of(resolve("tiny", tmp_path), resolve("other", tmp_path))
+
+
+def test_a_cell_is_not_compared_with_itself(two_models, tmp_path):
+    with pytest.raises(BadValueError, match=r"tiny/AVG.*tiny/AVG"):
+        pairs_of(resolve("tiny/AVG", tmp_path), resolve("tiny/AVG", tmp_path))

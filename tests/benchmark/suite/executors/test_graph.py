@@ -1,0 +1,81 @@
+"""Steps run once, in the order of what they need; a failure reaches what stands on it and nothing else."""
+
+import datetime
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmark.suite.executors import Event, Step, run
+from benchmark.suite.executors.local import Local
+from benchmark.suite.executors.view import StepCounts
+from core.errors import WriteError
+
+ABSENT = Path("absent.yaml")
+
+
+def mkdir(name, folder, *needs):
+    return Step(name, "train", "os.mkdir", (str(folder / name),), needs)
+
+
+def failing(name, *needs):
+    return Step(name, "explain", "core.cli.read_yaml", (ABSENT,), needs)
+
+
+def events(steps):
+    return [(event.kind, event.step.id) for event in run(steps, Local(1))]
+
+
+def test_a_step_starts_when_all_that_it_needs_is_done_and_the_first_listed_of_those(tmp_path):
+    steps = [mkdir("c", tmp_path, "a", "b"), mkdir("b", tmp_path), mkdir("a", tmp_path, "b"), mkdir("d", tmp_path)]
+    assert [name for kind, name in events(steps) if kind == "started"] == ["b", "a", "c", "d"]
+
+
+def test_steps_of_one_name_run_once(tmp_path):
+    steps = [mkdir("first", tmp_path), mkdir("one", tmp_path, "first"), mkdir("first", tmp_path), mkdir("two", tmp_path, "first")]
+    assert [name for kind, name in events(steps) if kind == "done"] == ["first", "one", "two"]
+
+
+def test_a_failed_step_cancels_what_needs_it_and_nothing_else(tmp_path):
+    steps = [failing("a"), mkdir("b", tmp_path, "a"), mkdir("c", tmp_path, "b"), mkdir("d", tmp_path)]
+    kinds = {event.step.id: event.kind for event in run(steps, Local(1))}
+    assert kinds == {"a": "failed", "b": "cancelled", "c": "cancelled", "d": "done"}
+    reasons = {event.reason for event in run(steps[:3], Local(1)) if event.kind != "started"}
+    assert len(reasons) == 1
+    assert str(ABSENT) in reasons.pop()
+
+
+def test_steps_that_can_never_start_are_told_and_not_waited_for(tmp_path):
+    with pytest.raises(ValueError, match="others than those given: b, c"):
+        events([mkdir("a", tmp_path), mkdir("b", tmp_path, "c"), mkdir("c", tmp_path, "b")])
+
+
+def test_a_disk_that_refuses_ends_all(tmp_path):
+    (tmp_path / "file").touch()
+    full = Step("a", "score", "core.files.write_text", (tmp_path / "file/below", ""))
+    with pytest.raises(WriteError, match="file/below"):
+        list(run([full, mkdir("b", tmp_path)], Local(1)))
+    assert not (tmp_path / "b").exists()
+
+
+def test_the_view_counts_and_tells_the_time_left_by_the_mean_of_each_kind(tmp_path):
+    steps = {name: mkdir(name, tmp_path) for name in "abcd"}
+    state = StepCounts(Counter(train=4), jobs=2)
+    state.take(Event("started", steps["a"]))
+    assert (str(state), state.time_left) == ("1 run, 3 wait", None)
+    state.take(Event("done", steps["a"]))
+    state.timed_seconds["train"] = 20.0
+    assert state.time_left == datetime.timedelta(seconds=30)
+    state.take(Event("cancelled", steps["b"]))
+    assert str(state) == "0 run, 2 wait, 1 cancelled, 1 done, about 0:00:20 left"
+
+
+@pytest.mark.parametrize("seconds", [(0.5, 20.0), (20.0, 0.5)])
+def test_what_is_found_done_has_no_say_in_the_time_left(tmp_path, monkeypatch, seconds):
+    state, clock = StepCounts(Counter(train=4), jobs=1), iter([0.0, seconds[0], 100.0, 100.0 + seconds[1]])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    for name in "ab":
+        for kind in ("started", "done"):
+            state.take(Event(kind, mkdir(name, tmp_path)))
+    assert state.time_left == datetime.timedelta(seconds=40)  # two more of 20 s

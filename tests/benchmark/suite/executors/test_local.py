@@ -1,0 +1,100 @@
+"""Several processes on this machine: what dies is a sentence, and nobody is left behind."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmark.suite import executors
+from benchmark.suite.executors import Step, run
+from benchmark.suite.executors.local import Local
+
+ROOT = Path(__file__).resolve().parents[4]
+SLEEP = Step("sleep", "train", "time.sleep", (600,))
+
+
+def step(name, function, *arguments, **fields):
+    return Step(name, "score", function, arguments, **fields)
+
+
+def test_a_killed_process_fails_its_step_and_the_others_go_on(tmp_path):
+    killed = step("killed", "signal.raise_signal", signal.SIGKILL)
+    others = [step(name, "os.mkdir", str(tmp_path / name)) for name in ("one", "two")]
+    with Local(2) as local:
+        ended = {event.step.id: event for event in run([killed, *others], local) if event.kind != "started"}
+    assert {name: event.kind for name, event in ended.items()} == {"killed": "failed", "one": "done", "two": "done"}
+    assert "killed was killed (SIGKILL)" in ended["killed"].reason
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_step_that_takes_too_long_is_ended_and_fails_and_the_others_go_on(tmp_path, jobs):
+    with executors.build("local", jobs, minutes=0.05) as local:
+        ended = {event.step.id: event for event in run([SLEEP, step("a", "os.mkdir", str(tmp_path / "a"))], local)}
+    assert {name: event.kind for name, event in ended.items()} == {"sleep": "failed", "a": "done"}
+    assert "sleep took more than 0.05 minutes" in ended["sleep"].reason
+    assert multiprocessing.active_children() == []
+
+
+def test_an_error_that_is_no_users_fails_its_step_and_its_traceback_is_logged(tmp_path, caplog):
+    caplog.set_level("INFO")
+    with Local(2) as local:
+        (_, failed) = run([step("twice", "os.mkdir", str(tmp_path))], local)
+    assert (failed.kind, "status 1" in failed.reason) == ("failed", True)
+    assert "twice: FileExistsError" in caplog.text
+
+
+def test_each_process_has_the_threads_of_its_step(tmp_path):
+    code = f"import os, pathlib; pathlib.Path({str(tmp_path)!r}, 'seen').write_text(os.environ['OMP_NUM_THREADS'])"
+    with Local(2) as local:
+        assert [event.kind for event in run([step("s", "builtins.exec", code, {}, threads=3)], local)] == ["started", "done"]
+    assert (tmp_path / "seen").read_text() == "3"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_leaving_early_ends_the_processes(error):
+    def leave():
+        with Local(2) as local:
+            local.start(SLEEP)
+            raise error
+
+    with pytest.raises(error):
+        leave()
+    assert multiprocessing.active_children() == []
+
+
+def test_processes_end_where_a_shell_has_started_the_command_in_the_background():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Local(2, patience=60) as local:
+            local.start(SLEEP)
+            begun = time.monotonic()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert time.monotonic() - begun < 60
+    assert multiprocessing.active_children() == []
+
+
+def test_a_killed_parent_takes_its_processes_with_it():
+    code = """
+import multiprocessing, time
+from benchmark.suite.executors import Step
+from benchmark.suite.executors.local import Local
+if __name__ == "__main__":
+    local = Local(2)
+    local.start(Step("sleep", "train", "time.sleep", (600,)))
+    print(multiprocessing.active_children()[0].pid, flush=True)
+    time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
