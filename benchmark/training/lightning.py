@@ -14,7 +14,7 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 from unittest import mock
 
 import lightning_utilities.core.imports as requirements
@@ -31,8 +31,12 @@ class LazyCompiler(ModuleType):
     Without compiled code there is no graph to break, no compiled module, and nothing to exclude from compilation.
     """
 
-    __path__: ClassVar = [str(Path(torch.__file__).with_name("_dynamo"))]
     OptimizedModule = type("OptimizedModule", (), {})
+
+    def __init__(self) -> None:
+        """Name it as the compiler, with the folder of its submodules."""
+        super().__init__(COMPILER)
+        self.__path__ = [str(Path(torch.__file__).with_name("_dynamo"))]
 
     @staticmethod
     def disable(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:
@@ -99,7 +103,7 @@ def _raise_missing(name: str) -> None:
 
 
 if COMPILER not in sys.modules:
-    sys.modules[COMPILER] = LazyCompiler(COMPILER)
+    sys.modules[COMPILER] = LazyCompiler()
     sys.meta_path.insert(0, SubmoduleFinder())
 with _without_unused():
     from lightning.fabric.utilities.exceptions import MisconfigurationException
