@@ -231,7 +231,7 @@ def inches(file):
 def test_a_suite_that_never_ran_does_not_hold(run_command, places, tmp_path):
     done = run_command("benchmark.verify", "--suite", "small", *places(tmp_path))
     assert done.returncode == 1
-    assert "there is no record: run the suite first" in done.stdout
+    assert "the suite has no records: run it first" in done.stdout
 
 
 def test_two_checkpoints_are_the_models_that_they_belong_to(run_command, ran, tmp_path):

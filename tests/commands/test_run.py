@@ -381,7 +381,7 @@ def test_slow_methods_have_a_table_of_their_own(undisturbed):
         ("folds: [7]", "fold 7 .* 5 folds"),
         ("folds: [0, 1]", "'wrong'.*folds.*partition: kfold"),
         ("protocols: [wang]", "slow_images.*'locus'"),
-        ("protocol: [wang]", "protocol: .*title, about"),
+        ("protocol: [wang]", "field of the suite .*protocol.*title, about"),
     ],
 )
 def test_a_mistake_in_a_suite_is_told_before_anything_runs(run_command, sentence, flags, tmp_path, line, facts):
@@ -393,7 +393,7 @@ def test_a_mistake_in_a_suite_is_told_before_anything_runs(run_command, sentence
 
 
 def test_a_folder_without_suites_is_a_sentence(run_command, sentence, flags, tmp_path):
-    assert f"suite in {tmp_path}" in sentence(run_command("benchmark.run", "--all", *flags(tmp_path), "--suites", tmp_path))
+    assert f"{tmp_path} has no suite" in sentence(run_command("benchmark.run", "--all", *flags(tmp_path), "--suites", tmp_path))
 
 
 def test_an_unknown_suite_gets_the_nearest(run_command, sentence, flags, tmp_path):

@@ -25,9 +25,9 @@ SUITES = {
     "shortcut": (",shortcut=Pneumothorax", "check: shortcut\nmethods: [cam, center]"),
 }
 MEANT_WRONG = {
-    "images: 12": "'wrong'.*images",
+    "images: 12": r"wrong\.yaml: images.*check",
     "check: sanity": "check.*'sanity'.*alignment",
-    "check: alignment\nconventional: [locus]": "'wrong'.*protocols.*conventional",
+    "check: alignment\nconventional: [locus]": r"wrong\.yaml: .*check.*protocols.*conventional",
     "trainings: nowhere": "suite.*'nowhere'",
 }
 

@@ -9,7 +9,7 @@ import pytest
 
 import methods
 from config import HeatmapConfig
-from core.cli.constraints import Named, marks
+from core.cli.constraints import Named, constraints_of
 from core.errors import DataError
 from core.registry import Registry
 from methods.base import FAST
@@ -90,7 +90,7 @@ def test_the_command_line_knows_an_installed_method_and_the_groups_without_torch
 
 
 def test_the_flag_takes_the_groups_that_there_are():
-    named = next(mark for mark in marks(HeatmapConfig, "method") if isinstance(mark, Named))
+    named = next(mark for mark in constraints_of(HeatmapConfig, "method") if isinstance(mark, Named))
     assert (named.also, named.group) == (methods.GROUPS, methods.registry.group)
 
 
