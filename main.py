@@ -13,7 +13,7 @@ from core.gc_control import gc_paused
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Train a classifier, or evaluate a run again, and print the mean AUROC and the run folder."""
-    config, typed = cli.parse(TrainConfig, argv, "main.py")
+    config, typed = cli.parse(TrainConfig, argv, "python main.py")
     if config.download:
         from datasets.io import download
 

@@ -49,8 +49,8 @@ class Folder(FileDataset):
     without any val, validation is cut from train by patient), ``width`` and ``height`` of the published image if the
     file is a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding: 1, 0, or empty for unknown.
 
-    Boxes are edges, with x to the right and y down from the upper left corner, in pixels of the published image
-    (``width`` and ``height``, or else the size of the file). A box that crosses the edge is clipped and counted; a box
+    Boxes are edges, with x to the right and y down from the upper left corner. Their frame is the published image
+    (``width`` and ``height``, or else the size of the file). A box that crosses its edge is clipped and counted; a box
     outside the image is an error. Absolute paths, ``..`` and links that lead out of the root are errors.
 
     Options: ``labels`` and ``boxes``, names of the two tables; ``ignore``, columns that are not findings

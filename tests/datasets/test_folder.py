@@ -1,4 +1,4 @@
-"""A user's own folder, with the mistakes that users make."""
+"""The data set ``folder``, with typical errors of users."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ MISSING = (
 )
 
 
-def test_labels_are_one_zero_or_unknown_and_images_lie_anywhere_below(folder_tree: Tree):
+def test_labels_are_1_0_or_unknown_and_images_may_be_in_subfolders(folder_tree: Tree):
     root = folder_tree()
     data = datasets.load("folder", root, "train", "patient")
     assert data.findings == ("Mass", "Nodule")
@@ -32,7 +32,7 @@ def test_labels_are_one_zero_or_unknown_and_images_lie_anywhere_below(folder_tre
 
 
 @pytest.mark.byhand
-def test_boxes_are_edges_in_the_files_own_pixels_and_clipped_at_its_edge(folder_tree: Tree, caplog: pytest.LogCaptureFixture):
+def test_boxes_are_edges_in_pixels_and_clipped_at_the_image_edge(folder_tree: Tree, caplog: pytest.LogCaptureFixture):
     data = datasets.load("folder", folder_tree())
     truth = {sample.image_id: sample.boxes for sample in data}
     assert truth["d.png"]["Mass"].tolist() == [[2, 3, 10.5, 8]]
@@ -57,7 +57,7 @@ def test_boxes_stay_in_the_published_frame_of_a_smaller_copy(folder_tree: Tree):
     assert sample.boxes["Mass"].tolist() == [[2, 3, 60, 30]]
 
 
-def test_the_column_split_is_the_official_partition_and_validation_is_cut_where_it_is_absent(folder_tree: Tree):
+def test_the_column_split_is_the_official_partition_and_a_missing_validation_is_cut_from_train(folder_tree: Tree):
     root = folder_tree()
     train, val, test = (datasets.load("folder", root, split) for split in ("train", "val", "test"))
     assert sorted(train.patients + val.patients) == ["p1", "p1", "p2"]
@@ -65,28 +65,28 @@ def test_the_column_split_is_the_official_partition_and_validation_is_cut_where_
     assert test.patients == ["p3", "p4", "p5"]
 
 
-def test_without_patients_each_image_is_its_own_and_the_record_says_so(folder_tree: Tree):
+def test_without_patients_each_image_counts_as_one_and_this_is_recorded(folder_tree: Tree):
     rows = [f"{name},1" for name in ("a.png", "b.png", "d.png", "e.jpg")]
     data = datasets.load("folder", folder_tree("image,Mass", rows, []), "train", "patient")
     assert data.describe["patients_named"] is False
     assert data.patients == [sample.image_id for sample in data]
 
 
-def test_other_names_of_tables_and_columns_that_are_no_findings_are_options(folder_tree: Tree):
+def test_table_names_and_ignored_columns_are_options(folder_tree: Tree):
     root = folder_tree("image,split,note,site,Mass", ["a.png,train,fine,x,1", "d.png,test,?,y,1"], [])
     (root / "labels.csv").rename(root / "mine.csv")
     data = datasets.load("folder:labels=mine.csv,ignore=note+site", root)
     assert data.findings == ("Mass",)
 
 
-def test_images_without_a_file_are_left_out_counted_and_named(folder_tree: Tree, caplog: pytest.LogCaptureFixture):
+def test_images_without_a_file_are_skipped_counted_and_logged(folder_tree: Tree, caplog: pytest.LogCaptureFixture):
     root = folder_tree()
     (root / "e.jpg").unlink()
     assert datasets.load("folder", root).describe["images_without_file"] == 1
     assert "1 of 3 test images have no file and are left out: e.jpg" in caplog.text
 
 
-def test_a_zip_with_the_name_of_an_image_is_told_when_it_is_decoded_and_its_boxes_wait(folder_tree: Tree):
+def test_a_file_that_is_not_an_image_is_reported_when_it_is_decoded(folder_tree: Tree):
     root = folder_tree()
     (root / "f.png").write_bytes(b"PK\x03\x04" + bytes(100))
     sample = datasets.load("folder", root)[2]
@@ -127,7 +127,7 @@ def test_a_zip_with_the_name_of_an_image_is_told_when_it_is_decoded_and_its_boxe
         ("labels.csv", ",", "\t", r"labels\.csv.*tabs.*CSV.*UTF-8.*commas"),
     ],
 )
-def test_a_mistake_in_a_table_is_one_sentence(folder_tree: Tree, file: str, old: str, new: str, facts: str):
+def test_an_error_in_a_table_raises_a_clear_error(folder_tree: Tree, file: str, old: str, new: str, facts: str):
     root = folder_tree()
     text = (root / file).read_text()
     assert old in text
@@ -136,7 +136,7 @@ def test_a_mistake_in_a_table_is_one_sentence(folder_tree: Tree, file: str, old:
         datasets.load("folder", root)
 
 
-def test_a_table_in_latin_1_or_without_a_line_is_one_sentence(folder_tree: Tree):
+def test_a_latin_1_or_empty_table_raises_a_clear_error(folder_tree: Tree):
     path = folder_tree() / "labels.csv"
     path.write_bytes(path.read_text().replace("p3", "Müller").encode("latin-1"))
     with pytest.raises(DataError, match=r"labels\.csv.*UTF-8.*\\xfc.*Latin-1.*CSV"):
@@ -146,7 +146,7 @@ def test_a_table_in_latin_1_or_without_a_line_is_one_sentence(folder_tree: Tree)
         datasets.load("folder", path.parent)
 
 
-def test_what_is_not_there_is_told_with_the_layout(folder_tree: Tree, tmp_path: Path):
+def test_missing_files_raise_an_error_with_the_layout(folder_tree: Tree, tmp_path: Path):
     for root in (None, tmp_path / "nowhere"):
         with pytest.raises(DataError, match=MISSING):
             datasets.load("folder", root)
@@ -159,7 +159,7 @@ def test_what_is_not_there_is_told_with_the_layout(folder_tree: Tree, tmp_path: 
         datasets.load("folder:boxes=../boxes.csv", root)
 
 
-def test_ages_are_years_however_they_are_written_and_words_are_told(folder_tree: Tree):
+def test_ages_are_parsed_and_invalid_ones_raise_an_error(folder_tree: Tree):
     rows = ["a.png,train,061Y,1", "d.png,test,18M,1", "e.jpg,test,,0", "f.png,test,44,0"]
     ages = [sample.meta["age"] for sample in datasets.load("folder", folder_tree("image,split,age,Mass", rows, []))]
     assert ages == pytest.approx([1.5, np.nan, 44], nan_ok=True)
@@ -168,31 +168,31 @@ def test_ages_are_years_however_they_are_written_and_words_are_told(folder_tree:
         datasets.load("folder", folder_tree("image,split,age,Mass", rows, []))
 
 
-def test_a_table_whose_lines_end_as_on_an_old_mac_is_read(folder_tree: Tree):
+def test_a_table_with_carriage_returns_is_read(folder_tree: Tree):
     rows = ["a.png,p0,train,1", "d.png,p1,test,1", "f.png,p2,test,0"]
     root = folder_tree("image,patient,split,Mass", rows, [])
     (root / "labels.csv").write_bytes((root / "labels.csv").read_bytes().replace(b"\n", b"\r"))
     assert datasets.load("folder", root).patients == ["p1", "p2"]
 
 
-def test_commas_behind_the_last_cell_say_nothing(folder_tree: Tree):
+def test_trailing_commas_are_ignored(folder_tree: Tree):
     root = folder_tree()
     lines = (root / "labels.csv").read_text().splitlines()
     (root / "labels.csv").write_text("\n".join([lines[0], *(f"{line},," for line in lines[1:])]))
     assert datasets.load("folder", root).patients == ["p3", "p4", "p5"]
 
 
-def test_a_space_behind_its_name_makes_no_other_patient(folder_tree: Tree):
+def test_trailing_spaces_do_not_create_new_patients(folder_tree: Tree):
     with pytest.raises(LeakError, match=r"^1 .* p1 .*train.*test"):
         datasets.load("folder", folder_tree(rows=["a.png,p1,train,1,0", "d.png,p1 ,test,1,0"]))
 
 
-def test_a_patient_in_two_splits_stops(folder_tree: Tree):
+def test_a_patient_in_two_splits_raises_a_leak_error(folder_tree: Tree):
     root = folder_tree(rows=["a.png,p1,train,1,0", "d.png,p1,test,1,0", "f.png,p2,test,1,0"])
     with pytest.raises(LeakError, match=r"^1 .* p1 .*train.*test"):
         datasets.load("folder", root)
 
 
-def test_a_number_of_findings_that_the_table_has_not_is_told(folder_tree: Tree):
+def test_another_number_of_findings_raises_an_error(folder_tree: Tree):
     with pytest.raises(BadValueError, match=r"labels\.csv.* 5 .* 2$"):
         datasets.load("folder", folder_tree(), findings=5)

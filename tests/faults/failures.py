@@ -1,4 +1,4 @@
-"""What goes wrong in the work itself. The first line of a fault is its row in docs/reliability.md."""
+"""Errors in training and explaining. The first line of a fault is its row in docs/reliability.md."""
 
 from tests.faults.outcome import sentence
 

@@ -1,4 +1,4 @@
-"""Disks that refuse, files that are cut, a clock that jumps. The first line of a fault is its row in docs/reliability.md."""
+"""Full and read-only disks, truncated files, a changed clock. The first line of a fault is its row in docs/reliability.md."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from tests.faults.signals import SIGNS
 from tests.faults.trial import ENVIRONMENT, FLAGS
 
 READ_ONLY = ["unshare", "--mount", "--map-root-user", "sh", "-c", 'mkdir -p "$0"; mount -t tmpfs -o ro none "$0" && exec "$@"']
-"""A command, its first word a folder, for which alone that folder is a read-only file system."""
+"""Start of a command for which the next argument, a folder, is a read-only file system."""
 
 
 def full_disk(trial, random):
@@ -53,7 +53,7 @@ def clock_set_back(trial, random):
 
 
 def cut(name, pattern, *without, remedy=None):
-    """One file is cut to half of its length after a run that has made all but ``without``."""
+    """Return a fault: a file is truncated after a run that has written all but ``without``."""
 
     def fault(trial, random):
         trial.finish(*without)

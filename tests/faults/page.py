@@ -1,4 +1,4 @@
-"""docs/reliability.md, from what was seen of each fault (seen.json beside this file)."""
+"""Generate docs/reliability.md from the outcomes in seen.json."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ failed, for example without a network, leaves `.venv` unchanged.
 
 
 def note(fault, outcomes):
-    """Keep what was seen of a fault: (what, equal or None where it came too late) -> how often."""
+    """Store the outcomes of a fault: (outcome, equal or None if it came too late) -> count."""
     kept = json.loads(SEEN.read_text()) if SEEN.exists() else {}
     kept[fault.__name__] = [[seen, equal, count] for (seen, equal), count in outcomes.items()]
     ordered = {fault.__name__: kept[fault.__name__] for fault in FAULTS if fault.__name__ in kept}
@@ -42,7 +42,7 @@ def note(fault, outcomes):
 
 
 def page():
-    """The whole text: a row per outcome, with its faults."""
+    """Return the whole page, with a row per outcome and its faults."""
     kept = json.loads(SEEN.read_text())
     rows = {}
     for fault in FAULTS:

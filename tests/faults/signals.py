@@ -1,4 +1,4 @@
-"""Processes that are killed, stopped or told to end. The first line of a fault is its row in docs/reliability.md."""
+"""Processes that are killed or stopped. The first line of a fault is its row in docs/reliability.md."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ SIGNS = {
     "scoring": "runs/records/tiny/*.json",
     "packing": "results/tiny/cases.parquet",
 }
-"""A step -> the files whose first says that it is at work."""
+"""Step -> pattern of files that exist once the step has started."""
 
 
 def kill(running):
@@ -26,7 +26,7 @@ def kill(running):
 
 
 def killed_anywhen(trial, random):
-    """SIGKILL at a random moment of a whole run"""
+    """SIGKILL at a random moment of a run"""
     running = trial.start()
     time.sleep(random.uniform(0, trial.whole.seconds))
     return kill(running)
@@ -65,7 +65,7 @@ def interrupted_in(step):
 
 
 def two_jobs(trial):
-    """A run of two jobs, both of which train."""
+    """Start a run with two jobs and wait until both train."""
     running = trial.start("--jobs", "2")
     while len([*trial.folder.glob(SIGNS["training"])]) < 2 and running.poll() is None:
         time.sleep(0.001)
@@ -96,7 +96,7 @@ def hanging_job(trial, random):
 
 def overdue_job(trial, random):
     """One of two jobs hangs (SIGSTOP), with `--step_minutes`"""
-    minutes = 1 + trial.whole.seconds / 10  # a process of its own has yet to load the libraries
+    minutes = 1 + trial.whole.seconds / 10  # a new process must load the libraries first
     running = trial.start("--jobs", "2", "--step_minutes", f"{minutes:.1f}")
     if not trial.until(running, SIGNS["training"]):
         raise Survived

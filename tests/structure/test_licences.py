@@ -1,4 +1,4 @@
-"""What a default install brings may be used by everybody, and the page says under which licence each part stands."""
+"""Licences of the packages in a default installation, and their page."""
 
 import re
 
@@ -11,7 +11,7 @@ ROWS = dict(re.findall(r"^\| ([\w.-]+) \| (.*) \|$", PAGE, re.MULTILINE))
 pytestmark = pytest.mark.structure
 
 
-def test_no_package_of_a_default_install_forbids_commercial_use():
+def test_all_packages_of_a_default_installation_allow_commercial_use():
     packages = installed()
     assert len(packages) > 50
     assert {name: stated(package) for name, package in packages.items() if family(name, package) not in FAMILIES} == {}
@@ -19,6 +19,6 @@ def test_no_package_of_a_default_install_forbids_commercial_use():
     assert {name: stated(package) for name, package in packages.items() if closed.search(stated(package))} == {}
 
 
-def test_the_page_has_every_package_of_a_default_install_under_its_licence():
-    """A package that only another system needs may stand there too."""
+def test_the_page_lists_every_package_under_its_licence():
+    """The page may list packages that only other systems need."""
     assert {name for name, package in installed().items() if name not in ROWS[family(name, package)].split(", ")} == set()
