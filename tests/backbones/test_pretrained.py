@@ -23,7 +23,7 @@ def without_network(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1"])
 def test_missing_weights_raise_an_error_with_url_and_path(name, tmp_path):
     file = f"{tmp_path}/hub/checkpoints/{name}"
-    sentence = f"^no ImageNet weights for '{name}': lay https://.* at {file}.*, or use --pretrained False$"
+    sentence = f"^ImageNet weights of '{name}' not found: download https://.* to {file}.*, or use --pretrained False$"
     with pytest.raises(NotAvailableError, match=sentence):
         backbones.build(name, 2, pretrained=True)
 
@@ -70,7 +70,7 @@ def test_weights_of_another_network_raise_clear_errors():
     place = weights_file("resnet18")
     place.parent.mkdir(parents=True)
     save_file({"conv1.weight": torch.zeros(1)}, place)
-    with pytest.raises(NotAvailableError, match=r"/resnet18\..*'resnet18'.*--pretrained False.*ResNet"):
+    with pytest.raises(NotAvailableError, match=r"/resnet18\..*'resnet18'.*ResNet.*--pretrained False"):
         backbones.build("resnet18", 2, pretrained=True)
 
 
@@ -78,7 +78,7 @@ def test_a_damaged_weights_file_raises_a_clear_error():
     place = weights_file("resnet18")
     place.parent.mkdir(parents=True)
     place.write_bytes(b"nothing")
-    with pytest.raises(NotAvailableError, match=r"/resnet18\..*'resnet18'.*--pretrained False.*header"):
+    with pytest.raises(NotAvailableError, match=r"/resnet18\..*'resnet18'.*header.*--pretrained False"):
         backbones.build("resnet18", 2, pretrained=True)
 
 

@@ -105,7 +105,7 @@ def test_an_unused_submodule_raises_an_error_with_advice():
         (lambda net, A: (net.fc(A.mean((2, 3))), A), "a tuple"),
         (lambda net, A: {"out": net.fc(A.mean((2, 3)))}, "a dict"),
         (lambda net, A: A, r"shape \(1, 8, 16, 16\)"),
-        (lambda net, A: net.fc(A), "takes no image of 3x64x64"),
+        (lambda net, A: net.fc(A), "fails for an image of 3x64x64"),
         (lambda net, A: net.fc(A.mean((2, 3))).half(), "float16"),
         (lambda net, A: net.fc(A.mean((2, 3)).tanh()).softmax(1), "ends in a softmax"),
     ],
@@ -117,7 +117,7 @@ def test_a_network_without_logits_raises_a_clear_error(tail, facts):
 
 def test_a_network_without_a_map_raises_a_clear_error():
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 3))
-    with pytest.raises(NotAvailableError, match=r"no part.*features.*callables"):
+    with pytest.raises(NotAvailableError, match=r"no submodule.*features.*callables"):
         backbones.wrap(network, img_size=64)
 
 

@@ -38,7 +38,7 @@ def test_a_shifted_grid_moves_the_map_by_as_many_pixels():
 
 @pytest.mark.parametrize("word", ["aligned", None, 3, "conventionel"])
 def test_a_map_without_a_grid_raises_an_error(word):
-    sentence = f"^a map needs its grid: got {word!r}, give a core.frames.Grid or the word 'conventional'$"
+    sentence = f"^the grid of a map is {word!r}: give a core.frames.Grid or 'conventional'$"
     with pytest.raises(BadValueError, match=sentence):
         frames.resolve(word, (7, 7), (224, 224))
 

@@ -70,7 +70,7 @@ def test_a_syntax_error_breaks_only_its_own_part(shelf):
 def test_a_duplicate_name_raises_an_error_with_both_files(shelf):
     shelf("one.py", PART.format(name="twin"))
     shelf("two.py", PART.format(name="twin"))
-    with pytest.raises(DataError, match=r"^the part 'twin' is defined twice: in .*/one\.py and in .*/two\.py$"):
+    with pytest.raises(DataError, match=r"^the part 'twin' is defined twice: in .*/one\.py and in .*/two\.py; rename one$"):
         parts().names()
 
 

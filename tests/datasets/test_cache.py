@@ -85,13 +85,13 @@ def test_an_unreadable_image_is_skipped_counted_and_logged(tmp_path: Path, caplo
         assert found.images[found.kept, 0, 0].tolist() == [0, 2, 3]
         assert [name for name, _ in found.bad] == ["001.png"]
         assert "cannot decode" in found.bad[0][1]
-    assert caplog.text.count("left out: cannot decode") == 2  # once per call
+    assert caplog.text.count("skipped: cannot decode") == 2  # once per call
 
 
 def test_too_many_unreadable_images_raise_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     data = folder_of_images(tmp_path / "in", 4)
     (tmp_path / "in" / "001.png").write_bytes(b"broken")
-    sentence = r"^1 of 4 images cannot be used, more than --max_bad_images 0\.01 allows: .*/001\.png"
+    sentence = r"^1 of 4 images cannot be read \(--max_bad_images allows a share of 0\.01\): .*/001\.png"
     with pytest.raises(DataError, match=sentence):
         cache.pixels(data, 4, tmp_path / "out")
     assert [record for record in caplog.records if record.levelname != "INFO"] == []  # the error says it

@@ -90,7 +90,7 @@ def test_a_broken_mask_raises_an_error_when_it_is_read(covid_radiography_tree: T
 
 def test_too_few_images_of_a_class_raise_an_error(covid_radiography_tree: Tree):
     root = covid_radiography_tree(layout="flat", images=20)
-    with pytest.raises(DataError, match=r"^20 .*COVID-19.* 60 .* 60 .*val=5,test=5"):
+    with pytest.raises(DataError, match=r"^COVID-19 .* 20 .* 60 .* 60 .*val=5,test=5"):
         datasets.load("covid_radiography", root)
     with pytest.raises(BadValueError, match=r"^val\b.*\b0\b.*\b60\b.*\b1$"):
         datasets.load("covid_radiography:val=0", root)
@@ -110,7 +110,7 @@ def test_a_file_name_in_two_folders_raises_an_error(covid_radiography_tree: Tree
     root = covid_radiography_tree(layout="parted", images=4)
     source = root / "train" / "normal" / "Normal-train0.png"
     (root / "test" / "normal" / source.name).write_bytes(source.read_bytes())
-    with pytest.raises(DataError, match=r" 1 .*twice.*Normal-train0\.png"):
+    with pytest.raises(DataError, match=r" 1 duplicate .*Normal-train0\.png"):
         datasets.load("covid_radiography", root)
 
 

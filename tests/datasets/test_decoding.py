@@ -58,7 +58,7 @@ def _too_large() -> np.ndarray:
 
 def test_an_image_that_needs_too_much_memory_is_skipped(tmp_path: Path):
     found = cache.pixels(samples(4, 2, crash=_too_large), 8, tmp_path, max_bad=0.5)
-    assert found.bad == [("2.dcm", "cannot decode 2.dcm: it needs more memory than there is")]
+    assert found.bad == [("2.dcm", "cannot decode 2.dcm: out of memory")]
 
 
 def _waiting(number: int) -> np.ndarray:

@@ -86,8 +86,8 @@ def test_the_header_has_frame_patient_and_view(tmp_path: Path):
 @pytest.mark.parametrize(
     ("tags", "facts"),
     [
-        ({"Rows": 60000, "Columns": 60000}, " 60000 .* 60000 "),
-        ({"Rows": 0}, " 0 .* 32 "),
+        ({"Rows": 60000, "Columns": 60000}, " 60000x60000 "),
+        ({"Rows": 0}, " 0x32 "),
         ({"NumberOfFrames": 3}, " 3 "),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR.*MONOCHROME1, MONOCHROME2"),
         ({"WindowCenter": 5, "WindowWidth": 0}, "Window Width"),
@@ -116,5 +116,5 @@ def test_a_file_that_is_not_dicom_raises_an_error_with_its_path(tmp_path: Path):
     (tmp_path / "a.dcm").write_bytes(b"PK\x03\x04 a zip" * 40)
     with pytest.raises(DataError, match=r"a\.dcm.*DICOM"):
         dicom.decode(tmp_path / "a.dcm")
-    with pytest.raises(DataError, match=r"/b\.dcm$"):
+    with pytest.raises(DataError, match=r"/b\.dcm not found$"):
         dicom.header(tmp_path / "b.dcm")

@@ -136,7 +136,7 @@ def test_without_the_client_the_error_says_how_to_install_it(client: Client, tmp
 
 def test_a_file_instead_of_the_folder_raises_an_error_before_the_download(tmp_path: Path):
     (tmp_path / "covid").touch()
-    with pytest.raises(BadValueError, match=f"--download .*{tmp_path}/covid"):
+    with pytest.raises(BadValueError, match=f"--data_root_dir {tmp_path}/covid "):
         fetch(WORD, tmp_path / "covid")
 
 

@@ -46,9 +46,9 @@ def test_extra_images_are_used_also_with_train_on_boxed(tree: Tree, tmp_path: Pa
 @pytest.mark.parametrize(
     ("word", "facts"),
     [
-        ("NIH:extra=nowhere", r"no folder nowhere.*Data_Entry_2017_v2020\.csv"),
+        ("NIH:extra=nowhere", r"extra=nowhere.*Data_Entry_2017_v2020\.csv"),
         ("NIH:extra=../more", r"extra=\.\./more.*not a path"),
-        ("NIH:extra=more", r"more: none of its 1 images"),
+        ("NIH:extra=more", r"more adds none of its 1 images"),
     ],
 )
 def test_a_folder_without_new_images_raises_a_clear_error(tree: Tree, word: str, facts: str):

@@ -39,7 +39,7 @@ def test_a_left_out_fold_is_in_no_split_and_the_test_fold_is_unchanged(patients:
 
 @pytest.mark.parametrize("wrong", [{"leave_out_fold": 1}, {"leave_out_fold": 5}, {"partition": "patient"}])
 def test_only_another_fold_can_be_left_out(wrong: dict[str, object]):
-    with pytest.raises(BadValueError, match=r"leave_out_fold is .* fold 1"):
+    with pytest.raises(BadValueError, match=r"^leave_out_fold is \d: "):
         Request(**{"partition": "kfold", "fold": 1, "leave_out_fold": 3, **wrong})
 
 
@@ -84,7 +84,7 @@ def test_a_leak_raises_an_error_with_count_and_three_examples():
     [
         ("random", 5, 0, "partition.*'random'.*official, patient, kfold"),
         ("kfold", 1, 0, r"folds.*\b1\b.*\b2\b"),
-        ("kfold", 5, 5, r"fold\b.* 5: .* 5 .* 0 .* 4$"),
+        ("kfold", 5, 5, r"^fold is 5: .* 0 .* 4$"),
         ("kfold", 4, 0, r"folds.*\b4\b.*\b3\b"),
     ],
 )

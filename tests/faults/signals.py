@@ -22,7 +22,7 @@ def kill(running):
     running.kill()
     if running.wait() != -signal.SIGKILL:
         raise Survived
-    return "no incomplete file"
+    return "no incomplete files"
 
 
 def killed_anywhen(trial, random):
@@ -58,7 +58,7 @@ def interrupted_in(step):
             raise Survived
         running.send_signal(signal.SIGINT)
         assert "interrupted" in sentence(running.done(), INTERRUPTED)
-        return "one sentence, exit 130"
+        return "one message, exit 130"
 
     fault.__doc__, fault.__name__ = f"Ctrl-C while {step}", f"interrupted_in_{step}"
     return fault
@@ -78,7 +78,7 @@ def killed_job(trial, random):
     os.kill(random.choice(jobs), signal.SIGKILL)
     assert "was killed (SIGKILL), perhaps because memory ran out" in sentence(running.done())
     assert {"was killed (SIGKILL)" in reason for _, reason in trial.reasons()} == {True}
-    return "its cells fail with the signal as the reason, the others complete; one sentence, exit 2"
+    return "its cells fail with the signal as the reason, and the others complete; one error, exit 2"
 
 
 def hanging_job(trial, random):
@@ -91,7 +91,7 @@ def hanging_job(trial, random):
     assert running.poll() is None
     running.send_signal(signal.SIGINT)
     assert "interrupted" in sentence(running.done(), INTERRUPTED)
-    return "the run waits for it silently; the first Ctrl-C waits too, the second ends it: one sentence, exit 130"
+    return "the run waits for it silently; the first Ctrl-C also waits, the second ends it with one message, exit 130"
 
 
 def overdue_job(trial, random):
@@ -103,7 +103,7 @@ def overdue_job(trial, random):
     os.kill(random.choice(trial.jobs(running)), signal.SIGSTOP)
     assert "minutes and was ended" in sentence(running.done())
     assert {"minutes and was ended" in reason for _, reason in trial.reasons()} == {True}
-    return "it is ended, its cells fail with that reason, the others complete; one sentence, exit 2"
+    return "it is killed, its cells fail with that reason, and the others complete; one error, exit 2"
 
 
 def lost_node(trial, random):

@@ -32,7 +32,7 @@ def test_a_run_killed_in_every_stage_gives_the_same_records(undisturbed, tmp_pat
         running = trial.start()
         assert trial.until(running, sign), f"the run ended before the stage {step}"
         time.sleep(moments.uniform(0, 0.02))
-        assert kill(running) == "no incomplete file"
+        assert kill(running) == "no incomplete files"
         require_order(trial)
     for _ in range(2):
         running = trial.start()

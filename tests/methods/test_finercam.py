@@ -76,7 +76,7 @@ def test_findings_that_are_not_requested_are_candidates_too(make_model, images):
 
 
 def test_a_model_with_one_finding_and_an_unknown_base_raise_clear_errors(make_model, images):
-    with pytest.raises(NotAvailableError, match="one finding"):
+    with pytest.raises(NotAvailableError, match="has only one"):
         explain(make_model("AVG", classes=1), images, ["finercam"])
     with pytest.raises(BadValueError, match=r"'eigencam'.*gradcampp"):
         methods.build("finercam:base=eigencam")

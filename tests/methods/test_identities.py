@@ -97,6 +97,6 @@ def test_pcam_is_the_probability_of_each_position_alone(make_model, images):
 
 
 def test_pcam_is_not_available_for_another_pooling(make_model, images):
-    sentence = "^the method 'pcam' shows the weights of PCAM pooling, but these features are pooled by MAX: use a PCAM model$"
+    sentence = "^the method 'pcam' requires a model with PCAM pooling; this one uses MAX$"
     with pytest.raises(NotAvailableError, match=sentence):
         explain(make_model("MAX"), images, ["pcam"])

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tools.licences import FAMILIES, ROOT, family, installed, stated
+from tools.licences import FAMILIES, ROOT, family, installed, licence_text
 
 PAGE = (ROOT / "docs/licences.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| ([\w.-]+) \| (.*) \|$", PAGE, re.MULTILINE))
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.structure
 def test_all_packages_of_a_default_installation_allow_commercial_use():
     packages = installed()
     assert len(packages) > 50
-    assert {name: stated(package) for name, package in packages.items() if family(name, package) not in FAMILIES} == {}
+    assert {name: licence_text(package) for name, package in packages.items() if family(name, package) not in FAMILIES} == {}
     closed = re.compile(r"non-?commercial|\bNC\b|academic|research only|\bA?GPL", re.IGNORECASE)
-    assert {name: stated(package) for name, package in packages.items() if closed.search(stated(package))} == {}
+    assert {name: licence_text(package) for name, package in packages.items() if closed.search(licence_text(package))} == {}
 
 
 def test_the_page_lists_every_package_under_its_licence():
