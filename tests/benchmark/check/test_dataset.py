@@ -111,13 +111,13 @@ def test_a_box_of_an_absent_finding_is_a_note_and_a_clipped_one_too(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nd.png,Mass,2,3,100,12\n")
     assert verdicts(root) == {
         "boxes of a finding whose label is not 1": "note 1: d.png Mass",
-        "warnings while loading": f"note 1: {root}/boxes.csv: 1 boxes reach past the image's edge and were clipped",
+        "warnings while loading": f"note 1: {root}/boxes.csv: clipped 1 boxes at the edge of their image",
     }
 
 
 def test_images_without_a_file_are_wrong_and_named(root: Path):
     (root / "d.png").unlink()
-    named = f"note 1: {root}: 1 of 2 test images have no file and are left out: d.png"
+    named = f"note 1: {root}: 1 of 2 test images have no file and are skipped: d.png"
     assert verdicts(root) == {"listed images without a file": "wrong 1: test 1", "warnings while loading": named}
 
 

@@ -107,7 +107,7 @@ def test_an_unreadable_image_changes_no_run_whether_it_is_found_now_or_was_befor
     places = {"dataset": "folder", "data_root_dir": str(tmp_path / "in"), "cache_dir": str(tmp_path / "cache")}
     config = tiny(**places, img_size=32, max_bad_images=0.05, num_workers=1)
     runs = [training.fit(config, tmp_path / name) for name in ("cold", "warm")]
-    assert caplog.text.count("left out: ") == 6  # three of each run
+    assert caplog.text.count("skipped: ") == 6  # three of each run
     states = [load.checkpoint(folder / "last.ckpt").content["state_dict"] for folder in runs]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert (runs[0] / "predictions.csv").read_bytes() == (runs[1] / "predictions.csv").read_bytes()
