@@ -47,11 +47,13 @@ def precision_here(flags: MachineFlags) -> str:
 
 
 def has_fast_bfloat16(device: str) -> bool:
-    """Whether ``cuda`` or ``cpu`` supports bfloat16 in hardware, not by emulation."""
+    """Whether bfloat16 is faster than float32 on ``cuda`` or ``cpu``.
+
+    A CPU needs matrix units for it (AMX). With AVX-512 alone, a training step takes 1.3 to 1.6 times as long in bfloat16.
+    """
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def summary(flags: MachineFlags, num_workers: int | None) -> str:
