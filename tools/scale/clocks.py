@@ -1,5 +1,6 @@
 """Measure the first step, the epochs and the memory of a training run."""
 
+import ctypes
 import os
 import time
 from pathlib import Path
@@ -46,6 +47,7 @@ def used() -> float:
 
 
 def anonymous_kb() -> int:
-    """Return the anonymous memory of this process (not mapped from files) in kB."""
+    """Return the anonymous memory of this process (not mapped from files) in kB, after freeing unused memory."""
+    ctypes.CDLL(None).malloc_trim(0)
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))

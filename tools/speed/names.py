@@ -63,3 +63,7 @@ PIXELS = {ORIGINAL_LARGEST: LARGEST, ORIGINAL_ALL: ALL, LEVELS_LARGEST: LARGEST,
 ATTENTION = {CHEFER_LOOP: CHEFER, TORCHCAM_LEGRAD: LEGRAD, PACKAGE_FINER: FINER, TORCHCAM_FINER: FINER}
 OURS = LOOPS | PIXELS | ATTENTION | dict.fromkeys((CONTOURS, SKIMAGE, SCIPY), SURFACE)
 """Contender of another package -> contender of Locus with which it is compared."""
+
+IMPORT_TORCH = "import torch"
+FIRST_STEP = "first step of a training"
+"""Name of the timed training run in the records."""

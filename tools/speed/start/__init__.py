@@ -1,0 +1,1 @@
+"""Start time of the commands, compared with ``import torch``."""
