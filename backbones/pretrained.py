@@ -140,7 +140,8 @@ def _not_available(name: str, source: str | None, path: Path, error: object) -> 
     if source is None:
         return NotAvailableError(f"{name!r} has no ImageNet weights: choose another or use --pretrained False")
     if path.is_file():
-        return NotAvailableError(f"{path} does not fit {name!r} ({error}): delete it or use --pretrained False")
+        reason = " ".join(str(error).split())
+        return NotAvailableError(f"{path} does not fit {name!r} ({reason}): delete it or use --pretrained False")
     return NotAvailableError(
         f"ImageNet weights of {name!r} not found: download {source} to {path}, or use --pretrained False"
     )

@@ -71,9 +71,10 @@ class CovidRadiography(FileDataset):
     ``test`` with these classes, they define the split. **Patients are unknown**: each image counts as a patient, so
     images of one patient may be in two splits, and classes come from different hospitals. Scores are optimistic.
 
-    Download with ``--download True`` or from https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database.
-    The licences of its sources apply. Cite: Chowdhury et al., IEEE Access 8 (2020), 132665-132676; Rahman et al.,
-    Computers in Biology and Medicine 132 (2021), 104319.
+    Download with ``--download True`` or from
+    https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database. The licences of its sources apply.
+    Cite: Chowdhury et al., IEEE Access 8 (2020), 132665-132676; Rahman et al., Computers in Biology and Medicine 132
+    (2021), 104319.
     """
 
     name = "covid_radiography"

@@ -70,7 +70,7 @@ def test_weights_of_another_network_raise_clear_errors():
     place = weights_file("resnet18")
     place.parent.mkdir(parents=True)
     save_file({"conv1.weight": torch.zeros(1)}, place)
-    with pytest.raises(NotAvailableError, match=r"/resnet18\..*'resnet18'.*ResNet.*--pretrained False"):
+    with pytest.raises(NotAvailableError, match=r"/resnet18\..*'resnet18'.*ResNet.*conv1.*--pretrained False"):
         backbones.build("resnet18", 2, pretrained=True)
 
 

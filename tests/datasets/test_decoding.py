@@ -40,7 +40,7 @@ def test_an_image_that_crashes_its_decoder_is_skipped(tmp_path: Path, monkeypatc
 
 def test_decoding_stops_with_an_error_if_every_image_crashes(tmp_path: Path):
     began = time.perf_counter()
-    with pytest.raises(DataError, match=r" 1000 .*--max_bad_images 0\.01.*\.dcm.*SIGABRT"):
+    with pytest.raises(DataError, match=r" 1000 .*--max_bad_images .* 0\.01.*\.dcm.*SIGABRT"):
         cache.pixels(samples(1000, *range(1000)), 8, tmp_path, workers=2)
     assert time.perf_counter() - began < 30  # a thousand crashes would take minutes
 

@@ -31,5 +31,5 @@ def test_the_listed_names_and_tables_equal_those_of_the_sample(nih_sample, tmp_p
 def test_missing_images_raise_an_error_and_nothing_is_written(tmp_path, capsys):
     (tmp_path / "images").mkdir()
     assert tool.main(["--data_root_dir", str(tmp_path), "--output", str(tmp_path / "made")]) == 2
-    assert "lacks 1541 of the files" in capsys.readouterr().err
+    assert "lacks 1541 required files" in capsys.readouterr().err
     assert not (tmp_path / "made").exists()

@@ -70,7 +70,7 @@ def test_the_page_shows_rates_shares_and_skipped_flags():
     assert f"| {LOADER} | 2000 | 0.50 | 100 | 64 | 4 |" in shown
     assert "| --precision bf16-mixed | 40.0 | 2.00 | 4 |" in shown
     assert "| --compile True | – | – | no g++ |" in shown
-    assert "112,120 images of NIH, not measured here, would be a file of 5.6 GB" in shown
+    assert "112,120 images of NIH has 5.6 GB at 224 px (not measured)" in shown
 
 
 def test_every_flag_is_compared_with_single_precision():
