@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from backbones.family import Family, Features
-from core.errors import NotAvailableError
+from core.errors import NotAvailableError, one_line
 
 FILE = "model.safetensors"
 """Name of the weights file on the hub."""
@@ -140,7 +140,7 @@ def _not_available(name: str, source: str | None, path: Path, error: object) -> 
     if source is None:
         return NotAvailableError(f"{name!r} has no ImageNet weights: choose another or use --pretrained False")
     if path.is_file():
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         return NotAvailableError(f"{path} does not fit {name!r} ({reason}): delete it or use --pretrained False")
     return NotAvailableError(
         f"ImageNet weights of {name!r} not found: download {source} to {path}, or use --pretrained False"

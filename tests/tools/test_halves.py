@@ -31,4 +31,4 @@ def test_halves_differ_only_if_the_recipes_differ(results, capsys):
 
 def test_too_few_training_runs_raise_an_error(results, capsys):
     assert halves.main(["--suite", "six", "--results", str(results)]) == 2
-    assert "has 10 trainings" in capsys.readouterr().err
+    assert "has 10 training runs" in capsys.readouterr().err
