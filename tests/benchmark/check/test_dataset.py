@@ -39,7 +39,7 @@ def config(root: Path) -> DatasetCheckConfig:
 def verdicts(root: Path) -> dict[str, str]:
     """What is not well, but for the one validation image of these folders."""
     found = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
-    assert found.pop("validation images").startswith("note 1 validation images choose best.ckpt: with less than 100")
+    assert found.pop("validation images").startswith("note only 1 validation images select best.ckpt; with fewer than 100")
     return found
 
 
