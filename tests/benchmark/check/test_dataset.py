@@ -104,7 +104,7 @@ def test_of_many_duplicates_one_of_each_split_is_named_and_the_rest_counted(root
 
 def test_an_unreadable_file_is_named(root: Path):
     (root / "a.png").write_bytes(b"PK")
-    assert "a.png: it is no image" in verdicts(root)["unreadable files"]
+    assert "a.png: it is not a PNG or JPEG image" in verdicts(root)["unreadable files"]
 
 
 def test_a_box_of_an_absent_finding_is_a_note_and_a_clipped_one_too(root: Path):
