@@ -17,7 +17,7 @@ from benchmark.scoring import protocols as protocol_registry
 from benchmark.suite import paired
 from benchmark.suite.cells import cells
 from benchmark.suite.plan import ModelPlan, Suite, check_methods, identity
-from benchmark.suite.score import score_and_record
+from benchmark.suite.score import ModelScorer, score_and_record
 from benchmark.suite.selection import ModelJob
 from benchmark.training import load, machine
 from config import EngineFlags, TrainConfig
@@ -96,7 +96,8 @@ def evaluate(
             path, all_images = _folder(one) or result.work, CLASSIFICATION in scored_by
             run = GivenRun(config, path, network=network, given=given, all_images=all_images)
             job = _job(run, title, words, scored_by)
-            score_and_record(job, [run], result.work, result.folder, EngineFlags(memory_gib=memory_gib), progress)
+            scorer = ModelScorer(job.model, job.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
+            score_and_record(scorer, result.folder, progress)
             result.runs.append((job.model, run))
     measured = records.load(result.folder)
     records.pack(result.folder, records.ordered([*measured, *paired.paired_records(result.folder, measured)]))
