@@ -1,4 +1,4 @@
-"""MaxBoxAcc and MaxBoxAccV2: share of cases with a fitting box, at the best score threshold."""
+"""MaxBoxAcc and MaxBoxAccV2: share of cases whose box overlaps the truth, at the best score threshold."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -42,7 +42,7 @@ LEVELS = choe_contours.score_thresholds(STEP)
 DEFAULT_INDEX = len(LEVELS) // 2
 """The index of .5."""
 VARIANTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)}}
-"""Variant with a separate score threshold -> which contour counts, and δ."""
+"""Variant with a separate score threshold -> counted contour, and δ."""
 V2 = list(VARIANTS)[1:]
 METRICS = {"maxboxacc": ["maxboxacc"], "maxboxaccv2": V2, **{variant: [variant] for variant in V2}}
 """Metric -> the variants that it averages."""
@@ -52,17 +52,17 @@ OPTIMISM_METRICS = {metric: f"optimism@{metric}" for metric in ("maxboxacc", "ma
 class MaxBox(Protocol):
     """Share of cases with IoU >= δ: MaxBoxAcc (one box, δ = .5) and MaxBoxAccV2 (any box, mean over δ = .3, .5, .7).
 
-    On 224×224 pixels at 100 score thresholds, with the source's conventions (``contours``). MaxBoxAcc uses the box of
-    the contour with the largest polygon area; V2 uses the best of all contours, inner ones included, and has a
-    threshold per δ. The source takes one threshold for all classes, the one with most hits on the scored cases:
-    ``oracle`` of ``…@shared``. Its figure pools the cases, ours is the mean over findings at that threshold. There is
-    also one per finding, and each ``cross-fitted`` and from the ``validation`` split; ties: mean IoU, then the lowest.
-    ``otsu``: the one of the 100 nearest to the map's Otsu threshold; ``fixed``: .5. ``optimism@…`` is oracle −
-    cross-fitted.
+    Maps are scored on 224×224 pixels at 100 score thresholds, with the source's conventions (``contours``). MaxBoxAcc
+    uses the box of the contour with the largest polygon area; V2 uses the best of all contours, inner ones included,
+    and has a threshold per δ. The source uses one threshold for all classes, chosen on the scored cases: origin
+    ``oracle`` of ``…@shared``. It pools the cases; here the score is the mean over findings at that threshold. Locus
+    also chooses a threshold per finding, and all thresholds ``cross-fitted`` and on the ``validation`` split; ties go
+    to the larger mean IoU, then to the lower threshold. ``otsu`` uses the threshold nearest to the map's Otsu
+    threshold, ``fixed`` .5. ``optimism@…`` is oracle − cross-fitted.
 
-    A flat map has the source's box, the first pixel. The map is interpolated bilinearly on its grid; the source's is
-    cubic. Choe et al., "Evaluating weakly supervised object localization methods right", CVPR 2020, section 4; V2:
-    arXiv 2007.04178.
+    A flat map has the source's box, the first pixel. The map is interpolated bilinearly on its grid; the source
+    interpolates cubically. Choe et al., "Evaluating weakly supervised object localization methods right", CVPR 2020,
+    section 4; V2: arXiv 2007.04178.
     """
 
     name = "maxbox"
@@ -95,11 +95,11 @@ def sweep(
     step: float = STEP,
     contours: Literal["largest", "all"] = "largest",
 ) -> FloatArray:
-    """(H,W) map in [0,1], (M,4) truth in its pixels -> (T,) best IoU at the score thresholds i·step below 1.
+    """Return the best IoU (T,) of a map (H,W) in [0,1] with truth boxes (M,4), at the score thresholds i·step below 1.
 
-    By the source's conventions, for the contour with the largest polygon area or for ``all`` contours. Truth boxes are
-    half-open, as everywhere in Locus; fractional corners are truncated as in the source.
-    Raises ``BadValueError`` for a map outside [0,1], a bad step or word, and without a truth box.
+    Follows the source's conventions, for the contour with the largest polygon area or for ``all`` contours. Truth boxes
+    are half-open in pixels of the map, as everywhere in Locus; fractional corners are truncated as in the source.
+    Raises ``BadValueError`` for a map outside [0,1], an invalid ``step`` or ``contours``, and without a truth box.
 
     >>> spot = np.zeros((8, 8))
     >>> spot[2:5, 2:5] = 1
@@ -110,14 +110,14 @@ def sweep(
         raise BadValueError(f"unknown contours {contours!r}: write 'largest' or 'all'")
     boxes = as_boxes(truth)
     if not len(boxes):
-        raise BadValueError("a sweep got no truth box: give at least one, (M,4) in pixels of the map")
+        raise BadValueError("no truth box is given: give at least one, (M,4) in pixels of the map")
     corners = np.trunc(boxes - choe_contours.PIXEL) + choe_contours.PIXEL
     traced = choe_contours.Contours(map, step)
     return traced.best_overlap(corners) if contours == "all" else iou(traced.largest(), corners).max(1)
 
 
 def map_224(case: Case) -> tuple[NDArray[np.float32] | None, str]:
-    """Return the (224,224) map in [0,1] and "", all 0 and "flat map" for a flat one; or None and the reason."""
+    """Return the map (224,224) in [0,1] and ""; zeros and "flat map" for a constant map; or None and the reason."""
     values, reason = finite_map(case)
     if values is None:
         return None, reason
@@ -126,7 +126,7 @@ def map_224(case: Case) -> tuple[NDArray[np.float32] | None, str]:
 
 
 class SweptCases:
-    """N cases at each of the T score thresholds; without box and overlap if the map failed."""
+    """Boxes and overlaps of N cases at each of the T score thresholds; no box and overlap 0 if the map failed."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
         curves = [_curves(case) for case in cases]
@@ -137,13 +137,13 @@ class SweptCases:
         """(N,T,4) boxes of the largest contour, in the case's frame."""
         ious = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
         self.selectors = {v: SampledThresholds(ious[kind] >= d, ious[kind]) for v, (kind, d) in VARIANTS.items()}
-        """By the best IoU of the largest contour's box, or of any contour's box, with a truth box."""
+        """Variant -> selector by the IoU of the largest contour's box, or of any contour's box."""
         self.otsu = np.array(otsu, dtype=np.float64)
         """(N,) index of each map's Otsu threshold."""
 
 
 def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
-    """(T,4) boxes, their (T,) overlaps, those of the best contours, index of Otsu's threshold, reason for a miss."""
+    """Return boxes (T,4), their overlaps (T,), the best overlaps (T,), Otsu's index, and the reason for a miss."""
     values, reason = map_224(case)
     if values is None:
         return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT_INDEX, reason
@@ -161,7 +161,7 @@ def _otsu(values: NDArray[np.float32]) -> int:
 
 
 def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> list[Column]:
-    """Return the columns; only the main metrics at thresholds that all findings share."""
+    """Return the columns of all metrics; shared thresholds only have the main metrics."""
     columns = []
     for metric, variants in METRICS.items():
         for key in chosen[variants[0]]:

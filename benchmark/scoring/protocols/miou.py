@@ -28,9 +28,10 @@ LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5)
 class MeanIou(Protocol):
     """Mean IoU of {map > t} with the union of the truth boxes, over t = .1, .2, .3, .4 and .5 of the raw values.
 
-    For cosine maps of text-prompted networks, whose values have a meaning: nothing is scaled. Do not compare methods
-    whose values have different units. The map is interpolated to the pixels of the frame; a pixel is inside a box if
-    its centre is. A flat or failed map has IoU 0. Boecking et al., "Making the most of text semantics", ECCV 2022.
+    For the cosine maps of text-prompted networks: their values have a meaning, so nothing is scaled. Do not compare
+    methods whose values have different units. The map is interpolated to the pixels of the frame; a pixel is inside a
+    box if its centre is. A flat or failed map has IoU 0. Boecking et al., "Making the most of text semantics", ECCV
+    2022.
     """
 
     name = "miou"
@@ -49,7 +50,7 @@ class MeanIou(Protocol):
 
 
 def mean_iou(values: ArrayLike, boxes: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> float:
-    """Return the mean IoU of an (h,w) raw map above ``LEVELS`` with the union of (M,4) boxes in the ``frame`` (H, W).
+    """Return the mean IoU of a raw map (h,w) above ``LEVELS`` with the union of boxes (M,4) in the ``frame`` (H, W).
 
     >>> mean_iou([[0.0, 0.35]], [[2, 0, 4, 1]], (1, 4), "conventional")  # .0, .0875, .2625, .35: two pixels, then one
     0.5

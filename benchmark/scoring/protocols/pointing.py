@@ -21,14 +21,15 @@ from core.boxes import as_boxes
 TOLERANCE = 15 / 224
 """The paper's 15 pixels at the network's input, as a share of the frame's width (our scaling)."""
 ROUNDING = 1e-9
-"""Pixels. A distance of exactly the tolerance counts, despite rounding."""
+"""Tolerance for rounding, in pixels."""
 
 
 class Pointing(Protocol):
     """Share of cases whose highest point is in a truth box, or within 15·W/224 pixels of one (``pointing@15``).
 
-    The maximum of a bilinear surface is a vertex, the first in row-major order on ties. A box includes its edges. A
-    flat or failed map is a miss; with given boxes the point is the centre of the most confident one. Zhang et al.,
+    The maximum of a bilinear surface is at a vertex; of equal ones, the first in row-major order counts. A box includes
+    its edges. A flat or failed map is a miss. For submitted boxes the point is the centre of the box with the highest
+    confidence. Zhang et al.,
     "Top-down neural attention by excitation backprop", ECCV 2016, section 4.2.
     """
 

@@ -7,10 +7,10 @@ from core.types import FloatArray
 
 
 def probability_of_first(samples: NDArray[np.floating]) -> FloatArray:
-    """(R,K,...) resampled values of K methods on the same patients -> (K,...) probability of being first.
+    """Return each method's probability (K,...) of the first place, from values (R,K,...) on the same resamples.
 
-    It is the share of resamples with the highest value, shared among equals; an undefined value is never first, and a
-    resample without any value is left out.
+    It is the share of resamples in which the method has the highest value; equal methods share a resample. An undefined
+    value is never first; a resample without any value is left out.
     """
     ranked = np.where(np.isfinite(samples), samples, -np.inf)
     best = (ranked == ranked.max(1, keepdims=True)) & np.isfinite(samples)
