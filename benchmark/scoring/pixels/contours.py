@@ -30,7 +30,7 @@ PIXEL = np.array([0, 0, 1, 1])
 def score_thresholds(step: float) -> FloatArray:
     """Return the thresholds i·step below 1 (T,). Raises ``BadValueError`` for a step outside (0,1]."""
     if not 0 < step <= 1:
-        raise BadValueError(f"the step between score thresholds is {step}: give a number above 0 and up to 1, such as .01")
+        raise BadValueError(f"the step between score thresholds is {step}: give a number above 0, at most 1")
     values = np.arange(0, 1, step)
     return values[values < 1]
 
@@ -42,7 +42,7 @@ def quantised(values: ArrayLike) -> NDArray[np.uint8]:
     if array.dtype.kind != "f" or array.ndim != 2 or not array.size or not (array.min() >= 0 and array.max() <= 1):
         array = as_heat_map(array)
     if array.min() < 0 or array.max() > 1:
-        raise BadValueError(f"the values of the map range from {array.min():g} to {array.max():g}: scale it to [0, 1] first")
+        raise BadValueError(f"the map has values from {array.min():g} to {array.max():g}: scale it to [0, 1] first")
     return (array * 255).astype(np.uint8)
 
 
@@ -74,7 +74,7 @@ class Contours:
         return outlines.inner(self._image)
 
     def largest(self) -> Ints:
-        """Return the source's boxes (T,4) of the contours with the largest polygon; the lowest starting pixel on ties."""
+        """Return the source's boxes (T,4) of the contours with the largest polygon; the last in raster order on ties."""
         return self._boxes(self._outer)[self._best(self._outer, self._outer[:, outlines.DOUBLE_AREA])]
 
     def best_overlap(self, truth: ArrayLike) -> FloatArray:

@@ -93,7 +93,7 @@ def interior(boxes: ArrayLike, frame: tuple[int, int]) -> Mask:
 @njit(cache=True, nogil=True)
 def _count(picture, truth, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Count the pixels above each of the ascending ``levels``: (T,) inside the truth, and (T,) everywhere."""
-    counts = np.zeros((levels.size + 1, 2), np.int64)  # rows: number of levels below the pixel; columns: outside, inside the truth
+    counts = np.zeros((levels.size + 1, 2), np.int64)  # row: levels below the pixel; column: 1 in the truth
     for i in range(picture.shape[0]):
         for j in range(picture.shape[1]):
             below = 0

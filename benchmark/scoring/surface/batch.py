@@ -38,7 +38,7 @@ class TruthBoxes:
         return np.diff(self.offsets)
 
     def overlaps(self, boxes: FloatArray, case_index: Index) -> tuple[FloatArray, FloatArray]:
-        """Return IoU (P,) and IoBB (P,) of boxes (P,4) with the best truth box of their case; 0 without one or for nan."""
+        """Return IoU (P,) and IoBB (P,) of boxes (P,4) with the best truth box of their case; 0 without one."""
         out = np.zeros((2, len(boxes)))
         overlap.overlaps(self.offsets, self.boxes, boxes, case_index, out)
         return out[0], out[1]
@@ -54,7 +54,7 @@ class TruthBoxes:
         return out
 
     def union_iobb(self, boxes: "Boxes", n_thresholds: int) -> FloatArray:
-        """Return the share (N,L) of the union of a case's boxes inside the union of its truth boxes; nan without area."""
+        """Return the share (N,L) of the union of a case's boxes inside the union of its truth boxes; nan for 0/0."""
         out = np.full((len(self.count), n_thresholds), np.nan)
         overlap.union_iobb(self.offsets, self.boxes, boxes.boxes, boxes.offsets(*out.shape), out)
         return out

@@ -69,7 +69,7 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
     shape = (array.shape[0], array.shape[1])
     (y, rows), (x, columns) = _axes(resolve(grid, shape, frame), shape, frame)
     if rows is not None and columns is not None:
-        array = np.clip(rows @ array @ columns.T, array.min(), array.max())  # so that a constant map stays exactly constant
+        array = np.clip(rows @ array @ columns.T, array.min(), array.max())  # keeps a constant map constant
     return Surface(np.ascontiguousarray(array), y, x, frame)
 
 
@@ -89,7 +89,7 @@ def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[A
 
 
 def integral_weights(knots: FloatArray, edges: ArrayLike) -> FloatArray:
-    """Return the weights (m,n) of the values at ``knots`` (n,) in the integrals between ``edges`` (m+1,), both ascending.
+    """Return the weights (m,n) of the values at ascending ``knots`` (n,) in the integrals between ``edges`` (m+1,).
 
     The trapezoid rule is exact between knots.
 
@@ -131,7 +131,7 @@ def as_heat_map(values: ArrayLike) -> FloatArray:
         values = values.detach().cpu().float().numpy()
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or 0 in array.shape:
-        raise BadValueError(f"the heat map has the shape {array.shape}, not (h, w): pass the map of one finding of one image")
+        raise BadValueError(f"the heat map has the shape {array.shape}, not (h, w): pass one finding of one image")
     bad = ~np.isfinite(array)
     if bad.any():
         row, column = np.argwhere(bad)[0]

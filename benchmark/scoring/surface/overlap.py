@@ -44,7 +44,7 @@ def overlaps(first, truth, boxes, case_index, out):  # type: ignore[no-untyped-d
 
 @njit(cache=True, nogil=True)
 def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Count hit truth boxes and boxes without a hit (2,N,L,D); ``offsets[n * L + t]`` is the first box at threshold t."""
+    """Count hit truth boxes and boxes without a hit (2,N,L,D); ``offsets[n * L + t]``: first box at threshold t."""
     n_thresholds = out.shape[2]
     for n in range(first.size - 1):
         for t in range(n_thresholds):
