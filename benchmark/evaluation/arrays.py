@@ -143,7 +143,7 @@ def _boxes(boxes: ArrayLike, pair: Pair, frame: Frame) -> FloatArray:
     if array.ndim != 2 or array.shape[1] != 4:
         raise BadValueError(f"the boxes of {' '.join(pair)} have the shape {array.shape}: give (M, 4), x0 y0 x1 y1")
     if broken := int((~np.isfinite(array).all(1) | (array[:, 2:] <= array[:, :2]).any(1)).sum()):
-        raise BadValueError(f"{broken} of {len(array)} boxes of {' '.join(pair)} are invalid: x0 < x1 and y0 < y1 are required")
+        raise BadValueError(f"{broken} of {len(array)} boxes of {' '.join(pair)} are invalid: give x0 < x1 and y0 < y1")
     if len(array) and (array.min() < 0 or (array[:, 2:].max(0) > frame[::-1]).any()):
         raise BadValueError(f"a box of {' '.join(pair)} is outside the frame {frame} (height, width)")
     return array

@@ -170,7 +170,7 @@ def _without_seed(recipe: TrainConfig | None) -> dict[str, Any]:
 def _config(
     network: Classifier, name: str, data: Sequence[Sample], data_seed: int, seed: int, cache_dir: Path | str
 ) -> TrainConfig:
-    """Return the flags for scoring, from the network's training where they apply to other images, else from the data."""
+    """Return the flags for scoring: those of the training that apply to other images, and those of the data."""
     recipe, built = network.recipe or TrainConfig(), network.config or {}
     return TrainConfig(
         dataset=getattr(data, "name", "samples"),

@@ -178,7 +178,7 @@ class Evaluation:
             return explain_model(plan, [run], [word], self.work, None)
 
     def _threshold(self, plan: ModelPlan, word: str, image: str, finding: str) -> tuple[float, str]:
-        """Return the score threshold of a case and its origin: cross-fitted if the case was scored by ``locus``, else .5."""
+        """Return the score threshold of a case and its origin: cross-fitted if ``locus`` scored the case, else .5."""
         table = self.cases() if any(r.cell.protocol == MAIN_PROTOCOL for r in self.records) else pd.DataFrame()
         if len(table):
             of_case = (table["image"] == image) & (table["finding"] == finding) & (table["method"] == word)

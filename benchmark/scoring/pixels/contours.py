@@ -74,7 +74,7 @@ class Contours:
         return outlines.inner(self._image)
 
     def largest(self) -> Ints:
-        """Return the source's boxes (T,4) of the contours with the largest polygon; the last in raster order on ties."""
+        """Return the source's boxes (T,4) of the contours with the largest polygon; the last one on ties."""
         return self._boxes(self._outer)[self._best(self._outer, self._outer[:, outlines.DOUBLE_AREA])]
 
     def best_overlap(self, truth: ArrayLike) -> FloatArray:

@@ -266,7 +266,7 @@ def test_maps_that_are_read_whenever_they_are_asked_for_score_as_those_in_memory
     given = config(maps=str(write(tmp_path)))
     cell = Cell(dataset="phantom", method="mine", protocol=protocol)
     kept = EntryCases(entry.read(given)).cases(cell)
-    monkeypatch.setattr(entry.values, "KEPT", 0)
+    monkeypatch.setattr(entry.values, "MAX_CACHED", 0)
     streamed = EntryCases(entry.read(given)).cases(cell)
     assert {type(case.map).__name__ for case in streamed} == {"FileMap"}
     one, other = (protocols.get(protocol)().evaluate(cases[:24], DATA.findings) for cases in (kept, streamed))
