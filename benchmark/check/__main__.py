@@ -12,8 +12,8 @@ from core import cli
 from core.errors import BadValueError
 
 USAGE = (
-    "write `method NAME`, `method FILE.py:Class`, `dataset NAME --root PATH`, `model FILE.py:build`, or `methods` to list "
-    "all methods"
+    "write `method NAME`, `method FILE.py:Class`, `dataset NAME --root PATH` or `model FILE.py:build`; "
+    "`methods` lists all methods"
 )
 
 

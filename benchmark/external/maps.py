@@ -113,7 +113,7 @@ def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapF
     with arrays.reading(file):
         values = arrays.memory_map(file)
     if values.ndim != 3 or len(values) != len(table):
-        raise DataError(f"{file} has the shape {values.shape}, not ({len(table)}, h, w) for the {len(table)} rows of {index}")
+        raise DataError(f"{file} has the shape {values.shape}, {index} has {len(table)} rows: give (rows, h, w)")
     images = names.resolve_images(table["image"].tolist(), "rows")
     words = [names.finding(word, str(index)) for word in table["finding"]]
     return [(pair, _numbered(file, n, lambda: values)) for n, pair in enumerate(zip(images, words, strict=True))]

@@ -1,9 +1,9 @@
-"""Rows per case behind the records, for a user's own statistics.
+"""Rows per case, from which the scores of the records were computed.
 
-Rows of the main protocol and of the check ``faithfulness`` are packed with the records.
-``pandas.read_parquet("results/phantom/cases.parquet")`` is one table, that of seed 0; other seeds are in
-``cases-seed1.parquet`` … next to it. The lowest seed has all columns, the others only those of ``brief``. Rows of other
-protocols stay with the unpacked records, ``runs/records/<suite>/cases/<protocol>``, one file per record.
+Rows of the main protocol and of the check ``faithfulness`` are packed with the records: seed 0 in ``cases.parquet``,
+other seeds in ``cases-seed1.parquet`` and so on (``pandas.read_parquet("results/phantom/cases.parquet")``). The lowest
+seed has all columns, other seeds those of ``brief``. Rows of other protocols stay with the unpacked records, in
+``runs/records/<suite>/cases/<protocol>``, one file per record.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -47,7 +47,7 @@ def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> 
 
 
 def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
-    """Return the rows of a cell: its key, model, method and alignment, then the columns of the protocol.
+    """Return the rows of a cell: key, model, method and alignment, then the columns of the protocol.
 
     Floats have single precision.
     """
@@ -63,7 +63,7 @@ def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
 
 
 def brief(names: Sequence[str]) -> list[str]:
-    """Return the columns needed for a leaderboard of several training runs, without boxes and other threshold origins.
+    """Return the columns for a leaderboard of several training runs, without boxes and other threshold origins.
 
     >>> brief(["image", "x0", "iou", "iou_oracle", "hit@iou.3"])
     ['image', 'iou', 'hit@iou.3']
@@ -72,12 +72,12 @@ def brief(names: Sequence[str]) -> list[str]:
 
 
 def packed_file(folder: Path | str, seed: int | None) -> Path:
-    """Return the packed file of a training seed: one per seed, so that none grows with the number of training runs."""
+    """Return the packed file of a training seed; there is one per seed, so that files stay small."""
     return Path(folder) / (f"cases-seed{seed}.parquet" if seed else CASES)
 
 
 def exist(cell: Cell, folder: Path | str) -> bool:
-    """Return whether a cell has rows, packed or not."""
+    """Return True if a cell has rows, packed or not."""
     return bool(_unpacked_files(cell, folder) or _packed_with(cell, folder))
 
 
@@ -91,7 +91,7 @@ def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
 
 
 def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]) -> pyarrow.Table:
-    """Read ``key`` and the columns ``names`` of all ``cells`` that have rows, as one table; words as dictionaries.
+    """Read ``key`` and the columns ``names`` of all ``cells`` that have rows, as one table; strings are dictionaries.
 
     Much faster than reading many cells one by one. Raises ``DataError`` for a broken file.
     """
@@ -111,13 +111,13 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     """Add the unpacked rows of ``PACKED`` protocols to the packed ones; ``seeds``: cell key -> training seed.
 
     Rows of other cells are dropped; seeds other than the lowest keep the ``brief`` columns. Raises ``DataError`` for a
-    broken file, ``WriteError`` when the disk refuses.
+    broken file, ``WriteError`` if a file cannot be written.
     """
-    parents = unpacked_folder(folder), folder  # the latter in an earlier layout
+    parents = unpacked_folder(folder), folder  # the second is an earlier layout
     folders = [parent / "cases" / protocol for parent in parents for protocol in PACKED]
     files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
     numbers = {key: seed or 0 for key, seed in seeds.items()}
-    for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: in an earlier layout it has other seeds too
+    for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: in an earlier layout its file also has other seeds
         of_seed = {key for key, number in numbers.items() if number == seed}
         unpacked = {key: file for key, file in files.items() if key in of_seed}
         in_brief = seed != min(numbers.values(), default=0)
@@ -131,7 +131,7 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
 
 
 def _is_packed(keys: Collection[str], seed: int, folder: Path, in_brief: bool) -> bool:
-    """Return whether the file of a seed has exactly the packed rows of ``keys``, in brief if required."""
+    """Return True if the file of a seed has exactly the packed rows of ``keys``, in brief if required."""
     where = packed_file(folder, seed)
     keys_in_file, names = _keys(where), _packed(where).column_names if where.is_file() else []
     elsewhere = {key for file in _packed_files(seed, folder) for key in _keys(file)} - keys_in_file
@@ -139,7 +139,7 @@ def _is_packed(keys: Collection[str], seed: int, folder: Path, in_brief: bool) -
 
 
 def _joined(keys: Collection[str], files: Mapping[str, Path], seed: int, folder: Path) -> pyarrow.Table:
-    """Return the rows of one seed: packed ones of ``keys``, and the unpacked ones in ``files`` (key -> file)."""
+    """Return the rows of one seed: packed rows of ``keys``, and unpacked rows in ``files`` (key -> file)."""
     tables, rest = [], {*keys} - files.keys()
     for file in _packed_files(seed, folder):
         tables.append(arrow.words(_only(_packed(file), _keys(file) & rest)))
@@ -159,7 +159,7 @@ def _save(rows: pyarrow.Table, where: Path) -> None:
 
 
 def _only(rows: pyarrow.Table, keys: Collection[str]) -> pyarrow.Table:
-    """Return the packed rows with one of the ``keys``. Other ways to build an Arrow mask import pandas."""
+    """Return the packed rows with one of the ``keys``, without importing pandas."""
     array = rows["key"].combine_chunks()
     selected = np.array([word in keys for word in array.dictionary.to_pylist()], dtype=bool)
     bits = np.packbits(selected[packed.numbers(array.indices)], bitorder="little")
@@ -193,7 +193,7 @@ def _keys(file: Path) -> set[str]:
 
 
 def _packed(file: Path) -> pyarrow.Table:
-    """Read the packed rows, cached while the file does not change."""
+    """Read packed rows; they are cached until the file changes."""
     state = file.stat()
     return _read(file, state.st_mtime_ns, state.st_size)
 

@@ -73,7 +73,7 @@ def repeat(trial: MethodOnModel) -> Observation:
     return first_failure([same(other, first, "two instances"), same(again, first, "before and after other images")])
 
 
-@question("the method depends on the caller's gradient mode: enable gradients in the method, create no tensor in __init__")
+@question("maps depend on the caller's gradient mode: enable gradients in the method, create no tensor in __init__")
 def modes(trial: MethodOnModel) -> Observation:
     """Create and call the method under ``no_grad``, ``inference_mode`` and ``enable_grad``."""
     plain = trial.maps()

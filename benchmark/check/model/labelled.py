@@ -46,7 +46,7 @@ def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]
     labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
     judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]
     if not judged:
-        raise DataError(f"no finding of {data.name} is both present and absent in {len(samples)} images: raise --images")
+        raise DataError(f"no finding of {data.name} has images with and without it among {len(samples)}: raise --images")
     side = (loaded.img_size, loaded.img_size)
     gray = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
     table = _table(_logits(loaded, gray), labels, judged)
@@ -95,7 +95,7 @@ def _normalisation(
         return AnswerRow("preprocessing", "pass", f"no usual normalisation has a clearly better AUROC than {mean:.3f}")
     mean_flag, std_flag = (" ".join(f"{value:.4g}" for value in values) for values in NORMALISATIONS[best])
     flags = f"--mean {mean_flag} --std {std_flag}"
-    return AnswerRow("preprocessing", "wrong", f"{best} gives an AUROC of {means[best]:.3f}, not {mean:.3f}: write {flags}")
+    return AnswerRow("preprocessing", "wrong", f"{best} has {means[best]:.3f}, not {mean:.3f}: write {flags}")
 
 
 @torch.inference_mode()

@@ -75,11 +75,11 @@ def _logits(loaded: LoadedNetwork, module: nn.Module) -> AnswerRow:
     ours = loaded.model(transforms.evaluation()(gray))
     gap = float((ours - reference).abs().max() / reference.abs().max().clamp(min=1e-12))
     if gap <= TOLERANCE:
-        return AnswerRow("logits", "pass", f"equal to those of the original network (largest relative difference {gap:.1g})")
+        return AnswerRow("logits", "pass", f"equal to the original network's (relative difference {gap:.1g})")
     for word, after in (("sigmoid", ours.sigmoid()), ("softmax", ours.softmax(1))):
         if torch.allclose(after, reference, atol=1e-5):
-            return AnswerRow("logits", "pass", f"equal to those of the original network before its {word}")
-    return AnswerRow("logits", "wrong", f"differ from those of the original network by {gap:.2g}: check the layers after the head")
+            return AnswerRow("logits", "pass", f"equal to the original network's before its {word}")
+    return AnswerRow("logits", "wrong", f"differ from the original network's by {gap:.2g}: check what follows the head")
 
 
 def _grid(loaded: LoadedNetwork) -> AnswerRow:

@@ -61,7 +61,8 @@ def _records(entry: ExternalEntry, folder: Path) -> Iterator[str]:
             yield f"{measured.cell.protocol}: the record is missing"
         elif wrong := differences(expected, measured):
             yield f"{measured.cell.protocol}: {len(wrong)} values differ; the first is {wrong[0]}"
-    yield from (f"{record.cell.protocol}: the record does not belong to the submitted files" for record in records_by_key.values())
+    for record in records_by_key.values():
+        yield f"{record.cell.protocol}: the record does not belong to the submitted files"
 
 
 def _copies(config: SubmissionConfig, entry: ExternalEntry, submitted: Manifest) -> Iterator[str]:
