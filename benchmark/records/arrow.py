@@ -29,7 +29,7 @@ def read(file: Path, mend: str, columns: Sequence[str] | None = None, filters: A
 
 
 def save(content: pyarrow.Table, file: Path) -> None:
-    """Write a table atomically, unless ``file`` has the same content; Parquet stores its writer, so bytes may differ."""
+    """Write a table atomically, unless ``file`` has the same content; bytes may differ otherwise."""
     if file.is_file():
         try:
             if parquet.read_table(file).equals(content):

@@ -117,7 +117,7 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     folders = [parent / "cases" / protocol for parent in parents for protocol in PACKED]
     files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
     numbers = {key: seed or 0 for key, seed in seeds.items()}
-    for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: in an earlier layout its file also has other seeds
+    for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: its file may have other seeds
         of_seed = {key for key, number in numbers.items() if number == seed}
         unpacked = {key: file for key, file in files.items() if key in of_seed}
         in_brief = seed != min(numbers.values(), default=0)

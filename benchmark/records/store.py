@@ -46,7 +46,7 @@ def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
     folder = Path(folder)
     to_pack = load(folder) if records is None else list(records)
     unpacked_files = unpacked(folder)
-    cases.pack({record.key: record.cell.seed for record in to_pack}, folder)  # first, so that packed records have their rows
+    cases.pack({record.key: record.cell.seed for record in to_pack}, folder)  # first: rows before records
     packed.write(to_pack, folder)
     for file in unpacked_files:
         with writing(file):

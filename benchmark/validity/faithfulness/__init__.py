@@ -1,1 +1,1 @@
-"""Check ``faithfulness``: whether the network's output depends on the pixels that a map highlights."""
+"""Check ``faithfulness``: does the network's output depend on the pixels that a map highlights?"""

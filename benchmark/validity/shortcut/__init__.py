@@ -1,1 +1,1 @@
-"""Check ``shortcut``: whether the scores depend on a shortcut, and whether the maps show it."""
+"""Check ``shortcut``: do the scores depend on a shortcut, and do the maps show it?"""
