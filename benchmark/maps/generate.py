@@ -122,8 +122,7 @@ class _Networks:
     grids: dict[TrainingRun, tuple[Grid, tuple[int, int]]] = field(default_factory=dict)
 
     def positions(self, run: TrainingRun) -> tuple[Grid, tuple[int, int]]:
-        """Return the grid and the shape of a network's feature maps, computed once from one image.
-        """
+        """Return the grid and the shape of a network's feature maps, computed once from one image."""
         if run not in self.grids:
             one = self.evidence(run, [0])
             self.grids[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])

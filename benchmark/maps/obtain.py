@@ -81,8 +81,7 @@ def requests_of(
     slow_images: int | None,
     shown_only: bool = False,
 ) -> tuple[list[MapRequest], StoredMapsByMethod]:
-    """Return a request for each method, and the errors of methods that cannot be built; arguments as in ``obtain``.
-    """
+    """Return a request for each method, and the errors of methods that cannot be built; arguments as in ``obtain``."""
     requests: list[MapRequest] = []
     broken: StoredMapsByMethod = {}
     for word in method_names:

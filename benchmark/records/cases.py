@@ -78,15 +78,16 @@ def packed_file(folder: Path | str, seed: int | None) -> Path:
 
 def exist(cell: Cell, folder: Path | str) -> bool:
     """Return True if a cell has rows, packed or not."""
-    return bool(_unpacked_files(cell, folder) or _packed_with(cell, folder))
+    return path(folder, cell).is_file() or cell.key in _keys(packed_file(folder, cell.seed))
 
 
 def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
     """Read the rows of a cell, unpacked before packed. Raises ``DataError`` if they are missing or broken."""
-    if unpacked := _unpacked_files(cell, folder):
-        return arrow.read(unpacked[0], MEND).to_pandas()
-    if files := _packed_with(cell, folder):
-        return arrow.words(_only(_packed(files[0]), [cell.key])).to_pandas()
+    unpacked, packed_rows = path(folder, cell), packed_file(folder, cell.seed)
+    if unpacked.is_file():
+        return arrow.read(unpacked, MEND).to_pandas()
+    if cell.key in _keys(packed_rows):
+        return arrow.words(_only(_packed(packed_rows), [cell.key])).to_pandas()
     raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {AGAIN}")
 
 
@@ -98,11 +99,11 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
     columns, remaining = ["key", *names], {cell.key: cell for cell in cells}
     tables = []
     for cell in cells:
-        if unpacked := _unpacked_files(cell, folder):
-            tables.append(arrow.dictionaries(arrow.read(unpacked[0], MEND, columns)))
+        if (unpacked := path(folder, cell)).is_file():
+            tables.append(arrow.dictionaries(arrow.read(unpacked, MEND, columns)))
             del remaining[cell.key]
-    files = dict.fromkeys(file for cell in remaining.values() for file in _packed_files(cell.seed, folder))
-    tables += [_only(arrow.read(file, MEND, columns), remaining) for file in files]
+    files = dict.fromkeys(packed_file(folder, cell.seed) for cell in remaining.values())
+    tables += [_only(arrow.read(file, MEND, columns), remaining) for file in files if file.is_file()]
     tables = tables or [pyarrow.schema([(name, arrow.DICT_STRING) for name in columns]).empty_table()]
     return pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
 
@@ -113,37 +114,25 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     Rows of other cells are dropped; seeds other than the lowest keep the ``brief`` columns. Raises ``DataError`` for a
     broken file, ``WriteError`` if a file cannot be written.
     """
-    parents = unpacked_folder(folder), folder  # the second is an earlier layout
-    folders = [parent / "cases" / protocol for parent in parents for protocol in PACKED]
+    folders = [unpacked_folder(folder) / "cases" / protocol for protocol in PACKED]
     files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
-    numbers = {key: seed or 0 for key, seed in seeds.items()}
-    for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: its file may have other seeds
-        of_seed = {key for key, number in numbers.items() if number == seed}
-        unpacked = {key: file for key, file in files.items() if key in of_seed}
-        in_brief = seed != min(numbers.values(), default=0)
-        if unpacked or not _is_packed(of_seed, seed, folder, in_brief):
-            rows = _joined(of_seed, unpacked, seed, folder)
-            _save(rows.select(brief(rows.column_names)) if in_brief else rows, packed_file(folder, seed))
-    current = {packed_file(folder, seed) for seed in {0, *numbers.values()}}
-    for file in (*files.values(), *(set(folder.glob("cases-seed*.parquet")) - current)):
+    keys_by_file: dict[Path, set[str]] = {}
+    for key, seed in sorted(seeds.items(), key=lambda pair: pair[1] or 0):  # the file of the lowest seed is the first
+        keys_by_file.setdefault(packed_file(folder, seed), set()).add(key)
+    for n, (where, keys) in enumerate(keys_by_file.items()):
+        unpacked = {key: file for key, file in files.items() if key in keys}
+        names = _packed(where).column_names if where.is_file() else []
+        if unpacked or not _keys(where) <= keys or (n and names != brief(names)):
+            rows = _joined(keys, unpacked, where)
+            _save(rows.select(brief(rows.column_names)) if n else rows, where)
+    for file in (*files.values(), *(set(folder.glob("cases*.parquet")) - keys_by_file.keys())):
         with writing(file):
             file.unlink(missing_ok=True)
 
 
-def _is_packed(keys: Collection[str], seed: int, folder: Path, in_brief: bool) -> bool:
-    """Return True if the file of a seed has exactly the packed rows of ``keys``, in brief if required."""
-    where = packed_file(folder, seed)
-    keys_in_file, names = _keys(where), _packed(where).column_names if where.is_file() else []
-    elsewhere = {key for file in _packed_files(seed, folder) for key in _keys(file)} - keys_in_file
-    return keys_in_file <= {*keys} and not elsewhere & {*keys} and not (in_brief and names != brief(names))
-
-
-def _joined(keys: Collection[str], files: Mapping[str, Path], seed: int, folder: Path) -> pyarrow.Table:
-    """Return the rows of one seed: packed rows of ``keys``, and unpacked rows in ``files`` (key -> file)."""
-    tables, rest = [], {*keys} - files.keys()
-    for file in _packed_files(seed, folder):
-        tables.append(arrow.words(_only(_packed(file), _keys(file) & rest)))
-        rest -= _keys(file)
+def _joined(keys: Collection[str], files: Mapping[str, Path], where: Path) -> pyarrow.Table:
+    """Return the unpacked rows in ``files`` (key -> file), and the packed rows of other ``keys`` in ``where``."""
+    tables = [arrow.words(_only(_packed(where), {*keys} - files.keys()))] if where.is_file() else []
     tables += [arrow.read(file, MEND) for _, file in sorted(files.items())]
     filled = [table for table in tables if len(table)] or [pyarrow.table({})]
     return pyarrow.concat_tables(filled, promote_options="permissive")
@@ -165,22 +154,6 @@ def _only(rows: pyarrow.Table, keys: Collection[str]) -> pyarrow.Table:
     bits = np.packbits(selected[packed.numbers(array.indices)], bitorder="little")
     mask = pyarrow.Array.from_buffers(pyarrow.bool_(), len(array), [None, pyarrow.py_buffer(bits)])
     return pyarrow.compute.filter(rows, mask)
-
-
-def _packed_files(seed: int | None, folder: Path | str) -> list[Path]:
-    """Return the files that may contain packed rows of a seed; the second is an earlier layout."""
-    return [file for file in dict.fromkeys([packed_file(folder, seed), Path(folder) / CASES]) if file.is_file()]
-
-
-def _packed_with(cell: Cell, folder: Path | str) -> list[Path]:
-    """Return the packed files with rows of a cell."""
-    return [file for file in _packed_files(cell.seed, folder) if cell.key in _keys(file)]
-
-
-def _unpacked_files(cell: Cell, folder: Path | str) -> list[Path]:
-    """Return the unpacked files of a cell's rows; the second is an earlier layout."""
-    files = path(folder, cell), Path(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
-    return [file for file in files if file.is_file()]
 
 
 def _keys(file: Path) -> set[str]:

@@ -36,13 +36,8 @@ def unpacked_folder(folder: Path | str) -> Path:
 
 
 def unpacked(folder: Path | str) -> list[Path]:
-    """Return the JSON files of the unpacked records, including an older layout inside ``folder``, sorted by name.
-
-    Empty if all are packed.
-    """
-    folders = dict.fromkeys((unpacked_folder(folder), Path(folder) / "records", Path(folder)))
-    # a killed run may leave a hidden, incomplete file
-    return sorted((file for source in folders for file in source.glob("[!.]*.json")), key=lambda file: file.name)
+    """Return the JSON files of the unpacked records of a suite, sorted by name; empty if all are packed."""
+    return sorted(unpacked_folder(folder).glob("[!.]*.json"))  # a killed run may leave a hidden, incomplete file
 
 
 def path(folder: Path | str, cell: Cell) -> Path:

@@ -104,8 +104,7 @@ def _state(file: BinaryIO, text: str) -> None:
 
 @contextlib.contextmanager
 def beating(file: Path) -> Iterator[None]:
-    """Update the modification time of ``file`` regularly while the block runs, to show that the holder is alive.
-    """
+    """Update the modification time of ``file`` regularly while the block runs, to show that the holder is alive."""
     over = threading.Event()
     thread = threading.Thread(target=_beat, args=(file, over), daemon=True)
     thread.start()

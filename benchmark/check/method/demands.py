@@ -16,12 +16,9 @@ SECONDS = 3.0
 TIMES = 7
 
 
-@question(
-    "the map is not documented: write a docstring (what the map shows, formula, paper) and `source`"
-)
+@question("the map is not documented: write a docstring (what the map shows, formula, paper) and `source`")
 def stated(trial: MethodOnModel) -> Observation:
-    """Check that the class has a docstring and a ``source``, which appear in docs/methods.md.
-    """
+    """Check that the class has a docstring and a ``source``, which appear in docs/methods.md."""
     part = type(trial.make())
     absent = [what for what, text in {"docstring": part.__doc__, "source": part.source}.items() if not text]
     return judged(not absent, f"no {' and no '.join(absent)}" if absent else part.source)

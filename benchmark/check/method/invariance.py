@@ -57,9 +57,7 @@ def sensitivity(trial: MethodOnModel) -> Observation:
     return Observation("info", f"class-blind: {same_for_all}") if blind else Observation("fail", same_for_all)
 
 
-@question(
-    "two calls differ: draw from core.seeds.generator, keyed by the image, and keep no state on self"
-)
+@question("two calls differ: draw from core.seeds.generator, keyed by the image, and keep no state on self")
 def repeat(trial: MethodOnModel) -> Observation:
     """Repeat the method with another random state, another instance, and other images in between."""
     method = trial.make()

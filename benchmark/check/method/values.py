@@ -71,9 +71,7 @@ def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
     return all(-stride < first < stride and -stride < last < stride for first, last, stride in ends)
 
 
-@question(
-    "maps are NaN or infinite: guard denominators against 0, subtract the maximum before exp"
-)
+@question("maps are NaN or infinite: guard denominators against 0, subtract the maximum before exp")
 def finite(trial: MethodOnModel) -> Observation:
     """Check constant images, huge values, feature maps of zeros and logits of 200 and -200."""
     values = {value: torch.full_like(trial.images, value) for value in (0.0, 1.0, 1e4, -1e4)}

@@ -1,5 +1,4 @@
-"""Heat map and truth on pixels: on 224×224 pixels as in Choe et al. 2020, and as masks on the frame's pixels.
-"""
+"""Heat map and truth on pixels: on 224×224 pixels as in Choe et al. 2020, and as masks on the frame's pixels."""
 
 import cv2
 import numpy as np

@@ -10,15 +10,8 @@ from benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case
 from benchmark.scoring.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
 from benchmark.scoring.statistics.patients import SHARED_SUFFIX, CaseIndex
 from benchmark.scoring.statistics.summary import Column
-from benchmark.scoring.thresholds.origins import (
-    CROSS_FITTED,
-    SampledThresholds,
-    ThresholdKey,
-    ThresholdsByOrigin,
-    at_index,
-    choose,
-    distinct_thresholds,
-)
+from benchmark.scoring.thresholds import origins
+from benchmark.scoring.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin
 from core.types import FloatArray
 
 LEVELS = np.arange(0.2, 0.8, 0.1)
@@ -55,7 +48,7 @@ class CheXlocalize(Protocol):
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
         batch, all_index, index = SegmentedCases(scored), case_index(scored), case_index(true)
         validation_selector = SegmentedCases(val_cases).selector(len(val_cases)), case_index(val_cases)
-        chosen = choose((batch.selector(len(true)), index), DEFAULT_INDEX, seed, validation_selector)
+        chosen = origins.choose((batch.selector(len(true)), index), DEFAULT_INDEX, seed, validation_selector)
         fixed, by_otsu = (np.full(len(true), float(index)) for index in (DEFAULT_INDEX, OTSU))
         chosen |= {("fixed", ""): fixed, ("otsu", ""): by_otsu}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
@@ -67,7 +60,7 @@ class CheXlocalize(Protocol):
         return Result(
             scores_with_optimism(columns, all_index, findings, seed, {f"mask_iou{word}": oracle}),
             rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
-            distinct_thresholds(chosen, index, LEVELS.round(6).tolist()),
+            origins.distinct_thresholds(chosen, index, LEVELS.round(6).tolist()),
             failures(scored, batch.reasons),
         )
 
@@ -87,9 +80,9 @@ class SegmentedCases:
         """(N,T+1); 0 if either mask is empty."""
         self.otsu, self.hit = np.array(otsu, dtype=np.float64), np.array(hit, dtype=bool)
 
-    def selector(self, true: int) -> SampledThresholds:
+    def selector(self, true: int) -> origins.SampledThresholds:
         """Return the selector for the first ``true`` cases, which have truth; it maximizes the mean IoU."""
-        return SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
+        return origins.SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
 
 
 def _segmented(case: Case) -> tuple[FloatArray, float, bool, bool, str]:
@@ -110,7 +103,7 @@ def _chosen_mask(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> ND
 
 def _columns(batch: SegmentedCases, at: AtThreshold, indices: FloatArray, word: str) -> list[Column]:
     """Return the columns of one origin; a threshold shared by all findings only has the main metric."""
-    overlap = np.append(at_index(batch.iou[: len(indices)], indices), np.zeros(len(batch.iou) - len(indices)))
+    overlap = np.append(origins.at_index(batch.iou[: len(indices)], indices), np.zeros(len(batch.iou) - len(indices)))
     main = at.column(f"mask_iou{word}", overlap, batch.truth * batch.drawn)
     if at.key[1] == SHARED_SUFFIX:
         return [main]

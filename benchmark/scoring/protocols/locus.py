@@ -15,14 +15,9 @@ from benchmark.scoring.surface import Surface
 from benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from benchmark.scoring.surface.otsu import otsu
 from benchmark.scoring.surface.trace import trace
+from benchmark.scoring.thresholds import origins
 from benchmark.scoring.thresholds.exact import ExactThresholds
-from benchmark.scoring.thresholds.origins import (
-    CROSS_FITTED,
-    ThresholdKey,
-    ThresholdsByOrigin,
-    choose,
-    distinct_thresholds,
-)
+from benchmark.scoring.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin
 from core.boxes import holds
 from core.frames import Grid, resolve
 from core.names import MAIN
@@ -58,7 +53,8 @@ class Locus(Protocol):
         """Return all metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index, val_index = CaseBatch(scored), case_index(scored), case_index(val_cases)
-        chosen = choose((batch.selector, index), DEFAULT_THRESHOLD, seed, (CaseBatch(val_cases).selector, val_index))
+        validation_selector = CaseBatch(val_cases).selector, val_index
+        chosen = origins.choose((batch.selector, index), DEFAULT_THRESHOLD, seed, validation_selector)
         chosen |= {("fixed", ""): np.full(len(scored), DEFAULT_THRESHOLD), ("otsu", ""): batch.otsu}
         at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
         box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
@@ -71,7 +67,7 @@ class Locus(Protocol):
         return Result(
             scores_with_optimism(columns, index, findings, seed, {MAIN: ("optimism", hits, np.ones(len(scored)))}),
             rows(scored, batch.reasons, _row_columns(batch, at, box_counts[CROSS_FITTED])),
-            distinct_thresholds(chosen, index),
+            origins.distinct_thresholds(chosen, index),
             failures(scored, batch.reasons),
             hits_by_threshold(batch.selector.hits(CURVE_THRESHOLDS), index.findings),
         )

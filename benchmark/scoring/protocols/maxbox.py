@@ -9,28 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.scoring.pixels import contours as choe_contours
 from benchmark.scoring.pixels.painted import SIDE, resample_map, to_pixel_boxes
-from benchmark.scoring.protocols.base import (
-    FLAT,
-    Case,
-    Cases,
-    Protocol,
-    Result,
-    case_index,
-    failures,
-    finite_map,
-    of_findings,
-)
+from benchmark.scoring.protocols import base
+from benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures
 from benchmark.scoring.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
 from benchmark.scoring.statistics.patients import SHARED_SUFFIX, CaseIndex
 from benchmark.scoring.statistics.summary import Column
-from benchmark.scoring.thresholds.origins import (
-    CROSS_FITTED,
-    SampledThresholds,
-    ThresholdsByOrigin,
-    at_index,
-    choose,
-    distinct_thresholds,
-)
+from benchmark.scoring.thresholds import origins
+from benchmark.scoring.thresholds.origins import CROSS_FITTED, ThresholdsByOrigin
 from core.boxes import as_boxes, iou
 from core.errors import BadValueError
 from core.frames import scale_boxes
@@ -72,12 +57,13 @@ class MaxBox(Protocol):
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each origin, their optimism; a row per case."""
-        scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
+        scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         batch, index = SweptCases(scored), case_index(scored)
         val_batch, val_index = SweptCases(val_cases), case_index(val_cases)
         chosen: dict[str, ThresholdsByOrigin] = {}
         for variant, selector in batch.selectors.items():
-            chosen[variant] = choose((selector, index), DEFAULT_INDEX, seed, (val_batch.selectors[variant], val_index))
+            validation_selector = val_batch.selectors[variant], val_index
+            chosen[variant] = origins.choose((selector, index), DEFAULT_INDEX, seed, validation_selector)
             chosen[variant] |= {("fixed", ""): np.full(len(scored), float(DEFAULT_INDEX)), ("otsu", ""): batch.otsu}
         hits = {metric: np.stack([batch.selectors[v].hits for v in METRICS[metric]], 1) for metric in OPTIMISM_METRICS}
         oracles = {metric: (name, hits[metric], np.ones(len(scored))) for metric, name in OPTIMISM_METRICS.items()}
@@ -118,11 +104,11 @@ def sweep(
 
 def map_224(case: Case) -> tuple[NDArray[np.float32] | None, str]:
     """Return the map (224,224) in [0,1] and ""; zeros and "flat map" for a constant map; or None and the reason."""
-    values, reason = finite_map(case)
+    values, reason = base.finite_map(case)
     if values is None:
         return None, reason
     image = resample_map(values, case.grid, case.frame)
-    return image, "" if image.any() else FLAT
+    return image, "" if image.any() else base.FLAT
 
 
 class SweptCases:
@@ -136,7 +122,8 @@ class SweptCases:
         self.boxes = np.array(boxes).reshape(*shape, 4)
         """(N,T,4) boxes of the largest contour, in the case's frame."""
         ious = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
-        self.selectors = {v: SampledThresholds(ious[kind] >= d, ious[kind]) for v, (kind, d) in VARIANTS.items()}
+        pairs = {variant: (ious[kind], limit) for variant, (kind, limit) in VARIANTS.items()}
+        self.selectors = {v: origins.SampledThresholds(iou >= limit, iou) for v, (iou, limit) in pairs.items()}
         """Variant -> selector by the IoU of the largest contour's box, or of any contour's box."""
         self.otsu = np.array(otsu, dtype=np.float64)
         """(N,) index of each map's Otsu threshold."""
@@ -166,7 +153,7 @@ def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> lis
     for metric, variants in METRICS.items():
         for key in chosen[variants[0]]:
             if key[1] != SHARED_SUFFIX or metric in OPTIMISM_METRICS:
-                hits = [at_index(batch.selectors[variant].hits, chosen[variant][key]) for variant in variants]
+                hits = [origins.at_index(batch.selectors[variant].hits, chosen[variant][key]) for variant in variants]
                 columns.append(AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
     return columns
 
@@ -177,7 +164,7 @@ def _thresholds_by_variant(
     """Return origin -> finding -> variant -> chosen score thresholds."""
     out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
     for variant, indices in chosen.items():
-        for origin, by_finding in distinct_thresholds(indices, index, LEVELS.round(6).tolist()).items():
+        for origin, by_finding in origins.distinct_thresholds(indices, index, LEVELS.round(6).tolist()).items():
             for finding, levels in by_finding.items():
                 out.setdefault(origin, {}).setdefault(finding, {})[variant] = levels
     return out
@@ -187,11 +174,11 @@ def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) ->
     """Return MaxBoxAcc's box at its cross-fitted threshold, and whether any box hits at V2's thresholds."""
     main = chosen["maxboxacc"]
     sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
-    edges = {name: at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
+    edges = {name: origins.at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
     thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
     columns = at_origins(main, threshold=thresholds, iou=batch.selectors["maxboxacc"].quality)
     threshold, overlap = columns.pop(CROSS_FITTED).values()
-    hits = {variant: at_index(batch.selectors[variant].hits, chosen[variant][CROSS_FITTED]) > 0 for variant in V2}
+    hits = {v: origins.at_index(batch.selectors[v].hits, chosen[v][CROSS_FITTED]) > 0 for v in V2}
     any_box = {variant.replace("maxboxaccv2", "any"): hit for variant, hit in hits.items()}
     numbers = {"threshold": threshold, **edges, "iou": overlap, "hit@iou.5": overlap >= 0.5}
     return {**numbers, **any_box, **other_origins(columns)}

@@ -7,17 +7,8 @@ from numpy.typing import ArrayLike
 
 from benchmark.scoring.localize import to_frame
 from benchmark.scoring.pixels.painted import interior
-from benchmark.scoring.protocols.base import (
-    FLAT,
-    Case,
-    Cases,
-    Protocol,
-    Result,
-    case_index,
-    failures,
-    finite_map,
-    of_findings,
-)
+from benchmark.scoring.protocols import base
+from benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures
 from benchmark.scoring.protocols.chosen import rows
 from benchmark.scoring.statistics.summary import Column, estimate, scores
 from core.frames import Alignment, Grid
@@ -41,7 +32,7 @@ class MeanIou(Protocol):
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``miou@raw`` per finding and their mean; a row per case with truth."""
-        scored = of_findings(cases, findings)
+        scored = base.of_findings(cases, findings)
         values, reasons = zip(*map(_of_case, scored), strict=True) if scored else ((), ())
         column = Column(self.main, "fixed", np.array(values, dtype=np.float64), np.ones(len(scored)))
         estimates = estimate([column], case_index(scored), findings, seed)
@@ -61,7 +52,7 @@ def mean_iou(values: ArrayLike, boxes: ArrayLike, frame: tuple[int, int], grid: 
 
 
 def _of_case(case: Case) -> tuple[float, str]:
-    values, reason = finite_map(case)
+    values, reason = base.finite_map(case)
     if values is None or values.min() == values.max():
-        return 0.0, reason if values is None else FLAT
+        return 0.0, reason if values is None else base.FLAT
     return mean_iou(values, case.boxes, case.frame, case.grid), ""

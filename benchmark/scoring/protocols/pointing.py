@@ -5,16 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.scoring.protocols.base import (
-    Case,
-    Cases,
-    Protocol,
-    Result,
-    case_index,
-    common_columns,
-    failures,
-    of_findings,
-)
+from benchmark.scoring.protocols import base
+from benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures
 from benchmark.scoring.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes
 
@@ -39,7 +31,7 @@ class Pointing(Protocol):
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
-        scored = of_findings(cases, findings)
+        scored = base.of_findings(cases, findings)
         rows = [_row(case) for case in scored]
         hits = {metric: np.array([row[metric] for row in rows]) for metric in ("pointing", "pointing@15")}
         columns = [Column(metric, "none", hit, np.ones(len(rows))) for metric, hit in hits.items()]
@@ -64,4 +56,4 @@ def _row(case: Case) -> dict[str, object]:
     away = None if prediction is None else distance(prediction.peak, case.boxes)
     hit = away == 0
     near = away is not None and away <= TOLERANCE * case.frame[1] + ROUNDING
-    return {**common_columns(case, reason), "x": x, "y": y, "distance": away, "pointing": hit, "pointing@15": near}
+    return {**base.common_columns(case, reason), "x": x, "y": y, "distance": away, "pointing": hit, "pointing@15": near}

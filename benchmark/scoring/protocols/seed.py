@@ -11,14 +11,8 @@ from benchmark.scoring.statistics.patients import SHARED_SUFFIX
 from benchmark.scoring.statistics.summary import Column
 from benchmark.scoring.surface import Surface
 from benchmark.scoring.surface.batch import Boxes, TruthBoxes
-from benchmark.scoring.thresholds.origins import (
-    SampledThresholds,
-    ThresholdKey,
-    ThresholdsByOrigin,
-    at_index,
-    choose,
-    distinct_thresholds,
-)
+from benchmark.scoring.thresholds import origins
+from benchmark.scoring.thresholds.origins import ThresholdKey, ThresholdsByOrigin
 from core.types import FloatArray
 
 RULE = (1.95, 0.6)
@@ -52,13 +46,13 @@ class Seed(Protocol):
         batch, index = RuleCases(scored), case_index(scored)
         validation_selector = RuleCases(val_cases).selector, case_index(val_cases)
         chosen_rules: ThresholdsByOrigin = {("fixed", ""): np.full(len(scored), float(len(GRID)))}
-        chosen_rules |= choose((batch.selector, index), DEFAULT_INDEX, seed, validation_selector)
+        chosen_rules |= origins.choose((batch.selector, index), DEFAULT_INDEX, seed, validation_selector)
         columns = [column for key, indices in chosen_rules.items() for column in _columns(batch, key, indices)]
         oracle = "optimism", batch.selector.hits[:, None], np.ones(len(scored))
         return Result(
             scores_with_optimism(columns, index, findings, seed, {MAIN: oracle}),
             rows(scored, batch.reasons, _row_columns(batch, chosen_rules)),
-            distinct_thresholds(chosen_rules, index, [list(rule) for rule in RULES]),
+            origins.distinct_thresholds(chosen_rules, index, [list(rule) for rule in RULES]),
             failures(scored, batch.reasons),
         )
 
@@ -71,7 +65,7 @@ class RuleCases:
         self.reasons = [reason for _, reasons in parts for reason in reasons]
         self.threshold, self.iou, self.iobb, self.count = np.concatenate([tables for tables, _ in parts], 1)
         """(N,R) each; nan, 0, nan and 0 without a map. IoBB is nan without a box."""
-        self.selector = SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
+        self.selector = origins.SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
 
 
 def _under_rules(cases: Sequence[Case]) -> tuple[FloatArray, list[str]]:
@@ -99,7 +93,8 @@ def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, ND
 
 def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[Column]:
     """Return the columns of one origin; a rule shared by all findings only has the main metric."""
-    at, iou, iobb = AtThreshold(key, np.isfinite(indices)), at_index(batch.iou, indices), at_index(batch.iobb, indices)
+    at = AtThreshold(key, np.isfinite(indices))
+    iou, iobb = (origins.at_index(table, indices) for table in (batch.iou, batch.iobb))
     if key[1] == SHARED_SUFFIX:
         return [at.column(MAIN, iou >= IOU)]
     sides = [(word, values, t) for word, values in (("iou", iou), ("iobb", iobb)) for t in OVERLAP_THRESHOLDS]

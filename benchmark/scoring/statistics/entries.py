@@ -12,7 +12,6 @@ from benchmark.scoring.statistics.bootstrap import mean
 from benchmark.scoring.statistics.intervals import LEVEL, SMALLEST
 from benchmark.scoring.statistics.mrmc import MrmcEstimate
 from benchmark.scoring.statistics.patients import Sums
-from benchmark.scoring.statistics.ranks import probability_of_first
 from benchmark.scoring.statistics.signflip import holm
 from core.seeds import generator
 from core.types import FloatArray
@@ -172,6 +171,19 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
             drawn[:, first : first + len(network)] += z @ (theta - theta.mean(0)) / np.sqrt(runs * chi)
         first += len(network)
     return probability_of_first(drawn.round(12))
+
+
+def probability_of_first(samples: NDArray[np.floating]) -> FloatArray:
+    """Return each method's probability (K,...) of the first place, from values (R,K,...) on the same resamples.
+
+    It is the share of resamples in which the method has the highest value; equal methods share a resample. An undefined
+    value is never first; a resample without any value is left out.
+    """
+    ranked = np.where(np.isfinite(samples), samples, -np.inf)
+    best = (ranked == ranked.max(1, keepdims=True)) & np.isfinite(samples)
+    winners = best.sum(1, keepdims=True)
+    share = np.divide(best, winners, out=np.zeros(best.shape), where=winners > 0)
+    return share.sum(0) / np.maximum((winners > 0).sum(0), 1)
 
 
 def drawn_means(samples: NDArray[np.float32], trainings: int) -> FloatArray:

@@ -1,1 +1,1 @@
-"""Check ``faithfulness``: does the network's output depend on the pixels that a map highlights?"""
+"""Check ``faithfulness``: the effect of the pixels that a map highlights on the network's output."""

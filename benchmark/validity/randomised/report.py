@@ -1,4 +1,4 @@
-"""Report of the check ``randomised``: do maps change if weights are replaced by random ones?"""
+"""Report of the check ``randomised``: the change of maps if weights are replaced by random ones."""
 
 from collections.abc import Callable, Iterator, Sequence
 

@@ -1,1 +1,1 @@
-"""Check ``shortcut``: do the scores depend on a shortcut, and do the maps show it?"""
+"""Check ``shortcut``: the effect of a shortcut on scores and maps."""

@@ -63,7 +63,7 @@ def load_or_predict_logits(run: TrainingRun, folder: Path) -> tuple[dict[str, Fl
         patients[name] != patients[DRAWN] or not np.array_equal(labels[name], labels[DRAWN], equal_nan=True)
         for name in parts
     ):
-        raise DataError(f"{run.config.dataset}: patients or labels change with the tokens, so AUROCs cannot be compared")
+        raise DataError(f"{run.config.dataset}: patients or labels depend on the tokens, so AUROCs are not comparable")
     return {name: _columns(part, "logit", findings) for name, part in parts.items()}, labels[DRAWN], patients[DRAWN]
 
 

@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from benchmark.scoring.statistics import entries, mrmc
-from benchmark.scoring.statistics.entries import EntryScores
+from benchmark.scoring.statistics.bootstrap import bootstrap_draws, over_findings
+from benchmark.scoring.statistics.entries import EntryScores, probability_of_first
 from benchmark.scoring.statistics.patients import by_patient
 
 FINDINGS = ("mass", "nodule", "rare")
@@ -143,3 +144,21 @@ def test_one_more_training_has_a_band_from_three_on():
     """Three runs with an sd of .05: reach 4.30265 * .05 * sqrt(4 / 3) = .248."""
     assert entries.one_more(np.array([0.5, 0.55])) is None
     assert entries.one_more(np.array([0.45, 0.5, 0.55])) == pytest.approx((0.5 - 0.248414, 0.5 + 0.248414), abs=1e-5)
+
+
+@pytest.mark.byhand
+def test_being_first_is_counted_over_resamples_and_shared_among_equals():
+    samples = np.array([[0.5, 0.4, np.nan], [0.5, 0.5, 0.1], [0.1, 0.4, 0.2], [np.nan] * 3])
+    assert probability_of_first(samples) == pytest.approx([0.5, 0.5, 0])
+    assert probability_of_first(np.array([[[1, 0], [0, 1]]])).tolist() == [[1, 0], [0, 1]]  # per finding
+
+
+@pytest.mark.planted
+def test_the_better_method_is_first_in_most_resamples_and_a_copy_shares_the_place():
+    rng = np.random.default_rng(0)
+    hits = rng.random((120, 2)) < (0.6, 0.3)
+    part = np.concatenate([hits, hits[:, :1]], 1)
+    sums = by_patient(part, np.ones_like(part), ["a", "b"] * 60, np.arange(120) // 2, ["a", "b"])
+    chance = probability_of_first(over_findings(bootstrap_draws(sums)).samples)
+    assert chance == pytest.approx([0.5, 0, 0.5], abs=0.01)
+    assert chance.sum() == pytest.approx(1)
