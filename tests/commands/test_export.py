@@ -81,7 +81,7 @@ def test_boxes_of_unknown_images_and_images_that_occur_twice_are_refused():
         truth_json([SAMPLES[0], SAMPLES[0]], FINDINGS, "made up")
 
 
-def test_a_published_suite_is_exported_and_read_back(tmp_path: Path, capsys, monkeypatch):
+def test_published_suite_is_exported_and_read_back(tmp_path: Path, capsys, monkeypatch):
     coco = pytest.importorskip("pycocotools.coco")
     monkeypatch.chdir(ROOT)
     assert export.main(["demo", "--format", "coco", "--images", "True", "--output", str(tmp_path)]) == 0
@@ -107,7 +107,7 @@ def test_a_published_suite_is_exported_and_read_back(tmp_path: Path, capsys, mon
         (["phantom", "--model_id", "custom-PCAM-128px-seed1"], "custom-PCAM-128px-seed1.* no boxes.*packed.*--model_id"),
     ],
 )
-def test_what_has_no_boxes_is_one_sentence_and_status_2(run_command, sentence, flags, facts, tmp_path: Path):
+def test_records_without_boxes_are_an_error(run_command, sentence, flags, facts, tmp_path: Path):
     said = sentence(run_command("benchmark.export", *flags, "--output", tmp_path / "out"))
     assert re.search(facts, said), said
     assert not (tmp_path / "out").exists()

@@ -50,7 +50,7 @@ def test_frames_grids_and_lists_may_differ_by_image():
     assert result.failed == []
 
 
-def test_boxes_ranked_by_confidence_take_probabilities_and_negatives(arrays):
+def test_boxes_are_ranked_by_probabilities_and_negatives_count(arrays):
     maps, truth, _ = arrays
     negatives = [pair for pair in maps if pair not in truth]
     given = {"frames": FRAME, "grids": GRID, "negatives": negatives, "protocol": "froc"}

@@ -22,14 +22,14 @@ def csv(folder, *rows, edges="x0,y0,x1,y1"):
     return file
 
 
-def test_corners_and_sides_say_the_same_box(tmp_path):
+def test_xyxy_and_xywh_give_the_same_boxes(tmp_path):
     corners = read(csv(tmp_path, "a.png,Mass,10,20,30,60,.5"), "xyxy", NAMES, FRAMES)
     sides = read(csv(tmp_path, "a,mass,10,20,20,40,.5", edges="x,y,w,h"), "xywh", NAMES, FRAMES)
     for found in (corners, sides):
         assert found[("a.png", "Mass")].tolist() == [[10, 20, 30, 60, 0.5]]
 
 
-def test_an_earlier_name_of_a_finding_is_understood_and_a_box_is_cut_at_the_edge(tmp_path):
+def test_aliases_of_findings_are_accepted_and_boxes_clipped_at_the_edge(tmp_path):
     found = read(csv(tmp_path, "b_1.png,Infiltrate,150,20,200.9,60,1"), "xyxy", NAMES, FRAMES)
     assert found[("b_1.png", "Infiltration")].tolist() == [[150, 20, 200, 60, 1]]
 
@@ -62,37 +62,37 @@ def test_coco_json_is_xywh_with_numbers_or_names(tmp_path, bare):
         ("a.png,Mass,10,20,30,60,.5\na.png,mass,10,20,30,60,.5", "xyxy", "box 2 repeats box 1"),
     ],
 )
-def test_a_box_that_cannot_be_is_named(tmp_path, row, box_format, said):
+def test_invalid_box_is_named(tmp_path, row, box_format, said):
     edges = "x0,y0,x1,y1" if box_format == "xyxy" else "x,y,w,h"
     with pytest.raises(DataError, match=said):
         read(csv(tmp_path, row, edges=edges), box_format, NAMES, FRAMES)
 
 
-def test_a_csv_whose_format_nobody_says_is_refused(tmp_path):
+def test_csv_without_box_format_is_refused(tmp_path):
     with pytest.raises(BadValueError, match="--box_format"):
         read(csv(tmp_path, "a.png,Mass,10,20,30,60,.5"), None, NAMES, FRAMES)
 
 
-def test_corners_in_a_json_are_refused(tmp_path):
+def test_json_with_box_format_xyxy_is_refused(tmp_path):
     (tmp_path / "boxes.json").write_text("[]")
     with pytest.raises(BadValueError, match="xywh, --box_format is xyxy"):
         read(tmp_path / "boxes.json", "xyxy", NAMES, FRAMES)
 
 
-def test_a_json_that_is_none_is_refused(tmp_path):
+def test_invalid_json_is_refused(tmp_path):
     (tmp_path / "boxes.json").write_text('{"images": []}')
     with pytest.raises(DataError, match="categories"):
         read(tmp_path / "boxes.json", None, NAMES, FRAMES)
 
 
 @pytest.mark.parametrize("column", ["Masss", "Nodulectomy"])
-def test_a_column_whose_name_only_begins_as_a_finding_is_refused(tmp_path, column):
+def test_column_whose_name_only_begins_as_a_finding_is_refused(tmp_path, column):
     (tmp_path / "p.csv").write_text(f"image,{column}\na.png,.5\nb_1.png,.5\n")
     with pytest.raises(DataError, match=column):
         read_probabilities(tmp_path / "p.csv", Names(["a.png", "b_1.png"], ["Mass", "Nodule"]))
 
 
-def test_a_fold_that_changes_no_test_image_is_refused():
+def test_fold_that_changes_no_test_image_is_refused():
     with pytest.raises(BadValueError, match="--leave_out_fold"):
         config(boxes="b.csv", partition="kfold", leave_out_fold=2)
 
@@ -106,19 +106,19 @@ def boxes_for(folder, samples):
     return {"boxes": str(csv(folder, *(",".join(map(str, row)) for row in rows))), "box_format": "xyxy"}
 
 
-def test_images_with_truth_but_without_a_box_are_an_error_unless_missing_says_what_they_are(tmp_path):
+def test_images_without_a_box_are_an_error_without_missing(tmp_path):
     given = boxes_for(tmp_path, BOXED[:2])
     with pytest.raises(DataError, match=rf"{len(BOXED) - 2} of {len(BOXED)} images.*--missing miss"):
         entry.read(config(**given))
 
 
 @pytest.mark.parametrize(("missing", "scored"), [("miss", len(BOXED)), ("skip", 2)])
-def test_images_without_a_box_are_counted_and_are_misses_or_left_out(tmp_path, missing, scored):
+def test_images_without_a_box_are_misses_or_skipped(tmp_path, missing, scored):
     read_entry = entry.read(config(**boxes_for(tmp_path, BOXED[:2]), missing=missing))
     assert len(read_entry.boxless) == len(BOXED) - 2
     assert sum(bool(sample.boxes) for sample in read_entry.samples) == scored
     assert f"Images without a box: {missing}" in read_entry.about
 
 
-def test_a_file_with_a_box_for_each_image_needs_no_missing(tmp_path):
+def test_file_with_a_box_for_each_image_does_not_need_missing(tmp_path):
     assert entry.read(config(**boxes_for(tmp_path, BOXED))).boxless == frozenset()

@@ -57,7 +57,7 @@ def on(training: TrainConfig, word: str, root: Path) -> Dataset:
         ("rsna_pneumonia", {"Pneumonia"}),
     ],
 )
-def test_findings_are_the_same_by_name_and_no_wider_ones(request: pytest.FixtureRequest, name: str, shared: set[str]):
+def test_findings_match_by_name_only(request: pytest.FixtureRequest, name: str, shared: set[str]):
     data = datasets.load(f"{name}:whole=True", request.getfixturevalue(f"{name}_tree")())
     found = RelabeledDataset(data, NIH, range(len(data)))
     assert set(found.describe["findings"]) == shared
@@ -66,7 +66,7 @@ def test_findings_are_the_same_by_name_and_no_wider_ones(request: pytest.Fixture
     assert {finding for finding, there in zip(NIH, known, strict=True) if there} == shared
 
 
-def test_truth_and_readings_come_under_the_models_names_and_the_order_of_its_labels(vindr_cxr_tree: Callable[..., Path]):  # noqa: F811
+def test_truth_and_labels_have_the_names_and_order_of_the_model(vindr_cxr_tree: Callable[..., Path]):  # noqa: F811
     data = datasets.load("vindr_cxr:whole=True", vindr_cxr_tree())
     found = RelabeledDataset(data, ("Edema", "Cardiomegaly"), [1, 2])
     assert found[0].boxes["Cardiomegaly"].tolist() == data[1].boxes["Cardiomegaly"].tolist()
@@ -82,12 +82,12 @@ def test_truth_and_readings_come_under_the_models_names_and_the_order_of_its_lab
         RelabeledDataset(data, ("Hernia",), [0])
 
 
-def test_masks_come_under_the_models_names(chestx_det_tree: Callable[..., Path]):  # noqa: F811
+def test_masks_have_the_names_of_the_model(chestx_det_tree: Callable[..., Path]):  # noqa: F811
     found = RelabeledDataset(datasets.load("chestx_det", chestx_det_tree()), ("Mass",), [0])
     assert {finding: mask.shape for finding, mask in found[0].masks.items()} == {"Mass": (1024, 1024)}
 
 
-def test_a_patient_of_the_training_is_known_by_rsnas_mapping_left_out_and_told(training: TrainConfig, rsna_pneumonia_tree, caplog):  # noqa: F811
+def test_training_patients_are_identified_by_rsna_mapping_and_left_out(training: TrainConfig, rsna_pneumonia_tree, caplog):  # noqa: F811
     """Of NIH's patients 0 to 7 the training has seen 1 to 4: five of the ten images are others'."""
     found = on(training, "rsna_pneumonia:whole=True", rsna_pneumonia_tree())
     assert sorted(set(found.patients)) == ["00000000", "00000005", "00000006", "00000007"]
@@ -97,7 +97,7 @@ def test_a_patient_of_the_training_is_known_by_rsnas_mapping_left_out_and_told(t
     ]
 
 
-def test_an_image_of_the_training_is_known_by_its_pixels_whatever_its_name(training: TrainConfig, nih: Path, chestx_det_tree):  # noqa: F811
+def test_training_images_are_identified_by_their_pixels(training: TrainConfig, nih: Path, chestx_det_tree):  # noqa: F811
     root = chestx_det_tree()
     for number, image in ((36200, IMAGES[0]), (36201, IMAGES[9])):  # one of training, one held out
         (root / "train_data" / f"{number}.png").write_bytes((nih / "images" / image).read_bytes())
@@ -107,7 +107,7 @@ def test_an_image_of_the_training_is_known_by_its_pixels_whatever_its_name(train
     assert (found.describe["images_seen_in_training"], found.describe["images_not_traced"], found.describe["images"]) == (1, 9, 10)
 
 
-def test_nothing_is_scored_where_the_training_has_seen_every_patient(training: TrainConfig, rsna_pneumonia_tree):  # noqa: F811
+def test_data_with_training_patients_only_are_refused(training: TrainConfig, rsna_pneumonia_tree):  # noqa: F811
     root = rsna_pneumonia_tree()
     mapping = root / "pneumonia-challenge-dataset-mappings_2018.json"
     entries = [{**entry, "img_id": IMAGES[0]} for entry in json.loads(mapping.read_text())]
@@ -117,7 +117,7 @@ def test_nothing_is_scored_where_the_training_has_seen_every_patient(training: T
         on(training, "rsna_pneumonia:whole=True", root)
 
 
-def test_a_suite_on_other_data_has_one_training_and_says_whose_images_its_cells_are_of():
+def test_suite_on_other_data_trains_once_and_its_cells_name_the_data():
     flags = {"name": "s", "title": "", "about": "", "train": {"dataset": "NIH", "pretrained": False}, "models": [{"backbone": "custom"}]}
     suite = plan.Suite(**flags, test_on={"dataset": "chestx_det:whole=True", "data_root_dir": "there"})
     (model,) = plan.models(suite)

@@ -64,13 +64,13 @@ def assert_alike(image):
 @pytest.mark.oracle
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(KINDS), st.tuples(SIDES, SIDES), st.integers(1, 12), st.sampled_from([1, 1, 1, 20]), st.integers(0, 2**32 - 1))
-def test_both_ways_give_the_same_contours_and_holes(kind, shape, levels, gap, seed):
+def test_contours_and_holes_equal_those_of_a_component_search(kind, shape, levels, gap, seed):
     assert_alike((drawn(kind, shape, seed) * levels).astype(np.uint8) * gap)
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("kind", ["noise", "smooth", "rings"])
-def test_a_larger_map_of_256_levels_has_the_same_contours_both_ways(kind):
+def test_contours_of_a_larger_map_of_256_levels_equal_those_of_a_component_search(kind):
     assert_alike((drawn(kind, (60, 56), 5) * 256).astype(np.uint8))
 
 
@@ -92,7 +92,7 @@ def test_one_pixel_and_a_line_of_pixels_have_no_area():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("step", [0.5, 0.1, 0.01])
-def test_scores_do_not_depend_on_the_way(step):
+def test_scores_equal_those_of_a_component_search(step):
     for seed in range(20):
         values = np.random.default_rng(seed).random((20, 17)).astype(np.float32)
         answers = []

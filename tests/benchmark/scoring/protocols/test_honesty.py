@@ -35,12 +35,12 @@ def worlds() -> list[list[Case]]:
     return [noise(seed) for seed in range(WORLDS)]
 
 
-def test_every_protocol_that_chooses_is_asked():
+def test_all_protocols_with_thresholds_are_tested_here():
     assert set(ASKED) == {name for name in protocols.names() if protocols.get(name).chooses}
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_the_oracle_flatters_by_the_optimism_and_cross_fitted_is_no_better_than_a_fixed_threshold(name, worlds):
+def test_oracle_is_optimistic_and_cross_fitted_is_not_better_than_a_fixed_threshold(name, worlds):
     """Pitfall: cut-offs and thresholds tuned on test."""
     metric, difference, gain = ASKED[name]
     some = worlds[: WORLDS // 3] if protocols.get(name).geometry == "pixels" else worlds  # a map on pixels takes longer

@@ -34,7 +34,7 @@ def published(fixtures):
 
 
 @pytest.mark.oracle
-def test_rows_are_the_published_ones_to_all_printed_digits(published):
+def test_rows_equal_the_published_ones_to_all_printed_digits(published):
     known, theta, jackknife = published
     for n, row in enumerate(known["each"]):
         found = mrmc.interval(theta[n], jackknife[n])
@@ -43,7 +43,7 @@ def test_rows_are_the_published_ones_to_all_printed_digits(published):
 
 
 @pytest.mark.oracle
-def test_the_difference_is_the_published_one_to_all_printed_digits(published):
+def test_difference_equals_the_published_one_to_all_printed_digits(published):
     known, theta, jackknife = published
     told = known["difference"]
     found = mrmc.difference((theta[0], jackknife[0]), (theta[1], jackknife[1]))
@@ -52,14 +52,14 @@ def test_the_difference_is_the_published_one_to_all_printed_digits(published):
 
 
 @pytest.mark.byhand
-def test_two_trainings_without_patients_spread_are_students_t():
+def test_training_runs_without_spread_over_patients_follow_students_t():
     found = mrmc.interval([0.4, 0.6], np.tile([[0.4], [0.6]], (1, 20)))
     reach = stats.t.ppf(0.975, 1) * np.sqrt(0.02 / 2)
     assert (found.df, found.low, found.high) == (1, max(0.5 - reach, 0), min(0.5 + reach, 1))
 
 
 @pytest.mark.byhand
-def test_trainings_that_do_not_differ_leave_the_patients_alone():
+def test_equal_training_runs_leave_the_variance_of_patients():
     """A share of hits over 20 patients: the jackknife's variance of a mean is that of the mean."""
     hits = np.arange(20) % 2
     left_out = (hits.sum() - hits) / 19
@@ -69,7 +69,7 @@ def test_trainings_that_do_not_differ_leave_the_patients_alone():
 
 
 @pytest.mark.byhand
-def test_one_training_has_no_interval():
+def test_one_training_run_has_no_interval():
     one = ([0.5], np.linspace(0.4, 0.6, 30)[None])
     for found in (mrmc.interval(*one), mrmc.difference(one, one), mrmc.difference_nested(one, one)):
         assert np.isnan([found.low, found.high]).all()
@@ -77,20 +77,20 @@ def test_one_training_has_no_interval():
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("share", "ends"), [(0.0, (0, 1 - 0.025 ** (1 / 30))), (1.0, (0.025 ** (1 / 30), 1))])
-def test_a_mean_of_0_or_1_has_the_binomial_bound_over_patients(share, ends):
+def test_mean_of_0_or_1_has_the_binomial_bound_over_patients(share, ends):
     found = mrmc.interval([share] * 3, np.full((3, 30), share))
     assert (found.low, found.high) == pytest.approx(ends)
 
 
 @pytest.mark.byhand
-def test_ends_of_differences_are_cut_at_one_and_of_rows_at_0_and_1():
+def test_ends_are_clipped_to_the_possible_range():
     high, low = np.tile([[0.99], [0.6]], (1, 9)), np.tile([[0.0], [0.3]], (1, 9))
     assert mrmc.interval([0.99, 0.6], high).high == 1
     assert mrmc.difference(([0.99, 0.6], high), ([0.0, 0.3], low)).high == 1
 
 
 @pytest.mark.byhand
-def test_a_row_does_not_differ_from_itself():
+def test_difference_of_a_row_from_itself_is_0():
     row = [0.4, 0.6, 0.5], np.random.default_rng(0).random((3, 30))
     found = mrmc.difference(row, row)
     assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
@@ -107,7 +107,7 @@ def test_patients_that_two_networks_share_narrow_their_difference():
 
 
 @pytest.mark.byhand
-def test_degrees_of_freedom_of_nested_rows_are_of_the_whole_variance():
+def test_degrees_of_freedom_of_nested_rows_use_the_total_variance():
     """Seeds: 2.5e-4 / 5 and 3e-4 / 3; patients: 4e-4 + 3e-4 - 2 * 1e-4 = 5e-4."""
     covariances = np.full((8, 8), 1e-4) + np.eye(8) * 1e-6
     covariances[:5, :5] += 3e-4
@@ -140,7 +140,7 @@ def two_of_fifty(*cases):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
-def test_runs_that_agree_by_chance_leave_the_variance_of_patients(compare):
+def test_runs_that_agree_by_chance_have_the_variance_of_patients(compare):
     """Six patients differ by 1/3 each in the mean of the runs, 44 by 0: its variance over patients is .0117 / 49."""
     found = compare(*two_of_fifty((0, 1), (2, 3), (4, 5)))
     error = np.sqrt((6 / 9 / 50 - 0.04**2) / 49)
@@ -150,14 +150,14 @@ def test_runs_that_agree_by_chance_leave_the_variance_of_patients(compare):
 
 
 @pytest.mark.byhand
-def test_a_row_whose_runs_agree_by_chance_has_the_variance_of_patients():
+def test_row_whose_runs_agree_by_chance_has_the_variance_of_patients():
     row, _ = two_of_fifty((0, 1), (2, 3), (4, 5))
     found = mrmc.interval(*row)
     assert found.high == pytest.approx(0.04 + 1.959964 * np.sqrt((6 / 9 / 50 - 0.04**2) / 49))
 
 
 @pytest.mark.byhand
-def test_degrees_of_freedom_are_of_the_variance_with_its_lower_limit():
+def test_degrees_of_freedom_use_the_variance_with_its_lower_limit():
     """Two runs, 40 patients: no patient agrees over the runs, so the covariance is negative and counts as 0."""
     hits = np.zeros((2, 40))
     hits[0, :8] = hits[1, 8:18] = 1
@@ -170,7 +170,7 @@ def test_degrees_of_freedom_are_of_the_variance_with_its_lower_limit():
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
-def test_rows_that_differ_in_each_patient_alike_have_the_binomial_bound(compare):
+def test_rows_with_equal_differences_in_all_patients_have_the_binomial_bound(compare):
     """A hits all 30 patients, B none: a share of 1 - .025^(1/30) of new ones may do the reverse; p is 2 / 2^30."""
     found = compare(row_of(np.ones((3, 30))), row_of(np.zeros((3, 30))))
     assert (found.value, found.low, found.high) == pytest.approx((1, 2 * 0.025 ** (1 / 30) - 1, 1))
@@ -205,7 +205,7 @@ def test_p_is_never_zero_where_scores_differ(compare, patients):
 
 
 @pytest.mark.byhand
-def test_a_method_effect_is_the_mean_over_networks_with_the_variance_of_their_sum():
+def test_method_effect_is_the_mean_over_networks_with_the_variance_of_their_sum():
     """Networks of three and two runs: seeds MS / (S 4), patients (c11 + c22 + 2 c12) / 4."""
     covariances = np.full((5, 5), 1e-4) + np.eye(5) * 1e-6
     covariances[:3, :3] += 3e-4
@@ -222,7 +222,7 @@ def test_a_method_effect_is_the_mean_over_networks_with_the_variance_of_their_su
 
 
 @pytest.mark.byhand
-def test_a_method_effect_is_never_surer_than_its_patients():
+def test_method_effect_has_at_least_the_variance_of_patients():
     rows = [row_of(hits) for hits in np.eye(50)[:6].reshape(2, 3, 50)]  # one other case in each run
     found = mrmc.method_effect(rows)
     error = np.sqrt((6 / 36 / 50 - 0.02**2) / 49)
@@ -230,13 +230,13 @@ def test_a_method_effect_is_never_surer_than_its_patients():
 
 
 @pytest.mark.byhand
-def test_a_method_effect_without_any_difference_is_zero_with_p_of_1():
+def test_method_effect_without_any_difference_is_zero_with_p_of_1():
     found = mrmc.method_effect([row_of(np.zeros((2, 30)))] * 2)
     assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 
 @pytest.mark.parametrize("runs", [(3,), (3, 1), ()])
-def test_a_method_effect_of_one_network_or_one_run_is_refused(runs):
+def test_method_effect_of_one_network_or_one_run_is_refused(runs):
     with pytest.raises(BadValueError):
         mrmc.method_effect([row_of(np.eye(9)[:count]) for count in runs])
 
@@ -244,7 +244,7 @@ def test_a_method_effect_of_one_network_or_one_run_is_refused(runs):
 @pytest.mark.parametrize(
     ("theta", "jackknife"), [([0.5], [[0.5]]), ([0.5, 0.5], [[0.5, 0.5]]), ([np.nan], [[0.5, 0.5]]), ([], np.zeros((0, 3)))]
 )
-def test_arrays_that_do_not_fit_are_refused(theta, jackknife):
+def test_arrays_of_different_shapes_are_refused(theta, jackknife):
     with pytest.raises(BadValueError):
         mrmc.interval(theta, jackknife)
 
@@ -258,7 +258,7 @@ def test_arrays_that_do_not_fit_are_refused(theta, jackknife):
         Simulation((3,) * 3, 120, (0.05,) * 3, 8, "cross-fitted"),
     ],
 )
-def test_intervals_of_rows_and_differences_hold_the_recipes_truth_in_about_95_of_100_worlds(setting):
+def test_intervals_cover_the_truth_in_about_95_percent_of_simulations(setting):
     rows = [row for row in measure(setting, 200) if row["rule"] == "floor" and row["statistic"] != EXCLUSION]
     assert [row["statistic"] for row in rows] == [*STATISTICS]
     assert all(0.91 <= row["coverage"] <= 0.995 for row in rows), rows

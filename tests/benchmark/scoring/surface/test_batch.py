@@ -30,7 +30,7 @@ def each(planted):
 
 
 @pytest.mark.oracle
-def test_boxes_are_those_of_each_surface_at_each_level(planted):
+def test_boxes_equal_those_of_each_surface_at_each_level(planted):
     _, surfaces, levels = planted
     found = Boxes.from_surfaces(surfaces, levels)
     for n, place, boxes, _ in each(planted):
@@ -40,7 +40,7 @@ def test_boxes_are_those_of_each_surface_at_each_level(planted):
 
 
 @pytest.mark.oracle
-def test_overlaps_are_the_best_of_each_box_with_its_cases_truth(planted):
+def test_overlaps_are_with_the_best_truth_box_of_the_case(planted):
     truths, surfaces, levels = planted
     found, truth = Boxes.from_surfaces(surfaces, levels), TruthBoxes.from_boxes(truths)
     overlaps = truth.overlaps(found.boxes, found.case_index)
@@ -51,7 +51,7 @@ def test_overlaps_are_the_best_of_each_box_with_its_cases_truth(planted):
 
 
 @pytest.mark.oracle
-def test_met_truth_boxes_and_lone_boxes_are_counted_per_threshold(planted):
+def test_hit_truth_boxes_and_boxes_without_a_hit_are_counted_per_threshold(planted):
     truths, surfaces, levels = planted
     found, truth, above = Boxes.from_surfaces(surfaces, levels), TruthBoxes.from_boxes(truths), (0.05, 0.2)
     for number, measure in enumerate((iou, iobb)):
@@ -63,7 +63,7 @@ def test_met_truth_boxes_and_lone_boxes_are_counted_per_threshold(planted):
 
 
 @pytest.mark.oracle
-def test_shares_of_unions_are_those_of_painted_pixels(planted):
+def test_shares_of_unions_equal_those_on_pixels(planted):
     truths, surfaces, levels = planted
     round_truths = [truth.round() for truth in truths]
     found = Boxes.from_surfaces(surfaces, levels)
