@@ -1,4 +1,4 @@
-"""The doctor on folders with one planted illness each."""
+"""The check of a data set, on folders with one planted error each."""
 
 import logging
 import shutil
@@ -37,7 +37,7 @@ def config(root: Path) -> DatasetCheckConfig:
 
 
 def verdicts(root: Path) -> dict[str, str]:
-    """What is not well, but for the one validation image of these folders."""
+    """Return the rows that are not ok, except that on the single validation image."""
     found = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
     assert found.pop("validation images").startswith("note 1 validation images choose best.ckpt: with less than 100")
     return found
@@ -84,7 +84,7 @@ def test_same_pixels_in_two_splits_and_their_labels_are_wrong(root: Path):
     shutil.copy(root / "a.png", root / "d.png")
     assert verdicts(root) == {
         "duplicate images": "wrong 1: across splits: a.png (train) = d.png (test)",
-        "duplicates whose labels differ": "wrong 1: a.png (train) = d.png (test): Mass, Nodule",
+        "duplicates with different labels": "wrong 1: a.png (train) = d.png (test): Mass, Nodule",
     }
 
 
@@ -110,7 +110,7 @@ def test_unreadable_file_is_named(root: Path):
 def test_box_of_an_absent_finding_is_a_note_and_a_clipped_one_too(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nd.png,Mass,2,3,100,12\n")
     assert verdicts(root) == {
-        "boxes of a finding whose label is not 1": "note 1: d.png Mass",
+        "boxes of findings whose label is not 1": "note 1: d.png Mass",
         "warnings while loading": f"note 1: {root}/boxes.csv: 1 boxes reach past the image's edge and were clipped",
     }
 
@@ -129,7 +129,7 @@ def test_boxes_in_shares_of_the_image_are_wrong(root: Path):
 
 def test_box_with_less_than_a_pixel_inside_the_image_is_wrong(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,29.5,3,40,12\n")
-    assert verdicts(root)["boxes outside or narrower than a pixel"] == "wrong 1: c.png Mass"
+    assert verdicts(root)["boxes outside the image or below one pixel"] == "wrong 1: c.png Mass"
 
 
 def test_a_hundred_validation_images_give_no_note(root: Path):
@@ -146,7 +146,7 @@ def test_box_outside_the_image_is_reported_with_its_split(root: Path):
 
 def test_frame_of_another_shape_is_wrong(root: Path):
     (root / "labels.csv").write_text("image,split,width,height,Mass\na.png,train,30,40,1\nb.png,val,30,40,1\nc.png,test,40,40,1\n")
-    assert verdicts(root) == {"shape of image and frame": "wrong 1: c.png is 30x40, its frame 40x40"}
+    assert verdicts(root) == {"aspect ratio of image and frame": "wrong 1: c.png is 30x40, its frame 40x40"}
 
 
 def test_patient_in_two_splits_is_reported(root: Path):

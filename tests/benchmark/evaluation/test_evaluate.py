@@ -1,4 +1,4 @@
-"""``locus.evaluate`` says what the command says, takes all kinds of networks, and refuses what it cannot score."""
+"""``locus.evaluate`` gives the scores of the command, for all kinds of networks, and refuses invalid arguments."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ protocols: [locus, pointing]
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
-    """The folder in which ``benchmark.run`` ran, with two training runs of one network."""
+    """Return a folder in which ``benchmark.run`` ran, with two training runs of one network."""
     folder = tmp_path_factory.mktemp("command")
     (folder / "tiny.yaml").write_text(SUITE)
     places = [f"--{name}={folder / name}" for name in ("results", "runs", "cache_dir")]
@@ -43,7 +43,7 @@ def splits():
 
 @pytest.fixture(scope="module")
 def both(command, checkpoints, splits):
-    """Both training runs, evaluated from their checkpoints."""
+    """Evaluate both training runs from their checkpoints."""
     scored_by = ["locus", "pointing", "classification"]
     given = {"validation": splits["val"], "cache_dir": command / "cache_dir", "progress": False}
     return locus.evaluate(checkpoints, splits["test"], ["gradcam"], scored_by, **given)

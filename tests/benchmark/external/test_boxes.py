@@ -1,4 +1,4 @@
-"""Files of boxes: what is read, and a sentence for each that cannot be."""
+"""Files of boxes: valid files are read, and invalid ones are errors."""
 
 import json
 
@@ -75,7 +75,7 @@ def test_csv_without_box_format_is_refused(tmp_path):
 
 def test_json_with_box_format_xyxy_is_refused(tmp_path):
     (tmp_path / "boxes.json").write_text("[]")
-    with pytest.raises(BadValueError, match="xywh, --box_format is xyxy"):
+    with pytest.raises(BadValueError, match="xywh: leave out --box_format xyxy"):
         read(tmp_path / "boxes.json", "xyxy", NAMES, FRAMES)
 
 
@@ -101,7 +101,7 @@ BOXED = [sample for sample in DATA if sample.boxes]
 
 
 def boxes_for(folder, samples):
-    """A CSV with the truth of these images."""
+    """Write a CSV with the truth of these images."""
     rows = [(s.image_id, f, *box, 0.9) for s in samples for f, boxes in s.boxes.items() for box in boxes.tolist()]
     return {"boxes": str(csv(folder, *(",".join(map(str, row)) for row in rows))), "box_format": "xyxy"}
 

@@ -1,4 +1,4 @@
-"""A table that cannot be scored is told from its first line, before anything heavy is imported."""
+"""Invalid tables are refused by their first line, before heavy imports."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from core.errors import BadValueError, DataError
 
 @pytest.fixture
 def table(tmp_path):
-    """``table(header)`` writes a CSV and gives its path."""
+    """Return table(header), which writes a CSV and returns its path."""
 
     def write(header):
         (tmp_path / "t.csv").write_text(header + "\n")
@@ -44,7 +44,7 @@ def test_another_table_without_its_columns_is_refused(table):
 
 
 def test_missing_file_is_refused():
-    with pytest.raises(DataError, match=r"absent\.csv.*--boxes"):
+    with pytest.raises(DataError, match=r"--boxes .*absent\.csv"):
         columns.check("absent.csv", "xyxy", [])
 
 

@@ -1,4 +1,4 @@
-"""Maps, tables and JSON of others that would take too much memory are refused by what they declare."""
+"""External maps, tables and JSON files that need too much memory are refused by their declared size."""
 
 import gzip
 import json
@@ -26,7 +26,7 @@ WRITE = {
 @pytest.mark.parametrize("name", WRITE)
 def test_map_with_a_side_that_is_too_long_is_refused_before_it_is_read(tmp_path, name):
     WRITE[name](tmp_path / name)
-    with pytest.raises(DataError, match=r"4097.*at most 4096 positions a side"):
+    with pytest.raises(DataError, match=r"4097.*at most 4096 positions per side"):
         arrays.read(tmp_path / name)
 
 
@@ -68,7 +68,7 @@ def test_grid_file_that_is_too_large_is_refused_before_reading(tmp_path, monkeyp
 
 
 def test_compressed_table_is_not_unpacked(tmp_path):
-    """pandas would unpack it, to any size, by the end of its name."""
+    """pandas would unpack a file of this name to any size."""
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"image,finding\na.png,Mass\n"))
     with pytest.raises(DataError, match=r"t\.csv\.gz"):
         tables.read_csv(tmp_path / "t.csv.gz", ("image",))

@@ -1,4 +1,4 @@
-"""Others' maps: all layouts show the same, and a sentence for each set that cannot be scored."""
+"""External maps: all layouts give the same maps, and invalid maps are errors."""
 
 import json
 import pickle
@@ -195,7 +195,7 @@ def test_file_of_several_maps_requires_as_many_findings(tmp_path):
     flags = as_arrays(tmp_path)
     with pytest.raises(BadValueError, match="--findings"):
         entry.read(config(**{**flags, "findings": ()}))
-    with pytest.raises(DataError, match="8 maps, --findings names 2"):
+    with pytest.raises(DataError, match="8 maps, but --findings has 2 names"):
         entry.read(config(**{**flags, "findings": ("Mass", "Nodule")}))
 
 
@@ -237,7 +237,7 @@ def test_boxes_of_maps_are_ranked_by_the_probabilities_of_a_file(tmp_path):
 
 @pytest.mark.oracle
 def test_average_precision_of_a_coco_json_equals_pycocotools(tmp_path):
-    """Each box above .7 of a pixel or more, of findings that an image has and has not, by confidences of a random order."""
+    """Average precision of boxes of present and absent findings, with random confidences."""
     pytest.importorskip("pycocotools")
     confidence = np.random.default_rng(0)
     images = [{"id": n, "file_name": sample.image_id} for n, sample in enumerate(DATA)]

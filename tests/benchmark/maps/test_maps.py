@@ -1,4 +1,4 @@
-"""Raw maps on disk: half precision, memory-mapped, whole or not there."""
+"""Raw maps on disk: half precision, memory-mapped, complete or missing."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""From a trained model to cases: made once, then read from the disk, and the same images for every slow method."""
+"""Maps and cases of a trained model: generated once, then read from disk."""
 
 from dataclasses import replace
 
@@ -58,13 +58,13 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(trained, tmp_path_factory):
-    """The folder of the maps and what the run that made them scored."""
+    """Return the folder of the maps and the result of the run that generated them."""
     folder = tmp_path_factory.mktemp("maps")
     return folder, obtain(trained, WORDS, folder, FLAGS, 6)
 
 
 def again(trained):
-    """The same trainings as another run meets them."""
+    """Return the same training runs without cached data."""
     return [TrainingRun(run.config, run.folder) for run in trained]
 
 
@@ -134,7 +134,7 @@ class Breaks(methods.Method):
 
 @pytest.fixture
 def breaks(tmp_path):
-    """breaks(when, error): the word of a method that raises ``error`` when it is asked for the ``when``th batch."""
+    """Return breaks(when, error): the word of a method that raises ``error`` at batch ``when``."""
 
     def write(when, error):
         (tmp_path / "breaks.py").write_text(BREAKS.replace("WHEN", str(when)).replace("ERROR", error))
@@ -171,7 +171,7 @@ def test_method_that_changes_the_shape_of_its_maps_fails(trained, breaks, tmp_pa
     file = tmp_path / "breaks.py"
     file.write_text(file.read_text().replace('raise RuntimeError("out of luck")', "return evidence.class_maps[..., :-1]"))
     found = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
-    assert "they must be alike" in str(found[word])
+    assert "follow maps of shape" in str(found[word])
     assert len(found["cam"].values)
 
 

@@ -1,4 +1,4 @@
-"""A model of one data set on the images of another: findings by name, and no patient that it was trained on."""
+"""A model on the images of another data set: findings by name, training patients excluded."""
 
 import json
 from collections.abc import Callable
@@ -21,12 +21,12 @@ from tests.datasets.trees_radiologists import chestx_det_tree, rsna_pneumonia_tr
 NIH = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Pleural_Thickening")
 HEADER = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,OriginalImage[Width,Height]"
 IMAGES = [f"{i // 2 + 1:08}_{i % 2:03}.png" for i in range(12)]
-"""Two of each of six patients: 1 to 4 are trained on, 5 and 6 are held out."""
+"""Two images of each of six patients: 1 to 4 are in training, 5 and 6 are held out."""
 
 
 @pytest.fixture
 def nih(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """NIH's layout with random pixels, in which an image can be recognised."""
+    """Write a folder with NIH's layout and random pixels."""
     root = tmp_path_factory.mktemp("nih")
     (root / "images").mkdir()
     for i, name in enumerate(IMAGES):
@@ -88,7 +88,7 @@ def test_masks_have_the_names_of_the_model(chestx_det_tree: Callable[..., Path])
 
 
 def test_training_patients_are_identified_by_rsna_mapping_and_left_out(training: TrainConfig, rsna_pneumonia_tree, caplog):  # noqa: F811
-    """Of NIH's patients 0 to 7 the training has seen 1 to 4: five of the ten images are others'."""
+    """Patients 1 to 4 of NIH's patients 0 to 7 are in training: five of the ten images remain."""
     found = on(training, "rsna_pneumonia:whole=True", rsna_pneumonia_tree())
     assert sorted(set(found.patients)) == ["00000000", "00000005", "00000006", "00000007"]
     assert (found.describe["images_seen_in_training"], found.describe["images_not_traced"]) == (5, 0)

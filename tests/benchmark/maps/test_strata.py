@@ -1,4 +1,4 @@
-"""Strata: which group each case is in, what the classifier is asked, and scores within groups."""
+"""Strata: groups of cases, answers of the classifier, and scores within groups."""
 
 import math
 
@@ -97,7 +97,7 @@ def test_uninformative_validation_images_leave_the_answer_unknown(signal):
 
 @pytest.mark.byhand
 def test_exclusive_classes_are_judged_one_against_the_rest():
-    """Both logits move together, so only their difference can say which of the two classes it is."""
+    """Both logits change together, so only their difference determines the class."""
     table = predictions(test=[("a1", 0.0, 1)], signal=0.0)
     table["logit_Nodule"] = table["logit_Mass"] - np.where(table["label_Mass"] == 1, 1.0, -1.0)
     assert strata.cut_offs(table, FINDINGS)[MASS] == {}

@@ -1,4 +1,4 @@
-"""One process at a time writes below a folder; whoever comes second is told who is there."""
+"""Only one process at a time writes to a folder; a second one gets an error that names the first."""
 
 import json
 import os
@@ -26,7 +26,7 @@ with only_writer(Path(sys.argv[1])):
 
 @pytest.fixture
 def holder(tmp_path):
-    """Another process that holds ``tmp_path``."""
+    """Start another process that locks ``tmp_path``."""
     with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         yield process
@@ -34,7 +34,7 @@ def holder(tmp_path):
 
 
 def other_host(folder, age):
-    """The lock as a process on another machine left it ``age`` seconds ago, whose kernel's lock does not reach here."""
+    """Write the lock file of a process on another machine, last updated ``age`` seconds ago."""
     (folder / ".lock").write_text(json.dumps({"host": "node7", "pid": 1, "user": "ann", "since": "noon"}))
     written = (folder / ".lock").stat().st_mtime
     os.utime(folder / ".lock", (written - age, written - age))

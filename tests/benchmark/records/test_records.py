@@ -1,4 +1,4 @@
-"""Records: written whole, read with care, and readable for ever."""
+"""Records are written atomically and validated when they are read."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,6 @@ RECORD = Record(
 def test_record_is_equal_after_writing_and_reading(tmp_path):
     write(RECORD, tmp_path)
     assert load(tmp_path) == [RECORD]
-    assert load(tmp_path / "records") == [RECORD]
 
 
 def test_equal_records_are_equal_bytes(tmp_path):
@@ -72,14 +71,15 @@ def test_numbers_from_a_paper_are_records_too(tmp_path):
     [
         ("", "line 1.*suite"),
         ('{"schema_version": 1, "cell": {"dataset"', "line 1.*suite"),
-        ("[1]", r"^the record .*/broken\.json is no JSON object: delete it and run the suite again$"),
-        ('{"schema_version": 7}', "version 7.* 1 .* 1"),
+        ("[1]", r"^the record .*/broken\.json is not a JSON object: delete it and run the suite again$"),
+        ('{"schema_version": 7}', "version 7.* version 1"),
         ('{"schema_version": 1, "cell": {"dataset": "x", "img_size": "big"}}', r"cell\.img_size.*suite"),
         ('{"schema_version": 1, "key": "0", "cell": {"dataset": "x"}}', "key 0.*[0-9a-f]{16}.*edited"),
     ],
 )
 def test_broken_record_is_an_error_with_its_path(tmp_path, content, facts):
-    file = tmp_path / "broken.json"
+    file = tmp_path / "records" / "broken.json"
+    file.parent.mkdir()
     file.write_text(content)
     with pytest.raises(DataError, match=facts) as caught:
         load(tmp_path)

@@ -1,4 +1,4 @@
-"""From maps to the frame: pictures, boxes, and the frame mistakes of earlier projects."""
+"""Conversion of maps to the frame: pictures, boxes, and mistakes of earlier projects."""
 
 import csv
 import re
@@ -14,7 +14,7 @@ from core.frames import Grid, box_coverage
 
 
 def mean_iou_with_itself(truth: np.ndarray, side: int) -> float:
-    """Each box rasterised by area average at side × side, thresholded at .5 and compared with itself."""
+    """Return the IoU of each box with its area average on side × side, thresholded at .5."""
     return float(np.mean([_with_itself(box, side) for box in truth]))
 
 
@@ -92,7 +92,7 @@ def test_missing_grid_is_an_error(grid):
 @pytest.mark.byhand
 @pytest.mark.parametrize("shape", [(3,), (1, 3, 3), (0, 4)])
 def test_map_without_two_dimensions_is_refused(shape):
-    with pytest.raises(BadValueError, match=rf"\(h, w\).*{re.escape(str(shape))}"):
+    with pytest.raises(BadValueError, match=rf"{re.escape(str(shape))}.*\(h, w\)"):
         boxes(np.ones(shape), 0.5, (9, 9), Grid((9, 9), (3, 3), (1, 1)))
 
 

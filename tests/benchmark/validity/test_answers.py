@@ -1,4 +1,4 @@
-"""The answer of a check in words, from planted records: what each sentence says follows from its figures."""
+"""Sentences of the checks, from planted records."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_sentences_name_methods_whose_maps_change_or_not():
     assert first.startswith("The maps of `a` (resnet18 AVG 0.900) hardly change with all weights randomised")
     assert second.startswith("The maps of 2 other methods on 1 network change: ")
     assert "at most 0.200 (`b`, resnet18 AVG; " in second
-    assert third == f"Hits are lost, too: `{MAIN}` changes by at least -0.200 [-0.300, -0.100] (`c`, resnet18 AVG)."
+    assert third == f"All methods lose hits: `{MAIN}` changes by at least -0.200 [-0.300, -0.100] (`c`, resnet18 AVG)."
     assert fourth.startswith("With only the head randomised, the maps of `c` (resnet18 AVG 0.800) hardly change")
     assert fifth == "`center` do not use the weights. They are marked, as expected."
 
@@ -36,7 +36,7 @@ def test_sentences_name_methods_whose_maps_change_or_not():
 def test_sentences_name_methods_whose_hits_stay():
     _, stay, others = said([cascade("a", 0.2, 0.1, 0.2), cascade("b", 0.2, -0.4, -0.2)])
     assert stay == "Hits stay with all weights randomised: `a` (resnet18 AVG 0.100)."
-    assert others.startswith(f"All others lose hits: `{MAIN}` changes by at least -0.400")
+    assert others.startswith(f"All other methods lose hits: `{MAIN}` changes by at least -0.400")
 
 
 @pytest.mark.byhand
@@ -44,11 +44,11 @@ def test_sentences_give_the_effect_of_the_placement_per_backbone():
     loses = [placed("cam", 0.2, 0.1, 0.3), placed("gradcam", 0.1, -0.1, 0.3), placed("cam", 0.3, 0.2, 0.4, global_pool="PCAM")]
     same, wins = placed("cam", 0.0, 0.0, 0.0, backbone="custom"), placed("cam", -0.1, -0.2, -0.05, backbone="vgg16")
     first, second, third = said([same, wins, *loses])
-    assert first.startswith(f"`resnet18`: it loses. `{MAIN}` changes by -0.300 to -0.150 (2 networks, mean over methods): ")
-    assert first.endswith("its maps are off by 0.160 of the image's side. Of 3 rows, 2 significantly lose and 0 gain.")
-    assert second == "`custom`: nothing. The conventional placement is right for it (1 network, mean over methods)."
-    assert third.startswith("`vgg16`: it loses nothing. ")
-    assert third.endswith("Of 1 row, 0 significantly lose and 1 gain.")
+    assert first.startswith(f"`resnet18`: scores drop. `{MAIN}` changes by -0.300 to -0.150 (2 networks, mean over methods), ")
+    assert first.endswith("because maps are shifted by 0.160 of the image's side. Of 3 rows, 2 significantly drop and 0 rise.")
+    assert second == "`custom`: no difference. The conventional placement is exact (1 network, mean over methods)."
+    assert third.startswith("`vgg16`: scores do not drop. ")
+    assert third.endswith("Of 1 row, 0 significantly drop and 1 rise.")
 
 
 @pytest.mark.byhand
@@ -102,7 +102,7 @@ def test_networks_that_differ_by_size_only_have_different_names():
 
 def test_sentence_names_the_most_faithful_method(tmp_path):
     *_, last = said(test_faithfulness.records(tmp_path), tmp_path)
-    assert last == "custom AVG: the most faithful by `road` is `cam` with 0.500."
+    assert last == "custom AVG: the most faithful method by `road` is `cam` with 0.500."
 
 
 def test_answer_has_its_basis_and_is_in_the_markdown():

@@ -1,4 +1,4 @@
-"""Alignment and conventions of the same maps."""
+"""The checks ``alignment`` and ``conventions`` on the same maps."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The suites of the checks, as they are planned."""
+"""Planned suites of the checks."""
 
 import functools
 import subprocess
@@ -15,7 +15,7 @@ NAMES = [name for name in plan.suites() if "check" in read_yaml(CONFIGS / "suite
 
 @functools.cache
 def suites():
-    """The suites of the checks by name."""
+    """Return name of a check -> its suite."""
     return {name: plan.load(name) for name in NAMES}
 
 

@@ -1,4 +1,4 @@
-"""Entries that were sent in: each that lies in ``submissions/`` holds; what is wrong with one is told or refused."""
+"""Submissions: those in ``submissions/`` are valid; invalid ones are reported or refused."""
 
 import json
 import shutil
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.commands
 @pytest.mark.parametrize("file", SENT, ids=lambda file: file.stem)
 def test_valid_submission_passes(file, capsys):
     assert submit.main(["check", str(file)]) == 0
-    assert "its records hold" in capsys.readouterr().out
+    assert "all records match" in capsys.readouterr().out
 
 
 @pytest.fixture
 def changed(tmp_path):
-    """changed(how): the first submission with its unpacked files changed by ``how(folder, stated)``, hashes anew."""
+    """Return changed(how): the first submission after ``how(folder, manifest)`` changed its files, with new hashes."""
 
     def make(how=lambda folder, stated: None):
         folder = tmp_path / "unpacked"
@@ -43,7 +43,7 @@ def changed(tmp_path):
 
 
 def test_wrong_scores_are_reported(changed, capsys):
-    """Records of another scoring of the same maps: their main scores are a tenth higher."""
+    """Return records of the same maps with main scores that are higher by .1."""
 
     def better(folder, stated):
         all_records = records.load(folder / "records")
@@ -57,7 +57,7 @@ def test_wrong_scores_are_reported(changed, capsys):
 
 
 def test_records_of_other_maps_and_copies_of_entries_are_reported(changed, tmp_path, capsys):
-    """One map of 52 changed: the records are of other files, and the entry still shows what the first shows."""
+    """One of 52 maps is changed: the records are of other files, and the entry is still a copy of the first."""
 
     def brighter(folder, stated):
         file = next(folder.glob("maps/*.npy"))

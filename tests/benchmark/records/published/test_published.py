@@ -1,4 +1,4 @@
-"""Papers' numbers: as published, marked in every table, never ranked, and never taken for numbers on our images."""
+"""Numbers from papers: as published, marked in every table and not ranked."""
 
 import json
 import re
@@ -89,7 +89,7 @@ def test_scores_on_other_images_or_oracle_thresholds_have_separate_columns():
 def test_paper_without_a_reference_is_refused(tmp_path, monkeypatch):
     (tmp_path / "new2026.json").write_text('[{"schema_version": 1, "cell": {"dataset": "NIH", "method": "New"}, "source": "paper"}]')
     monkeypatch.setattr(published, "FOLDER", tmp_path)
-    with pytest.raises(DataError, match=r"new2026\.json.*New.*reference"):
+    with pytest.raises(DataError, match=r"New.*new2026\.json.*reference"):
         published.read("new2026")
 
 

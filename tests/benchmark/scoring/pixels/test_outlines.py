@@ -1,4 +1,4 @@
-"""Contours that are followed once are those that OpenCV finds level by level."""
+"""Contours that are followed once, against a search with OpenCV at each level."""
 
 import cv2
 import numpy as np
@@ -14,12 +14,12 @@ TRUTH = [[2, 3, 9, 11]]
 
 
 def lived(found: np.ndarray, columns: list[int]) -> list[tuple[int, ...]]:
-    """A row per contour and level, sorted: a contour that is followed once lives at several levels."""
+    """Return a row per contour and level, sorted; a contour exists at several levels."""
     return sorted((level, *row[columns].tolist()) for row in found for level in range(row[outlines.START], row[outlines.STOP]))
 
 
 def drawn(kind: str, shape: tuple[int, int], seed: int) -> np.ndarray:
-    """(H,W) in [0,1)."""
+    """Return a map (H,W) in [0,1)."""
     rng = np.random.default_rng(seed)
     y, x = np.indices(shape)
     noise = rng.random(shape)
@@ -44,7 +44,7 @@ SIDES = st.integers(1, 16)
 
 
 class Searched(Contours):
-    """By the other way."""
+    """Return the contours by a search at each level."""
 
     @property
     def _outer(self):

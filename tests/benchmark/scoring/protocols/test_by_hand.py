@@ -1,4 +1,4 @@
-"""Each protocol on an example that fits on paper."""
+"""Each protocol on small examples by hand."""
 
 import json
 

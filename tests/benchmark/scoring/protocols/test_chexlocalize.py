@@ -1,4 +1,4 @@
-"""Masks by a threshold: examples on paper, and OpenCV and plain counting as oracles."""
+"""CheXlocalize's protocol: examples by hand, and against OpenCV and plain counting."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Every registered protocol passes the same questions."""
+"""Tests that every registered protocol passes."""
 
 import dataclasses
 import functools
@@ -28,7 +28,7 @@ every = pytest.mark.parametrize("name", protocols.names())
 
 
 def planted(n: int = 24) -> list[Case]:
-    """n images of n/2 patients, one truth box each, and maps that are often near it; effusion is never there."""
+    """Return cases of n images of n/2 patients with one truth box each, and maps near it; no image shows effusion."""
     rng = np.random.default_rng(0)
     return [case for i in range(n) for case in _image(i, rng)]
 
@@ -47,7 +47,7 @@ def _image(number: int, rng: np.random.Generator) -> list[Case]:
 
 @functools.cache
 def result_of(name: str, n: int = 24) -> Result:
-    """What the protocol says of the planted images: computed once, to be read."""
+    """Return the protocol's result for the planted images, cached."""
     return evaluate(name, planted(n))
 
 
@@ -111,7 +111,7 @@ def test_one_failing_image_changes_no_other_images_score(name, broken):
 
 
 def _of_the_case(row: dict) -> dict:
-    """A row without what other patients choose for it, a cross-fitted threshold and all that follows from it."""
+    """Return a row without its cross-fitted threshold and the columns that depend on it."""
     chosen = ("threshold", "x0", "y0", "x1", "y1", "iou", "iobb", "hit@", "any@") if "iou_oracle" in row else ()
     chosen = ("boxes", "hits") if "confidence" in row else chosen
     return {key: value for key, value in row.items() if not key.startswith(chosen)}

@@ -1,4 +1,4 @@
-"""Degenerate cases: one answer for each, under every protocol."""
+"""Degenerate cases under every protocol."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SIDE = 224
 SPOT = np.zeros((7, 7), dtype=np.float32)
 SPOT[3, 3] = 1  # at (112, 112); {> t} is the square 112 ± 32·(1 - t)
 BOX = (94, 94, 130, 130)
-"""The spot's box at .4375: of IoU > .3 with those at all thresholds that are asked for here."""
+"""Box of the spot at .4375, with IoU > .3 with its boxes at all thresholds in this file."""
 every = pytest.mark.parametrize("name", protocols.of_maps())
 pytestmark = pytest.mark.byhand
 
@@ -27,7 +27,7 @@ def result(name, *cases):
 
 
 def main(name, *cases, metric=None):
-    """(value, n) of a metric, or of the main one where no case chooses a threshold."""
+    """Return (value, n) of a metric, or of the main metric."""
     word = protocols.get(name).main
     asked = [metric] if metric else [(word + suffix, origin) for suffix in ("", "@box") for origin in ("none", "fixed")]
     found = next(s for s in result(name, *cases).scores if (s.metric, s.threshold_origin) in asked and s.finding == "mass")
@@ -78,7 +78,7 @@ def test_nan_inf_or_a_missing_map_is_a_failed_case(name, bad):
 
 
 def test_map_with_nan_or_inf_has_no_surface():
-    with pytest.raises(BadValueError, match=r"nan.*\(3, 3\)"):
+    with pytest.raises(BadValueError, match=r"NaN.*\(3, 3\)"):
         surface(np.where(SPOT == 1, np.nan, SPOT), (SIDE, SIDE), "conventional")
 
 

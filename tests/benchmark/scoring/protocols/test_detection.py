@@ -1,4 +1,4 @@
-"""Average precision of boxes with confidences: by hand, and beside those who defined it."""
+"""Average precision of boxes with confidences: by hand, and against VOC and pycocotools."""
 
 import dataclasses
 

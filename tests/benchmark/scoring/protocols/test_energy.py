@@ -1,4 +1,4 @@
-"""The energy-based pointing game: shares of integrals that fit on paper, and against pixels."""
+"""Energy-based pointing game: shares of integrals by hand, and against pixels."""
 
 import dataclasses
 

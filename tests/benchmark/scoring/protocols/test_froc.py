@@ -1,4 +1,4 @@
-"""FROC and LROC on examples that fit on paper, and beside the curve walked threshold by threshold."""
+"""FROC and LROC on examples by hand, and against a loop over all thresholds."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_curve_equals_that_of_a_loop_over_confidences(seed):
 
 
 def walked(cases: list[Case]) -> list[list[tuple[int, int]]]:
-    """For each confidence: the false boxes and the truths that are hit, of every case."""
+    """Return the false boxes and the hit truth boxes of all cases at each confidence."""
     overlaps = [iou(case.submitted_boxes[:, :4], case.boxes) for case in cases]
     curve = []
     for confidence in sorted({row[4] for case in cases for row in case.submitted_boxes.tolist()}):

@@ -1,4 +1,4 @@
-"""On maps that know nothing, a threshold that was chosen on the very truth flatters, and one that others chose does not."""
+"""On random maps, thresholds chosen on the scored truth overstate scores, and cross-fitted ones do not."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ ASKED = {
     "maxbox": ("maxboxaccv2", "optimism@maxboxaccv2", 0.02),
     "chexlocalize": ("mask_iou@box", "optimism@box", 0.0),  # a mean of few thresholds' mean IoUs: little to choose from
 }
-"""Metric, the name of its optimism, and what choosing on the truth gains at least."""
+"""Metric, name of its optimism, and minimum of the optimism."""
 pytestmark = pytest.mark.planted
 
 

@@ -1,4 +1,4 @@
-"""MaxBoxAcc is what the original evaluator counts, from one tree per map."""
+"""MaxBoxAcc, against the original evaluator."""
 
 import json
 
@@ -20,7 +20,7 @@ INCLUSIVE = np.array([0, 0, 1, 1])
 
 @pytest.fixture(scope="module")
 def reference(fixtures):
-    """40 maps with what the original code gives for them."""
+    """40 maps with the results of the original code."""
     told = json.loads((fixtures / "wsol_dev.json").read_text())
     with np.load(fixtures / "wsol_dev.npz") as file:
         return told, dict(file)
@@ -56,7 +56,7 @@ def test_maxboxacc_and_v2_of_forty_maps_equal_the_original_evaluator(reference):
 
 
 def by_contour_search(values: np.ndarray, truth: np.ndarray, step: float, every: bool) -> list[float]:
-    """The rules of the source, one contour search per threshold."""
+    """Return the result by the rules of the source, with one contour search per threshold."""
     height, width = values.shape
     image = (values * 255).astype(np.uint8)
     out = []
@@ -71,7 +71,7 @@ def by_contour_search(values: np.ndarray, truth: np.ndarray, step: float, every:
 
 @st.composite
 def scored_maps(draw):
-    """A float32 map in [0,1] and one or two truth boxes in it; ties of area are common."""
+    """Return a float32 map in [0,1] and one or two truth boxes; ties of area are common."""
     height, width = draw(st.integers(1, 20)), draw(st.integers(1, 20))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values = rng.random((height, width))
@@ -144,7 +144,7 @@ def test_invalid_maps_steps_and_boxes_are_refused(bad, facts):
 
 
 def square(image: str, side: int, truth: list[float], size: int = 224) -> Case:
-    """A map of 224×224 positions with one bright square."""
+    """Return a map of 224×224 positions with one bright square."""
     values = np.zeros((224, 224), dtype=np.float32)
     values[50 : 50 + side, 50 : 50 + side] = 1
     scale = size / 224

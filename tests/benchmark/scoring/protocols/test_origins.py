@@ -1,4 +1,4 @@
-"""Where a threshold comes from, under every protocol that chooses one."""
+"""Threshold origins of all protocols that choose thresholds."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ every = pytest.mark.parametrize("name", [name for name in protocols.names() if p
 
 
 def cases(seed: int, n: int = 24, training: int = 0) -> list[Case]:
-    """Blobs near their truth, boxes of mass larger than those of nodule."""
+    """Return maps of blobs near their truth; boxes of mass are larger than those of nodule."""
     random, out = np.random.default_rng(seed), []
     x = np.arange(7) * 32 + 16
     for i in range(n):
@@ -32,7 +32,7 @@ def evaluate(name, some, validation=()):
 
 
 def words(name, scores):
-    """The main metric and what its optimism is called."""
+    """Return the main metric and the name of its optimism."""
     told = [s.metric for s in scores]
     main = next(word for word in told if word in (protocols.get(name).main, f"{protocols.get(name).main}@box"))
     return main, next(word for word in told if word in ("optimism", "optimism@box", f"optimism@{main}"))

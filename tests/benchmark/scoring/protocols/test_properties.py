@@ -1,4 +1,4 @@
-"""What must hold for every map: monotony over thresholds, and what changes nothing or changes it in a known way."""
+"""Properties of the scores of any map: monotonicity over thresholds, invariances and symmetries."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.planted
 
 @st.composite
 def maps(draw) -> np.ndarray:
-    """(h,w) noise, sometimes with plateaus."""
+    """Return noise (h,w), sometimes with plateaus."""
     shape = draw(st.integers(2, 9)), draw(st.integers(2, 9))
     values = np.random.default_rng(draw(st.integers(0, 2**32 - 1))).random(shape)
     return (values * 5).round() / 5 if draw(st.booleans()) else values
@@ -29,7 +29,7 @@ def maps(draw) -> np.ndarray:
 
 @st.composite
 def worlds(draw, side: int = 224) -> list[Case]:
-    """Twelve images of ten patients, two findings, truth at whole pixels; maps aligned or conventional, no value twice in one."""
+    """Return twelve images of ten patients with two findings; truth at whole pixels, no equal values in a map."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     grid = draw(st.sampled_from(["conventional", Grid((side, side), (32, 32), (0, 0)), Grid((side, side), (40, 36), (-20, 5))]))
     return [case for n in range(12) for case in _image(n, random, grid, side)]
@@ -87,7 +87,7 @@ def test_mirrored_image_has_the_same_scores(name, cases, axis):
 
 
 def mirrored(case: Case, axis: int) -> Case:
-    """The case upside down (axis 0) or left to right (axis 1)."""
+    """Return the case upside down (axis 0) or left to right (axis 1)."""
     side, low, high = case.frame[axis], 1 - axis, 3 - axis
     boxes = case.boxes.copy()
     boxes[:, low], boxes[:, high] = side - case.boxes[:, high], side - case.boxes[:, low]
@@ -120,7 +120,7 @@ def test_boxes_of_an_image_do_not_depend_on_other_images(name, cases, other):
 
 
 def _looked(row: dict) -> dict:
-    """A row without what other patients choose for it."""
+    """Return a row without the columns that depend on a cross-fitted threshold."""
     if "iou_oracle" not in row:
         return row
     return {

@@ -1,4 +1,4 @@
-"""PxAP is what the original evaluator counts."""
+"""PxAP, against the original evaluator."""
 
 import json
 

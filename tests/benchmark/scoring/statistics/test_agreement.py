@@ -1,4 +1,4 @@
-"""Whether two rankings agree: the same ones do, unrelated ones need not, one pair changes places; SciPy says the same tau."""
+"""Agreement of two rankings: equal, unrelated and swapped orders; tau against SciPy."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ PATIENTS, ROWS = 30, 6
 
 
 def sums(values):
-    """(P,K·S) one case per patient and a single finding."""
+    """Return sums of values (P,K·S) with one case per patient and a single finding."""
     return Sums(values[:, None], np.ones_like(values)[:, None])
 
 
@@ -58,7 +58,7 @@ def test_fewer_than_ten_patients_have_no_interval():
 
 
 def scored(means, seed, trainings=3, patients=200, own=0.01, nested=False):
-    """Hits of methods on the same trainings, or of networks on their own, and the same patients."""
+    """Return scores of methods on the same training runs, or of networks on separate ones."""
     random = np.random.default_rng(seed)
     common = random.normal(0, 0.02, (trainings, 1)) + random.normal(0, 0.3, patients)
     out = {}

@@ -1,4 +1,4 @@
-"""The bootstrap over patients: who is drawn, and what a resample then says."""
+"""Bootstrap over patients: draws, and values of resamples."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_mean_over_findings_uses_the_findings_of_each_resample():
 
 @pytest.mark.byhand
 def test_arrays_of_different_cases_are_an_error():
-    with pytest.raises(BadValueError, match=r"\(3, 1\).*\(3, 1\).* 3 findings.* 2 patients"):
+    with pytest.raises(BadValueError, match=r"\(3, 1\).*\(3, 1\).*\(3,\).*\(2,\)"):
         by_patient(np.ones((3, 1)), np.ones((3, 1)), ["a"] * 3, ["p", "q"], ["a"])
 
 

@@ -1,4 +1,4 @@
-"""Components of variance: worked examples, a design whose variances are known, the balanced part of a suite."""
+"""Variance components: worked examples, a design with known variances, the balanced part of a suite."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ SD = {
 
 
 def drawn(random, shape, sds=SD):
-    """(B,G,M,S,P) values with normal effects of the standard deviations given by term."""
+    """Return values (B,G,M,S,P) with normal effects of the given standard deviations by term."""
     values = np.zeros(shape)
     for term, sd in sds.items():
         values += random.normal(0, sd, [size if name in term else 1 for name, size in zip(FACTORS, shape, strict=True)])
@@ -70,7 +70,7 @@ def test_one_training_run_or_patient_is_refused(shape):
 
 
 def suite(*trainings):
-    """Values of two methods by (backbone, pooling, number of seeds)."""
+    """Return values of two methods by (backbone, pooling, number of seeds)."""
     return {(b, g, m, s): np.zeros(4) for b, g, count in trainings for m in ("cam", "gradcam") for s in range(count)}
 
 

@@ -1,4 +1,4 @@
-"""Entries over trainings: the jackknife, what is paired and what is nested, and which row may be the best."""
+"""Entries with several training runs: jackknife, paired and nested differences, rows that may be the best."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ FINDINGS = ("mass", "nodule", "rare")
 
 
 def world(seed, trainings, patients=120, sd=0.3, shift=0.0, shared=None):
-    """(S,P) hits of trainings that differ by ``sd`` on the logit, on patients that are as hard for all."""
+    """Return hits (S,P) of training runs that differ by ``sd`` on the logit; patients are equally hard for all."""
     random = np.random.default_rng(seed)
     hard = np.random.default_rng(shared if shared is not None else seed).normal(0, 1, patients)
     own = random.normal(0, sd, trainings)[:, None] + random.normal(0, 0.5, (trainings, patients))

@@ -1,4 +1,4 @@
-"""Shares of exactly 0 or 1 have the binomial bound that a bootstrap cannot see."""
+"""Shares of exactly 0 or 1 have the binomial bound."""
 
 import numpy as np
 import pytest

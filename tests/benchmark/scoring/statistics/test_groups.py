@@ -1,4 +1,4 @@
-"""Groups: which group a case is in, and scores within one."""
+"""Groups of cases, and scores within a group."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Intervals: against worked examples and SciPy, what changes them and what does not, and how often they hold the truth."""
+"""Intervals: worked examples, comparison with SciPy, invariances, and coverage."""
 
 from types import SimpleNamespace
 
@@ -16,19 +16,19 @@ KINDS = ("bca", "percentile")
 
 
 def means(values):
-    """(P,M) one case per patient."""
+    """Return sums of values (P,M) with one case per patient."""
     values = np.asarray(values, dtype=np.float64)
     return by_patient(values, np.ones_like(values), ["a"] * len(values), range(len(values)), ["a"])
 
 
 def figures(sums, kind="bca"):
-    """(P,F,M) sums -> (F,M,3) value, low, high."""
+    """Return value, low and high (F,M,3) of sums (P,F,M)."""
     found = bootstrap_draws(sums)
     return np.concatenate([found.value[..., None], interval(found, kind)], -1)
 
 
 def drawn(samples, patients=10):
-    """A number 0 whose resamples and jackknife are known."""
+    """Return a value of 0 with given resamples and jackknife."""
     return Resampled(np.zeros(()), np.asarray(samples, np.float32), np.zeros(patients), np.ones(patients, bool))
 
 
@@ -94,7 +94,7 @@ def test_both_ends_are_1_if_every_case_is_a_hit():
 
 
 def skewed():
-    """(64,3) exponential, beta and 16 hits of 64, whose shares float32 holds exactly."""
+    """Return exponential and beta values and 16 hits of 64 (64,3), whose shares are exact in float32."""
     rng = np.random.default_rng(2)
     return np.stack([rng.exponential(size=64), rng.beta(0.5, 2, 64), np.arange(64) < 16], 1).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Intervals over trainings and patients: a published analysis (its inputs are printed to eight digits), worked examples, worlds."""
+"""Intervals over training runs and patients: a published analysis, worked examples, simulations."""
 
 import json
 
@@ -15,7 +15,7 @@ READERS, CASES = 5, 114
 
 
 def with_covariances(means, covariance, cases=CASES):
-    """(S, P) jackknife values whose covariances are exactly those given."""
+    """Return jackknife values (S, P) with exactly the given covariances."""
     random = np.random.default_rng(0).normal(size=(cases, len(means)))
     rows = np.linalg.qr(random - random.mean(0))[0].T
     return np.asarray(means)[:, None] + np.linalg.cholesky(covariance) @ rows * np.sqrt(cases / (cases - 1))
@@ -122,7 +122,7 @@ def test_degrees_of_freedom_of_nested_rows_use_the_total_variance():
 
 
 def left_out_of(hits):
-    """(S, P) a value per patient -> (S, P) the mean without that patient."""
+    """Return the means (S, P) without each patient, from a value per patient (S, P)."""
     return (hits.sum(1, keepdims=True) - hits) / (hits.shape[1] - 1)
 
 

@@ -1,4 +1,4 @@
-"""Two cells on the same cases, as a table."""
+"""Comparison of two cells on the same cases."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The power that components of variance promise is that of whole simulated analyses."""
+"""Power from variance components, against complete simulated analyses."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ S, P = 3, 100
 
 
 def rejected(pairing, difference, count=400):
-    """The share of whole case tables whose analysis excludes 0."""
+    """Return the share of simulated case tables whose analysis excludes 0."""
     random, p = np.random.default_rng(1), []
     for _ in range(count):
         values = drawn(random, (2, 1, 2, S, P), {term: sd for term, sd in SD.items() if {"seed", "patient"} & set(term)})
@@ -54,7 +54,7 @@ def test_more_patients_do_not_help_if_training_runs_differ_too_much():
 
 @pytest.mark.byhand
 def test_equal_training_runs_give_the_normal_power_of_patients():
-    """A mean difference of 2.8 standard errors is seen in 80 of 100 samples at 5 %: 1.96 + .84."""
+    """A mean difference of 2.8 = 1.96 + .84 standard errors is significant in 80 % of the samples."""
     patients_alone = DifferenceVariance(trainings=0.0, patients=1.0, rest=0.0, sides=1)
     assert power(0.28, patients_alone, 3, 100) == pytest.approx(0.8, abs=0.01)
 

@@ -1,4 +1,4 @@
-"""The sign-flip test and Holm's correction: by hand, against SciPy, and what a p-value promises."""
+"""Sign-flip test and Holm's correction: by hand, against SciPy, and the rate of false positives."""
 
 import itertools
 
@@ -14,7 +14,7 @@ from core.errors import BadValueError
 
 
 def one_each(values):
-    """(P,) one case per patient, one finding, one column."""
+    """Return sums of values (P,) with one case per patient, one finding, one column."""
     values = np.asarray(values, dtype=np.float64)[:, None]
     return by_patient(values, np.ones_like(values), ["a"] * len(values), range(len(values)), ["a"])
 

@@ -1,4 +1,4 @@
-"""A table of methods x conventions taken apart."""
+"""Variance decomposition of a table of methods × conventions."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Many cases at once are each case by itself, as ``core.boxes`` counts."""
+"""Cases computed together, against single cases and ``core.boxes``."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ FRAME = (300, 500)
 
 @pytest.fixture(scope="module")
 def planted():
-    """20 cases with 0 to 3 truth boxes each, one without a map, and three levels of each."""
+    """20 cases with 0 to 3 truth boxes each, one of them without a map, at three levels."""
     random = np.random.default_rng(0)
     truths = [np.sort(random.random((n % 4, 2, 2)), 1).reshape(-1, 4) * [500, 300, 500, 300] for n in range(20)]
     surfaces = [None if n == 7 else surface(random.random((5, 6)), FRAME, "conventional") for n in range(20)]
@@ -22,7 +22,7 @@ def planted():
 
 
 def each(planted):
-    """(case, level, its boxes, its truth)."""
+    """Yield (case, level, boxes, truth)."""
     for n, (truth, on, levels) in enumerate(zip(*planted, strict=True)):
         for place, level in enumerate(levels):
             boxes = np.zeros((0, 4)) if on is None or np.isnan(level) else all_boxes(on, level)[0]

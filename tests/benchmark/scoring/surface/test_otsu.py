@@ -1,4 +1,4 @@
-"""Otsu's threshold of a surface: by hand, and OpenCV's where every vertex weighs the same."""
+"""Otsu's threshold of a surface: by hand, and against OpenCV for equal weights."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""The surface engine, on maps small enough for paper, and against pixels, to which it must be the limit."""
+"""Surfaces of small maps by hand, and against pixels, which converge to the surface."""
 
 import itertools
 
@@ -170,7 +170,7 @@ def test_difference_from_pixels_shrinks_in_proportion_to_the_pixel(grid, wide):
 
 
 def _disagreement(seed: int, side: int, grid: object, wide: float = 1) -> float:
-    """1 - IoU of the peak's box on pixels and on the surface, mean over thresholds; the frame is ``wide`` times as wide as high."""
+    """Return 1 - IoU of the peak's boxes on pixels and on the surface, mean over thresholds."""
     values, levels, frame = smooth(seed, (12, 12)), [0.3, 0.5, 0.7], (side, int(side * wide))
     picture = to_frame(values, frame, grid)
     on = surface(values, frame, grid)
@@ -212,7 +212,7 @@ def test_mirrored_map_gives_mirrored_boxes_and_a_scaled_one_the_same():
 
 
 def slowly(values: np.ndarray, on, level: float) -> list[list[float]]:
-    """Boxes of the components by the definition alone, in plain Python: join what is joined until nothing changes."""
+    """Return the boxes of the components by their definition, in plain Python."""
     label = {(i, j): i * values.shape[1] + j for i, j in np.argwhere(values > level).tolist()}
     for _ in label:
         for (i, j), (k, m) in itertools.permutations(label, 2):

@@ -1,4 +1,4 @@
-"""The peak's box over all thresholds: the flood at each threshold is the oracle."""
+"""The peak's box at all thresholds, against flooding at each threshold."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Traces that wait in a file are those that stay in memory, to the last bit."""
+"""Traces in a file equal those in memory, bit for bit."""
 
 import tracemalloc
 from pathlib import Path
@@ -21,7 +21,7 @@ def given():
 
 @pytest.fixture
 def in_a_file(monkeypatch, given):
-    """Blocks of two or three cases, of which the first alone stays in memory."""
+    """Use blocks of two or three cases; only the first one stays in memory."""
     monkeypatch.setattr(traces, "BLOCK", 200)
     monkeypatch.setattr(traces, "KEPT", 600)
     return traces.Traces(iter(given))

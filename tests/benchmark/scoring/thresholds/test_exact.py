@@ -1,4 +1,4 @@
-"""Critical thresholds and the best of all: a dense grid of thresholds is the oracle."""
+"""Critical thresholds and the best threshold, against a dense grid."""
 
 import functools
 
@@ -23,12 +23,12 @@ DENSE = (np.arange(100_000) + 0.5) / 100_000
 
 @functools.cache
 def spot():
-    """The square 15 ± 10·(1 - t)."""
+    """Return the trace of the square 15 ± 10·(1 - t)."""
     return trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
 
 
 def curves(pairs, above):
-    """Cases of (trace, truth) pairs."""
+    """Return a selector of (trace, truth) pairs."""
     cases = ExactThresholds(above)
     for traced, truth in pairs:
         cases.append(traced, np.array(truth, dtype=np.float64))
@@ -99,7 +99,7 @@ def test_cases_computed_together_equal_single_cases():
 
 
 def fixed_ends(ends, truth):
-    """Cases of the spot with one truth box and the intervals ``ends``, one per case."""
+    """Return a selector of the spot with one truth box and the interval of ``ends`` per case."""
     cases = curves([(spot(), truth)] * len(ends), above=0.3)
     cases.case_index, cases.intervals = np.arange(len(ends)), np.array(ends, dtype=np.float64)
     return cases

@@ -1,4 +1,4 @@
-"""Thresholds: which is chosen, on whom, and what that does to a score."""
+"""Threshold origins: chosen thresholds, and their effect on scores."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Conventions: equal where they must be, different where the order matters, and as the packages themselves do it."""
+"""Conventions: invariances, differences, and comparison with the packages."""
 
 import numpy as np
 import pytest

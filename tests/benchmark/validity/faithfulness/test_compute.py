@@ -1,4 +1,4 @@
-"""The check ``faithfulness`` on a network of a moment's training."""
+"""The check ``faithfulness`` on a briefly trained network."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""ROAD's imputation: by hand, and equal to the authors' as grad-cam has it."""
+"""ROAD's imputation: by hand, and against the authors' code in grad-cam."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Hiding pixels in the order of a map: models whose curves are known on paper, and ROAD as grad-cam computes it."""
+"""Perturbation curves: models with known curves, and ROAD against grad-cam."""
 
 import numpy as np
 import pytest
@@ -16,11 +16,11 @@ SIDE = 8
 PIXELS = Grid((SIDE, SIDE), (1, 1), (0, 0))
 NO_NOISE = torch.zeros(3, SIDE, SIDE)
 ROWS = np.arange(SIDE * SIDE)
-"""The order row by row."""
+"""Row-major order."""
 
 
 def linear(weights):
-    """A network of one finding: the weighted sum of the first colour."""
+    """Return a network of one finding: the weighted sum of the first channel."""
     return lambda pictures: (pictures[:, 0] * weights).sum((-2, -1))[:, None]
 
 

@@ -9,7 +9,7 @@ from benchmark.validity.faithfulness.report import FaithfulnessReport
 from tests.benchmark.report.given import leaderboard
 
 METHODS = {"cam": 0.9, "gradcam": 0.6, "layercam": 0.3, "center": 0.0}
-"""Method -> share of its hits, and its ``insertion``; ``deletion`` is the same, which is the worse the more."""
+"""Method -> its share of hits, ``insertion`` and ``deletion``."""
 
 
 def records(folder, patients=10, seed=0):
@@ -54,7 +54,7 @@ def test_first_table_is_sorted_by_road_and_the_second_compares_all_pairs(tmp_pat
     single, compared = FaithfulnessReport("faithfulness", leaderboard(records(tmp_path), folder=tmp_path)).tables()
     assert single.rows[-1][single.header.index("method")] == "center"
     assert len(compared.rows) == 6
-    assert compared.rows[0][2:] == ("hit@iou.3 ~ insertion", "+1.000 [+1.000, +1.000]", "0.333", "neither follows", "3")
+    assert compared.rows[0][2:] == ("hit@iou.3 ~ insertion", "+1.000 [+1.000, +1.000]", "0.333", "not shown", "3")
 
 
 def test_without_rows_per_case_there_is_no_second_table(tmp_path):

@@ -1,4 +1,4 @@
-"""Whether maps follow the weights: planted answers, and a network of a moment's training."""
+"""The check ``randomised``: planted maps, and a briefly trained network."""
 
 import functools
 

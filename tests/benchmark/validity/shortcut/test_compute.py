@@ -1,4 +1,4 @@
-"""A token that goes with a finding: planted maps and planted logits."""
+"""The check ``shortcut``: planted maps and logits."""
 
 from dataclasses import replace
 
