@@ -21,7 +21,7 @@ def test_invalid_method_fails_with_status_1(run_command):
     done = run_command("benchmark.check", "method", f"{PLANTED}:BatchNormalised")
     assert done.returncode == 1, done.stderr
     assert "BatchNormalised fails: batch" in done.stdout
-    assert "a map depends on its neighbours" in done.stdout
+    assert "a map depends on the other images" in done.stdout
 
 
 def test_all_methods_are_listed_with_what_they_show_and_need(run_command):

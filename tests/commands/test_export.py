@@ -90,7 +90,7 @@ def test_published_suite_is_exported_and_read_back(tmp_path: Path, capsys, monke
     boxes = truth.loadRes(str(tmp_path / "boxes.json"))
     counts = len(truth.imgs), len(truth.anns), len(boxes.anns)
     assert "{} images, {} truth boxes, {} boxes".format(*counts) in said
-    assert "every score is 1.0" in said
+    assert "all scores are 1.0" in said
     assert set(boxes.imgToAnns) < set(truth.imgs)
     assert len(truth.imgToAnns) < len(truth.imgs)  # negatives
     first = truth.imgs[1]

@@ -43,7 +43,7 @@ def changed(tmp_path):
 
 
 def test_wrong_scores_are_reported(changed, capsys):
-    """Return records of the same maps with main scores that are higher by .1."""
+    """The records of the same maps have wrong scores."""
 
     def better(folder, stated):
         all_records = records.load(folder / "records")
@@ -67,7 +67,7 @@ def test_records_of_other_maps_and_copies_of_entries_are_reported(changed, tmp_p
     shutil.copy(SENT[0], tmp_path / "first.zip")
     assert submit.main(["check", str(file)]) == 1
     shown = capsys.readouterr().out
-    assert "its records are of other files" in shown
+    assert "the records are of other files" in shown
     assert "copies Layer-CAM of a small CNN" in shown
 
 
@@ -112,8 +112,8 @@ def stated(flags=None, files=None, **more):
         ([("../evil.npy", b"")], "invalid file names"),
         ([("/etc/evil", b"")], "invalid file names"),
         ([("maps\\..\\..\\evil", b"")], "invalid file names"),
-        ([("a", b""), ("A", b"")], "twice"),
-        ([("caf\u00e9", b""), ("cafe\u0301", b"")], "twice"),
+        ([("a", b""), ("A", b"")], "duplicate file names"),
+        ([("caf\u00e9", b""), ("cafe\u0301", b"")], "duplicate file names"),
         ([("./maps/a.npy", b"")], "invalid file names"),
         ([("maps//a.npy", b"")], "invalid file names"),
         ([("maps/a\x1b.npy", b"")], "invalid file names"),
