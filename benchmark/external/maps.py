@@ -49,7 +49,7 @@ def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) 
     else:
         pairs = _files(path, names, words)
     if twice := [" ".join(pair) for pair in duplicates(pair for pair, _ in pairs)]:
-        raise DataError(f"{path} has several maps for {len(twice)} cases: {examples(twice)}; keep one map each")
+        raise DataError(f"{path} has several maps of the same case: {examples(twice)}; keep one map per case")
     return dict(pairs)
 
 

@@ -5,12 +5,15 @@ from functools import cached_property, lru_cache
 from typing import Annotated, Any, overload
 
 from numpy.typing import NDArray
-from pydantic import WrapSerializer, WrapValidator
+from pydantic import BaseModel, WrapSerializer, WrapValidator
 
 from core.scores import Origin, Score
 
 PACKED = ("threshold_origin", "finding", "metric", "value", "low", "high", "n", "reason")
 FIELDS_SET = {*Score.model_fields}
+_set_fields, _set_extra, _set_private = (
+    BaseModel.__dict__[f"__pydantic_{name}__"].__set__ for name in ("fields_set", "extra", "private")
+)
 
 
 class PackedScores(Sequence[Score]):
@@ -74,12 +77,16 @@ def _rows_by_name(names: tuple[tuple[str, str, str], ...]) -> dict[tuple[str, st
 def _unchecked(
     origin: Origin, finding: str, metric: str, value: float, low: float, high: float, n: int, reason: str
 ) -> Score:
-    """Create a score from validated values without validating them again."""
-    value_, low_, high_ = (None if x != x else x for x in (value, low, high))
-    return Score.model_construct(
-        FIELDS_SET, finding=finding, metric=metric, n=n, value=value_, low=low_, high=high_,
-        threshold_origin=origin, reason=reason,
-    )  # fmt: skip
+    """Create a score from validated values without validating them again, which takes half the time."""
+    score = object.__new__(Score)
+    fields = score.__dict__
+    fields["finding"], fields["metric"], fields["n"] = finding, metric, n
+    fields["value"], fields["low"], fields["high"] = (None if x != x else x for x in (value, low, high))
+    fields["threshold_origin"], fields["reason"] = origin, reason
+    _set_fields(score, FIELDS_SET)  # pydantic stores this in addition to the fields
+    _set_extra(score, None)
+    _set_private(score, None)
+    return score
 
 
 def _validated(scores: Any, validate: Callable[[Any], tuple[Score, ...]]) -> Sequence[Score]:

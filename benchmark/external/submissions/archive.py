@@ -78,7 +78,7 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
         raise DataError(f"{path} contains {len(wrong)} invalid file names: {examples(map(repr, wrong))}; {advice}")
     names = {unicodedata.normalize("NFC", member.filename).casefold() for member in members}
     if len(names) < len(members):
-        raise DataError(f"{path} contains {len(members) - len(names)} duplicate file names: pack each file once")
+        raise DataError(f"{path} contains duplicate file names ({len(members) - len(names)}): pack each file once")
     return {member.filename: member for member in members}
 
 
