@@ -13,8 +13,8 @@ from core.files import writing
 def load(folder: Path | str) -> list[Record]:
     """Load all records of a suite's results ``folder``, packed or not, in the order of their file names.
 
-    An unpacked record replaces the packed one of its cell. Raises ``DataError`` for a missing folder and
-    for a broken file.
+    An unpacked record replaces the packed one of its cell. Raises ``DataError`` for a missing folder and for a broken
+    file.
 
     >>> len(load("results/shortcut"))
     80

@@ -43,7 +43,7 @@ class CheXlocalize(Protocol):
     counts_false_alarms = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """Return ``mask_iou`` and ``mask_iou_all`` at each origin, ``hit_rate`` and ``optimism``; a row per truth."""
+        """Return the mask IoUs at each origin, ``hit_rate`` and ``optimism``; a row per case with truth."""
         true, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
         batch, all_index, index = SegmentedCases(scored), case_index(scored), case_index(true)

@@ -18,7 +18,7 @@ class Energy(Protocol):
     """Share of the map's integral inside the truth: its mask if there is one, else the union of its boxes.
 
     Negative values of the raw map are set to 0, then the map is interpolated; all integrals are exact. There is no
-    threshold and no scaling, so the position of the map's zero matters, unlike in other protocols. A map without
+    threshold and no scaling, so an offset of the values changes the score, unlike in other protocols. A map without
     positive values has no energy (0/0): it is left out of ``energy`` and counted in ``no_energy``. The energy of a
     constant positive map is the truth's share of the image, that of a failed case 0. ``energy_in_lungs`` is the share
     inside the lungs, over all images with lung masks; ``no_energy_in_lungs`` counts those without energy. Wang et al.,

@@ -31,12 +31,12 @@ class Froc(ConfidenceProtocol):
     """Share of truth boxes hit at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes per image, and the mean of the seven.
 
     A box hits a truth box by IoU > .3 (``froc@iou.3``), by IoBB > .25 (``froc@iobb.25``) or if it contains its centre
-    (``froc@center``). A box that hits no truth box is false; several boxes may hit the same truth box. The
-    sensitivity at a rate is the largest one with at most that many false boxes per negative image, or per image of any
-    kind for metrics that end in ``@all``. ``froc@iou.3@.5`` is the sensitivity at 1/2. Beyond its end the curve is
-    constant. Confidences, positives and negatives as in
-    ``detection``. Bunch et al., "A free response approach to the measurement and characterization of radiographic
-    observer performance", Proc. SPIE 127 (1977); the seven rates are LUNA16's. Only the main metric has intervals.
+    (``froc@center``). A box that hits no truth box is false; several boxes may hit the same truth box. The sensitivity
+    at a rate is the largest one with at most that many false boxes per negative image, or per image of any kind for
+    metrics that end in ``@all``. ``froc@iou.3@.5`` is the sensitivity at 1/2. Beyond its end the curve is constant.
+    Confidences, positives and negatives as in ``detection``. Bunch et al., "A free response approach to the measurement
+    and characterization of radiographic observer performance", Proc. SPIE 127 (1977); the seven rates are LUNA16's.
+    Only the main metric has intervals.
     """
 
     name = "froc"

@@ -19,9 +19,8 @@ class Lroc(ConfidenceProtocol):
 
     An image's rating is the classifier's probability, its location the highest point of the map. A location inside a
     truth box is correct. For submitted boxes: the highest confidence (0 without a box), and the centre of that box.
-    Equal ratings count half.
-    Positives and negatives as in ``detection``. Swensson, "Unified measurement of observer performance in detecting and
-    localizing target objects on images", Medical Physics 23 (1996).
+    Equal ratings count half. Positives and negatives as in ``detection``. Swensson, "Unified measurement of observer
+    performance in detecting and localizing target objects on images", Medical Physics 23 (1996).
     """
 
     name = "lroc"

@@ -21,8 +21,7 @@ class Pointing(Protocol):
 
     The maximum of a bilinear surface is at a vertex; of equal ones, the first in row-major order counts. A box includes
     its edges. A flat or failed map is a miss. For submitted boxes the point is the centre of the box with the highest
-    confidence. Zhang et al.,
-    "Top-down neural attention by excitation backprop", ECCV 2016, section 4.2.
+    confidence. Zhang et al., "Top-down neural attention by excitation backprop", ECCV 2016, section 4.2.
     """
 
     name = "pointing"

@@ -26,8 +26,7 @@ class PxAP(Protocol):
 
     Maps are min-max scaled on 224×224 pixels; truth pixels come from the mask, or from the boxes if there is no mask.
     Records contain a share; ``pxap()`` returns per cent, as the source does. A flat or failed map counts as 0
-    everywhere; if all maps do, the value is the share of truth pixels. Choe et al., CVPR 2020, section
-    4.2.
+    everywhere; if all maps do, the value is the share of truth pixels. Choe et al., CVPR 2020, section 4.2.
     """
 
     name = "pxap"

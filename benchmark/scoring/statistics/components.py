@@ -96,8 +96,8 @@ def sums_of_squares(values: FloatArray, factors: Term, nested_in: Nesting | None
 def components(values: FloatArray, factors: Term = FACTORS, nested_in: Nesting = NESTED_IN) -> dict[Term, float]:
     """Return the variance of each term, from values with an axis per factor; the last term is the residual.
 
-    A factor with one level is in no term. Raises ``BadValueError`` for fewer than two
-    training runs of a network, or two patients.
+    A factor with one level is in no term. Raises ``BadValueError`` for fewer than two training runs of a network, or
+    two patients.
     """
     sizes = dict(zip(factors, values.shape, strict=True))
     for name in ("seed", "patient"):

@@ -23,8 +23,8 @@ class Randomised(Check):
     ``rho@PART`` is Spearman's rank correlation over the h×w positions, mean over cases, between the maps of the trained
     network and of the network randomised from the head down to PART; ``rho_abs@PART`` that of absolute values. A case
     with a constant map has no correlation and is excluded. ``hit@iou.3@PART`` and ``pointing@PART`` are scores of the
-    randomised network, ``change@…`` their differences from the trained network.
-    Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, section 3.
+    randomised network, ``change@…`` their differences from the trained network. Adebayo et al., "Sanity checks for
+    saliency maps", NeurIPS 2018, section 3.
     """
 
     name = "randomised"
