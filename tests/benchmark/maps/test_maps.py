@@ -114,7 +114,7 @@ def test_array_of_a_run_with_another_key_is_reported_and_not_read(raw, array, ca
     index.write_text(before)
     assert maps.read(array, "here") is None
     assert maps.read(array, "also") is None
-    assert "the array is that of another run" in caplog.text
+    assert "the array belongs to another run" in caplog.text
 
 
 def test_last_of_two_concurrent_runs_with_different_keys_wins(raw, array):
