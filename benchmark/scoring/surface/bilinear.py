@@ -135,7 +135,7 @@ def as_heat_map(values: ArrayLike) -> FloatArray:
     bad = ~np.isfinite(array)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        raise BadValueError(f"{bad.sum()} values of the heat map are NaN or infinite, the first at ({row}, {column})")
+        raise BadValueError(f"the heat map has NaN or infinite values, the first at ({row}, {column})")
     return array
 
 

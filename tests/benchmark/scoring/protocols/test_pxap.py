@@ -67,7 +67,7 @@ def test_pxap_without_truth_pixels_is_undefined():
     [
         ([[0, 2]], [[True, False]], r"\b0\b.*\b2\b.*\[0, 1\]"),
         ([[0, 1]], [[True]], r"map.*\(1, 2\).*mask.*\(1, 1\)"),
-        ([[0, np.nan]], [[True, False]], r"nan.*\(0, 1\)"),
+        ([[0, np.nan]], [[True, False]], r"NaN.*\(0, 1\)"),
     ],
 )
 def test_invalid_maps_and_masks_are_refused(values, mask, facts):
