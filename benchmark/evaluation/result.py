@@ -143,7 +143,7 @@ class Evaluation:
             BadValueError: if ``folder`` contains records of another evaluation.
         """
         target = Path(folder)
-        if target.is_dir() and {r.key for r in _existing(target)} - {r.key for r in self.records}:
+        if target.is_dir() and {r.key for r in records.load(target)} - {r.key for r in self.records}:
             raise BadValueError(f"{target} has records of another evaluation: choose another folder")
         target.mkdir(parents=True, exist_ok=True)
         for file in (path for pattern in FILES for path in self.folder.glob(pattern)):
@@ -197,7 +197,3 @@ def _displayed_scores(record: Record, finding: str) -> list[Score]:
         if score.metric not in by_metric or score.threshold_origin == "cross-fitted":
             by_metric[score.metric] = score
     return [*by_metric.values()]
-
-
-def _existing(folder: Path) -> list[Record]:
-    return records.load(folder) if folder in records.suites(folder.parent) else []

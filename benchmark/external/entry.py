@@ -73,10 +73,11 @@ class ExternalEntry:
         kind = f"maps, {self.geometry.words}" if self.boxes is None else "boxes"
         trained = self.trained_on or "unknown"
         what = "Cases without a map" if self.boxes is None else "Images without a box"
+        handling = {"miss": "count as misses", "skip": "are left out", "error": "are not allowed"}[self.missing]
         grid = "have the grid of these maps" if self.boxes is None else "use their own grid"
         return (
             f"External entry {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
-            f"Training data as declared: {trained}. {what}: {self.missing}. "
+            f"Training data as declared: {trained}. {what} {handling}. "
             f"The baselines {grid}; their scores depend on it."
         )
 

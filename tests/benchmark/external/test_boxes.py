@@ -117,7 +117,8 @@ def test_images_without_a_box_are_misses_or_skipped(tmp_path, missing, scored):
     read_entry = entry.read(config(**boxes_for(tmp_path, BOXED[:2]), missing=missing))
     assert len(read_entry.boxless) == len(BOXED) - 2
     assert sum(bool(sample.boxes) for sample in read_entry.samples) == scored
-    assert f"Images without a box: {missing}" in read_entry.about
+    handling = {"miss": "count as misses", "skip": "are left out"}[missing]
+    assert f"Images without a box {handling}." in read_entry.about
 
 
 def test_file_with_a_box_for_each_image_does_not_need_missing(tmp_path):
