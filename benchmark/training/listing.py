@@ -1,5 +1,7 @@
 """The samples of a run's splits, listed without importing torch: missing files and leaks are reported before it."""
 
+import sys
+
 import datasets
 from config import TrainConfig
 from datasets.base import SPLITS
@@ -19,6 +21,10 @@ def load(config: TrainConfig, split: str) -> DataSource:
 def load_splits(config: TrainConfig) -> dict[str, DataSource]:
     """The samples of all splits by name; raises as ``load``.
 
-    Reading large tables leaves gaps in this process's memory; modules that are imported afterwards fill them.
+    Memory that was needed only to read the tables is given back.
     """
-    return {split: load(config, split) for split in SPLITS}
+    splits = {split: load(config, split) for split in SPLITS}
+    arrow = sys.modules.get("pyarrow")  # pandas keeps text in its memory pool
+    if arrow is not None:
+        arrow.default_memory_pool().release_unused()
+    return splits
