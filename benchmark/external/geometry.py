@@ -11,8 +11,8 @@ from core.frames import Alignment, Grid, conventional
 from datasets.io import limits
 
 ADVICE = (
-    "write --alignment conventional (positions as plain interpolation assumes), pixels (each value is a pixel of the "
-    "image or of a resized copy), or FILE.json with size, stride and offset of the grid, as [y, x] each"
+    "write --alignment conventional (positions as plain interpolation assumes), pixels (values are pixels of the image "
+    "or of a resized copy), or FILE.json (size, stride and offset of the grid, each [y, x])"
 )
 
 

@@ -46,7 +46,8 @@ def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]
     labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
     judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]
     if not judged:
-        raise DataError(f"no finding of {data.name} has positive and negative images in {len(samples)}: raise --images")
+        images = f"positive and negative images among the first {len(samples)}"
+        raise DataError(f"no finding of {data.name} has {images}: raise --images")
     side = (loaded.img_size, loaded.img_size)
     gray = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
     table = _table(_logits(loaded, gray), labels, judged)

@@ -1,4 +1,4 @@
-"""Detect copied entries, also if brightness, contrast or resolution of maps, or boxes by about a pixel, differ."""
+"""Detect copies of entries, even with other brightness, contrast or resolution, or boxes moved by about a pixel."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -149,7 +149,7 @@ def prediction_band(theta: FloatArray) -> FloatArray:
 
 
 def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray:
-    """Return, for each row of each network, the share of draws in which it has the highest mean.
+    """Return each row's probability of the highest mean, from draws.
 
     The rows of a network share its S training runs. A draw moves the rows of a network together by A'z / sqrt(S(S - 1))
     · sqrt((S - 1) / chi²), where A are their centred scores and chi² has S - 1 degrees of freedom, and all rows by a

@@ -1,4 +1,4 @@
-"""Effect of rendering conventions, the ways in which packages convert a map to a picture, on scores."""
+"""Effect on scores of the convention by which a package converts a map to a picture."""
 
 from dataclasses import replace
 
