@@ -64,11 +64,11 @@ def test_answer_and_tables_of_the_check_come_first_in_all_formats(run, suite):
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_each_method_and_the_classifier_have_a_record(run, suite):
-    found = {(r["cell"]["method"], r["cell"]["protocol"]): r for r in records(run[0], suite)}
+    result = {(r["cell"]["method"], r["cell"]["protocol"]): r for r in records(run[0], suite)}
     asked = SUITES[suite][1].split("[")[1].strip("]").split(", ")
     also = [("classifier", "shortcut")] if suite == "shortcut" else []
-    assert set(found) == {("classifier", "classification"), *also, *((method, suite) for method in asked)}
-    assert {r["status"] for (method, _), r in found.items() if method != "pcam"} == {"ok"}
+    assert set(result) == {("classifier", "classification"), *also, *((method, suite) for method in asked)}
+    assert {r["status"] for (method, _), r in result.items() if method != "pcam"} == {"ok"}
 
 
 def test_unsupported_method_has_a_reason(run):

@@ -38,9 +38,9 @@ def config(root: Path) -> DatasetCheckConfig:
 
 def verdicts(root: Path) -> dict[str, str]:
     """Return the rows that are not ok, except that on the single validation image."""
-    found = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
-    assert found.pop("validation images").startswith("note 1 validation images choose best.ckpt: with less than 100")
-    return found
+    result = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
+    assert result.pop("validation images").startswith("note 1 validation images choose best.ckpt: with less than 100")
+    return result
 
 
 def test_valid_data_pass_and_the_page_is_in_the_output_folder(root: Path):

@@ -25,13 +25,13 @@ def csv(folder, *rows, edges="x0,y0,x1,y1"):
 def test_xyxy_and_xywh_give_the_same_boxes(tmp_path):
     corners = read(csv(tmp_path, "a.png,Mass,10,20,30,60,.5"), "xyxy", NAMES, FRAMES)
     sides = read(csv(tmp_path, "a,mass,10,20,20,40,.5", edges="x,y,w,h"), "xywh", NAMES, FRAMES)
-    for found in (corners, sides):
-        assert found[("a.png", "Mass")].tolist() == [[10, 20, 30, 60, 0.5]]
+    for result in (corners, sides):
+        assert result[("a.png", "Mass")].tolist() == [[10, 20, 30, 60, 0.5]]
 
 
 def test_aliases_of_findings_are_accepted_and_boxes_clipped_at_the_edge(tmp_path):
-    found = read(csv(tmp_path, "b_1.png,Infiltrate,150,20,200.9,60,1"), "xyxy", NAMES, FRAMES)
-    assert found[("b_1.png", "Infiltration")].tolist() == [[150, 20, 200, 60, 1]]
+    result = read(csv(tmp_path, "b_1.png,Infiltrate,150,20,200.9,60,1"), "xyxy", NAMES, FRAMES)
+    assert result[("b_1.png", "Infiltration")].tolist() == [[150, 20, 200, 60, 1]]
 
 
 @pytest.mark.parametrize("bare", [False, True])
@@ -39,12 +39,12 @@ def test_coco_json_is_xywh_with_numbers_or_names(tmp_path, bare):
     one = {"image_id": "a.png" if bare else 7, "category_id": "Mass" if bare else 3, "bbox": [10, 20, 20, 40], "score": 0.5}
     whole = {"images": [{"id": 7, "file_name": "a.png"}], "categories": [{"id": 3, "name": "Mass"}], "annotations": [one]}
     (tmp_path / "boxes.json").write_text(json.dumps([one] if bare else whole))
-    found = read(tmp_path / "boxes.json", None, NAMES, FRAMES)
-    np.testing.assert_array_equal(found[("a.png", "Mass")], [[10, 20, 30, 60, 0.5]])
+    result = read(tmp_path / "boxes.json", None, NAMES, FRAMES)
+    np.testing.assert_array_equal(result[("a.png", "Mass")], [[10, 20, 30, 60, 0.5]])
 
 
 @pytest.mark.parametrize(
-    ("row", "box_format", "said"),
+    ("row", "box_format", "message"),
     [
         ("a.png,Mass,90,20,30,40,.5", "xyxy", "--box_format xywh"),
         ("a.png,Mass,120,20,180,60,.5", "xywh", "--box_format xyxy"),
@@ -62,9 +62,9 @@ def test_coco_json_is_xywh_with_numbers_or_names(tmp_path, bare):
         ("a.png,Mass,10,20,30,60,.5\na.png,mass,10,20,30,60,.5", "xyxy", "boxes 1 and 2 are equal"),
     ],
 )
-def test_invalid_box_is_named(tmp_path, row, box_format, said):
+def test_invalid_box_is_named(tmp_path, row, box_format, message):
     edges = "x0,y0,x1,y1" if box_format == "xyxy" else "x,y,w,h"
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         read(csv(tmp_path, row, edges=edges), box_format, NAMES, FRAMES)
 
 

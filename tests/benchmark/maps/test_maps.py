@@ -250,6 +250,6 @@ def test_code_of_an_installed_package_excludes_other_packages(tmp_path, monkeypa
         (site / name).write_text(text)
     monkeypatch.syspath_prepend(site)
     part = importlib.import_module("mypackage.parts.mine").Mine
-    found = {str(path.relative_to(site)) for path in sources(part) if path.is_relative_to(site)}
-    assert {name for name in found if "__init__" not in name} == {"mypackage/parts/mine.py", "mypackage/scale.py", "mypackage/deep.py"}
+    result = {str(path.relative_to(site)) for path in sources(part) if path.is_relative_to(site)}
+    assert {name for name in result if "__init__" not in name} == {"mypackage/parts/mine.py", "mypackage/scale.py", "mypackage/deep.py"}
     assert {path.name for path in sources(part)} >= {"base.py", "gradients.py", "frames.py"}

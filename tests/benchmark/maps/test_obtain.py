@@ -146,22 +146,22 @@ def breaks(tmp_path):
 @pytest.mark.parametrize("batch", [1, 2])
 def test_failing_method_stores_nothing_and_is_tried_again(trained, first, breaks, tmp_path, batch):
     word, folder = breaks(batch, "RuntimeError"), tmp_path / "maps"
-    found = obtain(trained, ["cam", word], folder, FLAGS)
-    assert found["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
-    assert isinstance(found[word], LocusError)
-    assert not isinstance(found[word], NotAvailableError)
-    assert "out of luck" in str(found[word])
+    result = obtain(trained, ["cam", word], folder, FLAGS)
+    assert result["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
+    assert isinstance(result[word], LocusError)
+    assert not isinstance(result[word], NotAvailableError)
+    assert "out of luck" in str(result[word])
     assert {path.name for path in folder.iterdir()} == {"cam.npy", "cam.json"}
     assert "out of luck" in str(obtain(trained, [word], folder, FLAGS)[word])
     mended = breaks(99, "RuntimeError")
-    assert len(obtain(trained, [mended], folder, FLAGS)[mended].values) == len(found["cam"].values)
+    assert len(obtain(trained, [mended], folder, FLAGS)[mended].values) == len(result["cam"].values)
 
 
 def test_method_that_fails_on_a_later_batch_has_no_maps(trained, first, breaks, tmp_path):
     word, folder = breaks(2, "NotAvailableError"), tmp_path / "maps"
-    found = obtain(trained, ["cam", word], folder, FLAGS)
-    assert found["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
-    assert isinstance(found[word], NotAvailableError)
+    result = obtain(trained, ["cam", word], folder, FLAGS)
+    assert result["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
+    assert isinstance(result[word], NotAvailableError)
     assert len(list(folder.glob("*.npy"))) == 1
     assert str(obtain(again(trained), [word], folder, FLAGS)[word]) == "out of luck"
 
@@ -170,9 +170,9 @@ def test_method_that_changes_the_shape_of_its_maps_fails(trained, breaks, tmp_pa
     word = breaks(2, "RuntimeError")
     file = tmp_path / "breaks.py"
     file.write_text(file.read_text().replace('raise RuntimeError("out of luck")', "return evidence.class_maps[..., :-1]"))
-    found = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
-    assert "follow maps of shape" in str(found[word])
-    assert len(found["cam"].values)
+    result = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
+    assert "follow maps of shape" in str(result[word])
+    assert len(result["cam"].values)
 
 
 @pytest.mark.parametrize(("line", "told"), [("1 / 0", "ZeroDivisionError"), ("import nowhere_at_all", "nowhere_at_all")])
@@ -180,9 +180,9 @@ def test_method_that_cannot_be_built_fails(trained, breaks, tmp_path, line, told
     word = breaks(1, "RuntimeError")
     file = tmp_path / "breaks.py"
     file.write_text(file.read_text() + f"    def __init__(self):\n        {line}\n")
-    found = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
-    assert told in str(found[word])
-    assert len(found["cam"].values)
+    result = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
+    assert told in str(result[word])
+    assert len(result["cam"].values)
 
 
 def test_failing_method_has_failed_records_and_other_methods_have_scores(trained, breaks, tmp_path):
@@ -194,11 +194,11 @@ def test_failing_method_has_failed_records_and_other_methods_have_scores(trained
         records.write(records.Record(cell=cell, reason="old"), place)
     job = ModelJob(model, tuple(cell for cell in chosen if cell.method in ("cam", word)))
     score(job, trained[0].folder.parent, place, FLAGS)
-    found = {record.cell.method: record for record in records.load(place)}
-    assert {name: record.status for name, record in found.items() if record.status != "ok"} == {word: "failed"}
-    assert "out of luck" in found[word].reason
-    assert found["cam"].scores
-    assert found["center"].reason == "old"
+    result = {record.cell.method: record for record in records.load(place)}
+    assert {name: record.status for name, record in result.items() if record.status != "ok"} == {word: "failed"}
+    assert "out of luck" in result[word].reason
+    assert result["cam"].scores
+    assert result["center"].reason == "old"
 
 
 def test_changed_method_is_explained_again(trained, tmp_path):
@@ -321,11 +321,11 @@ def test_slow_methods_explain_the_same_patients_for_all_models_and_folds():
         return [each.image_id for each in subset(samples, count, seed)]
 
     every = list(map(sample, ("a1", "b1", "a2", "c1", "b2", "c2")))
-    found = {count: names(every, count) for count in range(1, 8)}
-    assert [len(each) for each in found.values()] == [1, 2, 3, 4, 5, 6, 6]
-    assert all(set(found[count]) < set(found[count + 1]) for count in range(1, 6))
-    assert [len({name[0] for name in found[count]}) for count in (2, 4, 6)] == [1, 2, 3]
-    assert sorted(names(every[3:] + every[:3], 2)) == sorted(found[2])
+    result = {count: names(every, count) for count in range(1, 8)}
+    assert [len(each) for each in result.values()] == [1, 2, 3, 4, 5, 6, 6]
+    assert all(set(result[count]) < set(result[count + 1]) for count in range(1, 6))
+    assert [len({name[0] for name in result[count]}) for count in (2, 4, 6)] == [1, 2, 3]
+    assert sorted(names(every[3:] + every[:3], 2)) == sorted(result[2])
     assert len({tuple(names(every, 2, seed)) for seed in range(9)}) == 3
 
 
@@ -334,8 +334,8 @@ def test_cell_of_a_subset_has_the_number_of_images_in_its_record(trained, first,
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
     chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
     score(ModelJob(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", FLAGS)
-    found = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
-    n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in found}
+    result = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
+    n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in result}
     assert set(n) == {("cam", None), ("cam", 6), ("ablationcam", 6)}
     assert n["cam", 6]["rests_on"] == n["ablationcam", 6]["rests_on"]
     assert n["cam", 6]["rests_on"]["explained images"] == 6
@@ -356,20 +356,20 @@ def test_untrained_network_is_the_same_architecture_with_the_weights_of_a_seed(t
 
 
 def test_baseline_untrained_is_gradcam_of_the_untrained_network(trained, tmp_path):
-    found = obtain(trained, ["gradcam", "untrained"], tmp_path, FLAGS)
+    result = obtain(trained, ["gradcam", "untrained"], tmp_path, FLAGS)
     (run,) = trained
     images = transforms.evaluation()(torch.from_numpy(run.pixels[:4]))
     maps = explain(Untrained(run.config, run.folder).model("cpu"), images, ["gradcam"])["gradcam"].numpy()
     for n, finding in ((0, 0), (3, 5)):
-        kept = found["untrained"].map(run.scorable_images[n].image_id, run.data.findings[finding])
+        kept = result["untrained"].map(run.scorable_images[n].image_id, run.data.findings[finding])
         assert np.allclose(kept, maps[n, finding], atol=1e-3 * np.abs(maps[n, finding]).max())
-    assert found["untrained"].values.tobytes() != found["gradcam"].values.tobytes()
+    assert result["untrained"].values.tobytes() != result["gradcam"].values.tobytes()
 
 
 def test_validation_maps_are_those_of_the_fast_methods_on_images_of_the_validation_split(trained, tmp_path):
-    held, found = obtain_validation(trained, ["cam", "ablationcam", "prior"], tmp_path, FLAGS)
-    assert set(found) == {"cam", "prior"}
-    assert set(found["cam"].index.images) == {sample.image_id for sample in held[0].scorable_images}
+    held, result = obtain_validation(trained, ["cam", "ablationcam", "prior"], tmp_path, FLAGS)
+    assert set(result) == {"cam", "prior"}
+    assert set(result["cam"].index.images) == {sample.image_id for sample in held[0].scorable_images}
     assert not {sample.image_id for sample in held[0].scorable_images} & {sample.image_id for sample in trained[0].scorable_images}
 
 

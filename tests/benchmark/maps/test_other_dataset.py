@@ -59,19 +59,19 @@ def on(training: TrainConfig, word: str, root: Path) -> Dataset:
 )
 def test_findings_match_by_name_only(request: pytest.FixtureRequest, name: str, shared: set[str]):
     data = datasets.load(f"{name}:whole=True", request.getfixturevalue(f"{name}_tree")())
-    found = RelabeledDataset(data, NIH, range(len(data)))
-    assert set(found.describe["findings"]) == shared
-    assert {finding for sample in found for finding in sample.boxes} <= shared
-    known = ~np.isnan(found.labels).all(axis=0)
+    result = RelabeledDataset(data, NIH, range(len(data)))
+    assert set(result.describe["findings"]) == shared
+    assert {finding for sample in result for finding in sample.boxes} <= shared
+    known = ~np.isnan(result.labels).all(axis=0)
     assert {finding for finding, there in zip(NIH, known, strict=True) if there} == shared
 
 
 def test_truth_and_labels_have_the_names_and_order_of_the_model(vindr_cxr_tree: Callable[..., Path]):  # noqa: F811
     data = datasets.load("vindr_cxr:whole=True", vindr_cxr_tree())
-    found = RelabeledDataset(data, ("Edema", "Cardiomegaly"), [1, 2])
-    assert found[0].boxes["Cardiomegaly"].tolist() == data[1].boxes["Cardiomegaly"].tolist()
-    assert found.labels[0].tolist()[1] == 1
-    read = {reader: list(marked) for reader, marked in found.readings(0).items()}
+    result = RelabeledDataset(data, ("Edema", "Cardiomegaly"), [1, 2])
+    assert result[0].boxes["Cardiomegaly"].tolist() == data[1].boxes["Cardiomegaly"].tolist()
+    assert result.labels[0].tolist()[1] == 1
+    read = {reader: list(marked) for reader, marked in result.readings(0).items()}
     assert read == {
         "R8": ["Cardiomegaly"],
         "R9": ["Cardiomegaly"],
@@ -83,15 +83,15 @@ def test_truth_and_labels_have_the_names_and_order_of_the_model(vindr_cxr_tree: 
 
 
 def test_masks_have_the_names_of_the_model(chestx_det_tree: Callable[..., Path]):  # noqa: F811
-    found = RelabeledDataset(datasets.load("chestx_det", chestx_det_tree()), ("Mass",), [0])
-    assert {finding: mask.shape for finding, mask in found[0].masks.items()} == {"Mass": (1024, 1024)}
+    result = RelabeledDataset(datasets.load("chestx_det", chestx_det_tree()), ("Mass",), [0])
+    assert {finding: mask.shape for finding, mask in result[0].masks.items()} == {"Mass": (1024, 1024)}
 
 
 def test_training_patients_are_identified_by_rsna_mapping_and_left_out(training: TrainConfig, rsna_pneumonia_tree, caplog):  # noqa: F811
     """Patients 1 to 4 of NIH's patients 0 to 7 are in training: five of the ten images remain."""
-    found = on(training, "rsna_pneumonia:whole=True", rsna_pneumonia_tree())
-    assert sorted(set(found.patients)) == ["00000000", "00000005", "00000006", "00000007"]
-    assert (found.describe["images_seen_in_training"], found.describe["images_not_traced"]) == (5, 0)
+    result = on(training, "rsna_pneumonia:whole=True", rsna_pneumonia_tree())
+    assert sorted(set(result.patients)) == ["00000000", "00000005", "00000006", "00000007"]
+    assert (result.describe["images_seen_in_training"], result.describe["images_not_traced"]) == (5, 0)
     assert [r.levelname for r in caplog.records if "left out 5 of 10 images" in r.message] == ["WARNING"]
 
 
@@ -99,10 +99,10 @@ def test_training_images_are_identified_by_their_pixels(training: TrainConfig, n
     root = chestx_det_tree()
     for number, image in ((36200, IMAGES[0]), (36201, IMAGES[9])):  # one of training, one held out
         (root / "train_data" / f"{number}.png").write_bytes((nih / "images" / image).read_bytes())
-    found = on(training, "chestx_det:whole=True", root)
-    assert "36200.png" not in {sample.image_id for sample in found}
-    assert "36201.png" in {sample.image_id for sample in found}
-    assert (found.describe["images_seen_in_training"], found.describe["images_not_traced"], found.describe["images"]) == (1, 9, 10)
+    result = on(training, "chestx_det:whole=True", root)
+    assert "36200.png" not in {sample.image_id for sample in result}
+    assert "36201.png" in {sample.image_id for sample in result}
+    assert (result.describe["images_seen_in_training"], result.describe["images_not_traced"], result.describe["images"]) == (1, 9, 10)
 
 
 def test_data_with_training_patients_only_are_refused(training: TrainConfig, rsna_pneumonia_tree):  # noqa: F811

@@ -44,15 +44,15 @@ def test_three_cases_are_in_the_expected_groups():
     one = sample("a1", [1, 1], {MASS: (0, 0, 10, 20), NODULE: (0, 0, 40, 30)}, view="AP", sex="F", age=17.0)
     two = sample("b1", [1, 0], {MASS: (0, 0, 100, 100)}, view="PA", sex="M", age=math.nan)
     table = predictions(test=[("a1", 4.0, 1), ("b1", 6.0, 1)], signal=5.0)
-    found = strata.group_labels([one, two], table, FINDINGS)
+    result = strata.group_labels([one, two], table, FINDINGS)
     first, second, third = ("a1", MASS), ("a1", NODULE), ("b1", MASS)
-    assert found["size"] == {first: "small", second: "medium", third: "large"}
-    assert found["view"] == {first: "AP", second: "AP", third: "PA"}
-    assert found["sex"] == {first: "F", second: "F", third: "M"}
-    assert found["age"] == {first: "0-17", second: "0-17"}
-    assert found["company"] == {first: "co-occurring", second: "co-occurring", third: "single"}
+    assert result["size"] == {first: "small", second: "medium", third: "large"}
+    assert result["view"] == {first: "AP", second: "AP", third: "PA"}
+    assert result["sex"] == {first: "F", second: "F", third: "M"}
+    assert result["age"] == {first: "0-17", second: "0-17"}
+    assert result["company"] == {first: "co-occurring", second: "co-occurring", third: "single"}
     assert strata.cut_offs(table, FINDINGS) == {MASS: {0: 5.0}, NODULE: {}}
-    assert found["answer"] == {first: "wrong", third: "right"}
+    assert result["answer"] == {first: "wrong", third: "right"}
 
 
 @pytest.mark.byhand
@@ -90,9 +90,10 @@ def test_cut_off_is_that_of_the_training_run_of_the_test_image():
 
 @pytest.mark.parametrize("signal", [0.0, -5.0])
 def test_uninformative_validation_images_leave_the_answer_unknown(signal):
-    found = strata.group_labels([sample("a1", [1, 0], {MASS: (0, 0, 10, 10)})], predictions(test=[("a1", 9.0, 1)], signal=signal), FINDINGS)
-    assert "answer" not in found
-    assert set(found) == {"size", "company"}
+    table = predictions(test=[("a1", 9.0, 1)], signal=signal)
+    result = strata.group_labels([sample("a1", [1, 0], {MASS: (0, 0, 10, 10)})], table, FINDINGS)
+    assert "answer" not in result
+    assert set(result) == {"size", "company"}
 
 
 @pytest.mark.byhand
@@ -108,12 +109,12 @@ def test_exclusive_classes_are_judged_one_against_the_rest():
 @pytest.mark.planted
 def test_method_that_hits_only_large_boxes_scores_0_on_small_ones(phantom):
     nobody = pd.DataFrame(columns=["training", "split", "image", *(f"{kind}_{f}" for kind in ("logit", "label") for f in phantom.findings)])
-    found = strata.group_labels(list(phantom), nobody, phantom.findings)
-    assert set(found) == {"size", "company"}  # a phantom has no view, sex or age, and no classifier was asked
+    result = strata.group_labels(list(phantom), nobody, phantom.findings)
+    assert set(result) == {"size", "company"}  # a phantom has no view, sex or age, and no classifier was asked
     cases = [(one.image_id, finding, area(boxes).max()) for one in phantom for finding, boxes in one.boxes.items()]
     table = rows([pixels >= 0.08 * 64 * 64 for *_, pixels in cases], [image for image, *_ in cases])
     table = [row | {"finding": finding} for row, (_, finding, _) in zip(table, cases, strict=True)]
-    means = {s.group: s.scores[-2] for s in strata.scores(table, found, phantom.findings)}
+    means = {s.group: s.scores[-2] for s in strata.scores(table, result, phantom.findings)}
     shares = {group: (means[group].value, means[group].low, means[group].high) for group in ("small", "medium", "large")}
     assert {group: value for group, (value, *_) in shares.items()} == {"small": 0, "medium": 0, "large": 1}
     assert shares["small"][1] == 0 < shares["small"][2] < 0.1  # the exact binomial bound
@@ -124,9 +125,9 @@ def test_method_that_hits_only_large_boxes_scores_0_on_small_ones(phantom):
 @pytest.mark.byhand
 def test_group_has_scores_only_for_its_findings():
     words = {"view": {("p000", MASS): "PA", ("p001", MASS): "PA", ("p002", MASS): "AP"}}
-    found = strata.scores(rows([True, False, True]), words, FINDINGS)
-    assert [(s.variable, s.group) for s in found] == [("view", "AP"), ("view", "PA")]
-    said = [(s.finding, s.metric, s.value, s.n, s.threshold_origin) for s in found[1].scores]
+    result = strata.scores(rows([True, False, True]), words, FINDINGS)
+    assert [(s.variable, s.group) for s in result] == [("view", "AP"), ("view", "PA")]
+    said = [(s.finding, s.metric, s.value, s.n, s.threshold_origin) for s in result[1].scores]
     main = [(finding, "hit@iou.3", 0.5, 2, "cross-fitted") for finding in (MASS, "mean")]
     assert said == [*main, ("mean", "pointing", 0.5, 2, "none")]
 
@@ -142,9 +143,9 @@ def test_ten_patients_have_an_interval_and_nine_have_none():
 def test_order_of_cases_changes_nothing():
     cases = rows(np.random.default_rng(0).random(60) < 0.5)
     words = {"size": {(row["image"], MASS): ("large", "small", "")[n % 3] for n, row in enumerate(cases)}}
-    found = strata.scores(cases, words, FINDINGS)
-    assert [s.group for s in found] == ["small", "large"]
-    assert strata.scores(cases[::-1], words, FINDINGS) == found
+    result = strata.scores(cases, words, FINDINGS)
+    assert [s.group for s in result] == ["small", "large"]
+    assert strata.scores(cases[::-1], words, FINDINGS) == result
 
 
 def test_unknown_variables_and_no_cases_give_no_stratum():

@@ -20,8 +20,8 @@ def mean_iou_with_itself(truth: np.ndarray, side: int) -> float:
 
 def _with_itself(box: np.ndarray, side: int) -> float:
     mask = box_coverage(box[None], (1024, 1024), (side, side))
-    found = boxes(mask, 0.5, (1024, 1024), "conventional")
-    return float(iou(found, box[None]).max(initial=0))
+    result = boxes(mask, 0.5, (1024, 1024), "conventional")
+    return float(iou(result, box[None]).max(initial=0))
 
 
 def synthetic_boxes(n: int) -> np.ndarray:
@@ -58,8 +58,8 @@ def test_nih_truth_boxes_survive_the_change_of_frame(side, least, nih_sample):
 @pytest.mark.planted
 def test_map_of_a_box_that_is_not_centred_is_neither_mirrored_nor_transposed_nor_shifted_as_by_a_crop():
     truth = np.array([[100.0, 600, 300, 1000]])
-    found = boxes(box_coverage(truth, (1024, 1024), (128, 128)), 0.5, (1024, 1024), "conventional")
-    np.testing.assert_allclose(found, truth, atol=4)
+    result = boxes(box_coverage(truth, (1024, 1024), (128, 128)), 0.5, (1024, 1024), "conventional")
+    np.testing.assert_allclose(result, truth, atol=4)
 
 
 @pytest.mark.byhand

@@ -107,7 +107,7 @@ def stated(flags=None, files=None, **more):
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ([("../evil.npy", b"")], "invalid file names"),
         ([("/etc/evil", b"")], "invalid file names"),
@@ -127,8 +127,8 @@ def stated(flags=None, files=None, **more):
         ([("submission.json", b"{")], "submission.json"),
     ],
 )
-def test_invalid_file_is_refused_before_it_is_unpacked(tmp_path, members, said):
-    with pytest.raises(DataError, match=said):
+def test_invalid_file_is_refused_before_it_is_unpacked(tmp_path, members, message):
+    with pytest.raises(DataError, match=message):
         archive.unpack(zipped(tmp_path / "x.zip", members), tmp_path / "out")
     assert not list(tmp_path.rglob("evil*"))
 
@@ -141,7 +141,7 @@ def test_zip_bomb_is_refused_by_its_declared_size(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         ({"dataset": "evil.py:Data"}, "--trust"),
         ({"maps": "/etc"}, "not one of its files"),
@@ -149,10 +149,10 @@ def test_zip_bomb_is_refused_by_its_declared_size(tmp_path, monkeypatch):
         ({"boks": "a"}, "boks"),
     ],
 )
-def test_flags_with_python_files_or_outside_paths_are_refused(tmp_path, flags, said):
+def test_flags_with_python_files_or_outside_paths_are_refused(tmp_path, flags, message):
     file = zipped(tmp_path / "x.zip", [stated({"alignment": "pixels", **flags}, {"a": "e3b0c44298fc1c14"}), ("a", b"")])
     one = archive.unpack(file, tmp_path / "out")
-    with pytest.raises(LocusError, match=said):
+    with pytest.raises(LocusError, match=message):
         _ = manifest.refuse_python_files(one.flags, "x.zip"), one.score_config(tmp_path / "out", None)
 
 

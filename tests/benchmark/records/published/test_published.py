@@ -39,9 +39,9 @@ def test_wang_records_equal_the_published_tables():
         for threshold, columns in tables[kind].items():
             for measure in ("Acc", "AFP"):
                 metric = f"{measure.lower()}@{word}{float(threshold):g}".replace("0.", ".")
-                found = [wang.find(metric, finding, "fixed").value for finding in tables["findings"]]
-                assert found == columns[measure]
-                assert wang.find(metric).value == pytest.approx(sum(found) / 8, abs=1e-6)
+                result = [wang.find(metric, finding, "fixed").value for finding in tables["findings"]]
+                assert result == columns[measure]
+                assert wang.find(metric).value == pytest.approx(sum(result) / 8, abs=1e-6)
     assert len(wang.scores) == 12 * 2 * 9
 
 
@@ -53,10 +53,10 @@ def test_wang_n_are_truth_boxes_and_the_divisor_of_afp():
 
 @pytest.mark.parametrize("word", published.names())
 def test_every_published_record_has_a_complete_reference(word):
-    found = published.read(word)
-    assert found
-    assert len({r.key for r in found}) == len(found)
-    for record in found:
+    result = published.read(word)
+    assert result
+    assert len({r.key for r in result}) == len(result)
+    for record in result:
         stated = record.reference
         assert (record.source, record.status) == ("paper", "ok")
         assert 2010 < stated.year < 2030

@@ -13,9 +13,9 @@ from tests.oracles import searched
 TRUTH = [[2, 3, 9, 11]]
 
 
-def lived(found: np.ndarray, columns: list[int]) -> list[tuple[int, ...]]:
+def lived(result: np.ndarray, columns: list[int]) -> list[tuple[int, ...]]:
     """Return a row per contour and level, sorted; a contour exists at several levels."""
-    return sorted((level, *row[columns].tolist()) for row in found for level in range(row[outlines.START], row[outlines.STOP]))
+    return sorted((level, *row[columns].tolist()) for row in result for level in range(row[outlines.START], row[outlines.STOP]))
 
 
 def drawn(kind: str, shape: tuple[int, int], seed: int) -> np.ndarray:
@@ -97,6 +97,6 @@ def test_scores_equal_those_of_a_component_search(step):
         values = np.random.default_rng(seed).random((20, 17)).astype(np.float32)
         answers = []
         for kind in (Contours, Searched):
-            found = kind(values, step)
-            answers.append((found.largest().tolist(), found.best_overlap(TRUTH).tolist()))
+            result = kind(values, step)
+            answers.append((result.largest().tolist(), result.best_overlap(TRUTH).tolist()))
         assert answers[0] == answers[1]

@@ -46,8 +46,8 @@ def test_oracle_is_optimistic_and_cross_fitted_is_not_better_than_a_fixed_thresh
     some = worlds[: WORLDS // 3] if protocols.get(name).geometry == "pixels" else worlds  # a map on pixels takes longer
     scores = []
     for cases in some:
-        found = told(name, cases)
-        scores.append([found[metric, "cross-fitted"], found[metric, "oracle"], found[difference, "oracle"]])
+        result = told(name, cases)
+        scores.append([result[metric, "cross-fitted"], result[metric, "oracle"], result[difference, "oracle"]])
     crossed, oracle, optimism = np.mean(scores, 0)
     expected = told(name, [case for cases in some for case in cases])[metric, "oracle"]  # the best that no 20 cases could choose
     assert crossed <= expected

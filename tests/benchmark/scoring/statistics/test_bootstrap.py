@@ -50,10 +50,10 @@ def test_patients_images_stay_together():
 
 @pytest.mark.byhand
 def test_ratio_is_resampled_as_a_ratio_of_sums():
-    found = bootstrap_draws(by_patient([[1.0], [0.0]], [[1.0], [3.0]], ["a"] * 2, ["p", "q"], ["a", "b"]))
-    assert set(np.unique(found.samples[:, 0])) == {0.0, 0.25, 1.0}
-    assert found.without[:, 0, 0].tolist() == [0, 1]
-    assert all(np.isnan(values[..., 1, :]).all() for values in (found.value, found.samples, found.without))
+    result = bootstrap_draws(by_patient([[1.0], [0.0]], [[1.0], [3.0]], ["a"] * 2, ["p", "q"], ["a", "b"]))
+    assert set(np.unique(result.samples[:, 0])) == {0.0, 0.25, 1.0}
+    assert result.without[:, 0, 0].tolist() == [0, 1]
+    assert all(np.isnan(values[..., 1, :]).all() for values in (result.value, result.samples, result.without))
 
 
 @pytest.mark.byhand
@@ -78,11 +78,11 @@ def test_maximum_is_chosen_again_in_each_resample_finding_by_finding_or_all_at_o
 
 @pytest.mark.byhand
 def test_mean_over_findings_uses_the_findings_of_each_resample():
-    found = over_findings(bootstrap_draws(by_patient([[1.0], [0.0]], np.ones((2, 1)), ["a", "b"], ["p", "q"], ["a", "b", "c"])))
-    assert found.value.tolist() == [0.5]
-    assert set(np.unique(found.samples)) == {0.0, 0.5, 1.0}
-    assert found.without.ravel().tolist() == [0, 1]
-    assert found.present.tolist() == [[True], [True]]
+    result = over_findings(bootstrap_draws(by_patient([[1.0], [0.0]], np.ones((2, 1)), ["a", "b"], ["p", "q"], ["a", "b", "c"])))
+    assert result.value.tolist() == [0.5]
+    assert set(np.unique(result.samples)) == {0.0, 0.5, 1.0}
+    assert result.without.ravel().tolist() == [0, 1]
+    assert result.present.tolist() == [[True], [True]]
 
 
 @pytest.mark.byhand
@@ -94,8 +94,8 @@ def test_arrays_of_different_cases_are_an_error():
 @pytest.mark.byhand
 def test_mean_weights_findings_equally_and_ignores_undefined_ones():
     columns = [Column("hit", "fixed", np.array([1.0, 0, 0, 1]), np.ones(4))]
-    found = scores(estimate(columns, CaseIndex.of(["a", "a", "a", "b"], list("pqrs")), ("a", "b", "c"), 0), ("a", "b", "c"))
-    assert [(s.finding, s.n, s.value) for s in found] == [("a", 3, 0.333333), ("b", 1, 1), ("c", 0, None), ("mean", 4, 0.666667)]
+    result = scores(estimate(columns, CaseIndex.of(["a", "a", "a", "b"], list("pqrs")), ("a", "b", "c"), 0), ("a", "b", "c"))
+    assert [(s.finding, s.n, s.value) for s in result] == [("a", 3, 0.333333), ("b", 1, 1), ("c", 0, None), ("mean", 4, 0.666667)]
 
 
 @pytest.mark.byhand

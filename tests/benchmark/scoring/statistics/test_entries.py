@@ -91,17 +91,17 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
     """Rows 0 to 3; only row 1 is clearly better than row 3, and row 2 is not excluded at all."""
     gaps = {(0, 1): gap(0.01, 0.8), (0, 2): gap(0.02, 0.6), (0, 3): gap(0.2, 0.04), (1, 2): gap(0.01, 0.9),
             (1, 3): gap(0.19, 0.001), (2, 3): gap(0.18, 0.5)}  # fmt: skip
-    found = entries.verdicts(4, lambda a, b: gaps[a, b])
-    assert [verdict.may_be_best for verdict in found] == [True, True, True, False]
-    assert [verdict.than for verdict in found] == [None, 0, 0, 1]  # .04 is .08 after Holm: the top row does not exclude row 3
-    assert found[3].worse_by == gaps[1, 3]
-    assert found[1].worse_by == gaps[0, 1]
+    result = entries.verdicts(4, lambda a, b: gaps[a, b])
+    assert [verdict.may_be_best for verdict in result] == [True, True, True, False]
+    assert [verdict.than for verdict in result] == [None, 0, 0, 1]  # .04 is .08 after Holm: the top row does not exclude row 3
+    assert result[3].worse_by == gaps[1, 3]
+    assert result[1].worse_by == gaps[0, 1]
 
 
 @pytest.mark.byhand
 def test_only_a_better_row_excludes_another():
-    found = entries.verdicts(2, lambda a, b: gap(0.3, 0.001))
-    assert [(verdict.may_be_best, verdict.than) for verdict in found] == [(True, None), (False, 0)]
+    result = entries.verdicts(2, lambda a, b: gap(0.3, 0.001))
+    assert [(verdict.may_be_best, verdict.than) for verdict in result] == [(True, None), (False, 0)]
 
 
 @pytest.mark.byhand

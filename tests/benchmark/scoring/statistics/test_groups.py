@@ -19,14 +19,14 @@ def test_value_on_an_edge_belongs_to_the_upper_group():
 
 def test_unknown_values_are_in_no_group():
     words = groups.metadata_groups([{"view": "AP"}, {"view": None}, {}, {"view": float("nan")}, {"view": "PA"}], "view")
-    found = groups.masks(words)
-    assert {word: mask.nonzero()[0].tolist() for word, mask in found.items()} == {"AP": [0], "PA": [4]}
+    result = groups.masks(words)
+    assert {word: mask.nonzero()[0].tolist() for word, mask in result.items()} == {"AP": [0], "PA": [4]}
     assert groups.size([np.nan]).tolist() == [""]
 
 
 def test_groups_partition_the_cases_with_known_values():
-    found = groups.masks(groups.size(np.random.default_rng(0).random(50) / 8))
-    assert (np.sum(list(found.values()), axis=0) == 1).all()
+    result = groups.masks(groups.size(np.random.default_rng(0).random(50) / 8))
+    assert (np.sum(list(result.values()), axis=0) == 1).all()
 
 
 def test_group_is_scored_like_its_cases_alone():

@@ -23,8 +23,8 @@ def means(values):
 
 def figures(sums, kind="bca"):
     """Return value, low and high (F,M,3) of sums (P,F,M)."""
-    found = bootstrap_draws(sums)
-    return np.concatenate([found.value[..., None], interval(found, kind)], -1)
+    result = bootstrap_draws(sums)
+    return np.concatenate([result.value[..., None], interval(result, kind)], -1)
 
 
 def drawn(samples, patients=10):
@@ -56,9 +56,9 @@ def test_number_outside_its_own_resamples_has_no_interval(kind):
 @pytest.mark.byhand
 def test_differences_from_float32_rounding_are_0():
     values = np.random.default_rng(0).random((40, 1)) + 1000
-    found = bootstrap_draws(means(np.concatenate([values, values - 0.1], 1)))
-    gap = interval(found[:, 0] - found[:, 1]).ravel()
-    assert gap.tolist() == [np.float32(found.value[0, 0] - found.value[0, 1])] * 2
+    result = bootstrap_draws(means(np.concatenate([values, values - 0.1], 1)))
+    gap = interval(result[:, 0] - result[:, 1]).ravel()
+    assert gap.tolist() == [np.float32(result.value[0, 0] - result.value[0, 1])] * 2
 
 
 @pytest.mark.byhand
@@ -102,10 +102,10 @@ def skewed():
 @pytest.mark.oracle
 @pytest.mark.parametrize(("kind", "theirs"), [("bca", "BCa"), ("percentile", "percentile")])
 def test_interval_of_the_same_resamples_equals_scipy(kind, theirs):
-    found = bootstrap_draws(means(skewed()))
-    known = SimpleNamespace(bootstrap_distribution=found.samples[:, 0].T.astype(np.float64))
+    result = bootstrap_draws(means(skewed()))
+    known = SimpleNamespace(bootstrap_distribution=result.samples[:, 0].T.astype(np.float64))
     expected = stats.bootstrap((skewed().astype(np.float64),), np.mean, n_resamples=0, method=theirs, bootstrap_result=known)
-    assert np.allclose(interval(found, kind)[0], np.stack(expected.confidence_interval, -1), rtol=1e-5)
+    assert np.allclose(interval(result, kind)[0], np.stack(expected.confidence_interval, -1), rtol=1e-5)
 
 
 @pytest.mark.oracle
@@ -151,9 +151,9 @@ def test_order_of_cases_changes_nothing(values, random):
 @few
 @given(CASES)
 def test_same_column_twice_has_the_same_interval_and_no_difference(values):
-    found = bootstrap_draws(means(np.repeat(values, 2, 1)))
-    assert np.array_equal(interval(found[:, 0]), interval(found[:, 1]))
-    assert interval(found[:, 0] - found[:, 1]).tolist() == [[0, 0]]
+    result = bootstrap_draws(means(np.repeat(values, 2, 1)))
+    assert np.array_equal(interval(result[:, 0]), interval(result[:, 1]))
+    assert interval(result[:, 0] - result[:, 1]).tolist() == [[0, 0]]
 
 
 def clustered(patients, simulations, rng):

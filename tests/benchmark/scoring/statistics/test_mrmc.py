@@ -37,25 +37,25 @@ def published(fixtures):
 def test_rows_equal_the_published_ones_to_all_printed_digits(published):
     known, theta, jackknife = published
     for n, row in enumerate(known["each"]):
-        found = mrmc.interval(theta[n], jackknife[n])
-        assert (found.value, found.low, found.high) == pytest.approx((row["mean"], row["low"], row["high"]), abs=1e-8)
-        assert found.df == pytest.approx(row["df"], abs=2e-6)
+        result = mrmc.interval(theta[n], jackknife[n])
+        assert (result.value, result.low, result.high) == pytest.approx((row["mean"], row["low"], row["high"]), abs=1e-8)
+        assert result.df == pytest.approx(row["df"], abs=2e-6)
 
 
 @pytest.mark.oracle
 def test_difference_equals_the_published_one_to_all_printed_digits(published):
     known, theta, jackknife = published
     told = known["difference"]
-    found = mrmc.difference((theta[0], jackknife[0]), (theta[1], jackknife[1]))
-    assert (found.value, found.low, found.high) == pytest.approx((told["value"], told["low"], told["high"]), abs=1e-8)
-    assert (found.df, found.p) == pytest.approx((told["df"], told["p"]), abs=2e-6)
+    result = mrmc.difference((theta[0], jackknife[0]), (theta[1], jackknife[1]))
+    assert (result.value, result.low, result.high) == pytest.approx((told["value"], told["low"], told["high"]), abs=1e-8)
+    assert (result.df, result.p) == pytest.approx((told["df"], told["p"]), abs=2e-6)
 
 
 @pytest.mark.byhand
 def test_training_runs_without_spread_over_patients_follow_students_t():
-    found = mrmc.interval([0.4, 0.6], np.tile([[0.4], [0.6]], (1, 20)))
+    result = mrmc.interval([0.4, 0.6], np.tile([[0.4], [0.6]], (1, 20)))
     reach = stats.t.ppf(0.975, 1) * np.sqrt(0.02 / 2)
-    assert (found.df, found.low, found.high) == (1, max(0.5 - reach, 0), min(0.5 + reach, 1))
+    assert (result.df, result.low, result.high) == (1, max(0.5 - reach, 0), min(0.5 + reach, 1))
 
 
 @pytest.mark.byhand
@@ -63,23 +63,23 @@ def test_equal_training_runs_leave_the_variance_of_patients():
     """A share of hits over 20 patients: the jackknife's variance of a mean is that of the mean."""
     hits = np.arange(20) % 2
     left_out = (hits.sum() - hits) / 19
-    found = mrmc.interval([0.5] * 3, np.tile(left_out, (3, 1)))
-    assert found.df == np.inf
-    assert found.high - 0.5 == pytest.approx(stats.norm.ppf(0.975) * np.std(hits, ddof=1) / np.sqrt(20))
+    result = mrmc.interval([0.5] * 3, np.tile(left_out, (3, 1)))
+    assert result.df == np.inf
+    assert result.high - 0.5 == pytest.approx(stats.norm.ppf(0.975) * np.std(hits, ddof=1) / np.sqrt(20))
 
 
 @pytest.mark.byhand
 def test_one_training_run_has_no_interval():
     one = ([0.5], np.linspace(0.4, 0.6, 30)[None])
-    for found in (mrmc.interval(*one), mrmc.difference(one, one), mrmc.difference_nested(one, one)):
-        assert np.isnan([found.low, found.high]).all()
+    for result in (mrmc.interval(*one), mrmc.difference(one, one), mrmc.difference_nested(one, one)):
+        assert np.isnan([result.low, result.high]).all()
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("share", "ends"), [(0.0, (0, 1 - 0.025 ** (1 / 30))), (1.0, (0.025 ** (1 / 30), 1))])
 def test_mean_of_0_or_1_has_the_binomial_bound_over_patients(share, ends):
-    found = mrmc.interval([share] * 3, np.full((3, 30), share))
-    assert (found.low, found.high) == pytest.approx(ends)
+    result = mrmc.interval([share] * 3, np.full((3, 30), share))
+    assert (result.low, result.high) == pytest.approx(ends)
 
 
 @pytest.mark.byhand
@@ -92,8 +92,8 @@ def test_ends_are_clipped_to_the_possible_range():
 @pytest.mark.byhand
 def test_difference_of_a_row_from_itself_is_0():
     row = [0.4, 0.6, 0.5], np.random.default_rng(0).random((3, 30))
-    found = mrmc.difference(row, row)
-    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+    result = mrmc.difference(row, row)
+    assert (result.value, result.low, result.high, result.p) == (0, 0, 0, 1)
 
 
 @pytest.mark.byhand
@@ -114,11 +114,11 @@ def test_degrees_of_freedom_of_nested_rows_use_the_total_variance():
     covariances[5:, 5:] += 2e-4
     theta = np.array([0.48, 0.49, 0.5, 0.51, 0.52, 0.4, 0.4, 0.43])
     jackknife = with_covariances(theta, covariances)
-    found = mrmc.difference_nested((theta[:5], jackknife[:5]), (theta[5:], jackknife[5:]))
+    result = mrmc.difference_nested((theta[:5], jackknife[:5]), (theta[5:], jackknife[5:]))
     variance = 0.5e-4 + 1e-4 + 5e-4
     df = variance**2 / ((0.5e-4) ** 2 / 4 + (1e-4) ** 2 / 2)
-    assert (found.value, found.df) == pytest.approx((0.09, df))
-    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, df) * np.sqrt(variance))
+    assert (result.value, result.df) == pytest.approx((0.09, df))
+    assert result.high - result.value == pytest.approx(stats.t.ppf(0.975, df) * np.sqrt(variance))
 
 
 def left_out_of(hits):
@@ -142,18 +142,18 @@ def two_of_fifty(*cases):
 @pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
 def test_runs_that_agree_by_chance_have_the_variance_of_patients(compare):
     """Six patients differ by 1/3 each in the mean of the runs, 44 by 0: its variance over patients is .0117 / 49."""
-    found = compare(*two_of_fifty((0, 1), (2, 3), (4, 5)))
+    result = compare(*two_of_fifty((0, 1), (2, 3), (4, 5)))
     error = np.sqrt((6 / 9 / 50 - 0.04**2) / 49)
-    assert (found.value, found.df) == (pytest.approx(0.04), np.inf)
-    assert (found.low, found.high) == pytest.approx((0.04 - 1.959964 * error, 0.04 + 1.959964 * error))
-    assert found.p == pytest.approx(2 * stats.norm.sf(0.04 / error))
+    assert (result.value, result.df) == (pytest.approx(0.04), np.inf)
+    assert (result.low, result.high) == pytest.approx((0.04 - 1.959964 * error, 0.04 + 1.959964 * error))
+    assert result.p == pytest.approx(2 * stats.norm.sf(0.04 / error))
 
 
 @pytest.mark.byhand
 def test_row_whose_runs_agree_by_chance_has_the_variance_of_patients():
     row, _ = two_of_fifty((0, 1), (2, 3), (4, 5))
-    found = mrmc.interval(*row)
-    assert found.high == pytest.approx(0.04 + 1.959964 * np.sqrt((6 / 9 / 50 - 0.04**2) / 49))
+    result = mrmc.interval(*row)
+    assert result.high == pytest.approx(0.04 + 1.959964 * np.sqrt((6 / 9 / 50 - 0.04**2) / 49))
 
 
 @pytest.mark.byhand
@@ -161,20 +161,20 @@ def test_degrees_of_freedom_use_the_variance_with_its_lower_limit():
     """Two runs, 40 patients: no patient agrees over the runs, so the covariance is negative and counts as 0."""
     hits = np.zeros((2, 40))
     hits[0, :8] = hits[1, 8:18] = 1
-    found = mrmc.interval(*row_of(hits))
+    result = mrmc.interval(*row_of(hits))
     runs, patients = 0.05**2 / 2 / 2, np.var(hits.mean(0), ddof=1) / 40
     assert runs < patients
-    assert found.df == pytest.approx(patients**2 / runs**2)
-    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, found.df) * np.sqrt(patients))
+    assert result.df == pytest.approx(patients**2 / runs**2)
+    assert result.high - result.value == pytest.approx(stats.t.ppf(0.975, result.df) * np.sqrt(patients))
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
 def test_rows_with_equal_differences_in_all_patients_have_the_binomial_bound(compare):
     """A hits all 30 patients, B none: a share of 1 - .025^(1/30) of new ones may do the reverse; p is 2 / 2^30."""
-    found = compare(row_of(np.ones((3, 30))), row_of(np.zeros((3, 30))))
-    assert (found.value, found.low, found.high) == pytest.approx((1, 2 * 0.025 ** (1 / 30) - 1, 1))
-    assert found.p == pytest.approx(2.0**-29)
+    result = compare(row_of(np.ones((3, 30))), row_of(np.zeros((3, 30))))
+    assert (result.value, result.low, result.high) == pytest.approx((1, 2 * 0.025 ** (1 / 30) - 1, 1))
+    assert result.p == pytest.approx(2.0**-29)
 
 
 @pytest.mark.byhand
@@ -182,17 +182,17 @@ def test_rows_that_differ_only_within_patients_have_no_interval_of_zero_width():
     """Patient 1 gains in run 1 what it loses in run 2, and patient 2 the reverse: means agree, cases do not."""
     gains = np.zeros((2, 30))
     gains[:, :2] = [[0.5, -0.5], [-0.5, 0.5]]
-    found = mrmc.difference(row_of(0.5 + gains), row_of(np.full((2, 30), 0.5)))
-    assert (found.value, found.p) == (pytest.approx(0), 1)
-    assert found.low < 0 < found.high
+    result = mrmc.difference(row_of(0.5 + gains), row_of(np.full((2, 30), 0.5)))
+    assert (result.value, result.p) == (pytest.approx(0), 1)
+    assert result.low < 0 < result.high
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
 def test_rows_that_are_equal_in_each_patient_have_zero_width_and_p_of_1(compare):
     row = row_of(np.tile(np.arange(30) % 2, (3, 1)))
-    found = compare(row, row)
-    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+    result = compare(row, row)
+    assert (result.value, result.low, result.high, result.p) == (0, 0, 0, 1)
 
 
 @pytest.mark.parametrize("patients", [50, 5000])
@@ -212,27 +212,27 @@ def test_method_effect_is_the_mean_over_networks_with_the_variance_of_their_sum(
     covariances[3:, 3:] += 1e-4
     theta = np.array([0.10, 0.12, 0.14, 0.02, 0.06])
     jackknife = with_covariances(theta, covariances)
-    found = mrmc.method_effect([(theta[:3], jackknife[:3]), (theta[3:], jackknife[3:])])
+    result = mrmc.method_effect([(theta[:3], jackknife[:3]), (theta[3:], jackknife[3:])])
     seeds = np.array([4e-4 / 3 / 4, 8e-4 / 2 / 4])
     variance = seeds.sum() + (4e-4 + 2e-4 + 2 * 1e-4) / 4
     df = variance**2 / (seeds[0] ** 2 / 2 + seeds[1] ** 2 / 1)
-    assert (found.value, found.df) == pytest.approx((0.08, df))
-    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, df, 0.08, np.sqrt(variance)))
-    assert found.p == pytest.approx(2 * stats.t.sf(0.08 / np.sqrt(variance), df))
+    assert (result.value, result.df) == pytest.approx((0.08, df))
+    assert (result.low, result.high) == pytest.approx(stats.t.interval(0.95, df, 0.08, np.sqrt(variance)))
+    assert result.p == pytest.approx(2 * stats.t.sf(0.08 / np.sqrt(variance), df))
 
 
 @pytest.mark.byhand
 def test_method_effect_has_at_least_the_variance_of_patients():
     rows = [row_of(hits) for hits in np.eye(50)[:6].reshape(2, 3, 50)]  # one other case in each run
-    found = mrmc.method_effect(rows)
+    result = mrmc.method_effect(rows)
     error = np.sqrt((6 / 36 / 50 - 0.02**2) / 49)
-    assert (found.value, found.high) == pytest.approx((0.02, 0.02 + 1.959964 * error))
+    assert (result.value, result.high) == pytest.approx((0.02, 0.02 + 1.959964 * error))
 
 
 @pytest.mark.byhand
 def test_method_effect_without_any_difference_is_zero_with_p_of_1():
-    found = mrmc.method_effect([row_of(np.zeros((2, 30)))] * 2)
-    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+    result = mrmc.method_effect([row_of(np.zeros((2, 30)))] * 2)
+    assert (result.value, result.low, result.high, result.p) == (0, 0, 0, 1)
 
 
 @pytest.mark.parametrize("runs", [(3,), (3, 1), ()])

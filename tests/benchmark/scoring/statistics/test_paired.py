@@ -23,8 +23,8 @@ def rows(first, second):
 @pytest.mark.byhand
 def test_comparison_has_both_values_their_difference_and_its_interval():
     better = np.tile([1, 1, 1, 0], 20)  # mass always; nodule every other time
-    found = rows([column(better)], [column(np.zeros(80))])
-    mass, nodule, effusion, mean = (found["hit", name] for name in (*NAMES, "mean"))
+    result = rows([column(better)], [column(np.zeros(80))])
+    mass, nodule, effusion, mean = (result["hit", name] for name in (*NAMES, "mean"))
     assert (mass.first, mass.second, mass.difference, mass.low, mass.high, mass.n) == (1, 0, 1, 1, 1, 40)
     assert (nodule.difference, nodule.low, nodule.high) == (0.5, 0.5, 0.5)  # each patient has one hit of two
     assert (mean.difference, mean.n) == (0.75, 80)
@@ -48,8 +48,8 @@ def test_paired_interval_is_narrower_than_the_intervals_of_the_cells():
 
 @pytest.mark.byhand
 def test_each_metric_has_its_own_n():
-    found = rows([column(np.ones(80)), column(np.ones(80), "afp", 80, True)], [column(np.ones(80)), column(np.zeros(80), "afp", 80, True)])
-    assert (found["hit", "mean"].n, found["afp", "mean"].n) == (80, 3200)
+    result = rows([column(np.ones(80)), column(np.ones(80), "afp", 80, True)], [column(np.ones(80)), column(np.zeros(80), "afp", 80, True)])
+    assert (result["hit", "mean"].n, result["afp", "mean"].n) == (80, 3200)
 
 
 @pytest.mark.byhand

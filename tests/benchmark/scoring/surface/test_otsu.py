@@ -36,8 +36,8 @@ def test_threshold_equals_opencv_if_all_weights_are_equal():
     for seed in range(30):
         values = np.random.default_rng(seed).integers(0, 256, (7, 9), dtype=np.uint8)
         level, above = cv2.threshold(values, 0, 1, cv2.THRESH_OTSU)
-        found = otsu(surface(values, (224, 360), "conventional"))
-        assert np.array_equal(values > found, above > 0), (seed, level, found)
+        result = otsu(surface(values, (224, 360), "conventional"))
+        assert np.array_equal(values > result, above > 0), (seed, level, result)
 
 
 @pytest.mark.planted

@@ -64,8 +64,8 @@ def test_spot_inside_a_ring_has_a_separate_box():
     ring = np.zeros((7, 7))
     ring[1:6, 1:6], ring[2:5, 2:5], ring[3, 3] = 1, 0, 0.9
     reach = 10 * 0.4 / 0.9
-    found = boxes(ring, 0.5, (70, 70), CONVENTIONAL)
-    np.testing.assert_allclose(found, [[10, 10, 60, 60], [35 - reach, 35 - reach, 35 + reach, 35 + reach]])
+    result = boxes(ring, 0.5, (70, 70), CONVENTIONAL)
+    np.testing.assert_allclose(result, [[10, 10, 60, 60], [35 - reach, 35 - reach, 35 + reach, 35 + reach]])
 
 
 @pytest.mark.byhand
@@ -96,8 +96,8 @@ def test_aligned_map_is_half_a_stride_from_the_conventional_one():
 def test_components_are_sorted_by_highest_vertex_then_row_by_row():
     peaks = np.zeros((5, 5))
     peaks[0, 0], peaks[0, 4], peaks[4, 4], peaks[4, 0] = 0.8, 1, 0.8, 0.9
-    found = boxes(peaks, 0.5, (50, 50), CONVENTIONAL)
-    assert (found[:, :2] > 20).tolist() == [[True, False], [False, True], [False, False], [True, True]]
+    result = boxes(peaks, 0.5, (50, 50), CONVENTIONAL)
+    assert (result[:, :2] > 20).tolist() == [[True, False], [False, True], [False, False], [True, True]]
 
 
 @pytest.mark.byhand

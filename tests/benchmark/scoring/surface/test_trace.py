@@ -27,10 +27,10 @@ def on_frame(values, grid="conventional"):
 @pytest.mark.byhand
 def test_edge_follows_one_line_then_another():
     values = np.array([[0, 0, 1.0, 0, 0], [0.3, 0.4, 0.5, 0, 0]])  # frame 50 wide: columns at 5, 15 … 45
-    found = trace(surface(values, (20, 50), "conventional"))
-    assert boxes_of(found, [0.75, 0.42, 0.35, 0.15])[:, 0] == pytest.approx([22.5, 17, 10, 0])
-    assert 0.4 in found.thresholds
-    assert found.thresholds[-1] == 1
+    result = trace(surface(values, (20, 50), "conventional"))
+    assert boxes_of(result, [0.75, 0.42, 0.35, 0.15])[:, 0] == pytest.approx([22.5, 17, 10, 0])
+    assert 0.4 in result.thresholds
+    assert result.thresholds[-1] == 1
 
 
 @pytest.mark.byhand
@@ -53,10 +53,10 @@ def test_trace_equals_flooding_at_every_threshold(grid):
     for number in range(40):
         values = random.random(random.integers(1, 9, 2)).round(2 if number % 2 else 9)
         on = on_frame(values, grid)
-        found = trace(on)
-        levels = np.concatenate([random.random(200), on.values.ravel(), (found.thresholds[1:] + found.thresholds[:-1]) / 2])
-        levels = levels[np.abs(levels[:, None] - found.thresholds).min(1) > 1e-12]  # at a saddle, rounding decides
-        np.testing.assert_allclose(boxes_of(found, levels), peak_boxes(on, levels), atol=1e-8)
+        result = trace(on)
+        levels = np.concatenate([random.random(200), on.values.ravel(), (result.thresholds[1:] + result.thresholds[:-1]) / 2])
+        levels = levels[np.abs(levels[:, None] - result.thresholds).min(1) > 1e-12]  # at a saddle, rounding decides
+        np.testing.assert_allclose(boxes_of(result, levels), peak_boxes(on, levels), atol=1e-8)
 
 
 @pytest.mark.oracle
@@ -71,10 +71,10 @@ def test_box_at_a_vertex_value_is_that_of_the_surface_strictly_above():
 @few
 @given(MAPS)
 def test_boxes_only_shrink_as_the_threshold_rises(values):
-    found = trace(on_frame(values, GRIDS[1]))
+    result = trace(on_frame(values, GRIDS[1]))
     sign = np.array([1, 1, -1, -1])
-    assert (sign * (found.stop - found.start) >= -1e-9).all()
-    assert (sign * (found.start[1:] - found.stop[:-1]) >= -1e-9).all()
+    assert (sign * (result.stop - result.start) >= -1e-9).all()
+    assert (sign * (result.start[1:] - result.stop[:-1]) >= -1e-9).all()
 
 
 @pytest.mark.planted

@@ -67,10 +67,10 @@ def test_case_without_a_box_never_hits_and_a_truth_far_away_is_never_hit():
 @pytest.mark.parametrize("grid", GRIDS)
 def test_critical_thresholds_agree_with_a_grid_of_100000(grid):
     for seed in range(15):
-        found, truth = planted(seed, grid, 1 + seed % 3)
-        overlap = np.nan_to_num(iou(boxes_of(found, DENSE), truth)).max(1)
+        result, truth = planted(seed, grid, 1 + seed % 3)
+        overlap = np.nan_to_num(iou(boxes_of(result, DENSE), truth)).max(1)
         for above in (0.1, 0.3, 0.5):
-            ends = hit_intervals(found, truth, above)
+            ends = hit_intervals(result, truth, above)
             inside = ((DENSE[:, None] >= ends[:, 0]) & (DENSE[:, None] < ends[:, 1])).any(1)
             assert (inside == (overlap > above)).all()
             assert (np.diff(ends.ravel()) > 0).all()
@@ -82,9 +82,9 @@ def test_best_threshold_is_at_least_as_good_as_any_of_100000():
         cases = curves([planted(seed, GRIDS[seed % 3]) for seed in range(first, first + 12)], above=0.2)
         every = np.arange(len(cases))
         counts = (cases.iou(every, DENSE) > 0.2).sum(0)
-        found = steps(cases.intervals)
-        assert (found.count[np.searchsorted(found.thresholds, DENSE, side="right") - 1] == counts).all()
-        assert (cases.iou(every, np.array([best(cases)])) > 0.2).sum() == found.count.max() >= counts.max()
+        result = steps(cases.intervals)
+        assert (result.count[np.searchsorted(result.thresholds, DENSE, side="right") - 1] == counts).all()
+        assert (cases.iou(every, np.array([best(cases)])) > 0.2).sum() == result.count.max() >= counts.max()
 
 
 @pytest.mark.oracle

@@ -47,8 +47,8 @@ def result_of(check, word):
 
 
 def values(check, word, metric):
-    found = {s.metric: s for s in result_of(check, word).scores if s.finding == "mean"}
-    return [found[f"{metric}@{part}"].value for part in part_names(check.runs[0])]
+    result = {s.metric: s for s in result_of(check, word).scores if s.finding == "mean"}
+    return [result[f"{metric}@{part}"].value for part in part_names(check.runs[0])]
 
 
 @pytest.mark.planted
@@ -102,9 +102,9 @@ def test_parts_go_from_the_head_to_the_image(backbone):
 
 
 def test_stem_is_cut_where_the_first_level_ends():
-    found = dict(parts(backbones.build("resnet18", 8)))
-    assert {key.removeprefix("extractor.net.").split(".")[0] for key in found["act1"]} == {"conv1", "bn1"}
-    assert {key.removeprefix("extractor.net.").split(".")[0] for key in found["last stage"]} == {"layer4"}
+    result = dict(parts(backbones.build("resnet18", 8)))
+    assert {key.removeprefix("extractor.net.").split(".")[0] for key in result["act1"]} == {"conv1", "bn1"}
+    assert {key.removeprefix("extractor.net.").split(".")[0] for key in result["last stage"]} == {"layer4"}
 
 
 def test_attention_is_a_separate_part():

@@ -101,9 +101,9 @@ def drawings(n=300, seed=0):
 @pytest.mark.oracle
 def test_auroc_equals_scikit_learn():
     logits, labels, patients = drawings()
-    found = {e.metric: e for e in compared(logits, labels, patients, ["a", "b"], 0)}
+    result = {e.metric: e for e in compared(logits, labels, patients, ["a", "b"], 0)}
     for name, values in logits.items():
-        np.testing.assert_allclose(found[f"auroc@{name}"].value, [roc_auc_score(labels[:, k], values[:, k]) for k in range(2)], atol=1e-6)
+        np.testing.assert_allclose(result[f"auroc@{name}"].value, [roc_auc_score(labels[:, k], values[:, k]) for k in range(2)], atol=1e-6)
 
 
 @pytest.mark.oracle
@@ -111,11 +111,11 @@ def test_resample_is_the_auroc_of_the_drawn_patients():
     from benchmark.scoring.statistics.bootstrap import weights
 
     logits, labels, patients = drawings(80)
-    found = compared(logits, labels, patients, ["a", "b"], 0)[0].samples
+    result = compared(logits, labels, patients, ["a", "b"], 0)[0].samples
     _, person = np.unique(patients, return_inverse=True)
     for n in (0, 17, 9_999):
         times = weights(40, 0)[n][person]
-        assert found.samples[n, 0] == pytest.approx(roc_auc_score(labels[:, 0], logits["drawn"][:, 0], sample_weight=times), abs=1e-5)
+        assert result.samples[n, 0] == pytest.approx(roc_auc_score(labels[:, 0], logits["drawn"][:, 0], sample_weight=times), abs=1e-5)
 
 
 def test_change_of_a_variant_from_itself_is_0():
@@ -135,7 +135,7 @@ def test_interval_of_a_real_loss_excludes_0():
 def test_unknown_labels_do_not_count_and_one_class_has_no_auroc():
     logits, labels, patients = drawings()
     labels[:100, 0], labels[:, 1] = np.nan, 1
-    found = compared(logits, labels, patients, ["a", "b"], 0)[0]
-    assert found.value[0] == pytest.approx(roc_auc_score(labels[100:, 0], logits["drawn"][100:, 0]))
-    assert np.isnan(found.value[1])
-    assert found.n.tolist() == [200, 300]
+    result = compared(logits, labels, patients, ["a", "b"], 0)[0]
+    assert result.value[0] == pytest.approx(roc_auc_score(labels[100:, 0], logits["drawn"][100:, 0]))
+    assert np.isnan(result.value[1])
+    assert result.n.tolist() == [200, 300]
