@@ -156,15 +156,12 @@ def _name(model: Model, network: Classifier) -> str:
 def _seeds(networks: Sequence[Classifier]) -> list[int]:
     """Return each network's training seed, or its position. Raises ``BadValueError`` for different recipes."""
     recipes = [network.recipe for network in networks]
-    same = [(network.findings, network.img_size, network.config, _without_seed(network.recipe)) for network in networks]
+    without_seed = [recipe and identity(replace(recipe, seed=0, fold=0)) for recipe in recipes]
+    same = [(n.findings, n.img_size, n.config, recipe) for n, recipe in zip(networks, without_seed, strict=True)]
     if any(other != same[0] for other in same):
         raise BadValueError("the models have different recipes: evaluate each recipe separately")
     seeds = [recipe.seed for recipe in recipes if recipe is not None]
     return seeds if len({*seeds}) == len(networks) else list(range(len(networks)))
-
-
-def _without_seed(recipe: TrainConfig | None) -> dict[str, Any]:
-    return {} if recipe is None else identity(replace(recipe, seed=0, fold=0))
 
 
 def _config(
