@@ -12,7 +12,7 @@ USAGE = "write `pack RUN`, with a folder from benchmark.score, or `check FILE`, 
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Pack or check an entry; exit status 1 if a check fails, 2 for bad input."""
+    """Pack or check an entry; exit status 1 if a check fails, 2 for invalid input."""
     word, *args = (sys.argv[1:] if argv is None else argv) or [""]
     if word in ("pack", "-h", "--help"):
         flags = cli.first_as_flag("--run", args if word == "pack" else [word])
