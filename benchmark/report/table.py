@@ -9,7 +9,7 @@ from core.scores import Score
 
 NOTHING = "–"
 PAGE = 45
-"""Number of rows of a LaTeX table on one page."""
+"""Maximum number of rows of a LaTeX table on one page."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     keys: tuple[tuple[str, ...], ...] = ()
-    """Keys of the records behind each row; empty if rows have no records."""
+    """Keys of the records of each row; empty if the rows have no records."""
     footnote: str = ""
-    """A remark below the table."""
+    """Remark below the table."""
 
 
 def number(value: float | None) -> str:

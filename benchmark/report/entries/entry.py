@@ -10,7 +10,7 @@ from benchmark.report import select
 from core.names import MAIN, UNRANKED_METHODS, UNTRAINED
 
 BETTER = "worse_by@"
-"""Prefix of the metric that states by how much a row is worse than another, whose name follows."""
+"""Prefix of a metric: how much worse a row is than the row named after it."""
 BLIND = frozenset(UNRANKED_METHODS) - {UNTRAINED}
 """Baselines that do not use the network: rows with equal scores for several networks are merged."""
 
@@ -18,8 +18,8 @@ BLIND = frozenset(UNRANKED_METHODS) - {UNTRAINED}
 class Entry(Record):
     """A row of a leaderboard: a method within a network, a network, or a method over networks.
 
-    Its scores are means over the training runs behind it, with an interval over runs and patients if there are several,
-    then the comparisons with other rows: see ``aggregate``, ``networks`` and ``effects``. It is never stored.
+    Its scores are means over its training runs, with an interval over runs and patients if there are several, then the
+    comparisons with other rows: see ``aggregate``, ``networks`` and ``effects``. It is never stored.
     """
 
     runs: tuple[Record, ...] = ()
@@ -132,5 +132,5 @@ def _mean(scores: Sequence[Score | None], first: Score) -> Score:
         value=None if lacking else select.mean(scores),
         n=first.n,
         threshold_origin=first.threshold_origin,
-        reason=f"{lacking} of {len(scores)} training runs have none" if lacking else "",
+        reason=f"{lacking} of {len(scores)} training runs have no score" if lacking else "",
     )

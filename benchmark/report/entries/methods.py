@@ -2,9 +2,9 @@
 
 Scores of an entry, on all findings (``mean``) and on each:
 
-``may_be_best``     1 where no other method of the network is significantly better (5 %, Holm over the row's pairs)
-``worse_by@NAME``   how much better the method NAME is, with the interval of that difference alone: the top method's or,
-                    where that does not exclude the row, that of the best method that does
+``may_be_best``     1 if no other method of the network is significantly better (5 %, Holm over the row's pairs)
+``worse_by@NAME``   how much better the method NAME is, with the interval of the difference. NAME is the top method or,
+                    if the top method does not exclude the row, the best method that does
 ``p_first``         probability of being the best of the network: see ``statistics.entries.probability_of_best``
 
 For a single finding also ``hit@iou.3`` with its interval over training runs and patients, if there are several runs,
