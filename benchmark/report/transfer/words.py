@@ -1,4 +1,4 @@
-"""Conclusions from one suite for another, as sentences that follow from the numbers."""
+"""Sentences that say what the rankings of one suite predict for another."""
 
 from collections.abc import Iterator, Sequence
 from math import comb
@@ -18,7 +18,7 @@ def conclusions(
     may, may_not = [*_held(methods, chief, single)], [*_open(methods, chief), *_limits(one, other, single)]
     answer = "No" if not may else "In part" if any(_open(methods, chief)) else "Yes"
     lists = (
-        ("You may conclude:", may or ["nothing: no ranking agrees;"]),
+        ("You may conclude:", may or ["nothing, because no ranking agrees;"]),
         ("You may not conclude:", may_not),
     )
     texts = ["\n".join([head, "", *(f"- {line}" for line in lines)]) for head, lines in lists]
@@ -50,13 +50,13 @@ def swaps(ranked: RankedTwice) -> str:
 
 
 def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], single: Sequence[str]) -> Iterator[str]:
-    if held := [with_tau(ranked) for ranked in methods if ranked.holds]:
-        yield f"which methods are better on {', '.join(held)}: both suites rank them alike;"
+    if alike := [with_tau(ranked) for ranked in methods if ranked.holds]:
+        yield f"which methods are better on {', '.join(alike)}: both suites rank them alike;"
     if methods and not _other_first(methods):
-        yield "which method is first: the same on each network;"
-    if held := [with_tau(ranked) for ranked in networks if _orders(ranked)]:
+        yield "which method is first: it is the same on each network;"
+    if alike := [with_tau(ranked) for ranked in networks if _orders(ranked)]:
         trained = " (these training runs only)" if single else ""
-        yield f"which of {_counted(networks)} networks{trained} is better, by the {', by the '.join(held)};"
+        yield f"which of {_counted(networks)} networks{trained} is better, by the {', by the '.join(alike)};"
 
 
 def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> Iterator[str]:

@@ -77,7 +77,7 @@ def test_the_slider_moves_box_and_iou(tmp_path, address, box, iou, caption, hits
     assert json.loads(re.search(r'data-box="([^"]*)"', text)[1]) == box
     assert float(re.search(r'data-computed="([^"]*)"', text)[1]) == pytest.approx(iou, abs=1e-9)
     assert f">{caption}<" in text
-    assert f">{hits} of 1 shown boxes hit<" in text
+    assert f">{hits} of 1 visible boxes are hits<" in text
 
 
 @pytest.mark.structure
