@@ -1,7 +1,7 @@
-"""The classifier's own record: AUROC and average precision on the held-out images on which its maps are scored.
+"""The record of the classifier: AUROC and average precision on the held-out images.
 
-``auroc`` and ``ap`` cover all held-out images; ``auroc@boxed`` and ``ap@boxed`` cover those with a truth box, the
-images of the localization cases. They can differ a lot if boxed images come from another source.
+``auroc`` and ``ap`` cover all held-out images; ``auroc@boxed`` and ``ap@boxed`` cover those with a truth box, on which
+maps are scored. They can differ a lot if boxed images come from another source.
 """
 
 import math
@@ -20,7 +20,7 @@ METRICS = ("auroc", "ap")
 
 
 def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> Result:
-    """Scores per finding and their mean, from held-out predictions.
+    """Return the scores per finding and their mean, from held-out predictions.
 
     ``table`` has a row per image: ``label_F`` (0, 1 or nan) and ``logit_F`` per finding F, and ``boxed`` (0 or 1). A
     finding with only one class has no score and is excluded from the mean. ``exclusive``: one finding per image

@@ -21,9 +21,9 @@ STRIDE, HALF, CHECKPOINTS = 32, 2, 16
 
 
 def lines(jobs: Sequence[ModelJob], runs_dir: Path) -> Iterator[str]:
-    """Sentences about the cost of the ``jobs``; none if a network or data set has no measured rate."""
+    """Yield sentences about the cost of the ``jobs``; none if a network or data set has no measured rate."""
     if waiting := sum(len(job.cells) for job in jobs if absent(job.model)):
-        yield f"  {waiting} cells need data that is not there; with the data:"
+        yield f"  {waiting} cells require missing data; with the data:"
     if not jobs or not all(_is_measured(config) for job in jobs for config in job.model.trainings):
         return
     missing = [config for job in jobs for config in _missing(job.model, runs_dir)]
@@ -33,12 +33,12 @@ def lines(jobs: Sequence[ModelJob], runs_dir: Path) -> Iterator[str]:
     first_runs = [job.model.trainings[0] for job in jobs]
     explained = sum(_size(config)["boxed"] * _seconds(config, "explaining_s") for config in first_runs)
     yield (
-        f"  trainings: {len(missing)}, which see {seen:,} images: {hours:.0f} hours on {RATES['machine']} (measured); "
+        f"  {len(missing)} training runs on {seen:,} images in all: {hours:.0f} hours on {RATES['machine']} (measured); "
         f"{seen / EXAMPLE / 3600:.1f} GPU hours if a GPU trains {EXAMPLE} images per second (not measured)"
     )
     yield f"  maps of fast methods: {explained / 3600:.2f} hours on {RATES['machine']}; scoring takes minutes per model"
     sizes = ", ".join(f"{name} {gigabytes:.1f} GB" for name, gigabytes in _disk(jobs, missing).items())
-    yield f"  disk: {sizes}; a run that is stopped resumes"
+    yield f"  disk: {sizes}; an interrupted run resumes"
 
 
 def _is_measured(config: TrainConfig) -> bool:
