@@ -177,5 +177,5 @@ def _verified(folder: Path, measured: list[Record], report: Callable[[str], None
     wrong = [(cell, differing[0]) for cell, differing in all_differences if differing]
     for cell, first in wrong:
         report(one_line(f"{cell.method}, {cell.protocol}: {first}"))
-    report(f"{folder}: {len(measured) - len(wrong)} records hold, {len(wrong)} differ")
+    report(f"{folder}: {len(measured) - len(wrong)} records match, {len(wrong)} differ")
     return 1 if wrong else 0

@@ -36,9 +36,9 @@ PEOPLE = {READERS: readers.evaluate, SECOND_READERS: second_readers.evaluate}
 
 
 def score(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
-    """Write a record below ``folder`` for each cell of ``job``, whose training runs must be finished.
+    """Write a record below ``folder`` for each cell of ``job``; the training runs must be finished.
 
-    Maps that are missing below ``runs_dir`` are generated first. A failing method only affects its own cells.
+    Maps that are missing below ``runs_dir`` are generated first. If a method fails, only its cells are affected.
     """
     machine.configure_torch(job.model.trainings[0].threads or flags.threads)
     score_and_record(job, finished(job.model, runs_dir), runs_dir, folder, flags)
@@ -56,7 +56,7 @@ def score_and_record(
 
     Maps that are missing below ``runs_dir`` are generated first. ``bar``: show progress; None: only on a terminal.
     """
-    in_order = sorted(job.cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
+    in_order = sorted(job.cells, key=lambda cell: (cell.method, cell.alignment))  # the cases of a method are created once
     hidden, about = None if bar is None else not bar, job.model.id
     with tqdm(in_order, desc=f"explain {about}", unit="cell", leave=False, disable=hidden) as cell_bar:
         score_cell = make_score_function(job.model, job.cells, trained, runs_dir, flags)
@@ -79,8 +79,8 @@ def make_score_function(
 ) -> Callable[[Cell], Scored]:
     """Return a function that scores any of ``cells`` from stored maps and predictions.
 
-    Missing maps are generated first, for all cells at once. Without ``flags`` no map is generated and no network
-    loaded: a cell without maps raises ``NoMapsError``.
+    Missing maps are generated first, for all cells at once. Without ``flags``, no map is generated and no network
+    loaded; a cell without maps raises ``NoMapsError``.
     """
     checks: dict[str, Check] = {}
     for name in dict.fromkeys(cell.protocol for cell in cells if cell.protocol in CHECKS.names()):
@@ -108,9 +108,9 @@ def make_score_function(
 
 
 def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
-    """The numbers of training runs, images, patients, cases and boxes behind a cell.
+    """Return the numbers of training runs, images, patients, cases and boxes of a cell.
 
-    ``explained images`` is present if they are only a part of the boxed images.
+    ``explained images`` is included if these are only a part of the boxed images.
     """
     samples = select_samples(trained, cell.images)
     lungs = sum(lung_reader(sample) is not None for sample in samples)
@@ -127,7 +127,7 @@ def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
 
 
 def _shared_fields(trained: Sequence[TrainingRun]) -> dict[str, Any]:
-    """The fields that all records of a model share: weights, versions, provenance, description of the data."""
+    """Return the fields that all records of a model share: weights, versions, provenance, description of the data."""
     return {
         "checkpoints": tuple(run.digest for run in trained),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},

@@ -76,7 +76,7 @@ def test_every_record_of_a_finished_suite_holds_without_its_checkpoints_and_noth
     before, count = state(copy), len(records.load(copy / "results/small"))
     done = run_command("benchmark.verify", "--suite", "small", *places(copy))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"small: {count} records hold, 0 differ, 0 cannot be verified" in done.stdout
+    assert f"small: {count} records match, 0 differ, 0 cannot be verified" in done.stdout
     assert state(copy) == before
 
 
@@ -115,14 +115,14 @@ def test_edited_rows_are_found_by_their_cell_and_by_what_is_paired_from_them(spo
 def test_missing_maps_are_told_and_the_other_records_still_verified(spoilt):
     *_, said = spoilt
     assert "3 cannot be verified: no maps in" in said
-    assert "small: 9 records hold, 4 differ, 3 cannot be verified" in said
+    assert "small: 9 records match, 4 differ, 3 cannot be verified" in said
 
 
 def test_records_without_figures_are_counted_apart(run_command, places, tmp_path):
     assert run_command("benchmark.run", "--suite", "absent", *places(tmp_path)).returncode == 0
     done = run_command("benchmark.verify", "--suite", "absent", *places(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert "absent: 0 records hold, 0 differ, 0 cannot be verified, 7 without figures (n/a)" in done.stdout
+    assert "absent: 0 records match, 0 differ, 0 cannot be verified, 7 without scores (n/a)" in done.stdout
 
 
 @pytest.mark.usefixtures("terminal")
@@ -130,7 +130,7 @@ def test_what_a_protocols_records_hold_can_be_asked_alone_and_a_bar_counts_them(
     words = ["--suite", "small", "--protocol", "classification", "paired", *map(str, places(ran))]
     status = verify.main(words)
     said, shown = capsys.readouterr()
-    assert (status, "small: 12 records hold, 0 differ" in said) == (0, True), said + shown
+    assert (status, "small: 12 records match, 0 differ" in said) == (0, True), said + shown
     assert "verify small:   0%" in shown
     assert "0/12" in shown
 
