@@ -1,4 +1,4 @@
-"""Entry point: differences of two sides on the same cases, ``python -m benchmark.compare A B``."""
+"""Entry point: compare two suites, networks or methods on the same cases, ``python -m benchmark.compare A B``."""
 
 import sys
 from collections.abc import Sequence
