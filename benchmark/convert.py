@@ -22,7 +22,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     from benchmark.training import convert  # after the flags are checked: imports torch
 
     folder = convert.run(config)
-    cli.say(f"{config.backbone}, pooling {config.global_pool}, attention {config.attention_map} (change these with flags)")
+    cli.say(
+        f"{config.backbone}, pooling {config.global_pool}, attention {config.attention_map} (change these with flags)"
+    )
     cli.say(f"run: {folder} (python heatmap.py --checkpoint {folder} --image FILE, python main.py --evaluate {folder})")
 
 

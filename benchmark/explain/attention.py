@@ -99,7 +99,9 @@ class Matrices(Attention):
         """Detach the tokens between blocks; the last block returns the tokens of all blocks with gradients."""
         names, tokens = self.layout.blocks, list[Tensor]()
         if len(names) != self.layout.n_blocks > 1:
-            raise NotAvailableError("the blocks of this network are not separate modules, so scores per block are not available")
+            raise NotAvailableError(
+                "the blocks of this network are not separate modules, so scores per block are not available"
+            )
 
         def cut(part: Any, inputs: Any, output: Any) -> Any:
             tokens.append(as_tokens(output))

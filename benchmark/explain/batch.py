@@ -69,7 +69,8 @@ def explain(
         any_size: accept images whose size differs from that of the training images.
 
     Returns:
-        ``Maps``: name -> (N,K,h,w) float32, K in the order of ``findings``; with ``.grids[name]`` and ``.logits`` (N,K).
+        ``Maps``: name -> (N,K,h,w) float32, K in the order of ``findings``; with ``.grids[name]`` and ``.logits``
+        (N,K).
 
     Raises:
         UnknownNameError: for an unknown method or layer.

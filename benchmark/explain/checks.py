@@ -57,7 +57,9 @@ def check_batch(model: "Classifier", images: Any) -> None:
         advice = "use torch.from_numpy(array) for an array"
         raise BadValueError(f"images are a {type(images).__name__}, not a torch.Tensor: {advice}; {ADVICE}")
     if images.ndim != 4 or not len(images):
-        raise BadValueError(f"images have the shape {tuple(images.shape)}, but must be (N,3,H,W) with at least one image")
+        raise BadValueError(
+            f"images have the shape {tuple(images.shape)}, but must be (N,3,H,W) with at least one image"
+        )
     types = {weight.dtype for weight in model.parameters()} or {images.dtype}
     if images.dtype not in types:
         wanted = types.pop()
@@ -78,7 +80,8 @@ def _check_values(model: "Classifier", images: Tensor) -> None:
     low, high = (float(value) for value in images.aminmax())
     if model.config is not None and max(-low, high) > LARGEST:
         raise BadValueError(
-            f"images have values of {low:.4g} to {high:.4g} and are not normalised (normalised values are within ±3): {ADVICE}"
+            f"images have values of {low:.4g} to {high:.4g} and are not normalised (normalised values are within ±3): "
+            f"{ADVICE}"
         )
     if 0 <= low < high and (high <= 1 or high > LARGEST):
         log.warning("images have values of %.4g to %.4g: are they normalised? %s", low, high, ADVICE)
@@ -105,7 +108,9 @@ def _position(model: "Classifier", finding: Any) -> int:
         try:
             return operator.index(finding)
         except TypeError as error:
-            raise BadValueError(f"finding {finding!r} is invalid: write an index, such as 0, or a name, such as 'Mass'") from error
+            raise BadValueError(
+                f"finding {finding!r} is invalid: write an index, such as 0, or a name, such as 'Mass'"
+            ) from error
     if not model.findings:
         advice = "set model.findings in the order of the outputs, or use indices"
         raise BadValueError(f"finding {finding!r}: the outputs of this model have no names: {advice}")

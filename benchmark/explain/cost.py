@@ -41,9 +41,9 @@ class Spent:
 def spent(model: "Classifier", images: Tensor, method: Method, memory_gib: float = 2.0) -> Spent:
     """Measure the cost of the maps of ``method`` for all findings, including the forward pass.
 
-    ``images`` are (N,3,H,W). Memory is measured on one image. Time is that of up to ``CALLS`` calls on all images within
-    ``BUDGET`` seconds, or on one image if all would take longer. Raises ``LocusError`` if the method does not support
-    this model, or fails.
+    ``images`` are (N,3,H,W). Memory is measured on one image. Time is that of up to ``CALLS`` calls on all images
+    within ``BUDGET`` seconds, or on one image if all would take longer. Raises ``LocusError`` if the method does not
+    support this model, or fails.
     """
 
     def explain(batch: Tensor) -> object:

@@ -35,8 +35,7 @@ def gather(
 def defer(
     model: "Classifier", images: Tensor, findings: Sequence[int] | None = None, memory_gib: float = 2.0
 ) -> Evidence:
-    """Do the same as ``gather``, but delay the forward pass of a transformer until a method needs more than attention.
-    """
+    """Do the same as ``gather``, but delay a transformer's forward pass until a method needs more than attention."""
     request = _request(model, images, findings, memory_gib)
     try:
         layout = model.token_layout((images.shape[-2], images.shape[-1]))

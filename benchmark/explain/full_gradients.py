@@ -27,7 +27,7 @@ class Added(NamedTuple):
     output: Tensor
     """(N,C,h,w)."""
     value: Tensor
-    """The pixels, or the bias of a layer (1,C,1,1); for batch norm in evaluation mode, the shift minus the scaled mean."""
+    """The pixels, or the bias of a layer (1,C,1,1); for batch norm, the shift minus the scaled mean."""
     grids: AxisGrids | None
     """Grid of the positions; None if parallel branches have different grids."""
 
@@ -66,13 +66,17 @@ def _recorded(model: "Classifier", image: Tensor) -> tuple[list[Added], Tensor, 
             logits = model(image).float()
     (count, A), *again = reached
     if again or not isinstance(A, Tensor):
-        raise NotAvailableError("the explained layer of this network does not return a single map, so its contributions cannot be summed")
+        raise NotAvailableError(
+            "the explained layer of this network does not return a single map, so its contributions cannot be summed"
+        )
     return biased.added[:count], A, logits
 
 
 def _grid(added: Added, size: tuple[int, int]) -> Grid:
     if added.grids is None:
-        raise NotAvailableError("parallel branches of this network have different grids, so the bias of a layer has no position")
+        raise NotAvailableError(
+            "parallel branches of this network have different grids, so the bias of a layer has no position"
+        )
     y, x = added.grids
     return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
 
@@ -83,8 +87,8 @@ def _require_sum(values: Sequence[Tensor], whole: Tensor) -> None:
     miss, scale = (sums.sum() - whole.double().sum()).abs(), sums.abs().sum()
     if miss > CLOSE * scale:
         raise NotAvailableError(
-            f"the contributions of pixels and biases do not sum to that of the features ({miss / scale:.1%} is missing): "
-            "this requires a network of convolutions, batch norm and rectifiers only, in float32 or finer"
+            f"the contributions of pixels and biases do not sum to that of the features ({miss / scale:.1%} is "
+            "missing): this requires a network of convolutions, batch norm and rectifiers only, in float32 or finer"
         )
 
 

@@ -71,7 +71,9 @@ class LayerEvidence(NetworkEvidence):
     @cached_property
     def class_maps(self) -> Tensor:
         """Raise ``NotAvailableError``: only the pooled map has class maps."""
-        raise NotAvailableError(f"class maps require the pooled map; they are not available at the layer {self.layer!r}")
+        raise NotAvailableError(
+            f"class maps require the pooled map; they are not available at the layer {self.layer!r}"
+        )
 
     @cached_property
     def bias(self) -> Tensor:

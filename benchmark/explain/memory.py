@@ -36,8 +36,7 @@ def images_at_once(images: Tensor, memory_gib: float) -> int:
 
 
 def recorded_at_once(images: Tensor, memory_gib: float) -> int:
-    """Return how many images fit a pass with gradients, which stores the outputs of all layers.
-    """
+    """Return how many images fit a pass with gradients, which stores the outputs of all layers."""
     return max(1, images_at_once(images, memory_gib) // BACKWARD)
 
 

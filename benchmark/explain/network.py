@@ -46,7 +46,9 @@ class ExplainRequest:
         chosen = tuple(range(count)) if self.findings is None else self.findings
         wrong = [finding for finding in chosen if finding not in range(count)]
         if wrong or not chosen:
-            raise BadValueError(f"findings {wrong or '(none)'} are invalid: the outputs of the model are 0 to {count - 1}")
+            raise BadValueError(
+                f"findings {wrong or '(none)'} are invalid: the outputs of the model are 0 to {count - 1}"
+            )
         return chosen
 
     def attention(self, findings: tuple[int, ...]) -> Sequence[Attention]:

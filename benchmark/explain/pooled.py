@@ -57,8 +57,7 @@ class PooledEvidence(NetworkEvidence):
 
     @cached_property
     def gradients(self) -> Gradients:
-        """Gradients in closed form if the head has one, else from one vectorised backward pass of the head.
-        """
+        """Gradients in closed form if the head has one, else from one vectorised backward pass of the head."""
         with no_grad_no_autocast(), evaluating(self.request.model):
             factors = self.request.model.head.factors(self.A)
         if factors is None:

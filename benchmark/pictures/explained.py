@@ -71,8 +71,8 @@ def open_network(path: Path, config: HeatmapConfig, image: str | None) -> tuple[
     log.info("network %s", checkpoint)
     if image is not None and datasets.is_synthetic(checkpoint.trained_on):
         log.warning(
-            "warning: %s was trained on %s, whose findings are drawn by code: its scores and maps of %s are meaningless "
-            "for radiographs; use a run of another data set with --checkpoint",
+            "warning: %s was trained on %s, whose findings are drawn by code: its scores and maps of %s are "
+            "meaningless for radiographs; use a run of another data set with --checkpoint",
             *(path, checkpoint.trained_on.split(":")[0], image),
         )
     return checkpoint, model

@@ -85,8 +85,7 @@ class Page:
 
 
 def render_page(page: Page) -> str:
-    """Return the page as HTML with all pictures and maps inside; it opens without a server.
-    """
+    """Return the page as HTML with all pictures and maps inside; it opens without a server."""
     frames = [{"frame": case.frame, "truth": case.truth} for case in page.cases]
     findings = list(dict.fromkeys(case.finding for case in page.cases))
     kinds = {method.word: method.kind.partition(":")[0] for method in page.methods}
@@ -106,8 +105,7 @@ def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:
 
 
 def data_url(image: NDArray[np.uint8]) -> str:
-    """Return a (H,W) image as the data URL of a PNG, with sides of at most ``SIDE`` pixels.
-    """
+    """Return a (H,W) image as the data URL of a PNG, with sides of at most ``SIDE`` pixels."""
     share = min(1.0, SIDE / max(image.shape))
     small = resize_image(image, (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share))))
     return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", small)[1].tobytes()).decode()

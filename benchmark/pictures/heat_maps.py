@@ -37,8 +37,8 @@ class HeatmapFiles:
 def run(config: HeatmapConfig) -> HeatmapFiles:
     """Explain the images of ``config``: write a picture and a raw map per case, and ``boxes.json`` for all.
 
-    A method that does not support the model is left out and listed. Raises ``LocusError`` without a finished run, for an
-    unknown finding, method or layer, for too many unreadable images, and without a supported method.
+    A method that does not support the model is left out and listed. Raises ``LocusError`` without a finished run, for
+    an unknown finding, method or layer, for too many unreadable images, and without a supported method.
     """
     machine.configure_torch(config.threads)
     explainer = Explainer(config)
@@ -73,7 +73,7 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
 
 
 def _chosen(requested: tuple[str, ...], explained: ExplainedImage, findings: tuple[str, ...]) -> list[int]:
-    """Return the indices of the requested findings, else of those with truth, else of the one with the highest score."""
+    """Return the indices of the requested findings, else of those with truth, else of the likeliest one."""
     names = requested or [finding for finding in findings if finding in explained.sample.boxes]
     return [findings.index(name) for name in names] or [explained.likeliest]
 

@@ -39,7 +39,7 @@ def readable_images(
             bad.append(str(error))
     if len(bad) > max_bad_images * len(samples):
         named = examples(bad, 1)
-        raise DataError(f"{len(bad)} of {len(samples)} images cannot be read, which is more than --max_bad_images allows: {named}")
+        raise DataError(f"{len(bad)} of {len(samples)} images cannot be read, more than --max_bad_images: {named}")
     if bad:
         log.warning("%d of %d images left out: %s", len(bad), len(samples), examples(bad))
     bar = tqdm(readable, desc="explain", unit="image", leave=False, disable=None)

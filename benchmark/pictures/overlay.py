@@ -53,8 +53,8 @@ def run(config: HeatmapConfig) -> Overlay:
     _check_target(target, source)
     if len(methods.expand(config.method)) != 1 or config.image is not None or (config.model and config.checkpoint):
         raise BadValueError(
-            "--image_path requires a single --method, and cannot be combined with --image, or --model with --checkpoint: "
-            "leave the others out"
+            "--image_path requires a single --method, and cannot be combined with --image, or --model with "
+            "--checkpoint: leave the others out"
         )
     machine.configure_torch(config.threads)
     original = images.decode(source)
@@ -85,7 +85,7 @@ def _check_target(path: Path, source: Path) -> None:
         return
     if path.suffix.lower() not in FORMAT_BY_SUFFIX:
         endings = ", ".join(FORMAT_BY_SUFFIX)
-        raise BadValueError(f"--output_path {path} is not a picture: write a name with {endings}, or an existing folder")
+        raise BadValueError(f"--output_path {path} is not a picture: write a {endings} file or an existing folder")
     if path.resolve() == source.resolve():
         raise BadValueError(f"--output_path {path} is the image itself: choose another name")
 

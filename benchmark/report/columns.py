@@ -11,8 +11,8 @@ from benchmark.report.table import NOTHING, Table, share, with_n
 from core.scores import Origin, Score
 
 Kind = Literal["", "model", "varying", "declared", "optional"]
-"""``model``: part of the network's name. ``varying``: the same, but omitted if all rows agree. ``declared``: the same, but
-omitted if no row has a value. ``optional``: omitted if no row has a value."""
+"""``model``: part of the network's name. ``varying``: the same, omitted if all rows agree. ``declared``: the same,
+omitted if no row has a value. ``optional``: any other column, omitted if no row has a value."""
 
 
 @dataclass(frozen=True)

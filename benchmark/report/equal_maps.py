@@ -11,8 +11,7 @@ FEWEST = 20
 PROPORTIONAL = ("AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE")
 """Poolings whose gradients sum to the classifier's weights: Grad-CAM's weights are those of CAM up to a factor."""
 UNCHANGING = (*PROPORTIONAL, "LINEAR")
-"""Poolings with which a channel's mean gradient does not depend on the scale of the features, so that ShapleyCAM subtracts
-nothing."""
+"""Poolings with which mean gradients do not depend on the scale of the features: ShapleyCAM subtracts 0."""
 
 
 def equal_scores(records: Sequence[Record]) -> dict[str, str]:

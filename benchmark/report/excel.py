@@ -26,7 +26,7 @@ def workbook(tables: Sequence[Table]) -> bytes:
         for line in ([table.title], *([text] for text in table.intro.splitlines()), table.header, *table.rows):
             sheet.append([_value(cell) for cell in line])
             for cell in sheet[sheet.max_row]:
-                cell.data_type = "s" if cell.data_type == "f" else cell.data_type  # text that begins with = is not a formula
+                cell.data_type = "s" if cell.data_type == "f" else cell.data_type  # never a formula
     raw = io.BytesIO()
     book.save(raw)
     return _undated(raw.getvalue())

@@ -40,10 +40,10 @@ def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingP
     suites = {suite: _runs(loaded.get(suite) or records.load_metric(suite, MAIN)) for suite in records.suites(folder)}
     rows = tuple(_suite(*suite) for suite in suites.items())
     about = (
-        "Network: the one with the highest mean over the rank methods or, if a suite compares no networks, the first one "
-        "of its table. Method: the one with the highest score on that network, followed by the scores of two baselines. "
-        "The page of a suite lists what may be as good, and the number of images and training runs. Write a missing page "
-        "with `python -m benchmark.run --suite NAME`."
+        "Network: the one with the highest mean over the rank methods or, if a suite compares no networks, the first "
+        "one of its table. Method: the one with the highest score on that network, followed by the scores of two "
+        "baselines. The page of a suite lists what may be as good, and the number of images and training runs. Write "
+        "a missing page with `python -m benchmark.run --suite NAME`."
     )
     if page := write_transfer(folder, {suite.name: runs for suite, runs in suites.items()}):
         about += f" Does the phantom predict real images? [{page.name}]({page.name})"

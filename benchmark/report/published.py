@@ -52,7 +52,7 @@ def predicted(records: Sequence[Record], published: Sequence[Record], suite: str
 
     ``published``: the records of the ``suite`` that has trained the same entries.
     """
-    groups = sorted(_groups(published), key=len)  # the last one counts: of recipes that differ in PINNED, that with most runs
+    groups = sorted(_groups(published), key=len)  # if recipes differ only in PINNED, that with most runs is used
     values = {_entry(group[0].cell): select.defined_values(map(select.main_score, group)) for group in groups}
     rows = [_predicted_row(record, values[key]) for group in _groups(records) for record in group
             if (key := _entry(record.cell)) in values]  # fmt: skip
@@ -98,7 +98,9 @@ def _summary(rows: Sequence[tuple[str, ...]], suite: str) -> str:
         )
     if outside := by_verdict[OUTSIDE]:
         names = examples([" ".join((*row[:2], row[3])) for row in outside], len(outside))
-        lines.append(f"Outside: {names}. One score in twenty may be outside by chance; the methods of a network vary together.")
+        lines.append(
+            f"Outside: {names}. One score in twenty may be outside by chance; the methods of a network vary together."
+        )
     if by_verdict[UNKNOWN]:
         count = len(by_verdict[UNKNOWN])
         lines.append(f"{count} scores have no interval, which requires {BAND_RUNS} or more training runs in {suite}.")

@@ -51,7 +51,8 @@ def _chosen(candidates: Sequence[ModelPlan], names: Sequence[str], judged_by: Ma
     trainings = tuple(by_name[name].trainings[n] for n, name in enumerate(names))
     id_ = f"{candidates[0].network}-seed{trainings[0].seed}"
     recipe = _recipe(candidates) | {"chosen": list(names), "judged_by": dict(judged_by)}
-    return dataclasses.replace(candidates[0], id=id_, candidate="", trainings=trainings, chosen_recipe=tuple(recipe.items()))
+    recipe_items = tuple(recipe.items())
+    return dataclasses.replace(candidates[0], id=id_, candidate="", trainings=trainings, chosen_recipe=recipe_items)
 
 
 def _recipe(candidates: Sequence[ModelPlan]) -> dict[str, Any]:

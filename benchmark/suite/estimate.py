@@ -33,7 +33,7 @@ def lines(jobs: Sequence[ModelJob], runs_dir: Path) -> Iterator[str]:
     first_runs = [job.model.trainings[0] for job in jobs]
     explained = sum(_size(config)["boxed"] * _seconds(config, "explaining_s") for config in first_runs)
     yield (
-        f"  {len(missing)} training runs on {seen:,} images in all: {hours:.0f} hours on {RATES['machine']} (measured); "
+        f"  {len(missing)} training runs on {seen:,} images: {hours:.0f} hours on {RATES['machine']} (measured); "
         f"{seen / EXAMPLE / 3600:.1f} GPU hours if a GPU trains {EXAMPLE} images per second (not measured)"
     )
     yield f"  maps of fast methods: {explained / 3600:.2f} hours on {RATES['machine']}; scoring takes minutes per model"

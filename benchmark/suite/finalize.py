@@ -25,9 +25,9 @@ def finalize(
 ) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 
-    ``before``: the records in ``folder`` before the cells ran; ``ran``: whether any cell ran. Paired records are computed
-    again if there are new records. Raises ``DataError`` for invalid per-case rows, ``WriteError`` if a file cannot be
-    written.
+    ``before``: the records in ``folder`` before the cells ran; ``ran``: whether any cell ran. Paired records are
+    computed again if there are new records. Raises ``DataError`` for invalid per-case rows, ``WriteError`` if a file
+    cannot be written.
     """
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     records_now = selection.existing_records(folder.path) if ran else before
@@ -61,7 +61,8 @@ def _drop_obsolete(
     """Drop the records whose model, protocol, alignment or images are no longer in the suite.
 
     Records of methods added by ``--method`` and of models added by ``--checkpoint`` or ``--model`` stay, unless
-    ``forget`` lists the model; they are logged. Raises ``BadValueError`` for a name in ``forget`` that no such model has.
+    ``forget`` lists the model; they are logged. Raises ``BadValueError`` for a name in ``forget`` that no such model
+    has.
     """
     wanted = {cell.key for cell in planned}
     if not forget and all(_is_wanted(record, wanted) for record in records_now):

@@ -1,8 +1,8 @@
 """The row ``readers``: how well one radiologist localizes the findings that others marked on the same image.
 
-It is an upper bound for scores on such data, not a method: it uses only the truth. A method knows which finding to show,
-so a reader is scored only on findings that this reader marked. The cases are those of the methods, in which boxes of at
-least two readers overlap; the row does not measure agreement on all marks.
+It is an upper bound for scores on such data, not a method: it uses only the truth. A method knows which finding to
+show, so a reader is scored only on findings that this reader marked. The cases are those of the methods, in which boxes
+of at least two readers overlap; the row does not measure agreement on all marks.
 """
 
 from collections.abc import Iterator, Sequence

@@ -33,7 +33,7 @@ class ResultsFolder:
 
     @property
     def beside(self) -> Path | None:
-        """The published folder of the suite, whose rows are shown with those of the run; None if the run writes there."""
+        """The published folder of the suite, whose rows are shown, too; None if the run writes there."""
         folder = published() / self.path.name
         return folder if self.path.parent == UNPUBLISHED and folder in records.suites(folder.parent) else None
 

@@ -60,7 +60,7 @@ def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> 
     if folder.reason:
         report(f"{name}: {folder.reason}, so records and tables are written to {folder.path}, with the published rows")
     if config.results and folder.path not in records.suites(folder.path.parent) and (published / name).is_dir():
-        report(f"{name}: {folder.path} has no records, so all cells run; the records of {published / name} are not used")
+        report(f"{name}: {folder.path} has no records, so all cells run ({published / name} is not used)")
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
         outcome = _run_missing(suite, folder, config, report, executor)
         if not outcome.ran:

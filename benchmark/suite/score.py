@@ -56,7 +56,7 @@ def score_and_record(
 
     Maps that are missing below ``runs_dir`` are generated first. ``bar``: show progress; None: only on a terminal.
     """
-    in_order = sorted(job.cells, key=lambda cell: (cell.method, cell.alignment))  # the cases of a method are created once
+    in_order = sorted(job.cells, key=lambda cell: (cell.method, cell.alignment))  # to create the cases once per method
     hidden, about = None if bar is None else not bar, job.model.id
     with tqdm(in_order, desc=f"explain {about}", unit="cell", leave=False, disable=hidden) as cell_bar:
         score_cell = make_score_function(job.model, job.cells, trained, runs_dir, flags)

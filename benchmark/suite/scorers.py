@@ -14,7 +14,7 @@ from core.errors import LocusError, NotAvailableError, WriteError
 from core.names import MAIN_PROTOCOL
 
 Scored = tuple[dict[str, Any], list[dict[str, Any]]]
-"""The fields of a record that scoring sets (scores, or status ``n/a`` or ``failed`` with a reason), and its per-case rows."""
+"""Fields of a record (scores, or status ``n/a`` or ``failed`` with a reason), and its per-case rows."""
 
 
 class CaseSource(Protocol):

@@ -117,8 +117,8 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
 
     These cells have no record in ``existing``, or one that ``--overwrite`` replaces. ``--method`` limits them to its
     methods, including methods that the suite does not list, ``--protocol`` to its protocols, and ``--checkpoint`` or
-    ``--model`` to finished models; ``--forget`` runs none. Cells of a network that was trained again always run, because
-    a model never mixes records of different weights.
+    ``--model`` to finished models; ``--forget`` runs none. Cells of a network that was trained again always run,
+    because a model never mixes records of different weights.
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)

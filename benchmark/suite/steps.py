@@ -72,9 +72,7 @@ def check_jobs(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None, mi
     starts = [job.model.init for job in jobs if job.model.init is not None]
     configs = [*starts, *(config for job in jobs for config in job.model.trainings)]
     if threads is None and any(config.threads is None for config in configs):
-        raise BadValueError(
-            f"{flag} requires a fixed number of threads, because results depend on it: add --threads 1"
-        )
+        raise BadValueError(f"{flag} requires a fixed number of threads, because results depend on it: add --threads 1")
     if any(map(_uses_several_devices, configs)):
         raise BadValueError(f"{flag} requires training runs on a single device: {instead} for this suite")
 

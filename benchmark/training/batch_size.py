@@ -75,8 +75,7 @@ def resolve_batch_size(config: TrainConfig, folder: Path, step: TrialStep, image
 
 
 def of_run(folder: Path) -> int | None:
-    """Return the batch size of the run in ``folder``, so that a resumed run keeps it; None if there is no run.
-    """
+    """Return the batch size of the run in ``folder``, so that a resumed run keeps it; None if there is no run."""
     if (folder / "last.ckpt").is_file():
         return load.checkpoint(folder / "last.ckpt").config.batch
     return int(read_yaml(folder / "config.yaml")["batch_size"]) if (folder / "config.yaml").is_file() else None

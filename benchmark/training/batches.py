@@ -47,11 +47,11 @@ class Batches(Sampler[NDArray[np.int64]]):
     def __post_init__(self) -> None:
         """Raise ``DataError`` if there are fewer images than one step needs."""
         if self.world_size <= self.n < self.world_size * self.accumulate:
-            short = f"{self.n} images are too few for --accumulate {self.accumulate}, which needs one for each batch of a step"
-            raise DataError(f"{short}: lower it")
+            raise DataError(f"{self.n} images are too few for --accumulate {self.accumulate} on each process: lower it")
         if self.n < self.world_size:
-            short = f"{self.n} images are too few for {self.world_size} processes, which need one each in every step"
-            raise DataError(f"{short}: lower --devices or --num_nodes")
+            raise DataError(
+                f"{self.n} images are too few for {self.world_size} processes: lower --devices or --num_nodes"
+            )
         self._of_epoch: tuple[int, list[NDArray[np.int64]]] | None = None
 
     def set_epoch(self, epoch: int) -> None:

@@ -104,8 +104,7 @@ class ProcessorTime(Callback):
 
 
 class Stopped(BaseException):
-    """Raised after a stop signal, when ``last.ckpt`` has been written. ``status`` is the exit status for a shell.
-    """
+    """Raised after a stop signal, when ``last.ckpt`` has been written. ``status`` is the exit status for a shell."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)

@@ -19,7 +19,7 @@ def run(config: ConvertConfig) -> Path:
     weights.
     """
     if config.checkpoint is None or config.output_dir is None:
-        raise BadValueError("--checkpoint and --output_dir are required: write the file with the weights, and the folder of the new run")
+        raise BadValueError("--checkpoint FILE (the weights) and --output_dir FOLDER (the new run) are required")
     folder = Path(config.output_dir)
     if any((folder / name).exists() for name in ("best.ckpt", "last.ckpt")):
         raise BadValueError(f"--output_dir {folder} already contains a run: choose another folder")
@@ -46,4 +46,4 @@ def _findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
     try:
         return data.load(recipe, "test").findings
     except (DataError, NotAvailableError) as error:
-        raise BadValueError(f"the names of the outputs are unknown ({error}): write them with --findings, in their order") from error
+        raise BadValueError(f"the names of the outputs are unknown ({error}): write --findings") from error

@@ -48,7 +48,7 @@ def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
     best = folder / "best.ckpt"
     trained = (folder / "last.ckpt").exists() or not best.exists()  # benchmark.convert writes only best.ckpt
     if trained and not runs.done(folder):
-        raise DataError(f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first, or use another run")
+        raise DataError(f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first")
     checkpoint = load.checkpoint(best)
     stamped, findings = checkpoint.config, checkpoint.findings
     if other := sorted(name for name in typed - MAY_DIFFER if getattr(config, name) != getattr(stamped, name)):

@@ -73,7 +73,7 @@ def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: i
     """Return the names of the outputs: from the flags, else from the network's project, else from the data set."""
     findings = flags.findings or default_findings
     if len(findings) != outputs:
-        named = f"--findings has {len(findings)} names" if flags.findings else f"the data set has {len(findings)} findings"
+        named = f"{'--findings' if flags.findings else 'the data set'} has {len(findings)} findings"
         advice = "write --findings with a name for each output, in their order"
         raise BadValueError(f"{flags.model} has {outputs} outputs, but {named}: {advice}")
     if twice := sorted(duplicates(findings)):

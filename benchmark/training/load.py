@@ -53,7 +53,7 @@ class Checkpoint:
                 if all(isinstance(name, str) for name in names) and build_from_config.is_whole(model, len(names)):
                     return stamped
                 raise DataError(f"{self.path} has an incomplete description of its network: run the training again")
-        raise DataError(f"{self.path} was not written by main.py and has no description of its network: convert it with benchmark.convert")
+        raise DataError(f"{self.path} was not written by main.py: convert it with python -m benchmark.convert")
 
     @cached_property
     def config(self) -> TrainConfig:
@@ -113,7 +113,7 @@ def checkpoint(path: Path | str) -> Checkpoint:
     """
     file = Path(path) / "best.ckpt" if Path(path).is_dir() else Path(path)
     if not file.is_file():
-        raise DataError(f"checkpoint {str(file)!r} not found: write the path of a best.ckpt or last.ckpt, or of a run folder")
+        raise DataError(f"checkpoint {str(file)!r} not found: write the path of a .ckpt file or a run folder")
     try:
         content = _content(file)
     except PermissionError as error:

@@ -113,7 +113,8 @@ def check(names: Collection[str]) -> None:
 def build(flags: OutputFlags, folder: Path) -> list[Logger]:
     """Return the loggers of the run in ``folder``; a resumed run appends to its existing curves.
 
-    wandb and mlflow write to ``--log_dir``, unless their variables (``WANDB_MODE``, ``MLFLOW_TRACKING_URI``) change that.
+    wandb and mlflow write to ``--log_dir``, unless their variables (``WANDB_MODE``, ``MLFLOW_TRACKING_URI``) change
+    that.
     """
     built: list[Logger] = []
     if "tensorboard" in flags.logger:

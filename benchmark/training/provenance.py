@@ -46,7 +46,8 @@ def write(
 
     ``earlier``: provenance of the earlier part of a resumed run, which is recorded, too, if it differs.
     """
-    here = of_training(config).model_copy(update={"data": {name: _content_hash(split) for name, split in splits.items()}})
+    data = {name: _content_hash(split) for name, split in splits.items()}
+    here = of_training(config).model_copy(update={"data": data})
     used = join([here, *([earlier] if earlier else [])]) or here
     software = ", ".join(f"{name} {number}" for name, number in used.versions.items())
     device = f"device {used.device}, {used.processor}"

@@ -64,7 +64,7 @@ def _newest_unfinished(config: TrainConfig) -> Path:
         begun = load.checkpoint(path).config
         if not runs.done(path.parent) and _identity(begun, begun) == _identity(config, begun):
             return path.parent
-    raise DataError(f"--resume True: {config.model_save_dir} has no unfinished run with these flags: leave --resume out")
+    raise DataError(f"--resume True: {config.model_save_dir} has no unfinished run with these flags: leave it out")
 
 
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
@@ -82,7 +82,7 @@ def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
 def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:
     """Raise ``BadValueError`` if the run cannot have the number of epochs of ``recipe``."""
     if recipe.epochs != begun.epochs and begun.scheduler in FIXED:
-        raise BadValueError(f"--resume {last}: --epochs must stay {begun.epochs}, on which --scheduler {begun.scheduler} depends")
+        raise BadValueError(f"--resume {last}: --scheduler {begun.scheduler} requires --epochs {begun.epochs}")
     if recipe.epochs < trained:
         raise BadValueError(f"--resume {last}: the run already has {trained} epochs: write --epochs {trained} or more")
 

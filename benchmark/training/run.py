@@ -22,7 +22,7 @@ from core.errors import LocusError
 from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
-ADVICE = "lower --batch_size (half of it with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
+ADVICE = "lower --batch_size (half with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
 """Advice if memory runs out."""
 
 
@@ -79,8 +79,7 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callb
 
 
 def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | None, *extra: Callback) -> None:
-    """Train all epochs of a run, from the checkpoint ``last`` if there is one, with ``extra`` callbacks.
-    """
+    """Train all epochs of a run, from the checkpoint ``last`` if there is one, with ``extra`` callbacks."""
     config = module.config
     run_callbacks: list[Callback] = [
         callbacks.CheckpointWriter(module, folder),

@@ -1,5 +1,4 @@
-"""Lightning's trainer for a run, and its progress: a bar on a terminal, and a log line per epoch.
-"""
+"""Lightning's trainer for a run, and its progress: a bar on a terminal, and a log line per epoch."""
 
 import datetime
 import logging

@@ -25,7 +25,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     ]
     reach = AXIS_FACTOR * (max(in_a_score(leaderboard.design).values()) or 1.0)
     base = {
-        "x": field("value:Q", title="standard deviation in the score of one training run", **scale(domain=[0, round(reach, 6)])),
+        "x": field("value:Q", title="sd in the score of one training run", **scale(domain=[0, round(reach, 6)])),
         "y": field("component:N", sort=None, title=None),
     }
     bars = mark("bar", base, tooltip("component:N", "value:Q"), color=BLUE, height=11)

@@ -45,9 +45,8 @@ def draw(leaderboard: Leaderboard) -> Spec:
     line = mark("line", channels, dash, tooltip("entry:N", "trainings:N"), strokeWidth=2)
     about = (
         f"{leaderboard.dataset}: {MAIN} (mean over findings) over the score threshold, for "
-        f"{leading_words(leaderboard)}. "
-        "Marks: the threshold of each origin, mean over findings; oracle thresholds are chosen on the test annotations. "
-        f"{_lines_words(row_curves)}"
+        f"{leading_words(leaderboard)}. Marks: the threshold of each origin, mean over findings; oracle thresholds "
+        f"are chosen on the test annotations. {_lines_words(row_curves)}"
     )
     return view([*lines, *chosen], about, 300, *([_only(line, "trainings")] if lines else []), _only(marks, "origin"))
 
@@ -99,7 +98,9 @@ def _lines_words(row_curves: Sequence[tuple[LabeledEntry, Curves]]) -> str:
     if not any(curves for _, curves in row_curves):
         return "The records have hits only at these thresholds. The gallery has a threshold slider for single cases."
     counts = [
-        (row.label, len(curves), len(row.entry.runs)) for row, curves in row_curves if row.entry.cell.method not in BLIND
+        (row.label, len(curves), len(row.entry.runs))
+        for row, curves in row_curves
+        if row.entry.cell.method not in BLIND
     ]
     partly = ", ".join(f"{label} ({n} of {of})" for label, n, of in counts if 0 < n < of)
     without = ", ".join(row.label for row, curves in row_curves if not curves)

@@ -2,7 +2,8 @@
 
 A network is represented by the mean over the suite's ``rank_methods``. The score of its best method would be biased,
 because that method was selected. Networks are compared if they have the same grid (the same scores of ``truth``), all
-rank methods on all images, and two or more training runs. The ``reason`` of any other entry says why it is not compared.
+rank methods on all images, and two or more training runs. The ``reason`` of any other entry says why it is not
+compared.
 
 ``hit@iou.3``       mean over the rank methods, with its interval over training runs and patients
 ``may_be_best``     1 if no other network of the grid is significantly better (5 %, Holm over all pairs of the grid)

@@ -136,7 +136,7 @@ def _interval_scope(first: Entry) -> str:
 
 def _chance(first: Entry) -> str:
     share = first.find("p_first")
-    return "" if share is None or share.value is None else f" It scores highest in {100 * share.value:.0f} % of bootstrap draws."
+    return "" if share is None or share.value is None else f" It is first in {100 * share.value:.0f} % of resamples."
 
 
 def _over_prior(first: Entry) -> str:
@@ -166,8 +166,8 @@ def _another(first: Entry, methods: Sequence[Entry]) -> tuple[str, ...]:
     following, spread, runs = first.find("one_more"), first.find("seed_sd"), run_count(first)
     if is_single(first) or spread is None or runs is None:
         return (
-            "This is unknown: the first row has one training run, so its interval and comparisons cover only new patients. "
-            "Another seed may change the order.",
+            "This is unknown: the first row has one training run, so its interval and comparisons cover only new "
+            "patients. Another seed may change the order.",
             "To get intervals for new runs, set `seeds: [0, 1, 2]` in the suite's file and run it again.",
         )
     band = f"{name(first)} has fewer than {BAND_RUNS} training runs, too few to predict the score of another run. "

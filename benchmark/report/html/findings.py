@@ -15,10 +15,11 @@ from core.scores import Origin
 
 HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]", "prior", "may be as good", "n cases")
 ABOUT = (
-    "The best method of this network for each finding, by `hit@iou.3`. may be as good: number of methods that no other "
-    "method beats significantly (5 %, Holm over the comparisons of a method). is it real: above prior if the interval of "
-    "the difference is above 0. The best method is chosen on these images, so its score is slightly too high. Each "
-    "finding is tested separately: without any difference, one finding in forty would still be above prior by chance."
+    "The best method of this network for each finding, by `hit@iou.3`. may be as good: number of methods that no "
+    "other method beats significantly (5 %, Holm over the comparisons of a method). is it real: above prior if the "
+    "interval of the difference is above 0. The best method is chosen on these images, so its score is slightly too "
+    "high. Each finding is tested separately: without any difference, one finding in forty would still be above "
+    "prior by chance."
 )
 
 

@@ -8,8 +8,8 @@ from benchmark.report.html.words import name
 from core.names import MAIN
 
 DRAWN = {
-    "drawn by code": "The images are drawn by code, with exact annotations. The order of methods may differ on real radiographs.",
-    "drawn into radiographs": "The findings are drawn into radiographs. The order of methods may differ for real findings.",
+    "drawn by code": "The images and annotations are drawn by code: the order of methods may differ on radiographs.",
+    "drawn into radiographs": "The findings are drawn into radiographs: the order may differ for real findings.",
 }
 NETWORK = (
     "Why a network predicts a finding: a map may hit the box and still not show what the network used "
@@ -25,7 +25,8 @@ def rests(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]
     ``behind``: the records of every training run; ``trainings``: number of training runs of each row.
     """
     record = behind[0]
-    counts = ", ".join(f"{count} {word}" for word, count in record.rests_on.items() if word != "trainings" and isinstance(count, int))
+    facts = record.rests_on.items()
+    counts = ", ".join(f"{count} {word}" for word, count in facts if word != "trainings" and isinstance(count, int))
     split = " ".join(word for word in (record.cell.partition, record.cell.split) if word)
     thresholds = [CROSS_FITTED] * any(s.threshold_origin == "cross-fitted" for r in behind for s in r.scores)
     return (

@@ -12,11 +12,11 @@ from core.scores import Score
 
 HONEST, BEST = "chosen on inner folds", "best on these images"
 ABOUT = (
-    "First row: each fold is scored by the recipe that is best on the other folds, with training runs that saw none of "
-    "its patients, so this score is unbiased. Other rows: each recipe as if it had been fixed in advance. If you report "
-    "the best recipe on the images that it was chosen on, the score rises by `− chosen`. It has no interval because the "
-    "best of several scores is biased upwards. `folds`: number of folds with the recipe. `networks`: number of trained "
-    "networks in a row."
+    "First row: each fold is scored by the recipe that is best on the other folds, with training runs that saw none "
+    "of its patients, so this score is unbiased. Other rows: each recipe as if it had been fixed in advance. If you "
+    "report the best recipe on the images that it was chosen on, the score rises by `− chosen`. It has no interval "
+    "because the best of several scores is biased upwards. `folds`: number of folds with the recipe. `networks`: "
+    "number of trained networks in a row."
 )
 FOLDS = "The recipe of each fold, its score on the other folds, and the difference to the second-best recipe."
 HEADER = ("network", "recipe", "judged by", "score [95 %]", "− chosen", "folds", "n cases", "networks")

@@ -14,9 +14,9 @@ from core.scores import Origin
 PROTOCOLS = Registry("benchmark.scoring.protocols", "protocol")
 """Registry of the protocols, which are imported on first use."""
 ORIGINS = (
-    "fixed: .5 for all; otsu: by Otsu's rule, for each map; validation: the best on validation images; cross-fitted: the "
-    "best on the patients of the other folds; oracle: the best on the test cases themselves, an upper bound for one "
-    "threshold per finding"
+    "fixed: .5 for all; otsu: by Otsu's rule, for each map; validation: the best on validation images; cross-fitted: "
+    "the best on the patients of the other folds; oracle: the best on the test cases themselves, an upper bound for "
+    "one threshold per finding"
 )
 SHARED = (
     "Thresholds are chosen per finding; `shared`: one threshold for all findings. optimism: oracle − cross-fitted, the "

@@ -23,9 +23,9 @@ INTERVALS = (
     "mean over findings."
 )
 PART = (
-    "The columns are those of the first table of methods. Slow methods were scored on a random part of the boxed images, "
-    "sampled by patient. All methods in this table are scored on that part: do not compare these scores with other "
-    "tables. `auroc` is computed on all test images."
+    "The columns are those of the first table of methods. Slow methods were scored on a random part of the boxed "
+    "images, sampled by patient. All methods in this table are scored on that part: do not compare these scores with "
+    "other tables. `auroc` is computed on all test images."
 )
 COMPARED = (
     "`− prior`: the difference to `prior` on the same cases. `p`: for one run from a sign-flip test over patients, for "

@@ -30,10 +30,10 @@ ABOUT = (
 )
 EFFECTS_ABOUT = (
     "The difference between two methods of a network, averaged over the networks that have both methods and two "
-    "training runs or more. `networks`: number of networks with the method. The networks are fixed: intervals cover new "
-    "runs of these networks and new patients, not other networks. `may be the best`: no other method is significantly "
-    "better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method named under `than` is. "
-    "`in …`: the same difference in one network. The mean may hide differences of opposite sign."
+    "training runs or more. `networks`: number of networks with the method. The networks are fixed: intervals cover "
+    "new runs of these networks and new patients, not other networks. `may be the best`: no other method is "
+    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method named "
+    "under `than` is. `in …`: the same difference in one network. The mean may hide differences of opposite sign."
 )
 
 

@@ -6,8 +6,8 @@ from benchmark.records.record import NOT_STATED, Record, Reference
 from benchmark.report.table import NOTHING, Table, share
 
 ABOUT = (
-    "From papers, not run here. Each row has its own network, images and tuning, so do not compare rows with each other "
-    "or with ours. second: quoted by another paper. Mean over findings."
+    "From papers, not run here. Each row has its own network, images and tuning, so do not compare rows with each "
+    "other or with ours. second: quoted by another paper. Mean over findings."
 )
 HEADER = ("who", "year", "paper", "where", "hand", "quoted by", "split", "n", "tuned on", "remark")
 

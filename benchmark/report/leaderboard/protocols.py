@@ -38,7 +38,8 @@ def _seed(origin: Origin, rule: str) -> TableLayout:
         "seed",
         f"seed, {origin}",
         f"{origin}: {rule}",
-        "Mean over findings of the share of cases with an overlap ≥ the level. mean_iobb covers cases with a predicted box.",
+        "Mean over findings of the share of cases with an overlap ≥ the level. mean_iobb covers cases with a "
+        "predicted box.",
         (*(score(metric, origin) for metric in OVERLAPS), *means, count(OVERLAPS[0], origin)),
         (MAIN, origin),
     )
@@ -81,8 +82,8 @@ def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> TableLayou
         "maxbox",
         f"maxbox, {name}",
         ORIGINS,
-        f"{name}: {what}. At 224×224 pixels, mean over findings. Published scores use an oracle threshold shared by all "
-        f"cases: compare them with `oracle, shared`. {SHARED}",
+        f"{name}: {what}. At 224×224 pixels, mean over findings. Published scores use an oracle threshold shared by "
+        f"all cases: compare them with `oracle, shared`. {SHARED}",
         (*origins(metric, f"optimism@{metric}"), *more),
         (metric, "cross-fitted"),
         needs=metric,
@@ -95,9 +96,9 @@ def _chexlocalize(word: str, truth: str) -> TableLayout:
         "chexlocalize",
         f"chexlocalize, {truth}",
         f"one of .2, .3 … .8, by mean IoU; {ORIGINS}",
-        f"Truth is {truth}. Mask IoU over the cases where truth and prediction are both non-empty, mean over findings; "
-        f"the published scores use `validation`. {SHARED} mask_iou_all: over the cases where at least one is non-empty; a "
-        "miss or false alarm counts as 0. hit_rate: the map's first maximum is inside the truth.",
+        f"Truth is {truth}. Mask IoU over the cases where truth and prediction are both non-empty, mean over "
+        f"findings; the published scores use `validation`. {SHARED} mask_iou_all: over the cases where at least one "
+        "is non-empty; a miss or false alarm counts as 0. hit_rate: the map's first maximum is inside the truth.",
         (
             *origins(masks, f"optimism{word}"),
             *(
@@ -127,8 +128,8 @@ PXAP = TableLayout(
     "pxap",
     "pxap",
     "none, all thresholds are used",
-    "Pixel-wise average precision at 224×224 over the pooled pixels of all cases of a finding; mean over findings. Truth "
-    "is the mask or, if there is none, the interior of the boxes.",
+    "Pixel-wise average precision at 224×224 over the pooled pixels of all cases of a finding; mean over findings. "
+    "Truth is the mask or, if there is none, the interior of the boxes.",
     (score("pxap", formatter=with_interval), count("pxap")),
     ("pxap", None),
 )

@@ -46,7 +46,7 @@ class DatasetTables:
 
 
 def tables_of(leaderboard: Leaderboard) -> DatasetTables:
-    """Return all tables of one data set. Protocols without a layout, such as those of users, use the layout of means."""
+    """Return all tables of one data set; protocols without a layout, such as a user's, use the layout of means."""
     records, dataset = leaderboard.records, leaderboard.dataset
     words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SPECIFIC - {*CHECKS.names()})
     layouts = [*LAYOUTS, *(layout_of_means(word, records) for word in words)]

@@ -1,4 +1,4 @@
-"""``transfer.md``: do real images rank methods and networks as the phantom does?"""
+"""Write ``transfer.md``: do real images rank methods and networks as the phantom does? The records answer."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -26,11 +26,11 @@ TITLE = "# Does the phantom predict real images?"
 ABOUT = f"""Rankings use the main column of the leaderboards: `{MAIN}` of protocol `{MAIN_PROTOCOL}`, mean over
 findings, thresholds cross-fitted by patient. Baselines and slow methods (scored on part of the images) are left out.
 
-τ: Kendall's tau-b of two rankings; 1 is the same order, −1 the reverse. Its 95 % interval is a bootstrap with
-{DRAWS:,} draws of patients and training runs of each suite. With one run it covers patients only; with two or three
-runs it is slightly too narrow. p: exact, the probability of such an order if the two rankings were unrelated; equal
-maps count once. Two rankings agree if p is below .05 and the interval is above 0. With fewer than {FEWEST} rows there
-is no τ, because even the same order would have p above .05. A pair swaps if both differences exclude 0 in opposite directions
+τ: Kendall's tau-b of two rankings; 1 is the same order, −1 the reverse. Its 95 % interval is a bootstrap with {DRAWS:,}
+draws of patients and training runs of each suite. With one run it covers patients only; with two or three runs it is
+slightly too narrow. p: exact, the probability of such an order if the two rankings were unrelated; equal maps count
+once. Two rankings agree if p is below .05 and the interval is above 0. With fewer than {FEWEST} rows there is no τ,
+because even the same order would have p above .05. A pair swaps if both differences exclude 0 in opposite directions
 (Obuchowski and Rockette; Holm over all pairs of both suites). If a row has one run, this test covers patients only.
 Methods with equal maps are tied on both suites (with AVG, `hirescam` is `cam` and `xgradcam` is `gradcam`).
 

@@ -118,7 +118,7 @@ def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -
     """Explain why nothing can be compared, and what to write instead."""
     if themselves:
         return (
-            f"{first.selector} and {second.selector} select the same cells: write two different models, methods or suites"
+            f"{first.selector} and {second.selector} select the same cells: write different suites, models or methods"
         )
     free = (("model_id" if side.model is None else "method", side) for side in (first, second))
     named = ((side.selector, sorted({getattr(r.cell, field) for r in side.records})) for field, side in free)

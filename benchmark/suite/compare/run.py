@@ -28,13 +28,11 @@ INTERVALS = (
     "10 patients or more"
 )
 OVER_TRAININGS = (
-    "intervals and p for several training runs: over runs and patients (Obuchowski and Rockette, Hillis), paired if both "
-    "sides have the same runs, else nested; over patients only if a side has one run; fixed thresholds; Holm over all "
-    "comparisons of a metric"
+    "intervals and p for several training runs: over runs and patients (Obuchowski and Rockette, Hillis), paired if "
+    "both sides have the same runs, else nested; over patients only if a side has one run; fixed thresholds; Holm "
+    "over all comparisons of a metric"
 )
-TESTS = (
-    f"p: sign-flip test by patient, {FLIPS:,} flips (seed {SEED}), two-sided; Holm over all comparisons of a metric"
-)
+TESTS = f"p: sign-flip test by patient, {FLIPS:,} flips (seed {SEED}), two-sided; Holm over all comparisons of a metric"
 PATIENTS_ONLY = "the comparison is over patients only, and another training run may reverse it"
 IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
 """Fields of a data set's description that do not concern the content of the images."""

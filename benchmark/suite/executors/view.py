@@ -77,8 +77,9 @@ class StepCounts:
     def __str__(self) -> str:
         """``1 running, 2 waiting, 3 done, about 0:01:00 left``."""
         waiting = self.left.total() - len(self.began)
-        counts = [f"{len(self.began)} running, {waiting} waiting", *(f"{n} {kind}" for kind, n in sorted(self.ended.items()))]
-        return ", ".join([*counts, *([] if self.time_left is None else [f"about {self.time_left} left"])])
+        counts = {"running": len(self.began), "waiting": waiting, **dict(sorted(self.ended.items()))}
+        left = "" if self.time_left is None else f", about {self.time_left} left"
+        return ", ".join(f"{n} {kind}" for kind, n in counts.items()) + left
 
     @property
     def time_left(self) -> datetime.timedelta | None:

@@ -18,7 +18,7 @@ DATA = frozenset({
 })  # fmt: skip
 """Flags of a training run that determine the scored images."""
 NEVER_IN_KEY = (WHERE - {"precision", "threads"}) | {"data_root_dir", "init_from"}
-"""Flags of a training run that are never in a key: machine and paths. Threads are in a key only if the plan sets them."""
+"""Flags of a training run that are never in a key: machine and paths. Threads are, if the plan sets them."""
 ALWAYS_IN_KEY = frozenset({
     "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images",
     "backbone", "global_pool", "lse_gamma", "attention_map", "pretrained", "dropout", "multi_label", "loss",
@@ -113,7 +113,7 @@ class ModelPlan:
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """Return the fields that determine what a training run learns: ``ALWAYS_IN_KEY``, and others if not at their default.
+    """Return the fields that determine the weights: ``ALWAYS_IN_KEY``, and newer ones if not at their default.
 
     >>> flags = identity(TrainConfig(lr=0.01, cache_dir="elsewhere"))
     >>> flags["lr"], "cache_dir" in flags

@@ -109,7 +109,7 @@ def _shown_only(suite: Suite, slow_images: int | None, all_cells: bool) -> bool:
 
 
 def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:
-    """Return the data set of ``test_on``, prepared like the training images. Raises ``BadValueError`` for several folds."""
+    """Return the data set of ``test_on``, prepared like the training images; raises for several folds."""
     if suite.test_on is None:
         return None
     if len(trainings) > 1:
@@ -140,7 +140,9 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
         both = f"a model of the suite {suite.name!r} has checkpoint and {unknown[0]}"
         raise BadValueError(f"{both}: only {', '.join(KEYS[1:])} are allowed with checkpoint")
     if suite.test_on is not None or suite.check is not None:
-        raise BadValueError(f"the suite {suite.name!r} has test_on or check, which cannot be combined with a checkpoint: use another suite")
+        raise BadValueError(
+            f"the suite {suite.name!r} has test_on or check and accepts no checkpoint: use another suite"
+        )
     from benchmark.maps import run_metadata  # imports torch, only to read weights
 
     paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]

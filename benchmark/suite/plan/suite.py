@@ -125,8 +125,8 @@ class Suite(pydantic.BaseModel):
     images: Count | None = None
     """Number of boxed images, drawn by patient, for a check; none: all."""
     second_readers: bool = False
-    """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations may be in the
-    folder of NIH's files or next to it."""
+    """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations may be in
+    the folder of NIH's files or next to it."""
     test_on: dict[str, Any] | None = None
     """Flags of another data set (dataset, data_root_dir …) whose test images are explained and scored with the trained
     models."""

@@ -1,8 +1,8 @@
 """Compare the records of one model with a new scoring of its stored results.
 
-Nothing is trained, explained or written. A map is used only if its key matches the digests of the weights in the record,
-the pixels and the current code: see ``benchmark.maps.requests``. So a record cannot be verified if its method or engine
-has changed since.
+Nothing is trained, explained or written. A map is used only if its key matches the digests of the weights in the
+record, the pixels and the current code: see ``benchmark.maps.requests``. So a record cannot be verified if its method
+or engine has changed since.
 """
 
 from collections.abc import Callable, Iterator, Sequence

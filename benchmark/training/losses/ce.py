@@ -9,8 +9,8 @@ from benchmark.training.losses.base import Loss
 class CE(Loss):
     """-ln softmax(x)_c of the image's class c, mean over the images.
 
-    The weight of an image with several positive labels is shared among them. An image without a positive label, or with an
-    unknown one, is ignored.
+    The weight of an image with several positive labels is shared among them. An image without a positive label, or with
+    an unknown one, is ignored.
     """
 
     name = "ce"

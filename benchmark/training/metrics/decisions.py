@@ -111,8 +111,8 @@ def best_threshold(values: FloatArray, truth: BoolArray, gain: Gain) -> float:
 def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
     """Return (n,K) decision, truth, and whether both are known.
 
-    A logit at its threshold is positive; with a nan threshold the decision is unknown. For exclusive classes the decision
-    is the likeliest class, and an image without exactly one class is unknown.
+    A logit at its threshold is positive; with a nan threshold the decision is unknown. For exclusive classes the
+    decision is the likeliest class, and an image without exactly one class is unknown.
     """
     if predictions.exclusive:
         index = np.arange(len(predictions.findings))

@@ -10,8 +10,8 @@ from core.errors import NotAvailableError
 def run(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     """Run or resume the search of ``config.search`` and return its folder.
 
-    All trials use the flags of the command line. The folder contains ``trials.csv`` and ``trials.md``, the best trial as
-    ``config.yaml`` (for ``--config``), and a run folder per trial. Raises ``core.errors`` types for an invalid file,
+    All trials use the flags of the command line. The folder contains ``trials.csv`` and ``trials.md``, the best trial
+    as ``config.yaml`` (for ``--config``), and a run folder per trial. Raises ``core.errors`` types for an invalid file,
     without Optuna, and if no trial finishes.
     """
     try:

@@ -49,7 +49,7 @@ class Plan(pydantic.BaseModel):
     startup_trials: Annotated[int, pydantic.Field(ge=1)] = 10
     """Number of random trials before sampler and median pruner are used."""
     pruner: Literal["median", "hyperband", "none"] = "median"
-    """Rule for stopping trials early by their values per epoch: below the median, or Hyperband (Li et al., JMLR 2018)."""
+    """Early stopping of trials by their values per epoch: median, or Hyperband (Li et al., JMLR 2018)."""
     warmup_epochs: Annotated[int, pydantic.Field(ge=0)] = 0
     """Epochs before the median pruner may stop a trial."""
     seed: Annotated[int, pydantic.Field(ge=0)] = 0
@@ -137,8 +137,7 @@ def check_space(name: str, values: Span | list[Any]) -> None:
 
 
 def suggest(trial: optuna.Trial, name: str, values: Span | list[Any]) -> Any:
-    """Return a value from a list or range, chosen by Optuna's sampler; whole numbers for an integer flag.
-    """
+    """Return a value from a list or range, chosen by Optuna's sampler; whole numbers for an integer flag."""
     if isinstance(values, list):
         return trial.suggest_categorical(name, values)
     if _is_whole(name):

@@ -136,7 +136,7 @@ def _sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
 
 
 def _write(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> Path:
-    """Write the tables and the flags of the best trial; return the folder. Raises ``LocusError`` if all trials failed."""
+    """Write the tables and the flags of the best trial; return the folder. Raises if all trials failed."""
     trials = study.get_trials(deepcopy=False)
     write_text(folder / "trials.csv", csv_of(trials, list(plan.space)))
     write_text(folder / "trials.md", markdown(trials, plan))

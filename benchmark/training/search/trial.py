@@ -1,6 +1,7 @@
 """The trials of a search, and their tables.
 
-A trial is a training run with values chosen by Optuna. It reports its value after each epoch, and may stop early or fail.
+A trial is a training run with values chosen by Optuna. It reports its value after each epoch, and may stop early or
+fail.
 """
 
 import logging
@@ -78,8 +79,7 @@ def objective(trial: optuna.Trial, plan: Plan, fixed_flags: Mapping[str, Any], f
 
 
 def best_so_far(history: list[dict[str, float]], plan: Plan) -> float:
-    """Return the best value of the epochs so far, ignoring nan. Raises ``LocusError`` if no epoch has a value.
-    """
+    """Return the best value of the epochs so far, ignoring nan. Raises ``LocusError`` if no epoch has a value."""
     values = [row[plan.metric] for row in history if not math.isnan(row[plan.metric])]
     if not values:
         raise LocusError(f"{plan.metric} is undefined, because no finding has both classes on the validation images")
