@@ -62,7 +62,7 @@ def test_two_runs_of_the_same_flags_have_two_folders_and_the_same_predictions(ty
 
 def test_a_run_can_start_from_another_one_s_weights_with_its_own_log_file(typed, tmp_path, ran):
     assert typed(f"{TINY} --init_from {ran[1]} --train_on boxed --logtofile True") == 0
-    assert "weights taken over" in next((tmp_path / "logs").glob("*.log")).read_text()
+    assert "weights loaded" in next((tmp_path / "logs").glob("*.log")).read_text()
     assert len(list((tmp_path / "train").glob("*/metrics.json"))) == 1
 
 

@@ -67,7 +67,7 @@ def test_the_paired_records_stand_in_the_main_table_and_without_them_their_colum
 
 def test_an_untrained_network_is_a_baseline():
     found = rows(main_table.main(leaderboard([main(0.4), main(0.3, "untrained")], "NIH")))
-    assert [row["note"] for row in found] == ["", "baseline: the same network, weights random"]
+    assert [row["note"] for row in found] == ["", "baseline: the same network with random weights"]
 
 
 def test_baselines_that_see_no_network_stand_once_where_equal_and_untrained_networks_stand_each():
@@ -106,7 +106,7 @@ def test_every_protocol_has_a_table_that_says_where_its_thresholds_come_from(pro
     assert len(found) == (2 if protocol == "maxbox" else 1)
     for table in found:
         assert protocol in table.title
-        assert "Rests on: cases 30" in table.intro
+        assert "Based on: 30 cases" in table.intro
         assert "Thresholds: " in table.intro
         assert any(cell.startswith("0.250") for cell in table.rows[0])
 
@@ -144,7 +144,7 @@ def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
     assert [row["method"] for row in rows(table)] == ["pcam", "gradcam", "prior", "center"]
     assert table.header[-2:] == ("size: small (n 15)", "size: large (n 15)")
     assert table.rows[0][-2:] == ("0.125", "0.500")
-    assert "over all cases (others may be as good; its scores are slightly too high because it was selected)" in table.intro
+    assert "the scores are slightly too high because the method was selected" in table.intro
     assert strata.strata(leaderboard([main(0.4)], "NIH")) is None
 
 
@@ -156,7 +156,7 @@ def test_the_markdown_has_the_main_table_in_the_columns_that_decide_and_links_to
     write(Record(cell=cell("pcam"), status="n/a", reason="use a PCAM model"), folder)
     tables.write(folder)
     text = (folder / "leaderboard.md").read_text()
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["NIH: methods within each network", "Cells without a number"]
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["NIH: methods within each network", "Cells without a score"]
     assert len(next(line for line in text.splitlines() if line.startswith("| backbone")).split("|")) <= 12
     assert "- 1 n/a: use a PCAM model" in text
     assert {"index.html", "leaderboard.csv"} <= {*re.findall(r"\]\(([^)]+)\)", text)}
@@ -189,7 +189,7 @@ def test_a_page_that_is_not_committed_is_named_and_not_linked():
 
 @pytest.mark.parametrize("folder", ["results/demo", "runs/results/demo"])
 def test_the_link_to_what_the_columns_mean_leads_there_from_wherever_the_page_lies(folder):
-    (link,) = re.findall(r"\[what the columns mean\]\((.*?)\)", page([], "t", folder=ROOT / folder))
+    (link,) = re.findall(r"\[meaning of the columns\]\((.*?)\)", page([], "t", folder=ROOT / folder))
     assert (ROOT / folder / link).resolve() == ROOT / "docs/protocols.md"
 
 

@@ -28,14 +28,14 @@ def test_a_row_inside_and_one_outside_are_told_whatever_threads_they_were_traine
     said = predicted(here, published, "phantom")
     # sd .05, t of two degrees of freedom 4.30265, reach 4.30265 * .05 * sqrt(4 / 3) = .248
     assert verdicts(said) == {
-        "cam": ("[0.502, 0.998]", "inside"),
-        "gradcam": ("[0.502, 0.998]", "outside"),
-        "prior": ("[0.250, 0.250]", "inside"),
+        "cam": ("[0.502, 0.998]", "yes"),
+        "gradcam": ("[0.502, 0.998]", "no"),
+        "prior": ("[0.250, 0.250]", "yes"),
         "layercam": ("–", "no interval"),
     }
-    assert "2 of 3 rows lie" in said
+    assert "2 of 3 scores are inside" in said
     assert "Outside: custom PCAM gradcam." in said
-    assert "1 rows have no such interval, which needs 3 or more" in said
+    assert "1 scores have no interval, which requires 3 or more" in said
 
 
 def test_a_row_of_another_recipe_or_image_size_is_no_row_of_the_entry(published, tmp_path):

@@ -216,8 +216,8 @@ def test_oracle_scores_never_enter_the_main_column(board, records):
 def test_the_page_says_what_each_table_rests_on_and_what_is_missing(suite):
     sections = texts(suite)
     text = "".join(sections.values())
-    assert len(sections) == text.count("Rests on:")
-    assert "test images 60; patients 24; cases 24" in text
+    assert len(sections) == text.count("Based on:")
+    assert "60 test images, 24 patients, 24 cases" in text
     assert "torch 2.11.0" in text
     page = (suite / "index.html").read_text()
     assert "<td>NIH<td>resnet18<td>AVG<td>none<td>cam<td>locus<td>1<td>n/a<td>no data: put the images | below data/NIH" in page

@@ -76,7 +76,7 @@ def test_what_a_step_takes_on_the_cpu_grows_with_the_images_and_holds_at_least_t
 def test_a_run_of_auto_is_the_run_of_the_number_that_it_prints_also_when_it_goes_on(tiny, tmp_path, caplog):
     with caplog.at_level("INFO"):
         run.train(tiny(batch_size="auto", epochs=1), tmp_path / "train" / "auto")
-    assert "batch size 4: the largest power of two up to 6 that the memory holds; --batch_size 4 is the same run" in caplog.text
+    assert "batch size 4: the largest power of two up to 6 that fits into memory; same as --batch_size 4" in caplog.text
     assert yaml.safe_load((tmp_path / "train" / "auto" / "config.yaml").read_text())["batch_size"] == 4
     assert folder_for(tiny(batch_size="auto", epochs=1, resume=True)) == tmp_path / "train" / "auto"
     run.train(tiny(batch_size="auto", epochs=2), tmp_path / "train" / "auto")

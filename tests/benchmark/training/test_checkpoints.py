@@ -78,8 +78,7 @@ def test_a_truncated_checkpoint_is_one_sentence(tiny, tmp_path):
     written(tmp_path / "x.ckpt", tiny())
     (tmp_path / "x.ckpt").write_bytes((tmp_path / "x.ckpt").read_bytes()[:5000])
     sentence = (
-        r"/x\.ckpt is no checkpoint that can be read \(truncated, or no checkpoint at all\); "
-        "choose another or train again$"
+        r"/x\.ckpt is not a readable checkpoint \(truncated or of another type\): use another file or train again$"
     )
     with pytest.raises(DataError, match=sentence):
         load.network(tmp_path / "x.ckpt")
@@ -109,7 +108,7 @@ def test_a_run_folder_means_its_best_checkpoint(tiny, tmp_path, images):
 @pytest.mark.byhand
 def test_an_absent_or_foreign_file_is_one_sentence(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
-    sentence = r"^no checkpoint '.*/absent\.ckpt': give a best\.ckpt or last\.ckpt of a run, or the run's folder$"
+    sentence = r"^checkpoint '.*/absent\.ckpt' not found: write the path of a \.ckpt file or a run folder$"
     with pytest.raises(DataError, match=sentence):
         load.network(tmp_path / "absent.ckpt")
     with pytest.raises(DataError, match=r"foreign\.ckpt.*main\.py"):
@@ -124,8 +123,8 @@ def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
             backbones.build("squeezenet1_1", 8, "PCAM"), load.weights(tmp_path / "custom.ckpt"), tmp_path / "custom.ckpt"
         )
     sentence = (
-        r"^custom\.ckpt belongs to another architecture than custom with PCAM and 3 findings: "
-        r"2 of 50 weights are missing or of another shape \(head\.linear\.weight, head\.linear\.bias\)$"
+        r"^custom\.ckpt does not fit custom with PCAM and 3 findings: "
+        r"2 of 50 weights are missing or have a different shape \(head\.linear\.weight, head\.linear\.bias\)$"
     )
     with pytest.raises(DataError, match=sentence):
         load_weights.load_exact(backbones.build("custom", 3, "PCAM"), load.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
@@ -141,5 +140,5 @@ def test_init_from_takes_over_what_fits_and_says_what(tiny, tmp_path, caplog, fi
     own, theirs = model.state_dict(), source.state_dict()
     assert all(torch.equal(own[name], theirs[name]) for name in own if not name.startswith("head."))
     assert (own["head.linear.weight"].shape == theirs["head.linear.weight"].shape) is same_head
-    assert "weights taken over" in caplog.text
+    assert "weights loaded" in caplog.text
     assert ("new: head.linear" in caplog.text) is not same_head

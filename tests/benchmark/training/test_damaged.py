@@ -40,7 +40,7 @@ def test_with_cut_metrics_or_predictions_a_run_is_evaluated_anew(finished, name,
     cut(finished / name)
     runs.clear_damaged(finished)
     assert left(finished) == {"best.ckpt", "last.ckpt", "predictions.csv"}
-    assert "evaluated anew" in caplog.text
+    assert "evaluated again" in caplog.text
 
 
 def test_without_its_weights_a_run_is_trained_anew(finished, caplog):

@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from benchmark import training
 from benchmark.training import load
 from benchmark.training.data import SplitImages
-from benchmark.training.heat_maps import WHITE, beside, shown_images
+from benchmark.training.heat_maps import WHITE, beside, select_images
 
 
 @pytest.fixture
@@ -55,9 +55,9 @@ def split(labels, boxed):
 @pytest.mark.byhand
 def test_each_finding_shows_its_first_image_with_a_box_or_else_with_the_label():
     labels = [[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
-    assert shown_images(split(labels, {"b": ["mass"]})) == [(1, 0), (1, 1)]
-    assert shown_images(split(labels, {})) == [(0, 0), (1, 1)]
-    assert shown_images(split([[0.0, float("nan")]], {})) == []
+    assert select_images(split(labels, {"b": ["mass"]})) == [(1, 0), (1, 1)]
+    assert select_images(split(labels, {})) == [(0, 0), (1, 1)]
+    assert select_images(split([[0.0, float("nan")]], {})) == []
 
 
 @pytest.mark.byhand

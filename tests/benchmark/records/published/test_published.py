@@ -127,8 +127,8 @@ def test_papers_stand_in_tables_of_their_own_and_in_no_ranking_with_ours():
     every = [ours("official"), *published.read("wang2017"), *published.read("clarity2025")]
     run, papers = tables_on_page(leaderboard(every, "NIH"))
     assert [row[run.header.index("method")] for row in run.rows] == ["cam"]
-    assert papers.title == "NIH: published elsewhere, wang"
-    assert "neither with each other nor with ours" in papers.intro
+    assert papers.title == "NIH: numbers from papers, wang"
+    assert "do not compare rows with each other or with ours" in papers.intro
     by = {row[0]: dict(zip(papers.header, row, strict=True)) for row in papers.rows}
     assert by["Wang et al."]["n"] == "984 boxes"
     assert by["Li et al."]["hand"] == "second"

@@ -39,7 +39,7 @@ def test_the_best_recipe_stands_below_the_honest_figure_with_what_it_flatters_by
         ("b (best on these images)", "pointing of cam", "0.600", "+0.150", "2", "10", "6"),
         ("a", "pointing of cam", "0.400", "-0.050", "4", "10", "6"),
     ]
-    assert "Inner folds took 24 additional training runs" in worth.intro
+    assert "The inner folds required 24 additional training runs" in worth.intro
 
 
 @pytest.mark.byhand

@@ -74,7 +74,7 @@ def test_other_cases_are_left_out_and_counted(write, compare, hits):
     write("s", "AVG", "cam", hits(0.5))
     write("s", "AVG", "layercam", hits(0.8)[:40], first=5)
     told, rows = compare("s/cam", "s/layercam")
-    assert "40 common cases; left out 20 that only A has, 0 that only B has" in told
+    assert "40 common cases; left out: 20 cases of A only, 0 cases of B only" in told
     assert mean(rows, "pointing")["n"] == "40"
 
 
@@ -89,8 +89,8 @@ def test_data_that_differ_in_more_than_counts_are_told(write, compare, hits):
     write("s", "AVG", "cam", hits(0.5))
     write("t", "AVG", "cam", hits(0.5)[:40])
     write("u", "AVG", "cam", hits(0.5), recipe="b")
-    assert "the data of A and B differ in: drawing" in compare("s", "u")[0]
-    assert "the data of A and B differ" not in compare("s", "t")[0]
+    assert "the data sets of A and B differ in drawing" in compare("s", "u")[0]
+    assert "the data sets of A and B differ" not in compare("s", "t")[0]
 
 
 def test_one_word_is_no_comparison(tmp_path):

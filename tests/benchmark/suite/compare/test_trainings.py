@@ -51,8 +51,8 @@ def test_two_methods_of_one_network_are_paired_over_its_trainings(seeds, hits, c
 def test_of_one_training_each_the_interval_is_called_that_of_this_network(seeds, compare):
     said, rows = compare("s/net-seed1/layercam", "s/net-seed1/cam")
     assert (rows["pointing", "mean"]["model_A"], rows["pointing", "mean"]["trainings_A"]) == ("net-seed1", "1")
-    assert "intervals of this network (1 training)" in said
-    assert "over trainings" not in said
+    assert "intervals for one training run" in said
+    assert "for several training runs" not in said
 
 
 def test_against_one_training_of_another_network_patients_alone_decide(seeds, hits, compare):
@@ -63,13 +63,13 @@ def test_against_one_training_of_another_network_patients_alone_decide(seeds, hi
     row = rows["hit@iou.3", "mass"]
     assert [float(row[name]) for name in ("difference", "low", "high")] == pytest.approx([wanted.value, wanted.low, wanted.high])
     assert (row["trainings_A"], row["trainings_B"]) == ("3", "1")
-    assert "training seeds 0, 1, 2 of A, 0 of B" in said
-    assert "a side has one training: patients alone decide" in said
-    assert "decided by" not in said
+    assert "training seeds: 0, 1, 2 (A), 0 (B)" in said
+    assert "a side has one training run: the comparison is over patients only" in said
+    assert "compared over" not in said
 
 
 def test_where_pairs_differ_in_their_trainings_each_row_says_what_decided(seeds, compare):
     said, _ = compare("s/net/cam", "s")
     assert "in 1 of 2 pairs a side has one training" in said
     decided = {("layercam" in line, line.split("  ")[-1].strip()) for line in said.splitlines() if " mean " in line}
-    assert decided == {(True, "trainings and patients"), (False, "patients alone")}
+    assert decided == {(True, "training runs and patients"), (False, "patients")}

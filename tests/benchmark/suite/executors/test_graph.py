@@ -63,12 +63,12 @@ def test_the_view_counts_and_tells_the_time_left_by_the_mean_of_each_kind(tmp_pa
     steps = {name: mkdir(name, tmp_path) for name in "abcd"}
     state = StepCounts(Counter(train=4), jobs=2)
     state.take(Event("started", steps["a"]))
-    assert (str(state), state.time_left) == ("1 run, 3 wait", None)
+    assert (str(state), state.time_left) == ("1 running, 3 waiting", None)
     state.take(Event("done", steps["a"]))
     state.timed_seconds["train"] = 20.0
     assert state.time_left == datetime.timedelta(seconds=30)
     state.take(Event("cancelled", steps["b"]))
-    assert str(state) == "0 run, 2 wait, 1 cancelled, 1 done, about 0:00:20 left"
+    assert str(state) == "0 running, 2 waiting, 1 cancelled, 1 done, about 0:00:20 left"
 
 
 @pytest.mark.parametrize("seconds", [(0.5, 20.0), (20.0, 0.5)])

@@ -122,5 +122,5 @@ def test_jobs_of_a_run_that_ended_stop(tmp_path):
 
 def test_a_machine_without_slurm_is_a_sentence(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(NotAvailableError, match="no sbatch"):
+    with pytest.raises(NotAvailableError, match="sbatch"):
         executors.build("slurm:partition=gpu", 2)

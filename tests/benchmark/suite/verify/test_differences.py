@@ -18,7 +18,7 @@ def record(value=0.5, low=0.4, n=20, threshold=0.25, status="ok", more=()):
 
 
 def named(stated, found):
-    return [(each.what, each.stated, each.measured) for each in differences(stated, found)]
+    return [(each.what, each.recorded, each.measured) for each in differences(stated, found)]
 
 
 def test_a_record_holds_against_itself_and_whatever_a_clock_wrote():
@@ -65,7 +65,7 @@ def test_rows_are_held_against_each_other_column_by_column():
     rows = pd.DataFrame({"image": ["a", "b"], "iou": np.float32([0.5, np.nan]), "hit": [True, False]})
     assert row_differences(rows, rows.copy()) == []
     (other,) = row_differences(rows, rows.assign(hit=[True, True]))
-    assert (other.what, other.stated, other.measured) == ("per-case row 2 hit", 0.0, 1.0)
+    assert (other.what, other.recorded, other.measured) == ("per-case row 2 hit", 0.0, 1.0)
     assert [each.what for each in row_differences(rows, rows.drop(columns="iou"))] == ["per-case row 1 iou"]
     assert [each.what for each in row_differences(rows, rows[:1])] == ["number of per-case rows"]
 
