@@ -32,7 +32,7 @@ RECORDS = [
 
 
 @pytest.mark.byhand
-def test_the_best_recipe_stands_below_the_honest_figure_with_what_it_flatters_by():
+def test_best_recipe_is_below_the_nested_score_with_its_gain():
     worth, _ = choice.tables(leaderboard(RECORDS, "NIH"))
     assert [row[1:] for row in worth.rows] == [
         ("chosen on inner folds", "pointing of cam", "0.450", "–", "6", "10", "6"),
@@ -43,7 +43,7 @@ def test_the_best_recipe_stands_below_the_honest_figure_with_what_it_flatters_by
 
 
 @pytest.mark.byhand
-def test_each_fold_says_which_recipe_it_has_by_how_much_and_on_how_many_cases():
+def test_each_fold_has_recipe_difference_and_cases():
     _, picks = choice.tables(leaderboard(RECORDS, "NIH"))
     assert [row[1:] for row in picks.rows[:3]] == [
         ("0", "0", "a", "0.600", "+0.100", "7"),
