@@ -1,4 +1,4 @@
-"""What explain refuses in one sentence, and what a model knows about itself."""
+"""Checks of model, images and findings before they are explained."""
 
 import logging
 

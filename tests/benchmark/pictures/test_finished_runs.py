@@ -1,4 +1,4 @@
-"""Which run explains where nobody names one."""
+"""The default run for explaining an image."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The page of a gallery: names are text, nothing is loaded from elsewhere, a browser redraws boxes and IoU."""
+"""The gallery page: escaped names, no external files, and boxes that a browser redraws."""
 
 import json
 import re

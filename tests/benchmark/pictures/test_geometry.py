@@ -1,4 +1,4 @@
-"""The geometry in the page is the engine's: boxes, IoU, pictures and half precision, on the same maps, in a browser."""
+"""The JavaScript geometry of the page equals the engine: boxes, IoU, pictures and half precision."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The grid of images and methods for papers: every map at its column, on one scale, in the stated width."""
+"""The grid of images and methods for papers."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Which images are made pictures of, and what a user sees of it."""
+"""Progress while images are explained."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Whatever a user calls a finding, the one that is meant is found, or those there are are named."""
+"""Labels of users are matched to findings."""
 
 import pytest
 

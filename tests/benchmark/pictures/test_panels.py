@@ -1,4 +1,4 @@
-"""The picture of a case: every kind of file, the peak's box told from the others, the threshold and its origin."""
+"""The picture of a case: file formats, boxes, threshold."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Pictures draw boxes at the threshold that a suite chose for the network, and say so."""
+"""Thresholds of pictures come from the records of suites."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Records of made-up trainings with their rows per case: whoever has more hits is better."""
+"""Records of invented training runs with per-case rows: more hits are better."""
 
 import numpy as np
 

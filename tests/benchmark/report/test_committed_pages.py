@@ -1,4 +1,4 @@
-"""The pages that come with a checkout: a browser opens them at every width, and a number has its records behind it."""
+"""The committed pages open in a browser, and their numbers have records."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""What the tables call the same by construction is the same on a network with random weights, and nothing else is."""
+"""Methods marked as equal have equal maps on a network with random weights; others have not."""
 
 import itertools
 

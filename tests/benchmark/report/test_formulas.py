@@ -1,4 +1,4 @@
-"""Text that somebody chose is text in a spreadsheet too, and numbers stay numbers."""
+"""Text that looks like a formula is escaped in spreadsheets."""
 
 import csv
 import io

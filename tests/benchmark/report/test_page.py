@@ -1,4 +1,4 @@
-"""The page's tables on records made by hand: each figure stands where it belongs, and nothing stands there that is not known."""
+"""Tables of the page, from records written by hand."""
 
 import re
 from pathlib import Path

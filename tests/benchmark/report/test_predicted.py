@@ -1,4 +1,4 @@
-"""The end of a run: whether its rows lie where one more training of the published entries would."""
+"""Comparison of a run with the interval expected from published runs."""
 
 import pytest
 

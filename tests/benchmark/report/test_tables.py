@@ -1,4 +1,4 @@
-"""Tables: pure functions of records, the same bytes every time, nothing flattering left unmarked."""
+"""Tables are pure functions of records."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""Which cells a suite has, which of them ``--method`` runs, and which records stay."""
+"""Cells of a suite, cells selected by flags, and records that stay."""
 
 import pytest
 import yaml

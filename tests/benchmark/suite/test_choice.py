@@ -1,4 +1,4 @@
-"""A suite that chooses its recipe: what is trained without whom, what inner scores choose, and what is scored then."""
+"""A suite that chooses its recipe on inner folds."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""What a method costs alone is measured on the suite's path: known work and known memory are told apart."""
+"""Cost of a method: known work and known memory are measured."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What a dry run says of the cost of a suite: the rates of ``tools.scale``, and arithmetic by hand."""
+"""Estimated cost of a suite in a dry run."""
 
 import pytest
 

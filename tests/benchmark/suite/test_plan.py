@@ -1,4 +1,4 @@
-"""The names of trainings: recorded ones stand, whatever flags came later."""
+"""Plan of a suite: keys of training runs, seeds, invalid files."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The row ``readers``: one radiologist's boxes against the others', where several have read each image."""
+"""The row ``readers``: boxes of one radiologist against those of the others."""
 
 from collections.abc import Callable
 from pathlib import Path

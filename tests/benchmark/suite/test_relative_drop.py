@@ -1,4 +1,4 @@
-"""The relative drop of a method to people's boxes, from rows per case."""
+"""Relative drop of a method to people, from per-case rows."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is unlike the published plan goes below runs/results, and its rows stand beside the published ones."""
+"""Folder of the results: published plans and others."""
 
 import shutil
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The row ``second readers``: ChestX-Det's boxes against NIH's on the images that both teams have read."""
+"""The row ``second readers``: ChestX-Det's boxes against NIH's."""
 
 import gzip
 import importlib.util

@@ -1,4 +1,4 @@
-"""From the cells of a model to steps: nothing is done twice, and all that a step needs comes before it."""
+"""Steps of a model: no work is repeated, and needs come first."""
 
 from pathlib import Path
 

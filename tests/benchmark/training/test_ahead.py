@@ -1,4 +1,4 @@
-"""The thread that reads batches ahead: the same batches in the same order, its errors told, no thread left behind."""
+"""The thread that reads batches ahead."""
 
 import threading
 

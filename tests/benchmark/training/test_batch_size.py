@@ -1,4 +1,4 @@
-"""``--batch_size auto``: what is chosen, by real allocations, and that the run is that of the number typed."""
+"""``--batch_size auto``."""
 
 import pytest
 import torch

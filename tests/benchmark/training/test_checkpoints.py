@@ -1,4 +1,4 @@
-"""Checkpoints rebuild the very same model, hold data only, and say what is wrong with them."""
+"""Checkpoints rebuild the same model, contain only data, and report errors."""
 
 import contextlib
 import logging

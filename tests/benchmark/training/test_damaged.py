@@ -1,4 +1,4 @@
-"""A run's folder in which a file was cut: what follows from others goes alone, else the whole run."""
+"""Damaged files in a run folder."""
 
 import json
 import zipfile

@@ -1,4 +1,4 @@
-"""Which images a run uses and in which order."""
+"""Images of a run and their order."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""``--evaluate``: a finished run says the same again; studies are scored where the data know them."""
+"""``--evaluate``: repeated evaluation, and scores by study."""
 
 import csv
 import dataclasses

@@ -1,4 +1,4 @@
-"""Curves for TensorBoard: what it reads back, and a disk without room."""
+"""TensorBoard files, and a full disk."""
 
 import resource
 

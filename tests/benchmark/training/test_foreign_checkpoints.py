@@ -1,4 +1,4 @@
-"""Files of other projects: read as data only, started from whatever the head, refused in part with counts."""
+"""Weights of other projects."""
 
 import argparse
 import logging

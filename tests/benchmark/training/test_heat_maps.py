@@ -1,4 +1,4 @@
-"""Heat maps in TensorBoard while a network trains: they are there, show the truth, and change nothing."""
+"""Heat maps in TensorBoard do not change the training."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any step: what is written, what is said, and that the run goes on as if nothing had happened."""
+"""Ctrl-C and SIGTERM at any step."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Curves in Weights & Biases and MLflow, where these are installed, and a sentence where they are not."""
+"""Curves in Weights & Biases and MLflow."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""Losses: worked examples, and what all of them do with labels that nobody knows."""
+"""Losses: worked examples and unknown labels."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Memory: how much there is, and a training that runs out of it."""
+"""Available memory, and training that runs out of it."""
 
 import contextlib
 import resource

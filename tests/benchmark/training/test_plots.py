@@ -1,4 +1,4 @@
-"""The pictures of a run: one panel per finding, for any number of findings, the same bytes each time."""
+"""Plots of a run: any number of findings, reproducible."""
 
 import matplotlib.pyplot
 import numpy as np

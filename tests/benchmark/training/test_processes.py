@@ -1,4 +1,4 @@
-"""Two processes train as one does: the same losses, the same metrics, every image once."""
+"""Two processes train like one."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What a user sees of a run that lasts: the machine, the pace, the time left."""
+"""Messages during a run: machine, speed, time left."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""What a training ran on is recorded beside its flags, and the data it saw by a fingerprint."""
+"""Recorded provenance of a run and fingerprint of its data."""
 
 import json
 

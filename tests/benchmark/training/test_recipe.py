@@ -1,4 +1,4 @@
-"""Optimizers and courses of the learning rate."""
+"""Optimizers and learning rate schedulers."""
 
 from typing import get_args, get_type_hints
 

@@ -1,4 +1,4 @@
-"""``--resume``: which run it means, and what a continued run may change."""
+"""``--resume``: selected run and allowed changes."""
 
 import dataclasses
 import json

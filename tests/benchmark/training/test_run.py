@@ -1,4 +1,4 @@
-"""A whole training on a tiny phantom: what it leaves, what it evaluates, and that a killed one loses nothing."""
+"""A complete training run on a tiny phantom."""
 
 import csv
 import dataclasses

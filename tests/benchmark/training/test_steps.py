@@ -1,4 +1,4 @@
-"""What makes a step: several batches, a moving average of the weights, how often an image is drawn, how it lies in memory."""
+"""Accumulated batches, moving average, weighted sampling, memory format."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Charts say what the records say, with the same bytes each time, and a sentence where there is nothing to draw."""
+"""Charts equal the records, are reproducible, and give a reason if they have no data."""
 
 import dataclasses
 import json

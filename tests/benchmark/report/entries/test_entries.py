@@ -1,4 +1,4 @@
-"""Rows of the leaderboard over several trainings: means, intervals, comparisons and what a row of one training says."""
+"""Entries over several training runs: means, intervals and comparisons."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""Networks and methods over networks: what is compared, what stands apart and why."""
+"""Comparison of networks, and effects of methods over networks."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The page of a suite: its figures are those of the records, and a browser does with it what a reader asks."""
+"""The page of a suite: its values equal the records, and it works in a browser."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What a choice was worth, by hand: two seeds, three folds, two recipes, ten cases."""
+"""Gain from choosing a recipe, by hand: two seeds, three folds, two recipes, ten cases."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Components of variance of a suite's trainings, from its records and their rows per case to page, picture and answer."""
+"""Components of variance and power, from records to tables."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whether one suite ranks as another does: the page's words follow from the numbers."""
+"""Conclusions about the rankings of two suites follow from the numbers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a side of a comparison is called, and what stands against what."""
+"""Selectors of a comparison, and the pairs that they give."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Differences on the same cases, as they are told."""
+"""Differences on common cases, and their tables."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""Records of how the methods of a model stand against each other."""
+"""Paired records of the methods of a model."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Sides of several trainings: differences over trainings and patients."""
+"""Comparisons over several training runs."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""Steps run once, in the order of what they need; a failure reaches what stands on it and nothing else."""
+"""Steps run once, in the order of their needs; a failure cancels only dependent steps."""
 
 import datetime
 import time

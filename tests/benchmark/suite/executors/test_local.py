@@ -1,4 +1,4 @@
-"""Several processes on this machine: what dies is a sentence, and nobody is left behind."""
+"""Steps in several processes of this machine."""
 
 import multiprocessing
 import os

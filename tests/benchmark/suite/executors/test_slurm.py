@@ -1,4 +1,4 @@
-"""Steps in the jobs of an array, by submitit's own stand-in for Slurm: real processes, the same files and signals."""
+"""Steps in array jobs, with submitit's local replacement of Slurm."""
 
 import os
 import signal

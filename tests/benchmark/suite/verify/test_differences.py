@@ -1,4 +1,4 @@
-"""What differs between two records, and between two tables of rows."""
+"""Differences between two records, and between two tables of per-case rows."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What metrics.json says: every number with its interval, n, origin, or the reason why it is missing."""
+"""metrics.json: all values have interval, n and origin, or a reason."""
 
 import json
 

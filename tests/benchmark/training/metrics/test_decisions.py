@@ -1,4 +1,4 @@
-"""From yes and no to metrics: the published confusion matrices, worked by hand, and equality with scikit-learn and torchmetrics."""
+"""Metrics of decisions: published confusion matrices by hand, and equality with scikit-learn and torchmetrics."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""AUROC and average precision of every resample at once are those of each resample by itself."""
+"""AUROC and average precision of all resamples equal those of each resample."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Thresholds come from validation, say so, and the highest wins among equals."""
+"""Thresholds are chosen on validation images; the highest wins among equals."""
 
 import numpy as np
 import pytest

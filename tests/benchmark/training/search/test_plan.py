@@ -1,4 +1,4 @@
-"""What a search file may say, and one sentence for what it may not."""
+"""Valid and invalid search files."""
 
 import pytest
 import yaml

@@ -1,4 +1,4 @@
-"""Searches of seconds: all trials are counted, a search goes on where it stopped, the same seed tries the same values."""
+"""Searches of a few seconds: trials, resuming, reproducibility."""
 
 import csv
 import logging
