@@ -50,7 +50,7 @@ def explained(known: ServedNetwork, upload: bytes, suffix: str, words: Sequence[
         "findings": list(known.model.findings),
         "probabilities": image.probabilities,
         "methods": [{"method": word, "maps": _maps(known, image, word)} for word in image.maps],
-        "without": [*explainer.without_answer, *(f"{word}: {why}" for word, why in explainer.broken.items())],
+        "without": [*explainer.unsupported, *(f"{word}: {why}" for word, why in explainer.failed.items())],
     }
 
 

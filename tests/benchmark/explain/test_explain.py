@@ -277,7 +277,7 @@ def test_a_model_of_another_precision_gives_float32_maps(images, dtype):
 @pytest.mark.parametrize(
     ("given", "facts"),
     [
-        (torch.zeros(0, 3, 64, 64), r"\(N,3,H,W\).*\(0, 3, 64, 64\)"),
+        (torch.zeros(0, 3, 64, 64), r"\(0, 3, 64, 64\).*\(N,3,H,W\)"),
         (torch.zeros(2, 3, 64, 64, dtype=torch.uint8), r"torch\.uint8.*torch\.float32"),
         (torch.zeros(2, 3, 64, 64, dtype=torch.float64), r"torch\.float64.*torch\.float32"),
     ],

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmark.pictures.gallery import page_path
-from benchmark.pictures.gallery_page import MethodSummary, Page, Panel, ShownCase, data_url, packed_map, render_page
+from benchmark.pictures.gallery_page import MethodSummary, Page, PageCase, Panel, data_url, packed_map, render_page
 from benchmark.pictures.selected_cases import choose, of_model
 from benchmark.records import Cell, Record, Score
 from config import PageConfig
@@ -25,7 +25,7 @@ BAD = "<script>alert('x')</script>"
 def small_page(finding="mass", method="cam"):
     """One case on a 40×20 frame: a 2×4 map whose second position of the first row is the peak, and a method without an answer."""
     panels = [Panel(method, 0, 0.5, 0.25, False, ""), Panel("pcam", None, None, None, False, "needs a PCAM head")]
-    case = ShownCase(finding, "best", "a", "a", 0.25, 0.75, 0, (20, 40), [[5.0, 0.0, 25.0, 10.0]], panels)
+    case = PageCase(finding, "best", "a", "a", 0.25, 0.75, 0, (20, 40), [[5.0, 0.0, 25.0, 10.0]], panels)
     summaries = [MethodSummary(method, "", 0.5, 0.4, 0.6, ""), MethodSummary("pcam", "", None, None, None, "n/a: needs a PCAM head")]
     maps = [packed_map(np.float16([[0, 1, 0, 0], [0, 0, 0, 0]]), "conventional")]
     return Page("tiny", "index.html", "Tiny", "net", "1 image", "run it", summaries, [case], [data_url(np.zeros((20, 40), np.uint8))], maps)

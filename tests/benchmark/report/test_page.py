@@ -87,7 +87,7 @@ def test_constant_columns_are_omitted():
     columns = [*NAMES_AND_ALIGNMENT, score("hit@iou.3")]
     assert tabulated("", "", columns, both[:1]).header == ("backbone", "pooling", "method", "hit@iou.3")
     assert tabulated("", "", columns, both).header == ("backbone", "pooling", "size", "method", "hit@iou.3")
-    assert "image size 128; alignment aligned" in breakdown.by_threshold(leaderboard(both[:1], "NIH")).intro
+    assert "image size: 128; alignment: aligned" in breakdown.by_threshold(leaderboard(both[:1], "NIH")).intro
 
 
 LAYOUTS = {

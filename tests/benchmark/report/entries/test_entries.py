@@ -90,7 +90,7 @@ def test_row_of_one_run_has_the_interval_of_this_network(folder, board):
 
 
 def test_individual_runs_have_a_table(folder):
-    section = texts(folder)["phantom: trainings one by one"]
+    section = texts(folder)["phantom: individual training runs"]
     visible = [[word.strip() for word in row.strip("|").split("|")] for row in section.splitlines() if row.startswith("| custom")]
     assert [(row[2], row[3], row[4][:5]) for row in visible[:3]] == [("0", "cam", "0.800"), ("1", "cam", "0.750"), ("2", "cam", "0.850")]
     assert len(visible) == 10  # prior sees no network: its three are one row

@@ -101,7 +101,7 @@ def test_answer_names_network_method_certainty_and_effect_of_another_run(read):
     for words in (
         "has the highest mean over the rank methods",
         "Method on custom ",
-        "patients 501",
+        "501 patients",
         "3 training runs of each network (seeds 0, 1, 2)",
         "runs have a standard deviation of",
         "drawn by code",
