@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from benchmark.records import Score
 from benchmark.scoring.protocols.base import Result
@@ -33,14 +32,11 @@ def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool
     populations = {"": table, "@boxed": table[table["boxed"] == 1]}
     scores = []
     for suffix, rows in populations.items():
-        logits, labels = (_columns(rows, kind, findings) for kind in ("logit", "label"))
+        columns = (rows[[f"{kind}_{finding}" for finding in findings]] for kind in ("logit", "label"))
+        logits, labels = (torch.from_numpy(column.to_numpy(dtype="float64").copy()) for column in columns)
         measured = metrics.scores(logits, labels, tuple(findings), exclusive)
         scores += [score for metric in METRICS for score in _scores(metric, metric + suffix, measured)]
     return Result(scores=scores, rows=[])
-
-
-def _columns(rows: pd.DataFrame, kind: str, findings: Sequence[str]) -> Tensor:
-    return torch.from_numpy(rows[[f"{kind}_{finding}" for finding in findings]].to_numpy(dtype="float64").copy())
 
 
 def _scores(metric: str, word: str, measured: metrics.Scores) -> list[Score]:

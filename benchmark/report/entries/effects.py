@@ -46,7 +46,8 @@ def effects(groups: Sequence[Sequence[ScoredRow]]) -> list[Entry]:
     }
     if len(entered) < 2:
         return []
-    order = sorted(entered, key=lambda name: (-len(entered[name]), -_mean(entered[name]), name))
+    means = {name: float(np.mean([row.theta.mean() for row in rows.values()])) for name, rows in entered.items()}
+    order = sorted(entered, key=lambda name: (-len(entered[name]), -means[name], name))
     verdicts = statistics.verdicts(len(order), lambda a, b: over_networks(entered[order[a]], entered[order[b]]))
     return [_entry(behind[name], order, entered, v) for name, v in zip(order, verdicts, strict=True)]
 
@@ -72,10 +73,6 @@ def _difference(one: EntryScores, other: EntryScores) -> tuple[np.ndarray, np.nd
     runs = [name for name in one.trainings if name in other.trainings]
     one, other = one.restrict(runs), other.restrict(runs)
     return one.theta - other.theta, one.jackknife - other.jackknife
-
-
-def _mean(rows: Rows) -> float:
-    return float(np.mean([row.theta.mean() for row in rows.values()]))
 
 
 def _entry(rows: Sequence[ScoredRow], order: Sequence[str], methods: Mapping[str, Rows], verdict: Verdict) -> Entry:

@@ -62,7 +62,8 @@ def entry(mean: Record, runs: Iterable[Record], comparisons: Sequence[Score]) ->
     A comparison that has the main metric replaces the mean's: it has the interval over runs and patients.
     """
     over_runs = {score.finding: score for score in comparisons if score.metric == MAIN}
-    means = (over_runs.get(s.finding, s) if _is_main(s) else s for s in mean.scores)
+    main = ((s.metric, s.threshold_origin) == (MAIN, "cross-fitted") for s in mean.scores)
+    means = (over_runs.get(s.finding, s) if is_main else s for s, is_main in zip(mean.scores, main, strict=True))
     scores = (*means, *(score for score in comparisons if score.metric != MAIN))
     return Entry.model_construct(**{**mean.__dict__, "scores": scores, "runs": tuple(runs)})
 
@@ -111,10 +112,6 @@ def network_of(record: Record) -> str:
 def recipe_of(record: Record) -> tuple[object, ...]:
     """Return a key that all methods and training runs of a recipe share, whatever their seed."""
     return (*select.model_of(record)[:-2], record.cell.model_of_any_seed)
-
-
-def _is_main(score: Score) -> bool:
-    return score.metric == MAIN and score.threshold_origin == "cross-fitted"
 
 
 def _table_scores(record: Record) -> list[Score]:

@@ -14,7 +14,8 @@ def conclusions(
     """Return an answer and two lists: what the rankings of ``one`` predict for ``other``, and what they do not."""
     chief = [ranked for ranked in networks if ranked.of == MEAN]
     common = common_networks(one, other)
-    single = [f"`{s.name}` trained {', '.join(n)} once" for s in (one, other) if (n := _single(s, common))]
+    once = {s.name: [name for name in common if s.networks[name].trainings == 1] for s in (one, other)}
+    single = [f"`{name}` trained {', '.join(networks)} once" for name, networks in once.items() if networks]
     may, may_not = [*_held(methods, chief, single)], [*_open(methods, chief), *_limits(one, other, single)]
     answer = "No" if not may else "In part" if any(_open(methods, chief)) else "Yes"
     lists = (
@@ -110,10 +111,6 @@ def _counted(networks: Sequence[RankedTwice]) -> int:
 
 def _other_first(methods: Sequence[RankedTwice]) -> list[str]:
     return [f"{ranked.of}: {' and '.join(ranked.first)}" for ranked in methods if len({*ranked.first}) > 1]
-
-
-def _single(suite: SuiteScores, names: Sequence[str]) -> list[str]:
-    return [name for name in names if suite.networks[name].trainings == 1]
 
 
 def _scores(suite: SuiteScores) -> Iterator[float]:

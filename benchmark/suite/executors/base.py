@@ -134,7 +134,7 @@ def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
             executor.start(ready)
             running += 1
         if not running:
-            raise ValueError(f"steps require a step that is missing or never ready: {', '.join(waiting.steps)}")
+            raise ValueError(f"these steps can never start: {', '.join(waiting.steps)}")
         step, error = executor.wait()
         running -= 1
         if isinstance(error, WriteError):

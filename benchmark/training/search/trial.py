@@ -29,10 +29,7 @@ RETRIES = 2
 with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
     retry = optuna.storages.RetryHeartbeatStaleTrialCallback(RETRIES, inherit_intermediate_values=True)
 """Puts an interrupted trial first in the queue; its run resumes from last.ckpt."""
-STATES = {
-    TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running", TrialState.WAITING: "waiting",
-}  # fmt: skip
+STATES = {state: state.name.lower() for state in TrialState} | {TrialState.FAIL: "failed"}
 
 
 class Pruning(Callback):

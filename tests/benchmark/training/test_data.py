@@ -73,7 +73,7 @@ def test_a_batch_holds_the_pixels_and_labels_of_its_images(tiny):
 @pytest.mark.planted
 def test_nothing_left_to_train_on_is_an_error(tiny):
     config = tiny(dataset="phantom:train=8,val=8,test=8,prevalence=0.0", train_on="boxed")
-    with pytest.raises(DataError, match=r"train.*phantom:train=8.*--train_on boxed"):
+    with pytest.raises(DataError, match=r"phantom:train=8.*train.*--train_on boxed"):
         data.decode(config, data.load(config, "train"))
 
 
@@ -83,7 +83,7 @@ def test_training_requires_known_labels(tiny, tmp_path):
         Image.fromarray(np.full((32, 32), ord(name), np.uint8)).save(tmp_path / f"{name}.png")
     (tmp_path / "labels.csv").write_text("image,split,Mass,Nodule\na.png,train,,\nb.png,test,1,0\n")
     config = tiny(dataset="folder", data_root_dir=str(tmp_path))
-    with pytest.raises(DataError, match=r"train.*folder.*label.* 1 images"):
+    with pytest.raises(DataError, match=r"labels.* 1 train images of folder"):
         data.decode(config, data.load(config, "train"))
 
 

@@ -90,7 +90,7 @@ def test_a_training_starts_from_them_with_the_same_or_another_head(net, tmp_path
         load_weights.start_from(model, load.weights(tmp_path / "parallel.pth"), tmp_path / "parallel.pth")
     assert torch.equal(model.state_dict()["extractor.net.layer4.1.conv2.weight"], net.layer4[1].conv2.weight)
     assert torch.equal(model.weight, net.fc.weight) is not new
-    assert ("120 of 122 weights taken over, new: head.linear" in caplog.text) is new
+    assert ("120 of 122 weights loaded, new: head.linear" in caplog.text) is new
 
 
 @pytest.mark.byhand

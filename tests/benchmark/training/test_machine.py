@@ -45,7 +45,7 @@ def test_more_gpus_than_available_is_an_error():
 @pytest.mark.byhand
 @pytest.mark.parametrize(("flags", "words"), [({"device_ids": "7"}, "--device_ids 7"), ({"num_GPU": 1}, "--num_GPU 1")])
 def test_missing_gpu_is_an_error(flags, words):
-    sentence = f"^{words} needs a GPU, and torch finds none here: leave it out or write --num_GPU 0$"
+    sentence = f"^{words} requires a GPU, but torch finds none: leave it out or write --num_GPU 0$"
     with pytest.raises(NotAvailableError, match=sentence):
         devices.check(TrainConfig(**flags), 32, 0)
 
@@ -74,7 +74,7 @@ def test_unsuitable_strategy_is_an_error(tmp_path):
 def test_a_run_on_several_machines_says_what_it_waits_for(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         trainer(TrainConfig(num_nodes=2, num_GPU=0, logger=("csv",)), tmp_path, Callback())
-    assert "waiting for 2 machines: start this command on each, with MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to 1)" in caplog.text
+    assert "waiting for 2 machines: start this command on each of them, with MASTER_ADDR, MASTER_PORT and NODE_RANK (0 to 1)" in caplog.text
 
 
 @pytest.mark.byhand

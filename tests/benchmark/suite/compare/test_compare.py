@@ -40,7 +40,7 @@ def test_the_difference_is_that_of_the_shares_with_its_interval_and_p(write, com
     assert {row["metric"] for row in rows} == {"hit@iou.3", "hit@iou.1", "hit@iou.5", "mean_iou", "pointing"}
     assert {row["finding"] for row in rows} == {"mass", "nodule", "mean"}
     assert "A = s/layercam" in output
-    assert "patients 30" in output
+    assert "patients: 30" in output
     assert "threshold cross-fitted" in output
 
 

@@ -44,7 +44,7 @@ def test_two_methods_of_one_network_are_paired_over_its_trainings(seeds, hits, c
         [wanted.value, wanted.low, wanted.high, wanted.p]
     )
     assert (row["model_A"], row["trainings_A"], row["trainings_B"]) == ("net", "3", "3")
-    assert "over training runs and patients" in text
+    assert "over runs and patients" in text
     assert "of this network" not in text
 
 

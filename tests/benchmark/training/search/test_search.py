@@ -86,7 +86,7 @@ def test_resumed_search_equals_an_uninterrupted_one(searched, caplog):
     assert [row["state"] for row in first] == ["complete"] * 2
     with caplog.at_level(logging.INFO):
         _, more = run(3)
-        _, whole = run(3, place="other")
+        _, whole = run(3, path="other")
     lines = [message.split(":")[0] for message in caplog.messages if " of 3): " in message]
     assert lines == ["trial 2 (3 of 3)", "trial 0 (1 of 3)", "trial 1 (2 of 3)", "trial 2 (3 of 3)"]
     assert more[:2] == first
@@ -110,7 +110,7 @@ def test_failed_trial_is_recorded_with_its_reason(run):
 
 @pytest.mark.planted
 def test_error_if_all_trials_fail(run):
-    with pytest.raises(LocusError, match=r" 2 trials.*trials\.md.*--loss ce.*study"):
+    with pytest.raises(LocusError, match=r" 2 trials.*--loss ce.*trials\.md.*study"):
         run(2, space={"loss": ["ce"]})
 
 
