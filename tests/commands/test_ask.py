@@ -211,7 +211,7 @@ def test_figures_are_whole_and_as_wide_as_one_and_two_columns(run_command, place
     assert {name: inches(tmp_path / name) for name in names} == {
         name: pytest.approx(7 if "2col" in name else 3.35, abs=0.01) for name in names
     }
-    assert "seeds: n/a: every entry of phantom rests on one training" in done.stdout
+    assert "seeds: n/a: every entry of phantom has one training" in done.stdout
 
 
 def test_figures_of_an_unknown_model_are_a_sentence(run_command, sentence, places, ran):

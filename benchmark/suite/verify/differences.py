@@ -79,7 +79,7 @@ def named_values(record: Record) -> Iterator[tuple[str, Value]]:
     """Yield the names and values of a record: status, geometry, counts, scores with interval and n, thresholds."""
     yield "status", record.status
     yield "geometry", record.geometry
-    yield from _flat("rests on", record.rests_on)
+    yield from _flat("count of", record.rests_on)
     for name, score in _scores(record):
         for field in ("value", "low", "high", "n"):
             yield f"{name} {field}", getattr(score, field)
