@@ -38,7 +38,7 @@ endif
 
 setup: $(STAMP) ## make .venv with everything that the project and its tests need
 
-demo: $(STAMP)  ## train on the phantom, explain, score, rank, draw (about twenty minutes on two cores)
+demo: $(STAMP)  ## train on the phantom, explain, score, rank, draw (about seven minutes on two cores)
 	$(BIN)/python -m benchmark.run --suite demo --overwrite always --results runs/results --jobs 2 --threads 1
 	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
 

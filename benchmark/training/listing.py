@@ -1,5 +1,7 @@
 """The samples of the splits of a run, listed without importing torch, so that missing files are reported early."""
 
+import sys
+
 import datasets
 from config import TrainConfig
 from datasets.base import SPLITS
@@ -19,6 +21,10 @@ def load(config: TrainConfig, split: str) -> DataSource:
 def load_splits(config: TrainConfig) -> dict[str, DataSource]:
     """Return the samples of all splits by name. Raises as ``load``.
 
-    Call it before slow imports: imported modules then reuse the memory that reading large tables leaves free.
+    Memory that was needed only while reading the tables is released.
     """
-    return {split: load(config, split) for split in SPLITS}
+    splits = {split: load(config, split) for split in SPLITS}
+    arrow = sys.modules.get("pyarrow")  # pandas keeps text in its memory pool
+    if arrow is not None:
+        arrow.default_memory_pool().release_unused()
+    return splits

@@ -9,8 +9,8 @@ import contextlib
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 
 import numpy as np
@@ -26,6 +26,8 @@ FEW = 200
 """Number of images per additional process."""
 ROWS_PER_TASK = 16
 """Rows per task: few, so that all processes end together."""
+TASKS_AHEAD = 2
+"""Tasks per process at a time: the second waits in its pipe, so that the process does not wait for this one."""
 EVERY = 60.0
 """Seconds between two progress lines in the log."""
 
@@ -103,21 +105,22 @@ class Decoding:
 
     def _hand_out(self) -> None:
         """Hand out the tasks and collect the bad rows. A worker that dies is replaced."""
-        given: dict[Worker, Rows] = {}
+        given: defaultdict[Worker, list[Rows]] = defaultdict(list)
         last_report = time.monotonic()
-        while (self._tasks or given) and not self._stopped:
-            for worker in [worker for worker in self._workers if worker not in given][: len(self._tasks)]:
-                given[worker] = self._tasks.popleft().tolist()
-                with contextlib.suppress(BrokenPipeError):  # it is dead: detected when its answer is read
-                    worker.pipe.send(given[worker])
-            for worker in _ready(given):
-                self._take(worker, given.pop(worker))
+        while (self._tasks or any(given.values())) and not self._stopped:
+            for worker in self._workers * TASKS_AHEAD:
+                if self._tasks and len(given[worker]) < TASKS_AHEAD:
+                    given[worker].append(self._tasks.popleft().tolist())
+                    with contextlib.suppress(BrokenPipeError):  # it is dead: detected when its answer is read
+                        worker.pipe.send(given[worker][-1])
+            for worker in _ready([worker for worker, tasks in given.items() if tasks]):
+                self._take(worker, given[worker])
             if time.monotonic() - last_report >= EVERY:
                 last_report = time.monotonic()
                 log.info("decoded %d of %d images", self.done, self.total)
 
-    def _take(self, worker: Worker, task: Rows) -> None:
-        """Process the answer of ``worker`` to ``task``."""
+    def _take(self, worker: Worker, tasks: list[Rows]) -> None:
+        """Process the answer of ``worker`` to the first of its ``tasks``, or its death; remove those tasks from the list."""
         try:
             bad: Bad = worker.pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -125,19 +128,22 @@ class Decoding:
                 return
             reason, row = worker.crash_reason(self.job), worker.row()
             bad = {row: reason} if reason else {}
-            self._tasks.appendleft(np.array([other for other in task if other not in bad], np.int64))
-            task = [*bad]
+            for task in reversed(tasks):
+                self._tasks.appendleft(np.array([other for other in task if other not in bad], np.int64))
+            tasks.clear()
+            done = [*bad]
             self._note(bad)  # may raise, so do it before starting another process
             self._workers[self._workers.index(worker)] = start(self.job)
         else:
             self._note(bad)
+            done = tasks.pop(0)
         with self._changed:
-            self._waiting[task] = False
-            self.done += len(task)
+            self._waiting[done] = False
+            self.done += len(done)
             self._changed.notify_all()
 
 
-def _ready(workers: Iterable[Worker]) -> list[Worker]:
+def _ready(workers: Sequence[Worker]) -> list[Worker]:
     """Return the workers that have an answer or have died, as soon as there is one."""
     pipes = wait([worker.pipe for worker in workers])
     return [worker for worker in workers if worker.pipe in pipes]

@@ -93,6 +93,7 @@ def _decoded(states: Path) -> int:
 def _plain(root: Path, count: int, size: int, workers: int) -> dict[str, float]:
     from tools.scale import plain
 
-    files = sorted(root.glob("images_*/images/*.png"))
-    random.Random(0).shuffle(files)
-    return plain.epoch(files[3 : count + 3], size, workers, BATCH, 1)
+    linked = (path for path in root.glob("images_*/images/*.png") if path.stat().st_nlink > 1)  # a cut file is a copy
+    intact = sorted(linked)
+    random.Random(0).shuffle(intact)
+    return plain.epoch(intact[:count], size, workers, BATCH, 1)

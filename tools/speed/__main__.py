@@ -1,7 +1,7 @@
 """Time one subject, or write docs/speed.md from the committed records.
 
-``python -m tools.speed methods|scoring|training|jobs|external|attention`` measures; ``--page`` only writes the page
-again, ``--quick`` tries everything. ``python -m tools.speed summary`` writes docs/speed.md.
+``python -m tools.speed SUBJECT`` measures; ``--page`` only writes the page again, ``--quick`` tries everything.
+``python -m tools.speed summary`` writes docs/speed.md.
 """
 
 import re
@@ -14,7 +14,7 @@ from core.errors import BadValueError
 from core.files import write_text
 from tools.speed.subject import Subject, SummaryConfig, joined
 
-SUBJECTS = ("methods", "scoring", "training", "jobs", "external", "attention")
+SUBJECTS = ("methods", "scoring", "training", "jobs", "external", "attention", "start")
 HEAD = """# How fast is it?
 
 <!-- Generated from tools/speed/records by `python -m tools.speed summary`: do not edit. -->

@@ -116,6 +116,17 @@ def jobs(record: SpeedRecord) -> Figures:
     return {"2 jobs": quotient(one, two, "wall_s")}
 
 
+def start(until: str) -> Read:
+    """How many times as long as ``import torch`` the commands take that are timed ``until`` then."""
+
+    def read(record: SpeedRecord) -> Figures:
+        torch = next(iter(record.of("start", names.IMPORT_TORCH)), None)
+        rows = (row for row in record.of("start", until=until) if row.contender != names.IMPORT_TORCH)
+        return {row.contender: quotient(row, torch, "wall_s") for row in rows}
+
+    return read
+
+
 AtMost = partial(Goal, at_most=True)
 """A limit that no figure may exceed."""
 ALL_NIH = "all of NIH's boxes, 10 methods"
@@ -190,6 +201,11 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "peak memory of these processes": AtMost(
             2048, lambda r: {w: m for g in ("large", "many") for w, m in _peaks(g)(r).items()}, " MiB"
         ),
+    },
+    "start": {
+        "an error, compared with `import torch`": AtMost(0.3, start("error")),
+        "the first line of a command": AtMost(1, start("first line")),
+        "the first step of a training on cached data": AtMost(3, start("exit")),
     },
     "jobs": {"speed of two jobs, compared with one": Goal(1.8, jobs)},
 }

@@ -1,0 +1,73 @@
+"""A run: every command in an interpreter of its own, in turn with ``import torch``."""
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.speed import machine, names
+from tools.speed.record import On, Row, SpeedRecord
+from tools.speed.start.subject import StartSpeedConfig
+from tools.speed.subject import finished
+
+log = logging.getLogger(__name__)
+TRAINING = "--dataset phantom:train=64,val=32,test=32 --img_size 64 --backbone custom --pretrained False --logger csv"
+Figures = dict[str, float]
+
+
+def run(config: StartSpeedConfig) -> SpeedRecord:
+    """Time every command ``config.rounds`` times."""
+    begun, where = time.perf_counter(), machine.describe(1, ("torch", "lightning"))
+    with tempfile.TemporaryDirectory() as folder:
+        commands = _commands(Path(folder))
+        _timed(commands[-1][2], "exit")  # decodes the images and compiles the bytecode
+        figures = [[_timed(words, until) for _, until, words in commands] for _ in range(config.rounds)]
+    rows = (
+        _row(name, until, times) for (name, until, _), times in zip(commands, zip(*figures, strict=True), strict=True)
+    )
+    return finished(config, begun, where, rows)
+
+
+def _commands(folder: Path) -> list[tuple[str, str, list[str]]]:
+    """Name, end of the timing, and words of each command; the training is the last."""
+    cached = [*TRAINING.split(), "--cache_dir", str(folder / "cache"), "--num_workers", "1"]
+    return [
+        (names.IMPORT_TORCH, "exit", ["-c", "import torch"]),
+        ("main.py --lr fast", "error", ["main.py", "--lr", "fast"]),
+        ("main.py --backbone resnet81", "error", ["main.py", "--backbone", "resnet81"]),
+        (
+            "main.py --dataset NIH, no data",
+            "error",
+            ["main.py", "--dataset", "NIH", "--data_root_dir", str(folder / "no")],
+        ),
+        ("benchmark.run --suite nosuite", "error", ["-m", "benchmark.run", "--suite", "nosuite"]),
+        ("main.py", "first line", ["main.py", *cached, "--model_save_dir", str(folder / "run")]),
+        ("heatmap.py --help", "first line", ["heatmap.py", "--help"]),
+        ("benchmark.run --suite demo --dry_run", "first line", ["-m", "benchmark.run", "--suite", "demo", "--dry_run"]),
+        (names.FIRST_STEP, "exit", ["-m", "tools.scale.watched", "1", *cached]),
+    ]
+
+
+def _timed(words: Sequence[str], until: str) -> Figures:
+    """Wall and CPU seconds until the process ends or, for ``first line``, prints."""
+    used, begun = sum(os.times()[2:4]), time.perf_counter()
+    with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout is not None
+        process.stdout.readline() if until == "first line" else process.stdout.read()
+        if until != "first line":
+            process.wait()
+        wall = time.perf_counter() - begun
+        process.kill()
+    return {"wall_s": round(wall, 3), "cpu_s": round(sum(os.times()[2:4]) - used, 3)}
+
+
+def _row(name: str, until: str, times: Sequence[Figures]) -> Row:
+    """The round that took least."""
+    on: On = {"until": until}
+    least = min(times, key=lambda figures: figures["wall_s"])
+    log.info("%s, until %s: %s", name, until, least)
+    return Row(group="start", on=on, contender=name, figures={**least, "rounds": len(times)})
