@@ -24,8 +24,8 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
     trained = "; or ".join(sorted({provenance.describe(r.training) for r in records}))
     versions = sorted(_by_name([record.versions for record in records]).items())
     software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
-    basis = f"Based on: {'; '.join(filter(None, parts))}."
-    return f"{basis}\nThresholds: {thresholds}. Trained with (precision, threads, device): {trained}. Software: {software}."
+    basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."
+    return f"{basis} Trained with (precision, threads, device): {trained}. Software: {software}."
 
 
 def _by_name(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

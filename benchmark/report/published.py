@@ -93,8 +93,8 @@ def _summary(rows: Sequence[tuple[str, ...]], suite: str) -> str:
     lines = []
     if judged:
         lines.append(
-            f"{len(by_verdict[INSIDE])} of {judged} scores are inside the interval expected for another training run of "
-            f"{suite} (95 %). Threads and precision may differ from those of {suite}."
+            f"{len(by_verdict[INSIDE])} of {judged} scores are inside the interval expected for another training run "
+            f"of {suite} (95 %). Threads and precision may differ from those of {suite}."
         )
     if outside := by_verdict[OUTSIDE]:
         names = examples([" ".join((*row[:2], row[3])) for row in outside], len(outside))
