@@ -14,7 +14,7 @@ from core.errors import NotAvailableError
 def test_missing_logger_is_an_error_before_data_is_read(tiny, tmp_path, name):
     if importlib.util.find_spec(name):
         pytest.skip(f"{name} is installed")
-    sentence = rf"^--logger {name} needs a package that is not installed: pip install '\.\[{name}\]'$"
+    sentence = rf"^--logger {name} requires a package that is not installed: pip install '\.\[{name}\]'$"
     with pytest.raises(NotAvailableError, match=sentence):
         run.train(tiny(logger=("csv", name)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
