@@ -74,6 +74,7 @@ def _check_channels(model: "Classifier", images: Tensor) -> None:
 
 
 def _check_values(model: "Classifier", images: Tensor) -> None:
+    """Raise if ``images`` have values that are not finite or not normalised; warn if they may not be normalised."""
     if not bool(images.isfinite().all()):
         count = int((~images.isfinite()).flatten(1).any(1).sum())
         raise BadValueError(f"{count} of {len(images)} images have NaN or infinite values")
@@ -104,6 +105,7 @@ def finding_positions(model: "Classifier", findings: "Sequence[int | str] | str 
 
 
 def _position(model: "Classifier", finding: Any) -> int:
+    """Return the position of a finding, given by index or name, in the outputs of ``model``."""
     if not isinstance(finding, str):
         try:
             return operator.index(finding)

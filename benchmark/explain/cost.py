@@ -76,6 +76,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _seconds(explain: Explain, images: Tensor) -> float:
+    """Return the processor seconds of one call on the CPU, or the elapsed seconds on a GPU."""
     if not images.is_cuda:
         start = time.process_time()
         explain(images)

@@ -65,6 +65,7 @@ def _request(
     memory_gib: float,
     progress: bool = False,
 ) -> ExplainRequest:
+    """Check the arguments of ``explain`` and return them as one request."""
     checks.check_batch(model, images)
     if not memory_gib > 0:
         raise BadValueError(f"memory_gib is {memory_gib}: it must be above 0")

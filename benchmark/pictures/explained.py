@@ -118,6 +118,7 @@ class Explainer:
             yield ExplainedImage(sample, pixels, probabilities.tolist(), likeliest, maps, config.alignment)
 
     def _maps(self, evidence: Evidence) -> dict[str, MethodMaps]:
+        """Return the maps of all methods; a method that raises an error is noted with its reason and not run again."""
         answers = run_methods(self._methods, evidence)
         for word, answer in answers.items():
             if isinstance(answer, LocusError):

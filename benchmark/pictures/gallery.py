@@ -120,6 +120,7 @@ def choices(methods: Sequence[MethodCases], findings: Sequence[str]) -> list[sel
 
 
 def _page(model: OpenedModel, suite_page: str) -> Page:
+    """Select the cases of ``model`` and return everything its page shows."""
     methods, records, suite = method_cases(model), model.records, model.suite.name
     chosen = choices(methods, model.store.findings)
     images = dict.fromkeys(choice.image for choice in chosen)
@@ -143,6 +144,7 @@ def _page(model: OpenedModel, suite_page: str) -> Page:
 def _case(
     choice: selected_cases.SelectedCase, methods: Sequence[MethodCases], image: int, maps: list[dict[str, Any]]
 ) -> PageCase:
+    """Return one case with a panel per method; each map is appended to ``maps``."""
     key = choice.image, choice.finding
     case = next(method.cases[key] for method in methods if key in method.cases)
     return PageCase(

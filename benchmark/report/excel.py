@@ -37,6 +37,7 @@ def _value(cell: str) -> float | str:
 
 
 def _undated(content: bytes) -> bytes:
+    """Return the file with fixed dates, so that equal tables are equal bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
         for name in sorted(old.namelist()):

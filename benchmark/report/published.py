@@ -76,6 +76,7 @@ def _entry(cell: Cell) -> str:
 
 
 def _predicted_row(here: Record, published: Sequence[float]) -> tuple[str, ...]:
+    """Return the row that compares one score with the interval predicted from the published training runs."""
     value, band = select.main_value(here), one_more(np.array(published))
     ends, verdict = NOTHING, UNKNOWN
     if band is not None and value is not None:

@@ -130,6 +130,7 @@ def latex(table: Table, label: str) -> str:
 
 
 def _float(header: Sequence[str], rows: Sequence[Sequence[str]], caption: tuple[str, str]) -> str:
+    """Return a LaTeX table environment, scaled down if it is wider than the line."""
     body = [" & ".join(map(_escaped, row)) + r" \\" for row in (header, *rows)]
     lines = [
         r"\begin{table}",
@@ -163,6 +164,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
+    """Return the text with the special characters of LaTeX escaped."""
     special = {
         "\\": r"\textbackslash{}",
         "–": "--",

@@ -59,6 +59,7 @@ def score_rows(rows: Sequence[dict[str, Any]], findings: Sequence[str], seed: in
 
 
 def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Iterator[dict[str, Any]]:
+    """Yield the mean overlap of a reader with the other readers, case after case."""
     chosen = {sample.image_id for sample in select_samples(trained, images)}
     for run in trained:
         read = cast(ReaderDataset, run.data)

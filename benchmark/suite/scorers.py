@@ -85,6 +85,7 @@ def _without_score(error: LocusError) -> dict[str, Any]:
 
 
 def _fields(result: Result, geometry: str) -> dict[str, Any]:
+    """Return the fields of the record that come from ``result``."""
     failed = f"{len(result.failed)} failed cases, counted as misses: {result.failed[:3]}" if result.failed else ""
     return {
         "status": "failed" if failed else "ok",

@@ -39,6 +39,7 @@ def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) ->
 
 @lru_cache(maxsize=1)
 def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[TrainingRun]:
+    """Return the finished training runs of a model; raise if the test data have changed since training."""
     digest = None if model.finished is None else model.finished.digest
     runs = recorded(model, [digest] * len(model.trainings), runs_dir)
     for run in runs:

@@ -83,6 +83,7 @@ class Batches(Sampler[NDArray[np.int64]]):
             yield np.sort(np.array_split(whole, self.world_size)[self.rank])
 
     def _order(self) -> NDArray[np.int64]:
+        """Return the images of this epoch in order: as listed, shuffled, or drawn with their probabilities."""
         if self.seed is None:
             return np.arange(self.n)
         generator = seeds.generator(self.seed, "order", self.epoch)

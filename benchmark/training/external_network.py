@@ -84,6 +84,7 @@ def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: i
 def _normalisation(
     flags: NetworkFlags, network: ExternalNetwork, channels: int
 ) -> tuple[tuple[float, ...], tuple[float, ...], str]:
+    """Return mean and standard deviation, from the flags, the network's project or ImageNet, and a description."""
     if bool(flags.mean) != bool(flags.std):
         raise BadValueError("--mean and --std require each other: write both, or leave both out")
     if flags.mean:

@@ -66,6 +66,7 @@ class HeatMaps(Callback):
         return {f"heat_maps/{name}": self._picture(n, images[n].numpy(), maps) for n, name in enumerate(names)}
 
     def _picture(self, n: int, image: NDArray[np.uint8], maps: "Maps") -> NDArray[np.uint8]:
+        """Return the image beside its heat map and truth boxes."""
         from benchmark.scoring.localize import to_frame
         from benchmark.scoring.surface import min_max
 

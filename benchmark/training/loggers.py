@@ -69,6 +69,7 @@ class Events(Logger):
         self._append(step, [summary_pb2.Summary.Value(tag=tag, image=_picture(image)) for tag, image in images.items()])
 
     def _append(self, step: int | None, values: list[Any]) -> None:
+        """Append an event to the file; if it cannot be written completely, restore the file as it was."""
         event = event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=values))
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -128,6 +129,7 @@ def build(flags: OutputFlags, folder: Path) -> list[Logger]:
 
 
 def _mlflow(log_dir: Path, folder: Path) -> Logger:
+    """Return the logger of MLflow; a run that is resumed continues its earlier record."""
     import mlflow  # type: ignore[import-not-found,unused-ignore]  # optional package
 
     file = f"sqlite:///{log_dir.absolute()}/mlflow.db"

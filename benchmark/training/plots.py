@@ -147,6 +147,7 @@ def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
 
 
 def _classes(test: Predictions, counts: NDArray[np.int64]) -> Figure:
+    """Draw the confusion matrix of images that each have exactly one class."""
     names, side = [name.replace("_", " ") for name in test.findings], 2.4 + 0.5 * len(test.findings)
     figure, (axes,) = panels.side_by_side(1, (side + 0.4, side))
     title = f"Confusion on test: {counts.sum()} images with one class,\nprediction: the likeliest class"

@@ -122,6 +122,7 @@ def _position(last: Path | None) -> tuple[int, int]:
 
 
 def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: callbacks.ProcessorTime) -> None:
+    """Draw the curves of training and evaluate the kept epoch on all splits."""
     from benchmark.training import evaluate  # slow imports, not needed before the first step
 
     best = callbacks.kept_epoch(module.history, module.config.keep)

@@ -104,6 +104,7 @@ def _values(measured: Sequence[tuple[Cost, LabeledEntry]]) -> list[Row]:
 
 
 def _about(rows: Sequence[LabeledEntry], costs_by_key: Mapping[Key, Cost], images: int | None) -> str:
+    """Describe the chart: its axes, the processor, and the methods without a measured time."""
     cost = next(iter(costs_by_key.values()))
     clock = f"one core of {cost.processor}" if cost.device == "cpu" else cost.device
     part = f" on the {images} images that slow methods explain too" if images else ""

@@ -76,6 +76,7 @@ def _difference(one: EntryScores, other: EntryScores) -> tuple[np.ndarray, np.nd
 
 
 def _entry(rows: Sequence[ScoredRow], order: Sequence[str], methods: Mapping[str, Rows], verdict: Verdict) -> Entry:
+    """Return the entry of one method over all networks, with its differences from the first method."""
     first = rows[0].mean
     mine = methods[first.method]
     made = [score("networks", float(len(mine))), *verdict_scores(verdict, order)]

@@ -120,6 +120,7 @@ def _table_scores(record: Record) -> list[Score]:
 
 
 def _mean(scores: Sequence[Score | None], first: Score) -> Score:
+    """Return the mean over training runs; it has no value if one of them has none."""
     if all(score is not None and score.value == first.value and score == first for score in scores):
         return first
     lacking = len(scores) - len(select.defined_values(scores))

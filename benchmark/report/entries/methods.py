@@ -72,6 +72,7 @@ def by_finding(networks: Sequence[Sequence[ScoredRow]], hits: MainColumn | None)
 
 
 def _on_finding(rows: Sequence[ScoredRow], hits: MainColumn) -> Iterator[RowScore]:
+    """Yield interval and comparisons of each method on one finding, and the best method's difference from the prior."""
     (name,) = hits.findings
     methods = [(row, entry) for row in ordered_methods(rows, name) if (entry := hits.entry(row.runs)) is not None]
     for row, entry in methods:

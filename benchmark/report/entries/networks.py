@@ -36,6 +36,8 @@ RANK_METHODS = "rank_methods"
 
 @dataclass(frozen=True, eq=False)
 class _Network:
+    """The rows of one network, and its mean over the methods that rank networks."""
+
     rows: Sequence[ScoredRow]
     name: str
     rank_methods: tuple[str, ...]
@@ -141,6 +143,7 @@ def _entry(network: _Network, comparisons: Sequence[Score]) -> Entry:
 
 
 def _of_mean(network: _Network) -> list[Score]:
+    """Return the scores of a network's row: its mean with interval, the spread over seeds, and the upper bound."""
     made = [score("trainings", float(max(len(row.runs) for row in network.rows)))]
     if network.bound is not None:
         made.append(score("bound", network.bound))

@@ -84,6 +84,7 @@ def _first(networks: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> 
 
 
 def _of_grid(grid: Sequence[Entry], several: bool) -> str:
+    """Say which network of one grid size is best, and which others may be as good."""
     first, *others = grid
     where = f" among the networks whose grid has the upper bound {number(_bound(first))}" if several else ""
     score = with_interval(first.find(MAIN))
@@ -96,6 +97,7 @@ def _of_grid(grid: Sequence[Entry], several: bool) -> str:
 
 
 def _of_network(group: Sequence[Entry]) -> str:
+    """Say which method is best on one network, and which others may be as good."""
     first, *others = group
     main = with_interval(select.main_score(first))
     equal, worse = _parted(others)
@@ -163,6 +165,7 @@ def _optimism(first: Record) -> tuple[str, ...]:
 
 
 def _another(first: Entry, methods: Sequence[Entry]) -> tuple[str, ...]:
+    """Say what to expect of another training run."""
     following, spread, runs = first.find("one_more"), first.find("seed_sd"), run_count(first)
     if is_single(first) or spread is None or runs is None:
         return (

@@ -16,6 +16,7 @@ GRID = "over a 7×7 grid of factor and high"
 
 
 def _wang(measure: str, word: str, levels: tuple[str, ...]) -> TableLayout:
+    """Return the layout of the table of protocol wang for one measure of overlap."""
     pairs = [(f"{kind} {level}", f"{kind.lower()}@{measure}{level}") for level in levels for kind in ("Acc", "AFP")]
     return TableLayout(
         "wang",
@@ -33,6 +34,7 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> TableLayout:
 
 
 def _seed(origin: Origin, rule: str) -> TableLayout:
+    """Return the layout of the table of protocol seed for thresholds of one origin."""
     means = (score("no_overlap", origin), score("mean_iou", origin), score("mean_iobb", origin, formatter=with_n))
     return TableLayout(
         "seed",
@@ -78,6 +80,7 @@ ENERGY = TableLayout(
 
 
 def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> TableLayout:
+    """Return the layout of a table of protocol maxbox for one metric."""
     return TableLayout(
         "maxbox",
         f"maxbox, {name}",
@@ -91,6 +94,7 @@ def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> TableLayou
 
 
 def _chexlocalize(word: str, truth: str) -> TableLayout:
+    """Return the layout of the table of protocol chexlocalize for one kind of truth."""
     masks, all_masks = f"mask_iou{word}", f"mask_iou_all{word}"
     return TableLayout(
         "chexlocalize",

@@ -61,6 +61,7 @@ def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], singl
 
 
 def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> Iterator[str]:
+    """Yield the questions that the comparison of the two suites leaves open."""
     if undecided := [with_tau(ranked) for ranked in methods if not ranked.holds]:
         yield f"which methods are better on {', '.join(undecided)}: no agreement is shown;"
     if other := _other_first(methods):

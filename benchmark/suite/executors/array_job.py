@@ -149,6 +149,7 @@ class ArrayJob:
         return submitit.helpers.DelayedSubmission(ArrayJob(self.queue, self.steps, self.cwd, self.minutes), number)
 
     def _make_steps(self) -> None:
+        """Take steps from the queue and run them until none arrives for a while."""
         last = time.monotonic()
         while time.monotonic() - last < IDLE and self.queue.alive.exists():
             number = self.queue.take(self._name)

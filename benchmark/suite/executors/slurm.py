@@ -101,6 +101,7 @@ class Slurm(Executor):
         return self._steps[number], error
 
     def _submit(self) -> None:
+        """Submit one array job; its tasks take steps from the queue."""
         import submitit
 
         executor = submitit.AutoExecutor(self.queue.folder / "jobs", self.cluster, slurm_max_num_timeout=MAX_TIMEOUTS)
@@ -129,6 +130,7 @@ class Slurm(Executor):
         self._looked = time.monotonic()
 
     def _end(self) -> None:
+        """Let running steps finish, then cancel the jobs that have not ended."""
         if self._jobs:
             self._alive.close()
             self.queue.close()
@@ -143,6 +145,7 @@ class Slurm(Executor):
 
 
 def _check(cluster: str) -> None:
+    """Raise if submitit or the commands of Slurm are missing."""
     try:
         import submitit  # noqa: F401
     except ImportError:

@@ -81,6 +81,7 @@ def _candidate(plan: ModelPlan, name: str) -> Iterator[ModelPlan]:
 
 
 def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
+    """Return the plan of one model of ``suite`` with one seed; it has one training run per fold."""
     shared = {name: flags[name] for name in SHARED if name in flags}
     start = None if suite.init is None else _config({**shared, **suite.init})
     slow_images = flags.get("slow_images", suite.slow_images)

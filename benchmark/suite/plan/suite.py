@@ -153,6 +153,7 @@ class Suite(pydantic.BaseModel):
         return self
 
     def _problems(self) -> Iterator[str]:
+        """Yield an error message for every combination of fields that is not allowed."""
         if self.check is not None and (self.protocols or self.conventional):
             yield "check cannot be combined with protocols or conventional: leave these out"
         if self.check is None and self.images is not None:
@@ -164,6 +165,7 @@ class Suite(pydantic.BaseModel):
                 yield f"{flag} is not allowed in a suite: leave it out"
 
     def _problems_of_choice(self) -> Iterator[str]:
+        """Yield an error message for every mistake in the field ``choice``."""
         if self.choice is None:
             return
         if self.folds is None or len(self.folds) < 2 or self.train.get("folds", 5) < 3:

@@ -51,6 +51,7 @@ def _score_function(
 def _verify_record(
     record: Record, score_cell: Callable[[Cell], Scored], folder: Path, full: bool
 ) -> VerificationResult:
+    """Score the cell again and return the differences from its record and rows, or the error."""
     try:
         fields, rows = score_cell(record.cell)
         if "scores" not in fields:

@@ -84,6 +84,7 @@ def _with_intervals(numbers: Numbers) -> tuple[Row, Row]:
 
 
 def _finding(predictions: Predictions, k: int, per_finding: Numbers, errors: Row, chosen: Sequence[Threshold]) -> Row:
+    """Return the metrics of one finding with intervals, counts, and reasons for missing values."""
     values, ends = _with_intervals({name: one[k] for name, one in per_finding.items()})
     values |= {name: numbers[k] for name, numbers in errors.items()}
     labels = predictions.labels[:, k]

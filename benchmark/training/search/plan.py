@@ -146,6 +146,7 @@ def suggest(trial: optuna.Trial, name: str, values: Span | list[Any]) -> Any:
 
 
 def _check_span(name: str, span: Span) -> None:
+    """Raise if the limits of a range of values do not suit the flag ``name``."""
     if not {int, float} & _types(name):
         raise BadValueError(f"--{name} does not accept numbers: write the space of {name} as a list of values")
     prefix = f"the space of {name} has low {span.low:g}, high {span.high:g}"
