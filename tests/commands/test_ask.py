@@ -96,7 +96,7 @@ def spoilt(run_command, places, ran, tmp_path_factory):
     (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
     done = run_command("benchmark.verify", "--suite", "small", "--method", "cam", "layercam", *places(copy))
     assert done.returncode == 1, done.stderr
-    return f"({true.key})", f"mean {score.metric} value: recorded 0.987654, measured {score.value}", done.stdout
+    return f"({true.key})", f"mean {score.metric} value: recorded 0.987654, recomputed {score.value}", done.stdout
 
 
 def test_an_edited_score_is_named_with_what_is_stated_and_what_was_found(spoilt):
@@ -107,7 +107,7 @@ def test_an_edited_score_is_named_with_what_is_stated_and_what_was_found(spoilt)
 def test_edited_rows_are_found_by_their_cell_and_by_what_is_paired_from_them(spoilt):
     *_, said = spoilt
     assert f"{AVG} cam aligned locus" in said
-    assert "hit@iou.3: recorded 1.0, measured 0.0" in said
+    assert "hit@iou.3: recorded 1.0, recomputed 0.0" in said
     assert f"{AVG} cam aligned paired" in said
     assert "mean above_prior (cross-fitted) value" in said
 

@@ -249,7 +249,7 @@ def test_pictures_of_anyones_network(folder, tmp_path, caplog):
     named = ["--findings", *FINDINGS, "--img_size", "64", "--runs", tmp_path / "runs"]
     assert heatmap.main(flags(folder, "--image", folder / "a.png", "--output_dir", tmp_path / "maps", *named)) == 0
     assert "features 'body', rectified, and head 'fc'" in caplog.text
-    assert "ImageNet's" in caplog.text
+    assert "(ImageNet; " in caplog.text
     (case,) = json.loads((tmp_path / "maps/boxes.json").read_text())["cases"]
     assert case["finding"] in FINDINGS
 
@@ -275,8 +275,8 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
     [
         (["--weights", "half.pt"], "1 of 4 weights are missing.*1 are unexpected"),
         (["--features", "bod"], "'body'"),
-        (["--findings", "Mass", "Nodule"], "of another shape.*fc.weight"),
-        (["--model", "net.py:fixed", "--findings", "Mass", "Nodule"], "8 outputs.*names 2"),
+        (["--findings", "Mass", "Nodule"], "a different shape.*fc.weight"),
+        (["--model", "net.py:fixed", "--findings", "Mass", "Nodule"], "8 outputs.*has 2"),
         (["--findings", *["Mass"] * 8], "repeats Mass"),
         (["--mean", "0.5"], "--mean and --std require each other"),
         (["--channels", "3"], "takes no image of 3x64x64.*channels"),
