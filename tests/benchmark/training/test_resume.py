@@ -65,8 +65,8 @@ def test_resume_in_a_config_file_uses_its_flags(finished, tmp_path):
     (tmp_path / "other.yaml").write_text("backbone: resnet18\n")
     config = resumed(*parse(TrainConfig, ["--resume", str(finished), "--config", str(tmp_path / "other.yaml")], "main.py"))
     sentence = (
-        rf"^--resume {finished}/last\.ckpt: that run has --backbone custom, not resnet18; "
-        "leave such flags out, or leave --resume out to start another run$"
+        rf"^--resume {finished}/last\.ckpt: the run has --backbone custom, not resnet18: "
+        "leave these flags out, or leave --resume out to start a new run$"
     )
     with pytest.raises(BadValueError, match=sentence):
         folder_for(config)
