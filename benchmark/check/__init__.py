@@ -1,4 +1,4 @@
-"""Check a method, a network or a data set and report what is wrong with it."""
+"""Check a method, a network or a data set before use."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
@@ -13,7 +13,7 @@ class AnswerRow(NamedTuple):
 
 
 def conclude(name: str, answers: Sequence[AnswerRow], report: Callable[[str], None]) -> list[str]:
-    """``report`` whether anything is wrong with ``name``; return the questions with a wrong answer."""
+    """``report`` the verdict on ``name``; return the questions with a wrong answer."""
     wrong = [answer.question for answer in answers if answer.verdict == "wrong"]
     verdict = f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong"
     report(f"\n{name}: {verdict}")

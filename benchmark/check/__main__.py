@@ -12,7 +12,7 @@ from core import cli
 from core.errors import BadValueError
 
 USAGE = (
-    "write `method NAME`, `method path/to/file.py:Class`, `dataset NAME --root PATH` or `model file.py:build`; "
+    "write `method NAME`, `method FILE.py:Class`, `dataset NAME --root PATH` or `model FILE.py:build`; "
     "`methods` lists all methods"
 )
 
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dataset(args: Sequence[str]) -> int:
-    """Check the data set NAME, the first argument unless it is a flag."""
+    """Check the data set that the first argument names."""
     if not args:
         raise BadValueError(f"no data set given: {USAGE}")
     config, _ = cli.parse(
@@ -61,7 +61,7 @@ def _dataset(args: Sequence[str]) -> int:
 
 
 def _model(args: Sequence[str]) -> int:
-    """Check the network NAME, the first argument unless it is a flag."""
+    """Check the network that the first argument names."""
     config, _ = cli.parse(ModelCheckConfig, cli.first_as_flag("--model", args), "python -m benchmark.check model NAME")
     if config.model is None:
         raise BadValueError(f"no network given: {USAGE}")

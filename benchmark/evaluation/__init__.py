@@ -1,1 +1,1 @@
-"""The benchmark in one call from Python: a network and samples in memory, or plain arrays, become scores."""
+"""The benchmark in one call from Python: score a network on samples in memory, or plain arrays."""

@@ -1,4 +1,4 @@
-"""Score plain arrays with the protocols of the suites; needs neither torch nor files."""
+"""Score plain arrays with the protocols of the suites, without torch and without files."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
@@ -33,24 +33,24 @@ def score(
     """Score heat maps against truth boxes.
 
     Args:
-        maps: (image, finding) -> (h,w) heat map, in any unit; None: the method failed there, a miss.
-        truth: (image, finding) -> (M,4) boxes xyxy in the frame; each needs a map.
+        maps: (image, finding) -> (h,w) heat map, in any unit; None: the method failed, which counts as a miss.
+        truth: (image, finding) -> (M,4) boxes xyxy in the frame; each case needs a map.
         frames: image -> (H,W) in pixels, or one for all images.
-        grids: where the map's positions are in the image: a ``Grid``, or ``conventional`` (as plain interpolation
-            assumes); one for all maps, by image, or by (image, finding). Never guessed.
-        patients: image -> patient; thresholds are cross-fitted and intervals resampled by patient. None: each image
-            counts as a separate patient.
-        negatives: images, or (image, finding) pairs, that do not show the finding. All other pairs without a box count
-            as unknown.
-        protocol: the protocol's word.
+        grids: positions of a map in the image: a ``Grid``, or ``conventional`` (as plain interpolation assumes). One
+            for all maps, or a dictionary by image or by (image, finding).
+        patients: image -> patient, for cross-fitted thresholds and intervals. None: each image is a separate patient.
+        negatives: images, or (image, finding) pairs, that do not show the finding. Other pairs without a box are
+            unknown.
+        protocol: name of the protocol.
         probabilities: (image, finding) -> classifier probability, for protocols that rank boxes by confidence.
 
     Returns:
         ``scores`` (finding or ``mean``, metric, value, low, high, n, threshold origin) and ``rows`` (one per case).
 
     Raises:
-        BadValueError: truth without a map, an image without frame, grid or patient, an invalid map or box.
-        NotAvailableError: the protocol needs more maps, or probabilities. UnknownNameError: an unknown protocol.
+        BadValueError: a case without a map, an image without frame, grid or patient, an invalid map or box.
+        NotAvailableError: the protocol needs more maps, or probabilities.
+        UnknownNameError: an unknown protocol.
 
     >>> maps = {("a", "Mass"): [[0, 0], [0, 1]], ("b", "Mass"): [[0, 1], [0, 0]]}
     >>> truth = {("a", "Mass"): [[50, 50, 90, 90]], ("b", "Mass"): [[0, 50, 40, 90]]}
@@ -73,7 +73,7 @@ def score(
         boxes = _boxes(truth.get(pair, ()), pair, frame)
         absent = pair in negatives or image in negatives
         if absent and len(boxes):
-            raise BadValueError(f"{image} {finding} is among the negatives and has a truth box: leave one out")
+            raise BadValueError(f"{image} {finding} is a negative and has a truth box: remove one of them")
         case = Case(
             image_id=image,
             patient_id=image if patients is None else _of_image(patients, image, "patient"),
@@ -94,17 +94,15 @@ def score(
 def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negatives: Collection[Pair | str]) -> None:
     """Raise ``BadValueError`` unless each case with truth, and each negative, has a map."""
     if not truth:
-        raise BadValueError("truth is empty: give (image, finding) -> (M,4) boxes")
+        raise BadValueError("truth is empty: give a dictionary (image, finding) -> (M,4) boxes")
     if any(not isinstance(pair, tuple) or len(pair) != 2 for pair in (*maps, *truth)):
-        raise BadValueError("maps and truth have the keys (image, finding)")
+        raise BadValueError("the keys of maps and truth must be pairs (image, finding)")
     if missing := [" ".join(pair) for pair in truth if pair not in maps]:
-        advice = "give each a map, or None where the method failed"
-        raise BadValueError(
-            f"{len(missing)} of {len(truth)} cases of the truth have no map ({examples(missing)}): {advice}"
-        )
+        cases = f"{len(missing)} of {len(truth)} cases with truth boxes have no map ({examples(missing)})"
+        raise BadValueError(f"{cases}: give a map, or None where the method failed")
     with_map = {*maps, *(image for image, _ in maps)}
     if unknown := [str(negative) for negative in negatives if negative not in with_map]:
-        raise BadValueError(f"{len(unknown)} of the negatives have no map ({examples(unknown)})")
+        raise BadValueError(f"{len(unknown)} of {len(negatives)} negatives have no map: {examples(unknown)}")
 
 
 def _frame(frames: Mapping[str, Frame] | Frame, image: str) -> Frame:
@@ -119,13 +117,13 @@ def _grid(grids: GridLike | Mapping[Any, GridLike], pair: Pair) -> GridLike:
     if isinstance(grids, Mapping):
         grid = grids[pair] if pair in grids else _of_image(grids, pair[0], "grid")
     if not isinstance(grid, Grid) and grid != "conventional":
-        raise BadValueError(f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or the word conventional")
+        raise BadValueError(f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or 'conventional'")
     return grid
 
 
 def _of_image(values: Mapping[str, T], image: str, what: str) -> T:
     if image not in values:
-        raise BadValueError(f"the image {image} has no {what}: give one for each image")
+        raise BadValueError(f"the image {image} has no {what}: give one for every image")
     return values[image]
 
 
@@ -145,7 +143,7 @@ def _boxes(boxes: ArrayLike, pair: Pair, frame: Frame) -> FloatArray:
     if array.ndim != 2 or array.shape[1] != 4:
         raise BadValueError(f"the boxes of {' '.join(pair)} have the shape {array.shape}: give (M, 4), x0 y0 x1 y1")
     if broken := int((~np.isfinite(array).all(1) | (array[:, 2:] <= array[:, :2]).any(1)).sum()):
-        raise BadValueError(f"{broken} of {len(array)} boxes of {' '.join(pair)} are invalid: x0 < x1 and y0 < y1")
+        raise BadValueError(f"{broken} of {len(array)} boxes of {' '.join(pair)} are invalid: give x0 < x1 and y0 < y1")
     if len(array) and (array.min() < 0 or (array[:, 2:].max(0) > frame[::-1]).any()):
-        raise BadValueError(f"a box of {' '.join(pair)} is outside the frame {frame}, which is (height, width)")
+        raise BadValueError(f"a box of {' '.join(pair)} is outside the frame {frame} (height, width)")
     return array

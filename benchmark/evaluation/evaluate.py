@@ -17,7 +17,7 @@ from benchmark.scoring import protocols as protocol_registry
 from benchmark.suite import paired
 from benchmark.suite.cells import cells
 from benchmark.suite.plan import ModelPlan, Suite, check_methods, identity
-from benchmark.suite.score import score_and_record
+from benchmark.suite.score import ModelScorer, score_and_record
 from benchmark.suite.selection import ModelJob
 from benchmark.training import load, machine
 from config import EngineFlags, TrainConfig
@@ -49,36 +49,37 @@ def evaluate(
     trust: bool = False,
     progress: bool = True,
 ) -> Evaluation:
-    """Score heat maps of a network on images with truth boxes, and the baselines, as ``benchmark.run`` does.
+    """Score the heat maps of a network and the baselines on images with truth boxes, as ``benchmark.run`` does.
 
     Args:
-        model: a built, loaded or wrapped network that knows its findings and image size, a run folder or a checkpoint.
-            Several of one recipe that differ in their training seed give one row per method.
-        data: the test images; those with a truth box (or lungs) are explained: a data set, or samples whose labels are
-            in the order of the model's findings.
-        methods: words, groups (``fast``) and classes.
-        protocols: words; ``classification`` adds AUROC and average precision over all images of ``data``.
+        model: a built, loaded or wrapped network with findings and image size, a run folder or a checkpoint. Several
+            models of one recipe with different training seeds give one row per method.
+        data: the test images: a data set, or samples whose labels are in the order of the model's findings. Images with
+            a truth box or lungs are explained.
+        methods: names, groups (``fast``) and classes of methods.
+        protocols: names; ``classification`` adds AUROC and average precision over all images of ``data``.
         validation: images for additional thresholds (``threshold_origin`` validation).
-        name: name of the network in tables; None: its run folder, backbone or class.
+        name: name of the network in tables; None: name of its run folder, backbone or class.
         seed: seed of the patient folds for cross-fitted thresholds.
         threads: CPU threads of torch; None: unchanged.
-        memory_gib: memory for gradients and forward passes at once.
+        memory_gib: memory for gradients and forward passes, in GiB.
         cache_dir: folder of the decoded images.
-        trust: run a Python file named by a checkpoint (docs/security.md).
+        trust: allow running a Python file that a checkpoint names (docs/security.md).
         progress: show progress bars.
 
     Returns:
-        The scores: see ``Evaluation``. Its maps are in a temporary folder, removed with it.
+        An ``Evaluation``. Its maps are in a temporary folder, which is removed with it.
 
     Raises:
-        BadValueError: a network that is not wrapped or has no findings or size; models of several recipes.
-        UnknownNameError: an unknown method or protocol. DataError: no image with a truth box, a broken image.
-        LeakError: all patients were in the training data; if only some were, they are left out.
+        BadValueError: a network that is not wrapped or has no findings or image size; models of different recipes.
+        UnknownNameError: an unknown method or protocol.
+        DataError: no image has a truth box, or an image is broken.
+        LeakError: all patients were in the training data. If only some were, they are left out.
     """
     words, classes = _methods(methods)
     scored_by = [protocols] if isinstance(protocols, str) else list(protocols)
     if not scored_by:
-        raise BadValueError('no protocol is given: write protocols=["locus"]')
+        raise BadValueError('protocols is empty: write protocols=["locus"]')
     for word in scored_by:
         if word != CLASSIFICATION:
             protocol_registry.registry.check(word)
@@ -96,7 +97,8 @@ def evaluate(
             path, all_images = _folder(one) or result.work, CLASSIFICATION in scored_by
             run = GivenRun(config, path, network=network, given=given, all_images=all_images)
             job = _job(run, title, words, scored_by)
-            score_and_record(job, [run], result.work, result.folder, EngineFlags(memory_gib=memory_gib), progress)
+            scorer = ModelScorer(job.model, job.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
+            score_and_record(scorer, result.folder, progress)
             result.runs.append((job.model, run))
     measured = records.load(result.folder)
     records.pack(result.folder, records.ordered([*measured, *paired.paired_records(result.folder, measured)]))
@@ -117,7 +119,7 @@ def _job(run: GivenRun, title: str, words: Sequence[str], scored_by: Sequence[st
 
 
 def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], list[type[Method]]]:
-    """Return the words of the methods, and the classes among them."""
+    """Return the names of the methods, and the classes among them."""
     listed = [methods] if isinstance(methods, str | type) else list(methods)
     classes: list[Any] = [method for method in listed if not isinstance(method, str)]
     words = [method if isinstance(method, str) else getattr(method, "name", "") for method in listed]
@@ -130,10 +132,10 @@ def _network(model: Model, trust: bool) -> Classifier:
     check_model(network)
     if not network.findings:
         advice = "give findings=[...] to locus.build or locus.wrap, or set model.findings"
-        raise BadValueError(f"the model does not know the names of its outputs: {advice}")
+        raise BadValueError(f"the model has no findings, the names of its outputs: {advice}")
     if network.img_size is None:
         advice = "give img_size=224 to locus.build or locus.wrap, or set model.img_size"
-        raise BadValueError(f"the model does not know the size of its images: {advice}")
+        raise BadValueError(f"the model has no image size: {advice}")
     return network
 
 
@@ -154,21 +156,18 @@ def _name(model: Model, network: Classifier) -> str:
 def _seeds(networks: Sequence[Classifier]) -> list[int]:
     """Return each network's training seed, or its position. Raises ``BadValueError`` for different recipes."""
     recipes = [network.recipe for network in networks]
-    same = [(network.findings, network.img_size, network.config, _without_seed(network.recipe)) for network in networks]
+    without_seed = [recipe and identity(replace(recipe, seed=0, fold=0)) for recipe in recipes]
+    same = [(n.findings, n.img_size, n.config, recipe) for n, recipe in zip(networks, without_seed, strict=True)]
     if any(other != same[0] for other in same):
-        raise BadValueError("the models are of several recipes: evaluate each of them separately")
+        raise BadValueError("the models have different recipes: evaluate each recipe separately")
     seeds = [recipe.seed for recipe in recipes if recipe is not None]
     return seeds if len({*seeds}) == len(networks) else list(range(len(networks)))
-
-
-def _without_seed(recipe: TrainConfig | None) -> dict[str, Any]:
-    return {} if recipe is None else identity(replace(recipe, seed=0, fold=0))
 
 
 def _config(
     network: Classifier, name: str, data: Sequence[Sample], data_seed: int, seed: int, cache_dir: Path | str
 ) -> TrainConfig:
-    """Return the flags for scoring: from the network's training where they apply to any image, else from the data."""
+    """Return the flags for scoring: those of the training that apply to other images, and those of the data."""
     recipe, built = network.recipe or TrainConfig(), network.config or {}
     return TrainConfig(
         dataset=getattr(data, "name", "samples"),

@@ -1,4 +1,4 @@
-"""A network and samples in memory, used like a run folder and its data set."""
+"""A network and samples in memory, with the interface of a run folder and its data set."""
 
 import copy
 import io
@@ -52,12 +52,12 @@ def _check_labels(sample: Sample, findings: tuple[str, ...]) -> None:
     """Raise ``BadValueError`` unless the labels of a sample are those of ``findings``, in their order."""
     order = f"labels must be in the order of the model's findings: {', '.join(findings)}"
     if len(sample.labels) != len(findings):
-        raise BadValueError(f"sample {sample.image_id} has {len(sample.labels)} labels, not {len(findings)}; {order}")
+        raise BadValueError(f"sample {sample.image_id} has {len(sample.labels)} labels, not {len(findings)}: {order}")
     for finding in sample.boxes:
         if finding not in findings:
-            raise BadValueError(f"sample {sample.image_id} has a box of {finding!r}, which the model does not find")
+            raise BadValueError(f"sample {sample.image_id} has a box of {finding!r}, not a finding of the model")
         if sample.labels[findings.index(finding)] == 0:
-            raise BadValueError(f"sample {sample.image_id} has a box of {finding!r} and the label 0 for it; {order}")
+            raise BadValueError(f"sample {sample.image_id} has a box of {finding!r} and the label 0 for it: {order}")
 
 
 def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test") -> Dataset:
@@ -85,9 +85,9 @@ def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Datas
     if len(unseen) == len(samples):
         return samples
     if not unseen:
-        raise LeakError(f"all {len(samples)} images of {samples.name} are of patients that the model was trained on")
+        raise LeakError(f"all {len(samples)} images of {samples.name} are of patients in the training data")
     n_seen = len(samples) - len(unseen)
-    log.warning("%d of %d images are of patients that the model was trained on: left out", n_seen, len(samples))
+    log.warning("left out %d of %d images, of patients in the training data", n_seen, len(samples))
     rest = RelabeledDataset(samples, samples.findings, unseen)
     rest.describe |= {"images_seen_in_training": n_seen}
     return rest
@@ -95,13 +95,13 @@ def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Datas
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GivenRun(TrainingRun):
-    """A network in memory and the images that it is evaluated on."""
+    """A network in memory and the images on which it is evaluated."""
 
     network: Classifier
     given: Mapping[str, Dataset]
     """``test`` and ``val`` -> images; ``val`` may be empty."""
     all_images: bool
-    """Whether to predict all test images, or only those with scored maps."""
+    """True to predict all test images, False for those with scored maps only."""
 
     @cached_property
     def digest(self) -> str:

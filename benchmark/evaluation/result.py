@@ -1,4 +1,4 @@
-"""Result of an evaluation: tables, rows per case, pictures, and the folder that a suite would write."""
+"""Result of an evaluation: tables, rows per case, pictures, and a results folder as of a suite."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -41,19 +41,19 @@ class Evaluation:
 
     name: str
     temporary: "TemporaryDirectory[str]" = field(repr=False)
-    """Folder of maps, records and rows per case; removed with this object."""
+    """Folder of maps, records and rows per case; it is removed with this object."""
     classes: Sequence[type[Any]] = field(default=(), repr=False)
     """Methods given as classes."""
     runs: list[tuple[ModelPlan, GivenRun]] = field(default_factory=list, repr=False)
 
     @property
     def work(self) -> Path:
-        """Folder with the stored maps in ``maps``."""
+        """Folder with maps, records and rows per case."""
         return Path(self.temporary.name)
 
     @property
     def folder(self) -> Path:
-        """The folder of records and rows per case."""
+        """Folder of records and rows per case."""
         return self.work / "evaluation" / safe_filename(self.name)
 
     @cached_property
@@ -63,7 +63,7 @@ class Evaluation:
 
     @property
     def absent(self) -> dict[str, str]:
-        """Method -> why it has no scores, or failed on some cases."""
+        """Method -> why it has no scores or failed on some cases."""
         return {record.method: record.reason for record in self.records if record.status != "ok"}
 
     def table(self, finding: str = "mean") -> pd.DataFrame:
@@ -74,9 +74,9 @@ class Evaluation:
 
         Returns:
             ``method``, ``metric``, ``value``, ``low``, ``high`` and ``n``. The 95 % interval is over patients. With
-            several training runs the main metric has an interval over runs and patients, other metrics have none. ``n``
-            counts cases, truth boxes or images. Thresholds are cross-fitted by patient if the protocol chooses any;
-            ``records`` has the other origins.
+            several training runs, the main metric has an interval over runs and patients and other metrics have none.
+            ``n`` is the number of cases, truth boxes or images. Thresholds that a protocol chooses are cross-fitted by
+            patient; ``records`` has the other origins.
         """
         rows: dict[tuple[str, str], tuple[Any, ...]] = {}
         for record in self._rows:
@@ -111,10 +111,10 @@ class Evaluation:
         """Draw one case: the image with truth and predicted boxes, the heat map over it, the heat map.
 
         Args:
-            image: its ``image_id``.
-            finding: in any usual spelling.
-            method: its word; None: the one with the best score.
-            run: the number of the training run.
+            image: the ``image_id`` of the sample.
+            finding: the finding, in any usual spelling.
+            method: name of the method; None: the method with the best score.
+            run: index of the training run.
 
         Raises:
             UnknownNameError: for an image that was not explained, an unknown finding, a method without maps.
@@ -130,7 +130,7 @@ class Evaluation:
             raise stored
         values = stored.map(image, finding)
         if values is None:
-            raise DataError(f"the map of {word} for {finding} in {image} has values that are NaN or infinite")
+            raise DataError(f"the map of {word} for {finding} in {image} has NaN or infinite values")
         probability = store.probabilities[0, image, finding]
         raw = RawMap(word, values, stored.index.grid, probability)
         threshold, origin = self._threshold(plan, word, image, finding)
@@ -140,10 +140,10 @@ class Evaluation:
         """Write the same folder as ``benchmark.run``: records, rows per case, tables and ``index.html``.
 
         Raises:
-            BadValueError: if ``folder`` contains records of something else.
+            BadValueError: if ``folder`` contains records of another evaluation.
         """
         target = Path(folder)
-        if target.is_dir() and {r.key for r in _existing(target)} - {r.key for r in self.records}:
+        if target.is_dir() and {r.key for r in records.load(target)} - {r.key for r in self.records}:
             raise BadValueError(f"{target} has records of another evaluation: choose another folder")
         target.mkdir(parents=True, exist_ok=True)
         for file in (path for pattern in FILES for path in self.folder.glob(pattern)):
@@ -166,7 +166,7 @@ class Evaluation:
         """Return the method with the highest main score; the first one if none has a score."""
         ranked = [record for record in self.records if select.is_method(record) and record.cell.method != CLASSIFIER]
         if not ranked:
-            raise BadValueError("no method was evaluated: give method=")
+            raise BadValueError("no method was evaluated: give the argument method")
         return max(ranked, key=lambda record: select.main_value(record) or -1.0).method
 
     def _store(self, plan: ModelPlan, run: GivenRun, word: str) -> CaseStore:
@@ -178,7 +178,7 @@ class Evaluation:
             return explain_model(plan, [run], [word], self.work, None)
 
     def _threshold(self, plan: ModelPlan, word: str, image: str, finding: str) -> tuple[float, str]:
-        """Return the score threshold of a case and its origin: cross-fitted if it was scored so, else .5."""
+        """Return the score threshold of a case and its origin: cross-fitted if ``locus`` scored the case, else .5."""
         table = self.cases() if any(r.cell.protocol == MAIN_PROTOCOL for r in self.records) else pd.DataFrame()
         if len(table):
             of_case = (table["image"] == image) & (table["finding"] == finding) & (table["method"] == word)
@@ -197,7 +197,3 @@ def _displayed_scores(record: Record, finding: str) -> list[Score]:
         if score.metric not in by_metric or score.threshold_origin == "cross-fitted":
             by_metric[score.metric] = score
     return [*by_metric.values()]
-
-
-def _existing(folder: Path) -> list[Record]:
-    return records.load(folder) if folder in records.suites(folder.parent) else []

@@ -1,1 +1,1 @@
-"""Maps and boxes of others: read as untrusted input, scored by the protocols that apply, recorded with baselines."""
+"""Score maps and boxes made elsewhere: read them as untrusted input, score and record them with the baselines."""

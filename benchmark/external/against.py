@@ -15,16 +15,16 @@ FILE = "against.csv"
 
 
 def find(selector: str, results: Path, samples: list[Sample]) -> Selection:
-    """Find the row that ``selector`` names in the published results, or below ``results``.
+    """Return the row that ``selector`` names in the published results or below ``results``.
 
-    Raises ``LocusError`` if there is none, or if it was scored on none of the images of ``samples``.
+    Raises ``LocusError`` if there is no such row, or if it was scored on none of the images of ``samples``.
     """
     row = resolve_first(selector, [results_folder.published(), results])
     if row.model is None or row.method is None:
         raise BadValueError(f"--against {selector} is not a single row: write suite/model/method")
     scored = cases.read_columns([record.cell for record in row.records], row.folder, ["image"])
     if not {sample.image_id for sample in samples} & set(scored["image"].to_pylist()):
-        raise BadValueError(f"--against {selector} was scored on other images: write a row of the same data set")
+        raise BadValueError(f"--against {selector} was scored on other images: choose a row of the same data set")
     return row
 
 

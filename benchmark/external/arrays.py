@@ -20,11 +20,11 @@ from core.errors import DataError, one_line
 from datasets.io.images import open_image
 
 LARGEST = 2**30
-"""Maximum size of the arrays of one image's file, in bytes; 64 maps of 2048×2048 in float32 reach it."""
+"""Maximum size of the arrays in one file, in bytes: 64 maps of 2048×2048 in float32."""
 MAX_SIDE = 4096
-"""Maximum side of a map; the grids on which it is scored grow with the square of the side."""
+"""Maximum side of a map; the memory for scoring grows with the square of the side."""
 MAX_MAGNITUDE = float(np.finfo(np.float32).max) / 2
-"""Maximum absolute value: the difference of two values is then still a float32."""
+"""Maximum absolute value, so that the difference of two values is a float32."""
 GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 """Pillow's modes with one channel."""
 BROKEN = (
@@ -36,9 +36,9 @@ Array = NDArray[np.generic]
 
 
 def read(file: Path) -> dict[str, Array]:
-    """Read the arrays of a .npy, .npz or gray .png file by name; "" for a single one. Raises ``DataError``.
+    """Return name -> array of a .npy, .npz or gray .png file; the name of a single array is "". Raises ``DataError``.
 
-    The arrays of the last file are cached, because the findings of an image follow each other.
+    The arrays of the last file are cached, because the findings of an image are read one after the other.
     """
     try:
         state = file.stat()
@@ -57,7 +57,7 @@ def _read(file: Path, *state: int) -> dict[str, Array]:
 
 @contextlib.contextmanager
 def reading(file: Path) -> Iterator[None]:
-    """Turn the exceptions of reading a broken file into a ``DataError`` that names the ``file``."""
+    """Convert exceptions of reading a broken ``file`` to a ``DataError`` that names it."""
     try:
         yield
     except BROKEN as error:
@@ -73,9 +73,9 @@ def memory_map(file: Path, most: int | None = None) -> Array:
     with file.open("rb") as stream:
         length = _declared(stream, str(file))
         if most is not None and length > most:
-            raise DataError(f"{file} declares {length:,} bytes: at most {most:,} are allowed per image")
+            raise DataError(f"{file} declares {length:,} bytes: at most {most:,} bytes per image are allowed")
         if stream.tell() + length != os.fstat(stream.fileno()).st_size:
-            raise DataError(f"{file} has another length than its header declares: save it again")
+            raise DataError(f"the length of {file} differs from its header: save it again")
     return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
 
 
@@ -83,7 +83,7 @@ def _zipped(file: Path) -> dict[str, Array]:
     with zipfile.ZipFile(file) as archive:
         declared = sum(member.file_size for member in archive.infolist())
         if declared > LARGEST:
-            raise DataError(f"{file} would unpack to {declared:,} bytes: at most {LARGEST:,} are allowed per image")
+            raise DataError(f"{file} would unpack to {declared:,} bytes: at most {LARGEST:,} per image are allowed")
         for member in archive.infolist():
             with archive.open(member) as stream:
                 if _declared(stream, f"{member.filename} in {file}") > member.file_size:
@@ -93,7 +93,7 @@ def _zipped(file: Path) -> dict[str, Array]:
 
 
 def _declared(stream: IO[bytes], where: str) -> int:
-    """Bytes of the array that follows the header in ``stream``. Raises ``DataError`` for arrays that need pickle."""
+    """Return the size in bytes of the array in ``stream``, from its header. Raises ``DataError`` for pickled arrays."""
     try:
         version = np.lib.format.read_magic(stream)
     except ValueError as error:
@@ -103,22 +103,21 @@ def _declared(stream: IO[bytes], where: str) -> int:
         raise DataError(f"{where} is a NumPy file of version {version}: save the array with numpy.save")
     shape, _, dtype = header(stream)
     if dtype.hasobject:
-        raise DataError(f"{where} contains pickled objects, which are never loaded: save an array of numbers")
+        raise DataError(f"{where} contains pickled objects, which are not loaded: save an array of numbers")
     require_sides(shape[-2:], where)
     return int(np.prod([1, *shape], dtype=object)) * dtype.itemsize
 
 
 def require_sides(shape: Sequence[int], where: str) -> None:
-    """Raise ``DataError`` for a map of ``shape`` (h, w) with a side of more than ``MAX_SIDE``, before it is allocated.
+    """Raise ``DataError`` for a map of ``shape`` (h, w) with a side above ``MAX_SIDE``, before it is allocated.
 
     >>> require_sides((1, 20_000), "a.npy")
     Traceback (most recent call last):
         ...
-    core.errors.DataError: a.npy has the shape (1, 20000): a map has at most 4096 positions a side; make it smaller
+    core.errors.DataError: a.npy has the shape (1, 20000): at most 4096 positions per side are allowed
     """
     if any(side > MAX_SIDE for side in shape):
-        advice = f"a map has at most {MAX_SIDE} positions a side; make it smaller"
-        raise DataError(f"{where} has the shape {tuple(shape)}: {advice}")
+        raise DataError(f"{where} has the shape {tuple(shape)}: at most {MAX_SIDE} positions per side are allowed")
 
 
 def _picture(file: Path) -> Array:
@@ -130,9 +129,9 @@ def _picture(file: Path) -> Array:
 
 
 def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
-    """Convert a map or mask to (h,w) float32, without axes of length 1. Raises ``DataError`` for anything else.
+    """Convert a map or mask to (h,w) float32; axes of length 1 are removed. ``where`` names the map in errors.
 
-    It also raises for nan, inf, and values beyond half the range of float32. ``where`` names the map in the error.
+    Raises ``DataError`` for another shape or type, for NaN or infinite values, and beyond half the range of float32.
 
     >>> as_2d_map(np.zeros((1, 2, 3)), "a.npy").shape
     (2, 3)
@@ -146,7 +145,7 @@ def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
         raise DataError(f"{where} has the shape {array.shape}: a map must be (h, w)")
     require_sides(values.shape, where)
     if values.dtype.kind not in "buif":
-        raise DataError(f"{where} has the type {values.dtype}: a map must have real numbers")
+        raise DataError(f"{where} has the type {values.dtype}: a map must contain real numbers")
     if broken := int((~np.isfinite(values)).sum()):
         raise DataError(f"{broken} of {values.size} values of {where} are NaN or infinite: a map must be finite")
     if max(abs(float(values.min())), abs(float(values.max()))) > MAX_MAGNITUDE:

@@ -1,4 +1,4 @@
-"""Read boxes with confidences (CSV or COCO JSON) and a classifier's probabilities, and report invalid ones."""
+"""Read and check boxes with confidences (CSV or COCO JSON), and a classifier's probabilities."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ from core.types import FloatArray
 from datasets.io import limits
 from datasets.io.tables import read_csv, refuse_duplicates
 
-PIXELS = ": write pixels of the image as published"
+PIXELS = " (boxes must be in pixels of the image as published)"
 SLACK = 1.0
-"""Tolerance in pixels for boxes beyond the image, which are clipped to it."""
+"""Boxes may exceed the image by this many pixels; they are clipped."""
 BoxesByCase = dict[tuple[str, str], FloatArray]
 """(image, finding) -> (M,5) boxes xyxy in the frame of the published image, and confidences."""
 
@@ -32,19 +32,19 @@ class Rows:
     images: list[str]
     findings: list[str]
     numbers: FloatArray
-    """(M,5) four numbers of a box and its confidence."""
+    """(M,5) four numbers of each box, and its confidence."""
     box_format: BoxFormat
 
 
 def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, tuple[int, int]]) -> BoxesByCase:
-    """Read the boxes of a file by image and finding; ``frames``: (H, W) of each image of the split.
+    """Read the boxes of a file by image and finding; ``frames``: image -> (H, W), for all images of the split.
 
     Raises ``DataError`` for broken files and invalid boxes, ``BadValueError`` for a CSV without ``box_format`` or a
     JSON with ``box_format`` xyxy.
     """
     rows = _from_json(file, box_format) if file.suffix == ".json" else _from_csv(file, box_format)
     if not rows.images:
-        raise DataError(f"{file} has no box: nothing can be scored")
+        raise DataError(f"{file} contains no boxes")
     images = names.resolve_images(rows.images, "boxes")
     words = {word: names.finding(word, str(file)) for word in dict.fromkeys(rows.findings)}
     size = np.array([frames[image][::-1] for image in images], dtype=np.float64).reshape(-1, 2)
@@ -60,7 +60,7 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
 def images_without_boxes(
     file: Path, boxes: BoxesByCase, truth: Sequence[str], missing: Literal["error", "miss", "skip"]
 ) -> frozenset[str]:
-    """Return the images of ``truth``, which have a truth box, that have no box of any finding in a file.
+    """Return the images of ``truth`` (those with a truth box) that have no box in ``file``.
 
     Raises ``DataError`` if there are such images and ``missing`` is error.
     """
@@ -82,12 +82,12 @@ def _from_csv(file: Path, box_format: BoxFormat | None) -> Rows:
 
 
 def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
-    """``images`` (id, file_name), ``categories`` (id, name), ``annotations`` (image_id, category_id, bbox, score).
+    """Read ``images`` (id, file_name), ``categories`` (id, name), ``annotations`` (image_id, category_id, bbox, score).
 
-    A bare list of such annotations has names in place of the ids.
+    A list of annotations has names instead of ids.
     """
     if box_format == "xyxy":
-        raise BadValueError(f"{file} is COCO JSON, whose boxes are xywh, --box_format is xyxy: leave the flag out")
+        raise BadValueError(f"{file} is COCO JSON, whose boxes are xywh: leave out --box_format xyxy")
     try:
         content: Any = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
         listed = isinstance(content, list)
@@ -109,33 +109,33 @@ def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
 
 @np.errstate(over="ignore", invalid="ignore")
 def _checked(rows: Rows, size: FloatArray, file: Path) -> FloatArray:
-    """(M,5) xyxy, clipped to the images of ``size`` (M,2), and confidences."""
+    """Return the boxes (M,5) as xyxy, clipped to their images of ``size`` (M,2), with confidences."""
     readings = {"xyxy": rows.numbers[:, :4], "xywh": xywh_to_xyxy(rows.numbers[:, :4])}
     boxes, score = readings[rows.box_format], rows.numbers[:, 4]
     cut, (empty, outside) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
     other = "xywh" if rows.box_format == "xyxy" else "xyxy"
     fits = not np.any(_impossible(readings[other], size))
-    advice = f": is it {other}? write --box_format {other}" if fits else ""
+    advice = f" (if it is {other}, write --box_format {other})" if fits else ""
     flaws: dict[str, Any] = {
-        "does not have four numbers": ~np.isfinite(rows.numbers[:, :4]).all(1),
+        "does not have four finite numbers": ~np.isfinite(rows.numbers[:, :4]).all(1),
         "has a score that is not between 0 and 1": ~((score >= 0) & (score <= 1)),
         f"is empty or inverted as {rows.box_format}{advice}": empty,
         f"exceeds the edge of its image as {rows.box_format}{advice or PIXELS}": outside,
-        f"is below a pixel{PIXELS}, not shares of it": (cut[:, 2:] - cut[:, :2] < 1).any(1),
+        f"is below one pixel{PIXELS}": (cut[:, 2:] - cut[:, :2] < 1).any(1),
     }
     for what, wrong in flaws.items():
         if wrong.any():
             n = int(wrong.argmax())
             numbers = ", ".join(f"{number:g}" for number in rows.numbers[n])
             raise DataError(
-                f"{file}: {int(wrong.sum())} of {len(wrong)} boxes are invalid; the first, number {n + 1} "
-                f"({rows.images[n]}, {rows.findings[n]}: {numbers}), {what}"
+                f"{file}: {int(wrong.sum())} of {len(wrong)} boxes are invalid: box {n + 1} ({rows.images[n]}, "
+                f"{rows.findings[n]}: {numbers}) {what}"
             )
     return np.column_stack([cut, score])
 
 
 def _impossible(boxes: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
-    """(2,M) which boxes xyxy are empty or inverted, and which exceed their images of ``size`` (M,2)."""
+    """Return masks (2,M) of the boxes that are empty or inverted, and that exceed their images of ``size`` (M,2)."""
     outside = (boxes < -SLACK) | (boxes > np.tile(size, 2) + SLACK)
     return np.stack([(boxes[:, 2:] <= boxes[:, :2]).any(1), outside.any(1)])
 
@@ -144,15 +144,15 @@ def _refuse_repeated(rows: Sequence[tuple[Any, ...]], file: Path) -> None:
     first: dict[tuple[Any, ...], int] = {}
     for n, row in enumerate(rows, 1):
         if first.setdefault(row, n) != n:
-            raise DataError(f"{file}: box {n} repeats box {first[row]} ({row[0]}, {row[1]}): remove one of them")
+            raise DataError(f"{file}: boxes {first[row]} and {n} are equal ({row[0]}, {row[1]}): remove one of them")
 
 
 def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]:
-    """(image, finding) -> probability in [0,1], from a table with a row per image and a column per finding.
+    """Return (image, finding) -> probability in [0,1], from a table with a row per image and a column per finding.
 
     Raises ``DataError`` for unknown images or findings and invalid numbers.
     """
-    table = read_csv(file, ("image",), "a row per image, a column of probabilities per finding")
+    table = read_csv(file, ("image",), "write a row per image and a column of probabilities per finding")
     images = names.resolve_images(table.pop("image").tolist(), "rows")
     refuse_duplicates(file, pd.Series(images, dtype=str))
     findings = [names.finding(str(word), str(file)) for word in table]

@@ -1,4 +1,4 @@
-"""The cases of an entry and of its baselines, in the form that protocols score."""
+"""Cases of an external entry and of its baselines."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.external.entry import ExternalEntry
 from benchmark.external.maps import Map
-from benchmark.external.values import KEPT
+from benchmark.external.values import MAX_CACHED
 from benchmark.maps import strata
 from benchmark.maps.baselines import BASELINES, FloatMap, Prior
 from benchmark.maps.cases import make_case
@@ -26,18 +26,18 @@ from datasets.lungs import has_boxes_or_lungs
 
 BASELINE_NAMES = (CENTER, PRIOR, NOISE, LIMIT)
 SIGMA = 0.25
-"""Deviation of the Gaussian at the centre, in shares of the image's side: that of the method ``center``."""
+"""Standard deviation of the Gaussian at the centre, as a share of the image's side; as in the method ``center``."""
 Pair = tuple[Sample, str, float]
 """An image, a finding and its label."""
 MapsOnGrid = tuple[Sequence[Map | FileMap], Grid]
 """The maps of some cases, and their common grid."""
 SIDE = 32
-"""Side of the baselines' maps for boxes, which have no grid: that of ``prior``."""
+"""Side of the baselines' maps for entries of boxes, which have no grid; as in ``prior``."""
 
 
 @dataclass
 class EntryCases:
-    """The cases of an entry and its baselines; those of one method at a time are in memory."""
+    """Cases of an entry and its baselines; only one method's cases are cached."""
 
     entry: ExternalEntry
     _last: dict[str, list[Case]] = field(default_factory=dict, repr=False)
@@ -49,15 +49,12 @@ class EntryCases:
 
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
-        """The strata of the cases that need no classifier.
-
-        Box size, number of findings, and the patient data of the data set.
-        """
+        """Variable -> (image, finding) -> group of a case, for the variables that do not need a classifier."""
         columns = ["training", "split", "image", *(f"{k}_{f}" for f in self.findings for k in ("label", "logit"))]
         return strata.group_labels(self.entry.samples, pd.DataFrame(columns=columns), self.findings)
 
     def cases(self, cell: Cell) -> list[Case]:
-        """The cases of a cell. Raises ``NotAvailableError`` if the entry lacks the input of its protocol."""
+        """Return the cases of a cell. Raises ``NotAvailableError`` if the entry lacks the input of its protocol."""
         if cell.method == self.entry.name:
             self._check(cell.protocol)
         if cell.method not in self._last:
@@ -66,12 +63,12 @@ class EntryCases:
         return self._last[cell.method]
 
     def validation(self, cell: Cell) -> list[Case]:
-        """No cases: others' maps are of test images only."""
+        """Return no cases: external maps are of test images only."""
         return []
 
     @property
     def n_missing_maps(self) -> int:
-        """Number of cases with truth that have no map."""
+        """Number of cases with truth but without a map."""
         pairs = ((sample.image_id, finding) for sample in self.entry.samples for finding in sample.boxes)
         return 0 if self.entry.boxes is not None else sum(pair not in self.entry.values for pair in pairs)
 
@@ -114,7 +111,7 @@ class EntryCases:
         ]
 
     def _prior(self, samples: Sequence[Sample]) -> MapsOnGrid:
-        """The prior's maps: one per fold and finding, shared by many cases."""
+        """Return the maps of ``prior``: one per fold and finding, shared by many cases."""
         fold, means = Prior().by_fold(samples, self.findings)
         shape = (means.shape[2], means.shape[3])
         maps = [one for number in fold for one in means[number]]
@@ -122,7 +119,7 @@ class EntryCases:
         return maps if _fits(len(maps), shape) else [FileMap(shape, partial(np.asarray, one)) for one in maps], grid
 
     def _drawn(self, name: str, samples: Sequence[Sample], pairs: Sequence[Pair]) -> MapsOnGrid:
-        """The maps of another baseline: all in memory, or computed on each access if they are too many."""
+        """Return the maps of another baseline: in memory, or computed on each access if there are too many."""
         shape = self._shape
         grid = self.entry.geometry.on(shape)
         if _fits(len(pairs), shape):
@@ -132,13 +129,13 @@ class EntryCases:
         return files, grid
 
     def _is_skipped(self, pair: tuple[str, str]) -> bool:
-        """Whether a case with truth is excluded from all rows, because it has no map."""
+        """Return True if a case with truth is excluded from all rows because it has no map."""
         entry = self.entry
         return entry.boxes is None and entry.missing == "skip" and pair not in entry.values
 
     @cached_property
     def _shape(self) -> tuple[int, int]:
-        """(h, w) of most of the maps."""
+        """Most frequent shape (h, w) of the maps."""
         shapes = Counter((values.shape[0], values.shape[1]) for values in self.entry.values.values())
         return shapes.most_common(1)[0][0] if shapes else (SIDE, SIDE)
 
@@ -146,9 +143,9 @@ class EntryCases:
 def baseline_maps(
     name: str, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
 ) -> tuple[FloatMap, Grid]:
-    """(N,K,h,w) maps of a baseline for ``samples`` and their grid, on others' ``grid`` and ``shape`` (h, w).
+    """Return the maps (N,K,h,w) of a baseline for ``samples``, and their grid.
 
-    Baselines then have the same resolution as others' maps.
+    They have the ``grid`` and ``shape`` (h, w) of the external maps, so that the resolutions are equal.
     """
     if name == CENTER:
         y, x = grid.centres(shape, (1, 1))
@@ -162,16 +159,16 @@ def baseline_maps(
 
 
 def _alone(name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> Map:
-    """A baseline's map of one case."""
+    """Return a baseline's map of one case."""
     values: Map = baseline_maps(name, [sample], [finding], grid, shape)[0][0, 0]
     return values
 
 
 def _fits(count: int, shape: tuple[int, int]) -> bool:
-    """Whether so many maps fit into the memory limit."""
-    return count * shape[0] * shape[1] * 4 <= KEPT
+    """Return True if ``count`` maps fit into the memory limit."""
+    return count * shape[0] * shape[1] * 4 <= MAX_CACHED
 
 
 def _pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[Pair]:
-    """Every pair of image and finding with its label."""
+    """Return all pairs of image and finding with their labels."""
     return [(s, f, label) for s in samples for f, label in zip(findings, s.labels.tolist(), strict=True)]

@@ -1,8 +1,8 @@
 """Export a suite's truth and one method's boxes in COCO's format.
 
-``truth.json`` lists every test image, those without a box too, and the truth boxes; ids start at 1, because pycocotools
+``truth.json`` lists all test images, also those without a box, and the truth boxes. Ids start at 1, because pycocotools
 treats annotation 0 as no match. ``boxes.json`` is a list of results. Boxes are xywh in pixels of the image as
-published. COCO counts IoU >= t, Locus IoU > t.
+published. A hit is IoU >= t in COCO and IoU > t in Locus.
 """
 
 import json
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 TRUTH, BOXES, IMAGES = "truth.json", "boxes.json", "data"
 EDGES = ["x0", "y0", "x1", "y1"]
 DETECTION = "detection"
-"""The protocol whose rows per case have a confidence."""
+"""Protocol whose rows per case have a confidence."""
 Report = Callable[[str], None]
 
 
 def run(config: ExportConfig, report: Report) -> None:
-    """Write the export of ``config`` and report the files. Raises ``LocusError`` where there are no boxes or images."""
+    """Write the export of ``config`` and report the files. Raises ``LocusError`` if there are no boxes or images."""
     record, folder, trained = _chosen(config)
     table = _with_confidence(record, folder)
     findings, samples = trained[0].data.findings, [sample for run in trained for sample in run.data]
@@ -50,19 +50,19 @@ def run(config: ExportConfig, report: Report) -> None:
     counts = f"{len(truth['images'])} images, {len(truth['annotations'])} truth boxes, {len(results)} boxes"
     report(f"{title}: {counts} in {output}")
     if not results:
-        report(f"{BOXES} is empty: COCO.loadRes raises IndexError for an empty file")
+        report(f"{BOXES} is empty: COCO.loadRes will raise IndexError")
     if (table["confidence"] == 1).all():
-        report("every score is 1.0, because these rows have no confidence: do not compute an average precision of them")
+        report("all scores are 1.0, because these rows have no confidence: do not compute an average precision")
 
 
 def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -> dict[str, Any]:
     """Return COCO's dictionary of ``samples``: all images and the truth boxes of ``findings``; all ids start at 1.
 
-    Raises ``DataError`` where an image occurs twice.
+    Raises ``DataError`` if an image occurs twice.
     """
     names = [file_name(sample) for sample in samples]
     if twice := duplicates(names):
-        raise DataError(f"{len(twice)} images occur twice in this suite ({examples(twice)}): COCO allows one of each")
+        raise DataError(f"{len(twice)} images occur twice in this suite ({examples(twice)}), which COCO does not allow")
     images = [
         {"id": n, "file_name": name, "height": sample.frame[0], "width": sample.frame[1]}
         for n, (name, sample) in enumerate(zip(names, samples, strict=True), 1)
@@ -92,7 +92,7 @@ def boxes_json(table: "pd.DataFrame", truth: dict[str, Any]) -> list[dict[str, A
     unknown = [name for name in dict.fromkeys(boxed["image"]) if _with_suffix(name) not in images]
     unknown += [name for name in dict.fromkeys(boxed["finding"]) if name not in categories]
     if unknown:
-        raise DataError(f"the data set lacks {len(unknown)} images or findings of the boxes: {examples(unknown)}")
+        raise DataError(f"{len(unknown)} images or findings of the boxes are not in the data set: {examples(unknown)}")
     return [
         {
             "image_id": images[_with_suffix(row["image"])],
@@ -119,7 +119,7 @@ def _xywh(box: FloatArray) -> list[float]:
 
 
 def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
-    """The record whose boxes are exported, the folder of its rows, and the runs with the scored images."""
+    """Return the record whose boxes are exported, the folder of its rows, and the runs with the scored images."""
     flags = RunConfig(
         **{name: getattr(config, name) for name in ("suites", "results", "runs", "data_root_dir", "trust")}
     )
@@ -139,7 +139,7 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
 
 
 def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":
-    """The rows per case of a record, with the confidence from ``detection``, else 1."""
+    """Return the rows per case of a record, with the confidence from ``detection``, or 1 without it."""
     table = cases.read(record.cell, folder)
     if not {*EDGES} <= {*table.columns} or table[EDGES].isna().all(axis=None):
         packed = "packed rows have boxes only for the lowest training seed"

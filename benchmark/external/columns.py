@@ -1,4 +1,4 @@
-"""The columns of a table of boxes or probabilities, checked in its first line before heavy imports."""
+"""Check the columns of a table of boxes or probabilities before heavy imports."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ def edges_of(file: Path, header: Sequence[str], box_format: BoxFormat | None) ->
         raise BadValueError("--boxes with a CSV file requires --box_format: xyxy (corners) or xywh (corner and size)")
     edges = next((names for names in EDGES[box_format] if {"image", "finding", "score", *names} <= set(header)), None)
     if edges is None:
-        raise DataError(f"{file} has the columns {', '.join(header)}, --box_format is {box_format}: {NEED}")
+        raise DataError(f"{file} has the columns {', '.join(header)} and --box_format is {box_format}: {NEED}")
     return edges
 
 
@@ -32,8 +32,8 @@ def check(
     """Check the first lines of tables. Raises like ``edges_of``, and ``DataError`` for a missing file.
 
     Args:
-        boxes: file of boxes; a JSON file has no columns.
-        box_format: the format of the four numbers in a CSV.
+        boxes: file of boxes; JSON files are not checked.
+        box_format: format of the four numbers in a CSV.
         tables: flag, file and required columns.
     """
     if boxes is not None and Path(boxes).suffix != ".json":
@@ -45,6 +45,6 @@ def check(
 
 def _header(flag: str, file: Path) -> list[str]:
     if not file.is_file():
-        raise DataError(f"file {str(file)!r} not found: {flag} must be a file")
+        raise DataError(f"{flag} {file} not found")
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
         return next(csv.reader(lines), [])

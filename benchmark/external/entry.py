@@ -1,4 +1,4 @@
-"""An entry of others for a data set, checked completely before anything is scored or written."""
+"""External maps or boxes for a data set, checked completely before anything is scored or written."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -31,7 +31,7 @@ OUTPUT_FLAGS = ("verify", "against", "results")
 
 @dataclass(frozen=True)
 class ExternalEntry:
-    """Maps or boxes of others, and the data set of their test images."""
+    """External maps or boxes, and the data set of their test images."""
 
     name: str
     data: Dataset
@@ -40,58 +40,50 @@ class ExternalEntry:
     boxes: boxes.BoxesByCase | None
     """(image, finding) -> (M,5) boxes and confidences; None for maps."""
     boxless: frozenset[str]
-    """Images with a truth box that have none in the file of boxes; empty for maps."""
+    """Images with a truth box but without a submitted box; empty for maps."""
     probabilities: Mapping[Pair, float]
     geometry: geometry.Geometry
     missing: str
-    """How a case without a map or an image without a box is handled: ``miss``, ``skip`` or ``error``."""
+    """Handling of cases without a map and images without a box: ``miss``, ``skip`` or ``error``."""
     hashes: dict[str, str]
     """File -> first 16 hex digits of the SHA-256 of its bytes."""
     trained_on: str
 
     @cached_property
     def samples(self) -> list[Sample]:
-        """The scored images. For maps: images with boxes or lungs. For boxes: all images, negatives included.
-
-        Skipped images without a box are excluded.
-        """
+        """Scored images without skipped ones: for maps, the images with boxes or lungs; for boxes, all images."""
         skipped = self.boxless if self.missing == "skip" else frozenset()
         return [s for s in self.data if s.image_id not in skipped and (self.boxes is not None or has_boxes_or_lungs(s))]
 
     @property
     def n_boxed(self) -> int:
-        """How many of the data set's images have a truth box."""
+        """Number of the data set's images with a truth box."""
         return sum(bool(sample.boxes) for sample in self.data)
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """The settings that decide the numbers in addition to the data; part of the records' keys.
-
-        Name and kind, hashes of files, geometry, and the handling of missing maps.
-        """
+        """Settings that determine the scores in addition to the data; part of the records' keys."""
         kind = "maps" if self.boxes is None else "boxes"
         read_as = {"geometry": self.geometry.stated, "missing": self.missing}
         return {"external": {"entry": self.name, "kind": kind, "files": files.key(self.hashes), **read_as}}
 
     @property
     def about(self) -> str:
-        """The paragraph above the tables."""
+        """Paragraph above the tables."""
         kind = f"maps, {self.geometry.words}" if self.boxes is None else "boxes"
-        trained = self.trained_on or "not stated"
+        trained = self.trained_on or "unknown"
         what = "Cases without a map" if self.boxes is None else "Images without a box"
-        grid = "the grid of these maps" if self.boxes is None else "their own grid"
+        handling = {"miss": "count as misses", "skip": "are left out", "error": "are not allowed"}[self.missing]
+        grid = "have the grid of these maps" if self.boxes is None else "use their own grid"
         return (
-            f"Made by others and scored here: {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
-            f"Trained on (declared): {trained}. {what}: {self.missing}. "
-            f"The baselines have {grid}: their scores depend on it."
+            f"External entry {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
+            f"Training data as declared: {trained}. {what} {handling}. "
+            f"The baselines {grid}; their scores depend on it."
         )
 
 
 def read(config: ScoreConfig) -> ExternalEntry:
-    """Read the entry that the flags describe. Raises ``LocusError`` for anything that cannot be scored.
-
-    ``hashes`` has the SHA-256 of each file that was read.
-    """
+    """Read the entry that the flags describe. Raises ``LocusError`` for anything that cannot be scored."""
     _refuse_name(config)
     data = _data(config)
     names = Names([sample.image_id for sample in data], data.findings)
@@ -118,7 +110,7 @@ def read(config: ScoreConfig) -> ExternalEntry:
 
 def _refuse_name(config: ScoreConfig) -> None:
     if not config.entry.strip():
-        raise BadValueError("--entry is missing: write --entry NAME, the name of these maps or boxes in the tables")
+        raise BadValueError("--entry is required: write --entry NAME, the name of these maps or boxes in the tables")
     if config.entry in UNRANKED_METHODS:
         raise BadValueError(f"--entry {config.entry!r} is the name of a baseline: choose another name")
     if (config.maps is None) == (config.boxes is None):
@@ -143,10 +135,10 @@ def write_flags(config: ScoreConfig, folder: Path) -> None:
 
 
 def read_flags(folder: Path) -> ScoreConfig:
-    """Read the flags that the records in ``folder`` were scored with. Raises ``DataError`` if there are none.
+    """Read the flags with which the records in ``folder`` were scored. Raises ``DataError`` if there are none.
 
     Paths are absolute, so the entry can be scored again from any folder.
     """
     if not (folder / FLAGS).is_file():
-        raise DataError(f"{folder} has no {FLAGS}: give a folder that `python -m benchmark.score` wrote")
+        raise DataError(f"{folder} has no {FLAGS}: give a folder written by `python -m benchmark.score`")
     return cli.build(ScoreConfig, cli.read_yaml(folder / FLAGS))

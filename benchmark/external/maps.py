@@ -1,4 +1,4 @@
-"""Find others' maps in a folder or a file: the image and finding of each, and their values, read on demand."""
+"""Find external maps in a folder or a file, with their image and finding; values are read on demand."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -36,20 +36,20 @@ Pair = tuple[str, str]
 
 
 def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) -> dict[Pair, MapFile]:
-    """(image, finding) -> map, for each file below ``path``, or each row of an array or of a JSON of masks.
+    """Return (image, finding) -> map, for the files below ``path``, the rows of an array or the masks of a JSON file.
 
-    ``findings`` names the K maps in one file, in order; ``index`` is the CSV of an array's images and findings. Raises
-    ``DataError`` for unknown images or findings and invalid numbers, and ``BadValueError`` for missing flags.
+    ``findings`` are the findings of the K maps in one file, in order; ``index`` is a CSV with the images and findings
+    of an array. Raises ``DataError`` for unknown images or findings, and ``BadValueError`` for missing flags.
     """
     if not path.exists():
-        raise DataError(f"{path} not found: --maps is a folder of {NAMED}, a .npy with --index, or a .json of masks")
+        raise DataError(f"--maps {path} not found: give a folder of {NAMED}, a .npy with --index, or a .json of masks")
     words = [names.finding(word, "--findings") for word in findings]
     if path.is_file():
         pairs = _masks(path, names) if path.suffix == ".json" else _rows(path, names, index)
     else:
         pairs = _files(path, names, words)
     if twice := [" ".join(pair) for pair in duplicates(pair for pair, _ in pairs)]:
-        raise DataError(f"{path} has {len(twice)} cases more than once: {examples(twice)}; keep one map of each")
+        raise DataError(f"{path} has several maps of the same case: {examples(twice)}; keep one map per case")
     return dict(pairs)
 
 
@@ -72,16 +72,16 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
 
 
 def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list[tuple[Pair, MapFile]]:
-    """The maps of one image: K×h×w in the order of ``words``, or arrays named after their findings."""
+    """Return the maps of one image: (K,h,w) in the order of ``words``, or arrays named after their findings."""
     content = arrays.read(file)
     if len(content) == 1 and (stacked := _single(file)).ndim == 3:
         if not words:
-            raise BadValueError(f"{file} has the maps of several findings: name them in order with --findings")
+            raise BadValueError(f"{file} has the maps of several findings: give their names in order with --findings")
         if len(stacked) != len(words):
-            raise DataError(f"{file} has {len(stacked)} maps, --findings names {len(words)}")
+            raise DataError(f"{file} has {len(stacked)} maps, but --findings has {len(words)} names")
         return [((image, word), _numbered(file, n, partial(_single, file))) for n, word in enumerate(words)]
     if file.suffix != ".npz":
-        raise DataError(f"the name of {file} has no finding: it must be {NAMED}")
+        raise DataError(f"the file name {file} has no finding: it must be {NAMED}")
     findings = [names.finding(name, str(file)) for name in content]
     named = [_map_file(file, f"{name} in {file}", partial(_named, file, name)) for name in content]
     return [((image, finding), file_map) for finding, file_map in zip(findings, named, strict=True)]
@@ -98,7 +98,7 @@ def _numbered(file: Path, n: int, array: Callable[[], arrays.Array]) -> MapFile:
 def _single(file: Path) -> arrays.Array:
     content = arrays.read(file)
     if len(content) != 1:
-        raise DataError(f"{file} has {len(content)} arrays: the file of one finding must have one")
+        raise DataError(f"{file} has {len(content)} arrays: a file of one finding must have one array")
     return next(iter(content.values()))
 
 
@@ -108,19 +108,19 @@ def _named(file: Path, name: str) -> arrays.Array:
 
 def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapFile]]:
     if index is None or file.suffix != ".npy":
-        raise BadValueError(f"{file} is one file: write a .npy of all maps, and --index FILE (image, finding)")
+        raise BadValueError(f"--maps {file} is a file: give a .npy of all maps and --index FILE (image, finding)")
     table = read_csv(index, ("image", "finding"))
     with arrays.reading(file):
         values = arrays.memory_map(file)
     if values.ndim != 3 or len(values) != len(table):
-        raise DataError(f"{file} has the shape {values.shape}, {index} has {len(table)} rows: a row per map (h, w)")
+        raise DataError(f"{file} has the shape {values.shape}, {index} has {len(table)} rows: give (rows, h, w)")
     images = names.resolve_images(table["image"].tolist(), "rows")
     words = [names.finding(word, str(index)) for word in table["finding"]]
     return [(pair, _numbered(file, n, lambda: values)) for n, pair in enumerate(zip(images, words, strict=True))]
 
 
 def _masks(file: Path, names: Names) -> list[tuple[Pair, MapFile]]:
-    """``{image: {finding: {"size": [H, W], "counts": …}}}``, the format of CheXlocalize and pycocotools."""
+    """Read ``{image: {finding: {"size": [H, W], "counts": …}}}``, the format of CheXlocalize and pycocotools."""
     try:
         content = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
         pairs = [(image, finding, mask) for image, masks in content.items() for finding, mask in masks.items()]

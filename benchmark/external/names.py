@@ -1,4 +1,4 @@
-"""Match others' names of images and findings to those of a data set."""
+"""Match names of images and findings with those of a data set."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,24 +16,24 @@ class Names:
     """
 
     def __init__(self, images: Iterable[str], findings: Sequence[str]) -> None:
-        """``images`` may be referred to without their suffix."""
+        """Index ``images`` by their names with and without suffix."""
         self.images = {name: image for image in images for name in (Path(image).stem, image)}
         self.findings = tuple(findings)
 
     def finding(self, word: str, where: str) -> str:
-        """The finding with this name or alias. Raises ``DataError`` that names ``where`` for any other word."""
+        """Return the finding with this name or alias. Raises ``DataError`` that names ``where`` for another word."""
         if (finding := find_finding(word, self.findings)) is None:
             raise DataError(f"{where}: {UnknownNameError('finding', word, self.findings)}")
         return finding
 
     def resolve_images(self, names: Sequence[str], what: str) -> list[str]:
-        """The image of each name. Raises ``DataError`` that counts ``what`` has no image in the split."""
+        """Return the image of each name. Raises ``DataError`` with the number of ``what`` that match no image."""
         images = [self.image(name) for name in names]
         refuse_unknown([name for name, image in zip(names, images, strict=True) if image is None], len(names), what)
         return [str(image) for image in images]
 
     def image(self, name: str) -> str | None:
-        """The image of ``name``, with or without folder and suffix; None if it is not in the split."""
+        """Return the image of ``name``, with or without folder and suffix; None if it is not in the split."""
         bare = Path(name).name
         return self.images.get(bare, self.images.get(Path(bare).stem))
 
@@ -52,7 +52,7 @@ class Names:
 
 
 def refuse_unknown(unknown: Sequence[str], total: int, what: str) -> None:
-    """Raise ``DataError`` if some names belong to no image of the split."""
+    """Raise ``DataError`` if some names match no image of the split."""
     if unknown:
         raise DataError(
             f"{len(unknown)} of {total} {what} match no image of the test split: {examples(unknown)}; "

@@ -31,13 +31,13 @@ from core.names import MAIN_PROTOCOL
 from datasets.io.tables import read_csv
 
 MODEL = "external"
-"""Model id of all records of an entry, whose network is unknown."""
+"""Model id of all records of external entries, whose networks are unknown."""
 SOURCES = "sources.csv"
-"""First 16 hex digits of the SHA-256 of every file; the hash of all of them is in the records' cells."""
+"""Table of the files with the first 16 hex digits of their SHA-256."""
 
 
 def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
-    """Score the entry of the flags and write its folder, or ``--verify`` it; 1 if cases failed or figures differ.
+    """Score the entry of the flags and write its folder, or ``--verify`` it; return 1 if cases failed or scores differ.
 
     Everything is scored before anything is written. Raises ``LocusError``.
     """
@@ -69,19 +69,19 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
 def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
     name = re.sub(r"[^\w.=+-]+", "-", entry.name).strip("-.").lower()
     if not name:
-        raise BadValueError(f"--entry {entry.name!r} has no letter or digit to name a folder: choose another name")
+        raise BadValueError(f"--entry {entry.name!r} is not a valid name: use letters or digits")
     folder = Path(config.results) / name
     if folder.is_dir() and any(r.cell.model_id != MODEL for r in records.load(folder)):
-        raise BadValueError(f"{folder} contains the results of a suite: write another --entry or --results")
+        raise BadValueError(f"{folder} contains the results of a suite: choose another --entry or --results")
     return folder
 
 
 def score(
     entry: ExternalEntry, store: EntryCases, methods: Sequence[str]
 ) -> Iterator[tuple[Record, list[dict[str, Any]]]]:
-    """Yield the record and the rows per case for each of ``methods``, the entry included, and each protocol.
+    """Yield the record and the rows per case of each of ``methods`` and each protocol; the entry comes first.
 
-    A protocol that the entry does not support is skipped for the baselines after it.
+    Protocols that the entry does not support are skipped for the baselines.
     """
     shared = _shared(entry, store)
     lacking: set[str] = set()
@@ -99,7 +99,7 @@ def score(
 
 
 def _words(entry: ExternalEntry, method: str) -> list[str]:
-    """The protocols of a method: those that the entry supports."""
+    """Return the protocols of a method that the entry supports."""
     if entry.boxes is not None:
         fit = [word for word in protocols.names() if protocols.get(word).takes_boxes]
         return fit if method == entry.name else [word for word in fit if word in protocols.of_maps()]
@@ -160,10 +160,7 @@ def _recorded(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, lis
 
 
 def read_sources(folder: Path) -> dict[str, str]:
-    """File -> hash of the files behind the records in ``folder``. Raises ``DataError`` if they are missing.
-
-    SHA-256 in hexadecimal, by the names in ``sources.csv``.
-    """
+    """Return file -> hash of the files scored in ``folder``, from ``sources.csv``. Raises ``DataError`` without it."""
     table = read_csv(folder / SOURCES, ("file", "sha256"))
     return dict(zip(table["file"].tolist(), table["sha256"].tolist(), strict=True))
 
@@ -172,7 +169,7 @@ def _verified(folder: Path, measured: list[Record], report: Callable[[str], None
     """Compare the folder's records with those measured now; return 0 if all agree."""
     records_by_key = {record.key: record for record in records.load(folder)}
     if any(record.key not in records_by_key for record in measured):
-        raise DataError(f"{folder} has no record of these files: other files were scored")
+        raise DataError(f"{folder} has no record of these files: its records are of other files")
     all_differences = [(record.cell, differences(records_by_key[record.key], record)) for record in measured]
     wrong = [(cell, differing[0]) for cell, differing in all_differences if differing]
     for cell, first in wrong:

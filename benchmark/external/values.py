@@ -1,4 +1,4 @@
-"""Read and check the values of others' maps: numbers, shapes, constant maps, swapped axes."""
+"""Read and check the values of external maps: numbers, shapes, constant maps, swapped axes."""
 
 import logging
 from collections.abc import Mapping
@@ -17,16 +17,16 @@ from datasets.base import Dataset
 from datasets.lungs import has_boxes_or_lungs
 
 log = logging.getLogger(__name__)
-KEPT = 2**26
-"""Maps up to this many bytes stay in memory, with surfaces of twice that; others are read again for scoring."""
+MAX_CACHED = 2**26
+"""Bytes of maps that stay in memory (their surfaces take twice that); other maps are read again for scoring."""
 MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
-"""Transposed maps must fit better by so many standard errors, and by such a factor."""
+"""A warning needs transposed maps that fit better by so many standard errors and by this factor."""
 
 
 def read(
     given: Mapping[Pair, MapFile], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
 ) -> dict[Pair, Map | FileMap]:
-    """(image, finding) -> (h,w) of every map that can be scored: the first ``KEPT`` bytes in memory, the rest as files.
+    """Return (image, finding) -> map (h,w), the first ``MAX_CACHED`` bytes in memory and the rest as files.
 
     Raises ``DataError`` for invalid maps, for all maps constant, and for missing maps if ``missing`` is error.
     """
@@ -43,20 +43,20 @@ def read(
     for pair in bar:
         values = given[pair].read()
         total_bytes += values.nbytes
-        out[pair] = values if total_bytes <= KEPT else FileMap(values.shape, given[pair].read)
+        out[pair] = values if total_bytes <= MAX_CACHED else FileMap(values.shape, given[pair].read)
         if values.min() == values.max():
             flat.append(given[pair].where)
         if pair in truth and isinstance(where.grid, str):
             inside.append((_inside(values, *truth[pair]), _inside(values.T, *truth[pair])))
     if flat and len(flat) == len(out):
-        raise DataError(f"all {len(out)} maps are constant ({examples(flat)}): nothing can be scored")
+        raise DataError(f"all {len(out)} maps are constant: {examples(flat)}")
     if flat:
         log.warning("%d of %d maps are constant and count as misses: %s", len(flat), len(out), examples(flat))
     shares = np.array(inside, dtype=np.float64).reshape(-1, 2)
     if _is_transposed(shares):
         log.warning(
-            "the maps fit the truth clearly better transposed (%.3f instead of %.3f of the heat in the boxes); "
-            "they are scored as they are: if they are (w, h), save map.T",
+            "transposed maps fit the truth better (%.3f instead of %.3f of their heat is in the boxes); "
+            "if your maps are (w, h), save map.T instead",
             *np.nanmean(shares, axis=0)[::-1],
         )
     return out
@@ -69,12 +69,12 @@ def _refuse_missing(truth: Mapping[Pair, object], given: Mapping[Pair, MapFile],
     if absent and missing == "error":
         raise DataError(
             f"{len(absent)} of {len(truth)} cases with a truth box have no map ({examples(map(' '.join, absent))}): "
-            "add them, or write --missing miss (count them as misses) or --missing skip (leave them out)"
+            "add the maps, or write --missing miss (count them as misses) or --missing skip (leave them out)"
         )
 
 
 def _is_transposed(inside: FloatArray) -> bool:
-    """Whether the maps fit clearly better transposed: (N,2) shares of heat in the truth, as given and transposed."""
+    """Return True if transposed maps fit better, from shares of heat in the truth (N,2), as given and transposed."""
     gain = inside[:, 1] - inside[:, 0]
     gain = gain[np.isfinite(gain)]
     if len(gain) < 2:
@@ -85,7 +85,7 @@ def _is_transposed(inside: FloatArray) -> bool:
 
 
 def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:
-    """Share of a min-max scaled map inside the truth boxes; nan for a constant map."""
+    """Return the share of a min-max scaled map inside the truth boxes; nan for a constant map."""
     scaled = values - values.min()
     total = float(scaled.sum())
     shape = (values.shape[0], values.shape[1])

@@ -1,10 +1,10 @@
-"""Raw maps on disk: two files per (model, method), enough to score and draw maps without the model.
+"""Raw maps on disk: two files per model and method, from which maps are scored and drawn without the model.
 
-``<word>.npy`` is (cases, h, w) float16 of map / max|map|, cases = images x findings in that order. It is written batch
-by batch, ends with its key and is read memory-mapped. ``<word>.json`` is its index, written afterwards. The pair is
-valid only if both have the requested key and the array has the length in the index, which protects against killed and
-concurrent runs. A method without maps for a model has only an index. ``<word>.shards`` contains parts of an array until
-they are joined.
+``<word>.npy`` has map / max|map| as (cases, h, w) float16; cases are images × findings, in that order. It is written
+batch by batch, ends with its key and is read memory-mapped. ``<word>.json`` is its index, written afterwards. The pair
+is valid only if both have the requested key and the array has the length in the index, which protects against killed
+and concurrent runs. A method without maps for a model has only an index. ``<word>.shards`` contains parts of an array
+until they are joined.
 """
 
 from benchmark.maps.code import code_digest

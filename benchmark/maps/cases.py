@@ -1,4 +1,4 @@
-"""Cases (image x finding) with the stored maps of a model's methods, on the test and validation images."""
+"""Cases (image × finding) with the stored maps of a model's methods, on the test and validation images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ from datasets.lungs import OUTSIDE, lung_reader
 
 @dataclass
 class CaseStore:
-    """A model's training runs and maps; all protocols of a method share its cases and computed surfaces."""
+    """A model's training runs and maps. All protocols of a method share its cases and their surfaces."""
 
     trained: Sequence[TrainingRun]
     maps: StoredMapsByMethod
@@ -32,7 +32,7 @@ class CaseStore:
     """The same training runs with their validation images."""
     validation_maps: StoredMapsByMethod = field(default_factory=dict)
     _method: tuple[str, str] = ("", "")
-    """Method and alignment of the cases in memory; only one method's cases are cached."""
+    """Method and alignment of the cached cases; only one method's cases are cached."""
     _cases: dict[tuple[str, int | None], list[Case]] = field(default_factory=dict, repr=False)
     """(split, images) -> cases."""
 
@@ -98,7 +98,7 @@ class CaseStore:
 def make_cases(
     trained: Sequence[TrainingRun], maps: StoredMaps, alignment: str, images: int | None = None
 ) -> list[Case]:
-    """Make a case of every finding and every image of ``scorable_images``, or of the ``images`` of slow methods.
+    """Make a case of each finding on each image of ``scorable_images``, or on ``images`` of them (slow methods).
 
     Lung masks are set only for findings that the image shows, because maps of absent findings are not explanations.
     """
@@ -112,14 +112,10 @@ def make_cases(
 
 
 def _stored(maps: StoredMaps, sample: Sample, finding: str) -> NDArray[np.float16] | FileMap | None:
-    """Return the map of a case; if it was not generated, an object that raises ``NotMadeError`` when it is read."""
+    """Return the map of a case; if it was not generated, a map that raises ``NotMadeError`` when it is read."""
     if (sample.image_id, finding) in maps:
         return maps.stored(sample.image_id, finding)
-    return FileMap(maps.index.shape[1:], partial(_not_made, maps, sample.image_id, finding))
-
-
-def _not_made(maps: StoredMaps, image: str, finding: str) -> NDArray[np.float16]:
-    return np.asarray(maps.stored(image, finding))
+    return FileMap(maps.index.shape[1:], lambda: np.asarray(maps.stored(sample.image_id, finding)))
 
 
 def make_case(
@@ -159,6 +155,6 @@ def read_predictions(trained: Sequence[TrainingRun]) -> pd.DataFrame:
     """Return the predictions of all training runs, a row per image and run.
 
     Columns: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F, and ``training``,
-    the index of the run: with k folds an image is held out by one run and may be a validation image of another.
+    the index of the run. With k folds, a test image of one run may be a validation image of another.
     """
     return pd.concat([run.read_predictions().assign(training=n) for n, run in enumerate(trained)], ignore_index=True)

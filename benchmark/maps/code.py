@@ -1,10 +1,9 @@
 """Digest of the code that a map depends on, so that maps of a changed method are not reused.
 
-A map's key includes the source of the method's module and of its imports, recursively: ``methods``, ``core`` and every
+The digest includes the source of the method's module and of its imports, recursively: ``methods``, ``core`` and every
 module that is neither part of Python nor installed, such as a user's files. For an installed package of methods it
-includes the package's own modules. The key does not include imports by a computed name, data files, and the versions of
-libraries (torch, captum), which change a map in its last digits or on purpose. The engine, the networks and the layers
-have a version, ``benchmark.explain.VERSION``.
+includes the package's own modules. It does not include imports by a computed name, data files, or the versions of
+libraries (torch, captum). The engine, the networks and the layers have a version, ``benchmark.explain.VERSION``.
 """
 
 import ast
@@ -19,7 +18,7 @@ from pathlib import Path
 import methods
 
 FOLLOWED = frozenset({"methods", "core"})
-"""Packages that are included even if Locus itself is installed."""
+"""Packages that are always included, even if Locus is installed."""
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 

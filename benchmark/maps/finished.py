@@ -29,13 +29,13 @@ class FinishedModel:
     """Name in the tables."""
     checkpoint: Path
     digest: str
-    """Digest of its weights, and of how a third-party network reads them."""
+    """Digest of the weights, and of the way a third-party network uses them."""
     findings: tuple[str, ...]
     """Names of its outputs, in order."""
     pooling: str
     """Name of the pooling; empty for an opaque head."""
     network: str = ""
-    """Word of a third-party network; empty for ours."""
+    """Name of a third-party network; empty for a network of Locus."""
     trained_on: str = ""
     """Training data, as declared or recorded by its run."""
     trained: TrainConfig | None = None
@@ -45,9 +45,9 @@ class FinishedModel:
 
 
 def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Dataset:
-    """Return the images of a suite's split with truth for the entry's findings, without patients seen in training.
+    """Return the images of a suite's split without patients seen in training, with labels for the network's findings.
 
-    If the training data are unknown or not available, nothing is excluded; the latter logs a warning.
+    Nothing is excluded if the training data are unknown. If they are not available, a warning is logged.
     """
     data = source.load(config, split)
     positions = list(range(len(data)))
@@ -56,8 +56,8 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
         if datasets.at_hand(finished.trained.dataset, finished.trained.data_root_dir):
             positions, counts = exclude_seen_patients(finished.trained, config, data)
         else:
-            absent = f"the files of {finished.trained.dataset} are not here: its training images"
-            log.warning("%s: %s are not looked for among those of %s", finished.name, absent, config.dataset)
+            reason = f"the files of {finished.trained.dataset} are missing"
+            log.warning("%s: training images in %s cannot be excluded: %s", finished.name, config.dataset, reason)
     if finished.trained_images:
         unlisted, listed_counts = not_listed(finished, config, data) if split == "test" else (positions, {})
         positions, counts = [n for n in positions if n in {*unlisted}], counts | listed_counts
@@ -69,16 +69,16 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
 
 
 def not_listed(finished: FinishedModel, config: TrainConfig, data: Dataset) -> tuple[list[int], dict[str, int]]:
-    """Return positions in ``data`` of images that are not in the list of training images, and counts.
+    """Return the positions in ``data`` of images that are not listed as training images, and counts.
 
-    Unlisted images of listed patients stay and are counted. Raises ``DataError`` if the list names no image of the data
-    set, ``LeakError`` if no image is left.
+    Unlisted images of listed patients stay and are counted. Raises ``DataError`` if no listed image is in the data set,
+    ``LeakError`` if all images are listed.
     """
     names = [str(sample.meta.get(NIH_IMAGE_KEY, sample.image_id)) for sample in data]
     positions = [n for n, name in enumerate(names) if name not in finished.trained_images]
     if len(positions) == len(names) and not finished.trained_images & _image_names(config):
         listed = f"none of the {len(finished.trained_images)} listed training images is in {config.dataset}"
-        raise DataError(f"{finished.trained_on}: {listed}: give names as the data set has them, {names[0]} for one")
+        raise DataError(f"{finished.trained_on}: {listed}: use the image names of the data set, such as {names[0]}")
     if not positions:
         raise LeakError(f"all {len(names)} images of {data.name} are listed as training images: {finished.trained_on}")
     patients = {data.patients[n] for n in {*range(len(names))} - {*positions}}
@@ -87,7 +87,7 @@ def not_listed(finished: FinishedModel, config: TrainConfig, data: Dataset) -> t
         "images_seen_in_training": seen,
         "other_images_of_seen_patients": sum(data.patients[n] in patients for n in positions),
     }
-    log.warning("%s: %d of %d images were trained on and are left out", data.name, seen, len(names))
+    log.warning("%s: left out %d of %d images, which are training images", data.name, seen, len(names))
     return positions, counts
 
 
@@ -101,17 +101,17 @@ def _image_names(config: TrainConfig) -> set[str]:
 
 
 def _same_images(trained: TrainConfig, config: TrainConfig) -> bool:
-    """True if a training run held out exactly the images that the suite scores."""
+    """Return True if a training run held out exactly the images that the suite scores."""
     names = ("dataset", *(field.name for field in fields(SplitFlags)))
     return all(getattr(trained, name) == getattr(config, name) for name in names)
 
 
 def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
-    """Return the test images of ``other`` for the training run of ``config``, with truth for their common findings.
+    """Return the test images of ``other`` for the training run of ``config``, with labels for their common findings.
 
-    Images of patients seen in training are left out and counted. Patients are identified by NIH's file name if the data
-    set has it, or by equal pixels at the network's input; images identified neither way count as
-    ``images_not_traced``. Raises ``LeakError`` if no image is left.
+    Images of patients seen in training are left out and counted. Patients are identified by the NIH file name if the
+    data set has it, else by equal pixels at the network's input size; other images count as ``images_not_traced``.
+    Raises ``LeakError`` if no image is left.
     """
     samples = source.load(other, "test")
     positions, counts = exclude_seen_patients(config, other, samples)
@@ -123,7 +123,7 @@ def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
 def exclude_seen_patients(
     config: TrainConfig, other: TrainConfig, samples: Dataset
 ) -> tuple[list[int], dict[str, int]]:
-    """Return positions of ``samples`` whose patients were not in the training data of ``config``, and counts.
+    """Return the positions of ``samples`` whose patients are not in the training data of ``config``, and counts.
 
     Raises ``LeakError`` if no image is left.
     """
@@ -135,11 +135,12 @@ def exclude_seen_patients(
         patients.append(patient_of_image.get(pixel_hash if nih is None else nih, (nih or "").split("_")[0]))
     positions = [n for n, patient in enumerate(patients) if patient not in seen]
     if not positions:
-        seen_by = f"patients that the model was trained on ({config.dataset})"
-        raise LeakError(f"all {len(samples)} images of {samples.name} are of {seen_by}")
+        raise LeakError(
+            f"all {len(samples)} images of {samples.name} are of patients in the training data ({config.dataset})"
+        )
     left_out, untraced = len(samples) - len(positions), patients.count("")
-    of_seen = f"{left_out} of {len(samples)} images are of patients that the training on {config.dataset} has seen"
-    text = f"{samples.name}: {of_seen} and are left out; of {untraced} it is not known whose they are"
+    seen_images = f"left out {left_out} of {len(samples)} images, of patients in the training data ({config.dataset})"
+    text = f"{samples.name}: {seen_images}; the patients of {untraced} images are unknown"
     log.log(logging.WARNING if left_out else logging.INFO, "%s", text)
     return positions, {"images_seen_in_training": left_out, "images_not_traced": untraced}
 
@@ -156,7 +157,7 @@ def _patient_of_image(config: TrainConfig) -> dict[str, str]:
 
 
 def _pixel_hashes(flags: DataFlags, data: Dataset) -> list[str]:
-    """Return a hash of the pixels of each image at the network's input; the image's name if it cannot be read."""
+    """Return a hash of each image's pixels at the network's input size; the image's name if it cannot be read."""
     pixels = cache.pixels(data, flags.img_size, flags.cache_dir, flags.max_bad_images)
     pixel_hashes = [sample.image_id for sample in data]
     for n in pixels.kept.tolist():

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, LocusError]:
     """Write the maps of ``requests``, or the reason if a method does not support its networks.
 
-    Returns word -> error of failed methods. Nothing is written for these, so that the next run tries again. Fast
-    methods share forward passes; each slow method is written before the next begins, so a killed run keeps it.
+    Returns word -> error of the failed methods. Nothing is written for them, so the next run tries again. Fast methods
+    share forward passes. Each slow method is written before the next one begins, so a killed run keeps it.
     """
     networks = _Networks(flags)
     together: dict[object, list[MapRequest]] = {}
@@ -59,23 +59,23 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
 
 @dataclass
 class _Files:
-    """The arrays that are being written, one per supported request."""
+    """Open files of maps, one per supported request."""
 
     requests: dict[str, MapRequest]
-    """Requests that are still supported."""
+    """Word -> request of the methods that have not failed."""
     findings: tuple[str, ...]
     stack: ExitStack
     writers: dict[str, tuple[store.Writer, ExitStack]] = field(default_factory=dict)
     broken: dict[str, LocusError] = field(default_factory=dict)
 
     def parts(self) -> dict[str, Method]:
-        """Word -> method of the requests that are still supported."""
+        """Return word -> method of the requests that have not failed."""
         return {word: request.method for word, request in self.requests.items() if isinstance(request.method, Method)}
 
     def receive(self, word: str, answer: MethodMaps | LocusError) -> None:
         """Write the maps of a batch, or the reason why there are none.
 
-        A map whose shape or grid differs from the previous ones stops the method, not the run.
+        A method whose maps change in shape or grid is dropped; the others continue.
         """
         if isinstance(answer, LocusError):
             self._drop(self.requests.pop(word), answer)
@@ -83,7 +83,7 @@ class _Files:
         try:
             self._writer(self.requests[word]).add(answer.maps.cpu().numpy(), answer.grid)
         except BadValueError as error:
-            self._drop(self.requests.pop(word), LocusError(f"the method {word!r} broke: {error}"))
+            self._drop(self.requests.pop(word), LocusError(f"the method {word!r} failed: {error}"))
 
     def _writer(self, request: MapRequest) -> store.Writer:
         if request.word not in self.writers:
@@ -97,12 +97,12 @@ class _Files:
         """Discard all maps of this method, including those of earlier batches."""
         if request.word in self.writers:
             with suppress(LocusError), self.writers.pop(request.word)[1]:
-                raise error  # inside, so that its file is not moved into place
+                raise error  # an error inside the block discards the file
         if isinstance(error, NotAvailableError):
             store.write_no_maps(request.path, request.key, request.images, self.findings, reason=str(error))
         else:
             log.warning("%s", error)
-            self.broken[request.word] = LocusError(str(error))  # without the traceback, which holds tensors
+            self.broken[request.word] = LocusError(str(error))  # without the traceback, which refers to tensors
 
 
 def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -> None:
@@ -122,10 +122,7 @@ class _Networks:
     grids: dict[TrainingRun, tuple[Grid, tuple[int, int]]] = field(default_factory=dict)
 
     def positions(self, run: TrainingRun) -> tuple[Grid, tuple[int, int]]:
-        """Return the grid and the shape of a network's feature maps.
-
-        Computed with one image, once per network.
-        """
+        """Return the grid and the shape of a network's feature maps, computed once from one image."""
         if run not in self.grids:
             one = self.evidence(run, [0])
             self.grids[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])

@@ -1,6 +1,6 @@
-"""Load the stored maps of methods for a model's images, after generating missing ones, at once or in shards.
+"""Load the stored maps of a model's methods, and generate missing ones, at once or in shards.
 
-A shard consists of whole batches, whose maps are independent of other batches: the joined file is identical to that of
+A shard consists of whole batches. Their maps do not depend on other batches, so the joined file is identical to that of
 a single job. Baselines that use the truth need all images at once and have no shards.
 """
 
@@ -18,9 +18,9 @@ from core.files import writing
 from methods.base import Method
 
 StoredMapsByMethod = dict[str, store.StoredMaps | LocusError]
-"""Word -> maps of a method on disk, or its error.
+"""Word -> stored maps of a method, or its error.
 
-``NotAvailableError``: the method does not support this model. Any other error: it failed, and the next run tries again.
+``NotAvailableError``: the method does not support this model. Other errors: it failed, and the next run tries again.
 """
 
 
@@ -36,15 +36,21 @@ def obtain(
     slow_images: int | None = None,
     shown_only: bool = False,
 ) -> StoredMapsByMethod:
-    """Return the maps of each method in ``folder``, after generating missing ones.
+    """Return the maps of each method in ``folder``; missing maps are generated.
 
-    Without ``flags`` a missing one is a ``NoMapsError`` instead. Where all exist no model is loaded. Methods that are
-    not fast explain ``slow_images`` of the images (None: all), with ``shown_only`` the findings that an image shows
-    (``benchmark.maps.requests.shown_findings``) and no others. Raises ``DataError`` where no held-out image has a truth
-    box.
+    Args:
+        trained: the training runs of the model, with their images.
+        method_names: words of methods and baselines.
+        folder: folder of the maps.
+        flags: flags for generating maps; None: missing maps give a ``NoMapsError`` instead.
+        slow_images: number of images that slow methods explain; None: all.
+        shown_only: slow methods explain only the findings that an image shows, see ``shown_findings``.
+
+    Raises:
+        DataError: no held-out image has a truth box.
     """
     if not select_samples(trained, None):
-        raise DataError(f"no test image of {trained[0].config.dataset} has a truth box: there is nothing to score")
+        raise DataError(f"no test image of {trained[0].config.dataset} has a truth box, so nothing can be scored")
     requests, broken = requests_of(trained, method_names, folder, slow_images, shown_only)
     return broken | _stored(requests, flags)
 
@@ -52,9 +58,9 @@ def obtain(
 def obtain_validation(
     trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path, flags: EngineFlags | None
 ) -> tuple[list[TrainingRun], StoredMapsByMethod]:
-    """Return the training runs with validation images and the fast methods' maps of these, for choosing thresholds.
+    """Return the training runs with their validation images, and the fast methods' maps of these images.
 
-    There are no maps if no validation image has a truth box, as in the official NIH lists, or for another data set.
+    There are no maps if no validation image has a truth box, as in the official NIH lists, or for other test data.
     """
     requests = validation_requests(trained, method_names, folder)
     return [run.validation for run in trained if run.other is None], _stored(requests, flags)
@@ -75,10 +81,7 @@ def requests_of(
     slow_images: int | None,
     shown_only: bool = False,
 ) -> tuple[list[MapRequest], StoredMapsByMethod]:
-    """Return the request of each method, and the errors of those that cannot be built.
-
-    ``slow_images`` and ``shown_only`` apply to methods that are not fast: see ``obtain``.
-    """
+    """Return a request for each method, and the errors of methods that cannot be built; arguments as in ``obtain``."""
     requests: list[MapRequest] = []
     broken: StoredMapsByMethod = {}
     for word in method_names:
@@ -107,10 +110,8 @@ def _read(request: MapRequest) -> store.StoredMaps | NotAvailableError | None:
 
 def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:
     if flags is None:
-        of_today = "that today's code would make of these weights and images"
-        return NoMapsError(f"no maps in {request.path.parent} {of_today}")
-    replaced = f"the maps in {request.path} were replaced by those of another run with other code"
-    return DataError(f"{replaced}: run it again when that one is done")
+        return NoMapsError(f"{request.path.parent} has no maps of these weights, images and this version of the code")
+    return DataError(f"another run with other code replaced the maps in {request.path}: try again when it is finished")
 
 
 def generate_shard(requests: Sequence[MapRequest], number: int, count: int, flags: EngineFlags) -> None:

@@ -1,4 +1,4 @@
-"""Predict a suite's images with a finished network, and leave the files that a training run would leave."""
+"""Predict a suite's images with a finished network, and write the same files as a training run."""
 
 import shutil
 from pathlib import Path
@@ -11,9 +11,9 @@ from core.files import atomic
 
 
 def predict_held_out(finished: FinishedModel, config: TrainConfig, folder: Path) -> None:
-    """Write to ``folder`` a copy of ``finished`` and its predictions for the held-out images of ``config``, once.
+    """Write a copy of ``finished`` and its predictions for the held-out images of ``config`` to ``folder``, once.
 
-    Raises ``core.errors`` types for incomplete data, or data without any of its findings.
+    Raises ``LocusError`` for incomplete data, or data without any of its findings.
     """
     if runs.done(folder):
         return

@@ -1,4 +1,4 @@
-"""Read stored maps memory-mapped, and only if they are complete and have the requested key."""
+"""Read stored maps, memory-mapped, if they are complete and have the requested key."""
 
 import logging
 import os
@@ -28,30 +28,30 @@ class StoredMaps:
     index: Index
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
-        """True if a map was generated for this (image, finding)."""
-        return pair in self._places
+        """Return True if a map was generated for this (image, finding)."""
+        return pair in self._positions
 
     def stored(self, image: str, finding: str) -> NDArray[np.float16] | None:
-        """Return map / max|map| (h, w), which is scored; None if the method gave a value that is not finite.
+        """Return map / max|map| (h, w), which is scored; None if the map has NaN or infinite values.
 
         Raises ``NotMadeError`` if no map was generated for the pair.
         """
-        position, peak = self._place(image, finding)
+        position, peak = self._position(image, finding)
         return None if peak is None else self.values[position]
 
     def map(self, image: str, finding: str) -> NDArray[np.float32] | None:
-        """Return the method's map (h, w) float32, to half precision with its exact maximum; None as in ``stored``."""
-        position, peak = self._place(image, finding)
+        """Return the map (h, w) float32 in its own scale, with half precision; None as in ``stored``."""
+        position, peak = self._position(image, finding)
         return None if peak is None else self.values[position].astype(np.float32) * np.float32(peak)
 
-    def _place(self, image: str, finding: str) -> tuple[int, float | None]:
+    def _position(self, image: str, finding: str) -> tuple[int, float | None]:
         if (image, finding) not in self:
-            advice = "methods that are not fast explain only what the suite's protocols read"
-            raise NotMadeError(f"no map of {finding!r} was made for the image {image!r}: {advice}")
-        return self._places[image, finding]
+            reason = "slow methods explain only the cases that the suite's protocols need"
+            raise NotMadeError(f"no map of {finding!r} was generated for the image {image!r}: {reason}")
+        return self._positions[image, finding]
 
     @cached_property
-    def _places(self) -> dict[tuple[str, str], tuple[int, float | None]]:
+    def _positions(self) -> dict[tuple[str, str], tuple[int, float | None]]:
         """(image, finding) -> position in the array, and peak."""
         index = self.index
         positions = index.shown or [range(len(index.findings))] * len(index.images)
@@ -70,27 +70,27 @@ def read(array: Path, key: str) -> StoredMaps | NotAvailableError | None:
         index = Index.model_validate_json(index_file(array).read_text(encoding="utf-8"))
         if index.key != key:
             return None
-        return NotAvailableError(index.reason) if index.reason else StoredMaps(_opened(array, index), index)
+        return NotAvailableError(index.reason) if index.reason else StoredMaps(_open_array(array, index), index)
     except (ValueError, OSError, EOFError) as error:
-        log.warning("the maps in %s are broken (%s): they are made again", array, one_line(error))
+        log.warning("the maps in %s are broken (%s) and will be generated again", array, one_line(error))
         return None
 
 
-def _opened(array: Path, index: Index) -> NDArray[np.float16]:
+def _open_array(array: Path, index: Index) -> NDArray[np.float16]:
     """Open the array. Raises ``ValueError`` if it does not match its index."""
     cases, key = index.cases, index.key.encode()
     if sum(map(len, index.peaks)) != cases or index.shape[0] != cases:
-        raise ValueError(f"its index has not {cases} cases")
+        raise ValueError(f"its index does not have {cases} cases")
     with array.open("rb") as file:  # opened once: another run may replace the file at any moment
         length = os.fstat(file.fileno()).st_size
         if length != index.bytes:
-            raise ValueError(f"{length} bytes instead of {index.bytes}")
+            raise ValueError(f"it has {length} bytes, not {index.bytes}")
         file.seek(length - len(key))
         if file.read() != key:
-            raise ValueError("the array is that of another run")
+            raise ValueError("the array belongs to another run")
         file.seek(0)
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
         if (shape, dtype) != (index.shape, np.dtype("<f2")):
-            raise ValueError(f"{dtype} of shape {shape} instead of float16 of shape {index.shape}")
+            raise ValueError(f"the array is {dtype} of shape {shape}, not float16 of shape {index.shape}")
         return np.memmap(file, dtype, "r", file.tell(), shape)

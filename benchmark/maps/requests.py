@@ -1,4 +1,4 @@
-"""Requests for a method's maps, and their key on disk: a hash of everything that they depend on."""
+"""Requests for a method's maps, and their key: a hash of everything that the maps depend on."""
 
 import hashlib
 import inspect
@@ -44,7 +44,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class MapRequest:
-    """The maps of one method for the held-out images of a model."""
+    """A request for the maps of one method on the held-out images of a model."""
 
     word: str
     """Method with its options, as on the command line."""
@@ -56,10 +56,10 @@ class MapRequest:
     batches: tuple[Batch, ...]
     """Batches of held-out images, in the order of processing."""
     path: Path
-    """Path of the .npy file of the maps, which may not exist yet; see ``benchmark.maps``."""
+    """Path of the .npy file of the maps, which may not exist; see ``benchmark.maps``."""
     key: str
     key_of_all: str
-    """The key of the same images' maps of all findings."""
+    """Key of the maps of all findings on the same images."""
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ class MapRequest:
         return tuple(findings for _, rows, findings in self.batches if findings is not None for _ in rows)
 
     def shard(self, number: int, count: int) -> "MapRequest":
-        """Return shard ``number`` of ``count`` with its own file; shards are whole batches, so maps do not change."""
+        """Return shard ``number`` of ``count``, a request for some of the batches with a separate file."""
         first, last = (len(self.batches) * n // count for n in (number - 1, number))
         path, key_ = self.shards / f"{number}-of-{count}.npy", key([self.key, number, count])
         return replace(self, batches=self.batches[first:last], path=path, key=key_, key_of_all=key_)
@@ -95,9 +95,8 @@ def build_method(word: str) -> Method | Prior | Truth:
     except LocusError:
         raise
     except user_code.ANYTHING as error:
-        reason = one_line(error)
-        broke = f"the method {word!r} broke before it was asked anything"
-        raise LocusError(f"{broke}: {type(error).__name__}: {reason}") from error
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise LocusError(f"the method {word!r} cannot be created: {reason}") from error
 
 
 def make_request(
@@ -149,7 +148,7 @@ def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
 
 
 def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence[str]) -> str:
-    """Hash the networks and their weights, the pixels, the method with its options and code, and the engine."""
+    """Hash the weights and the network, the pixels, the method with its options and code, and the engine's version."""
     networks = [[run.digest, *(getattr(run.config, name) for name in NETWORK)] for run in trained]
     pixels = [run.pixels_digest for run in trained]
     truth = [_truth(run) for run in trained] if word in BASELINES else []
@@ -158,7 +157,7 @@ def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence
 
 
 def _options(word: str, part: type) -> dict[str, str]:
-    """Return all constructor arguments, including defaults: a changed default is another method."""
+    """Return all constructor arguments, including defaults, since a changed default changes the maps."""
     bare, smooth = methods.split_smooth(word)
     call = inspect.signature(part).bind(**({} if user_code.runs_code(word) else registry.options(bare)))
     call.apply_defaults()
@@ -173,6 +172,6 @@ def _preprocessing() -> str:
 
 
 def _truth(run: TrainingRun) -> list[Any]:
-    """Return the truth that the baselines use."""
+    """Return the truth that baselines use, as values that can be hashed."""
     boxes = [[s.frame, {finding: array.tolist() for finding, array in s.boxes.items()}] for s in run.scorable_images]
     return [run.data.describe, boxes]

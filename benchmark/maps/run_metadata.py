@@ -1,4 +1,4 @@
-"""Metadata of a finished run: its entry in a suite, and the flags that tables name."""
+"""Metadata of a finished run or checkpoint that a suite scores."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -15,19 +15,19 @@ from core.flags.data import SplitFlags
 from datasets.io.tables import read_list
 
 NETWORK = ("img_size", "preprocess", "global_pool", "lse_gamma", "attention_map", "multi_label", "seed")
-"""Flags of a finished training run that apply wherever its network is scored."""
+"""Flags of a finished training run that apply whenever its network is scored."""
 
 
 def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[FinishedModel, dict[str, Any]]:
-    """The entry of a run folder or checkpoint, called ``name`` in tables, and its flags of ``NETWORK``.
+    """Return the network of a run folder or checkpoint, called ``name`` in tables, and its flags ``NETWORK``.
 
-    ``trained_on`` overrides the training data in the run. Raises ``DataError`` for a path that is not a run.
+    ``trained_on`` overrides the training data recorded in the run. Raises ``DataError`` for a path that is not a run.
     """
     checkpoint = load.checkpoint(path)
     config, stamp = checkpoint.config, checkpoint.stamp
     network = str(stamp["model"].get("network", ""))
     wiring = stamp["model"].get("wiring")
-    by_us = bool(checkpoint.content.get("history"))  # converted runs and networks of others have none
+    by_us = bool(checkpoint.content.get("history"))  # converted runs and third-party networks have none
     declared = trained_on or checkpoint.trained_on
     images = _listed_images(declared)
     if images:
@@ -47,7 +47,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
 
 
 def _listed_images(declared: str) -> frozenset[str]:
-    """Images listed in a .txt or .csv file, one name at the beginning of each line; empty for any other word.
+    """Return the images listed in a .txt or .csv file, one per line; empty for another word.
 
     Raises ``DataError`` for a missing, empty or broken list.
     """
@@ -55,12 +55,12 @@ def _listed_images(declared: str) -> frozenset[str]:
         return frozenset()
     images = frozenset(read_list(Path(declared))[0])
     if not images:
-        raise DataError(f"{declared} lists no training image: write a name per line")
+        raise DataError(f"{declared} lists no training image: write one name per line")
     return images
 
 
 def _default_split(declared: str) -> TrainConfig | None:
-    """The default split of the data set with this name; None if there is no such data set."""
+    """Return the default split of the data set with this name; None if there is no such data set."""
     if declared.split(":")[0] not in datasets.names():
         return None
     names = {"dataset", "data_root_dir", "cache_dir", *(field.name for field in fields(SplitFlags))}

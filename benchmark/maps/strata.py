@@ -1,18 +1,18 @@
-"""Strata: localization by the finding's size, by view, sex, age, company, and by the classifier's answer.
+"""Strata: scores within groups of cases, by the size of the finding, view, sex, age, company and answer.
 
 =======  ========================  ====================================================================================
 size     small, medium, large      the case's largest truth box as a share of the image: below .025, below .08, above
 view     AP, PA … (as published)   ``Sample.meta["view"]``
 sex      F, M … (as published)     ``Sample.meta["sex"]``
 age      0-17, 18-39, 40-59, 60+   ``Sample.meta["age"]`` in years
-company  single, co-occurring      how many findings of the task the image has, by label or truth box
-answer   wrong, right              whether the logit of the case's finding reaches its cut-off
+company  single, co-occurring      number of findings of the task in the image, by label or truth box
+answer   wrong, right              right if the classifier's logit of the finding reaches its cut-off
 =======  ========================  ====================================================================================
 
-The cut-off of an answer maximises Youden's J on the validation images of the training run that explains the test
-image. Without such a cut-off the answer is unknown; cases with unknown values are in no group.
+The cut-off maximises Youden's J on the validation images of the training run that explains the test image. Without a
+cut-off the answer is unknown. Cases with an unknown value are in no group.
 
-Groups differ in their findings (every nodule is small, every enlarged heart large): compare within a finding first.
+Groups have different findings (nodules are small, enlarged hearts are large), so compare them within a finding.
 """
 
 import itertools
@@ -36,7 +36,7 @@ from core.types import FloatArray, Sample
 CaseLabels = Mapping[tuple[str, str], str]
 """(image, finding) -> group of a case, without cases of unknown group."""
 METRICS: dict[str, Origin] = {MAIN: "cross-fitted", "pointing": "none"}
-"""Columns of ``locus``'s rows that are scored within groups; of all but the main one only the mean is kept."""
+"""Columns of ``locus``'s rows that are scored within groups -> threshold origin; only the main one by finding."""
 
 
 def group_labels(
@@ -44,8 +44,12 @@ def group_labels(
 ) -> dict[str, dict[tuple[str, str], str]]:
     """Return variable -> (image, finding) -> group of every case with truth; variables without values are left out.
 
-    ``predictions`` are those of all training runs, validation and test: columns ``training``, ``split``, ``image``,
-    ``label_F`` and ``logit_F`` per finding F. ``findings`` in label order. ``exclusive``: one class against the rest.
+    Args:
+        samples: the scored images.
+        predictions: predictions of all training runs for validation and test images: columns ``training``, ``split``,
+            ``image``, and ``label_F`` and ``logit_F`` per finding F.
+        findings: the findings in the order of the labels.
+        exclusive: True if each image has exactly one finding.
     """
     cases = [(sample, finding) for sample in samples for finding in findings if finding in sample.boxes]
     keys, metas = [(sample.image_id, finding) for sample, finding in cases], [sample.meta for sample, _ in cases]
@@ -67,7 +71,7 @@ def group_labels(
 
 
 def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> dict[tuple[str, str], str]:
-    """Return (image, finding) -> right or wrong for every test image, assuming a finding is present; "" if unknown."""
+    """Return (image, finding) -> right or wrong for every test image, if it shows the finding; "" if unknown."""
     test, needed = predictions[predictions["split"] == "test"], cut_offs(predictions, findings, exclusive)
     verdicts: dict[tuple[str, str], str] = {}
     for finding, values in zip(findings, _said(test, findings, exclusive).T, strict=True):
@@ -79,9 +83,9 @@ def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool 
 def cut_offs(
     predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False
 ) -> dict[str, dict[int, float]]:
-    """Return finding -> training run -> cut-off, chosen on the run's validation rows only; left out if undefined.
+    """Return finding -> training run -> cut-off, chosen on the run's validation rows; undefined ones are left out.
 
-    In logits, or in logarithms of the softmax if classes are ``exclusive``.
+    Cut-offs are logits, or logarithms of the softmax if classes are ``exclusive``.
     """
     chosen = {finding: dict[int, float]() for finding in findings}
     validation = predictions[predictions["split"] == "val"]
@@ -99,8 +103,8 @@ def scores(
 ) -> tuple[Stratum, ...]:
     """Score ``locus``'s rows per group of ``labels``: ``hit@iou.3`` (findings and mean) and ``pointing`` (mean).
 
-    All groups use the patient resamples of the protocol's own scores (same ``seed``). A finding without cases in a
-    group has no score there; scores of fewer than 10 patients have no interval.
+    All groups use the same patient resamples as the protocol's scores (same ``seed``). A finding without cases in a
+    group has no score; scores of fewer than 10 patients have no interval.
     """
     values = {metric: np.array([row[metric] for row in rows], dtype=np.float64) for metric in METRICS}
     columns = [Column(metric, METRICS[metric], column, np.ones(len(rows))) for metric, column in values.items()]
@@ -126,13 +130,13 @@ def _stratum(variable: str, group: str, estimates: Sequence[Estimate], findings:
 
 
 def _company(sample: Sample, findings: Sequence[str]) -> float:
-    """Return the number of findings of an image; nan if only one is possible, or if unknown labels may add to one."""
+    """Return the number of findings in an image; nan if only one is possible, or if unknown labels may add more."""
     present = {*sample.boxes, *(finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1)}
     unsure = len(findings) < 2 or (len(present) < 2 and bool(np.isnan(sample.labels).any()))
     return np.nan if unsure else len(present)
 
 
 def _said(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool) -> FloatArray:
-    """Return the classifier's outputs (N,K): logits, or each class against the rest."""
+    """Return the classifier's outputs (N,K): logits, or the logarithm of the softmax for ``exclusive`` classes."""
     logits = predictions[[f"logit_{finding}" for finding in findings]].to_numpy(dtype=np.float64)
     return np.asarray(log_softmax(logits, axis=1)) if exclusive else logits

@@ -1,4 +1,4 @@
-"""Finished training runs and the held-out images on which their maps are generated and scored."""
+"""Finished training runs and their held-out images, on which maps are generated and scored."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,18 +26,18 @@ from datasets.lungs import lung_reader
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training run of a model with the images on which it is explained, which were not used to fit its weights."""
+    """One training run of a model with held-out images, on which it is explained."""
 
     config: TrainConfig
     folder: Path
     split: Literal["test", "val"] = "test"
     """Split of the images: ``test`` is scored, ``val`` is for choosing thresholds."""
     recorded_digest: str | None = None
-    """Digest of the weights from a record, if no checkpoint is to be read."""
+    """Digest of the weights in a record; None: compute it from the checkpoint."""
     finished: FinishedModel | None = None
     """The finished network, if the suite did not train it."""
     other: TrainConfig | None = None
-    """Another data set whose images are explained instead of the run's own; see ``external_test_set``."""
+    """Another data set whose test images are explained instead; see ``external_test_set``."""
 
     @property
     def checkpoint(self) -> Path:
@@ -64,12 +64,12 @@ class TrainingRun:
         return source.load(self.config, self.split)
 
     def unlike(self, recorded: Mapping[str, Any]) -> list[str]:
-        """Return the names of properties in which the data differ from ``recorded``; empty for the same data."""
+        """Return the names of properties of the data that differ from ``recorded``; empty for the same data."""
         return [name for name, value in self.data.describe.items() if recorded.get(name) != value]
 
     @cached_property
     def validation(self) -> "TrainingRun":
-        """Return the training run with its validation images instead of the test images."""
+        """The training run with its validation images instead of the test images."""
         return replace(self, split="val")
 
     @cached_property
@@ -88,7 +88,7 @@ class TrainingRun:
         missing = [sample.image_id for sample, good in zip(self.scorable_images, readable, strict=True) if not good]
         if missing:
             broken = f"{len(missing)} images with a truth box or lungs cannot be decoded"
-            raise DataError(f"{broken}: {examples(missing)}; mend or remove them")
+            raise DataError(f"{broken}: {examples(missing)}; repair or remove them")
         return images
 
     @property
@@ -110,13 +110,13 @@ K = TypeVar("K", bound=TrainingRun)
 
 
 def convert_run(run: TrainingRun, kind: type[K], **more: Any) -> K:
-    """Convert a training run to a subclass ``kind`` with other weights or images; ``more`` sets its own fields."""
+    """Convert a training run to its subclass ``kind``, with other weights or images; ``more`` sets further fields."""
     given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(TrainingRun)}
     return kind(**given, **more)
 
 
 def select_samples(trained: Sequence[TrainingRun], count: int | None) -> list[Sample]:
-    """Return the scorable images in order: all of them for None, else ``count`` of them by the data seed."""
+    """Return the scorable images in order: ``count`` of them, chosen by the data seed, or all of them for None."""
     samples = [sample for run in trained for sample in run.scorable_images]
     return samples if count is None else subset(samples, count, trained[0].config.data_seed)
 
@@ -124,7 +124,7 @@ def select_samples(trained: Sequence[TrainingRun], count: int | None) -> list[Sa
 def subset(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     """Return ``count`` samples in their order: patients are shuffled by ``seed`` and taken one after the other.
 
-    All models of the same data get the same images, independent of folds, and a smaller subset is part of a larger one.
+    All models of the same data get the same images, independent of folds. A smaller subset is part of a larger one.
     """
     ranks, _ = patient_ranks([sample.patient_id for sample in samples], seed, "slow images")
     order = sorted(zip(ranks.tolist(), (sample.image_id for sample in samples), strict=True))

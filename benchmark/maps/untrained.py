@@ -11,21 +11,20 @@ from core.errors import NotAvailableError
 from core.names import UNTRAINED
 
 OTHER = 1_000_000
-"""Added to a training run's seed: the same seed would give the initial weights of the run, which it may still
-resemble."""
+"""Added to a training run's seed, so that the weights differ from the run's initial weights."""
 METHOD = "gradcam"
-"""Method that explains it: one that supports every network and pooling."""
+"""Method that explains the untrained network; it supports every network and pooling."""
 
 
 class Untrained(TrainingRun):
     """The network of a training run with other random weights than its initial ones, for the same images.
 
-    Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018: whatever such a map shows was not learned.
+    Its maps show nothing that was learned: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018.
     """
 
     @property
     def digest(self) -> str:
-        """Identifies the weights by their seed."""
+        """Description of the weights by their seed."""
         return f"{UNTRAINED}, seed {self.config.seed + OTHER}"
 
     def model(self, device: str) -> Classifier:
@@ -42,10 +41,7 @@ class Untrained(TrainingRun):
 
 
 def of(run: TrainingRun) -> Untrained:
-    """Return the untrained network of ``run``. Raises ``NotAvailableError`` if its initialisation is unknown.
-
-    Its seed differs from the training run's, so that the weights are not the run's initial ones.
-    """
+    """Return the untrained network of ``run``. Raises ``NotAvailableError`` if its initialisation is unknown."""
     if run.finished is not None and run.finished.network:
-        raise NotAvailableError(f"how {run.finished.network} begins before it is trained is not known here")
+        raise NotAvailableError(f"the initial weights of the network {run.finished.network} are unknown")
     return convert_run(run, Untrained)

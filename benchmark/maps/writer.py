@@ -1,4 +1,4 @@
-"""Write maps batch by batch and atomically, with a JSON index for each array."""
+"""Write maps batch by batch, atomically, with a JSON index for each array."""
 
 import json
 import re
@@ -26,9 +26,9 @@ class Index(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     key: str
-    """Hash of everything that the maps depend on; the array's file ends with it too."""
+    """Hash of everything that the maps depend on; the array's file ends with it."""
     reason: str = ""
-    """Reason if there are no maps, and thus no array."""
+    """Why there are no maps; empty if there are."""
     images: tuple[str, ...]
     findings: tuple[str, ...]
     shown: tuple[tuple[int, ...], ...] = ()
@@ -40,8 +40,7 @@ class Index(BaseModel):
     grid: Grid = NOWHERE
     """Grid of the maps in the network's input."""
     peaks: tuple[tuple[float | None, ...], ...] = ()
-    """max|map| per image and finding, with enough digits to restore the float32 exactly; None if a map was not
-    finite."""
+    """max|map| per image and finding, with all digits of the float32; None if a map was not finite."""
 
     @property
     def cases(self) -> int:
@@ -84,7 +83,7 @@ class Writer:
 
     file: BinaryIO
     cases: int
-    """How many there will be."""
+    """Total number of maps."""
     shape: tuple[int, int] = (0, 0)
     grid: Grid = NOWHERE
     peaks: list[tuple[float | None, ...]] = field(default_factory=list)
@@ -102,14 +101,13 @@ class Writer:
             about = {"descr": "<f2", "fortran_order": False, "shape": (self.cases, *shape)}
             np.lib.format.write_array_header_1_0(self.file, about)
         if (shape, grid) != (self.shape, self.grid):
-            before = f"maps of shape {self.shape} on {self.grid}"
-            raise BadValueError(f"maps of shape {shape} on {grid} follow {before}: they must be alike")
+            raise BadValueError(f"maps of shape {shape} on {grid} follow maps of shape {self.shape} on {self.grid}")
         self.file.write(scaled.tobytes())
         self.peaks += peaks
 
 
 def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Return map / max|map| in half precision and max|map| (n,K) of raw maps (n,K,h,w); nan if a map is not finite.
+    """Return map / max|map| in half precision, and max|map| (n,K), of raw maps (n,K,h,w); nan for non-finite maps.
 
     >>> scaled, peaks = compress(np.array([[[[0.0, -4.0]]]], np.float32))
     >>> scaled.tolist(), peaks.tolist()
@@ -126,7 +124,7 @@ def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np
 def open_writer(
     array: Path, key: str, images: Sequence[str], findings: Sequence[str], shown: tuple[tuple[int, ...], ...] = ()
 ) -> Iterator[Writer]:
-    """Open a ``Writer`` of the file ``array``; array and index replace the old ones if the block succeeds.
+    """Open a ``Writer`` of the file ``array``; array and index replace existing files if the block succeeds.
 
     ``shown``: see ``Index``. Raises ``BadValueError`` if maps of some ``images`` are missing, ``WriteError`` if writing
     fails.
@@ -135,7 +133,7 @@ def open_writer(
         writer = Writer(file, count_cases(images, findings, shown))
         yield writer
         if len(writer.peaks) != len(images):
-            raise BadValueError(f"{len(writer.peaks)} of {len(images)} images have maps for {array}: all need one")
+            raise BadValueError(f"only {len(writer.peaks)} of {len(images)} images have maps for {array}")
         file.write(key.encode())
         length = file.tell()
     Index(

@@ -1,4 +1,4 @@
-"""Records: one per cell, the source of every number in every table."""
+"""Records: one per cell, the source of all numbers in tables."""
 
 from benchmark.records.files import path, read, unpacked, unpacked_folder, write
 from benchmark.records.lock import only_writer

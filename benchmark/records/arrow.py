@@ -11,16 +11,16 @@ from core.errors import DataError, one_line
 from core.files import atomic
 
 LARGEST = 200_000_000
-"""Most values of a file: thirty times those of 2,000 records of 1,000 cases each."""
+"""Maximum number of values in a file: thirty times those of 2,000 records of 1,000 cases each."""
 DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
 
 
 def read(file: Path, mend: str, columns: Sequence[str] | None = None, filters: Any = None) -> pyarrow.Table:
-    """Read a Parquet file. Raises ``DataError`` if it is missing or broken; the message says how to ``mend`` it."""
+    """Read a Parquet file. Raises ``DataError`` with the advice ``mend`` if it is missing or broken."""
     try:
         content = parquet.ParquetFile(file)
         if (count := content.metadata.num_rows * content.metadata.num_columns) > LARGEST:
-            raise ValueError(f"it would unpack to {count:,} values, more than the {LARGEST:,} that are read")
+            raise ValueError(f"it would unpack to {count:,} values: at most {LARGEST:,} are allowed")
         if filters is None:  # a filter imports pandas, which costs a third of a second
             return content.read(columns)
         return parquet.read_table(file, columns=columns, filters=filters, partitioning=None)
@@ -29,14 +29,14 @@ def read(file: Path, mend: str, columns: Sequence[str] | None = None, filters: A
 
 
 def save(content: pyarrow.Table, file: Path) -> None:
-    """Write a table atomically, unless ``file`` has the same content: Parquet names its writer, so bytes may differ."""
+    """Write a table atomically, unless ``file`` has the same content; bytes may differ otherwise."""
     if file.is_file():
         try:
             if parquet.read_table(file).equals(content):
                 return
         except (OSError, ValueError, pyarrow.ArrowException):
             pass  # overwrite a broken file
-    # scores are doubles of six decimals and repeat: a dictionary takes half the space
+    # scores have six decimals and repeat: a dictionary halves their size
     floats = [field.name for field in content.schema if pyarrow.types.is_float32(field.type)]
     with atomic(file) as temporary:
         parquet.write_table(
@@ -58,7 +58,7 @@ def words(rows: pyarrow.Table) -> pyarrow.Table:
 
 
 def dictionaries(rows: pyarrow.Table) -> pyarrow.Table:
-    """Convert strings to dictionaries: repeated values are stored once."""
+    """Convert strings to dictionaries, which store repeated values once."""
     for n, field in enumerate(rows.schema):
         if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type):
             column = rows.column(n).cast(pyarrow.string()).combine_chunks().dictionary_encode()

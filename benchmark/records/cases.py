@@ -1,9 +1,9 @@
-"""Rows per case behind the records, for a user's own statistics.
+"""Rows per case, from which the scores of the records were computed.
 
-Rows of the main protocol and of the check ``faithfulness`` are packed with the records.
-``pandas.read_parquet("results/phantom/cases.parquet")`` is one table, that of seed 0; other seeds are in
-``cases-seed1.parquet`` … next to it. The lowest seed has all columns, the others only those of ``brief``. Rows of other
-protocols stay with the unpacked records, ``runs/records/<suite>/cases/<protocol>``, one file per record.
+Rows of the main protocol and of the check ``faithfulness`` are packed with the records: seed 0 in ``cases.parquet``,
+other seeds in ``cases-seed1.parquet`` and so on (``pandas.read_parquet("results/phantom/cases.parquet")``). The lowest
+seed has all columns, other seeds those of ``brief``. Rows of other protocols stay with the unpacked records, in
+``runs/records/<suite>/cases/<protocol>``, one file per record.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -47,7 +47,7 @@ def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> 
 
 
 def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
-    """Return the rows of a cell: its key, model, method and alignment, then the columns of the protocol.
+    """Return the rows of a cell: key, model, method and alignment, then the columns of the protocol.
 
     Floats have single precision.
     """
@@ -63,7 +63,7 @@ def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
 
 
 def brief(names: Sequence[str]) -> list[str]:
-    """Return the columns needed for a leaderboard of several training runs, without boxes and other threshold origins.
+    """Return the columns for a leaderboard of several training runs, without boxes and other threshold origins.
 
     >>> brief(["image", "x0", "iou", "iou_oracle", "hit@iou.3"])
     ['image', 'iou', 'hit@iou.3']
@@ -72,37 +72,38 @@ def brief(names: Sequence[str]) -> list[str]:
 
 
 def packed_file(folder: Path | str, seed: int | None) -> Path:
-    """Return the packed file of a training seed: one per seed, so that none grows with the number of training runs."""
+    """Return the packed file of a training seed; there is one per seed, so that files stay small."""
     return Path(folder) / (f"cases-seed{seed}.parquet" if seed else CASES)
 
 
 def exist(cell: Cell, folder: Path | str) -> bool:
-    """Return whether a cell has rows, packed or not."""
-    return bool(_unpacked_files(cell, folder) or _packed_with(cell, folder))
+    """Return True if a cell has rows, packed or not."""
+    return path(folder, cell).is_file() or cell.key in _keys(packed_file(folder, cell.seed))
 
 
 def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
     """Read the rows of a cell, unpacked before packed. Raises ``DataError`` if they are missing or broken."""
-    if unpacked := _unpacked_files(cell, folder):
-        return arrow.read(unpacked[0], MEND).to_pandas()
-    if files := _packed_with(cell, folder):
-        return arrow.words(_only(_packed(files[0]), [cell.key])).to_pandas()
+    unpacked, packed_rows = path(folder, cell), packed_file(folder, cell.seed)
+    if unpacked.is_file():
+        return arrow.read(unpacked, MEND).to_pandas()
+    if cell.key in _keys(packed_rows):
+        return arrow.words(_only(_packed(packed_rows), [cell.key])).to_pandas()
     raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {AGAIN}")
 
 
 def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]) -> pyarrow.Table:
-    """Read ``key`` and the columns ``names`` of all ``cells`` that have rows, as one table; words as dictionaries.
+    """Read ``key`` and the columns ``names`` of all ``cells`` that have rows, as one table; strings are dictionaries.
 
     Much faster than reading many cells one by one. Raises ``DataError`` for a broken file.
     """
     columns, remaining = ["key", *names], {cell.key: cell for cell in cells}
     tables = []
     for cell in cells:
-        if unpacked := _unpacked_files(cell, folder):
-            tables.append(arrow.dictionaries(arrow.read(unpacked[0], MEND, columns)))
+        if (unpacked := path(folder, cell)).is_file():
+            tables.append(arrow.dictionaries(arrow.read(unpacked, MEND, columns)))
             del remaining[cell.key]
-    files = dict.fromkeys(file for cell in remaining.values() for file in _packed_files(cell.seed, folder))
-    tables += [_only(arrow.read(file, MEND, columns), remaining) for file in files]
+    files = dict.fromkeys(packed_file(folder, cell.seed) for cell in remaining.values())
+    tables += [_only(arrow.read(file, MEND, columns), remaining) for file in files if file.is_file()]
     tables = tables or [pyarrow.schema([(name, arrow.DICT_STRING) for name in columns]).empty_table()]
     return pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
 
@@ -111,39 +112,27 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     """Add the unpacked rows of ``PACKED`` protocols to the packed ones; ``seeds``: cell key -> training seed.
 
     Rows of other cells are dropped; seeds other than the lowest keep the ``brief`` columns. Raises ``DataError`` for a
-    broken file, ``WriteError`` when the disk refuses.
+    broken file, ``WriteError`` if a file cannot be written.
     """
-    parents = unpacked_folder(folder), folder  # the latter in an earlier layout
-    folders = [parent / "cases" / protocol for parent in parents for protocol in PACKED]
+    folders = [unpacked_folder(folder) / "cases" / protocol for protocol in PACKED]
     files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
-    numbers = {key: seed or 0 for key, seed in seeds.items()}
-    for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: in an earlier layout it has other seeds too
-        of_seed = {key for key, number in numbers.items() if number == seed}
-        unpacked = {key: file for key, file in files.items() if key in of_seed}
-        in_brief = seed != min(numbers.values(), default=0)
-        if unpacked or not _is_packed(of_seed, seed, folder, in_brief):
-            rows = _joined(of_seed, unpacked, seed, folder)
-            _save(rows.select(brief(rows.column_names)) if in_brief else rows, packed_file(folder, seed))
-    current = {packed_file(folder, seed) for seed in {0, *numbers.values()}}
-    for file in (*files.values(), *(set(folder.glob("cases-seed*.parquet")) - current)):
+    keys_by_file: dict[Path, set[str]] = {}
+    for key, seed in sorted(seeds.items(), key=lambda pair: pair[1] or 0):  # the file of the lowest seed is the first
+        keys_by_file.setdefault(packed_file(folder, seed), set()).add(key)
+    for n, (where, keys) in enumerate(keys_by_file.items()):
+        unpacked = {key: file for key, file in files.items() if key in keys}
+        names = _packed(where).column_names if where.is_file() else []
+        if unpacked or not _keys(where) <= keys or (n and names != brief(names)):
+            rows = _joined(keys, unpacked, where)
+            _save(rows.select(brief(rows.column_names)) if n else rows, where)
+    for file in (*files.values(), *(set(folder.glob("cases*.parquet")) - keys_by_file.keys())):
         with writing(file):
             file.unlink(missing_ok=True)
 
 
-def _is_packed(keys: Collection[str], seed: int, folder: Path, in_brief: bool) -> bool:
-    """Return whether the file of a seed has exactly the packed rows of ``keys``, in brief if required."""
-    where = packed_file(folder, seed)
-    keys_in_file, names = _keys(where), _packed(where).column_names if where.is_file() else []
-    elsewhere = {key for file in _packed_files(seed, folder) for key in _keys(file)} - keys_in_file
-    return keys_in_file <= {*keys} and not elsewhere & {*keys} and not (in_brief and names != brief(names))
-
-
-def _joined(keys: Collection[str], files: Mapping[str, Path], seed: int, folder: Path) -> pyarrow.Table:
-    """Return the rows of one seed: packed ones of ``keys``, and the unpacked ones in ``files`` (key -> file)."""
-    tables, rest = [], {*keys} - files.keys()
-    for file in _packed_files(seed, folder):
-        tables.append(arrow.words(_only(_packed(file), _keys(file) & rest)))
-        rest -= _keys(file)
+def _joined(keys: Collection[str], files: Mapping[str, Path], where: Path) -> pyarrow.Table:
+    """Return the unpacked rows in ``files`` (key -> file), and the packed rows of other ``keys`` in ``where``."""
+    tables = [arrow.words(_only(_packed(where), {*keys} - files.keys()))] if where.is_file() else []
     tables += [arrow.read(file, MEND) for _, file in sorted(files.items())]
     filled = [table for table in tables if len(table)] or [pyarrow.table({})]
     return pyarrow.concat_tables(filled, promote_options="permissive")
@@ -159,28 +148,12 @@ def _save(rows: pyarrow.Table, where: Path) -> None:
 
 
 def _only(rows: pyarrow.Table, keys: Collection[str]) -> pyarrow.Table:
-    """Return the packed rows with one of the ``keys``. Other ways to build an Arrow mask import pandas."""
+    """Return the packed rows with one of the ``keys``, without importing pandas."""
     array = rows["key"].combine_chunks()
     selected = np.array([word in keys for word in array.dictionary.to_pylist()], dtype=bool)
     bits = np.packbits(selected[packed.numbers(array.indices)], bitorder="little")
     mask = pyarrow.Array.from_buffers(pyarrow.bool_(), len(array), [None, pyarrow.py_buffer(bits)])
     return pyarrow.compute.filter(rows, mask)
-
-
-def _packed_files(seed: int | None, folder: Path | str) -> list[Path]:
-    """Return the files that may contain packed rows of a seed; the second is an earlier layout."""
-    return [file for file in dict.fromkeys([packed_file(folder, seed), Path(folder) / CASES]) if file.is_file()]
-
-
-def _packed_with(cell: Cell, folder: Path | str) -> list[Path]:
-    """Return the packed files with rows of a cell."""
-    return [file for file in _packed_files(cell.seed, folder) if cell.key in _keys(file)]
-
-
-def _unpacked_files(cell: Cell, folder: Path | str) -> list[Path]:
-    """Return the unpacked files of a cell's rows; the second is an earlier layout."""
-    files = path(folder, cell), Path(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
-    return [file for file in files if file.is_file()]
 
 
 def _keys(file: Path) -> set[str]:
@@ -193,7 +166,7 @@ def _keys(file: Path) -> set[str]:
 
 
 def _packed(file: Path) -> pyarrow.Table:
-    """Read the packed rows, cached while the file does not change."""
+    """Read packed rows; they are cached until the file changes."""
     state = file.stat()
     return _read(file, state.st_mtime_ns, state.st_size)
 

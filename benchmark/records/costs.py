@@ -1,4 +1,4 @@
-"""Cost of each method of a suite alone: ``costs.parquet`` next to the records, in no key, all rows of one machine."""
+"""Measured cost of each method of a suite: ``costs.parquet`` next to the records, all rows from one machine."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,34 +15,34 @@ MEND = "restore it from version control, or delete it and measure again with --c
 
 
 class Cost(BaseModel):
-    """Time and memory for one image, explained by one method alone for all findings of a network."""
+    """Time and memory of one method for one image and all findings of a network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
     model: str
-    """The network, whatever its training seed: ``Cell.model_of_any_seed``."""
+    """The model without its training seed: ``Cell.model_of_any_seed``."""
     method: str
     ms: float
     """Milliseconds including the forward pass: CPU time of one core, or wall-clock time on a GPU."""
     mib: float
-    """MiB of tensors at the peak, for a batch of one image, without the network and that image."""
+    """Peak memory of tensors in MiB for a batch of one image, without the network and the image."""
     findings: int
     images: int
-    """Images explained at once while timing."""
+    """Batch size while timing."""
     calls: int
-    """Number of calls; ``ms`` is the smallest of them."""
+    """Number of timed calls; ``ms`` is the shortest."""
     weights: Literal["trained", "random"]
     device: str
     """cpu, or the GPU's name."""
     processor: str
     threads: int
     torch: str
-    """Its version."""
+    """Version of torch."""
 
 
 def write(rows: Sequence[Cost], folder: Path) -> None:
-    """Write the ``rows``, in a fixed order. Raises ``WriteError`` when the disk refuses."""
+    """Write the ``rows`` in a fixed order. Raises ``WriteError`` if the file cannot be written."""
     ordered = sorted(rows, key=lambda row: (row.dataset, row.model, row.method))
     arrow.save(pyarrow.Table.from_pylist([row.model_dump() for row in ordered]), folder / FILE)
 

@@ -1,4 +1,4 @@
-"""Unpacked records: their folder, and one JSON file each, written atomically."""
+"""Unpacked records: one JSON file each, written atomically."""
 
 import json
 import re
@@ -16,14 +16,14 @@ from core.scores import Score
 
 RESULTS, RUNS = "results", "runs"
 REPAIR = "delete it and run the suite again"
-"""How to repair a broken record of a suite."""
+"""Advice for a broken record of a suite."""
 
 
 def unpacked_folder(folder: Path | str) -> Path:
     """Return the folder of the unpacked records of a suite's results ``folder``; it is never committed.
 
-    Next to a folder called ``results`` it is ``runs/records/<suite>``. Any other results folder (such as
-    ``runs/results``) is not published and contains them itself.
+    For ``results/<suite>`` it is ``runs/records/<suite>``. Other results folders, such as ``runs/results/<suite>``, are
+    not published and contain it.
 
     >>> unpacked_folder("results/demo").as_posix(), unpacked_folder("runs/results/demo").as_posix()
     ('runs/records/demo', 'runs/results/demo/records')
@@ -36,13 +36,8 @@ def unpacked_folder(folder: Path | str) -> Path:
 
 
 def unpacked(folder: Path | str) -> list[Path]:
-    """Return the JSON files of the unpacked records, including an older layout inside ``folder``, sorted by name.
-
-    Empty if all are packed.
-    """
-    folders = dict.fromkeys((unpacked_folder(folder), Path(folder) / "records", Path(folder)))
-    # a killed run may leave a hidden, incomplete file
-    return sorted((file for source in folders for file in source.glob("[!.]*.json")), key=lambda file: file.name)
+    """Return the JSON files of the unpacked records of a suite, sorted by name; empty if all are packed."""
+    return sorted(unpacked_folder(folder).glob("[!.]*.json"))  # a killed run may leave a hidden, incomplete file
 
 
 def path(folder: Path | str, cell: Cell) -> Path:
@@ -68,8 +63,8 @@ def _plain(word: str) -> str:
 def write(record: Record, folder: Path | str) -> Path:
     """Write the record of a cell, unpacked, and return its path.
 
-    Fields are in the order of the model, so that equal records are equal bytes; a score contains only the values that
-    differ from its defaults. Raises ``WriteError`` when the disk refuses.
+    Fields are in a fixed order, so that equal records are equal bytes; scores contain only values that differ from the
+    defaults. Raises ``WriteError`` if the file cannot be written.
     """
     where = path(folder, record.cell)
     strata = [{**stratum.model_dump(mode="json"), "scores": _score_dicts(stratum.scores)} for stratum in record.strata]
@@ -83,15 +78,12 @@ def _score_dicts(scores: Sequence[Score]) -> list[dict[str, Any]]:
 
 
 def read(file: Path | str) -> Record:
-    """Read one record of any supported schema version. Raises ``DataError`` with the path and the problem.
-
-    A newer schema version is an error.
-    """
+    """Read one record of a supported schema version. Raises ``DataError`` with the path and the problem."""
     return parse(content(file), file)
 
 
 def content(file: Path | str, mend: str = REPAIR) -> Any:
-    """Return the unvalidated content of a JSON file. Raises ``DataError``, which ends with how to ``mend`` it."""
+    """Return the unvalidated content of a JSON file. Raises ``DataError`` with the advice ``mend``."""
     try:
         return json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -99,19 +91,19 @@ def content(file: Path | str, mend: str = REPAIR) -> Any:
 
 
 def parse(loaded: Any, file: Path | str, mend: str = REPAIR) -> Record:
-    """Return the record ``loaded`` from a file of any schema version. Raises ``DataError`` with the hint ``mend``."""
+    """Validate the record ``loaded`` from a file. Raises ``DataError`` with the advice ``mend``."""
     if not isinstance(loaded, dict):
-        raise DataError(f"the record {file} is no JSON object: {mend}")
+        raise DataError(f"the record {file} is not a JSON object: {mend}")
     fields = {name: value for name, value in loaded.items() if name != "key"}
     if (version := fields.get("schema_version")) != SCHEMA_VERSION:  # a later schema converts the fields of older ones
-        reads = f"this checkout reads {SCHEMA_VERSION} to {SCHEMA_VERSION}"
-        raise DataError(f"the record {file} has schema version {version!r}; {reads}: update it")
+        supported = f"this version of Locus reads version {SCHEMA_VERSION}: update Locus"
+        raise DataError(f"the record {file} has schema version {version!r}; {supported}")
     try:
         record = Record.model_validate(fields)
     except ValidationError as error:
         where, message = first_problem(error)
         raise DataError(f"the record {file} is broken at {where or 'the record'}: {message}; {mend}") from error
     if loaded.get("key") not in (None, record.key):
-        keys = f"the key {loaded['key']}, its cell gives {record.key}"
-        raise DataError(f"the record {file} states {keys}: it was edited; {mend}")
+        keys = f"the key {loaded['key']}, but its cell has the key {record.key}"
+        raise DataError(f"the record {file} has {keys}, so it was edited: {mend}")
     return record

@@ -1,10 +1,10 @@
-"""Lock a folder for one writer at a time: on one machine and over a shared folder; the lock ends with its process.
+"""Lock a folder for one writer at a time, on one machine and on a shared file system.
 
-The kernel's record lock (``fcntl``) belongs to one process: it is released when the process ends, however it ends, and
-neither spawned nor forked processes inherit it. NFS version 4, Lustre mounted with ``flock``, GPFS and BeeGFS with
-locks pass it on to the other machines. Some mounts silently keep it on one machine (``nolock``, ``localflock``) and
-some refuse it. The file therefore also names its holder, and its modification time shows other machines that the
-holder is alive.
+The kernel's record lock (``fcntl``) belongs to one process. It is released when the process ends, for whatever reason,
+and is not inherited by child processes. NFS version 4, Lustre mounted with ``flock``, GPFS and BeeGFS with locks pass
+it on to other machines. Some mounts silently keep it on one machine (``nolock``, ``localflock``), others do not support
+it. Therefore the lock file also names its holder, and its modification time shows other machines that the holder is
+alive.
 """
 
 import contextlib
@@ -26,17 +26,17 @@ from core.files import writing
 
 NAME = ".lock"
 REFUSED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
-"""Errors of a file system without locks."""
+"""Errors of file systems without locks."""
 BEAT, SILENT = 15.0, 60.0
-"""Seconds between two signs of life, and seconds of silence after which a process counts as dead."""
+"""Seconds between two updates of the lock file, and seconds without one after which a process counts as dead."""
 
 
 @contextlib.contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
-    """Run the block only while no other process, on any machine that sees ``folder``, runs such a block.
+    """Run the block as the only writer of ``folder`` on all machines.
 
-    Raises ``HeldError`` with the holder and its start time, ``WriteError`` when the disk refuses. A process killed on
-    this machine releases the lock at once; one killed on another machine blocks for a minute at most.
+    Raises ``HeldError`` with the holder and its start time, ``WriteError`` if the lock file cannot be written. A
+    process killed on this machine releases the lock at once; one killed on another machine blocks for at most a minute.
     """
     path = folder / NAME
     with writing(path):
@@ -54,7 +54,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
 
 def _take(file: BinaryIO, path: Path) -> None:
-    """Take the kernel's lock unless it is taken; then check the signs of life of a holder unknown to the kernel."""
+    """Acquire the kernel's lock, then check whether a holder that the kernel does not know is alive."""
     kernel = True
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -69,18 +69,18 @@ def _take(file: BinaryIO, path: Path) -> None:
 
 
 def _sentence(path: Path, holder: dict[str, str | int]) -> str:
-    who = "process {pid} of {user} on {host}, since {since}".format_map(holder) if holder else "a process just begun"
-    return f"another run writes to {path.parent} ({who}): wait for its end, or stop it"
+    who = "process {pid} of {user} on {host}, since {since}".format_map(holder) if holder else "a new process"
+    return f"another run is writing to {path.parent} ({who}): wait until it ends, or stop it"
 
 
 def _user() -> str:
-    with contextlib.suppress(KeyError, OSError):  # a container may know no name
+    with contextlib.suppress(KeyError, OSError):  # a container may not have a user name
         return getpass.getuser()
     return f"user {os.getuid()}"
 
 
 def _runs(holder: dict[str, str | int]) -> bool:
-    """Return whether the holder's process exists. Checks the number alone, which may have been reassigned since."""
+    """Return True if another process has the holder's id, which may have been reassigned."""
     with contextlib.suppress(ProcessLookupError):
         with contextlib.suppress(PermissionError):
             os.kill(int(holder["pid"]), 0)
@@ -89,7 +89,7 @@ def _runs(holder: dict[str, str | int]) -> bool:
 
 
 def _holder(file: BinaryIO) -> dict[str, str | int]:
-    """Return the process that wrote the file; empty if the last one ended normally or has not written yet."""
+    """Return the holder in the file; empty if the last one ended normally or has not written yet."""
     file.seek(0)
     with contextlib.suppress(json.JSONDecodeError):
         return dict(json.loads(file.read() or b"{}"))
@@ -104,10 +104,7 @@ def _state(file: BinaryIO, text: str) -> None:
 
 @contextlib.contextmanager
 def beating(file: Path) -> Iterator[None]:
-    """Update the time of ``file`` regularly while the block runs, by the clock of the file server.
-
-    Another machine can then see that the holder is alive.
-    """
+    """Update the modification time of ``file`` regularly while the block runs, to show that the holder is alive."""
     over = threading.Event()
     thread = threading.Thread(target=_beat, args=(file, over), daemon=True)
     thread.start()
@@ -119,7 +116,7 @@ def beating(file: Path) -> Iterator[None]:
 
 
 def silence(file: Path) -> float:
-    """Return the seconds since the last sign of life in ``file``, by the server clock; infinite for a missing file."""
+    """Return the seconds since ``file`` was modified, by the file server's clock; infinite for a missing file."""
     with contextlib.suppress(FileNotFoundError), tempfile.NamedTemporaryFile(dir=file.parent, prefix=".now-") as now:
         return os.fstat(now.fileno()).st_mtime - file.stat().st_mtime
     return float("inf")

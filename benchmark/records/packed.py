@@ -1,7 +1,7 @@
-"""Packed records: all of a suite in ``records.parquet``, a row per score, and ``cells.parquet``, a row per record.
+"""Packed records of a suite: ``records.parquet`` has a row per score, ``cells.parquet`` a row per record.
 
-``pandas.read_parquet("results/phantom/records.parquet")`` is the long table: cell, value, interval and n of each score.
-A record without scores has one row there, with its status and reason and no metric.
+Each row of ``records.parquet`` has the cell, value, interval and n of a score. A record without scores has one row with
+its status and reason and without a metric.
 """
 
 import itertools
@@ -28,7 +28,7 @@ CELL_FIELDS = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
     *("img_size", "seed", "model_id", "method", "alignment", "protocol"),
 )
-"""Fields of the cell in every row."""
+"""Fields of the cell that every row has."""
 SCHEMA = pyarrow.schema(
     [
         ("key", DICT_STRING),
@@ -47,8 +47,8 @@ CELLS_COLUMNS = ("key", "name", "status", "source", "record")
 def write(records: Sequence[Record], folder: Path) -> None:
     """Pack ``records``, in the order of their file names, into ``folder``.
 
-    ``cells.parquet`` is written first: a record exists if it has a row there, and an unpacked record takes precedence
-    over its packed version. An unchanged file is not written. Raises ``WriteError`` when the disk refuses.
+    ``cells.parquet`` is written first: a record exists if it has a row there. An unpacked record takes precedence over
+    its packed version. Unchanged files are not written. Raises ``WriteError`` if a file cannot be written.
     """
     named = sorted(((stem(record.cell), record) for record in records), key=lambda pair: pair[0])
     rows = [(record.key, name, record.status, record.source, _record_json(record)) for name, record in named]
@@ -59,9 +59,9 @@ def write(records: Sequence[Record], folder: Path) -> None:
 
 @gc_paused()
 def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
-    """Return name -> packed record, sorted; empty if none is packed.
+    """Return name -> packed record, sorted by name; empty if none is packed.
 
-    With ``metric``, only the scores of that metric and no strata. Raises ``DataError`` for a broken file.
+    With ``metric``, records have only the scores of that metric and no strata. Raises ``DataError`` for a broken file.
     """
     if not all((folder / name).is_file() for name in (CELLS_FILE, RECORDS_FILE)):  # killed between the two
         return {}
@@ -74,12 +74,12 @@ def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
         contents = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {}), metric is None) for k, n, text in rows}
     except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
-        raise DataError(f"{folder} holds Parquet files that are no records of ours ({reason}); {REPAIR}") from error
+        raise DataError(f"the Parquet files in {folder} are not records of Locus ({reason}); {REPAIR}") from error
     return {name: parse(content, folder / CELLS_FILE, REPAIR) for name, content in contents.items()}
 
 
 def records_containing(folder: Path, text: str) -> list[str]:
-    """Return the packed records, as JSON without scores, that contain ``text``, such as the digest of a checkpoint."""
+    """Return the packed records, as JSON without scores, that contain ``text``, such as a checkpoint's digest."""
     if not (folder / CELLS_FILE).is_file():
         return []
     records = arrow.read(folder / CELLS_FILE, REPAIR, ["record"])["record"].to_pylist()
@@ -97,7 +97,7 @@ Groups = dict[tuple[str, str], PackedScores]
 
 
 def _merge_scores(about: dict[str, Any], scores: Groups, strata: bool) -> dict[str, Any]:
-    """Combine the JSON of a record with its scores, which are already created."""
+    """Combine the JSON of a record with its scores."""
     names = about["strata"] if strata else []
     groups = [{"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in names]
     return {**about, "scores": scores.get(("", ""), ()), "strata": groups}
@@ -120,7 +120,7 @@ def _scores(records: Sequence[Record]) -> pyarrow.Table:
 
 
 def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
-    """Yield a row per score, strata last; one row with the reason if there is no score."""
+    """Yield a row per score, strata last, or one row with the reason if there is no score."""
     for variable, group, scores in (("", "", record.scores), *((s.variable, s.group, s.scores) for s in record.strata)):
         for score in scores:
             yield (variable, group, *(getattr(score, name) for name in PACKED))
@@ -143,7 +143,7 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
 
 
 def _values(column: pyarrow.ChunkedArray) -> NDArray[Any]:
-    """Return a column: words as shared objects, numbers as they are, nan if missing."""
+    """Return a column as an array of objects (strings) or numbers; nan if missing."""
     array = column.combine_chunks()
     if pyarrow.types.is_dictionary(array.type):
         words = np.array([*array.dictionary.to_pylist(), None], dtype=object)
@@ -152,7 +152,7 @@ def _values(column: pyarrow.ChunkedArray) -> NDArray[Any]:
 
 
 def numbers(array: pyarrow.Array, nothing: float = 0) -> NDArray[Any]:
-    """Return a NumPy array, ``nothing`` for missing values. Arrow's ``to_numpy`` imports pandas (half a second).
+    """Convert to NumPy, with ``nothing`` for missing values. Arrow's ``to_numpy`` would import pandas (half a second).
 
     >>> numbers(pyarrow.array([1.5, None]), np.nan).tolist()
     [1.5, nan]

@@ -1,4 +1,4 @@
-"""Machine and software behind a figure, outside its key: different rounding means a different network."""
+"""Machine and software that computed a record. They are not part of its key, but change the rounding."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,12 @@ NOT_RECORDED = "not recorded"
 
 
 class Provenance(BaseModel):
-    """The values used where a flag was ``auto`` or not set."""
+    """Machine, precision and software of a training run or of scoring."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: str
-    """Lightning's name: 32, bf16-mixed …"""
+    """Precision as named by Lightning: 32, bf16-mixed …"""
     threads: int
     """CPU threads of torch."""
     device: str
@@ -23,9 +23,9 @@ class Provenance(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
     """Software -> version."""
     data: dict[str, str] = Field(default_factory=dict)
-    """Split -> fingerprint of the images and labels used for training; empty for scoring."""
+    """Split -> fingerprint of images and labels used for training; empty for scoring."""
     others: tuple["Provenance", ...] = ()
-    """Further machines behind the same figures: earlier parts of a resumed training run, or the runs of other folds."""
+    """Further machines, of earlier parts of a resumed training run or of runs of other folds."""
 
     def differences(self, other: "Provenance") -> list[str]:
         """Return the differences from ``other`` in words: ``threads 2 for 1``."""
@@ -36,7 +36,7 @@ class Provenance(BaseModel):
 
 
 def join(used: Sequence[Provenance | None]) -> Provenance | None:
-    """Return the first of those ``used`` with all that differ as its ``others``; None if any was not recorded."""
+    """Return the first of ``used`` with all different ones as its ``others``; None if any was not recorded."""
     distinct: list[Provenance] = []
     for provenance in used:
         if provenance is None:
@@ -47,7 +47,7 @@ def join(used: Sequence[Provenance | None]) -> Provenance | None:
 
 
 def describe(provenance: Provenance | None) -> str:
-    """Return precision, threads, device and processor of each machine in one line."""
+    """Return precision, threads, device and processor of all machines in one line."""
     return NOT_RECORDED if provenance is None else " and ".join(_machines(provenance))
 
 
@@ -61,11 +61,10 @@ def _machines(provenance: Provenance) -> list[str]:
 
 def why_other(published: Any, here: Any) -> str:
     """Explain why two records of one cell may differ, from their recorded training runs."""
-    causes = "Other threads, precision, processor or software round otherwise"
-    rounding = f"{causes}, and another rounding is another network"
+    rounding = "Other threads, precision, processors or software round differently, which changes the trained network"
     if published.checkpoints and published.checkpoints == here.checkpoints:
-        return "Both rest on the same weights."
+        return "Both have the same weights."
     if any(used is None or len(_machines(used)) > 1 for used in (published.training, here.training)):
         return f"{rounding}. Published: {describe(published.training)}. Here: {describe(here.training)}."
     differ = here.training.differences(published.training)
-    return f"{rounding}. Here: {', '.join(differ) if differ else 'the same of all of these as published'}."
+    return f"{rounding}. Here: {', '.join(differ) if differ else 'no difference in any of them'}."

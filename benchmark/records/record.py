@@ -1,4 +1,4 @@
-"""A record: the whole configuration of a cell, how it was run, and its scores."""
+"""A record: the configuration of a cell, how it was run, and its scores."""
 
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
@@ -15,7 +15,7 @@ SCHEMA_VERSION = 1
 Status = Literal["ok", "n/a", "failed"]
 Source = Literal["run", "external", "paper", "published"]
 PUBLISHED = "published"
-"""Source of a published record shown next to a user's own; no file contains it."""
+"""Source of published records that are shown next to a user's records; not stored in files."""
 
 
 class Stratum(FrozenModel):
@@ -32,16 +32,16 @@ NOT_STATED = "not stated"
 
 
 class Reference(FrozenModel):
-    """Source of numbers published elsewhere, and the data behind them; ``not stated`` where the source does not say."""
+    """Source of numbers published elsewhere, and their data; ``not stated`` if the source does not say."""
 
     authors: str
     year: int
     identifier: str
     """DOI or arXiv number."""
     table: str
-    """Place in the text."""
+    """Table or section."""
     hand: Literal["first", "second"]
-    """first: read in the authors' own text; second: quoted by somebody else."""
+    """first: from the authors' text; second: quoted by other authors."""
     quoted_by: str = ""
     """Authors who quote second-hand numbers."""
     split: str
@@ -53,7 +53,7 @@ class Reference(FrozenModel):
 
 
 class Cell(FrozenModel):
-    """dataset × split × model × method × protocol: all that determines the numbers; its hash is the record's key."""
+    """Data set, split, model, method and protocol: everything that determines the scores; its hash is the key."""
 
     dataset: Name
     partition: Name = ""
@@ -70,16 +70,16 @@ class Cell(FrozenModel):
     data: dict[str, Any] = Field(default_factory=dict)
     """Options of the data set."""
     recipe: dict[str, Any] = Field(default_factory=dict)
-    """Everything the weights depend on: training flags, folds and the initial training run."""
+    """Everything that the weights depend on: training flags, folds and the initial training run."""
 
     @cached_property
     def images(self) -> int | None:
-        """Number of scored images if ``data`` names a random subset of the boxed images; None: all."""
+        """Number of scored images if they are a random subset of the boxed images; None: all."""
         return self.data.get("images")
 
     @property
     def data_seed(self) -> int:
-        """Seed that splits and draws patients: one for all training runs, so that they share their baselines."""
+        """Seed for splitting and resampling patients; the same for all training runs."""
         return self.recipe.get("data_seed") or 0
 
     @cached_property
@@ -89,7 +89,7 @@ class Cell(FrozenModel):
 
     @property
     def model_of_any_seed(self) -> str:
-        """The model, whatever its training seed: ``custom-PCAM-128px``."""
+        """The model without its training seed: ``custom-PCAM-128px``."""
         return self.model_id.removesuffix(f"-seed{self.seed}")
 
     @property
@@ -105,12 +105,12 @@ class Cell(FrozenModel):
 
     @cached_property
     def sort_key(self) -> tuple[str, ...]:
-        """First sort key of the rows of a table."""
+        """First sort key of table rows."""
         return (*map(str, self.model_key), self.method, self.alignment, self.key)
 
     @cached_property
     def without_seed(self) -> Self:
-        """The part of the cell that all seeds of a leaderboard entry share."""
+        """The cell without its training seed, equal for all training runs of a leaderboard entry."""
         recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights", "chosen")}
         if recipe.get("init"):
             recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
@@ -128,34 +128,33 @@ class Record(FrozenModel):
     source: Source = "run"
     """``external``: maps or boxes made elsewhere, scored here; ``paper``: numbers published elsewhere."""
     reference: Reference | None = None
-    """Source of a paper's numbers and the data behind them."""
+    """Source of a paper's numbers and their data."""
     method_name: str = ""
-    """``name`` of a method from a file outside the tree; its word in the cell is its path."""
+    """``name`` of a method from a user's file; the cell has its path."""
     geometry: Literal["none", "surface", "pixels"] = "none"
-    """Geometry on which boxes were computed."""
+    """Geometry in which boxes were computed."""
     checkpoints: tuple[str, ...] = ()
-    """Hashes of the checkpoints behind the numbers: one per fold."""
+    """Hashes of the checkpoints: one per fold."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Software -> version."""
     training: Provenance | None = None
-    """How the networks were trained; None without a network, or if it was not recorded (older records)."""
+    """Provenance of the training; None without a network and in older records."""
     scoring: Provenance | None = None
-    """How they were explained and scored."""
+    """Provenance of explaining and scoring."""
     fingerprint: str = ""
-    """Hash of the scored images, labels and boxes; empty if it was not recorded."""
+    """Hash of the scored images, labels and boxes; empty in older records."""
     created: str = ""
     """UTC, ISO 8601."""
     seconds: float | None = None
-    """Duration of scoring; training and explaining are usually finished and stored before."""
+    """Duration of scoring, usually without training and explaining."""
     rests_on: dict[str, Any] = Field(default_factory=dict)
-    """Sample counts behind the numbers: training runs, images, patients, cases, truth boxes."""
+    """Sample counts: training runs, images, patients, cases, truth boxes."""
     data: dict[str, Any] = Field(default_factory=dict)
     """Description of the images by the data set: hashes of its tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)
     """Origin -> finding -> chosen thresholds."""
     hits_by_threshold: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
-    """``locus`` only: ``hit@iou.3``, mean over findings, with each of ``CURVE_THRESHOLDS`` for all cases; empty if it
-    was not recorded."""
+    """``hit@iou.3``, mean over findings, at each of ``CURVE_THRESHOLDS``; empty for protocols other than ``locus``."""
     scores: Scores = ()
     strata: tuple[Stratum, ...] = ()
     """Scores within groups of the cases, if the protocol has groups."""
@@ -164,7 +163,7 @@ class Record(FrozenModel):
     @classmethod
     def _whole(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         if len(values) not in (0, len(CURVE_THRESHOLDS)):
-            raise ValueError(f"{len(values)} values where there are {len(CURVE_THRESHOLDS)} thresholds")
+            raise ValueError(f"{len(values)} values for {len(CURVE_THRESHOLDS)} thresholds")
         return values
 
     def __hash__(self) -> int:
@@ -178,11 +177,11 @@ class Record(FrozenModel):
 
     @property
     def method(self) -> str:
-        """Name of the method in tables, also where the cell's word is ``path/to/file.py:Class``."""
+        """Name of the method in tables; also for a method given as ``path/to/file.py:Class``."""
         return self.method_name or self.cell.method
 
     def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
-        """Return the score of a metric, or None if the record has none; ``origin`` None: the first of any origin."""
+        """Return the score of a metric, or None if there is none; ``origin`` None: the first of any origin."""
         rows = self._rows.get((metric, finding), ())
         return next((self.scores[n] for n, of_row in rows if origin in (None, of_row)), None)
 

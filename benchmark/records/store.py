@@ -23,7 +23,7 @@ def load(folder: Path | str) -> list[Record]:
 
 
 def load_metric(folder: Path | str, metric: str) -> list[Record]:
-    """Load all records with only the scores of one ``metric`` and no strata, in a fraction of the time."""
+    """Load all records with only the scores of one ``metric`` and no strata, which is much faster."""
     records = _all(Path(folder), metric)
     return [r.model_copy(update={"strata": (), "scores": tuple(r.select(metric))}) for r in records]
 
@@ -31,7 +31,7 @@ def load_metric(folder: Path | str, metric: str) -> list[Record]:
 def _all(folder: Path, metric: str | None) -> list[Record]:
     unpacked_files = unpacked(folder)
     if not folder.is_dir() and not unpacked_files:
-        raise DataError(f"no folder {folder} with records: run `python -m benchmark.run` first or give another folder")
+        raise DataError(f"{folder} has no records: run `python -m benchmark.run` first or give another folder")
     records = packed.read(folder, metric) | {file.stem: files.read(file) for file in unpacked_files}
     return [record for _, record in sorted(records.items())]
 
@@ -40,13 +40,13 @@ def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
     """Pack ``records`` (None: all) in ``folder``, with the rows per case of the main protocol.
 
     Seeds other than the lowest keep only the columns of ``cases.brief``. JSON files and unpacked rows are removed after
-    everything is written: if the process is killed, nothing is lost and the next call continues. The same records give
-    the same files. Raises ``DataError``, ``WriteError``.
+    everything is written: if the process is killed, nothing is lost and the next call resumes. The same records give
+    the same files. Raises ``DataError`` and ``WriteError``.
     """
     folder = Path(folder)
     to_pack = load(folder) if records is None else list(records)
     unpacked_files = unpacked(folder)
-    cases.pack({record.key: record.cell.seed for record in to_pack}, folder)  # first: a packed record has its rows
+    cases.pack({record.key: record.cell.seed for record in to_pack}, folder)  # first: rows before records
     packed.write(to_pack, folder)
     for file in unpacked_files:
         with writing(file):

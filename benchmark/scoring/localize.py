@@ -1,4 +1,4 @@
-"""From a heat map to the frame of the truth: pixels for pictures, exact boxes for scores."""
+"""Convert a heat map to the frame of the truth: pixels for pictures, exact boxes for scores."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,10 +10,10 @@ from core.types import FloatArray
 
 
 def to_frame(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> NDArray[np.float32]:
-    """(h,w) map on its ``grid`` -> (H,W) float32 at the pixel centres of ``frame``, bilinear, never scaled.
+    """Interpolate a map (h,w) on its ``grid`` at the pixel centres of ``frame``: (H,W) float32, bilinear, unscaled.
 
-    ``grid`` is a ``core.frames.Grid`` or the word ``conventional``. Raises ``BadValueError`` for anything else, and for
-    a map with nan or inf.
+    ``grid`` is a ``core.frames.Grid`` or the word ``conventional``. Raises ``BadValueError`` for another ``grid`` and
+    for a map with NaN or infinite values.
 
     >>> to_frame([[0, 1]], (1, 4), "conventional").tolist()
     [[0.0, 0.25, 0.75, 1.0]]
@@ -23,14 +23,15 @@ def to_frame(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) 
 
 
 def boxes(values: ArrayLike, threshold: float, frame: tuple[int, int], grid: Grid | Alignment) -> FloatArray:
-    """(h,w) map on its ``grid`` -> (M,4) xyxy in ``frame``: exact boxes of the components of {surface > threshold}.
+    """Return the boxes (M,4) xyxy in ``frame`` of a heat map (h,w) above a threshold, computed exactly.
 
-    Outer extents only: a ring gives one box. By highest vertex, descending, then in row-major order. A flat map,
-    constant 0 or any other value, gives (0,4). Raises ``BadValueError`` for a threshold or a map with nan or inf.
+    Each connected component of the bilinear surface above the threshold gives its outer box; a ring gives one box.
+    Boxes are sorted by their highest value, descending, then in row-major order. A constant map gives (0,4). Raises
+    ``BadValueError`` for a threshold or a map with NaN or infinite values.
 
     >>> boxes([[0, 0, 0, 0], [0, 1, 0, 0]], .5, (20, 40), "conventional").tolist()
     [[10.0, 10.0, 20.0, 20.0]]
     """
     if not np.isfinite(threshold):
-        raise BadValueError(f"the score threshold is {threshold}: give a number, in the unit of the map")
+        raise BadValueError(f"the score threshold is {threshold}: give a finite number, in the unit of the map")
     return all_boxes(surface(values, frame, grid), threshold)[0]

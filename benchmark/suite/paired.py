@@ -25,10 +25,10 @@ from benchmark.records import Record, Score, cases
 from benchmark.report.entries.common_cases import CASE, CommonCases, columns, common_cases, read
 from benchmark.report.select import is_method
 from benchmark.scoring.statistics.bootstrap import bootstrap_draws, mean, over_findings
+from benchmark.scoring.statistics.entries import probability_of_first
 from benchmark.scoring.statistics.intervals import interval
 from benchmark.scoring.statistics.paired import compare, corrected
 from benchmark.scoring.statistics.patients import CaseIndex, ratio
-from benchmark.scoring.statistics.ranks import probability_of_first
 from benchmark.scoring.statistics.summary import Column, sums
 from core.errors import DataError, examples
 from core.names import AGREEMENT, CEILINGS, MAIN, MAIN_PROTOCOL, PAIRED, PEOPLE, PRIOR, RELATIVE_DROP

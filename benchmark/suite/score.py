@@ -4,7 +4,9 @@ import datetime
 import logging
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,10 @@ from typing import Any
 from tqdm import tqdm
 
 import methods
-from benchmark import records
+from benchmark.maps.cases import CaseStore
 from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.records import Cell, Record
+from benchmark.records import write as write_record
 from benchmark.records.cases import write as write_cases
 from benchmark.records.provenance import join
 from benchmark.suite import readers, second_readers
@@ -41,74 +44,88 @@ def score(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> None
     Maps that are missing below ``runs_dir`` are generated first. If a method fails, only its cells are affected.
     """
     machine.configure_torch(job.model.trainings[0].threads or flags.threads)
-    score_and_record(job, finished(job.model, runs_dir), runs_dir, folder, flags)
+    score_and_record(ModelScorer(job.model, job.cells, finished(job.model, runs_dir), runs_dir, flags), folder)
 
 
-def score_and_record(
-    job: ModelJob,
-    trained: Sequence[TrainingRun],
-    runs_dir: Path,
-    folder: Path,
-    flags: EngineFlags,
-    bar: bool | None = None,
-) -> None:
-    """Write a record below ``folder`` for each cell of ``job``, with the networks and images of ``trained``.
+def score_and_record(scorer: "ModelScorer", folder: Path, bar: bool | None = None) -> None:
+    """Write a record below ``folder`` for each cell of ``scorer``.
 
-    Maps that are missing below ``runs_dir`` are generated first. ``bar``: show progress; None: only on a terminal.
+    ``bar``: show progress; None: only on a terminal.
     """
-    in_order = sorted(job.cells, key=lambda cell: (cell.method, cell.alignment))  # to create the cases once per method
-    hidden, about = None if bar is None else not bar, job.model.id
-    with tqdm(in_order, desc=f"explain {about}", unit="cell", leave=False, disable=hidden) as cell_bar:
-        score_cell = make_score_function(job.model, job.cells, trained, runs_dir, flags)
-        shared = _shared_fields(trained)
-        cell_bar.set_description(f"score {about}")
-        for cell in cell_bar:
-            start = time.perf_counter()
-            fields, rows = score_cell(cell)
-            seconds = round(time.perf_counter() - start, 3)
-            if rows:
-                write_cases(rows, cell, folder)
-            # a method from a user's file is recorded by its own name
-            name = str(methods.get(cell.method).name) if runs_code(cell.method) else ""
-            records.write(Record(cell=cell, seconds=seconds, method_name=name, **shared, **fields), folder)
-    log.info("%s: %d records written", job.model.id, len(job.cells))
+    in_order = sorted(scorer.cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
+    hidden, model_id = None if bar is None else not bar, scorer.model.id
+    for cell in tqdm(in_order, desc=f"score {model_id}", unit="cell", leave=False, disable=hidden):
+        start = time.perf_counter()
+        fields, rows = scorer.score(cell)
+        seconds = round(time.perf_counter() - start, 3)
+        if rows:
+            write_cases(rows, cell, folder)
+        # a method from a user's file is recorded by its own name
+        name = str(methods.get(cell.method).name) if runs_code(cell.method) else ""
+        write_record(Record(cell=cell, seconds=seconds, method_name=name, **scorer.shared_fields, **fields), folder)
+    log.info("%s: %d records written", model_id, len(in_order))
 
 
-def make_score_function(
-    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[TrainingRun], runs_dir: Path, flags: EngineFlags | None
-) -> Callable[[Cell], Scored]:
-    """Return a function that scores any of ``cells`` from stored maps and predictions.
+@dataclass(eq=False)
+class ModelScorer:
+    """Scores the cells of a model from stored maps and predictions.
 
-    Missing maps are generated first, for all cells at once. Without ``flags``, no map is generated and no network
-    loaded; a cell without maps raises ``NoMapsError``.
+    Missing maps are generated on creation, for all ``cells`` at once. Without ``flags`` no map is generated and no
+    network loaded: a cell without maps raises ``NoMapsError``.
     """
-    checks: dict[str, Check] = {}
-    for name in dict.fromkeys(cell.protocol for cell in cells if cell.protocol in CHECKS.names()):
-        of_check = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
-        words, images = dict.fromkeys(cell.method for cell in of_check), next((cell.images for cell in of_check), None)
-        checks[name] = CHECKS.get(name)(trained, list(words), model.maps_folder(runs_dir), flags, images)
-    with_maps = (c for c in cells if c.protocol not in (CLASSIFICATION, *checks) and c.method not in PEOPLE)
-    store = explain_model(model, trained, list(dict.fromkeys(cell.method for cell in with_maps)), runs_dir, flags)
 
-    def score_cell(cell: Cell) -> Scored:
+    model: ModelPlan
+    cells: Sequence[Cell]
+    trained: Sequence[TrainingRun]
+    runs_dir: Path
+    flags: EngineFlags | None
+    checks: dict[str, Check] = field(init=False)
+    """Name -> validity check among the protocols of the cells."""
+    store: CaseStore = field(init=False)
+    """Cases with the maps of the methods that are scored by a protocol."""
+
+    def __post_init__(self) -> None:
+        folder = self.model.maps_folder(self.runs_dir)
+        self.checks = {}
+        for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS.names()):
+            of_check = [cell for cell in self.cells if cell.protocol == name and cell.method != CLASSIFIER]
+            words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
+            self.checks[name] = CHECKS.get(name)(self.trained, words, folder, self.flags, images)
+        with_maps = (c for c in self.cells if c.protocol not in (CLASSIFICATION, *self.checks))
+        words = [*dict.fromkeys(cell.method for cell in with_maps if cell.method not in PEOPLE)]
+        self.store = explain_model(self.model, self.trained, words, self.runs_dir, self.flags)
+
+    def score(self, cell: Cell) -> Scored:
+        """Return the fields of the record of a cell, and its rows per case."""
         settings: Mapping[str, str] = {}
         if cell.protocol == CLASSIFICATION:
-            fields, rows = score_classifier(store)
-        elif cell.protocol in checks:
-            check, settings = checks[cell.protocol], checks[cell.protocol].settings
+            fields, rows = score_classifier(self.store)
+        elif cell.protocol in self.checks:
+            check, settings = self.checks[cell.protocol], self.checks[cell.protocol].settings
             fields, rows = score_result(lambda: check.evaluate(cell.method, cell.data_seed), check.geometry)
         elif cell.method in PEOPLE:
-            arguments = trained, store.findings, cell.data_seed, cell.images
+            arguments = self.trained, self.store.findings, cell.data_seed, cell.images
             fields, rows = score_result(lambda: PEOPLE[cell.method](*arguments), "none")
         else:
-            fields, rows = score_maps(store, cell, MAIN_PROTOCOL if cell.protocol == CHOICE else cell.protocol)
-        return {**fields, "rests_on": {**sample_counts(trained, cell), **settings}}, rows
+            fields, rows = score_maps(self.store, cell, MAIN_PROTOCOL if cell.protocol == CHOICE else cell.protocol)
+        return {**fields, "rests_on": {**sample_counts(self.trained, cell), **settings}}, rows
 
-    return score_cell
+    @cached_property
+    def shared_fields(self) -> dict[str, Any]:
+        """Fields that all records of the model share: weights, versions, provenance, images."""
+        return {
+            "checkpoints": tuple(run.digest for run in self.trained),
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+            "training": join([provenance.read(run.folder) for run in self.trained]),
+            "scoring": provenance.of_scoring(),
+            "fingerprint": provenance.fingerprint(sample for run in self.trained for sample in run.data),
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "data": self.trained[0].data.describe,
+        }
 
 
 def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
-    """Return the numbers of training runs, images, patients, cases and boxes of a cell.
+    """Return the numbers of training runs, images, patients, cases and boxes behind a cell.
 
     ``explained images`` is included if these are only a part of the boxed images.
     """
@@ -123,17 +140,4 @@ def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
         "patients": len({sample.patient_id for sample in samples}),
         "cases": sum(len(sample.boxes) for sample in samples),
         "truth boxes": sum(len(boxes) for sample in samples for boxes in sample.boxes.values()),
-    }
-
-
-def _shared_fields(trained: Sequence[TrainingRun]) -> dict[str, Any]:
-    """Return the fields that all records of a model share: weights, versions, provenance, description of the data."""
-    return {
-        "checkpoints": tuple(run.digest for run in trained),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
-        "training": join([provenance.read(run.folder) for run in trained]),
-        "scoring": provenance.of_scoring(),
-        "fingerprint": provenance.fingerprint(sample for run in trained for sample in run.data),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "data": trained[0].data.describe,
     }

@@ -17,25 +17,27 @@ from core.errors import LocusError
 from core.types import Sample
 
 TRAINED = "trained"
-"""Label of unchanged networks in metric names and as the folder of their maps."""
+"""Label of unchanged networks in metric names, and folder of their maps."""
 
 
 @dataclass(frozen=True)
 class TrainedSubset(TrainingRun):
     """A training run that is explained on a subset of its images."""
 
-    kept: frozenset[str] = frozenset()
-    """Names of those images."""
+    image_ids: frozenset[str] = frozenset()
+    """Names of these images."""
 
     @cached_property
     def scorable_images(self) -> list[Sample]:
-        """The kept images with any truth box."""
-        return [sample for sample in self.data if sample.boxes and sample.image_id in self.kept]
+        """The images of the subset that have a truth box."""
+        return [sample for sample in self.data if sample.boxes and sample.image_id in self.image_ids]
 
 
 @dataclass(eq=False)
 class Check(ABC):
-    """A check of the maps of one model. A subclass sets ``name`` and implements ``evaluate``; see docs/validity.md.
+    """Base class of the checks of one model's maps. A subclass sets ``name`` and defines ``evaluate``.
+
+    See docs/validity.md.
 
     Maps of all ``methods`` are generated on first access, with shared forward passes, and stored in the check's folder
     below ``folder``.
@@ -53,7 +55,7 @@ class Check(ABC):
     geometry: ClassVar[str] = "surface"
     """Geometry of its boxes: surface or pixels."""
     classifier: ClassVar[bool] = False
-    """True if the check also evaluates the word ``classifier``: the model's own scores, not its maps."""
+    """True if the check also evaluates ``classifier``, the model's predictions."""
     settings: ClassVar[Mapping[str, str]] = {}
     """Settings of the check, shown in its records and above its tables."""
 
@@ -72,7 +74,7 @@ class Check(ABC):
         return subset_runs(self.trained, select_samples(self.trained, self.max_images))
 
     def cases(self, method: str, runs: Sequence[TrainingRun] | None = None, label: str = TRAINED) -> list[Case]:
-        """Return images x findings with the aligned maps of a method, for ``runs`` with the ``label`` of their maps."""
+        """Return the cases of a method with aligned maps, for ``runs`` with the ``label`` of their maps."""
         runs = self.runs if runs is None else runs
         return make_cases(runs, self.maps(method, runs, label), "aligned")
 
@@ -87,9 +89,6 @@ class Check(ABC):
 
 
 def subset_runs(trained: Sequence[TrainingRun], samples: Sequence[Sample]) -> list[TrainedSubset]:
-    """Restrict the images that each training run explains to ``samples``.
-
-    Weights, folds and data stay the same.
-    """
+    """Restrict the explained images of each training run to ``samples``."""
     image_ids = frozenset(sample.image_id for sample in samples)
-    return [convert_run(run, TrainedSubset, kept=image_ids) for run in trained]
+    return [convert_run(run, TrainedSubset, image_ids=image_ids) for run in trained]

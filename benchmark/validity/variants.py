@@ -1,4 +1,4 @@
-"""The same cases under several variants (networks, placements, conventions): hits of each, and paired differences."""
+"""Compare variants (networks, placements, conventions) on the same cases: hits, and paired differences."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def compare(
     Scores are ``METRIC@VARIANT`` for every variant, then ``change@METRIC@VARIANT`` = variant − first, paired by
     patient, per finding and mean, with BCa intervals; rows are per variant and case.
 
-    Every variant has the same cases in the same order. Cases without truth are left out; ``more`` are columns over
+    All variants have the same cases in the same order. Cases without truth are left out. ``more``: further columns over
     the remaining cases.
     """
     with_boxes = {name: with_truth(cases) for name, cases in variants.items()}

@@ -120,7 +120,7 @@ class Decoding:
                 log.info("decoded %d of %d images", self.done, self.total)
 
     def _take(self, worker: Worker, tasks: list[Rows]) -> None:
-        """Process the answer of ``worker`` to the first of its ``tasks``, or its death; remove those tasks."""
+        """Process the answer of ``worker`` to the first of its ``tasks``, or its death; remove these tasks."""
         try:
             bad: Bad = worker.pipe.recv()
         except (EOFError, ConnectionResetError):

@@ -15,8 +15,8 @@ from core.cli.entry_point import PrintableFormatter
 from core.errors import BadValueError, DataError, one_line, printable
 from tests.benchmark.external.submissions.test_submissions import SENT, changed  # noqa: F401 - fixture
 
-FORGED = "x\natt.zip: its records hold\x1b[2J\u202egnp.exe"
-SHOWN = r"x att.zip: its records hold\x1b[2J\u202egnp.exe"
+FORGED = "x\natt.zip: all records match\x1b[2J\u202egnp.exe"
+SHOWN = r"x att.zip: all records match\x1b[2J\u202egnp.exe"
 pytestmark = pytest.mark.commands
 
 
@@ -36,7 +36,7 @@ def test_a_manifest_cannot_forge_the_verdict_of_a_check(changed, capsys):  # noq
     assert submit.main(["check", str(changed(forge))]) == 1
     first, *rest = capsys.readouterr().out.splitlines()
     assert first.count(SHOWN) == 3
-    assert [line for line in rest if "its records hold" in line] == []
+    assert [line for line in rest if "all records match" in line] == []
 
 
 def test_log_messages_with_foreign_names_stay_on_one_line():

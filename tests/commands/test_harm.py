@@ -64,7 +64,7 @@ def harmed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("run_command", ["main", "doctor"])
-def test_a_harmful_file_is_one_sentence_and_nothing_else_is_read_or_written(harmed, tmp_path, capsys, monkeypatch, run_command):
+def test_harmful_file_is_an_error_and_nothing_is_read_or_written(harmed, tmp_path, capsys, monkeypatch, run_command):
     word, root, facts = harmed
     out, before = tmp_path / "out", sorted(root.parent.rglob("*"))
     monkeypatch.setitem(WATCHED, "open", [])

@@ -259,7 +259,7 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
     shown = capsys.readouterr().out
     for fact in (
         "none missing, none unexpected",
-        "those of its own forward",
+        "equal to the original network's",
         "stride (4.0, 4.0)",
         "hirescam",
         "fullgrad;",

@@ -22,7 +22,7 @@ def typed(page, command, **given):
     return [str(given.get(word, word)) for word in words]
 
 
-def test_maps_of_others_have_a_row_beside_the_baselines_hold_when_verified_and_can_be_sent_in(run_command, tmp_path, capsys):
+def test_external_maps_are_scored_verified_packed_and_checked(run_command, tmp_path, capsys):
     flags = [*typed("score.md", "benchmark.score(?=.*--maps)", FOLDER=write(tmp_path / "maps")), "--results", tmp_path]
     done = run_command(COMMAND, *flags)
     assert done.returncode == 0, done.stderr
@@ -42,10 +42,10 @@ def test_maps_of_others_have_a_row_beside_the_baselines_hold_when_verified_and_c
     sent = {"runs/results/my-maps": folder, "my-maps.zip": tmp_path / "my-maps.zip"}
     assert submit.main(["pack", *typed("submit.md", "benchmark.submit pack", **sent)]) == 0
     assert submit.main(["check", *typed("submit.md", "benchmark.submit check", **sent)]) == 0
-    assert "its records hold, and it copies nothing" in capsys.readouterr().out
+    assert "all records match, and nothing is copied" in capsys.readouterr().out
 
 
-def test_boxes_of_a_detector_have_every_protocol_that_takes_boxes(run_command, tmp_path):
+def test_boxes_are_scored_by_every_protocol_that_takes_boxes(run_command, tmp_path):
     rows = [f"{s.image_id},{f},{','.join(map(str, box))},.9" for s in DATA for f, boxes in s.boxes.items() for box in boxes.tolist()]
     (tmp_path / "boxes.csv").write_text("\n".join(["image,finding,x0,y0,x1,y1,score", *rows]) + "\n")
     flags = typed("score.md", "benchmark.score(?=.*--boxes)", **{"FILE.csv": tmp_path / "boxes.csv"})
@@ -57,7 +57,7 @@ def test_boxes_of_a_detector_have_every_protocol_that_takes_boxes(run_command, t
         assert entered[protocol].find(metric).value == 1
 
 
-def test_what_cannot_be_scored_is_one_sentence_and_writes_nothing(run_command, sentence, tmp_path):
+def test_invalid_entry_is_an_error_and_writes_nothing(run_command, sentence, tmp_path):
     done = run_command(
         COMMAND, *DATASET, "--maps", tmp_path / "absent", "--alignment", "pixels", "--entry", "x", "--results", tmp_path / "out"
     )

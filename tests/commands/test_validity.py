@@ -50,7 +50,7 @@ def records(folder, suite):
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_the_checks_answer_and_its_own_table_stand_first_and_every_format_has_it(run, suite):
+def test_answer_and_tables_of_the_check_come_first_in_all_formats(run, suite):
     folder = run[0] / "results" / suite
     page = (folder / "leaderboard.md").read_text()
     answer, table, *_ = [line for line in page.splitlines() if line.startswith("## ")]
@@ -63,34 +63,34 @@ def test_the_checks_answer_and_its_own_table_stand_first_and_every_format_has_it
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_there_is_a_record_per_method_and_one_of_the_classifier(run, suite):
-    found = {(r["cell"]["method"], r["cell"]["protocol"]): r for r in records(run[0], suite)}
+def test_each_method_and_the_classifier_have_a_record(run, suite):
+    result = {(r["cell"]["method"], r["cell"]["protocol"]): r for r in records(run[0], suite)}
     asked = SUITES[suite][1].split("[")[1].strip("]").split(", ")
     also = [("classifier", "shortcut")] if suite == "shortcut" else []
-    assert set(found) == {("classifier", "classification"), *also, *((method, suite) for method in asked)}
-    assert {r["status"] for (method, _), r in found.items() if method != "pcam"} == {"ok"}
+    assert set(result) == {("classifier", "classification"), *also, *((method, suite) for method in asked)}
+    assert {r["status"] for (method, _), r in result.items() if method != "pcam"} == {"ok"}
 
 
-def test_a_method_without_an_answer_says_why(run):
+def test_unsupported_method_has_a_reason(run):
     pcam = next(r for r in records(run[0], "randomised") if r["cell"]["method"] == "pcam")
     assert pcam["status"] == "n/a"
     assert "PCAM" in pcam["reason"]
 
 
-def test_what_looks_at_no_weight_is_marked(run):
+def test_method_that_ignores_the_weights_is_marked(run):
     page = (run[0] / "results/randomised/leaderboard.md").read_text()
     marked = {line.split("|")[3].strip() for line in page.splitlines() if "does not change; hits stay |" in line}
     assert {"center", "noise"} <= marked
 
 
-def test_trainings_of_another_suite_are_not_done_again(run):
+def test_training_runs_of_another_suite_are_reused(run):
     runs = run[0] / "runs"
     assert {path.name for path in runs.iterdir()} == {"randomised", "shortcut", "records"}
     assert len(list(runs.glob("randomised/custom-*"))) == 1
 
 
 @pytest.mark.slow
-def test_every_record_holds_when_it_is_scored_again_without_a_model(run, run_command):
+def test_every_record_is_verified_without_a_model(run, run_command):
     folder, _, command = run
     for file in (folder / "runs").rglob("*.ckpt"):
         file.rename(file.with_suffix(".away"))
@@ -100,7 +100,7 @@ def test_every_record_holds_when_it_is_scored_again_without_a_model(run, run_com
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_same_again_runs_nothing_and_changes_nothing(run, run_command):
+def test_second_run_changes_nothing(run, run_command):
     folder, _, command = run
     before = {path: path.read_bytes() for path in Path(folder / "results").rglob("*") if path.is_file()}
     done = run_command(*command)
@@ -110,7 +110,7 @@ def test_the_same_again_runs_nothing_and_changes_nothing(run, run_command):
 
 
 @pytest.mark.parametrize("field", MEANT_WRONG)
-def test_a_wrong_field_is_told_in_one_sentence(run_command, tmp_path, field):
+def test_wrong_field_is_an_error(run_command, tmp_path, field):
     (tmp_path / "wrong.yaml").write_text(f"title: W\n{COMMON.format(more='')}\nmethods: [cam]\n{field}\n")
     done = run_command(
         "benchmark.run", "--suite", "wrong", "--suites", tmp_path, "--results", tmp_path / "results", "--runs", tmp_path / "runs"

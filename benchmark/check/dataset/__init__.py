@@ -1,1 +1,1 @@
-"""Find errors in a data set before training: read all of it and write a page."""
+"""Find errors in a data set before training: read all images and write a page."""

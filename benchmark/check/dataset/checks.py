@@ -1,4 +1,4 @@
-"""Checks of a data set: splits, patients, files, boxes and labels; each gives a row with verdict, count, examples."""
+"""Checks of a data set: splits, patients, files, boxes and labels. Each returns a row of the table."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from datasets import splits
 ASPECT_TOLERANCE = 0.02
 """Largest relative difference between the aspect ratios of an image and of the frame of its boxes."""
 NAMED = 4
-"""Number of named images in a group of duplicates; the others are counted."""
+"""Maximum number of images that are listed for a group of duplicates."""
 
 
 def answers(scan: DatasetScan) -> list[AnswerRow]:
@@ -37,26 +37,26 @@ def _patients(scan: DatasetScan) -> AnswerRow:
         splits_of_patient[image.sample.patient_id].add(image.split)
     several = {patient: sorted(names) for patient, names in splits_of_patient.items() if len(names) > 1}
     shared = [f"{patient} ({', '.join(names)})" for patient, names in several.items()]
-    return _answer("patients on both sides", shared, "wrong")
+    return _answer("patients in several splits", shared, "wrong")
 
 
 def _unreadable(scan: DatasetScan) -> AnswerRow:
     bad = [image.reason for image in scan.images if image.reason]
     if scan.left_out:
-        remark = "left out while loading, see the warnings" + (f"; {examples(bad)}" if bad else "")
+        remark = "were left out while loading, see the warnings" + (f"; {examples(bad)}" if bad else "")
         return AnswerRow("unreadable files", "wrong", f"{len(bad) + scan.left_out}: {scan.left_out} {remark}")
     return _answer("unreadable files", bad, "wrong")
 
 
 def _validation_count(scan: DatasetScan) -> AnswerRow:
-    """Check for validation images, which training needs to choose its checkpoint; a pure test set has none."""
+    """Check the number of validation images, on which training chooses its checkpoint; a test set has none."""
     count = len(scan.labels.get("val", ()))
     sentence = splits.doubt(count) if count else ""
     return AnswerRow("validation images", "note" if sentence else "ok", sentence or str(count))
 
 
 def _duplicates(scan: DatasetScan) -> AnswerRow:
-    """Find images with the same pixels under two names: a leak across splits, a note within one."""
+    """Find images with equal pixels: an error (a leak) across splits, a note within a split."""
     groups = _duplicate_groups(scan.images)
     across = [group for group in groups if len({image.split for image in group}) > 1]
     where = "across splits" if across else "within a split"
@@ -65,10 +65,10 @@ def _duplicates(scan: DatasetScan) -> AnswerRow:
 
 
 def _outside(scan: DatasetScan) -> AnswerRow:
-    """Find boxes that are partly outside their frame, or narrower than one of its pixels, like shares of the image."""
+    """Find boxes that are partly outside their frame or below one pixel, such as shares of the image."""
     boxed = ((image, finding) for image in scan.images for finding in image.sample.boxes)
     wrong = [f"{image.sample.image_id} {finding}" for image, finding in boxed if not _fits(image, finding)]
-    return _answer("boxes outside or narrower than a pixel", wrong, "wrong")
+    return _answer("boxes outside the image or below one pixel", wrong, "wrong")
 
 
 def _fits(image: ImageScan, finding: str) -> bool:
@@ -77,13 +77,13 @@ def _fits(image: ImageScan, finding: str) -> bool:
 
 
 def _frames(scan: DatasetScan) -> AnswerRow:
-    """Find images with another aspect ratio than the frame of their boxes: the boxes would be stretched."""
+    """Find images whose aspect ratio differs from that of the frame of their boxes."""
     wrong = []
     for image in scan.images:
         shape, frame = image.shape, image.sample.frame
         if shape and image.sample.boxes and abs(_ratio(shape) / _ratio(frame) - 1) > ASPECT_TOLERANCE:
             wrong.append(f"{image.sample.image_id} is {shape[1]}x{shape[0]}, its frame {frame[1]}x{frame[0]}")
-    return _answer("shape of image and frame", wrong, "wrong", "the same")
+    return _answer("aspect ratio of image and frame", wrong, "wrong", "equal")
 
 
 def _ratio(size: tuple[int, int]) -> float:
@@ -95,22 +95,22 @@ def _boxes_and_labels(scan: DatasetScan) -> AnswerRow:
     samples = [image.sample for image in scan.images]
     boxed = ((sample, finding) for sample in samples for finding, boxes in sample.boxes.items() if len(boxes))
     wrong = [f"{sample.image_id} {finding}" for sample, finding in boxed if sample.labels[columns[finding]] != 1]
-    return _answer("boxes of a finding whose label is not 1", wrong, "note")
+    return _answer("boxes of findings whose label is not 1", wrong, "note")
 
 
 def _labels(scan: DatasetScan) -> AnswerRow:
-    """Find images with the same pixels and contradicting labels."""
+    """Find images with equal pixels and contradicting labels."""
     wrong = []
     for group in _duplicate_groups(scan.images):
         labels = np.stack([image.sample.labels for image in group])
         present, absent = (labels == 1).any(axis=0), (labels == 0).any(axis=0)
         names = [finding for finding, both in zip(scan.findings, present & absent, strict=True) if both]
         wrong += [f"{_describe_group(group)}: {examples(names)}"] if names else []
-    return _answer("duplicates whose labels differ", wrong, "wrong")
+    return _answer("duplicates with different labels", wrong, "wrong")
 
 
 def _duplicate_groups(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
-    """Return groups of two or more images with the same pixels."""
+    """Return groups of two or more images with equal pixels."""
     groups: dict[str, list[ImageScan]] = defaultdict(list)
     for image in images:
         if image.pixel_hash:
@@ -119,7 +119,7 @@ def _duplicate_groups(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
 
 
 def _describe_group(group: Sequence[ImageScan]) -> str:
-    """Describe a group, one image of each split first; it may have thousands, such as black images."""
+    """List the first images of a group, starting with one of each split; a group may have thousands of images."""
     firsts = list({image.split: image for image in reversed(group)}.values())[::-1]
     order = [*firsts, *(image for image in group if image not in firsts)]
     rest = f" and {len(order) - NAMED} more" if len(order) > NAMED else ""

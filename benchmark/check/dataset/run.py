@@ -1,7 +1,4 @@
-"""Check a data set: report tables, write a page and a sheet of pictures with truth boxes.
-
-A shifted frame is easier to see on the pictures than to detect.
-"""
+"""Check a data set: report tables, write a page and a sheet of pictures with truth boxes."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +22,7 @@ COUNTS = ("split", "finding", "present", "absent", "unknown", "boxes", "images w
 SPLITS = ("split", "images", "patients", "opened")
 COLUMNS, MOST, SIDE, WIDEST = 4, 16, 320, 4
 LABEL_HEIGHT = 0.08
-"""Share of the image's height that a label takes."""
+"""Height of a label, as a share of the image's height."""
 GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
 COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
@@ -41,15 +38,12 @@ def run(config: DatasetCheckConfig, report: Callable[[str], None]) -> list[str]:
     count = save_pictures(scanned, folder / "samples.png")
     write_text(folder / "report.md", page(config.name, scanned, rows))
     report("\n\n".join(_tables(scanned, rows, "simple")))
-    report(f"\n{count} pictures with their boxes: {folder / 'samples.png'}; report.md is next to it")
+    report(f"\n{count} images with their boxes: {folder / 'samples.png'}. Report: {folder / 'report.md'}")
     return conclude(config.name, rows, report)
 
 
 def page(name: str, scanned: DatasetScan, rows: list[AnswerRow]) -> str:
-    """Return Markdown: answers, counts and the sheet of pictures.
-
-    The same scan gives the same text.
-    """
+    """Return the report as Markdown: counts, answers and the sheet of pictures."""
     tables = _tables(scanned, rows, "github")
     return "\n\n".join([f"# {name}", *tables, "![sample pictures with their boxes](samples.png)\n"])
 
@@ -85,9 +79,9 @@ def _of(scanned: DatasetScan, split: str) -> list[ImageScan]:
 
 
 def save_pictures(scan: DatasetScan, path: Path) -> int:
-    """Draw up to 16 readable images, those with boxes first, alternating between findings; return their number.
+    """Draw up to 16 readable images with their boxes in one PNG; return their number.
 
-    One PNG with the boxes of each image in its frame. Raises ``WriteError`` when the disk refuses.
+    Images with boxes come first, alternating between findings. Raises ``WriteError`` if the file cannot be written.
     """
     chosen = choose(scan)
     figure = Figure(figsize=(3.2 * COLUMNS, 3.5 * -(-max(len(chosen), 1) // COLUMNS)), dpi=90, layout="constrained")
@@ -99,9 +93,9 @@ def save_pictures(scan: DatasetScan, path: Path) -> int:
 
 
 def choose(scan: DatasetScan) -> list[ImageScan]:
-    """Choose images in turn from each finding's boxed ones, then from each split.
+    """Choose up to ``MOST`` readable images without duplicates.
 
-    At most ``MOST``, without duplicates and unreadable images.
+    Boxed images come first, in turn from each finding; then images without boxes, in turn from each split.
     """
     readable = [image for image in scan.images if image.shape]
     boxed = [[image for image in readable if finding in image.sample.boxes] for finding in scan.findings]
@@ -128,7 +122,7 @@ def draw(axis: Axes, image: ImageScan, findings: Sequence[str]) -> None:
         colour = COLOURS[findings.index(finding) % len(COLOURS)]
         for x0, y0, x1, y1 in boxes:
             axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.5))
-            above = y0 > LABEL_HEIGHT * height  # put the label above the box, or below it if there is no space
+            above = y0 > LABEL_HEIGHT * height  # else the label is below the box
             at, side = (y0 - 0.01 * height, "bottom") if above else (y1 + 0.01 * height, "top")
             axis.text(x0, at, finding, color=colour, fontsize=7, va=side, clip_on=True, bbox=GROUND)
     present = [finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1]

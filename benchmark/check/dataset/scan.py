@@ -1,4 +1,4 @@
-"""Read every split of a data set: its samples, and the content of each file."""
+"""Read all splits of a data set: its samples and images."""
 
 import hashlib
 import logging
@@ -32,7 +32,7 @@ class ImageScan:
     """Hash of shape and pixels; empty if the image was not opened or cannot be read."""
     shape: tuple[int, int] | None = None
     reason: str = ""
-    """Why it cannot be read."""
+    """Why the image cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,19 @@ class DatasetScan:
     labels: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """Split -> (N,K) labels."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Split -> error message of the data set."""
+    """Split -> why it cannot be loaded."""
     left_out: int = 0
-    """Images that the data set itself left out because their files cannot be read."""
+    """Number of images that the data set left out because their files cannot be read."""
     missing: dict[str, int] = field(default_factory=dict)
-    """Split -> images in its tables without a file; for some data sets the count over all splits."""
+    """Split -> number of listed images without a file; for some data sets the number over all splits."""
     warnings: tuple[str, ...] = ()
-    """Warnings while the data set was loaded: missing files, clipped boxes."""
+    """Warnings while loading: missing files, clipped boxes."""
 
 
 def read(config: DatasetCheckConfig) -> DatasetScan:
-    """Read every split, each image once. Raises ``LocusError`` if the data set has no split at all.
+    """Read all splits, each image once. Raises ``LocusError`` if no split can be loaded.
 
-    Unreadable images are included with the error; ``config.images`` limits how many of a split are opened.
+    Unreadable images are included with their error; at most ``config.images`` images per split are opened.
     """
     parts: dict[str, Dataset] = {}
     request = {"img_size": config.img_size, **config.request()}
@@ -84,7 +84,7 @@ def read(config: DatasetCheckConfig) -> DatasetScan:
 
 
 def _scan_images(split: str, samples: list[Sample], limit: int | None) -> list[ImageScan]:
-    """Scan one image per sample; the first ``limit`` of them (None: all) are opened, with a thread per CPU."""
+    """Scan all samples; the images of the first ``limit`` (None: all) are opened, with a thread per CPU."""
     most = len(samples) if limit is None else min(limit, len(samples))
     log.info("opening %d %s images", most, split)
     with ThreadPoolExecutor(limits.cpus()) as threads:

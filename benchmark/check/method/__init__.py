@@ -1,4 +1,4 @@
-"""Questions for every heat-map method, in the tree or user-defined: see ``examine`` and ``run``."""
+"""Check a heat-map method, built-in or user-defined: see ``examine`` and ``run``."""
 
 from benchmark.check.method.examine import QUESTIONS, Answer, examine, run, table
 from benchmark.check.method.page import page

@@ -1,4 +1,4 @@
-"""Compare a method's declarations with its behaviour: its papers, needs and price."""
+"""Compare a method's declarations with its behaviour: source, needs and cost."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,42 +12,37 @@ from core.errors import BadValueError
 from methods.evidence import NEEDS, Evidence, EvidenceView
 
 SECONDS = 3.0
-"""Maximum duration of measuring the price; a slow method is measured once."""
+"""Maximum duration of measuring the cost; a slow method is measured once."""
 TIMES = 7
 
 
-@question(
-    "a reader of a table cannot tell what the map is: write a docstring (what it shows, formula, paper) and `source`"
-)
+@question("the map is not documented: write a docstring (what the map shows, formula, paper) and `source`")
 def stated(trial: MethodOnModel) -> Observation:
-    """Check that the class states what its map shows and where it comes from.
-
-    This is its docstring and its ``source``; both appear in docs/methods.md.
-    """
+    """Check that the class has a docstring and a ``source``, which appear in docs/methods.md."""
     part = type(trial.make())
     absent = [what for what, text in {"docstring": part.__doc__, "source": part.source}.items() if not text]
     return judged(not absent, f"no {' and no '.join(absent)}" if absent else part.source)
 
 
-@question("the engine plans and batches by `needs`: list everything that the method reads")
+@question("the engine computes what `needs` declares: list everything that the method reads")
 def needs(trial: MethodOnModel) -> Observation:
-    """Run the method on evidence that refuses anything undeclared.
+    """Run the method on evidence that raises an error for everything undeclared.
 
-    Reading gradients without ``needs`` ⊇ {"gradients"} fails: the engine would have to guess what to compute.
+    For example, reading gradients without "gradients" in ``needs`` fails.
     """
     method = trial.make()
     if unknown := method.needs - NEEDS:
-        return Observation("fail", f"unknown needs: {', '.join(sorted(unknown))}; known: {', '.join(sorted(NEEDS))}")
+        return Observation("fail", f"unknown needs: {', '.join(sorted(unknown))}; allowed: {', '.join(sorted(NEEDS))}")
     evidence = trial.evidence()
     try:
         run_method(method, guarded(evidence, method.needs))
     except UndeclaredError as error:
         return Observation("fail", str(error))
-    return Observation("pass", f"reads no more than {', '.join(sorted(method.needs))}")
+    return Observation("pass", f"reads only {', '.join(sorted(method.needs))}")
 
 
 class UndeclaredError(BadValueError):
-    """A method reads evidence without declaring the need."""
+    """Raised if a method reads evidence without declaring the need."""
 
 
 NEEDED = {
@@ -60,7 +55,7 @@ NEEDED = {
 
 
 class GuardedEvidence(EvidenceView):
-    """Evidence that refuses everything outside ``needs``."""
+    """Evidence that raises ``UndeclaredError`` for everything outside ``needs``."""
 
     def __init__(self, evidence: Evidence, needs: frozenset[str]) -> None:
         super().__init__(lambda: evidence)
@@ -71,7 +66,7 @@ class GuardedEvidence(EvidenceView):
         if needed and not self._needs & set(needed):
             declared = ", ".join(sorted(self._needs)) or "nothing"
             what = {"gradients": "gradients or .G"}.get(name, name)
-            raise UndeclaredError(f"reads evidence.{what} and declares {declared}: add {needed[0]} to needs")
+            raise UndeclaredError(f"reads evidence.{what} but declares {declared}: add {needed[0]} to needs")
         value = super().__getattr__(name)
         return guarded(value, self._needs) if isinstance(value, Evidence) else value
 
@@ -86,22 +81,22 @@ class GuardedEvidence(EvidenceView):
 
 
 def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
-    """Return the ``evidence``, refusing everything outside ``needs``."""
+    """Return ``evidence`` that raises ``UndeclaredError`` for everything outside ``needs``."""
     return cast(Evidence, GuardedEvidence(evidence, needs))
 
 
 @question("")
 def cost(trial: MethodOnModel) -> Observation:
-    """Measure the cost in bare forward passes of the same batch, on the largest network; not judged.
+    """Measure the cost in forward passes of the same batch; the largest over the networks is reported, not judged.
 
-    Takes the smallest of up to ``TIMES`` runs, alternating with the bare pass, within ``SECONDS``.
+    It is the smallest of up to ``TIMES`` runs, alternating with a plain forward pass, within ``SECONDS``.
     """
     bare: list[float] = []
     whole: list[float] = []
     while len(bare) < TIMES and sum(whole) < SECONDS:  # alternate: other load affects both
         bare.append(_seconds(lambda: trial.model(trial.images)))
         whole.append(_seconds(trial.maps))
-    text = f"{min(whole) / min(bare):.1f} x the bare forward pass, {len(trial.images)} images"
+    text = f"{min(whole) / min(bare):.1f} times a forward pass, {len(trial.images)} images"
     return Observation("info", text, min(bare))
 
 

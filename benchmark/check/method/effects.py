@@ -1,4 +1,4 @@
-"""What a method must not change: the model, its evidence, and the process."""
+"""Check that a method does not change the model or the process."""
 
 import random
 import zlib
@@ -14,7 +14,7 @@ from benchmark.check.method.question import MethodOnModel, Observation, judged, 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
-@question("the method changes the model, so later maps are of another network: restore weights, modes and hooks")
+@question("the method changes the model, so later maps are wrong: restore weights, modes and hooks")
 def model(trial: MethodOnModel) -> Observation:
     """Compare weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after.
 
@@ -27,13 +27,13 @@ def model(trial: MethodOnModel) -> Observation:
     return _changes(before, state(trial.model))
 
 
-@question("the method changes global state and so other code: use core.seeds.generator and context managers")
+@question("the method changes global state, which affects other code: use core.seeds.generator and context managers")
 def process(trial: MethodOnModel) -> Observation:
     """Compare random states, gradient mode, default types and the images before and after.
 
-    For torch, numpy and random: explaining must not change the next random numbers of a training run.
+    Explaining must not change the next random numbers of torch, numpy and random.
     """
-    torch.rand(1), np.random.random(), random.random()  # detects a method that sets the seed again
+    torch.rand(1), np.random.random(), random.random()  # so that a method that sets the seed is detected
     before = _process(trial.images)
     trial.maps()
     return _changes(before, _process(trial.images))
@@ -45,7 +45,7 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
 
 
 def state(network: nn.Module) -> dict[str, Any]:
-    """Return everything that a method could change about a network, as comparable numbers."""
+    """Return everything that a method could change in a network, as comparable values."""
     parameters, parts = dict(network.named_parameters()), [*network.modules()]
     everywhere = [len(getattr(hooks, f"_global{kind}")) for kind in HOOKS]  # global hooks of all modules
     return {

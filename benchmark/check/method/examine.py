@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 _PARTS = [part for module in (values, invariance, effects, demands) for part in vars(module).values()]
 QUESTIONS: tuple[Question, ...] = tuple(part for part in _PARTS if isinstance(part, Question))
 """All questions, found in the files of this package."""
-SERVES = "the method gives no map for any of the small models: read the reason; it must support AVG or PCAM pooling"
+SERVES = "the method returns no map for any of the small models; it must support AVG or PCAM pooling"
 RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Row of the table."""
+    """A row of the table."""
 
     question: str
     verdict: Verdict
@@ -36,9 +36,10 @@ class Answer:
 
 
 def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer]:
-    """Answer all questions about the method ``word`` (a name, with options, or ``path/to/file.py:Class``).
+    """Answer all questions about the method ``word`` (a name with options, or ``path/to/file.py:Class``).
 
-    ``serves`` is first; a method that supports no model gets no other. Raises ``LocusError`` for an unknown word.
+    The first question is ``serves``; a method that supports no model gets no other answer. Raises ``LocusError`` for an
+    unknown method.
     """
     trials = on_models(lambda: methods.build(word))
     observations = {trial.name: _serves(trial) for trial in trials}
@@ -52,7 +53,7 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
 
 
 def answer(question: Question, served: Sequence[MethodOnModel]) -> Answer:
-    """Answer one question on all models that the method supports: the worst observation, and its model."""
+    """Answer a question with the worst observation over all models that the method supports."""
     return _merged(question.name, question.meaning, {trial.name: _asked(question.ask, trial) for trial in served})
 
 
@@ -79,11 +80,11 @@ def _asked(
     try:
         return ask(_apart(trial))
     except ANYTHING as error:
-        return Observation("fail", f"stopped with {type(error).__name__}: {error}", size)
+        return Observation("fail", f"raised {type(error).__name__}: {error}", size)
 
 
 def _apart(trial: MethodOnModel) -> MethodOnModel:
-    """Copy the trial's model and images, so that a method's side effects stay within one question."""
+    """Copy the trial's model and images, so that side effects of a method do not affect other questions."""
     if not trial.spare or effects.state(trial.spare[0][0]) != trial.spare[0][1]:
         network = copy.deepcopy(trial.model)
         trial.spare[:] = [(network, effects.state(network))]
@@ -95,18 +96,18 @@ WIDTHS = [None, None, 60, 60]
 
 
 def run(words: Sequence[str], threads: int, report: Callable[[str], None]) -> list[str]:
-    """Examine each method of ``words`` and ``report`` its table; return the words of those that fail a question."""
+    """Examine each method of ``words`` and ``report`` its table; return the methods that fail a question."""
     torch.set_num_threads(threads)
     failing = []
     for word in methods.expand(words):
         answers = examine(word)
         wrong = [answer.question for answer in answers if answer.verdict == "fail"]
-        report(f"{table(answers)}\n\n{word} {f'fails: {examples(wrong, 20)}' if wrong else 'keeps the contract'}\n")
+        report(f"{table(answers)}\n\n{word} {f'fails: {examples(wrong, 20)}' if wrong else 'passes all checks'}\n")
         failing += [word] if wrong else []
     return failing
 
 
 def table(answers: Sequence[Answer]) -> str:
-    """Return question, verdict, observation and meaning of a failure; one block of lines per answer."""
+    """Format the answers as a table: question, verdict, observation, meaning of a failure."""
     rows = [(answer.question, answer.verdict, answer.seen, answer.meaning or "not judged") for answer in answers]
     return tabulate(rows, headers=("question", "verdict", "seen", "a failure means"), maxcolwidths=WIDTHS)

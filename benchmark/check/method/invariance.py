@@ -1,4 +1,4 @@
-"""What a map must not depend on: its batch, other methods and findings, earlier calls, the caller's mode."""
+"""Check that a map does not depend on its batch, other methods and findings, earlier calls or gradient modes."""
 
 from contextlib import AbstractContextManager
 
@@ -7,17 +7,14 @@ import torch
 from benchmark.check.method.question import MethodOnModel, Observation, first_failure, question, same
 
 COMPANY = ("cam", "gradcam", "hirescam", "gradcampp")
-"""Methods that read the same evidence."""
+"""Other methods that read the same evidence."""
 ABOUT_FINDINGS = frozenset({"gradients", "class_maps", "head", "forwards", "pixels"})
-"""Needs that differ between findings."""
+"""Needs whose values differ between findings."""
 
 
-@question("a map depends on its neighbours: look for a mean, a maximum or a product over the images of the batch")
+@question("a map depends on the other images of its batch: look for a mean, maximum or product over the batch")
 def batch(trial: MethodOnModel) -> Observation:
-    """Explain each image alone, and all in reverse order.
-
-    Maps must agree up to rounding for any batch.
-    """
+    """Compare the maps of a batch with those of each image alone and of the batch in reverse order."""
     whole = trial.maps()
     alone = torch.cat([trial.maps(image[None]) for image in trial.images])
     reverse = trial.maps(trial.images.flip(0)).flip(0)
@@ -25,36 +22,33 @@ def batch(trial: MethodOnModel) -> Observation:
 
 
 @question(
-    "methods disturb each other: look for an operation in place on evidence.A, .G, .images or .class_maps, or for state"
+    "methods affect each other: look for in-place operations on evidence.A, .G, .images or .class_maps, or for state"
 )
 def company(trial: MethodOnModel) -> Observation:
-    """Run the method first, then others on the same evidence, and the other way round.
+    """Run the method before and after other methods on the same evidence.
 
-    A method that writes into the evidence changes its neighbours' maps.
+    A method that changes the evidence changes the other methods' maps.
     """
     method, others = trial.make(), [word for word in COMPANY if word != trial.make().name]
     plain = trial.maps_of(others)
     first, last = trial.maps_of([method, *others]), trial.maps_of([*others, method])
-    answers = [same(first[word], plain[word], f"{word} behind the method and without it") for word in others]
-    words = "behind other methods and before them"
+    answers = [same(first[word], plain[word], f"{word} after the method and without it") for word in others]
+    words = "after other methods and before them"
     return first_failure([*answers, same(last[method.name], first[method.name], words)])
 
 
 @question("a map depends on the other requested findings: look for a normalisation or a softmax over the findings")
 def findings(trial: MethodOnModel) -> Observation:
-    """Explain some findings, in another order, and one alone.
-
-    A map must not depend on the other requested findings.
-    """
+    """Compare the maps of all findings with those of two findings in another order, and of one finding."""
     whole = trial.maps()
     subsets = {"two findings": [2, 0], "one finding": [1]}
     maps = {what: (trial.maps(findings=some), whole[:, some]) for what, some in subsets.items()}
     return first_failure([same(*pair, f"of {what} and of all") for what, pair in maps.items()])
 
 
-@question("the method reads findings but gives the same map for all: look for an index or a sum over the findings")
+@question("the method gives the same map for all findings: look for an index or a sum over the findings")
 def sensitivity(trial: MethodOnModel) -> Observation:
-    """Check that maps of different findings differ; a class-blind method must declare it."""
+    """Check that maps of different findings differ, unless the method declares no need that depends on findings."""
     maps = trial.maps()
     if not torch.equal(maps, maps[:, :1].expand_as(maps)):
         return Observation("pass", "findings have different maps")
@@ -63,9 +57,7 @@ def sensitivity(trial: MethodOnModel) -> Observation:
     return Observation("info", f"class-blind: {same_for_all}") if blind else Observation("fail", same_for_all)
 
 
-@question(
-    "two calls differ: draw from core.seeds.generator, keyed by the image, and keep nothing on self between calls"
-)
+@question("two calls differ: draw from core.seeds.generator, keyed by the image, and keep no state on self")
 def repeat(trial: MethodOnModel) -> Observation:
     """Repeat the method with another random state, another instance, and other images in between."""
     method = trial.make()
@@ -79,9 +71,9 @@ def repeat(trial: MethodOnModel) -> Observation:
     return first_failure([same(other, first, "two instances"), same(again, first, "before and after other images")])
 
 
-@question("the method depends on its caller's gradient mode: enable gradients itself, create no tensor in __init__")
+@question("maps depend on the caller's gradient mode: enable gradients in the method, create no tensor in __init__")
 def modes(trial: MethodOnModel) -> Observation:
-    """Create and call it under ``no_grad``, ``inference_mode`` and with gradients, gradients on or off outside."""
+    """Create and call the method under ``no_grad``, ``inference_mode`` and ``enable_grad``."""
     plain = trial.maps()
     contexts: list[AbstractContextManager[object]] = [torch.no_grad(), torch.inference_mode(), torch.enable_grad()]
     answers = []

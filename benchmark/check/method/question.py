@@ -1,4 +1,4 @@
-"""A question about a method, and a trial of one method on one small model."""
+"""Questions about methods, and trials of a method on small models."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -21,12 +21,12 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Observation:
-    """Result of a check."""
+    """Answer to a question on one model."""
 
     verdict: Verdict
     text: str
     size: float = 0.0
-    """Size of a difference; over several models the largest is reported."""
+    """Size of a difference; the largest over the models is reported."""
 
 
 def judged(good: bool, text: str) -> Observation:
@@ -36,37 +36,37 @@ def judged(good: bool, text: str) -> Observation:
 
 @dataclass(frozen=True)
 class Question:
-    """One question for every method."""
+    """A question about a method."""
 
     name: str
     ask: Callable[["MethodOnModel"], Observation]
     meaning: str
-    """Meaning of a failure, and where to look."""
+    """Meaning of a failure, and advice."""
 
 
 def question(meaning: str) -> Callable[[Callable[["MethodOnModel"], Observation]], Question]:
-    """Makes a question of the function that asks it and goes by its name; ``meaning`` is what a failure means."""
+    """Decorate a function as a question with its name; ``meaning``: see ``Question``."""
     return lambda ask: Question(ask.__name__.replace("_", " "), ask, meaning)
 
 
 @dataclass(frozen=True, eq=False)
 class MethodOnModel:
-    """A method and a model that it serves."""
+    """A method and a small model."""
 
     make: Callable[[], Method]
-    """A new instance of the method."""
+    """Function that returns a new instance of the method."""
     name: str
     """The model's name in a table."""
     model: Classifier
     images: Tensor
     """(N,3,H,W) random images."""
     spare: list[tuple[Classifier, dict[str, Any]]] = field(default_factory=list)
-    """Copy of the model for the questions, and its state; empty before the first."""
+    """Copy of the model for the questions, and its state; empty before the first question."""
 
     def maps(
         self, images: Tensor | None = None, findings: Sequence[int] | None = None, method: Method | None = None
     ) -> Tensor:
-        """(N,K,h,w) maps of the method alone, as a user gets them; all findings by default."""
+        """Compute the maps (N,K,h,w) of the method alone; all findings by default."""
         method = method or self.make()
         return self.maps_of([method], images, findings)[method.name]
 
@@ -77,17 +77,17 @@ class MethodOnModel:
         return explain_anything(self.model, self.images if images is None else images, list(methods), findings)
 
     def evidence(self) -> Evidence:
-        """Evidence for the method."""
+        """Return the evidence of the images."""
         return gather(self.model, self.images)
 
 
 def same(maps: Tensor, expected: Tensor, what: str) -> Observation:
     """Check that two sets of maps are equal up to ``TOLERANCE`` of the largest value of ``expected``."""
     if maps.shape != expected.shape:
-        text = f"{what}: maps of shape {tuple(maps.shape)} instead of {tuple(expected.shape)}"
+        text = f"{what}: maps have the shape {tuple(maps.shape)}, not {tuple(expected.shape)}"
         return Observation("fail", text, float("inf"))
     if torch.equal(maps, expected):
-        return Observation("pass", "exactly the same")
+        return Observation("pass", "equal")
     share = float((maps - expected).abs().max() / expected.abs().max())
     verdict: Verdict = "pass" if share <= TOLERANCE else "fail"  # nan fails
     return Observation(verdict, f"{what}: maps differ by {share:.1g} of their largest value", share)
@@ -108,12 +108,12 @@ IMAGES = 3
 
 
 def on_models(make: Callable[[], Method]) -> list[MethodOnModel]:
-    """Return the method ``make`` on each small model: random weights, calibrated norms, heads as strong as trained."""
+    """Return the method ``make`` on each small model, with random weights and calibrated normalisation layers."""
     return [on_model(make, *words) for words in (FAST if make().is_fast() else SLOW)]
 
 
 def on_model(make: Callable[[], Method], backbone: str, pooling: str, side: int) -> MethodOnModel:
-    """Return the method on one model and images of ``side`` pixels, the same for every method: questions get copies."""
+    """Return the method on one model and images of ``side`` pixels, which are the same for every method."""
     images = _noise("images", IMAGES, 3, side, side)
     return MethodOnModel(make, f"{backbone}-{pooling}", _model(backbone, pooling, side), images)
 
@@ -124,9 +124,9 @@ def _model(backbone: str, pooling: str, side: int) -> Classifier:
         torch.manual_seed(0)
         model = backbones.build(backbone, FINDINGS, pooling)
     with torch.no_grad():
-        model.train()(_noise("calibration", 8, 3, side, side))  # random weights need norms of their own size
+        model.train()(_noise("calibration", 8, 3, side, side))  # calibrate the normalisation layers
         model.weight.copy_(_noise("weights", *model.weight.shape))
-    model.grid((side, side))  # stored in every copy
+    model.grid((side, side))  # cached, also in copies
     return model.eval()
 
 

@@ -1,4 +1,4 @@
-"""Requirements on a map: float32 on the images' device, of the grid's shape, finite for any input."""
+"""Check that maps are float32 on the images' device, have the grid's shape and are finite for any input."""
 
 import copy
 from dataclasses import replace
@@ -14,7 +14,7 @@ from benchmark.explain import run_method
 from core.frames import Grid
 
 LARGE = 200.0
-"""A logit beyond which exp and sigmoid overflow or vanish in float32."""
+"""Logits of this size make exp and sigmoid overflow or vanish in float32."""
 
 
 @question("maps are compared and stored as float32: avoid numpy's float64, and detach gradients")
@@ -25,25 +25,25 @@ def dtype(trial: MethodOnModel) -> Observation:
     return judged(maps.dtype == torch.float32, str(maps.dtype).removeprefix("torch."))
 
 
-@question("the method would fail on a GPU: create new tensors and maps with device=evidence.A.device")
+@question("the method would fail on a GPU: create new tensors with device=evidence.A.device")
 def device(trial: MethodOnModel) -> Observation:
-    """Check, on a machine with one device, that new tensors are created on the images' device."""
+    """Check that new tensors are created on the images' device; this works without a GPU."""
     evidence = trial.evidence()
     try:
         with torch.no_grad(), Elsewhere():
             maps = trial.make().maps(evidence)
     except NotImplementedError:  # meta tensors cannot be moved back
-        moved = "it moves its tensors to the images' device: only a GPU shows whether all of them"
+        moved = "moves tensors to the images' device; only a GPU shows whether it moves all of them"
         return Observation("info", moved)
     good = maps.device == evidence.A.device
     return judged(good, f"maps are {'' if good else 'not '}on the images' device")
 
 
 class Elsewhere(TorchFunctionMode):
-    """Create new tensors without an explicit device on no device; single numbers are allowed anywhere."""
+    """Create new tensors without an explicit device on the meta device, except scalars."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Return the function's result, moved away if it is new."""
+        """Return the function's result, on the meta device if it is a new tensor."""
         made = func(*args, **(kwargs or {}))
         flat = [value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])]
         new = "device" not in (kwargs or {}) and not any(isinstance(value, Tensor) for value in flat)
@@ -51,11 +51,10 @@ class Elsewhere(TorchFunctionMode):
 
 
 @question(
-    "the maps would be drawn and scored at the wrong position: return them at the size of A, or their positions from "
-    "grid(evidence)"
+    "the maps would be drawn and scored at the wrong position: return maps of the size of A, or override grid(evidence)"
 )
 def grid(trial: MethodOnModel) -> Observation:
-    """Compare the number of positions with the grid of the method."""
+    """Compare the shape of the maps with the grid of the method."""
     method, evidence = trial.make(), trial.evidence()
     explained = run_method(method, evidence)
     where = explained.grid
@@ -66,26 +65,23 @@ def grid(trial: MethodOnModel) -> Observation:
 
 
 def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
-    """Return whether the first and last positions are in the image, within one stride of its edges."""
+    """Return True if the first and last positions are within one stride of the image's edges."""
     axes = zip(shape, grid.size, grid.stride, grid.offset, strict=True)
     ends = ((offset, side - 1 - (offset + stride * (n - 1)), stride) for n, side, stride, offset in axes)
     return all(-stride < first < stride and -stride < last < stride for first, last, stride in ends)
 
 
-@question(
-    "a division by zero or an overflow: nan and infinite maps have no boxes; guard the denominator, subtract the "
-    "maximum before exp"
-)
+@question("maps are NaN or infinite: guard denominators against 0, subtract the maximum before exp")
 def finite(trial: MethodOnModel) -> Observation:
     """Check constant images, huge values, feature maps of zeros and logits of 200 and -200."""
     values = {value: torch.full_like(trial.images, value) for value in (0.0, 1.0, 1e4, -1e4)}
     cases = {f"images of {value:g}": (trial.model, images) for value, images in values.items()}
     cases[f"logits up to {LARGE:g}"] = (_loud(trial, 1), trial.images)
-    cases["their signs swapped"] = (_loud(trial, -1), trial.images)
+    cases["the negative of these logits"] = (_loud(trial, -1), trial.images)
     cases["feature maps of zeros"] = (_silent(trial), trial.images)
     maps = {name: replace(trial, model=network, images=images[:2]).maps() for name, (network, images) in cases.items()}
     bad = [name for name, values in maps.items() if not values.isfinite().all()]
-    return judged(not bad, f"nan or infinite for {', '.join(bad)}" if bad else f"finite for {', '.join(cases)}")
+    return judged(not bad, f"NaN or infinite for {', '.join(bad)}" if bad else f"finite for {', '.join(cases)}")
 
 
 def _loud(trial: MethodOnModel, sign: int) -> Classifier:
@@ -97,7 +93,7 @@ def _loud(trial: MethodOnModel, sign: int) -> Classifier:
 
 
 def _silent(trial: MethodOnModel) -> Classifier:
-    """Return the model with feature maps of zeros: its last normalisation outputs nothing."""
+    """Return the model with feature maps of zeros: its normalisation layers output 0."""
     network = copy.deepcopy(trial.model)
     with torch.no_grad():
         for part in network.modules():

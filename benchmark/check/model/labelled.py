@@ -1,4 +1,4 @@
-"""Questions about a network that need labelled images: the order of its outputs and its normalisation."""
+"""Checks of a network on labelled images: AUROC, order of its outputs, normalisation."""
 
 from collections.abc import Sequence
 
@@ -20,13 +20,13 @@ from datasets.relabeled import RelabeledDataset
 
 BATCH = 32
 MIN_SWAP_GAIN = 0.1
-"""Smallest AUROC gain of another finding that is reported for an output."""
+"""Minimum gain in AUROC for reporting that an output fits another finding."""
 MIN_NORMALISATION_GAIN = 0.03
-"""Smallest gain in mean AUROC of another normalisation that is reported."""
+"""Minimum gain in mean AUROC for reporting another normalisation."""
 MIN_STANDARD_ERRORS = 4
-"""Smallest difference in standard errors that is not chance, over all compared findings."""
+"""Minimum difference in standard errors that does not count as chance."""
 MIN_MEAN_AUROC = 0.65
-"""A lower AUROC is inconclusive: chance on few images, or an untrained network."""
+"""A lower mean AUROC is inconclusive: few images, or an untrained network."""
 NORMALISATIONS = {
     "ImageNet's": (MEAN, STD),
     "[0, 1]": ((0.0,), (1.0,)),
@@ -38,7 +38,7 @@ NORMALISATIONS = {
 
 
 def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]:
-    """Answer AUROC per finding, order of the outputs, normalisation, on the first ``count`` images of ``data``.
+    """Check AUROC, order of the outputs and normalisation on the first ``count`` images of ``data``.
 
     Raises ``DataError`` if no finding has images with and without it.
     """
@@ -46,7 +46,8 @@ def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]
     labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
     judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]
     if not judged:
-        raise DataError(f"no finding of {data.name} is there and absent among {len(samples)} images: raise --images")
+        images = f"positive and negative images among the first {len(samples)}"
+        raise DataError(f"no finding of {data.name} has {images}: raise --images")
     side = (loaded.img_size, loaded.img_size)
     gray = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
     table = _table(_logits(loaded, gray), labels, judged)
@@ -61,9 +62,10 @@ def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]
 
 
 def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> AnswerRow:
-    """Check whether an output fits another finding clearly better: (J,J) AUROC of each output (row) and finding.
+    """Check whether an output fits another finding clearly better.
 
-    ``errors``: (J,) chance standard error of a finding's AUROC; of hundreds of comparisons some exceed two of them.
+    ``table`` (J,J): AUROC of each output (row) for each finding. ``errors`` (J,): standard error of each finding's
+    AUROC by chance.
 
     >>> order(np.array([[0.5, 0.9], [0.9, 0.5]]), ["Mass", "Nodule"], np.array([0.05, 0.05])).verdict
     'wrong'
@@ -76,9 +78,9 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
         if table[k, f] > max(table[k, k], table[f, f]) + max(MIN_SWAP_GAIN, MIN_STANDARD_ERRORS * errors[f])
     ]
     if not moved:
-        return AnswerRow("order", "pass", f"no output fits another of {len(names)} findings clearly better")
+        return AnswerRow("order", "pass", f"no output fits another of the {len(names)} findings clearly better")
     outputs = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
-    return AnswerRow("order", "wrong", f"outputs fit other findings better: {examples(outputs, 9)}; look at --findings")
+    return AnswerRow("order", "wrong", f"outputs fit other findings better: {examples(outputs, 9)}; check --findings")
 
 
 def _normalisation(
@@ -91,15 +93,15 @@ def _normalisation(
         means[name] = float(np.diag(_table(_logits(loaded, gray, rescale), labels, judged)).mean())
     best = max(means, key=means.__getitem__)
     if means[best] <= max(mean + MIN_NORMALISATION_GAIN, MIN_MEAN_AUROC):
-        return AnswerRow("preprocessing", "pass", f"no usual normalisation is clearly better than {mean:.3f}")
+        return AnswerRow("preprocessing", "pass", f"no usual normalisation has a clearly better AUROC than {mean:.3f}")
     mean_flag, std_flag = (" ".join(f"{value:.4g}" for value in values) for values in NORMALISATIONS[best])
     flags = f"--mean {mean_flag} --std {std_flag}"
-    return AnswerRow("preprocessing", "wrong", f"{best} gives {means[best]:.3f}, not {mean:.3f}: write {flags}")
+    return AnswerRow("preprocessing", "wrong", f"{best} has {means[best]:.3f}, not {mean:.3f}: write {flags}")
 
 
 @torch.inference_mode()
 def _logits(loaded: LoadedNetwork, gray: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
-    """(n,K) logits of (n,S,S) pixels, with another ``rescale`` if given."""
+    """Return the logits (n,K) of pixels (n,S,S), with another ``rescale`` if given."""
     model, original = loaded.model, loaded.model.rescale
     try:
         model.rescale = rescale[0] if rescale else original
@@ -109,7 +111,7 @@ def _logits(loaded: LoadedNetwork, gray: Tensor, *rescale: torch.nn.Module | Non
 
 
 def _table(logits: Tensor, labels: FloatArray, judged: list[int]) -> FloatArray:
-    """(J,J) AUROC of each judged output for each judged finding, over the images with a label for the finding."""
+    """Return the AUROC (J,J) of each judged output for each judged finding, over the labelled images."""
     names, truth = tuple(map(str, judged)), torch.from_numpy(labels[:, judged])
     rows = (scores(logits[:, [k]].expand(-1, len(judged)), truth, names)["findings"] for k in judged)
     return np.array([[row[name]["auroc"] for name in names] for row in rows])

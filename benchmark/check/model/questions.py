@@ -1,4 +1,4 @@
-"""Answer all questions about a network, most without labelled images, and report the table."""
+"""Check a network and report the table; most checks need no labelled images."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +28,7 @@ TOLERANCE = 1e-5
 def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
     """Check the network of ``config`` and ``report`` the table; return the questions with a wrong answer.
 
-    Raises ``LocusError`` for a network that cannot be built, loaded or connected.
+    Raises ``LocusError`` for a network that cannot be built, loaded or wrapped.
     """
     machine.configure_torch(config.threads)
     side = config.img_size or SIDE
@@ -45,14 +45,13 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
 
 
 def answers(loaded: LoadedNetwork) -> list[AnswerRow]:
-    """Weights, wiring, preprocessing, logits, grid and methods.
+    """Return rows on weights, wiring and images, which are not judged, and on logits, grid and methods.
 
-    The first three are informative, the others are judged: logits against the original network, the grid against
-    gradients.
+    Logits are compared with those of the original network.
     """
     informative = [
         AnswerRow("weights", "info", loaded.weights),
-        AnswerRow("wiring", "info", str(loaded.wiring or "a network of ours")),
+        AnswerRow("wiring", "info", str(loaded.wiring or "a network of Locus")),
         AnswerRow("images", "info", f"{loaded.img_size} px, {loaded.normalisation}"),
     ]
     compared = [] if loaded.network is None else [_logits(loaded, loaded.network.module.eval())]
@@ -60,17 +59,14 @@ def answers(loaded: LoadedNetwork) -> list[AnswerRow]:
 
 
 def pixels(loaded: LoadedNetwork, count: int = 2) -> Tensor:
-    """(count,S,S) uint8 noise, the same for every network.
-
-    S is the side of the network's images.
-    """
+    """Return uint8 noise (count,S,S), where S is the side of the network's images."""
     values = generator(0, "check a model").integers(0, 256, (count, loaded.img_size, loaded.img_size), dtype="uint8")
     return torch.from_numpy(values)
 
 
 @torch.no_grad()
 def _logits(loaded: LoadedNetwork, module: nn.Module) -> AnswerRow:
-    """Check that gray values give the logits of the network's own forward pass on manually normalised images."""
+    """Compare the logits of gray images with those of the original network on manually normalised images."""
     config = loaded.model.config or {}
     gray = pixels(loaded)
     mean, std = (torch.tensor(config[word], dtype=torch.float64).reshape(-1, 1, 1) for word in ("mean", "std"))
@@ -79,11 +75,11 @@ def _logits(loaded: LoadedNetwork, module: nn.Module) -> AnswerRow:
     ours = loaded.model(transforms.evaluation()(gray))
     gap = float((ours - reference).abs().max() / reference.abs().max().clamp(min=1e-12))
     if gap <= TOLERANCE:
-        return AnswerRow("logits", "pass", f"those of its own forward (largest relative difference {gap:.1g})")
+        return AnswerRow("logits", "pass", f"equal to the original network's (relative difference {gap:.1g})")
     for word, after in (("sigmoid", ours.sigmoid()), ("softmax", ours.softmax(1))):
         if torch.allclose(after, reference, atol=1e-5):
-            return AnswerRow("logits", "pass", f"those of its own forward before its {word}")
-    return AnswerRow("logits", "wrong", f"differ from its own forward by {gap:.2g}: what follows the head?")
+            return AnswerRow("logits", "pass", f"equal to the original network's before its {word}")
+    return AnswerRow("logits", "wrong", f"differ from the original network's by {gap:.2g}: check what follows the head")
 
 
 def _grid(loaded: LoadedNetwork) -> AnswerRow:
@@ -93,15 +89,15 @@ def _grid(loaded: LoadedNetwork) -> AnswerRow:
     except LocusError as error:
         return AnswerRow("grid", "wrong", str(error))
     if loaded.wiring is None:
-        how = "of its modules' arithmetic"
+        how = "computed from its modules"
     else:
         patch = loaded.wiring.patch
-        how = f"of patches of {patch} pixels" if patch else "found by probing with gradients"
+        how = f"from patches of {patch} pixels" if patch else "found by probing with gradients"
     return AnswerRow("grid", "pass", f"stride {grid.stride}, offset {grid.offset}, {how}")
 
 
 def _methods(loaded: LoadedNetwork) -> list[AnswerRow]:
-    """Check which methods work: fast ones on one image, and those slow ones that do not support all networks."""
+    """Check which methods work: all fast methods, and the slow methods that do not support all networks."""
     images, slow = transforms.evaluation()(pixels(loaded, 1)), methods.expand(["slow"])
     tried = [word for word in slow if methods.get(word).serves]
     try:
@@ -112,11 +108,11 @@ def _methods(loaded: LoadedNetwork) -> list[AnswerRow]:
     serve = ", ".join([*maps, *(word for word in tried if not reasons[word])])
     rest = ", ".join(word for word in slow if word not in tried)
     none = [AnswerRow(f"method {word}", "info", f"n/a: {reason}") for word, reason in reasons.items() if reason]
-    return [AnswerRow("methods", "pass", f"{serve}; slow ones, which every network has, not tried: {rest}"), *none]
+    return [AnswerRow("methods", "pass", f"{serve}; not tried, since they support all networks: {rest}"), *none]
 
 
 def _reason(loaded: LoadedNetwork, images: Tensor, word: str) -> str:
-    """Return why the method ``word`` gives no map; empty if it does."""
+    """Return why the method ``word`` gives no map; empty if it gives one."""
     try:
         explain(loaded.model, images, methods=[word])
     except NotAvailableError as error:

@@ -1,1 +1,1 @@
-"""Entries that others send in: one file with maps or boxes, metadata and records, packed and checked."""
+"""Pack an entry into one file (maps or boxes, metadata and records), and check submitted files."""

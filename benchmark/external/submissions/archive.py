@@ -23,9 +23,9 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def write(path: Path, manifest: Manifest, contents: Mapping[str, Path]) -> None:
-    """Write ``manifest`` and the files that ``contents`` names (name -> file) atomically.
+    """Write ``manifest`` and the files of ``contents`` (name -> file), atomically.
 
-    The same contents give the same bytes: members are sorted and have a fixed date. Raises ``WriteError`` if a file
+    The same contents give the same bytes: members are sorted and have a fixed date. Raises ``WriteError`` if the file
     cannot be written.
     """
     with files.atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -44,7 +44,8 @@ def _member(name: str) -> zipfile.ZipInfo:
 def unpack(path: Path, folder: Path) -> Manifest:
     """Extract the files of a submission into ``folder``, check their hashes and return the manifest.
 
-    Raises ``DataError`` for a file that is not a zip, is too large, leaves ``folder`` or contradicts its manifest.
+    Raises ``DataError`` for a file that is not a zip, is too large, has paths outside ``folder`` or does not match its
+    manifest.
     """
     with reading(path), zipfile.ZipFile(path) as archive:
         members = _checked(archive, path)
@@ -64,7 +65,7 @@ def unpack(path: Path, folder: Path) -> Manifest:
 
 
 def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    """Name -> member; nothing is extracted yet."""
+    """Return name -> member after checking sizes and names; nothing is extracted."""
     members = archive.infolist()
     declared = sum(member.file_size for member in members)
     if declared > LARGEST or len(members) > MOST:
@@ -77,12 +78,12 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
         raise DataError(f"{path} contains {len(wrong)} invalid file names: {examples(map(repr, wrong))}; {advice}")
     names = {unicodedata.normalize("NFC", member.filename).casefold() for member in members}
     if len(names) < len(members):
-        raise DataError(f"{path} contains {len(members) - len(names)} file names twice: pack each file once")
+        raise DataError(f"{path} contains duplicate file names ({len(members) - len(names)}): pack each file once")
     return {member.filename: member for member in members}
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a name stays in the folder where it is extracted, and is the only spelling of its path.
+    """Return True if a name stays in the folder where it is extracted, and is the only spelling of its path.
 
     >>> [_is_inside(name) for name in ("maps/a.npy", "/a", "../a", "maps/../../a", "C:/a", "./a", "maps//a", "maps/")]
     [True, False, False, False, False, False, False, False]
@@ -102,7 +103,7 @@ def _refuse_others(members: set[str], listed: set[str], path: Path) -> None:
 
 
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path) -> None:
-    """Extract a member as a plain file, whatever its type, and at most the bytes that it declares."""
+    """Extract a member as a plain file, whatever its type."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with archive.open(member) as source, file.open("wb") as target:
         shutil.copyfileobj(source, target)

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def run(config: SubmissionConfig, report: Callable[[str], None]) -> int:
-    """Score a submission again and ``report`` the problems; return 1 if there are any, else 0.
+    """Score a submission again and ``report`` problems; return 1 if there are any, else 0.
 
     Raises ``LocusError`` for a file that cannot be read or scored, and if the local data differ from the scored data.
     """
@@ -34,19 +34,19 @@ def run(config: SubmissionConfig, report: Callable[[str], None]) -> int:
         wrong = [*_records(entry, Path(temporary) / RECORDS), *_copies(config, entry, submitted)]
     for problem in wrong:
         report(one_line(problem))
-    verdict = f"{len(wrong)} problems" if wrong else "its records hold, and it copies nothing"
+    verdict = f"{len(wrong)} problems" if wrong else "all records match, and nothing is copied"
     report(f"{one_line(config.file)}: {verdict}")
     return 1 if wrong else 0
 
 
 def _read(file: Path, folder: Path, config: SubmissionConfig) -> tuple[Manifest, ExternalEntry]:
-    """The manifest of a submission and its entry on the local data; its files are extracted into ``folder``."""
+    """Return the manifest of a submission and its entry on the local data; extract its files into ``folder``."""
     submitted = archive.unpack(file, folder)
     if not config.trust:
         manifest.refuse_python_files(submitted.flags, str(file))
     entry = entries.read(submitted.score_config(folder, config.data_root_dir))
     if provenance.fingerprint(entry.data) != submitted.fingerprint:
-        raise DataError(f"{file} was scored on other images, labels or truth boxes than the local ones")
+        raise DataError(f"{file} was scored on other images, labels or truth boxes than the local data")
     return submitted, entry
 
 
@@ -54,14 +54,15 @@ def _records(entry: ExternalEntry, folder: Path) -> Iterator[str]:
     """Yield a sentence for each record that differs, is missing or is unexpected."""
     records_by_key = {record.key: record for record in records.load(folder)}
     if not any(record.cell.recipe == entry.recipe for record in records_by_key.values()):
-        yield "its records are of other files, or were scored with other flags"
+        yield "the records are of other files or other flags"
         return
     for measured, _ in score(entry, EntryCases(entry), [entry.name]):
         if (expected := records_by_key.pop(measured.key, None)) is None:
             yield f"{measured.cell.protocol}: the record is missing"
         elif wrong := differences(expected, measured):
-            yield f"{measured.cell.protocol}: {len(wrong)} figures differ; the first is {wrong[0]}"
-    yield from (f"{record.cell.protocol}: its files do not give this record" for record in records_by_key.values())
+            yield f"{measured.cell.protocol}: {len(wrong)} values differ; the first is {wrong[0]}"
+    for record in records_by_key.values():
+        yield f"{record.cell.protocol}: the record does not belong to the submitted files"
 
 
 def _copies(config: SubmissionConfig, entry: ExternalEntry, submitted: Manifest) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Detect copied entries: maps up to brightness, contrast and resolution, boxes up to about a pixel."""
+"""Detect copies of entries, even with other brightness, contrast or resolution, or boxes moved by about a pixel."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,24 +13,21 @@ from core.names import LIMIT
 from core.types import FloatArray
 
 SAME = 0.99
-"""Correlation of maps, or IoU of boxes, from which two cases count as equal."""
+"""Minimum correlation of maps, or IoU of boxes, for which two cases count as equal."""
 SHARE = 0.5
-"""Share of the common cases from which one entry counts as a copy of the other."""
+"""Minimum share of equal cases, among the common ones, for which an entry counts as a copy."""
 SIDE = 16
-"""Maps are compared by the means of SIDE×SIDE cells."""
+"""Maps are reduced to the means of SIDE×SIDE cells."""
 MEANS = (
-    f"in at least {SHARE:.0%} of the cases: maps whose {SIDE}×{SIDE} means correlate by {SAME} or more, boxes that "
-    f"overlap by as much"
+    f"in at least {SHARE:.0%} of the cases, maps reduced to {SIDE}×{SIDE} correlate by at least {SAME}, or boxes have "
+    f"at least that IoU"
 )
 Excerpt = Mapping[tuple[str, str], FloatArray]
-"""(image, finding) of a case with truth -> its map reduced to (SIDE*SIDE,), or its most confident box (1,4)."""
+"""(image, finding) of a case with truth -> its reduced map (SIDE*SIDE,), or its most confident box (1,4)."""
 
 
 def excerpt(entry: ExternalEntry) -> Excerpt:
-    """Reduce an entry to what is compared, for the cases with truth.
-
-    The most confident box of each case, or a small version of its map.
-    """
+    """Return the reduced map or the most confident box of each case with truth."""
     pairs = [(sample.image_id, finding) for sample in entry.samples for finding in sample.boxes]
     if entry.boxes is not None:
         boxes = {pair: entry.boxes[pair] for pair in pairs if pair in entry.boxes}
@@ -39,10 +36,7 @@ def excerpt(entry: ExternalEntry) -> Excerpt:
 
 
 def truth(entry: ExternalEntry) -> Excerpt:
-    """The excerpt of an entry that copied the truth: its boxes, or the truth drawn on the grid of the entry's maps.
-
-    With ``is_copy`` it detects maps that were drawn from the truth.
-    """
+    """Return the excerpt of a copy of the truth: its boxes, or the truth drawn on the grid of the entry's maps."""
     if entry.boxes is not None:
         return {(s.image_id, finding): boxes for s in entry.samples for finding, boxes in s.boxes.items()}
     drawn: dict[tuple[str, str], FloatArray] = {}
@@ -58,7 +52,7 @@ def truth(entry: ExternalEntry) -> Excerpt:
 
 
 def is_copy(one: Excerpt, entry: ExternalEntry) -> bool:
-    """Whether ``entry`` agrees with ``one`` in at least ``SHARE`` of the cases that both have.
+    """Return True if ``entry`` is equal to ``one`` in at least ``SHARE`` of their common cases.
 
     False if they have no case in common.
     """
@@ -68,7 +62,7 @@ def is_copy(one: Excerpt, entry: ExternalEntry) -> bool:
 
 
 def _brief(values: np.ndarray) -> FloatArray:
-    """(h,w) -> (SIDE*SIDE,) means of the cells, centred and of length 1; 0 for a constant map."""
+    """Return the means (SIDE*SIDE,) of a map's cells, centred and of length 1; 0 for a constant map."""
     small = cv2.resize(values.astype(np.float64), (SIDE, SIDE), interpolation=cv2.INTER_AREA).ravel()
     small -= small.mean()
     return np.asarray(small / max(float(np.linalg.norm(small)), 1e-12))

@@ -15,18 +15,16 @@ from core.errors import BadValueError, DataError, first_problem
 
 NAME = "submission.json"
 CODE = re.compile(r"\.py\b")
-"""Matches a word that would execute a Python file of the sender."""
-
-
+"""Matches a value that names a Python file."""
 MOST_FILES = 200_000
 """Maximum number of files in a submission."""
 FLAGS_BYTES = 100_000
-"""Maximum size of the flags as JSON, in bytes; a thousand findings take a fifth of it."""
+"""Maximum size of the flags as JSON, in bytes."""
 Text = Annotated[str, Field(max_length=10_000)]
 
 
 class Manifest(BaseModel):
-    """One entry. Raises ``ValidationError`` for a missing or unexpected field."""
+    """Content of ``submission.json``. Raises ``ValidationError`` for a missing or unexpected field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -40,11 +38,11 @@ class Manifest(BaseModel):
     license: Text
     """Licence of the maps or boxes."""
     locus: Text
-    """Version of Locus with which it was scored."""
+    """Version of Locus that scored the entry."""
     fingerprint: Text
     """Hash of the data's images, labels and truth boxes: see ``benchmark.training.provenance.fingerprint``."""
     flags: dict[str, Any]
-    """Flags of ``python -m benchmark.score``; their files are in the submission."""
+    """Flags of ``python -m benchmark.score``; paths are relative to the submission."""
     files: Annotated[dict[str, str], Field(max_length=MOST_FILES)]
     """File in the submission -> first 16 hex digits of the SHA-256 of its bytes."""
 
@@ -52,11 +50,11 @@ class Manifest(BaseModel):
     @classmethod
     def _are_few(cls, flags: dict[str, Any]) -> dict[str, Any]:
         if (length := len(json.dumps(flags))) > FLAGS_BYTES:
-            raise ValueError(f"the flags have {length:,} bytes, more than the {FLAGS_BYTES:,} that are read")
+            raise ValueError(f"the flags have {length:,} bytes: at most {FLAGS_BYTES:,} are allowed")
         return flags
 
     def score_config(self, folder: Path, data_root_dir: str | None) -> ScoreConfig:
-        """The flags that score the files in ``folder``. Raises ``LocusError`` for an invalid flag or path."""
+        """Return the flags that score the files in ``folder``. Raises ``LocusError`` for an invalid flag or path."""
         values = {**self.flags, "entry": self.entry, "trained_on": self.trained_on, "data_root_dir": data_root_dir}
         for name in FILE_FLAGS:
             word = values.get(name)
@@ -89,4 +87,4 @@ def refuse_python_files(flags: Mapping[str, Any], where: str) -> None:
     """
     for name, value in flags.items():
         if CODE.search(str(value)):
-            raise BadValueError(f"--{name} {value} in {where} would run code of the sender: write --trust to allow it")
+            raise BadValueError(f"--{name} {value} in {where} would run the sender's code: write --trust to allow it")

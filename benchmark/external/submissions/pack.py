@@ -1,4 +1,4 @@
-"""Pack a scored entry into one file: its maps or boxes, its metadata and its records."""
+"""Pack a scored entry into one file: maps or boxes, metadata and records."""
 
 import tempfile
 import tomllib
@@ -19,27 +19,27 @@ from core.errors import BadValueError, DataError
 from core.files import file_hash, safe_filename
 from core.names import PAIRED
 
-KEPT = (
+FLAGS = (
     "dataset", "img_size", "box_format", "alignment", "findings", "missing",
     "num_classes", "partition", "folds", "fold", "data_seed",
 )  # fmt: skip
-"""Flags of an entry that a submission repeats unchanged."""
+"""Flags of an entry that are copied to the submission."""
 REQUIRED = {
-    "run": "write `pack RUN`, where RUN is the folder that benchmark.score wrote",
+    "run": "write `pack RUN`, where RUN is a folder written by benchmark.score",
     "by": "write the authors and a contact address",
     "license": "write the licence of the maps or boxes, such as CC-BY-4.0",
-    "about": "write what the entry is and how it was trained or made, in one or two sentences",
+    "about": "describe the entry and how it was trained or made, in one or two sentences",
 }
 """Required flag -> what to write."""
 RECORDS = "records"
-"""Folder of the entry's records in the file; records of baselines and pairs are computed from the data and rows."""
+"""Folder of the entry's records in the submission, without baselines and paired records."""
 
 
 def run(config: PackConfig, report: Callable[[str], None]) -> int:
     """Pack the entry in ``config.run`` and report the path of the file. Raises ``LocusError``."""
     for name, advice in REQUIRED.items():
         if not getattr(config, name).strip():
-            raise BadValueError(f"--{name} is missing: {advice}")
+            raise BadValueError(f"--{name} is required: {advice}")
     folder = Path(config.run)
     scored = entries.read_flags(folder)
     entry = entries.read(scored)
@@ -55,7 +55,7 @@ def run(config: PackConfig, report: Callable[[str], None]) -> int:
 
 
 def _files(scored: ScoreConfig, entry: ExternalEntry) -> tuple[dict[str, str], dict[str, Path]]:
-    """Flag -> its file or folder in the submission, and name in the submission -> file."""
+    """Return flag -> its file or folder in the submission, and name in the submission -> file."""
     file_flags: dict[str, str] = {}
     contents: dict[str, Path] = {}
     root = Path(scored.maps or "")
@@ -72,7 +72,7 @@ def _files(scored: ScoreConfig, entry: ExternalEntry) -> tuple[dict[str, str], d
 
 
 def _records(folder: Path, temporary: Path) -> dict[str, Path]:
-    """The records of the entry, packed in ``temporary``."""
+    """Pack the records of the entry in ``temporary``; return name in the submission -> file."""
     own_records = [r for r in records.load(folder) if r.source == "external" and r.cell.protocol != PAIRED]
     records.pack(temporary, own_records)
     return {f"{RECORDS}/{file.name}": file for file in sorted(temporary.glob("*.parquet"))}
@@ -81,7 +81,7 @@ def _records(folder: Path, temporary: Path) -> dict[str, Path]:
 def _manifest(
     config: PackConfig, scored: ScoreConfig, entry: ExternalEntry, file_flags: dict[str, str], contents: dict[str, Path]
 ) -> Manifest:
-    flag_values = {name: getattr(scored, name) for name in KEPT} | {"findings": list(scored.findings)}
+    flag_values = {name: getattr(scored, name) for name in FLAGS} | {"findings": list(scored.findings)}
     return Manifest(
         entry=entry.name,
         by=config.by,
@@ -96,7 +96,7 @@ def _manifest(
 
 
 def _version() -> str:
-    """The version of the checkout, or of the installed package."""
+    """Return the version of the checkout, or of the installed package."""
     project = CONFIGS.parent / "pyproject.toml"
     try:
         return str(tomllib.loads(project.read_text())["project"]["version"]) if project.is_file() else version("locus")

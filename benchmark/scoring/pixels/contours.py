@@ -1,11 +1,12 @@
-"""Boxes as the original evaluator of Choe et al. computes them at each score threshold, in one pass over the map.
+"""Boxes as in the original evaluator of Choe et al., at all score thresholds in one pass over the map.
 
-Its conventions: a map in [0,1] is quantised to floor(255·s), binarised at q > floor(t·max q), and a box has the corners
-x, y, min(x + w, W - 1), min(y + h, H - 1) with areas + 1: one pixel more than the component to the right and below,
-except at the border. Boxes here are half-open boxes of the same pixels, so ``core.boxes.iou`` gives equal overlaps.
+Its conventions: a map in [0,1] is quantised to floor(255·s) and binarised at q > floor(t·max q). A box has the corners
+x, y, min(x + w, W - 1), min(y + h, H - 1), and areas count + 1: one pixel more than the component to the right and
+below, except at the border. Boxes here are half-open boxes of the same pixels, so ``core.boxes.iou`` gives equal
+overlaps.
 
-A quantised map has at most 255 levels. For so few, following contours (``outlines``) is faster than a tree of all
-components, and than a search at each of the levels of a hundred thresholds.
+A quantised map has at most 255 levels. For so few levels, following contours (``outlines``) is faster than a component
+tree or a search at each threshold.
 """
 
 from functools import cached_property
@@ -23,30 +24,30 @@ from core.types import FloatArray
 
 Ints = NDArray[np.int64]
 PIXEL = np.array([0, 0, 1, 1])
-"""From inclusive corners to a half-open box; also the box of an empty foreground, whose corners are (0,0,0,0)."""
+"""Difference between a half-open box and inclusive corners; also the box of an empty foreground."""
 
 
 def score_thresholds(step: float) -> FloatArray:
-    """(T,) i·step below 1, in float64: i/100 is not always i·.01. Raises ``BadValueError`` for a step outside (0,1]."""
+    """Return the thresholds i·step below 1 (T,). Raises ``BadValueError`` for a step outside (0,1]."""
     if not 0 < step <= 1:
-        raise BadValueError(f"the step between score thresholds is {step}: give one above 0 and at most 1, such as .01")
+        raise BadValueError(f"the step between score thresholds is {step}: give a number above 0, at most 1")
     values = np.arange(0, 1, step)
     return values[values < 1]
 
 
 def quantised(values: ArrayLike) -> NDArray[np.uint8]:
-    """(H,W) map in [0,1] -> floor(255·s), in its own precision; ``BadValueError`` for another shape or range."""
+    """Quantise a map (H,W) in [0,1] to floor(255·s). Raises ``BadValueError`` for another shape or range."""
     array = np.asarray(values)
-    # a nan is neither above 0 nor below 1
+    # nan fails both comparisons
     if array.dtype.kind != "f" or array.ndim != 2 or not array.size or not (array.min() >= 0 and array.max() <= 1):
         array = as_heat_map(array)
     if array.min() < 0 or array.max() > 1:
-        raise BadValueError(f"the map goes from {array.min():g} to {array.max():g}: scale it to [0, 1] first")
+        raise BadValueError(f"the map has values from {array.min():g} to {array.max():g}: scale it to [0, 1] first")
     return (array * 255).astype(np.uint8)
 
 
 def levels(image: NDArray[np.uint8], step: float) -> Ints:
-    """(T,) integer level at each score threshold: the foreground is ``image > level``."""
+    """Return the integer level (T,) of each score threshold; the foreground is ``image > level``."""
     return np.asarray(score_thresholds(step) * int(image.max()), dtype=np.int64)
 
 
@@ -73,23 +74,23 @@ class Contours:
         return outlines.inner(self._image)
 
     def largest(self) -> Ints:
-        """(T,4) source's box of the component with the largest outer polygon; ties: the last first pixel."""
+        """Return the source's boxes (T,4) of the contours with the largest polygon; the last one on ties."""
         return self._boxes(self._outer)[self._best(self._outer, self._outer[:, outlines.DOUBLE_AREA])]
 
     def best_overlap(self, truth: ArrayLike) -> FloatArray:
-        """(M,4) truth -> (T,) best IoU of the source's box of any contour, inner ones included."""
+        """Return the best IoU (T,) of any contour's box with truth boxes (M,4), inner contours included."""
         contours = np.concatenate([self._outer, self._holes])
-        contours[len(self._outer) :, outlines.BOX] += [-1, -1, 1, 1]  # the contour of a hole surrounds it
+        contours[len(self._outer) :, outlines.BOX] += [-1, -1, 1, 1]  # the contour of a hole is around it
         overlap = iou(self._boxes(contours), truth).max(1)
         return np.asarray(overlap[self._best(contours, overlap[:-1])])
 
     def _best(self, contours: Ints, score: NDArray[np.generic]) -> Ints:
-        """(T,) index of the outline with the highest score at each threshold, -1 without any."""
+        """Return the index (T,) of the contour with the highest score at each threshold; -1 if there is none."""
         start, stop, first = (contours[:, column] for column in (outlines.START, outlines.STOP, outlines.FIRST))
         return np.asarray(_alive(start, stop, score.astype(np.float64), first, int(self._at.max()) + 1))[self._at]
 
     def _boxes(self, contours: Ints) -> Ints:
-        """(n+1,4) boxes of the source, last that of no contour."""
+        """Return the source's boxes (n+1,4); the last one is that of an empty foreground."""
         boxes = contours[:, outlines.BOX]
         corner = np.minimum(boxes[:, 2:], [self._image.shape[1] - 1, self._image.shape[0] - 1]) + 1
         return np.concatenate([np.concatenate([boxes[:, :2], corner], 1), PIXEL[None]])
@@ -97,9 +98,9 @@ class Contours:
 
 @njit(cache=True, nogil=True)
 def _alive(start, stop, score, first, steps):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """(steps,) contour with the highest ``score`` among those with start <= step < stop, -1 if there is none.
+    """Return, for each step, the contour with the highest ``score`` and start <= step < stop; -1 if there is none.
 
-    All arrays (n,); ties go to the last ``first`` pixel.
+    All arrays are (n,). Ties go to the largest ``first``.
     """
     out = np.full(steps, -1, np.int64)
     for n in range(len(start)):

@@ -1,9 +1,9 @@
-"""Contours of a quantised map at all levels, each followed once: compiled, for maps of few levels.
+"""Contours of a quantised map at all levels, each followed once (compiled).
 
-A contour begins at its first pixel in raster order, a corner: the pixels before it are below the level. A contour stays
-the same until the level reaches its lowest pixel, and until then corners on it start no other contour. A walk that
-reaches a pixel before its corner is not an outer contour and is abandoned. So the work is about the length of the
-distinct contours, which on heat maps and on noise is less than that of a component tree.
+A contour starts at its first pixel in raster order, a corner: the neighbours before it are below the level. A contour
+stays the same until the level reaches its lowest pixel; until then, corners on it start no other contour. A walk that
+reaches a pixel before its corner is not an outer contour and is abandoned. So the work is proportional to the length of
+the distinct contours.
 """
 
 import cv2
@@ -15,14 +15,14 @@ STEP_X = (1, 1, 0, -1, -1, -1, 0, 1)
 STEP_Y = (0, 1, 1, 1, 0, -1, -1, -1)
 """Eight directions, clockwise from the right; y points down."""
 START, STOP, FIRST, DOUBLE_AREA, BOX = 0, 1, 2, 3, slice(4, 8)
-"""Columns of an outline: it exists at start <= level < stop; first pixel; doubled area; half-open xyxy."""
+"""Columns of a contour: it exists at start <= level < stop; first pixel; doubled area; half-open xyxy."""
 EDGE = -2
 U = np.uint64
-"""Type of indices that are never negative: the compiler skips a check, which makes walks a fifth faster."""
+"""Type of indices that are never negative: without a check for them, walks are a fifth faster."""
 
 
 def outer(image: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(H,W) uint8 -> (n,8) outer contours of the 8-connected components of {image > level}, for all levels from 0 up.
+    """Return the outer contours (n,8) of the 8-connected components of {image > level}, for all levels from 0.
 
     >>> outer(np.array([[0, 0, 0], [0, 7, 9]], dtype=np.uint8)).tolist()
     [[0, 7, 4, 0, 1, 1, 3, 2], [7, 9, 5, 0, 2, 1, 3, 2]]
@@ -33,9 +33,9 @@ def outer(image: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def inner(image: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(H,W) uint8 -> (n,8) holes: 4-connected components of {image <= level} that do not touch the border.
+    """Return the holes (n,8): 4-connected components of {image <= level} that do not touch the border.
 
-    Boxes are those of the holes; the area is that of the walk through the hole's pixels.
+    Boxes are the holes' boxes; areas are those of the walk through the hole's pixels.
 
     >>> inner(np.array([[9, 8, 9], [8, 2, 8], [9, 8, 9]], dtype=np.uint8)).tolist()
     [[2, 8, 4, 0, 1, 1, 2, 2]]
@@ -83,9 +83,9 @@ def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # 
 
 @njit(cache=True, nogil=True)
 def _follow(flat, offset, start, level, turn, corner, passed, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Walk clockwise from ``start``: the lowest value, number of corners ``passed``, whether no pixel came before.
+    """Walk clockwise from ``start``; return the lowest value, the number of corners, and False for an abandoned walk.
 
-    ``turn`` 1 walks in eight directions, 2 in four. A walk also ends at an ``EDGE``.
+    ``turn`` 1 walks in eight directions, ``turn`` 2 in four. A walk also ends at an ``EDGE``.
     """
     lowest, corners = np.int64(flat[start]), 0
     area, x, y, left, right, bottom = 0, 0, 0, 0, 0, 0

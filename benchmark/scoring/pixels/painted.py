@@ -1,7 +1,4 @@
-"""Heat map and truth on pixels: at 224×224, as Choe et al. 2020 score both, and as masks on those of the frame.
-
-As masks: {map > threshold} on the frame's pixels against a truth mask, at many thresholds in one pass.
-"""
+"""Heat map and truth on pixels: on 224×224 pixels as in Choe et al. 2020, and as masks on the frame's pixels."""
 
 import cv2
 import numpy as np
@@ -19,19 +16,19 @@ Mask = NDArray[np.bool_]
 
 
 def resample_map(values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]) -> NDArray[np.float32]:
-    """(h,w) map -> (224,224) in [0,1], min-max scaled after one interpolation; 0 everywhere if it is flat."""
-    once = min_max(values)  # also scaled before, so that float32 rounds all maps alike
+    """Interpolate a map (h,w) to (224,224), then min-max scale it to [0,1]; a constant map gives 0 everywhere."""
+    once = min_max(values)  # also scaled before, so that float32 rounds all maps in the same way
     return min_max_float32(resample(once, resolve(grid, (once.shape[0], once.shape[1]), frame), (SIDE, SIDE)))
 
 
 def min_max_float32(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H,W) min-max scaled to [0,1] in its own precision, unlike ``scoring.surface.min_max``; 0 if it is flat."""
+    """Min-max scale a picture (H,W) to [0,1] in float32, unlike ``scoring.surface.min_max``; 0 if it is constant."""
     lifted = picture - picture.min()
     return lifted / lifted.max() if lifted.any() else lifted
 
 
 def to_pixel_boxes(boxes: ArrayLike, frame: tuple[int, int]) -> NDArray[np.int64]:
-    """(M,4) half-open boxes in ``frame`` -> (M,4) Choe's: inclusive corners, scaled to 224×224 and truncated.
+    """Convert half-open boxes (M,4) in ``frame`` to Choe's: inclusive corners, scaled to 224×224 and truncated.
 
     >>> to_pixel_boxes([[0, 512, 514, 1024]], (1024, 1024)).tolist()
     [[0, 112, 112, 223]]
@@ -43,7 +40,7 @@ def to_pixel_boxes(boxes: ArrayLike, frame: tuple[int, int]) -> NDArray[np.int64
 
 
 def truth_mask(boxes: ArrayLike, frame: tuple[int, int], mask: Mask | None = None) -> Mask:
-    """Return the truth at (224,224): its (H,W) ``mask`` by nearest neighbour, or its boxes, corners included."""
+    """Return the truth as a mask (224,224): its ``mask`` (H,W) by nearest neighbour, or its boxes."""
     if mask is not None:
         return cv2.resize(mask.astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_NEAREST) > 0
     out = np.zeros((SIDE, SIDE), dtype=bool)
@@ -55,11 +52,18 @@ def truth_mask(boxes: ArrayLike, frame: tuple[int, int], mask: Mask | None = Non
 def segment(
     values: ArrayLike, grid: Grid | Alignment, truth: Mask, levels: FloatArray
 ) -> tuple[FloatArray, float, bool]:
-    """(h,w) map, (H,W) truth in the frame, (T,) ascending thresholds in [0,1] -> mask IoUs on the frame's pixels.
+    """Return the mask IoUs of a heat map on the frame's pixels, Otsu's threshold, and whether its maximum hits.
 
-    (T+1,) at each threshold, then at Otsu's, nan if neither mask has a pixel; Otsu's threshold of the map, k/255;
-    whether the first maximum in row-major order is inside the truth. The map must not be flat. It is interpolated on
-    the frame, then scaled to [0,1] there. Otsu's rule uses floor(255 · value), as in the source of its protocol.
+    Args:
+        values: map (h,w), not constant. It is interpolated on the frame, then scaled to [0,1].
+        grid: grid of the map.
+        truth: mask (H,W) in the frame.
+        levels: ascending thresholds (T,) in [0,1].
+
+    Returns:
+        IoUs (T+1,) at each threshold, then at Otsu's, nan if both masks are empty. Otsu's threshold k/255, computed
+        from floor(255 · value) as in the protocol's source. True if the first maximum in row-major order is in the
+        truth.
     """
     height, width = truth.shape
     picture = min_max_float32(to_frame(min_max(values), (height, width), grid))
@@ -74,7 +78,7 @@ def segment(
 
 
 def interior(boxes: ArrayLike, frame: tuple[int, int]) -> Mask:
-    """(M,4) boxes in the ``frame`` (H, W) -> (H,W) pixels with their centre in any of them.
+    """Return a mask (H,W) of the pixels whose centre is in any of the boxes (M,4) in the ``frame`` (H, W).
 
     >>> interior([[0, 0, 1.5, 1]], (1, 3)).tolist()
     [[True, False, False]]
@@ -87,8 +91,8 @@ def interior(boxes: ArrayLike, frame: tuple[int, int]) -> Mask:
 
 @njit(cache=True, nogil=True)
 def _count(picture, truth, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """(T,) pixels inside the truth above each of the ascending levels, and (T,) all pixels above it."""
-    counts = np.zeros((levels.size + 1, 2), np.int64)  # by number of levels below the pixel; outside, inside the truth
+    """Count the pixels above each of the ascending ``levels``: (T,) inside the truth, and (T,) everywhere."""
+    counts = np.zeros((levels.size + 1, 2), np.int64)  # row: levels below the pixel; column: 1 in the truth
     for i in range(picture.shape[0]):
         for j in range(picture.shape[1]):
             below = 0

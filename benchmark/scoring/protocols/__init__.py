@@ -1,4 +1,4 @@
-"""Protocols: (heat map, truth) pairs to scores. One file each; a new file adds a protocol without other edits."""
+"""Protocols score pairs of heat map and truth. One file each; a new file adds a protocol without other edits."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ registry = Registry("benchmark.scoring.protocols", "protocol")
 
 
 def names() -> list[str]:
-    """Return the words of all protocols, sorted."""
+    """Return the names of all protocols, sorted."""
     return registry.names()
 
 
 def of_maps() -> list[str]:
-    """Return the protocols that judge maps alone: the default of a suite."""
+    """Return the protocols that use heat maps only: the default of a suite."""
     return judging("maps")
 
 

@@ -1,4 +1,4 @@
-"""Base of all protocols: a case to score, a result, and how a heat map becomes a surface."""
+"""Base class of all protocols, the cases that they score, and their result."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,11 +17,11 @@ from core.scores import Origin, Score
 from core.types import FloatArray
 
 AT_A_TIME = 16
-"""Cases with all boxes of their maps in memory at once: noise of 1024×1024 has a hundred thousand boxes."""
+"""Number of cases whose boxes are in memory at once: a noise map of 1024×1024 has a hundred thousand boxes."""
 FLAT = "flat map"
-"""Reason of a miss that is the map's answer, not a failure of the run."""
+"""Reason of a miss: the map is constant. It does not count as a failure of the method."""
 NO_BOX, NOT_GIVEN = "no box", "no map was given"
-"""The same for submitted boxes or maps that lack this image or finding."""
+"""Reasons of a miss if the submitted boxes or maps do not include this image and finding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,34 +45,34 @@ class Case:
     patient_id: str
     finding: str
     map: "NDArray[np.floating[Any]] | FileMap | None"
-    """(h,w) heat map up to a positive factor, which no score depends on; None if the method failed.
+    """(h,w) heat map; None if the method failed. A map with NaN or infinite values also counts as failed.
 
-    A map with nan or inf also counts as failed.
+    It may be scaled by any positive factor: no score depends on it.
     """
     grid: Grid | Alignment
-    """Where the map's positions are in the image, or the word ``conventional``."""
+    """Grid of the map's positions in the image, or the word ``conventional``."""
     frame: tuple[int, int]
     """(H, W) of the image as published: the frame of ``boxes``."""
     boxes: FloatArray
     """(M,4) truth boxes xyxy in ``frame``; (0,4) if the image has only boxes of other findings."""
     read_mask: Callable[[], NDArray[np.bool_]] | None = None
-    """Draws ``mask``, if the data set has masks."""
+    """Function that returns ``mask``; None if the data set has no masks."""
     read_lungs: Callable[[], NDArray[np.bool_]] | None = None
-    """Draws ``lungs``, if the data set has lung masks."""
+    """Function that returns ``lungs``; None if the data set has no lung masks."""
     reason: str = ""
     """Why ``map`` is None, if known."""
     training: int = 0
-    """Number of the training run whose network made the map; validation thresholds apply within one run only."""
+    """Index of the training run whose network produced the map; validation thresholds apply within one run only."""
     label: float = float("nan")
     """1 if the image shows the finding (always with a truth box), 0 if not, nan if unknown."""
     probability: float | None = None
     """Classifier probability of the finding, in [0,1]; None if it was not computed."""
     submitted_boxes: FloatArray | None = None
-    """(M,5) boxes xyxy in ``frame`` and their confidence in [0,1], instead of ``map``."""
+    """(M,5) boxes xyxy in ``frame`` with confidences in [0,1]; they replace ``map``."""
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
-        """(H,W) truth mask in ``frame``, drawn on access; None if there are only boxes."""
+        """(H,W) truth mask in ``frame``; None if there are only boxes."""
         return None if self.read_mask is None else self.read_mask()
 
     @property
@@ -82,9 +82,9 @@ class Case:
 
     @property
     def load_surface(self) -> "tuple[Surface | None, str]":
-        """Surface of the map, min-max scaled over its positions to [0,1]; or None and the reason for the miss.
+        """Surface of the map, min-max scaled to [0,1], and ""; or None and the reason for the miss.
 
-        Computed once for all protocols; for a map in a file, on every access.
+        It is cached for all protocols, except for a map in a file.
         """
         return _scaled(self) if isinstance(self.map, FileMap) else self._cached_surface
 
@@ -92,7 +92,7 @@ class Case:
 
     @property
     def prediction(self) -> tuple[Surface | GivenBoxes | None, str]:
-        """The submitted boxes, or the surface of the map; or None and the reason for the miss."""
+        """The submitted boxes or the surface of the map, and ""; or None and the reason for the miss."""
         if self.submitted_boxes is None:
             return self.load_surface
         return (GivenBoxes.from_rows(self.submitted_boxes), "") if len(self.submitted_boxes) else (None, NO_BOX)
@@ -112,38 +112,42 @@ class Result:
     thresholds: Mapping[Origin, Any] = field(default_factory=dict)
     """Origin -> finding -> chosen thresholds; can be written as JSON."""
     failed: list[tuple[str, str, str]] = field(default_factory=list)
-    """(image, finding, reason) of the cases without a usable map: misses that a run must report."""
+    """(image, finding, reason) of each case without a usable map; it counts as a miss and is reported."""
     hits_by_threshold: Sequence[float] = ()
-    """The main metric at each of ``CURVE_THRESHOLDS``, mean over findings; empty if the protocol has no such curve."""
+    """Main metric at each of ``CURVE_THRESHOLDS``, mean over findings; empty if the protocol has no such curve."""
     remark: str = ""
     """Remark for readers of the scores; stored as the record's ``reason``."""
 
 
 class Protocol(ABC):
-    """A way to score. A subclass sets ``name`` and ``main`` and defines ``evaluate``."""
+    """Base class of the protocols. A subclass sets ``name`` and ``main`` and defines ``evaluate``."""
 
     name: ClassVar[str]
     main: ClassVar[str]
-    """Main metric; its name may end in ``@box`` if boxes replace masks."""
+    """Name of the main metric; in scores it ends in ``@box`` if boxes replace masks."""
     geometry: ClassVar[str] = "surface"
     """Geometry of the boxes: surface or pixels."""
     chooses: ClassVar[bool] = False
-    """Whether it chooses score thresholds on truth, and so uses validation cases."""
+    """True if it chooses score thresholds with the truth, and therefore uses validation cases."""
     judges: ClassVar[str] = "maps"
-    """``maps``; ``confidences``: boxes with confidences; or ``raw``: unscaled values.
+    """Input: ``maps``, ``confidences`` (boxes with confidences) or ``raw`` (unscaled values).
 
-    A suite uses the last two kinds only if it names the protocol.
+    A suite runs protocols of the last two kinds only if it names them.
     """
     counts_false_alarms: ClassVar[bool] = False
-    """Whether it uses the maps of findings that an image does not have."""
+    """True if it uses the maps of findings that an image does not show."""
     takes_boxes: ClassVar[bool] = False
-    """Whether it accepts boxes instead of maps."""
+    """True if it accepts boxes instead of maps."""
 
     @abstractmethod
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """Score the ``cases`` of one method: every image with any truth box × all ``findings``.
+        """Score one method.
 
-        ``validation``: the same method's cases on the validation split; empty if that has no truth box.
+        Args:
+            cases: all ``findings`` on every image with a truth box.
+            findings: the scored findings, in the order of the scores.
+            seed: seed of folds and resamples.
+            validation: the method's cases on the validation split; empty if it has no truth box.
         """
 
 
@@ -153,7 +157,7 @@ def with_truth(cases: Cases) -> list[Case]:
 
 
 def of_findings(cases: Cases, findings: Sequence[str]) -> list[Case]:
-    """Return the cases with truth of the ``findings``: those that are scored and can choose a threshold."""
+    """Return the cases of the ``findings`` with at least one truth box."""
     return [case for case in with_truth(cases) if case.finding in findings]
 
 
@@ -179,12 +183,12 @@ def _scaled(case: Case) -> tuple[Surface | None, str]:
 
 
 def batches(n_cases: int) -> Iterator[slice]:
-    """Yield the indices of the cases in small slices; one empty slice for no cases."""
+    """Yield slices of at most ``AT_A_TIME`` cases; one empty slice if there are no cases."""
     return (slice(start, start + AT_A_TIME) for start in range(0, max(n_cases, 1), AT_A_TIME))
 
 
 def failures(cases: Cases, reasons: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Return (image, finding, reason) of each failed case; a missing submission is a miss, not a failure."""
+    """Return (image, finding, reason) of each failed case; a flat map or a missing submission is not a failure."""
     misses = ("", FLAT, NO_BOX, NOT_GIVEN)
     return [(c.image_id, c.finding, why) for c, why in zip(cases, reasons, strict=True) if why not in misses]
 

@@ -10,19 +10,12 @@ from benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case
 from benchmark.scoring.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
 from benchmark.scoring.statistics.patients import SHARED_SUFFIX, CaseIndex
 from benchmark.scoring.statistics.summary import Column
-from benchmark.scoring.thresholds.origins import (
-    CROSS_FITTED,
-    SampledThresholds,
-    ThresholdKey,
-    ThresholdsByOrigin,
-    at_index,
-    choose,
-    distinct_thresholds,
-)
+from benchmark.scoring.thresholds import origins
+from benchmark.scoring.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin
 from core.types import FloatArray
 
 LEVELS = np.arange(0.2, 0.8, 0.1)
-"""As in the source; floating point includes .8."""
+"""Thresholds of the source; floating-point rounding includes .8."""
 DEFAULT_INDEX = 3
 """The index of .5."""
 OTSU = len(LEVELS)
@@ -32,15 +25,15 @@ OTSU = len(LEVELS)
 class CheXlocalize(Protocol):
     """Mask IoU of {map > threshold} on the frame's pixels, and the hit rate of the map's maximum.
 
-    The map is interpolated on the frame and scaled to [0,1] there. The threshold, one of .2, .3 … .8, maximizes mean
-    IoU: ``cross-fitted`` by patient, on the ``validation`` split as in the source, or as ``oracle``, per finding or,
-    for ``mask_iou@shared``, one for all. Otherwise it is .5 (``fixed``) or from the map by ``otsu``, on 256 levels.
-    ``mask_iou`` is the mean over the cases where truth and prediction are both non-empty, so a flat or failed map is
-    left out. ``mask_iou_all`` is the mean over the cases where either is: a miss or a false alarm counts as 0, and
-    every map that is not flat is an alarm. ``hit_rate``: the first maximum in row-major order is inside the truth.
-    ``optimism`` is oracle − cross-fitted. Names end in ``@box`` if boxes replace masks (pixels with their centre in a
-    box); ``@shared`` comes last. Saporta et al., "Benchmarking saliency methods for chest X-ray interpretation", Nature
-    Machine Intelligence 2022, Methods.
+    The map is interpolated on the frame and scaled to [0,1] there. The threshold is one of .2, .3 … .8 and maximizes
+    the mean IoU: ``cross-fitted`` by patient, on the ``validation`` split (as in the source), or as ``oracle``. There
+    is one threshold per finding; ``mask_iou@shared`` uses one for all findings. ``fixed`` uses .5, ``otsu`` a threshold
+    from the map alone (256 levels). ``mask_iou`` is the mean over the cases with truth and prediction, so a flat or
+    failed map is left out. ``mask_iou_all`` is the mean over the cases with truth or prediction: a miss or a false
+    alarm counts as 0, and every map that is not flat is an alarm. ``hit_rate`` is the share of cases whose first
+    maximum, in row-major order, is inside the truth. ``optimism`` is oracle − cross-fitted. Names end in ``@box`` if
+    boxes replace masks (pixels with their centre in a box); ``@shared`` comes last. Saporta et al., "Benchmarking
+    saliency methods for chest X-ray interpretation", Nature Machine Intelligence 2022, Methods.
     """
 
     name = "chexlocalize"
@@ -50,12 +43,12 @@ class CheXlocalize(Protocol):
     counts_false_alarms = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """Return ``mask_iou`` and ``mask_iou_all`` at each origin, ``hit_rate``, ``optimism``; a row per true case."""
+        """Return the mask IoUs at each origin, ``hit_rate`` and ``optimism``; a row per case with truth."""
         true, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
         batch, all_index, index = SegmentedCases(scored), case_index(scored), case_index(true)
         validation_selector = SegmentedCases(val_cases).selector(len(val_cases)), case_index(val_cases)
-        chosen = choose((batch.selector(len(true)), index), DEFAULT_INDEX, seed, validation_selector)
+        chosen = origins.choose((batch.selector(len(true)), index), DEFAULT_INDEX, seed, validation_selector)
         fixed, by_otsu = (np.full(len(true), float(index)) for index in (DEFAULT_INDEX, OTSU))
         chosen |= {("fixed", ""): fixed, ("otsu", ""): by_otsu}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
@@ -67,33 +60,33 @@ class CheXlocalize(Protocol):
         return Result(
             scores_with_optimism(columns, all_index, findings, seed, {f"mask_iou{word}": oracle}),
             rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
-            distinct_thresholds(chosen, index, LEVELS.round(6).tolist()),
+            origins.distinct_thresholds(chosen, index, LEVELS.round(6).tolist()),
             failures(scored, batch.reasons),
         )
 
 
 class SegmentedCases:
-    """Mask overlaps of N cases at T thresholds and at Otsu's, as (N,...) arrays."""
+    """Overlaps of N cases' masks with the truth, at T thresholds and at Otsu's threshold, as (N,...) arrays."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
         segmented = [_segmented(case) for case in cases]
         iou, otsu, hit, drawn, reasons = zip(*segmented, strict=True) if segmented else ((),) * 5
         self.reasons: Sequence[str] = reasons
         self.truth = np.array([float(len(case.boxes) > 0) for case in cases])
-        """1 for cases with truth."""
+        """(N,) 1 for cases with truth."""
         self.drawn = np.array(drawn, dtype=np.float64)
-        """1 if the prediction has pixels: at every threshold below 1, unless the map is flat."""
+        """(N,) 1 if the prediction has pixels, which is so at every threshold below 1 unless the map is flat."""
         self.iou = np.nan_to_num(np.array(iou).reshape(len(cases), OTSU + 1))
         """(N,T+1); 0 if either mask is empty."""
         self.otsu, self.hit = np.array(otsu, dtype=np.float64), np.array(hit, dtype=bool)
 
-    def selector(self, true: int) -> SampledThresholds:
-        """Return the selector for the first ``true`` cases, which have truth; mean IoU alone decides."""
-        return SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
+    def selector(self, true: int) -> origins.SampledThresholds:
+        """Return the selector for the first ``true`` cases, which have truth; it maximizes the mean IoU."""
+        return origins.SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
 
 
 def _segmented(case: Case) -> tuple[FloatArray, float, bool, bool, str]:
-    """Return ``segment`` of a case with truth, whether its map has pixels, and the reason if it has none."""
+    """Return ``segment`` of a case, whether its prediction has pixels, and the reason if it has none."""
     heat, reason = case.load_surface
     if heat is None or not len(case.boxes):
         return np.full(OTSU + 1, np.nan), np.nan, False, heat is not None, reason
@@ -102,15 +95,15 @@ def _segmented(case: Case) -> tuple[FloatArray, float, bool, bool, str]:
 
 
 def _chosen_mask(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> NDArray[np.bool_]:
-    """(N,) cases with a threshold. Cases without truth have no overlap at any threshold and follow their finding's."""
+    """Return a mask (N,) of the cases with a threshold; a case without truth has one if its finding has one."""
     chosen_cases, n = np.isfinite(indices), len(indices)
     follow = np.isin(index.findings[n:], index.findings[:n][chosen_cases]) | (key[0] != "validation")
     return np.append(chosen_cases, follow)
 
 
 def _columns(batch: SegmentedCases, at: AtThreshold, indices: FloatArray, word: str) -> list[Column]:
-    """Return the columns of one origin; only the main metric if all findings share the threshold."""
-    overlap = np.append(at_index(batch.iou[: len(indices)], indices), np.zeros(len(batch.iou) - len(indices)))
+    """Return the columns of one origin; a threshold shared by all findings only has the main metric."""
+    overlap = np.append(origins.at_index(batch.iou[: len(indices)], indices), np.zeros(len(batch.iou) - len(indices)))
     main = at.column(f"mask_iou{word}", overlap, batch.truth * batch.drawn)
     if at.key[1] == SHARED_SUFFIX:
         return [main]

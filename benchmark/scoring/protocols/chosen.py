@@ -1,13 +1,12 @@
-"""Columns, scores and rows of the protocols that choose score thresholds, per origin, as plain numbers.
+"""Columns, scores and rows of the protocols that choose score thresholds, for each threshold origin.
 
 Optimism: oracle minus cross-fitted score, the gain from choosing a threshold on the scored cases themselves.
 
-Only the oracle of one finding has an interval; each resample chooses its own threshold. With 120 patients the interval
-covers the true share at the best threshold in 90 to 97 % of runs, so read it with care. For the mean of eight such
-maxima it would cover it in 44 %: a resample's maximum is biased upwards in every finding at once, and the mean does
-not remove that. An interval of the difference from the cross-fitted score would cover the expected difference in
-75 % (150 simulations each). Neither gets an interval, nor does an oracle with a shared threshold or one chosen for
-another metric.
+Only the oracle of a single finding has an interval; each resample chooses a new threshold. In simulations with 120
+patients, this 95 % interval covers the true share at the best threshold in 90 to 97 % of runs, so read it with care. An
+interval of the mean over eight findings would cover it in only 44 %, because the maximum of a resample is biased
+upwards in every finding at once. An interval of the optimism would cover the expected value in 75 % (150 simulations
+each). These two have no interval, and neither has an oracle whose threshold is shared or was chosen for another metric.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,9 +27,9 @@ from core.types import FloatArray
 VALIDATION: Origin = "validation"
 UNCHOSEN = "no case, or no validation case to choose its threshold on"
 Oracle = tuple[str, NDArray[np.bool_] | FloatArray, FloatArray]
-"""Name of a metric's optimism, and the arrays from which its oracle is resampled.
+"""Name of a metric's optimism, numerators (N,D,T) and denominators (N,) of its oracle.
 
-(N,D,T) numerators at each of T thresholds, in each of the D parts that the metric averages, and (N,) denominators.
+T is the number of thresholds, D the number of parts that the metric averages.
 """
 
 
@@ -38,11 +37,11 @@ class AtThreshold:
     """N cases at the thresholds chosen for one origin."""
 
     def __init__(self, key: ThresholdKey, has_threshold: NDArray[np.bool_]) -> None:
-        """``has_threshold``: (N,) whether a threshold could be chosen for the case; else the case does not count."""
+        """Store the origin and ``has_threshold`` (N,); a case without a threshold does not count."""
         self.key, self.has_threshold = key, has_threshold
 
     def column(self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0) -> Column:
-        """Return a metric at this origin: (N,) ``part`` over (N,) ``whole``; its suffix says who shares it."""
+        """Return the column of a metric at this origin: numerators ``part`` (N,), denominators ``whole`` (N,)."""
         origin, suffix = self.key
         against = np.where(self.has_threshold, whole, 0.0)
         reason = UNCHOSEN if origin == VALIDATION else NOTHING
@@ -52,9 +51,9 @@ class AtThreshold:
 def scores_with_optimism(
     columns: Sequence[Column], index: CaseIndex, findings: Sequence[str], seed: int, oracles: Mapping[str, Oracle]
 ) -> list[Score]:
-    """Return the scores of the ``columns``, then oracle − cross-fitted of each main metric, per finding and shared.
+    """Return the scores of the ``columns``, then oracle − cross-fitted of each metric of ``oracles``.
 
-    ``oracles``: metric -> its oracle, to be resampled; other oracles get no interval.
+    ``oracles``: metric -> its oracle, which gets an interval; other oracles have none.
     """
     samples = {metric: _resampled(oracle, index, findings, seed) for metric, oracle in oracles.items() if len(index)}
     estimates = [
@@ -70,7 +69,7 @@ def scores_with_optimism(
 
 
 def _resampled(oracle: Oracle, index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
-    """(F,) the oracle, with new thresholds in each resample: the mean over D parts, each at its own best threshold."""
+    """Resample an oracle for each finding, with new thresholds in each resample: the mean over its D parts."""
     _, numerator, denominator = oracle
     flat = numerator.reshape(len(numerator), -1).astype(np.float64)
     sums = by_patient(flat, np.repeat(denominator[:, None], flat.shape[1], 1), index.findings, index.patients, findings)
@@ -79,7 +78,7 @@ def _resampled(oracle: Oracle, index: CaseIndex, findings: Sequence[str], seed: 
 
 
 def at_origins(chosen: ThresholdsByOrigin, **tables: NDArray[np.generic]) -> dict[ThresholdKey, dict[str, FloatArray]]:
-    """(N,T) tables -> the (N,) value of each case at the index ``chosen`` for each origin."""
+    """Return, for each origin, the values (N,) of the ``tables`` (N,T) at each case's chosen index."""
     return {key: {name: at_index(table, at) for name, table in tables.items()} for key, at in chosen.items()}
 
 

@@ -1,7 +1,7 @@
-"""Boxes with confidences on images with and without a finding: the basis of the detection protocols.
+"""Base of the detection protocols: boxes with confidences on images with and without a finding.
 
-A truth box makes an image a positive of its finding; negatives are the images labelled without it. An image that is
-labelled positive without a box, or not labelled, is left out for that finding and counted.
+An image with a truth box of a finding is a positive, an image labelled without the finding a negative. All other images
+(labelled positive without a box, or not labelled) are left out for that finding; ``left_out`` is their share.
 """
 
 from abc import abstractmethod
@@ -39,7 +39,7 @@ class ConfidenceProtocol(Protocol):
     takes_boxes = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """Return the scores of ``measure``, and ``left_out``; a row per positive and negative."""
+        """Return ``left_out`` and the scores of ``measure``; a row per positive and negative."""
         of_interest = [case for case in cases if case.finding in findings]
         judged, left_out = _populations(of_interest)
         batch = BoxCases(judged, findings, seed)
@@ -50,7 +50,7 @@ class ConfidenceProtocol(Protocol):
 
     @abstractmethod
     def measure(self, batch: "BoxCases") -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
-        """Return the estimates of all metrics, and the columns of the rows per case, (N,) each."""
+        """Return the estimates of all metrics, and the columns (N,) of the rows per case."""
 
 
 def _populations(of_interest: Sequence[Case]) -> tuple[list[Case], Column]:
@@ -61,28 +61,27 @@ def _populations(of_interest: Sequence[Case]) -> tuple[list[Case], Column]:
     is_judged = np.array([len(case.boxes) > 0 or case.label == 0 for case in of_interest], dtype=bool)
     chosen = [case for case, keep in zip(of_interest, is_judged, strict=True) if keep]
     if any(case.submitted_boxes is None and case.map is not None and case.probability is None for case in chosen):
-        maps = "maps without the classifier's probabilities rank no box"
-        raise NotAvailableError(f"{maps}: give them by --predictions FILE")
+        raise NotAvailableError("boxes of maps need the classifier's probabilities: give them with --predictions FILE")
     return chosen, Column("left_out", "none", ~is_judged, np.ones(len(of_interest)))
 
 
 class BoxCases:
-    """N positives and negatives of F findings with all their boxes."""
+    """Positives and negatives (N cases) of F findings with all their boxes."""
 
     def __init__(self, cases: Sequence[Case], findings: Sequence[str], seed: int) -> None:
         self.cases, self.seed = cases, seed
         listed = [[n for n, case in enumerate(cases) if case.finding == finding] for finding in findings]
         self.numbers = [np.array(sorted(part, key=lambda n: cases[n].image_id), dtype=np.int64) for part in listed]
-        """F times the indices of a finding's cases, by image name: the order of equal confidences."""
+        """Indices of each finding's cases, sorted by image name, which orders equal confidences."""
         self.reasons = [case.prediction[1] for case in cases]
-        """(N,) reason for a missing box."""
+        """(N,) reasons for missing boxes."""
         self.truths = np.array([len(case.boxes) for case in cases], dtype=np.int64)
         """(N,) number of truth boxes."""
         self.positive = self.truths > 0
         self.patients = np.unique(case_index(cases).patients, return_inverse=True)[1].reshape(-1)
         """(N,) index of each case's patient."""
         self.origin: Origin = "none" if any(case.submitted_boxes is not None for case in cases) else "cross-fitted"
-        """Given boxes need no score threshold; those of maps use one chosen on other patients."""
+        """Submitted boxes need no score threshold; boxes of maps use a threshold chosen on other patients."""
 
     @cached_property
     def boxes(self) -> list[tuple[FloatArray, FloatArray]]:
@@ -100,30 +99,30 @@ class BoxCases:
         return [np.nan_to_num(iou(boxes, case.boxes)) for case, (boxes, _) in pairs]
 
     def totals(self, values: NDArray[Any]) -> Index:
-        """(N,) values of the cases -> (F,) their sums by finding."""
+        """Sum values (N,) of the cases by finding: (F,)."""
         return np.array([values[numbers].sum() for numbers in self.numbers], dtype=np.int64)
 
     def flat(self, numbers: Index, values: Callable[[int], NDArray[Any]]) -> tuple[Index, NDArray[Any]]:
-        """(n,) cases -> the concatenated ``values`` of each: (D,) index of the case, and (D,) values."""
+        """Concatenate the ``values`` of the cases ``numbers``: indices (D,) of the cases, and values (D,)."""
         arrays = [values(n) for n in numbers.tolist()]
         return np.repeat(numbers, [len(one) for one in arrays]), np.concatenate([[], *arrays])
 
     @property
     def row_columns(self) -> dict[str, NDArray[Any]]:
-        """Columns of the rows per case: numbers of truth boxes and of boxes, and the highest confidence."""
+        """Columns of the rows per case: number of truth boxes, number of boxes, highest confidence."""
         best = np.array([confidence.max(initial=-1) for _, confidence in self.boxes])
         counts = np.array([len(boxes) for boxes, _ in self.boxes], dtype=np.int64)
         return {"truths": self.truths, "boxes": counts, "confidence": np.where(best < 0, np.nan, best)}
 
     def sums(self, numbers: Index, blocks: Sequence[FloatArray]) -> Sums:
-        """(P,M) ``blocks`` of columns by patient, over the cases ``numbers`` -> sums whose ratios can be resampled."""
+        """Return sums by patient from ``blocks`` (P,M) of columns over the cases ``numbers``, for resampling."""
         columns = np.concatenate(blocks, 1)
         counts = np.bincount(self.patients[numbers], minlength=len(columns)).astype(np.float64)
         whole = np.broadcast_to(counts[:, None], columns.shape)  # a scale that cancels in ratios of columns
         return Sums(columns[:, None], whole[:, None])
 
     def per_patient(self, numbers: Index, values: NDArray[Any]) -> FloatArray:
-        """(n,) values of the cases ``numbers`` -> (P,1) their sums by patient."""
+        """Sum values (n,) of the cases ``numbers`` by patient: (P,1)."""
         sums = np.zeros(self.patients.max(initial=-1) + 1)
         np.add.at(sums, self.patients[numbers], values)
         return sums[:, None]
@@ -131,16 +130,16 @@ class BoxCases:
     def cumulative(
         self, cases: Index, keys: FloatArray, at: FloatArray, side: Literal["left", "right"] = "left"
     ) -> FloatArray:
-        """(D,) ``keys`` of the (D,) ``cases``, (T,) ascending ``at`` -> (P,T) each patient's number of keys <= ``at``.
+        """Count each patient's ``keys`` (D,) that are at most ``at`` (T,), in ascending order: (P,T).
 
-        ``side`` right: keys < ``at``.
+        ``cases`` (D,) are the cases of the keys. With ``side`` right, only keys below ``at`` count.
         """
         out = np.zeros((self.patients.max(initial=-1) + 1, len(at) + 1))
         np.add.at(out, (self.patients[cases], np.searchsorted(at, keys, side)), 1)
         return out[:, :-1].cumsum(1)
 
     def resampled(self, each: Sequence[Sums], statistic: Callable[[Any], Any]) -> Resampled | None:
-        """A statistic of each finding's columns, (..., M) -> (...), over resamples of patients -> (F,)."""
+        """Resample a ``statistic`` (..., M) -> (...) of each finding's columns over patients: (F,)."""
         samples = [bootstrap_draws(sums, self.seed).over(statistic)[0] for sums in each if self.cases]
         return Resampled.join(samples) if samples else None
 

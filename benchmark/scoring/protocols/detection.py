@@ -16,28 +16,29 @@ IOU = (0.1, 0.3, 0.4, 0.5, 0.75)
 MAIN = 0.4
 RECALLS = np.linspace(0, 1, 101)
 MOST = 100
-"""Most boxes per image and finding in COCO's convention."""
+"""Maximum number of boxes per image and finding in COCO's convention."""
 Match = Callable[[FloatArray, float], Hits]
 
 
 class Detection(ConfidenceProtocol):
-    """Area under precision and recall over all boxes of a finding, highest confidence first, in two conventions.
+    """Area under the precision-recall curve over all boxes of a finding, highest confidence first, in two conventions.
 
-    ``ap@iou.4`` and others: PASCAL VOC 2010, all points; a box belongs to the truth box with the largest overlap and is
-    true if IoU > t and that truth box is still free. ``ap101@iou.4`` and others: COCO, precision at 101 recalls; a box
-    takes the free truth box with the largest overlap if IoU >= t, and an image contributes at most 100 boxes. Boxes on
-    negatives are false. Equal confidences are ordered by image name. ``left_out``: share of the images that are neither
-    positive nor negative. Boxes of a map are those of all components at the threshold of ``locus``; their confidence is
-    the classifier's probability times the component's highest value. Everingham et al., "The PASCAL visual object
-    classes challenge", IJCV 2010 and its development kit; Lin et al., "Microsoft COCO", ECCV 2014. VinDr-CXR's
-    challenge scores by VOC at .4. Only the main metric has intervals.
+    ``ap@iou.4`` and others follow PASCAL VOC 2010: all points; a box is matched with the truth box of the largest
+    overlap and is true if IoU > t and that truth box is not yet matched. ``ap101@iou.4`` and others follow COCO:
+    precision at 101 recalls; a box is matched with the unmatched truth box of the largest overlap if IoU >= t, and an
+    image contributes at most 100 boxes. Boxes on negatives are false. Equal confidences are ordered by image name.
+    ``left_out`` is the share of images that are neither positive nor negative. The boxes of a map are those of all
+    components at the threshold of ``locus``; their confidence is the classifier's probability times the component's
+    highest value. Everingham et al., "The PASCAL visual object classes challenge", IJCV 2010 and its development kit;
+    Lin et al., "Microsoft COCO", ECCV 2014. VinDr-CXR's challenge scores by VOC at .4. Only the main metric has
+    intervals.
     """
 
     name = "detection"
     main = "ap@iou.4"
 
     def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
-        """Return ``ap@iou.1`` …, ``ap101@iou.1`` …; ``hits`` of a row are VOC's at the main threshold."""
+        """Return ``ap@iou.1`` …, ``ap101@iou.1`` …; ``hits`` in a row follows VOC at the main threshold."""
         estimates = [e for above in IOU for e in _estimates(batch, above)]
         hits = np.array([voc_matches(overlap, MAIN).sum() for overlap in batch.overlaps], dtype=np.int64)
         return estimates, {**batch.row_columns, "hits": hits}
@@ -55,9 +56,11 @@ def _estimates(batch: BoxCases, above: float) -> list[Estimate]:
 
 
 def voc_matches(overlap: FloatArray, above: float) -> Hits:
-    """(M,N) IoU of boxes, highest confidence first, with truth boxes -> (M,) true boxes by the rule of VOC 2010.
+    """Return a mask (M,) of the true boxes by the rule of VOC 2010.
 
-    >>> voc_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second overlaps most with a taken one
+    ``overlap`` (M,N): IoU of the boxes, highest confidence first, with the truth boxes.
+
+    >>> voc_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second is matched with the same truth box
     [True, False]
     """
     true = np.zeros(len(overlap), dtype=bool)
@@ -69,7 +72,7 @@ def voc_matches(overlap: FloatArray, above: float) -> Hits:
 
 
 def coco_matches(overlap: FloatArray, at_least: float) -> Hits:
-    """(M,N) IoU of boxes, highest confidence first, with truth boxes -> (M,) true boxes by the rule of COCO.
+    """Return a mask (M,) of the true boxes by the rule of COCO; ``overlap`` (M,N) as in ``voc_matches``.
 
     >>> coco_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second takes the free one
     [True, True]
@@ -84,7 +87,9 @@ def coco_matches(overlap: FloatArray, at_least: float) -> Hits:
 
 
 def average_precision(columns: Any) -> Any:
-    """(..., 2·T+1) true and false boxes up to each true one, and truth boxes -> (...) area; nan without a truth box.
+    """Return the area (...) under the precision-recall curve; nan without a truth box.
+
+    ``columns`` (..., 2·T+1): true and false boxes up to each of T true boxes, and the number of truth boxes.
 
     >>> average_precision(np.array([1.0, 2, 0, 1, 2])).round(3).item()  # true, false, true; two truth boxes
     0.833
@@ -98,7 +103,7 @@ def average_precision(columns: Any) -> Any:
 
 
 def ranked(batch: BoxCases, numbers: Index, matches: Match, at: float, most: int | None = None) -> tuple[Index, Hits]:
-    """Return all boxes of the cases ``numbers``, highest confidence first: (D,) case and (D,) whether it is true."""
+    """Return the case (D,) of each box of ``numbers``, highest confidence first, and a mask (D,) of the true boxes."""
     case_of, confidences = batch.flat(numbers, lambda n: batch.boxes[n][1][:most])
     _, true = batch.flat(numbers, lambda n: matches(batch.overlaps[n][:most], at))
     order = np.argsort(-confidences, kind="stable")
@@ -113,7 +118,7 @@ def _sums(batch: BoxCases, numbers: Index, above: float) -> Sums:
 
 
 def _ap101(batch: BoxCases, numbers: Index, at_least: float) -> float:
-    """Return COCO's area, with the same operations as its source."""
+    """Return the area by COCO's rule, with the same operations as its source."""
     truths = int(batch.truths[numbers].sum())
     if not truths:
         return np.nan

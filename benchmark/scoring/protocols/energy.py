@@ -17,19 +17,19 @@ from core.boxes import clip
 class Energy(Protocol):
     """Share of the map's integral inside the truth: its mask if there is one, else the union of its boxes.
 
-    Negative values of the raw map are set to 0 at its positions, then it is interpolated; all integrals are exact.
-    Without threshold and scaling, it matters where the map is zero, unlike in other protocols. A map without positive
-    values has no energy (0/0): it is left out of ``energy`` and counted in ``no_energy``. A constant positive map has
-    the truth's share of the image. A failed case has energy 0. ``energy_in_lungs``, if the data set has lung masks, is
-    the share inside the lungs, over all images with masks; ``no_energy_in_lungs`` counts those without energy. Wang et
-    al., "Score-CAM", CVPR Workshops 2020, section 4.3.
+    Negative values of the raw map are set to 0, then the map is interpolated; all integrals are exact. There is no
+    threshold and no scaling, so an offset of the values changes the score, unlike in other protocols. A map without
+    positive values has no energy (0/0): it is left out of ``energy`` and counted in ``no_energy``. The energy of a
+    constant positive map is the truth's share of the image, that of a failed case 0. ``energy_in_lungs`` is the share
+    inside the lungs, over all images with lung masks; ``no_energy_in_lungs`` counts those without energy. Wang et al.,
+    "Score-CAM", CVPR Workshops 2020, section 4.3.
     """
 
     name = "energy"
     main = "energy"
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """Return ``energy``, ``no_energy`` and, with lung masks, both in the lungs; a row per scored case."""
+        """Return ``energy``, ``no_energy`` and, with lung masks, the same for the lungs; a row per scored case."""
         of_interest = (case for case in cases if case.finding in findings)
         scored = [case for case in of_interest if len(case.boxes) or case.read_lungs is not None]
         shares = [_shares(case) for case in scored]
@@ -68,7 +68,7 @@ def _ratio(part: float, whole: float) -> float:
 
 
 def _shares(case: Case) -> tuple[float, float, str]:
-    """Return the energy of a case, its energy in the lungs, and the reason for a failure."""
+    """Return the energy of a case in the truth and in the lungs, and the reason for a failure."""
     values, reason = finite_map(case)
     heat = None if values is None else surface(np.maximum(values, 0), case.frame, case.grid)
     truth = (case.boxes if (mask := case.mask) is None else mask) if len(case.boxes) else None
@@ -76,14 +76,14 @@ def _shares(case: Case) -> tuple[float, float, str]:
 
 
 def _within(heat: Surface | None, truth: NDArray[Any] | None) -> float:
-    """Return the share inside ``truth``: 0 for a failed case, nan without truth or with an integral of 0."""
+    """Return the share inside ``truth`` (a mask or boxes): 0 for a failed case, nan for 0/0 and without truth."""
     if heat is None or truth is None:
         return float("nan") if truth is None else 0.0
     return inside_mask(heat, truth) if truth.dtype == np.bool_ else inside(heat, truth)
 
 
 def _columns(name: str, shares: Sequence[float], applicable: NDArray[np.bool_]) -> list[Column]:
-    """Return the column of shares, and that of ``applicable`` cases without a share (0/0)."""
+    """Return the columns of the shares, and of the ``applicable`` cases without a share (0/0)."""
     values = np.array(shares, dtype=np.float64)
     missing = np.isnan(values)
     absent = Column(f"no_{name}", "none", missing & applicable, applicable.astype(np.float64))

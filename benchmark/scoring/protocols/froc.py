@@ -16,7 +16,7 @@ from core.types import FloatArray
 RATES = (0.125, 0.25, 0.5, 1, 2, 4, 8)
 """False boxes per image."""
 ROUNDING = 1 + 1e-6
-"""A rate that is met exactly counts as met, despite rounding."""
+"""Tolerance for rounding: a rate that is reached exactly is allowed."""
 ALL = "@all"
 """Suffix of metrics that count false boxes on all images."""
 HITS: Mapping[str, Callable[[FloatArray, FloatArray], Hits]] = {
@@ -24,25 +24,26 @@ HITS: Mapping[str, Callable[[FloatArray, FloatArray], Hits]] = {
     "iobb.25": lambda boxes, truth: np.nan_to_num(iobb(boxes, truth)) > 0.25,
     "center": lambda boxes, truth: holds(boxes, (truth[:, :2] + truth[:, 2:]) / 2),
 }
-"""Word -> function of (M,4) boxes and (N,4) truth boxes -> (M,N) hits."""
+"""Name of a criterion -> function of boxes (M,4) and truth boxes (N,4) that returns hits (M,N)."""
 
 
 class Froc(ConfidenceProtocol):
     """Share of truth boxes hit at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes per image, and the mean of the seven.
 
     A box hits a truth box by IoU > .3 (``froc@iou.3``), by IoBB > .25 (``froc@iobb.25``) or if it contains its centre
-    (``froc@center``). A box that hits none is false; further boxes on a hit truth box are not. The sensitivity at a
-    rate is the largest with at most that many false boxes per negative image; with suffix ``@all``, per image of any
-    kind. ``froc@iou.3@.5``: at 1/2. The curve is constant beyond its end. Confidences, positives and negatives as in
-    ``detection``. Bunch et al., "A free response approach to the measurement and characterization of radiographic
-    observer performance", Proc. SPIE 127 (1977); the seven rates are LUNA16's. Only the main metric has intervals.
+    (``froc@center``). A box that hits no truth box is false; several boxes may hit the same truth box. The sensitivity
+    at a rate is the largest one with at most that many false boxes per negative image, or per image of any kind for
+    metrics that end in ``@all``. ``froc@iou.3@.5`` is the sensitivity at 1/2. Beyond its end the curve is constant.
+    Confidences, positives and negatives as in ``detection``. Bunch et al., "A free response approach to the measurement
+    and characterization of radiographic observer performance", Proc. SPIE 127 (1977); the seven rates are LUNA16's.
+    Only the main metric has intervals.
     """
 
     name = "froc"
     main = "froc@iou.3"
 
     def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
-        """Return ``froc@iou.3`` … and their seven rates; ``hits`` of a row are truth boxes hit by IoU."""
+        """Return ``froc@iou.3`` … and their seven rates; ``hits`` in a row counts truth boxes hit by IoU."""
         pairs = [(boxes, case.boxes) for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)]
         hits = {word: [hit(*pair) for pair in pairs] for word, hit in HITS.items()}
         ends = [(word, suffix) for word in HITS for suffix in ("", ALL)]
@@ -65,9 +66,10 @@ def _estimates(batch: BoxCases, hits: Sequence[Hits], word: str, suffix: str) ->
 
 
 def sensitivities(columns: Any) -> Any:
-    """(..., 2·T+2) truth boxes hit and false boxes down to each of T confidences; all truth boxes, images -> (...,7).
+    """Return the sensitivities (...,7) at the seven rates; nan without a truth box or an image.
 
-    nan without a truth box or an image.
+    ``columns`` (..., 2·T+2): truth boxes hit and false boxes down to each of T confidences, numbers of truth boxes and
+    of images.
 
     >>> sensitivities(np.array([1.0, 2, 0, 3, 2, 4])).tolist()  # the second hit comes after 3 false boxes in 4 images
     [0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0]
@@ -81,7 +83,7 @@ def sensitivities(columns: Any) -> Any:
 
 
 def _sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: str) -> Sums:
-    """Return a finding's columns by patient; keys are negated confidences, so that they ascend."""
+    """Return a finding's columns by patient, sorted by negated confidences."""
 
     def first(n: int) -> FloatArray:
         keys = np.where(hits[n], -batch.boxes[n][1][:, None], np.inf).min(0, initial=np.inf)

@@ -15,14 +15,9 @@ from benchmark.scoring.surface import Surface
 from benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from benchmark.scoring.surface.otsu import otsu
 from benchmark.scoring.surface.trace import trace
+from benchmark.scoring.thresholds import origins
 from benchmark.scoring.thresholds.exact import ExactThresholds
-from benchmark.scoring.thresholds.origins import (
-    CROSS_FITTED,
-    ThresholdKey,
-    ThresholdsByOrigin,
-    choose,
-    distinct_thresholds,
-)
+from benchmark.scoring.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin
 from core.boxes import holds
 from core.frames import Grid, resolve
 from core.names import MAIN
@@ -37,16 +32,16 @@ TENTHS = {"iou": (1, 3, 5), "iobb": (1, 5)}
 class Locus(Protocol):
     """Share of cases whose one box has IoU > .3 with a truth box of the finding, mean over findings (``hit@iou.3``).
 
-    A map is scaled to [0,1]; the box surrounds the surface component with the highest vertex, so truth selects nothing.
-    The threshold is the best of all in [0,1) for ``hit@iou.3``: exact, not from a grid (the middle of the best range;
-    ties go to the larger mean IoU, then to the lower threshold). It is chosen on other patients (``cross-fitted``), on
-    the validation split (``validation``), on the scored cases (``oracle``), from the map (``otsu``) or not at all
-    (``fixed``: .5), per finding; ``hit@iou.3@shared`` takes one for all findings. ``optimism`` is oracle −
-    cross-fitted. ``anyhit@iou.3`` is the share of truth boxes that the box of any component hits; read it with
-    ``boxes_per_case``, since many boxes hit by chance. ``center_inside``: the box contains the centre of a truth box.
-    ``out_of_reach``: share of cases whose truth is so small that no box of the grid's cell or larger has IoU > .3. A
-    case without a box is a miss with IoU 0. With given boxes the one with the highest confidence counts, at every
-    threshold, and its centre is the point.
+    A map is scaled to [0,1]; the box is that of the surface component with the highest vertex, chosen without the
+    truth. The threshold maximizes ``hit@iou.3`` over all thresholds in [0,1): exact, without a grid (the middle of the
+    best range; ties go to the larger mean IoU, then to the lower threshold). It is chosen on other patients
+    (``cross-fitted``), on the validation split (``validation``), on the scored cases (``oracle``), from the map alone
+    (``otsu``), or is always .5 (``fixed``). There is one threshold per finding; ``hit@iou.3@shared`` uses one for all
+    findings. ``optimism`` is oracle − cross-fitted. ``anyhit@iou.3`` is the share of truth boxes hit by the box of any
+    component; read it with ``boxes_per_case``, since many boxes hit by chance. ``center_inside``: the box contains the
+    centre of a truth box. ``out_of_reach``: share of cases whose truth is so small that no box of at least one grid
+    cell has IoU > .3. A case without a box is a miss with IoU 0. Of submitted boxes, the one with the highest
+    confidence counts at every threshold, and its centre is the point.
     """
 
     name = "locus"
@@ -58,7 +53,8 @@ class Locus(Protocol):
         """Return all metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index, val_index = CaseBatch(scored), case_index(scored), case_index(val_cases)
-        chosen = choose((batch.selector, index), DEFAULT_THRESHOLD, seed, (CaseBatch(val_cases).selector, val_index))
+        validation_selector = CaseBatch(val_cases).selector, val_index
+        chosen = origins.choose((batch.selector, index), DEFAULT_THRESHOLD, seed, validation_selector)
         chosen |= {("fixed", ""): np.full(len(scored), DEFAULT_THRESHOLD), ("otsu", ""): batch.otsu}
         at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
         box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
@@ -71,14 +67,14 @@ class Locus(Protocol):
         return Result(
             scores_with_optimism(columns, index, findings, seed, {MAIN: ("optimism", hits, np.ones(len(scored)))}),
             rows(scored, batch.reasons, _row_columns(batch, at, box_counts[CROSS_FITTED])),
-            distinct_thresholds(chosen, index),
+            origins.distinct_thresholds(chosen, index),
             failures(scored, batch.reasons),
             hits_by_threshold(batch.selector.hits(CURVE_THRESHOLDS), index.findings),
         )
 
 
 def hits_by_threshold(hits: NDArray[np.bool_], findings: NDArray[np.str_]) -> list[float]:
-    """(N,T) whether a case hits at each threshold, (N,) its finding -> T shares, each the mean over findings.
+    """Return the share of hits at each of T thresholds, mean over findings, from ``hits`` (N,T) and ``findings`` (N,).
 
     >>> hits_by_threshold(np.array([[1, 0], [1, 1], [0, 0]], bool), np.array(["Mass", "Mass", "Nodule"]))
     [0.5, 0.25]
@@ -88,7 +84,7 @@ def hits_by_threshold(hits: NDArray[np.bool_], findings: NDArray[np.str_]) -> li
 
 
 class CaseBatch:
-    """N cases before a threshold is applied."""
+    """Traces and peaks of N cases, before a threshold is applied."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
         self.cases = cases
@@ -104,7 +100,7 @@ class CaseBatch:
         self.truth = self.selector.truth
         self.centres = [(case.boxes[:, :2] + case.boxes[:, 2:]) / 2 for case in cases]
         self.pointing = np.array(points, dtype=bool)
-        """(N,) whether the highest vertex is inside a truth box."""
+        """(N,) True if the highest vertex is inside a truth box."""
         self.otsu = np.array(otsus, dtype=np.float64)
         """(N,) Otsu's threshold of each map; arbitrary without a map."""
 
@@ -155,7 +151,7 @@ def _count_boxes(batch: CaseBatch, chosen: ThresholdsByOrigin) -> dict[Threshold
 
 
 def _columns(at: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBoxes) -> list[Column]:
-    """Return the columns of one origin; without ``box_counts`` thresholds are shared and only the main one is given."""
+    """Return the columns of one origin; only the main metric without ``box_counts`` (a shared threshold)."""
     hits = at.hits()
     if box_counts is None:
         return [at.column(MAIN, hits[MAIN])]

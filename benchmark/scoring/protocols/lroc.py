@@ -1,4 +1,4 @@
-"""LROC: whether an image with the finding is rated above one without it and the finding is located."""
+"""LROC: images with the finding are rated above images without it, and the finding is located."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,19 +15,19 @@ from benchmark.scoring.surface.trace import GivenBoxes
 
 
 class Lroc(ConfidenceProtocol):
-    """Area under correct localizations against false positives: a positive is rated above a negative and located.
+    """Probability that a positive is rated above a negative and located correctly (area under the LROC curve).
 
-    An image's rating is the classifier's probability, its location the map's highest point, correct inside a truth box.
-    With given boxes: the highest confidence, 0 without a box, and the centre of that box. Equal ratings count half.
-    Positives and negatives as in ``detection``. Swensson, "Unified measurement of observer performance in detecting and
-    localizing target objects on images", Medical Physics 23 (1996).
+    An image's rating is the classifier's probability, its location the highest point of the map. A location inside a
+    truth box is correct. For submitted boxes: the highest confidence (0 without a box), and the centre of that box.
+    Equal ratings count half. Positives and negatives as in ``detection``. Swensson, "Unified measurement of observer
+    performance in detecting and localizing target objects on images", Medical Physics 23 (1996).
     """
 
     name = "lroc"
     main = "lroc"
 
     def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
-        """Return ``lroc``, whose n is the number of positives; a row has the rating and whether its place is right."""
+        """Return ``lroc``, whose n is the number of positives; rows have ``rating`` and ``located``."""
         rated = np.array([_rating(case) for case in batch.cases]).reshape(-1, 2)
         ratings, right = rated[:, 0], rated[:, 1] > 0
         sums = [_sums(batch, numbers, ratings, right) for numbers in batch.numbers]
@@ -38,9 +38,12 @@ class Lroc(ConfidenceProtocol):
 
 
 def area(columns: Any) -> Any:
-    """(..., 2·T+2) located positives at each of T ratings, negatives below; all positives, negatives -> (...) area.
+    """Return the area (...) under the LROC curve.
 
-    >>> area(np.array([1.0, 1, 1, 2, 2, 2])).item()  # one of the two above 1 of 2 negatives, the other above both
+    ``columns`` (..., 2·T+2): located positives at each of T ratings, negatives below each; numbers of all positives and
+    negatives.
+
+    >>> area(np.array([1.0, 1, 1, 2, 2, 2])).item()  # one positive is above 1 of 2 negatives, the other above both
     0.75
     """
     size = (columns.shape[-1] - 2) // 2

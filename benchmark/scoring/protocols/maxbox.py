@@ -1,4 +1,4 @@
-"""MaxBoxAcc and MaxBoxAccV2: share of cases with a fitting box, at the best score threshold."""
+"""MaxBoxAcc and MaxBoxAccV2: share of cases whose box overlaps the truth, at the best score threshold."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -9,28 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.scoring.pixels import contours as choe_contours
 from benchmark.scoring.pixels.painted import SIDE, resample_map, to_pixel_boxes
-from benchmark.scoring.protocols.base import (
-    FLAT,
-    Case,
-    Cases,
-    Protocol,
-    Result,
-    case_index,
-    failures,
-    finite_map,
-    of_findings,
-)
+from benchmark.scoring.protocols import base
+from benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures
 from benchmark.scoring.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
 from benchmark.scoring.statistics.patients import SHARED_SUFFIX, CaseIndex
 from benchmark.scoring.statistics.summary import Column
-from benchmark.scoring.thresholds.origins import (
-    CROSS_FITTED,
-    SampledThresholds,
-    ThresholdsByOrigin,
-    at_index,
-    choose,
-    distinct_thresholds,
-)
+from benchmark.scoring.thresholds import origins
+from benchmark.scoring.thresholds.origins import CROSS_FITTED, ThresholdsByOrigin
 from core.boxes import as_boxes, iou
 from core.errors import BadValueError
 from core.frames import scale_boxes
@@ -42,7 +27,7 @@ LEVELS = choe_contours.score_thresholds(STEP)
 DEFAULT_INDEX = len(LEVELS) // 2
 """The index of .5."""
 VARIANTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)}}
-"""Variant with a separate score threshold -> which contour counts, and δ."""
+"""Variant with a separate score threshold -> counted contour, and δ."""
 V2 = list(VARIANTS)[1:]
 METRICS = {"maxboxacc": ["maxboxacc"], "maxboxaccv2": V2, **{variant: [variant] for variant in V2}}
 """Metric -> the variants that it averages."""
@@ -52,17 +37,17 @@ OPTIMISM_METRICS = {metric: f"optimism@{metric}" for metric in ("maxboxacc", "ma
 class MaxBox(Protocol):
     """Share of cases with IoU >= δ: MaxBoxAcc (one box, δ = .5) and MaxBoxAccV2 (any box, mean over δ = .3, .5, .7).
 
-    On 224×224 pixels at 100 score thresholds, with the source's conventions (``contours``). MaxBoxAcc uses the box of
-    the contour with the largest polygon area; V2 uses the best of all contours, inner ones included, and has a
-    threshold per δ. The source takes one threshold for all classes, the one with most hits on the scored cases:
-    ``oracle`` of ``…@shared``. Its figure pools the cases, ours is the mean over findings at that threshold. There is
-    also one per finding, and each ``cross-fitted`` and from the ``validation`` split; ties: mean IoU, then the lowest.
-    ``otsu``: the one of the 100 nearest to the map's Otsu threshold; ``fixed``: .5. ``optimism@…`` is oracle −
-    cross-fitted.
+    Maps are scored on 224×224 pixels at 100 score thresholds, with the source's conventions (``contours``). MaxBoxAcc
+    uses the box of the contour with the largest polygon area; V2 uses the best of all contours, inner ones included,
+    and has a threshold per δ. The source uses one threshold for all classes, chosen on the scored cases: origin
+    ``oracle`` of ``…@shared``. It pools the cases; here the score is the mean over findings at that threshold. Locus
+    also chooses a threshold per finding, and all thresholds ``cross-fitted`` and on the ``validation`` split; ties go
+    to the larger mean IoU, then to the lower threshold. ``otsu`` uses the threshold nearest to the map's Otsu
+    threshold, ``fixed`` .5. ``optimism@…`` is oracle − cross-fitted.
 
-    A flat map has the source's box, the first pixel. The map is interpolated bilinearly on its grid; the source's is
-    cubic. Choe et al., "Evaluating weakly supervised object localization methods right", CVPR 2020, section 4; V2:
-    arXiv 2007.04178.
+    A flat map has the source's box, the first pixel. The map is interpolated bilinearly on its grid; the source
+    interpolates cubically. Choe et al., "Evaluating weakly supervised object localization methods right", CVPR 2020,
+    section 4; V2: arXiv 2007.04178.
     """
 
     name = "maxbox"
@@ -72,12 +57,13 @@ class MaxBox(Protocol):
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each origin, their optimism; a row per case."""
-        scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
+        scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         batch, index = SweptCases(scored), case_index(scored)
         val_batch, val_index = SweptCases(val_cases), case_index(val_cases)
         chosen: dict[str, ThresholdsByOrigin] = {}
         for variant, selector in batch.selectors.items():
-            chosen[variant] = choose((selector, index), DEFAULT_INDEX, seed, (val_batch.selectors[variant], val_index))
+            validation_selector = val_batch.selectors[variant], val_index
+            chosen[variant] = origins.choose((selector, index), DEFAULT_INDEX, seed, validation_selector)
             chosen[variant] |= {("fixed", ""): np.full(len(scored), float(DEFAULT_INDEX)), ("otsu", ""): batch.otsu}
         hits = {metric: np.stack([batch.selectors[v].hits for v in METRICS[metric]], 1) for metric in OPTIMISM_METRICS}
         oracles = {metric: (name, hits[metric], np.ones(len(scored))) for metric, name in OPTIMISM_METRICS.items()}
@@ -95,11 +81,11 @@ def sweep(
     step: float = STEP,
     contours: Literal["largest", "all"] = "largest",
 ) -> FloatArray:
-    """(H,W) map in [0,1], (M,4) truth in its pixels -> (T,) best IoU at the score thresholds i·step below 1.
+    """Return the best IoU (T,) of a map (H,W) in [0,1] with truth boxes (M,4), at the score thresholds i·step below 1.
 
-    By the source's conventions, for the contour with the largest polygon area or for ``all`` contours. Truth boxes are
-    half-open, as everywhere in Locus; fractional corners are truncated as in the source.
-    Raises ``BadValueError`` for a map outside [0,1], a bad step or word, and without a truth box.
+    Follows the source's conventions, for the contour with the largest polygon area or for ``all`` contours. Truth boxes
+    are half-open in pixels of the map, as everywhere in Locus; fractional corners are truncated as in the source.
+    Raises ``BadValueError`` for a map outside [0,1], an invalid ``step`` or ``contours``, and without a truth box.
 
     >>> spot = np.zeros((8, 8))
     >>> spot[2:5, 2:5] = 1
@@ -110,23 +96,23 @@ def sweep(
         raise BadValueError(f"unknown contours {contours!r}: write 'largest' or 'all'")
     boxes = as_boxes(truth)
     if not len(boxes):
-        raise BadValueError("a sweep got no truth box: give at least one, (M,4) in pixels of the map")
+        raise BadValueError("no truth box is given: give at least one, (M,4) in pixels of the map")
     corners = np.trunc(boxes - choe_contours.PIXEL) + choe_contours.PIXEL
     traced = choe_contours.Contours(map, step)
     return traced.best_overlap(corners) if contours == "all" else iou(traced.largest(), corners).max(1)
 
 
 def map_224(case: Case) -> tuple[NDArray[np.float32] | None, str]:
-    """Return the (224,224) map in [0,1] and "", all 0 and "flat map" for a flat one; or None and the reason."""
-    values, reason = finite_map(case)
+    """Return the map (224,224) in [0,1] and ""; zeros and "flat map" for a constant map; or None and the reason."""
+    values, reason = base.finite_map(case)
     if values is None:
         return None, reason
     image = resample_map(values, case.grid, case.frame)
-    return image, "" if image.any() else FLAT
+    return image, "" if image.any() else base.FLAT
 
 
 class SweptCases:
-    """N cases at each of the T score thresholds; without box and overlap if the map failed."""
+    """Boxes and overlaps of N cases at each of the T score thresholds; no box and overlap 0 if the map failed."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
         curves = [_curves(case) for case in cases]
@@ -136,14 +122,15 @@ class SweptCases:
         self.boxes = np.array(boxes).reshape(*shape, 4)
         """(N,T,4) boxes of the largest contour, in the case's frame."""
         ious = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
-        self.selectors = {v: SampledThresholds(ious[kind] >= d, ious[kind]) for v, (kind, d) in VARIANTS.items()}
-        """By the best IoU of the largest contour's box, or of any contour's box, with a truth box."""
+        pairs = {variant: (ious[kind], limit) for variant, (kind, limit) in VARIANTS.items()}
+        self.selectors = {v: origins.SampledThresholds(iou >= limit, iou) for v, (iou, limit) in pairs.items()}
+        """Variant -> selector by the IoU of the largest contour's box, or of any contour's box."""
         self.otsu = np.array(otsu, dtype=np.float64)
         """(N,) index of each map's Otsu threshold."""
 
 
 def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
-    """(T,4) boxes, their (T,) overlaps, those of the best contours, index of Otsu's threshold, reason for a miss."""
+    """Return boxes (T,4), their overlaps (T,), the best overlaps (T,), Otsu's index, and the reason for a miss."""
     values, reason = map_224(case)
     if values is None:
         return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT_INDEX, reason
@@ -161,12 +148,12 @@ def _otsu(values: NDArray[np.float32]) -> int:
 
 
 def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> list[Column]:
-    """Return the columns; only the main metrics at thresholds that all findings share."""
+    """Return the columns of all metrics; shared thresholds only have the main metrics."""
     columns = []
     for metric, variants in METRICS.items():
         for key in chosen[variants[0]]:
             if key[1] != SHARED_SUFFIX or metric in OPTIMISM_METRICS:
-                hits = [at_index(batch.selectors[variant].hits, chosen[variant][key]) for variant in variants]
+                hits = [origins.at_index(batch.selectors[variant].hits, chosen[variant][key]) for variant in variants]
                 columns.append(AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
     return columns
 
@@ -177,7 +164,7 @@ def _thresholds_by_variant(
     """Return origin -> finding -> variant -> chosen score thresholds."""
     out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
     for variant, indices in chosen.items():
-        for origin, by_finding in distinct_thresholds(indices, index, LEVELS.round(6).tolist()).items():
+        for origin, by_finding in origins.distinct_thresholds(indices, index, LEVELS.round(6).tolist()).items():
             for finding, levels in by_finding.items():
                 out.setdefault(origin, {}).setdefault(finding, {})[variant] = levels
     return out
@@ -187,11 +174,11 @@ def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) ->
     """Return MaxBoxAcc's box at its cross-fitted threshold, and whether any box hits at V2's thresholds."""
     main = chosen["maxboxacc"]
     sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
-    edges = {name: at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
+    edges = {name: origins.at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
     thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
     columns = at_origins(main, threshold=thresholds, iou=batch.selectors["maxboxacc"].quality)
     threshold, overlap = columns.pop(CROSS_FITTED).values()
-    hits = {variant: at_index(batch.selectors[variant].hits, chosen[variant][CROSS_FITTED]) > 0 for variant in V2}
+    hits = {v: origins.at_index(batch.selectors[v].hits, chosen[v][CROSS_FITTED]) > 0 for v in V2}
     any_box = {variant.replace("maxboxaccv2", "any"): hit for variant, hit in hits.items()}
     numbers = {"threshold": threshold, **edges, "iou": overlap, "hit@iou.5": overlap >= 0.5}
     return {**numbers, **any_box, **other_origins(columns)}

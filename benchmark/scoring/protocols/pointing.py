@@ -5,31 +5,23 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.scoring.protocols.base import (
-    Case,
-    Cases,
-    Protocol,
-    Result,
-    case_index,
-    common_columns,
-    failures,
-    of_findings,
-)
+from benchmark.scoring.protocols import base
+from benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures
 from benchmark.scoring.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes
 
 TOLERANCE = 15 / 224
 """The paper's 15 pixels at the network's input, as a share of the frame's width (our scaling)."""
 ROUNDING = 1e-9
-"""Pixels. A distance of exactly the tolerance counts, despite rounding."""
+"""Tolerance for rounding, in pixels."""
 
 
 class Pointing(Protocol):
     """Share of cases whose highest point is in a truth box, or within 15·W/224 pixels of one (``pointing@15``).
 
-    The maximum of a bilinear surface is a vertex, the first in row-major order on ties. A box includes its edges. A
-    flat or failed map is a miss; with given boxes the point is the centre of the most confident one. Zhang et al.,
-    "Top-down neural attention by excitation backprop", ECCV 2016, section 4.2.
+    The maximum of a bilinear surface is at a vertex; of equal ones, the first in row-major order counts. A box includes
+    its edges. A flat or failed map is a miss. For submitted boxes the point is the centre of the box with the highest
+    confidence. Zhang et al., "Top-down neural attention by excitation backprop", ECCV 2016, section 4.2.
     """
 
     name = "pointing"
@@ -38,7 +30,7 @@ class Pointing(Protocol):
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
-        scored = of_findings(cases, findings)
+        scored = base.of_findings(cases, findings)
         rows = [_row(case) for case in scored]
         hits = {metric: np.array([row[metric] for row in rows]) for metric in ("pointing", "pointing@15")}
         columns = [Column(metric, "none", hit, np.ones(len(rows))) for metric, hit in hits.items()]
@@ -63,4 +55,4 @@ def _row(case: Case) -> dict[str, object]:
     away = None if prediction is None else distance(prediction.peak, case.boxes)
     hit = away == 0
     near = away is not None and away <= TOLERANCE * case.frame[1] + ROUNDING
-    return {**common_columns(case, reason), "x": x, "y": y, "distance": away, "pointing": hit, "pointing@15": near}
+    return {**base.common_columns(case, reason), "x": x, "y": y, "distance": away, "pointing": hit, "pointing@15": near}

@@ -18,16 +18,15 @@ from core.errors import BadValueError
 from core.types import FloatArray
 
 BEYOND = [1.0, 2.0, 3.0]
-"""The source's last bin edges: a separate bin for the score 1, and an empty one."""
+"""Last bin edges of the source: a separate bin for the score 1, and an empty bin."""
 
 
 class PxAP(Protocol):
-    """Average precision over all pixels of all cases of a finding, pooled; no threshold is chosen.
+    """Average precision over the pooled pixels of all cases of a finding; no threshold is chosen.
 
-    On 224×224 pixels, with the map min-max scaled; truth pixels come from the mask, or from the boxes without a mask.
-    Records contain a share, ``pxap()`` returns per cent as the source does. A flat or failed map is 0 everywhere: it
-    finds nothing, and with only such maps the value is the share of truth pixels. Choe et al., CVPR 2020, section
-    4.2.
+    Maps are min-max scaled on 224×224 pixels; truth pixels come from the mask, or from the boxes if there is no mask.
+    Records contain a share; ``pxap()`` returns per cent, as the source does. A flat or failed map counts as 0
+    everywhere; if all maps do, the value is the share of truth pixels. Choe et al., CVPR 2020, section 4.2.
     """
 
     name = "pxap"
@@ -48,17 +47,18 @@ class PxAP(Protocol):
 
 
 def _counted(case: Case) -> tuple[FloatArray, str]:
-    """Return the (2,B) pixel counts of a case, as in ``histogram``, and the reason for a missing map."""
+    """Return the pixel counts (2,B) of a case, as in ``histogram``, and the reason for a missing map."""
     values, reason = map_224(case)
     filled = np.zeros((SIDE, SIDE), dtype=np.float32) if values is None else values
     return histogram(filled, truth_mask(case.boxes, case.frame, case.mask), STEP), reason
 
 
 def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = STEP) -> float:
-    """(H,W) maps in [0,1] and (H,W) truth masks, one per map -> average precision over all their pixels, per cent.
+    """Return the average precision, in per cent, over all pixels of maps (H,W) in [0,1] with truth masks (H,W).
 
-    Bins [i·step, (i+1)·step), plus one for the score 1; precision and recall from the highest bin down, without empty
-    bins. nan without a truth pixel. Raises ``BadValueError`` for a map outside [0,1] or a mask of another shape.
+    Bins are [i·step, (i+1)·step), plus one for the score 1. Precision and recall are computed from the highest bin
+    down, without empty bins; nan without a truth pixel. Raises ``BadValueError`` for a map outside [0,1] or a mask of
+    another shape.
 
     >>> pxap([[[1, .5], [.5, 0]]], [[[1, 1], [0, 0]]])
     83.33333333333333
@@ -69,7 +69,7 @@ def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = ST
 
 
 def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float) -> FloatArray:
-    """(H,W) map in [0,1], (H,W) truth -> (2,B) pixels outside and inside the truth in each bin of ``pxap``."""
+    """Count a map's pixels outside and inside the truth in each bin of ``pxap``: (2,B)."""
     array, edges = as_heat_map(values), np.append(score_thresholds(step), BEYOND)
     if array.shape != mask.shape or array.min() < 0 or array.max() > 1:
         span = f"from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
@@ -81,7 +81,7 @@ def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float)
 
 
 def average_precision(counts: NDArray[np.floating]) -> FloatArray:
-    """(...,2,B) false and true pixels per bin, ascending -> (...) area under precision and recall, or nan."""
+    """Return the average precision (...) of false and true pixels (...,2,B) per bin, ascending; nan without truth."""
     false, true = (counts[..., side, ::-1].cumsum(-1) for side in (0, 1))
     above, all_true = false + true, true[..., -1:]
     precision = np.divide(true, above, out=np.zeros_like(true), where=above > 0)
@@ -90,7 +90,7 @@ def average_precision(counts: NDArray[np.floating]) -> FloatArray:
 
 
 def _resampled(counts: Sequence[FloatArray], index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
-    """(N,2,B) counts of N cases -> (F,) average precisions, pooled over the cases of each resample."""
+    """Return average precisions (F,) from the counts (2,B) of N cases, pooled over the cases of each resample."""
     flat = np.reshape(counts, (len(index), -1))
     whole = np.ones_like(flat)  # a scale per case, which precision ignores
     sums = by_patient(flat, whole, index.findings, index.patients, findings)

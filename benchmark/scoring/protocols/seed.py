@@ -1,4 +1,4 @@
-"""Boxes above min(factor × mean, high) of the scaled map: the adaptive threshold of the project Locus is based on."""
+"""The adaptive threshold of the project that Locus is based on: min(factor × mean, high) of the scaled map."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,14 +11,8 @@ from benchmark.scoring.statistics.patients import SHARED_SUFFIX
 from benchmark.scoring.statistics.summary import Column
 from benchmark.scoring.surface import Surface
 from benchmark.scoring.surface.batch import Boxes, TruthBoxes
-from benchmark.scoring.thresholds.origins import (
-    SampledThresholds,
-    ThresholdKey,
-    ThresholdsByOrigin,
-    at_index,
-    choose,
-    distinct_thresholds,
-)
+from benchmark.scoring.thresholds import origins
+from benchmark.scoring.thresholds.origins import ThresholdKey, ThresholdsByOrigin
 from core.types import FloatArray
 
 RULE = (1.95, 0.6)
@@ -34,12 +28,12 @@ MAIN = "hit@iou.3"
 class Seed(Protocol):
     """Boxes of all components of {map > min(factor · mean, high)}, for a map scaled to [0,1].
 
-    Per case: the largest IoU of any box with any truth box, and the union's IoBB, the share of the boxes' union inside
-    the union of the truth boxes. Metrics: shares of cases at ≥ .1 .2 .25 .3 .4 .5, the share without any overlap, mean
-    IoU and IoBB. ``fixed``: factor 1.95 and high .6. ``cross-fitted`` by patient, on the ``validation`` split and as
-    ``oracle``: the rule of the 7×7 grid around them with most cases at IoU ≥ .3, per finding; ``hit@iou.3@shared``: one
-    for all findings. ``optimism`` is oracle − cross-fitted. The mean is that of the surface over the frame. A case
-    without a box has IoU 0 and no IoBB (0/0).
+    A case has the largest IoU of any box with any truth box, and an IoBB: the share of the boxes' union inside the
+    union of the truth boxes. Metrics are the shares of cases at or above .1, .2, .25, .3, .4 and .5, the share without
+    any overlap, and the mean IoU and IoBB. ``fixed`` uses factor 1.95 and high .6. ``cross-fitted`` by patient,
+    ``validation`` and ``oracle`` use the rule of a 7×7 grid with most cases at IoU ≥ .3: one per finding, or one for
+    all findings for ``hit@iou.3@shared``. ``optimism`` is oracle − cross-fitted. ``mean`` in the rule is the mean of
+    the surface over the frame. A case without a box has IoU 0 and no IoBB (0/0).
     """
 
     name = "seed"
@@ -52,30 +46,30 @@ class Seed(Protocol):
         batch, index = RuleCases(scored), case_index(scored)
         validation_selector = RuleCases(val_cases).selector, case_index(val_cases)
         chosen_rules: ThresholdsByOrigin = {("fixed", ""): np.full(len(scored), float(len(GRID)))}
-        chosen_rules |= choose((batch.selector, index), DEFAULT_INDEX, seed, validation_selector)
+        chosen_rules |= origins.choose((batch.selector, index), DEFAULT_INDEX, seed, validation_selector)
         columns = [column for key, indices in chosen_rules.items() for column in _columns(batch, key, indices)]
         oracle = "optimism", batch.selector.hits[:, None], np.ones(len(scored))
         return Result(
             scores_with_optimism(columns, index, findings, seed, {MAIN: oracle}),
             rows(scored, batch.reasons, _row_columns(batch, chosen_rules)),
-            distinct_thresholds(chosen_rules, index, [list(rule) for rule in RULES]),
+            origins.distinct_thresholds(chosen_rules, index, [list(rule) for rule in RULES]),
             failures(scored, batch.reasons),
         )
 
 
 class RuleCases:
-    """N cases under each of the R rules."""
+    """Overlaps of N cases under each of R rules."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
         parts = [_under_rules(cases[part]) for part in batches(len(cases))]
         self.reasons = [reason for _, reasons in parts for reason in reasons]
         self.threshold, self.iou, self.iobb, self.count = np.concatenate([tables for tables, _ in parts], 1)
-        """(N,R) each: nan, 0, nan and 0 without a map; IoBB is nan without a box."""
-        self.selector = SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
+        """(N,R) each; nan, 0, nan and 0 without a map. IoBB is nan without a box."""
+        self.selector = origins.SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
 
 
 def _under_rules(cases: Sequence[Case]) -> tuple[FloatArray, list[str]]:
-    """(4,n,R) threshold, largest IoU, IoBB of the union and number of boxes; (n,) reason for a missing map."""
+    """Return threshold, largest IoU, IoBB and number of boxes (4,n,R), and the reasons (n,) for missing maps."""
     ready = [case.load_surface for case in cases]
     surfaces = [heat for heat, _ in ready]
     thresholds, index = _rule_thresholds(surfaces)
@@ -87,7 +81,7 @@ def _under_rules(cases: Sequence[Case]) -> tuple[FloatArray, list[str]]:
 
 
 def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
-    """(N,L) distinct thresholds of each case, nan if no rule takes one, and (N,R) the index that each rule takes."""
+    """Return the distinct thresholds (N,L) of each case, nan if no rule uses one, and each rule's index (N,R)."""
     (factor, which), (high, other) = (np.unique(side, return_inverse=True) for side in np.array(RULES).T)
     mean = np.array([np.nan if heat is None else heat.mean for heat in surfaces]).reshape(-1, 1)
     thresholds = np.concatenate([mean * factor, mean * 0 + high], 1)
@@ -98,8 +92,9 @@ def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, ND
 
 
 def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[Column]:
-    """Return the columns of one origin; only the main one if the rule is shared."""
-    at, iou, iobb = AtThreshold(key, np.isfinite(indices)), at_index(batch.iou, indices), at_index(batch.iobb, indices)
+    """Return the columns of one origin; a rule shared by all findings only has the main metric."""
+    at = AtThreshold(key, np.isfinite(indices))
+    iou, iobb = (origins.at_index(table, indices) for table in (batch.iou, batch.iobb))
     if key[1] == SHARED_SUFFIX:
         return [at.column(MAIN, iou >= IOU)]
     sides = [(word, values, t) for word, values in (("iou", iou), ("iobb", iobb)) for t in OVERLAP_THRESHOLDS]

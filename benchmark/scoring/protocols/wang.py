@@ -20,16 +20,16 @@ METRICS = [f"{measure}{t:g}".replace("0.", ".") for measure, above in (("iou", I
 
 
 class Wang(Protocol):
-    """Acc: share of truth boxes that some box localizes. AFP: false boxes of a finding per truth box of all findings.
+    """Acc: share of localized truth boxes. AFP: false boxes of a finding per truth box of all findings.
 
     A map is scaled to [0,255] and binarised at 60 and at 180; each connected region gives a box. A truth box is
-    localized if a box has IoU > T (or IoBB > T, the share of the detected box). A box is false if it localizes no truth
-    box of its finding in its image, also if the image does not have the finding. n is the number of truth boxes; AFP
-    divides by the truth boxes of all findings (984 in NIH: the published values are k/984).
+    localized if a box has IoU > T with it (or IoBB > T, the share of the detected box). A box is false if it localizes
+    no truth box of its finding, also on an image without the finding. n is the number of truth boxes. AFP divides by
+    the truth boxes of all findings (984 in NIH: the published values are k/984).
 
-    The paper leaves some details open; we use regions of the surface (saddles decide at corners), strict ``>`` in the
-    binarisation, the pooled boxes of both levels, and no rounding of the map to integers. Wang et al., "ChestX-ray8",
-    CVPR 2017, tables 4 and 7; arXiv 1705.02315v5, table 19.
+    The paper leaves some details open. Locus uses the components of the surface (saddles decide at corners), a strict
+    ``>`` for both levels, the pooled boxes of both levels, and does not round the map to integers. Wang et al.,
+    "ChestX-ray8", CVPR 2017, tables 4 and 7; arXiv 1705.02315v5, table 19.
     """
 
     name = "wang"
@@ -58,7 +58,7 @@ class Wang(Protocol):
 
 
 def _counted(cases: Sequence[Case]) -> tuple[FloatArray, dict[str, NDArray[Any]], list[str]]:
-    """(2,n,12) as in ``count``, (n,) columns of the rows, and (n,) reason for a missing map."""
+    """Return ``count`` (2,n,12) of the cases, columns (n,) of their rows, and reasons (n,) for missing maps."""
     ready = [case.load_surface for case in cases]
     boxes = Boxes.from_surfaces([heat for heat, _ in ready], np.tile(LEVELS, (len(cases), 1)))
     truth = TruthBoxes.from_boxes([case.boxes for case in cases])
@@ -68,7 +68,7 @@ def _counted(cases: Sequence[Case]) -> tuple[FloatArray, dict[str, NDArray[Any]]
 
 
 def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:
-    """Boxes of N cases, all levels pooled -> (2,N,12): localized truth boxes and false boxes, at each IoU, then IoBB.
+    """Count localized truth boxes and false boxes of N cases at each IoU, then IoBB, all levels pooled: (2,N,12).
 
     >>> one, truth = np.zeros(1, dtype=np.int64), TruthBoxes.from_boxes([np.array([[0, 0, 4, 2.0]])])
     >>> count(Boxes(np.array([[0, 0, 4, 4.0]]), one, one), truth)[:, 0, :7].tolist()
@@ -80,7 +80,7 @@ def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:
 
 
 def _best(boxes: Boxes, truth: TruthBoxes) -> dict[str, FloatArray]:
-    """(N,) largest IoU and IoBB of any box with a truth box; nan without a box or a truth box."""
+    """Return the largest IoU and IoBB (N,) of any box with a truth box; nan without a box or a truth box."""
     out = np.full((2, len(truth.count)), -1.0)
     for best, overlap in zip(out, truth.overlaps(boxes.boxes, boxes.case_index), strict=True):
         np.maximum.at(best, boxes.case_index, overlap)

@@ -1,12 +1,12 @@
-"""Agreement of two rankings of the same rows: Kendall's tau over patients and training runs, and swapped pairs.
+"""Agreement of two rankings of the same rows: Kendall's tau with its interval, and swapped pairs.
 
 ``agreement`` compares two data sets with separate training runs and patients. The rows are methods on one network,
-which share their training runs on a data set, or networks, which do not. Kendall, Biometrika 30 (1938).
+which share its training runs, or networks, which do not. Kendall, Biometrika 30 (1938).
 
-``rank_agreements`` compares two measures on the same patients and training runs. Chance in the means pulls tau towards
-0, and in each resample again, so an interval is rather too low than too high. In 300 simulated worlds of 24 patients
-and 8 rows that one measure cannot distinguish, the percentile interval excludes 0 in 1 of 100; BCa, which corrects
-that pull, in 24. A clear perfect order excludes 0 in 73 of 100.
+``rank_agreements`` compares two metrics on the same patients and training runs. Noise in the means pulls tau towards 0,
+and resampling adds noise, so intervals are too low rather than too high. In 300 simulations with 24 patients and 8 rows
+that one metric cannot distinguish, the percentile interval excludes 0 in 1 % of them and the BCa interval, which
+corrects that pull, in 24 %. For a clear perfect order the percentile interval excludes 0 in 73 %.
 """
 
 import itertools
@@ -31,15 +31,15 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class RankAgreement:
-    """Agreement of two measures of the same rows, or of two data sets, on their order."""
+    """Agreement of two metrics, or of two data sets, on the order of the same rows."""
 
     tau: float
-    """Kendall's tau-b of the mean scores: 1 the same order, −1 the reverse; nan if a measure ties throughout."""
+    """Kendall's tau-b of the mean scores: 1 for the same order, −1 for the reverse; nan if all rows are tied."""
     low: float
-    """95 % percentile interval over drawn patients and, if there are several, training runs; nan below 10 patients."""
+    """95 % percentile interval over patients and, if there are several, training runs; nan below 10 patients."""
     high: float
     p: float
-    """Exact two-sided p of tau under independent orders; equal rows count once."""
+    """Exact two-sided p-value of tau for independent orders; equal rows count once."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,19 @@ class Agreement(RankAgreement):
     names: tuple[str, ...]
     """The common rows."""
     swapped: tuple[tuple[str, str], ...]
-    """Pairs whose first row is better on one data set and worse on the other, both significantly."""
+    """Pairs whose first row is significantly better on the first data set and significantly worse on the second."""
 
 
 def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) -> Agreement:
     """Compare how two data sets rank their common rows, from each row's scores by name.
 
-    A pair is swapped if both differences exclude 0, in opposite directions, by MRMC and Holm's correction over all
-    pairs on both data sets; patients alone decide for a row with one training run. Raises ``BadValueError`` for fewer
-    than two rows.
+    A pair is swapped if its two differences are significant in opposite directions, by MRMC with Holm's correction over
+    all pairs on both data sets. For a row with one training run, the test is over patients alone. Raises
+    ``BadValueError`` for fewer than two rows.
     """
     names = tuple(name for name in one if name in other)
     if len(names) < 2:
-        raise BadValueError(f"two data sets share {len(names)} rows: a ranking needs two or more")
+        raise BadValueError(f"the two data sets share {len(names)} rows: comparing rankings requires at least 2")
     sides = [[side[name] for name in names] for side in (one, other)]
     means = [np.array([row.theta.mean() for row in rows]) for rows in sides]
     drawn = [_drawn_means(rows, f"0 {n}") for n, rows in enumerate(sides)]
@@ -69,9 +69,9 @@ def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) 
 
 
 def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], trainings: int) -> list[RankAgreement]:
-    """(P,F,K·S) sums of each measure of K rows on S ``trainings`` -> the agreement of each pair of measures.
+    """Return the agreement of each pair of metrics, from each metric's sums (P,F,K·S) of K rows on S ``trainings``.
 
-    All measures share patients and findings, which are drawn once for all of them; so are training runs.
+    Patients, findings and training runs are the same for all metrics, and are drawn once for all of them.
     """
     sums = Sums(*(np.concatenate([getattr(m, side) for m in measures], -1) for side in ("numerator", "denominator")))
     scores = over_findings(bootstrap_draws(sums, 0))
@@ -89,7 +89,7 @@ def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], 
 
 
 def _ends(tau: FloatArray, enough: bool = True) -> tuple[float, float]:
-    """(R,) -> its percentile interval; nan without enough patients and if nothing is defined."""
+    """Return the percentile interval of ``tau`` (R,); nan without ``enough`` patients and if nothing is defined."""
     if not enough or not np.isfinite(tau).any():
         return np.nan, np.nan
     low, high = np.nanquantile(tau, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -97,9 +97,9 @@ def _ends(tau: FloatArray, enough: bool = True) -> tuple[float, float]:
 
 
 def kendall(first: FloatArray, second: FloatArray) -> FloatArray:
-    """(...,M) values, twice, of the same M rows -> (...) tau-b of each; nan if one side ties throughout.
+    """Return tau-b (...) of two metrics (...,M) of the same M rows; nan if all values of one are tied.
 
-    Equal to SciPy's ``kendalltau``, which computes one pair at a time.
+    The result equals SciPy's ``kendalltau``, which computes one pair at a time.
 
     >>> float(kendall(np.array([0.1, 0.2, 0.3]), np.array([1.0, 3.0, 2.0])).round(3))
     0.333
@@ -110,10 +110,11 @@ def kendall(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def exact_p(first: FloatArray, second: FloatArray) -> float:
-    """(M,) values, twice, of the same M rows -> p of an order as similar or as reversed, if all are equally likely.
+    """Return the two-sided p-value of the agreement of two metrics (M,) of the same M rows, for independent orders.
 
-    Rows that are equal on both sides, as equal maps are, count once. Exact without other ties, too large with them. It
-    is the share of the orders of M rows with that many inversions; Kendall, Biometrika 30 (1938).
+    It is the share of the orders of M rows that agree or disagree at least as much; Kendall, Biometrika 30 (1938). Rows
+    that are equal by both metrics, such as equal maps, count once. The value is exact without other ties, too large
+    with them.
 
     >>> round(exact_p(np.arange(4.0), np.arange(4.0)), 4)  # 2 of the 24 orders
     0.0833
@@ -130,7 +131,7 @@ def exact_p(first: FloatArray, second: FloatArray) -> float:
 
 
 def _drawn_means(rows: Sequence[EntryScores], name: str) -> FloatArray:
-    """(R,M) mean scores of M rows with drawn patients and training runs; rows on the same ones share the draws."""
+    """Return the mean scores (R,M) of M rows for drawn patients and training runs; rows of one network share draws."""
     random, weights = generator(name, "trainings"), _weights(rows[0].jackknife.shape[1], name)
     shares: dict[tuple[str, ...], FloatArray] = {}
     drawn: list[FloatArray] = []
@@ -145,7 +146,7 @@ def _drawn_means(rows: Sequence[EntryScores], name: str) -> FloatArray:
 
 @lru_cache(maxsize=4)
 def _weights(patients: int, name: str) -> FloatArray:
-    """(R,P) how often each patient is drawn, as shares: the same for all rankings of one side."""
+    """Return how often each patient is drawn (R,P), as shares: the same for all rankings of one data set."""
     drawn = generator(name, "patients").multinomial(patients, np.full(patients, 1 / patients), DRAWS)
     return np.asarray(drawn / patients)
 

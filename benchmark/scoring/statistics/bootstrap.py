@@ -1,6 +1,6 @@
-"""Bootstrap over patients: 10,000 resamples as one matrix of counts times sums per patient.
+"""Bootstrap over patients: 10,000 resamples, computed as a matrix of counts times the sums per patient.
 
-A patient drawn twice counts twice. One product computes all findings, metrics, thresholds and cells at once.
+A patient drawn twice counts twice. One matrix product computes all findings, metrics, thresholds and cells.
 """
 
 import functools
@@ -18,7 +18,7 @@ from core.types import FloatArray
 
 RESAMPLES = 10_000
 BLOCK = 2**21
-"""Numbers in a block of temporary weights: 8 MB for any number of patients."""
+"""Size of a block of temporary weights: 8 MB for any number of patients."""
 
 BLAS = ThreadpoolController()
 Counts = NDArray[np.uint8]
@@ -27,34 +27,34 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """Numbers of any shape ``...``, in each resample and without each patient: the input of an interval."""
+    """Values of any shape ``...`` with their resamples and their jackknife by patient: the input of an interval."""
 
     value: FloatArray
-    """(...), nan where undefined."""
+    """(...) values, nan where undefined."""
     samples: Samples
-    """(R,...)."""
+    """(R,...) values in each resample."""
     without: FloatArray
-    """(P,...) the jackknife."""
+    """(P,...) values without each patient (jackknife)."""
     present: NDArray[np.bool_]
-    """(P,...) patients with a case behind the number."""
+    """(P,...) True for patients with a case of the value."""
 
     def __getitem__(self, index: Any) -> "Resampled":
-        """Select some of the numbers: ``index`` applies to their axes; those of R and P stay."""
+        """Select some of the values; ``index`` applies to the axes ``...``."""
         rest = (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
         return Resampled(self.value[index], self.samples[rest], self.without[rest], self.present[rest])
 
     def over(self, function: Callable[[Any], Any], axis: int = -1) -> "Resampled":
-        """Reduce the numbers along ``axis`` with ``function``: in value, every resample and the jackknife."""
+        """Reduce the values, the resamples and the jackknife along ``axis`` with ``function``."""
         present: NDArray[np.bool_] = np.logical_or.reduce(self.present, axis=axis)
         return Resampled(function(self.value), function(self.samples), function(self.without), present)
 
     @classmethod
     def join(cls, resampled: "Sequence[Resampled]") -> "Resampled":
-        """(...) each -> (...,n): stack numbers of the same patients and resamples."""
+        """Stack n values (...) of the same patients and resamples: (...,n)."""
         return cls(*(np.stack([getattr(one, side.name) for one in resampled], -1) for side in fields(cls)))
 
     def __sub__(self, other: "Resampled") -> "Resampled":
-        """Paired differences, on the same patients and resamples; differences from float32 rounding are 0."""
+        """Return paired differences, on the same patients and resamples; differences below float32 rounding are 0."""
         value, samples = self.value - other.value, self.samples - other.samples
         rounding = 4 * np.finfo(np.float32).eps * (np.abs(self.samples) + np.abs(other.samples))
         samples = np.where(np.abs(samples - value) <= rounding, value, samples).astype(np.float32)
@@ -63,9 +63,9 @@ class Resampled:
 
 @functools.lru_cache(maxsize=2)
 def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Counts:
-    """(R,P) how often each patient is drawn in each resample, multinomial; rows sum to P. Seeded, read-only.
+    """Return how often each patient is drawn in each resample (R,P), read-only; rows sum to P.
 
-    One byte each: the probability that a patient is drawn more than 255 times is below 1e-500.
+    One byte is enough: the probability that a patient is drawn more than 255 times is below 1e-500.
     """
     random, drawn = generator(seed, "bootstrap"), np.empty((resamples, patients), dtype=np.uint8, order="F")
     for rows in blocks(resamples, patients):
@@ -78,9 +78,9 @@ def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Counts:
 
 
 def bootstrap_draws(sums: Sums, seed: int = 0) -> Resampled:
-    """(P,F,M) sums -> (F,M) ratios of sums, resampled; nan if a resample has no case of the finding.
+    """Resample the ratios (F,M) of ``sums`` (P,F,M); nan if a resample has no case of the finding.
 
-    Takes 4·R·F·M bytes; ``resample_over`` computes finding by finding. Single-threaded: more threads round differently.
+    Needs 4·R·F·M bytes of memory; ``resample_over`` needs less. One thread computes, because more round differently.
     """
     drawn = weights(len(sums.numerator), seed)
     # (F, M, R): columns are sorted later
@@ -98,25 +98,25 @@ def bootstrap_draws(sums: Sums, seed: int = 0) -> Resampled:
 
 
 def _totals(whole: Samples, times: Samples) -> Samples:
-    """(M,P') numerators, (P',r) draws -> (M,r), or (1,r) if all columns are equal, as for hits at several IoUs.
+    """Multiply ``whole`` (M,P') by draws (P',r): (M,r), or (1,r) if all M rows are equal, as for hits at several IoUs.
 
-    Only where float32 adds exactly, so the bits are the same either way.
+    The shorter result is used only if float32 adds exactly, so that both give the same bits.
     """
     counts = whole.size and whole.shape[1] * whole.max() < 2**24 and (whole == np.rint(whole)).all()
     return (whole[:1] if counts and (whole == whole[:1]).all() else whole) @ times
 
 
 def resample_over(sums: Sums, function: Callable[[Any], Any], seed: int = 0) -> Resampled:
-    """(P,F,M) sums -> (F,): ``bootstrap_draws(sums, seed).over(function)`` finding by finding, in less memory.
+    """Return ``bootstrap_draws(sums, seed).over(function)`` (F,), computed finding by finding in less memory.
 
-    ``function`` reduces the M columns along the last axis: a maximum over thresholds, an average precision.
+    ``function`` reduces the M columns along the last axis, for example to the maximum over thresholds.
     """
     single = (Sums(sums.numerator[:, [f]], sums.denominator[:, [f]]) for f in range(sums.numerator.shape[1]))
     return Resampled.join([bootstrap_draws(one, seed).over(function)[0] for one in single])
 
 
 def mean(values: Any, axis: int) -> Any:
-    """Return the unweighted mean along ``axis`` over the defined numbers; nan if there are none.
+    """Return the unweighted mean of the finite ``values`` along ``axis``; nan if there are none.
 
     >>> mean(np.array([[1.0, np.nan], [0.0, np.nan]]), 0).tolist()
     [0.5, nan]
@@ -127,11 +127,11 @@ def mean(values: Any, axis: int) -> Any:
 
 
 def over_findings(columns: Resampled) -> Resampled:
-    """(F,M) -> (M,) mean over findings; in each resample over its findings with cases."""
+    """Return the mean (M,) over findings of ``columns`` (F,M); in each resample, over its findings with cases."""
     return columns.over(lambda values: mean(values, -2), -2)
 
 
 def blocks(rows: int, width: int) -> list[slice]:
-    """Split ``rows`` × ``width`` numbers into slices of rows of at most ``BLOCK`` numbers."""
+    """Split a table of ``rows`` × ``width`` numbers into slices of rows with at most ``BLOCK`` numbers."""
     step = max(1, BLOCK // max(1, width))
     return [slice(start, min(rows, start + step)) for start in range(0, rows, step)]

@@ -1,9 +1,10 @@
-"""Components of variance: the parts of a score's variance due to network, method, training run and patient.
+"""Variance components: the parts of a score's variance due to network, method, training run and patient.
 
-Analysis of variance by the method of moments: mean squares are set equal to their expectations, all factors random,
-E[MS of T] = Σ over terms U that contain T of σ²(U) · (number of values that share one level of U); negative estimates
-are set to 0. Cornfield and Tukey, Ann. Math. Stat. 27 (1956); Searle, Casella and McCulloch, "Variance components"
-(1992), chapter 4. The design must be balanced: ``largest_balanced_part`` selects such a part of a suite.
+Analysis of variance by the method of moments, with all factors random: mean squares are set equal to their
+expectations, E[MS of T] = Σ over terms U that contain T of σ²(U) · (number of values that share one level of U).
+Negative estimates are set to 0. Cornfield and Tukey, Ann. Math. Stat. 27 (1956); Searle, Casella and McCulloch,
+"Variance components" (1992), chapter 4. The design must be balanced; ``largest_balanced_part`` selects such a part of a
+suite.
 """
 
 import itertools
@@ -24,7 +25,7 @@ Nesting = Mapping[str, Term]
 """Factor -> the factors that its levels are nested in."""
 FACTORS: Term = ("backbone", "pooling", "method", "seed", "patient")
 NESTED_IN: Nesting = {"seed": ("backbone", "pooling")}
-"""A training run belongs to one network: seed 0 of two networks have nothing in common."""
+"""Training runs are nested in networks: seed 0 of one network has nothing in common with seed 0 of another."""
 Network = tuple[str, str]
 """Backbone and pooling."""
 ScoreKey = tuple[str, str, str, int]
@@ -49,22 +50,22 @@ class BalancedScores:
     """Part of a suite's scores with the same methods and the same number of training runs for all networks."""
 
     values: FloatArray
-    """(B,G,M,S,P) of backbones, poolings, methods, training runs of each network, patients."""
+    """(B,G,M,S,P) scores by backbone, pooling, method, training run of the network, patient."""
     levels: Mapping[str, tuple[str, ...]]
     """Names of backbones, poolings and methods."""
     left_out: int
-    """Training runs of the suite that are not in it."""
+    """Number of training runs of the suite that are not included."""
 
     @cached_property
     def components(self) -> dict[Term, float]:
-        """Variance of each component, computed on first access."""
+        """Variance of each component."""
         return components(self.values)
 
 
 def patient_values(theta: ArrayLike, jackknife: ArrayLike) -> FloatArray:
-    """(...) scores, (...,P) the same without each patient -> (...,P) each patient's share: their mean is the score.
+    """Return each patient's contribution (...,P) to scores ``theta`` (...), from the scores without each patient.
 
-    These are the jackknife's pseudo-values, shifted so that their mean is the score itself.
+    These are the jackknife's pseudo-values, shifted so that their mean is the score.
 
     >>> patient_values(0.5, [1.0, 0.0]).tolist()
     [0.0, 1.0]
@@ -75,7 +76,7 @@ def patient_values(theta: ArrayLike, jackknife: ArrayLike) -> FloatArray:
 
 
 def sums_of_squares(values: FloatArray, factors: Term, nested_in: Nesting | None = None) -> dict[Term, SumOfSquares]:
-    """Values with an axis per factor -> the squares of each term, by number of factors; they add up to the total.
+    """Return the sum of squares of each term, from values with an axis per factor; they add up to the total.
 
     >>> both = sums_of_squares(np.array([[0.5, 0.5], [0.3, 0.3]]), ("method", "convention"))
     >>> [round(one.total, 12) for one in both.values()]
@@ -93,15 +94,15 @@ def sums_of_squares(values: FloatArray, factors: Term, nested_in: Nesting | None
 
 
 def components(values: FloatArray, factors: Term = FACTORS, nested_in: Nesting = NESTED_IN) -> dict[Term, float]:
-    """Values with an axis per factor -> the variance of each term; the last one is the residual.
+    """Return the variance of each term, from values with an axis per factor; the last term is the residual.
 
-    A factor of one level has no visible variance and is in no term. Raises ``BadValueError`` for fewer than two
-    training runs of a network, or two patients.
+    A factor with one level is in no term. Raises ``BadValueError`` for fewer than two training runs of a network, or
+    two patients.
     """
     sizes = dict(zip(factors, values.shape, strict=True))
     for name in ("seed", "patient"):
         if sizes.get(name, 2) < 2:
-            raise BadValueError(f"one {name} says nothing of another: components of variance take two or more")
+            raise BadValueError(f"there is one {name}: variance components require two or more")
     used_factors = tuple(name for name in factors if sizes[name] > 1)
     inner = {name: tuple(outer for outer in outers if outer in used_factors) for name, outers in nested_in.items()}
     squares = sums_of_squares(values.squeeze(), used_factors, inner)
@@ -114,10 +115,10 @@ def components(values: FloatArray, factors: Term = FACTORS, nested_in: Nesting =
 
 
 def largest_balanced_part(scores: Mapping[ScoreKey, FloatArray]) -> BalancedScores | None:
-    """(P,) values by training run and method -> the largest balanced part; None if no network has two training runs.
+    """Return the largest balanced part of ``scores`` (P,); None if no network has two training runs.
 
-    Prefers the part with most levels of backbone and pooling, then the one with most training runs. A network
-    contributes its first seeds; methods that lack one of them are left out.
+    Prefers parts with several backbones and poolings, then with most training runs. A network contributes its first
+    seeds; methods without a score for one of them are left out.
     """
     networks = {key[:2] for key in scores}
     seeds = {network: sorted({key[3] for key in scores if key[:2] == network}) for network in networks}
@@ -132,13 +133,13 @@ def _extent(scores: BalancedScores) -> tuple[int, int, int]:
 
 
 def _terms(factors: Term, nested_in: Nesting) -> list[Term]:
-    """Return all sets of factors, small ones first; a nested factor comes with those that it is nested in."""
+    """Return all sets of factors, small ones first; a set with a nested factor includes its outer factors."""
     terms = (term for size in range(1, len(factors) + 1) for term in itertools.combinations(factors, size))
     return [term for term in terms if all(set(nested_in.get(name, ())) <= set(term) for name in term)]
 
 
 def _grids(networks: Collection[Network]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Return sets of backbones × poolings whose combinations are all networks."""
+    """Return all sets of backbones and poolings whose combinations are all in ``networks``."""
     sides = [sorted({network[axis] for network in networks}) for axis in (0, 1)]
     subsets = [[c for n in range(1, len(side) + 1) for c in itertools.combinations(side, n)] for side in sides]
     return [(b, g) for b, g in itertools.product(*subsets) if set(itertools.product(b, g)) <= set(networks)]
@@ -150,7 +151,7 @@ def _part(
     backbones: tuple[str, ...],
     poolings: tuple[str, ...],
 ) -> BalancedScores | None:
-    """Return a grid of networks, with as many training runs of each as all have.
+    """Return the scores of a grid of networks, with the same number of training runs of each.
 
     None for fewer than two training runs or without a common method.
     """

@@ -1,4 +1,4 @@
-"""Leaderboard entries: one recipe and method on one or several training runs, compared on the same patients."""
+"""Compare leaderboard entries (one recipe and method on one or several training runs) on the same patients."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,6 @@ from benchmark.scoring.statistics.bootstrap import mean
 from benchmark.scoring.statistics.intervals import LEVEL, SMALLEST
 from benchmark.scoring.statistics.mrmc import MrmcEstimate
 from benchmark.scoring.statistics.patients import Sums
-from benchmark.scoring.statistics.ranks import probability_of_first
 from benchmark.scoring.statistics.signflip import holm
 from core.seeds import generator
 from core.types import FloatArray
@@ -22,19 +21,19 @@ ALPHA = 1 - LEVEL
 DRAWS = 4000
 """Number of draws in ``probability_of_best``."""
 BAND_RUNS = 3
-"""Training runs that ``one_more`` needs: from there on its band covers 93 to 97 % (docs/coverage.md)."""
+"""Minimum number of training runs for ``one_more``: its band then covers 93 to 97 % (docs/coverage.md)."""
 
 
 @dataclass(frozen=True, eq=False)
 class EntryScores:
-    """Scores of S training runs on P patients, which all entries of a table share."""
+    """Scores of S training runs; all entries of a table have the same P patients."""
 
     trainings: tuple[str, ...]
-    """(S,) name of each training run: the same name, the same network."""
+    """(S,) names of the training runs; equal names are the same network."""
     theta: FloatArray
-    """(S,) score of each."""
+    """(S,) scores."""
     jackknife: FloatArray
-    """(S,P) the same with one patient left out."""
+    """(S,P) scores with one patient left out."""
 
     def restrict(self, trainings: Sequence[str]) -> "EntryScores":
         """Return the scores on some of the training runs, in their order."""
@@ -49,15 +48,15 @@ class EntryScores:
 
 
 def leave_one_out(sums: Sums) -> tuple[FloatArray, FloatArray]:
-    """(P,F,M) sums -> (M,) their mean over findings, and (M,P) the same with each patient left out.
+    """Return the mean (M,) over findings of ``sums`` (P,F,M), and the same with each patient left out (M,P).
 
-    Thresholds are not chosen again; a finding without cases after leaving a patient out drops out of that mean.
+    Thresholds are not chosen again. A finding that has no cases without a patient is left out of that mean.
     """
     return mean(sums.value, 0), mean(sums.without, 1).T
 
 
 def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
-    """One − other: paired on common training runs, else nested; over patients alone if a side has one run."""
+    """Return one − other, paired on common training runs, else nested; over patients alone if a side has one run."""
     if common := [name for name in one.trainings if name in other.trainings]:
         one, other = one.restrict(common), other.restrict(common)
     rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
@@ -68,25 +67,25 @@ def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a row may be the best of its table, and the loss from choosing it."""
+    """Whether a row may be the best of its table, and how much worse it is than a better one."""
 
     may_be_best: bool | None
     """False if another row is significantly better; None if nothing can be compared."""
     worse_by: MrmcEstimate | None = None
-    """How much better ``than`` is, with the unadjusted interval; None for the top row and below 10 patients."""
+    """By how much row ``than`` is better, with the unadjusted interval; None for the top row and below 10 patients."""
     than: int | None = None
-    """Index of the top row or, if that does not exclude this row, of the best one that does."""
+    """Index of the top row, or of the best significantly better row if the top row is not one."""
 
 
 Gap = Callable[[int, int], MrmcEstimate | None]
-"""Indices of two rows -> how much better the first one is; None if the two cannot be compared."""
+"""Function of two rows' indices that returns by how much the first is better; None if they cannot be compared."""
 
 
 def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
-    """Compare each row, best first, with all others.
+    """Compare each row with all others; rows are sorted, best first.
 
-    A row may be the best unless another one is better at the 5 % level. Holm's correction is over the comparisons of
-    each row or, without ``per_row``, over all pairs of the table.
+    A row may be the best unless another row is significantly better at the 5 % level. Holm's correction is over the
+    comparisons of each row or, without ``per_row``, over all pairs of the table.
 
     >>> apart = lambda a, b: MrmcEstimate(0.2 * (b - a), 0.1, 0.3, np.inf, 0.001)
     >>> [(v.may_be_best, v.than) for v in verdicts(2, apart)]
@@ -104,7 +103,7 @@ def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
 
 
 def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: FloatArray) -> Verdict:
-    """``others``: the other rows, best first, with how much better each is; ``p``: adjusted, by row."""
+    """Return the verdict on ``row`` from its differences to the ``others``, best first, and adjusted ``p`` by row."""
     if not np.isfinite(p).any():
         return Verdict(None)
     better = [n for n, estimate in others if estimate is not None and estimate.value > 0 and p[n] <= ALPHA]
@@ -128,9 +127,9 @@ def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:
 
 
 def one_more(theta: FloatArray) -> tuple[float, float] | None:
-    """Return the 95 % prediction band of a further training run on the same images; None below ``BAND_RUNS`` runs.
+    """Return the 95 % prediction interval of another training run on the same images; None below ``BAND_RUNS`` runs.
 
-    With two runs that agree by chance the band is far too narrow: see docs/coverage.md.
+    For two runs that agree by chance it would be far too narrow: see docs/coverage.md.
 
     >>> [round(end, 3) for end in one_more(np.array([0.5, 0.6, 0.7]))]
     [0.103, 1.0]
@@ -142,7 +141,7 @@ def one_more(theta: FloatArray) -> tuple[float, float] | None:
 
 
 def prediction_band(theta: FloatArray) -> FloatArray:
-    """(..., S) scores of S >= 2 runs -> (..., 2) mean ± t(S − 1) · sd · √(1 + 1/S), clipped to [0, 1]."""
+    """Return mean ± t(S − 1) · sd · √(1 + 1/S) (..., 2) of scores of S >= 2 runs (..., S), clipped to [0, 1]."""
     size = theta.shape[-1]
     reach = special.stdtrit(size - 1, (1 + LEVEL) / 2) * theta.std(-1, ddof=1) * np.sqrt(1 + 1 / size)
     mean = theta.mean(-1)
@@ -150,11 +149,11 @@ def prediction_band(theta: FloatArray) -> FloatArray:
 
 
 def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray:
-    """The rows of each network -> (rows of all networks,) share of draws with the highest mean.
+    """Return each row's probability of the highest mean, from draws.
 
-    The rows of a network share its S training runs. A draw moves the network's rows together by A'z / sqrt(S(S - 1)) ·
-    sqrt((S - 1) / chi²), A their centred scores, chi² with S - 1 degrees of freedom, and all rows by the normal
-    distribution with the patients' covariance. It is descriptive, not a test. Equal rows share a draw.
+    The rows of a network share its S training runs. A draw moves the rows of a network together by A'z / sqrt(S(S - 1))
+    · sqrt((S - 1) / chi²), where A are their centred scores and chi² has S - 1 degrees of freedom, and all rows by a
+    normal distribution with the patients' covariance. The result is descriptive, not a test. Equal rows share a draw.
     """
     random = generator(0, "best")
     rows = [row for network in networks for row in network]
@@ -174,8 +173,21 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
     return probability_of_first(drawn.round(12))
 
 
+def probability_of_first(samples: NDArray[np.floating]) -> FloatArray:
+    """Return each method's probability (K,...) of the first place, from values (R,K,...) on the same resamples.
+
+    It is the share of resamples in which the method has the highest value; equal methods share a resample. An undefined
+    value is never first; a resample without any value is left out.
+    """
+    ranked = np.where(np.isfinite(samples), samples, -np.inf)
+    best = (ranked == ranked.max(1, keepdims=True)) & np.isfinite(samples)
+    winners = best.sum(1, keepdims=True)
+    share = np.divide(best, winners, out=np.zeros(best.shape), where=winners > 0)
+    return share.sum(0) / np.maximum((winners > 0).sum(0), 1)
+
+
 def drawn_means(samples: NDArray[np.float32], trainings: int) -> FloatArray:
-    """(R,K·S) resamples of K rows, all on the same S training runs -> (R,K) means over resampled training runs."""
+    """Return the means (R,K) over resampled training runs of ``samples`` (R,K·S) of K rows on the same S runs."""
     by_training = samples.reshape(len(samples), -1, trainings)
     drawn = generator(0, "trainings").multinomial(trainings, np.full(trainings, 1 / trainings), len(by_training))
     return np.asarray((by_training * drawn[:, None]).sum(-1) / trainings)

@@ -1,6 +1,6 @@
-"""Groups of cases: a label per case, and the same columns within one group.
+"""Groups of cases: a label per case, and columns restricted to one group.
 
-Labels depend on the truth, the data set's ``meta`` and the classifier alone; "" is unknown and in no group.
+Labels depend only on the truth, the data set's ``meta`` and the classifier. The label "" means unknown: no group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ GroupLabels = NDArray[np.str_]
 Mask = NDArray[np.bool_]
 
 SIZES = (0.025, 0.08)
-"""Shares of the image between small, medium and large: thirds of 604 of NIH's published boxes (33 %, 33 %, 34 %)."""
+"""Limits of small, medium and large, as shares of the image: thirds of 604 published NIH boxes."""
 AGES = (18, 40, 60)
 OLDEST = 120
 """Years; a higher age is an error in the table and counts as unknown."""
@@ -26,11 +26,11 @@ MIN_PER_CLASS = 5
 SMALL_TO_LARGE, YOUNG_TO_OLD = ("small", "medium", "large"), ("0-17", "18-39", "40-59", "60+")
 CO_OCCURRENCE, CORRECTNESS = ("single", "co-occurring"), ("wrong", "right")
 ORDER = (*SMALL_TO_LARGE, *YOUNG_TO_OLD, *CO_OCCURRENCE, *CORRECTNESS)
-"""Order of the groups; words of a data set follow alphabetically."""
+"""Order of the groups; a data set's own words follow in alphabetical order."""
 
 
 def size(shares: ArrayLike) -> GroupLabels:
-    """(N,) area of a case's truth (its largest box) as a share of the image -> small, medium or large.
+    """Return small, medium or large (N,) for the largest truth box of each case, as a share of the image (N,).
 
     >>> size([0.01, 0.025, 0.5]).tolist()
     ['small', 'medium', 'large']
@@ -39,7 +39,7 @@ def size(shares: ArrayLike) -> GroupLabels:
 
 
 def age(years: ArrayLike) -> GroupLabels:
-    """(N,) years, nan where unknown -> 0-17, 18-39, 40-59 or 60+.
+    """Return 0-17, 18-39, 40-59 or 60+ (N,) for ages in years (N,); nan is unknown.
 
     >>> age([17.5, 60, 414, float("nan")]).tolist()
     ['0-17', '60+', '', '']
@@ -49,21 +49,21 @@ def age(years: ArrayLike) -> GroupLabels:
 
 
 def co_occurrence(findings: ArrayLike) -> GroupLabels:
-    """(N,) number of findings in the image of a case, nan if unknown -> single or co-occurring."""
+    """Return single or co-occurring (N,) for the number of findings in each case's image (N,); nan is unknown."""
     return _bin(findings, (1.5,), CO_OCCURRENCE)
 
 
 def prediction_correctness(values: ArrayLike, cut_offs: ArrayLike) -> GroupLabels:
-    """(N,) classifier outputs for a present finding, and their cut-offs -> right (at or above) or wrong."""
+    """Return right (at or above the cut-off) or wrong (N,) for classifier outputs (N,) of present findings."""
     outputs, needed = (np.asarray(side, dtype=np.float64) for side in (values, cut_offs))
     return _bin(np.where(np.isnan(outputs) | np.isnan(needed), np.nan, outputs >= needed), (0.5,), CORRECTNESS)
 
 
 def youden_threshold(values: ArrayLike, labels: ArrayLike) -> float:
-    """(N,) logits or the like, (N,) labels, nan unknown -> the value with the largest TPR − FPR; ties: the largest.
+    """Return the cut-off with the largest TPR − FPR for outputs (N,) and labels (N,); the largest on ties.
 
-    nan if fewer than 5 positives or 5 negatives are known, or if no value separates them better than chance.
-    Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
+    A label of nan is unknown. nan for fewer than 5 positives or 5 negatives, or if no value separates them better than
+    chance. Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
 
     >>> youden_threshold([-3, -2, -1, 0, 1, 2, 3, 4, 5, 6], [0, 0, 0, 1, 0, 0, 1, 1, 1, 1])
     3.0
@@ -78,19 +78,19 @@ def youden_threshold(values: ArrayLike, labels: ArrayLike) -> float:
 
 
 def metadata_groups(metas: Sequence[Mapping[str, Any]], name: str) -> GroupLabels:
-    """(N,) ``Sample.meta`` of the cases' images -> the word of one field: view, sex …; None and nan are unknown."""
+    """Return one field (view, sex …) of ``Sample.meta`` of each case's image (N,); None and nan are unknown."""
     values = [meta.get(name) for meta in metas]
     return np.array(["" if value is None or value != value else str(value) for value in values], dtype=str)
 
 
 def masks(words: GroupLabels) -> dict[str, Mask]:
-    """(N,) words -> group -> (N,) mask of its cases; the order of groups does not depend on that of the cases."""
+    """Return group -> mask (N,) of its cases; the order of groups does not depend on the order of the cases."""
     groups = sorted({*words.tolist()} - {""}, key=lambda word: ((*ORDER, word).index(word), word))
     return {word: words == word for word in groups}
 
 
 def restrict(column: Column, mask: Mask) -> Column:
-    """Restrict a column to one group: other cases do not count, but patients and resamples stay the same."""
+    """Restrict a column to one group: other cases do not count; patients and resamples stay the same."""
     numerator, denominator = (np.where(mask, side, 0) for side in (column.numerator, column.denominator))
     return replace(column, numerator=numerator, denominator=denominator)
 

@@ -37,17 +37,17 @@ _share = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
 
 
 def interval(of: Resampled, kind: Kind = "bca") -> FloatArray:
-    """Numbers of shape ``...`` -> (...,2) lower and upper end; nan below 10 patients and if nothing is defined.
+    """Return the lower and upper end (...,2) of values (...); nan below 10 patients and if nothing is defined.
 
-    Resamples with an undefined number are left out. If all resamples agree (every case a hit), both ends are the
-    value: the bootstrap cannot see what it never drew (see ``exact``). A number outside the middle 95 % of its
-    resamples has no interval: its bias is larger than its spread. So every interval contains its value.
+    Undefined resamples are left out. If all resamples agree (every case is a hit), both ends are the value; see
+    ``exact``. A value outside the middle 95 % of its resamples has no interval, because its bias is larger than its
+    spread. So every interval contains its value.
     """
     return intervals([of], kind)[0]
 
 
 def intervals(resampled: Sequence[Resampled], kind: Kind = "bca") -> list[FloatArray]:
-    """Return ``interval`` of each, bit for bit, computed together in half of the time."""
+    """Return ``interval`` of each, equal bit for bit, computed together in half of the time."""
     if not resampled:
         return []
     enough = [_flat(of.present).sum(0) >= SMALLEST for of in resampled]
@@ -67,7 +67,7 @@ def intervals(resampled: Sequence[Resampled], kind: Kind = "bca") -> list[FloatA
 
 
 def _of_enough(of: Resampled, mask: NDArray[np.bool_]) -> tuple[Samples, FloatArray, FloatArray]:
-    """(C',R) samples, (C',) values and (C',) accelerations of the C' numbers in the mask."""
+    """Return samples (C',R), values (C',) and accelerations (C',) of the C' values in the mask."""
     samples = np.moveaxis(of.samples, 0, -1).reshape(of.value.size, -1)
     return (
         samples if mask.all() else samples[mask],
@@ -77,12 +77,12 @@ def _of_enough(of: Resampled, mask: NDArray[np.bool_]) -> tuple[Samples, FloatAr
 
 
 def _flat(values: NDArray[Any]) -> NDArray[Any]:
-    """(P,...) -> (P,C)."""
+    """Reshape (P,...) to (P,C)."""
     return values.reshape(len(values), -1)
 
 
 def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:
-    """(F,) shares that are exactly 0 or 1, of (F,) patients -> (F,2): the binomial bound, which the bootstrap misses.
+    """Return the binomial bounds (F,2) of shares (F,) that are exactly 0 or 1, where all resamples agree.
 
     Clopper and Pearson (1934): 0 of n patients gives an upper end of 1 − .025^(1/n). Other shares, and fewer than 10
     patients, give nan.
@@ -99,9 +99,9 @@ def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:
 
 
 def bias(ordered: Samples, value: FloatArray) -> FloatArray:
-    """(C,R) ascending samples, (C,) values -> (C,) z0: the rank of the value among its resamples, ties by half.
+    """Return z0 (C,): the rank of each value (C,) among its ascending samples (C,R); ties count half.
 
-    Shares are discrete, so ties are frequent and count; samples are float32, so equal means equal to the last two bits.
+    Shares are discrete, so ties are frequent. Samples are float32: values that differ in the last two bits are equal.
     Outside all samples the rank is half a sample, since Φ⁻¹(0) is infinite.
     """
     slack = 4 * np.finfo(np.float32).eps * np.abs(value)
@@ -112,7 +112,7 @@ def bias(ordered: Samples, value: FloatArray) -> FloatArray:
 
 
 def acceleration(without: FloatArray) -> FloatArray:
-    """(P,C) values without each patient -> (C,) a = Σd³ / (6 (Σd²)^1.5), d their mean − each; 0 if all agree.
+    """Return a (C,) = Σd³ / (6 (Σd²)^1.5), where d = mean − value of the jackknife (P,C); 0 if all values agree.
 
     >>> float(acceleration(np.array([[0.0], [0.0], [0.0], [4.0]]))[0].round(6))  # d = 1, 1, 1, -3: -24 / (6 · 12^1.5)
     -0.096225
@@ -127,13 +127,13 @@ def acceleration(without: FloatArray) -> FloatArray:
 
 
 def _adjusted(tails: FloatArray, z0: FloatArray, a: FloatArray) -> FloatArray:
-    """(C,2) shares of the two tails -> adjusted: the denominator is positive, for |a| < 1/6 and |z0 + z| < 6."""
+    """Return the BCa shares (C,2) of the two tails; the denominator is positive, since |a| < 1/6 and |z0 + z| < 6."""
     z = z0[:, None] + _quantile(tails)
     return _share(z0[:, None] + z / (1 - a[:, None] * z))
 
 
 def _at(ordered: Samples, defined: NDArray[np.int64], shares: FloatArray) -> FloatArray:
-    """(C,R) ascending, (C,) number of defined, (C,2) shares -> (C,2) percentiles, linear between neighbours."""
+    """Return the percentiles (C,2) of ascending samples (C,R) at the ``shares`` (C,2), linear between neighbours."""
     position = shares * (np.maximum(defined, 1) - 1)[:, None]
     floor, ceiling = np.floor(position).astype(np.int64), np.ceil(position).astype(np.int64)
     low, high = (np.take_along_axis(ordered, index, 1).astype(np.float64) for index in (floor, ceiling))

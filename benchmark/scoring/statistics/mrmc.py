@@ -31,12 +31,12 @@ class MrmcEstimate:
 
     value: float
     low: float
-    """nan, as ``high``, for one training run, which says nothing about another one."""
+    """Lower end; nan, as ``high``, for one training run, since its spread is unknown."""
     high: float
     df: float
     """Degrees of freedom of Student's t; infinite if the runs do not differ."""
     p: float = float("nan")
-    """Two-sided p of a difference, against 0. Never 0."""
+    """Two-sided p-value of a difference; never 0."""
 
 
 Row = tuple[ArrayLike, ArrayLike]
@@ -54,21 +54,21 @@ def interval(theta: ArrayLike, jackknife: ArrayLike) -> MrmcEstimate:
 
 
 def difference(a: Row, b: Row) -> MrmcEstimate:
-    """A − B of two rows on the same S training runs, such as two methods on one network, clipped to ±1.
+    """Return A − B of two rows on the same S training runs, such as two methods on one network, clipped to ±1.
 
-    Two rows that are equal for every run and patient have [0, 0] and p = 1. Raises ``BadValueError`` for arrays of
+    Two rows that are equal for every run and patient give [0, 0] and p = 1. Raises ``BadValueError`` for arrays of
     different shapes or without a number.
     """
     (first, left_a), (second, left_b) = _same_patients([a, b])
     if len(first) != len(second):
         counts = f"A has {len(first)} training runs, B {len(second)}"
-        raise BadValueError(f"{counts}: give the same runs of both, or use difference_nested for different runs")
+        raise BadValueError(f"{counts}: give the same runs of both, or use difference_nested")
     gaps = (first - second, left_a - left_b)
     return _student([gaps], [1.0], -1, equal=_is_zero(gaps))
 
 
 def difference_nested(a: Row, b: Row) -> MrmcEstimate:
-    """A − B of two rows on different training runs, such as two networks, and the same patients, clipped to ±1.
+    """Return A − B of two rows on different training runs, such as two networks, and the same patients, clipped to ±1.
 
     Raises ``BadValueError`` for arrays of different shapes or without a number.
     """
@@ -77,10 +77,10 @@ def difference_nested(a: Row, b: Row) -> MrmcEstimate:
 
 
 def difference_of_networks(a: Row, b: Row) -> MrmcEstimate:
-    """A − B of these particular training runs: over patients alone, as required if a side has one run.
+    """Return A − B of these particular training runs, over patients alone, as required if a side has one run.
 
-    It does not apply to other training runs. Raises ``BadValueError`` for arrays of different shapes or without a
-    number.
+    The interval does not apply to other training runs. Raises ``BadValueError`` for arrays of different shapes or
+    without a number.
     """
     rows = _same_patients([a, b])
     means = [(scores.mean(0, keepdims=True), left_out.mean(0, keepdims=True)) for scores, left_out in rows]
@@ -89,9 +89,9 @@ def difference_of_networks(a: Row, b: Row) -> MrmcEstimate:
 
 
 def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
-    """Mean over N networks of the difference of two methods, for new training runs of these networks and new patients.
+    """Return the mean difference of two methods over N networks, for new training runs and patients, clipped to ±1.
 
-    The networks are fixed, so it does not apply to other networks. Clipped to ±1.
+    The networks are fixed: the interval does not apply to other networks.
 
     Args:
         differences: For each network, ``theta`` (S_n,) and ``jackknife`` (S_n, P) of method A minus those of B.
@@ -130,9 +130,9 @@ def _estimate(
 
 
 def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
-    """Return the bound if all patients have the same value: a share ``rest`` of new patients may have any other.
+    """Return the bound if all patients have the same value: a share ``rest`` of new patients may have any value.
 
-    ``rest`` is the binomial bound of a share seen in no patient; p is the level at which an end is 0.
+    ``rest`` is the binomial bound of a share that is 0 in the sample; p is the level at which an end is 0.
     """
     rest = 1 - ((1 - LEVEL) / 2) ** (1 / patients)
     low, high = (1 - rest) * mean + rest * lowest, (1 - rest) * mean + rest
@@ -154,7 +154,7 @@ def _same_patients(rows: Sequence[Row]) -> list[CheckedRow]:
     checked = [_checked(row) for row in rows]
     counts = [left_out.shape[1] for _, left_out in checked]
     if len(set(counts)) > 1:
-        raise BadValueError(f"rows have {counts} patients: give the same patients of all")
+        raise BadValueError(f"the rows have {counts} patients: give the same patients for all rows")
     return checked
 
 
@@ -162,7 +162,7 @@ def _checked(row: Row) -> CheckedRow:
     scores, left_out = (np.asarray(side, dtype=np.float64) for side in row)
     if scores.ndim != 1 or left_out.ndim != 2 or len(scores) != len(left_out) or left_out.shape[1] < 2:
         shapes = f"scores of shape {scores.shape} and jackknife of shape {left_out.shape}"
-        raise BadValueError(f"{shapes}: give (S,) and (S, P), P 2 or more")
+        raise BadValueError(f"{shapes}: give (S,) and (S, P) with P of 2 or more")
     if not (np.isfinite(scores).all() and np.isfinite(left_out).all() and len(scores)):
-        raise BadValueError("a score or a jackknife value is no number: leave that training or patient out")
+        raise BadValueError("a score or jackknife value is NaN or infinite: leave out that training run or patient")
     return scores, left_out

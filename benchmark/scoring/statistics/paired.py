@@ -19,7 +19,7 @@ from core.scores import Origin
 from core.types import FloatArray
 
 Trainings = Mapping[str, Sequence[Column]]
-"""Name of a training run -> its columns; the same name on both sides is the same network."""
+"""Name of a training run -> its columns; equal names on both sides are the same network."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Comparison:
     metric: str
     origin: Origin
     n: int
-    """Size of the first's population: cases, truth boxes …"""
+    """Population of the first: number of cases, truth boxes …"""
     first: float | None
-    """None if undefined, as the three below."""
+    """None if undefined; so are ``second``, ``difference`` and ``p``."""
     second: float | None
     difference: float | None
     """First − second; for ``mean`` over the common findings."""
@@ -40,7 +40,7 @@ class Comparison:
     """Lower end of the difference's 95 % interval (BCa, the same resamples for both); None below 10 patients."""
     high: float | None
     p: float | None
-    """Sign-flip test by patient, two-sided."""
+    """Two-sided p-value of the sign-flip test by patient."""
     adjusted: float | None = None
     """``p`` after Holm's correction over the table given to ``corrected``."""
 
@@ -55,7 +55,7 @@ def compare(
     heads = [[(c.metric, c.origin) for c in columns] for columns in (first, second)]
     if heads[0] != heads[1] or not first or not len(index):
         pair = f"{heads[0]} with {heads[1]} on {len(index)} cases"
-        raise BadValueError(f"cannot compare {pair}: give the same columns of the same cases")
+        raise BadValueError(f"cannot compare {pair}: give the same columns for the same cases")
     one, two = (sums(columns, index, names) for columns in (first, second))
     values = _table(one, two, seed)
     n = one.denominator.sum(0).round().astype(int)
@@ -68,7 +68,7 @@ def compare(
 
 
 def _table(one: Sums, two: Sums, seed: int) -> FloatArray:
-    """(F+1,M,6): first, second, their difference, its ends, p; the last row is the mean over findings."""
+    """Return (F+1,M,6): first, second, difference, low, high, p; the last row is the mean over findings."""
     both = [bootstrap_draws(side, seed) for side in (one, two)]
     gap = both[0] - both[1]
     values = [np.concatenate([side.value, over_findings(side).value[None]]) for side in (*both, gap)]
@@ -99,7 +99,7 @@ def compare_over_trainings(
 
 
 def _values(one: EntryScores, other: EntryScores) -> tuple[float | None, ...]:
-    """Return first, second, their difference, its ends and p; None if undefined, the last three below 10 patients."""
+    """Return first, second, difference, low, high, p; None if undefined, the last three also below 10 patients."""
     means = float(one.theta.mean()), float(other.theta.mean())
     if not np.isfinite(means).all():
         return (None,) * 6
@@ -111,7 +111,7 @@ def _values(one: EntryScores, other: EntryScores) -> tuple[float | None, ...]:
 
 
 def corrected(table: Sequence[Comparison]) -> list[Comparison]:
-    """Return the comparisons with p adjusted by Holm over the whole table."""
+    """Return the comparisons with ``adjusted``: Holm's correction of p over the whole table."""
     p = np.array([np.nan if c.p is None else c.p for c in table])
     return [replace(c, adjusted=_known(value)) for c, value in zip(table, holm(p), strict=True)]
 

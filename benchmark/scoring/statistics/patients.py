@@ -1,9 +1,8 @@
-"""Cases summed by patient: patients are drawn, left out or flipped, never images.
+"""Sums of cases by patient: statistics resample patients, not images, since images of a patient resemble each other.
 
-``CaseIndex`` has the finding, patient and training run of each case, for thresholds, folds and resamples.
-
-Images of one patient resemble each other. Every number of a table is a ratio of sums over cases (hits / cases,
-localized boxes / truth boxes), so resampling, jackknife and sign flips need only a sum per patient.
+``CaseIndex`` has the finding, patient and training run of each case, for thresholds, folds and resamples. Every score
+is a ratio of sums over cases (hits / cases, localized boxes / truth boxes), so resampling, jackknife and sign flips
+only need a sum per patient.
 """
 
 from collections.abc import Sequence
@@ -30,7 +29,7 @@ class CaseIndex:
     patients: NDArray[np.str_]
     """(N,)."""
     trainings: NDArray[np.int64]
-    """(N,) the training run whose network made the map."""
+    """(N,) index of the training run whose network produced the map."""
 
     @classmethod
     def of(
@@ -62,7 +61,7 @@ class Sums:
 
     @property
     def present(self) -> NDArray[np.bool_]:
-        """(P,F,M) patients with a case behind the number."""
+        """(P,F,M) True for patients with a case of the finding."""
         return self.denominator > 0
 
     @property
@@ -72,14 +71,14 @@ class Sums:
 
     @property
     def without(self) -> FloatArray:
-        """(P,F,M) the jackknife: the value without each patient."""
+        """(P,F,M) value without each patient (jackknife)."""
         return ratio(self.numerator.sum(0) - self.numerator, self.denominator.sum(0) - self.denominator)
 
 
 def by_patient(
     numerator: ArrayLike, denominator: ArrayLike, findings: ArrayLike, patients: ArrayLike, names: Sequence[str]
 ) -> Sums:
-    """(N,M) numerators and denominators, (N,) findings and patients -> sums per patient (sorted) and finding.
+    """Sum numerators and denominators (N,M) of cases by patient (sorted) and finding.
 
     Raises ``BadValueError`` if the four arrays have different lengths.
 
@@ -90,8 +89,8 @@ def by_patient(
     above, below = (np.asarray(values, dtype=np.float64) for values in (numerator, denominator))
     finding_of, patient_of = np.asarray(findings, dtype=str), np.asarray(patients, dtype=str)
     if above.shape != below.shape or not len(above) == len(finding_of) == len(patient_of):
-        shapes = f"parts {above.shape}, wholes {below.shape}, {len(finding_of)} findings, {len(patient_of)} patients"
-        raise BadValueError(f"{shapes} are not of the same cases: give one row, one finding and one patient per case")
+        shapes = f"{above.shape}, {below.shape}, {finding_of.shape} and {patient_of.shape}"
+        raise BadValueError(f"arrays of shapes {shapes} do not match: give one row, finding and patient per case")
     people, person = np.unique(patient_of, return_inverse=True)
     number, case = np.nonzero(np.asarray(names, dtype=str)[:, None] == finding_of)
     sums = np.zeros((2, len(people), len(names), above.shape[1]))
@@ -101,5 +100,5 @@ def by_patient(
 
 
 def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
-    """``numerator`` / ``denominator``, nan for a denominator of 0: 0/0 is never 0."""
+    """Return ``numerator`` / ``denominator``; nan for a denominator of 0."""
     return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)

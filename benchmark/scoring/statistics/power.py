@@ -1,8 +1,8 @@
-"""Numbers of training runs and patients that distinguish two rows, simulated from components of variance.
+"""Training runs and patients needed to distinguish two rows, simulated from variance components.
 
-For two normal rows the estimates of ``scoring.statistics.mrmc`` have known distributions: the mean difference is
-normal, the variance between training runs and the patients' covariances are chi-squares. So a simulated analysis takes
-a few draws for any number of patients. Mean scores are nearly normal unless patients are few or shares are near 0 or 1.
+For normal scores the estimates of ``scoring.statistics.mrmc`` have known distributions: the mean difference is normal,
+the variance between training runs and the patients' covariances are chi-squares. So a simulated analysis takes a few
+draws for any number of patients. Mean scores are nearly normal unless patients are few or shares are near 0 or 1.
 """
 
 import bisect
@@ -23,9 +23,9 @@ Pairing = Literal["paired", "nested"]
 """Two methods on the same training runs, or one method on two networks with separate training runs."""
 ALPHA, POWER, DRAWS = 0.05, 0.8, 20_000
 MANY = 1e9
-"""Degrees of freedom if training runs do not differ."""
+"""Degrees of freedom used if training runs do not differ."""
 PATIENTS = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 5000, 10_000)
-"""Tried numbers of patients."""
+"""Numbers of patients that are tried."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,24 @@ class DifferenceVariance:
     """Variance components of the difference of two rows."""
 
     trainings: float
-    """Of one training run of one side; paired: of the difference on one training run."""
+    """Variance of one training run of one side; paired: of the difference on one training run."""
     patients: float
-    """Of the difference on one patient, the same in all training runs."""
+    """Variance of the difference on one patient that all training runs share."""
     rest: float
-    """Of one patient in one training run of one side; paired: of the difference there."""
+    """Residual variance of one patient in one training run of one side; paired: of the difference."""
     sides: int
-    """Sides with separate training runs: 1 paired, 2 nested."""
+    """Number of sides with separate training runs: 1 if paired, 2 if nested."""
 
 
 def variance_of(parts: Mapping[Term, float], pairing: Pairing) -> DifferenceVariance:
     """Return the variance of a difference of two rows from the components of a suite.
 
-    Raises ``BadValueError`` if the components lack it: one method for paired rows, one network for nested ones.
+    Raises ``BadValueError`` if the suite has one method (for paired rows) or one network (for nested rows).
     """
     differ = {"method"} if pairing == "paired" else {"backbone", "pooling"}
     if not any(differ & set(term) for term in parts):
-        what = "method on the same trainings" if pairing == "paired" else "network with two trainings"
-        raise BadValueError(f"the suite has one {what}: a second one is missing to tell {pairing} rows apart")
+        what = "method on the same training runs" if pairing == "paired" else "network with two training runs"
+        raise BadValueError(f"the suite has one {what}: comparing {pairing} rows requires two")
     of_training = [term for term in parts if "seed" in term and (pairing == "nested" or "method" in term)]
     of_patient = [term for term in parts if "patient" in term and "seed" not in term and differ & set(term)]
     both = 2 if pairing == "paired" else 1
@@ -70,7 +70,7 @@ def power(difference: float, variance: DifferenceVariance, trainings: int, patie
 
 @lru_cache(maxsize=64)
 def _analyses(variance: DifferenceVariance, trainings: int, patients: int) -> tuple[FloatArray, FloatArray]:
-    """(DRAWS,) simulated errors of the difference, and the smallest difference each analysis calls significant."""
+    """Simulate errors (DRAWS,) of the difference, and the smallest difference that each analysis finds significant."""
     S, P, sides = trainings, patients, variance.sides
     of_seeds = variance.trainings + variance.rest / P
     of_spread = variance.patients + sides * variance.rest / S
@@ -88,9 +88,9 @@ def _analyses(variance: DifferenceVariance, trainings: int, patients: int) -> tu
 
 @lru_cache(maxsize=64)
 def _drawn(sides: int, trainings: int, patients: int) -> tuple[list[FloatArray], FloatArray]:
-    """Chi-squares for seeds, patients and the rest, and normal numbers, (DRAWS,) each.
+    """Draw chi-squares for seeds, patients and the rest, and normal numbers, (DRAWS,) each.
 
-    The same for all components, so that tables of several suites share them.
+    The draws do not depend on the components, so that tables of several suites share them.
     """
     random, S, P = generator(0, "power"), trainings, patients
     degrees = [*[S - 1] * sides, P - 1, *[(S - 1) * (P - 1)] * sides]
@@ -99,12 +99,12 @@ def _drawn(sides: int, trainings: int, patients: int) -> tuple[list[FloatArray],
 
 @cache
 def _quantiles() -> tuple[FloatArray, FloatArray]:
-    """1/df, up to one degree of freedom, and Student's quantile there: linear interpolation is accurate to 1e-6."""
+    """Return 1/df from 0 to 1 and Student's quantiles; linear interpolation between them is accurate to 1e-6."""
     inverse = np.linspace(1 / MANY, 1, 4097)
     return inverse, special.stdtrit(1 / inverse, 1 - ALPHA / 2)
 
 
 def patients_needed(difference: float, variance: DifferenceVariance, trainings: int) -> int | None:
-    """Return the first of ``PATIENTS`` with a power of .8; None if there is none."""
+    """Return the first of ``PATIENTS`` with a power of at least .8; None if there is none."""
     index = bisect.bisect_left(PATIENTS, POWER, key=lambda count: power(difference, variance, trainings, count))
     return PATIENTS[index] if index < len(PATIENTS) else None

@@ -1,8 +1,8 @@
 """Sign-flip test by patient: swap the two methods at random.
 
-If neither of two methods is better, swapping their answers on a patient's images makes no difference in distribution:
-the sign of the patient's difference is a coin. The p-value is the share of coin throws that give a difference at least
-as large as the observed one, in either direction. Fisher, "The design of experiments", 1935, section 21.
+If neither of two methods is better, swapping their results on a patient does not change the distribution of their
+difference: its sign is a coin flip. The p-value is the share of flips that give a difference at least as large as the
+observed one, in either direction. Fisher, "The design of experiments", 1935, section 21.
 """
 
 import functools
@@ -19,19 +19,19 @@ from core.types import FloatArray
 
 FLIPS = 10_000
 EXACT = 13
-"""With up to this many differing patients, all 2^n throws (8192) are used: no chance in the p-value."""
+"""With up to this many differing patients all 2^n flips (8192) are used, so the p-value is exact."""
 
 
 def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
-    """(P,F,M) sums of the same patients -> (F+1,M) two-sided p: per finding, then of the mean over findings.
+    """Return two-sided p-values (F+1,M) from sums (P,F,M) of the same patients: per finding, then of the mean.
 
-    A patient is swapped in all findings at once. Patients on whom the two agree do not count; if at most 13 differ the
-    test is exact, else (1 + throws at least as extreme) / (1 + 10,000), seeded. nan for a finding without cases.
+    A patient is swapped in all findings at once. Patients without a difference do not count. If at most 13 patients
+    differ the test is exact, else p = (1 + flips at least as extreme) / (1 + 10,000). nan for a finding without cases.
     Raises ``BadValueError`` if the sums have different patients, findings or columns.
     """
     if first.numerator.shape != second.numerator.shape:
         shapes = f"sums of shapes {first.numerator.shape} and {second.numerator.shape}"
-        raise BadValueError(f"{shapes} cannot be paired: score both on the same cases")
+        raise BadValueError(f"cannot pair {shapes}: score both on the same cases")
     gap = np.stack([first.numerator - second.numerator, first.denominator - second.denominator]) / 2
     both = np.stack([(first.numerator + second.numerator).sum(0), (first.denominator + second.denominator).sum(0)]) / 2
     halves, changes = _Halves(gap, both), (gap != 0).any(0)
@@ -46,10 +46,11 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
 
 
 def holm(p: FloatArray) -> FloatArray:
-    """p-values of any shape -> adjusted for their number, so that the family-wise error rate is the nominal one.
+    """Adjust p-values of any shape for their number, so that the family-wise error rate is the nominal one.
 
-    The smallest of m is multiplied by m, the next by m − 1 …, none below the one before it, none above 1; nan stays and
-    does not count. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6 (1979).
+    The smallest of m is multiplied by m, the next by m − 1 and so on; each is at least the previous one and at most 1.
+    nan stays and does not count. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6
+    (1979).
 
     >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
     [0.03, 0.06, 0.06]
@@ -64,7 +65,7 @@ def holm(p: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class _Halves:
-    """Half the difference per patient, whose sign a coin decides, and half the sum of all, which no coin changes."""
+    """Half the difference per patient, whose sign is flipped, and half the sum over patients, which does not change."""
 
     gap: FloatArray
     """(2,P,F,M) of numerators and of denominators."""
@@ -72,13 +73,13 @@ class _Halves:
     """(2,F,M)."""
 
     def difference(self, coins: FloatArray) -> FloatArray:
-        """(B,P) coins, 1 or −1 -> (B,F+1,M) difference of the two ratios, and of their means."""
+        """Return the differences (B,F+1,M) of the two ratios and of their means, for ``coins`` (B,P) of 1 or −1."""
         (part, whole), (parts, wholes) = (np.tensordot(coins, half, 1) for half in self.gap), self.both
         return _with_mean(ratio(parts + part, wholes + whole) - ratio(parts - part, wholes - whole))
 
 
 def _extreme(halves: _Halves, coins: NDArray[np.int8]) -> FloatArray:
-    """(B,P) coins -> (F+1,M) throws with a difference at least as large as observed; an undefined one counts."""
+    """Count the flips (F+1,M) with a difference at least as large as observed; undefined differences count."""
     seen = np.abs(halves.difference(np.ones((1, coins.shape[1]))))[0]
     slack = 1e-12 * _with_mean(ratio(np.abs(halves.gap[0]).sum(0) + np.abs(halves.both[0]), halves.both[1]))
     count = np.zeros(seen.shape)
@@ -89,7 +90,7 @@ def _extreme(halves: _Halves, coins: NDArray[np.int8]) -> FloatArray:
 
 
 def _with_mean(values: FloatArray) -> FloatArray:
-    """(...,F,M) -> (...,F+1,M)."""
+    """Append the mean over findings to values (...,F,M): (...,F+1,M)."""
     return np.concatenate([values, np.expand_dims(mean(values, -2), -2)], -2)
 
 

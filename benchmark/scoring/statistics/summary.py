@@ -1,4 +1,4 @@
-"""From per-case values to scores: per finding and their mean, with n and interval."""
+"""Scores from per-case values: per finding and their mean, with n and interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from core.types import FloatArray
 SHARES = ("hit@", "anyhit@", "pointing", "acc@", "center_inside", "out_of_reach", "left_out")
 """Prefixes of metrics that are shares of cases or boxes: at 0 and 1 they have the exact binomial bound."""
 BATCH = 16
-"""Estimates whose intervals are computed together: their resamples fit in the processor's cache."""
+"""Number of estimates whose intervals are computed together: their resamples fit in the processor's cache."""
 NOTHING = "nothing to divide by"
 """Usual reason for a missing value."""
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A metric by case: its value is sum of ``numerator`` / sum of ``denominator``, the latter its n."""
+    """A metric by case: its value is the sum of ``numerator`` divided by the sum of ``denominator``, its n."""
 
     metric: str
     origin: Origin
     numerator: FloatArray | NDArray[np.bool_]
-    """(N,) counted: hit or not, IoU, hit truth boxes …"""
+    """(N,) hit or miss, IoU, number of hit truth boxes …"""
     denominator: FloatArray
-    """(N,) population: 1 per case, truth boxes …; 0 if the case does not count."""
+    """(N,) 1 per case, number of truth boxes …; 0 if the case does not count."""
     shared: bool = False
-    """Whether all findings share one population, whose n is not added up for the mean."""
+    """True if all findings share one population, so that the mean has the same n."""
     reason: str = NOTHING
     """Reason why a finding has no value."""
 
@@ -43,25 +43,25 @@ class Estimate:
     metric: str
     origin: Origin
     value: FloatArray
-    """(F,), nan where undefined."""
+    """(F,) values, nan where undefined."""
     n: NDArray[np.int64]
-    """(F,)."""
+    """(F,) populations."""
     samples: Resampled | None
-    """The (F,) numbers in every resample of the patients; None without an interval."""
+    """Resamples of the (F,) values; None if there is no interval."""
     shared: bool = False
     reason: str = NOTHING
     mean_interval: bool = True
-    """Whether the mean over findings also has an interval."""
+    """True if the mean over findings also has an interval."""
 
 
 def sums(columns: Sequence[Column], index: CaseIndex, names: Sequence[str]) -> Sums:
-    """M columns over the cases of ``index`` -> (P,F,M) sums by patient and finding of ``names``."""
+    """Sum M columns over the cases of ``index`` by patient and by the findings ``names``: (P,F,M)."""
     numerator, denominator = np.stack([c.numerator for c in columns], 1), np.stack([c.denominator for c in columns], 1)
     return by_patient(numerator, denominator, index.findings, index.patients, names)
 
 
 def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], seed: int) -> list[Estimate]:
-    """Columns over the N cases of ``index`` -> one estimate each, per finding of ``names``."""
+    """Return an estimate of each column over the cases of ``index``, per finding of ``names``."""
     if not len(index):
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
         return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
@@ -74,7 +74,7 @@ def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], 
 
 
 def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
-    """``first`` − ``second`` on the same cases and resamples, under a new name and the first's origin."""
+    """Return ``first`` − ``second`` on the same cases and resamples, with a new name and the origin of ``first``."""
     samples = None if first.samples is None or second.samples is None else first.samples - second.samples
     return Estimate(metric, first.origin, first.value - second.value, first.n, samples, reason=first.reason)
 
@@ -87,7 +87,7 @@ def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
 
 
 def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
-    """(F+1,2) per estimate: the intervals of its findings and of their mean, nan if there is none."""
+    """Return the intervals (F+1,2) of each estimate: of its findings and of their mean, nan without one."""
     pending: list[tuple[FloatArray, Resampled]] = []
     ends = [np.full((len(e.value) + 1, 2), np.nan) for e in estimates]
     for e, rows in zip(estimates, ends, strict=True):

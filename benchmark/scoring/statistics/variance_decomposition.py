@@ -21,16 +21,15 @@ class VarianceDecomposition:
     conventions: float
     """Share between the columns' means."""
     interaction: float
-    """The rest: a convention that helps one method and harms another."""
+    """Share of the rest: conventions that help one method and harm another."""
     over_methods: float
-    """Largest − smallest score within the first column: the difference between methods under one convention."""
+    """Largest − smallest score in the first column: the range over methods under the first convention."""
     over_conventions: float
-    """Largest − smallest score within a row, averaged over rows: how far one method's score moves with the
-    convention."""
+    """Largest − smallest score in a row, mean over rows: the range over conventions for one method."""
     rank_reversals: int
-    """Pairs of methods whose order in the first column is reversed in another one."""
+    """Number of method pairs whose order in the first column is reversed in another column."""
     pairs: int
-    """Pairs of methods that differ in the first column."""
+    """Number of method pairs that differ in the first column."""
     n_methods: int
 
 

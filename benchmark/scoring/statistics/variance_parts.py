@@ -1,4 +1,4 @@
-"""Variance of a mean over training runs, split into parts: see ``benchmark.scoring.statistics.mrmc``."""
+"""Parts of the variance of a mean over training runs: see ``benchmark.scoring.statistics.mrmc``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ CheckedRow = tuple[FloatArray, FloatArray]
 class VarianceParts:
     """Parts of the variance of a weighted sum, over G networks, of means over training runs.
 
-    Arrays may have leading axes, such as the worlds of a simulation.
+    Arrays may have leading axes, such as the repetitions of a simulation.
     """
 
     value: FloatArray
@@ -31,7 +31,7 @@ class VarianceParts:
 
     @property
     def variance(self) -> FloatArray:
-        """(...) total variance, never smaller than that of patients alone."""
+        """(...) total variance, at least the jackknife variance over patients."""
         return np.maximum(self.runs.sum(-1) + self.patients, self.jackknife)
 
     @property
@@ -64,7 +64,7 @@ def variance_parts(networks: Sequence[CheckedRow], weights: Sequence[float]) -> 
 
 
 def _variance(left_out: FloatArray) -> FloatArray:
-    """(..., P) -> (...) the jackknife's variance."""
+    """Return the jackknife variance (...) of ``left_out`` (..., P)."""
     patients = left_out.shape[-1]
     gaps = left_out - left_out.mean(-1, keepdims=True)
     return np.asarray((patients - 1) / patients * (gaps**2).sum(-1))

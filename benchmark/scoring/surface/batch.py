@@ -1,6 +1,6 @@
-"""Boxes and truth of many cases, concatenated, so that one compiled pass serves them all.
+"""Boxes and truth boxes of many cases, concatenated, so that one compiled pass computes all overlaps.
 
-A loop over cases in Python costs more than the boxes themselves. ``case_index`` is always the case of an entry.
+A loop over cases in Python would take longer than the overlaps. ``case_index`` is the case of each box.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,15 +38,15 @@ class TruthBoxes:
         return np.diff(self.offsets)
 
     def overlaps(self, boxes: FloatArray, case_index: Index) -> tuple[FloatArray, FloatArray]:
-        """(P,4) boxes of ``case_index`` -> (P,) IoU and (P,) IoBB with the best truth; 0 without one, or for nan."""
+        """Return IoU (P,) and IoBB (P,) of boxes (P,4) with the best truth box of their case; 0 without one."""
         out = np.zeros((2, len(boxes)))
         overlap.overlaps(self.offsets, self.boxes, boxes, case_index, out)
         return out[0], out[1]
 
     def match_counts(self, boxes: "Boxes", measure: int, above: Sequence[float], n_thresholds: int) -> FloatArray:
-        """Count hits: IoU (``measure`` 0) or IoBB (1) > each of (D,) thresholds ``above``.
+        """Count hit truth boxes, and boxes without a hit, of each case at each of L score thresholds: (2,N,L,D).
 
-        (2,N,L,D): truth boxes hit by any box of their case at each of L score thresholds, and boxes that hit none.
+        A hit has an IoU (``measure`` 0) or IoBB (``measure`` 1) above each of the D values of ``above``.
         """
         out = np.zeros((2, len(self.count), n_thresholds, len(above)))
         offsets, limits = boxes.offsets(*out.shape[1:3]), np.asarray(above, dtype=np.float64)
@@ -54,7 +54,7 @@ class TruthBoxes:
         return out
 
     def union_iobb(self, boxes: "Boxes", n_thresholds: int) -> FloatArray:
-        """(N,L) share of the union of a case's boxes inside the union of its truth boxes; nan without area."""
+        """Return the share (N,L) of the union of a case's boxes inside the union of its truth boxes; nan for 0/0."""
         out = np.full((len(self.count), n_thresholds), np.nan)
         overlap.union_iobb(self.offsets, self.boxes, boxes.boxes, boxes.offsets(*out.shape), out)
         return out
@@ -62,7 +62,7 @@ class TruthBoxes:
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Boxes of all components of the surfaces of N cases at L thresholds, by case, by threshold, then unordered."""
+    """Boxes of all components of N cases' surfaces at L thresholds, sorted by case and threshold."""
 
     boxes: FloatArray
     """(P,4), each in the frame of its case."""
@@ -81,12 +81,12 @@ class Boxes:
         return cls(boxes, case_index, threshold_index)
 
     def offsets(self, n_cases: int, n_thresholds: int) -> Index:
-        """(N·L+1,) offsets of the boxes of each case and threshold."""
+        """Return the offsets (N·L+1,) of the boxes of each case and threshold."""
         numbers = self.case_index * n_thresholds + self.threshold_index
         return np.searchsorted(numbers, np.arange(n_cases * n_thresholds + 1))
 
     def counts(self, n_cases: int, n_thresholds: int) -> FloatArray:
-        """(N,L) number of boxes."""
+        """Return the number of boxes (N,L) of each case at each threshold."""
         counts = np.bincount(self.case_index * n_thresholds + self.threshold_index, minlength=n_cases * n_thresholds)
         return counts.reshape(n_cases, n_thresholds).astype(np.float64)
 
@@ -95,7 +95,7 @@ NO_BOX = (np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
 
 
 def _boxes_at(prediction: Surface | GivenBoxes | None, thresholds: FloatArray) -> tuple[FloatArray, Index]:
-    """(L,) thresholds, infinite if missing -> (M,4) boxes and (M,) threshold index of each."""
+    """Return the boxes (M,4) at ``thresholds`` (L,) and the index (M,) of their threshold; none at infinity."""
     if isinstance(prediction, Surface):
         return components(prediction, thresholds)[:2]
     boxes, finite = NO_BOX[0] if prediction is None else prediction.boxes, np.flatnonzero(np.isfinite(thresholds))
@@ -103,5 +103,5 @@ def _boxes_at(prediction: Surface | GivenBoxes | None, thresholds: FloatArray) -
 
 
 def offsets_of(counts: Sequence[int]) -> Index:
-    """(N,) counts -> (N+1,) offsets when concatenated."""
+    """Return the offsets (N+1,) of N concatenated parts with these counts."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)

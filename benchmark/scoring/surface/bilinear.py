@@ -1,12 +1,11 @@
-"""The scoring engine: exact boxes, maxima and integrals of a heat map's bilinear surface, from its h×w positions alone.
+"""Exact boxes, maxima and integrals of a heat map's bilinear surface, from its h×w positions.
 
-Painting a map on 1024×1024 pixels only approximates what is known in closed form. Vertices are the map's positions,
-placed by its grid and cropped to the frame (a part of a bilinear patch is a bilinear patch, so nothing is lost);
-beyond the outermost ones the surface is constant. Every component of {surface > t} contains a vertex. Neighbours above
-t are connected along their edge. If only two opposite corners of a patch are above, they are connected exactly if the
-saddle exceeds t. The boundary inside a patch is a hyperbola, monotone in both directions, so a component's extremes
-are on grid lines, where linear interpolation finds them. Values and integrals along one axis are weighted sums of the
-vertices.
+Interpolating a map on 1024×1024 pixels would only approximate them. The vertices of the surface are the map's
+positions, placed by its grid and cropped to the frame; beyond the outermost vertices the surface is constant. Every
+component of {surface > t} contains a vertex. Neighbours above t are connected along their edge. If only two opposite
+corners of a patch are above t, they are connected if the saddle exceeds t. The boundary inside a patch is a hyperbola,
+monotone in both directions, so a component's extremes are on grid lines, where linear interpolation finds them. Values
+and integrals along one axis are weighted sums of the vertices.
 """
 
 import functools
@@ -40,7 +39,7 @@ class Surface:
 
     @property
     def flat(self) -> bool:
-        """Whether the surface is constant, so that it has no box."""
+        """True if the surface is constant: it has no box."""
         return self.span[0] == self.span[1]
 
     @property
@@ -57,7 +56,7 @@ class Surface:
         return float(total) / (height * width)
 
     def integrals(self, y: ArrayLike, x: ArrayLike) -> FloatArray:
-        """(m+1,) rows, (n+1,) columns, ascending, in the frame -> (m,n) exact integrals over the cells between them."""
+        """Return the exact integrals (m,n) over the cells between ascending rows (m+1,) and columns (n+1,)."""
         return np.asarray(integral_weights(self.y, y) @ self.values @ integral_weights(self.x, x).T)
 
 
@@ -70,7 +69,7 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
     shape = (array.shape[0], array.shape[1])
     (y, rows), (x, columns) = _axes(resolve(grid, shape, frame), shape, frame)
     if rows is not None and columns is not None:
-        array = np.clip(rows @ array @ columns.T, array.min(), array.max())  # a constant map stays exactly constant
+        array = np.clip(rows @ array @ columns.T, array.min(), array.max())  # keeps a constant map constant
     return Surface(np.ascontiguousarray(array), y, x, frame)
 
 
@@ -90,7 +89,7 @@ def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[A
 
 
 def integral_weights(knots: FloatArray, edges: ArrayLike) -> FloatArray:
-    """(n,) knots, (m+1,) edges, both ascending -> (m,n) weights of the knots' values in the integral between edges.
+    """Return the weights (m,n) of the values at ascending ``knots`` (n,) in the integrals between ``edges`` (m+1,).
 
     The trapezoid rule is exact between knots.
 
@@ -106,7 +105,7 @@ def integral_weights(knots: FloatArray, edges: ArrayLike) -> FloatArray:
 
 
 def whole_weights(knots: FloatArray, side: int) -> FloatArray:
-    """(n,) ascending knots -> (1,n) weights of their values in the integral from 0 to ``side``; cached."""
+    """Return the weights (1,n) of the values at ``knots`` (n,) in the integral from 0 to ``side``; cached."""
     return _whole(knots.tobytes(), side)
 
 
@@ -116,7 +115,7 @@ def _whole(knots: bytes, side: int) -> FloatArray:
 
 
 def min_max(values: ArrayLike) -> FloatArray:
-    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere. Raises the errors of ``as_heat_map``.
+    """Scale a map (h,w) to [0,1]; a constant map gives 0 everywhere. Raises like ``as_heat_map``.
 
     >>> min_max([[-1, 0, 3]]).tolist(), min_max([[7, 7]]).tolist()
     ([[0.0, 0.25, 1.0]], [[0.0, 0.0]])
@@ -127,25 +126,23 @@ def min_max(values: ArrayLike) -> FloatArray:
 
 
 def as_heat_map(values: ArrayLike) -> FloatArray:
-    """Return a map as (h,w) float64. Raises ``BadValueError`` for another shape, nan or inf."""
+    """Return a map as (h,w) float64. Raises ``BadValueError`` for another shape, NaN or infinite values."""
     if hasattr(values, "detach"):  # a tensor of any device and type
         values = values.detach().cpu().float().numpy()
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or 0 in array.shape:
-        raise BadValueError(f"a heat map has the shape (h, w), this one {array.shape}: pass one finding of one image")
+        raise BadValueError(f"the heat map has the shape {array.shape}, not (h, w): pass one finding of one image")
     bad = ~np.isfinite(array)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        first = f"the first at ({row}, {column})"
-        raise BadValueError(f"the heat map has {bad.sum()} values that are nan or inf, {first}: it has no score")
+        raise BadValueError(f"the heat map has NaN or infinite values, the first at ({row}, {column})")
     return array
 
 
 def all_boxes(heat: Surface, threshold: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """(M,4) outer boxes of all components above a threshold in the frame, and (M,) the highest value of each.
+    """Return the outer boxes (M,4) of all components above a threshold, and the highest value (M,) of each.
 
-    Ordered by highest vertex, descending, then in row-major order; NumPy sorts, so no code must be compiled. A flat
-    surface has none.
+    Sorted by highest vertex, descending, then in row-major order. A flat surface has none.
     """
     boxes, _, positions = components(heat, threshold)
     peaks = heat.values.ravel()[positions]
@@ -154,9 +151,10 @@ def all_boxes(heat: Surface, threshold: ArrayLike) -> tuple[FloatArray, FloatArr
 
 
 def components(heat: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
-    """(T,) thresholds -> (M,4) boxes of all components, (M,) threshold index, (M,) position of the peak.
+    """Return boxes (M,4) of all components at ``thresholds`` (T,), their threshold index (M,) and peak (M,).
 
-    Like ``all_boxes`` but unordered within a threshold; a peak is the highest vertex, as a row-major index.
+    Unlike in ``all_boxes``, boxes are not sorted within a threshold. A peak is the row-major index of the highest
+    vertex.
     """
     if heat.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)

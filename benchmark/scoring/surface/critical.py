@@ -1,11 +1,11 @@
-"""The exact score thresholds at which the peak's box reaches an IoU with the truth.
+"""The exact score thresholds at which the peak's box reaches a given IoU with the truth.
 
-Inside a piece of a trace the box's edges are linear in the threshold. Cut where they pass the truth's edges; then the
-overlap's area and the box's area are each a product of two linear functions, so IoU > d, written as
+Inside a piece of a trace the box's edges are linear in the threshold. Pieces are cut where an edge passes an edge of
+the truth. Then the areas of the overlap and of the box are products of two linear functions, so IoU > d, written as
 
     (1 + d) · overlap - d · area - d · truth > 0,
 
-is a quadratic inequality, and its roots are the critical thresholds: no grid, no bisection.
+is a quadratic inequality whose roots are the critical thresholds. No grid or bisection is needed.
 """
 
 import numpy as np
@@ -17,15 +17,15 @@ from core.types import FloatArray
 
 EDGES = (0, 0, 2, 2, 1, 1, 3, 3)
 PASSED = (0, 2, 0, 2, 1, 3, 1, 3)
-"""``EDGES`` of the box and, in the same order, the edges of the truth box that each may pass."""
+"""Edges of the truth box that each of ``EDGES`` may pass."""
 CLEAR = 1e-9
-"""A piece whose IoU is at least this far from the limit is not cut: rounding errors are smaller."""
+"""A piece whose IoU is further from the limit is not cut: rounding errors are smaller."""
 
 
 def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
-    """(M,4) truth in the frame -> (K,2) thresholds at which the peak's box has IoU > ``above`` with any of them.
+    """Return the intervals (K,2) of thresholds at which the peak's box has IoU > ``above`` with any truth box (M,4).
 
-    Disjoint intervals [low, high), ascending; if a low end is a root, the overlap only equals ``above`` there.
+    Intervals [low, high) are disjoint and ascending. At a low end that is a root, the IoU equals ``above``.
 
     >>> from benchmark.scoring.surface import surface
     >>> from benchmark.scoring.surface.trace import trace
@@ -37,7 +37,7 @@ def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
 
 
 def _intervals(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
-    """(K,2) intervals for one truth box (4,); touching ones are not yet joined."""
+    """Return the intervals (K,2) for one truth box (4,); touching ones are not joined."""
     least, most = _bounds(traced, truth)
     hits = np.flatnonzero(least > above + CLEAR)
     whole = np.stack([traced.thresholds[hits], traced.thresholds[hits + 1]], 1)
@@ -45,7 +45,7 @@ def _intervals(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
 
 
 def _bounds(traced: Trace, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(P,) smallest and largest IoU inside each piece: the box only shrinks as the threshold rises."""
+    """Return bounds (P,) of the smallest and largest IoU in each piece; the box shrinks as the threshold rises."""
     boxes = traced.start, traced.stop
     large, small = (_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])).prod(1) for b in boxes)
     largest, smallest = (_sides(b[:, :2], b[:, 2:]).prod(1) + area(truth)[0] for b in boxes)
@@ -53,7 +53,7 @@ def _bounds(traced: Trace, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _parts(traced: Trace, truth: FloatArray, above: float, unsure: NDArray[np.bool_]) -> FloatArray:
-    """(K,2) intervals inside the ``unsure`` (P,) pieces."""
+    """Return the intervals (K,2) inside the ``unsure`` pieces (P,)."""
     piece, low, high = _cut(traced, truth, np.flatnonzero(unsure))
     move = traced.stop - traced.start
     boxes = [traced.start[piece] + part[:, None] * move[piece] for part in (low, high)]
@@ -71,7 +71,7 @@ def _parts(traced: Trace, truth: FloatArray, above: float, unsure: NDArray[np.bo
 def _cut(
     traced: Trace, truth: FloatArray, pieces: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
-    """Cut pieces where an edge of the box passes one of the truth: (n,) piece, and start and end in it, in [0,1]."""
+    """Cut pieces where an edge of the box passes one of the truth: piece (n,), and start and end within it."""
     start, stop = traced.start[pieces], traced.stop[pieces]
     gap, move = truth[None, PASSED] - start[:, EDGES], (stop - start)[:, EDGES]
     cuts = np.clip(np.divide(gap, move, out=np.zeros_like(gap), where=move != 0), 0, 1)
@@ -82,18 +82,18 @@ def _cut(
 
 
 def _sides(low: FloatArray, high: FloatArray) -> FloatArray:
-    """(n,2) width and height, 0 if empty."""
+    """Return width and height (n,2), 0 if empty."""
     return np.clip(high - low, 0, None)
 
 
 def _product(first: FloatArray, last: FloatArray) -> FloatArray:
-    """(n,2) sides at the beginning and at the end -> (3,n) coefficients of their product, constant first."""
+    """Return the coefficients (3,n) of the product of two linear sides, constant first."""
     (w, h), (dw, dh) = first.T, (last - first).T
     return np.array([w * h, w * dh + h * dw, dw * dh])
 
 
 def _roots(c: FloatArray, b: FloatArray, a: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(n,) coefficients of c + b·u + a·u² -> its roots in [0,1]; 0 or 1 if there is none."""
+    """Return the roots of c + b·u + a·u² in [0,1]; 0 or 1 if there is none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         stable = -(b + np.copysign(np.sqrt(b * b - 4 * a * c), b)) / 2  # avoids cancellation; nan without a real root
         first, second = stable / a, c / stable
@@ -101,7 +101,7 @@ def _roots(c: FloatArray, b: FloatArray, a: FloatArray) -> tuple[FloatArray, Flo
 
 
 def _union(intervals: FloatArray) -> FloatArray:
-    """(K,2) intervals -> their union as disjoint intervals, ascending; touching ones are joined."""
+    """Return the union of intervals (K,2) as disjoint, ascending intervals; touching ones are joined."""
     if not len(intervals):
         return intervals
     low, high = intervals[np.argsort(intervals[:, 0], kind="stable")].T

@@ -20,13 +20,12 @@ def _bridge(f, i, j, k, m):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 @njit(cache=True, nogil=True)
 def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(h,w) -> (h,w) threshold below which each vertex belongs to the component of the highest: the widest path.
+    """Return the threshold (h,w) below which each vertex belongs to the component of the highest vertex (widest path).
 
-    It is the largest solution that no neighbour can raise, so it does not depend on the order of computation. Passes
-    over the map row by row, away from the peak and back, find most of it, as in Vincent's reconstruction (IEEE Trans.
-    Image Processing 2, 1993); the rest waits in buckets of similar thresholds, highest first. Once the component
-    touches all four edges of the map, its box is known below that threshold: vertices that join later keep a value no
-    higher than it.
+    The result does not depend on the order of computation. Passes over the rows, away from the peak and back, find most
+    of it, as in Vincent's reconstruction (IEEE Trans. Image Processing 2, 1993); other vertices wait in buckets of
+    similar thresholds, highest first. Once the component touches all four edges of the map, its box no longer changes:
+    vertices that join at lower thresholds may keep a value that is too low.
     """
     h, w = f.shape
     out, peak = np.full((h, w), -np.inf), f.argmax()
@@ -74,7 +73,7 @@ def _take(f, out, i, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 @njit(cache=True, nogil=True)
 def _settle(f, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Raise ``out`` until no neighbour raises it. Vertices that may raise others wait in buckets, the highest first."""
+    """Raise ``out`` until no neighbour can raise it. Vertices that may raise others wait in buckets, highest first."""
     h, w = f.shape
     seeds = np.empty(f.size, np.int32)
     touched = np.array([out[0].max(), out[:, 0].max(), out[h - 1].max(), out[:, w - 1].max()])
@@ -146,7 +145,7 @@ def _offering(f, out, least, seeds):  # type: ignore[no-untyped-def]  # noqa: AN
 
 @njit(cache=True, nogil=True)
 def _is_open(f, out, i, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Tell whether a vertex of row i can be raised: it is below its value, a neighbour is above it and ``least``."""
+    """Return True if a vertex of row i can be raised: it is below its value, and a neighbour above it and ``least``."""
     h, w = f.shape
     values, row, above, below, count = f[i], out[i], out[max(i - 1, 0)], out[min(i + 1, h - 1)], 0
     for j in range(w):

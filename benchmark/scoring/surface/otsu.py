@@ -1,15 +1,15 @@
-"""Otsu's threshold of a surface: it splits the values into the two most distinct classes.
+"""Otsu's threshold of a surface, which splits its values into the two most distinct classes.
 
 Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979), equation 18: the split with
-the largest variance between the classes, w0·w1·(m1 - m0)², their weights w and means m. The values are those of the
-vertices, without a histogram, weighted as in the surface's integral over the frame, so that a vertex at the edge
-counts for the whole area it covers. All splits between distinct values are tried; the threshold is the middle of the
-best gap, the lowest on ties.
+the largest variance between the classes, w0·w1·(m1 - m0)², where w are their weights and m their means. There is no
+histogram: the values at the vertices are weighted as in the surface's integral over the frame, so that a vertex at the
+edge counts for the whole area it covers. All splits between distinct values are tried; the threshold is the middle of
+the best gap, the lowest on ties.
 
-A large map is not sorted completely: its values are put into buckets, the splits between buckets are tried, and a
-bucket is searched only if a bound allows a better split in it. For weight w and sum s below a split, W and T of all
-values, the variance between the classes is (T·w - W·s)² / (w·(W - w)); inside a bucket s grows at least by its lowest
-value.
+A large map is not sorted completely. Its values are put into buckets, the splits between buckets are tried, and a
+bucket is searched only if a bound allows a better split inside it. With weight w and sum s below a split, and W and T
+of all values, the variance between the classes is (T·w - W·s)² / (w·(W - w)); inside a bucket s grows at least by its
+lowest value.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ MANY, BUCKETS = 2**14, 2**12
 
 
 def otsu(heat: Surface) -> float:
-    """Return the threshold, in the unit of the map; for a flat surface its only value.
+    """Return the threshold in the unit of the map; the only value of a flat surface.
 
     >>> from benchmark.scoring.surface import surface
     >>> otsu(surface([[0, 1, 7, 9]], (10, 40), "conventional"))
@@ -39,7 +39,7 @@ def otsu(heat: Surface) -> float:
 
 @njit(cache=True, nogil=True)
 def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """(n,) ascending values and their weights -> the best threshold."""
+    """Return the best threshold of ascending values (n,) with weights (n,)."""
     whole, total = weights.sum(), (weights * values).sum()
     below, sum_below, best, at = 0.0, 0.0, 0.0, values[0]
     for i in range(values.size - 1):
@@ -55,7 +55,7 @@ def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
 
 @njit(cache=True, nogil=True)
 def _reduced(values, rows, columns, low, high):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """(m,) values and weights with the same best split; a bucket that cannot contain it is replaced by its two ends."""
+    """Return fewer values and weights (m,) with the same best split: two values for a bucket that cannot contain it."""
     scale = (BUCKETS - 1) / (high - low) if high > low else 0.0
     weight, total, size = np.zeros(BUCKETS), np.zeros(BUCKETS), np.zeros(BUCKETS, np.int64)
     least, most = np.full(BUCKETS, np.inf), np.full(BUCKETS, -np.inf)
@@ -85,7 +85,7 @@ def _reduced(values, rows, columns, low, high):  # type: ignore[no-untyped-def] 
 
 @njit(cache=True, nogil=True)
 def _may_hold_the_best(weight, total, least, most, whole, everything):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """(BUCKETS,) whether a split inside a bucket can be as good as the best one between buckets."""
+    """Return a mask (BUCKETS,) of the buckets in which a split can be as good as the best one between buckets."""
     w, s, best = 0.0, 0.0, 0.0
     for k in range(weight.size):
         w, s = w + weight[k], s + total[k]

@@ -1,7 +1,7 @@
 """Overlap of the boxes of many cases with the truth, compiled; for ``scoring.surface.batch`` and the protocols.
 
-Arrays only. Cases are concatenated: those of case n are ``first[n]`` to ``first[n + 1]``. Boxes are xyxy, shares as in
-``core.boxes``, except that 0/0 and a box of nan are 0 here: they overlap with nothing.
+All arguments are arrays. Cases are concatenated: the entries of case n are ``first[n]`` to ``first[n + 1]``. Boxes are
+xyxy. IoU and IoBB are defined as in ``core.boxes``, except that they are 0 here for 0/0 and for boxes of nan.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write (n,T,4) boxes of cases ``of`` (n,) at their (n,T) thresholds; pieces (P,) have edges (4,P)."""
+    """Write the boxes (n,T,4) of the cases ``of`` (n,) at ``thresholds`` (n,T); pieces (P,) have edges (4,P)."""
     for n in range(of.size):
         begin, end = first[of[n]], first[of[n] + 1]
         for i in range(thresholds.shape[1]):
@@ -44,7 +44,7 @@ def overlaps(first, truth, boxes, case_index, out):  # type: ignore[no-untyped-d
 
 @njit(cache=True, nogil=True)
 def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Count hit truth boxes and boxes without a hit (2,N,L,D); ``offsets[n * L + t]``: the first at threshold t."""
+    """Count hit truth boxes and boxes without a hit (2,N,L,D); ``offsets[n * L + t]``: first box at threshold t."""
     n_thresholds = out.shape[2]
     for n in range(first.size - 1):
         for t in range(n_thresholds):
@@ -90,7 +90,7 @@ def _union_iobb(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
 
 @njit(cache=True, nogil=True)
 def covered(boxes, x, y):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(len(y) - 1, len(x) - 1) cells between edges covered by any of the (M,4) boxes; x and y include all edges."""
+    """Return a mask (len(y) - 1, len(x) - 1) of the cells covered by any box (M,4); x and y include all edges."""
     out = np.zeros((max(y.size - 1, 0), max(x.size - 1, 0)), np.bool_)
     for m in range(len(boxes)):
         left, right = np.searchsorted(x, boxes[m, 0]), np.searchsorted(x, boxes[m, 2])

@@ -1,7 +1,8 @@
-"""Box of a map's peak as its component grows with a falling threshold, compiled for ``scoring.surface.trace``.
+"""The box of a map's peak at all thresholds, compiled for ``scoring.surface.trace``.
 
-Arrays only, as in ``scoring.surface.runs``. Edges are numbered as in a box: left, top, right, bottom. Distances are
-measured from the edge of the frame, so that all four are treated alike. A vertex is its row-major index in the map.
+All arguments are arrays, as in ``scoring.surface.runs``. Edges are numbered as in a box: left, top, right, bottom.
+Distances are measured from the edge of the frame, so that all four edges are computed in the same way. A vertex is its
+row-major index in the map.
 """
 
 import numpy as np
@@ -10,7 +11,7 @@ from numba import njit
 from benchmark.scoring.surface.joins import joins
 
 CLEAR = 1e-9
-"""A line this far behind another at both ends of a column never overtakes it there: rounding errors are smaller."""
+"""A line this far behind another one at both ends of a column does not overtake it: rounding errors are smaller."""
 
 
 @njit(cache=True, nogil=True)
@@ -42,7 +43,7 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
 
 @njit(cache=True, nogil=True)
 def _reach(highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """(n,) thresholds at which columns or rows first join -> (n+1,); below entry k + 1 a vertex in 0 … k has joined."""
+    """Return thresholds (n+1,): below entry k + 1, a vertex in one of the columns (or rows) 0 … k has joined."""
     out = np.full(highest.size + 1, low)
     for k in range(highest.size):
         out[k + 1] = max(out[k], highest[k])
@@ -51,7 +52,7 @@ def _reach(highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 
 @njit(cache=True, nogil=True)
 def _carriers(joined, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return for each edge the vertices that join before the next column or row does; others never form the edge."""
+    """Return, for each edge, the vertices that join before the next column or row; others never define the edge."""
     h, w = joined.shape
     left, top, right, bottom = reach[0][:-1], reach[1][:-1], reach[2][-2::-1], reach[3][-2::-1]
     least = np.minimum(left, right)
@@ -76,9 +77,9 @@ def _carriers(joined, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
 
 @njit(cache=True, nogil=True)
 def _by_distance(vertices, size, stride, last):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Sort vertices by their distance from the edge in columns or rows: (size+1,) offsets and (n,) vertices.
+    """Sort vertices by their distance from the edge in columns or rows: offsets (size+1,) and vertices (n,).
 
-    ``last``: index of the column or row at the edge itself, if it is not 0.
+    ``last``: index of the column or row at the edge, or 0.
     """
     distance = np.empty(vertices.size, np.int64)
     offsets = np.zeros(size + 1, np.int64)
@@ -95,11 +96,11 @@ def _by_distance(vertices, size, stride, last):  # type: ignore[no-untyped-def] 
 
 @njit(cache=True, nogil=True)
 def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """(n,4) pieces of an edge's distance as a function of the threshold, from the top down.
+    """Return the linear pieces (n,4) of an edge's distance as a function of the threshold, in descending order.
 
-    A piece is linear: upper and lower threshold, distance at the upper and at the lower. While column or row k is the
-    outermost, the edge is the lower envelope of the lines on which the surface falls from it to number k - 1, whose
-    vertices are a ``step`` away.
+    A piece has an upper and a lower threshold, and the distance at both. While column or row k is the outermost one,
+    the edge is the lower envelope of the lines along which the surface falls from k to k - 1; their vertices are
+    ``step`` apart.
     """
     offsets, vertices = by_distance
     out, number = np.empty((2 * vertices.size + 2, 4)), 0
@@ -145,9 +146,10 @@ def _begin(begin, waiting, count, active, begun, upper, low):  # type: ignore[no
 
 @njit(cache=True, nogil=True)
 def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return the lowest line just below threshold ``upper``, where it stops being the lowest, both positions.
+    """Follow the lowest line from threshold ``upper`` to where it stops being the lowest.
 
-    At ``following`` the next line begins. Also returns the number of lines that can still be lowest above ``least``.
+    The next line begins at ``following``. Returns that threshold, the positions at both ends, and the number of lines
+    that can still be the lowest above ``least``.
     """
     best, position, slope = -1, np.inf, 0.0
     for i in active:
@@ -160,7 +162,7 @@ def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-unty
         if steep[i] > slope:
             at = x - (f[i] - upper) * steep[i]
             cross = upper - (at - position) / (steep[i] - slope)
-            if cross >= upper:  # they cross at ``upper`` itself: this one is lower below it
+            if cross >= upper:  # the lines cross at ``upper``, and this one is lower below it
                 best, position, slope, lower, n = i, at, steep[i], following, -1
             else:
                 lower = max(lower, cross)

@@ -1,10 +1,10 @@
 """Components of a surface from the runs of its rows, compiled; for ``benchmark.scoring.surface``.
 
-Arrays only, so that numba compiles them once: ``f`` (h,w) values at rows ``y`` (h,) and columns ``x`` (w,) of a frame
-``height`` × ``width``; all float64 and in the frame. A run is a sequence of neighbours in a row above the threshold.
-Runs of neighbouring rows are joined if they share a column, or across a patch whose saddle is above. Along a grid line
-the surface falls to the threshold before the next vertex, so a component's edges are next to its outermost rows and
-columns, and no other vertex is read: one pass over the map per threshold, no sort.
+All arguments are arrays, so that numba compiles once: ``f`` (h,w) are values at rows ``y`` (h,) and columns ``x`` (w,)
+of a frame ``height`` × ``width``, all float64 and in the frame. A run is a sequence of neighbours in a row above the
+threshold. Runs of neighbouring rows are joined if they share a column, or across a patch whose saddle is above the
+threshold. Along a grid line the surface falls to the threshold before the next vertex, so a component's edges are next
+to its outermost rows and columns. One pass over the map per threshold is enough, and nothing is sorted.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(M,4) boxes of all components, level by level; (M,) their level indices, (M,) positions of their peaks."""
+    """Return the boxes (M,4) of all components, level by level, their level indices (M,) and peaks (M,)."""
     h, w = f.shape
     size = h * ((w + 1) // 2)
     begin, end, parent, peak = np.empty((4, size), np.int32)

@@ -1,10 +1,10 @@
-"""The box of the highest vertex's component as a function of the threshold, exact for all thresholds at once.
+"""The box of the highest vertex's component as an exact function of the threshold.
 
 Along a grid line the surface is linear, so each edge of the box moves linearly with the threshold until another line
-takes over, another vertex joins or a saddle opens. Nothing else happens between these critical thresholds, so the
-whole function is a short list of pieces; no grid of thresholds is needed.
+defines the edge, another vertex joins or a saddle is passed. Between these critical thresholds the box is linear, so
+the function is a short list of pieces; no grid of thresholds is needed.
 
-Boxes submitted instead of a map have the same interface for protocols: a peak, a trace and all boxes.
+Boxes submitted instead of a map have the same interface: a peak, a trace and all boxes.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Trace:
     start: FloatArray
     """(P,4) box at the beginning of each piece."""
     stop: FloatArray
-    """(P,4) its limit at the piece's end."""
+    """(P,4) limit of the box at the end of each piece."""
 
 
 EMPTY = Trace(np.zeros(1), np.zeros((0, 4)), np.zeros((0, 4)))
@@ -33,9 +33,9 @@ EMPTY = Trace(np.zeros(1), np.zeros((0, 4)), np.zeros((0, 4)))
 
 
 def trace(prediction: "Surface | GivenBoxes | None") -> Trace:
-    """Return the peak component's box at all thresholds from 0 up, for a map scaled to [0,1]; empty without a map.
+    """Return the box of the peak's component at all thresholds from 0, for a map scaled to [0,1]; empty without a map.
 
-    For given boxes, the one with the highest confidence, at every threshold in [0,1).
+    For submitted boxes, it is the box with the highest confidence at every threshold in [0,1).
 
     >>> from benchmark.scoring.surface import surface
     >>> spot = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
@@ -61,7 +61,7 @@ class GivenBoxes:
 
     @classmethod
     def from_rows(cls, rows: FloatArray) -> "GivenBoxes":
-        """(M,5) xyxy and confidence, in any order; equal confidences keep their order."""
+        """Sort ``rows`` (M,5) of xyxy and confidence; equal confidences keep their order."""
         ordered = rows[np.argsort(-rows[:, 4], kind="stable")]
         return cls(ordered[:, :4], ordered[:, 4])
 

@@ -1,6 +1,6 @@
-"""Traces of many cases, concatenated for a compiled pass; beyond a limit they are stored in an unnamed file.
+"""Traces of many cases, concatenated for a compiled pass; above a size limit they are stored in a temporary file.
 
-A large map's trace takes a megabyte: 10,000 would not fit in memory, and computing them again takes longer.
+The trace of a large map takes a megabyte: 10,000 would not fit in memory, and computing them again takes longer.
 """
 
 import tempfile
@@ -20,7 +20,7 @@ from core.types import FloatArray
 NUMBERS = 10
 """Numbers per piece: the thresholds at which it begins and ends, and its box at both."""
 BLOCK, KEPT = 2**20, 2**24
-"""Numbers in a block of cases, and in all blocks kept in memory: 8 and 128 MiB. Larger blocks are slower."""
+"""Numbers in a block of cases (8 MiB; larger blocks are slower), and in all blocks in memory (128 MiB)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +32,10 @@ class Block:
     offsets: Index
     """(n+1,) offsets of each case's pieces."""
     read: Callable[[], FloatArray]
-    """(NUMBERS,P) all pieces: low thresholds, high ones, edges at the beginning, their limits at the end."""
+    """Return all pieces (NUMBERS,P): low and high thresholds, edges at the beginning, their limits at the end."""
 
     def follow(self, case_index: Index, thresholds: FloatArray, out: FloatArray) -> None:
-        """Write the boxes (n,T,4) of those of the (n,) cases that are in the block."""
+        """Write the boxes (n,T,4) of the cases (n,) that are in this block."""
         inside = (case_index >= self.first) & (case_index < self.first + len(self.offsets) - 1)
         if not inside.any():
             return
@@ -77,9 +77,9 @@ class Traces:
         return sum(len(block.offsets) - 1 for block in self.blocks)
 
     def boxes(self, case_index: Index, thresholds: FloatArray) -> FloatArray:
-        """(n,) cases, (n,T) thresholds of each -> (n,T,4) exact boxes of the highest vertex's component.
+        """Return the exact boxes (n,T,4) of the highest vertex's component, at ``thresholds`` (n,T) of cases (n,).
 
-        Thresholds below a case's first critical one give its first box; nan above the highest value.
+        Thresholds below a case's first critical one give its first box; thresholds above its highest value nan.
         """
         out = np.full((*thresholds.shape, 4), np.nan)
         for block in self.blocks:
@@ -94,13 +94,13 @@ class Traces:
         rows = np.concatenate([np.vstack([t.thresholds[:-1], t.thresholds[1:], t.start.T, t.stop.T]) for t in part], 1)
         self._kept += rows.size
         if self._kept > KEPT and self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115  # goes with the last block
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  # deleted with the last block
         read = partial(np.asarray, rows) if self._file is None else _stored(rows, self._file)
         self._blocks.append(Block(first, offsets, read))
 
 
 def _stored(rows: FloatArray, file: IO[bytes]) -> Callable[[], FloatArray]:
-    """Append the numbers to the file; return a function that reads only the pages used."""
+    """Append the numbers to the file; return a function that memory-maps them."""
     try:
         position, shape = file.seek(0, 2), rows.shape
         file.write(rows.data)

@@ -1,1 +1,1 @@
-"""Origins of score thresholds, and how the best one is found: in a list, or exactly."""
+"""Choose score thresholds: from a list, or exactly; on the cases of each threshold origin."""

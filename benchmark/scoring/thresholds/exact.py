@@ -1,7 +1,7 @@
-"""The best of all thresholds, by a sweep over the critical ones instead of a grid.
+"""The best of all thresholds, computed from critical thresholds instead of a grid.
 
-Each case has exact intervals of thresholds at which it hits (``scoring.surface.critical``). The number of hits over
-thresholds is then a step function with known steps; the chosen threshold is the middle of the best step.
+Each case has exact intervals of thresholds at which it hits (``scoring.surface.critical``), so the number of hits is a
+step function of the threshold. The chosen threshold is the middle of the best step.
 """
 
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from core.types import FloatArray
 
 
 class ExactThresholds:
-    """N cases with their box at every threshold and the thresholds at which they hit: a ``ThresholdSelector``."""
+    """N cases with their boxes at all thresholds and the thresholds at which they hit. A ``ThresholdSelector``."""
 
     def __init__(self, above: float) -> None:
-        """Create an empty selector; append all cases before the first query. A hit is IoU > ``above`` with a truth."""
+        """Create an empty selector; a hit is IoU > ``above``. Append all cases before the first query."""
         self.traces = Traces()
         self._above, self._truth, self._intervals = above, list[FloatArray](), list[FloatArray]()
 
@@ -43,7 +43,7 @@ class ExactThresholds:
 
     @cached_property
     def intervals(self) -> FloatArray:
-        """(K,2) concatenated intervals of all cases; ``case_index`` (K,) names the case of each."""
+        """(K,2) concatenated intervals of all cases; ``case_index`` (K,) is the case of each."""
         return np.concatenate([np.zeros((0, 2)), *self._intervals])
 
     @cached_property
@@ -52,7 +52,7 @@ class ExactThresholds:
         return np.repeat(np.arange(len(self)), [len(rows) for rows in self._intervals])
 
     def best(self, subset: Index) -> float:
-        """Return the threshold in [0,1) with most hits; ties: larger mean IoU at the step's middle, then the lowest."""
+        """Return the threshold in [0,1) with most hits; ties go to the larger mean IoU, then to the lower threshold."""
         selected = np.zeros(len(self), dtype=bool)
         selected[subset] = True
         curve = steps(self.intervals[selected[self.case_index]])
@@ -60,27 +60,27 @@ class ExactThresholds:
         return float(tied[self.iou(subset, tied).sum(0).round(DIGITS).argmax()])
 
     def boxes(self, thresholds: ArrayLike) -> FloatArray:
-        """(N,) thresholds -> (N,4) box of each case at its threshold; nan without a box, and at nan."""
+        """Return the box (N,4) of each case at its threshold (N,); nan without a box, and for a threshold of nan."""
         return self.traces.boxes(np.arange(len(self)), np.asarray(thresholds, dtype=np.float64)[:, None])[:, 0]
 
     def iou(self, subset: Index, thresholds: FloatArray) -> FloatArray:
-        """(n,) cases, (T,) thresholds -> (n,T) IoU with the best truth box; 0 without a box."""
+        """Return the IoU (n,T) of the cases ``subset`` (n,) with their best truth box; 0 without a box."""
         boxes = self.traces.boxes(subset, np.broadcast_to(thresholds, (len(subset), len(thresholds))))
         overlap, _ = self.truth.overlaps(boxes.reshape(-1, 4), np.repeat(subset, len(thresholds)))
         return overlap.reshape(len(subset), len(thresholds))
 
     def hits(self, thresholds: ArrayLike, rows: Index | slice = slice(None)) -> NDArray[np.bool_]:
-        """(T,) thresholds -> (N,T) whether each case hits there, by these ``rows`` of the intervals alone."""
+        """Return the hits (N,T) of all cases at ``thresholds`` (T,), using only these ``rows`` of the intervals."""
         at, low, high = np.asarray(thresholds), self.intervals[rows, :1], self.intervals[rows, 1:]
         out = np.zeros((len(self), len(at)), dtype=bool)
         np.logical_or.at(out, self.case_index[rows], (at >= low) & (at < high))
         return out
 
     def oracle_hits(self, findings: NDArray[np.str_]) -> NDArray[np.bool_]:
-        """(N,) finding of each case -> (N,M) hits at the local maxima of the finding's hit count.
+        """Return the hits (N,M) of all cases at the local maxima of their finding's hit count.
 
-        The best threshold of any resample is one of them. M is the largest number per finding; other findings are
-        padded with columns without hits.
+        The best threshold of any resample is one of them. ``findings`` (N,): finding of each case. M is the largest
+        number of maxima of a finding; other findings are padded with columns without hits.
         """
         by_finding = []
         for finding in np.unique(findings):
@@ -102,7 +102,7 @@ class Steps:
     count: NDArray[np.int64]
     """(C,) cases that hit between two neighbouring thresholds."""
     is_local_max: NDArray[np.bool_]
-    """(C,) whether neither neighbour has all hits of the step; for any case weights one such step is a best one."""
+    """(C,) True if neither neighbour has all hits of the step; for any case weights, one of these steps is best."""
 
     @property
     def middles(self) -> FloatArray:
@@ -111,9 +111,9 @@ class Steps:
 
 
 def steps(intervals: ArrayLike) -> Steps:
-    """(K,2) intervals of thresholds at which cases hit -> number of hits, at all thresholds from 0 to 1.
+    """Return the number of hits at all thresholds from 0 to 1, from intervals (K,2) of thresholds at which cases hit.
 
-    Intervals of one case are disjoint. Critical thresholds that differ by less than rounding are merged.
+    Intervals of one case are disjoint. Critical thresholds that differ by rounding are merged.
 
     >>> curve = steps([[.1, .5], [.3, .9]])
     >>> curve.thresholds.tolist(), curve.count.tolist()
@@ -124,7 +124,7 @@ def steps(intervals: ArrayLike) -> Steps:
     begin, end = index[:-2].reshape(-1, 2).T
     gained, lost = (np.bincount(indices, minlength=len(thresholds)) for indices in (begin, end))
     count = (gained - lost).cumsum()[:-1]
-    # nothing gained at its beginning, or lost at its end: a neighbour has all its hits
+    # a step that gains no hit at its beginning, or loses none at its end, has a neighbour with all its hits
     is_local_max = (gained[:-1] > 0) & (lost[1:] > 0)
     is_local_max[count.argmax()] = True
     return Steps(thresholds, count, is_local_max)

@@ -1,11 +1,10 @@
-"""Origins of score thresholds: the cases on which they are chosen, and the cases they apply to.
+"""Origins of score thresholds: the cases on which a threshold is chosen.
 
-A threshold chosen on the truth it is scored on overstates the score (origin ``oracle``, an upper bound).
-Cross-fitted: patients are split into folds and each fold's threshold is chosen on the others, so every case is scored
-once, at a threshold chosen without its own patient. ``validation``: chosen on images of the validation split, within
-one training run, since another network's maps have another scale. Each origin has one threshold per finding, or one
-``shared`` by all findings; every case then counts once, as in the pooled curve of Choe et al. 2020. ``fixed`` and
-``otsu`` use no truth at all.
+``oracle``: the scored cases. It overstates the score and is an upper bound. ``cross-fitted``: patients are split into
+folds and each fold's threshold is chosen on the other folds, so every case is scored once, at a threshold chosen
+without its own patient. ``validation``: the validation images of the same training run, since maps of another network
+have another scale. There is one threshold per finding, or one ``shared`` by all findings, for which every case counts
+once as in the pooled curve of Choe et al. 2020. ``fixed`` and ``otsu`` do not use the truth.
 
 A selector finds the best threshold of some cases: ``SampledThresholds`` in a list,
 ``benchmark.scoring.thresholds.exact`` among all numbers.
@@ -24,19 +23,19 @@ from core.seeds import patient_folds
 from core.types import FloatArray
 
 ThresholdKey = tuple[Origin, str]
-"""An origin and, for thresholds that all findings share, the suffix of its metrics."""
+"""An origin, and the suffix of its metrics if all findings share the threshold."""
 ThresholdsByOrigin = dict[ThresholdKey, FloatArray]
 """(N,) threshold of each case, nan if none could be chosen."""
 
 FOLDS = 5
 DIGITS = 12
-"""Thresholds and mean qualities are equal to this many digits: smaller differences are rounding."""
+"""Decimals to which thresholds and mean qualities are compared; smaller differences are rounding."""
 CROSS_FITTED: ThresholdKey = ("cross-fitted", "")
 """Chosen on other patients, per finding."""
 
 
 class ThresholdSelector(Protocol):
-    """Cases with truth; each subset has a best threshold."""
+    """Finds the best threshold of any subset of some cases with truth."""
 
     def best(self, subset: NDArray[np.int64]) -> float:
         """Return the best threshold of a non-empty ``subset`` of the cases."""
@@ -44,15 +43,15 @@ class ThresholdSelector(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class SampledThresholds:
-    """N cases at a list of T thresholds; a threshold is its index in the list. A ``ThresholdSelector``."""
+    """N cases at a list of T thresholds; thresholds are indices in the list. A ``ThresholdSelector``."""
 
     hits: NDArray[np.bool_]
-    """(N,T)."""
+    """(N,T) hits."""
     quality: FloatArray
-    """(N,T) tie breaker between thresholds with equal numbers of hits."""
+    """(N,T) tie-breaker for thresholds with equally many hits."""
 
     def best(self, subset: NDArray[np.int64]) -> float:
-        """Return the index with most hits; ties: mean quality, then the lowest.
+        """Return the index with most hits; ties go to the larger mean quality, then to the lower index.
 
         >>> hits, quality = np.array([[0, 1, 1], [1, 1, 1]], bool), np.array([[.1, .4, .5], [.6, .4, .5]])
         >>> SampledThresholds(hits, quality).best(np.array([0, 1]))
@@ -63,7 +62,7 @@ class SampledThresholds:
 
 
 def at_index(table: NDArray[np.generic], chosen: ArrayLike) -> FloatArray:
-    """(N,T) values, (N,) indices in the list -> (N,) value of each case at its index; nan for an index of nan.
+    """Return the value (N,) of each case in ``table`` (N,T) at its ``chosen`` index (N,); nan for an index of nan.
 
     >>> at_index(np.array([[1, 2], [3, 4]]), [1, np.nan]).tolist()
     [2.0, nan]
@@ -75,13 +74,13 @@ def at_index(table: NDArray[np.generic], chosen: ArrayLike) -> FloatArray:
 
 
 Indexed = tuple[ThresholdSelector, CaseIndex]
-"""A selector and the finding, patient and training of its cases."""
+"""A selector and the index of its cases."""
 
 
 def choose(scored: Indexed, default: float, seed: int = 0, validation: Indexed | None = None) -> ThresholdsByOrigin:
-    """Return every origin that uses truth, per finding and shared -> (N,) threshold of each case.
+    """Return the threshold (N,) of each case for all origins that use truth, per finding and shared.
 
-    ``default`` as in ``cross_fitted``. Without ``validation`` cases that origin is missing.
+    ``default`` is that of ``cross_fitted``. Without ``validation`` cases, that origin is missing.
     """
     out: ThresholdsByOrigin = {}
     for shared, suffix in ((False, ""), (True, SHARED_SUFFIX)):
@@ -93,7 +92,7 @@ def choose(scored: Indexed, default: float, seed: int = 0, validation: Indexed |
 
 
 def oracle(selector: ThresholdSelector, index: CaseIndex, shared: bool = False) -> FloatArray:
-    """(N,) best threshold of the scored cases themselves."""
+    """Return the threshold (N,) of each case, chosen on the scored cases."""
     chosen = np.full(len(index.findings), np.nan)
     for group in index.groups(shared).values():
         if group.any():
@@ -104,7 +103,7 @@ def oracle(selector: ThresholdSelector, index: CaseIndex, shared: bool = False) 
 def cross_fitted(
     selector: ThresholdSelector, index: CaseIndex, default: float, seed: int = 0, shared: bool = False
 ) -> FloatArray:
-    """(N,) best threshold of the other folds' patients; the ``default`` if they have no such case."""
+    """Return the threshold (N,) of each case, chosen on the other folds; the ``default`` if they have no such case."""
     chosen, fold = np.full(len(index.findings), float(default)), patient_folds(index.patients.tolist(), FOLDS, seed)
     for group in index.groups(shared).values():
         for number in np.unique(fold[group]):
@@ -117,9 +116,9 @@ def cross_fitted(
 def from_validation(
     selector: ThresholdSelector, validation_index: CaseIndex, index: CaseIndex, shared: bool = False
 ) -> FloatArray:
-    """(N,) best threshold of the validation cases of the same training run, nan without any.
+    """Return the threshold (N,) of each case, chosen on the same training run's validation cases; nan without any.
 
-    ``validation_index`` is that of the ``selector``'s cases.
+    ``validation_index`` is the index of the ``selector``'s cases.
     """
     chosen, masks = np.full(len(index.findings), np.nan), validation_index.groups(shared)
     for name, group in index.groups(shared).items():
@@ -135,8 +134,8 @@ def distinct_thresholds(
 ) -> dict[Origin, dict[str, list[object]]]:
     """Return origin -> finding (or ``@shared``) -> the distinct chosen thresholds, ascending, as stored in a record.
 
-    Numbers to six digits, or the ``values`` of a list at the chosen indices. Empty if none could be chosen. Otsu's
-    thresholds differ by map and are left out.
+    They are rounded to six digits, or are the ``values`` of a list at the chosen indices; empty if none could be
+    chosen. Otsu's thresholds differ from map to map and are left out.
     """
     out: dict[Origin, dict[str, list[object]]] = {}
     for (origin, suffix), thresholds in chosen.items():

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmark.records import Cell, Record, cases
-from benchmark.suite import score
 from benchmark.suite.plan import ModelPlan
+from benchmark.suite.score import ModelScorer
 from benchmark.suite.scorers import Scored
 from benchmark.suite.training_runs import recorded
 from benchmark.suite.verify.differences import VerificationResult, differences, row_differences
@@ -45,7 +45,7 @@ def _score_function(
         raise DataError(f"the data set differs from the one of the record ({examples(other)})")
     if absent := [run.folder.name for run in trained if not (run.folder / "predictions.csv").is_file()]:
         raise DataError(f"{examples(absent)} below {runs_dir} has no predictions.csv")
-    return score.make_score_function(model, [record.cell for record in same_weights], trained, runs_dir, None)
+    return ModelScorer(model, [record.cell for record in same_weights], trained, runs_dir, None).score
 
 
 def _verify_record(

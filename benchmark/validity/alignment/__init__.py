@@ -1,1 +1,1 @@
-"""Check ``alignment``: what the conventional placement of maps costs."""
+"""Check ``alignment``: the effect of the conventional placement of maps on scores."""

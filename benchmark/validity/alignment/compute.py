@@ -1,4 +1,4 @@
-"""Gain of the exact grid over the placement that ``interpolate`` assumes."""
+"""Gain of the exact grid over the conventional placement, which ``interpolate`` assumes."""
 
 from dataclasses import replace
 
@@ -10,21 +10,17 @@ from core.frames import conventional
 
 
 class Alignment(Check):
-    """Maps scored on the conventional grid and on the network's own.
+    """Score maps on the conventional grid and on the exact grid of the network.
 
-    ``hit@iou.3@conventional``, ``hit@iou.3@aligned`` and ``pointing@…`` by the ``locus`` protocol; ``change@…@aligned``
-    is the gain of the exact grid, paired by patient. ``shift`` is the error of the conventional placement, as a
-    fraction of the image's side along the worse axis; 0 for a centred grid.
+    ``hit@iou.3@conventional``, ``hit@iou.3@aligned`` and ``pointing@…`` are scores of the ``locus`` protocol;
+    ``change@…@aligned`` is the gain of the exact grid, paired by patient. ``shift`` is the error of the conventional
+    placement along the worse axis, as a share of the image's side; 0 for a centred grid.
     """
 
     name = "alignment"
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """Score both placements of one method's maps.
-
-        Scores of ``locus`` as ``METRIC@aligned`` and ``METRIC@conventional``, their difference paired by patient, and
-        the mean shift as a fraction of the side.
-        """
+        """Score both placements of one method's maps."""
         aligned = self.cases(method)
         variants = {"conventional": [replace(case, grid="conventional") for case in aligned], "aligned": aligned}
         result = compare(variants, self.findings, seed)

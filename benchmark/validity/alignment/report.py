@@ -1,4 +1,4 @@
-"""Report of the check ``alignment``: what the conventional placement of maps costs each backbone."""
+"""Report of the check ``alignment``: the effect of the conventional placement on each backbone."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,27 +13,27 @@ from core.names import MAIN
 
 GAIN = f"change@{MAIN}@aligned"
 CAPTION = (
-    "Gain: aligned − conventional, paired by patient. Shift: offset of the conventional placement, as a share of the "
+    "Gain: aligned − conventional, paired by patient. Shift: error of the conventional placement, as a share of the "
     "image's side."
 )
 
 
 class AlignmentReport(CheckReport):
-    """Gain of the aligned over the conventional placement, over all methods and for each method."""
+    """Gain of the aligned over the conventional placement, for each network and method."""
 
     name = "alignment"
-    question = "What does the conventional placement of maps cost?"
-    limit = "The cost for any other network. It depends on strides, padding and image size."
+    question = "How much does the conventional placement of maps lower scores?"
+    limit = "The effect on other networks. It depends on strides, padding and image size."
 
     def tables(self) -> list[Table]:
         """Return the gain of each network and size over all methods, then of each method, paired by patient."""
         rows = sorted(self.rows, key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool))
-        intro = f"{CAPTION}\n{basis_lines(rows, 'cross-fitted by patient, per finding, each placement for itself')}"
+        intro = f"{CAPTION}\n{basis_lines(rows, 'cross-fitted by patient, per finding and placement')}"
         headings = (f"{MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
         networks = naming(rows)
         summary = Table(
-            f"{self.dataset}: what the true grid gains, mean over methods",
-            f"Up, down: methods whose interval of the gain is above or below 0. {intro}",
+            f"{self.dataset}: gain of the exact grid, mean over methods",
+            f"Up, down: number of methods with a gain whose interval is above or below 0. {intro}",
             (*(column.heading for column in networks), "shift", "n methods", *headings),
             tuple(_summary(group, networks) for group in select.by_model(rows)),
         )
@@ -84,7 +84,7 @@ def _summary(records: Sequence[Record], networks: Sequence[TableColumn]) -> tupl
 def gains(records: Sequence[Record]) -> list[Score]:
     """Return the gain of each method that was scored with both placements, in the unit of the main column.
 
-    A gain of +.05 means that five more of a hundred cases are hits.
+    A gain of +.05 means five more hits in a hundred cases.
     """
     scores = (record.find(GAIN, origin="cross-fitted") for record in records)
     return [score for score in scores if score is not None and score.value is not None]
@@ -95,13 +95,13 @@ def _sentence(backbone: str, networks: Sequence[Sequence[Record]]) -> str:
     lost, won = (sum((gain.low or 0) > 0 for gain in gained), sum((gain.high or 0) < 0 for gain in gained))
     of = f"({counted(len(networks), 'network')}, mean over methods)"
     if not any(gain.value for gain in gained):
-        return f"`{backbone}`: nothing. The conventional placement is right for it {of}."
-    verdict = "it loses" if lost > won else "it loses nothing" if won else "no loss is shown"
+        return f"`{backbone}`: no difference. The conventional placement is exact {of}."
+    verdict = "scores drop" if lost > won else "scores do not drop" if won else "no significant change"
     shifts = select.defined_values(group[0].find("shift") for group in networks)
     changes = _range([_change(group) for group in networks], "+")
     return (
-        f"`{backbone}`: {verdict}. `{MAIN}` changes by {changes} {of}: its maps are off by {_range(shifts)} of the "
-        f"image's side. Of {counted(len(gained), 'row')}, {lost} significantly lose and {won} gain."
+        f"`{backbone}`: {verdict}. `{MAIN}` changes by {changes} {of}, because maps are shifted by {_range(shifts)} of "
+        f"the image's side. Of {counted(len(gained), 'row')}, {lost} significantly drop and {won} rise."
     )
 
 

@@ -1,1 +1,1 @@
-"""Check ``conventions``: how much of a score is due to the conversion of a map to a picture."""
+"""Check ``conventions``: the effect of the conversion of maps to pictures on scores."""

@@ -1,4 +1,4 @@
-"""Effect of rendering conventions on a score: how much of it is due to the way a map is turned into a picture."""
+"""Effect on scores of the convention by which a package converts a map to a picture."""
 
 from dataclasses import replace
 
@@ -14,20 +14,17 @@ from core.frames import Grid
 
 
 class Conventions(Check):
-    """Maps rectified, scaled and resized in the order of several other packages, then scored the same way.
+    """Score maps that are rectified, scaled and resized as by several other packages.
 
-    ``hit@iou.3@CONVENTION`` and ``pointing@CONVENTION`` by the ``locus`` protocol, with thresholds per convention:
-    cross-fitted, and fixed at .5 of the scaled picture. ``change@…`` is the difference to ``ours``. A picture's pixels
-    are the vertices of the scored surface, so that all conventions lose the same precision.
+    ``hit@iou.3@CONVENTION`` and ``pointing@CONVENTION`` are scores of the ``locus`` protocol with thresholds per
+    convention: cross-fitted, and fixed at .5 of the scaled picture. ``change@…`` is the difference from ``ours``. The
+    pixels of a picture are the vertices of the scored surface, so that all conventions have the same precision.
     """
 
     name = "conventions"
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """Score all conventions for the maps of one method.
-
-        Scores are ``METRIC@CONVENTION``; changes are relative to the first one, ours.
-        """
+        """Score all conventions for the maps of one method."""
         cases = with_truth(self.cases(method))
         bar = tqdm(CONVENTIONS.items(), desc="paint", unit="convention", leave=False, disable=None)
         variants = {name: [painted(case, convention) for case in cases] for name, convention in bar}
@@ -35,12 +32,12 @@ class Conventions(Check):
 
 
 def painted(case: Case, convention: Convention) -> Case:
-    """Return the case with its map as a picture of the network's input size, with stride 1; failed maps stay.
+    """Return the case with its map as a picture of the network's input size; failed maps are unchanged.
 
     Raises ``BadValueError`` for a case without an exact grid.
     """
     if not isinstance(case.grid, Grid):
-        raise BadValueError("a convention needs the map's true grid: give aligned cases")
+        raise BadValueError("conventions require the map's exact grid: give aligned cases")
     values, _ = finite_map(case)
     if values is None:
         return case

@@ -1,8 +1,8 @@
-"""Conventions: how other packages turn a raw map into a picture, with the same steps in the same order.
+"""Conventions: the conversion of a raw map to a picture in other packages, with their steps in their order.
 
-Each is a pure function from a raw map (h,w) (rectified if its paper says so) and its grid to a picture (H,W) at the
-network's input size, float32, min-max scaled to [0,1] in the last step; flat maps give 0. All but ``ours`` place a map
-over the whole input as if its grid were centred. Based on the source code of the versions named below.
+Each is a function of a raw map (h,w), rectified if its paper says so, and its grid. It returns a picture (H,W) at the
+network's input size, float32, min-max scaled to [0,1] in the last step; constant maps give 0. All but ``ours`` place a
+map as if its grid were centred in the input. Based on the source code of the versions named below.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ Convention = Callable[[NDArray[np.floating[Any]], Grid], Picture]
 
 
 def ours(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
-    """Min-max over the positions, then bilinear on the network's exact grid, at pixel centres as for the others."""
+    """Min-max over the positions, then bilinear on the network's exact grid, at pixel centres."""
     return _scaled(resample(min_max(values), grid, grid.size))
 
 
@@ -29,30 +29,30 @@ def grad_cam(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
     """ReLU at the positions, min-max there, bilinear to the input, ReLU and min-max again.
 
     pytorch-grad-cam 1.5: ``BaseCAM.compute_cam_per_layer`` and ``aggregate_multi_layers``; ``scale_cam_image`` is
-    (x − min) / (1e-7 + max) and ``cv2.resize`` at its default. The ReLU came in with its pull request 152.
+    (x − min) / (1e-7 + max) and ``cv2.resize`` with its defaults. Pull request 152 added the ReLU.
     """
     scaled = _epsilon(np.maximum(values, 0), 1e-7)
     return _scaled(_epsilon(np.maximum(_cv2(scaled, grid, cv2.INTER_LINEAR), 0), 1e-7))
 
 
 def captum(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
-    """Raw values to the input by nearest neighbour, then what is positive.
+    """Nearest neighbour to the input, then ReLU.
 
     captum 0.9: ``LayerGradCam.attribute`` does not rectify (``relu_attributions=False``),
     ``LayerAttribution.interpolate`` has ``interpolate_mode="nearest"``, and ``visualize_image_attr(sign="positive")``
     drops negative values. Its clipping of outliers only affects the display and is left out. Its peak is the first
-    (upper left) pixel of the highest cell, which happens to be the position in a ResNet's grid.
+    (upper left) pixel of the highest cell.
     """
     return _scaled(np.maximum(_nearest(values, grid), 0))
 
 
 def captum_bilinear(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
-    """As ``captum`` with ``interpolate_mode="bilinear"``: rectified after interpolation, which no other peer does."""
+    """As ``captum`` with ``interpolate_mode="bilinear"``; ReLU after the interpolation."""
     return _scaled(np.maximum(_cv2(values, grid, cv2.INTER_LINEAR), 0))
 
 
 def torchcam(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
-    """Min-max at the positions, then Pillow's bicubic, whose overshoot stays.
+    """Min-max at the positions, then Pillow's bicubic; values beyond [0,1] stay.
 
     torch-cam 0.5: ``_CAM.compute_cams`` rectifies in the gradient methods only (``CAM`` keeps its sign), ``_normalize``
     is (x − min) / (max − min + 1e-8), and ``overlay_mask`` resizes with ``BICUBIC``. Its squaring only affects
@@ -67,17 +67,17 @@ def x_ray(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
     """Bilinear to the input, then min-max over its pixels.
 
     alinstein/X_RAY, ``utlis/gradcam.py``: ReLU (the method's own), ``upsample(mode="bilinear", align_corners=False)``,
-    min-max; ``heatMap_.py`` scales its CAM, which keeps its sign, before ``cv2.resize``: the same picture. It is what
-    ``ours`` would be with the conventional grid.
+    min-max; ``heatMap_.py`` scales its CAM, which keeps its sign, before ``cv2.resize``: the same picture. It equals
+    ``ours`` with the conventional grid.
     """
     return _scaled(_cv2(values, grid, cv2.INTER_LINEAR))
 
 
 def wsolevaluation(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
-    """Bicubic to the input, then min-max over its pixels; never rectified.
+    """Bicubic to the input, then min-max over its pixels; not rectified.
 
-    clovaai/wsolevaluation, ``inference.py``: ``cv2.resize(INTER_CUBIC)``, ``normalize_scoremap``. Its authors fixed
-    this order, "no standard practice" before, and did not expect it to matter (issue 54).
+    clovaai/wsolevaluation, ``inference.py``: ``cv2.resize(INTER_CUBIC)``, ``normalize_scoremap``. Its authors did not
+    expect this order to matter (issue 54).
     """
     return _scaled(_cv2(values, grid, cv2.INTER_CUBIC))
 
@@ -95,14 +95,14 @@ CONVENTIONS: dict[str, Convention] = {
 
 
 def _cv2(values: NDArray[np.floating[Any]], grid: Grid, how: int) -> Picture:
-    """Half-pixel centres, as ``interpolate(align_corners=False)``."""
+    """Resize with half-pixel centres, as ``interpolate(align_corners=False)``."""
     height, width = grid.size
     small = np.asarray(values, dtype=np.float32)
     return np.asarray(cv2.resize(small, (width, height), interpolation=how), dtype=np.float32)
 
 
 def _nearest(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
-    """``torch.nn.functional.interpolate(mode="nearest")``: pixel i takes position floor(i · h / H)."""
+    """Resize as ``torch.nn.functional.interpolate(mode="nearest")``: pixel i has position floor(i · h / H)."""
     rows, columns = (np.arange(side) * n // side for side, n in zip(grid.size, values.shape, strict=True))
     return np.asarray(values, dtype=np.float32)[np.ix_(rows, columns)]
 

@@ -1,4 +1,4 @@
-"""Report of the check ``conventions``: how much of a score is due to the conversion of a map to an image."""
+"""Report of the check ``conventions``: the effect of the conversion of maps to pictures on scores."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -17,17 +17,17 @@ MEASURES: tuple[tuple[str, Origin], ...] = ((MAIN, "cross-fitted"), (MAIN, "fixe
 
 
 class ConventionsReport(CheckReport):
-    """Share of the spread that is due to the convention, then a table of methods x conventions."""
+    """Share of the variance due to the convention, and scores of methods × conventions."""
 
     name = "conventions"
-    question = "How much of a score is convention?"
-    limit = "Which convention gives the best picture for people. Only `ours` asks where the network looked."
+    question = "How much do scores depend on rendering conventions?"
+    limit = "Which convention gives the best pictures for people. Only `ours` uses the exact grid of the network."
 
     def tables(self) -> list[Table]:
-        """Return the share of the spread due to the convention, then a table of methods x conventions per metric."""
+        """Return the share of the variance due to the convention, then a table of methods × conventions per metric."""
         rows = self.rows
         intro = basis_lines(
-            rows, "cross-fitted by patient, per finding, each convention for itself; fixed: .5 of the scaled picture"
+            rows, "cross-fitted by patient, per finding and convention; fixed: .5 of the scaled picture"
         )
         names = convention_names(rows)
         tables = [_variance_table(rows, names, self.dataset, intro)]
@@ -55,17 +55,17 @@ class ConventionsReport(CheckReport):
 
 
 def convention_names(records: Sequence[Record]) -> tuple[str, ...]:
-    """Return the names of the conventions that records were scored under, our own first."""
+    """Return the names of the conventions with scores, ``ours`` first."""
     return tuple(dict.fromkeys(name for record in records for name in select.variants(record, "pointing")))
 
 
 def _variance_table(records: Sequence[Record], names: Sequence[str], dataset: str, intro: str) -> Table:
-    """Decompose each model's table of methods x conventions, for each metric."""
+    """Decompose the variance of each model's scores by method and convention, for each metric."""
     about = (
         "Shares of the sum of squares around the grand mean: methods, conventions, and their interaction (`both`). "
-        "Range: largest − smallest score, over the methods under the first convention, and over the conventions, mean "
-        "over methods. Order reversed: pairs of methods that some convention ranks the other way round. "
-        f"`peers`: without `{names[0]}`, which places maps where the network looked."
+        "Range: largest − smallest score, over the methods under the first convention, and over the conventions (mean "
+        "over methods). Order reversed: pairs of methods that some convention ranks in the reverse order. "
+        f"`peers`: without `{names[0]}`, which uses the exact grid."
     )
     networks = naming(records)
     rows = [
@@ -76,7 +76,7 @@ def _variance_table(records: Sequence[Record], names: Sequence[str], dataset: st
     ]
     parts = ("methods %", "conventions %", "both %", "range over methods", "range over conventions", "order reversed")
     header = (*(column.heading for column in networks), "score", "thresholds", "conventions", "n methods", *parts)
-    return Table(f"{dataset}: how much of the difference is convention", f"{about}\n{intro}", header, tuple(rows))
+    return Table(f"{dataset}: variance due to the convention", f"{about}\n{intro}", header, tuple(rows))
 
 
 def _range(metric: str, origin: Origin, names: Sequence[str]) -> Callable[[Record], str]:
@@ -88,7 +88,7 @@ def _range(metric: str, origin: Origin, names: Sequence[str]) -> Callable[[Recor
 
 
 def _variance_rows(records: Sequence[Record], label: str, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return a row per metric; none if fewer than two methods have a score under every convention."""
+    """Return a row per metric; none if fewer than two methods have scores under all conventions."""
     rows = []
     for metric, origin in MEASURES:
         if (d := decomposed(records, metric, origin, names)) is None:

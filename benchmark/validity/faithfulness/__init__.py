@@ -1,1 +1,1 @@
-"""Check ``faithfulness``: whether the network's output depends on the pixels that a map highlights."""
+"""Check ``faithfulness``: the effect of the pixels that a map highlights on the network's output."""

@@ -1,4 +1,4 @@
-"""Agreement of the rankings by hits and by each measure of faithfulness, from the rows per case."""
+"""Agreement of the rankings by hits and by each metric of faithfulness, from the rows per case."""
 
 import itertools
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ Group = list[list[Record]]
 
 @lru_cache(maxsize=2)
 def agreements(leaderboard: Leaderboard) -> list[Record]:
-    """Return a record per network of the check; cached for its tables, its answer and its chart.
+    """Return a record per network of the check; cached for the tables, the answer and the chart.
 
     ``tau@ONE~OTHER`` is Kendall's tau between the methods' mean scores by two metrics, without baselines; its n is the
-    number of methods. ``p@ONE~OTHER`` is its exact p. Networks with fewer than three methods that have rows per case
-    are skipped. Raises ``DataError`` for invalid rows.
+    number of methods. ``p@ONE~OTHER`` is its exact p-value. Networks with fewer than three methods that have rows per
+    case are skipped. Raises ``DataError`` for invalid rows.
     """
     scored = select.of_check(leaderboard.records, leaderboard.dataset, FAITHFULNESS)
     ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
@@ -70,38 +70,38 @@ def _sums(columns: CaseColumns, keys: Sequence[str], measure: str) -> Sums:
 def _scores(pair: tuple[str, str], agreement: RankAgreement, methods: int) -> list[Score]:
     name = "~".join(pair)
     if np.isnan(agreement.tau):
-        return [Score(finding="mean", metric=f"tau@{name}", n=methods, reason="a measure ties throughout")]
+        return [Score(finding="mean", metric=f"tau@{name}", n=methods, reason="all methods are tied")]
     low, high = (None if np.isnan(end) else end for end in (agreement.low, agreement.high))
     tau = Score(finding="mean", metric=f"tau@{name}", value=agreement.tau, low=low, high=high, n=methods)
     return [tau, Score(finding="mean", metric=f"p@{name}", value=max(agreement.p, 1e-6), n=methods)]
 
 
 def tau_and_p(record: Record, one: str, other: str) -> tuple[Score | None, Score | None]:
-    """Return tau and its p."""
+    """Return tau and its p-value."""
     return record.find(f"tau@{one}~{other}"), record.find(f"p@{one}~{other}")
 
 
 def verdict(tau: Score | None, p: Score | None) -> str:
-    """Return the verdict on two rankings from tau, its interval and its exact p.
+    """Return the verdict on two rankings from tau with its interval, and its exact p-value.
 
     >>> p = Score(finding="mean", metric="p", value=0.01)
     >>> verdict(Score(finding="mean", metric="tau", value=0.5, low=0.1, high=0.8), p)
-    'alike'
+    'agree'
     """
     if tau is None or tau.low is None or tau.high is None or p is None or p.value is None:
-        return "cannot be told"
+        return "too few methods"
     if p.value >= ALPHA:
-        return "neither follows"
-    return "alike" if tau.low > 0 else "reversed" if tau.high < 0 else "neither follows"
+        return "not shown"
+    return "agree" if tau.low > 0 else "disagree" if tau.high < 0 else "not shown"
 
 
 def sentence(record: Record) -> str:
-    """Summarize how localization agrees with each metric of faithfulness for a network."""
+    """Summarize the agreement of localization with each metric of faithfulness for a network."""
     words = {
-        "alike": "methods that hit the lesion more often are also more faithful by {}",
-        "reversed": "methods that hit the lesion more often are less faithful by {}",
-        "neither follows": "no agreement is shown between hits and {}",
-        "cannot be told": "there are too few methods to compare hits and {}",
+        "agree": "methods that hit the lesion more often are also more faithful by {}",
+        "disagree": "methods that hit the lesion more often are less faithful by {}",
+        "not shown": "no agreement is shown between hits and {}",
+        "too few methods": "there are too few methods to compare hits and {}",
     }
     taus = {other: tau_and_p(record, one, other) for one, other in PAIRS if one == MAIN}
     measures_by_verdict = {

@@ -12,14 +12,14 @@ from core.errors import NotAvailableError
 from core.names import FAITHFULNESS, MAIN
 
 WIDTH, HEIGHT = 250, 380
-"""Pixels of the narrowest plot."""
+"""Size of the narrowest plot in pixels."""
 OFFSET, MARK, LETTER, LINE = 6, 3, 6, 12
 """Pixels: distance of mark and label, half a mark, width of a letter, height of a line."""
 Box = tuple[float, float, float, float]
 
 
 def draw(leaderboard: Leaderboard) -> Spec:
-    """Draw labelled marks with the intervals of ``road``; both axes use the same cases.
+    """Draw a labelled mark per method, with the interval of ``road``; both axes use the same cases.
 
     Raises ``NotAvailableError`` if no method has both scores.
     """
@@ -32,7 +32,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     colours, shapes = by_network(values)
     base = {
         "x": field("hits:Q", title=f"{MAIN}, on the same cases", **scale(domain=[0, 1])),
-        "y": field("road:Q", title="road: more is more faithful", **scale(zero=False)),
+        "y": field("road:Q", title="road (higher is more faithful)", **scale(zero=False)),
     }
     interval = {"y": field("low:Q"), "y2": {"field": "high"}}
     hint = tooltip("method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q")
@@ -41,8 +41,8 @@ def draw(leaderboard: Leaderboard) -> Spec:
     names = mark("text", base, {"text": field("label:N")}, align="left", dx=OFFSET, dy=-4)
     agreement = " ".join(map(sentence, agreements(leaderboard)))
     about = (
-        f"{leaderboard.dataset}: road with its 95 % interval against {MAIN}, a mark per method, labelled if space "
-        "permits."
+        f"{leaderboard.dataset}: road with its 95 % interval against {MAIN}, a mark per method; labels where there "
+        "is space."
     )
     return view(values, f"{about} {agreement}".strip(), HEIGHT, bars, points, names)
 
@@ -59,7 +59,7 @@ def _row(record: Record) -> Row:
 
 
 def label(rows: Sequence[Row]) -> None:
-    """Label the marks, most faithful first, if the narrowest page has space for the label.
+    """Label the marks, most faithful first, where the narrowest page has space.
 
     Marks at the same position share one label.
     """

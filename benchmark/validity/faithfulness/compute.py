@@ -21,15 +21,15 @@ UNORDERED = "the map puts no pixel before another"
 
 
 class Faithfulness(Check):
-    """Probability of a finding while the pixels of its image are hidden or shown in the order of its map.
+    """Probability of a finding while pixels are hidden or shown in the order of its map.
 
-    ``insertion`` is the area under the probability while pixels, most relevant first, replace those of the blurred
-    image; higher is better. ``deletion``: while they are replaced by mean grey; lower is better (Petsiuk et al. 2018).
-    ``road@morf``, ``road@lerf``: mean probability with the most or least relevant pixels imputed from their
-    neighbours, and ``road`` = (lerf - morf) / 2, as grad-cam's ``ROADCombined``; higher is better (Rong et al. 2022).
-    ``hit@iou.3`` and ``pointing`` are the ``locus`` protocol's on the same cases, with thresholds chosen on these; only
-    these two use the truth. Cases are the findings that an image has. A flat map does not order pixels: its case is
-    excluded and counted in ``unordered``.
+    ``insertion`` is the area under the probability while the most relevant pixels are inserted first into a blurred
+    image; higher is better. ``deletion`` is the area while they are replaced by mean grey; lower is better (Petsiuk et
+    al. 2018). ``road@morf`` and ``road@lerf`` are mean probabilities with the most and the least relevant pixels
+    imputed from their neighbours, and ``road`` = (lerf - morf) / 2, as in grad-cam's ``ROADCombined``; higher is better
+    (Rong et al. 2022). ``hit@iou.3`` and ``pointing`` are scores of ``locus`` on the same cases, with thresholds chosen
+    on these cases; only these two use the truth. Cases are the findings with a truth box. A flat map does not order
+    pixels: its case is excluded and counted in ``unordered``.
     """
 
     name = "faithfulness"
@@ -50,7 +50,7 @@ class Faithfulness(Check):
         values = measures(answers)
         ordered = np.isfinite(values["road"])
         if not ordered.any() and not failures(cases, [case.load_surface[1] for case in cases]):
-            raise NotAvailableError(f"all maps of {method!r} are flat: none puts a pixel before another")
+            raise NotAvailableError(f"all maps of {method!r} are constant, so they do not order the pixels")
         located = Locus().evaluate(cases, self.findings, seed).rows
         hits = {name: np.array([row[name] for row in located], dtype=np.float64) for name in (MAIN, "pointing")}
         estimates = estimate(_columns(values, hits, ordered), case_index(cases), self.findings, seed)
@@ -64,10 +64,7 @@ class Faithfulness(Check):
 
 
 def measures(answers: Curves) -> dict[str, FloatArray]:
-    """Return each measure (N,) of curves (N,n), nan for maps that do not order the pixels.
-
-    ``road`` is half the difference of the two orders, least minus most relevant first (Rong et al. 2022).
-    """
+    """Return each metric (N,) of curves (N,n); nan for flat maps."""
     morf, lerf = answers.morf.mean(-1), answers.lerf.mean(-1)
     areas = {way: area_under_curve(INSERTED_SHARES, getattr(answers, way)) for way in ("insertion", "deletion")}
     return {**areas, "road@morf": morf, "road@lerf": lerf, "road": (lerf - morf) / 2}

@@ -42,7 +42,7 @@ VERSION_OF_CURVES = 1
 
 @dataclass
 class Networks:
-    """Networks that predict images with hidden pixels, each loaded once."""
+    """The networks for predicting images with hidden pixels, each loaded once."""
 
     flags: EngineFlags
     loaded: dict[Path, Callable[[Tensor], Tensor]] = field(default_factory=dict)
@@ -72,7 +72,7 @@ def in_batches(model: Callable[[Tensor], Tensor], pictures: Tensor, memory_gib: 
 
 
 def curves_path(runs: Sequence[TrainingRun], maps: StoredMaps, folder: Path) -> Path:
-    """Return the file of a method's curves; its name depends on the maps, the weights and the ways to hide pixels."""
+    """Return the file of a method's curves; its name depends on the maps, the weights and all settings."""
     ways = [INSERTED_SHARES, REMOVED, BLUR, NOISE, [*WEIGHTS.values()], VERSION_OF_CURVES, VERSION]
     return folder / f"curves-{hash_key([maps.index.key, [run.digest for run in runs], ways])}.npy"
 
@@ -80,14 +80,14 @@ def curves_path(runs: Sequence[TrainingRun], maps: StoredMaps, folder: Path) -> 
 def curves(
     runs: Sequence[TrainingRun], cases: Sequence[Case], maps: StoredMaps, folder: Path, networks: Networks | None
 ) -> Curves:
-    """Return curves (N,n) of the ``cases`` of one method, nan for flat maps, which do not order the pixels.
+    """Return curves (N,n) of the ``cases`` of one method; nan for flat maps.
 
     Cases of an image are consecutive. Without ``networks``, curves missing in ``folder`` raise ``NoMapsError``.
     """
     where = curves_path(runs, maps, folder)
     if not where.is_file():
         if networks is None:
-            raise NoMapsError(f"no curves in {folder} that today's code would make of these weights, images and maps")
+            raise NoMapsError(f"{folder} has no curves of these weights, images, maps and this version of the code")
         joined = np.concatenate([*_compute_curves(runs, cases, networks)]).astype(np.float32)
         with atomic(where) as temporary, temporary.open("wb") as file:
             np.save(file, joined)
@@ -120,5 +120,5 @@ def _of_image(run: TrainingRun, pixels: NDArray[np.uint8], cases: Sequence[Case]
 
 def _order(case: Case) -> Order:
     if case.map is None or not isinstance(case.grid, Grid):
-        raise BadValueError("the order of pixels needs a map on its true grid: give aligned cases")
+        raise BadValueError("the order of pixels requires the map's exact grid: give aligned cases")
     return order(case.map, case.grid)

@@ -1,9 +1,8 @@
-"""ROAD's noisy linear imputation, solved exactly: removed pixels become the weighted mean of their neighbours.
+"""ROAD's noisy linear imputation, solved exactly: removed pixels are the weighted means of their neighbours.
 
 Rong et al., "A consistent and efficient evaluation strategy for attribution methods", ICML 2022, section 5.1: straight
-neighbours have weight 1/6, diagonal ones 1/12; there are none beyond the image's edge. The equations are symmetric,
-positive definite and banded, so a banded Cholesky decomposition is 4 to 10 times faster than the general sparse solver
-of the authors and of grad-cam.
+neighbours have weight 1/6, diagonal ones 1/12. The equations are symmetric, positive definite and banded, so a banded
+Cholesky decomposition is 4 to 10 times faster than the general sparse solver of the authors and of grad-cam.
 """
 
 from typing import Any
@@ -15,15 +14,13 @@ from scipy.linalg import solveh_banded
 Pixels = NDArray[np.floating[Any]]
 Index = NDArray[np.int64]
 WEIGHTS = {(0, 1): 1 / 6, (1, -1): 1 / 12, (1, 0): 1 / 6, (1, 1): 1 / 12}
-"""(down, right) -> weight of that neighbour and of the opposite one."""
+"""(down, right) -> weight of this neighbour and of the opposite one."""
 NOISE = 0.01
 """Standard deviation of the noise added to imputed pixels, in units of the network's input, as in the authors' code."""
 
 
 def impute(image: Pixels, removed: NDArray[np.bool_]) -> Pixels:
-    """Impute the ``removed`` pixels (H,W) of an image (C,H,W), without noise.
-
-    Their values are not used. If all pixels are removed, the result is 0.
+    """Impute the ``removed`` pixels (H,W) of an image (C,H,W), without noise; 0 if all pixels are removed.
 
     >>> impute(np.array([[[0.0, 7.0, 3.0]]]), np.array([[False, True, False]]))[0, 0].round(9).tolist()
     [0.0, 1.5, 3.0]

@@ -22,7 +22,7 @@ from core.types import FloatArray
 Order = NDArray[np.int64]
 STEPS = 8
 INSERTED_SHARES = tuple((step / STEPS) ** 2 for step in range(STEPS + 1))
-"""Shares of the pixels that are inserted or deleted: dense where curves bend, since findings are small."""
+"""Shares of the pixels that are inserted or deleted; small shares are denser, since findings are small."""
 REMOVED = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Shares of the pixels that ROAD removes; the mean over them is its score."""
 BLUR = 1 / 16
@@ -44,10 +44,7 @@ class Curves:
 
     @property
     def flat(self) -> FloatArray:
-        """All curves concatenated along the last axis, as stored in files.
-
-        ``split`` is the inverse.
-        """
+        """All curves concatenated along the last axis, as stored in files; see ``split``."""
         return np.concatenate([self.insertion, self.deletion, self.morf, self.lerf], -1)
 
     @classmethod

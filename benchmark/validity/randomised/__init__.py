@@ -1,1 +1,1 @@
-"""Check ``randomised``: whether maps change when the weights are replaced by random ones."""
+"""Check ``randomised``: the change of maps if weights are replaced by random ones."""

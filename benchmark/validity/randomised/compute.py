@@ -1,4 +1,4 @@
-"""Test whether a method's maps depend on what the network has learned."""
+"""Test whether the maps of a method depend on the learned weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,22 +18,19 @@ from core.types import FloatArray
 
 
 class Randomised(Check):
-    """Maps of a network with weights randomised part by part from the head down, compared with the trained network's.
+    """Compare the maps of the trained network with those of networks randomised part by part, from the head down.
 
-    ``rho@PART`` is the mean over cases of Spearman's rank correlation, over the h×w positions, between the maps of the
-    trained network and of the network randomised from the head down to PART; ``rho_abs@PART`` that of absolute values.
-    A case with a constant map has no correlation and is excluded. ``hit@iou.3@PART`` and ``pointing@PART`` are the hits
-    of the randomised network, ``change@…`` their difference to the trained network's.
-    Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, section 3.
+    ``rho@PART`` is Spearman's rank correlation over the h×w positions, mean over cases, between the maps of the trained
+    network and of the network randomised from the head down to PART; ``rho_abs@PART`` that of absolute values. A case
+    with a constant map has no correlation and is excluded. ``hit@iou.3@PART`` and ``pointing@PART`` are scores of the
+    randomised network, ``change@…`` their differences from the trained network. Adebayo et al., "Sanity checks for
+    saliency maps", NeurIPS 2018, section 3.
     """
 
     name = "randomised"
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """Evaluate all randomisation steps for one method.
-
-        Returns scores at every depth, and the rank correlation of each step's maps with those of the trained network.
-        """
+        """Evaluate all randomisation steps for one method."""
         variants = {TRAINED: self.cases(method)}
         for depth, part in enumerate(part_names(self.runs[0]), start=1):
             variants[part] = self.cases(method, [reinitialise(run, depth) for run in self.runs], f"randomised-{depth}")
@@ -56,7 +53,7 @@ def _values(case: Case) -> FloatArray:
 
 
 def spearman(first: FloatArray, second: FloatArray) -> float:
-    """Return the rank correlation of two maps' values, ties at their mean rank; nan if one is flat or shapes differ.
+    """Return the rank correlation of two maps; nan if one is constant or the shapes differ.
 
     >>> spearman(np.array([1.0, 2, 3]), np.array([10.0, 100, 1000]))
     1.0
@@ -69,22 +66,22 @@ def spearman(first: FloatArray, second: FloatArray) -> float:
 
 
 REST = "last stage"
-"""The part after the last earlier level; its output is pooled."""
+"""Name of the part after the last level; its output is pooled."""
 
 
 @dataclass(frozen=True)
 class PartlyReinitialised(TrainedSubset):
     """A training run with the first ``depth`` parts, counted from the head, reinitialised.
 
-    All steps take them from one randomly initialised network, including batch norm's statistics, so a deeper step
-    keeps the random weights of a shallower one.
+    All steps use the weights and batch norm statistics of one randomly initialised network, so a deeper step keeps the
+    random weights of a shallower one.
     """
 
     depth: int = 0
 
     @property
     def digest(self) -> str:
-        """Identifies the weights: those of the training run and the number of reinitialised parts."""
+        """Description of the weights: those of the training run and the number of reinitialised parts."""
         return f"{super().digest}, {self.depth} parts as in {untrained.of(self).digest}"
 
     def model(self, device: str) -> Classifier:
@@ -99,8 +96,8 @@ class PartlyReinitialised(TrainedSubset):
 def parts(model: Classifier) -> list[tuple[str, tuple[str, ...]]]:
     """Split the network into parts from the head down: names with disjoint entries of ``state_dict``.
 
-    Cut at the earlier levels (``model.levels``), in the order in which modules are defined. A part has the name of the
-    level at its end; ``last stage`` follows the last level, and an attention module is a separate part.
+    The network is cut at its levels (``model.levels``), in the order of its modules. A part has the name of the level
+    at its end. ``last stage`` follows the last level. An attention module is a separate part.
     """
     index = {name: n for n, (name, _) in enumerate(model.named_modules())}
     ends = {level: max(n for name, n in index.items() if _within(name, path(model, level))) for level in model.levels}
@@ -131,4 +128,4 @@ def reinitialise(run: TrainedSubset, depth: int) -> PartlyReinitialised:
 
     Cascading randomisation from the head down: Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018.
     """
-    return convert_run(run, PartlyReinitialised, kept=run.kept, depth=depth)
+    return convert_run(run, PartlyReinitialised, image_ids=run.image_ids, depth=depth)

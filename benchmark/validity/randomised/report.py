@@ -1,4 +1,4 @@
-"""Report of the check ``randomised``: whether maps change when the weights are replaced by random ones."""
+"""Report of the check ``randomised``: the change of maps if weights are replaced by random ones."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,25 +13,25 @@ from core.names import MAIN
 
 UNCHANGED = 0.5
 RULE = (
-    "Marked, by the mean rank correlation with the trained network's map: `does not change` where it is "
-    f"above {UNCHANGED} with all weights random, else `blind to the head` where it is with a random head; and "
-    f"`hits stay` where, with all weights random, the interval of the change of {MAIN} reaches 0. Absolute values "
-    "are shown for information: they stay the same for a map whose sign flips with the head, but its hits do not."
+    "Marks, by the mean rank correlation with the trained network's map: `does not change` if it is above "
+    f"{UNCHANGED} with all weights random; else `blind to the head` if it is above {UNCHANGED} with a random head. "
+    f"`hits stay` if, with all weights random, the interval of the change of {MAIN} reaches 0. Absolute values are for "
+    "information: a random head may only flip the sign of a map, which changes its hits."
 )
-THRESHOLDS = "cross-fitted by patient, per finding, each network for itself"
+THRESHOLDS = "cross-fitted by patient, per finding and network"
 
 
 class RandomisedReport(CheckReport):
-    """Correlations and hits as weights are randomised from the head down, and which methods keep them."""
+    """Correlations and hits while weights are randomised from the head down."""
 
     name = "randomised"
     question = "Do maps change when the weights are randomised?"
-    limit = "That a map is right because it changes. A change only shows that it depends on the weights."
+    limit = "Whether a map is right. A change only shows that it depends on the weights."
 
     def tables(self) -> list[Table]:
-        """Return the correlations, then the hits, as weights are randomised from the head down.
+        """Return the correlations, then the hits, while weights are randomised from the head down.
 
-        Backbones with the same sequence of parts share two tables.
+        Backbones with the same parts share two tables.
         """
         of_parts: dict[tuple[str, ...], list[Record]] = {}
         for row in self.rows:
@@ -39,7 +39,7 @@ class RandomisedReport(CheckReport):
         return [table for parts, rows in of_parts.items() if parts for table in _steps(rows, parts, self.dataset)]
 
     def sentences(self) -> Iterator[str]:
-        """Yield which methods keep their maps or hits with random weights, and which with a random head only."""
+        """Yield the methods that keep their maps or hits with random weights, and with a random head only."""
         rows = [r for r in self.rows if select.variants(r, "rho")]
         entered = [record for record in rows if select.is_method(record)]
         unchanged_rows = [record for record in entered if _is_marked(record, "does not change")]
@@ -53,8 +53,8 @@ class RandomisedReport(CheckReport):
         yield from _hits(entered, rows)
         if blind := [record for record in entered if _is_marked(record, "blind to the head")]:
             yield (
-                f"With only the head randomised, the maps of {_by_method(blind, rows, _head)} hardly change: they say "
-                "little about the weights that detect the finding."
+                f"With only the head randomised, the maps of {_by_method(blind, rows, _head)} hardly change: they "
+                "hardly depend on the weights that detect the finding."
             )
         if marked := dict.fromkeys(r.method for r in rows if r not in entered and _is_marked(r, "does not change")):
             yield f"{listed([f'`{word}`' for word in marked])} do not use the weights. They are marked, as expected."
@@ -71,7 +71,7 @@ def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> lis
 
 
 def unchanged(record: Record) -> str:
-    """Return the marks of a method whose maps or hits do not depend on the weights; empty for any other."""
+    """Return the marks of a method whose maps or hits do not depend on the weights; empty for other methods."""
     parts = _parts(record)
     if not parts:
         return NOTHING
@@ -132,7 +132,7 @@ def _changed(changed: Sequence[Record], rows: Sequence[Record], which: str) -> I
 
 
 def _hits(entered: Sequence[Record], rows: Sequence[Record]) -> Iterator[str]:
-    """Yield which methods keep their hits with random weights, and the smallest loss of the others."""
+    """Yield the methods that keep their hits with random weights, and the smallest loss of the others."""
     staying = [record for record in entered if _is_marked(record, "hits stay")]
     if staying:
         yield f"Hits stay with all weights randomised: {_by_method(staying, rows, _change)}."
@@ -140,7 +140,7 @@ def _hits(entered: Sequence[Record], rows: Sequence[Record]) -> Iterator[str]:
     if falling := [record for record in entered if record.key in changes]:
         least = max(falling, key=_change)
         yield (
-            f"{'All others lose hits' if staying else 'Hits are lost, too'}: `{MAIN}` changes by at "
+            f"{'All other methods lose hits' if staying else 'All methods lose hits'}: `{MAIN}` changes by at "
             f"least {signed(_change_of(least))} (`{least.method}`, {network(least, rows)})."
         )
 

@@ -1,1 +1,1 @@
-"""Check ``shortcut``: whether the scores depend on a shortcut, and whether the maps show it."""
+"""Check ``shortcut``: the effect of a shortcut on scores and maps."""

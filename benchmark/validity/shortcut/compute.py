@@ -24,23 +24,20 @@ PLACES = ("token", "finding")
 
 
 class Shortcut(Check):
-    """Effect of a phantom's corner token, correlated with one finding, on the network's scores and on the maps.
+    """Effect of a phantom's corner token, which is correlated with one finding, on the network's scores and maps.
 
-    For the ``classifier``: ``auroc@drawn``, ``auroc@none`` (no token anywhere), ``auroc@flipped`` (the token where the
-    finding is not), on the same test patients, and the paired changes to the first. For a method, on images with both
-    the finding and the token: ``peak@token`` and ``peak@finding``, the share of maps with their peak there, and
-    ``energy@token`` and ``energy@finding``, the mean share of the map's positive integral. A map may not show a
-    shortcut on which the scores depend, so both parts are needed.
+    For the ``classifier``: ``auroc@drawn``, ``auroc@none`` (without tokens) and ``auroc@flipped`` (tokens on images
+    without the finding) on the same test patients, and the paired changes from the first. For a method, on images with
+    the finding and the token: ``peak@token`` and ``peak@finding``, the shares of maps with their peak there, and
+    ``energy@token`` and ``energy@finding``, the mean shares of the map's positive integral. Both parts are needed,
+    because maps may not show a shortcut on which the scores depend.
     """
 
     name = "shortcut"
     classifier = True
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """Return the classifier's AUROC with tokens as drawn, without and exchanged, or a method's peaks and energy.
-
-        Peaks and energy are measured inside the token's and the finding's boxes.
-        """
+        """Return the classifier's AUROC with tokens as drawn, without and exchanged, or a method's peaks and energy."""
         if method == CLASSIFIER:
             return self._scores(seed)
         finding, _, _ = token_rates(self.trained[0].config)
@@ -52,7 +49,7 @@ class Shortcut(Check):
 
     def _scores(self, seed: int) -> Result:
         if self.flags is None and not all(logits_path(run, self.folder).exists() for run in self.trained):
-            raise NoMapsError(f"no logits of the images without and with other tokens in {self.folder}")
+            raise NoMapsError(f"{self.folder} has no logits of the images without tokens and with exchanged tokens")
         parts = [load_or_predict_logits(run, self.folder) for run in self.trained]
         values = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
         labels = np.concatenate([part[1] for part in parts])
@@ -60,17 +57,17 @@ class Shortcut(Check):
         return Result(scores(compared(values, labels, patients, self.findings, seed), self.findings), [])
 
     def _tokened(self, finding: str) -> list[TrainedSubset]:
-        """Return the training runs with the images that have both. Raises ``DataError`` if there is none."""
+        """Return the training runs with the images that have the finding and a token; ``DataError`` without any."""
         scorable = (sample for run in self.runs for sample in run.scorable_images)
         both = [sample for sample in scorable if finding in sample.boxes and sample.meta["token"] is not None]
         if not both:
             name = self.trained[0].config.dataset
-            raise DataError(f"no test image of {name} has both {finding} and the token: ask for more test images")
+            raise DataError(f"no test image of {name} has both {finding} and the token: use more test images")
         return subset_runs(self.trained, both)
 
 
 def _row(case: Case, token: FloatArray) -> dict[str, Any]:
-    """Return the row of a case; a flat or failed map has no peak, one without positive values no energy."""
+    """Return the row of a case; a flat or failed map has no peak, a map without positive values no energy."""
     map_surface, reason = case.load_surface
     places = {"token": token, "finding": case.boxes}
     peaks = {
@@ -90,7 +87,7 @@ def _energy(case: Case, reason: str, boxes: FloatArray) -> float | None:
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """Return shares over the rows that have a value; every row has a peak."""
+    """Return the columns of peaks and energy; rows without a value do not count."""
     names = [f"{what}@{where}" for what in ("peak", "energy") for where in PLACES]
     values = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}
     return [Column(name, "none", np.nan_to_num(v), np.isfinite(v).astype(np.float64)) for name, v in values.items()]
@@ -99,11 +96,11 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
 def compared(
     logits: Mapping[str, FloatArray], labels: FloatArray, patients: Sequence[str], findings: Sequence[str], seed: int
 ) -> list[Estimate]:
-    """Return the AUROC of each drawing and its change from the first, from logits (N,K) per drawing and labels (N,K).
+    """Return the AUROC of each variant of the tokens and its change from the first variant.
 
-    Metrics are ``auroc@DRAWING`` and ``change@auroc@DRAWING`` = drawing − first drawing. AUROC is the share of
-    (positive, negative) pairs of images whose positive has the larger logit, with ties as one half; nan if a finding
-    has one class only. All drawings use the same 10,000 resamples of patients.
+    ``logits``: variant -> (N,K); ``labels``: (N,K). Metrics are ``auroc@VARIANT`` and ``change@auroc@VARIANT``. AUROC
+    is the share of (positive, negative) pairs of images whose positive has the larger logit; ties count half. It is nan
+    for a finding with one class only. All variants use the same 10,000 resamples of patients.
     """
     _, person = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     counts = np.array([np.isfinite(column).sum() for column in labels.T], dtype=np.int64)
@@ -131,7 +128,7 @@ def _resampled(values: FloatArray, labels: FloatArray, person: NDArray[np.int64]
 def _weighted(
     wins: FloatArray, times: NDArray[np.generic], above: NDArray[np.int64], below: NDArray[np.int64]
 ) -> FloatArray:
-    """Return weighted shares of pairs won (R,), from outcomes (P,Q) and weights (R,people); nan without pairs."""
+    """Return weighted shares (R,) of pairs won, from outcomes (P,Q) and weights (R,people); nan without pairs."""
     out = np.full(len(times), np.nan)
     table = wins.astype(np.float32)
     for rows in blocks(len(times), max(1, len(below))):

@@ -1,4 +1,4 @@
-"""Report of the check ``shortcut``: how far the scores depend on a token, and whether the maps show it."""
+"""Report of the check ``shortcut``: the effect of a token on scores, and the share of maps that show it."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -12,22 +12,22 @@ from benchmark.report.sentences import counted, network
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from core.names import CLASSIFIER, NOISE
 
-PATIENTS = "The same test patients each time; intervals and changes paired by patient."
+PATIENTS = "All variants have the same test patients; intervals and changes are paired by patient."
 INSIDE = (
-    "Images with both: share of peaks, and mean share of the positive integral, inside the token's and the finding's "
-    "boxes."
+    "On images with the finding and the token: share of peaks, and mean share of the positive integral, inside the "
+    "boxes of the token and of the finding."
 )
 
 
 class ShortcutReport(CheckReport):
-    """AUROC with tokens as drawn, without and exchanged, then where the maps point."""
+    """AUROC with tokens as drawn, without tokens and with exchanged tokens, and positions of the maps' peaks."""
 
     name = "shortcut"
     question = "Do the scores depend on a shortcut, and do the maps show it?"
-    limit = "Unknown shortcuts. Here the position of the token is known because it was drawn."
+    limit = "Unknown shortcuts. Here the position of the token is known."
 
     def tables(self) -> list[Table]:
-        """Return how far the scores depend on the token, then where the maps point; empty tables are left out."""
+        """Return the AUROC with and without the token, then the positions of peaks; empty tables are left out."""
         judged = [r for r in self.rows if r.cell.method == CLASSIFIER]
         mapped = sorted(
             (r for r in self.rows if r.cell.method != CLASSIFIER),
@@ -35,16 +35,16 @@ class ShortcutReport(CheckReport):
         )
         names = ", ".join(dict.fromkeys(finding_of(r) for r in self.rows))
         shares = dict.fromkeys(f"{r.data.get('shortcut_present')} / {r.data.get('shortcut_absent')}" for r in self.rows)
-        intro = f"A corner token goes with {names}, P(token | present) / P(token | absent) = {', '.join(shares)}."
+        intro = f"A corner token correlates with {names}: P(token | present) / P(token | absent) = {', '.join(shares)}."
         first = tabulated(
-            f"{self.dataset}: shortcut, AUROC of {names} with tokens as drawn, without, and exchanged",
+            f"{self.dataset}: shortcut, AUROC of {names} with tokens as drawn, without tokens, with exchanged tokens",
             f"{intro} {PATIENTS}\n{basis_lines(judged, 'none')}",
             _auroc_columns(),
             judged,
         )
         inside = [f"{what}@{where}" for what in ("peak", "energy") for where in ("token", "finding")]
         second = tabulated(
-            f"{self.dataset}: shortcut, where the maps of {names} look",
+            f"{self.dataset}: shortcut, position of the maps of {names}",
             f"{intro} {INSIDE}\n{basis_lines(mapped, 'none')}",
             [*NAMES, *(score(metric, formatter=with_interval) for metric in inside), count("peak@token")],
             mapped,
@@ -52,7 +52,7 @@ class ShortcutReport(CheckReport):
         return [table for table in (first, second) if table.rows]
 
     def sentences(self) -> Iterator[str]:
-        """Yield how many training runs use the token; per network, how far it does so and where its maps point."""
+        """Yield the number of training runs that use the token; per network, its effect and the maps' positions."""
         trainings = select.by_model(self.rows)
         networks: dict[tuple[object, ...], list[list[Record]]] = {}
         for group in trainings:
@@ -91,7 +91,7 @@ def finding_of(record: Record) -> str:
 
 
 def _of_one(group: Sequence[Record]) -> Iterator[str]:
-    yield from (_owed(record) for record in _classifiers(group))
+    yield from (_dependence(record) for record in _classifiers(group))
     if mapped := _mapped(group):
         yield _peaks(mapped)
         yield _energy(mapped, group)
@@ -104,7 +104,7 @@ def _of_several(groups: Sequence[Sequence[Record]]) -> Iterator[str]:
         f"seed {r.cell.seed} {_auroc(r, 'drawn')}, {_auroc(r, 'none')}, {_auroc(r, 'flipped')}" for r in classifiers
     )
     yield (
-        f"the AUROC of {finding_of(classifiers[0])} depends on the token in {sum(map(_rests, classifiers))} of "
+        f"the AUROC of {finding_of(classifiers[0])} depends on the token in {sum(map(_depends, classifiers))} of "
         f"{len(classifiers)} training runs. As drawn, without tokens, with tokens exchanged: {figures}."
     )
     mapped = [records for group in groups if (records := _mapped(group))]
@@ -116,11 +116,11 @@ def _of_several(groups: Sequence[Sequence[Record]]) -> Iterator[str]:
 
 
 def _overall(trainings: Sequence[Sequence[Record]]) -> str:
-    resting = [group for group in trainings if any(map(_rests, _classifiers(group)))]
-    telling = [group for group in resting if _pointing(_mapped(group), "token", "finding")]
+    dependent = [group for group in trainings if any(map(_depends, _classifiers(group)))]
+    visible = [group for group in dependent if _pointing(_mapped(group), "token", "finding")]
     return (
-        f"{len(resting)} of {len(trainings)} training runs depend on the token. In {len(telling)} of these "
-        f"{len(resting)}, at least one method points at it: maps may miss a shortcut."
+        f"{len(dependent)} of {len(trainings)} training runs depend on the token. In {len(visible)} of these "
+        f"{len(dependent)}, at least one method points at it: maps may miss a shortcut."
     )
 
 
@@ -132,9 +132,9 @@ def _mapped(group: Sequence[Record]) -> list[Record]:
     return [record for record in group if record.find("peak@token") is not None and select.is_method(record)]
 
 
-def _owed(record: Record) -> str:
+def _dependence(record: Record) -> str:
     change = signed(record.find("change@auroc@flipped", finding_of(record)))
-    verdict = "depends on the token" if _rests(record) else "is not shown to depend on the token"
+    verdict = "depends on the token" if _depends(record) else "is not shown to depend on the token"
     return (
         f"the AUROC of {finding_of(record)} {verdict}: {_auroc(record, 'drawn')} as drawn, "
         f"{_auroc(record, 'none')} without tokens, {_auroc(record, 'flipped')} with tokens exchanged ({change})."
@@ -145,7 +145,7 @@ def _auroc(record: Record, tokens: str) -> str:
     return share(record.find(f"auroc@{tokens}", finding_of(record)))
 
 
-def _rests(record: Record) -> bool:
+def _depends(record: Record) -> bool:
     change = record.find("change@auroc@flipped", finding_of(record))
     return change is not None and change.high is not None and change.high < 0
 
@@ -158,7 +158,7 @@ def _peaks(records: Sequence[Record]) -> str:
     listing = f" ({'; '.join(map(_both, on_token))})" if on_token else ""
     return (
         f"{len(on_token)} of {counted(len(records), 'method')} point at the token{listing}, {len(on_finding)} at "
-        f"the finding; {unsettled} are undecided (peaks of maps, {counted(images, 'image')} with both)."
+        f"the finding; {unsettled} are undecided (peaks of maps on {counted(images, 'image')} with both)."
     )
 
 

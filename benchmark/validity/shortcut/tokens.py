@@ -1,4 +1,4 @@
-"""The same phantom patients with the shortcut's token as drawn, without it, and on images without the finding.
+"""Variants of the same phantom patients: tokens as drawn, no tokens, tokens on images without the finding.
 
 A token is a small mark in a corner of the image, correlated with one finding: see ``datasets.phantom``.
 """
@@ -31,15 +31,15 @@ def token_rates(config: TrainConfig) -> tuple[str, float, float]:
     """
     description = load(config, "test").describe
     if description.get("shortcut") is None:
-        advice = "write phantom:shortcut=Pneumothorax, which the check 'shortcut' is about"
+        advice = "the check 'shortcut' requires one, such as phantom:shortcut=Pneumothorax"
         raise BadValueError(f"{config.dataset} has no shortcut: {advice}")
     return description["shortcut"], description["shortcut_present"], description["shortcut_absent"]
 
 
 def configs_by_variant(config: TrainConfig) -> dict[str, TrainConfig]:
-    """Return configs for ``drawn`` (unchanged data), ``none`` (no tokens) and ``flipped`` (the two shares exchanged).
+    """Return variant -> configuration: ``drawn`` (unchanged), ``none`` (no tokens), ``flipped`` (shares exchanged).
 
-    Patients and findings are the same in all three, so changes are paired.
+    Patients and findings are the same in all three, so that changes are paired.
     """
     _, present, absent = token_rates(config)
     shares = {NONE: (0.0, 0.0), FLIPPED: (absent, present)}
@@ -47,9 +47,9 @@ def configs_by_variant(config: TrainConfig) -> dict[str, TrainConfig]:
 
 
 def load_or_predict_logits(run: TrainingRun, folder: Path) -> tuple[dict[str, FloatArray], FloatArray, list[str]]:
-    """Return logits (N,K) of all test images per setting, labels (N,K) and patients (N,); cached in ``folder``.
+    """Return variant -> logits (N,K) of all test images, labels (N,K) and patients (N,); cached in ``folder``.
 
-    Raises ``DataError`` if the settings differ in patients or findings.
+    Raises ``DataError`` if the variants differ in patients or labels.
     """
     configs, path = configs_by_variant(run.config), logits_path(run, folder)
     if not path.exists():
@@ -63,7 +63,7 @@ def load_or_predict_logits(run: TrainingRun, folder: Path) -> tuple[dict[str, Fl
         patients[name] != patients[DRAWN] or not np.array_equal(labels[name], labels[DRAWN], equal_nan=True)
         for name in parts
     ):
-        raise DataError(f"{run.config.dataset}: with other tokens the patients are others, too: not comparable")
+        raise DataError(f"{run.config.dataset}: patients or labels depend on the tokens, so AUROCs are not comparable")
     return {name: _columns(part, "logit", findings) for name, part in parts.items()}, labels[DRAWN], patients[DRAWN]
 
 

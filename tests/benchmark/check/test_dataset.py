@@ -1,4 +1,4 @@
-"""The doctor on folders with one planted illness each."""
+"""The check of a data set, on folders with one planted error each."""
 
 import logging
 import shutil
@@ -37,13 +37,13 @@ def config(root: Path) -> DatasetCheckConfig:
 
 
 def verdicts(root: Path) -> dict[str, str]:
-    """What is not well, but for the one validation image of these folders."""
-    found = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
-    assert found.pop("validation images").startswith("note 1 validation images choose best.ckpt: with less than 100")
-    return found
+    """Return the rows that are not ok, except that on the single validation image."""
+    result = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
+    assert result.pop("validation images").startswith("note 1 validation images choose best.ckpt: with less than 100")
+    return result
 
 
-def test_healthy_data_is_told_so_and_the_page_lies_below_the_output(root: Path):
+def test_valid_data_pass_and_the_page_is_in_the_output_folder(root: Path):
     told: list[str] = []
     assert doctor.run(config(root), told.append) == []
     assert "folder: nothing is wrong" in told[-1]
@@ -51,7 +51,7 @@ def test_healthy_data_is_told_so_and_the_page_lies_below_the_output(root: Path):
     assert "| test    | Mass      |" in (root.parent / "out" / "folder" / "report.md").read_text()
 
 
-def test_a_bar_counts_the_images_that_are_opened_and_a_line_stands_in_a_log(root: Path, terminal, caplog):
+def test_progress_bar_counts_the_opened_images(root: Path, terminal, caplog):
     with caplog.at_level(logging.INFO):
         read(config(root))
     assert "open test:   0%" in (shown := terminal())
@@ -61,7 +61,7 @@ def test_a_bar_counts_the_images_that_are_opened_and_a_line_stands_in_a_log(root
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("box", [(2, 12, 20, 30), (2, 0, 20, 30)], ids=["room above", "none above"])
-def test_the_name_of_a_box_stands_outside_of_it(root: Path, box: tuple[int, ...]):
+def test_name_of_a_box_is_outside_of_it(root: Path, box: tuple[int, ...]):
     (root / "boxes.csv").write_text(f"image,finding,x0,y0,x1,y1\nc.png,Mass,{','.join(map(str, box))}\n")
     scan = read(config(root))
     axis = Figure().add_subplot()
@@ -80,20 +80,20 @@ def test_counts_are_per_split_and_finding(root: Path):
     assert rows["val", "Nodule"] == (0, 0, 1, 0, 0)
 
 
-def test_the_same_pixels_in_two_splits_and_their_labels_are_wrong(root: Path):
+def test_same_pixels_in_two_splits_and_their_labels_are_wrong(root: Path):
     shutil.copy(root / "a.png", root / "d.png")
     assert verdicts(root) == {
         "duplicate images": "wrong 1: across splits: a.png (train) = d.png (test)",
-        "duplicates whose labels differ": "wrong 1: a.png (train) = d.png (test): Mass, Nodule",
+        "duplicates with different labels": "wrong 1: a.png (train) = d.png (test): Mass, Nodule",
     }
 
 
-def test_a_duplicate_within_a_split_is_a_note(root: Path):
+def test_duplicate_within_a_split_is_a_note(root: Path):
     shutil.copy(root / "c.png", root / "d.png")
     assert verdicts(root)["duplicate images"].startswith("note 1: within a split")
 
 
-def test_of_many_duplicates_one_of_each_split_is_named_and_the_rest_counted(root: Path):
+def test_one_of_many_duplicates_per_split_is_named(root: Path):
     rows = [f"{i}.png,q{i},train,1,0" for i in range(9)]
     for name in [*range(9), "d"]:
         shutil.copy(root / "b.png", root / f"{name}.png")
@@ -102,15 +102,15 @@ def test_of_many_duplicates_one_of_each_split_is_named_and_the_rest_counted(root
     assert verdicts(root)["duplicate images"] == told
 
 
-def test_an_unreadable_file_is_named(root: Path):
+def test_unreadable_file_is_named(root: Path):
     (root / "a.png").write_bytes(b"PK")
     assert "a.png: it is no image" in verdicts(root)["unreadable files"]
 
 
-def test_a_box_of_an_absent_finding_is_a_note_and_a_clipped_one_too(root: Path):
+def test_box_of_an_absent_finding_is_a_note_and_a_clipped_one_too(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nd.png,Mass,2,3,100,12\n")
     assert verdicts(root) == {
-        "boxes of a finding whose label is not 1": "note 1: d.png Mass",
+        "boxes of findings whose label is not 1": "note 1: d.png Mass",
         "warnings while loading": f"note 1: {root}/boxes.csv: 1 boxes reach past the image's edge and were clipped",
     }
 
@@ -127,29 +127,29 @@ def test_boxes_in_shares_of_the_image_are_wrong(root: Path):
         read(config(root))
 
 
-def test_a_box_of_which_the_image_holds_less_than_a_pixel_is_wrong(root: Path):
+def test_box_with_less_than_a_pixel_inside_the_image_is_wrong(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,29.5,3,40,12\n")
-    assert verdicts(root)["boxes outside or narrower than a pixel"] == "wrong 1: c.png Mass"
+    assert verdicts(root)["boxes outside the image or below one pixel"] == "wrong 1: c.png Mass"
 
 
-def test_a_hundred_validation_images_choose_without_a_note(root: Path):
+def test_a_hundred_validation_images_give_no_note(root: Path):
     for i in range(99):
         shutil.copy(root / "b.png", root / f"{i}.png")
     (root / "labels.csv").write_text("\n".join(["image,patient,split,Mass,Nodule", *ROWS, *(f"{i}.png,q{i},val,0," for i in range(99))]))
     assert next(answer for answer in answers(read(config(root))) if answer.question == "validation images").seen == "100"
 
 
-def test_a_box_wholly_outside_is_told_with_its_split(root: Path):
+def test_box_outside_the_image_is_reported_with_its_split(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,50,3,100,12\n")
     assert "c.png Mass [50.0, 3.0, 100.0, 12.0]" in verdicts(root)["splits that load"]
 
 
-def test_a_frame_of_another_shape_is_wrong(root: Path):
+def test_frame_of_another_shape_is_wrong(root: Path):
     (root / "labels.csv").write_text("image,split,width,height,Mass\na.png,train,30,40,1\nb.png,val,30,40,1\nc.png,test,40,40,1\n")
-    assert verdicts(root) == {"shape of image and frame": "wrong 1: c.png is 30x40, its frame 40x40"}
+    assert verdicts(root) == {"aspect ratio of image and frame": "wrong 1: c.png is 30x40, its frame 40x40"}
 
 
-def test_a_patient_on_both_sides_is_a_sentence(root: Path):
+def test_patient_in_two_splits_is_reported(root: Path):
     (root / "labels.csv").write_text((root / "labels.csv").read_text().replace("p4", "p1"))
     with pytest.raises(LeakError, match=r"^1 .* p1 .*train.*test"):
         read(config(root))

@@ -1,4 +1,4 @@
-"""``locus.score`` on plain arrays gives the suite's numbers, asks for every grid, and needs no torch."""
+"""``locus.score`` on plain arrays gives the scores of a suite, requires all grids, and does not import torch."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ GRID = locus.Grid((64, 64), (16, 16), (7.5, 7.5))
 
 @pytest.fixture(scope="module")
 def arrays():
-    """(maps, truth, patients) of 20 images and two findings."""
+    """Return maps, truth and patients of 20 images and two findings."""
     rng = np.random.default_rng(0)
     pairs = [(f"{n}.png", finding) for n in range(20) for finding in ("Mass", "Nodule")]
     maps = {pair: rng.random((4, 4)) for pair in pairs}
@@ -50,7 +50,7 @@ def test_frames_grids_and_lists_may_differ_by_image():
     assert result.failed == []
 
 
-def test_boxes_ranked_by_confidence_take_probabilities_and_negatives(arrays):
+def test_boxes_are_ranked_by_probabilities_and_negatives_count(arrays):
     maps, truth, _ = arrays
     negatives = [pair for pair in maps if pair not in truth]
     given = {"frames": FRAME, "grids": GRID, "negatives": negatives, "protocol": "froc"}

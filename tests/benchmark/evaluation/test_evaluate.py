@@ -1,4 +1,4 @@
-"""``locus.evaluate`` says what the command says, takes all kinds of networks, and refuses what it cannot score."""
+"""``locus.evaluate`` gives the scores of the command, for all kinds of networks, and refuses invalid arguments."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ protocols: [locus, pointing]
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
-    """The folder in which ``benchmark.run`` ran, with two training runs of one network."""
+    """Return a folder in which ``benchmark.run`` ran, with two training runs of one network."""
     folder = tmp_path_factory.mktemp("command")
     (folder / "tiny.yaml").write_text(SUITE)
     places = [f"--{name}={folder / name}" for name in ("results", "runs", "cache_dir")]
@@ -43,7 +43,7 @@ def splits():
 
 @pytest.fixture(scope="module")
 def both(command, checkpoints, splits):
-    """Both training runs, evaluated from their checkpoints."""
+    """Evaluate both training runs from their checkpoints."""
     scored_by = ["locus", "pointing", "classification"]
     given = {"validation": splits["val"], "cache_dir": command / "cache_dir", "progress": False}
     return locus.evaluate(checkpoints, splits["test"], ["gradcam"], scored_by, **given)
@@ -81,7 +81,7 @@ def test_saved_results_are_a_folder_that_the_command_could_have_written(both, tm
     (other / "cells.parquet").write_bytes((folder / "cells.parquet").read_bytes())
 
 
-def test_a_folder_with_other_results_is_left_alone(both, command):
+def test_save_refuses_a_folder_with_other_results(both, command):
     with pytest.raises(BadValueError):
         both.save(command / "results" / "tiny")
 
@@ -99,7 +99,7 @@ def test_every_case_has_a_row_with_its_box_and_overlap(both, splits):
         both.cases("froc")
 
 
-def test_a_case_is_shown_with_its_truth_and_map(both):
+def test_case_is_shown_with_its_truth_and_map(both):
     case = both.cases().iloc[0]
     figure = both.show(case.image, case.finding, method="gradcam")
     assert len(figure.axes) == 4
@@ -122,7 +122,7 @@ def scored(model, data, tmp_path, methods=("gradcam",), **more):
     return locus.evaluate(model, data, methods, ["pointing"], cache_dir=tmp_path, progress=False, **more)
 
 
-def test_a_class_of_a_notebook_is_scored_as_the_method_that_it_repeats(splits, tmp_path):
+def test_class_from_a_notebook_scores_like_the_equal_method(splits, tmp_path):
     torch.manual_seed(0)
     model = locus.build("custom", 8, pretrained=False, findings=splits["test"].findings, img_size=64)
     table = scored(model, splits["test"], tmp_path, [Mine, "gradcam"]).table().set_index(["method", "metric"])
@@ -136,7 +136,7 @@ def test_a_class_of_a_notebook_is_scored_as_the_method_that_it_repeats(splits, t
         Mine.name = before
 
 
-def test_a_wrapped_module_and_plain_samples_are_scored_and_left_as_they_were(splits, tmp_path):
+def test_wrapped_module_and_plain_samples_are_scored_and_left_as_they_were(splits, tmp_path):
     torch.manual_seed(0)
     body = nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.ReLU())
     module = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 8)).train()
@@ -150,7 +150,7 @@ def test_a_wrapped_module_and_plain_samples_are_scored_and_left_as_they_were(spl
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
 
 
-def test_what_cannot_be_evaluated_is_refused_before_anything_runs(splits, checkpoints, tmp_path):
+def test_invalid_arguments_are_refused_before_anything_runs(splits, checkpoints, tmp_path):
     data = splits["test"]
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     unnamed = locus.build("custom", 8, pretrained=False, img_size=64)
@@ -184,11 +184,11 @@ def test_findings_in_another_order_score_the_same_maps(splits, tmp_path):
     assert np.allclose(*(table.loc["gradcam"][columns].sort_index() for table in (one, other)), equal_nan=True)
 
 
-def test_images_of_patients_that_a_run_was_trained_on_are_left_out(checkpoints, tmp_path, caplog):
+def test_images_of_training_patients_are_left_out(checkpoints, tmp_path, caplog):
     seen = locus.load_dataset(DATA, split="val", img_size=64)
     with pytest.raises(LeakError):
         scored(checkpoints[0], seen, tmp_path)
     other = locus.load_dataset(DATA, split="test", partition="patient", img_size=64)
     kept = scored(checkpoints[0], other, tmp_path).cases("pointing").patient
     assert 0 < kept.nunique() < len({sample.patient_id for sample in other if sample.boxes})
-    assert "trained on: left out" in caplog.text
+    assert "of patients in the training data" in caplog.text

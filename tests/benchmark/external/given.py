@@ -1,4 +1,4 @@
-"""What somebody might give for a small phantom."""
+"""External maps for a small phantom."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ PAIRS = [(sample, finding) for sample in DATA if sample.boxes for finding in DAT
 
 
 def shown(sample, finding, shape=(8, 8)) -> np.ndarray:
-    """(h,w) float32: the truth, not quite."""
+    """Return a map (h,w) float32 that is close to the truth."""
     noise = np.random.default_rng(len(sample.image_id) + DATA.findings.index(finding)).random(shape)
     return (box_coverage(sample.boxes.get(finding, []), sample.frame, shape) + 0.3 * noise).astype(np.float32)
 
 
 def write(folder: Path, change=lambda values: values, every: bool = True) -> Path:
-    """A folder of ``<image>_<finding>.npy``; those with truth alone unless ``every``."""
+    """Write a folder of ``<image>_<finding>.npy``: of the cases with truth, or of all cases if ``every``."""
     folder.mkdir(exist_ok=True)
     for sample, finding in PAIRS:
         if every or finding in sample.boxes:
@@ -29,6 +29,6 @@ def write(folder: Path, change=lambda values: values, every: bool = True) -> Pat
 
 
 def config(**flags) -> ScoreConfig:
-    """The flags of a user who scores conventional maps of the small phantom."""
+    """Return flags for scoring conventional maps of the small phantom."""
     kind = {} if "boxes" in flags else {"alignment": "conventional"}
     return ScoreConfig(**{"dataset": WORD, "img_size": SIZE, "entry": "mine", **kind, **flags})

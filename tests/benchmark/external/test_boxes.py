@@ -1,4 +1,4 @@
-"""Files of boxes: what is read, and a sentence for each that cannot be."""
+"""Files of boxes: valid files are read, and invalid ones are errors."""
 
 import json
 
@@ -22,16 +22,16 @@ def csv(folder, *rows, edges="x0,y0,x1,y1"):
     return file
 
 
-def test_corners_and_sides_say_the_same_box(tmp_path):
+def test_xyxy_and_xywh_give_the_same_boxes(tmp_path):
     corners = read(csv(tmp_path, "a.png,Mass,10,20,30,60,.5"), "xyxy", NAMES, FRAMES)
     sides = read(csv(tmp_path, "a,mass,10,20,20,40,.5", edges="x,y,w,h"), "xywh", NAMES, FRAMES)
-    for found in (corners, sides):
-        assert found[("a.png", "Mass")].tolist() == [[10, 20, 30, 60, 0.5]]
+    for result in (corners, sides):
+        assert result[("a.png", "Mass")].tolist() == [[10, 20, 30, 60, 0.5]]
 
 
-def test_an_earlier_name_of_a_finding_is_understood_and_a_box_is_cut_at_the_edge(tmp_path):
-    found = read(csv(tmp_path, "b_1.png,Infiltrate,150,20,200.9,60,1"), "xyxy", NAMES, FRAMES)
-    assert found[("b_1.png", "Infiltration")].tolist() == [[150, 20, 200, 60, 1]]
+def test_aliases_of_findings_are_accepted_and_boxes_clipped_at_the_edge(tmp_path):
+    result = read(csv(tmp_path, "b_1.png,Infiltrate,150,20,200.9,60,1"), "xyxy", NAMES, FRAMES)
+    assert result[("b_1.png", "Infiltration")].tolist() == [[150, 20, 200, 60, 1]]
 
 
 @pytest.mark.parametrize("bare", [False, True])
@@ -39,60 +39,60 @@ def test_coco_json_is_xywh_with_numbers_or_names(tmp_path, bare):
     one = {"image_id": "a.png" if bare else 7, "category_id": "Mass" if bare else 3, "bbox": [10, 20, 20, 40], "score": 0.5}
     whole = {"images": [{"id": 7, "file_name": "a.png"}], "categories": [{"id": 3, "name": "Mass"}], "annotations": [one]}
     (tmp_path / "boxes.json").write_text(json.dumps([one] if bare else whole))
-    found = read(tmp_path / "boxes.json", None, NAMES, FRAMES)
-    np.testing.assert_array_equal(found[("a.png", "Mass")], [[10, 20, 30, 60, 0.5]])
+    result = read(tmp_path / "boxes.json", None, NAMES, FRAMES)
+    np.testing.assert_array_equal(result[("a.png", "Mass")], [[10, 20, 30, 60, 0.5]])
 
 
 @pytest.mark.parametrize(
-    ("row", "box_format", "said"),
+    ("row", "box_format", "message"),
     [
         ("a.png,Mass,90,20,30,40,.5", "xyxy", "--box_format xywh"),
         ("a.png,Mass,120,20,180,60,.5", "xywh", "--box_format xyxy"),
-        ("a.png,Mass,.1,.2,.3,.4,.5", "xyxy", "below a pixel"),
+        ("a.png,Mass,.1,.2,.3,.4,.5", "xyxy", "below one pixel"),
         ("a.png,Mass,10,20,30,160,.5", "xyxy", "edge of its image"),
         ("", "xyxy", "no box"),
         ("a.png,Mass,10,20,30,60,1.5", "xyxy", "score"),
         ("a.png,Mass,10,20,30,60,nan", "xyxy", "score"),
-        ("a.png,Mass,10,20,,60,.5", "xyxy", "four numbers"),
+        ("a.png,Mass,10,20,,60,.5", "xyxy", "four finite numbers"),
         ("c.png,Mass,10,20,30,60,.5", "xyxy", "c.png"),
         ("a.png,Fracture,10,20,30,60,.5", "xyxy", "Fracture"),
         ("a.png,Masss,10,20,30,60,.5", "xyxy", "Masss"),
         ("a.png,Massive,10,20,30,60,.5", "xyxy", "Massive"),
-        ("a.png,Mass,10,20,30,60,.5\na.png,Mass,10,20,30,60,.5", "xyxy", "box 2 repeats box 1"),
-        ("a.png,Mass,10,20,30,60,.5\na.png,mass,10,20,30,60,.5", "xyxy", "box 2 repeats box 1"),
+        ("a.png,Mass,10,20,30,60,.5\na.png,Mass,10,20,30,60,.5", "xyxy", "boxes 1 and 2 are equal"),
+        ("a.png,Mass,10,20,30,60,.5\na.png,mass,10,20,30,60,.5", "xyxy", "boxes 1 and 2 are equal"),
     ],
 )
-def test_a_box_that_cannot_be_is_named(tmp_path, row, box_format, said):
+def test_invalid_box_is_named(tmp_path, row, box_format, message):
     edges = "x0,y0,x1,y1" if box_format == "xyxy" else "x,y,w,h"
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         read(csv(tmp_path, row, edges=edges), box_format, NAMES, FRAMES)
 
 
-def test_a_csv_whose_format_nobody_says_is_refused(tmp_path):
+def test_csv_without_box_format_is_refused(tmp_path):
     with pytest.raises(BadValueError, match="--box_format"):
         read(csv(tmp_path, "a.png,Mass,10,20,30,60,.5"), None, NAMES, FRAMES)
 
 
-def test_corners_in_a_json_are_refused(tmp_path):
+def test_json_with_box_format_xyxy_is_refused(tmp_path):
     (tmp_path / "boxes.json").write_text("[]")
-    with pytest.raises(BadValueError, match="xywh, --box_format is xyxy"):
+    with pytest.raises(BadValueError, match="xywh: leave out --box_format xyxy"):
         read(tmp_path / "boxes.json", "xyxy", NAMES, FRAMES)
 
 
-def test_a_json_that_is_none_is_refused(tmp_path):
+def test_invalid_json_is_refused(tmp_path):
     (tmp_path / "boxes.json").write_text('{"images": []}')
     with pytest.raises(DataError, match="categories"):
         read(tmp_path / "boxes.json", None, NAMES, FRAMES)
 
 
 @pytest.mark.parametrize("column", ["Masss", "Nodulectomy"])
-def test_a_column_whose_name_only_begins_as_a_finding_is_refused(tmp_path, column):
+def test_column_whose_name_only_begins_as_a_finding_is_refused(tmp_path, column):
     (tmp_path / "p.csv").write_text(f"image,{column}\na.png,.5\nb_1.png,.5\n")
     with pytest.raises(DataError, match=column):
         read_probabilities(tmp_path / "p.csv", Names(["a.png", "b_1.png"], ["Mass", "Nodule"]))
 
 
-def test_a_fold_that_changes_no_test_image_is_refused():
+def test_fold_that_changes_no_test_image_is_refused():
     with pytest.raises(BadValueError, match="--leave_out_fold"):
         config(boxes="b.csv", partition="kfold", leave_out_fold=2)
 
@@ -101,24 +101,25 @@ BOXED = [sample for sample in DATA if sample.boxes]
 
 
 def boxes_for(folder, samples):
-    """A CSV with the truth of these images."""
+    """Write a CSV with the truth of these images."""
     rows = [(s.image_id, f, *box, 0.9) for s in samples for f, boxes in s.boxes.items() for box in boxes.tolist()]
     return {"boxes": str(csv(folder, *(",".join(map(str, row)) for row in rows))), "box_format": "xyxy"}
 
 
-def test_images_with_truth_but_without_a_box_are_an_error_unless_missing_says_what_they_are(tmp_path):
+def test_images_without_a_box_are_an_error_without_missing(tmp_path):
     given = boxes_for(tmp_path, BOXED[:2])
     with pytest.raises(DataError, match=rf"{len(BOXED) - 2} of {len(BOXED)} images.*--missing miss"):
         entry.read(config(**given))
 
 
 @pytest.mark.parametrize(("missing", "scored"), [("miss", len(BOXED)), ("skip", 2)])
-def test_images_without_a_box_are_counted_and_are_misses_or_left_out(tmp_path, missing, scored):
+def test_images_without_a_box_are_misses_or_skipped(tmp_path, missing, scored):
     read_entry = entry.read(config(**boxes_for(tmp_path, BOXED[:2]), missing=missing))
     assert len(read_entry.boxless) == len(BOXED) - 2
     assert sum(bool(sample.boxes) for sample in read_entry.samples) == scored
-    assert f"Images without a box: {missing}" in read_entry.about
+    handling = {"miss": "count as misses", "skip": "are left out"}[missing]
+    assert f"Images without a box {handling}." in read_entry.about
 
 
-def test_a_file_with_a_box_for_each_image_needs_no_missing(tmp_path):
+def test_file_with_a_box_for_each_image_does_not_need_missing(tmp_path):
     assert entry.read(config(**boxes_for(tmp_path, BOXED))).boxless == frozenset()

@@ -1,4 +1,4 @@
-"""A table that cannot be scored is told from its first line, before anything heavy is imported."""
+"""Invalid tables are refused by their first line, before heavy imports."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from core.errors import BadValueError, DataError
 
 @pytest.fixture
 def table(tmp_path):
-    """``table(header)`` writes a CSV and gives its path."""
+    """Return table(header), which writes a CSV and returns its path."""
 
     def write(header):
         (tmp_path / "t.csv").write_text(header + "\n")
@@ -20,7 +20,7 @@ def table(tmp_path):
     return write
 
 
-def test_a_table_with_its_columns_passes(table):
+def test_table_with_its_columns_passes(table):
     columns.check(table("score,image,finding,x0,y0,x1,y1"), "xyxy", [])
     columns.check(None, None, [("--index", table("finding,image"), ("image", "finding"))])
 
@@ -43,12 +43,12 @@ def test_another_table_without_its_columns_is_refused(table):
         columns.check(None, None, [("--predictions", table("Mass"), ("image",))])
 
 
-def test_a_file_that_is_not_there_is_refused():
-    with pytest.raises(DataError, match=r"absent\.csv.*--boxes"):
+def test_missing_file_is_refused():
+    with pytest.raises(DataError, match=r"--boxes .*absent\.csv"):
         columns.check("absent.csv", "xyxy", [])
 
 
-def test_the_command_refuses_it_without_torch(table):
+def test_columns_are_checked_without_importing_torch(table):
     flags = ["--entry", "x", "--boxes", table("image"), "--box_format", "xyxy"]
     code = f"import sys; from benchmark import score; s = score.main({flags!r}); print(s, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Maps, tables and JSON of others that would take too much memory are refused by what they declare."""
+"""External maps, tables and JSON files that need too much memory are refused by their declared size."""
 
 import gzip
 import json
@@ -24,20 +24,20 @@ WRITE = {
 
 
 @pytest.mark.parametrize("name", WRITE)
-def test_a_map_with_a_side_that_is_too_long_is_refused_before_it_is_read(tmp_path, name):
+def test_map_with_a_side_that_is_too_long_is_refused_before_it_is_read(tmp_path, name):
     WRITE[name](tmp_path / name)
-    with pytest.raises(DataError, match=r"4097.*at most 4096 positions a side"):
+    with pytest.raises(DataError, match=r"4097.*at most 4096 positions per side"):
         arrays.read(tmp_path / name)
 
 
-def test_a_run_length_mask_with_a_side_that_is_too_long_is_refused_before_it_is_painted(tmp_path):
+def test_run_length_mask_with_a_side_that_is_too_long_is_refused_before_decoding(tmp_path):
     (tmp_path / "masks.json").write_text(json.dumps(RUNS))
     (given,) = maps.find(tmp_path / "masks.json", NAMES, (), None).values()
     with pytest.raises(DataError, match="at most 4096"):
         given.read()
 
 
-def test_the_largest_map_that_is_allowed_is_read():
+def test_largest_map_that_is_allowed_is_read():
     square = np.zeros((2048, 2048), np.float32)
     assert arrays.as_2d_map(square, "a.npy").shape == (2048, 2048)
     assert arrays.as_2d_map(np.zeros((1, arrays.MAX_SIDE)), "a.npy").shape == (1, arrays.MAX_SIDE)
@@ -53,22 +53,22 @@ def test_the_largest_map_that_is_allowed_is_read():
     ],
     ids=["boxes", "masks", "table", "list"],
 )
-def test_a_table_or_json_that_is_too_large_is_refused_unread(tmp_path, monkeypatch, read):
+def test_table_or_json_that_is_too_large_is_refused_before_reading(tmp_path, monkeypatch, read):
     monkeypatch.setattr(limits, "LARGEST_TEXT", 100)
     (tmp_path / "a.json").write_text("[" * 101)
     with pytest.raises(DataError, match="101 bytes: more than the 100"):
         read(tmp_path / "a.json")
 
 
-def test_a_grid_in_a_file_that_is_too_large_is_refused_unread(tmp_path, monkeypatch):
+def test_grid_file_that_is_too_large_is_refused_before_reading(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "LARGEST_TEXT", 100)
     (tmp_path / "g.json").write_text("[" * 101)
     with pytest.raises(DataError, match="101 bytes"):
         geometry.of(str(tmp_path / "g.json"))
 
 
-def test_a_compressed_table_is_not_unpacked(tmp_path):
-    """pandas would unpack it, to any size, by the end of its name."""
+def test_compressed_table_is_not_unpacked(tmp_path):
+    """pandas would unpack a file of this name to any size."""
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"image,finding\na.png,Mass\n"))
     with pytest.raises(DataError, match=r"t\.csv\.gz"):
         tables.read_csv(tmp_path / "t.csv.gz", ("image",))

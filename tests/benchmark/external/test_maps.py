@@ -1,4 +1,4 @@
-"""Others' maps: all layouts show the same, and a sentence for each set that cannot be scored."""
+"""External maps: all layouts give the same maps, and invalid maps are errors."""
 
 import json
 import pickle
@@ -66,14 +66,14 @@ def test_every_layout_gives_the_maps_of_a_file_per_image_and_finding(tmp_path, l
         np.testing.assert_array_equal(other.values[pair], values)
 
 
-def test_a_bar_counts_the_maps_that_are_read(tmp_path, terminal):
+def test_progress_bar_counts_the_maps(tmp_path, terminal):
     entry.read(config(maps=str(write(tmp_path / "single"))))
     shown = terminal()
     assert "read maps:   0%" in shown
     assert f"0/{len(PAIRS)}" in shown
 
 
-def test_masks_as_pictures_and_as_runs_are_the_same(tmp_path):
+def test_png_masks_and_run_length_masks_are_equal(tmp_path):
     runs: dict = {}
     for sample, finding in PAIRS:
         mask = np.zeros((4, 4), dtype=bool)
@@ -87,7 +87,7 @@ def test_masks_as_pictures_and_as_runs_are_the_same(tmp_path):
         np.testing.assert_array_equal(masks.values[pair], values / 255)
 
 
-def test_a_grid_is_read_from_json_and_hashes_name_each_file(tmp_path):
+def test_grid_is_read_from_json_and_hashes_name_each_file(tmp_path):
     (tmp_path / "grid.json").write_text('{"size": [224, 224], "stride": [32, 32], "offset": [0, 0]}')
     given = entry.read(config(maps=str(write(tmp_path / "maps")), alignment=str(tmp_path / "grid.json")))
     assert given.geometry.grid == Grid((224, 224), (32, 32), (0, 0))
@@ -138,26 +138,26 @@ def bare_pickle(folder):
         (broken(lambda values: values.astype(complex)), "complex"),
         (another("nobody_Mass.npy"), "nobody_Mass"),
         (another(f"{BOXED[0].image_id}_Fracture.npy"), "Fracture"),
-        (another(f"{BOXED[0].image_id}_mass.npy"), "more than once"),
+        (another(f"{BOXED[0].image_id}_mass.npy"), "several maps"),
         (lambda folder: write(folder, every=False).parent / "absent", "not found"),
         (bomb, "would unpack to"),
         (pickled, "pickled"),
         (bare_pickle, "NumPy file"),
     ],
 )
-def test_a_set_that_cannot_be_scored_is_told_in_a_sentence(tmp_path, made, said):
+def test_invalid_maps_are_an_error(tmp_path, made, said):
     with pytest.raises(DataError, match=said):
         entry.read(config(maps=str(made(tmp_path / "maps"))))
 
 
-def test_an_array_that_declares_more_than_it_holds_is_refused(tmp_path):
+def test_array_that_declares_more_than_it_holds_is_refused(tmp_path):
     file = write(tmp_path / "maps") / f"{PAIRS[0][0].image_id}_{PAIRS[0][1]}.npy"
     file.write_bytes(file.read_bytes()[:-8])
     with pytest.raises(DataError, match="length"):
         entry.read(config(maps=str(tmp_path / "maps")))
 
 
-def test_a_missing_map_is_an_error_a_miss_or_left_out(tmp_path):
+def test_missing_map_is_an_error_a_miss_or_skipped(tmp_path):
     folder = write(tmp_path / "maps", every=False)
     next(folder.iterdir()).unlink()
     with pytest.raises(DataError, match="--missing"):
@@ -166,11 +166,11 @@ def test_a_missing_map_is_an_error_a_miss_or_left_out(tmp_path):
         assert len(entry.read(config(maps=str(folder), missing=missing)).values) == sum(len(s.boxes) for s in BOXED) - 1
 
 
-def test_maps_with_their_axes_swapped_are_told(tmp_path, caplog):
+def test_transposed_maps_log_a_warning(tmp_path, caplog):
     entry.read(config(maps=str(write(tmp_path / "right"))))
     assert "transposed" not in caplog.text
     entry.read(config(maps=str(write(tmp_path / "wrong", np.transpose))))
-    assert re.search(r"transposed \(0\.\d+ instead of 0\.\d+ of the heat", caplog.text)
+    assert re.search(r"transposed .*\(0\.\d+ instead of 0\.\d+ of their heat", caplog.text)
 
 
 @pytest.mark.parametrize(
@@ -184,23 +184,23 @@ def test_maps_with_their_axes_swapped_are_told(tmp_path, caplog):
         ({"predictions": "twice.csv"}, "duplicate"),
     ],
 )
-def test_a_flag_that_is_missing_or_wrong_is_named(tmp_path, monkeypatch, flags, said):
+def test_missing_or_wrong_flags_are_named(tmp_path, monkeypatch, flags, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "twice.csv").write_text("image,Mass\n" + f"{BOXED[0].image_id},.5\n" * 2)
     with pytest.raises(LocusError, match=said):
         entry.read(config(**{"maps": str(write(tmp_path / "maps")), **flags}))
 
 
-def test_a_file_of_several_maps_needs_the_names_of_as_many_findings(tmp_path):
+def test_file_of_several_maps_requires_as_many_findings(tmp_path):
     flags = as_arrays(tmp_path)
     with pytest.raises(BadValueError, match="--findings"):
         entry.read(config(**{**flags, "findings": ()}))
-    with pytest.raises(DataError, match="8 maps, --findings names 2"):
+    with pytest.raises(DataError, match="8 maps, but --findings has 2 names"):
         entry.read(config(**{**flags, "findings": ("Mass", "Nodule")}))
 
 
 @pytest.mark.oracle
-def test_maps_from_files_score_as_the_same_maps_in_python_and_their_boxes_hit_the_same(tmp_path):
+def test_maps_and_boxes_from_files_score_as_in_python(tmp_path):
     given = entry.read(config(maps=str(write(tmp_path / "maps"))))
     cases = EntryCases(given).cases(Cell(dataset="phantom", method="mine", protocol="locus"))
     direct = [make_case(s, f, 1.0, shown(s, f), "conventional") for s, f in PAIRS]
@@ -236,8 +236,8 @@ def test_boxes_of_maps_are_ranked_by_the_probabilities_of_a_file(tmp_path):
 
 
 @pytest.mark.oracle
-def test_boxes_of_our_maps_in_a_coco_json_have_the_average_precision_of_pycocotools(tmp_path):
-    """Each box above .7 of a pixel or more, of findings that an image has and has not, by confidences of a random order."""
+def test_average_precision_of_a_coco_json_equals_pycocotools(tmp_path):
+    """Average precision of boxes of present and absent findings, with random confidences."""
     pytest.importorskip("pycocotools")
     confidence = np.random.default_rng(0)
     images = [{"id": n, "file_name": sample.image_id} for n, sample in enumerate(DATA)]
@@ -262,11 +262,11 @@ SOME_SLOW = [pytest.param(word, marks=[] if word in FEW else [pytest.mark.slow])
 
 
 @pytest.mark.parametrize("protocol", SOME_SLOW)
-def test_maps_that_are_read_whenever_they_are_asked_for_score_as_those_in_memory(tmp_path, monkeypatch, protocol):
+def test_maps_read_from_files_score_as_those_in_memory(tmp_path, monkeypatch, protocol):
     given = config(maps=str(write(tmp_path)))
     cell = Cell(dataset="phantom", method="mine", protocol=protocol)
     kept = EntryCases(entry.read(given)).cases(cell)
-    monkeypatch.setattr(entry.values, "KEPT", 0)
+    monkeypatch.setattr(entry.values, "MAX_CACHED", 0)
     streamed = EntryCases(entry.read(given)).cases(cell)
     assert {type(case.map).__name__ for case in streamed} == {"FileMap"}
     one, other = (protocols.get(protocol)().evaluate(cases[:24], DATA.findings) for cases in (kept, streamed))
@@ -281,7 +281,7 @@ def xywh(x0, y0, x1, y1):
     return [x0, y0, x1 - x0, y1 - y0]
 
 
-def test_a_baseline_is_not_scored_by_what_the_entry_lacks_maps_for(tmp_path):
+def test_baselines_skip_protocols_that_the_entry_does_not_support(tmp_path):
     given = entry.read(config(maps=str(write(tmp_path, every=False))))
     scored = {(r.cell.method, r.cell.protocol): r.status for r, _ in score(given, EntryCases(given), ["mine", "center"])}
     assert {scored["mine", word] for word in ("wang", "chexlocalize")} == {"n/a"}

@@ -31,14 +31,14 @@ def test_truth_on_a_shifted_grid_averages_the_square_around_the_position_clipped
     assert maps[0, 0, 0, :2].tolist() == [1.0, 0.0]
 
 
-def test_truth_uses_the_mask_where_there_is_one():
+def test_truth_uses_the_mask_if_there_is_one():
     mask = np.zeros((100, 100), dtype=bool)
     mask[20:30, 30:40] = True
     maps, _ = Truth().maps([sample("a", {"Mass": [[0, 0, 100, 100]]}, {"Mass": mask})], ["Mass"], GRID, (10, 10))
     assert np.argwhere(maps[0, 0]).tolist() == [[2, 3]]
 
 
-def test_prior_never_sees_a_patients_own_boxes():
+def test_prior_excludes_the_patients_boxes():
     samples = [sample(str(i), {"Mass": [[0, 0, 50, 50]]} if i else {"Mass": [[90, 90, 100, 100]]}) for i in range(20)]
     maps, _ = Prior(side=10).maps(samples, ["Mass"], GRID, (10, 10))
     assert maps[0, 0, 9, 9] == 0

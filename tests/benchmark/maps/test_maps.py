@@ -1,4 +1,4 @@
-"""Raw maps on disk: half precision, memory-mapped, whole or not there."""
+"""Raw maps on disk: half precision, memory-mapped, complete or missing."""
 
 import importlib
 import json
@@ -39,7 +39,7 @@ def write(array, raw, key="key"):
     return maps.read(array, key)
 
 
-def test_a_stored_map_is_the_raw_map_to_half_precision_and_its_maximum_is_exact(raw, array):
+def test_stored_map_has_half_precision_and_an_exact_maximum(raw, array):
     stored = write(array, raw)
     for n, image in enumerate(IMAGES):
         for k, finding in enumerate(FINDINGS):
@@ -59,21 +59,21 @@ def test_one_array_of_cases_is_read_memory_mapped_with_its_grid(raw, array):
     np.testing.assert_array_equal(np.load(array), stored.values)
 
 
-def test_how_the_images_come_in_batches_changes_no_byte(raw, array, tmp_path):
+def test_stored_bytes_do_not_depend_on_the_batches(raw, array, tmp_path):
     write(array, raw)
     add(tmp_path / "whole.npy", "key", raw)
     assert (tmp_path / "whole.npy").read_bytes() == array.read_bytes()
     assert (tmp_path / "whole.json").read_text() == array.with_suffix(".json").read_text()
 
 
-def test_a_stale_pair_is_never_read(raw, array):
+def test_maps_with_another_key_are_not_read(raw, array):
     write(array, raw, "old weights")
     assert maps.read(array, "new weights") is None
 
 
 @pytest.mark.parametrize("keep", [0, 10, 200])
 @pytest.mark.parametrize("suffix", [".npy", ".json"])
-def test_a_truncated_file_is_told_and_not_read(raw, array, caplog, keep, suffix):
+def test_truncated_file_is_reported_and_not_read(raw, array, caplog, keep, suffix):
     write(array, raw)
     path = array.with_suffix(suffix)
     path.write_bytes(path.read_bytes()[:keep])
@@ -82,7 +82,7 @@ def test_a_truncated_file_is_told_and_not_read(raw, array, caplog, keep, suffix)
 
 
 @pytest.mark.parametrize("change", [{"shape": [6, 5, 4]}, {"images": ["a", "b"]}, {"peaks": []}, {"mood": "good"}])
-def test_an_index_that_does_not_fit_its_array_is_told_and_not_read(raw, array, caplog, change):
+def test_index_that_does_not_match_its_array_is_reported_and_not_read(raw, array, caplog, change):
     write(array, raw)
     index = array.with_suffix(".json")
     index.write_text(json.dumps({**json.loads(index.read_text()), **change}))
@@ -90,14 +90,14 @@ def test_an_index_that_does_not_fit_its_array_is_told_and_not_read(raw, array, c
     assert "are broken" in caplog.text
 
 
-def test_an_array_without_its_index_counts_as_nothing(raw, array, caplog):
+def test_array_without_an_index_counts_as_missing(raw, array, caplog):
     write(array, raw)
     array.with_suffix(".json").unlink()
     assert maps.read(array, "key") is None
     assert not caplog.text
 
 
-def test_a_run_that_stops_half_way_leaves_what_was_there_and_nothing_of_its_own(raw, array, tmp_path):
+def test_interrupted_run_leaves_existing_maps_unchanged(raw, array, tmp_path):
     write(array, raw, "old")
     with pytest.raises(TypeError):
         add(array, "new", raw[:2], "killed here")
@@ -106,7 +106,7 @@ def test_a_run_that_stops_half_way_leaves_what_was_there_and_nothing_of_its_own(
     assert {path.name for path in tmp_path.iterdir()} == {"cam.npy", "cam.json"}
 
 
-def test_an_index_beside_the_array_of_a_run_with_another_key_is_told_and_not_read(raw, array, caplog):
+def test_array_of_a_run_with_another_key_is_reported_and_not_read(raw, array, caplog):
     write(array, raw, "here")
     index = array.with_suffix(".json")
     before = index.read_text()
@@ -114,10 +114,10 @@ def test_an_index_beside_the_array_of_a_run_with_another_key_is_told_and_not_rea
     index.write_text(before)
     assert maps.read(array, "here") is None
     assert maps.read(array, "also") is None
-    assert "the array is that of another run" in caplog.text
+    assert "the array belongs to another run" in caplog.text
 
 
-def test_of_two_runs_at_once_with_different_keys_the_last_counts_and_the_other_finds_nothing(raw, array):
+def test_last_of_two_concurrent_runs_with_different_keys_wins(raw, array):
     with maps.open_writer(array, "first", IMAGES, FINDINGS) as first, maps.open_writer(array, "second", IMAGES, FINDINGS) as second:
         first.add(raw[:2], GRID)
         second.add(-raw, GRID)
@@ -126,7 +126,7 @@ def test_of_two_runs_at_once_with_different_keys_the_last_counts_and_the_other_f
     np.testing.assert_array_equal(maps.read(array, "first").values, write(array.with_name("alone.npy"), raw).values)
 
 
-def test_a_second_run_with_the_same_key_takes_nothing_from_the_first_at_any_moment(raw, array):
+def test_concurrent_run_with_the_same_key_never_removes_maps(raw, array):
     write(array, raw)
     with maps.open_writer(array, "key", IMAGES, FINDINGS) as second:
         assert maps.read(array, "key") is not None
@@ -135,7 +135,7 @@ def test_a_second_run_with_the_same_key_takes_nothing_from_the_first_at_any_mome
     assert maps.read(array, "key") is not None
 
 
-def test_maps_that_are_being_read_stay_what_they_are_when_another_run_writes(raw, array):
+def test_open_maps_do_not_change_when_another_run_writes(raw, array):
     stored = write(array, raw)
     before = stored.values.tobytes()
     write(array, -raw, "other")
@@ -149,7 +149,7 @@ def test_maps_of_some_images_only_or_of_two_shapes_are_an_error(raw, array):
         add(array, "key", raw[:2], raw[2:, :, :3])
 
 
-def test_a_method_without_an_answer_leaves_its_reason_and_no_array(raw, array):
+def test_unsupported_method_has_a_reason_and_no_array(raw, array):
     write(array, raw)
     maps.write_no_maps(array, "key", IMAGES, FINDINGS, "no linear head")
     assert str(maps.read(array, "key")) == "no linear head"
@@ -157,7 +157,7 @@ def test_a_method_without_an_answer_leaves_its_reason_and_no_array(raw, array):
     assert not array.exists()
 
 
-def test_a_map_that_is_not_finite_is_no_map_and_changes_no_other(raw, array, tmp_path):
+def test_map_that_is_not_finite_counts_as_missing(raw, array, tmp_path):
     broken = raw.copy()
     broken[1, 0, 0, 0] = np.nan
     broken[2, 1, 3, 3] = np.inf
@@ -168,7 +168,7 @@ def test_a_map_that_is_not_finite_is_no_map_and_changes_no_other(raw, array, tmp
     np.testing.assert_array_equal(stored.map("b", "nodule"), whole.map("b", "nodule"))
 
 
-def test_a_map_of_zeros_stays_zero(array):
+def test_map_of_zeros_stays_zero(array):
     assert (write(array, np.zeros((3, 2, 2, 2), np.float32)).map("a", "mass") == 0).all()
 
 
@@ -185,7 +185,7 @@ def test_memory_does_not_grow_with_the_number_of_images(array):
     assert peak < 2e6
 
 
-def test_every_word_has_a_file_of_its_own():
+def test_every_method_word_has_a_separate_file():
     words = ["cam", "noise", "noise:seed=3", "here/mine.py:Mine", "there/mine.py:Mine", "/abs/mine.py:Mine"]
     names = [maps.file_name(word) for word in words]
     assert len(set(names)) == len(words)
@@ -193,7 +193,7 @@ def test_every_word_has_a_file_of_its_own():
     assert all("/" not in name and ":" not in name for name in names)
 
 
-def test_the_code_of_a_method_is_all_files_that_it_rests_on_and_no_library():
+def test_code_of_a_method_includes_its_imports_without_libraries():
     names = {path.name for path in sources(methods.get("eigencam"))}
     assert names >= {"eigencam.py", "principal.py", "base.py", "gradients.py", "frames.py"}
     assert "gradcam.py" not in names
@@ -212,7 +212,7 @@ class Mine(methods.GradientMethod):
 """
 
 
-def test_a_change_anywhere_in_a_file_outside_the_tree_is_other_code(tmp_path):
+def test_changed_user_file_changes_the_digest(tmp_path):
     file = tmp_path / "mine.py"
     text = MINE.format(imported="json", lazily="pass")
     file.write_text(text)
@@ -221,7 +221,7 @@ def test_a_change_anywhere_in_a_file_outside_the_tree_is_other_code(tmp_path):
     assert maps.code_digest(methods.get(f"{file}:Mine")) != before
 
 
-def test_a_change_in_a_file_that_it_imports_from_beside_it_is_other_code(tmp_path, monkeypatch):
+def test_changed_import_of_a_user_file_changes_the_digest(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mine.py").write_text(MINE.format(imported="beside_mine", lazily="import lazily_beside_mine"))
     (tmp_path / "beside_mine.py").write_text("from json import dumps")
@@ -234,7 +234,7 @@ def test_a_change_in_a_file_that_it_imports_from_beside_it_is_other_code(tmp_pat
     assert maps.code_digest(part) != before
 
 
-def test_of_an_installed_package_all_is_code_that_it_imports_from_itself_and_nothing_of_another(tmp_path, monkeypatch):
+def test_code_of_an_installed_package_excludes_other_packages(tmp_path, monkeypatch):
     site = tmp_path / "site-packages"
     files = {
         "mypackage/__init__.py": "",
@@ -250,6 +250,6 @@ def test_of_an_installed_package_all_is_code_that_it_imports_from_itself_and_not
         (site / name).write_text(text)
     monkeypatch.syspath_prepend(site)
     part = importlib.import_module("mypackage.parts.mine").Mine
-    found = {str(path.relative_to(site)) for path in sources(part) if path.is_relative_to(site)}
-    assert {name for name in found if "__init__" not in name} == {"mypackage/parts/mine.py", "mypackage/scale.py", "mypackage/deep.py"}
+    result = {str(path.relative_to(site)) for path in sources(part) if path.is_relative_to(site)}
+    assert {name for name in result if "__init__" not in name} == {"mypackage/parts/mine.py", "mypackage/scale.py", "mypackage/deep.py"}
     assert {path.name for path in sources(part)} >= {"base.py", "gradients.py", "frames.py"}

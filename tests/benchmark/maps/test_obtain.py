@@ -1,4 +1,4 @@
-"""From a trained model to cases: made once, then read from the disk, and the same images for every slow method."""
+"""Maps and cases of a trained model: generated once, then read from disk."""
 
 from dataclasses import replace
 
@@ -58,13 +58,13 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(trained, tmp_path_factory):
-    """The folder of the maps and what the run that made them scored."""
+    """Return the folder of the maps and the result of the run that generated them."""
     folder = tmp_path_factory.mktemp("maps")
     return folder, obtain(trained, WORDS, folder, FLAGS, 6)
 
 
 def again(trained):
-    """The same trainings as another run meets them."""
+    """Return the same training runs without cached data."""
     return [TrainingRun(run.config, run.folder) for run in trained]
 
 
@@ -75,7 +75,7 @@ def test_more_images_than_a_batch_have_a_map_for_every_finding(trained, first):
     assert all(peak for row in cam.index.peaks for peak in row)
 
 
-def test_every_method_keeps_its_own_grid(first):
+def test_maps_are_stored_with_the_grid_of_the_method(first):
     assert first[1]["cam"].index.grid == first[1]["truth"].index.grid != first[1]["prior"].index.grid
     assert first[1]["prior"].values.shape[1:] == (32, 32)
     assert first[1]["saliency"].index.grid == Grid((64, 64), (1, 1), (0, 0))
@@ -100,7 +100,7 @@ def test_a_later_run_scores_the_same_bytes_and_needs_no_model(trained, first):
             assert one.grid == other.grid
 
 
-def test_a_method_without_an_answer_gives_its_reason_in_both_runs(trained, first):
+def test_unsupported_method_has_its_reason_in_both_runs(trained, first):
     folder, before = first
     assert isinstance(before["pcam"], NotAvailableError)
     assert "PCAM" in str(before["pcam"])
@@ -108,7 +108,7 @@ def test_a_method_without_an_answer_gives_its_reason_in_both_runs(trained, first
     assert not (folder / "pcam.npy").exists()
 
 
-def test_a_truncated_file_is_told_and_made_again(trained, first, tmp_path, caplog):
+def test_truncated_file_is_reported_and_generated_again(trained, first, tmp_path, caplog):
     made = obtain(trained, ["cam"], tmp_path, FLAGS)["cam"].values.tobytes()
     whole = (tmp_path / "cam.npy").read_bytes()
     (tmp_path / "cam.npy").write_bytes(whole[:-100])
@@ -134,7 +134,7 @@ class Breaks(methods.Method):
 
 @pytest.fixture
 def breaks(tmp_path):
-    """breaks(when, error): the word of a method that raises ``error`` when it is asked for the ``when``th batch."""
+    """Return breaks(when, error): the word of a method that raises ``error`` at batch ``when``."""
 
     def write(when, error):
         (tmp_path / "breaks.py").write_text(BREAKS.replace("WHEN", str(when)).replace("ERROR", error))
@@ -144,48 +144,48 @@ def breaks(tmp_path):
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_a_method_that_breaks_fails_alone_leaves_nothing_and_is_tried_again(trained, first, breaks, tmp_path, batch):
+def test_failing_method_stores_nothing_and_is_tried_again(trained, first, breaks, tmp_path, batch):
     word, folder = breaks(batch, "RuntimeError"), tmp_path / "maps"
-    found = obtain(trained, ["cam", word], folder, FLAGS)
-    assert found["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
-    assert isinstance(found[word], LocusError)
-    assert not isinstance(found[word], NotAvailableError)
-    assert "out of luck" in str(found[word])
+    result = obtain(trained, ["cam", word], folder, FLAGS)
+    assert result["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
+    assert isinstance(result[word], LocusError)
+    assert not isinstance(result[word], NotAvailableError)
+    assert "out of luck" in str(result[word])
     assert {path.name for path in folder.iterdir()} == {"cam.npy", "cam.json"}
     assert "out of luck" in str(obtain(trained, [word], folder, FLAGS)[word])
     mended = breaks(99, "RuntimeError")
-    assert len(obtain(trained, [mended], folder, FLAGS)[mended].values) == len(found["cam"].values)
+    assert len(obtain(trained, [mended], folder, FLAGS)[mended].values) == len(result["cam"].values)
 
 
-def test_a_method_that_has_no_answer_to_a_later_batch_has_none_and_changes_no_other(trained, first, breaks, tmp_path):
+def test_method_that_fails_on_a_later_batch_has_no_maps(trained, first, breaks, tmp_path):
     word, folder = breaks(2, "NotAvailableError"), tmp_path / "maps"
-    found = obtain(trained, ["cam", word], folder, FLAGS)
-    assert found["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
-    assert isinstance(found[word], NotAvailableError)
+    result = obtain(trained, ["cam", word], folder, FLAGS)
+    assert result["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
+    assert isinstance(result[word], NotAvailableError)
     assert len(list(folder.glob("*.npy"))) == 1
     assert str(obtain(again(trained), [word], folder, FLAGS)[word]) == "out of luck"
 
 
-def test_a_method_that_changes_the_shape_of_its_maps_fails_alone(trained, breaks, tmp_path):
+def test_method_that_changes_the_shape_of_its_maps_fails(trained, breaks, tmp_path):
     word = breaks(2, "RuntimeError")
     file = tmp_path / "breaks.py"
     file.write_text(file.read_text().replace('raise RuntimeError("out of luck")', "return evidence.class_maps[..., :-1]"))
-    found = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
-    assert "they must be alike" in str(found[word])
-    assert len(found["cam"].values)
+    result = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
+    assert "follow maps of shape" in str(result[word])
+    assert len(result["cam"].values)
 
 
 @pytest.mark.parametrize(("line", "told"), [("1 / 0", "ZeroDivisionError"), ("import nowhere_at_all", "nowhere_at_all")])
-def test_a_method_that_cannot_be_built_fails_alone(trained, breaks, tmp_path, line, told):
+def test_method_that_cannot_be_built_fails(trained, breaks, tmp_path, line, told):
     word = breaks(1, "RuntimeError")
     file = tmp_path / "breaks.py"
     file.write_text(file.read_text() + f"    def __init__(self):\n        {line}\n")
-    found = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
-    assert told in str(found[word])
-    assert len(found["cam"].values)
+    result = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
+    assert told in str(result[word])
+    assert len(result["cam"].values)
 
 
-def test_a_method_that_breaks_has_failed_records_and_the_others_keep_theirs(trained, breaks, tmp_path):
+def test_failing_method_has_failed_records_and_other_methods_have_scores(trained, breaks, tmp_path):
     word = breaks(1, "RuntimeError")
     small = suite(methods=["cam", word], protocols=["pointing"])
     (model,) = plan.models(plan.with_flags(small, cache_dir=trained[0].config.cache_dir))
@@ -194,14 +194,14 @@ def test_a_method_that_breaks_has_failed_records_and_the_others_keep_theirs(trai
         records.write(records.Record(cell=cell, reason="old"), place)
     job = ModelJob(model, tuple(cell for cell in chosen if cell.method in ("cam", word)))
     score(job, trained[0].folder.parent, place, FLAGS)
-    found = {record.cell.method: record for record in records.load(place)}
-    assert {name: record.status for name, record in found.items() if record.status != "ok"} == {word: "failed"}
-    assert "out of luck" in found[word].reason
-    assert found["cam"].scores
-    assert found["center"].reason == "old"
+    result = {record.cell.method: record for record in records.load(place)}
+    assert {name: record.status for name, record in result.items() if record.status != "ok"} == {word: "failed"}
+    assert "out of luck" in result[word].reason
+    assert result["cam"].scores
+    assert result["center"].reason == "old"
 
 
-def test_a_changed_method_is_explained_anew(trained, tmp_path):
+def test_changed_method_is_explained_again(trained, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(MINE)
     before = obtain(trained, [f"{file}:Mine"], tmp_path / "maps", FLAGS)[f"{file}:Mine"].values.tobytes()
@@ -216,7 +216,7 @@ def files(folder):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_shards_joined_are_the_files_of_one_job(trained, first, tmp_path, count):
+def test_joined_shards_equal_the_files_of_one_job(trained, first, tmp_path, count):
     for number in reversed(range(1, count + 1)):
         generate_shard(requests_of(trained, WORDS, tmp_path, 6)[0], number, count, FLAGS)
     assert len([*tmp_path.glob("cam.shards/*.npy")]) == min(count, 2), "two batches of images"
@@ -224,7 +224,7 @@ def test_shards_joined_are_the_files_of_one_job(trained, first, tmp_path, count)
     assert files(tmp_path) == {name: file for name, file in files(first[0]).items() if name.split(".")[0] not in ("prior", "truth")}
 
 
-def test_a_shard_that_is_there_is_not_made_again_and_a_broken_one_is(trained, first, tmp_path):
+def test_only_missing_and_broken_shards_are_generated(trained, first, tmp_path):
     (request,) = requests_of(trained, ["cam"], tmp_path, None)[0]
     for number in (1, 2):
         generate_shard([request], number, 2, FLAGS)
@@ -239,7 +239,7 @@ def test_a_shard_that_is_there_is_not_made_again_and_a_broken_one_is(trained, fi
     assert files(tmp_path) == {name: file for name, file in files(first[0]).items() if name.startswith("cam.")}
 
 
-def test_a_method_that_breaks_in_one_shard_is_left_to_its_scoring(trained, breaks, tmp_path):
+def test_method_that_fails_in_a_shard_is_tried_again_by_scoring(trained, breaks, tmp_path):
     word = breaks(2, "RuntimeError")
     requests, _ = requests_of(trained, [word], tmp_path / "maps", None)
     for number in (1, 2):
@@ -248,7 +248,7 @@ def test_a_method_that_breaks_in_one_shard_is_left_to_its_scoring(trained, break
     assert not requests[0].path.exists()
 
 
-def test_slow_methods_explain_the_findings_that_an_image_shows_alone(trained, first, tmp_path):
+def test_slow_methods_explain_only_the_findings_that_an_image_shows(trained, first, tmp_path):
     shown, every = obtain(trained, ["cam", "saliency"], tmp_path, FLAGS, 6, shown_only=True), first[1]
     assert shown["cam"].values.tobytes() == every["cam"].values.tobytes()
     slow, pairs = shown["saliency"], [(s.image_id, f) for s in select_samples(trained, 6) for f in s.boxes]
@@ -259,7 +259,7 @@ def test_slow_methods_explain_the_findings_that_an_image_shows_alone(trained, fi
     assert again.values.tobytes() == slow.values.tobytes()
 
 
-def test_a_map_that_was_not_made_raises_when_a_protocol_reads_it(trained, tmp_path):
+def test_missing_map_raises_when_a_protocol_reads_it(trained, tmp_path):
     maps = obtain(trained, ["saliency"], tmp_path, FLAGS, 6, shown_only=True)["saliency"]
     cases = make_cases(trained, maps, "aligned", 6)
     assert len(cases) == 6 * 8
@@ -270,13 +270,13 @@ def test_a_map_that_was_not_made_raises_when_a_protocol_reads_it(trained, tmp_pa
         protocols.get("wang")().evaluate(cases, trained[0].data.findings)
 
 
-def test_maps_of_all_findings_answer_a_request_for_those_that_images_show(trained, first):
+def test_maps_of_all_findings_serve_a_request_for_shown_findings(trained, first):
     made = obtain(trained, ["saliency"], first[0], None, 6, shown_only=True)["saliency"]
     assert made.index == first[1]["saliency"].index
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_shards_of_shown_findings_joined_are_the_files_of_one_job(trained, tmp_path, count):
+def test_joined_shards_of_shown_findings_equal_the_files_of_one_job(trained, tmp_path, count):
     obtain(trained, ["saliency"], tmp_path / "whole", FLAGS, 6, shown_only=True)
     requests, _ = requests_of(trained, ["saliency"], tmp_path / "shards", 6, shown_only=True)
     for number in range(1, count + 1):
@@ -289,7 +289,7 @@ def keys(trained, *words, slow_images=None):
     return [make_request(trained, word, build_method(word), trained[0].folder, slow_images).key for word in words]
 
 
-def test_the_key_is_of_what_the_maps_depend_on_and_of_nothing_else(trained):
+def test_key_changes_only_with_what_the_maps_depend_on(trained):
     assert keys(trained, "noise") == keys(trained, "noise:seed=0") != keys(trained, "noise:seed=1")
     assert keys(trained, "cam") == keys(trained, "cam", slow_images=6)
     assert keys(trained, "ablationcam") != keys(trained, "ablationcam", slow_images=6)
@@ -300,12 +300,12 @@ def test_the_key_is_of_what_the_maps_depend_on_and_of_nothing_else(trained):
     assert keys([elsewhere], "cam") == keys(trained, "cam")
 
 
-def test_the_maps_of_one_method_do_not_depend_on_the_others_beside_it(trained, first, tmp_path):
+def test_maps_do_not_depend_on_other_methods(trained, first, tmp_path):
     alone = obtain(trained, ["cam"], tmp_path, FLAGS)["cam"]
     assert alone.values.tobytes() == first[1]["cam"].values.tobytes()
 
 
-def test_slow_methods_explain_some_images_and_the_others_all_of_them(trained, first):
+def test_slow_methods_explain_some_images_and_fast_ones_all(trained, first):
     few = tuple(sample.image_id for sample in select_samples(trained, 6))
     assert len(few) == 6
     assert first[1]["ablationcam"].index.images == few
@@ -313,7 +313,7 @@ def test_slow_methods_explain_some_images_and_the_others_all_of_them(trained, fi
     assert [case.image_id for case in make_cases(trained, first[1]["cam"], "aligned", 6)][::8] == list(few)
 
 
-def test_slow_methods_explain_patient_after_patient_the_same_for_every_model_and_deal_of_folds():
+def test_slow_methods_explain_the_same_patients_for_all_models_and_folds():
     def sample(name):
         return Sample(name, name[0], (64, 64), np.zeros(0, np.float32), {}, lambda: np.zeros((64, 64), np.uint8))
 
@@ -321,21 +321,21 @@ def test_slow_methods_explain_patient_after_patient_the_same_for_every_model_and
         return [each.image_id for each in subset(samples, count, seed)]
 
     every = list(map(sample, ("a1", "b1", "a2", "c1", "b2", "c2")))
-    found = {count: names(every, count) for count in range(1, 8)}
-    assert [len(each) for each in found.values()] == [1, 2, 3, 4, 5, 6, 6]
-    assert all(set(found[count]) < set(found[count + 1]) for count in range(1, 6))
-    assert [len({name[0] for name in found[count]}) for count in (2, 4, 6)] == [1, 2, 3]
-    assert sorted(names(every[3:] + every[:3], 2)) == sorted(found[2])
+    result = {count: names(every, count) for count in range(1, 8)}
+    assert [len(each) for each in result.values()] == [1, 2, 3, 4, 5, 6, 6]
+    assert all(set(result[count]) < set(result[count + 1]) for count in range(1, 6))
+    assert [len({name[0] for name in result[count]}) for count in (2, 4, 6)] == [1, 2, 3]
+    assert sorted(names(every[3:] + every[:3], 2)) == sorted(result[2])
     assert len({tuple(names(every, 2, seed)) for seed in range(9)}) == 3
 
 
-def test_a_cell_of_some_images_says_so_in_its_data_and_in_what_it_rests_on(trained, first, tmp_path):
+def test_cell_of_a_subset_has_the_number_of_images_in_its_record(trained, first, tmp_path):
     tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
     chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
     score(ModelJob(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", FLAGS)
-    found = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
-    n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in found}
+    result = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
+    n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in result}
     assert set(n) == {("cam", None), ("cam", 6), ("ablationcam", 6)}
     assert n["cam", 6]["rests_on"] == n["ablationcam", 6]["rests_on"]
     assert n["cam", 6]["rests_on"]["explained images"] == 6
@@ -344,7 +344,7 @@ def test_a_cell_of_some_images_says_so_in_its_data_and_in_what_it_rests_on(train
     assert scored["cam", 6] == scored["ablationcam", 6] < scored["cam", None]
 
 
-def test_the_untrained_network_is_the_same_architecture_with_the_weights_of_a_seed(trained, tmp_path):
+def test_untrained_network_is_the_same_architecture_with_the_weights_of_a_seed(trained, tmp_path):
     (run,) = trained
     one, other = (Untrained(config, run.folder) for config in (run.config, replace(run.config, seed=1)))
     weights, again_, others, learned = (each.model("cpu").state_dict() for each in (one, one, other, run))
@@ -355,21 +355,21 @@ def test_the_untrained_network_is_the_same_architecture_with_the_weights_of_a_se
     assert not torch.equal(weights[name], learned[name])
 
 
-def test_the_baseline_untrained_is_gradcam_of_that_network(trained, tmp_path):
-    found = obtain(trained, ["gradcam", "untrained"], tmp_path, FLAGS)
+def test_baseline_untrained_is_gradcam_of_the_untrained_network(trained, tmp_path):
+    result = obtain(trained, ["gradcam", "untrained"], tmp_path, FLAGS)
     (run,) = trained
     images = transforms.evaluation()(torch.from_numpy(run.pixels[:4]))
     maps = explain(Untrained(run.config, run.folder).model("cpu"), images, ["gradcam"])["gradcam"].numpy()
     for n, finding in ((0, 0), (3, 5)):
-        kept = found["untrained"].map(run.scorable_images[n].image_id, run.data.findings[finding])
+        kept = result["untrained"].map(run.scorable_images[n].image_id, run.data.findings[finding])
         assert np.allclose(kept, maps[n, finding], atol=1e-3 * np.abs(maps[n, finding]).max())
-    assert found["untrained"].values.tobytes() != found["gradcam"].values.tobytes()
+    assert result["untrained"].values.tobytes() != result["gradcam"].values.tobytes()
 
 
 def test_validation_maps_are_those_of_the_fast_methods_on_images_of_the_validation_split(trained, tmp_path):
-    held, found = obtain_validation(trained, ["cam", "ablationcam", "prior"], tmp_path, FLAGS)
-    assert set(found) == {"cam", "prior"}
-    assert set(found["cam"].index.images) == {sample.image_id for sample in held[0].scorable_images}
+    held, result = obtain_validation(trained, ["cam", "ablationcam", "prior"], tmp_path, FLAGS)
+    assert set(result) == {"cam", "prior"}
+    assert set(result["cam"].index.images) == {sample.image_id for sample in held[0].scorable_images}
     assert not {sample.image_id for sample in held[0].scorable_images} & {sample.image_id for sample in trained[0].scorable_images}
 
 
@@ -387,5 +387,5 @@ def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_ca
 
 
 @pytest.mark.parametrize("word", methods.names())
-def test_whether_a_method_is_fast_is_read_from_its_text(word):
+def test_is_fast_is_read_without_importing_the_method(word):
     assert methods.is_fast(word) == methods.get(word).is_fast()

@@ -1,4 +1,4 @@
-"""A model of one data set on the images of another: findings by name, and no patient that it was trained on."""
+"""A model on the images of another data set: findings by name, training patients excluded."""
 
 import json
 from collections.abc import Callable
@@ -21,12 +21,12 @@ from tests.datasets.trees_radiologists import chestx_det_tree, rsna_pneumonia_tr
 NIH = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Pleural_Thickening")
 HEADER = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,OriginalImage[Width,Height]"
 IMAGES = [f"{i // 2 + 1:08}_{i % 2:03}.png" for i in range(12)]
-"""Two of each of six patients: 1 to 4 are trained on, 5 and 6 are held out."""
+"""Two images of each of six patients: 1 to 4 are in training, 5 and 6 are held out."""
 
 
 @pytest.fixture
 def nih(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """NIH's layout with random pixels, in which an image can be recognised."""
+    """Write a folder with NIH's layout and random pixels."""
     root = tmp_path_factory.mktemp("nih")
     (root / "images").mkdir()
     for i, name in enumerate(IMAGES):
@@ -57,21 +57,21 @@ def on(training: TrainConfig, word: str, root: Path) -> Dataset:
         ("rsna_pneumonia", {"Pneumonia"}),
     ],
 )
-def test_findings_are_the_same_by_name_and_no_wider_ones(request: pytest.FixtureRequest, name: str, shared: set[str]):
+def test_findings_match_by_name_only(request: pytest.FixtureRequest, name: str, shared: set[str]):
     data = datasets.load(f"{name}:whole=True", request.getfixturevalue(f"{name}_tree")())
-    found = RelabeledDataset(data, NIH, range(len(data)))
-    assert set(found.describe["findings"]) == shared
-    assert {finding for sample in found for finding in sample.boxes} <= shared
-    known = ~np.isnan(found.labels).all(axis=0)
+    result = RelabeledDataset(data, NIH, range(len(data)))
+    assert set(result.describe["findings"]) == shared
+    assert {finding for sample in result for finding in sample.boxes} <= shared
+    known = ~np.isnan(result.labels).all(axis=0)
     assert {finding for finding, there in zip(NIH, known, strict=True) if there} == shared
 
 
-def test_truth_and_readings_come_under_the_models_names_and_the_order_of_its_labels(vindr_cxr_tree: Callable[..., Path]):  # noqa: F811
+def test_truth_and_labels_have_the_names_and_order_of_the_model(vindr_cxr_tree: Callable[..., Path]):  # noqa: F811
     data = datasets.load("vindr_cxr:whole=True", vindr_cxr_tree())
-    found = RelabeledDataset(data, ("Edema", "Cardiomegaly"), [1, 2])
-    assert found[0].boxes["Cardiomegaly"].tolist() == data[1].boxes["Cardiomegaly"].tolist()
-    assert found.labels[0].tolist()[1] == 1
-    read = {reader: list(marked) for reader, marked in found.readings(0).items()}
+    result = RelabeledDataset(data, ("Edema", "Cardiomegaly"), [1, 2])
+    assert result[0].boxes["Cardiomegaly"].tolist() == data[1].boxes["Cardiomegaly"].tolist()
+    assert result.labels[0].tolist()[1] == 1
+    read = {reader: list(marked) for reader, marked in result.readings(0).items()}
     assert read == {
         "R8": ["Cardiomegaly"],
         "R9": ["Cardiomegaly"],
@@ -82,42 +82,40 @@ def test_truth_and_readings_come_under_the_models_names_and_the_order_of_its_lab
         RelabeledDataset(data, ("Hernia",), [0])
 
 
-def test_masks_come_under_the_models_names(chestx_det_tree: Callable[..., Path]):  # noqa: F811
-    found = RelabeledDataset(datasets.load("chestx_det", chestx_det_tree()), ("Mass",), [0])
-    assert {finding: mask.shape for finding, mask in found[0].masks.items()} == {"Mass": (1024, 1024)}
+def test_masks_have_the_names_of_the_model(chestx_det_tree: Callable[..., Path]):  # noqa: F811
+    result = RelabeledDataset(datasets.load("chestx_det", chestx_det_tree()), ("Mass",), [0])
+    assert {finding: mask.shape for finding, mask in result[0].masks.items()} == {"Mass": (1024, 1024)}
 
 
-def test_a_patient_of_the_training_is_known_by_rsnas_mapping_left_out_and_told(training: TrainConfig, rsna_pneumonia_tree, caplog):  # noqa: F811
-    """Of NIH's patients 0 to 7 the training has seen 1 to 4: five of the ten images are others'."""
-    found = on(training, "rsna_pneumonia:whole=True", rsna_pneumonia_tree())
-    assert sorted(set(found.patients)) == ["00000000", "00000005", "00000006", "00000007"]
-    assert (found.describe["images_seen_in_training"], found.describe["images_not_traced"]) == (5, 0)
-    assert [r.levelname for r in caplog.records if "5 of 10 images are of patients that the training on NIH has seen" in r.message] == [
-        "WARNING"
-    ]
+def test_training_patients_are_identified_by_rsna_mapping_and_left_out(training: TrainConfig, rsna_pneumonia_tree, caplog):  # noqa: F811
+    """Patients 1 to 4 of NIH's patients 0 to 7 are in training: five of the ten images remain."""
+    result = on(training, "rsna_pneumonia:whole=True", rsna_pneumonia_tree())
+    assert sorted(set(result.patients)) == ["00000000", "00000005", "00000006", "00000007"]
+    assert (result.describe["images_seen_in_training"], result.describe["images_not_traced"]) == (5, 0)
+    assert [r.levelname for r in caplog.records if "left out 5 of 10 images" in r.message] == ["WARNING"]
 
 
-def test_an_image_of_the_training_is_known_by_its_pixels_whatever_its_name(training: TrainConfig, nih: Path, chestx_det_tree):  # noqa: F811
+def test_training_images_are_identified_by_their_pixels(training: TrainConfig, nih: Path, chestx_det_tree):  # noqa: F811
     root = chestx_det_tree()
     for number, image in ((36200, IMAGES[0]), (36201, IMAGES[9])):  # one of training, one held out
         (root / "train_data" / f"{number}.png").write_bytes((nih / "images" / image).read_bytes())
-    found = on(training, "chestx_det:whole=True", root)
-    assert "36200.png" not in {sample.image_id for sample in found}
-    assert "36201.png" in {sample.image_id for sample in found}
-    assert (found.describe["images_seen_in_training"], found.describe["images_not_traced"], found.describe["images"]) == (1, 9, 10)
+    result = on(training, "chestx_det:whole=True", root)
+    assert "36200.png" not in {sample.image_id for sample in result}
+    assert "36201.png" in {sample.image_id for sample in result}
+    assert (result.describe["images_seen_in_training"], result.describe["images_not_traced"], result.describe["images"]) == (1, 9, 10)
 
 
-def test_nothing_is_scored_where_the_training_has_seen_every_patient(training: TrainConfig, rsna_pneumonia_tree):  # noqa: F811
+def test_data_with_training_patients_only_are_refused(training: TrainConfig, rsna_pneumonia_tree):  # noqa: F811
     root = rsna_pneumonia_tree()
     mapping = root / "pneumonia-challenge-dataset-mappings_2018.json"
     entries = [{**entry, "img_id": IMAGES[0]} for entry in json.loads(mapping.read_text())]
     mapping.write_text(json.dumps(entries))
-    sentence = r"^all 10 images of rsna_pneumonia are of patients that the model was trained on \(NIH\)$"
+    sentence = r"^all 10 images of rsna_pneumonia are of patients in the training data \(NIH\)$"
     with pytest.raises(LeakError, match=sentence):
         on(training, "rsna_pneumonia:whole=True", root)
 
 
-def test_a_suite_on_other_data_has_one_training_and_says_whose_images_its_cells_are_of():
+def test_suite_on_other_data_trains_once_and_its_cells_name_the_data():
     flags = {"name": "s", "title": "", "about": "", "train": {"dataset": "NIH", "pretrained": False}, "models": [{"backbone": "custom"}]}
     suite = plan.Suite(**flags, test_on={"dataset": "chestx_det:whole=True", "data_root_dir": "there"})
     (model,) = plan.models(suite)

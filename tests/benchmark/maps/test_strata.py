@@ -1,4 +1,4 @@
-"""Strata: which group each case is in, what the classifier is asked, and scores within groups."""
+"""Strata: groups of cases, answers of the classifier, and scores within groups."""
 
 import math
 
@@ -39,20 +39,20 @@ def phantom():
 
 
 @pytest.mark.byhand
-def test_three_cases_are_in_the_groups_that_paper_says():
+def test_three_cases_are_in_the_expected_groups():
     """Boxes of 1 %, 6 % and 50 % of 100 × 200; the logits of the masses are 4 and 6, the cut-off is 5."""
     one = sample("a1", [1, 1], {MASS: (0, 0, 10, 20), NODULE: (0, 0, 40, 30)}, view="AP", sex="F", age=17.0)
     two = sample("b1", [1, 0], {MASS: (0, 0, 100, 100)}, view="PA", sex="M", age=math.nan)
     table = predictions(test=[("a1", 4.0, 1), ("b1", 6.0, 1)], signal=5.0)
-    found = strata.group_labels([one, two], table, FINDINGS)
+    result = strata.group_labels([one, two], table, FINDINGS)
     first, second, third = ("a1", MASS), ("a1", NODULE), ("b1", MASS)
-    assert found["size"] == {first: "small", second: "medium", third: "large"}
-    assert found["view"] == {first: "AP", second: "AP", third: "PA"}
-    assert found["sex"] == {first: "F", second: "F", third: "M"}
-    assert found["age"] == {first: "0-17", second: "0-17"}
-    assert found["company"] == {first: "co-occurring", second: "co-occurring", third: "single"}
+    assert result["size"] == {first: "small", second: "medium", third: "large"}
+    assert result["view"] == {first: "AP", second: "AP", third: "PA"}
+    assert result["sex"] == {first: "F", second: "F", third: "M"}
+    assert result["age"] == {first: "0-17", second: "0-17"}
+    assert result["company"] == {first: "co-occurring", second: "co-occurring", third: "single"}
     assert strata.cut_offs(table, FINDINGS) == {MASS: {0: 5.0}, NODULE: {}}
-    assert found["answer"] == {first: "wrong", third: "right"}
+    assert result["answer"] == {first: "wrong", third: "right"}
 
 
 @pytest.mark.byhand
@@ -64,7 +64,7 @@ def test_of_several_truth_boxes_the_largest_counts():
 
 
 @pytest.mark.byhand
-def test_an_unknown_label_or_a_task_of_one_finding_leaves_company_unknown():
+def test_unknown_label_or_a_task_of_one_finding_leaves_company_unknown():
     unsure = sample("a1", [1, math.nan], {MASS: (0, 0, 10, 10)})
     assert "company" not in strata.group_labels([unsure], predictions(), FINDINGS)
     alone = sample("a1", [1], {MASS: (0, 0, 10, 10)})
@@ -73,7 +73,7 @@ def test_an_unknown_label_or_a_task_of_one_finding_leaves_company_unknown():
     assert set(strata.group_labels([boxed], predictions(), FINDINGS)["company"].values()) == {"co-occurring"}
 
 
-def test_test_labels_do_not_move_the_cut_off():
+def test_test_labels_do_not_change_the_cut_off():
     table = predictions(test=[(f"t{n}", float(n), n < 10) for n in range(20)], signal=5.0)
     flipped = table.assign(label_Mass=table["label_Mass"] ^ (table["split"] == "test"))
     assert flipped["label_Mass"].ne(table["label_Mass"]).sum() == 20
@@ -81,7 +81,7 @@ def test_test_labels_do_not_move_the_cut_off():
     assert strata.answers(flipped, FINDINGS) == strata.answers(table, FINDINGS)
 
 
-def test_each_training_asks_its_own_validation_images_for_its_own_test_images():
+def test_cut_off_is_that_of_the_training_run_of_the_test_image():
     sure, timid = (predictions(n, test=[(f"t{n}", 7.0, 1)], signal=signal) for n, signal in enumerate((5.0, 20.0)))
     both = pd.concat([timid, sure], ignore_index=True)
     assert strata.cut_offs(both, (MASS,)) == {MASS: {0: 5.0, 1: 20.0}}
@@ -89,15 +89,16 @@ def test_each_training_asks_its_own_validation_images_for_its_own_test_images():
 
 
 @pytest.mark.parametrize("signal", [0.0, -5.0])
-def test_validation_images_that_say_nothing_leave_the_answer_unknown(signal):
-    found = strata.group_labels([sample("a1", [1, 0], {MASS: (0, 0, 10, 10)})], predictions(test=[("a1", 9.0, 1)], signal=signal), FINDINGS)
-    assert "answer" not in found
-    assert set(found) == {"size", "company"}
+def test_uninformative_validation_images_leave_the_answer_unknown(signal):
+    table = predictions(test=[("a1", 9.0, 1)], signal=signal)
+    result = strata.group_labels([sample("a1", [1, 0], {MASS: (0, 0, 10, 10)})], table, FINDINGS)
+    assert "answer" not in result
+    assert set(result) == {"size", "company"}
 
 
 @pytest.mark.byhand
-def test_exclusive_classes_are_asked_one_against_the_rest():
-    """Both logits move together, so only their difference can say which of the two classes it is."""
+def test_exclusive_classes_are_judged_one_against_the_rest():
+    """Both logits change together, so only their difference determines the class."""
     table = predictions(test=[("a1", 0.0, 1)], signal=0.0)
     table["logit_Nodule"] = table["logit_Mass"] - np.where(table["label_Mass"] == 1, 1.0, -1.0)
     assert strata.cut_offs(table, FINDINGS)[MASS] == {}
@@ -106,14 +107,14 @@ def test_exclusive_classes_are_asked_one_against_the_rest():
 
 
 @pytest.mark.planted
-def test_a_method_that_hits_only_large_boxes_is_found_out(phantom):
+def test_method_that_hits_only_large_boxes_scores_0_on_small_ones(phantom):
     nobody = pd.DataFrame(columns=["training", "split", "image", *(f"{kind}_{f}" for kind in ("logit", "label") for f in phantom.findings)])
-    found = strata.group_labels(list(phantom), nobody, phantom.findings)
-    assert set(found) == {"size", "company"}  # a phantom has no view, sex or age, and no classifier was asked
+    result = strata.group_labels(list(phantom), nobody, phantom.findings)
+    assert set(result) == {"size", "company"}  # a phantom has no view, sex or age, and no classifier was asked
     cases = [(one.image_id, finding, area(boxes).max()) for one in phantom for finding, boxes in one.boxes.items()]
     table = rows([pixels >= 0.08 * 64 * 64 for *_, pixels in cases], [image for image, *_ in cases])
     table = [row | {"finding": finding} for row, (_, finding, _) in zip(table, cases, strict=True)]
-    means = {s.group: s.scores[-2] for s in strata.scores(table, found, phantom.findings)}
+    means = {s.group: s.scores[-2] for s in strata.scores(table, result, phantom.findings)}
     shares = {group: (means[group].value, means[group].low, means[group].high) for group in ("small", "medium", "large")}
     assert {group: value for group, (value, *_) in shares.items()} == {"small": 0, "medium": 0, "large": 1}
     assert shares["small"][1] == 0 < shares["small"][2] < 0.1  # the exact binomial bound
@@ -122,11 +123,11 @@ def test_a_method_that_hits_only_large_boxes_is_found_out(phantom):
 
 
 @pytest.mark.byhand
-def test_a_group_has_its_own_shares_its_n_and_no_word_on_absent_findings():
+def test_group_has_scores_only_for_its_findings():
     words = {"view": {("p000", MASS): "PA", ("p001", MASS): "PA", ("p002", MASS): "AP"}}
-    found = strata.scores(rows([True, False, True]), words, FINDINGS)
-    assert [(s.variable, s.group) for s in found] == [("view", "AP"), ("view", "PA")]
-    said = [(s.finding, s.metric, s.value, s.n, s.threshold_origin) for s in found[1].scores]
+    result = strata.scores(rows([True, False, True]), words, FINDINGS)
+    assert [(s.variable, s.group) for s in result] == [("view", "AP"), ("view", "PA")]
+    said = [(s.finding, s.metric, s.value, s.n, s.threshold_origin) for s in result[1].scores]
     main = [(finding, "hit@iou.3", 0.5, 2, "cross-fitted") for finding in (MASS, "mean")]
     assert said == [*main, ("mean", "pointing", 0.5, 2, "none")]
 
@@ -139,15 +140,15 @@ def test_ten_patients_have_an_interval_and_nine_have_none():
     assert all((score.low, score.high) == (None, None) for score in men.scores)
 
 
-def test_the_order_of_cases_changes_nothing():
+def test_order_of_cases_changes_nothing():
     cases = rows(np.random.default_rng(0).random(60) < 0.5)
     words = {"size": {(row["image"], MASS): ("large", "small", "")[n % 3] for n, row in enumerate(cases)}}
-    found = strata.scores(cases, words, FINDINGS)
-    assert [s.group for s in found] == ["small", "large"]
-    assert strata.scores(cases[::-1], words, FINDINGS) == found
+    result = strata.scores(cases, words, FINDINGS)
+    assert [s.group for s in result] == ["small", "large"]
+    assert strata.scores(cases[::-1], words, FINDINGS) == result
 
 
-def test_a_variable_of_which_nothing_is_known_and_no_cases_at_all_give_no_stratum():
+def test_unknown_variables_and_no_cases_give_no_stratum():
     assert strata.scores(rows([True]), {"view": {}}, FINDINGS) == ()
     assert strata.scores([], {"view": {("p000", MASS): "PA"}}, FINDINGS) == ()
     assert strata.group_labels([], predictions(), FINDINGS) == {}

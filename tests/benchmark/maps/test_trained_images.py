@@ -30,12 +30,12 @@ def test_listed_images_are_left_out_and_counted(config: TrainConfig):
     assert len(images_of(config, "val", model)) == len(images_of(config, "val", MODEL))
 
 
-def test_a_list_of_training_images_alone_leaves_all_test_images(config: TrainConfig):
+def test_list_without_test_images_excludes_none(config: TrainConfig):
     model = replace(MODEL, trained_images=frozenset({"00000001_000.png"}))
     assert len(images_of(config, "test", model)) == 3
 
 
-def test_a_list_that_names_no_image_or_all_of_them_is_one_sentence(config: TrainConfig):
+def test_list_with_no_image_or_all_images_of_the_data_set_is_refused(config: TrainConfig):
     with pytest.raises(DataError, match=r"list\.txt: none of the 1 listed .* NIH.*00000004_000\.png"):
         images_of(config, "test", replace(MODEL, trained_images=frozenset({"a.png"})))
     every = frozenset({"00000004_000.png", "00000005_000.png", "00000005_001.png"})
@@ -43,7 +43,7 @@ def test_a_list_that_names_no_image_or_all_of_them_is_one_sentence(config: Train
         images_of(config, "test", replace(MODEL, trained_images=every))
 
 
-def test_the_list_has_a_name_per_line_with_or_without_labels(tmp_path: Path):
+def test_list_has_a_name_per_line_with_or_without_labels(tmp_path: Path):
     file = tmp_path / "train_list.txt"
     file.write_text("images/a.png 0 1\nb.png 1 0\n")
     assert _listed_images(str(file)) == {"a.png", "b.png"}

@@ -1,4 +1,4 @@
-"""One process at a time writes below a folder; whoever comes second is told who is there."""
+"""Only one process at a time writes to a folder; a second one gets an error that names the first."""
 
 import json
 import os
@@ -26,7 +26,7 @@ with only_writer(Path(sys.argv[1])):
 
 @pytest.fixture
 def holder(tmp_path):
-    """Another process that holds ``tmp_path``."""
+    """Start another process that locks ``tmp_path``."""
     with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         yield process
@@ -34,13 +34,13 @@ def holder(tmp_path):
 
 
 def other_host(folder, age):
-    """The lock as a process on another machine left it ``age`` seconds ago, whose kernel's lock does not reach here."""
+    """Write the lock file of a process on another machine, last updated ``age`` seconds ago."""
     (folder / ".lock").write_text(json.dumps({"host": "node7", "pid": 1, "user": "ann", "since": "noon"}))
     written = (folder / ".lock").stat().st_mtime
     os.utime(folder / ".lock", (written - age, written - age))
 
 
-def test_the_second_is_told_who_holds_it_and_since_when(holder, tmp_path):
+def test_second_process_gets_the_holder_and_its_start(holder, tmp_path):
     with (
         pytest.raises(HeldError, match=rf"{re.escape(str(tmp_path))} \(process {holder.pid} of .+ on .+, since 20\d\d-"),
         only_writer(tmp_path),
@@ -49,14 +49,14 @@ def test_the_second_is_told_who_holds_it_and_since_when(holder, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_however_the_first_ends_the_second_starts_at_once(holder, tmp_path, number):
+def test_lock_is_released_however_its_process_ends(holder, tmp_path, number):
     holder.send_signal(number)
     holder.wait()
     with only_writer(tmp_path):
         pass
 
 
-def test_a_holder_on_another_machine_counts_as_long_as_it_shows_signs_of_life(tmp_path):
+def test_holder_on_another_machine_counts_while_it_is_alive(tmp_path):
     other_host(tmp_path, lock.SILENT / 2)
     with pytest.raises(HeldError, match="process 1 of ann on node7, since noon"), only_writer(tmp_path):
         pass
@@ -65,7 +65,7 @@ def test_a_holder_on_another_machine_counts_as_long_as_it_shows_signs_of_life(tm
         assert lock.silence(tmp_path / ".lock") < 1
 
 
-def test_signs_of_life_move_on_while_a_process_holds_it(tmp_path, monkeypatch):
+def test_lock_file_is_updated_while_it_is_held(tmp_path, monkeypatch):
     monkeypatch.setattr(lock, "BEAT", 0.01)
     with only_writer(tmp_path):
         os.utime(tmp_path / ".lock", (0, 0))
@@ -73,7 +73,7 @@ def test_signs_of_life_move_on_while_a_process_holds_it(tmp_path, monkeypatch):
             pass
 
 
-def test_after_an_end_in_order_nothing_is_held_anywhere(tmp_path):
+def test_normal_end_releases_the_lock(tmp_path):
     with only_writer(tmp_path):
         pass
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(".lock", "")]

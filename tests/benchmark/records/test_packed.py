@@ -1,4 +1,4 @@
-"""Packing: nothing is lost, nothing is written twice, and a kill in its middle costs nothing."""
+"""Packing keeps all records, writes unchanged files only once, and survives interruptions."""
 
 import pandas as pd
 import pytest
@@ -41,11 +41,11 @@ def files(folder):
     return {file.name: file.read_bytes() for file in folder.glob("*") if file.is_file()}
 
 
-def by_key(found):
-    return {record.key: record for record in found}
+def by_key(loaded):
+    return {record.key: record for record in loaded}
 
 
-def test_packed_records_are_those_at_work_and_these_are_gone(suite):
+def test_packing_keeps_all_records_and_removes_the_unpacked_files(suite):
     before = load(suite)
     pack(suite)
     assert load(suite) == before
@@ -54,7 +54,7 @@ def test_packed_records_are_those_at_work_and_these_are_gone(suite):
     assert records.unpacked(suite) == []
 
 
-def test_the_long_view_has_the_promised_columns_a_row_per_score_and_one_for_a_record_without(suite):
+def test_records_parquet_has_the_documented_columns(suite):
     pack(suite)
     table = pd.read_parquet(suite / "records.parquet")
     assert set(LONG) < set(table.columns)
@@ -66,21 +66,21 @@ def test_the_long_view_has_the_promised_columns_a_row_per_score_and_one_for_a_re
     assert set(table.loc[table["method"] == "gradcam", "images"]) == {7}
 
 
-def test_packing_again_touches_no_file(suite):
+def test_packing_again_writes_no_file(suite):
     pack(suite)
     before = {name: (suite / name).stat().st_ino for name in files(suite)}
     pack(suite)
     assert {name: (suite / name).stat().st_ino for name in files(suite)} == before
 
 
-def test_a_record_at_work_stands_for_the_packed_one_of_its_cell(suite):
+def test_unpacked_record_replaces_the_packed_one(suite):
     pack(suite)
     write(RECORDS[0].model_copy(update={"scores": (hit(0.9),)}), suite)
     assert load(suite)[0].find("hit@iou.3").value == 0.9
     assert len(load(suite)) == 3
 
 
-def test_records_that_are_not_kept_are_gone_with_their_rows(suite):
+def test_records_that_are_not_packed_are_removed_with_their_rows(suite):
     pack(suite)
     pack(suite, RECORDS[:1])
     assert load(suite) == RECORDS[:1]
@@ -89,7 +89,7 @@ def test_records_that_are_not_kept_are_gone_with_their_rows(suite):
 
 
 @pytest.mark.parametrize("file", ["cells.parquet", "records.parquet", "cases.parquet"])
-def test_a_kill_before_any_of_the_files_is_in_place_loses_nothing(suite, file, monkeypatch):
+def test_interrupted_packing_loses_nothing(suite, file, monkeypatch):
     whole = by_key(load(suite))
     save = arrow.save
 
@@ -108,7 +108,7 @@ def test_a_kill_before_any_of_the_files_is_in_place_loses_nothing(suite, file, m
     assert [cases.read(record.cell, suite)["iou"].tolist() for record in RECORDS] == [[0.25]] * 3
 
 
-def test_rows_of_a_cell_are_the_same_at_work_and_packed(suite):
+def test_rows_are_equal_before_and_after_packing(suite):
     before = cases.read(RECORDS[1].cell, suite)
     pack(suite)
     after = cases.read(RECORDS[1].cell, suite)
@@ -116,30 +116,19 @@ def test_rows_of_a_cell_are_the_same_at_work_and_packed(suite):
     assert after["iou"].dtype == "float32"
 
 
-def test_a_broken_packed_file_is_one_sentence_with_its_path(suite):
+def test_broken_packed_file_is_an_error_with_its_path(suite):
     pack(suite)
     (suite / "records.parquet").write_bytes(b"no parquet")
     with pytest.raises(DataError, match=rf"{suite}/records\.parquet"):
         load(suite)
 
 
-def test_an_earlier_layout_is_read_and_packed(tmp_path):
-    write(RECORDS[0], tmp_path / "else")
-    old = tmp_path / "results" / "tiny" / "records"
-    old.parent.mkdir(parents=True)
-    (tmp_path / "else" / "records").rename(old)
-    assert load(old.parent) == RECORDS[:1]
-    pack(old.parent)
-    assert load(old.parent) == RECORDS[:1]
-    assert not list(old.glob("*.json"))
-
-
-def test_records_at_work_of_published_results_lie_below_runs_and_never_beside_them(tmp_path):
+def test_unpacked_records_of_published_results_are_below_runs(tmp_path):
     assert write(RECORDS[0], tmp_path / "results" / "tiny").parent == tmp_path / "runs" / "records" / "tiny"
     assert write(RECORDS[0], tmp_path / "runs" / "results" / "tiny").parent == tmp_path / "runs" / "results" / "tiny" / "records"
 
 
-def test_each_seed_has_a_file_of_rows_and_another_seed_touches_none_of_the_others(tmp_path):
+def test_each_seed_has_a_separate_file_of_rows(tmp_path):
     seeds = [Record(cell=cell().model_copy(update={"seed": seed}), scores=(hit(0.5),)) for seed in (0, 1, 2)]
     for record in seeds[:2]:
         write(record, tmp_path)
@@ -157,33 +146,21 @@ def test_each_seed_has_a_file_of_rows_and_another_seed_touches_none_of_the_other
     assert [file.name for file in tmp_path.glob("cases*")] == ["cases.parquet"]
 
 
-def test_seeds_but_the_lowest_keep_what_the_leaderboard_rests_on(tmp_path):
+def test_seeds_except_the_lowest_keep_brief_columns(tmp_path):
     row = ROWS[0] | {"x0": 1.0, "iobb": 0.5, "threshold": 0.5, "iou_oracle": 0.5, "threshold_otsu": 0.1, "pointing": True}
     for seed in (0, 1):
         record = Record(cell=cell().model_copy(update={"seed": seed}), scores=(hit(0.5),))
         write(record, tmp_path)
         cases.write([row], record.cell, tmp_path)
     pack(tmp_path)
-    kept = {"image", "patient", "finding", "threshold", "iou", "hit@iou.3", "pointing", "key", "model_id", "method", "alignment"}
-    assert set(pd.read_parquet(tmp_path / "cases-seed1.parquet")) == kept
-    assert set(pd.read_parquet(tmp_path / "cases.parquet")) == kept | set(row)
+    brief = {"image", "patient", "finding", "threshold", "iou", "hit@iou.3", "pointing", "key", "model_id", "method", "alignment"}
+    assert set(pd.read_parquet(tmp_path / "cases-seed1.parquet")) == brief
+    assert set(pd.read_parquet(tmp_path / "cases.parquet")) == brief | set(row)
 
 
-def test_the_lowest_seed_keeps_all_whatever_its_number(tmp_path):
+def test_lowest_seed_keeps_all_columns(tmp_path):
     record = Record(cell=cell().model_copy(update={"seed": 3}), scores=(hit(0.5),))
     write(record, tmp_path)
     cases.write([ROWS[0] | {"x0": 1.0}], record.cell, tmp_path)
     pack(tmp_path)
     assert "x0" in pd.read_parquet(tmp_path / "cases-seed3.parquet")
-
-
-def test_rows_of_another_seed_in_the_file_of_all_move_to_their_own(tmp_path):
-    record = Record(cell=cell().model_copy(update={"seed": 3}), scores=(hit(0.5),))
-    write(record, tmp_path)
-    cases.write(ROWS, record.cell, tmp_path)
-    pack(tmp_path)
-    (tmp_path / "cases-seed3.parquet").rename(tmp_path / "cases.parquet")
-    assert cases.read(record.cell, tmp_path)["iou"].tolist() == [0.25]
-    pack(tmp_path)
-    assert sorted(file.name for file in tmp_path.glob("cases*.parquet")) == ["cases-seed3.parquet"]
-    assert cases.read(record.cell, tmp_path)["iou"].tolist() == [0.25]

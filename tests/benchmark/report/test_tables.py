@@ -88,7 +88,7 @@ def written(tmp_path_factory, records):
 @pytest.fixture
 def suite(tmp_path, written):
     """A copy of one's own."""
-    return shutil.copytree(written, tmp_path / "results" / "demo")
+    return shutil.copytree(written, tmp_path / "mine" / "demo")
 
 
 @pytest.fixture

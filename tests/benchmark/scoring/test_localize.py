@@ -1,4 +1,4 @@
-"""From maps to the frame: pictures, boxes, and the frame mistakes of earlier projects."""
+"""Conversion of maps to the frame: pictures, boxes, and mistakes of earlier projects."""
 
 import csv
 import re
@@ -14,14 +14,14 @@ from core.frames import Grid, box_coverage
 
 
 def mean_iou_with_itself(truth: np.ndarray, side: int) -> float:
-    """Each box rasterised by area average at side × side, thresholded at .5 and compared with itself."""
+    """Return the IoU of each box with its area average on side × side, thresholded at .5."""
     return float(np.mean([_with_itself(box, side) for box in truth]))
 
 
 def _with_itself(box: np.ndarray, side: int) -> float:
     mask = box_coverage(box[None], (1024, 1024), (side, side))
-    found = boxes(mask, 0.5, (1024, 1024), "conventional")
-    return float(iou(found, box[None]).max(initial=0))
+    result = boxes(mask, 0.5, (1024, 1024), "conventional")
+    return float(iou(result, box[None]).max(initial=0))
 
 
 def synthetic_boxes(n: int) -> np.ndarray:
@@ -33,7 +33,7 @@ def synthetic_boxes(n: int) -> np.ndarray:
 
 @pytest.mark.oracle
 @pytest.mark.parametrize(("shape", "frame"), [((7, 7), (224, 224)), ((7, 5), (100, 301)), ((1, 4), (8, 8)), ((16, 16), (9, 9))])
-def test_a_conventional_map_in_the_frame_is_what_interpolate_gives(shape, frame):
+def test_conventional_map_in_the_frame_equals_interpolate(shape, frame):
     values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     torchs = torch.nn.functional.interpolate(torch.from_numpy(values)[None, None], frame, mode="bilinear", align_corners=False)[0, 0]
     np.testing.assert_allclose(to_frame(values, frame, "conventional"), torchs, atol=1e-5)
@@ -48,7 +48,7 @@ def test_no_integer_scale_truth_boxes_survive_the_change_of_frame(side, least):
 
 @pytest.mark.planted
 @pytest.mark.parametrize(("side", "least"), [(224, 0.99), (320, 0.994)])
-def test_the_nih_truth_boxes_survive_the_change_of_frame(side, least, nih_sample):
+def test_nih_truth_boxes_survive_the_change_of_frame(side, least, nih_sample):
     with (nih_sample / "BBox_List_2017.csv").open() as file:
         xywh = np.array([[float(v) for v in row[2:6]] for row in list(csv.reader(file))[1:]])
     truth = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1)
@@ -56,10 +56,10 @@ def test_the_nih_truth_boxes_survive_the_change_of_frame(side, least, nih_sample
 
 
 @pytest.mark.planted
-def test_a_map_of_a_box_that_is_not_centred_is_neither_mirrored_nor_transposed_nor_shifted_as_by_a_crop():
+def test_map_of_a_box_that_is_not_centred_is_neither_mirrored_nor_transposed_nor_shifted_as_by_a_crop():
     truth = np.array([[100.0, 600, 300, 1000]])
-    found = boxes(box_coverage(truth, (1024, 1024), (128, 128)), 0.5, (1024, 1024), "conventional")
-    np.testing.assert_allclose(found, truth, atol=4)
+    result = boxes(box_coverage(truth, (1024, 1024), (128, 128)), 0.5, (1024, 1024), "conventional")
+    np.testing.assert_allclose(result, truth, atol=4)
 
 
 @pytest.mark.byhand
@@ -73,8 +73,8 @@ def test_iobb_arguments_are_not_swapped_a_whole_image_box_has_truth_over_image()
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_map_with_nan_or_inf_is_named(bad):
-    sentence = r"^the heat map has 1 values that are nan or inf, the first at \(1, 0\): it has no score$"
+def test_map_with_nan_or_inf_is_refused(bad):
+    sentence = r"^the heat map has NaN or infinite values, the first at \(1, 0\)$"
     for function in (lambda m: boxes(m, 0.5, (9, 9), "conventional"), lambda m: to_frame(m, (9, 9), "conventional")):
         with pytest.raises(BadValueError, match=sentence):
             function([[0, 1], [bad, 0]])
@@ -82,7 +82,7 @@ def test_a_map_with_nan_or_inf_is_named(bad):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("grid", [None, "aligned", "bilinear", 32])
-def test_a_grid_is_never_silent(grid):
+def test_missing_grid_is_an_error(grid):
     with pytest.raises(BadValueError, match=rf"{grid!r}.*Grid.*'conventional'"):
         boxes([[0, 1]], 0.5, (9, 9), grid)
     with pytest.raises(BadValueError, match=rf"{grid!r}.*Grid.*'conventional'"):
@@ -91,11 +91,11 @@ def test_a_grid_is_never_silent(grid):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("shape", [(3,), (1, 3, 3), (0, 4)])
-def test_a_map_has_two_dimensions(shape):
-    with pytest.raises(BadValueError, match=rf"\(h, w\).*{re.escape(str(shape))}"):
+def test_map_without_two_dimensions_is_refused(shape):
+    with pytest.raises(BadValueError, match=rf"{re.escape(str(shape))}.*\(h, w\)"):
         boxes(np.ones(shape), 0.5, (9, 9), Grid((9, 9), (3, 3), (1, 1)))
 
 
-def test_a_threshold_is_a_number():
+def test_threshold_that_is_not_finite_is_refused():
     with pytest.raises(BadValueError, match=r"threshold.*nan"):
         boxes([[0, 1]], np.nan, (9, 9), "conventional")

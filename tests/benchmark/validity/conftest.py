@@ -1,4 +1,4 @@
-"""A network that was trained for a moment, on a phantom with a shortcut."""
+"""A briefly trained network on a phantom with a shortcut."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The answer of a check in words, from planted records: what each sentence says follows from its figures."""
+"""Sentences of the checks, from planted records."""
 
 import pytest
 
@@ -21,38 +21,38 @@ def said(records, folder=None):
 
 
 @pytest.mark.byhand
-def test_a_method_whose_maps_stay_is_said_to_explain_nothing_and_the_others_to_change():
+def test_sentences_name_methods_whose_maps_change_or_not():
     stays, changes, blind = cascade("a", 0.9, -0.3, -0.1), cascade("b", 0.2, -0.4, -0.2), cascade("c", 0.1, -0.2, -0.1, head=0.8)
     first, second, third, fourth, fifth = said([stays, changes, blind, cascade("center", 1.0, 0.0, 0.0, head=1.0)])
     assert first.startswith("The maps of `a` (resnet18 AVG 0.900) hardly change with all weights randomised")
     assert second.startswith("The maps of 2 other methods on 1 network change: ")
     assert "at most 0.200 (`b`, resnet18 AVG; " in second
-    assert third == f"Hits are lost, too: `{MAIN}` changes by at least -0.200 [-0.300, -0.100] (`c`, resnet18 AVG)."
+    assert third == f"All methods lose hits: `{MAIN}` changes by at least -0.200 [-0.300, -0.100] (`c`, resnet18 AVG)."
     assert fourth.startswith("With only the head randomised, the maps of `c` (resnet18 AVG 0.800) hardly change")
     assert fifth == "`center` do not use the weights. They are marked, as expected."
 
 
 @pytest.mark.byhand
-def test_methods_whose_hits_stay_are_named():
+def test_sentences_name_methods_whose_hits_stay():
     _, stay, others = said([cascade("a", 0.2, 0.1, 0.2), cascade("b", 0.2, -0.4, -0.2)])
     assert stay == "Hits stay with all weights randomised: `a` (resnet18 AVG 0.100)."
-    assert others.startswith(f"All others lose hits: `{MAIN}` changes by at least -0.400")
+    assert others.startswith(f"All other methods lose hits: `{MAIN}` changes by at least -0.400")
 
 
 @pytest.mark.byhand
-def test_the_conventional_placement_costs_what_the_aligned_one_gains_backbone_by_backbone():
+def test_sentences_give_the_effect_of_the_placement_per_backbone():
     loses = [placed("cam", 0.2, 0.1, 0.3), placed("gradcam", 0.1, -0.1, 0.3), placed("cam", 0.3, 0.2, 0.4, global_pool="PCAM")]
     same, wins = placed("cam", 0.0, 0.0, 0.0, backbone="custom"), placed("cam", -0.1, -0.2, -0.05, backbone="vgg16")
     first, second, third = said([same, wins, *loses])
-    assert first.startswith(f"`resnet18`: it loses. `{MAIN}` changes by -0.300 to -0.150 (2 networks, mean over methods): ")
-    assert first.endswith("its maps are off by 0.160 of the image's side. Of 3 rows, 2 significantly lose and 0 gain.")
-    assert second == "`custom`: nothing. The conventional placement is right for it (1 network, mean over methods)."
-    assert third.startswith("`vgg16`: it loses nothing. ")
-    assert third.endswith("Of 1 row, 0 significantly lose and 1 gain.")
+    assert first.startswith(f"`resnet18`: scores drop. `{MAIN}` changes by -0.300 to -0.150 (2 networks, mean over methods), ")
+    assert first.endswith("because maps are shifted by 0.160 of the image's side. Of 3 rows, 2 significantly drop and 0 rise.")
+    assert second == "`custom`: no difference. The conventional placement is exact (1 network, mean over methods)."
+    assert third.startswith("`vgg16`: scores do not drop. ")
+    assert third.endswith("Of 1 row, 0 significantly drop and 1 rise.")
 
 
 @pytest.mark.byhand
-def test_the_share_of_convention_is_said_with_and_without_our_own():
+def test_sentence_gives_the_share_of_conventions_with_and_without_ours():
     (sentence,) = said([painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1))])
     assert sentence.startswith(
         f"resnet18 AVG: 67 % of the variance of `{MAIN}` is due to the convention (0 % without `ours`), 33 % to the method."
@@ -74,7 +74,7 @@ def judged(change, high, **fields):
 
 
 @pytest.mark.byhand
-def test_what_rests_on_the_token_and_which_maps_tell():
+def test_sentences_name_what_depends_on_the_token():
     maps = [looking("cam", 0.5, 0.1), looking("gradcam", 0.1, 0.5), looking("layercam", 0.3, 0.3), looking("noise", 0.1, 0.1)]
     owed, peaks, energy, no_sign = said([judged(-0.3, -0.2), *maps, judged(0.0, 0.1, global_pool="PCAM")])
     assert owed.startswith("resnet18 AVG: the AUROC of Mass depends on the token: 0.900 as drawn")
@@ -84,7 +84,7 @@ def test_what_rests_on_the_token_and_which_maps_tell():
 
 
 @pytest.mark.byhand
-def test_of_several_trainings_it_is_said_in_how_many_the_scores_rest_on_the_token_and_whether_a_map_tells():
+def test_sentences_count_training_runs_that_depend_on_the_token():
     resting = [judged(-0.3, -0.2, seed=0), looking("cam", 0.5, 0.1, seed=0), looking("noise", 0.1, 0.1, seed=0)]
     silent = [judged(-0.3, -0.2, seed=1), looking("cam", 0.1, 0.5, seed=1)]
     overall, owed, peaks, energy = said([*resting, *silent, judged(0.0, 0.1, seed=2)])
@@ -95,17 +95,17 @@ def test_of_several_trainings_it_is_said_in_how_many_the_scores_rest_on_the_toke
     assert energy == "resnet18 AVG: at most 0.050 of a map's energy is on the token (`cam`); `noise` has 0.010."
 
 
-def test_networks_that_differ_by_size_or_seed_alone_are_told_apart():
+def test_networks_that_differ_by_size_only_have_different_names():
     names = [line.partition(":")[0] for line in said([judged(-0.3, -0.2, img_size=size, seed=1) for size in (96, 128)])]
     assert names == ["resnet18 AVG 128 px", "resnet18 AVG 96 px"]
 
 
-def test_the_most_faithful_is_named_and_stands_alone_without_baselines(tmp_path):
+def test_sentence_names_the_most_faithful_method(tmp_path):
     *_, last = said(test_faithfulness.records(tmp_path), tmp_path)
-    assert last == "custom AVG: the most faithful by `road` is `cam` with 0.500."
+    assert last == "custom AVG: the most faithful method by `road` is `cam` with 0.500."
 
 
-def test_the_answer_says_on_what_it_rests_and_stands_in_the_markdown_too():
+def test_answer_has_its_basis_and_is_in_the_markdown():
     records = [cascade("a", 0.2, -0.3, -0.1), cascade("a", 0.2, -0.3, -0.1, seed=1)]
     part = tables_of(leaderboard(records))
     (answer,) = checks.answers(part.reports)
@@ -119,7 +119,7 @@ def test_the_answer_says_on_what_it_rests_and_stands_in_the_markdown_too():
     assert all(f"- {sentence}\n" in text for sentence in answer.first)
 
 
-def test_a_suite_that_is_no_check_has_no_such_answer():
+def test_suite_without_a_check_has_no_answer():
     scores = (Score(finding="mean", metric="pointing", value=0.5),)
     assert reports(leaderboard([Record(cell=Cell(dataset="phantom", method="cam", protocol="pointing"), scores=scores)])) == []
     assert {*REPORTS.names()} <= {*CHECKS.names()}

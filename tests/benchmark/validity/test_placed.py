@@ -1,4 +1,4 @@
-"""Alignment and conventions of the same maps."""
+"""The checks ``alignment`` and ``conventions`` on the same maps."""
 
 import numpy as np
 import pytest
@@ -23,14 +23,14 @@ def known(result):
 
 
 @pytest.mark.planted
-def test_a_centred_grid_gains_nothing(placed):
+def test_gain_of_a_centred_grid_is_0(placed):
     found = known(placed.evaluate("cam", 0))
     assert found["shift", "none"].value == 0
     assert found["change@hit@iou.3@aligned", "cross-fitted"].value == 0
     assert found["change@pointing@aligned", "none"].value == 0
 
 
-def test_the_aligned_side_is_the_locus_protocols_own_number(placed):
+def test_aligned_score_equals_that_of_locus(placed):
     cases = placed.cases("cam")
     direct = {(s.metric, s.threshold_origin): s for s in Locus().evaluate(cases, placed.findings, 0).scores if s.finding == "mean"}
     found = known(placed.evaluate("cam", 0))
@@ -38,7 +38,7 @@ def test_the_aligned_side_is_the_locus_protocols_own_number(placed):
     assert found["hit@iou.3@aligned", "fixed"].value == direct["hit@iou.3", "fixed"].value
 
 
-def test_the_change_is_the_difference_of_the_two_sides(trained, tmp_path):
+def test_change_is_the_difference_of_both_placements(trained, tmp_path):
     check = Conventions(trained, ["cam"], tmp_path, EngineFlags(), 12)
     found = known(check.evaluate("cam", 0))
     for name in list(CONVENTIONS)[1:]:
@@ -58,7 +58,7 @@ def case(values, grid):
     return Case("i", "p", "Mass", values, grid, (64, 64), np.array([[0.0, 0, 32, 32]]))
 
 
-def test_a_picture_lies_on_the_inputs_pixels():
+def test_picture_has_the_pixels_of_the_input():
     grid = Grid((64, 64), (32, 32), (0, 0))
     one = painted(case(np.eye(2, dtype=np.float32), grid), ours)
     assert one.grid == Grid((64, 64), (1, 1), (0, 0))
@@ -67,7 +67,7 @@ def test_a_picture_lies_on_the_inputs_pixels():
     assert one.load_surface[0].peak == (0.5, 0.5)
 
 
-def test_a_failed_case_stays_one_and_a_case_without_its_grid_is_refused():
+def test_failed_case_is_unchanged_and_a_case_without_grid_is_refused():
     grid = Grid((64, 64), (32, 32), (0, 0))
     assert painted(case(None, grid), ours).map is None
     with pytest.raises(BadValueError, match=r"convention.*grid.*aligned"):

@@ -1,4 +1,4 @@
-"""The suites of the checks, as they are planned."""
+"""Planned suites of the checks."""
 
 import functools
 import subprocess
@@ -15,7 +15,7 @@ NAMES = [name for name in plan.suites() if "check" in read_yaml(CONFIGS / "suite
 
 @functools.cache
 def suites():
-    """The suites of the checks by name."""
+    """Return name of a check -> its suite."""
     return {name: plan.load(name) for name in NAMES}
 
 
@@ -24,13 +24,13 @@ def folders(name):
 
 
 @pytest.mark.contract
-def test_every_check_has_a_suite_of_its_own():
+def test_every_check_has_a_suite():
     assert {suite.check for suite in suites().values()} == set(CHECKS.names())
 
 
 @pytest.mark.contract
 @pytest.mark.parametrize("word", CHECKS.names())
-def test_whether_a_check_judges_the_classifier_is_read_as_its_class_states_it(word):
+def test_classifier_attribute_is_read_without_importing_the_check(word):
     check, suite = CHECKS.get(word), next(suite for suite in suites().values() if suite.check == word)
     assert (CHECKS.read_attribute(word, "classifier") is True) == check.classifier
     planned = cells.cells(suite, plan.models(suite)[0])
@@ -39,7 +39,7 @@ def test_whether_a_check_judges_the_classifier_is_read_as_its_class_states_it(wo
 
 @pytest.mark.contract
 @pytest.mark.parametrize("name", NAMES)
-def test_a_check_is_the_only_protocol_and_baselines_are_those_it_names(name):
+def test_suite_of_a_check_has_only_its_protocol_and_named_baselines(name):
     suite = suites()[name]
     for model in plan.models(suite):
         planned = cells.cells(suite, model)
@@ -50,7 +50,7 @@ def test_a_check_is_the_only_protocol_and_baselines_are_those_it_names(name):
         assert len({cell.key for cell in planned}) == len(planned)
 
 
-def test_suites_that_take_the_phantoms_trainings_mean_the_same_ones():
+def test_suites_that_reuse_training_runs_have_the_same_recipes():
     models = [model for model in plan.models(plan.load("phantom")) if model.trainings[0].seed == 0]
     first = {plan.folder_name(training, model.init) for model in models for training in model.trainings}
     assert folders("randomised") <= folders("phantom")
@@ -58,6 +58,6 @@ def test_suites_that_take_the_phantoms_trainings_mean_the_same_ones():
     assert folders("alignment") >= {folder for folder in folders("phantom") if folder in first}
 
 
-def test_the_words_of_the_checks_are_known_without_torch():
+def test_names_of_checks_need_no_torch():
     told = "import sys; from core.names import CHECKS; assert 'shortcut' in CHECKS.names(); assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0

@@ -34,7 +34,7 @@ def cascade(method, rho, change, high, head=0.1, **fields):
 
 
 @pytest.mark.byhand
-def test_the_rule_marks_what_stays():
+def test_marks_of_methods_that_do_not_depend_on_the_weights():
     assert unchanged(cascade("a", 0.51, -0.3, -0.1)) == "does not change"
     assert unchanged(cascade("b", 0.50, -0.3, 0.0)) == "hits stay"
     assert unchanged(cascade("c", 0.98, 0.0, 0.0)) == "does not change; hits stay"
@@ -44,7 +44,7 @@ def test_the_rule_marks_what_stays():
 
 
 @pytest.mark.byhand
-def test_a_change_without_an_interval_is_judged_by_itself():
+def test_change_without_an_interval_is_judged_by_its_value():
     without = cascade("a", 0.1, 0.0, None)
     assert unchanged(without) == "hits stay"
 
@@ -62,7 +62,7 @@ def test_parts_are_columns_from_the_head_down_and_each_kind_of_network_has_its_t
     assert tables[2].rows[-1][-1] == "does not change; hits stay"
 
 
-def test_the_shortcut_tables_say_what_scores_owe_and_where_maps_look():
+def test_shortcut_tables_have_aurocs_and_positions_of_maps():
     auroc = [score(f"auroc@{name}", value, finding="Mass") for name, value in (("drawn", 0.99), ("none", 0.9), ("flipped", 0.5))]
     auroc += [score("auroc@drawn", 0.8, finding=finding) for finding in ("Nodule", "Effusion")]
     auroc += [score("change@auroc@flipped", -0.49, -0.55, -0.4, finding="Mass")]
@@ -76,7 +76,7 @@ def test_the_shortcut_tables_say_what_scores_owe_and_where_maps_look():
     assert second.rows[0][-5:] == ("0.250", "0.250", "0.250", "0.250", "40")
 
 
-def test_a_check_without_tables_of_its_own_has_every_mean_in_a_plain_one(monkeypatch):
+def test_check_without_a_report_has_a_plain_table_of_means(monkeypatch):
     monkeypatch.setitem(CHECKS.files, "sanity", CHECKS.files["alignment"])
     records = [record("sanity", method, [score("agree@half", 0.25)], data={"images": 12}) for method in ("cam", "gradcam")]
     part = tables_of(leaderboard(records))
@@ -92,7 +92,7 @@ def placed(method, gain, low, high, **fields):
 
 
 @pytest.mark.byhand
-def test_the_gain_of_a_network_is_the_mean_over_methods_with_its_ends():
+def test_gain_of_a_network_is_the_mean_over_methods_with_its_ends():
     every = [placed("cam", 0.2, 0.1, 0.3), placed("gradcam", -0.1, -0.2, -0.01), placed("layercam", 0.05, -0.1, 0.2)]
     summary, single = AlignmentReport("alignment", leaderboard([*every, placed("cam", 0.0, 0.0, 0.0, img_size=224)])).tables()
     row = dict(zip(summary.header, summary.rows[0], strict=True))
@@ -110,7 +110,7 @@ def painted(method, values, **fields):
 
 
 @pytest.mark.byhand
-def test_the_spread_is_taken_apart_with_and_without_our_own_convention():
+def test_variance_is_decomposed_with_and_without_ours():
     apart, hits, *_ = ConventionsReport("conventions", leaderboard([painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1))])).tables()
     rows = [dict(zip(apart.header, row, strict=True)) for row in apart.rows if row[apart.header.index("score")] == MAIN]
     assert [(row["conventions"], row["methods %"], row["conventions %"], row["both %"]) for row in rows] == [
@@ -121,12 +121,12 @@ def test_the_spread_is_taken_apart_with_and_without_our_own_convention():
     assert hits.rows[0][-5:] == ("0.600", "0.300", "0.300", "0.300", "40")
 
 
-def test_a_method_alone_is_not_taken_apart():
+def test_variance_of_a_single_method_is_not_decomposed():
     apart = ConventionsReport("conventions", leaderboard([painted("a", (0.6, 0.3, 0.3))])).tables()[0]
     assert apart.rows == ()
 
 
-def test_a_page_without_a_check_has_none_of_these_tables():
+def test_page_without_a_check_has_none_of_these_tables():
     plain = record("pointing", "cam", [score("pointing", 0.5)])
     part = tables_of(leaderboard([plain]))
     assert part.checks == ()

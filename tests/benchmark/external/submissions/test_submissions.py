@@ -1,4 +1,4 @@
-"""Entries that were sent in: each that lies in ``submissions/`` holds; what is wrong with one is told or refused."""
+"""Submissions: those in ``submissions/`` are valid; invalid ones are reported or refused."""
 
 import json
 import shutil
@@ -21,14 +21,14 @@ pytestmark = pytest.mark.commands
 
 
 @pytest.mark.parametrize("file", SENT, ids=lambda file: file.stem)
-def test_the_records_of_a_submission_hold_and_it_is_no_copy(file, capsys):
+def test_valid_submission_passes(file, capsys):
     assert submit.main(["check", str(file)]) == 0
-    assert "its records hold" in capsys.readouterr().out
+    assert "all records match" in capsys.readouterr().out
 
 
 @pytest.fixture
 def changed(tmp_path):
-    """changed(how): the first submission with its unpacked files changed by ``how(folder, stated)``, hashes anew."""
+    """Return changed(how): the first submission after ``how(folder, manifest)`` changed its files, with new hashes."""
 
     def make(how=lambda folder, stated: None):
         folder = tmp_path / "unpacked"
@@ -42,8 +42,8 @@ def changed(tmp_path):
     return make
 
 
-def test_figures_that_its_maps_do_not_give_are_told(changed, capsys):
-    """Records of another scoring of the same maps: their main scores are a tenth higher."""
+def test_wrong_scores_are_reported(changed, capsys):
+    """The records of the same maps have wrong scores."""
 
     def better(folder, stated):
         all_records = records.load(folder / "records")
@@ -56,8 +56,8 @@ def test_figures_that_its_maps_do_not_give_are_told(changed, capsys):
     assert "pointing: " in capsys.readouterr().out
 
 
-def test_other_maps_than_those_of_its_records_and_a_copy_of_another_entry_are_told(changed, tmp_path, capsys):
-    """One map of 52 changed: the records are of other files, and the entry still shows what the first shows."""
+def test_records_of_other_maps_and_copies_of_entries_are_reported(changed, tmp_path, capsys):
+    """One of 52 maps is changed: the records are of other files, and the entry is still a copy of the first."""
 
     def brighter(folder, stated):
         file = next(folder.glob("maps/*.npy"))
@@ -67,11 +67,11 @@ def test_other_maps_than_those_of_its_records_and_a_copy_of_another_entry_are_to
     shutil.copy(SENT[0], tmp_path / "first.zip")
     assert submit.main(["check", str(file)]) == 1
     shown = capsys.readouterr().out
-    assert "its records are of other files" in shown
+    assert "the records are of other files" in shown
     assert "copies Layer-CAM of a small CNN" in shown
 
 
-def test_anothers_maps_turned_up_and_enlarged_are_a_copy_and_turned_around_they_are_not(tmp_path):
+def test_brighter_and_enlarged_maps_are_a_copy_and_mirrored_ones_are_not(tmp_path):
     first = entries.read(config(maps=str(write(tmp_path / "a"))))
     louder = entries.read(config(maps=str(write(tmp_path / "b", lambda m: np.repeat(np.repeat(3 * m + 1, 2, 0), 2, 1)))))
     turned = entries.read(config(maps=str(write(tmp_path / "c", lambda m: m[::-1]))))
@@ -80,7 +80,7 @@ def test_anothers_maps_turned_up_and_enlarged_are_a_copy_and_turned_around_they_
     assert not copies.is_copy(copies.truth(first), first)  # the truth with noise
 
 
-def test_the_truth_as_masks_and_as_boxes_is_a_copy_of_the_truth(tmp_path):
+def test_truth_as_masks_and_as_boxes_is_a_copy_of_the_truth(tmp_path):
     with_truth = [(s, finding) for s, finding in PAIRS if finding in s.boxes]
     for sample, finding in with_truth:
         np.save(tmp_path / f"{sample.image_id}_{finding}.npy", sample.masks[finding].astype(np.float32))
@@ -107,13 +107,13 @@ def stated(flags=None, files=None, **more):
 
 
 @pytest.mark.parametrize(
-    ("members", "said"),
+    ("members", "message"),
     [
         ([("../evil.npy", b"")], "invalid file names"),
         ([("/etc/evil", b"")], "invalid file names"),
         ([("maps\\..\\..\\evil", b"")], "invalid file names"),
-        ([("a", b""), ("A", b"")], "twice"),
-        ([("caf\u00e9", b""), ("cafe\u0301", b"")], "twice"),
+        ([("a", b""), ("A", b"")], "duplicate file names"),
+        ([("caf\u00e9", b""), ("cafe\u0301", b"")], "duplicate file names"),
         ([("./maps/a.npy", b"")], "invalid file names"),
         ([("maps//a.npy", b"")], "invalid file names"),
         ([("maps/a\x1b.npy", b"")], "invalid file names"),
@@ -127,13 +127,13 @@ def stated(flags=None, files=None, **more):
         ([("submission.json", b"{")], "submission.json"),
     ],
 )
-def test_a_file_that_is_no_submission_is_refused_before_it_is_unpacked(tmp_path, members, said):
-    with pytest.raises(DataError, match=said):
+def test_invalid_file_is_refused_before_it_is_unpacked(tmp_path, members, message):
+    with pytest.raises(DataError, match=message):
         archive.unpack(zipped(tmp_path / "x.zip", members), tmp_path / "out")
     assert not list(tmp_path.rglob("evil*"))
 
 
-def test_a_bomb_is_refused_by_what_it_declares(tmp_path, monkeypatch):
+def test_zip_bomb_is_refused_by_its_declared_size(tmp_path, monkeypatch):
     monkeypatch.setattr(archive, "LARGEST", 2**20)
     with pytest.raises(DataError, match="would unpack to 2,097,152 bytes"):
         archive.unpack(zipped(tmp_path / "x.zip", [("maps/a.npy", bytes(2**21))]), tmp_path / "out")
@@ -141,7 +141,7 @@ def test_a_bomb_is_refused_by_what_it_declares(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         ({"dataset": "evil.py:Data"}, "--trust"),
         ({"maps": "/etc"}, "not one of its files"),
@@ -149,14 +149,14 @@ def test_a_bomb_is_refused_by_what_it_declares(tmp_path, monkeypatch):
         ({"boks": "a"}, "boks"),
     ],
 )
-def test_flags_that_run_code_or_lead_out_are_refused(tmp_path, flags, said):
+def test_flags_with_python_files_or_outside_paths_are_refused(tmp_path, flags, message):
     file = zipped(tmp_path / "x.zip", [stated({"alignment": "pixels", **flags}, {"a": "e3b0c44298fc1c14"}), ("a", b"")])
     one = archive.unpack(file, tmp_path / "out")
-    with pytest.raises(LocusError, match=said):
+    with pytest.raises(LocusError, match=message):
         _ = manifest.refuse_python_files(one.flags, "x.zip"), one.score_config(tmp_path / "out", None)
 
 
-def test_a_pickled_array_within_a_submission_is_refused(changed, capsys):
+def test_pickled_array_within_a_submission_is_refused(changed, capsys):
     def pickled(folder, stated):
         np.save(next(folder.glob("maps/*.npy")), np.array([{}], dtype=object), allow_pickle=True)
 
@@ -165,6 +165,6 @@ def test_a_pickled_array_within_a_submission_is_refused(changed, capsys):
 
 
 @pytest.mark.parametrize("words", [["pack", "nowhere"], ["pack"], ["check"], ["send"], []])
-def test_an_invalid_command_line_is_one_sentence(words, capsys):
+def test_invalid_command_line_is_an_error(words, capsys):
     assert submit.main(words) == 2
     assert capsys.readouterr().err.count("error: ") == 1

@@ -1,4 +1,4 @@
-"""Contours that are followed once are those that OpenCV finds level by level."""
+"""Contours that are followed once, against a search with OpenCV at each level."""
 
 import cv2
 import numpy as np
@@ -13,13 +13,13 @@ from tests.oracles import searched
 TRUTH = [[2, 3, 9, 11]]
 
 
-def lived(found: np.ndarray, columns: list[int]) -> list[tuple[int, ...]]:
-    """A row per contour and level, sorted: a contour that is followed once lives at several levels."""
-    return sorted((level, *row[columns].tolist()) for row in found for level in range(row[outlines.START], row[outlines.STOP]))
+def lived(result: np.ndarray, columns: list[int]) -> list[tuple[int, ...]]:
+    """Return a row per contour and level, sorted; a contour exists at several levels."""
+    return sorted((level, *row[columns].tolist()) for row in result for level in range(row[outlines.START], row[outlines.STOP]))
 
 
 def drawn(kind: str, shape: tuple[int, int], seed: int) -> np.ndarray:
-    """(H,W) in [0,1)."""
+    """Return a map (H,W) in [0,1)."""
     rng = np.random.default_rng(seed)
     y, x = np.indices(shape)
     noise = rng.random(shape)
@@ -44,7 +44,7 @@ SIDES = st.integers(1, 16)
 
 
 class Searched(Contours):
-    """By the other way."""
+    """Return the contours by a search at each level."""
 
     @property
     def _outer(self):
@@ -64,13 +64,13 @@ def assert_alike(image):
 @pytest.mark.oracle
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from(KINDS), st.tuples(SIDES, SIDES), st.integers(1, 12), st.sampled_from([1, 1, 1, 20]), st.integers(0, 2**32 - 1))
-def test_both_ways_give_the_same_contours_and_holes(kind, shape, levels, gap, seed):
+def test_contours_and_holes_equal_those_of_a_component_search(kind, shape, levels, gap, seed):
     assert_alike((drawn(kind, shape, seed) * levels).astype(np.uint8) * gap)
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("kind", ["noise", "smooth", "rings"])
-def test_a_larger_map_of_256_levels_has_the_same_contours_both_ways(kind):
+def test_contours_of_a_larger_map_of_256_levels_equal_those_of_a_component_search(kind):
     assert_alike((drawn(kind, (60, 56), 5) * 256).astype(np.uint8))
 
 
@@ -92,11 +92,11 @@ def test_one_pixel_and_a_line_of_pixels_have_no_area():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("step", [0.5, 0.1, 0.01])
-def test_scores_do_not_depend_on_the_way(step):
+def test_scores_equal_those_of_a_component_search(step):
     for seed in range(20):
         values = np.random.default_rng(seed).random((20, 17)).astype(np.float32)
         answers = []
         for kind in (Contours, Searched):
-            found = kind(values, step)
-            answers.append((found.largest().tolist(), found.best_overlap(TRUTH).tolist()))
+            result = kind(values, step)
+            answers.append((result.largest().tolist(), result.best_overlap(TRUTH).tolist()))
         assert answers[0] == answers[1]

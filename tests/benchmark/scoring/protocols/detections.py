@@ -1,4 +1,4 @@
-"""Cases with given boxes, for the tests of what detectors are scored by."""
+"""Cases with submitted boxes, for tests of the detection protocols."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ FRAME = (100, 100)
 
 
 def given(image: str, truth=(), boxes=(), label: float | None = None, finding: str = "mass") -> Case:
-    """``boxes``: xyxy and confidence; an image without a truth box is a negative unless ``label`` says otherwise."""
+    """Return a case with ``boxes`` (xyxy and confidence); without a truth box it is a negative unless ``label`` is set."""
     rows, true = np.array(boxes, dtype=np.float64).reshape(-1, 5), np.array(truth, dtype=np.float64).reshape(-1, 4)
     known = float(len(true) > 0) if label is None else label
     return Case(image, image, finding, None, "conventional", FRAME, true, label=known, submitted_boxes=rows)
 
 
 def drawn(seed: int, images: int = 30) -> list[Case]:
-    """Images with up to three truth boxes, and boxes near and far; no confidence comes twice."""
+    """Return images with up to three truth boxes, and boxes near and far with different confidences."""
     random = np.random.default_rng(seed)
     confidences = iter(random.permutation(10_000) / 10_000)
     return [_image(f"i{n:03}", random, confidences) for n in range(images)]
@@ -31,5 +31,5 @@ def _image(name: str, random: np.random.Generator, confidences) -> Case:
 
 
 def values(protocol, cases: list[Case], finding: str = "mass") -> dict[str, float | None]:
-    """Metric -> value."""
+    """Return metric -> value."""
     return {s.metric: s.value for s in protocol.evaluate(cases, ("mass",)).scores if s.finding == finding}

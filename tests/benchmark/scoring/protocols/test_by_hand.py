@@ -1,4 +1,4 @@
-"""Each protocol on an example that fits on paper."""
+"""Each protocol on small examples by hand."""
 
 import json
 
@@ -52,14 +52,14 @@ def test_wang_is_strict():
     assert half[0, 0].tolist() == [1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1]  # IoU exactly .5 is not above .5
 
 
-def test_the_published_afp_are_shares_of_984(fixtures):
+def test_published_afp_are_shares_of_984(fixtures):
     tables = json.loads((fixtures / "chestxray8_tables.json").read_text())
     values = np.array([v for table in ("T_IoBB", "T_IoU") for row in tables[table].values() for v in row["AFP"]])
     assert values.size == 96
     assert (np.abs((values * 984).round() / 984 - values) < 1e-4).sum() >= 95
 
 
-def test_seed_takes_the_smaller_of_factor_times_mean_and_high():
+def test_seed_uses_the_smaller_of_factor_times_mean_and_high():
     result = protocols.get("seed")().evaluate([case("a", [[5, 5, 25, 25]])], ("mass",), 0)
     mean = 400 / 900 / 4  # the integral of a bilinear hat is a quarter of its square's
     assert result.rows[0]["threshold"] == pytest.approx(1.95 * mean)
@@ -75,7 +75,7 @@ def test_seed_shares_are_at_or_above_a_level_and_no_overlap_is_counted():
     assert len(RULES) == 49
 
 
-def test_seed_iobb_of_a_case_without_a_box_is_no_zero():
+def test_seed_iobb_of_a_case_without_a_box_is_undefined():
     cases = [case("a", [[5, 5, 25, 25]]), case("b", [[5, 5, 25, 25]], values=np.zeros((3, 3), np.float32))]
     found = score("seed", cases, "mean_iobb", origin="fixed")
     assert (found.value, found.n) == (1, 1)
@@ -96,11 +96,11 @@ def test_pointing_with_tolerance_allows_15_of_224():
     assert score("pointing", cases, "pointing@15").value == pytest.approx(2 / 3)
 
 
-def test_the_distance_to_a_box_is_euclidean_at_its_corner():
+def test_distance_to_a_box_is_euclidean_at_its_corner():
     assert distance((0, 0), [[3, 4, 9, 9]]) == 5
 
 
-def test_locus_takes_the_peak_component_and_anyhit_all_of_them():
+def test_locus_uses_the_peak_component_and_anyhit_all_components():
     two = np.zeros((3, 7), dtype=np.float32)
     two[1, 1], two[1, 5] = 1, 0.9
     truth = np.array([[45.0, 5, 65, 25]])  # around the lower peak
@@ -126,13 +126,13 @@ def test_locus_chooses_the_threshold_on_other_patients_and_optimism_is_the_diffe
     assert [hits[CURVE_THRESHOLDS.index(t)] for t in (0.4, 0.5, 0.65, 0.9)] == pytest.approx([12 / 13, 0, 1 / 13, 0], abs=1e-6)
 
 
-def test_a_lone_patient_cannot_choose_their_own_threshold():
+def test_threshold_of_a_single_patient_is_the_default():
     result = Locus().evaluate([case("a", [[5, 5, 25, 25]])], ("mass",), 0)
     assert result.thresholds["cross-fitted"] == {"mass": [0.5], "@shared": [0.5]}
     assert result.thresholds["oracle"]["mass"] == result.thresholds["oracle"]["@shared"] == [pytest.approx(0.5 * (1 - 0.3**0.5), abs=1e-6)]
 
 
-def test_a_map_that_stands_out_only_beyond_the_frame_is_flat():
+def test_map_that_varies_only_outside_the_frame_is_flat():
     grid = Grid((30, 30), (20, 20), (-30.5, -30.5))  # positions at -30, -10 and 10
     values = np.zeros((3, 3), dtype=np.float32)
     values[0, 0] = 1
@@ -141,19 +141,19 @@ def test_a_map_that_stands_out_only_beyond_the_frame_is_flat():
     assert not result.rows[0]["pointing"]
 
 
-def test_several_truth_boxes_the_best_counts_for_the_case_and_each_for_anyhit():
+def test_best_truth_box_counts_for_the_case_and_each_for_anyhit():
     cases = [case(f"i{n}", [[5, 5, 25, 25], [0, 0, 2, 2]]) for n in range(10)]
     assert score("locus", cases, "hit@iou.3", origin="oracle").value == 1
     half = score("locus", cases, "anyhit@iou.3", origin="oracle")
     assert (half.value, half.n) == (0.5, 20)
 
 
-def test_the_centre_of_the_truth_lies_in_the_box_or_not():
+def test_center_inside_checks_the_centre_of_the_truth():
     cases = [case("a", [[14, 14, 18, 18]]), case("b", [[21, 21, 29, 29]]), case("c", [[0, 0, 2, 2], [14, 14, 15, 15]])]
     assert score("locus", cases, "center_inside", origin="fixed").value == pytest.approx(2 / 3, abs=1e-6)  # the box is 10 … 20
 
 
-def test_a_truth_far_smaller_than_a_cell_is_out_of_reach():
+def test_truth_much_smaller_than_a_cell_is_out_of_reach():
     cases = [case("a", [[0, 0, 5, 5]]), case("b", [[0, 0, 10, 4]]), case("c", [[0, 0, 30, 30]])]  # cells of 10 × 10
     reach = score("locus", cases, "out_of_reach")
     assert (reach.value, reach.n) == (pytest.approx(1 / 3, abs=1e-6), 3)  # .25, .4 and 1

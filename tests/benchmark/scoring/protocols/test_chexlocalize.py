@@ -1,4 +1,4 @@
-"""Masks by a threshold: examples on paper, and OpenCV and plain counting as oracles."""
+"""CheXlocalize's protocol: examples by hand, and against OpenCV and plain counting."""
 
 import dataclasses
 
@@ -28,7 +28,7 @@ def score(cases, metric, origin=None, finding="mass"):
     return found.value, found.n
 
 
-def test_the_thresholds_are_what_the_sources_arange_yields():
+def test_thresholds_equal_the_sources_arange():
     np.testing.assert_allclose(LEVELS, [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
 
 
@@ -43,13 +43,13 @@ def test_mask_iou_counts_pixels_at_the_best_threshold():
     assert result.rows[0]["iou"] == 1
 
 
-def test_a_lone_patient_has_no_choice_and_cross_fitted_takes_the_middle():
+def test_cross_fitted_threshold_of_a_single_patient_is_the_default():
     cases = [case("a", [30, 0, 40, 30])]
     assert score(cases, "mask_iou@box", "cross-fitted") == (0.5, 1)
     assert score(cases, "mask_iou@box", "oracle")[0] > 0.9
 
 
-def test_misses_and_false_alarms_are_zeros_in_the_second_variant_only():
+def test_misses_and_false_alarms_count_as_0_in_mask_iou_all_only():
     flat = np.zeros((1, 4), np.float32)
     hit, missed = case("a", [20, 0, 40, 30]), case("b", [20, 0, 40, 30], flat)
     alarm, silent = case("c", [], finding="mass"), case("d", [], flat)
@@ -59,13 +59,13 @@ def test_misses_and_false_alarms_are_zeros_in_the_second_variant_only():
     assert score(every, "hit_rate@box") == (0.5, 2)
 
 
-def test_the_hit_is_the_first_maximum_in_row_major_order():
+def test_hit_is_the_first_maximum_in_row_major_order():
     twice = np.array([[1, 0, 0, 1]], dtype=np.float32)
     assert score([case("a", [0, 0, 5, 1], twice)], "hit_rate@box") == (1, 1)
     assert score([case("a", [30, 0, 40, 30], twice)], "hit_rate@box") == (0, 1)
 
 
-def test_a_mask_goes_before_boxes_and_the_column_says_which():
+def test_mask_replaces_boxes_and_the_rows_say_so():
     mask = np.zeros(FRAME, dtype=bool)
     mask[:, 20:] = True
     with_mask = case("a", [0, 0, 40, 30], read_mask=lambda: mask)
@@ -73,7 +73,7 @@ def test_a_mask_goes_before_boxes_and_the_column_says_which():
     assert score([with_mask, case("b", [20, 0, 40, 30])], "mask_iou@box", "cross-fitted") == (1, 2)
 
 
-def test_a_failed_map_is_named_and_counts_in_the_second_variant_and_the_hit_rate():
+def test_failed_map_is_named_and_counts_in_the_second_variant_and_the_hit_rate():
     failed = dataclasses.replace(case("b", [20, 0, 40, 30]), map=np.full((1, 4), np.nan))
     cases = [case("a", [20, 0, 40, 30]), failed]
     assert CheXlocalize().evaluate(cases, ("mass",), 0).failed == [("b", "mass", "nan or inf in the map")]
@@ -81,14 +81,14 @@ def test_a_failed_map_is_named_and_counts_in_the_second_variant_and_the_hit_rate
     assert score(cases, "hit_rate@box") == (0.5, 2)
 
 
-def test_the_interior_of_a_box_is_the_pixels_whose_centre_lies_in_it():
+def test_interior_of_a_box_has_the_pixels_whose_centre_is_in_it():
     mask = interior([[0.6, -5, 2.5, 1.4], [3.6, 0, 99, 99]], (2, 5))
     assert mask.tolist() == [[False, True, False, False, True], [False, False, False, False, True]]
     assert not interior([], (2, 2)).any()
 
 
 @pytest.mark.oracle
-def test_the_counts_are_those_of_whole_masks_and_otsus_threshold_is_opencvs():
+def test_counts_equal_those_of_whole_masks_and_otsu_equals_opencv():
     random = np.random.default_rng(0)
     for seed in range(6):
         values, grid = random.random((5, 7)), Grid((96, 96), (20, 14), (-3, 12))

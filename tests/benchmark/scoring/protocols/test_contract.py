@@ -1,4 +1,4 @@
-"""Every registered protocol passes the same questions."""
+"""Tests that every registered protocol passes."""
 
 import dataclasses
 import functools
@@ -28,7 +28,7 @@ every = pytest.mark.parametrize("name", protocols.names())
 
 
 def planted(n: int = 24) -> list[Case]:
-    """n images of n/2 patients, one truth box each, and maps that are often near it; effusion is never there."""
+    """Return cases of n images of n/2 patients with one truth box each, and maps near it; no image shows effusion."""
     rng = np.random.default_rng(0)
     return [case for i in range(n) for case in _image(i, rng)]
 
@@ -47,7 +47,7 @@ def _image(number: int, rng: np.random.Generator) -> list[Case]:
 
 @functools.cache
 def result_of(name: str, n: int = 24) -> Result:
-    """What the protocol says of the planted images: computed once, to be read."""
+    """Return the protocol's result for the planted images, cached."""
     return evaluate(name, planted(n))
 
 
@@ -65,7 +65,7 @@ def test_every_metric_has_a_score_per_finding_and_a_mean(name):
 
 
 @every
-def test_an_undefined_score_is_none_with_its_n_and_zero_by_zero_is_never_zero(name):
+def test_undefined_score_is_none_with_its_n(name):
     alarms = ("afp", "mask_iou_all", "left_out")  # they count what is found where there is nothing
     scores = [s for s in result_of(name).scores if s.finding == "effusion" and not s.metric.startswith(alarms)]
     assert scores
@@ -73,7 +73,7 @@ def test_an_undefined_score_is_none_with_its_n_and_zero_by_zero_is_never_zero(na
 
 
 @every
-def test_the_mean_is_the_unweighted_mean_over_findings_with_a_value(name):
+def test_mean_is_the_unweighted_mean_over_findings_with_a_value(name):
     scores = result_of(name).scores
     for mean in (s for s in scores if s.finding == "mean"):
         own = [s for s in scores if (s.metric, s.threshold_origin) == (mean.metric, mean.threshold_origin) and s.finding != "mean"]
@@ -81,7 +81,7 @@ def test_the_mean_is_the_unweighted_mean_over_findings_with_a_value(name):
 
 
 @every
-def test_an_interval_holds_its_value_and_fewer_than_ten_have_none(name):
+def test_interval_contains_its_value_and_needs_ten_patients(name):
     for score in result_of(name).scores:
         assert score.low is None or score.low - 1e-6 <= score.value <= score.high + 1e-6
     assert all(s.low is None for s in result_of(name, 6).scores if s.n < 10)
@@ -111,14 +111,14 @@ def test_one_failing_image_changes_no_other_images_score(name, broken):
 
 
 def _of_the_case(row: dict) -> dict:
-    """A row without what other patients choose for it, a cross-fitted threshold and all that follows from it."""
+    """Return a row without its cross-fitted threshold and the columns that depend on it."""
     chosen = ("threshold", "x0", "y0", "x1", "y1", "iou", "iobb", "hit@", "any@") if "iou_oracle" in row else ()
     chosen = ("boxes", "hits") if "confidence" in row else chosen
     return {key: value for key, value in row.items() if not key.startswith(chosen)}
 
 
 @every
-def test_a_failing_image_counts_as_a_miss_in_the_same_n(name):
+def test_failing_image_counts_as_a_miss(name):
     cases = planted()
     failing = [dataclasses.replace(c, map=None, reason="the method broke") if c.image_id == "i4" else c for c in cases]
     before, after = result_of(name), evaluate(name, failing)
@@ -131,7 +131,7 @@ def test_a_failing_image_counts_as_a_miss_in_the_same_n(name):
 
 @every
 @pytest.mark.parametrize("constant", [0, 0.7])
-def test_a_flat_map_divided_by_its_range_gives_no_nan_but_a_miss(name, constant):
+def test_flat_map_is_a_miss_without_nan(name, constant):
     """Pitfall: a flat map divided by its range has nan boxes."""
     cases = [dataclasses.replace(c, map=full(constant)) for c in planted(12)]
     result = evaluate(name, cases)
@@ -154,12 +154,12 @@ def test_scores_do_not_depend_on_a_maps_scale_or_offset(name):
 
 
 @every
-def test_no_case_at_all_gives_scores_without_value(name):
+def test_no_cases_give_scores_without_value(name):
     assert all(s.value is None and s.n == 0 for s in evaluate(name, []).scores)
 
 
 @every
-def test_a_result_goes_through_a_record_and_comes_back_equal(name, tmp_path):
+def test_result_is_equal_after_a_record_is_written_and_read(name, tmp_path):
     result = result_of(name, 12)
     record = Record(cell=Cell(dataset="planted", protocol=name), scores=tuple(result.scores), thresholds=result.thresholds)
     write(record, tmp_path)
@@ -168,7 +168,7 @@ def test_a_result_goes_through_a_record_and_comes_back_equal(name, tmp_path):
 
 
 @every
-def test_the_rows_of_all_cells_are_one_table_also_where_a_method_never_finds_anything(name, tmp_path):
+def test_rows_of_all_cells_form_one_table(name, tmp_path):
     flat = [dataclasses.replace(c, map=c.map * 0) for c in planted(12)]
     for method, result in (("a", evaluate(name, flat)), ("b", result_of(name, 12))):
         stored.write(result.rows, Cell(dataset="planted", protocol=name, method=method), tmp_path)

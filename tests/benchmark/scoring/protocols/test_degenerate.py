@@ -1,4 +1,4 @@
-"""Degenerate cases: one answer for each, under every protocol."""
+"""Degenerate cases under every protocol."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SIDE = 224
 SPOT = np.zeros((7, 7), dtype=np.float32)
 SPOT[3, 3] = 1  # at (112, 112); {> t} is the square 112 ± 32·(1 - t)
 BOX = (94, 94, 130, 130)
-"""The spot's box at .4375: of IoU > .3 with those at all thresholds that are asked for here."""
+"""Box of the spot at .4375, with IoU > .3 with its boxes at all thresholds in this file."""
 every = pytest.mark.parametrize("name", protocols.of_maps())
 pytestmark = pytest.mark.byhand
 
@@ -27,7 +27,7 @@ def result(name, *cases):
 
 
 def main(name, *cases, metric=None):
-    """(value, n) of a metric, or of the main one where no case chooses a threshold."""
+    """Return (value, n) of a metric, or of the main metric."""
     word = protocols.get(name).main
     asked = [metric] if metric else [(word + suffix, origin) for suffix in ("", "@box") for origin in ("none", "fixed")]
     found = next(s for s in result(name, *cases).scores if (s.metric, s.threshold_origin) in asked and s.finding == "mass")
@@ -35,7 +35,7 @@ def main(name, *cases, metric=None):
 
 
 @every
-def test_the_plain_case_is_a_hit(name):
+def test_plain_case_is_a_hit(name):
     value, n = main(name, case(SPOT))
     assert n == 1
     assert value > 0.4
@@ -43,7 +43,7 @@ def test_the_plain_case_is_a_hit(name):
 
 @every
 @pytest.mark.parametrize("constant", [0, 0.3])
-def test_a_flat_map_is_a_miss_with_its_reason_and_no_failure(name, constant):
+def test_flat_map_is_a_miss_with_a_reason_and_not_a_failure(name, constant):
     flat = case(np.full((7, 7), constant, np.float32))
     found = result(name, flat)
     assert [row["reason"] for row in found.rows] == ["flat map"]
@@ -57,7 +57,7 @@ def test_a_flat_map_is_a_miss_with_its_reason_and_no_failure(name, constant):
         assert value == pytest.approx((37 / SIDE) ** 2 if name == "pxap" else 0, abs=2e-3)
 
 
-def test_a_flat_map_is_zero_where_misses_count_and_counted_where_they_do_not():
+def test_flat_map_scores_0_or_is_counted_separately():
     flat = case(SPOT * 0)
     assert main("chexlocalize", flat, metric=("mask_iou_all@box", "otsu")) == (0, 1)
     assert main("energy", flat, metric=("no_energy", "none")) == (1, 1)
@@ -66,7 +66,7 @@ def test_a_flat_map_is_zero_where_misses_count_and_counted_where_they_do_not():
 
 @every
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, None])
-def test_nan_inf_or_no_map_is_a_failed_case_and_the_run_goes_on(name, bad):
+def test_nan_inf_or_a_missing_map_is_a_failed_case(name, bad):
     broken = None if bad is None else SPOT.copy()
     if broken is not None:
         broken[0, 0] = bad
@@ -77,13 +77,13 @@ def test_nan_inf_or_no_map_is_a_failed_case_and_the_run_goes_on(name, bad):
     assert main(name, case(broken), case(SPOT, image="b"))[0] > 0.2
 
 
-def test_a_map_with_nan_or_inf_has_no_surface():
-    with pytest.raises(BadValueError, match=r"nan.*\(3, 3\)"):
+def test_map_with_nan_or_inf_has_no_surface():
+    with pytest.raises(BadValueError, match=r"NaN.*\(3, 3\)"):
         surface(np.where(SPOT == 1, np.nan, SPOT), (SIDE, SIDE), "conventional")
 
 
 @every
-def test_of_several_truth_boxes_the_best_counts_per_image_and_each_is_a_truth_for_acc(name):
+def test_best_of_several_truth_boxes_counts_and_acc_counts_each(name):
     value, n = main(name, case(SPOT, BOX, (0, 0, 16, 16)))
     alone, _ = main(name, case(SPOT))
     if name == "wang":
@@ -94,12 +94,12 @@ def test_of_several_truth_boxes_the_best_counts_per_image_and_each_is_a_truth_fo
         assert (value, n) == (pytest.approx(alone), 1)
 
 
-def test_of_several_truth_boxes_each_counts_for_anyhit():
+def test_each_truth_box_counts_for_anyhit():
     assert main("locus", case(SPOT, BOX, (0, 0, 16, 16)), metric=("anyhit@iou.3", "fixed")) == (0.5, 2)
 
 
 @every
-def test_a_truth_box_that_was_clipped_at_the_edge_is_met_by_a_map_that_runs_over_it(name):
+def test_truth_box_clipped_at_the_edge_is_hit_by_a_map_beyond_it(name):
     corner = np.zeros((7, 7), dtype=np.float32)
     corner[0, 6] = 1
     assert main(name, case(corner, (SIDE - 32, 0, SIDE, 32)))[0] > 0.4
@@ -128,7 +128,7 @@ def test_of_equal_maxima_the_first_in_row_major_order_is_the_peak(name, metric, 
 
 
 @pytest.mark.parametrize("name", ["energy", "pxap"])
-def test_equal_maxima_share_what_is_pooled(name):
+def test_equal_maxima_count_alike_in_pooled_scores(name):
     assert main(name, case(TWICE, FIRST))[0] == pytest.approx(main(name, case(TWICE, LAST))[0], abs=1e-3)
 
 
@@ -139,7 +139,7 @@ def test_touching_at_a_saddle_that_equals_the_threshold_does_not_connect():
 
 
 @pytest.mark.parametrize(("name", "parted", "joined"), [("locus", 2, 1), ("wang", 3, 2)])
-def test_on_the_surface_a_pair_touching_at_a_corner_is_joined_by_its_saddle_alone(name, parted, joined):
+def test_on_the_surface_a_saddle_joins_two_diagonal_neighbours(name, parted, joined):
     values = np.zeros((7, 7), dtype=np.float32)
     values[2, 2] = values[3, 3] = 1  # saddle .5: not above .5, above 60/255, below 180/255
     assert result(name, case(values)).rows[0]["boxes"] == parted
@@ -147,7 +147,7 @@ def test_on_the_surface_a_pair_touching_at_a_corner_is_joined_by_its_saddle_alon
     assert result(name, case(values)).rows[0]["boxes"] == joined
 
 
-def test_on_pixels_a_pair_touching_at_a_corner_is_connected():
+def test_on_pixels_diagonal_neighbours_are_connected():
     values = np.zeros((SIDE, SIDE), dtype=np.float32)
     values[50:80, 50:80] = values[80:110, 80:110] = 1
     assert main("maxbox", case(values, (50, 50, 111, 111)))[0] == 1

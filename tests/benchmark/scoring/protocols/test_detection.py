@@ -1,4 +1,4 @@
-"""Average precision of boxes with confidences: by hand, and beside those who defined it."""
+"""Average precision of boxes with confidences: by hand, and against VOC and pycocotools."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ SQUARE, OTHER, AWAY = [0, 0, 10, 10], [50, 50, 60, 60], [80, 80, 90, 90]
 
 
 @pytest.mark.byhand
-def test_a_false_box_between_two_true_ones_costs_a_third_of_the_second():
+def test_false_box_between_two_true_ones_costs_a_third_of_the_second():
     cases = [given("a", [SQUARE], [[*SQUARE, 0.9]]), given("b", [OTHER], [[*AWAY, 0.8], [*OTHER, 0.7]])]
     assert values(Detection(), cases)["ap@iou.4"] == pytest.approx(1 / 2 * 1 + 1 / 2 * 2 / 3, abs=1e-6)
     # recalls 0, .01 … .5 have precision 1, those above 2/3
@@ -24,14 +24,14 @@ def test_a_false_box_between_two_true_ones_costs_a_third_of_the_second():
 
 
 @pytest.mark.byhand
-def test_a_second_box_on_a_truth_is_false():
+def test_second_box_on_a_truth_is_false():
     alone, twice = ([given("a", [SQUARE, OTHER], [[*SQUARE, 0.9], *more, [*OTHER, 0.1]])] for more in ([], [[*SQUARE, 0.5]]))
     assert values(Detection(), alone)["ap@iou.4"] == 1
     assert values(Detection(), twice)["ap@iou.4"] == pytest.approx(1 / 2 + 1 / 2 * 2 / 3, abs=1e-6)
 
 
 @pytest.mark.byhand
-def test_at_an_overlap_of_exactly_the_threshold_voc_sees_no_hit_and_coco_one():
+def test_overlap_of_exactly_the_threshold_is_a_hit_for_coco_only():
     found = values(Detection(), [given("a", [[0, 0, 10, 10]], [[0, 0, 10, 5, 0.9]])])
     assert (found["ap@iou.5"], found["ap101@iou.5"]) == (0, 1)
     assert found["ap@iou.4"] == 1
@@ -52,7 +52,7 @@ def test_boxes_on_negatives_are_false_and_images_labelled_positive_without_a_box
 
 
 @pytest.mark.byhand
-def test_a_box_of_a_map_has_the_probability_times_its_own_peak():
+def test_confidence_of_a_map_box_is_the_probability_times_its_peak():
     values_ = np.zeros((5, 5), dtype=np.float32)
     values_[1, 1], values_[3, 3] = 1, 0.75
     truth = np.array([[20.0, 20, 40, 40]])
@@ -67,7 +67,7 @@ def test_a_box_of_a_map_has_the_probability_times_its_own_peak():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("seed", range(20))
-def test_all_points_average_precision_is_that_of_voc_2010(seed):
+def test_all_points_average_precision_equals_voc_2010(seed):
     cases = drawn(seed)
     boxes = [(case.image_id, row[4], row[:4]) for case in cases for row in case.submitted_boxes.tolist()]
     truth = {case.image_id: case.boxes.tolist() for case in cases}
@@ -79,7 +79,7 @@ def test_all_points_average_precision_is_that_of_voc_2010(seed):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("seed", range(5))
-def test_average_precision_at_101_recalls_is_that_of_pycocotools(seed):
+def test_average_precision_at_101_recalls_equals_pycocotools(seed):
     pytest.importorskip("pycocotools")
     cases = drawn(seed)
     found = values(Detection(), cases)
@@ -107,7 +107,7 @@ def xywh(box) -> list[float]:
 
 
 @pytest.mark.byhand
-def test_of_given_boxes_locus_takes_the_most_confident_at_every_threshold():
+def test_locus_uses_the_most_confident_submitted_box_at_every_threshold():
     cases = [
         given("a", [SQUARE], [[*AWAY, 0.2], [*SQUARE, 0.9]]),
         given("b", [SQUARE], [[*SQUARE, 0.2], [*AWAY, 0.9]]),

@@ -1,4 +1,4 @@
-"""The energy-based pointing game: shares of integrals that fit on paper, and against pixels."""
+"""Energy-based pointing game: shares of integrals by hand, and against pixels."""
 
 import dataclasses
 
@@ -29,28 +29,28 @@ def score(result, metric):
 
 
 @pytest.mark.byhand
-def test_the_share_in_a_box_is_that_of_the_integral():
+def test_share_in_a_box_is_a_share_of_the_integral():
     assert score(evaluate(case("a", [[5, 5, 15, 25]])), "energy") == (0.5, 1)
     quarter = 0.5 - 0.5**2 / 2  # of a hat's half, from its middle to halfway down
     assert score(evaluate(case("a", [[10, 10, 20, 20]])), "energy") == (pytest.approx(quarter**2 * 4, abs=1e-6), 1)
 
 
 @pytest.mark.byhand
-def test_overlapping_boxes_count_once_and_what_lies_outside_the_frame_not_at_all():
+def test_overlapping_boxes_count_once_and_parts_outside_the_frame_do_not_count():
     assert score(evaluate(case("a", [[5, 5, 15, 25], [5, 5, 15, 25], [5, 5, 15, 15]])), "energy") == (0.5, 1)
     ramp = surface([[0, 1]], FRAME, "conventional")
     assert inside(ramp, [[15, -500, 9999, 30]]) == pytest.approx(1 - inside(ramp, [[0, 0, 15, 30]]))
 
 
 @pytest.mark.byhand
-def test_the_map_is_rectified_at_its_positions_before_it_is_interpolated():
+def test_map_is_rectified_at_its_positions_before_it_is_interpolated():
     values = np.array([[-1, 1, -1]], dtype=np.float32)
     assert score(evaluate(case("a", [[5, 0, 25, 30]], values)), "energy") == (1, 1)  # afterwards, [10, 20] would hold all of it
     assert score(evaluate(case("a", [[10, 0, 20, 30]], values)), "energy") == (0.75, 1)
 
 
 @pytest.mark.byhand
-def test_no_energy_at_all_is_left_out_and_counted():
+def test_maps_without_energy_are_left_out_and_counted():
     nothing = np.zeros((3, 3), np.float32)
     result = evaluate(case("a", [[5, 5, 15, 25]]), case("b", [[5, 5, 15, 25]], nothing), case("c", [[5, 5, 15, 25]], nothing - SPOT))
     assert score(result, "energy") == (0.5, 1)
@@ -60,7 +60,7 @@ def test_no_energy_at_all_is_left_out_and_counted():
 
 
 @pytest.mark.byhand
-def test_a_constant_map_has_the_truths_share_of_the_image_and_a_failed_one_nothing():
+def test_energy_of_a_constant_map_is_the_truths_share_of_the_image():
     constant = case("a", [[0, 0, 10, 9]], np.ones((3, 3), np.float32))
     assert score(evaluate(constant), "energy") == (pytest.approx(0.1), 1)
     result = evaluate(constant, dataclasses.replace(constant, image_id="b", map=None, reason="it broke"))
@@ -69,7 +69,7 @@ def test_a_constant_map_has_the_truths_share_of_the_image_and_a_failed_one_nothi
 
 
 @pytest.mark.byhand
-def test_a_mask_goes_before_boxes_and_lungs_have_a_share_of_their_own():
+def test_mask_replaces_boxes_and_lungs_have_a_separate_score():
     left = np.zeros(FRAME, dtype=bool)
     left[:, :15] = True
     assert score(evaluate(case("a", [[0, 0, 30, 30]], read_mask=lambda: left)), "energy") == (0.5, 1)
@@ -82,7 +82,7 @@ def test_a_mask_goes_before_boxes_and_lungs_have_a_share_of_their_own():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("grid", ["conventional", Grid((96, 96), (8, 8), (-11, 2)), Grid((96, 96), (7, 9), (0, 20))])
-def test_pixels_converge_to_the_share(grid):
+def test_share_of_pixels_converges_to_the_exact_share(grid):
     values, errors = np.random.default_rng(0).random((12, 10)), []
     for frame in ((45, 35), (450, 350)):
         picture, on = to_frame(values, frame, grid), surface(values, frame, grid)

@@ -1,4 +1,4 @@
-"""FROC and LROC on examples that fit on paper, and beside the curve walked threshold by threshold."""
+"""FROC and LROC on examples by hand, and against a loop over all thresholds."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SQUARE, OTHER, AWAY = [0, 0, 10, 10], [50, 50, 60, 60], [80, 80, 90, 90]
 
 
 @pytest.mark.byhand
-def test_sensitivity_is_the_largest_with_at_most_the_rate_and_constant_beyond_the_end():
+def test_sensitivity_is_the_largest_one_up_to_the_rate_and_constant_beyond_the_end():
     cases = [given("a", [SQUARE, OTHER], [[*SQUARE, 0.9], [*OTHER, 0.3]]), given("n", (), [[*AWAY, 0.5]]), given("m")]
     found = values(Froc(), cases)
     assert (found["froc@iou.3@.25"], found["froc@iou.3@.5"], found["froc@iou.3@8"]) == (0.5, 1, 1)
@@ -24,7 +24,7 @@ def test_sensitivity_is_the_largest_with_at_most_the_rate_and_constant_beyond_th
 
 
 @pytest.mark.byhand
-def test_false_boxes_on_positives_count_among_all_images_only_and_further_boxes_on_a_hit_truth_do_not():
+def test_false_boxes_on_positives_only_count_for_all_images():
     more = [[*AWAY, 0.95], [*SQUARE, 0.9], [*SQUARE, 0.8]]
     found = values(Froc(), [given("a", [SQUARE], more), given("n")])
     assert found["froc@iou.3@.125"] == 1
@@ -32,7 +32,7 @@ def test_false_boxes_on_positives_count_among_all_images_only_and_further_boxes_
 
 
 @pytest.mark.byhand
-def test_a_box_hits_by_iou_by_iobb_or_by_the_centre_of_the_truth():
+def test_box_hits_by_iou_by_iobb_or_by_the_centre_of_the_truth():
     inner, beside = [0, 0, 4, 4], [4, 0, 40, 40]
     found = [values(Froc(), [given("a", [SQUARE], [[*box, 0.5]]), given("n")]) for box in (inner, beside)]
     words = ("froc@iou.3", "froc@iobb.25", "froc@center")
@@ -40,7 +40,7 @@ def test_a_box_hits_by_iou_by_iobb_or_by_the_centre_of_the_truth():
 
 
 @pytest.mark.byhand
-def test_without_a_negative_there_is_no_rate_over_negatives():
+def test_rate_over_negatives_is_undefined_without_negatives():
     result = Froc().evaluate([given("a", [SQUARE], [[*SQUARE, 0.9]])], ("mass",))
     missing = next(s for s in result.scores if (s.metric, s.finding) == ("froc@iou.3", "mass"))
     assert (missing.value, missing.reason) == (None, "no image without the finding")
@@ -49,7 +49,7 @@ def test_without_a_negative_there_is_no_rate_over_negatives():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_the_curve_is_the_one_walked_confidence_by_confidence(seed):
+def test_curve_equals_that_of_a_loop_over_confidences(seed):
     cases = drawn(seed)
     found, curve = values(Froc(), cases), walked(cases)
     for rate in RATES:
@@ -59,7 +59,7 @@ def test_the_curve_is_the_one_walked_confidence_by_confidence(seed):
 
 
 def walked(cases: list[Case]) -> list[list[tuple[int, int]]]:
-    """For each confidence: the false boxes and the truths that are hit, of every case."""
+    """Return the false boxes and the hit truth boxes of all cases at each confidence."""
     overlaps = [iou(case.submitted_boxes[:, :4], case.boxes) for case in cases]
     curve = []
     for confidence in sorted({row[4] for case in cases for row in case.submitted_boxes.tolist()}):
@@ -75,7 +75,7 @@ def best(curve: list[list[tuple[int, int]]], cases: list[Case], rate: float, eve
 
 
 @pytest.mark.byhand
-def test_lroc_counts_a_positive_above_a_negative_where_its_place_is_right():
+def test_lroc_counts_located_positives_above_negatives():
     right, wrong = given("a", [SQUARE], [[*SQUARE, 0.8]]), given("b", [SQUARE], [[*AWAY, 0.9]])
     low, high = given("n", (), [[*AWAY, 0.3]]), given("m", (), [[*AWAY, 0.8]])
     assert values(Lroc(), [right, wrong, low, high])["lroc"] == pytest.approx((1 + 0.5) / 4, abs=1e-6)
@@ -84,7 +84,7 @@ def test_lroc_counts_a_positive_above_a_negative_where_its_place_is_right():
 
 
 @pytest.mark.byhand
-def test_of_a_map_the_rating_is_the_probability_and_the_place_its_highest_point():
+def test_map_is_rated_by_probability_and_located_at_its_highest_point():
     spot = np.zeros((5, 5), dtype=np.float32)
     spot[1, 1] = 1
     truth = np.array([[20.0, 20, 40, 40]])
@@ -95,7 +95,7 @@ def test_of_a_map_the_rating_is_the_probability_and_the_place_its_highest_point(
 
 
 @pytest.mark.oracle
-def test_where_each_place_is_right_lroc_is_the_area_under_the_roc_curve():
+def test_lroc_is_the_auroc_if_all_locations_are_correct():
     random = np.random.default_rng(0)
     ratings = random.random(60).round(1)  # with ties
     truths = [[SQUARE] if n % 3 else [] for n in range(60)]

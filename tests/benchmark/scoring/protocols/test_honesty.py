@@ -1,4 +1,4 @@
-"""On maps that know nothing, a threshold that was chosen on the very truth flatters, and one that others chose does not."""
+"""On random maps, thresholds chosen on the scored truth overstate scores, and cross-fitted ones do not."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ ASKED = {
     "maxbox": ("maxboxaccv2", "optimism@maxboxaccv2", 0.02),
     "chexlocalize": ("mask_iou@box", "optimism@box", 0.0),  # a mean of few thresholds' mean IoUs: little to choose from
 }
-"""Metric, the name of its optimism, and what choosing on the truth gains at least."""
+"""Metric, name of its optimism, and minimum of the optimism."""
 pytestmark = pytest.mark.planted
 
 
@@ -35,19 +35,19 @@ def worlds() -> list[list[Case]]:
     return [noise(seed) for seed in range(WORLDS)]
 
 
-def test_every_protocol_that_chooses_is_asked():
+def test_all_protocols_with_thresholds_are_tested_here():
     assert set(ASKED) == {name for name in protocols.names() if protocols.get(name).chooses}
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_the_oracle_flatters_by_the_optimism_and_cross_fitted_is_no_better_than_a_fixed_threshold(name, worlds):
+def test_oracle_is_optimistic_and_cross_fitted_is_not_better_than_a_fixed_threshold(name, worlds):
     """Pitfall: cut-offs and thresholds tuned on test."""
     metric, difference, gain = ASKED[name]
     some = worlds[: WORLDS // 3] if protocols.get(name).geometry == "pixels" else worlds  # a map on pixels takes longer
     scores = []
     for cases in some:
-        found = told(name, cases)
-        scores.append([found[metric, "cross-fitted"], found[metric, "oracle"], found[difference, "oracle"]])
+        result = told(name, cases)
+        scores.append([result[metric, "cross-fitted"], result[metric, "oracle"], result[difference, "oracle"]])
     crossed, oracle, optimism = np.mean(scores, 0)
     expected = told(name, [case for cases in some for case in cases])[metric, "oracle"]  # the best that no 20 cases could choose
     assert crossed <= expected

@@ -1,4 +1,4 @@
-"""MaxBoxAcc is what the original evaluator counts, from one tree per map."""
+"""MaxBoxAcc, against the original evaluator."""
 
 import json
 
@@ -20,14 +20,14 @@ INCLUSIVE = np.array([0, 0, 1, 1])
 
 @pytest.fixture(scope="module")
 def reference(fixtures):
-    """40 maps with what the original code gives for them."""
+    """40 maps with the results of the original code."""
     told = json.loads((fixtures / "wsol_dev.json").read_text())
     with np.load(fixtures / "wsol_dev.npz") as file:
         return told, dict(file)
 
 
 @pytest.mark.oracle
-def test_the_sweeps_are_equal_to_the_original_evaluators_to_the_last_bit(reference):
+def test_sweeps_equal_the_original_evaluator_bit_for_bit(reference):
     told, values = reference
     for name in told["ids"]:
         truth = values[f"{name}/gt"] + INCLUSIVE
@@ -36,7 +36,7 @@ def test_the_sweeps_are_equal_to_the_original_evaluators_to_the_last_bit(referen
 
 
 @pytest.mark.oracle
-def test_the_boxes_of_the_largest_contour_are_the_original_evaluators(reference):
+def test_boxes_of_the_largest_contour_equal_the_original_evaluator(reference):
     told, values = reference
     for name in told["ids"]:
         boxes = contours.Contours(values[f"{name}/map"], told["thr_step"]).largest()
@@ -44,7 +44,7 @@ def test_the_boxes_of_the_largest_contour_are_the_original_evaluators(reference)
 
 
 @pytest.mark.oracle
-def test_maxboxacc_and_v2_of_the_forty_maps_are_the_original_evaluators(reference):
+def test_maxboxacc_and_v2_of_forty_maps_equal_the_original_evaluator(reference):
     told, values = reference
     for kind, word in (("single", "largest"), ("multi", "all")):
         best = np.array([sweep(values[f"{n}/map"], values[f"{n}/gt"] + INCLUSIVE, contours=word) for n in told["ids"]])
@@ -56,7 +56,7 @@ def test_maxboxacc_and_v2_of_the_forty_maps_are_the_original_evaluators(referenc
 
 
 def by_contour_search(values: np.ndarray, truth: np.ndarray, step: float, every: bool) -> list[float]:
-    """The rules of the source, one contour search per threshold."""
+    """Return the result by the rules of the source, with one contour search per threshold."""
     height, width = values.shape
     image = (values * 255).astype(np.uint8)
     out = []
@@ -71,7 +71,7 @@ def by_contour_search(values: np.ndarray, truth: np.ndarray, step: float, every:
 
 @st.composite
 def scored_maps(draw):
-    """A float32 map in [0,1] and one or two truth boxes in it; ties of area are common."""
+    """Return a float32 map in [0,1] and one or two truth boxes; ties of area are common."""
     height, width = draw(st.integers(1, 20)), draw(st.integers(1, 20))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values = rng.random((height, width))
@@ -87,20 +87,20 @@ def scored_maps(draw):
 @pytest.mark.oracle
 @settings(max_examples=300, deadline=None)
 @given(scored_maps(), st.booleans())
-def test_a_sweep_equals_a_contour_search_per_threshold_ties_included(scored, every):
+def test_sweep_equals_a_contour_search_per_threshold(scored, every):
     values, truth = scored
     assert sweep(values, truth, step=0.05, contours="all" if every else "largest").tolist() == by_contour_search(values, truth, 0.05, every)
 
 
 @pytest.mark.byhand
-def test_the_levels_are_those_of_float64_products_and_not_of_i_over_100():
+def test_levels_are_those_of_float64_products_and_not_of_i_over_100():
     image = np.array([[100]], dtype=np.uint8)
     assert contours.levels(image, 0.01)[[29, 57, 58]].tolist() == [28, 57, 57]  # 57/100 · 100 would be 56.999…
     assert len(contours.levels(image, 0.01)) == 100
 
 
 @pytest.mark.byhand
-def test_of_equal_areas_the_component_whose_first_pixel_comes_last_is_taken():
+def test_ties_of_area_go_to_the_last_first_pixel():
     twins = np.zeros((5, 12))
     twins[1:4, 1:4] = twins[1:4, 7:10] = 1
     assert sweep(twins, [[7, 1, 11, 5]], step=0.5).tolist() == [1, 1]
@@ -109,21 +109,21 @@ def test_of_equal_areas_the_component_whose_first_pixel_comes_last_is_taken():
 
 
 @pytest.mark.byhand
-def test_area_is_the_polygons_so_a_block_beats_a_longer_line():
+def test_area_is_that_of_the_polygon():
     both = np.zeros((6, 30))
     both[0, :], both[3:5, 3:5] = 1, 1
     assert sweep(both, [[3, 3, 6, 6]], step=0.5).tolist() == [1, 1]
 
 
 @pytest.mark.byhand
-def test_an_inner_contours_box_is_the_holes_grown_by_one():
+def test_inner_contours_box_is_the_holes_grown_by_one():
     ring = np.ones((9, 9))
     ring[4, 4] = 0
     assert sweep(ring, [[3, 3, 7, 7]], step=0.5, contours="all").tolist() == [1, 1]
 
 
 @pytest.mark.byhand
-def test_a_flat_map_keeps_the_sources_answers_whole_image_or_first_pixel():
+def test_flat_map_has_the_boxes_of_the_source():
     assert sweep(np.full((4, 4), 0.5), [[0, 0, 4, 4]], step=0.5).tolist() == [1, 1]
     assert sweep(np.zeros((4, 4)), [[0, 0, 1, 1]], step=0.5).tolist() == [1, 1]
 
@@ -138,13 +138,13 @@ def test_a_flat_map_keeps_the_sources_answers_whole_image_or_first_pixel():
         ({"map": np.full((2, 2), 1.5)}, r"1\.5.*1\.5.*\[0, 1\]"),
     ],
 )
-def test_what_cannot_be_swept_is_refused_in_a_sentence(bad, facts):
+def test_invalid_maps_steps_and_boxes_are_refused(bad, facts):
     with pytest.raises(BadValueError, match=facts):
         sweep(**{"map": np.eye(3), "truth": [[0, 0, 1, 1]], **bad})
 
 
 def square(image: str, side: int, truth: list[float], size: int = 224) -> Case:
-    """A map of 224×224 positions with one bright square."""
+    """Return a map of 224×224 positions with one bright square."""
     values = np.zeros((224, 224), dtype=np.float32)
     values[50 : 50 + side, 50 : 50 + side] = 1
     scale = size / 224
@@ -162,7 +162,7 @@ def test_hits_are_at_or_above_delta_and_the_truth_is_scaled_by_the_protocol(size
 
 
 @pytest.mark.byhand
-def test_each_delta_of_v2_has_a_threshold_of_its_own_and_optimism_is_the_difference():
+def test_each_delta_of_v2_has_a_separate_threshold():
     rng = np.random.default_rng(0)
     cases = [square(f"i{n}", int(rng.integers(5, 60)), [50, 50, *rng.integers(60, 120, 2)]) for n in range(12)]
     result = protocols.get("maxbox")().evaluate(cases, ("mass",))

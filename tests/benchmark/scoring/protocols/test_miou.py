@@ -24,7 +24,7 @@ def test_boxes_are_joined_and_five_thresholds_count_the_same():
     assert value(raw) == (pytest.approx(3 * 0.75 / 5), "")
 
 
-def test_values_are_never_scaled_and_a_flat_or_broken_map_is_a_miss():
+def test_values_are_not_scaled_and_flat_or_broken_maps_are_misses():
     raw = np.array([[0.3, 0.6]], dtype=np.float32)
     assert value(raw)[0] != pytest.approx(value(raw / 2)[0])
     assert mean_iou(-raw, [[0, 0, 10, 10]], (10, 20), "conventional") == 0
@@ -32,7 +32,7 @@ def test_values_are_never_scaled_and_a_flat_or_broken_map_is_a_miss():
     assert value(np.array([[np.nan, 1]], dtype=np.float32))[0] == 0
 
 
-def test_only_a_suite_that_names_it_has_it():
+def test_only_suites_that_name_miou_run_it():
     assert "miou" in protocols.names()
     assert "miou" not in protocols.of_maps()
     assert "miou" not in protocols.judging("maps", "confidences")

@@ -1,4 +1,4 @@
-"""Where a threshold comes from, under every protocol that chooses one."""
+"""Threshold origins of all protocols that choose thresholds."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ every = pytest.mark.parametrize("name", [name for name in protocols.names() if p
 
 
 def cases(seed: int, n: int = 24, training: int = 0) -> list[Case]:
-    """Blobs near their truth, boxes of mass larger than those of nodule."""
+    """Return maps of blobs near their truth; boxes of mass are larger than those of nodule."""
     random, out = np.random.default_rng(seed), []
     x = np.arange(7) * 32 + 16
     for i in range(n):
@@ -32,7 +32,7 @@ def evaluate(name, some, validation=()):
 
 
 def words(name, scores):
-    """The main metric and what its optimism is called."""
+    """Return the main metric and the name of its optimism."""
     told = [s.metric for s in scores]
     main = next(word for word in told if word in (protocols.get(name).main, f"{protocols.get(name).main}@box"))
     return main, next(word for word in told if word in ("optimism", "optimism@box", f"optimism@{main}"))
@@ -43,7 +43,7 @@ def values(result, finding="mean"):
 
 
 @every
-def test_every_origin_is_there_per_finding_and_what_looks_at_truth_shared_too(name):
+def test_all_origins_have_scores_per_finding_and_those_with_truth_also_shared_ones(name):
     result = evaluate(name, cases(0), cases(1))
     found, (metric, _) = values(result), words(name, result.scores)
     told = {"validation", "cross-fitted", "oracle"}
@@ -67,7 +67,7 @@ def test_optimism_is_oracle_minus_cross_fitted_and_has_no_interval(name):
 
 
 @every
-def test_without_validation_cases_there_is_no_such_score(name):
+def test_validation_scores_need_validation_cases(name):
     for validation in ((), [dataclasses.replace(case, boxes=np.zeros((0, 4))) for case in cases(1)]):
         result = evaluate(name, cases(0), validation)
         assert "validation" not in {s.threshold_origin for s in result.scores}
@@ -75,7 +75,7 @@ def test_without_validation_cases_there_is_no_such_score(name):
 
 
 @every
-def test_a_finding_without_a_validation_case_has_no_such_score_and_says_why(name):
+def test_finding_without_validation_cases_has_a_reason_instead_of_a_score(name):
     masses = [case for case in cases(1) if case.finding == "mass"]
     result = evaluate(name, cases(0), masses)
     known = {(s.metric, s.finding): s for s in result.scores if s.threshold_origin == "validation"}
@@ -89,7 +89,7 @@ def test_a_finding_without_a_validation_case_has_no_such_score_and_says_why(name
 
 
 @every
-def test_validation_thresholds_know_nothing_of_the_scored_truth_and_validation_cases_have_no_rows(name):
+def test_validation_thresholds_do_not_depend_on_the_scored_truth(name):
     held, scored = cases(1), cases(0)
     moved = [dataclasses.replace(case, boxes=np.array([[0.0, 0, 9, 9]])) for case in scored]
     before, after = evaluate(name, scored, held), evaluate(name, moved, held)
@@ -98,7 +98,7 @@ def test_validation_thresholds_know_nothing_of_the_scored_truth_and_validation_c
 
 
 @every
-def test_thresholds_hold_within_one_training(name):
+def test_validation_thresholds_apply_within_one_training_run(name):
     first, second = cases(0), cases(2, training=1)
     held = [*cases(1), *cases(3, training=1)]
     both = evaluate(name, [*first, *second], held)
@@ -110,7 +110,7 @@ def test_thresholds_hold_within_one_training(name):
 
 
 @every
-def test_with_one_finding_a_shared_threshold_is_its_own(name):
+def test_shared_threshold_of_one_finding_is_its_threshold(name):
     masses, held = ([case for case in cases(seed) if case.finding == "mass"] for seed in (0, 1))
     result = evaluate(name, masses, held)
     found, (main, _) = values(result, "mass"), words(name, result.scores)
@@ -118,7 +118,7 @@ def test_with_one_finding_a_shared_threshold_is_its_own(name):
         assert found[f"{main}@shared", origin] == found[main, origin]
 
 
-def test_the_shared_oracle_of_maxbox_pools_all_classes_as_the_source_does():
+def test_shared_oracle_of_maxbox_pools_all_classes_as_the_source_does():
     some, size = cases(0), np.arange(224) + 0.5
     scores = [s for s in evaluate("maxbox", some).scores if (s.metric, s.threshold_origin) == ("maxboxacc@shared", "oracle")]
     pooled = sum(s.value * s.n for s in scores if s.finding != "mean") / len(some)
@@ -136,7 +136,7 @@ def painted(case: Case, at: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.contract
-def test_the_rows_of_locus_hold_what_statistics_of_ones_own_need():
+def test_rows_of_locus_have_all_columns_for_further_statistics():
     row = evaluate("locus", cases(0), cases(1)).rows[0]
     needed = [
         "image",

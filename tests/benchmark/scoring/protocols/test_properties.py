@@ -1,4 +1,4 @@
-"""What must hold for every map: monotony over thresholds, and what changes nothing or changes it in a known way."""
+"""Properties of the scores of any map: monotonicity over thresholds, invariances and symmetries."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.planted
 
 @st.composite
 def maps(draw) -> np.ndarray:
-    """(h,w) noise, sometimes with plateaus."""
+    """Return noise (h,w), sometimes with plateaus."""
     shape = draw(st.integers(2, 9)), draw(st.integers(2, 9))
     values = np.random.default_rng(draw(st.integers(0, 2**32 - 1))).random(shape)
     return (values * 5).round() / 5 if draw(st.booleans()) else values
@@ -29,7 +29,7 @@ def maps(draw) -> np.ndarray:
 
 @st.composite
 def worlds(draw, side: int = 224) -> list[Case]:
-    """Twelve images of ten patients, two findings, truth at whole pixels; maps aligned or conventional, no value twice in one."""
+    """Return twelve images of ten patients with two findings; truth at whole pixels, no equal values in a map."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     grid = draw(st.sampled_from(["conventional", Grid((side, side), (32, 32), (0, 0)), Grid((side, side), (40, 36), (-20, 5))]))
     return [case for n in range(12) for case in _image(n, random, grid, side)]
@@ -53,7 +53,7 @@ def values(name: str, cases: list[Case]) -> list[float | None]:
 
 @settings(max_examples=150, deadline=None)
 @given(maps(), st.floats(0, 1), st.floats(0, 1))
-def test_each_component_of_a_higher_threshold_lies_in_one_of_the_lower(values, one, other):
+def test_component_of_a_higher_threshold_is_inside_one_of_a_lower_threshold(values, one, other):
     low, high = sorted((one, other))
     on = surface(values, (90, 120), "conventional")
     outer, inner = (all_boxes(on, t)[0] for t in (low, high))
@@ -68,7 +68,7 @@ def picture(values: np.ndarray) -> np.ndarray:
 @every
 @settings(max_examples=2, deadline=None)
 @given(worlds(), st.integers(-20, 20))
-def test_a_positive_factor_on_a_map_changes_nothing(name, cases, power):
+def test_positive_factor_on_a_map_changes_nothing(name, cases, power):
     scaled = [dataclasses.replace(case, map=case.map * 2.0**power) for case in cases]
     assert values(name, scaled) == values(name, cases)
 
@@ -78,7 +78,7 @@ def test_a_positive_factor_on_a_map_changes_nothing(name, cases, power):
 )  # its boxes reach a pixel further to the right and below
 @settings(max_examples=4, deadline=None)
 @given(worlds(), st.sampled_from([0, 1]))
-def test_a_mirrored_image_has_the_same_scores(name, cases, axis):
+def test_mirrored_image_has_the_same_scores(name, cases, axis):
     straight, other = (evaluate(name, some).scores for some in (cases, [mirrored(case, axis) for case in cases]))
     first = "hit_rate"  # of pixels that share a maximum the first in row-major order counts, and in a mirror that is another
     assert [s.value for s in other if not s.metric.startswith(first)] == pytest.approx(
@@ -87,7 +87,7 @@ def test_a_mirrored_image_has_the_same_scores(name, cases, axis):
 
 
 def mirrored(case: Case, axis: int) -> Case:
-    """The case upside down (axis 0) or left to right (axis 1)."""
+    """Return the case upside down (axis 0) or left to right (axis 1)."""
     side, low, high = case.frame[axis], 1 - axis, 3 - axis
     boxes = case.boxes.copy()
     boxes[:, low], boxes[:, high] = side - case.boxes[:, high], side - case.boxes[:, low]
@@ -102,7 +102,7 @@ def mirrored(case: Case, axis: int) -> Case:
 @on_the_surface
 @settings(max_examples=2, deadline=None)
 @given(worlds(), st.sampled_from([0.5, 2, 3]))
-def test_the_frames_scale_changes_no_score_and_boxes_grow_with_it(name, cases, factor):
+def test_scores_do_not_depend_on_the_scale_of_the_frame(name, cases, factor):
     bigger = [dataclasses.replace(c, frame=(int(c.frame[0] * factor), int(c.frame[1] * factor)), boxes=c.boxes * factor) for c in cases]
     small, large = evaluate(name, cases), evaluate(name, bigger)
     assert [s.value for s in large.scores] == pytest.approx([s.value for s in small.scores], abs=2e-6)
@@ -113,14 +113,14 @@ def test_the_frames_scale_changes_no_score_and_boxes_grow_with_it(name, cases, f
 @every
 @settings(max_examples=2, deadline=None)
 @given(worlds(), maps())
-def test_one_image_never_changes_what_another_ones_map_says(name, cases, other):
+def test_boxes_of_an_image_do_not_depend_on_other_images(name, cases, other):
     changed = [dataclasses.replace(c, map=other) if c.image_id == "i3" else c for c in cases]
     before, after = ([_looked(row) for row in evaluate(name, some).rows if row["image"] != "i3"] for some in (cases, changed))
     assert before == after
 
 
 def _looked(row: dict) -> dict:
-    """A row without what other patients choose for it."""
+    """Return a row without the columns that depend on a cross-fitted threshold."""
     if "iou_oracle" not in row:
         return row
     return {
@@ -133,7 +133,7 @@ def _looked(row: dict) -> dict:
 @every
 @settings(max_examples=2, deadline=None)
 @given(worlds(), st.randoms(use_true_random=False))
-def test_the_order_of_the_cases_changes_nothing(name, cases, random):
+def test_order_of_the_cases_changes_nothing(name, cases, random):
     shuffled = random.sample(cases, len(cases))
     straight, other = (protocols.get(name)().evaluate(some, FINDINGS, 0, some) for some in (cases, shuffled))
     assert [s.value for s in other.scores] == pytest.approx([s.value for s in straight.scores], abs=2e-6)

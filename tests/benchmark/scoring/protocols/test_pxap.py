@@ -1,4 +1,4 @@
-"""PxAP is what the original evaluator counts."""
+"""PxAP, against the original evaluator."""
 
 import json
 
@@ -17,7 +17,7 @@ from core.errors import BadValueError
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("step", [0.01, 0.001])
-def test_pxap_of_the_forty_maps_is_the_original_evaluators_to_the_last_bit(fixtures, step):
+def test_pxap_of_forty_maps_equals_the_original_evaluator_bit_for_bit(fixtures, step):
     told = json.loads((fixtures / "wsol_dev.json").read_text())
     with np.load(fixtures / "wsol_dev.npz") as values:
         maps = [values[f"{name}/map"] for name in told["ids"]]
@@ -31,7 +31,7 @@ def test_pxap_of_the_forty_maps_is_the_original_evaluators_to_the_last_bit(fixtu
 @pytest.mark.oracle
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]), st.sampled_from([0.01, 0.03, 0.001]))
-def test_bins_are_those_of_numpys_histogram_also_on_the_edges(seed, kind, step):
+def test_bins_equal_numpy_histogram(seed, kind, step):
     rng, edges = np.random.default_rng(seed), np.append(score_thresholds(step), BEYOND)
     values = np.concatenate([rng.random(50), rng.choice(edges[edges <= 1], 50), [0, 1]]).astype(kind).clip(0, 1).reshape(-1, 6)
     mask = rng.random(values.shape) < 0.5
@@ -39,7 +39,7 @@ def test_bins_are_those_of_numpys_histogram_also_on_the_edges(seed, kind, step):
 
 
 @pytest.mark.oracle
-def test_of_scores_on_the_bin_edges_it_is_the_usual_average_precision():
+def test_scores_on_bin_edges_give_the_usual_average_precision():
     rng = np.random.default_rng(3)
     values = rng.choice(score_thresholds(0.01), (4, 30, 20))
     masks = rng.random(values.shape) < values
@@ -58,7 +58,7 @@ def test_pixels_of_all_maps_are_pooled():
     assert pxap(maps, masks) == pytest.approx(100 * (1 + 2 / 4) / 2)
 
 
-def test_without_a_truth_pixel_there_is_no_value():
+def test_pxap_without_truth_pixels_is_undefined():
     assert np.isnan(pxap([[[0, 1]]], [[[False, False]]]))
 
 
@@ -67,16 +67,16 @@ def test_without_a_truth_pixel_there_is_no_value():
     [
         ([[0, 2]], [[True, False]], r"\b0\b.*\b2\b.*\[0, 1\]"),
         ([[0, 1]], [[True]], r"map.*\(1, 2\).*mask.*\(1, 1\)"),
-        ([[0, np.nan]], [[True, False]], r"nan.*\(0, 1\)"),
+        ([[0, np.nan]], [[True, False]], r"NaN.*\(0, 1\)"),
     ],
 )
-def test_what_has_no_average_precision_is_refused(values, mask, facts):
+def test_invalid_maps_and_masks_are_refused(values, mask, facts):
     with pytest.raises(BadValueError, match=facts):
         pxap([values], [mask])
 
 
 @pytest.mark.byhand
-def test_a_flat_or_failed_map_finds_nothing_and_stays_in_the_pool():
+def test_flat_or_failed_map_counts_as_0_everywhere():
     truth = np.array([[0.0, 0, 224, 112]])
     good = np.zeros((224, 224), dtype=np.float32)
     good[:112] = 1
@@ -88,7 +88,7 @@ def test_a_flat_or_failed_map_finds_nothing_and_stays_in_the_pool():
 
 
 @pytest.mark.byhand
-def test_the_mask_is_the_truth_where_there_is_one():
+def test_mask_is_the_truth_if_there_is_one():
     values = np.zeros((448, 448), dtype=np.float32)
     values[:100] = 1
     mask = values > 0

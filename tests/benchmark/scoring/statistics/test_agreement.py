@@ -1,4 +1,4 @@
-"""Whether two rankings agree: the same ones do, unrelated ones need not, one pair changes places; SciPy says the same tau."""
+"""Agreement of two rankings: equal, unrelated and swapped orders; tau against SciPy."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ PATIENTS, ROWS = 30, 6
 
 
 def sums(values):
-    """(P,K·S) one case per patient and a single finding."""
+    """Return sums of values (P,K·S) with one case per patient and a single finding."""
     return Sums(values[:, None], np.ones_like(values)[:, None])
 
 
@@ -24,14 +24,14 @@ def noisy(means, spread, seed, trainings=1):
 
 
 @pytest.mark.oracle
-def test_tau_is_scipys_of_the_mean_scores():
+def test_tau_of_mean_scores_equals_scipy():
     one, other = noisy(np.zeros(ROWS), 1, 0), noisy(np.zeros(ROWS), 1, 1)
     (both,) = rank_agreements([one, other], [(0, 1)], 1)
     assert both.tau == pytest.approx(kendalltau(one.value[0], other.value[0]).statistic)
 
 
 @pytest.mark.planted
-def test_clear_orders_agree_or_are_reversed_and_unrelated_ones_hold_0():
+def test_intervals_of_clear_orders_exclude_0_and_of_unrelated_ones_include_0():
     rising = np.arange(ROWS, dtype=float)
     measures = [noisy(rising, 0.1, 0), noisy(rising, 0.1, 1), noisy(-rising, 0.1, 2), noisy(np.zeros(ROWS), 1, 3)]
     alike, reversed_, unrelated = rank_agreements(measures, [(0, 1), (0, 2), (0, 3)], 1)
@@ -41,7 +41,7 @@ def test_clear_orders_agree_or_are_reversed_and_unrelated_ones_hold_0():
 
 
 @pytest.mark.planted
-def test_trainings_that_differ_widen_the_interval():
+def test_different_training_runs_widen_the_interval():
     means, shifts = np.arange(ROWS) / 10, np.array([0.5, 0, -0.5])
     each = (means[:, None] + np.random.default_rng(0).permutation(ROWS)[:, None] * shifts).ravel()
     many, steady = noisy(each, 0.01, 0), noisy(means, 0.01, 1, trainings=3)
@@ -58,7 +58,7 @@ def test_fewer_than_ten_patients_have_no_interval():
 
 
 def scored(means, seed, trainings=3, patients=200, own=0.01, nested=False):
-    """Hits of methods on the same trainings, or of networks on their own, and the same patients."""
+    """Return scores of methods on the same training runs, or of networks on separate ones."""
     random = np.random.default_rng(seed)
     common = random.normal(0, 0.02, (trainings, 1)) + random.normal(0, 0.3, patients)
     out = {}
@@ -70,34 +70,34 @@ def scored(means, seed, trainings=3, patients=200, own=0.01, nested=False):
 
 
 @pytest.mark.oracle
-def test_tau_is_scipys_ties_included():
+def test_tau_equals_scipy_with_ties():
     first, second = np.random.default_rng(0).integers(0, 5, (2, 30, 7)).astype(float)
     assert kendall(first, second) == pytest.approx([kendalltau(*pair).statistic for pair in zip(first, second, strict=True)])
 
 
 @pytest.mark.planted
-def test_data_sets_of_the_same_order_agree_and_nothing_swaps():
+def test_equal_orders_agree_without_swapped_pairs():
     both = agreement(scored([0.2, 0.4, 0.6, 0.8], 0), scored([0.1, 0.2, 0.3, 0.4], 1))
     assert (both.tau, both.low, both.high, both.swapped) == (1, 1, 1, ())
 
 
 @pytest.mark.planted
 @pytest.mark.parametrize("nested", [False, True])
-def test_the_reverse_order_swaps_every_pair_the_first_data_sets_better_one_named_first(nested):
+def test_reverse_order_swaps_every_pair_and_names_the_better_row_of_the_first_data_set_first(nested):
     both = agreement(scored([0.2, 0.5, 0.8], 0, nested=nested), scored([0.8, 0.5, 0.2], 1, nested=nested))
     assert both.tau == -1
     assert both.swapped == (("gradcam", "cam"), ("layercam", "cam"), ("layercam", "gradcam"))
 
 
 @pytest.mark.planted
-def test_equal_rows_make_any_tau_and_swap_within_chance():
+def test_equal_rows_are_swapped_only_by_chance():
     many = [agreement(scored([0.5] * 4, n), scored([0.5] * 4, 100 + n)) for n in range(20)]
     assert all(both.low <= 0 <= both.high for both in many)
     assert sum(bool(both.swapped) for both in many) <= 1
 
 
 @pytest.mark.planted
-def test_an_order_that_one_of_three_trainings_makes_is_open_though_all_patients_are_alike():
+def test_order_due_to_one_of_three_training_runs_is_not_significant():
     def alike(theta):
         return EntryScores(("a", "b", "c"), np.array(theta), np.tile(np.array(theta)[:, None], (1, 50)))
 
@@ -107,12 +107,12 @@ def test_an_order_that_one_of_three_trainings_makes_is_open_though_all_patients_
 
 
 @pytest.mark.byhand
-def test_of_rows_of_one_training_patients_alone_decide():
+def test_rows_with_one_training_run_are_compared_over_patients():
     both = agreement(scored([0.2, 0.8], 0, trainings=1), scored([0.8, 0.2], 1, trainings=1))
     assert (both.tau, both.low, both.high, both.swapped) == (-1, -1, -1, (("gradcam", "cam"),))
 
 
 @pytest.mark.byhand
-def test_one_common_row_is_no_ranking():
+def test_one_common_row_is_refused():
     with pytest.raises(BadValueError, match="share 1 rows"):
         agreement(scored([0.2], 0), scored([0.2, 0.3], 1))

@@ -1,4 +1,4 @@
-"""The bootstrap over patients: who is drawn, and what a resample then says."""
+"""Bootstrap over patients: draws, and values of resamples."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_each_resample_draws_as_many_patients_as_there_are():
 
 
 @pytest.mark.byhand
-def test_the_draws_do_not_depend_on_the_size_of_a_block(monkeypatch):
+def test_draws_do_not_depend_on_the_size_of_a_block(monkeypatch):
     whole = weights(40, 3)
     monkeypatch.setattr(bootstrap, "BLOCK", 40 * 7)
     assert (weights.__wrapped__(40, 3) == whole).all()
@@ -32,7 +32,7 @@ def test_the_draws_do_not_depend_on_the_size_of_a_block(monkeypatch):
     assert (cut == bootstrap_draws(sums, 3).samples).all()
 
 
-def test_the_bits_do_not_depend_on_the_number_of_threads():
+def test_bits_do_not_depend_on_the_number_of_threads():
     random = np.random.default_rng(0)
     sums = Sums(random.random((400, 2, 24)), np.ones((400, 2, 24)))
     resampled = {}
@@ -43,21 +43,21 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
 
 
 @pytest.mark.byhand
-def test_a_patients_images_stay_together():
+def test_patients_images_stay_together():
     sums = by_patient([[1.0], [1.0], [0.0], [0.0]], np.ones((4, 1)), ["a"] * 4, ["p", "p", "q", "q"], ["a"])
     assert set(np.unique(bootstrap_draws(sums).samples)) == {0.0, 0.5, 1.0}  # never a quarter: two patients, not four images
 
 
 @pytest.mark.byhand
-def test_a_ratio_is_resampled_as_a_ratio_of_sums():
-    found = bootstrap_draws(by_patient([[1.0], [0.0]], [[1.0], [3.0]], ["a"] * 2, ["p", "q"], ["a", "b"]))
-    assert set(np.unique(found.samples[:, 0])) == {0.0, 0.25, 1.0}
-    assert found.without[:, 0, 0].tolist() == [0, 1]
-    assert all(np.isnan(values[..., 1, :]).all() for values in (found.value, found.samples, found.without))
+def test_ratio_is_resampled_as_a_ratio_of_sums():
+    result = bootstrap_draws(by_patient([[1.0], [0.0]], [[1.0], [3.0]], ["a"] * 2, ["p", "q"], ["a", "b"]))
+    assert set(np.unique(result.samples[:, 0])) == {0.0, 0.25, 1.0}
+    assert result.without[:, 0, 0].tolist() == [0, 1]
+    assert all(np.isnan(values[..., 1, :]).all() for values in (result.value, result.samples, result.without))
 
 
 @pytest.mark.byhand
-def test_many_columns_at_once_are_each_as_if_alone():
+def test_columns_computed_together_equal_single_ones():
     rng = np.random.default_rng(0)
     part, whole, of, who = rng.random((60, 5)), rng.random((60, 5)), ["a", "b", "c"] * 20, rng.integers(0, 25, 60)
     every = bootstrap_draws(by_patient(part, whole, of, who, ["a", "b", "c"]))
@@ -66,7 +66,7 @@ def test_many_columns_at_once_are_each_as_if_alone():
 
 
 @pytest.mark.byhand
-def test_a_maximum_is_chosen_again_in_each_resample_finding_by_finding_or_all_at_once():
+def test_maximum_is_chosen_again_in_each_resample_finding_by_finding_or_all_at_once():
     rng = np.random.default_rng(0)
     sums = by_patient(rng.random((60, 5)), np.ones((60, 5)), ["a", "b"] * 30, rng.integers(0, 25, 60), ["a", "b", "c"])
     whole, each = bootstrap_draws(sums).over(lambda values: values.max(-1)), resample_over(sums, lambda values: values.max(-1))
@@ -77,29 +77,29 @@ def test_a_maximum_is_chosen_again_in_each_resample_finding_by_finding_or_all_at
 
 
 @pytest.mark.byhand
-def test_the_mean_over_findings_is_that_of_the_findings_that_a_resample_has():
-    found = over_findings(bootstrap_draws(by_patient([[1.0], [0.0]], np.ones((2, 1)), ["a", "b"], ["p", "q"], ["a", "b", "c"])))
-    assert found.value.tolist() == [0.5]
-    assert set(np.unique(found.samples)) == {0.0, 0.5, 1.0}
-    assert found.without.ravel().tolist() == [0, 1]
-    assert found.present.tolist() == [[True], [True]]
+def test_mean_over_findings_uses_the_findings_of_each_resample():
+    result = over_findings(bootstrap_draws(by_patient([[1.0], [0.0]], np.ones((2, 1)), ["a", "b"], ["p", "q"], ["a", "b", "c"])))
+    assert result.value.tolist() == [0.5]
+    assert set(np.unique(result.samples)) == {0.0, 0.5, 1.0}
+    assert result.without.ravel().tolist() == [0, 1]
+    assert result.present.tolist() == [[True], [True]]
 
 
 @pytest.mark.byhand
-def test_cases_that_do_not_fit_together_are_an_error():
-    with pytest.raises(BadValueError, match=r"\(3, 1\).*\(3, 1\).* 3 findings.* 2 patients"):
+def test_arrays_of_different_cases_are_an_error():
+    with pytest.raises(BadValueError, match=r"\(3, 1\).*\(3, 1\).*\(3,\).*\(2,\)"):
         by_patient(np.ones((3, 1)), np.ones((3, 1)), ["a"] * 3, ["p", "q"], ["a"])
 
 
 @pytest.mark.byhand
-def test_the_mean_weighs_findings_alike_and_skips_the_undefined():
+def test_mean_weights_findings_equally_and_ignores_undefined_ones():
     columns = [Column("hit", "fixed", np.array([1.0, 0, 0, 1]), np.ones(4))]
-    found = scores(estimate(columns, CaseIndex.of(["a", "a", "a", "b"], list("pqrs")), ("a", "b", "c"), 0), ("a", "b", "c"))
-    assert [(s.finding, s.n, s.value) for s in found] == [("a", 3, 0.333333), ("b", 1, 1), ("c", 0, None), ("mean", 4, 0.666667)]
+    result = scores(estimate(columns, CaseIndex.of(["a", "a", "a", "b"], list("pqrs")), ("a", "b", "c"), 0), ("a", "b", "c"))
+    assert [(s.finding, s.n, s.value) for s in result] == [("a", 3, 0.333333), ("b", 1, 1), ("c", 0, None), ("mean", 4, 0.666667)]
 
 
 @pytest.mark.byhand
-def test_a_difference_is_paired():
+def test_difference_is_paired():
     columns = [Column("x", "oracle", np.tile([1.0, 0, 1], 10), np.ones(30)), Column("y", "fixed", np.tile([1.0, 0, 1], 10), np.ones(30))]
     first, second = estimate(columns, CaseIndex.of(["a"] * 30, [f"p{i}" for i in range(30)]), ("a",), 0)
     gap = scores([difference(first, second, "gap")], ("a",))[0]

@@ -1,4 +1,4 @@
-"""Components of variance: worked examples, a design whose variances are known, the balanced part of a suite."""
+"""Variance components: worked examples, a design with known variances, the balanced part of a suite."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ SD = {
 
 
 def drawn(random, shape, sds=SD):
-    """(B,G,M,S,P) values with normal effects of the standard deviations given by term."""
+    """Return values (B,G,M,S,P) with normal effects of the given standard deviations by term."""
     values = np.zeros(shape)
     for term, sd in sds.items():
         values += random.normal(0, sd, [size if name in term else 1 for name, size in zip(FACTORS, shape, strict=True)])
@@ -26,7 +26,7 @@ def drawn(random, shape, sds=SD):
 
 
 @pytest.mark.byhand
-def test_a_two_way_table_has_the_textbooks_mean_squares():
+def test_mean_squares_of_a_two_way_table_equal_the_textbook():
     """Rows .2 and .6, columns equal: MS of rows = 3 · 2 · .2² / 1, of their interaction the rest's."""
     table = np.array([[0.1, 0.2, 0.3], [0.7, 0.6, 0.5]])
     parts = components(table, ("method", "patient"))
@@ -40,7 +40,7 @@ def test_a_two_way_table_has_the_textbooks_mean_squares():
 
 
 @pytest.mark.planted
-def test_planted_variances_come_back():
+def test_planted_variances_are_recovered():
     random = np.random.default_rng(0)
     parts = [components(drawn(random, (3, 3, 4, 3, 150))) for _ in range(60)]
     for term in parts[0]:
@@ -49,7 +49,7 @@ def test_planted_variances_come_back():
 
 
 @pytest.mark.byhand
-def test_a_seed_is_nested_in_its_network_and_a_factor_of_one_level_is_in_no_term():
+def test_seed_is_nested_in_its_network_and_a_factor_of_one_level_is_in_no_term():
     values = np.random.default_rng(0).random((1, 2, 3, 2, 5))
     terms = set(components(values))
     assert {("pooling", "seed"), ("pooling", "method", "seed"), ("pooling", "method", "seed", "patient")} <= terms
@@ -57,25 +57,25 @@ def test_a_seed_is_nested_in_its_network_and_a_factor_of_one_level_is_in_no_term
 
 
 @pytest.mark.byhand
-def test_values_by_patient_have_the_score_as_mean_and_a_share_of_hits_is_its_cases():
+def test_mean_of_patient_values_is_the_score():
     hits = np.array([1.0, 0, 0, 1, 1])
     assert patient_values(0.6, (3 - hits) / 4).tolist() == pytest.approx(hits.tolist())
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("shape", [(1, 2, 2, 1, 9), (1, 2, 2, 2, 1)])
-def test_one_training_or_one_patient_says_nothing_of_another(shape):
+def test_one_training_run_or_patient_is_refused(shape):
     with pytest.raises(BadValueError, match=r"one (seed|patient)"):
         components(np.zeros(shape))
 
 
 def suite(*trainings):
-    """Values of two methods by (backbone, pooling, number of seeds)."""
+    """Return values of two methods by (backbone, pooling, number of seeds)."""
     return {(b, g, m, s): np.zeros(4) for b, g, count in trainings for m in ("cam", "gradcam") for s in range(count)}
 
 
 @pytest.mark.byhand
-def test_the_balanced_part_prefers_both_factors_to_more_trainings():
+def test_balanced_part_prefers_both_factors_to_more_training_runs():
     scores = suite(("small", "AVG", 5), ("small", "LSE", 5), ("small", "PCAM", 5), ("resnet", "AVG", 3), ("resnet", "PCAM", 3))
     part = largest_balanced_part(scores | {("small", "AVG", "slow", 0): np.zeros(4)})
     assert part.values.shape == (2, 2, 2, 3, 4)
@@ -84,5 +84,5 @@ def test_the_balanced_part_prefers_both_factors_to_more_trainings():
 
 
 @pytest.mark.byhand
-def test_a_suite_of_one_training_has_no_balanced_part():
+def test_suite_with_one_training_run_has_no_balanced_part():
     assert largest_balanced_part(suite(("small", "AVG", 1), ("resnet", "AVG", 1))) is None

@@ -1,18 +1,19 @@
-"""Entries over trainings: the jackknife, what is paired and what is nested, and which row may be the best."""
+"""Entries with several training runs: jackknife, paired and nested differences, rows that may be the best."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from benchmark.scoring.statistics import entries, mrmc
-from benchmark.scoring.statistics.entries import EntryScores
+from benchmark.scoring.statistics.bootstrap import bootstrap_draws, over_findings
+from benchmark.scoring.statistics.entries import EntryScores, probability_of_first
 from benchmark.scoring.statistics.patients import by_patient
 
 FINDINGS = ("mass", "nodule", "rare")
 
 
 def world(seed, trainings, patients=120, sd=0.3, shift=0.0, shared=None):
-    """(S,P) hits of trainings that differ by ``sd`` on the logit, on patients that are as hard for all."""
+    """Return hits (S,P) of training runs that differ by ``sd`` on the logit; patients are equally hard for all."""
     random = np.random.default_rng(seed)
     hard = np.random.default_rng(shared if shared is not None else seed).normal(0, 1, patients)
     own = random.normal(0, sd, trainings)[:, None] + random.normal(0, 0.5, (trainings, patients))
@@ -26,7 +27,7 @@ def scores(hits, name="a"):
 
 
 @pytest.mark.oracle
-def test_the_jackknife_is_the_score_anew_without_each_patient():
+def test_jackknife_is_the_score_without_each_patient():
     random = np.random.default_rng(0)
     patients, findings = np.repeat(np.arange(12), 3).astype(str), np.tile([*FINDINGS[:2], "nodule"], 12)
     findings[4] = "rare"  # of one patient alone: without it, the mean is over the other two
@@ -41,7 +42,7 @@ def test_the_jackknife_is_the_score_anew_without_each_patient():
         assert left_out[:, number] == pytest.approx(anew(patients != patient))
 
 
-def test_the_same_trainings_are_paired_in_any_order_and_others_nested():
+def test_common_training_runs_are_paired_and_other_ones_nested():
     one, other = scores(world(1, 4)), scores(world(2, 4))
     rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
     assert entries.difference(one, other.restrict(other.trainings[::-1])) == mrmc.difference(*rows)
@@ -50,7 +51,7 @@ def test_the_same_trainings_are_paired_in_any_order_and_others_nested():
 
 
 @pytest.mark.planted
-def test_five_trainings_of_an_entry_do_not_differ_from_five_others_of_it():
+def test_two_sets_of_training_runs_of_one_entry_rarely_differ():
     away = []
     for number in range(60):
         hits = world(number, 10)
@@ -60,7 +61,7 @@ def test_five_trainings_of_an_entry_do_not_differ_from_five_others_of_it():
 
 
 @pytest.mark.planted
-def test_patients_alone_would_find_differences_between_trainings_of_one_entry():
+def test_patients_alone_would_often_find_differences_between_training_runs():
     away = []
     for number in range(60):
         hits = world(number, 2, patients=500)
@@ -73,7 +74,7 @@ def pairwise(rows):
     return entries.verdicts(len(rows), lambda a, b: entries.compared(rows[a], rows[b]))
 
 
-def test_a_row_may_be_the_best_until_a_clear_distance_excludes_it():
+def test_row_may_be_the_best_unless_clearly_worse():
     hits = world(3, 5, sd=0.1)
     near, far = scores(world(4, 5, sd=0.1, shared=3), "b"), scores(world(5, 5, sd=0.1, shift=-2, shared=3), "c")
     assert [verdict.may_be_best for verdict in pairwise([scores(hits), near, far])] == [True, True, False]
@@ -86,21 +87,21 @@ def gap(value, p):
 
 
 @pytest.mark.byhand
-def test_the_excluder_is_named_where_the_top_row_does_not_exclude_a_row():
+def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
     """Rows 0 to 3; only row 1 is clearly better than row 3, and row 2 is not excluded at all."""
     gaps = {(0, 1): gap(0.01, 0.8), (0, 2): gap(0.02, 0.6), (0, 3): gap(0.2, 0.04), (1, 2): gap(0.01, 0.9),
             (1, 3): gap(0.19, 0.001), (2, 3): gap(0.18, 0.5)}  # fmt: skip
-    found = entries.verdicts(4, lambda a, b: gaps[a, b])
-    assert [verdict.may_be_best for verdict in found] == [True, True, True, False]
-    assert [verdict.than for verdict in found] == [None, 0, 0, 1]  # .04 is .08 after Holm: the top row does not exclude row 3
-    assert found[3].worse_by == gaps[1, 3]
-    assert found[1].worse_by == gaps[0, 1]
+    result = entries.verdicts(4, lambda a, b: gaps[a, b])
+    assert [verdict.may_be_best for verdict in result] == [True, True, True, False]
+    assert [verdict.than for verdict in result] == [None, 0, 0, 1]  # .04 is .08 after Holm: the top row does not exclude row 3
+    assert result[3].worse_by == gaps[1, 3]
+    assert result[1].worse_by == gaps[0, 1]
 
 
 @pytest.mark.byhand
-def test_only_a_row_with_a_higher_score_excludes_another():
-    found = entries.verdicts(2, lambda a, b: gap(0.3, 0.001))
-    assert [(verdict.may_be_best, verdict.than) for verdict in found] == [(True, None), (False, 0)]
+def test_only_a_better_row_excludes_another():
+    result = entries.verdicts(2, lambda a, b: gap(0.3, 0.001))
+    assert [(verdict.may_be_best, verdict.than) for verdict in result] == [(True, None), (False, 0)]
 
 
 @pytest.mark.byhand
@@ -112,7 +113,7 @@ def test_holm_is_over_the_comparisons_of_a_row_or_over_all_pairs_of_the_table():
     assert [verdict.may_be_best for verdict in all_pairs] == [True, True, True]  # and .06 among three
 
 
-def test_the_mean_of_rows_is_the_mean_of_their_scores_and_jackknives():
+def test_mean_of_rows_averages_scores_and_jackknife():
     one, other = scores(world(1, 3)), scores(world(2, 3))
     mean = entries.mean_of_rows([one, other])
     assert mean.trainings == one.trainings
@@ -121,7 +122,7 @@ def test_the_mean_of_rows_is_the_mean_of_their_scores_and_jackknives():
 
 
 @pytest.mark.planted
-def test_the_probability_of_being_best_is_that_of_two_runs_by_students_t():
+def test_probability_of_being_best_of_two_runs_follows_students_t():
     """Two networks without patients' variance: the difference of their means over runs is a known mixture of t."""
     flat = np.zeros((3, 50))
     one = EntryScores(("a", "b", "c"), np.array([0.4, 0.5, 0.6]), flat + np.array([[0.4], [0.5], [0.6]]))
@@ -139,7 +140,25 @@ def test_equal_rows_share_the_probability_of_being_best():
 
 
 @pytest.mark.byhand
-def test_one_more_training_has_a_band_from_three_on():
+def test_prediction_interval_needs_three_training_runs():
     """Three runs with an sd of .05: reach 4.30265 * .05 * sqrt(4 / 3) = .248."""
     assert entries.one_more(np.array([0.5, 0.55])) is None
     assert entries.one_more(np.array([0.45, 0.5, 0.55])) == pytest.approx((0.5 - 0.248414, 0.5 + 0.248414), abs=1e-5)
+
+
+@pytest.mark.byhand
+def test_first_places_are_counted_over_resamples_and_shared_among_equals():
+    samples = np.array([[0.5, 0.4, np.nan], [0.5, 0.5, 0.1], [0.1, 0.4, 0.2], [np.nan] * 3])
+    assert probability_of_first(samples) == pytest.approx([0.5, 0.5, 0])
+    assert probability_of_first(np.array([[[1, 0], [0, 1]]])).tolist() == [[1, 0], [0, 1]]  # per finding
+
+
+@pytest.mark.planted
+def test_better_method_is_first_in_most_resamples_and_shares_the_place_with_a_copy():
+    rng = np.random.default_rng(0)
+    hits = rng.random((120, 2)) < (0.6, 0.3)
+    part = np.concatenate([hits, hits[:, :1]], 1)
+    sums = by_patient(part, np.ones_like(part), ["a", "b"] * 60, np.arange(120) // 2, ["a", "b"])
+    chance = probability_of_first(over_findings(bootstrap_draws(sums)).samples)
+    assert chance == pytest.approx([0.5, 0, 0.5], abs=0.01)
+    assert chance.sum() == pytest.approx(1)

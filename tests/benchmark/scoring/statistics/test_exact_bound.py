@@ -1,4 +1,4 @@
-"""Shares of exactly 0 or 1 have the binomial bound that a bootstrap cannot see."""
+"""Shares of exactly 0 or 1 have the binomial bound."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from benchmark.scoring.statistics.summary import Column, estimate, scores
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("patients", [10, 11, 60, 501])
-def test_the_bound_is_clopper_and_pearsons(patients):
+def test_bound_equals_clopper_and_pearson(patients):
     for hits in (0, patients):
         known = binomtest(hits, patients).proportion_ci(method="exact")
         assert exact(np.array([hits / patients]), np.array([patients]))[0] == pytest.approx([known.low, known.high], abs=1e-9)
@@ -23,12 +23,12 @@ def of(hits, metric="hit@iou.3", patients=11):
     return scores(estimate([column], who, ["mass"], 0), ["mass"])
 
 
-def test_none_of_eleven_is_no_certainty_and_n_counts_patients_not_cases():
+def test_bound_of_0_hits_is_above_0_and_counts_patients_not_cases():
     for score in of([0] * 22):
         assert (score.low, score.high) == (0.0, 0.284914)
 
 
-def test_a_count_that_is_no_share_keeps_its_interval():
+def test_metric_that_is_not_a_share_keeps_its_interval():
     assert {(s.low, s.high) for s in of([1] * 11, "boxes_per_case")} == {(1.0, 1.0)}
 
 

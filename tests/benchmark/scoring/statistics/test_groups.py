@@ -1,4 +1,4 @@
-"""Groups: which group a case is in, and scores within one."""
+"""Groups of cases, and scores within a group."""
 
 import numpy as np
 import pytest
@@ -10,26 +10,26 @@ from benchmark.scoring.statistics.summary import Column, estimate, scores
 pytestmark = pytest.mark.byhand
 
 
-def test_edges_belong_to_the_group_above():
+def test_value_on_an_edge_belongs_to_the_upper_group():
     assert groups.size([0.0249, 0.025, 0.0799, 0.08]).tolist() == ["small", "medium", "medium", "large"]
     assert groups.age([17, 18, 40, 60, 120, 121]).tolist() == ["0-17", "18-39", "40-59", "60+", "60+", ""]
     assert groups.co_occurrence([1, 2, 3]).tolist() == ["single", "co-occurring", "co-occurring"]
     assert groups.prediction_correctness([0.4, 0.5], [0.5, 0.5]).tolist() == ["wrong", "right"]
 
 
-def test_what_is_unknown_is_in_no_group():
+def test_unknown_values_are_in_no_group():
     words = groups.metadata_groups([{"view": "AP"}, {"view": None}, {}, {"view": float("nan")}, {"view": "PA"}], "view")
-    found = groups.masks(words)
-    assert {word: mask.nonzero()[0].tolist() for word, mask in found.items()} == {"AP": [0], "PA": [4]}
+    result = groups.masks(words)
+    assert {word: mask.nonzero()[0].tolist() for word, mask in result.items()} == {"AP": [0], "PA": [4]}
     assert groups.size([np.nan]).tolist() == [""]
 
 
-def test_groups_part_the_known_cases():
-    found = groups.masks(groups.size(np.random.default_rng(0).random(50) / 8))
-    assert (np.sum(list(found.values()), axis=0) == 1).all()
+def test_groups_partition_the_cases_with_known_values():
+    result = groups.masks(groups.size(np.random.default_rng(0).random(50) / 8))
+    assert (np.sum(list(result.values()), axis=0) == 1).all()
 
 
-def test_a_group_is_scored_as_its_cases_alone():
+def test_group_is_scored_like_its_cases_alone():
     hits, patients = np.random.default_rng(0).random(60) < 0.5, [f"p{i // 2}" for i in range(60)]
     mask = np.arange(60) % 3 == 0
     column = Column("hit", "fixed", hits, np.ones(60))
@@ -38,14 +38,14 @@ def test_a_group_is_scored_as_its_cases_alone():
     assert group.low < group.value < group.high
 
 
-def test_a_group_of_few_patients_has_no_interval():
+def test_group_of_few_patients_has_no_interval():
     column = groups.restrict(Column("hit", "fixed", np.ones(60), np.ones(60)), np.arange(60) < 18)
     few = scores(estimate([column], CaseIndex.of(["a"] * 60, [f"p{i // 2}" for i in range(60)]), ("a",), 0), ("a",))[0]
     assert (few.n, few.value, few.low) == (18, 1, None)
 
 
 @pytest.mark.oracle
-def test_the_cut_off_is_the_best_of_all_values_tried_one_by_one():
+def test_cut_off_is_the_best_of_all_values():
     random = np.random.default_rng(0)
     for _ in range(50):
         said, truth = random.integers(0, 12, 60).astype(float), random.random(60) < 0.4
@@ -55,7 +55,7 @@ def test_the_cut_off_is_the_best_of_all_values_tried_one_by_one():
         assert groups.youden_threshold(said, truth) == largest or best < 1e-9
 
 
-def test_a_cut_off_needs_five_known_positives_and_five_negatives():
+def test_cut_off_needs_five_known_positives_and_five_negatives():
     said, truth = np.arange(11.0), np.arange(11) > 5
     assert groups.youden_threshold(said, truth) == 6
     assert np.isnan(groups.youden_threshold(said, np.where(said == 10, np.nan, truth)))

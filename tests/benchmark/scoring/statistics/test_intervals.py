@@ -1,4 +1,4 @@
-"""Intervals: against worked examples and SciPy, what changes them and what does not, and how often they hold the truth."""
+"""Intervals: worked examples, comparison with SciPy, invariances, and coverage."""
 
 from types import SimpleNamespace
 
@@ -16,24 +16,24 @@ KINDS = ("bca", "percentile")
 
 
 def means(values):
-    """(P,M) one case per patient."""
+    """Return sums of values (P,M) with one case per patient."""
     values = np.asarray(values, dtype=np.float64)
     return by_patient(values, np.ones_like(values), ["a"] * len(values), range(len(values)), ["a"])
 
 
 def figures(sums, kind="bca"):
-    """(P,F,M) sums -> (F,M,3) value, low, high."""
-    found = bootstrap_draws(sums)
-    return np.concatenate([found.value[..., None], interval(found, kind)], -1)
+    """Return value, low and high (F,M,3) of sums (P,F,M)."""
+    result = bootstrap_draws(sums)
+    return np.concatenate([result.value[..., None], interval(result, kind)], -1)
 
 
 def drawn(samples, patients=10):
-    """A number 0 whose resamples and jackknife are known."""
+    """Return a value of 0 with given resamples and jackknife."""
     return Resampled(np.zeros(()), np.asarray(samples, np.float32), np.zeros(patients), np.ones(patients, bool))
 
 
 @pytest.mark.byhand
-def test_a_percentile_interval_is_what_lies_between_the_tails():
+def test_percentile_interval_excludes_both_tails():
     assert interval(drawn(np.linspace(-1, 1, 1001)), "percentile") == pytest.approx([-0.95, 0.95])
 
 
@@ -47,18 +47,18 @@ def test_fewer_than_ten_patients_have_no_interval():
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_number_outside_its_own_resamples_has_no_interval(kind):
+def test_number_outside_its_own_resamples_has_no_interval(kind):
     assert np.isnan(interval(drawn(np.linspace(-0.02, 1, 1001)), kind)).all()
     low, high = interval(drawn(np.linspace(-0.03, 1, 1001)), kind)
     assert low <= 0 <= high
 
 
 @pytest.mark.byhand
-def test_what_only_float32_rounds_apart_is_no_difference():
+def test_differences_from_float32_rounding_are_0():
     values = np.random.default_rng(0).random((40, 1)) + 1000
-    found = bootstrap_draws(means(np.concatenate([values, values - 0.1], 1)))
-    gap = interval(found[:, 0] - found[:, 1]).ravel()
-    assert gap.tolist() == [np.float32(found.value[0, 0] - found.value[0, 1])] * 2
+    result = bootstrap_draws(means(np.concatenate([values, values - 0.1], 1)))
+    gap = interval(result[:, 0] - result[:, 1]).ravel()
+    assert gap.tolist() == [np.float32(result.value[0, 0] - result.value[0, 1])] * 2
 
 
 @pytest.mark.byhand
@@ -70,14 +70,14 @@ def test_undefined_resamples_are_left_out(kind):
 
 
 @pytest.mark.byhand
-def test_the_bias_counts_ties_by_half():
+def test_bias_counts_ties_by_half():
     ordered = np.array([[-1, 0, 0, 1], [-1, -1, -1, 1], [0, 0, 0, 0], [1, 1, 1, 1]], np.float32)
     expected = [stats.norm.ppf(share) for share in (0.5, 0.75, 0.5, 0.125)]  # the last would be 0: half a sample of four
     assert bias(ordered, np.zeros(4)) == pytest.approx(expected)
 
 
 @pytest.mark.byhand
-def test_the_acceleration_of_a_mean_is_a_sixth_of_its_skewness_over_root_n():
+def test_acceleration_of_a_mean_is_a_sixth_of_its_skewness_over_root_n():
     values = np.random.default_rng(0).exponential(size=(30, 1))
     assert acceleration(means(values).without[:, 0]) == pytest.approx(stats.skew(values) / (6 * np.sqrt(30)))
 
@@ -89,28 +89,28 @@ def test_without_bias_and_skewness_bca_is_the_percentile_interval():
 
 
 @pytest.mark.byhand
-def test_where_every_case_is_a_hit_both_ends_are_one():
+def test_both_ends_are_1_if_every_case_is_a_hit():
     assert figures(means(np.ones((20, 1))))[0, 0].tolist() == [1, 1, 1]
 
 
 def skewed():
-    """(64,3) exponential, beta and 16 hits of 64, whose shares float32 holds exactly."""
+    """Return exponential and beta values and 16 hits of 64 (64,3), whose shares are exact in float32."""
     rng = np.random.default_rng(2)
     return np.stack([rng.exponential(size=64), rng.beta(0.5, 2, 64), np.arange(64) < 16], 1).astype(np.float32)
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize(("kind", "theirs"), [("bca", "BCa"), ("percentile", "percentile")])
-def test_the_same_resamples_of_single_images_give_scipys_interval(kind, theirs):
-    found = bootstrap_draws(means(skewed()))
-    known = SimpleNamespace(bootstrap_distribution=found.samples[:, 0].T.astype(np.float64))
+def test_interval_of_the_same_resamples_equals_scipy(kind, theirs):
+    result = bootstrap_draws(means(skewed()))
+    known = SimpleNamespace(bootstrap_distribution=result.samples[:, 0].T.astype(np.float64))
     expected = stats.bootstrap((skewed().astype(np.float64),), np.mean, n_resamples=0, method=theirs, bootstrap_result=known)
-    assert np.allclose(interval(found, kind)[0], np.stack(expected.confidence_interval, -1), rtol=1e-5)
+    assert np.allclose(interval(result, kind)[0], np.stack(expected.confidence_interval, -1), rtol=1e-5)
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize(("kind", "theirs"), [("bca", "BCa"), ("percentile", "percentile")])
-def test_other_resamples_give_scipys_interval_to_their_own_error(kind, theirs):
+def test_interval_of_other_resamples_equals_scipy_up_to_their_error(kind, theirs):
     values = skewed()[:, :2]
     expected = stats.bootstrap((values,), np.mean, n_resamples=20_000, method=theirs, rng=np.random.default_rng(3), batch=2000)
     off = np.abs(figures(means(values), kind=kind)[0, :, 1:] - np.stack(expected.confidence_interval, -1))
@@ -118,7 +118,7 @@ def test_other_resamples_give_scipys_interval_to_their_own_error(kind, theirs):
 
 
 @pytest.mark.oracle
-def test_a_ratio_of_sums_by_patient_has_scipys_interval():
+def test_interval_of_a_ratio_of_sums_equals_scipy():
     rng = np.random.default_rng(3)
     images = rng.integers(1, 6, 50)
     hits = rng.binomial(images, rng.beta(1, 2, 50))
@@ -135,14 +135,14 @@ few = settings(max_examples=20, deadline=None)
 
 @few
 @given(CASES, st.floats(-3, 3), st.floats(0.01, 100), st.sampled_from(KINDS))
-def test_an_interval_moves_and_stretches_with_its_values(values, shift, scale, kind):
+def test_interval_shifts_and_scales_with_its_values(values, shift, scale, kind):
     before, after = (figures(means(v), kind=kind)[0, 0] for v in (values, shift + scale * values))
     assert after == pytest.approx(shift + scale * before, abs=1e-4 * (abs(shift) + scale))
 
 
 @few
 @given(CASES, st.randoms(use_true_random=False))
-def test_the_order_of_cases_changes_nothing(values, random):
+def test_order_of_cases_changes_nothing(values, random):
     who, order = np.arange(15), np.array(random.sample(range(15), 15))
     straight, shuffled = (by_patient(values[o], np.ones((15, 1)), ["a"] * 15, who[o], ["a"]) for o in (np.arange(15), order))
     assert figures(shuffled) == pytest.approx(figures(straight), abs=1e-6)
@@ -150,10 +150,10 @@ def test_the_order_of_cases_changes_nothing(values, random):
 
 @few
 @given(CASES)
-def test_the_same_column_twice_has_the_same_interval_and_no_difference(values):
-    found = bootstrap_draws(means(np.repeat(values, 2, 1)))
-    assert np.array_equal(interval(found[:, 0]), interval(found[:, 1]))
-    assert interval(found[:, 0] - found[:, 1]).tolist() == [[0, 0]]
+def test_same_column_twice_has_the_same_interval_and_no_difference(values):
+    result = bootstrap_draws(means(np.repeat(values, 2, 1)))
+    assert np.array_equal(interval(result[:, 0]), interval(result[:, 1]))
+    assert interval(result[:, 0] - result[:, 1]).tolist() == [[0, 0]]
 
 
 def clustered(patients, simulations, rng):
@@ -165,14 +165,14 @@ def clustered(patients, simulations, rng):
 
 
 @pytest.mark.planted
-def test_the_95_percent_interval_holds_the_true_share_in_93_to_97_percent_of_runs():
+def test_95_percent_interval_covers_the_true_share_in_93_to_97_percent_of_runs():
     true, sums = clustered(200, 2000, np.random.default_rng(0))
     _, low, high = figures(sums)[0].T
     assert 0.93 <= ((low <= true) & (true <= high)).mean() <= 0.97
 
 
 @pytest.mark.planted
-def test_images_drawn_one_by_one_would_promise_too_much():
+def test_resampling_images_instead_of_patients_gives_too_narrow_intervals():
     true, sums = clustered(200, 200, np.random.default_rng(1))
     held = []
     for hits, images, share in zip(sums.numerator[:, 0].T, sums.denominator[:, 0].T, true, strict=True):
@@ -184,7 +184,7 @@ def test_images_drawn_one_by_one_would_promise_too_much():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from(["bca", "percentile"]))
-def test_intervals_of_many_at_once_are_those_of_each_to_the_bit(seed, findings, kind):
+def test_intervals_computed_together_equal_single_ones_bit_for_bit(seed, findings, kind):
     random = np.random.default_rng(seed)
     values, known = random.random((30, 4)), random.random((30, 4)) < 0.8
     names = [f"f{n}" for n in range(findings)]

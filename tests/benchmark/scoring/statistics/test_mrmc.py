@@ -1,4 +1,4 @@
-"""Intervals over trainings and patients: a published analysis (its inputs are printed to eight digits), worked examples, worlds."""
+"""Intervals over training runs and patients: a published analysis, worked examples, simulations."""
 
 import json
 
@@ -15,7 +15,7 @@ READERS, CASES = 5, 114
 
 
 def with_covariances(means, covariance, cases=CASES):
-    """(S, P) jackknife values whose covariances are exactly those given."""
+    """Return jackknife values (S, P) with exactly the given covariances."""
     random = np.random.default_rng(0).normal(size=(cases, len(means)))
     rows = np.linalg.qr(random - random.mean(0))[0].T
     return np.asarray(means)[:, None] + np.linalg.cholesky(covariance) @ rows * np.sqrt(cases / (cases - 1))
@@ -34,66 +34,66 @@ def published(fixtures):
 
 
 @pytest.mark.oracle
-def test_rows_are_the_published_ones_to_all_printed_digits(published):
+def test_rows_equal_the_published_ones_to_all_printed_digits(published):
     known, theta, jackknife = published
     for n, row in enumerate(known["each"]):
-        found = mrmc.interval(theta[n], jackknife[n])
-        assert (found.value, found.low, found.high) == pytest.approx((row["mean"], row["low"], row["high"]), abs=1e-8)
-        assert found.df == pytest.approx(row["df"], abs=2e-6)
+        result = mrmc.interval(theta[n], jackknife[n])
+        assert (result.value, result.low, result.high) == pytest.approx((row["mean"], row["low"], row["high"]), abs=1e-8)
+        assert result.df == pytest.approx(row["df"], abs=2e-6)
 
 
 @pytest.mark.oracle
-def test_the_difference_is_the_published_one_to_all_printed_digits(published):
+def test_difference_equals_the_published_one_to_all_printed_digits(published):
     known, theta, jackknife = published
     told = known["difference"]
-    found = mrmc.difference((theta[0], jackknife[0]), (theta[1], jackknife[1]))
-    assert (found.value, found.low, found.high) == pytest.approx((told["value"], told["low"], told["high"]), abs=1e-8)
-    assert (found.df, found.p) == pytest.approx((told["df"], told["p"]), abs=2e-6)
+    result = mrmc.difference((theta[0], jackknife[0]), (theta[1], jackknife[1]))
+    assert (result.value, result.low, result.high) == pytest.approx((told["value"], told["low"], told["high"]), abs=1e-8)
+    assert (result.df, result.p) == pytest.approx((told["df"], told["p"]), abs=2e-6)
 
 
 @pytest.mark.byhand
-def test_two_trainings_without_patients_spread_are_students_t():
-    found = mrmc.interval([0.4, 0.6], np.tile([[0.4], [0.6]], (1, 20)))
+def test_training_runs_without_spread_over_patients_follow_students_t():
+    result = mrmc.interval([0.4, 0.6], np.tile([[0.4], [0.6]], (1, 20)))
     reach = stats.t.ppf(0.975, 1) * np.sqrt(0.02 / 2)
-    assert (found.df, found.low, found.high) == (1, max(0.5 - reach, 0), min(0.5 + reach, 1))
+    assert (result.df, result.low, result.high) == (1, max(0.5 - reach, 0), min(0.5 + reach, 1))
 
 
 @pytest.mark.byhand
-def test_trainings_that_do_not_differ_leave_the_patients_alone():
+def test_equal_training_runs_leave_the_variance_of_patients():
     """A share of hits over 20 patients: the jackknife's variance of a mean is that of the mean."""
     hits = np.arange(20) % 2
     left_out = (hits.sum() - hits) / 19
-    found = mrmc.interval([0.5] * 3, np.tile(left_out, (3, 1)))
-    assert found.df == np.inf
-    assert found.high - 0.5 == pytest.approx(stats.norm.ppf(0.975) * np.std(hits, ddof=1) / np.sqrt(20))
+    result = mrmc.interval([0.5] * 3, np.tile(left_out, (3, 1)))
+    assert result.df == np.inf
+    assert result.high - 0.5 == pytest.approx(stats.norm.ppf(0.975) * np.std(hits, ddof=1) / np.sqrt(20))
 
 
 @pytest.mark.byhand
-def test_one_training_has_no_interval():
+def test_one_training_run_has_no_interval():
     one = ([0.5], np.linspace(0.4, 0.6, 30)[None])
-    for found in (mrmc.interval(*one), mrmc.difference(one, one), mrmc.difference_nested(one, one)):
-        assert np.isnan([found.low, found.high]).all()
+    for result in (mrmc.interval(*one), mrmc.difference(one, one), mrmc.difference_nested(one, one)):
+        assert np.isnan([result.low, result.high]).all()
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("share", "ends"), [(0.0, (0, 1 - 0.025 ** (1 / 30))), (1.0, (0.025 ** (1 / 30), 1))])
-def test_a_mean_of_0_or_1_has_the_binomial_bound_over_patients(share, ends):
-    found = mrmc.interval([share] * 3, np.full((3, 30), share))
-    assert (found.low, found.high) == pytest.approx(ends)
+def test_mean_of_0_or_1_has_the_binomial_bound_over_patients(share, ends):
+    result = mrmc.interval([share] * 3, np.full((3, 30), share))
+    assert (result.low, result.high) == pytest.approx(ends)
 
 
 @pytest.mark.byhand
-def test_ends_of_differences_are_cut_at_one_and_of_rows_at_0_and_1():
+def test_ends_are_clipped_to_the_possible_range():
     high, low = np.tile([[0.99], [0.6]], (1, 9)), np.tile([[0.0], [0.3]], (1, 9))
     assert mrmc.interval([0.99, 0.6], high).high == 1
     assert mrmc.difference(([0.99, 0.6], high), ([0.0, 0.3], low)).high == 1
 
 
 @pytest.mark.byhand
-def test_a_row_does_not_differ_from_itself():
+def test_difference_of_a_row_from_itself_is_0():
     row = [0.4, 0.6, 0.5], np.random.default_rng(0).random((3, 30))
-    found = mrmc.difference(row, row)
-    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+    result = mrmc.difference(row, row)
+    assert (result.value, result.low, result.high, result.p) == (0, 0, 0, 1)
 
 
 @pytest.mark.byhand
@@ -107,22 +107,22 @@ def test_patients_that_two_networks_share_narrow_their_difference():
 
 
 @pytest.mark.byhand
-def test_degrees_of_freedom_of_nested_rows_are_of_the_whole_variance():
+def test_degrees_of_freedom_of_nested_rows_use_the_total_variance():
     """Seeds: 2.5e-4 / 5 and 3e-4 / 3; patients: 4e-4 + 3e-4 - 2 * 1e-4 = 5e-4."""
     covariances = np.full((8, 8), 1e-4) + np.eye(8) * 1e-6
     covariances[:5, :5] += 3e-4
     covariances[5:, 5:] += 2e-4
     theta = np.array([0.48, 0.49, 0.5, 0.51, 0.52, 0.4, 0.4, 0.43])
     jackknife = with_covariances(theta, covariances)
-    found = mrmc.difference_nested((theta[:5], jackknife[:5]), (theta[5:], jackknife[5:]))
+    result = mrmc.difference_nested((theta[:5], jackknife[:5]), (theta[5:], jackknife[5:]))
     variance = 0.5e-4 + 1e-4 + 5e-4
     df = variance**2 / ((0.5e-4) ** 2 / 4 + (1e-4) ** 2 / 2)
-    assert (found.value, found.df) == pytest.approx((0.09, df))
-    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, df) * np.sqrt(variance))
+    assert (result.value, result.df) == pytest.approx((0.09, df))
+    assert result.high - result.value == pytest.approx(stats.t.ppf(0.975, df) * np.sqrt(variance))
 
 
 def left_out_of(hits):
-    """(S, P) a value per patient -> (S, P) the mean without that patient."""
+    """Return the means (S, P) without each patient, from a value per patient (S, P)."""
     return (hits.sum(1, keepdims=True) - hits) / (hits.shape[1] - 1)
 
 
@@ -140,41 +140,41 @@ def two_of_fifty(*cases):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
-def test_runs_that_agree_by_chance_leave_the_variance_of_patients(compare):
+def test_runs_that_agree_by_chance_have_the_variance_of_patients(compare):
     """Six patients differ by 1/3 each in the mean of the runs, 44 by 0: its variance over patients is .0117 / 49."""
-    found = compare(*two_of_fifty((0, 1), (2, 3), (4, 5)))
+    result = compare(*two_of_fifty((0, 1), (2, 3), (4, 5)))
     error = np.sqrt((6 / 9 / 50 - 0.04**2) / 49)
-    assert (found.value, found.df) == (pytest.approx(0.04), np.inf)
-    assert (found.low, found.high) == pytest.approx((0.04 - 1.959964 * error, 0.04 + 1.959964 * error))
-    assert found.p == pytest.approx(2 * stats.norm.sf(0.04 / error))
+    assert (result.value, result.df) == (pytest.approx(0.04), np.inf)
+    assert (result.low, result.high) == pytest.approx((0.04 - 1.959964 * error, 0.04 + 1.959964 * error))
+    assert result.p == pytest.approx(2 * stats.norm.sf(0.04 / error))
 
 
 @pytest.mark.byhand
-def test_a_row_whose_runs_agree_by_chance_has_the_variance_of_patients():
+def test_row_whose_runs_agree_by_chance_has_the_variance_of_patients():
     row, _ = two_of_fifty((0, 1), (2, 3), (4, 5))
-    found = mrmc.interval(*row)
-    assert found.high == pytest.approx(0.04 + 1.959964 * np.sqrt((6 / 9 / 50 - 0.04**2) / 49))
+    result = mrmc.interval(*row)
+    assert result.high == pytest.approx(0.04 + 1.959964 * np.sqrt((6 / 9 / 50 - 0.04**2) / 49))
 
 
 @pytest.mark.byhand
-def test_degrees_of_freedom_are_of_the_variance_with_its_lower_limit():
+def test_degrees_of_freedom_use_the_variance_with_its_lower_limit():
     """Two runs, 40 patients: no patient agrees over the runs, so the covariance is negative and counts as 0."""
     hits = np.zeros((2, 40))
     hits[0, :8] = hits[1, 8:18] = 1
-    found = mrmc.interval(*row_of(hits))
+    result = mrmc.interval(*row_of(hits))
     runs, patients = 0.05**2 / 2 / 2, np.var(hits.mean(0), ddof=1) / 40
     assert runs < patients
-    assert found.df == pytest.approx(patients**2 / runs**2)
-    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, found.df) * np.sqrt(patients))
+    assert result.df == pytest.approx(patients**2 / runs**2)
+    assert result.high - result.value == pytest.approx(stats.t.ppf(0.975, result.df) * np.sqrt(patients))
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
-def test_rows_that_differ_in_each_patient_alike_have_the_binomial_bound(compare):
+def test_rows_with_equal_differences_in_all_patients_have_the_binomial_bound(compare):
     """A hits all 30 patients, B none: a share of 1 - .025^(1/30) of new ones may do the reverse; p is 2 / 2^30."""
-    found = compare(row_of(np.ones((3, 30))), row_of(np.zeros((3, 30))))
-    assert (found.value, found.low, found.high) == pytest.approx((1, 2 * 0.025 ** (1 / 30) - 1, 1))
-    assert found.p == pytest.approx(2.0**-29)
+    result = compare(row_of(np.ones((3, 30))), row_of(np.zeros((3, 30))))
+    assert (result.value, result.low, result.high) == pytest.approx((1, 2 * 0.025 ** (1 / 30) - 1, 1))
+    assert result.p == pytest.approx(2.0**-29)
 
 
 @pytest.mark.byhand
@@ -182,17 +182,17 @@ def test_rows_that_differ_only_within_patients_have_no_interval_of_zero_width():
     """Patient 1 gains in run 1 what it loses in run 2, and patient 2 the reverse: means agree, cases do not."""
     gains = np.zeros((2, 30))
     gains[:, :2] = [[0.5, -0.5], [-0.5, 0.5]]
-    found = mrmc.difference(row_of(0.5 + gains), row_of(np.full((2, 30), 0.5)))
-    assert (found.value, found.p) == (pytest.approx(0), 1)
-    assert found.low < 0 < found.high
+    result = mrmc.difference(row_of(0.5 + gains), row_of(np.full((2, 30), 0.5)))
+    assert (result.value, result.p) == (pytest.approx(0), 1)
+    assert result.low < 0 < result.high
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
 def test_rows_that_are_equal_in_each_patient_have_zero_width_and_p_of_1(compare):
     row = row_of(np.tile(np.arange(30) % 2, (3, 1)))
-    found = compare(row, row)
-    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+    result = compare(row, row)
+    assert (result.value, result.low, result.high, result.p) == (0, 0, 0, 1)
 
 
 @pytest.mark.parametrize("patients", [50, 5000])
@@ -205,38 +205,38 @@ def test_p_is_never_zero_where_scores_differ(compare, patients):
 
 
 @pytest.mark.byhand
-def test_a_method_effect_is_the_mean_over_networks_with_the_variance_of_their_sum():
+def test_method_effect_is_the_mean_over_networks_with_the_variance_of_their_sum():
     """Networks of three and two runs: seeds MS / (S 4), patients (c11 + c22 + 2 c12) / 4."""
     covariances = np.full((5, 5), 1e-4) + np.eye(5) * 1e-6
     covariances[:3, :3] += 3e-4
     covariances[3:, 3:] += 1e-4
     theta = np.array([0.10, 0.12, 0.14, 0.02, 0.06])
     jackknife = with_covariances(theta, covariances)
-    found = mrmc.method_effect([(theta[:3], jackknife[:3]), (theta[3:], jackknife[3:])])
+    result = mrmc.method_effect([(theta[:3], jackknife[:3]), (theta[3:], jackknife[3:])])
     seeds = np.array([4e-4 / 3 / 4, 8e-4 / 2 / 4])
     variance = seeds.sum() + (4e-4 + 2e-4 + 2 * 1e-4) / 4
     df = variance**2 / (seeds[0] ** 2 / 2 + seeds[1] ** 2 / 1)
-    assert (found.value, found.df) == pytest.approx((0.08, df))
-    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, df, 0.08, np.sqrt(variance)))
-    assert found.p == pytest.approx(2 * stats.t.sf(0.08 / np.sqrt(variance), df))
+    assert (result.value, result.df) == pytest.approx((0.08, df))
+    assert (result.low, result.high) == pytest.approx(stats.t.interval(0.95, df, 0.08, np.sqrt(variance)))
+    assert result.p == pytest.approx(2 * stats.t.sf(0.08 / np.sqrt(variance), df))
 
 
 @pytest.mark.byhand
-def test_a_method_effect_is_never_surer_than_its_patients():
+def test_method_effect_has_at_least_the_variance_of_patients():
     rows = [row_of(hits) for hits in np.eye(50)[:6].reshape(2, 3, 50)]  # one other case in each run
-    found = mrmc.method_effect(rows)
+    result = mrmc.method_effect(rows)
     error = np.sqrt((6 / 36 / 50 - 0.02**2) / 49)
-    assert (found.value, found.high) == pytest.approx((0.02, 0.02 + 1.959964 * error))
+    assert (result.value, result.high) == pytest.approx((0.02, 0.02 + 1.959964 * error))
 
 
 @pytest.mark.byhand
-def test_a_method_effect_without_any_difference_is_zero_with_p_of_1():
-    found = mrmc.method_effect([row_of(np.zeros((2, 30)))] * 2)
-    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+def test_method_effect_without_any_difference_is_zero_with_p_of_1():
+    result = mrmc.method_effect([row_of(np.zeros((2, 30)))] * 2)
+    assert (result.value, result.low, result.high, result.p) == (0, 0, 0, 1)
 
 
 @pytest.mark.parametrize("runs", [(3,), (3, 1), ()])
-def test_a_method_effect_of_one_network_or_one_run_is_refused(runs):
+def test_method_effect_of_one_network_or_one_run_is_refused(runs):
     with pytest.raises(BadValueError):
         mrmc.method_effect([row_of(np.eye(9)[:count]) for count in runs])
 
@@ -244,7 +244,7 @@ def test_a_method_effect_of_one_network_or_one_run_is_refused(runs):
 @pytest.mark.parametrize(
     ("theta", "jackknife"), [([0.5], [[0.5]]), ([0.5, 0.5], [[0.5, 0.5]]), ([np.nan], [[0.5, 0.5]]), ([], np.zeros((0, 3)))]
 )
-def test_arrays_that_do_not_fit_are_refused(theta, jackknife):
+def test_arrays_of_different_shapes_are_refused(theta, jackknife):
     with pytest.raises(BadValueError):
         mrmc.interval(theta, jackknife)
 
@@ -258,7 +258,7 @@ def test_arrays_that_do_not_fit_are_refused(theta, jackknife):
         Simulation((3,) * 3, 120, (0.05,) * 3, 8, "cross-fitted"),
     ],
 )
-def test_intervals_of_rows_and_differences_hold_the_recipes_truth_in_about_95_of_100_worlds(setting):
+def test_intervals_cover_the_truth_in_about_95_percent_of_simulations(setting):
     rows = [row for row in measure(setting, 200) if row["rule"] == "floor" and row["statistic"] != EXCLUSION]
     assert [row["statistic"] for row in rows] == [*STATISTICS]
     assert all(0.91 <= row["coverage"] <= 0.995 for row in rows), rows

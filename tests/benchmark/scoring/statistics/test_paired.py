@@ -1,4 +1,4 @@
-"""Two cells on the same cases, as a table."""
+"""Comparison of two cells on the same cases."""
 
 import numpy as np
 import pytest
@@ -21,10 +21,10 @@ def rows(first, second):
 
 
 @pytest.mark.byhand
-def test_a_comparison_states_both_values_their_difference_and_its_interval():
+def test_comparison_has_both_values_their_difference_and_its_interval():
     better = np.tile([1, 1, 1, 0], 20)  # mass always; nodule every other time
-    found = rows([column(better)], [column(np.zeros(80))])
-    mass, nodule, effusion, mean = (found["hit", name] for name in (*NAMES, "mean"))
+    result = rows([column(better)], [column(np.zeros(80))])
+    mass, nodule, effusion, mean = (result["hit", name] for name in (*NAMES, "mean"))
     assert (mass.first, mass.second, mass.difference, mass.low, mass.high, mass.n) == (1, 0, 1, 1, 1, 40)
     assert (nodule.difference, nodule.low, nodule.high) == (0.5, 0.5, 0.5)  # each patient has one hit of two
     assert (mean.difference, mean.n) == (0.75, 80)
@@ -33,14 +33,14 @@ def test_a_comparison_states_both_values_their_difference_and_its_interval():
 
 
 @pytest.mark.byhand
-def test_a_cell_does_not_differ_from_itself():
+def test_difference_of_a_cell_from_itself_is_0():
     hits = np.random.default_rng(0).random(80)
     for row in rows([column(hits)], [column(hits)]).values():
         assert row.finding == "effusion" or (row.difference, row.low, row.high, row.p) == (0, 0, 0, 1)
 
 
 @pytest.mark.planted
-def test_a_paired_interval_is_narrower_than_the_cells_own():
+def test_paired_interval_is_narrower_than_the_intervals_of_the_cells():
     hits = np.random.default_rng(0).random(80)
     gap = rows([column(hits + 0.1)], [column(hits)])["hit", "mean"]
     assert (gap.difference, gap.low, gap.high) == pytest.approx((0.1, 0.1, 0.1), abs=1e-6)
@@ -48,12 +48,12 @@ def test_a_paired_interval_is_narrower_than_the_cells_own():
 
 @pytest.mark.byhand
 def test_each_metric_has_its_own_n():
-    found = rows([column(np.ones(80)), column(np.ones(80), "afp", 80, True)], [column(np.ones(80)), column(np.zeros(80), "afp", 80, True)])
-    assert (found["hit", "mean"].n, found["afp", "mean"].n) == (80, 3200)
+    result = rows([column(np.ones(80)), column(np.ones(80), "afp", 80, True)], [column(np.ones(80)), column(np.zeros(80), "afp", 80, True)])
+    assert (result["hit", "mean"].n, result["afp", "mean"].n) == (80, 3200)
 
 
 @pytest.mark.byhand
-def test_a_table_is_corrected_as_a_whole():
+def test_table_is_corrected_as_a_whole():
     rng = np.random.default_rng(0)
     table = compare([column(rng.random(80))], [column(rng.random(80) * 0.8)], INDEX, NAMES)
     p = {c.finding: c.p for c in table}

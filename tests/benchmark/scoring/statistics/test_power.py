@@ -1,4 +1,4 @@
-"""The power that components of variance promise is that of whole simulated analyses."""
+"""Power from variance components, against complete simulated analyses."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ S, P = 3, 100
 
 
 def rejected(pairing, difference, count=400):
-    """The share of whole case tables whose analysis excludes 0."""
+    """Return the share of simulated case tables whose analysis excludes 0."""
     random, p = np.random.default_rng(1), []
     for _ in range(count):
         values = drawn(random, (2, 1, 2, S, P), {term: sd for term, sd in SD.items() if {"seed", "patient"} & set(term)})
@@ -27,14 +27,14 @@ def rejected(pairing, difference, count=400):
 
 @pytest.mark.planted
 @pytest.mark.parametrize(("pairing", "difference"), [("paired", 0.0), ("paired", 0.2), ("nested", 0.0), ("nested", 0.25)])
-def test_power_is_that_of_whole_case_tables(pairing, difference):
+def test_power_equals_that_of_simulated_case_tables(pairing, difference):
     known = {term: sd**2 for term, sd in SD.items()}
     promised = power(difference, variance_of(known, pairing), S, P)
     assert promised == pytest.approx(rejected(pairing, difference), abs=0.06)
 
 
 @pytest.mark.planted
-def test_power_of_hits_in_simulated_worlds_follows_from_the_components_of_one_large_world():
+def test_power_follows_from_the_variance_components_of_a_large_simulation():
     one, *_ = worlds(Simulation((150,), 400, (0.03,)), 1)
     table = patient_values(one.theta[0], one.jackknife[0])[[-1, 1]]  # two methods on the same training runs
     parts = components(table[None, None])
@@ -46,21 +46,21 @@ def test_power_of_hits_in_simulated_worlds_follows_from_the_components_of_one_la
 
 
 @pytest.mark.byhand
-def test_more_patients_do_not_help_where_trainings_alone_are_too_different():
+def test_more_patients_do_not_help_if_training_runs_differ_too_much():
     variance = DifferenceVariance(trainings=0.05**2, patients=0.1, rest=0.1, sides=2)
     assert patients_needed(0.02, variance, 2) is None
     assert patients_needed(0.2, variance, 10) is not None
 
 
 @pytest.mark.byhand
-def test_trainings_that_do_not_differ_leave_the_normal_power_of_patients():
-    """A mean difference of 2.8 standard errors is seen in 80 of 100 samples at 5 %: 1.96 + .84."""
+def test_equal_training_runs_give_the_normal_power_of_patients():
+    """A mean difference of 2.8 = 1.96 + .84 standard errors is significant in 80 % of the samples."""
     patients_alone = DifferenceVariance(trainings=0.0, patients=1.0, rest=0.0, sides=1)
     assert power(0.28, patients_alone, 3, 100) == pytest.approx(0.8, abs=0.01)
 
 
 @pytest.mark.byhand
-def test_what_a_suite_does_not_have_is_said():
+def test_missing_components_are_an_error():
     values = np.random.default_rng(0).random((1, 1, 1, 2, 9))
     for pairing in ANALYSIS:
         with pytest.raises(BadValueError, match=pairing):

@@ -1,4 +1,4 @@
-"""The sign-flip test and Holm's correction: by hand, against SciPy, and what a p-value promises."""
+"""Sign-flip test and Holm's correction: by hand, against SciPy, and the rate of false positives."""
 
 import itertools
 
@@ -14,7 +14,7 @@ from core.errors import BadValueError
 
 
 def one_each(values):
-    """(P,) one case per patient, one finding, one column."""
+    """Return sums of values (P,) with one case per patient, one finding, one column."""
     values = np.asarray(values, dtype=np.float64)[:, None]
     return by_patient(values, np.ones_like(values), ["a"] * len(values), range(len(values)), ["a"])
 
@@ -29,12 +29,12 @@ def one_each(values):
         ([0.5, 0.5], [0.5, 0.5], 1.0),
     ],
 )
-def test_a_few_patients_are_thrown_in_every_way(first, second, p):
+def test_few_patients_use_all_flips(first, second, p):
     assert sign_flip(one_each(first), one_each(second)).ravel().tolist() == [p, p]
 
 
 @pytest.mark.byhand
-def test_a_patients_images_and_findings_are_swapped_together():
+def test_patients_images_and_findings_are_swapped_together():
     findings, patients = ["a", "a", "b", "a", "b"], ["p", "p", "p", "q", "q"]
     one, two = (by_patient(np.full((5, 1), value), np.ones((5, 1)), findings, patients, ["a", "b", "c"]) for value in (1.0, 0.0))
     p = sign_flip(one, two).ravel()
@@ -43,7 +43,7 @@ def test_a_patients_images_and_findings_are_swapped_together():
 
 
 @pytest.mark.byhand
-def test_wholes_that_differ_are_swapped_with_their_parts():
+def test_different_denominators_are_swapped_with_their_numerators():
     rng = np.random.default_rng(0)
     one, two = (Sums(part, part + rng.random((6, 1, 1))) for part in rng.random((2, 6, 1, 1)))
     seen, as_extreme = abs(one.value - two.value)[0, 0], 0
@@ -58,14 +58,14 @@ def test_wholes_that_differ_are_swapped_with_their_parts():
 
 
 @pytest.mark.oracle
-def test_an_exact_p_is_scipys():
+def test_exact_p_equals_scipy():
     first, second = np.random.default_rng(1).random((2, 12))
     expected = stats.permutation_test((first - second,), np.mean, permutation_type="samples", n_resamples=np.inf)
     assert sign_flip(one_each(first), one_each(second))[0, 0] == pytest.approx(expected.pvalue)
 
 
 @pytest.mark.oracle
-def test_thrown_coins_come_near_the_t_test():
+def test_random_flips_are_close_to_the_t_test():
     rng = np.random.default_rng(2)
     first = rng.random((400, 6))
     second = first + rng.normal(0.01, 0.2, (400, 6))
@@ -74,7 +74,7 @@ def test_thrown_coins_come_near_the_t_test():
 
 
 @pytest.mark.planted
-def test_between_equals_a_p_below_a_tenth_is_seen_a_tenth_of_the_time():
+def test_p_of_equal_methods_is_below_a_tenth_in_a_tenth_of_the_runs():
     rng = np.random.default_rng(3)
     images = rng.integers(1, 4, (60, 500))
     share = rng.beta(1, 1, (60, 500))
@@ -86,7 +86,7 @@ def test_between_equals_a_p_below_a_tenth_is_seen_a_tenth_of_the_time():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 40), st.integers(0, 2**32 - 1), st.integers(0, 5), st.floats(0.1, 10))
-def test_a_duplicate_differs_by_nothing_and_units_and_sides_do_not_matter(patients, random, seed, scale):
+def test_p_of_a_duplicate_is_1_and_units_and_sides_do_not_matter(patients, random, seed, scale):
     first, second = np.random.default_rng(random).random((2, patients))
     assert (sign_flip(one_each(first), one_each(first), seed) == 1).all()
     p = sign_flip(one_each(first), one_each(second), seed)
@@ -109,14 +109,14 @@ def test_holm_steps_down_from_the_smallest():
 
 
 @pytest.mark.byhand
-def test_an_undefined_p_is_no_question():
+def test_undefined_p_does_not_count():
     assert np.array_equal(holm(np.array([np.nan, 0.02, 0.03])), [np.nan, 0.04, 0.04], equal_nan=True)
     assert np.isnan(holm(np.array([np.nan]))).all()
 
 
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.randoms(use_true_random=False))
-def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(p, random):
+def test_holm_keeps_the_order_and_is_between_p_and_bonferroni(p, random):
     p = np.array(p)
     adjusted, order = holm(p), np.array(random.sample(range(len(p)), len(p)))
     assert np.allclose(holm(p[order]), adjusted[order])

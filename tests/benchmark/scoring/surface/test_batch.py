@@ -1,4 +1,4 @@
-"""Many cases at once are each case by itself, as ``core.boxes`` counts."""
+"""Cases computed together, against single cases and ``core.boxes``."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ FRAME = (300, 500)
 
 @pytest.fixture(scope="module")
 def planted():
-    """20 cases with 0 to 3 truth boxes each, one without a map, and three levels of each."""
+    """20 cases with 0 to 3 truth boxes each, one of them without a map, at three levels."""
     random = np.random.default_rng(0)
     truths = [np.sort(random.random((n % 4, 2, 2)), 1).reshape(-1, 4) * [500, 300, 500, 300] for n in range(20)]
     surfaces = [None if n == 7 else surface(random.random((5, 6)), FRAME, "conventional") for n in range(20)]
@@ -22,7 +22,7 @@ def planted():
 
 
 def each(planted):
-    """(case, level, its boxes, its truth)."""
+    """Yield (case, level, boxes, truth)."""
     for n, (truth, on, levels) in enumerate(zip(*planted, strict=True)):
         for place, level in enumerate(levels):
             boxes = np.zeros((0, 4)) if on is None or np.isnan(level) else all_boxes(on, level)[0]
@@ -30,32 +30,32 @@ def each(planted):
 
 
 @pytest.mark.oracle
-def test_boxes_are_those_of_each_surface_at_each_level(planted):
+def test_boxes_equal_those_of_each_surface_at_each_level(planted):
     _, surfaces, levels = planted
-    found = Boxes.from_surfaces(surfaces, levels)
+    result = Boxes.from_surfaces(surfaces, levels)
     for n, place, boxes, _ in each(planted):
-        at = found.boxes[(found.case_index == n) & (found.threshold_index == place)]
+        at = result.boxes[(result.case_index == n) & (result.threshold_index == place)]
         assert sorted(at.tolist()) == sorted(boxes.tolist())
-        assert found.counts(20, 3)[n, place] == len(boxes)
+        assert result.counts(20, 3)[n, place] == len(boxes)
 
 
 @pytest.mark.oracle
-def test_overlaps_are_the_best_of_each_box_with_its_cases_truth(planted):
+def test_overlaps_are_with_the_best_truth_box_of_the_case(planted):
     truths, surfaces, levels = planted
-    found, truth = Boxes.from_surfaces(surfaces, levels), TruthBoxes.from_boxes(truths)
-    overlaps = truth.overlaps(found.boxes, found.case_index)
+    result, truth = Boxes.from_surfaces(surfaces, levels), TruthBoxes.from_boxes(truths)
+    overlaps = truth.overlaps(result.boxes, result.case_index)
     for measure, values in zip((iou, iobb), overlaps, strict=True):
-        expected = [measure(box, truths[n]).max(initial=0) for box, n in zip(found.boxes, found.case_index, strict=True)]
+        expected = [measure(box, truths[n]).max(initial=0) for box, n in zip(result.boxes, result.case_index, strict=True)]
         np.testing.assert_allclose(values, expected, atol=1e-15)
     assert truth.overlaps(np.full((1, 4), np.nan), np.array([1]))[0] == 0
 
 
 @pytest.mark.oracle
-def test_met_truth_boxes_and_lone_boxes_are_counted_per_threshold(planted):
+def test_hit_truth_boxes_and_boxes_without_a_hit_are_counted_per_threshold(planted):
     truths, surfaces, levels = planted
-    found, truth, above = Boxes.from_surfaces(surfaces, levels), TruthBoxes.from_boxes(truths), (0.05, 0.2)
+    result, truth, above = Boxes.from_surfaces(surfaces, levels), TruthBoxes.from_boxes(truths), (0.05, 0.2)
     for number, measure in enumerate((iou, iobb)):
-        counts = truth.match_counts(found, number, above, 3)
+        counts = truth.match_counts(result, number, above, 3)
         for n, place, boxes, own in each(planted):
             for d, t in enumerate(above):
                 met = measure(boxes, own) > t
@@ -63,12 +63,12 @@ def test_met_truth_boxes_and_lone_boxes_are_counted_per_threshold(planted):
 
 
 @pytest.mark.oracle
-def test_shares_of_unions_are_those_of_painted_pixels(planted):
+def test_shares_of_unions_equal_those_on_pixels(planted):
     truths, surfaces, levels = planted
     round_truths = [truth.round() for truth in truths]
-    found = Boxes.from_surfaces(surfaces, levels)
-    found = Boxes(found.boxes.round(), found.case_index, found.threshold_index)
-    shares = TruthBoxes.from_boxes(round_truths).union_iobb(found, 3)
+    result = Boxes.from_surfaces(surfaces, levels)
+    result = Boxes(result.boxes.round(), result.case_index, result.threshold_index)
+    shares = TruthBoxes.from_boxes(round_truths).union_iobb(result, 3)
     for n, place, boxes, _ in each(planted):
         predicted, true = painted(boxes.round()), painted(round_truths[n])
         expected = (predicted & true).sum() / predicted.sum() if predicted.any() else np.nan

@@ -1,4 +1,4 @@
-"""Otsu's threshold of a surface: by hand, and OpenCV's where every vertex weighs the same."""
+"""Otsu's threshold of a surface: by hand, and against OpenCV for equal weights."""
 
 import cv2
 import numpy as np
@@ -12,19 +12,19 @@ FRAME = (60, 80)
 
 
 @pytest.mark.byhand
-def test_it_is_the_middle_of_the_gap_between_the_two_most_distinct_classes():
+def test_threshold_is_in_the_middle_between_the_two_most_distinct_classes():
     assert otsu(surface([[0, 1], [7, 9]], FRAME, "conventional")) == 4
     assert otsu(surface([[0, 0], [0, 9]], FRAME, "conventional")) == 4.5
 
 
 @pytest.mark.byhand
-def test_of_equally_good_splits_the_lowest_is_taken_and_a_flat_map_gives_its_value():
+def test_lowest_of_equal_splits_is_used_and_a_flat_map_gives_its_value():
     assert otsu(surface([[0, 1, 2]], FRAME, "conventional")) == 0.5  # {0}, {1, 2} is as good as {0, 1}, {2}
     assert otsu(surface([[3, 3]], FRAME, "conventional")) == 3
 
 
 @pytest.mark.byhand
-def test_a_vertex_weighs_what_it_covers():
+def test_vertex_is_weighted_by_the_area_it_covers():
     values = [[0, 4, 10]]
     assert otsu(surface(values, FRAME, "conventional")) == 7  # 2/9 · 8² = 14.2 beats 2/9 · 7²
     left = Grid(FRAME, (60, 10), (29.5, 59.5))  # vertices at 60, 70, 80: the first covers 65 of 80 pixels, the last 5
@@ -32,16 +32,16 @@ def test_a_vertex_weighs_what_it_covers():
 
 
 @pytest.mark.oracle
-def test_where_all_vertices_weigh_the_same_it_parts_a_map_as_opencv_does():
+def test_threshold_equals_opencv_if_all_weights_are_equal():
     for seed in range(30):
         values = np.random.default_rng(seed).integers(0, 256, (7, 9), dtype=np.uint8)
         level, above = cv2.threshold(values, 0, 1, cv2.THRESH_OTSU)
-        found = otsu(surface(values, (224, 360), "conventional"))
-        assert np.array_equal(values > found, above > 0), (seed, level, found)
+        result = otsu(surface(values, (224, 360), "conventional"))
+        assert np.array_equal(values > result, above > 0), (seed, level, result)
 
 
 @pytest.mark.planted
-def test_it_grows_with_the_map():
+def test_threshold_scales_with_the_map():
     values = np.random.default_rng(0).random((8, 8))
     grid = Grid((96, 96), (12, 12), (-5, 3))
     assert otsu(surface(values * 7 - 2, FRAME, grid)) == pytest.approx(otsu(surface(values, FRAME, grid)) * 7 - 2)

@@ -1,4 +1,4 @@
-"""The surface engine, on maps small enough for paper, and against pixels, to which it must be the limit."""
+"""Surfaces of small maps by hand, and against pixels, which converge to the surface."""
 
 import itertools
 
@@ -29,14 +29,14 @@ def test_one_vertex_reaches_the_points_where_its_edges_cross_the_threshold():
 
 
 @pytest.mark.byhand
-def test_a_vertex_at_the_border_reaches_the_edge_of_the_image():
+def test_vertex_at_the_border_reaches_the_edge_of_the_image():
     corner = np.zeros((3, 3))
     corner[2, 0] = 1
     assert boxes(corner, 0.5, (30, 30), CONVENTIONAL).tolist() == [[0, 20, 10, 30]]
 
 
 @pytest.mark.byhand
-def test_a_diagonal_pair_is_one_component_exactly_above_its_saddle():
+def test_diagonal_pair_is_one_component_exactly_above_its_saddle():
     pair = np.array([[1, 0.2], [0.2, 1]])  # saddle (1 - .04) / (2 - .4) = .6
     assert len(boxes(pair, 0.59, (20, 20), CONVENTIONAL)) == 1
     assert len(boxes(pair, 0.61, (20, 20), CONVENTIONAL)) == 2
@@ -45,14 +45,14 @@ def test_a_diagonal_pair_is_one_component_exactly_above_its_saddle():
 
 
 @pytest.mark.byhand
-def test_a_saddle_equal_to_the_threshold_does_not_connect():
+def test_saddle_equal_to_the_threshold_does_not_connect():
     pair = np.array([[3.0, 0.0], [0.0, 1.0]])  # saddle 3 / 4
     assert len(boxes(pair, 0.75, (20, 20), CONVENTIONAL)) == 2
     assert len(boxes(pair, np.nextafter(0.75, 0), (20, 20), CONVENTIONAL)) == 1
 
 
 @pytest.mark.byhand
-def test_inner_contours_are_no_boxes_a_ring_gives_one():
+def test_ring_gives_one_box():
     """Pitfall: inner contours as boxes: a ring gives two."""
     ring = np.ones((5, 5))
     ring[0], ring[-1], ring[:, 0], ring[:, -1], ring[2, 2] = 0, 0, 0, 0, 0
@@ -60,16 +60,16 @@ def test_inner_contours_are_no_boxes_a_ring_gives_one():
 
 
 @pytest.mark.byhand
-def test_a_spot_inside_a_ring_has_a_box_of_its_own():
+def test_spot_inside_a_ring_has_a_separate_box():
     ring = np.zeros((7, 7))
     ring[1:6, 1:6], ring[2:5, 2:5], ring[3, 3] = 1, 0, 0.9
     reach = 10 * 0.4 / 0.9
-    found = boxes(ring, 0.5, (70, 70), CONVENTIONAL)
-    np.testing.assert_allclose(found, [[10, 10, 60, 60], [35 - reach, 35 - reach, 35 + reach, 35 + reach]])
+    result = boxes(ring, 0.5, (70, 70), CONVENTIONAL)
+    np.testing.assert_allclose(result, [[10, 10, 60, 60], [35 - reach, 35 - reach, 35 + reach, 35 + reach]])
 
 
 @pytest.mark.byhand
-def test_a_plateau_is_one_component_and_a_threshold_on_it_leaves_nothing():
+def test_plateau_is_one_component_and_a_threshold_on_it_leaves_nothing():
     plateau = np.zeros((4, 4))
     plateau[1:3, 1:3] = 0.5
     assert boxes(plateau, 0.25, (40, 40), CONVENTIONAL).tolist() == [[10, 10, 30, 30]]
@@ -77,14 +77,14 @@ def test_a_plateau_is_one_component_and_a_threshold_on_it_leaves_nothing():
 
 
 @pytest.mark.byhand
-def test_a_frame_that_is_not_square_scales_each_axis():
+def test_frame_that_is_not_square_scales_each_axis():
     spot = np.zeros((3, 3))
     spot[1, 1] = 1
     assert boxes(spot, 0.5, (30, 60), CONVENTIONAL).tolist() == [[20, 10, 40, 20]]
 
 
 @pytest.mark.byhand
-def test_an_aligned_map_lies_where_its_grid_says_and_a_conventional_one_half_a_stride_further():
+def test_aligned_map_is_half_a_stride_from_the_conventional_one():
     spot = np.zeros((7, 7))
     spot[3, 3] = 1
     aligned = boxes(spot, 0.5, (224, 224), Grid((224, 224), (32, 32), (0, 0)))
@@ -93,15 +93,15 @@ def test_an_aligned_map_lies_where_its_grid_says_and_a_conventional_one_half_a_s
 
 
 @pytest.mark.byhand
-def test_components_come_by_their_highest_vertex_then_row_by_row():
+def test_components_are_sorted_by_highest_vertex_then_row_by_row():
     peaks = np.zeros((5, 5))
     peaks[0, 0], peaks[0, 4], peaks[4, 4], peaks[4, 0] = 0.8, 1, 0.8, 0.9
-    found = boxes(peaks, 0.5, (50, 50), CONVENTIONAL)
-    assert (found[:, :2] > 20).tolist() == [[True, False], [False, True], [False, False], [True, True]]
+    result = boxes(peaks, 0.5, (50, 50), CONVENTIONAL)
+    assert (result[:, :2] > 20).tolist() == [[True, False], [False, True], [False, False], [True, True]]
 
 
 @pytest.mark.byhand
-def test_the_peak_box_holds_the_first_of_equal_maxima():
+def test_peak_box_contains_the_first_of_equal_maxima():
     peaks = np.zeros((3, 3))
     peaks[0, 2] = peaks[2, 0] = 1
     on = surface(peaks, (30, 30), CONVENTIONAL)
@@ -112,7 +112,7 @@ def test_the_peak_box_holds_the_first_of_equal_maxima():
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("value", [0, 0.3, -7])
-def test_a_flat_map_has_no_box_at_any_threshold(value):
+def test_flat_map_has_no_box_at_any_threshold(value):
     """Pitfall: a flat map divided by its range has nan boxes."""
     for grid in (CONVENTIONAL, Grid((30, 30), (13, 13), (-9, -3))):
         on = surface(np.full((4, 4), value), (30, 30), grid)
@@ -121,7 +121,7 @@ def test_a_flat_map_has_no_box_at_any_threshold(value):
 
 
 @pytest.mark.byhand
-def test_vertices_outside_the_frame_are_cropped_and_what_lies_wholly_outside_is_dropped():
+def test_parts_of_the_surface_outside_the_frame_are_cropped():
     grid = Grid((40, 40), (20, 20), (-30.5, 9.5))  # rows at -30, -10, 10, 30
     high = np.zeros((4, 2))
     high[0, 0] = 1
@@ -134,7 +134,7 @@ def test_vertices_outside_the_frame_are_cropped_and_what_lies_wholly_outside_is_
 
 
 @pytest.mark.byhand
-def test_the_mean_and_the_integral_are_those_of_the_surface():
+def test_mean_and_the_integral_are_those_of_the_surface():
     on = surface([[0, 1]], (10, 20), CONVENTIONAL)  # 0 until x = 5, then a ramp, 1 from x = 15
     assert on.mean == pytest.approx(0.5)
     assert on.integrals((0, 2), (5, 15)) == pytest.approx(10)
@@ -143,7 +143,7 @@ def test_the_mean_and_the_integral_are_those_of_the_surface():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("grid", [CONVENTIONAL, Grid((96, 96), (8, 8), (-11, 2)), Grid((96, 96), (7, 9), (0, 20))])
-def test_the_mean_is_the_limit_of_the_mean_over_pixels(grid):
+def test_mean_is_the_limit_of_the_mean_over_pixels(grid):
     values = smooth(3, (12, 10))
     assert surface(values, (900, 700), grid).mean == pytest.approx(to_frame(values, (900, 700), grid).mean(), abs=1e-5)
 
@@ -163,14 +163,14 @@ def test_pixels_converge_to_the_surface(grid, wide):
 @pytest.mark.slow
 @pytest.mark.oracle
 @pytest.mark.parametrize(("grid", "wide"), [*((grid, 1) for grid in GRIDS), (GRIDS[1], 1.5)])
-def test_the_difference_from_pixels_shrinks_in_proportion_to_the_pixel(grid, wide):
+def test_difference_from_pixels_shrinks_in_proportion_to_the_pixel(grid, wide):
     means = [np.mean([_disagreement(seed, side, grid, wide) for seed in range(12)]) for side in (256, 1024, 4096)]
     for coarse, fine in itertools.pairwise(means):
         assert 0.15 * coarse < fine < 0.4 * coarse
 
 
 def _disagreement(seed: int, side: int, grid: object, wide: float = 1) -> float:
-    """1 - IoU of the peak's box on pixels and on the surface, mean over thresholds; the frame is ``wide`` times as wide as high."""
+    """Return 1 - IoU of the peak's boxes on pixels and on the surface, mean over thresholds."""
     values, levels, frame = smooth(seed, (12, 12)), [0.3, 0.5, 0.7], (side, int(side * wide))
     picture = to_frame(values, frame, grid)
     on = surface(values, frame, grid)
@@ -186,7 +186,7 @@ def _pixel_box(picture: np.ndarray, level: float) -> list[float]:
 
 
 @pytest.mark.oracle
-def test_as_many_components_as_on_fine_pixels():
+def test_number_of_components_equals_that_on_fine_pixels():
     for seed in range(5):
         values = np.random.default_rng(seed).random((6, 6)).round(2)
         picture = to_frame(values, (1536, 1536), CONVENTIONAL)
@@ -203,7 +203,7 @@ def test_components_nest_over_thresholds_and_boxes_only_shrink():
 
 
 @pytest.mark.planted
-def test_a_mirrored_map_gives_mirrored_boxes_and_a_scaled_one_the_same():
+def test_mirrored_map_gives_mirrored_boxes_and_a_scaled_one_the_same():
     values = smooth(2, (9, 9))
     straight = all_boxes(surface(values, (90, 90), CONVENTIONAL), 0.4)[0]
     mirrored = all_boxes(surface(values[:, ::-1], (90, 90), CONVENTIONAL), 0.4)[0]
@@ -212,7 +212,7 @@ def test_a_mirrored_map_gives_mirrored_boxes_and_a_scaled_one_the_same():
 
 
 def slowly(values: np.ndarray, on, level: float) -> list[list[float]]:
-    """Boxes of the components by the definition alone, in plain Python: join what is joined until nothing changes."""
+    """Return the boxes of the components by their definition, in plain Python."""
     label = {(i, j): i * values.shape[1] + j for i, j in np.argwhere(values > level).tolist()}
     for _ in label:
         for (i, j), (k, m) in itertools.permutations(label, 2):
@@ -237,7 +237,7 @@ def _extent(values: np.ndarray, on, level: float, vertices: list[tuple[int, int]
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("kind", ["random", "plateaus"])
-def test_the_boxes_are_those_of_the_definition(kind):
+def test_boxes_equal_the_definition(kind):
     for seed in range(12):
         random = np.random.default_rng(seed)
         shape = tuple(random.integers(1, 6, 2))
@@ -249,7 +249,7 @@ def test_the_boxes_are_those_of_the_definition(kind):
 
 
 @pytest.mark.byhand
-def test_the_weights_of_a_whole_axis_are_those_of_its_integral():
+def test_weights_of_a_whole_axis_are_those_of_its_integral():
     knots = np.array([5.0, 15.0])
     np.testing.assert_allclose(bilinear.whole_weights(knots, 20), [[10, 10]])
     np.testing.assert_array_equal(bilinear.whole_weights(knots, 20), bilinear.integral_weights(knots, [0, 20]))

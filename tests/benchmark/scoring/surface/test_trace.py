@@ -1,4 +1,4 @@
-"""The peak's box over all thresholds: the flood at each threshold is the oracle."""
+"""The peak's box at all thresholds, against flooding at each threshold."""
 
 import numpy as np
 import pytest
@@ -25,16 +25,16 @@ def on_frame(values, grid="conventional"):
 
 
 @pytest.mark.byhand
-def test_the_edge_follows_one_line_then_another():
+def test_edge_follows_one_line_then_another():
     values = np.array([[0, 0, 1.0, 0, 0], [0.3, 0.4, 0.5, 0, 0]])  # frame 50 wide: columns at 5, 15 … 45
-    found = trace(surface(values, (20, 50), "conventional"))
-    assert boxes_of(found, [0.75, 0.42, 0.35, 0.15])[:, 0] == pytest.approx([22.5, 17, 10, 0])
-    assert 0.4 in found.thresholds
-    assert found.thresholds[-1] == 1
+    result = trace(surface(values, (20, 50), "conventional"))
+    assert boxes_of(result, [0.75, 0.42, 0.35, 0.15])[:, 0] == pytest.approx([22.5, 17, 10, 0])
+    assert 0.4 in result.thresholds
+    assert result.thresholds[-1] == 1
 
 
 @pytest.mark.byhand
-def test_a_diagonal_neighbour_joins_at_the_saddle_and_one_beyond_a_valley_at_its_pass():
+def test_vertices_join_at_saddles_and_passes():
     assert joins(np.array([[1, 0.2], [0.2, 1]])).tolist() == [[1, 0.2], [0.2, pytest.approx(0.6)]]
     assert joins(np.array([[1, 0.3, 0.8]])).tolist() == [[1, 0.3, 0.3]]
     assert joins(np.array([[1, 0.9], [0.2, 0.8]])).tolist() == [[1, 0.9], [0.2, 0.8]]
@@ -42,25 +42,25 @@ def test_a_diagonal_neighbour_joins_at_the_saddle_and_one_beyond_a_valley_at_its
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("value", [0, 0.3])
-def test_a_flat_map_has_no_box_at_any_threshold(value):
+def test_flat_map_has_no_box_at_any_threshold(value):
     assert np.isnan(boxes_of(trace(surface(np.full((3, 3), value), FRAME, "conventional")), [-1, 0, 0.1])).all()
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("grid", GRIDS)
-def test_it_is_the_flood_at_every_threshold(grid):
+def test_trace_equals_flooding_at_every_threshold(grid):
     random = np.random.default_rng(0)
     for number in range(40):
         values = random.random(random.integers(1, 9, 2)).round(2 if number % 2 else 9)
         on = on_frame(values, grid)
-        found = trace(on)
-        levels = np.concatenate([random.random(200), on.values.ravel(), (found.thresholds[1:] + found.thresholds[:-1]) / 2])
-        levels = levels[np.abs(levels[:, None] - found.thresholds).min(1) > 1e-12]  # at a saddle, rounding decides
-        np.testing.assert_allclose(boxes_of(found, levels), peak_boxes(on, levels), atol=1e-8)
+        result = trace(on)
+        levels = np.concatenate([random.random(200), on.values.ravel(), (result.thresholds[1:] + result.thresholds[:-1]) / 2])
+        levels = levels[np.abs(levels[:, None] - result.thresholds).min(1) > 1e-12]  # at a saddle, rounding decides
+        np.testing.assert_allclose(boxes_of(result, levels), peak_boxes(on, levels), atol=1e-8)
 
 
 @pytest.mark.oracle
-def test_at_a_vertex_the_box_is_that_of_what_lies_strictly_above():
+def test_box_at_a_vertex_value_is_that_of_the_surface_strictly_above():
     values = np.array([[0, 4, 0, 8, 2], [1, 0, 6, 0, 0], [3, 0, 5, 0, 7]]) / 8
     on = surface(values, FRAME, "conventional")
     levels = np.unique(values)
@@ -71,16 +71,16 @@ def test_at_a_vertex_the_box_is_that_of_what_lies_strictly_above():
 @few
 @given(MAPS)
 def test_boxes_only_shrink_as_the_threshold_rises(values):
-    found = trace(on_frame(values, GRIDS[1]))
+    result = trace(on_frame(values, GRIDS[1]))
     sign = np.array([1, 1, -1, -1])
-    assert (sign * (found.stop - found.start) >= -1e-9).all()
-    assert (sign * (found.start[1:] - found.stop[:-1]) >= -1e-9).all()
+    assert (sign * (result.stop - result.start) >= -1e-9).all()
+    assert (sign * (result.start[1:] - result.stop[:-1]) >= -1e-9).all()
 
 
 @pytest.mark.planted
 @few
 @given(MAPS, st.sampled_from([0.25, 1.0, 512.0]), st.sampled_from([0.1, 0.37, 0.73]))
-def test_a_positive_factor_changes_no_box(values, factor, level):
+def test_positive_factor_changes_no_box(values, factor, level):
     one, other = (surface(values * f, FRAME, GRIDS[1]) for f in (1.0, factor))
     level = level * 32
     assert all_boxes(one, level)[0].tolist() == all_boxes(other, level * factor)[0].tolist()
@@ -89,7 +89,7 @@ def test_a_positive_factor_changes_no_box(values, factor, level):
 @pytest.mark.planted
 @few
 @given(MAPS, st.sampled_from([3.3, 11.7, 25.1]))
-def test_a_mirrored_map_has_mirrored_boxes(values, level):
+def test_mirrored_map_has_mirrored_boxes(values, level):
     height, width = FRAME
     straight = surface(values, FRAME, "conventional")
     wide, tall = (surface(v, FRAME, "conventional") for v in (values[:, ::-1], values[::-1]))

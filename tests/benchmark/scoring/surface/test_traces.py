@@ -1,4 +1,4 @@
-"""Traces that wait in a file are those that stay in memory, to the last bit."""
+"""Traces in a file equal those in memory, bit for bit."""
 
 import tracemalloc
 from pathlib import Path
@@ -21,14 +21,14 @@ def given():
 
 @pytest.fixture
 def in_a_file(monkeypatch, given):
-    """Blocks of two or three cases, of which the first alone stays in memory."""
+    """Use blocks of two or three cases; only the first one stays in memory."""
     monkeypatch.setattr(traces, "BLOCK", 200)
     monkeypatch.setattr(traces, "KEPT", 600)
     return traces.Traces(iter(given))
 
 
 @pytest.mark.oracle
-def test_boxes_from_a_file_are_those_of_each_trace(in_a_file, given):
+def test_boxes_from_a_file_equal_those_of_each_trace(in_a_file, given):
     cases, thresholds = np.array([12, 0, 5, 5, 13, 1]), random.random((6, 4))
     alone = [tracing.boxes(given[case], levels) for case, levels in zip(cases, thresholds, strict=True)]
     at_once = traces.Traces(given)
@@ -46,7 +46,7 @@ def test_memory_and_file_give_the_same_bits(in_a_file, monkeypatch, given):
     assert in_a_file.boxes(cases, thresholds).tobytes() == in_memory.boxes(cases, thresholds).tobytes()
 
 
-def test_what_waits_in_a_file_is_not_in_memory(monkeypatch, given):
+def test_traces_in_a_file_are_not_in_memory(monkeypatch, given):
     monkeypatch.setattr(traces, "KEPT", 0)
     many = 300 * given[1:2]
     tracemalloc.start()
@@ -57,7 +57,7 @@ def test_what_waits_in_a_file_is_not_in_memory(monkeypatch, given):
     assert len(waiting) == 300
 
 
-def test_a_full_disk_is_a_sentence(monkeypatch, given):
+def test_full_disk_is_a_write_error(monkeypatch, given):
     monkeypatch.setattr(traces, "KEPT", 0)
     with Path("/dev/full").open("wb", buffering=0) as full:
         monkeypatch.setattr(traces.tempfile, "TemporaryFile", lambda: full)

@@ -1,4 +1,4 @@
-"""Critical thresholds and the best of all: a dense grid of thresholds is the oracle."""
+"""Critical thresholds and the best threshold, against a dense grid."""
 
 import functools
 
@@ -23,12 +23,12 @@ DENSE = (np.arange(100_000) + 0.5) / 100_000
 
 @functools.cache
 def spot():
-    """The square 15 ± 10·(1 - t)."""
+    """Return the trace of the square 15 ± 10·(1 - t)."""
     return trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
 
 
 def curves(pairs, above):
-    """Cases of (trace, truth) pairs."""
+    """Return a selector of (trace, truth) pairs."""
     cases = ExactThresholds(above)
     for traced, truth in pairs:
         cases.append(traced, np.array(truth, dtype=np.float64))
@@ -46,7 +46,7 @@ def planted(seed, grid="conventional", boxes=1):
 
 
 @pytest.mark.byhand
-def test_a_square_passes_a_square_at_two_roots():
+def test_hit_interval_of_two_squares_has_two_roots():
     truth = [[10, 10, 20, 20]]  # the spot's square at t = .5
     assert hit_intervals(spot(), truth, 0.25) == pytest.approx(np.array([[0, 0.75]]))
     assert hit_intervals(spot(), truth, 0.5) == pytest.approx(np.array([[1 - 0.5**0.5, 1 - 0.5**1.5]]))
@@ -58,37 +58,37 @@ def test_a_square_passes_a_square_at_two_roots():
 
 
 @pytest.mark.byhand
-def test_a_case_without_a_box_never_hits_and_a_truth_far_away_is_never_hit():
+def test_case_without_a_box_never_hits_and_a_truth_far_away_is_never_hit():
     assert hit_intervals(EMPTY, [[0, 0, 9, 9]], 0.1).shape == (0, 2)
     assert hit_intervals(spot(), [[0, 0, 4, 4]], 0.0).shape == (0, 2)
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("grid", GRIDS)
-def test_critical_thresholds_are_those_of_a_grid_of_100000(grid):
+def test_critical_thresholds_agree_with_a_grid_of_100000(grid):
     for seed in range(15):
-        found, truth = planted(seed, grid, 1 + seed % 3)
-        overlap = np.nan_to_num(iou(boxes_of(found, DENSE), truth)).max(1)
+        result, truth = planted(seed, grid, 1 + seed % 3)
+        overlap = np.nan_to_num(iou(boxes_of(result, DENSE), truth)).max(1)
         for above in (0.1, 0.3, 0.5):
-            ends = hit_intervals(found, truth, above)
+            ends = hit_intervals(result, truth, above)
             inside = ((DENSE[:, None] >= ends[:, 0]) & (DENSE[:, None] < ends[:, 1])).any(1)
             assert (inside == (overlap > above)).all()
             assert (np.diff(ends.ravel()) > 0).all()
 
 
 @pytest.mark.oracle
-def test_the_best_threshold_is_at_least_as_good_as_any_of_100000():
+def test_best_threshold_is_at_least_as_good_as_any_of_100000():
     for first in range(0, 60, 12):
         cases = curves([planted(seed, GRIDS[seed % 3]) for seed in range(first, first + 12)], above=0.2)
         every = np.arange(len(cases))
         counts = (cases.iou(every, DENSE) > 0.2).sum(0)
-        found = steps(cases.intervals)
-        assert (found.count[np.searchsorted(found.thresholds, DENSE, side="right") - 1] == counts).all()
-        assert (cases.iou(every, np.array([best(cases)])) > 0.2).sum() == found.count.max() >= counts.max()
+        result = steps(cases.intervals)
+        assert (result.count[np.searchsorted(result.thresholds, DENSE, side="right") - 1] == counts).all()
+        assert (cases.iou(every, np.array([best(cases)])) > 0.2).sum() == result.count.max() >= counts.max()
 
 
 @pytest.mark.oracle
-def test_all_cases_at_once_are_each_case_by_itself():
+def test_cases_computed_together_equal_single_cases():
     pairs = [planted(seed, GRIDS[seed % 3], seed % 4) for seed in range(20)] + [(EMPTY, np.zeros((2, 4)))]
     cases, levels = curves(pairs, above=0.2), np.random.default_rng(0).random(21)
     levels[3] = np.nan
@@ -99,14 +99,14 @@ def test_all_cases_at_once_are_each_case_by_itself():
 
 
 def fixed_ends(ends, truth):
-    """Cases of the spot with one truth box and the intervals ``ends``, one per case."""
+    """Return a selector of the spot with one truth box and the interval of ``ends`` per case."""
     cases = curves([(spot(), truth)] * len(ends), above=0.3)
     cases.case_index, cases.intervals = np.arange(len(ends)), np.array(ends, dtype=np.float64)
     return cases
 
 
 @pytest.mark.byhand
-def test_an_optimum_between_two_points_of_the_usual_grid_is_found():
+def test_optimum_between_two_points_of_the_usual_grid_is_found():
     assert best(fixed_ends([[0.1, 0.502], [0.501, 0.9]], [[10, 10, 20, 20]])) == pytest.approx(0.5015)
 
 
@@ -120,13 +120,13 @@ def test_touching_intervals_do_not_overlap_and_ties_go_to_the_larger_mean_iou():
 
 
 @pytest.mark.byhand
-def test_without_any_hit_the_largest_mean_iou_decides_and_without_a_box_nothing_does():
+def test_largest_mean_iou_decides_without_any_hit():
     assert steps(np.zeros((0, 2))).thresholds.tolist() == [0, 1]
     assert best(curves([(EMPTY, [[0, 0, 9, 9]])], above=0.3)) == 0.5
 
 
 @pytest.mark.planted
-def test_a_fold_chooses_without_its_own_patients_and_a_finding_for_itself():
+def test_thresholds_are_chosen_without_the_folds_patients_and_per_finding():
     who = CaseIndex.of(["a", "b"] * 10, [f"p{n}" for n in range(20)])
     truths = {"a": [[10, 10, 20, 20]], "b": [[13, 13, 17, 17]]}
     cases = curves([(spot(), truths[finding]) for finding in who.findings], above=0.7)
@@ -140,7 +140,7 @@ def test_a_fold_chooses_without_its_own_patients_and_a_finding_for_itself():
 
 
 @pytest.mark.planted
-def test_however_cases_are_weighted_the_best_step_is_a_local_maximum():
+def test_best_step_is_a_local_maximum_for_any_weights():
     random = np.random.default_rng(0)
     cases = curves([planted(seed, GRIDS[seed % 3]) for seed in range(40)], above=0.2)
     findings = np.array(["a" if n % 3 else "b" for n in range(40)])
@@ -156,7 +156,7 @@ def test_however_cases_are_weighted_the_best_step_is_a_local_maximum():
 
 
 @pytest.mark.parametrize("above", [0.1, 0.3])
-def test_hits_at_thresholds_are_those_of_the_boxes_there(above):
+def test_hits_at_thresholds_equal_those_of_the_boxes(above):
     cases = curves([planted(seed, boxes=1 + seed % 2) for seed in range(40)], above)
     thresholds = np.arange(20) / 20
     hits = cases.hits(thresholds)

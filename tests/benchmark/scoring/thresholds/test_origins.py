@@ -1,4 +1,4 @@
-"""Thresholds: which is chosen, on whom, and what that does to a score."""
+"""Threshold origins: chosen thresholds, and their effect on scores."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_ties_go_to_the_larger_mean_iou_then_to_the_lowest_threshold():
 
 
 @pytest.mark.byhand
-def test_the_order_of_a_sum_does_not_choose_between_equal_means():
+def test_rounding_does_not_choose_between_equal_means():
     quality = np.array([[0.1, 0.3], [0.2, 0.2], [0.3, 0.1]])  # .1 + .2 + .3 is .6000000000000001, .3 + .2 + .1 is .6
     assert (
         SampledThresholds(np.zeros((3, 2), bool), quality).best(np.arange(3))
@@ -46,7 +46,7 @@ def test_the_order_of_a_sum_does_not_choose_between_equal_means():
 
 
 @pytest.mark.byhand
-def test_a_fold_takes_the_threshold_that_the_other_patients_chose():
+def test_fold_uses_the_threshold_chosen_on_other_patients():
     fold = patient_folds(patients(10), thresholds.FOLDS, 0)
     odd = listed(*("zero" if number == 2 else "one" for number in fold))
     chosen = cross_fitted(odd, CaseIndex.of(["a"] * 10, patients(10)), default=0)
@@ -55,12 +55,12 @@ def test_a_fold_takes_the_threshold_that_the_other_patients_chose():
 
 
 @pytest.mark.byhand
-def test_a_finding_with_cases_in_one_fold_only_takes_the_default():
+def test_finding_with_cases_in_one_fold_uses_the_default():
     assert cross_fitted(listed("zero", "zero"), CaseIndex.of(["a", "a"], ["p", "p"]), default=1).tolist() == [1, 1]
 
 
 @pytest.mark.planted
-def test_a_finding_does_not_choose_for_another_and_a_shared_threshold_is_the_majoritys():
+def test_findings_have_separate_thresholds_and_a_shared_one_is_the_best_for_all_cases():
     on, who = listed(*(["zero", "one", "one"] * 20)), CaseIndex.of(["a", "b", "b"] * 20, patients(60))
     for choice in (oracle, lambda *args, **more: cross_fitted(*args, 0, **more)):
         assert choice(on, who).tolist() == [0, 1, 1] * 20
@@ -68,7 +68,7 @@ def test_a_finding_does_not_choose_for_another_and_a_shared_threshold_is_the_maj
 
 
 @pytest.mark.byhand
-def test_validation_cases_choose_within_their_own_training_and_finding():
+def test_validation_cases_choose_for_their_training_run_and_finding():
     who = CaseIndex.of(["a", "a", "b", "b"], patients(4), [0, 1, 0, 1])
     validation_index = CaseIndex.of(["a", "a", "b", "b", "b"], ["q"] * 5, [0, 1, 0, 0, 0])
     on = listed("zero", "one", "one", "one", "one")
@@ -85,7 +85,7 @@ def test_without_validation_cases_there_is_no_such_origin():
 
 
 @pytest.mark.planted
-def test_cut_offs_tuned_on_test_flatter_and_cross_fitted_ones_do_not():
+def test_oracle_thresholds_overstate_scores_and_cross_fitted_ones_do_not():
     gaps = []
     who = CaseIndex.of(["a"] * 50, patients(50))
     for seed in range(60):
@@ -98,14 +98,14 @@ def test_cut_offs_tuned_on_test_flatter_and_cross_fitted_ones_do_not():
 
 
 @pytest.mark.planted
-def test_no_patient_is_on_both_sides_of_a_fold():
+def test_no_patient_is_in_two_folds():
     people = [f"p{i % 7}" for i in range(50)]
     fold = patient_folds(people, thresholds.FOLDS, 3)
     assert all(len({f for p, f in zip(people, fold, strict=True) if p == patient}) == 1 for patient in set(people))
 
 
 @pytest.mark.byhand
-def test_a_record_states_each_threshold_that_was_chosen():
+def test_record_lists_all_chosen_thresholds():
     index = CaseIndex.of(["a", "a", "a", "b"], patients(4))
     chosen = {("oracle", ""): np.array([2, 0, 2, np.nan]), ("oracle", SHARED_SUFFIX): np.ones(4)}
     assert distinct_thresholds(chosen, index, [0.0, 0.1, 0.2]) == {"oracle": {"a": [0.0, 0.2], "b": [], SHARED_SUFFIX: [0.1]}}

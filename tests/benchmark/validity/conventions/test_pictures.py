@@ -1,4 +1,4 @@
-"""Conventions: equal where they must be, different where the order matters, and as the packages themselves do it."""
+"""Conventions: invariances, differences, and comparison with the packages."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def centred(values):
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
-def test_every_picture_has_the_inputs_size_and_spans_0_to_1(name):
+def test_pictures_have_the_input_size_and_range_0_to_1(name):
     values = signed()
     picture = CONVENTIONS[name](values, centred(values))
     assert picture.shape == SIZE
@@ -27,23 +27,23 @@ def test_every_picture_has_the_inputs_size_and_spans_0_to_1(name):
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
-def test_a_flat_map_gives_a_flat_picture(name):
+def test_flat_map_gives_a_flat_picture(name):
     values = np.full((4, 6), 3, np.float32)
     assert np.ptp(CONVENTIONS[name](values, centred(values))) == 0
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
-def test_a_positive_factor_changes_no_picture(name):
+def test_positive_factor_changes_no_picture(name):
     values = signed()
     np.testing.assert_allclose(CONVENTIONS[name](values * 8, centred(values)), CONVENTIONS[name](values, centred(values)), atol=2e-6)
 
 
-def test_on_a_centred_grid_ours_is_plain_bilinear():
+def test_ours_is_plain_bilinear_on_a_centred_grid():
     values = signed()
     np.testing.assert_allclose(ours(values, centred(values)), x_ray(values, centred(values)), atol=1e-5)
 
 
-def test_off_the_centre_only_ours_looks_where_the_network_does():
+def test_only_ours_uses_the_exact_grid():
     values = np.zeros((2, 2), np.float32)
     values[0, 0] = 1
     resnet = Grid((64, 64), (32, 32), (0, 0))
@@ -52,7 +52,7 @@ def test_off_the_centre_only_ours_looks_where_the_network_does():
     assert x_ray(values, resnet)[15, 15] == 1
 
 
-def test_for_a_map_that_is_never_negative_the_order_of_relu_and_bilinear_does_not_matter():
+def test_order_of_relu_and_bilinear_does_not_matter_for_positive_maps():
     values = np.abs(signed())
     for other in (x_ray, captum_bilinear):
         np.testing.assert_allclose(
@@ -60,13 +60,13 @@ def test_for_a_map_that_is_never_negative_the_order_of_relu_and_bilinear_does_no
         )
 
 
-def test_for_a_signed_map_relu_before_and_behind_the_interpolation_differ():
+def test_relu_before_and_after_the_interpolation_differ_for_signed_maps():
     values = signed()
     assert np.abs(grad_cam(values, centred(values)) - captum_bilinear(values, centred(values))).max() > 0.1
 
 
 @pytest.mark.parametrize("convention", [wsolevaluation, torchcam])
-def test_bicubic_falls_below_the_lowest_position_beside_a_peak(convention):
+def test_bicubic_undershoots_next_to_a_peak(convention):
     values = np.zeros((5, 5), np.float32)
     values[2, 2] = 1
     picture = convention(values, conventional((50, 50), (5, 5)))
@@ -75,7 +75,7 @@ def test_bicubic_falls_below_the_lowest_position_beside_a_peak(convention):
 
 
 @pytest.mark.oracle
-def test_grad_cam_is_the_packages_own():
+def test_grad_cam_equals_the_package():
     base = pytest.importorskip("pytorch_grad_cam.base_cam")
     image = pytest.importorskip("pytorch_grad_cam.utils.image")
     values = signed((5, 7))
@@ -85,7 +85,7 @@ def test_grad_cam_is_the_packages_own():
 
 
 @pytest.mark.oracle
-def test_captum_is_the_packages_own():
+def test_captum_equals_the_package():
     attr = pytest.importorskip("captum.attr")
     values = signed((5, 7))
     for convention, mode in ((captum, "nearest"), (captum_bilinear, "bilinear")):
@@ -94,7 +94,7 @@ def test_captum_is_the_packages_own():
 
 
 @pytest.mark.oracle
-def test_torchcam_is_the_packages_own():
+def test_torchcam_equals_the_package():
     core = pytest.importorskip("torchcam.methods.core")
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""The check ``faithfulness`` on a network of a moment's training."""
+"""The check ``faithfulness`` on a briefly trained network."""
 
 from dataclasses import replace
 
@@ -30,27 +30,27 @@ def result(check):
     return check.evaluate("cam", 0)
 
 
-def test_a_record_has_each_measure_with_its_cases_and_localization_on_the_same(result):
+def test_record_has_each_measure_with_its_cases_and_localization_on_the_same(result):
     scores = {score.metric: score for score in result.scores if score.finding == "mean"}
     assert {"insertion", "deletion", "road", "road@morf", "road@lerf", "hit@iou.3", "pointing"} <= set(scores)
     assert {score.n for score in scores.values()} == {len(result.rows)}
     assert scores["road"].value == pytest.approx((scores["road@lerf"].value - scores["road@morf"].value) / 2, abs=2e-6)
 
 
-def test_what_was_asked_once_is_read_again_without_a_network(trained, folder, result):
+def test_stored_curves_are_read_without_a_network(trained, folder, result):
     again = Faithfulness(trained, WORDS, folder, None, 3)
     assert again.evaluate("cam", 0).rows == result.rows
     with pytest.raises(NoMapsError, match="no curves"):
         again.evaluate("center", 0)
 
 
-def test_a_method_without_a_map_says_why(check):
+def test_method_without_maps_raises_its_reason(check):
     with pytest.raises(NotAvailableError, match="PCAM"):
         check.evaluate("pcam", 0)
 
 
 @pytest.mark.contract
-def test_cases_do_not_depend_on_the_batch_and_a_flat_map_has_no_say(check, result, tmp_path):
+def test_cases_do_not_depend_on_the_batch_and_flat_maps_have_no_value(check, result, tmp_path):
     first, *others = with_truth(check.cases("cam"))
     cases = [replace(first, map=np.zeros_like(first.map)), *others]
     small = Networks(EngineFlags(memory_gib=0.001))

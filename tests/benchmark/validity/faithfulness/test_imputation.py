@@ -1,4 +1,4 @@
-"""ROAD's imputation: by hand, and equal to the authors' as grad-cam has it."""
+"""ROAD's imputation: by hand, and against the authors' code in grad-cam."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_in_a_corner_only_the_neighbours_that_exist_count():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
-def test_imputed_pixels_are_those_of_the_authors_code(share):
+def test_imputed_pixels_equal_the_authors_code(share):
     rng = np.random.default_rng(0)
     image, smooth = rng.random((3, 20, 24)), np.add.outer(np.sin(np.arange(20) / 3), np.cos(np.arange(24) / 4))
     for removed in (rng.random((20, 24)) < share, smooth > np.quantile(smooth, 1 - share)):
@@ -34,7 +34,7 @@ def test_imputed_pixels_are_those_of_the_authors_code(share):
         assert impute(image, removed) == pytest.approx(theirs.numpy(), abs=1e-5)
 
 
-def test_what_was_removed_is_not_looked_at_and_what_stays_is_not_touched():
+def test_removed_values_are_not_used_and_other_pixels_do_not_change():
     rng = np.random.default_rng(0)
     image, removed = rng.random((1, 9, 9)), rng.random((9, 9)) < 0.6
     other = np.where(removed, 1e6, image)
@@ -42,5 +42,5 @@ def test_what_was_removed_is_not_looked_at_and_what_stays_is_not_touched():
     assert np.array_equal(impute(image, removed)[:, ~removed], image[:, ~removed])
 
 
-def test_with_nothing_left_the_image_is_the_mean_grey():
+def test_image_without_remaining_pixels_is_mean_grey():
     assert not impute(np.ones((3, 4, 4)), np.ones((4, 4), bool)).any()

@@ -1,4 +1,4 @@
-"""Hiding pixels in the order of a map: models whose curves are known on paper, and ROAD as grad-cam computes it."""
+"""Perturbation curves: models with known curves, and ROAD against grad-cam."""
 
 import numpy as np
 import pytest
@@ -16,11 +16,11 @@ SIDE = 8
 PIXELS = Grid((SIDE, SIDE), (1, 1), (0, 0))
 NO_NOISE = torch.zeros(3, SIDE, SIDE)
 ROWS = np.arange(SIDE * SIDE)
-"""The order row by row."""
+"""Row-major order."""
 
 
 def linear(weights):
-    """A network of one finding: the weighted sum of the first colour."""
+    """Return a network of one finding: the weighted sum of the first channel."""
     return lambda pictures: (pictures[:, 0] * weights).sum((-2, -1))[:, None]
 
 
@@ -29,7 +29,7 @@ def curves(image, weights, *orders):
 
 
 @pytest.mark.byhand
-def test_a_network_of_equal_weights_has_half_the_area_whatever_the_order():
+def test_network_of_equal_weights_has_half_the_area_for_any_order():
     image, weights = torch.ones(3, SIDE, SIDE), torch.full((SIDE, SIDE), 1 / 64)
     for pixels in (ROWS, ROWS[::-1], np.random.default_rng(0).permutation(64)):
         known = measures(curves(image, weights, pixels))
@@ -38,7 +38,7 @@ def test_a_network_of_equal_weights_has_half_the_area_whatever_the_order():
 
 
 @pytest.mark.byhand
-def test_a_network_of_one_pixel_loses_all_with_it_and_nothing_before():
+def test_network_of_one_pixel_depends_only_on_that_pixel():
     image, weights = torch.zeros(3, SIDE, SIDE), torch.zeros(SIDE, SIDE)
     image[:, 0, 0] = weights[0, 0] = 1
     first, last = curves(image, weights, ROWS, ROWS[::-1].copy()).deletion[:, 0]
@@ -49,7 +49,7 @@ def test_a_network_of_one_pixel_loses_all_with_it_and_nothing_before():
 
 
 @pytest.mark.byhand
-def test_insertion_begins_at_the_blur_and_has_the_pixel_from_the_first_step_on():
+def test_insertion_begins_at_the_blurred_image():
     image, weights = torch.zeros(3, SIDE, SIDE), torch.zeros(SIDE, SIDE)
     image[:, 0, 0] = weights[0, 0] = 1
     start = float(blur(image)[0, 0, 0])
@@ -60,7 +60,7 @@ def test_insertion_begins_at_the_blur_and_has_the_pixel_from_the_first_step_on()
 
 
 @pytest.mark.byhand
-def test_road_is_half_of_what_hiding_the_least_relevant_leaves_above_the_most_relevant():
+def test_road_is_half_the_difference_of_least_and_most_relevant_first():
     image, weights = torch.zeros(3, SIDE, SIDE), torch.zeros(SIDE, SIDE)
     image[:, 0, 0] = weights[0, 0] = 1
     known = measures(curves(image, weights, ROWS))
@@ -76,19 +76,19 @@ def test_equal_values_are_ordered_row_by_row_and_least_first_is_the_same_backwar
     assert np.array_equal(curves(image, weights, ROWS).morf, curves(image, weights, backwards).lerf)
 
 
-def test_the_order_is_that_of_the_surface_on_the_true_grid():
+def test_order_is_that_of_the_surface_on_the_true_grid():
     values, size = [[0, 0], [0, 1]], (8, 8)
     centred, shifted = (order(values, Grid(size, (4, 4), (at, at))) for at in (1.5, 0))
     assert divmod(int(centred[0]), 8) == (6, 6)  # the first of the pixels beyond the last position
     assert divmod(int(shifted[0]), 8) == (4, 4)
 
 
-def test_a_share_shows_the_nearest_whole_number_of_pixels():
+def test_share_shows_the_nearest_whole_number_of_pixels():
     shown = mixed(torch.ones(3, 1, 5), torch.zeros(3, 1, 5), np.array([4, 0, 1, 2, 3]), [0, 0.2, 0.29, 0.31, 1])
     assert shown[:, 0, 0].tolist() == [[0] * 5, [0, 0, 0, 0, 1], [0, 0, 0, 0, 1], [1, 0, 0, 0, 1], [1] * 5]
 
 
-def test_equal_orders_are_asked_once():
+def test_equal_orders_are_computed_once():
     asked = []
 
     def ask(pictures):
@@ -103,7 +103,7 @@ def test_equal_orders_are_asked_once():
 
 
 @pytest.mark.oracle
-def test_at_even_steps_the_area_is_that_of_the_papers_code():
+def test_area_at_even_steps_equals_the_papers_code():
     curve = np.random.default_rng(0).random(11)
     assert area_under_curve(np.linspace(0, 1, 11), curve) == pytest.approx((curve.sum() - curve[0] / 2 - curve[-1] / 2) / 10)
 
@@ -115,7 +115,7 @@ def network():
 
 
 @pytest.mark.oracle
-def test_road_is_that_of_grad_cam_where_no_two_pixels_tie(network, monkeypatch):
+def test_road_equals_grad_cam_without_tied_pixels(network, monkeypatch):
     monkeypatch.setattr("torch.randn_like", torch.zeros_like)  # its noise has no seed
     rng = np.random.default_rng(0)
     image, ranks = torch.from_numpy(np.float32(rng.normal(size=(3, 20, 20)))), rng.permutation(400)
@@ -131,6 +131,6 @@ def test_road_is_that_of_grad_cam_where_no_two_pixels_tie(network, monkeypatch):
 
 
 @pytest.mark.contract
-def test_answers_do_not_depend_on_the_batch(network):
+def test_predictions_do_not_depend_on_the_batch(network):
     pictures = torch.rand(30, 3, 64, 64)
     assert in_batches(network, pictures, 0.001) == pytest.approx(in_batches(network, pictures, 2), abs=1e-6)

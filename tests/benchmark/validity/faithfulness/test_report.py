@@ -9,7 +9,7 @@ from benchmark.validity.faithfulness.report import FaithfulnessReport
 from tests.benchmark.report.given import leaderboard
 
 METHODS = {"cam": 0.9, "gradcam": 0.6, "layercam": 0.3, "center": 0.0}
-"""Method -> share of its hits, and its ``insertion``; ``deletion`` is the same, which is the worse the more."""
+"""Method -> its share of hits, ``insertion`` and ``deletion``."""
 
 
 def records(folder, patients=10, seed=0):
@@ -33,7 +33,7 @@ def agreement(folder, **given):
 
 
 @pytest.mark.byhand
-def test_measures_are_compared_over_methods_without_baselines_and_less_deletion_is_better(tmp_path):
+def test_metrics_are_compared_over_methods_without_baselines(tmp_path):
     known = {score.metric: (score.value, score.n) for score in agreement(tmp_path).scores}
     assert known["tau@hit@iou.3~insertion"] == (1, 3)
     assert known["tau@hit@iou.3~deletion"] == (-1, 3)
@@ -50,11 +50,11 @@ def test_three_methods_are_too_few_for_an_agreement_even_in_the_same_order(tmp_p
     assert "hits and road (tau –, p –)" in said
 
 
-def test_the_first_table_is_sorted_by_road_and_the_second_compares_all_pairs(tmp_path):
+def test_first_table_is_sorted_by_road_and_the_second_compares_all_pairs(tmp_path):
     single, compared = FaithfulnessReport("faithfulness", leaderboard(records(tmp_path), folder=tmp_path)).tables()
     assert single.rows[-1][single.header.index("method")] == "center"
     assert len(compared.rows) == 6
-    assert compared.rows[0][2:] == ("hit@iou.3 ~ insertion", "+1.000 [+1.000, +1.000]", "0.333", "neither follows", "3")
+    assert compared.rows[0][2:] == ("hit@iou.3 ~ insertion", "+1.000 [+1.000, +1.000]", "0.333", "not shown", "3")
 
 
 def test_without_rows_per_case_there_is_no_second_table(tmp_path):
@@ -63,7 +63,7 @@ def test_without_rows_per_case_there_is_no_second_table(tmp_path):
 
 
 @pytest.mark.byhand
-def test_names_stand_beside_their_marks_where_no_better_one_stands():
+def test_marks_are_labelled_unless_a_better_one_needs_the_space():
     places = {"cam": (0.5, 0.3), "pcam": (0.45, 0.29), "rise": (0.5, 0.1), "hirescam": (0.501, 0.299)}
     rows = [{"method": m, "network": "a", "hits": x, "road": y, "high": y + 0.1} for m, (x, y) in places.items()]
     label(rows)

@@ -1,4 +1,4 @@
-"""Whether maps follow the weights: planted answers, and a network of a moment's training."""
+"""The check ``randomised``: planted maps, and a briefly trained network."""
 
 import functools
 
@@ -17,7 +17,7 @@ IMAGES = 8
 
 
 @pytest.mark.oracle
-def test_the_correlation_is_scipys():
+def test_correlation_equals_scipy():
     rng = np.random.default_rng(0)
     first, second = rng.integers(0, 9, 64).astype(float), rng.integers(0, 9, 64).astype(float)
     assert spearman(first, second) == pytest.approx(spearmanr(first, second).statistic)
@@ -29,7 +29,7 @@ def test_independent_maps_have_no_correlation_on_average():
     assert np.mean(rho) == pytest.approx(0, abs=0.01)
 
 
-def test_a_flat_map_a_missing_one_and_one_of_another_shape_have_no_correlation():
+def test_flat_missing_and_differently_shaped_maps_have_no_correlation():
     ramp = np.arange(4.0)
     for other in (np.ones(4), np.full(1, np.nan), np.arange(9.0)):
         assert np.isnan(spearman(ramp, other))
@@ -47,30 +47,30 @@ def result_of(check, word):
 
 
 def values(check, word, metric):
-    found = {s.metric: s for s in result_of(check, word).scores if s.finding == "mean"}
-    return [found[f"{metric}@{part}"].value for part in part_names(check.runs[0])]
+    result = {s.metric: s for s in result_of(check, word).scores if s.finding == "mean"}
+    return [result[f"{metric}@{part}"].value for part in part_names(check.runs[0])]
 
 
 @pytest.mark.planted
 @pytest.mark.parametrize("word", ["prior", *(pytest.param(word, marks=pytest.mark.slow) for word in ("center", "noise"))])
-def test_a_map_that_ignores_the_weights_never_changes(check, word):
+def test_map_that_ignores_the_weights_never_changes(check, word):
     assert values(check, word, "rho") == pytest.approx([1] * 5)
     assert values(check, word, "change@hit@iou.3") == [0] * 5
 
 
 @pytest.mark.planted
-def test_a_map_of_the_features_alone_does_not_change_with_the_head(check):
+def test_map_of_the_features_alone_does_not_change_with_the_head(check):
     rho = values(check, "eigencam", "rho")
     assert rho[0] == pytest.approx(1)
     assert max(rho[1:]) < 0.9
 
 
 @pytest.mark.planted
-def test_a_class_map_changes_with_the_head(check):
+def test_class_map_changes_with_the_head(check):
     assert abs(values(check, "cam", "rho")[0]) < 0.5
 
 
-def test_all_steps_are_of_the_same_cases_of_as_many_images_as_were_asked_for(check):
+def test_all_steps_have_the_same_cases_of_the_requested_images(check):
     rows = result_of(check, "cam").rows
     each = {
         variant: [(row["image"], row["finding"]) for row in rows if row["variant"] == variant]
@@ -101,13 +101,13 @@ def test_parts_go_from_the_head_to_the_image(backbone):
     assert [name for name, _ in parts(backbones.build(backbone, 8))] == NAMES[backbone]
 
 
-def test_the_stem_is_cut_where_the_first_level_ends():
-    found = dict(parts(backbones.build("resnet18", 8)))
-    assert {key.removeprefix("extractor.net.").split(".")[0] for key in found["act1"]} == {"conv1", "bn1"}
-    assert {key.removeprefix("extractor.net.").split(".")[0] for key in found["last stage"]} == {"layer4"}
+def test_stem_is_cut_where_the_first_level_ends():
+    result = dict(parts(backbones.build("resnet18", 8)))
+    assert {key.removeprefix("extractor.net.").split(".")[0] for key in result["act1"]} == {"conv1", "bn1"}
+    assert {key.removeprefix("extractor.net.").split(".")[0] for key in result["last stage"]} == {"layer4"}
 
 
-def test_attention_is_a_part_of_its_own():
+def test_attention_is_a_separate_part():
     assert [name for name, _ in parts(backbones.build("custom", 8, attention_map="SAM"))][:3] == ["head", "attention", "features.3"]
 
 
@@ -119,7 +119,7 @@ def changed(first, second):
     return {key for key in first if not torch.equal(first[key], second[key])}
 
 
-def test_each_step_draws_one_part_more_and_leaves_the_rest(trained):
+def test_each_step_randomises_one_more_part(trained):
     (run,) = trained
     model = run.model("cpu")
     states = [drawn(run, depth) for depth in range(len(part_names(run)) + 1)]
@@ -129,7 +129,7 @@ def test_each_step_draws_one_part_more_and_leaves_the_rest(trained):
     assert not changed(states[0], model.state_dict())
 
 
-def test_the_last_step_has_nothing_of_the_training_left_not_even_what_it_began_with(trained):
+def test_last_step_has_no_trained_or_initial_weights(trained):
     (run,) = trained
     last = drawn(run, len(part_names(run)))
     torch.manual_seed(run.config.seed)
@@ -140,6 +140,6 @@ def test_the_last_step_has_nothing_of_the_training_left_not_even_what_it_began_w
     assert not [key for key in kernels if torch.corrcoef(torch.stack([last[key].ravel(), began[key].ravel()]))[0, 1] > 0.1]
 
 
-def test_a_step_has_its_own_digest_so_that_maps_are_not_mistaken(trained):
+def test_each_step_has_a_different_digest(trained):
     kept = subset_runs(trained, trained[0].scorable_images)[0]
     assert len({reinitialise(kept, depth).digest for depth in range(4)} | {trained[0].digest}) == 5

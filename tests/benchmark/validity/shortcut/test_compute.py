@@ -1,4 +1,4 @@
-"""A token that goes with a finding: planted maps and planted logits."""
+"""The check ``shortcut``: planted maps and logits."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ def spot(row, column):
 
 
 @pytest.mark.planted
-def test_a_map_that_looks_at_the_token_is_told_from_one_that_looks_at_the_finding():
+def test_maps_at_the_token_and_at_the_finding_are_distinguished():
     first, second = looked(spot(7, 0)), looked(spot(2, 5))
     assert (first["peak@token"], first["peak@finding"]) == (True, False)
     assert (second["peak@token"], second["peak@finding"]) == (False, True)
@@ -38,13 +38,13 @@ def test_a_map_that_looks_at_the_token_is_told_from_one_that_looks_at_the_findin
     assert second["energy@finding"] > 0.9 > first["energy@finding"] == 0
 
 
-def test_a_flat_map_points_nowhere_and_a_negative_one_has_no_energy():
+def test_flat_map_has_no_peak_and_negative_map_no_energy():
     assert not looked(np.zeros((8, 8), np.float32))["peak@token"]
     assert looked(-spot(7, 0))["energy@token"] is None
     assert looked(np.ones((8, 8), np.float32))["energy@token"] == pytest.approx(1 / 16)
 
 
-def test_other_tokens_leave_the_patients_as_they_are(trained):
+def test_other_tokens_do_not_change_the_patients(trained):
     wanted = configs_by_variant(trained[0].config)
     sets = {name: source.load(config, "test") for name, config in wanted.items()}
     drawn = sets["drawn"]
@@ -57,7 +57,7 @@ def test_other_tokens_leave_the_patients_as_they_are(trained):
     assert share["flipped"] < 0.3 < 0.7 < share["drawn"]
 
 
-def test_pictures_differ_at_the_token_alone(trained):
+def test_images_differ_only_at_the_token(trained):
     wanted = configs_by_variant(trained[0].config)
     drawn, none = (source.load(wanted[name], "test") for name in ("drawn", "none"))
     n = next(n for n, sample in enumerate(drawn) if sample.meta["token"] is not None)
@@ -67,7 +67,7 @@ def test_pictures_differ_at_the_token_alone(trained):
     assert (columns.min() >= x0 - 3, columns.max() <= x1 + 3, rows.min() >= y0 - 3, rows.max() <= y1 + 3) == (True,) * 4
 
 
-def test_the_classifiers_logits_are_kept_and_read_back(trained, tmp_path):
+def test_logits_are_stored_and_read_again(trained, tmp_path):
     first, labels, patients = load_or_predict_logits(trained[0], tmp_path)
     (file,) = tmp_path.glob("tokens-*.csv")
     before = file.stat().st_mtime_ns
@@ -79,7 +79,7 @@ def test_the_classifiers_logits_are_kept_and_read_back(trained, tmp_path):
     assert not np.array_equal(first["drawn"], first["none"])
 
 
-def test_maps_are_made_of_the_images_with_finding_and_token(trained, tmp_path):
+def test_maps_are_of_images_with_finding_and_token(trained, tmp_path):
     rows = Shortcut(trained, ["cam", "center"], tmp_path, EngineFlags(), None).evaluate("cam", 0).rows
     both = [s.image_id for s in trained[0].scorable_images if "Pneumothorax" in s.boxes and s.meta["token"] is not None]
     assert [row["image"] for row in rows] == both
@@ -99,26 +99,26 @@ def drawings(n=300, seed=0):
 
 
 @pytest.mark.oracle
-def test_the_values_are_scikit_learns():
+def test_auroc_equals_scikit_learn():
     logits, labels, patients = drawings()
-    found = {e.metric: e for e in compared(logits, labels, patients, ["a", "b"], 0)}
+    result = {e.metric: e for e in compared(logits, labels, patients, ["a", "b"], 0)}
     for name, values in logits.items():
-        np.testing.assert_allclose(found[f"auroc@{name}"].value, [roc_auc_score(labels[:, k], values[:, k]) for k in range(2)], atol=1e-6)
+        np.testing.assert_allclose(result[f"auroc@{name}"].value, [roc_auc_score(labels[:, k], values[:, k]) for k in range(2)], atol=1e-6)
 
 
 @pytest.mark.oracle
-def test_a_resample_is_the_auroc_of_the_patients_that_were_drawn():
+def test_resample_is_the_auroc_of_the_drawn_patients():
     from benchmark.scoring.statistics.bootstrap import weights
 
     logits, labels, patients = drawings(80)
-    found = compared(logits, labels, patients, ["a", "b"], 0)[0].samples
+    result = compared(logits, labels, patients, ["a", "b"], 0)[0].samples
     _, person = np.unique(patients, return_inverse=True)
     for n in (0, 17, 9_999):
         times = weights(40, 0)[n][person]
-        assert found.samples[n, 0] == pytest.approx(roc_auc_score(labels[:, 0], logits["drawn"][:, 0], sample_weight=times), abs=1e-5)
+        assert result.samples[n, 0] == pytest.approx(roc_auc_score(labels[:, 0], logits["drawn"][:, 0], sample_weight=times), abs=1e-5)
 
 
-def test_a_drawing_held_against_itself_changes_by_nothing():
+def test_change_of_a_variant_from_itself_is_0():
     logits, labels, patients = drawings()
     change = compared({"drawn": logits["drawn"], "same": logits["drawn"]}, labels, patients, ["a", "b"], 0)[-1]
     assert change.metric == "change@auroc@same"
@@ -126,16 +126,16 @@ def test_a_drawing_held_against_itself_changes_by_nothing():
     assert (interval(change.samples) == 0).all()
 
 
-def test_a_real_loss_has_an_interval_that_leaves_0_out():
+def test_interval_of_a_real_loss_excludes_0():
     logits, labels, patients = drawings()
     change = compared(logits, labels, patients, ["a", "b"], 0)[-1]
     assert (interval(change.samples)[:, 1] < 0).all()
 
 
-def test_an_unknown_label_has_no_say_and_one_class_has_no_auroc():
+def test_unknown_labels_do_not_count_and_one_class_has_no_auroc():
     logits, labels, patients = drawings()
     labels[:100, 0], labels[:, 1] = np.nan, 1
-    found = compared(logits, labels, patients, ["a", "b"], 0)[0]
-    assert found.value[0] == pytest.approx(roc_auc_score(labels[100:, 0], logits["drawn"][100:, 0]))
-    assert np.isnan(found.value[1])
-    assert found.n.tolist() == [200, 300]
+    result = compared(logits, labels, patients, ["a", "b"], 0)[0]
+    assert result.value[0] == pytest.approx(roc_auc_score(labels[100:, 0], logits["drawn"][100:, 0]))
+    assert np.isnan(result.value[1])
+    assert result.n.tolist() == [200, 300]
