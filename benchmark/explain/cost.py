@@ -103,6 +103,7 @@ def _peak(explain: Explain, images: Tensor) -> float:
 
 
 def _peak_on_gpu(explain: Explain, images: Tensor) -> float:
+    """Return the largest memory that one call takes on the GPU, in bytes."""
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     result = explain(images)

@@ -73,6 +73,7 @@ def _recorded(model: "Classifier", image: Tensor) -> tuple[list[Added], Tensor, 
 
 
 def _grid(added: Added, size: tuple[int, int]) -> Grid:
+    """Return the grid of a bias; raise if parallel branches have different grids."""
     if added.grids is None:
         raise NotAvailableError(
             "parallel branches of this network have different grids, so the bias of a layer has no position"
@@ -133,6 +134,7 @@ def _batch_norm(
     x: Tensor, mean: Tensor | None, variance: Tensor | None, weight: Tensor | None = None, bias: Tensor | None = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor | None:  # fmt: skip
+    """Return the bias of a batch normalisation in evaluation mode."""
     if mean is None or variance is None:
         return bias
     shift = -mean * torch.rsqrt(variance + eps) * (1 if weight is None else weight)

@@ -20,6 +20,7 @@ def answers(reports: Sequence[CheckReport]) -> list[PageAnswer]:
 
 
 def _answer(report: CheckReport) -> PageAnswer:
+    """Return the question of a validity check, its answer, and what the answer covers."""
     seeds: dict[str, set[int | None]] = {}
     for record in report.rows:
         seeds.setdefault(select.network(record), set()).add(record.cell.seed)

@@ -41,6 +41,7 @@ def charts(tables: DatasetTables) -> list[ChartView]:
 
 
 def _view(chart: Chart, leaderboard: Leaderboard) -> ChartView:
+    """Return the chart, or the reason why it cannot be drawn."""
     id_ = f"chart-{leaderboard.dataset}-{chart.name}"
     try:
         made = spec(chart, leaderboard)

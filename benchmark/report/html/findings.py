@@ -86,6 +86,7 @@ def _of_finding(finding: str, methods: Sequence[Record], rows: Sequence[Record])
 
 
 def _verdict(above: Score | None, others: int) -> str:
+    """Say whether the best method of a finding is above the prior, and how many others may be as good."""
     if above is None or above.value is None or (above.low is None and above.value > 0):
         return NOTHING
     if verdict := against_prior(above):

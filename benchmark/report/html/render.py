@@ -19,6 +19,7 @@ def render(template: str, folder: Path = FOLDER, **values: Any) -> str:
 
 @functools.cache
 def _environment(folder: Path) -> "Environment":
+    """Return the template environment for pages in ``folder``."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and only needed for pages
 
     environment = Environment(

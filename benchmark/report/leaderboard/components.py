@@ -96,6 +96,7 @@ def _share(sd: float, whole: float) -> str:
 
 
 def _needed(parts: Mapping[Term, float], kind: Pairing, gap: float, trainings: int, patients: int) -> tuple[str, ...]:
+    """Return a row: the number of patients that a comparison needs, for several numbers of training runs."""
     try:
         variance = variance_of(parts, kind)
     except BadValueError:  # one method, or one network: nothing of that kind can be compared

@@ -87,6 +87,7 @@ def _agreements(title: str, about: str, heading: str, ranked: Sequence[RankedTwi
 
 
 def _agreement(ranked: RankedTwice) -> tuple[str, ...]:
+    """Return a row on how well the two suites agree on one order."""
     a, count = ranked.agreement, len(ranked.agreement.swapped)
     swapped = f"{count} of {comb(len(a.names), 2)}" + (f": {swaps(ranked)}" if count else "")
     patients = (str(next(iter(rows.values())).jackknife.shape[1]) for rows in ranked.sides)
@@ -110,6 +111,7 @@ def _places(ranked: RankedTwice, name: str) -> list[str]:
 
 
 def _recipes(suites: Sequence[SuiteScores]) -> Table:
+    """Return the table of networks with their size and training in each suite."""
     rows = [
         (name, s.name, n.recipe, str(n.trainings), str(s.patients)) for s in suites for name, n in s.networks.items()
     ]

@@ -51,6 +51,7 @@ def swaps(ranked: RankedTwice) -> str:
 
 
 def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], single: Sequence[str]) -> Iterator[str]:
+    """Yield the conclusions on which both suites agree."""
     if alike := [with_tau(ranked) for ranked in methods if ranked.holds]:
         yield f"which methods are better on {', '.join(alike)}: both suites rank them alike;"
     if methods and not _other_first(methods):

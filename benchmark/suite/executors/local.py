@@ -143,6 +143,7 @@ class StepProcess:
         self.process.join()
 
     def _death(self) -> str:
+        """Return the reason why the process ended before its step did."""
         self.process.join()
         self._logging.join(timeout=1)  # one of its children may keep the pipe open
         code = self.process.exitcode or 0
