@@ -1,4 +1,4 @@
-"""Entry point: compare two selections on the same cases, ``python -m benchmark.compare A B``."""
+"""Entry point: compare two suites, networks or methods on the same cases, ``python -m benchmark.compare A B``."""
 
 import sys
 from collections.abc import Sequence

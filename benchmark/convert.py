@@ -1,4 +1,4 @@
-"""Entry point: make a run from other weights, ``python -m benchmark.convert --checkpoint jf.ckpt --backbone …``."""
+"""Entry point: convert weights of another project into a run, ``python -m benchmark.convert --checkpoint FILE …``."""
 
 import sys
 from collections.abc import Sequence
@@ -17,17 +17,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = cli.build(ConvertConfig, {name: getattr(config, name) for name in _applicable(explicit)})
     if "dataset" not in explicit and config.checkpoint and not config.findings:
         raise BadValueError(
-            "name the outputs: write --findings in the order of the outputs, or --dataset to take its findings"
+            "the names of the outputs are unknown: write --findings in their order, or --dataset to use its findings"
         )
     from benchmark.training import convert  # after the flags are checked: imports torch
 
     folder = convert.run(config)
-    cli.say(f"{config.backbone}, pooling {config.global_pool}, attention {config.attention_map}: set others by flags")
+    cli.say(
+        f"{config.backbone}, pooling {config.global_pool}, attention {config.attention_map} (change these with flags)"
+    )
     cli.say(f"run: {folder} (python heatmap.py --checkpoint {folder} --image FILE, python main.py --evaluate {folder})")
 
 
 def _applicable(explicit: frozenset[str]) -> frozenset[str]:
-    """The flags that apply: with --dataset, all but the network flags of its preset, which suit our own runs."""
+    """Return the flags to use: the explicit ones, and with --dataset its preset except for the network."""
     network = frozenset(field.name for field in fields(ModelFlags))
     everything = frozenset(field.name for field in fields(ConvertConfig))
     return everything - (network - explicit) if "dataset" in explicit else explicit

@@ -9,7 +9,7 @@ from core import cli
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Write ``truth.json`` and ``boxes.json`` and print their paths; exit status 2 for invalid input."""
+    """Write ``truth.json`` and ``boxes.json`` and print their paths; exit code 2 for invalid input."""
     config, _ = cli.parse(ExportConfig, cli.first_as_flag("--suite", argv), "python -m benchmark.export SUITE")
     from benchmark.external.coco import run  # after the flags are checked: heavy imports
 

@@ -1,4 +1,4 @@
-"""Entry point: cases of a suite on one page, ``python -m benchmark.gallery SUITE[/MODEL]``."""
+"""Entry point: write a page with cases of a suite, ``python -m benchmark.gallery SUITE[/MODEL]``."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from core import cli
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw best, median and worst cases, all methods side by side, from stored maps; exit code 2 for invalid input."""
+    """Draw the best, median and worst cases of all methods from stored maps; exit code 2 for invalid input."""
     flags = cli.first_as_flag("--suite", argv)
     config, _ = cli.parse(PageConfig, flags, "python -m benchmark.gallery SUITE[/MODEL]")
     from benchmark.pictures.gallery import run  # suites are imported after the flags are checked

@@ -1,4 +1,4 @@
-"""Entry point: how many training runs and patients separate rows, ``python -m benchmark.power --suite NAME``."""
+"""Entry point: training runs and patients needed to detect differences, ``python -m benchmark.power --suite NAME``."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from core import cli
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print a suite's variance components, and the precision with other numbers of training runs and patients."""
+    """Print the variance components of a suite, and the training runs and patients needed to detect differences."""
     config, _ = cli.parse(PowerConfig, argv, "python -m benchmark.power")
     from benchmark.report.leaderboard.components import power_text
 

@@ -18,14 +18,14 @@ MOVED = {
     "--verify": "python -m benchmark.verify --all",
     "--gallery": "python -m benchmark.gallery SUITE[/MODEL]",
     "--figures": "python -m benchmark.figures SUITE[/MODEL]",
-    "--output": "python -m benchmark.compare, benchmark.gallery or benchmark.figures, which take --output",
+    "--output": "python -m benchmark.compare, benchmark.gallery or benchmark.figures with --output",
 }
 """Flags of earlier versions -> the command that replaces them."""
 
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run each suite that the flags name and print the leaderboards; 1 if a cell failed, 2 for bad input."""
+    """Run the suites of the flags and print their leaderboards; exit code 1 if a cell failed, 2 for invalid input."""
     words = sys.argv[1:] if argv is None else argv
     if moved := [flag for word in words if (flag := word.split("=")[0]) in MOVED]:
         raise BadValueError(f"{moved[0]} is no longer a flag of benchmark.run: write {MOVED[moved[0]]}")
@@ -48,12 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for index in _indexes(written) if not config.dry_run else ():
         cli.say(f"results: {index} ({in_words})")
     if stopped:
-        raise LocusError(f"{len(stopped)} models could not run, all else is done: {'; '.join(stopped)}")
+        raise LocusError(f"{len(stopped)} models failed, all others are finished: {'; '.join(stopped)}")
     return 1 if counts["failed"] else 0
 
 
 def _leaderboards(outcome: Outcome) -> Iterator[str]:
-    """The main tables of a suite, with published and predicted results."""
+    """Yield the main tables of a suite, with published and predicted results."""
     from benchmark.report import tables
     from benchmark.report.published import predicted, side_by_side
 
@@ -64,7 +64,7 @@ def _leaderboards(outcome: Outcome) -> Iterator[str]:
 
 
 def _indexes(written: dict[Path, dict[Path, list[Record]]]) -> Iterator[Path]:
-    """Write the index page of each folder of results."""
+    """Write the index page of each results folder, and yield their paths."""
     from benchmark.report import tables
 
     yield from (tables.index(folder, by_suite) for folder, by_suite in written.items())

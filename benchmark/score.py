@@ -1,4 +1,4 @@
-"""Entry point: score external maps or boxes, ``python -m benchmark.score --dataset NIH --maps FOLDER --entry NAME``."""
+"""Entry point: score your maps or boxes, ``python -m benchmark.score --dataset NIH --maps FOLDER --entry NAME``."""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from core import cli
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Score an entry with the baselines; exit code 1 if a case failed, 2 for invalid input."""
+    """Score an entry and the baselines, print the paths of the tables; exit code 1 if a case failed, 2 if invalid."""
     config, _ = cli.parse(ScoreConfig, argv, "python -m benchmark.score")
     columns.check(
         config.boxes,

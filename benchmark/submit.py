@@ -7,12 +7,12 @@ from config import PackConfig, SubmissionConfig
 from core import cli
 from core.errors import BadValueError
 
-USAGE = "write `pack RUN`, with a folder from benchmark.score, or `check FILE`, with a file from pack"
+USAGE = "write `pack RUN` (a folder of benchmark.score) or `check FILE` (a file of pack)"
 
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Pack or check an entry; exit status 1 if a check fails, 2 for invalid input."""
+    """Pack or check an entry; exit code 1 if a check fails, 2 for invalid input."""
     word, *args = (sys.argv[1:] if argv is None else argv) or [""]
     if word in ("pack", "-h", "--help"):
         flags = cli.first_as_flag("--run", args if word == "pack" else [word])

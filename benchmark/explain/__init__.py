@@ -1,4 +1,4 @@
-"""Explain a batch: one forward pass gives the evidence from which all methods compute their maps."""
+"""Explain a batch: all methods compute their maps from the evidence of one forward pass."""
 
 from benchmark.explain.batch import Maps, build_methods, explain, explain_anything, named
 from benchmark.explain.forward import defer, gather
@@ -11,4 +11,4 @@ __all__ = [
 ]  # fmt: skip
 
 VERSION = 1
-"""Incremented whenever the maps of the same model, image and method change; invalidates maps of earlier versions."""
+"""Increment this if the maps of a model, image and method change; stored maps of earlier versions become invalid."""

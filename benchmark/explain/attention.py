@@ -25,9 +25,9 @@ Reduce = Callable[[Tensor, Tensor], Tensor]
 def parts(
     model: "Classifier", images: Tensor, findings: tuple[int, ...], memory_gib: float, autocast: Autocast
 ) -> list["Matrices"]:
-    """Split (N,3,H,W) ``images`` into batches that fit in memory, with the attention of each.
+    """Return the attention of (N,3,H,W) ``images``, in batches that fit in memory.
 
-    The network only runs when a method reads the matrices. Raises ``NotAvailableError`` for other networks.
+    The network runs when a method reads the matrices. Raises ``NotAvailableError`` for a network without attention.
     """
     layout = model.token_layout((images.shape[-2], images.shape[-1]))
     rows = layout.read_weights.to(images.device)
@@ -51,9 +51,9 @@ class Matrices(Attention):
     """Precision of forward passes."""
 
     def blocks(self, reduce: Callable[[Tensor], Tensor]) -> list[Tensor]:
-        """Return the reduced matrix of each block, by one forward pass without gradients.
+        """Return the reduced matrix of each block, from one forward pass without gradients.
 
-        ``reduce`` takes (N, heads, T, T) float32, first block first, so that no matrix needs to be stored.
+        ``reduce`` receives (N, heads, T, T) float32, block by block, so that no matrix needs to be stored.
         """
         reduced: list[Tensor] = []
 
@@ -65,46 +65,48 @@ class Matrices(Attention):
         return reduced
 
     def gradients(self, reduce: Reduce) -> Iterator[list[Tensor]]:
-        """Yield, per finding, the reduced gradient of every block.
+        """Yield, for each finding, the reduced gradients of all blocks.
 
-        One forward pass with gradients from the first matrix on, then a backward pass per finding.
+        It uses one forward pass with gradients from the first matrix on, and one backward pass per finding.
         """
-        return self._graded(reduce, apart=False)
+        return self._gradients(reduce, separately=False)
 
     def block_gradients(self, reduce: Reduce) -> Iterator[list[Tensor]]:
-        """Yield the same for each block's own score, by one forward pass that is cut between the blocks."""
-        return self._graded(reduce, apart=True)
+        """Yield the same for a separate score of each block, from one forward pass that is cut between the blocks."""
+        return self._gradients(reduce, separately=True)
 
-    def _graded(self, reduce: Reduce, apart: bool) -> Iterator[list[Tensor]]:
-        """Implement both: with ``apart`` gradients start at each block, else at the first."""
+    def _gradients(self, reduce: Reduce, separately: bool) -> Iterator[list[Tensor]]:
+        """Yield the gradients; with ``separately`` the graph starts at each block, else at the first block."""
         matrices: list[Tensor] = []
 
         def keep(A: Tensor) -> Tensor:
-            matrices.append(_leaf(A) if apart or not matrices else A)
+            matrices.append(_leaf(A) if separately or not matrices else A)
             return matrices[-1]
 
-        with self._cut() if apart else nullcontext():
+        with self._cut() if separately else nullcontext():
             logits = self._forward(keep)
         for k in self.findings:
-            yield _backward(logits, k, matrices, matrices if apart else matrices[:1], reduce)
+            yield _backward(logits, k, matrices, matrices if separately else matrices[:1], reduce)
 
     def _forward(self, keep: Keep) -> Tensor:
-        """Return logits (N, all findings) in float32; ``keep`` may enable gradients."""
+        """Return the logits (N, all findings) in float32; ``keep`` may enable gradients."""
         eager = torch.compiler.set_stance("force_eager")  # compiled code ignores the mode
         with no_grad_no_autocast(), evaluating(self.model), eager, self.autocast(), AttentionCapture(keep):
             return self.model(self.images).float()
 
     @contextmanager
     def _cut(self) -> Iterator[None]:
-        """Detach the tokens between blocks; the last block returns those of all blocks with gradients."""
+        """Detach the tokens between blocks; the last block returns the tokens of all blocks with gradients."""
         names, tokens = self.layout.blocks, list[Tensor]()
         if len(names) != self.layout.n_blocks > 1:
-            raise NotAvailableError("this network's blocks are no modules of their own: they have no tokens to score")
+            raise NotAvailableError(
+                "the blocks of this network are not separate modules, so scores per block are not available"
+            )
 
         def cut(part: Any, inputs: Any, output: Any) -> Any:
             tokens.append(as_tokens(output))
-            onward = tokens[-1].detach() if len(tokens) < len(names) else torch.cat(tokens)
-            return (onward, *output[1:]) if isinstance(output, tuple) else onward
+            passed = tokens[-1].detach() if len(tokens) < len(names) else torch.cat(tokens)
+            return (passed, *output[1:]) if isinstance(output, tuple) else passed
 
         with ExitStack() as hooks:
             for name in names:
@@ -119,7 +121,7 @@ def _leaf(A: Tensor) -> Tensor:
 
 
 def _backward(logits: Tensor, k: int, matrices: list[Tensor], leaves: list[Tensor], reduce: Reduce) -> list[Tensor]:
-    """Return ``reduce`` of each matrix and its gradient of logit k, freeing each gradient before the next."""
+    """Return ``reduce`` of each matrix and its gradient of logit k; each gradient is freed before the next one."""
     reduced = matrices.copy()
     direction = torch.zeros_like(logits)
     direction[:, k] = 1

@@ -1,4 +1,4 @@
-"""Explain a batch: one forward pass, gradients of all findings through the head only, shared by all methods."""
+"""Explain a batch: all methods share one forward pass and the gradients through the head."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 
 
 class Maps(dict[str, Tensor]):
-    """Raw maps by method: word -> (N,K,h,w) float32; ``grids[word]`` is their grid, ``logits`` is (N,K).
+    """Raw maps: name of a method -> (N,K,h,w) float32; ``grids[name]`` is their grid, ``logits`` is (N,K).
 
-    ``absent`` maps each method that was dropped from a group to the reason.
+    ``absent``: unsupported method of a requested group -> reason.
     """
 
     def __init__(self, logits: Callable[[], Tensor]) -> None:
-        """Create an empty set of maps for a batch; ``logits`` returns its (N,K) on first access."""
+        """Create an empty set of maps for a batch; ``logits`` returns its (N,K) logits."""
         super().__init__()
         self._logits = logits
         self.grids: dict[str, Grid] = {}
@@ -37,7 +37,7 @@ class Maps(dict[str, Tensor]):
 
     @cached_property
     def logits(self) -> Tensor:
-        """Logits of the requested findings, (N,K); needs a forward pass if all methods only read attention."""
+        """Logits of the requested findings, (N,K); runs a forward pass if all methods use only attention."""
         return self._logits()
 
 
@@ -53,29 +53,30 @@ def explain(
 ) -> Maps:
     """Compute raw maps of several methods for a batch, with one shared forward pass.
 
-    The forward pass runs under the caller's autocast; gradients and maps are float32. Methods that only read attention
-    need no shared pass.
+    The forward pass uses the caller's autocast; gradients and maps are float32. Methods that use only attention do not
+    need it.
 
     Args:
         model: a ``backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is not changed.
         images: (N,3,H,W) float, normalised, on the model's device: ``model.prepare(samples)``.
-        methods: words, ``file.py:Class`` words, classes or instances; maps do not depend on their order or number. From
-            ``all``, ``fast`` and ``slow``, methods that do not support this model are left out, and listed in
-            ``.absent`` and in the log.
+        methods: names, ``path/to/file.py:Class``, classes or instances; maps do not depend on their order or number.
+            Unsupported methods of the groups ``all``, ``fast`` and ``slow`` are left out, and listed in ``.absent`` and
+            in the log.
         findings: indices of the model's outputs to explain, or names of its findings; all by default.
-        layer: an earlier layer (one of ``model.levels`` or any submodule with maps); None is the pooled map.
+        layer: an earlier layer (one of ``model.levels``, or any submodule whose output is a map); None: the pooled map.
         memory_gib: memory budget of gradients and forward passes; larger batches are split.
         progress: show a bar while a slow method runs.
-        any_size: accept images of another size than the training images.
+        any_size: accept images whose size differs from that of the training images.
 
     Returns:
-        ``Maps``: registered word -> (N,K,h,w) float32, K in the order of ``findings``; ``.grids[word]``, ``.logits``
+        ``Maps``: name -> (N,K,h,w) float32, K in the order of ``findings``; with ``.grids[name]`` and ``.logits``
         (N,K).
 
     Raises:
-        UnknownNameError: an unknown method or layer. NotAvailableError: a method requested by name that does not
-        support this model (``cam`` requires a linear head; a model wrapped with a callable head has none).
-        BadValueError: images of another shape or size, values that are not normalised or not finite, a finding
+        UnknownNameError: for an unknown method or layer.
+        NotAvailableError: for a method requested by name that does not support this model (``cam`` requires a linear
+            head; a model wrapped with a callable head has none).
+        BadValueError: for images of a wrong shape or size, values that are not normalised or not finite, and a finding
             that the model does not have; see ``benchmark.explain.checks``.
     """
     checks.check_model(model)
@@ -93,7 +94,7 @@ def explain_anything(
     memory_gib: float = 2.0,
     progress: bool = False,
 ) -> Maps:
-    """Same as ``explain`` without checks of the images' size and values: for tests with extreme inputs."""
+    """Do the same as ``explain`` without checks of the size and values of images: for tests with extreme inputs."""
     requested = [
         method_registry.normalize_name(method) if isinstance(method, str) else method
         for method in ([methods] if isinstance(methods, str) else methods)
@@ -120,7 +121,7 @@ def explain_anything(
 
 
 def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
-    """Return word -> method, with groups (``fast``) expanded. Raises ``BadValueError`` if two methods share a word."""
+    """Return name -> method, with groups (``fast``) expanded. Raises ``BadValueError`` if two methods share a name."""
     words = [
         word
         for method in methods
@@ -130,13 +131,13 @@ def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, M
     for word, part in map(named, dict.fromkeys(words)):
         if word in parts:
             modules = f"{type(parts[word]).__module__} and {type(part).__module__}"
-            raise BadValueError(f"two methods are called {word!r} ({modules}): explain one")
+            raise BadValueError(f"two methods have the name {word!r} ({modules}): use one of them")
         parts[word] = part
     return parts
 
 
 def named(method: str | Method | type[Method]) -> tuple[str, Method]:
-    """Return a method's word and the method: ``noise:seed=3`` keeps its options, a class uses its ``name``."""
+    """Return the name of a method (with its options, as in ``noise:seed=3``) and the method."""
     if not isinstance(method, str):
         part = method if isinstance(method, Method) else method()
         return part.name, part

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CALLS = 5
 BUDGET = 0.5
-"""Time budget in seconds: no further call is timed once it is spent."""
+"""Time budget in seconds: no further call is timed after it."""
 Explain = Callable[[Tensor], object]
 
 
@@ -39,10 +39,11 @@ class Spent:
 
 
 def spent(model: "Classifier", images: Tensor, method: Method, memory_gib: float = 2.0) -> Spent:
-    """Measure the cost of ``method``'s maps of all findings, including the forward pass, for (N,3,H,W) ``images``.
+    """Measure the cost of the maps of ``method`` for all findings, including the forward pass.
 
-    Memory is that of a call on one image. Times up to ``CALLS`` calls on all images within ``BUDGET`` seconds, or on
-    one image if all would take longer. Raises ``LocusError`` if the method has no map for this model, or fails.
+    ``images`` are (N,3,H,W). Memory is measured on one image. Time is that of up to ``CALLS`` calls on all images
+    within ``BUDGET`` seconds, or on one image if all would take longer. Raises ``LocusError`` if the method does not
+    support this model, or fails.
     """
 
     def explain(batch: Tensor) -> object:
@@ -56,13 +57,13 @@ def spent(model: "Classifier", images: Tensor, method: Method, memory_gib: float
         times = [first] if len(batch) == 1 else []
         while len(times) < CALLS and sum(times) < BUDGET:
             times.append(_seconds(explain, batch))
-    ms = 1000 * min(times) / len(batch)  # the fastest call was disturbed least
+    ms = 1000 * min(times) / len(batch)  # other programs disturb the fastest call least
     return Spent(round(ms, 3), round(mib, 3), len(batch), len(times))
 
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Use one thread and no garbage collection, whose time and memory are not the method's."""
+    """Use one thread and no garbage collection, which would add time and memory."""
     threads, collects = torch.get_num_threads(), gc.isenabled()
     torch.set_num_threads(1)
     gc.disable()
@@ -75,6 +76,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _seconds(explain: Explain, images: Tensor) -> float:
+    """Return the processor seconds of one call on the CPU, or the elapsed seconds on a GPU."""
     if not images.is_cuda:
         start = time.process_time()
         explain(images)
@@ -101,6 +103,7 @@ def _peak(explain: Explain, images: Tensor) -> float:
 
 
 def _peak_on_gpu(explain: Explain, images: Tensor) -> float:
+    """Return the largest memory that one call takes on the GPU, in bytes."""
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     result = explain(images)

@@ -1,4 +1,4 @@
-"""Turn one forward pass of a batch of images into evidence for the methods."""
+"""Compute evidence for the methods from one forward pass of a batch of images."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,10 +35,7 @@ def gather(
 def defer(
     model: "Classifier", images: Tensor, findings: Sequence[int] | None = None, memory_gib: float = 2.0
 ) -> Evidence:
-    """Like ``gather``, but run the forward pass only when a method needs it; methods that read attention do not.
-
-    Same as ``gather`` for a network without global attention.
-    """
+    """Do the same as ``gather``, but delay a transformer's forward pass until a method needs more than attention."""
     request = _request(model, images, findings, memory_gib)
     try:
         layout = model.token_layout((images.shape[-2], images.shape[-1]))
@@ -48,7 +45,7 @@ def defer(
 
 
 class DeferredEvidence(EvidenceView):
-    """A transformer's evidence that runs the forward pass on first access; its attention does not need it."""
+    """Evidence of a transformer that runs the forward pass on first access; attention does not need it."""
 
     def __init__(self, request: ExplainRequest, layout: TokenLayout) -> None:
         self.images, self.grid, self.findings = request.images, layout.grid, request.finding_indices(layout.n_logits)
@@ -57,7 +54,7 @@ class DeferredEvidence(EvidenceView):
 
     @cached_property
     def attention(self) -> Sequence[Attention]:
-        """The attention of every block, by a separate pass on first access."""
+        """Attention of all blocks, from a separate forward pass on first access."""
         return self._request.attention(self.findings)
 
 
@@ -68,9 +65,10 @@ def _request(
     memory_gib: float,
     progress: bool = False,
 ) -> ExplainRequest:
+    """Check the arguments of ``explain`` and return them as one request."""
     checks.check_batch(model, images)
     if not memory_gib > 0:
-        raise BadValueError(f"memory_gib is {memory_gib}: give a budget above 0")
+        raise BadValueError(f"memory_gib is {memory_gib}: it must be above 0")
     autocast = Autocast.now(images)
     with no_grad_no_autocast():
         images = images.clone() if images.is_inference() else images.detach()

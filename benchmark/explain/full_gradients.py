@@ -1,4 +1,4 @@
-"""Contributions of the pixels and of all layers' biases to a logit, from a separate forward pass."""
+"""Contributions of the pixels and of the biases of all layers to a logit, from a separate forward pass."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -22,21 +22,21 @@ CLOSE = 1e-3
 
 
 class Added(NamedTuple):
-    """A summand: the network's input or a layer's output, with its graph."""
+    """A summand: the input of the network or the output of a layer, with its graph."""
 
     output: Tensor
     """(N,C,h,w)."""
     value: Tensor
-    """The pixels, or a layer's bias (1,C,1,1); for batch norm in evaluation mode the shift minus the scaled mean."""
+    """The pixels, or the bias of a layer (1,C,1,1); for batch norm, the shift minus the scaled mean."""
     grids: AxisGrids | None
-    """Grid of the positions; None if parallel branches disagree."""
+    """Grid of the positions; None if parallel branches have different grids."""
 
 
 def terms(model: "Classifier", image: Tensor, findings: Sequence[int]) -> Iterator[list[tuple[Grid, Tensor]]]:
-    """Yield, for each finding, the term of the pixels and those of the layers: grid and signed values (N,C,h,w).
+    """Yield, for each finding, the terms of the pixels and of the layers: grid and signed values (N,C,h,w).
 
-    ``image`` is (N,3,H,W); the pixels are the extractor's input. The terms sum to ``A * dS/dA``; raises
-    ``NotAvailableError`` if they do not.
+    ``image`` is (N,3,H,W); the pixels are the input of the extractor. Raises ``NotAvailableError`` if the terms do not
+    sum to ``A * dS/dA``.
     """
     with no_grad_no_autocast(), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
         added, A, logits = _recorded(model, image)
@@ -45,17 +45,17 @@ def terms(model: "Classifier", image: Tensor, findings: Sequence[int]) -> Iterat
     for k in findings:
         *gradients, G = torch.autograd.grad(logits[:, k].sum(), leaves, retain_graph=True, materialize_grads=True)
         values = [gradient * summand.value for gradient, summand in zip(gradients, added, strict=True)]
-        _require_whole(values, G * A.detach())
+        _require_sum(values, G * A.detach())
         yield [(_grid(summand, size), term) for summand, term in zip(added, values, strict=True)]
 
 
 def _recorded(model: "Classifier", image: Tensor) -> tuple[list[Added], Tensor, Tensor]:
-    """Return all summands on the way to A, A itself, and the logits (N, all findings), in one graph."""
+    """Return all summands before A, A, and the logits (N, all findings), in one graph."""
     biased, reached = Biased(), list[tuple[int, Tensor]]()
     extractor: Any = model.extractor
     if model.layer is None:
         entrance, level = extractor, model.attention or extractor
-    else:  # the network runs as a whole, and is explained at one of its submodules
+    else:  # an opaque network, explained at one of its submodules
         entrance = extractor.net if hasattr(extractor, "net") else extractor.module
         level = model.get_submodule(path(model, model.layer))
     with ExitStack() as hooks:
@@ -66,30 +66,35 @@ def _recorded(model: "Classifier", image: Tensor) -> tuple[list[Added], Tensor, 
             logits = model(image).float()
     (count, A), *again = reached
     if again or not isinstance(A, Tensor):
-        raise NotAvailableError("this network is explained at a layer that gives no single map: its terms have no sum")
+        raise NotAvailableError(
+            "the explained layer of this network does not return a single map, so its contributions cannot be summed"
+        )
     return biased.added[:count], A, logits
 
 
 def _grid(added: Added, size: tuple[int, int]) -> Grid:
+    """Return the grid of a bias; raise if parallel branches have different grids."""
     if added.grids is None:
-        raise NotAvailableError("branches of this network disagree where a layer's positions look: its bias has none")
+        raise NotAvailableError(
+            "parallel branches of this network have different grids, so the bias of a layer has no position"
+        )
     y, x = added.grids
     return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
 
 
-def _require_whole(values: Sequence[Tensor], whole: Tensor) -> None:
-    """Raise ``NotAvailableError`` if the terms do not sum to the whole."""
+def _require_sum(values: Sequence[Tensor], whole: Tensor) -> None:
+    """Raise ``NotAvailableError`` if the terms do not sum to ``whole``."""
     sums = torch.stack([value.double().sum() for value in values])
     miss, scale = (sums.sum() - whole.double().sum()).abs(), sums.abs().sum()
     if miss > CLOSE * scale:
         raise NotAvailableError(
-            "what this network's features add to the logit is not the sum of what its pixels and biases add (it misses "
-            f"{miss / scale:.1%}): that holds for convolutions, batch norm and rectifiers alone, in float32 or finer"
+            f"the contributions of pixels and biases do not sum to that of the features ({miss / scale:.1%} is "
+            "missing): this requires a network of convolutions, batch norm and rectifiers only, in float32 or finer"
         )
 
 
 class Biased(GridTracer):
-    """Record in ``added`` the input of :meth:`begin`, then each convolution and batch norm with a bias.
+    """Records in ``added`` the input of ``begin`` and the output of each convolution and batch norm with a bias.
 
     The network continues with copies, which it may modify in place.
     """
@@ -101,20 +106,20 @@ class Biased(GridTracer):
     def begin(self, pixels: Tensor) -> Tensor:
         """Return ``pixels`` (N,channels,H,W) as the start of a graph."""
         leaf = pixels.detach().clone().requires_grad_()
-        return self._kept(leaf, leaf.detach(), (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0)))
+        return self._record(leaf, leaf.detach(), (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0)))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Intercept one call of the network."""
         out = super().__torch_function__(func, types, args, kwargs)
         bias_of = _BIASES.get(getattr(func, "__name__", ""))
         bias = bias_of(*args, **(kwargs or {})) if bias_of and out.ndim == 4 else None
-        return out if bias is None else self._kept(out, bias.detach().reshape(1, -1, 1, 1), self.grids.get(out))
+        return out if bias is None else self._record(out, bias.detach().reshape(1, -1, 1, 1), self.grids.get(out))
 
     def answer(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Return the actual result, unlike the base class."""
+        """Return the result of the call, unlike the base class."""
         return func(*args, **kwargs)
 
-    def _kept(self, output: Tensor, value: Tensor, grids: AxisGrids | None) -> Tensor:
+    def _record(self, output: Tensor, value: Tensor, grids: AxisGrids | None) -> Tensor:
         self.added.append(Added(output, value, grids))
         copy = output.clone()
         self.grids[copy] = grids
@@ -129,6 +134,7 @@ def _batch_norm(
     x: Tensor, mean: Tensor | None, variance: Tensor | None, weight: Tensor | None = None, bias: Tensor | None = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> Tensor | None:  # fmt: skip
+    """Return the bias of a batch normalisation in evaluation mode."""
     if mean is None or variance is None:
         return bias
     shift = -mean * torch.rsqrt(variance + eps) * (1 if weight is None else weight)

@@ -18,9 +18,9 @@ from methods.gradients import Dense, Gradients
 
 
 def compute_evidence(request: ExplainRequest, layer: str) -> NetworkEvidence:
-    """Run one forward pass, recorded from ``layer`` on; each finding's gradient is one backward pass of the tail.
+    """Run one forward pass with a graph from ``layer`` on; each gradient is a backward pass of the layers behind it.
 
-    A batch too large to be recorded at once is split into chunks, each with a second forward pass for its gradients.
+    A batch whose graph exceeds the memory is split into chunks; each needs a second forward pass for its gradients.
     """
     step = memory.recorded_at_once(request.images, request.memory_gib)
     if len(request.images) <= step:
@@ -53,7 +53,7 @@ class LayerEvidence(NetworkEvidence):
     ablation_drops = None
 
     def head(self, features: Tensor) -> Tensor:
-        """Return logits (M,K) of the network with its output at the layer replaced by ``features`` (M,C,h,w)."""
+        """Return the logits (M,K) with the output of the layer replaced by ``features`` (M,C,h,w)."""
         with evaluating(self.request.model):
             return self._tail(features)[:, self._columns]
 
@@ -63,7 +63,7 @@ class LayerEvidence(NetworkEvidence):
 
     @cached_property
     def gradients(self) -> Gradients:
-        """Gradients, by one backward pass of the tail per finding."""
+        """Gradients, from one backward pass per finding."""
         A, logits = self.recorded
         with no_grad_no_autocast(), torch.enable_grad():
             return Dense(jacobian_per_finding(logits[:, self._columns], A))
@@ -71,15 +71,17 @@ class LayerEvidence(NetworkEvidence):
     @cached_property
     def class_maps(self) -> Tensor:
         """Raise ``NotAvailableError``: only the pooled map has class maps."""
-        raise NotAvailableError(f"the layer {self.layer!r} is not what is pooled: the classifier's weights do not fit")
+        raise NotAvailableError(
+            f"class maps require the pooled map; they are not available at the layer {self.layer!r}"
+        )
 
     @cached_property
     def bias(self) -> Tensor:
-        """Raise ``NotAvailableError``, as ``class_maps`` does."""
+        """Raise ``NotAvailableError``: see ``class_maps``."""
         return self.class_maps
 
     def parts(self) -> Iterator[tuple[slice, "LayerEvidence"]]:
-        """Split the evidence by findings: the images of a batch share one graph."""
+        """Split the evidence by findings, because the images of a batch share one graph."""
         step = max(1, memory.gradients_at_once(self.A, self.request.memory_gib) // len(self.A))
         for k in range(0, len(self.findings), step):
             yield slice(0, len(self.A)), replace(self, findings=self.findings[k : k + step])
@@ -87,7 +89,7 @@ class LayerEvidence(NetworkEvidence):
 
 @dataclass(frozen=True, eq=False)
 class ChunkedLayerEvidence(LayerEvidence):
-    """Evidence of a batch whose graph exceeds the memory budget: runs ``step`` images at a time again."""
+    """Evidence of a batch whose graph exceeds the memory budget: runs ``step`` images at a time."""
 
     step: int
 

@@ -1,4 +1,4 @@
-"""Batch sizes and memory format of the engine: from a fixed budget, never from the memory that happens to be free."""
+"""Batch sizes and memory format for explaining. They depend on a fixed budget, not on the free memory."""
 
 from typing import TYPE_CHECKING
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 FLOATS_PER_PIXEL = 128
-"""Activations alive at once in a forward pass, per pixel of the input: an upper bound for the usual networks."""
+"""Activations in memory during a forward pass, per input pixel: an upper bound for common networks."""
 BACKWARD = 5
-"""Memory of a pass with gradients, relative to one without."""
+"""Memory of a pass with gradients, relative to a pass without."""
 TEMPORARIES = 6
 """Assumed number of temporary tensors of the size of G in a method."""
 CACHE = 8 * 2**20
-"""Bytes of G per part on a CPU: sums over data in the cache are several times faster."""
+"""Bytes of G per part on a CPU, so that they fit into the cache and sums are several times faster."""
 ATTENDED = 3
 """Assumed number of tensors of the size of all attention matrices in a pass that records them."""
 PIXELS = 8 * 224 * 224
-"""Input pixels per forward pass of many images on a CPU, eight of 224 px: more are not faster and need memory."""
+"""Input pixels per forward pass on a CPU, eight images of 224 px: more are not faster and need memory."""
 
 
 def images_at_once(images: Tensor, memory_gib: float) -> int:
@@ -36,10 +36,7 @@ def images_at_once(images: Tensor, memory_gib: float) -> int:
 
 
 def recorded_at_once(images: Tensor, memory_gib: float) -> int:
-    """Return how many images fit a pass with gradients.
-
-    Fewer by the factor ``BACKWARD``, because the outputs of all layers are stored.
-    """
+    """Return how many images fit a pass with gradients, which stores the outputs of all layers."""
     return max(1, images_at_once(images, memory_gib) // BACKWARD)
 
 
@@ -49,16 +46,16 @@ def maps_at_once(A: Tensor, memory_gib: float) -> int:
 
 
 def forward_at_once(images: Tensor, memory_gib: float) -> int:
-    """Return how many of many images one forward pass takes.
+    """Return the number of images per forward pass.
 
-    On a CPU fewer than fit in memory: a batch larger than the processor's cache is slower per image.
+    On a CPU they are fewer than fit in memory: a batch larger than the processor's cache is slower per image.
     """
     fits = images_at_once(images, memory_gib)
     return fits if images.is_cuda else max(1, min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))
 
 
 def gradients_at_once(A: Tensor, memory_gib: float) -> int:
-    """Return for how many (image, finding) pairs G, (C,h,w) each, fits in memory; at least 1."""
+    """Return the number of (image, finding) pairs whose gradients G, (C,h,w) each, fit in memory; at least 1."""
     fits = maps_at_once(A, memory_gib)
     return fits if A.is_cuda else max(1, min(fits, CACHE // (A[0].numel() * 4)))
 
@@ -78,7 +75,7 @@ def channels_last_on_cpu(images: Tensor) -> Tensor:
 
 
 def prepare(model: "Classifier", flags: EngineFlags) -> "Classifier":
-    """Compile the features of ``model`` and convert its weights to channels-last if ``flags`` say so; return it."""
+    """Return ``model``, with features compiled and weights in channels-last format according to ``flags``."""
     if flags.channels_last:
         model.to(memory_format=torch.channels_last)
     if flags.compile:

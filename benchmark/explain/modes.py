@@ -1,4 +1,4 @@
-"""Torch modes: no gradients and no autocast while methods run, the caller's autocast for forward passes."""
+"""Torch modes: methods run without gradients and autocast, forward passes with the caller's autocast."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

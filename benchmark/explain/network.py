@@ -1,4 +1,4 @@
-"""Evidence from a network: what is independent of the layer, and the request for it."""
+"""Evidence from a network, as far as it does not depend on the layer, and the request for it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class ExplainRequest:
     images: Tensor
     """(N,3,H,W)."""
     findings: tuple[int, ...] | None
-    """Indices of the model's outputs; None for all, before their number is known."""
+    """Indices of the outputs; None for all of them."""
     memory_gib: float
     progress: bool
     autocast: Autocast
@@ -46,11 +46,13 @@ class ExplainRequest:
         chosen = tuple(range(count)) if self.findings is None else self.findings
         wrong = [finding for finding in chosen if finding not in range(count)]
         if wrong or not chosen:
-            raise BadValueError(f"findings {wrong or '(none)'} are not among the model's outputs 0 … {count - 1}")
+            raise BadValueError(
+                f"findings {wrong or '(none)'} are invalid: the outputs of the model are 0 to {count - 1}"
+            )
         return chosen
 
     def attention(self, findings: tuple[int, ...]) -> Sequence[Attention]:
-        """Return the attention of every block in batches of images, with gradients of the logits of ``findings``."""
+        """Return the attention of all blocks in batches of images, with gradients of the logits of ``findings``."""
         return attention.parts(self.model, self.images, findings, self.memory_gib, self.autocast)
 
 
@@ -66,7 +68,7 @@ class NetworkEvidence(Evidence):
     layer: str | None
     """The layer of ``A``; None is the pooled map."""
     recorded: tuple[Tensor, Tensor]
-    """The feature map (N,C,h,w) and the logits of all findings; at an earlier layer with the graph in between."""
+    """Feature map (N,C,h,w) and logits of all findings; at an earlier layer, with the graph between them."""
 
     @cached_property
     def A(self) -> Tensor:  # noqa: N802
@@ -88,16 +90,16 @@ class NetworkEvidence(Evidence):
         return list(self.findings)
 
     def network(self, images: Tensor) -> Tensor:
-        """Return logits (M,K) in float32 of images (M,3,H,W), differentiable in the images.
+        """Return the logits (M,K) in float32 of images (M,3,H,W), differentiable in the images.
 
-        For methods that modify the image: ``saliency``, ``rise``, ``occlusion``.
+        Used by methods that modify the image: ``saliency``, ``rise``, ``occlusion``.
         """
         with evaluating(self.request.model):
             logits = functional_call(self.request.model, self._weights, (memory.channels_last_on_cpu(images),))
         return logits[:, self._columns]
 
     def batched_forward(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
-        """Return logits (count,K) of images rendered batch by batch, under the caller's autocast."""
+        """Return the logits (count,K) of images rendered batch by batch, with the caller's autocast."""
         request = self.request
         step = memory.forward_at_once(request.images, request.memory_gib)
         batches = [torch.empty(0, len(self.findings), device=request.images.device)]
@@ -114,14 +116,14 @@ class NetworkEvidence(Evidence):
 
     @cached_property
     def _weights(self) -> dict[str, Tensor]:
-        """Return the convolutions' weights in the images' memory format, without changing the model."""
+        """Weights of the convolutions in the memory format of the images; the model is not changed."""
         weights = self.request.model.named_parameters()
         return {name: memory.channels_last_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
 
     def at(self, layer: str | None) -> Evidence:
-        """Return evidence of the same images and findings at another layer, by one more forward pass (cached).
+        """Return evidence of the same images and findings at another layer, from one more forward pass (cached).
 
-        Raises ``BadValueError`` with the available layers for an unknown layer.
+        Raises ``BadValueError`` with the available layers if the layer is unknown.
         """
         if layer not in self._evidence_by_layer:
             request = replace(self.request, findings=self.findings)
@@ -133,7 +135,7 @@ class NetworkEvidence(Evidence):
         return {}
 
     def for_images(self, images: Tensor) -> Evidence:
-        """Return evidence for other images, by one more forward pass.
+        """Return evidence for other images, from one more forward pass.
 
         Raises ``NotAvailableError`` if the network does not accept their size.
         """
@@ -142,20 +144,20 @@ class NetworkEvidence(Evidence):
             return request.compute_evidence(request, self.layer)
         except (RuntimeError, ValueError, TypeError) as error:
             side = f"{images.shape[-2]}x{images.shape[-1]}"
-            raise NotAvailableError(f"this network takes no images of {side} pixels: {error}") from error
+            raise NotAvailableError(f"this network does not accept images of {side} pixels: {error}") from error
 
     @cached_property
     def patch_size(self) -> int:
-        """A transformer's patch size in pixels; 1 for any other network."""
+        """Patch size of a transformer in pixels; 1 for any other network."""
         return int(getattr(self.request.model.extractor, "patch", 1))
 
     @cached_property
     def attention(self) -> Sequence[Attention]:
-        """The attention of every block, by a separate pass on first access; the same at every layer."""
+        """Attention of all blocks, from a separate forward pass on first access; the same at all layers."""
         return self.request.attention(self.findings)
 
     def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
-        """Yield the terms of FullGrad for one image, by a separate pass; the same at every layer."""
+        """Yield the terms of FullGrad for one image, from a separate forward pass; the same at all layers."""
         return full_gradients.terms(self.request.model, image, self.findings)
 
     def grid_at(self, layer: str | None) -> Grid:
@@ -163,6 +165,6 @@ class NetworkEvidence(Evidence):
         return self.request.model.grid((self.request.images.shape[-2], self.request.images.shape[-1]), layer)
 
     def max_batch(self, what: Pass) -> int:
-        """Return how many images fit a pass; at an earlier layer the head counts as the whole network."""
+        """Return how many images fit a pass; at an earlier layer, the head counts as a whole network."""
         count = memory.recorded_at_once if what == "backward" else memory.images_at_once
         return count(self.request.images, self.request.memory_gib)

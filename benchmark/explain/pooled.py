@@ -1,4 +1,4 @@
-"""Activations, logits and gradients at the pooled feature map, where gradients only need the classifier's head."""
+"""Activations, logits and gradients at the pooled feature map; gradients only need the head of the classifier."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -46,21 +46,18 @@ class PooledEvidence(NetworkEvidence):
     """Evidence at the pooled map."""
 
     def head(self, features: Tensor) -> Tensor:
-        """Return logits (M,K) float32 of maps (M,C,h,w), computed in the precision of the model's weights."""
+        """Return the logits (M,K) float32 of maps (M,C,h,w), computed in the precision of the weights."""
         model = self.request.model
         with evaluating(model):
             return model.head(features.to(_precision(model)))[:, self._columns].float()
 
     def max_batch(self, what: Pass) -> int:
-        """Return the number of feature maps for the head, else as for every layer."""
+        """Return the number of feature maps for the head; for other passes as at any layer."""
         return memory.maps_at_once(self.A, self.request.memory_gib) if what == "head" else super().max_batch(what)
 
     @cached_property
     def gradients(self) -> Gradients:
-        """Gradients in closed form if the head has one, else by one vectorised backward pass of the head.
-
-        Only the head is differentiated, for any network: the features are a leaf.
-        """
+        """Gradients in closed form if the head has one, else from one vectorised backward pass of the head."""
         with no_grad_no_autocast(), evaluating(self.request.model):
             factors = self.request.model.head.factors(self.A)
         if factors is None:
@@ -86,13 +83,13 @@ class PooledEvidence(NetworkEvidence):
 
     @cached_property
     def ablation_drops(self) -> Tensor | None:
-        """The drops of the logits without each channel, (N,K,C), in closed form; None if the head has none."""
+        """Drops of the logits without each channel, (N,K,C), in closed form; None if the head has none."""
         with no_grad_no_autocast(), evaluating(self.request.model):
             drops: Tensor | None = self.request.model.head.ablated_drops(self.A)
         return None if drops is None else drops[:, self._columns]
 
     def parts(self) -> Iterator[tuple[slice, "PooledEvidence"]]:
-        """Yield slices of the images with their part of the evidence, small enough for G to fit in memory."""
+        """Yield slices of the images with their part of the evidence; its gradients fit in memory."""
         max_pairs = memory.gradients_at_once(self.A, self.request.memory_gib)
         images, findings = max(1, max_pairs // len(self.findings)), min(max_pairs, len(self.findings))
         for i in range(0, len(self.A), images):
@@ -107,7 +104,7 @@ class PooledEvidence(NetworkEvidence):
 
 
 def jacobian_batched(logits: Tensor, A: Tensor) -> Tensor:
-    """Return gradients (N,K,C,h,w) of logits (N,K) by one vectorised backward pass, or by K if vmap is not supported.
+    """Return the gradients (N,K,C,h,w) of logits (N,K) from one vectorised backward pass, or from K without vmap.
 
     ``logits`` must depend on ``A`` through a graph, which is retained.
 
@@ -125,5 +122,5 @@ def jacobian_batched(logits: Tensor, A: Tensor) -> Tensor:
 
 
 def jacobian_per_finding(logits: Tensor, A: Tensor) -> Tensor:
-    """Return gradients (N,K,C,h,w) of logits (N,K) by one backward pass per finding: K times the time, less memory."""
+    """Return the gradients (N,K,C,h,w) of logits (N,K) from one backward pass per finding: slower, but less memory."""
     return torch.stack([torch.autograd.grad(logit.sum(), A, retain_graph=True)[0] for logit in logits.unbind(1)], dim=1)

@@ -1,4 +1,4 @@
-"""Run methods on evidence, in parts of a batch that fit in memory; gradients are computed once for all methods."""
+"""Run methods on evidence, in parts of a batch that fit in memory; all methods share the gradients."""
 
 import traceback
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ class MethodMaps:
 
 
 def run_method(method: Method, evidence: Evidence) -> MethodMaps:
-    """Return the maps of one method and their grid. Raises ``LocusError`` if it has none for this model, or fails.
+    """Return the maps of one method and their grid. Raises ``LocusError`` if it does not support this model, or fails.
 
-    The evidence is not changed and can be passed to other methods.
+    The evidence is not changed and can be used for other methods.
     """
     maps = run_methods({method.name: method}, evidence)[method.name]
     if isinstance(maps, LocusError):
@@ -35,9 +35,9 @@ def run_method(method: Method, evidence: Evidence) -> MethodMaps:
 
 
 def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
-    """Return maps and grid of each method, or its error: ``NotAvailableError`` for this model, else a failure.
+    """Return the maps of each method, in their order, or its error (``NotAvailableError`` if it is not supported).
 
-    In the order of ``methods``. Methods that read gradients run on parts of the batch that fit in memory.
+    Methods that use gradients run on parts of the batch that fit in memory.
     """
     piecewise = {name: method for name, method in methods.items() if "gradients" in method.needs}
     with no_grad_no_autocast():
@@ -48,7 +48,7 @@ def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, 
 
 
 def _piecewise(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
-    """Run all methods part by part, so that each part's gradients are computed once and then freed."""
+    """Run all methods part by part, so that the gradients of a part are computed once and then freed."""
     rows: dict[str, dict[int, list[Tensor | LocusError]]] = {name: {} for name in methods}
     for images, part in evidence.parts() if methods else ():
         for name, method in methods.items():
@@ -69,7 +69,7 @@ def _explained(method: Method, pieces: Sequence[Tensor | LocusError], evidence: 
 
 
 def _call(method: Method, evidence: Evidence) -> Tensor | LocusError:
-    """Return the method's maps, or its error, with the line at which a user's method failed."""
+    """Return the maps of a method, or its error with the line where it failed."""
     try:
         return method(evidence)
     except LocusError as error:
@@ -79,9 +79,9 @@ def _call(method: Method, evidence: Evidence) -> Tensor | LocusError:
     except ANYTHING as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
         broken = LocusError(
-            f"the method {method.name!r} broke: {type(error).__name__}: {one_line(error)} "
+            f"the method {method.name!r} failed: {type(error).__name__}: {one_line(error)} "
             f"({line.filename}, line {line.lineno}); "
-            f"`python -m benchmark.check method {method.name}` asks it one question at a time"
+            f"to test it step by step, run `python -m benchmark.check method {method.name}`"
         )
         broken.__cause__ = error
         return broken

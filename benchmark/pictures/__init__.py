@@ -1,1 +1,1 @@
-"""From image to picture: heat maps, overlays, the gallery of a suite, and figures for a paper."""
+"""Pictures: heat maps, overlays, the gallery of a suite, and figures for a paper."""

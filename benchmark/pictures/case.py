@@ -1,4 +1,4 @@
-"""One case prepared for a picture: a map with its boxes in the frame of the truth."""
+"""A case prepared for a picture: a map with its boxes in the frame of the truth."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ class CasePicture:
     heat: NDArray[np.float32]
     """(H, W) heat map, min-max scaled over its positions to [0,1]; all 0 for a flat map."""
     truth: FloatArray | None
-    """(M,4) truth boxes, (0,4) if the finding has none here, None if unknown."""
+    """(M,4) truth boxes; (0,4) if the image has none of the finding; None if unknown."""
     predicted: FloatArray
     """(M,4) boxes above the threshold; the first one is scored."""
     finding: str
@@ -52,7 +52,7 @@ class CasePicture:
 
     @property
     def row(self) -> dict[str, Any]:
-        """Its entry in ``boxes.json``."""
+        """Entry in ``boxes.json``."""
         return {
             "image": self.image_id,
             "finding": self.finding,
@@ -70,10 +70,10 @@ class CasePicture:
 def prepare_case(
     sample: Sample, pixels: NDArray[np.uint8], finding: str, raw: RawMap, threshold: float, origin: str
 ) -> CasePicture:
-    """Prepare a map with its boxes above ``threshold`` and their overlap with truth.
+    """Prepare a map with its boxes above ``threshold`` and their overlap with the truth.
 
-    ``pixels`` are (H', W') gray values of the file; everything is drawn in the sample's frame. ``threshold`` applies to
-    the min-max scaled map, ``origin`` is its origin in words. Raises ``BadValueError`` for nan or inf.
+    ``pixels`` are (H', W') gray values of the file; everything is drawn in the frame of the sample. ``threshold``
+    applies to the min-max scaled map; ``origin`` describes its origin. Raises ``BadValueError`` for nan or inf.
     """
     frame = frame_of(sample, pixels)
     predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)
@@ -97,16 +97,14 @@ def heat_in_frame(raw: RawMap, frame: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
-    """Return IoU of the first box, which contains the map's maximum, with the best truth box; None without truth."""
+    """Return the IoU of the first box, which contains the maximum of the map, with the best truth box; or None."""
     if truth is None or not len(truth):
         return None
     return float(iou(predicted[:1], truth).max()) if len(predicted) else 0.0
 
 
 def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Opacity of the heat map's colour by pixel: ``OPAQUE`` at the peak, proportional to the square of its heat.
-
-    (H, W) in [0,1] -> (H, W) in [0, ``OPAQUE``].
+    """Return the opacity of a heat map (H, W) in [0,1]: proportional to its square, ``OPAQUE`` at the peak.
 
     >>> opacity(np.array([[0.0, 0.5, 1.0]])).round(3).tolist()
     [[0.0, 0.17499999701976776, 0.699999988079071]]

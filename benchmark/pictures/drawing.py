@@ -1,4 +1,4 @@
-"""What all figures share: boxes and pixels in the coordinates of the frame, and files without a date."""
+"""Shared parts of all figures: boxes and pixels in the coordinates of the frame, and files without a date."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ UNDATED: dict[str, dict[str, str | None]] = {
     ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
     ".svg": {"Creator": None, "Date": None},
 }
-"""Metadata of each file type: none."""
+"""File type -> settings that remove its metadata."""
 
 
 def extent(frame: tuple[int, int]) -> tuple[float, float, float, float]:

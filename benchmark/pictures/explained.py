@@ -23,8 +23,8 @@ from datasets.io import transforms
 from methods.evidence import Evidence
 
 log = logging.getLogger(__name__)
-ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precision bf16"
-"""Advice if memory is short."""
+ADVICE = "lower --memory_gib, use fewer methods at once, or write --precision bf16"
+"""Advice if memory runs out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class ExplainedImage:
 
 
 def open_network(path: Path, config: HeatmapConfig, image: str | None) -> tuple[load.Checkpoint, Classifier]:
-    """Read the checkpoint of a ``best.ckpt`` or run folder and build its network; logs what it is.
+    """Read a checkpoint or run folder, build its network and log its description.
 
     Warns if a network trained on findings drawn by code explains a user's ``image``.
     """
@@ -71,22 +71,22 @@ def open_network(path: Path, config: HeatmapConfig, image: str | None) -> tuple[
     log.info("network %s", checkpoint)
     if image is not None and datasets.is_synthetic(checkpoint.trained_on):
         log.warning(
-            "warning: %s was trained on %s, whose findings are drawn by code: its scores and maps of %s say nothing "
-            "about a radiograph; give the run of another data set with --checkpoint",
+            "warning: %s was trained on %s, whose findings are drawn by code: its scores and maps of %s are "
+            "meaningless for radiographs; use a run of another data set with --checkpoint",
             *(path, checkpoint.trained_on.split(":")[0], image),
         )
     return checkpoint, model
 
 
 class Explainer:
-    """Explains images with the methods of ``config``; names those that do not support the network."""
+    """Explains images with the methods of ``config``, and lists those that do not support the network."""
 
     def __init__(self, config: HeatmapConfig) -> None:
         self.config = config
         self.unavailable: dict[str, str] = {}
-        """Method -> why it is not supported."""
-        self.broken: dict[str, str] = {}
-        """Method -> what was wrong with its map."""
+        """Method -> reason why it is not supported."""
+        self.failed: dict[str, str] = {}
+        """Method -> error of its map."""
         installed = []
         for word in methods.expand(config.method):
             try:
@@ -97,15 +97,15 @@ class Explainer:
         self._methods = build_methods(installed)
 
     @property
-    def without_answer(self) -> tuple[str, ...]:
+    def unsupported(self) -> tuple[str, ...]:
         """A sentence for each method that is not supported."""
         return tuple(f"{word}: {reason}" for word, reason in self.unavailable.items())
 
     def explain(self, model: Classifier, samples: Sequence[Sample], max_bad_images: float) -> Iterator[ExplainedImage]:
-        """Explain the readable images among ``samples``, one forward pass each, resized as in the network's training.
+        """Explain the readable images among ``samples``, with one forward pass each, resized as in training.
 
-        An unsupported method is tried only once. Raises ``LocusError`` for more unreadable images than
-        ``max_bad_images`` (a share), an unknown layer, and if no method is supported.
+        An unsupported method is tried only once. Raises ``LocusError`` if the share of unreadable images is larger than
+        ``max_bad_images``, for an unknown layer, and if no method is supported.
         """
         side, config = model.recipe.img_size, self.config
         for sample, pixels in readable_images(samples, max_bad_images, ", ".join(config.method)):
@@ -118,13 +118,14 @@ class Explainer:
             yield ExplainedImage(sample, pixels, probabilities.tolist(), likeliest, maps, config.alignment)
 
     def _maps(self, evidence: Evidence) -> dict[str, MethodMaps]:
+        """Return the maps of all methods; a method that raises an error is noted with its reason and not run again."""
         answers = run_methods(self._methods, evidence)
         for word, answer in answers.items():
             if isinstance(answer, LocusError):
-                kind = self.unavailable if isinstance(answer, NotAvailableError) else self.broken
+                kind = self.unavailable if isinstance(answer, NotAvailableError) else self.failed
                 kind[word] = str(answer)
         made = {word: answer for word, answer in answers.items() if not isinstance(answer, LocusError)}
         self._methods = {word: method for word, method in self._methods.items() if word in made}
         if not made:
-            raise NotAvailableError(f"no map can be made; {'; '.join([*self.without_answer, *self.broken.values()])}")
+            raise NotAvailableError(f"no method has a map: {'; '.join([*self.unsupported, *self.failed.values()])}")
         return made

@@ -1,11 +1,11 @@
-"""Finished runs below a folder, found without heavy imports."""
+"""Finished runs in a folder, found without slow imports."""
 
 from pathlib import Path
 
 from core.errors import DataError
 
 TRAINED = "train"
-"""Folder in ``runs`` for users' training runs with ``main.py``; suites use other folders."""
+"""Folder in ``runs`` for training runs of ``main.py``; suites use other folders."""
 
 
 def newest(runs: Path) -> Path:
@@ -14,14 +14,14 @@ def newest(runs: Path) -> Path:
     Raises ``DataError`` if there is none in ``runs``.
     """
     if not (checkpoints := finished(runs)):
-        raise DataError(f"no finished run below {runs}/: train one first with `python main.py`, or give --checkpoint")
+        raise DataError(f"no finished run in {runs}/: train one with `python main.py`, or write --checkpoint")
     return checkpoints[0]
 
 
 def finished(runs: Path) -> list[Path]:
     """Return the best checkpoints of the finished runs in ``runs``: those in ``runs/train`` first, then newest first.
 
-    A run is finished if it has a ``metrics.json``; an interrupted one has only a checkpoint.
+    A run is finished if it has ``metrics.json``.
     """
     ends = {path: path.parent / "metrics.json" for path in runs.rglob("best.ckpt")}
     done = (path for path, end in ends.items() if end.exists())

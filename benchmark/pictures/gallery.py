@@ -1,4 +1,4 @@
-"""``python -m benchmark.gallery SUITE[/MODEL]``: draw the page from records and stored maps, without a network."""
+"""``python -m benchmark.gallery SUITE[/MODEL]``: write the page from records and stored maps, without a network."""
 
 import math
 import os
@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmark.maps.cases import CaseStore
 from benchmark.pictures import selected_cases
-from benchmark.pictures.gallery_page import MethodSummary, Page, Panel, ShownCase, data_url, packed_map, render_page
+from benchmark.pictures.gallery_page import MethodSummary, Page, PageCase, Panel, data_url, packed_map, render_page
 from benchmark.records import Record, cases
 from benchmark.report import tables
 from benchmark.report.entries.ranking import NOT_RANKED
@@ -28,7 +28,7 @@ from core.files import write_text
 
 NAME = tables.GALLERY
 DRAWN = "phantom"
-"""Data set with images drawn by code; pages of all others stay in ``--runs``."""
+"""Data set with images drawn by code; pages of other data sets are written to ``--runs``."""
 
 
 def run(config: PageConfig, report: Callable[[str], None]) -> int:
@@ -46,14 +46,14 @@ def run(config: PageConfig, report: Callable[[str], None]) -> int:
 
 
 def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) -> Path:
-    """Return the path of the page: ``--output``, else in ``folder`` for drawn images, or in ``runs_dir``.
+    """Return the path of the page: ``--output``, else in ``folder`` for drawn images, else in ``runs_dir``.
 
-    Only the published page is next to published tables; that of another suite or model goes to ``runs_dir``.
+    Only published pages are next to published tables; pages of other suites or models are in ``runs_dir``.
     """
     if config.output is not None:
         return Path(config.output)
-    beside = config.results is not None or ((folder / NAME).is_file() and "/" not in config.suite)
-    return (folder if dataset == DRAWN and beside else runs_dir) / NAME
+    next_to_tables = config.results is not None or ((folder / NAME).is_file() and "/" not in config.suite)
+    return (folder if dataset == DRAWN and next_to_tables else runs_dir) / NAME
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,15 @@ class OpenedModel:
 
     suite: Suite
     records: list[Record]
-    """Records of its main column, best method first."""
+    """Records of the main table, best method first."""
     folder: Path
-    """Folder of the rows per case."""
+    """Folder of the per-case rows."""
     runs_dir: Path
     store: CaseStore
 
 
 def open_model(config: PageConfig) -> OpenedModel:
-    """Open the model of ``config.suite``, by default the leader.
+    """Open the model of ``config.suite``, by default the one with the best method.
 
     Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
     """
@@ -92,22 +92,19 @@ def open_model(config: PageConfig) -> OpenedModel:
 
 @dataclass
 class MethodCases:
-    """A method of the model with its rows and cases, by image and finding; empty without an answer."""
+    """A method of the model with its per-case rows and cases by (image, finding); both empty if it has no score."""
 
     record: Record
     rows: Mapping[tuple[str, str], Mapping[Any, Any]]
     cases: dict[tuple[str, str], Case]
 
 
-def shown_methods(model: OpenedModel) -> list[MethodCases]:
-    """Return each method of a model, best first, with its rows and cases.
-
-    Both are empty for a method without an answer.
-    """
-    return [_shown(record, model) for record in model.records]
+def method_cases(model: OpenedModel) -> list[MethodCases]:
+    """Return the methods of a model, best first, with their rows and cases."""
+    return [_method_cases(record, model) for record in model.records]
 
 
-def _shown(record: Record, model: OpenedModel) -> MethodCases:
+def _method_cases(record: Record, model: OpenedModel) -> MethodCases:
     if record.status != "ok":
         return MethodCases(record, {}, {})
     table = cases.read(record.cell, model.folder)
@@ -115,15 +112,17 @@ def _shown(record: Record, model: OpenedModel) -> MethodCases:
     return MethodCases(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
 
 
-def choices(shown: Sequence[MethodCases], findings: Sequence[str]) -> list[selected_cases.SelectedCase]:
-    """Return the cases to show: see ``selected_cases.choose``; baselines are ignored."""
-    tables = {s.record.cell.method: pd.DataFrame([*s.rows.values()]) for s in shown if is_method(s.record) and s.rows}
+def choices(methods: Sequence[MethodCases], findings: Sequence[str]) -> list[selected_cases.SelectedCase]:
+    """Select the cases of the page, ignoring baselines: see ``selected_cases.choose``."""
+    ranked = [method for method in methods if is_method(method.record) and method.rows]
+    tables = {method.record.cell.method: pd.DataFrame([*method.rows.values()]) for method in ranked}
     return selected_cases.choose(tables, findings)
 
 
 def _page(model: OpenedModel, suite_page: str) -> Page:
-    shown, records, suite = shown_methods(model), model.records, model.suite.name
-    chosen = choices(shown, model.store.findings)
+    """Select the cases of ``model`` and return everything its page shows."""
+    methods, records, suite = method_cases(model), model.records, model.suite.name
+    chosen = choices(methods, model.store.findings)
     images = dict.fromkeys(choice.image for choice in chosen)
     numbers, maps = {image: number for number, image in enumerate(images)}, list[dict[str, Any]]()
     samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
@@ -136,18 +135,19 @@ def _page(model: OpenedModel, suite_page: str) -> Page:
         basis=_basis(records),
         command=f"python -m benchmark.gallery {suite}/{model_id}",
         methods=[_summary(record) for record in records],
-        cases=[_case(choice, shown, numbers[choice.image], maps) for choice in chosen],
+        cases=[_case(choice, methods, numbers[choice.image], maps) for choice in chosen],
         images=[data_url(samples[image].image) for image in numbers],
         maps=maps,
     )
 
 
 def _case(
-    choice: selected_cases.SelectedCase, shown: Sequence[MethodCases], image: int, maps: list[dict[str, Any]]
-) -> ShownCase:
+    choice: selected_cases.SelectedCase, methods: Sequence[MethodCases], image: int, maps: list[dict[str, Any]]
+) -> PageCase:
+    """Return one case with a panel per method; each map is appended to ``maps``."""
     key = choice.image, choice.finding
-    case = next(method.cases[key] for method in shown if key in method.cases)
-    return ShownCase(
+    case = next(method.cases[key] for method in methods if key in method.cases)
+    return PageCase(
         finding=choice.finding,
         rank=choice.rank,
         image_id=choice.image,
@@ -157,21 +157,21 @@ def _case(
         image=image,
         frame=case.frame,
         truth=case.boxes.tolist(),
-        panels=[_panel(method, key, maps) for method in shown],
+        panels=[_panel(method, key, maps) for method in methods],
     )
 
 
-def _panel(shown: MethodCases, key: tuple[str, str], maps: list[dict[str, Any]]) -> Panel:
-    """Return a method's panel of a case; appends its map to ``maps``."""
-    row, case = shown.rows.get(key), shown.cases.get(key)
+def _panel(method: MethodCases, key: tuple[str, str], maps: list[dict[str, Any]]) -> Panel:
+    """Return the panel of a method for a case, and append its map to ``maps``."""
+    row, case, name = method.rows.get(key), method.cases.get(key), method.record.cell.method
     if row is None or case is None:
-        return Panel(shown.record.cell.method, None, None, None, False, shown.record.reason or "no such case")
+        return Panel(name, None, None, None, False, method.record.reason or "the method has no such case")
     number = None
     if case.map is not None and row["reason"] in ("", FLAT):
         number = len(maps)
         maps.append(packed_map(np.asarray(case.map), case.grid))
     threshold = None if math.isnan(row["threshold"]) else float(row["threshold"])
-    return Panel(shown.record.cell.method, number, threshold, float(row["iou"]), bool(row["hit@iou.3"]), row["reason"])
+    return Panel(name, number, threshold, float(row["iou"]), bool(row["hit@iou.3"]), row["reason"])
 
 
 def _summary(record: Record) -> MethodSummary:

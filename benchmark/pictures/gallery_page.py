@@ -1,4 +1,4 @@
-"""Build one self-contained HTML file from cases, with images, raw maps and scripts."""
+"""Build a self-contained HTML file from cases, with images, raw maps and scripts."""
 
 import base64
 import zlib
@@ -18,36 +18,36 @@ SIDE = 320
 
 @dataclass(frozen=True)
 class MethodSummary:
-    """Row of a method above the cases."""
+    """Row of a method in the table above the cases."""
 
     word: str
     kind: str
-    """Why it is not ranked; empty for a method."""
+    """Reason why it is not ranked; empty if it is ranked."""
     score: float | None
     """Mean of the main column over findings."""
     low: float | None
     high: float | None
     reason: str
-    """Why it has no score."""
+    """Reason why it has no score; empty if it has one."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Answer of one method on a case."""
+    """Result of one method on a case."""
 
     method: str
     map: int | None
-    """Index of its map in the page's data; None without a map."""
+    """Index of its map in the data of the page; None without a map."""
     threshold: float | None
     iou: float | None
     hit: bool
     reason: str
-    """Why there is no box, or no answer."""
+    """Reason why it has no box or no map; empty if it has both."""
 
 
 @dataclass(frozen=True)
-class ShownCase:
-    """An image × finding with all methods."""
+class PageCase:
+    """An image and a finding with the results of all methods."""
 
     finding: str
     rank: str
@@ -77,7 +77,7 @@ class Page:
     """Images behind the scores of ``methods``."""
     command: str
     methods: list[MethodSummary]
-    cases: list[ShownCase]
+    cases: list[PageCase]
     images: list[str]
     """Data URLs."""
     maps: list[dict[str, Any]] = field(default_factory=list)
@@ -85,10 +85,7 @@ class Page:
 
 
 def render_page(page: Page) -> str:
-    """The page as HTML. The same page gives the same text.
-
-    One file with all pictures and maps inside; it opens without a server.
-    """
+    """Return the page as HTML with all pictures and maps inside; it opens without a server."""
     frames = [{"frame": case.frame, "truth": case.truth} for case in page.cases]
     findings = list(dict.fromkeys(case.finding for case in page.cases))
     kinds = {method.word: method.kind.partition(":")[0] for method in page.methods}
@@ -97,7 +94,7 @@ def render_page(page: Page) -> str:
 
 
 def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:
-    """(h,w) stored map and its grid for the page: deflated half precision, exact; no grid for ``conventional``.
+    """Return a stored (h,w) map and its grid for the page, compressed without loss; no grid for ``conventional``.
 
     >>> packed_map(np.zeros((2, 3), np.float16), "conventional")["shape"]
     [2, 3]
@@ -108,10 +105,7 @@ def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:
 
 
 def data_url(image: NDArray[np.uint8]) -> str:
-    """(H,W) image as a data URL with a PNG, shrunk to ``SIDE``.
-
-    Smaller images are unchanged; the aspect ratio is kept.
-    """
+    """Return a (H,W) image as the data URL of a PNG, with sides of at most ``SIDE`` pixels."""
     share = min(1.0, SIDE / max(image.shape))
     small = resize_image(image, (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share))))
     return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", small)[1].tobytes()).decode()

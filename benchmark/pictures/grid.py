@@ -1,4 +1,4 @@
-"""Images × methods on one page: a typical case of each finding, all maps on the same scale, one legend."""
+"""A grid of images and methods: a typical case of each finding, with all maps on the same scale."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmark.pictures import drawing, selected_cases
 from benchmark.pictures.drawing import add_box, extent
-from benchmark.pictures.gallery import MethodCases, OpenedModel, choices, shown_methods
+from benchmark.pictures.gallery import MethodCases, OpenedModel, choices, method_cases
 from benchmark.report.charts.figures import DPI, FORMATS, WIDTHS
 from benchmark.report.charts.theme import FONT, ORANGE, SKY
 from benchmark.report.select import is_method
@@ -23,21 +23,22 @@ from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.surface import min_max
 
 METHODS, CASES = {"1col": 4, "2col": 6}, 8
-"""Largest numbers of methods and cases, so that each remains visible."""
+"""Maximum number of methods (by width) and of cases, so that all are readable."""
 MARGINS = 0.72, 0.42, 0.55, 0.25
-"""Inches left, right, above and below the panels, for labels."""
+"""Inches for labels: left, right, above and below the panels."""
 STEPS = 256
-"""Pixels of a panel's side; up to twice as many."""
+"""Pixels of the side of a panel; at most twice as many."""
 COLOURS, OPAQUE, SMALL, WIDTH = "viridis", 0.75, 6, 0.9
 LETTERS: Any = {"font.family": FONT, "font.size": 7, "svg.hashsalt": "grid"}
 
 
 def save(model: OpenedModel, folder: Path, stem: str) -> list[Path]:
-    """Write the grid in each kind and width below ``folder``: ``<stem>-grid-1col.pdf``. The same maps, the same bytes.
+    """Write the grid in all formats and widths to ``folder``: ``<stem>-grid-1col.pdf``.
 
-    Raises ``LocusError`` if a map cannot be read, ``WriteError`` when the disk refuses.
+    The same maps give the same bytes. Raises ``LocusError`` if a map cannot be read, ``WriteError`` if a file cannot be
+    written.
     """
-    ranked = [method for method in shown_methods(model) if is_method(method.record) and method.rows]
+    ranked = [method for method in method_cases(model) if is_method(method.record) and method.rows]
     typical = [choice for choice in choices(ranked, model.store.findings) if choice.rank == "median"][:CASES]
     samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
     images = {choice.image: samples[choice.image].image for choice in typical}
@@ -57,7 +58,7 @@ def draw(
     cases: Sequence[selected_cases.SelectedCase],
     inches: float,
 ) -> Figure:
-    """Draw a row per case, a column per method after the image alone; ``images``: image -> (H, W) gray pixels."""
+    """Draw a row per case, with the image and a column per method; ``images``: image -> (H, W) gray pixels."""
     left, right, top, bottom = MARGINS
     side = (inches - left - right) / (len(methods) + 1)
     height = side * len(cases) + top + bottom
@@ -78,12 +79,12 @@ def draw(
 
 
 def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
-    """Draw one legend for all panels: the maps' scale on the right, the boxes' lines below."""
+    """Draw the legend of all panels: the scale of the maps on the right, the lines of the boxes below."""
     scale = figure.colorbar(ScalarMappable(cmap=COLOURS), cax=figure.add_axes(bar))
     scale.ax.tick_params(labelsize=SMALL, pad=1, length=2)
-    scale.set_label("map, from its least to its greatest value", fontsize=SMALL, labelpad=1)
+    scale.set_label("map, from minimum to maximum", fontsize=SMALL, labelpad=1)
     truth = Line2D([], [], color=SKY, label="truth")
-    scored = Line2D([], [], color=ORANGE, ls="--", label="box that is scored")
+    scored = Line2D([], [], color=ORANGE, ls="--", label="scored box")
     figure.legend(handles=[truth, scored], loc="lower center", ncols=2, frameon=False, borderpad=0)
 
 

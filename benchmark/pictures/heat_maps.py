@@ -1,4 +1,4 @@
-"""Heat maps of many images: the findings to show, and the resulting pictures, boxes and raw maps."""
+"""Heat maps of many images: select findings, and write pictures, boxes and raw maps."""
 
 import logging
 from dataclasses import dataclass
@@ -22,23 +22,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class HeatmapFiles:
-    """What was explained, and the paths of the results."""
+    """Paths of the results, and cases without a result."""
 
     checkpoint: Path
     folder: Path
     pictures: tuple[Path, ...]
     failed: tuple[str, ...]
-    """A sentence for each case whose map was not finite."""
+    """A sentence for each case that failed."""
     absent: tuple[str, ...]
     """A sentence for each method that does not support the model."""
 
 
 @memory.oom_as_error(ADVICE)
 def run(config: HeatmapConfig) -> HeatmapFiles:
-    """Explain the images of ``config``: a picture and a raw map per case, ``boxes.json`` for all.
+    """Explain the images of ``config``: write a picture and a raw map per case, and ``boxes.json`` for all.
 
-    A method that does not support the model is left out and named. Raises ``LocusError``: no finished run, an unknown
-    finding, method or layer, more unreadable images than allowed, no supported method.
+    A method that does not support the model is left out and listed. Raises ``LocusError`` without a finished run, for
+    an unknown finding, method or layer, for too many unreadable images, and without a supported method.
     """
     machine.configure_torch(config.threads)
     explainer = Explainer(config)
@@ -64,17 +64,17 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
                     rows.append(_write(picture, folder, config.format, config.save_raw))
                 except BadValueError as error:
                     failed.append(f"{sample.image_id}, {finding}, {word}: {error}")
-    failed += explainer.broken.values()
+    failed += explainer.failed.values()
     settings = {"checkpoint": str(path)}
     settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
     write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.unavailable})
     paths = tuple(folder / row["picture"] for row in rows)
-    return HeatmapFiles(path, folder, paths, tuple(failed), explainer.without_answer)
+    return HeatmapFiles(path, folder, paths, tuple(failed), explainer.unsupported)
 
 
-def _chosen(asked: tuple[str, ...], explained: ExplainedImage, findings: tuple[str, ...]) -> list[int]:
-    """Return the indices of the findings to show: the requested ones, else those with truth, else the highest score."""
-    names = asked or [finding for finding in findings if finding in explained.sample.boxes]
+def _chosen(requested: tuple[str, ...], explained: ExplainedImage, findings: tuple[str, ...]) -> list[int]:
+    """Return the indices of the requested findings, else of those with truth, else of the likeliest one."""
+    names = requested or [finding for finding in findings if finding in explained.sample.boxes]
     return [findings.index(name) for name in names] or [explained.likeliest]
 
 
@@ -83,7 +83,7 @@ def _write(picture: CasePicture, folder: Path, kinds: tuple[str, ...], save_raw:
     name = safe_filename(picture.image_id, picture.finding, picture.raw.method)
     if picture.flat:
         case = f"{picture.image_id}, {picture.finding}, {picture.raw.method}"
-        log.warning("%s: flat map: every position has the same value, there is no box", case)
+        log.warning("%s: flat map: all positions have the same value, so there is no box", case)
     for kind in kinds:
         panels.save(picture, folder / f"{name}.{kind}")
     if save_raw:

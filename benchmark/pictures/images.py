@@ -1,4 +1,4 @@
-"""Images to explain: test images of the network's data set, or a user's files."""
+"""Images to explain: test images of the data set of the network, or files of the user."""
 
 import functools
 import logging
@@ -25,12 +25,12 @@ def readable_images(
 ) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
     """Yield the samples with their pixels; unreadable files are left out and counted in a warning.
 
-    ``by`` names the explainer in a log line. Raises ``DataError`` if a larger share than ``max_bad_images`` is
-    unreadable, or none is left.
+    ``by``: methods, for a log line. Raises ``DataError`` if the share of unreadable images is larger than
+    ``max_bad_images``, or none is left.
     """
     readable, bad = [], []
     log.info("explaining %d images with %s", len(samples), by)
-    # read all once before anything is written, without keeping them: a folder may be large
+    # read all images once before anything is written, without storing them: a folder may be large
     for sample in tqdm(samples, desc="read", unit="image", leave=False, disable=None):
         try:
             sample.read()
@@ -51,7 +51,7 @@ def dataset_images(recipe: TrainConfig, root: str | None, count: int) -> list[Sa
     test = data.load(replace(recipe, data_root_dir=root or recipe.data_root_dir), "test")
     if boxed := [sample for sample in test if sample.boxes][:count]:
         return boxed
-    log.info("no test image of %s has a truth box: its first ones are explained, without truth", recipe.dataset)
+    log.info("no test image of %s has a truth box: the first images are explained, without truth", recipe.dataset)
     return list(test[:count])
 
 
@@ -61,12 +61,12 @@ def users_images(path: Path, steps: str) -> list[Sample]:
     The frame is that of the file. Raises ``DataError`` if there is no image.
     """
     if not path.exists():
-        raise DataError(f"no image file or folder {str(path)!r}")
+        raise DataError(f"image file or folder {str(path)!r} not found")
     files = [path]
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in decoding.SUFFIXES)
     if not files:
-        raise DataError(f"no image in the folder {str(path)!r}: files end in {', '.join(decoding.SUFFIXES)}")
+        raise DataError(f"the folder {str(path)!r} has no image file ({', '.join(decoding.SUFFIXES)})")
     return [preprocess.one(_sample(file), steps) for file in files]
 
 

@@ -1,4 +1,4 @@
-"""One image, one finding: the heat map laid over the image at its own size, in one file."""
+"""The heat map of one finding over an image of the original size, in one file."""
 
 import logging
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from datasets.labels import match
 FORMAT_BY_SUFFIX = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP",
 }  # fmt: skip
-"""Picture formats by suffix."""
+"""Suffix -> picture format."""
 
 log = logging.getLogger(__name__)
 
@@ -46,20 +46,20 @@ class Overlay:
 def run(config: HeatmapConfig) -> Overlay:
     """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or an existing folder.
 
-    Raises ``LocusError``: an unknown label, no run of the model, an unknown picture format, an image that cannot be
-    read, a method that is not supported or whose map is not finite.
+    Raises ``LocusError`` for an unknown label or picture format, without a run of the model, for an unreadable image,
+    and for a method that is not supported or whose map is not finite.
     """
     source, target = Path(str(config.image_path)), Path(config.output_path)
     _check_target(target, source)
     if len(methods.expand(config.method)) != 1 or config.image is not None or (config.model and config.checkpoint):
-        advice = "leave the others out"
-        raise BadValueError(f"--image_path takes one --method, no --image, and --model or --checkpoint: {advice}")
+        raise BadValueError(
+            "--image_path requires a single --method, and cannot be combined with --image, or --model with "
+            "--checkpoint: leave the others out"
+        )
     machine.configure_torch(config.threads)
     original = images.decode(source)
-    given = None if config.checkpoint is None else Path(config.checkpoint)
-    checkpoint, model = open_network(
-        given or checkpoint_of(config.model, config.label, Path(config.runs)), config, str(source)
-    )
+    run_path = config.checkpoint or checkpoint_of(config.model, config.label, Path(config.runs))
+    checkpoint, model = open_network(Path(run_path), config, str(source))
     k = None if config.label is None else _position(config.label, checkpoint)
     samples = users_images(source, checkpoint.config.preprocess)
     (explained,) = Explainer(config).explain(model, samples, max_bad_images=0)
@@ -69,7 +69,7 @@ def run(config: HeatmapConfig) -> Overlay:
     finding = checkpoint.findings[k]
     if not heat.any():
         log.warning(
-            "flat map: %s gives every position the same value for %s; the picture is the image alone", method, finding
+            "flat map: %s has the same value at all positions for %s; the picture shows only the image", method, finding
         )
     path = target / f"{safe_filename(source.stem, finding)}.png" if target.is_dir() else target
     height, width = original.shape
@@ -80,18 +80,18 @@ def run(config: HeatmapConfig) -> Overlay:
 
 
 def _check_target(path: Path, source: Path) -> None:
-    """Raise ``BadValueError`` if no picture can be written to ``path``, or it would replace the image itself."""
+    """Raise ``BadValueError`` if ``path`` has no picture format, or is the image itself."""
     if path.is_dir():
         return
     if path.suffix.lower() not in FORMAT_BY_SUFFIX:
         endings = ", ".join(FORMAT_BY_SUFFIX)
-        raise BadValueError(f"--output_path {path}: a picture's name ends in {endings}; or give a folder that exists")
+        raise BadValueError(f"--output_path {path} is not a picture: write a {endings} file or an existing folder")
     if path.resolve() == source.resolve():
         raise BadValueError(f"--output_path {path} is the image itself: choose another name")
 
 
 def _position(label: str, checkpoint: Checkpoint) -> int:
-    """Return the index of the finding that a label means. Raises ``UnknownNameError``, which names the run too."""
+    """Return the index of the finding that matches a label. Raises ``BadValueError`` with the run."""
     try:
         return checkpoint.findings.index(match(label, checkpoint.findings))
     except UnknownNameError as error:
@@ -99,7 +99,7 @@ def _position(label: str, checkpoint: Checkpoint) -> int:
 
 
 def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(H,W) gray pixels and a heat map in [0,1] -> (H,W,3) colours of matplotlib's turbo.
+    """Blend (H,W) gray pixels and a heat map in [0,1] into (H,W,3) colours of the colour map turbo.
 
     >>> blend(np.full((1, 2), 200, np.uint8), np.array([[0.0, 1.0]], np.float32)).tolist()
     [[[200, 200, 200], [145, 63, 62]]]

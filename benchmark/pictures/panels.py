@@ -11,11 +11,11 @@ from benchmark.pictures.case import CasePicture, opacity
 from benchmark.pictures.drawing import add_box, extent
 
 TRUTH, PREDICTED = "#e8590c", "#38b6ff"
-"""Orange and blue, which colour-blind readers can distinguish."""
+"""Orange and blue: colour-blind readers can distinguish them."""
 COLOURS = "turbo"
 PANELS = [(left, 0.0091, 0.3062, 0.842) for left in (0.0033, 0.3162, 0.6291)]
 BAR = (0.9414, 0.0442, 0.0141, 0.7717)
-"""Left, bottom, width and height in the figure, as constants: automatic layout draws everything twice."""
+"""Left, bottom, width and height in the figure. They are constants because automatic layout draws everything twice."""
 
 
 def save(picture: CasePicture, path: Path) -> None:
@@ -32,7 +32,7 @@ def draw(picture: CasePicture) -> Figure:
     figure = Figure(figsize=(12.6, 4.6), dpi=100)
     axes = [figure.add_axes(panel) for panel in PANELS]
     figure.suptitle(f"{picture.image_id}\n{picture.caption}", fontsize=11, y=0.99)
-    _show(axes[0], picture, "truth orange, the peak's box blue, other boxes dashed")
+    _show(axes[0], picture, "truth: orange; box of the peak: blue; other boxes: dashed")
     _boxes(axes[0], picture)
     _show(axes[1], picture, "heat map over the image")
     axes[1].imshow(

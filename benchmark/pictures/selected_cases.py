@@ -1,4 +1,4 @@
-"""Select the model, records and cases of a gallery from records and their rows per case."""
+"""Select the model, records and cases of a gallery from records and per-case rows."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,17 +21,17 @@ class SelectedCase:
 
     finding: str
     rank: str
-    """best, median or worst of the finding's cases."""
+    """best, median or worst case of the finding."""
     image: str
     iou: float
-    """Mean over the methods; the cases are ordered by it."""
+    """Mean over the methods, by which the cases are ordered."""
 
 
 def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Record]:
-    """Return the records of a model's main column, best method first; of the leader without ``model_id``.
+    """Return the records of a model in the main table, best method first; without ``model_id``, of the leading model.
 
-    If slow methods explain a part of the images, all are scored on that part. Raises ``DataError`` for a suite without
-    such records, ``UnknownNameError`` for another model.
+    If slow methods explain a part of the images, these are the records on that part. Raises ``DataError`` for a suite
+    without such records, ``UnknownNameError`` for an unknown model.
     """
     main = [
         r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method not in PEOPLE
@@ -50,16 +50,17 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
 
 
 def _leader(records: Sequence[Record]) -> Record | None:
-    """Return the best method's record on all images, among the models with the most methods: some seeds have fewer."""
+    """Return the best record on all images, among the models with most methods, because some seeds have fewer."""
     whole = [r for r in records if r.cell.images is None]
     counts = Counter(r.cell.model_id for r in records)
     return best(r for r in whole if counts[r.cell.model_id] == max(counts.values()))
 
 
 def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[SelectedCase]:
-    """Choose best, median and worst case of each finding, by mean IoU over methods; ``tables``: method -> case rows.
+    """Choose the best, median and worst case of each finding by mean IoU over the methods.
 
-    Only cases of all methods count; ties are ordered by image. A finding with fewer than three cases has all of them.
+    ``tables``: method -> per-case rows. Only cases that all methods have are used; ties are ordered by image. All cases
+    are chosen for a finding with fewer than three.
 
     >>> rows = pd.DataFrame({"finding": "mass", "image": [*"abc"], "iou": [.1, .6, .3]})
     >>> [(case.rank, case.image) for case in choose({"cam": rows}, ["mass"])]

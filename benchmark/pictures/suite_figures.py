@@ -18,21 +18,21 @@ TABLES = "leaderboard.tex"
 
 
 def run(config: PageConfig, report: Callable[[str], None]) -> int:
-    """Write all figures of ``config.suite``, ``report`` their paths and why others are missing; returns 0.
+    """Write all figures of ``config.suite``, and ``report`` their folder and the missing ones; returns 0.
 
-    Raises ``LocusError`` for an unknown suite, one without records, and when the disk refuses.
+    Raises ``LocusError`` for an unknown suite, a suite without records, and if a file cannot be written.
     """
     name = config.suite.partition("/")[0]
     selection.read_suite(name, config)  # check that it exists and is complete
     source = results_folder.base(config) / name
     records = selection.existing_records(source)
     if not records:
-        raise DataError(f"there are no records in {source}: run python -m benchmark.run --suite {name} first")
+        raise DataError(f"{source} has no records: run python -m benchmark.run --suite {name} first")
     target = FOLDER / name if config.output is None else Path(config.output)
     try:
         grid.save(open_model(config), target, name)
     except DataError as error:
-        report(f"grid: n/a: {error}; python -m benchmark.run --suite {name} --overwrite always makes them")
+        report(f"grid: n/a: {error}; to generate them, run python -m benchmark.run --suite {name} --overwrite always")
     boards = leaderboards(records, [source])
     for board in boards:
         stem = name if len(boards) == 1 else f"{name}-{board.dataset}"

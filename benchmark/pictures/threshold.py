@@ -18,24 +18,23 @@ ORIGINS = ("validation", "cross-fitted")
 class Thresholds:
     """Thresholds for the pictures of one network.
 
-    They apply to maps that are min-max scaled to [0,1]. A typed threshold comes first, then one that a suite chose on
-    validation images, then the median of those chosen fold by fold, then ``FIXED``.
+    They apply to maps that are min-max scaled to [0,1]. The order of preference: a threshold of the command line, one
+    that a suite chose on validation images, the median of those chosen by fold, and ``FIXED``.
     """
 
     def __init__(
         self, digest: str, runs: Path, alignment: str = "aligned", layer: str | None = None, typed: float | None = None
     ) -> None:
-        """``digest``: of the network's weights, as in records (``load.Checkpoint.digest``).
+        """Read the thresholds for the weights with a ``digest`` from the records in or next to the folder ``runs``.
 
-        ``runs``: the folder of its run; a suite's records may be in it or next to it. No suite chose any for a
-        ``layer``; a ``typed`` one applies to all.
+        Suites have none for a ``layer``. A ``typed`` threshold, from the command line, applies to all maps.
         """
         self.typed = typed
         results = tuple(folder / "results" for folder in (*reversed(runs.parents[:3]), runs))
         self.recorded = _recorded(digest, alignment, results) if layer is None else {}
 
     def lookup(self, method: str, finding: str) -> tuple[float, str]:
-        """Return the threshold on the min-max scaled map, and its origin in words."""
+        """Return the threshold on the min-max scaled map, and a description of its origin."""
         if self.typed is not None:
             return self.typed, "typed"
         for origin in ORIGINS:

@@ -1,1 +1,1 @@
-"""Reports: tables and figures from records. No model or data set is loaded."""
+"""Tables, charts and pages from records. No model or data set is loaded."""

@@ -11,16 +11,13 @@ from benchmark.report.table import NOTHING, Table, share, with_n
 from core.scores import Origin, Score
 
 Kind = Literal["", "model", "varying", "declared", "optional"]
-"""``model``: names the network. ``varying``: the same, omitted if all rows agree. ``declared``: the same, omitted if no
-row has it. ``optional``: omitted if no row has it."""
+"""``model``: part of the network's name. ``varying``: the same, omitted if all rows agree. ``declared``: the same,
+omitted if no row has a value. ``optional``: any other column, omitted if no row has a value."""
 
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A heading, and a function that returns the text of a record's cell.
-
-    To test a column: ``column.cell(record)`` is the text, ``column.pick(record)`` the score.
-    """
+    """A heading, and a function that returns the text of a record's cell."""
 
     heading: str
     cell: Callable[[Record], str]
@@ -70,7 +67,7 @@ def score(
 
 
 def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> TableColumn:
-    """Return a column with a metric's number of cases (image x finding), or of what ``heading`` states."""
+    """Return a column with a metric's n: the number of cases (image x finding), or of what ``heading`` names."""
     column = score(metric, origin, heading, lambda score: str(score.n) if score is not None and score.n else NOTHING)
     return replace(column, counts=True)
 

@@ -9,10 +9,9 @@ from core.names import MAIN_PROTOCOL, UNRANKED_METHODS
 FEWEST = 20
 """Number of cases from which equal scores are not a coincidence."""
 PROPORTIONAL = ("AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE")
-"""Poolings whose gradients sum to the classifier's weights: Grad-CAM's weights equal those of CAM up to a factor."""
+"""Poolings whose gradients sum to the classifier's weights: Grad-CAM's weights are those of CAM up to a factor."""
 UNCHANGING = (*PROPORTIONAL, "LINEAR")
-"""Poolings under which a channel's mean gradient stays as it is when the features grow: ShapleyCAM takes nothing off.
-It is the same for all features, or (LINEAR) for features twice as large."""
+"""Poolings with which mean gradients do not depend on the scale of the features: ShapleyCAM subtracts 0."""
 
 
 def equal_scores(records: Sequence[Record]) -> dict[str, str]:
@@ -38,7 +37,7 @@ def same_as(method: str, pooling: str) -> str:
     """Return the method that gives the same map, up to a positive factor, with a pooling and a linear head; else "".
 
     ``cam, rectified`` is max(0, ·) of that map. Averaging makes all gradients of a channel equal, so there HiResCAM is
-    CAM and X-Grad-CAM is Grad-CAM too. Under all but PCAM ShapleyCAM is Grad-CAM.
+    CAM, and X-Grad-CAM is Grad-CAM. With the poolings in ``UNCHANGING``, ShapleyCAM is Grad-CAM.
 
     >>> same_as("gradcam", "LSE:gamma=5"), same_as("hirescam", "AVG"), same_as("hirescam", "LSE")
     ('cam, rectified', 'cam', '')

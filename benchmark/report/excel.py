@@ -11,13 +11,13 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from benchmark.report.table import Table
 
 MOMENT = (1980, 1, 1, 0, 0, 0)
-"""Date of all files in the workbook, which is a zip archive."""
+"""Date of all files in the zip archive of a workbook."""
 
 
 def workbook(tables: Sequence[Table]) -> bytes:
     """Return a workbook with one sheet per table: title, notes, header, rows; numbers as numbers.
 
-    Text that begins with ``=`` stays text, so that no cell is a formula. Titles are cut to Excel's 31 characters.
+    No cell is a formula. Titles are cut to the 31 characters that Excel allows.
     """
     book = Workbook()
     book.remove(book.active)
@@ -26,7 +26,7 @@ def workbook(tables: Sequence[Table]) -> bytes:
         for line in ([table.title], *([text] for text in table.intro.splitlines()), table.header, *table.rows):
             sheet.append([_value(cell) for cell in line])
             for cell in sheet[sheet.max_row]:
-                cell.data_type = "s" if cell.data_type == "f" else cell.data_type  # text, also where it begins with =
+                cell.data_type = "s" if cell.data_type == "f" else cell.data_type  # never a formula
     raw = io.BytesIO()
     book.save(raw)
     return _undated(raw.getvalue())
@@ -37,6 +37,7 @@ def _value(cell: str) -> float | str:
 
 
 def _undated(content: bytes) -> bytes:
+    """Return the file with fixed dates, so that equal tables are equal bytes."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
         for name in sorted(old.namelist()):

@@ -30,19 +30,19 @@ NOT_INCLUDED = {"nih": "the 112,120 NIH images are not part of this repository"}
 
 
 @BLAS.wrap(limits=1, user_api="blas")  # as tables.write
-def index(folder: Path | str, known: Mapping[Path, Sequence[Record]] = MappingProxyType({})) -> Path:
+def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingProxyType({})) -> Path:
     """Write ``README.md`` and ``index.html`` of the results ``folder``; return the path of ``index.html``.
 
-    ``known``: folder of a suite -> its records, if they are already loaded. Also writes ``transfer.md`` if the suites
-    it compares have records. Raises ``DataError`` for a broken record.
+    ``loaded``: folder of a suite -> its records, if they are already loaded. Also writes ``transfer.md`` if its suites
+    have records. Raises ``DataError`` for an invalid record.
     """
     folder = Path(folder)
-    suites = {suite: _runs(known.get(suite) or records.load_metric(suite, MAIN)) for suite in records.suites(folder)}
+    suites = {suite: _runs(loaded.get(suite) or records.load_metric(suite, MAIN)) for suite in records.suites(folder)}
     rows = tuple(_suite(*suite) for suite in suites.items())
     about = (
-        "Network: the one with the highest mean over the rank methods. If a suite compares no networks: the first one "
-        "of its table. Method: the highest score on that network, followed by the scores of two baselines. Each "
-        "suite's page says what may be as good and how many images and training runs its numbers are based on. Write "
+        "Network: the one with the highest mean over the rank methods or, if a suite compares no networks, the first "
+        "one of its table. Method: the one with the highest score on that network, followed by the scores of two "
+        "baselines. The page of a suite lists what may be as good, and the number of images and training runs. Write "
         "a missing page with `python -m benchmark.run --suite NAME`."
     )
     if page := write_transfer(folder, {suite.name: runs for suite, runs in suites.items()}):
@@ -61,7 +61,7 @@ def _without_data(suites: Mapping[Path, Sequence[Record]]) -> list[str]:
     """A sentence on each suite whose cells are all n/a because its data is not in the repository."""
     return [
         f"{folder.name}: all cells are n/a because {NOT_INCLUDED[folder.name]}; "
-        f"`python -m benchmark.run --suite {folder.name} --dry_run true` states what a run would cost."
+        f"`python -m benchmark.run --suite {folder.name} --dry_run true` estimates the cost of a run."
         for folder, runs in suites.items()
         if folder.name in NOT_INCLUDED and runs and all(record.status == "n/a" for record in runs)
     ]

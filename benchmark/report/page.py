@@ -20,7 +20,7 @@ DECIDE = (*COLUMNS, "rank", "auroc")
 MOST = 10
 NOTES = {"note", ""}
 OF_BOARDS = ("pointing", "seed", "size", "sd over runs", "auroc", "auroc, boxed images", "P(best)", "same map as")
-"""Columns that wide tables lack in Markdown, first to go first; the page and ``leaderboard.csv`` have them."""
+"""Columns that wide tables omit in Markdown, in this order; the page and ``leaderboard.csv`` have them."""
 OF_CHECKS = (
     "n of road",
     *("absolute values, all", "pointing, trained", "pointing, all", "pointing, conventional"),
@@ -28,9 +28,9 @@ OF_CHECKS = (
     *("without an order", "same map as", "features.1", "layer1", "layer2", "n methods", "range over methods"),
     *("range over conventions", "size", "n cases", "captum bilinear"),
 )
-"""The same for the tables of checks."""
+"""The same, for the tables of checks."""
 COMMITTED_PAGES = ("demo", "phantom", "nih-sample")
-"""Suites whose ``index.html`` is committed, so that it can be linked; others are written on demand."""
+"""Suites whose ``index.html`` is committed and can be linked; other pages are written on demand."""
 MEANINGS = "docs/protocols.md"
 """Page that explains the columns, relative to the checkout."""
 
@@ -47,8 +47,8 @@ def page(
 ) -> str:
     """Return the text of ``leaderboard.md``: the checks or the three tables of each data set, then missing cells.
 
-    ``tables``: tables of each data set; ``pictures``: names of picture files in the same folder; ``folder``: folder of
-    the page. Pages in the checkout link to the documentation.
+    ``tables``: tables of each data set. ``pictures``: names of picture files in the same folder. ``folder``: folder of
+    the page; pages in the checkout link to the documentation.
     """
     body = [_answer(report) for part in tables for report in part.reports if report.question]
     body += [markdown(_short(table, OF_CHECKS)) for part in tables for table in part.checks]
@@ -76,21 +76,21 @@ def _short(table: Table, left_out: Sequence[str]) -> Table:
 
 
 def _answer(report: CheckReport) -> str:
-    lines = (*report.sentences(), f"It does not show: {report.limit[0].lower()}{report.limit[1:]}")
+    lines = (*report.sentences(), f"This does not show: {report.limit[0].lower()}{report.limit[1:]}")
     return "\n".join([f"## {report.question}", "", *(f"- {line}" for line in lines)])
 
 
 def _links(pictures: Sequence[str], suite: str, folder: Path | None) -> str:
     files = " · ".join(f"[{name}]({name})" for name in ("leaderboard.csv", *pictures))
-    page = "[index.html](index.html)" if suite in COMMITTED_PAGES else "`index.html`, which the suite's command writes"
+    page = "[index.html](index.html)" if suite in COMMITTED_PAGES else "`index.html` (written when you run the suite)"
     return f"All tables, charts and the records behind them: {page} · {files} · {_meanings(folder)}"
 
 
 def _meanings(folder: Path | None) -> str:
     """Return a link from ``folder`` to the page that explains the columns; only its name outside the checkout."""
     if folder is None or (checkout := path_to_checkout(folder)) is None:
-        return f"what the columns mean: {MEANINGS} of the checkout"
-    return f"[what the columns mean]({(checkout / MEANINGS).as_posix()})"
+        return f"meaning of the columns: {MEANINGS} in the checkout"
+    return f"[meaning of the columns]({(checkout / MEANINGS).as_posix()})"
 
 
 def path_to_checkout(folder: Path) -> Path | None:
@@ -101,12 +101,9 @@ def path_to_checkout(folder: Path) -> Path | None:
 
 
 def without_number(records: Sequence[Record]) -> str:
-    """Return the number of cells without a score for each reason; empty if there are none.
-
-    For example ``- 12 n/a: the method needs attention …``, below the names of the networks.
-    """
+    """Return the number of cells without a score for each reason, below the names of their networks; empty if none."""
     reasons = Counter((r.status, r.reason) for r in records if r.status != "ok")
     lines = [f"- {count} {status}: {reason}" for (status, reason), count in sorted(reasons.items())]
     networks = sorted({select.network(r) for r in records if r.status != "ok"} - {""})
-    heading = f"## Cells without a number\n\nOf {', '.join(networks)}.\n\n" if networks else ""
-    return "\n".join([heading or "## Cells without a number\n", *lines]) if lines else ""
+    intro = [f"Networks: {', '.join(networks)}.", ""] if networks else []
+    return "\n".join(["## Cells without a score", "", *intro, *lines]) if lines else ""

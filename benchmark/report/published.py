@@ -1,4 +1,4 @@
-"""A run beside the published results of its suite: both scores of each row, and whether it falls where it should."""
+"""Compare a run with the published results of its suite: both scores of each row, and the expected interval."""
 
 from collections.abc import Sequence
 
@@ -13,14 +13,14 @@ from benchmark.scoring.statistics.entries import BAND_RUNS, one_more
 from core.errors import examples
 from core.names import MAIN
 
-HEADER = ("backbone", "pooling", "seed", "method", f"{MAIN} published [95 %]", "here [95 %]", "difference")
+HEADER = ("backbone", "pooling", "seed", "method", f"{MAIN} published [95 %]", "yours [95 %]", "difference")
 HEADER_OF_PREDICTED = (
-    *("backbone", "pooling", "seed", "method", f"{MAIN} here", "one more training [95 %]"),
-    *("trainings", "it lies"),
+    *("backbone", "pooling", "seed", "method", f"{MAIN}, yours", "expected [95 %]"),
+    *("training runs", "inside?"),
 )
 PINNED = ("threads", "precision")
-"""Flags that change rounding, and so the weights, but do not define another entry."""
-INSIDE, OUTSIDE, UNKNOWN = "inside", "outside", "no interval"
+"""Flags that change rounding, and so the weights, but do not define a different entry."""
+INSIDE, OUTSIDE, UNKNOWN = "yes", "no", "no interval"
 
 
 def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
@@ -35,7 +35,7 @@ def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
     pairs = [(published_by_key[row.key], row) for row in rows]
     if not pairs:
         return ""
-    table = Table("Published and here", "", HEADER, tuple(_row(*pair) for pair in pairs))
+    table = Table("Published scores and yours", "", HEADER, tuple(_row(*pair) for pair in pairs))
     return "\n".join([as_text(table), *dict.fromkeys(why_other(*pair) for pair in pairs)])
 
 
@@ -52,13 +52,13 @@ def predicted(records: Sequence[Record], published: Sequence[Record], suite: str
 
     ``published``: the records of the ``suite`` that has trained the same entries.
     """
-    groups = sorted(_groups(published), key=len)  # of recipes that differ in pinned flags only, the one with most runs
+    groups = sorted(_groups(published), key=len)  # if recipes differ only in PINNED, that with most runs is used
     values = {_entry(group[0].cell): select.defined_values(map(select.main_score, group)) for group in groups}
     rows = [_predicted_row(record, values[key]) for group in _groups(records) for record in group
             if (key := _entry(record.cell)) in values]  # fmt: skip
     if not rows:
         return ""
-    table = Table(f"Here and where one more training of {suite} will score", "", HEADER_OF_PREDICTED, tuple(rows))
+    table = Table(f"Your scores, and the interval expected from {suite}", "", HEADER_OF_PREDICTED, tuple(rows))
     return f"{as_text(table)}{_summary(rows, suite)}"
 
 
@@ -76,6 +76,7 @@ def _entry(cell: Cell) -> str:
 
 
 def _predicted_row(here: Record, published: Sequence[float]) -> tuple[str, ...]:
+    """Return the row that compares one score with the interval predicted from the published training runs."""
     value, band = select.main_value(here), one_more(np.array(published))
     ends, verdict = NOTHING, UNKNOWN
     if band is not None and value is not None:
@@ -87,19 +88,21 @@ def _predicted_row(here: Record, published: Sequence[float]) -> tuple[str, ...]:
 
 
 def _summary(rows: Sequence[tuple[str, ...]], suite: str) -> str:
-    """Summarize how many rows are inside their interval, and which are not."""
+    """Say how many scores are inside their interval, and which are not."""
     by_verdict = {word: [row for row in rows if row[-1] == word] for word in (INSIDE, OUTSIDE, UNKNOWN)}
     judged = len(rows) - len(by_verdict[UNKNOWN])
     lines = []
     if judged:
         lines.append(
-            f"{len(by_verdict[INSIDE])} of {judged} rows lie where one more training of their entry in {suite} will "
-            "score with 95 %. Threads and precision may be other ones: the interval is about any new training."
+            f"{len(by_verdict[INSIDE])} of {judged} scores are inside the interval expected for another training run "
+            f"of {suite} (95 %). Threads and precision may differ from those of {suite}."
         )
     if outside := by_verdict[OUTSIDE]:
         names = examples([" ".join((*row[:2], row[3])) for row in outside], len(outside))
-        lines.append(f"Outside: {names}. One row in twenty may lie there; methods of one network move together.")
+        lines.append(
+            f"Outside: {names}. One score in twenty may be outside by chance; the methods of a network vary together."
+        )
     if by_verdict[UNKNOWN]:
         count = len(by_verdict[UNKNOWN])
-        lines.append(f"{count} rows have no such interval, which needs {BAND_RUNS} or more training runs in {suite}.")
+        lines.append(f"{count} scores have no interval, which requires {BAND_RUNS} or more training runs in {suite}.")
     return "\n".join(lines)

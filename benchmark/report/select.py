@@ -57,7 +57,7 @@ def parts(records: Iterable[Record], dataset: str) -> list[int]:
 
 
 def explained_images(record: Record) -> int | None:
-    """Return the number of images of a record on a part: the requested number, or all boxed images if fewer."""
+    """Return the number of images behind a record on a part: the requested number, or all boxed images if fewer."""
     images = record.cell.images
     return None if images is None else record.rests_on.get("explained images", images)
 
@@ -107,7 +107,7 @@ def board(records: Iterable[Record], dataset: str, images: int | None = None) ->
 
 
 def is_method(record: Record) -> bool:
-    """Whether a record is ranked: not from a paper, no baseline and no upper bound.
+    """Whether a record is ranked: not from a paper, not a baseline and not an upper bound.
 
     >>> from benchmark.records import Cell
     >>> [is_method(Record(cell=Cell(dataset="phantom", method=word))) for word in ("cam", "prior", "truth")]
@@ -117,24 +117,21 @@ def is_method(record: Record) -> bool:
 
 
 def main_score(record: Record, finding: str = "mean") -> Score | None:
-    """Return the main column: hits at IoU .3 at the cross-fitted threshold, or None.
+    """Return hits at IoU .3 at the cross-fitted threshold, of one finding or the unweighted mean; None if not scored.
 
-    It is that of one finding, or the unweighted mean over findings.
+    A hit is a case (image x finding) whose scored box has IoU above .3 with a truth box.
     """
     return record.find(MAIN, finding, "cross-fitted")
 
 
 def main_value(record: Record, finding: str = "mean") -> float | None:
-    """Return the value of the main column, or None.
-
-    It is the share of cases (image x finding) whose scored box has IoU .3 or more with a truth box.
-    """
+    """Return the value of ``main_score``, or None."""
     score = main_score(record, finding)
     return None if score is None else score.value
 
 
 def variants(record: Record, metric: str) -> tuple[str, ...]:
-    """Return the suffixes after ``METRIC@`` in a check's record, in its order.
+    """Return the suffixes after ``METRIC@`` in the record of a check, in its order.
 
     >>> from benchmark.records import Cell
     >>> scores = [Score(finding="mean", metric=f"auroc@{name}", value=0.9) for name in ("drawn", "none")]

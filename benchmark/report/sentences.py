@@ -1,4 +1,4 @@
-"""Names of networks and rows in the sentences of a check."""
+"""Wording of the sentences of a check."""
 
 from collections.abc import Sequence
 

@@ -9,7 +9,7 @@ from core.scores import Score
 
 NOTHING = "–"
 PAGE = 45
-"""Number of rows of a LaTeX table on one page."""
+"""Maximum number of rows of a LaTeX table on one page."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     keys: tuple[tuple[str, ...], ...] = ()
-    """Keys of the records behind each row; empty if rows have no records."""
+    """Keys of the records of each row; empty if the rows have no records."""
     footnote: str = ""
-    """A remark below the table."""
+    """Remark below the table."""
 
 
 def number(value: float | None) -> str:
@@ -130,6 +130,7 @@ def latex(table: Table, label: str) -> str:
 
 
 def _float(header: Sequence[str], rows: Sequence[Sequence[str]], caption: tuple[str, str]) -> str:
+    """Return a LaTeX table environment, scaled down if it is wider than the line."""
     body = [" & ".join(map(_escaped, row)) + r" \\" for row in (header, *rows)]
     lines = [
         r"\begin{table}",
@@ -163,6 +164,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
+    """Return the text with the special characters of LaTeX escaped."""
     special = {
         "\\": r"\textbackslash{}",
         "–": "--",

@@ -25,7 +25,7 @@ __all__ = ["headline", "index", "page", "write"]
 
 GALLERY = "gallery.html"
 PICTURE, PICTURE_INCHES = "components.svg", 7.0
-"""Picture of the components of variance, and its width."""
+"""Picture of the components of variance, and its width in inches."""
 
 
 @BLAS.wrap(limits=1, user_api="blas")  # the number of threads changes rounding
@@ -52,9 +52,9 @@ def write(
         about: the suite's description.
         records: records of the folder, if already loaded.
         columns: columns of ``leaderboard.tex``.
-        published: folder with published records that are shown as well.
-        limits: the suite's own limitation, first in the list of limitations.
-        rank_methods: methods that networks are compared by: see ``entries.networks``.
+        published: folder with the published per-case rows, if the records include published ones.
+        limits: a limitation of the suite, first in the list of limitations.
+        rank_methods: methods by which networks are compared: see ``entries.networks``.
         held_out: footnote below the tables.
         linked_from: final folder of ``leaderboard.md``, for its links to the documentation; default ``folder``.
 
@@ -113,11 +113,12 @@ def _pictures(folder: Path, boards: Sequence[Leaderboard]) -> list[str]:
 
 
 def _latex(suite: str, sections: Sequence[DatasetTables], columns: Sequence[str]) -> str:
+    """Return the selected tables as LaTeX; raise if no table has a column of ``columns``."""
     tables = [t for part in sections for t in (*part.checks, *part.networks, *part.boards, *part.effects)]
     headings = {heading.removesuffix(" [95 %]") for table in tables for heading in table.header}
     if unknown := [name for name in columns if name not in headings and tables]:
         raise BadValueError(
-            f"--columns has {unknown[0]!r}: {hint(unknown[0], headings)}the tables of {suite} have "
+            f"--columns: unknown column {unknown[0]!r}: {hint(unknown[0], headings)}the columns of {suite} are "
             f"{', '.join(sorted(headings))}"
         )
     selected = (

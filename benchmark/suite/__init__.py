@@ -1,1 +1,1 @@
-"""Run a suite from its YAML file to its tables: plan, train, explain, score, record."""
+"""Run a suite: read its YAML file, train, explain, score, record and write the tables."""

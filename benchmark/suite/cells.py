@@ -1,7 +1,6 @@
-"""The cells of a suite: dataset x split x model x method x protocol (x alignment).
+"""The cells of a suite: data set x split x model x method x protocol x alignment.
 
-Each cell produces one record. Planning reads no data, and imports methods only to learn which are fast, so a finished
-suite takes seconds.
+Each cell produces one record. Planning reads no data and takes seconds.
 """
 
 from collections.abc import Sequence
@@ -16,9 +15,9 @@ from core.names import normalize_data_set
 
 
 def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
-    """The names of a suite's methods and of the ``extra`` ones, without duplicates, then the baselines.
+    """Return the names of a suite's methods and of the ``extra`` ones, without duplicates, then the baselines.
 
-    In a suite with a check, only the baselines that it names.
+    A suite with a check has only the baselines that it lists.
 
     >>> from benchmark.suite import plan
     >>> method_names(plan.load("phantom").model_copy(update={"methods": ["gradcampp", "cam"]}))[:2]
@@ -31,9 +30,9 @@ def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
 
 
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
-    """The cells of one model: the classifier's own, then methods and baselines under each protocol.
+    """Return the cells of one model: that of the classifier, then methods and baselines for each protocol.
 
-    If slow methods explain only some images, they have no cells on all images, and every method has one on those
+    If slow methods explain only some images, they have no cells on all images, and every method has a cell on those
     images. A candidate of a choice has only the cell that decides the choice.
 
     >>> from benchmark.suite import plan
@@ -69,13 +68,13 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     if names.MAIN_PROTOCOL in suite.scored_by:
         parts = dict.fromkeys([None, model.slow_images if slow else None])
         people = {names.READERS: has_readings(model.scored_on.dataset), names.SECOND_READERS: suite.second_readers}
-        rows = [word for word, is_there in people.items() if is_there]
+        rows = [word for word, included in people.items() if included]
         selected += [_cell(shared, word, names.MAIN_PROTOCOL, images) for word in rows for images in parts]
     return selected
 
 
 def has_readings(dataset: str) -> bool:
-    """Whether a data set, given with its options, has the boxes of each reader; does not import the data set."""
+    """Whether a data set (a name with options) has the boxes of each reader; does not import the data set."""
     name = normalize_data_set(dataset).split(":")[0]
     return name in datasets.names() and bool(datasets.REGISTRY.read_attribute(name, "has_readings"))
 
@@ -86,7 +85,7 @@ def _cell(shared: Cell, method: str, protocol: str, images: int | None = None, a
 
 
 def _shared(model: ModelPlan) -> Cell:
-    """The fields that all cells of a model share."""
+    """Return a cell with the fields that all cells of a model share."""
     training, scored_on = model.trainings[0], model.scored_on
     data = {"dataset": scored_on.dataset, "findings": training.num_classes}
     if model.other_data is not None:

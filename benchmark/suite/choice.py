@@ -1,4 +1,4 @@
-"""The models that a suite's recipe choice selects, from the records of its candidates."""
+"""The models with the chosen recipe of each fold, from the records of the candidates."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from core.names import CHOICE
 
 
 def chosen_models(suite: Suite, models: Sequence[ModelPlan], records: Iterable[Record]) -> list[ModelPlan]:
-    """For each network and seed, the model that has on each fold the candidate that is best on the other folds.
+    """Return a model for each network and seed: on each fold, the candidate that is best on the other folds.
 
     ``models`` are all models of the suite. A network without all inner scores has no chosen model.
     """
@@ -36,28 +36,29 @@ def chosen_models(suite: Suite, models: Sequence[ModelPlan], records: Iterable[R
 
 
 def _best(suite: Suite, group: Sequence[ModelPlan], fold: int, values: Mapping[str, float | None]) -> str:
-    """The best candidate when ``fold`` is left out, the first if tied; "" if a score is missing."""
+    """Return the best candidate with ``fold`` left out, the first one if tied; "" if a score is missing."""
     inner = {model.candidate: values.get(cells(suite, model)[0].key) for model in group if model.left_out_fold == fold}
     scores = {name: score for name, score in inner.items() if score is not None}
     return max(scores, key=lambda name: scores[name]) if len(scores) == len(inner) else ""
 
 
 def _chosen(candidates: Sequence[ModelPlan], names: Sequence[str], judged_by: Mapping[str, str]) -> ModelPlan:
-    """The model with the chosen candidate on each fold; ``candidates`` cover all folds.
+    """Return the model with the chosen candidate on each fold; ``candidates`` cover all folds.
 
-    ``judged_by``: the method and metric that decided on the inner folds.
+    ``judged_by``: method and metric of the choice on the inner folds.
     """
-    of_name = {plan.candidate: plan for plan in candidates}
-    trainings = tuple(of_name[name].trainings[n] for n, name in enumerate(names))
+    by_name = {plan.candidate: plan for plan in candidates}
+    trainings = tuple(by_name[name].trainings[n] for n, name in enumerate(names))
     id_ = f"{candidates[0].network}-seed{trainings[0].seed}"
     recipe = _recipe(candidates) | {"chosen": list(names), "judged_by": dict(judged_by)}
-    return dataclasses.replace(candidates[0], id=id_, candidate="", trainings=trainings, stated=tuple(recipe.items()))
+    recipe_items = tuple(recipe.items())
+    return dataclasses.replace(candidates[0], id=id_, candidate="", trainings=trainings, chosen_recipe=recipe_items)
 
 
 def _recipe(candidates: Sequence[ModelPlan]) -> dict[str, Any]:
-    """The shared part of the recipes of ``candidates``, and their differences."""
-    of_each = {plan.candidate: {k: v for k, v in plan.recipe.items() if k != "candidate"} for plan in candidates}
-    first = next(iter(of_each.values()))
-    shared = {k: v for k, v in first.items() if all(k in other and other[k] == v for other in of_each.values())}
-    apart = {name: {k: v for k, v in recipe.items() if k not in shared} for name, recipe in of_each.items()}
-    return {**shared, "candidates": apart}
+    """Return the shared part of the recipes of ``candidates``, and their differences."""
+    recipes = {plan.candidate: {k: v for k, v in plan.recipe.items() if k != "candidate"} for plan in candidates}
+    first = next(iter(recipes.values()))
+    shared = {k: v for k, v in first.items() if all(k in other and other[k] == v for other in recipes.values())}
+    different = {name: {k: v for k, v in recipe.items() if k not in shared} for name, recipe in recipes.items()}
+    return {**shared, "candidates": different}

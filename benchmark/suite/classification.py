@@ -1,7 +1,7 @@
-"""The classifier's own record: AUROC and average precision on the held-out images on which its maps are scored.
+"""The record of the classifier: AUROC and average precision on the held-out images.
 
-``auroc`` and ``ap`` cover all held-out images; ``auroc@boxed`` and ``ap@boxed`` cover those with a truth box, the
-images of the localization cases. They can differ a lot if boxed images come from another source.
+``auroc`` and ``ap`` cover all held-out images; ``auroc@boxed`` and ``ap@boxed`` cover those with a truth box, on which
+maps are scored. They can differ a lot if boxed images come from another source.
 """
 
 import math
@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from benchmark.records import Score
 from benchmark.scoring.protocols.base import Result
@@ -20,7 +19,7 @@ METRICS = ("auroc", "ap")
 
 
 def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> Result:
-    """Scores per finding and their mean, from held-out predictions.
+    """Return the scores per finding and their mean, from held-out predictions.
 
     ``table`` has a row per image: ``label_F`` (0, 1 or nan) and ``logit_F`` per finding F, and ``boxed`` (0 or 1). A
     finding with only one class has no score and is excluded from the mean. ``exclusive``: one finding per image
@@ -33,14 +32,11 @@ def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool
     populations = {"": table, "@boxed": table[table["boxed"] == 1]}
     scores = []
     for suffix, rows in populations.items():
-        logits, labels = (_columns(rows, kind, findings) for kind in ("logit", "label"))
+        columns = (rows[[f"{kind}_{finding}" for finding in findings]] for kind in ("logit", "label"))
+        logits, labels = (torch.from_numpy(column.to_numpy(dtype="float64").copy()) for column in columns)
         measured = metrics.scores(logits, labels, tuple(findings), exclusive)
         scores += [score for metric in METRICS for score in _scores(metric, metric + suffix, measured)]
     return Result(scores=scores, rows=[])
-
-
-def _columns(rows: pd.DataFrame, kind: str, findings: Sequence[str]) -> Tensor:
-    return torch.from_numpy(rows[[f"{kind}_{finding}" for finding in findings]].to_numpy(dtype="float64").copy())
 
 
 def _scores(metric: str, word: str, measured: metrics.Scores) -> list[Score]:

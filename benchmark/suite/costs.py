@@ -1,4 +1,4 @@
-"""``--costs``: measure the cost of each method of a suite alone, once per network and not per training seed."""
+"""``--costs``: measure the time and memory of each method of a suite, once per network."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ from datasets.io import transforms
 from methods.base import Method
 
 IMAGES = 8
-"""Number of the suite's images that are explained at once."""
+"""Number of images that are explained at once."""
 Report = Callable[[str], None]
 
 
@@ -49,7 +49,7 @@ def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: R
             report(f"costs of {model}: {error}")
             continue
         costs.write(rows := [*rows, *new], folder)
-        report(f"costs of {model}: {len(new)} methods in {time.process_time() - start:.0f} s of the processor")
+        report(f"costs of {model}: {len(new)} methods in {time.process_time() - start:.0f} s of processor time")
 
 
 def _networks(planned: Sequence[ModelJob]) -> dict[tuple[str, str], list[ModelJob]]:

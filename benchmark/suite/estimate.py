@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.suite.plan import ModelPlan
 from benchmark.suite.selection import ModelJob, absent
 from config import TrainConfig
 from core.names import CLASSIFIER
@@ -21,32 +20,26 @@ STRIDE, HALF, CHECKPOINTS = 32, 2, 16
 
 
 def lines(jobs: Sequence[ModelJob], runs_dir: Path) -> Iterator[str]:
-    """Sentences about the cost of the ``jobs``; none if a network or data set has no measured rate."""
+    """Yield sentences about the cost of the ``jobs``; none if a network or data set has no measured rate."""
     if waiting := sum(len(job.cells) for job in jobs if absent(job.model)):
-        yield f"  {waiting} cells need data that is not there; with the data:"
-    if not jobs or not all(_is_measured(config) for job in jobs for config in job.model.trainings):
+        yield f"  {waiting} cells require missing data; with the data:"
+    plans = [config for job in jobs for config in job.model.trainings]
+    if not plans or any(c.dataset not in RATES["data_sets"] or c.backbone not in RATES["networks"] for c in plans):
         return
-    missing = [config for job in jobs for config in _missing(job.model, runs_dir)]
+    runs = (run for job in jobs for run in job.model.run_configs(runs_dir).items())
+    missing = [config for folder, config in runs if not (folder / "best.ckpt").is_file()]
     seen = sum(config.epochs * _size(config)["train_val"] for config in missing)
     seconds = sum(config.epochs * _size(config)["train_val"] * _seconds(config, "training_s") for config in missing)
     hours = seconds / 3600
     first_runs = [job.model.trainings[0] for job in jobs]
     explained = sum(_size(config)["boxed"] * _seconds(config, "explaining_s") for config in first_runs)
     yield (
-        f"  trainings: {len(missing)}, which see {seen:,} images: {hours:.0f} hours on {RATES['machine']} (measured); "
+        f"  {len(missing)} training runs on {seen:,} images: {hours:.0f} hours on {RATES['machine']} (measured); "
         f"{seen / EXAMPLE / 3600:.1f} GPU hours if a GPU trains {EXAMPLE} images per second (not measured)"
     )
     yield f"  maps of fast methods: {explained / 3600:.2f} hours on {RATES['machine']}; scoring takes minutes per model"
     sizes = ", ".join(f"{name} {gigabytes:.1f} GB" for name, gigabytes in _disk(jobs, missing).items())
-    yield f"  disk: {sizes}; a run that is stopped resumes"
-
-
-def _is_measured(config: TrainConfig) -> bool:
-    return config.dataset in RATES["data_sets"] and config.backbone in RATES["networks"]
-
-
-def _missing(model: ModelPlan, runs_dir: Path) -> list[TrainConfig]:
-    return [config for folder, config in model.run_configs(runs_dir).items() if not (folder / "best.ckpt").is_file()]
+    yield f"  disk: {sizes}; an interrupted run resumes"
 
 
 def _size(config: TrainConfig) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""The heat maps of a model: generate the missing ones, then make the cases (image x finding) that protocols score.
+"""The heat maps of a model: generate the missing ones, then return the cases (image x finding) to score.
 
-The training runs of the model must be finished before the steps of this file.
+The training runs of the model must be finished.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from config import EngineFlags, RunConfig
 def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
     """Generate the maps of ``method_names`` that are missing below ``runs_dir``.
 
-    A method that fails writes none: scoring tries it again and records the reason.
+    If a method fails, it has no maps; scoring tries it again and records the reason.
     """
     machine.configure_torch(model.trainings[0].threads or flags.threads)
     explain_model(model, finished(model, runs_dir), method_names, runs_dir, flags)
@@ -41,7 +41,7 @@ def explain_shard(model: ModelPlan, method_names: Sequence[str], runs_dir: Path,
 
 
 def join_shards(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
-    """Join the shards of ``method_names`` and generate missing maps; failed methods are left to scoring, as above."""
+    """Join the shards of ``method_names`` and generate missing maps; for failed methods see ``explain``."""
     lacking = join(map_requests(model, finished(model, runs_dir), method_names, runs_dir), flags.shards)
     explain(model, [name for name in method_names if name not in lacking], runs_dir, flags)
 
@@ -53,9 +53,9 @@ def explain_model(
     runs_dir: Path,
     flags: EngineFlags | None,
 ) -> CaseStore:
-    """The cases of ``method_names``, with their maps below ``runs_dir``; missing maps are generated.
+    """Return the cases of ``method_names``, with maps from ``runs_dir``; missing maps are generated.
 
-    Without ``flags`` no map is generated and no network loaded: a cell without maps raises ``NoMapsError``.
+    Without ``flags``, no map is generated and no network loaded; a cell without maps raises ``NoMapsError``.
     """
     if not method_names:
         return CaseStore(trained, {})
@@ -69,7 +69,7 @@ def explain_model(
 def map_requests(
     model: ModelPlan, trained: Sequence[TrainingRun], method_names: Sequence[str], runs_dir: Path
 ) -> list[MapRequest]:
-    """The requests for the test and validation maps that ``explain_model`` needs."""
+    """Return the requests for the test and validation maps that ``explain_model`` uses."""
     folder = model.maps_folder(runs_dir)
     requests = validation_requests(trained, method_names, folder / "val")
     for words, images in _by_images(model, method_names):
@@ -78,7 +78,7 @@ def map_requests(
 
 
 def _by_images(model: ModelPlan, method_names: Sequence[str]) -> Iterator[tuple[list[str], int | None]]:
-    """Parts of ``method_names``, each with the number of images that its slow methods explain (None: all)."""
+    """Yield parts of ``method_names`` with the number of images that their slow methods explain (None: all)."""
     whole = [word for word in method_names if word in model.all_images]
     for words, images in ((whole, None), ([word for word in method_names if word not in whole], model.slow_images)):
         if words:

@@ -1,4 +1,4 @@
-"""Finish a run: drop obsolete records, make paired ones, pack all records and write the tables."""
+"""Finish a run: drop obsolete records, compute paired ones, pack all records and write the tables."""
 
 import logging
 from collections.abc import Sequence, Set
@@ -25,9 +25,9 @@ def finalize(
 ) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 
-    ``before`` are the records in ``folder`` before the cells ran; ``ran`` tells whether any did. Paired records are
-    made again if there are new ones. Raises ``DataError`` for broken per-case rows, ``WriteError`` if a file cannot be
-    written.
+    ``before``: the records in ``folder`` before the cells ran; ``ran``: whether any cell ran. Paired records are
+    computed again if there are new records. Raises ``DataError`` for invalid per-case rows, ``WriteError`` if a file
+    cannot be written.
     """
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     records_now = selection.existing_records(folder.path) if ran else before
@@ -60,8 +60,8 @@ def _drop_obsolete(
 ) -> list[Record]:
     """Drop the records whose model, protocol, alignment or images are no longer in the suite.
 
-    Records of methods added by ``--method`` stay, and so do records of models added by ``--checkpoint`` or ``--model``,
-    unless ``forget`` names them. Both are logged. Raises ``BadValueError`` for a name in ``forget`` that no such model
+    Records of methods added by ``--method`` and of models added by ``--checkpoint`` or ``--model`` stay, unless
+    ``forget`` lists the model; they are logged. Raises ``BadValueError`` for a name in ``forget`` that no such model
     has.
     """
     wanted = {cell.key for cell in planned}
@@ -82,14 +82,12 @@ def _drop_obsolete(
             remaining.append(record)
             extra_methods.add(cell.method)
         else:
-            gone = f"the cell of record {record.key} is no longer in the suite"
-            log.warning("%s: %s: its record is removed", suite.name, gone)
+            log.warning("%s: record %s is removed: its cell is no longer in the suite", suite.name, record.key)
     if extra_methods:
-        names = ", ".join(sorted(extra_methods))
-        log.info("%s: also in its tables, by an earlier --method: %s", suite.name, names)
+        log.info("%s: methods of an earlier --method: %s", suite.name, ", ".join(sorted(extra_methods)))
     if extra_models:
         names = ", ".join(sorted(extra_models))
-        log.info("%s: also in its tables, by an earlier --checkpoint or --model: %s (--forget)", suite.name, names)
+        log.info("%s: models of an earlier --checkpoint or --model (remove with --forget): %s", suite.name, names)
     if unknown := [name for name in forget if name not in forgotten]:
         added_models = sorted(extra_models | forgotten)
         raise UnknownNameError(f"value of --forget (models added to {suite.name} earlier)", unknown[0], added_models)

@@ -1,11 +1,10 @@
 """The records of protocol ``paired``: comparison of the methods of a model with each other and with ``prior``.
 
-They are computed from the per-case rows of ``locus`` on the aligned grid, on all boxed images and on the subset for
-slow methods. Nothing is run for them, and the same rows give the same bytes.
+They are computed from the per-case rows of ``locus`` on the aligned grid, on all boxed images and on the part that slow
+methods explain. The same rows give the same bytes.
 
 ``p_first``      probability of ranking first by ``hit@iou.3`` among the methods of the model, in resamples of
-                 patients; tied methods share it. Baselines have none; ``prior``, ``truth`` and
-                 ``readers`` have no paired record.
+                 patients; tied methods share it. Baselines have none.
 ``above_prior``  difference in ``hit@iou.3`` to ``prior`` on the same cases, with its interval.
 ``relative_drop@readers``, ``relative_drop@second readers``  (people - method) / people in ``hit@iou.3``, means over
                  findings on their common cases, with its bootstrap interval by patient; 0: as good as people
@@ -41,16 +40,16 @@ log = logging.getLogger(__name__)
 
 
 def paired_records(folder: Path, all_records: Iterable[Record]) -> list[Record]:
-    """Compute the paired records of a suite's ``folder``, from its records of ``locus`` and their rows per case.
+    """Compute the paired records of a suite's ``folder``, from its records of ``locus`` and their per-case rows.
 
-    Raises ``DataError`` for broken rows.
+    Raises ``DataError`` for invalid rows.
     """
     models = tqdm(_models(all_records), desc="compare methods", unit="model", leave=False, disable=None)
     return [record for group in models for record in _of(group, folder)]
 
 
 def _models(all_records: Iterable[Record]) -> list[list[Record]]:
-    """Groups of records whose rows are compared: one model, the same images, ordered by method."""
+    """Group the records to compare by model and images, ordered by method."""
     groups: dict[str, list[Record]] = {}
     for record in sorted(all_records, key=lambda r: r.cell.method):
         c = record.cell
@@ -66,7 +65,7 @@ def _is_compared(record: Record) -> bool:
 
 
 def _of(group: Sequence[Record], folder: Path) -> list[Record]:
-    """A paired record for each of a model's records of ``locus`` except ``prior``, ``truth`` and ``readers``.
+    """Return a paired record for each record of a model, except ``prior`` and the upper bounds.
 
     Records without rows in ``folder`` are skipped with a warning. Raises ``DataError`` if the rows of two records have
     different cases.
@@ -74,19 +73,19 @@ def _of(group: Sequence[Record], folder: Path) -> list[Record]:
     entered = [record for record in group if record.cell.method not in CEILINGS]
     existing = [record for record in entered if cases.exist(record.cell, folder)]
     if absent := [record.cell.method for record in entered if record not in existing]:
-        again = "run it with --overwrite always to compare them again"
+        again = "to compare them, run it with --overwrite always"
         log.warning("%s in %s: no per-case rows of %s; %s", group[0].cell.model_id, folder, examples(absent), again)
     if not existing:
         return []
     common = common_cases([read(record, folder) for record in existing])
     if any(common.left_out):
         names = ", ".join(record.cell.method for record, count in zip(existing, common.left_out, strict=True) if count)
-        differ = f"the cases of {existing[0].cell.model_id} in {folder} are not those of all methods ({names})"
+        differ = f"the methods of {existing[0].cell.model_id} in {folder} have different cases ({names})"
         raise DataError(f"{differ}: run it with --overwrite always")
     people = [record for record in group if record.cell.method in PEOPLE and cases.exist(record.cell, folder)]
     drops = [[_relative_drop(table, record, folder) for record in people] for table in common.tables]
     scores = zip(existing, _scores(existing, common), drops, strict=True)
-    return [_record(record, [*own_scores, *more]) for record, own_scores, more in scores if [*own_scores, *more]]
+    return [_record(record, [*compared, *drop]) for record, compared, drop in scores if compared or drop]
 
 
 def _record(of: Record, scores: Sequence[Score]) -> Record:
@@ -101,7 +100,7 @@ def _record(of: Record, scores: Sequence[Score]) -> Record:
 
 
 def _scores(methods: Sequence[Record], common: CommonCases) -> list[list[Score]]:
-    """Per record ``p_first`` (not for baselines), and the difference to ``prior`` with its p, if there is one."""
+    """Return for each record ``p_first`` (not for baselines), and the difference to ``prior`` with its p."""
     hits, findings = [columns(table, [MAIN])[0] for table in common.tables], common.findings
     scores: list[list[Score]] = [[] for _ in methods]
     if entered := [n for n, record in enumerate(methods) if is_method(record)]:
@@ -120,9 +119,9 @@ def _scores(methods: Sequence[Record], common: CommonCases) -> list[list[Score]]
 
 
 def _relative_drop(table: "pd.DataFrame", people: Record, folder: Path) -> Score:
-    """(people - method) / people from a method's rows per case, on the cases of the ``people`` record."""
+    """Return (people - method) / people from a method's per-case rows, on the cases of the ``people`` record."""
     read = cases.read(people.cell, folder)[[*CASE, AGREEMENT]].astype(dict.fromkeys(CASE, str))
-    both = table[[*CASE, MAIN]].merge(read, on=CASE)  # packed rows of a method have the column too
+    both = table[[*CASE, MAIN]].merge(read, on=CASE)  # packed rows of a method have the column AGREEMENT, too
     scored = [Column(name, "none", both[name].to_numpy(np.float64), np.ones(len(both))) for name in (AGREEMENT, MAIN)]
     index = CaseIndex.of(both["finding"].tolist(), both["patient"].tolist())
     drop = over_findings(bootstrap_draws(sums(scored, index, sorted({*both["finding"]})))).over(relative_drop)
@@ -133,7 +132,7 @@ def _relative_drop(table: "pd.DataFrame", people: Record, folder: Path) -> Score
 
 
 def relative_drop(pair: Any) -> Any:
-    """(..., 2) scores of people and of a method -> (...) (people - method) / people; nan if people have 0.
+    """Return (people - method) / people from (..., 2) scores of people and method, as (...); nan if people have 0.
 
     >>> relative_drop(np.array([0.5, 0.4])).round(3).item()
     0.2

@@ -1,4 +1,4 @@
-"""The cells that still have no record while their steps run; failures are recorded, finished models are packed."""
+"""Cells without a record while their steps run: record failures, and pack the records of finished models."""
 
 import logging
 from collections.abc import Sequence
@@ -13,20 +13,19 @@ from benchmark.suite.executors import Event, Step
 from benchmark.suite.selection import ModelJob
 
 log = logging.getLogger(__name__)
-TENTH = 10
 
 
 @dataclass
 class Pending:
-    """The records that the steps of a suite have still to write below its ``folder``.
+    """Cells whose records the steps of a suite have not written yet below its ``folder``.
 
-    Steps write single records, and only this class packs them: after each model, while no step is writing. Packing
-    rewrites all records, so it waits until the new ones are a tenth of those already packed.
+    Steps write single records, and this class packs them: after each model, while no step is writing. Packing rewrites
+    all records, so it waits until the new ones are a tenth of those already packed.
     """
 
     folder: Path
     cells: dict[str, ModelJob]
-    """Step -> the cells whose records it writes."""
+    """Name of a step -> the cells that it scores."""
     stopped: dict[str, str] = field(default_factory=dict)
     """Model -> the reason why it failed, at least in part."""
     _writing: set[str] = field(default_factory=set)
@@ -35,7 +34,7 @@ class Pending:
 
     @classmethod
     def of(cls, steps: Sequence[Step], folder: Path) -> "Pending":
-        """Make it from the steps of ``benchmark.suite.steps``; the first argument of a scoring step has its cells."""
+        """Build it from ``steps``; the first argument of a scoring step contains its cells."""
         return cls(folder, {step.id: step.arguments[0] for step in steps if step.kind == "score"})
 
     def take(self, event: Event) -> None:
@@ -51,20 +50,20 @@ class Pending:
             record_failure(job, "failed", event.reason, self.folder)
             self.stopped[job.model.id] = event.reason
         self._whole |= all(other.model.id != job.model.id for other in self.cells.values())
-        # the last model's records are packed with the paired records that follow from them
+        # the records of the last model are packed with the paired records
         if self._whole and self.cells and not self._writing:
-            at_work = len(records.unpacked(self.folder))
-            if at_work * TENTH >= self._packed:
+            unpacked = len(records.unpacked(self.folder))
+            if 10 * unpacked >= self._packed:
                 records.pack(self.folder)
-                self._packed += at_work
+                self._packed += unpacked
             self._whole = False
 
 
 def record_failure(job: ModelJob, status: Status, reason: str, folder: Path) -> None:
-    """Write a record with the reason for each cell without a result; earlier results stay."""
+    """Write a record with the reason for each cell that has no result; earlier results stay."""
     measured = {record.key for record in selection.existing_records(folder) if record.status == "ok"}
     missing = [cell for cell in job.cells if cell.key not in measured]
     for cell in missing:
         records.write(Record(cell=cell, status=status, reason=reason), folder)
     if n_existing := len(job.cells) - len(missing):
-        log.warning("%s: %d records of earlier runs stay as they are: %s", job.model.id, n_existing, reason)
+        log.warning("%s: %d records of earlier runs are unchanged: %s", job.model.id, n_existing, reason)

@@ -1,8 +1,8 @@
 """The row ``readers``: how well one radiologist localizes the findings that others marked on the same image.
 
-It is an upper bound for scores on such data, not a method: it uses only the truth, no network. A method knows which
-finding to show, so a reader is scored only on findings that the reader marked. The cases are those of the methods,
-where boxes of at least two readers overlapped; the row does not measure agreement on all marks.
+It is an upper bound for scores on such data, not a method: it uses only the truth. A method knows which finding to
+show, so a reader is scored only on findings that this reader marked. The cases are those of the methods, in which boxes
+of at least two readers overlap; the row does not measure agreement on all marks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ class ReaderDataset(Protocol):
     """A data set with the boxes of each of its readers."""
 
     def readings(self, index: int) -> Readings:
-        """Reader -> finding -> (M,4) boxes on the image at ``index``, in its frame."""
+        """Return reader -> finding -> (M,4) boxes on the image at ``index``, in its frame."""
 
 
 def evaluate(
@@ -43,7 +43,7 @@ def evaluate(
     """
     rows = list(_rows(trained, findings, images))
     if not rows:
-        raise NotAvailableError("no two readers marked the same finding on an image, so they have no agreement")
+        raise NotAvailableError("no two readers marked the same finding on an image, so their agreement is unknown")
     return score_rows(rows, findings, seed)
 
 
@@ -59,6 +59,7 @@ def score_rows(rows: Sequence[dict[str, Any]], findings: Sequence[str], seed: in
 
 
 def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Iterator[dict[str, Any]]:
+    """Yield the mean overlap of a reader with the other readers, case after case."""
     chosen = {sample.image_id for sample in select_samples(trained, images)}
     for run in trained:
         read = cast(ReaderDataset, run.data)
@@ -68,10 +69,10 @@ def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int |
                 readers = readings.values() if finding in sample.boxes else ()
                 marked = [as_boxes(boxes[finding]) for boxes in readers if finding in boxes]
                 if len(marked) > 1:
-                    who = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
+                    case = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
                     others = (np.concatenate([*marked[:i], *marked[i + 1 :]]) for i in range(len(marked)))
                     overlaps = [compare_boxes(boxes, rest) for boxes, rest in zip(marked, others, strict=True)]
-                    yield who | {word: float(np.mean([overlap[word] for overlap in overlaps])) for word in overlaps[0]}
+                    yield case | {word: float(np.mean([overlap[word] for overlap in overlaps])) for word in overlaps[0]}
 
 
 def compare_boxes(values: ArrayLike, truth: ArrayLike) -> dict[str, float]:

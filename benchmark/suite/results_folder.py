@@ -1,4 +1,4 @@
-"""Where the records and tables of a run are written: ``results/`` for the published plan, else ``runs/results/``."""
+"""Folder of the records and tables of a run: ``results/`` for the published plan, else ``runs/results/``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from core.names import BASELINES_AND_LIMIT, MAIN
 
 RESULTS = Path("results")
 UNPUBLISHED = Path("runs/results")
-OTHER_COLUMNS = "the published table has other columns"
-OWN_COSTS = "the published costs are of the machine that they were measured on"
+OTHER_COLUMNS = "the published table has different columns"
+OWN_COSTS = "the published costs were measured on another machine"
 RUN_NOTHING = (OTHER_COLUMNS, OWN_COSTS)
-"""Reasons for which no cell is run: the published records are shown."""
+"""Reasons for which no cell runs, because the published records are used."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +27,19 @@ class ResultsFolder:
 
     path: Path
     reason: str = ""
-    """Why the run does not write to the published folder; empty if it does, or with ``--results``."""
+    """Reason for not writing to the published folder; empty if the run writes there, or with ``--results``."""
     predicted_by: str | None = None
     """The suite whose published training runs predict the range of a row."""
 
     @property
     def beside(self) -> Path | None:
-        """The published folder of the suite, whose rows are shown with the run's; None for itself."""
+        """The published folder of the suite, whose rows are shown, too; None if the run writes there."""
         folder = published() / self.path.name
         return folder if self.path.parent == UNPUBLISHED and folder in records.suites(folder.parent) else None
 
     @property
     def published(self) -> list[Record]:
-        """The published records of the suite, to be shown with others."""
+        """The published records of the suite that are shown with those of the run."""
         if self.beside is None:
             return []
         runs = (record for record in records.load(self.beside) if record.source == "run")
@@ -47,7 +47,7 @@ class ResultsFolder:
 
     @property
     def predicting(self) -> list[Record]:
-        """The published records of the suite ``predicted_by``, main column only, if published rows are shown too."""
+        """The main column of the published records of ``predicted_by``, if published rows are shown."""
         if self.beside is None or self.predicted_by is None:
             return []
         folder = self.beside.parent / self.predicted_by
@@ -55,31 +55,31 @@ class ResultsFolder:
 
 
 def published() -> Path:
-    """The published results folder, independent of the working directory."""
+    """Return the published results folder, whatever the working directory."""
     return RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS
 
 
 def with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
-    """A user's records and the ``published`` ones of other cells; records of the same cell are compared in the text."""
+    """Return a user's records and the ``published`` ones of other cells."""
     keys = {record.key for record in records}
     return [*records, *(record for record in published if record.key not in keys)]
 
 
 def base(config: FolderFlags, finished: bool = False) -> Path:
-    """The results folder of ``--results``, or the published one; for ``finished`` models ``runs/results``."""
+    """Return the results folder of ``--results``, or the published one; for ``finished`` models ``runs/results``."""
     if config.results is not None:
         return Path(config.results)
     return UNPUBLISHED if finished else RESULTS
 
 
 def choose(suite: Suite, config: RunConfig) -> ResultsFolder:
-    """``--results``, or ``results`` for a run of the published plan and ``runs/results`` for any other.
+    """Return ``--results`` if given, else ``results`` for a run of the published plan and ``runs/results`` for others.
 
     >>> from benchmark.suite import plan
     >>> choose(plan.load("demo"), RunConfig(results="mine")).path.as_posix()
     'mine/demo'
     >>> choose(plan.load("demo"), RunConfig(checkpoint=("runs/x/best.ckpt",))).reason
-    'the published plan has no runs/x/best.ckpt'
+    'runs/x/best.ckpt is not part of the published plan'
     """
     if config.results is not None:
         return ResultsFolder(base(config) / suite.name, predicted_by=suite.predicted_by)
@@ -88,18 +88,18 @@ def choose(suite: Suite, config: RunConfig) -> ResultsFolder:
 
 
 def _difference(suite: Suite, config: RunConfig) -> str:
-    """The difference between a run and the published plan of its suite; empty if there is none."""
+    """Describe the difference between a run and the published plan of its suite; empty if there is none."""
     if config.suites is not None and Path(config.suites).resolve() != SUITES.resolve():
-        return "a suite from another folder"
+        return "the suite is from another folder"
     if RESULTS / suite.name not in records.suites(RESULTS):
-        return f"nothing is published of the suite {suite.name}"
+        return f"the suite {suite.name} has no published results"
     if config.checkpoint or config.model:
-        return f"the published plan has no {config.entry or config.model or ', '.join(config.checkpoint)}"
+        return f"{config.entry or config.model or ', '.join(config.checkpoint)} is not part of the published plan"
     if config.forget:
-        return "the published plan has no models that were added"
+        return "models of --forget are not part of the published plan"
     planned_words = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_LIMIT, *methods.GROUPS}
     if extra := [word for word in config.method if word not in planned_words]:
-        return f"the published plan has no {', '.join(extra)}"
+        return f"{', '.join(extra)} is not part of the published plan"
     if config.costs and (RESULTS / suite.name / costs.FILE).is_file():
         return OWN_COSTS
     return OTHER_COLUMNS if config.columns else ""

@@ -1,7 +1,7 @@
 """Run a suite: plan, train, explain, score, record, then write the tables.
 
-A model's work is split into steps, which an executor runs. Heavy imports wait for a step with work to do, so a suite
-with all records takes seconds.
+The work of a model is split into steps, which an executor runs. Slow imports are delayed until a step needs them, so a
+suite with all records takes seconds.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ class Outcome:
     """The result of running a suite."""
 
     stopped: tuple[str, ...]
-    """One sentence per model that failed."""
+    """One sentence for each model that failed."""
     records: list[Record]
     """All records of the suite, with the published ones that its tables show."""
     tables: "Sequence[DatasetTables]"
@@ -58,14 +58,14 @@ def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> 
     """
     name, folder, published = suite.name, results_folder.choose(suite, config), results_folder.published()
     if folder.reason:
-        report(f"{name}: {folder.reason}: records and tables go to {folder.path}, with the published rows")
+        report(f"{name}: {folder.reason}, so records and tables are written to {folder.path}, with the published rows")
     if config.results and folder.path not in records.suites(folder.path.parent) and (published / name).is_dir():
-        report(f"{name}: {folder.path} has no records, so all cells run; those of {published / name} do not count")
+        report(f"{name}: {folder.path} has no records, so all cells run ({published / name} is not used)")
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
         outcome = _run_missing(suite, folder, config, report, executor)
         if not outcome.ran:
             return outcome
-        rest_config = replace(config, overwrite="never")  # the choice of inner folds and the new weights are now known
+        rest_config = replace(config, overwrite="never")  # now the choice on inner folds and the new weights are known
         planned = selection.planned_cells(suite, outcome.of_runs, config.method)
         if not selection.missing_cells(planned, rest_config, outcome.of_runs):
             return outcome
@@ -74,7 +74,7 @@ def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> 
 
 
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
-    """Run the cells without a record; no other run writes to the folder meanwhile."""
+    """Run the cells without a record. The caller makes sure that no other run writes to the folder."""
     existing, runs_dir = _existing(folder), Path(config.runs) / (suite.trainings or suite.name)
     planned = selection.planned_cells(suite, existing, config.method)
     todo = selection.missing_cells(planned, config, existing)
@@ -107,7 +107,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
 
 
 def _to_train(job: ModelJob, runs_dir: Path) -> str:
-    """The number of training runs of a model that are missing below ``runs_dir``, in words; empty if none is."""
+    """Say how many training runs of a model are missing below ``runs_dir``; empty if none is."""
     if job.model.finished is not None or selection.absent(job.model) is not None:
         return ""
     count = sum(not (folder / "metrics.json").is_file() for folder in job.model.run_configs(runs_dir))
@@ -115,7 +115,7 @@ def _to_train(job: ModelJob, runs_dir: Path) -> str:
 
 
 def _existing(folder: ResultsFolder) -> list[Record]:
-    """The records of the folder, and the published ones if only their tables or costs are requested."""
+    """Return the records of the folder, and the published ones if only their tables or costs are requested."""
     own_records = selection.existing_records(folder.path)
     if folder.reason not in results_folder.RUN_NOTHING or folder.beside is None:
         return own_records
@@ -125,7 +125,7 @@ def _existing(folder: ResultsFolder) -> list[Record]:
 def _run_steps(
     jobs: Sequence[ModelJob], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, report: Report
 ) -> dict[str, str]:
-    """Run all steps of the models of ``jobs``; return model -> reason for each that failed, at least in part."""
+    """Run all steps of ``jobs``; return model -> reason for each model that failed, at least in part."""
     from benchmark.suite.executors.view import run_with_progress  # slow import, not for a dry run
 
     steps = [step for job in jobs for step in model_steps(job, runs_dir, folder, config)]

@@ -39,9 +39,9 @@ PEOPLE = {READERS: readers.evaluate, SECOND_READERS: second_readers.evaluate}
 
 
 def score(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
-    """Write a record below ``folder`` for each cell of ``job``, whose training runs must be finished.
+    """Write a record below ``folder`` for each cell of ``job``; the training runs must be finished.
 
-    Maps that are missing below ``runs_dir`` are generated first. A failing method only affects its own cells.
+    Maps that are missing below ``runs_dir`` are generated first. If a method fails, only its cells are affected.
     """
     machine.configure_torch(job.model.trainings[0].threads or flags.threads)
     score_and_record(ModelScorer(job.model, job.cells, finished(job.model, runs_dir), runs_dir, flags), folder)
@@ -127,7 +127,7 @@ class ModelScorer:
 def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
     """Return the numbers of training runs, images, patients, cases and boxes behind a cell.
 
-    ``explained images`` is present if they are only a part of the boxed images.
+    ``explained images`` is included if these are only a part of the boxed images.
     """
     samples = select_samples(trained, cell.images)
     lungs = sum(lung_reader(sample) is not None for sample in samples)

@@ -1,4 +1,4 @@
-"""Score one cell: a classifier's predictions, a method's maps, people's boxes or a validity check."""
+"""Score one cell: predictions of a classifier, maps of a method, boxes drawn by people, or a validity check."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
@@ -14,8 +14,7 @@ from core.errors import LocusError, NotAvailableError, WriteError
 from core.names import MAIN_PROTOCOL
 
 Scored = tuple[dict[str, Any], list[dict[str, Any]]]
-"""The fields of a record that scoring determines (status ``n/a`` or ``failed`` with a reason, or scores), and its rows
-per case."""
+"""Fields of a record (scores, or status ``n/a`` or ``failed`` with a reason), and its per-case rows."""
 
 
 class CaseSource(Protocol):
@@ -30,20 +29,20 @@ class CaseSource(Protocol):
         """Variable -> (image, finding) -> group of the case."""
 
     def cases(self, cell: Cell) -> list[Case]:
-        """The cases of a cell. Raises an error with the reason if there are none."""
+        """Return the cases of a cell. Raises an error with the reason if there are none."""
 
     def validation(self, cell: Cell) -> list[Case]:
-        """The cases on which a cell's thresholds may be chosen."""
+        """Return the cases on which the thresholds of a cell may be chosen."""
 
 
 def score_classifier(store: CaseStore) -> Scored:
-    """Score the classifier's own predictions on the held-out images: AUROC and average precision."""
+    """Score the predictions of the classifier on the held-out images: AUROC and average precision."""
     held_out = store.predictions[store.predictions["split"] == "test"]
     return _fields(classification(held_out, store.findings, store.exclusive), "none"), []
 
 
 def score_maps(source: CaseSource, cell: Cell, protocol_name: str) -> Scored:
-    """Score a method's maps by a protocol; rows per case include their strata."""
+    """Score the maps of a method by a protocol; per-case rows include their strata."""
     cases = _result_or_error(lambda: source.cases(cell))
     if isinstance(cases, LocusError):
         return _without_score(cases), []
@@ -60,7 +59,7 @@ def score_maps(source: CaseSource, cell: Cell, protocol_name: str) -> Scored:
 
 
 def score_result(evaluate: Callable[[], Result], geometry: str) -> Scored:
-    """Score by a function that computes the whole result: people's boxes, or a validity check."""
+    """Score with a function that computes the whole result: boxes drawn by people, or a validity check."""
     result = _result_or_error(evaluate)
     return (_without_score(result), []) if isinstance(result, LocusError) else (_fields(result, geometry), result.rows)
 
@@ -69,9 +68,9 @@ T = TypeVar("T")
 
 
 def _result_or_error(compute: Callable[[], T]) -> T | LocusError:
-    """The result of ``compute``, or the error that explains why a method has no score.
+    """Return the result of ``compute``, or the error that explains why a method has no score.
 
-    ``NoMapsError`` and ``WriteError`` are raised, because they are not errors of the method.
+    Raises ``NoMapsError`` and ``WriteError``, which are not errors of the method.
     """
     try:
         return compute()
@@ -86,6 +85,7 @@ def _without_score(error: LocusError) -> dict[str, Any]:
 
 
 def _fields(result: Result, geometry: str) -> dict[str, Any]:
+    """Return the fields of the record that come from ``result``."""
     failed = f"{len(result.failed)} failed cases, counted as misses: {result.failed[:3]}" if result.failed else ""
     return {
         "status": "failed" if failed else "ok",

@@ -1,10 +1,10 @@
 """The row ``second readers``: ChestX-Det's boxes against NIH's, on the images that both teams read.
 
-It shows how far the boxes of two teams agree. It is no upper bound and does not measure a reader's skill: the teams
-used other names and extents of findings, and did not know NIH's labels. It does not count false marks. ChestX-Det has
-neither Infiltration nor Pneumonia: its Consolidation is compared with both, never the reverse.
+It shows how far the boxes of two teams agree. It is not an upper bound and does not measure the skill of a reader: the
+teams used different names and extents of findings, and the second team did not know NIH's labels. It does not count
+false marks. ChestX-Det has neither Infiltration nor Pneumonia, so its Consolidation is compared with both.
 
-A case's value is the mean over the second team's boxes, as in ``readers``; a finding that it did not mark is a miss.
+The value of a case is the mean over the boxes of the second team, as in ``readers``; an unmarked finding is a miss.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ STANDS_FOR = {"Infiltration": "Consolidation", "Pneumonia": "Consolidation"}
 """NIH's finding -> the corresponding finding of ChestX-Det, if the names differ."""
 POOLED, MARKED = f"{MAIN}@pooled", f"{MAIN}@marked"
 """The main column over all cases pooled, and over only those that the second team marked."""
-CANNOT_SAY = "no upper bound, no reader's skill, and nothing about false marks"
+LIMITS = "no upper bound, no reader's skill, and nothing about false marks"
 Rows = list[dict[str, Any]]
 
 
@@ -43,7 +43,7 @@ def evaluate(
     """
     rows = _rows(trained, findings, images)
     if not rows:
-        raise NotAvailableError("ChestX-Det's radiologists read none of these images, so there are no second readers")
+        raise NotAvailableError("ChestX-Det has none of these images, so there are no second readers")
     result = score_rows(rows, findings, seed)
     marked = [row for row in rows if row["marked"]]
     pooled = [_pooled(POOLED, rows), *([_pooled(MARKED, marked)] if marked else [])]
@@ -52,6 +52,7 @@ def evaluate(
 
 
 def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Rows:
+    """Return the overlap of the second readers' boxes with the truth, case after case."""
     config = trained[0].other or trained[0].config
     try:
         marks = second_team.read(datasets.root_of(config.dataset, config.data_root_dir))
@@ -70,7 +71,7 @@ def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int |
 
 
 def _with_exact_interval(score: Score, rows: Rows) -> Score:
-    """A share of one finding with its Clopper-Pearson interval; other scores unchanged."""
+    """Return the share of one finding with its Clopper-Pearson interval; other scores unchanged."""
     if score.finding == "mean" or score.value is None or score.metric == "mean_iou":
         return score
     patients = {row["patient"] for row in rows if row["finding"] == score.finding}
@@ -87,7 +88,7 @@ def _pooled(metric: str, rows: Rows) -> Score:
 
 
 def clopper_pearson(share: float, patients: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share over so many patients; the number of hits is share times patients.
+    """Return the 95 % interval of a share over ``patients``; the number of hits is share times patients.
 
     >>> [round(end, 2) for end in clopper_pearson(0.5, 10)]
     [0.19, 0.81]
@@ -102,4 +103,4 @@ def _remark(rows: Rows, pooled: Sequence[Score]) -> str:
     images = len({row["image"] for row in rows})
     shares = [f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}] of {score.n}" for score in pooled]
     alone = f", {shares[1]} marked cases alone" if len(shares) > 1 else ""
-    return f"ChestX-Det's boxes on {images} images: {shares[0]} cases{alone} (pooled over findings); {CANNOT_SAY}"
+    return f"ChestX-Det's boxes on {images} images: {shares[0]} cases{alone} (pooled over findings); {LIMITS}"

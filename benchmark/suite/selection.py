@@ -1,4 +1,4 @@
-"""Select the work of ``python -m benchmark.run``: the suites in its flags, and their missing cells."""
+"""Select the suites named by the flags of ``python -m benchmark.run``, and their missing cells."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from core.user_code import refuse_code, runs_code
 
 @dataclass(frozen=True)
 class ModelJob:
-    """The cells of one model that have to run."""
+    """Cells of one model that have to run."""
 
     model: ModelPlan
     cells: tuple[Cell, ...]
 
 
 def names(config: SuiteConfig) -> list[str]:
-    """The suites that the flags name, without duplicates. Raises ``LocusError`` if there are none.
+    """Return the suites named by the flags, without duplicates. Raises ``LocusError`` if there are none.
 
     >>> names(RunConfig(suite=("phantom", "demo", "phantom")))
     ['phantom', 'demo']
@@ -37,12 +37,12 @@ def names(config: SuiteConfig) -> list[str]:
     folder = _suites_folder(config)
     available = plan.suites(folder)
     if not available:
-        raise DataError(f"{folder} has no suite: a suite is a YAML file in this folder")
+        raise DataError(f"{folder} has no suite: put the YAML file of a suite there, or leave --suites out")
     if not config.all and not config.suite:
         raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(available)}")
     selected = available if config.all else list(dict.fromkeys(config.suite))
     if config.data_root_dir and len(selected) > 1:
-        raise BadValueError("--data_root_dir is the folder of one data set: give it with one --suite")
+        raise BadValueError("--data_root_dir requires a single --suite, because it is the folder of one data set")
     return selected
 
 
@@ -51,13 +51,13 @@ def _suites_folder(config: FolderFlags) -> Path:
 
 
 def read_suite(name: str, config: FolderFlags) -> Suite:
-    """Read a suite from the folder of the flags, with their data folders. Raises ``LocusError`` as ``plan.load``."""
+    """Read a suite, with the data folders of the flags. Raises ``LocusError``: see ``plan.load``."""
     suite = plan.load(name, _suites_folder(config), config.trust)
     return plan.with_flags(suite, data_root_dir=config.data_root_dir, cache_dir=config.cache_dir)
 
 
 def requested_suite(name: str, config: SuiteConfig) -> Suite:
-    """Read a suite, check the words of ``--method`` and ``--protocol``, and append the finished models of the flags.
+    """Read a suite, check ``--method`` and ``--protocol``, and append the finished models of the flags.
 
     Raises ``BadValueError`` for a protocol that the suite does not have (``--all`` skips such suites instead), and
     ``LocusError`` for a network that cannot be built, read or named.
@@ -75,13 +75,13 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
     """Append the models of ``--checkpoint PATH`` and ``--model file.py:build``; without these, nothing changes."""
     network = network_flags(config)
     if config.model is not None and network is None:
-        raise BadValueError(f"--model {config.model} is not a network: write path/to/file.py:build, timm:NAME …")
+        raise BadValueError(f"--model {config.model} is not a network: write path/to/file.py:build or timm:NAME")
     if network is None and not config.checkpoint:
         if config.entry or config.trained_on or config.findings:
             raise BadValueError("--entry, --trained_on and --findings require --checkpoint or --model")
         return suite
     if network is not None and config.checkpoint:
-        raise BadValueError("--model and --checkpoint cannot be combined: write one of them")
+        raise BadValueError("--model cannot be combined with --checkpoint: write one of them")
     paths = list(config.checkpoint)
     if network is not None:
         from benchmark.training import data, external_network  # after the flags are checked: imports torch
@@ -97,14 +97,14 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
 
 
 def planned_models(suite: Suite, existing: Iterable[Record] = ()) -> list[ModelPlan]:
-    """All models of the suite, including the recipes that the ``existing`` records choose."""
+    """Return all models of the suite, including those with recipes chosen from the ``existing`` records."""
     planned = plan.models(suite)
     return [*planned, *chosen_models(suite, planned, existing)]
 
 
 @gc_paused()
 def planned_cells(suite: Suite, existing: Iterable[Record] = (), method: Sequence[str] = ()) -> list[ModelJob]:
-    """All cells of the suite, model by model, including those of single methods in ``method``.
+    """Return all cells of the suite by model, including those of single methods in ``method``.
 
     ``existing``: see ``planned_models``.
     """
@@ -113,12 +113,12 @@ def planned_cells(suite: Suite, existing: Iterable[Record] = (), method: Sequenc
 
 
 def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
-    """The ``planned`` cells that have to run, model by model.
+    """Return the ``planned`` cells that have to run, by model.
 
     These cells have no record in ``existing``, or one that ``--overwrite`` replaces. ``--method`` limits them to its
     methods, including methods that the suite does not list, ``--protocol`` to its protocols, and ``--checkpoint`` or
-    ``--model`` to finished models; ``--forget`` runs none. Cells of a network that was trained again with other weights
-    always run: a model never mixes records of different weights.
+    ``--model`` to finished models; ``--forget`` runs none. Cells of a network that was trained again always run,
+    because a model never mixes records of different weights.
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
@@ -148,14 +148,14 @@ def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
 
 
 def waiting_for_data(planned: Sequence[ModelJob], existing: Iterable[Record]) -> list[ModelJob]:
-    """The ``planned`` cells whose record reports missing data that are still missing, model by model."""
+    """Return the ``planned`` cells whose record reports missing data, if the data are still missing."""
     keys = {record.key for record in existing if record.status == "n/a" and record.reason.startswith(ABSENT)}
     waiting = ((job, [cell for cell in job.cells if cell.key in keys]) for job in planned if keys and absent(job.model))
     return [ModelJob(job.model, tuple(cells)) for job, cells in waiting if cells]
 
 
 def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
-    """Model -> the cells whose records have other checkpoints than its newest record."""
+    """Return model -> cells whose records have different checkpoints from its newest record."""
     groups: dict[str, list[Record]] = {}
     for record in existing:
         if record.source == "run" and record.checkpoints and record.cell.protocol != PAIRED:
@@ -166,13 +166,13 @@ def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
 
 
 def absent(model: ModelPlan) -> TrainConfig | None:
-    """The configuration whose data set is missing, that of training or of scoring; None if both are there."""
+    """Return the configuration whose data set is missing, for training or scoring; None if both are present."""
     configs = (model.trainings[0], model.scored_on)
     return next((config for config in configs if not datasets.at_hand(config.dataset, config.data_root_dir)), None)
 
 
 def missing_data_message(suite: Suite, model: ModelPlan) -> str:
-    """Which data of a model are missing, the expected folder, and advice from the suite or the data set."""
+    """Name the missing data of a model, the expected folder, and how to get them; empty if none is missing."""
     if (config := absent(model)) is None:
         return ""
     how = suite.how_to_get or datasets.REGISTRY.get(config.dataset).layout
@@ -180,5 +180,5 @@ def missing_data_message(suite: Suite, model: ModelPlan) -> str:
 
 
 def existing_records(folder: Path) -> list[Record]:
-    """The records in the suite ``folder``, in the order of their files; empty if it never ran."""
+    """Return the records in the suite ``folder``, in the order of their files; empty if it never ran."""
     return records.load(folder) if folder in records.suites(folder.parent) or records.unpacked(folder) else []

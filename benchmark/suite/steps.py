@@ -1,4 +1,4 @@
-"""The steps of a model, as data: training runs, explanations that need them, and scorings that need the maps."""
+"""The steps of a model: training runs, then explanations, then scoring."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,14 +15,14 @@ from core.errors import BadValueError
 from core.names import CHECKS, CLASSIFIER, PEOPLE, UNRANKED_METHODS
 
 PORTION = 4
-"""Methods per scoring step: enough to make up for reading the images again, few enough to keep all jobs busy."""
+"""Methods per scoring step: enough to outweigh reading the images again, few enough to keep all jobs busy."""
 
 
 def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
-    """All steps from a model to the records of its cells; finished work is detected when a step runs.
+    """Return all steps from a model to the records of its cells; a step skips finished work when it runs.
 
-    Training runs and maps are below ``runs_dir``, records below the suite's ``folder``. A step names the steps that it
-    needs, so an executor may run all others at once.
+    Training runs and maps are below ``runs_dir``, records below the suite's ``folder``. A step lists the steps that it
+    needs; an executor may run all others at once.
 
     >>> from benchmark.suite import cells, plan
     >>> suite = plan.load("demo")
@@ -65,18 +65,16 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
 
 
 def check_jobs(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None, minutes: float | None = None) -> None:
-    """Raise ``BadValueError`` if the models of ``jobs`` cannot share this machine or be stopped after ``minutes``."""
+    """Raise ``BadValueError`` if the models of ``jobs`` cannot run at the same time or be stopped after ``minutes``."""
     if at_a_time == 1 and minutes is None:
         return
     flag, instead = (f"--jobs {at_a_time}", "write --jobs 1") if at_a_time > 1 else ("--step_minutes", "leave it out")
     starts = [job.model.init for job in jobs if job.model.init is not None]
     configs = [*starts, *(config for job in jobs for config in job.model.trainings)]
     if threads is None and any(config.threads is None for config in configs):
-        raise BadValueError(
-            f"{flag} requires a fixed number of threads, because the last digits depend on it: write --threads 1 too"
-        )
+        raise BadValueError(f"{flag} requires a fixed number of threads, because results depend on it: add --threads 1")
     if any(map(_uses_several_devices, configs)):
-        raise BadValueError(f"{flag} requires trainings on one device each: {instead} for this suite")
+        raise BadValueError(f"{flag} requires training runs on a single device: {instead} for this suite")
 
 
 def _uses_several_devices(config: TrainConfig) -> bool:
@@ -85,13 +83,13 @@ def _uses_several_devices(config: TrainConfig) -> bool:
 
 
 def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
-    """A training step with so many ``threads``, unless the configuration has its own."""
+    """Return a training step with this number of ``threads``, unless the configuration sets one."""
     name, config = f"train {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
     return Step(name, "train", "benchmark.training.fit", (config, folder), needs, config.threads or 1)
 
 
 def _sharded(step: Step, count: int) -> list[Step]:
-    """An explaining step, or ``count`` steps that each explain a part of the images, and one that joins them."""
+    """Return an explaining step, or ``count`` steps that explain a part of the images each, and one that joins them."""
     if count == 1:
         return [step]
     shard, join = "benchmark.suite.explain.explain_shard", "benchmark.suite.explain.join_shards"
@@ -101,9 +99,9 @@ def _sharded(step: Step, count: int) -> list[Step]:
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
-    """Name -> methods explained in one step (fast ones together, slow ones alone), and the cells of each scoring step.
+    """Return name -> methods of an explaining step, and the cells of each scoring step.
 
-    A check generates the maps for all its cells at once.
+    Fast methods are explained together, slow ones separately. A check generates the maps for all its cells at once.
     """
     if any(cell.protocol in CHECKS.names() for cell in cells):
         return {}, [list(cells)]

@@ -1,4 +1,4 @@
-"""The finished training runs of a suite's model, with the images that they explain."""
+"""The finished training runs of a model, with the images that they explain."""
 
 import json
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from datasets.io.content import content_stamp
 
 
 def finished(model: ModelPlan, runs_dir: Path) -> Sequence[TrainingRun]:
-    """Every training run of ``model`` below ``runs_dir``; all must be finished.
+    """Return the training runs of ``model`` below ``runs_dir``, all of which must be finished.
 
-    The last model's runs are cached with their images, because its steps follow each other. Raises ``DataError`` for a
-    run that saw other data than the current data.
+    The runs of the last model are cached with their images, because its steps follow each other. Raises ``DataError``
+    if a run was trained on different data.
     """
     stamps = (content_stamp(folder / "metrics.json") for folder in model.run_configs(runs_dir))
     return _finished(model, runs_dir, tuple(stamps))
 
 
 def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) -> list[TrainingRun]:
-    """Every training run of ``model``, with the weights' ``digests`` from a record: no checkpoint is read.
+    """Return the training runs of ``model`` with the ``digests`` of their weights, without reading a checkpoint.
 
-    None: the digest of the checkpoint. Raises ``DataError`` if their numbers differ.
+    A digest of None is that of the checkpoint. Raises ``DataError`` if the number of digests is wrong.
     """
     configs = model.run_configs(runs_dir)
     if len(digests) != len(configs):
@@ -39,12 +39,13 @@ def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) ->
 
 @lru_cache(maxsize=1)
 def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[TrainingRun]:
+    """Return the finished training runs of a model; raise if the test data have changed since training."""
     digest = None if model.finished is None else model.finished.digest
     runs = recorded(model, [digest] * len(model.trainings), runs_dir)
     for run in runs:
         seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
         on_training_data = run if run.other is None else replace(run, other=None)
         if differing := on_training_data.unlike(seen):
-            reason = f"was trained on other data ({', '.join(differing)} differ)"
+            reason = f"was trained on different data ({', '.join(differing)} differ)"
             raise DataError(f"{run.folder} {reason}: remove the folder to train again")
     return tuple(runs)

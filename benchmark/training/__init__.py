@@ -1,4 +1,4 @@
-"""Training: takes a configuration and writes a folder with checkpoints, predictions and metrics.
+"""Training: a configuration becomes a folder with checkpoints, predictions and metrics.
 
 Importing this package does not import torch.
 """
@@ -16,17 +16,17 @@ log = logging.getLogger(__name__)
 
 
 def fit(config: TrainConfig, folder: Path | None = None) -> Path:
-    """Train with ``config``, evaluate the best checkpoint as read from disk, and return the run's folder.
+    """Train with ``config``, evaluate the best checkpoint, and return the folder of the run.
 
-    With a ``folder`` the call is idempotent: it resumes from ``last.ckpt`` and does nothing if ``metrics.json`` shows
-    that the run is finished; damaged files are made again. Without it, the run gets a new folder below
-    ``config.model_save_dir``, or resumes the one that ``config.resume`` selects. Raises ``core.errors`` types only for
-    errors that a user can fix.
+    With a ``folder`` the call is idempotent: it resumes from ``last.ckpt``, and does nothing if ``metrics.json`` shows
+    that the run is finished; damaged files are replaced. Without it, the run gets a new folder in
+    ``config.model_save_dir``, or resumes the run of ``config.resume``. Raises ``core.errors`` types for errors that a
+    user can fix.
     """
     if folder is not None and not config.resume:
         runs.clear_damaged(folder)
         if runs.done(folder):
-            log.info("%s is finished already", folder)
+            log.info("%s is already finished", folder)
             return folder
     if not config.resume and (folder is None or not folder.exists()):
         _check(config)
@@ -39,7 +39,7 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
 
 
 def _check(config: TrainConfig) -> None:
-    """Check the backbone, the data's folder and the pretrained weights of a new run, before anything slow."""
+    """Check the backbone, data folder and pretrained weights of a new run, before anything slow."""
     require_known(config.backbone)
     datasets.check_folder(config.dataset, config.data_root_dir)
     if config.pretrained and not config.init_from:
@@ -49,7 +49,7 @@ def _check(config: TrainConfig) -> None:
 
 
 def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
-    """Return ``config``; with ``--resume PATH``, the run's own flags, overridden by those that the user ``typed``."""
+    """Return ``config``; with ``--resume PATH``, the flags of that run, overridden by the ``typed`` ones."""
     if not isinstance(config.resume, str):
         return config
     from benchmark.training.resume import resumed as flags
@@ -60,7 +60,7 @@ def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
 def evaluate_again(config: TrainConfig, typed: Set[str]) -> Path:
     """Evaluate the finished run of ``config.evaluate`` again and return its folder.
 
-    ``typed`` are the user's flags. Raises ``core.errors`` types only.
+    ``typed``: names of the flags on the command line. Raises ``core.errors`` types.
     """
     from benchmark.training.evaluate import reevaluate
 

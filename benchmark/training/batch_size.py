@@ -21,17 +21,17 @@ from core.flags.training import RecipeFlags
 
 log = logging.getLogger(__name__)
 MAX_BATCH_SIZE = {"cuda": 256, "cpu": 32}
-"""Upper bound: larger batches are not faster on these devices, and would need a larger learning rate."""
+"""Upper bound: larger batches are not faster on these devices and require a larger learning rate."""
 MIN_STEPS_PER_EPOCH = 8
 """Minimum number of steps per epoch."""
 MEMORY_FRACTION = {"cuda": 0.9, "cpu": 0.5}
-"""Share of the memory that may be used; the loader, fragmentation and other programs need the rest."""
+"""Share of the memory that may be used; the rest is for the loader, fragmentation and other programs."""
 AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
 @dataclass(frozen=True, eq=False)
 class TrialStep:
-    """A training step with these flags and modules, to be tried."""
+    """A training step for trying batch sizes."""
 
     recipe: RecipeFlags
     img_size: int
@@ -47,10 +47,7 @@ class TrialStep:
         return replace(self, model=model, loss=loss, labels=self.labels.to(device))
 
     def forward(self, size: int) -> Tensor:
-        """Compute the loss of ``size`` black images.
-
-        Returns a scalar with its graph, in the precision of the step.
-        """
+        """Return the loss of ``size`` black images: a scalar with its graph, in the precision of the step."""
         dtype, device = torch.float64 if self.precision == "64" else torch.float32, self.labels.device
         self.model.train().to(dtype)
         images = torch.zeros((size, 3, self.img_size, self.img_size), dtype=dtype, device=device)
@@ -60,9 +57,9 @@ class TrialStep:
 
 
 def resolve_batch_size(config: TrainConfig, folder: Path, step: TrialStep, images: int) -> TrainConfig:
-    """Replace ``--batch_size auto`` in ``config`` by a number, for a training set of so many ``images``.
+    """Replace ``--batch_size auto`` in ``config`` by a number, for a training set of ``images`` images.
 
-    Uses the number of the run in ``folder`` if there is one, else tries the ``step`` and logs the result. Raises
+    Uses the batch size of the run in ``folder`` if there is one, else tries the ``step`` and logs the result. Raises
     ``NotAvailableError`` if not even one image fits.
     """
     if config.batch_size != "auto":
@@ -72,36 +69,33 @@ def resolve_batch_size(config: TrainConfig, folder: Path, step: TrialStep, image
         device = devices.first(config, devices.gpus())
         most = max(min(MAX_BATCH_SIZE[device.type], images // MIN_STEPS_PER_EPOCH), 1)
         size = largest(most, _fits_on(device, step))
-        text = "batch size %d: the largest power of two up to %d that the memory holds; --batch_size %d is the same run"
+        text = "batch size %d: the largest power of two up to %d that fits into memory; same as --batch_size %d"
         log.info(text, size, most, size)
     return replace(config, batch_size=size)
 
 
 def of_run(folder: Path) -> int | None:
-    """The batch size with which the run in ``folder`` started; None if there is no run.
-
-    A resumed run with ``auto`` therefore keeps its batch size.
-    """
+    """Return the batch size of the run in ``folder``, so that a resumed run keeps it; None if there is no run."""
     if (folder / "last.ckpt").is_file():
         return load.checkpoint(folder / "last.ckpt").config.batch
     return int(read_yaml(folder / "config.yaml")["batch_size"]) if (folder / "config.yaml").is_file() else None
 
 
 def largest(most: int, does_fit: Callable[[int], bool]) -> int:
-    """The largest of 1, 2, 4, … up to ``most`` before the first that does not fit.
+    """Return the largest of 1, 2, 4, … up to ``most`` before the first one that does not fit.
 
     Raises ``NotAvailableError`` if 1 does not fit.
     """
     sizes_that_fit = list(itertools.takewhile(does_fit, (2**k for k in range(most.bit_length()))))
     if not sizes_that_fit:
-        raise NotAvailableError("out of memory with one image per step: lower --img_size, or take a smaller --backbone")
+        raise NotAvailableError("out of memory with one image per step: lower --img_size or use a smaller --backbone")
     return sizes_that_fit[-1]
 
 
 def _fits_on(device: torch.device, step: TrialStep) -> Callable[[int], bool]:
-    """Return a function that tells whether so many images fit.
+    """Return a function that returns whether a number of images fits.
 
-    A GPU runs a real step. On a CPU bytes are counted, because a step that is too large may kill other programs.
+    On a GPU it runs a step. On a CPU it estimates the bytes, because a step that is too large may end other programs.
     """
     if device.type == "cpu":
         needed = memory_estimator(step)
@@ -110,9 +104,9 @@ def _fits_on(device: torch.device, step: TrialStep) -> Callable[[int], bool]:
 
 
 def fits(size: int, step: TrialStep, device: torch.device) -> bool:
-    """Whether two complete training steps of ``size`` images fit on ``device``; the second has the optimizer's state.
+    """Whether two training steps of ``size`` images fit on ``device``; the second includes the optimizer's state.
 
-    The steps run on a copy of the model. On a GPU they may use only the share of memory that training may use.
+    The steps run on a copy of the model. On a GPU they may use the same share of memory as training.
     """
     try:
         if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""Batches of training images: which images, with which probability, in a seeded order, and read ahead."""
+"""Batches of images: seeded order, sampling probabilities, and reading ahead."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ DEPTH = 2
 
 @dataclass(eq=False)
 class Batches(Sampler[NDArray[np.int64]]):
-    """Positions of ``n`` images in batches of nearly equal size (never a single image by accident), shuffled per epoch.
+    """Positions of ``n`` images in batches of nearly equal size, shuffled per epoch.
 
-    The order depends only on seed and epoch, so a resumed run sees the same batches as an uninterrupted one. Each of
+    The order depends only on seed and epoch, so a resumed run has the same batches as an uninterrupted one. Each of
     ``world_size`` processes takes its part of a batch that is ``world_size`` times larger.
     """
 
@@ -35,23 +35,23 @@ class Batches(Sampler[NDArray[np.int64]]):
     rank: int = 0
     world_size: int = 1
     start: tuple[int, int] = (0, 0)
-    """Epoch and number of its batches that are already done."""
+    """Epoch, and number of its batches that are already done."""
     accumulate: int = 1
-    """Batches per optimizer step; an epoch has whole steps."""
+    """Batches per optimizer step; an epoch has complete steps only."""
     probabilities: NDArray[np.float64] | None = None
     """(n,) probability of each image; ``n`` images are then drawn with replacement."""
     loss_terms: NDArray[np.int64] | None = None
-    """(n,) terms of each image in the mean of the loss; None: one each."""
+    """(n,) number of loss terms of each image; None: one each."""
     epoch: int = 0
 
     def __post_init__(self) -> None:
         """Raise ``DataError`` if there are fewer images than one step needs."""
         if self.world_size <= self.n < self.world_size * self.accumulate:
-            short = f"{self.n} images are too few for --accumulate {self.accumulate}, one for each of a step's batches"
-            raise DataError(f"{short}: lower it")
+            raise DataError(f"{self.n} images are too few for --accumulate {self.accumulate} on each process: lower it")
         if self.n < self.world_size:
-            short = f"{self.n} images are too few for {self.world_size} processes, one for each in every step"
-            raise DataError(f"{short}: lower --devices or --num_nodes")
+            raise DataError(
+                f"{self.n} images are too few for {self.world_size} processes: lower --devices or --num_nodes"
+            )
         self._of_epoch: tuple[int, list[NDArray[np.int64]]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
@@ -64,25 +64,26 @@ class Batches(Sampler[NDArray[np.int64]]):
         return min(-(-self.n // (self.size * parts)), self.n // parts) * self.accumulate
 
     def loss_weight(self, batch_idx: int) -> float:
-        """The factor of this process's share of batch ``batch_idx`` in the loss of the optimizer's step.
+        """Return the weight of this process's part of batch ``batch_idx`` in the loss of the optimizer step.
 
-        It gives every term of the loss the same weight; otherwise every process and every accumulated batch would have
-        the same weight, whatever its number of known labels.
+        With it, all terms of the loss have the same weight; otherwise all processes and accumulated batches would have
+        the same weight, whatever their number of known labels.
         """
         first = batch_idx - batch_idx % self.accumulate
         batches = [np.array_split(whole, self.world_size) for whole in self._batches()[first : first + self.accumulate]]
         terms = np.ones(self.n, np.int64) if self.loss_terms is None else self.loss_terms
         whole = sum(int(terms[part].sum()) for parts in batches for part in parts)
-        own_terms = int(terms[batches[batch_idx - first][self.rank]].sum())
-        return own_terms * self.world_size * self.accumulate / whole if whole else 1.0
+        part_terms = int(terms[batches[batch_idx - first][self.rank]].sum())
+        return part_terms * self.world_size * self.accumulate / whole if whole else 1.0
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        behind = self.start[1] if self.start[0] == self.epoch else 0
-        for whole in self._batches()[behind:]:
-            # neighbours in the memory map are read together
+        skipped = self.start[1] if self.start[0] == self.epoch else 0
+        for whole in self._batches()[skipped:]:
+            # sorted, so that neighbours in the memory map are read together
             yield np.sort(np.array_split(whole, self.world_size)[self.rank])
 
     def _order(self) -> NDArray[np.int64]:
+        """Return the images of this epoch in order: as listed, shuffled, or drawn with their probabilities."""
         if self.seed is None:
             return np.arange(self.n)
         generator = seeds.generator(self.seed, "order", self.epoch)
@@ -93,16 +94,16 @@ class Batches(Sampler[NDArray[np.int64]]):
         )
 
     def _batches(self) -> list[NDArray[np.int64]]:
-        """The batches of the epoch, for all processes together."""
+        """Return the batches of the epoch for all processes together."""
         if self._of_epoch is None or self._of_epoch[0] != self.epoch:
             self._of_epoch = self.epoch, np.array_split(self._order(), len(self))
         return self._of_epoch[1]
 
 
 def balanced_probabilities(labels: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(n,K) 0, 1 or nan -> (n,) probabilities of images that draw every class equally often.
+    """Return the (n,) sampling probabilities with which all classes are equally frequent, from (n,K) 0, 1 or nan.
 
-    An image's class is the rarest of its positive findings, or "none"; with one label per image it is that label.
+    The class of an image is its rarest positive finding, or "none"; with one label per image it is that label.
 
     >>> balanced_probabilities(np.array([[1, 0], [1, 0], [0, 1]], np.float32)).tolist()
     [0.25, 0.25, 0.5]
@@ -116,23 +117,23 @@ def balanced_probabilities(labels: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def loader(data: Dataset[T], batches: Batches) -> DataLoader[T]:
-    """Load batches of ``data``, read ahead by a thread: slicing a memory map costs less than sending it to a process.
+    """Return a loader of ``batches``: (images (N,S,S) uint8, labels (N,K) float32), read ahead by a thread.
 
-    Batches are (images (N,S,S) uint8, labels (N,K) float32), in the order of ``batches``.
+    A thread is faster than processes here, because a memory map is sliced, not sent.
     """
     return PrefetchLoader(data, sampler=batches, batch_size=None)
 
 
 class PrefetchLoader(DataLoader[T]):
-    """A data loader that reads the next batches in a thread while the network computes; the order stays.
+    """A data loader that reads the next batches in a thread while the network computes, in the same order.
 
-    If this process uses a GPU, the batches wait in pinned memory, and the GPU copies them without the CPU.
+    If this process uses a GPU, the batches are in pinned memory.
     """
 
     def __iter__(self) -> Any:
-        """Iterate over the batches; errors of the thread are raised here."""
+        """Iterate over the batches; raises the errors of the thread."""
         self.pin_memory = torch.cuda.is_initialized()
-        # memory is pinned for the thread's GPU, by default the first one
+        # memory is pinned for the GPU of the thread, by default the first one
         begin = (torch.cuda.set_device, (torch.cuda.current_device(),)) if self.pin_memory else ()
         batches = super().__iter__()
         with ThreadPoolExecutor(1, "batches", *begin) as thread:
@@ -143,9 +144,9 @@ class PrefetchLoader(DataLoader[T]):
 
 
 def all_gather_lists(parts: list[T]) -> list[T]:
-    """The ``parts`` of all processes: the first of each in the order of the ranks, then the second of each.
+    """Return the ``parts`` of all processes: the first part of each rank, then the second of each, and so on.
 
-    A single process gets its own parts. Parts that were distributed by ``Batches`` return in the order of the data.
+    Parts distributed by ``Batches`` are then in the order of the data. A single process gets ``parts`` unchanged.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return parts

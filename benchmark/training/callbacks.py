@@ -1,6 +1,6 @@
-"""Callbacks of a run: checkpoints and curves after each epoch, early stopping, Ctrl-C and SIGTERM between two steps.
+"""Callbacks of a run: checkpoints and curves after each epoch, early stopping, Ctrl-C and SIGTERM between steps.
 
-However a run is interrupted, its ``last.ckpt`` has everything needed to resume it.
+``last.ckpt`` contains everything needed to resume an interrupted run.
 """
 
 import logging
@@ -24,11 +24,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 128 + signal.SIGINT
 """Exit status of a program stopped by Ctrl-C."""
 ASK_EVERY = 8
-"""Steps between two checks whether another process was asked to stop; a check costs a message."""
+"""Steps between two checks for a stop signal of another process; a check costs a message."""
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
-    """Number (from 1) of the epoch with the highest validation mean AUROC, the first if tied.
+    """Return the number (from 1) of the epoch with the highest mean validation AUROC, the first if tied.
 
     If no finding has both classes, it is the epoch with the lowest validation loss.
 
@@ -39,7 +39,7 @@ def best_epoch(history: list[dict[str, float]]) -> int:
 
 
 def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
-    """Number (from 1) of the epoch whose weights are in ``best.ckpt``: the last or the best, according to ``keep``.
+    """Return the number (from 1) of the epoch in ``best.ckpt``: the last or the best one, according to ``keep``.
 
     >>> kept_epoch([{"epoch": 1.0}, {"epoch": 2.0}], "last")
     2
@@ -48,9 +48,9 @@ def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
 
 
 def stopped_early(history: list[dict[str, float]], early_stopping: bool | int) -> bool:
-    """Whether the best epoch is so long ago that the run stops.
+    """Whether the run stops because the last best epoch is too long ago.
 
-    ``early_stopping``: the patience in epochs, True for ``PATIENCE``, False for never.
+    ``early_stopping``: patience in epochs; True for ``PATIENCE``, False for never.
     """
     patience = PATIENCE if early_stopping is True else int(early_stopping)
     return patience > 0 and bool(history) and len(history) - best_epoch(history) >= patience
@@ -61,9 +61,9 @@ def _merit(row: dict[str, float]) -> float:
 
 
 class CheckpointWriter(Callback):
-    """After each epoch, writes ``best.ckpt`` if it improved, ``metrics.csv``, and ``last.ckpt``.
+    """Writes ``best.ckpt`` if it improved, ``metrics.csv`` and ``last.ckpt`` after each epoch.
 
-    ``last.ckpt`` comes last, so that a run killed in between repeats the epoch.
+    ``last.ckpt`` is written last, so that a run killed in between repeats the epoch.
     """
 
     def __init__(self, module: ClassifierModule, folder: Path) -> None:
@@ -83,7 +83,7 @@ class CheckpointWriter(Callback):
 
 
 class ProcessorTime(Callback):
-    """Stores the processor seconds of a run, over all its processes, until it is evaluated."""
+    """Stores the processor seconds of all processes of a run until it is evaluated."""
 
     def __init__(self, folder: Path) -> None:
         """Read the seconds of earlier processes of the run in ``folder``."""
@@ -96,7 +96,7 @@ class ProcessorTime(Callback):
         return round(self.earlier + time.process_time() - self.began, 1)
 
     def on_train_epoch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
-        """Write the seconds, also if the run is stopped."""
+        """Write the seconds, even if the run is stopped."""
         if trainer.is_global_zero and self.file.parent.is_dir():
             write_text(self.file, f"{self.seconds}\n")
 
@@ -104,10 +104,7 @@ class ProcessorTime(Callback):
 
 
 class Stopped(BaseException):
-    """Raised when the run was asked to stop and ``last.ckpt`` is written.
-
-    ``status`` is the exit status that a shell expects.
-    """
+    """Raised after a stop signal, when ``last.ckpt`` has been written. ``status`` is the exit status for a shell."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -115,10 +112,10 @@ class Stopped(BaseException):
 
 
 class Interrupts(Callback):
-    """Stops a run between two steps (or after the current validation) when a signal arrives.
+    """Stops a run between two steps, or after the current validation, when a signal arrives.
 
-    Lightning's own ``OnExceptionCheckpoint`` would save in the middle of a step, from which a run cannot resume
-    exactly. A second signal stops the run at once, with the previous ``last.ckpt``.
+    Lightning's ``OnExceptionCheckpoint`` would save in the middle of a step, from which a run cannot resume exactly. A
+    second signal stops the run at once; the previous ``last.ckpt`` stays.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -128,7 +125,7 @@ class Interrupts(Callback):
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Install the signal handlers, in place of Lightning's handler of SIGTERM."""
+        """Install the signal handlers; they replace Lightning's handler of SIGTERM."""
         self._reports = trainer.is_global_zero
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
@@ -157,7 +154,7 @@ class Interrupts(Callback):
             raise KeyboardInterrupt
         self.received = signum
         if self._reports:
-            log.info("told to stop: last.ckpt comes after this step or validation; once more ends the run at once")
+            log.info("stopping: last.ckpt is written after this step or validation; press Ctrl-C again to stop at once")
 
     def _stop_requested(self, trainer: Trainer, step: int) -> bool:
         if trainer.world_size == 1:
@@ -166,6 +163,6 @@ class Interrupts(Callback):
 
     def _stop(self, trainer: Trainer, where: str) -> None:
         if trainer.is_global_zero:
-            text = "stopped in epoch %d, %s: --resume %s continues from there"
+            text = "stopped in epoch %d, %s: use --resume %s to continue"
             log.info(text, trainer.current_epoch + 1, where, self.folder)
         raise Stopped(self.received or signal.SIGINT)

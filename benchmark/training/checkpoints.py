@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def save(trainer: "lightning.Trainer", path: Path, weights_only: bool) -> None:
-    """Write the run's state (``weights_only``: without the optimizer's) to ``path`` atomically, in all processes.
+    """Write the state of the run (``weights_only``: without the optimizer) to ``path`` atomically.
 
-    Raises ``DataError`` if the file cannot be written; an older file at ``path`` stays unchanged.
+    All processes must call it. Raises ``DataError`` if the file cannot be written; an older file stays unchanged.
     """
     temporary = path.with_name(f".{path.name}.part")
     with writing(path):
@@ -31,15 +31,15 @@ def save(trainer: "lightning.Trainer", path: Path, weights_only: bool) -> None:
 
 
 def stamp(config: TrainConfig, model: Classifier, findings: tuple[str, ...]) -> dict[str, Any]:
-    """Metadata of a checkpoint, JSON-able: configuration, the arguments of ``backbones.build``, findings.
+    """Return the metadata with which ``benchmark.training.load`` rebuilds the network, as JSON values.
 
-    ``benchmark.training.load`` needs nothing else to rebuild the network.
+    These are the configuration, the arguments of ``backbones.build`` and the findings.
     """
     return {"config": runs.flags_dict(config), "model": model.config, "findings": list(findings)}
 
 
 def write_run(folder: Path, config: TrainConfig, model: Classifier, stamped: dict[str, Any]) -> None:
-    """Write ``config.yaml`` and ``best.ckpt`` of a network that was not trained here, with its ``stamp``.
+    """Write ``config.yaml`` and ``best.ckpt`` of a network that was not trained here, with its metadata ``stamped``.
 
     Raises ``WriteError`` if a file cannot be written.
     """
@@ -49,5 +49,5 @@ def write_run(folder: Path, config: TrainConfig, model: Classifier, stamped: dic
 
 
 def prefixed(model: Classifier) -> dict[str, torch.Tensor]:
-    """Return the weights of ``model`` by the names that Lightning gives them."""
+    """Return the weights of ``model`` with the prefix that Lightning gives their names."""
     return {load_weights.PREFIX + name: value for name, value in model.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Convert another project's weights into a run, after comparing them with the network in the flags."""
+"""Convert the weights of another project into a run, after comparing them with the network of the flags."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -19,10 +19,10 @@ def run(config: ConvertConfig) -> Path:
     weights.
     """
     if config.checkpoint is None or config.output_dir is None:
-        raise BadValueError("write --checkpoint FILE, the weights to convert, and --output_dir FOLDER, their run")
+        raise BadValueError("--checkpoint FILE (the weights) and --output_dir FOLDER (the new run) are required")
     folder = Path(config.output_dir)
     if any((folder / name).exists() for name in ("best.ckpt", "last.ckpt")):
-        raise BadValueError(f"--output_dir {folder} holds a run already: choose another folder")
+        raise BadValueError(f"--output_dir {folder} already contains a run: choose another folder")
     machine.configure_torch(config.threads)
     flags: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
     recipe = TrainConfig(**flags)
@@ -35,15 +35,15 @@ def run(config: ConvertConfig) -> Path:
 
 
 def _findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
-    """Names of the outputs: from the flags, else from the data set."""
+    """Return the names of the outputs: from the flags, else from the data set."""
     if named:
         if twice := sorted(duplicates(named)):
-            raise BadValueError(f"--findings names {', '.join(twice)} twice: each output needs another name")
+            raise BadValueError(f"--findings repeats {', '.join(twice)}: write a different name for each output")
         if recipe.num_classes not in (None, len(named)):
-            counts = f"--findings names {len(named)}, --num_classes is {recipe.num_classes}"
+            counts = f"--findings has {len(named)} names, but --num_classes is {recipe.num_classes}"
             raise BadValueError(f"{counts}: leave one of them out")
         return named
     try:
         return data.load(recipe, "test").findings
     except (DataError, NotAvailableError) as error:
-        raise BadValueError(f"name the outputs with --findings, in their order: {error}") from error
+        raise BadValueError(f"the names of the outputs are unknown ({error}): write --findings") from error

@@ -27,8 +27,8 @@ Batch = tuple[Tensor, Tensor]
 class SplitImages(Dataset[Batch]):
     """The images of one split that the run uses.
 
-    An unreadable training image is replaced by the next readable one, so that batches keep their size; in other splits
-    it is left out of its batch. This is the same in every epoch.
+    An unreadable training image is replaced by the next readable one, so that all batches have the same size; in other
+    splits it is left out. This is the same in all epochs.
     """
 
     findings: tuple[str, ...]
@@ -52,7 +52,7 @@ class SplitImages(Dataset[Batch]):
         return len(self.rows)
 
     def __getitem__(self, index: NDArray[np.int64]) -> Batch:
-        """The batch of the (n,) positions ``index``: (n,S,S) uint8 images and (n,K) labels."""
+        """Return the batch of the (n,) positions ``index``: (n,S,S) uint8 images and (n,K) labels."""
         images, readable = self.pixels.read(self.rows[index])
         while self.split == "train" and not readable.all():
             index = np.where(readable, index, (index + 1) % len(self))
@@ -77,11 +77,11 @@ class SplitImages(Dataset[Batch]):
         self.pixels.complete()
         split = self.readable()
         if not len(split):
-            raise DataError(f"none of the {len(self)} {self.split} images can be read")
+            raise DataError(f"none of the {len(self)} {self.split} images can be read: check the image files")
         return split
 
     def subset(self, chosen: NDArray[np.int64], description: dict[str, Any]) -> "SplitImages":
-        """The images at the positions ``chosen``, with a new ``description``."""
+        """Return the images at the positions ``chosen``, with a new ``description``."""
         ids, studies = [self.ids[i] for i in chosen], [self.studies[i] for i in chosen] if self.studies else ()
         rows, labels = self.rows[chosen], self.labels[chosen]
         return replace(self, rows=rows, labels=labels, ids=ids, studies=studies, describe=description)
@@ -91,9 +91,9 @@ Splits = Mapping[str, SplitImages]
 
 
 def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImages:
-    """The images of ``data`` that the run uses, decoded to ``img_size`` on first use.
+    """Return the images of ``data`` that the run uses, decoded to ``img_size`` on first use.
 
-    All test images are used, whatever ``train_on`` is. ``processes`` processes on this machine share the CPUs. Raises
+    All test images are used, whatever ``train_on`` is. The CPUs are shared by ``processes`` processes. Raises
     ``DataError`` if no image is left or too many are known to be unreadable.
     """
     workers = max(devices.workers(flags.num_workers) // processes, 1)
@@ -103,9 +103,9 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
     rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed | columns.extra, "unboxed": ~boxed}[train_on])
     if not len(rows):
         chosen = f"--train_on {flags.train_on}, --partition {flags.partition}"
-        raise DataError(f"no {data.split} image of {flags.dataset} is left ({chosen})")
+        raise DataError(f"{flags.dataset} has no {data.split} image with {chosen}: change these flags")
     if data.split == "train" and np.isnan(columns.labels[rows]).all():
-        raise DataError(f"no {data.split} image of {flags.dataset} has a known label: {len(rows)} images, all unknown")
+        raise DataError(f"all labels of the {len(rows)} {data.split} images of {flags.dataset} are unknown")
     whole = SplitImages(
         data.findings, pixels, np.arange(len(columns)), torch.from_numpy(columns.labels), columns, dict(data.describe),
         columns.studies, columns.truth, data.split,

@@ -1,4 +1,4 @@
-"""Evaluate a finished run: predictions, metrics and plots of ``best.ckpt``, as read from disk."""
+"""Evaluate a finished run: predictions, metrics and plots of ``best.ckpt``."""
 
 import dataclasses
 import json
@@ -28,19 +28,19 @@ from datasets.io import transforms
 log = logging.getLogger(__name__)
 Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
-MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")
+IDENTIFYING = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")
 """Flags that metrics.json repeats to identify the run."""
 MAY_DIFFER = WHERE | {"data_root_dir", "max_bad_images", "batch_size"}
 """Flags that may differ between evaluation and training."""
 FACTS = ("best_epoch", "epochs", "train", "process_seconds")
-"""Entries of metrics.json about the training, which are kept."""
+"""Entries of metrics.json about the training, which a new evaluation copies."""
 
 
 def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
-    """Evaluate the run of ``config.evaluate``, its folder or best.ckpt, and return the folder.
+    """Evaluate the run of ``config.evaluate`` (a folder or best.ckpt) and return its folder.
 
-    Uses the run's flags, overridden by those in ``typed``. The same machine writes the same bytes again. Raises
-    ``DataError`` if there is no finished run or its data set lacks one of its findings, ``BadValueError`` for flags
+    Uses the flags of the run, overridden by those in ``typed``. The same machine writes the same bytes again. Raises
+    ``DataError`` if there is no finished run or its data set lacks one of its findings, and ``BadValueError`` for flags
     that only training may change.
     """
     path = Path(str(config.evaluate))
@@ -48,12 +48,12 @@ def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
     best = folder / "best.ckpt"
     trained = (folder / "last.ckpt").exists() or not best.exists()  # benchmark.convert writes only best.ckpt
     if trained and not runs.done(folder):
-        raise DataError(f"--evaluate {path}: no finished run (no metrics.json); give one, or --resume it first")
+        raise DataError(f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first")
     checkpoint = load.checkpoint(best)
     stamped, findings = checkpoint.config, checkpoint.findings
     if other := sorted(name for name in typed - MAY_DIFFER if getattr(config, name) != getattr(stamped, name)):
         typed_flags = examples([f"--{name}" for name in other])
-        raise BadValueError(f"--evaluate {path} takes the run's own flags: leave out {typed_flags}")
+        raise BadValueError(f"--evaluate {path} uses the flags of that run: leave out {typed_flags}")
     flags = dataclasses.replace(stamped, **{name: getattr(config, name) for name in typed - {"evaluate"}})
     old_metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
     machine.configure_torch(flags.threads)
@@ -70,15 +70,15 @@ def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> Split
     """
     if unknown := [finding for finding in findings if finding not in split.findings]:
         existing = examples(split.findings, len(split.findings))
-        raise DataError(f"{name} has no labels for {examples(unknown)}, which the network finds; it has {existing}")
+        raise DataError(f"{name} has no labels for {examples(unknown)}, which the network predicts; it has {existing}")
     order = [split.findings.index(finding) for finding in findings]
     return dataclasses.replace(split, findings=findings, labels=split.labels[:, order])
 
 
 def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False) -> None:
-    """Evaluate the run in ``folder`` on its held-out ``splits`` and write the results; ``facts`` go into metrics.json.
+    """Evaluate the run in ``folder`` on its held-out ``splits`` and write the results.
 
-    ``trust``: see ``load.Checkpoint.network``.
+    ``facts`` are added to metrics.json. ``trust``: see ``load.Checkpoint.network``.
     """
     model = load.network(folder / "best.ckpt", devices.device(config, devices.gpus()), trust)
     model.to(memory_format=layout(config.channels_last))
@@ -89,9 +89,9 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
 
 @torch.inference_mode()
 def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
-    """(n,K) float32 logits of the images of ``split``, on the model's device, in evaluation mode and full precision.
+    """Return the (n,K) float32 logits of the images of ``split`` on the CPU, in their order.
 
-    The returned tensor is on the CPU, in the order of the split.
+    The network runs on its device, in evaluation mode and full precision.
     """
     model.eval()
     device, normalise = next(model.parameters()).device, transforms.evaluation()
@@ -102,9 +102,9 @@ def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
 
 
 def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, facts: dict[str, Any]) -> None:
-    """Write ``predictions.csv``, the plots, then ``metrics.json``, which marks the run as finished.
+    """Write ``predictions.csv``, the plots, and last ``metrics.json``, which marks the run as finished.
 
-    Raises ``WriteError`` if a file cannot be written; an interrupted evaluation is repeated.
+    Raises ``WriteError`` if a file cannot be written.
     """
     write_text(folder / "predictions.csv", predictions_csv(splits, logits))
     exclusive = config.exclusive(len(splits["test"].findings))
@@ -118,7 +118,7 @@ def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, fac
 
         plots.draw(folder, test, metrics)
     described = {name: split.describe for name, split in splits.items()}
-    flags = {name: getattr(config, name) for name in MADE_BY}
+    flags = {name: getattr(config, name) for name in IDENTIFYING}
     write_json(folder / "metrics.json", undefined_as_none({"flags": flags, **facts, **metrics, "data": described}))
 
 
@@ -128,7 +128,7 @@ def _predictions(split: SplitImages, logits: Tensor, exclusive: bool) -> Predict
 
 
 def predictions_csv(splits: Splits, logits: Logits) -> str:
-    """A row per image: split, image, patient, boxed, logit and label of each finding, and the study if there is one.
+    """Return a row per image: split, image, patient, boxed, logits and labels, and the study if there is one.
 
     Unknown labels are empty.
     """
@@ -145,7 +145,7 @@ def predictions_csv(splits: Splits, logits: Logits) -> str:
 
 
 def undefined_as_none(value: Any) -> Any:
-    """Values for JSON, with None for nan, which JSON does not have.
+    """Replace nan, which JSON does not have, by None.
 
     >>> undefined_as_none({"auroc": math.nan, "n": 3})
     {'auroc': None, 'n': 3}

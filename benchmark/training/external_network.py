@@ -1,4 +1,4 @@
-"""Somebody else's network from flags: build it, load its weights, find its layers, name its outputs."""
+"""External networks: build from flags, load weights, find the layers, name the outputs."""
 
 import logging
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from core.names import duplicates
 
 log = logging.getLogger(__name__)
 GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
-"""ImageNet's mean and deviation for one channel, as in timm."""
+"""Mean and standard deviation of ImageNet for one channel, as in timm."""
 SIDE = 224
 FOLDER = "models"
-"""The folder of such runs, below ``runs``."""
+"""Folder of these runs below ``runs``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,24 +32,24 @@ class LoadedNetwork:
     """A network that is ready to be explained."""
 
     model: Classifier
-    """It knows the names of its outputs."""
+    """The network with the names of its outputs."""
     network: ExternalNetwork | None
-    """The network as its project builds it; None for one of our runs."""
+    """The network as its project builds it; None for a run of this project."""
     img_size: int
     wiring: ModelSpec | None
-    """None for one of our networks."""
+    """Its layers; None for a network of this project."""
     weights: str
-    """Description of the weights, with their number."""
+    """Number and source of the weights."""
     normalisation: str
-    """Description of the images' mean and deviation, with their source."""
+    """Mean and standard deviation of the input, and their source."""
 
 
 def build(
     flags: NetworkFlags, default_findings: Sequence[str] = (), default_img_size: int | None = None
 ) -> LoadedNetwork:
-    """Build the network of ``flags.model``; the defaults are the findings and the image size of the data set in use.
+    """Build the network of ``flags.model``; the defaults are the findings and the image size of the data set.
 
-    Values that the flags leave open come from the network's project or are detected, and are logged. Raises
+    Values that the flags do not set come from the project of the network or are detected, and are logged. Raises
     ``LocusError`` for values that do not fit, with the flag to write.
     """
     word = str(flags.model)
@@ -70,28 +70,29 @@ def build(
 
 
 def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: int) -> tuple[str, ...]:
-    """Names of the outputs: from the flags, else from the network's project, else from the data set."""
+    """Return the names of the outputs: from the flags, else from the network's project, else from the data set."""
     findings = flags.findings or default_findings
     if len(findings) != outputs:
-        named = f"--findings names {len(findings)}" if flags.findings else f"the data set has {len(findings)} findings"
-        advice = "write --findings with a name for each, in their order"
-        raise BadValueError(f"{flags.model} has {outputs} outputs, {named}: {advice}")
+        named = f"{'--findings' if flags.findings else 'the data set'} has {len(findings)} findings"
+        advice = "write --findings with a name for each output, in their order"
+        raise BadValueError(f"{flags.model} has {outputs} outputs, but {named}: {advice}")
     if twice := sorted(duplicates(findings)):
-        raise BadValueError(f"--findings names {', '.join(twice)} twice: each output needs another name")
+        raise BadValueError(f"--findings repeats {', '.join(twice)}: write a different name for each output")
     return findings
 
 
 def _normalisation(
     flags: NetworkFlags, network: ExternalNetwork, channels: int
 ) -> tuple[tuple[float, ...], tuple[float, ...], str]:
+    """Return mean and standard deviation, from the flags, the network's project or ImageNet, and a description."""
     if bool(flags.mean) != bool(flags.std):
-        raise BadValueError("--mean and --std go together: write both, or leave both out")
+        raise BadValueError("--mean and --std require each other: write both, or leave both out")
     if flags.mean:
-        return flags.mean, flags.std, _describe(flags.mean, flags.std, "as typed")
+        return flags.mean, flags.std, _describe(flags.mean, flags.std, "from the flags")
     if network.mean and network.std:
-        return network.mean, network.std, _describe(network.mean, network.std, "as its project says")
+        return network.mean, network.std, _describe(network.mean, network.std, "from its project")
     mean, std = (MEAN, STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
-    return mean, std, _describe(mean, std, "ImageNet's; change them with --mean and --std")
+    return mean, std, _describe(mean, std, "ImageNet; change with --mean and --std")
 
 
 def _describe(mean: Sequence[float], std: Sequence[float], source: str) -> str:
@@ -105,7 +106,7 @@ def of_run(path: Path, trust: bool) -> LoadedNetwork:
     model, size = checkpoint.network(trust), checkpoint.config.img_size
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
     wiring = (model.config or {}).get("wiring")
-    source = "as its run says" if wiring else "ImageNet's"
+    source = "from its run" if wiring else "ImageNet"
     return LoadedNetwork(model, None, size, ModelSpec(**wiring) if wiring else None, weights, source)
 
 
@@ -114,7 +115,7 @@ def write_run(
 ) -> Path:
     """Build the network of ``flags`` and write its run folder below ``runs_dir``; return the folder.
 
-    The folder's name includes a hash of weights and wiring, so the same network is written once.
+    The name of the folder includes a hash of the weights and layers, so the same network is written once.
     """
     loaded = build(flags, default_findings, default_img_size)
     model, config = loaded.model, TrainConfig(backbone=str(flags.model), pretrained=False, img_size=loaded.img_size)

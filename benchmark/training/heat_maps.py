@@ -1,4 +1,4 @@
-"""Heat maps during training: the same few validation images after each epoch, in TensorBoard."""
+"""Heat maps in TensorBoard after each epoch, of the same few validation images."""
 
 import logging
 from typing import TYPE_CHECKING, cast
@@ -23,40 +23,40 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 METHOD = "gradcam"
-"""The method; it supports every network and pooling."""
+"""Method of the heat maps; it supports all networks and poolings."""
 MOST, SIDE = 8, 256
-"""Maximum number of images, and maximum side in pixels."""
+"""Maximum number of images, and maximum side length in pixels."""
 WHITE = (255, 255, 255)
 
 
 class HeatMaps(Callback):
-    """After each epoch, draws a picture per finding: the image with its truth boxes, and its heat map.
+    """Draws a picture per finding after each epoch: an image with its truth boxes, and its heat map.
 
-    It uses the weights that are validated, and does not affect the training.
+    It uses the validated weights and does not affect the training.
     """
 
     def __init__(self, module: ClassifierModule, validation: SplitImages) -> None:
-        """Choose ``shown_images`` of ``validation``."""
+        """Select images of ``validation``: see ``select_images``."""
         self.module, self.validation = module, validation
-        self.shown = shown_images(validation)
+        self.selected = select_images(validation)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Explain the images and write the pictures, on the first process; not for sharded weights (FSDP …)."""
         events = next((logger for logger in trainer.loggers if isinstance(logger, Events)), None)
         whole = isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy)
-        if events is None or not self.shown or not (trainer.is_global_zero and whole):
+        if events is None or not self.selected or not (trainer.is_global_zero and whole):
             return
         try:
             events.log_images(self._pictures(), trainer.global_step - 1)  # same step as the epoch's curves
         except LocusError as error:
-            log.warning("no heat maps in TensorBoard from here on: %s", error)
-            self.shown = []
+            log.warning("no more heat maps in TensorBoard: %s", error)
+            self.selected = []
 
     def _pictures(self) -> dict[str, NDArray[np.uint8]]:
-        """Tag -> (h,w,3) RGB."""
+        """Return tag -> (h,w,3) RGB picture."""
         from benchmark.explain import explain  # slow imports, not needed before the first step
 
-        rows, findings = zip(*self.shown, strict=True)
+        rows, findings = zip(*self.selected, strict=True)
         images, _ = self.validation[np.array(rows)]
         average = self.module.average
         model = self.module.model if average is None else cast(Classifier, average.module)
@@ -66,20 +66,21 @@ class HeatMaps(Callback):
         return {f"heat_maps/{name}": self._picture(n, images[n].numpy(), maps) for n, name in enumerate(names)}
 
     def _picture(self, n: int, image: NDArray[np.uint8], maps: "Maps") -> NDArray[np.uint8]:
+        """Return the image beside its heat map and truth boxes."""
         from benchmark.scoring.localize import to_frame
         from benchmark.scoring.surface import min_max
 
-        row, finding = self.shown[n]
+        row, finding = self.selected[n]
         frame, boxes = self.validation.truth.get(self.validation.ids[row][0], (image.shape, {}))
         truth = boxes.get(self.validation.findings[finding], np.zeros((0, 4)))
         heat = to_frame(min_max(maps[METHOD][n, n].cpu().numpy()), (image.shape[0], image.shape[1]), maps.grids[METHOD])
         return beside(image, heat, scale_boxes(truth, (frame[0], frame[1]), (image.shape[0], image.shape[1])))
 
 
-def shown_images(split: SplitImages) -> list[tuple[int, int]]:
-    """(position, finding) of the images to show: for each finding the first with a truth box, else with the label.
+def select_images(split: SplitImages) -> list[tuple[int, int]]:
+    """Return (position, finding) of at most ``MOST`` images.
 
-    At most ``MOST``, the same in every epoch, so that changes of a map are visible.
+    For each finding it is the first image with a truth box, else the first with the label.
     """
     chosen = []
     for k, finding in enumerate(split.findings):
@@ -90,9 +91,9 @@ def shown_images(split: SplitImages) -> list[tuple[int, int]]:
 
 
 def beside(image: NDArray[np.uint8], heat: NDArray[np.float32], truth: FloatArray) -> NDArray[np.uint8]:
-    """(H,W) image and heat map in [0,1], (M,4) boxes in its pixels -> RGB: the image, and the image with the heat map.
+    """Return an RGB picture of the image and, next to it, the image with the heat map, both with boxes.
 
-    A map without heat (Grad-CAM's rectified map early in training) is labelled as flat.
+    ``image`` (H,W), ``heat`` (H,W) in [0,1], ``truth`` (M,4) in pixels. A map that is 0 everywhere is labelled as flat.
     """
     gray = np.repeat(image[..., None], 3, axis=2)
     colours = cv2.cvtColor(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
@@ -107,7 +108,7 @@ def beside(image: NDArray[np.uint8], heat: NDArray[np.float32], truth: FloatArra
 
 
 def _with_boxes(picture: NDArray[np.uint8], boxes: FloatArray) -> NDArray[np.uint8]:
-    """The picture with white boxes, at most ``SIDE`` pixels large."""
+    """Return the picture with white boxes, with sides of at most ``SIDE`` pixels."""
     share = min(1.0, SIDE / max(picture.shape[:2]))
     small = cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
     for x0, y0, x1, y1 in np.round(boxes * share).astype(int).tolist():

@@ -1,8 +1,8 @@
-"""What training uses of Lightning, imported without packages that Lightning needs for other tasks.
+"""Import Lightning without the packages that it needs only for other tasks.
 
-Lightning imports torchmetrics, which imports every installed package that it has metrics for (torchvision,
-transformers, SciPy, Matplotlib), and torch's compiler, as does the first step of every optimizer. Together they take
-several times as long as torch itself.
+Lightning imports torchmetrics, which imports all installed packages for which it has metrics (torchvision,
+transformers, SciPy, Matplotlib). It also imports torch's compiler, as does the first step of any optimizer. Together
+these take several times as long as torch itself.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ COMPILER = "torch._dynamo"
 
 
 class LazyCompiler(ModuleType):
-    """Stands for torch's compiler until something is compiled; any use beyond the attributes below imports it.
+    """Replaces torch's compiler until something is compiled; any attribute not defined here imports it.
 
     Without compiled code there is no graph to break, no compiled module, and nothing to exclude from compilation.
     """
@@ -34,7 +34,7 @@ class LazyCompiler(ModuleType):
     OptimizedModule = type("OptimizedModule", (), {})
 
     def __init__(self) -> None:
-        """Name it as the compiler, with the folder of its submodules."""
+        """Set the name and the folder of submodules of the compiler."""
         super().__init__(COMPILER)
         self.__path__ = [str(Path(torch.__file__).with_name("_dynamo"))]
 
@@ -49,13 +49,13 @@ class LazyCompiler(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         """Import the compiler and return its attribute ``name``."""
-        if name.startswith("__"):  # asked by the import system
+        if name.startswith("__"):  # queried by the import system
             raise AttributeError(name)
         return getattr(import_compiler(), name)
 
 
 def import_compiler() -> ModuleType:
-    """Import torch's compiler in place of its substitute."""
+    """Import torch's compiler, replacing its substitute."""
     if isinstance(sys.modules.get(COMPILER), LazyCompiler):
         del sys.modules[COMPILER]
     return importlib.import_module(COMPILER)

@@ -1,4 +1,4 @@
-"""The samples of a run's splits, listed without importing torch: missing files and leaks are reported before it."""
+"""The samples of the splits of a run, listed without importing torch, so that missing files are reported early."""
 
 import sys
 
@@ -10,18 +10,18 @@ from datasets.io import preprocess
 
 
 def load(config: TrainConfig, split: str) -> DataSource:
-    """The samples of one split, not decoded yet. Raises ``core.errors`` types for missing data.
+    """Return the samples of one split (train, val or test), not yet decoded.
 
-    ``split`` is train, val or test; preprocessing and partition come from the flags.
+    Preprocessing and partition come from the flags. Raises ``core.errors`` types for missing data.
     """
     named = {"img_size": config.img_size, "cache": config.cache_dir, **config.request()}
     return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
 
 
 def load_splits(config: TrainConfig) -> dict[str, DataSource]:
-    """The samples of all splits by name; raises as ``load``.
+    """Return the samples of all splits by name. Raises as ``load``.
 
-    Memory that was needed only to read the tables is given back.
+    Memory that was needed only while reading the tables is released.
     """
     splits = {split: load(config, split) for split in SPLITS}
     arrow = sys.modules.get("pyarrow")  # pandas keeps text in its memory pool

@@ -1,4 +1,4 @@
-"""The one way to open a run, a checkpoint or a file of weights: read as data only, without Lightning."""
+"""Read a run, a checkpoint or a file of weights as data, without Lightning and without executing code."""
 
 import argparse
 import dataclasses
@@ -38,7 +38,7 @@ SAFE_GLOBALS: list[Any] = [
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The content of a checkpoint. All but ``weights`` raise ``DataError`` for a file that no run has written."""
+    """The content of a checkpoint. All but ``weights`` raise ``DataError`` for a file that was not written by a run."""
 
     path: Path
     """The file, or the run folder that was given."""
@@ -52,8 +52,8 @@ class Checkpoint:
             case {"config": dict(), "model": dict(model), "findings": [str(), *_] as names}:
                 if all(isinstance(name, str) for name in names) and build_from_config.is_whole(model, len(names)):
                     return stamped
-                raise DataError(f"{self.path} does not say whole which network it belongs to: make the run anew")
-        raise DataError(f"{self.path} was not written by main.py: it does not say which network it belongs to")
+                raise DataError(f"{self.path} has an incomplete description of its network: run the training again")
+        raise DataError(f"{self.path} was not written by main.py: convert it with python -m benchmark.convert")
 
     @cached_property
     def config(self) -> TrainConfig:
@@ -68,40 +68,40 @@ class Checkpoint:
 
     @property
     def trained_on(self) -> str:
-        """The training data: as declared, else the data set of our own run; empty if unknown.
+        """The training data: as declared, else the data set of the run; empty if unknown.
 
-        Converted runs and networks of others have no history, and the data set in their flags is only a default.
+        Converted runs and external networks have no history, and the data set in their flags is only a default.
         """
         declared = str(self.stamp.get("trained_on") or "")
         return declared or (self.config.dataset if self.content.get("history") else "")
 
     @cached_property
     def weights(self) -> dict[str, torch.Tensor]:
-        """The weights, ours or another tool's, without Lightning's prefix."""
+        """The weights, of this project or another tool, without Lightning's prefix."""
         return load_weights.extract_weights(self.content)
 
     @cached_property
     def digest(self) -> str:
-        """Digest of the weights; for an external network also of its wiring."""
+        """Digest of the weights; for an external network also of its layers."""
         model = self.content.get("locus", {}).get("model") or {}
         return key([digest(self.weights), model]) if "network" in model else digest(self.weights)
 
     def network(self, trust: bool = False) -> Classifier:
         """Build the classifier with its weights, in evaluation mode on the CPU.
 
-        ``trust``: whether a Python file that it names may be executed. Raises ``BadValueError`` if that is needed and
-        not allowed, ``DataError`` if the weights contradict the metadata.
+        ``trust``: whether a Python file that it names may be executed. Raises ``BadValueError`` if this is required but
+        not allowed, and ``DataError`` if the weights contradict the metadata.
         """
         try:
             model = build_from_config.rebuild(self.stamp["model"], str(self.path), trust)
         except _BROKEN as error:
-            raise DataError(f"{self.path} states no network that can be built: {one_line(error)}") from error
+            raise DataError(f"the network of {self.path} cannot be built: {one_line(error)}") from error
         load_weights.load_exact(model, self.weights, self.path)
         model.recipe = self.config
         return model.describe(self.findings, self.config.img_size).eval()
 
     def __str__(self) -> str:
-        names, data = examples(self.findings, 20), self.trained_on or "data that its file does not name"
+        names, data = examples(self.findings, 20), self.trained_on or "unknown data"
         size = self.config.img_size
         return f"{self.path}: {self.config.backbone}, trained on {data}, {size}x{size} px; findings: {names}"
 
@@ -113,15 +113,15 @@ def checkpoint(path: Path | str) -> Checkpoint:
     """
     file = Path(path) / "best.ckpt" if Path(path).is_dir() else Path(path)
     if not file.is_file():
-        raise DataError(f"no checkpoint {str(file)!r}: give a best.ckpt or last.ckpt of a run, or the run's folder")
+        raise DataError(f"checkpoint {str(file)!r} not found: write the path of a .ckpt file or a run folder")
     try:
         content = _content(file)
     except PermissionError as error:
-        raise DataError(f"cannot read {file}: {error.strerror}; change its permissions or take another") from error
+        raise DataError(f"cannot read {file} ({error.strerror}): change its permissions or use another file") from error
     except _BROKEN as error:
-        raise DataError(f"{file} is no checkpoint that can be read ({_reason(file, error)}") from error
+        raise DataError(f"{file} is not a readable checkpoint ({_reason(file, error)}") from error
     if not isinstance(content, dict):
-        raise DataError(f"{file} holds a {type(content).__name__}, not a checkpoint")
+        raise DataError(f"{file} contains a {type(content).__name__}, not a checkpoint: use another file")
     return Checkpoint(Path(path), content)
 
 
@@ -131,7 +131,7 @@ def network(path: Path | str, device: str = "cpu", trust: bool = False) -> Class
 
 
 def weights(path: Path | str) -> dict[str, torch.Tensor]:
-    """Read the weights in a file, ours or another tool's. Raises ``DataError`` as ``checkpoint``."""
+    """Read the weights in a file, of this project or another tool. Raises ``DataError`` as ``checkpoint``."""
     return checkpoint(path).weights
 
 
@@ -142,21 +142,21 @@ def _content(path: Path) -> Any:
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Why a file cannot be read, with advice."""
+    """Explain why a file cannot be read, with advice."""
     if code := torch_files.code_in(path, error):
         return (
-            f"it holds more than data), it would run {code}: if it is a whole network of a project that you "
-            "trust, write its weights there with torch.save(network.state_dict(), 'weights.pth') and give that file"
+            f"it contains code and would run {code}): if you trust it, save only its weights in its own project, with "
+            "torch.save(network.state_dict(), 'weights.pth'), and use that file"
         )
     with path.open("rb") as file:
         start = file.read(4)
     if start == b"\x89HDF":
-        return "it is a file of Keras, HDF5); choose one of PyTorch's"
-    return "truncated, or no checkpoint at all); choose another or train again"
+        return "it is an HDF5 file of Keras): use a PyTorch file"
+    return "truncated or of another type): use another file or train again"
 
 
 def digest(state: dict[str, torch.Tensor]) -> str:
-    """First 16 hex digits of the SHA-256 of weights by name, independent of the file format.
+    """Return the first 16 hex digits of the SHA-256 of weights and their names, whatever the file format.
 
     >>> digest({"w": torch.ones(2)}) == digest({"w": torch.ones(2)}) != digest({"v": torch.ones(2)})
     True

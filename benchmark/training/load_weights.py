@@ -1,4 +1,4 @@
-"""Load weights into a network: exact weights, another project's, or initial weights; partial matches are refused."""
+"""Load weights into a network: exact weights, weights of another project, or initial weights. No partial matches."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 PREFIX = "model."
 """Lightning's prefix for the classifier's names."""
 OURS, HEAD = "extractor.", "head."
-"""Prefixes of the names of our extractors and heads."""
+"""Prefixes of the names of extractors and heads in this project."""
 WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
 """Keys under which tools store the weights in a file."""
 OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
@@ -24,7 +24,7 @@ OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
 
 
 def extract_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The weights in a file's ``content``: ours by the classifier's names, another tool's unchanged.
+    """Return the weights in the ``content`` of a file, without Lightning's prefix for files of this project.
 
     Raises ``DataError`` for a weight that declares more values than the file has.
     """
@@ -33,13 +33,13 @@ def extract_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
     if any(name.startswith(PREFIX + OURS) for name in state):
         state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
-    if hollow := [name for name, value in tensors.items() if not _is_held(value)]:
-        raise DataError(f"{len(hollow)} weights declare more values than their file holds: {examples(hollow)}")
+    if hollow := [name for name, value in tensors.items() if not _is_complete(value)]:
+        raise DataError(f"{len(hollow)} weights declare more values than their file contains: {examples(hollow)}")
     return {name: value for name, value in tensors.items() if not name.startswith(OF_THE_LOSS)}
 
 
-def _is_held(value: torch.Tensor) -> bool:
-    """Whether every value of a tensor is in its file; repeated values could need any amount of memory."""
+def _is_complete(value: torch.Tensor) -> bool:
+    """Whether all values of a tensor are in its file; an expanded tensor could need any amount of memory."""
     dense = value.layout == torch.strided and not value.is_meta
     return dense and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
@@ -47,7 +47,7 @@ def _is_held(value: torch.Tensor) -> bool:
 def load_exact(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
     """Load exactly these weights into ``model``. Raises ``DataError`` if they belong to another architecture.
 
-    Every name and shape must match, without extra weights; ``path`` names the file in errors.
+    All names and shapes must match, without extra weights; ``path`` is the file in error messages.
     """
     expected = model.state_dict()
     _require_fit(model, _unlike(expected, state), [name for name in state if name not in expected], path)
@@ -55,25 +55,25 @@ def load_exact(model: Classifier, state: dict[str, torch.Tensor], path: Path | s
 
 
 def load_translated(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Load exactly the weights of another project's file, its ``state``, into ``model``.
+    """Load exactly the weights ``state`` of another project into ``model``.
 
     Logs the weights that do not affect the logits. Raises ``DataError`` with the numbers of missing and unexpected
     weights if they do not belong to this network.
     """
     translated, expected = translate(state, model), model.state_dict()
     unexpected = [*translated.heads, *translated.unexpected]
-    advice = "; its head is not one linear layer over pooled maps: only --init_from can use this file"
+    advice = "; its head is not a linear layer over pooled maps: use this file with --init_from only"
     _require_fit(model, _unlike(expected, translated.state), unexpected, path, advice if translated.heads else "")
     model.load_state_dict(translated.state)
-    idle = f", without use for the logits: {examples(translated.idle)}" if translated.idle else ""
-    log.info("%s: %d weights taken over%s", path, len(expected), idle)
+    idle = f"; not used for the logits: {examples(translated.idle)}" if translated.idle else ""
+    log.info("%s: %d weights loaded%s", path, len(expected), idle)
 
 
 def start_from(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Initialise ``model`` from a file's weights ``state``, ours or another project's, with any head.
+    """Initialise ``model`` with weights of this or another project, with any head.
 
     Logs the loaded weights. Raises ``DataError`` with the numbers of missing and unexpected weights if the features do
-    not match, because a partial start would be silent.
+    not match.
     """
     expected = model.state_dict()
     unexpected = [name for name in state if name not in expected and not name.startswith(HEAD)]
@@ -85,14 +85,14 @@ def start_from(model: Classifier, state: dict[str, torch.Tensor], path: Path | s
     taken = {name: value for name, value in state.items() if name in expected and name not in new_names}
     model.load_state_dict(taken, strict=False)
     new = f", new: {examples(new_names)}" if new_names else ""
-    log.info("--init_from %s: %d of %d weights taken over%s", path, len(expected) - len(new_names), len(expected), new)
+    log.info("--init_from %s: %d of %d weights loaded%s", path, len(expected) - len(new_names), len(expected), new)
 
 
 def load_foreign(module: nn.Module, state: dict[str, torch.Tensor], path: Path | str, word: str) -> str:
-    """Load a file's weights into the external ``module``, the network ``word``; return their number in words.
+    """Load weights into the external ``module``, the network ``word``; return a description of them.
 
-    A framework's prefix of all names (``module.``, ``model.``) is ignored. Raises ``DataError`` with the numbers of
-    missing and unexpected weights: a part of them would be another network.
+    A prefix of all names (``module.``, ``model.``) is ignored. Raises ``DataError`` with the numbers of missing and
+    unexpected weights.
     """
     expected = module.state_dict()
     starts = {"", *(name[: i + 1] for name in state for i, letter in enumerate(name) if letter == ".")}
@@ -114,26 +114,26 @@ def _require_fit(
 ) -> None:
     """Raise ``DataError`` if weights of ``model`` are missing in the file ``path`` or it has unexpected ones."""
     if reason := _differences(missing, unexpected, len(model.state_dict())):
-        raise DataError(f"{path} belongs to another architecture than {describe_model(model)}: {reason}{advice}")
+        raise DataError(f"{path} does not fit {describe_model(model)}: {reason}{advice}")
 
 
 def _unlike(expected: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:
-    """The ``expected`` names that ``state`` lacks or has in another shape."""
+    """Return the ``expected`` names that ``state`` lacks or has with a different shape."""
     return [name for name, value in expected.items() if name not in state or state[name].shape != value.shape]
 
 
 def _differences(missing: Sequence[str], unexpected: Sequence[str], count: int) -> str:
-    """Why weights cannot be loaded, with counts; empty if they can."""
+    """Explain why weights cannot be loaded, with counts; empty if they can."""
     parts = []
     if missing:
-        parts.append(f"{len(missing)} of {count} weights are missing or of another shape ({examples(missing)})")
+        parts.append(f"{len(missing)} of {count} weights are missing or have a different shape ({examples(missing)})")
     if unexpected:
         parts.append(f"{len(unexpected)} are unexpected ({examples(unexpected)})")
     return " and ".join(parts)
 
 
 def describe_model(model: Classifier) -> str:
-    """A short description of a model for error messages."""
+    """Return a short description of a model for error messages."""
     config = model.config or {}
     name = config.get("name") or config.get("network")
     return f"{name} with {config.get('global_pool')} and {config.get('num_classes')} findings"

@@ -1,6 +1,6 @@
-"""Loggers of training curves, in addition to metrics.csv: TensorBoard (written here), Weights & Biases, MLflow.
+"""Loggers of training curves, in addition to metrics.csv: TensorBoard, Weights & Biases, MLflow.
 
-A full disk gives an error message, not a thread's traceback.
+TensorBoard files are written here, so that a full disk gives an error message, not the traceback of a thread.
 """
 
 import importlib.util
@@ -29,28 +29,28 @@ else:
     record_writer = Lazy("tensorboard.summary.writer.record_writer")
 
 PROJECT = "locus"
-"""Name of wandb's project and of mlflow's experiment."""
+"""Name of the wandb project and of the mlflow experiment."""
 EXTRA = ("wandb", "mlflow")
-"""Loggers that need a package that is not installed by default."""
+"""Loggers that require an optional package."""
 
 
 class Events(Logger):
-    """One event file per start of a run, in ``folder``; TensorBoard shows all files of a folder as one run."""
+    """Writes one event file per start of a run; TensorBoard shows all files of a folder as one run."""
 
     def __init__(self, folder: Path) -> None:
-        """``folder`` is created with the first row of numbers."""
+        """Write to ``folder``, which is created with the first row of numbers."""
         super().__init__()
         self.folder = folder
         self.path = folder / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
 
     @property
     def name(self) -> str:
-        """The run's name."""
+        """Name of the run."""
         return self.folder.name
 
     @property
     def version(self) -> str:
-        """Runs have a name and no version."""
+        """Empty: runs have a name and no version."""
         return ""
 
     def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
@@ -58,7 +58,7 @@ class Events(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append a row of numbers at ``step``. Raises ``DataError`` if that fails; the file then stays as it was."""
+        """Append a row of numbers at ``step``. Raises ``DataError`` if that fails, and leaves the file unchanged."""
         self._append(
             step, [summary_pb2.Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()]
         )
@@ -69,6 +69,7 @@ class Events(Logger):
         self._append(step, [summary_pb2.Summary.Value(tag=tag, image=_picture(image)) for tag, image in images.items()])
 
     def _append(self, step: int | None, values: list[Any]) -> None:
+        """Append an event to the file; if it cannot be written completely, restore the file as it was."""
         event = event_pb2.Event(wall_time=time.time(), step=step, summary=summary_pb2.Summary(value=values))
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +96,7 @@ def _picture(image: NDArray[np.uint8]) -> Any:
 
 
 class Wandb(WandbLogger):
-    """Lightning's logger that ends its run with the training, so that this process's next training is a new run."""
+    """Lightning's logger, which ends its run with the training: the next training in this process is a new run."""
 
     def finalize(self, status: str) -> None:
         """Write pending data, and end the run."""
@@ -107,13 +108,13 @@ def check(names: Collection[str]) -> None:
     """Raise ``NotAvailableError`` for a logger whose package is not installed."""
     if absent := [name for name in EXTRA if name in names and importlib.util.find_spec(name) is None]:
         install = f"pip install '.[{absent[0]}]'"
-        raise NotAvailableError(f"--logger {absent[0]} needs a package that is not installed: {install}")
+        raise NotAvailableError(f"--logger {absent[0]} requires a package that is not installed: {install}")
 
 
 def build(flags: OutputFlags, folder: Path) -> list[Logger]:
-    """The loggers of the run in ``folder``, named after it; a resumed run appends to its existing curves.
+    """Return the loggers of the run in ``folder``; a resumed run appends to its existing curves.
 
-    wandb and mlflow write below ``--log_dir``; their own variables (``WANDB_MODE``, ``MLFLOW_TRACKING_URI`` …) change
+    wandb and mlflow write to ``--log_dir``, unless their variables (``WANDB_MODE``, ``MLFLOW_TRACKING_URI``) change
     that.
     """
     built: list[Logger] = []
@@ -128,6 +129,7 @@ def build(flags: OutputFlags, folder: Path) -> list[Logger]:
 
 
 def _mlflow(log_dir: Path, folder: Path) -> Logger:
+    """Return the logger of MLflow; a run that is resumed continues its earlier record."""
     import mlflow  # type: ignore[import-not-found,unused-ignore]  # optional package
 
     file = f"sqlite:///{log_dir.absolute()}/mlflow.db"

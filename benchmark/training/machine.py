@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def configure_torch(threads: int | None, processes: int = 1) -> None:
-    """Set torch's ``threads``, and silence messages that a user cannot act on.
+    """Set torch's number of ``threads``, and silence messages that a user cannot act on.
 
-    By default the ``processes`` of a run share the available CPUs. If there are several, only the first one logs.
+    By default the ``processes`` of a run share the available CPUs. Only the first process logs.
     """
     torch.set_num_threads(limits.check_count(threads, "--threads") if threads else max(limits.cpus() // processes, 1))
     lightning = sys.modules.get("lightning.pytorch.utilities")  # imported only for training; it takes seconds
@@ -32,25 +32,26 @@ def configure_torch(threads: int | None, processes: int = 1) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
 
 
-def precision(asked: str, fast_bfloat16: bool) -> str:
-    """Lightning's precision; ``auto`` is bf16-mixed where bfloat16 is fast, else 32.
+def precision(requested: str, fast_bfloat16: bool) -> str:
+    """Return Lightning's precision; ``auto`` is bf16-mixed if bfloat16 is fast, else 32.
 
     >>> precision("auto", True), precision("auto", False), precision("64", True)
     ('bf16-mixed', '32', '64')
     """
-    return asked if asked != "auto" else "bf16-mixed" if fast_bfloat16 else "32"
+    return requested if requested != "auto" else "bf16-mixed" if fast_bfloat16 else "32"
 
 
 def precision_here(flags: MachineFlags) -> str:
-    """The precision on the device that a run of ``flags`` uses."""
+    """Return the precision of a run of ``flags`` on this machine."""
     return precision(flags.precision, has_fast_bfloat16(devices.device(flags, devices.gpus())))
 
 
 def has_fast_bfloat16(device: str) -> bool:
     """Whether bfloat16 is faster than float32 on ``cuda`` or ``cpu``.
 
-    Intel's processors need matrix units (AMX) for it: with AVX-512 alone, a training step took 1.3 to 1.6 times as long
-    (Xeon, ResNet-18, DenseNet-121 and the small CNN). On AMD's, AVX-512 is enough: 0.6 times as long (EPYC, ResNet-18).
+    Intel processors need matrix units (AMX): with AVX-512 alone, a training step took 1.3 to 1.6 times as long as with
+    float32 (Xeon; ResNet-18, DenseNet-121 and the small CNN). On AMD processors AVX-512 is enough: 0.6 times as long
+    (EPYC, ResNet-18).
     """
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -59,10 +60,10 @@ def has_fast_bfloat16(device: str) -> bool:
 
 
 def summary(flags: MachineFlags, num_workers: int | None) -> str:
-    """The device, precision, threads and decoding processes of a run, with reasons, in one line."""
+    """Describe device, precision, threads and decoding processes of a run, with reasons, in one line."""
     device, count = devices.first(flags, devices.gpus()), devices.world(flags)
     fast = "fast bfloat16" if has_fast_bfloat16(device.type) else "no fast bfloat16"
-    free = "the CPUs that may be used"
+    free = "available CPUs"
     parts = {
         "device": f"{devices.name(device)} ({devices.reason(flags, devices.gpus())})",
         "precision": f"{precision_here(flags)} ({fast if flags.precision == 'auto' else '--precision'})",

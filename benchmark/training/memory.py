@@ -18,7 +18,7 @@ LITTLE = 2**30
 
 @contextlib.contextmanager
 def oom_as_error(advice: str) -> Iterator[None]:
-    """Turn an out-of-memory error in the block, of the GPU or the machine, into an error that ends with ``advice``.
+    """Turn an out-of-memory error of the GPU or the machine into an error that ends with ``advice``.
 
     >>> with oom_as_error("lower --batch_size"):
     ...     raise MemoryError
@@ -51,7 +51,7 @@ def release() -> None:
 
 
 def available() -> int:
-    """Bytes that this process may still allocate: machine, container or job (cgroup v2), and ``ulimit -v``."""
+    """Return the bytes that this process may still allocate: machine, container or job (cgroup v2), ``ulimit -v``."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     remaining = [next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))]
     for group in limits.groups():

@@ -1,4 +1,4 @@
-"""The LightningModule of a classifier: randomness derives from (seed, epoch, step), so a resumed run repeats it."""
+"""The LightningModule of a classifier. Random numbers depend on (seed, epoch, step), so a resumed run repeats them."""
 
 import math
 import time
@@ -21,7 +21,7 @@ from core import seeds
 from core.errors import LocusError
 from datasets.io import transforms
 
-CALMER = "lower --lr or set --gradient_clip"
+DIVERGED = "lower --lr or set --gradient_clip"
 """Advice for a diverging loss."""
 AVERAGE = "average."
 """Prefix of the weights' moving average in a checkpoint."""
@@ -30,8 +30,8 @@ AVERAGE = "average."
 class ClassifierModule(LightningModule):
     """A classifier, its loss and its training step; ``history`` has one row per epoch.
 
-    The learning rate is updated here and not by Lightning, which would update it after the epoch's checkpoint is
-    written. With a moving average of the weights (``--ema``), the average is validated and written to ``best.ckpt``.
+    The learning rate is updated here, because Lightning would update it after the checkpoint of the epoch is written.
+    With a moving average of the weights (``--ema``), the average is validated and written to ``best.ckpt``.
     """
 
     def __init__(self, model: Classifier, config: TrainConfig, loss: Loss, findings: Sequence[str], steps: int) -> None:
@@ -43,7 +43,7 @@ class ClassifierModule(LightningModule):
         self.seen = self.batches = 0
         """Images and batches of this epoch so far, on this device."""
         self.began = 0.0
-        """Start of their clock."""
+        """Start time of the epoch."""
         self.scheduler: optimizers.Scheduler | None = None
         self._scheduler_state: dict[str, Any] | None = None
         self._losses: list[Tensor] = []
@@ -51,12 +51,12 @@ class ClassifierModule(LightningModule):
         self._evaluation = transforms.evaluation()
 
     def on_train_epoch_start(self) -> None:
-        """Reset the counts, also if a run resumes in the middle of an epoch."""
+        """Reset the counts, even if a run resumes in the middle of an epoch."""
         self.seen = self.batches = 0
         self.began = time.perf_counter()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss of one batch; augmentation and dropout are seeded by its position."""
+        """Return the loss of a batch; its position seeds augmentation and dropout."""
         pixels, labels = batch
         generator = seeds.generator(self.config.seed, "step", self.current_epoch, batch_idx, self.global_rank)
         augment, dropout = (int(number) for number in generator.integers(2**62, size=2))
@@ -89,23 +89,23 @@ class ClassifierModule(LightningModule):
         self._outputs.append((model(self._to_memory_format(self._evaluation(pixels))).float().cpu(), labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
-        """Append the epoch's row to the history. Raises ``LocusError`` if the loss is not finite."""
+        """Append a row to the history. Raises ``LocusError`` if the loss is not finite."""
         logits, labels = (torch.cat(parts) for parts in zip(*all_gather_lists(self._outputs), strict=True))
         self._outputs = []
         train = float(self._mean(torch.stack(self._losses).mean()))
         self._losses = []
         loss = float(self.loss(logits.to(self.device), labels.to(self.device)))
         if not math.isfinite(train):
-            raise LocusError(f"the training loss is {train} in epoch {self.current_epoch + 1}: {CALMER}")
+            raise LocusError(f"the training loss is {train} in epoch {self.current_epoch + 1}: {DIVERGED}")
         if not torch.isfinite(logits).all():
-            raise LocusError(f"the outputs are no numbers after epoch {self.current_epoch + 1}: {CALMER}")
+            raise LocusError(f"the outputs are not finite after epoch {self.current_epoch + 1}: {DIVERGED}")
         from benchmark.training.metrics import scores  # slow import, not needed before the first step
 
         metrics = scores(logits, labels, self.findings, self.loss.exclusive)
         rate = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         row = {"train_loss": train, "val_loss": loss}
         row |= {"val_auroc": metrics["mean_auroc"], "val_ap": metrics["mean_ap"], "lr": rate}
-        row = self.trainer.strategy.broadcast(row)  # all processes agree on what is best
+        row = self.trainer.strategy.broadcast(row)  # all processes then agree on the best epoch
         self.history.append({"epoch": self.current_epoch + 1, **row})
         self.log_dict(row, rank_zero_only=True)
         if isinstance(self.scheduler, ReduceLROnPlateau):
@@ -123,7 +123,7 @@ class ClassifierModule(LightningModule):
         checkpoint["locus"] = checkpoints.stamp(self.config, self.model, self.findings)
         checkpoint["history"] = self.history
         checkpoint["course"] = self.scheduler.state_dict() if self.scheduler is not None else None
-        # of the current epoch
+        # those of the current epoch
         checkpoint["losses"] = self._mean(torch.stack(self._losses)).cpu() if self._losses else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -134,14 +134,14 @@ class ClassifierModule(LightningModule):
         self._scheduler_state = checkpoint["course"]
 
     def on_train_start(self) -> None:
-        """Restore the scheduler's state: scheduler and device do not exist earlier."""
+        """Restore the state of the scheduler, now that scheduler and device exist."""
         self.on_train_epoch_start()
         self._losses = [loss.to(self.device) for loss in self._losses]
         if self.scheduler is not None and self._scheduler_state is not None:
             self.scheduler.load_state_dict(self._scheduler_state)
 
     def _mean(self, values: Tensor) -> Tensor:
-        """The mean over the processes, element by element."""
+        """Return the mean over the processes, element by element."""
         return self.trainer.strategy.reduce(values, reduce_op="mean")
 
     def _to_memory_format(self, images: Tensor) -> Tensor:
@@ -149,9 +149,9 @@ class ClassifierModule(LightningModule):
 
 
 def moving_average(model: Classifier, decay: float) -> AveragedModel | None:
-    """The moving average of ``model``, batch norm's statistics included; None for a ``decay`` of 0.
+    """Return the moving average of ``model``, including batch norm statistics; None for a ``decay`` of 0.
 
-    After the first step it is the weights w_1, after step t it is e_t = decay e_(t-1) + (1 - decay) w_t.
+    It starts as e_1 = w_1, the weights after the first step; then e_t = decay e_(t-1) + (1 - decay) w_t.
     """
     if not decay:
         return None
@@ -160,9 +160,9 @@ def moving_average(model: Classifier, decay: float) -> AveragedModel | None:
 
 
 def use_ema_weights(checkpoint: dict[str, Any]) -> None:
-    """Replace a checkpoint's weights by their moving average, if it has one and is not for resuming.
+    """Replace the weights in a checkpoint by their moving average, if it has one and is not for resuming.
 
-    ``last.ckpt`` keeps both, because a resumed run needs the weights themselves.
+    ``last.ckpt`` has both, because a resumed run needs the weights, too.
     """
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
     inner = f"{AVERAGE}module."
@@ -175,12 +175,12 @@ def use_ema_weights(checkpoint: dict[str, Any]) -> None:
 
 
 def _seed(number: int, device: torch.device) -> None:
-    """Seed this device only; ``torch.manual_seed`` writes a traceback for each kind of device not in use."""
+    """Seed only this device; ``torch.manual_seed`` writes a traceback for each type of device that is not in use."""
     torch.default_generator.manual_seed(number)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(number)
 
 
 def layout(channels_last: bool) -> torch.memory_format:
-    """Memory format of images and weights: channels last, the fastest for convolutions, unless flags disable it."""
+    """Return the memory format of images and weights; channels last is the fastest for convolutions."""
     return torch.channels_last if channels_last else torch.contiguous_format

@@ -1,6 +1,6 @@
-"""Torch's optimizers, each with the flags that it accepts, and schedulers of the learning rate.
+"""Optimizers of torch with the flags that they accept, and schedulers of the learning rate.
 
-All schedulers but plateau update after every step, so a resumed run has the right learning rate.
+All schedulers except plateau update after each step, so a resumed run has the right learning rate.
 """
 
 import inspect
@@ -16,19 +16,19 @@ Scheduler = LRScheduler | ReduceLROnPlateau
 FALL = 0.1
 """Factor of the learning rate in the schedulers step and plateau."""
 PLATEAU_PATIENCE = 2
-"""Scheduler plateau: epochs without a lower validation loss before the learning rate falls."""
+"""Epochs without a lower validation loss before the scheduler plateau lowers the learning rate."""
 
 
 def build(recipe: RecipeFlags, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Build the optimizer that ``recipe`` names, over ``parameters``; flags that it does not accept are ignored."""
+    """Build the optimizer of ``recipe`` over ``parameters``; flags that it does not accept are ignored."""
     kind = getattr(torch.optim, recipe.optimizer)
     flags = {name: getattr(recipe, name) for name in ("lr", "momentum", "amsgrad", "weight_decay")}
-    takes = inspect.signature(kind).parameters
-    return kind(parameters, **{name: value for name, value in flags.items() if name in takes and value is not None})
+    accepted = inspect.signature(kind).parameters
+    return kind(parameters, **{name: value for name, value in flags.items() if name in accepted and value is not None})
 
 
 def build_scheduler(recipe: RecipeFlags, optimizer: torch.optim.Optimizer, steps: int) -> Scheduler | None:
-    """Build the scheduler that ``recipe`` names, for ``steps`` steps per epoch; None for ``none``."""
+    """Build the scheduler of ``recipe`` for ``steps`` steps per epoch; None for ``none``."""
     total = steps * recipe.epochs
     if recipe.scheduler == "step":
         return StepLR(optimizer, step_size=recipe.step_epochs * steps, gamma=FALL)

@@ -1,4 +1,4 @@
-"""Shared parts of a run's plots: a grid with a panel per finding, colours for colour-blind readers, stable bytes."""
+"""Shared parts of the plots of a run: a grid of panels, colours for colour-blind readers, reproducible files."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 INK, PALE = "#1d2733", "#8a94a3"
 COLUMNS = 4
 SIDE, ACROSS, DOWN = 2.4, 0.3, 0.42
-"""Inches of a panel, and between panels."""
+"""Inches: side of a panel, and gaps between panels."""
 LEFT, BELOW, ABOVE = 0.55, 0.5, 0.6
 """Inches around the grid."""
 STYLE: dict[Any, Any] = {
@@ -31,7 +31,7 @@ Ranked = tuple[str, Axes, dict[str, Any], NDArray[np.float64], NDArray[np.float6
 
 
 def panel_grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
-    """A figure with one square panel per finding under a title, laid out in inches: faster than matplotlib's layout."""
+    """Return a figure with a square panel per finding; fixed positions are faster than Matplotlib's layout."""
     indices, columns = range(len(findings)), min(COLUMNS, len(findings))
     rows = -(-len(findings) // columns)
     width = max(LEFT + columns * (SIDE + ACROSS), 4.8)
@@ -48,7 +48,7 @@ def panel_grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]
 
 
 def side_by_side(count: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """A figure of ``size`` (width, height) in inches with ``count`` panels in a row."""
+    """Return a figure of ``size`` (width, height) in inches with ``count`` panels in a row."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size, dpi=120, layout="constrained", facecolor="white")
         return figure, [*figure.subplots(1, count, squeeze=False)[0]]
@@ -77,7 +77,7 @@ def legend(axes: Axes, corner: Literal["lower right", "upper right", "upper left
 
 
 def write_reason(axes: Axes, reason: str) -> None:
-    """Write in the panel why it has no curve."""
+    """Write into a panel why it has no curve."""
     words, lines = reason.split(), [""]
     for word in words:
         lines = [*lines[:-1], f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < 28 else [*lines, word]

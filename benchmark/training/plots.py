@@ -1,4 +1,4 @@
-"""Plots of a finished run: learning curves, and the classifier's ranking, decisions and calibration on test images."""
+"""Plots of a finished run: learning curves, and ranking, decisions and calibration on the test images."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ CURVES = {
 }
 COLOURS = "Blues"
 JOINED = 5
-"""Minimum number of images for a bin to be part of the line."""
+"""Minimum number of images of a bin on the line."""
 
 
 def draw(folder: Path, test: Predictions, metrics: dict[str, Any]) -> None:
@@ -31,14 +31,14 @@ def draw(folder: Path, test: Predictions, metrics: dict[str, Any]) -> None:
         panels.save(picture(test, metrics), folder / f"{picture.__name__}.png")
 
 
-def draw_curves(history: list[dict[str, float]], kept: int, path: Path) -> None:
-    """Write a PNG of the losses and of validation's AUROC and average precision; ``kept``: the epoch of best.ckpt."""
+def draw_curves(history: list[dict[str, float]], best: int, path: Path) -> None:
+    """Write a PNG of the losses and of the validation AUROC and average precision; ``best``: epoch of best.ckpt."""
     figure, sides = panels.side_by_side(2, (8, 3.2))
     epochs = [row["epoch"] for row in history]
     for axes, (title, curves) in zip(sides, CURVES.items(), strict=True):
         for (name, word), colour, marker in zip(curves.items(), (panels.BLUE, panels.ORANGE), "os", strict=True):
             axes.plot(epochs, [row[name] for row in history], color=colour, marker=marker, markersize=3, label=word)
-        axes.axvline(kept, color=panels.PALE, linestyle=":", label=f"best.ckpt (epoch {kept})")
+        axes.axvline(best, color=panels.PALE, linestyle=":", label=f"best.ckpt (epoch {best})")
         axes.set_xlabel("epoch")
         axes.set_title(title, fontsize=9)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -47,7 +47,7 @@ def draw_curves(history: list[dict[str, float]], kept: int, path: Path) -> None:
 
 
 def roc(test: Predictions, metrics: dict[str, Any]) -> Figure:
-    """Plot ROC curves, one panel per finding, with the AUROC, its interval, and the point at the threshold."""
+    """Plot a ROC curve per finding, with the AUROC, its interval, and the point at the threshold."""
     figure, grid = panels.panel_grid(test.findings, f"ROC on test ({metrics['test']['n']} images)")
     for finding, axes, row, labels, values in panels.ranked(test, metrics, grid, "auroc"):
         false, true, _ = roc_curve(labels, values)
@@ -64,7 +64,7 @@ def roc(test: Predictions, metrics: dict[str, Any]) -> Figure:
 
 
 def precision_recall(test: Predictions, metrics: dict[str, Any]) -> Figure:
-    """Plot precision over recall, one panel per finding, with average precision, its interval, and the prevalence."""
+    """Plot precision over recall per finding, with average precision, its interval, and the prevalence."""
     figure, grid = panels.panel_grid(test.findings, f"Precision and recall on test ({metrics['test']['n']} images)")
     for _, axes, row, labels, values in panels.ranked(test, metrics, grid, "ap"):
         precision, recall, _ = precision_recall_curve(labels, values)
@@ -79,7 +79,7 @@ def precision_recall(test: Predictions, metrics: dict[str, Any]) -> Figure:
 
 
 def calibration(test: Predictions, metrics: dict[str, Any]) -> Figure:
-    """Plot the frequency of each finding over its probability, a panel per finding; dot size shows the share."""
+    """Plot the frequency of each finding over its probability; the size of a dot is the share of images."""
     fitted = metrics["temperature"]["value"]
     sides = [("before", 1.0, "ece", panels.ORANGE, "s"), (f"T = {fitted:.2f}", fitted, "ece_scaled", panels.BLUE, "o")]
     figure, grid = panels.panel_grid(
@@ -105,7 +105,7 @@ def calibration(test: Predictions, metrics: dict[str, Any]) -> Figure:
 
 
 def bins(values: FloatArray, truth: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(n,) probabilities and truth -> mean probability, frequency, and number of images of each bin that is not empty.
+    """Return mean probability, frequency and number of images of the non-empty bins of (n,) probabilities and truth.
 
     >>> [side.round(2).tolist() for side in bins(np.array([0.1, 0.12, 0.9, 1.0]), np.array([False, True, True, True]))]
     [[0.11, 0.9, 1.0], [0.5, 1.0, 1.0], [2.0, 1.0, 1.0]]
@@ -119,7 +119,7 @@ def bins(values: FloatArray, truth: NDArray[np.bool_]) -> tuple[FloatArray, Floa
 def dots(
     axes: Axes, probability: FloatArray, true: FloatArray, count: FloatArray, colour: str, marker: str, label: str
 ) -> None:
-    """Draw a dot per bin and a line through bins of ``JOINED`` images or more; smaller bins are unreliable."""
+    """Draw a dot per bin, and a line through bins with at least ``JOINED`` images; smaller bins are unreliable."""
     enough, share = count >= JOINED, count / count.sum()
     look: dict[str, Any] = {"color": colour, "linewidth": 0.9, "marker": marker, "markersize": 2.5}
     axes.plot(probability[enough], true[enough], label=label, **look)
@@ -127,7 +127,7 @@ def dots(
 
 
 def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
-    """Plot a 2×2 matrix per finding at its threshold; for exclusive classes one matrix of all."""
+    """Plot a 2×2 matrix per finding at its threshold, or a single matrix of exclusive classes."""
     if test.exclusive:
         return _classes(test, np.array(metrics["test"]["confusion_matrix"]))
     chosen = [metrics["thresholds"][name] for name in test.findings]
@@ -142,17 +142,18 @@ def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
         sides = (False, True)
         counts = np.array([[(known & (true == t) & (called == s))[:, k].sum() for s in sides] for t in sides])
         _matrix(axes, counts)
-    panels.label_axes(grid, "called", "truth", (0, 1), ("no", "yes"))
+    panels.label_axes(grid, "predicted", "truth", (0, 1), ("no", "yes"))
     return figure
 
 
 def _classes(test: Predictions, counts: NDArray[np.int64]) -> Figure:
+    """Draw the confusion matrix of images that each have exactly one class."""
     names, side = [name.replace("_", " ") for name in test.findings], 2.4 + 0.5 * len(test.findings)
     figure, (axes,) = panels.side_by_side(1, (side + 0.4, side))
-    title = f"Confusion on test: {counts.sum()} images with one class,\nthe likeliest is called"
+    title = f"Confusion on test: {counts.sum()} images with one class,\nprediction: the likeliest class"
     axes.set_title(title, color=panels.INK, fontsize=9)
     _matrix(axes, counts)
-    panels.label_axes([axes], "called", "truth", range(len(names)), names)
+    panels.label_axes([axes], "predicted", "truth", range(len(names)), names)
     axes.tick_params(axis="x", rotation=90 if len(names) > 2 else 0)
     return figure
 

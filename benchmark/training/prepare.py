@@ -1,4 +1,4 @@
-"""Build a run's data, network and loss from the flags; setup errors are raised here, before training."""
+"""Build data, network and loss of a run from its flags; raises setup errors before training."""
 
 import logging
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 def prepare(
     config: TrainConfig, folder: Path, loaded: Mapping[str, DataSource] | None = None
 ) -> tuple[ClassifierModule, dict[str, SplitImages]]:
-    """Return the module to train and its images by split. Raises ``core.errors`` types; writes no file of the run.
+    """Return the module to train and its images by split, without writing files. Raises ``core.errors`` types.
 
     ``loaded``: the samples by split, if they are already listed. Images are decoded on first use.
     """
@@ -58,9 +58,9 @@ def prepare(
 
 
 def _loss(recipe: RecipeFlags, findings: int) -> Loss:
-    """Build the loss of the flags: a softmax uses ce, and ``--weighted_loss True`` means weighted_bce."""
+    """Build the loss of the flags; exclusive classes use ce, and ``--weighted_loss True`` means weighted_bce."""
     if recipe.weighted_loss and recipe.loss not in ("bce", "weighted_bce"):
-        raise BadValueError(f"--weighted_loss True is --loss weighted_bce, not {recipe.loss}: leave one of the two out")
+        raise BadValueError(f"--weighted_loss True cannot be combined with --loss {recipe.loss}: leave one of them out")
     exclusive = recipe.exclusive(findings)
     word = "weighted_bce" if recipe.weighted_loss else "ce" if exclusive and recipe.loss == "bce" else recipe.loss
     losses = Registry("benchmark.training.losses", "loss")
@@ -73,7 +73,7 @@ def _loss(recipe: RecipeFlags, findings: int) -> Loss:
 
 
 def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
-    """Build the network with its initial weights: from ``last.ckpt`` if there is one, else from the flags."""
+    """Build the network with weights from ``last.ckpt`` if there is one, else with the initial weights of the flags."""
     last = folder / "last.ckpt"
     torch.manual_seed(config.seed)
     log.info("network: %s, pooling %s, attention %s", config.backbone, pooling(config), config.attention_map)

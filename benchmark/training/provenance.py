@@ -1,4 +1,4 @@
-"""The machine and software of a training or a scoring, as recorded: see ``benchmark.records.provenance``."""
+"""Record the machine and software of training and scoring: see ``benchmark.records.provenance``."""
 
 import hashlib
 import platform
@@ -23,12 +23,12 @@ FILE = "provenance.json"
 
 
 def of_training(flags: MachineFlags) -> Provenance:
-    """The machine of a training run that starts now."""
+    """Return the provenance of a training run that starts now."""
     return _used(machine.precision_here(flags), devices.name(devices.first(flags, devices.gpus())))
 
 
 def of_scoring() -> Provenance:
-    """The machine that explains and scores now; maps are computed in single precision."""
+    """Return the provenance of explaining and scoring; maps are computed in single precision."""
     return _used("32", "cpu" if not torch.cuda.is_available() else torch.cuda.get_device_name())
 
 
@@ -42,11 +42,12 @@ def _used(precision: str, device: str) -> Provenance:
 def write(
     config: TrainConfig, folder: Path, splits: Mapping[str, SplitImages], earlier: Provenance | None = None
 ) -> None:
-    """Write ``config.yaml`` (for ``--config``) and ``provenance.json``; comments give the values behind ``auto``.
+    """Write ``config.yaml`` (for ``--config``) and ``provenance.json``; comments contain the values used for ``auto``.
 
-    ``earlier``: the provenance of a resumed run's earlier part, recorded too if it differs.
+    ``earlier``: provenance of the earlier part of a resumed run, which is recorded, too, if it differs.
     """
-    here = of_training(config).model_copy(update={"data": {name: _learnt(split) for name, split in splits.items()}})
+    data = {name: _content_hash(split) for name, split in splits.items()}
+    here = of_training(config).model_copy(update={"data": data})
     used = join([here, *([earlier] if earlier else [])]) or here
     software = ", ".join(f"{name} {number}" for name, number in used.versions.items())
     device = f"device {used.device}, {used.processor}"
@@ -58,18 +59,18 @@ def write(
 
 
 def read(folder: Path) -> Provenance | None:
-    """The provenance of a run; None if the run is older than this file, or was made elsewhere."""
+    """Return the provenance of a run; None if it has none, as an old or an external run."""
     file = folder / FILE
     if not file.is_file():
         return None
     try:
         return Provenance.model_validate_json(file.read_bytes())
     except ValueError as error:
-        raise DataError(f"{file} is broken: remove it") from error
+        raise DataError(f"{file} is damaged: remove it") from error
 
 
 def fingerprint(samples: Iterable[Sample]) -> str:
-    """16 hex digits of the images' names, labels and truth boxes, in order; independent of the files' location."""
+    """Return 16 hex digits for the names, labels and truth boxes of images, whatever their location."""
     digest = hashlib.sha256()
     for sample in samples:
         digest.update(sample.image_id.encode() + np.asarray(sample.labels, dtype="<f4").tobytes())
@@ -78,8 +79,8 @@ def fingerprint(samples: Iterable[Sample]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _learnt(split: SplitImages) -> str:
-    """16 hex digits of the names and labels of the images of ``split``, in order."""
+def _content_hash(split: SplitImages) -> str:
+    """Return 16 hex digits for the names and labels of the images of ``split``."""
     digest = hashlib.sha256(np.asarray(split.labels, dtype="<f4").tobytes())
     digest.update("\n".join(image for image, _, _ in split.ids).encode())
     return digest.hexdigest()[:16]

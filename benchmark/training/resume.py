@@ -1,4 +1,4 @@
-"""Resume a run: find the run that ``--resume`` selects, and check that its flags are the same."""
+"""Resume a run: find the run of ``--resume``, and check that its flags are the same."""
 
 import dataclasses
 from collections.abc import Set
@@ -15,20 +15,20 @@ MAY_DIFFER = WHERE | {"max_bad_images"}
 """Flags that may differ when a run is resumed."""
 
 LENGTH = {"epochs", "early_stopping"}
-"""Flags for the length of a run, which a resumed run may change."""
+"""Flags for the length of a run; a resumed run may change them."""
 
 FIXED = ("cosine", "onecycle")
-"""Schedulers that are defined over the whole run, so that its length is fixed."""
+"""Schedulers that depend on the length of the run, which is therefore fixed."""
 
 
 def folder_for(config: TrainConfig) -> Path:
-    """The folder of the run that ``--resume`` selects.
+    """Return the folder of the run of ``--resume``.
 
-    Raises ``DataError`` if there is nothing to resume, ``BadValueError`` if the run has other flags.
+    Raises ``DataError`` if there is nothing to resume, ``BadValueError`` if the run has different flags.
     """
     if not isinstance(config.resume, str):
         return _newest_unfinished(config)
-    last = _given(Path(config.resume))
+    last = _last_checkpoint(Path(config.resume))
     checkpoint = load.checkpoint(last)
     _require_same(config, checkpoint.config, last)
     _require_length(config, checkpoint.config, last, len(checkpoint.content["history"]))
@@ -37,7 +37,7 @@ def folder_for(config: TrainConfig) -> Path:
 
 def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
     """See ``benchmark.training.resumed``; here ``config.resume`` is a path."""
-    last = _given(Path(str(config.resume)))
+    last = _last_checkpoint(Path(str(config.resume)))
     begun = load.checkpoint(last).config
     return dataclasses.replace(begun, **{name: getattr(config, name) for name in {*typed, "resume"}})
 
@@ -48,13 +48,13 @@ def can_continue(config: TrainConfig, folder: Path) -> bool:
     return bool(history) and len(history) < config.epochs and not stopped_early(history, config.early_stopping)
 
 
-def _given(path: Path) -> Path:
+def _last_checkpoint(path: Path) -> Path:
     last = path / "last.ckpt" if path.is_dir() else path
     if last.is_file() and last.name != "last.ckpt":
-        instead = f"give {path.parent}, or write --init_from for these weights"
-        raise DataError(f"--resume {path}: only a last.ckpt can be resumed; {instead}")
+        instead = f"write --resume {path.parent}, or --init_from to start from these weights"
+        raise DataError(f"--resume {path}: only a last.ckpt can be resumed: {instead}")
     if not last.is_file():
-        raise DataError(f"--resume {path}: there is no last.ckpt; give a run folder, its last.ckpt, True or False")
+        raise DataError(f"--resume {path}: no last.ckpt found: write a run folder, its last.ckpt, True or False")
     return last
 
 
@@ -64,31 +64,31 @@ def _newest_unfinished(config: TrainConfig) -> Path:
         begun = load.checkpoint(path).config
         if not runs.done(path.parent) and _identity(begun, begun) == _identity(config, begun):
             return path.parent
-    raise DataError(f"--resume True: {config.model_save_dir} has no unfinished run of these flags; leave --resume out")
+    raise DataError(f"--resume True: {config.model_save_dir} has no unfinished run with these flags: leave it out")
 
 
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
-    """Raise ``BadValueError`` if network, recipe or data set of ``config`` differ from ``begun``, the run's."""
+    """Raise ``BadValueError`` if network, recipe or data set of ``config`` differ from those of the run, ``begun``."""
     requested, ran = _identity(config, begun), _identity(begun, begun)
     other = {name: value for name, value in ran.items() if name not in LENGTH and value != requested[name]}
     if not Path(str(begun.data_root_dir)).exists():
-        other.pop("data_root_dir", None)  # the data were moved
+        other.pop("data_root_dir", None)  # the data have been moved
     if other:
         others = ", ".join(f"--{name} {value}, not {requested[name]}" for name, value in other.items())
-        advice = "leave such flags out, or leave --resume out to start another run"
-        raise BadValueError(f"--resume {last}: that run has {others}; {advice}")
+        advice = "leave these flags out, or leave --resume out to start a new run"
+        raise BadValueError(f"--resume {last}: the run has {others}: {advice}")
 
 
 def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:
-    """Raise ``BadValueError`` if the run cannot be as long as ``recipe`` says."""
+    """Raise ``BadValueError`` if the run cannot have the number of epochs of ``recipe``."""
     if recipe.epochs != begun.epochs and begun.scheduler in FIXED:
-        raise BadValueError(f"--resume {last}: --scheduler {begun.scheduler} is laid out over --epochs {begun.epochs}")
+        raise BadValueError(f"--resume {last}: --scheduler {begun.scheduler} requires --epochs {begun.epochs}")
     if recipe.epochs < trained:
-        raise BadValueError(f"--resume {last}: that run has trained {trained} epochs; write --epochs {trained} or more")
+        raise BadValueError(f"--resume {last}: the run already has {trained} epochs: write --epochs {trained} or more")
 
 
 def _identity(config: TrainConfig, begun: TrainConfig) -> dict[str, Any]:
-    """The identity of the training of ``config``; ``--batch_size auto`` becomes the number of the run ``begun``."""
+    """Return the flags that identify the training of ``config``, with the batch size of ``begun`` instead of auto."""
     batch_size = begun.batch_size if config.batch_size == "auto" else config.batch_size
     flags = {**runs.flags_dict(config), "batch_size": batch_size}
     return {name: value for name, value in flags.items() if name not in MAY_DIFFER}

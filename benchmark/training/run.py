@@ -22,15 +22,15 @@ from core.errors import LocusError
 from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
-ADVICE = "lower --batch_size (half with --accumulate 2 learns the same) or --img_size, or take --precision bf16-mixed"
-"""Advice if memory is short."""
+ADVICE = "lower --batch_size (half with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
+"""Advice if memory runs out."""
 
 
 def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, DataSource] | None = None) -> Path:
     """Train and evaluate; see ``benchmark.training.fit``."""
     folder = folder or (resume.folder_for(config) if config.resume else runs.new(config))
     if runs.done(folder) and not resume.can_continue(config, folder):
-        log.info("%s is finished already", folder)
+        log.info("%s is already finished", folder)
         return folder
     cost = callbacks.ProcessorTime(folder)
     with machine.log_file(config, folder), memory.oom_as_error(ADVICE):
@@ -42,21 +42,21 @@ def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, Da
     return folder
 
 
-def train(config: TrainConfig, folder: Path, *watching: Callback) -> list[dict[str, float]]:
+def train(config: TrainConfig, folder: Path, *extra: Callback) -> list[dict[str, float]]:
     """Train in ``folder``, resuming from its ``last.ckpt`` if there is one, and return the history, a row per epoch.
 
-    Nothing is evaluated. ``watching`` are additional callbacks, which may stop the run by an error.
+    Nothing is evaluated. ``extra``: more callbacks, which may stop the run with an error.
     """
     with memory.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
-        _train(module, splits, folder, *watching)
+        _train(module, splits, folder, *extra)
     return module.history
 
 
-def _train(module: ClassifierModule, splits: Splits, folder: Path, *watching: Callback) -> None:
+def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callback) -> None:
     """Train to the end, resuming from ``last.ckpt`` if there is one.
 
-    A run that fails before its first checkpoint leaves no folder.
+    If a run fails before its first checkpoint, its folder is removed.
     """
     config, last = module.config, folder / "last.ckpt"
     for part in folder.glob(".*"):
@@ -68,21 +68,18 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *watching: Ca
     fresh = not folder.exists()
     try:
         if history:
-            (folder / "metrics.json").unlink(missing_ok=True)  # a finished run is continued
+            (folder / "metrics.json").unlink(missing_ok=True)  # a finished run continues
         provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
         with memory.oom_as_error(ADVICE):
-            epochs(module, splits, folder, last if last.exists() else None, *watching)
+            epochs(module, splits, folder, last if last.exists() else None, *extra)
     except (LocusError, KeyboardInterrupt):
         if fresh and not last.exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | None, *watching: Callback) -> None:
-    """Train all epochs of a run, from the checkpoint ``last`` if there is one.
-
-    ``watching`` are callbacks in addition to the run's own.
-    """
+def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | None, *extra: Callback) -> None:
+    """Train all epochs of a run, from the checkpoint ``last`` if there is one, with ``extra`` callbacks."""
     config = module.config
     run_callbacks: list[Callback] = [
         callbacks.CheckpointWriter(module, folder),
@@ -93,11 +90,11 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
         from benchmark.training.heat_maps import HeatMaps
 
         run_callbacks.append(HeatMaps(module, splits["val"]))
-    trainer = trainer_of(config, folder, *run_callbacks, *watching)
+    trainer = trainer_of(config, folder, *run_callbacks, *extra)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     shares = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
     shared = (config.accumulate, shares, module.loss.counted(labels).numpy())
-    train = Batches(len(labels), config.batch, config.seed, rank, world, _behind(last), *shared)
+    train = Batches(len(labels), config.batch, config.seed, rank, world, _position(last), *shared)
     val = Batches(len(splits["val"]), config.batch, rank=rank, world_size=world)
     train.set_epoch(train.start[0])
     splits["train"].decode_in_order(np.concatenate([*train]))
@@ -115,8 +112,8 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
             split.pixels.close()
 
 
-def _behind(last: Path | None) -> tuple[int, int]:
-    """The epoch (from 0) at which ``last.ckpt`` resumes, and the number of its batches that are done."""
+def _position(last: Path | None) -> tuple[int, int]:
+    """Return the epoch (from 0) at which ``last.ckpt`` resumes, and the number of its finished batches."""
     if last is None:
         return 0, 0
     content = load.checkpoint(last).content
@@ -125,6 +122,7 @@ def _behind(last: Path | None) -> tuple[int, int]:
 
 
 def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: callbacks.ProcessorTime) -> None:
+    """Draw the curves of training and evaluate the kept epoch on all splits."""
     from benchmark.training import evaluate  # slow imports, not needed before the first step
 
     best = callbacks.kept_epoch(module.history, module.config.keep)

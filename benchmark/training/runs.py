@@ -20,23 +20,23 @@ from core.files import write_text, writing
 
 log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "LOCUS_RUN_FOLDER"
-"""Environment variable that tells the processes of a distributed run the first one's folder."""
+"""Environment variable with the folder of a distributed run, set by its first process."""
 
 
 def done(folder: Path) -> bool:
-    """Whether a run is finished: ``metrics.json`` is written last."""
+    """Whether a run is finished: it has ``metrics.json``, which is written last."""
     return (folder / "metrics.json").is_file()
 
 
 def new(config: TrainConfig) -> Path:
-    """Choose a new folder for the run of ``config``, without creating it; all processes of a run get the same."""
+    """Return a new folder for the run of ``config``, the same for all of its processes, without creating it."""
     if os.environ.get("LOCAL_RANK", "0") == "0" or FOLDER_VARIABLE not in os.environ:
         os.environ[FOLDER_VARIABLE] = str(_free(config))
     return Path(os.environ[FOLDER_VARIABLE])
 
 
 def flags_dict(config: TrainConfig) -> dict[str, Any]:
-    """The flags as JSON and YAML values; ``--resume`` is False, because it belongs to one start.
+    """Return the flags as JSON and YAML values, with ``resume`` set to False.
 
     >>> flags_dict(TrainConfig(lr=0.01))["lr"]
     0.01
@@ -46,37 +46,37 @@ def flags_dict(config: TrainConfig) -> dict[str, Any]:
 
 
 def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:
-    """Write ``config.yaml`` (for ``--config``), below ``comments``."""
+    """Write ``config.yaml`` (for ``--config``), starting with ``comments``."""
     write_text(folder / "config.yaml", comments + yaml.safe_dump(flags_dict(config), sort_keys=False))
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
-    """Rows as CSV, the column names first."""
+    """Format rows as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
 def clear_damaged(folder: Path) -> None:
-    """Remove damaged files in the ``folder`` of a run, so that they are made again.
+    """Remove damaged files in the ``folder`` of a run, so that they are written again.
 
-    Metrics and predictions are computed from ``best.ckpt``. If that is damaged, or ``last.ckpt`` of an unfinished run,
-    the whole folder is removed. Raises ``WriteError``.
+    Metrics and predictions are computed from ``best.ckpt``. If this file is damaged, or ``last.ckpt`` of an unfinished
+    run, the whole folder is removed. Raises ``WriteError``.
     """
     metrics = folder / "metrics.json"
     with writing(folder):
         if done(folder) and not _evaluated(metrics, folder / "predictions.csv"):
-            log.warning("%s or its predictions.csv is cut or damaged: the run is evaluated anew", metrics)
+            log.warning("%s or its predictions.csv is damaged: the run is evaluated again", metrics)
             metrics.unlink()
         needed = ("best.ckpt",) if done(folder) else ("best.ckpt", "last.ckpt")
         for file in (folder / name for name in needed):
             if file.is_file() and not zipfile.is_zipfile(file):
-                log.warning("%s is cut or damaged: the run is trained anew", file)
+                log.warning("%s is damaged: the run is trained again", file)
                 shutil.rmtree(folder)
 
 
 def _evaluated(metrics: Path, predictions: Path) -> bool:
-    """Whether the metrics are readable and the predictions, if there are any, have the right number of rows."""
+    """Whether the metrics are readable and the predictions, if present, have the right number of rows."""
     try:
         content = json.loads(metrics.read_text(encoding="utf-8"))
     except ValueError:
@@ -86,7 +86,7 @@ def _evaluated(metrics: Path, predictions: Path) -> bool:
 
 
 def _free(config: TrainConfig) -> Path:
-    """``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>``, with a number if that name is taken."""
+    """Return a free folder ``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>[-<number>]``."""
     words = [config.dataset, config.backbone, config.global_pool, config.attention_map, f"seed{config.seed}"]
     bare = [word.split(":")[0].replace("/", "_") for word in words if word != "none"]
     name = "-".join([*bare, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")])

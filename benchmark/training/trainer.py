@@ -1,7 +1,4 @@
-"""Lightning's trainer for a run, without messages that a user cannot act on, and its progress.
-
-A progress bar on a terminal and a line per epoch in a log show the time left.
-"""
+"""Lightning's trainer for a run, and its progress: a bar on a terminal, and a log line per epoch."""
 
 import datetime
 import logging
@@ -28,17 +25,17 @@ log = logging.getLogger(__name__)
 
 
 def trainer(config: TrainConfig, folder: Path, *callbacks: Callback) -> Trainer:
-    """Build Lightning's trainer for ``config``; checkpoints and metrics are written by our own ``callbacks``.
+    """Build Lightning's trainer for ``config``; the ``callbacks`` write checkpoints and metrics.
 
     Raises ``BadValueError`` for flags that do not work together on this machine.
     """
     if config.num_nodes > 1:
-        variables = "MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to %d) set"
-        message = f"waiting for %d machines: start this command on each, with {variables}"
+        variables = "MASTER_ADDR, MASTER_PORT and NODE_RANK (0 to %d) set"
+        message = f"waiting for %d machines: start this command on each of them, with {variables}"
         log.info(message, config.num_nodes, config.num_nodes - 1)
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
     where = devices.device(config, devices.gpus())
-    seen = sys.stderr.isatty()  # a bar in a log file is noise
+    on_terminal = sys.stderr.isatty()
     try:
         return Trainer(
             accelerator="gpu" if where == "cuda" else "cpu",
@@ -51,30 +48,29 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: Callback) -> Trainer:
             accumulate_grad_batches=config.accumulate,
             sync_batchnorm=where == "cuda",  # statistics of the whole batch, as on one device
             logger=loggers.build(config, folder),
-            callbacks=[*callbacks, Bar()] if seen else [*callbacks],
+            callbacks=[*callbacks, Bar()] if on_terminal else [*callbacks],
             default_root_dir=str(folder),
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=seen,
+            enable_progress_bar=on_terminal,
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             log_every_n_steps=1,
         )
     except (MisconfigurationException, ImportError, ValueError) as error:
         reason = one_line(error)
-        refused = f"--strategy {config.strategy} does not work with these devices: {reason}"
-        raise BadValueError(f"{refused}; write --strategy auto") from error
+        refused = f"--strategy {config.strategy} does not work with these devices ({reason})"
+        raise BadValueError(f"{refused}: write --strategy auto") from error
 
 
 class Pace(Callback):
     """Logs the metrics of each epoch, the images per second, and the time left.
 
-    Images per second cover all processes in the training part of the epoch. The time left assumes epochs as long as
-    this one.
+    Images per second cover all processes and the training part of the epoch.
     """
 
     def __init__(self, module: ClassifierModule) -> None:
-        """``module`` is the training module."""
+        """Log the metrics of ``module``."""
         self.module = module
         self._validation = 0.0
 
@@ -97,7 +93,7 @@ class Bar(TQDMProgressBar):
     """Lightning's bar with the images per second of all processes and the time left of the run."""
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """The text after the bar."""
+        """Return the text after the bar."""
         metrics = dict(super().get_metrics(trainer, pl_module))
         metrics.pop("v_num", None)
         if isinstance(pl_module, ClassifierModule) and pl_module.batches:

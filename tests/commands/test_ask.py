@@ -76,7 +76,7 @@ def test_every_record_of_a_finished_suite_holds_without_its_checkpoints_and_noth
     before, count = state(copy), len(records.load(copy / "results/small"))
     done = run_command("benchmark.verify", "--suite", "small", *places(copy))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"small: {count} records hold, 0 differ, 0 cannot be verified" in done.stdout
+    assert f"small: {count} records match, 0 differ, 0 cannot be verified" in done.stdout
     assert state(copy) == before
 
 
@@ -96,7 +96,7 @@ def spoilt(run_command, places, ran, tmp_path_factory):
     (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
     done = run_command("benchmark.verify", "--suite", "small", "--method", "cam", "layercam", *places(copy))
     assert done.returncode == 1, done.stderr
-    return f"({true.key})", f"mean {score.metric} value: recorded 0.987654, measured {score.value}", done.stdout
+    return f"({true.key})", f"mean {score.metric} value: recorded 0.987654, recomputed {score.value}", done.stdout
 
 
 def test_an_edited_score_is_named_with_what_is_stated_and_what_was_found(spoilt):
@@ -107,7 +107,7 @@ def test_an_edited_score_is_named_with_what_is_stated_and_what_was_found(spoilt)
 def test_edited_rows_are_found_by_their_cell_and_by_what_is_paired_from_them(spoilt):
     *_, said = spoilt
     assert f"{AVG} cam aligned locus" in said
-    assert "hit@iou.3: recorded 1.0, measured 0.0" in said
+    assert "hit@iou.3: recorded 1.0, recomputed 0.0" in said
     assert f"{AVG} cam aligned paired" in said
     assert "mean above_prior (cross-fitted) value" in said
 
@@ -115,14 +115,14 @@ def test_edited_rows_are_found_by_their_cell_and_by_what_is_paired_from_them(spo
 def test_missing_maps_are_told_and_the_other_records_still_verified(spoilt):
     *_, said = spoilt
     assert "3 cannot be verified: no maps in" in said
-    assert "small: 9 records hold, 4 differ, 3 cannot be verified" in said
+    assert "small: 9 records match, 4 differ, 3 cannot be verified" in said
 
 
 def test_records_without_figures_are_counted_apart(run_command, places, tmp_path):
     assert run_command("benchmark.run", "--suite", "absent", *places(tmp_path)).returncode == 0
     done = run_command("benchmark.verify", "--suite", "absent", *places(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert "absent: 0 records hold, 0 differ, 0 cannot be verified, 7 without figures (n/a)" in done.stdout
+    assert "absent: 0 records match, 0 differ, 0 cannot be verified, 7 without scores (n/a)" in done.stdout
 
 
 @pytest.mark.usefixtures("terminal")
@@ -130,7 +130,7 @@ def test_what_a_protocols_records_hold_can_be_asked_alone_and_a_bar_counts_them(
     words = ["--suite", "small", "--protocol", "classification", "paired", *map(str, places(ran))]
     status = verify.main(words)
     said, shown = capsys.readouterr()
-    assert (status, "small: 12 records hold, 0 differ" in said) == (0, True), said + shown
+    assert (status, "small: 12 records match, 0 differ" in said) == (0, True), said + shown
     assert "verify small:   0%" in shown
     assert "0/12" in shown
 
@@ -211,7 +211,7 @@ def test_figures_are_whole_and_as_wide_as_one_and_two_columns(run_command, place
     assert {name: inches(tmp_path / name) for name in names} == {
         name: pytest.approx(7 if "2col" in name else 3.35, abs=0.01) for name in names
     }
-    assert "seeds: n/a: every entry of phantom rests on one training" in done.stdout
+    assert "seeds: n/a: every entry of phantom has one training" in done.stdout
 
 
 def test_figures_of_an_unknown_model_are_a_sentence(run_command, sentence, places, ran):

@@ -125,7 +125,7 @@ def test_a_data_set_without_boxes_has_its_test_images_explained_without_truth(ty
     write_covid(tmp_path / "data", images=4)
     assert typed(f"--dataset covid_radiography:val=1,test=1 --data_root_dir {tmp_path}/data --multi_label False") == 0
     assert heatmap.main([*f"--runs {tmp_path}/train --cases 2 --threads 1 --output_dir {tmp_path}/out".split()]) == 0
-    assert "no test image of covid_radiography:val=1,test=1 has a truth box: its first ones are explained, without truth" in caplog.text
+    assert "no test image of covid_radiography:val=1,test=1 has a truth box: the first images are explained, without truth" in caplog.text
     rows = json.loads((tmp_path / "out/boxes.json").read_text())["cases"]
     assert [(row["truth"], row["iou"]) for row in rows] == [(None, None)] * 2
 

@@ -62,7 +62,7 @@ def test_two_runs_of_the_same_flags_have_two_folders_and_the_same_predictions(ty
 
 def test_a_run_can_start_from_another_one_s_weights_with_its_own_log_file(typed, tmp_path, ran):
     assert typed(f"{TINY} --init_from {ran[1]} --train_on boxed --logtofile True") == 0
-    assert "weights taken over" in next((tmp_path / "logs").glob("*.log")).read_text()
+    assert "weights loaded" in next((tmp_path / "logs").glob("*.log")).read_text()
     assert len(list((tmp_path / "train").glob("*/metrics.json"))) == 1
 
 
@@ -75,7 +75,7 @@ def test_a_run_can_start_from_another_one_s_weights_with_its_own_log_file(typed,
         ("--dataset NIH --data_root_dir absent/root", "absent/root"),
         ("--dataset phantom --num_classes 5", "phantom.* 5 .* 8$"),
         ("--backbone resnet19", "'resnet19'.*'resnet18'"),
-        ("--init_from absent.ckpt", r"'absent\.ckpt'.*best\.ckpt"),
+        ("--init_from absent.ckpt", r"'absent\.ckpt'.*run folder"),
         ("--resume absent/last.ckpt", "absent/last.ckpt"),
         ("--resume True", "--resume True.*/train"),
         ("--config absent.yaml", "absent.yaml"),

@@ -218,7 +218,7 @@ def test_exported_maps_have_the_scores_of_the_suite_by_every_protocol(folder, ex
 def test_the_rows_of_a_network_hold_when_verified_with_the_same_flags_and_say_so_without(folder, rows, capsys):
     about = ["--entry", "My net", "--trained_on", "Hospital X", "--mean", "0.5", "--std", "0.25"]
     assert suite(folder, *flags(folder, *about), "--protocol", "locus", "paired", command=verify) == 0
-    assert re.search(r"small: \d+ records hold, 0 differ, 0 cannot", capsys.readouterr().out)
+    assert re.search(r"small: \d+ records match, 0 differ, 0 cannot", capsys.readouterr().out)
     assert suite(folder, "--protocol", "locus", command=verify) == 1
     assert "--checkpoint or --model" in capsys.readouterr().out
     pair = [f"small/{rows[word, 'locus'].cell.model_id}/{word}" for word in ("gradcam", "center")]
@@ -250,7 +250,7 @@ def test_pictures_of_anyones_network(folder, tmp_path, caplog):
     assert heatmap.main(flags(folder, "--image", folder / "a.png", "--output_dir", tmp_path / "maps", *named)) == 0
     assert "features 'body', rectified; pooling " in caplog.text
     assert "head 'fc'" in caplog.text
-    assert "ImageNet's" in caplog.text
+    assert "(ImageNet; " in caplog.text
     (case,) = json.loads((tmp_path / "maps/boxes.json").read_text())["cases"]
     assert case["finding"] in FINDINGS
 
@@ -276,10 +276,10 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
     [
         (["--weights", "half.pt"], "1 of 4 weights are missing.*1 are unexpected"),
         (["--features", "bod"], "'body'"),
-        (["--findings", "Mass", "Nodule"], "of another shape.*fc.weight"),
-        (["--model", "net.py:fixed", "--findings", "Mass", "Nodule"], "8 outputs.*names 2"),
-        (["--findings", *["Mass"] * 8], "Mass twice"),
-        (["--mean", "0.5"], "--mean and --std go together"),
+        (["--findings", "Mass", "Nodule"], "a different shape.*fc.weight"),
+        (["--model", "net.py:fixed", "--findings", "Mass", "Nodule"], "8 outputs.*has 2"),
+        (["--findings", *["Mass"] * 8], "repeats Mass"),
+        (["--mean", "0.5"], "--mean and --std require each other"),
         (["--channels", "3"], "fails for an image of 3x64x64.*channels"),
         (["--checkpoint", "x.ckpt"], "--checkpoint"),
     ],

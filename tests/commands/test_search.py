@@ -47,7 +47,7 @@ def test_a_search_that_was_killed_goes_on_and_tries_the_dead_trial_again(run_com
     dead = next(row for row in rows if row["state"] == "failed")
     again = next(row for row in rows if row["state"] != "failed" and row["run"] == dead["run"])
     assert (again["lr"], again["run"]) == (dead["lr"], "trial-0001")
-    assert dead["reason"] == f"broke off, tried again as {again['trial']}"
+    assert dead["reason"] == f"interrupted, repeated as {again['trial']}"
 
 
 def test_a_wrong_search_file_is_a_sentence(tmp_path, capsys):

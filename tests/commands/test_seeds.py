@@ -62,5 +62,5 @@ def test_only_the_full_seed_has_the_other_protocols_and_each_seed_its_rows_per_c
 
 def test_the_methods_are_compared_over_both_trainings(run):
     said = run[2]("two/gradcam", "two/cam").stdout
-    assert "training seeds 0, 1" in said
-    assert "over training runs and patients" in said
+    assert "training seeds: 0, 1" in said
+    assert "several training runs: over runs and patients" in said

@@ -101,8 +101,8 @@ def overdue_job(trial, random):
     if not trial.until(running, SIGNS["training"]):
         raise Survived
     os.kill(random.choice(trial.jobs(running)), signal.SIGSTOP)
-    assert "minutes and was ended" in sentence(running.done())
-    assert {"minutes and was ended" in reason for _, reason in trial.reasons()} == {True}
+    assert "minutes and was stopped" in sentence(running.done())
+    assert {"minutes and was stopped" in reason for _, reason in trial.reasons()} == {True}
     return "it is killed, its cells fail with that reason, and the others complete; one error, exit 2"
 
 

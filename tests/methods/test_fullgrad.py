@@ -100,7 +100,7 @@ def test_networks_with_several_layers_after_the_map_are_supported():
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
 def test_a_network_whose_terms_do_not_sum_to_the_whole_has_no_map(name):
-    with pytest.raises(NotAvailableError, match="rectifiers alone"):
+    with pytest.raises(NotAvailableError, match="rectifiers only"):
         explain(backbones.build(name, 2).eval(), images(3, 64), ["fullgrad"])
 
 

@@ -53,7 +53,7 @@ def test_views_of_a_transformer_have_multiples_of_its_patch_size(images):
 def test_smooth_aug_is_not_available_for_a_fixed_image_size():
     torch.manual_seed(0)
     fixed = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 4, stride=4), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(4 * 64, 2))
-    with pytest.raises(NotAvailableError, match="takes no images of"):
+    with pytest.raises(NotAvailableError, match="does not accept images of"):
         map_of("gradcam:smooth=aug", backbones.wrap(fixed, img_size=32), torch.randn(1, 3, 32, 32))
 
 

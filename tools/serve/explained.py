@@ -50,7 +50,7 @@ def explained(served: ServedNetwork, upload: bytes, suffix: str, words: Sequence
         "findings": list(served.model.findings),
         "probabilities": image.probabilities,
         "methods": [{"method": word, "maps": _maps(served, image, word)} for word in image.maps],
-        "without": [*explainer.without_answer, *(f"{word}: {why}" for word, why in explainer.broken.items())],
+        "without": [*explainer.unsupported, *(f"{word}: {why}" for word, why in explainer.failed.items())],
     }
 
 

@@ -1,7 +1,7 @@
-"""Charts of a suite in Vega-Lite: a file each, whose ``draw`` returns the specification.
+"""Charts of a suite in Vega-Lite. The ``draw`` function of each file returns a specification.
 
-Vega-Lite needs 0.9 MB of scripts per page and 2 to 40 kB per chart. In return, charts follow the reader's colour scheme
-and window width and show value, interval and n in a tooltip. ``figures`` draws the same charts as PDF, SVG or PNG.
+A page includes 0.9 MB of scripts, and 2 to 40 kB per chart. In return, charts follow the reader's colour scheme and
+window width and show value, interval and n in a tooltip. ``figures`` draws the same charts as PDF, SVG or PNG.
 """
 
 from benchmark.report.charts import components, cost, intervals, iou_thresholds, matrix, score_thresholds, seeds, strata
@@ -18,4 +18,4 @@ CHARTS = (
     Chart("cost", "Cost against score", cost.draw),
     Chart("strata", "Groups of cases", strata.draw),
 )
-"""The charts of a leaderboard, in the order of a page; checks have others: see ``report.checks``."""
+"""Charts of a leaderboard, in the order of the page. Checks have other charts: see ``report.checks``."""

@@ -15,7 +15,7 @@ Spec = dict[str, Any]
 """A chart, or a part of one, in Vega-Lite."""
 TYPES = {"N": "nominal", "O": "ordinal", "Q": "quantitative"}
 PARTS = ("layer", "data", "mark", "description", "encoding", "height", "datasets")
-"""Keys of a chart, in the order of a page."""
+"""Keys of a chart, in the order in which they are written."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Chart:
     title: str
     """Short heading."""
     draw: Callable[[Leaderboard], Spec]
-    """Return a view of variable width, whose ``description`` is its caption and alternative text.
+    """Return a view of variable width; its ``description`` is the caption and the alternative text.
 
     Raises ``NotAvailableError`` with the reason if there is nothing to draw.
     """
 
 
 def field(word: str, **settings: Any) -> Spec:
-    """Return a channel that shows a column of a chart's data.
+    """Return a channel that shows a column of the data; ``word`` is ``name:type`` with a key of ``TYPES``.
 
     >>> field("value:Q", title="hits")
     {'field': 'value', 'title': 'hits', 'type': 'quantitative'}
@@ -63,9 +63,10 @@ def mark(kind: str, *channels: Spec, **look: Any) -> Spec:
 
 
 def view(values: Sequence[Row], about: str, height: float, *layers: Spec) -> Spec:
-    """Combine ``layers`` over the same ``values``; ``about`` describes them. Data names are hashes of the values.
+    """Combine ``layers`` over the same ``values``, with ``about`` as description.
 
-    ``height`` is in pixels; the page sets the width. The same values give the same bytes.
+    ``height`` is in pixels; the page sets the width. The data is named by its hash, so the same values give the same
+    bytes.
     """
     name = f"data-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]}"
     drawn = layers[0] if len(layers) == 1 else {"layer": [*layers]}

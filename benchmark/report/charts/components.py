@@ -7,7 +7,7 @@ from benchmark.report.leaderboard.components import basis, in_a_score, name_of
 from core.errors import NotAvailableError
 
 AXIS_FACTOR = 1.25
-"""Length of the axis relative to the longest bar, to leave space for its label."""
+"""Length of the axis relative to the longest bar, which leaves space for its label."""
 
 
 def draw(leaderboard: Leaderboard) -> Spec:
@@ -17,7 +17,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     """
     if leaderboard.design is None:
         raise NotAvailableError(
-            f"no network of {leaderboard.dataset} has two training runs, as components of variance require: "
+            f"no network of {leaderboard.dataset} has two training runs, which components of variance require: "
             "run more seeds"
         )
     values = [
@@ -25,7 +25,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     ]
     reach = AXIS_FACTOR * (max(in_a_score(leaderboard.design).values()) or 1.0)
     base = {
-        "x": field("value:Q", title="sd in one training's score", **scale(domain=[0, round(reach, 6)])),
+        "x": field("value:Q", title="sd in the score of one training run", **scale(domain=[0, round(reach, 6)])),
         "y": field("component:N", sort=None, title=None),
     }
     bars = mark("bar", base, tooltip("component:N", "value:Q"), color=BLUE, height=11)

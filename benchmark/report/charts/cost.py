@@ -13,25 +13,25 @@ from benchmark.report.table import Table, number
 from core.errors import NotAvailableError
 from core.names import BESIDE, MAIN, PEOPLE
 
-AXIS = "ms an image, one method alone"
+AXIS = "ms per image, one method alone"
 NEAR = 1.5
-"""Smallest ratio of two times that counts as a difference: a busy machine changes a time by 25 % or more."""
+"""Smallest ratio of two times that counts as a difference: times vary by 25 % or more on a busy machine."""
 NAMED = (
-    f"A method is labelled if it scores more than all others that take at most {NEAR:g} times as long. The tooltip and "
-    "the table `cost` show the peak memory of tensors in MiB."
+    f"A method is labelled if it scores higher than every other one that takes at most {NEAR:g} times as long. The "
+    "tooltip and the table `cost` show the peak memory of tensors in MiB."
 )
 Key = tuple[str, str]
-"""Network of any seed, method."""
+"""Network without its seed, and method."""
 
 
 def draw(leaderboard: Leaderboard) -> Spec:
-    """Draw a mark per entry with its interval; label those that no entry of similar or lower cost reaches."""
+    """Draw a mark per entry with its interval; label the best one at each cost."""
     costs_by_key = _costs(leaderboard)
     images, rows = _rows(leaderboard)
     values = _values(_measured(rows, costs_by_key))
     if not values:
         raise NotAvailableError(
-            f"no method of {leaderboard.dataset} was measured alone: `benchmark.run --suite NAME --costs` does"
+            f"no costs were measured on {leaderboard.dataset}: run `python -m benchmark.run --suite NAME --costs`"
         )
     colours, shapes = by_network(values)
     cheapest, dearest = values[0]["ms"], values[-1]["ms"]
@@ -69,13 +69,13 @@ def cost_tables(leaderboard: Leaderboard) -> list[Table]:
 
 
 def _rows(leaderboard: Leaderboard) -> tuple[int | None, list[LabeledEntry]]:
-    """Return the number of images that slow methods explain too, and the rows with their scores."""
+    """Return the size of the largest part that slow methods explain (None: all images), and its rows with scores."""
     images = max(select.parts(leaderboard.records, leaderboard.dataset), default=None)
     return images, [row for row in entries(leaderboard, images) if row.entry.cell.method not in (*BESIDE, *PEOPLE)]
 
 
 def _costs(leaderboard: Leaderboard) -> dict[Key, Cost]:
-    """Return the costs of the first folder that has any, so that no chart mixes machines."""
+    """Return the costs of the first folder that has any, so that a chart never mixes machines."""
     read = next((rows for folder in leaderboard.folders if (rows := costs.read(Path(folder)))), [])
     return {(row.model, row.method): row for row in read if row.dataset == leaderboard.dataset}
 
@@ -91,7 +91,7 @@ def _measured(rows: Sequence[LabeledEntry], costs_by_key: Mapping[Key, Cost]) ->
 
 
 def _values(measured: Sequence[tuple[Cost, LabeledEntry]]) -> list[Row]:
-    """Return the marks, with labels for those that no mark of similar or lower cost reaches."""
+    """Return the marks; a mark has a label if no other of similar or lower cost scores as high."""
     values = [
         chart_row(row)
         | {"network": select.network(row.entry), "method": row.entry.method, "ms": cost.ms, "MiB": cost.mib}
@@ -104,6 +104,7 @@ def _values(measured: Sequence[tuple[Cost, LabeledEntry]]) -> list[Row]:
 
 
 def _about(rows: Sequence[LabeledEntry], costs_by_key: Mapping[Key, Cost], images: int | None) -> str:
+    """Describe the chart: its axes, the processor, and the methods without a measured time."""
     cost = next(iter(costs_by_key.values()))
     clock = f"one core of {cost.processor}" if cost.device == "cpu" else cost.device
     part = f" on the {images} images that slow methods explain too" if images else ""

@@ -15,9 +15,9 @@ from benchmark.report.entries.aggregate import Leaderboard
 from core.files import atomic
 
 INCH = 96
-"""Vega's pixels."""
+"""Pixels of Vega per inch."""
 WIDTHS = {"1col": 3.35, "2col": 7.0}
-"""Inches."""
+"""Name of a width -> inches."""
 FORMATS = ("pdf", "svg", "png")
 DPI = 300
 
@@ -25,8 +25,8 @@ DPI = 300
 def save(chart: Chart, leaderboard: Leaderboard, folder: Path, stem: str) -> list[Path]:
     """Write a chart in each of ``FORMATS`` and ``WIDTHS`` below ``folder``: ``<stem>-<chart>-1col.pdf``.
 
-    The same records give the same pictures. Raises ``NotAvailableError`` for a chart without data, ``WriteError`` when
-    the disk refuses.
+    The same records give the same pictures. Raises ``NotAvailableError`` for a chart without data and ``WriteError`` if
+    a file cannot be written.
     """
     made = spec(chart, leaderboard)
     files = []

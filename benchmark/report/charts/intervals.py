@@ -27,7 +27,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     bar = mark("rule", y, x, colour, strokeWidth=4, strokeOpacity=0.55)
     point = mark("point", y, {"x": field("value:Q")}, colour, shape, hint, filled=True, opacity=1, size=45)
     about = (
-        f"{count(rows)} of {leaderboard.dataset} and baselines, network by network: {MAIN} with its 95 % interval. "
+        f"{count(rows)} of {leaderboard.dataset}, and the baselines, by network: {MAIN} with its 95 % interval. "
         "Shaded: no other method of the network is significantly better (5 %, Holm). The interval of an entry with "
         "one training run covers new patients only, not other runs."
     )

@@ -22,12 +22,12 @@ def draw(leaderboard: Leaderboard) -> Spec:
     values = [value for row in rows for value in curve(leaderboard, row)]
     if not values:
         raise NotAvailableError(
-            f"{leaderboard.dataset} has no rows per case: run the suite again with --overwrite always"
+            f"{leaderboard.dataset} has no per-case rows: run the suite again with --overwrite always"
         )
     order = [row.label for row in rows]
     shares = scale(domain=[0, 1])
     base = {
-        "x": field("threshold:Q", title="IoU that makes a hit", axis={"format": ".1f"}, **shares),
+        "x": field("threshold:Q", title="smallest IoU of a hit", axis={"format": ".1f"}, **shares),
         "y": field("value:Q", title="share of cases hit", **shares),
         "color": field("entry:N", legend=LINES, sort=None, **scale(domain=order, range=list(PALETTE))),
     }
@@ -36,7 +36,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     points = mark("point", base, tooltip("entry:N", "threshold:Q", "value:Q"), filled=True, size=25, opacity=1)
     about = (
         f"{leaderboard.dataset}: share of cases (mean over findings) whose box overlaps an annotation by more than "
-        f"this IoU, for {leading_words(leaderboard)}. Score thresholds were chosen for IoU .3 and are kept."
+        f"this IoU, for {leading_words(leaderboard)}. All use the score thresholds chosen for IoU .3."
     )
     return view(values, about, 300, line, points)
 
@@ -44,7 +44,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
 def curve(leaderboard: Leaderboard, row: LabeledEntry) -> list[Row]:
     """Return the share of hits at each of ``STEPS``, mean over findings and training runs; empty without cases.
 
-    A hit has an IoU above the step, at the cross-fitted score threshold, which was chosen for .3.
+    A hit has an IoU above the step, at the cross-fitted score threshold chosen for IoU .3.
     """
     cells = [record.cell for record in row.entry.runs]
     tables = [cases.read_columns(cells, folder, ["finding", "iou"]) for folder in leaderboard.folders]

@@ -31,6 +31,6 @@ def draw(leaderboard: Leaderboard) -> Spec:
     cells = mark("rect", base, shade, tooltip("entry:N", "finding:N", "value:Q", "n:Q"))
     ink = {"color": {"condition": {"test": "(datum.value > 0.55)", "value": "black"}, "value": "white"}}
     numbers = mark("text", base, ink, text={"expr": f"{READABLE} ? format(datum.value, '.2f') : ''"})
-    about = f"{count(rows)} of {leaderboard.dataset} and baselines, best first: {MAIN} by finding."
+    about = f"{count(rows)} of {leaderboard.dataset}, and the baselines, best first: {MAIN} by finding."
     lines = len({value["entry"] for value in values})
     return view(values, about, ROW * lines, cells, numbers)

@@ -17,9 +17,9 @@ from core.names import CEILINGS, CENTER, MAIN, PRIOR, UNRANKED_METHODS
 from core.scores import Score
 
 MOST = 30
-"""Entries of a chart with a line each: as many as a page of paper holds."""
+"""Maximum number of methods in a chart with a line per entry: they fit on one printed page."""
 NETWORKS = 4
-"""Networks of a chart with a colour each: with two baselines as many as there are colours."""
+"""Maximum number of networks in a chart with a colour per entry; with two baselines they use all colours."""
 KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, CEILING = (
     *("may be the best", "worse", "not compared", "baseline", "upper bound"),
 )
@@ -27,10 +27,10 @@ KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, CEILING = (
 
 @dataclass(frozen=True, eq=False)
 class LabeledEntry:
-    """An entry with a main score, as a chart names it."""
+    """An entry with a main score, and its label in charts."""
 
     label: str
-    """Method and network in words, another one for each row."""
+    """Method and network; unique among the rows."""
     kind: str
     """One of ``KINDS``."""
     entry: Entry
@@ -39,7 +39,7 @@ class LabeledEntry:
 
 
 def entries(leaderboard: Leaderboard, images: int | None = None) -> list[LabeledEntry]:
-    """Return all rows that have a value, network by network; baselines that see no network once.
+    """Return all rows that have a value, network by network; baselines that do not use the network only once.
 
     ``images``: size of the part of the images that slow methods explain; None for all images. Raises
     ``NotAvailableError`` if there are none.
@@ -100,9 +100,9 @@ def _best_of_networks(rows: Sequence[LabeledEntry]) -> list[LabeledEntry]:
 
 
 def labels(records: Sequence[Record]) -> list[str]:
-    """Return the method with as much of its network as makes the labels differ, numbered if they still do not.
+    """Return the method with as much of its network as makes the labels unique; repeated labels are numbered.
 
-    A baseline that sees no network is named by its method alone if there is one such row.
+    A baseline that does not use the network is named by its method alone if there is one such row.
     """
     methods = Counter(record.method for record in records)
     alone = [r.cell.method in BLIND and methods[r.method] == 1 for r in records]
@@ -113,7 +113,7 @@ def labels(records: Sequence[Record]) -> list[str]:
 
 
 def chart_row(row: LabeledEntry) -> Row:
-    """Return the data of a row in a chart of entries: label, kind, value, n, and its interval if it has one."""
+    """Return the data of a row for a chart: label, kind, value, n, and its interval if it has one."""
     score = row.main
     behind = "one training run" if is_single(row.entry) else "new training runs and patients"
     ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}

@@ -25,10 +25,10 @@ def draw(leaderboard: Leaderboard) -> Spec:
     rows = leading(leaderboard)
     chosen = [value for row in rows for value in points(row)]
     board = leaderboard.runs()
-    held = [(row, _curves(board, row)) for row in rows]
-    lines = [value for row, curves in held for value in curve(row, curves)]
+    row_curves = [(row, _curves(board, row)) for row in rows]
+    lines = [value for row, curves in row_curves for value in curve(row, curves)]
     if not chosen:
-        raise NotAvailableError(f"the records of {leaderboard.dataset} state no thresholds")
+        raise NotAvailableError(f"the records of {leaderboard.dataset} contain no thresholds")
     labels = [row.label for row in rows]
     drawn = {value["origin"] for value in chosen}
     shapes = {origin: shape for origin, shape in zip(ORIGINS, SHAPES, strict=False) if origin in drawn}
@@ -45,9 +45,8 @@ def draw(leaderboard: Leaderboard) -> Spec:
     line = mark("line", channels, dash, tooltip("entry:N", "trainings:N"), strokeWidth=2)
     about = (
         f"{leaderboard.dataset}: {MAIN} (mean over findings) over the score threshold, for "
-        f"{leading_words(leaderboard)}. "
-        "Marks: thresholds of each origin, mean over findings; those of oracle are chosen on the test annotations. "
-        f"{_lines_words(held)}"
+        f"{leading_words(leaderboard)}. Marks: the threshold of each origin, mean over findings; oracle thresholds "
+        f"are chosen on the test annotations. {_lines_words(row_curves)}"
     )
     return view([*lines, *chosen], about, 300, *([_only(line, "trainings")] if lines else []), _only(marks, "origin"))
 
@@ -94,18 +93,20 @@ def _curves(board: Sequence[Record], row: LabeledEntry) -> Curves:
     return [record.hits_by_threshold for record in same if record.hits_by_threshold]
 
 
-def _lines_words(held: Sequence[tuple[LabeledEntry, Curves]]) -> str:
-    """Describe the lines, and list those that are missing or cover some of the training runs only."""
-    if not any(curves for _, curves in held):
-        return "Records contain the hits at these thresholds only. The gallery has a slider for single cases."
+def _lines_words(row_curves: Sequence[tuple[LabeledEntry, Curves]]) -> str:
+    """Describe the lines, and list those that are missing or cover only some of the training runs."""
+    if not any(curves for _, curves in row_curves):
+        return "The records have hits only at these thresholds. The gallery has a threshold slider for single cases."
     counts = [
-        (row.label, len(curves), len(row.entry.runs)) for row, curves in held if row.entry.cell.method not in BLIND
+        (row.label, len(curves), len(row.entry.runs))
+        for row, curves in row_curves
+        if row.entry.cell.method not in BLIND
     ]
     partly = ", ".join(f"{label} ({n} of {of})" for label, n, of in counts if 0 < n < of)
-    without = ", ".join(row.label for row, curves in held if not curves)
-    some = f" From some training runs only: {partly}." if partly else ""
-    none = f" Recorded without lines: {without}." if without else ""
-    return f"Lines: one threshold for all findings, so marks may lie above them.{some}{none}"
+    without = ", ".join(row.label for row, curves in row_curves if not curves)
+    some = f" Lines from some training runs only: {partly}." if partly else ""
+    none = f" Not recorded: {without}." if without else ""
+    return f"Lines use one threshold for all findings, so marks may lie above them.{some}{none}"
 
 
 def _only(layer: Spec, column: str) -> Spec:

@@ -34,10 +34,10 @@ def draw(leaderboard: Leaderboard) -> Spec:
     point = mark("point", base, position, hint, filled=True, size=34, opacity=1)
     about = (
         f"{leaderboard.dataset}: {MAIN} within groups of the cases, for {leading_words(leaderboard)}. "
-        "Groups differ in their findings, too."
+        "Groups may contain different findings."
     )
     if any("low" in value for value in values):
-        about += " Intervals cover one training run; entries with several runs have none here."
+        about += " Only entries with one training run have an interval here."
     lines = len({value["group"] for value in values})
     return view(values, about, 9 * (len(rows) + 1) * lines, rule, point)
 

@@ -1,6 +1,6 @@
 """Colours, fonts and sizes of all charts: the colour-blind safe palette of Okabe and Ito.
 
-Yellow is left out because it is invisible on white. Shapes repeat the information of the colours.
+Yellow is left out because it is hard to see on white. Shapes repeat the information of the colours.
 """
 
 from typing import Any
@@ -9,15 +9,15 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = PALETTE = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
 )
 GREY = "#8a8f98"
-"""For rows that are no methods; readable on white and on black."""
+"""For rows that are not methods; readable on white and on black."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 LINES = {"symbolSize": 300, "symbolStrokeWidth": 2, "symbolType": "stroke"}
-"""The legend of lines."""
+"""Legend of a chart of lines."""
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
-"""Dashes of lines, one per colour."""
+"""Dash patterns of lines, one per colour."""
 FONT = "DejaVu Sans"
 ROW = 17
-"""Pixels of a line of a chart with a line per entry."""
+"""Height of a row of a chart, in pixels."""
 NAMES, LETTER, SYMBOL = 150, 7, 40
 """Pixels: width of the row labels, of a letter, and of a legend's symbol with its padding."""
 LIGHTER = {BLUE: "#3A8FD6"}

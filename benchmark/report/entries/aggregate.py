@@ -90,6 +90,7 @@ def _leaderboard(
     boards: Mapping[int | None, Board],
     rank_methods: Sequence[str],
 ) -> Leaderboard:
+    """Return the entries of all parts, with classification scores and comparisons, for one data set."""
     groups, auroc = by_network(boards[None][0]), _auroc(records)
     of_networks = [
         n.model_copy(update={"scores": (*n.scores, *auroc.get(recipe_of(n), ()))})

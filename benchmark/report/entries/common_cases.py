@@ -58,9 +58,9 @@ def read(record: Record, folder: Path) -> "pd.DataFrame":
     table = rows.read(record.cell, folder)
     absent = [name for name in (*CASE, *map(_column, METRICS)) if name not in table]
     if absent or table.duplicated(CASE).any():
-        wrong = f"it lacks {', '.join(absent)}" if absent else "it states a case twice"
+        wrong = f"missing columns {', '.join(absent)}" if absent else "repeated cases"
         name = f"{record.cell.model_id}, {record.cell.method} in {folder}"
-        raise DataError(f"the rows per case of {name} are broken ({wrong}): {rows.AGAIN}")
+        raise DataError(f"the per-case rows of {name} are damaged ({wrong}): {rows.AGAIN}")
     return table.astype(dict.fromkeys(CASE, str)).sort_values(CASE, ignore_index=True)
 
 

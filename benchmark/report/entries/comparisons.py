@@ -1,10 +1,10 @@
 """Comparisons of the rows of a leaderboard, as scores of its entries.
 
-``trainings``, ``seed_sd``  how many training runs there are, and the standard deviation of their scores
-``hit@iou.3``               the mean with its interval for new runs and new patients, where there are several
-``one_more``                where one more run will score on the same images from three runs on
-``network_may_be_best``     1 where no other network is significantly better: see ``networks``
-``may_be_best`` …           the same of the method within its network: see ``methods``
+``trainings``, ``seed_sd``  number of training runs, and the standard deviation of their scores
+``hit@iou.3``               mean over several runs, with its interval for new runs and new patients
+``one_more``                interval for the score of another run on the same images, from three or more runs
+``network_may_be_best``     1 if no other network is significantly better: see ``networks``
+``may_be_best`` …           the same for the method within its network: see ``methods``
 ``above_prior``, ``p_holm`` difference to ``prior`` on the same runs; Holm over the rows of the network
 """
 

@@ -2,8 +2,8 @@
 
 Only networks with two training runs or more count, and only pairs of methods that two or more of them have.
 
-``networks``        networks behind the row
-``may_be_best``     1 where no other method is significantly better over the networks (5 %, Holm over the row's pairs)
+``networks``        number of networks that have the method
+``may_be_best``     1 if no other method is significantly better over the networks (5 %, Holm over the row's pairs)
 ``worse_by@NAME``   how much better the method NAME is: as in ``methods``. The same metric with the name
                     of a network in place of a finding is the difference in that network
 """
@@ -46,7 +46,8 @@ def effects(groups: Sequence[Sequence[ScoredRow]]) -> list[Entry]:
     }
     if len(entered) < 2:
         return []
-    order = sorted(entered, key=lambda name: (-len(entered[name]), -_mean(entered[name]), name))
+    means = {name: float(np.mean([row.theta.mean() for row in rows.values()])) for name, rows in entered.items()}
+    order = sorted(entered, key=lambda name: (-len(entered[name]), -means[name], name))
     verdicts = statistics.verdicts(len(order), lambda a, b: over_networks(entered[order[a]], entered[order[b]]))
     return [_entry(behind[name], order, entered, v) for name, v in zip(order, verdicts, strict=True)]
 
@@ -74,11 +75,8 @@ def _difference(one: EntryScores, other: EntryScores) -> tuple[np.ndarray, np.nd
     return one.theta - other.theta, one.jackknife - other.jackknife
 
 
-def _mean(rows: Rows) -> float:
-    return float(np.mean([row.theta.mean() for row in rows.values()]))
-
-
 def _entry(rows: Sequence[ScoredRow], order: Sequence[str], methods: Mapping[str, Rows], verdict: Verdict) -> Entry:
+    """Return the entry of one method over all networks, with its differences from the first method."""
     first = rows[0].mean
     mine = methods[first.method]
     made = [score("networks", float(len(mine))), *verdict_scores(verdict, order)]

@@ -10,7 +10,7 @@ from benchmark.report import select
 from core.names import MAIN, UNRANKED_METHODS, UNTRAINED
 
 BETTER = "worse_by@"
-"""Prefix of the metric that states by how much a row is worse than another, whose name follows."""
+"""Prefix of a metric: how much worse a row is than the row named after it."""
 BLIND = frozenset(UNRANKED_METHODS) - {UNTRAINED}
 """Baselines that do not use the network: rows with equal scores for several networks are merged."""
 
@@ -18,8 +18,8 @@ BLIND = frozenset(UNRANKED_METHODS) - {UNTRAINED}
 class Entry(Record):
     """A row of a leaderboard: a method within a network, a network, or a method over networks.
 
-    Its scores are means over the training runs behind it, with an interval over runs and patients if there are several,
-    then the comparisons with other rows: see ``aggregate``, ``networks`` and ``effects``. It is never stored.
+    Its scores are means over its training runs, with an interval over runs and patients if there are several, then the
+    comparisons with other rows: see ``aggregate``, ``networks`` and ``effects``. It is never stored.
     """
 
     runs: tuple[Record, ...] = ()
@@ -62,7 +62,8 @@ def entry(mean: Record, runs: Iterable[Record], comparisons: Sequence[Score]) ->
     A comparison that has the main metric replaces the mean's: it has the interval over runs and patients.
     """
     over_runs = {score.finding: score for score in comparisons if score.metric == MAIN}
-    means = (over_runs.get(s.finding, s) if _is_main(s) else s for s in mean.scores)
+    main = ((s.metric, s.threshold_origin) == (MAIN, "cross-fitted") for s in mean.scores)
+    means = (over_runs.get(s.finding, s) if is_main else s for s, is_main in zip(mean.scores, main, strict=True))
     scores = (*means, *(score for score in comparisons if score.metric != MAIN))
     return Entry.model_construct(**{**mean.__dict__, "scores": scores, "runs": tuple(runs)})
 
@@ -113,16 +114,13 @@ def recipe_of(record: Record) -> tuple[object, ...]:
     return (*select.model_of(record)[:-2], record.cell.model_of_any_seed)
 
 
-def _is_main(score: Score) -> bool:
-    return score.metric == MAIN and score.threshold_origin == "cross-fitted"
-
-
 def _table_scores(record: Record) -> list[Score]:
     """Return the scores that a table of entries shows: all means, and the main column by finding."""
     return [*(s for s in record.select(finding="mean") if s.metric != MAIN), *record.select(MAIN)]
 
 
 def _mean(scores: Sequence[Score | None], first: Score) -> Score:
+    """Return the mean over training runs; it has no value if one of them has none."""
     if all(score is not None and score.value == first.value and score == first for score in scores):
         return first
     lacking = len(scores) - len(select.defined_values(scores))
@@ -132,5 +130,5 @@ def _mean(scores: Sequence[Score | None], first: Score) -> Score:
         value=None if lacking else select.mean(scores),
         n=first.n,
         threshold_origin=first.threshold_origin,
-        reason=f"{lacking} of {len(scores)} training runs have none" if lacking else "",
+        reason=f"{lacking} of {len(scores)} training runs have no score" if lacking else "",
     )

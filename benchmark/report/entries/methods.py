@@ -2,9 +2,9 @@
 
 Scores of an entry, on all findings (``mean``) and on each:
 
-``may_be_best``     1 where no other method of the network is significantly better (5 %, Holm over the row's pairs)
-``worse_by@NAME``   how much better the method NAME is, with the interval of that difference alone: the top method's or,
-                    where that does not exclude the row, that of the best method that does
+``may_be_best``     1 if no other method of the network is significantly better (5 %, Holm over the row's pairs)
+``worse_by@NAME``   how much better the method NAME is, with the interval of the difference. NAME is the top method or,
+                    if the top method does not exclude the row, the best method that does
 ``p_first``         probability of being the best of the network: see ``statistics.entries.probability_of_best``
 
 For a single finding also ``hit@iou.3`` with its interval over training runs and patients, if there are several runs,
@@ -72,6 +72,7 @@ def by_finding(networks: Sequence[Sequence[ScoredRow]], hits: MainColumn | None)
 
 
 def _on_finding(rows: Sequence[ScoredRow], hits: MainColumn) -> Iterator[RowScore]:
+    """Yield interval and comparisons of each method on one finding, and the best method's difference from the prior."""
     (name,) = hits.findings
     methods = [(row, entry) for row in ordered_methods(rows, name) if (entry := hits.entry(row.runs)) is not None]
     for row, entry in methods:

@@ -1,15 +1,16 @@
 """Comparison of networks: an entry for each.
 
-A network is represented by the mean over the suite's ``rank_methods``, never by its best method, which was selected.
-Networks are compared with each other where they have the same grid (the same scores of ``truth``), all rank methods on
-all images, and two or more training runs; any other entry says in ``reason`` why it stands apart.
+A network is represented by the mean over the suite's ``rank_methods``. The score of its best method would be biased,
+because that method was selected. Networks are compared if they have the same grid (the same scores of ``truth``), all
+rank methods on all images, and two or more training runs. The ``reason`` of any other entry says why it is not
+compared.
 
 ``hit@iou.3``       mean over the rank methods, with its interval over training runs and patients
-``may_be_best``     1 where no other network of the grid is significantly better (5 %, Holm over all pairs of the grid)
+``may_be_best``     1 if no other network of the grid is significantly better (5 %, Holm over all pairs of the grid)
 ``worse_by@NAME``   how much better the network NAME is: see ``methods``
 ``p_first``         probability of being the best of its grid
 ``above_prior``     difference to ``prior`` on the same training runs
-``bound``           score of ``truth``: the upper bound that the grid allows
+``bound``           score of ``truth``: the upper bound of the grid
 ``share_of_bound``  the mean divided by it
 ``trainings``, ``seed_sd``  training runs, and the standard deviation of their means over the rank methods
 """
@@ -35,13 +36,15 @@ RANK_METHODS = "rank_methods"
 
 @dataclass(frozen=True, eq=False)
 class _Network:
+    """The rows of one network, and its mean over the methods that rank networks."""
+
     rows: Sequence[ScoredRow]
     name: str
     rank_methods: tuple[str, ...]
 
     @cached_property
     def of(self) -> dict[str, ScoredRow]:
-        """Name of a method -> its row with per-case rows; of several, the one with most training runs."""
+        """Name of a method -> its row with per-case rows; if there are several, the one with most training runs."""
         return {row.mean.cell.method: row for row in sorted(self.rows, key=lambda row: len(row.runs)) if row.by_patient}
 
     @cached_property
@@ -122,8 +125,8 @@ def _of_grid(grid: Sequence[_Network]) -> list[Entry]:
     by_name = {n.name: verdict_scores(v, [n.name for n, _ in means]) for (n, _), v in zip(means, verdicts, strict=True)}
     for (n, _), p in zip(means, shares, strict=False):
         by_name[n.name].append(score("p_first", p))
-    apart = [n for n in grid if n.name not in by_name]
-    return [_entry(n, by_name.get(n.name, [])) for n in (*(n for n, _ in means), *apart)]
+    not_compared = [n for n in grid if n.name not in by_name]
+    return [_entry(n, by_name.get(n.name, [])) for n in (*(n for n, _ in means), *not_compared)]
 
 
 def _entry(network: _Network, comparisons: Sequence[Score]) -> Entry:
@@ -140,6 +143,7 @@ def _entry(network: _Network, comparisons: Sequence[Score]) -> Entry:
 
 
 def _of_mean(network: _Network) -> list[Score]:
+    """Return the scores of a network's row: its mean with interval, the spread over seeds, and the upper bound."""
     made = [score("trainings", float(max(len(row.runs) for row in network.rows)))]
     if network.bound is not None:
         made.append(score("bound", network.bound))

@@ -1,4 +1,4 @@
-"""Order of the rows, and their notes."""
+"""Order and notes of the rows."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -13,7 +13,7 @@ Row = TypeVar("Row", bound=Record)
 NOT_RANKED = {
     **dict.fromkeys(BASELINES, "baseline"),
     PRIOR: "baseline: sees other patients' truth",
-    UNTRAINED: "baseline: the same network, weights random",
+    UNTRAINED: "baseline: the same network with random weights",
     LIMIT: "upper bound: sees the truth",
     READERS: "upper bound: each reader's boxes against the others', no threshold",
     SECOND_READERS: "another team of radiologists, no threshold",

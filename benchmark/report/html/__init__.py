@@ -1,1 +1,1 @@
-"""Pages for a browser: ``index.html`` of a suite and of all suites, from the tables that everything else is made of."""
+"""Pages for a browser: ``index.html`` of a suite, from the same tables as all other reports."""

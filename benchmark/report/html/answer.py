@@ -1,4 +1,4 @@
-"""The answer in sentences: best network, best method on it, how certain that is, and whether it beats ``prior``."""
+"""The answer in sentences: best network, best method on it, certainty, and whether it beats ``prior``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from benchmark.scoring.statistics.entries import BAND_RUNS
 from core.names import MAIN
 
 NAMED = 6
-"""Number of rows that a sentence lists by name; the remaining ones are counted."""
+"""Maximum number of rows that a sentence lists by name; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,10 @@ def _first(networks: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> 
     """
     sentences = {key: _of_network(group) for key, group in groups.items()}
     compared = [r for r in networks if r.find("may_be_best") is not None]
-    apart = [r for r in networks if r not in compared]
+    not_compared = [r for r in networks if r not in compared]
     if not compared:
-        why = "; ".join(dict.fromkeys(r.reason or "no other network has its grid and several runs" for r in apart))
+        reasons = (r.reason or "no other network has the same grid and several runs" for r in not_compared)
+        why = "; ".join(dict.fromkeys(reasons))
         warning = f"The {len(groups)} networks are not compared ({why}): do not read their order as a result."
         return (*([warning] if len(groups) > 1 else []), *list(sentences.values())[:NAMED])
     grids: dict[float | None, list[Entry]] = {}
@@ -78,11 +79,12 @@ def _first(networks: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> 
         lines.append(
             f"The highest single score is {score}, by {name(highest)}. Networks are not compared by their best row."
         )
-    names = _listed([f"{network_name(r)} ({r.reason or 'the only network of its grid'})" for r in apart])
-    return (*lines, *([f"Not compared: {names}."] if apart else []))
+    names = _listed([f"{network_name(r)} ({r.reason or 'the only network of its grid'})" for r in not_compared])
+    return (*lines, *([f"Not compared: {names}."] if not_compared else []))
 
 
 def _of_grid(grid: Sequence[Entry], several: bool) -> str:
+    """Say which network of one grid size is best, and which others may be as good."""
     first, *others = grid
     where = f" among the networks whose grid has the upper bound {number(_bound(first))}" if several else ""
     score = with_interval(first.find(MAIN))
@@ -95,6 +97,7 @@ def _of_grid(grid: Sequence[Entry], several: bool) -> str:
 
 
 def _of_network(group: Sequence[Entry]) -> str:
+    """Say which method is best on one network, and which others may be as good."""
     first, *others = group
     main = with_interval(select.main_score(first))
     equal, worse = _parted(others)
@@ -125,7 +128,7 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _interval_scope(first: Entry) -> str:
-    """What the interval of a row covers: new patients only, or new training runs too."""
+    """Describe the interval of a row: for new patients only, or for new training runs too."""
     runs = run_count(first) or 0
     if is_single(first) or runs < 2:
         return "95 % interval for new patients only, from one training run"
@@ -135,7 +138,7 @@ def _interval_scope(first: Entry) -> str:
 
 def _chance(first: Entry) -> str:
     share = first.find("p_first")
-    return "" if share is None or share.value is None else f" It is first in {100 * share.value:.0f} % of draws."
+    return "" if share is None or share.value is None else f" It is first in {100 * share.value:.0f} % of resamples."
 
 
 def _over_prior(first: Entry) -> str:
@@ -152,22 +155,23 @@ def _bound(record: Record) -> float | None:
 
 
 def _optimism(first: Record) -> tuple[str, ...]:
-    """How much a threshold chosen on the test annotations would add to the first row."""
+    """Say how much a threshold chosen on the test annotations would add to the first row."""
     score = first.find("optimism")
     if score is None or score.value is None:
         return ()
     return (
-        f"Thresholds chosen on the test annotations would add {number(score.value)} to {name(first)}: its `optimism`.",
+        f"Thresholds chosen on the test annotations would add {number(score.value)} to {name(first)} (`optimism`).",
     )
 
 
 def _another(first: Entry, methods: Sequence[Entry]) -> tuple[str, ...]:
+    """Say what to expect of another training run."""
     following, spread, runs = first.find("one_more"), first.find("seed_sd"), run_count(first)
     if is_single(first) or spread is None or runs is None:
         return (
-            "Unknown: the first row has one training run, so its interval and comparisons cover new patients only. "
-            "Another seed may change the order.",
-            "Set `seeds: [0, 1, 2]` in the suite's file and run it again to get intervals for new runs.",
+            "This is unknown: the first row has one training run, so its interval and comparisons cover only new "
+            "patients. Another seed may change the order.",
+            "To get intervals for new runs, set `seeds: [0, 1, 2]` in the suite's file and run it again.",
         )
     band = f"{name(first)} has fewer than {BAND_RUNS} training runs, too few to predict the score of another run. "
     if following is not None:

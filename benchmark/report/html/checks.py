@@ -8,10 +8,10 @@ from benchmark.report.html.answer import PageAnswer
 from benchmark.report.html.scope import OTHERS, of_data, rests
 
 ONCE = (
-    "Unknown: each network was trained once, and the intervals cover new patients only.",
-    "Set `seeds: [0, 1, 2]` in the suite's file and run it again: the check is then applied to every training run.",
+    "This is unknown: each network was trained once, and the intervals cover only new patients.",
+    "To check several training runs, set `seeds: [0, 1, 2]` in the suite's file and run it again.",
 )
-SEVERAL = ("The check was applied to every training run. The spread of the seeds shows what another run may change.",)
+SEVERAL = ("The check was applied to each training run. The spread over seeds shows how much another run may change.",)
 
 
 def answers(reports: Sequence[CheckReport]) -> list[PageAnswer]:
@@ -20,6 +20,7 @@ def answers(reports: Sequence[CheckReport]) -> list[PageAnswer]:
 
 
 def _answer(report: CheckReport) -> PageAnswer:
+    """Return the question of a validity check, its answer, and what the answer covers."""
     seeds: dict[str, set[int | None]] = {}
     for record in report.rows:
         seeds.setdefault(select.network(record), set()).add(record.cell.seed)

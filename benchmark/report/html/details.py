@@ -37,6 +37,7 @@ def details(records: Iterable[Record]) -> dict[str, Any]:
 
 
 def _values(record: Record) -> Iterable[Any]:
+    """Yield the values of a row of details, in the order of their names."""
     yield from (getattr(record.cell, name) for name in CELL)
     yield from (getattr(record, name) for name in RECORD)
     for provenance in (record.training, record.scoring):

@@ -1,5 +1,6 @@
 """The charts of a page: title, description and Vega-Lite specification."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -40,6 +41,7 @@ def charts(tables: DatasetTables) -> list[ChartView]:
 
 
 def _view(chart: Chart, leaderboard: Leaderboard) -> ChartView:
+    """Return the chart, or the reason why it cannot be drawn."""
     id_ = f"chart-{leaderboard.dataset}-{chart.name}"
     try:
         made = spec(chart, leaderboard)
@@ -54,8 +56,6 @@ def drawing() -> str:
     if cached.is_file():
         return cached.read_text(encoding="utf-8")
     text = scripts()
-    try:
+    with contextlib.suppress(WriteError):  # in a read-only checkout, the next page bundles them again
         write_text(cached, text)
-    except WriteError:  # read-only checkout: the next page bundles them again
-        return text
     return text

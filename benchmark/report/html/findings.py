@@ -15,10 +15,11 @@ from core.scores import Origin
 
 HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]", "prior", "may be as good", "n cases")
 ABOUT = (
-    "The best method of this network for each finding, by `hit@iou.3`. may be as good: methods that no other method "
-    "beats significantly (5 %, Holm over the comparisons of a method). is it real: above prior if the interval of the "
-    "difference is above 0. The best method is chosen on these images, so its score is too high. Each finding is "
-    "tested separately, so one such answer in forty is chance if there is no difference."
+    "The best method of this network for each finding, by `hit@iou.3`. may be as good: number of methods that no "
+    "other method beats significantly (5 %, Holm over the comparisons of a method). is it real: above prior if the "
+    "interval of the difference is above 0. The best method is chosen on these images, so its score is slightly too "
+    "high. Each finding is tested separately: without any difference, one finding in forty would still be above "
+    "prior by chance."
 )
 
 
@@ -85,6 +86,7 @@ def _of_finding(finding: str, methods: Sequence[Record], rows: Sequence[Record])
 
 
 def _verdict(above: Score | None, others: int) -> str:
+    """Say whether the best method of a finding is above the prior, and how many others may be as good."""
     if above is None or above.value is None or (above.low is None and above.value > 0):
         return NOTHING
     if verdict := against_prior(above):

@@ -23,46 +23,45 @@ WORDS = {
     "one more run": "Interval in which another training run is expected to score on these images (95 %).",
     "may be the best": "yes: no other row is significantly better (5 %, Holm). Methods are compared within their "
     "network, networks within their grid.",
-    "worse by": "How much better the row named under `than` is, with the 95 % interval of that difference: what you "
-    "lose by choosing this row.",
-    "than": "The top row. If it does not exclude this row: the best row that does.",
+    "worse by": "How much better the row named under `than` is, with the 95 % interval of that difference.",
+    "than": "The top row or, if the top row does not exclude this row, the best row that does.",
     "networks": "Networks with two training runs or more that have the method.",
     "upper bound": "Score of truth: the best score that a map on this grid can reach.",
     "share of bound": "The score divided by the upper bound.",
     "− prior": "The main column minus that of prior on the same cases. prior shows where other patients have the "
-    "finding: a method that does not beat it shows nothing about this image.",
+    "finding, so a method that does not beat it shows nothing about this image.",
     "p (Holm)": "p value of the difference to prior, corrected for the number of rows.",
     "P(best)": "Share of bootstrap draws of patients (and training runs) where the row has the highest score. It is "
     "descriptive, not a test.",
-    "recipe": "Training flags. If there are several recipes, inner folds choose: each fold uses the best recipe "
-    "of the other folds.",
-    "− chosen": "A recipe's score minus the score with nested selection. For the best recipe: the gain from selecting "
-    "on the test images.",
+    "recipe": "Training flags. If there are several recipes, each fold uses the one that is best on the other folds.",
+    "− chosen": "A recipe's score minus the score with nested selection. For the best recipe, this is the gain from "
+    "choosing it on the test images.",
     "optimism": "oracle − cross-fitted: how much a score gains if its threshold is chosen on the test annotations. "
     "Published numbers often include it.",
     "oracle": "Threshold chosen on the test annotations: an upper bound, never a result.",
     "cross-fitted": "Threshold chosen on the annotations of other patients, in five folds.",
     "validation": "Threshold chosen on validation images.",
-    "fixed": "Threshold .5 for all.",
-    "otsu": "Each map's own threshold by Otsu's rule.",
+    "fixed": "Threshold .5 for all maps.",
+    "otsu": "Threshold of each map by Otsu's rule.",
     "pointing": "Share of cases where the maximum of the map is inside an annotated box. Needs no threshold.",
     "anyhit@iou.3": "Share of annotated boxes that any box of the map hits with IoU > .3.",
-    "boxes_per_case": "Mean number of boxes per map.",
+    "boxes_per_case": "Mean number of predicted boxes per map.",
     "n cases": "Number of cases behind the main column: pairs of an image and a finding with an annotated box.",
     "n boxes": "Number of annotated boxes.",
     "auroc": "How well the network separates images with and without a finding. It says nothing about location.",
-    "auroc, boxed images": "The same on the images that have a box.",
+    "auroc, boxed images": "AUROC on the images that have a box.",
     "note": "Remarks: baseline or upper bound, reason for not being compared, not shown to be above prior.",
     "energy": "Share of the map's positive integral inside the annotation.",
     "insertion": "Area under the finding's probability while a blurred image is restored, highest pixels of the map "
     "first. Higher is more faithful.",
-    "deletion": "The same while pixels are replaced by grey. Lower is more faithful.",
+    "deletion": "Area under the finding's probability while pixels are replaced by grey, highest first. Lower is more "
+    "faithful.",
     "road": "Half the difference in probability between imputing the least and the most relevant pixels. Higher is "
     "more faithful.",
-    "tau": "Kendall's rank correlation: 1 the same order, -1 the reverse.",
+    "tau": "Kendall's rank correlation: 1 is the same order, -1 the reverse order.",
     "component": "Source of variance: network, method, training run, patients, and their interactions.",
     "sd": "Standard deviation of the component.",
-    "in a score": "Its standard deviation in the score of one training run on these patients.",
+    "in a score": "Standard deviation of the component in the score of one training run on these patients.",
     "alignment": "aligned: the map is placed where the network looked. conventional: where interpolation puts it.",
 }
 LEVEL = re.compile(r"(hit|acc|afp|anyhit)@(iou|iobb)\.(?:\d+|x)")
@@ -70,7 +69,7 @@ HIT_METRICS = {
     "hit": "Share of cases with",
     "acc": "Share of truth boxes with",
     "anyhit": "Share of truth boxes that some box hits with",
-    "afp": "False boxes per truth box: no truth box with",
+    "afp": "False boxes per truth box. A box is false if it has no truth box with",
 }
 OVERLAPS = {"iou": "IoU (shared area over joint area)", "iobb": "IoBB (shared area over the box's own area)"}
 

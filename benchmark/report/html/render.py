@@ -19,6 +19,7 @@ def render(template: str, folder: Path = FOLDER, **values: Any) -> str:
 
 @functools.cache
 def _environment(folder: Path) -> "Environment":
+    """Return the template environment for pages in ``folder``."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and only needed for pages
 
     environment = Environment(
@@ -42,7 +43,7 @@ def file(name: str, folder: Path = FOLDER) -> Any:
 
 
 def data(value: Any) -> Any:
-    r"""Return JSON for use inside a ``<script>`` element, which none of its characters can end.
+    r"""Return JSON for use inside a ``<script>`` element; its characters cannot end the element.
 
     >>> print(data(["<b>"]))
     ["\u003cb\u003e"]
@@ -66,7 +67,7 @@ def marked(text: str) -> Any:
 
 
 def link_documents(page: str, checkout: Path | None) -> str:
-    """Turn names of documents in the text of an HTML page into links; ``checkout``: the path there, None for no links.
+    """Link the names of documents in the text of an HTML page. ``checkout``: relative path of the checkout, or None.
 
     >>> link_documents("<p>see <code>docs/score.md</code></p>", Path("../.."))
     '<p>see <code><a href="../../docs/score.md">docs/score.md</a></code></p>'

@@ -1,4 +1,4 @@
-"""What an answer is based on, and the limitations that follow from its records."""
+"""Data behind an answer, and the limitations that follow from its records."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,14 @@ from benchmark.report.html.words import name
 from core.names import MAIN
 
 DRAWN = {
-    "drawn by code": "The images are drawn by code. Their annotations are exact, but the order of methods may differ "
-    "on real radiographs.",
+    "drawn by code": "The images and annotations are drawn by code: the order of methods may differ on radiographs.",
     "drawn into radiographs": "The findings are drawn into radiographs: the order may differ for real findings.",
 }
 NETWORK = (
     "Why a network predicts a finding: a map may hit the box and still not show what the network used "
     "(suites `randomised`, `shortcut` and `faithfulness`)."
 )
-OTHERS = "Results for other hospitals, findings or annotations. Not for clinical use."
+OTHERS = "Results for other hospitals, findings or annotations. This is not for clinical use."
 CROSS_FITTED = "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients."
 
 
@@ -27,7 +26,7 @@ def rests(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]
     """
     record = behind[0]
     facts = record.rests_on.items()
-    counts = "; ".join(f"{word} {count}" for word, count in facts if word != "trainings" and isinstance(count, int))
+    counts = ", ".join(f"{count} {word}" for word, count in facts if word != "trainings" and isinstance(count, int))
     split = " ".join(word for word in (record.cell.partition, record.cell.split) if word)
     thresholds = [CROSS_FITTED] * any(s.threshold_origin == "cross-fitted" for r in behind for s in r.scores)
     return (

@@ -31,7 +31,7 @@ class SuitePage:
     about: str
     """The suite's description."""
     limits: str = ""
-    """The suite's own limitation: first item of that list."""
+    """A limitation of the suite: first item of the list of limitations."""
     held_out: str = ""
     """Result of checking the recipe on other images: a footnote below the tables."""
     has_gallery: bool = False
@@ -39,7 +39,7 @@ class SuitePage:
 
 
 SECTIONS = ("checks", "choice", "networks", "effects", "findings", "closer", "published")
-"""Fields of ``DatasetTables`` that are sections of the page as they are."""
+"""Fields of ``DatasetTables`` that are sections of the page without changes."""
 
 
 def suite_page(page: SuitePage, records: Sequence[Record], sections: Sequence[DatasetTables]) -> str:
@@ -87,7 +87,7 @@ def _more_seeds(records: Sequence[Record]) -> list[int]:
 
 
 def _dataset(tables: DatasetTables) -> dict[str, Any]:
-    """Return the answers and tables of a data set by section; a board has its label in the menu, too."""
+    """Return the answers and tables of a data set by section; boards are pairs with their label in the menu."""
     leaderboard = tables.leaderboard
     ranked = answer(leaderboard)
     runs = {row.key: [run.key for run in row.runs] for rows in leaderboard.parts.values() for row in rows}

@@ -90,6 +90,7 @@ def _heading(text: str, cells: Sequence[str]) -> Heading:
 def _line(
     header: Sequence[str], row: tuple[str, ...], keys: Sequence[str], entries: Mapping[str, Sequence[str]]
 ) -> Line:
+    """Return a row of a table with the keys of its records and the kind of its method."""
     behind = [key for name in keys for key in entries.get(name, [name])]
     method = row[header.index("method")] if "method" in header else ""
     kinds = dict.fromkeys(BASELINES, "baseline") | dict.fromkeys(CEILINGS, "ceiling")

@@ -17,5 +17,5 @@ def name(row: Record) -> str:
 
 
 def network_name(record: Record) -> str:
-    """Return the name of a network, such as ``custom PCAM``, or ``maps as given`` if it has none."""
+    """Return the name of a network, such as ``custom PCAM``, or ``maps as given`` if it is unknown."""
     return str(record.data.get("name") or select.network(record) or "maps as given")

@@ -1,1 +1,1 @@
-"""The leaderboard: rows, order, columns, and tables with more detail."""
+"""Tables of a leaderboard: networks, methods, effects, and tables with more detail."""

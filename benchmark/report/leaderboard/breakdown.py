@@ -15,9 +15,9 @@ from benchmark.report.table import NOTHING, Table, with_interval
 from core.names import MAIN, MAIN_PROTOCOL
 
 ONE_NETWORK = "Each row is one training run. Its interval covers new patients only."
-EACH_ALIGNMENT = "cross-fitted by patient, per finding, each alignment for itself"
+EACH_ALIGNMENT = "cross-fitted by patient, per finding, separately for each alignment"
 ALIGNMENT_ABOUT = (
-    "A network with a centred grid (the small CNN) has no difference. Each interval covers one column only. The suite "
+    "Both placements are the same on a centred grid (the small CNN). Each interval is that of its column. The suite "
     "`alignment` has paired intervals of the difference."
 )
 
@@ -49,9 +49,9 @@ def by_threshold(leaderboard: Leaderboard) -> Table | None:
 
 
 def one_by_one(leaderboard: Leaderboard) -> Table | None:
-    """Return a row per training run, best entry first, to show the spread between seeds.
+    """Return a row per training run, best entry first: the spread between seeds. The main table has the means.
 
-    Only entries with several training runs are included; None if there are none. The main table has the means.
+    Only entries with several training runs are included; None if there are none.
     """
     rows = [run for entry in ranking.ranked(leaderboard.entries) if len(entry.runs) > 1 for run in entry.runs]
     if not rows:
@@ -63,7 +63,7 @@ def one_by_one(leaderboard: Leaderboard) -> Table | None:
         count(MAIN, "cross-fitted"),
     ]
     intro = f"{basis_lines(rows, THRESHOLDS)}\n{INTERVALS}\n{ONE_NETWORK}"
-    return tabulated(f"{leaderboard.dataset}: trainings one by one", intro, columns, rows)
+    return tabulated(f"{leaderboard.dataset}: individual training runs", intro, columns, rows)
 
 
 def alignment(leaderboard: Leaderboard) -> Table | None:

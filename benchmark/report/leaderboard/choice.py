@@ -12,11 +12,11 @@ from core.scores import Score
 
 HONEST, BEST = "chosen on inner folds", "best on these images"
 ABOUT = (
-    "First row: each fold is scored by the recipe that is best on the other folds, with training runs that saw none of "
-    "its patients, so this score is unbiased. Other rows: each recipe as if it had been fixed before. Reporting the "
-    "best recipe on the images that it was chosen on adds `− chosen` to the score. It has no interval because the best "
-    "of several scores is biased upwards. `folds`: number of folds with the recipe. `networks`: number of trained "
-    "networks behind a row."
+    "First row: each fold is scored by the recipe that is best on the other folds, with training runs that saw none "
+    "of its patients, so this score is unbiased. Other rows: each recipe as if it had been fixed in advance. If you "
+    "report the best recipe on the images that it was chosen on, the score rises by `− chosen`. It has no interval "
+    "because the best of several scores is biased upwards. `folds`: number of folds with the recipe. `networks`: "
+    "number of trained networks in a row."
 )
 FOLDS = "The recipe of each fold, its score on the other folds, and the difference to the second-best recipe."
 HEADER = ("network", "recipe", "judged by", "score [95 %]", "− chosen", "folds", "n cases", "networks")
@@ -24,7 +24,7 @@ HEADER_OF_FOLDS = ("network", "seed", "fold", "recipe", "score on the other fold
 
 
 def tables(leaderboard: Leaderboard) -> list[Table]:
-    """Return a table of the gain from choosing and one of the recipe of each fold; empty if a suite chooses none.
+    """Return the gain from choosing a recipe and the recipe of each fold; empty for a suite without a choice.
 
     ``− chosen``: how much higher a recipe scores if it is chosen on the test images; biased, so without an interval.
     """
@@ -36,10 +36,10 @@ def tables(leaderboard: Leaderboard) -> list[Table]:
     worth = [row for entry in entries for row in _worth(entry, trials)]
     picks = [row for entry in entries for run in entry.runs for row in _picks(run, trials)]
     inner = sum(len(r.checkpoints) for r in trials if _left_out(r) is not None)
-    about = f"{ABOUT} Inner folds took {inner} additional training runs."
+    about = f"{ABOUT} The inner folds required {inner} additional training runs."
     return [
-        Table(f"{dataset}: what the choice was worth", about, HEADER, tuple(worth)),
-        Table(f"{dataset}: what was chosen, fold by fold", FOLDS, HEADER_OF_FOLDS, tuple(picks)),
+        Table(f"{dataset}: gain from choosing the recipe", about, HEADER, tuple(worth)),
+        Table(f"{dataset}: chosen recipe by fold", FOLDS, HEADER_OF_FOLDS, tuple(picks)),
     ]
 
 

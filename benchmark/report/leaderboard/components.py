@@ -24,9 +24,9 @@ ABOUT = (
 )
 POWER_ABOUT = (
     f"Number of patients needed to detect a difference of two rows (power {POWER:g}, two-sided, α {ALPHA:g}), by the "
-    "number of training runs of each; simulated from the components above, with as many cases per patient. Paired: two "
-    "methods on the same training runs; nested: two networks with separate training runs. One comparison, without "
-    "Holm's correction."
+    "number of training runs of each; computed from the components above, with as many cases per patient. Paired: two "
+    "methods on the same training runs. Nested: two networks with separate training runs. For a single comparison, "
+    "without Holm's correction."
 )
 
 
@@ -59,7 +59,7 @@ def power_table(part: BalancedScores, dataset: str) -> Table:
     rows = [_needed(parts, kind, gap, trainings, patients) for kind in get_args(Pairing) for gap in DIFFERENCES]
     heads = (f"{count} training runs" for count in TRAININGS)
     header = ("rows", "differ by", *heads, f"power with {trainings} training runs, {patients} patients")
-    return Table(f"{dataset}: trainings and patients that tell rows apart", POWER_ABOUT, header, tuple(rows))
+    return Table(f"{dataset}: training runs and patients to detect a difference", POWER_ABOUT, header, tuple(rows))
 
 
 def in_a_score(part: BalancedScores) -> dict[Term, float]:
@@ -87,7 +87,7 @@ def basis(part: BalancedScores) -> str:
     """Describe the data behind the components: levels of each factor, training runs and patients."""
     _, _, _, trainings, patients = part.values.shape
     names = (f"{name} {len(words)} ({', '.join(words)})" for name, words in part.levels.items())
-    left_out = f"; {part.left_out} training runs without a counterpart are left out" if part.left_out else ""
+    left_out = f"; {part.left_out} training runs left out to balance the design" if part.left_out else ""
     return f"{'; '.join(names)}; {trainings} training runs of each network; {patients} patients{left_out}."
 
 
@@ -96,6 +96,7 @@ def _share(sd: float, whole: float) -> str:
 
 
 def _needed(parts: Mapping[Term, float], kind: Pairing, gap: float, trainings: int, patients: int) -> tuple[str, ...]:
+    """Return a row: the number of patients that a comparison needs, for several numbers of training runs."""
     try:
         variance = variance_of(parts, kind)
     except BadValueError:  # one method, or one network: nothing of that kind can be compared
@@ -120,7 +121,7 @@ def power_text(suite: str, results: Path | str) -> str:
     answers = [f"{as_text(table)}{table.intro}\n" for table in filled]
     if not answers:
         raise BadValueError(
-            f"the suite {suite!r} has one training of each network: nothing says yet what another would give; write "
-            "`seeds: [0, 1, 2]` into its file and run it"
+            f"the suite {suite!r} has one training run of each network, so the spread of training runs is unknown: "
+            "write `seeds: [0, 1, 2]` into its file and run it"
         )
     return "\n".join(answers)

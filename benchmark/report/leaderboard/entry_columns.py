@@ -18,7 +18,7 @@ SINGLE, SPREAD, ONE_MORE, TRAININGS, MAY_BE_BEST, WORSE_BY, THAN = HEADINGS = (
 
 
 def with_runs(table: Table, rows: Sequence[Entry]) -> Table:
-    """Return a table of networks or effects whose rows rest on the records of their training runs."""
+    """Return a table of networks or effects with the keys of the training runs of each row."""
     return replace(table, keys=tuple(tuple(run.key for run in row.runs) for row in rows))
 
 
@@ -46,7 +46,7 @@ SPREAD_OVER_RUNS = score("seed_sd", heading=SPREAD, kind="optional")
 ABOVE_PRIOR = score("above_prior", heading="− prior [95 %]", formatter=signed, kind="optional")
 FIRST = score("p_first", heading="P(best)", kind="optional")
 AUROC = (score("auroc", formatter=with_n), score("auroc@boxed", heading="auroc, boxed images", formatter=with_n))
-"""Of the classifier behind a row."""
+"""Columns of the classifier of a row."""
 MAIN_OF_METHODS = (
     TableColumn(f"{MAIN} [95 %]", _main, pick=select.main_score),
     TableColumn(SINGLE, lambda r: _ends(select.main_score(r)) if is_single(r) else NOTHING, "optional"),

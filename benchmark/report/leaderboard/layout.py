@@ -14,13 +14,13 @@ from core.scores import Origin
 PROTOCOLS = Registry("benchmark.scoring.protocols", "protocol")
 """Registry of the protocols, which are imported on first use."""
 ORIGINS = (
-    "fixed: .5 for all; otsu: each map's own; validation: the best on validation images; cross-fitted: the best on the "
-    "other folds' patients; oracle: the best on the test cases themselves, an upper bound for any one threshold per "
-    "finding"
+    "fixed: .5 for all; otsu: by Otsu's rule, for each map; validation: the best on validation images; cross-fitted: "
+    "the best on the patients of the other folds; oracle: the best on the test cases themselves, an upper bound for "
+    "one threshold per finding"
 )
 SHARED = (
-    "Chosen per finding; `shared`: one threshold for all findings. optimism: oracle − cross-fitted, the gain from "
-    "choosing on the test annotations. A dash: no boxed image to choose on, or not scored."
+    "Thresholds are chosen per finding; `shared`: one threshold for all findings. optimism: oracle − cross-fitted, the "
+    "gain from choosing on the test annotations. A dash: not scored, or no boxed image to choose a threshold on."
 )
 
 
@@ -31,9 +31,9 @@ class TableLayout:
     protocol: str
     title: str
     thresholds: str
-    """Where score thresholds come from."""
+    """Origin of the score thresholds."""
     about: str
-    """What the columns mean."""
+    """Meaning of the columns."""
     columns: tuple[TableColumn, ...]
     main: tuple[str, Origin | None]
     """Metric and origin of its threshold (None: the only one) shown for a single finding."""
@@ -43,7 +43,7 @@ class TableLayout:
     def fill(self, records: Sequence[Record], dataset: str) -> Table | None:
         """Return the table of a data set on all its images, or None if it has no row.
 
-        It includes rows of both alignments, with a column that states which.
+        It includes rows of both alignments, with a column for the alignment.
         """
         scored = select.of_protocol(records, dataset, self.protocol)
         rows = [r for r in scored if not self.needs or r.find(self.needs) is not None]
@@ -63,7 +63,7 @@ def layout_of_means(protocol: str, records: Sequence[Record]) -> TableLayout:
     ]
     main_metric = PROTOCOLS.read_attribute(protocol, "main") if protocol in PROTOCOLS.names() else None
     main = next((mean for mean in means if mean[0] == main_metric), next(iter(means), ("", None)))
-    return TableLayout(protocol, protocol, "as the columns say", "Mean over findings.", tuple(columns), main)
+    return TableLayout(protocol, protocol, "see the columns", "Mean over findings.", tuple(columns), main)
 
 
 def origins(metric: str, optimism: str = "optimism") -> tuple[TableColumn, ...]:

@@ -19,33 +19,33 @@ THRESHOLDS = (
     "cross-fitted by patient in 5 folds, per finding; oracle columns use thresholds chosen on the test annotations"
 )
 INTERVALS = (
-    "Intervals of one training run are over patients: BCa 95 %, 10,000 resamples; none below 10 patients. `hit@…`: "
+    "Intervals of one training run cover new patients (BCa, 95 %, 10,000 resamples) and require 10 patients. `hit@…`: "
     "mean over findings."
 )
 PART = (
-    "Columns as in the first table of methods. Slow methods were scored on a random part of the boxed images, sampled "
-    "by patient. All methods in this table are scored on that part: do not compare these scores with other tables. "
-    "`auroc` is computed on all test images."
+    "The columns are those of the first table of methods. Slow methods were scored on a random part of the boxed "
+    "images, sampled by patient. All methods in this table are scored on that part: do not compare these scores with "
+    "other tables. `auroc` is computed on all test images."
 )
 COMPARED = (
-    "`− prior`: the difference to `prior` on the same cases. `p`: Holm over the methods of the network; of one run by "
-    "a sign-flip test over patients, of several runs over runs and patients. `P(best)`: share of bootstrap "
-    "draws (of patients, and of runs if there are several) where the method has the highest score of its network. It "
-    "is descriptive, not a test."
+    "`− prior`: the difference to `prior` on the same cases. `p`: for one run from a sign-flip test over patients, for "
+    "several runs over runs and patients; corrected by Holm over the methods of the network. `P(best)`: share of "
+    "bootstrap draws (of patients, and of runs if there are several) in which the method has the highest score of its "
+    "network. It is descriptive, not a test."
 )
 ENTRIES = (
     "A row is one method on all training runs of a network, which differ only by seed. Its score is the mean over "
     "runs. The interval covers new runs and new patients at fixed thresholds (Obuchowski and Rockette, Hillis; "
-    "coverage: docs/coverage.md). `1 run`: a single run. `of this network`: its interval over patients, which does "
-    "not cover other runs. `one more run`: where another run is expected to score on these images (95 %)."
+    "coverage: docs/coverage.md). `1 run`: the row has a single run, and its interval under `of this network` covers "
+    "new patients but not other runs. `one more run`: where another run is expected to score on these images (95 %)."
 )
 WITHIN = (
-    "Every method is compared with every other method of its network. `may be the best`: no other one is "
+    "Every method is compared with every other method of its network. `may be the best`: no other method is "
     "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method named "
     "under `than` is, with the interval of that difference. That is the top method or, if the top method does not "
-    "exclude the row, the best method that does. Do not compare rows of two networks here: use the table of networks."
+    "exclude the row, the best method that does. To compare networks, use the table of networks, not these rows."
 )
-ONE_RUN = "Methods with one run are compared over patients only: another run may change the order."
+ONE_RUN = "Comparisons of methods with one run cover patients only: another run may change the order."
 TWO_RUNS = "With two training runs, a best method is wrongly called worse in up to 17 of 100 cases (docs/coverage.md)."
 COLUMNS = (
     *("backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),

@@ -6,7 +6,7 @@ from benchmark.records.record import Record
 from benchmark.report.table import NOTHING, Table
 
 HEADER = ("dataset", "backbone", "pooling", "attention", "methods", "protocols", "cells", "status", "reason")
-INTRO = "Each has a record with its reason. Cases that failed count as misses in the tables above."
+INTRO = "Each of these cells has a record with the reason. Failed cases count as misses in the tables above."
 
 
 def missing(records: Sequence[Record]) -> Table | None:

@@ -25,21 +25,20 @@ ABOUT = (
     "of the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that grid can "
     "reach. Compare networks of different grids by their `share of bound` only, and with care. `may be the best`: no "
     "other network of the grid is significantly better (5 %, Holm over all pairs of the grid; runs are nested in "
-    "networks, patients shared). `worse by`: how much better the network named under `than` is. Interval, `sd over "
-    "runs` and `P(best)` as in the next table."
+    "networks, and patients are shared). `worse by`: how much better the network named under `than` is. The interval, "
+    "`sd over runs` and `P(best)` are explained at the next table."
 )
 EFFECTS_ABOUT = (
-    "The difference of two methods within a network, averaged over the networks that have both methods and two "
-    "training runs or more (`networks`: how many have the method). The networks are fixed: the table covers new "
-    "runs of these networks and new patients, not other networks. `may be the best`: no "
-    "other method is significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better "
-    "the method named under `than` is. `in …`: the same difference in each network. The mean may hide opposite "
-    "signs."
+    "The difference between two methods of a network, averaged over the networks that have both methods and two "
+    "training runs or more. `networks`: number of networks with the method. The networks are fixed: intervals cover "
+    "new runs of these networks and new patients, not other networks. `may be the best`: no other method is "
+    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method named "
+    "under `than` is. `in …`: the same difference in one network. The mean may hide differences of opposite sign."
 )
 
 
 CHOSEN = " (`rank_methods` of the suite)"
-NO_NETWORK = "**No networks are compared: none has all these methods on all images and two training runs or more.**"
+NO_NETWORK = "**No network is compared: none has all these methods on all images and two or more training runs.**"
 
 
 COLUMNS = (

@@ -48,6 +48,7 @@ def leaderboard_csv(leaderboards: Sequence[Leaderboard]) -> str:
 
 
 def _lines(leaderboard: Leaderboard) -> Iterator[dict[str, Value]]:
+    """Yield the rows of the table of numbers: those of checks, or those of entries."""
     if not leaderboard.entries:
         for word in CHECKS.names():
             yield from map(_check, select.of_check(leaderboard.records, leaderboard.dataset, word))
@@ -99,6 +100,7 @@ def _check(record: Record) -> dict[str, Value]:
 
 
 def _values(column: TableColumn, record: Record) -> dict[str, Value]:
+    """Return the values of one column for ``record``: a text, a count, or a score with its interval."""
     name = NAMED.get(column.heading, column.heading.removesuffix(" [95 %]")).replace(" ", "_")
     if column.pick is None:
         return {name: column.cell(record).replace(NOTHING, "")}

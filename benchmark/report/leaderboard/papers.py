@@ -6,8 +6,8 @@ from benchmark.records.record import NOT_STATED, Record, Reference
 from benchmark.report.table import NOTHING, Table, share
 
 ABOUT = (
-    "From papers, not run here. Each row has its own network, images and tuning, so rows are comparable neither with "
-    "each other nor with ours. second: quoted by another paper. Mean over findings."
+    "From papers, not run here. Each row has its own network, images and tuning, so do not compare rows with each "
+    "other or with ours. second: quoted by another paper. Mean over findings."
 )
 HEADER = ("who", "year", "paper", "where", "hand", "quoted by", "split", "n", "tuned on", "remark")
 
@@ -17,7 +17,7 @@ def published(records: Sequence[Record], dataset: str) -> list[Table]:
     papers = [r for r in records if r.source == "paper" and r.cell.dataset == dataset]
     protocols = sorted({r.cell.protocol for r in papers})
     return [
-        _table([r for r in papers if r.cell.protocol == word], f"{dataset}: published elsewhere, {word}")
+        _table([r for r in papers if r.cell.protocol == word], f"{dataset}: numbers from papers, {word}")
         for word in protocols
     ]
 

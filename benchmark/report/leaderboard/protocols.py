@@ -16,11 +16,12 @@ GRID = "over a 7×7 grid of factor and high"
 
 
 def _wang(measure: str, word: str, levels: tuple[str, ...]) -> TableLayout:
+    """Return the layout of the table of protocol wang for one measure of overlap."""
     pairs = [(f"{kind} {level}", f"{kind.lower()}@{measure}{level}") for level in levels for kind in ("Acc", "AFP")]
     return TableLayout(
         "wang",
         f"wang, T({word})",
-        "fixed: 60 and 180 of 255, both levels' boxes pooled",
+        "fixed: 60 and 180 of 255; the boxes of both levels are pooled",
         "Mean over findings. Acc: share of truth boxes localized; AFP: false boxes of a finding per truth box of all "
         "findings.",
         (
@@ -33,21 +34,23 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> TableLayout:
 
 
 def _seed(origin: Origin, rule: str) -> TableLayout:
+    """Return the layout of the table of protocol seed for thresholds of one origin."""
     means = (score("no_overlap", origin), score("mean_iou", origin), score("mean_iobb", origin, formatter=with_n))
     return TableLayout(
         "seed",
         f"seed, {origin}",
         f"{origin}: {rule}",
-        "Mean over findings of the shares at ≥. mean_iobb covers the cases that have a box.",
+        "Mean over findings of the share of cases with an overlap ≥ the level. mean_iobb covers cases with a "
+        "predicted box.",
         (*(score(metric, origin) for metric in OVERLAPS), *means, count(OVERLAPS[0], origin)),
         (MAIN, origin),
     )
 
 
 def _without(record: Record) -> str:
-    """Format the number of cases without energy, and of all cases."""
-    rest, whole = record.find("energy"), record.find("no_energy")
-    return NOTHING if rest is None or whole is None else f"{whole.n - rest.n} of {whole.n}"
+    """Format the number of cases without energy and of all cases."""
+    energy, all_cases = record.find("energy"), record.find("no_energy")
+    return NOTHING if energy is None or all_cases is None else f"{all_cases.n - energy.n} of {all_cases.n}"
 
 
 WANG = (_wang("iou", "IoU", IOU), _wang("iobb", "IoBB", IOBB))
@@ -55,18 +58,17 @@ SEED = (_seed("fixed", "min(1.95 · mean, .6)"), _seed("cross-fitted", f"by pati
 POINTING = TableLayout(
     "pointing",
     "pointing game",
-    "none: the maximum of the map",
-    "Mean over findings; pointing@15 allows a distance of 15·W/224.",
+    "none, the maximum of the map is used",
+    "Mean over findings. pointing@15 also counts a maximum within 15·W/224 pixels of a box (W: image width).",
     (*(score(metric, formatter=with_interval) for metric in ("pointing", "pointing@15")), count("pointing")),
     ("pointing", None),
 )
 ENERGY = TableLayout(
     "energy",
     "energy",
-    "none: the whole map",
+    "none, the whole map is used",
     "energy: share of the rectified map's integral inside the truth, mean over findings. no energy: maps without "
-    "positive values (0/0), left out of the share. in lungs: share inside the lungs, where the data set has their "
-    "masks.",
+    "positive values, which are left out. in lungs: share inside the lungs, for data sets with lung masks.",
     (
         score("energy", formatter=with_interval),
         count("energy"),
@@ -78,12 +80,13 @@ ENERGY = TableLayout(
 
 
 def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> TableLayout:
+    """Return the layout of a table of protocol maxbox for one metric."""
     return TableLayout(
         "maxbox",
         f"maxbox, {name}",
         ORIGINS,
-        f"{name}: {what}. At 224×224 pixels, mean over findings. Published figures are oracle figures with one "
-        f"threshold for all cases, nearest to `oracle, shared`. {SHARED}",
+        f"{name}: {what}. At 224×224 pixels, mean over findings. Published scores use an oracle threshold shared by "
+        f"all cases: compare them with `oracle, shared`. {SHARED}",
         (*origins(metric, f"optimism@{metric}"), *more),
         (metric, "cross-fitted"),
         needs=metric,
@@ -91,14 +94,15 @@ def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> TableLayou
 
 
 def _chexlocalize(word: str, truth: str) -> TableLayout:
+    """Return the layout of the table of protocol chexlocalize for one kind of truth."""
     masks, all_masks = f"mask_iou{word}", f"mask_iou_all{word}"
     return TableLayout(
         "chexlocalize",
         f"chexlocalize, {truth}",
-        f"of .2, .3 … .8, by mean IoU; {ORIGINS}",
-        f"Truth is {truth}. Mask IoU over the cases where truth and prediction are both non-empty, mean over findings; "
-        f"the source shows `validation`. {SHARED} mask_iou_all: over the cases where either is, a miss or false alarm "
-        "counts as 0. hit_rate: the map's first maximum is inside the truth.",
+        f"one of .2, .3 … .8, by mean IoU; {ORIGINS}",
+        f"Truth is {truth}. Mask IoU over the cases where truth and prediction are both non-empty, mean over "
+        f"findings; the published scores use `validation`. {SHARED} mask_iou_all: over the cases where at least one "
+        "is non-empty; a miss or false alarm counts as 0. hit_rate: the map's first maximum is inside the truth.",
         (
             *origins(masks, f"optimism{word}"),
             *(
@@ -115,11 +119,11 @@ def _chexlocalize(word: str, truth: str) -> TableLayout:
 
 
 MAXBOX = (
-    _maxbox("maxboxacc", "MaxBoxAcc", "the one box of the largest contour has IoU ≥ .5"),
+    _maxbox("maxboxacc", "MaxBoxAcc", "the box of the largest contour has IoU ≥ .5"),
     _maxbox(
         "maxboxaccv2",
         "MaxBoxAccV2",
-        "any contour's box, mean over IoU ≥ .3, .5, .7, each with its own threshold (last columns: each of the three)",
+        "the box of any contour, mean over IoU ≥ .3, .5 and .7, each with its own threshold (last columns: one by one)",
         *(score(f"maxboxaccv2@iou.{tenth}", "cross-fitted", f"IoU ≥ .{tenth}") for tenth in (3, 5, 7)),
         *(score(f"maxboxaccv2@iou.{tenth}", "oracle", f"IoU ≥ .{tenth} oracle") for tenth in (3, 5, 7)),
     ),
@@ -127,9 +131,9 @@ MAXBOX = (
 PXAP = TableLayout(
     "pxap",
     "pxap",
-    "none: all of them",
-    "Pixel-wise average precision at 224×224, the pixels of all cases of a finding pooled; mean over findings. Truth "
-    "is the mask, or where there is none the boxes' interior.",
+    "none, all thresholds are used",
+    "Pixel-wise average precision at 224×224 over the pooled pixels of all cases of a finding; mean over findings. "
+    "Truth is the mask or, if there is none, the interior of the boxes.",
     (score("pxap", formatter=with_interval), count("pxap")),
     ("pxap", None),
 )

@@ -39,14 +39,14 @@ class DatasetTables:
     findings: tuple[Table, ...]
     """The main column by finding."""
     closer: tuple[Table, ...]
-    """Its training runs, thresholds, strata and alignments; components of variance; costs."""
+    """Training runs, thresholds, strata and alignments of the main table; components of variance; costs."""
     protocols: tuple[tuple[TableLayout, Table], ...]
     """Tables of the other protocols; a protocol may have several."""
     published: tuple[Table, ...]
 
 
 def tables_of(leaderboard: Leaderboard) -> DatasetTables:
-    """Return all tables of one data set. Protocols without a layout, such as those of users, have that of means."""
+    """Return all tables of one data set; protocols without a layout, such as a user's, use the layout of means."""
     records, dataset = leaderboard.records, leaderboard.dataset
     words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SPECIFIC - {*CHECKS.names()})
     layouts = [*LAYOUTS, *(layout_of_means(word, records) for word in words)]

@@ -15,12 +15,12 @@ from core.names import CENTER, MAIN, PRIOR
 from core.scores import Score
 
 ABOUT = (
-    "Rows: the best method of each network over all cases (others may be as good; its scores are slightly too high "
-    "because it was selected), then prior and center. `records.parquet` has all other methods, with intervals and per "
-    "finding (columns `variable`, `group`). Thresholds are those of the main table, not chosen again within a group. "
-    "size: share of the image covered by the largest box; company: number of findings in the image; answer: whether "
-    "the classifier detected the finding. Scores are means over the findings of the group, so two groups may differ "
-    "only because their findings differ."
+    "Rows: the best method of each network over all cases, then prior and center. Other methods may be as good, and "
+    "the scores are slightly too high because the method was selected. `records.parquet` has all methods, with "
+    "intervals and by finding (columns `variable`, `group`). Thresholds are those of the main table, not chosen "
+    "again within a group. size: share of the image covered by the largest box. company: number of findings in the "
+    "image. answer: whether the classifier detected the finding. Scores are means over the findings of the group, so "
+    "two groups may differ because their findings differ."
 )
 
 

@@ -1,1 +1,1 @@
-"""``transfer.md``: whether two suites rank methods and networks alike."""
+"""``transfer.md``: whether two suites rank methods and networks alike, from their records."""

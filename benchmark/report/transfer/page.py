@@ -1,4 +1,4 @@
-"""``transfer.md``: do real images rank methods and networks as the phantom does? From records alone."""
+"""Write ``transfer.md``: do real images rank methods and networks as the phantom does? The records answer."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -26,27 +26,26 @@ TITLE = "# Does the phantom predict real images?"
 ABOUT = f"""Rankings use the main column of the leaderboards: `{MAIN}` of protocol `{MAIN_PROTOCOL}`, mean over
 findings, thresholds cross-fitted by patient. Baselines and slow methods (scored on part of the images) are left out.
 
-τ: Kendall's tau-b of two rankings; 1 is the same order, −1 the reverse. Its 95 % interval is a bootstrap with
-{DRAWS:,} draws of patients and training runs of each suite. With one run it covers patients only; with two or three
-runs it is slightly too narrow. p: exact, the probability of such an order if the two rankings were unrelated; equal
-maps count once. Two rankings agree if p is below .05 and the interval is above 0. With fewer than {FEWEST} rows there
-is no τ: even the same order would have p above .05. A pair swaps if both differences exclude 0, in opposite directions
+τ: Kendall's tau-b of two rankings; 1 is the same order, −1 the reverse. Its 95 % interval is a bootstrap with {DRAWS:,}
+draws of patients and training runs of each suite. With one run it covers patients only; with two or three runs it is
+slightly too narrow. p: exact, the probability of such an order if the two rankings were unrelated; equal maps count
+once. Two rankings agree if p is below .05 and the interval is above 0. With fewer than {FEWEST} rows there is no τ,
+because even the same order would have p above .05. A pair swaps if both differences exclude 0 in opposite directions
 (Obuchowski and Rockette; Holm over all pairs of both suites). If a row has one run, this test covers patients only.
 Methods with equal maps are tied on both suites (with AVG, `hirescam` is `cam` and `xgradcam` is `gradcam`).
 
 A network is a backbone with a pooling and an attention module. Each suite trains its networks with its own image size
 and recipe (last table), so rankings may differ because of images, size or recipe."""
 OF_PAIR = (
-    "If a cell has two values, they are those of `{}` and `{}`. `a > b`: a is better on the first suite, worse on "
-    "the second."
+    "Two values in a cell are those of `{}` and `{}`. `a > b`: a is better on the first suite and worse on the second."
 )
-OF_NETWORKS = f"`{MEAN}`: over the methods that all these networks have."
+OF_NETWORKS = f"`{MEAN}`: mean over the methods that all these networks have."
 
 
 def write(folder: Path, records: Mapping[str, Sequence[Record]]) -> Path | None:
-    """Write the page of a results ``folder`` from the ``records`` of its suites. With fewer than two: remove it, None.
+    """Write the page of a results ``folder`` from the ``records`` of its suites; with fewer than two, remove it.
 
-    Raises ``DataError`` for broken rows per case.
+    Returns the path of the page, or None without one. Raises ``DataError`` for invalid per-case rows.
     """
     loaded = (suite_scores(folder / name, records[name], data) for name, (data, _) in SUITES.items() if name in records)
     suites = [scores for scores in loaded if scores is not None]
@@ -88,6 +87,7 @@ def _agreements(title: str, about: str, heading: str, ranked: Sequence[RankedTwi
 
 
 def _agreement(ranked: RankedTwice) -> tuple[str, ...]:
+    """Return a row on how well the two suites agree on one order."""
     a, count = ranked.agreement, len(ranked.agreement.swapped)
     swapped = f"{count} of {comb(len(a.names), 2)}" + (f": {swaps(ranked)}" if count else "")
     patients = (str(next(iter(rows.values())).jackknife.shape[1]) for rows in ranked.sides)
@@ -111,6 +111,7 @@ def _places(ranked: RankedTwice, name: str) -> list[str]:
 
 
 def _recipes(suites: Sequence[SuiteScores]) -> Table:
+    """Return the table of networks with their size and training in each suite."""
     rows = [
         (name, s.name, n.recipe, str(n.trainings), str(s.patients)) for s in suites for name, n in s.networks.items()
     ]

@@ -1,4 +1,4 @@
-"""Conclusions from one suite for another, as sentences that follow from the numbers."""
+"""Sentences that say what the rankings of one suite predict for another."""
 
 from collections.abc import Iterator, Sequence
 from math import comb
@@ -14,11 +14,12 @@ def conclusions(
     """Return an answer and two lists: what the rankings of ``one`` predict for ``other``, and what they do not."""
     chief = [ranked for ranked in networks if ranked.of == MEAN]
     common = common_networks(one, other)
-    single = [f"`{s.name}` trained {', '.join(n)} once" for s in (one, other) if (n := _single(s, common))]
+    once = {s.name: [name for name in common if s.networks[name].trainings == 1] for s in (one, other)}
+    single = [f"`{name}` trained {', '.join(networks)} once" for name, networks in once.items() if networks]
     may, may_not = [*_held(methods, chief, single)], [*_open(methods, chief), *_limits(one, other, single)]
     answer = "No" if not may else "In part" if any(_open(methods, chief)) else "Yes"
     lists = (
-        ("You may conclude:", may or ["nothing: no ranking agrees;"]),
+        ("You may conclude:", may or ["nothing, because no ranking agrees;"]),
         ("You may not conclude:", may_not),
     )
     texts = ["\n".join([head, "", *(f"- {line}" for line in lines)]) for head, lines in lists]
@@ -50,16 +51,18 @@ def swaps(ranked: RankedTwice) -> str:
 
 
 def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], single: Sequence[str]) -> Iterator[str]:
-    if held := [with_tau(ranked) for ranked in methods if ranked.holds]:
-        yield f"which methods are better on {', '.join(held)}: both suites rank them alike;"
+    """Yield the conclusions on which both suites agree."""
+    if alike := [with_tau(ranked) for ranked in methods if ranked.holds]:
+        yield f"which methods are better on {', '.join(alike)}: both suites rank them alike;"
     if methods and not _other_first(methods):
-        yield "which method is first: the same on each network;"
-    if held := [with_tau(ranked) for ranked in networks if _orders(ranked)]:
+        yield "which method is first: it is the same on each network;"
+    if alike := [with_tau(ranked) for ranked in networks if _orders(ranked)]:
         trained = " (these training runs only)" if single else ""
-        yield f"which of {_counted(networks)} networks{trained} is better, by the {', by the '.join(held)};"
+        yield f"which of {_counted(networks)} networks{trained} is better, by the {', by the '.join(alike)};"
 
 
 def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> Iterator[str]:
+    """Yield the questions that the comparison of the two suites leaves open."""
     if undecided := [with_tau(ranked) for ranked in methods if not ranked.holds]:
         yield f"which methods are better on {', '.join(undecided)}: no agreement is shown;"
     if other := _other_first(methods):
@@ -110,10 +113,6 @@ def _counted(networks: Sequence[RankedTwice]) -> int:
 
 def _other_first(methods: Sequence[RankedTwice]) -> list[str]:
     return [f"{ranked.of}: {' and '.join(ranked.first)}" for ranked in methods if len({*ranked.first}) > 1]
-
-
-def _single(suite: SuiteScores, names: Sequence[str]) -> list[str]:
-    return [name for name in names if suite.networks[name].trainings == 1]
 
 
 def _scores(suite: SuiteScores) -> Iterator[float]:

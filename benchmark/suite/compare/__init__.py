@@ -1,4 +1,4 @@
-"""Compare two of anything on the same cases: ``python -m benchmark.compare A B``, and ``paired`` records of suites.
+"""Compare two suites, models or methods on the same cases: ``python -m benchmark.compare A B``.
 
-Only per-case rows are read: no model, no map, no data set. For A and B see ``benchmark.suite.compare.selector``.
+Only per-case rows are read: no model, map or data set. For A and B see ``benchmark.suite.compare.selector``.
 """

@@ -1,7 +1,7 @@
-"""Match the cells of two sides: everything that neither selector names must be equal on both sides.
+"""Match the cells of two sides: a model or method that neither selector names must be equal on both sides.
 
-So two suites, or two models, are compared method by method, two methods model by model, and a method with a whole suite
-against each other method on the same model. Baselines and ``truth`` are included if a selector names them.
+So two suites or models are compared method by method, and two methods model by model. A method and a suite are compared
+on each model, with each other method. Baselines and ``truth`` are included if a selector names them.
 """
 
 from collections.abc import Sequence
@@ -45,8 +45,8 @@ class Pair:
         return max(map(len, self.sides)) > 1
 
     @property
-    def by_patients_alone(self) -> bool:
-        """Whether a side has one training run, so that intervals cover patients alone."""
+    def over_patients_only(self) -> bool:
+        """Whether a side has one training run, so that intervals cover only patients."""
         return min(map(len, self.sides)) == 1
 
     @property
@@ -93,13 +93,13 @@ def model_and_method(trainings: Sequence[Record]) -> Name:
 def _on_same_images(
     first: Sequence[tuple[Record, ...]], second: Sequence[tuple[Record, ...]]
 ) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
-    """Select two cells' records on the same images, preferring all images to a part; else the largest of each."""
+    """Select the records of two cells on the same images, all images if possible; else the largest part of each."""
     same = ((a, b) for a in first for b in second if a[0].cell.images == b[0].cell.images)
     return next(same, (first[0], second[0]))
 
 
 def _common(first: tuple[Record, ...], second: tuple[Record, ...]) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
-    """Select the common training runs, as of two methods of one network, if there are any; these are then paired."""
+    """Select the training runs that both sides have, as two methods of one network do; all runs if there are none."""
     both = {*map(weights_key, first)} & {*map(weights_key, second)}
     if not both:
         return first, second
@@ -107,23 +107,23 @@ def _common(first: tuple[Record, ...], second: tuple[Record, ...]) -> tuple[tupl
 
 
 def weights_key(record: Record) -> str:
-    """Return a key of the weights of a record; without a checkpoint, of the model.
+    """Return a key of the weights of a record, or of the model if it has no checkpoint.
 
-    It matches training runs of two suites regardless of their names.
+    It matches training runs of two suites whatever their names.
     """
     return " ".join(record.checkpoints) or record.cell.model_id
 
 
 def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -> str:
-    """Return why nothing can be compared, and what to write instead."""
+    """Explain why nothing can be compared, and what to write instead."""
     if themselves:
         return (
-            f"{first.selector} and {second.selector} are the same cells: write two different models, methods or suites"
+            f"{first.selector} and {second.selector} select the same cells: write different suites, models or methods"
         )
     free = (("model_id" if side.model is None else "method", side) for side in (first, second))
     named = ((side.selector, sorted({getattr(r.cell, field) for r in side.records})) for field, side in free)
     words = "; ".join(f"{selector}: {examples(words_of_side, 4)}" for selector, words_of_side in named)
     return (
-        f"{first.selector} and {second.selector} have no cell of the same model and method ({words}): "
+        f"{first.selector} and {second.selector} have no cells with the same model and method ({words}): "
         "write a model or a method on both sides, as in suite/model or suite/model/method"
     )

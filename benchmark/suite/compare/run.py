@@ -24,30 +24,28 @@ from core.names import LIMIT, MAIN, MAIN_PROTOCOL
 SEED = 0
 """Seed of the resamples and of the sign flips."""
 INTERVALS = (
-    f"intervals of this network (1 training): BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), "
-    "thresholds held fixed; none below 10 patients"
+    f"intervals for one training run: BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), fixed thresholds, "
+    "10 patients or more"
 )
 OVER_TRAININGS = (
-    "intervals and p over training runs and patients (Obuchowski and Rockette, Hillis): paired on the same runs, "
-    "nested on others, over patients only where a side has one run; thresholds held fixed; Holm over all "
-    "comparisons of a metric"
+    "intervals and p for several training runs: over runs and patients (Obuchowski and Rockette, Hillis), paired if "
+    "both sides have the same runs, else nested; over patients only if a side has one run; fixed thresholds; Holm "
+    "over all comparisons of a metric"
 )
-TESTS = (
-    f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric"
-)
-BY_PATIENTS_ALONE = "patients alone decide, and another training run may turn it"
+TESTS = f"p: sign-flip test by patient, {FLIPS:,} flips (seed {SEED}), two-sided; Holm over all comparisons of a metric"
+PATIENTS_ONLY = "the comparison is over patients only, and another training run may reverse it"
 IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
-"""Fields of a data set's description about the number and size of images, not their content."""
+"""Fields of a data set's description that do not concern the content of the images."""
 
 
 def run(config: CompareConfig, report: Callable[[str], None]) -> int:
     """Compare the two sides of ``config.pair`` and ``report`` the tables; always returns 0.
 
-    Raises ``LocusError`` for a selector without cells and for sides without a common case.
+    Raises ``LocusError`` if a selector has no cells or the sides have no common case.
     """
     if len(config.pair) != 2:
         advice = "write A and B, each as suite[/model][/method] or the path of a checkpoint"
-        raise BadValueError(f"compare requires two sides, not {len(config.pair)}: {advice}")
+        raise BadValueError(f"compare requires two selectors, not {len(config.pair)}: {advice}")
     homes = [Path(config.results)] if config.results else [results_folder.published(), results_folder.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.pair)
     text, rows = compare_selections(first, second)
@@ -61,7 +59,7 @@ def run(config: CompareConfig, report: Callable[[str], None]) -> int:
 def compare_selections(first: Selection, second: Selection) -> tuple[str, list[ComparisonRow]]:
     """Return the tables of two sides as text, and their rows. Raises ``BadValueError`` without a common case.
 
-    Differences are first minus second, on the common cases; p by Holm over all pairs, findings and means of a metric.
+    Differences are first minus second on the common cases; p is corrected by Holm over all comparisons of a metric.
     """
     pairs, unmatched = pairs_of(first, second)
     left_out: list[str] = []
@@ -75,7 +73,7 @@ def compare_selections(first: Selection, second: Selection) -> tuple[str, list[C
 
 
 def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) -> list[ComparisonRow]:
-    """Compare one pair on its common cases; appends a sentence on other cases to ``left_out``."""
+    """Compare one pair on its common cases; appends a sentence about other cases to ``left_out``."""
     one, other = pair.sides
     both = common_cases(
         [read(r, side.folder) for r, side in [*((r, first) for r in one), *((r, second) for r in other)]]
@@ -84,7 +82,7 @@ def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) 
         names = " / ".join(pair.names)
         only_a, only_b = max(both.left_out[: len(one)]), max(both.left_out[len(one) :])
         count = len(both.index)
-        left_out.append(f"{names}: {count} common cases; left out {only_a} that only A has, {only_b} that only B has")
+        left_out.append(f"{names}: {count} common cases; left out: {only_a} cases of A only, {only_b} cases of B only")
     if not len(both.index):
         return []
     by_training = [columns(table) for table in both.tables]
@@ -113,15 +111,15 @@ def _provenance(
     ]
     lines += _other_grids(first, second, pairs)
     if other := _other_data(pairs):
-        lines.append(f"the data of A and B differ in: {', '.join(other)}")
+        lines.append(f"the data sets of A and B differ in {', '.join(other)}")
     span = f"{min(patients)}" if len(patients) == 1 else f"{min(patients)} to {max(patients)}"
-    lines.append(f"patients {span}; training seeds {_seeds(pairs)}; `mean` is over findings")
+    lines.append(f"patients: {span}; training seeds: {_seeds(pairs)}; `mean` is over findings")
     several = [pair.several for pair in pairs]
-    alone = sum(pair.by_patients_alone for pair in pairs)
+    single = sum(pair.over_patients_only for pair in pairs)
     lines += [*([OVER_TRAININGS] if any(several) else []), *([INTERVALS, TESTS] if not all(several) else [])]
-    if alone:
-        where = "" if alone == len(several) else f"in {alone} of {len(several)} pairs "
-        lines.append(f"{where}a side has one training: {BY_PATIENTS_ALONE}")
+    if single:
+        where = "" if single == len(several) else f"in {single} of {len(several)} pairs "
+        lines.append(f"{where}a side has one training run: {PATIENTS_ONLY}")
     return "\n".join(lines)
 
 
@@ -135,7 +133,7 @@ def _other_grids(first: Selection, second: Selection, pairs: Iterable[Pair]) -> 
     }
     differ = [f"{number(a)} and {number(b)}" for a, b in bounds if a is not None and b is not None and a != b]
     bound = f"upper bound {examples(sorted(differ), 3)}"
-    return [f"A and B have different grids ({bound}): part of a difference is the grid"] if differ else []
+    return [f"A and B have different grids ({bound}), which explains part of a difference"] if differ else []
 
 
 def _bounds(folder: Path) -> dict[str, float | None]:
@@ -145,10 +143,10 @@ def _bounds(folder: Path) -> dict[str, float | None]:
 
 
 def _named(side: Selection) -> str:
-    """Return the selector, for a checkpoint with the model it selects, including all its folds."""
+    """Return the selector; for a checkpoint with its model and number of folds."""
     model = f"{side.folder.name}/{side.model}"
     count = max(len(record.checkpoints) for record in side.records)
-    folds = f", of whose {count} trainings it is one" if count > 1 else ""
+    folds = f", one of its {count} training runs" if count > 1 else ""
     return f"{side.selector} ({model}{folds})" if is_checkpoint(side.selector) else side.selector
 
 
@@ -156,11 +154,11 @@ def _seeds(pairs: Sequence[Pair]) -> str:
     """Return the seeds of both sides, or of each if they differ."""
     first, second = (sorted({record.cell.seed or 0 for pair in pairs for record in pair.sides[n]}) for n in (0, 1))
     words = [", ".join(map(str, seeds)) for seeds in (first, second)]
-    return words[0] if first == second else f"{words[0]} of A, {words[1]} of B"
+    return words[0] if first == second else f"{words[0]} (A), {words[1]} (B)"
 
 
 def _other_data(pairs: Iterable[Pair]) -> list[str]:
-    """Describe how the data set descriptions of a pair differ, except for counts and sizes."""
+    """Return the fields in which the data set descriptions of a pair differ, except for counts and sizes."""
     sides = [[{"dataset": r.cell.dataset, **r.data} for r in (pair.first, pair.second)] for pair in pairs]
     return sorted(
         {name for a, b in sides for name in {*a, *b} if name not in IGNORED_FIELDS and a.get(name) != b.get(name)}

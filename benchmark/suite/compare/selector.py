@@ -1,6 +1,6 @@
 """Selectors of a comparison: ``suite[/model][/method]``, or the path of a checkpoint or run folder.
 
-``phantom`` is everything scored in a suite, ``phantom/custom-PCAM-128px-seed0`` one of its training runs,
+``phantom`` selects all scored cells of a suite, ``phantom/custom-PCAM-128px-seed0`` one of its training runs,
 ``phantom/custom-PCAM-128px`` all its seeds, ``phantom/layercam`` one method on every model,
 ``phantom/custom-PCAM-128px-seed0/layercam`` one cell. A checkpoint selects the model of the suite
 whose records contain the digest of its weights.
@@ -36,7 +36,7 @@ def resolve(selector: str, results: Path) -> Selection:
     """Return the cells of ``selector``, with its suite in ``results``.
 
     Raises ``UnknownNameError`` with the nearest suite, model or method, ``BadValueError`` for a checkpoint of several
-    suites, ``DataError`` if a suite has no scored cell or no record has the checkpoint.
+    suites, and ``DataError`` if a suite has no scored cell or no record has the checkpoint.
     """
     if is_checkpoint(selector):
         return _of_checkpoint(selector, results)
@@ -72,7 +72,7 @@ def scored(folder: Path) -> list[Record]:
 
 
 def _comparable_records(folder: Path) -> list[Record]:
-    """Return the records on the aligned grid; maps from elsewhere have one alignment, boxes have none."""
+    """Return the records on the aligned grid, and all of external entries, which have one alignment or none."""
     scored_records = (r for r in records.load(folder) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
     kind = ("aligned", "run")
     return [r for r in scored_records if (r.cell.alignment, r.source) == kind or "external" in r.cell.recipe]
@@ -129,8 +129,8 @@ def _of_checkpoint(selector: str, results: Path) -> Selection:
     words = sorted(f"{folder.name}/{model}" for folder, model in named)
     if not words:
         raise DataError(
-            f"no record below {results} has the weights of {selector} (digest {digest}): "
-            "compare a checkpoint of a suite that has run"
+            f"no record in {results} has the weights of {selector} (digest {digest}): "
+            "use a checkpoint of a suite that has run"
         )
     if len(words) > 1:
         advice = f"write one of {', '.join(words)}"

@@ -1,4 +1,4 @@
-"""Comparisons as tables for readers, and as a CSV file."""
+"""Comparisons as tables and as a CSV file."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -58,14 +58,14 @@ def tables(rows: Sequence[ComparisonRow]) -> list[Table]:
 def _table(metric: str, origin: str, rows: Sequence[ComparisonRow], varies: Sequence[int]) -> Table:
     """Build a table; model and method are columns only if they differ between rows.
 
-    So is the basis of the p-value if some pairs have one training run on a side and others several.
+    So is the scope of the comparison, if only some pairs have several training runs on both sides.
     """
-    mixed = len({row.pair.by_patients_alone for row in rows}) > 1
-    decided = {True: "patients alone", False: "trainings and patients"}
-    lines = ((row.pair.names, _cells(row.comparison), decided[row.pair.by_patients_alone]) for row in rows)
+    mixed = len({row.pair.over_patients_only for row in rows}) > 1
+    scope = {True: "patients", False: "training runs and patients"}
+    lines = ((row.pair.names, _cells(row.comparison), scope[row.pair.over_patients_only]) for row in rows)
     header, *cells = (
         (*(names[n] for n in varies), *line, *([by] if mixed else []))
-        for names, line, by in ((WORDS, HEADER, "decided by"), *lines)
+        for names, line, by in ((WORDS, HEADER, "compared over"), *lines)
     )
     title = "no threshold" if origin == "none" else f"threshold {origin}"
     return Table(f"{metric} ({title})", "", header, tuple(cells))
@@ -85,7 +85,7 @@ def _p(value: float | None) -> str:
 
 
 def write(rows: Sequence[ComparisonRow], path: Path) -> None:
-    """Write all rows with all digits to a CSV file. Raises ``WriteError`` when the disk refuses."""
+    """Write all rows with all digits to a CSV file. Raises ``WriteError`` if it cannot be written."""
     with atomic(path) as temporary:
         pd.DataFrame(map(_line, rows)).to_csv(temporary, index=False, lineterminator="\n")
 

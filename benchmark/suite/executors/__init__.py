@@ -1,9 +1,9 @@
-"""Executors: where the steps of a suite run. A file per executor; a new file adds a word to ``--executor``.
+"""Executors run the steps of a suite. Each file defines one; a new file adds a name to ``--executor``.
 
-Append options to the word: ``slurm:partition=gpu,time=240`` (see ``docs/cluster.md``).
+Append options to the name: ``slurm:partition=gpu,time=240`` (see ``docs/cluster.md``).
 
 A step is a training run, an explanation or a scoring: plain data that any process can call. ``run`` orders the steps in
-the same way for every executor.
+the same way for all executors.
 """
 
 from benchmark.suite.executors.base import Event, Executor, Step, run

@@ -1,6 +1,6 @@
-"""A Slurm array job: takes steps from the run's queue until its time is over, and returns unfinished ones.
+"""A Slurm array job: takes steps from the queue of the run until its time limit, and returns unfinished ones.
 
-The queue is a shared folder of small files. A rename is atomic, on NFS too, so only one job takes a step.
+The queue is a shared folder of small files. Renaming a file is atomic, even on NFS, so only one job takes a step.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from core.files import write_text, writing
 
 log = logging.getLogger(__name__)
 POLL, IDLE, PATIENCE = 0.5, 600.0, 60.0
-"""Seconds between two looks at the queue, until a job without a step exits, and for a step to stop."""
+"""Seconds between two polls of the queue, until a job without a step exits, and for a step to stop."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class StepQueue:
             self.alive.touch()
 
     def close(self) -> None:
-        """End the jobs: each stops its step as Ctrl-C does, and returns it to the queue."""
+        """End the jobs: each stops its step as Ctrl-C would, and returns it to the queue."""
         self.alive.unlink(missing_ok=True)
 
     def is_run_alive(self) -> bool:
@@ -62,7 +62,7 @@ class StepQueue:
         for file in self._taken([job]):
             if not file.stat().st_size:
                 return int(file.stem)
-            file.rename(self.folder / "ended" / file.stem)  # the job was killed in the middle of ``end``
+            file.rename(self.folder / "ended" / file.stem)  # the job was killed during ``end``
         for file in sorted((self.folder / "waiting").glob("[0-9]*")):
             with contextlib.suppress(FileNotFoundError):  # another job took it
                 file.rename(self.folder / f"taken/{file.name}.{job}")
@@ -109,8 +109,8 @@ class StepQueue:
 class ArrayJob:
     """The call that submitit makes on a node, in the folder ``cwd``; a child process runs the steps.
 
-    A signal before a timeout or a preemption stops the step as Ctrl-C does (a training run writes ``last.ckpt``). The
-    step returns to the queue for the next job, and submitit queues this job again.
+    A signal before a timeout or a preemption stops the step as Ctrl-C would (a training run writes ``last.ckpt``). The
+    step returns to the queue, and submitit queues this job again.
     """
 
     queue: StepQueue
@@ -132,7 +132,7 @@ class ArrayJob:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
         self._name = submitit.JobEnvironment().job_id
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, self._wait_for_the_end)
+        signal.signal(signal.SIGTERM, self._wait_for_slurm)
         threading.Thread(target=_end_with_run, args=(self.queue,), daemon=True).start()
         try:
             self._make_steps()
@@ -149,6 +149,7 @@ class ArrayJob:
         return submitit.helpers.DelayedSubmission(ArrayJob(self.queue, self.steps, self.cwd, self.minutes), number)
 
     def _make_steps(self) -> None:
+        """Take steps from the queue and run them until none arrives for a while."""
         last = time.monotonic()
         while time.monotonic() - last < IDLE and self.queue.alive.exists():
             number = self.queue.take(self._name)
@@ -165,15 +166,15 @@ class ArrayJob:
         self._process.__exit__()
         self.queue.give_back(self._name)
 
-    def _wait_for_the_end(self, *_: object) -> None:
-        """Wait for Slurm to end the job: a job that exits by its own decision would not be queued again."""
+    def _wait_for_slurm(self, *_: object) -> None:
+        """Wait for Slurm to end the job. A job that exits by itself would not be queued again."""
         self._stop()
         while True:
             signal.pause()
 
 
 def _end_with_run(queue: StepQueue) -> None:
-    """End this job when its run has ended, for whatever reason."""
+    """End this job when its run has ended, whatever the reason."""
     while queue.is_run_alive():
         time.sleep(10 * POLL)
     os.kill(os.getpid(), signal.SIGINT)

@@ -31,7 +31,7 @@ class Step:
     """Dotted name. Its return value is ignored: results are files."""
     arguments: tuple[Any, ...] = ()
     needs: tuple[str, ...] = ()
-    """Names of the steps that must be done first."""
+    """Names of the steps that must finish first."""
     threads: int = 1
     """CPU threads that it uses."""
 
@@ -45,7 +45,7 @@ class Step:
         except LocusError as error:
             return LocusError(str(error))
         except MemoryError:
-            return LocusError(f"{self.id} found no memory: try fewer --jobs, or run it again")
+            return LocusError(f"{self.id} ran out of memory: use fewer --jobs, or run it again")
         return None
 
 
@@ -82,7 +82,7 @@ class Executor(ABC):
     def wait(self) -> tuple[Step, LocusError | None]:
         """Block until a step ends; return it with its error, None if it succeeded.
 
-        A process that died for another reason counts as an error too.
+        A process that died for any other reason counts as an error, too.
         """
 
     def left(self, begun: float) -> float | None:
@@ -94,13 +94,13 @@ class Executor(ABC):
 
     def overdue(self, step: Step) -> LocusError:
         """The error of a step that was stopped at its time limit."""
-        about = f"{step.id} took more than {self.minutes:g} minutes and was ended"
-        return LocusError(f"{about}: run it again, with a larger --step_minutes if it only needs longer")
+        about = f"{step.id} took more than {self.minutes:g} minutes and was stopped"
+        return LocusError(f"{about}: run it again, with a larger --step_minutes if it needs more time")
 
 
 @contextlib.contextmanager
 def sigterm_ends() -> Iterator[None]:
-    """Make SIGTERM end the block as Ctrl-C does, so that steps on other machines are stopped."""
+    """Make SIGTERM end the block as Ctrl-C would, so that steps on other machines are stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -122,10 +122,10 @@ class Event:
 
 
 def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
-    """Run ``steps``, in their order once they are ready, and yield an event for every change.
+    """Run ``steps`` in their order as soon as they are ready, and yield an event for each change.
 
     Raises ``WriteError`` as soon as a file cannot be written, because other steps would fail too, and ``ValueError`` if
-    steps need each other or a step that is not in the list.
+    steps require each other or a step that is not in the list.
     """
     waiting, running = StepGraph(steps), 0
     while waiting.steps or running:
@@ -134,7 +134,7 @@ def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
             executor.start(ready)
             running += 1
         if not running:
-            raise ValueError(f"steps that need others than those given: {', '.join(waiting.steps)}")
+            raise ValueError(f"these steps can never start: {', '.join(waiting.steps)}")
         step, error = executor.wait()
         running -= 1
         if isinstance(error, WriteError):
@@ -148,7 +148,7 @@ def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
 
 
 class StepGraph:
-    """The steps that have not begun and what each still needs; the cost per step does not grow with their number.
+    """The steps that have not begun, and the steps that they wait for.
 
     >>> first = Step("a", "train", "builtins.print", (), (), 1)
     >>> then = Step("b", "train", "builtins.print", (), ("a",), 1)
@@ -172,7 +172,7 @@ class StepGraph:
         self._ready = [(number, name) for name, number in self._number.items() if not self._needs[name]]
 
     def pop_ready(self) -> Step | None:
-        """Remove and return the first step that needs nothing more; None if there is none."""
+        """Remove and return the first step that is ready; None if there is none."""
         return self.steps.pop(heapq.heappop(self._ready)[1]) if self._ready else None
 
     def mark_done(self, name: str) -> None:

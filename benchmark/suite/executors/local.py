@@ -1,4 +1,4 @@
-"""Steps on this machine: one after the other in this process, or in several child processes that end with it."""
+"""Steps on this machine: one after another in this process, or in several child processes that end with it."""
 
 import contextlib
 import io
@@ -25,9 +25,9 @@ POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NU
 
 
 class Local(Executor):
-    """A single job without a time limit runs in this process; otherwise child processes run the steps.
+    """Runs steps in this process if there is one job and no time limit, else in child processes.
 
-    A process that dies or exceeds its limit fails only its own step, and a new process replaces it.
+    If a process dies or exceeds the limit, only its step fails, and a new process replaces it.
     """
 
     name: ClassVar[str] = "local"
@@ -41,7 +41,7 @@ class Local(Executor):
         self._signals = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Make SIGTERM stop processes as Ctrl-C does: training runs save, other steps start again next time."""
+        """Make SIGTERM stop processes as Ctrl-C would: training runs are saved, other steps start again next time."""
         if not self._here:
             self._signals.enter_context(sigterm_ends())
         return self
@@ -137,18 +137,19 @@ class StepProcess:
     def kill(self) -> None:
         """Kill the process and its children at once."""
         if self.process.pid is not None and self.process.is_alive():
-            with contextlib.suppress(ProcessLookupError):  # it has not made its process group yet
+            with contextlib.suppress(ProcessLookupError):  # it has not created its process group yet
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
 
     def _death(self) -> str:
+        """Return the reason why the process ended before its step did."""
         self.process.join()
         self._logging.join(timeout=1)  # one of its children may keep the pipe open
         code = self.process.exitcode or 0
         if code < 0:
-            return f"{self._name} {killed(code, 'try fewer --jobs, or run it again')}"
-        return f"{self._name} broke (status {code}): see its output above, or run it again with --jobs 1"
+            return f"{self._name} {killed(code, 'use fewer --jobs, or run it again')}"
+        return f"{self._name} failed with status {code}: see its output above, or run it again with --jobs 1"
 
     def _log(self) -> None:
         with os.fdopen(os.dup(self._output.fileno()), encoding="utf-8", errors="replace") as lines:
@@ -158,7 +159,7 @@ class StepProcess:
 
 @contextlib.contextmanager
 def _inherited(threads: int) -> Iterator[None]:
-    """Environment of a process that is started inside: ``threads`` threads, and SIGINT blocked until it is handled."""
+    """Set the environment for a new process: ``threads`` threads, and SIGINT blocked until the process handles it."""
     before = {name: os.environ.pop(name) for name in POOLS if name in os.environ}
     signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -189,7 +190,7 @@ def _serve(pipe: Connection, output: Connection) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process and its children when the parent has ended, for whatever reason."""
+    """End this process and its children when the parent has ended, whatever the reason."""
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os.killpg(0, signal.SIGKILL)

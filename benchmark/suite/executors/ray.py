@@ -1,4 +1,4 @@
-"""Steps on a Ray cluster: each is a task that Ray schedules, and runs again if its node is lost."""
+"""Steps on a Ray cluster: each step is a task, which Ray runs again if its node is lost."""
 
 import logging
 import os
@@ -14,10 +14,10 @@ from core.cli import CONFIGS
 from core.errors import BadValueError, LocusError, NotAvailableError, one_line
 
 GIB = 1 << 30
-LEAVE = 60.0
+STOP_SECONDS = 60.0
 """Time limit for steps to stop when a run ends early."""
 PASSED_ON = ("LOCUS_DATA", "OMP_WAIT_POLICY")
-"""Environment variables that steps on other machines need too."""
+"""Environment variables that are passed to steps on other machines."""
 
 
 class RayCluster(Executor):
@@ -38,10 +38,10 @@ class RayCluster(Executor):
         try:
             import ray
         except ImportError:
-            raise NotAvailableError("--executor ray needs Ray: pip install -e '.[ray]'") from None
+            raise NotAvailableError("--executor ray requires Ray: pip install -e '.[ray]'") from None
         for option, value in (("gpus", gpus), ("memory", memory or 0), ("retries", retries)):
             if not isinstance(value, int | float) or value < 0:
-                raise BadValueError(f"--executor ray:{option}={value} is not allowed: write a number of 0 or more")
+                raise BadValueError(f"--executor ray:{option}={value} is invalid: write a number of 0 or more")
         self.ray, self.address = ray, address
         wanted = {"num_gpus": gpus, "max_retries": retries, "retry_exceptions": False}
         self.wanted = wanted if memory is None else {**wanted, "memory": round(memory * GIB)}
@@ -53,7 +53,7 @@ class RayCluster(Executor):
         for task in self._steps:
             self.ray.cancel(task, force=False)
         if self._steps:
-            self.ray.wait([*self._steps], num_returns=len(self._steps), timeout=LEAVE)
+            self.ray.wait([*self._steps], num_returns=len(self._steps), timeout=STOP_SECONDS)
         if self.ray.is_initialized():
             self.ray.shutdown()
 
@@ -88,7 +88,7 @@ class RayCluster(Executor):
         try:
             error: LocusError | None = self.ray.get(task)
         except self.ray.exceptions.RayError as broken:
-            error = LocusError(f"{step.id} broke: {one_line(broken)}")
+            error = LocusError(f"{step.id} failed: {one_line(broken)}")
         return step, error
 
 

@@ -18,13 +18,13 @@ POLL_JOBS_SECONDS = 30.0
 EXIT_GRACE_SECONDS = 15.0
 """Time limit for idle jobs to exit."""
 TIMEOUT_WARNING_SECONDS = 120
-"""A job receives its warning so long before its time limit."""
+"""Time between the warning signal and the time limit of a job."""
 MAX_TIMEOUTS = 100
 """How often submitit queues a job again after a timeout."""
 
 
 class Slurm(Executor):
-    """``jobs`` jobs of an array at a time. A free job takes the next step, whichever it is.
+    """``jobs`` jobs of an array at a time. A free job takes the next step of the queue.
 
     ``partition``, ``account``, ``time`` (minutes), ``gpus`` and ``memory`` (GiB) apply to each job. ``cluster=local``
     replaces Slurm by processes of this machine. All nodes must share the folder of runs.
@@ -47,7 +47,7 @@ class Slurm(Executor):
         for option, value, least in (("time", time, 1), ("gpus", gpus, 0)):
             if not isinstance(value, int) or value < least:
                 raise BadValueError(
-                    f"--executor slurm:{option}={value} is not allowed: write a whole number of {least} or more"
+                    f"--executor slurm:{option}={value} is invalid: write a whole number of {least} or more"
                 )
         _check(cluster)
         self.cluster = cluster
@@ -62,7 +62,7 @@ class Slurm(Executor):
         self._ended, self._looked = 0, 0.0
 
     def __enter__(self) -> Self:
-        """Make SIGTERM end a run as Ctrl-C does, its jobs included."""
+        """Make SIGTERM end a run and its jobs as Ctrl-C would."""
         self._signals.enter_context(sigterm_ends())
         return self
 
@@ -72,7 +72,7 @@ class Slurm(Executor):
         self._signals.close()
 
     def begin(self, folder: Path, steps: Sequence[Step]) -> None:
-        """Open a new queue, after ending the jobs of the suite before and of an earlier, killed run of this suite."""
+        """Open a new queue, after ending the jobs of the previous suite and of an earlier, killed run of this suite."""
         self._end()
         base = (folder / ".slurm").absolute()
         for before in map(StepQueue, base.glob("*")):
@@ -91,7 +91,7 @@ class Slurm(Executor):
             self._submit()
 
     def wait(self) -> tuple[Step, LocusError | None]:
-        """Block until a step ends. Raises ``LocusError`` if the jobs end before they run any step."""
+        """Block until a step ends. Raises ``LocusError`` if the jobs end before they have run a step."""
         while (ended := self.queue.pop_ended()) is None:
             if time.monotonic() - self._looked > POLL_JOBS_SECONDS:
                 self._look_after_jobs()
@@ -101,6 +101,7 @@ class Slurm(Executor):
         return self._steps[number], error
 
     def _submit(self) -> None:
+        """Submit one array job; its tasks take steps from the queue."""
         import submitit
 
         executor = submitit.AutoExecutor(self.queue.folder / "jobs", self.cluster, slurm_max_num_timeout=MAX_TIMEOUTS)
@@ -111,7 +112,7 @@ class Slurm(Executor):
             with submitit.helpers.environment_variables(PYTHONPATH=paths):
                 self._jobs = executor.map_array(call, range(count))
         except RuntimeError as error:
-            raise LocusError(f"Slurm refuses the jobs: {one_line(error)}") from error
+            raise LocusError(f"Slurm rejected the jobs: {one_line(error)}") from error
         self._ended, self._looked = 0, time.monotonic()
 
     def _look_after_jobs(self) -> None:
@@ -119,16 +120,17 @@ class Slurm(Executor):
         gone = {job.job_id: job for job in self._jobs if job.done()}
         for number, name in self.queue.taken_steps(gone):
             state, file = gone[name].state, gone[name].paths.stderr
-            reason = f"{self._steps[number].id}: its job {name} ended before it ({state}): see {file}"
+            reason = f"{self._steps[number].id}: Slurm job {name} ended before this step ({state}): see {file}"
             self.queue.end(number, name, LocusError(reason))
             self._ended += 1
         if len(gone) == len(self._jobs) and self.queue.has_waiting():
             if not self._ended:
-                raise LocusError(f"the jobs ended before any took a step: see {self._jobs[0].paths.stderr}")
+                raise LocusError(f"the Slurm jobs ended before they ran a step: see {self._jobs[0].paths.stderr}")
             self._submit()
         self._looked = time.monotonic()
 
     def _end(self) -> None:
+        """Let running steps finish, then cancel the jobs that have not ended."""
         if self._jobs:
             self._alive.close()
             self.queue.close()
@@ -143,18 +145,19 @@ class Slurm(Executor):
 
 
 def _check(cluster: str) -> None:
+    """Raise if submitit or the commands of Slurm are missing."""
     try:
         import submitit  # noqa: F401
     except ImportError:
-        raise NotAvailableError("--executor slurm needs submitit: pip install -e '.[slurm]'") from None
+        raise NotAvailableError("--executor slurm requires submitit: pip install -e '.[slurm]'") from None
     if cluster not in ("slurm", "local"):
-        raise BadValueError(f"--executor slurm:cluster={cluster}: write slurm or local, or leave it out")
+        raise BadValueError(f"--executor slurm:cluster={cluster} is invalid: write slurm or local, or leave it out")
     if cluster == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
-        raise NotAvailableError("--executor slurm: no sbatch and srun on this machine: log in where jobs are submitted")
+        raise NotAvailableError("--executor slurm requires sbatch and srun: run it on the login node of the cluster")
 
 
 def _wait_for_steps(queue: StepQueue) -> None:
-    """Wait until no job runs a step; give up after ``SILENT`` seconds, because lost nodes never report."""
+    """Wait until no job runs a step, at most ``SILENT`` seconds because lost nodes never report."""
     begun = time.monotonic()
     while queue.taken_steps() and time.monotonic() - begun < SILENT:
         time.sleep(POLL)

@@ -1,4 +1,4 @@
-"""Progress of all steps: how many run, wait, are done and failed, and the time left."""
+"""Progress of all steps: running, waiting, done and failed, and the time left."""
 
 import datetime
 import sys
@@ -36,7 +36,7 @@ def run_with_progress(steps: Sequence[Step], executor: Executor, report: Callabl
 
 @dataclass
 class StepCounts:
-    """How many steps run, wait and have ended."""
+    """Numbers of running, waiting and ended steps."""
 
     left: Counter[str]
     """train, explain or score -> number of steps that have not ended."""
@@ -46,7 +46,7 @@ class StepCounts:
     ended: Counter[str] = field(default_factory=Counter)
     """done, failed or cancelled -> number of steps."""
     timed: Counter[str] = field(default_factory=Counter)
-    """train, explain or score -> number of steps that really ran; steps that were done before do not count."""
+    """train, explain or score -> number of timed steps, without those that had been done before."""
     timed_seconds: dict[str, float] = field(default_factory=dict)
     """train, explain or score -> total time of those steps."""
     longest: dict[str, float] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class StepCounts:
             self._measure(kind, took)
 
     def _measure(self, kind: str, took: float) -> None:
-        """Time a step. One that took less than a tenth of the longest was done before, and is ignored."""
+        """Time a step. A step that took less than a tenth of the longest one had been done before and is ignored."""
         longest = self.longest.get(kind, 0.0)
         if took > 10 * longest:
             self.timed[kind], self.timed_seconds[kind] = 0, 0.0
@@ -75,10 +75,11 @@ class StepCounts:
         self.longest[kind] = max(took, longest)
 
     def __str__(self) -> str:
-        """``1 run, 2 wait, 3 done, about 0:01:00 left``."""
+        """``1 running, 2 waiting, 3 done, about 0:01:00 left``."""
         waiting = self.left.total() - len(self.began)
-        counts = [f"{len(self.began)} run, {waiting} wait", *(f"{n} {kind}" for kind, n in sorted(self.ended.items()))]
-        return ", ".join([*counts, *([] if self.time_left is None else [f"about {self.time_left} left"])])
+        counts = {"running": len(self.began), "waiting": waiting, **dict(sorted(self.ended.items()))}
+        left = "" if self.time_left is None else f", about {self.time_left} left"
+        return ", ".join(f"{n} {kind}" for kind, n in counts.items()) + left
 
     @property
     def time_left(self) -> datetime.timedelta | None:

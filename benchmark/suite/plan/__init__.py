@@ -1,4 +1,4 @@
-"""A suite: read a YAML file of ``configs/suites`` into models with their training runs."""
+"""Read a suite, a YAML file of ``configs/suites``, into models with their training runs."""
 
 from benchmark.suite.plan.files import SUITES, load, networks, suites
 from benchmark.suite.plan.model import ModelPlan, folder_name, identity

@@ -1,4 +1,4 @@
-"""Load a suite from ``configs/suites`` and check every word in it."""
+"""Load and check a suite of ``configs/suites``."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ SUITES = cli.CONFIGS / "suites"
 
 
 def suites(folder: Path = SUITES) -> list[str]:
-    """Names of the suites of the project, or of another ``folder`` of YAML files.
+    """Return the names of the suites of the project, or of another ``folder`` of YAML files.
 
     >>> "phantom" in suites()
     True
@@ -27,7 +27,7 @@ def suites(folder: Path = SUITES) -> list[str]:
 def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
     """Read a suite. Raises ``UnknownNameError``, or ``DataError`` with the invalid field.
 
-    ``trust``: whether Python files that its methods or checkpoints name may be executed; otherwise ``BadValueError``.
+    ``trust``: whether Python files named by its methods or checkpoints may be executed; otherwise ``BadValueError``.
     """
     path = folder / f"{name}.yaml"
     if not path.is_file():
@@ -51,24 +51,24 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
 
 
 def networks(suite: Suite) -> list[str]:
-    """The words of external networks among its finished models."""
+    """Return the names of the external networks among its finished models."""
     entries = [entry for entry in suite.models if CHECKPOINT in entry]
     plans = models(suite.model_copy(update={"models": entries}))
     return [plan.finished.network for plan in plans if plan.finished is not None]
 
 
 def _problems(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:
-    """The problems of a suite's models, each with advice."""
+    """Yield the problems of a suite's models, with advice."""
     trainings = [training for plan in plans for training in plan.trainings]
     for training in trainings:
         if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
-            yield "has several folds of the same test images: write partition: kfold"
+            yield "has several folds with the same test images: write partition: kfold"
         if training.fold >= training.folds:
-            yield f"has fold {training.fold} of {training.folds} folds: count from 0"
+            yield f"has fold {training.fold}, but the folds are 0 to {training.folds - 1}: write one of them"
     if any(training.batch_size == "auto" for training in trainings):
         yield "has batch_size auto, which depends on the machine: write a number"
     if repeated := duplicates(plan.id for plan in plans):
-        yield f"has two models called {', '.join(repeated)}: write two suites if flags differ that no table shows"
+        yield f"has two models with the name {', '.join(repeated)}: if they differ in other flags, write two suites"
     if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.scored_by:
         yield f"has slow_images, which requires the protocol {MAIN_PROTOCOL!r}: add it to protocols"
     if any(plan.all_images and plan.slow_images is None for plan in plans):

@@ -18,8 +18,7 @@ DATA = frozenset({
 })  # fmt: skip
 """Flags of a training run that determine the scored images."""
 NEVER_IN_KEY = (WHERE - {"precision", "threads"}) | {"data_root_dir", "init_from"}
-"""Flags of a training run that are never in a key: machine, paths. Threads count only if the plan fixes them.
-"""
+"""Flags of a training run that are never in a key: machine and paths. Threads are, if the plan sets them."""
 ALWAYS_IN_KEY = frozenset({
     "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images",
     "backbone", "global_pool", "lse_gamma", "attention_map", "pretrained", "dropout", "multi_label", "loss",
@@ -43,21 +42,21 @@ class ModelPlan:
     slow_images: int | None = None
     """Number of images for slow methods; None: all."""
     shown_only: bool = False
-    """Whether slow methods explain only the findings that an image shows, because no protocol reads others."""
+    """Whether slow methods explain only the findings present in an image, because no protocol uses others."""
     other_data: TrainConfig | None = None
     """The data set of ``test_on``; None: that of the training runs."""
     all_cells: bool = True
-    """Whether the model has all cells, or only those that the leaderboard of several seeds needs."""
+    """Whether the model has all cells, or only those for the leaderboard of several seeds."""
     finished: "FinishedModel | None" = None
     """The finished model, if it was trained elsewhere; None: the suite trains it."""
     methods: tuple[str, ...] = ()
     """The model's own methods; empty: those of the suite."""
     all_images: tuple[str, ...] = ()
-    """Slow methods that explain all images nevertheless, for the main protocol."""
+    """Slow methods that explain all images for the main protocol."""
     candidate: str = ""
-    """The recipe's name among the suite's candidates; empty: no candidate, or the chosen model."""
-    stated: tuple[tuple[str, Any], ...] = dataclasses.field(default=(), compare=False)
-    """The recipe, item by item, if its folds have different ones; see ``choice.chosen_models``."""
+    """Name of the candidate recipe; empty if the suite has none, and for a chosen model."""
+    chosen_recipe: tuple[tuple[str, Any], ...] = dataclasses.field(default=(), compare=False)
+    """Items of the recipe of a model whose folds have different recipes: see ``choice.chosen_models``."""
 
     @property
     def network(self) -> str:
@@ -78,7 +77,7 @@ class ModelPlan:
         return self.other_data or self.trainings[0]
 
     def maps_folder(self, runs_dir: Path) -> Path:
-        """The folder of its maps below ``runs_dir``; other images have another folder."""
+        """Return the folder of its maps below ``runs_dir``; each data set has a separate folder."""
         suffix = "" if self.other_data is None else f"-on-{self.other_data.dataset.split(':')[0]}"
         if self.finished is not None:
             suffix = f"-{self.finished.digest[:8]}"
@@ -86,22 +85,22 @@ class ModelPlan:
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """The settings that decide the weights, JSON-able: shared flags, folds, and the run for initial weights."""
+        """The settings that determine the weights, for JSON: shared flags, folds, and the run for initial weights."""
         flags = identity(self.trainings[0])
         folds = [training.fold for training in self.trainings]
         if self.finished is not None:
             data_flags = {name: flags[name] for name in flags if name in DATA or name == "img_size"}
             declared = {"trained_on": self.finished.trained_on} if self.finished.trained_on else {}
             return {**data_flags, **declared, "fold": folds, "weights": self.finished.digest}
-        if self.stated:
-            return dict(self.stated)
+        if self.chosen_recipe:
+            return dict(self.chosen_recipe)
         named = {"candidate": self.candidate} if self.candidate else {}
         return {**flags, "fold": folds, "init": identity(self.init) if self.init else None, **named}
 
     def run_configs(self, runs_dir: Path) -> dict[Path, TrainConfig]:
-        """Run folder below ``runs_dir`` -> its training run, one per fold, with its initial weights.
+        """Return run folder below ``runs_dir`` -> training run with its initial weights, one per fold.
 
-        The folder's name has a hash of all settings that decide the weights.
+        The name of a folder contains a hash of all settings that determine the weights.
         """
         if self.finished is not None:
             name, digest = safe_filename(self.finished.name), self.finished.digest[:8]
@@ -114,7 +113,7 @@ class ModelPlan:
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """The fields that decide what a training run learns: ``ALWAYS_IN_KEY``, and newer ones not at their default.
+    """Return the fields that determine the weights: ``ALWAYS_IN_KEY``, and newer ones if not at their default.
 
     >>> flags = identity(TrainConfig(lr=0.01, cache_dir="elsewhere"))
     >>> flags["lr"], "cache_dir" in flags
@@ -126,7 +125,7 @@ def identity(config: TrainConfig) -> dict[str, Any]:
 
 
 def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
-    """Name of the run folder of one training run: readable, and different for other weights.
+    """Return the name of a run folder: readable, and unique for the weights.
 
     >>> folder_name(TrainConfig(backbone="resnet18", fold=2), None).rpartition("-")[0]
     'resnet18-AVG-fold2'

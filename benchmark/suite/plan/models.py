@@ -1,7 +1,7 @@
-"""The models of a suite: each network and seed in its YAML with its training runs, and finished models.
+"""The models of a suite: each network and seed with its training runs, and finished models.
 
-A suite that chooses its recipe trains its candidates on all folds and without each fold. Fold k is scored by the
-candidate that is best on the folds j ≠ k, each scored by training runs that saw neither j nor k.
+A suite that chooses its recipe trains each candidate on all folds, and again without each fold. Fold k is scored by the
+candidate that is best on the folds j ≠ k, which are scored by training runs that saw neither j nor k.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from core.errors import BadValueError
 from core.names import MAIN_PROTOCOL
 
 SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "precision", "threads")
-"""Flags that the run for the initial weights takes from the model: its network, its seed and fixed settings."""
+"""Flags of the model that the training run for the initial weights uses too."""
 
 CHECKPOINT = "checkpoint"
 """The key of a finished model in a suite."""
@@ -27,7 +27,7 @@ KEYS = (CHECKPOINT, "entry", "trained_on", "slow_images")
 
 
 def models(suite: Suite) -> list[ModelPlan]:
-    """The suite's models, seed by seed."""
+    """Return the models of a suite."""
     seeds = {} if suite.seeds is None else {"seed": suite.seeds}
     plans = []
     for entry in suite.models:
@@ -43,9 +43,9 @@ def models(suite: Suite) -> list[ModelPlan]:
 
 
 def with_flags(suite: Suite, **flags: Any) -> Suite:
-    """The suite with these ``flags`` of the command line in all its training runs; None keeps the suite's value.
+    """Return the suite with these ``flags`` in all its training runs; None leaves the suite's value.
 
-    A data root applies to the run for the initial weights only if that has one.
+    ``data_root_dir`` applies to the run for the initial weights only if that run has one.
 
     >>> suite = Suite(name="s", title="", about="", train={"lr": 1}, models=[{"cache_dir": "a"}], init={})
     >>> changed = with_flags(suite, cache_dir="b", data_root_dir="c")
@@ -61,16 +61,16 @@ def with_flags(suite: Suite, **flags: Any) -> Suite:
 
 
 def _trained(suite: Suite, flags: dict[str, Any]) -> Iterator[ModelPlan]:
-    """The model with these ``flags``, or those of all candidates for its recipe."""
+    """Yield the model with these ``flags``, or the models of all candidate recipes."""
     if suite.choice is None:
         yield _model(suite, flags)
         return
     for name, changed in suite.choice.candidates.items():
-        yield from _rivals(_model(suite, {**flags, **changed}), name)
+        yield from _candidate(_model(suite, {**flags, **changed}), name)
 
 
-def _rivals(plan: ModelPlan, name: str) -> Iterator[ModelPlan]:
-    """The candidate ``name`` with the recipe of ``plan``: on all folds, then once without each fold."""
+def _candidate(plan: ModelPlan, name: str) -> Iterator[ModelPlan]:
+    """Yield the candidate ``name`` with the recipe of ``plan``: on all folds, then without each fold."""
     seed = plan.trainings[0].seed
     yield dataclasses.replace(plan, id=f"{plan.network}-{name}-seed{seed}", candidate=name)
     for outer in plan.trainings:
@@ -81,13 +81,14 @@ def _rivals(plan: ModelPlan, name: str) -> Iterator[ModelPlan]:
 
 
 def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
+    """Return the plan of one model of ``suite`` with one seed; it has one training run per fold."""
     shared = {name: flags[name] for name in SHARED if name in flags}
     start = None if suite.init is None else _config({**shared, **suite.init})
     slow_images = flags.get("slow_images", suite.slow_images)
     flags = {name: value for name, value in flags.items() if name != "slow_images"}
     if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
         wrong = f"a model of the suite {suite.name!r} has slow_images {slow_images!r}"
-        raise BadValueError(f"{wrong}: write 1 or more, or null for all")
+        raise BadValueError(f"{wrong}: write a number of 1 or more, or null for all images")
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
     seed = trainings[0].seed
@@ -98,7 +99,7 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
 
 
 def _shown_only(suite: Suite, slow_images: int | None, all_cells: bool) -> bool:
-    """Whether no protocol reads a slow method's maps of findings that an image does not show.
+    """Whether no protocol uses the maps of a slow method for findings that an image does not have.
 
     If slow methods explain only some images, only the main protocol scores them.
     """
@@ -109,12 +110,12 @@ def _shown_only(suite: Suite, slow_images: int | None, all_cells: bool) -> bool:
 
 
 def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:
-    """The data set of ``test_on``, prepared like the training images; ``BadValueError`` for several folds."""
+    """Return the data set of ``test_on``, prepared like the training images; raises for several folds."""
     if suite.test_on is None:
         return None
     if len(trainings) > 1:
         both = f"the suite {suite.name!r} has test_on and {len(trainings)} folds"
-        raise BadValueError(f"{both}: one explains it all, leave folds out")
+        raise BadValueError(f"{both}, but test_on requires a single training run: leave folds out")
     names = ("img_size", "preprocess", "cache_dir", "num_workers", "threads", "pretrained")
     same = {name: getattr(trainings[0], name) for name in names}
     return _config({**same, "data_seed": trainings[0].data_seed, **suite.test_on})
@@ -132,22 +133,24 @@ def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
-    """A model for each checkpoint of ``entry``: several checkpoints are training runs of one entry.
+    """Return a model for each checkpoint of ``entry``; several checkpoints are training runs of one entry.
 
     Raises ``BadValueError`` for an unknown key, ``DataError`` for a path that is not a run.
     """
     if unknown := [key for key in entry if key not in KEYS]:
         both = f"a model of the suite {suite.name!r} has checkpoint and {unknown[0]}"
-        raise BadValueError(f"{both}: allowed with checkpoint: {', '.join(KEYS[1:])}")
+        raise BadValueError(f"{both}: only {', '.join(KEYS[1:])} are allowed with checkpoint")
     if suite.test_on is not None or suite.check is not None:
-        raise BadValueError(f"the suite {suite.name!r} trains what it asks (test_on, check): it takes no checkpoint")
+        raise BadValueError(
+            f"the suite {suite.name!r} has test_on or check and accepts no checkpoint: use another suite"
+        )
     from benchmark.maps import run_metadata  # imports torch, only to read weights
 
     paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
     read = [run_metadata.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
     name = entry.get("entry") or read[0][0].name
     seeds = [flags["seed"] for _, flags in read]
-    seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # else numbered
+    seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # numbered if seeds repeat
     data = {key: value for key, value in suite.train.items() if key in DATA}
     folds = suite.folds if suite.folds is not None else [data.get("fold", 0)]
     plans = []

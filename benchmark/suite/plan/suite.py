@@ -18,7 +18,7 @@ METHOD_KEYS = ("methods", "all_images")
 NO_TRAINING_FLAGS = ("search", "search_storage", "resume", "evaluate")
 """Flags of ``main.py`` that do not belong to a training run."""
 CHANGEABLE = {field.name for field in dataclasses.fields(RecipeFlags)} - {"seed", "multi_label", "preprocess"}
-"""Flags that a candidate may change: the way a network learns, but not the network, its data or its task."""
+"""Flags that a candidate may change: the training, but not the network, its data or its task."""
 T = TypeVar("T")
 
 
@@ -37,23 +37,23 @@ def _check_method(word: str) -> None:
         methods.registry.check(word)
 
 
-def _known_to(check: Callable[[str], object]) -> pydantic.AfterValidator:
+def _checked_by(check: Callable[[str], object]) -> pydantic.AfterValidator:
     """Validator of a word: ``check`` raises ``UnknownNameError``."""
     return pydantic.AfterValidator(lambda word: (check(word), word)[1])
 
 
 def _distinct(items: list[T]) -> list[T]:
     if repeated := duplicates(map(str, items)):
-        raise ValueError(f"{', '.join(repeated)} occurs twice: leave one out")
+        raise ValueError(f"{', '.join(repeated)} is repeated: remove the duplicate")
     return items
 
 
 RecipeName = Annotated[str, pydantic.Field(pattern=r"^\w+$")]
-MethodName = Annotated[str, _known_to(_check_method)]
-"""A registered method or ``path/to/file.py:Class``, whose code does not run here."""
-ProtocolName = Annotated[str, _known_to(protocols.registry.check)]
-CheckName = Annotated[str, _known_to(CHECKS.check)]
-PaperName = Annotated[str, _known_to(published.name)]
+MethodName = Annotated[str, _checked_by(_check_method)]
+"""A registered method or ``path/to/file.py:Class``; the file is not executed here."""
+ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
+CheckName = Annotated[str, _checked_by(CHECKS.check)]
+PaperName = Annotated[str, _checked_by(published.name)]
 Distinct = pydantic.AfterValidator(_distinct)
 AtLeastOne = pydantic.Field(min_length=1)
 Count = Annotated[int, pydantic.Field(ge=1)]
@@ -66,7 +66,7 @@ class RecipeChoice(pydantic.BaseModel):
 
     candidates: Annotated[dict[RecipeName, dict[str, Any]], pydantic.Field(min_length=1, max_length=3)]
     """Name of a recipe -> the flags of ``train`` that it changes; the first one wins ties."""
-    method: Annotated[str, _known_to(methods.registry.check)]
+    method: Annotated[str, _checked_by(methods.registry.check)]
     """The method whose maps are scored by ``locus`` for the choice; it must be fast."""
     metric: Literal["hit@iou.3", "hit@iou.1", "hit@iou.5", "mean_iou", "pointing"] = "hit@iou.3"
     """The deciding metric: mean over findings, at the cross-fitted threshold if it needs one."""
@@ -78,11 +78,11 @@ class Suite(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    """The file's name, and the name of its folder below ``results``."""
+    """Name of the file, and of the folder below ``results``."""
     title: str
-    """One line above the tables."""
+    """Heading of the tables."""
     about: str
-    """Basis and limits of the numbers; printed above the tables."""
+    """Description printed above the tables: the data and the limits of the results."""
     limits: str = ""
     """One sentence, printed first in the list of limitations."""
     held_out: str = ""
@@ -103,9 +103,9 @@ class Suite(pydantic.BaseModel):
     folds: Annotated[list[int], AtLeastOne, Distinct] | None = None
     """Folds whose held-out cases are pooled; none: the split named in ``train``."""
     choice: RecipeChoice | None = None
-    """Candidates from which inner folds choose the recipe of each outer fold; none: the recipe is ``train``."""
+    """Candidates for the recipe of each outer fold, chosen on inner folds; none: the recipe is ``train``."""
     methods: list[str] | str = "all"
-    """Words of methods, including ``all``, ``fast`` and ``slow``; the baselines are always added."""
+    """Names of methods, or the groups ``all``, ``fast`` and ``slow``; the baselines are always added."""
     rank_methods: list[MethodName] = []
     """Methods whose mean represents each network in comparisons of networks; none: those that all its networks have on
     all images, without baselines."""
@@ -115,7 +115,7 @@ class Suite(pydantic.BaseModel):
     """Seeds that have all cells; None: all seeds. For other seeds only the methods that explain all images are scored,
     by ``locus`` (or only fast ones by a check) on the aligned grid: enough for a leaderboard of several seeds."""
     protocols: Annotated[list[ProtocolName], Distinct] | None = None
-    """Words of protocols; none: all in ``benchmark/scoring/protocols`` that need only maps."""
+    """Names of protocols; none: all in ``benchmark/scoring/protocols`` that need only maps."""
     conventional: Annotated[list[ProtocolName], Distinct] = []
     """Protocols that score the maps a second time with the conventional grid."""
     published: list[PaperName] = []
@@ -125,47 +125,47 @@ class Suite(pydantic.BaseModel):
     images: Count | None = None
     """Number of boxed images, drawn by patient, for a check; none: all."""
     second_readers: bool = False
-    """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations are searched
-    in the folder of NIH's files and next to it."""
+    """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations may be in
+    the folder of NIH's files or next to it."""
     test_on: dict[str, Any] | None = None
     """Flags of another data set (dataset, data_root_dir …) whose test images are explained and scored with the trained
     models."""
     trainings: str | None = None
-    """The suite whose folder below ``--runs`` is used for training runs and maps, so that both suites share them; none:
-    the suite's own folder."""
-
+    """Another suite whose training runs and maps this suite uses, in its folder below ``--runs``; none: no other."""
     predicted_by: str | None = None
-    """The suite whose published training runs predict, at the end of a run, the range of each row of this one."""
+    """The suite whose published training runs predict the range of each row, shown at the end of a run."""
 
     @pydantic.field_validator("models")
     @classmethod
     def _method_lists(cls, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Check that the methods of a model are lists of words; a string would be read letter by letter."""
+        """Check that the methods of a model are lists of names."""
         for key, words in ((key, model[key]) for model in models for key in METHOD_KEYS if key in model):
             if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
-                raise ValueError(f"a model has {key} {words!r}: write a list of words, such as [cam, layercam]")
+                raise ValueError(f"a model has {key} {words!r}: write a list of names, such as [cam, layercam]")
         return models
 
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> Self:
-        """Check all method words, and that no two fields contradict each other."""
+        """Check all method names, and that no two fields contradict each other."""
         check_methods(self.all_words)
         for problem in (*self._problems(), *self._problems_of_choice()):
             raise ValueError(problem)
         return self
 
     def _problems(self) -> Iterator[str]:
+        """Yield an error message for every combination of fields that is not allowed."""
         if self.check is not None and (self.protocols or self.conventional):
-            yield "a suite with check is scored by the check alone: leave protocols and conventional out"
+            yield "check cannot be combined with protocols or conventional: leave these out"
         if self.check is None and self.images is not None:
             yield "images requires check: write slow_images, or add a check"
         if self.seeds is not None and "seed" in self.train:
-            yield "seeds and the seed in train exclude each other: leave one out"
+            yield "seeds cannot be combined with seed in train: leave one out"
         for flag in NO_TRAINING_FLAGS:
             if any(flag in flags for flags in (self.train, self.init or {}, *self.models)):
-                yield f"the flag {flag} is not part of a training run: leave it out"
+                yield f"{flag} is not allowed in a suite: leave it out"
 
     def _problems_of_choice(self) -> Iterator[str]:
+        """Yield an error message for every mistake in the field ``choice``."""
         if self.choice is None:
             return
         if self.folds is None or len(self.folds) < 2 or self.train.get("folds", 5) < 3:
@@ -174,7 +174,7 @@ class Suite(pydantic.BaseModel):
             yield "choice cannot be combined with check or test_on: leave one out"
         if not methods.is_fast(self.choice.method):
             fast = ", ".join(methods.expand(["fast"]))
-            yield f"choice has the slow method {self.choice.method}: write a fast one, of {fast}"
+            yield f"choice requires a fast method, but {self.choice.method} is slow: write one of {fast}"
         for name, flags in self.choice.candidates.items():
             if other := sorted({*flags} - CHANGEABLE):
                 allowed = ", ".join(sorted(CHANGEABLE))
@@ -182,25 +182,25 @@ class Suite(pydantic.BaseModel):
 
     @property
     def words(self) -> list[str]:
-        """Its methods and groups of methods, by their registered names."""
+        """Registered names of its methods and groups of methods."""
         return list(map(methods.normalize_name, [self.methods] if isinstance(self.methods, str) else self.methods))
 
     @property
     def all_words(self) -> list[str]:
-        """Its methods and those of its models."""
+        """Names of its methods and of those of its models."""
         return [*self.words, *(word for model in self.models for key in METHOD_KEYS for word in model.get(key, ()))]
 
     @property
     def scored_by(self) -> list[str]:
-        """Its protocols."""
+        """Names of its protocols, or of its check."""
         return [self.check] if self.check is not None else self.protocols or protocols.of_maps()
 
     def protocols_of_model(self, all_cells: bool) -> list[str]:
-        """The protocols of a model with all cells, or with only the cells of the leaderboard."""
+        """Return the protocols of a model with all cells, or with only the cells of the leaderboard."""
         return [MAIN_PROTOCOL] if not all_cells and MAIN_PROTOCOL in self.scored_by else self.scored_by
 
     @property
     def recorded(self) -> list[str]:
-        """Protocols of its records: its own, the classifier's, ``paired`` for compared methods, ``choice``."""
+        """Protocols of its records, including those of the classifier, paired comparisons and the choice."""
         paired = [PAIRED] if MAIN_PROTOCOL in self.scored_by else []
         return [*self.scored_by, CLASSIFICATION, *paired, *([CHOICE] if self.choice is not None else [])]

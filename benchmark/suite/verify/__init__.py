@@ -1,1 +1,1 @@
-"""``python -m benchmark.verify``: recompute every figure of the records, from stored maps and rows per case."""
+"""``python -m benchmark.verify``: recompute all values of the records from stored maps and per-case rows."""

@@ -1,4 +1,4 @@
-"""Differences of a record and its per-case rows between stated and measured figures."""
+"""Differences between the recorded and the recomputed values of a record and its per-case rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,51 +16,51 @@ ABS_TOL = 1e-6
 INTERVAL_TOL = 1e-3
 """Tolerance of an interval's ends, as a share of its width.
 
-With another order of summation, as with other threads, a resample can cross the value. Another seed moves the ends ten
-times as far.
+A different order of summation, as with other threads, can move a resample across the value. A different seed moves the
+ends ten times as far.
 """
 
 
 ADDED_LATER = ("center_inside", "out_of_reach", "hits_by_threshold")
-"""Figures added after records were published: a record without them is not wrong."""
+"""Values added after records were published: a record without them is not wrong."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure that differs."""
+    """A value that differs."""
 
     what: str
-    """Name of the figure: ``mean hit@iou.3 (cross-fitted) low``."""
-    stated: Value
-    """Value in the record; None also if it has no such figure."""
+    """Name of the value: ``mean hit@iou.3 (cross-fitted) low``."""
+    recorded: Value
+    """Value in the record; None if the record lacks it."""
     measured: Value
 
     def __str__(self) -> str:
-        return f"{self.what}: recorded {self.stated}, measured {self.measured}"
+        return f"{self.what}: recorded {self.recorded}, recomputed {self.measured}"
 
 
 VerificationResult = list[Difference] | LocusError
-"""Differences between a record and its sources, or why they are unknown."""
+"""Differences between a record and its sources, or the reason why it cannot be verified."""
 
 
-def differences(stated: Record, measured: Record) -> list[Difference]:
-    """Return the differing figures of two records of one cell, including those that only one has."""
-    one, other = dict(named_values(stated)), dict(named_values(measured))
+def differences(recorded: Record, measured: Record) -> list[Difference]:
+    """Return the different values of two records of one cell, including values that only one has."""
+    one, other = dict(named_values(recorded)), dict(named_values(measured))
     counted = (name for name in other if not set(ADDED_LATER).intersection(name.split()))
-    names, slack = dict.fromkeys([*one, *counted]), dict(_slack(stated))
+    names, slack = dict.fromkeys([*one, *counted]), dict(_slack(recorded))
     wrong = (name for name in names if not _same(one.get(name), other.get(name), slack.get(name, 0.0)))
     return [Difference(name, one.get(name), other.get(name)) for name in wrong]
 
 
-def row_differences(stated: pd.DataFrame, measured: pd.DataFrame) -> list[Difference]:
-    """Return columns that differ between two tables of per-case rows, with the first differing value; or lengths."""
-    if len(stated) != len(measured):
-        return [Difference("number of per-case rows", len(stated), len(measured))]
+def row_differences(recorded: pd.DataFrame, measured: pd.DataFrame) -> list[Difference]:
+    """Return the first different value of each column of two tables of per-case rows, or their different lengths."""
+    if len(recorded) != len(measured):
+        return [Difference("number of per-case rows", len(recorded), len(measured))]
     out = []
-    for name in dict.fromkeys([*stated, *(name for name in measured if name not in ADDED_LATER)]):
+    for name in dict.fromkeys([*recorded, *(name for name in measured if name not in ADDED_LATER)]):
         one, other = (
             table[name].to_numpy(object) if name in table else np.full(len(measured), None)
-            for table in (stated, measured)
+            for table in (recorded, measured)
         )
         wrong = next((n for n in range(len(measured)) if not _same(_plain(one[n]), _plain(other[n]))), None)
         if wrong is not None:
@@ -69,17 +69,17 @@ def row_differences(stated: pd.DataFrame, measured: pd.DataFrame) -> list[Differ
 
 
 def _plain(value: Any) -> Value:
-    """Convert a table cell to a figure; None for missing values and nan."""
+    """Convert a table cell to a float or string; None for missing values and nan."""
     if isinstance(value, str):
         return value
     return None if value is None or np.isnan(value) else float(value)
 
 
 def named_values(record: Record) -> Iterator[tuple[str, Value]]:
-    """Yield name -> figure: status, geometry, sample counts, each score with its interval and n, and the thresholds."""
+    """Yield the names and values of a record: status, geometry, counts, scores with interval and n, thresholds."""
     yield "status", record.status
     yield "geometry", record.geometry
-    yield from _flat("rests on", record.rests_on)
+    yield from _flat("count of", record.rests_on)
     for name, score in _scores(record):
         for field in ("value", "low", "high", "n"):
             yield f"{name} {field}", getattr(score, field)
@@ -88,7 +88,7 @@ def named_values(record: Record) -> Iterator[tuple[str, Value]]:
 
 
 def _slack(record: Record) -> Iterator[tuple[str, float]]:
-    """Yield the name of each interval end -> its tolerance."""
+    """Yield the name and the tolerance of each interval end."""
     for name, score in _scores(record):
         if score.low is not None and score.high is not None:
             # an interval of zero width at 0 or 1 was recorded before the exact binomial bound
@@ -98,7 +98,7 @@ def _slack(record: Record) -> Iterator[tuple[str, float]]:
 
 
 def _scores(record: Record) -> Iterator[tuple[str, Score]]:
-    """Yield name -> score, including the strata."""
+    """Yield the name and value of each score, including the strata."""
     strata = ((f"{stratum.variable} {stratum.group}: ", stratum.scores) for stratum in record.strata)
     for where, scores in (("", record.scores), *strata):
         for score in scores:
@@ -107,7 +107,7 @@ def _scores(record: Record) -> Iterator[tuple[str, Score]]:
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Value]]:
-    """Yield the figures in nested mappings and lists, each named by its path."""
+    """Yield the values in nested mappings and lists, named by their path."""
     if isinstance(value, dict | list | tuple):
         items = value.items() if isinstance(value, dict) else enumerate(value, 1)
         for word, inner in items:

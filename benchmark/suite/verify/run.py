@@ -16,19 +16,18 @@ from core.errors import DataError, LocusError, one_line
 from core.names import PAIRED
 from core.user_code import refuse_code
 
-SHOWN = 3
-"""Number of reported figures for a record that differs."""
-ENTERED = "their model was added with --checkpoint or --model: write the same flags here"
+MOST = 3
+"""Maximum number of differences that are reported for a record."""
 
 
 def run(config: VerifyConfig, report: Callable[[str], None]) -> int:
-    """Verify the suites of the flags and ``report`` the outcome; 0 if all figures of all records match, else 1.
+    """Verify the suites of the flags and ``report`` the outcome; return 0 if all records match, else 1.
 
-    A record without its maps or data also gives 1, since nothing was verified. Records without figures are counted.
-    Raises ``LocusError`` for a bad suite or a broken record. Only the cache of decoded images is written.
+    A record without its maps or data cannot be verified and gives 1, too. Records without scores are counted. Raises
+    ``LocusError`` for an invalid suite or record. Only the cache of decoded images is written.
     """
-    holding = [_verify_suite(name, config, report) for name in selection.names(config)]
-    return 0 if all(holding) else 1
+    verified = [_verify_suite(name, config, report) for name in selection.names(config)]
+    return 0 if all(verified) else 1
 
 
 def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]) -> bool:
@@ -37,32 +36,32 @@ def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]
     folder = results_folder.base(config, finished) / name
     existing = selection.existing_records(folder)
     chosen = _chosen(_of_models(suite, existing, config), config.method, config.protocol)
-    stated = [record for record in chosen if record.scores]
+    scored = [record for record in chosen if record.scores]
     if not config.trust:
         typed = {*config.method, *suite.all_words}
-        refuse_code([r.cell.method for r in stated if r.cell.method not in typed], folder)
-    report(f"{name}: {len(stated)} records to verify")
-    results = verify_records(suite, stated, existing, folder, config)
+        refuse_code([r.cell.method for r in scored if r.cell.method not in typed], folder)
+    report(f"{name}: {len(scored)} records to verify")
+    results = verify_records(suite, scored, existing, folder, config)
     differ, unknown = 0, Counter[str]()
-    for record, result in tqdm(results, f"verify {name}", len(stated), unit="record", leave=False, disable=None):
+    for record, result in tqdm(results, f"verify {name}", len(scored), unit="record", leave=False, disable=None):
         if isinstance(result, LocusError):
             unknown[str(result)] += 1
         elif result:
             differ += 1
             report(_message(record, result))
-    hold = len(stated) - differ - unknown.total()
+    match = len(scored) - differ - unknown.total()
     if not chosen and (not config.protocol or {*config.protocol} & {*suite.recorded, "all"}):
         unknown["the suite has no records: run it first"] = 1
     empty = Counter(record.status for record in chosen if not record.scores)
-    summary = [f"{hold} records hold", f"{differ} differ", f"{unknown.total()} cannot be verified"]
-    summary += [f"{count} without figures ({status})" for status, count in sorted(empty.items())]
+    summary = [f"{match} records match", f"{differ} differ", f"{unknown.total()} cannot be verified"]
+    summary += [f"{count} without scores ({status})" for status, count in sorted(empty.items())]
     reasons = (f"  {count} cannot be verified: {one_line(why)}" for why, count in unknown.items())
     report("\n".join([f"{name}: {', '.join(summary)}", *reasons]))
     return not differ and not unknown
 
 
 def _of_models(suite: Suite, existing: Sequence[Record], config: VerifyConfig) -> Sequence[Record]:
-    """Return the records of the finished models that the flags name; all of them without such flags."""
+    """Return the records of the finished models named by the flags; without such flags, all records."""
     if not config.checkpoint and not config.model:
         return existing
     entered = {model.id for model in plan.models(suite) if model.finished is not None}
@@ -70,32 +69,32 @@ def _of_models(suite: Suite, existing: Sequence[Record], config: VerifyConfig) -
 
 
 def _chosen(existing: Sequence[Record], method: Sequence[str], protocol: Sequence[str]) -> list[Record]:
-    """Return the records of the methods and protocols that the flags name; all of them without such flags."""
+    """Return the records of the methods and protocols named by the flags; without such flags, all records."""
     words, by = methods.expand(method), protocol if "all" not in protocol else ()
     return [r for r in existing if (not words or r.cell.method in words) and (not by or r.cell.protocol in by)]
 
 
 def _message(record: Record, wrong: Sequence[Difference]) -> str:
-    """Describe a record that differs: its cell, its key, and the first figures that differ."""
+    """Describe a record that differs: its cell, its key, and the first differences."""
     cell = record.cell
     where = " ".join(word for word in (cell.model_id, cell.method, cell.alignment, cell.protocol) if word)
-    lines = [f"  {one_line(difference)}" for difference in wrong[:SHOWN]]
-    rest = [f"  and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
+    lines = [f"  {one_line(difference)}" for difference in wrong[:MOST]]
+    rest = [f"  and {len(wrong) - MOST} more"] if len(wrong) > MOST else []
     return "\n".join([f"{one_line(where)} ({one_line(record.key)}) differs:", *lines, *rest])
 
 
 def verify_records(
-    suite: Suite, stated: Sequence[Record], all_records: Sequence[Record], folder: Path, config: VerifyConfig
+    suite: Suite, scored: Sequence[Record], all_records: Sequence[Record], folder: Path, config: VerifyConfig
 ) -> Iterator[tuple[Record, VerificationResult]]:
-    """Verify each of the ``stated`` records of the suite in ``folder`` against its sources.
+    """Verify each ``scored`` record of the suite in ``folder`` against its source.
 
-    Papers' files first, then per-case rows for paired ones, then stored maps and predictions, model by model.
+    Sources are the files of papers, the per-case rows of paired records, and stored maps and predictions.
     """
-    papers = [record for record in stated if record.source == "paper"]
-    pairs = [record for record in stated if record.cell.protocol == PAIRED]
-    yield from _looked_up(papers, lambda: [record for word in suite.published for record in published.read(word)])
-    yield from _looked_up(pairs, lambda: paired.paired_records(folder, all_records))
-    rest = [record for record in stated if record not in papers and record not in pairs]
+    papers = [record for record in scored if record.source == "paper"]
+    pairs = [record for record in scored if record.cell.protocol == PAIRED]
+    yield from _compare_all(papers, lambda: [record for word in suite.published for record in published.read(word)])
+    yield from _compare_all(pairs, lambda: paired.paired_records(folder, all_records))
+    rest = [record for record in scored if record not in papers and record not in pairs]
     models = {model.id: model for model in selection.planned_models(suite, all_records)}
     for word in dict.fromkeys(record.cell.model_id for record in rest):
         of_model = [record for record in rest if record.cell.model_id == word]
@@ -112,22 +111,23 @@ def verify_records(
             yield from rescore(model, of_model, Path(config.runs) / (suite.trainings or suite.name), folder)
 
 
-def _looked_up(
-    stated: Sequence[Record], made: Callable[[], Sequence[Record]]
+def _compare_all(
+    scored: Sequence[Record], recompute: Callable[[], Sequence[Record]]
 ) -> Iterator[tuple[Record, VerificationResult]]:
-    """Compare with the record of the same cell among those ``made`` anew, which are computed once for all."""
+    """Compare each ``scored`` record with the recomputed record of the same cell."""
     try:
-        remade: dict[str, Record] = {record.key: record for record in made()} if stated else {}
+        by_key: dict[str, Record] = {record.key: record for record in recompute()} if scored else {}
     except LocusError as error:
-        yield from ((record, error) for record in stated)
+        yield from ((record, error) for record in scored)
     else:
         gone = DataError("its per-case rows or the file of its paper are missing")
-        yield from ((r, differences(r, remade[r.key]) if r.key in remade else gone) for r in stated)
+        yield from ((r, differences(r, by_key[r.key]) if r.key in by_key else gone) for r in scored)
 
 
-def _unverifiable(model: ModelPlan | None, suite: Suite, stated: Sequence[Record]) -> str:
+def _unverifiable(model: ModelPlan | None, suite: Suite, model_records: Sequence[Record]) -> str:
     """Return why the records of a model cannot be verified; empty if it is planned and its data are available."""
     if model is not None:
         return selection.missing_data_message(suite, model)
-    entered = any("weights" in record.cell.recipe for record in stated)
-    return ENTERED if entered else "their model is no longer in the suite"
+    if any("weights" in record.cell.recipe for record in model_records):
+        return "their model was added with --checkpoint or --model: write the same flags here"
+    return "their model is no longer in the suite"

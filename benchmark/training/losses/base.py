@@ -8,29 +8,29 @@ from torch.nn import functional
 
 
 class Loss(nn.Module):
-    """(N,K) logits and labels (0, 1, nan unknown) -> scalar. Subclasses set ``name`` and mostly ``terms``."""
+    """Loss of (N,K) logits and labels (0, 1 or nan for unknown). Subclasses set ``name`` and usually ``terms``."""
 
     name: ClassVar[str]
-    """The registered word."""
+    """Registered name."""
     exclusive: ClassVar[bool] = False
-    """True: exactly one class is right per image (softmax); False: findings are independent (sigmoid)."""
+    """True: one class per image (softmax); False: independent findings (sigmoid)."""
 
     def prepare(self, labels: Tensor) -> None:
         """Compute the state of the loss from the (n,K) training labels; most losses have none."""
 
     def counted(self, labels: Tensor) -> Tensor:
-        """(N,) number of terms of each image of the (N,K) ``labels`` in the mean."""
+        """Return the (N,) number of loss terms of each image of the (N,K) ``labels``."""
         return (~labels.isnan()).sum(1)
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-        """(N,K) loss of each label; ``labels`` are 0 where ``known`` (N,K) is False, and those terms are dropped.
+        """Return the (N,K) loss of each label; by default binary cross-entropies.
 
-        By default binary cross-entropies, from the logits in their stable form.
+        ``labels`` are 0 where ``known`` (N,K) is False; these terms are dropped.
         """
         return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean over the known labels; 0 with zero gradients if none is known.
+        """Return the mean over the known labels; 0 with zero gradients if none is known.
 
         ``logits`` (N,K) of any precision are converted to float32; ``labels`` (N,K) are 0, 1 or nan.
         """

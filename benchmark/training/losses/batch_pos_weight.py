@@ -17,7 +17,7 @@ class BatchPosWeight(Loss):
     name = "batch_pos_weight"
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-        """(N,K) weighted cross-entropies."""
+        """Return the (N,K) weighted cross-entropies."""
         positives = (labels * known).sum(0)
         weight = (known.sum(0) - positives) / positives.clamp(min=1)
         losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=weight)

@@ -18,11 +18,11 @@ class Focal(Loss):
     def __init__(self, gamma: float = 2.0) -> None:
         super().__init__()
         if isinstance(gamma, str) or not gamma >= 0:
-            raise BadValueError(f"the loss 'focal' has gamma={gamma}: write 0 or more, as in focal:gamma=2")
+            raise BadValueError(f"the loss 'focal' has gamma={gamma}: write a number of 0 or more, as in focal:gamma=2")
         self.gamma = gamma
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-        """(N,K) focal losses."""
-        # q = s(surplus); in logarithms the gradient is finite for confident answers too
+        """Return the (N,K) focal losses."""
+        # q = s(surplus); with logarithms the gradient is finite for confident predictions, too
         surplus = logits * (2 * labels - 1)
         return (self.gamma * functional.logsigmoid(-surplus)).exp() * functional.softplus(-surplus)

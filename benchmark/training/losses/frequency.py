@@ -29,6 +29,6 @@ class Frequency(Loss):
         self.positive = torch.where(both, positives / (positives + negatives).clamp(min=1), 0.5)
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-        """(N,K) weighted cross-entropies."""
+        """Return the (N,K) weighted cross-entropies."""
         weight = labels * (1 - self.positive) + (1 - labels) * self.positive
         return weight * super().terms(logits, labels, known)

@@ -27,5 +27,5 @@ class PosWeight(Loss):
         self.weight = torch.where(both, negatives / positives.clamp(min=1), 1.0)
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-        """(N,K) weighted cross-entropies."""
+        """Return the (N,K) weighted cross-entropies."""
         return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=self.weight)

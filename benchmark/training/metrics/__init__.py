@@ -1,4 +1,4 @@
-"""Metrics of a classifier's scores: ranking, decisions at a threshold, calibration, with intervals by patient."""
+"""Metrics of a classifier: ranking, decisions at a threshold and calibration, with intervals by patient."""
 
 from benchmark.training.metrics.ranking import Scores, scores
 

@@ -1,4 +1,4 @@
-"""The metrics in metrics.json: thresholds and temperature from validation, each split with intervals."""
+"""The metrics in metrics.json: thresholds and temperature from validation, and both splits with intervals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,9 +17,9 @@ Numbers = dict[str, Resampled]
 
 
 def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Row:
-    """Thresholds, temperature, and the metrics of both splits; undefined values are nan with a reason.
+    """Return thresholds, temperature, and the metrics of both splits; undefined values are nan with a reason.
 
-    On the validation images a chosen threshold has origin ``oracle``, because it was chosen on their truth.
+    On the validation images, a chosen threshold has the origin ``oracle``, because it was chosen on their truth.
     """
     temperature = calibration.fit(val)
     chosen = [] if val.exclusive else decisions.choose(val, choice)
@@ -35,7 +35,7 @@ def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Ro
 
 
 def _assess_split(predictions: Predictions, chosen: Sequence[Threshold], temperature: float, origin: Origin) -> Row:
-    """One split: means over the findings with a value, then each finding."""
+    """Return the metrics of a split: means over the findings with a value, then each finding."""
     called = decisions.decide(predictions, [one.logit for one in chosen])
     per_finding = _per_finding(predictions, called, temperature)
     means = {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in per_finding.items()}
@@ -58,7 +58,7 @@ def _assess_split(predictions: Predictions, chosen: Sequence[Threshold], tempera
 
 
 def _per_finding(predictions: Predictions, called: decisions.Decisions, temperature: float) -> Numbers:
-    """(K,) metrics, resampled: ranking, decisions, and the Brier score before and after scaling."""
+    """Return (K,) resampled metrics: ranking, decisions, and the Brier score before and after scaling."""
     ranked = ranking.resampled(predictions)
     briers = (calibration.brier_terms(predictions, factor) for factor in (1.0, temperature))
     columns = (decisions.per_finding(*called), *briers)
@@ -71,19 +71,20 @@ def _per_finding(predictions: Predictions, called: decisions.Decisions, temperat
 
 
 def _as_a_whole(predictions: Predictions, called: decisions.Decisions) -> Numbers:
-    """Metrics over all findings together: accuracy of exclusive classes, else Hamming loss and exact match."""
+    """Return metrics over all findings: accuracy of exclusive classes, else Hamming loss and exact match."""
     whole = bootstrap_draws(decisions.sum_by_patient(decisions.per_image(*called), predictions))[0]
     return {"accuracy": whole[1]} if predictions.exclusive else {"hamming_loss": whole[0], "exact_match": whole[1]}
 
 
 def _with_intervals(numbers: Numbers) -> tuple[Row, Row]:
-    """Values and intervals by name; a missing interval is None."""
+    """Return values and intervals by name; a missing interval is None."""
     joined = Resampled.join(list(numbers.values()))
     ends = [None if np.isnan(pair).any() else pair.tolist() for pair in interval(joined)]
     return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, ends, strict=True))
 
 
 def _finding(predictions: Predictions, k: int, per_finding: Numbers, errors: Row, chosen: Sequence[Threshold]) -> Row:
+    """Return the metrics of one finding with intervals, counts, and reasons for missing values."""
     values, ends = _with_intervals({name: one[k] for name, one in per_finding.items()})
     values |= {name: numbers[k] for name, numbers in errors.items()}
     labels = predictions.labels[:, k]
@@ -92,7 +93,7 @@ def _finding(predictions: Predictions, k: int, per_finding: Numbers, errors: Row
     why = dict.fromkeys(ranking.METRICS, f"{positives} of {n} images are positive: one class only")
     for words in decisions.WORDS.values():
         why |= {word: no_threshold or decisions.REASONS[name] for name, word in words.items()}
-    unknown = "no label is known here, or none on the validation side"
+    unknown = "no label is known on these images or on the validation images"
     reasons = {name: why.get(name, unknown) for name, value in values.items() if np.isnan(value)}
     counts = {"n": n, "positives": positives}
     return {**values, **counts, "intervals": ends, **({"reasons": reasons} if reasons else {})}

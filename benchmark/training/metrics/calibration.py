@@ -1,7 +1,7 @@
 """Calibration of probabilities: temperature scaling, calibration error and Brier score.
 
 Guo et al., "On calibration of modern neural networks", ICML 2017: logits are divided by one temperature, fitted on the
-validation images. The order of images, and so every AUROC and every decision at a threshold, stays the same.
+validation images. The order of images does not change, nor do AUROC and decisions at a threshold.
 """
 
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ class Temperature:
     """The divisor of the logits."""
 
     value: float
-    """nan if none could be fitted."""
+    """nan if it could not be fitted."""
     n: int
-    """Known labels that it was fitted on (for a softmax: images with a known class)."""
+    """Number of labels for the fit (for a softmax: images with a known class)."""
     loss: tuple[float, float]
     """Mean negative log-likelihood on these labels, before and after."""
     reason: str = ""
@@ -44,9 +44,9 @@ class Temperature:
 
 
 def fit(predictions: Predictions) -> Temperature:
-    """The temperature of all findings that minimises the negative log-likelihood of the validation's ``predictions``.
+    """Return the temperature that minimises the negative log-likelihood of the validation ``predictions``.
 
-    The loss is convex in 1/T, so it has one minimum; ``reason`` is set if that is at an end of ``TEMPERATURE_RANGE``.
+    The loss is convex in 1/T, so it has one minimum; ``reason`` is set if it is at an end of ``TEMPERATURE_RANGE``.
     """
     n = int((predictions.classes >= 0).sum()) if predictions.exclusive else int((~predictions.labels.isnan()).sum())
     if not n:
@@ -62,16 +62,16 @@ def fit(predictions: Predictions) -> Temperature:
 
 
 def expected_calibration_errors(predictions: Predictions, temperature: float) -> list[float]:
-    """(K,) expected calibration error of each finding: mean over ``BINS`` of |frequency - mean probability|, by images.
+    """Return the expected calibration error of each of K findings; nan without known labels or temperature.
 
-    nan if no label is known or the temperature is nan.
+    It is the mean of |frequency - mean probability| over ``BINS``, weighted by images.
     """
     probability, true, known = _sides(predictions, temperature)
     return [_error(probability[known[:, k], k], true[known[:, k], k]) for k in range(probability.shape[1])]
 
 
 def top_class_calibration_error(predictions: Predictions, temperature: float) -> float:
-    """Expected calibration error of a softmax's likeliest class: its accuracy against its probability."""
+    """Return the expected calibration error of the likeliest class of a softmax."""
     known = predictions.classes >= 0
     if not known.any() or np.isnan(temperature):
         return np.nan
@@ -81,13 +81,13 @@ def top_class_calibration_error(predictions: Predictions, temperature: float) ->
 
 
 def brier_terms(predictions: Predictions, temperature: float) -> Columns:
-    """(n,K,1) squared distance of probability and truth, and 1 if both are known: its mean is the Brier score."""
+    """Return the (n,K,1) terms and weights of the Brier score; unknown terms have weight 0."""
     probability, true, known = _sides(predictions, temperature)
     return np.where(known, (probability - true) ** 2, 0.0)[..., None], known[..., None].astype(int)
 
 
 def _sides(predictions: Predictions, temperature: float) -> tuple[FloatArray, BoolArray, BoolArray]:
-    """(n,K) each: probability, positive, and whether both are known."""
+    """Return (n,K) probability, truth, and whether both are known."""
     _, true, known = decide(predictions, np.zeros(len(predictions.findings)))
     return predictions.probabilities(temperature), true, known & ~np.isnan(temperature)
 
@@ -100,7 +100,7 @@ def _error(probability: FloatArray, true: BoolArray) -> float:
 
 
 def _loss(predictions: Predictions, temperature: float) -> float:
-    """Mean negative log-likelihood of the known labels."""
+    """Return the mean negative log-likelihood of the known labels."""
     scaled = predictions.logits.double() / temperature
     if predictions.exclusive:
         known = torch.from_numpy(predictions.classes >= 0)

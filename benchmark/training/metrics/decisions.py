@@ -1,6 +1,6 @@
-"""Decision thresholds, and the decisions as sums per patient: each metric is a ratio of counts.
+"""Decision thresholds, and metrics of decisions as ratios of counts per patient.
 
-A threshold is one logit per finding, chosen on the validation images and stored with its origin.
+A threshold is a logit per finding, chosen on the validation images and stored with its origin.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ REASONS = {
     "f1": "no image is positive or called so",
     "accuracy": "no label is known",
 }
-"""Why a metric's denominator is 0."""
+"""Metric -> reason why its denominator is 0."""
 BoolArray = NDArray[np.bool_]
 Decisions = tuple[BoolArray, BoolArray, BoolArray]
 Columns = tuple[NDArray[Any], NDArray[Any]]
@@ -44,11 +44,11 @@ class Threshold:
     """A finding is called present if its logit is at or above ``logit``."""
 
     logit: float
-    """nan if none could be chosen."""
+    """nan if it could not be chosen."""
     origin: Origin
     choice: Choice
     n: int
-    """Images with a known label that it was chosen on; 0 if it is fixed."""
+    """Number of images for the choice, with a known label; 0 if it is fixed."""
     reason: str = ""
 
     @property
@@ -60,7 +60,7 @@ class Threshold:
 
 
 def choose(predictions: Predictions, choice: Choice = "youden") -> list[Threshold]:
-    """One threshold per finding from the validation's ``predictions``; ``fixed`` is a probability of .5."""
+    """Return a threshold per finding from the validation ``predictions``; ``fixed`` is a probability of .5."""
     if choice == "fixed":
         return [Threshold(0.0, "fixed", choice, 0) for _ in predictions.findings]
     columns = zip(predictions.ranked.T, predictions.labels.T, strict=True)
@@ -78,7 +78,7 @@ def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> Threshold:
 
 
 def youden(tp: FloatArray, fp: FloatArray, positives: int, negatives: int) -> FloatArray:
-    """J = TPR - FPR, from counts of true and false positives.
+    """Return J = TPR - FPR from counts of true and false positives.
 
     Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
     """
@@ -87,7 +87,7 @@ def youden(tp: FloatArray, fp: FloatArray, positives: int, negatives: int) -> Fl
 
 
 def f1(tp: FloatArray, fp: FloatArray, positives: int, _: int) -> FloatArray:
-    """2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall."""
+    """Return 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall."""
     return 2 * tp / (tp + fp + positives)
 
 
@@ -96,7 +96,7 @@ GAINS: dict[str, Gain] = {"youden": youden, "f1": f1}
 
 
 def best_threshold(values: FloatArray, truth: BoolArray, gain: Gain) -> float:
-    """(n,) scores and truth with both classes -> the score with the largest ``gain``, the highest on ties.
+    """Return the score with the largest ``gain``, the highest on ties, from (n,) scores and truth with both classes.
 
     >>> best_threshold(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]), youden)
     0.8
@@ -109,10 +109,10 @@ def best_threshold(values: FloatArray, truth: BoolArray, gain: Gain) -> float:
 
 
 def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
-    """(n,K) each: called positive, positive, and whether both are known.
+    """Return (n,K) decision, truth, and whether both are known.
 
-    A logit at its threshold is positive; a nan threshold decides nothing. For exclusive classes the likeliest is
-    called, and an image without exactly one class is unknown.
+    A logit at its threshold is positive; with a nan threshold the decision is unknown. For exclusive classes the
+    decision is the likeliest class, and an image without exactly one class is unknown.
     """
     if predictions.exclusive:
         index = np.arange(len(predictions.findings))
@@ -123,7 +123,7 @@ def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
 
 
 def per_finding(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
-    """(n,K) -> (n,K,6) numerator and denominator terms of each of ``METRICS``."""
+    """Return the (n,K,6) terms of the numerators and denominators of ``METRICS`` from (n,K) decisions."""
     tp, tn = called & true, ~called & ~true
     part = (tp, tn, tp, tn, 2 * tp, called == true)
     whole = (true, ~true, called, ~called, called.astype(int) + true, np.ones_like(true))
@@ -131,9 +131,9 @@ def per_finding(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns
 
 
 def per_image(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
-    """(n,K) -> (n,1,2) Hamming loss (wrong share of the known labels) and exact match (images with all labels right).
+    """Return the (n,1,2) terms of Hamming loss (wrong labels) and exact match (images with all labels right).
 
-    A finding without any decision is ignored, and an image counts as a match only if all other labels are known.
+    A finding without any decision is ignored; an image is a match only if all its other labels are known.
     """
     some = known.any(0)
     judged = known[:, some].all(1) & some.any()
@@ -143,7 +143,7 @@ def per_image(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
 
 
 def sum_by_patient(columns: Columns, predictions: Predictions) -> Sums:
-    """(n,F,M) columns -> (P,F,M) sums by patient."""
+    """Return the (P,F,M) sums by patient of (n,F,M) columns."""
     sums = np.zeros((2, predictions.n_patients, *columns[0].shape[1:]))
     for side, values in zip(sums, columns, strict=True):
         np.add.at(side, predictions.patient_index, values)
@@ -151,7 +151,7 @@ def sum_by_patient(columns: Columns, predictions: Predictions) -> Sums:
 
 
 def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
-    """(K,K) images by true class (rows) and likeliest class (columns), of images with a known class."""
+    """Return the (K,K) counts of images by true class (rows) and likeliest class (columns)."""
     known, count = predictions.classes >= 0, len(predictions.findings)
     images = np.zeros((count, count), dtype=np.int64)
     np.add.at(images, (predictions.classes[known], predictions.ranked.argmax(1).numpy()[known]), 1)

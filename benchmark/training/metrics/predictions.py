@@ -1,4 +1,4 @@
-"""The logits of a classifier for the images of a split, and their labels: the input of all metrics."""
+"""Logits and labels of the images of a split: the input of all metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from datasets import studies
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Logits and labels of n images (or studies) for K findings, and their patients."""
+    """Logits, labels and patients of n images (or studies) for K findings."""
 
     findings: tuple[str, ...]
     logits: Tensor
@@ -23,9 +23,9 @@ class Predictions:
     labels: Tensor
     """(n,K) 0, 1 or nan (unknown)."""
     patients: Sequence[str]
-    """(n,) patient of each image, the unit of resampling."""
+    """(n,) patient of each image; resampling is by patient."""
     exclusive: bool = False
-    """Whether the classes exclude each other (softmax); otherwise one sigmoid each."""
+    """Whether the classes exclude each other (softmax) or are independent (sigmoids)."""
 
     @cached_property
     def patient_index(self) -> NDArray[np.intp]:
@@ -43,7 +43,7 @@ class Predictions:
         return self.logits.double().log_softmax(1) if self.exclusive else self.logits.double()
 
     def probabilities(self, temperature: float = 1.0) -> FloatArray:
-        """(n,K) probabilities of the logits divided by ``temperature``."""
+        """Return the (n,K) probabilities of the logits divided by ``temperature``."""
         scaled = self.logits.double() / temperature
         return (scaled.softmax(1) if self.exclusive else scaled.sigmoid()).numpy()
 
@@ -54,7 +54,7 @@ class Predictions:
         return torch.where(one & ~self.labels.isnan().any(1), self.labels.nan_to_num(0.0).argmax(1), -1).numpy()
 
     def by_study(self, study: Sequence[str]) -> "Predictions":
-        """Aggregate by study, given the (n,) study of each image: the largest logit and label of its images."""
+        """Aggregate by study, given the (n,) study of each image: the maximum of its logits and labels."""
         names, values = studies.maximum(self.ranked, study)
         labels = studies.maximum(self.labels, study)[1]
         patient = dict(zip(study, self.patients, strict=True))

@@ -1,8 +1,8 @@
-"""Ranking metrics: AUROC and average precision, of all images and in every resample of the patients.
+"""Ranking metrics: AUROC and average precision, of all images and of resamples of the patients.
 
-One pass down the sorted scores serves a block of resamples: at each image the counts of its patient are added to the
-true or the false positives of all of them. Equal to scoring each resample separately, ties included. NIH's 25,596
-test images, 14 findings and 10,000 resamples take about two seconds on one core.
+One pass over the sorted scores handles a block of resamples: each image adds the counts of its patient to the true or
+false positives of all of them. The result is that of scoring each resample separately, ties included. NIH's 25,596 test
+images with 14 findings and 10,000 resamples take about two seconds on one core.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -23,16 +23,16 @@ Bools = NDArray[np.bool_]
 Scores = dict[str, Any]
 METRICS = ("auroc", "ap")
 BLOCK = 512
-"""Resamples per pass; their counts fit into the nearest cache."""
+"""Resamples per pass; their counts fit into the first-level cache."""
 ALL_ONCE = np.ones((1, 1), np.uint8)
-"""One resample with every image once."""
+"""One resample with all images once."""
 
 
 def scores(logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive: bool = False) -> Scores:
-    """(N,K) logits and labels (nan unknown) -> ``{"mean_auroc", "mean_ap", "n", "findings": {finding: …}}``.
+    """Return AUROC and average precision of (N,K) logits and labels (nan for unknown), per finding and as means.
 
-    A finding without both classes has nan and its n; the mean is over the findings with both classes (nan without any).
-    ``exclusive``: softmax probabilities, one class against the rest; otherwise each logit alone.
+    The keys are ``mean_auroc``, ``mean_ap``, ``n`` and ``findings``. A finding without both classes has nan and is left
+    out of the means. ``exclusive``: rank by softmax probability, not by logit.
     """
     ranked = logits.double().log_softmax(1) if exclusive else logits.double()
     rows = {name: _score(ranked[:, k], labels[:, k]) for k, name in enumerate(findings)}
@@ -50,7 +50,7 @@ def _score(values: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def resampled(predictions: Predictions, seed: int = 0) -> Resampled:
-    """(K,2) AUROC and average precision of each finding, resampled; nan if a resample lacks one of the classes."""
+    """Return (K,2) resampled AUROC and average precision; nan if a resample lacks one of the classes."""
     drawn = weights(predictions.n_patients, seed).T  # (P, R)
     scored = scores(predictions.logits, predictions.labels, predictions.findings, predictions.exclusive)
     value = np.array([[row[metric] for metric in METRICS] for row in scored["findings"].values()])
@@ -64,7 +64,7 @@ def resampled(predictions: Predictions, seed: int = 0) -> Resampled:
 
 
 def _finding(predictions: Predictions, k: int, drawn: Counts) -> tuple[Samples, FloatArray]:
-    """(R,2) values in the resamples and (P,2) values without each patient."""
+    """Return the (R,2) values of the resamples and the (P,2) values without each patient."""
     labels = predictions.labels[:, k].numpy()
     known = ~np.isnan(labels)
     order, truth, closes = descending(predictions.ranked[known, k].numpy(), labels[known] == 1)
@@ -76,7 +76,7 @@ def _finding(predictions: Predictions, k: int, drawn: Counts) -> tuple[Samples, 
 
 
 def all_but(start: int, patients: int) -> Counts:
-    """(P,b) counts of b resamples, each with all patients but one, from index ``start`` on.
+    """Return the (P,b) counts of b resamples with all patients but one, from index ``start`` on.
 
     >>> all_but(1, 3).tolist()
     [[1, 1], [0, 1], [1, 0]]
@@ -88,9 +88,9 @@ def all_but(start: int, patients: int) -> Counts:
 
 
 def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], Bools, Bools]:
-    """(n,) scores and truth -> (n,) order of the pass, its truth, and the ends of ties that contain a positive.
+    """Return the (n,) descending order, the truth in it, and the ends of ties that contain a positive.
 
-    From the highest score down, positives first among ties.
+    Among ties, positives come first. ``values`` and ``positive`` are (n,).
     """
     order = np.lexsort((~positive, -values))
     ordered, truth = values[order], positive[order]
@@ -101,9 +101,10 @@ def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], B
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def areas(patient: NDArray[np.intp], positive: Bools, closes: Bools, times: Counts) -> FloatArray:
-    """(n,) patient, truth and end of ties along a pass, (P,b) counts -> (b,2) AUROC and AP of each resample.
+    """Return the (b,2) AUROC and average precision (AP) of each resample.
 
-    A tied pair counts half. AP is the sum over thresholds of the gain in recall times the precision.
+    ``patient``, ``positive`` and ``closes`` (ends of ties) are (n,) in descending order of the scores; ``times`` (P,b)
+    counts. A tied pair counts half. AP is the sum over thresholds of the gain in recall times the precision.
     """
     width = times.shape[1]
     true, false, before = np.zeros(width), np.zeros(width), np.zeros(width)

@@ -1,4 +1,4 @@
-"""Hyperparameter search: Optuna chooses values of flags, each trial is a training run, the best flags are saved."""
+"""Hyperparameter search with Optuna: each trial is a training run, and the best flags are saved."""
 
 from collections.abc import Set
 from pathlib import Path
@@ -10,14 +10,14 @@ from core.errors import NotAvailableError
 def run(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     """Run or resume the search of ``config.search`` and return its folder.
 
-    All trials use the flags that the user typed. The folder has ``trials.csv`` and ``trials.md``, the best trial as
-    ``config.yaml`` (for ``--config``), and a run folder per trial. Raises ``core.errors`` types: a wrong file,
-    no Optuna, no trial that finished.
+    All trials use the flags of the command line. The folder contains ``trials.csv`` and ``trials.md``, the best trial
+    as ``config.yaml`` (for ``--config``), and a run folder per trial. Raises ``core.errors`` types for an invalid file,
+    without Optuna, and if no trial finishes.
     """
     try:
         import optuna  # noqa: F401
     except ImportError:
-        raise NotAvailableError("--search needs Optuna: pip install '.[search]'") from None
+        raise NotAvailableError("--search requires Optuna: pip install '.[search]'") from None
     from benchmark.training.search.study import search
 
     return search(config, explicit_flags)

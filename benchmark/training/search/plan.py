@@ -1,4 +1,4 @@
-"""The YAML file of a search: its space, checked against the types and limits of flags, and the flags of a trial."""
+"""The YAML file of a search: a space of flag values, which is checked, and the flags of a trial."""
 
 import dataclasses
 from collections.abc import Mapping, Set
@@ -17,7 +17,7 @@ FLAGS = frozenset(field.name for field in dataclasses.fields(TrainConfig)) - NOT
 
 
 class Span(pydantic.BaseModel):
-    """A range of numbers, ends included."""
+    """A range of numbers, including both ends."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -37,41 +37,41 @@ class Plan(pydantic.BaseModel):
     study: Annotated[str, pydantic.Field(pattern=r"^[\w.-]+$")]
     """Name of the study, in the storage and in the folder's name."""
     trials: Annotated[int, pydantic.Field(ge=1)]
-    """Number of trials, those before an interruption included."""
+    """Number of trials, including those before an interruption."""
     metric: Literal["val_auroc", "val_ap", "val_loss"] = "val_auroc"
     """The score of a trial: a column of metrics.csv, at the best epoch so far."""
     direction: Literal["maximize", "minimize"] = "maximize"
     """Whether higher or lower is better."""
     storage: str | None = None
-    """SQLite file, or a URL of SQLAlchemy's; none: study.db in the search's folder."""
+    """SQLite file or SQLAlchemy URL; none: study.db in the folder of the search."""
     sampler: Literal["tpe", "random"] = "tpe"
-    """How values are chosen: tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), or at random."""
+    """Choice of values: tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), or random."""
     startup_trials: Annotated[int, pydantic.Field(ge=1)] = 10
-    """Random trials before the sampler learns and the median is defined."""
+    """Number of random trials before sampler and median pruner are used."""
     pruner: Literal["median", "hyperband", "none"] = "median"
-    """Which trials stop early, by values per epoch: worse than the median, or Hyperband (Li et al., JMLR 2018)."""
+    """Early stopping of trials by their values per epoch: median, or Hyperband (Li et al., JMLR 2018)."""
     warmup_epochs: Annotated[int, pydantic.Field(ge=0)] = 0
     """Epochs before the median pruner may stop a trial."""
     seed: Annotated[int, pydantic.Field(ge=0)] = 0
-    """The same seed chooses the same values, interrupted or not."""
+    """The same seed gives the same values, even after an interruption."""
     heartbeat: Annotated[int, pydantic.Field(ge=1)] = 20
-    """Seconds between two heartbeats of a trial; after three missed ones it counts as dead and runs again."""
+    """Seconds between two heartbeats of a trial; after three missed ones the trial runs again."""
     flags: dict[str, Any] = {}
     """Flags of main.py that all trials share."""
     space: Annotated[dict[str, Span | list[Any]], pydantic.Field(min_length=1)]
     """Flag -> ``{low: , high: }`` with ``log: true`` or ``step: ``, or a list of values. ``augment.rotation`` sets an
-    option in a word."""
+    option of a flag."""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The settings that a resumed search must not change, JSON-able."""
+        """The settings that a resumed search must not change, as JSON values."""
         return self.model_dump(mode="json", exclude={"trials", "storage", "heartbeat"})
 
 
 def read(path: Path) -> Plan:
     """Read the search in a YAML file.
 
-    Raises ``DataError`` with the invalid field, ``BadValueError`` for a flag or a range.
+    Raises ``DataError`` with the invalid field, ``BadValueError`` for an invalid flag or range.
     """
     content = cli.read_yaml(path)
     try:
@@ -83,7 +83,7 @@ def read(path: Path) -> Plan:
     for name in (*plan.flags, *(word.split(".")[0] for word in plan.space)):
         if name not in FLAGS:
             unknown = f"the search {path} has the unknown flag {name!r}"
-            raise BadValueError(f"{unknown}: {hint(name, FLAGS)}python main.py --help lists all of them")
+            raise BadValueError(f"{unknown}: {hint(name, FLAGS)}see python main.py --help")
     if both := sorted(set(plan.flags) & set(plan.space)):
         raise BadValueError(f"the search {path} has {', '.join(both)} in flags and in space: leave one of them out")
     for name, values in plan.space.items():
@@ -92,20 +92,20 @@ def read(path: Path) -> Plan:
 
 
 def merge_flags(plan: Plan, config: TrainConfig, explicit_flags: Set[str]) -> dict[str, Any]:
-    """The flags that all trials share: the plan's, overridden by those of the user.
+    """Return the flags that all trials share: those of the plan, overridden by the explicit ones.
 
-    Raises ``BadValueError`` for a flag that is typed and also searched.
+    Raises ``BadValueError`` for an explicit flag that is searched.
     """
     explicit = {name: getattr(config, name) for name in explicit_flags}
     if both := sorted(set(explicit) & set(plan.space)):
-        raise BadValueError(f"--{both[0]} is searched: leave it out, or remove it from the space")
+        raise BadValueError(f"--{both[0]} is part of the search space: leave it out, or remove it from the space")
     return {**plan.flags, **{name: value for name, value in explicit.items() if name in FLAGS}}
 
 
 def trial_config(fixed_flags: Mapping[str, Any], chosen: Mapping[str, Any]) -> TrainConfig:
-    """The flags of a trial. Raises ``BadValueError`` or ``UnknownNameError`` for invalid combinations.
+    """Return the flags of a trial. Raises ``BadValueError`` or ``UnknownNameError`` for invalid combinations.
 
-    A name with a dot sets an option in another flag's word.
+    A name with a dot sets an option of a flag.
 
     >>> trial_config({"dataset": "phantom"}, {"lr": 0.01, "global_pool": "LSE", "global_pool.gamma": 5}).global_pool
     'LSE:gamma=5'
@@ -130,17 +130,14 @@ def check_space(name: str, values: Span | list[Any]) -> None:
         ends: list[Any] = [int(end) if _is_whole(name) else end for end in (values.low, values.high)]
     else:
         if not values or any(not isinstance(value, bool | int | float | str | None) for value in values):
-            raise BadValueError(f"the space of {name} is {values}: write a list of numbers, words, True, False or null")
+            raise BadValueError(f"the space of {name} is {values}: write a list of numbers, names, True, False or null")
         ends = values
     for value in ends if "." not in name else []:
         cli.build(TrainConfig, {name: value})
 
 
 def suggest(trial: optuna.Trial, name: str, values: Span | list[Any]) -> Any:
-    """The value of a flag in ``trial``.
-
-    Optuna's sampler chooses from the list, or from the range, with whole numbers for an integer flag.
-    """
+    """Return a value from a list or range, chosen by Optuna's sampler; whole numbers for an integer flag."""
     if isinstance(values, list):
         return trial.suggest_categorical(name, values)
     if _is_whole(name):
@@ -149,17 +146,18 @@ def suggest(trial: optuna.Trial, name: str, values: Span | list[Any]) -> Any:
 
 
 def _check_span(name: str, span: Span) -> None:
+    """Raise if the limits of a range of values do not suit the flag ``name``."""
     if not {int, float} & _types(name):
-        raise BadValueError(f"--{name} takes no numbers: write the space of {name} as a list of values")
+        raise BadValueError(f"--{name} does not accept numbers: write the space of {name} as a list of values")
     prefix = f"the space of {name} has low {span.low:g}, high {span.high:g}"
     if not span.low < span.high:
         raise BadValueError(f"{prefix}: low must be below high")
     if span.log and (span.low <= 0 or span.step is not None):
-        raise BadValueError(f"{prefix}, log: the logarithm needs low above 0 and no step")
+        raise BadValueError(f"{prefix} and log: log requires low above 0 and no step")
     if span.step is not None and not 0 < span.step <= span.high - span.low:
-        raise BadValueError(f"{prefix}, step {span.step:g}: the step must be above 0 and fit between them")
+        raise BadValueError(f"{prefix}, step {span.step:g}: the step must be above 0 and at most high - low")
     if _is_whole(name) and any(not float(end).is_integer() for end in (span.low, span.high, span.step or 1)):
-        raise BadValueError(f"{prefix}, but --{name} takes whole numbers: write low, high and step as such")
+        raise BadValueError(f"{prefix}, but --{name} requires whole numbers: write low, high and step as whole numbers")
 
 
 def _is_whole(name: str) -> bool:
@@ -167,9 +165,9 @@ def _is_whole(name: str) -> bool:
 
 
 def _types(name: str) -> set[Any]:
-    """The types that a flag accepts; an option in a flag's word accepts any number."""
+    """Return the types that a flag accepts; an option of a flag accepts any number."""
     taken = get_type_hints(TrainConfig)[name.split(".")[0]]
     types = set(get_args(taken) or (taken,))
     if "." in name and str not in types:
-        raise BadValueError(f"the space has {name}, but --{name.split('.')[0]} takes no word with options")
+        raise BadValueError(f"the space has {name}, but --{name.split('.')[0]} does not accept options")
     return {float} if "." in name else types

@@ -1,4 +1,4 @@
-"""Hyperparameter search with Optuna: one trial after the other, in a storage from which a killed search resumes."""
+"""Hyperparameter search with Optuna: one trial after another, in a storage from which a killed search resumes."""
 
 import contextlib
 import dataclasses
@@ -32,7 +32,7 @@ MISSED_HEARTBEATS = 3
 def search(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     """Run or resume the search of ``config.search`` and return its folder: see ``benchmark.training.search.run``.
 
-    ``explicit_flags``: names of the user's flags, which override the plan's.
+    ``explicit_flags``: names of the flags on the command line, which override those of the plan.
     """
     plan = read(Path(str(config.search)))
     fixed_flags = merge_flags(plan, config, explicit_flags)
@@ -49,7 +49,7 @@ def search(config: TrainConfig, explicit_flags: Set[str]) -> Path:
 
 @contextlib.contextmanager
 def _storage(location: str) -> Iterator[str]:
-    """The URL of the storage at ``location``; turns database errors in the block into ``DataError``."""
+    """Yield the URL of the storage at ``location``; turns database errors in the block into ``DataError``."""
     url = location if "://" in location else f"sqlite:///{location}"
     if url != location:
         with writing(location):
@@ -58,7 +58,7 @@ def _storage(location: str) -> Iterator[str]:
         yield url
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
         reason = one_line(error.__cause__ or error)
-        raise DataError(f"the storage {url} cannot be used: {reason}; choose another with --search_storage") from error
+        raise DataError(f"the storage {url} cannot be used ({reason}): write another with --search_storage") from error
 
 
 def _study(plan: Plan, url: str) -> optuna.Study:
@@ -83,7 +83,7 @@ def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
 
 
 def _require_data(plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
-    """Raise for errors that would end every trial: invalid shared flags, missing data."""
+    """Raise errors that would end all trials: invalid shared flags, missing data."""
     if not {word.split(".")[0] for word in plan.space} & DATA:
         config = trial_config(fixed_flags, {})
         for split in ("train", "val"):
@@ -100,12 +100,12 @@ def _require_same(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any
         return
     old, new = _by_flag(begun), _by_flag(settings)
     if other := sorted(name for name in {*old, *new} if old.get(name) != new.get(name)):
-        differing = f"the study {plan.study!r} in this storage was begun with other {', '.join(other)}"
-        raise BadValueError(f"{differing}: give study another name")
+        differing = f"the study {plan.study!r} in this storage has different values of {', '.join(other)}"
+        raise BadValueError(f"{differing}: write another name for study")
 
 
 def _by_flag(search: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that must be the same: those of the search, and ``--name`` -> value of the shared flags."""
+    """Return the settings that must be the same: those of the search, and ``--name`` -> value of the shared flags."""
     flags = {f"--{name}": value for name, value in search["flags"].items() if name not in MAY_DIFFER}
     return {name: value for name, value in search.items() if name != "flags"} | flags
 
@@ -121,14 +121,14 @@ def _run_one(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], fo
             study.optimize(lambda trial: objective(trial, plan, fixed_flags, folder), n_trials=1, catch=(LocusError,))
             return True
     if study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        log.info("waiting for a trial of another process, or of one that was killed: the latter is tried again")
+        log.info("waiting for a trial of another process; if that process was killed, the trial runs again")
         time.sleep(plan.heartbeat)
         return True
     return False
 
 
 def _sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
-    """A new sampler per trial, so that interruptions do not change the values that are drawn."""
+    """Return a new sampler for a trial, so that interruptions do not change the chosen values."""
     seed = int(seeds.generator(plan.seed, "trial", number).integers(2**32))
     if plan.sampler == "random":
         return optuna.samplers.RandomSampler(seed)
@@ -136,7 +136,7 @@ def _sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
 
 
 def _write(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> Path:
-    """Write the tables and the best trial's flags; return the folder. Raises ``LocusError`` if all trials failed."""
+    """Write the tables and the flags of the best trial; return the folder. Raises if all trials failed."""
     trials = study.get_trials(deepcopy=False)
     write_text(folder / "trials.csv", csv_of(trials, list(plan.space)))
     write_text(folder / "trials.md", markdown(trials, plan))
@@ -145,6 +145,6 @@ def _write(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], fold
         runs.write_config(trial_config(fixed_flags, study.best_trial.params), folder)
     elif TrialState.PRUNED not in states and len(set(map(original_trial_number, trials))) >= plan.trials:
         reasons = (trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs)
-        none = f"none of {plan.trials} trials came to an end, see {folder}/trials.md"
-        raise LocusError(f"{none}: {next(reasons, 'they were killed')}; repair that and give study another name")
+        none = f"none of {plan.trials} trials finished ({next(reasons, 'they were killed')}; see {folder}/trials.md)"
+        raise LocusError(f"{none}: fix this and write another name for study")
     return folder

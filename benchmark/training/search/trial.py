@@ -1,6 +1,7 @@
-"""The trials of a search, each a training run with values chosen by Optuna, and their tables.
+"""The trials of a search, and their tables.
 
-A trial reports its value after each epoch, and may stop early or fail.
+A trial is a training run with values chosen by Optuna. It reports its value after each epoch, and may stop early or
+fail.
 """
 
 import logging
@@ -27,15 +28,12 @@ log = logging.getLogger(__name__)
 RETRIES = 2
 with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
     retry = optuna.storages.RetryHeartbeatStaleTrialCallback(RETRIES, inherit_intermediate_values=True)
-"""Queues an interrupted trial first; its run resumes from its last.ckpt."""
-STATES = {
-    TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running", TrialState.WAITING: "waiting",
-}  # fmt: skip
+"""Puts an interrupted trial first in the queue; its run resumes from last.ckpt."""
+STATES = {state: state.name.lower() for state in TrialState} | {TrialState.FAIL: "failed"}
 
 
 class Pruning(Callback):
-    """Reports the best value so far to the trial after each epoch, and stops training runs that are not promising."""
+    """Reports the best value so far to the trial after each epoch, and stops unpromising training runs."""
 
     def __init__(self, trial: optuna.Trial, plan: Plan) -> None:
         """Report ``plan.metric`` to ``trial``."""
@@ -51,10 +49,10 @@ class Pruning(Callback):
 
 
 def objective(trial: optuna.Trial, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> float:
-    """The value of ``trial``, whose weights are in ``folder/trial-<number>``.
+    """Run ``trial`` in ``folder/trial-<number>`` and return its value.
 
     A repeated trial resumes where it was killed. No trial uses test images. Raises ``optuna.TrialPruned``, and
-    ``LocusError`` for invalid flags, too little memory and the like; its message is stored with the trial.
+    ``LocusError`` for invalid flags or too little memory, with a message that is stored with the trial.
     """
     chosen = {name: suggest(trial, name, values) for name, values in plan.space.items()}
     trials = trial.study.get_trials(deepcopy=False)
@@ -64,7 +62,7 @@ def objective(trial: optuna.Trial, plan: Plan, fixed_flags: Mapping[str, Any], f
     try:
         config = trial_config(fixed_flags, chosen)
         if devices.world(config) > 1:
-            raise BadValueError("a trial trains on one device: write --devices 1, and start a search for each GPU")
+            raise BadValueError("a search requires --devices 1: write that, and start one search per GPU")
         score = best_so_far(train(config, run, Pruning(trial, plan)), plan)
     except KeyboardInterrupt:
         retry(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])
@@ -78,23 +76,20 @@ def objective(trial: optuna.Trial, plan: Plan, fixed_flags: Mapping[str, Any], f
 
 
 def best_so_far(history: list[dict[str, float]], plan: Plan) -> float:
-    """The best value of the epochs so far. Raises ``LocusError`` if no epoch has a value.
-
-    The plan's ``direction`` decides which is best; nan is ignored.
-    """
+    """Return the best value of the epochs so far, ignoring nan. Raises ``LocusError`` if no epoch has a value."""
     values = [row[plan.metric] for row in history if not math.isnan(row[plan.metric])]
     if not values:
-        raise LocusError(f"{plan.metric} is not defined on the validation images: no finding has both classes there")
+        raise LocusError(f"{plan.metric} is undefined, because no finding has both classes on the validation images")
     return max(values) if plan.direction == "maximize" else min(values)
 
 
 def original_trial_number(trial: FrozenTrial) -> int:
-    """The number of the trial that this one repeats, or its own number."""
+    """Return the number of the trial that this one repeats, or its own number."""
     return int(trial.system_attrs.get("failed_trial", trial.number))
 
 
 def as_typed(values: Mapping[str, Any]) -> str:
-    """Flags as a user types them.
+    """Format flags for the command line.
 
     >>> as_typed({"lr": 0.01, "optimizer": "Adam"})
     '--lr 0.01 --optimizer Adam'
@@ -103,7 +98,7 @@ def as_typed(values: Mapping[str, Any]) -> str:
 
 
 def csv_of(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
-    """One row per trial: state, value, epochs, chosen values, reason of failure, run folder."""
+    """Return a row per trial: state, value, epochs, chosen values, reason of failure, run folder."""
     rows: list[list[Any]] = [["trial", "state", "value", "epochs", *names, "reason", "run"]]
     for trial in trials:
         rows.append([*_row(trial, names), _reason(trial, trials), f"trial-{original_trial_number(trial):04d}"])
@@ -111,7 +106,7 @@ def csv_of(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
 
 
 def markdown(trials: Sequence[FrozenTrial], plan: Plan) -> str:
-    """The trials as a Markdown table, best first."""
+    """Return the trials as a Markdown table, best first."""
     counts = {word: sum(trial.state == state for trial in trials) for state, word in STATES.items()}
     summary = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     sign = -1 if plan.direction == "maximize" else 1
@@ -132,11 +127,11 @@ def _row(trial: FrozenTrial, names: Sequence[str]) -> list[Any]:
 
 
 def _reason(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
-    """The reason why a trial failed."""
+    """Return the reason why a trial failed."""
     if trial.state != TrialState.FAIL or "reason" in trial.user_attrs:
         return one_line(trial.user_attrs.get("reason", ""))
     again = [other.number for other in trials if trial.number in other.system_attrs.get("retry_history", [])]
-    return f"broke off, tried again as {again[0]}" if again else "broke off"
+    return f"interrupted, repeated as {again[0]}" if again else "interrupted"
 
 
 def _format(value: Any) -> str:

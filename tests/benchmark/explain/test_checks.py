@@ -1,4 +1,4 @@
-"""What explain refuses in one sentence, and what a model knows about itself."""
+"""Checks of model, images and findings before they are explained."""
 
 import logging
 
@@ -20,8 +20,8 @@ NAMES = ("Mass", "Nodule", "Pleural Effusion")
 PLAIN = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
 
 
-def model(**known):
-    return backbones.build("custom", num_classes=3, **known)
+def model(**attributes):
+    return backbones.build("custom", num_classes=3, **attributes)
 
 
 def images(side=64):
@@ -62,7 +62,7 @@ def test_an_unwrapped_module_is_refused_and_wrap_is_named():
         explain(PLAIN, images(), ["gradcam"])
 
 
-def test_another_size_than_the_trained_one_is_refused_unless_it_is_asked_for():
+def test_other_image_sizes_require_any_size():
     trained = model(img_size=64)
     with pytest.raises(BadValueError, match=r"96x96.* 64"):
         explain(trained, images(96), ["gradcam"])
@@ -76,13 +76,13 @@ def test_findings_are_asked_for_by_name_alias_or_position():
 
 
 @pytest.mark.parametrize("findings", ["Masss", ["Massive"], ["Mas"]])
-def test_a_finding_that_only_begins_alike_is_unknown(findings):
+def test_prefix_of_a_finding_is_unknown(findings):
     with pytest.raises(UnknownNameError, match="Mass"):
         explain(model(findings=NAMES), images(), ["gradcam"], findings=findings)
 
 
 @pytest.mark.parametrize("finding", ["Mass", 1.7])
-def test_a_finding_that_is_no_position_of_a_model_without_names_is_refused(finding):
+def test_name_is_refused_for_a_model_without_names(finding):
     with pytest.raises(BadValueError, match=str(finding)):
         explain(model(), images(), ["gradcam"], findings=[finding])
 
@@ -96,7 +96,7 @@ def test_prepare_gives_the_images_that_training_sees():
     assert model(img_size=64).prepare(samples).shape == (len(samples), 3, 64, 64)
 
 
-def test_a_model_without_a_size_asks_for_it():
+def test_model_without_a_size_requires_one():
     with pytest.raises(BadValueError, match="img_size"):
         model().prepare([])
 
@@ -107,7 +107,7 @@ def test_a_description_that_does_not_fit_is_refused(known):
         model(**known)
 
 
-def test_a_wrapped_network_knows_what_it_is_told():
+def test_wrapped_network_has_its_findings_and_size():
     wrapped = backbones.wrap(PLAIN, features="0", head="3", findings=NAMES, img_size=64)
     assert (wrapped.findings, wrapped.img_size) == (NAMES, 64)
 
@@ -120,7 +120,7 @@ def test_a_checkpoint_gives_findings_and_size_back(tmp_path):
     assert (loaded.findings, loaded.img_size) == (NAMES, 96)
 
 
-def test_names_of_findings_are_compared_whole():
+def test_findings_are_matched_by_their_full_name():
     assert canonical_finding("pleural_thickening") == canonical_finding("Pleural Thickening")
     assert canonical_finding("Pleural effusion") == canonical_finding("Effusion")
     assert len({canonical_finding(name) for name in ("Mass", "Masss", "Massive", "Mass 2", "胸水", "肺炎")}) == 6

@@ -87,12 +87,12 @@ def test_a_budget_bounds_the_images_of_a_forward_pass(images):
     close(parts, whole)
 
 
-def test_a_budget_of_nothing_is_a_sentence(images):
+def test_zero_budget_is_an_error(images):
     with pytest.raises(BadValueError, match=r"memory_gib.*\b0\b.*\b0\b"):
         explain(small(), images, ["cam"], memory_gib=0)
 
 
-def test_autocast_reaches_the_forward_pass_and_nothing_behind_it(images):
+def test_autocast_applies_only_to_the_forward_pass(images):
     model, types = small("PCAM"), []
     hook = model.extractor.register_forward_hook(lambda part, inputs, out: types.append(out.dtype))
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -121,17 +121,17 @@ def test_a_compiled_network_gives_the_same_maps(images):
 def test_a_gpu_gives_the_maps_of_the_cpu(images):
     model = small("LSE")
     plain = explain(model, images, FAST)
-    there = explain(model.cuda(), images.cuda(), FAST)
-    close({word: found.cpu() for word, found in there.items()}, plain, tolerance=1e-4)
+    present = explain(model.cuda(), images.cuda(), FAST)
+    close({word: result.cpu() for word, result in present.items()}, plain, tolerance=1e-4)
 
 
-def test_one_method_without_an_answer_does_not_stop_the_others(images):
+def test_unsupported_method_does_not_stop_others(images):
     from methods.gradcam import GradCAM
     from methods.pcam import PCAM
 
-    found = run_methods({"pcam": PCAM(), "gradcam": GradCAM()}, gather(small("AVG"), images))
-    assert isinstance(found["pcam"], NotAvailableError)
-    assert found["gradcam"].maps.shape == (5, 5, 8, 8)
+    result = run_methods({"pcam": PCAM(), "gradcam": GradCAM()}, gather(small("AVG"), images))
+    assert isinstance(result["pcam"], NotAvailableError)
+    assert result["gradcam"].maps.shape == (5, 5, 8, 8)
     with pytest.raises(NotAvailableError, match=r"'pcam'.*PCAM.*AVG"):
         run_method(PCAM(), gather(small("AVG"), images))
 
@@ -148,7 +148,7 @@ class Sweeping(Method):
         return logits.mean(0)[None, :, None, None].expand(len(evidence.images), -1, -1, -1)
 
 
-def test_a_sweep_never_holds_more_images_than_the_budget(images):
+def test_batched_forward_respects_the_budget(images):
     model, seen = small(), []
     model.grid((64, 64))
     hook = model.extractor.register_forward_hook(lambda part, inputs, out: seen.append(len(out)))
@@ -176,7 +176,7 @@ def test_an_earlier_layer_has_the_gradients_of_autograd_and_its_own_grid(layer):
     torch.testing.assert_close(evidence.head(evidence.A), evidence.logits)
 
 
-def test_what_needs_the_classifiers_weights_is_not_available_at_an_earlier_layer():
+def test_class_maps_are_not_available_at_an_earlier_layer():
     model, images = small("PCAM", name="resnet18"), torch.randn(2, 3, 64, 64)
     for word, facts in (("cam", "layer 'layer2'"), ("pcam", "'pcam'.*PCAM")):
         with pytest.raises(NotAvailableError, match=facts):
@@ -189,7 +189,7 @@ def test_parts_of_findings_change_no_map_of_an_earlier_layer():
     close(explain(model, images, words, layer="layer3", memory_gib=1e-3), explain(model, images, words, layer="layer3"))
 
 
-def test_images_without_gradients_in_inference_mode_are_explained_alike(images):
+def test_inference_mode_does_not_change_maps(images):
     model = small("LSE")
     plain = explain(model, images, FAST)
     with torch.inference_mode():
@@ -214,34 +214,34 @@ class Activations(GradientMethod):
         return A
 
 
-def test_a_method_that_breaks_is_a_sentence_with_its_name_and_place(images):
+def test_failing_method_is_reported_with_name_and_line(images):
     sentence = (
-        r"^the method 'broken' broke: RuntimeError: .* \(.*/test_explain\.py, line \d+\); "
-        "`python -m benchmark.check method broken` asks it one question at a time$"
+        r"^the method 'broken' failed: RuntimeError: .* \(.*/test_explain\.py, line \d+\); "
+        "to test it step by step, run `python -m benchmark.check method broken`$"
     )
     with pytest.raises(LocusError, match=sentence):
         explain(small(), images, [Broken()])
 
 
-def test_an_error_of_a_methods_own_class_is_a_sentence_too(images, monkeypatch):
+def test_custom_exception_of_a_method_is_reported(images, monkeypatch):
     class MineError(Exception):
         """No error of Python's own."""
 
     monkeypatch.setattr(Broken, "weights", lambda *_: (_ for _ in ()).throw(MineError("out of luck")))
-    with pytest.raises(LocusError, match="broke: MineError: out of luck"):
+    with pytest.raises(LocusError, match="failed: MineError: out of luck"):
         explain(small(), images, [Broken()])
 
 
-def test_a_method_that_breaks_does_not_stop_the_others(images):
+def test_failing_method_does_not_stop_others(images):
     from methods.gradcam import GradCAM
 
-    found = run_methods({"broken": Broken(), "gradcam": GradCAM()}, gather(small(), images))
-    assert not isinstance(found["broken"], NotAvailableError)
-    assert "broke" in str(found["broken"])
-    assert found["gradcam"].maps.shape == (5, 5, 8, 8)
+    result = run_methods({"broken": Broken(), "gradcam": GradCAM()}, gather(small(), images))
+    assert not isinstance(result["broken"], NotAvailableError)
+    assert "failed" in str(result["broken"])
+    assert result["gradcam"].maps.shape == (5, 5, 8, 8)
 
 
-def test_a_head_that_knows_no_batches_of_gradients_is_asked_finding_by_finding(images):
+def test_head_without_vmap_uses_one_pass_per_finding(images):
     class Doubled(torch.autograd.Function):
         @staticmethod
         def forward(ctx, A):
@@ -256,7 +256,7 @@ def test_a_head_that_knows_no_batches_of_gradients_is_asked_finding_by_finding(i
     torch.testing.assert_close(gather(model, images).G, 2 * gather(net, images).G)
 
 
-def test_a_head_that_begins_in_place_changes_nothing(images):
+def test_in_place_head_does_not_change_the_evidence(images):
     net = small()
     model = backbones.wrap(net, features=net.features, head=lambda A: net.head(A.sub_(0.01).relu_()))
     evidence = gather(model, images)
@@ -271,29 +271,29 @@ def test_a_model_of_another_precision_gives_float32_maps(images, dtype):
     net = small().to(dtype)
     for model in (net, backbones.wrap(net, features=net.features, head=lambda A: net.head(A))):
         maps = explain(model, images[:1].to(dtype), ["gradcam", "hirescam", "scorecam"])
-        assert all(found.dtype == torch.float32 and found.isfinite().all() for found in maps.values())
+        assert all(result.dtype == torch.float32 and result.isfinite().all() for result in maps.values())
 
 
 @pytest.mark.parametrize(
     ("given", "facts"),
     [
-        (torch.zeros(0, 3, 64, 64), r"\(N,3,H,W\).*\(0, 3, 64, 64\)"),
+        (torch.zeros(0, 3, 64, 64), r"\(0, 3, 64, 64\).*\(N,3,H,W\)"),
         (torch.zeros(2, 3, 64, 64, dtype=torch.uint8), r"torch\.uint8.*torch\.float32"),
         (torch.zeros(2, 3, 64, 64, dtype=torch.float64), r"torch\.float64.*torch\.float32"),
     ],
 )
-def test_images_that_do_not_fit_the_model_are_a_sentence(given, facts):
+def test_unsuitable_images_are_an_error(given, facts):
     with pytest.raises(BadValueError, match=facts):
         explain(small(), given, ["cam"])
 
 
-def test_two_methods_of_one_name_are_a_sentence_and_a_group_is_its_methods(images):
+def test_duplicate_method_names_are_an_error_and_groups_are_expanded(images):
     with pytest.raises(BadValueError, match=r"'broken'.*test_explain.*test_explain"):
         explain(small(), images, [Broken(), Broken()])
     assert set(FAST) < set(explain(small("PCAM"), images, "fast"))
 
 
-def test_a_group_leaves_out_what_a_model_cannot_have_and_says_why(images, caplog):
+def test_group_leaves_out_unsupported_methods_with_a_reason(images, caplog):
     with caplog.at_level(logging.INFO):
         maps = explain(small("AVG"), images, "fast")
     assert ("pcam" in maps, list(maps.absent)) == (False, ["pcam"])
@@ -314,7 +314,7 @@ def test_a_small_budget_records_an_earlier_layer_image_by_image():
     close(parts, whole)
 
 
-def test_another_level_is_looked_at_once():
+def test_other_layer_is_computed_once():
     model, images, seen = small("LSE", name="resnet18"), torch.randn(3, 3, 64, 64), []
     model.grid((64, 64), "layer3")
     model.grid((64, 64))
@@ -324,7 +324,7 @@ def test_another_level_is_looked_at_once():
     assert seen == [3, 3]
 
 
-def test_weights_without_a_finding_give_every_finding_the_same_map(images):
+def test_weights_without_a_finding_dimension_give_equal_maps(images):
     maps = explain(small(), images, [Activations()])["activations"]
     assert maps.shape == (5, 5, 8, 8)
     assert torch.equal(maps[:, 0], maps[:, 4])

@@ -1,4 +1,4 @@
-"""Which run explains where nobody names one."""
+"""The default run for explaining an image."""
 
 import os
 
@@ -24,13 +24,13 @@ def runs(tmp_path):
 
 
 def test_a_user_s_own_run_comes_before_a_newer_one_of_a_suite(runs):
-    own, suite = runs("train/mine", 1e9), runs("suites/demo/a", 1e9 + 9)
+    expected, suite = runs("train/mine", 1e9), runs("suites/demo/a", 1e9 + 9)
     older = runs("train/older", 1e9 - 9)
-    assert finished_runs.newest(runs.path) == own
-    assert finished_runs.finished(runs.path) == [own, older, suite]
+    assert finished_runs.newest(runs.path) == expected
+    assert finished_runs.finished(runs.path) == [expected, older, suite]
 
 
-def test_a_suite_s_run_is_taken_where_there_is_no_other(runs):
+def test_suite_run_is_used_if_there_is_no_other(runs):
     newest = (runs("suites/demo/a", 1e9), runs("suites/demo/b", 1e9 + 9))[1]
     assert finished_runs.newest(runs.path) == newest
 

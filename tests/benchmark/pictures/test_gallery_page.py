@@ -1,4 +1,4 @@
-"""The page of a gallery: names are text, nothing is loaded from elsewhere, a browser redraws boxes and IoU."""
+"""The gallery page: escaped names, no external files, and boxes that a browser redraws."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmark.pictures.gallery import page_path
-from benchmark.pictures.gallery_page import MethodSummary, Page, Panel, ShownCase, data_url, packed_map, render_page
+from benchmark.pictures.gallery_page import MethodSummary, Page, PageCase, Panel, data_url, packed_map, render_page
 from benchmark.pictures.selected_cases import choose, of_model
 from benchmark.records import Cell, Record, Score
 from config import PageConfig
@@ -25,21 +25,21 @@ BAD = "<script>alert('x')</script>"
 def small_page(finding="mass", method="cam"):
     """One case on a 40×20 frame: a 2×4 map whose second position of the first row is the peak, and a method without an answer."""
     panels = [Panel(method, 0, 0.5, 0.25, False, ""), Panel("pcam", None, None, None, False, "needs a PCAM head")]
-    case = ShownCase(finding, "best", "a", "a", 0.25, 0.75, 0, (20, 40), [[5.0, 0.0, 25.0, 10.0]], panels)
+    case = PageCase(finding, "best", "a", "a", 0.25, 0.75, 0, (20, 40), [[5.0, 0.0, 25.0, 10.0]], panels)
     summaries = [MethodSummary(method, "", 0.5, 0.4, 0.6, ""), MethodSummary("pcam", "", None, None, None, "n/a: needs a PCAM head")]
     maps = [packed_map(np.float16([[0, 1, 0, 0], [0, 0, 0, 0]]), "conventional")]
     return Page("tiny", "index.html", "Tiny", "net", "1 image", "run it", summaries, [case], [data_url(np.zeros((20, 40), np.uint8))], maps)
 
 
 @pytest.mark.byhand
-def test_a_finding_and_a_method_of_any_name_are_text():
+def test_names_of_findings_and_methods_are_escaped():
     text = render_page(small_page(BAD, BAD))
     assert BAD not in text
     assert "&lt;script&gt;" in text
 
 
 @pytest.mark.structure
-def test_the_page_loads_nothing_and_the_same_page_is_the_same_text():
+def test_page_loads_nothing_and_is_reproducible():
     text = render_page(small_page())
     assert "default-src 'none'" in text
     assert set(re.findall(r"https?://[^\"'\s)]+", text)) == {"http://www.w3.org/2000/svg"}  # a name space, never opened
@@ -49,13 +49,13 @@ def test_the_page_loads_nothing_and_the_same_page_is_the_same_text():
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("where", "links"), [("index.html", ["index.html"]), ("", [])])
-def test_a_gallery_leads_back_to_the_page_of_its_suite_where_there_is_one(where, links):
+def test_gallery_links_to_the_page_of_its_suite(where, links):
     text = render_page(replace(small_page(), suite_page=where))
     assert re.findall(r'<a href="([^"#]*)"', text) == links
 
 
 @pytest.mark.byhand
-def test_an_answer_that_is_missing_stands_with_its_reason():
+def test_missing_map_has_a_reason():
     text = render_page(small_page())
     assert text.count("n/a: needs a PCAM head") == 2  # above the cases and in the case
 
@@ -77,7 +77,7 @@ def test_the_slider_moves_box_and_iou(tmp_path, address, box, iou, caption, hits
     assert json.loads(re.search(r'data-box="([^"]*)"', text)[1]) == box
     assert float(re.search(r'data-computed="([^"]*)"', text)[1]) == pytest.approx(iou, abs=1e-9)
     assert f">{caption}<" in text
-    assert f">{hits} of 1 shown boxes hit<" in text
+    assert f">{hits} of 1 visible boxes are hits<" in text
 
 
 @pytest.mark.structure
@@ -90,7 +90,7 @@ def test_the_slider_moves_box_and_iou(tmp_path, address, box, iou, caption, hits
         ("results/phantom/gallery.html", False),
     ],
 )
-def test_git_ignores_a_page_with_real_images_wherever_it_lies_and_all_that_are_not_published(path, ignored):
+def test_git_ignores_unpublished_pages(path, ignored):
     done = subprocess.run(["git", "check-ignore", "--no-index", "-q", path], cwd=ROOT, check=False)
     assert (done.returncode == 0) == ignored
 
@@ -107,7 +107,7 @@ def test_git_ignores_a_page_with_real_images_wherever_it_lies_and_all_that_are_n
         ({"suite": "other", "results": "results"}, "NIH", "runs"),
     ],
 )
-def test_beside_published_tables_goes_the_published_page_alone(tmp_path, monkeypatch, flags, dataset, folder):
+def test_only_the_published_page_is_next_to_published_tables(tmp_path, monkeypatch, flags, dataset, folder):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results/shown").mkdir(parents=True)
     (tmp_path / "results/shown/gallery.html").touch()
@@ -115,7 +115,7 @@ def test_beside_published_tables_goes_the_published_page_alone(tmp_path, monkeyp
     assert page_path(PageConfig(**flags), dataset, suite, Path("runs")) == Path(folder) / "gallery.html"
 
 
-def test_cases_that_some_method_lacks_are_not_shown():
+def test_cases_that_a_method_lacks_are_left_out():
     all_images = pd.DataFrame({"finding": "mass", "image": [*"abcd"], "iou": [0.1, 0.2, 0.3, 0.9]})
     chosen = choose({"cam": all_images, "slow": all_images[:3]}, ["mass", "nodule"])
     assert [(case.rank, case.image) for case in chosen] == [("best", "c"), ("median", "b"), ("worst", "a")]
@@ -128,19 +128,19 @@ def a_record(model="net-seed0", method="cam", value=0.5, images=None):
     return Record(cell=cell, scores=tuple(scores))
 
 
-def test_the_leader_is_shown_unless_a_model_is_named():
+def test_default_model_is_the_leader():
     records = [a_record(), a_record(method="gradcam"), a_record("other", value=0.6), a_record("other", "gradcam", 0.1)]
     records.append(a_record("net-seed1", value=0.9))  # a further seed with fewer methods
     assert [(r.cell.model_id, r.cell.method) for r in of_model(records, "tiny", "")] == [("other", "cam"), ("other", "gradcam")]
     assert [r.cell.model_id for r in of_model(records, "tiny", "net-seed1")] == ["net-seed1"]
 
 
-def test_methods_stand_on_the_images_that_slow_ones_explain():
+def test_methods_use_the_images_of_slow_methods():
     records = [a_record(), a_record(images=12, value=0.4), a_record(method="slow", images=12, value=0.3)]
     assert [(r.cell.method, r.cell.images) for r in of_model(records, "tiny", "")] == [("cam", 12), ("slow", 12)]
 
 
-def test_an_unknown_model_and_a_suite_without_scores_are_sentences():
+def test_unknown_model_and_suite_without_scores_are_errors():
     with pytest.raises(UnknownNameError, match="net-seed0"):
         of_model([a_record()], "tiny", "net-seed1")
     with pytest.raises(DataError, match="'tiny'"):

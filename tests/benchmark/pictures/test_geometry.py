@@ -1,4 +1,4 @@
-"""The geometry in the page is the engine's: boxes, IoU, pictures and half precision, on the same maps, in a browser."""
+"""The JavaScript geometry of the page equals the engine: boxes, IoU, pictures and half precision."""
 
 import base64
 import json
@@ -87,12 +87,12 @@ def asked():
 def answered(asked, tmp_path_factory):
     page = tmp_path_factory.mktemp("geometry") / "ask.html"
     finite = np.ascontiguousarray(HALVES[np.isfinite(HALVES)])
-    ask = ASK.replace("QUESTIONS", json.dumps([as_json(*each) for each in asked]))
+    ask = ASK.replace("QUESTIONS", json.dumps([as_json(*item) for item in asked]))
     page.write_text(f"<script>{SCRIPT}</script>{ask.replace('HALVES', base64.b64encode(finite.tobytes()).decode())}")
     return json.loads(re.search(r'<pre id="answers">(.*?)</pre>', dom(page), re.DOTALL)[1])
 
 
-def test_boxes_are_the_engines_to_a_millionth_of_the_frame(asked, answered):
+def test_boxes_equal_the_engine_within_a_millionth_of_the_frame(asked, answered):
     compared = 0
     for (values, frame, grid, thresholds, _), answer in zip(asked, answered["answers"], strict=True):
         for threshold, theirs in zip(thresholds, answer["boxes"], strict=True):
@@ -103,7 +103,7 @@ def test_boxes_are_the_engines_to_a_millionth_of_the_frame(asked, answered):
     assert compared > 3000
 
 
-def test_the_iou_is_the_engines(asked, answered):
+def test_iou_equals_the_engine(asked, answered):
     for (*_, truth), answer in zip(asked, answered["answers"], strict=True):
         for theirs, ious in zip(answer["boxes"], answer["ious"], strict=True):
             ours = iou(np.reshape(theirs, (-1, 4)), truth).max(axis=1)

@@ -1,4 +1,4 @@
-"""The grid of images and methods for papers: every map at its column, on one scale, in the stated width."""
+"""The grid of images and methods for papers."""
 
 import base64
 import io
@@ -27,11 +27,11 @@ def method(word, values):
 @pytest.fixture(scope="module")
 def figure():
     peak = np.float16([[0, 1, 0, 0], [0, 0, 0, 0]])
-    shown = [method("cam", peak), method("gradcam", peak[:, ::-1]), method("flat", None)]
-    return grid.draw({"a": np.zeros((20, 40), np.uint8)}, shown, [SelectedCase("mass", "median", *KEY[:1], 0.5)], 3.35)
+    visible = [method("cam", peak), method("gradcam", peak[:, ::-1]), method("flat", None)]
+    return grid.draw({"a": np.zeros((20, 40), np.uint8)}, visible, [SelectedCase("mass", "median", *KEY[:1], 0.5)], 3.35)
 
 
-def test_each_method_has_a_column_behind_the_image_and_each_case_a_row(figure):
+def test_grid_has_a_column_per_method_and_a_row_per_case(figure):
     titles = [axes.get_title() for axes in figure.axes[:4]]
     assert titles == ["image", "cam", "gradcam", "flat"]
     assert figure.axes[0].get_ylabel() == "mass"
@@ -39,9 +39,9 @@ def test_each_method_has_a_column_behind_the_image_and_each_case_a_row(figure):
 
 def test_maps_share_the_scale_from_0_to_1_and_a_missing_one_shows_the_image_alone(figure):
     pictures = [axes.get_images() for axes in figure.axes[:4]]
-    assert [len(shown) for shown in pictures] == [1, 2, 2, 1]
-    for shown in pictures[1:3]:
-        colours = np.asarray(shown[1].get_array())
+    assert [len(visible) for visible in pictures] == [1, 2, 2, 1]
+    for visible in pictures[1:3]:
+        colours = np.asarray(visible[1].get_array())
         heat = colours[..., 3] / grid.OPAQUE
         assert (heat.min(), heat.max()) == pytest.approx((0, 1), abs=0.1)
         assert colours[..., :3] == pytest.approx(mpl.colormaps[grid.COLOURS](heat)[..., :3], abs=0.02)
@@ -57,7 +57,7 @@ def test_a_map_without_a_box_says_so(figure):
     assert [[text.get_text() for text in axes.texts] for axes in figure.axes[:4]] == [[], [], [], ["no box"]]
 
 
-def test_images_shine_through_their_maps_in_a_vector_file_too(figure):
+def test_maps_are_transparent_in_vector_files(figure):
     figure.savefig(file := io.StringIO(), format="svg")
     pictures = [Image.open(io.BytesIO(base64.b64decode(text))) for text in re.findall(r"base64,\s*([^\"]+)", file.getvalue())]
     least = [np.asarray(picture.convert("RGBA"))[..., 3].min() for picture in pictures[:6]]

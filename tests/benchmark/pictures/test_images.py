@@ -1,4 +1,4 @@
-"""Which images are made pictures of, and what a user sees of it."""
+"""Progress while images are explained."""
 
 import logging
 
@@ -8,12 +8,12 @@ from PIL import Image
 from benchmark.pictures import images
 
 
-def test_bars_count_the_images_of_a_folder_and_a_line_stands_in_a_log(tmp_path, terminal, caplog):
+def test_progress_bars_count_images_and_the_log_has_a_line(tmp_path, terminal, caplog):
     for name in "ab":
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / f"{name}.png")
     with caplog.at_level(logging.INFO):
         assert len(list(images.readable_images(images.users_images(tmp_path, "none"), 0, "cam"))) == 2
-    shown = terminal()
-    assert "read:   0%" in shown
-    assert "explain:   0%" in shown
+    visible = terminal()
+    assert "read:   0%" in visible
+    assert "explain:   0%" in visible
     assert "explaining 2 images with cam" in caplog.messages

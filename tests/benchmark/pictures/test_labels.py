@@ -1,4 +1,4 @@
-"""Whatever a user calls a finding, the one that is meant is found, or those there are are named."""
+"""Labels of users are matched to findings."""
 
 import pytest
 
@@ -35,13 +35,13 @@ def test_spelling_does_not_matter(label, findings, meant):
     ("label", "findings"),
     [("abnormal", COVID), ("non-covid-19", COVID), ("normal", ("Abnormal", "Mass")), ("pneumonia", ("Negative for Pneumonia", "Typical"))],
 )
-def test_the_opposite_is_never_meant(label, findings):
+def test_label_never_matches_its_opposite(label, findings):
     with pytest.raises(UnknownNameError, match=f"label '{label}'.*{', '.join(findings)}"):
         match(label, findings)
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("label", ["pneumo", "mas", "", "fracture", "19", "masss", "massive", "nodulectomy"])
-def test_what_fits_none_or_two_is_told_those_there_are(label):
+def test_ambiguous_or_unknown_label_lists_the_findings(label):
     with pytest.raises(UnknownNameError, match="Cardiomegaly"):
         match(label, NIH)

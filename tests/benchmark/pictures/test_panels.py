@@ -1,4 +1,4 @@
-"""The picture of a case: every kind of file, the peak's box told from the others, the threshold and its origin."""
+"""The picture of a case: file formats, boxes, threshold."""
 
 import re
 
@@ -26,14 +26,14 @@ def picture():
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("boxes", "words"), [({}, "truth unknown"), ({"Nodule": np.array([[2.0, 2, 9, 9]])}, "no truth box")])
-def test_an_image_whose_truth_nobody_knows_is_told_from_one_without_a_box(picture, boxes, words):
+def test_unknown_truth_differs_from_no_box(picture, boxes, words):
     sample = Sample("a.png", "p", (64, 64), np.zeros(0, np.float32), boxes, lambda: picture.image)
     assert words in prepare_case(sample, picture.image, "Mass", picture.raw, 0.4, "fixed").caption
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("kind", ["png", pytest.param("pdf", marks=pytest.mark.slow), "svg"])
-def test_each_kind_of_file_is_what_its_name_says_with_the_same_bytes_each_time(picture, tmp_path, kind):
+def test_file_formats_are_reproducible(picture, tmp_path, kind):
     path = tmp_path / f"x.{kind}"
     panels.save(picture, path)
     first = path.read_bytes()

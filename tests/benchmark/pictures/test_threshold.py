@@ -1,4 +1,4 @@
-"""Pictures draw boxes at the threshold that a suite chose for the network, and say so."""
+"""Thresholds of pictures come from the records of suites."""
 
 import pytest
 
@@ -23,17 +23,17 @@ def test_a_threshold_of_validation_images_comes_first_then_the_median_of_the_fol
     assert thresholds().lookup("cam", "Nodule") == (0.6, "cross-fitted, median of 3")
 
 
-def test_the_runs_of_one_suite_have_what_it_chose_too(thresholds):
+def test_runs_of_a_suite_use_its_thresholds(thresholds):
     """As ``make demo`` draws: --runs runs/suites/demo, records below runs/results."""
     assert thresholds(suite="suites/tiny").lookup("cam", "Mass") == (0.8, "validation")
 
 
-def test_another_placement_has_its_own(thresholds):
+def test_conventional_alignment_has_separate_thresholds(thresholds):
     assert thresholds(alignment="conventional").lookup("cam", "Mass") == (0.2, "validation")
 
 
 @pytest.mark.parametrize(("digest", "method", "finding"), [("xyz", "cam", "Mass"), ("abc", "gradcam", "Mass"), ("abc", "cam", "Effusion")])
-def test_what_no_suite_chose_is_half_and_called_fixed(thresholds, digest, method, finding):
+def test_default_threshold_is_half_and_fixed(thresholds, digest, method, finding):
     assert thresholds(digest).lookup(method, finding) == (0.5, "fixed")
 
 

@@ -1,4 +1,4 @@
-"""Records that several tests of the report read."""
+"""Records that several tests of the report use."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Entries and all tables of a suite's folder, as its page has them."""
+"""Helpers: the entries and tables of a suite folder."""
 
 from benchmark.records import load
 from benchmark.report.entries.aggregate import leaderboards

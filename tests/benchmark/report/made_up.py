@@ -1,4 +1,4 @@
-"""Records of made-up trainings with their rows per case: whoever has more hits is better."""
+"""Records of invented training runs with per-case rows: more hits are better."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ PATIENTS = 20
 
 
 def cell(method, seed, pooling="PCAM", dataset="phantom", pinned=None):
-    known = {"dataset": dataset, "partition": "official", "split": "test", "backbone": "custom", "attention_map": "none"}
+    shared = {"dataset": dataset, "partition": "official", "split": "test", "backbone": "custom", "attention_map": "none"}
     recipe = {"epochs": 2, "seed": seed, "fold": [0], "init": {"seed": seed}, **(pinned or {})}
     return Cell(
-        **known, img_size=64, global_pool=pooling, seed=seed, model_id=f"custom-{pooling}-64px-seed{seed}",
+        **shared, img_size=64, global_pool=pooling, seed=seed, model_id=f"custom-{pooling}-64px-seed{seed}",
         method=method, alignment="aligned", protocol="locus", recipe=recipe,
     )  # fmt: skip
 

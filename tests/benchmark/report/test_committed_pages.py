@@ -1,4 +1,4 @@
-"""The pages that come with a checkout: a browser opens them at every width, and a number has its records behind it."""
+"""The committed pages open in a browser, and their numbers have records."""
 
 import html
 import re
@@ -12,7 +12,7 @@ from tests.browser import EARS, answers
 SUITES = ("demo", "phantom", "nih-sample")
 WIDTHS = (400, 1600)
 OF_ALL = re.compile("components-of-variance|that-tell-rows-apart")
-"""Tables whose every row rests on all records of the suite."""
+"""Tables in which every row uses all records of the suite."""
 TABLE = re.compile(r'<table id="([^"]+)".*?<tbody>(.*?)</table>', re.DOTALL)
 STORE = re.compile(r'<script type="application/json" id="data-records">(.*?)</script>', re.DOTALL)
 
@@ -22,16 +22,16 @@ def page(suite):
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_behind_every_row_of_a_committed_page_stand_its_records(suite):
+def test_rows_of_committed_pages_have_records(suite):
     tables = {name: re.findall(r"<tr(.*?)>", body) for name, body in TABLE.findall(page(suite))}
     assert len(tables) > 8
     without = {name for name, rows in tables.items() if not all("data-keys" in row for row in rows)}
     assert {name for name in without if not OF_ALL.search(name)} == set()
     keys = {key for rows in tables.values() for row in rows for key in html.unescape(re.sub(r".*data-keys=\"|\".*", "", row)).split()}
     (store,) = STORE.findall(page(suite))
-    known = {record.key for record in load(f"results/{suite}")}
+    recorded_keys = {record.key for record in load(f"results/{suite}")}
     assert len(keys) > 200
-    assert {key for key in keys if key not in known or f'"{key}"' not in store} == set()
+    assert {key for key in keys if key not in recorded_keys or f'"{key}"' not in store} == set()
 
 
 SHOWN = """const frame = document.querySelector('#%s'), shown = frame.contentWindow, whole = shown.document.documentElement;
@@ -39,13 +39,13 @@ SHOWN = """const frame = document.querySelector('#%s'), shown = frame.contentWin
     return [shown.innerWidth, whole.scrollWidth, whole.querySelectorAll('[data-chart] svg').length, shown.problems]"""
 
 
-def test_a_browser_shows_the_committed_pages_without_an_error_and_no_wider_than_its_window(tmp_path):
+def test_committed_pages_open_in_a_browser_and_fit_its_window(tmp_path):
     for suite in SUITES:
         (tmp_path / f"{suite}.html").write_text(page(suite).replace("<head>", f"<head>{EARS}", 1))
     frames = "".join(f'<iframe id="{suite}" src="{suite}.html" style="width:400px;height:900px"></iframe>' for suite in SUITES)
     (tmp_path / "frames.html").write_text(f"<html><head></head><body>{frames}</body></html>")
-    said = answers(tmp_path / "frames.html", {f"{s} {w}": SHOWN % (s, w) for s in SUITES for w in WIDTHS}, tmp_path)
-    assert said.pop("problems") == []
-    assert len(said) == len(SUITES) * len(WIDTHS)
-    for name, (width, wide, charts, problems) in said.items():
+    text = answers(tmp_path / "frames.html", {f"{s} {w}": SHOWN % (s, w) for s in SUITES for w in WIDTHS}, tmp_path)
+    assert text.pop("problems") == []
+    assert len(text) == len(SUITES) * len(WIDTHS)
+    for name, (width, wide, charts, problems) in text.items():
         assert (width, wide <= width, charts > 4, problems) == (int(name.split()[1]), True, True, []), name

@@ -1,4 +1,4 @@
-"""What the tables call the same by construction is the same on a network with random weights, and nothing else is."""
+"""Methods marked as equal have equal maps on a network with random weights; others have not."""
 
 import itertools
 
@@ -47,7 +47,7 @@ def root(method, word):
 
 
 @pytest.mark.parametrize(("first", "second"), itertools.combinations(RELATED, 2))
-def test_two_methods_are_called_the_same_where_their_maps_are_and_nowhere_else(found, first, second):
+def test_methods_are_marked_equal_only_if_their_maps_are(found, first, second):
     word, maps = found
     roots = [root(method, word) for method in (first, second)]
     assert equal(maps[first], maps[second]) == (roots[0] == roots[1]), word
@@ -55,7 +55,7 @@ def test_two_methods_are_called_the_same_where_their_maps_are_and_nowhere_else(f
     assert equal(maps[first].clamp(min=0), maps[second].clamp(min=0)) == (names[0] == names[1]), word
 
 
-def test_the_rule_is_about_the_pooling_and_not_about_its_options():
+def test_options_of_the_pooling_do_not_matter():
     assert set(PROPORTIONAL) < set(POOLINGS)
     assert {same_as("gradcam", f"{word}{options}") for word in PROPORTIONAL for options in ("", ":gamma=5")} == {"cam, rectified"}
     assert [same_as("shapleycam", f"{word}:gamma=5") for word in ("LINEAR", "LSE", "PCAM")] == ["gradcam", "gradcam", ""]
@@ -80,6 +80,6 @@ def test_a_user_s_method_with_the_scores_of_another_is_marked_as_the_same_map(se
 
 
 @pytest.mark.parametrize("given", [{"n": FEWEST - 1}, {"protocol": "pointing"}])
-def test_scores_of_few_cases_or_of_another_protocol_say_nothing_of_the_maps(given):
+def test_equal_scores_of_few_cases_or_other_protocols_are_not_marked(given):
     table = tabulated("t", "", NAMES, [scored("cam", 0.5, **given), scored("maxcam", 0.5, **given)])
     assert "same map as" not in table.header

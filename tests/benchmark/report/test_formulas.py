@@ -1,4 +1,4 @@
-"""Text that somebody chose is text in a spreadsheet too, and numbers stay numbers."""
+"""Text that looks like a formula is escaped in spreadsheets."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ SHOWN = (*EVIL[:-1], "=1+1", "@x")
 pytestmark = pytest.mark.byhand
 
 
-def test_names_that_are_formulas_are_text_in_leaderboard_csv(tmp_path):
+def test_formulas_in_names_are_escaped_in_leaderboard_csv(tmp_path):
     for n, word in enumerate(SHOWN):
         training(tmp_path, word, seed=0, count=5 + n)
     rows = list(csv.DictReader(io.StringIO(leaderboard_csv(leaderboards(load(tmp_path))), newline="")))
@@ -27,7 +27,7 @@ def test_names_that_are_formulas_are_text_in_leaderboard_csv(tmp_path):
     assert {float(row["score"]) for row in rows} == {(5 + n) / 20 for n in range(len(EVIL) + 1)}
 
 
-def test_cells_that_are_formulas_are_text_in_excel(tmp_path):
+def test_formulas_in_cells_are_text_in_excel(tmp_path):
     cells = ("=HYPERLINK(1)", "-0.5", "a\x07b")
     (tmp_path / "x.xlsx").write_bytes(workbook([Table("t", "=intro", ("method", "difference", "note"), (cells,))]))
     sheet = openpyxl.load_workbook(tmp_path / "x.xlsx").active

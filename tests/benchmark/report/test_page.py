@@ -1,4 +1,4 @@
-"""The page's tables on records made by hand: each figure stands where it belongs, and nothing stands there that is not known."""
+"""Tables of the page, from records written by hand."""
 
 import re
 from pathlib import Path
@@ -20,14 +20,14 @@ POOLINGS = ("AVG", "PCAM")
 
 
 def cell(method="cam", protocol="locus", pooling="AVG", **fields):
-    known = {"dataset": "NIH", "partition": "kfold", "split": "test", "backbone": "custom", "attention_map": "none", "img_size": 128}
-    known |= {"global_pool": pooling, "seed": 0, "model_id": f"custom-{pooling}", "alignment": "aligned"}
-    return Cell(**{**known, "method": method, "protocol": protocol, **fields})
+    shared = {"dataset": "NIH", "partition": "kfold", "split": "test", "backbone": "custom", "attention_map": "none", "img_size": 128}
+    shared |= {"global_pool": pooling, "seed": 0, "model_id": f"custom-{pooling}", "alignment": "aligned"}
+    return Cell(**{**shared, "method": method, "protocol": protocol, **fields})
 
 
 def scores(metric, value, origin="none", n=30, low=None, high=None):
-    each = [Score(finding=f, metric=metric, value=value, n=n // 3, threshold_origin=origin) for f in FINDINGS]
-    return [*each, Score(finding="mean", metric=metric, value=value, low=low, high=high, n=n, threshold_origin=origin)]
+    item = [Score(finding=f, metric=metric, value=value, n=n // 3, threshold_origin=origin) for f in FINDINGS]
+    return [*item, Score(finding="mean", metric=metric, value=value, low=low, high=high, n=n, threshold_origin=origin)]
 
 
 def record(*given, method="cam", protocol="locus", pooling="AVG", **fields):
@@ -43,7 +43,7 @@ def rows(table):
 
 
 @pytest.mark.byhand
-def test_the_main_column_stands_at_every_origin_and_a_dash_where_it_was_not_scored():
+def test_main_column_has_all_origins_and_dashes():
     values = {"fixed": 0.1, "otsu": 0.2, "cross-fitted": 0.4, "oracle": 0.5}
     given = [scores("hit@iou.3", value, origin) for origin, value in values.items()]
     given += [scores("hit@iou.3@shared", 0.3, "cross-fitted"), scores("optimism", 0.1, "oracle", low=0.05, high=0.2)]
@@ -54,37 +54,40 @@ def test_the_main_column_stands_at_every_origin_and_a_dash_where_it_was_not_scor
     assert [row[name] for name in ("validation", "oracle, shared", "optimism, shared")] == ["–"] * 3
 
 
-def test_the_paired_records_stand_in_the_main_table_and_without_them_their_columns_are_gone():
+def test_main_table_has_paired_columns_only_with_paired_records():
     first = scores("p_first", 0.9, "cross-fitted")[-1:] + scores("p_holm", 0.0001, "cross-fitted")[-1:]
     above = scores("above_prior", 0.05, "cross-fitted", low=-0.01, high=0.1)[-1:]
-    every = [main(0.4), main(0.35, "prior"), record(first, above, protocol="paired")]
-    row, prior = rows(main_table.main(leaderboard(every, "NIH")))
+    all_records = [main(0.4), main(0.35, "prior"), record(first, above, protocol="paired")]
+    row, prior = rows(main_table.main(leaderboard(all_records, "NIH")))
     assert (row["− prior [95 %]"], row["p (Holm)"], row["P(best)"]) == ("+0.050 [-0.010, +0.100]", "< 0.001", "0.900")
     assert prior["P(best)"] == "–"
-    assert "P(best)" not in main_table.main(leaderboard(every[:2], "NIH")).header
-    assert "P(best)" not in main_table.main(leaderboard(every[:2], "NIH")).intro
+    assert "P(best)" not in main_table.main(leaderboard(all_records[:2], "NIH")).header
+    assert "P(best)" not in main_table.main(leaderboard(all_records[:2], "NIH")).intro
 
 
 def test_an_untrained_network_is_a_baseline():
-    found = rows(main_table.main(leaderboard([main(0.4), main(0.3, "untrained")], "NIH")))
-    assert [row["note"] for row in found] == ["", "baseline: the same network, weights random"]
+    result = rows(main_table.main(leaderboard([main(0.4), main(0.3, "untrained")], "NIH")))
+    assert [row["note"] for row in result] == ["", "baseline: the same network with random weights"]
 
 
-def test_baselines_that_see_no_network_stand_once_where_equal_and_untrained_networks_stand_each():
+def test_equal_baselines_without_a_network_are_merged():
     methods = ("cam", "center", "untrained")
-    every = [main(0.2, method, pooling) for method in methods for pooling in POOLINGS] + [main(0.3, "prior"), main(0.1, "prior", "PCAM")]
-    table = breakdown.by_threshold(leaderboard(every, "NIH"))
-    found = sorted((row["method"], row["pooling"]) for row in rows(table))
+    all_records = [main(0.2, method, pooling) for method in methods for pooling in POOLINGS] + [
+        main(0.3, "prior"),
+        main(0.1, "prior", "PCAM"),
+    ]
+    table = breakdown.by_threshold(leaderboard(all_records, "NIH"))
+    result = sorted((row["method"], row["pooling"]) for row in rows(table))
     apart = [(method, pooling) for method in ("cam", "prior", "untrained") for pooling in POOLINGS]
-    assert found == sorted([*apart, ("center", "any")])
+    assert result == sorted([*apart, ("center", "any")])
 
 
-def test_words_that_are_the_same_in_every_row_stand_above_the_table_instead():
+def test_constant_columns_are_omitted():
     both = [main(0.2), Record(cell=cell(pooling="PCAM", img_size=224), scores=(scores("hit@iou.3", 0.1, "cross-fitted")[-1],))]
     columns = [*NAMES_AND_ALIGNMENT, score("hit@iou.3")]
     assert tabulated("", "", columns, both[:1]).header == ("backbone", "pooling", "method", "hit@iou.3")
     assert tabulated("", "", columns, both).header == ("backbone", "pooling", "size", "method", "hit@iou.3")
-    assert "image size 128; alignment aligned" in breakdown.by_threshold(leaderboard(both[:1], "NIH")).intro
+    assert "image size: 128; alignment: aligned" in breakdown.by_threshold(leaderboard(both[:1], "NIH")).intro
 
 
 LAYOUTS = {
@@ -101,18 +104,18 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("protocol", LAYOUTS)
-def test_every_protocol_has_a_table_that_says_where_its_thresholds_come_from(protocol):
-    found = tables_on_page(leaderboard([record(*LAYOUTS[protocol], protocol=protocol)], "NIH"))
-    assert len(found) == (2 if protocol == "maxbox" else 1)
-    for table in found:
+def test_all_protocols_have_a_table_with_the_origin_of_thresholds(protocol):
+    result = tables_on_page(leaderboard([record(*LAYOUTS[protocol], protocol=protocol)], "NIH"))
+    assert len(result) == (2 if protocol == "maxbox" else 1)
+    for table in result:
         assert protocol in table.title
-        assert "Rests on: cases 30" in table.intro
+        assert "Based on: 30 cases" in table.intro
         assert "Thresholds: " in table.intro
         assert any(cell.startswith("0.250") for cell in table.rows[0])
 
 
 @pytest.mark.parametrize(("protocol", "main"), [("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("brandnew", "novelty")])
-def test_one_finding_is_shown_by_the_metric_that_the_protocol_calls_its_main_one(protocol, main):
+def test_single_finding_uses_the_main_metric_of_the_protocol(protocol, main):
     others = [] if protocol == "brandnew" else [scores("left_out", 0.1)]
     ((layout, _),) = tables_of(leaderboard([record(*others, scores(main, 0.5), protocol=protocol)], "NIH")).protocols
     assert layout.main[0] == main
@@ -124,7 +127,7 @@ def test_maps_without_energy_are_counted():
     assert "in lungs" not in table.header
 
 
-def test_boxes_that_stand_in_for_masks_are_told():
+def test_boxes_used_as_masks_are_reported():
     (table,) = tables_on_page(leaderboard([record(*LAYOUTS["chexlocalize"], protocol="chexlocalize")], "NIH"))
     assert table.title == "NIH: chexlocalize, the interior of boxes"
 
@@ -139,16 +142,16 @@ def grouped(value, method, pooling="AVG"):
 
 def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
     given = (("cam", 0.3), ("gradcam", 0.4), ("prior", 0.2), ("center", 0.1), ("noise", 0.0), ("truth", 1.0))
-    every = [grouped(value, method, pooling) for method, value in given for pooling in POOLINGS] + [grouped(0.5, "pcam", "PCAM")]
-    table = strata.strata(leaderboard(every, "NIH"))
+    all_records = [grouped(value, method, pooling) for method, value in given for pooling in POOLINGS] + [grouped(0.5, "pcam", "PCAM")]
+    table = strata.strata(leaderboard(all_records, "NIH"))
     assert [row["method"] for row in rows(table)] == ["pcam", "gradcam", "prior", "center"]
     assert table.header[-2:] == ("size: small (n 15)", "size: large (n 15)")
     assert table.rows[0][-2:] == ("0.125", "0.500")
-    assert "over all cases (others may be as good; its scores are slightly too high because it was selected)" in table.intro
+    assert "the scores are slightly too high because the method was selected" in table.intro
     assert strata.strata(leaderboard([main(0.4)], "NIH")) is None
 
 
-def test_the_markdown_has_the_main_table_in_the_columns_that_decide_and_links_to_all_else(tmp_path):
+def test_markdown_has_the_main_columns_and_links(tmp_path):
     folder = tmp_path / COMMITTED_PAGES[0]
     for name, given in LAYOUTS.items():
         write(record(*given, protocol=name), folder)
@@ -156,13 +159,13 @@ def test_the_markdown_has_the_main_table_in_the_columns_that_decide_and_links_to
     write(Record(cell=cell("pcam"), status="n/a", reason="use a PCAM model"), folder)
     tables.write(folder)
     text = (folder / "leaderboard.md").read_text()
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["NIH: methods within each network", "Cells without a number"]
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["NIH: methods within each network", "Cells without a score"]
     assert len(next(line for line in text.splitlines() if line.startswith("| backbone")).split("|")) <= 12
     assert "- 1 n/a: use a PCAM model" in text
     assert {"index.html", "leaderboard.csv"} <= {*re.findall(r"\]\(([^)]+)\)", text)}
 
 
-def test_what_the_records_no_longer_give_is_removed(tmp_path):
+def test_outdated_files_are_removed(tmp_path):
     file = write(grouped(0.5, "cam"), tmp_path)
     tables.write(tmp_path)
     file.unlink()
@@ -180,20 +183,20 @@ def test_no_committed_table_in_markdown_has_more_than_ten_columns_and_notes():
     assert max(len([word for word in head.split(" | ") if word.strip() not in ("note", "")]) for head in heads) <= 10
 
 
-def test_a_page_that_is_not_committed_is_named_and_not_linked():
-    kept = re.findall(r"^!/results/(.+)/index.html$", (ROOT / ".gitignore").read_text(), re.MULTILINE)
-    assert {*kept} == {*COMMITTED_PAGES}
+def test_uncommitted_page_is_not_linked():
+    remaining = re.findall(r"^!/results/(.+)/index.html$", (ROOT / ".gitignore").read_text(), re.MULTILINE)
+    assert {*remaining} == {*COMMITTED_PAGES}
     assert "(index.html)" not in page([], "t", suite="other")
-    assert "[index.html](index.html)" in page([], "t", suite=kept[0])
+    assert "[index.html](index.html)" in page([], "t", suite=remaining[0])
 
 
 @pytest.mark.parametrize("folder", ["results/demo", "runs/results/demo"])
-def test_the_link_to_what_the_columns_mean_leads_there_from_wherever_the_page_lies(folder):
-    (link,) = re.findall(r"\[what the columns mean\]\((.*?)\)", page([], "t", folder=ROOT / folder))
+def test_link_to_the_meaning_of_columns_works_from_any_folder(folder):
+    (link,) = re.findall(r"\[meaning of the columns\]\((.*?)\)", page([], "t", folder=ROOT / folder))
     assert (ROOT / folder / link).resolve() == ROOT / "docs/protocols.md"
 
 
-def test_a_page_outside_the_checkout_names_the_documentation_without_a_link(tmp_path):
+def test_page_outside_the_checkout_has_no_link_to_the_documentation(tmp_path):
     text = page([], "t", folder=tmp_path)
     assert "docs/protocols.md" in text
     assert "](../" not in text

@@ -1,4 +1,4 @@
-"""The end of a run: whether its rows lie where one more training of the published entries would."""
+"""Comparison of a run with the interval expected from published runs."""
 
 import pytest
 
@@ -23,22 +23,22 @@ def published(tmp_path):
 
 
 @pytest.mark.byhand
-def test_a_row_inside_and_one_outside_are_told_whatever_threads_they_were_trained_with(published, tmp_path):
+def test_scores_inside_and_outside_the_interval_are_reported(published, tmp_path):
     here = [training(tmp_path, method, 0, count) for method, count in {"cam": 19, "gradcam": 20, "prior": 5, "layercam": 9}.items()]
-    said = predicted(here, published, "phantom")
+    text = predicted(here, published, "phantom")
     # sd .05, t of two degrees of freedom 4.30265, reach 4.30265 * .05 * sqrt(4 / 3) = .248
-    assert verdicts(said) == {
-        "cam": ("[0.502, 0.998]", "inside"),
-        "gradcam": ("[0.502, 0.998]", "outside"),
-        "prior": ("[0.250, 0.250]", "inside"),
+    assert verdicts(text) == {
+        "cam": ("[0.502, 0.998]", "yes"),
+        "gradcam": ("[0.502, 0.998]", "no"),
+        "prior": ("[0.250, 0.250]", "yes"),
         "layercam": ("–", "no interval"),
     }
-    assert "2 of 3 rows lie" in said
-    assert "Outside: custom PCAM gradcam." in said
-    assert "1 rows have no such interval, which needs 3 or more" in said
+    assert "2 of 3 scores are inside" in text
+    assert "Outside: custom PCAM gradcam." in text
+    assert "1 scores have no interval, which requires 3 or more" in text
 
 
-def test_a_row_of_another_recipe_or_image_size_is_no_row_of_the_entry(published, tmp_path):
+def test_other_recipes_and_image_sizes_have_no_prediction(published, tmp_path):
     other = training(tmp_path, "cam", 0, 19, pinned={"epochs": 3})
     assert predicted([other], published, "phantom") == ""
     larger = other.model_copy(update={"cell": published[0].cell.model_copy(update={"img_size": 128})})

@@ -1,4 +1,4 @@
-"""Tables: pure functions of records, the same bytes every time, nothing flattering left unmarked."""
+"""Tables are pure functions of records."""
 
 import csv
 import re
@@ -42,7 +42,7 @@ def _case(number: int, blur: float, rng: np.random.Generator) -> Case:
 
 
 def cell(**fields) -> Cell:
-    known = {
+    shared = {
         "dataset": "phantom",
         "partition": "official",
         "split": "test",
@@ -50,7 +50,7 @@ def cell(**fields) -> Cell:
         "global_pool": "AVG",
         "attention_map": "none",
     }
-    return Cell(**{**known, "img_size": 224, "seed": 0, "model_id": "a", **fields})
+    return Cell(**{**shared, "img_size": 224, "seed": 0, "model_id": "a", **fields})
 
 
 def record(method: str, protocol: str, alignment: str = "aligned", **fields) -> Record:
@@ -79,8 +79,8 @@ def records() -> list[Record]:
 def written(tmp_path_factory, records):
     """The suite's folder with its tables, to be copied."""
     folder = tmp_path_factory.mktemp("written") / "demo"
-    for each in records:
-        write(each, folder)
+    for item in records:
+        write(item, folder)
     tables.write(folder)
     return folder
 
@@ -110,7 +110,7 @@ def test_tables_regenerate_byte_for_byte(suite):
     assert set(before) == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex", "seed.xlsx"}
 
 
-def test_the_leaderboard_as_numbers_has_a_line_per_row_and_the_figures_of_the_records(suite, records):
+def test_leaderboard_csv_has_a_line_per_row_with_the_recorded_values(suite, records):
     with (suite / "leaderboard.csv").open(newline="") as file:
         lines = {line["method"]: line for line in csv.DictReader(file)}
     assert set(lines) == set(METHODS)
@@ -123,7 +123,7 @@ def test_the_leaderboard_as_numbers_has_a_line_per_row_and_the_figures_of_the_re
     assert lines["truth"]["note"] == "upper bound: sees the truth"
 
 
-def test_methods_stand_best_first_then_baselines_best_first_then_truth(board):
+def test_rows_are_methods_then_baselines_then_truth_best_first(board):
     assert list(board)[-1] == "truth"
     assert {*list(board)[3:-1]} == {*words.BASELINES}
     for names in (list(board)[:3], list(board)[3:-1]):
@@ -132,18 +132,18 @@ def test_methods_stand_best_first_then_baselines_best_first_then_truth(board):
     assert "lower score than center" in board["gradcampp"]["note"]
 
 
-def test_rows_that_are_equal_by_construction_say_so_in_every_table(suite, board):
+def test_equal_maps_are_marked_in_all_tables(suite, board):
     assert {name: row["same map as"] for name, row in board.items() if row["same map as"]} == {"gradcam": "cam, rectified"}
-    shown = [section for section in texts(suite).values() if "| gradcam |" in section]
-    assert len(shown) >= 3
-    assert all("| gradcam | cam, rectified |" in section for section in shown)
+    visible = [section for section in texts(suite).values() if "| gradcam |" in section]
+    assert len(visible) >= 3
+    assert all("| gradcam | cam, rectified |" in section for section in visible)
     assert "| gradcam | cam, rectified |" in (suite / "leaderboard.md").read_text()
     assert "& gradcam & cam, rectified &" in (suite / "leaderboard.tex").read_text()
 
 
 def of_a_part(method):
-    kept = cases(method)[:12]
-    result = protocols.get("locus")().evaluate(kept, ("mass",), 0)
+    remaining = cases(method)[:12]
+    result = protocols.get("locus")().evaluate(remaining, ("mass",), 0)
     rests = {"test images": 60, "boxed images": 24, "explained images": 12, "cases": 12}
     return Record(cell=cell(method=method, protocol="locus", data={"images": 12}), rests_on=rests, scores=tuple(result.scores))
 
@@ -152,41 +152,41 @@ def of_a_part(method):
 def both(tmp_path_factory, records):
     """A suite in which slow methods explain 12 of 24 images."""
     slow = of_a_part("gradcampp").model_copy(update={"cell": cell(method="occlusion", protocol="locus", data={"images": 12})})
-    every = [*records, *map(of_a_part, METHODS), slow]
+    all_records = [*records, *map(of_a_part, METHODS), slow]
     folder = tmp_path_factory.mktemp("both")
-    for each in every:
-        write(each, folder)
-    return folder, every, tables.headline(tables.write(folder))
+    for item in all_records:
+        write(item, folder)
+    return folder, all_records, tables.headline(tables.write(folder))
 
 
-def test_a_slow_method_stands_beside_all_others_on_its_own_images_and_in_no_other_table(both):
-    folder, every, _ = both
+def test_slow_method_is_only_in_the_table_of_its_images(both):
+    folder, all_records, _ = both
     sections = texts(folder)
     assert [title for title, text in sections.items() if "| occlusion |" in text] == ["phantom: methods within each network, on 12 images"]
     part = sections["phantom: methods within each network, on 12 images"]
-    assert "explained images 12" in part
+    assert "12 explained images" in part
     assert "do not compare these scores with other tables" in part
-    table = main_table.main(leaderboard(every), 12)
-    place = table.header.index("n cases")
-    assert {row[place] for row in table.rows} == {"12"}
+    table = main_table.main(leaderboard(all_records), 12)
+    path = table.header.index("n cases")
+    assert {row[path] for row in table.rows} == {"12"}
     assert {row[table.header.index("method")] for row in table.rows} == {*METHODS, "occlusion"}
 
 
-def test_figures_of_a_part_change_no_figure_of_the_whole(both, records):
+def test_scores_on_a_part_do_not_change_other_tables(both, records):
     assert main_table.main(leaderboard(both[1])) == main_table.main(leaderboard(records))
     assert breakdown.per_finding(leaderboard(both[1])) == breakdown.per_finding(leaderboard(records))
 
 
-def test_figures_of_a_part_are_marked_in_the_long_table_the_terminal_and_latex(both):
-    folder, _, shown = both
+def test_scores_on_a_part_are_marked_in_csv_terminal_and_latex(both):
+    folder, _, visible = both
     with (folder / "leaderboard.csv").open(newline="") as file:
         assert {line["images"] for line in csv.DictReader(file) if line["method"] == "occlusion"} == {"12"}
-    assert "methods within each network, on 12 images" in shown
-    assert "lower score than center" in shown
+    assert "methods within each network, on 12 images" in visible
+    assert "lower score than center" in visible
     assert "methods within each network, on 12 images" in (folder / "leaderboard.tex").read_text()
 
 
-def test_a_method_below_a_baseline_says_so(records):
+def test_method_below_a_baseline_has_a_note(records):
     prior = next(r for r in records if r.cell.method == "prior")
     fewer = tuple(s.model_copy(update={"value": 0.0}) for s in prior.scores if s.value is not None)
     worse = prior.model_copy(update={"cell": cell(method="mycam", protocol="locus", alignment="aligned"), "scores": fewer})
@@ -202,22 +202,22 @@ def test_a_method_below_a_baseline_says_so(records):
     assert "baseline" in standing.notes(prior, records)
 
 
-def test_the_classifiers_auroc_stands_beside_every_method_with_its_n(board):
+def test_all_methods_have_the_auroc_of_their_classifier(board):
     assert {row["auroc"] for row in board.values()} == {"0.910 (n 60)"}
     assert {row["auroc, boxed images"] for row in board.values()} == {"0.800 (n 60)"}
 
 
-def test_oracle_scores_never_enter_the_main_column(board, records):
+def test_main_column_has_no_oracle_scores(board, records):
     for r in (r for r in records if r.cell.protocol == "locus" and r.cell.alignment == "aligned"):
         assert board[r.cell.method]["hit@iou.3 [95 %]"].startswith(f"{r.find('hit@iou.3', origin='cross-fitted').value:.3f}")
         assert board[r.cell.method]["hit@iou.3 oracle"] == f"{r.find('hit@iou.3', origin='oracle').value:.3f}"
 
 
-def test_the_page_says_what_each_table_rests_on_and_what_is_missing(suite):
+def test_page_states_the_basis_of_each_table_and_missing_cells(suite):
     sections = texts(suite)
     text = "".join(sections.values())
-    assert len(sections) == text.count("Rests on:")
-    assert "test images 60; patients 24; cases 24" in text
+    assert len(sections) == text.count("Based on:")
+    assert "60 test images, 24 patients, 24 cases" in text
     assert "torch 2.11.0" in text
     page = (suite / "index.html").read_text()
     assert "<td>NIH<td>resnet18<td>AVG<td>none<td>cam<td>locus<td>1<td>n/a<td>no data: put the images | below data/NIH" in page
@@ -234,14 +234,14 @@ def test_the_page_says_what_each_table_rests_on_and_what_is_missing(suite):
         assert title in text
 
 
-def test_one_alignment_per_method_in_the_main_table_and_both_side_by_side_below(suite, board):
+def test_main_table_has_one_alignment_and_another_table_has_both(suite, board):
     assert len(board) == len(METHODS)
     section = texts(suite)[f"phantom: alignment ({words.MAIN})"]
     assert section.count("| gradcampp |") == 1
     assert "The suite `alignment` has paired intervals" in section
 
 
-def test_a_failed_cell_shows_its_numbers_and_its_reason(records):
+def test_failed_cell_has_scores_and_reason(records):
     failed = records[0].model_copy(update={"status": "failed", "reason": "2 failed cases"})
     assert "failed: 2 failed cases" in standing.notes(failed, [failed])
     assert select.scored([failed], "locus") == [failed]
@@ -257,7 +257,7 @@ def test_latex_is_a_booktabs_table_with_nothing_unescaped(suite):
     assert r"\label{tab:demo-phantom-methods-within-each-network}" in text
 
 
-def test_a_latex_table_is_as_long_as_a_page_and_says_that_it_goes_on():
+def test_long_latex_table_continues_on_the_next_page():
     text = table.latex(table.Table("t", "", ("rank",), tuple((str(n),) for n in range(100))), "tab:t")
     assert [part.count(r"\\") for part in text.split(r"\end{table}")] == [46, 46, 11, 0]
     assert r"\caption{t (continued)}" in text
@@ -277,7 +277,7 @@ def test_latex_tables_compile(suite, tmp_path):
     assert (tmp_path / "paper.pdf").stat().st_size
 
 
-def test_the_columns_of_latex_are_those_that_are_asked_for(suite):
+def test_latex_has_the_requested_columns(suite):
     tables.write(suite, columns=("method", "boxes_per_case"))
     text = (suite / "leaderboard.tex").read_text()
     assert r"method & boxes\_per\_case \\" in text
@@ -290,13 +290,13 @@ def test_the_latex_of_a_check_has_its_numbers():
     assert r"custom & PCAM & 128 & cam & 0.707 & 0.625" in text
 
 
-def test_the_seed_table_opens_in_excel_with_numbers_as_numbers(suite):
+def test_seed_workbook_has_numbers(suite):
     book = openpyxl.load_workbook(suite / "seed.xlsx")
     assert book.sheetnames == ["phantom seed, fixed", "phantom seed, cross-fitted"]
     assert isinstance(list(book.worksheets[0].values)[-1][7], (int, float))
 
 
-def test_records_that_are_handed_over_give_the_same_files_in_any_order(suite, tmp_path):
+def test_order_of_records_does_not_change_the_files(suite, tmp_path):
     handed = tmp_path / "handed" / "demo"
     sections = tables.write(handed, records=load(suite)[::-1])
     assert {p.name: p.read_bytes() for p in handed.iterdir()} == {p.name: p.read_bytes() for p in suite.iterdir() if p.is_file()}
@@ -304,7 +304,7 @@ def test_records_that_are_handed_over_give_the_same_files_in_any_order(suite, tm
 
 
 @pytest.mark.freshness
-def test_an_excel_table_holds_no_date_of_its_making(suite):
+def test_workbook_has_no_date(suite):
     with zipfile.ZipFile(suite / "seed.xlsx") as book:
         assert {entry.date_time[0] for entry in book.infolist()} == {1980}
         assert set(re.findall(rb"(\d{4})-\d\d-\d\dT", b"".join(map(book.read, book.namelist())))) == {b"1980"}
@@ -331,7 +331,7 @@ def test_protocols_need_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_title_states_how_many_images_were_explained_where_fewer_than_asked_for_have_a_box():
+def test_title_states_the_number_of_explained_images():
     part = [of_a_part(method) for method in METHODS]
     fewer = [r.model_copy(update={"cell": r.cell.model_copy(update={"data": {"images": 99}})}) for r in part]
     assert main_table.main(leaderboard(fewer), 99).title == "phantom: methods within each network, on 12 images"

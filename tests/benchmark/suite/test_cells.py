@@ -1,4 +1,4 @@
-"""Which cells a suite has, which of them ``--method`` runs, and which records stay."""
+"""Cells of a suite, cells selected by flags, and records that stay."""
 
 import pytest
 import yaml
@@ -54,43 +54,43 @@ def test_a_suite_has_all_methods_unless_it_says_fast_or_names_them(suite):
     assert words(of(suite("methods: [cam, prior]")), protocol="wang") == {"cam", *beside}
 
 
-def test_a_suite_names_its_methods_in_any_spelling_and_the_cell_has_the_registered_word(suite):
+def test_methods_of_a_suite_are_normalised(suite):
     assert "gradcampp" in words(of(suite("methods: [cam, Grad-CAM++]")), protocol="wang")
 
 
-def test_data_without_a_stated_folder_are_looked_for_below_the_folder_of_all(tmp_path, monkeypatch):
+def test_data_root_defaults_to_the_data_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCUS_DATA", str(tmp_path))
     assert not datasets.at_hand("NIH:experts=null")
     (tmp_path / "NIH").mkdir()
     assert datasets.at_hand("NIH:experts=null")
 
 
-def test_no_cell_comes_twice(suite):
+def test_cells_are_unique(suite):
     for lines in ([], ["methods: [cam, all, prior, fast]", "slow_images: 9"]):
         keys = [cell.key for cell in of(suite(*lines))]
         assert len(keys) == len(set(keys))
 
 
-def test_slow_methods_are_compared_with_all_others_on_their_images_and_stand_nowhere_else(suite):
-    found = of(suite("slow_images: 9"))
+def test_slow_methods_only_have_cells_on_their_images(suite):
+    result = of(suite("slow_images: 9"))
     slow = set(methods.expand(["slow"]))
     assert slow
-    assert {(c.protocol, c.images) for c in found if c.method in slow} == {("locus", 9)}
-    assert words(found, images=9) == words(found) - {"classifier"}
-    assert {c.protocol for c in found if c.method == "cam" and c.images is None} == set(protocols.of_maps())
-    assert {c.data["images"] for c in found if c.images} == {9}
+    assert {(c.protocol, c.images) for c in result if c.method in slow} == {("locus", 9)}
+    assert words(result, images=9) == words(result) - {"classifier"}
+    assert {c.protocol for c in result if c.method == "cam" and c.images is None} == set(protocols.of_maps())
+    assert {c.data["images"] for c in result if c.images} == {9}
 
 
-def test_the_cells_of_all_images_are_the_same_ones_with_and_without_slow_methods(suite):
-    every = {cell.key for cell in of(suite("methods: fast"))}
-    assert every == {cell.key for cell in of(suite("slow_images: 9")) if cell.images is None}
+def test_slow_methods_do_not_change_other_cells(suite):
+    all_records = {cell.key for cell in of(suite("methods: fast"))}
+    assert all_records == {cell.key for cell in of(suite("slow_images: 9")) if cell.images is None}
 
 
 def with_models(suite, *models):
     return plan.Suite(**{**suite.model_dump(), "models": models})
 
 
-def test_a_model_may_state_its_own_number_of_images(suite):
+def test_model_may_set_slow_images(suite):
     small = with_models(suite("slow_images: 9"), {"backbone": "custom"}, {"slow_images": 3}, {"slow_images": None})
     assert [{c.images for c in of(small, number)} for number in range(3)] == [{None, 9}, {None, 3}, {None}]
     assert words(of(small, 2), protocol="wang") >= set(methods.expand(["slow"]))
@@ -98,10 +98,10 @@ def test_a_model_may_state_its_own_number_of_images(suite):
         plan.models(with_models(small, {"slow_images": "few"}))
 
 
-def test_a_model_may_have_methods_of_its_own_on_all_its_seeds(suite):
-    own = {"backbone": "custom", "methods": ["cam", "scorecam"]}
+def test_model_may_set_methods_for_all_seeds(suite):
+    expected = {"backbone": "custom", "methods": ["cam", "scorecam"]}
     base = suite("methods: [layercam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
-    small = with_models(base, {**own, "slow_images": None}, {"backbone": "resnet18"})
+    small = with_models(base, {**expected, "slow_images": None}, {"backbone": "resnet18"})
     baselines = {"classifier", "center", "noise", "prior", "truth", "untrained"}
     assert [words(of(small, number)) - baselines for number in range(4)] == [{"cam", "scorecam"}] * 2 + [{"layercam"}] * 2
     assert {(c.protocol, c.images) for c in of(small, 1) if c.method == "scorecam"} == {("locus", None)}
@@ -109,12 +109,12 @@ def test_a_model_may_have_methods_of_its_own_on_all_its_seeds(suite):
 
 @pytest.mark.parametrize("key", ["methods", "all_images"])
 @pytest.mark.parametrize("words_of_model", ["cam", [], [1]])
-def test_methods_of_a_model_that_are_no_list_of_words_are_an_error(suite, key, words_of_model):
+def test_methods_of_a_model_must_be_a_list(suite, key, words_of_model):
     with pytest.raises(ValueError, match=key):
         with_models(suite(), {key: words_of_model})
 
 
-def test_slow_methods_of_all_images_have_cells_on_all_images_in_every_seed_and_on_the_images_of_the_others(suite):
+def test_slow_methods_on_all_images_have_cells_in_all_seeds(suite):
     base = suite("methods: [cam, saliency, scorecam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
     small = with_models(base, {"backbone": "custom", "all_images": ["saliency"]})
     cells = [{(c.protocol, c.images) for c in of(small, seed) if c.method == "saliency"} for seed in (0, 1)]
@@ -123,7 +123,7 @@ def test_slow_methods_of_all_images_have_cells_on_all_images_in_every_seed_and_o
     assert all(model.shown_only for model in plan.models(small))
 
 
-def test_seeds_that_are_not_full_have_the_cells_of_the_leaderboard_alone(suite):
+def test_other_seeds_only_have_leaderboard_cells(suite):
     small = suite("methods: [cam, scorecam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
     assert "scorecam" in words(of(small, 0), images=9)
     assert words(of(small, 1)) == words(of(small, 0)) - {"scorecam"}
@@ -163,7 +163,7 @@ def test_slow_methods_explain_all_findings_only_where_a_protocol_reads_them(suit
         ("methods: quick", UnknownNameError, "method.*'quick'.*gradcampp"),
     ],
 )
-def test_a_mistake_about_methods_is_told_when_the_suite_is_read(suite, line, kind, facts):
+def test_invalid_methods_are_refused_when_the_suite_is_read(suite, line, kind, facts):
     with pytest.raises(kind, match=facts):
         suite(line)
 
@@ -175,7 +175,7 @@ def asked(suite, tmp_path, *method, **flags):
     return [cell for part in work for cell in part.cells]
 
 
-def test_method_restricts_what_runs_to_its_words_and_the_groups_to_what_the_suite_has(suite, tmp_path):
+def test_method_flag_limits_the_cells(suite, tmp_path):
     small = suite("methods: [cam, gradcam, scorecam]")
     assert words(asked(small, tmp_path)) >= {"classifier", "cam", "gradcam", "scorecam", "prior"}
     assert words(asked(small, tmp_path, "cam")) == {"cam"}
@@ -192,7 +192,7 @@ def test_a_method_that_the_suite_does_not_list_is_added_when_it_is_named(suite, 
     assert {c.images for c in asked(suite("slow_images: 9"), tmp_path, word)} == {9}
 
 
-def test_where_a_network_came_out_otherwise_what_rests_on_its_older_weights_runs_again_whatever_is_asked_for(suite, tmp_path):
+def test_cells_of_older_weights_always_run_again(suite, tmp_path):
     small = suite("methods: [cam]", "protocols: [locus]")
     folder, (first, *others), untouched = tmp_path / "results/small", of(small, extra=["layercam"]), of(small, number=1)
     obsolete = others[0].model_copy(update={"protocol": "wang"})
@@ -206,26 +206,26 @@ def test_where_a_network_came_out_otherwise_what_rests_on_its_older_weights_runs
     assert asked(small, tmp_path) == []
 
 
-def test_protocol_restricts_what_runs_and_all_is_all_that_the_suite_has(suite, tmp_path):
+def test_protocol_flag_limits_the_cells(suite, tmp_path):
     small = suite("methods: [cam]", "protocols: [locus, pointing]")
     assert {c.protocol for c in asked(small, tmp_path, protocol=("pointing",))} == {"pointing"}
     assert asked(small, tmp_path, protocol=("all",)) == asked(small, tmp_path)
 
 
-def test_a_protocol_that_the_suite_does_not_list_is_told_before_anything_runs(suite, tmp_path):
+def test_unknown_protocol_is_refused_before_anything_runs(suite, tmp_path):
     suite("protocols: [locus]")
     config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), protocol=("wang",))
     with pytest.raises(BadValueError, match=r"'small'.*'wang'.*locus, classification, paired"):
         selection.requested_suite("small", config)
 
 
-def test_the_flags_take_every_word_that_a_suite_can_have():
+def test_flags_accept_all_names_of_a_suite():
     words = [*BESIDE, *protocols.names(), *CHECKS.names(), "classification", "paired"]
     typed, _ = cli.parse(RunConfig, ["--method", *BESIDE, "--protocol", *words[len(BESIDE) :]], "run")
     assert (*typed.method, *typed.protocol) == tuple(words)
 
 
-def test_paired_and_the_classifier_can_be_asked_for_alone(suite, tmp_path):
+def test_paired_and_classification_can_run_alone(suite, tmp_path):
     small = suite("methods: [cam]", "protocols: [locus, pointing]")
     assert asked(small, tmp_path, protocol=("paired",)) == []
     assert words(asked(small, tmp_path, protocol=("classification",))) == {"classifier"}
@@ -234,13 +234,13 @@ def test_paired_and_the_classifier_can_be_asked_for_alone(suite, tmp_path):
 
 def run(suite, tmp_path, *method):
     """What a run leaves of the records, all of whose cells are done."""
-    place = tmp_path / "results/small"
+    folder = tmp_path / "results/small"
     config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "results"), method=method, overwrite="never")
     for model in plan.models(suite):
         for cell in cells.cells(suite, model, method):
-            records.write(Record(cell=cell), place)
+            records.write(Record(cell=cell), folder)
     run_suite(selection.requested_suite("small", config), config, lambda line: None, Local(1))
-    return {(record.cell.method, record.cell.protocol) for record in records.load(place)}
+    return {(record.cell.method, record.cell.protocol) for record in records.load(folder)}
 
 
 def test_the_records_of_an_added_method_stay_and_those_of_a_dropped_protocol_go(suite, tmp_path):
@@ -260,21 +260,21 @@ def test_the_records_of_an_added_method_stay_and_those_of_a_dropped_protocol_go(
         (f"{__file__}:Mine", UnknownNameError, r"test_cells\.py.*'Mine'"),
     ],
 )
-def test_an_unknown_method_is_told_before_anything_runs(suite, tmp_path, word, kind, facts):
+def test_unknown_method_is_refused_before_anything_runs(suite, tmp_path, word, kind, facts):
     suite()
     with pytest.raises(kind, match=facts):
         selection.requested_suite("small", RunConfig(suite=("small",), suites=str(tmp_path), method=(word,)))
 
 
-def test_a_wrong_data_folder_costs_no_result(suite, tmp_path):
+def test_wrong_data_folder_loses_no_result(suite, tmp_path):
     small = suite("methods: [cam]", "protocols: [locus]").model_copy(update={"train": {"dataset": "NIH", "pretrained": False}})
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(small.model_dump(exclude={"name"})))
     first, *rest = [cell for model in plan.models(small) for cell in cells.cells(small, model)]
-    place = tmp_path / "results/small"
-    records.write(Record(cell=first), place)
+    folder = tmp_path / "results/small"
+    records.write(Record(cell=first), folder)
     config = RunConfig(
-        suite=("small",), suites=str(tmp_path), results=str(place.parent), data_root_dir=str(tmp_path / "typo"), overwrite="always"
+        suite=("small",), suites=str(tmp_path), results=str(folder.parent), data_root_dir=str(tmp_path / "typo"), overwrite="always"
     )
     run_suite(selection.requested_suite("small", config), config, print, Local(1))
-    status = {record.key: record.status for record in records.load(place)}
+    status = {record.key: record.status for record in records.load(folder)}
     assert status == {first.key: "ok", **{cell.key: "n/a" for cell in rest}}

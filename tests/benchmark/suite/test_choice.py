@@ -1,4 +1,4 @@
-"""A suite that chooses its recipe: what is trained without whom, what inner scores choose, and what is scored then."""
+"""A suite that chooses its recipe on inner folds."""
 
 import pandas as pd
 import pytest
@@ -28,8 +28,8 @@ SUITE = {
 
 
 def loaded(folder, name="small", **fields):
-    stated = {key: value for key, value in {**SUITE, **fields}.items() if value is not None}
-    (folder / f"{name}.yaml").write_text(yaml.safe_dump(stated, sort_keys=False))
+    recorded = {key: value for key, value in {**SUITE, **fields}.items() if value is not None}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(recorded, sort_keys=False))
     return plan.load(name, folder)
 
 
@@ -40,16 +40,16 @@ def names(models):
 @pytest.mark.byhand
 def test_each_candidate_is_trained_on_all_folds_and_without_each_in_turn(tmp_path):
     models = plan.models(loaded(tmp_path))
-    trained = [(model.candidate, model.left_out_fold, [each.fold for each in model.trainings]) for model in models]
+    trained = [(model.candidate, model.left_out_fold, [item.fold for item in model.trainings]) for model in models]
     of_each = [(None, [0, 1, 2]), (0, [1, 2]), (1, [0, 2]), (2, [0, 1])]
     assert trained == [(name, *rest) for name in ("slow", "quick") for rest in of_each]
-    assert [{each.lr for each in model.trainings} for model in models] == [{0.003}] * 4 + [{0.02}] * 4
+    assert [{item.lr for item in model.trainings} for model in models] == [{0.003}] * 4 + [{0.02}] * 4
     assert [[(c.method, c.protocol) for c in cells.cells(loaded(tmp_path), model)] for model in models] == [[("cam", "choice")]] * 8
 
 
-def test_what_a_choice_looks_at_has_no_patient_of_the_fold_that_is_scored_by_it(tmp_path):
+def test_choice_uses_no_patient_of_the_scored_fold(tmp_path):
     models = plan.models(loaded(tmp_path))
-    scored = {each.fold: {*data.load(each, "test").patients} for each in models[0].trainings}
+    scored = {item.fold: {*data.load(item, "test").patients} for item in models[0].trainings}
     assert sum(map(len, scored.values())) == 60 == len(set.union(*scored.values()))
     for model in models:
         for training in model.trainings if model.left_out_fold is not None else ():
@@ -59,7 +59,7 @@ def test_what_a_choice_looks_at_has_no_patient_of_the_fold_that_is_scored_by_it(
             assert len(seen) == 60
 
 
-def test_candidates_and_folds_share_the_training_that_they_start_from(tmp_path):
+def test_candidates_and_folds_share_the_initial_run(tmp_path):
     suite = loaded(tmp_path, seeds=[0, 1])
     jobs = [ModelJob(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
     trained = {step.id for job in jobs for step in model_steps(job, tmp_path / "runs", tmp_path, RunConfig()) if step.kind == "train"}
@@ -81,27 +81,27 @@ def judged(suite, **inner):
 def test_each_fold_has_the_candidate_that_is_best_on_the_others_and_of_equal_ones_the_first(tmp_path):
     suite = loaded(tmp_path)
     (model,) = chosen_models(suite, plan.models(suite), judged(suite, slow=(0.3, 0.4, 0.5), quick=(0.6, 0.4, 0.1)))
-    assert [(each.fold, each.lr) for each in model.trainings] == [(0, 0.02), (1, 0.003), (2, 0.003)]
+    assert [(item.fold, item.lr) for item in model.trainings] == [(0, 0.02), (1, 0.003), (2, 0.003)]
     assert (model.id, model.recipe["chosen"]) == ("custom-PCAM-64px-seed0", ["quick", "slow", "slow"])
     assert model.recipe["candidates"] == {"slow": {"lr": 0.003}, "quick": {"lr": 0.02}}
-    on_all = {name for each in plan.models(suite) if each.left_out_fold is None for name in names([each])}
+    on_all = {name for item in plan.models(suite) if item.left_out_fold is None for name in names([item])}
     assert {*names([model])} <= on_all
     assert {c.protocol for c in cells.cells(suite, model)} == {"locus", "classification"}
 
 
 def test_nothing_is_chosen_before_all_candidates_are_judged(tmp_path):
     suite = loaded(tmp_path)
-    known = judged(suite, slow=(0.3, 0.4, 0.5), quick=(0.6, 0.4, None))
-    assert chosen_models(suite, plan.models(suite), known) == []
+    labelled = judged(suite, slow=(0.3, 0.4, 0.5), quick=(0.6, 0.4, None))
+    assert chosen_models(suite, plan.models(suite), labelled) == []
     assert chosen_models(suite, plan.models(suite), []) == []
 
 
-def test_seeds_that_choose_otherwise_are_trainings_of_one_entry(tmp_path):
+def test_seeds_with_different_choices_are_one_entry(tmp_path):
     suite = loaded(tmp_path, seeds=[0, 1])
     planned = plan.models(suite)
     scores = [(0.5 if (m.candidate == "slow") == (m.trainings[0].seed == 0) else 0.4) for m in planned]
-    known = [trial(suite, model, score) for model, score in zip(planned, scores, strict=True)]
-    first, second = (cells.cells(suite, model)[0] for model in chosen_models(suite, planned, known))
+    labelled = [trial(suite, model, score) for model, score in zip(planned, scores, strict=True)]
+    first, second = (cells.cells(suite, model)[0] for model in chosen_models(suite, planned, labelled))
     assert (first.recipe["chosen"], second.recipe["chosen"]) == (["slow"] * 3, ["quick"] * 3)
     assert first.without_seed.key == second.without_seed.key
 
@@ -121,7 +121,7 @@ def test_with_one_candidate_the_trainings_are_those_of_the_plain_suite(tmp_path)
         ({"method": "evil.py:Cam"}, UnknownNameError, r"evil\.py"),
     ],
 )
-def test_a_choice_that_cannot_be_is_told_when_the_suite_is_read(tmp_path, wrong, kind, facts):
+def test_invalid_choice_is_refused_when_the_suite_is_read(tmp_path, wrong, kind, facts):
     with pytest.raises(kind, match=facts):
         loaded(tmp_path, choice={**SUITE["choice"], **wrong})
 
@@ -132,7 +132,7 @@ def test_a_choice_without_folds_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_choice_runs_to_its_honest_figure_which_with_one_candidate_is_that_of_the_plain_suite(tmp_path):
+def test_choice_with_one_candidate_equals_the_plain_suite(tmp_path):
     loaded(tmp_path, "one", choice={"candidates": {"only": {}}, "method": "cam"})
     loaded(tmp_path, "plain", choice=None, trainings="one")
     results, lines = tmp_path / "results", []
@@ -146,7 +146,7 @@ def test_a_choice_runs_to_its_honest_figure_which_with_one_candidate_is_that_of_
     assert one == plain
     trials = {r.cell.recipe.get("leave_out_fold"): r for r in records.load(results / "one") if r.cell.protocol == "choice"}
     assert (len(trials), trials[None].scores) == (4, one["cam"][0])
-    held_out = [{*data.load(each, "test").patients} for each in plan.models(plan.load("plain", tmp_path))[0].trainings]
+    held_out = [{*data.load(item, "test").patients} for item in plan.models(plan.load("plain", tmp_path))[0].trainings]
     for fold, patients in enumerate(held_out):
         inner = records.cases.read(trials[fold].cell, results / "one")
         predicted = [pd.read_csv(path, dtype=str) for path in predictions(tmp_path, fold)]

@@ -11,30 +11,30 @@ def table(labels, logits, boxed):
 
 
 @pytest.mark.byhand
-def test_auroc_stands_for_all_images_and_for_the_boxed_ones():
+def test_auroc_covers_all_and_boxed_images():
     """All: 3 of 4 pairs in order. Boxed: images 2 and 3, in order."""
     result = classification(table([0, 1, 0, 1], [0.0, 1.0, 2.0, 3.0], [0, 0, 1, 1]), ["Mass", "Nodule"])
-    found = {(score.metric, score.finding): score for score in result.scores}
-    assert (found["auroc", "Mass"].value, found["auroc", "Mass"].n) == (0.75, 4)
-    assert (found["auroc@boxed", "Mass"].value, found["auroc@boxed", "Mass"].n) == (1.0, 2)
+    results = {(score.metric, score.finding): score for score in result.scores}
+    assert (results["auroc", "Mass"].value, results["auroc", "Mass"].n) == (0.75, 4)
+    assert (results["auroc@boxed", "Mass"].value, results["auroc@boxed", "Mass"].n) == (1.0, 2)
 
 
 def test_a_finding_of_one_class_has_no_value_its_n_and_the_reason():
     result = classification(table([0, 1, 0, 1], [0.0, 1.0, 2.0, 3.0], [1, 1, 1, 1]), ["Mass", "Nodule"])
-    found = {(score.metric, score.finding): score for score in result.scores}
-    assert found["auroc", "Nodule"].value is None
-    assert found["auroc", "Nodule"].n == 4
-    assert found["auroc", "Nodule"].reason == "0 of 4 images are positive: one class only"
-    assert found["auroc", "mean"].value == 0.75
-    assert "without Nodule" in found["auroc", "mean"].reason
+    results = {(score.metric, score.finding): score for score in result.scores}
+    assert results["auroc", "Nodule"].value is None
+    assert results["auroc", "Nodule"].n == 4
+    assert results["auroc", "Nodule"].reason == "0 of 4 images are positive: one class only"
+    assert results["auroc", "mean"].value == 0.75
+    assert "without Nodule" in results["auroc", "mean"].reason
 
 
 @pytest.mark.oracle
-def test_auroc_is_scikit_learns_and_unknown_labels_count_nowhere():
+def test_auroc_equals_scikit_learn_and_ignores_unknown_labels():
     rng = np.random.default_rng(0)
     labels, logits = rng.integers(0, 2, 200).astype(float), rng.normal(0, 30, 200)
     labels[::7] = np.nan
-    known = ~np.isnan(labels)
+    labelled = ~np.isnan(labels)
     score = classification(table(labels, logits, 1), ["Mass"]).scores[0]
-    assert score.value == pytest.approx(roc_auc_score(labels[known], logits[known]), abs=1e-6)
-    assert score.n == known.sum()
+    assert score.value == pytest.approx(roc_auc_score(labels[labelled], logits[labelled]), abs=1e-6)
+    assert score.n == labelled.sum()

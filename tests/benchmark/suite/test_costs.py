@@ -1,4 +1,4 @@
-"""What a method costs alone is measured on the suite's path: known work and known memory are told apart."""
+"""Cost of a method: known work and known memory are measured."""
 
 import pytest
 import torch
@@ -44,14 +44,14 @@ def test_memory_is_that_of_the_tensors_alive_at_once(network, images):
     assert forward.mib < 8
 
 
-def test_each_occluded_pass_is_paid_for(network, images):
+def test_all_forward_passes_are_measured(network, images):
     four = methods.build("occlusion:window=32,stride=32")  # and one that hides nothing
     spent = {part.name: cost.spent(network, images, part) for part in (methods.build("center"), methods.build("gradcam"), four)}
     assert spent["occlusion"].ms > 2 * spent["gradcam"].ms
     assert spent["gradcam"].ms > 0.5 * spent["center"].ms > 0  # both are mostly the one forward pass
 
 
-def test_a_method_without_an_answer_has_no_cost(network, images):
+def test_unsupported_method_has_no_cost(network, images):
     with pytest.raises(NotAvailableError):
         cost.spent(network, images, methods.build("pcam"))
 
@@ -68,10 +68,10 @@ def planned(tmp_path):
 
 
 def test_each_network_and_method_is_measured_once_and_again_on_another_machine(planned, tmp_path):
-    folder, said = tmp_path / "results", []
+    folder, text = tmp_path / "results", []
 
     def measured():
-        suite_costs.measure(*planned[:1], tmp_path / "runs", folder, planned[1], said.append)
+        suite_costs.measure(*planned[:1], tmp_path / "runs", folder, planned[1], text.append)
         return costs.read(folder)
 
     rows = measured()
@@ -80,11 +80,11 @@ def test_each_network_and_method_is_measured_once_and_again_on_another_machine(p
     assert measured() == rows
     costs.write([row.model_copy(update={"processor": "another", "ms": 0.0}) for row in rows], folder)
     assert [row.model_copy(update={"ms": 0.0}) for row in measured()] == [row.model_copy(update={"ms": 0.0}) for row in rows]
-    assert [line.split(" methods")[0] for line in said] == [f"costs of custom-AVG-64px: {n}" for n in (3, 0, 3)]
+    assert [line.split(" methods")[0] for line in text] == [f"costs of custom-AVG-64px: {n}" for n in (3, 0, 3)]
     assert [file.name for file in folder.iterdir()] == [costs.FILE]
 
 
-def test_a_broken_file_of_costs_is_a_sentence(tmp_path):
+def test_damaged_cost_file_is_an_error(tmp_path):
     (tmp_path / costs.FILE).write_bytes(b"PAR1")
     with pytest.raises(DataError, match="--costs"):
         costs.read(tmp_path)

@@ -1,4 +1,4 @@
-"""What a dry run says of the cost of a suite: the rates of ``tools.scale``, and arithmetic by hand."""
+"""Estimated cost of a suite in a dry run."""
 
 import pytest
 
@@ -24,22 +24,22 @@ def test_the_rates_are_those_of_the_committed_measurements(network):
 
 
 @pytest.mark.byhand
-def test_the_suite_nih_costs_six_trainings_of_ten_epochs(tmp_path):
+def test_nih_requires_six_runs_of_ten_epochs(tmp_path):
     """6 x 10 x 86,524 images, half at .0195 s and half at .0524 s; a cache of 112,120 x 224 x 224 bytes."""
-    said = "\n".join(estimate.lines(jobs("nih"), tmp_path))
-    assert "6, which see 5,191,440 images: 52 hours" in said
-    assert f"{5_191_440 / 500 / 3600:.1f} GPU hours" in said
-    assert "cache 5.6 GB" in said
+    text = "\n".join(estimate.lines(jobs("nih"), tmp_path))
+    assert "6 training runs on 5,191,440 images: 52 hours" in text
+    assert f"{5_191_440 / 500 / 3600:.1f} GPU hours" in text
+    assert "cache 5.6 GB" in text
 
 
-def test_a_training_that_is_done_costs_nothing_again(tmp_path):
+def test_finished_runs_are_not_counted(tmp_path):
     planned = jobs("nih")
     folders = [folder for job in planned[:2] for folder in job.model.run_configs(tmp_path)]
     for folder in folders:
         folder.mkdir(parents=True)
         (folder / "best.ckpt").touch()
-    assert "4, which see 3,460,960 images" in "\n".join(estimate.lines(planned, tmp_path))
+    assert "4 training runs on 3,460,960 images" in "\n".join(estimate.lines(planned, tmp_path))
 
 
-def test_a_network_that_was_not_measured_gets_no_figure(tmp_path):
+def test_unmeasured_network_has_no_estimate(tmp_path):
     assert list(estimate.lines(jobs("demo"), tmp_path)) == []

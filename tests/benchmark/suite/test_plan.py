@@ -1,4 +1,4 @@
-"""The names of trainings: recorded ones stand, whatever flags came later."""
+"""Plan of a suite: keys of training runs, seeds, invalid files."""
 
 import dataclasses
 
@@ -12,14 +12,14 @@ from core.files import key
 
 
 @pytest.mark.byhand
-def test_a_folder_s_name_of_a_recorded_training_stands():
+def test_folder_names_of_recorded_runs_do_not_change():
     suite = plan.load("demo")
     names = [plan.folder_name(training, model.init) for model in plan.models(suite) for training in model.trainings]
     assert names == ["custom-AVG-fold0-5fb56264eb927594", "custom-PCAM-fold0-e07f8b32e8e30ce6"]
 
 
 @pytest.mark.byhand
-def test_a_suite_takes_no_batch_size_that_every_machine_chooses_anew(tmp_path):
+def test_suite_refuses_automatic_batch_size(tmp_path):
     (tmp_path / "tiny.yaml").write_text("title: t\nabout: a\ntrain: {dataset: phantom, batch_size: auto}\nmodels: [{backbone: custom}]\n")
     with pytest.raises(BadValueError, match=r"'tiny'.*batch_size auto"):
         plan.load("tiny", tmp_path)
@@ -39,14 +39,14 @@ def test_a_suite_takes_no_batch_size_that_every_machine_chooses_anew(tmp_path):
         ({"train": {"dataset": "phantom", "search": "a.yaml"}}, DataError, r"tiny\.yaml.* search "),
     ],
 )
-def test_what_would_count_images_twice_or_mix_models_is_refused(tmp_path, stated, kind, facts):
+def test_suite_that_repeats_images_or_mixes_models_is_refused(tmp_path, stated, kind, facts):
     suite = {"title": "t", "about": "a", "train": {"dataset": "phantom"}, "models": [{"backbone": "custom"}], **stated}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(suite))
     with pytest.raises(kind, match=facts):
         plan.load("tiny", tmp_path)
 
 
-def test_a_rank_method_that_is_no_method_is_refused_with_the_nearest_one(tmp_path):
+def test_unknown_rank_method_is_refused_with_a_suggestion(tmp_path):
     (tmp_path / "tiny.yaml").write_text(
         "title: t\nabout: a\ntrain: {dataset: phantom}\nmodels: [{backbone: custom}]\nrank_methods: [gradcamp]\n"
     )
@@ -54,7 +54,7 @@ def test_a_rank_method_that_is_no_method_is_refused_with_the_nearest_one(tmp_pat
         plan.load("tiny", tmp_path)
 
 
-def test_a_flag_that_came_later_is_in_the_key_only_where_it_is_not_at_its_default():
+def test_newer_flags_are_in_the_key_only_if_not_default():
     @dataclasses.dataclass(frozen=True)
     class Later(TrainConfig):
         newest: int = 3
@@ -63,7 +63,7 @@ def test_a_flag_that_came_later_is_in_the_key_only_where_it_is_not_at_its_defaul
     assert plan.identity(Later(newest=4)) == {**plan.identity(TrainConfig()), "newest": 4}
 
 
-def test_a_data_root_given_to_a_suite_reaches_the_training_that_it_starts_from_where_that_has_one(tmp_path):
+def test_data_root_applies_to_the_initial_run_if_it_has_one(tmp_path):
     for name, flags in {"drawn": "{dataset: phantom}", "implants": "{dataset: implanted, data_root_dir: here}"}.items():
         text = f"title: t\nabout: a\ninit: {flags}\ntrain: {{dataset: NIH, data_root_dir: here}}\nmodels: [{{backbone: custom}}]\n"
         (tmp_path / f"{name}.yaml").write_text(text)
@@ -72,7 +72,7 @@ def test_a_data_root_given_to_a_suite_reaches_the_training_that_it_starts_from_w
 
 
 @pytest.mark.parametrize(("stated", "wanted"), [("", ["AVG", "PCAM"]), (", global_pool: LSE", ["LSE", "LSE"])])
-def test_a_model_starts_from_its_own_network_unless_the_start_states_another(tmp_path, stated, wanted):
+def test_initial_run_uses_the_network_of_the_model_by_default(tmp_path, stated, wanted):
     text = f"title: t\nabout: a\ninit: {{dataset: phantom{stated}}}\ntrain: {{backbone: custom}}\nmodels: [{{global_pool: [AVG, PCAM]}}]\n"
     (tmp_path / "own.yaml").write_text(text)
     starts = [model.init for model in plan.models(plan.load("own", tmp_path))]
@@ -91,7 +91,7 @@ def folders(models):
     return [plan.folder_name(training, model.init) for model in models for training in model.trainings]
 
 
-def test_each_seed_is_a_model_of_the_same_images_and_a_model_that_states_its_own_keeps_it(tmp_path):
+def test_seeds_are_models_of_the_same_images(tmp_path):
     models = planned(tmp_path, seeds=[0, 1], models=[{"backbone": "custom"}, {"backbone": "resnet18", "seed": 4}])
     assert [model.id for model in models] == ["custom-PCAM-128px-seed0", "custom-PCAM-128px-seed1", "resnet18-PCAM-128px-seed4"]
     assert [(model.trainings[0].seed, model.trainings[0].data_seed) for model in models] == [(0, 0), (1, 0), (4, 0)]
@@ -100,7 +100,7 @@ def test_each_seed_is_a_model_of_the_same_images_and_a_model_that_states_its_own
     assert len(set(folders(models))) == 3
 
 
-def test_pinned_threads_and_precision_name_another_training_and_its_start_is_pinned_too(tmp_path):
+def test_fixed_threads_and_precision_define_another_run(tmp_path):
     start = {"dataset": "phantom:train=64"}
     (free,) = planned(tmp_path, init=start)
     (pinned,) = planned(tmp_path, init=start, train={"dataset": "phantom", "threads": 1, "precision": "32"})
@@ -110,12 +110,12 @@ def test_pinned_threads_and_precision_name_another_training_and_its_start_is_pin
     assert folders([pinned]) != folders([free])
 
 
-def test_a_start_has_the_seed_of_its_model_unless_it_states_its_own(tmp_path):
-    for stated, seeds in ({}, [0, 1]), ({"seed": 0}, [0, 0]):
-        models = planned(tmp_path, init={"dataset": "phantom:train=64", **stated}, seeds=[0, 1])
+def test_initial_run_has_the_seed_of_the_model_by_default(tmp_path):
+    for recorded, seeds in ({}, [0, 1]), ({"seed": 0}, [0, 0]):
+        models = planned(tmp_path, init={"dataset": "phantom:train=64", **recorded}, seeds=[0, 1])
         assert [model.init.seed for model in models] == seeds
 
 
-def test_seeds_beside_a_seed_for_all_are_refused(tmp_path):
+def test_seeds_and_a_common_seed_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"small\.yaml.*seed.*train"):
         planned(tmp_path, train={"dataset": "phantom", "seed": 3}, seeds=[0, 1])

@@ -1,4 +1,4 @@
-"""The row ``readers``: one radiologist's boxes against the others', where several have read each image."""
+"""The row ``readers``: boxes of one radiologist against those of the others."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,23 +38,23 @@ def means(result) -> dict[str, tuple[float, int]]:
 def test_each_reader_is_scored_against_the_boxes_of_the_others(read):
     """A and B overlap by 100/120, C is elsewhere: two of three readers hit."""
     trained = read("0,Nodule/Mass,8,A,0,0,10,10", "0,Nodule/Mass,8,B,0,0,10,12", "0,Nodule/Mass,8,C,20,0,30,10")
-    found = means(readers.evaluate(trained, trained[0].data.findings))
-    assert {word: value for word, (value, _) in found.items()} == {
+    result = means(readers.evaluate(trained, trained[0].data.findings))
+    assert {word: value for word, (value, _) in result.items()} == {
         **dict.fromkeys(["hit@iou.1", "hit@iou.3", "hit@iou.5", "hit@iobb.1", "hit@iobb.5", "pointing"], pytest.approx(2 / 3)),
         "mean_iou": pytest.approx(2 * 100 / 120 / 3),
     }
-    assert {n for _, n in found.values()} == {1}
+    assert {n for _, n in result.values()} == {1}
 
 
 @pytest.mark.byhand
-def test_of_a_readers_boxes_each_counts_alike_and_who_marked_nothing_is_not_asked(read):
+def test_boxes_of_a_reader_have_equal_weight(read):
     """A has two boxes, one of which B has too; B's one box hits. C found nothing. The second image is B's alone: no case."""
     lines = ["0,ILD,5,A,0,0,10,10", "0,ILD,5,A,20,10,30,20", "0,ILD,5,B,0,0,10,10", "0,No finding,14,C,,,,", "1,ILD,5,B,0,0,10,10"]
     trained = read(*lines, votes=1)
     assert means(readers.evaluate(trained, trained[0].data.findings))["hit@iou.5"] == (pytest.approx((0.5 + 1) / 2), 1)
 
 
-def test_without_two_readers_of_the_same_there_is_no_row_but_a_reason(read):
+def test_single_readers_give_a_reason_instead_of_a_row(read):
     trained = read("0,ILD,5,A,0,0,10,10", "0,Nodule/Mass,8,B,0,0,10,10", votes=1)
     with pytest.raises(NotAvailableError, match=r"two readers.*agreement"):
         readers.evaluate(trained, trained[0].data.findings)
@@ -67,6 +67,6 @@ def test_only_data_with_readings_have_the_cell_once_for_all_images_and_once_for_
     suite = plan.Suite(name="s", title="", about="", train={}, models=[{}], methods=["cam", "scorecam"])
     for slow, count in ((None, 1), (9, 2)):
         model = ModelPlan("m", (TrainConfig(dataset=word),), None, slow)
-        own = [cell for cell in cells.cells(suite, model) if cell.method == READERS]
-        assert [cell.protocol for cell in own] == ["locus"] * count * there
-        assert len({cell.key for cell in own}) == len(own)
+        expected = [cell for cell in cells.cells(suite, model) if cell.method == READERS]
+        assert [cell.protocol for cell in expected] == ["locus"] * count * there
+        assert len({cell.key for cell in expected}) == len(expected)

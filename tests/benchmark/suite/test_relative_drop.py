@@ -1,4 +1,4 @@
-"""The relative drop of a method to people's boxes, from rows per case."""
+"""Relative drop of a method to people, from per-case rows."""
 
 from pathlib import Path
 
@@ -32,15 +32,15 @@ def written(tmp_path: Path) -> tuple[Path, list[Record]]:
     hits = {"cam": [1] * 4 + [0] * 12 + [1] * 4, PRIOR: [1] * 2 + [0] * 18}
     people = [{**dict(zip(CASE, (f"i{n}", f"p{n}", "Mass"), strict=True)), "agreement": 0.5} for n in range(16)]
     records = [record(method) for method in (*hits, SECOND_READERS)]
-    for each, of in zip(records, [*map(rows, hits.values()), people], strict=True):
-        cases.write(of, each.cell, folder)
+    for item, of in zip(records, [*map(rows, hits.values()), people], strict=True):
+        cases.write(of, item.cell, folder)
     return folder, records
 
 
 @pytest.mark.byhand
 def test_the_drop_is_on_the_cases_that_people_have_and_has_an_interval(written):
     folder, records = written
-    paired = {each.cell.method: each for each in paired_records(folder, records)}
+    paired = {item.cell.method: item for item in paired_records(folder, records)}
     drop = paired["cam"].find("relative_drop@second readers")
     assert (drop.value, drop.n) == (0.5, 16)
     assert drop.low < 0.5 < drop.high
@@ -54,14 +54,14 @@ def test_the_leaderboard_has_the_column_only_beside_people(written):
     assert "drop to second readers [95 %]" in table.header
     assert "drop to readers [95 %]" not in table.header
     assert table.rows[-1][table.header.index("method")] == SECOND_READERS
-    without = [each for each in records if each.cell.method != SECOND_READERS]
+    without = [item for item in records if item.cell.method != SECOND_READERS]
     table = main(leaderboard([*without, *paired_records(folder, without)], "NIH"))
     assert not [name for name in table.header if name.startswith("drop")]
 
 
 def test_people_without_a_hit_give_no_drop(written):
     folder, records = written
-    people = next(each for each in records if each.cell.method == SECOND_READERS)
+    people = next(item for item in records if item.cell.method == SECOND_READERS)
     cases.write([{**dict(zip(CASE, (f"i{n}", f"p{n}", "Mass"), strict=True)), "agreement": 0.0} for n in range(16)], people.cell, folder)
     drop = next(r for r in paired_records(folder, records) if r.cell.method == "cam").find("relative_drop@second readers")
     assert drop.value is None

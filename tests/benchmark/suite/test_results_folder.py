@@ -1,4 +1,4 @@
-"""What is unlike the published plan goes below runs/results, and its rows stand beside the published ones."""
+"""Folder of the results: published plans and others."""
 
 import shutil
 from dataclasses import replace
@@ -49,23 +49,23 @@ def used(threads):
         ({"method": ("occlusion",), "results": "mine"}, "mine/demo"),
     ],
 )
-def test_the_published_plan_alone_is_written_to_the_published_folder(published, flags, folder):
+def test_only_the_published_plan_uses_the_published_folder(published, flags, folder):
     chosen = results_folder.choose(plan.load("demo"), RunConfig(suite=("demo",), **flags))
     assert chosen.path.as_posix() == folder
     assert bool(chosen.reason) is folder.startswith("runs")
 
 
-def test_a_suite_of_which_nothing_is_published_goes_below_runs(published):
+def test_unpublished_suite_is_written_to_runs(published):
     assert results_folder.choose(plan.load("phantom"), RunConfig()).path.as_posix() == "runs/results/phantom"
 
 
-def test_published_rows_stand_beside_marked_as_such(published):
+def test_published_rows_are_marked(published):
     (record,) = results_folder.choose(plan.load("demo"), RunConfig(method=("occlusion",))).published
     assert (record.key, record.source) == (published.key, "published")
     assert results_folder.choose(plan.load("demo"), RunConfig()).published == []
 
 
-def test_another_run_is_held_against_the_published_trainings_that_its_suite_names(published):
+def test_run_is_compared_with_the_published_runs(published):
     write(of(0.75), "results/phantom")
     pack("results/phantom")
     (record,) = results_folder.choose(plan.load("demo"), RunConfig(method=("occlusion",))).predicting
@@ -74,11 +74,11 @@ def test_another_run_is_held_against_the_published_trainings_that_its_suite_name
 
 
 def test_the_end_of_a_run_shows_both_values_and_says_why_they_may_differ(published):
-    said = side_by_side([of(0.625, training=used(2))], [published])
-    row = next(line for line in said.splitlines() if "cam" in line)
+    text = side_by_side([of(0.625, training=used(2))], [published])
+    row = next(line for line in text.splitlines() if "cam" in line)
     assert all(word in row for word in ("0.500 [0.400, 0.600]", "0.625 [0.525, 0.725]", "+0.125"))
-    assert "round differently" in said
-    assert "Published: not recorded" in said
+    assert "round differently" in text
+    assert "Published: not recorded" in text
     assert "threads 2 for 1" in side_by_side([of(0.625, training=used(2))], [of(0.5, training=used(1))])
     assert "the same weights" in side_by_side([of(0.5)], [published])
     assert side_by_side([of(0.625)], []) == ""
@@ -125,21 +125,21 @@ def test_published_costs_stay_as_they_are_and_nothing_is_run_to_measure_this_mac
     assert named.path == Path("results/demo")
 
 
-def test_a_folder_of_results_without_records_is_told_before_all_is_run_there(tmp_path, monkeypatch, capsys):
+def test_empty_results_folder_is_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run.main(["--suite", "demo", "--results", "elsewhere", "--dry_run"]) == 0
-    said = capsys.readouterr().out
-    assert "elsewhere/demo has no records" in said
-    assert said.count("after 1 training run") == 2
+    text = capsys.readouterr().out
+    assert "elsewhere/demo has no records" in text
+    assert text.count("after 1 training run") == 2
 
 
-def test_a_suite_without_words_on_absent_data_gives_those_of_the_data_set(tmp_path):
+def test_missing_data_message_defaults_to_the_data_set(tmp_path):
     model = plan.models(plan.with_flags(plan.load("nih"), data_root_dir=str(tmp_path / "none")))[0]
     assert f"(NIH: {tmp_path / 'none'}): download ChestX-ray14" in selection.missing_data_message(plan.load("nih"), model)
     assert "BBox_List_2017.csv" in selection.missing_data_message(plan.load("demo"), model)
 
 
-def test_of_a_model_scored_on_absent_data_those_are_named(tmp_path):
+def test_missing_scored_data_is_named(tmp_path):
     at_hand = plan.models(plan.load("phantom"))[0]
     absent = replace(at_hand.trainings[0], dataset="NIH", data_root_dir=str(tmp_path / "none"))
     assert selection.missing_data_message(plan.load("phantom"), at_hand) == ""

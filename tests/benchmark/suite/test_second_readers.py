@@ -1,4 +1,4 @@
-"""The row ``second readers``: ChestX-Det's boxes against NIH's on the images that both teams have read."""
+"""The row ``second readers``: ChestX-Det's boxes against NIH's."""
 
 import gzip
 import importlib.util
@@ -75,7 +75,7 @@ def test_without_annotations_or_common_images_there_is_no_row_but_a_reason(read,
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_a_suite_that_asks_for_the_row_has_one_cell_a_model(asked: bool):
+def test_second_readers_have_one_cell_per_model(asked: bool):
     suite = plan.Suite(name="s", title="", about="", train={"dataset": "NIH"}, models=[{"seed": [0, 1]}], second_readers=asked)
     for model in plan.models(suite):
         assert [c.protocol for c in cells.cells(suite, model) if c.method == SECOND_READERS] == ["locus"] * asked

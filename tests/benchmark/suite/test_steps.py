@@ -1,4 +1,4 @@
-"""From the cells of a model to steps: nothing is done twice, and all that a step needs comes before it."""
+"""Steps of a model: no work is repeated, and needs come first."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def steps(job, **flags) -> list[Step]:
     return model_steps(job, Path("runs/small"), Path("results/small"), RunConfig(**flags))
 
 
-def test_two_models_that_start_from_one_training_share_its_step():
+def test_models_share_the_step_of_their_initial_run():
     one, other = ({step.id for step in steps(job) if step.kind == "train"} for job in jobs())
     (first,) = one & other
     assert (len(one), len(other)) == (3, 3)
@@ -36,7 +36,7 @@ def test_two_models_that_start_from_one_training_share_its_step():
 
 
 @pytest.mark.parametrize("fields", [{}, {"folds": None, "init": None}, {"check": "alignment", "protocols": None}])
-def test_what_a_step_needs_comes_before_it_and_the_steps_that_score_have_each_cell_once(fields):
+def test_steps_are_ordered_and_score_each_cell_once(fields):
     for job in jobs(**fields):
         names: set[str] = set()
         for step in steps(job):

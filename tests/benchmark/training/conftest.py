@@ -1,4 +1,4 @@
-"""A training that takes a second."""
+"""A training run that takes a second."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The thread that reads batches ahead: the same batches in the same order, its errors told, no thread left behind."""
+"""The thread that reads batches ahead."""
 
 import threading
 
@@ -46,14 +46,14 @@ def test_the_next_batches_are_read_while_one_is_used_and_no_more_of_them():
     assert data.asked == list(range(1 + DEPTH))
 
 
-def test_what_goes_wrong_in_the_thread_is_raised_at_its_batch():
+def test_errors_of_the_thread_are_raised_at_their_batch():
     batches = iter(ahead(Numbers(broken=3)))
     assert [int(next(batches)[0]) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OSError, match="the disk is gone"):
         next(batches)
 
 
-def test_an_epoch_that_is_left_early_leaves_no_thread():
+def test_interrupted_epoch_leaves_no_thread():
     before = threading.active_count()
     for _ in ahead(Numbers()):
         break

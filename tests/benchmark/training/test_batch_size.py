@@ -1,4 +1,4 @@
-"""``--batch_size auto``: what is chosen, by real allocations, and that the run is that of the number typed."""
+"""``--batch_size auto``."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def step(**flags):
 
 
 @pytest.mark.byhand
-def test_the_flag_takes_a_number_or_auto_and_nothing_else():
+def test_batch_size_is_a_number_or_auto():
     for word, wanted in (("auto", "auto"), ("16", 16)):
         assert parse(TrainConfig, ["--batch_size", word], "main.py")[0].batch_size == wanted
     for word in ("0", "-2", "3.5", "many"):
@@ -56,7 +56,7 @@ def test_real_steps_are_tried_until_the_memory_is_refused():
 
 
 @pytest.mark.byhand
-def test_a_try_leaves_the_network_and_the_chance_as_they_were():
+def test_trial_step_changes_neither_network_nor_random_state():
     trial = step(dropout=0.5)
     before, chance = {name: value.clone() for name, value in trial.model.state_dict().items()}, torch.get_rng_state()
     assert batch_size.fits(2, trial, CPU)
@@ -66,17 +66,17 @@ def test_a_try_leaves_the_network_and_the_chance_as_they_were():
 
 
 @pytest.mark.byhand
-def test_what_a_step_takes_on_the_cpu_grows_with_the_images_and_holds_at_least_the_first_layer_s_maps():
+def test_estimated_memory_grows_with_the_images():
     needed = batch_size.memory_estimator(step())
     assert needed(16) - needed(8) == pytest.approx(needed(8) - needed(0))
     assert needed(8) > 8 * 24 * 64 * 64 * 4
 
 
 @pytest.mark.planted
-def test_a_run_of_auto_is_the_run_of_the_number_that_it_prints_also_when_it_goes_on(tiny, tmp_path, caplog):
+def test_auto_equals_the_printed_batch_size_even_if_resumed(tiny, tmp_path, caplog):
     with caplog.at_level("INFO"):
         run.train(tiny(batch_size="auto", epochs=1), tmp_path / "train" / "auto")
-    assert "batch size 4: the largest power of two up to 6 that the memory holds; --batch_size 4 is the same run" in caplog.text
+    assert "batch size 4: the largest power of two up to 6 that fits into memory; same as --batch_size 4" in caplog.text
     assert yaml.safe_load((tmp_path / "train" / "auto" / "config.yaml").read_text())["batch_size"] == 4
     assert folder_for(tiny(batch_size="auto", epochs=1, resume=True)) == tmp_path / "train" / "auto"
     run.train(tiny(batch_size="auto", epochs=2), tmp_path / "train" / "auto")

@@ -1,4 +1,4 @@
-"""Checkpoints rebuild the very same model, hold data only, and say what is wrong with them."""
+"""Checkpoints rebuild the same model, contain only data, and report errors."""
 
 import contextlib
 import logging
@@ -66,7 +66,7 @@ def test_a_checkpoint_with_code_inside_is_refused_and_runs_nothing(tmp_path):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps([1, 2])])
-def test_a_broken_file_is_one_sentence(tmp_path, content):
+def test_damaged_checkpoint_is_an_error(tmp_path, content):
     (tmp_path / "x.ckpt").write_bytes(content)
     with pytest.raises(DataError, match=r"x\.ckpt") as caught:
         load.network(tmp_path / "x.ckpt")
@@ -74,26 +74,23 @@ def test_a_broken_file_is_one_sentence(tmp_path, content):
 
 
 @pytest.mark.byhand
-def test_a_truncated_checkpoint_is_one_sentence(tiny, tmp_path):
+def test_truncated_checkpoint_is_an_error(tiny, tmp_path):
     written(tmp_path / "x.ckpt", tiny())
     (tmp_path / "x.ckpt").write_bytes((tmp_path / "x.ckpt").read_bytes()[:5000])
-    sentence = (
-        r"/x\.ckpt is no checkpoint that can be read \(truncated, or no checkpoint at all\); "
-        "choose another or train again$"
-    )
+    sentence = r"/x\.ckpt is not a readable checkpoint \(truncated or of another type\): use another file or train again$"
     with pytest.raises(DataError, match=sentence):
         load.network(tmp_path / "x.ckpt")
 
 
 @pytest.mark.byhand
-def test_a_mangled_checkpoint_is_one_sentence(tiny, tmp_path):
+def test_mangled_checkpoint_is_an_error(tiny, tmp_path):
     written(tmp_path / "x.ckpt", tiny())
     whole, numbers = (tmp_path / "x.ckpt").read_bytes(), np.random.default_rng(0)
     start = whole.find(b"data.pkl")
     for _ in range(40):
         mangled = bytearray(whole)
-        for place in numbers.integers(start, start + 2000, 5):
-            mangled[place] = numbers.integers(256)
+        for folder in numbers.integers(start, start + 2000, 5):
+            mangled[folder] = numbers.integers(256)
         (tmp_path / "x.ckpt").write_bytes(mangled)
         with contextlib.suppress(DataError):  # whatever else comes out is a bug
             load.checkpoint(tmp_path / "x.ckpt")
@@ -107,9 +104,9 @@ def test_a_run_folder_means_its_best_checkpoint(tiny, tmp_path, images):
 
 
 @pytest.mark.byhand
-def test_an_absent_or_foreign_file_is_one_sentence(tmp_path):
+def test_missing_or_foreign_checkpoint_is_an_error(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
-    sentence = r"^no checkpoint '.*/absent\.ckpt': give a best\.ckpt or last\.ckpt of a run, or the run's folder$"
+    sentence = r"^checkpoint '.*/absent\.ckpt' not found: write the path of a \.ckpt file or a run folder$"
     with pytest.raises(DataError, match=sentence):
         load.network(tmp_path / "absent.ckpt")
     with pytest.raises(DataError, match=r"foreign\.ckpt.*main\.py"):
@@ -124,8 +121,8 @@ def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
             backbones.build("squeezenet1_1", 8, "PCAM"), load.weights(tmp_path / "custom.ckpt"), tmp_path / "custom.ckpt"
         )
     sentence = (
-        r"^custom\.ckpt belongs to another architecture than custom with PCAM and 3 findings: "
-        r"2 of 50 weights are missing or of another shape \(head\.linear\.weight, head\.linear\.bias\)$"
+        r"^custom\.ckpt does not fit custom with PCAM and 3 findings: "
+        r"2 of 50 weights are missing or have a different shape \(head\.linear\.weight, head\.linear\.bias\)$"
     )
     with pytest.raises(DataError, match=sentence):
         load_weights.load_exact(backbones.build("custom", 3, "PCAM"), load.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
@@ -133,13 +130,13 @@ def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("findings", "same_head"), [(8, True), (14, False)])
-def test_init_from_takes_over_what_fits_and_says_what(tiny, tmp_path, caplog, findings, same_head):
+def test_init_from_loads_matching_weights_and_logs_them(tiny, tmp_path, caplog, findings, same_head):
     source = written(tmp_path / "a.ckpt", tiny())
     model = backbones.build("custom", findings, "AVG")
     with caplog.at_level(logging.INFO):
         load_weights.start_from(model, load.weights(tmp_path / "a.ckpt"), tmp_path / "a.ckpt")
-    own, theirs = model.state_dict(), source.state_dict()
-    assert all(torch.equal(own[name], theirs[name]) for name in own if not name.startswith("head."))
-    assert (own["head.linear.weight"].shape == theirs["head.linear.weight"].shape) is same_head
-    assert "weights taken over" in caplog.text
+    expected, theirs = model.state_dict(), source.state_dict()
+    assert all(torch.equal(expected[name], theirs[name]) for name in expected if not name.startswith("head."))
+    assert (expected["head.linear.weight"].shape == theirs["head.linear.weight"].shape) is same_head
+    assert "weights loaded" in caplog.text
     assert ("new: head.linear" in caplog.text) is not same_head

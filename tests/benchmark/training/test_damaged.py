@@ -1,4 +1,4 @@
-"""A run's folder in which a file was cut: what follows from others goes alone, else the whole run."""
+"""Damaged files in a run folder."""
 
 import json
 import zipfile
@@ -29,28 +29,28 @@ def left(run):
     return {path.name for path in run.glob("*")}
 
 
-def test_a_whole_run_stays_as_it_is(finished):
+def test_undamaged_run_is_unchanged(finished):
     before = left(finished)
     runs.clear_damaged(finished)
     assert left(finished) == before
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "predictions.csv"])
-def test_with_cut_metrics_or_predictions_a_run_is_evaluated_anew(finished, name, caplog):
+def test_damaged_metrics_or_predictions_are_evaluated_again(finished, name, caplog):
     cut(finished / name)
     runs.clear_damaged(finished)
     assert left(finished) == {"best.ckpt", "last.ckpt", "predictions.csv"}
-    assert "evaluated anew" in caplog.text
+    assert "evaluated again" in caplog.text
 
 
-def test_without_its_weights_a_run_is_trained_anew(finished, caplog):
+def test_run_without_weights_is_trained_again(finished, caplog):
     cut(finished / "best.ckpt")
     runs.clear_damaged(finished)
     assert not finished.exists()
     assert "best.ckpt" in caplog.text
 
 
-def test_a_cut_last_checkpoint_costs_a_run_only_where_it_has_to_go_on(finished):
+def test_damaged_last_checkpoint_only_affects_unfinished_runs(finished):
     cut(finished / "last.ckpt")
     runs.clear_damaged(finished)
     assert finished.exists()

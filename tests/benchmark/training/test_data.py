@@ -1,4 +1,4 @@
-"""Which images a run uses and in which order."""
+"""Images of a run and their order."""
 
 import json
 
@@ -73,17 +73,17 @@ def test_a_batch_holds_the_pixels_and_labels_of_its_images(tiny):
 @pytest.mark.planted
 def test_nothing_left_to_train_on_is_an_error(tiny):
     config = tiny(dataset="phantom:train=8,val=8,test=8,prevalence=0.0", train_on="boxed")
-    with pytest.raises(DataError, match=r"train.*phantom:train=8.*--train_on boxed"):
+    with pytest.raises(DataError, match=r"phantom:train=8.*train.*--train_on boxed"):
         data.decode(config, data.load(config, "train"))
 
 
 @pytest.mark.planted
-def test_images_of_which_no_label_is_known_are_nothing_to_train_on(tiny, tmp_path):
+def test_training_requires_known_labels(tiny, tmp_path):
     for name in "ab":
         Image.fromarray(np.full((32, 32), ord(name), np.uint8)).save(tmp_path / f"{name}.png")
     (tmp_path / "labels.csv").write_text("image,split,Mass,Nodule\na.png,train,,\nb.png,test,1,0\n")
     config = tiny(dataset="folder", data_root_dir=str(tmp_path))
-    with pytest.raises(DataError, match=r"train.*folder.*label.* 1 images"):
+    with pytest.raises(DataError, match=r"labels.* 1 train images of folder"):
         data.decode(config, data.load(config, "train"))
 
 
@@ -101,7 +101,7 @@ def folder_with_an_unreadable_image(folder, count=40):
 
 
 @pytest.mark.planted
-def test_an_unreadable_image_changes_no_run_whether_it_is_found_now_or_was_before(tiny, tmp_path, caplog):
+def test_unreadable_images_are_handled_equally_in_later_runs(tiny, tmp_path, caplog):
     (tmp_path / "in").mkdir()
     folder_with_an_unreadable_image(tmp_path / "in")
     places = {"dataset": "folder", "data_root_dir": str(tmp_path / "in"), "cache_dir": str(tmp_path / "cache")}

@@ -1,4 +1,4 @@
-"""``--evaluate``: a finished run says the same again; studies are scored where the data know them."""
+"""``--evaluate``: repeated evaluation, and scores by study."""
 
 import csv
 import dataclasses
@@ -32,17 +32,17 @@ def asked(run, **typed):
     return training.evaluate_again(dataclasses.replace(TrainConfig(), evaluate=str(run), **typed), {"evaluate", *typed})
 
 
-def test_bars_count_batches_and_intervals_and_a_line_stands_in_a_log(finished, tmp_path, terminal, caplog):
+def test_progress_bars_count_batches_and_the_log_has_a_line(finished, tmp_path, terminal, caplog):
     with caplog.at_level(logging.INFO):
         asked(shutil.copytree(finished, tmp_path / "run"), plots=False)
-    shown = terminal()
-    assert "predict:   0%" in shown
-    assert "intervals:   0%" in shown
+    visible = terminal()
+    assert "predict:   0%" in visible
+    assert "intervals:   0%" in visible
     assert caplog.messages.count("predicting 40 images") == 2
 
 
 @pytest.mark.byhand
-def test_evaluated_again_a_run_has_the_same_bytes(finished, tmp_path):
+def test_second_evaluation_writes_the_same_bytes(finished, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished, run)
     before = {path.name: path.read_bytes() for path in run.iterdir()}
@@ -53,7 +53,7 @@ def test_evaluated_again_a_run_has_the_same_bytes(finished, tmp_path):
 
 
 @pytest.mark.byhand
-def test_another_choice_of_thresholds_changes_what_rests_on_them_alone(finished, tmp_path):
+def test_threshold_choice_only_changes_threshold_metrics(finished, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished, run)
     before = json.loads((run / "metrics.json").read_text())
@@ -64,7 +64,7 @@ def test_another_choice_of_thresholds_changes_what_rests_on_them_alone(finished,
 
 
 @pytest.mark.byhand
-def test_what_cannot_be_evaluated_is_a_sentence(finished, tmp_path):
+def test_invalid_evaluation_is_an_error(finished, tmp_path):
     with pytest.raises(DataError, match=r"--evaluate .*/absent.*metrics\.json.*--resume"):
         asked(tmp_path / "absent")
     with pytest.raises(BadValueError, match=rf"--evaluate {finished}.*--backbone, --lr$"):
@@ -72,23 +72,23 @@ def test_what_cannot_be_evaluated_is_a_sentence(finished, tmp_path):
 
 
 @pytest.mark.byhand
-def test_where_the_data_know_studies_they_are_scored_beside_the_images(finished, tmp_path):
+def test_studies_are_scored_too(finished, tmp_path):
     """Two images a study: the metrics by study are those of the largest logit and label of the two."""
     config = dataclasses.replace(load.checkpoint(finished / "best.ckpt").config, plots=False)
     sides = {split: data.decode(config, data.load(config, split)) for split in ("val", "test")}
     logits = {split: torch.from_numpy(np.random.default_rng(0).normal(size=tuple(side.labels.shape))) for split, side in sides.items()}
     paired = {split: dataclasses.replace(side, studies=[f"s{i // 2:02}" for i in range(len(side))]) for split, side in sides.items()}
     evaluate.write(tmp_path, paired, logits, config, {})
-    found = json.loads((tmp_path / "metrics.json").read_text())
-    assert (found["test"]["n"], found["study"]["test"]["n"]) == (40, 20)
+    result = json.loads((tmp_path / "metrics.json").read_text())
+    assert (result["test"]["n"], result["study"]["test"]["n"]) == (40, 20)
     halves = {split: side.labels.reshape(20, 2, -1).amax(1) for split, side in sides.items()}
     largest = {split: values.reshape(20, 2, -1).amax(1) for split, values in logits.items()}
     whole = {
         split: dataclasses.replace(side, rows=side.rows[::2], labels=halves[split], ids=[*side.ids][1::2]) for split, side in sides.items()
     }
     evaluate.write(tmp_path / "by-hand", whole, largest, config, {})
-    told = json.loads((tmp_path / "by-hand" / "metrics.json").read_text())
-    assert found["study"] == {name: value for name, value in told.items() if name not in ("flags", "data")}
-    assert "study" not in told
+    output = json.loads((tmp_path / "by-hand" / "metrics.json").read_text())
+    assert result["study"] == {name: value for name, value in output.items() if name not in ("flags", "data")}
+    assert "study" not in output
     rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
     assert [row["study"] for row in rows[:3]] == ["s00", "s00", "s01"]

@@ -1,4 +1,4 @@
-"""Curves for TensorBoard: what it reads back, and a disk without room."""
+"""TensorBoard files, and a full disk."""
 
 import resource
 
@@ -16,16 +16,16 @@ def test_tensorboard_reads_the_numbers_of_a_run_and_of_its_continuation(tmp_path
         events.path = events.path.with_name(f"{events.path.name}.{start}")  # two starts within a second
         for step in (start, start + 1):
             events.log_metrics({"val_loss": 0.5 - step / 10, "epoch": step}, step)
-    found = EventAccumulator(str(tmp_path / "run"))
-    found.Reload()
-    rows = [(row.step, round(row.value, 6)) for row in found.Scalars("val_loss")]
+    result = EventAccumulator(str(tmp_path / "run"))
+    result.Reload()
+    rows = [(row.step, round(row.value, 6)) for row in result.Scalars("val_loss")]
     assert rows[-2:] == [(2, 0.3), (3, 0.2)]
     assert (events.name, events.version) == ("run", "")
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("room", [10, 150])
-def test_a_full_disk_is_a_sentence_with_the_path_and_leaves_whole_rows(tmp_path, room):
+def test_full_disk_is_an_error_and_leaves_complete_rows(tmp_path, room):
     events = Events(tmp_path / "run")
     if room > 100:
         events.log_metrics({"a": 1.0}, 0)

@@ -1,4 +1,4 @@
-"""Files of other projects: read as data only, started from whatever the head, refused in part with counts."""
+"""Weights of other projects."""
 
 import argparse
 import logging
@@ -21,7 +21,7 @@ def net():
 
 
 @pytest.mark.byhand
-def test_the_boxes_and_numbers_that_other_trainings_put_beside_weights_are_read(net, tmp_path):
+def test_extra_content_of_other_checkpoints_is_accepted(net, tmp_path):
     """jfhealthcare keeps scores as numpy's numbers, X_RAY says model_state_dict, others keep the flags."""
     state, score = net.state_dict(), np.array([0.9, 0.7]).mean()
     contents = {
@@ -44,7 +44,7 @@ def test_the_boxes_and_numbers_that_other_trainings_put_beside_weights_are_read(
 
 
 @pytest.mark.byhand
-def test_a_whole_pickled_network_is_refused_with_what_to_do(net, tmp_path):
+def test_pickled_network_is_refused_with_advice(net, tmp_path):
     torch.save(net, tmp_path / "whole.pth")
     facts = r"whole\.pth.*torchvision\.models\.resnet\.ResNet.*torch\.save\(network\.state_dict"
     with pytest.raises(DataError, match=facts):
@@ -52,7 +52,7 @@ def test_a_whole_pickled_network_is_refused_with_what_to_do(net, tmp_path):
 
 
 @pytest.mark.byhand
-def test_a_file_of_keras_is_named(tmp_path):
+def test_keras_file_is_recognised(tmp_path):
     (tmp_path / "pretrained_model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(DataError, match=r"pretrained_model\.h5.*Keras"):
         load.checkpoint(tmp_path / "pretrained_model.h5")
@@ -90,11 +90,11 @@ def test_a_training_starts_from_them_with_the_same_or_another_head(net, tmp_path
         load_weights.start_from(model, load.weights(tmp_path / "parallel.pth"), tmp_path / "parallel.pth")
     assert torch.equal(model.state_dict()["extractor.net.layer4.1.conv2.weight"], net.layer4[1].conv2.weight)
     assert torch.equal(model.weight, net.fc.weight) is not new
-    assert ("120 of 122 weights taken over, new: head.linear" in caplog.text) is new
+    assert ("120 of 122 weights loaded, new: head.linear" in caplog.text) is new
 
 
 @pytest.mark.byhand
-def test_a_head_that_is_none_of_ours_is_left_behind_by_a_start_and_refused_by_a_conversion(tmp_path):
+def test_foreign_head_is_ignored_by_init_from_and_refused_by_convert(tmp_path):
     """priyavrat-misra's VGG-16 has three layers behind its maps."""
     model = backbones.build("squeezenet1_1", 4)
     state = {f"features.{name.removeprefix('extractor.')}": value for name, value in model.state_dict().items() if "extractor" in name}

@@ -1,4 +1,4 @@
-"""Heat maps in TensorBoard while a network trains: they are there, show the truth, and change nothing."""
+"""Heat maps in TensorBoard do not change the training."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from benchmark import training
 from benchmark.training import load
 from benchmark.training.data import SplitImages
-from benchmark.training.heat_maps import WHITE, beside, shown_images
+from benchmark.training.heat_maps import WHITE, beside, select_images
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def events_of(folder, config):
 
 
 def test_the_event_file_holds_a_picture_of_each_finding_and_epoch_beside_the_curves_and_nothing_else_differs(runs):
-    (shown, config), (plain, without) = runs
-    events = events_of(shown, config)
-    findings = load.checkpoint(shown / "best.ckpt").content["locus"]["findings"]
+    (visible, config), (plain, without) = runs
+    events = events_of(visible, config)
+    findings = load.checkpoint(visible / "best.ckpt").content["locus"]["findings"]
     assert events.Tags()["images"] == [f"heat_maps/{finding}" for finding in sorted(findings)]
     for tag in events.Tags()["images"]:
         pictures = events.Images(tag)
@@ -36,9 +36,9 @@ def test_the_event_file_holds_a_picture_of_each_finding_and_epoch_beside_the_cur
         decoded = cv2.imdecode(np.frombuffer(pictures[0].encoded_image_string, np.uint8), cv2.IMREAD_COLOR)
         assert decoded.shape == (64, 64 + 4 + 64, 3)
     assert events_of(plain, without).Tags()["images"] == []
-    assert (shown / "metrics.csv").read_bytes() == (plain / "metrics.csv").read_bytes()
-    assert (shown / "predictions.csv").read_bytes() == (plain / "predictions.csv").read_bytes()
-    ours, theirs = (load.checkpoint(folder / "last.ckpt").content["state_dict"] for folder in (shown, plain))
+    assert (visible / "metrics.csv").read_bytes() == (plain / "metrics.csv").read_bytes()
+    assert (visible / "predictions.csv").read_bytes() == (plain / "predictions.csv").read_bytes()
+    ours, theirs = (load.checkpoint(folder / "last.ckpt").content["state_dict"] for folder in (visible, plain))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
@@ -55,9 +55,9 @@ def split(labels, boxed):
 @pytest.mark.byhand
 def test_each_finding_shows_its_first_image_with_a_box_or_else_with_the_label():
     labels = [[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
-    assert shown_images(split(labels, {"b": ["mass"]})) == [(1, 0), (1, 1)]
-    assert shown_images(split(labels, {})) == [(0, 0), (1, 1)]
-    assert shown_images(split([[0.0, float("nan")]], {})) == []
+    assert select_images(split(labels, {"b": ["mass"]})) == [(1, 0), (1, 1)]
+    assert select_images(split(labels, {})) == [(0, 0), (1, 1)]
+    assert select_images(split([[0.0, float("nan")]], {})) == []
 
 
 @pytest.mark.byhand

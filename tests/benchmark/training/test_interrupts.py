@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any step: what is written, what is said, and that the run goes on as if nothing had happened."""
+"""Ctrl-C and SIGTERM at any step."""
 
 import os
 import re
@@ -78,7 +78,7 @@ def same_run(first, second):
 @pytest.mark.slow
 @pytest.mark.byhand
 @pytest.mark.parametrize(("recipe", "stops"), RECIPES.values(), ids=RECIPES)
-def test_a_run_stopped_step_after_step_ends_as_an_undisturbed_one(tiny, tmp_path, recipe, stops):
+def test_run_stopped_after_each_step_equals_an_uninterrupted_one(tiny, tmp_path, recipe, stops):
     config, folder = tiny(epochs=2, **recipe), tmp_path / "stopped"
     for at, behind in stops.items():
         stopped(config, folder, Sender(at))
@@ -99,7 +99,7 @@ def test_the_same_seed_gives_the_same_bytes_and_so_does_a_run_that_was_stopped(t
 
 
 @pytest.mark.byhand
-def test_no_signal_handler_stays_behind(tiny, tmp_path):
+def test_signal_handlers_are_restored(tiny, tmp_path):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     for step, signum, kind in ((0, signal.SIGINT, KeyboardInterrupt), (1, signal.SIGTERM, SystemExit)):
         assert isinstance(stopped(tiny(epochs=2), tmp_path / "run", Sender((0, step), signum)), kind)

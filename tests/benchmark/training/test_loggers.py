@@ -1,4 +1,4 @@
-"""Curves in Weights & Biases and MLflow, where these are installed, and a sentence where they are not."""
+"""Curves in Weights & Biases and MLflow."""
 
 import importlib.util
 
@@ -11,30 +11,30 @@ from core.errors import NotAvailableError
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("name", loggers.EXTRA)
-def test_a_logger_that_is_not_installed_is_a_sentence_before_anything_is_read(tiny, tmp_path, name):
+def test_missing_logger_is_an_error_before_data_is_read(tiny, tmp_path, name):
     if importlib.util.find_spec(name):
         pytest.skip(f"{name} is installed")
-    sentence = rf"^--logger {name} needs a package that is not installed: pip install '\.\[{name}\]'$"
+    sentence = rf"^--logger {name} requires a package that is not installed: pip install '\.\[{name}\]'$"
     with pytest.raises(NotAvailableError, match=sentence):
         run.train(tiny(logger=("csv", name)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.byhand
-def test_csv_is_always_there_and_tensorboard_only_where_it_is_asked_for(tmp_path):
+def test_csv_is_always_written_and_tensorboard_on_request(tmp_path):
     assert loggers.build(TrainConfig(logger=("csv",)), tmp_path) == []
     assert [type(one).__name__ for one in loggers.build(TrainConfig(logger=("csv", "tensorboard")), tmp_path)] == ["Events"]
 
 
 @pytest.mark.planted
-def test_mlflow_gets_every_epoch_and_a_resumed_run_goes_on_in_its_own_curves(tiny, tmp_path):
+def test_mlflow_curves_continue_in_a_resumed_run(tiny, tmp_path):
     mlflow = pytest.importorskip("mlflow")
     for epochs in (1, 2):
         run.train(tiny(logger=("csv", "mlflow"), epochs=epochs), tmp_path / "run")
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path / 'logs'}/mlflow.db")
-    found = client.search_runs([client.get_experiment_by_name("locus").experiment_id])
-    assert [one.info.run_name for one in found] == ["run"]
-    assert len(client.get_metric_history(found[0].info.run_id, "val_loss")) == 2
+    result = client.search_runs([client.get_experiment_by_name("locus").experiment_id])
+    assert [one.info.run_name for one in result] == ["run"]
+    assert len(client.get_metric_history(result[0].info.run_id, "val_loss")) == 2
 
 
 @pytest.mark.planted

@@ -1,4 +1,4 @@
-"""Losses: worked examples, and what all of them do with labels that nobody knows."""
+"""Losses: worked examples and unknown labels."""
 
 import math
 
@@ -35,7 +35,7 @@ def test_an_unknown_label_changes_neither_loss_nor_gradient(name):
 
 @pytest.mark.contract
 @pytest.mark.parametrize("name", LOSSES.names())
-def test_a_batch_without_a_known_label_costs_nothing(name):
+def test_batch_without_known_labels_has_no_loss(name):
     logits = torch.tensor([[0.3, -1.0]], requires_grad=True)
     value = loss_of(name)(logits, torch.full((1, 2), NAN))
     value.backward()
@@ -45,7 +45,7 @@ def test_a_batch_without_a_known_label_costs_nothing(name):
 
 @pytest.mark.contract
 @pytest.mark.parametrize("name", LOSSES.names())
-def test_a_loss_stays_finite_on_sure_and_wrong_logits(name):
+def test_loss_is_finite_for_confident_errors(name):
     assert loss_of(name)(torch.tensor([[-200.0, 200.0]]), torch.tensor([[1.0, 0.0]])).isfinite()
 
 
@@ -85,7 +85,7 @@ def test_frequency_weighs_a_side_by_the_share_of_the_other():
 
 
 @pytest.mark.byhand
-def test_focal_weighs_by_what_the_truth_lacks_and_without_gamma_is_bce():
+def test_focal_with_gamma_0_is_bce():
     logits, labels = torch.tensor([[math.log(3), math.log(3)]]), torch.tensor([[1.0, 0.0]])
     value = LOSSES.build("focal:gamma=2")(logits, labels)
     assert value.item() == pytest.approx((0.25**2 * math.log(4 / 3) + 0.75**2 * math.log(4)) / 2)
@@ -104,7 +104,7 @@ def test_focal_is_torchvision_s_and_its_gradient_a_number_for_sure_answers_too(g
 
 
 @pytest.mark.parametrize("word", ["focal:gamma=-1", "focal:gamma=much", "focal:alpha=1"])
-def test_a_wrong_option_of_a_loss_is_told_with_what_there_is(word):
+def test_invalid_loss_option_lists_valid_ones(word):
     with pytest.raises(BadValueError, match=r"'focal'.*gamma"):
         LOSSES.build(word)
 

@@ -34,7 +34,7 @@ def test_the_device_flags_say_how_many_or_which_and_need_no_gpu(count, flags, wa
 
 
 @pytest.mark.byhand
-def test_more_gpus_than_there_are_is_a_sentence():
+def test_more_gpus_than_available_is_an_error():
     for flags in ({"devices": "3"}, {"device_ids": "0,2"}, {"num_GPU": 4}):
         with pytest.raises(NotAvailableError, match=r" 2: .*--devices.*--device_ids"):
             devices.devices(TrainConfig(**flags), 2)
@@ -44,14 +44,14 @@ def test_more_gpus_than_there_are_is_a_sentence():
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("flags", "words"), [({"device_ids": "7"}, "--device_ids 7"), ({"num_GPU": 1}, "--num_GPU 1")])
-def test_a_gpu_asked_for_where_there_is_none_is_a_sentence(flags, words):
-    sentence = f"^{words} needs a GPU, and torch finds none here: leave it out or write --num_GPU 0$"
+def test_missing_gpu_is_an_error(flags, words):
+    sentence = f"^{words} requires a GPU, but torch finds none: leave it out or write --num_GPU 0$"
     with pytest.raises(NotAvailableError, match=sentence):
         devices.check(TrainConfig(**flags), 32, 0)
 
 
 @pytest.mark.byhand
-def test_half_precision_on_the_cpu_is_a_sentence():
+def test_half_precision_on_the_cpu_is_an_error():
     devices.check(TrainConfig(precision="16-mixed"), 32, 1)
     with pytest.raises(BadValueError, match=r"--precision 16-mixed.*GPU.*bf16-mixed, 32 "):
         devices.check(TrainConfig(precision="16-mixed"), 32, 0)
@@ -65,7 +65,7 @@ def test_an_unknown_strategy_is_a_sentence_with_the_known_ones():
 
 
 @pytest.mark.byhand
-def test_a_strategy_that_does_not_go_with_the_device_is_a_sentence(tmp_path):
+def test_unsuitable_strategy_is_an_error(tmp_path):
     with pytest.raises(BadValueError, match=r"--strategy fsdp.*--strategy auto$"):
         trainer(TrainConfig(strategy="fsdp", num_GPU=0, logger=("csv",)), tmp_path, Callback())
 
@@ -74,7 +74,7 @@ def test_a_strategy_that_does_not_go_with_the_device_is_a_sentence(tmp_path):
 def test_a_run_on_several_machines_says_what_it_waits_for(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         trainer(TrainConfig(num_nodes=2, num_GPU=0, logger=("csv",)), tmp_path, Callback())
-    assert "waiting for 2 machines: start this command on each, with MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to 1)" in caplog.text
+    assert "waiting for 2 machines: start this command on each of them, with MASTER_ADDR, MASTER_PORT and NODE_RANK (0 to 1)" in caplog.text
 
 
 @pytest.mark.byhand
@@ -101,7 +101,7 @@ def test_threads_are_those_of_the_flag():
 
 
 @pytest.mark.byhand
-def test_so_many_threads_or_processes_that_they_choke_the_machine_are_refused():
+def test_too_many_threads_or_processes_are_refused():
     with pytest.raises(BadValueError, match=rf"--threads 5000\b.* {os.cpu_count()} .* \d+ "):
         machine.configure_torch(5000)
     with pytest.raises(BadValueError, match=rf"--num_workers 5000\b.* {os.cpu_count()} .* \d+ "):

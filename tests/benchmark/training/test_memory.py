@@ -1,4 +1,4 @@
-"""Memory: how much there is, and a training that runs out of it."""
+"""Available memory, and training that runs out of it."""
 
 import contextlib
 import resource
@@ -50,11 +50,11 @@ def of_a_limited_process():
 
 @pytest.mark.byhand
 @pytest.mark.slow
-def test_a_training_out_of_memory_is_a_sentence_and_keeps_its_last_epoch(tiny, tmp_path):
+def test_out_of_memory_is_an_error_and_keeps_the_last_epoch(tiny, tmp_path):
     config, folder = tiny(epochs=2, batch_size=48, img_size=128, precision="32"), tmp_path / "run"
-    told = in_a_child(failing, config, folder, Shortage())
-    assert told.startswith("out of memory: lower --batch_size")
-    assert "\n" not in told
+    output = in_a_child(failing, config, folder, Shortage())
+    assert output.startswith("out of memory: lower --batch_size")
+    assert "\n" not in output
     assert [row["epoch"] for row in load.checkpoint(folder / "last.ckpt").content["history"]] == [1]
     run.train(config, folder)
     run.train(config, tmp_path / "whole")
@@ -62,7 +62,7 @@ def test_a_training_out_of_memory_is_a_sentence_and_keeps_its_last_epoch(tiny, t
 
 
 @pytest.mark.byhand
-def test_memory_is_what_the_machine_the_group_and_the_process_may_have():
+def test_available_memory_respects_machine_group_and_process():
     assert 0 < memory.available() < 2**50
     assert 0 < in_a_child(of_a_limited_process) <= GIB
 

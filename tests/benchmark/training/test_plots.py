@@ -1,4 +1,4 @@
-"""The pictures of a run: one panel per finding, for any number of findings, the same bytes each time."""
+"""Plots of a run: any number of findings, reproducible."""
 
 import matplotlib.pyplot
 import numpy as np
@@ -43,21 +43,21 @@ def test_pictures_are_made_for_any_number_of_findings(tmp_path, k, exclusive):
 
 @pytest.mark.byhand
 def test_pictures_have_the_same_bytes_each_time(tmp_path):
-    found = assess(answered(0, 2), answered(1, 2))
+    result = assess(answered(0, 2), answered(1, 2))
     for folder in ("a", "b"):
-        plots.draw(tmp_path / folder, answered(1, 2), found)
+        plots.draw(tmp_path / folder, answered(1, 2), result)
     for name in PICTURES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 @pytest.mark.byhand
 def test_a_panel_says_what_it_shows():
-    figure, each = panels.panel_grid([f"Finding_{i}" for i in range(14)], "ROC")
-    panels.set_unit_axes(each, "x", "y")
-    assert [axes.get_title() for axes in each] == [f"Finding {i}" for i in range(14)]
-    assert [k for k, axes in enumerate(each) if axes.get_ylabel()] == [0, 4, 8, 12]
-    assert [k for k, axes in enumerate(each) if axes.get_xlabel()] == [10, 11, 12, 13]
-    boxes = [axes.get_position() for axes in each]
+    figure, item = panels.panel_grid([f"Finding_{i}" for i in range(14)], "ROC")
+    panels.set_unit_axes(item, "x", "y")
+    assert [axes.get_title() for axes in item] == [f"Finding {i}" for i in range(14)]
+    assert [k for k, axes in enumerate(item) if axes.get_ylabel()] == [0, 4, 8, 12]
+    assert [k for k, axes in enumerate(item) if axes.get_xlabel()] == [10, 11, 12, 13]
+    boxes = [axes.get_position() for axes in item]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     width, height = figure.get_size_inches()
     assert (boxes[0].width * width, boxes[0].height * height) == pytest.approx((panels.SIDE, panels.SIDE))

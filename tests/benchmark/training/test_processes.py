@@ -1,4 +1,4 @@
-"""Two processes train as one does: the same losses, the same metrics, every image once."""
+"""Two processes train like one."""
 
 import csv
 import json
@@ -36,13 +36,13 @@ def runs(tmp_path_factory):
     """One process with batches of 8, two with 4 each."""
     folder = tmp_path_factory.mktemp("runs")
     one, _ = trained(folder / "one", folder / "cache", "--batch_size", "8")
-    two, told = trained(folder / "two", folder / "cache", "--batch_size", "4", "--devices", "2", "--strategy", "ddp")
-    return one, two, told
+    two, output = trained(folder / "two", folder / "cache", "--batch_size", "4", "--devices", "2", "--strategy", "ddp")
+    return one, two, output
 
 
 @pytest.mark.oracle
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does_with_their_batches_together(runs):
+def test_two_processes_equal_one_with_the_joint_batches(runs):
     rows = [list(csv.DictReader((run / "metrics.csv").open())) for run in runs[:2]]
     for one, two in zip(*rows, strict=True):
         for name in one:
@@ -64,7 +64,7 @@ def test_two_processes_count_every_image_once(runs):
 
 @pytest.mark.byhand
 @pytest.mark.slow
-def test_only_the_first_process_speaks(runs):
+def test_only_the_first_process_logs(runs):
     assert runs[2].count("train: 41 images") == 1
     assert runs[2].count("epoch 2 of 2") == 1
     assert "processes: 2" in runs[2]
@@ -92,7 +92,7 @@ def test_no_process_is_without_an_image():
 
 
 @pytest.mark.byhand
-def test_a_run_that_goes_on_in_an_epoch_skips_what_it_has_seen_there_and_nothing_after():
+def test_resumed_run_skips_only_finished_batches():
     whole, rest = Batches(20, 4, seed=1), Batches(20, 4, seed=1, start=(1, 3))
     for epoch, behind in ((1, 3), (2, 0)):
         whole.set_epoch(epoch)

@@ -1,4 +1,4 @@
-"""What a user sees of a run that lasts: the machine, the pace, the time left."""
+"""Messages during a run: machine, speed, time left."""
 
 import logging
 import re
@@ -16,19 +16,19 @@ def test_each_epoch_is_a_line_with_images_per_second_and_the_time_left(tiny, tmp
         run.train(tiny(), tmp_path / "run")
     lines = [record.getMessage() for record in caplog.records]
     assert sum(line.startswith("device: ") for line in lines) == 1
-    told = [line for line in lines if line.startswith("epoch ")]
+    output = [line for line in lines if line.startswith("epoch ")]
     assert [
-        bool(re.search(rf"^epoch {k} of 2: training loss .*; [1-9]\d* images/s, \d+:\d\d:\d\d left$", told[k - 1])) for k in (1, 2)
+        bool(re.search(rf"^epoch {k} of 2: training loss .*; [1-9]\d* images/s, \d+:\d\d:\d\d left$", output[k - 1])) for k in (1, 2)
     ] == [True] * 2
-    assert told[1].endswith("0:00:00 left")
+    assert output[1].endswith("0:00:00 left")
 
 
 @pytest.mark.planted
 def test_the_bar_shows_images_per_second_and_the_run_s_time_left(tiny, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     run.train(tiny(), tmp_path / "run")
-    shown = capsys.readouterr()
-    assert re.search(r"images/s=\d+, run left=0:\d\d:\d\d", shown.out + shown.err)
+    visible = capsys.readouterr()
+    assert re.search(r"images/s=\d+, run left=0:\d\d:\d\d", visible.out + visible.err)
 
 
 @pytest.mark.byhand

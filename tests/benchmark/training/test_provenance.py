@@ -1,4 +1,4 @@
-"""What a training ran on is recorded beside its flags, and the data it saw by a fingerprint."""
+"""Recorded provenance of a run and fingerprint of its data."""
 
 import json
 
@@ -15,7 +15,7 @@ from config import TrainConfig
 from core import cli
 
 
-def test_the_run_s_folder_says_what_auto_stood_for_and_its_config_is_still_one(tmp_path):
+def test_run_folder_records_the_values_used_for_auto(tmp_path):
     torch.set_num_threads(1)
     config = TrainConfig(
         cache_dir=str(tmp_path / "cache"), img_size=32, dataset="phantom:train=32,val=16,test=16", backbone="custom", pretrained=False
@@ -28,9 +28,9 @@ def test_the_run_s_folder_says_what_auto_stood_for_and_its_config_is_still_one(t
     text = (tmp_path / "config.yaml").read_text()
     assert "# used: threads 1" in text
     assert cli.build(TrainConfig, yaml.safe_load(text)) == config
-    stated = json.loads((tmp_path / "provenance.json").read_text())
-    assert stated["processor"]
-    assert len(stated["data"]["train"]) == 16
+    recorded = json.loads((tmp_path / "provenance.json").read_text())
+    assert recorded["processor"]
+    assert len(recorded["data"]["train"]) == 16
 
 
 def test_a_run_that_recorded_nothing_says_so(tmp_path):

@@ -1,4 +1,4 @@
-"""Optimizers and courses of the learning rate."""
+"""Optimizers and learning rate schedulers."""
 
 from typing import get_args, get_type_hints
 
@@ -34,9 +34,9 @@ def test_every_optimizer_takes_the_flags_it_knows_and_makes_a_step(name):
 @pytest.mark.contract
 @pytest.mark.parametrize("optimizer", get_args(HINTS["optimizer"]))
 @pytest.mark.parametrize("scheduler", get_args(HINTS["scheduler"]))
-def test_every_scheduler_goes_with_every_optimizer(optimizer, scheduler):
-    found = built(optimizer=optimizer, scheduler=scheduler)[1]
-    assert (found is None) == (scheduler == "none")
+def test_all_schedulers_work_with_all_optimizers(optimizer, scheduler):
+    result = built(optimizer=optimizer, scheduler=scheduler)[1]
+    assert (result is None) == (scheduler == "none")
 
 
 @pytest.mark.byhand
@@ -65,7 +65,7 @@ def test_onecycle_ends_after_the_last_step_near_zero():
 
 @pytest.mark.contract
 @pytest.mark.parametrize("scheduler", [name for name in get_args(HINTS["scheduler"]) if name != "none"])
-def test_a_scheduler_goes_on_where_its_state_on_disk_says(scheduler, tmp_path):
+def test_scheduler_resumes_from_its_state(scheduler, tmp_path):
     def moved(optimizer, course, steps):
         rates = []
         for _ in range(steps):

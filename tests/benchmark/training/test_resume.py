@@ -1,4 +1,4 @@
-"""``--resume``: which run it means, and what a continued run may change."""
+"""``--resume``: selected run and allowed changes."""
 
 import dataclasses
 import json
@@ -33,18 +33,18 @@ def asking(folder, **typed):
     return resumed(config, {"resume", *typed})
 
 
-def copied(finished, tmp_path, **own):
+def copied(finished, tmp_path, **expected):
     """The finished run's folder again, as if it had been started with the flags ``own``."""
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     content = load.checkpoint(folder / "last.ckpt").content
-    content["locus"]["config"].update(own)
+    content["locus"]["config"].update(expected)
     torch.save(content, folder / "last.ckpt")
     return folder
 
 
 @pytest.mark.byhand
-def test_by_path_it_takes_the_run_s_own_flags_under_those_typed(finished):
+def test_resume_by_path_uses_the_flags_of_the_run(finished):
     again = asking(finished / "last.ckpt", epochs=9)
     assert (again.backbone, again.epochs, again.resume) == ("custom", 9, str(finished / "last.ckpt"))
     assert folder_for(again) == finished
@@ -58,32 +58,32 @@ def test_the_flags_of_a_run_do_not_say_that_it_was_resumed(finished, tmp_path):
 
 
 @pytest.mark.byhand
-def test_the_run_that_a_file_names_goes_on_and_the_file_s_flags_count(finished, tmp_path):
+def test_resume_in_a_config_file_uses_its_flags(finished, tmp_path):
     (tmp_path / "again.yaml").write_text(f"resume: {finished}\nepochs: 9\n")
     config = resumed(*parse(TrainConfig, ["--config", str(tmp_path / "again.yaml")], "main.py"))
     assert (folder_for(config), config.backbone, config.epochs) == (finished, "custom", 9)
     (tmp_path / "other.yaml").write_text("backbone: resnet18\n")
     config = resumed(*parse(TrainConfig, ["--resume", str(finished), "--config", str(tmp_path / "other.yaml")], "main.py"))
     sentence = (
-        rf"^--resume {finished}/last\.ckpt: that run has --backbone custom, not resnet18; "
-        "leave such flags out, or leave --resume out to start another run$"
+        rf"^--resume {finished}/last\.ckpt: the run has --backbone custom, not resnet18: "
+        "leave these flags out, or leave --resume out to start a new run$"
     )
     with pytest.raises(BadValueError, match=sentence):
         folder_for(config)
 
 
 @pytest.mark.byhand
-def test_a_finished_run_that_is_asked_for_nothing_new_is_left_as_it_is(finished):
+def test_finished_run_without_changes_is_unchanged(finished):
     before = {path: path.stat().st_mtime_ns for path in finished.iterdir()}
     assert training.fit(asking(finished, threads=1)) == finished
     assert before == {path: path.stat().st_mtime_ns for path in finished.iterdir()}
 
 
 @pytest.mark.byhand
-def test_a_finished_run_trains_on_as_if_it_had_never_stopped(finished, tmp_path):
+def test_finished_run_can_train_more_epochs(finished, tmp_path):
     folder = training.fit(asking(copied(finished, tmp_path), epochs=3))
-    own = load.checkpoint(finished / "last.ckpt").config
-    whole = training.fit(dataclasses.replace(own, epochs=3), tmp_path / "whole")
+    expected = load.checkpoint(finished / "last.ckpt").config
+    whole = training.fit(dataclasses.replace(expected, epochs=3), tmp_path / "whole")
     first, second = (load.weights(run / "last.ckpt") for run in (folder, whole))
     assert all(torch.equal(first[name], second[name]) for name in second)
     for name in ("metrics.csv", "predictions.csv"):
@@ -101,14 +101,14 @@ def test_a_finished_run_trains_on_as_if_it_had_never_stopped(finished, tmp_path)
     ],
     ids=str,
 )
-def test_another_run_s_flags_are_a_sentence_also_where_the_run_is_finished(finished, typed, facts):
+def test_flags_of_another_run_are_refused(finished, typed, facts):
     with pytest.raises(BadValueError, match=facts):
         training.fit(asking(finished, **typed))
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("scheduler", ["cosine", "onecycle"])
-def test_a_course_over_the_whole_run_keeps_its_length(finished, tmp_path, scheduler):
+def test_length_is_fixed_for_schedulers_over_the_whole_run(finished, tmp_path, scheduler):
     folder = copied(finished, tmp_path, scheduler=scheduler)
     (folder / "metrics.json").unlink()
     with pytest.raises(BadValueError, match=f"--scheduler {scheduler} .*--epochs 2"):
@@ -123,7 +123,7 @@ def test_data_that_moved_are_found_at_their_new_place(finished, tmp_path):
 
 
 @pytest.mark.byhand
-def test_only_a_last_checkpoint_goes_on(finished):
+def test_only_last_checkpoint_can_be_resumed(finished):
     with pytest.raises(DataError, match=rf"best\.ckpt.*last\.ckpt.*{finished}.*--init_from"):
         asking(finished / "best.ckpt")
 

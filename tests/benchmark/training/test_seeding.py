@@ -1,4 +1,4 @@
-"""What a step's seed means."""
+"""Seeds of training steps."""
 
 import pytest
 import torch

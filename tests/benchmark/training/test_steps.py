@@ -1,4 +1,4 @@
-"""What makes a step: several batches, a moving average of the weights, how often an image is drawn, how it lies in memory."""
+"""Accumulated batches, moving average, weighted sampling, memory format."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_two_batches_of_sixteen_learn_as_one_of_thirty_two(trained):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("loss", "world", "accumulate"), [("bce", 1, 2), ("bce", 2, 1), ("bce", 2, 3), ("ce", 1, 2)])
-def test_parts_of_a_step_count_by_the_labels_that_they_know(loss, world, accumulate):
+def test_accumulated_batches_are_weighted_by_known_labels(loss, world, accumulate):
     """Two of three labels are unknown: the weighted parts' gradients add up to that of the whole step."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.eye(3)[torch.arange(24) % 3] if loss == "ce" else (torch.rand(24, 3, generator=generator) > 0.5).float()
@@ -59,7 +59,7 @@ def test_an_epoch_has_whole_steps_of_nearly_equal_batches():
     assert sorted(np.concatenate(batches).tolist()) == list(range(33))
 
 
-def test_too_few_images_for_a_step_are_told():
+def test_too_few_images_for_a_step_are_an_error():
     with pytest.raises(DataError, match=r"^3 images.*--accumulate 4\b"):
         Batches(3, 8, accumulate=4)
 
@@ -76,12 +76,12 @@ def test_the_average_is_the_formula_s(trained):
     raw = [weights(trained(**{**flags, "epochs": epochs})) for epochs in (1, 2, 3)]
     folder = trained(ema=0.9, **{**flags, "epochs": 3})
     mean, last = averages(folder), weights(folder)
-    for name, (one, two, three) in {name: [each[name] for each in raw] for name in last}.items():
+    for name, (one, two, three) in {name: [item[name] for item in raw] for name in last}.items():
         assert torch.equal(last[name], three)
         assert torch.allclose(mean[name], 0.9 * (0.9 * one + 0.1 * two) + 0.1 * three, rtol=1e-5, atol=1e-6)
 
 
-def test_the_average_is_what_best_ckpt_holds_and_what_is_evaluated(tiny):
+def test_moving_average_is_saved_and_evaluated(tiny):
     folder = training.fit(tiny(ema=0.5, **{**SMALL, "batch_size": 16, "lr": 0.1}))
     best, mean, last = kept(folder, "best.ckpt"), averages(folder), kept(folder)
     assert best.keys() == mean.keys() == {name for name in last if name.startswith("model.")}
@@ -103,7 +103,7 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(tiny, tmp_path):
 
 
 @pytest.mark.byhand
-def test_weighted_draws_every_class_equally_often_and_anew_in_each_epoch():
+def test_weighted_sampler_balances_classes():
     labels = np.zeros((60, 3), np.float32)
     labels[:40, 0] = labels[40:56, 1] = labels[52:56, 2] = 1  # 40 of the first, 12 of the second, 4 of the third too, 4 of none
     shares = balanced_probabilities(labels)
@@ -134,11 +134,11 @@ def test_without_channels_last_a_run_learns_the_same_up_to_rounding(trained):
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
 
 
-def test_the_average_of_a_decay_of_nothing_is_none():
+def test_zero_decay_has_no_average():
     assert module.moving_average(backbones.build("custom", 2), 0.0) is None
 
 
-def test_a_loss_that_does_not_fit_is_told_with_those_that_do(tiny):
+def test_unsuitable_loss_lists_suitable_ones(tiny):
     sentence = (
         "^--loss ce does not fit independent findings: "
         r"use batch_pos_weight or bce or focal or frequency or pos_weight or weighted_bce$"

@@ -1,10 +1,10 @@
-// The tables of the protocols: intervals as bars, methods that may be the best shaded, one finding or the mean over all.
+// The tables of the protocols: intervals as bars, shading of methods that may be the best, one finding or the mean.
 const findings = JSON.parse($("#data-findings").textContent), protocols = JSON.parse($("#data-protocols").textContent);
 const MEAN = "mean", MAIN = `${main} [95 %]`, BARS = "interval";
-const VERDICT = "may be the best", GAP = ["worse by [95 %]", "than"]; // the latter are of the mean alone
+const VERDICT = "may be the best", GAP = ["worse by [95 %]", "than"]; // GAP exists only for the mean
 const NAMED = ["backbone", "pooling", "attention", "size", "seed", "trained on", "alignment"];
 const boards = $$("div.board table");
-const isLeaderboard = table => table.classList.contains("board"); // any other shows its main metric of one finding alone
+const isLeaderboard = table => table.classList.contains("board"); // other tables have only the main metric for one finding
 const mainOf = table => protocols[table.id]?.main ?? MAIN;
 const scoresOf = row => (protocols[row.closest("table").id]?.rows ?? findings)[row.dataset.entry] || {};
 const scoreOf = (row, finding) => scoresOf(row)[finding] || null;

@@ -1,10 +1,10 @@
-// What is shown, as CSV or LaTeX.
+// The visible rows and columns as CSV or LaTeX.
 const INTERVAL = /^([+−-]?[\d.]+)(?: \(1 run\))? \[([+−-]?[\d.]+), ([+−-]?[\d.]+)\](?: \(n (\d+)\))?$/;
 const BARE = /^\[([+−-]?[\d.]+), ([+−-]?[\d.]+)\]$/, COUNTED = /^([+−-]?[\d.]+) \((?:1 run|n (\d+))\)$/;
-const LONGEST = 45; // rows of a LaTeX table that a page holds
+const LONGEST = 45; // maximum number of rows of a LaTeX table on one page
 const TEX = {"\\": "\\textbackslash{}", "–": "--", "≤": "$\\leq$", "≥": "$\\geq$", "<": "$<$", ">": "$>$", "−": "$-$", "×": "$\\times$", "~": "\\textasciitilde{}", "^": "\\^{}"};
 const escapeTex = text => text.replace(/[\\–≤≥<>−×~^&%$#_{}]/g, letter => TEX[letter] || `\\${letter}`);
-const harmless = text => /^[=+\-@\t\r]/.test(text) && !/^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(text) ? `'${text}` : text; // no formula for a spreadsheet
+const harmless = text => /^[=+\-@\t\r]/.test(text) && !/^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(text) ? `'${text}` : text; // a spreadsheet must not run it as a formula
 const quote = text => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 
 function shownCells(table) {
@@ -23,7 +23,7 @@ function partsOf(cell) { // value, low, high, n
   return counted ? [counted[1], "", "", counted[2] || ""] : [cell === "–" ? "" : cell, "", "", ""];
 }
 
-function csv(table) { // an interval becomes columns of its own, n too
+function csv(table) { // the ends of an interval and n get separate columns
   const [names, lines] = shownCells(table), parted = lines.map(line => line.map(partsOf)), finding = findingOf();
   const used = names.map((_, i) => [0, 1, 2, 3].filter(part => parted.some(line => line[i][part])));
   const parts = used.map(kept => kept.length ? kept : [0]);

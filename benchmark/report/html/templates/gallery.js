@@ -5,14 +5,14 @@
   const sections = [...document.querySelectorAll(".finding")];
   const HIT = 0.3;
 
-  // A heat map is painted once, when its picture comes into view: "all findings" has hundreds.
+  // A heat map is drawn once, when it becomes visible: "all findings" has hundreds.
   const painter = new IntersectionObserver((entries) => entries.forEach(async ({isIntersecting, target}) => {
     if (!isIntersecting) return;
     painter.unobserve(target);
     picture.drawHeat(target, await target.surface);
   }), {rootMargin: "50%"});
 
-  // Boxes and IoU of one picture at the threshold that the controls ask for.
+  // Boxes and IoU of one picture at the selected threshold.
   async function show(stage) {
     const {frame, truth} = data.cases[stage.dataset.case];
     if (stage.dataset.map === undefined) {
@@ -29,10 +29,10 @@
     picture.drawBoxes(stage, frame, [["truth", truth], ["other", boxes.slice(1)], ["predicted", boxes.slice(0, 1)]]);
     stage.dataset.computed = iou;
     stage.dataset.box = JSON.stringify(boxes[0] ?? []);
-    const shown = recorded.checked ? Number(stage.dataset.iou) : iou, figure = stage.parentElement;
-    figure.classList.toggle("hit", shown > HIT);
-    figure.querySelector(".iou").textContent = `IoU ${shown.toFixed(3)}`;
-    figure.querySelector(".verdict").textContent = shown > HIT ? "hit" : "miss";
+    const current = recorded.checked ? Number(stage.dataset.iou) : iou, figure = stage.parentElement;
+    figure.classList.toggle("hit", current > HIT);
+    figure.querySelector(".iou").textContent = `IoU ${current.toFixed(3)}`;
+    figure.querySelector(".verdict").textContent = current > HIT ? "hit" : "miss";
     figure.querySelector(".at").textContent = boxes.length ? `at ${threshold.toFixed(3)}` : (on.flat ? "flat map" : "no box");
   }
 
@@ -46,17 +46,17 @@
     const visible = sections.filter((section) => !section.hidden);
     await Promise.all(visible.flatMap((section) => [...section.querySelectorAll(".stage")]).map(show));
     const count = (selector) => visible.reduce((sum, section) => sum + section.querySelectorAll(selector).length, 0);
-    control("summary").textContent = `${count(".method.hit")} of ${count(".method .iou")} shown boxes hit`;
+    control("summary").textContent = `${count(".method.hit")} of ${count(".method .iou")} visible boxes are hits`;
     document.documentElement.dataset.ready = address;
   }
 
-  const asked = new URLSearchParams(location.hash.slice(1));
-  if (asked.has("finding") && [...finding.options].some((option) => option.value === asked.get("finding"))) {
-    finding.value = asked.get("finding");
+  const address = new URLSearchParams(location.hash.slice(1));
+  if (address.has("finding") && [...finding.options].some((option) => option.value === address.get("finding"))) {
+    finding.value = address.get("finding");
   }
-  if (asked.has("t")) [slider.value, recorded.checked] = [asked.get("t"), false];
+  if (address.has("t")) [slider.value, recorded.checked] = [address.get("t"), false];
   slider.addEventListener("input", () => { recorded.checked = false; update(); });
-  [finding, recorded, heat].forEach((one) => one.addEventListener("change", update));
+  [finding, recorded, heat].forEach((input) => input.addEventListener("change", update));
   control("settings").addEventListener("submit", (event) => event.preventDefault());
   update();
 })();

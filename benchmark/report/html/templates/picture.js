@@ -1,5 +1,5 @@
 "use strict";
-// What is drawn over an image: a packed map as colours, boxes as rectangles.
+// Drawings over an image: a packed map as colours, boxes as rectangles.
 const picture = (() => {
   const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
   const SIDE = 160, SHADES = 256;
@@ -27,7 +27,7 @@ const picture = (() => {
       picture.data[at] = red;
       picture.data[at + 1] = green;
       picture.data[at + 2] = blue;
-      picture.data[at + 3] = 230 * value ** 0.7;  // what is low shows the image
+      picture.data[at + 3] = 230 * value ** 0.7;  // low values are transparent
     });
     context.putImageData(picture, 0, 0);
     stage.prepend(canvas);

@@ -1,4 +1,4 @@
-// The record behind a number: what it is of, what it rests on, and what it was made with.
+// The record of a number: its cell, counts, thresholds and software.
 const store = JSON.parse($("#data-records").textContent);
 const dialog = $("#record"), body = $("#record-body");
 const recordOf = key => store.records[key] ? Object.fromEntries(store.fields.map((name, i) => [name, store.values[store.records[key][i]]])) : null;
@@ -12,8 +12,8 @@ function inWords(value) {
 function list(pairs) {
   const dl = document.createElement("dl");
   for (const [name, value] of pairs) {
-    const said = value === null || value === undefined ? "" : inWords(value);
-    if (said !== "") dl.append(Object.assign(document.createElement("dt"), {textContent: name}), Object.assign(document.createElement("dd"), {textContent: said}));
+    const text = value === null || value === undefined ? "" : inWords(value);
+    if (text !== "") dl.append(named("dt", name), named("dd", text));
   }
   return dl;
 }
@@ -22,12 +22,12 @@ function named(tag, text) { return Object.assign(document.createElement(tag), {t
 
 function paragraphs(key, open) {
   const record = recordOf(key);
-  if (!record) return [list([["record", `${key}: not in this page`]])];
+  if (!record) return [list([["record", `${key} is not included in this page`]])];
   const {status, reason, source, rests_on, versions, checkpoints, thresholds, training, scoring, created, score, recipe, geometry, fingerprint, ...cell} = record;
   const box = document.createElement("details");
   box.open = open;
   box.append(named("summary", `record ${key}${cell.seed === null ? "" : `, seed ${cell.seed}`}`));
-  box.append(list([["key", key], ...Object.entries(cell), ["status", status], ["reason", reason], [`${main} of this training`, score], ["source", source], ["n", rests_on], ["versions", versions], ["checkpoints", checkpoints], ["boxes computed on", geometry === "none" ? null : geometry], ["images and truth (hash)", fingerprint], ["made", created]]));
+  box.append(list([["key", key], ...Object.entries(cell), ["status", status], ["reason", reason], [`${main} of this training run`, score], ["source", source], ["n", rests_on], ["versions", versions], ["checkpoints", checkpoints], ["boxes computed on", geometry === "none" ? null : geometry], ["images and truth (hash)", fingerprint], ["created", created]]));
   for (const [origin, chosen] of Object.entries(thresholds || {})) box.append(named("h3", `thresholds, ${origin}`), list(Object.entries(chosen)));
   if (Object.keys(recipe || {}).length) box.append(named("h3", "recipe"), list(Object.entries(recipe)));
   box.append(list([["trained with", training], ["scored with", scoring]]));
@@ -37,13 +37,13 @@ function paragraphs(key, open) {
 function openRecord(row, cell) {
   const table = row.closest("table"), th = headings(table)[cell.cellIndex], term = $$("dt[data-word]").find(dt => dt.dataset.word === $("button", th)?.dataset.word);
   const keys = row.dataset.keys.split(" "), method = textOf(row.cells[methodOf(table)]);
-  const shown = $("button.open", cell) || $("svg.bar", cell) ? "" : textOf(cell);
-  $("#record-title").textContent = `${method}${shown ? `: ${th.dataset.name} = ${shown}` : ""}`;
+  const text = $("button.open", cell) || $("svg.bar", cell) ? "" : textOf(cell);
+  $("#record-title").textContent = `${method}${text ? `: ${th.dataset.name} = ${text}` : ""}`;
   const rows = Object.entries(scoresOf(row)).map(([name, values]) => [name, words(values)]), own = protocols[table.id];
-  body.replaceChildren(...(term && shown ? [named("p", term.nextElementSibling.textContent)] : []));
+  body.replaceChildren(...(term && text ? [named("p", term.nextElementSibling.textContent)] : []));
   if (rows.length) body.append(named("h3", own ? own.main.replace(" [95 %]", "") : `${main}, cross-fitted thresholds`), list(rows));
   body.append(named("h3", keys.length > 1 ? `${keys.length} records` : "Record"), ...keys.flatMap((key, i) => paragraphs(key, i === 0)));
-  body.append(named("p", "The whole record, in Python:"), named("code", `next(r for r in benchmark.records.load("results/${suite}") if r.key == "${keys[0]}")`));
+  body.append(named("p", "To read the full record in Python:"), named("code", `next(r for r in benchmark.records.load("results/${suite}") if r.key == "${keys[0]}")`));
   dialog.showModal();
 }
 

@@ -1,4 +1,4 @@
-// What is shown stands in the address: a link shows the same.
+// The address contains the state of the page, so a link shows the same rows and columns.
 const controls = $("#controls"), FILTERS = ["backbone", "pooling", "method"], NO_SORT = "";
 const first = {dataset: "", protocol: "", finding: MEAN, backbone: "", pooling: "", method: "", sort: NO_SORT, columns: ""};
 let state = {...first};
@@ -18,7 +18,7 @@ function readAddress() {
   return true;
 }
 
-function setState(changes, followed = false) { // a link that is followed can be taken back
+function setState(changes, followed = false) { // followed: the browser's back button undoes it
   state = {...state, ...changes};
   show();
   writeAddress(followed);
@@ -42,11 +42,11 @@ function fillControls() {
   const here = blocks.filter(block => block.dataset.dataset === state.dataset);
   fill("protocol", unique(here.map(block => block.dataset.protocol)), value => value);
   const entries = here.filter(block => block.dataset.protocol === state.protocol).flatMap(block => rowsOf($("table", block))).map(scoresOf);
-  fill("finding", unique([MEAN, ...entries.flatMap(Object.keys)]), value => value === MEAN ? "mean over all" : value);
+  fill("finding", unique([MEAN, ...entries.flatMap(Object.keys)]), value => value === MEAN ? "mean over findings" : value);
   for (const name of FILTERS) fill(name, ["", ...valuesOf(name)], value => value || "all");
 }
 
-function choosable(table) { // of one finding the columns that are about it
+function choosable(table) { // for one finding: only its columns
   const names = headings(table).map(th => th.dataset.name), scores = [mainOf(table), BARS];
   if (state.finding !== MEAN) return names.filter(name => [...NAMED, "method", "same map as", ...scores, ...(isLeaderboard(table) ? [VERDICT] : [])].includes(name));
   return isLeaderboard(table) ? names : names.filter(name => !scores.includes(name));
@@ -96,10 +96,10 @@ function show() {
   offerColumns();
   const rows = shownBlocks().flatMap(block => rowsOf($("table", block)));
   const filters = FILTERS.filter(name => state[name]).map(name => `${name} ${state[name]}`).join(", ");
-  $(".state").textContent = `${rows.filter(row => !row.classList.contains("off")).length} of ${rows.length} rows` + (filters ? `: ${filters} (in every table of this page)` : "") + (state.finding === MEAN ? "" : `; ${state.finding} alone, other columns are means over findings and hidden`) + (state.finding === MEAN || shownBlocks().every(block => isLeaderboard($("table", block))) ? "" : "; ties are told in locus alone");
+  $(".state").textContent = `${rows.filter(row => !row.classList.contains("off")).length} of ${rows.length} rows` + (filters ? `: ${filters} (in all tables of this page)` : "") + (state.finding === MEAN ? "" : `; only ${state.finding}: columns with means over findings are hidden`) + (state.finding === MEAN || shownBlocks().every(block => isLeaderboard($("table", block))) ? "" : "; only the protocol locus shows which rows may be the best");
 }
 
-function linkFindings() { // from the first of each finding to all rows of it
+function linkFindings() { // from the best method of a finding to all rows of that finding
   for (const row of $$("section.answer table.first tbody tr")) {
     const cell = row.cells[0], changes = {...first, dataset: row.closest("section").dataset.dataset, finding: textOf(cell)};
     const link = Object.assign(document.createElement("a"), {href: `#${new URLSearchParams({finding: changes.finding})}`, textContent: changes.finding});
@@ -109,7 +109,7 @@ function linkFindings() { // from the first of each finding to all rows of it
 }
 
 if (controls) {
-  const start = () => { // a link with a state leads to what it shows; one within the page leaves the state
+  const start = () => { // a link with a state opens it; a link within the page does not change the state
     const isState = location.hash.includes("=");
     if (readAddress()) show();
     else if (Object.keys(first).some(name => state[name] !== first[name])) writeAddress();

@@ -1,5 +1,5 @@
 "use strict";
-// The exact geometry of a heat map's bilinear surface, as benchmark/surface computes it: see bilinear.py and flood.py.
+// The exact geometry of a heat map's bilinear surface, as in benchmark/scoring/surface (bilinear.py).
 const geometry = (() => {
   // Box coordinates of the vertices along one axis; without a grid those of interpolate(align_corners=False).
   function centres(count, side, grid, axis) {
@@ -9,7 +9,7 @@ const geometry = (() => {
     return Array.from({length: count}, (_, i) => (offset + stride * i + 0.5) * (side / size));
   }
 
-  // The vertices inside the frame, and between which two positions of the map each lies.
+  // The vertices inside the frame, and the two map positions around each.
   function cropped(at, side) {
     const kept = [...new Set(at.map((c) => Math.min(Math.max(c, 0), side)))].sort((a, b) => a - b);
     if (kept.length === at.length && kept.every((c, i) => c === at[i])) return {at, mix: null};
@@ -74,7 +74,7 @@ const geometry = (() => {
       const up = i > 0, down = i < h - 1, left = j > 0, right = j < w - 1;
       const north = up ? f[at - w] : -Infinity, south = down ? f[at + w] : -Infinity;
       const west = left ? f[at - 1] : -Infinity, east = right ? f[at + 1] : -Infinity;
-      // along the grid lines: the surface falls to t before the neighbour, or runs on to the frame's edge
+      // along the grid lines: the surface falls to t before the neighbour, or continues to the frame's edge
       if (west > t) push(at - 1);
       else box[0] = Math.min(box[0], left ? x[j] - above / (here - west) * (x[j] - x[j - 1]) : 0);
       if (east > t) push(at + 1);
@@ -83,7 +83,7 @@ const geometry = (() => {
       else box[1] = Math.min(box[1], up ? y[i] - above / (here - north) * (y[i] - y[i - 1]) : 0);
       if (south > t) push(at + w);
       else box[3] = Math.max(box[3], down ? y[i] + above / (here - south) * (y[i + 1] - y[i]) : frame[0]);
-      // across a patch, where neither other corner is above: connected exactly when the saddle is
+      // across a patch with neither other corner above: connected exactly if the saddle is above
       const across = (to, one, other) => {
         if (one > t || other > t || !(f[to] > t)) return;
         if (above * (f[to] - t) > (one - t) * (other - t)) push(to);

@@ -1,4 +1,4 @@
-// Every table: sort by a heading, help on a heading, right-aligned numbers.
+// All tables: sort by heading, help on headings, right-aligned numbers.
 const $ = (selector, from = document) => from.querySelector(selector);
 const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 const headings = table => [...table.tHead.rows[0].cells];
@@ -19,13 +19,13 @@ function sortBy(table, name, descending) {
   const empty = value => value === null || value === "" || value === "–";
   const compare = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b);
   const keyed = rowsOf(table).map(row => [key(row), row]);
-  const isLimit = row => row.classList.contains("ceiling"); // no method: last, whatever it has
+  const isLimit = row => row.classList.contains("ceiling"); // not a method: always last
   keyed.sort(([a, one], [b, other]) => (isLimit(one) - isLimit(other)) || (empty(a) - empty(b)) || (empty(a) ? 0 : (descending ? -1 : 1) * compare(a, b)) || one.dataset.order - other.dataset.order);
   table.tBodies[0].append(...keyed.map(([, row]) => row));
   headings(table).forEach((th, i) => i === index ? th.setAttribute("aria-sort", descending ? "descending" : "ascending") : th.removeAttribute("aria-sort"));
 }
 
-function nextOrder(th) { // numbers from the highest down first, words from a to z
+function nextOrder(th) { // first click: numbers descending, words ascending
   const now = th.getAttribute("aria-sort"), first = th.classList.contains("number") ? "descending" : "ascending";
   return now === null ? first === "descending" : now === "ascending";
 }
@@ -38,7 +38,7 @@ for (const table of $$("table.data")) {
     for (const i of numeric) row.cells[i].classList.add("number");
     if (!row.dataset.keys || method < 0) continue;
     const button = Object.assign(document.createElement("button"), {type: "button", className: "open", textContent: textOf(row.cells[method])});
-    button.setAttribute("aria-label", `${button.textContent}: the record behind this row`);
+    button.setAttribute("aria-label", `${button.textContent}: show the record of this row`);
     row.cells[method].replaceChildren(button);
   }
   if (table.classList.contains("matrix")) {
@@ -64,7 +64,7 @@ for (const table of $$("table.data")) {
   });
 }
 
-for (const code of $$(".answer code")) { // a word of the answer leads to what it means
+for (const code of $$(".answer code")) { // a word of the answer links to the glossary
   const term = $$("dt[data-word]").find(dt => dt.dataset.word === textOf(code));
   if (!term) continue;
   const link = Object.assign(document.createElement("a"), {href: `#${term.id}`});
@@ -72,7 +72,7 @@ for (const code of $$(".answer code")) { // a word of the answer leads to what i
   link.append(code);
 }
 
-addEventListener("beforeprint", () => $$("details.table").forEach(part => { part.open = true; })); // paper does not unfold
+addEventListener("beforeprint", () => $$("details.table").forEach(part => { part.open = true; })); // open everything for printing
 const help = $("#help");
 function showHelp(button) {
   const term = button && $$("dt[data-word]").find(dt => dt.dataset.word === button.dataset.word);

@@ -127,8 +127,8 @@ def test_papers_have_separate_tables_and_no_rank():
     every = [ours("official"), *published.read("wang2017"), *published.read("clarity2025")]
     run, papers = tables_on_page(leaderboard(every, "NIH"))
     assert [row[run.header.index("method")] for row in run.rows] == ["cam"]
-    assert papers.title == "NIH: published elsewhere, wang"
-    assert "neither with each other nor with ours" in papers.intro
+    assert papers.title == "NIH: numbers from papers, wang"
+    assert "do not compare rows with each other or with ours" in papers.intro
     by = {row[0]: dict(zip(papers.header, row, strict=True)) for row in papers.rows}
     assert by["Wang et al."]["n"] == "984 boxes"
     assert by["Li et al."]["hand"] == "second"
@@ -142,7 +142,7 @@ def test_papers_without_runs_have_tables_and_no_leaderboard(tmp_path):
             write(record, tmp_path)
     tables.write(tmp_path)
     page = (tmp_path / "index.html").read_text()
-    assert page.count("<h3>published elsewhere, ") == 4
+    assert page.count("<h3>numbers from papers, ") == 4
     assert ": methods within each network" not in page + (tmp_path / "leaderboard.md").read_text()
 
 

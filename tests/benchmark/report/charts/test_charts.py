@@ -1,4 +1,4 @@
-"""Charts say what the records say, with the same bytes each time, and a sentence where there is nothing to draw."""
+"""Charts equal the records, are reproducible, and give a reason if they have no data."""
 
 import dataclasses
 import json
@@ -67,14 +67,14 @@ def cam(data):
     return [r for r in board if (r.method, r.cell.global_pool) == ("cam", "PCAM")]
 
 
-def test_bars_are_the_records_intervals(demo):
+def test_bars_equal_the_recorded_intervals(demo):
     (row,) = (row for row in values("intervals", demo) if row["entry"] == "cam · PCAM")
     score = select.main_score(cam(demo)[0])
     assert (row["value"], row["low"], row["high"], row["n"]) == (score.value, score.low, score.high, score.n)
     assert row["interval"] == "one training run"
 
 
-def test_methods_that_may_be_the_best_of_their_network_are_shaded_and_baselines_stand_apart(demo):
+def test_methods_that_may_be_the_best_are_shaded(demo):
     kinds = {row["entry"]: row["kind"] for row in values("intervals", demo)}
     assert {name for name, kind in kinds.items() if kind == "may be the best"} == {
         *("layercam · PCAM", "layercam · AVG", "gradcampp · AVG"),
@@ -82,19 +82,19 @@ def test_methods_that_may_be_the_best_of_their_network_are_shaded_and_baselines_
     assert (kinds["cam · PCAM"], kinds["prior"], kinds["truth"]) == ("worse", "baseline", "upper bound")
 
 
-def test_cells_of_the_matrix_are_the_records_findings(demo):
+def test_matrix_equals_the_recorded_findings(demo):
     cells = {row["finding"]: row["value"] for row in values("matrix", demo) if row["entry"] == "cam · PCAM"}
     assert cells == {s.finding: s.value for s in cam(demo)[0].scores if (s.metric, s.threshold_origin) == (MAIN, "cross-fitted")}
 
 
-def test_the_curve_over_iou_goes_through_the_records_hits(demo):
+def test_iou_curve_equals_the_recorded_hits(demo):
     curve = {(row["entry"], row["threshold"]): row["value"] for row in values("iou_thresholds", demo)}
     best = next(r for r in select.board(demo.records, "phantom") if (r.method, r.cell.global_pool) == ("layercam", "PCAM"))
-    stated = [best.find(f"hit@iou.{tenth}", origin="cross-fitted").value for tenth in (1, 3, 5)]
-    assert [curve["layercam · PCAM", level] for level in (0.1, 0.3, 0.5)] == pytest.approx(stated, abs=1e-6)
+    recorded = [best.find(f"hit@iou.{tenth}", origin="cross-fitted").value for tenth in (1, 3, 5)]
+    assert [curve["layercam · PCAM", level] for level in (0.1, 0.3, 0.5)] == pytest.approx(recorded, abs=1e-6)
 
 
-def test_marks_over_the_score_threshold_are_the_records_hits(demo):
+def test_threshold_marks_equal_the_recorded_hits(demo):
     rows = [row for row in values("score_thresholds", demo) if row["entry"] == "prior"]
     marks = {row["origin"]: row["value"] for row in rows if "origin" in row}
     prior = next(r for r in select.board(demo.records, "phantom") if r.method == "prior")
@@ -104,7 +104,7 @@ def test_marks_over_the_score_threshold_are_the_records_hits(demo):
     assert line == marks["fixed"]
 
 
-def test_a_line_over_the_score_threshold_is_the_mean_of_the_trainings_that_hold_one(several):
+def test_threshold_line_is_the_mean_over_runs_with_a_curve(several):
     curves = {0: (), 1: tuple(n / 40 for n in range(20)), 2: tuple(n / 20 for n in range(20))}
     held = [r.model_copy(update={"hits_by_threshold": curves[r.cell.seed or 0]}) for r in several.records]
     (data,) = leaderboards(held, several.folders)
@@ -114,7 +114,7 @@ def test_a_line_over_the_score_threshold_is_the_mean_of_the_trainings_that_hold_
     assert f"{lines[0]['entry']} (2 of 3)" in vega.spec(CHARTS["score_thresholds"], data)["description"]
 
 
-def test_groups_of_cases_are_the_records_strata(demo):
+def test_groups_equal_the_recorded_strata(demo):
     (small,) = (r for r in values("strata", demo) if (r["entry"], r["group"]) == ("prior", "size: small"))
     prior = next(r for r in select.board(demo.records, "phantom") if r.method == "prior")
     (stratum,) = (s for s in prior.strata if s.group == "small")
@@ -122,36 +122,36 @@ def test_groups_of_cases_are_the_records_strata(demo):
     assert (small["value"], small["n"]) == (score.value, score.n)
 
 
-def test_dots_are_the_trainings(several):
+def test_dots_are_training_runs(several):
     dots = {row["seed"]: row["value"] for row in values("seeds", several) if row["entry"] == "cam · PCAM"}
     assert dots == {record.cell.seed: select.main_value(record) for record in cam(several)}
     assert len(dots) == 3
 
 
-def test_bars_of_components_are_the_tables(several):
-    shown = {row["component"]: row["value"] for row in values("components", several)}
-    stated = {components.name_of(term): sd for term, sd in components.in_a_score(several.design).items()}
-    assert shown == pytest.approx(stated, abs=1e-6)
+def test_component_bars_equal_the_table(several):
+    visible = {row["component"]: row["value"] for row in values("components", several)}
+    recorded = {components.name_of(term): sd for term, sd in components.in_a_score(several.design).items()}
+    assert visible == pytest.approx(recorded, abs=1e-6)
 
 
-def test_cost_shows_what_the_file_beside_the_records_states(demo, costed):
-    shown = {row["entry"]: row for row in values("cost", costed)}
-    assert {name: (row["ms"], row["MiB"]) for name, row in shown.items()} == {f"{word} · PCAM": COSTS[word] for word in COSTS}
-    assert shown["cam · PCAM"]["value"] == select.main_value(cam(demo)[0])
-    assert [row["label"] for row in shown.values()] == ["", "xgradcam", ""]  # the best of three that take about as long
+def test_cost_chart_equals_the_cost_file(demo, costed):
+    visible = {row["entry"]: row for row in values("cost", costed)}
+    assert {name: (row["ms"], row["MiB"]) for name, row in visible.items()} == {f"{word} · PCAM": COSTS[word] for word in COSTS}
+    assert visible["cam · PCAM"]["value"] == select.main_value(cam(demo)[0])
+    assert [row["label"] for row in visible.values()] == ["", "xgradcam", ""]  # the best of three that take about as long
     about = vega.spec(CHARTS["cost"], costed)["description"]
     assert "one core of Abacus" in about
     assert "Not measured: layercam" in about
 
 
-def test_costs_on_the_committed_page_are_those_of_its_file():
+def test_committed_costs_equal_their_file():
     page = Path("results/phantom/index.html").read_text(encoding="utf-8")
     (spec,) = re.findall(r'<script type="application/json" id="chart-phantom-cost">(.*?)</script>', page)
-    (shown,) = json.loads(spec)["datasets"].values()
-    stated = [row for row in costs.read(Path("results/phantom")) if row.model.startswith("custom")]
-    known = {(" ".join(row.model.split("-")[:2]), row.method): (row.ms, row.mib) for row in stated}
-    at = {(row["network"], row["method"]): (row["ms"], row["MiB"]) for row in shown}
-    assert at.items() <= known.items()
+    (visible,) = json.loads(spec)["datasets"].values()
+    recorded = [row for row in costs.read(Path("results/phantom")) if row.model.startswith("custom")]
+    expected = {(" ".join(row.model.split("-")[:2]), row.method): (row.ms, row.mib) for row in recorded}
+    at = {(row["network"], row["method"]): (row["ms"], row["MiB"]) for row in visible}
+    assert at.items() <= expected.items()
     assert len(at) > 40
 
 

@@ -1,4 +1,4 @@
-"""Rows of the leaderboard over several trainings: means, intervals, comparisons and what a row of one training says."""
+"""Entries over several training runs: means, intervals and comparisons."""
 
 import csv
 
@@ -47,7 +47,7 @@ def expected(method):
     return rows.mean(1), left_out
 
 
-def test_no_number_of_a_row_has_more_decimals_than_every_machine_computes_alike(folder):
+def test_row_values_have_only_reproducible_decimals(folder):
     entered = leaderboard(load(folder), folder=folder).entries
     ends = [end for record in entered for score in record.scores for end in (score.value, score.low, score.high) if end is not None]
     assert ends == [round(end, 6) for end in ends]
@@ -55,7 +55,7 @@ def test_no_number_of_a_row_has_more_decimals_than_every_machine_computes_alike(
 
 
 @pytest.mark.byhand
-def test_a_row_of_three_trainings_is_their_mean_with_the_interval_of_the_formulas(board):
+def test_row_of_three_runs_is_their_mean_with_the_interval_of_the_formulas(board):
     line = board["PCAM", "cam"]
     theta, left_out = expected("cam")
     wanted = mrmc.interval(theta, left_out)
@@ -68,19 +68,19 @@ def test_a_row_of_three_trainings_is_their_mean_with_the_interval_of_the_formula
 
 
 @pytest.mark.byhand
-def test_methods_are_compared_within_their_network_and_the_difference_is_that_of_the_formulas(board):
+def test_methods_are_compared_within_their_network_by_the_formulas(board):
     verdicts = {name: line["method_may_be_best"] for (pooling, name), line in board.items() if pooling == "PCAM"}
     assert verdicts == {"cam": "True", "layercam": "True", "gradcam": "False", "prior": ""}
     assert board["AVG", "cam"]["method_may_be_best"] == ""  # the only method of its network
     wanted = mrmc.difference(expected("cam"), expected("gradcam"))
     line = board["PCAM", "gradcam"]
     assert line["worse_than"] == "cam"
-    found = [float(line[name]) for name in ("worse_by", "worse_low", "worse_high")]
-    assert found == pytest.approx([wanted.value, wanted.low, wanted.high], abs=1e-6)
+    result = [float(line[name]) for name in ("worse_by", "worse_low", "worse_high")]
+    assert result == pytest.approx([wanted.value, wanted.low, wanted.high], abs=1e-6)
     assert [board["PCAM", "cam"][name] for name in ("worse_by", "worse_low", "worse_than")] == ["", "", ""]
 
 
-def test_a_row_of_one_training_has_the_interval_of_this_network(folder, board):
+def test_row_of_one_run_has_the_interval_of_this_network(folder, board):
     line = board["AVG", "cam"]
     assert (line["trainings"], line["low"], line["high"], line["seed_sd"], line["one_more_low"]) == ("1", "", "", "", "")
     assert (line["of_this_network_low"], line["of_this_network_high"]) == ("0.01", "0.99")
@@ -89,21 +89,21 @@ def test_a_row_of_one_training_has_the_interval_of_this_network(folder, board):
     assert "| of this network [95 %] |" in text
 
 
-def test_the_trainings_stand_one_by_one_in_a_table_of_their_own(folder):
-    section = texts(folder)["phantom: trainings one by one"]
-    shown = [[word.strip() for word in row.strip("|").split("|")] for row in section.splitlines() if row.startswith("| custom")]
-    assert [(row[2], row[3], row[4][:5]) for row in shown[:3]] == [("0", "cam", "0.800"), ("1", "cam", "0.750"), ("2", "cam", "0.850")]
-    assert len(shown) == 10  # prior sees no network: its three are one row
+def test_individual_runs_have_a_table(folder):
+    section = texts(folder)["phantom: individual training runs"]
+    visible = [[word.strip() for word in row.strip("|").split("|")] for row in section.splitlines() if row.startswith("| custom")]
+    assert [(row[2], row[3], row[4][:5]) for row in visible[:3]] == [("0", "cam", "0.800"), ("1", "cam", "0.750"), ("2", "cam", "0.850")]
+    assert len(visible) == 10  # prior sees no network: its three are one row
 
 
-def test_the_chance_to_be_first_draws_trainings_too(board):
+def test_probability_of_best_resamples_runs_too(board):
     shares = [float(board["PCAM", name]["p_first"]) for name in ("cam", "layercam", "gradcam")]
     assert sum(shares) == pytest.approx(1)
     assert 0.2 < shares[1] < 0.5
     assert shares[2] < 0.01
 
 
-def test_without_rows_per_case_there_is_a_mean_but_no_interval_and_no_comparison(tmp_path):
+def test_without_per_case_rows_there_is_only_a_mean(tmp_path):
     for method in ("cam", "layercam"):
         for seed, count in enumerate(LEVELS[method]):
             record = training(tmp_path, method, seed, count - (method == "layercam"))
@@ -113,13 +113,13 @@ def test_without_rows_per_case_there_is_a_mean_but_no_interval_and_no_comparison
     assert [board["PCAM", "layercam"][name] for name in ("worse_by", "method_may_be_best")] == ["", ""]
 
 
-def test_trainings_of_another_recipe_are_another_entry():
+def test_runs_of_another_recipe_are_another_entry():
     one, other, further = (Record(cell=cell("cam", seed)) for seed in range(3))
     pinned = further.model_copy(update={"cell": further.cell.model_copy(update={"recipe": {**further.cell.recipe, "threads": 1}})})
     assert [len(group) for group in trainings([other, one, pinned])] == [2, 1]
 
 
-def test_two_trainings_have_a_spread_and_no_band_of_one_more(tmp_path):
+def test_two_runs_have_a_spread_but_no_prediction_interval(tmp_path):
     for seed, count in enumerate((16, 15)):
         training(tmp_path, "cam", seed, count)
     pack(tmp_path)

@@ -1,4 +1,4 @@
-"""Networks and methods over networks: what is compared, what stands apart and why."""
+"""Comparison of networks, and effects of methods over networks."""
 
 import numpy as np
 import pytest
@@ -44,41 +44,41 @@ def folder(tmp_path_factory):
     )
 
 
-def test_networks_are_compared_at_one_grid_and_any_other_says_why_it_stands_apart(folder):
-    _, found = compared(folder, *BOTH)
-    verdicts = {name: None if (s := record.find("may_be_best")) is None else bool(s.value) for name, record in found.items()}
+def test_networks_are_compared_within_a_grid_and_others_have_a_reason(folder):
+    _, result = compared(folder, *BOTH)
+    verdicts = {name: None if (s := record.find("may_be_best")) is None else bool(s.value) for name, record in result.items()}
     assert verdicts == {"AVG": False, "LSE": True, "MAX": None, "PCAM": None, "EXP": None}
-    reasons = {name: record.reason for name, record in found.items()}
+    reasons = {name: record.reason for name, record in result.items()}
     assert reasons == {"AVG": "", "LSE": "", "MAX": "1 training run", "PCAM": "lacks layercam on all images", "EXP": ""}
-    assert list(found) == ["LSE", "AVG", "MAX", "PCAM", "EXP"]  # the grid of two first, those that stand apart behind
+    assert list(result) == ["LSE", "AVG", "MAX", "PCAM", "EXP"]  # the grid of two first, those that stand apart behind
 
 
 @pytest.mark.byhand
 def test_a_network_is_the_mean_over_its_rank_methods_and_the_difference_is_nested(folder):
-    _, found = compared(folder, *BOTH)
+    _, result = compared(folder, *BOTH)
 
     def mean(more):
         rows = np.array([[hits(HITS[name] + more, seed) for name in BOTH] for seed in range(3)], dtype=float).mean(1)
         return rows.mean(1), np.array([[np.delete(row, p).mean() for p in range(PATIENTS)] for row in rows])
 
-    assert found["LSE"].find("hit@iou.3").value == pytest.approx((18 + 14) / 2 / PATIENTS)
-    wanted, gap = mrmc.difference_nested(mean(6), mean(0)), found["AVG"].find("worse_by@custom LSE")
+    assert result["LSE"].find("hit@iou.3").value == pytest.approx((18 + 14) / 2 / PATIENTS)
+    wanted, gap = mrmc.difference_nested(mean(6), mean(0)), result["AVG"].find("worse_by@custom LSE")
     assert [gap.value, gap.low, gap.high] == pytest.approx([wanted.value, wanted.low, wanted.high], abs=1e-6)
-    assert found["EXP"].find("share_of_bound").value == pytest.approx((13 + 9) / 2 / 15, abs=1e-6)
+    assert result["EXP"].find("share_of_bound").value == pytest.approx((13 + 9) / 2 / 15, abs=1e-6)
 
 
-def test_a_rank_method_that_no_network_has_is_stated_plainly(folder):
-    board, found = compared(folder, *BOTH, "integrated_gradients")
+def test_missing_rank_method_is_reported(folder):
+    board, result = compared(folder, *BOTH, "integrated_gradients")
     table = networks.networks(board)
     assert networks.NO_NETWORK in table.intro
-    assert {record.find("may_be_best") for record in found.values()} == {None}
-    assert "lacks integrated_gradients on all images" in found["AVG"].reason
+    assert {record.find("may_be_best") for record in result.values()} == {None}
+    assert "lacks integrated_gradients on all images" in result["AVG"].reason
 
 
-def test_without_rank_methods_those_count_that_all_networks_have(folder):
-    _, found = compared(folder)
-    assert {tuple(record.data["rank_methods"]) for record in found.values()} == {("cam",)}
-    assert found["PCAM"].reason == ""
+def test_default_rank_methods_are_those_of_all_networks(folder):
+    _, result = compared(folder)
+    assert {tuple(record.data["rank_methods"]) for record in result.values()} == {("cam",)}
+    assert result["PCAM"].reason == ""
 
 
 @pytest.mark.byhand
@@ -88,11 +88,11 @@ def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(t
     table = networks.effects(compared(folder)[0])
     assert table.header == ("method", "networks", "may be the best", "worse by [95 %]", "than", "in custom AVG", "in custom LSE")
     assert table.rows[0][:5] == ("cam", "2", "yes", "–", "–")
-    method, count, _, gap, than, *each = table.rows[1]
-    assert (method, count, gap[:5], than, each) == ("layercam", "2", "0.200", "cam", ["+0.200", "+0.200"])
+    method, count, _, gap, than, *item = table.rows[1]
+    assert (method, count, gap[:5], than, item) == ("layercam", "2", "0.200", "cam", ["+0.200", "+0.200"])
 
 
-def test_one_network_of_several_runs_has_neither_table(tmp_path):
+def test_single_network_has_no_comparison_tables(tmp_path):
     board, _ = compared(suite(tmp_path, AVG=(3, 0, BOTH, 20), LSE=(1, 6, BOTH, 20)))
     assert networks.networks(board) is None
     assert networks.effects(board) is None

@@ -1,4 +1,4 @@
-"""The page of a suite: its figures are those of the records, and a browser does with it what a reader asks."""
+"""The page of a suite: its values equal the records, and it works in a browser."""
 
 import json
 import re
@@ -74,7 +74,7 @@ def read(page):
     return Reader(page.read_text())
 
 
-def test_the_figures_of_the_leaderboard_are_those_of_the_records(page, read):
+def test_leaderboard_values_equal_the_records(page, read):
     entries = leaderboard(load(page.parent), folder=page.parent).entries
     header, *rows = read.tables["phantom-methods-within-each-network"]
     values = sorted(re.match(r"[\d.]+", row[header.index(f"{MAIN} [95 %]")])[0] for row in rows)
@@ -82,26 +82,26 @@ def test_the_figures_of_the_leaderboard_are_those_of_the_records(page, read):
     assert len(values) == 4
 
 
-def test_every_table_stands_on_the_page_once_with_all_its_rows(page, read):
+def test_page_contains_each_table_once_with_all_rows(page, read):
     for table in all_tables(page.parent):
         name = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")
         assert [tuple(row) for row in read.tables[name][1:]] == [tuple(cell.replace("`", "") for cell in row) for row in table.rows]
     assert len(read.ids) == len(set(read.ids))
 
 
-def test_the_page_fetches_nothing_and_each_of_its_links_leads_to_a_section(page, read):
+def test_page_loads_nothing_and_all_links_have_targets(page, read):
     assert [address for address in read.fetched if not address.startswith("data:")] == []
     assert not re.search(r"@import|url\((?!data:)", page.read_text().split("</style>")[0])
     assert {link[1:] for link in read.links if link.startswith("#")} <= {*read.ids}
     assert page.stat().st_size < 3e6
 
 
-def test_the_answer_says_which_network_which_method_how_sure_and_what_another_run_would_change(read):
+def test_answer_names_network_method_certainty_and_effect_of_another_run(read):
     text = " ".join(read.text.split())
     for words in (
         "has the highest mean over the rank methods",
         "Method on custom ",
-        "patients 501",
+        "501 patients",
         "3 training runs of each network (seeds 0, 1, 2)",
         "runs have a standard deviation of",
         "drawn by code",
@@ -110,17 +110,17 @@ def test_the_answer_says_which_network_which_method_how_sure_and_what_another_ru
         assert words in text
 
 
-def test_what_an_interval_speaks_of_depends_on_the_trainings_behind_it(read):
+def test_scope_of_an_interval_depends_on_the_number_of_runs(read):
     assert "95 % interval for new training runs and patients, from 3 runs" in read.text
     assert "95 % interval for new patients only, from one training run" in read.text  # of the other data set, one run
     assert "score [95 % of this network]" in read.text
 
 
 @pytest.mark.parametrize("suite", ["demo", "phantom", "nih-sample"])
-def test_the_first_screen_names_the_method_of_the_table_with_its_interval_and_its_place_beside_prior(suite):
+def test_answer_names_the_first_method_with_interval_and_difference_to_prior(suite):
     text = " ".join(Reader(Path(f"results/{suite}/index.html").read_text()).text.split())
-    said = re.search(r"Method on (\w+) (\w+): (\w+) has ([\d.]+) \[([\d.]+), ([\d.]+)\](.*?It is .*?prior)", text)
-    backbone, pooling, method, score, low, high, rest = said.groups()
+    output = re.search(r"Method on (\w+) (\w+): (\w+) has ([\d.]+) \[([\d.]+), ([\d.]+)\](.*?It is .*?prior)", text)
+    backbone, pooling, method, score, low, high, rest = output.groups()
     first = pd.read_csv(f"results/{suite}/leaderboard.csv").iloc[0]
     assert (backbone, pooling, method) == (first["backbone"], first["global_pool"], first["method"])
     ends = [first["low"], first["high"]] if first["trainings"] > 1 else [first["of_this_network_low"], first["of_this_network_high"]]
@@ -128,13 +128,13 @@ def test_the_first_screen_names_the_method_of_the_table_with_its_interval_and_it
     assert ("not shown to be above prior" in rest) == (first["above_prior_low"] <= 0)
 
 
-def test_a_name_that_is_a_script_is_text(page, read):
+def test_script_in_a_name_is_escaped(page, read):
     assert EVIL not in page.read_text()
     assert EVIL in read.text
     assert "A <b> title" in read.text
 
 
-def test_what_is_downloaded_as_latex_is_escaped_as_the_files_are():
+def test_latex_download_is_escaped_like_the_files():
     script = (Path(tables.__file__).parent / "html/templates/download.js").read_text()
     pairs = json.loads(re.search(r"const TEX = ({.*});", script)[1])
     for sign, text in pairs.items():
@@ -150,7 +150,7 @@ def test_columns_are_explained():
 
 
 @pytest.mark.byhand
-def test_of_rows_with_the_same_score_the_first_is_the_one_that_was_held_against_prior():
+def test_tied_rows_begin_with_the_one_compared_with_prior():
     def row(method, metric=MAIN, **ends):
         score = Score(finding="Mass", metric=metric, value=0.5, threshold_origin="cross-fitted", **ends)
         return Record(cell=Cell(dataset="NIH", backbone="a", method=method, protocol="locus"), scores=(score,))
@@ -217,49 +217,49 @@ QUESTIONS = {
 }
 
 
-def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_error(page, tmp_path):
-    said = answers(page, QUESTIONS, tmp_path)
-    assert said["problems"] == []
-    assert (said["rows"], said["bars"], said["charts"]) == (4, 4, True)
-    assert 1 <= said["best"] <= 4
-    assert said["filtered"] == ["#dataset=phantom&pooling=PCAM", 2]
-    assert said["sorted"] == ["#dataset=phantom&pooling=PCAM&sort=method", ["cam", "layercam"]]
-    method, entry, shown = said["finding"]
+def test_browser_sorts_filters_links_explains_and_opens_records(page, tmp_path):
+    output = answers(page, QUESTIONS, tmp_path)
+    assert output["problems"] == []
+    assert (output["rows"], output["bars"], output["charts"]) == (4, 4, True)
+    assert 1 <= output["best"] <= 4
+    assert output["filtered"] == ["#dataset=phantom&pooling=PCAM", 2]
+    assert output["sorted"] == ["#dataset=phantom&pooling=PCAM&sort=method", ["cam", "layercam"]]
+    method, entry, visible = output["finding"]
     (row,) = (r for r in leaderboard(load(page.parent), folder=page.parent).entries if r.key == entry)
     assert method == row.cell.method == "layercam"
-    key, pointed, bars, of_finding, of_mean = said["pointing"]
+    key, pointed, bars, of_finding, of_mean = output["pointing"]
     (record,) = (r for r in load(page.parent) if r.key == key)
     score = record.find("pointing", "Nodule")
     assert pointed == f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}] (n {score.n})"
     assert bars == 3  # that of prior once
     assert of_finding == ["backbone", "pooling", "method", "pointing [95 %]", "interval"]
     assert of_mean == ["backbone", "pooling", "method", "pointing", "pointing@15", "n cases"]
-    assert said["anchor"] == ["#dataset=phantom&pooling=PCAM", True]
-    finding, chosen, address, back = said["first"]
+    assert output["anchor"] == ["#dataset=phantom&pooling=PCAM", True]
+    finding, chosen, address, back = output["first"]
     assert finding == chosen != back
     assert f"finding={finding}" in address
-    assert shown.startswith(f"{select.main_score(row, 'Nodule').value:.3f} [")
-    assert said["help"] == [False, meaning("pointing"), "help"]
-    assert said["matrix"]
-    assert said["word"] == meaning("hit@iou.3")
-    is_open, text = said["record"]
+    assert visible.startswith(f"{select.main_score(row, 'Nodule').value:.3f} [")
+    assert output["help"] == [False, meaning("pointing"), "help"]
+    assert output["matrix"]
+    assert output["word"] == meaning("hit@iou.3")
+    is_open, text = output["record"]
     assert is_open
     assert "3 records" in text
     trainings = [r.key for r in select.board(load(page.parent), "phantom") if mean_record([r, r]).key == entry]
     assert len(trainings) == 3
     assert all(key in text for key in trainings)
     assert "hit@iou.3 of this training" in text
-    assert "score [95 %]" in said["first record"]
-    assert "3 records" in said["first record"]
-    assert f"no {EVIL}" in said["n/a"]
-    header, *lines = said["csv"].splitlines()
+    assert "score [95 %]" in output["first record"]
+    assert "3 records" in output["first record"]
+    assert f"no {EVIL}" in output["n/a"]
+    header, *lines = output["csv"].splitlines()
     assert header.endswith(",method,hit@iou.3,hit@iou.3_low,hit@iou.3_high,hit@iou.3_n,may be the best")
     cells = [line.split(",") for line in lines]
     assert [(line[0], line[-6]) for line in cells] == [("Nodule", "layercam")] * 2
     assert "yes" in {line[-1] for line in cells} <= {"yes", "no"}
-    assert "methods within each network, Nodule}" in said["tex"]
-    assert said["columns"] == ["method"]
-    header, line = said["one training"].splitlines()
+    assert "methods within each network, Nodule}" in output["tex"]
+    assert output["columns"] == ["method"]
+    header, line = output["one training"].splitlines()
     row = dict(zip(header.split(","), line.split(","), strict=True))
     alone = "of this network"
     assert [row[name] for name in ("hit@iou.3", f"{alone}_low", f"{alone}_high")] == ["0.250", "0.125", "0.500"]

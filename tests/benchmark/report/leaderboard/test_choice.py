@@ -1,4 +1,4 @@
-"""What a choice was worth, by hand: two seeds, three folds, two recipes, ten cases."""
+"""Gain from choosing a recipe, by hand: two seeds, three folds, two recipes, ten cases."""
 
 import pytest
 
@@ -32,18 +32,18 @@ RECORDS = [
 
 
 @pytest.mark.byhand
-def test_the_best_recipe_stands_below_the_honest_figure_with_what_it_flatters_by():
+def test_best_recipe_is_below_the_nested_score_with_its_gain():
     worth, _ = choice.tables(leaderboard(RECORDS, "NIH"))
     assert [row[1:] for row in worth.rows] == [
         ("chosen on inner folds", "pointing of cam", "0.450", "–", "6", "10", "6"),
         ("b (best on these images)", "pointing of cam", "0.600", "+0.150", "2", "10", "6"),
         ("a", "pointing of cam", "0.400", "-0.050", "4", "10", "6"),
     ]
-    assert "Inner folds took 24 additional training runs" in worth.intro
+    assert "The inner folds required 24 additional training runs" in worth.intro
 
 
 @pytest.mark.byhand
-def test_each_fold_says_which_recipe_it_has_by_how_much_and_on_how_many_cases():
+def test_each_fold_has_recipe_difference_and_cases():
     _, picks = choice.tables(leaderboard(RECORDS, "NIH"))
     assert [row[1:] for row in picks.rows[:3]] == [
         ("0", "0", "a", "0.600", "+0.100", "7"),

@@ -1,4 +1,4 @@
-"""Components of variance of a suite's trainings, from its records and their rows per case to page, picture and answer."""
+"""Components of variance and power, from records to tables."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from benchmark.report.leaderboard import components
 METHODS = ("cam", "layercam")
 
 
-def test_trainings_methods_and_patients_of_a_suite_are_its_design(three_trainings):
+def test_design_has_runs_methods_and_patients(three_trainings):
     part = design(records.load(three_trainings), "phantom", [three_trainings])
     assert part.values.shape[:4] == (1, 2, 2, 3)
     assert part.levels == {"backbone": ("custom 128px",), "pooling": ("AVG", "PCAM"), "method": METHODS}
@@ -18,7 +18,7 @@ def test_trainings_methods_and_patients_of_a_suite_are_its_design(three_training
     assert part.values[0, 1, 0, 0].mean() == pytest.approx(select.main_value(record), abs=1e-6)
 
 
-def test_one_training_of_each_network_is_no_design(three_trainings):
+def test_single_runs_give_no_design(three_trainings):
     first = [record for record in records.load(three_trainings) if record.cell.seed == 0]
     assert design(first, "phantom", [three_trainings]) is None
 
@@ -29,7 +29,7 @@ def test_shares_of_a_scores_variance_add_up(three_trainings):
     assert table.rows[-1][0] == "method × seed × patient, rest"
 
 
-def test_the_page_has_both_tables_and_the_same_picture_each_time(three_trainings):
+def test_page_has_both_tables_and_a_reproducible_picture(three_trainings):
     tables.write(three_trainings, "Demo")
     first = (three_trainings / tables.PICTURE).read_text()
     tables.write(three_trainings, "Demo")
@@ -40,7 +40,7 @@ def test_the_page_has_both_tables_and_the_same_picture_each_time(three_trainings
     assert (three_trainings / tables.PICTURE).read_text() == first
 
 
-def test_power_answers_for_both_kinds_of_rows_and_three_differences(three_trainings, capsys):
+def test_power_covers_paired_and_nested_rows_and_three_differences(three_trainings, capsys):
     assert power.main(["--suite", "demo", "--results", str(three_trainings.parent)]) == 0
     lines = capsys.readouterr().out.splitlines()
     kinds = [line.split()[:2] for line in lines if line.startswith(("paired", "nested"))]

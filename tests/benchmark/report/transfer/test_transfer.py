@@ -1,4 +1,4 @@
-"""Whether one suite ranks as another does: the page's words follow from the numbers."""
+"""Conclusions about the rankings of two suites follow from the numbers."""
 
 import pytest
 
@@ -27,12 +27,12 @@ def text(folder):
 
 
 @pytest.mark.planted
-def test_the_same_order_of_five_methods_is_an_agreement_and_two_networks_are_too_few_for_one(tmp_path):
+def test_five_methods_can_agree_but_two_networks_are_too_few(tmp_path):
     for name in ("phantom", "nih-sample"):
         suite(tmp_path, name, PCAM=UP, AVG=LOW)
     page = text(tmp_path)
     assert "**From `phantom` to `nih-sample`: In part.**" in page
-    assert "- which method is first: the same on each network;" in page
+    assert "- which method is first: it is the same on each network;" in page
     assert "| custom PCAM | 5 | 1.00 [1.00, 1.00] | 0.017 | layercam | 0 of 10 | 3 | 20 |" in page  # 2 of the 120 orders
     orders = "(by the mean over methods: custom PCAM > custom AVG on `phantom`, custom PCAM > custom AVG on `nih-sample`)"
     assert f"- which of 2 networks is better: they are too few for a rank correlation {orders};" in page
@@ -40,7 +40,7 @@ def test_the_same_order_of_five_methods_is_an_agreement_and_two_networks_are_too
 
 
 @pytest.mark.planted
-def test_the_reverse_order_is_a_no_and_the_pairs_that_swap_are_named(tmp_path):
+def test_reverse_order_is_a_no_and_lists_swapped_pairs(tmp_path):
     suite(tmp_path, "phantom", PCAM=UP)
     suite(tmp_path, "nih-sample", PCAM=DOWN, AVG=UP)
     page = text(tmp_path)
@@ -51,7 +51,7 @@ def test_the_reverse_order_is_a_no_and_the_pairs_that_swap_are_named(tmp_path):
     assert "- more than that: the two suites have too few networks or methods in common;" in page
 
 
-def test_the_page_says_which_suite_has_one_training_and_that_patients_alone_decide(tmp_path):
+def test_page_lists_suites_with_one_run(tmp_path):
     suite(tmp_path, "phantom", PCAM=FEW, AVG=FEW)
     suite(tmp_path, "nih-sample", seeds=[0], PCAM=FEW)
     page = text(tmp_path)
@@ -60,7 +60,7 @@ def test_the_page_says_which_suite_has_one_training_and_that_patients_alone_deci
     assert "| custom PCAM | 2 | – | – | layercam | 0 of 1 | 3, 1 | 20 |" in page
 
 
-def test_a_suite_that_is_not_recorded_is_said_to_be_missing_and_one_alone_gives_no_page(tmp_path):
+def test_missing_suite_is_listed_and_a_single_suite_has_no_page(tmp_path):
     suite(tmp_path, "phantom", seeds=[0], PCAM=FEW)
     (tmp_path / "transfer.md").write_text("of earlier records")
     index.index(tmp_path)

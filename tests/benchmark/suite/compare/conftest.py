@@ -1,4 +1,4 @@
-"""Suites of a few cells, written as a run would write them: records of ``locus`` and their per-case rows."""
+"""Suites of a few cells: records of ``locus`` and their per-case rows."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""What a side of a comparison is called, and what stands against what."""
+"""Selectors of a comparison, and the pairs that they give."""
 
 import pytest
 
@@ -24,11 +24,11 @@ def against(tmp_path, first, second):
         ("tiny/PCAM/cam", {"PCAM"}, {"cam"}),
     ],
 )
-def test_an_address_is_a_suite_then_a_model_or_a_method_or_both(two_models, tmp_path, address, models, methods):
+def test_selector_is_a_suite_with_model_and_method(two_models, tmp_path, address, models, methods):
     assert names(resolve(address, tmp_path)) == {(model, method) for model in models for method in methods}
 
 
-def test_a_methods_word_may_hold_slashes(two_models, write, tmp_path, hits):
+def test_method_in_a_selector_may_contain_slashes(two_models, write, tmp_path, hits):
     write("tiny", "AVG", "some/where/mine.py:Mine", hits(0.5))
     for address in ("tiny/some/where/mine.py:Mine", "tiny/AVG/some/where/mine.py:Mine"):
         assert names(resolve(address, tmp_path)) == {("AVG", "some/where/mine.py:Mine")}
@@ -45,18 +45,18 @@ def test_a_methods_word_may_hold_slashes(two_models, write, tmp_path, hits):
         ("nowhere/best.ckpt", "suite 'nowhere'.*tiny.*checkpoint"),
     ],
 )
-def test_an_unknown_part_gets_the_nearest(two_models, tmp_path, address, facts):
+def test_unknown_name_gets_a_suggestion(two_models, tmp_path, address, facts):
     with pytest.raises(UnknownNameError, match=facts):
         resolve(address, tmp_path)
 
 
-def test_a_suite_without_scored_cells_is_told(write, tmp_path, hits):
+def test_suite_without_scores_is_an_error(write, tmp_path, hits):
     write("empty", "AVG", "cam", hits(0.5), source="paper")
     with pytest.raises(DataError, match=rf"'empty'.*'locus'.*{tmp_path}/empty"):
         resolve("empty", tmp_path)
 
 
-def test_what_neither_address_names_is_the_same_on_both_sides(two_models, tmp_path):
+def test_unnamed_parts_are_equal_on_both_sides(two_models, tmp_path):
     assert against(tmp_path, "tiny/AVG", "tiny/PCAM") == {("AVG − PCAM", "cam"), ("AVG − PCAM", "layercam")}
     assert against(tmp_path, "tiny/cam", "tiny/layercam") == {("AVG", "cam − layercam"), ("PCAM", "cam − layercam")}
     assert against(tmp_path, "tiny/AVG/cam", "tiny/PCAM/layercam") == {("AVG − PCAM", "cam − layercam")}
@@ -71,7 +71,7 @@ def test_two_suites_are_compared_cell_by_cell_and_the_rest_is_counted(two_models
     assert unmatched == (3, 1)
 
 
-def test_a_baseline_takes_part_where_it_is_named(two_models, tmp_path):
+def test_baseline_is_compared_only_if_named(two_models, tmp_path):
     assert against(tmp_path, "tiny/AVG/cam", "tiny/AVG/prior") == {("AVG", "cam − prior")}
     assert ("AVG", "prior") not in against(tmp_path, "tiny/AVG", "tiny/PCAM")
 
@@ -83,7 +83,7 @@ def test_cells_on_the_same_images_are_compared(write, tmp_path, hits):
     assert [pair.first, pair.second] == small
 
 
-def test_no_common_cell_is_a_sentence_that_says_what_to_write(two_models, write, tmp_path, hits):
+def test_no_common_cell_is_an_error_with_advice(two_models, write, tmp_path, hits):
     write("other", "LSE", "gradcam", hits(0.4))
     with pytest.raises(BadValueError, match=r"tiny.*other.*AVG, PCAM.*LSE.*suite/model/method"):
         pairs_of(resolve("tiny", tmp_path), resolve("other", tmp_path))

@@ -1,4 +1,4 @@
-"""Differences on the same cases, as they are told."""
+"""Differences on common cases, and their tables."""
 
 import csv
 
@@ -17,9 +17,9 @@ def compare(tmp_path):
     """compare(A, B): what is told, and the comparisons by metric and finding."""
 
     def both(first, second):
-        said, file = [], tmp_path / "all.csv"
-        assert run(CompareConfig(pair=(first, second), results=str(tmp_path), output=str(file)), said.append) == 0
-        return "\n".join(said), list(csv.DictReader(file.open()))
+        text, file = [], tmp_path / "all.csv"
+        assert run(CompareConfig(pair=(first, second), results=str(tmp_path), output=str(file)), text.append) == 0
+        return "\n".join(text), list(csv.DictReader(file.open()))
 
     return both
 
@@ -31,17 +31,17 @@ def mean(rows, metric):
 def test_the_difference_is_that_of_the_shares_with_its_interval_and_p(write, compare, hits):
     write("s", "AVG", "cam", hits(0.5))
     write("s", "AVG", "layercam", hits(0.8))
-    told, rows = compare("s/layercam", "s/cam")
+    output, rows = compare("s/layercam", "s/cam")
     share = {name: (hits(number) > 0.3).mean() for name, number in (("cam", 0.5), ("layercam", 0.8))}
-    found = mean(rows, "hit@iou.3")
-    assert float(found["difference"]) == pytest.approx(share["layercam"] - share["cam"])
-    assert 0 < float(found["low"]) < float(found["difference"]) < float(found["high"])
-    assert float(found["p"]) < float(found["adjusted"]) < 0.01
+    result = mean(rows, "hit@iou.3")
+    assert float(result["difference"]) == pytest.approx(share["layercam"] - share["cam"])
+    assert 0 < float(result["low"]) < float(result["difference"]) < float(result["high"])
+    assert float(result["p"]) < float(result["adjusted"]) < 0.01
     assert {row["metric"] for row in rows} == {"hit@iou.3", "hit@iou.1", "hit@iou.5", "mean_iou", "pointing"}
     assert {row["finding"] for row in rows} == {"mass", "nodule", "mean"}
-    assert "A = s/layercam" in told
-    assert "patients 30" in told
-    assert "threshold cross-fitted" in told
+    assert "A = s/layercam" in output
+    assert "patients: 30" in output
+    assert "threshold cross-fitted" in output
 
 
 def test_a_bar_counts_the_pairs(two_models, compare, terminal):
@@ -49,22 +49,22 @@ def test_a_bar_counts_the_pairs(two_models, compare, terminal):
     assert "compare:   0%" in terminal()
 
 
-def test_swapping_the_two_turns_the_sign_and_nothing_else(two_models, compare):
+def test_swapping_sides_only_changes_signs(two_models, compare):
     one, other = (mean(compare(*pair)[1], "mean_iou") for pair in (("tiny/AVG", "tiny/PCAM"), ("tiny/PCAM", "tiny/AVG")))
     assert float(one["difference"]) == -float(other["difference"])
     assert one["p"] == other["p"]
 
 
-def test_holm_counts_every_pair_and_finding_of_a_metric(two_models, compare):
+def test_holm_covers_all_pairs_and_findings_of_a_metric(two_models, compare):
     _, single = compare("tiny/AVG/cam", "tiny/PCAM/cam")
     _, several = compare("tiny/AVG", "tiny/PCAM")
     assert float(mean(several, "hit@iou.3")["adjusted"]) > float(mean(single, "hit@iou.3")["adjusted"])
 
 
-def test_several_pairs_show_their_words_and_the_means_of_the_minor_metrics(two_models, compare):
-    told, rows = compare("tiny/AVG", "tiny/PCAM")
+def test_several_pairs_show_names_and_means(two_models, compare):
+    output, rows = compare("tiny/AVG", "tiny/PCAM")
     assert len(rows) == 2 * 3 * 5
-    main, first, *_ = told.split("(threshold cross-fitted)")[1:]
+    main, first, *_ = output.split("(threshold cross-fitted)")[1:]
     assert main.count("mass") == 2
     assert "mass" not in first
     assert "layercam" in first
@@ -73,8 +73,8 @@ def test_several_pairs_show_their_words_and_the_means_of_the_minor_metrics(two_m
 def test_other_cases_are_left_out_and_counted(write, compare, hits):
     write("s", "AVG", "cam", hits(0.5))
     write("s", "AVG", "layercam", hits(0.8)[:40], first=5)
-    told, rows = compare("s/cam", "s/layercam")
-    assert "40 common cases; left out 20 that only A has, 0 that only B has" in told
+    output, rows = compare("s/cam", "s/layercam")
+    assert "40 common cases; left out: 20 cases of A only, 0 cases of B only" in output
     assert mean(rows, "pointing")["n"] == "40"
 
 
@@ -85,20 +85,20 @@ def test_no_common_case_is_an_error(write, compare, hits):
         compare("s/cam", "s/layercam")
 
 
-def test_data_that_differ_in_more_than_counts_are_told(write, compare, hits):
+def test_different_data_sets_are_reported(write, compare, hits):
     write("s", "AVG", "cam", hits(0.5))
     write("t", "AVG", "cam", hits(0.5)[:40])
     write("u", "AVG", "cam", hits(0.5), recipe="b")
-    assert "the data of A and B differ in: drawing" in compare("s", "u")[0]
-    assert "the data of A and B differ" not in compare("s", "t")[0]
+    assert "the data sets of A and B differ in drawing" in compare("s", "u")[0]
+    assert "the data sets of A and B differ" not in compare("s", "t")[0]
 
 
-def test_one_word_is_no_comparison(tmp_path):
+def test_single_selector_is_refused(tmp_path):
     with pytest.raises(BadValueError, match=r" 1: .*suite\[/model\]\[/method\]"):
         run(CompareConfig(pair=("s",), results=str(tmp_path)), print)
 
 
-def test_cases_are_matched_by_what_they_are_not_by_their_place(write, tmp_path, hits):
+def test_cases_are_matched_by_identity_not_order(write, tmp_path, hits):
     whole = write("s", "AVG", "cam", hits(0.5))
     table = cases.read(whole.cell, tmp_path / "s")
     shuffled = common_cases([table, table.sample(frac=1, random_state=0)])

@@ -1,4 +1,4 @@
-"""Records of how the methods of a model stand against each other."""
+"""Paired records of the methods of a model."""
 
 import pytest
 
@@ -18,36 +18,36 @@ def scores(found, model="AVG"):
     return {r.cell.method: {s.metric: s for s in r.scores} for r in found if r.cell.model_id == model}
 
 
-def test_every_method_has_a_record_beside_its_own_cell(two_models, tmp_path):
-    found = written(tmp_path / "tiny")
-    assert {(r.cell.model_id, r.cell.method) for r in found} == {(m, x) for m in ("AVG", "PCAM") for x in ("cam", "layercam", "center")}
-    assert {r.cell.protocol for r in found} == {"paired"}
-    own = {r.cell.model_copy(update={"protocol": "paired"}).key for r in records.load(tmp_path / "tiny") if r.cell.protocol == "locus"}
-    assert {r.key for r in found} < own
+def test_all_methods_have_a_paired_record(two_models, tmp_path):
+    result = written(tmp_path / "tiny")
+    assert {(r.cell.model_id, r.cell.method) for r in result} == {(m, x) for m in ("AVG", "PCAM") for x in ("cam", "layercam", "center")}
+    assert {r.cell.protocol for r in result} == {"paired"}
+    expected = {r.cell.model_copy(update={"protocol": "paired"}).key for r in records.load(tmp_path / "tiny") if r.cell.protocol == "locus"}
+    assert {r.key for r in result} < expected
 
 
 def test_the_probabilities_of_being_first_sum_to_one_and_no_baseline_has_one(two_models, tmp_path):
-    found = scores(written(tmp_path / "tiny"))
-    assert found["layercam"]["p_first"].value > 0.9
-    assert found["layercam"]["p_first"].value + found["cam"]["p_first"].value == pytest.approx(1)
-    assert "p_first" not in found["center"]
+    result = scores(written(tmp_path / "tiny"))
+    assert result["layercam"]["p_first"].value > 0.9
+    assert result["layercam"]["p_first"].value + result["cam"]["p_first"].value == pytest.approx(1)
+    assert "p_first" not in result["center"]
 
 
 def test_methods_that_are_equal_share_the_first_place(write, tmp_path, hits):
     for method in ("cam", "gradcam"):
         write("s", "AVG", method, hits(0.5))
-    found = scores(written(tmp_path / "s"))
-    assert [found[name]["p_first"].value for name in ("cam", "gradcam")] == [0.5, 0.5]
+    result = scores(written(tmp_path / "s"))
+    assert [result[name]["p_first"].value for name in ("cam", "gradcam")] == [0.5, 0.5]
 
 
 def test_the_difference_to_prior_has_an_interval_and_a_corrected_p(two_models, tmp_path, hits):
-    found = scores(written(tmp_path / "tiny"))
-    gap = found["layercam"]["above_prior"]
+    result = scores(written(tmp_path / "tiny"))
+    gap = result["layercam"]["above_prior"]
     assert gap.value == pytest.approx(float((hits(0.6) > 0.3).mean() - (hits(0.3) > 0.3).mean()), abs=1e-6)
     assert 0 < gap.low < gap.value < gap.high
     assert gap.n == 60
-    assert found["center"]["above_prior"].value < 0
-    assert found["layercam"]["p"].value < found["layercam"]["p_holm"].value < 0.05
+    assert result["center"]["above_prior"].value < 0
+    assert result["layercam"]["p"].value < result["layercam"]["p_holm"].value < 0.05
 
 
 def test_without_prior_there_are_probabilities_alone(write, tmp_path, hits):
@@ -55,7 +55,7 @@ def test_without_prior_there_are_probabilities_alone(write, tmp_path, hits):
     assert set(scores(written(tmp_path / "s"))["cam"]) == {"p_first"}
 
 
-def test_the_same_rows_give_the_same_records_which_say_no_time(two_models, tmp_path):
+def test_paired_records_are_reproducible_and_undated(two_models, tmp_path):
     first, second = (written(tmp_path / "tiny") for _ in "ab")
     assert first == second
     assert {(r.created, r.seconds) for r in first} == {("", None)}
@@ -65,9 +65,9 @@ def test_methods_on_a_part_of_the_images_are_compared_among_each_other(two_model
     whole = scores(written(tmp_path / "tiny"))
     for method, share in (("ablationcam", 0.9), ("cam", 0.5), ("prior", 0.2)):
         write("tiny", "AVG", method, hits(share)[:20], part=True)
-    found = written(tmp_path / "tiny")
-    assert scores([r for r in found if r.cell.images is None]) == whole
-    part = scores([r for r in found if r.cell.images is not None])
+    result = written(tmp_path / "tiny")
+    assert scores([r for r in result if r.cell.images is None]) == whole
+    part = scores([r for r in result if r.cell.images is not None])
     assert set(part) == {"ablationcam", "cam"}
     assert part["ablationcam"]["above_prior"].n == 20
 
@@ -78,10 +78,10 @@ def test_methods_on_other_cases_are_an_error(two_models, write, tmp_path, hits):
         written(tmp_path / "tiny")
 
 
-def test_a_record_without_rows_takes_no_part_and_is_named(two_models, tmp_path, caplog):
-    place = tmp_path / "tiny"
-    for record in records.load(place):
+def test_record_without_rows_is_skipped_with_a_warning(two_models, tmp_path, caplog):
+    folder = tmp_path / "tiny"
+    for record in records.load(folder):
         if record.cell.method == "cam":
-            cases.path(place, record.cell).unlink()
-    assert set(scores(written(place))) == {"layercam", "center"}
+            cases.path(folder, record.cell).unlink()
+    assert set(scores(written(folder))) == {"layercam", "center"}
     assert "no per-case rows of cam" in caplog.text

@@ -1,4 +1,4 @@
-"""Sides of several trainings: differences over trainings and patients."""
+"""Comparisons over several training runs."""
 
 import csv
 
@@ -15,9 +15,9 @@ SHARES = {"cam": (0.5, 0.6, 0.55), "layercam": (0.65, 0.7, 0.75)}
 @pytest.fixture
 def compare(tmp_path):
     def both(first, second):
-        said, file = [], tmp_path / "all.csv"
-        assert run(CompareConfig(pair=(first, second), results=str(tmp_path), output=str(file)), said.append) == 0
-        return "\n".join(said), {(row["metric"], row["finding"]): row for row in csv.DictReader(file.open())}
+        text, file = [], tmp_path / "all.csv"
+        assert run(CompareConfig(pair=(first, second), results=str(tmp_path), output=str(file)), text.append) == 0
+        return "\n".join(text), {(row["metric"], row["finding"]): row for row in csv.DictReader(file.open())}
 
     return both
 
@@ -38,38 +38,38 @@ def by_hand(hits, method):
 
 
 def test_two_methods_of_one_network_are_paired_over_its_trainings(seeds, hits, compare):
-    said, rows = compare("s/net/layercam", "s/net/cam")
+    text, rows = compare("s/net/layercam", "s/net/cam")
     row, wanted = rows["hit@iou.3", "mass"], mrmc.difference(by_hand(hits, "layercam"), by_hand(hits, "cam"))
     assert [float(row[name]) for name in ("difference", "low", "high", "p")] == pytest.approx(
         [wanted.value, wanted.low, wanted.high, wanted.p]
     )
     assert (row["model_A"], row["trainings_A"], row["trainings_B"]) == ("net", "3", "3")
-    assert "over training runs and patients" in said
-    assert "of this network" not in said
+    assert "over runs and patients" in text
+    assert "of this network" not in text
 
 
-def test_of_one_training_each_the_interval_is_called_that_of_this_network(seeds, compare):
-    said, rows = compare("s/net-seed1/layercam", "s/net-seed1/cam")
+def test_single_runs_have_intervals_over_patients(seeds, compare):
+    text, rows = compare("s/net-seed1/layercam", "s/net-seed1/cam")
     assert (rows["pointing", "mean"]["model_A"], rows["pointing", "mean"]["trainings_A"]) == ("net-seed1", "1")
-    assert "intervals of this network (1 training)" in said
-    assert "over trainings" not in said
+    assert "intervals for one training run" in text
+    assert "for several training runs" not in text
 
 
-def test_against_one_training_of_another_network_patients_alone_decide(seeds, hits, compare):
-    said, rows = compare("s/net/cam", "s/other-seed0/cam")
+def test_single_run_on_a_side_is_compared_over_patients(seeds, hits, compare):
+    text, rows = compare("s/net/cam", "s/other-seed0/cam")
     other = hits(0.5, 7)[::2] > 0.3
     left_out = [[np.delete(other, p).mean() for p in range(30)]]
     wanted = mrmc.difference_of_networks(by_hand(hits, "cam"), ([other.mean()], left_out))
     row = rows["hit@iou.3", "mass"]
     assert [float(row[name]) for name in ("difference", "low", "high")] == pytest.approx([wanted.value, wanted.low, wanted.high])
     assert (row["trainings_A"], row["trainings_B"]) == ("3", "1")
-    assert "training seeds 0, 1, 2 of A, 0 of B" in said
-    assert "a side has one training: patients alone decide" in said
-    assert "decided by" not in said
+    assert "training seeds: 0, 1, 2 (A), 0 (B)" in text
+    assert "a side has one training run: the comparison is over patients only" in text
+    assert "compared over" not in text
 
 
-def test_where_pairs_differ_in_their_trainings_each_row_says_what_decided(seeds, compare):
-    said, _ = compare("s/net/cam", "s")
-    assert "in 1 of 2 pairs a side has one training" in said
-    decided = {("layercam" in line, line.split("  ")[-1].strip()) for line in said.splitlines() if " mean " in line}
-    assert decided == {(True, "trainings and patients"), (False, "patients alone")}
+def test_rows_state_their_scope_if_pairs_differ(seeds, compare):
+    text, _ = compare("s/net/cam", "s")
+    assert "in 1 of 2 pairs a side has one training" in text
+    decided = {("layercam" in line, line.split("  ")[-1].strip()) for line in text.splitlines() if " mean " in line}
+    assert decided == {(True, "training runs and patients"), (False, "patients")}

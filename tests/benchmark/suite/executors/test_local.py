@@ -1,4 +1,4 @@
-"""Several processes on this machine: what dies is a sentence, and nobody is left behind."""
+"""Steps in several processes of this machine."""
 
 import multiprocessing
 import os
@@ -22,7 +22,7 @@ def step(name, function, *arguments, **fields):
     return Step(name, "score", function, arguments, **fields)
 
 
-def test_a_killed_process_fails_its_step_and_the_others_go_on(tmp_path):
+def test_killed_process_fails_only_its_step(tmp_path):
     killed = step("killed", "signal.raise_signal", signal.SIGKILL)
     others = [step(name, "os.mkdir", str(tmp_path / name)) for name in ("one", "two")]
     with Local(2) as local:
@@ -32,7 +32,7 @@ def test_a_killed_process_fails_its_step_and_the_others_go_on(tmp_path):
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_step_that_takes_too_long_is_ended_and_fails_and_the_others_go_on(tmp_path, jobs):
+def test_step_over_the_time_limit_fails_alone(tmp_path, jobs):
     with executors.build("local", jobs, minutes=0.05) as local:
         ended = {event.step.id: event for event in run([SLEEP, step("a", "os.mkdir", str(tmp_path / "a"))], local)}
     assert {name: event.kind for name, event in ended.items()} == {"sleep": "failed", "a": "done"}
@@ -40,7 +40,7 @@ def test_a_step_that_takes_too_long_is_ended_and_fails_and_the_others_go_on(tmp_
     assert multiprocessing.active_children() == []
 
 
-def test_an_error_that_is_no_users_fails_its_step_and_its_traceback_is_logged(tmp_path, caplog):
+def test_internal_error_fails_its_step_and_logs_a_traceback(tmp_path, caplog):
     caplog.set_level("INFO")
     with Local(2) as local:
         (_, failed) = run([step("twice", "os.mkdir", str(tmp_path))], local)
@@ -67,7 +67,7 @@ def test_leaving_early_ends_the_processes(error):
     assert multiprocessing.active_children() == []
 
 
-def test_processes_end_where_a_shell_has_started_the_command_in_the_background():
+def test_processes_end_for_a_background_command():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with Local(2, patience=60) as local:
@@ -79,7 +79,7 @@ def test_processes_end_where_a_shell_has_started_the_command_in_the_background()
     assert multiprocessing.active_children() == []
 
 
-def test_a_killed_parent_takes_its_processes_with_it():
+def test_processes_end_with_their_parent():
     code = """
 import multiprocessing, time
 from benchmark.suite.executors import Step

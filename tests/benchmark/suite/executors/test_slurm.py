@@ -1,4 +1,4 @@
-"""Steps in the jobs of an array, by submitit's own stand-in for Slurm: real processes, the same files and signals."""
+"""Steps in array jobs, with submitit's local replacement of Slurm."""
 
 import os
 import signal
@@ -45,12 +45,12 @@ def mkdir(name, folder, *needs):
 
 
 @pytest.mark.parametrize(("word", "least"), [("time=0", 1), ("time=1.5", 1), ("gpus=-1", 0)])
-def test_a_number_that_is_too_small_is_named_with_the_least(word, least):
+def test_too_small_option_is_refused_with_its_minimum(word, least):
     with pytest.raises(BadValueError, match=rf"slurm:{word} .*{least} or more"):
         executors.build(f"slurm:cluster=local,{word}", 1)
 
 
-def test_two_jobs_make_each_step_once_in_order_and_leave_nothing_running(tmp_path):
+def test_two_jobs_run_each_step_once_in_order(tmp_path):
     killed = Step("killed", "score", "signal.raise_signal", (signal.SIGKILL,))
     steps = [mkdir("a", tmp_path), mkdir("b", tmp_path, "a"), killed, mkdir("c", tmp_path), mkdir("d", tmp_path, "c", "killed")]
     with executors.build("slurm:cluster=local", 2) as slurm:
@@ -83,7 +83,7 @@ if log.read_text() == "begun ":
 """
 
 
-def test_a_job_whose_node_is_wanted_stops_its_step_and_is_queued_again_with_it(tmp_path):
+def test_preempted_job_stops_its_step_and_is_queued_again(tmp_path):
     log = tmp_path / "log"
     steps = [Step("long", "train", "builtins.exec", (COUNTED.format(log=str(log)), {}))]
     with executors.build("slurm:cluster=local", 1) as slurm:
@@ -97,7 +97,7 @@ def test_a_job_whose_node_is_wanted_stops_its_step_and_is_queued_again_with_it(t
     assert log.read_text() == "begun begun "
 
 
-def test_a_step_is_taken_by_one_job_and_ends_once(tmp_path):
+def test_step_runs_in_one_job_once(tmp_path):
     queue = StepQueue(tmp_path)
     queue.open()
     for number in range(3):
@@ -120,7 +120,7 @@ def test_jobs_of_a_run_that_ended_stop(tmp_path):
     assert not queue.is_run_alive()
 
 
-def test_a_machine_without_slurm_is_a_sentence(monkeypatch):
+def test_missing_slurm_is_an_error(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(NotAvailableError, match="no sbatch"):
+    with pytest.raises(NotAvailableError, match="sbatch"):
         executors.build("slurm:partition=gpu", 2)

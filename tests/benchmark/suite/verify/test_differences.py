@@ -1,4 +1,4 @@
-"""What differs between two records, and between two tables of rows."""
+"""Differences between two records, and between two tables of per-case rows."""
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,10 @@ def record(value=0.5, low=0.4, n=20, threshold=0.25, status="ok", more=()):
 
 
 def named(stated, found):
-    return [(each.what, each.stated, each.measured) for each in differences(stated, found)]
+    return [(item.what, item.recorded, item.measured) for item in differences(stated, found)]
 
 
-def test_a_record_holds_against_itself_and_whatever_a_clock_wrote():
+def test_record_equals_itself_whatever_its_times():
     assert named(record(), record()) == []
     assert named(record(), record().model_copy(update={"created": "2026-11-20", "seconds": 3.0})) == []
 
@@ -36,15 +36,15 @@ def test_a_record_holds_against_itself_and_whatever_a_clock_wrote():
         ({"status": "failed"}, ("status", "ok", "failed")),
     ],
 )
-def test_each_figure_that_differs_is_named(change, found):
+def test_all_different_values_are_listed(change, found):
     assert named(record(), record(**change))[0] == found
 
 
-def test_a_group_has_figures_of_its_own():
+def test_strata_are_compared():
     assert ("size small: mass hit@iou.3 (cross-fitted) value", 0.5, 0.6) in named(record(), record(value=0.6))
 
 
-def test_a_figure_that_only_one_has_differs():
+def test_value_that_only_one_record_has_differs():
     more = (Score(finding="mean", metric="pointing", value=0.5, n=3),)
     assert named(record(), record(more=more))[0] == ("mean pointing value", None, 0.5)
     assert len(named(record(more=more), record())) == 2  # value and n; without an interval nothing is lost
@@ -61,16 +61,16 @@ def test_an_interval_s_end_may_move_by_a_thousandth_of_its_width():
     assert named(record(value=0.5), record(value=0.50019)) != []
 
 
-def test_rows_are_held_against_each_other_column_by_column():
+def test_rows_are_compared_by_column():
     rows = pd.DataFrame({"image": ["a", "b"], "iou": np.float32([0.5, np.nan]), "hit": [True, False]})
     assert row_differences(rows, rows.copy()) == []
     (other,) = row_differences(rows, rows.assign(hit=[True, True]))
-    assert (other.what, other.stated, other.measured) == ("per-case row 2 hit", 0.0, 1.0)
-    assert [each.what for each in row_differences(rows, rows.drop(columns="iou"))] == ["per-case row 1 iou"]
-    assert [each.what for each in row_differences(rows, rows[:1])] == ["number of per-case rows"]
+    assert (other.what, other.recorded, other.measured) == ("per-case row 2 hit", 0.0, 1.0)
+    assert [item.what for item in row_differences(rows, rows.drop(columns="iou"))] == ["per-case row 1 iou"]
+    assert [item.what for item in row_differences(rows, rows[:1])] == ["number of per-case rows"]
 
 
-def test_a_metric_that_came_after_the_record_says_nothing_against_it():
+def test_newer_metric_is_not_a_difference():
     more = (Score(finding="mean", metric="center_inside", value=0.5, n=3, threshold_origin="oracle"),)
     assert named(record(), record(more=more)) == []
     assert named(record(more=more), record()) != []

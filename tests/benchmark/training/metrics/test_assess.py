@@ -1,4 +1,4 @@
-"""What metrics.json says: every number with its interval, n, origin, or the reason why it is missing."""
+"""metrics.json: all values have interval, n and origin, or a reason."""
 
 import json
 
@@ -25,68 +25,68 @@ def answered(seed, n=120, hernia=False, exclusive=False):
 
 
 @pytest.mark.byhand
-def test_every_number_has_an_interval_that_holds_it_its_n_and_what_its_threshold_rests_on():
-    found = assess(answered(0, hernia=True), answered(1, hernia=True))
-    assert found["resampling"] == {"level": 0.95, "kind": "bca", "unit": "patient", "resamples": 10_000}
-    assert {row["origin"] for row in found["thresholds"].values()} == {"validation"}
-    assert {row["n"] for row in found["thresholds"].values()} == {120}
-    assert (found["val"]["threshold_origin"], found["test"]["threshold_origin"]) == ("oracle", "validation")
+def test_all_metrics_have_interval_n_and_threshold_origin():
+    result = assess(answered(0, hernia=True), answered(1, hernia=True))
+    assert result["resampling"] == {"level": 0.95, "kind": "bca", "unit": "patient", "resamples": 10_000}
+    assert {row["origin"] for row in result["thresholds"].values()} == {"validation"}
+    assert {row["n"] for row in result["thresholds"].values()} == {120}
+    assert (result["val"]["threshold_origin"], result["test"]["threshold_origin"]) == ("oracle", "validation")
     for split in ("val", "test"):
-        assert (found[split]["n"], found[split]["patients"], found[split]["judged"]) == (120, 60, 120)
-        for row in found[split]["findings"].values():
+        assert (result[split]["n"], result[split]["patients"], result[split]["judged"]) == (120, 60, 120)
+        for row in result[split]["findings"].values():
             assert set(row) == {*METRICS, "ece", "ece_scaled", "n", "positives", "intervals"}
             assert set(row["intervals"]) == METRICS
             assert all(low <= row[name] <= high and low < high for name, (low, high) in row["intervals"].items())
-        means = {name: np.mean([row[name] for row in found[split]["findings"].values()]) for name in METRICS}
-        assert {name: found[split][f"mean_{name}"] for name in METRICS} == pytest.approx(means)
-        assert set(found[split]["intervals"]) == {*(f"mean_{name}" for name in METRICS), "hamming_loss", "exact_match"}
+        means = {name: np.mean([row[name] for row in result[split]["findings"].values()]) for name in METRICS}
+        assert {name: result[split][f"mean_{name}"] for name in METRICS} == pytest.approx(means)
+        assert set(result[split]["intervals"]) == {*(f"mean_{name}" for name in METRICS), "hamming_loss", "exact_match"}
 
 
 @pytest.mark.byhand
 def test_auroc_and_ap_are_those_that_the_records_take_from_the_predictions():
     test = answered(1, hernia=True)
-    found, told = assess(answered(0, hernia=True), test)["test"], scores(test.logits, test.labels, NAMES)
-    assert (found["mean_auroc"], found["mean_ap"], found["n"]) == pytest.approx((told["mean_auroc"], told["mean_ap"], told["n"]))
-    for name, row in told["findings"].items():
-        assert {key: found["findings"][name][key] for key in row} == row
+    result, output = assess(answered(0, hernia=True), test)["test"], scores(test.logits, test.labels, NAMES)
+    assert (result["mean_auroc"], result["mean_ap"], result["n"]) == pytest.approx((output["mean_auroc"], output["mean_ap"], output["n"]))
+    for name, row in output["findings"].items():
+        assert {key: result["findings"][name][key] for key in row} == row
 
 
 @pytest.mark.byhand
-def test_what_is_undefined_is_null_and_says_why():
-    found = undefined_as_none(assess(answered(0), answered(1)))
-    json.dumps(found, allow_nan=False)
-    hernia = found["test"]["findings"]["Hernia"]
+def test_undefined_metrics_are_null_with_a_reason():
+    result = undefined_as_none(assess(answered(0), answered(1)))
+    json.dumps(result, allow_nan=False)
+    hernia = result["test"]["findings"]["Hernia"]
     assert hernia["auroc"] is hernia["ap"] is hernia["sensitivity"] is hernia["accuracy"] is None
     assert hernia["intervals"]["auroc"] is None
     assert (hernia["n"], hernia["positives"]) == (120, 0)
     assert hernia["reasons"]["auroc"] == "0 of 120 images are positive: one class only"
     assert hernia["reasons"]["accuracy"] == "0 of 120 validation images are positive: no threshold can be chosen"
-    assert found["thresholds"]["Hernia"]["logit"] is None
-    means = [found["test"]["findings"][name]["f1"] for name in ("Mass", "Nodule")]
-    assert found["test"]["mean_f1"] == pytest.approx(np.mean(means))
+    assert result["thresholds"]["Hernia"]["logit"] is None
+    means = [result["test"]["findings"][name]["f1"] for name in ("Mass", "Nodule")]
+    assert result["test"]["mean_f1"] == pytest.approx(np.mean(means))
 
 
 @pytest.mark.byhand
 def test_a_threshold_from_validation_serves_a_test_side_without_positives():
-    found = assess(answered(0, hernia=True), answered(1))["test"]["findings"]["Hernia"]
-    assert np.isnan([found["auroc"], found["sensitivity"]]).all()
-    assert found["reasons"]["sensitivity"] == "no image is positive"
-    assert 0 < found["specificity"] < 1
-    assert found["ppv"] == 0  # some were called positive, and none is
+    result = assess(answered(0, hernia=True), answered(1))["test"]["findings"]["Hernia"]
+    assert np.isnan([result["auroc"], result["sensitivity"]]).all()
+    assert result["reasons"]["sensitivity"] == "no image is positive"
+    assert 0 < result["specificity"] < 1
+    assert result["ppv"] == 0  # some were called positive, and none is
 
 
 @pytest.mark.byhand
 def test_a_choice_of_fixed_thresholds_is_fixed_on_both_sides():
-    found = assess(answered(0), answered(1), "fixed")
-    assert (found["val"]["threshold_origin"], found["test"]["threshold_origin"]) == ("fixed", "fixed")
-    assert found["thresholds"]["Hernia"] == {"logit": 0.0, "probability": 0.5, "origin": "fixed", "choice": "fixed", "n": 0}
+    result = assess(answered(0), answered(1), "fixed")
+    assert (result["val"]["threshold_origin"], result["test"]["threshold_origin"]) == ("fixed", "fixed")
+    assert result["thresholds"]["Hernia"] == {"logit": 0.0, "probability": 0.5, "origin": "fixed", "choice": "fixed", "n": 0}
 
 
 @pytest.mark.byhand
 def test_a_softmax_has_classes_instead_of_thresholds():
-    found = assess(answered(0, exclusive=True), answered(1, exclusive=True))
-    assert "thresholds" not in found
-    test = found["test"]
+    result = assess(answered(0, exclusive=True), answered(1, exclusive=True))
+    assert "thresholds" not in result
+    test = result["test"]
     assert np.sum(test["confusion_matrix"]) == test["n"] == 120
     assert test["accuracy"] == np.trace(test["confusion_matrix"]) / 120
     assert set(test["findings"]["Mass"]["intervals"]) == {"auroc", "ap", "precision", "recall", "f1", "accuracy", "brier", "brier_scaled"}
@@ -95,19 +95,19 @@ def test_a_softmax_has_classes_instead_of_thresholds():
 
 @pytest.mark.byhand
 def test_fewer_than_ten_patients_have_numbers_and_no_interval():
-    found = assess(answered(0, 18, hernia=True), answered(1, 18, hernia=True))["test"]
-    assert found["patients"] == 9
-    assert set(found["intervals"].values()) == {None}
-    assert found["mean_auroc"] > 0
+    result = assess(answered(0, 18, hernia=True), answered(1, 18, hernia=True))["test"]
+    assert result["patients"] == 9
+    assert set(result["intervals"].values()) == {None}
+    assert result["mean_auroc"] > 0
 
 
 @pytest.mark.byhand
-def test_by_study_it_is_the_largest_of_what_its_images_say_and_have():
+def test_study_uses_the_maximum_of_its_images():
     logits, labels = (
         torch.tensor([[1.0, 5.0], [2.0, 0.0], [3.0, 3.0]]).double(),
         torch.tensor([[0.0, float("nan")], [1.0, 0.0], [0.0, 0.0]]),
     )
-    found = Predictions(("A", "B"), logits, labels, ["p", "p", "q"]).by_study(["s2", "s2", "s1"])
-    assert found.logits.tolist() == [[3, 3], [2, 5]]
-    assert found.labels.tolist() == [[0, 0], [1, 0]]
-    assert found.patients == ["q", "p"]
+    result = Predictions(("A", "B"), logits, labels, ["p", "p", "q"]).by_study(["s2", "s2", "s1"])
+    assert result.logits.tolist() == [[3, 3], [2, 5]]
+    assert result.labels.tolist() == [[0, 0], [1, 0]]
+    assert result.patients == ["q", "p"]

@@ -12,32 +12,32 @@ from benchmark.training.metrics import scores
 
 @pytest.mark.byhand
 def test_auroc_counts_the_pairs_in_order():
-    found = scores(torch.tensor([[0.1], [0.4], [0.35], [0.8]]), torch.tensor([[0.0], [0.0], [1.0], [1.0]]), ("A",))
-    assert found["mean_auroc"] == pytest.approx(0.75)
-    assert found["findings"]["A"] == {"auroc": pytest.approx(0.75), "ap": pytest.approx(5 / 6), "n": 4, "positives": 2}
+    result = scores(torch.tensor([[0.1], [0.4], [0.35], [0.8]]), torch.tensor([[0.0], [0.0], [1.0], [1.0]]), ("A",))
+    assert result["mean_auroc"] == pytest.approx(0.75)
+    assert result["findings"]["A"] == {"auroc": pytest.approx(0.75), "ap": pytest.approx(5 / 6), "n": 4, "positives": 2}
 
 
 @pytest.mark.oracle
 def test_scores_equal_scikit_learn():
     rng = np.random.default_rng(0)
     values, labels = rng.normal(size=(200, 3)).round(1), rng.integers(0, 2, (200, 3))
-    found = scores(torch.tensor(values), torch.tensor(labels).float(), ("A", "B", "C"))
+    result = scores(torch.tensor(values), torch.tensor(labels).float(), ("A", "B", "C"))
     for k, name in enumerate("ABC"):
-        assert found["findings"][name]["auroc"] == pytest.approx(roc_auc_score(labels[:, k], values[:, k]))
-        assert found["findings"][name]["ap"] == pytest.approx(average_precision_score(labels[:, k], values[:, k]))
+        assert result["findings"][name]["auroc"] == pytest.approx(roc_auc_score(labels[:, k], values[:, k]))
+        assert result["findings"][name]["ap"] == pytest.approx(average_precision_score(labels[:, k], values[:, k]))
 
 
 @pytest.mark.byhand
 def test_a_finding_without_both_classes_is_nan_with_its_n_and_left_out_of_the_mean():
     labels = torch.tensor([[1.0, 0.0], [0.0, math.nan], [1.0, 0.0]])
-    found = scores(torch.tensor([[2.0, 1.0], [1.0, 2.0], [3.0, 0.0]]), labels, ("A", "B"))
-    assert found["mean_auroc"] == 1
-    assert math.isnan(found["findings"]["B"]["auroc"])
-    assert found["findings"]["B"]["n"] == 2
+    result = scores(torch.tensor([[2.0, 1.0], [1.0, 2.0], [3.0, 0.0]]), labels, ("A", "B"))
+    assert result["mean_auroc"] == 1
+    assert math.isnan(result["findings"]["B"]["auroc"])
+    assert result["findings"]["B"]["n"] == 2
 
 
 @pytest.mark.byhand
-def test_nothing_defined_has_no_mean():
+def test_mean_is_nan_without_defined_findings():
     assert math.isnan(scores(torch.zeros(2, 1), torch.zeros(2, 1), ("A",))["mean_auroc"])
 
 

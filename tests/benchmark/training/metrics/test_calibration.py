@@ -28,28 +28,28 @@ def honest(n=20_000, k=2, exclusive=False, factor=1.0, seed=0):
 @pytest.mark.parametrize("exclusive", [False, True])
 @pytest.mark.parametrize("factor", [0.25, 1.0, 4.0])
 def test_the_temperature_of_scaled_logits_is_the_factor(exclusive, factor):
-    found = calibration.fit(honest(k=3, exclusive=exclusive, factor=factor))
-    assert found.value == pytest.approx(factor, rel=0.05)
-    assert found.loss[1] <= found.loss[0]
-    assert found.row["origin"] == "validation"
-    assert found.n == (20_000 if exclusive else 60_000)
+    result = calibration.fit(honest(k=3, exclusive=exclusive, factor=factor))
+    assert result.value == pytest.approx(factor, rel=0.05)
+    assert result.loss[1] <= result.loss[0]
+    assert result.row["origin"] == "validation"
+    assert result.n == (20_000 if exclusive else 60_000)
 
 
 @pytest.mark.byhand
 def test_no_other_temperature_has_a_smaller_likelihood_loss():
     predictions = honest(n=400, factor=3.0)
-    found = calibration.fit(predictions)
-    for value in np.geomspace(found.value / 3, found.value * 3, 41):
+    result = calibration.fit(predictions)
+    for value in np.geomspace(result.value / 3, result.value * 3, 41):
         assert (
             log_loss(predictions.labels[:, 0], predictions.probabilities(value)[:, 0])
             + log_loss(predictions.labels[:, 1], predictions.probabilities(value)[:, 1])
-            >= 2 * found.loss[1] - 1e-9
+            >= 2 * result.loss[1] - 1e-9
         )
 
 
 @pytest.mark.planted
 @pytest.mark.parametrize("exclusive", [False, True])
-def test_honest_probabilities_have_an_error_near_0_and_scaling_mends_boastful_ones(exclusive):
+def test_calibrated_probabilities_have_no_error_and_scaling_repairs_others(exclusive):
     assert max(calibration.expected_calibration_errors(honest(k=3, exclusive=exclusive), 1.0)) < 0.02
     boastful = honest(k=3, exclusive=exclusive, factor=5.0)
     fitted = calibration.fit(boastful).value
@@ -75,20 +75,20 @@ def test_brier_and_errors_equal_scikit_learn_and_torchmetrics_and_the_picture_s_
     predictions.labels[:50, 0] = float("nan")
     sums = decisions.sum_by_patient(calibration.brier_terms(predictions, 1.3), predictions)
     for k in range(2):
-        known = ~predictions.labels[:, k].isnan()
-        said, true = predictions.probabilities(1.3)[known, k], predictions.labels[known, k]
-        assert sums.value[k, 0] == pytest.approx(brier_score_loss(true, said))
-        told = float(binary_calibration_error(torch.tensor(said), true.long(), n_bins=15, norm="l1"))
-        assert calibration.expected_calibration_errors(predictions, 1.3)[k] == told
-        mean, frequency, count = bins(said, true.numpy() == 1)
-        assert (count / count.sum() * abs(mean - frequency)).sum() == pytest.approx(told, abs=1e-6)
+        labelled = ~predictions.labels[:, k].isnan()
+        text, true = predictions.probabilities(1.3)[labelled, k], predictions.labels[labelled, k]
+        assert sums.value[k, 0] == pytest.approx(brier_score_loss(true, text))
+        output = float(binary_calibration_error(torch.tensor(text), true.long(), n_bins=15, norm="l1"))
+        assert calibration.expected_calibration_errors(predictions, 1.3)[k] == output
+        mean, frequency, count = bins(text, true.numpy() == 1)
+        assert (count / count.sum() * abs(mean - frequency)).sum() == pytest.approx(output, abs=1e-6)
     softmax = honest(n=500, k=4, exclusive=True)
-    told = multiclass_calibration_error(torch.tensor(softmax.probabilities()), torch.tensor(softmax.classes), 4, n_bins=15, norm="l1")
-    assert calibration.top_class_calibration_error(softmax, 1.0) == float(told)
+    output = multiclass_calibration_error(torch.tensor(softmax.probabilities()), torch.tensor(softmax.classes), 4, n_bins=15, norm="l1")
+    assert calibration.top_class_calibration_error(softmax, 1.0) == float(output)
 
 
 @pytest.mark.byhand
-def test_the_line_joins_no_bin_of_a_few_images_which_have_their_dots():
+def test_line_skips_small_bins():
     axes = Figure().add_subplot()
     dots(axes, np.array([0.1, 0.3, 0.5, 0.9]), np.array([0.0, 1.0, 0.4, 0.8]), np.array([9.0, 1.0, 5.0, 4.0]), "k", "o", "before")
     ((x, y),) = [line.get_data() for line in axes.lines]
@@ -97,7 +97,7 @@ def test_the_line_joins_no_bin_of_a_few_images_which_have_their_dots():
 
 
 @pytest.mark.byhand
-def test_without_a_known_label_there_is_no_temperature_and_where_all_is_right_it_says_that_there_is_no_best():
+def test_temperature_requires_labels_and_errors():
     unknown = calibration.fit(Predictions(("A",), torch.zeros(2, 1).double(), torch.full((2, 1), float("nan")), ["p", "q"]))
     assert np.isnan(unknown.value)
     assert (unknown.n, unknown.row["reason"]) == (0, "no validation label is known")
@@ -106,7 +106,7 @@ def test_without_a_known_label_there_is_no_temperature_and_where_all_is_right_it
 
 
 @pytest.mark.byhand
-def test_scaling_moves_no_decision_and_no_rank():
+def test_scaling_changes_neither_decisions_nor_ranks():
     predictions = honest(n=200, factor=4.0)
     before, after = predictions.probabilities(), predictions.probabilities(calibration.fit(predictions).value)
     assert (before.argsort(0) == after.argsort(0)).all()

@@ -1,4 +1,4 @@
-"""From yes and no to metrics: the published confusion matrices, worked by hand, and equality with scikit-learn and torchmetrics."""
+"""Metrics of decisions: published confusion matrices by hand, and equality with scikit-learn and torchmetrics."""
 
 import numpy as np
 import pytest
@@ -46,9 +46,9 @@ WORKED = {
 def of_matrix(matrix):
     """Predictions of a softmax with this confusion matrix, one patient each."""
     pairs = [(t, s) for t, row in enumerate(matrix) for s, count in enumerate(row) for _ in range(count)]
-    true, said = (torch.tensor(side) for side in zip(*pairs, strict=True))
+    true, text = (torch.tensor(side) for side in zip(*pairs, strict=True))
     width = len(matrix)
-    logits, labels = 3.0 * torch.nn.functional.one_hot(said, width), torch.nn.functional.one_hot(true, width)
+    logits, labels = 3.0 * torch.nn.functional.one_hot(text, width), torch.nn.functional.one_hot(true, width)
     return Predictions(CLASSES, logits.double(), labels.float(), [str(i) for i in range(len(pairs))], exclusive=True)
 
 
@@ -57,31 +57,31 @@ def of_matrix(matrix):
 def test_the_published_confusion_matrices_give_the_numbers_worked_by_hand(network):
     """Pitfall: precision and recall swapped, published wrong."""
     predictions = of_matrix(PUBLISHED[network])
-    found = assess(predictions, predictions)["test"]
+    result = assess(predictions, predictions)["test"]
     worked = WORKED[network]
-    assert found["confusion_matrix"] == PUBLISHED[network]
-    assert found["accuracy"] == pytest.approx(worked["accuracy"], abs=1e-12)
+    assert result["confusion_matrix"] == PUBLISHED[network]
+    assert result["accuracy"] == pytest.approx(worked["accuracy"], abs=1e-12)
     for metric, values in {**worked, "accuracy": worked["accuracy of each"]}.items():
         if metric != "accuracy of each":
-            assert [found["findings"][name][metric] for name in CLASSES] == pytest.approx(values, abs=1e-12)
-            assert found[f"mean_{metric}"] == pytest.approx(np.mean(values))
-            low, high = found["intervals"][f"mean_{metric}"]
-            assert low <= found[f"mean_{metric}"] <= high
+            assert [result["findings"][name][metric] for name in CLASSES] == pytest.approx(values, abs=1e-12)
+            assert result[f"mean_{metric}"] == pytest.approx(np.mean(values))
+            low, high = result["intervals"][f"mean_{metric}"]
+            assert low <= result[f"mean_{metric}"] <= high
 
 
 @pytest.mark.byhand
 def test_vgg_16_never_calls_another_image_covid_19_and_misses_one():
-    found = assess(*[of_matrix(PUBLISHED["VGG-16"])] * 2)["test"]["findings"]["COVID-19"]
-    assert f"{found['precision']:.4f} {found['recall']:.4f}" == "1.0000 0.9833"
+    result = assess(*[of_matrix(PUBLISHED["VGG-16"])] * 2)["test"]["findings"]["COVID-19"]
+    assert f"{result['precision']:.4f} {result['recall']:.4f}" == "1.0000 0.9833"
 
 
 @pytest.mark.byhand
 def test_an_image_without_exactly_one_class_is_in_no_confusion_matrix():
     labels = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [0.0, float("nan")], [0.0, 1.0]])
     predictions = Predictions(("A", "B"), torch.tensor([[1.0, 0.0]] * 5).double(), labels, list("abcde"), exclusive=True)
-    found = assess(predictions, predictions)["test"]
-    assert found["confusion_matrix"] == [[1, 0], [1, 0]]
-    assert (found["accuracy"], found["judged"], found["n"]) == (0.5, 2, 5)
+    result = assess(predictions, predictions)["test"]
+    assert result["confusion_matrix"] == [[1, 0], [1, 0]]
+    assert (result["accuracy"], result["judged"], result["n"]) == (0.5, 2, 5)
 
 
 def cases(draw):
@@ -102,29 +102,29 @@ def test_decisions_equal_scikit_learn_and_torchmetrics(case):
     called = decisions.decide(predictions, cuts)
     sums = decisions.sum_by_patient(decisions.per_finding(*called), predictions)
     for k in range(len(names)):
-        known = ~np.isnan(labels[:, k])
-        said, true = values[known, k] >= cuts[k], labels[known, k] == 1
+        labelled = ~np.isnan(labels[:, k])
+        text, true = values[labelled, k] >= cuts[k], labels[labelled, k] == 1
         ours = dict(zip(decisions.METRICS, sums.value[k], strict=True))
-        if not known.any():
+        if not labelled.any():
             assert np.isnan(list(ours.values())).all()
             continue
         nan = {"zero_division": np.nan}
-        assert ours["sensitivity"] == pytest.approx(sklearn_metrics.recall_score(true, said, **nan), nan_ok=True)
-        assert ours["ppv"] == pytest.approx(sklearn_metrics.precision_score(true, said, **nan), nan_ok=True)
-        assert ours["npv"] == pytest.approx(sklearn_metrics.precision_score(~true, ~said, **nan), nan_ok=True)
-        assert ours["f1"] == pytest.approx(sklearn_metrics.f1_score(true, said, **nan), nan_ok=True)
-        assert ours["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(true, said))
+        assert ours["sensitivity"] == pytest.approx(sklearn_metrics.recall_score(true, text, **nan), nan_ok=True)
+        assert ours["ppv"] == pytest.approx(sklearn_metrics.precision_score(true, text, **nan), nan_ok=True)
+        assert ours["npv"] == pytest.approx(sklearn_metrics.precision_score(~true, ~text, **nan), nan_ok=True)
+        assert ours["f1"] == pytest.approx(sklearn_metrics.f1_score(true, text, **nan), nan_ok=True)
+        assert ours["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(true, text))
         if (~true).any():
-            assert ours["specificity"] == pytest.approx(float(binary_specificity(*(torch.tensor(x).int() for x in (said, true)))))
+            assert ours["specificity"] == pytest.approx(float(binary_specificity(*(torch.tensor(x).int() for x in (text, true)))))
     if not np.isnan(labels).any() and len(names) > 1:
         whole = decisions.sum_by_patient(decisions.per_image(*called), predictions).value[0]
-        said, true = torch.tensor(called[0]).int(), torch.tensor(called[1]).int()
-        assert whole[0] == pytest.approx(float(multilabel_hamming_distance(said, true, len(names), average="micro")), abs=1e-6)
-        assert whole[1] == pytest.approx(float(multilabel_exact_match(said, true, len(names))))
+        text, true = torch.tensor(called[0]).int(), torch.tensor(called[1]).int()
+        assert whole[0] == pytest.approx(float(multilabel_hamming_distance(text, true, len(names), average="micro")), abs=1e-6)
+        assert whole[1] == pytest.approx(float(multilabel_exact_match(text, true, len(names))))
 
 
 @pytest.mark.byhand
-def test_nothing_to_divide_by_is_nan_and_never_0():
+def test_zero_denominator_gives_nan():
     predictions = Predictions(("A",), torch.tensor([[-1.0], [-2.0]]).double(), torch.tensor([[0.0], [0.0]]), ["p", "q"])
     called = decisions.decide(predictions, [0.0])
     value = dict(zip(decisions.METRICS, decisions.sum_by_patient(decisions.per_finding(*called), predictions).value[0], strict=True))

@@ -1,4 +1,4 @@
-"""AUROC and average precision of every resample at once are those of each resample by itself."""
+"""AUROC and average precision of all resamples equal those of each resample."""
 
 import numpy as np
 import pytest
@@ -26,40 +26,42 @@ def drawn(seed, n=60, patients=25, unknown=0.1, levels=4, k=2):
 @pytest.mark.oracle
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([0, 1, 4]), st.integers(2, 40))
-def test_each_resample_is_what_scikit_learn_and_torchmetrics_say_of_its_images(seed, levels, patients):
+def test_resamples_equal_scikit_learn_and_torchmetrics(seed, levels, patients):
     predictions = drawn(seed, levels=levels, patients=patients)
-    found, counts = ranking.resampled(predictions), weights(predictions.n_patients, 0)
+    result, counts = ranking.resampled(predictions), weights(predictions.n_patients, 0)
     for r in range(6):
         index = np.repeat(np.arange(60), counts[r][predictions.patient_index])
         for k in range(2):
             value, label = predictions.logits[index, k], predictions.labels[index, k]
             value, label = value[~label.isnan()], label[~label.isnan()].long()
             if label.min() == label.max():
-                assert np.isnan(found.samples[r, k]).all()
+                assert np.isnan(result.samples[r, k]).all()
                 continue
-            told = roc_auc_score(label, value), average_precision_score(label, value)
-            assert found.samples[r, k] == pytest.approx(told, abs=1e-6)
+            output = roc_auc_score(label, value), average_precision_score(label, value)
+            assert result.samples[r, k] == pytest.approx(output, abs=1e-6)
             rank = torch.unique(value, return_inverse=True)[1] / 100  # torchmetrics takes probabilities
-            assert found.samples[r, k] == pytest.approx([float(m(rank, label)) for m in (binary_auroc, binary_average_precision)], abs=1e-6)
+            assert result.samples[r, k] == pytest.approx(
+                [float(m(rank, label)) for m in (binary_auroc, binary_average_precision)], abs=1e-6
+            )
 
 
 @pytest.mark.oracle
 def test_the_jackknife_leaves_out_each_patient_in_turn():
     predictions = drawn(3)
-    found = ranking.resampled(predictions)
+    result = ranking.resampled(predictions)
     for p in range(predictions.n_patients):
-        kept = torch.from_numpy(predictions.patient_index != p)
-        told = scores(predictions.logits[kept], predictions.labels[kept], predictions.findings)["findings"]
-        assert found.without[p] == pytest.approx(np.array([[row["auroc"], row["ap"]] for row in told.values()]), abs=1e-6)
+        remaining = torch.from_numpy(predictions.patient_index != p)
+        output = scores(predictions.logits[remaining], predictions.labels[remaining], predictions.findings)["findings"]
+        assert result.without[p] == pytest.approx(np.array([[row["auroc"], row["ap"]] for row in output.values()]), abs=1e-6)
 
 
 @pytest.mark.byhand
 def test_a_finding_of_one_class_is_nan_everywhere_and_has_no_interval():
     predictions = Predictions(("A",), torch.arange(20.0)[:, None].double(), torch.zeros(20, 1), [str(i) for i in range(20)])
-    found = ranking.resampled(predictions)
-    assert np.isnan(found.value).all()
-    assert np.isnan(found.samples).all()
-    assert np.isnan(interval(found)).all()
+    result = ranking.resampled(predictions)
+    assert np.isnan(result.value).all()
+    assert np.isnan(result.samples).all()
+    assert np.isnan(interval(result)).all()
 
 
 @pytest.mark.byhand
@@ -72,7 +74,7 @@ def test_the_size_of_a_block_changes_nothing(monkeypatch):
 
 
 @pytest.mark.planted
-def test_the_interval_holds_the_true_auroc_as_often_as_it_says():
+def test_interval_has_its_nominal_coverage():
     """Scores of N(1,1) against N(0,1) have the AUROC Phi(1/sqrt 2) = .7602."""
     held = []
     for seed in range(60):

@@ -1,4 +1,4 @@
-"""Thresholds come from validation, say so, and the highest wins among equals."""
+"""Thresholds are chosen on validation images; the highest wins among equals."""
 
 import numpy as np
 import pytest
@@ -18,8 +18,8 @@ def one(values, labels):
 def test_youden_takes_the_highest_of_equal_thresholds():
     values = [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]
     labels = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0]  # J is 1/3 at 9 and at 7, 0 at 8
-    (found,) = choose(one(values, labels))
-    assert (found.logit, found.origin, found.choice, found.n, found.reason) == (9, "validation", "youden", 6, "")
+    (result,) = choose(one(values, labels))
+    assert (result.logit, result.origin, result.choice, result.n, result.reason) == (9, "validation", "youden", 6, "")
 
 
 @pytest.mark.byhand
@@ -31,35 +31,35 @@ def test_youden_and_f1_differ_where_positives_are_few():
 
 @pytest.mark.byhand
 def test_a_logit_at_the_threshold_is_positive():
-    (found,) = choose(one([2.0, 1.0, 0.0], [1.0, 1.0, 0.0]))
-    assert found.logit == 1
-    assert found.row["probability"] == pytest.approx(1 / (1 + np.exp(-1)))
+    (result,) = choose(one([2.0, 1.0, 0.0], [1.0, 1.0, 0.0]))
+    assert result.logit == 1
+    assert result.row["probability"] == pytest.approx(1 / (1 + np.exp(-1)))
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("labels", "told"), [([1.0, 1.0], "2 of 2"), ([0.0, float("nan")], "0 of 1"), ([float("nan")] * 2, "0 of 0")])
-def test_without_both_classes_on_validation_there_is_none_and_it_says_why(labels, told):
-    (found,) = choose(one([0.1, 0.2], labels))
-    assert np.isnan(found.logit)
-    assert found.row["reason"] == f"{told} validation images are positive: no threshold can be chosen"
+def test_threshold_requires_both_classes(labels, told):
+    (result,) = choose(one([0.1, 0.2], labels))
+    assert np.isnan(result.logit)
+    assert result.row["reason"] == f"{told} validation images are positive: no threshold can be chosen"
 
 
 @pytest.mark.byhand
 def test_a_classifier_that_ranks_backwards_gets_a_threshold_that_calls_all_positive():
-    (found,) = choose(one([1.0, 2.0, 3.0], [1.0, 0.0, 0.0]))
-    assert found.logit == 1  # J is 0 there and below 0 elsewhere
+    (result,) = choose(one([1.0, 2.0, 3.0], [1.0, 0.0, 0.0]))
+    assert result.logit == 1  # J is 0 there and below 0 elsewhere
 
 
 @pytest.mark.byhand
-def test_a_fixed_threshold_looks_at_nothing():
-    (found,) = choose(one([0.1], [1.0]), "fixed")
-    assert (found.logit, found.row["probability"], found.origin, found.n) == (0, 0.5, "fixed", 0)
+def test_fixed_threshold_ignores_the_data():
+    (result,) = choose(one([0.1], [1.0]), "fixed")
+    assert (result.logit, result.row["probability"], result.origin, result.n) == (0, 0.5, "fixed", 0)
 
 
 @pytest.mark.oracle
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(-4, 4), st.booleans()), min_size=2, max_size=30), st.sampled_from(sorted(GAINS)))
-def test_it_is_the_best_of_all_thresholds_tried_one_by_one(cases, choice):
+def test_threshold_equals_exhaustive_search(cases, choice):
     values, truth = (np.array(side) for side in zip(*cases, strict=True))
     if truth.all() or not truth.any():
         return

@@ -1,4 +1,4 @@
-"""What a search file may say, and one sentence for what it may not."""
+"""Valid and invalid search files."""
 
 import pytest
 import yaml
@@ -18,7 +18,7 @@ def written(path, **changes):
 
 @pytest.mark.contract
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("search*.yaml")), ids=lambda path: path.stem)
-def test_every_search_of_the_tree_is_valid_and_its_ends_build_a_training(path):
+def test_committed_searches_are_valid(path):
     plan = read(path)
     ends = [
         {name: values[i] if isinstance(values, list) else (values.low, values.high)[i] for name, values in plan.space.items()}
@@ -51,7 +51,7 @@ def test_every_search_of_the_tree_is_valid_and_its_ends_build_a_training(path):
         ({}, DataError, "space.* 1 .* 0;"),
     ],
 )
-def test_a_wrong_space_is_one_sentence(tmp_path, space, kind, facts):
+def test_invalid_space_is_an_error(tmp_path, space, kind, facts):
     with pytest.raises(kind, match=facts) as caught:
         read(written(tmp_path, space=space))
     assert "\n" not in str(caught.value)
@@ -69,13 +69,13 @@ def test_a_wrong_space_is_one_sentence(tmp_path, space, kind, facts):
         ({"flags": {"bakbone": "custom"}}, BadValueError, "'bakbone'.*'backbone'"),
     ],
 )
-def test_a_wrong_field_is_one_sentence(tmp_path, changes, kind, facts):
+def test_invalid_field_is_an_error(tmp_path, changes, kind, facts):
     with pytest.raises(kind, match=facts):
         read(written(tmp_path, **changes))
 
 
 @pytest.mark.byhand
-def test_typed_flags_hold_for_all_trials_and_are_not_searched(tmp_path):
+def test_explicit_flags_apply_to_all_trials(tmp_path):
     plan = read(written(tmp_path, flags={"dataset": "phantom", "epochs": 9}))
     config = build(TrainConfig, {"backbone": "custom", "pretrained": False, "img_size": 128})
     typed = build(TrainConfig, {**{k: getattr(trial_config({}, {}), k) for k in TrainConfig.__dataclass_fields__}, "epochs": 2})

@@ -1,4 +1,4 @@
-"""Searches of seconds: all trials are counted, a search goes on where it stopped, the same seed tries the same values."""
+"""Searches of a few seconds: trials, resuming, reproducibility."""
 
 import csv
 import logging
@@ -29,11 +29,11 @@ SPACE = {"lr": {"low": 1e-4, "high": 1e-2, "log": True}, "optimizer": ["Adam", "
 def runner(at, cache):
     """run(trials, **changes) -> the folder and the rows of trials.csv of a search below ``at``."""
 
-    def start(trials, place="out", **changes):
+    def start(trials, path="out", **changes):
         plan = {"study": "tiny", "trials": trials, "startup_trials": 2, "heartbeat": 1, "flags": FLAGS, "space": SPACE}
         (at / "search.yaml").write_text(yaml.safe_dump({**plan, **changes}))
         places = {"cache_dir": str(cache), "log_dir": str(at / "logs")}
-        typed = {**places, "search": str(at / "search.yaml"), "model_save_dir": str(at / place), "threads": 1}
+        typed = {**places, "search": str(at / "search.yaml"), "model_save_dir": str(at / path), "threads": 1}
         folder = search.run(build(TrainConfig, {**read_yaml(CONFIGS / "phantom.yaml"), **typed}), set(typed))
         with (folder / "trials.csv").open() as file:
             return folder, list(csv.DictReader(file))
@@ -81,12 +81,12 @@ def test_another_search_of_the_same_name_in_the_same_storage_is_refused(searched
 
 
 @pytest.mark.planted
-def test_a_search_goes_on_to_more_trials_as_if_it_had_never_stopped_and_a_line_counts_each(searched, caplog):
+def test_resumed_search_equals_an_uninterrupted_one(searched, caplog):
     run, folder, first = searched
     assert [row["state"] for row in first] == ["complete"] * 2
     with caplog.at_level(logging.INFO):
         _, more = run(3)
-        _, whole = run(3, place="other")
+        _, whole = run(3, path="other")
     lines = [message.split(":")[0] for message in caplog.messages if " of 3): " in message]
     assert lines == ["trial 2 (3 of 3)", "trial 0 (1 of 3)", "trial 1 (2 of 3)", "trial 2 (3 of 3)"]
     assert more[:2] == first
@@ -101,7 +101,7 @@ def test_a_search_goes_on_to_more_trials_as_if_it_had_never_stopped_and_a_line_c
 
 
 @pytest.mark.planted
-def test_a_trial_that_cannot_be_is_counted_as_failed_with_its_reason_and_the_others_go_on(run):
+def test_failed_trial_is_recorded_with_its_reason(run):
     folder, rows = run(4, sampler="random", space={"loss": ["bce", "ce"], "lr": SPACE["lr"]}, seed=1)
     assert {(row["loss"], row["state"]) for row in rows} == {("bce", "complete"), ("ce", "failed")}
     assert all("--loss ce" in row["reason"] for row in rows if row["loss"] == "ce")
@@ -109,8 +109,8 @@ def test_a_trial_that_cannot_be_is_counted_as_failed_with_its_reason_and_the_oth
 
 
 @pytest.mark.planted
-def test_when_every_trial_fails_one_sentence_says_why(run):
-    with pytest.raises(LocusError, match=r" 2 trials.*trials\.md.*--loss ce.*study"):
+def test_error_if_all_trials_fail(run):
+    with pytest.raises(LocusError, match=r" 2 trials.*--loss ce.*trials\.md.*study"):
         run(2, space={"loss": ["ce"]})
 
 
@@ -133,7 +133,7 @@ def test_an_option_of_the_data_set_can_be_searched(run):
 
 
 @pytest.mark.byhand
-def test_what_would_end_every_trial_is_told_before_the_first_and_uses_none_up(run, tmp_path):
+def test_common_errors_are_reported_before_the_first_trial(run, tmp_path):
     for wrong, kind, facts in (
         ({"dataset": "folder", "data_root_dir": "/nowhere", "img_size": 32}, DataError, r"/nowhere.*labels\.csv"),
         ({**FLAGS, "epochs": 0}, BadValueError, "--epochs 0"),
@@ -147,14 +147,14 @@ def test_what_would_end_every_trial_is_told_before_the_first_and_uses_none_up(ru
 
 
 @pytest.mark.byhand
-def test_a_storage_that_is_none_is_one_sentence(run, tmp_path):
+def test_invalid_storage_is_an_error(run, tmp_path):
     (tmp_path / "no.db").write_text("this is no database, it is a text file\n" * 100)
     with pytest.raises(DataError, match=r"sqlite:///.*/no\.db.*--search_storage"):
         run(1, storage=str(tmp_path / "no.db"))
 
 
 @pytest.mark.byhand
-def test_the_value_told_after_an_epoch_is_the_best_so_far(tmp_path):
+def test_reported_value_is_the_best_so_far(tmp_path):
     (tmp_path / "s.yaml").write_text(yaml.safe_dump({"study": "a", "trials": 1, "space": SPACE}))
     plan = read(tmp_path / "s.yaml")
     history = [{"val_auroc": 0.7}, {"val_auroc": float("nan")}, {"val_auroc": 0.6}]
