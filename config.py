@@ -1,6 +1,6 @@
-"""Configuration of each command. The command line is generated from these dataclasses of ``core.flags``.
+"""Configuration of each command, combined from the groups of flags in ``core.flags``.
 
-``--help`` shows them group by group. Nothing here imports torch.
+The command line and its ``--help`` are generated from these dataclasses. Nothing here imports torch.
 """
 
 from dataclasses import dataclass, fields
@@ -38,36 +38,33 @@ class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlag
     """Train one classifier on one data set and evaluate it: ``python main.py``."""
 
     def __post_init__(self) -> None:
-        """Raise ``BadValueError`` also for flags that exclude each other."""
+        """Raise ``BadValueError`` for an invalid value and for flags that exclude each other."""
         RecipeFlags.__post_init__(self)
         DataFlags.__post_init__(self)
         modes = [f"--{name}" for name in ("search", "evaluate", "resume") if getattr(self, name)]
         if len(modes) > 1:
-            raise BadValueError(f"{' and '.join(modes)} cannot be combined: leave one out")
+            raise BadValueError(f"{' and '.join(modes)} cannot be combined: use only one of them")
         if self.search_storage and not self.search:
-            raise BadValueError("--search_storage requires --search: write --search FILE too, or leave it out")
+            raise BadValueError("--search_storage requires --search: add --search FILE")
 
 
 WHERE = frozenset(
     {field.name for part in (SearchFlags, OutputFlags, MachineFlags) for field in fields(part)}
     | {"cache_dir", "download", "num_workers"}
 )
-"""Flags of a training run that do not change the trained model: its folders, logs and machine."""
+"""Flags that do not change the trained model: folders, logs and hardware."""
 
 
 @dataclass(frozen=True)
 class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, WiringFlags, OneImageFlags):
-    """Explain images with a trained model: pictures, boxes and raw maps, one per image, finding and method.
-
-    ``python heatmap.py``.
-    """
+    """Explain the predictions of a model by heat maps, as pictures, boxes and raw arrays: ``python heatmap.py``."""
 
 
 @dataclass(frozen=True)
 class ConvertConfig(TrainConfig, ConvertFlags):
-    """Convert the weights of another project into a run: ``python -m benchmark.convert``.
+    """Convert the weights of another project into a run folder: ``python -m benchmark.convert``.
 
-    --backbone, --global_pool … describe the network. The --config file may also contain the flags of its training run.
+    --backbone, --global_pool … describe the network. The --config file may also contain the flags used in training.
     """
 
     hidden = frozenset(
@@ -78,19 +75,19 @@ class ConvertConfig(TrainConfig, ConvertFlags):
 
 @dataclass(frozen=True)
 class SuiteConfig(NetworkFlags, FolderFlags, SelectionFlags):
-    """Selected cells of suites, and the folders of their files."""
+    """Select cells of suites and the folders of their files."""
 
 
 @dataclass(frozen=True)
 class RunConfig(ThreadFlags, EngineFlags, RunFlags, SuiteConfig):
-    """Run benchmark suites, cell by cell, and write their tables: ``python -m benchmark.run``."""
+    """Run benchmark suites (train, explain, score) and write their tables: ``python -m benchmark.run``."""
 
 
 @dataclass(frozen=True)
 class VerifyConfig(ThreadFlags, SuiteConfig):
-    """Score the records of suites again from stored maps, without a network: ``python -m benchmark.verify --all``.
+    """Verify the records of suites by scoring the stored maps again: ``python -m benchmark.verify --all``.
 
-    The exit status is 1 unless every record is reproduced.
+    No network is run. The exit status is 1 unless every record is reproduced.
     """
 
 
@@ -101,20 +98,17 @@ class CompareConfig(CompareFlags):
 
 @dataclass(frozen=True)
 class PageConfig(FolderFlags, PictureFlags):
-    """Draw a suite from stored maps: a gallery of cases (``benchmark.gallery``) or charts (``benchmark.figures``)."""
+    """Draw a gallery of cases (``benchmark.gallery``) or charts (``benchmark.figures``) of a suite from stored maps."""
 
 
 @dataclass(frozen=True)
 class PowerConfig(PowerFlags):
-    """Estimate how many training runs and patients the rows of a suite need to differ significantly.
-
-    ``python -m benchmark.power --suite NAME``.
-    """
+    """Estimate how many runs and patients significance requires: ``python -m benchmark.power --suite NAME``."""
 
 
 @dataclass(frozen=True)
 class ExportConfig(ExportFlags):
-    """Write a suite's truth and boxes for other tools: ``python -m benchmark.export SUITE --format coco``."""
+    """Export the truth and the boxes of a suite for other tools: ``python -m benchmark.export SUITE --format coco``."""
 
 
 @dataclass(frozen=True)
@@ -129,26 +123,17 @@ class PackConfig(PackFlags):
 
 @dataclass(frozen=True)
 class SubmissionConfig(SubmissionFlags):
-    """Score a submitted entry again and compare with its reported scores.
-
-    ``python -m benchmark.submit check FILE``.
-    """
+    """Score a submitted entry and compare with its reported scores: ``python -m benchmark.submit check FILE``."""
 
 
 @dataclass(frozen=True)
 class CheckConfig(MethodCheckFlags):
-    """Check the contract of explanation methods on small networks with random weights.
-
-    ``python -m benchmark.check method NAME``.
-    """
+    """Check explanation methods on small networks with random weights: ``python -m benchmark.check method NAME``."""
 
 
 @dataclass(frozen=True)
-class ModelCheckConfig(ModelCheckFlags):
-    """Check that the weights, structure, preprocessing and finding names of a network are correct.
-
-    ``python -m benchmark.check model NAME``.
-    """
+class ModelCheckConfig(ThreadFlags, ModelCheckFlags):
+    """Check weights, structure, preprocessing and findings of a network: ``python -m benchmark.check model NAME``."""
 
 
 @dataclass(frozen=True)

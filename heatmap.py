@@ -1,6 +1,7 @@
-"""Explain images with a trained model. ``python heatmap.py --method gradcampp`` uses the newest run.
+"""Explain the predictions of a model by heat maps.
 
-``python heatmap.py -i x.png -l covid_19 -m resnet18 -o y.jpg`` makes one overlay.
+``python heatmap.py --method gradcampp`` explains test images with the newest run.
+``python heatmap.py -i x.png -l covid_19 -m resnet18 -o y.jpg`` draws one overlay.
 """
 
 import sys
@@ -21,19 +22,20 @@ SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write pictures, boxes and raw maps, and print their folder; return 1 if a map was not finite."""
+    """Write pictures, boxes and raw maps, and print their folder. Return 1 if a map was not finite."""
     words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
     network = network_flags(config)
     single = sorted(typed & {"label", "output_path", *(["model"] if network is None else [])})
     if single and config.image_path is None:
         raise BadValueError(
-            f"--{single[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir"
+            f"--{single[0]} requires --image_path; for several images use --findings, --checkpoint and --output_dir"
         )
     if network is not None:
-        if config.checkpoint is not None or not (config.image or config.image_path):
-            reason = "it has no data set"
-            raise BadValueError(f"--model {network.model} takes --image or --image_path, and no --checkpoint: {reason}")
+        if config.checkpoint is not None:
+            raise BadValueError(f"--model {network.model} and --checkpoint cannot be combined: leave one out")
+        if not (config.image or config.image_path):
+            raise BadValueError(f"--model {network.model} has no data set of its own: add --image or --image_path")
         with gc_paused():  # import torch only after the flags are checked
             from benchmark.training import external_network
 
@@ -44,9 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             known.require_known(config.model)
         finished_runs.newest(Path(config.runs))  # fails before the import of torch if there is no run
     if network is None and config.checkpoint is not None and not Path(config.checkpoint).exists():
-        raise DataError(
-            f"no checkpoint {config.checkpoint!r}: give a best.ckpt or last.ckpt of a run, or the run's folder"
-        )
+        raise DataError(f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder")
     if config.image_path is not None:
         with gc_paused():
             from benchmark.pictures import overlay
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     done = heat_maps.run(config)
     count, folder = len(done.pictures), done.folder
-    cli.say(f"{count} pictures by {done.checkpoint} are in {folder}/, boxes in {folder}/boxes.json")
+    cli.say(f"{count} pictures of {done.checkpoint} are in {folder}/, boxes in {folder}/boxes.json")
     for sentence in done.absent:
         cli.say(f"n/a: {sentence}")
     for sentence in done.failed:

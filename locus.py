@@ -1,7 +1,6 @@
-"""The ``locus`` command and module, usable from any folder: ``locus train …``, ``import locus``.
+"""Command ``locus train …`` and Python interface ``import locus``, from any folder after ``pip install -e .``.
 
-Installed by ``pip install -e .``; both find the checkout. Import it before the ``datasets`` package of Hugging Face:
-the package here has the same name and takes precedence.
+Import it before the ``datasets`` package of Hugging Face, which has the same name as a package of Locus.
 """
 
 import importlib
@@ -14,7 +13,7 @@ CHECKOUT = Path(__file__).resolve().parent
 if str(CHECKOUT) not in sys.path[:1]:
     sys.path.insert(0, str(CHECKOUT))
 if (other := sys.modules.get("datasets")) and CHECKOUT not in Path(str(other.__file__)).resolve().parents:
-    raise ImportError("another package named datasets is imported already: import locus before it")
+    raise ImportError("another package named datasets is already imported: import locus before it")
 
 if TYPE_CHECKING:
     from backbones import Classifier, build, wrap
@@ -39,7 +38,7 @@ FROM = {
     "Method": "methods",
     "GradientMethod": "methods",
 }
-"""Name -> the module that it is imported from on first use."""
+"""Public name -> the module from which it is imported on first use."""
 __all__ = [
     "GradientMethod", "Grid", "Method", "boxes", "build", "evaluate", "explain", "load", "load_dataset", "main",
     "records", "score", "to_frame", "wrap",
@@ -65,9 +64,9 @@ ENTRY_POINTS = {
 def load_dataset(
     name: str, root: Path | str | None = None, split: str = "test", num_classes: int | None = None, **options: Any
 ) -> "Dataset":
-    """Return the samples of one split of a data set: see ``datasets.load``, which takes ``options``.
+    """Load one split of a data set as a sequence of samples; ``options`` are arguments of ``datasets.load``.
 
-    ``num_classes``: number of findings, which the data set must support; None: its default.
+    ``num_classes``: number of findings, which the data set must support; None is its default.
     """
     import datasets
 
@@ -75,18 +74,18 @@ def load_dataset(
 
 
 def load(run: Path | str, trust: bool = False) -> "Classifier":
-    """Return the classifier of a run folder or its best.ckpt, in evaluation mode on the CPU.
+    """Load the classifier of a run folder or its best.ckpt, in evaluation mode on the CPU.
 
-    ``trust``: allow a Python file named in the checkpoint to run. Raises ``BadValueError`` if one is needed without it,
-    ``DataError`` for a missing or broken file.
+    ``trust``: run the Python file that the checkpoint names, if any; without it such a checkpoint raises
+    ``BadValueError``. Raises ``DataError`` for a missing or broken file.
     """
-    from benchmark.training import load as opened
+    from benchmark.training import load as checkpoints
 
-    return opened.network(run, trust=trust)
+    return checkpoints.network(run, trust=trust)
 
 
 def records(folder: Path | str) -> "list[Record]":
-    """Return all records in a suite's results folder. Raises ``DataError`` for a folder without any."""
+    """Load all records in the results folder of a suite. Raises ``DataError`` for a folder without records."""
     from benchmark.records import load as load_records
 
     return load_records(folder)
@@ -99,7 +98,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Return the public names, for completion in a notebook."""
+    """Return the public names, for completion in notebooks."""
     return sorted({*globals(), *__all__})
 
 
@@ -110,7 +109,7 @@ def entry_points() -> list[str]:
 
 
 def main() -> int:
-    """Run the entry point of a subcommand, ``locus WORD --flags``, and return its exit status."""
+    """Run a subcommand, ``locus WORD --flags``, and return its exit status."""
     from core import interrupts
 
     interrupts.exit_quietly()

@@ -1,4 +1,4 @@
-"""Train and evaluate one classifier: ``python main.py``; every flag: ``python main.py --help``."""
+"""Train and evaluate one classifier: ``python main.py``. ``python main.py --help`` lists all flags."""
 
 import json
 import sys
@@ -12,8 +12,8 @@ from core.gc_control import gc_paused
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Parse the flags, train or evaluate again, then print the run folder and the mean AUROC."""
-    config, typed = cli.parse(TrainConfig, argv, "main.py")
+    """Train a classifier, or evaluate a run again, and print the mean AUROC and the run folder."""
+    config, typed = cli.parse(TrainConfig, argv, "python main.py")
     if config.download:
         from datasets.io import download
 
@@ -22,9 +22,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         from benchmark.training import search
 
         folder = search.run(config, typed)
-        cli.say(
-            f"trials: {folder}/trials.md; flags of the best: {folder}/config.yaml (python main.py --config takes them)"
-        )
+        cli.say(f"trials: {folder}/trials.md")
+        cli.say(f"train the best recipe again: python main.py --config {folder}/config.yaml")
         return
     with gc_paused():
         from benchmark import training
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _format_auroc(metrics: dict[str, Any]) -> str:
-    """Format the mean AUROC with its 95 % interval, if available."""
+    """Return the mean AUROC with its 95 % confidence interval, if available."""
     value, ends = metrics["mean_auroc"], metrics.get("intervals", {}).get("mean_auroc")
     return "n/a" if value is None else f"{value:.3f}" + (f" [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else "")
 

@@ -1,6 +1,6 @@
-"""Backbones: networks that give feature maps, a linear head over them, and the grid of the maps in the image.
+"""Backbones: networks with feature maps, a linear head, and the grid of the maps in the image.
 
-``import backbones`` is cheap: torch and timm are imported on demand.
+torch and timm are imported on demand.
 """
 
 from __future__ import annotations
@@ -25,14 +25,22 @@ def build(
     findings: Sequence[str] = (),
     img_size: int | None = None,
 ) -> Classifier:
-    """Build a classifier of ``num_classes`` findings: backbone -> attention -> pooling -> dropout -> linear layer.
+    """Build a classifier: backbone -> attention -> pooling -> dropout -> linear layer.
 
-    ``name`` is one of :func:`names` or any timm model with feature maps; options set the gray values that its weights
-    expect if they are not ImageNet's (``densenet121:mean=128,std=64``). ``global_pool`` and ``attention_map`` are
-    words with options (``LSE:gamma=5``); ``attention_map`` may be None or ``none``. ``pretrained`` loads ImageNet
-    weights, or torchxrayvision's by name (``densenet121-res224-nih``, which also works as ``name``). ``findings`` are
-    the names of the outputs and ``img_size`` is the side of the images. Raises types of ``core.errors``: an unknown
-    word, a value out of range, weights that are not available.
+    Args:
+        name: one of :func:`names` or any timm model with feature maps. Options set the gray values that its weights
+            expect if they are not ImageNet's (``densenet121:mean=128,std=64``).
+        num_classes: number of findings.
+        global_pool: pooling, optionally with options (``LSE:gamma=5``).
+        attention_map: attention, or None.
+        pretrained: True loads ImageNet weights; a name loads torchxrayvision's (``densenet121-res224-nih``, which is
+            also accepted as ``name``).
+        dropout: rate, in [0, 1).
+        findings: names of the outputs, in order.
+        img_size: side of the input images in pixels.
+
+    Raises:
+        UnknownNameError, BadValueError: an invalid argument. NotAvailableError: weights that cannot be downloaded.
     """
     from backbones.catalog import assemble
 
@@ -52,7 +60,7 @@ def wrap(
 ) -> Classifier:
     """Wrap any network as a :class:`Classifier`; see :func:`backbones.wrapped.wrap`.
 
-    ``findings`` names its outputs, in order; ``img_size`` is the side of the images that it was made for.
+    ``findings`` are the names of its outputs, in order; ``img_size`` is the side of its input images in pixels.
     """
     from backbones.wrapped import wrap as wrap_module
 
@@ -60,7 +68,7 @@ def wrap(
 
 
 def names() -> list[str]:
-    """Return the registered backbones, sorted; every other timm model with feature maps is accepted too."""
+    """Return the registered backbones, sorted. Other timm models with feature maps are accepted, too."""
     from backbones.catalog import names as known
 
     return known()

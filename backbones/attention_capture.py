@@ -1,6 +1,6 @@
-"""Capture attention matrices by computing attention step by step, since fused kernels do not return them.
+"""Capture attention matrices, which fused kernels do not return, by computing attention step by step.
 
-The network is not changed: its calls are intercepted in this thread while the mode is active. Supported are
+The network is not changed: its function calls are intercepted while the mode is active. Supported are
 ``scaled_dot_product_attention`` (timm's ViT, DeiT and EVA, transformers' networks), ``nn.MultiheadAttention``
 (torchvision's ViT), and a softmax over (N,heads,T,T), for networks that compute the matrices themselves.
 """
@@ -36,10 +36,10 @@ class AttentionCapture(TorchFunctionMode):
             return self._attend(*args, **kwargs)[0]
         if name == "multi_head_attention_forward" and not _is_unusual(args, kwargs):
             return self._multi_head(args, kwargs)
-        answer = func(*args, **kwargs)
-        return self._kept(answer) if name == "softmax" else answer
+        result = func(*args, **kwargs)
+        return self._capture(result) if name == "softmax" else result
 
-    def _kept(self, weights: Tensor) -> Tensor:
+    def _capture(self, weights: Tensor) -> Tensor:
         is_attention = weights.ndim == 4 and weights.shape[-1] == weights.shape[-2] > 1
         return self._keep(weights) if is_attention else weights
 
@@ -47,13 +47,13 @@ class AttentionCapture(TorchFunctionMode):
         self, query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, *_: Any, **options: Any
     ) -> tuple[Tensor, Tensor]:
         if options.get("is_causal") or options.get("enable_gqa"):
-            raise NotAvailableError("this network's attention is causal or shares keys: it is not supported")
+            raise NotAvailableError("the network's attention is causal or shares keys between heads: not supported")
         scale = options.get("scale") or query.shape[-1] ** -0.5
         scores = (query * scale) @ key.mT
         if attn_mask is not None:
             is_bool = attn_mask.dtype == torch.bool
             scores = scores.masked_fill(~attn_mask, -torch.inf) if is_bool else scores + attn_mask
-        weights = self._kept(scores.softmax(-1))
+        weights = self._capture(scores.softmax(-1))
         return weights.to(value.dtype) @ value, weights
 
     def _multi_head(self, args: Any, options: dict[str, Any]) -> tuple[Tensor, Tensor]:
@@ -67,7 +67,7 @@ class AttentionCapture(TorchFunctionMode):
 
 
 def _is_unusual(args: Any, options: dict[str, Any]) -> bool:
-    """True unless a call of ``multi_head_attention_forward`` is plain self-attention of tokens (T,N,C)."""
+    """Return False if a call of ``multi_head_attention_forward`` is plain self-attention of tokens (T,N,C)."""
     apart = ("key_padding_mask", "static_k", "static_v")
     more = options.get("use_separate_proj_weight") or any(options.get(name) is not None for name in apart)
     is_self = args[0] is args[1] is args[2] and args[0].ndim == 3

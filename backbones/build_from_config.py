@@ -26,7 +26,7 @@ def assemble(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Classifier:
-    """Build the ``network`` of a word as a classifier; ``mean`` and ``std`` normalise its images. Sets its config."""
+    """Build the ``network`` of a word as a classifier with a config; ``mean`` and ``std`` normalise its images."""
     config = {
         "network": word,
         "outputs": outputs,
@@ -41,7 +41,7 @@ def assemble(
 
 
 def is_whole(config: Mapping[str, Any], outputs: int) -> bool:
-    """True if a ``Classifier.config`` read from a file is complete and matches the number of ``outputs``."""
+    """Return True if a ``Classifier.config`` read from a file is complete and matches the number of ``outputs``."""
     if "network" not in config:
         return bool(config.get("num_classes") == outputs)
     match config:
@@ -54,8 +54,8 @@ def is_whole(config: Mapping[str, Any], outputs: int) -> bool:
 def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Classifier:
     """Rebuild the classifier of a ``Classifier.config``, without its weights.
 
-    ``where`` is the config's source. Networks of a Python file require ``trust``, because building them runs the file.
-    Raises ``BadValueError`` without it, and ``DataError`` if the file has changed since.
+    ``where``: source of the config, for error messages. ``trust``: allow a network of a Python file, which is run.
+    Raises ``BadValueError`` for such a network without ``trust``, and ``DataError`` if the file has changed.
     """
     if "network" not in config:
         return backbones.build(**config)
@@ -63,8 +63,8 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
     if not trust:
         user_code.refuse_code([word], where)
     if config["code"] != _code(word):
-        advice = "make it anew"
-        raise DataError(f"{networks.file_of(word)} has changed, or is gone, since this run was made of it: {advice}")
+        changed = "has changed or was removed since this run was created"
+        raise DataError(f"{networks.file_of(word)} {changed}: restore it or create the run again")
     module = networks.rebuild(word, config["outputs"], config["channels"], config["architecture"])
     return _connected(module, config)
 

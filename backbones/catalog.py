@@ -1,4 +1,4 @@
-"""From words to classifiers: find the family of a backbone and assemble the classifier."""
+"""Find the family of a backbone by name and assemble the classifier."""
 
 import functools
 
@@ -21,7 +21,7 @@ attentions = Registry("backbones.attention", "attention map")
 def assemble(
     name: str, num_classes: int, global_pool: str, attention_map: str | None, pretrained: bool | str, dropout: float
 ) -> Classifier:
-    """See :func:`backbones.build`."""
+    """Build a classifier; see :func:`backbones.build`."""
     _check(num_classes, dropout)
     name, weights = xray_weights.resolve(name, pretrained)
     attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
@@ -63,9 +63,9 @@ def names() -> list[str]:
 
 
 def resolve(name: str) -> tuple[Family, str]:
-    """Return the family that builds ``name`` and the canonical word; families that list it take precedence.
+    """Return the family that builds ``name`` and the canonical name; families that list it take precedence.
 
-    Raises ``UnknownNameError`` with the registered names and the nearest names of the open families.
+    Raises ``UnknownNameError`` with the registered names and the nearest names.
     """
     for family in sorted(_all(), key=lambda family: isinstance(family, OpenFamily)):
         word = family.resolve(name)
@@ -83,6 +83,6 @@ def _all() -> tuple[Family, ...]:
 
 def _check(num_classes: int, dropout: float) -> None:
     if num_classes < 1:
-        raise BadValueError(f"num_classes is {num_classes}: a classifier needs at least 1 finding")
+        raise BadValueError(f"num_classes is {num_classes}: give at least 1")
     if not 0 <= dropout < 1:
-        raise BadValueError(f"dropout is {dropout}: give a share of at least 0 and below 1")
+        raise BadValueError(f"dropout is {dropout}: give a rate of at least 0 and below 1")

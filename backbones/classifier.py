@@ -1,4 +1,4 @@
-"""The classifier that all methods explain: features (with attention), head, class maps and grid."""
+"""Classifier that all methods explain: features (with attention), head, class maps and grid."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -19,19 +19,19 @@ from core.types import Sample
 
 
 class Classifier(layers.Network):
-    """``model(images) == model.head(model.features(images))``, for every backbone, pooling and attention.
+    """Network with ``model(images) == model.head(model.features(images))``.
 
     Letters: N images, K findings, C channels, h w positions of the feature map, H W pixels of the network's input.
     """
 
     layer: str | None = None
-    """Layer that is explained by default; None: the pooled map."""
+    """Layer that is explained by default; None: the feature map that is pooled."""
     findings: tuple[str, ...] = ()
     """Names of the outputs, in order; empty if unknown."""
     img_size: int | None = None
-    """Side in pixels of the square images that the network was made for; None if unknown."""
+    """Side of the square input images in pixels; None if unknown."""
     recipe: Any = None
-    """``config.TrainConfig`` of the training run that the model was loaded from; None for any other model."""
+    """``config.TrainConfig`` of the training run if the model was loaded from one, else None."""
 
     def __init__(
         self,
@@ -44,11 +44,10 @@ class Classifier(layers.Network):
         levels: tuple[str, ...] = (),
         rescale: nn.Module | None = None,
     ) -> None:
-        """Combine an extractor and a head.
+        """Combine an extractor (N,channels,H,W) -> (N,C,h,w) and a head.
 
-        ``extractor`` maps (N,channels,H,W) to (N,C,h,w); ``locate`` replaces the arithmetic behind :meth:`grid`.
-        ``levels`` names submodules that give feature maps, in forward order; ``rescale`` changes only the gray values
-        of the extractor's input.
+        ``locate``: function that returns the grid for an input size, instead of arithmetic. ``levels``: submodules with
+        feature maps, in forward order. ``rescale``: converts the gray values of the input.
         """
         super().__init__()
         self.extractor, self.attention = extractor, attention
@@ -75,25 +74,25 @@ class Classifier(layers.Network):
 
     @cached_property
     def levels(self) -> tuple[str, ...]:
-        """Names of the earlier layers, in forward order, without the pooled map; see :mod:`backbones.layers`.
+        """Names of the layers before the pooled map, in forward order; see :mod:`backbones.layers`.
 
-        Empty for a wrapped network. Any other submodule may be named too, by its dotted name in the original network.
+        Empty for a wrapped network. Other submodules can be selected by their dotted names in the original network.
         """
         return layers.levels(self, self._levels)
 
     def describe(self, findings: Sequence[str] = (), img_size: int | None = None) -> Self:
-        """Set the names of the outputs and the side of the images, if given, and return the model itself.
+        """Set the names of the outputs and the side of the images, if given, and return the model.
 
         Raises ``BadValueError`` if the names do not match the outputs, a name is repeated or the side is below 1.
         """
         if isinstance(findings, str):
-            raise BadValueError(f"findings is the word {findings!r}: give a list of names, one for each output")
+            raise BadValueError(f"findings is the text {findings!r}: give a list of names, one per output")
         if findings and self.num_classes not in (None, len(findings)):
-            raise BadValueError(f"{len(findings)} findings for {self.num_classes} outputs: name each of them")
+            raise BadValueError(f"{len(findings)} findings for {self.num_classes} outputs: give one name per output")
         if twice := duplicates(findings):
-            raise BadValueError(f"findings name {', '.join(twice)} twice: each output stands for something else")
+            raise BadValueError(f"findings has duplicates ({', '.join(twice)}): give each output its own name")
         if img_size is not None and img_size < 1:
-            raise BadValueError(f"img_size is {img_size}: give the side of the images in pixels, as 224")
+            raise BadValueError(f"img_size is {img_size}: give the side of the images in pixels, such as 224")
         self.findings, self.img_size = tuple(findings) or self.findings, img_size or self.img_size
         return self
 
@@ -107,9 +106,9 @@ class Classifier(layers.Network):
             BadValueError: no samples, or no ``img_size``. DataError: an image that cannot be decoded.
         """
         if self.img_size is None:
-            raise BadValueError("this model does not know the size of its images: set model.img_size, as 224")
+            raise BadValueError("the image size of this model is unknown: set model.img_size, for example to 224")
         if not len(samples):
-            raise BadValueError("there are no samples to prepare: give at least one")
+            raise BadValueError("no samples to prepare: give at least one")
         pixels = torch.from_numpy(square_pixels([sample.image for sample in samples], self.img_size))
         device = next((weight.device for weight in self.parameters()), pixels.device)
         return normalise(pixels.to(device))
@@ -129,10 +128,10 @@ class Classifier(layers.Network):
         return self.head(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
-        """Return A, the pooled feature map (N,C,h,w), of images (N,3,H,W) or (N,1,H,W) (repeated to three channels).
+        """Return A, the feature map (N,C,h,w) that is pooled, of images (N,3,H,W) or (N,1,H,W).
 
-        A is the output of the last non-linearity and of the attention, which is applied once. It is not modified in
-        place afterwards. Raises ``BadValueError`` for any other shape.
+        A is the output of the last non-linearity and of the attention, and it is not modified in place later. One gray
+        channel is repeated to three. Raises ``BadValueError`` for any other shape.
         """
         A = self.extractor(self._as_input(images))
         return A if self.attention is None else self.attention(A)
@@ -140,7 +139,7 @@ class Classifier(layers.Network):
     def class_maps(self, A: Tensor) -> Tensor:
         """Apply the classifier's weights at every position of (N,C,h,w), without bias: (N,K,h,w).
 
-        Raises ``NotAvailableError`` when a wrapped head is not one linear layer over pooled features.
+        Raises ``NotAvailableError`` if a wrapped head is not one linear layer over pooled features.
         """
         return self.head.class_maps(A)
 
@@ -171,5 +170,5 @@ class Classifier(layers.Network):
         if images.ndim == 4 and images.shape[1] == 3 and self.channels == 1 and self.rescale is not None:
             images = images[:, :1]  # three equal channels, each normalised separately
         if images.ndim != 4 or images.shape[1] != self.channels:
-            raise BadValueError(f"images of shape {tuple(images.shape)} do not fit: give (N, {self.channels}, H, W)")
+            raise BadValueError(f"images have shape {tuple(images.shape)}: give (N, {self.channels}, H, W)")
         return images if self.rescale is None else self.rescale(images)

@@ -1,4 +1,4 @@
-"""Check that features and head make up a whole wrapped network, so that no layer between them is silently dropped."""
+"""Check that features and head together equal a wrapped network, so that no layer between them is dropped silently."""
 
 from typing import Any
 
@@ -29,9 +29,9 @@ def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels
     scale, tolerance = float(theirs.abs().max()), max(1e-4, 10 * torch.finfo(theirs.dtype).eps)
     if (gap := float((theirs - ours).abs().max())) > tolerance * scale:
         raise BadValueError(
-            "features, mean over positions and head are not this whole network "
-            f"(logits of {scale:.2g} differ by {gap:.2g}): give features as a callable that does all that stands "
-            "before the mean, like lambda x: net.features(x).relu(), or none, to have it found"
+            f"features, mean and head do not give the logits of the network (logits of {scale:.2g} differ by "
+            f"{gap:.2g}): give features as a callable that includes all layers before the mean, such as lambda x: "
+            "net.features(x).relu(), or leave features out, so that they are detected"
         )
 
 
@@ -62,8 +62,7 @@ def logits_of(output: Any) -> Tensor:
     if isinstance(logits, Tensor) and logits.ndim == 2:
         return logits
     kind = f"a tensor of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(output).__name__}"
-    advice = "give one that returns its logits alone, one tensor (N, K)"
-    raise BadValueError(f"the network's forward gives {kind}: {advice}")
+    raise BadValueError(f"the network returns {kind}: it must return its logits as one tensor (N, K)")
 
 
 def noise(module: nn.Module, channels: int, side: int = SIDE) -> Tensor:

@@ -1,4 +1,4 @@
-"""Small network of the demo: sharp maps, a centred grid, trains in minutes on a CPU."""
+"""Small network of the demo, with sharp maps and a centred grid, that trains in minutes on a CPU."""
 
 from itertools import pairwise
 
@@ -13,15 +13,15 @@ WIDTHS = (3, 24, 48, 96, 128)
 class Custom(Family):
     """Four stages of 24, 48, 96 and 128 channels; 16x16 maps at 128 px, stride 8, offset 3.5.
 
-    The three strided convolutions have even kernels (k4/s2/p1), so each output pixel looks exactly between its two
-    inputs and the grid is centred: the aligned and the conventional placement of its maps are the same.
+    The three strided convolutions have even kernels (k4/s2/p1), so the grid is centred: the aligned and the
+    conventional positions of its maps are the same.
     """
 
     name = "custom"
     words = ("custom",)
 
     def build(self, name: str, pretrained: bool) -> Features:
-        """The network with random weights; there are no pretrained ones."""
+        """Build the network with random weights. Raises ``NotAvailableError`` for pretrained ones."""
         if pretrained:
             raise NotAvailableError("the backbone 'custom' has no ImageNet weights: train it with --pretrained False")
         return Features(SmallCNN(), WIDTHS[-1], ("features.0", "features.1", "features.2", "features.3"))

@@ -1,4 +1,4 @@
-"""DenseNet: three average poolings of even size move the grid to offset 14 at stride 32."""
+"""DenseNet, whose three average poolings of even size give a grid with offset 14 at stride 32."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from backbones.pretrained import TimmFamily
 class DenseNet(TimmFamily):
     """DenseNet-121. Source: Huang et al., CVPR 2017; network and weights of timm.
 
-    timm ends its features with batch norm *and* ReLU, so A is the pooled map. In torchvision's network the ReLU follows
-    ``features`` and works in place: the output of ``features`` is a different map and is overwritten.
+    timm's features end with batch norm *and* ReLU, so their output is the map that is pooled. In torchvision's network
+    the ReLU follows ``features`` and works in place, so the output of ``features`` is a different map.
 
-    ``densenet121_signed`` omits this ReLU: alinstein/X_RAY pools the output of torchvision's ``features``, so its
-    weights belong to this variant.
+    ``densenet121_signed`` omits this ReLU, for the weights of alinstein/X_RAY, which pools the output of torchvision's
+    ``features``.
     """
 
     name = "densenet"

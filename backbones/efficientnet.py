@@ -8,11 +8,10 @@ from backbones.pretrained import TimmFamily
 class EfficientNet(TimmFamily):
     """EfficientNet B0 to B7. Source: Tan and Le, ICML 2019; networks and weights of timm.
 
-    Maps of 1280 (B0) to 2560 (B7) channels. Ends in SiLU: A has negative values. The symmetric variants have offset 0;
-    SAME padding depends on the size of each layer's input, so the offset of the ``tf_`` variants changes with the image
-    size (:mod:`backbones.geometry` knows).
-    The efficientnet-pytorch package pads SAME: its names (``efficientnet-b0``) mean the ``tf_`` variants here, and
-    :mod:`backbones.package_weights` translates its weights.
+    Maps of 1280 (B0) to 2560 (B7) channels after a SiLU, so A has negative values. The symmetric variants have offset
+    0. SAME padding depends on the size of each layer's input, so the offset of the ``tf_`` variants changes with the
+    image size (:mod:`backbones.geometry` computes it). The efficientnet-pytorch package pads SAME: its names
+    (``efficientnet-b0``) mean the ``tf_`` variants, and :mod:`backbones.package_weights` converts its weights.
     """
 
     name = "efficientnet"

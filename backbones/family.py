@@ -1,4 +1,4 @@
-"""Base classes of the backbone families: one file and one class each, found by the registry."""
+"""Base classes of the backbone families, each of which is one file with one class."""
 
 import abc
 import difflib
@@ -15,14 +15,14 @@ class Features(NamedTuple):
     width: int
     """C, the number of channels."""
     levels: tuple[str, ...] = ()
-    """Submodules that give feature maps, in forward order; the last may be the extractor's output."""
+    """Submodules with feature maps, in forward order; the last may be the output of the extractor."""
 
 
 class Family(abc.ABC):
     """Networks of one design. A subclass sets ``name`` and ``words`` and implements :meth:`build`."""
 
     name: ClassVar[str]
-    """The family's registered word: the file's name."""
+    """Registered name of the family, that of its file."""
     words: ClassVar[tuple[str, ...]] = ()
     """Names of its backbones, in lower case."""
     aliases: ClassVar[dict[str, str]] = {}
@@ -42,7 +42,7 @@ class OpenFamily(Family):
     """A family with more models than it lists, tried only if no family lists the word."""
 
     described: ClassVar[str]
-    """Short description of all its models, for the error about an unknown name."""
+    """Short description of all its models, for error messages."""
 
     def suggest(self, word: str) -> list[str]:
         """Return the models with names similar to the unknown ``word``."""

@@ -1,4 +1,4 @@
-"""Record the outputs of a third-party network's parts for one image."""
+"""Record the outputs of the submodules of a third-party network for one image."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from core.user_code import ANYTHING
 
 @dataclass
 class ForwardTrace:
-    """Outputs of the parts of a network for one image."""
+    """Outputs of the submodules of a network for one image."""
 
     size: tuple[int, int]
     outputs: dict[str, Tensor] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class ForwardTrace:
         return shapes
 
     def is_tokens(self, output: Tensor) -> bool:
-        """True if a tensor is (1,T,C), or (1,h,w,C) as in Swin."""
+        """Return True if a tensor is (1,T,C), or (1,h,w,C) as in Swin."""
         if output.ndim != 4:
             return output.ndim == 3
         return bool(self.patch) and tuple(output.shape[1:3]) in self.shapes
@@ -49,36 +49,36 @@ class ForwardTrace:
 @torch.inference_mode(False)
 def observe(module: nn.Module, channels: int, side: int) -> ForwardTrace:
     """Run one image of noise through ``module`` in evaluation mode, with gradients enabled."""
-    passage = ForwardTrace((side, side))
+    trace = ForwardTrace((side, side))
     image = noise(module, channels, side).requires_grad_()
     with evaluating(module), ExitStack() as hooks, torch.autocast(image.device.type, enabled=False):
         for name, part in module.named_modules():
             if name:
-                hooks.callback(part.register_forward_hook(_recorder(passage, name)).remove)
+                hooks.callback(part.register_forward_hook(_recorder(trace, name)).remove)
         try:
             output = module(image)
         except ANYTHING as error:
             raise BadValueError(
-                f"the network takes no image of {channels}x{side}x{side}: {type(error).__name__}: {error}; "
-                "say its channels and img_size"
+                f"the network fails for an image of {channels}x{side}x{side} ({type(error).__name__}: {error}): "
+                "set its channels and img_size"
             ) from error
-    passage.logits = logits_of(output)
-    if passage.logits.dtype != image.dtype:
-        advice = "give one that keeps its precision"
-        raise BadValueError(f"the network gives {passage.logits.dtype} for weights of {image.dtype}: {advice}")
-    return passage
+    trace.logits = logits_of(output)
+    if trace.logits.dtype != image.dtype:
+        reason = f"its weights are {image.dtype}, but its logits are {trace.logits.dtype}"
+        raise BadValueError(f"the network changes the precision ({reason}): not supported")
+    return trace
 
 
-def _recorder(passage: ForwardTrace, name: str) -> Any:
+def _recorder(trace: ForwardTrace, name: str) -> Any:
     def record(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor | None:
-        if isinstance(part, nn.Conv2d) and not passage.outputs and part.kernel_size == part.stride:
-            passage.patch = part.kernel_size[0]
+        if isinstance(part, nn.Conv2d) and not trace.outputs and part.kernel_size == part.stride:
+            trace.patch = part.kernel_size[0]
         if not isinstance(output, Tensor):
             return None
         if isinstance(part, nn.Linear) and output.ndim == 2:
-            passage.linear[name] = inputs[0].clone(), output.clone()
-        passage.outputs.pop(name, None)
-        passage.outputs[name] = output
+            trace.linear[name] = inputs[0].clone(), output.clone()
+        trace.outputs.pop(name, None)
+        trace.outputs[name] = output
         return output.clone()  # protects the recorded tensor from in-place operations
 
     return record

@@ -1,8 +1,8 @@
-"""Grids of feature maps, computed from the strides, kernels and paddings along the network.
+"""Grids of feature maps, computed from the strides, kernels and paddings of the network's layers.
 
-The network runs once on the meta device (shapes only), so nothing is changed and it takes milliseconds. Each
-convolution, pooling and padding transforms the grid; parallel branches must agree. If they do not, or an unsupported
-operation occurs, :mod:`backbones.probe` uses gradients instead.
+The network runs once on the meta device (shapes only), which takes milliseconds and does not change it. Each
+convolution, pooling and padding transforms the grid; parallel branches must agree. If they do not, or for an
+unsupported operation, :mod:`backbones.probe` uses gradients instead.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from core.frames import Grid
 
 
 def locator(extractor: nn.Module, channels: int = 3) -> Callable[[tuple[int, int]], Grid]:
-    """Return the grid of ``extractor`` as a function of the input's (H, W); token extractors provide their own."""
+    """Return a function from the input's (H, W) to the grid of ``extractor``."""
     if isinstance(extractor, TokensOf):
         return extractor.grid
     return lambda size: arithmetic(extractor, size, channels) or probe.grid(extractor, extractor, size, channels)
@@ -52,5 +52,5 @@ def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, fol
     if follow is not None:
         follow.grids[images] = (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0))
     compiles = hasattr(sys.modules.get("torch._dynamo"), "__file__")  # importing it here would be slow
-    with torch.compiler.set_stance("force_eager") if compiles else contextlib.nullcontext():  # shapes are not worth it
+    with torch.compiler.set_stance("force_eager") if compiles else contextlib.nullcontext():  # only shapes are needed
         return functional_call(extractor, state, (images,))

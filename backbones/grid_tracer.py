@@ -1,4 +1,4 @@
-"""Trace, call by call through a network, the grid of each tensor in the input image."""
+"""Trace the grids of tensors in the input image through the function calls of a network."""
 
 from collections.abc import Callable, MutableMapping, Set
 from typing import Any, NamedTuple
@@ -9,13 +9,13 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 
 class AxisGrid(NamedTuple):
-    """Position i of one axis looks at input pixel ``offset + stride * i``."""
+    """Grid of one axis: position i is centred on input pixel ``offset + stride * i``."""
 
     stride: float
     offset: float
 
     def window(self, kernel: int, stride: int, before: float, dilation: int) -> "AxisGrid":
-        """Return the grid after a window of ``kernel`` taps with ``before`` padded pixels in front.
+        """Return the grid after a sliding window of ``kernel`` taps with ``before`` padded pixels at the start.
 
         >>> AxisGrid(4.0, 0.0).window(kernel=2, stride=2, before=0, dilation=1)
         AxisGrid(stride=8.0, offset=2.0)
@@ -119,7 +119,7 @@ _SHAPES: dict[str, Callable[..., tuple[int, ...]]] = {
     "conv2d": _convolved,
     **dict.fromkeys(("batch_norm", "relu"), lambda x, *_, **__: tuple(x.shape)),
 }
-"""Output shapes of operations that take a second on the meta device, because torch imports its compiler for them."""
+"""Functions for the output shapes of operations for which torch would import its compiler on the meta device."""
 
 
 def _pair(value: Any) -> tuple[int, int]:

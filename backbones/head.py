@@ -1,4 +1,4 @@
-"""The head: pooling, dropout and one linear weight vector per finding, with nothing else between A and a logit."""
+"""Head of a classifier: pooling, dropout and one linear weight vector per finding."""
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ from backbones.pooling.base import Pooling
 class Head(nn.Module):
     """logit_k = w_k . dropout(pool(A)) + b_k, in float32 even under autocast (float64 stays float64).
 
-    Differentiable in A, which is never modified. With PCAM each finding has its own pooled features; with all other
-    poolings they are shared.
+    Differentiable with respect to A, which is not modified. With PCAM each finding has separate pooled features; with
+    all other poolings they are shared.
     """
 
     def __init__(self, pooling: Pooling, linear: nn.Linear, dropout: float = 0.0) -> None:
@@ -59,7 +59,7 @@ class Head(nn.Module):
     def factors(self, A: Tensor) -> tuple[Tensor, Tensor] | None:
         """Return w (K,C) and D (N,1|K,C|1,h,w) with dlogit_k / dA_c(xy) = w_kc * D(xy) in evaluation mode.
 
-        None if the pooling has no such form (AVG_MAX). The cost does not depend on K, except for PCAM's own D.
+        None if the pooling has no such form (AVG_MAX). The cost does not depend on K, except for PCAM.
         """
         with torch.autocast(A.device.type, enabled=False):
             A = precise(A)
@@ -102,5 +102,5 @@ class Head(nn.Module):
 
 
 def precise(A: Tensor) -> Tensor:
-    """Return ``A`` in float32 if autocast reduced its precision; float32 and float64 stay."""
+    """Convert ``A`` to float32 if autocast reduced its precision; float32 and float64 are unchanged."""
     return A.float() if A.dtype in (torch.bfloat16, torch.float16) else A

@@ -1,4 +1,4 @@
-"""Names of all backbones, read from source text, so that an unknown one is reported before torch is imported."""
+"""Names of all backbones, read from source text, so that an unknown name is reported without importing torch."""
 
 import difflib
 import importlib.util

@@ -1,7 +1,7 @@
-"""Names of the layers of a network that can be explained.
+"""Public names of the layers of a network.
 
-A layer has its dotted name in the original network (``layer3``, ``features.denseblock2``); layers of a plain
-``nn.Sequential`` are called ``features.N``, as in timm and torchvision.
+These are the dotted names in the original network (``layer3``, ``features.denseblock2``); layers of a plain
+``nn.Sequential`` are named ``features.N``, as in timm and torchvision.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from core.errors import UnknownNameError
 
 
 class Network(nn.Module):
-    """A network with accessible parts of its extractor; ``Classifier`` is the only one."""
+    """Attributes of ``Classifier`` that this module and :mod:`backbones.levels` need."""
 
     extractor: nn.Module
     attention: nn.Module | None
@@ -47,7 +47,7 @@ def path(model: Network, layer: str) -> str:
     if layer not in paths:
         levels_ = model.levels or list(dict.fromkeys(name.split(".")[0] for name in paths))
         near = difflib.get_close_matches(layer, paths, n=5)
-        raise UnknownNameError("layer", layer, levels_, near, also="every other submodule by its dotted name")
+        raise UnknownNameError("layer", layer, levels_, near, also="other submodules by their dotted names")
     return paths[layer]
 
 

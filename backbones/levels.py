@@ -1,6 +1,6 @@
-"""Earlier feature levels: the output of a submodule of the extractor, and the rest of the network after it.
+"""Split a network at a layer: the output of a submodule of the extractor, and the rest of the network after it.
 
-``layer`` is always the public name of the submodule (:mod:`backbones.layers`).
+``layer`` is the public name of the submodule (:mod:`backbones.layers`).
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ Tail = Callable[[Tensor], Tensor]
 
 @torch.inference_mode(False)
 def run(model: Network, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
-    """Return the level's map (N,C,h,w), a float32 leaf that requires gradients, and the logits (N,K) computed from it.
+    """Return the map of a layer (N,C,h,w), a float32 leaf that requires gradients, and the logits (N,K).
 
-    One forward pass in evaluation mode. Layers before the level keep no graph; the network continues with a copy of
-    the leaf, so that in-place operations cannot change it. Raises ``UnknownNameError`` for a name that is no submodule
-    and ``NotAvailableError`` for one that does not give a map exactly once.
+    One forward pass in evaluation mode. Layers before ``layer`` do not record a graph; the network continues with a
+    copy of the leaf, so that in-place operations cannot change it. Raises ``UnknownNameError`` for an unknown submodule
+    and ``NotAvailableError`` for one that does not return a map exactly once.
     """
     leaves: list[Tensor] = []
 
@@ -40,10 +40,10 @@ def run(model: Network, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
 
 
 def tail(model: Network, images: Tensor, layer: str) -> Tail:
-    """Return the rest of the network as a function: maps (M,C,h,w) of the level -> logits (M,K), differentiable.
+    """Return a differentiable function for the rest of the network: maps (M,C,h,w) of the layer -> logits (M,K).
 
-    The network runs with the level's output replaced. If all paths pass through the level, the layers before it run for
-    one image only. If some path bypasses it (a level within a dense or residual block), they run for each of the M
+    The network runs with the output of the layer replaced. If all paths pass through the layer, the layers before it
+    run for one image only. If a path bypasses it (as within a dense or residual block), they run for each of the M
     maps, which must be grouped by image in the order of ``images`` (N,3,H,W).
     """
     passes = _everything_passes(model, images[:1], layer)
@@ -62,9 +62,9 @@ def tail(model: Network, images: Tensor, layer: str) -> Tail:
 
 
 def grid(model: Network, layer: str, size: tuple[int, int]) -> Grid:
-    """Compute the grid of a level for inputs of ``size`` (H, W), without caching (``model.grid`` caches it).
+    """Return the grid of a layer for inputs of ``size`` (H, W), without caching (``model.grid`` caches it).
 
-    By arithmetic, or by gradients for wrapped networks; errors as in :func:`run`.
+    Computed by arithmetic, or by gradients for wrapped networks. Raises as :func:`run` does.
     """
     part = Extractor(model, path(model, layer))
     if isinstance(model.extractor, TokensOf):
@@ -76,12 +76,12 @@ def grid(model: Network, layer: str, size: tuple[int, int]) -> Grid:
 
 
 def _replaced(model: Network, images: Tensor, layer: str, replace: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return logits of ``images`` with the level's output A replaced by ``replace(A)``, which may enable gradients."""
+    """Return the logits of ``images`` with the output A of the layer replaced by ``replace(A)``."""
     calls: list[bool] = []
 
     def hook(part: Any, inputs: Any, output: Any) -> Tensor:
         if calls:
-            raise NotAvailableError(f"the layer {layer!r} is used several times in a forward pass: name one used once")
+            raise NotAvailableError(f"the layer {layer!r} runs several times in a forward pass: choose another layer")
         calls.append(True)
         A = replace(_map(model, layer, output, (images.shape[-2], images.shape[-1])))
         return _as_before(model, A, output).to(output.dtype)
@@ -94,26 +94,26 @@ def _replaced(model: Network, images: Tensor, layer: str, replace: Callable[[Ten
     finally:
         handle.remove()
     if not calls:
-        raise NotAvailableError(f"the layer {layer!r} takes no part in the network's forward pass: name another one")
+        raise NotAvailableError(f"the layer {layer!r} does not run in the forward pass: choose another layer")
     return logits
 
 
 def _map(model: Network, layer: str, output: Any, size: tuple[int, int]) -> Tensor:
-    """Convert a level's output to a map (N,C,h,w)."""
+    """Convert the output of a layer to a map (N,C,h,w)."""
     A = model.extractor.as_map(output, size) if isinstance(model.extractor, TokensOf) else output
     if not isinstance(A, Tensor) or A.ndim != 4:
         is_tensor = isinstance(output, Tensor)
         kind = f"a tensor of shape {tuple(output.shape)}" if is_tensor else f"a {type(output).__name__}"
-        raise NotAvailableError(f"the layer {layer!r} gives {kind}, not a map (N, C, h, w): name another one")
+        raise NotAvailableError(f"the layer {layer!r} returns {kind}, not a map (N, C, h, w): choose another layer")
     return A
 
 
 def _as_before(model: Network, A: Tensor, output: Tensor) -> Tensor:
-    """Convert a map to the form of the level's ``output``."""
+    """Convert a map to the format of the layer's ``output``."""
     return model.extractor.as_tokens(A, output) if isinstance(model.extractor, TokensOf) else A
 
 
 def _everything_passes(model: Network, image: Tensor, layer: str) -> bool:
-    """True if the logits depend on the image only through the level: an image of nan must not reach them."""
+    """Return True if the logits depend on the image only through the layer: an image of nan must not affect them."""
     with torch.no_grad():
         return bool(_replaced(model, torch.full_like(image, torch.nan), layer, torch.zeros_like).isfinite().all())

@@ -8,9 +8,9 @@ from core.errors import NotAvailableError
 class MobileNet(Family):
     """MobileNetV2 1.0. Source: Sandler et al., CVPR 2018; network of timm.
 
-    Maps of 1280 channels behind ReLU6. ``mobilenetv2_100_same`` pads as TensorFlow does, for weights that were trained
-    so. timm's own weights were not: use ``mobilenetv2_100`` for them. ``mobilenetv2_100_same16`` is the same network at
-    stride 16, its last stage dilated, so the same weights fit.
+    Maps of 1280 channels after a ReLU6. ``mobilenetv2_100_same`` is for weights that were trained with TensorFlow's
+    padding; for timm's weights use ``mobilenetv2_100``. ``mobilenetv2_100_same16`` is the same network at stride 16,
+    with a dilated last stage, for the same weights.
     """
 
     name = "mobilenet"
@@ -19,6 +19,6 @@ class MobileNet(Family):
     def build(self, name: str, pretrained: bool) -> Features:
         """Build the extractor. ``pretrained`` raises ``NotAvailableError``: timm's weights assume another padding."""
         if pretrained:
-            raise NotAvailableError(f"{name} has no published weights with this padding: write --init_from FILE")
+            raise NotAvailableError(f"{name} has no ImageNet weights: use --pretrained False and --init_from FILE")
         net = create("mobilenetv2_100", False, pad_type="same", output_stride=16 if name.endswith("16") else 32)
         return Features(MapsOf(net), net.num_features, levels(net))

@@ -1,4 +1,4 @@
-"""Specification of features and head of a third-party network, as stored in files, and the model built from it."""
+"""Specification of the features and the head of a third-party network, and the classifier built from it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ from core.frames import Grid
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Names of the parts of a network that give A and the logits. JSON-able by ``dataclasses.asdict``."""
+    """Names of the submodules of a network that return A and the logits. JSON-able by ``dataclasses.asdict``."""
 
     features: str
     """Dotted name of the submodule with output A."""
@@ -36,22 +36,19 @@ class ModelSpec:
     """1 + number of patch-merging steps before the map; each step halves the sides."""
 
     def __str__(self) -> str:
-        tokens = f", whose tokens stand for patches of {self.patch} pixels" if self.patch else ""
-        rectified = ", rectified," if self.rectified else ""
+        tokens = f", tokens of {self.patch}x{self.patch} pixels" if self.patch else ""
+        rectified = ", rectified" if self.rectified else ""
         if self.head is None:
-            return f"features {self.features!r}{tokens}; head: the rest of the network, closed"
-        return (
-            f"features {self.features!r}{tokens}{rectified} and head {self.head!r} behind their {_POOLED[self.pooling]}"
-        )
+            return f"features {self.features!r}{tokens}; head: the rest of the network (opaque)"
+        return f"features {self.features!r}{tokens}{rectified}; pooling {self.pooling}; head {self.head!r}"
 
 
-_POOLED = {"AVG": "mean", "MAX": "maximum"}
-POOLINGS = tuple(_POOLED)
+POOLINGS = ("AVG", "MAX")
 """Supported poolings between features and a linear head."""
 
 
 def connect(module: nn.Module, wiring: ModelSpec, channels: int, rescale: nn.Module | None = None) -> Classifier:
-    """Build a classifier from ``module`` and its specification ``wiring``; its input images have ``channels``."""
+    """Build a classifier from ``module`` and its specification; ``channels``: those of its input images."""
     extractor: Any = Extractor(module, wiring.features, wiring.rectified)
     if wiring.patch:
         extractor = Patches(module, wiring.features, wiring.patch, wiring.prefix, wiring.stages)
@@ -63,7 +60,7 @@ def connect(module: nn.Module, wiring: ModelSpec, channels: int, rescale: nn.Mod
 
 
 class Patches(TokensOf):
-    """A third-party transformer up to its submodule ``features``, with patch tokens as a map."""
+    """Third-party transformer up to its submodule ``features``, with patch tokens as a map."""
 
     def __init__(self, net: nn.Module, features: str, patch: int, prefix: int, stages: int) -> None:
         nn.Module.__init__(self)
@@ -75,25 +72,25 @@ class Patches(TokensOf):
         size = (images.shape[-2], images.shape[-1])
         A = self.as_map(until(self.net, self.features)(images), size)
         if A is None:
-            raise BadValueError(f"what {self.features!r} gives for images of {size} pixels is no map of patches")
+            raise BadValueError(f"{self.features!r} does not return a map of patches for images of {size} pixels")
         return A
 
     def as_map(self, tokens: Any, size: tuple[int, int]) -> Tensor | None:
-        """Same as the base class; outputs that already are (N,C,h,w) stay."""
+        """Convert tokens to a map as the base class does; an output (N,C,h,w) is unchanged."""
         if isinstance(tokens, Tensor) and tokens.ndim == 4 and tuple(tokens.shape[2:]) in self.strides(size):
             return tokens
         return super().as_map(tokens, size)
 
     def as_tokens(self, A: Tensor, tokens: Tensor) -> Tensor:
-        """Same as the base class; returns the map itself if the output was (N,C,h,w)."""
+        """Convert a map to tokens as the base class does; it is unchanged if the output was (N,C,h,w)."""
         return A if tuple(tokens.shape[1:]) == tuple(A.shape[1:]) else super().as_tokens(A, tokens)
 
 
 class OpaqueHeadClassifier(Classifier):
-    """A third-party network with an opaque head (class token, several linear layers …).
+    """Third-party network with an opaque head (class token, several linear layers …).
 
     ``features`` returns the output of the submodule ``layer``; the engine treats the rest of the network as the head.
-    Class maps and a separate ``head`` are not available: raises ``NotAvailableError``.
+    ``class_maps`` and ``head`` raise ``NotAvailableError``.
     """
 
     def __init__(self, extractor: Any, layer: str, channels: int, rescale: nn.Module | None) -> None:
@@ -101,21 +98,18 @@ class OpaqueHeadClassifier(Classifier):
         self.layer = layer
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the network's own logits (N,K) of images (N,3,H,W)."""
+        """Return the logits (N,K) of the network for images (N,3,H,W)."""
         network: Any = self.extractor.net if hasattr(self.extractor, "net") else self.extractor.module
         return logits_of(network(self._as_input(images)))
 
     def features(self, images: Tensor) -> Tensor:
-        """Return the map of the level (N,C,h,w) of images (N,3,H,W), without gradients."""
+        """Return the map of the layer (N,C,h,w) for images (N,3,H,W), without gradients."""
         return levels.run(self, images, str(self.layer))[0].detach()
 
     def grid(self, size: tuple[int, int], layer: str | None = None) -> Grid:
-        """Return the grid of the level, or of another ``layer``, for inputs of ``size`` (H, W) pixels."""
+        """Return the grid of the features, or of another ``layer``, for inputs of ``size`` (H, W) pixels."""
         return super().grid(size, layer or self.layer)
 
 
 def _refuse(A: Tensor) -> Tensor:
-    raise NotAvailableError(
-        "what follows the features of this network is not a head over one map: it is explained at its level by "
-        "benchmark.explain, not by model.head"
-    )
+    raise NotAvailableError("this network has an opaque head, so model.head is not available: use benchmark.explain")

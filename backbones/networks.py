@@ -23,7 +23,7 @@ Numbers = tuple[float, ...]
 
 @dataclass(frozen=True)
 class ExternalNetwork:
-    """A third-party network with its project's metadata of images and outputs; None or empty if unknown."""
+    """Third-party network with the properties of its images and outputs; None or empty if unknown."""
 
     module: nn.Module
     weights: str
@@ -31,7 +31,7 @@ class ExternalNetwork:
     img_size: int | None = None
     channels: int | None = None
     mean: Numbers | None = None
-    """For gray values in [0, 1], one for all channels or one per channel."""
+    """Mean of the gray values in [0, 1], one for all channels or one per channel."""
     std: Numbers | None = None
     findings: tuple[str, ...] = ()
     """Names of its outputs."""
@@ -40,32 +40,34 @@ class ExternalNetwork:
 
 
 def build(word: str, outputs: int | None, channels: int | None = None) -> ExternalNetwork:
-    """Build the network of a word with ``outputs`` logits; None: the number that its project or ``build`` sets.
+    """Build the network of a word with ``outputs`` logits (None: the default of the library or file).
 
     Random weights are the same in every call. Raises ``LocusError`` for an unknown network, a missing library and
     errors in a user's file.
     """
     source, _, name = word.partition(":")
     if not user_code.runs_code(word) and source not in SOURCES:
-        advice = f"write path/to/file.py:build, or {', '.join(f'{s}:NAME' for s in SOURCES)}"
-        raise BadValueError(f"no network {word!r}: {advice}")
+        forms = f"path/to/file.py:build, {', '.join(f'{s}:NAME' for s in SOURCES)}"
+        raise BadValueError(f"unknown network {word!r}: write one of {forms}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if user_code.runs_code(word):
-            return ExternalNetwork(_from_file(word, outputs), "those that its build gives")
+            return ExternalNetwork(_from_file(word, outputs), "set by its build function")
         return SOURCES[source](name, outputs, channels)
 
 
 def _from_file(word: str, outputs: int | None) -> nn.Module:
     """Call ``build`` of a user's file, with ``num_classes`` if it has this parameter."""
     make = user_code.callable_from_file(word, "network")
+    asks = False
     try:
         asks = "num_classes" in inspect.signature(make).parameters and outputs is not None
         module = make(num_classes=outputs) if asks else make()
     except user_code.ANYTHING as error:
-        raise LocusError(f"{word} raised {type(error).__name__}: {error}; it is called without arguments") from error
+        called = f"called with num_classes={outputs}" if asks else "called without arguments"
+        raise LocusError(f"{word}, {called}, raised {type(error).__name__}: {error}") from error
     if not isinstance(module, nn.Module):
-        raise BadValueError(f"{word} gives a {type(module).__name__}: return an nn.Module")
+        raise BadValueError(f"{word} returns a {type(module).__name__}: it must return an nn.Module")
     return module
 
 
@@ -114,13 +116,13 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork
         module = auto.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)
     except pickle.UnpicklingError as error:
         code = re.search(r"\bGLOBAL ([\w.]+)", str(error))
-        reason = f"its weights would run {code[1]}" if code else "its weights hold more than data, or are truncated"
-        advice = "choose another, or ask its authors for model.safetensors"
-        raise DataError(f"hf:{name} is not opened, {reason}: {advice}") from error
+        reason = f"its weights would run {code[1]}" if code else "its weights are not pure data, or truncated"
+        advice = "choose another network, or ask its authors for model.safetensors"
+        raise DataError(f"hf:{name} was not loaded because {reason}: {advice}") from error
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
-        advice = f"give a local folder, or a name on the hub ({reason})"
-        raise NotAvailableError(f"no image classifier hf:{name}: {advice}") from error
+        advice = "give a local folder or the name of an image classifier on the hub"
+        raise NotAvailableError(f"hf:{name} cannot be loaded ({reason}): {advice}") from error
     config, labels = module.config, module.config.id2label
     named = tuple(labels[k] for k in sorted(labels)) if not str(labels.get(0, "LABEL_0")).startswith("LABEL_") else ()
     size = getattr(config, "image_size", None)
@@ -154,8 +156,7 @@ def rebuild(word: str, outputs: int, channels: int, architecture: dict[str, Any]
         config = auto.AutoConfig.for_model(**architecture)
         module: nn.Module = auto.AutoModelForImageClassification.from_config(config, trust_remote_code=False)
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
-        what = f"transformers cannot build the network {word} of this run again"
-        raise NotAvailableError(f"{what}: {one_line(error)}") from error
+        raise NotAvailableError(f"transformers cannot rebuild the network {word}: {one_line(error)}") from error
     return module
 
 
@@ -163,14 +164,14 @@ def _transformers(name: str) -> Any:
     try:
         import transformers
     except ImportError as error:
-        raise NotAvailableError(f"hf:{name} needs transformers: pip install '.[hf]'") from error
+        raise NotAvailableError(f"hf:{name} requires transformers: pip install '.[hf]'") from error
     transformers.logging.set_verbosity_error()
     return transformers
 
 
 def _require_outputs(name: str, outputs: int | None) -> int:
     if outputs is None:
-        raise BadValueError(f"how many outputs has {name}? Name them with --findings, in order")
+        raise BadValueError(f"the number of outputs of {name} is unknown: list them with --findings, in order")
     return outputs
 
 
@@ -180,7 +181,7 @@ SOURCES: dict[str, Callable[[str, int | None, int | None], ExternalNetwork]] = {
     "xrv": _xrv,
     "hf": _hf,
 }
-"""Project in front of the colon -> function that builds its networks."""
+"""Library before the colon -> function that builds its networks."""
 
 
 def file_of(word: str) -> Path | None:

@@ -1,7 +1,7 @@
-"""Names of the efficientnet-pytorch package's weights in the SAME-padded ``tf_efficientnet_*``.
+"""Convert weights of the efficientnet-pytorch package to the names of the SAME-padded ``tf_efficientnet_*``.
 
-The package pads for its native image size, timm for the actual image: logits are equal at the native size and at every
-size whose layers have the same parity.
+The package pads for its native image size, timm for the actual image. Logits are equal at the native size and at all
+sizes whose layers have the same parity.
 """
 
 import re
@@ -28,7 +28,7 @@ def convert(state: Mapping[str, Tensor], target: Iterable[str]) -> dict[str, Ten
     blocks = sorted({(int(s), int(i)) for s, i in re.findall(r"net\.blocks\.(\d+)\.(\d+)\.", "\n".join(target))})
     count = len({key.split(".")[1] for key in state if key.startswith("_blocks.")})
     if not count or count != len(blocks):
-        raise DataError(f"no efficientnet-pytorch checkpoint of this model: it has {count} blocks, not {len(blocks)}")
+        raise DataError(f"the efficientnet-pytorch checkpoint has {count} blocks, but the model has {len(blocks)}")
     return {_key(key, state, blocks): value for key, value in state.items()}
 
 

@@ -1,4 +1,4 @@
-"""Networks of timm and torchvision, with ImageNet weights on request and an error if these are not available."""
+"""Networks of timm and torchvision, optionally with ImageNet weights."""
 
 import logging
 import ssl
@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from backbones.family import Family, Features
-from core.errors import NotAvailableError
+from core.errors import NotAvailableError, one_line
 
 FILE = "model.safetensors"
 """Name of the weights file on the hub."""
@@ -23,13 +23,13 @@ PATIENCE = 4
 
 
 class MapsOf(nn.Module):
-    """A timm network without its head: images -> ``forward_features``."""
+    """timm network without its head: images -> ``forward_features``."""
 
     def __init__(self, net: Any) -> None:
         super().__init__()
         self.net = net
         self.native: tuple[int, int] = net.pretrained_cfg["input_size"][-2:]
-        """(H, W) that the network was made for."""
+        """Native input size (H, W)."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature map (N,C,h,w) of images (N,3,H,W)."""
@@ -54,14 +54,14 @@ def levels(net: Any) -> tuple[str, ...]:
 def create(name: str, pretrained: bool, **options: Any) -> Any:
     """Create timm's network ``name`` without classifier and pooling; ``options`` go to the constructor.
 
-    Weights come from a file in torch's checkpoint folder if there is one, else from the Hugging Face hub or its cache.
-    Raises ``NotAvailableError`` with the file's source and path.
+    Weights come from torch's checkpoint folder, else from the cache of the Hugging Face hub, else from the hub. Raises
+    ``NotAvailableError`` with URL and path.
     """
     import timm  # slow import, only needed for its networks
 
     if not pretrained:
         return timm.create_model(name, num_classes=0, **options)
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # hides its retries; our error says the same
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # hides its retries
     require(name)
     path = weights_file(name)
     overlay = {"file": str(path)} if path.is_file() else None
@@ -72,9 +72,9 @@ def create(name: str, pretrained: bool, **options: Any) -> Any:
 
 
 def require(name: str) -> None:
-    """Raise ``NotAvailableError`` if timm's weights of ``name`` are neither on disk nor downloadable.
+    """Raise ``NotAvailableError`` within seconds if timm's weights of ``name`` are neither on disk nor downloadable.
 
-    Takes seconds, while the hub's own retries take a minute.
+    The retries of the hub would take a minute.
     """
     from huggingface_hub import constants, try_to_load_from_cache  # slow import, only needed here
 
@@ -86,7 +86,7 @@ def require(name: str) -> None:
 
 
 def reachable(address: str) -> bool:
-    """True if a server answers within ``PATIENCE``, including the DNS lookup, which has no timeout."""
+    """Return True if a server answers within ``PATIENCE``, including the DNS lookup, which has no timeout."""
     replies: list[bool] = []
     asking = threading.Thread(target=lambda: replies.append(answers(address)), daemon=True)
     asking.start()
@@ -95,7 +95,7 @@ def reachable(address: str) -> bool:
 
 
 def answers(address: str) -> bool:
-    """True if a server responds at all, through the proxy set in the environment."""
+    """Return True if a server responds at all, through the proxy set in the environment."""
     try:
         urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PATIENCE).close()
     except urllib.error.HTTPError:
@@ -138,7 +138,10 @@ def _source(name: str) -> str | None:
 
 def _not_available(name: str, source: str | None, path: Path, error: object) -> NotAvailableError:
     if source is None:
-        return NotAvailableError(f"{name!r} has no published ImageNet weights: choose another or --pretrained False")
+        return NotAvailableError(f"{name!r} has no ImageNet weights: choose another or use --pretrained False")
     if path.is_file():
-        return NotAvailableError(f"{path} does not fit {name!r}: delete it or use --pretrained False ({error})")
-    return NotAvailableError(f"no ImageNet weights for {name!r}: lay {source} at {path}, or use --pretrained False")
+        reason = one_line(error)
+        return NotAvailableError(f"{path} does not fit {name!r} ({reason}): delete it or use --pretrained False")
+    return NotAvailableError(
+        f"ImageNet weights of {name!r} not found: download {source} to {path}, or use --pretrained False"
+    )

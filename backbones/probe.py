@@ -1,4 +1,4 @@
-"""Grids of feature maps, measured with gradients: for networks that arithmetic cannot trace, and to check it.
+"""Grids of feature maps, measured with gradients, for networks that arithmetic cannot trace.
 
 During the measurement every convolution and pooling uses only its central taps (one of an odd kernel, two of an even
 one), gates are open, and norms and activations are the identity. The gradient of one position then covers few pixels
@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from core.errors import NotAvailableError
 from core.frames import Grid
 
-ADVICE = "give backbones.wrap grid=lambda size: Grid(…)"
+ADVICE = "pass grid=lambda size: Grid(…) to backbones.wrap"
 
 
 def grid(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int = 3) -> Grid:
@@ -32,7 +32,7 @@ def grid(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[in
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put every part of ``module`` in evaluation mode within the block, and restore the modes afterwards."""
+    """Put ``module`` in evaluation mode within the block, and restore the mode of each submodule afterwards."""
     trained = [part for part in module.modules() if part.training]
     if not trained:
         yield
@@ -66,7 +66,7 @@ def _centroids(
 def _centroid(gradient: Tensor | None) -> list[float]:
     total = 0.0 if gradient is None else float(gradient.sum())
     if gradient is None or not 0 < total < float("inf"):
-        raise NotAvailableError(f"gradients do not tell where the positions of this network look: {ADVICE}")
+        raise NotAvailableError(f"the grid of this network cannot be measured with gradients: {ADVICE}")
     mass = gradient.double().sum((0, 1)) / total
     return [float((mass.sum(1 - d) * torch.arange(n, device=mass.device)).sum()) for d, n in enumerate(mass.shape)]
 
@@ -76,12 +76,12 @@ def _line(seen: dict[int, float], side: int) -> tuple[float, float]:
     last = max(seen)
     stride = seen[last] - seen[last - 1] if len(seen) > 1 else side
     if not stride > 0:
-        raise NotAvailableError(f"the positions of this network look at no regular grid: {ADVICE}")
+        raise NotAvailableError(f"the feature map of this network has no regular grid: {ADVICE}")
     return round(seen[last] - stride * last, 3) + 0.0, round(stride, 3)  # + 0.0 turns -0.0 into 0.0
 
 
 class _CentralTaps(TorchFunctionMode):
-    """Torch function mode in which a network only moves pixels."""
+    """Torch function mode that reduces a network to shifts and averages of pixels."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")

@@ -28,13 +28,13 @@ class Rescale(nn.Module):
     def __init__(self, mean: float = 0.0, std: float = 255.0) -> None:
         super().__init__()
         if isinstance(mean, str) or isinstance(std, str) or not std > 0:
-            raise BadValueError(f"a backbone has mean={mean}, std={std}: give gray values of 0 to 255, std above 0")
+            raise BadValueError(f"a backbone has mean={mean}, std={std}: give gray values in [0, 255] and std above 0")
         scale = torch.tensor(STD, dtype=torch.float64) * 255 / std
         shift = (torch.tensor(MEAN, dtype=torch.float64) * 255 - mean) / std
         self.set(scale, shift)
 
     def set(self, scale: Tensor, shift: Tensor) -> None:
-        """Set the factor ``scale`` and the summand ``shift`` of each channel."""
+        """Set the factor ``scale`` and the offset ``shift`` of each channel."""
         self.register_buffer("scale", scale.float().reshape(-1, 1, 1), persistent=False)
         self.register_buffer("shift", shift.float().reshape(-1, 1, 1), persistent=False)
 
@@ -65,8 +65,8 @@ def normalised(mean: Sequence[float], std: Sequence[float], channels: int) -> Re
     for word, values in (("mean", mean), ("std", std)):
         if len(values) not in (1, channels) or (word == "std" and not min(values) > 0):
             raise BadValueError(
-                f"--{word} {' '.join(map(str, values))}: write one number, or one for each of {channels} channels, of "
-                "gray values in [0, 1]; a std is above 0"
+                f"--{word} is {' '.join(map(str, values))}: give one number, or one for each of the {channels} "
+                "channels, for gray values in [0, 1]; --std must be above 0"
             )
     if channels == 3 and (tuple(mean), tuple(std)) == (MEAN, STD):
         return None

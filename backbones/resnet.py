@@ -1,4 +1,4 @@
-"""ResNet: all kernels odd, padding symmetric, so position 0 looks at pixel 0 (offset 0, stride 32)."""
+"""ResNet, whose odd kernels and symmetric padding give a grid with offset 0 at stride 32."""
 
 from backbones.pretrained import TimmFamily
 

@@ -1,4 +1,4 @@
-"""SqueezeNet: unpadded, with stride 16 and offset 15."""
+"""SqueezeNet, which is not padded and has a grid with offset 15 at stride 16."""
 
 from backbones.family import Family, Features
 from backbones.pretrained import from_torchvision

@@ -1,4 +1,4 @@
-"""Any other timm model with feature maps: the last resort, after the families that list their names."""
+"""All timm models with feature maps that no other family lists."""
 
 from backbones import geometry, tokens
 from backbones.family import Features, OpenFamily
@@ -44,6 +44,6 @@ def _require_maps(name: str, extractor: MapsOf | TokensOf, width: int) -> None:
     shape = tuple(getattr(geometry.features(extractor, extractor.native), "shape", ()))
     if len(shape) != 4 or shape[1] != width:
         raise NotAvailableError(
-            f"the backbone {name!r} gives features of shape {shape}, not maps (N, {width}, h, w): "
-            "choose a convolutional model, a ViT or a Swin, or wrap the network yourself with backbones.wrap"
+            f"the features of {name!r} have the shape {shape}, not (N, {width}, h, w): choose a convolutional network, "
+            "a ViT or a Swin, or use backbones.wrap"
         )

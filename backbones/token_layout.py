@@ -1,8 +1,7 @@
-"""Token layout of a transformer: which tokens are patches, which the head reads, and which modules are its blocks.
+"""Token layout of a transformer: the patch tokens, the tokens that the head reads, and the modules of the blocks.
 
-Measured with one image of noise: the number of tokens from the size of the attention matrices, the tokens that the
-head reads from the gradient of the last block's matrix (after it tokens no longer mix), and the blocks from the modules
-in which the matrices are computed.
+Measured with one image of noise. The size of the attention matrices gives the number of tokens, the gradient of the
+last matrix the tokens that the head reads, and the modules that compute the matrices are the blocks.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ from core.frames import Grid
 
 @dataclass(frozen=True, eq=False)
 class TokenLayout:
-    """Token layout for images of one size: which tokens are patches, which the head reads."""
+    """Token layout for images of one size."""
 
     n_blocks: int
     n_logits: int
@@ -45,25 +44,25 @@ class TokenLayout:
 @torch.enable_grad()
 @torch.inference_mode(False)
 def find_token_layout(model: Network, size: tuple[int, int]) -> TokenLayout:
-    """Compute the token layout for images of ``size`` (H, W), without caching (``model.token_layout`` caches it).
+    """Return the token layout for images of ``size`` (H, W), without caching (``model.token_layout`` caches it).
 
     Raises ``NotAvailableError``, with the reason, for a network whose blocks do not all use global attention: one
     without attention, with windowed attention, or with several resolutions.
     """
     matrices, paths, logits = _recorded(model, size)
     if not isinstance(model.extractor, TokensOf) or not matrices:
-        raise NotAvailableError("this network has no attention between patches of the image: give a vision transformer")
+        raise NotAvailableError("this network has no attention between patches: use a vision transformer")
     h, w = shape = (size[0] // model.extractor.patch, size[1] // model.extractor.patch)
     shapes = {tuple(A.shape) for A in matrices}
     prefix = matrices[0].shape[-1] - h * w
     if len(shapes) > 1 or len(matrices[0]) > 1 or not 0 <= prefix <= MOST_PREFIX:
         raise NotAvailableError(
-            "this network attends within windows, or at several resolutions (as Swin does): no matrix of a block "
-            f"connects all {h * w} patches, so there are no rows to follow from block to block"
+            f"the attention matrices of this network do not all connect its {h * w} patches, because it attends within "
+            "windows or at several resolutions (as Swin does): not supported"
         )
     declared = getattr(model.extractor.net, "num_prefix_tokens", prefix)
     if declared != prefix:
-        raise NotAvailableError(f"{prefix} tokens are not patches, but the network declares {declared} such tokens")
+        raise NotAvailableError(f"the network has {prefix} tokens before the patches, but declares {declared}")
     rows = _rows(torch.autograd.grad(logits.sum(), matrices[-1])[0][0], prefix)
     grid, heads = model.extractor.grid(size, shape), matrices[0].shape[1]
     return TokenLayout(len(matrices), logits.shape[-1], heads, shape, rows, _blocks(paths), grid)
@@ -121,5 +120,5 @@ def as_tokens(output: Any) -> Tensor:
     """Return the tokens (N,T,C) in a block's output: a tensor, or a tuple that begins with it."""
     tokens = output[0] if isinstance(output, tuple) else output
     if not isinstance(tokens, Tensor) or tokens.ndim != 3:
-        raise NotAvailableError("a block of this network gives no tokens (N, T, C): there is no score behind it")
+        raise NotAvailableError("a block of this network does not return tokens (N, T, C): not supported")
     return tokens

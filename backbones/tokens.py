@@ -1,7 +1,6 @@
-"""Transformers over patches (timm's ViT, DeiT, EVA, Swin): tokens as a map with its grid.
+"""Tokens of transformers (timm's ViT, DeiT, EVA, Swin) as a map with a grid.
 
-A token may depend on the whole image, so gradients cannot locate it (:mod:`backbones.probe` does not apply). The grid
-gives the patch of each token, which is the usual convention for token maps.
+A token may depend on the whole image, so gradients cannot locate it. By convention, its position is that of its patch.
 """
 
 from typing import Any
@@ -17,7 +16,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "eva": {"dynamic_img_size": True},
     "swin_transformer": {"strict_img_size": False}, "swin_transformer_v2": {"strict_img_size": False},
 }  # fmt: skip
-"""timm's module -> options with which its networks accept other image sizes than their native one."""
+"""timm's module -> options that allow other image sizes than the native one."""
 
 MOST_PREFIX = 16
 """Maximum number of class and register tokens in front of the patches."""
@@ -31,24 +30,24 @@ def options(name: str) -> dict[str, Any]:
 
 
 class TokensOf(nn.Module):
-    """A timm transformer without its head: images -> tokens after the final norm, as a map.
+    """timm transformer without its head: images -> tokens after the final norm, as a map.
 
-    Class, distillation and register tokens are left out. A ViT's position embedding is resized to the image (timm's
-    ``dynamic_img_size``); Swin's windows keep their size, with padding at the lower right edge.
+    Class, distillation and register tokens are left out. The position embedding of a ViT is resized to the image
+    (timm's ``dynamic_img_size``); Swin's windows keep their size, with padding at the lower right edge.
     """
 
     def __init__(self, net: Any) -> None:
         super().__init__()
         self.net = net
         self.native: tuple[int, int] = net.pretrained_cfg["input_size"][-2:]
-        """(H, W) that the network was made for."""
+        """Native input size (H, W)."""
         self.patch: int = net.patch_embed.patch_size[0]
         self.prefix: int = getattr(net, "num_prefix_tokens", 0)
         self.stages = len(getattr(net, "layers", [None]))
 
     @staticmethod
     def serves(net: Any) -> bool:
-        """True if the tokens of ``net`` are patches of the image, without a convolutional stem."""
+        """Return True if the tokens of ``net`` are patches of the image, without a convolutional stem."""
         kind = type(getattr(net, "patch_embed", None))
         return (kind.__module__, kind.__name__) == ("timm.layers.patch_embed", "PatchEmbed")
 
@@ -61,7 +60,9 @@ class TokensOf(nn.Module):
             tokens = self.net.fc_norm(tokens)
         A = self.as_map(tokens, size)
         if A is None:
-            raise BadValueError(f"the tokens of images of {size} pixels are no map: give {self.native}")
+            raise BadValueError(
+                f"the tokens of images of {size} pixels are not a map: use the native size {self.native}"
+            )
         return A
 
     def grid(self, size: tuple[int, int], shape: tuple[int, int] | None = None) -> Grid:

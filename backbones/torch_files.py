@@ -1,4 +1,4 @@
-"""Safe reading of PyTorch files as data; for files that would run code, find the function that they would run."""
+"""Read PyTorch files as data, without running code, and find the code that an unsafe file contains."""
 
 import itertools
 import pickletools
@@ -13,21 +13,21 @@ import torch
 PICKLE_BYTES = 2**24
 """Number of bytes of a file that are searched for function names."""
 DATA = ("torch.", "collections.", "_codecs.")
-"""Modules of the types that weights consist of."""
+"""Prefixes of the types in a file of weights."""
 
 
 def load(path: Path | str, allowed: Iterable[Any] = ()) -> Any:
-    """Return the content of a PyTorch file on the CPU; all other code reads files through this function.
+    """Return the content of a PyTorch file on the CPU. All code reads PyTorch files through this function.
 
-    ``allowed``: classes that the file may contain besides tensors. Raises the errors of ``torch.load`` for a file that
-    is broken or contains anything else, without running any of its code.
+    ``allowed``: classes that the file may contain in addition to tensors. Raises the errors of ``torch.load`` for a
+    file that is broken or contains anything else, without running its code.
     """
     with torch.serialization.safe_globals([*allowed]):
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def code_in(path: Path | str, error: BaseException) -> str | None:
-    """Return the function that loading the file would run, such as ``posix.system``; None if there is none.
+    """Return the function that loading the file would run, such as ``posix.system``, or None.
 
     ``error``: the exception of ``load``. If it does not name the function, the file is searched.
     """

@@ -1,7 +1,7 @@
-"""Find the features and the head of a third-party network from the outputs of its parts for one image.
+"""Detect the features and the head of a third-party network from the outputs of its submodules for one image.
 
-Preferred is a linear layer that gives the logits, with a map whose mean or maximum over positions is exactly its input:
-then class maps exist. Else the features are the last map on which the logits depend at every position, and the head is
+If a linear layer returns the logits and its input is the mean or maximum of a map, these are head and features, and
+class maps exist. Otherwise the features are the last map on which the logits depend at every position, and the head is
 opaque.
 """
 
@@ -18,7 +18,7 @@ from backbones.unknown_network import submodule
 from core.errors import BadValueError, NotAvailableError
 
 NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
-"""Modules that are never a feature level, whatever the shape of their output."""
+"""Modules whose output is never used as features."""
 REACHED = 0.9
 """Minimum share of the positions of a map that must affect the logits."""
 
@@ -26,73 +26,73 @@ REACHED = 0.9
 def find(
     module: nn.Module, channels: int, features: str | None = None, head: str | None = None, side: int = 224
 ) -> ModelSpec:
-    """Find the specification of ``module``, given ``features`` or ``head`` (a linear layer) if these are named.
+    """Detect the specification of ``module``; ``features`` and ``head`` (a linear layer) may be named.
 
-    The network is not changed. Raises ``BadValueError`` if it rejects images (channels, side, side) or gives no logits,
-    ``NotAvailableError`` if no map is found, ``UnknownNameError`` for a name that is no submodule.
+    The network is not changed. Raises ``BadValueError`` if it rejects images (channels, side, side) or does not return
+    logits, ``NotAvailableError`` if no map is found, ``UnknownNameError`` for an unknown submodule.
     """
     return wiring_of(module, observe(module, channels, side), features, head)
 
 
 def wiring_of(
-    module: nn.Module, passage: ForwardTrace, features: str | None = None, head: str | None = None
+    module: nn.Module, trace: ForwardTrace, features: str | None = None, head: str | None = None
 ) -> ModelSpec:
     """Find the specification from a recorded forward pass; raises the errors of ``find``."""
     for name in filter(None, (features, head)):
         submodule(module, name)
-    candidates = list(_maps(module, passage, features))
-    if wiring := _pooled(passage, candidates, head):
+    candidates = list(_maps(module, trace, features))
+    if wiring := _pooled(trace, candidates, head):
         return wiring
     if head is not None:
         raise BadValueError(
-            f"the layer {head!r} does not take the mean of {f'the map of {features!r}' if features else 'any map'} "
-            f"alone{_where(passage)}: leave head out, so that all behind the features is the head"
+            f"the input of {head!r} is not the mean of {f'the map of {features!r}' if features else 'a map'}"
+            f"{_hint(trace)}: leave head out, so that all layers after the features are the head"
         )
-    return _deciding(passage, candidates, features)
+    return _deciding(trace, candidates, features)
 
 
-def _maps(module: nn.Module, passage: ForwardTrace, features: str | None) -> Iterator[tuple[ModelSpec, Tensor]]:
+def _maps(module: nn.Module, trace: ForwardTrace, features: str | None) -> Iterator[tuple[ModelSpec, Tensor]]:
     """Yield the maps (1,C,h,w) with more than one position among the outputs, last first."""
-    names = [features] if features else list(reversed(passage.outputs))
+    names = [features] if features else list(reversed(trace.outputs))
     for name in names:
-        if name not in passage.outputs:
-            raise NotAvailableError(f"the submodule {name!r} gives no tensor in the forward pass: name another one")
-        output = passage.outputs[name]
+        if name not in trace.outputs:
+            raise NotAvailableError(f"the submodule {name!r} does not return a tensor: choose another one")
+        output = trace.outputs[name]
         if features is None and isinstance(module.get_submodule(name), NO_MAPS):
             continue
-        if output.ndim == 4 and not passage.is_tokens(output):
+        if output.ndim == 4 and not trace.is_tokens(output):
             if output.shape[-1] * output.shape[-2] > 1:
-                yield _plain(module, name, output, passage), output
-        elif (wiring := _tokens(name, output, passage)) and (A := _as_map(output, wiring, passage)) is not None:
+                yield _plain(module, name, output, trace), output
+        elif (wiring := _tokens(name, output, trace)) and (A := _as_map(output, wiring, trace)) is not None:
             yield wiring, A
 
 
-def _plain(module: nn.Module, name: str, output: Tensor, passage: ForwardTrace) -> ModelSpec:
+def _plain(module: nn.Module, name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec:
     """Return the specification of a map (1,C,h,w) of convolutions, or of tokens already arranged as a map."""
     shape = (output.shape[-2], output.shape[-1])
     mixed = any(isinstance(part, nn.LayerNorm) for part in module.modules())
-    if not passage.patch or not mixed or shape not in passage.shapes:
+    if not trace.patch or not mixed or shape not in trace.shapes:
         return ModelSpec(name, None)
-    return ModelSpec(name, None, patch=passage.patch, stages=passage.shapes.index(shape) + 1)
+    return ModelSpec(name, None, patch=trace.patch, stages=trace.shapes.index(shape) + 1)
 
 
-def _tokens(name: str, output: Tensor, passage: ForwardTrace) -> ModelSpec | None:
+def _tokens(name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec | None:
     """Return the specification of tokens (1, prefix + h*w, C) or (1,h,w,C); None if the output is not tokens."""
-    if not passage.patch or output.ndim not in (3, 4):
+    if not trace.patch or output.ndim not in (3, 4):
         return None
-    for stages, (h, w) in enumerate(passage.shapes, start=1):
+    for stages, (h, w) in enumerate(trace.shapes, start=1):
         prefix = 0 if output.ndim == 4 else output.shape[1] - h * w
         fits = tuple(output.shape[1:3]) == (h, w) if output.ndim == 4 else 0 <= prefix <= MOST_PREFIX
         if fits and h * w > 1:
-            return ModelSpec(name, None, patch=passage.patch, prefix=prefix, stages=stages)
+            return ModelSpec(name, None, patch=trace.patch, prefix=prefix, stages=stages)
     return None
 
 
-def _pooled(passage: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], head: str | None) -> ModelSpec | None:
+def _pooled(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], head: str | None) -> ModelSpec | None:
     """Find the linear layer that gives the logits and the map that it pools; the map's shortest name wins."""
-    names = [head] if head else list(passage.linear)[-1:]
-    for name in (name for name in names if name in passage.linear):
-        taken = passage.linear[name][0]
+    names = [head] if head else list(trace.linear)[-1:]
+    for name in (name for name in names if name in trace.linear):
+        taken = trace.linear[name][0]
         for wiring, A in sorted(candidates, key=lambda item: item[0].features.count(".")):
             for rectified in (False, True):
                 pooled_map = A.relu() if rectified else A
@@ -108,45 +108,45 @@ def _pooling(A: Tensor, taken: Tensor) -> str | None:
     return next((word for word in POOLINGS if float((poolings.build(word)(A) - taken).abs().max()) <= scale), None)
 
 
-def _deciding(passage: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None) -> ModelSpec:
+def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None) -> ModelSpec:
     """Return the last map that affects the logits at every position, or the named one if it does."""
-    _refuse_probabilities(passage)
-    parts = [passage.outputs[wiring.features] for wiring, _ in candidates]
-    gradients = torch.autograd.grad(passage.logits.sum(), parts, allow_unused=True) if parts else ()
+    _refuse_probabilities(trace)
+    parts = [trace.outputs[wiring.features] for wiring, _ in candidates]
+    gradients = torch.autograd.grad(trace.logits.sum(), parts, allow_unused=True) if parts else ()
     for (wiring, _), gradient in zip(candidates, gradients, strict=True):
-        if gradient is not None and _reached(gradient, wiring, passage) >= REACHED:
+        if gradient is not None and _reached(gradient, wiring, trace) >= REACHED:
             return wiring
     if features is not None:
         raise NotAvailableError(
-            f"the logits do not depend on the positions of {features!r}, or it is no map{_where(passage)}: "
-            "name an earlier part, or leave features out, to have one found"
+            f"{features!r} is not a map, or the logits do not depend on all of its positions{_hint(trace)}: "
+            "choose an earlier submodule, or leave features out, so that they are detected"
         )
     raise NotAvailableError(
-        "no part of this network gives a map (N, C, h, w), or tokens of patches, on which its logits depend: "
-        "name it as features, or give backbones.wrap callables"
+        "no submodule returns a map (N, C, h, w) or patch tokens on which the logits depend: "
+        "name it with features, or pass callables to backbones.wrap"
     )
 
 
-def _reached(gradient: Tensor, wiring: ModelSpec, passage: ForwardTrace) -> float:
+def _reached(gradient: Tensor, wiring: ModelSpec, trace: ForwardTrace) -> float:
     """Return the share of positions with a nonzero gradient of the logits."""
-    gradient_map = _as_map(gradient, wiring, passage) if wiring.patch else gradient
+    gradient_map = _as_map(gradient, wiring, trace) if wiring.patch else gradient
     return 0.0 if gradient_map is None else float((gradient_map.abs().sum(1) > 0).float().mean())
 
 
-def _as_map(output: Tensor, wiring: ModelSpec, passage: ForwardTrace) -> Tensor | None:
-    return Patches(nn.Identity(), "", wiring.patch, wiring.prefix, wiring.stages).as_map(output, passage.size)
+def _as_map(output: Tensor, wiring: ModelSpec, trace: ForwardTrace) -> Tensor | None:
+    return Patches(nn.Identity(), "", wiring.patch, wiring.prefix, wiring.stages).as_map(output, trace.size)
 
 
-def _where(passage: ForwardTrace) -> str:
+def _hint(trace: ForwardTrace) -> str:
     """Return a hint for networks that read a class token, in brackets."""
-    return " (a class token reads the others before the last block's end)" if passage.patch else ""
+    return " (after the last block, a class token no longer depends on the patches)" if trace.patch else ""
 
 
-def _refuse_probabilities(passage: ForwardTrace) -> None:
-    if not passage.linear:
+def _refuse_probabilities(trace: ForwardTrace) -> None:
+    if not trace.linear:
         return
-    last = next(reversed(passage.linear.values()))[1]
-    if last.shape == passage.logits.shape:
+    last = next(reversed(trace.linear.values()))[1]
+    if last.shape == trace.logits.shape:
         for word, same in (("sigmoid", last.sigmoid()), ("softmax", last.softmax(1))):
-            if torch.allclose(passage.logits, same, atol=1e-6) and not torch.allclose(last, same, atol=1e-6):
-                raise BadValueError(f"the network ends in a {word}: give one that returns its logits")
+            if torch.allclose(trace.logits, same, atol=1e-6) and not torch.allclose(last, same, atol=1e-6):
+                raise BadValueError(f"the network ends in a {word}: it must return its logits")

@@ -1,4 +1,4 @@
-"""The two halves of a third-party network: the extractor that ends in A, and the head that starts from it."""
+"""Extractor and opaque head of a third-party network."""
 
 import difflib
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Step = Callable[[Tensor], Tensor]
 
 
 class Extractor(nn.Module):
-    """The part of a third-party network up to A; ``rectified``: including a ReLU that is no submodule."""
+    """Third-party network up to its feature map A; ``rectified``: apply the ReLU that follows the submodule."""
 
     def __init__(self, module: nn.Module, features: str | Step, rectified: bool = False) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Extractor(nn.Module):
 
 
 class ForeignHead(nn.Module):
-    """An opaque head: logits, but no class maps."""
+    """Opaque head, with logits but without class maps."""
 
     word = ""
 
@@ -43,7 +43,7 @@ class ForeignHead(nn.Module):
         except (RuntimeError, ValueError, TypeError) as error:
             raise _misfit(A, str(error)) from error
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(A):
-            raise _misfit(A, f"it gave {getattr(logits, 'shape', type(logits).__name__)}")
+            raise _misfit(A, f"it returned {getattr(logits, 'shape', type(logits).__name__)}")
         return logits
 
     def factors(self, A: Tensor) -> None:
@@ -53,22 +53,22 @@ class ForeignHead(nn.Module):
         """Return None: an opaque head has no closed form."""
 
     def class_maps(self, A: Tensor) -> Tensor:
-        """Not known: raises ``NotAvailableError``."""
-        raise _closed()
+        """Raise ``NotAvailableError``."""
+        raise _opaque()
 
     @property
     def weight(self) -> Tensor:
-        """Not known: raises ``NotAvailableError``."""
-        raise _closed()
+        """Raise ``NotAvailableError``."""
+        raise _opaque()
 
     @property
     def bias(self) -> Tensor:
-        """Not known: raises ``NotAvailableError``."""
-        raise _closed()
+        """Raise ``NotAvailableError``."""
+        raise _opaque()
 
 
 def until(module: nn.Module, name: str) -> Step:
-    """Return a function from images to the output of the submodule ``name`` that stops the network there."""
+    """Return a function from images to the output of the submodule ``name``; the network stops there."""
     target = submodule(module, name)
 
     def stop(target: nn.Module, inputs: Any, A: Tensor) -> None:
@@ -84,13 +84,13 @@ def until(module: nn.Module, name: str) -> Step:
             return reached.A
         finally:
             hook.remove()
-        raise NotAvailableError(f"the submodule {name!r} takes no part in the forward pass: name another as features")
+        raise NotAvailableError(f"the submodule {name!r} does not run in the forward pass: choose other features")
 
     return run
 
 
 def submodule(module: nn.Module, name: str) -> nn.Module:
-    """Return the part of ``module`` with the dotted ``name``. Raises ``UnknownNameError`` with the nearest."""
+    """Return the submodule with the dotted ``name``. Raises ``UnknownNameError`` with the nearest names."""
     parts = dict(module.named_modules())
     if name not in parts:
         near = difflib.get_close_matches(name, parts, n=5)
@@ -99,7 +99,7 @@ def submodule(module: nn.Module, name: str) -> nn.Module:
 
 
 class _ReachedError(Exception):
-    """Internal exception that stops the forward pass and carries A."""
+    """Stops the forward pass and carries A."""
 
     def __init__(self, module: nn.Module, A: Tensor) -> None:
         super().__init__()
@@ -109,9 +109,9 @@ class _ReachedError(Exception):
 def _misfit(A: Tensor, reason: str) -> BadValueError:
     shape = tuple(A.shape)
     advice = "give a callable such as lambda A: fc(A.mean((2, 3)))"
-    return BadValueError(f"the wrapped head does not turn {shape} into (N,K): {reason}; {advice}")
+    return BadValueError(f"the wrapped head does not convert {shape} to (N, K) ({reason}): {advice}")
 
 
-def _closed() -> NotAvailableError:
-    advice = "name its nn.Linear as head, or use a method of gradients"
-    return NotAvailableError(f"this wrapped head is a callable whose weights are not known: {advice}")
+def _opaque() -> NotAvailableError:
+    advice = "pass the name of its nn.Linear as head, or use a gradient method"
+    return NotAvailableError(f"the weights of this wrapped head are unknown, because it is a callable: {advice}")

@@ -1,4 +1,4 @@
-"""VGG: five max poolings of even size centre the grid (offset 15.5, stride 32)."""
+"""VGG, whose five max poolings of even size give a grid with offset 15.5 at stride 32."""
 
 from backbones.family import Family, Features
 from backbones.pretrained import create, levels

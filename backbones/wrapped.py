@@ -1,4 +1,4 @@
-"""Wrap any network as a Classifier, without changing it."""
+"""Wrap any network as a ``Classifier`` without changing it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,29 +31,33 @@ def wrap(
 ) -> Classifier:
     """Wrap ``module`` as a :class:`Classifier` with A = ``features(images)`` and logits = ``head(A)``.
 
-    ``features``: a callable (N,channels,H,W) -> (N,C,h,w), or the dotted name of the submodule with output A; the
-    network runs only up to there. ``head``: a callable (N,C,h,w) -> (N,K) logits, or the dotted name of a submodule
-    that does that. The name of an ``nn.Linear`` means: mean over positions, then this layer; only then ``class_maps``,
-    ``weight`` and ``bias`` exist. ``channels`` defaults to those of the first convolution. The grid is measured with
-    gradients (:mod:`backbones.probe`) unless ``grid`` is given.
+    Args:
+        module: the network; it is not changed.
+        features: a callable (N,channels,H,W) -> (N,C,h,w), or the dotted name of the submodule with output A. Default:
+            detected with an image of ``img_size`` pixels (:mod:`backbones.traced`).
+        head: a callable (N,C,h,w) -> (N,K) logits, or the dotted name of a submodule. The name of an ``nn.Linear``
+            means the mean over positions, then this layer; only then ``class_maps``, ``weight`` and ``bias`` exist.
+            Default: detected, else the rest of the network.
+        num_classes: number of outputs, if ``head`` is a callable.
+        channels: number of image channels. Default: those of the first convolution.
+        grid: function from the input's (H, W) to the grid of A. Default: measured with gradients
+            (:mod:`backbones.probe`).
+        img_size: side of the images in pixels. Default: the native size of the network, else 224.
 
-    Missing parts are found with an image of ``img_size`` pixels (:mod:`backbones.traced`): a linear layer after one
-    pooled map, or else the last map (or patch tokens) on which the logits depend, with the rest of the network as a
-    head without class maps.
-
-    A must be the output of the last non-linearity. torchvision's and torchxrayvision's DenseNet rectify after their
-    ``features``, so the dotted name would give a different map. Pass a callable, or leave ``features`` out::
+    A must be the output of the last non-linearity. The DenseNets of torchvision and torchxrayvision apply a ReLU after
+    their ``features``, so the name ``features`` would give a different map. Pass a callable, or leave it out::
 
         net = torchxrayvision.models.DenseNet(weights=None)
         model = wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
 
-    Raises ``UnknownNameError`` for a name that is no submodule, ``BadValueError`` when mean and a named linear layer
-    behind ``features`` give other logits than the layer gives within ``module`` (:mod:`backbones.consistency`).
+    Raises:
+        UnknownNameError: an unknown submodule. BadValueError: features and head do not give the logits of ``module``
+        (:mod:`backbones.consistency`).
     """
     channels = channels or channels_of(module)
     if features is None or head is None or (isinstance(features, str) and _gives_tokens(module, features, channels)):
         if not isinstance(features, str | None) or not isinstance(head, str | None):
-            raise BadValueError("a callable needs its other half: give features and head, or leave both out")
+            raise BadValueError("features and head must both be given if one of them is a callable")
         return connect(module, find(module, channels, features, head, img_size or native(module)), channels)
     extractor = Extractor(module, features)
     locate = grid or (lambda size: probe.grid(module, extractor, size, channels))
@@ -69,17 +73,17 @@ def _head(step: Any, num_classes: int | None) -> Any:
 
 
 def _gives_tokens(module: nn.Module, features: str, channels: int) -> bool:
-    """True if a submodule gives tokens (N,T,C) or (N,h,w,C) for an image of noise; False if it cannot be run."""
+    """Return True if a submodule returns tokens (N,T,C) or (N,h,w,C) for noise; False if the network cannot be run."""
     submodule(module, features)
     try:
-        passage = observe(module, channels, native(module))
+        trace = observe(module, channels, native(module))
     except BadValueError:
         return False
-    return features in passage.outputs and passage.is_tokens(passage.outputs[features])
+    return features in trace.outputs and trace.is_tokens(trace.outputs[features])
 
 
 def native(module: nn.Module) -> int:
-    """Return the native image side of a network of timm or transformers; 224 if it declares none."""
+    """Return the native image side of a network of timm or transformers, else 224."""
     size = getattr(module, "pretrained_cfg", {}).get("input_size", (0, 0, 0))[-1]
     size = size or getattr(getattr(module, "config", None), "image_size", 0) or SIDE
     return int(size[0] if isinstance(size, list | tuple) else size)

@@ -24,16 +24,16 @@ NAMES = {
     "resnet50-res512-all": "resnet50",
 }
 """Name of the weights -> their backbone."""
-RANDOM = "or take random ones (--pretrained False; as --model: xrv:densenet121)"
+RANDOM = "or use random weights (--pretrained False; as --model: xrv:densenet121)"
 GRAY = ":mean=127.5,std=0.12451171875"
 """torchxrayvision scales gray values to -1024 to 1024: (p - 127.5) / (127.5 / 1024) for p in [0, 255]."""
 
 
 def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
-    """Return backbone and weights from two flags, either of which may name torchxrayvision's weights.
+    """Return backbone and weights; both arguments may be the name of torchxrayvision weights.
 
-    ``densenet121-res224-nih`` as a backbone means the network of these weights, with the weights unless ``pretrained``
-    is False. Raises ``UnknownNameError`` for an unknown name, ``BadValueError`` if it belongs to another backbone.
+    The backbone ``densenet121-res224-nih`` is the network of these weights, with the weights unless ``pretrained`` is
+    False. Raises ``UnknownNameError`` for an unknown name, ``BadValueError`` if it belongs to another backbone.
     """
     if name in NAMES:
         name, pretrained = NAMES[name], name if pretrained is True else pretrained
@@ -44,19 +44,20 @@ def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
     if pretrained not in NAMES:
         raise UnknownNameError("value of --pretrained", pretrained, ("True", "False", *NAMES))
     if name.split(":")[0].lower() != NAMES[pretrained]:
-        raise BadValueError(f"--pretrained {pretrained} belongs to --backbone {NAMES[pretrained]}, not {name}")
+        raise BadValueError(f"--pretrained {pretrained} requires --backbone {NAMES[pretrained]}, not {name}")
     return name if ":" in name else name + GRAY, pretrained
 
 
 def load(model: Classifier, word: str) -> None:
-    """Load the weights ``word`` into the extractor of ``model``; its head has other findings and is not changed.
+    """Load the weights ``word`` into the extractor of ``model``. Its head, which has other findings, is not changed.
 
     The file is downloaded once. Raises ``NotAvailableError`` with its URL and path if it is not available.
     """
     weights, ours = translate(state(word), model).state, model.state_dict()
     missing = [name for name in ours if name.startswith("extractor.") and name not in weights]
     if missing:
-        raise DataError(f"{word} lacks {len(missing)} weights of {NAMES[word]} ({examples(missing)}): delete the file")
+        lacking = f"{len(missing)} weights of {NAMES[word]} ({examples(missing)})"
+        raise DataError(f"the file of {word} lacks {lacking}: delete it to download it again")
     model.load_state_dict({name: weights[name] for name in weights if name.startswith("extractor.")}, strict=False)
 
 
@@ -85,7 +86,7 @@ def state(word: str) -> dict[str, Tensor]:
 
 
 def _broken(path: Path) -> DataError:
-    return DataError(f"{path} holds no weights of torchxrayvision (truncated?): delete it, {RANDOM}")
+    return DataError(f"{path} does not contain weights of torchxrayvision (truncated?): delete it, {RANDOM}")
 
 
 def library(word: str) -> ModuleType:
@@ -96,8 +97,8 @@ def library(word: str) -> ModuleType:
             warnings.simplefilter("ignore")
             import torchxrayvision
     except ImportError as error:
-        sentence = f"{word} needs torchxrayvision: pip install '.[xrv]', or leave it out (--pretrained False)"
-        raise NotAvailableError(sentence) from error
+        advice = "pip install '.[xrv]', or use random weights (--pretrained False)"
+        raise NotAvailableError(f"{word} requires torchxrayvision: {advice}") from error
     finally:
         sys.path[:] = path
     package: ModuleType = torchxrayvision
@@ -124,7 +125,7 @@ def _places(xrv: ModuleType, word: str) -> tuple[str, list[Path]]:
 
 
 def _not_available(word: str, source: str, path: Path) -> NotAvailableError:
-    return NotAvailableError(f"no weights {word}: lay {source} at {path}, {RANDOM}")
+    return NotAvailableError(f"weights {word} not found: download {source} to {path}, {RANDOM}")
 
 
 def _classes(xrv: ModuleType) -> set[type]:

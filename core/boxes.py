@@ -1,4 +1,4 @@
-"""Areas and overlaps of boxes: (M,4) xyxy, half-open, float64, all in one frame."""
+"""Areas and overlaps of boxes. Boxes are (M,4) float64 arrays of xyxy edges, half-open, in one frame."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -7,17 +7,16 @@ from core.types import FloatArray
 
 
 def as_boxes(boxes: ArrayLike) -> FloatArray:
-    """Convert a box-like value to (M,4) float64: an empty list becomes (0,4), one box of shape (4,) becomes (1,4).
+    """Convert boxes to (M,4) float64. An empty list becomes (0,4), a single box (1,4).
 
     >>> as_boxes([]).shape
     (0, 4)
     """
-    array = np.asarray(boxes, dtype=np.float64)
-    return array.reshape(-1, 4)
+    return np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
 
 
 def xywh_to_xyxy(boxes: ArrayLike) -> FloatArray:
-    """Convert (M,4) boxes from left, top, width, height to xyxy.
+    """Convert (M,4) boxes from (left, top, width, height) to xyxy.
 
     >>> xywh_to_xyxy([[10, 20, 5, 8]]).tolist()
     [[10.0, 20.0, 15.0, 28.0]]
@@ -41,7 +40,7 @@ def intersection(first: ArrayLike, second: ArrayLike) -> FloatArray:
 
 
 def iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
-    """Intersection over union, (M,4), (N,4) -> (M,N) in [0,1]; nan where both boxes are empty (0/0 is never 0).
+    """Return the (M,N) intersection over union of (M,4) and (N,4) boxes, in [0,1]; nan if both boxes are empty.
 
     >>> iou([[0, 0, 2, 2]], [[1, 0, 3, 2]]).round(3).tolist()
     [[0.333]]
@@ -51,9 +50,9 @@ def iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
 
 
 def iobb(first: ArrayLike, second: ArrayLike) -> FloatArray:
-    """Intersection over the area of the first box, the prediction: (M,4), (N,4) -> (M,N); nan where it is empty.
+    """Return the (M,N) intersection divided by the area of the ``first`` boxes; nan if the first box is empty.
 
-    Source: Wang et al., CVPR 2017, "intersection over the detected B-Box area ratio".
+    ``first`` are the predictions. Source: Wang et al., CVPR 2017, "intersection over the detected B-Box area ratio".
 
     >>> iobb([[0, 0, 4, 4]], [[0, 0, 2, 2]]).tolist()
     [[0.25]]
@@ -63,7 +62,7 @@ def iobb(first: ArrayLike, second: ArrayLike) -> FloatArray:
 
 
 def holds(boxes: ArrayLike, points: ArrayLike) -> NDArray[np.bool_]:
-    """Return (M,N) whether each of the (M,4) boxes contains each of the (N,2) points (x, y), edges included.
+    """Return (M,N) bool: True where one of the (M,4) boxes contains one of the (N,2) points (x, y), edges included.
 
     >>> holds([[0, 0, 2, 2]], [[2, 1], [3, 1]]).tolist()
     [[True, False]]
@@ -73,7 +72,7 @@ def holds(boxes: ArrayLike, points: ArrayLike) -> NDArray[np.bool_]:
 
 
 def clip(boxes: ArrayLike, frame: tuple[int, int]) -> FloatArray:
-    """Clip (M,4) boxes to the ``frame`` (H, W); the result may be empty (area 0)."""
+    """Clip (M,4) boxes to the ``frame`` (H, W). A box outside the frame becomes empty (area 0)."""
     height, width = frame
     return np.clip(as_boxes(boxes), 0, np.array([width, height, width, height], dtype=np.float64))
 

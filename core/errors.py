@@ -1,4 +1,4 @@
-"""User errors, one sentence each: the problem, the value, what is allowed, what to do."""
+"""User errors. Each message is one sentence: the problem, the value, what is allowed, what to do."""
 
 import difflib
 import signal
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 LONGEST_NAME = 200
-"""Maximum length of a misspelled name; the search for the nearest name is quadratic."""
+"""Maximum length of a name for which the nearest name is searched, in quadratic time."""
 
 
 class LocusError(Exception):
@@ -27,7 +27,7 @@ class DataError(LocusError):
 
 
 class WriteError(DataError):
-    """The file system refuses a write: disk full, read-only, no permission."""
+    """A file cannot be written: disk full, read-only, no permission."""
 
 
 class LeakError(DataError):
@@ -39,11 +39,11 @@ class HeldError(LocusError):
 
 
 class NotAvailableError(LocusError):
-    """A combination is not supported (a method that needs another pooling, missing data)."""
+    """A combination is not supported (a method that needs another pooling), or data or a library is missing."""
 
 
 class UnknownNameError(LocusError):
-    """A name is not registered; the message has the nearest name and all known ones.
+    """A name is not registered. The message contains the nearest name and all allowed names.
 
     >>> str(UnknownNameError("method", "chexpert", ["cam", "gradcampp"]))
     "unknown method 'chexpert'; known: cam, gradcampp"
@@ -54,20 +54,19 @@ class UnknownNameError(LocusError):
     def __init__(
         self, kind: str, value: object, known: Iterable[object], near: Iterable[str] = (), also: str = ""
     ) -> None:
-        """Write the message: ``kind`` (method, pooling …), the ``value`` as typed and the ``known`` names.
+        """Compose the message from the ``kind`` (method, pooling …), the ``value`` as typed and the ``known`` names.
 
-        ``near``: other allowed names, too many to list, searched for the nearest one; ``also``: a short description of
-        them.
+        ``near``: other allowed names, too many to list, of which the nearest is suggested; ``also``: their description.
         """
         names = [str(name) for name in known]
-        meant = hint(str(value), [*names, *near]).rstrip()
+        nearest = hint(str(value), [*names, *near]).rstrip()
         listing = ", ".join(names) + (f"; also {also}" if also else "")
-        known_names = f": {meant} Known: {listing}" if meant else f"; known: {listing}"
-        super().__init__(f"unknown {kind} {str(value)!r}{known_names}")
+        allowed = f": {nearest} Known: {listing}" if nearest else f"; known: {listing}"
+        super().__init__(f"unknown {kind} {str(value)!r}{allowed}")
 
 
 def hint(value: str, known: Iterable[str]) -> str:
-    """Return ``did you mean …? `` with the nearest known name, or an empty string (case is ignored)."""
+    """Return ``did you mean …? `` with the nearest known name, ignoring case, or an empty string."""
     if len(value) > LONGEST_NAME:
         return ""
     by_lower = {name.lower(): name for name in known}
@@ -76,7 +75,7 @@ def hint(value: str, known: Iterable[str]) -> str:
 
 
 def one_line(text: object) -> str:
-    r"""Return an error's message, or any text, on one printable line: single spaces, no line breaks.
+    r"""Return a text or an error message on one printable line.
 
     >>> one_line("expected <block end>\n  in line 2")
     'expected <block end> in line 2'
@@ -85,10 +84,10 @@ def one_line(text: object) -> str:
 
 
 def printable(text: object) -> str:
-    r"""Return ``text`` with everything that a terminal would interpret escaped, except line breaks.
+    r"""Escape the characters that a terminal would interpret, except line breaks.
 
-    These are control characters, invisible characters, characters that change the text direction, and bytes of a file
-    name that are not UTF-8.
+    These are control characters, invisible characters, characters that change the text direction, and bytes of file
+    names that are not UTF-8.
 
     >>> printable("\x1b[2Jmass\u202egnp.exe\nnodule")
     '\\x1b[2Jmass\\u202egnp.exe\nnodule'
@@ -106,13 +105,13 @@ def is_shown(text: str) -> bool:
 
 
 def first_problem(error: "ValidationError") -> tuple[str, str]:
-    """Return the first invalid field of a pydantic error, dotted (empty for the whole model), and its message."""
+    """Return the dotted name of the first invalid field of a pydantic error (empty: the model) and its message."""
     first = error.errors()[0]
     return ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
 
 
 def killed(code: int, advice: str) -> str:
-    """Describe a process killed by a signal (exit ``code`` below 0), with ``advice`` in case memory ran out.
+    """Describe a process that was killed by a signal (exit ``code`` below 0); ``advice`` says how to save memory.
 
     >>> killed(-9, "try fewer --jobs")
     'was killed (SIGKILL), perhaps because memory ran out: try fewer --jobs'
@@ -121,7 +120,7 @@ def killed(code: int, advice: str) -> str:
 
 
 def examples(items: Iterable[object], most: int = 3) -> str:
-    """List the first ``most`` items and the number of the others.
+    """List the first ``most`` items and count the others.
 
     >>> examples(["a", "b", "c", "d"])
     'a, b, c and 1 more'

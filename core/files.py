@@ -1,4 +1,4 @@
-"""Atomic writes, content hashes, and errors for failed writes."""
+"""Atomic writes, content hashes and file names."""
 
 import contextlib
 import errno
@@ -20,9 +20,9 @@ TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}\.\w+")
 
 @contextlib.contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; rename it to ``path`` on success, remove it on failure.
+    """Yield a temporary path in the same folder, and rename it to ``path`` on success or remove it on failure.
 
-    Raises ``WriteError`` if the file system refuses (full, read-only, no permission). No partial file remains.
+    Raises ``WriteError`` if the file cannot be written (disk full, read-only, no permission).
     """
     path = Path(path)
     with writing(path):
@@ -41,7 +41,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 
 def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove temporary files of killed processes among ``paths``; files of running processes are locked."""
+    """Remove the temporary files of killed processes among ``paths``. Running processes hold locks on theirs."""
     for path in paths:
         if TEMPORARY.fullmatch(path.name):
             with contextlib.suppress(OSError), path.open("r+b") as file:
@@ -51,7 +51,7 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
 
 @contextlib.contextmanager
 def writing(path: Path | str) -> Iterator[None]:
-    """Convert an ``OSError`` inside the block to a ``WriteError`` with ``path`` and the reason."""
+    """Convert an ``OSError`` in the block to a ``WriteError`` with the ``path`` and the reason."""
     try:
         yield
     except OSError as error:
@@ -67,12 +67,12 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_json(path: Path | str, value: Any) -> None:
-    """Write ``value`` as readable JSON, atomically; nan is not allowed (use None)."""
+    """Write ``value`` atomically as indented JSON. Raises ``ValueError`` for nan (use None)."""
     write_text(path, pretty(value) + "\n")
 
 
 def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
-    """Format JSON with each value that fits on one line on one line, so that a list of scores reads as a table.
+    """Format JSON; a value that fits on one line stays on one line, so that a list of scores reads as a table.
 
     >>> print(pretty({"key": "ab12", "scores": [{"n": 1}, {"n": 2}]}, width=20))
     {
@@ -95,7 +95,7 @@ def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """Return a value for a spreadsheet: text that would be read as a formula gets a leading apostrophe.
+    """Escape a value for spreadsheets: text that would be read as a formula gets a leading apostrophe.
 
     >>> [csv_cell(value) for value in ("=1+1", "@x", "-0.5", -0.5, "cam")]
     ["'=1+1", "'@x", '-0.5', -0.5, 'cam']
@@ -126,7 +126,7 @@ def key(value: Any) -> str:
 
 
 def safe_filename(*parts: str) -> str:
-    """Return a safe file name made of ``parts``, which may contain any characters.
+    """Join ``parts`` to a file name and replace unsafe characters.
 
     >>> safe_filename("a.png", "Nodule/Mass"), safe_filename("../../evil")
     ('a.png_Nodule_Mass', '.._.._evil')

@@ -1,6 +1,6 @@
-"""Frames: the positions of feature maps, and conversion of boxes, points and maps between frames.
+"""Frames of images and grids of feature maps; conversion of boxes and maps between them.
 
-Pixel i covers [i, i+1) and has its centre at i + .5, in every frame; a change of frame multiplies edges.
+In every frame, pixel i covers [i, i+1) and has its centre at i + .5.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ Alignment = Literal["aligned", "conventional"]
 
 @dataclass(frozen=True)
 class Grid:
-    """Positions of a feature map: cell i is centred on the centre of input pixel ``offset + stride * i``.
+    """Positions of a feature map: cell i is centred on input pixel ``offset + stride * i``. Fields are (y, x).
 
-    ``interpolate(align_corners=False)`` always assumes offset (stride - 1) / 2; a ResNet's is 0. Fields are (y, x).
+    ``interpolate(align_corners=False)`` always assumes the offset (stride - 1) / 2; that of a ResNet is 0.
 
     >>> Grid((224, 224), (32, 32), (0, 0)).centres((7, 7), (1024, 1024))[1][:2].round(2).tolist()
     [2.29, 148.57]
@@ -31,9 +31,9 @@ class Grid:
     size: tuple[int, int]
     """(H, W) of the network's input in pixels."""
     stride: tuple[float, float]
-    """Distance of neighbouring positions in input pixels."""
+    """Distance between neighbouring cells in input pixels."""
     offset: tuple[float, float]
-    """Input pixel at the centre of position 0."""
+    """Input pixel at the centre of cell 0."""
 
     def centres(self, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
         """Return the y and x box coordinates of the rows and columns of a (h, w) map, in the ``frame`` (H, W)."""
@@ -49,18 +49,18 @@ def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
 
 
 def resolve(grid: "Grid | Alignment", shape: tuple[int, int], frame: tuple[int, int]) -> Grid:
-    """Return a ``Grid`` unchanged and convert the word ``conventional`` to its grid. Raises for anything else."""
+    """Return ``grid`` as a ``Grid``; it may also be the word ``conventional``. Raises ``BadValueError``."""
     if isinstance(grid, Grid):
         return grid
     if grid == "conventional":
         return conventional(frame, shape)
-    raise BadValueError(f"a map needs its grid: got {grid!r}, give a core.frames.Grid or the word 'conventional'")
+    raise BadValueError(f"the grid of a map is {grid!r}: give a core.frames.Grid or 'conventional'")
 
 
 def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[np.float32]:
-    """Interpolate a (h, w) map on ``grid`` bilinearly: (H, W) float32 at the pixel centres of ``frame``.
+    """Interpolate a (h, w) map on ``grid`` bilinearly to the pixel centres of the ``frame``, (H, W) float32.
 
-    Outside the outermost positions the surface is constant. For a conventional grid this equals
+    The result is constant beyond the outermost cells. For a conventional grid it equals
     ``torch.nn.functional.interpolate`` to float32 precision.
     """
     array = np.asarray(values, dtype=np.float64)
@@ -71,9 +71,9 @@ def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[n
 def interpolation(
     grid: Grid, shape: tuple[int, int], target: Grid, target_shape: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray]:
-    """Return (H, h) and (W, w) matrices that resample a map from ``grid`` to ``target``: ``rows @ map @ columns.T``.
+    """Return matrices (H, h) and (W, w) that resample a map from ``grid`` to ``target``: ``rows @ map @ columns.T``.
 
-    Bilinear, constant outside the outermost positions. Both grids are on the same input.
+    Bilinear, and constant beyond the outermost cells. Both grids refer to the same input.
 
     >>> rows, _ = interpolation(Grid((4, 4), (2, 2), (0, 0)), (2, 2), Grid((4, 4), (1, 1), (0, 0)), (4, 4))
     >>> rows[:, 1].tolist()
@@ -86,7 +86,7 @@ def interpolation(
 
 
 def interpolation_weights(knots: FloatArray, points: FloatArray) -> FloatArray:
-    """Return (m,n) linear weights of n ascending knots at m points, constant beyond the outermost knots.
+    """Return the (m,n) weights of linear interpolation from n ascending knots to m points, constant beyond the knots.
 
     >>> interpolation_weights(np.array([0.0, 4.0]), np.array([1.0, 9.0])).tolist()
     [[0.75, 0.25], [0.0, 1.0]]
@@ -126,9 +126,9 @@ def square_pixels(images: Sequence[NDArray[np.uint8]], side: int) -> NDArray[np.
 
 
 def box_coverage(boxes: ArrayLike, source: tuple[int, int], shape: tuple[int, int]) -> FloatArray:
-    """Return the (h, w) share of each cell that (M,4) boxes in the frame ``source`` (H, W) cover, in [0,1].
+    """Return the share of each of (h, w) cells that a box covers, in [0,1]; with several boxes, the largest share.
 
-    For a cell that several boxes cover, the largest share counts.
+    Boxes are (M,4) in the frame ``source`` (H, W).
 
     >>> box_coverage([[0, 0, 3, 2]], (4, 4), (2, 2)).tolist()
     [[1.0, 0.5], [0.0, 0.0]]

@@ -1,4 +1,4 @@
-"""Python's cyclic garbage collector: paused while many objects without cycles are created, skipped at exit."""
+"""Pause Python's cyclic garbage collector during imports, and skip its run at exit."""
 
 import atexit
 import gc
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Pause the cyclic garbage collector in the block; it would take a seventh of the time.
+    """Pause the cyclic garbage collector in the block, for imports and other code that creates many objects.
 
-    Objects created inside count as old afterwards, so that the first collection does not visit all of them. This step
-    is skipped if ``gc.freeze`` is already in use, because it would unfreeze those objects.
+    Afterwards these objects count as old, so that the next collection does not visit them. This step is skipped if
+    ``gc.freeze`` is in use already, because it would unfreeze other objects.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -27,9 +27,9 @@ def gc_paused() -> Iterator[None]:
 
 
 def gc_skipped_at_exit() -> None:
-    """Skip the last garbage collection at exit: with torch imported it takes one to two seconds.
+    """Skip the garbage collection at exit, which takes one to two seconds if torch is imported.
 
-    It still runs if triton is imported, whose bindings would otherwise report leaks.
+    It is not skipped if triton is imported, whose bindings would then report leaks.
     """
     atexit.register(_freeze)
 

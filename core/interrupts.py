@@ -1,6 +1,6 @@
-"""Handle Ctrl-C while a command imports its libraries (half a second): one line instead of a traceback.
+"""Print one line instead of a traceback if Ctrl-C interrupts the imports of a command.
 
-Nothing has been written at that point. Later, ``main`` handles KeyboardInterrupt.
+Later, ``core.cli.entry_point`` handles KeyboardInterrupt.
 """
 
 import os
@@ -17,8 +17,8 @@ INTERRUPTED = 130
 
 
 def is_command() -> bool:
-    """Return whether this process runs a Locus command: ``python main.py``, ``python -m benchmark.run``."""
-    if sys.argv[:1] == ["-m"]:  # while Python is still looking for the module
+    """Return True if this process runs a Locus command, such as ``python -m benchmark.run``."""
+    if sys.argv[:1] == ["-m"]:  # Python has not found the module yet
         module = sys.orig_argv[sys.orig_argv.index("-m") + 1 :][:1]
         return bool(module) and module[0].split(".")[0] in COMMANDS
     path = Path(*sys.argv[:1]).resolve()
@@ -26,7 +26,7 @@ def is_command() -> bool:
 
 
 def exit_quietly() -> None:
-    """Let Ctrl-C end the process at once with one line, unless it is already handled or ignored."""
+    """Let Ctrl-C end the process at once with one line, unless SIGINT is ignored or has another handler."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _exit)
 

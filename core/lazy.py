@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Lazy(ModuleType):
-    """Module that imports the package of its name on first attribute access.
+    """Placeholder for a package that is imported on first attribute access.
 
     >>> json = Lazy("json")
     >>> json.loads("[1]")

@@ -1,4 +1,4 @@
-"""Names shared by several packages; every package may import this module."""
+"""Names that several packages share: metrics, protocols, baselines, spellings of findings and data sets."""
 
 import logging
 import re
@@ -12,17 +12,17 @@ log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Hashable)
 
 MAIN = "hit@iou.3"
-"""Main metric: ranks methods and selects thresholds."""
+"""Main metric. It ranks methods and selects thresholds."""
 MAIN_PROTOCOL = "locus"
-"""Protocol of the main table; methods are compared on its cases."""
+"""Protocol of the main table. Methods are compared on its cases."""
 PAIRED = "paired"
 """Protocol of the records that compare a model's methods on the cases of ``MAIN_PROTOCOL``."""
 CHECKS = Registry("benchmark.validity", "check", module="compute")
-"""Validity checks; they are imported on first use."""
+"""Validity checks, imported on first use."""
 FAITHFULNESS = "faithfulness"
-"""Validity check whose rows per case are also packed, so that its measures can be compared."""
+"""Validity check whose values per case are stored too, so that methods can be compared."""
 CHOICE = "choice"
-"""Protocol of the records used to choose a suite's recipe: a candidate on inner folds, and on all of them."""
+"""Protocol of the records that choose the recipe of a suite by nested cross-validation."""
 CLASSIFICATION = "classification"
 """Protocol of the records that evaluate the classifier's scores."""
 CLASSIFIER = "classifier"
@@ -31,19 +31,19 @@ CLASSIFIER = "classifier"
 CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("center", "prior", "noise", "untrained")
 """Baselines that every suite includes."""
 ABSENT = "the data is not there"
-"""Start of the reason of an n/a record that is retried once the data is available."""
+"""Start of the reason of an n/a record. Such a record is computed again when the data are available."""
 LIMIT = "truth"
 """Upper bound computed from the truth: no map on the same grid can score higher."""
 BESIDE = (PRIOR, UNTRAINED, LIMIT)
-"""Rows that are not methods but can be selected like methods."""
+"""Rows that are not methods but can be selected by ``--method``."""
 BASELINES_AND_LIMIT = (*BASELINES, LIMIT)
 """Rows of every table that are not methods."""
 READERS = "readers"
-"""Radiologists' boxes compared with each other, if several read each image (``benchmark.suite.readers``)."""
+"""Row that compares the boxes of several radiologists with each other (``benchmark.suite.readers``)."""
 SECOND_READERS = "second readers"
-"""Boxes of a second team compared with the truth, on the images both read (``benchmark.suite.second_readers``)."""
+"""Row that compares the boxes of a second team with the truth (``benchmark.suite.second_readers``)."""
 PEOPLE = (READERS, SECOND_READERS)
-"""Rows of boxes drawn by people; they need no network and no map."""
+"""Rows of boxes drawn by people, without a network or a map."""
 AGREEMENT = "agreement"
 """Per-case column of these rows: the share of a person's boxes with IoU > .3 with a truth box."""
 RELATIVE_DROP = "relative_drop@"
@@ -66,7 +66,7 @@ ALIASES = {
 
 
 def canonical_finding(finding: str) -> str:
-    """Return the normalised name of a finding: ignores case, spaces, hyphens and underscores, resolves aliases.
+    """Return a normalised name of a finding, without case, spaces, hyphens, underscores and synonyms.
 
     >>> canonical_finding("Pleural Thickening") == canonical_finding("Pleural_Thickening")
     True
@@ -78,9 +78,9 @@ def canonical_finding(finding: str) -> str:
 
 
 def find_finding(word: str, findings: Iterable[str]) -> str | None:
-    """Return the finding named ``word`` exactly, or else the only one with this alias or spelling.
+    """Return the finding that ``word`` names, also by a synonym or another spelling; None if not exactly one matches.
 
-    A misspelled or partial name does not match: ``Masss`` is not Mass.
+    Misspelled and partial names do not match.
     """
     names = list(findings)
     same = [name for name in names if canonical_finding(name) == canonical_finding(word)]
@@ -88,7 +88,7 @@ def find_finding(word: str, findings: Iterable[str]) -> str | None:
 
 
 def duplicates(names: Iterable[T]) -> list[T]:
-    """Return the names that occur more than once, each once, in order of their first occurrence.
+    """Return the names that occur more than once, in order of their first occurrence.
 
     >>> duplicates(["Mass", "Nodule", "Mass"])
     ['Mass']
@@ -97,8 +97,8 @@ def duplicates(names: Iterable[T]) -> list[T]:
 
 
 def normalize_data_set(word: str) -> str:
-    """Return a data set's name and options with the current spelling; log a warning if it changes."""
+    """Return the name and options of a data set in the current spelling; log a warning for an older spelling."""
     name, colon, options = word.partition(":")
     if name in SPELLED:
-        log.warning("the data set is spelled %s here, not %s", SPELLED[name], name)
+        log.warning("data set %s: the current spelling is %s", name, SPELLED[name])
     return SPELLED.get(name, name) + colon + options

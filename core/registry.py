@@ -1,8 +1,8 @@
-"""Registry of parts: a part is one file, or a module of a package, with one class whose ``name`` is its word.
+"""Registry of parts (methods, data sets, poolings …): each is a class with a ``name`` in a file of its own.
 
-Words are read from the source text; a module is imported when its part is requested. So ``--help`` is fast, a missing
-library disables only one part, and a new part is one new file. Installed packages add parts by entry points (``mycam =
-"pkg.module:MyCAM"``), read from their metadata. Options follow the word: ``LSE:gamma=5`` is ``LSE(gamma=5)``.
+Names are read from the source text, and a module is imported when its part is requested. So ``--help`` is fast, a
+missing library disables only one part, and a new part is one new file. Installed packages add parts by entry points
+(``mycam = "pkg.module:MyCAM"``). A word is a name with options: ``LSE:gamma=5`` is ``LSE(gamma=5)``.
 """
 
 import ast
@@ -30,31 +30,28 @@ BROKEN = (
 
 
 class Registry:
-    """Parts of one package and of installed plugins: maps words to classes."""
+    """Parts of one package and of installed plugins, by name."""
 
     def __init__(self, package: str, kind: str, group: str | None = None, module: str = "__init__") -> None:
-        """Describe the parts of a ``package``.
+        """Set the ``package`` that contains the parts and their ``kind`` (a noun for error messages, such as method).
 
-        ``kind``: what errors call a part (method). ``group``: of entry points. ``module``: the module with the class if
-        a part is a package.
+        ``group``: entry points of plugins. ``module``: the module that contains the class if a part is a package.
         """
         self.package, self.kind, self.group, self.module = package, kind, group, module
         self.added: dict[str, type[Any]] = {}
-        """Word -> a class registered in this session; see ``adding``."""
+        """Name -> a class registered in this session; see ``adding``."""
 
     @contextlib.contextmanager
     def adding(self, parts: Sequence[type[Any]]) -> Iterator[None]:
-        """Register the classes ``parts`` (of a notebook, say) by their ``name`` inside the block.
+        """Register the classes ``parts``, for example of a notebook, within the block.
 
-        Raises ``BadValueError`` for a class without a name and for a name that is already taken.
+        Raises ``BadValueError`` for a class without a ``name`` and for a name that is already taken.
         """
         added: dict[str, type[Any]] = {}
         for part in parts:
             name = getattr(part, "name", None)
             if not inspect.isclass(part) or not isinstance(name, str) or not name.isidentifier():
-                raise BadValueError(
-                    f'{part!r} is not a {self.kind} class with a name: set name = "my{self.kind}" in it'
-                )
+                raise BadValueError(f'{part!r} has no name: set name = "my{self.kind}" in the {self.kind} class')
             if (name in self.names() and self.get(name) is not part) or added.get(name, part) is not part:
                 raise BadValueError(f"another {self.kind} is called {name!r}: give {part.__qualname__} another name")
             added[name] = part
@@ -66,7 +63,7 @@ class Registry:
 
     @functools.cached_property
     def files(self) -> dict[str, Path]:
-        """Word -> the file that defines it, sorted by word. Raises ``DataError`` for a word in two files."""
+        """Name -> the file that defines it, sorted. Raises ``DataError`` for a name in two files."""
         spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
             raise DataError(f"the folder of the package {self.package!r} is missing: run from the checkout")
@@ -81,7 +78,7 @@ class Registry:
 
     @functools.cached_property
     def plugins(self) -> dict[str, EntryPoint]:
-        """Word -> the entry point of an installed package. Raises ``DataError`` for a word that is already taken."""
+        """Name -> the entry point of an installed package. Raises ``DataError`` for a name that is already taken."""
         plugins: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group) if self.group else ():
             if point.name in self.files or point.name in plugins:
@@ -91,11 +88,11 @@ class Registry:
         return plugins
 
     def names(self) -> list[str]:
-        """Return all words, sorted, without importing any part."""
+        """Return all names, sorted, without importing any part."""
         return sorted({*self.files, *self.plugins, *self.added})
 
     def check(self, word: str) -> str:
-        """Return the name in a word, without its options. Raises ``UnknownNameError``; imports nothing."""
+        """Return the name in a word. Raises ``UnknownNameError``; imports nothing."""
         name = word.split(":")[0]
         if name not in self.files and name not in self.plugins and name not in self.added:
             raise UnknownNameError(self.kind, name, self.names())
@@ -111,13 +108,10 @@ class Registry:
     def read_attribute(self, word: str, attribute: str) -> Any:
         """Return the literal assigned to ``attribute`` in the class of a word or its bases, without importing it.
 
-        None if there is no such literal, and for parts of installed packages or of the session. Raises
-        ``UnknownNameError``.
+        None if there is no such literal, or if the part is not in a file of the package. Raises ``UnknownNameError``.
         """
         name = self.check(word)
-        if name not in self.files:
-            return None
-        return read_attribute(self.files[name], name, attribute)
+        return read_attribute(self.files[name], name, attribute) if name in self.files else None
 
     def build(self, word: str, **given: Any) -> Any:
         """Create an instance with the options of the word and the ``given`` keyword arguments."""
@@ -138,15 +132,15 @@ class Registry:
         except BROKEN as error:
             raise NotAvailableError(f"{description} cannot be imported: {reason(error)}") from error
         if not inspect.isclass(part) or getattr(part, "name", None) != point.name:
-            raise NotAvailableError(f"{description} is not a class with name = {point.name!r}")
+            raise NotAvailableError(f"{description} is not a class with name = {point.name!r}: rename one of them")
         return part
 
     def _twice(self, name: str, first: str, second: str) -> DataError:
-        return DataError(f"the {self.kind} {name!r} is defined twice: in {first} and in {second}")
+        return DataError(f"the {self.kind} {name!r} is defined twice: in {first} and in {second}; rename one")
 
 
 def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
-    """Call ``part`` with the options of ``word`` over the ``given`` ones. ``BadValueError``: unknown option."""
+    """Call ``part`` with the ``given`` options, overridden by those of ``word``. Raises ``BadValueError``."""
     values = {**given, **options(word)}
     parameters = inspect.signature(part).parameters.values()
     allowed = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
@@ -166,12 +160,14 @@ def options(word: str) -> dict[str, Any]:
     pairs = [pair.partition("=") for pair in word.partition(":")[2].split(",") if pair]
     for name, equals, value in pairs:
         if not equals or not name or not value:
-            raise BadValueError(f"bad option {name + equals + value!r} in {word!r}: write NAME:option=value,option=…")
+            raise BadValueError(
+                f"bad option {name + equals + value!r} in {word!r}: write NAME:option=value,option=value"
+            )
     return {name: _literal(value) for name, _, value in pairs}
 
 
 def normalize_name(word: str, known: Collection[str]) -> str:
-    """Return the registered spelling of ``word``, ignoring case and hyphens; an unknown word is unchanged.
+    """Return a word in its registered spelling, ignoring case and hyphens; an unknown word is unchanged.
 
     >>> normalize_name("Grad-CAM++", ["gradcam", "gradcampp"])
     'gradcampp'
@@ -196,7 +192,7 @@ def _with_name(module: ModuleType, name: str) -> type[Any]:
     for value in vars(module).values():
         if inspect.isclass(value) and value.__module__ == module.__name__ and value.__dict__.get("name") == name:
             return value
-    raise NotAvailableError(f"{module.__file__} defines no class with name = {name!r}")
+    raise NotAvailableError(f"{module.__file__} does not define a class with name = {name!r}")
 
 
 def _literal(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Score: one value of a metric, with its interval, n and the origin of its threshold."""
+"""Value of a metric with its confidence interval, sample count and the origin of its threshold."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -28,7 +28,7 @@ class FrozenModel(BaseModel):
 
 def _printable(word: str) -> str:
     if not is_shown(word):
-        raise BadValueError(f"the name {word!r} has control or invisible characters: give another")
+        raise BadValueError(f"the name {word!r} contains control or invisible characters: remove them")
     return word
 
 
@@ -40,18 +40,18 @@ class Score(FrozenModel):
     """Value of one metric for a finding, with its sample count."""
 
     finding: str
-    """A finding, or ``mean``: the unweighted mean over the findings that have a value."""
+    """A finding, or ``mean`` for the unweighted mean over the findings that have a value."""
     metric: str
     """Column name in the tables: ``hit@iou.3``, ``auroc`` …"""
     value: float | None = None
-    """None if undefined (0/0); never 0 in that case."""
+    """None if the metric is undefined (0/0)."""
     low: float | None = None
-    """Lower end of the 95 % interval; None for fewer than 10 patients and for metrics without an interval (see
-    ``statistics.optimism``)."""
+    """Lower end of the 95 % confidence interval; None for fewer than 10 patients and for metrics without an interval
+    (see ``statistics.optimism``)."""
     high: float | None = None
-    """Upper end of the 95 % interval."""
+    """Upper end of the 95 % confidence interval."""
     n: int = 0
-    """Sample count of the value: cases, truth boxes or images, depending on the protocol."""
+    """Number of cases, truth boxes or images, depending on the protocol."""
     threshold_origin: Origin = "none"
     """Origin of the score threshold; ``none`` for a metric without a threshold."""
     reason: str = ""

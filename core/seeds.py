@@ -1,4 +1,4 @@
-"""Reproducible randomness: one generator per purpose, no global state."""
+"""Reproducible random numbers: one generator per purpose, without global state."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,12 +17,15 @@ def generator(*keys: int | str) -> np.random.Generator:
 
 
 def patient_folds(patients: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
-    """Return the (N,) fold of each case, 0 … folds-1; shuffles the patients by ``seed``, independent of their order."""
+    """Return the (N,) fold of each case, 0 … folds-1. The result does not depend on the order of the cases."""
     return patient_ranks(patients, seed, "patient folds")[0] % folds
 
 
 def patient_ranks(patients: Sequence[str], seed: int, purpose: str) -> tuple[NDArray[np.int64], int]:
-    """Return a random rank of each image's patient, and the number of patients; independent of the image order."""
+    """Return the (N,) random rank of each image's patient, and the number of patients.
+
+    The ranks do not depend on the order of the images.
+    """
     unique, inverse = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     order = generator(seed, purpose).permutation(len(unique))
     return order[inverse.reshape(-1)], len(unique)

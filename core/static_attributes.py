@@ -1,4 +1,4 @@
-"""Attributes of the classes in a Python file, parsed from its text without importing it."""
+"""Class attributes parsed from the text of a Python file, without importing it."""
 
 import ast
 import functools
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def module_name(path: Path, module: str = "__init__") -> str:
-    """Return the name of a part's file or package: ``nih`` for ``nih.py`` and, with its ``module``, for a package."""
+    """Return the name of a part's file or package: ``nih`` for ``nih.py`` and for ``nih/__init__.py``."""
     return path.parent.name if path.stem == module else path.stem
 
 
@@ -16,7 +16,7 @@ def declared(path: Path, module: str = "__init__") -> list[str]:
     try:
         return [name for node in _classes(path) for name in map(_name_of, node.body) if name]
     except SyntaxError:
-        return [module_name(path, module)]  # listed by its file name, so that importing it reports the error
+        return [module_name(path, module)]  # importing it reports the error
 
 
 def _classes(path: Path) -> list[ast.ClassDef]:
@@ -47,9 +47,9 @@ def _assigned(node: ast.stmt, attribute: str) -> ast.expr | None:
 
 
 def read_attribute(path: Path, name: str, attribute: str) -> Any:
-    """Return the literal assigned to ``attribute`` in the class called ``name``, or in one of its bases.
+    """Return the literal assigned to ``attribute`` in the class named ``name`` or in one of its bases, else None.
 
-    Cached until the file changes; None if there is no such literal.
+    Cached until the file changes.
     """
     return _read_attribute(path, name, attribute, path.stat().st_mtime_ns)
 
@@ -80,7 +80,7 @@ def _literal_of(kind: ast.ClassDef, path: Path, attribute: str) -> Any:
 
 
 def _class(name: str, path: Path) -> tuple[ast.ClassDef, Path] | None:
-    """Return the class that a file calls ``name`` and its file: this one, or a sibling module that it imports from."""
+    """Return the class ``name`` of a file and the file that defines it: this one, or a sibling that it imports from."""
     for node in _body(path):
         if isinstance(node, ast.ClassDef) and node.name == name:
             return node, path

@@ -20,7 +20,7 @@ class Sample:
     image_id: str
     """Unique within the data set; the file name if there is one."""
     patient_id: str
-    """Splits, folds and resampling keep each patient together."""
+    """All images of a patient are in the same split, fold and resample."""
     frame: tuple[int, int]
     """(H, W) of the image as published: the frame of ``boxes`` and ``masks``."""
     labels: NDArray[np.float32]
@@ -28,13 +28,13 @@ class Sample:
     boxes: Mapping[str, FloatArray]
     """finding -> (M,4) xyxy, half-open, float64, in ``frame``; a finding without a truth box has no entry."""
     read: Callable[[], NDArray[np.uint8]]
-    """Decode the image; raises ``core.errors.DataError`` with path and reason for a broken file."""
+    """Function that decodes the image. Raises ``DataError`` with path and reason for a broken file."""
     source: str = ""
     """Path of the file, or a description of generated pixels; part of the cache key."""
     meta: Mapping[str, Any] = field(default_factory=dict)
-    """view, sex, age …, if the data set has them."""
+    """view, sex, age …, if known."""
     read_masks: Callable[[], Mapping[str, NDArray[np.bool_]]] | None = None
-    """Draw the truth masks; None if the data set has none."""
+    """Function that draws the truth masks; None if the data set has only boxes."""
 
     @property
     def image(self) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Classes and functions of user files: ``path/to/file.py:Class``. They run only if typed or trusted."""
+"""Classes and functions of user files (``path/to/file.py:Class``), which run only if typed or trusted."""
 
 import importlib.util
 import inspect
@@ -15,7 +15,7 @@ ANYTHING = (Exception, SystemExit)
 
 
 def runs_code(word: object) -> bool:
-    """Return whether a word makes a Python file run: ``path/to/file.py:Class``.
+    """Return True if a word names code in a Python file, ``path/to/file.py:Class``.
 
     >>> [runs_code(word) for word in ("net.py:build", "gradcam", None)]
     [True, False, False]
@@ -24,19 +24,19 @@ def runs_code(word: object) -> bool:
 
 
 def refuse_code(words: Iterable[object], where: object) -> None:
-    """Raise ``BadValueError`` for a word that runs code and is in the file ``where``, not on the command line."""
+    """Raise ``BadValueError`` for the first of the ``words`` of the file ``where`` that names code."""
     for word in filter(runs_code, words):
-        raise BadValueError(f"{where} names {word}, a file whose code would run: write --trust if you trust it")
+        raise BadValueError(f"{where} would run the code in {word}: write --trust if you trust this file")
 
 
 def from_file(word: str, kind: str) -> type[Any]:
-    """Return the class of ``path/to/file.py:Class``. Raises ``LocusError`` with the path and the reason."""
+    """Return the class ``path/to/file.py:Class``. Raises ``LocusError`` with the path and the reason."""
     part: type[Any] = _of_file(word, kind, "class", inspect.isclass)
     return part
 
 
 def callable_from_file(word: str, kind: str) -> Callable[..., Any]:
-    """Return the function or class of ``path/to/file.py:name``. Raises ``LocusError`` with the path and the reason."""
+    """Return the function or class ``path/to/file.py:name``. Raises ``LocusError`` with the path and the reason."""
     part: Callable[..., Any] = _of_file(word, kind, "function or class", callable)
     return part
 
@@ -62,5 +62,5 @@ def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> An
 
 
 def reason(error: BaseException) -> str:
-    """Describe an error; for a failed import, its message alone, which names the missing module."""
+    """Return the type and message of an error; for a failed import, only the message, which names the module."""
     return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""Data sets: one file and one class each, imported on request by ``names()`` and ``load(name, ...)``."""
+"""Data sets, one file or package and one class each. ``load(name, …)`` imports a data set when it is needed."""
 
 import functools
 import os
@@ -27,7 +27,7 @@ def names() -> list[str]:
 
 
 def is_synthetic(word: str) -> bool:
-    """Return whether the findings of the data set ``word`` are drawn by code; False for an unknown word.
+    """Return True if the findings of the data set ``word`` are drawn by code; False for an unknown word.
 
     >>> is_synthetic("phantom:train=8"), is_synthetic("NIH"), is_synthetic("three hospitals")
     (True, False, False)
@@ -37,16 +37,16 @@ def is_synthetic(word: str) -> bool:
 
 
 def root_of(word: str, root: Path | str | None = None) -> Path:
-    """Return the folder of a data set: ``root`` if given, else its name (NIH for ``implanted``) below ``data``.
+    """Return the folder of a data set: ``root`` if given, else ``$LOCUS_DATA/<name>``, else ``data/<name>``.
 
-    The environment variable LOCUS_DATA replaces ``data``.
+    The name is NIH for ``implanted``, which reads NIH's files.
     """
     path, name = None if root is None else Path(root), normalize_data_set(word).split(":")[0]
     return path or Path(os.environ.get("LOCUS_DATA") or "data") / FILES_OF.get(name, name)
 
 
 def at_hand(word: str, root: Path | str | None = None) -> bool:
-    """Return whether the folder of a data set exists; the phantom needs none.
+    """Return True if the folder of a data set exists or is not needed (the phantom).
 
     >>> at_hand("phantom:boxed=5"), at_hand("NIH", "no/such/folder")
     (True, False)
@@ -55,7 +55,7 @@ def at_hand(word: str, root: Path | str | None = None) -> bool:
 
 
 def check_folder(word: str, root: Path | str | None = None) -> None:
-    """Raise ``DataError`` if the folder of a data set that needs files is missing or empty; imports no torch."""
+    """Raise ``DataError`` if the folder of a data set is needed but missing or empty. Does not import torch."""
     from datasets.base import Request
 
     if layout := REGISTRY.get(normalize_data_set(word)).layout:
@@ -76,15 +76,26 @@ def load(
     leave_out_fold: int | None = None,
     **options: Any,
 ) -> "Dataset":
-    """Load a split: a ``Sequence[Sample]`` with ``findings``, ``split``, ``describe``; no image is decoded yet.
+    """Load one split of a data set as a sequence of samples. Images are decoded later.
 
-    ``root`` is as in :func:`root_of`. ``partition`` is official, patient or kfold. With kfold, ``split="test"`` is fold
-    number ``fold`` of ``folds``, and ``leave_out_fold`` is in no split. patient, kfold and all validation splits are
-    made by patient and depend on ``seed``. ``findings`` is a number of findings that the data set supports (None: its
-    default). ``img_size`` is the frame (img_size, img_size) of generated images; other data sets ignore it. ``cache``:
-    a folder for the headers of DICOM files. Options of one data set are keyword arguments, or follow the name:
-    ``phantom:grain=.05``. Raises ``UnknownNameError``, ``BadValueError`` for a value, ``DataError`` for files and
-    ``LeakError`` for splits.
+    Args:
+        name: name of the data set, with or without options (``phantom:grain=.05``).
+        root: folder of its files; see :func:`root_of`.
+        split: train, val or test.
+        partition: official (published lists), patient (random) or kfold. All random splits keep the images of a
+            patient together and depend on ``seed``.
+        folds: number of folds of ``kfold``.
+        fold: index of the test fold of ``kfold``.
+        findings: number of findings, which the data set must support; None is its default.
+        seed: seed of the splits and of generated images.
+        img_size: side of generated images in pixels; other data sets ignore it.
+        cache: folder for the headers of DICOM files.
+        leave_out_fold: fold that is excluded from all splits.
+        options: options of the data set, as an alternative to those in ``name``.
+
+    Raises:
+        UnknownNameError, BadValueError: an invalid argument. DataError: a missing or broken file. LeakError: splits
+        that share patients.
     """
     from datasets.base import Request
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "val", "test")
 ELSEWHERE = (
-    "--data_root_dir (where a data set is checked --root) names another "
-    "folder, LOCUS_DATA in the environment that of all data"
+    "set another folder with --data_root_dir (in benchmark.check: --root) or the environment variable LOCUS_DATA"
 )
 """How a user sets the folder of a data set."""
 PARTITIONS = ("official", "patient", "kfold")
@@ -47,27 +46,27 @@ class Request:
             if value not in allowed:
                 raise BadValueError(f"{field} is {value!r}: give one of {', '.join(allowed)}")
         if self.folds < 2:
-            raise BadValueError(f"folds is {self.folds}: k-fold needs at least 2")
+            raise BadValueError(f"folds is {self.folds}: give at least 2")
         if not 0 <= self.fold < self.folds:
-            raise BadValueError(f"fold is {self.fold}: of {self.folds} folds give a number from 0 to {self.folds - 1}")
+            raise BadValueError(f"fold is {self.fold}: give a number from 0 to {self.folds - 1}")
         left_out = self.leave_out_fold
         if left_out is not None and (self.partition != "kfold" or left_out not in {*range(self.folds)} - {self.fold}):
-            raise BadValueError(
-                f"leave_out_fold is {left_out}: with --partition kfold give one of the {self.folds} folds that is not "
-                f"fold {self.fold}"
+            allowed_folds = (
+                f"it requires --partition kfold and a number from 0 to {self.folds - 1} other than {self.fold}"
             )
+            raise BadValueError(f"leave_out_fold is {left_out}: {allowed_folds}")
 
     def task(self, tasks: Mapping[int, tuple[str, ...]], name: str, usual: int) -> tuple[str, ...]:
         """Return the findings of the requested task. Raises ``BadValueError`` with the valid numbers of findings."""
         number = usual if self.findings is None else self.findings
         if number not in tasks:
-            raise BadValueError(f"{name} has no task with {number} findings; it has: {', '.join(map(str, tasks))}")
+            raise BadValueError(f"{name} has no task with {number} findings; choose from {', '.join(map(str, tasks))}")
         return tasks[number]
 
     def folder(self, layout: str) -> Path:
         """Return the root. Raises ``DataError`` if it is missing or empty, or if a link leads out of it."""
         if self.root is None or not self.root.is_dir():
-            raise DataError(f"there is no folder {self.root}: {layout}; {ELSEWHERE}")
+            raise DataError(f"the folder {self.root} is missing: {layout}; {ELSEWHERE}")
         content = list(self.root.iterdir())
         if not content:
             raise DataError(f"the folder {self.root} is empty: {layout}")
@@ -76,16 +75,16 @@ class Request:
 
 
 class Dataset(Sequence[Sample]):
-    """One split of a data set, a sequence of samples; ``__init__(request, **options)`` sets the attributes below."""
+    """One split of a data set, as a sequence of samples. ``__init__(request, **options)`` sets the attributes below."""
 
     name: ClassVar[str]
     """Name on the command line."""
     origin: ClassVar["Kaggle | str"] = "there is nothing to download"
-    """Source of ``--download``, or a text about how to get the files if no public command downloads them."""
+    """Source of ``--download``, or a description of how to get the files by hand."""
     layout: ClassVar[str] = ""
-    """Required files and their source, quoted in errors; empty if the data set needs no files."""
+    """Required files and their source, for error messages; empty if the data set needs no files."""
     synthetic: ClassVar[bool] = False
-    """Whether the findings are drawn by code: a network trained on them cannot read real radiographs."""
+    """True if the findings are drawn by code: a network trained on them cannot read real radiographs."""
     findings: tuple[str, ...]
     """The K findings, in the order of the labels."""
     split: str
@@ -115,10 +114,7 @@ class Dataset(Sequence[Sample]):
 
     @property
     def patients(self) -> list[str]:
-        """Patient of each sample.
-
-        Splits and intervals are made by patient: no patient is in two splits.
-        """
+        """Patient of each sample. Splits and confidence intervals keep the images of a patient together."""
         return [*self.columns.patients]
 
     @overload
@@ -134,7 +130,7 @@ class Dataset(Sequence[Sample]):
 
 
 class DatasetWrapper(Dataset):
-    """Modified samples of another data set; ``name``, ``split`` and the other attributes are copied from it."""
+    """Modified samples of another data set, with the same ``name``, ``split`` and other attributes."""
 
     def __init__(self, data: Dataset) -> None:
         object.__setattr__(self, "name", data.name)

@@ -33,7 +33,7 @@ TEN = tuple(finding for finding in FINDINGS if finding not in ("Cardiomegaly", "
 EXPECTED = "entries with file_name, syms, boxes and polygons are expected"
 FILES = (("ChestX_Det_train.json", "train.json"), ("ChestX_Det_test.json", "test.json"))
 Marks = list[tuple[str, FloatArray, FloatArray | None]]
-"""Finding, (4,) box and (n, 2) outline, if any, of each mark on an image, in the frame."""
+"""Finding, (4,) box and (n, 2) outline (or None) of each mark on an image, in the frame."""
 LAYOUT = (
     "expected train_data/*.png and test_data/*.png, ChestX_Det_train.json and ChestX_Det_test.json (or train.json and "
     "test.json of ChestX-Det10): tables from https://github.com/Deepwise-AILab/ChestX-Det-Dataset, images from "
@@ -128,12 +128,12 @@ def read_marks(path: Path, others: Collection[str] = (), names: str = "file_name
     try:
         raw = json.loads(limits.require_size(path).read_text(encoding="utf-8-sig"))
         if not isinstance(raw, list):
-            raise TypeError("it holds no list")
+            raise TypeError("not a list")
         entries = [(str(entry[names]), _marks(path, entry)) for entry in raw]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"cannot read {path}: {EXPECTED} ({str(error)[:200]})") from error
     if not entries:
-        raise DataError(f"{path} lists no image: {EXPECTED}")
+        raise DataError(f"{path} lists no images: {EXPECTED}")
     counts = Counter(name for name, _ in entries)
     twice = sorted(name for name, count in counts.items() if count > 1 or name in others)
     raise_if_any(path, twice, "images listed twice", "; keep one of each")
@@ -146,13 +146,13 @@ def _marks(path: Path, raw: Mapping[str, Any]) -> Marks:
     refuse_unknown(path, findings, FINDINGS)
     outlines = [np.array(points, np.float64).reshape(-1, 2) for points in raw.get("polygons") or []]
     if any(len(points) < 3 or not np.isfinite(points).all() for points in outlines):
-        raise DataError(f"{path}: {raw['file_name']} has a polygon of less than 3 points, or one of no numbers")
+        raise DataError(f"{path}: {raw['file_name']} has a polygon with fewer than 3 points or invalid numbers")
     if any((points.max(0) <= 0).any() or (points.min(0) >= FRAME[::-1]).any() for points in outlines):
         raise DataError(f"{path}: {raw['file_name']} has a polygon outside its image of {FRAME[1]}x{FRAME[0]} pixels")
     boxes = raw["boxes"] if "boxes" in raw or "polygons" not in raw else [[*p.min(0), *p.max(0)] for p in outlines]
     if len(boxes) != len(findings) or (outlines and len(outlines) != len(findings)):
         counts = f"{len(findings)} syms, {len(boxes)} boxes and {len(outlines)} polygons"
-        raise DataError(f"{path}: {raw['file_name']} has {counts}: all need the same number")
+        raise DataError(f"{path}: {raw['file_name']} has {counts}: these numbers must be equal")
     edges = [np.array(box, np.float64).reshape(4) for box in boxes]
     return list(zip(findings, edges, outlines or itertools.repeat(None, len(edges)), strict=True))
 

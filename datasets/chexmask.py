@@ -1,4 +1,4 @@
-"""CheXmask: both lungs outlined by a network on radiographs of other data sets. Never truth about a finding.
+"""CheXmask: lung masks, segmented by a network, for radiographs of other data sets. They are not truth of a finding.
 
 ::
 
@@ -6,14 +6,16 @@
 
 Columns: the image (``Image Index``, ``Path`` or ``image_id``), ``Dice RCA (Mean)``, ``Dice RCA (Max)``, ``Left Lung``,
 ``Right Lung``, ``Height``, ``Width``. Masks are pairs of start and length, counted from 1, **row by row** (COCO counts
-from 0, column by column). As its authors advise, a mask below a mean RCA of .7 is left out. The heart is outside.
+from 0, column by column). As its authors advise, masks with a mean RCA below .7 are ignored. The heart is not included.
 The licence of the CSV files is not verified. Gaggion et al., CheXmask, Scientific Data 11 (2024) 511.
 """
 
 import csv
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,8 @@ from numpy.typing import NDArray
 from core.errors import DataError, UnknownNameError, examples
 from datasets.io import images
 from datasets.io.paths import refuse_links
+from datasets.lungs import resize_mask
+from datasets.table_rows import ImageRow
 
 WORD = "chexmask"
 """Value of the option ``lungs=``."""
@@ -33,7 +37,7 @@ Reader = Callable[[], NDArray[np.bool_]]
 
 
 class LungMasks:
-    """Lung masks of the images of a data set that have a row with a mean RCA of .7 or more."""
+    """Lung masks of the images of a data set that have a mask with a mean RCA of at least .7."""
 
     def __init__(self, root: Path, word: str, column: str, wanted: Collection[str]) -> None:
         """Find the rows of the ``wanted`` images, named as in ``column``, without decoding a mask.
@@ -47,11 +51,14 @@ class LungMasks:
         self._offsets = _offsets(self.path, column, frozenset(wanted))
 
     def __len__(self) -> int:
-        """Return how many of the wanted images have a mask."""
+        """Return the number of wanted images that have a mask."""
         return len(self._offsets)
 
     def reader(self, image: str, file: Path, frame: Frame | None) -> Reader | None:
-        """Return a function that draws an image's lungs in ``frame`` (None: its ``file``'s); None without a row."""
+        """Return a function that draws the lungs of an image; None if it has no mask.
+
+        ``frame``: (H, W) of the result; None is the size of the image ``file``.
+        """
         offset = self._offsets.get(image)
         return None if offset is None else functools.partial(_draw, self.path, offset, image, file, frame)
 
@@ -65,7 +72,7 @@ def decode(text: str, size: Frame, where: str) -> NDArray[np.bool_]:
     try:
         numbers = np.array(text.split(), dtype=np.int64)
     except (ValueError, OverflowError) as error:
-        raise DataError(f"{where} is no list of run lengths: {error}") from error
+        raise DataError(f"{where} is not a list of run lengths: {error}") from error
     start, length = numbers[0::2] - 1, numbers[1::2]
     cells = size[0] * size[1]
     stop = start[: len(length)] + length
@@ -84,8 +91,8 @@ def _file(root: Path, column: str) -> Path:
     for path in paths:
         if column in _heading(path):
             return path
-    listed = f"none of {examples(path.name for path in paths)} has the column {column!r}" if paths else "it is missing"
-    raise DataError(f"{root}: no CSV file of CheXmask ({listed}): put it into {FOLDERS[0]}/ there")
+    reason = f"none of {examples(path.name for path in paths)} has the column {column!r}" if paths else "it is missing"
+    raise DataError(f"{root} has no CSV file of CheXmask ({reason}): put it into its subfolder {FOLDERS[0]}")
 
 
 def _heading(path: Path) -> list[str]:
@@ -98,7 +105,7 @@ def _heading(path: Path) -> list[str]:
 
 @functools.lru_cache(maxsize=4)
 def _offsets(path: Path, column: str, wanted: frozenset[str]) -> dict[str, int]:
-    """Return image -> offset of its line; the file has gigabytes, so masks are not kept in memory."""
+    """Return image -> offset of its line in the file, whose masks do not fit in memory."""
     heading = _heading(path)
     if missing := [name for name in COLUMNS if name not in heading]:
         raise DataError(f"{path} has no column {examples(map(repr, missing))}; it has: {', '.join(heading)}")
@@ -117,7 +124,7 @@ def _row(path: Path, heading: list[str], line: bytes) -> dict[str, str]:
     csv.field_size_limit(2**24)
     cells = next(csv.reader([line.decode("utf-8", "replace")]), [])
     if len(cells) != len(heading):
-        raise DataError(f"{path} has a row of {len(cells)} cells, its heading has {len(heading)}: get the file again")
+        raise DataError(f"{path} has a row of {len(cells)} cells, but {len(heading)} columns: download the file again")
     return dict(zip(heading, cells, strict=True))
 
 
@@ -125,11 +132,9 @@ def _rca(path: Path, row: dict[str, str], image: str) -> float:
     try:
         mean, largest = float(row[MEAN]), float(row[MAX])
     except ValueError as error:
-        raise DataError(f"{path}: {image} has no number as Dice RCA: {error}") from error
+        raise DataError(f"{path}: the Dice RCA of {image} is not a number: {error}") from error
     if mean > largest:
-        raise DataError(
-            f"{path}: {image} has a mean RCA of {mean} above its maximum of {largest}: columns are mixed up"
-        )
+        raise DataError(f"{path}: the mean RCA of {image}, {mean}, is above its maximum, {largest}: check the columns")
     return mean
 
 
@@ -141,8 +146,22 @@ def _draw(path: Path, offset: int, image: str, file: Path, frame: Frame | None) 
     try:
         size = int(float(row["Height"])), int(float(row["Width"]))
     except ValueError as error:
-        raise DataError(f"{path}: {image} has no size: {error}") from error
+        raise DataError(f"{path}: the Height or Width of {image} is not a number: {error}") from error
     lungs = np.logical_or.reduce([decode(row[side], size, f"{path}: the {side} of {image}") for side in SIDES])
-    sides = zip(frame or images.frame(file), size, strict=True)
-    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in sides)
-    return np.asarray(lungs[np.ix_(rows, columns)])
+    return resize_mask(lungs, frame or images.frame(file))
+
+
+def with_lungs(
+    rows: Sequence[ImageRow], root: Path, word: str | None, column: str, names: Mapping[str, str] | None = None
+) -> tuple[Sequence[ImageRow], dict[str, Any]]:
+    """Return ``rows`` with lung masks and a description for records; unchanged if the ``word`` is None.
+
+    ``names``: image -> its name in the ``column`` of the file, if these differ. Raises as ``LungMasks``.
+    """
+    if word is None:
+        return rows, {}
+    wanted = [names[row.image] if names else row.image for row in rows]
+    masks = LungMasks(root, word, column, wanted)
+    readers = (masks.reader(name, row.path, row.frame) for name, row in zip(wanted, rows, strict=True))
+    rows = [replace(row, read_lungs=reader) for row, reader in zip(rows, readers, strict=True)]
+    return rows, {"lungs": masks.path.name, "images_with_lungs": len(masks)}

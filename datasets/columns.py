@@ -1,4 +1,4 @@
-"""Names, labels and truth of all images of a data set as columns, in a few dozen bytes per image."""
+"""Names, labels and truth of all images of a data set, stored as columns in a few dozen bytes per image."""
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ EXTRA = "extra"
 
 @dataclass(frozen=True, eq=False)
 class Columns(Sequence[tuple[str, str, bool]]):
-    """Columns of a data set; as a sequence, (image, patient, has a truth box) of each image."""
+    """Columns of a data set. As a sequence, its items are (image, patient, True if it has a truth box)."""
 
     images: Sequence[str]
     patients: Sequence[str]
@@ -26,13 +26,13 @@ class Columns(Sequence[tuple[str, str, bool]]):
     labels: NDArray[np.float32]
     """(N, K) 0, 1 or nan (unknown)."""
     boxed: NDArray[np.bool_]
-    """(N,) whether the image has a truth box."""
+    """(N,) True for an image with a truth box."""
     extra: NDArray[np.bool_]
-    """(N,) whether it is an additional training image."""
+    """(N,) True for an additional training image."""
     studies: Sequence[str]
-    """The study of each image; empty unless all have one."""
+    """The study of each image; empty if any image has none."""
     truth: Mapping[str, tuple[tuple[int, int], Mapping[str, FloatArray]]]
-    """Image with a truth box -> its frame, and finding -> boxes in it."""
+    """Image with a truth box -> its frame, and its boxes by finding."""
 
     def __len__(self) -> int:
         return len(self.boxed)
@@ -42,7 +42,7 @@ class Columns(Sequence[tuple[str, str, bool]]):
 
 
 def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
-    """Return the columns of ``samples`` with so many ``findings``, in one pass."""
+    """Return the columns of ``samples`` with K = ``findings`` labels."""
     images, patients, sources, studies = Texts(), Texts(), Texts(), Texts()
     labels, boxed, extra = array("f"), bytearray(), bytearray()
     truth: dict[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = {}

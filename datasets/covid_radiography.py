@@ -19,6 +19,7 @@ from datasets.file_dataset import FileDataset
 from datasets.io.download import Kaggle
 from datasets.io.images import decode, find
 from datasets.io.tables import raise_if_any
+from datasets.lungs import resize_mask
 from datasets.table_rows import ImageRow
 
 CLASSES = {
@@ -52,28 +53,28 @@ class Picture(NamedTuple):
 
 
 class CovidRadiography(FileDataset):
-    """COVID-19 Radiography Database: 21,165 frontal radiographs of four classes, in later releases with lung masks.
+    """COVID-19 Radiography Database: 21,165 frontal radiographs of four classes; later releases have lung masks.
 
-    COVID-19 3,616, Lung Opacity 6,012, Normal 10,192 and Viral Pneumonia 1,345, gathered from several collections.
+    COVID-19 3,616, Lung Opacity 6,012, Normal 10,192 and Viral Pneumonia 1,345, from several collections.
 
     ::
 
-        root/  COVID/images/*.png  COVID/masks/*.png     (or COVID/*.png, as first released; or all of it inside
-               Lung_Opacity/  Normal/  Viral Pneumonia/   the folder that the archive unpacks to)
+        root/  COVID/images/*.png  COVID/masks/*.png     (or COVID/*.png, as first released; or all in the folder
+               Lung_Opacity/  Normal/  Viral Pneumonia/   of the unpacked archive)
 
     Labels: one class per image, 1 in its column and 0 in the others: train with ``--multi_label False``. No boxes. The
     lungs of a sample are in ``LungSample.lungs``, (H, W) in the frame of 299x299 of the published images; the mask
     files are smaller and are scaled by nearest neighbour.
 
-    Official split (none is published; this is the one of earlier work): 60 images of each class for test and 60 for
-    validation (options ``test``, ``val``), drawn by seed within each class, the rest for training. If the root has
-    folders ``train``, ``val`` and ``test`` with these classes, they define the split. **Patients are unknown**: each
-    image counts as a patient, so images of one patient may be in two splits, and classes come from different hospitals.
-    Scores are optimistic.
+    Official split (none is published; this is the split of earlier work): 60 random images of each class for test, 60
+    for validation (options ``test``, ``val``), the rest for training. If the root has folders ``train``, ``val`` and
+    ``test`` with these classes, they define the split. **Patients are unknown**: each image counts as a patient, so
+    images of one patient may be in two splits, and classes come from different hospitals. Scores are optimistic.
 
-    ``--download True``, or https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database; its sources
-    have their own terms. Cite: Chowdhury et al., IEEE Access 8 (2020), 132665-132676; Rahman et al., Computers in
-    Biology and Medicine 132 (2021), 104319.
+    Download with ``--download True`` or from
+    https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database. The licences of its sources apply.
+    Cite: Chowdhury et al., IEEE Access 8 (2020), 132665-132676; Rahman et al., Computers in Biology and Medicine 132
+    (2021), 104319.
     """
 
     name = "covid_radiography"
@@ -83,7 +84,7 @@ class CovidRadiography(FileDataset):
         self.findings, self.split = request.task({4: tuple(CLASSES)}, self.name, 4), request.split
         for name, number in (("val", val), ("test", test)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise BadValueError(f"{name} is {number!r}: give a number of images per class, 60 or another from 1")
+                raise BadValueError(f"{name} is {number!r}: give a number of images per class, 1 or more")
         pictures, has_split_folders = _pictures(request.folder(LAYOUT))
         names = _splits(pictures, has_split_folders, request, val, test)
         chosen = [picture for picture, name in zip(pictures, names, strict=True) if name == self.split]
@@ -110,7 +111,7 @@ def _row(picture: Picture) -> ImageRow:
 
 
 def _pictures(root: Path) -> tuple[list[Picture], bool]:
-    """Return all images, sorted, and whether folders define the split. Raises ``DataError`` for a missing class."""
+    """Return all images, sorted, and True if folders define the split. Raises ``DataError`` for a missing class."""
     base = next((root / name for name in UNPACKED if (root / name).is_dir()), root)
     has_split_folders = all((base / split).is_dir() for split in SPLITS)
     sides = [(split, base / split) for split in SPLITS] if has_split_folders else [("", base)]
@@ -119,7 +120,7 @@ def _pictures(root: Path) -> tuple[list[Picture], bool]:
     if lacking:
         raise DataError(f"{base} has no images of {examples(lacking, 4)}: {LAYOUT}")
     twice = sorted(duplicates(picture.name for picture in pictures))
-    raise_if_any(base, twice, "file names twice", "; keep one of each")  # one image in two splits or classes
+    raise_if_any(base, twice, "duplicate file names", "; keep one of each")  # one image in two splits or classes
     return sorted(pictures, key=lambda picture: (list(CLASSES).index(picture.finding), picture.name)), has_split_folders
 
 
@@ -150,8 +151,8 @@ def _splits(
         at = np.flatnonzero(classes == finding)
         if len(at) <= val + test:
             raise DataError(
-                f"{len(at)} images of {finding} leave none for training beside {val} for validation and {test} for "
-                "test: give fewer, such as --dataset covid_radiography:val=5,test=5"
+                f"{finding} has {len(at)} images, too few for {val} in validation, {test} in test and some in "
+                "training: use smaller splits, such as --dataset covid_radiography:val=5,test=5"
             )
         drawn = generator(request.seed, "covid_radiography", finding).permutation(at)
         names[drawn[:test]], names[drawn[test : test + val]] = "test", "val"
@@ -159,8 +160,5 @@ def _splits(
 
 
 def _lungs(path: Path) -> NDArray[np.bool_]:
-    """Return (299, 299) the white pixels of a mask file, by nearest neighbour."""
-    white = decode(path) > 127
-    sides = zip(FRAME, white.shape, strict=True)
-    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in sides)
-    return np.asarray(white[np.ix_(rows, columns)])
+    """Return the white pixels of a mask file, (299, 299)."""
+    return resize_mask(decode(path) > 127, FRAME)

@@ -1,4 +1,4 @@
-"""Base class of data sets that are read from files: all rows are listed when they are loaded."""
+"""Base class of data sets that are read from files, and functions that build their rows."""
 
 import functools
 import logging
@@ -21,12 +21,12 @@ from datasets.table_rows import ImageRow, TableRows
 log = logging.getLogger(__name__)
 BoxesByImage = dict[str, dict[str, FloatArray]]
 """Image -> finding -> (M,4) boxes in the image's frame."""
-SHARES = "edges are pixels of the image as published: multiply shares of it (0 to 1) by its width and height"
+SHARES = "give boxes in pixels of the published image, not as fractions of its width and height"
 """Advice for boxes narrower than a pixel."""
 
 
 class FileDataset(Dataset):
-    """A data set of ``rows``, which the subclass sets in its constructor."""
+    """Data set whose constructor sets ``rows``, one per image."""
 
     rows: Sequence[ImageRow]
 
@@ -35,7 +35,7 @@ class FileDataset(Dataset):
 
     @functools.cached_property
     def columns(self) -> Columns:
-        """Names, labels and truth of all images; no file is opened for an image without boxes."""
+        """Names, labels and truth of all images. Files are opened only for images with boxes."""
         return self.rows.columns(self._frame) if isinstance(self.rows, TableRows) else super().columns
 
     def sample(self, index: int) -> LungSample:
@@ -50,21 +50,21 @@ class FileDataset(Dataset):
 
     @functools.cached_property
     def _frame_of_file(self) -> Callable[[Path], tuple[int, int]]:
-        """Cached: opening each of 190,000 files takes seconds."""
+        """Return the size of an image file; cached, because opening 190,000 files takes seconds."""
         return functools.cache(images.frame_or_dot)
 
 
 def split_names(
     patients: Sequence[str], request: Request, test: NDArray[np.bool_] | None = None, whole: bool = False
 ) -> splits.Names:
-    """Return (N,) split names. Official: ``test`` as published, else by patient; ``whole``: all are ``test``.
+    """Return (N,) split names: by the request, or all test if ``whole``.
 
+    ``test``: (N,) True for the published test images, if any; otherwise the official partition is random by patient.
     Raises ``DataError`` for an empty split, such as train or val of a ``whole`` data set.
     """
     if whole:
         if request.split != "test":
-            whole_test = f"with whole=True all images are test, there is no {request.split} split"
-            raise DataError(f"{whole_test}: leave the option out to train here")
+            raise DataError(f"whole=True leaves no images for {request.split}: leave this option out to train")
         return np.full(len(patients), "test")
     if request.partition != "official":
         return splits.assign(patients, request)
@@ -74,53 +74,48 @@ def split_names(
         names = splits.hold_out_val(patients, ~test, request.seed)
     splits.check_patients(patients, names)
     if len(names) and not (names == request.split).any():
-        raise DataError(f"the {len(patients)} images at hand leave none for {request.split}: a file is missing?")
+        raise DataError(f"none of the {len(patients)} available images is in {request.split}: check for missing files")
     return names
 
 
 def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: str, split: str = "") -> list[str]:
-    """Return the ``listed`` images, of one ``split`` or of all, that have a file; log the others.
+    """Return the ``listed`` images (of one ``split`` or of all) that have a file, and log the others.
 
-    Raises ``DataError`` if none has one.
+    Raises ``DataError`` if no image has a file.
     """
     names, which = list(listed), f"{split} images" if split else "images"
     present = [name for name in names if name in files]
     if split and not names:
-        advice = "its tables put none there; --partition patient or kfold draws its own splits"
-        raise DataError(f"{root} has no {which}: {advice}")
+        raise DataError(f"the tables of {root} list no {which}: use --partition patient or kfold")
     if not present:
-        raise DataError(f"{root} has none of the {len(names)} {which} of its tables: {layout}")
+        raise DataError(f"{root} has none of the {len(names)} {which} in its tables: {layout}")
     if len(present) < len(names):
         missing = [name for name in names if name not in files]
-        text = "%s: %d of %d %s have no file and are left out: %s"
+        text = "%s: %d of %d %s have no file and are skipped: %s"
         log.warning(text, root, len(missing), len(names), which, examples(missing))
     return present
 
 
 def by_stem(root: Path, *patterns: str) -> dict[str, Path]:
-    """Return file name without extension -> path of the DICOM files in the matching subfolders of ``root``.
-
-    ``patterns`` are globs; files of other formats are skipped.
-    """
+    """Return file name without extension -> path of the DICOM files in subfolders of ``root`` that match a pattern."""
     return {path.stem: path for path in map(Path, images.find(root, *patterns).values()) if images.is_dicom(path)}
 
 
 def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
-    """Return the number of broken files and log three of them. Raises ``DataError`` if none is ``good``."""
+    """Return the number of ``bad`` files and log three of them. Raises ``DataError`` if there are no ``good`` ones."""
     if bad and not good:
         raise DataError(f"{root}: none of {len(bad)} files can be read: {examples(bad)}")
     if bad:
-        log.warning("%s: %d files cannot be read and are left out: %s", root, len(bad), examples(bad))
+        log.warning("%s: %d files cannot be read and are skipped: %s", root, len(bad), examples(bad))
     return len(bad)
 
 
 def boxes_by_image(
     path: Path, images: Sequence[str], findings: Sequence[str], boxes: ArrayLike, frames: Mapping[str, tuple[int, int]]
 ) -> tuple[BoxesByImage, int]:
-    """Return the boxes of the images in ``frames``, in file order, and how many were clipped at the image's edge.
+    """Return the boxes of the images in ``frames``, in file order, and the number of boxes clipped at the image's edge.
 
-    Raises ``DataError`` with examples for boxes that are empty, outside their image, or narrower than a pixel (boxes
-    given as fractions of the image).
+    Raises ``DataError`` for boxes that are empty, outside their image, or narrower than a pixel.
     """
     edges = as_boxes(boxes)
     small = np.flatnonzero(((sides := edges[:, 2:] - edges[:, :2]) < 1).any(axis=1) & (sides > 0).all(axis=1)).tolist()
@@ -133,11 +128,12 @@ def boxes_by_image(
     outside = np.flatnonzero(~(area(inside) > 0)).tolist()  # includes nan
     if outside:
         listing = examples(f"{images[rows[i]]} {findings[rows[i]]} {edges[rows[i]].round(1).tolist()}" for i in outside)
-        empty = f"{len(outside)} boxes that are empty or wholly outside their image"
-        raise DataError(f"{path} has {empty}: {listing}; correct or remove them")
+        raise DataError(
+            f"{path} has {len(outside)} boxes that are empty or outside their image: {listing}; correct them"
+        )
     cut = int((inside != edges[rows]).any(axis=1).sum())
     if cut:
-        log.warning("%s: %d boxes reach past the image's edge and were clipped", path, cut)
+        log.warning("%s: clipped %d boxes at the edge of their image", path, cut)
     by_image: dict[str, dict[str, list[FloatArray]]] = {}
     for i, box in zip(rows, inside, strict=True):
         by_image.setdefault(images[i], {}).setdefault(findings[i], []).append(box)

@@ -1,4 +1,4 @@
-"""Match a finding typed by a user with the findings of the network."""
+"""Match a finding that a user typed with the findings of a network."""
 
 import re
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ from core.names import find_finding
 SHORTEST = 4
 """Minimum length of a partial name."""
 NOT = frozenset({"no", "non", "not", "negative", "without"})
-"""Words that negate a name; no part matches across them."""
+"""Words that negate a name."""
 
 
 def match(label: str, findings: Sequence[str]) -> str:
-    """Return the finding that ``label`` names, ignoring case, spaces, hyphens and underscores.
+    """Return the finding that a typed ``label`` names, ignoring case, spaces, hyphens and underscores.
 
-    For typed words only, not for tables (see ``core.names.find_finding``). If nothing else fits, digits are ignored,
-    too. A label that starts words of exactly one finding matches it, as does a label that contains all words of a name,
-    unless one negates it. Raises ``UnknownNameError`` with the allowed findings.
+    A label without an exact match may differ in digits, be the start of words in the finding, or contain the finding,
+    unless it is negated and if exactly one finding fits. For names in tables use ``core.names.find_finding``, which is
+    strict. Raises ``UnknownNameError`` with the allowed findings.
 
     >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
     ('COVID', 'Viral Pneumonia')
@@ -35,13 +35,13 @@ def match(label: str, findings: Sequence[str]) -> str:
 
 
 def _begins(whole: str, part: str) -> bool:
-    """Return whether ``part`` starts words of ``whole`` and is not its negation."""
+    """Return True if words of ``whole`` start with ``part`` and are not negated."""
     words = _words(whole)
     return not _opposite(whole, part) and any("".join(words[i:]).startswith(_plain(part)) for i in range(len(words)))
 
 
 def _contains(whole: str, part: str) -> bool:
-    """Return whether ``whole`` contains the words of ``part`` in sequence and does not negate it."""
+    """Return True if ``whole`` contains the words of ``part`` in sequence and does not negate it."""
     return not _opposite(whole, part) and f" {' '.join(_words(part))} " in f" {' '.join(_words(whole))} "
 
 

@@ -1,4 +1,4 @@
-"""Lung masks: the region where heat is plausible. They are not truth about a finding."""
+"""Samples with lung masks, the region where heat is plausible. Lung masks are not truth of a finding."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from core.types import Sample
 
 OUTSIDE = ("Cardiomegaly", "Enlarged Cardiomediastinum", "Aortic enlargement")
-"""Findings of the heart and the great vessels, whose heat should be outside the lungs."""
+"""Findings of the heart and the great vessels, which are outside the lungs."""
 
 
 @dataclass(frozen=True, eq=False)
 class LungSample(Sample):
-    """A sample with a mask of both lungs, separate from ``masks``, which are scored as truth."""
+    """A sample with a mask of both lungs; its ``masks`` are the truth of the findings."""
 
     read_lungs: Callable[[], NDArray[np.bool_]] | None = None
-    """Draws the lungs, (H, W) in ``frame``; None if this image has no such mask."""
+    """Function that draws the lungs, (H, W) in ``frame``; None if this image has no lung mask."""
 
     @property
     def lungs(self) -> NDArray[np.bool_] | None:
@@ -26,13 +26,17 @@ class LungSample(Sample):
 
 
 def lung_reader(sample: Sample) -> Callable[[], NDArray[np.bool_]] | None:
-    """Return the function that draws the lungs of a sample, (H, W) in its frame; None without a lung mask.
-
-    The mask is decoded only when that function is called.
-    """
+    """Return the function that draws the lungs of a sample, (H, W) in its frame; None without a lung mask."""
     return sample.read_lungs if isinstance(sample, LungSample) else None
 
 
 def has_boxes_or_lungs(sample: Sample) -> bool:
-    """Return whether a map of the image can be scored: it has a truth box of any finding, or a lung mask."""
+    """Return True if a map of the image can be scored: it has a truth box of any finding, or a lung mask."""
     return bool(sample.boxes) or lung_reader(sample) is not None
+
+
+def resize_mask(mask: NDArray[np.bool_], frame: tuple[int, int]) -> NDArray[np.bool_]:
+    """Resize a mask to ``frame`` (H, W) by nearest neighbour."""
+    sides = zip(frame, mask.shape, strict=True)
+    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in sides)
+    return np.asarray(mask[np.ix_(rows, columns)])

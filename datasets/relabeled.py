@@ -1,4 +1,4 @@
-"""Another data set's images with the truth mapped to a model's finding names."""
+"""Data set with labels, boxes and masks under the finding names of a model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,45 +15,37 @@ from datasets.base import Dataset, DatasetWrapper
 
 
 class RelabeledDataset(DatasetWrapper):
-    """The images ``kept`` of a data set, with labels, boxes and masks for a model's ``findings``, in their order.
+    """Images ``indices`` of a data set, with labels, boxes and masks of a model's ``findings``, in their order.
 
     A finding that the data set lacks is unknown (nan) on every image and has no box. Raises ``DataError`` if it lacks
     all of them. Cite the original data set.
     """
 
-    def __init__(self, data: Dataset, findings: Sequence[str], kept: Sequence[int]) -> None:
-        names_by_canonical = {canonical_finding(finding): finding for finding in data.findings}
-        self.names = {
-            names_by_canonical[canonical_finding(finding)]: finding
-            for finding in findings
-            if canonical_finding(finding) in names_by_canonical
-        }
+    def __init__(self, data: Dataset, findings: Sequence[str], indices: Sequence[int]) -> None:
+        position = {canonical_finding(finding): k for k, finding in enumerate(data.findings)}
+        self._order = [position.get(canonical_finding(finding)) for finding in findings]
+        pairs = zip(self._order, findings, strict=True)
+        self.names = {data.findings[k]: finding for k, finding in pairs if k is not None}
         if not self.names:
             requested, existing = ", ".join(findings), ", ".join(data.findings)
             raise DataError(f"{data.name} has none of the model's findings ({requested}): it has {existing}")
         super().__init__(data)
-        self.findings, self.kept = tuple(findings), list(kept)
-        self._order = [
-            data.findings.index(names_by_canonical[canonical_finding(f)])
-            if canonical_finding(f) in names_by_canonical
-            else -1
-            for f in findings
-        ]
-        self.describe = {**data.describe, "images": len(self.kept), "findings": list(self.names.values())}
+        self.findings, self.indices = tuple(findings), list(indices)
+        self.describe = {**data.describe, "images": len(self.indices), "findings": list(self.names.values())}
 
     def __len__(self) -> int:
-        return len(self.kept)
+        return len(self.indices)
 
     def sample(self, index: int) -> Sample:
         """Return the sample at ``index`` with the model's finding names."""
-        sample = self.data.sample(self.kept[index])
-        labels = np.array([np.nan if k < 0 else sample.labels[k] for k in self._order], np.float32)
+        sample = self.data.sample(self.indices[index])
+        labels = np.array([np.nan if k is None else sample.labels[k] for k in self._order], np.float32)
         masks = sample.read_masks and partial(_masks, sample, self.names)
         return replace(sample, labels=labels, boxes=_renamed(sample.boxes, self.names), read_masks=masks)
 
     def readings(self, index: int) -> dict[str, Any]:
         """Return each reader's boxes under the model's names, for data sets with several readers."""
-        readings = super().readings(self.kept[index])
+        readings = super().readings(self.indices[index])
         return {reader: _renamed(boxes, self.names) for reader, boxes in readings.items()}
 
 

@@ -26,20 +26,20 @@ SIDES = ["x", "y", "width", "height"]
 
 
 class RsnaPneumonia(FileDataset):
-    """RSNA Pneumonia Detection Challenge: 26,684 labelled frontal radiographs of NIH's, lung opacities boxed.
+    """RSNA Pneumonia Detection Challenge: 26,684 of NIH's frontal radiographs, with boxes of lung opacities.
 
     ::
 
         root/  stage_2_train_images/<patientId>.dcm   stage_2_train_labels.csv
                stage_2_detailed_class_info.csv (optional)
-               pneumonia-challenge-dataset-mappings_2018.json (better with it)
+               pneumonia-challenge-dataset-mappings_2018.json (recommended)
 
     Labels: 1 finding, Pneumonia (``Target``: opacities suspicious of it). Boxes: several per image, x, y, width, height
     from the upper left edge, in the frame of the DICOM files, **1024x1024**; clipped at the image's edge.
 
     ``patientId`` names an image, not a patient. RSNA's mapping to NIH's file names is required to keep a patient's
-    images in one split, and to know which images a model trained on NIH has seen (``meta["nih"]``). Without it each
-    image counts as a patient, as stated in ``describe["patients"]``. The challenge's own test images have no public
+    images in one split, and to know which images a model trained on NIH has seen (``meta["nih"]``). Without it, each
+    image counts as a patient, and ``describe["patients"]`` says so. The test images of the challenge have no public
     labels: the official partition is a random split by patient. Age, sex and view come from the file headers. Option
     ``whole=True``: all images are test, for a model trained on other data.
 
@@ -51,8 +51,7 @@ class RsnaPneumonia(FileDataset):
     name = "rsna_pneumonia"
     origin = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
     layout = (
-        f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; "
-        f"better with {MAPPING} of www.rsna.org next to them"
+        f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; recommended: {MAPPING} from www.rsna.org"
     )
 
     def __init__(self, request: Request, whole: bool = False) -> None:
@@ -94,7 +93,7 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
     if not raw["Target"].isin(("0", "1")).all():
         raise DataError(f"{path} has a Target other than 0 and 1: {examples(sorted(set(raw['Target']) - {'0', '1'}))}")
     target_counts = raw.groupby("patientId", sort=False)["Target"].nunique()
-    raise_if_any(path, target_counts.index[target_counts > 1], "images of both Targets")
+    raise_if_any(path, target_counts.index[target_counts > 1], "images with both Targets, 0 and 1")
     positive = raw["Target"] == "1"
     if (raw.loc[~positive, SIDES] != "").any(axis=None):
         listing = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])

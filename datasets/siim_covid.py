@@ -32,12 +32,12 @@ STUDIES, IMAGES = "train_study_level.csv", "train_image_level.csv"
 LONGEST = 20_000
 """Maximum number of characters in a cell of boxes."""
 OPACITY = "opacity"
-"""Finding of all boxes, whatever the study's appearance."""
+"""Internal finding of all boxes, before they get the appearance of their study."""
 Edges = tuple[float, float, float, float]
 
 
 class SiimCovid(FileDataset):
-    """SIIM-FISABIO-RSNA COVID-19 Detection: 6,334 labelled radiographs of 6,054 studies, boxes of opacities.
+    """SIIM-FISABIO-RSNA COVID-19 Detection: 6,334 radiographs of 6,054 studies, with boxes of opacities.
 
     ::
 
@@ -48,12 +48,12 @@ class SiimCovid(FileDataset):
     width, height from the upper left edge, in the **frame of the DICOM file**, whose size varies; they count as boxes
     of the study's appearance.
 
-    Studies with several images, some of them laterals and repeats, are excluded; ``studies="all"`` keeps them. Three of
-    four studies are positive. For the task with 1 finding, equally many images of either label are drawn by seed in
-    training; validation and test keep the true mix and all boxes. ``balanced="all"`` balances every split, as
-    ihamdi/Covid-xRay-Classification did before its split, so its accuracies refer to that mix; ``"none"`` balances
-    none. The challenge's own test images have no public labels: the official partition is a random split by patient,
-    whose pseudonym is in each DICOM file; without one, a study counts as a patient.
+    Studies with several images (some are lateral views or repeats) are excluded; ``studies="all"`` keeps them. Three of
+    four studies are positive. For the task with 1 finding, the training split gets a random subset with equally many
+    positive and negative images; validation and test keep all images. ``balanced="all"`` balances every split, as
+    ihamdi/Covid-xRay-Classification did, and ``"none"`` none. The test images of the challenge have no public labels:
+    the official partition is a random split by patient. The patient's pseudonym is in each DICOM file; if it is
+    missing, the study counts as a patient.
 
     Licence: the challenge's rules, and the terms of the sources of its images, BIMCV-COVID19 and MIDRC-RICORD. Cite:
     Lakhani et al., The 2021 SIIM-FISABIO-RSNA Machine Learning COVID-19 Challenge, J. Digital Imaging 36 (2023) 365.
@@ -67,8 +67,7 @@ class SiimCovid(FileDataset):
         if studies not in ("single", "all"):
             raise BadValueError(f"studies is {studies!r}: give single (studies of one image) or all")
         if balanced not in ("train", "all", "none"):
-            allowed = "train (as many of either label in training), all (in every split) or none"
-            raise BadValueError(f"balanced is {balanced!r}: give {allowed}")
+            raise BadValueError(f"balanced is {balanced!r}: give train, all (every split) or none")
         self.findings, self.split = request.task(TASKS, self.name, 1), request.split
         root = request.folder(self.layout)
         table = _images(root)
@@ -113,7 +112,7 @@ class SiimCovid(FileDataset):
 
 
 def _balanced(table: pd.DataFrame, request: Request) -> pd.DataFrame:
-    """Draw equally many images of either label by seed, in order; return all if one label has none."""
+    """Return a random subset with equally many images of either label, or all rows if one label has no images."""
     negative = (table["appearance"] == CLASSES[0]).to_numpy()
     sides = [np.flatnonzero(negative), np.flatnonzero(~negative)]
     count = min(map(len, sides))
@@ -124,7 +123,7 @@ def _balanced(table: pd.DataFrame, request: Request) -> pd.DataFrame:
 
 
 def _images(root: Path) -> pd.DataFrame:
-    """Return image -> study, its appearance (one of ``CLASSES``) and the cell of its boxes."""
+    """Return image -> study, appearance (one of ``CLASSES``), and the unparsed cell of its boxes."""
     studies = _appearances(root / STUDIES)
     path = root / IMAGES
     raw = read_csv(path, ("id", "boxes", "label", "StudyInstanceUID"))
@@ -137,18 +136,18 @@ def _images(root: Path) -> pd.DataFrame:
 
 
 def _appearances(path: Path) -> pd.Series:
-    """Return study -> its one appearance."""
+    """Return study -> appearance."""
     raw = read_csv(path, ("id", *CLASSES))
     names = raw["id"].str.removesuffix("_study")
     refuse_duplicates(path, names)
     marks = raw[list(CLASSES)]
     wrong = ~marks.isin(("0", "1")).all(axis=1) | ((marks == "1").sum(axis=1) != 1)
-    raise_if_any(path, names[wrong], "studies without just one appearance")
+    raise_if_any(path, names[wrong], "studies that do not have exactly one appearance")
     return (marks == "1").idxmax(axis=1).set_axis(names, axis=0)
 
 
 def _boxes(path: Path, image: str, cell: str) -> list[Edges]:
-    """Parse xyxy boxes of a cell such as ``[{'x': 1.5, 'y': 2, 'width': 3, 'height': 4}]``; nothing is executed.
+    """Parse the boxes in a cell as literals; return their xyxy edges.
 
     >>> _boxes(Path("t.csv"), "a", "[{'x': 1.5, 'y': 2, 'width': 3, 'height': 4}]")
     [(1.5, 2.0, 4.5, 6.0)]

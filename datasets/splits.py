@@ -12,9 +12,9 @@ from datasets.base import Request
 Names = NDArray[np.str_]
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
 LEFT_OUT = "out"
-"""Name of a fold that is in no split; it cannot be requested."""
+"""Split name of images that are excluded from all splits."""
 FEW = 100
-"""Minimum number of validation images without a warning.
+"""Number of validation images below which a warning is logged.
 
 The AUROC of a random classifier has the standard deviation sqrt((p + n + 1) / (12 p n)) on p positive and n negative
 images (Mann and Whitney 1947): .058 on 50 and 50.
@@ -22,14 +22,14 @@ images (Mann and Whitney 1947): .058 on 50 and 50.
 
 
 def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
-    """Return (N,) True for the images of a random ``share`` of the patients: at least one of two or more, never all."""
+    """Return (N,) bool: True for the images of a random ``share`` of the patients, at least one and never all."""
     rank, count = patient_ranks(patients, seed, "cut")
     held_out = min(max(round(share * count), 1), count - 1)
     return np.asarray(rank < held_out)
 
 
 def hold_out_val(patients: Sequence[str], training: NDArray[np.bool_], seed: int, share: float = VAL_SHARE) -> Names:
-    """Return (N,) split names: not ``training`` is ``test``; a ``share`` of the training patients is ``val``."""
+    """Return (N,) split names: ``val`` for a random ``share`` of the ``training`` patients, ``test`` for the others."""
     names = np.where(training, "train", "test")
     at = np.flatnonzero(training)
     if at.size:
@@ -49,7 +49,7 @@ def kfold(patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_f
     """
     rank, count = patient_ranks(patients, seed, "folds")
     if count < folds:
-        raise BadValueError(f"folds is {folds}, but there are only {count} patients: give at most {count}")
+        raise BadValueError(f"folds is {folds}, but the data set has {count} patients: give at most {count}")
     left_out = rank % folds == (-1 if leave_out_fold is None else leave_out_fold)
     names = hold_out_val(patients, (rank % folds != fold) & ~left_out, seed)
     names[left_out] = LEFT_OUT
@@ -57,20 +57,21 @@ def kfold(patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_f
 
 
 def assign(patients: Sequence[str], request: Request) -> Names:
-    """Return (N,) split names for the partitions ``patient`` and ``kfold``."""
+    """Return (N,) split names for the partition ``patient`` or ``kfold``."""
     if request.partition == "kfold":
         return kfold(patients, request.folds, request.fold, request.seed, request.leave_out_fold)
     return by_patient(patients, request.seed)
 
 
 def doubt(count: int) -> str:
-    """Return a warning about ``count`` validation images that select a checkpoint; empty from ``FEW`` on."""
-    why = f"with less than {FEW} chance alone moves an AUROC by .06 and more, and so decides which epoch is the best"
-    return f"{count} validation images choose best.ckpt: {why}; have more, or write --keep last" if count < FEW else ""
+    """Return a warning if ``count`` validation images are too few to select a checkpoint, else an empty string."""
+    few = f"only {count} validation images select best.ckpt"
+    advice = f"with fewer than {FEW}, chance moves the AUROC by .06 and decides the epoch: write --keep last"
+    return f"{few}; {advice}" if count < FEW else ""
 
 
 def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
-    """Raise ``LeakError`` if a patient is in more than one split, with the count and three examples."""
+    """Raise ``LeakError`` if a patient is in more than one split."""
     split_of: dict[str, str] = {}
     pairs = zip(patients, names, strict=True)
     leaks = {
@@ -83,7 +84,7 @@ def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
 
 
 def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str], which: str) -> None:
-    """Raise ``LeakError`` if an image with a truth box is among the training ``images``, with count and examples."""
+    """Raise ``LeakError`` if one of the training ``images`` has a truth box."""
     leaked = [image for image in images if image in boxed]
     if leaked:
         listing = examples(leaked)

@@ -1,4 +1,4 @@
-"""Compact storage of the images of a table: columns, converted to a row on access."""
+"""Rows of a data set, stored compactly as columns and converted to a row on access."""
 
 import os
 from array import array
@@ -29,7 +29,7 @@ class ImageRow:
     patient: str
     path: Path
     frame: tuple[int, int] | None
-    """None: the size of the file, read from its header on first access."""
+    """None: the size in the header of the file, read on first access."""
     labels: NDArray[np.float32]
     boxes: Mapping[str, FloatArray]
     meta: Mapping[str, Any] = field(default_factory=dict)
@@ -39,10 +39,10 @@ class ImageRow:
 
 
 class TableRows(Sequence[ImageRow]):
-    """One row per image of a ``table`` with the column patient and those of ``ABOUT`` that it has.
+    """One row per image of a ``table`` with the column patient and any of those in ``ABOUT``.
 
-    ``truth`` returns the other attributes of an image: ``frame``, ``boxes``, optionally ``read_masks``. ``files`` maps
-    images to paths. References to the table and this mapping are not kept.
+    ``labels``: (N, K). ``files``: image -> path. ``truth``: function of the image that returns its ``frame``, ``boxes``
+    and, optionally, ``read_masks``. The table and ``files`` are not kept in memory.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class TableRows(Sequence[ImageRow]):
         return ImageRow(image, self._patients[index], path, labels=self._labels[index], meta=meta, **self._truth(image))
 
     def columns(self, frame: Callable[[ImageRow], tuple[int, int]]) -> Columns:
-        """Return the columns, without a copy; ``frame`` returns the frame of a row with boxes."""
+        """Return the columns without copying them; ``frame`` returns the frame of a row with boxes."""
         boxed = np.fromiter((bool(self._truth(image)["boxes"]) for image in self._images), bool, len(self))
         rows = [self[i] for i in np.flatnonzero(boxed)]
         studies = [str(study or "") for study in self._about.get("study", ())]
@@ -74,13 +74,13 @@ class TableRows(Sequence[ImageRow]):
 
 
 class _Paths(Sequence[str]):
-    """Paths of files; the name of a folder is stored once, and file names only if they differ from ``images``."""
+    """Paths of files. Each folder is stored once, and file names only if they differ from ``images``."""
 
     def __init__(self, paths: Iterable[Path | str], images: Texts) -> None:
         self._folders, self._names, self._folder = Texts(), Texts(), array("I")
         numbers: dict[str, int] = {}
         for path in paths:
-            folder, name = os.path.split(path)  # of many files, without an object for each
+            folder, name = os.path.split(path)  # faster than a Path object for each of many files
             if folder not in numbers:
                 numbers[folder] = len(numbers)
                 self._folders.append(folder)

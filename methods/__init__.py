@@ -1,9 +1,9 @@
-"""Heat-map methods: each turns a model's features, gradients or logits into one map per finding. One file per method.
+"""Heat-map methods, one file each. A method computes one map per image and finding, not resized and not scaled.
 
-``names()`` lists the registered words, ``get(word)`` returns the class and ``build(word)`` an instance. A word may
-carry options (``noise:seed=3``) or name a class outside the package (``path/to/file.py:Class``). ``expand(words)``
-replaces ``all``, ``fast`` and ``slow`` by their methods. Spelling is forgiving: ``Grad-CAM++`` means ``gradcampp``.
-Installed packages add methods through the entry-point group ``locus.methods``. Maps are raw: not resized, not scaled.
+``names()`` lists all methods, ``get(word)`` returns the class and ``build(word)`` an instance. A word is a name in any
+spelling (``Grad-CAM++`` is ``gradcampp``), a name with options (``noise:seed=3``) or a class of a file
+(``path/to/file.py:Class``). ``expand(words)`` replaces ``all``, ``fast`` and ``slow`` by the methods in these groups.
+Installed packages add methods through the entry-point group ``locus.methods``.
 """
 
 import itertools
@@ -27,32 +27,32 @@ __all__ = [
 log = logging.getLogger(__name__)
 registry = Registry("methods", "method", "locus.methods")
 GROUPS = ("all", "fast", "slow")
-"""Words for groups of methods: all ``fast`` methods together cost about one forward pass, ``slow`` are the rest."""
+"""Groups of methods. All ``fast`` methods together cost about one forward pass; the others are ``slow``."""
 FAST = frozenset({"features", "gradients", "class_maps", "all_findings", "others"})
-"""Needs covered by the one forward pass."""
+"""Needs that the shared forward pass provides."""
 
 
 def names() -> list[str]:
-    """Return all methods of this and installed packages, sorted. Raises ``DataError`` for one named like a group."""
+    """Return all methods of this and of installed packages, sorted. Raises ``DataError`` for one named like a group."""
     method_names = registry.names()
     for word in GROUPS:
         if word in method_names:
             where = registry.files.get(word) or registry.plugins[word].value
-            raise DataError(f"the method {word!r} ({where}) has the name of a group of methods: give it another name")
+            raise DataError(f"the method {word!r} ({where}) has the name of a group of methods: rename it")
     return method_names
 
 
 def expand(words: Sequence[str]) -> list[str]:
-    """Replace each group by its methods. Keeps the order and drops duplicates.
+    """Replace each group by its methods, in order and without duplicates.
 
-    A method that cannot be imported counts as ``slow``; building it reports the reason.
+    A method that cannot be imported counts as ``slow``; building it raises the error.
     """
     members = (_members(word) if word in GROUPS else [word] for word in map(normalize_name, words))
     return list(dict.fromkeys(itertools.chain.from_iterable(members)))
 
 
 def normalize_name(word: str) -> str:
-    """Return the registered spelling of a word (``Grad-CAM++`` -> ``gradcampp``), or the word itself if unknown."""
+    """Return a word in its registered spelling (``Grad-CAM++`` -> ``gradcampp``); an unknown word is unchanged."""
     return match_name(word, [*GROUPS, *registry.names()])
 
 
@@ -61,9 +61,9 @@ def _members(group: str) -> list[str]:
 
 
 def is_fast(word: str) -> bool:
-    """True if a method costs about one forward pass; logs a warning and returns False if it cannot be imported.
+    """Return True if a method costs about one forward pass. Log a warning and return False if it cannot be imported.
 
-    Attributes of this package's methods are read from the source text, without importing them.
+    Methods of this package are not imported: their attributes are read from the source text.
     """
     if split_smooth(word)[1]:
         return False
@@ -79,12 +79,12 @@ def is_fast(word: str) -> bool:
 
 
 def get(word: str) -> "type[Method]":
-    """Return the class for a word or ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
+    """Return the class of a method. Raises ``UnknownNameError`` with the nearest name."""
     return _checked(word, from_file(word, "method") if runs_code(word) else registry.get(normalize_name(word)))
 
 
 def build(word: str) -> "Method":
-    """Return an instance of the word's class with the word's options; every method has the option ``smooth``."""
+    """Return a method with the options in its word. Every method has the option ``smooth``."""
     part, (bare, smooth) = get(word), split_smooth(word)
     try:
         method: Method = part() if runs_code(word) else construct(part, "method", bare, {})
@@ -94,22 +94,24 @@ def build(word: str) -> "Method":
             method.smooth = smoothing.get(smooth)
         return method
     except BROKEN as error:
-        broken = f"the method {word!r} cannot be made: {type(error).__name__}: {error}"
-        raise BadValueError(f"{broken}; its options need defaults") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise BadValueError(f"cannot create the method {word!r} ({reason}): give its options default values") from error
 
 
 def split_smooth(word: str) -> tuple[str, str]:
-    """Split a word into the word without its option ``smooth`` and the value of ``smooth`` (empty if not set).
+    """Split off the option ``smooth`` of a word; its value is empty if not set.
 
     >>> split_smooth("layercam:smooth=aug,layers=layer3")
     ('layercam:layers=layer3', 'aug')
     """
+    if runs_code(word):
+        return word, ""
     name, _, options = word.partition(":")
     pairs = options.split(",")
     smooth_pairs = [pair for pair in pairs if pair.startswith("smooth=") and pair != "smooth="]
     smooth = ",".join(pair.partition("=")[2] for pair in smooth_pairs)
     rest = ",".join(pair for pair in pairs if pair not in smooth_pairs)
-    return (word if runs_code(word) else name + ":" * bool(rest) + rest), "" if runs_code(word) else smooth
+    return name + ":" * bool(rest) + rest, smooth
 
 
 def _checked(word: str, part: type[Any]) -> "type[Method]":
@@ -117,9 +119,9 @@ def _checked(word: str, part: type[Any]) -> "type[Method]":
     from methods.evidence import NEEDS
 
     if not issubclass(part, Method) or not isinstance(getattr(part, "name", None), str):
-        raise BadValueError(f"{word} is no method: derive it from methods.Method or GradientMethod and give it a name")
+        raise BadValueError(f"{word} is not a method: derive it from methods.Method or GradientMethod and set its name")
     if not isinstance(part.needs, set | frozenset):
-        raise BadValueError(f"{word} needs {part.needs!r}: give a set of {', '.join(sorted(NEEDS))}")
+        raise BadValueError(f"{word} has needs = {part.needs!r}: give a set of {', '.join(sorted(NEEDS))}")
     return part
 
 

@@ -15,7 +15,7 @@ class AblationCAM(ChannelMethod):
 
     Only the head is evaluated: in closed form, ``w_kc (pool(A_c) - pool(0))``, if channels are pooled independently,
     else C times. Traps: a negative logit flips all signs, as in the published formula. Near ``S_k = 0`` the quotient is
-    meaningless, so for ``|S_k| < near_zero`` the difference itself is the weight.
+    meaningless, so the difference itself is the weight if ``|S_k| < near_zero``.
     """
 
     name = "ablationcam"
@@ -37,10 +37,10 @@ def ablation_drops(evidence: Evidence) -> Tensor:
 
 
 def by_definition(evidence: Evidence) -> Tensor:
-    """Evaluate the head on C ablated feature maps of each image, in batches that fit in memory; returns (N,K,C).
+    """Return the drops (N,K,C) by evaluating the head on C ablated feature maps per image, in batches.
 
-    Every call takes the same number of maps of each image, grouped by image. At a layer that other paths bypass, the
-    head derives the image of a map from this order.
+    Each batch has equally many maps of every image, grouped by image, because the head of a layer that other paths
+    bypass finds the image of a map by its position.
     """
     images, channels = evidence.A.shape[:2]
     parts = torch.split(torch.arange(channels), max(1, evidence.max_batch("head") // images))

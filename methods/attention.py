@@ -15,14 +15,13 @@ from core.frames import Grid
 
 @dataclass(frozen=True, eq=False)
 class Attention(ABC):
-    """Attention matrices of as many images as fit in memory; each matrix exists only while a method reduces it.
+    """Attention matrices of a batch of images; each matrix exists only while a method reduces it.
 
-    ``reduce`` takes tensors (N,heads,T,T) and returns any tensor (N,…). The result is a list of these, one per block,
-    first block first.
+    ``reduce`` converts tensors (N,heads,T,T) to any tensor (N,…). The results are listed by block, first block first.
     """
 
     rows: Tensor
-    """(T,), sums to 1: weights of the tokens that the head reads. Pooled patches together weigh as much as one class
+    """(T,) weights of the tokens that the head reads, with sum 1. All pooled patches together count as one class
     token."""
     shape: tuple[int, int]
     """(h, w) of the patches."""
@@ -39,7 +38,7 @@ class Attention(ABC):
 
     @abstractmethod
     def block_gradients(self, reduce: Callable[[Tensor, Tensor], Tensor]) -> Iterator[list[Tensor]]:
-        """Same as ``gradients``, but S_k is replaced by each block's own score: the head applied to its tokens."""
+        """Yield the same as ``gradients`` with another score per block: the head applied to the tokens of the block."""
 
     def maps(self, tokens: Tensor) -> Tensor:
         """Select the patches and arrange them as maps: (N,K,T) -> (N,K,h,w)."""

@@ -1,4 +1,4 @@
-"""Base classes of the methods, with the attributes that describe a method."""
+"""Base classes of the methods."""
 
 from collections.abc import Callable, Iterator
 from typing import ClassVar
@@ -15,7 +15,7 @@ from methods.gradients import weighted
 
 
 class Method:
-    """One map per image and finding. A subclass sets ``name`` and ``needs`` and implements ``maps``."""
+    """Method that computes one map per image and finding. A subclass sets ``name`` and implements ``maps``."""
 
     name: ClassVar[str]
     """Name on the command line, in records and in tables."""
@@ -28,23 +28,24 @@ class Method:
     source: ClassVar[str] = ""
     """Paper and equation."""
     serves: ClassVar[str] = ""
-    """Supported networks in words; empty means all. For others the method raises ``NotAvailableError``."""
+    """Description of the supported networks; empty: all. For others the method raises ``NotAvailableError``."""
     price: ClassVar[str] = ""
-    """Cost beyond the one forward pass, in words; empty if ``needs`` already implies it."""
+    """Description of the cost beyond the forward pass; empty if ``needs`` implies it."""
     smooth: "Callable[[Method, Evidence], Tensor] | None" = None
-    """Replacement for ``maps`` from ``methods.smoothing``, set by the option ``smooth`` of any method."""
+    """Replacement for ``maps`` from ``methods.smoothing``, set by the option ``smooth``."""
     differs: ClassVar[str] = ""
-    """Deviations of other packages from the paper, and how much they change the map."""
+    """Differences of other packages from the paper, and how much they change the map."""
 
     @classmethod
     def is_fast(cls) -> bool:
-        """True if the method belongs to the group ``fast`` (costs about one forward pass)."""
+        """Return True if the method belongs to the group ``fast`` (costs about one forward pass)."""
         return cls.needs <= FAST and not cls.costly
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """Return float32 raw maps, not resized or scaled, (N,K,h,w). ``NotAvailableError`` if the model is unsupported.
+        """Return the raw maps (N,K,h,w) float32, not resized or scaled.
 
-        Images and findings are independent of each other, so the engine may request them in batches.
+        The maps of an image and finding must not depend on other images and findings. Raises ``NotAvailableError`` if
+        the model is not supported.
         """
         raise NotImplementedError
 
@@ -54,20 +55,21 @@ class Method:
 
     def terms(self, evidence: Evidence) -> Iterator[Tensor]:
         """Yield, finding by finding, the terms (N,C,h,w) that are summed over channels; ``smooth=eigen`` uses them."""
-        raise NotAvailableError(f"the method {self.name!r} is not a sum over channels, which smooth=eigen requires")
+        raise NotAvailableError(f"smooth=eigen requires a sum over channels, which {self.name!r} is not")
 
     def __call__(self, evidence: Evidence) -> Tensor:
-        """Return ``maps``, smoothed if requested, rectified if the paper does so. Checks the shape."""
+        """Return ``maps``, smoothed and rectified as the attributes say, after checking their shape."""
         maps = (self.smooth(self, evidence) if self.smooth else self.maps(evidence)).detach()
         expected = (len(evidence.images), len(evidence.findings))
         if maps.ndim != 4 or tuple(maps.shape[:2]) != expected:
             actual = tuple(maps.shape)
-            raise BadValueError(f"the method {self.name!r} gave maps of shape {actual}, not {(*expected, 'h', 'w')}")
+            wanted = f"({expected[0]}, {expected[1]}, h, w)"
+            raise BadValueError(f"the method {self.name!r} returned maps of shape {actual} instead of {wanted}")
         return maps.clamp(min=0) if self.rectified else maps
 
 
 class ChannelMethod(Method):
-    """A weighted sum of the feature maps with one weight per channel. A subclass implements ``channel_weights``."""
+    """Weighted sum of the feature maps with one weight per channel. A subclass implements ``channel_weights``."""
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
         """Return one weight per image, finding and channel, (N,K,C)."""
@@ -83,7 +85,7 @@ class ChannelMethod(Method):
 
 
 class GradientMethod(Method):
-    """A weighted sum of the feature maps, sum_c weights * A. A subclass only implements ``weights``.
+    """Weighted sum of the feature maps, sum_c weights * A. A subclass implements ``weights``.
 
     >>> class Mine(GradientMethod):
     ...     name = "mine"
@@ -98,7 +100,7 @@ class GradientMethod(Method):
         raise NotImplementedError
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """Sum ``weights`` times ``A`` over channels."""
+        """Return the sums of ``weights`` times ``A`` over channels, (N,K,h,w)."""
         A, G = evidence.A.unsqueeze(1), evidence.G
         weights = self.weights(A, G)
         if weights.shape[-2:] == (1, 1):
@@ -112,11 +114,11 @@ class GradientMethod(Method):
 
 
 class AttentionMethod(Method):
-    """A map over the patches from a transformer's attention. A subclass implements ``relevance``.
+    """Map over the patches from a transformer's attention. A subclass implements ``relevance``.
 
     Supports networks whose blocks all use global attention: ViT, DeiT, EVA and DINOv2 of timm, transformers and
-    torchvision, and user-defined ones. For others an error states the reason: no attention (convolutional networks) or
-    attention within windows (Swin).
+    torchvision, and user-defined networks. Not supported are networks without attention and with attention within
+    windows (Swin).
     """
 
     needs = frozenset({"attention"})
@@ -127,7 +129,7 @@ class AttentionMethod(Method):
         raise NotImplementedError
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """Return maps of the patches (N,K,h,w). Raises ``NotAvailableError`` for a network without such attention."""
+        """Return the maps of the patches (N,K,h,w). Raises ``NotAvailableError`` for an unsupported network."""
         count = len(evidence.findings)
         return torch.cat([part.maps(self.relevance(part, count)) for part in evidence.attention])
 

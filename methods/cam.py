@@ -6,12 +6,12 @@ from methods.base import Evidence, Method
 
 
 class CAM(Method):
-    """Evidence for the finding at each position, by the classifier's own weights; signed, without bias.
+    """Evidence for the finding at each position, by the weights of the classifier; signed, without bias.
 
     ``M_k(x,y) = sum_c w_kc A_c(x,y)``. Source: Zhou et al., CVPR 2016, equation 2.
 
     All poolings of Locus have one linear weight vector per finding, so the map exists for all of them (with AVG_MAX the
-    weight groups are summed). A model without such weights has no CAM: n/a. Trap: nothing is subtracted, no bias added.
+    weight groups are summed). A model without such weights has no CAM: n/a. Trap: the bias is not added.
     """
 
     name = "cam"

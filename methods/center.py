@@ -8,7 +8,7 @@ from methods.options import positive
 
 
 class Center(Method):
-    """A Gaussian at the image's centre, the same for every image and finding; values in (0,1]. A baseline to beat.
+    """Gaussian at the image's centre, the same for every image and finding; values in (0,1]. A baseline.
 
     ``exp(-d^2 / (2 sigma^2))``, d the distance to the centre as a fraction of the image's side, sampled at the
     positions of the model's grid. Uses neither pixels nor weights.
@@ -19,7 +19,7 @@ class Center(Method):
     source = "baseline"
 
     def __init__(self, sigma: float = 0.25) -> None:
-        """Set ``sigma``, as a fraction of the image's side, above 0."""
+        """Set ``sigma``, a fraction of the image's side above 0."""
         self.sigma = positive("sigma", sigma)
 
     def maps(self, evidence: Evidence) -> Tensor:

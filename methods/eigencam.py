@@ -10,7 +10,7 @@ class EigenCAM(Method):
     """Project the features on their first principal axis; signed, one map for all findings.
 
     ``L = (A - mean_xy A) v``, v the first right singular vector over positions. Source: Muhammad and Yeasin, IJCNN
-    2020, who do not centre; the grad-cam package does, and so do we.
+    2020, without the mean; it is subtracted here as in the grad-cam package.
 
     Independent of the finding: computed once per image. The sign is chosen so that ``sum_xy L sum_c A_c > 0``; if the
     channels cancel, as after a LayerNorm, the largest value is positive (:mod:`methods.principal`). Trap: the axis is

@@ -1,7 +1,7 @@
-"""Evidence: the input of every method, a batch with the results of one forward pass through the model.
+"""Evidence, the input of every method: a batch of images and the results of one forward pass through the model.
 
-Letters follow the papers: ``A`` is the pooled feature map, (N,C,h,w), after the last non-linearity; ``S`` are the
-logits, (N,K); ``G`` = dS/dA, (N,K,C,h,w), never the gradient of a probability, which vanishes for confident models.
+Letters are those of the papers: ``A`` is the feature map (N,C,h,w) that is pooled, after the last non-linearity; ``S``
+are the logits (N,K); ``G`` = dS/dA (N,K,C,h,w) is the gradient of the logit, not of the probability.
 """
 
 from abc import ABC, abstractmethod
@@ -18,9 +18,9 @@ from methods.gradients import Gradients
 NEEDS = frozenset(
     {"features", "gradients", "class_maps", "head", "forwards", "pixels", "attention", "all_findings", "others"}
 )
-"""Feature maps; gradients of the logits; class maps from the head's weights; evaluations of the head; forward passes;
-gradients of the pixels; a transformer's attention; the findings that were not requested (``others``: its earlier name).
-"""
+"""Inputs that a method may need: feature maps; gradients of the logits; class maps from the weights of the head;
+evaluations of the head; forward passes; gradients of the pixels; attention of a transformer; evidence for all findings
+of the model (``others`` is the earlier name)."""
 Pass = Literal["head", "forward", "backward"]
 
 
@@ -30,9 +30,9 @@ class Evidence(ABC):
     images: Tensor
     """(N,3,H,W) float32, normalised: the network's input."""
     grid: Grid
-    """Locations of the positions of ``A`` in the network's input."""
+    """Grid of ``A`` in the network's input."""
     pooling: str
-    """Name of the model's pooling; empty for a wrapped head and at another layer."""
+    """Name of the model's pooling; empty for an opaque head and at another layer."""
     findings: tuple[int, ...]
     """Index of each of the K findings among the model's outputs."""
 
@@ -54,7 +54,10 @@ class Evidence(ABC):
     @property
     @abstractmethod
     def class_maps(self) -> Tensor:
-        """The classifier's weights applied at every position, without bias, (N,K,h,w). Raises if there are none."""
+        """Weights of the classifier applied at every position, without bias, (N,K,h,w).
+
+        Raises ``NotAvailableError`` if the head is opaque.
+        """
 
     @property
     @abstractmethod
@@ -77,7 +80,7 @@ class Evidence(ABC):
     @property
     @abstractmethod
     def all_findings(self) -> "Evidence":
-        """The same evidence for all findings of the model, in its order, requested or not."""
+        """The same evidence for all findings of the model, in its order."""
 
     @property
     @abstractmethod
@@ -139,7 +142,7 @@ class Evidence(ABC):
 
 
 class EvidenceView:
-    """Other evidence, except for what a subclass overrides, which also changes what is derived from it."""
+    """View of other evidence in which a subclass overrides some attributes."""
 
     G, pixel_grid = Evidence.G, Evidence.pixel_grid
     drops, others, sweep = Evidence.drops, Evidence.others, Evidence.sweep

@@ -15,7 +15,7 @@ from methods.gradients import Gradients
 from methods.options import positive, whole
 
 BASES = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam")
-"""Methods that use only gradients, and so apply to a difference of logits."""
+"""Methods that use only gradients and can therefore explain a difference of logits."""
 
 
 class FinerCAM(Method):
@@ -25,9 +25,9 @@ class FinerCAM(Method):
     nearest to S_k, chosen per image. Source: Zhang et al., CVPR 2025 (arXiv:2501.11309).
 
     All findings of the model are candidates, requested or not. If an image has several findings, the nearest logits are
-    often those of other present findings: the map then shows the differences, and little where the findings overlap.
-    Ties go to the earlier finding. Example: ``finercam:alpha=1,count=1,base=layercam``. A model of one finding has no
-    map: n/a.
+    often those of other present findings: the map then shows the differences and is low where the findings overlap.
+    Ties go to the earlier finding. Example: ``finercam:alpha=1,count=1,base=layercam``. Not available for models with
+    one finding.
     """
 
     name = "finercam"
@@ -35,17 +35,17 @@ class FinerCAM(Method):
     rectified = True
     source = "Zhang et al., CVPR 2025"
     differs = (
-        "torchcam's is the same (alpha .6). grad-cam's weights the others by their softmax and lets the gradient run "
-        "through these weights too: with alpha 1 and random heads of 8 findings its masks at .5 overlap ours by .99 "
-        "under AVG, by .62 under PCAM. With one other finding (`count=1`) it is the same."
+        "torchcam gives the same map (alpha .6). grad-cam weights the other findings by their softmax and includes the "
+        "gradient of these weights: with alpha 1 and random heads of 8 findings, masks at .5 overlap by .99 under AVG "
+        "and .62 under PCAM. With one other finding (`count=1`) the maps are the same."
     )
-    serves = "models of two findings or more"
+    serves = "models with two or more findings"
 
     def __init__(self, alpha: float = 0.6, count: int = 3, base: str = "gradcam") -> None:
         """Set ``alpha`` (weight of the other findings), ``count`` (how many of them) and ``base`` (from ``BASES``)."""
         self.alpha, self.count = positive("alpha", alpha), whole("count", count)
         if base not in BASES:
-            raise BadValueError(f"finercam cannot be based on {base!r}: write one of {', '.join(BASES)}")
+            raise BadValueError(f"finercam has base={base!r}: give one of {', '.join(BASES)}")
         self.base: Method = methods.get(base)()
 
     def maps(self, evidence: Evidence) -> Tensor:
@@ -66,7 +66,7 @@ class FinerCAM(Method):
         """Return coefficients (N,F,F) for logits (N,F): 1 for the finding itself, -alpha / count for the nearest."""
         count = min(self.count, logits.shape[1] - 1)
         if not count:
-            raise NotAvailableError("the model has one finding: finercam shows what tells it from others")
+            raise NotAvailableError("finercam compares findings, but the model has only one")
         itself = torch.eye(logits.shape[1], device=logits.device)
         distance = (logits.unsqueeze(1) - logits.unsqueeze(2)).abs().masked_fill(itself.bool(), torch.inf)
         nearest = distance.sort(dim=2, stable=True).indices[..., :count]

@@ -16,22 +16,23 @@ class FullGrad(PixelMethod):
     output; psi takes magnitudes, scales each layer to [0, 1] and resamples it to the pixels. Source: Srinivas and
     Fleuret, NeurIPS 2019, section 4.
 
-    Without psi the terms sum to the features' part of the logit. This is verified; a network that fails (SiLU, GELU,
-    layer norm, gates) has no map. The head's bias has no position and is left out, as in the authors' code. Trap: psi
-    gives all layers the same weight: a layer with negligible biases counts as much as the pixels.
+    Without psi the terms sum to the logit minus the head's bias. This is verified, and networks for which it does not
+    hold are not supported (SiLU, GELU, layer norm, gates). The head's bias has no position and is left out, as in the
+    authors' code. Trap: psi gives all layers the same weight: a layer with negligible biases counts as much as the
+    pixels.
     """
 
     name = "fullgrad"
     source = "Srinivas and Fleuret, NeurIPS 2019, sec. 4"
     serves = "networks of convolutions, batch norm and rectifiers"
     differs = (
-        "grad-cam spans [0, 1] channel by channel, so that one which adds nothing weighs as much as the others, and "
-        "brings all layers to the pixels by plain resizing: for a random small CNN masks at .5 overlap by .95 under "
-        "AVG and .90 under PCAM. Where each layer has one channel it is the same."
+        "grad-cam scales each channel to [0, 1] separately, so that negligible channels count as much as the others, "
+        "and resizes all layers without their grids: for a random small CNN, masks at .5 overlap by .95 under AVG and "
+        ".90 under PCAM. If each layer has one channel, the maps are the same."
     )
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
-        """Return (K,1,H,W) for an image (1,3,H,W). Raises ``NotAvailableError`` if the terms miss the logit."""
+        """Return (K,1,H,W) for an image (1,3,H,W). Raises ``NotAvailableError`` if the network is not supported."""
         return torch.cat([_summed(terms, evidence.pixel_grid) for terms in evidence.full_gradients(image)])
 
 

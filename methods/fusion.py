@@ -1,4 +1,4 @@
-"""Fusion of maps of several feature levels, each on its own exact grid."""
+"""Fusion of maps of several layers with different grids."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from methods.evidence import Evidence
 
 
 def finest(grids: Sequence[Grid]) -> int:
-    """Return the index of the grid with the smallest stride; the first of equal ones."""
+    """Return the index of the first grid with the smallest stride."""
     return min(range(len(grids)), key=lambda n: grids[n].stride[0] * grids[n].stride[1])
 
 
@@ -22,7 +22,7 @@ def share(maps: Tensor) -> Tensor:
 
 
 def largest(maps: Sequence[Tensor], levels: Sequence[Evidence]) -> Tensor:
-    """Return the maximum over levels at each position of the finest level, from one (N,K,h,w) map per level."""
+    """Return the maximum over several layers' maps, one (N,K,h,w) each, at the positions of the finest layer."""
     target = levels[finest([level.grid for level in levels])]
     h, w = target.A.shape[-2:]
     resampled = [moved(map_, level.grid, target.grid, (h, w)) for map_, level in zip(maps, levels, strict=True)]
@@ -30,7 +30,7 @@ def largest(maps: Sequence[Tensor], levels: Sequence[Evidence]) -> Tensor:
 
 
 def moved(maps: Tensor, grid: Grid, target: Grid, shape: tuple[int, int]) -> Tensor:
-    """Resample maps on ``grid`` at the ``shape`` (h, w) positions of ``target``; constant beyond the outermost ones."""
+    """Resample maps from ``grid`` to the (h, w) positions of ``target``; constant beyond the outermost cells."""
     matrices = interpolation(grid, (maps.shape[-2], maps.shape[-1]), target, shape)
     vertical, horizontal = (torch.from_numpy(matrix).to(maps) for matrix in matrices)
     return vertical @ maps @ horizontal.T

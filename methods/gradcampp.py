@@ -20,13 +20,13 @@ class GradCAMpp(ChannelMethod):
     rectified = True
     source = "Chattopadhay et al., WACV 2018, eq. 19"
     differs = (
-        "grad-cam adds 1e-6 to the denominator, which is not small against G^2 of an averaged head: at .5 its masks "
-        "overlap the exact ones by .77 to .84, and at 512 px the peak agrees in a third of the maps. torchcam divides "
-        "in place on a copy: its weights are sums of ReLU(G)^3."
+        "grad-cam adds 1e-6 to the denominator, which is not small compared with G^2 under AVG: masks at .5 overlap "
+        "those of the exact formula by .77 to .84, and at 512 px the maximum is at the same position in a third of the "
+        "maps. torchcam loses the division (it is done in place on a copy), so its weights are sums of ReLU(G)^3."
     )
 
     def weights(self, A: Tensor, G: Tensor) -> Tensor:
-        """Return the sums of alpha * ReLU(G), (N,K,C,1,1); where G <= 0 alpha does not matter."""
+        """Return the sums of alpha * ReLU(G), (N,K,C,1,1)."""
         positive, total = G.clamp(min=0), A.sum((-2, -1), keepdim=True)
         denominator = (positive * total).add_(2)
         if total.min() < 0:  # else no denominator is below 2
@@ -34,6 +34,6 @@ class GradCAMpp(ChannelMethod):
         return positive.div_(denominator).sum((-2, -1), keepdim=True)
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
-        """Return weights (N,K,C), computed finding by finding because every value of G is read."""
+        """Return the weights (N,K,C), computed finding by finding to save memory."""
         weights = [self.weights(evidence.A.unsqueeze(1), G.unsqueeze(1))[..., 0, 0] for G in evidence.gradients.each()]
         return torch.cat(weights, 1)

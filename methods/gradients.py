@@ -1,7 +1,7 @@
-"""Gradients of all logits with respect to A, and the sums over them that methods need.
+"""Gradients of all logits with respect to A, and the sums of them that methods need.
 
-``G`` is (N,K,C,h,w): K times as large as the feature map. For most heads it is a product, G_kc(xy) = w_kc D(xy), and
-every sum then costs about as much for fourteen findings as for one.
+``G`` is (N,K,C,h,w), K times as large as the feature map. For most heads it is a product, G_kc(xy) = w_kc D(xy), and
+sums for fourteen findings then cost about as much as for one.
 """
 
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ class Gradients(ABC):
         """Return all gradients, (N,K,C,h,w) float32."""
 
     def each(self) -> Iterator[Tensor]:
-        """Yield (N,C,h,w) finding by finding: faster for code that reads all values, because they stay in the cache."""
+        """Yield (N,C,h,w) finding by finding; faster if all values are read, because they fit in the CPU cache."""
         yield from self.full().unbind(1)
 
     def mean(self) -> Tensor:
@@ -42,7 +42,7 @@ class Gradients(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Dense(Gradients):
-    """Gradients of an opaque head, as one tensor."""
+    """Gradients stored as one tensor."""
 
     G: Tensor
     """(N,K,C,h,w)."""
@@ -54,7 +54,7 @@ class Dense(Gradients):
 
 @dataclass(frozen=True, eq=False)
 class Factored(Gradients):
-    """Factored gradients G_kc(xy) = w_kc D(xy), with one D per channel (for all findings) or one per finding."""
+    """Gradients as a product G_kc(xy) = w_kc D(xy), with one D per channel or one per finding."""
 
     w: Tensor
     """(K,C)."""
@@ -66,7 +66,7 @@ class Factored(Gradients):
         return self.D.shape[1] == 1 and self.D.shape[2] == self.w.shape[1]
 
     def full(self) -> Tensor:
-        """Return all gradients, (N,K,C,h,w), computed at every call."""
+        """Return all gradients, (N,K,C,h,w), computed in every call."""
         return self.w[:, :, None, None] * self.D
 
     def each(self) -> Iterator[Tensor]:
@@ -112,5 +112,5 @@ class _Sum(Gradients):
 
 
 def weighted(weights: Tensor, A: Tensor) -> Tensor:
-    """Sum A (N,C,h,w) with channel weights (N,K,C) or (K,C): one matrix product, without a (N,K,C,h,w) tensor."""
+    """Return the sums (N,K,h,w) of A (N,C,h,w) with channel weights (N,K,C) or (K,C), as one matrix product."""
     return torch.matmul(weights, A.flatten(2)).reshape(len(A), weights.shape[-2], *A.shape[2:])

@@ -20,8 +20,8 @@ class KPCACAM(Method):
 
     Positions are centred per channel first. The sign is Eigen-CAM's: ``sum_xy L sum_c A_c > 0``; if the channels
     cancel, as after a LayerNorm, the largest value is positive (``methods.principal.fix_signs``). The linear kernel
-    gives Eigen-CAM. Independent of the finding. Trap: the sigmoid kernel of large features saturates at 1 or -1, so
-    their magnitude is lost. It is not positive definite; if its first eigenvalue is not positive, the map is zeros.
+    gives Eigen-CAM. Independent of the finding. Traps: the sigmoid kernel saturates for large features, so their
+    magnitude is lost. It is not positive definite; if its first eigenvalue is not positive, the map is all zeros.
     """
 
     name = "kpcacam"
@@ -30,14 +30,14 @@ class KPCACAM(Method):
     source = "Karmani et al., arXiv:2410.00267"
     price = "an eigenvalue problem of (h w) x (h w) per image"
     differs = (
-        "grad-cam computes the kernel in float32, where tanh(1 + x) loses small x: for small features its map is "
-        "off by 3 to 8% of the maximum (random small CNN). In float64 it is the same up to its sign."
+        "grad-cam computes the kernel in float32, where tanh(1 + x) loses small x: for small features its map differs "
+        "by 3 to 8 % of the maximum (random small CNN). In float64 the maps are the same up to their sign."
     )
 
     def __init__(self, kernel: str = "sigmoid", gamma: float | None = None) -> None:
         """Set ``kernel`` (sigmoid, rbf or linear) and its width ``gamma`` (default: 1 / channels)."""
         if kernel not in KERNELS:
-            raise BadValueError(f"kpcacam has no kernel {kernel!r}: write one of {', '.join(KERNELS)}")
+            raise BadValueError(f"kpcacam has kernel={kernel!r}: give one of {', '.join(KERNELS)}")
         self.kernel, self.gamma = kernel, None if gamma is None else positive("gamma", gamma)
 
     def maps(self, evidence: Evidence) -> Tensor:

@@ -11,7 +11,7 @@ from methods.fusion import finest, largest, share
 
 
 class LayerCAM(Method):
-    """Positions whose own features raise the logit by their own positive gradients; values >= 0.
+    """Positions whose features raise the logit, weighted by the positive gradients at the same position; values >= 0.
 
     ``L_k = ReLU(sum_c ReLU(G_kc) * A_c)``, position by position. Source: Jiang et al., TIP 2021.
 
@@ -40,7 +40,7 @@ class LayerCAM(Method):
         return (G.clamp(min=0) * evidence.A for G in evidence.gradients.each())
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """Return maps (N,K,h,w) in the finest layer's shape; before rectification if no layers are fused."""
+        """Return maps (N,K,h,w) at the positions of the finest layer; not yet rectified if no layers are fused."""
         layers = [evidence, *map(evidence.at, self.layers)]
         maps = [layer.gradients.positive().dot_channels(layer.A) for layer in layers]
         if not self.layers:

@@ -8,24 +8,23 @@ from methods.base import AttentionMethod
 
 
 class LeGrad(AttentionMethod):
-    """Patches whose attention, if increased in any block, would raise that block's own score; values >= 0.
+    """Patches to which more attention in a block would raise the score of this block; values >= 0.
 
-    ``L_k = mean_l mean_heads mean_rows ReLU(ds_kl/dA_l)``, s_kl the score of block l's tokens behind the network's own
-    last norm and head; over patches. Source: Bousselham et al., ICCV 2025 (arXiv:2404.03214), equations 7 to 9.
+    ``L_k = mean_l mean_heads mean_rows ReLU(ds_kl/dA_l)``, s_kl the score of block l: the network's last norm and head
+    applied to its tokens; over patches. Source: Bousselham et al., ICCV 2025 (arXiv:2404.03214), equations 7 to 9.
 
     Rows that the head does not read have no gradient, so the mean over all rows equals that of the rows read, up to a
-    factor. One forward pass, with the head applied to every block's tokens; each gradient runs through one block only.
-    Trap: early blocks' tokens were never trained as input of the head. By default the torchcam package scores the mean
-    of all tokens, even if the network reads its class token.
+    factor. One forward pass, with the head applied to the tokens of every block; each gradient passes through one block
+    only. Trap: the head was not trained on the tokens of early blocks.
     """
 
     name = "legrad"
     source = "Bousselham et al., ICCV 2025, eq. 7-9"
-    price = "a forward pass, a backward pass per finding that ends at each block"
+    price = "a forward pass, a backward pass through one block per block and finding"
     differs = (
-        "By default torchcam scores a block by the mean of all its tokens: for a random ViT of six blocks that reads "
-        "its class token, the maps' ranks agree by .41 and masks at .5 overlap by .31. With the class token as its "
-        "score it is the same."
+        "By default torchcam scores a block by the mean of all its tokens, even if the network reads the class token: "
+        "for a random ViT of six blocks the rank correlation of the maps is .41 and masks at .5 overlap by .31. If it "
+        "scores the class token, the maps are the same."
     )
 
     def relevance(self, attention: Attention, findings: int) -> Tensor:

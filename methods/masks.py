@@ -12,11 +12,11 @@ from methods.evidence import Evidence
 Masks = tuple[Callable[[Tensor], Tensor], Tensor]
 """Function from (m,h,w) channels to (m,H,W) masks, and (N,C) bool that selects the channels to use."""
 ROUNDING = 1e-6
-"""A range below this fraction of a channel's largest value is float32 rounding, not structure."""
+"""Channels whose range is below this fraction of their largest value are constant up to float32 rounding."""
 
 
 def on_the_grid(evidence: Evidence) -> Masks:
-    """Scale channels, then resample them to the pixels by the model's grid; constant channels are skipped."""
+    """Draw masks by scaling channels and resampling them with the model's grid; constant channels are skipped."""
     A, pixels = evidence.A, evidence.pixel_grid
     matrices = interpolation(evidence.grid, (A.shape[-2], A.shape[-1]), pixels, pixels.size)
     rows, columns = (torch.from_numpy(matrix).to(A) for matrix in matrices)

@@ -12,9 +12,9 @@ from methods.options import whole
 
 
 class Noise(Method):
-    """Seeded uniform noise in [0,1) at the feature map's size: the lower bound for any method.
+    """Uniform noise in [0,1) at the size of the feature map. A baseline.
 
-    Keyed by the image's content and the finding, so it does not depend on the batch, the order or other findings.
+    Seeded by the content of the image and the finding, so it does not depend on the batch, the order or other findings.
     """
 
     name = "noise"

@@ -17,8 +17,8 @@ class Occlusion(PixelMethod):
     grey. Source: Zeiler and Fergus, ECCV 2014, section 4.2. In the logit's units: all colours are covered
     together and count once.
 
-    Trap: the sign is lost, so squares that hide evidence against the finding show too. One forward pass per window and
-    image serves all findings: captum covers a plane of ones that masks the image, and gets all K logits from one pass.
+    One forward pass per window and image serves all findings: captum covers a plane of ones, which masks the image.
+    Trap: the sign is lost, so squares that hide evidence against the finding have high values, too.
     """
 
     name = "occlusion"
@@ -39,8 +39,8 @@ class Occlusion(PixelMethod):
         window = self.window or max(1, side // 4)
         stride = self.stride or max(1, window // 2)
         if not stride <= window <= side:
-            needs = f"needs stride <= window <= {side}, the image's shorter side"
-            raise BadValueError(f"occlusion by window={window},stride={stride}: {needs}")
+            limits = f"stride <= window <= {side}, the shorter side of the image"
+            raise BadValueError(f"occlusion has window={window},stride={stride}: give {limits}")
         cover = CaptumOcclusion(lambda planes: evidence.batched_forward(len(planes), lambda part: image * planes[part]))
         squares = {
             "sliding_window_shapes": (1, window, window),

@@ -8,7 +8,7 @@ from methods.base import Evidence, Method
 
 
 class PCAM(Method):
-    """Probability of the finding at each position, the weight in PCAM pooling; values in [0,1].
+    """Probability of the finding at each position, which is its weight in PCAM pooling; values in [0,1].
 
     ``P_k(x,y) = sigmoid(w_k . A(x,y) + b_k)``. Source: Ye et al., arXiv:2005.14480.
 
@@ -24,9 +24,6 @@ class PCAM(Method):
     def maps(self, evidence: Evidence) -> Tensor:
         """Return probabilities (N,K,h,w). Raises ``NotAvailableError`` for another pooling."""
         if evidence.pooling != "PCAM":
-            pooled = evidence.pooling or "something unknown"
-            raise NotAvailableError(
-                "the method 'pcam' shows the weights of PCAM pooling, but these "
-                f"features are pooled by {pooled}: use a PCAM model"
-            )
+            pooling = evidence.pooling or "another pooling"
+            raise NotAvailableError(f"the method 'pcam' requires a model with PCAM pooling; this one uses {pooling}")
         return torch.sigmoid(evidence.class_maps + evidence.bias[:, None, None])

@@ -10,16 +10,16 @@ from core.frames import Grid
 from methods.base import Evidence, Method
 
 PIXELS = 8 * 224 * 224
-"""Input pixels per backward pass on a CPU, eight images of 224 px: more are not faster and need more memory."""
+"""Maximum number of input pixels per backward pass on a CPU (eight images of 224 px). More are not faster."""
 
 
 class PixelMethod(Method):
-    """A map with one position per pixel of the network's input: magnitudes, summed over the colour channels.
+    """Map with one position per pixel of the network's input: magnitudes, summed over the colour channels.
 
     ``L_k(x,y) = sum_rgb |attribution_k(rgb,x,y)|``. A subclass implements ``attribute``. Images are processed one at a
-    time, so that a map is bitwise independent of the batch: pixel gradients jump where a rectifier's input is 0, and
-    the last bit of a convolution depends on the batch size. An image that is not finite gets maps of nan: a rectifier
-    may block the gradient of a nan, and zeros would mean that no pixel matters.
+    time, so that a map does not depend on its batch: pixel gradients jump where the input of a ReLU is 0, and the last
+    bit of a convolution depends on the batch size. An image that is not finite gets maps of nan, not of zeros, which
+    would mean that no pixel matters.
     """
 
     needs = frozenset({"pixels"})
@@ -47,7 +47,7 @@ def slopes(evidence: Evidence, images: Tensor) -> Iterator[Tensor]:
     """Yield the gradient of each logit with respect to ``images`` (M,3,H,W), as (M,3,H,W).
 
     One forward pass serves all findings. Each finding has a separate backward pass through the same graph, so its map
-    is bitwise independent of the other requested findings.
+    does not depend on the other requested findings, not even in the last bit.
     """
     leaf = images.detach().requires_grad_()
     for logit in evidence.network(leaf).unbind(1):
@@ -55,10 +55,7 @@ def slopes(evidence: Evidence, images: Tensor) -> Iterator[Tensor]:
 
 
 def weighted_slopes(evidence: Evidence, images: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted sum (K,3,H,W) of the gradients of ``images`` (M,3,H,W), with ``weights`` (M,).
-
-    Images are processed in batches that fit one backward pass.
-    """
+    """Return the sum (K,3,H,W) of the gradients of ``images`` (M,3,H,W) with ``weights`` (M,), computed in batches."""
     step = max_batch(evidence)
     shares = weights.to(images).view(-1, 1, 1, 1)
     parts = zip(images.split(step), shares.split(step), strict=True)

@@ -4,15 +4,15 @@ import torch
 from torch import Tensor
 
 FLAT = 1e-12
-"""A component below this fraction of the mean features is rounding: the features are constant."""
+"""Features are constant up to rounding if their first component is below this fraction of their mean."""
 CANCELLED = 1e-5
-"""An agreement below this fraction of its upper bound is rounding and does not decide the sign."""
+"""An inner product below this fraction of its upper bound is rounding and does not decide the sign."""
 TIE = 1e-6
 """Magnitudes that differ by less than this fraction count as equal when the sign is chosen."""
 SMALL = 64
 """Gram matrices up to this size are fully decomposed, which takes a tenth of a millisecond."""
 ROUNDS, CLOSE = 8, 1e-10
-"""Maximum rounds (of four products) of the subspace iteration, and the relative residual at which it has converged."""
+"""Maximum number of rounds of the subspace iteration, and the relative residual at which it has converged."""
 
 
 def first_component(features: Tensor) -> Tensor:

@@ -6,24 +6,24 @@ from torch import Tensor
 from methods.base import Evidence, Method
 
 BLUR = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]], device="cpu") / 16
-"""Gaussian window around the position that is kept."""
+"""Gaussian window around a position."""
 
 
 class Recipro(Method):
-    """Rise of the logit if only the features of one position are kept; signed; no gradients.
+    """Rise of the logit if all features but those around the position are set to 0; signed; no gradients.
 
     ``L_k(x,y) = S_k(A * N_xy) - S_k(0)``, N_xy a 3 x 3 Gaussian around (x,y), 1/4 in its middle. Source: Byun and Lee,
     CVPR workshops 2024 (arXiv:2209.14074), equations 2 and 3.
 
     Only the head is evaluated, h*w times per image for all findings at once. S_k(0) is the same at every position, so
-    the paper's scaling to [0,1] removes it too. Trap: the paper uses softmax probabilities; here several findings may
-    be present, so logits are used. Under AVG pooling it is a blurred CAM, up to a factor.
+    the paper's scaling to [0,1] removes it, too. The paper uses softmax probabilities; here logits are used, because
+    several findings may be present. Under AVG pooling the map is a blurred CAM, up to a factor.
     """
 
     name = "recipro"
     needs = frozenset({"features", "head"})
     source = "Byun and Lee, CVPR workshops 2024, eq. 2-3"
-    price = "h*w heads per image"
+    price = "h*w evaluations of the head per image"
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return signed maps (N,K,h,w), computed in batches of positions that fit in memory."""

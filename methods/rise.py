@@ -11,15 +11,14 @@ from methods.options import positive, whole
 
 
 class RISE(Method):
-    """Difference of the logit between random masks that show the pixel and masks that hide it; signed.
+    """Mean logit of random masks that show the pixel, minus the mean logit of all masks; signed.
 
     ``L_k(x,y) = sum_i (S_k(I * M_i) - mean_j S_k(I * M_j)) M_i(x,y) / (n p)``: masks M_i of ``cells`` x ``cells``
     random cells, each open with probability p, drawn soft and shifted. Source: Petsiuk et al., BMVC 2018, equation 6.
 
-    The paper does not subtract the mean: its sum differs by a constant in the limit, and before by noise proportional
-    to the mean logit. Covered pixels are mean grey. Masks come from a separate generator, the same for every image and
-    finding, and are drawn on demand. Trap: noise falls with the square root of ``count`` (the paper uses 4,000 to
-    8,000).
+    The paper does not subtract the mean logit, which only adds a constant for many masks, but noise for few. Covered
+    pixels are mean grey. Masks come from a separate generator and are the same for every image and finding. Trap: the
+    noise falls with the square root of ``count`` (the paper uses 4,000 to 8,000 masks).
     """
 
     name = "rise"

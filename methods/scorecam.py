@@ -14,8 +14,8 @@ class ScoreCAM(ChannelMethod):
     ``L_k = ReLU(sum_c softmax_c(S_k(I * up(norm A_c)) - S_k(0)) A_c)``, norm: to [0,1]. Source: Wang et al., CVPR
     workshops 2020, equations 5 to 7. S_k(0) is the same for all channels: the softmax cancels it, so it is left out.
 
-    One forward pass per image and channel serves all findings; constant channels get weight 0 and are not run. Trap:
-    the softmax is over raw logits: the larger they are, the fewer channels count.
+    One forward pass per image and channel serves all findings; constant channels get weight 0 without a forward pass.
+    Trap: the softmax is over raw logits: the larger they are, the fewer channels count.
     """
 
     name = "scorecam"
@@ -26,11 +26,11 @@ class ScoreCAM(ChannelMethod):
     def __init__(self, masks: str = "grid") -> None:
         """Set ``masks``: ``grid``, or ``grad-cam`` to compare with that package (differences: ``methods.masks``)."""
         if not isinstance(masks, str) or masks not in MASKS:
-            raise BadValueError(f"scorecam cannot draw masks={masks!r}: write {' or '.join(MASKS)}")
+            raise BadValueError(f"scorecam has masks={masks!r}: give {' or '.join(MASKS)}")
         self.masks = masks
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
-        """Return weights (N,K,C); masked images exist one engine batch at a time."""
+        """Return the weights (N,K,C); the masked images are processed in batches."""
         (draw, run), A, images = MASKS[self.masks](evidence), evidence.A, evidence.images
         n, c = run.nonzero(as_tuple=True)
         logits = evidence.batched_forward(

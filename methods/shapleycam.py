@@ -13,9 +13,9 @@ class ShapleyCAM(ChannelMethod):
     ``L_k = ReLU(sum_c mean_xy(G_kc - (H_k A)_c / 2) A_c)``, H_k A the product of the Hessian of S_k and the features:
     their Shapley value to second order. Source: Cai, arXiv:2501.06261 (2025).
 
-    One Hessian-vector product through the head per finding, never the full Hessian. If a channel's mean gradient does
-    not depend on the features (every pooling of Locus but PCAM, with a linear head), the mean product is 0 and the map
-    is Grad-CAM's. Trap: under PCAM the second order may outweigh the first and flip the sign of channels.
+    Computes one Hessian-vector product through the head per finding. If a channel's mean gradient does not depend on
+    the features (every pooling of Locus but PCAM, with a linear head), the mean product is 0 and the map is that of
+    Grad-CAM. Trap: under PCAM the second order may exceed the first and flip the sign of channels.
     """
 
     name = "shapleycam"
@@ -23,7 +23,7 @@ class ShapleyCAM(ChannelMethod):
     rectified = True
     source = "Cai, arXiv:2501.06261"
     price = "two backward passes of the head per finding"
-    differs = "grad-cam's weights are the same; its hooks cannot let go of the graph under torch 2.15."
+    differs = "grad-cam has the same weights; its hooks fail to release the graph under torch 2.15."
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
         """Return the mean gradients minus half their mean change, (N,K,C)."""

@@ -14,9 +14,8 @@ class SmoothGrad(PixelMethod):
     ``L_k(x,y) = sum_rgb |mean_i dS_k/dI(I + noise_i)|``, noise_i normal with a deviation of ``level`` times the image's
     range. Source: Smilkov et al., 2017, section 3.
 
-    The mean is signed and the magnitude is taken last, as in the paper (captum's NoiseTunnel over its Saliency takes it
-    first). The noise comes from a separate generator on the CPU: it is the same for every image, finding, batch and
-    device, and torch's global state is not touched.
+    The magnitude is taken after the mean, as in the paper (captum's NoiseTunnel over its Saliency takes it before). The
+    noise comes from a separate generator on the CPU: it is the same for every image, finding, batch and device.
     """
 
     name = "smoothgrad"

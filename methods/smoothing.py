@@ -1,4 +1,4 @@
-"""The option ``smooth`` of every method: average maps over views of the image, or keep the first principal axis."""
+"""Values of the option ``smooth`` of every method: ``aug`` and ``eigen``."""
 
 import itertools
 
@@ -22,14 +22,14 @@ class Aug:
     """
 
     differs = (
-        "grad-cam's `aug_smooth` multiplies the pixels' values by .9, 1 and 1.1, not the image's size, and spans "
-        "[0, 1] with each view's map: for Layer-CAM of a random small CNN masks at .5 overlap by .76 under AVG and .83 "
+        "grad-cam's `aug_smooth` multiplies the pixel values, not the image size, by .9, 1 and 1.1, and scales the map "
+        "of each view to [0, 1]: for LayerCAM of a random small CNN, masks at .5 overlap by .76 under AVG and .83 "
         "under PCAM."
     )
     scales = (0.9, 1.0, 1.1)
 
     def __call__(self, method: Method, evidence: Evidence) -> Tensor:
-        """Return maps (N,K,h,w) on the method's own grid; if the method is rectified, so is each view."""
+        """Return maps (N,K,h,w) on the grid of the method. If the method is rectified, each view is rectified, too."""
         whole = method.maps(evidence)
         target, shape = method.grid(evidence), (whole.shape[-2], whole.shape[-1])
         maps = []
@@ -47,8 +47,8 @@ class Aug:
 class Eigen:
     """``smooth=eigen``: replace the method's sum over channels by the first principal axis of the terms.
 
-    Same as the grad-cam package's ``eigen_smooth``, with centring over positions and the sign as in Eigen-Grad-CAM,
-    which is ``hirescam:smooth=eigen``. Not available for a method that is not a sum over channels.
+    Same as ``eigen_smooth`` of the grad-cam package, but centred over positions and with the sign of Eigen-Grad-CAM
+    (which is ``hirescam:smooth=eigen``). Not available for a method that is not a sum over channels.
     """
 
     def __call__(self, method: Method, evidence: Evidence) -> Tensor:
@@ -60,7 +60,7 @@ def get(word: str) -> Aug | Eigen:
     """Return the smoothing with the name ``word``. Raises ``BadValueError`` if there is none."""
     classes: dict[str, type[Aug] | type[Eigen]] = {"aug": Aug, "eigen": Eigen}
     if word not in classes:
-        raise BadValueError(f"smooth is {word!r}: write one of {', '.join(classes)}")
+        raise BadValueError(f"smooth is {word!r}: give one of {', '.join(classes)}")
     return classes[word]()
 
 

@@ -1,4 +1,4 @@
-"""A page as a browser without a window shows it, and what it answers to scripts: one start answers all questions."""
+"""Open a page in a headless browser and run scripts on it."""
 
 import html
 import json
@@ -29,7 +29,7 @@ document.body.append(Object.assign(document.createElement("pre"), {id: "answers"
 
 
 def dom(page: Path, address: str = "") -> str:
-    """The document after its scripts have run; ``address`` is what stands behind the #."""
+    """Return the document after its scripts have run; ``address``: the part after #."""
     flags = [
         "--headless",
         "--no-sandbox",
@@ -44,7 +44,7 @@ def dom(page: Path, address: str = "") -> str:
 
 
 def answers(page: Path, questions: dict[str, str], folder: Path) -> dict[str, Any]:
-    """Name -> what each script of ``questions`` returns on the page, and ``problems``: what went wrong there."""
+    """Return name -> result of each script of ``questions``, and ``problems``: errors on the page."""
     if BROWSER is None:
         pytest.skip("no chromium or chrome is on the path")
     calls = "\n".join(f"await ask({json.dumps(name)}, async () => {{ {script} }});" for name, script in questions.items())

@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread (tests run side by side), hypothesis' examples, and the optional data beside the checkout."""
+"""Shared set-up of all tests: one thread, reproducible hypothesis examples, optional data."""
 
 import gc
 import signal
@@ -16,7 +16,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
-    """Readies the processes that run tests, not the one that only deals them out; what they import is no garbage."""
+    """Prepare the processes that run tests; imported objects are excluded from garbage collection."""
     if session.config.getoption("dist", "no") == "no":
         _ready()
         gc.disable()
@@ -27,7 +27,7 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The process that deals out tests starts the one that commands are forked from: it is ready when they are collected."""
+    """Start the process from which commands are forked, in the process that distributes the tests."""
     if config.getoption("numprocesses", None):
         warm.start()
 
@@ -41,7 +41,7 @@ def _ready() -> None:
     from hypothesis import settings
 
     torch.set_num_threads(1)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for what a shell starts in the background
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in background processes of a shell
         signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("same", derandomize=True)  # the same examples in every run
     settings.load_profile("same")
@@ -49,13 +49,13 @@ def _ready() -> None:
 
 @pytest.fixture(autouse=True)
 def _the_path_as_it_was() -> None:
-    """For fresh processes: a test before this one may have imported torchxrayvision, which puts its own ``config`` first."""
+    """Restore ``sys.path``, because importing torchxrayvision adds a folder with another ``config``."""
     sys.path[:] = PATH
 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """The test runs as on a terminal; terminal() gives what it has shown on stderr since."""
+    """Make stderr a terminal; the returned function returns its output."""
     monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True)  # capsys changes streams before the test begins
     return lambda: capsys.readouterr().err
 

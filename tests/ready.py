@@ -1,4 +1,4 @@
-"""Imported last by the server of ``tests.warm``: what entry points import, and what is loaded on first use."""
+"""Imported by the server of ``tests.warm``: modules of the entry points, and caches that they fill on first use."""
 
 import gc
 import importlib

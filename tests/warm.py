@@ -62,7 +62,7 @@ class Connection(socketserver.StreamRequestHandler):
         process.start()
         pickle.dump(process.pid, self.wfile)
         process.join()
-        with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+        with contextlib.suppress(BrokenPipeError):  # the client has gone
             pickle.dump(process.exitcode, self.wfile)
 
 
@@ -81,7 +81,7 @@ def serve(address, parent):
 
 
 def start():
-    """Start the server, for this process and those that it starts, unless there is one."""
+    """Start the server, unless there is one, for this process and its children."""
     if ADDRESS not in os.environ:
         os.environ[ADDRESS] = address = f"{tempfile.mkdtemp()}/server"
         words = [sys.executable, "-m", "tests.warm", address, str(os.getpid())]
@@ -149,7 +149,7 @@ def command(root, script, flags, folder, streams, variables):
 
 
 class Running(Child):
-    """A command at work."""
+    """A running command."""
 
     def __init__(self, script, flags, cwd=None, env=(), root=ROOT):
         self.folder = tempfile.TemporaryDirectory()
@@ -158,7 +158,7 @@ class Running(Child):
         super().__init__(command, *words)
 
     def done(self):
-        """After its end: status, what it printed, what it said on the other stream."""
+        """Wait for the end; return status, stdout and stderr."""
         status = self.wait()
         out, errors = (path.read_text() if path.exists() else "" for path in self.streams)
         return subprocess.CompletedProcess(self.pid, status, out, errors)
@@ -169,7 +169,7 @@ def _answer(file, work, arguments):
 
 
 def in_a_child(work, *arguments):
-    """What ``work`` answers in a clean process: one forked from here would have the memory that its parent freed and kept."""
+    """Return the result of ``work`` in a clean process, without the memory of this one."""
     with tempfile.NamedTemporaryFile() as file:
         assert Child(_answer, file.name, work, arguments).wait() == 0
         return pickle.load(file)
@@ -179,4 +179,4 @@ if __name__ == "__main__":
     from tests import warm
 
     warm.serve(sys.argv[1], int(sys.argv[2]))
-    os._exit(0)  # what is imported is not taken apart
+    os._exit(0)  # skips the cleanup of imported modules

@@ -1,7 +1,7 @@
 """Compare the records of two results folders: ``python tools/compare_records.py BEFORE AFTER`` (folders of suites).
 
-Every field of every record, every score and every row per case of the main protocol is compared, whatever the layout of
-the files. What differs or is on one side only is named; the exit status is 1 then.
+Compares all fields and scores of the records and the rows per case of the main protocol, and prints the differences and
+the records that only one side has. The exit status is 1 if there are any. The layout of the files does not matter.
 """
 
 import sys
@@ -16,7 +16,7 @@ from benchmark.records import Record, cases
 
 
 def suite(before: Path, after: Path) -> Iterator[str]:
-    """A line per difference between two folders of one suite, then what was compared."""
+    """Yield a line per difference between two folders of one suite, then a summary."""
     one, other = ({record.key: record for record in records.load(folder)} for folder in (before, after))
     for key in sorted(one.keys() ^ other.keys()):
         side, record = ("before", one[key]) if key in one else ("after", other[key])
@@ -52,7 +52,7 @@ def _rows(record: Record, before: Path, after: Path) -> Iterator[str]:
 
 
 def main(before: Path, after: Path) -> int:
-    """Compare every suite that either folder has."""
+    """Compare all suites of both folders and print the differences; return the exit status."""
     names = sorted({folder.name for root in (before, after) for folder in records.suites(root)})
     lines = [line for name in names for line in suite(before / name, after / name)]
     print("\n".join(lines))

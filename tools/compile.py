@@ -1,8 +1,7 @@
-"""Compile what scores, once for a checkout: ``python -m tools.compile``, as ``make setup`` does.
+"""Compile the numba functions once per checkout: ``python -m tools.compile``, as ``make setup`` does.
 
-Every protocol judges maps of a few positions, and a large one, whose threshold is found in another way; the walk that
-ranks images is taken, too. What numba compiles lies in its cache from then on, where every command looks. So does the
-bytecode of what commands import.
+Every protocol scores a small map and a large one, for which thresholds are searched differently, and images are ranked
+once. All commands then use the cache of numba, and the bytecode of the modules that they import.
 """
 
 import importlib
@@ -17,11 +16,11 @@ from benchmark.training.metrics import scores
 
 SHAPES = (8, 6), (130, 130)
 COMMANDS = "benchmark.pictures.overlay", "benchmark.suite.run", "benchmark.training.run"
-"""What they import, and the libraries behind them."""
+"""Modules that commands import."""
 
 
 def cases() -> list[Case]:
-    """One of each shape, with a truth box and its mask."""
+    """Return a case of each shape, with a truth box and its mask."""
     maps = [np.random.default_rng(0).random(shape) for shape in SHAPES]
     mask = np.pad(np.ones((15, 15), bool), (5, 10))
     box = np.array([[5.0, 5, 20, 20]])
@@ -36,7 +35,7 @@ def cases() -> list[Case]:
 
 
 def main() -> None:
-    """Compile everything, or load it where it is compiled."""
+    """Call all functions, so that they are compiled or loaded from the cache."""
     for name in COMMANDS:
         importlib.import_module(name)
     for name in protocols.names():

@@ -1,9 +1,9 @@
-"""Do five training runs of an entry say what five others say? ``python -m tools.halves --suite NAME``.
+"""Compare two sets of five training runs of the same networks: ``python -m tools.halves --suite NAME``.
 
-Each network of a suite that has ten trainings is parted by seed, 0 to 4 and 5 to 9. It is the same recipe, so of the
-differences between the halves (nested: other trainings, the same patients) one in twenty may exclude 0, and in both
-halves the same methods should be those that may be the best. Write ``seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]`` into a
-suite's file, run it and ask; ``--trainings 2`` asks suites with fewer.
+Each network of a suite that has ten training runs is split by seed, 0 to 4 and 5 to 9. The recipe is the same, so only
+one in twenty confidence intervals of the differences (nested: other training runs, the same patients) should exclude 0,
+and the same methods should possibly be the best in both halves. Write ``seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]`` in the
+file of a suite and run it first; use ``--trainings 2`` for suites with fewer runs.
 """
 
 import sys
@@ -35,41 +35,39 @@ HEADER = (
 
 @dataclass(frozen=True)
 class HalvesConfig:
-    """Do five trainings of an entry say what five others say: ``python -m tools.halves``."""
+    """Compare two sets of training runs of the same networks: ``python -m tools.halves``."""
 
     suite: str = "phantom"
-    """Suite whose trainings are parted."""
+    """Suite whose training runs are compared."""
     results: str = "results"
-    """Folder of results with the suite's records and rows per case."""
+    """Folder of results, with the records and rows per case of the suite."""
     trainings: Annotated[int, cli.AtLeast(2)] = 5
-    """Trainings of each half."""
+    """Number of training runs in each set."""
 
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Print a table per network that has enough trainings."""
+    """Print a table for each network that has enough training runs."""
     config, _ = cli.parse(HalvesConfig, argv, "python -m tools.halves")
     print(text(Path(config.results) / config.suite, config.trainings))
 
 
 def text(folder: Path, count: int) -> str:
-    """What ``count`` trainings of each network of a suite's ``folder`` say, and as many others.
+    """Return a table for each network in a suite's ``folder`` that compares twice ``count`` training runs.
 
-    Raises ``BadValueError`` where no network has so many, ``DataError`` for a folder without records.
+    Raises ``BadValueError`` if no network has enough runs, ``DataError`` for a folder without records.
     """
     runs = [record for record in records.load_metric(folder, MAIN) if record.source == "run"]
-    known = [suite_scores(folder, runs, name) for name in select.datasets(runs)]
-    networks = [item for scores in known if scores for item in scores.networks.items()]
-    answers = [_answer(name, net.methods, count) for name, net in networks if net.trainings >= 2 * count]
-    if not answers:
-        raise BadValueError(
-            f"no network in {folder} has {2 * count} trainings: write --trainings with a smaller number"
-        )
-    return "\n".join(answers)
+    by_dataset = [suite_scores(folder, runs, name) for name in select.datasets(runs)]
+    networks = [item for scores in by_dataset if scores for item in scores.networks.items()]
+    tables = [_table(name, net.methods, count) for name, net in networks if net.trainings >= 2 * count]
+    if not tables:
+        raise BadValueError(f"no network in {folder} has {2 * count} training runs: use a smaller --trainings")
+    return "\n".join(tables)
 
 
-def _answer(network: str, methods: Rows, count: int) -> str:
-    """A row per method, best of the first half on top, and how many differences exclude 0."""
+def _table(network: str, methods: Rows, count: int) -> str:
+    """Return the table of a network, one row per method, and the number of differences that exclude 0."""
     halves = [{name: row.restrict(row.trainings[start : start + count]) for name, row in methods.items()}
               for start in (0, count)]  # fmt: skip
     best = [_may_be_best(half) for half in halves]
@@ -90,7 +88,7 @@ def _answer(network: str, methods: Rows, count: int) -> str:
 
 
 def _may_be_best(half: Rows) -> set[str]:
-    """The methods than which no other one is significantly better."""
+    """Return the methods that are not significantly worse than another one."""
     names = ranking(half, half)
     of_methods = verdicts(len(names), lambda a, b: compared(half[names[a]], half[names[b]]))
     return {name for name, verdict in zip(names, of_methods, strict=True) if verdict.may_be_best}

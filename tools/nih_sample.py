@@ -1,7 +1,7 @@
-"""The 1,537 NIH images of the suite ``nih-sample``, from NIH's own files: ``python -m tools.nih_sample``.
+"""Create the data set of the suite ``nih-sample`` from NIH's files: ``python -m tools.nih_sample``.
 
-``nih_sample.txt`` names them. Each becomes 320×320 pixels by area averaging; of the tables and lists the lines of these
-images stay as they are.
+The 1,537 images listed in ``nih_sample.txt`` are resized to 320×320 pixels by area averaging. The tables and lists are
+copied without the lines of other images.
 """
 
 import sys
@@ -24,12 +24,12 @@ TABLES = ("Data_Entry_2017_v2020.csv", "BBox_List_2017.csv", "train_val_list.txt
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """Make the folder that the suite ``nih-sample`` takes as ``--data_root_dir``: ``python -m tools.nih_sample``."""
+    """Create the data folder of the suite ``nih-sample``: ``python -m tools.nih_sample``."""
 
     data_root_dir: str = "data/NIH"
-    """Folder of NIH ChestX-ray14 as docs/data_setup.md lays it out."""
+    """Folder of NIH ChestX-ray14, as described in docs/data_setup.md."""
     output: str = "data/nih-sample"
-    """Folder to make."""
+    """Folder to create. Use it as --data_root_dir of the suite."""
 
 
 @cli.entry_point
@@ -40,14 +40,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def write(root: Path, output: Path, names: Collection[str]) -> None:
-    """The images ``names`` of ``root`` and their lines below ``output``.
+    """Write the images ``names`` of ``root``, and their lines of the tables and lists, to ``output``.
 
-    Raises ``DataError`` where one is missing, ``WriteError`` when the disk refuses.
+    Raises ``DataError`` if a file is missing, ``WriteError`` if a file cannot be written.
     """
     files = find(root, "images", "images_*", "images_*/images")
     absent = [table for table in TABLES if not (root / table).is_file()]
     if missing := [*absent, *(name for name in names if name not in files)]:
-        raise DataError(f"{root} lacks {len(missing)} of the files that are needed: {examples(missing)}")
+        raise DataError(f"{root} lacks {len(missing)} required files: {examples(missing)}")
     for name in tqdm(names, desc="nih-sample", unit="image", disable=None):
         small = cv2.resize(decode(files[name]), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         with atomic(output / "images" / name) as temporary:
@@ -57,11 +57,11 @@ def write(root: Path, output: Path, names: Collection[str]) -> None:
 
 
 def _lines(file: Path, names: Collection[str]) -> str:
-    """A table's header and its lines of ``names``, or a list's lines."""
+    """Return the lines of ``names`` in a list or table, with the header of a table."""
     lines = file.read_text(encoding="utf-8").splitlines()
     header = int(file.suffix == ".csv")
-    kept = [*lines[:header], *(line for line in lines[header:] if line.split(",")[0] in names)]
-    return "\n".join(kept) + "\n" * header  # as NIH ends them
+    selected = [*lines[:header], *(line for line in lines[header:] if line.split(",")[0] in names)]
+    return "\n".join(selected) + "\n" * header  # NIH's lists do not end in a newline
 
 
 if __name__ == "__main__":

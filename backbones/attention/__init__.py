@@ -1,1 +1,1 @@
-"""Attention maps: one file each, feature maps to feature maps of the same shape."""
+"""Attention layers, one file each, from feature maps to feature maps of the same shape."""

@@ -11,8 +11,8 @@ from backbones.head import precise
 class FPA(nn.Module):
     """middle(A) * pyramid(A) + global(A). Source: Li et al., BMVC 2018 (Pyramid Attention Network), figure 3.
 
-    The pyramid halves the maps three times (7x7, 5x5, 3x3 convolutions) and adds the scales up again from the coarsest;
-    halving rounds up, so a 3x3 map becomes 2x2, 1x1, 1x1 and odd sizes lose no edge. The result may be negative.
+    The pyramid halves the maps three times (7x7, 5x5, 3x3 convolutions) and adds the scales up from the coarsest on.
+    Sizes are rounded up: a 3x3 map becomes 2x2, 1x1, 1x1. The result may be negative.
     """
 
     name = "FPA"
@@ -25,9 +25,9 @@ class FPA(nn.Module):
         self.across = nn.ModuleList([_block(1, 1, 7), _block(1, 1, 5), _block(1, 1, 3)])
 
     def forward(self, A: Tensor) -> Tensor:
-        """(N,C,h,w) -> (N,C,h,w), in float32 even under autocast.
+        """Weight the positions: (N,C,h,w) -> (N,C,h,w), in float32 even under autocast.
 
-        In bfloat16 some CPUs give a 7x7 convolution on a 2x2 map a gradient that is not finite.
+        In bfloat16, the gradient of a 7x7 convolution on a 2x2 map is not finite on some CPUs.
         """
         with torch.autocast(A.device.type, enabled=False):
             A = precise(A)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 class SAM(nn.Module):
     """A + factor * sum_j softmax_j(q_i . k_j) v_j. Source: Fu et al., CVPR 2019 (DANet), eq. 1 and 2.
 
-    Queries and keys have C / 8 channels. The learned ``factor`` starts at 0, so A is unchanged at first. The features
-    of a position may come from anywhere in the image; the grid does not reflect this.
+    Queries and keys have C / 8 channels. The learned ``factor`` starts at 0, so A is unchanged at first. Trap: the
+    features of a position may come from anywhere in the image.
     """
 
     name = "SAM"
@@ -21,7 +21,7 @@ class SAM(nn.Module):
         self.factor = nn.Parameter(torch.zeros(()))
 
     def forward(self, A: Tensor) -> Tensor:
-        """(N,C,h,w) -> (N,C,h,w)."""
+        """Add the attended features: (N,C,h,w) -> (N,C,h,w)."""
         query, key, value = self.query(A).flatten(2), self.key(A).flatten(2), self.value(A).flatten(2)  # (N, ., h*w)
         share = torch.einsum("ncp,ncq->npq", query, key).softmax(-1).to(value.dtype)
         gathered = torch.einsum("npq,ncq->ncp", share, value)

@@ -1,1 +1,1 @@
-"""Poolings: one file each, feature maps to one vector per image (or per image and finding)."""
+"""Poolings, one file each, from feature maps to one vector per image (or per image and finding)."""

@@ -7,17 +7,14 @@ from torch import Tensor, nn
 
 
 class Pooling(nn.Module):
-    """Pooling (N,C,h,w) -> (N, groups * C). A subclass sets ``name`` and ``forward``; options go to its constructor.
-
-    For every pooling ``class_maps`` is w_k . A at each position, with the weight groups summed.
-    """
+    """Pooling (N,C,h,w) -> (N, groups * C). A subclass sets ``name`` and implements ``forward``."""
 
     name: ClassVar[str]
-    """The registered word."""
+    """Registered name."""
     groups: ClassVar[int] = 1
     """Number of pooled values per channel."""
     per_finding: ClassVar[bool] = False
-    """True: ``forward(A, scores)`` also takes (N,K,h,w) logits per position and gives (N,K,C)."""
+    """True: ``forward(A, scores)`` also takes the (N,K,h,w) logits of each position and returns (N,K,C)."""
 
     def derivative(self, A: Tensor, *scores: Any) -> Tensor | None:
         """Return D (N,1|K,C|1,h,w) such that the gradient of logit k is w_kc * D; None if there is no such form.

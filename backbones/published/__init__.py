@@ -1,9 +1,9 @@
-"""Translate weights of other projects to the names of our classifier.
+"""Convert weights of other projects to the names of a Locus classifier.
 
-Supported are the layouts of torchvision, timm, efficientnet-pytorch and torchxrayvision, of jfhealthcare/Chexpert,
-alinstein/X_RAY, priyavrat-misra/xrays-and-gradcam and ihamdi/Covid-xRay-Classification, in any wrapping (``module.``,
-``model.``, ``img_model.`` …), with DenseNet's old names (``norm.1``) too. Networks that compute something else than our
-classifier are refused.
+Supported are files of torchvision, timm, efficientnet-pytorch and torchxrayvision, of jfhealthcare/Chexpert,
+alinstein/X_RAY, priyavrat-misra/xrays-and-gradcam and ihamdi/Covid-xRay-Classification, with any prefix (``module.``,
+``model.``, ``img_model.`` …) and with DenseNet's old names (``norm.1``). Networks that compute something else than the
+classifier raise an error.
 """
 
 from collections.abc import Mapping
@@ -17,20 +17,20 @@ from backbones.published import attentions, bodies, heads
 
 
 class Translated(NamedTuple):
-    """Third-party weights under our names."""
+    """Third-party weights under the names of Locus."""
 
     state: dict[str, Tensor]
-    """Weights by our names; some may be missing, and those of the head may have other shapes."""
+    """Converted weights. Some may be missing, and those of the head may have other shapes."""
     idle: list[str]
-    """Recognised names in the file that do not affect its logits (an unused ImageNet layer)."""
+    """Names of recognised weights that do not affect the logits (of an unused ImageNet layer)."""
     heads: list[str]
-    """Names in the file of a head that is not one linear layer over pooled maps."""
+    """Names of the weights of a head that is not one linear layer over pooled maps."""
     unexpected: list[str]
-    """Unrecognised names in the file."""
+    """Names of unrecognised weights."""
 
 
 def translate(state: Mapping[str, Tensor], model: Classifier) -> Translated:
-    """Translate the third-party ``state`` for ``model``, without loading it.
+    """Convert the third-party ``state`` for ``model``, without loading it.
 
     Raises ``NotAvailableError`` for weights of an unsupported network (attention applied once per finding, batch norm
     before a PCAM head, another padding).

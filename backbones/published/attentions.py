@@ -18,17 +18,17 @@ NAMES: dict[str, Names] = {
         "spatial_attention.gamma": "factor",
     },
 }
-"""Our word -> their names and ours. Their FPA downsamples by strided convolutions, so it is a different network."""
+"""Attention -> their names and ours. Their FPA downsamples by strided convolutions, so it is a different network."""
 Attended = tuple[dict[str, Tensor], list[str], list[str]]
 FOUND = re.compile(r"(.*\.)?attention_map\.(\w+_attention\..*)")
 
 
 def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> Attended:
-    """Find the model's attention among the remaining names ``left``, and list used and unused attention names.
+    """Convert the attention weights among ``left``; return them, and the names of used and unused attention weights.
 
-    jfhealthcare's files always contain every kind, so ``--attention_map none`` ignores them all; X_RAY's contain only
-    the used one. Raises ``NotAvailableError`` for FPA, and for attention applied once per finding (the head has several
-    layers), which is not supported.
+    jfhealthcare's files contain all kinds of attention, so ``--attention_map none`` ignores them; X_RAY's contain only
+    the one in use. Raises ``NotAvailableError`` for FPA, and for attention applied once per finding (the head then has
+    several layers).
     """
     names = {name: match[2] for name in left if (match := FOUND.fullmatch(name))}
     word = str((model.config or {}).get("attention_map") or "").split(":")[0]
@@ -36,9 +36,12 @@ def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> 
         unused = any(re.search(r"(^|\.)backbone\.|(^|\.)bn_0\.", name) for name in left)
         return {}, [], list(names) if unused else []
     if word not in NAMES:
-        raise NotAvailableError(f"these weights' {word} is not --attention_map {word}: CAM and SAM can be taken over")
+        supported = ", ".join(NAMES)
+        raise NotAvailableError(
+            f"the {word} of these weights differs from --attention_map {word}; supported: {supported}"
+        )
     if len([name for name in head if name.endswith("weight")]) > 1:
-        raise NotAvailableError(f"these weights apply {word} anew for each finding, ours once: no way to their logits")
+        raise NotAvailableError(f"these weights apply {word} once per finding, which is not supported")
     return _renamed(left, names, NAMES[word])
 
 

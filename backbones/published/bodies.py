@@ -1,4 +1,4 @@
-"""Feature extractors of third-party files: each tool's names for timm's and torchvision's ``layer1.0.conv1``."""
+"""Feature extractors of third-party files, whose names are converted to those of timm and torchvision."""
 
 import re
 from collections import Counter
@@ -21,7 +21,7 @@ GATE = {"fc1": "conv_reduce", "fc2": "conv_expand"}
 def split(state: Mapping[str, Tensor], model: Classifier) -> tuple[str, dict[str, Tensor], dict[str, Tensor]]:
     """Return the prefix of the extractor in ``state`` (``module.backbone.``), its weights by our names, and the rest.
 
-    The prefix with most recognised names wins. First-layer weights of one gray channel are repeated to three channels.
+    The prefix is the one with most recognised names. First-layer weights of one gray channel are repeated to three.
     """
     state = _modern(_dialect(state, model))
     our_names = names(model)
@@ -51,7 +51,7 @@ def _wrapping(state: Mapping[str, Tensor], known: Mapping[str, str]) -> str:
 
 
 def _dialect(state: Mapping[str, Tensor], model: Classifier) -> dict[str, Tensor]:
-    """Rename weights of tools with other naming schemes to timm's names; all other names stay."""
+    """Rename the weights of other tools to timm's names; all other names are unchanged."""
     if wrapped := _found(r"(.*?)_blocks\.0\.", state):
         return _of_package(state, wrapped[1], model)
     if wrapped := _found(r"(.*?)features\.1\.0\.block\.0\.0\.", state):
@@ -69,7 +69,7 @@ def _found(pattern: str, state: Mapping[str, Tensor]) -> re.Match[str] | None:
 
 
 def _of_package(state: Mapping[str, Tensor], prefix: str, model: Classifier) -> dict[str, Tensor]:
-    """Rename efficientnet-pytorch's weights; the last layer stays ``_fc``."""
+    """Rename efficientnet-pytorch's weights; the name of the last layer, ``_fc``, is unchanged."""
     _require_padding(model, same=True)
     inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     package = {name: value for name, value in inner.items() if name.startswith("_")}
@@ -104,7 +104,7 @@ def _require_padding(model: Classifier, same: bool) -> None:
     if "efficientnet" in name and name.startswith("tf_") != same:
         right = "tf_" + name if same else name.removeprefix("tf_")
         tool = "efficientnet-pytorch" if same else "torchvision"
-        raise NotAvailableError(f"weights of {tool} pad otherwise than {name}: take --backbone {right}")
+        raise NotAvailableError(f"weights of {tool} require another padding than {name}: use --backbone {right}")
 
 
 def _modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -113,6 +113,6 @@ def _modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _coloured(value: Tensor, target: Tensor) -> Tensor:
-    """Convert a first convolution on one gray channel to three equal channels with the same sums."""
+    """Convert a first convolution on one gray channel to three equal channels with the same sum."""
     gray = value.ndim == 4 and value.shape[1] == 1 and target.ndim == 4 and target.shape[1] == 3
     return (value / 3).expand(-1, 3, -1, -1).contiguous() if gray and value.shape[2:] == target.shape[2:] else value

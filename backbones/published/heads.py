@@ -1,4 +1,4 @@
-"""Heads of third-party files as one linear layer over pooled maps: a layer or 1x1 convolution, or one per finding."""
+"""Heads of third-party files, converted to one linear layer: a layer or 1x1 convolution, or one per finding."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,17 @@ WORDS = (
     "fc_\\d+", "FF\\.0", "fc\\.1", "fc\\.0", "fc", "classifier\\.1", "classifier\\.0", "classifier", "head\\.fc",
     "head", "_fc",
 )  # fmt: skip
-"""Names of the layer that gives the logits; if a file has several, the first in this list is used."""
+"""Names of the layer that returns the logits; if a file has several, the first in this list is used."""
 FIRST_OF_SEVERAL = ("fc\\.0", "classifier\\.0")
-"""Layers that give the logits only if no other layer follows (CheXNet's, before its sigmoid; VGG has three)."""
+"""Layers that return the logits only if no other layer follows (as in CheXNet; VGG has three)."""
 INNER = ("classifier", "fc", "_fc")
-"""Unused ImageNet layers of networks whose maps are pooled outside."""
+"""Unused ImageNet layers of networks whose maps are pooled by other code."""
 EPS = 1e-5
 """Epsilon of torch's batch norm."""
 
 
 def find(left: Mapping[str, Tensor], prefix: str) -> tuple[list[str], list[str]]:
-    """Return names of the layer that gives the logits, sorted by finding, and of an unused layer after ``prefix``."""
+    """Return the names of the weights that give the logits, sorted by finding, and of an unused layer."""
     for word in WORDS:
         pattern = re.compile(rf"(?:.*\.)?{word}\.(?:weight|bias)")
         layers = sorted((name for name in left if pattern.fullmatch(name) and _is_linear(left, name)), key=_number)
@@ -38,7 +38,7 @@ def find(left: Mapping[str, Tensor], prefix: str) -> tuple[list[str], list[str]]
 
 @torch.no_grad()
 def is_plain(model: Classifier) -> bool:
-    """True if a timm network's last layer takes the mean of our maps, without a norm or layer in between."""
+    """Return True if the input of a timm network's last layer is the mean of our maps, without a layer in between."""
     net: Any = getattr(model.extractor, "net", None)
     if not isinstance(model.extractor, MapsOf) or not hasattr(net, "forward_head"):
         return net is None
@@ -48,12 +48,12 @@ def is_plain(model: Classifier) -> bool:
 
 
 def is_head(name: str, prefix: str) -> bool:
-    """True if a name belongs to a head that is not one linear layer (VGG's ``classifier.0``)."""
+    """Return True if a name belongs to a head that is not one linear layer (VGG's ``classifier.0``)."""
     return re.match(r"(classifier|fc|head|pre_logits|last_linear)\.", name.removeprefix(prefix)) is not None
 
 
 def goes_with(name: str, taken: Sequence[str]) -> bool:
-    """True if a name is part of a head per finding (``bn_0``, a batch norm) or the table ``op_threshs``."""
+    """Return True if a name is part of a head per finding (``bn_0``, a batch norm) or the table ``op_threshs``."""
     per_finding = any(re.search(r"fc_\d+\.", head) for head in taken)
     return name.endswith("op_threshs") or (per_finding and re.search(r"(^|\.)bn_\d+\.\w+$", name) is not None)
 
@@ -79,21 +79,20 @@ def _folded(left: Mapping[str, Tensor], name: str, pooling: str) -> tuple[Tensor
     if norm == name or not _was_used(left, norm) or bias is None:
         return weight, bias
     if pooling == "PCAM":
-        foreign = "these weights have a batch norm before the PCAM head (fc_bn), which ours has not"
-        raise NotAvailableError(f"{foreign}: other poolings take it in")
+        raise NotAvailableError("weights with a batch norm before the PCAM head (fc_bn) are not supported")
     scale = left[f"{norm}weight"] / (left[f"{norm}running_var"] + EPS).sqrt()
     shift = left[f"{norm}bias"] - left[f"{norm}running_mean"] * scale
     return weight * scale, bias + weight @ shift
 
 
 def _was_used(left: Mapping[str, Tensor], norm: str) -> bool:
-    """True if a batch norm was used in training: an unused one still has its initial statistics."""
+    """Return True if a batch norm was used in training: an unused one still has its initial statistics."""
     mean, variance = left.get(f"{norm}running_mean"), left.get(f"{norm}running_var")
     return mean is not None and variance is not None and not (bool((mean == 0).all()) and bool((variance == 1).all()))
 
 
 def _is_linear(left: Mapping[str, Tensor], name: str) -> bool:
-    """True for a layer (K,C) or convolution (K,C,1,1), except torchvision's SqueezeNet, where a ReLU follows."""
+    """Return True for a layer (K,C) or convolution (K,C,1,1), except in SqueezeNet, where a ReLU follows."""
     layer = name.rpartition(".")[0]
     weight = left.get(f"{layer}.weight")
     if weight is None or weight.ndim == 2:

@@ -1,8 +1,8 @@
-"""Command line generated from a frozen dataclass: typed values, YAML defaults, one-line errors.
+"""Command line generated from a frozen dataclass, with typed values, defaults from YAML files and one-line errors.
 
-Precedence, lowest first: the dataclass, ``configs/<dataset>.yaml``, ``--config file.yaml``, the flags. Limits and
-registered names are given by annotations: ``Annotated[int, AtLeast(1)]``, ``Annotated[str, Named("methods",
-"method")]``.
+A value comes from the command line, else from the ``--config`` file, else from ``configs/<dataset>.yaml``, else from
+the dataclass. Annotations give limits and registered names: ``Annotated[int, AtLeast(1)]``, ``Annotated[str,
+Named("methods", "method")]``.
 """
 
 import copy
@@ -43,16 +43,16 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 """Folder of the presets; ``configs/<dataset>.yaml`` has the defaults of a data set."""
 
 LARGEST = 1_000_000
-"""Maximum number of bytes, and of values, in a YAML file of flags."""
+"""Maximum number of bytes and of values in a YAML file."""
 
 C = TypeVar("C")
 
 
 def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, frozenset[str]]:
-    """Return the configuration of a command line, and the flags given there or in the ``--config`` file.
+    """Parse a command line; return the configuration and the flags set there or in the ``--config`` file.
 
-    ``argv`` None is ``sys.argv``. Raises ``LocusError`` for an unknown flag, file, name or value; ``--help`` prints the
-    help and exits.
+    ``argv``: None is ``sys.argv``. Raises ``LocusError`` for an unknown flag, file, name or value. ``--help`` prints
+    the help and exits.
     """
     words = join_lists(config_class, sys.argv[1:] if argv is None else argv)
     _require_utf8(words)
@@ -60,7 +60,7 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     path = typed.pop("config", None)
     file_values = read_yaml(Path(path)) if path else {}
     if "trust" in file_values:
-        raise BadValueError(f"{path} has trust, which must be typed: write --trust")
+        raise BadValueError(f"{path} sets trust, which is allowed only on the command line: write --trust there")
     if not typed.get("trust"):
         listed_words = (value if isinstance(value, list) else [value] for value in file_values.values())
         refuse_code(itertools.chain.from_iterable(listed_words), path)
@@ -73,14 +73,14 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
 
 
 def _require_utf8(words: Sequence[str]) -> None:
-    """Raise ``BadValueError`` for a word that is not UTF-8, because tables and records could not store it."""
+    """Raise ``BadValueError`` for an argument that is not UTF-8, because tables and records could not store it."""
     for word in words:
         if any("\ud800" <= letter <= "\udfff" for letter in word):
             raise BadValueError(f"{word!r} is not UTF-8: rename the file or folder, or use another terminal encoding")
 
 
 def first_as_flag(name: str, argv: Sequence[str] | None) -> list[str]:
-    """Return the command line with the flag ``name`` inserted before its first words, unless they start with a flag.
+    """Insert the flag ``name`` in front of a command line that does not start with a flag.
 
     >>> first_as_flag("--run", ["mine", "--by", "me"]), first_as_flag("--run", ["--by", "me"])
     (['--run', 'mine', '--by', 'me'], ['--by', 'me'])
@@ -92,7 +92,7 @@ def first_as_flag(name: str, argv: Sequence[str] | None) -> list[str]:
 def build(config_class: type[C], values: Mapping[str, Any]) -> C:
     """Build a configuration from plain ``values`` (of a YAML file, record or checkpoint) and check all of them.
 
-    Raises ``BadValueError`` or ``UnknownNameError`` with the flag, the value and what is allowed.
+    Raises ``BadValueError`` or ``UnknownNameError`` with the flag, the value and the allowed values.
     """
     field_names = [field.name for field in dataclasses.fields(config_class)]  # type: ignore[arg-type]
     for name in values:
@@ -125,15 +125,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping in a YAML file. Raises ``DataError`` if it is missing, broken or not a mapping."""
     if not path.is_file():
         presets = ", ".join(sorted(preset.name for preset in CONFIGS.glob("*.yaml")))
-        raise DataError(f"file {str(path)!r} not found: the presets are in configs/ ({presets})")
+        raise DataError(f"file {str(path)!r} not found; presets in configs/: {presets}")
     if path.stat().st_size > LARGEST:
-        raise DataError(f"{path} has {path.stat().st_size:,} bytes: at most {LARGEST:,} are allowed")
+        raise DataError(f"{path} has {path.stat().st_size:,} bytes; the limit is {LARGEST:,}")
     try:
         content = copy.deepcopy(_loaded(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise DataError(f"{path} is not valid YAML: {_yaml_problem(error)}") from error
     if not isinstance(content or {}, dict):
-        raise DataError(f"{path} contains a {type(content).__name__}: write one 'flag: value' per line")
+        raise DataError(f"{path} contains a {type(content).__name__}, not a mapping: write one 'flag: value' per line")
     return {str(name): value for name, value in (content or {}).items()}
 
 

@@ -22,16 +22,16 @@ class AtMost(NamedTuple):
 
 
 class Named(NamedTuple):
-    """Name of a registered part; valid names are read from the files without importing them."""
+    """Name of a registered part; the files of the parts are not imported."""
 
     package: str
     """Dotted name of the package that contains the parts."""
     kind: str
-    """What error messages call a part."""
+    """Noun for a part in error messages (``method``)."""
     also: tuple[str, ...] = ()
     """Other words that are allowed."""
     files: bool = False
-    """Whether a class from a file, ``path/to/file.py:Class``, is allowed."""
+    """Allow a class of a Python file, ``path/to/file.py:Class``."""
     group: str | None = None
     """Group of the entry points through which installed packages add parts."""
 
@@ -79,15 +79,15 @@ def check(config_class: type[Any], name: str, value: Any) -> None:
     Raises ``BadValueError`` or ``UnknownNameError``.
     """
     if value is None and type(None) not in get_args(get_type_hints(config_class)[name]):
-        raise BadValueError(f"--{name} is null: write a value, or leave it out")
+        raise BadValueError(f"--{name} must not be null: give a value or leave the flag out")
     if value is None or isinstance(value, bool):
         return
     for mark in constraints_of(config_class, name):
         for item in value if isinstance(value, tuple) else (value,):
-            _hold(f"--{name}", mark, item)
+            _check_one(f"--{name}", mark, item)
 
 
-def _hold(flag: str, mark: Any, value: Any) -> None:
+def _check_one(flag: str, mark: Any, value: Any) -> None:
     if isinstance(mark, Named) and value.split(":")[0] not in mark.known() and not (mark.files and runs_code(value)):
         raise UnknownNameError(mark.kind, value.split(":")[0], mark.known())
     if isinstance(mark, AtLeast) and not value >= mark.limit:

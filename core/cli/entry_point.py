@@ -1,4 +1,4 @@
-"""Decorator of the entry points: reports user errors on one line instead of a traceback."""
+"""Decorator of entry points that reports user errors on one line instead of a traceback."""
 
 import copy
 import functools
@@ -15,13 +15,13 @@ from core.gc_control import gc_skipped_at_exit
 
 LONGEST = 4000
 """Maximum number of characters of an error; quoted file contents may be of any length."""
-SMALLER = "close other programs, or give smaller images, maps or batches"
+SMALLER = "close other programs, or use smaller images, maps or batches"
 
 
 def entry_point(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., int]:
-    """Wrap an entry point's ``main(argv)``: print a user error on one line of stderr and return exit status 2.
+    """Decorate ``main(argv)`` of a command: print a user error as one line on stderr and return exit status 2.
 
-    Otherwise the return value of ``main`` is the exit status; None is 0.
+    Without an error, the return value of ``main`` is the exit status; None is 0.
     """
 
     @functools.wraps(main)

@@ -1,19 +1,27 @@
-"""Argument parser of an entry point: one flag per field, grouped by the base classes of the dataclass."""
+"""Argument parser of a command: one flag per field, grouped by the base classes of the dataclass."""
 
 import dataclasses
 import functools
 import inspect
 import json
-from argparse import SUPPRESS, HelpFormatter
+import re
+from argparse import SUPPRESS, Action, HelpFormatter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse_from_object
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from core.cli.constraints import choices
 from core.cli.error_messages import from_parser_message
 from core.errors import BadValueError
+
+
+class PlainHelpFormatter(DefaultHelpFormatter):
+    """Formatter that prints help texts without jsonargparse's notes on Python types."""
+
+    def _get_help_string(self, action: Action) -> str:
+        return action.help or ""
 
 
 class Parser(ArgumentParser):
@@ -27,7 +35,7 @@ class Parser(ArgumentParser):
         raise from_parser_message(self.config_class, message) from ex
 
     def format_help(self, formatter: HelpFormatter | None = None) -> str:
-        """Return the help. Help texts are read here because parsing the docstrings is slow."""
+        """Return the help. Texts are added only here, because parsing the docstrings is slow."""
         parts = (part for part, _ in _groups(self.config_class))
         texts = {name: text for part in parts for name, text in _texts(self.config_class, part).items()}
         hidden = getattr(self.config_class, "hidden", ())
@@ -39,19 +47,23 @@ class Parser(ArgumentParser):
 @functools.cache
 def parser_of(config_class: type[Any], prog: str) -> Parser:
     """Return a parser with a flag for each field of ``config_class``, and ``--config`` if ``prog`` is given."""
-    description = inspect.cleandoc(config_class.__doc__ or "").replace("``", "")
-    if "dataset" in get_type_hints(config_class):
-        description += " A file configs/<dataset>.yaml changes the defaults listed here."
-    parser = Parser(prog=prog or None, usage="%(prog)s [--flag value ...]", description=description, allow_abbrev=False)
+    description = re.sub(r": ``python [^`]*``", "", inspect.cleandoc(config_class.__doc__ or "")).replace("``", "")
+    parser = Parser(
+        prog=prog or None, usage="%(prog)s [--flag value ...]", description=description, allow_abbrev=False,
+        formatter_class=PlainHelpFormatter,
+    )  # fmt: skip
     parser.config_class = config_class
     if prog:
-        parser.add_argument("--config", type=str, help="YAML file of flags and values; flags typed here win")
+        text = "YAML file with values of flags. Flags on the command line take precedence. (default: none)"
+        parser.add_argument("--config", type=str, help=text)
     hints = get_type_hints(config_class)
     for part, fields in _groups(config_class):
         section = parser.add_argument_group(_title(config_class, part))
         for field in fields:
-            list_options: dict[str, Any] = {"metavar": "WORD [WORD ...]"} if _is_list(hints[field.name]) else {}
-            settings = {"type": hints[field.name], "default": field.default, "help": "", **list_options}
+            kind, word = hints[field.name], field.name.upper()
+            settings: dict[str, Any] = {"type": kind, "default": field.default, "help": ""}
+            if kind is bool or _is_list(kind):
+                settings["metavar"] = "{True,False}" if kind is bool else f"{word} [{word} ...]"
             section.add_argument(f"--{field.name}", **settings)
     return parser
 
@@ -79,10 +91,25 @@ def _title(config_class: type[Any], part: type[Any]) -> str:
 
 
 def _texts(config_class: type[Any], part: type[Any]) -> dict[str, str]:
-    """Return the help texts of the fields of one base class of ``config_class``."""
+    """Return the help texts of the fields of one base class of ``config_class``, with choices and defaults."""
     docs = {doc.arg_name: doc.description or "" for doc in parse_from_object(part).params}
-    texts = {name: docs[name] + choices(config_class, name) for name in inspect.get_annotations(part) if name in docs}
-    return {name: text.replace("%", "%%") for name, text in texts.items()}
+    return {
+        name: docs[name] + choices(config_class, name) + _default(docs[name], getattr(config_class, name))
+        for name in inspect.get_annotations(part)
+        if name in docs
+    }
+
+
+def _default(text: str, value: Any) -> str:
+    """Return the end of a help text: the default as it is typed, unless the ``text`` describes it.
+
+    >>> _default("Plot the results.", True), _default("Folder. Default: data.", None)
+    (' (default: True)', '')
+    """
+    if re.search(r"\b(Default:|Required\.)", text):
+        return ""
+    words = " ".join(map(str, value)) if isinstance(value, tuple) else str("" if value is None else value)
+    return f" (default: {words or 'none'})"
 
 
 def _is_list(hint: Any) -> bool:
@@ -90,16 +117,16 @@ def _is_list(hint: Any) -> bool:
 
 
 def wrap_bare_words(config_class: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the ``values`` with a single word for a list flag wrapped in a list, as in YAML's ``logger: csv``."""
+    """Wrap single words of list flags in a list, as in the YAML line ``logger: csv``."""
     hints = get_type_hints(config_class)
     wrapped = {name: [value] for name, value in values.items() if isinstance(value, str) and _is_list(hints[name])}
     return {**values, **wrapped}
 
 
 def join_lists(config_class: type[Any], argv: Sequence[str]) -> list[str]:
-    """Join the words of a list flag: ``--method a b`` becomes ``--method ["a", "b"]``; a switch without value is True.
+    """Join the values of list flags (``--method a b`` becomes ``--method ["a", "b"]``) and set bare switches to true.
 
-    Raises ``BadValueError`` for a list flag without a word.
+    Raises ``BadValueError`` for a list flag without a value.
     """
     switches = {f"--{name}" for name, hint in get_type_hints(config_class).items() if bool in (hint, *get_args(hint))}
     lists = {f"--{name}" for name, hint in get_type_hints(config_class).items() if _is_list(hint)}

@@ -9,7 +9,7 @@ class MethodName(Named):
     """Name of a method, in any spelling."""
 
     def normalize(self, word: str) -> str:
-        """Return the registered name: ``Grad-CAM++`` becomes ``gradcampp``."""
+        """Return the registered name of a method: ``Grad-CAM++`` becomes ``gradcampp``."""
         return normalize_name(word, self.known())
 
 
@@ -18,7 +18,7 @@ METHOD = MethodName("methods", "method", ("all", "fast", "slow"), files=True, gr
 
 
 class Scored(Named):
-    """Name of a protocol, one of ``also``, or the name of a validity check."""
+    """Name of a protocol or a validity check."""
 
     def known(self) -> list[str]:
         """Return all names that the flag accepts."""

@@ -20,20 +20,20 @@ class SplitFlags:
     """Splits."""
 
     num_classes: Annotated[int | None, AtLeast(1)] = None
-    """Number of findings; the data set must support it (NIH: 14, 8 or 1). null is the default of the data set."""
+    """Number of findings; the data set must support it (NIH: 14, 8 or 1). Default: chosen by the data set."""
     partition: Literal["official", "patient", "kfold"] = "official"
-    """How patients are split into training and test: the published lists, a random split by patient, or --folds folds
-    by patient."""
+    """How patients are divided into training and test: by the published lists (official), at random (patient), or into
+    --folds folds (kfold)."""
     folds: Annotated[int, AtLeast(2)] = 5
     """Number of folds of --partition kfold."""
     fold: Annotated[int, AtLeast(0)] = 0
     """Index of the test fold, counted from 0."""
     leave_out_fold: Annotated[int | None, AtLeast(0)] = None
-    """Exclude the patients of this other fold from all splits, so that a choice between recipes cannot use them; null
-    excludes none."""
+    """Index of a second fold whose patients are excluded from all splits, so that a choice between recipes cannot use
+    them."""
     data_seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
-    """Seed of the validation split, the folds and the phantom's images. It is independent of --seed, so all training
-    seeds see the same images."""
+    """Seed of the validation split, the folds and the images of the phantom. It is independent of --seed, so all
+    training seeds see the same images."""
 
     def request(self) -> dict[str, Any]:
         """Return these flags as keyword arguments of ``datasets.load``."""
@@ -45,10 +45,10 @@ class SplitFlags:
 
 @dataclass(frozen=True)
 class ReadingFlags:
-    """Reading."""
+    """Unreadable images."""
 
     max_bad_images: Annotated[float, AtLeast(0), AtMost(1)] = 0.01
-    """Largest share of unreadable images. They are skipped and counted; a larger share stops the run."""
+    """Maximum share of unreadable images. They are skipped and counted; a larger share is an error."""
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,20 @@ class DataFlags(SplitFlags, ReadingFlags):
     """Data."""
 
     dataset: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
-    """Name of the data set. Append options to the name (phantom:train=3000). The defaults of the other flags come from
-    configs/<name>.yaml."""
+    """Name of the data set. Append options to the name (phantom:train=3000). If configs/<name>.yaml exists, it sets the
+    defaults of the other flags."""
     data_root_dir: str | None = None
-    """Folder with the files of the data set; null is data/<dataset>, or $LOCUS_DATA/<dataset>. The phantom needs no
+    """Folder with the files of the data set. Default: data/<dataset>, or $LOCUS_DATA/<dataset>. The phantom needs no
     files."""
     download: bool = False
-    """If --data_root_dir is missing or empty, download the files first. Only some data sets can be downloaded by a
-    command (Kaggle's client)."""
+    """Download the files first if --data_root_dir is missing or empty. Available for the data sets on Kaggle."""
     train_on: Literal["all", "boxed", "unboxed"] = "all"
-    """Images to use for training and validation: those with a truth box, those without one, or all. The boxes
+    """Images to use for training and validation: all, only those with a truth box, or only those without one. The boxes
     themselves are never used for training."""
     img_size: Annotated[int, AtLeast(32)] = 224
-    """Side in pixels of the square input of the network (plain resize, no crop)."""
+    """Side in pixels of the square input of the network. Images are resized, not cropped."""
     num_workers: Annotated[int | None, AtLeast(0)] = None
-    """Number of processes that decode images into the cache; null is one per CPU, 0 is one."""
+    """Number of processes that decode images into the cache. Default: one per CPU."""
     cache_dir: str = "runs/cache"
     """Folder for decoded images (uint8, memory-mapped), shared by all runs."""
 

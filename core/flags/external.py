@@ -14,51 +14,49 @@ class ExternalFlags(SplitFlags):
     """External maps or boxes."""
 
     trains = False
-    """False: the command does not train, so only the flags it has are read from a data set's preset."""
+    """False: the command does not train, so flags that it lacks are ignored in the preset of a data set."""
     dataset: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
-    """Data set whose test images the maps or boxes belong to. Append options to the name."""
+    """Data set of the images. Its test split is scored. Append options to the name."""
     data_root_dir: str | None = None
-    """Folder with the files of the data set; null is data/<dataset>, or $LOCUS_DATA/<dataset>. The phantom needs no
+    """Folder with the files of the data set. Default: data/<dataset>, or $LOCUS_DATA/<dataset>. The phantom needs no
     files."""
     img_size: Annotated[int, AtLeast(32)] = 224
     """Side in pixels of generated images (the phantom) and of their truth. Image files are read at their own size."""
     entry: str = ""
-    """Name of the entry in the table."""
+    """Name of the entry in the table. Required."""
     maps: str | None = None
-    """One of: a folder of <image>_<finding>.npy, .npz or .png files (h×w); a folder of <image>.npy or .npz files
-    (K×h×w, requires --findings); one .npy file (requires --index); a .json file of run-length masks."""
+    """Heat maps: a folder of <image>_<finding>.npy, .npz or .png files (h×w); a folder of <image>.npy or .npz files
+    (K×h×w, requires --findings); one .npy file (requires --index); or a .json file of run-length masks."""
     boxes: str | None = None
-    """Boxes with confidences, in pixels of the published image: a CSV file (image, finding, four numbers, score) or
-    COCO JSON."""
+    """Boxes with confidences, in pixels of the published image: a CSV file (image, finding, four numbers, score) or a
+    COCO JSON file."""
     box_format: Literal["xyxy", "xywh"] | None = None
-    """Meaning of the four numbers in the CSV file."""
+    """Meaning of the four numbers in the CSV file: xyxy (two corners) or xywh (corner, width, height)."""
     alignment: str | None = None
-    """Positions of the map's cells in the image: conventional (as plain interpolation assumes), pixels, or a JSON file
-    with size, stride and offset."""
+    """Positions of the map's cells in the image: conventional (as assumed by plain interpolation), pixels (one cell per
+    pixel), or a JSON file with size, stride and offset."""
     findings: tuple[str, ...] = ()
-    """Findings of the K maps in each image's file, in order."""
+    """Findings of the K maps in the file of each image, in order."""
     index: str | None = None
     """CSV file with the columns image and finding, one row for each map of the .npy file."""
     missing: Literal["error", "miss", "skip"] = "error"
-    """How to treat a case with truth but no map, or an image with truth but no box: stop with an error, count a miss,
-    or skip it. Both are counted."""
+    """How to treat a case with truth but without a map, or an image with truth but without a box: report an error,
+    count a miss, or skip it. Misses and skipped cases are counted above the table."""
     predictions: str | None = None
-    """CSV file of the classifier's probabilities, with one row per image and one column per finding. With it, maps are
-    also scored as boxes with confidences."""
+    """CSV file of classifier probabilities, with one row per image and one column per finding. With it, maps are also
+    scored as boxes with confidences."""
     trained_on: str = ""
-    """Training data of the model, as declared by you; shown above the table."""
+    """Training data of the model, as you declare it; shown above the table."""
     against: str | None = None
-    """Also compare with this row of a suite on the same cases: suite/model/method, published or below --results."""
+    """Row of a suite to compare with on the same cases: suite/model/method, published or below --results."""
     verify: bool = False
-    """Write nothing. Score again and report which records are reproduced; the exit status is 1 unless all are."""
+    """Score again, write nothing, and report which records are reproduced. The exit status is 1 unless all are."""
     results: str = "runs/results"
     """Folder for records and tables, with one subfolder per entry."""
 
     def __post_init__(self) -> None:
         if self.leave_out_fold is not None:
-            raise BadValueError(
-                "--leave_out_fold changes only training and validation images, but test images are scored here"
-            )
+            raise BadValueError("--leave_out_fold does not change the scored test images: leave it out")
         object.__setattr__(self, "dataset", normalize_data_set(self.dataset))
 
 
@@ -67,15 +65,15 @@ class PackFlags:
     """Entry to submit."""
 
     run: str = ""
-    """Folder written by benchmark.score."""
+    """Folder written by benchmark.score. Required."""
     by: str = ""
-    """Authors and contact address."""
+    """Authors and contact address. Required."""
     about: str = ""
-    """Description of the entry and how it was trained or made, in one or two sentences."""
+    """Description of the entry and how it was made, in one or two sentences. Required."""
     license: str = ""
-    """Licence of the maps or boxes, such as CC-BY-4.0."""
+    """Licence of the maps or boxes, such as CC-BY-4.0. Required."""
     output: str | None = None
-    """File to write; null is <entry>.zip in the current folder."""
+    """File to write. Default: <entry>.zip in the current folder."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +81,11 @@ class SubmissionFlags:
     """Submitted entry."""
 
     file: str = ""
-    """File written by pack."""
+    """File written by benchmark.submit pack. Required."""
     data_root_dir: str | None = None
-    """Folder with the files of the data set; null is data/<dataset>, or $LOCUS_DATA/<dataset>. The phantom needs no
+    """Folder with the files of the data set. Default: data/<dataset>, or $LOCUS_DATA/<dataset>. The phantom needs no
     files."""
     beside: str | None = None
-    """Folder of other entries to compare with, to detect copies; null is the folder of the file."""
+    """Folder of other entries; copies of them are detected. Default: the folder of the file."""
     trust: bool = False
-    """Allow Python files named by the entry (path/to/file.py:Class) to run. Otherwise such an entry is rejected."""
+    """Run Python files (path/to/file.py:Class) that the entry names. Without this flag, such an entry is rejected."""

@@ -9,60 +9,59 @@ from core.flags.choices import METHOD
 
 @dataclass(frozen=True)
 class OneImageFlags:
-    """One image: a single overlay for a single finding."""
+    """One image (a single overlay of a single finding)."""
 
     image_path: str | None = None
-    """Image to explain (PNG, JPEG or DICOM), short -i. Only the overlay is written, to --output_path, at the size of
-    the image."""
+    """Image to explain (PNG, JPEG or DICOM), short -i. Only an overlay of the same size is written, to
+    --output_path."""
     label: str | None = None
-    """Finding to explain, short -l, in any spelling (covid_19, lung-opacity); null is the finding with the highest
+    """Finding to explain, short -l, in any spelling (covid_19, lung-opacity). Default: the finding with the highest
     score."""
     model: str | None = None
     """Model to explain, short -m: a backbone (its newest finished run below --runs), the path of a checkpoint, or an
-    external network (path/to/file.py:build, which runs the code in that file, timm:NAME, torchvision:NAME, xrv:NAME,
-    hf:NAME); null is the newest run."""
+    external network (timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME, or path/to/file.py:build, whose code is run).
+    Default: the newest run."""
     output_path: str = "runs/heatmaps/overlay.png"
-    """Picture to write (.png, .jpg …) or an existing folder, short -o."""
+    """Overlay to write (.png, .jpg …) or an existing folder, short -o."""
 
 
 @dataclass(frozen=True)
 class ImagesFlags:
-    """Images: one picture per image, finding and method."""
+    """Several images (one picture per image, finding and method)."""
 
     checkpoint: str | None = None
-    """A best.ckpt or its run folder; null is the newest finished run below --runs (its subfolder train is searched
-    first)."""
+    """A best.ckpt or its run folder. Default: the newest finished run below --runs."""
     runs: str = "runs"
     """Folder to search for the newest run: first its subfolder train, then all of it."""
     image: str | None = None
-    """Image file or folder of images to explain; null is test images of the checkpoint's data set, with a truth box if
+    """Image file or folder of images to explain. Default: test images of the checkpoint's data set, with a truth box if
     it has any."""
     cases: Annotated[int, AtLeast(1)] = 8
     """Number of test images to explain without --image."""
     data_root_dir: str | None = None
-    """Folder with the files of the data set; null is the folder the checkpoint was trained on."""
+    """Folder with the files of the data set. Default: the folder used in training."""
     findings: tuple[str, ...] = ()
-    """Findings to explain. Default: those with a truth box; with --image, the finding with the highest score. With an
-    external --model: the findings that its outputs predict, in order."""
+    """Findings to explain. Default: those with a truth box; with --image, the finding with the highest score. For an
+    external --model, the findings that its outputs predict, in order."""
     method: Annotated[tuple[str, ...], METHOD] = ("gradcam",)
-    """Methods to run: names or path/to/file.py:Class. fast selects all methods that together cost about one forward
-    pass, slow the others."""
+    """Methods to run: names or path/to/file.py:Class. The group fast contains the methods that together cost about one
+    forward pass, slow the others."""
     threshold: Annotated[float | None, AtLeast(0), AtMost(1)] = None
-    """Score threshold for boxes, on the min-max scaled map; null is the threshold that a suite chose for this network,
+    """Score threshold for boxes, on the min-max scaled map. Default: the threshold that a suite chose for this network,
     or 0.5."""
     format: tuple[Literal["png", "pdf", "svg"], ...] = ("png",)
-    """File formats of the pictures."""
+    """File formats of the pictures: png, pdf, svg."""
     alignment: Literal["aligned", "conventional"] = "aligned"
-    """Positions of the map's cells in the image: the true grid of the network, or the one that plain interpolation
-    assumes."""
+    """Positions of the map's cells in the image: the true grid of the network (aligned), or the grid that plain
+    interpolation assumes (conventional)."""
     save_raw: bool = True
-    """Also write the raw maps (h x w, not scaled) as .npy files."""
+    """Also write the raw maps (h×w, not scaled) as .npy files."""
     layer: str | None = None
-    """Feature level to explain instead of the pooled map (layer3, features.denseblock2 …). The error for an unknown
-    level lists the available ones."""
+    """Layer to explain (layer3, features.denseblock2 …). An unknown name lists the available layers. Default: the
+    feature map that the network pools."""
     precision: Literal["32", "bf16"] = "32"
     """Precision of the forward pass. Gradients and maps are always float32."""
     trust: bool = False
-    """Allow a Python file named in the checkpoint or the --config file to run (docs/security.md)."""
+    """Run a Python file that is named in the checkpoint or the --config file (docs/security.md)."""
     output_dir: str = "runs/heatmaps"
     """Folder for the pictures, boxes.json and the raw maps."""

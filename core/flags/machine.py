@@ -8,42 +8,41 @@ from core.cli import AtLeast
 
 @dataclass(frozen=True)
 class ThreadFlags:
-    """Processor."""
+    """CPU."""
 
     threads: Annotated[int | None, AtLeast(1)] = None
-    """Number of CPU threads for torch; null is all CPUs available to the process. A suite with a fixed number ignores
-    this."""
+    """Number of CPU threads for torch. Default: all CPUs available to the process. A suite that sets its own number
+    ignores this flag."""
 
 
 @dataclass(frozen=True)
 class MachineFlags(ThreadFlags):
-    """Machine."""
+    """Hardware."""
 
     devices: str = "auto"
     """GPUs to use, as in Lightning: a number, or auto (one GPU if available)."""
     device_ids: str | None = None
     """Indices of the GPUs to use: 0,1."""
     num_GPU: Annotated[int | None, AtLeast(0)] = None  # noqa: N815 - the name that earlier command lines use
-    """Older name of --devices; 0 is the CPU."""
+    """Older name of --devices. 0 is the CPU."""
     num_nodes: Annotated[int, AtLeast(1)] = 1
     """Number of machines that train together, as in Lightning."""
     strategy: str = "auto"
-    """How devices share the work, as in Lightning (auto, ddp …)."""
+    """Strategy for several devices, as in Lightning (auto, ddp …)."""
     precision: Literal["auto", "32", "64", "16-mixed", "bf16-mixed"] = "auto"
-    """Precision, as in Lightning; auto is bf16-mixed if the GPU or CPU has fast bfloat16, else 32."""
+    """Numerical precision, as in Lightning. auto selects bf16-mixed if the GPU or CPU has fast bfloat16, else 32."""
     compile: bool = False
     """Compile the network with torch.compile (slower start, faster steps)."""
     channels_last: bool = True
-    """Store images and weights in the channels-last format: faster convolutions, the same logits up to rounding."""
+    """Store images and weights in the channels-last format (faster convolutions, the same logits up to rounding)."""
 
 
 @dataclass(frozen=True)
 class EngineFlags:
-    """Engine."""
+    """Computation of heat maps."""
 
     memory_gib: Annotated[float, AtLeast(0.001)] = 2.0
-    """Memory in GiB for the gradients and forward passes of an explanation. Larger explanations are computed in
-    batches."""
+    """Memory limit in GiB for the gradients and forward passes of an explanation, which determines the batch size."""
     channels_last: bool = False
     """Store the weights in the channels-last format (faster convolutions on some machines, the same maps)."""
     compile: bool = False

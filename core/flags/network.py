@@ -14,23 +14,24 @@ SOURCES = ("timm", "torchvision", "xrv", "hf")
 
 @dataclass(frozen=True)
 class WiringFlags:
-    """External network of --model: how to load it."""
+    """External network (how to load --model)."""
 
     weights: str | None = None
-    """Weights of the network (.pt, .pth, .ckpt, .safetensors); null keeps the weights that it is built with."""
+    """File of weights (.pt, .pth, .ckpt, .safetensors). Default: the weights that the network is built with."""
     features: str | None = None
-    """Submodule that returns the feature map (layer4) or the tokens of a transformer; null detects and reports it."""
+    """Submodule that returns the feature map (layer4) or the tokens of a transformer. Default: detected and
+    reported."""
     head: str | None = None
-    """Linear layer after the pooled features (fc); null detects it, or uses everything after the features."""
+    """Linear layer after the pooled features (fc). Default: detected, else everything after the features."""
     mean: tuple[float, ...] = ()
-    """Mean of the input's gray values in [0, 1], one number or one per channel. Default: the value of its library, else
+    """Mean of the input's gray values in [0, 1], one number or one per channel. Default: that of its library, else
     ImageNet's; it is reported."""
     std: tuple[float, ...] = ()
-    """Standard deviation; requires --mean."""
+    """Standard deviation of the gray values; requires --mean. Default: as for --mean."""
     channels: Literal[1, 3] | None = None
-    """Number of input channels; null is that of the first convolution."""
+    """Number of input channels, 1 or 3. Default: that of the first convolution."""
     img_size: Annotated[int | None, AtLeast(32)] = None
-    """Side in pixels of the input; null is the value of its library, else the suite's, else 224."""
+    """Side in pixels of the input. Default: that of its library, else of the suite, else 224."""
 
 
 @dataclass(frozen=True)
@@ -38,33 +39,31 @@ class NetworkFlags(WiringFlags):
     """External network."""
 
     model: str | None = None
-    """Network: path/to/file.py:build (a function or class that returns an nn.Module; runs the code in the file),
-    timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME (an image classifier of transformers) or hf:FOLDER."""
+    """Network to score: timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME or hf:FOLDER (an image classifier of
+    transformers), or path/to/file.py:build (a function or class that returns an nn.Module; its code is run)."""
     findings: tuple[str, ...] = ()
     """Findings that the outputs predict, in order, in any common spelling. Default: the names given by its library,
-    else the findings of the data set if the number matches."""
+    else the findings of the data set if their number matches."""
     entry: str | None = None
-    """Name in the backbone column of the tables; null is the value of --model or the name of the run."""
+    """Name in the backbone column of the tables. Default: the value of --model, or the name of the run."""
     trained_on: str | None = None
-    """Training data of the network, shown in the tables. With the name of a data set, the test set is searched for its
-    training images. With a .txt or .csv file of image names, those images are excluded and counted."""
+    """Training data of the network, shown in the tables. If it is the name of a data set, the test images are compared
+    with its training images. If it is a .txt or .csv file of image names, these images are excluded and counted."""
 
 
 @dataclass(frozen=True)
 class ModelCheckFlags(NetworkFlags):
-    """Network to check: --model also accepts a run folder or best.ckpt."""
+    """Network to check (--model may also be a run folder or a best.ckpt)."""
 
     data: Annotated[str | None, DataSet("datasets", "dataset")] = None
-    """Data set (NIH, phantom …) whose labelled test images are used to check outputs and preprocessing; null skips
-    these checks."""
+    """Data set (NIH, phantom …) whose labelled test images are used to check outputs and preprocessing. Default: these
+    checks are skipped."""
     data_root_dir: str | None = None
-    """Folder with the files of the data set; null is data/<data>, or $LOCUS_DATA/<data>."""
+    """Folder with the files of the data set. Default: data/<data>, or $LOCUS_DATA/<data>."""
     images: Annotated[int, AtLeast(10)] = 200
     """Maximum number of images to use."""
-    threads: Annotated[int | None, AtLeast(1)] = None
-    """Number of CPU threads for torch; null is all CPUs available to the process."""
     trust: bool = False
-    """Allow a Python file named in the run of --model to run (docs/security.md)."""
+    """Run a Python file that is named in the run of --model (docs/security.md)."""
 
 
 def is_network(word: str | None) -> bool:
@@ -78,7 +77,7 @@ def is_network(word: str | None) -> bool:
 
 
 def network_flags(config: Any) -> NetworkFlags | None:
-    """Return the external network's flags of a command; None if ``--model`` names no such network.
+    """Return the flags of a command's external network; None if ``--model`` does not name one.
 
     Raises ``BadValueError`` for flags that require an external network.
     """

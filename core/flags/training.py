@@ -12,7 +12,8 @@ class RecipeFlags:
     """Recipe."""
 
     multi_label: bool = True
-    """True: one sigmoid per finding. False: abnormal or not with one class, softmax with several."""
+    """True: an image may have several findings (one sigmoid each). False: exactly one (softmax), or abnormal or not if
+    --num_classes is 1."""
     loss: Annotated[str, Named("benchmark.training.losses", "loss")] = "bce"
     """Loss function. Append options to the name (focal:gamma=2). Unknown labels are ignored."""
     weighted_loss: bool = False
@@ -20,41 +21,41 @@ class RecipeFlags:
     optimizer: Literal["Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta"] = "Adam"
     """Optimizer, as in torch.optim."""
     lr: Annotated[float, AtLeast(0)] = 1e-4
-    """Learning rate; with --scheduler onecycle, the peak."""
+    """Learning rate; with --scheduler onecycle, its maximum."""
     momentum: Annotated[float, AtLeast(0)] = 0.9
     """Momentum of SGD and RMSprop."""
     weight_decay: Annotated[float | None, AtLeast(0)] = None
-    """Weight decay; null is the default of the optimizer (0.01 for AdamW, 0 for the others)."""
+    """Weight decay. Default: 0.01 for AdamW, 0 for the other optimizers."""
     amsgrad: bool = False
     """Use the AMSGrad variant of Adam and AdamW."""
     scheduler: Literal["none", "step", "cosine", "plateau", "onecycle"] = "none"
-    """Learning rate schedule: step divides by 10 every --step_epochs epochs, plateau divides by 10 after 2 epochs
-    without a better validation loss."""
+    """Learning rate schedule. step divides the rate by 10 every --step_epochs epochs; plateau divides it by 10 after 2
+    epochs without a lower validation loss."""
     step_epochs: Annotated[int, AtLeast(1)] = 3
     """Epochs between two steps of --scheduler step."""
     epochs: Annotated[int, AtLeast(1)] = 10
     """Number of passes over the training images."""
     batch_size: int | str = 32
-    """Images per step and device; auto is the largest power of two that fits into memory. The number is printed and
+    """Images per step and device. auto finds the largest power of two that fits into memory; the number is printed and
     saved with the flags of the run."""
     accumulate: Annotated[int, AtLeast(1)] = 1
-    """Number of batches per optimizer step (gradient accumulation): 2 batches of 16 images train like one of 32, with
+    """Number of batches per optimizer step (gradient accumulation). 2 batches of 16 images train like one of 32, with
     half the memory."""
     sampler: Literal["none", "weighted"] = "none"
-    """weighted resamples the images in every epoch so that each class is seen equally often. The class of an image is
-    its rarest finding."""
+    """Sampling of the training images. weighted draws each class equally often; the class of an image is its rarest
+    finding."""
     ema: Annotated[float, AtLeast(0), AtMost(0.99999)] = 0.0
-    """Decay per step of a moving average of the weights, which is then evaluated and saved in best.ckpt; 0 is off."""
+    """Decay per step of a moving average of the weights, which is then evaluated and saved in best.ckpt. 0 is off."""
     gradient_clip: Annotated[float, AtLeast(0)] = 0.0
-    """Maximum norm of the gradient; 0 is no limit."""
+    """Maximum norm of the gradient. 0 is no limit."""
     augment: str = "none"
     """Random augmentation of the training images: none, flip, light, affine_contrast, siim, jf. Append options to the
     name (light:rotation=10)."""
     preprocess: Literal["none", "jf"] = "none"
-    """jf: histogram equalisation, blur and gray padding to a square, as in jfhealthcare/Chexpert; none: plain
-    resize."""
+    """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with gray, as in
+    jfhealthcare/Chexpert."""
     early_stopping: Annotated[bool | int, AtLeast(0)] = False
-    """Stop after this many epochs without a better validation score; True is 5, False is never."""
+    """Stop after this number of epochs without a better validation score. True is 5, False is never."""
     keep: Literal["best", "last"] = "best"
     """Weights to evaluate and save in best.ckpt: those of the epoch with the best validation score, or of the last
     epoch."""
@@ -62,7 +63,7 @@ class RecipeFlags:
     """Seed of weights, image order, augmentation and dropout."""
 
     def __post_init__(self) -> None:
-        """Raises ``BadValueError`` for a batch size that is neither a positive integer nor auto."""
+        """Raise ``BadValueError`` for a batch size that is neither a positive integer nor auto."""
         if self.batch_size != "auto" and (not isinstance(self.batch_size, int) or self.batch_size < 1):
             raise BadValueError(f"bad value {self.batch_size!r} of --batch_size: write 1 or more, or auto")
 
@@ -70,7 +71,7 @@ class RecipeFlags:
     def batch(self) -> int:
         """The number in ``batch_size``. A training run replaces ``auto`` before it uses this."""
         if isinstance(self.batch_size, str):
-            raise BadValueError("--batch_size auto has no number before a training has chosen one: write a number here")
+            raise BadValueError("--batch_size auto is chosen by a training run: write a number here")
         return self.batch_size
 
     def exclusive(self, findings: int) -> bool:
@@ -83,11 +84,11 @@ class OutputFlags:
     """Output."""
 
     model_save_dir: str = "runs/train"
-    """Folder for run folders."""
+    """Folder in which each run gets a subfolder."""
     log_dir: str = "runs/logs"
     """Folder for TensorBoard events, local files of wandb and mlflow, and log files."""
     logger: tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...] = ("csv", "tensorboard")
-    """Loggers: metrics.csv in the run folder (always written), TensorBoard, Weights & Biases, MLflow."""
+    """Loggers: csv (metrics.csv in the run folder, always written), tensorboard, wandb, mlflow."""
     plots: bool = True
     """Plot the results of the run: curves.png, roc.png, precision_recall.png, calibration.png, confusion.png."""
     heat_maps: bool = True
@@ -95,14 +96,14 @@ class OutputFlags:
     logtofile: bool = False
     """Also write the log to <log_dir>/<run>.log."""
     resume: bool | str = False
-    """Resume a run: True is the newest unfinished run with the same flags; otherwise the path of a last.ckpt or run
-    folder."""
+    """Run to resume: the path of a last.ckpt or a run folder, or True for the newest unfinished run with the same
+    flags."""
     threshold_choice: Literal["youden", "f1", "fixed"] = "youden"
-    """Threshold above which a finding counts as present: youden maximises TPR − FPR and f1 maximises F1 on the
-    validation images; fixed is a probability of 0.5."""
+    """Probability threshold for a positive prediction. youden maximises TPR − FPR and f1 maximises F1 on the validation
+    images; fixed is 0.5."""
     evaluate: str | None = None
-    """Skip training. Evaluate the best.ckpt of this finished or converted run and rewrite its metrics, predictions and
-    plots."""
+    """Finished or converted run to evaluate again. Its metrics, predictions and plots are rewritten; nothing is
+    trained."""
 
 
 @dataclass(frozen=True)
@@ -113,5 +114,5 @@ class SearchFlags:
     """YAML file of a hyperparameter search with Optuna (configs/search.yaml). Other flags on the command line apply to
     all trials."""
     search_storage: str | None = None
-    """SQLite file or SQLAlchemy URL of the trials, used to resume an interrupted search; null is the one in the YAML
-    file."""
+    """SQLite file or SQLAlchemy URL in which the trials are stored, so that a search can be resumed. Default: the one
+    in the YAML file."""

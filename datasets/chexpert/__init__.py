@@ -1,9 +1,8 @@
-"""CheXpert, with CheXlocalize's drawings as truth."""
+"""CheXpert, with the annotations of CheXlocalize as truth."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from core.files import file_hash
 from core.lazy import Lazy
 from datasets import splits
 from datasets.base import Request
-from datasets.chexmask import LungMasks
+from datasets.chexmask import with_lungs
 from datasets.chexpert import ham
 from datasets.chexpert.masks import Drawings
 from datasets.chexpert.tables import FIVE, LAYOUT, POLICIES, TASKS, find_tables, locate, read_table, task_labels
@@ -27,36 +26,36 @@ else:
 
 EMPTY = {"zeros": 0.0, "ignore": np.nan}
 VAL = ("train", "valid")
-"""Source of the validation split."""
+"""Tables from which the validation split may be taken."""
 VIEWS = {"frontal": ("frontal",), "lateral": ("lateral",), "all": ("frontal", "lateral")}
 
 
 class CheXpert(FileDataset):
-    """CheXpert: 224,316 radiographs of 65,240 patients, 14 observations from their reports (by experts: 902).
+    """CheXpert: 224,316 radiographs of 65,240 patients, with 14 observations from reports (902 images: by experts).
 
     ::
 
-        root/  train.csv  train/patient00001/study1/view1_frontal.jpg ...      (or all of it inside CheXpert-v1.0,
+        root/  train.csv  train/patient00001/study1/view1_frontal.jpg ...      (or all of it in CheXpert-v1.0,
                valid.csv  valid/patient64541/study1/view1_frontal.jpg ...       CheXpert-v1.0-small or CheXpert, or in
                test_labels.csv  test/...         if the test set is available   "CheXpert-v1.0 batch 1 ..." and so on)
                gt_segmentations_val.json  gt_segmentations_test.json           or in CheXlocalize/, if available
 
-    Labels are named by the columns. ``policy`` converts -1 (uncertain) to 1, 0 or nan (ones, zeros, ignore, or mixed:
-    see ``POLICIES``; default: mixed with 5 findings, ignore with 14 or with 1 = any finding but devices); ``empty``
-    converts empty cells to 0 (``zeros``) or nan (``ignore``). ``views``: frontal, lateral, all. ``study`` in ``meta``
-    groups the images for ``datasets.studies.maximum``.
+    Labels: 5 or 14 findings of the tables, or 1 (any finding but devices). ``policy`` converts uncertain labels (-1) to
+    1, 0 or nan: ones, zeros, ignore, or mixed (see ``POLICIES``); the default is mixed with 5 findings, else ignore.
+    ``empty`` converts empty cells to 0 (zeros) or nan (ignore). ``views``: frontal, lateral or all. ``study`` in
+    ``meta`` groups the images for ``datasets.studies.maximum``.
 
-    Masks: COCO run lengths (their Airspace Opacity is Lung Opacity here); boxes: half-open, around their connected
-    parts. Both are in the frame of the image as published, even if the files are smaller; an image without drawings has
-    its file's frame.
+    Masks are COCO run lengths (their Airspace Opacity is Lung Opacity here), and boxes surround their connected parts.
+    Both are in the frame of the published image, even if the files are smaller; the frame of an image without masks is
+    the size of its file.
 
-    Official split: valid.csv is test and validation is cut from train.csv by patient. With test_labels.csv, that is
-    test, and ``val=valid`` makes valid.csv the validation split, as CheXlocalize's thresholds require. Training images
-    with drawings raise ``LeakError``.
+    Official split: valid.csv is the test split and validation is cut from train.csv by patient. If test_labels.csv
+    exists, it is the test split, and ``val=valid`` makes valid.csv the validation split, as CheXlocalize's thresholds
+    require. Masks of training images raise ``LeakError``.
 
-    Option ``truth=ham``: HAM's boxes (one radiologist, 9 findings, ``BBoxes.json``) are the truth. Their images are the
-    test split; all other images of these patients are excluded. Option ``lungs=chexmask``: lungs outlined by a network,
-    for ``energy_in_lungs`` (``datasets.chexmask``).
+    Option ``truth=ham``: the truth is HAM's boxes (one radiologist, 9 findings, ``BBoxes.json``). Their images are the
+    test split; all other images of these patients are excluded. Option ``lungs=chexmask``: lung masks by a network, for
+    ``energy_in_lungs`` (``datasets.chexmask``).
 
     From https://stanfordaimi.azurewebsites.net: non-commercial research under Stanford's agreement, no redistribution.
     Cite: Irvin et al., AAAI 2019, 590-597; Saporta et al., Nature Machine Intelligence 4 (2022), 867-878.
@@ -112,24 +111,22 @@ class CheXpert(FileDataset):
         self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *truth_files]}
         if boxes_path is not None:
             self.describe |= {"truth": truth, "boxed_images": sum(bool(row.boxes) for row in self.rows)}
-        if lungs is not None:
-            path_of = table["path"].to_dict()
-            masks = LungMasks(root, lungs, "Path", list(path_of.values()))
-            self.rows = [replace(r, read_lungs=masks.reader(path_of[r.image], r.path, r.frame)) for r in self.rows]
-            self.describe |= {"lungs": masks.path.name, "images_with_lungs": len(masks)}
+        path_of = None if lungs is None else table["path"].to_dict()
+        self.rows, described = with_lungs(self.rows, root, lungs, "Path", path_of)
+        self.describe |= described
 
 
 def _held_out(
     tables: Mapping[str, pd.DataFrame], request: Request, listed: Mapping[str, object]
 ) -> tuple[pd.DataFrame, splits.Names]:
-    """Return HAM's images as test and the training images of all other patients; other images are excluded."""
+    """Return HAM's images as test split, and the training images of all other patients; other images are excluded."""
     table = pd.concat(tables.values())
     test = table["path"].isin(listed).to_numpy()
     test_patients = set(table["patient"][test])
     source = np.concatenate([np.full(len(rows), name) for name, rows in tables.items()])
     selected = test | ((source == "train") & ~table["patient"].isin(test_patients).to_numpy())
     if request.partition != "official":
-        raise DataError(f"truth=ham holds its own patients out: leave --partition {request.partition} out")
+        raise DataError(f"truth=ham requires --partition official, not {request.partition}")
     return table[selected], splits.hold_out_val(table["patient"][selected].tolist(), ~test[selected], request.seed)
 
 
@@ -152,8 +149,8 @@ def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) ->
 def _check(tables: Mapping[str, object], split: str, val: str) -> None:
     """Raise ``DataError`` if the official split needs a missing table."""
     if val == "valid" and not {"valid", "test"} <= tables.keys():
-        raise DataError(f"val=valid needs valid.csv and test_labels.csv, found {', '.join(tables)}: give val=train")
+        raise DataError(f"val=valid requires valid.csv and test_labels.csv, found {', '.join(tables)}: use val=train")
     needed = "test" if "test" in tables else "valid"
     needed = needed if split == "test" else "valid" if (split, val) == ("val", "valid") else "train"
     if needed not in tables:
-        raise DataError(f"the official {split} split needs the table of {needed}, found {', '.join(tables)}")
+        raise DataError(f"the official {split} split requires the table {needed}, found {', '.join(tables)}")

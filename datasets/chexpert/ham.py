@@ -1,7 +1,7 @@
-"""HAM: boxes of nine findings by one radiologist on CheXpert's images, read from the user's folder.
+"""HAM: boxes of nine findings on CheXpert's images, drawn by one radiologist.
 
-``BBoxes.json``: path of the image -> finding -> [[x0, y0, x1, y1], ...] in pixels of the full-size image. 2,348 images
-of 2,202 patients, 2,064 of whom are in train.csv. No licence is stated.
+``BBoxes.json`` maps the path of an image to findings, and these to [[x0, y0, x1, y1], ...] in pixels of the full-size
+image. 2,348 images of 2,202 patients, of whom 2,064 are in train.csv. The licence is not stated.
 """
 
 import json
@@ -36,7 +36,7 @@ def read(root: Path) -> tuple[Path, BoxesByPath]:
             _path(image): [(str(word), box) for word, boxes in of.items() for box in boxes] for image, of in raw.items()
         }
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise DataError(f"cannot read {path}: path to finding to boxes is expected ({error})") from error
+        raise DataError(f"cannot read {path}: expected a mapping of paths to findings to boxes ({error})") from error
     finding_of = {_letters(finding): finding for finding in FINDINGS} | OTHER_SPELLINGS
     refuse_unknown(
         path,
@@ -53,15 +53,15 @@ def read(root: Path) -> tuple[Path, BoxesByPath]:
 def truth(
     path: Path, listed: BoxesByPath, files: Mapping[str, tuple[str, Path]], findings: Sequence[str]
 ) -> dict[str, Any]:
-    """Return image -> its frame and boxes; ``files``: image -> its path in the tables and its file.
+    """Return image -> its frame and boxes.
 
-    Raises ``DataError`` for files of the small version and for boxes outside their image.
+    ``files``: image -> its path in the tables and its file. Raises ``DataError`` for images of the small version and
+    for boxes outside their image.
     """
     small = [str(file) for _, file in files.values() if PREFIXES[0] in file.parts]
     if small:
-        raise DataError(
-            f"{path} is in full-size pixels, and {len(small)} files are of {PREFIXES[0]}: {examples(small)}"
-        )
+        reason = f"{len(small)} images are from {PREFIXES[0]} ({examples(small)})"
+        raise DataError(f"{path} has boxes in pixels of the full-size images, but {reason}: use CheXpert-v1.0")
     frames = {image: images.frame(file) for image, (_, file) in files.items()}
     marked = [
         (image, _task(word, findings), box)
@@ -86,7 +86,7 @@ def _task(word: str, findings: Sequence[str]) -> str:
 def _path(image: str) -> str:
     match = re.search(r"(?:train|valid|test)/patient.*$", image)
     if match is None:
-        raise ValueError(f"{image!r} is no path of CheXpert")
+        raise ValueError(f"{image!r} is not a path of CheXpert")
     return match.group()
 
 

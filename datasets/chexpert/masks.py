@@ -1,4 +1,4 @@
-"""CheXlocalize: radiologists' drawings on CheXpert's validation and test images, as truth masks and boxes."""
+"""CheXlocalize: radiologists' segmentations of CheXpert's validation and test images, as truth masks and boxes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ RENAMED = {"Airspace Opacity": "Lung Opacity"}
 
 
 class Drawings:
-    """Image -> drawings. An empty mask means that the finding was not seen."""
+    """Segmentations by image. An empty mask means that the finding was not seen."""
 
     def __init__(self, root: Path, findings: Sequence[str]) -> None:
         """Read the files in ``root``, in its folders of CheXpert's names, or in its folder CheXlocalize."""
@@ -34,11 +34,11 @@ class Drawings:
         self._decoded: dict[str, dict[str, rle.RunLengthMask]] = {}
 
     def __contains__(self, image: object) -> bool:
-        """Return whether the image has any drawing."""
+        """Return True if the image has a mask that is not empty."""
         return isinstance(image, str) and any(len(runs.start) for runs in self._runs(image).values())
 
     def truth(self, image: str) -> dict[str, Any]:
-        """Return the image's (H, W) as published, if it was annotated, and the box of each connected part."""
+        """Return the ``frame`` of an image (None if not annotated), its ``boxes`` and the function ``read_masks``."""
         frame = next((runs.size for runs in self._runs(image).values()), None)
         boxes = {finding: runs.boxes() for finding, runs in self._task(image).items()}
         return {"frame": frame, "boxes": boxes, "read_masks": partial(self.masks, image) if image in self else None}
@@ -64,7 +64,7 @@ def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.RunLengthM
     runs = {RENAMED.get(word, word): rle.decode(mask, f"the {word} mask on {image}") for word, mask in packed.items()}
     if len({mask.size for mask in runs.values()}) > 1:
         sizes = sorted({mask.size for mask in runs.values()})
-        raise DataError(f"the masks on {image} have different sizes: {sizes}; get the file again")
+        raise DataError(f"the masks of {image} have different sizes ({sizes}): download the file again")
     return runs
 
 
@@ -77,5 +77,5 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(packed, dict) or not all(
         isinstance(masks, dict) and masks.keys() <= words for masks in packed.values()
     ):
-        raise DataError(f"{path} is no table of image and finding to mask, as CheXlocalize's is; get the file again")
+        raise DataError(f"{path} does not map images to findings to masks, as CheXlocalize does: download it again")
     return packed

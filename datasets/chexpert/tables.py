@@ -1,4 +1,4 @@
-"""Files and tables of CheXpert: uncertain (-1) and missing labels; links out of the folder are refused."""
+"""Find and read the tables and images of CheXpert; convert uncertain (-1) and missing labels."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ TASKS = {5: FIVE, 14: FINDINGS, 1: (ABNORMAL,)}
 TABLES = {"train": ("train.csv",), "valid": ("valid.csv", "val_labels.csv"), "test": ("test_labels.csv",)}
 PREFIXES = ("CheXpert-v1.0-small", "CheXpert-v1.0", "CheXpert")
 LAYOUT = (
-    "expected train.csv, valid.csv, train/patient*/study*/view*.jpg and valid/..., perhaps inside CheXpert-v1.0 or "
-    "CheXpert-v1.0-small, from https://stanfordaimi.azurewebsites.net (after its agreement)"
+    "expected train.csv, valid.csv, train/patient*/study*/view*.jpg and valid/..., optionally in CheXpert-v1.0 or "
+    "CheXpert-v1.0-small, from https://stanfordaimi.azurewebsites.net (agreement required)"
 )
 POLICIES: dict[str, Mapping[str, float]] = {
     "ones": dict.fromkeys(FINDINGS, 1.0),
@@ -49,23 +49,20 @@ _KNOWN |= {f"{text}.0": value for text, value in _KNOWN.items() if text}
 
 
 def bases(root: Path) -> list[Path]:
-    """Return the folders that may contain tables and images: ``root`` and subfolders named after the archives.
-
-    These are the small version, the original one and its batches.
-    """
+    """Return the folders that may contain tables and images: ``root`` and subfolders with the names of the archives."""
     unpacked = [root / name for name in PREFIXES if (root / name).is_dir()]
     return [root, *unpacked, *sorted(root.glob("CheXpert-v1.0 batch */"))]
 
 
 def first_in(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
-    """Return the first file of these ``names`` in the first of the ``folders`` that has one."""
+    """Return the first file with one of the ``names``, folder by folder; None if there is none."""
     return next((path for path in (first_of(folder, names) for folder in folders) if path is not None), None)
 
 
 def find_tables(root: Path) -> dict[str, Path]:
-    """Return train, valid, test -> the file of the table, if present. Raises ``DataError`` if there is none.
+    """Return train, valid, test -> the file of the table, if present.
 
-    Also for a link that leads out of ``root``.
+    Raises ``DataError`` if there is no table and for a link that leads out of ``root``.
     """
     files = {name: first_in(bases(root), names) for name, names in TABLES.items()}
     present = {name: path for name, path in files.items() if path is not None}
@@ -76,10 +73,7 @@ def find_tables(root: Path) -> dict[str, Path]:
 
 
 def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
-    """Return image -> file, for images whose path ``train/patient...`` is in one of CheXpert's folders.
-
-    Images without a file are omitted; the caller reports them.
-    """
+    """Return image -> file, for the ``listed`` images that have a file in one of CheXpert's folders."""
     paths = {side: [base / name for base in bases(root) for name in names] for side, names in SIDES.items()}
     folders = {side: [path for path in side_paths if path.is_dir()] for side, side_paths in paths.items()}
     files: dict[str, Path] = {}
@@ -92,9 +86,9 @@ def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
 
 
 def task_labels(table: pd.DataFrame, findings: Sequence[str], policy: str, empty: float) -> FloatArray:
-    """Return (N,K) 0, 1 or nan: -1 by ``policy``, missing labels as ``empty``; Abnormal is any finding but devices.
+    """Return the (N,K) labels 0, 1 or nan; Abnormal is any finding but devices.
 
-    ``policy`` is a name in ``POLICIES``: the value of an uncertain label (-1) per finding, nan if not listed.
+    ``policy``: the name in ``POLICIES`` of the values of uncertain labels (-1). ``empty``: the value of missing labels.
     """
     wanted = [f for f in FINDINGS if f not in (NORMAL, DEVICES)] if ABNORMAL in findings else list(findings)
     raw = table[wanted].to_numpy(np.float64)
@@ -114,7 +108,7 @@ def read_table(path: Path) -> pd.DataFrame:
     raw = read_csv(path, ("Path", *FINDINGS))
     parts = raw["Path"].str.extract(_ROW)
     wrong = raw["Path"][parts[0].isna()]
-    raise_if_any(path, map(repr, wrong), "paths other than train/patient00001/study1/view1_frontal.jpg")
+    raise_if_any(path, map(repr, wrong), "invalid paths", "; expected train/patient00001/study1/view1_frontal.jpg")
     image = parts[1] + "_" + parts[2] + "_" + parts[3]
     refuse_duplicates(path, image)
     about = {"path": parts[0], "patient": parts[1], "study": parts[1] + "/" + parts[2], "side": parts[4]}
@@ -126,12 +120,14 @@ def _values(path: Path, cells: pd.Series) -> pd.Series:
     values = cells.str.strip().map(_KNOWN)
     wrong = cells[values.isna() & (cells.str.strip() != "")].unique()
     if len(wrong):
-        raise DataError(f"{path} has labels of {cells.name} other than 1, 0, -1 or none: {examples(map(repr, wrong))}")
+        raise DataError(
+            f"{path} has labels of {cells.name} other than 1, 0, -1 and empty: {examples(map(repr, wrong))}"
+        )
     return values.astype(float)
 
 
 def _about(raw: pd.DataFrame, side: pd.Series) -> dict[str, pd.Series]:
-    """Return age in years (nan unknown), sex M or F or None, view AP, PA ... or Lateral or None."""
+    """Return age in years (nan if unknown), sex (M, F or None) and view (AP, PA, Lateral … or None)."""
     cells = raw.reindex(columns=["Age", "Sex", "AP/PA"], fill_value="")
     view = cells["AP/PA"].str.strip().where(side == "frontal", "Lateral")
     sex = cells["Sex"].map({"Male": "M", "Female": "F"}).astype(object)

@@ -1,4 +1,4 @@
-"""A user's own images: a table of labels and an optional one of boxes."""
+"""Data set of a user's images: a table of labels and an optional table of boxes."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ else:
     pd = Lazy("pandas")
 
 LAYOUT = (
-    "expected labels.csv (image, one column of 0, 1 or nothing per finding, perhaps patient and split), the PNG, JPEG "
-    "or DICOM files that it names, and perhaps boxes.csv (image,finding,x0,y0,x1,y1)"
+    "expected labels.csv (columns image, one per finding with 0, 1 or nothing, optionally patient and split), the PNG, "
+    "JPEG or DICOM files in its first column, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
 )
 
 EDGES = ("x0", "y0", "x1", "y1")
-CORNERS = "write the edges of each box: x0, y0, x1 = x + width, y1 = y + height"
+CORNERS = "give the edges of each box: x0, y0, x1 = x0 + width, y1 = y0 + height"
 
 
 class Folder(FileDataset):
-    """Your own images: a CSV that names them, with one column per finding, and boxes if you have any.
+    """Your own images: a CSV file with one column per finding, and an optional CSV file of boxes.
 
     ::
 
@@ -44,17 +44,16 @@ class Folder(FileDataset):
                boxes.csv    image,finding,x0,y0,x1,y1              a.png,Mass,10,20,110.5,220      (optional)
                a.png, images/b.png, any/folder/c.dcm               PNG or JPEG of 8 or 16 bit, DICOM
 
-    ``image``: the file's path from the root or from its subfolder ``images``. Optional columns: ``patient`` (without it
-    each image counts as a patient, and the log says so), ``split`` (train, val, test: the official partition; without
-    any val, validation is cut from train by patient), ``width`` and ``height`` of the image as published if the file is
-    a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding, in the table's order: 1, 0, or empty
-    for unknown.
+    ``image``: path of the file, relative to the root or its subfolder ``images``. Optional columns: ``patient`` (if
+    missing, each image counts as a patient, with a warning), ``split`` (train, val, test: the official partition;
+    without any val, validation is cut from train by patient), ``width`` and ``height`` of the published image if the
+    file is a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding: 1, 0, or empty for unknown.
 
-    Boxes are edges, x to the right and y down from the upper left corner, in pixels of the image as published: their
-    frame is (height, width), or the file's own size. A box that crosses the edge is clipped and counted; a box outside
-    the image is an error. Absolute paths, ``..`` and links that lead out of the root are errors.
+    Boxes are edges, with x to the right and y down from the upper left corner. Their frame is the published image
+    (``width`` and ``height``, or else the size of the file). A box that crosses its edge is clipped and counted; a box
+    outside the image is an error. Absolute paths, ``..`` and links that lead out of the root are errors.
 
-    Options: ``labels`` and ``boxes``, other names of the tables; ``ignore``, columns that are not findings
+    Options: ``labels`` and ``boxes``, names of the two tables; ``ignore``, columns that are not findings
     (note+hospital). The licence and citation are those of your data.
     """
 
@@ -68,7 +67,7 @@ class Folder(FileDataset):
         paths = _tables(root, str(labels), str(boxes))
         table, self.findings = read_labels(paths[0], root, tuple(str(ignore).split("+")) if ignore else ())
         if request.findings not in (None, len(self.findings)):
-            raise BadValueError(f"{paths[0]} has no task with {request.findings} findings; it has {len(self.findings)}")
+            raise BadValueError(f"{paths[0]} has {len(self.findings)} findings, not {request.findings}")
         names = _names(paths[0], table, request)
         splits.check_patients(table["patient"], names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}
@@ -89,16 +88,16 @@ class Folder(FileDataset):
 
 
 def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
-    """Return the paths of the label table and the optional box table; tables requested by name must exist."""
+    """Return the paths of the label table and, if present, the box table. A table requested by name must exist."""
     paths = [inside(root, name, root) for name in (labels, boxes)]
-    for path, usual in zip(paths, (True, boxes != "boxes.csv"), strict=True):
-        if usual and not path.is_file():
-            raise DataError(f"there is no table {path}: {LAYOUT}")
+    for path, required in zip(paths, (True, boxes != "boxes.csv"), strict=True):
+        if required and not path.is_file():
+            raise DataError(f"the table {path} is missing: {LAYOUT}")
     return [path for path in paths if path.is_file()]
 
 
 def _names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_]:
-    """Return (N,) split names: the column of the official partition, else a random partition by patient."""
+    """Return (N,) split names: the column split for the official partition, else random by patient."""
     patients = table["patient"].tolist()
     if request.partition != "official":
         return splits.assign(patients, request)
@@ -109,28 +108,28 @@ def _names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_
 
 
 def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> tuple[BoxesByImage, int]:
-    """Read the boxes ``image,finding,x0,y0,x1,y1`` of the ``wanted`` images, and count the clipped ones.
+    """Read the boxes of the ``wanted`` images and count the clipped ones. Unreadable images get no boxes.
 
-    Unreadable images get no boxes. Raises ``DataError`` for images and findings missing in the label ``table``,
-    duplicate rows, and boxes that are empty or outside the image.
+    Raises ``DataError`` for images and findings that the label ``table`` lacks, duplicate rows, and boxes that are
+    empty or outside the image.
     """
     raw = read_csv(path, ("image", "finding", *EDGES), hint=CORNERS)
     image = raw["image"].map(lambda cell: image_name(cell, path))
     strange = image[~image.isin(table.index)]
     if len(strange):
-        raise DataError(f"{path} has {len(strange)} images that the labels lack: {examples(strange.str[:80].unique())}")
+        raise DataError(f"{path} has {len(strange)} images without labels: {examples(strange.str[:80].unique())}")
     refuse_unknown(path, raw["finding"], findings)
     refuse_duplicates(path, image.str.cat(raw[["finding", *EDGES]], sep=" "))
     edges = as_boxes(np.stack([numbers(path, raw[edge]) for edge in EDGES], axis=1))
     empty = np.flatnonzero(area(edges) == 0).tolist()
     named = (f"{image[i]} {raw['finding'][i]} {edges[i].tolist()}" for i in empty)
-    raise_if_any(path, named, "boxes without area", "; x0 < x1 and y0 < y1 are needed")
+    raise_if_any(path, named, "boxes without area", "; x0 < x1 and y0 < y1 are required")
     frames = _frames(table.loc[[i for i in image.unique() if i in wanted]])
     return boxes_by_image(path, image.tolist(), raw["finding"].tolist(), edges, frames)
 
 
 def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """Return image -> (H, W) as published, where the table or the file has the size."""
+    """Return image -> (H, W) as published, from the table or the file; unreadable files are skipped."""
     frames = {}
     for image, path, frame in zip(table.index, table["_path"], table["_frame"], strict=True):
         try:

@@ -1,4 +1,4 @@
-"""The label table of a user's own folder, checked and converted."""
+"""Read and check the label table of the data set ``folder``."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ else:
     pd = Lazy("pandas")
 
 RESERVED = ("mean",)
-"""Words that tables use for other things than findings; words that begin with _ or @ are also reserved."""
+"""Words that are not allowed as findings, because result tables use them; so are words that begin with _ or @."""
 ABOUT = ("image", "patient", "split", "width", "height", "age", "sex", "view")
 """Columns of the label table that are not findings; all but the first are optional."""
 LABELS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0, "": np.nan, "nan": np.nan}
 
 
 def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return image -> ``patient``, ``split``, ``_path``, ``_frame`` (None: the file's own), labels; and the findings.
+    """Return the table of images and the findings.
 
+    Columns: ``patient``, ``split``, ``_path``, ``_frame`` (None: that of the file), other optional columns, and labels.
     Raises ``DataError`` for a path that leaves ``root``, duplicate images, and labels other than 0, 1 and empty.
     """
     raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip)
     raw = raw.apply(lambda cells: cells.str.strip())  # so that trailing spaces do not create new patients
     for column, again in zip(raw.columns, raw.columns.duplicated(), strict=True):
         if again or str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
-            raise DataError(f"{path} has a column without a heading or twice, read as {column!r}: name each once")
+            raise DataError(f"{path} has a duplicate column or one without a name ({column!r}): give each its own name")
     findings = tuple(str(column) for column in raw.columns if column not in (*ABOUT, *ignored))
     if not findings or not len(raw):
         counts = f"{len(raw)} images and {len(findings)} findings"
-        raise DataError(f"{path} has {counts}: one row per image, one column per finding are needed")
+        raise DataError(f"{path} has {counts}: give one row per image and one column per finding")
     for finding in findings:
         if finding in RESERVED or finding.startswith(("_", "@")):
-            raise DataError(f"{path} has a finding {finding!r}, a word that tables use otherwise: rename or ignore it")
+            raise DataError(f"{path} has the column {finding!r}, which is a reserved name: rename or ignore it")
     image = raw["image"].map(lambda cell: image_name(cell, path))
     refuse_duplicates(path, image)
     labels = {finding: _labels(path, raw[finding]) for finding in findings}
@@ -53,13 +54,13 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
 
 
 def image_name(cell: str, path: Path) -> str:
-    """Return a cell of the table at ``path`` as image name; ``DataError`` if it is not a PNG, JPEG or DICOM.
+    """Return a cell of the table at ``path`` as image name. Raises ``DataError`` for an unsupported extension.
 
     >>> image_name("part1/a.png", Path("labels.csv"))
     'part1/a.png'
     """
     if Path(cell).suffix.lower() not in SUFFIXES:
-        raise DataError(f"{path} names the image {cell[:80]!r}: names end in {', '.join(SUFFIXES)}")
+        raise DataError(f"{path} has the image name {cell[:80]!r}: it must end in {', '.join(SUFFIXES)}")
     return Path(cell).as_posix()
 
 
@@ -74,7 +75,7 @@ def _labels(path: Path, cells: pd.Series) -> pd.Series:
     valid = text.isin(list(LABELS))
     if not valid.all():
         wrong = examples(map(repr, cells[~valid].str[:40].unique()))
-        advice = f"correct them, or if it is no finding write --dataset folder:ignore={cells.name}"
+        advice = f"correct them or, if it is not a finding, write --dataset folder:ignore={cells.name}"
         raise DataError(f"{path} has labels other than 0, 1 and empty in the column {cells.name!r}: {wrong}; {advice}")
     return text.map(LABELS).astype(np.float32)
 
@@ -83,7 +84,7 @@ def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.
     """Return patient (default: the image itself), split, frame, and the other optional columns."""
     patient = raw.get("patient", image)
     if (patient == "").any():
-        raise DataError(f"{path} has {int((patient == '').sum())} rows without patient: name one, or remove the column")
+        raise DataError(f"{path} has {int((patient == '').sum())} rows without patient: add it or remove the column")
     columns = {"patient": patient, **{column: raw[column] for column in ("sex", "view") if column in raw}}
     if "age" in raw:
         columns["age"] = _ages(path, raw["age"])
@@ -98,7 +99,7 @@ def _ages(path: Path, cells: pd.Series) -> pd.Series:
     wrong = cells[ages.isna() & (cells != "")]
     if len(wrong):
         named = examples(map(repr, wrong.unique()))
-        raise DataError(f"{path} has {len(wrong)} ages that are none: {named}; leave unknown ones empty")
+        raise DataError(f"{path} has {len(wrong)} invalid ages: {named}; leave unknown ages empty")
     return ages
 
 
@@ -114,5 +115,5 @@ def _side(path: Path, cells: pd.Series) -> pd.Series:
     values = numbers(path, cells)
     if not values.between(1, 100_000).all():
         wrong = values[~values.between(1, 100_000)].iloc[0]
-        raise DataError(f"{path} has a {cells.name} of {wrong:g}: 1 to 100000 pixels are possible")
+        raise DataError(f"{path} has a {cells.name} of {wrong:g}: give 1 to 100000 pixels")
     return values

@@ -33,31 +33,31 @@ else:
     pd = Lazy("pandas")
 
 ARRANGED_AT = 64
-"""Side in pixels of the small copy used to choose positions, so that they do not depend on the image size."""
+"""Side in pixels of the small copy that is used to choose positions, so that they do not depend on the image size."""
 HELD_OUT = 0.03
-"""Share of patients in the official test split, and in validation of the rest; small, as backgrounds are few."""
+"""Share of the patients in the test split, and of the others in validation; small because backgrounds are few."""
 FEWEST = 3
 """Minimum number of patients for three splits."""
 
 
 class Implanted(Phantom):
-    """Real NIH radiographs labelled "No Finding" with findings drawn into them: the truth is known, the rest is real.
+    """Real NIH radiographs labelled "No Finding", with drawn findings whose truth is known.
 
-    The root has NIH's layout, see :class:`datasets.nih.NIH`. Backgrounds are the available images without any of the 14
-    findings, of patients **without any truth box**. A network trained here has seen no patient of the boxed images,
-    whatever the folds, so one training run serves all folds (for images without a box it is not a held-out test). The
-    number of an image selects, by ``PCG64([seed, "implanted", number])``, a phantom patient (see
-    :class:`datasets.phantom.Phantom`), a background and an exposure. The background's heart is stretched to the
-    patient's. Each finding is drawn at the position with the most air among ``places`` candidates.
+    The root has NIH's layout, see :class:`datasets.nih.NIH`. Backgrounds are images without any of the 14 findings, of
+    patients **without any truth box**. A network trained here has not seen any patient of the boxed images, so one
+    training run can be tested on all folds of NIH's boxed images (but not on images without a box). The number of an
+    image selects, by ``PCG64([seed, "implanted", number])``, a phantom patient (see :class:`datasets.phantom.Phantom`),
+    a background and an exposure. The heart of the background is stretched to the size of the patient's. Each finding is
+    drawn at the position with the most air among ``places`` candidates.
 
-    Labels are those of the implanted findings. A box is the tight box of a drawn mask, in the frame (img_size,
-    img_size); Cardiomegaly's is the target box of the stretched heart, accurate if the background's heart was in the
-    usual position. Positions and sizes are drawn from the statistics of NIH's published boxes, as in the phantom: a
-    prior, but no image's own box.
+    Labels are those of the drawn findings. A box is the tight box of a drawn mask, in the frame (img_size, img_size).
+    The box of Cardiomegaly is the target box of the stretched heart, which is accurate if the heart of the background
+    was in the usual position. Positions and sizes are drawn from the statistics of NIH's published boxes, as in the
+    phantom.
 
-    Split by the backgrounds' patients: 3 % test, 3 % of the rest validation; ``patient`` and ``kfold`` work as in other
-    data sets. No restriction on use, as for NIH ChestX-ray14; acknowledge the NIH Clinical Center. Cite: Wang et al.,
-    ChestX-ray8, CVPR 2017, 3462-3471.
+    Split by the patients of the backgrounds: 3 % test, 3 % of the others validation; ``patient`` and ``kfold`` work as
+    in other data sets. No restriction on use, as for NIH ChestX-ray14; acknowledge the NIH Clinical Center. Cite: Wang
+    et al., ChestX-ray8, CVPR 2017, 3462-3471.
 
     Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
     finding; ``places``, 1 to 64.
@@ -105,7 +105,7 @@ class Implanted(Phantom):
         return [str(self._backgrounds[self._chosen(number)[1]]) for number in self.indices.tolist()]
 
     def drawn(self, number: int) -> tuple[Patient, str, dict[str, Any]]:
-        """As in the phantom; decodes a small copy of the background."""
+        """Return patient, name and attributes as the phantom does; decodes a small copy of the background."""
         patient, background, _ = self._plan(number)
         about = {"background": background, "conspicuity": patient.conspicuity}
         return patient, str(self._backgrounds[background]), about
@@ -139,23 +139,23 @@ def _small(path: str) -> NDArray[np.uint8]:
 
 
 def backgrounds(root: Path, files: Collection[str], request: Request) -> pd.Series[str]:
-    """Return image -> patient of the split's backgrounds among ``files``. Raises ``DataError`` if there are too few.
+    """Return image -> patient for the backgrounds of a split: normal ``files`` of patients without a truth box.
 
-    Backgrounds are radiographs without a finding, of patients without a truth box; each patient is in one split.
+    Raises ``DataError`` if there are too few.
     """
     table, boxed = entries(root, nih_tables.FINDINGS), nih_tables.read_boxes(root)[0]
     is_clear = table[list(nih_tables.FINDINGS)].max(axis=1) == 0
     is_boxed_patient = table["patient"].isin(table["patient"][table.index.isin(list(boxed))])
     patients = table["patient"][table.index.isin(list(files)) & ~is_boxed_patient & is_clear]
     if patients.nunique() < FEWEST:
-        what = "patients with an image without findings and none with a truth box"
-        raise DataError(f"{root} has {patients.nunique()} {what}, {FEWEST} are needed: {nih_tables.LAYOUT}")
+        count = f"{patients.nunique()} patients with a normal image and without a truth box"
+        raise DataError(f"{root} has {count}, but {FEWEST} are required: {nih_tables.LAYOUT}")
     chosen: pd.Series[str] = patients[_names(patients.tolist(), request) == request.split]
     return chosen
 
 
 def _names(patients: list[str], request: Request) -> splits.Names:
-    """Return (N,) split names. Backgrounds have no official list; the official partition is a small holdout."""
+    """Return (N,) split names. The official partition is a small random holdout."""
     if request.partition == "official":
         return splits.hold_out_val(patients, ~splits.cut(patients, HELD_OUT, request.seed), request.seed, HELD_OUT)
     return splits.assign(patients, request)

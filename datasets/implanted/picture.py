@@ -1,10 +1,10 @@
 """Draw the findings of a phantom patient into a real radiograph: position, appearance and heart size.
 
-The lungs of a radiograph are not where the phantom's are. A finding drawn over the abdomen or outside the body would be
-invisible, and its label wrong. So several positions of real boxes are tried, and the one with the most air is used.
+The lungs may be at other places than in the phantom. A finding drawn over the abdomen or outside the body would be
+invisible and its label wrong, so several random positions are tried and the one with the most air is used.
 
-Drawing is softer than the phantom's, whose crisp shapes a network would memorise: edges are blurred, density varies
-inside a finding, and lung markings vanish behind a pneumothorax.
+Findings are softer than in the phantom, so that a network cannot memorise their shapes: edges are blurred, density
+varies inside a finding, and lung markings vanish behind a pneumothorax.
 """
 
 from collections.abc import Mapping
@@ -29,21 +29,21 @@ TONE = (0.85, 2.0)
 SOFT = (0.01, 0.035)
 """Range of the width of a finding's blurred edge, as a share of the image side."""
 CRISP = 0.6
-"""Share of the pneumothoraces whose pleural line stays as fine as the phantom's."""
+"""Share of the pneumothoraces with a pleural line as fine as in the phantom."""
 VANISHED = 0.8
-"""How far lung markings vanish behind a pneumothorax."""
+"""Degree to which lung markings vanish behind a pneumothorax, in [0, 1]."""
 HEART_TONE = 0.12
-"""How far an enlarged heart is whitened."""
+"""Strength of an enlarged heart, as in ``STRENGTH``."""
 OUTSIDE = 0.08
 """Tone below which a pixel is outside the body."""
 WHITER = 0.05
-"""How much whiter than 90 % of the image a finding can be."""
+"""Difference between the whitest tone of a finding and the 90th percentile of the image."""
 
 
 def exposed(background: NDArray[np.uint8], heart: Lesion, exposure: float) -> Pixels:
-    """Return (S,S) tones in [0,1]: the ``background`` with another ``exposure``, its heart stretched to ``heart``.
+    """Return the ``background``, (S,S) uint8, as tones in [0,1], with its heart stretched to ``heart``.
 
-    ``background`` is (S,S) uint8. The ``exposure`` in [0,1) selects a power of the tones, between the ends of ``TONE``.
+    ``exposure`` in [0,1) selects the exponent of the tones, within the range ``TONE``.
     """
     low, high = TONE
     return _with_heart((background.astype(np.float32) / 255) ** np.float32(low * (high / low) ** exposure), heart)
@@ -58,7 +58,7 @@ def implant(image: Pixels, patient: Patient, conspicuity: Mapping[str, float]) -
 
 
 def _draw(image: Pixels, lesion: Lesion, factor: float, white: float) -> None:
-    """Whiten what is darker than ``white``; a pneumothorax darkens and blurs its inside."""
+    """Draw a finding: whiten pixels darker than ``white``, or darken and blur the inside of a pneumothorax."""
     at = window(len(image), lesion.box, margin=0.4)
     opacity = _opacity(lesion, at, len(image))
     part = image[at.rows, at.columns]
@@ -144,9 +144,9 @@ def _airiest(lesion: Lesion, image: Pixels, white: float, tries: int, rng: np.ra
 
 
 def air(lesion: Lesion, image: Pixels, white: float) -> float:
-    """Return the mean darkness below ``white`` within the finding's outline; pixels outside the body count as 0.
+    """Return the mean of ``white`` minus the tone within the finding's outline; 0 for pixels outside the body.
 
-    In tones of [0,1]: how much contrast a white finding can have there.
+    This is the contrast, in tones of [0,1], that a white finding can have at this position.
     """
     at, outline, _ = lesion.look(len(image))
     part = image[at.rows, at.columns]

@@ -1,8 +1,8 @@
 """Cache of decoded images: a memory-mapped uint8 array on disk, filled row by row on demand.
 
 The file name is a hash of each image's source, modification time and length, so changed content gets a new file. A
-second file has the state of each row (missing, decoded or bad), a third the reasons of the bad rows. The state is
-written after the row, so an interrupted run keeps what it has decoded, and the next run continues from there.
+second file has the state of each row (missing, decoded or bad) and a third why rows are bad. The state is written after
+the row, so the next run continues where an interrupted one stopped.
 """
 
 import atexit
@@ -48,8 +48,8 @@ def pixels(
 ) -> DecodedImages:
     """Return the images of ``data`` at ``size`` x ``size`` (area averaging), cached in ``folder``.
 
-    Unreadable images are listed in the log. Raises ``DataError`` if their share exceeds ``max_bad`` or if the disk
-    refuses. ``workers``: number of processes; None uses all CPUs available to this process.
+    ``workers``: number of processes; None is one per CPU available to this process. Unreadable images are logged.
+    Raises ``DataError`` if their share exceeds ``max_bad`` or if the cache cannot be written.
     """
     cache = PixelCache(data, size, folder, max_bad, workers)
     cache.complete()
@@ -61,15 +61,16 @@ def pixels(
 class PixelCache:
     """Images of ``data`` at ``size`` x ``size``, decoded on first use and cached in ``folder``.
 
-    The first missing row starts processes that decode all missing rows: those of ``order`` first, in its order, or all
-    in the order of the data. Raises ``DataError`` if the disk refuses or the share of bad images exceeds ``max_bad``.
+    The first missing row starts processes that decode all missing rows, in the sequence given by ``order``, then in
+    that of the data. Raises ``DataError`` if the cache cannot be written or the share of bad images exceeds
+    ``max_bad``.
     """
 
     def __init__(
         self, data: Sequence[Sample], size: int, folder: Path | str, max_bad: float = 0.01, workers: int | None = None
     ) -> None:  # fmt: skip
         self.order: NDArray[np.int64] | None = None
-        """(n,) rows to decode, in order of need; None is all of them."""
+        """(n,) rows to decode first, in this sequence; None is no preference."""
         self._max_bad, self._workers, self._reported = max_bad, workers, False
         self._decoding: Decoding | None = None
         path = Path(folder) / f"{content_key(data, size)}-{size}.npy"
@@ -79,7 +80,7 @@ class PixelCache:
             if not self._open():
                 _create(path, self._job.states, self._reasons, (max(len(data), 1), size, size))
                 if not self._open():
-                    raise DataError(f"{path} was written and cannot be read: choose another --cache_dir")
+                    raise DataError(f"the cache {path} was written but cannot be read: choose another --cache_dir")
         self._require_few()
         if not len(self._missing()):
             self._report()
@@ -88,7 +89,7 @@ class PixelCache:
         return len(self.states)
 
     def read(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Return (n, size, size) pixels of the ``rows``, and (n,) whether each was decoded; waits until they are ready.
+        """Wait until ``rows`` are decoded; return their (n, size, size) pixels and (n,) bool, False for bad rows.
 
         Raises ``DataError`` if decoding fails.
         """
@@ -107,7 +108,7 @@ class PixelCache:
         self._report()
 
     def bad(self) -> Bad:
-        """Row -> why it cannot be decoded, for the bad rows found so far; ascending."""
+        """Return row -> why it cannot be decoded, for the bad rows so far, ascending."""
         if not self._reasons.exists():
             return {}
         lines = self._reasons.read_text(encoding="utf-8").splitlines()
@@ -115,7 +116,7 @@ class PixelCache:
         return {row: bad[row] for row in sorted(bad) if self.states[row] == BAD}
 
     def close(self) -> None:
-        """Stop decoding; decoded rows are kept."""
+        """Stop decoding. Decoded rows remain in the cache."""
         if self._decoding is not None:
             self._decoding.close()
         self._decoding = None
@@ -129,7 +130,7 @@ class PixelCache:
             self.images = np.load(job.path, mmap_mode="r")
             self.states = np.memmap(job.states, np.uint8, "r+", shape=(len(self.images),))[: len(job.samples)]
         except (ValueError, EOFError) as error:
-            log.warning("the pixels in %s are damaged (%s): they are decoded again", job.path, one_line(error))
+            log.warning("the cache %s is damaged (%s); decoding its images again", job.path, one_line(error))
             return False
         return self.images.shape == (max(len(job.samples), 1), job.size, job.size)
 
@@ -171,21 +172,21 @@ class PixelCache:
         self._reported = True
         bad = [*self.bad().values()]
         for reason in bad[:NAMED]:
-            log.warning("left out: %s", reason)
+            log.warning("skipped: %s", reason)
         if len(bad) > NAMED:
-            log.warning("left out: %d more; %s names all", len(bad) - NAMED, self._reasons)
+            log.warning("skipped: %d more, listed in %s", len(bad) - NAMED, self._reasons)
 
     def _require_few(self) -> None:
         """Raise ``DataError`` if the share of bad images exceeds ``max_bad``."""
         count, bad = len(self.states), self.bad()
         if len(bad) > self._max_bad * count:
-            allowed = f"more than --max_bad_images {self._max_bad:g} allows"
-            raise DataError(f"{len(bad)} of {count} images cannot be used, {allowed}: {examples(bad.values())}")
+            allowed = f"--max_bad_images allows a share of {self._max_bad:g}"
+            raise DataError(f"{len(bad)} of {count} images cannot be read ({allowed}): {examples(bad.values())}")
 
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Take a record lock on the array; it is released when this process dies, and children do not inherit it."""
+    """Lock the array. The lock is released when this process dies; child processes do not inherit it."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.with_suffix(".lock").open("w")
@@ -195,7 +196,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _create(path: Path, states: Path, reasons: Path, shape: tuple[int, int, int]) -> None:
-    """Create an array of missing rows with all blocks allocated: a disk that fills up later would kill the process."""
+    """Create an array of missing rows with all disk blocks allocated: a full disk would kill the process later."""
     remove_leftovers(path.parent.glob(".*"))
     reasons.unlink(missing_ok=True)
     with atomic(states) as temporary:

@@ -1,4 +1,4 @@
-"""Key of the pixels of all images, computed without decoding them."""
+"""Key of the pixels of a data set, computed without decoding them."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ from datasets.columns import from_samples
 
 log = logging.getLogger(__name__)
 MANY = 2000
-"""Number of files whose headers take more than a second to read."""
+"""Number of files above which reading their headers is announced, because it takes more than a second."""
 
 
 def content_key(data: Sequence[Sample], size: int) -> str:
-    """Return 16 hex digits that identify the pixels."""
+    """Return 16 hex digits that identify the images of ``data`` resized to ``size``."""
     if len(data) > MANY:
         log.info("listing %d images", len(data))
     columns = data.columns if isinstance(data, Dataset) else from_samples(data, len(data[0].labels) if data else 0)
@@ -32,7 +32,7 @@ def content_key(data: Sequence[Sample], size: int) -> str:
 
 
 def _content(source: str, image: str) -> list[object]:
-    """Return what identifies the pixels: a file's path, time and length, or a generated image's recipe."""
+    """Return a list that identifies the pixels: path, time and length of a file, or source and name of the image."""
     try:
         return [os.path.abspath(source), *content_stamp(source)]  # noqa: PTH100 - four times as fast
     except OSError:
@@ -40,9 +40,6 @@ def _content(source: str, image: str) -> list[object]:
 
 
 def content_stamp(path: Path | str) -> tuple[int, int]:
-    """Return a file's modification time and length, which detect changes without reading it. Raises ``OSError``.
-
-    (nanoseconds, bytes).
-    """
-    state = os.stat(path)  # noqa: PTH116 - of many files, without an object for each
+    """Return the modification time (ns) and the length (bytes) of a file, to detect changes. Raises ``OSError``."""
+    state = os.stat(path)  # noqa: PTH116 - faster than a Path object for each of many files
     return state.st_mtime_ns, state.st_size

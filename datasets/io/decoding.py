@@ -33,9 +33,9 @@ EVERY = 60.0
 
 
 class Decoding:
-    """Processes that decode the rows ``rows`` in this order, and a thread that hands out tasks.
+    """Processes that decode ``rows`` in the given order, and a thread that distributes the tasks.
 
-    ``note`` is called in the thread with the bad rows of a task, before the task counts as done; an error in it ends
+    ``note`` is called in the thread with the bad rows of a task, before the task counts as done; an error in it stops
     the decoding. ``ended`` is called when all rows are done.
     """
 
@@ -57,7 +57,7 @@ class Decoding:
         self._thread.start()
 
     def wait(self, rows: NDArray[np.int64]) -> None:
-        """Wait until those of ``rows`` that are decoded here are done. Raises the error that ended the decoding."""
+        """Wait until those of ``rows`` that are decoded here are done. Raises the error that stopped the decoding."""
         with self._changed:
             self._changed.wait_for(lambda: self._error is not None or not self._waiting[rows].any())
         if self._error is not None:
@@ -96,7 +96,7 @@ class Decoding:
                 worker.process.kill()  # no effect on finished processes
                 worker.process.join()
             if self._stopped:
-                self._fail(DataError("the decoding of images was stopped"))
+                self._fail(DataError("decoding was stopped"))
 
     def _fail(self, error: BaseException) -> None:
         with self._changed:
@@ -104,14 +104,14 @@ class Decoding:
             self._changed.notify_all()
 
     def _hand_out(self) -> None:
-        """Hand out the tasks and collect the bad rows. A worker that dies is replaced."""
+        """Distribute the tasks and collect the bad rows. A worker that dies is replaced."""
         given: defaultdict[Worker, list[Rows]] = defaultdict(list)
         last_report = time.monotonic()
         while (self._tasks or any(given.values())) and not self._stopped:
             for worker in self._workers * TASKS_AHEAD:
                 if self._tasks and len(given[worker]) < TASKS_AHEAD:
                     given[worker].append(self._tasks.popleft().tolist())
-                    with contextlib.suppress(BrokenPipeError):  # it is dead: detected when its answer is read
+                    with contextlib.suppress(BrokenPipeError):  # a dead worker is detected when its answer is read
                         worker.pipe.send(given[worker][-1])
             for worker in _ready([worker for worker, tasks in given.items() if tasks]):
                 self._take(worker, given[worker])

@@ -1,4 +1,4 @@
-"""A process that decodes images into the rows of an array file, and its interface to the parent."""
+"""Process that decodes images into the rows of an array file, and its interface to the parent process."""
 
 import contextlib
 import fcntl
@@ -41,13 +41,13 @@ class Job:
     """File of N bytes, the state of each row."""
 
     def named(self, row: int) -> str:
-        """Return the file of a row, or its image ID if there is no file."""
+        """Return the path of a row's image, or its ID if there is no file."""
         return self.samples[row].source or self.samples[row].image_id
 
 
 @dataclass(frozen=True, eq=False)
 class Worker:
-    """A process connected by a pipe: receives tasks of rows, returns the bad rows."""
+    """Process that receives lists of rows through a pipe and returns the bad rows."""
 
     process: multiprocessing.process.BaseProcess
     pipe: Connection
@@ -55,11 +55,11 @@ class Worker:
     """Shared memory of 8 bytes: the row that is being decoded."""
 
     def row(self) -> int:
-        """The row that is being decoded."""
+        """Return the row that is being decoded."""
         return int.from_bytes(self.current_row[:], "little")
 
     def crash_reason(self, job: Job) -> str | None:
-        """Return why the image that crashed the process is bad; None if the process was asked to end (SIGTERM).
+        """Describe the image that crashed the process; None if the process was terminated (SIGTERM).
 
         Raises ``DataError`` if it died for another reason.
         """
@@ -71,7 +71,7 @@ class Worker:
         if -code in CRASHES:
             return f"cannot decode {where}: its decoder crashed ({signal.Signals(-code).name})"
         how = killed(code, "try fewer --num_workers") if code < 0 else "died"
-        raise DataError(f"a process that decodes images {how}; it was at {where}")
+        raise DataError(f"a process that decodes images {how}; its image was {where}")
 
 
 def start(job: Job) -> Worker:
@@ -111,7 +111,7 @@ def _decode(
     bad: Bad = {}
     for row in rows:
         if os.getppid() != parent:
-            os._exit(1)  # the parent is gone
+            os._exit(1)  # the parent process ended
         current_row[:] = row.to_bytes(8, "little")
         with _locked(file, row):
             if os.pread(file.fileno(), 1, row)[0] != MISSING:
@@ -122,7 +122,7 @@ def _decode(
             except DataError as error:
                 bad[row] = str(error)
             except MemoryError:
-                bad[row] = f"cannot decode {job.named(row)}: it needs more memory than there is"
+                bad[row] = f"cannot decode {job.named(row)}: out of memory"
     return bad
 
 

@@ -24,7 +24,7 @@ from datasets.io.ages import years
 DEFLATED = "1.2.840.10008.1.2.1.99"
 """Transfer syntax of files that are compressed as a whole."""
 BROKEN = (*dicom_pixels.BROKEN, EOFError, struct.error, zlib.error)
-"""Errors that a broken DICOM file may raise, besides pydicom's own."""
+"""Errors that a broken DICOM file may raise, in addition to those of pydicom."""
 ABOUT = {"sex": "PatientSex", "view": "ViewPosition"}
 HEADER = ("Rows", "Columns", "PatientID", "PatientAge", *ABOUT.values())
 
@@ -46,7 +46,7 @@ def library() -> ModuleType:
     try:
         import pydicom
     except ImportError:
-        raise NotAvailableError("DICOM files are read by the package pydicom: pip install pydicom") from None
+        raise NotAvailableError("reading DICOM files requires pydicom: pip install pydicom") from None
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its tracebacks are replaced by one error here
     return pydicom
 
@@ -66,12 +66,12 @@ def header(path: Path) -> Header:
 
 
 def decode(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
-    """Return (H, W) uint8 gray pixels, bright is dense, for any transfer syntax and bit depth.
+    """Return the (H, W) uint8 gray pixels of a file of any transfer syntax and bit depth; bright is dense.
 
-    In the order of the standard (DICOM PS3.4, N.2): rescale slope and intercept (or modality LUT), VOI LUT or first
-    window, ``MONOCHROME1`` inverted. The range of the window becomes 0 to 255; without a window, the range of the
-    image, except that 8-bit pixels are unchanged. Colour becomes luma. ``content``: the bytes, if they are not on disk.
-    Raises ``DataError`` with the path and the reason.
+    Applies, in the order of the standard (DICOM PS3.4, N.2), rescale slope and intercept (or modality LUT), VOI LUT or
+    the first window, and inversion for ``MONOCHROME1``. The range of the window becomes 0 to 255; without a window, the
+    range of the image does, except that 8-bit pixels are unchanged. Colour is converted to luma. ``content``: the bytes
+    of the file if it is not on disk. Raises ``DataError`` with the path and the reason.
     """
     with _as_data_error(path), _stream(path, content) as stream:
         _refuse_bomb(path, stream)
@@ -89,9 +89,9 @@ def _as_data_error(path: Path) -> Iterator[None]:
             warnings.simplefilter("ignore", UserWarning)  # harmless violations of the standard
             yield
     except FileNotFoundError:
-        raise DataError(f"no image file {path}") from None
+        raise DataError(f"image file {path} not found") from None
     except errors.InvalidDicomError:
-        raise DataError(f"cannot decode {path}: it is no DICOM file") from None
+        raise DataError(f"cannot decode {path}: it is not a DICOM file") from None
     except (*BROKEN, errors.BytesLengthException) as error:
         raise DataError(f"cannot decode {path}: {one_line(error) or type(error).__name__}") from error
 
@@ -113,8 +113,7 @@ def _refuse_bomb(path: Path, file: BinaryIO) -> None:
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     count = len(stream.decompress(packed, 2 * limits.LARGEST))
     if stream.unconsumed_tail or count >= 2 * limits.LARGEST:
-        reason = f"it would unpack to more than the {2 * limits.LARGEST:,} bytes of a picture"
-        raise DataError(f"cannot decode {path}: {reason}")
+        raise DataError(f"cannot decode {path}: its content is larger than {2 * limits.LARGEST:,} bytes")
 
 
 def _frame(path: Path, file: Any) -> tuple[int, int]:
@@ -122,9 +121,9 @@ def _frame(path: Path, file: Any) -> tuple[int, int]:
     height, width = int(file.get("Rows") or 0), int(file.get("Columns") or 0)
     count = int(file.get("NumberOfFrames") or 1)
     if not 0 < height * width <= limits.LARGEST:
-        raise DataError(f"cannot decode {path}: its header says {height} rows and {width} columns")
+        raise DataError(f"cannot decode {path}: its size, {height}x{width} pixels, is invalid")
     if count != 1:
-        raise DataError(f"cannot decode {path}: it has {count} pictures, a radiograph has one")
+        raise DataError(f"cannot decode {path}: it has {count} frames, expected one")
     return height, width
 
 
@@ -134,8 +133,8 @@ def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
     if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom converts colours to RGB
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     if kind not in ("MONOCHROME1", "MONOCHROME2") or pixels.ndim != 2:
-        supported = "MONOCHROME1, MONOCHROME2 and 8-bit colours are supported"
-        raise DataError(f"cannot decode {path}: its pixels are {kind}, {supported}")
+        supported = "MONOCHROME1, MONOCHROME2 and 8-bit colour"
+        raise DataError(f"cannot decode {path}: its pixels are {kind}; supported are {supported}")
     values, low, high = dicom_pixels.windowed(pixels, file)
     gray = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
     gray = 255 - gray if kind == "MONOCHROME1" else gray

@@ -1,4 +1,4 @@
-"""Read the headers of a data set's DICOM files once and cache them in a small table."""
+"""Read the headers of a data set's DICOM files and cache them in a table."""
 
 import dataclasses
 import functools
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> tuple[dict[str, Header], list[str]]:
-    """Return image -> header for the readable ``files`` below ``root``, and the reason for each of the others.
+    """Return image -> header for the readable ``files`` below ``root``, and an error message for each of the others.
 
-    The table in the folder ``cache`` has the file name, modification time, length and header of each file; a broken or
-    outdated table is ignored. Without ``cache`` each process reads all headers.
+    The table in the folder ``cache`` has the name, modification time, length and header of each file; broken or
+    outdated rows are ignored. Without ``cache``, each process reads all headers.
     """
     table = cache and cache / f"headers-{key(str(root.resolve()))}.json"
     cached = _load_table(table) if table else {}
@@ -47,7 +47,7 @@ def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> t
 
 
 def _mark(path: Path) -> tuple[int, int]:
-    """Return the modification time and length of a file, (0, 0) if it is missing; reading it reports the error."""
+    """Return the modification time and length of a file; (0, 0) if it is missing, because reading it reports that."""
     try:
         return content_stamp(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""Pixels of a DICOM file: decompressed stored values and the range that is shown."""
+"""Pixels of a DICOM file: stored values, decompressed, and the range of values to display."""
 
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ READERS = {
 }
 """Compression (RLE, JPEG baseline, JPEG 2000) -> the pydicom plugin that reads it.
 
-``OTHERS`` reads the rest: lossless JPEG, JPEG-LS and 12-bit JPEG. gdcm is never used, even if it is installed: a
-damaged file may crash the process (``docs/data_setup.md``).
+``OTHERS`` reads lossless JPEG, JPEG-LS and 12-bit JPEG. gdcm is not used even if it is installed, because a damaged
+file may crash it (``docs/data_setup.md``).
 """
 OTHERS, INSTALL = "pylibjpeg", "pip install '.[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
 BROKEN = (
@@ -24,13 +24,13 @@ BROKEN = (
 )  # fmt: skip
 """Errors that decoding broken pixels may raise."""
 Values = tuple[NDArray[np.float64], float, float]
-"""Values to show, and those shown as black and white."""
+"""Values to display, and those displayed as black and as white."""
 
 
 def stored(path: Path, file: Any) -> NDArray[Any]:
     """Return the stored values, (H, W) or (H, W, 3).
 
-    Raises ``DataError`` if the plugin for the compression is not installed, and pydicom's own errors for broken pixels.
+    Raises ``DataError`` if the plugin for the compression is not installed, and errors of pydicom for broken pixels.
     """
     syntax = file.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated:
@@ -39,18 +39,20 @@ def stored(path: Path, file: Any) -> NDArray[Any]:
 
 
 def _reader(path: Path, file: Any, syntax: Any) -> str:
-    """Return the plugin for a compressed file whose size matches the header; a larger one could take hours."""
+    """Return the plugin for a compressed file. Raises ``DataError`` if the image size differs from the header."""
     from pydicom import encaps
     from pydicom.pixels.decoders.base import get_decoder
 
     word = READERS.get(syntax, OTHERS)
     if word not in get_decoder(syntax).available_plugins:
-        raise DataError(f"cannot decode {path}: what reads {syntax.name} is not installed: {INSTALL}")
+        raise DataError(f"cannot decode {path}: the decoder of {syntax.name} is not installed: {INSTALL}")
     if word == OTHERS:
         announced = (file.Rows, file.Columns)
         size = coded_size(next(encaps.generate_frames(file.PixelData, number_of_frames=1)))
         if size != announced:
-            raise DataError(f"cannot decode {path}: its picture is {size}, its header says {announced} (rows, columns)")
+            raise DataError(
+                f"cannot decode {path}: its size is {size}, but its header says {announced} (rows, columns)"
+            )
     return word
 
 

@@ -1,4 +1,4 @@
-"""Download a data set with its publisher's client into an empty folder: all of it or nothing."""
+"""Download a data set with Kaggle's client into an empty folder."""
 
 import logging
 import os
@@ -19,19 +19,19 @@ from datasets import REGISTRY, root_of
 
 log = logging.getLogger(__name__)
 KEYS = ("access_token", "access_token.txt", "credentials.json", "kaggle.json")
-"""Files that may contain the user's key for Kaggle's client."""
+"""Files that may contain the key for Kaggle's client."""
 
 
 @dataclass(frozen=True)
 class Kaggle:
-    """An archive that Kaggle's client downloads: ``kaggle <kind> download <name>``."""
+    """Archive on Kaggle, for the command ``kaggle <kind> download <name>``."""
 
     kind: Literal["datasets", "competitions"]
     name: str
     """Name in the address of its page."""
 
     def __str__(self) -> str:
-        return f"`kaggle {self.kind} download {self.name}`, which --download True runs and unpacks"
+        return f"`kaggle {self.kind} download {self.name}` (or --download True)"
 
     @property
     def archive(self) -> str:
@@ -40,22 +40,22 @@ class Kaggle:
 
 
 def fetch(word: str, root: Path | str | None) -> None:
-    """Fill the folder ``root`` with the files of the data set ``word``; skip a folder that already has files.
+    """Download the files of the data set ``word`` to the folder ``root``, unless it already has files.
 
-    A ``root`` of None is that of :func:`datasets.root_of`. The archive is downloaded and unpacked in a folder next to
-    ``root``, which is then renamed to ``root``. A partial archive of a killed download is kept for the next call.
-    Raises ``NotAvailableError`` if there is no command, its program or its key, ``DataError`` for a broken archive,
-    ``WriteError`` if the disk refuses.
+    ``root``: see :func:`datasets.root_of`. The archive is downloaded and unpacked in a folder next to ``root``, which
+    is then renamed to ``root``. A partial archive of a killed download is kept for the next call. Raises
+    ``NotAvailableError`` if the data set is not on Kaggle or its client or key is missing, ``DataError`` for a broken
+    archive, ``WriteError`` if files cannot be written.
     """
     origin = REGISTRY.get(normalize_data_set(word)).origin
     if not isinstance(origin, Kaggle):
-        raise NotAvailableError(f"no public command downloads the data set {word!r}: {origin}")
+        raise NotAvailableError(f"--download is not available for the data set {word!r}: {origin}")
     root = root_of(word, root)
     target = root.resolve()
     if target.exists() and not target.is_dir():
-        raise BadValueError(f"--download cannot fill {root}, which is no folder: name one, absent or empty")
+        raise BadValueError(f"--data_root_dir {root} is not a folder: give a new or an empty folder")
     if target.is_dir() and any(target.iterdir()):
-        log.info("%s has files already: nothing is downloaded", root)
+        log.info("%s already has files; skipping the download", root)
         return
     program = _program()
     temporary = target.parent / f".{target.name}.download"
@@ -76,28 +76,28 @@ def _program() -> str:
 
 
 def _run(program: str, origin: Kaggle, folder: Path) -> None:
-    """Download the archive into ``folder``; the output of the client goes to the screen."""
+    """Download the archive to ``folder``. The client prints to the terminal."""
     words = [origin.kind, "download", origin.name]
     status = subprocess.run([program, *words, "-p", str(folder)], stdin=subprocess.DEVNULL, check=False).returncode
     if status or not (folder / origin.archive).is_file():
-        failed = f"`kaggle {' '.join(words)}` brought no {origin.archive} (status {status}, its words are above)"
+        failed = f"`kaggle {' '.join(words)}` did not download {origin.archive} (status {status}, see above)"
         raise NotAvailableError(f"{failed}: {_advice(origin)}")
 
 
 def _advice(origin: Kaggle) -> str:
     if not has_key(os.environ, Path.home()):
         return (
-            "no key was found: make one at https://www.kaggle.com/settings/api and save it as ~/.kaggle/access_token, "
-            "or set KAGGLE_API_TOKEN; an older ~/.kaggle/kaggle.json, or KAGGLE_USERNAME and KAGGLE_KEY, serve too"
+            "no key was found: create one at https://www.kaggle.com/settings/api and save it as ~/.kaggle/access_token "
+            "or set KAGGLE_API_TOKEN (~/.kaggle/kaggle.json, or KAGGLE_USERNAME and KAGGLE_KEY, are accepted too)"
         )
     if origin.kind == "competitions":
         page = f"https://www.kaggle.com/competitions/{origin.name}/rules"
-        return f"accept the rules at {page} with the account of your key, then call again"
-    return f"see https://www.kaggle.com/datasets/{origin.name}, then call again"
+        return f"accept the rules at {page} with the account of your key, then try again"
+    return f"see https://www.kaggle.com/datasets/{origin.name}, then try again"
 
 
 def has_key(environment: Mapping[str, str], home: Path) -> bool:
-    """Return whether Kaggle's client finds a key: in the environment, or in a file of ``KEYS`` in its folders."""
+    """Return True if Kaggle's client has a key: in the environment, or in a file of ``KEYS``."""
     if environment.get("KAGGLE_API_TOKEN") or (environment.get("KAGGLE_USERNAME") and environment.get("KAGGLE_KEY")):
         return True
     settings = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
@@ -106,7 +106,7 @@ def has_key(environment: Mapping[str, str], home: Path) -> bool:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Extract all files of ``archive``, always below ``folder``; remove a broken archive."""
+    """Extract ``archive`` to ``folder``; remove it if it is broken."""
     shutil.rmtree(folder, ignore_errors=True)  # left by a run that was killed while unpacking
     log.info("unpacking %s", archive)
     try:
@@ -114,4 +114,4 @@ def _unpack(archive: Path, folder: Path) -> None:
             content.extractall(folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         archive.unlink(missing_ok=True)
-        raise DataError(f"the archive {archive.name} came broken ({error}) and was removed: call again") from error
+        raise DataError(f"the archive {archive.name} is broken ({error}) and was removed: try again") from error

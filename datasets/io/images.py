@@ -1,4 +1,4 @@
-"""Decode PNG and JPEG files of 8 or 16 bit to gray uint8 pixels; DICOM files go to ``datasets.io.dicom``."""
+"""Decode image files to gray uint8 pixels: PNG and JPEG of 8 or 16 bit here, DICOM in ``datasets.io.dicom``."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ ROWS = 256
 
 
 def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
-    """Return (H, W) uint8 gray pixels. Alpha is dropped, colour becomes luma, 16 bit is divided by 257.
+    """Return the (H, W) uint8 gray pixels. Alpha is dropped, colour becomes luma, 16-bit values are divided by 257.
 
     ``content``: the bytes of the image if it is not on disk; ``path`` is then only its name. Raises ``DataError`` with
     the path and the reason for a file that is missing, truncated, broken or not an image.
@@ -42,10 +42,7 @@ def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
 
 
 def frame(path: Path | str) -> tuple[int, int]:
-    """Return (H, W) of a file from its header. Raises ``DataError`` as ``decode`` does.
-
-    The file extension selects PNG, JPEG or DICOM.
-    """
+    """Return the (H, W) of a file from its header. Raises ``DataError`` as ``decode`` does."""
     if is_dicom(path):
         from datasets.io import dicom
 
@@ -63,7 +60,7 @@ def frame_or_dot(path: Path | str) -> tuple[int, int]:
 
 
 def is_dicom(path: Path | str) -> bool:
-    """Return whether a file has a DICOM extension.
+    """Return True if a file has a DICOM extension.
 
     >>> is_dicom("a.DCM"), is_dicom("a.png")
     (True, False)
@@ -73,33 +70,33 @@ def is_dicom(path: Path | str) -> bool:
 
 @contextlib.contextmanager
 def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Image]:
-    """Open the file, or its ``content``, as an image of a format in ``KINDS``, whatever its extension."""
+    """Open the file, or its ``content``, as an image. The content decides the format, not the extension."""
     if content is None and Path(path).exists() and not Path(path).is_file():
         raise DataError(f"cannot decode {path}: it is not a regular file")  # a pipe would wait forever
     try:
         with open_image(path if content is None else io.BytesIO(content), KINDS) as image:
             if image.width * image.height > limits.LARGEST:
-                raise DataError(f"cannot decode {path}: its header says {image.height} rows and {image.width} columns")
+                raise DataError(f"cannot decode {path}: its size, {image.height}x{image.width} pixels, is invalid")
             yield image
     except FileNotFoundError:
-        raise DataError(f"no image file {path}") from None
+        raise DataError(f"image file {path} not found") from None
     except UnidentifiedImageError:
-        raise DataError(f"cannot decode {path}: it is no image of a known kind (PNG, JPEG)") from None
+        raise DataError(f"cannot decode {path}: it is not a PNG or JPEG image") from None
     except BROKEN as error:
         raise DataError(f"cannot decode {path}: {error}") from error
 
 
 def open_image(source: Path | str | io.BytesIO, formats: tuple[Literal["PNG", "JPEG"], ...]) -> Image.Image:
-    """Open an image of one of these ``formats``, detected by content; the only place that opens images with Pillow.
+    """Open an image of one of the ``formats`` with Pillow, which detects the format by content.
 
-    Pillow's readers of other formats may start programs (Ghostscript for EPS) or open other files, whatever the file
-    extension. Raises ``UnidentifiedImageError`` for other formats, and Pillow's own errors.
+    All code uses this function, because Pillow's readers of other formats may start programs (Ghostscript for EPS) or
+    open other files. Raises ``UnidentifiedImageError`` for another format, and other errors of Pillow.
     """
     return Image.open(source, formats=formats)
 
 
 class ImageFiles(Mapping[str, str]):
-    """File name -> path, with the name of a folder stored once: 112,120 ``Path`` objects would need 30 MB."""
+    """File name -> path. Each folder is stored once, because 112,120 ``Path`` objects would need 30 MB."""
 
     def __init__(self, folders: dict[str, str]) -> None:
         """``folders``: file name -> its folder."""
@@ -119,7 +116,7 @@ class ImageFiles(Mapping[str, str]):
 
 
 def find(folder: Path, *patterns: str) -> ImageFiles:
-    """Return the images in the subfolders of ``folder`` that match a pattern; sorted by name.
+    """Return the images in the subfolders of ``folder`` that match one of the ``patterns``, sorted by name.
 
     Raises ``DataError`` for a link that leads out of ``folder``.
     """

@@ -1,4 +1,4 @@
-"""Limits: CPUs available to this process (affinity mask, container), and the largest image and table."""
+"""Limits of CPUs (affinity mask, container), image size and file size."""
 
 import os
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from core.errors import BadValueError, DataError
 
 GROUPS = Path("/sys/fs/cgroup")
-"""Folder of the limits of process groups (containers, cluster jobs)."""
+"""Folder with the limits of control groups (containers, cluster jobs)."""
 OWN_GROUP = Path("/proc/self/cgroup")
-"""File with the group of this process."""
+"""File with the control group of this process."""
 LARGEST = 60_000_000
-"""Maximum pixels of an image; a larger header counts as broken (the largest chest radiographs have 20 million)."""
+"""Maximum number of pixels of an image (the largest chest radiographs have 20 million)."""
 LARGEST_TEXT = 2**27
-"""Maximum bytes of a table or JSON file; reading it takes ten times as much memory."""
+"""Maximum size of a table or JSON file in bytes; reading it takes ten times as much memory."""
 MOST = 64
-"""Number of threads or processes that is safe on every machine."""
+"""Number of threads or processes that is always allowed."""
 
 
 def cpus(root: Path = GROUPS, membership: Path = OWN_GROUP) -> int:
@@ -42,7 +42,7 @@ def check_count(count: int, flag: str) -> int:
 def require_size(path: Path) -> Path:
     """Return the ``path`` of a text file. Raises ``DataError`` if it has more than ``LARGEST_TEXT`` bytes."""
     if path.is_file() and (size := path.stat().st_size) > LARGEST_TEXT:
-        raise DataError(f"{path} has {size:,} bytes: more than the {LARGEST_TEXT:,} that are read of a table or JSON")
+        raise DataError(f"{path} has {size:,} bytes; the limit for a table or JSON file is {LARGEST_TEXT:,}")
     return path
 
 
@@ -54,9 +54,6 @@ def groups(root: Path = GROUPS, membership: Path = OWN_GROUP) -> list[Path]:
 
 
 def read_limit(path: Path) -> str | None:
-    """Return the text of a limit file; None if there is none.
-
-    ``max`` counts as none.
-    """
+    """Return the text of a limit file; None if the file is missing or says ``max`` (no limit)."""
     text = path.read_text(encoding="ascii").strip() if path.is_file() else "max"
     return None if text.startswith("max") else text

@@ -1,4 +1,4 @@
-"""Paths in a table: they must stay in the data set's folder, including through links."""
+"""Check that paths in a table stay in the folder of the data set, also through links."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,11 +7,11 @@ from core.errors import DataError
 
 LONGEST, LONGEST_NAME = 1000, 200
 """Maximum characters of a path in a table, and bytes of a name in it."""
-STAY = "the files of a data set must be in its folder"
+STAY = "the files of a data set must be in its folder, named by relative paths"
 
 
 def inside(root: Path, cell: str, table: Path) -> Path:
-    """Return the path that ``cell`` of ``table`` names below ``root``; the file may be missing, nothing is opened.
+    """Return the path below ``root`` that a ``cell`` of ``table`` contains. The file may be missing.
 
     Raises ``DataError`` for an empty cell, an absolute path, ``..``, and a link that leads out of the folder.
     """
@@ -21,24 +21,21 @@ def inside(root: Path, cell: str, table: Path) -> Path:
 
 
 def below(root: Path, cell: str, table: Path) -> Path:
-    """As ``inside``, but checks only the text of ``cell``: for many cells, followed by one ``refuse_links``.
+    """Do the same as ``inside`` without checking links; call ``refuse_links`` once for many cells.
 
     >>> below(Path("data"), "images/a.png", Path("labels.csv")).as_posix()
     'data/images/a.png'
     """
     longest = max((len(name.encode()) for name in Path(cell).parts), default=0)
     if not cell or "\0" in cell or len(cell) > LONGEST or longest > LONGEST_NAME:
-        raise DataError(f"{table} has {cell[:40]!r} where a file's path should be: {STAY}, write its path from there")
+        raise DataError(f"{table} has the invalid path {cell[:40]!r}: {STAY}")
     if Path(cell).is_absolute() or ".." in Path(cell).parts or "\\" in cell:
-        raise DataError(f"{table} names the file {cell!r}: {STAY}, write its path from there, with / and without ..")
+        raise DataError(f"{table} has the invalid path {cell!r}: {STAY} with / and without ..")
     return root / cell
 
 
 def refuse_links(paths: Iterable[Path], root: Path) -> None:
-    """Raise ``DataError`` for the first of the paths below ``root`` whose links lead out of it; nothing is opened.
-
-    Links within ``root`` are allowed.
-    """
+    """Raise ``DataError`` for the first of the paths below ``root`` that a link leads out of it."""
     seen = {root}
     for path in paths:
         _refuse(path, root, seen)
@@ -55,4 +52,4 @@ def _refuse(path: Path, root: Path, seen: set[Path]) -> None:
     except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
         raise DataError(f"cannot follow {path}: {error}") from error
     if out:
-        raise DataError(f"{path} is a link that leads out of {root}, to {end}: {STAY}, put the file itself there")
+        raise DataError(f"the link {path} leads out of {root}, to {end}: copy the file instead")

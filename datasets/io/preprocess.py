@@ -1,4 +1,4 @@
-"""Preprocessing of other projects, applied before images are resized."""
+"""Preprocessing as in other projects, applied before images are resized."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,18 +18,15 @@ GRAY = 128
 
 
 def of(data: Dataset, word: str) -> Dataset:
-    """Return ``data`` with preprocessed images: ``none`` leaves them unchanged, ``jf`` is :func:`jf`.
-
-    Labels, patients, splits and boxes are unchanged; the frame grows with the image, to the right and down.
-    """
+    """Return ``data`` with images preprocessed by ``word``: ``none`` (unchanged) or ``jf`` (:func:`jf`)."""
     return data if word == "none" else Prepared(data)
 
 
 def one(sample: Sample, word: str) -> Sample:
-    """Preprocess the image of one sample as :func:`of` does.
+    """Preprocess the image of one sample by ``word``, as :func:`of` does.
 
-    The frame grows with the image, to the right and down, so boxes and masks keep their positions, and heat in the
-    padding counts as heat outside the truth.
+    The frame grows with the image, to the right and down, so boxes keep their coordinates and masks are padded. Heat in
+    the padding is outside the truth.
     """
     if word == "none":
         return sample
@@ -48,17 +45,17 @@ def one(sample: Sample, word: str) -> Sample:
 
 
 def jf(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Equalise the histogram, blur (Gauss, 3 x 3) and pad below or to the right: (h, w) uint8 -> (L, L), L = max(h, w).
+    """Equalise the histogram, blur (Gauss, 3 x 3) and pad to a square: (h, w) uint8 -> (L, L), L = max(h, w).
 
-    Source: jfhealthcare/Chexpert, data/utils.py, which resizes before it pads. Its (x - 128) / 64 is done by the
-    backbone: ``densenet121:mean=128,std=64``.
+    Source: jfhealthcare/Chexpert, data/utils.py, which resizes before it pads. The option of the backbone
+    ``densenet121:mean=128,std=64`` applies its (x - 128) / 64.
     """
     blurred = cv2.GaussianBlur(cv2.equalizeHist(image), (3, 3), 0)
     return square(np.asarray(blurred, np.uint8), max(image.shape), GRAY)
 
 
 def square(image: NDArray[Any], side: int, value: int = 0) -> NDArray[Any]:
-    """Pad (h, w) to (side, side): the image in the upper left corner, ``value`` in the rest.
+    """Pad an image (h, w) with ``value`` below and to the right, to (side, side).
 
     >>> square(np.array([[1], [2]]), 2, 9).tolist()
     [[1, 9], [2, 9]]
@@ -67,7 +64,7 @@ def square(image: NDArray[Any], side: int, value: int = 0) -> NDArray[Any]:
 
 
 class Prepared(DatasetWrapper):
-    """A split of a data set with images preprocessed by :func:`jf`, as stated in ``describe``."""
+    """A split of a data set with images preprocessed by :func:`jf`."""
 
     def __init__(self, data: Dataset) -> None:
         super().__init__(data)
@@ -84,7 +81,7 @@ class Prepared(DatasetWrapper):
 
 
 def _source(source: str) -> str:
-    """Return the cache source of the pixels: a path other than the file's own, with the file's time and length."""
+    """Return a source for the cache key of the preprocessed pixels, with the time and length of the file."""
     if not source:
         return ""
     path = Path(source).absolute()

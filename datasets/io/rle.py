@@ -1,4 +1,4 @@
-"""Masks in COCO's column-wise run-length encoding, and their boxes, without decoding the pixels."""
+"""Masks in COCO's column-wise run-length encoding, and their boxes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from core.types import FloatArray
 
 Ints = NDArray[np.int64]
 LARGEST = 16_384
-"""Maximum side of an image; radiographs have a quarter of it."""
+"""Maximum side of an image in pixels, four times that of radiographs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +31,12 @@ class RunLengthMask:
         """Return the decoded (H, W) mask."""
         height, width = self.size
         steps = np.zeros(height * width + 1, np.int8)
-        steps[self.start] += 1  # no two pieces start, or end, at the same place
+        steps[self.start] += 1  # no two runs have the same start or the same end
         steps[self.stop] -= 1
         return np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape(width, height).T
 
     def boxes(self) -> FloatArray:
-        """Return the (M,4) xyxy tight boxes of the connected parts (8-connected), half-open, left to right.
-
-        In the pixels of the mask, float64; (0,4) for an empty one.
-        """
+        """Return the (M,4) float64 tight boxes (xyxy, half-open) of the 8-connected parts, in pixels, left to right."""
         number, part = self._parts()
         column, top = np.divmod(self.start, self.size[0])
         out = np.empty((number, 4))
@@ -65,9 +62,10 @@ class RunLengthMask:
 
 
 def decode(packed: Any, where: str) -> RunLengthMask:
-    """Parse ``{"size": [H, W], "counts": text or list of lengths}``, as pycocotools writes it, background first.
+    """Parse ``{"size": [H, W], "counts": text or list of lengths}``, as written by pycocotools (background first).
 
-    Raises ``DataError`` that names ``where`` for other content, or if the lengths do not fill the image.
+    ``where``: description for the ``DataError`` that is raised for other content and if the lengths do not fill the
+    image.
 
     >>> decode({"size": [2, 3], "counts": [1, 2, 3]}, "a mask").mask().astype(int).tolist()
     [[0, 1, 0], [1, 0, 0]]
@@ -79,9 +77,9 @@ def decode(packed: Any, where: str) -> RunLengthMask:
         fits = min(height, width) > 0 and max(height, width) <= LARGEST
         whole = bool(lengths.ndim == 1 and fits and (lengths >= 0).all() and lengths.sum() == height * width)
     except (TypeError, KeyError, ValueError, OverflowError) as error:
-        raise DataError(f"{where} is no mask of size and run lengths ({type(error).__name__}: {error})") from error
+        raise DataError(f"{where} is not a run-length mask ({type(error).__name__}: {error})") from error
     if not whole:
-        raise DataError(f"{where}: its runs do not fill the {height}x{width} image; get the file again")
+        raise DataError(f"{where} does not fill its image of {height}x{width} pixels: download the file again")
     return _cut_at_columns((height, width), lengths)
 
 
@@ -116,10 +114,7 @@ def _cut_at_columns(size: tuple[int, int], lengths: Ints) -> RunLengthMask:
 
 
 def union(parts: Sequence[RunLengthMask]) -> RunLengthMask:
-    """Return the union of the ``parts``, masks of one size.
-
-    The result is again stored as runs within columns.
-    """
+    """Return the union of masks of one size."""
     mask = np.logical_or.reduce([runs.mask() for runs in parts])
     edges = np.flatnonzero(np.diff(mask.T.ravel().astype(np.int8), prepend=0, append=0))
     return _cut_at_columns(parts[0].size, np.diff(edges, prepend=0))

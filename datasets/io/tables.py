@@ -1,4 +1,4 @@
-"""Read the tables and lists of a data set; each defect raises an error that names the file."""
+"""Read the tables and lists of a data set. Every error names the file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ else:
     pd = Lazy("pandas")
 
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "compression": None}
-AS_CSV = "save it as CSV in UTF-8, cells parted by commas, decimals by points"
+AS_CSV = "save it as CSV in UTF-8, with comma-separated cells and decimal points"
 OTHERS = {b";": "semicolons", b"\t": "tabs"}
 """Cell separators of unsupported tables."""
 MAX_COLUMNS = 2000
@@ -34,17 +34,14 @@ MAX_START = 200_000
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:
-    """Return the first file of these ``names`` that exists in ``root``.
-
-    None if there is none: the caller reports the names.
-    """
+    """Return the first of the files ``names`` that exists in ``root``; None if there is none."""
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
 def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
-    """Read a CSV file as text, without empty cells beyond the header.
+    """Read a CSV file as text; empty cells beyond the header are dropped.
 
-    Raises ``DataError`` if it is broken or lacks a ``needed`` column; ``hint`` says how to fix that.
+    Raises ``DataError`` if it is broken or lacks a ``needed`` column; ``hint`` is then added to the message.
     """
     _check_header(path, needed)
     try:
@@ -55,11 +52,11 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
         if any(issubclass(caught.category, cells_dropped) for caught in caught_warnings) and _is_full_beyond(
             path, len(table.columns)
         ):
-            raise DataError(f"{path} has rows of more cells than its heading: a comma within a number or a name?")
+            raise DataError(f"{path} has rows with more cells than its header: quote cells that contain commas")
     except UnicodeDecodeError as error:
         wrong = error.object[error.start : error.end]
-        raise DataError(f"{path} is no text in UTF-8 ({wrong!r}; is it Latin-1?): {AS_CSV}") from error
-    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise DataError(f"{path} is not UTF-8 text ({wrong!r}; is it Latin-1?): {AS_CSV}") from error
+    except (OSError, ValueError) as error:  # errors of pandas are ValueErrors
         raise DataError(f"cannot read {path}: {one_line(error)}") from error
     for column in needed:
         if column not in table.columns:
@@ -69,25 +66,25 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
 
 
 def _is_full_beyond(path: Path, width: int) -> bool:
-    """Return whether a row has a non-empty cell beyond the ``width`` of the header."""
+    """Return True if a row has a non-empty cell beyond the ``width`` of the header."""
     cells = pd.read_csv(path, **AS_TEXT, header=None, skiprows=1)
     return bool((cells.iloc[:, width:] != "").to_numpy().any())
 
 
 def _check_header(path: Path, needed: Sequence[str]) -> None:
-    """Raise ``DataError``, before reading all of it, for a table that is empty, binary, without commas or too wide."""
+    """Raise ``DataError`` for a table that is empty, binary, without commas or too wide, without reading all of it."""
     try:
         with limits.require_size(path).open("rb") as file:
             start = file.read(MAX_START + 1)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     if b"\0" in start:
-        raise DataError(f"{path} is no table in UTF-8 text: {AS_CSV}")
+        raise DataError(f"{path} is not UTF-8 text: {AS_CSV}")
     if not start.strip():
-        raise DataError(f"{path} is empty: its first line names the columns ({', '.join(needed)} …), then rows follow")
+        raise DataError(f"{path} is empty: its first line must name the columns ({', '.join(needed)} …)")
     heading = start.splitlines()[0]
     if separators := [word for mark, word in OTHERS.items() if mark in heading and b"," not in heading]:
-        raise DataError(f"{path} parts its cells by {separators[0]}: {AS_CSV}")
+        raise DataError(f"{path} separates cells by {separators[0]}: {AS_CSV}")
     text = io.StringIO(start.decode("utf-8", "replace"), newline="")
     try:
         # read_csv checks the width of later rows
@@ -95,14 +92,15 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
     except csv.Error:  # a cell of more than 131,072 letters
         widths = [MAX_COLUMNS + 1]
     if max(widths, default=0) > MAX_COLUMNS or (len(start) > MAX_START and text.tell() == len(text.getvalue())):
-        what = f"more than {MAX_COLUMNS} columns, or rows of more than {MAX_START} bytes"
-        raise DataError(f"{path} has {what}: it is no table of these data")
+        limit = f"more than {MAX_COLUMNS} columns or {MAX_START} bytes per row"
+        raise DataError(f"{path} has {limit}: it is not a table of this data set")
 
 
 def read_list(path: Path) -> pd.DataFrame:
-    """Read a list file, one name per line, optionally followed by numbers; folders in the names are removed.
+    """Read a list file: one name per line, optionally followed by numbers, separated by spaces or commas.
 
-    Separated by spaces or commas. Raises ``DataError`` for lines of different lengths and for files that are not text.
+    Folders in the names are removed. Raises ``DataError`` for lines of different lengths and for files that are not
+    text.
     """
     try:
         lines = limits.require_size(path).read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
@@ -111,7 +109,7 @@ def read_list(path: Path) -> pd.DataFrame:
     cells = [line.split() for line in lines if line.strip()]
     widths = {len(row) for row in cells}
     if len(widths) > 1:
-        raise DataError(f"{path} has lines of {min(widths)} to {max(widths)} cells: all need the same number")
+        raise DataError(f"{path} has lines of {min(widths)} to {max(widths)} cells: give the same number in each line")
     table = pd.DataFrame(cells, columns=range(max(widths, default=1)), dtype=str)
     table[0] = table[0].str.rsplit("/", n=1).str[-1]
     refuse_duplicates(path, table[0])
@@ -119,7 +117,7 @@ def read_list(path: Path) -> pd.DataFrame:
 
 
 def raise_if_any(path: Path, wrong: Iterable[object], what: str, advice: str = "") -> None:
-    """Raise ``DataError`` if there is anything ``wrong``: the count, ``what`` they are, examples, and ``advice``."""
+    """Raise ``DataError`` with count, description (``what``), examples and ``advice`` if there are ``wrong`` items."""
     items = list(wrong)
     if items:
         raise DataError(f"{path} has {len(items)} {what}: {examples(items)}{advice}")
@@ -133,18 +131,18 @@ def numbers(path: Path, cells: pd.Series) -> pd.Series:
     """
     values = pd.to_numeric(cells, errors="coerce")
     wrong = cells[~np.isfinite(values)]
-    advice = "; decimals are parted by points" if wrong.astype(str).str.contains(r"\d,\d").any() else ""
-    raise_if_any(path, map(repr, wrong), "cells that are no numbers", advice)
+    advice = "; use decimal points" if wrong.astype(str).str.contains(r"\d,\d").any() else ""
+    raise_if_any(path, map(repr, wrong), "cells that are not numbers", advice)
     return values.astype(float)
 
 
 def read_xywh(path: Path, cells: pd.DataFrame) -> FloatArray:
-    """Return (n,4) xyxy of the columns x, y, width, height, in this order. Raises ``DataError`` as ``numbers``."""
+    """Return the (n,4) xyxy boxes of the columns x, y, width, height. Raises ``DataError`` as ``numbers`` does."""
     return xywh_to_xyxy(np.stack([numbers(path, cells.iloc[:, i]) for i in range(4)], axis=1))
 
 
 def refuse_duplicates(path: Path, rows: pd.Series) -> None:
-    """Raise ``DataError`` if a value occurs twice, with the count and examples.
+    """Raise ``DataError`` if a value occurs twice.
 
     >>> refuse_duplicates(Path("a.csv"), pd.Series(["x", "y", "x"]))
     Traceback (most recent call last):
@@ -155,6 +153,6 @@ def refuse_duplicates(path: Path, rows: pd.Series) -> None:
 
 
 def refuse_unknown(path: Path, names: Iterable[str], known: Sequence[str], kind: str = "finding") -> None:
-    """Raise ``DataError`` for the first of ``names`` that is not ``known``; ``kind``: what they are names of."""
+    """Raise ``DataError`` for the first of the ``names`` that is not ``known``; ``kind``: a noun for the names."""
     for name in sorted(set(names) - set(known)):
         raise DataError(f"{path}: {UnknownNameError(kind, name, known)}")

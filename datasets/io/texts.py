@@ -1,4 +1,4 @@
-"""Compact storage of many short strings, such as image names."""
+"""Compact sequence of many short strings, such as image names."""
 
 from array import array
 from collections.abc import Iterable, Sequence

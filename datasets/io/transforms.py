@@ -1,8 +1,4 @@
-"""Convert uint8 pixels to network input: normalisation, and random augmentation for training.
-
-Evaluation is deterministic and keeps the geometry; training transforms are separate objects. All functions work on
-whole batches.
-"""
+"""Convert batches of uint8 pixels to network input: normalisation and, for training, random augmentation."""
 
 import math
 from collections.abc import Callable
@@ -33,7 +29,7 @@ class Augment:
     translation: float = 0.0
     """Fraction of the image side."""
     flip: bool = False
-    """Mirror left and right half of the time; note that this moves the heart to the other side."""
+    """Mirror left and right with probability .5, which also moves the heart to the other side."""
     contrast: float = 0.0
     """Fraction, around the image's mean."""
     brightness: float = 0.0
@@ -53,7 +49,7 @@ AUGMENTS = {
 
 
 def evaluation() -> Transform:
-    """Return the deterministic transform uint8 (N,H,W) or (N,1,H,W) -> float32 (N,3,H,W), normalised, same size.
+    """Return the transform for evaluation: uint8 (N,H,W) or (N,1,H,W) -> normalised float32 (N,3,H,W).
 
     >>> evaluation()(torch.zeros(1, 2, 2, dtype=torch.uint8)).shape
     torch.Size([1, 3, 2, 2])
@@ -62,10 +58,7 @@ def evaluation() -> Transform:
 
 
 def training(augment: str = "none", generator: torch.Generator | None = None) -> Transform:
-    """As ``evaluation``, after the random augmentation named ``augment``, drawn from ``generator``.
-
-    Each image of a batch gets its own amounts.
-    """
+    """Return the transform for training: the random augmentation ``augment``, per image, then as ``evaluation``."""
     amounts = _amounts(augment)
     return lambda images: _normalised(_changed(_scaled(images), amounts, generator))
 
@@ -78,7 +71,7 @@ def _amounts(augment: str) -> Augment:
     amounts: Augment = construct(Augment, "augmentation", augment, asdict(AUGMENTS[name]))
     for option, value in asdict(amounts).items():
         if not isinstance(value, int | float) or value < 0:
-            raise BadValueError(f"{augment!r} has {option}={value}: write a number of 0 or more (flip: True or False)")
+            raise BadValueError(f"{augment!r} has {option}={value}: give a number of at least 0 (flip: True or False)")
     return amounts
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from core.lazy import Lazy
 from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
-from datasets.chexmask import LungMasks
+from datasets.chexmask import with_lungs
 from datasets.file_dataset import FileDataset, with_file
 from datasets.io.images import find
 from datasets.nih import extra as extra_images
@@ -30,7 +29,7 @@ else:
     pd = Lazy("pandas")
 
 FOLDERS = ("images", "images_*", "images_*/images")
-"""Folders of the images, in any combination."""
+"""Folders of the images. All that exist are used."""
 TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
 
 
@@ -39,25 +38,25 @@ class NIH(FileDataset):
 
     ::
 
-        root/  images/*.png  or  images_001/images/*.png ... images_012/images/*.png, in any mix
+        root/  images/*.png  and/or  images_001/images/*.png ... images_012/images/*.png
                Data_Entry_2017_v2020.csv (or Data_Entry_2017.csv)   BBox_List_2017.csv
                train_val_list.txt   test_list.txt
 
-    Labels: 14 findings mined from reports, 8 of them with boxes (the task with 8), or 1: any finding. Boxes: at most
-    one per image and finding, x, y, w, h from the upper left edge, in the **1024x1024** frame of the images as
-    published, even if the files are smaller; clipped at the image's edge.
+    Labels: 14 findings mined from reports, the 8 of them that have boxes, or 1 (any finding). Boxes: at most one per
+    image and finding, x, y, w, h from the upper left edge, in the **1024x1024** frame of the published images, even if
+    the files are smaller; clipped at the image's edge.
 
     Official split: the two lists; validation is cut from train_val by patient. Without them, ``train_list.txt``,
-    ``val_list.txt``, ``test_list.txt`` with label columns are used; the task with 1 finding uses the experts'
-    ``binary_*.txt`` if present (option ``experts``: rad_consensus_voted or attending_rad; null is the first one found).
-    Lists that share a patient, or have a boxed image in training or validation, raise ``LeakError``. A subset of the
-    images is sufficient.
+    ``val_list.txt``, ``test_list.txt`` with label columns are used. The task with 1 finding uses the experts'
+    ``binary_*.txt`` if present (option ``experts``: rad_consensus_voted or attending_rad; default: the first one
+    present). Lists that share a patient, or have a boxed image in training or validation, raise ``LeakError``. A subset
+    of the images is sufficient.
 
-    Option ``truth=chestx_det``: the same images with the labels, boxes and outlines of ChestX-Det's radiologists, 13
-    findings (``datasets.nih.second_team``), for the 3,543 images whose NIH names are known. 683 of them are official
-    test images.
+    Option ``truth=chestx_det``: labels, boxes and outlines of 13 findings by ChestX-Det's radiologists
+    (``datasets.nih.second_team``), for the 3,543 images whose NIH names are known. 683 of them are official test
+    images.
 
-    Option ``lungs=chexmask``: lungs outlined by a network, for ``energy_in_lungs`` (``datasets.chexmask``).
+    Option ``lungs=chexmask``: lung masks by a network, for ``energy_in_lungs`` (``datasets.chexmask``).
 
     Option ``extra=FOLDER``: additional images for training only, in a folder inside or next to this one
     (``datasets.nih.extra``).
@@ -86,14 +85,15 @@ class NIH(FileDataset):
         self._boxes, clipped = read_boxes(self.root)
         self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
         official = request.partition == "official"
-        table, names = self._listed(experts, request.seed) if official else self._parted(request)
+        table, names = self._listed(experts, request.seed) if official else self._random(request)
         every_patient = table["patient"]
         splits.check_patients(every_patient.loc[names.index], names)
         listed, files = names.index[names == self.split], find(self.root, *FOLDERS)
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
-        self._add_lungs(lungs)
+        self.rows, described = with_lungs(self.rows, self.root, lungs, "Image Index")
+        self.describe |= described
         if extra is not None and self.split == "train":
             held_out = {*every_patient[names.index[names != "train"]]}
             new_rows = extra_images.read(self.root, extra, self.findings, FOLDERS, held_out, {*every_patient.index})
@@ -101,29 +101,24 @@ class NIH(FileDataset):
         self.describe |= {"images": len(table), "images_without_file": len(listed) - len(table)}
         self.describe["boxed_images"] = sum(image in self._boxes for image in table.index)
 
-    def _add_lungs(self, word: str | None) -> None:
-        if word is not None:
-            masks = LungMasks(self.root, word, "Image Index", [row.image for row in self.rows])
-            self.rows = [replace(row, read_lungs=masks.reader(row.image, row.path, FRAME)) for row in self.rows]
-            self.describe |= {"lungs": masks.path.name, "images_with_lungs": len(masks)}
-
     def _load_second_team(self, request: Request, truth: str, lungs: str | None) -> None:
         if truth not in second_team.TRUTHS:
             raise UnknownNameError("truth", truth, second_team.TRUTHS)
         self.root, self.split = request.folder(LAYOUT), request.split
         tasks = second_team.tasks(self.root)
         self.findings = request.task(tasks, "NIH:truth=chestx_det", max(tasks))
-        self.rows, self.describe = second_team.load(request, self.root, FOLDERS, self.findings)
-        self._add_lungs(lungs)
+        rows, self.describe = second_team.load(request, self.root, FOLDERS, self.findings)
+        self.rows, described = with_lungs(rows, self.root, lungs, "Image Index")
+        self.describe |= described
 
     def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series]:
-        """Return table and splits by the published lists, which must keep boxed images out of training."""
+        """Return table and splits by the published lists. Raises ``LeakError`` for boxed images in training."""
         table, names, self.describe["lists"] = nih_lists.read(self.root, self.findings, experts, seed)
         splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training lists in {self.root}")
         return table, names
 
-    def _parted(self, request: Request) -> tuple[pd.DataFrame, pd.Series]:
-        """Return table and splits by a random partition of the patients who have an image file."""
+    def _random(self, request: Request) -> tuple[pd.DataFrame, pd.Series]:
+        """Return table and splits by a random partition of the patients with an image file."""
         table = nih_lists.entries(self.root, self.findings)
         table = table[table.index.isin(list(find(self.root, *FOLDERS)))]
         return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index)

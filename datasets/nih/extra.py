@@ -22,24 +22,24 @@ def read(
     held_out: Collection[str],
     known: Collection[str],
 ) -> list[ImageRow]:
-    """Return the rows of the images in the folder ``name``, inside or next to ``root``; they have no boxes.
+    """Return the rows of the images in the folder ``name``, inside or next to ``root``, without boxes.
 
-    ``held_out``: patients of the validation and test images, who are excluded; ``known``: images of the data set
-    itself, which are not added again. Raises ``DataError`` for a missing folder and if no image remains.
+    ``held_out``: patients to exclude, those of the validation and test images. ``known``: images to exclude, those of
+    the data set itself. Raises ``DataError`` for a missing folder and if no image remains.
     """
     if Path(name).name != name:
-        raise DataError(f"extra={name}: give the name of a folder inside or beside {root}, not a path")
+        raise DataError(f"extra={name}: give the name of a folder inside or next to {root}, not a path")
     folder = next((path for path in (root / name, root.parent / name) if path.is_dir()), None)
     if folder is None:
-        raise DataError(f"there is no folder {name} inside or beside {root}: put images/*.png and {ENTRIES[0]} into it")
+        advice = f"create it with images/*.png and {ENTRIES[0]}"
+        raise DataError(f"extra={name}: there is no such folder inside or next to {root}: {advice}")
     table = entries(folder, findings)
     files = find(folder, *image_folders)
     left = table[~table["patient"].isin(held_out) & ~table.index.isin(known)]
     if not len(left):
-        raise DataError(
-            f"{folder}: none of its {len(table)} images is new and of a patient outside validation and test"
-        )
-    left = left.loc[with_file(folder, left.index, files, f"images/*.png and {ENTRIES[0]} are expected")]
+        reason = "they are in the data set already, or of patients in validation or test"
+        raise DataError(f"{folder} adds none of its {len(table)} images: {reason}")
+    left = left.loc[with_file(folder, left.index, files, f"expected images/*.png and {ENTRIES[0]}")]
     labels = left[list(findings)].to_numpy(np.float32)
     rows = TableRows(left, labels, files, lambda _: {"frame": FRAME, "boxes": {}})
     return [ImageRow(r.image, r.patient, r.path, r.frame, r.labels, {}, {**r.meta, EXTRA: True}) for r in rows]

@@ -23,18 +23,18 @@ OFFICIAL = ("train_val_list.txt", "test_list.txt")
 LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
 ABOUT = ("age", "sex", "view")
 EXPERTS = ("rad_consensus_voted", "attending_rad")
-"""Readers of the test images of the abnormality task; the first is the default."""
+"""Expert labels of the test images in the abnormality task; the first is the default."""
 
 
 def read(root: Path, findings: Sequence[str], experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, str]:
-    """Return table, image -> split, and the kind of the lists that ``root`` has."""
+    """Return the table, image -> split, and the kind of lists in ``root``: official, labelled or experts."""
     readers = _readers(root, experts) if ABNORMAL in findings else None
     kind = "experts" if readers else _kind(root)
     if kind == "official":
         table = entries(root, findings)
         return table, official(root, table, seed), kind
     if kind == "none":
-        raise DataError(f"{root} has no lists of the official split: {LAYOUT}; or use --partition patient or kfold")
+        raise DataError(f"{root} has no lists of the official split: {LAYOUT}. Or use --partition patient or kfold")
     files, read = (binary_files(readers), read_binary) if readers else (LABELLED, read_labelled)
     parts = {split: read(root / name) for split, name in files.items()}
     labels = pd.concat(list(parts.values())).reindex(columns=[ABNORMAL] if readers else list(FINDINGS))
@@ -58,13 +58,13 @@ def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.Da
     absent = [finding for finding in findings if len(table) and table[finding].isna().all()]
     if absent:
         count = len(findings) - len(absent)
-        raise BadValueError(f"the lists in {root} have no labels of {examples(absent)}: ask for {count} findings")
+        raise BadValueError(f"the lists in {root} have no labels of {examples(absent)}: use --num_classes {count}")
     return table
 
 
 def _readers(root: Path, named: str | None) -> str | None:
-    """Return whose lists of abnormality to use: the named experts' (``DataError`` if missing), else the first found."""
-    present = [who for who in EXPERTS if all((root / name).is_file() for name in binary_files(who).values())]
+    """Return the experts whose lists are used: those ``named``, else the first present. Raises ``DataError``."""
+    present = [team for team in EXPERTS if all((root / name).is_file() for name in binary_files(team).values())]
     if named is not None and named not in present:
         raise DataError(f"{root} lacks a list of experts={named}: expected {', '.join(binary_files(named).values())}")
     return named or next(iter(present), None)
@@ -83,7 +83,7 @@ def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
     missing = names[~names.isin(table.index)]
     if len(missing):
         raise DataError(
-            f"the lists in {root} name {len(missing)} images that the table of entries lacks, such as {missing.iloc[0]}"
+            f"the lists in {root} name {len(missing)} images that are not in the table of entries: {examples(missing)}"
         )
     training = np.arange(len(names)) < len(listed[OFFICIAL[0]])
     return pd.Series(hold_out_val(table["patient"].loc[names].tolist(), training, seed), index=names)
@@ -95,7 +95,7 @@ def binary_files(experts: str) -> dict[str, str]:
 
 
 def _described(labels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
-    """Add each image's patient (the digits of its name before _), and age, sex and view if available."""
+    """Add the patient of each image (the part of its name before _), and age, sex and view if known."""
     labels = labels[~labels.index.duplicated()]
     about = pd.DataFrame({"patient": labels.index.str.split("_").str[0]}, index=labels.index)
     metadata = pd.DataFrame() if table is None else table

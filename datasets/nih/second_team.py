@@ -27,7 +27,7 @@ FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
 NIH_NAME = re.compile(r"\d{8}_\d{3}\.png")
 HOW_TO_GET = (
     f"put {JOINED} (13 findings, with image, syms, boxes and polygons), or train.json and test.json of ChestX-Det10's "
-    "first release (10 findings, NIH's image names) into chestx_det/ inside or next to the folder of NIH's files"
+    "first release (10 findings, NIH's image names) into a folder chestx_det inside or next to that of NIH's files"
 )
 
 
@@ -43,17 +43,17 @@ def annotation_files(root: Path) -> list[Path]:
 
 
 def read(root: Path) -> dict[str, Marks]:
-    """Return NIH image -> the marks of ChestX-Det; an empty list if nothing was found.
+    """Return NIH image -> the marks of ChestX-Det in the 1024x1024 frame; an empty list means no finding.
 
-    Boxes and outlines are in the 1024x1024 frame. Raises ``DataError`` for names that are not NIH's.
+    Raises ``DataError`` for names that are not NIH's.
     """
     marks: dict[str, Marks] = {}
     for path in annotation_files(root):
         marks |= read_marks(path, marks, "image" if path.name == JOINED else "file_name")
     if wrong := [image for image in marks if not NIH_NAME.fullmatch(image)]:
-        names = f"{len(wrong)} of {len(marks)} images of ChestX-Det are not named as NIH names them ({examples(wrong)})"
-        mixed = "do not mix images of both sets" if len(wrong) < len(marks) else HOW_TO_GET
-        raise DataError(f"{path}: {names}; NIH's names look like 00000013_005.png: {mixed}")
+        names = f"{len(wrong)} of {len(marks)} images do not have NIH's names ({examples(wrong)})"
+        advice = "do not mix images of both sets" if len(wrong) < len(marks) else HOW_TO_GET
+        raise DataError(f"{path}: {names}; expected names like 00000013_005.png: {advice}")
     return marks
 
 
@@ -62,7 +62,7 @@ def load(
 ) -> tuple[list[ImageRow], dict[str, Any]]:
     """Return the rows of a split with the second team's labels and outlines, and a description for records.
 
-    The official split is NIH's two lists, restricted to the annotated images. Raises ``DataError`` and ``LeakError``.
+    The official split is that of NIH, restricted to the annotated images. Raises ``DataError`` and ``LeakError``.
     """
     paths, marks = annotation_files(root), read(root)
     files = find(root, *image_folders)
@@ -72,7 +72,7 @@ def load(
     splits.check_patients(patients, names)
     chosen = [image for image, name in zip(images, names, strict=True) if name == request.split]
     if not chosen:
-        raise DataError(f"the {len(images)} images at hand leave none for {request.split}: a file or a list is missing")
+        raise DataError(f"none of the {len(images)} available images is in {request.split}: check for missing files")
     marked = [(i, f, box) for i in chosen for f, box, _ in marks[i] if f in findings]
     owners, words, boxes = zip(*marked, strict=True) if marked else ((), (), ())
     truth, clipped = boxes_by_image(paths[0], owners, words, list(boxes), dict.fromkeys(chosen, FRAME))
@@ -87,12 +87,12 @@ def load(
 
 
 def tasks(root: Path) -> dict[int, tuple[str, ...]]:
-    """Return the tasks that the annotations support: the first release lacks Cardiomegaly, for example."""
+    """Return number of findings -> findings, for the tasks that the annotation files support."""
     return {13: FINDINGS, 10: TEN} if annotation_files(root)[0].name == JOINED else {10: TEN}
 
 
 def _official(root: Path, images: list[str], request: Request) -> splits.Names:
-    """Return (N,) split names by NIH's lists; empty for an image in neither list."""
+    """Return (N,) split names by NIH's lists; ``splits.LEFT_OUT`` for an image in neither list."""
     if first_of(root, OFFICIAL[1:]) is None:
         raise DataError(f"{root} has no {OFFICIAL[1]}: copy NIH's lists there, or use --partition patient or kfold")
     listed = {name: set(read_list(root / name)[0]) for name in OFFICIAL if (root / name).is_file()}

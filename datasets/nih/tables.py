@@ -1,4 +1,4 @@
-"""The tables of NIH ChestX-ray14 as published, with their broken headers, as clean frames."""
+"""Read the published tables of NIH ChestX-ray14, some of which have broken headers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_entries(root: Path) -> pd.DataFrame | None:
 
 
 def _about(raw: pd.DataFrame) -> dict[str, pd.Series]:
-    """Return age, sex and view, if available; ages such as 058Y and 011M are parsed, those above 120 are nan."""
+    """Return age, sex and view, if known. Ages such as 058Y and 011M are parsed; those above 120 are nan."""
     nothing = pd.Series("", index=raw.index)
     age, sex, view = (raw.get(name, nothing) for name in ("Patient Age", "Patient Gender", "View Position"))
     return {"age": age.map(years).astype(float), "sex": sex, "view": view}
@@ -58,7 +58,7 @@ def read_labelled(path: Path) -> pd.DataFrame:
     cells = read_list(path)
     width = cells.shape[1] - 1
     if width not in (8, 14, 15):
-        raise DataError(f"{path} has {width} label columns: 8, 14 or 15 are known")
+        raise DataError(f"{path} has {width} label columns: expected 8, 14 or 15")
     labels = {name: _zero_one(path, cells[i]) for i, name in enumerate(FINDINGS[:width], 1)}
     return pd.DataFrame(labels).set_axis(cells[0], axis=0)
 
@@ -67,7 +67,7 @@ def read_binary(path: Path) -> pd.DataFrame:
     """Read an expert list ``image 0|1``: image name -> label of ``ABNORMAL``."""
     cells = read_list(path)
     if cells.shape[1] != 2:
-        raise DataError(f"{path} has {cells.shape[1]} cells a line: write an image and 0 or 1")
+        raise DataError(f"{path} has {cells.shape[1]} cells per line: give an image and 0 or 1")
     return pd.DataFrame({ABNORMAL: _zero_one(path, cells[1])}).set_axis(cells[0], axis=0)
 
 
@@ -79,17 +79,17 @@ def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
 
 
 def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
-    """Return image -> finding -> (1,4) xyxy box in the 1024x1024 frame, and how many were clipped at the edge.
+    """Return image -> finding -> (1,4) xyxy box in the 1024x1024 frame, and the number of clipped boxes.
 
-    The file has x, y, w, h under one broken header, measured from the image's upper left edge. Raises ``DataError`` for
-    a box that is empty or outside the image.
+    The columns x, y, w, h have one broken header and are measured from the upper left edge of the image. Raises
+    ``DataError`` for a box that is empty or outside the image.
     """
     path = root / BOXES
     if not path.is_file():
         return {}, 0
     raw = read_csv(path, ("Image Index", "Finding Label"))
     if raw.shape[1] < 6:
-        raise DataError(f"{path} has {raw.shape[1]} columns: image, finding, x, y, w and h are needed")
+        raise DataError(f"{path} has {raw.shape[1]} columns: expected image, finding, x, y, w and h")
     finding = raw["Finding Label"].replace("Infiltrate", "Infiltration")
     refuse_unknown(path, finding, FINDINGS)
     refuse_duplicates(path, raw["Image Index"] + " " + finding)

@@ -20,22 +20,23 @@ FIRST = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 
 
 class Phantom(Dataset):
-    """Images made by code from ``PCG64([seed, index])``: nothing to download, the same on every machine.
+    """Images generated from ``PCG64([seed, index])``: nothing to download, and the same on every machine.
 
-    Eight findings with NIH's names, independent of each other, with sizes and positions from the statistics of NIH's
-    published boxes. Every finding is drawn with a mask; a box is the tight box of one piece of a mask (a second nodule
-    has its own). Labels are recomputed from the boxes: a finding too small to show at ``img_size`` is absent. The same
-    index is the same patient at every size; the frame is (img_size, img_size).
+    Eight independent findings with NIH's names, with sizes and positions from the statistics of NIH's published boxes.
+    Every finding is drawn with a mask. Each connected piece of a mask (such as a second nodule) has a tight box. A
+    finding that is too small to be visible at ``img_size`` counts as absent. The same index is the same patient at
+    every size; the frame is (img_size, img_size).
 
     Training, validation and test are disjoint ranges of indices; the size of one does not affect the others. A phantom
     patient has one image, so the partitions ``patient`` and ``kfold`` split the union of the three. Made for Locus; no
     licence or citation is required.
 
     Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
-    finding; ``grain`` (standard deviation, share of white); ``clutter`` (0 none, 1 usual); ``shortcut``, a finding
-    correlated with a corner token, P(token) ``shortcut_present`` if it is present, ``shortcut_absent`` otherwise. The
-    token's box is in ``Sample.meta["token"]`` (None without token). ``softness`` blurs the findings' edges by a
-    Gaussian whose standard deviation is this share of the image side; masks, boxes and the heart are unchanged.
+    finding; ``grain``, standard deviation of the pixel noise as a share of white; ``clutter``, frequency of tubes and
+    electrodes (0 none, 1 usual); ``shortcut``, a finding correlated with a token in the corner, which is drawn with
+    probability ``shortcut_present`` if the finding is present, else ``shortcut_absent``. The box of the token is in
+    ``Sample.meta["token"]``. ``softness`` blurs the edges of findings by a Gaussian with this standard deviation, as a
+    share of the image side; masks, boxes and the heart are unchanged.
     """
 
     name = "phantom"
@@ -75,7 +76,7 @@ class Phantom(Dataset):
 
     @functools.cached_property
     def patients(self) -> list[str]:
-        """Patient of each image: its number."""
+        """Patient of each image: the number of the image."""
         return [f"{number:07d}" for number in self.indices]
 
     def sample(self, index: int) -> Sample:

@@ -1,7 +1,7 @@
 """Drawing primitives of the phantom: windows, soft edges and value noise, independent of the pixel size.
 
-Pixels are computed only by sums, products, quotients and comparisons of float32 (no exp, no pow, no matrix product), so
-the results are identical on every processor.
+Pixels are computed only with sums, products, quotients and comparisons of float32 (no exp, no pow, no matrix product),
+so the results are identical on every processor.
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Phantom patient in unit coordinates, the same at every pixel size; its truth at a given size."""
+"""Phantom patients in unit coordinates, independent of the pixel size, and their truth at a given size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PARTS = {
     "diaphragm": 2, "torso": 2, "lungs": 5, "ribs": 4, "clavicles": 2, "vessels": 12, "mediastinum": 4, "tube": 4,
     "electrode 1": 3, "electrode 2": 3, "electrode 3": 3, "marker": 3, "exposure": 2,
 }  # fmt: skip
-"""Count of random numbers for each part of the drawing."""
+"""Number of random numbers for each part of the drawing."""
 SECOND_NODULE = 0.3
 """Share of the images with a nodule that have two."""
 TOKEN: UnitBox = (0.03, 0.90, 0.11, 0.96)
@@ -33,7 +33,7 @@ class Lesion:
     texture: Pixels
 
     def look(self, size: int) -> tuple[Window, Pixels, Pixels]:
-        """Return window, outline and opacity at ``size`` pixels a side."""
+        """Return window, outline and opacity for an image of ``size`` x ``size`` pixels."""
         at = window(size, self.box, margin=0.4)
         wide = self.box[2] - self.box[0] > WIDE
         draw = BOTH[self.finding] if wide and self.finding in BOTH else LOOKS[self.finding]
@@ -98,9 +98,10 @@ class Patient:
 
 
 def draw_patient(rng: np.random.Generator, recipe: Recipe) -> Patient:
-    """Draw a random patient. The same numbers are taken from ``rng`` whatever the recipe and the findings.
+    """Draw a random patient.
 
-    So a recipe that changes one option changes only that: the same patients, with and without it.
+    The numbers taken from ``rng`` do not depend on the recipe, so recipes that differ in one option give the same
+    patients except for this option.
     """
     anatomy = {part: tuple(rng.random(count).tolist()) for part, count in PARTS.items()}
     chance, places = rng.random(12).tolist(), rng.random((10, 7))

@@ -19,7 +19,7 @@ LUNG_BOXES: tuple[UnitBox, UnitBox] = ((0.12, 0.25, 0.46, 0.8), (0.54, 0.25, 0.8
 
 
 def render(patient: Patient, recipe: Recipe, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return a (size, size) uint8 picture; ``rng`` gives the grain, the only part that depends on the pixel size."""
+    """Return a (size, size) uint8 image. ``rng`` generates the grain, the only part that depends on the pixel size."""
     image = np.full((size, size), AIR, np.float32)
     at = window(size, WHOLE)
     body = _torso(image, at, patient)
@@ -102,7 +102,7 @@ def _around(x: float, y: float, half_width: float, half_height: float) -> UnitBo
 
 
 def _findings(image: Pixels, patient: Patient, recipe: Recipe) -> None:
-    """Draw the findings: each whitens darker pixels or blackens brighter ones. The heart is part of the anatomy."""
+    """Draw the findings except the heart: each whitens darker pixels or darkens brighter ones."""
     for lesion in patient.lesions:
         if lesion.finding == "Cardiomegaly":
             continue

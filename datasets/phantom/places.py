@@ -1,7 +1,7 @@
 """Positions and sizes of findings: statistics of NIH's 984 published boxes, as quantile functions.
 
-Shares of the image side. The 10th, 50th and 90th percentiles are those of all published boxes; the outermost two (of
-the smallest and largest fiftieth) and the quartiles are those of 604 of them. Source: BBox_List_2017.csv.
+All values are shares of the image side. The 10th, 50th and 90th percentiles are those of all published boxes; the
+quartiles and the two extremes (of the smallest and largest 2 %) are those of 604 of them. Source: BBox_List_2017.csv.
 """
 
 from collections.abc import Sequence
@@ -93,12 +93,15 @@ HEART = BoxStatistics(
 
 
 def place_box(statistics: BoxStatistics, u: Sequence[float]) -> UnitBox:
-    """Return the box of a finding; ``u``, seven in [0, 1): width, alike?, height, tilt?, free y, side, x within it."""
+    """Return the box of a finding from seven random numbers ``u`` in [0, 1).
+
+    They select the width, equal ranks of width and height, the height, equal ranks of height and y, y, the side, and x.
+    """
     width = _at(u[0], statistics.width)
     rank = u[0] if u[1] < statistics.alike else u[2]
     height = _at(rank, statistics.height)
     y = _at(_tilted(rank, statistics.tilt, u[3], u[4]), statistics.y)
-    return _kept_inside(_centre_x(statistics, width, u[5], u[6]), y, width, height)
+    return _box_inside(_centre_x(statistics, width, u[5], u[6]), y, width, height)
 
 
 def _tilted(rank: float, tilt: float, chance: float, free: float) -> float:
@@ -114,7 +117,7 @@ def _centre_x(statistics: BoxStatistics, width: float, side: float, u: float) ->
     return middle + statistics.std_x * _at(u, (-2.0, -1.28, -0.67, 0.0, 0.67, 1.28, 2.0))
 
 
-def _kept_inside(x: float, y: float, width: float, height: float) -> UnitBox:
+def _box_inside(x: float, y: float, width: float, height: float) -> UnitBox:
     x = min(max(x, EDGE + width / 2), 1 - EDGE - width / 2)
     y = min(max(y, EDGE + height / 2), 1 - EDGE - height / 2)
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2

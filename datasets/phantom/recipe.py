@@ -1,4 +1,4 @@
-"""Options of the phantom, validated."""
+"""Validated options of the phantom."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from datasets.phantom.findings import LOOKS
 
 FINDINGS = tuple(LOOKS)
 DRAWING = 2
-"""Version of the drawing; increase it when the same patient gives other pixels, so that records differ."""
+"""Version of the drawing. Increase it when the pixels of a patient change, so that records differ."""
 Amount = float | Mapping[str, float]
 """One number for all findings, or numbers for some of them and the default for the rest."""
 MOST = {"grain": 1, "clutter": 10, "shortcut_present": 1, "shortcut_absent": 1, "softness": 0.2}
@@ -44,9 +44,9 @@ class Recipe:
 
 
 def recipe(prevalence: Amount, conspicuity: Amount, shortcut: str | None = None, **shares: float) -> Recipe:
-    """Return the options as a ``Recipe``; options of ``MOST`` that are not in ``shares`` are 0.
+    """Return the validated options. Options of ``MOST`` that are not in ``shares`` are 0.
 
-    Raises ``BadValueError`` or ``UnknownNameError`` for an invalid one.
+    Raises ``BadValueError`` or ``UnknownNameError``.
     """
     return Recipe(
         prevalence=_each(prevalence, "prevalence", usual=0.18, most=1),
@@ -60,7 +60,7 @@ def check_size(img_size: int | None) -> int:
     """Return the side in pixels; None is 128."""
     size = 128 if img_size is None else img_size
     if not 32 <= size <= 4096:
-        raise BadValueError(f"img_size is {size}: the phantom is drawn at 32 to 4096 pixels a side")
+        raise BadValueError(f"img_size is {size}: give 32 to 4096 pixels")
     return size
 
 

@@ -1,15 +1,13 @@
 """VinDr-CXR, from Kaggle or PhysioNet."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from core.errors import BadValueError, DataError
 from core.files import file_hash
 from datasets.base import Request
-from datasets.chexmask import LungMasks
+from datasets.chexmask import with_lungs
 from datasets.file_dataset import FileDataset, by_stem, log_unreadable, split_names, with_file
 from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
@@ -20,7 +18,7 @@ from datasets.vindr_cxr.readers import CONSENSUS, FINDINGS, TASKS, TRAIN, Readin
 
 
 class VindrCxr(FileDataset):
-    """VinDr-CXR: 15,000 radiographs that three radiologists each have read, and 3,000 with the consensus of five.
+    """VinDr-CXR: 15,000 radiographs read by three radiologists each, and 3,000 with the consensus of five.
 
     ::
 
@@ -29,17 +27,17 @@ class VindrCxr(FileDataset):
 
     Labels: 14 findings, or PhysioNet's 22; a finding is present if at least ``votes`` readers (option, 2) marked it.
     Boxes: x_min, y_min, x_max, y_max as edges in the **frame of the DICOM file**, whose size varies; clipped at the
-    image's edge. Overlapping boxes of several readers are merged, their edges averaged; merged boxes that fewer than
-    ``votes`` readers marked are not truth, so a label may be 1 without a box. ``readings(i)`` has each reader's own
-    boxes; suites use them for the row ``readers``, an upper bound of scores (``benchmark.suite.readers``).
+    image's edge. Overlapping boxes of several readers are merged by averaging their edges; merged boxes of fewer than
+    ``votes`` readers are not truth, so a label may be 1 without a box. ``readings(i)`` returns the boxes of each
+    reader; suites use them for the row ``readers``, an upper bound of scores (``benchmark.suite.readers``).
 
-    Official split: PhysioNet's, with the consensus images as test. Kaggle's test images have no public labels: a random
-    split. Patients are not published: each image counts as one. Option ``whole=True``: all images are test, for a model
-    trained on other data.
+    Official split: PhysioNet's, with the consensus images as test. Kaggle's test images have no public labels, so its
+    split is random. Patients are not published: each image counts as one. Option ``whole=True``: all images are test,
+    for a model trained on other data.
 
-    Option ``lungs=chexmask``: lungs outlined by a network, for ``energy_in_lungs`` (``datasets.chexmask``).
+    Option ``lungs=chexmask``: lung masks by a network, for ``energy_in_lungs`` (``datasets.chexmask``).
 
-    Licence: PhysioNet's credentialed one, for research, or the rules of Kaggle's challenge. Cite: Nguyen et al.,
+    Licence: PhysioNet's credentialed licence, for research, or the rules of Kaggle's challenge. Cite: Nguyen et al.,
     VinDr-CXR: An open dataset of chest X-rays with radiologist's annotations, Scientific Data 9 (2022) 429;
     doi:10.13026/3akn-b287.
     """
@@ -55,7 +53,7 @@ class VindrCxr(FileDataset):
 
     def __init__(self, request: Request, votes: int = 2, whole: bool = False, lungs: str | None = None) -> None:
         if votes not in (1, 2, 3):
-            raise BadValueError(f"votes is {votes!r}: of three readers give 1, 2 or 3")
+            raise BadValueError(f"votes is {votes!r}: give a number of readers, 1, 2 or 3")
         root, self.split, self._votes = request.folder(self.layout), request.split, votes
         paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
         if not paths:
@@ -74,7 +72,8 @@ class VindrCxr(FileDataset):
         read = [readings(path, table, frames) for path, table in tables.items()]
         marks = {image: image_readings for by_image, _ in read for image, image_readings in by_image.items()}
         self._readings = [marks[image] for image in headers]
-        self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
+        rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
+        self.rows, described = with_lungs(rows, root, lungs, "image_id")
         self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "consensus of five is test" if test else "none published: drawn by image",
@@ -84,16 +83,9 @@ class VindrCxr(FileDataset):
             "images_without_file": len(listed) - len(images),
             "images_unreadable": log_unreadable(root, bad, len(headers)),
             "boxes_clipped": sum(clipped for _, clipped in read),
-            **self._add_lungs(root, lungs),
+            **described,
             "tables": {path.name: file_hash(path) for path in paths},
         }
-
-    def _add_lungs(self, root: Path, word: str | None) -> dict[str, Any]:
-        if word is None:
-            return {}
-        masks = LungMasks(root, word, "image_id", [row.image for row in self.rows])
-        self.rows = [replace(row, read_lungs=masks.reader(row.image, row.path, row.frame)) for row in self.rows]
-        return {"lungs": masks.path.name, "images_with_lungs": len(masks)}
 
     def readings(self, index: int) -> Readings:
         """Return each reader's boxes on the image at ``index``: reader -> finding -> (M,4) in its frame."""

@@ -1,4 +1,4 @@
-"""VinDr-CXR's tables of marks, one row per reader and finding, and the agreement of several readers."""
+"""VinDr-CXR's tables of boxes, with one row per reader and finding, and the agreement of readers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRAIN = ("train.csv", "annotations/annotations_train.csv")
 CONSENSUS = ("annotations/annotations_test.csv",)
 EDGES = ("x_min", "y_min", "x_max", "y_max")
 ALONE = "consensus"
-"""Reader name for a table without readers."""
+"""Reader of all rows in a table without a column of readers."""
 ALIKE = 0.4
 """Minimum IoU of two readers' boxes of the same lesion."""
 Readings = Mapping[str, Mapping[str, FloatArray]]
@@ -42,7 +42,7 @@ Readings = Mapping[str, Mapping[str, FloatArray]]
 
 
 def read_marks(path: Path) -> pd.DataFrame:
-    """Return columns image, reader, finding and four edges, nan if the finding is ``NORMAL``, without duplicates."""
+    """Return the distinct rows: image, reader, finding and four edges, which are nan for the finding ``NORMAL``."""
     raw = read_csv(path, ("image_id", "class_name", *EDGES)).drop_duplicates()
     spelling = {word.lower(): word for word in (*TASKS[22], NORMAL)}
     finding = raw["class_name"].map(lambda word: spelling.get(word.lower(), word))
@@ -68,9 +68,9 @@ def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, in
 
 
 def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
-    """Return (M,4) boxes that at least ``votes`` readers marked: chains of boxes with IoU ``ALIKE``, edges averaged.
+    """Return the (M,4) merged boxes of at least ``votes`` readers.
 
-    With 1 vote, each lesion that anybody marked counts once.
+    Boxes linked by an IoU of at least ``ALIKE`` are merged by averaging their edges.
 
     >>> a, b = {"Mass": np.array([[0, 0, 10, 10.0]])}, {"Mass": np.array([[0, 0, 10, 12.0]])}
     >>> agreed({"a": a, "b": b}, "Mass", 2).tolist()
@@ -83,7 +83,7 @@ def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
 
 
 def _chains(alike: np.ndarray) -> list[np.ndarray]:
-    """Return the connected groups of a symmetric (n,n) relation as indices, ordered by their first members."""
+    """Return the connected components of a symmetric (n,n) relation as indices, ordered by their first members."""
     left, groups = set(range(len(alike))), []
     while left:
         group: set[int] = set()

@@ -80,7 +80,7 @@ def test_position_attention_starts_as_identity():
 
 
 @pytest.mark.byhand
-def test_position_attention_of_alike_positions_adds_their_mean_value():
+def test_position_attention_of_equal_positions_adds_their_mean_value():
     sam = attention("SAM")
     with torch.no_grad():
         sam.factor.fill_(1.0)
@@ -103,7 +103,7 @@ def test_channel_attention_narrows_by_two():
     assert attention("CAM").gate[0].out_features == 8
 
 
-def test_fpa_weighs_positions_alike_over_channels():
+def test_fpa_weights_do_not_depend_on_the_channel():
     fpa, A = attention("FPA").eval(), torch.randn(1, 16, 7, 7)
     weight = (fpa(A) - fpa.everywhere(A.mean((-2, -1), keepdim=True))) / fpa.middle(A)
     seen = weight.masked_fill(fpa.middle(A) <= 1e-3, float("nan"))
@@ -118,7 +118,7 @@ def test_batch_norm_of_a_single_value_uses_the_running_statistics():
     assert norm.running_mean.tolist() == [1, 1]
 
 
-def test_an_unknown_attention_or_ratio_is_a_sentence():
+def test_an_unknown_attention_or_ratio_raises_a_clear_error():
     with pytest.raises(UnknownNameError, match=r"'SAMM'.*'SAM'"):
         backbones.build("custom", 2, attention_map="SAMM")
     with pytest.raises(BadValueError, match=r"CAM.*ratio=0.* 1 to 128"):

@@ -31,7 +31,7 @@ def test_an_lse_checkpoint_reloads_as_lse():
     assert model.head.pooling.gamma == 5
 
 
-def test_the_word_none_is_no_attention():
+def test_the_name_none_means_no_attention():
     assert backbones.build("custom", 2, attention_map="none").config == backbones.build("custom", 2).config
 
 
@@ -44,15 +44,15 @@ def test_the_word_none_is_no_attention():
         ({"global_pool": "AVG:gamma=5"}, "'AVG'.*'gamma'.*none$"),
     ],
 )
-def test_a_value_out_of_range_is_a_sentence(wrong, facts):
+def test_a_value_out_of_range_raises_a_clear_error(wrong, facts):
     with pytest.raises(BadValueError, match=facts):
         backbones.build(**{"name": "custom", "num_classes": 2, **wrong})
 
 
-def test_an_unknown_pooling_names_the_nearest():
+def test_an_unknown_pooling_raises_an_error_with_the_nearest():
     with pytest.raises(UnknownNameError, match=r"pooling.*'PCAMM'.*'PCAM'"):
         backbones.build("custom", 2, "PCAMM")
 
 
-def test_the_classifier_class_is_at_hand():
+def test_the_classifier_class_can_be_imported():
     assert isinstance(backbones.build("custom", 1), backbones.Classifier)

@@ -1,4 +1,4 @@
-"""The gradients of all logits in closed form, against autograd."""
+"""Closed-form gradients of all logits compared with autograd."""
 
 import pytest
 import torch
@@ -58,7 +58,7 @@ def test_the_poolings_of_one_group_have_a_closed_form():
 
 @pytest.mark.contract
 @pytest.mark.parametrize("word", CLOSED)
-def test_the_closed_form_leaves_everything_as_it_was(word):
+def test_the_closed_form_has_no_side_effects(word):
     model, A = head(word), maps("signed")
     before = A.clone()
     with torch.no_grad():
@@ -82,7 +82,7 @@ def test_the_closed_form_is_float32_under_autocast(word):
 
 
 @pytest.mark.parametrize("score", [200.0, -200.0])
-def test_pcam_is_stable_where_it_is_sure(score):
+def test_pcam_is_stable_for_large_logits(score):
     model, A = head("PCAM", channels=1, findings=1), torch.full((1, 1, 2, 2), score, dtype=torch.float64)
     A[..., 0, 0] *= 0.5
     with torch.no_grad():
@@ -91,14 +91,14 @@ def test_pcam_is_stable_where_it_is_sure(score):
 
 
 @pytest.mark.byhand
-def test_equal_maxima_give_the_first_position_all_the_gradient():
+def test_the_first_of_equal_maxima_has_all_the_gradient():
     D = head("MAX").factors(torch.ones(1, 5, 2, 2, dtype=torch.float64))[1]
     assert D[0, 0, 0].tolist() == [[1, 0], [0, 0]]
 
 
 @pytest.mark.contract
 @pytest.mark.parametrize("word", WORDS)
-def test_the_drop_of_an_ablated_channel_is_what_the_head_says(word):
+def test_the_drop_of_an_ablated_channel_equals_that_of_the_head(word):
     model, A = head(word), maps("signed")
     drops = model.ablated_drops(A)
     for channel in range(5):
@@ -107,6 +107,6 @@ def test_the_drop_of_an_ablated_channel_is_what_the_head_says(word):
         assert torch.allclose(drops[..., channel], model(A) - model(without), atol=1e-12)
 
 
-def test_a_head_of_unknown_inside_has_no_closed_form():
+def test_an_opaque_head_has_no_closed_form():
     model = ForeignHead(lambda A: A.mean((2, 3)), 5)
     assert model.factors(maps("signed")) is model.ablated_drops(maps("signed")) is None

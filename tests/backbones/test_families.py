@@ -1,4 +1,4 @@
-"""Whole networks, once each."""
+"""Forward passes of all backbone families."""
 
 import itertools
 import re
@@ -64,7 +64,7 @@ def test_bfloat16_autocast_gives_float32_logits(name):
         assert model(images).dtype == torch.float32
 
 
-def test_nothing_rectifies_a_in_place_behind_the_features():
+def test_the_features_are_not_rectified_in_place_later():
     model = backbones.build("efficientnet_b0", 2).eval()
     with torch.no_grad():
         A = model.features(torch.randn(1, 3, 96, 96))
@@ -76,29 +76,29 @@ def test_nothing_rectifies_a_in_place_behind_the_features():
 
 
 @pytest.mark.slow
-def test_a_densenet_map_is_rectified_already():
+def test_the_map_of_a_densenet_is_rectified():
     model = backbones.build("densenet121", 2).eval()
     with torch.no_grad():
         assert model.features(torch.randn(1, 3, 96, 96)).min() >= 0
 
 
-def test_one_channel_is_fed_as_three_equal_ones():
+def test_one_channel_is_repeated_to_three():
     model, gray = backbones.build("custom", 2).eval(), torch.randn(2, 1, 96, 96)
     assert torch.equal(model(gray), model(gray.repeat(1, 3, 1, 1)))
 
 
 @pytest.mark.parametrize("shape", [(3, 96, 96), (1, 2, 96, 96)])
-def test_images_of_another_shape_are_a_sentence(shape):
+def test_images_of_another_shape_raise_a_clear_error(shape):
     with pytest.raises(BadValueError, match=rf"{re.escape(str(shape))}.*\(N, 3, H, W\)"):
         backbones.build("custom", 2)(torch.zeros(shape))
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("ResNet18", "resnet18"), ("EfficientNet", "efficientnet_b0"), ("custom", "custom")])
-def test_aliases_mean_a_canonical_name(typed, meant):
+def test_aliases_are_resolved(typed, meant):
     assert backbones.build(typed, 2).config["name"] == meant
 
 
-def test_a_typo_is_answered_with_the_nearest_timm_models():
+def test_a_typo_raises_an_error_with_the_nearest_timm_models():
     with pytest.raises(UnknownNameError, match=r"backbone.*'resnet19'.*'resnet18'.*custom.*timm") as caught:
         backbones.build("resnet19", 2)
     assert "resnet14t" not in str(caught.value)
@@ -110,6 +110,6 @@ WITHOUT_MAPS = [pytest.param(name, marks=pytest.mark.slow) for name in ("cait_xx
 
 
 @pytest.mark.parametrize("name", ["mixer_s16_224", *WITHOUT_MAPS])
-def test_a_network_without_maps_is_refused_with_a_sentence(name):
+def test_a_backbone_without_maps_raises_a_clear_error(name):
     with pytest.raises(NotAvailableError, match=rf"'{name}'.*\(N, \d+, h, w\).*backbones\.wrap"):
         backbones.build(name, 2)

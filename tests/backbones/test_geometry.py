@@ -1,4 +1,4 @@
-"""The grid from the modules' arithmetic equals the one that gradients tell."""
+"""Grids by arithmetic equal those measured with gradients."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def test_arithmetic_equals_gradient_probing_in_all_networks_and_at_usual_sizes(n
 
 @pytest.mark.contract
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in backbones.names()])
-def test_the_arithmetic_knows_every_listed_backbone(name):
+def test_arithmetic_supports_every_listed_backbone(name):
     family, word = resolve(name)
     with torch.device("meta"):
         extractor = family.build(word, False).extractor
@@ -58,7 +58,7 @@ def test_same_padding_moves_the_grid_with_the_image_size():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_b0"])
-def test_a_bright_pixel_moves_the_position_that_looks_at_it(name):
+def test_a_bright_pixel_changes_the_position_of_its_grid_cell(name):
     torch.manual_seed(0)
     model = backbones.build(name, 2).train()
     size = (224, 224)
@@ -80,7 +80,7 @@ def test_attention_does_not_change_the_grid():
 
 
 @pytest.mark.parametrize("name", ["custom", "convnext_atto"])
-def test_asking_for_the_grid_touches_nothing(name):
+def test_computing_the_grid_has_no_side_effects(name):
     model = backbones.build(name, 2, dropout=0.5).train()
     model.head.eval()
     modes = [part.training for part in model.modules()]
@@ -95,14 +95,14 @@ def test_asking_for_the_grid_touches_nothing(name):
     assert torch.equal(random, torch.get_rng_state())
 
 
-def test_the_grid_is_asked_once_per_size():
+def test_the_grid_is_computed_once_per_size():
     model = backbones.build("custom", 2)
     assert model.grid((96, 96)) is model.grid((96, 96))
     assert model.grid([96, 128]).size == (96, 128)
 
 
 class Branches(nn.Module):
-    """Two strided ways that look at different places."""
+    """Two branches with different grids."""
 
     def __init__(self):
         super().__init__()
@@ -121,23 +121,23 @@ def test_disagreeing_branches_are_probed():
 
 
 class Curious(nn.Conv2d):
-    """Looks at its numbers on the way."""
+    """Network whose control flow depends on its values."""
 
     def forward(self, images):
         return super().forward(images) * (1.0 if images.max().item() > 0 else 2.0)
 
 
-def test_a_network_that_looks_at_its_numbers_is_probed():
+def test_a_network_with_data_dependent_control_flow_is_probed():
     net = Curious(3, 4, 2, stride=2)
     assert geometry.arithmetic(net, (96, 96)) is None
     assert geometry.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.5, 0.5))
 
 
-def test_a_single_position_has_the_whole_side_as_its_stride():
+def test_a_single_position_has_the_image_side_as_stride():
     net = nn.AvgPool2d(96)
     assert probe.grid(net, net, (96, 96)) == Grid((96, 96), (96, 96), (47.5, 47.5))
 
 
-def test_named_paddings_are_followed():
+def test_named_paddings_are_traced():
     net = nn.Sequential(nn.Conv2d(3, 4, 4, padding="same"), nn.Conv2d(4, 4, 3, padding="valid"), nn.ZeroPad2d((3, 0, 1, 0)))
     assert geometry.arithmetic(net, (96, 96)) == probe.grid(net, net, (96, 96)) == Grid((96, 96), (1, 1), (0.5, -1.5))

@@ -1,4 +1,4 @@
-"""Heads x poolings x attentions on synthetic maps as wide as each family's, and the identities between them."""
+"""Poolings and attentions on synthetic maps with the widths of all families."""
 
 import functools
 
@@ -17,20 +17,20 @@ FEW = ["custom", "resnet18", "densenet121"]
 
 
 def widths(names):
-    """The widths of backbones, which are built without memory."""
+    """Return the widths of backbones, built on the meta device."""
     with torch.device("meta"):
         return {family.build(word, False).width for family, word in map(resolve, names)}
 
 
 @functools.cache
 def attended(attention, width):
-    """The same attention for all poolings: large ones take longer to draw than to use."""
+    """Return an attention, cached because initialising large ones is slow."""
     torch.manual_seed(0)
     return None if attention == "none" else attentions.build(attention, channels=width).eval()
 
 
 def classifier(width, pooling="AVG", attention="none", findings=3, dropout=0.0):
-    """A classifier over synthetic maps: nothing in front of the attention."""
+    """Return a classifier without extractor, for synthetic maps."""
     extra = attended(attention, width)
     torch.manual_seed(0)
     pooling = poolings.build(pooling)
@@ -38,7 +38,7 @@ def classifier(width, pooling="AVG", attention="none", findings=3, dropout=0.0):
 
 
 @pytest.mark.parametrize("names", [FEW, pytest.param(backbones.names(), marks=pytest.mark.slow)], ids=["few", "all"])
-def test_widths_of_all_families_are_asked_about(names):
+def test_tests_cover_the_widths_of_all_families(names):
     expected = set(USUAL + OTHERS) if len(names) > len(FEW) else {128, 512, 1024}
     assert widths(names) == expected
 

@@ -1,4 +1,4 @@
-"""A wrong backbone is told from its word alone; none that can be built is refused."""
+"""Unknown backbones are reported by name, without importing torch."""
 
 import subprocess
 import sys
@@ -16,11 +16,11 @@ def test_every_backbone_that_can_be_built_passes():
 
 
 @pytest.mark.parametrize("word", ["resnet19", "ResNet19", "densnet121", "resnet18x:mean=1"])
-def test_a_wrong_word_names_the_nearest(word):
+def test_an_unknown_backbone_raises_an_error_with_the_nearest(word):
     with pytest.raises(UnknownNameError, match=r"backbone .*did you mean"):
         known.require_known(word)
 
 
-def test_no_heavy_library_is_imported_to_say_so():
+def test_no_large_library_is_imported_for_the_check():
     code = "from backbones import known; known.require_known('resnet18'); import sys; print({'torch', 'timm'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

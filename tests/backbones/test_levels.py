@@ -1,4 +1,4 @@
-"""Earlier feature levels: their maps, the network from there on, and where they look."""
+"""Layers before the pooled map: their maps, gradients and grids."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def build(name, attention=None, pooling="AVG"):
 
 
 def check(model, layer):
-    """The gradients of the leaf are those of plain autograd, and the tail gives the network's logits."""
+    """Check gradients against plain autograd, and the logits of the rest of the network."""
     A, logits = levels.run(model, IMAGES, layer)
     seen = []
 
@@ -75,7 +75,7 @@ def test_the_gradients_at_every_level_of_a_large_network_are_those_of_plain_auto
 @pytest.mark.parametrize(
     ("name", "last"), [("resnet18", "layer4"), ("custom", "features.3"), pytest.param("convnext_atto", "stages.3", marks=pytest.mark.slow)]
 )
-def test_the_pooled_map_is_a_level_only_where_attention_follows(name, last):
+def test_the_pooled_map_is_a_layer_only_if_attention_follows(name, last):
     assert last not in build(name).levels
     attended = build(name, "CAM")
     assert attended.levels[-1] == last
@@ -83,7 +83,7 @@ def test_the_pooled_map_is_a_level_only_where_attention_follows(name, last):
 
 
 @pytest.mark.byhand
-def test_the_levels_of_a_resnet_look_at_every_4th_8th_and_16th_pixel_from_the_first():
+def test_layers_of_a_resnet_have_strides_4_8_and_16_and_offset_0():
     model = build("resnet18")
     assert model.levels[1:] == ("layer1", "layer2", "layer3")
     for layer, stride in zip(model.levels, (2, 4, 8, 16), strict=True):
@@ -91,7 +91,7 @@ def test_the_levels_of_a_resnet_look_at_every_4th_8th_and_16th_pixel_from_the_fi
 
 
 @pytest.mark.byhand
-def test_every_even_average_pooling_moves_the_levels_of_a_densenet():
+def test_every_even_average_pooling_shifts_the_grid_of_a_densenet():
     with torch.device("meta"):
         model = backbones.build("densenet121", 3)
     offsets = {f"features.denseblock{block}": offset for block, offset in ((1, 0), (2, 2), (3, 6))}  # 4/2, 4/2 + 8/2
@@ -108,8 +108,8 @@ def test_the_arithmetic_of_a_level_equals_gradient_probing(name):
         assert wrapped.grid((96, 101), same) == model.grid((96, 101), layer)
 
 
-def test_a_rectifier_in_place_behind_the_level_does_not_change_it():
-    """Pitfall: torchvision's DenseNet rectifies in place behind its features."""
+def test_an_in_place_rectifier_after_a_layer_does_not_change_it():
+    """Pitfall: torchvision's DenseNet rectifies in place after its features."""
     net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(4, 4, 1))
     model = backbones.wrap(net, features="2", head=lambda A: A.mean((2, 3)))
     A, logits = levels.run(model, IMAGES, "0")
@@ -122,7 +122,7 @@ def test_a_rectifier_in_place_behind_the_level_does_not_change_it():
 
 
 @pytest.mark.parametrize("layer", ["layer2", "layer3.1.conv1"])
-def test_a_look_at_a_level_leaves_the_model_as_it_was(layer):
+def test_computing_a_layer_has_no_side_effects(layer):
     model = build("resnet18", "FPA", "PCAM")
     model.train()
     model.extractor.net.layer1.eval()
@@ -141,7 +141,7 @@ def test_a_look_at_a_level_leaves_the_model_as_it_was(layer):
     assert not any(part._forward_hooks for part in model.modules())
 
 
-def test_the_first_part_runs_once_where_everything_passes_through_the_level():
+def test_the_layers_before_run_once_if_no_path_bypasses_the_layer():
     model = build("resnet18")
     A, _ = levels.run(model, IMAGES, "layer3")
     seen = []
@@ -159,7 +159,7 @@ def test_half_precision_networks_give_a_float32_level():
     assert A.dtype == logits.dtype == torch.float32
 
 
-def test_a_compiled_network_is_looked_at_uncompiled():
+def test_layers_of_a_compiled_network_are_computed_uncompiled():
     model = build("custom")
     expected, grids = model(IMAGES), [model.grid((96, 96), layer) for layer in (None, "features.1")]
     model = build("custom")
@@ -169,7 +169,7 @@ def test_a_compiled_network_is_looked_at_uncompiled():
     assert torch.allclose(levels.run(model, IMAGES, "features.1")[1], expected, atol=1e-6)
 
 
-def test_an_unknown_layer_names_the_levels_and_the_nearest_part():
+def test_an_unknown_layer_raises_an_error_with_the_nearest():
     model = build("resnet18")
     with pytest.raises(UnknownNameError, match=r"layer.*'layer5'.*'layer\d'.*act1, layer1, layer2, layer3; also"):
         levels.run(model, IMAGES, "layer5")
@@ -180,7 +180,7 @@ def test_an_unknown_layer_names_the_levels_and_the_nearest_part():
 
 
 class Odd(nn.Module):
-    """Parts that are no levels."""
+    """Submodules that cannot be explained."""
 
     def __init__(self):
         super().__init__()
@@ -194,9 +194,9 @@ class Odd(nn.Module):
 
 @pytest.mark.parametrize(
     ("layer", "facts"),
-    [("act", "'act'.*once"), ("unused", "layer 'unused'"), ("flat", r"'flat'.*\(2, 4, 8836\).*\(N, C, h, w\)")],
+    [("act", "'act'.*several times"), ("unused", "layer 'unused'"), ("flat", r"'flat'.*\(2, 4, 8836\).*\(N, C, h, w\)")],
 )
-def test_a_part_that_is_no_level_is_a_sentence(layer, facts):
+def test_a_submodule_without_a_map_raises_a_clear_error(layer, facts):
     net = Odd()
     model = backbones.wrap(net, features=net, head=lambda A: A.mean((2, 3)))
     assert model.levels == ()
@@ -205,7 +205,7 @@ def test_a_part_that_is_no_level_is_a_sentence(layer, facts):
     assert not any(part._forward_hooks for part in net.modules())
 
 
-def test_a_level_of_a_wrapped_network_goes_by_its_own_name():
+def test_a_layer_of_a_wrapped_network_keeps_its_name():
     net = build("resnet18").extractor.net
     model = backbones.wrap(net, features=net.forward_features, head=lambda A: A.mean((2, 3)))
     assert model.grid((96, 96), "layer2") == Grid((96, 96), (8, 8), (0, 0))

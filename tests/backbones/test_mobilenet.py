@@ -1,4 +1,4 @@
-"""MobileNetV2 with SAME padding at two strides, started from a file of weights without a classifier."""
+"""MobileNetV2 with SAME padding at two strides, initialised from a file of weights without a classifier."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ def extractor_weights(model) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(("word", "stride"), zip(WORDS, (32, 16), strict=True))
-def test_maps_have_the_stride_of_the_word(word: str, stride: int):
+def test_maps_have_the_stride_in_the_name(word: str, stride: int):
     model = backbones.build(f"{word}:mean=127.5,std=127.5", 3, "PCAM").eval()
     with torch.inference_mode():
         assert model.features(torch.zeros(1, 3, 64, 64)).shape == (1, 1280, 64 // stride, 64 // stride)
     assert model.grid((64, 64)).stride == (stride, stride)
 
 
-def test_a_half_precision_file_under_timms_names_starts_both_strides_and_another_network_is_refused(tmp_path: Path):
+def test_a_half_precision_file_initialises_both_strides(tmp_path: Path):
     torch.manual_seed(1)
     first = backbones.build(WORDS[0], 3)
     names = extractor_weights(first)
@@ -42,7 +42,7 @@ def test_a_half_precision_file_under_timms_names_starts_both_strides_and_another
         load_weights.start_from(backbones.build("resnet18", 3), state, "w.safetensors")
 
 
-def test_published_weights_are_asked_for_in_vain_with_what_to_do():
+def test_pretrained_weights_raise_an_error_with_advice():
     with pytest.raises(NotAvailableError, match="--init_from FILE"):
         backbones.build(WORDS[0], 3, pretrained=True)
 

@@ -50,7 +50,7 @@ def file(tmp_path):
     return tmp_path / "net.py"
 
 
-def test_the_words_of_the_command_line_are_the_projects_there_are():
+def test_the_command_line_knows_all_libraries():
     assert tuple(networks.SOURCES) == SOURCES
 
 
@@ -64,19 +64,19 @@ def test_the_words_of_the_command_line_are_the_projects_there_are():
         ("nets", "'Net'"),
     ],
 )
-def test_a_build_that_gives_no_network_is_a_sentence(file, name, facts):
+def test_a_build_function_without_a_network_raises_a_clear_error(file, name, facts):
     with pytest.raises(LocusError, match=facts):
         networks.build(f"{file}:{name}", 3)
 
 
 @pytest.mark.parametrize("word", ["timm:resnet181", "torchvision:resnet181", "xrv:densenet12"])
-def test_an_unknown_network_of_a_project_names_the_nearest(word):
+def test_an_unknown_network_of_a_library_raises_an_error_with_the_nearest(word):
     pytest.importorskip("torchxrayvision")
     with pytest.raises(UnknownNameError, match=r"resnet18'|densenet121"):
         networks.build(word, 3)
 
 
-def test_a_network_without_a_number_of_outputs_asks_for_their_names():
+def test_an_unknown_number_of_outputs_raises_an_error():
     with pytest.raises(BadValueError, match="--findings"):
         networks.build("timm:test_vit", None)
 
@@ -95,7 +95,7 @@ def assembled_of(word, outputs, channels, side, mean, std):
 @pytest.mark.parametrize(
     ("mean", "std", "channels"), [((0.5,), (1 / 2048,), 1), ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 3), (MEAN, STD, 3), ((0.0,), (1.0,), 3)]
 )
-def test_images_reach_a_network_as_its_mean_and_deviation_say(mean, std, channels):
+def test_images_are_normalised_by_the_networks_mean_and_std(mean, std, channels):
     rescale = normalised(mean, std, channels) or nn.Identity()
     images = transforms.evaluation()(gray(8))[:, :channels]
     expected = (gray(8)[:, None] / 255 - torch.tensor(mean).reshape(1, -1, 1, 1)) / torch.tensor(std).reshape(1, -1, 1, 1)
@@ -103,12 +103,12 @@ def test_images_reach_a_network_as_its_mean_and_deviation_say(mean, std, channel
 
 
 @pytest.mark.parametrize(("mean", "std"), [((0.5, 0.5), (1.0,)), ((0.5,), (0.0,))])
-def test_a_normalisation_that_does_not_fit_is_a_sentence(mean, std):
+def test_an_invalid_normalisation_raises_a_clear_error(mean, std):
     with pytest.raises(BadValueError, match=r"--(mean|std).*channels"):
         normalised(mean, std, 3)
 
 
-def test_a_network_is_built_again_from_what_a_checkpoint_keeps_and_not_from_a_changed_file(file):
+def test_a_network_is_rebuilt_from_a_checkpoint_unless_its_file_changed(file):
     module, model = assembled_of(f"{file}:Net", 3, 1, 32, (0.5,), (0.25,))
     again = build_from_config.rebuild(model.config, "its run", trust=True)
     again.load_state_dict(model.state_dict())
@@ -120,7 +120,7 @@ def test_a_network_is_built_again_from_what_a_checkpoint_keeps_and_not_from_a_ch
         build_from_config.rebuild(model.config, "its run", trust=True)
 
 
-def test_a_network_of_transformers_is_read_from_its_folder(tmp_path):
+def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
@@ -136,7 +136,7 @@ def test_a_network_of_transformers_is_read_from_its_folder(tmp_path):
     assert torch.equal(again.eval()(transforms.evaluation()(gray(32))), model(transforms.evaluation()(gray(32))))
 
 
-def test_transformers_that_is_not_installed_is_a_sentence():
+def test_a_missing_transformers_package_raises_a_clear_error():
     if importlib.util.find_spec("transformers"):
         pytest.skip("transformers is installed")
     with pytest.raises(NotAvailableError, match=r"transformers.*\[hf\]"):

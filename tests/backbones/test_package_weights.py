@@ -9,7 +9,7 @@ from core.errors import DataError
 
 
 def package(size, findings=5):
-    """A network of the package with random weights and calibrated batch norm."""
+    """Return a network of the package with random weights and calibrated batch norm."""
     network = pytest.importorskip("efficientnet_pytorch").EfficientNet
     torch.manual_seed(0)
     net = network.from_name(f"efficientnet-{size}", num_classes=findings, dropout_rate=0.0, drop_connect_rate=0.0).train()
@@ -45,7 +45,7 @@ def test_logits_equal_the_package_in_large_networks(size):
     check(size)
 
 
-def test_a_head_of_another_width_stays_ours():
+def test_a_head_of_another_width_is_not_loaded():
     net, _ = package("b0", findings=7)
     model = backbones.build("tf_efficientnet_b0", 2)
     ours = model.weight.detach().clone()
@@ -54,6 +54,6 @@ def test_a_head_of_another_width_stays_ours():
     assert torch.equal(model.extractor.net.conv_stem.weight, net._conv_stem.weight)
 
 
-def test_weights_that_are_not_the_packages_are_a_sentence():
+def test_weights_of_another_package_raise_a_clear_error():
     with pytest.raises(DataError, match=r"efficientnet-pytorch.* 0 .* 16$"):
         package_weights.convert({"a": torch.zeros(1)}, backbones.build("tf_efficientnet_b0", 2).state_dict())

@@ -1,4 +1,4 @@
-"""Somebody's network, wrapped, is explained as the same network built here: same weights, same maps, same grid."""
+"""A wrapped network has the same maps and grid as the same network of Locus."""
 
 import pytest
 import timm
@@ -12,7 +12,7 @@ METHODS = ["cam", "gradcam", "hirescam"]
 
 
 def calibrated(net, channels, size):
-    """Random weights with batch norms that know their inputs: else maps fade on the way."""
+    """Calibrate the batch norms of random weights, so that maps do not vanish."""
     for part in net.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
             part.momentum = None  # the average over the batch below
@@ -22,7 +22,7 @@ def calibrated(net, channels, size):
 
 
 def built(name, net, linear):
-    """The network ``name`` as it is built here, with the weights of ``net``."""
+    """Return the network ``name`` of Locus with the weights of ``net``."""
     model = backbones.build(name, len(linear.weight))
     model.extractor.net.load_state_dict({key: value for key, value in net.state_dict().items() if key in model.extractor.net.state_dict()})
     model.head.linear.load_state_dict(linear.state_dict())
@@ -46,14 +46,14 @@ def compare(found, expected):
 
 
 @pytest.mark.oracle
-def test_a_torchvision_resnet_is_explained_as_our_own():
+def test_a_torchvision_resnet_has_the_same_maps_as_ours():
     torch.manual_seed(0)
     net = calibrated(torchvision.models.resnet18(weights=None, num_classes=3), 3, 96)
     check(backbones.wrap(net, features="layer4", head="fc"), built("resnet18", net, net.fc), "layer3")
 
 
 @pytest.mark.oracle
-def test_a_timm_efficientnet_is_explained_as_our_own():
+def test_a_timm_efficientnet_has_the_same_maps_as_ours():
     torch.manual_seed(0)
     net = calibrated(timm.create_model("efficientnet_b0", num_classes=3), 3, 96)
     wrapped = backbones.wrap(net, features=net.forward_features, head="classifier")
@@ -62,13 +62,13 @@ def test_a_timm_efficientnet_is_explained_as_our_own():
 
 @pytest.mark.slow
 @pytest.mark.oracle
-def test_a_torchxrayvision_densenet_is_explained_as_our_own():
+def test_a_torchxrayvision_densenet_has_the_same_maps_as_ours():
     models = pytest.importorskip("torchxrayvision").models
     torch.manual_seed(0)
     net = calibrated(models.DenseNet(weights=None, num_classes=3), 1, 224)
     wrapped = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
     gray = net.state_dict()["features.conv0.weight"]
-    first = torch.cat([gray, torch.zeros_like(gray), torch.zeros_like(gray)], 1)  # thirds would round anew
+    first = torch.cat([gray, torch.zeros_like(gray), torch.zeros_like(gray)], 1)  # equal thirds would cause rounding errors
     net_of_three = models.DenseNet(weights=None, num_classes=3, in_channels=3)
     net_of_three.load_state_dict({**net.state_dict(), "features.conv0.weight": first})
     check(wrapped, built("densenet121", net_of_three, net.classifier), "features.denseblock3", 224, 1)

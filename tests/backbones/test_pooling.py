@@ -80,7 +80,7 @@ def test_linear_pooling_of_a_map_without_positive_values_is_zero():
 
 
 @pytest.mark.byhand
-def test_pcam_weighs_by_the_probability_of_each_finding():
+def test_pcam_weights_positions_by_the_probability_of_the_finding():
     model = head("PCAM", channels=1, findings=2)
     with torch.no_grad():
         model.linear.weight.copy_(torch.tensor([[1.0], [-2.0]]))
@@ -96,7 +96,7 @@ def test_pcam_weighs_by_the_probability_of_each_finding():
 
 
 @pytest.mark.byhand
-def test_pcam_of_impossible_scores_still_weighs_to_one():
+def test_pcam_weights_of_very_low_scores_sum_to_one():
     scores = torch.full((1, 1, 2, 2), -1e4, dtype=torch.float64)
     A = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]], dtype=torch.float64)
     assert poolings.build("PCAM")(A, scores).item() == pytest.approx(3)
@@ -109,12 +109,12 @@ def test_lse_goes_from_the_mean_to_the_maximum():
     assert (pool("LSE:gamma=2", A) < pool("LSE:gamma=5", A)).all()
 
 
-def test_lse_has_gamma_ten_unless_told():
+def test_the_default_gamma_of_lse_is_ten():
     assert poolings.build("LSE").gamma == poolings.build("AVG_MAX_LSE").lse.gamma == 10
 
 
 @pytest.mark.parametrize("word", ["LSE:gamma=0", "LSE:gamma=-1", "AVG_MAX_LSE:gamma=many"])
-def test_an_impossible_gamma_is_a_sentence(word):
+def test_an_invalid_gamma_raises_a_clear_error(word):
     with pytest.raises(BadValueError, match=rf"LSE.*{word.split(':')[1]}\b.* 0 "):
         poolings.build(word)
 

@@ -1,4 +1,4 @@
-"""Transformers through the contract: tokens as a map. Gradient probing has no say here: attention sees everything."""
+"""Transformers: tokens as a map, whose grid is that of the patches."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def images(*size, count=2):
 
 
 def tokens_of(net, given):
-    """What timm itself would hand to its pooling, normed, without class tokens: (N, h*w, C)."""
+    """Return the normed tokens that timm pools, without class tokens, (N, h*w, C)."""
     tokens = net.forward_features(given)
     return tokens.flatten(1, 2) if tokens.ndim == 4 else getattr(net, "fc_norm", lambda x: x)(tokens)[:, net.num_prefix_tokens :]
 
@@ -60,14 +60,14 @@ def check_level(model, layer):
 
 
 @pytest.mark.contract
-def test_a_vision_transformer_goes_through_the_contract():
+def test_a_vision_transformer_passes_the_checks():
     check(VIT)
 
 
 @pytest.mark.slow
 @pytest.mark.contract
 @pytest.mark.parametrize("name", MORE)
-def test_other_transformers_go_through_the_contract(name):
+def test_other_transformers_pass_the_checks(name):
     check(name)
 
 
@@ -83,8 +83,8 @@ def test_merging_doubles_the_stride_and_keeps_the_grid_centred():
 
 
 @pytest.mark.planted
-def test_a_token_stands_for_its_patch():
-    """Without attention a token knows its own patch alone."""
+def test_a_token_is_located_at_its_patch():
+    """Without attention, a token depends only on its patch."""
     model = build(VIT)
     for block in model.extractor.net.blocks:
         torch.nn.init.zeros_(block.attn.proj.weight)
@@ -99,14 +99,14 @@ def test_a_token_stands_for_its_patch():
 
 
 @pytest.mark.parametrize(("size", "near"), [((230, 224), "224x224"), ((8, 32), "16x32")])
-def test_a_size_that_the_patches_do_not_fill_is_a_sentence(size, near):
+def test_a_size_that_is_not_a_multiple_of_the_patch_raises_a_clear_error(size, near):
     model = build(VIT)
     for ask in (lambda: model(images(*size)), lambda: model.grid(size), lambda: model.grid(size, "blocks.3")):
         with pytest.raises(BadValueError, match=rf"\b{size[0]}x{size[1]}\b.*\b16x16\b.* 16\b.*\b{near}$"):
             ask()
 
 
-def test_a_part_that_gives_no_tokens_is_a_sentence():
+def test_a_submodule_without_tokens_raises_a_clear_error():
     model = build(VIT)
     assert model.grid((96, 128), "blocks.3.norm1") == model.grid((96, 128))
     with pytest.raises(NotAvailableError, match=r"'blocks\.3\.attn\.q_norm'.*\(2, 3, 49, 64\).*\(N, C, h, w\)"):

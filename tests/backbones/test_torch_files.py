@@ -1,4 +1,4 @@
-"""A file that would run code when it is loaded is refused by the name of what it would run, and nothing runs."""
+"""Files that would run code when loaded raise an error with the name of the code, and nothing runs."""
 
 import os
 import pickle
@@ -12,7 +12,7 @@ from core.errors import DataError
 
 
 class Runs:
-    """What unpickling would run: a command that leaves a trace."""
+    """Class whose unpickling runs a command that creates a file."""
 
     def __init__(self, path):
         self.path = path
@@ -37,12 +37,12 @@ def hostile(request, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_checkpoint_that_would_run_code_names_it(hostile):
+def test_the_code_in_an_unsafe_checkpoint_is_named(hostile):
     with pytest.raises(DataError, match=r"it would run posix\.system"):
         load.checkpoint(hostile)
 
 
-def test_a_file_that_is_only_broken_names_no_code(tmp_path):
+def test_a_broken_file_without_code_names_none(tmp_path):
     torch.save({"a": torch.zeros(100)}, tmp_path / "w.pt")
     for content in (b"", b"abc", (tmp_path / "w.pt").read_bytes()[:300], pickle.dumps([1, 2])):
         (tmp_path / "w.pt").write_bytes(content)
@@ -51,7 +51,7 @@ def test_a_file_that_is_only_broken_names_no_code(tmp_path):
         assert torch_files.code_in(tmp_path / "w.pt", raised.value) is None
 
 
-def test_a_hugging_face_folder_with_weights_that_would_run_code_is_refused(tmp_path):
+def test_a_hugging_face_folder_with_unsafe_weights_raises_an_error(tmp_path):
     transformers = pytest.importorskip("transformers")
     transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], num_labels=2).save_pretrained(tmp_path)
     torch.save({"a": Runs(tmp_path / "ran")}, tmp_path / "pytorch_model.bin")

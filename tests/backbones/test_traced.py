@@ -17,7 +17,7 @@ def image(channels=3, side=64):
 
 
 class Tail(nn.Module):
-    """Two convolutions, and whatever stands behind them."""
+    """Two convolutions followed by other layers."""
 
     def __init__(self, tail, channels=3):
         super().__init__()
@@ -44,19 +44,19 @@ def net(tail, channels=3):
         (lambda net, A: net.fc(A.mean((2, 3))).sigmoid(), ModelSpec("body", "fc")),
     ],
 )
-def test_the_head_is_open_only_where_one_linear_layer_takes_a_pooled_map_and_nothing_else(tail, wiring):
+def test_class_maps_exist_only_for_one_linear_layer_over_a_pooled_map(tail, wiring):
     assert find(net(tail), 3, side=64) == wiring
 
 
 @pytest.mark.parametrize("build", [torchvision.models.resnet18, torchvision.models.squeezenet1_1])
-def test_what_is_found_gives_the_networks_own_logits_to_the_bit(build):
+def test_the_detected_parts_give_the_logits_of_the_network(build):
     torch.manual_seed(0)
     network = build(num_classes=3).eval()
     model = backbones.wrap(network, img_size=64)
     assert torch.equal(model(image()), network(image()))
 
 
-def test_a_head_that_is_no_linear_layer_over_a_map_stays_closed_and_says_why():
+def test_another_head_is_opaque_and_says_why():
     network = net(lambda net, A: net.fc(A.mean((2, 3)).tanh()))
     model = backbones.wrap(network, img_size=64)
     maps = explain(model, image(), methods=["gradcam", "hirescam"])
@@ -71,7 +71,7 @@ def test_a_head_that_is_no_linear_layer_over_a_map_stays_closed_and_says_why():
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_vit3"])
-def test_a_transformers_tokens_are_its_map(name):
+def test_the_tokens_of_a_transformer_are_its_map(name):
     torch.manual_seed(0)
     network = timm.create_model(name, num_classes=3, img_size=64).eval()
     model = backbones.wrap(network, img_size=64)
@@ -81,7 +81,7 @@ def test_a_transformers_tokens_are_its_map(name):
     assert maps["gradcam"].shape == (2, 3, 4, 4)
 
 
-def test_a_swins_mean_over_tokens_opens_the_class_maps():
+def test_a_swin_has_class_maps():
     torch.manual_seed(0)
     network = timm.create_model("swin_tiny_patch4_window7_224", num_classes=3, img_size=64, depths=(1, 1, 1, 1)).eval()
     model = backbones.wrap(network, img_size=64)
@@ -91,7 +91,7 @@ def test_a_swins_mean_over_tokens_opens_the_class_maps():
     assert model.grid((64, 64)) == Grid((64, 64), (32, 32), (15.5, 15.5))
 
 
-def test_a_part_that_no_logit_reads_names_what_to_give():
+def test_an_unused_submodule_raises_an_error_with_advice():
     network = timm.create_model("test_vit", num_classes=3, img_size=64, global_pool="token").eval()
     with pytest.raises(NotAvailableError, match=r"'blocks'.*class token.*leave features out"):
         backbones.wrap(network, features="blocks", img_size=64)
@@ -105,23 +105,23 @@ def test_a_part_that_no_logit_reads_names_what_to_give():
         (lambda net, A: (net.fc(A.mean((2, 3))), A), "a tuple"),
         (lambda net, A: {"out": net.fc(A.mean((2, 3)))}, "a dict"),
         (lambda net, A: A, r"shape \(1, 8, 16, 16\)"),
-        (lambda net, A: net.fc(A), "takes no image of 3x64x64"),
+        (lambda net, A: net.fc(A), "fails for an image of 3x64x64"),
         (lambda net, A: net.fc(A.mean((2, 3))).half(), "float16"),
         (lambda net, A: net.fc(A.mean((2, 3)).tanh()).softmax(1), "ends in a softmax"),
     ],
 )
-def test_a_network_that_gives_no_logits_is_a_sentence(tail, facts):
+def test_a_network_without_logits_raises_a_clear_error(tail, facts):
     with pytest.raises(BadValueError, match=facts):
         backbones.wrap(net(tail), img_size=64)
 
 
-def test_a_network_that_knows_no_map_is_a_sentence():
+def test_a_network_without_a_map_raises_a_clear_error():
     network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 3))
-    with pytest.raises(NotAvailableError, match=r"no part.*features.*callables"):
+    with pytest.raises(NotAvailableError, match=r"no submodule.*features.*callables"):
         backbones.wrap(network, img_size=64)
 
 
-def test_tracing_leaves_the_network_as_it_was():
+def test_detection_does_not_change_the_network():
     network = net(lambda net, A: net.fc(A.mean((2, 3)))).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     backbones.wrap(network, img_size=64)

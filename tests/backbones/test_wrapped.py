@@ -10,7 +10,7 @@ from core.frames import Grid
 
 
 class Net(nn.Module):
-    """A foreign network: rectifies in place behind its features."""
+    """Third-party network that rectifies in place after its features."""
 
     def __init__(self):
         super().__init__()
@@ -31,14 +31,14 @@ def net():
 IMAGES = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
 
 
-def test_callables_give_the_networks_own_logits(net):
+def test_callables_give_the_logits_of_the_network(net):
     model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head=lambda A: net.classifier(A.mean((2, 3))))
     assert torch.equal(model(IMAGES), net(IMAGES))
     assert model.pooling == ""
     assert model.config is model.num_classes is None
 
 
-def test_the_name_of_a_linear_layer_opens_the_class_maps(net):
+def test_naming_a_linear_layer_gives_class_maps(net):
     model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
     A = model.features(IMAGES)
     assert torch.allclose(model.class_maps(A).mean((2, 3)) + model.bias, net(IMAGES), atol=1e-6)
@@ -46,7 +46,7 @@ def test_the_name_of_a_linear_layer_opens_the_class_maps(net):
     assert model.num_classes == 3
 
 
-def test_features_that_leave_a_rectifier_out_are_refused_and_the_network_is_left_as_it_was(net):
+def test_features_without_a_rectifier_raise_an_error(net):
     net.features.train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     with pytest.raises(BadValueError, match=r"features.*head.*network.*0\.\d+.*callable.*lambda"):
@@ -56,18 +56,18 @@ def test_features_that_leave_a_rectifier_out_are_refused_and_the_network_is_left
     assert not net.classifier._forward_hooks
 
 
-def test_what_follows_the_linear_layer_does_not_count(net):
+def test_layers_after_the_linear_layer_do_not_count(net):
     whole = nn.Sequential(net, nn.Sigmoid())
     model = backbones.wrap(whole, features=lambda x: net.features(x).relu(), head="0.classifier")
     assert torch.allclose(model(IMAGES).sigmoid(), whole(IMAGES))
 
 
-def test_a_network_that_takes_no_such_image_is_not_judged(net):
+def test_a_network_that_rejects_the_test_image_is_not_checked(net):
     net.features.insert(0, nn.Unflatten(1, (5, 3)))
     assert backbones.wrap(net, features="features", head="classifier").num_classes == 3
 
 
-def test_a_dotted_name_stops_before_anything_happens_in_place(net):
+def test_a_dotted_name_stops_before_in_place_operations(net):
     model = backbones.wrap(net, features="features.1", head=lambda A: net.classifier(A.mean((2, 3))))
     A = model.features(IMAGES)
     assert torch.equal(A, net.features[1](net.features[0](IMAGES)))
@@ -75,7 +75,7 @@ def test_a_dotted_name_stops_before_anything_happens_in_place(net):
     assert not net.features[1]._forward_hooks
 
 
-def test_class_maps_of_an_unknown_head_are_a_sentence(net):
+def test_class_maps_of_an_opaque_head_raise_a_clear_error(net):
     model = backbones.wrap(net, features="features", head=lambda A: A.sum((2, 3)))
     for ask in (lambda: model.class_maps(model.features(IMAGES)), lambda: model.weight, lambda: model.bias):
         with pytest.raises(NotAvailableError, match=r"head.*callable.*nn\.Linear"):
@@ -97,16 +97,16 @@ def test_a_grid_may_be_given(net):
 def test_a_network_without_gradients_cannot_be_probed():
     net = nn.Linear(2, 2)
     model = backbones.wrap(net, features=lambda x: x.detach().clone().requires_grad_(), head=lambda A: A)
-    with pytest.raises(NotAvailableError, match=r"gradients.*backbones\.wrap grid="):
+    with pytest.raises(NotAvailableError, match=r"gradients.*grid=.*backbones\.wrap"):
         model.grid((96, 96))
 
 
-def test_an_unknown_submodule_names_the_nearest(net):
+def test_an_unknown_submodule_raises_an_error_with_the_nearest(net):
     with pytest.raises(UnknownNameError, match=r"submodule.*'feature'.*'features'"):
         backbones.wrap(net, features="feature", head="classifier")
 
 
-def test_a_submodule_that_never_runs_is_a_sentence(net):
+def test_a_submodule_that_never_runs_raises_a_clear_error(net):
     net.unused = nn.Identity()
     with pytest.raises(NotAvailableError, match=r"submodule.*'unused'.*features"):
         backbones.wrap(net, features="unused", head="classifier")(IMAGES)
@@ -138,8 +138,8 @@ def test_weights_of_a_wrapped_network_are_trained_and_saved_with_it(net):
     assert model.weight is net.classifier.weight
 
 
-def test_a_head_that_cannot_take_the_feature_map_is_a_sentence():
+def test_a_head_that_rejects_the_feature_map_raises_a_clear_error():
     layers = nn.Sequential(nn.Linear(512 * 9, 8), nn.ReLU(), nn.Linear(8, 2))
     network = nn.Sequential(OrderedDict(features=nn.Conv2d(3, 512, 32, 32), classifier=layers))  # as VGG's are
-    with pytest.raises(BadValueError, match=r"head.*\(1, 512, 3, 3\).*\(N,K\)"):
+    with pytest.raises(BadValueError, match=r"head.*\(1, 512, 3, 3\).*\(N, K\)"):
         backbones.wrap(network, features="features", head="classifier")(torch.zeros(1, 3, 96, 96))

@@ -1,4 +1,4 @@
-"""torchxrayvision's weights as a start: whose they are, and that they see what they were trained on."""
+"""torchxrayvision's weights as initial weights."""
 
 import functools
 
@@ -17,7 +17,7 @@ IMAGES = torch.randint(0, 256, (2, 64, 64), generator=torch.Generator().manual_s
 
 @pytest.fixture
 def xrv(tmp_path, monkeypatch):
-    """The library, with torch's folder of weights in the test's own and no network."""
+    """Return the library, with torch's checkpoint folder in a temporary folder and without a connection."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     for word in ("http_proxy", "https_proxy"):
@@ -35,7 +35,7 @@ def random_network(kind):
 
 @pytest.fixture
 def net(xrv, tmp_path):
-    """A network with random weights that lies where the library's own would lie, pickled whole as they are."""
+    """Write a pickled network with random weights to the path of the library's download."""
     net = random_network(xrv.models.DenseNet).train()
     place = tmp_path / "checkpoints" / xrv.models.model_urls[WORD]["weights_url"].rpartition("/")[2]
     place.parent.mkdir()
@@ -47,14 +47,14 @@ def net(xrv, tmp_path):
 @pytest.mark.parametrize(
     "flags", [{"name": "densenet121", "pretrained": WORD}, {"name": WORD, "pretrained": True}], ids=["pretrained", "backbone"]
 )
-def test_the_features_are_torchxrayvision_s_of_the_same_picture(net, flags):
+def test_features_equal_those_of_torchxrayvision(net, flags):
     model = backbones.build(num_classes=2, **flags).eval()
     theirs = net.features(((2 * IMAGES[:, None].float() / 255) - 1) * 1024).relu()
     ours = model.features(transforms.evaluation()(IMAGES))
     assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max()))
 
 
-def test_a_rebuilt_network_sees_the_same_gray_values_and_needs_no_file(net, tmp_path):
+def test_a_rebuilt_network_has_the_same_gray_values_and_needs_no_file(net, tmp_path):
     model = backbones.build("densenet121", 2, pretrained=WORD).eval()
     again = backbones.build(**model.config).eval()
     again.load_state_dict(model.state_dict())
@@ -62,7 +62,7 @@ def test_a_rebuilt_network_sees_the_same_gray_values_and_needs_no_file(net, tmp_
     assert torch.equal(model(images), again(images))
 
 
-def test_a_file_that_would_run_code_is_refused(net, xrv, tmp_path):
+def test_a_file_that_would_run_code_raises_an_error(net, xrv, tmp_path):
     """Pitfall: pickle checkpoints run code."""
 
     class Harm:
@@ -75,7 +75,7 @@ def test_a_file_that_would_run_code_is_refused(net, xrv, tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-def test_weights_that_cannot_be_had_name_their_file_and_its_place_before_the_data_are_read_too(xrv, tmp_path):
+def test_weights_that_cannot_be_downloaded_are_reported_before_the_data_are_read(xrv, tmp_path):
     facts = rf"{WORD}.*https://github\.com/.*-best\.pt .*{tmp_path}/checkpoints/.*--pretrained False"
     with pytest.raises(NotAvailableError, match=facts):
         backbones.build("densenet121", 2, pretrained=WORD)
@@ -83,7 +83,7 @@ def test_weights_that_cannot_be_had_name_their_file_and_its_place_before_the_dat
         require_weights(WORD, True)
 
 
-def test_weights_that_are_here_need_no_network(net):
+def test_existing_weights_need_no_internet(net):
     require_weights("densenet121", WORD)
     require_weights(WORD, True)
 
@@ -96,7 +96,7 @@ def test_weights_that_are_here_need_no_network(net):
         ("resnet18", WORD, BadValueError, f"--pretrained {WORD}.*--backbone densenet121.*resnet18"),
     ],
 )
-def test_a_wrong_name_is_told_with_those_there_are(name, pretrained, error, facts):
+def test_an_unknown_name_raises_an_error_with_the_known_ones(name, pretrained, error, facts):
     with pytest.raises(error, match=facts):
         backbones.build(name, 2, pretrained=pretrained)
 

@@ -88,7 +88,7 @@ def test_absent_data_are_one_sentence_with_the_layout_and_the_download(typed, tm
 def test_the_spelling_of_earlier_work_trains_with_a_note(typed, tmp_path, caplog):
     write_chexpert(tmp_path / "data")
     assert typed(f"--dataset ChesXpert:policy=ones --data_root_dir {tmp_path}/data") == 0
-    assert "spelled CheXpert here, not ChesXpert" in caplog.text
+    assert "the current spelling is CheXpert" in caplog.text
     run = next((tmp_path / "train").iterdir())
     assert run.name.startswith("CheXpert-custom")
     assert "dataset: CheXpert:policy=ones" in (run / "config.yaml").read_text()

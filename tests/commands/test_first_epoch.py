@@ -59,7 +59,7 @@ def test_an_unreadable_image_is_named_and_left_out_and_too_many_stop_the_run(tra
     assert BROKEN in error
     status, log, _ = train(more="--max_bad_images 0.1")
     assert status == 0
-    (line,) = [line for line in log.splitlines() if "left out: " in line]
+    (line,) = [line for line in log.splitlines() if "skipped: " in line]
     assert BROKEN in line
 
 

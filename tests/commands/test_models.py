@@ -248,7 +248,8 @@ def test_outputs_go_by_their_names_in_any_usual_spelling_and_order(folder):
 def test_pictures_of_anyones_network(folder, tmp_path, caplog):
     named = ["--findings", *FINDINGS, "--img_size", "64", "--runs", tmp_path / "runs"]
     assert heatmap.main(flags(folder, "--image", folder / "a.png", "--output_dir", tmp_path / "maps", *named)) == 0
-    assert "features 'body', rectified, and head 'fc'" in caplog.text
+    assert "features 'body', rectified; pooling " in caplog.text
+    assert "head 'fc'" in caplog.text
     assert "(ImageNet; " in caplog.text
     (case,) = json.loads((tmp_path / "maps/boxes.json").read_text())["cases"]
     assert case["finding"] in FINDINGS
@@ -279,7 +280,7 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
         (["--model", "net.py:fixed", "--findings", "Mass", "Nodule"], "8 outputs.*has 2"),
         (["--findings", *["Mass"] * 8], "repeats Mass"),
         (["--mean", "0.5"], "--mean and --std require each other"),
-        (["--channels", "3"], "takes no image of 3x64x64.*channels"),
+        (["--channels", "3"], "fails for an image of 3x64x64.*channels"),
         (["--checkpoint", "x.ckpt"], "--checkpoint"),
     ],
 )

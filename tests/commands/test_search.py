@@ -38,7 +38,7 @@ def test_a_search_that_was_killed_goes_on_and_tries_the_dead_trial_again(run_com
     assert second.exists()
     done = run_command("main.py", *flags)
     assert done.returncode == 0, done.stderr
-    assert "flags of the best" in done.stdout
+    assert "train the best recipe again" in done.stdout
     with (tmp_path / "search-tiny" / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
     states = [row["state"] for row in rows]

@@ -18,7 +18,7 @@ def test_a_page_without_a_record_is_one_sentence(subject, run_command, sentence,
 
 
 def test_an_unknown_subject_is_one_sentence(run_command, sentence):
-    assert "methods, scoring, training, jobs, external, attention or summary" in sentence(run_command("tools.speed", "maps"))
+    assert "methods, scoring, training, jobs, external, attention, start, summary" in sentence(run_command("tools.speed", "maps"))
 
 
 def test_quick_keeps_what_was_typed():

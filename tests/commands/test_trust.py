@@ -92,7 +92,7 @@ def test_a_file_of_flags_names_no_code_and_cannot_trust_itself(tmp_path, code, r
 def test_a_word_that_was_typed_runs(tmp_path, code, capsys):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SUITE))
     assert suite(tmp_path, "--method", code, "--dry_run") == 2
-    assert "is no method" in capsys.readouterr().err
+    assert "is not a method" in capsys.readouterr().err
     assert (tmp_path / "ran").exists()
 
 

@@ -14,7 +14,7 @@ boxes = st.lists(box, min_size=1, max_size=5)
 
 @pytest.mark.oracle
 @given(boxes, boxes)
-def test_iou_is_torchvisions(first, second):
+def test_iou_equals_that_of_torchvision(first, second):
     theirs = box_iou(torch.tensor(first, dtype=torch.float64), torch.tensor(second, dtype=torch.float64))
     np.testing.assert_allclose(iou(first, second), theirs.numpy(), atol=1e-12)
 
@@ -28,7 +28,7 @@ def test_iobb_divides_by_the_prediction_not_by_the_truth():
 
 
 @pytest.mark.byhand
-def test_a_whole_image_box_has_iobb_truth_area_over_image_area():
+def test_the_iobb_of_a_whole_image_box_is_the_area_share_of_the_truth():
     assert iobb([[0, 0, 1024, 1024]], [[0, 0, 512, 256]]).item() == pytest.approx(1 / 8)
 
 

@@ -1,4 +1,4 @@
-"""The command line: what is typed is parsed as its type says, what is wrong comes out as one sentence."""
+"""The command line: typed values, defaults, errors and help."""
 
 import dataclasses
 import errno
@@ -13,7 +13,7 @@ from core.cli import CONFIGS, build, entry_point, parse, read_yaml
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 
 PRESETS = [path for path in sorted(CONFIGS.glob("*.yaml")) if "space" not in read_yaml(path)]
-"""All but the searches."""
+"""Presets of training runs, without those of searches."""
 BLOCKED = "import sys; sys.modules['torch'] = None; import main; main.main(['--help'])"
 UNKNOWN_FLAG = "unknown flag '--sampling': did you mean '--sampler'? `python main.py --help` lists all flags"
 
@@ -63,7 +63,7 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--config absent.yaml", DataError, ["'absent.yaml'", "configs/"]),
     ],
 )
-def test_a_wrong_word_is_one_sentence_with_the_value_and_what_to_write(argv, kind, words):
+def test_an_invalid_flag_raises_an_error_with_the_value_and_what_is_allowed(argv, kind, words):
     with pytest.raises(kind) as caught:
         parsed(*argv.split())
     assert all(word in str(caught.value) for word in words)
@@ -71,14 +71,14 @@ def test_a_wrong_word_is_one_sentence_with_the_value_and_what_to_write(argv, kin
 
 
 @pytest.mark.byhand
-def test_flags_win_over_the_file_which_wins_over_the_data_set_which_wins_over_the_class(tmp_path):
+def test_flags_override_the_file_the_data_set_and_the_class_in_this_order(tmp_path):
     (tmp_path / "mine.yaml").write_text("lr: 2e-4\nepochs: 3\n")
     config = parsed("--config", str(tmp_path / "mine.yaml"), "--epochs", "5")
     assert (config.epochs, config.lr, config.backbone, config.batch_size) == (5, 2e-4, "custom", TrainConfig.batch_size)
 
 
 @pytest.mark.byhand
-def test_a_data_set_brings_its_defaults_also_with_options_in_its_word_or_named_in_a_file(tmp_path):
+def test_a_data_set_sets_defaults_also_with_options_or_named_in_a_file(tmp_path):
     (tmp_path / "mine.yaml").write_text("dataset: NIH\n")
     assert parsed("--dataset", "phantom:train=3").pretrained is False
     assert parsed("--dataset", "NIH").pretrained is True
@@ -86,7 +86,7 @@ def test_a_data_set_brings_its_defaults_also_with_options_in_its_word_or_named_i
 
 
 @pytest.mark.byhand
-def test_what_a_data_set_sets_is_told_and_what_was_typed_is_not(caplog):
+def test_defaults_set_by_the_data_set_are_logged_but_not_typed_flags(caplog):
     with caplog.at_level(logging.INFO):
         parsed("--backbone", "custom", "--epochs", "3")
     assert "configs/phantom.yaml: global_pool PCAM" in caplog.text
@@ -95,23 +95,23 @@ def test_what_a_data_set_sets_is_told_and_what_was_typed_is_not(caplog):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("word", ["gradcam++", "Grad-CAM++", "grad_cam_pp", "GradCAMpp"])
-def test_a_method_is_known_in_any_spelling(word):
+def test_a_method_is_accepted_in_any_spelling(word):
     assert parse(HeatmapConfig, ["--method", word, "noise:seed=3"], "heatmap.py")[0].method == ("gradcampp", "noise:seed=3")
 
 
 @pytest.mark.byhand
-def test_a_list_takes_several_words():
+def test_a_list_flag_takes_several_values():
     assert parsed("--logger", "csv", "--seed", "1").logger == ("csv",)
     assert parsed("--logger", "csv", "tensorboard").logger == ("csv", "tensorboard")
 
 
 @pytest.mark.byhand
-def test_the_flags_that_were_typed_are_told():
+def test_the_typed_flags_are_returned():
     assert parse(TrainConfig, ["--lr", "1", "--dataset=NIH"], "main.py")[1] == {"lr", "dataset"}
 
 
 @pytest.mark.byhand
-def test_those_of_a_file_count_as_typed_and_a_bare_word_is_a_list_of_one(tmp_path):
+def test_flags_in_a_file_count_as_typed_and_a_single_word_becomes_a_list(tmp_path):
     (tmp_path / "mine.yaml").write_text("logger: csv\n")
     config, given = parse(TrainConfig, ["--lr", "1", "--config", str(tmp_path / "mine.yaml")], "main.py")
     assert (config.logger, given) == (("csv",), {"logger", "lr"})
@@ -119,13 +119,13 @@ def test_those_of_a_file_count_as_typed_and_a_bare_word_is_a_list_of_one(tmp_pat
 
 @pytest.mark.contract
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.name)
-def test_every_preset_parses_and_says_only_what_differs(path):
+def test_every_preset_parses_and_contains_only_changed_defaults(path):
     assert isinstance(parsed("--config", str(path)), TrainConfig)
     assert [name for name, value in read_yaml(path).items() if value == getattr(TrainConfig, name)] == []
 
 
 @pytest.mark.byhand
-def test_broken_yaml_is_named_by_its_file_line_and_column_alone(tmp_path):
+def test_an_error_in_yaml_names_file_line_and_column(tmp_path):
     (tmp_path / "bad.yaml").write_text("lr: 1\nepochs: [1, 2\n")
     with pytest.raises(DataError, match=r"bad\.yaml.*line 3, column 1") as raised:
         parsed("--config", str(tmp_path / "bad.yaml"))
@@ -143,7 +143,7 @@ def test_broken_yaml_is_named_by_its_file_line_and_column_alone(tmp_path):
         ("1: 3", BadValueError, "'1'.*`python main.py --help`"),
     ],
 )
-def test_a_broken_preset_is_one_sentence(tmp_path, text, kind, facts):
+def test_a_broken_preset_raises_a_clear_error(tmp_path, text, kind, facts):
     (tmp_path / "bad.yaml").write_text(text)
     with pytest.raises(kind, match=facts):
         parsed("--config", str(tmp_path / "bad.yaml"))
@@ -157,13 +157,13 @@ def test_plain_values_become_a_checked_configuration():
 
 
 @pytest.mark.commands
-def test_help_needs_no_torch_and_names_every_flag_with_a_sentence_and_its_default():
+def test_help_lists_every_flag_with_its_default_without_torch():
     done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, cwd=CONFIGS.parent, check=False)
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
     for field in dataclasses.fields(TrainConfig):
         assert f"--{field.name} " in text
-    assert text.count("default: ") == len(dataclasses.fields(TrainConfig)) + 1
+    assert text.lower().count("default: ") + text.count("Required.") == len(dataclasses.fields(TrainConfig)) + 1
     assert "weighted_bce" in text
 
 
@@ -184,12 +184,12 @@ def _raising(error):
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
     ],
 )
-def test_a_command_prints_one_sentence_and_its_status_says_what_happened(error, status, words, capsys):
+def test_a_command_prints_an_error_on_one_line_and_sets_its_status(error, status, words, capsys):
     assert _raising(error)([]) == status
     assert capsys.readouterr().err == words
 
 
 @pytest.mark.commands
-def test_a_bug_is_no_sentence():
+def test_an_unexpected_error_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         _raising(ZeroDivisionError())([])

@@ -19,17 +19,17 @@ def test_a_conventional_grid_resamples_like_torch_interpolate(shape):
 
 
 @pytest.mark.byhand
-def test_a_resnets_positions_look_at_the_pixels_0_32_64():
+def test_the_grid_of_a_resnet_is_centred_on_the_pixels_0_32_64():
     y, x = frames.Grid((224, 224), (32, 32), (0, 0)).centres((7, 7), (224, 224))
     assert y.tolist() == x.tolist() == [0.5, 32.5, 64.5, 96.5, 128.5, 160.5, 192.5]
 
 
 @pytest.mark.byhand
-def test_the_conventional_grid_is_15_and_a_half_pixels_off_a_resnets():
+def test_the_conventional_grid_is_15_5_pixels_off_that_of_a_resnet():
     assert frames.conventional((224, 224), (7, 7)).offset == (15.5, 15.5)
 
 
-def test_a_grid_shift_moves_the_picture_by_as_many_pixels():
+def test_a_shifted_grid_moves_the_map_by_as_many_pixels():
     spike = np.zeros((7, 7))
     spike[3, 3] = 1
     true = frames.resample(spike, frames.Grid((224, 224), (32, 32), (0, 0)), (224, 224))
@@ -37,14 +37,14 @@ def test_a_grid_shift_moves_the_picture_by_as_many_pixels():
 
 
 @pytest.mark.parametrize("word", ["aligned", None, 3, "conventionel"])
-def test_a_map_without_its_grid_is_an_error(word):
-    sentence = f"^a map needs its grid: got {word!r}, give a core.frames.Grid or the word 'conventional'$"
+def test_a_map_without_a_grid_raises_an_error(word):
+    sentence = f"^the grid of a map is {word!r}: give a core.frames.Grid or 'conventional'$"
     with pytest.raises(BadValueError, match=sentence):
         frames.resolve(word, (7, 7), (224, 224))
 
 
 @given(st.integers(20, 2000), st.integers(20, 2000))
-def test_a_truth_box_keeps_its_iou_with_itself_through_any_size(height, width):
+def test_rescaling_a_box_and_back_keeps_its_iou_with_itself(height, width):
     """Pitfall: an integer scale `1024 // size` moves the truth (IoU with itself .29 at 299)."""
     box = [[101.0, 57.5, 300.25, 410.0]]
     there = frames.scale_boxes(box, (1024, 1024), (height, width))
@@ -53,7 +53,7 @@ def test_a_truth_box_keeps_its_iou_with_itself_through_any_size(height, width):
 
 
 @given(st.integers(3, 40), st.integers(3, 40))
-def test_a_box_coverage_keeps_the_boxes_area(height, width):
+def test_the_coverage_of_a_box_sums_to_its_area(height, width):
     mask = frames.box_coverage([[10, 20, 70, 90]], (100, 100), (height, width))
     assert mask.sum() / mask.size == pytest.approx(60 * 70 / 100**2)
 

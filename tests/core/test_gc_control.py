@@ -1,4 +1,4 @@
-"""Python's search for cycles: made at the end of a process only where somebody reports what it would have freed."""
+"""The garbage collection at exit."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 CODE = """
 import atexit, gc, sys
-atexit.register(lambda: print(gc.get_freeze_count() > 0))  # the first that is registered is the last to run
+atexit.register(lambda: print(gc.get_freeze_count() > 0))  # registered first, so it runs last
 from core.gc_control import gc_skipped_at_exit
 gc_skipped_at_exit()
 sys.modules[{name!r}] = None
@@ -16,7 +16,7 @@ sys.modules[{name!r}] = None
 
 
 @pytest.mark.parametrize(("imported", "skipped"), [("another", True), ("triton", False)])
-def test_the_last_search_for_cycles_is_skipped_unless_triton_would_call_what_is_left_a_leak(imported, skipped):
+def test_the_garbage_collection_at_exit_is_skipped_unless_triton_is_imported(imported, skipped):
     words = [sys.executable, "-c", CODE.format(name=imported)]
     done = subprocess.run(words, cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(skipped)

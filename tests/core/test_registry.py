@@ -10,7 +10,7 @@ PART = 'class Part:\n    name = "{name}"\n    def __init__(self, size: int = 3):
 
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
-    """An empty package; write(file, text) adds a part to it."""
+    """Create an empty package; the returned function writes a file into it."""
     folder = tmp_path / "shelf_of_parts"
     folder.mkdir()
     (folder / "__init__.py").touch()
@@ -24,13 +24,13 @@ def parts():
     return registry.Registry("shelf_of_parts", "part")
 
 
-def test_a_new_file_is_a_new_name_with_no_other_edit(shelf):
+def test_a_new_file_registers_a_part_without_other_edits(shelf):
     shelf("nih.py", PART.format(name="NIH"))
     assert parts().names() == ["NIH"]
     assert parts().build("NIH").size == 3
 
 
-def test_a_package_is_a_part_by_its_own_file_and_a_file_inside_is_none(shelf, tmp_path):
+def test_a_package_is_one_part_and_its_modules_are_not(shelf, tmp_path):
     (tmp_path / "shelf_of_parts" / "nih").mkdir()
     shelf("nih/__init__.py", "from shelf_of_parts.nih.tables import SIZE\n" + PART.format(name="NIH"))
     shelf("nih/tables.py", "SIZE = 4\n" + PART.format(name="tables"))
@@ -38,7 +38,7 @@ def test_a_package_is_a_part_by_its_own_file_and_a_file_inside_is_none(shelf, tm
     assert parts().build("NIH").size == 3
 
 
-def test_a_part_may_be_one_module_of_its_package(shelf, tmp_path):
+def test_a_part_may_be_a_named_module_of_its_package(shelf, tmp_path):
     for word in ("alignment", "broken"):
         (tmp_path / "shelf_of_parts" / word).mkdir()
     shelf("alignment/compute.py", PART.format(name="alignment"))
@@ -49,7 +49,7 @@ def test_a_part_may_be_one_module_of_its_package(shelf, tmp_path):
     assert checks.get("alignment").__module__ == "shelf_of_parts.alignment.compute"
 
 
-def test_names_are_known_without_importing_the_parts(shelf):
+def test_names_are_listed_without_importing_the_parts(shelf):
     shelf("broken.py", "import a_library_that_nobody_has\n" + PART.format(name="broken"))
     shelf("good.py", PART.format(name="good"))
     assert parts().names() == ["broken", "good"]
@@ -59,7 +59,7 @@ def test_names_are_known_without_importing_the_parts(shelf):
         parts().get("broken")
 
 
-def test_a_file_that_is_no_python_breaks_only_its_own_part(shelf):
+def test_a_syntax_error_breaks_only_its_own_part(shelf):
     shelf("torn.py", "def :")
     shelf("good.py", PART.format(name="good"))
     assert parts().build("good").size == 3
@@ -67,25 +67,25 @@ def test_a_file_that_is_no_python_breaks_only_its_own_part(shelf):
         parts().get("torn")
 
 
-def test_the_same_name_twice_is_an_error_that_names_both_files(shelf):
+def test_a_duplicate_name_raises_an_error_with_both_files(shelf):
     shelf("one.py", PART.format(name="twin"))
     shelf("two.py", PART.format(name="twin"))
-    with pytest.raises(DataError, match=r"^the part 'twin' is defined twice: in .*/one\.py and in .*/two\.py$"):
+    with pytest.raises(DataError, match=r"^the part 'twin' is defined twice: in .*/one\.py and in .*/two\.py; rename one$"):
         parts().names()
 
 
-def test_options_ride_in_the_word(shelf):
+def test_options_follow_the_name(shelf):
     shelf("lse.py", PART.format(name="LSE"))
     assert parts().build("LSE:size=7").size == 7
 
 
-def test_an_unknown_option_names_those_that_exist(shelf):
+def test_an_unknown_option_raises_an_error_with_the_existing_ones(shelf):
     shelf("lse.py", PART.format(name="LSE"))
     with pytest.raises(BadValueError, match=r"^the part 'LSE' has no option 'sise'; it has: size$"):
         parts().build("LSE:sise=7")
 
 
-def test_a_misspelt_name_gets_the_nearest(shelf):
+def test_a_misspelled_name_raises_an_error_with_the_nearest(shelf):
     shelf("gradcampp.py", PART.format(name="gradcampp"))
     with pytest.raises(UnknownNameError, match=r"part.*'gradcamp'.*'gradcampp'"):
         parts().get("gradcamp")
@@ -102,19 +102,19 @@ def test_a_misspelt_name_gets_the_nearest(shelf):
         ("CONSTANT", None),
     ],
 )
-def test_what_a_class_states_is_read_from_its_text_and_only_where_it_is_a_literal(shelf, written, stated):
+def test_only_literal_attributes_are_read_from_the_source(shelf, written, stated):
     shelf("own.py", f'class Own:\n    name = "own"\n    needs = {written}\n')
     assert parts().read_attribute("own", "needs") == stated
 
 
-def test_what_a_base_in_a_file_beside_states_holds_for_the_class(shelf):
+def test_attributes_of_base_classes_in_sibling_files_are_read(shelf):
     shelf("base.py", "from shelf_of_parts.own import Own\n\nclass Base:\n    needs = {'a'}\n")
     shelf("own.py", "from shelf_of_parts.base import Base\n\nclass Own(Base):\n    name = 'own'\n")
     assert parts().read_attribute("own", "needs") == {"a"}
     assert parts().read_attribute("own", "costly") is None
 
 
-def test_a_class_from_a_file_outside_the_tree(tmp_path):
+def test_a_class_is_loaded_from_a_file_outside_the_repository(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(PART.format(name="mine"))
     assert user_code.from_file(f"{file}:Part", "part")().size == 3
@@ -122,7 +122,7 @@ def test_a_class_from_a_file_outside_the_tree(tmp_path):
         user_code.from_file(f"{file}:Pat", "part")
 
 
-def test_a_broken_file_outside_the_tree_is_a_sentence(tmp_path):
+def test_a_broken_file_outside_the_repository_raises_a_clear_error(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def :")
     with pytest.raises(LocusError, match=r"mine\.py.*SyntaxError"):
@@ -133,7 +133,7 @@ def test_a_broken_file_outside_the_tree_is_a_sentence(tmp_path):
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """installed(package, "word = module:Class") puts a distribution beside Locus, as pip does."""
+    """Return a function that installs a distribution with entry points, as pip does."""
 
     def install(package, *points):
         site = tmp_path / package
@@ -154,9 +154,9 @@ def test_an_installed_package_adds_its_part_by_an_entry_point(shelf, installed):
     shelf("own.py", PART.format(name="own"))
     (installed("friend", "theirs = part_of_a_friend:Part") / "part_of_a_friend.py").write_text(PART.format(name="theirs"))
     assert with_plugins().names() == ["own", "theirs"]
-    assert "part_of_a_friend" not in sys.modules  # the names are known without importing it
+    assert "part_of_a_friend" not in sys.modules  # names are listed without importing it
     assert with_plugins().build("theirs:size=5").size == 5
-    assert parts().names() == ["own"]  # a registry without a group is its folder alone
+    assert parts().names() == ["own"]  # without a group, only the folder counts
 
 
 def test_a_broken_package_breaks_only_its_own_part(shelf, installed):
@@ -176,7 +176,7 @@ def test_a_broken_package_breaks_only_its_own_part(shelf, installed):
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_a_name_of_two_origins_is_an_error_that_names_both(shelf, installed, own):
+def test_a_name_with_two_origins_raises_an_error_with_both(shelf, installed, own):
     installed("second", "twin = b:Part")
     if own:
         shelf("twin.py", PART.format(name="twin"))

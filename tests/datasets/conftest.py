@@ -1,4 +1,4 @@
-"""Tiny copies of the layouts that data sets have, defects included, written into a temporary folder."""
+"""Fixtures that write tiny copies of the data sets, with their known defects."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +36,7 @@ BOXES = [
 
 
 def write_image(path: Path, mode: str = "L", side: int = 16) -> None:
-    """A gray ramp in one of the modes that NIH's files and others come in."""
+    """Return a gray ramp in one of the modes of published files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ramp = np.tile(np.arange(side, dtype=np.uint8) * 16, (side, 1))
     if mode == "I;16":
@@ -46,7 +46,7 @@ def write_image(path: Path, mode: str = "L", side: int = 16) -> None:
 
 
 WORDS = {"covid_radiography": "covid_radiography:val=2,test=2", "implanted": "implanted:train=4,val=2,test=4"}
-"""Data sets whose usual counts are too many for a tiny copy."""
+"""Data sets whose default sizes are too large for a tiny copy."""
 TREES: dict[str, Path | None] = {}
 
 
@@ -65,7 +65,7 @@ def tiny(request: pytest.FixtureRequest) -> tuple[str, Path | None]:
 
 @pytest.fixture
 def nih_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Writes NIH's layout: two image folders, one RGBA file, a broken header, Infiltrate, a box past the edge."""
+    """Write NIH's layout: two image folders, one RGBA file, a broken header, Infiltrate, a box beyond the edge."""
 
     def write(header: str = HEADER_V2020, table: str = "Data_Entry_2017_v2020.csv", lists: bool = True, boxes: list[str] = BOXES) -> Path:
         for i, (name, *_) in enumerate(ENTRIES):
@@ -85,7 +85,7 @@ def nih_tree(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def implanted_tree(nih_tree: Callable[..., Path]) -> Callable[..., Path]:
-    """NIH's layout, into whose images without findings others are drawn."""
+    """Write NIH's layout with normal images as backgrounds."""
     return nih_tree
 
 
@@ -102,7 +102,7 @@ FOLDER_BOXES = ["d.png,Mass,2,3,10.5,8", "f.png,Mass,0,0,4,4", "f.png,Mass,8,8,9
 
 @pytest.fixture
 def folder_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a user's folder: images in three places, unknown labels, two boxes of one finding, one past the edge."""
+    """Write a user's folder: images in three folders, unknown labels, two boxes of one finding, one beyond the edge."""
 
     def write(header: str = "image,patient,split,Mass,Nodule", rows: list[str] = FOLDER_ROWS, boxes: list[str] = FOLDER_BOXES) -> Path:
         for i, place in enumerate(("a.png", "images/b.png", "deep/c.png", "images/d.png", "e.jpg", "f.png")):
@@ -116,11 +116,11 @@ def folder_tree(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def chexpert_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Writes CheXpert's layout with CheXlocalize's masks; see ``trees_chexpert``."""
+    """Write CheXpert's layout with CheXlocalize's masks; see ``trees_chexpert``."""
     return lambda **how: write_chexpert(tmp_path, **how)
 
 
 @pytest.fixture
 def covid_radiography_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Writes the COVID-19 Radiography Database in one of its layouts; see ``trees_covid``."""
+    """Write the COVID-19 Radiography Database in one of its layouts; see ``trees_covid``."""
     return lambda **how: write_covid(tmp_path, **how)

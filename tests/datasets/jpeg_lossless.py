@@ -1,14 +1,14 @@
-"""Writes lossless JPEG, as scanners do: nothing that we may install can write it, and SIIM's and VinDr's files are compressed by it."""
+"""Write lossless JPEG, the compression of SIIM's and VinDr's files, for which no suitable package exists."""
 
 import numpy as np
 
 CODES = [*(f"{size:04b}" for size in range(15)), "11110", "111110"]
-"""The Huffman code of a difference of so many bits: 15 of four bits, one of five, one of six."""
+"""Huffman codes of the numbers of bits: 15 of four bits, one of five, one of six."""
 TABLE = bytes([0, 0, 0, 0, 15, 1, 1, *[0] * 10, *range(17)])
 
 
 def encode(pixels: np.ndarray, bits: int = 12) -> bytes:
-    """A stream of process 14, selection value 1: pixels (H,W), each predicted by its left neighbour, in the first column by the upper."""
+    """Encode pixels (H,W) by process 14, selection value 1: predicted by the left neighbour, in the first column by the upper."""
     values = pixels.astype(np.int64)
     left = np.concatenate([np.concatenate([[1 << (bits - 1)], values[:-1, 0]])[:, None], values[:, :-1]], axis=1)
     packed = "".join(_coded(int(difference)) for difference in ((values - left + 32767) % 65536 - 32767).ravel())
@@ -20,7 +20,7 @@ def encode(pixels: np.ndarray, bits: int = 12) -> bytes:
 
 
 def _coded(difference: int) -> str:
-    """Its number of bits in Huffman code, then the bits: those of a negative difference less one; 32768 has none."""
+    """Encode a difference: the Huffman code of its number of bits, then the bits."""
     size = abs(difference).bit_length()
     value = difference if difference > 0 else difference + (1 << size) - 1
     return CODES[size] + (f"{value:0{size}b}" if 0 < size < 16 else "")

@@ -1,4 +1,4 @@
-"""The pixel cache: keyed by content, filled as images are needed, kept when interrupted; bad images are named."""
+"""The pixel cache: its key, decoding on demand, interrupted runs and unreadable images."""
 
 import dataclasses
 import functools
@@ -60,7 +60,7 @@ def test_a_second_call_decodes_nothing(tmp_path: Path):
     assert [path.stat().st_mtime_ns for path in arrays(tmp_path / "out")] == [before]
 
 
-def test_other_content_is_another_array(tmp_path: Path):
+def test_changed_content_gets_a_new_array(tmp_path: Path):
     data = folder_of_images(tmp_path / "in", 3)
     cache.pixels(data, 4, tmp_path / "out")
     Image.fromarray(np.full((8, 8), 99, np.uint8)).save(tmp_path / "in" / "001.png")
@@ -70,13 +70,13 @@ def test_other_content_is_another_array(tmp_path: Path):
     assert len(arrays(tmp_path / "out")) == 4
 
 
-def test_pixels_without_a_source_are_keyed_by_themselves(tmp_path: Path):
+def test_pixels_without_a_source_are_part_of_the_key(tmp_path: Path):
     for value in (3, 4):
         data = [Sample("a", "a", (8, 8), np.zeros(1, np.float32), {}, lambda v=value: np.full((8, 8), v, np.uint8))]
         assert cache.pixels(data, 4, tmp_path).images[0, 0, 0] == value
 
 
-def test_a_bad_image_is_left_out_counted_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_an_unreadable_image_is_skipped_counted_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     data = folder_of_images(tmp_path / "in", 4)
     (tmp_path / "in" / "001.png").write_bytes(b"broken")
     for _ in ("made", "found"):
@@ -85,20 +85,20 @@ def test_a_bad_image_is_left_out_counted_and_named(tmp_path: Path, caplog: pytes
         assert found.images[found.kept, 0, 0].tolist() == [0, 2, 3]
         assert [name for name, _ in found.bad] == ["001.png"]
         assert "cannot decode" in found.bad[0][1]
-    assert caplog.text.count("left out: cannot decode") == 2  # once per call
+    assert caplog.text.count("skipped: cannot decode") == 2  # once per call
 
 
-def test_too_many_bad_images_stop_with_count_and_examples(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_too_many_unreadable_images_raise_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     data = folder_of_images(tmp_path / "in", 4)
     (tmp_path / "in" / "001.png").write_bytes(b"broken")
-    sentence = r"^1 of 4 images cannot be used, more than --max_bad_images 0\.01 allows: .*/001\.png"
+    sentence = r"^1 of 4 images cannot be read \(--max_bad_images allows a share of 0\.01\): .*/001\.png"
     with pytest.raises(DataError, match=sentence):
         cache.pixels(data, 4, tmp_path / "out")
     assert [record for record in caplog.records if record.levelname != "INFO"] == []  # the error says it
 
 
 def counted(path: Path, pause: float = 0.0) -> np.ndarray:
-    """Decode slowly, and leave a line per image that was decoded."""
+    """Decode slowly and write a line per decoded image."""
     time.sleep(pause)
     with (path.parents[1] / "decoded.txt").open("a") as file:
         file.write(f"{path.name}\n")
@@ -119,7 +119,7 @@ def _make_slowly(folder: Path, out: Path, pause: float, workers: int = 1) -> Non
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_run_is_continued_and_no_image_is_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int):
+def test_a_killed_run_resumes_without_decoding_an_image_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int):
     monkeypatch.setattr(decoding, "FEW", 10)
     data = folder_of_images(tmp_path / "in", 40)
     process = multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path / "in", tmp_path / "out", 0.05, workers))
@@ -132,10 +132,10 @@ def test_a_killed_run_is_continued_and_no_image_is_decoded_twice(tmp_path: Path,
     assert len(arrays(tmp_path / "out")) == 1
     names = decoded_names(tmp_path)
     assert set(names) == {one.image_id for one in data}
-    assert len(names) <= 40 + workers  # what each process was decoding when it was killed
+    assert len(names) <= 40 + workers  # each process may have lost one image
 
 
-def test_images_are_decoded_in_the_order_in_which_they_are_needed(tmp_path: Path):
+def test_images_are_decoded_in_the_requested_order(tmp_path: Path):
     data = counting(folder_of_images(tmp_path / "in", 40), 0.01)
     one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
     assert decoded_names(tmp_path) == []
@@ -148,7 +148,7 @@ def test_images_are_decoded_in_the_order_in_which_they_are_needed(tmp_path: Path
     assert decoded_names(tmp_path) == [f"{i:03d}.png" for i in reversed(range(40))]
 
 
-def test_a_decoding_that_is_closed_keeps_what_it_has_and_leaves_no_process(tmp_path: Path):
+def test_a_closed_cache_keeps_decoded_images_and_leaves_no_process(tmp_path: Path):
     data = counting(folder_of_images(tmp_path / "in", 100), 0.02)
     one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
     one.read(np.array([0]))
@@ -160,18 +160,18 @@ def test_a_decoding_that_is_closed_keeps_what_it_has_and_leaves_no_process(tmp_p
     assert len(decoded_names(tmp_path)) <= 101
 
 
-def test_a_process_that_is_asked_to_end_is_replaced(tmp_path: Path):
+def test_a_terminated_process_is_replaced(tmp_path: Path):
     data = counting(folder_of_images(tmp_path / "in", 60), 0.02)
     one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
     one.read(np.array([0]))
     for process in multiprocessing.active_children():
-        os.kill(process.pid or 0, signal.SIGTERM)  # as a cluster asks all processes of a job
+        os.kill(process.pid or 0, signal.SIGTERM)  # as a cluster stops a job
     images, readable = one.read(np.arange(60))
     assert images[:, 0, 0].tolist() == [*range(60)]
     assert readable.all()
 
 
-def test_the_log_says_from_time_to_time_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def test_progress_is_logged_regularly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     monkeypatch.setattr(decoding, "EVERY", 0.0)
     with caplog.at_level(logging.INFO):
         cache.pixels(folder_of_images(tmp_path / "in", 40), 4, tmp_path / "out", workers=1)
@@ -179,7 +179,7 @@ def test_the_log_says_from_time_to_time_how_far_it_is(tmp_path: Path, monkeypatc
     assert lines == [f"decoded {n} of 40 images" for n in (16, 32, 40)]
 
 
-def test_unreadable_images_are_named_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def test_unreadable_images_are_logged_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
     monkeypatch.setattr(cache, "NAMED", 2)
     data = folder_of_images(tmp_path / "in", 5)
     for path in sorted((tmp_path / "in").iterdir())[:4]:
@@ -190,7 +190,7 @@ def test_unreadable_images_are_named_up_to_a_limit(tmp_path: Path, monkeypatch: 
     assert len(warnings) == 3
 
 
-def test_two_runs_at_once_agree(tmp_path: Path):
+def test_two_simultaneous_runs_give_the_same_array(tmp_path: Path):
     data = folder_of_images(tmp_path / "in", 6)
     work = [
         multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path / "in", tmp_path / "out", 0.02)) for _ in range(2)
@@ -214,14 +214,14 @@ def _with_a_full_disk(folder: Path, out: Path) -> None:
     os._exit(9)
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path):
+def test_a_full_disk_raises_a_clear_error_and_leaves_no_file(tmp_path: Path):
     process = multiprocessing.get_context("fork").Process(target=_with_a_full_disk, args=(tmp_path / "in", tmp_path / "out"))
     process.start()
     process.join()
     assert process.exitcode == 7
 
 
-def test_a_process_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_process_that_dies_raises_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(decoding, "FEW", 1)
     data = [Sample(str(i), "a", (8, 8), np.zeros(1, np.float32), {}, lambda: os._exit(1), f"none-{i}") for i in range(4)]
     with pytest.raises(DataError, match=r"died.*none-\d"):

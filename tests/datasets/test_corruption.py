@@ -1,4 +1,4 @@
-"""Files that are broken or mean harm, for every registered data set: a sentence, and nothing outside the folder is read or written."""
+"""Broken and malicious files of every data set raise clear errors; nothing outside the folder is read or written."""
 
 import contextlib
 import functools
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.contract
 TABLES, IMAGES = (".csv", ".txt", ".json"), (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
 Damage = Callable[[Path], None]
 WATCHED: dict[str, list[str]] = {}
-"""What has been opened while a test watches."""
+"""Paths opened during a test."""
 
 
 def _opened(event: str, values: tuple) -> None:
@@ -34,7 +34,7 @@ sys.addaudithook(_opened)
 
 @pytest.fixture
 def apart(tiny: tuple[str, Path | None], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """A data set's word and its tiny copy in a folder of its own, beside which lies what must not be read."""
+    """Return the name of a data set and a tiny copy in a folder next to files that must not be read."""
     name, tree = tiny
     if tree is None:
         pytest.skip("no files")
@@ -55,7 +55,7 @@ def files(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
 
 
 def walk(name: str, root: Path) -> list[LocusError]:
-    """Everything that a run would read; the errors are sentences, what is read is in the folder, and the folder stays as it is."""
+    """Read everything that a run would read; check that errors are clear and that only files in the folder are read."""
     before = {path: path.lstat().st_mtime_ns for path in root.parent.rglob("*")}
     told: list[LocusError] = []
     WATCHED["open"] = []
@@ -121,14 +121,14 @@ def binary(path: Path) -> None:
 
 
 def a_few(*quick: object, slow: tuple = ()) -> list:
-    """Cases, the last of which are like others and asked by `make test-all` alone."""
+    """Return the cases; similar ones at the end are marked as slow."""
     return [*quick, *(pytest.param(case, marks=pytest.mark.slow) for case in slow)]
 
 
 @pytest.mark.parametrize(
     "damage", a_few(empty, halved, other_encoding, a_folder, slow=(latin_letters, zipped, binary)), ids=lambda d: d.__name__
 )
-def test_a_broken_table_is_a_sentence(apart: tuple[str, Path], damage: Damage):
+def test_a_broken_table_raises_a_clear_error(apart: tuple[str, Path], damage: Damage):
     name, root = apart
     for path in list(files(root, TABLES)):
         whole = path.read_bytes()
@@ -139,7 +139,7 @@ def test_a_broken_table_is_a_sentence(apart: tuple[str, Path], damage: Damage):
 
 
 @pytest.mark.parametrize("damage", a_few(empty, halved, a_folder, slow=(binary, zipped)), ids=lambda d: d.__name__)
-def test_broken_images_are_sentences(apart: tuple[str, Path], damage: Damage, caplog: pytest.LogCaptureFixture):
+def test_broken_images_raise_clear_errors(apart: tuple[str, Path], damage: Damage, caplog: pytest.LogCaptureFixture):
     name, root = apart
     for path in list(files(root, IMAGES)):
         damage(path)
@@ -152,14 +152,14 @@ def million_columns(first: str) -> str:
 
 
 @pytest.mark.parametrize("first", a_few('"\n"', slow=("c", "c\r")), ids=["after a quoted line end", "plain", "of old line ends"])
-def test_a_table_of_a_million_columns_is_refused_and_not_read(apart: tuple[str, Path], first: str):
+def test_a_table_of_a_million_columns_raises_an_error_without_being_read(apart: tuple[str, Path], first: str):
     name, root = apart
     for path in some(root, (".csv",)):
         path.write_text(million_columns(first), newline="")
     assert any("columns" in str(error) for error in walk(name, root))
 
 
-def test_rows_that_occur_twice_are_a_sentence_or_the_same(apart: tuple[str, Path]):
+def test_duplicate_rows_raise_an_error_or_have_no_effect(apart: tuple[str, Path]):
     name, root = apart
     for path in files(root, (".csv", ".txt")):
         lines = path.read_text().splitlines()
@@ -184,7 +184,7 @@ def test_a_path_in_a_table_never_leads_out_of_the_folder(apart: tuple[str, Path]
 
 
 @pytest.mark.parametrize("suffixes", [TABLES, IMAGES], ids=["tables", "images"])
-def test_a_link_out_of_the_folder_is_refused(apart: tuple[str, Path], suffixes: tuple[str, ...]):
+def test_a_link_out_of_the_folder_raises_an_error(apart: tuple[str, Path], suffixes: tuple[str, ...]):
     name, root = apart
     for path in some(root, suffixes):
         target = root.parent / f"secret-{path.name}"
@@ -193,7 +193,7 @@ def test_a_link_out_of_the_folder_is_refused(apart: tuple[str, Path], suffixes: 
     assert any("leads out of" in str(error) for error in walk(name, root))
 
 
-def test_folders_of_images_that_link_elsewhere_are_refused(apart: tuple[str, Path]):
+def test_linked_image_folders_raise_an_error(apart: tuple[str, Path]):
     name, root = apart
     for folder in {path.relative_to(root).parts[0] for path in files(root, IMAGES) if path.parent != root}:
         shutil.move(root / folder, root.parent / f"secret-{folder}")
@@ -203,7 +203,7 @@ def test_folders_of_images_that_link_elsewhere_are_refused(apart: tuple[str, Pat
 
 @settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_bytes_that_change_anywhere_give_data_or_a_sentence(apart: tuple[str, Path], data: st.DataObject):
+def test_changed_bytes_give_data_or_a_clear_error(apart: tuple[str, Path], data: st.DataObject):
     name, root = apart
     path = data.draw(st.sampled_from(list(files(root, TABLES + IMAGES))))
     whole = path.read_bytes()
@@ -219,13 +219,13 @@ def test_bytes_that_change_anywhere_give_data_or_a_sentence(apart: tuple[str, Pa
 
 @settings(max_examples=50)
 @given(st.text(max_size=300) | st.lists(st.sampled_from(["..", ".", "a", "", "/", "~"]), max_size=6).map("/".join))
-def test_no_text_names_a_path_outside(tmp_path_factory: pytest.TempPathFactory, cell: str):
+def test_no_cell_can_name_a_path_outside_the_folder(tmp_path_factory: pytest.TempPathFactory, cell: str):
     root = tmp_path_factory.getbasetemp()
     with contextlib.suppress(DataError):
         assert inside(root, cell, Path("labels.csv")).resolve().is_relative_to(root.resolve())
 
 
 @given(st.lists(st.text("ab_-. é0", min_size=1, max_size=20).filter(lambda name: name != ".."), min_size=1, max_size=5).map("/".join))
-def test_a_plain_path_below_the_folder_is_taken_as_it_is_written(tmp_path_factory: pytest.TempPathFactory, cell: str):
+def test_a_relative_path_is_accepted_unchanged(tmp_path_factory: pytest.TempPathFactory, cell: str):
     root = tmp_path_factory.getbasetemp()
     assert inside(root, cell, Path("labels.csv")) == root / cell

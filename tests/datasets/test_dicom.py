@@ -1,4 +1,4 @@
-"""Decoding DICOM: every transfer syntax and both grays give the same picture, a broken file a sentence."""
+"""DICOM: all transfer syntaxes and both gray scales give the same pixels; broken files raise clear errors."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def test_every_lossless_transfer_syntax_gives_the_same_pixels(tmp_path: Path, sy
     assert (dicom.decode(write_dicom(tmp_path / "a.dcm", syntax=syntax)) == FULL).all()
 
 
-def test_eight_bit_pixels_without_a_window_stay_as_they_are(tmp_path: Path):
+def test_eight_bit_pixels_without_a_window_are_unchanged(tmp_path: Path):
     assert (dicom.decode(write_dicom(tmp_path / "a.dcm", EIGHT)) == EIGHT).all()
     assert (dicom.decode(write_dicom(tmp_path / "c.dcm", EIGHT // 2, RescaleSlope=1, RescaleIntercept=0)) == EIGHT // 2).all()
     lossy = dicom.decode(write_dicom(tmp_path / "b.dcm", EIGHT, syntax="JPEG"))
@@ -31,7 +31,7 @@ def test_eight_bit_pixels_without_a_window_stay_as_they_are(tmp_path: Path):
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
-def test_the_lossless_jpeg_of_the_scanners_is_read(tmp_path: Path, bits: int):
+def test_lossless_jpeg_is_decoded(tmp_path: Path, bits: int):
     pytest.importorskip("libjpeg")
     kind = np.uint8 if bits == 8 else np.uint16
     pixels = np.random.default_rng(bits).integers(0, 1 << bits, (24, 32)).astype(kind)
@@ -39,7 +39,7 @@ def test_the_lossless_jpeg_of_the_scanners_is_read(tmp_path: Path, bits: int):
     assert (found == dicom.decode(write_dicom(tmp_path / "b.dcm", pixels, bits=bits))).all()
 
 
-def test_a_picture_of_another_size_than_the_headers_is_refused_before_it_is_decoded(tmp_path: Path):
+def test_an_image_whose_size_differs_from_its_header_is_rejected_before_decoding(tmp_path: Path):
     """A stream that claims 65535 x 65535 would take all memory."""
     pytest.importorskip("libjpeg")
     path = write_dicom(tmp_path / "a.dcm", syntax="JPEGLossless")
@@ -48,19 +48,19 @@ def test_a_picture_of_another_size_than_the_headers_is_refused_before_it_is_deco
         dicom.decode(path)
 
 
-def test_a_compression_whose_reader_is_not_installed_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_missing_decoder_raises_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(dicom_pixels, "OTHERS", "absent")
     with pytest.raises(DataError, match=r"a\.dcm.*JPEG Lossless.*pip install '\.\[dicom\]'"):
         dicom.decode(write_dicom(tmp_path / "a.dcm", syntax="JPEGLossless"))
 
 
-def test_inverted_grays_are_turned(tmp_path: Path):
+def test_monochrome1_pixels_are_inverted(tmp_path: Path):
     inverted = write_dicom(tmp_path / "a.dcm", 4095 - RAMP, "MONOCHROME1")
     assert np.abs(dicom.decode(inverted).astype(int) - FULL).max() == 0
 
 
 @pytest.mark.byhand
-def test_a_windows_range_becomes_black_to_white_after_the_rescaling(tmp_path: Path):
+def test_the_range_of_the_window_becomes_black_to_white_after_rescaling(tmp_path: Path):
     """Values 2·p − 1000; the window 1000 ± 1000 (exact linear) shows values 0 to 2000, pixels 500 to 1500."""
     pixels = np.array([[0, 500, 1000, 1500, 4000]], np.uint16)
     window = {"WindowCenter": [1000, 1], "WindowWidth": [2000, 1], "VOILUTFunction": "LINEAR_EXACT"}
@@ -86,8 +86,8 @@ def test_the_header_has_frame_patient_and_view(tmp_path: Path):
 @pytest.mark.parametrize(
     ("tags", "facts"),
     [
-        ({"Rows": 60000, "Columns": 60000}, " 60000 .* 60000 "),
-        ({"Rows": 0}, " 0 .* 32 "),
+        ({"Rows": 60000, "Columns": 60000}, " 60000x60000 "),
+        ({"Rows": 0}, " 0x32 "),
         ({"NumberOfFrames": 3}, " 3 "),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR.*MONOCHROME1, MONOCHROME2"),
         ({"WindowCenter": 5, "WindowWidth": 0}, "Window Width"),
@@ -96,7 +96,7 @@ def test_the_header_has_frame_patient_and_view(tmp_path: Path):
     ],
     ids=str,
 )
-def test_a_header_that_cannot_be_is_one_sentence(tmp_path: Path, tags: dict, facts: str):
+def test_an_invalid_header_raises_a_clear_error(tmp_path: Path, tags: dict, facts: str):
     path = write_dicom(tmp_path / "a.dcm", **tags)
     with pytest.raises(DataError, match=rf"a\.dcm: .*{facts}") as caught:
         dicom.decode(path)
@@ -104,7 +104,7 @@ def test_a_header_that_cannot_be_is_one_sentence(tmp_path: Path, tags: dict, fac
 
 
 @pytest.mark.parametrize("syntax", ["", "RLE", "JPEG2000", "JPEGLossless"])
-def test_a_file_cut_anywhere_is_a_sentence_or_an_image(tmp_path: Path, syntax: str):
+def test_a_truncated_file_raises_a_clear_error_or_is_decoded(tmp_path: Path, syntax: str):
     whole = write_dicom(tmp_path / "a.dcm", syntax=syntax).read_bytes()
     for end in range(0, len(whole) - 1, max(len(whole) // 40, 1)):
         (tmp_path / "b.dcm").write_bytes(whole[:end])
@@ -112,9 +112,9 @@ def test_a_file_cut_anywhere_is_a_sentence_or_an_image(tmp_path: Path, syntax: s
             dicom.decode(tmp_path / "b.dcm")
 
 
-def test_what_is_no_dicom_is_named(tmp_path: Path):
+def test_a_file_that_is_not_dicom_raises_an_error_with_its_path(tmp_path: Path):
     (tmp_path / "a.dcm").write_bytes(b"PK\x03\x04 a zip" * 40)
     with pytest.raises(DataError, match=r"a\.dcm.*DICOM"):
         dicom.decode(tmp_path / "a.dcm")
-    with pytest.raises(DataError, match=r"/b\.dcm$"):
+    with pytest.raises(DataError, match=r"/b\.dcm not found$"):
         dicom.header(tmp_path / "b.dcm")

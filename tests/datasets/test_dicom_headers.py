@@ -1,4 +1,4 @@
-"""The headers of many DICOM files, read once."""
+"""Reading and caching the headers of DICOM files."""
 
 import json
 from collections.abc import Callable
@@ -31,19 +31,19 @@ def table(root: Path) -> Path:
     return path
 
 
-def test_age_sex_and_view_are_read_and_a_broken_file_is_told(root: Path):
+def test_age_sex_and_view_are_read_and_a_broken_file_is_reported(root: Path):
     good, bad = read_headers(root, files(root), None)
     assert (good["a"].frame, good["a"].patient) == ((24, 32), "a")
     assert meta(root) == {"a": {"age": 1.5, "sex": "F", "view": "AP"}, "b": {"age": 1.5, "sex": "F", "view": "AP"}}
     assert [reason.startswith(f"cannot decode {root}/c.dcm") for reason in bad] == [True]
 
 
-def test_a_terminal_sees_how_many_headers_are_read(root: Path, terminal: Callable[[], str]):
+def test_reading_headers_shows_progress(root: Path, terminal: Callable[[], str]):
     meta(root)
     assert "read headers:   0%" in terminal()
 
 
-def test_the_table_in_the_cache_is_believed_until_a_file_changes(root: Path):
+def test_cached_headers_are_used_until_a_file_changes(root: Path):
     meta(root)
     rows = json.loads(table(root).read_text())
     assert sorted(rows) == ["a.dcm", "b.dcm"]
@@ -55,7 +55,7 @@ def test_the_table_in_the_cache_is_believed_until_a_file_changes(root: Path):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"a.dcm": 3, "b.dcm": [0, 0, {}]}'])
-def test_a_table_that_is_none_is_written_anew(root: Path, content: str):
+def test_a_broken_table_of_headers_is_replaced(root: Path, content: str):
     meta(root)
     table(root).write_text(content)
     assert meta(root)["a"]["sex"] == "F"

@@ -1,4 +1,4 @@
-"""``--download``: Kaggle's client as a real little program, that checks its words and brings a generated tree's archive, or dies."""
+"""``--download`` with a small program instead of Kaggle's client, which copies a generated archive or fails."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ Client = Callable[..., Path]
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """Puts a ``kaggle`` on the path that ends as told, and its key into an empty home; gives the file that counts its calls."""
+    """Put a program ``kaggle`` on the path and its key into an empty home; return the file that counts its calls."""
     tree = write_covid(tmp_path / "tree", images=4)
     archive = Path(shutil.make_archive(str(tmp_path / "published"), "zip", tree))
     for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR", "XDG_CONFIG_HOME"):
@@ -56,14 +56,14 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     return write
 
 
-def test_the_archive_is_unpacked_into_an_absent_folder_and_read(client: Client, tmp_path: Path):
+def test_the_archive_is_unpacked_to_a_new_folder_and_read(client: Client, tmp_path: Path):
     client()
     fetch(WORD, tmp_path / "data" / "covid")
     assert len(datasets.load(WORD, tmp_path / "data" / "covid", "train")) == 8
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["covid"]
 
 
-def test_an_empty_folder_is_filled_and_one_with_files_is_left_as_it_is(client: Client, tmp_path: Path):
+def test_an_empty_folder_is_filled_and_one_with_files_is_unchanged(client: Client, tmp_path: Path):
     calls, root = client(), tmp_path / "covid"
     root.mkdir()
     fetch(WORD, root)
@@ -73,14 +73,14 @@ def test_an_empty_folder_is_filled_and_one_with_files_is_left_as_it_is(client: C
 
 
 @pytest.mark.parametrize("word", ["siim_covid", "rsna_pneumonia", "vindr_cxr"])
-def test_challenges_are_asked_for_by_their_own_command(client: Client, tmp_path: Path, word: str):
+def test_competitions_are_downloaded_by_their_own_command(client: Client, tmp_path: Path, word: str):
     origin = datasets.REGISTRY.get(word).origin
     client(words=("competitions", "download", origin.name, "-p"))
     fetch(word, tmp_path / "data")
     assert any((tmp_path / "data").iterdir())
 
 
-def test_a_download_that_was_killed_leaves_no_folder_and_the_next_one_ends_well(client: Client, tmp_path: Path):
+def test_a_killed_download_leaves_no_folder_and_the_next_one_completes(client: Client, tmp_path: Path):
     root = tmp_path / "covid"
     client(KILLED)
     done = subprocess.run(
@@ -88,7 +88,7 @@ def test_a_download_that_was_killed_leaves_no_folder_and_the_next_one_ends_well(
     )
     assert done.returncode == -9
     assert not root.exists()
-    stale = tmp_path / ".covid.download" / "unpacked" / "COVID" / "stale.png"  # killed while it unpacked
+    stale = tmp_path / ".covid.download" / "unpacked" / "COVID" / "stale.png"  # left by a run killed while unpacking
     stale.parent.mkdir(parents=True)
     stale.write_bytes(b"half")
     client()
@@ -97,7 +97,7 @@ def test_a_download_that_was_killed_leaves_no_folder_and_the_next_one_ends_well(
     assert not list(tmp_path.rglob("stale.png"))
 
 
-def test_a_broken_archive_is_a_sentence_and_is_not_kept(client: Client, tmp_path: Path):
+def test_a_broken_archive_raises_a_clear_error_and_is_removed(client: Client, tmp_path: Path):
     client("place.write_bytes(content[:-500])")
     with pytest.raises(DataError, match=r"covid19-radiography-database\.zip.*removed"):
         fetch(WORD, tmp_path / "covid")
@@ -105,7 +105,7 @@ def test_a_broken_archive_is_a_sentence_and_is_not_kept(client: Client, tmp_path
     assert not list(tmp_path.glob(".covid.download/*.zip"))
 
 
-def test_names_in_an_archive_that_lead_out_of_the_folder_stay_in_it(client: Client, tmp_path: Path):
+def test_archive_members_cannot_leave_the_folder(client: Client, tmp_path: Path):
     write = "file.writestr('../../out.txt', 'x'); file.writestr('/abs.txt', 'x')"
     client(f"import zipfile\nwith zipfile.ZipFile(place, 'w') as file: {write}")
     fetch(WORD, tmp_path / "covid")
@@ -113,7 +113,7 @@ def test_names_in_an_archive_that_lead_out_of_the_folder_stay_in_it(client: Clie
     assert not list(tmp_path.glob("out.txt"))
 
 
-def test_without_a_key_the_sentence_says_which_file(client: Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+def test_without_a_key_the_error_names_its_file(client: Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     client(key=False)
     with pytest.raises(NotAvailableError, match=r"status 1.*/settings/api.*~/\.kaggle/access_token.*kaggle\.json"):
         fetch(WORD, tmp_path / "covid")
@@ -121,22 +121,22 @@ def test_without_a_key_the_sentence_says_which_file(client: Client, tmp_path: Pa
     assert not (tmp_path / "covid").exists()
 
 
-def test_with_a_key_a_refusal_is_about_the_rules(client: Client, tmp_path: Path):
+def test_with_a_key_the_error_of_a_competition_names_its_rules(client: Client, tmp_path: Path):
     client("sys.exit('403 - Forbidden')", ("competitions", "download", "siim-covid19-detection", "-p"))
     with pytest.raises(NotAvailableError, match=r"status 1.*https://.*/competitions/siim-covid19-detection/rules"):
         fetch("siim_covid", tmp_path / "siim")
 
 
-def test_without_the_client_the_sentence_says_how_to_install_it(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_the_client_the_error_says_how_to_install_it(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(NotAvailableError, match="pip install kaggle"):
         fetch(WORD, tmp_path / "new" / "covid")
     assert not (tmp_path / "new").exists()
 
 
-def test_a_file_in_the_place_of_the_folder_is_told_before_anything_is_fetched(tmp_path: Path):
+def test_a_file_instead_of_the_folder_raises_an_error_before_the_download(tmp_path: Path):
     (tmp_path / "covid").touch()
-    with pytest.raises(BadValueError, match=f"--download .*{tmp_path}/covid"):
+    with pytest.raises(BadValueError, match=f"--data_root_dir {tmp_path}/covid "):
         fetch(WORD, tmp_path / "covid")
 
 
@@ -144,7 +144,7 @@ def test_a_file_in_the_place_of_the_folder_is_told_before_anything_is_fetched(tm
 @pytest.mark.parametrize(
     ("variable", "folder"), [("HOME", ".kaggle"), ("HOME", ".config/kaggle"), ("KAGGLE_CONFIG_DIR", ""), ("XDG_CONFIG_HOME", "kaggle")]
 )
-def test_every_place_of_a_key_counts(tmp_path: Path, variable: str, folder: str, name: str):
+def test_a_key_is_found_in_every_allowed_file(tmp_path: Path, variable: str, folder: str, name: str):
     home = tmp_path if variable == "HOME" else tmp_path / "home"
     environment = {} if variable == "HOME" else {variable: str(tmp_path)}
     assert not has_key(environment, home)
@@ -153,13 +153,13 @@ def test_every_place_of_a_key_counts(tmp_path: Path, variable: str, folder: str,
     assert has_key(environment, home)
 
 
-def test_a_key_in_the_environment_counts_when_it_is_whole(tmp_path: Path):
+def test_a_key_in_the_environment_must_be_complete(tmp_path: Path):
     assert has_key({"KAGGLE_API_TOKEN": "x"}, tmp_path)
     assert has_key({"KAGGLE_USERNAME": "x", "KAGGLE_KEY": "x"}, tmp_path)
     assert not has_key({"KAGGLE_USERNAME": "x"}, tmp_path)
 
 
-def test_without_a_folder_the_data_sets_own_is_filled(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_a_folder_the_default_folder_is_filled(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LOCUS_DATA", str(tmp_path))
     client()
     fetch(WORD, None)
@@ -168,7 +168,7 @@ def test_without_a_folder_the_data_sets_own_is_filled(client: Client, tmp_path: 
 
 @pytest.mark.contract
 @pytest.mark.parametrize("word", datasets.names())
-def test_what_has_no_public_command_says_how_to_get_it(word: str, tmp_path: Path):
+def test_a_data_set_that_cannot_be_downloaded_says_how_to_get_it(word: str, tmp_path: Path):
     origin = datasets.REGISTRY.get(word).origin
     if isinstance(origin, Kaggle):
         assert f"kaggle {origin.kind} download" in str(origin)

@@ -1,4 +1,4 @@
-"""``CheXpert:truth=ham``: one radiologist's boxes, whose patients are held out of training."""
+"""``CheXpert:truth=ham``: boxes of one radiologist, whose patients are excluded from training."""
 
 import json
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def images(root: Path, split: str, findings: int = 14) -> dict:
     return {sample.image_id: sample for sample in datasets.load(WORD, root, split, findings=findings)}
 
 
-def test_the_boxed_images_are_the_test_and_their_patients_are_in_no_training(tree: Tree):
+def test_boxed_images_are_the_test_split_and_their_patients_are_not_trained_on(tree: Tree):
     root = tree()
     test = images(root, "test")
     assert set(test) == {"patient00001_study1_view1_frontal", "patient00002_study1_view1_frontal", "patient64541_study1_view1_frontal"}
@@ -42,7 +42,7 @@ def test_the_boxed_images_are_the_test_and_their_patients_are_in_no_training(tre
     assert (described["truth"], described["boxed_images"]) == ("ham", 2)
 
 
-def test_other_spellings_are_chexperts_findings(tree: Tree):
+def test_other_spellings_are_mapped_to_chexperts_findings(tree: Tree):
     test = images(tree(), "test")
     sample = test["patient00001_study1_view1_frontal"]
     assert sample.frame == (20, 15)
@@ -58,29 +58,29 @@ def test_other_spellings_are_chexperts_findings(tree: Tree):
 @pytest.mark.parametrize(
     ("boxes", "facts"),
     [
-        ([], r"BBoxes\.json: path to finding to boxes"),
+        ([], r"BBoxes\.json: .* paths to findings to boxes"),
         ({"a.png": {"Edema": [[1, 1, 2, 2]]}}, r"BBoxes\.json.*'a\.png'.*CheXpert"),
         ({f"train/{TRAINED}": {"Oedema": [[1, 1, 2, 2]]}}, r"BBoxes\.json.*'Oedema'.*'Edema'"),
         ({f"train/{TRAINED}": {"Edema": [[100, 100, 200, 200]]}}, r"BBoxes\.json.* 1 boxes.*outside.*Edema"),
         ({f"train/{TRAINED}": {"Edema": [[1, 1, 9]]}}, r"BBoxes\.json.*four numbers"),
     ],
 )
-def test_a_broken_file_is_one_sentence(tree: Tree, boxes: object, facts: str):
+def test_a_broken_file_raises_a_clear_error(tree: Tree, boxes: object, facts: str):
     with pytest.raises(DataError, match=facts):
         images(tree(boxes), "test")
 
 
-def test_an_absent_file_an_unknown_truth_and_other_partitions_are_one_sentence(tree: Tree, chexpert_tree: Tree):
+def test_a_missing_file_an_unknown_truth_and_other_partitions_raise_clear_errors(tree: Tree, chexpert_tree: Tree):
     with pytest.raises(DataError, match=r"no BBoxes\.json of HAM"):
         images(chexpert_tree(), "test")
     with pytest.raises(UnknownNameError, match=r"'hams'.*'ham'"):
         datasets.load("CheXpert:truth=hams", chexpert_tree())
-    with pytest.raises(DataError, match=r"truth=ham.*--partition kfold"):
+    with pytest.raises(DataError, match=r"truth=ham.*--partition official.* kfold"):
         datasets.load(WORD, tree(), partition="kfold")
 
 
-def test_files_of_the_small_version_are_refused(chexpert_tree: Tree):
+def test_images_of_the_small_version_raise_an_error(chexpert_tree: Tree):
     root = chexpert_tree(inside="CheXpert-v1.0-small")
     (root / "BBoxes.json").write_text(json.dumps(BOXES))
-    with pytest.raises(DataError, match=r"full-size pixels.*CheXpert-v1\.0-small"):
+    with pytest.raises(DataError, match=r"full-size images.*CheXpert-v1\.0-small"):
         images(root, "test")

@@ -1,4 +1,4 @@
-"""Decoding: every kind of file gives the same gray pixels, a broken one a sentence."""
+"""Decoding of PNG and JPEG: all modes give the same gray pixels; broken files raise clear errors."""
 
 import os
 from pathlib import Path
@@ -49,22 +49,22 @@ def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path, name: str):
         decode(tmp_path / name)
 
 
-def test_what_is_no_image_is_an_error_that_names_it(tmp_path: Path):
+def test_a_file_that_is_not_an_image_raises_an_error_with_its_path(tmp_path: Path):
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"^cannot decode .*/a\.png: it is no image of a known kind \(PNG, JPEG\)$"):
+    with pytest.raises(DataError, match=r"^cannot decode .*/a\.png: it is not a PNG or JPEG image$"):
         decode(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"^no image file .*/b\.png$"):
+    with pytest.raises(DataError, match=r"^image file .*/b\.png not found$"):
         decode(tmp_path / "b.png")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_is_an_error_and_not_waited_for(tmp_path: Path):
+def test_a_pipe_raises_an_error_immediately(tmp_path: Path):
     os.mkfifo(tmp_path / "x.png")
     with pytest.raises(DataError, match=r"x\.png"):
         decode(tmp_path / "x.png")
 
 
-def test_images_are_found_by_name_and_other_files_are_not(tmp_path: Path):
+def test_only_files_with_image_extensions_are_found(tmp_path: Path):
     for name in ("b.png", "a.JPG", "notes.txt"):
         (tmp_path / "images").mkdir(exist_ok=True)
         (tmp_path / "images" / name).touch()

@@ -1,4 +1,4 @@
-"""Implanted findings: only on radiographs of patients without a truth box, where their boxes say, the same every time."""
+"""Findings drawn into real radiographs of patients without a truth box."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ SIZE = 64
 
 
 def chest(size: int = SIZE) -> np.ndarray:
-    """A bright field with two dark lungs."""
+    """Return a bright image with two dark lungs."""
     image = np.full((size, size), 180, np.uint8)
     image[size // 5 : size * 7 // 10, size // 6 : size * 2 // 5] = 60
     image[size // 5 : size * 7 // 10, size * 3 // 5 : size * 5 // 6] = 60
@@ -30,7 +30,7 @@ def chest(size: int = SIZE) -> np.ndarray:
 
 
 def only(finding: str) -> Recipe:
-    """Patients with one finding."""
+    """Yield patients with one finding."""
     return recipe({f: float(f == finding) for f in FINDINGS}, 1)
 
 
@@ -40,13 +40,13 @@ def load(nih_tree: Callable[..., Path]) -> Callable[..., Dataset]:
     return lambda **options: datasets.load("implanted", root, **{"train": 12, "img_size": SIZE, "split": "train", **options})
 
 
-def test_backgrounds_have_no_finding_and_their_patients_no_box(load: Callable[..., Dataset]):
+def test_backgrounds_are_normal_images_of_patients_without_boxes(load: Callable[..., Dataset]):
     sides = [load(split=split, **{split: 30}) for split in ("train", "val", "test")]
     used = {sample.meta["background"] for side in sides for sample in side}
     assert used == {"00000001_001.png", "00000003_000.png", "00000006_000.png"}
 
 
-def test_without_a_folder_nih_s_is_taken(nih_tree: Callable[..., Path], tmp_path: Path, monkeypatch):
+def test_the_default_folder_is_that_of_nih(nih_tree: Callable[..., Path], tmp_path: Path, monkeypatch):
     (tmp_path / "all").mkdir()
     (tmp_path / "all" / "NIH").symlink_to(nih_tree())
     monkeypatch.setenv("LOCUS_DATA", str(tmp_path / "all"))
@@ -67,14 +67,14 @@ def test_the_same_number_is_the_same_image_and_another_seed_another(load: Callab
     assert len({sample.source for sample in [*first, *other]}) == len(first) + len(other)
 
 
-def test_another_content_of_a_background_is_another_source_for_the_cache(load: Callable[..., Dataset], tmp_path: Path):
+def test_changing_a_background_changes_the_cache_key(load: Callable[..., Dataset], tmp_path: Path):
     first, again = load()[0], load()[0]
     assert first.source == again.source
     write_image(next(tmp_path.rglob(first.meta["background"])), side=32)
     assert load()[0].source != first.source
 
 
-def test_images_on_a_broken_background_are_left_out_and_named(load: Callable[..., Dataset], tmp_path: Path):
+def test_images_with_a_broken_background_are_skipped_and_logged(load: Callable[..., Dataset], tmp_path: Path):
     data = load(split="train", partition="kfold", folds=3, fold=2, train=40, val=40, test=40)
     broken = data[0].meta["background"]
     next(tmp_path.rglob(broken)).write_bytes(b"not an image")
@@ -94,14 +94,14 @@ def test_labels_boxes_and_masks_agree(load: Callable[..., Dataset]):
             assert [*edges[:, :2].min(0), *edges[:, 2:].max(0)] == [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
 
 
-def test_a_number_has_the_same_places_at_every_size(load: Callable[..., Dataset]):
+def test_positions_do_not_depend_on_the_image_size(load: Callable[..., Dataset]):
     for small, large in zip(load(img_size=64), load(img_size=128), strict=True):
         assert (small.labels == large.labels).mean() > 0.8  # the smallest may vanish
         for finding in set(small.boxes) & set(large.boxes):
             assert np.abs(small.boxes[finding][0] * 2 - large.boxes[finding][0]).max() <= 4
 
 
-def test_a_finding_changes_the_image_near_its_box_alone():
+def test_a_finding_changes_only_pixels_near_its_box():
     for seed in range(10):
         patient = draw_patient(np.random.default_rng(seed), only("Mass"))
         image = exposed(chest(), patient.heart, 0.5)
@@ -116,7 +116,7 @@ def test_a_finding_changes_the_image_near_its_box_alone():
 
 
 @pytest.mark.parametrize("finding", [f for f in FINDINGS if f != "Cardiomegaly"])
-def test_of_more_places_an_airier_one_is_taken(finding: str):
+def test_more_candidate_positions_give_more_air(finding: str):
     one, many = [], []
     for seed in range(20):
         patient, image = draw_patient(np.random.default_rng(seed), only(finding)), chest().astype(np.float32) / 255
@@ -126,7 +126,7 @@ def test_of_more_places_an_airier_one_is_taken(finding: str):
     assert np.mean(many) > np.mean(one)
 
 
-def test_the_heart_fills_the_box_that_it_is_given():
+def test_the_stretched_heart_fills_its_box():
     side = 100
     image = np.zeros((side, side), np.uint8)
     x0, y0, x1, y1 = (round(edge * side) for edge in USUAL_HEART)
@@ -139,7 +139,7 @@ def test_the_heart_fills_the_box_that_it_is_given():
     assert grown[round(0.57 * side), round(0.2 * side)] < 0.1
 
 
-def test_a_tree_without_backgrounds_is_one_sentence(nih_tree: Callable[..., Path]):
+def test_a_folder_without_backgrounds_raises_a_clear_error(nih_tree: Callable[..., Path]):
     root = nih_tree()
     table = root / "Data_Entry_2017_v2020.csv"
     table.write_text(table.read_text().replace("No Finding", "Hernia"))
@@ -156,7 +156,7 @@ def test_a_tree_without_backgrounds_is_one_sentence(nih_tree: Callable[..., Path
         ({"prevalence": 2}, r"prevalence.*\b2\b.*\b0\b.*\b1\b"),
     ],
 )
-def test_an_option_that_is_not_allowed_is_one_sentence(load: Callable[..., Dataset], options: dict, facts: str):
+def test_an_invalid_option_raises_a_clear_error(load: Callable[..., Dataset], options: dict, facts: str):
     with pytest.raises(BadValueError, match=facts):
         load(**options)
 

@@ -1,4 +1,4 @@
-"""What the system leaves to this process is what is used."""
+"""Limits of CPUs by affinity mask and container quota."""
 
 import os
 
@@ -14,7 +14,7 @@ def pinned():
 
 
 @pytest.mark.byhand
-def test_cpus_are_those_of_the_affinity_mask():
+def test_cpus_are_counted_by_the_affinity_mask():
     assert in_a_child(pinned) == 1
     assert limits.cpus() <= len(os.sched_getaffinity(0))
 
@@ -23,7 +23,7 @@ def test_cpus_are_those_of_the_affinity_mask():
 @pytest.mark.parametrize(
     ("outer", "inner", "wanted"), [("150000 100000", "max 100000", 2), ("max 100000", "50000 100000", 1), ("max", "max", 64)]
 )
-def test_a_container_s_quota_counts_wherever_it_is_stated(tmp_path, monkeypatch, outer, inner, wanted):
+def test_the_cpu_quota_of_a_container_is_found_at_every_level(tmp_path, monkeypatch, outer, inner, wanted):
     (tmp_path / "jobs" / "mine").mkdir(parents=True)
     (tmp_path / "jobs" / "cpu.max").write_text(f"{outer}\n")
     (tmp_path / "jobs" / "mine" / "cpu.max").write_text(f"{inner}\n")

@@ -1,4 +1,4 @@
-"""``NIH:extra=FOLDER``: further images for training, none of whose patients is in validation or test."""
+"""``NIH:extra=FOLDER``: additional training images of patients who are not in validation or test."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ Tree = Callable[..., Path]
 
 @pytest.fixture
 def tree(nih_tree: Tree) -> Tree:
-    """tree(images…): NIH's tiny copy with a folder more of these images, all with a mass."""
+    """Return a function that writes a tiny copy of NIH and a folder of additional images with a mass."""
 
     def write(*images: str) -> Path:
         root = nih_tree()
@@ -30,8 +30,8 @@ def tree(nih_tree: Tree) -> Tree:
     return write
 
 
-def test_extra_images_are_trained_on_also_where_only_boxed_ones_are(tree: Tree, tmp_path: Path):
-    root = tree("00000777_000.png", "00000004_001.png", "00000001_000.png")  # one new; a test patient; one of the data set
+def test_extra_images_are_used_also_with_train_on_boxed(tree: Tree, tmp_path: Path):
+    root = tree("00000777_000.png", "00000004_001.png", "00000001_000.png")  # a new image, one of a test patient, one of the data set
     names = {split: [s.image_id for s in datasets.load("NIH:extra=more", root, split)] for split in ("train", "val", "test")}
     plain = {split: [s.image_id for s in datasets.load("NIH", root, split)] for split in names}
     assert names == {**plain, "train": [*plain["train"], "00000777_000.png"]}
@@ -46,12 +46,12 @@ def test_extra_images_are_trained_on_also_where_only_boxed_ones_are(tree: Tree, 
 @pytest.mark.parametrize(
     ("word", "facts"),
     [
-        ("NIH:extra=nowhere", r"no folder nowhere.*Data_Entry_2017_v2020\.csv"),
+        ("NIH:extra=nowhere", r"extra=nowhere.*Data_Entry_2017_v2020\.csv"),
         ("NIH:extra=../more", r"extra=\.\./more.*not a path"),
-        ("NIH:extra=more", r"more: none of its 1 images"),
+        ("NIH:extra=more", r"more adds none of its 1 images"),
     ],
 )
-def test_a_folder_without_new_images_is_one_sentence(tree: Tree, word: str, facts: str):
+def test_a_folder_without_new_images_raises_a_clear_error(tree: Tree, word: str, facts: str):
     root = tree("00000004_001.png")
     with pytest.raises(DataError, match=facts):
         datasets.load(word, root, "train")

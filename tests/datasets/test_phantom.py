@@ -1,4 +1,4 @@
-"""The phantom: the same everywhere, one patient at every size, sizes and places as NIH's boxes, hard but possible."""
+"""The phantom: reproducible images with known truth."""
 
 import hashlib
 
@@ -23,7 +23,7 @@ def many() -> list[Sample]:
 
 @pytest.fixture(scope="module")
 def truth(many: list[Sample]) -> dict[str, np.ndarray]:
-    """finding -> (M,4) boxes as shares of the image's side."""
+    """Return finding -> (M,4) boxes as shares of the image side."""
     return {f: np.concatenate([s.boxes[f] for s in many if f in s.boxes]) / 128 for f in BOX_STATISTICS}
 
 
@@ -33,7 +33,7 @@ def test_the_same_seed_gives_the_same_bytes():
     assert not (one[0].image == datasets.load("phantom", test=1, seed=1)[0].image).all()
 
 
-def test_the_bytes_are_those_of_every_other_machine():
+def test_images_are_identical_on_every_machine():
     pixels = b"".join(sample.image.tobytes() for sample in datasets.load("phantom", test=20))
     assert hashlib.sha256(pixels).hexdigest()[:16] == "916c7998c80ff920"
 
@@ -59,7 +59,7 @@ def test_labels_boxes_and_masks_agree():
             assert [*edges[:, :2].min(0), *edges[:, 2:].max(0)] == tight
 
 
-def test_the_splits_are_disjoint_and_do_not_move_each_other():
+def test_splits_are_disjoint_and_independent_of_each_other():
     ids = {
         split: {s.image_id for s in datasets.load("phantom", split=split, train=50, val=20, test=20)} for split in ("train", "val", "test")
     }
@@ -67,7 +67,7 @@ def test_the_splits_are_disjoint_and_do_not_move_each_other():
     assert datasets.load("phantom", test=2, train=7)[1].image_id == datasets.load("phantom", test=20)[1].image_id
 
 
-def test_kfold_parts_the_union_of_the_splits():
+def test_kfold_splits_the_union_of_the_splits():
     counts = {"train": 30, "val": 10, "test": 10}
     folds = [datasets.load("phantom", partition="kfold", fold=k, **counts) for k in range(5)]
     assert sorted(i for fold in folds for i in fold.indices.tolist()) == sorted({i for fold in folds for i in fold.indices.tolist()})
@@ -82,7 +82,7 @@ def test_findings_are_independent_with_a_prevalence_of_18_per_cent(many: list[Sa
 
 
 @pytest.mark.parametrize("finding", BOX_STATISTICS)
-def test_sizes_and_places_follow_the_published_boxes(truth: dict[str, np.ndarray], finding: str):
+def test_sizes_and_positions_follow_the_published_boxes(truth: dict[str, np.ndarray], finding: str):
     boxes = truth[finding]
     place, shares, at = BOX_STATISTICS[finding], (0.1, 0.5, 0.9), np.array([1, 3, 5])
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
@@ -94,8 +94,8 @@ def test_sizes_and_places_follow_the_published_boxes(truth: dict[str, np.ndarray
     assert np.median(x[x > 0.5]) == pytest.approx(place.right, abs=0.06)
 
 
-def test_truth_on_a_16_by_16_grid_still_finds_its_box():
-    """The best that such a grid can do: the truth row at IoU .3, on the bilinear surface painted in pixels."""
+def test_a_truth_map_on_a_16_by_16_grid_still_hits_its_box():
+    """Score truth maps on a coarse grid, interpolated to pixels."""
     grid, hits = conventional((128, 128), (16, 16)), []
     for sample in datasets.load("phantom", test=120):
         for finding, mask in sample.masks.items():
@@ -107,7 +107,7 @@ def test_truth_on_a_16_by_16_grid_still_finds_its_box():
     assert np.mean(hits) > 0.95
 
 
-def test_a_recipe_that_changes_one_finding_leaves_the_patient_alone():
+def test_changing_one_finding_does_not_change_the_rest_of_the_patient():
     without, with_ = (datasets.load("phantom", test=5, prevalence={"Mass": p}, grain=0) for p in (0, 1))
     for a, b in zip(without, with_, strict=True):
         x0, y0, x1, y1 = b.boxes["Mass"][0].astype(int)
@@ -119,7 +119,7 @@ def test_a_recipe_that_changes_one_finding_leaves_the_patient_alone():
         assert not (changed & far).any()
 
 
-def test_softness_blurs_what_is_drawn_and_leaves_truth_and_older_descriptions_alone():
+def test_softness_blurs_the_image_but_not_the_truth_or_older_descriptions():
     sharp, soft = (datasets.load("phantom:test=30,grain=0,clutter=0" + more, split="test") for more in ("", ",softness=0.03"))
     steepest = []
     for one, other in zip(sharp, soft, strict=True):
@@ -133,7 +133,7 @@ def test_softness_blurs_what_is_drawn_and_leaves_truth_and_older_descriptions_al
     assert soft.describe["softness"] == 0.03
 
 
-def test_the_shortcut_token_goes_with_its_finding_and_its_box_is_known():
+def test_the_shortcut_token_correlates_with_its_finding_and_has_a_box():
     data = datasets.load("phantom", test=400, shortcut="Pneumothorax", prevalence={"Pneumothorax": 0.5})
     token = np.array([s.meta["token"] is not None for s in data])
     present = data.labels[:, 7] == 1
@@ -146,7 +146,7 @@ def test_the_shortcut_token_goes_with_its_finding_and_its_box_is_known():
     assert changed.sum() == changed[y0 - 1 : y1 + 2, x0 - 1 : x1 + 2].sum()
 
 
-def test_no_token_without_a_shortcut():
+def test_without_a_shortcut_there_is_no_token():
     assert all(s.meta["token"] is None for s in datasets.load("phantom", test=30))
 
 
@@ -162,17 +162,17 @@ def test_no_token_without_a_shortcut():
         ({"colour": 1}, "'phantom'.*'colour'.*prevalence"),
     ],
 )
-def test_an_option_that_is_not_allowed_is_one_sentence(options: dict, facts: str):
+def test_an_invalid_option_raises_a_clear_error(options: dict, facts: str):
     with pytest.raises(BadValueError, match=facts):
         datasets.load("phantom", **options)
 
 
-def test_a_finding_that_is_not_known_is_told_with_the_nearest():
+def test_an_unknown_finding_raises_an_error_with_the_nearest():
     with pytest.raises(UnknownNameError, match=r"finding.*'Masss'.*'Mass'"):
         datasets.load("phantom", shortcut="Masss")
     with pytest.raises(UnknownNameError, match=r"dataset.*'fantom'.*'phantom'"):
         datasets.load("fantom")
 
 
-def test_options_ride_in_the_name():
+def test_options_follow_the_name_of_the_data_set():
     assert datasets.load("phantom:grain=0.1,test=3").describe["grain"] == 0.1

@@ -1,4 +1,4 @@
-"""Images made ready as another project reads them: their pixels, and truth that stays where it is."""
+"""Preprocessing as in another project, and the truth of padded images."""
 
 import cv2
 import numpy as np
@@ -23,8 +23,8 @@ def test_jf_equalises_blurs_and_pads_to_the_right_and_below():
 
 
 @pytest.mark.oracle
-def test_the_resized_square_is_jfhealthcare_s_own_up_to_interpolation():
-    """Theirs resizes by the long side and pads afterwards."""
+def test_the_preprocessed_image_equals_that_of_jfhealthcare_up_to_interpolation():
+    """jfhealthcare resizes by the long side and pads afterwards."""
     smooth = cv2.resize(cv2.GaussianBlur(IMAGE, (9, 9), 0), (300, 400))
     theirs = cv2.resize(cv2.GaussianBlur(cv2.equalizeHist(smooth), (3, 3), 0), (96, 128), interpolation=cv2.INTER_AREA)
     ours = cv2.resize(preprocess.jf(smooth), (128, 128), interpolation=cv2.INTER_AREA)
@@ -33,8 +33,8 @@ def test_the_resized_square_is_jfhealthcare_s_own_up_to_interpolation():
 
 
 @pytest.mark.planted
-def test_truth_stays_where_it_is_and_the_frame_grows_around_it():
-    """A file that is a smaller copy: its frame is the published one."""
+def test_padding_grows_the_frame_and_keeps_the_truth():
+    """The file is a smaller copy; its frame is the published one."""
     mask = np.zeros((80, 60), bool)
     mask[10:20, 5:9] = True
     boxes = {"Mass": np.array([[5.0, 10, 9, 20]])}
@@ -52,7 +52,7 @@ def test_truth_stays_where_it_is_and_the_frame_grows_around_it():
     assert preprocess.one(found, "none") is found
 
 
-def test_the_cache_never_takes_one_kind_of_pixels_for_the_other(tmp_path):
+def test_preprocessed_pixels_have_their_own_cache_key(tmp_path):
     file = tmp_path / "a.png"
     cv2.imwrite(str(file), IMAGE)
     plain = Sample("a", "p", IMAGE.shape, np.ones(1, np.float32), {}, lambda: IMAGE, str(file))
@@ -65,7 +65,7 @@ def test_the_cache_never_takes_one_kind_of_pixels_for_the_other(tmp_path):
     assert preprocess.one(plain, "jf").source != before
 
 
-def test_a_data_set_says_how_its_images_were_made_ready():
+def test_the_description_contains_the_preprocessing():
     data = datasets.load("phantom:train=4,val=2,test=2", img_size=48)
     ready = preprocess.of(data, "jf")
     assert preprocess.of(data, "none") is data

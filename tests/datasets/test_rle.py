@@ -1,4 +1,4 @@
-"""Run-length masks: COCO's own text by hand, and painting and connected parts against OpenCV."""
+"""Run-length masks: COCO's encoding by hand, masks and connected parts compared with OpenCV."""
 
 import cv2
 import numpy as np
@@ -17,29 +17,29 @@ masks = st.tuples(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**32 -
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("size", "text"), [((2320, 2828), "PVWX6"), ((2022, 2021), "nefl3")])
-def test_an_empty_mask_as_chexlocalize_publishes_it_has_no_box(size: tuple[int, int], text: str):
+def test_an_empty_mask_of_chexlocalize_has_no_box(size: tuple[int, int], text: str):
     runs = rle.decode({"size": list(size), "counts": text}, "a mask")
     assert (runs.size, runs.boxes().shape) == (size, (0, 4))
     assert not runs.mask().any()
 
 
 @pytest.mark.byhand
-def test_a_later_run_is_a_difference_to_the_one_two_before():
-    """Runs 2, 3, 4, 2, 1: the text holds 2, 3, 4, then 2-3 and 1-4."""
+def test_runs_are_decoded_as_differences():
+    """Runs 2, 3, 4, 2, 1 are encoded as 2, 3, 4, 2-3, 1-4."""
     text = "".join(chr(48 + value) for value in (2, 3, 4, 31, 29))
     assert np.flatnonzero(rle.decode({"size": [12, 1], "counts": text}, "a mask").mask()).tolist() == [2, 3, 4, 9, 10]
 
 
 @settings(max_examples=50, deadline=None)
 @given(masks)
-def test_a_packed_mask_is_painted_as_it_was(mask: np.ndarray):
+def test_an_encoded_mask_is_decoded_unchanged(mask: np.ndarray):
     assert (rle.decode({"size": list(mask.shape), "counts": packed(mask)}, "a mask").mask() == mask).all()
 
 
 @pytest.mark.oracle
 @settings(max_examples=50, deadline=None)
 @given(masks)
-def test_boxes_are_those_of_opencvs_connected_parts(mask: np.ndarray):
+def test_boxes_equal_those_of_opencvs_connected_components(mask: np.ndarray):
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     theirs = sorted([x, y, x + width, y + height] for x, y, width, height, _ in stats[1:].tolist())
     assert sorted(rle.decode({"size": list(mask.shape), "counts": packed(mask)}, "a mask").boxes().tolist()) == theirs
@@ -72,14 +72,14 @@ def test_a_union_covers_what_either_covers(mask: np.ndarray):
     ],
     ids=str,
 )
-def test_what_is_no_mask_is_a_sentence(broken: object):
+def test_an_invalid_mask_raises_a_clear_error(broken: object):
     with pytest.raises(DataError, match=r"^Edema"):
         rle.decode(broken, "Edema")
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=130), max_size=30))
-def test_any_text_is_a_mask_or_a_sentence(text: str):
+def test_any_text_gives_a_mask_or_a_clear_error(text: str):
     try:
         shape = rle.decode({"size": [3, 5], "counts": text}, "a mask").mask().shape
     except DataError:

@@ -1,4 +1,4 @@
-"""``NIH:truth=chestx_det``: NIH's images with what ChestX-Det's radiologists marked on them."""
+"""``NIH:truth=chestx_det``: NIH's images with the annotations of ChestX-Det's radiologists."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ MARKS = [
 
 @pytest.fixture
 def tree(nih_tree: Callable[..., Path]) -> Callable[..., Path]:
-    """tree(marks): NIH's tiny copy with a joined file of annotations in its folder chestx_det."""
+    """Return a function that writes a tiny copy of NIH with a file of annotations."""
 
     def write(marks: list[dict] = MARKS, name: str = "annotations.json") -> Path:
         root = nih_tree()
@@ -42,7 +42,7 @@ def cases(root: Path, split: str) -> Counter:
     return Counter(finding for sample in datasets.load(WORD, root, split) for finding in sample.boxes)
 
 
-def test_the_second_teams_marks_are_labels_boxes_and_masks_of_nihs_images(tree: Callable[..., Path]):
+def test_annotations_of_the_second_team_are_labels_boxes_and_masks(tree: Callable[..., Path]):
     data = datasets.load(WORD, tree())
     assert (len(data.findings), [sample.image_id for sample in data]) == (13, ["00000004_000.png", "00000005_001.png"])
     sample = data[0]
@@ -53,16 +53,16 @@ def test_the_second_teams_marks_are_labels_boxes_and_masks_of_nihs_images(tree: 
     assert (data.describe["truth"], data.describe["images_without_file"]) == ("chestx_det", 0)
 
 
-def test_the_splits_are_nihs_lists_and_a_marked_image_may_be_in_training(tree: Callable[..., Path]):
+def test_splits_are_those_of_nih_and_may_have_boxes_in_training(tree: Callable[..., Path]):
     root = tree()
     images = {split: {sample.image_id for sample in datasets.load(WORD, root, split)} for split in ("train", "val")}
     assert images["train"] | images["val"] == {"00000001_000.png", "00000002_000.png"}
     (root / "train_val_list.txt").write_text("00000001_000.png\n00000003_000.png\n")
-    with pytest.raises(DataError, match=r"leave none for"):
+    with pytest.raises(DataError, match=r"^none of the 4 available images is in train"):
         [datasets.load(WORD, root, split) for split in ("train", "val")]
 
 
-def test_the_first_release_has_ten_findings_and_nihs_names_in_file_name(tree: Callable[..., Path]):
+def test_the_first_release_has_ten_findings_and_nihs_names(tree: Callable[..., Path]):
     def entries(some: list[dict]) -> list[dict]:
         return [{"file_name": entry["image"], "syms": entry["syms"], "boxes": entry["boxes"]} for entry in some]
 
@@ -84,29 +84,29 @@ def test_the_first_release_has_ten_findings_and_nihs_names_in_file_name(tree: Ca
         ({"polygons": [[[1, 2], [3, 4]]] * 2}, r"36200\.png.*polygon.* 3 points"),
     ],
 )
-def test_a_broken_annotation_is_one_sentence(tree: Callable[..., Path], change: dict, facts: str):
+def test_a_broken_annotation_raises_a_clear_error(tree: Callable[..., Path], change: dict, facts: str):
     root = tree([MARKS[0] | change, *MARKS[1:]])
     with pytest.raises(DataError, match=facts) as caught:
         datasets.load(WORD, root)
     assert "\n" not in str(caught.value)
 
 
-def test_numbers_of_the_later_release_are_refused_with_what_to_do(tree: Callable[..., Path]):
+def test_names_of_the_later_release_raise_an_error(tree: Callable[..., Path]):
     root = tree([entry | {"image": entry["file_name"]} for entry in MARKS])
     with pytest.raises(DataError, match=r"4 of 4 images.*36200\.png.*first release"):
         datasets.load(WORD, root)
 
 
-def test_absent_annotations_and_an_unknown_truth_are_one_sentence(nih_tree: Callable[..., Path]):
+def test_missing_annotations_and_an_unknown_truth_raise_clear_errors(nih_tree: Callable[..., Path]):
     root = nih_tree()
-    with pytest.raises(DataError, match=r"no annotations of ChestX-Det.*annotations\.json.*train\.json.*chestx_det/"):
+    with pytest.raises(DataError, match=r"no annotations of ChestX-Det.*annotations\.json.*train\.json.*chestx_det"):
         datasets.load(WORD, root)
     with pytest.raises(UnknownNameError, match=r"'chestxdet'.*'chestx_det'"):
         datasets.load("NIH:truth=chestxdet", root)
 
 
 @pytest.mark.skipif(not (ANNOTATIONS).is_file(), reason="ChestX-Det under NIH's names is not beside the checkout")
-def test_6257_cases_1474_of_them_on_official_test_images(tmp_path: Path):
+def test_there_are_6257_cases_and_1474_on_official_test_images(tmp_path: Path):
     """../shared/EXPORTS.md, section B."""
     (tmp_path / "chestx_det").mkdir()
     shutil.copy(ANNOTATIONS, tmp_path / "chestx_det")

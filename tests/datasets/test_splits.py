@@ -1,4 +1,4 @@
-"""Partitions: by patient, from a seed, without leaks."""
+"""Splits by patient, reproducible and without leaks."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ PATIENTS = st.lists(st.integers(0, 30).map(str), min_size=10, max_size=80).filte
 
 
 @given(PATIENTS, st.integers(0, 5))
-def test_no_patient_is_on_two_sides(patients: list[str], seed: int):
+def test_no_patient_is_in_two_splits(patients: list[str], seed: int):
     """Pitfall: a random split has patients on both sides."""
     for partition in ("patient", "kfold"):
         names = splits.assign(patients, Request(partition=partition, fold=1, seed=seed))
@@ -29,7 +29,7 @@ def test_every_image_is_held_out_in_exactly_one_fold(patients: list[str], seed: 
 
 @settings(max_examples=30)
 @given(PATIENTS, st.integers(0, 5))
-def test_a_fold_that_is_left_out_is_in_no_split_and_the_tested_fold_stays_the_same(patients: list[str], seed: int):
+def test_a_left_out_fold_is_in_no_split_and_the_test_fold_is_unchanged(patients: list[str], seed: int):
     """Pitfall: a recipe is chosen on patients who are scored later."""
     names = splits.kfold(patients, 5, 1, seed, leave_out_fold=3)
     splits.check_patients(patients, names)
@@ -38,8 +38,8 @@ def test_a_fold_that_is_left_out_is_in_no_split_and_the_tested_fold_stays_the_sa
 
 
 @pytest.mark.parametrize("wrong", [{"leave_out_fold": 1}, {"leave_out_fold": 5}, {"partition": "patient"}])
-def test_only_another_one_of_the_folds_can_be_left_out(wrong: dict[str, object]):
-    with pytest.raises(BadValueError, match=r"leave_out_fold is .* fold 1"):
+def test_only_another_fold_can_be_left_out(wrong: dict[str, object]):
+    with pytest.raises(BadValueError, match=r"^leave_out_fold is \d: "):
         Request(**{"partition": "kfold", "fold": 1, "leave_out_fold": 3, **wrong})
 
 
@@ -50,23 +50,23 @@ def test_a_patients_split_does_not_depend_on_the_order_of_the_images(patients: l
     assert forward == backward
 
 
-def test_another_seed_is_another_partition():
+def test_another_seed_gives_another_partition():
     patients = [str(i) for i in range(200)]
     assert (splits.by_patient(patients, 0) == splits.by_patient(patients, 0)).all()
     assert (splits.by_patient(patients, 0) != splits.by_patient(patients, 1)).any()
 
 
-def test_a_tenth_of_the_training_patients_validates():
+def test_a_tenth_of_the_training_patients_is_validation():
     names = splits.hold_out_val([str(i) for i in range(100)], np.arange(100) < 80, seed=0)
     assert [(names == n).sum() for n in ("train", "val", "test")] == [72, 8, 20]
 
 
-def test_one_patient_alone_trains():
+def test_a_single_patient_is_in_training():
     assert splits.hold_out_val(["a", "a"], np.array([True, False]), 0).tolist() == ["train", "test"]
     assert set(splits.hold_out_val(["a", "b"], np.array([True, True]), 0)) == {"train", "val"}
 
 
-def test_a_leak_is_told_with_count_and_three_examples():
+def test_a_leak_raises_an_error_with_count_and_three_examples():
     patients = [f"p{i}" for i in range(5)] * 2
     sentence = (
         r"^5 patients are in two splits: p0 \(train and test\), .* and 2 more; "
@@ -84,10 +84,10 @@ def test_a_leak_is_told_with_count_and_three_examples():
     [
         ("random", 5, 0, "partition.*'random'.*official, patient, kfold"),
         ("kfold", 1, 0, r"folds.*\b1\b.*\b2\b"),
-        ("kfold", 5, 5, r"fold\b.* 5: .* 5 .* 0 .* 4$"),
+        ("kfold", 5, 5, r"^fold is 5: .* 0 .* 4$"),
         ("kfold", 4, 0, r"folds.*\b4\b.*\b3\b"),
     ],
 )
-def test_a_partition_that_cannot_be_is_one_sentence(partition: str, folds: int, fold: int, facts: str):
+def test_an_impossible_partition_raises_a_clear_error(partition: str, folds: int, fold: int, facts: str):
     with pytest.raises(BadValueError, match=facts):
         splits.assign(["a", "b", "c"], Request(partition=partition, folds=folds, fold=fold))

@@ -1,4 +1,4 @@
-"""Evaluation has nothing random; training is random by its generator alone and moves nothing that it does not say."""
+"""Transforms for evaluation and training."""
 
 import math
 
@@ -24,7 +24,7 @@ def test_gray_becomes_three_normalised_channels():
     assert out[0, :, 2, 2].tolist() == pytest.approx(expected)
 
 
-def test_evaluation_has_nothing_random():
+def test_the_evaluation_transform_is_deterministic():
     """Pitfall: a random flip in the evaluation transform mirrors the map and not the truth."""
     apply = evaluation()
     assert torch.equal(apply(IMAGES), apply(IMAGES))
@@ -32,8 +32,8 @@ def test_evaluation_has_nothing_random():
     assert torch.equal(apply(IMAGES), training("none")(IMAGES))
 
 
-def test_evaluation_moves_no_pixel():
-    """Pitfall: a correction for a crop that isn't there: every pixel stays where it is."""
+def test_the_evaluation_transform_keeps_the_geometry():
+    """Pitfall: a correction for a crop that does not exist."""
     seen = evaluation()(IMAGES)[:, 0] * transforms.IMAGENET_STD[0] + transforms.IMAGENET_MEAN[0]
     assert torch.equal((seen * 255).round().to(torch.uint8), IMAGES)
 
@@ -46,7 +46,7 @@ def test_the_same_generator_gives_the_same_augmentation(augment: str):
     assert first.shape == (2, 3, 32, 32)
 
 
-def test_an_augmentation_that_is_not_known_is_told():
+def test_an_unknown_augmentation_raises_an_error():
     with pytest.raises(UnknownNameError, match=r"augmentation.*'lite'.*'light'"):
         training("lite")
 
@@ -65,21 +65,21 @@ def test_a_zero_augmentation_moves_nothing_and_a_flip_mirrors():
 
 
 @pytest.mark.byhand
-def test_the_amounts_reach_their_matrix():
+def test_the_amounts_determine_the_matrix():
     chance = torch.zeros(1, 9)
     chance[0, 0], chance[0, 2], chance[0, 4] = 1, 1, -1
     matrix = transforms._matrices(chance, Augment(rotation=90, scale=1, translation=0.25))[0]
     assert matrix.tolist() == [pytest.approx([0, 0.5, -0.5], abs=1e-6), pytest.approx([-0.5, 0, 0], abs=1e-6)]
 
 
-def test_the_siim_preset_is_the_published_one():
+def test_the_siim_augmentation_equals_the_published_one():
     siim = AUGMENTS["siim"]
     assert (siim.rotation, siim.scale, siim.shear, siim.translation) == (11.355, 0.2789, 1, 0.07357)
     assert math.isclose(siim.contrast, 0)
 
 
 @pytest.mark.byhand
-def test_what_lies_beside_the_image_is_filled_as_told():
+def test_the_area_outside_the_image_has_the_fill_value():
     images = torch.full((4, 1, 8, 8), 1.0)
     for fill in (0.0, 0.5):
         moved = transforms._changed(images, Augment(translation=0.4, fill=fill), seeded())
@@ -87,6 +87,6 @@ def test_what_lies_beside_the_image_is_filled_as_told():
         assert moved.max().item() == pytest.approx(1.0)
 
 
-def test_the_other_published_augmentations_are_theirs():
+def test_the_other_augmentations_equal_the_published_ones():
     assert AUGMENTS["flip"] == Augment(flip=True)
     assert AUGMENTS["jf"] == Augment(rotation=15, translation=0.05, scale=0.05, fill=128 / 255)

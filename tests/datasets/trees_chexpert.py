@@ -1,4 +1,4 @@
-"""A tiny CheXpert: prefix variants, -1 and nothing, laterals, a study of two views, RGB files, CheXlocalize's masks and other word."""
+"""A tiny CheXpert with path prefixes, uncertain and empty labels, lateral views, RGB files and CheXlocalize's masks."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ OBSERVATIONS = [
 ]
 BATCHES = [f"CheXpert-v1.0 batch {n} ({what})" for n, what in ((1, "validate & csv"), (2, "train 1"), (3, "train 2"))]
 FRAME = (40, 30)
-"""(H, W) as published; the small copies are half as large."""
+"""(H, W) as published; the small copies have half the size."""
 TRAIN: list[tuple[str, dict[str, str]]] = [
     ("patient00001/study1/view1_frontal.jpg", {"Cardiomegaly": "-1.0", "Edema": "-1.0", "Pneumonia": "-1.0"}),
     ("patient00001/study1/view2_lateral.jpg", {"Cardiomegaly": "-1.0", "Edema": "-1.0", "Pneumonia": "-1.0"}),
@@ -32,7 +32,7 @@ TEST: list[tuple[str, dict[str, str]]] = [("patient64741/study1/view1_frontal.jp
 
 
 def packed(mask: np.ndarray) -> str:
-    """COCO's text of a mask: runs down the columns, the fourth and later as differences, five bits a character."""
+    """Encode a mask as COCO's text of run lengths."""
     flat = mask.T.ravel().astype(int)
     edges = [0, *np.flatnonzero(np.diff(flat, prepend=0)).tolist(), flat.size]
     lengths = np.diff(edges).tolist()
@@ -47,7 +47,7 @@ def packed(mask: np.ndarray) -> str:
 
 
 def drawn(*boxes: tuple[int, int, int, int]) -> np.ndarray:
-    """A mask in the published frame that covers half-open xyxy boxes."""
+    """Return a mask in the published frame that covers half-open xyxy boxes."""
     mask = np.zeros(FRAME, bool)
     for x0, y0, x1, y1 in boxes:
         mask[y0:y1, x0:x1] = True

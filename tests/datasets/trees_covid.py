@@ -1,4 +1,4 @@
-"""A tiny COVID-19 Radiography Database in each of its layouts: RGB files, masks of another size, a mask that is missing."""
+"""A tiny COVID-19 Radiography Database in all layouts, with RGB files, masks of another size and a missing mask."""
 
 import io
 from pathlib import Path
@@ -11,7 +11,7 @@ PARTED = {"covid_19": "COVID", "lung_opacity": "Lung_Opacity", "normal": "Normal
 
 
 def write_covid(root: Path, layout: str = "masks", images: int = 121) -> Path:
-    """``masks``: as unpacked today; ``flat``: as first released; ``parted``: in the folders train, val, test of earlier work."""
+    """Write a layout: ``masks`` (current release), ``flat`` (first release) or ``parted`` (folders train, val, test)."""
     if layout == "parted":
         for split, share in (("train", images - 2), ("val", 1), ("test", 1)):
             for folder, name in PARTED.items():
@@ -35,7 +35,7 @@ def _pictures(folder: Path, names: list[str]) -> None:
 
 
 def _masks(folder: Path, names: list[str]) -> None:
-    """The left half is lung, as RGB and in another size than the images, as published."""
+    """Write a mask whose left half is lung, as RGB and in another size than the images, as published."""
     half = _png(Image.fromarray(np.array([[255, 255, 0, 0]] * 4, np.uint8)).convert("RGB"))
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
@@ -43,7 +43,7 @@ def _masks(folder: Path, names: list[str]) -> None:
 
 
 def _png(image: Image.Image) -> bytes:
-    """The bytes of the file: encoded once, written many times."""
+    """Return the bytes of a file, encoded once."""
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()

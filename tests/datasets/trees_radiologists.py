@@ -1,4 +1,4 @@
-"""Tiny copies of the truth sets of radiologists, in the true layout with the true defects; DICOM files are written by pydicom."""
+"""Tiny copies of the data sets with radiologists' boxes, with their layouts and known defects."""
 
 import io
 import json
@@ -16,7 +16,7 @@ RAMP = np.tile(np.arange(32, dtype=np.uint16) * 128, (24, 1))
 
 
 def write_dicom(path: Path, pixels: np.ndarray = RAMP, kind: str = "MONOCHROME2", syntax: str = "", bits: int = 12, **tags) -> Path:
-    """A radiograph as a file of DICOM: ``syntax`` "" (uncompressed), RLE, JPEG (8 bits, lossy), JPEGLossless or JPEG2000."""
+    """Write a DICOM file; ``syntax``: "" (uncompressed), RLE, JPEG (8 bits, lossy), JPEGLossless or JPEG2000."""
     pydicom = pytest.importorskip("pydicom")
     uid = pydicom.uid
     data = pydicom.Dataset()
@@ -63,7 +63,7 @@ def write_lines(path: Path, *lines: str) -> None:
 
 @pytest.fixture
 def siim_covid_tree(tmp_path: Path) -> Callable[[], Path]:
-    """Twelve studies of ten patients: MONOCHROME1, three compressions, a broken file, a study with a lateral, a box past the edge."""
+    """Write 12 studies of 10 patients: MONOCHROME1, three compressions, a broken file, a lateral view, a box beyond the edge."""
 
     def write() -> Path:
         marks = ["1,0,0,0", "0,1,0,0", "0,0,1,0", "0,0,0,1"]
@@ -91,7 +91,7 @@ def siim_covid_tree(tmp_path: Path) -> Callable[[], Path]:
 
 @pytest.fixture
 def rsna_pneumonia_tree(tmp_path: Path) -> Callable[[], Path]:
-    """Ten images of eight of NIH's patients: several rows an image, a row twice, 8-bit JPEG, a box past the edge, RSNA's mapping."""
+    """Write 10 images of 8 patients: several rows per image, a duplicate row, 8-bit JPEG, a box beyond the edge, the mapping."""
 
     def write() -> Path:
         rows, classes, mapping = [], [], []
@@ -113,7 +113,7 @@ def rsna_pneumonia_tree(tmp_path: Path) -> Callable[[], Path]:
 
 @pytest.fixture
 def vindr_cxr_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Twelve images of two sizes read by three: MONOCHROME1 with a window, a row twice, No finding without a box, a broken file."""
+    """Write 12 images read by three: MONOCHROME1 with a window, a duplicate row, No finding without a box, a broken file."""
 
     def write(physionet: bool = False) -> Path:
         rows = []
@@ -140,7 +140,7 @@ def vindr_cxr_tree(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def chestx_det_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Eight training and three test images: one RGBA, one with nothing, several outlines of a finding; or ChestX-Det10 without outlines."""
+    """Write 8 training and 3 test images: RGBA, without findings, with several outlines; or ChestX-Det10 without outlines."""
 
     def write(ten: bool = False) -> Path:
         square = [[100, 200], [300, 200], [300, 400], [100, 400]]

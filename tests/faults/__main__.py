@@ -1,4 +1,4 @@
-"""The long mode: every fault several times, SIGKILL at 50 moments; ``python -m tests.faults`` writes docs/reliability.md."""
+"""Cause all faults several times and write docs/reliability.md: ``python -m tests.faults``."""
 
 import argparse
 import random
@@ -16,7 +16,7 @@ from tests.warm import ROOT
 
 
 def tried(fault, whole, seed):
-    """What was seen of one fault, and whether all was as it has to be afterwards."""
+    """Cause a fault; return its outcome, and True if the next run gave equal records."""
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(folder, whole)
         try:
@@ -33,9 +33,9 @@ def tried(fault, whole, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=50, help="moments of SIGKILL")
-    parser.add_argument("--seeds", type=int, default=2, help="how often each other fault is made")
-    parser.add_argument("--only", nargs="*", help="faults by name; what was seen of the others stays")
+    parser.add_argument("--kills", type=int, default=50, help="number of random moments for SIGKILL")
+    parser.add_argument("--seeds", type=int, default=2, help="number of repetitions of the other faults")
+    parser.add_argument("--only", nargs="*", help="names of faults; the outcomes of the others are kept")
     flags = parser.parse_args()
     good = True
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""What goes wrong in the work itself. The first line of a fault is its row in docs/reliability.md."""
+"""Errors in training and explaining. The first line of a fault is its row in docs/reliability.md."""
 
 from tests.faults.outcome import sentence
 
@@ -6,7 +6,7 @@ WILD = "AVG}\n  - {backbone: custom, global_pool: PCAM, optimizer: SGD, weight_d
 
 
 def nan_loss(trial, random):
-    """A nan loss in one of two models"""
+    """A NaN loss in one of two models"""
     trial.edit("tiny.yaml", "[AVG, PCAM]}", WILD)
     told = sentence(trial.run())
     assert "1 models" in told
@@ -15,11 +15,11 @@ def nan_loss(trial, random):
     assert len(reasons) == 1
     assert "epoch" in reasons.pop()
     trial.edit("tiny.yaml", WILD, "[AVG, PCAM]}")
-    return "its cells fail with the epoch as the reason, the other model completes; one sentence, exit 2"
+    return "its cells fail with the epoch as the reason, and the other model completes; one error, exit 2"
 
 
 def method_that_raises(trial, random):
-    """A method that raises on one image"""
+    """A method that raises an error for one image"""
     raising = f"if number == {random.randrange(3)}: raise RuntimeError('out of luck')"
     trial.finish("results", "runs/records", "runs/tiny/maps")
     trial.edit("mine.py", "pass  # HERE", raising)
@@ -30,4 +30,4 @@ def method_that_raises(trial, random):
     assert method == "mine.py:Mine"
     assert "out of luck" in reason
     trial.edit("mine.py", raising, "pass  # HERE")
-    return "its cells fail with its error as the reason, all others complete; exit 1"
+    return "its cells fail with its error as the reason, and all others complete; exit 1"

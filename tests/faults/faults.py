@@ -1,4 +1,4 @@
-"""All faults, and what has to be so after each of them."""
+"""All faults, and the conditions that must hold afterwards."""
 
 from tests.faults.failures import method_that_raises, nan_loss
 from tests.faults.files import CUTS, clock_set_back, full_disk, read_only_results
@@ -33,13 +33,13 @@ FAULTS = [
 
 
 def require_order(trial):
-    """After a fault: no incomplete file, nobody left behind."""
+    """Check that no incomplete file and no process is left after a fault."""
     assert trial.left_behind() == []
     assert trial.broken() == []
 
 
 def require_recovery(trial):
-    """The next run completes, with the records of an undisturbed one, and sweeps away what was about to be written."""
+    """Check that the next run completes with the same records and removes temporary files."""
     done = trial.run()
     assert done.returncode == 0, done.stderr[-3000:]
     assert trial.recorded() == trial.whole.recorded()

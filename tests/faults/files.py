@@ -1,4 +1,4 @@
-"""Disks that refuse, files that are cut, a clock that jumps. The first line of a fault is its row in docs/reliability.md."""
+"""Full and read-only disks, truncated files, a changed clock. The first line of a fault is its row in docs/reliability.md."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from tests.faults.signals import SIGNS
 from tests.faults.trial import ENVIRONMENT, FLAGS
 
 READ_ONLY = ["unshare", "--mount", "--map-root-user", "sh", "-c", 'mkdir -p "$0"; mount -t tmpfs -o ro none "$0" && exec "$@"']
-"""A command, its first word a folder, for which alone that folder is a read-only file system."""
+"""Start of a command for which the next argument, a folder, is a read-only file system."""
 
 
 def full_disk(trial, random):
@@ -24,7 +24,7 @@ def full_disk(trial, random):
     told = sentence(running.done())
     assert "cannot write" in told
     assert "File too large; free some space" in told
-    return "one sentence with the path and the reason, exit 2"
+    return "an error with the path and the reason, exit 2"
 
 
 def read_only_results(trial, random):
@@ -38,7 +38,7 @@ def read_only_results(trial, random):
     told = sentence(done)
     assert "results/tiny" in told
     assert "Read-only file system" in told
-    return "one sentence with the path and the reason, exit 2"
+    return "an error with the path and the reason, exit 2"
 
 
 def clock_set_back(trial, random):
@@ -53,7 +53,7 @@ def clock_set_back(trial, random):
 
 
 def cut(name, pattern, *without, remedy=None):
-    """One file is cut to half of its length after a run that has made all but ``without``."""
+    """Return a fault: a file is truncated after a run that has written all but ``without``."""
 
     def fault(trial, random):
         trial.finish(*without)
@@ -66,7 +66,7 @@ def cut(name, pattern, *without, remedy=None):
             return "a warning with its path; the same run creates it again and completes"
         told = sentence(done)
         assert file.name in told
-        return f"one sentence with its path, exit 2; the advice in it ({remedy(trial, told)}) works"
+        return f"an error with its path, exit 2; its advice ({remedy(trial, told)}) works"
 
     fault.__doc__, fault.__name__ = f"{name} cut to half of its length", f"cut_{pattern.split('/')[0]}_{Path(pattern).name.strip('*.')}"
     return fault
@@ -90,13 +90,13 @@ MADE = ("results", "runs/records")
 MAPS = "runs/tiny/maps"
 CUTS = [
     cut("`best.ckpt`", "runs/tiny/custom-*/best.ckpt", *MADE, MAPS),
-    cut("`last.ckpt` of a training that is not finished", "runs/tiny/custom-*/last.ckpt", *MADE, MAPS, "runs/tiny/*/metrics.json"),
+    cut("`last.ckpt` of an unfinished training", "runs/tiny/custom-*/last.ckpt", *MADE, MAPS, "runs/tiny/*/metrics.json"),
     cut("`metrics.json` of a training", "runs/tiny/custom-*/metrics.json", *MADE, MAPS),
     cut("`predictions.csv` of a training", "runs/tiny/custom-*/predictions.csv", *MADE),
-    cut("The cache of pixels", "cache/*.npy", *MADE, "runs/tiny"),
-    cut("The list beside the cache of pixels", "cache/*.json", *MADE, "runs/tiny"),
+    cut("The pixel cache", "cache/*.npy", *MADE, "runs/tiny"),
+    cut("The index of the pixel cache", "cache/*.json", *MADE, "runs/tiny"),
     cut("A file of maps", "runs/tiny/maps/*/*.npy", *MADE),
-    cut("The index beside a file of maps", "runs/tiny/maps/*/*.json", *MADE),
+    cut("The index of a file of maps", "runs/tiny/maps/*/*.json", *MADE),
     cut("`records.parquet`", "results/tiny/records.parquet", remedy=removed),
     cut("`cells.parquet`", "results/tiny/cells.parquet", remedy=removed),
     cut("`cases.parquet`", "results/tiny/cases.parquet", remedy=overwritten),

@@ -1,4 +1,4 @@
-"""What a disturbed run said."""
+"""Outcomes of a disturbed run."""
 
 
 class Survived(Exception):  # noqa: N818
@@ -6,11 +6,11 @@ class Survived(Exception):  # noqa: N818
 
 
 class Refused(Exception):  # noqa: N818
-    """This machine does not let anybody make the fault."""
+    """The fault cannot be caused on this machine."""
 
 
 def sentence(done, status=2):
-    """The one line of an error, after checking that there is no traceback."""
+    """Return the error line after checking that there is no traceback."""
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == status, done.stderr[-2000:]
     assert "Traceback" not in done.stderr, done.stderr[-4000:]

@@ -1,4 +1,4 @@
-"""docs/reliability.md, from what was seen of each fault (seen.json beside this file)."""
+"""Generate docs/reliability.md from the outcomes in seen.json."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,11 @@ SEEN = Path(__file__).with_name("seen.json")
 
 HEAD = """# What happens when a run is disturbed?
 
-Type the same command again. The run resumes from its files, and its records equal those of an undisturbed run, except for times. Files
+Run the same command again. The run resumes from its files, and its records equal those of an undisturbed run, except for times. Files
 are written under a temporary name and then renamed, so none is incomplete.
 
 `python -m tests.faults` caused these faults in a small suite of two models, with real processes, signals and files. *Equal* counts the
-faults after which no file was damaged, no process was left and the next run produced the same records.
+faults after which no file was damaged, no process was left over and the next run gave the same records.
 
 | fault | what happens | equal |
 | --- | --- | --- |
@@ -24,7 +24,7 @@ TAIL = """
 - A job that hangs, without `--step_minutes`. Press Ctrl-C to end the run, and again to end it at once.
 - A flipped bit in a checkpoint or in stored maps that leaves the file readable. Only truncated files are detected.
 
-A full disk was simulated by a limit on file size, a read-only disk by a read-only mount, and lack of memory by the kernel's signal.
+A full disk was simulated by a limit on file size, a read-only disk by a read-only mount, and a lack of memory by SIGKILL.
 
 ## Setup
 
@@ -34,7 +34,7 @@ failed, for example without a network, leaves `.venv` unchanged.
 
 
 def note(fault, outcomes):
-    """Keep what was seen of a fault: (what, equal or None where it came too late) -> how often."""
+    """Store the outcomes of a fault: (outcome, equal or None if it came too late) -> count."""
     kept = json.loads(SEEN.read_text()) if SEEN.exists() else {}
     kept[fault.__name__] = [[seen, equal, count] for (seen, equal), count in outcomes.items()]
     ordered = {fault.__name__: kept[fault.__name__] for fault in FAULTS if fault.__name__ in kept}
@@ -42,7 +42,7 @@ def note(fault, outcomes):
 
 
 def page():
-    """The whole text: a row per outcome, with its faults."""
+    """Return the whole page, with a row per outcome and its faults."""
     kept = json.loads(SEEN.read_text())
     rows = {}
     for fault in FAULTS:
@@ -56,7 +56,7 @@ def _reached(outcomes):
 
 def _outcome(outcomes):
     reached = sorted((seen, count) for seen, _, count in _reached(outcomes))
-    return "; ".join(seen + (f" ({count})" if len(reached) > 1 else "") for seen, count in reached) or "not made here"
+    return "; ".join(seen + (f" ({count})" if len(reached) > 1 else "") for seen, count in reached) or "not tested"
 
 
 def _row(words, faults, kept):

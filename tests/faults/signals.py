@@ -1,4 +1,4 @@
-"""Processes that are killed, stopped or told to end. The first line of a fault is its row in docs/reliability.md."""
+"""Processes that are killed or stopped. The first line of a fault is its row in docs/reliability.md."""
 
 import os
 import signal
@@ -15,18 +15,18 @@ SIGNS = {
     "scoring": "runs/records/tiny/*.json",
     "packing": "results/tiny/cases.parquet",
 }
-"""A step -> the files whose first says that it is at work."""
+"""Step -> pattern of files that exist once the step has started."""
 
 
 def kill(running):
     running.kill()
     if running.wait() != -signal.SIGKILL:
         raise Survived
-    return "no incomplete file"
+    return "no incomplete files"
 
 
 def killed_anywhen(trial, random):
-    """SIGKILL at a random moment of a whole run"""
+    """SIGKILL at a random moment of a run"""
     running = trial.start()
     time.sleep(random.uniform(0, trial.whole.seconds))
     return kill(running)
@@ -58,14 +58,14 @@ def interrupted_in(step):
             raise Survived
         running.send_signal(signal.SIGINT)
         assert "interrupted" in sentence(running.done(), INTERRUPTED)
-        return "one sentence, exit 130"
+        return "one message, exit 130"
 
     fault.__doc__, fault.__name__ = f"Ctrl-C while {step}", f"interrupted_in_{step}"
     return fault
 
 
 def two_jobs(trial):
-    """A run of two jobs, both of which train."""
+    """Start a run with two jobs and wait until both train."""
     running = trial.start("--jobs", "2")
     while len([*trial.folder.glob(SIGNS["training"])]) < 2 and running.poll() is None:
         time.sleep(0.001)
@@ -78,7 +78,7 @@ def killed_job(trial, random):
     os.kill(random.choice(jobs), signal.SIGKILL)
     assert "was killed (SIGKILL), perhaps because memory ran out" in sentence(running.done())
     assert {"was killed (SIGKILL)" in reason for _, reason in trial.reasons()} == {True}
-    return "its cells fail with the signal as the reason, the others complete; one sentence, exit 2"
+    return "its cells fail with the signal as the reason, and the others complete; one error, exit 2"
 
 
 def hanging_job(trial, random):
@@ -91,19 +91,19 @@ def hanging_job(trial, random):
     assert running.poll() is None
     running.send_signal(signal.SIGINT)
     assert "interrupted" in sentence(running.done(), INTERRUPTED)
-    return "the run waits for it silently; the first Ctrl-C waits too, the second ends it: one sentence, exit 130"
+    return "the run waits for it silently; the first Ctrl-C also waits, the second ends it with one message, exit 130"
 
 
 def overdue_job(trial, random):
     """One of two jobs hangs (SIGSTOP), with `--step_minutes`"""
-    minutes = 1 + trial.whole.seconds / 10  # a process of its own has yet to load the libraries
+    minutes = 1 + trial.whole.seconds / 10  # a new process must load the libraries first
     running = trial.start("--jobs", "2", "--step_minutes", f"{minutes:.1f}")
     if not trial.until(running, SIGNS["training"]):
         raise Survived
     os.kill(random.choice(trial.jobs(running)), signal.SIGSTOP)
     assert "minutes and was stopped" in sentence(running.done())
     assert {"minutes and was stopped" in reason for _, reason in trial.reasons()} == {True}
-    return "it is ended, its cells fail with that reason, the others complete; one sentence, exit 2"
+    return "it is killed, its cells fail with that reason, and the others complete; one error, exit 2"
 
 
 def lost_node(trial, random):

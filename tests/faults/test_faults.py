@@ -1,4 +1,4 @@
-"""After each fault the next run completes with the records of an undisturbed one; ``python -m tests.faults`` makes them often."""
+"""After each fault, the next run completes with the same records; ``python -m tests.faults`` repeats all faults."""
 
 import json
 import random
@@ -25,14 +25,14 @@ def undisturbed(tmp_path_factory):
     return trial
 
 
-def test_a_run_that_is_killed_in_every_stage_ends_with_the_records_of_an_undisturbed_one(undisturbed, tmp_path):
+def test_a_run_killed_in_every_stage_gives_the_same_records(undisturbed, tmp_path):
     """Killed while training, explaining, scoring and packing, one after the other, then twice at random moments."""
     trial, moments = Trial(tmp_path, undisturbed), random.Random(0)
     for step, sign in SIGNS.items():
         running = trial.start()
         assert trial.until(running, sign), f"the run ended before the stage {step}"
         time.sleep(moments.uniform(0, 0.02))
-        assert kill(running) == "no incomplete file"
+        assert kill(running) == "no incomplete files"
         require_order(trial)
     for _ in range(2):
         running = trial.start()
@@ -45,12 +45,12 @@ def test_a_run_that_is_killed_in_every_stage_ends_with_the_records_of_an_undistu
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_after_a_fault_the_next_run_completes(undisturbed, tmp_path, fault):
+def test_the_run_after_a_fault_completes(undisturbed, tmp_path, fault):
     trial = Trial(tmp_path, undisturbed)
     try:
         fault(trial, random.Random(0))
     except Refused:
-        pytest.skip("this machine does not let anybody make the fault")
+        pytest.skip("the fault cannot be caused on this machine")
     except Survived:
         pytest.skip("the run ended before the fault")
     require_order(trial)
@@ -58,7 +58,7 @@ def test_after_a_fault_the_next_run_completes(undisturbed, tmp_path, fault):
 
 
 @pytest.mark.freshness
-def test_the_page_is_what_was_seen_of_the_faults_that_there_are():
+def test_the_page_about_reliability_is_up_to_date():
     names = [fault.__name__ for fault in FAULTS]
     assert [name for name in json.loads(SEEN.read_text()) if name not in names] == []
     assert len({*names}) == len(names)

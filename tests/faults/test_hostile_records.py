@@ -105,7 +105,7 @@ def test_rows_per_case_that_cannot_be_are_no_traceback(folder, capsys, column, v
     verified(capsys, 0, 1, 2)
 
 
-def test_scores_that_were_changed_are_told(folder, capsys):
+def test_scores_that_were_changed_are_reported(folder, capsys):
     file = folder / "results/tiny/records.parquet"
     table = pd.read_parquet(file)
     table.assign(value=0.5).to_parquet(file)

@@ -1,4 +1,4 @@
-"""A tiny suite in a folder of its own, which faults disturb: what runs, what lies there, who is left behind."""
+"""A tiny suite in its own folder that faults disturb, and checks of its files and processes."""
 
 import io
 import json
@@ -43,7 +43,7 @@ ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)
 
 
 class Trial:
-    """A suite of two models in ``folder``; ``whole`` is a trial whose run nobody disturbed."""
+    """A suite of two models in ``folder``; ``whole``: a trial with an undisturbed run."""
 
     def __init__(self, folder, whole=None):
         self.folder, self.whole, self.seconds = Path(folder), whole, 0.0
@@ -60,55 +60,55 @@ class Trial:
         return done
 
     def finish(self, *without):
-        """Takes over what the undisturbed run has left, but for the files and folders of those patterns."""
+        """Copy the results of the undisturbed run except files that match the patterns."""
         shutil.copytree(self.whole.folder, self.folder, dirs_exist_ok=True)
         for path in [path for pattern in without for path in self.folder.glob(pattern)]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def clear(self):
-        """Removes what runs have left."""
+        """Remove the results of previous runs."""
         for name in ("results", "runs", "cache"):
             shutil.rmtree(self.folder / name)
 
     def edit(self, file, before, after):
-        """Changes a file of the trial's own."""
+        """Change a file of the trial."""
         path = self.folder / file
         assert before in path.read_text()
         path.write_text(path.read_text().replace(before, after))
 
     def until(self, running, sign):
-        """Waits until a file of that pattern is there; whether the run is still at work."""
+        """Wait for a file that matches the pattern; return True if the process still runs."""
         while not any(self.folder.glob(sign)) and running.poll() is None:
             time.sleep(0.001)
         return running.poll() is None
 
     def recorded(self):
-        """Key -> record without what a clock wrote."""
+        """Return key -> record without its times."""
         made = (self.folder / "results/tiny").exists() or (self.folder / "runs/records/tiny").exists()
         loaded = records.load(self.folder / "results/tiny") if made else []
         return {record.key: record.model_dump(mode="json", exclude={"created", "seconds"}) for record in loaded}
 
     def reasons(self):
-        """Method and reason of each record that failed."""
+        """Return method and reason of each failed record."""
         failed = [record for record in self.recorded().values() if record["status"] == "failed"]
         return {(record["cell"]["method"], record["reason"]) for record in failed}
 
     def broken(self):
-        """Files that cannot be read: a name that is not hidden stands for a whole file."""
+        """Return the unreadable files; only hidden files may be incomplete."""
         files = [path for path in self.folder.rglob("[!.]*.*") if path.is_file()]
         return [str(path) for path in files if not whole(path)]
 
     def temporary(self):
-        """Files that somebody was about to write."""
+        """Return the temporary files."""
         return [str(path) for path in self.folder.rglob(".*") if path.is_file() and path.name != ".lock"]
 
     def jobs(self, running):
-        """The processes in which a running command makes its steps."""
+        """Return the processes of the jobs of a command."""
         pids = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
         return [int(pid) for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def left_behind(self, seconds=10.0):
-        """Processes at work in the folder that do not end within some seconds."""
+        """Return the processes in the folder that do not end within some seconds."""
         end = time.monotonic() + seconds
         while (alive := [*_working_in(self.folder)]) and time.monotonic() < end:
             time.sleep(0.05)
@@ -116,7 +116,7 @@ class Trial:
 
 
 def whole(path):
-    """Whether a file can be read to its end."""
+    """Return True if a file can be read completely."""
     content = path.read_bytes()
     try:
         if path.suffix == ".json":
@@ -135,5 +135,5 @@ def _working_in(folder):
         try:
             if (process / "cwd").readlink() == folder.resolve() and b"Z" not in (process / "stat").read_bytes().rsplit(b")", 1)[1][:3]:
                 yield int(process.name)
-        except OSError:  # it ended meanwhile, or is somebody else's
+        except OSError:  # it has ended, or belongs to another user
             continue

@@ -1,4 +1,4 @@
-"""The page of coverage is what its table gives."""
+"""docs/coverage.md is up to date."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ TABLE = ROOT / "tools" / "coverage" / "coverage.csv"
 
 
 @pytest.mark.freshness
-def test_the_committed_page_is_what_the_table_gives_for_all_settings():
+def test_the_page_about_coverage_is_up_to_date():
     table = pd.read_csv(TABLE)
     names = set(pd.read_csv(TABLE, dtype=str)[list(NAME)].itertuples(index=False, name=None))
     assert names == {setting.name for setting in settings()}

@@ -1,4 +1,4 @@
-"""The page of all methods equals a new generation."""
+"""docs/methods.md is up to date."""
 
 from pathlib import Path
 
@@ -10,5 +10,5 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
 
 
 @pytest.mark.freshness
-def test_the_page_of_methods_is_what_the_methods_say_of_themselves():
-    assert PAGE.read_text(encoding="utf-8") == page(), "write it anew: python -m benchmark.check methods > docs/methods.md"
+def test_the_page_about_methods_is_up_to_date():
+    assert PAGE.read_text(encoding="utf-8") == page(), "docs/methods.md is stale: python -m benchmark.check methods > docs/methods.md"

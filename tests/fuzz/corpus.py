@@ -1,4 +1,4 @@
-"""The hard cases: what ended in a traceback once, or would take hours or gigabytes; each is the content of a file of ``READERS``."""
+"""Hard cases for ``READERS``: files that once caused a traceback, or that would take hours or gigabytes."""
 
 import io
 import json
@@ -22,14 +22,14 @@ JSON = "boxes.json", "masks.json", "grid.json", "record.json"
 
 
 class Runs:
-    """What unpickling would run."""
+    """Class whose unpickling runs code."""
 
     def __reduce__(self):
         return (exit, (3,))
 
 
 def cases() -> Iterator[tuple[str, bytes]]:
-    """File's name and content."""
+    """Name and content of a file."""
     for name in TABLE:
         yield from (
             (name, content) for content in (b"", b"\0", b"\xff\xfe", b'image,Mass,finding\n"' + b"a" * 300_000, b",,\n1,2,3", b"a;b\n1;2\n")
@@ -159,7 +159,7 @@ def _arrays() -> Iterator[tuple[str, bytes]]:
 
 
 def _zip(members: dict[str, bytes], lies: dict[str, int] | None = None, flags: int = 0, method: int = 0) -> bytes:
-    """A zip; ``lies`` are lengths that it states of its members in place of the true ones."""
+    """Return a zip archive; ``lies``: wrong lengths of its members."""
     with zipfile.ZipFile(stream := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             archive.writestr(name, content)

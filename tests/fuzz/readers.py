@@ -1,4 +1,4 @@
-"""Whatever reads a file that somebody else may have made, each with a good file of its kind; a reader gets a folder and its file's path."""
+"""All functions that read files of users, each with a valid file; a reader gets a folder and the path of its file."""
 
 import functools
 import io
@@ -34,12 +34,12 @@ BOX = {"image_id": "a.png", "category_id": "Mass", "bbox": [10, 20, 20, 40], "sc
 
 @dataclass(frozen=True)
 class Reader:
-    """What is read and by what."""
+    """A valid file and the function that reads it."""
 
     name: str
     read: Callable[[Path], object]
     good: Callable[[Path], object]
-    """Writes a file that is read without an error."""
+    """Write a valid file."""
 
 
 def _bytes(content: Callable[[], bytes]) -> Callable[[Path], object]:
@@ -67,7 +67,7 @@ def _masks(path: Path) -> list[object]:
 
 
 def _packed(path: Path) -> object:
-    """One of the two packed files is that of the fuzzer."""
+    """Read two packed files, one of which is that of the fuzzer."""
     return records.load(path.parent)
 
 
@@ -128,6 +128,6 @@ READERS = {
 
 
 def npy(header: str, values: bytes = b"") -> bytes:
-    """A .npy file of version 1 with this header, be it sense or not."""
+    """Return a .npy file of version 1 with any header."""
     text = header.encode().ljust(117) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + values

@@ -1,4 +1,4 @@
-"""Files that nobody should send: each is read, or refused in a sentence, soon and in little memory."""
+"""Malformed files are read or raise a clear error, quickly and with little memory."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ SECONDS, MEBIBYTES = 10, 1024
 
 
 def read(name: str, content: bytes, folder: Path) -> str:
-    """What came of it: nothing, or the sentence. Any other error is the test's."""
+    """Return the message of a clear error, or None; other errors fail the test."""
     (folder / name).write_bytes(content)
     try:
         READERS[name].read(folder / name)
@@ -34,7 +34,7 @@ def read(name: str, content: bytes, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Name -> a folder with a good file of that name."""
+    """Return name -> a folder with a valid file."""
     made = {name: tmp_path_factory.mktemp(name.replace(".", "-")) for name in READERS}
     for name, folder in made.items():
         READERS[name].good(folder / name)
@@ -47,7 +47,7 @@ def good(folders):
 
 
 @pytest.mark.parametrize("name", [name for name in READERS if name != "record.json"])
-def test_the_good_file_is_read(folders, good, name):
+def test_the_valid_file_is_read(folders, good, name):
     assert read(name, good[name], folders[name]) == ""
 
 
@@ -60,8 +60,8 @@ def _all_cases(folders: dict[str, Path], good: dict[str, bytes], pipe: Connectio
     pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def test_hard_cases_are_sentences_soon_and_in_little_memory(folders, good):
-    """In a process of its own, whose memory is measured beyond what it began with."""
+def test_hard_cases_raise_errors_quickly_and_with_little_memory(folders, good):
+    """Measure the additional memory in a new process."""
     before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
     pipe, theirs = multiprocessing.get_context("fork").Pipe()
     process = multiprocessing.get_context("fork").Process(target=_all_cases, args=(folders, good, theirs))
@@ -83,7 +83,7 @@ def test_hard_cases_are_sentences_soon_and_in_little_memory(folders, good):
 
 
 def changed(data: st.DataObject, whole: bytes) -> bytes:
-    """``whole`` cut, with bytes changed, left out or put in."""
+    """Truncate ``whole`` or change, remove or insert bytes."""
     content = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, max(len(content) - 1, 0)))
@@ -110,18 +110,18 @@ VALUES = st.recursive(
 )
 
 
-def test_changed_files_are_read_or_refused(folders, good):
+def test_changed_files_are_read_or_raise_a_clear_error(folders, good):
     for name in READERS:
         _check_changed(FEW, name, folders[name], good[name])
 
 
-def test_any_json_and_yaml_is_read_or_refused(folders, good):
+def test_any_json_and_yaml_is_read_or_raises_a_clear_error(folders, good):
     for name in (name for name in READERS if name.endswith((".json", ".yaml"))):
         _check_values(FEW, name, folders[name])
 
 
 @pytest.mark.slow
-def test_many_changed_files_are_read_or_refused(folders, good):
+def test_many_changed_files_are_read_or_raise_a_clear_error(folders, good):
     for name in READERS:
         _check_changed(MANY, name, folders[name], good[name])
         if name.endswith((".json", ".yaml")):

@@ -14,7 +14,7 @@ POOLINGS = ["AVG", "MAX", "LSE", "EXP", "LINEAR", "PCAM", "AVG_MAX", "AVG_MAX_LS
 
 
 def small_model(pool, classes=3, seed=0):
-    """The small CNN with calibrated batch norm and weights of a trained head's size: a copy to change."""
+    """Return a copy of the small CNN with calibrated batch norm and head weights of realistic size."""
     model = copy.deepcopy(calibrated(pool, classes, seed))
     torch.manual_seed(seed)
     return model
@@ -31,7 +31,7 @@ def calibrated(pool, classes, seed):
 
 
 def head_alone(pool, weight, bias=None):
-    """A classifier that is a head alone: its images (N,C,h,w) are its feature maps."""
+    """A classifier without extractor: its images (N,C,h,w) are its feature maps."""
     weight = torch.as_tensor(weight, dtype=torch.float32)
     pooling = poolings.build(pool)
     linear = torch.nn.Linear(weight.shape[1], len(weight))

@@ -1,4 +1,4 @@
-"""Methods with one mistake each, named by the question that must find it."""
+"""Methods with one error each, named by the check that must find it."""
 
 import random
 
@@ -10,7 +10,7 @@ from methods.base import GradientMethod, Method
 
 
 class Good(GradientMethod):
-    """Grad-CAM without its ReLU: keeps the contract."""
+    """Grad-CAM without its ReLU, which is correct."""
 
     name = "planted"
     source = "test"
@@ -20,7 +20,7 @@ class Good(GradientMethod):
 
 
 class Summed(Method):
-    """The classifier's maps: what the mistakes below are made of."""
+    """Class maps, the base of the planted errors."""
 
     name = "planted"
     needs = frozenset({"features", "class_maps"})

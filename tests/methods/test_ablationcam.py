@@ -1,4 +1,4 @@
-"""Ablation-CAM: the closed form is the definition, and a logit of 0 divides nothing."""
+"""Ablation-CAM: closed form, definition and logits near 0."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def definition(model, A):
 
 
 @pytest.mark.oracle
-def test_the_drops_are_the_definition_under_every_pooling(model, images):
+def test_closed_form_drops_equal_the_definition_under_every_pooling(model, images):
     evidence = gather(model, images)
     ours = ablationcam.ablation_drops(evidence)
     expected = definition(model, evidence.A)
@@ -31,14 +31,14 @@ def test_the_drops_are_the_definition_under_every_pooling(model, images):
 
 
 @pytest.mark.parametrize("maps", [1, 4 * 5, 10**6])
-def test_the_head_evaluated_gives_the_closed_form_whatever_the_budget(make_model, images, monkeypatch, maps):
+def test_evaluating_the_head_gives_the_closed_form_for_any_memory_budget(make_model, images, monkeypatch, maps):
     evidence = gather(make_model("LSE"), images)
     monkeypatch.setattr(type(evidence), "max_batch", lambda self, what: maps)  # five channels of four images
     evaluated = ablationcam.by_definition(evidence)
     torch.testing.assert_close(evaluated, evidence.ablation_drops, atol=1e-5 * evaluated.abs().max().item(), rtol=0)
 
 
-def test_the_head_is_evaluated_on_no_more_maps_than_the_budget_allows(on_features, monkeypatch):
+def test_the_head_is_evaluated_within_the_memory_budget(on_features, monkeypatch):
     evidence, counted = gather(on_features("LSE", torch.ones(1, 40)), torch.rand(2, 40, 16, 16), memory_gib=0.001), []
     head = type(evidence).head
     monkeypatch.setattr(type(evidence), "head", lambda self, maps: counted.append(len(maps)) or head(self, maps))
@@ -49,7 +49,7 @@ def test_the_head_is_evaluated_on_no_more_maps_than_the_budget_allows(on_feature
 
 
 @pytest.mark.parametrize("layer", ["layer2", "layer2.0.conv1"])
-def test_a_level_that_the_network_goes_round_is_the_same_alone_as_among_others(layer):
+def test_a_bypassed_layer_does_not_depend_on_the_batch(layer):
     torch.manual_seed(0)
     model, images = backbones.build("test_resnet", 2, "LSE").eval(), torch.randn(2, 3, 33, 33)
     for part in model.modules():
@@ -60,14 +60,14 @@ def test_a_level_that_the_network_goes_round_is_the_same_alone_as_among_others(l
 
 
 @pytest.mark.oracle
-def test_under_pcam_the_drops_of_an_image_are_the_same_bit_for_bit_in_every_batch(make_model, images):
+def test_drops_under_pcam_are_bitwise_independent_of_the_batch(make_model, images):
     evidence, alone = (gather(make_model("PCAM"), some) for some in (images, images[2:3]))
     head = make_model("PCAM").head
     assert torch.equal(head.ablated_drops(evidence.A)[2], head.ablated_drops(evidence.A[2:3])[0])
     assert evidence.ablation_drops.shape == (4, *alone.ablation_drops.shape[1:])
 
 
-def test_a_head_of_unknown_inside_is_evaluated(images):
+def test_an_opaque_head_is_evaluated(images):
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, 2, 1), torch.nn.ReLU())
     linear = torch.nn.Linear(6, 2)
     known = backbones.wrap(torch.nn.Sequential(network, linear), features="0", head="1")
@@ -86,6 +86,6 @@ def test_near_a_logit_of_zero_the_difference_itself_is_the_weight(on_features, b
     assert maps[0, 0, 0].tolist() == pytest.approx(expected, rel=1e-3)
 
 
-def test_no_gradient_is_asked_for():
+def test_no_gradients_are_computed():
     assert "gradients" not in AblationCAM.needs
     assert not methods.get("ablationcam").is_fast()

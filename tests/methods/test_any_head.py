@@ -1,4 +1,4 @@
-"""The contract over random heads and feature maps: any shape, odd sizes, one image, zero maps, negative features, huge logits."""
+"""Fast methods on random heads and feature maps: odd sizes, single images, zero maps, negative features, huge logits."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ asked = settings(max_examples=25, deadline=None, derandomize=True, suppress_heal
 
 
 def drawn(on_features, case):
-    """The head and the feature maps of a case."""
+    """Return the head and the feature maps of a case."""
     random, channels = torch.Generator().manual_seed(case["seed"]), case["shape"][1]
     weight = torch.randn(case["findings"], POOLINGS[case["pool"]] * channels, generator=random)
     A = case["size"] * torch.randn(case["shape"], generator=random)
@@ -48,7 +48,7 @@ def test_maps_are_finite_float32_of_the_right_shape_and_rectified_where_the_pape
 
 @given(cases)
 @asked
-def test_a_map_is_the_same_alone_as_among_others(on_features, case):
+def test_a_map_does_not_depend_on_the_batch(on_features, case):
     model, A = drawn(on_features, case)
     last = case["findings"] - 1
     together, alone = explain(model, A, WORDS), explain(model, A[-1:], WORDS[::-1], findings=[last])
@@ -62,7 +62,7 @@ def test_a_map_is_the_same_alone_as_among_others(on_features, case):
 
 @given(cases)
 @asked
-def test_features_that_are_zero_give_maps_that_are_zero(on_features, case):
+def test_zero_features_give_zero_maps(on_features, case):
     model, A = drawn(on_features, case | {"size": 0.0})
     for word, maps in explain(model, A, [word for word in WORDS if methods.get(word).source != "baseline"]).items():
         assert (maps == 0).all(), word

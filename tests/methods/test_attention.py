@@ -1,4 +1,4 @@
-"""Rollout, Chefer's relevance and LeGrad: by hand, and beside what the networks' own projects give."""
+"""Rollout, Chefer's relevance and LeGrad compared with results by hand and the papers' formulas."""
 
 from contextlib import contextmanager
 
@@ -41,12 +41,12 @@ def hugging(kind, **options):
 def torchvision_vit():
     torch.manual_seed(0)
     net = torchvision.models.VisionTransformer(SIDE, 8, 2, 2, 32, 64, num_classes=3).eval()
-    torch.nn.init.normal_(net.heads.head.weight)  # zeros at first
+    torch.nn.init.normal_(net.heads.head.weight)  # initialised with zeros
     return net
 
 
 class ByHand(Attention):
-    """Two blocks of one head over a class token and two patches, with the gradients that are given."""
+    """Two blocks of one head over a class token and two patches, with given gradients."""
 
     A = (
         torch.tensor([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
@@ -72,7 +72,7 @@ class ByHand(Attention):
         (LeGrad, [(1 + 2 / 3) / 2, 0.5]),  # means of three rows, then of two blocks
     ],
 )
-def test_two_blocks_by_hand(method, expected):
+def test_maps_of_two_blocks_equal_those_by_hand(method, expected):
     attention = ByHand(torch.tensor([1.0, 0.0, 0.0]), (1, 2), None)
     maps = attention.maps(method().relevance(attention, 1))
     assert maps.shape == (1, 1, 1, 2)
@@ -81,7 +81,7 @@ def test_two_blocks_by_hand(method, expected):
 
 @contextmanager
 def unfused(net):
-    """timm's own matrices, with their graph, and the blocks' tokens, as hooks on the unfused network see them."""
+    """Return timm's attention matrices and the blocks' tokens by hooks on the unfused network."""
     matrices, tokens, hooks = [], [], []
     for block in net.blocks:
         block.attn.fused_attn = False
@@ -93,7 +93,7 @@ def unfused(net):
 
 
 def expected_maps(logits, matrices, tokens, head, rows):
-    """The papers' formulas with whole products R, from a network's own matrices, block outputs and head, and autograd."""
+    """Compute the papers' formulas with full matrices R and autograd."""
     eye = torch.eye(matrices[0].shape[-1])
     R = eye
     for A in matrices:
@@ -130,7 +130,7 @@ CLASS, PATCHES = [1.0, *[0.0] * 16], [0.0, *[1 / 16] * 16]
     ],
     ids=["vit", "registers", "mean", "deit", "eva"],
 )
-def test_maps_are_those_of_the_formulas_on_the_unfused_network(net, rows):
+def test_maps_equal_the_formulas_on_the_unfused_network(net, rows):
     model, given = backbones.wrap(net, img_size=SIDE), images()
     assert model.token_layout((SIDE, SIDE)).read_weights.tolist() == pytest.approx(rows)
     with unfused(net) as (matrices, tokens):
@@ -143,7 +143,7 @@ def test_maps_are_those_of_the_formulas_on_the_unfused_network(net, rows):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("kind", ["ViT", "Dinov2", "Dinov2WithRegisters"])
-def test_maps_of_a_network_of_transformers_are_those_of_the_formulas_on_its_own_matrices(kind):
+def test_maps_of_a_network_of_transformers_equal_the_formulas(kind):
     net, given = hugging(kind), images()
     ours = explain(backbones.wrap(net, img_size=SIDE), given, WORDS)
     net.set_attn_implementation("eager")
@@ -165,7 +165,7 @@ def test_maps_of_a_network_of_transformers_are_those_of_the_formulas_on_its_own_
 
 
 @pytest.mark.oracle
-def test_legrad_is_torchcams_where_both_score_the_class_token():
+def test_legrad_equals_torchcam_if_both_score_the_class_token():
     methods = pytest.importorskip("torchcam.methods")
     net, given = torchvision_vit(), images()
     ours = explain(backbones.wrap(net, img_size=SIDE), given, ["legrad"])["legrad"]
@@ -180,7 +180,7 @@ def test_legrad_is_torchcams_where_both_score_the_class_token():
             same(ours[:, k], theirs)
 
 
-def test_the_network_is_never_switched_and_an_exception_leaves_it_as_it_was():
+def test_the_network_is_unchanged_even_after_an_exception():
     net = vit()
     model = backbones.wrap(net, img_size=SIDE)
     with pytest.raises(ZeroDivisionError):
@@ -190,7 +190,7 @@ def test_the_network_is_never_switched_and_an_exception_leaves_it_as_it_was():
     assert torch.overrides._get_current_function_mode_stack() == []
 
 
-def test_a_small_budget_explains_image_by_image_and_changes_no_map():
+def test_a_small_memory_budget_does_not_change_the_maps():
     model = backbones.wrap(vit(), img_size=SIDE)
     assert len(gather(model, images(3), memory_gib=1e-9).attention) == 3
     small, whole = (explain(model, images(3), WORDS, memory_gib=gib) for gib in (1e-9, 2))
@@ -202,7 +202,7 @@ def test_a_small_budget_explains_image_by_image_and_changes_no_map():
     ("name", "side", "reason"),
     [("test_resnet", 32, "no attention between patches"), ("swin_tiny_patch4_window7_224", 32, "within windows.*Swin")],
 )
-def test_a_network_without_rows_to_follow_has_none_and_says_why(name, side, reason):
+def test_an_unsupported_network_raises_an_error_with_the_reason(name, side, reason):
     small = {"img_size": side, "window_size": 2, "embed_dim": 8, "depths": (1, 1), "num_heads": (1, 1)} if "swin" in name else {}
     model = backbones.wrap(timm.create_model(name, num_classes=3, **small).eval(), img_size=side)
     for word in WORDS:
@@ -210,7 +210,7 @@ def test_a_network_without_rows_to_follow_has_none_and_says_why(name, side, reas
             explain(model, torch.zeros(1, 3, side, side), [word])
 
 
-def test_a_head_that_reads_nothing_gives_maps_of_zeros_until_it_does():
+def test_a_zero_head_gives_maps_of_zeros():
     model = backbones.build("test_vit", 3).eval()
     with torch.no_grad():
         model.weight.zero_()
@@ -220,10 +220,10 @@ def test_a_head_that_reads_nothing_gives_maps_of_zeros_until_it_does():
 
 
 @pytest.mark.parametrize("findings", [None, [2, 0]])
-def test_rollout_runs_the_network_once_and_its_maps_are_those_that_stand_beside_others(findings):
+def test_rollout_runs_the_network_once_with_the_same_maps_as_alone(findings):
     net = vit()
     model, calls = backbones.wrap(net, img_size=SIDE), []
-    explain(model, images(), ["rollout"])  # the readers are found once
+    explain(model, images(), ["rollout"])  # the token layout is cached
     net.register_forward_hook(lambda *_: calls.append(1))
     alone = explain(model, images(), ["rollout"], findings)
     assert len(calls) == 1

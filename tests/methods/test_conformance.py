@@ -1,4 +1,4 @@
-"""The conformance kit finds each mistake that it asks about, and leaves a good method alone."""
+"""``benchmark.check method`` finds planted errors and passes correct methods."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.planted
 
 
 def asked_by(name):
-    """The question in a planted class's name: its first word."""
+    """Return the check that must fail: the first word in the name of a planted class."""
     return re.findall("[A-Z][a-z]+", name)[0].lower()
 
 
@@ -27,19 +27,19 @@ def verdicts(name, questions=conformance.QUESTIONS):
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_planted_mistake_fails_the_question_that_asks_about_it(name):
+def test_a_planted_error_fails_the_matching_check(name):
     only = [question for question in conformance.QUESTIONS if question.name == asked_by(name)]
     assert verdicts(name, only)[asked_by(name)] == "fail"
 
 
-def test_a_bar_counts_the_questions_and_a_line_stands_in_a_log(terminal, caplog):
+def test_checks_show_progress_and_are_logged(terminal, caplog):
     with caplog.at_level(logging.INFO):
         conformance.examine("center", conformance.QUESTIONS[:1])
     assert "ask center:   0%" in terminal()
     assert "asking center 1 questions" in caplog.messages
 
 
-def test_a_model_that_a_question_left_changed_is_copied_anew_for_the_next():
+def test_a_model_changed_by_a_check_is_copied_again_for_the_next():
     trial = on_model(lambda: methods.build("cam"), "custom", "AVG", 32)
     first, again = (_apart(trial).model for _ in range(2))
     assert again is first is not trial.model
@@ -47,30 +47,30 @@ def test_a_model_that_a_question_left_changed_is_copied_anew_for_the_next():
     assert effects.state(_apart(trial).model) == effects.state(trial.model)
 
 
-def test_every_question_but_the_price_has_a_mistake_that_fails_it():
+def test_every_check_but_the_cost_has_a_planted_error():
     assert {asked_by(name) for name in BAD} == {"serves", *(question.name for question in conformance.QUESTIONS)} - {"cost"}
 
 
-def test_a_good_method_fails_nothing_and_its_price_is_told_but_not_judged():
+def test_a_correct_method_passes_all_checks_and_its_cost_is_reported():
     found = verdicts("Good")
     assert {question for question, verdict in found.items() if verdict != "pass"} == {"cost"}
     assert found["cost"] == "info"
 
 
-def test_a_class_blind_method_is_told_so_and_not_failed():
+def test_a_method_that_ignores_the_finding_is_reported_but_does_not_fail():
     (sensitivity,) = [question for question in conformance.QUESTIONS if question.name == "sensitivity"]
     answer = conformance.examine("eigencam", [sensitivity])[-1]
     assert (answer.verdict, answer.seen) == ("info", "class-blind: one map for all findings")
 
 
-def test_a_method_for_one_pooling_is_judged_on_the_models_that_it_serves():
+def test_a_method_for_one_pooling_is_checked_on_supported_models():
     first, *rest = conformance.examine("pcam", conformance.QUESTIONS[:2])
     assert first.verdict == "pass"
     assert "custom-AVG: n/a" in first.seen
     assert rest
 
 
-def test_the_table_says_what_a_failure_means():
+def test_the_table_explains_failures():
     text = conformance.table(conformance.examine(f"{FILE}:ServesNobody"))
     assert "it serves nobody" in text
     assert "fail" in text

@@ -1,4 +1,4 @@
-"""Every registered method answers the questions of the conformance kit; a new file in methods/ is asked without a new test."""
+"""All registered methods pass ``benchmark.check method``; new files in methods/ are included."""
 
 import functools
 
@@ -15,7 +15,7 @@ from core.errors import BadValueError, UnknownNameError
 HUNDREDS = {"forwards", "pixels"}
 """Needs of methods that take hundreds of forward passes per image."""
 ALIKE = {"center", "eigengradcam", "hirescam", "kpcacam", "layercam", "legrad", "noise", "recipro", "rollout", "shapleycam", "xgradcam"}
-"""Methods that read what another one reads; a new file is asked by every run."""
+"""Methods similar to another one, which are tested only by ``make test-all``."""
 SLOW = {word for word in methods.names() if methods.get(word).needs & HUNDREDS} | ALIKE
 POOLED = [word for word in methods.expand(["fast"]) if word != "pcam"]
 JUDGED = [question for question in conformance.QUESTIONS if question.name != "cost"]
@@ -33,14 +33,14 @@ def answers(word):
 
 @pytest.mark.parametrize("question", ["serves", *(question.name for question in JUDGED)])
 @pytest.mark.parametrize("word", some_slow(methods.names(), SLOW))
-def test_every_method_keeps_the_contract(word, question):
+def test_every_method_passes_all_checks(word, question):
     given = answers(word)[question]
     assert given.verdict != "fail", f"{given.seen}: {given.meaning}"
 
 
 @pytest.mark.parametrize("pooling", some_slow(["MAX", "LSE", "EXP", "LINEAR", "AVG_MAX", "AVG_MAX_LSE"], {"EXP", "LINEAR", "AVG_MAX"}))
 @pytest.mark.parametrize("word", some_slow(POOLED, ALIKE))
-def test_a_fast_method_is_finite_and_alone_with_its_image_and_finding_under_every_pooling(word, pooling):
+def test_maps_of_fast_methods_are_finite_and_independent_under_every_pooling(word, pooling):
     trial = on_model(lambda: methods.build(word), "custom", pooling, 32)
     for question in (values.finite, invariance.batch, invariance.findings, invariance.company):
         seen = answer(question, [trial])
@@ -48,12 +48,12 @@ def test_a_fast_method_is_finite_and_alone_with_its_image_and_finding_under_ever
 
 
 @pytest.mark.parametrize("word", methods.names())
-def test_a_method_goes_by_the_word_of_its_file_and_says_what_its_map_shows(word):
+def test_a_method_has_the_name_of_its_file_and_documents_its_map(word):
     assert methods.get(word).name == word
     assert len(methods.get(word).__doc__) > 30
 
 
-def test_an_unknown_finding_or_method_is_a_sentence(model, images):
+def test_an_unknown_finding_or_method_raises_a_clear_error(model, images):
     with pytest.raises(BadValueError, match=r"findings \[3\].* 0 … 2"):
         explain(model, images, ["cam"], findings=[3])
     with pytest.raises(UnknownNameError, match=r"'gradcamp'.*'gradcampp'"):
@@ -73,6 +73,6 @@ def test_an_unknown_finding_or_method_is_a_sentence(model, images):
         ("center:sigma=wide", r"sigma.*'wide'.*\b0\b"),
     ],
 )
-def test_an_impossible_option_of_a_baseline_is_a_sentence(word, facts):
+def test_an_invalid_option_of_a_baseline_raises_a_clear_error(word, facts):
     with pytest.raises(BadValueError, match=facts):
         methods.build(word)

@@ -1,4 +1,4 @@
-"""Eigen-CAM and Eigen-Grad-CAM: exact, the same sign on every machine, silent where nothing varies."""
+"""Eigen-CAM and Eigen-Grad-CAM: components, signs and constant features."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from methods.principal import _leading, first_component
 
 
 def by_svd(features):
-    """The definition in float64, of either sign: (C,h,w) -> (h,w)."""
+    """Compute the definition in float64, up to the sign: (C,h,w) -> (h,w)."""
     X = features.double().flatten(1).T.numpy()
     X = X - X.mean(0)
     return (X @ np.linalg.svd(X, full_matrices=False)[2][0]).reshape(features.shape[1:])
@@ -27,8 +27,8 @@ def test_both_gram_matrices_give_the_singular_vector(shape):
 
 
 @pytest.mark.parametrize("gap", [1e-2, 1e-5, 1e-8])
-def test_close_singular_values_are_told_apart(gap):
-    """Twelve orthogonal axes of 1 + gap, 1, 1, ...: more than the iteration carries along, so it falls back."""
+def test_close_singular_values_are_distinguished(gap):
+    """Twelve orthogonal axes of lengths 1 + gap, 1, 1, ...: the iteration does not converge and falls back."""
     axes = torch.linalg.qr(torch.randn(144, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)).Q
     values = torch.ones(12, dtype=torch.float64)
     values[0] += gap
@@ -52,7 +52,7 @@ def test_the_sign_agrees_with_the_sum_of_the_features():
 
 
 @pytest.mark.byhand
-def test_where_the_sum_is_flat_the_first_of_the_largest_is_positive():
+def test_if_channels_cancel_the_first_largest_value_is_positive():
     """Channels (1, 0, 0) and (0, 1, 1) add up to a constant: the map is (+, -, -) by its largest value."""
     features = torch.tensor([[[[1.0, 0, 0]], [[0, 1.0, 1.0]]]])
     expected = torch.tensor([[[2.0, -1, -1]]]) * 2**0.5 / 3
@@ -63,7 +63,7 @@ def test_where_the_sum_is_flat_the_first_of_the_largest_is_positive():
 
 @pytest.mark.parametrize("value", [0.0, 0.1, -3.3, 1e30])
 @pytest.mark.parametrize("shape", [(5, 7, 7), (200, 16, 16)])
-def test_features_that_do_not_vary_give_zeros(value, shape):
+def test_constant_features_give_zeros(value, shape):
     assert (first_component(torch.full((2, *shape), value)) == 0).all()
 
 
@@ -74,7 +74,7 @@ def test_features_of_any_size_are_decomposed():
         torch.testing.assert_close(first_component(features * size) / size, expected)
 
 
-def test_one_image_without_finite_features_leaves_the_others_alone():
+def test_an_image_that_is_not_finite_does_not_affect_the_others():
     features = torch.randn(3, 5, 4, 4)
     whole = first_component(features)
     features[1, 0, 0, 0] = torch.nan
@@ -83,13 +83,13 @@ def test_one_image_without_finite_features_leaves_the_others_alone():
     torch.testing.assert_close(broken[[0, 2]], whole[[0, 2]])
 
 
-def test_eigencam_is_the_same_for_every_finding_and_eigengradcam_is_not(model, images):
+def test_eigengradcam_depends_on_the_finding_and_eigencam_does_not(model, images):
     maps = explain(model, images, ["eigencam", "eigengradcam"])
     assert torch.equal(maps["eigencam"][:, 0], maps["eigencam"][:, 2])
     assert not torch.equal(maps["eigengradcam"][:, 0], maps["eigengradcam"][:, 2])
 
 
-def test_eigengradcam_is_the_component_of_gradients_times_features(make_model, images):
+def test_eigengradcam_is_the_first_component_of_gradients_times_features(make_model, images):
     from benchmark.explain import gather
 
     model = make_model("LSE")

@@ -1,4 +1,4 @@
-"""Finer-CAM: equal to torchcam's, by hand, and the choice of the other findings."""
+"""Finer-CAM compared with torchcam, grad-cam and results by hand."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from core.errors import BadValueError, NotAvailableError
 @pytest.mark.oracle
 @pytest.mark.parametrize(("base", "package"), [("gradcam", "GradCAM"), ("layercam", "LayerCAM")])
 @pytest.mark.parametrize("pool", ["AVG", "LSE", "PCAM"])
-def test_it_equals_torchcams_for_every_finding(make_model, images, pool, base, package):
+def test_maps_equal_those_of_torchcam_for_every_finding(make_model, images, pool, base, package):
     torchcam = pytest.importorskip("torchcam.methods")
     model, given = make_model(pool, classes=5), images[:2].requires_grad_()
     ours = next(iter(explain(model, given, [f"finercam:base={base}"]).values()))
@@ -24,12 +24,12 @@ def test_it_equals_torchcams_for_every_finding(make_model, images, pool, base, p
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("pool", ["AVG", "PCAM"])
-def test_with_one_other_finding_it_equals_grad_cams_whose_weights_then_cancel(make_model, images, pool):
+def test_maps_with_one_other_finding_equal_those_of_grad_cam(make_model, images, pool):
     package = pytest.importorskip("pytorch_grad_cam")
     model, given = make_model(pool, classes=5), images[:2]
     with package.FinerCAM(model, [model.extractor]) as cam:
         theirs = [cam(given.clone(), alpha=0.6, comparison_categories=[1], target_idx=k) for k in range(5)]
-    assert sum(maps.max() > 0.9 for maps in theirs) >= 2  # not all are flat
+    assert sum(maps.max() > 0.9 for maps in theirs) >= 2  # not all maps are constant
     ours = resize(spanned(explain(model, given, ["finercam:count=1"])["finercam:count=1"]), given.shape[-2:])
     for k in range(5):
         torch.testing.assert_close(spanned(ours[:, k]), torch.from_numpy(theirs[k]), atol=1e-4, rtol=0)
@@ -46,7 +46,7 @@ def resize(maps, size):
 
 
 @pytest.mark.byhand
-def test_the_nearest_others_are_taken_off_in_equal_parts_and_ties_go_to_the_earlier():
+def test_the_nearest_findings_are_subtracted_equally_and_ties_go_to_the_earlier():
     contrast = methods.build("finercam:alpha=.5,count=2").contrast(torch.tensor([[0.0, 3.0, 1.0, 1.0]]))
     assert contrast[0].tolist() == [
         [1, 0, -0.25, -0.25],
@@ -57,7 +57,7 @@ def test_the_nearest_others_are_taken_off_in_equal_parts_and_ties_go_to_the_earl
 
 
 @pytest.mark.byhand
-def test_two_channels_that_two_findings_read_one_each(on_features):
+def test_two_findings_with_one_channel_each_are_separated(on_features):
     """S = (mean A_1, mean A_2): what speaks for the first alone is A_1 less half of A_2, over two positions."""
     A = torch.tensor([[[[1.0, 3.0]], [[2.0, 0.0]]]])
     maps = explain(on_features("AVG", [[1, 0], [0, 1]]), A, ["finercam:alpha=.5"])["finercam:alpha=.5"]
@@ -65,7 +65,7 @@ def test_two_channels_that_two_findings_read_one_each(on_features):
     assert maps[0, 1, 0].tolist() == pytest.approx([0.75, 0])
 
 
-def test_a_finding_that_is_not_asked_for_is_a_candidate_all_the_same(make_model, images):
+def test_findings_that_are_not_requested_are_candidates_too(make_model, images):
     model = make_model("LSE", classes=5)
     whole, one = explain(model, images, ["finercam"])["finercam"], explain(model, images, ["finercam"], findings=[3])["finercam"]
     torch.testing.assert_close(one[:, 0], whole[:, 3])
@@ -75,8 +75,8 @@ def test_a_finding_that_is_not_asked_for_is_a_candidate_all_the_same(make_model,
     torch.testing.assert_close(layered[1][:, 0], layered[0][:, 3])
 
 
-def test_a_model_of_one_finding_has_none_and_an_unknown_base_is_a_sentence(make_model, images):
-    with pytest.raises(NotAvailableError, match="one finding"):
+def test_a_model_with_one_finding_and_an_unknown_base_raise_clear_errors(make_model, images):
+    with pytest.raises(NotAvailableError, match="has only one"):
         explain(make_model("AVG", classes=1), images, ["finercam"])
     with pytest.raises(BadValueError, match=r"'eigencam'.*gradcampp"):
         methods.build("finercam:base=eigencam")

@@ -1,4 +1,4 @@
-"""FullGrad: by hand, complete, and beside the grad-cam package's where both compute the same."""
+"""FullGrad compared with results by hand, the logit and the grad-cam package."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from methods.fullgrad import spanned
 
 
 def one_channel(inplace=False):
-    """Three convolutions of one channel each, two with batch norm, on a grid that plain resizing assumes."""
+    """Three convolutions of one channel, two with batch norm, with the conventional grid."""
     torch.manual_seed(0)
     steps = [nn.Conv2d(1, 1, 3, padding=1), nn.ReLU(inplace), nn.Conv2d(1, 1, 4, stride=2, padding=1), nn.BatchNorm2d(1)]
     net = nn.Sequential(*steps, nn.ReLU(inplace), nn.Conv2d(1, 1, 3, padding=1, bias=False), nn.BatchNorm2d(1), nn.ReLU())
@@ -22,7 +22,7 @@ def one_channel(inplace=False):
                 part.running_mean.fill_(0.2), part.running_var.fill_(1.5), part.bias.fill_(0.7)
     head = nn.Linear(1, 2)
     with torch.no_grad():
-        head.weight.mul_(1000)  # the package adds 1e-7 to what it divides by
+        head.weight.mul_(1000)  # the package adds 1e-7 to its divisors
     return nn.Sequential(net, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).eval()
 
 
@@ -35,7 +35,7 @@ def images(channels=1, side=16):
 
 
 @pytest.mark.byhand
-def test_one_convolution_by_hand():
+def test_one_convolution_equals_the_result_by_hand():
     """z = 2 I - 1 = (3, -1), A = (3, 0), S = 3 mean(A); dS/dz = (3/2, 0): the pixels add (6, 0), the bias (-3/2, 0)."""
     net = nn.Sequential(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1))
     with torch.no_grad():
@@ -48,12 +48,12 @@ def test_one_convolution_by_hand():
 
 
 @pytest.mark.byhand
-def test_the_magnitudes_of_a_layer_span_zero_to_one_over_all_its_channels():
+def test_the_magnitudes_of_a_layer_are_scaled_over_all_channels():
     assert spanned(torch.tensor([[[[1.0, -3.0]], [[2.0, -5.0]]]])).flatten().tolist() == [0, 0.5, 0.25, 1]
 
 
 @pytest.mark.parametrize(("name", "pool"), [("custom", "PCAM"), ("squeezenet1_1", "AVG"), ("resnet18", "LSE")])
-def test_the_terms_sum_to_what_the_features_add_to_the_logit(name, pool):
+def test_the_terms_sum_to_the_logit_without_the_bias_of_the_head(name, pool):
     torch.manual_seed(0)
     model, given = backbones.build(name, 2, pool), images(3, 64)
     with torch.no_grad():
@@ -65,7 +65,7 @@ def test_the_terms_sum_to_what_the_features_add_to_the_logit(name, pool):
 
 
 @pytest.mark.oracle
-def test_it_is_the_grad_cam_packages_where_every_layer_has_one_channel():
+def test_maps_equal_the_grad_cam_package_if_layers_have_one_channel():
     package = pytest.importorskip("pytorch_grad_cam")
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -78,13 +78,13 @@ def test_it_is_the_grad_cam_packages_where_every_layer_has_one_channel():
             torch.testing.assert_close(map_ / map_.max(), theirs, atol=1e-5, rtol=0)
 
 
-def test_a_network_that_rectifies_in_place_has_the_same_map():
+def test_in_place_rectifiers_do_not_change_the_map():
     plain, inplace = (explain(wrapped(one_channel(way)), images(), ["fullgrad"])["fullgrad"] for way in (False, True))
     assert torch.equal(plain, inplace)
     assert plain.amax() > 1
 
 
-def test_a_network_with_several_layers_behind_its_map_has_one():
+def test_networks_with_several_layers_after_the_map_are_supported():
     torch.manual_seed(0)
     tail = [nn.Flatten(), nn.Linear(2 * 64, 4), nn.ReLU(), nn.Linear(4, 2)]
     net = nn.Sequential(nn.Conv2d(3, 2, 3, 2, 1), nn.ReLU(), *tail).eval()
@@ -104,6 +104,6 @@ def test_a_network_whose_terms_do_not_sum_to_the_whole_has_no_map(name):
         explain(backbones.build(name, 2).eval(), images(3, 64), ["fullgrad"])
 
 
-def test_a_network_that_rounds_too_much_to_be_verified_is_told_of_precision():
+def test_a_network_that_rounds_too_much_to_be_verified_is_reported_of_precision():
     with pytest.raises(NotAvailableError, match="in float32 or finer"):
         explain(wrapped(one_channel()).bfloat16(), images().bfloat16(), ["fullgrad"])

@@ -1,4 +1,4 @@
-"""Grad-CAM++ against the published formula, written out in float64, and how the grad-cam package departs from it."""
+"""Grad-CAM++ compared with the published formula in float64 and with the grad-cam package."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def published(A, G, epsilon=0.0):
 
 
 @pytest.mark.byhand
-def test_two_positions_by_hand():
+def test_two_positions_equal_the_result_by_hand():
     """A = (1, 3), G = (.5, -.1): alpha(.5) = .25 / (.5 + 4 * .125) = .25; weight = .25 * .5 = .125."""
     A, G = torch.tensor([1.0, 3.0]).view(1, 1, 1, 1, 2), torch.tensor([0.5, -0.1]).view(1, 1, 1, 1, 2)
     assert GradCAMpp().weights(A, G).item() == pytest.approx(0.125)
@@ -42,14 +42,14 @@ def test_every_pooling_gives_the_published_formula(model, images):
 
 
 @pytest.mark.oracle
-def test_with_its_epsilon_the_formula_is_the_grad_cam_packages(make_model, images):
+def test_with_its_epsilon_the_formula_equals_the_grad_cam_package(make_model, images):
     package = pytest.importorskip("pytorch_grad_cam").GradCAMPlusPlus
     model = make_model("AVG")
     with torch.no_grad():
-        model.weight.mul_(0.1)  # as small as the weights of a head of 1024 channels
+        model.weight.mul_(0.1)  # as for a head of 1024 channels
     evidence = gather(model, images)
     A, G = evidence.A, evidence.G[:, 1]
-    weights = package.get_cam_weights(None, None, None, None, A.numpy(), G.numpy())  # reads nothing of its object
+    weights = package.get_cam_weights(None, None, None, None, A.numpy(), G.numpy())  # does not use its instance
     theirs = torch.einsum("nc,nchw->nhw", torch.from_numpy(weights), A).clamp(min=0).double()
     torch.testing.assert_close(published(A[0], G[0], 1e-6), theirs[0], atol=1e-5 * theirs[0].max().item(), rtol=0)
     exact = published(A[0], G[0])
@@ -57,7 +57,7 @@ def test_with_its_epsilon_the_formula_is_the_grad_cam_packages(make_model, image
 
 
 @pytest.mark.oracle
-def test_where_gradients_are_large_the_epsilon_is_nothing_and_both_agree(make_model, images):
+def test_for_large_gradients_the_epsilon_is_negligible(make_model, images):
     package = pytest.importorskip("pytorch_grad_cam").GradCAMPlusPlus
     model = make_model("AVG")
     with torch.no_grad():
@@ -80,8 +80,8 @@ def test_a_logit_of_200_gives_a_finite_map(model, images):
 
 
 @pytest.mark.parametrize("pool", ["AVG", "MAX", "LSE"])
-def test_the_gradient_is_the_logits_and_does_not_vanish_for_a_sure_model(make_model, images, pool):
-    """Pitfall: the gradient of the sigmoid vanishes for sure predictions."""
+def test_the_gradient_is_that_of_the_logit_and_does_not_vanish(make_model, images, pool):
+    """Pitfall: the gradient of the sigmoid vanishes for confident predictions."""
     model = make_model(pool)
     before = gather(model, images).G
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The words all, fast and slow, and methods of packages installed beside Locus."""
+"""The groups all, fast and slow, and methods of installed packages."""
 
 import logging
 import subprocess
@@ -20,7 +20,7 @@ import methods
 
 
 class {kind}(methods.GradientMethod):
-    """A method of a package beside Locus, as a test writes it."""
+    """A method of an installed package."""
 
     name = "{name}"
     source = "test"
@@ -32,7 +32,7 @@ class {kind}(methods.GradientMethod):
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """installed(name=text of its module): a distribution with one method for each; the registry is read anew."""
+    """Return a function that installs a distribution with one method per module."""
 
     def install(**modules):
         info = tmp_path / "site" / "plugins-1.0.dist-info"
@@ -53,7 +53,7 @@ def plugin(name):
     return PLUGIN.format(name=name, kind=name.title())
 
 
-def test_the_groups_are_every_method_once_and_fast_is_what_one_forward_pass_pays():
+def test_groups_contain_every_method_once_and_fast_ones_need_one_forward_pass():
     assert methods.expand(["all"]) == methods.names()
     fast, slow = methods.expand(["fast"]), methods.expand(["slow"])
     assert sorted(fast + slow) == methods.names()
@@ -61,13 +61,13 @@ def test_the_groups_are_every_method_once_and_fast_is_what_one_forward_pass_pays
     assert {"cam", "gradcam", "gradcampp", "center", "noise"} <= set(fast)
 
 
-def test_the_order_of_the_words_is_kept_and_each_comes_once():
+def test_expanding_keeps_the_order_and_drops_duplicates():
     words = methods.expand(["gradcampp", "noise:seed=3", "fast", "gradcampp", "all"])
     assert words[:2] == ["gradcampp", "noise:seed=3"]
     assert sorted(words) == sorted({"noise:seed=3", *methods.names()})
 
 
-def test_words_are_taken_in_any_spelling_in_python_too():
+def test_names_are_accepted_in_any_spelling_in_python():
     assert methods.expand(["Grad-CAM++", "score cam:masks=3", "ALL"])[:2] == ["gradcampp", "scorecam:masks=3"]
     assert methods.build("Integrated-Gradients").name == "integrated_gradients"
 
@@ -80,7 +80,7 @@ def test_a_method_of_an_installed_package_is_listed_built_and_in_its_group(insta
     assert "theirs" in methods.expand(["fast"])
 
 
-def test_the_command_line_knows_an_installed_method_and_the_groups_without_torch(installed):
+def test_the_command_line_accepts_installed_methods_and_groups_without_torch(installed):
     site = installed(theirs=plugin("theirs"))
     code = f"import sys; sys.path.insert(0, {str(site)!r}); sys.modules['torch'] = None; import heatmap; heatmap.main(['--help'])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -89,12 +89,12 @@ def test_the_command_line_knows_an_installed_method_and_the_groups_without_torch
     assert "theirs" in told
 
 
-def test_the_flag_takes_the_groups_that_there_are():
+def test_the_flag_accepts_all_groups():
     named = next(mark for mark in constraints_of(HeatmapConfig, "method") if isinstance(mark, Named))
     assert (named.also, named.group) == (methods.GROUPS, methods.registry.group)
 
 
-def test_a_broken_package_is_slow_and_stops_nobody_else(installed, caplog):
+def test_a_broken_package_counts_as_slow_and_does_not_affect_others(installed, caplog):
     installed(torn="import a_library_that_nobody_has", nomethod="class Nomethod:\n    name = 'nomethod'\n")
     with caplog.at_level(logging.WARNING):
         assert "cam" in methods.expand(["fast"])
@@ -102,7 +102,7 @@ def test_a_broken_package_is_slow_and_stops_nobody_else(installed, caplog):
     assert {"torn", "nomethod"} <= set(methods.expand(["slow"]))
 
 
-def test_a_method_named_like_a_group_is_an_error_that_says_where_it_is(installed):
+def test_a_method_named_like_a_group_raises_an_error_with_its_file(installed):
     installed(fast=plugin("fast"))
     with pytest.raises(DataError, match=r"'fast' \(plugin_fast:Fast\)"):
         methods.names()

@@ -1,4 +1,4 @@
-"""What is the same by construction, and what is not."""
+"""Identities between methods, and where they do not hold."""
 
 import pytest
 import torch
@@ -24,25 +24,25 @@ def relative(ours, theirs):
     return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
-def test_cam_is_gradcam_times_its_positions_where_the_pooling_weights_sum_to_one(model, images):
+def test_cam_is_gradcam_times_positions_if_pooling_weights_sum_to_one(model, images):
     maps = explain(model, images, ["cam", Unrectified])
     error = relative(maps["unrectified"] * 144, maps["cam"])
     assert (error < 1e-6) == (model.pooling in SUM_TO_ONE), f"{model.pooling}: relative error {error}"
 
 
-def test_under_avg_hirescam_is_cam_and_xgradcam_is_gradcam(model, images):
+def test_with_avg_hirescam_is_cam_and_xgradcam_is_gradcam(model, images):
     maps = explain(model, images, ["cam", "gradcam", "hirescam", "xgradcam"])
     errors = relative(maps["hirescam"] * 144, maps["cam"]), relative(maps["xgradcam"], maps["gradcam"])
     assert (max(errors) < 1e-5) == (model.pooling == "AVG"), f"{model.pooling}: relative errors {errors}"
 
 
-def test_hirescam_adds_up_to_the_first_order_effect_of_all_features(model, images):
+def test_hirescam_sums_to_the_first_order_effect_of_all_features(model, images):
     evidence = gather(model, images)
     total = (evidence.G * evidence.A.unsqueeze(1)).sum((-3, -2, -1))
     torch.testing.assert_close(run_method(methods.build("hirescam"), evidence).maps.sum((-2, -1)), total, atol=1e-4, rtol=1e-5)
 
 
-def test_gradients_come_one_by_one_as_they_come_together(model, images):
+def test_gradients_per_finding_equal_the_full_gradients(model, images):
     gradients = gather(model, images).gradients
     for each in (gradients, gradients.positive()):
         torch.testing.assert_close(torch.stack(list(each.each()), 1), each.full(), atol=0, rtol=0)
@@ -71,7 +71,7 @@ BIG = [pytest.param(*case, marks=pytest.mark.slow) for case in (("resnet18", 225
 
 
 @pytest.mark.parametrize(("name", "side", "mirrors"), [("resnet18", 97, True), ("resnet18", 96, False), *BIG])
-def test_a_mirrored_image_and_network_mirror_the_map_where_the_grid_is_symmetric(name, side, mirrors):
+def test_a_mirrored_image_and_network_give_the_mirrored_map(name, side, mirrors):
     """ResNet looks from pixel 0 on in steps of 32: symmetric at 32 n + 1 pixels, shifted elsewhere. VGG's grid is centred.
 
     Measured, the largest difference as a share of the map's maximum: ResNet-18 at 225 px 2e-6 at most, VGG-16 at 224 px
@@ -96,7 +96,7 @@ def test_pcam_is_the_probability_of_each_position_alone(make_model, images):
     torch.testing.assert_close(maps[:, :, 4, 7], alone.sigmoid().detach())
 
 
-def test_pcam_has_no_answer_for_another_pooling(make_model, images):
-    sentence = "^the method 'pcam' shows the weights of PCAM pooling, but these features are pooled by MAX: use a PCAM model$"
+def test_pcam_is_not_available_for_another_pooling(make_model, images):
+    sentence = "^the method 'pcam' requires a model with PCAM pooling; this one uses MAX$"
     with pytest.raises(NotAvailableError, match=sentence):
         explain(make_model("MAX"), images, ["pcam"])

@@ -1,4 +1,4 @@
-"""LayerCAM of several levels, each on its own true grid."""
+"""LayerCAM of several layers with different grids."""
 
 import pytest
 import torch
@@ -19,13 +19,13 @@ def network():
     return model.eval()
 
 
-def test_the_plain_word_is_the_pooled_map(network, images):
+def test_without_layers_only_the_pooled_map_is_used(network, images):
     maps = explain(network, images, ["layercam"])
     assert maps["layercam"].shape[-2:] == (3, 3)
     assert maps.grids["layercam"] == network.grid((96, 96))
 
 
-def test_fused_maps_lie_on_the_finest_level_and_carry_its_grid(network, images):
+def test_fused_maps_have_the_grid_of_the_finest_layer(network, images):
     word = "layercam:layers=layer2+layer3"
     maps = explain(network, images, [word])
     assert maps[word].shape == (4, 3, 12, 12)
@@ -34,7 +34,7 @@ def test_fused_maps_lie_on_the_finest_level_and_carry_its_grid(network, images):
     assert maps[word].max() <= 1
 
 
-def test_the_largest_of_the_scaled_levels_counts(network, images):
+def test_fused_maps_are_the_maximum_of_the_scaled_layers(network, images):
     evidence = gather(network, images)
     pooled, earlier = share(run_method(LayerCAM(), evidence).maps), run_method(LayerCAM(), evidence.at("layer3"))
     fused = run_method(LayerCAM("layer3"), evidence)
@@ -44,7 +44,7 @@ def test_the_largest_of_the_scaled_levels_counts(network, images):
     assert fused.grid == earlier.grid
 
 
-def test_where_fused_maps_lie_is_known_without_a_pass_through_the_network(network, images):
+def test_the_grid_of_fused_maps_needs_no_forward_pass(network, images):
     evidence, passed = gather(network, images), []
     hook = network.register_forward_pre_hook(lambda _, given: passed.extend(given if not given[0].is_meta else []))
     assert LayerCAM("layer2+layer3").grid(evidence) == Grid((96, 96), (8, 8), (0, 0))
@@ -52,7 +52,7 @@ def test_where_fused_maps_lie_is_known_without_a_pass_through_the_network(networ
     assert passed == []
 
 
-def test_each_level_is_looked_at_once(network, images, monkeypatch):
+def test_each_layer_is_computed_once(network, images, monkeypatch):
     evidence, asked = gather(network, images), []
     at = type(evidence).at
     monkeypatch.setattr(type(evidence), "at", lambda self, layer: asked.append(layer) or at(self, layer))
@@ -63,12 +63,12 @@ def test_each_level_is_looked_at_once(network, images, monkeypatch):
 
 
 @pytest.mark.byhand
-def test_the_finest_grid_has_the_smallest_stride_and_of_equals_is_the_first():
+def test_the_finest_grid_is_the_first_with_the_smallest_stride():
     grids = [Grid((96, 96), (stride, stride), (offset, offset)) for stride, offset in ((32, 0), (8, 0), (16, 0), (8, 3.5))]
     assert finest(grids) == 1
 
 
 @pytest.mark.byhand
-def test_a_share_is_of_the_maps_own_maximum_and_zeros_stay():
+def test_a_map_is_divided_by_its_maximum_and_zeros_stay():
     maps = torch.tensor([[[[-1.0, 2.0]], [[4.0, 1.0]], [[0.0, -3.0]]]])
     assert share(maps).tolist() == [[[[0, 1]], [[1, 0.25]], [[0, 0]]]]

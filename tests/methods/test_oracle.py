@@ -26,7 +26,7 @@ ALLOWED = {"ablationcam": 5e-5, "xgradcam": 5e-5}
 """Theirs is a difference of float32 logits; test_ablationcam.py asks for 1e-5 of the definition in float64. XGrad-CAM: the
 package adds 1e-7 to the sum of A, 2e-5 of the map under MAX; with it in the formula 2e-6 are left."""
 NEGATIVE = {"efficientnet_b0"}
-"""Networks with features below 0."""
+"""Networks with negative features."""
 LEFT_OUT = {"ablationcam", "xgradcam"}
 """There the package ablates to -1e7, and adds 1e-7 to sums of A that cancel to almost nothing."""
 FAST = [("custom", pool) for pool in ("AVG", "MAX", "LSE", "PCAM")] + [("test_resnet", "LSE")]
@@ -40,7 +40,7 @@ BIG = [
 
 @pytest.fixture
 def calibrated():
-    """calibrated(backbone, pooling): batch norm of a random network has seen one batch."""
+    """Return a function that builds a random network whose batch norms have seen one batch."""
 
     def make(name, pool):
         torch.manual_seed(0)
@@ -72,7 +72,7 @@ def test_gradcam_equals_captum(calibrated, name, pool, images):
 
 
 def package_map(word, model, images, finding):
-    """(N,h,w): the package's own map of the layer whose output is A, unscaled."""
+    """Return the unscaled map (N,h,w) of the grad-cam package."""
     targets = [ClassifierOutputTarget(finding)] * len(images)
     with PACKAGE[word](model=model, target_layers=[model.extractor]) as cam:
         outputs = cam.activations_and_grads(images)
@@ -83,7 +83,7 @@ def package_map(word, model, images, finding):
 
 
 def error_of(word, ours, theirs):
-    """The largest difference as a share of each map's own maximum, before rectification."""
+    """Return the largest difference as a share of the maximum of each map, before rectification."""
     scale = theirs.abs().amax((-2, -1))
     theirs = theirs.clamp(min=0) if word in RECTIFIED else theirs
     if word in SIGN_IS_FREE:

@@ -1,4 +1,4 @@
-"""A method of one's own: one new class, nothing else."""
+"""Methods defined outside the package."""
 
 import shutil
 import subprocess
@@ -33,7 +33,7 @@ class MyCAM(methods.GradientMethod):
 '''
 
 
-def test_a_method_from_a_file_outside_the_tree_is_explained_like_any_other(model, images, tmp_path):
+def test_a_method_from_a_file_outside_the_repository_works(model, images, tmp_path):
     file = tmp_path / "mycam.py"
     file.write_text(MINE)
     maps = explain(model, images, ["cam", f"{file}:MyCAM"])
@@ -42,7 +42,7 @@ def test_a_method_from_a_file_outside_the_tree_is_explained_like_any_other(model
 
 
 @pytest.mark.structure
-def test_a_file_dropped_into_methods_is_a_method_with_no_other_edit(tmp_path):
+def test_a_new_file_in_methods_is_a_method_without_other_edits(tmp_path):
     for part in ("core", "methods"):
         shutil.copytree(ROOT / part, tmp_path / part)
     (tmp_path / "methods" / "mycam.py").write_text(MINE)
@@ -53,13 +53,13 @@ def test_a_file_dropped_into_methods_is_a_method_with_no_other_edit(tmp_path):
 
 
 @pytest.mark.structure
-def test_listing_the_methods_needs_no_torch():
+def test_listing_the_methods_does_not_import_torch():
     code = "import sys; sys.modules['torch'] = None; import methods; print(*methods.names())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "gradcampp" in done.stdout.split()
 
 
-def test_a_network_wrapped_with_callables_is_explained_by_gradients_and_has_no_cam(images):
+def test_a_network_wrapped_with_callables_supports_gradient_methods_but_not_cam(images):
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, 2, 1), torch.nn.ReLU(), torch.nn.Conv2d(6, 4, 3, 2, 1), torch.nn.ReLU())
     linear = torch.nn.Linear(4, 2)
     wrapped = backbones.wrap(network, features=network, head=lambda A: linear(A.mean((-2, -1))), num_classes=2)
@@ -70,14 +70,14 @@ def test_a_network_wrapped_with_callables_is_explained_by_gradients_and_has_no_c
 
 
 @pytest.mark.parametrize("body", ["class X: pass", "import methods\nclass X(methods.Method): pass"])
-def test_a_class_that_is_no_method_is_a_sentence(tmp_path, body):
+def test_a_class_that_is_not_a_method_raises_a_clear_error(tmp_path, body):
     (tmp_path / "x.py").write_text(body)
     with pytest.raises(BadValueError, match=r"x\.py:X.*methods\.Method"):
         methods.build(f"{tmp_path}/x.py:X")
 
 
 class EarlierNames(methods.Method):
-    """Reads evidence by the names of version 0.1; what a channel adds, averaged over all findings."""
+    """Uses the names of evidence in version 0.1; the mean effect of a channel over all findings."""
 
     name, source = "earliernames", "here"
     needs = frozenset({"features", "head", "forwards", "others"})

@@ -1,4 +1,4 @@
-"""The methods that answer per pixel: by hand, against captum as its users call it, and what they leave alone."""
+"""Pixel methods compared with results by hand and captum."""
 
 import importlib
 import sys
@@ -38,14 +38,14 @@ def maps(model, images, word, **options):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("word", ["saliency", "smoothgrad:samples=3"])
-def test_a_linear_model_is_as_sensitive_at_every_pixel(linear, word):
+def test_the_saliency_of_a_linear_model_is_its_weights(linear, word):
     """Four pixels: (2 + 1) / 4 and 3 / 4, with or without noise."""
     found = maps(linear, torch.randn(1, 2, 2, 2), word)
     torch.testing.assert_close(found, torch.full((1, 2, 2, 2), 0.75))
 
 
 @pytest.mark.byhand
-def test_integrated_gradients_of_a_linear_model_are_its_terms(linear):
+def test_integrated_gradients_of_a_linear_model_equal_its_terms(linear):
     """S_1 = (2 I_1 - I_2) / 2 on two pixels: the magnitudes are I_1 and I_2 / 2."""
     image = torch.tensor([[1.0, -2.0], [4.0, 0.0]]).view(1, 2, 1, 2)
     found = maps(linear, image, "integrated_gradients:steps=3")
@@ -53,15 +53,15 @@ def test_integrated_gradients_of_a_linear_model_are_its_terms(linear):
 
 
 @pytest.mark.byhand
-def test_occlusion_by_hand(linear):
-    """A window of one pixel on four: the logit drops by that pixel's term, 3 I_2 / 4."""
+def test_occlusion_equals_the_result_by_hand(linear):
+    """A window of one of four pixels: the logit drops by the term of this pixel, 3 I_2 / 4."""
     image = torch.tensor([[0.0, 0.0, 0.0, 0.0], [4.0, -8.0, 0.0, 4.0]]).view(1, 2, 2, 2)
     found = maps(linear, image, "occlusion:window=1,stride=1")
     torch.testing.assert_close(found[0, 1], torch.tensor([[3.0, 6.0], [0.0, 3.0]]))
 
 
 @pytest.mark.byhand
-def test_pixels_under_several_windows_take_the_mean(linear):
+def test_pixels_under_several_windows_get_the_mean(linear):
     """Windows of two pixels one apart on (1 2 4): drops (1+2), (2+4); the middle pixel is under both."""
     image = torch.tensor([[0.0, 0.0, 0.0] * 2, [1.0, 2.0, 4.0] * 2]).view(1, 2, 2, 3)
     found = maps(linear, image, "occlusion:window=2,stride=1")
@@ -80,7 +80,7 @@ def test_every_method_equals_captum(make_model, two, pool):
 
 
 def captum_maps(model, images, k):
-    """Word -> (N,H,W), each made by captum for one finding after the other."""
+    """Return method -> (N,H,W) map by captum."""
     window = {"sliding_window_shapes": (3, 10, 10), "strides": (3, 5, 5), "target": k, "baselines": 0}
     found = {
         "saliency": attr.Saliency(model).attribute(images.clone(), target=k).sum(1),
@@ -99,7 +99,7 @@ def noisy(model, image, k):
 
 
 @pytest.mark.parametrize("word", EVERY)
-def test_maps_have_the_inputs_size_and_its_grid(model, two, word):
+def test_maps_have_the_size_and_the_grid_of_the_input(model, two, word):
     evidence = gather(model, two)
     found = run_method(methods.build(word), evidence)
     assert found.maps.shape == (2, 3, 48, 40)
@@ -115,13 +115,13 @@ def test_a_map_is_the_same_bit_for_bit_in_every_batch(model, two, word):
 
 
 @pytest.mark.parametrize("word", EVERY)
-def test_the_layer_that_is_looked_at_changes_nothing(model, two, word):
+def test_the_layer_does_not_affect_pixel_methods(model, two, word):
     assert torch.equal(maps(model, two, word, layer=model.levels[0]), maps(model, two, word))
 
 
 @pytest.mark.parametrize("word", EVERY)
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
-def test_maps_are_made_where_the_caller_wants_no_gradients(model, two, word, context):
+def test_maps_are_computed_within_no_grad(model, two, word, context):
     with context():
         inside = maps(model, two.clone(), word)
         assert not inside.is_inference()
@@ -129,7 +129,7 @@ def test_maps_are_made_where_the_caller_wants_no_gradients(model, two, word, con
 
 
 @pytest.mark.parametrize("word", EVERY)
-def test_the_model_the_images_and_torchs_random_numbers_are_left_alone(model, two, word):
+def test_model_images_and_random_state_are_unchanged(model, two, word):
     model.train()
     weights, numbers, pixels = [p.clone() for p in model.parameters()], torch.get_rng_state(), two.clone()
     maps(model, two, word)
@@ -140,15 +140,15 @@ def test_the_model_the_images_and_torchs_random_numbers_are_left_alone(model, tw
     assert model.training
 
 
-def test_another_seed_is_other_noise(model, two):
+def test_another_seed_gives_other_noise(model, two):
     assert not torch.equal(maps(model, two, "smoothgrad:samples=3,seed=1"), maps(model, two, "smoothgrad:samples=3"))
 
 
-def test_no_noise_is_saliency(model, two):
+def test_without_noise_smoothgrad_equals_saliency(model, two):
     torch.testing.assert_close(maps(model, two, "smoothgrad:level=1e-12,samples=2"), maps(model, two, "saliency"))
 
 
-def test_the_default_steps_close_the_sum_of_integrated_gradients_to_a_few_percent(model, images):
+def test_with_default_steps_the_sum_is_accurate_to_a_few_percent(model, images):
     """Completeness: before magnitudes are taken, all pixels sum to S(I) - S(0)."""
     evidence = gather(model, images[:2])
     method = methods.build("integrated_gradients")
@@ -158,7 +158,7 @@ def test_the_default_steps_close_the_sum_of_integrated_gradients_to_a_few_percen
 
 
 def test_a_saturated_logit_keeps_its_saliency(model, two):
-    """Pitfall: the gradient of the sigmoid vanishes for sure predictions."""
+    """Pitfall: the gradient of the sigmoid vanishes for confident predictions."""
     before = maps(model, two, "saliency")
     with torch.no_grad():
         model.bias.fill_(200.0)
@@ -166,7 +166,7 @@ def test_a_saturated_logit_keeps_its_saliency(model, two):
 
 
 @pytest.mark.parametrize("findings", [[0], None])
-def test_one_occluded_image_serves_all_findings(model, two, findings):
+def test_one_forward_pass_per_window_serves_all_findings(model, two, findings):
     """The plain image and 7 x 9 windows of 10 pixels, 5 apart, on 40 x 48, for each of two images."""
     evidence, counted = gather(model, two, findings=findings), []
     hook = model.extractor.register_forward_pre_hook(lambda _, given: counted.append(len(given[0])))
@@ -186,7 +186,7 @@ def test_one_forward_pass_serves_the_gradients_of_all_findings(model, two, word,
 
 @pytest.mark.parametrize("word", EVERY)
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
-def test_an_image_that_is_not_finite_has_maps_of_nan_and_its_neighbour_its_own(model, two, word, value):
+def test_an_image_that_is_not_finite_gets_maps_of_nan_and_others_do_not(model, two, word, value):
     spoilt = two.clone()
     spoilt[0, 1, 20, 30] = value
     found = maps(model, spoilt, word)
@@ -203,7 +203,7 @@ def small_budget(monkeypatch):
 
 
 @pytest.mark.parametrize("set_budget", [few_pixels, small_budget])
-def test_no_backward_pass_takes_more_than_the_budget_and_its_share_of_pixels(model, monkeypatch, two, set_budget):
+def test_backward_passes_respect_the_memory_budget_and_the_pixel_limit(model, monkeypatch, two, set_budget):
     set_budget(monkeypatch)
     counted = []
     hook = model.extractor.register_forward_pre_hook(lambda _, given: counted.append(len(given[0])))
@@ -230,13 +230,13 @@ def test_no_backward_pass_takes_more_than_the_budget_and_its_share_of_pixels(mod
         ("smoothgrad:seed=-1", r"seed.*-1.*\b0\b"),
     ],
 )
-def test_an_impossible_option_is_a_sentence(model, two, word, facts):
+def test_an_invalid_option_raises_a_clear_error(model, two, word, facts):
     with pytest.raises(BadValueError, match=facts):
         maps(model, two, word)
 
 
 def without_captum():
-    """The words that cannot be built, and that of one that can, where the methods are imported anew."""
+    """Return the methods that cannot be built without captum."""
     for name in [name for name in sys.modules if name.split(".")[0] in ("captum", "methods")]:
         del sys.modules[name]
     sys.modules["captum"] = sys.modules["captum.attr"] = None
@@ -247,5 +247,5 @@ def without_captum():
 
 
 @pytest.mark.structure
-def test_without_captum_occlusion_is_not_available_and_the_others_are():
+def test_without_captum_only_occlusion_is_not_available():
     assert in_a_child(without_captum) == ([], "integrated_gradients")

@@ -1,4 +1,4 @@
-"""RISE, Recipro-CAM and KPCA-CAM: by hand, on planted models, and beside the packages."""
+"""RISE, Recipro-CAM and KPCA-CAM compared with results by hand and other packages."""
 
 import pytest
 import torch
@@ -12,15 +12,15 @@ from methods.rise import Masks
 
 
 @pytest.mark.byhand
-def test_a_position_is_kept_with_a_gaussian_of_its_neighbours(on_features):
-    """S = mean of A + 5: each position counts a quarter, its neighbours an eighth, corners a sixteenth."""
+def test_recipro_keeps_a_position_with_a_gaussian_of_its_neighbours(on_features):
+    """S = mean of A + 5: a position has weight 1/4, its neighbours 1/8, corners 1/16."""
     A = torch.tensor([[[[16.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 32.0]]]])
     maps = explain(on_features("AVG", [[1.0]], [5.0]), A, ["recipro"])["recipro"][0, 0] * 9
     torch.testing.assert_close(maps, torch.tensor([[4.0, 2.0, 0.0], [2.0, 1.0 + 2.0, 4.0], [0.0, 4.0, 8.0]]))
 
 
 @pytest.mark.oracle
-def test_kpcacam_equals_the_grad_cam_package_up_to_its_free_sign(make_model, images):
+def test_kpcacam_equals_the_grad_cam_package_up_to_the_sign(make_model, images):
     package = pytest.importorskip("pytorch_grad_cam.utils.svd_on_activations")
     model = make_model("AVG")
     with torch.no_grad():
@@ -40,18 +40,18 @@ def test_the_linear_kernel_is_eigencam(make_model, images):
 
 
 class Weighing(torch.nn.Module):
-    """A model that is linear in the pixels: one weight for each."""
+    """A model that is linear in the pixels."""
 
     def __init__(self, weights):
         super().__init__()
         self.weights = torch.nn.Parameter(weights)
 
     def forward(self, images):
-        return (images[:, :1] * self.weights).sum((2, 3)) + 100  # an offset that no mask moves
+        return (images[:, :1] * self.weights).sum((2, 3)) + 100  # a constant that no mask changes
 
 
 @pytest.mark.planted
-def test_rise_finds_the_pixels_that_a_linear_model_weighs():
+def test_rise_finds_the_weights_of_a_linear_model():
     """In the limit the map is cov(S, M) / p = sum of weights * cov(M, M') / p, exactly that of the masks themselves."""
     weights = torch.zeros(28, 28)
     weights[4:8, 16:20] = 1.0
@@ -69,7 +69,7 @@ def test_rise_finds_the_pixels_that_a_linear_model_weighs():
     assert (4 <= y < 8, 16 <= x < 20) == (True, True)
 
 
-def test_rise_takes_networks_of_any_precision_and_a_share_of_open_cells_below_one(make_model, images):
+def test_rise_supports_any_precision_and_requires_p_below_one(make_model, images):
     small = images[:1, :, :48, :48]
     maps = explain(make_model("AVG"), small, ["rise:count=8"])["rise:count=8"]
     for dtype, share in ((torch.float64, 1e-4), (torch.bfloat16, 0.1)):
@@ -80,7 +80,7 @@ def test_rise_takes_networks_of_any_precision_and_a_share_of_open_cells_below_on
         methods.build("rise:p=1.5")
 
 
-def test_masks_are_in_the_unit_interval_half_open_on_average_and_not_kept():
+def test_masks_are_in_the_unit_interval_and_half_open_on_average():
     masks = Masks(methods.build("rise:count=400,cells=4"), torch.zeros(1, 3, 20, 32))
     first = masks(slice(100, 400))
     assert first.shape == (300, 1, 20, 32)

@@ -1,4 +1,4 @@
-"""Score-CAM: by hand, against the grad-cam package, and the price of a pass per channel."""
+"""Score-CAM compared with results by hand and the grad-cam package; forward passes and memory."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def scorecam(model, images, word="scorecam", **options):
 
 
 def passes(model, run):
-    """How many images went through the network while ``run`` ran."""
+    """Return the number of images that went through the network during ``run``."""
     counted = []
     hook = model.extractor.register_forward_pre_hook(lambda _, given: counted.append(len(given[0])))
     run()
@@ -38,7 +38,7 @@ def passes(model, run):
 
 
 @pytest.mark.byhand
-def test_two_channels_by_hand(on_features):
+def test_two_channels_equal_the_result_by_hand(on_features):
     """A = I = (0 2), (4 2); seen through the first channel the logit is 1, through the second 0: weights e and 1, over e + 1."""
     image = torch.tensor([[0.0, 2.0], [4.0, 2.0]]).view(1, 2, 1, 2)
     expected = (E * image[0, 0] + image[0, 1]) / (E + 1)
@@ -47,7 +47,7 @@ def test_two_channels_by_hand(on_features):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("value", [0.0, 5.0, -7.3])
-def test_a_constant_channel_weighs_nothing_and_is_not_run(on_features, value):
+def test_a_constant_channel_has_weight_zero_and_no_forward_pass(on_features, value):
     image = torch.tensor([[0.0, 2.0], [4.0, 2.0], [value, value]]).view(1, 3, 1, 2)
     expected = (E * image[0, 0] + image[0, 1]) / (E + 1)
     model = on_features("AVG", [[1.0, 0.0, 0.0]])
@@ -63,15 +63,15 @@ def test_an_image_whose_channels_are_all_constant_has_a_map_of_zeros(on_features
     torch.testing.assert_close(scorecam(model, beside)[1:], scorecam(model, beside[1:]))
 
 
-def test_what_float32_rounds_is_no_structure():
+def test_rounding_errors_do_not_count_as_structure():
     A = torch.full((1, 3, 2, 2), 3.0)
     A[0, 1, 0, 0] += 5e-7
     A[0, 2, 0, 0] += 1e-4
     assert flat(A).tolist() == [[True, True, False]]
 
 
-def test_masks_lie_where_the_positions_look(make_model, two):
-    """A mask is 1 exactly at the pixel in front of the channel's highest position: 8 i + 3.5 for this network."""
+def test_masks_are_placed_by_the_grid(make_model, two):
+    """A mask is 1 at the pixel of the channel's highest position, 8 i + 3.5 for this network."""
     evidence = gather(make_model("AVG"), two)
     channels = torch.zeros(1, *evidence.A.shape[-2:])
     channels[0, 2, 5] = 4.0
@@ -84,7 +84,7 @@ def test_masks_lie_where_the_positions_look(make_model, two):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("pool", ["AVG", "PCAM", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("MAX", "LSE"))])
-def test_the_grad_cam_order_equals_that_package(make_model, two, pool):
+def test_masks_of_grad_cam_give_the_maps_of_that_package(make_model, two, pool):
     model = make_model(pool)
     ours = scorecam(model, two, "scorecam:masks=grad-cam")
     for k in (0, 2):
@@ -95,7 +95,7 @@ def test_the_grad_cam_order_equals_that_package(make_model, two, pool):
 @pytest.mark.oracle
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "densenet121", "efficientnet_b0"])
-def test_the_grad_cam_order_equals_that_package_on_large_networks(name, images):
+def test_masks_of_grad_cam_give_the_maps_of_that_package_on_large_networks(name, images):
     """Measured: 8e-7, 3e-6 and 3e-6 of the map's maximum."""
     torch.manual_seed(0)
     model, image = backbones.build(name, 3, "LSE"), images[:1, :, :64, :64].contiguous()
@@ -105,24 +105,24 @@ def test_the_grad_cam_order_equals_that_package_on_large_networks(name, images):
     np.testing.assert_allclose(ours, np.maximum(theirs, 0), atol=1e-5 * np.abs(theirs).max())
 
 
-def test_the_true_grid_gives_another_map_than_corners_on_corners(model, two):
+def test_the_true_grid_gives_another_map_than_aligned_corners(model, two):
     ours, theirs = (scorecam(model, two[:1], word) for word in ("scorecam", "scorecam:masks=grad-cam"))
     assert (ours - theirs).abs().max() > 0.01 * theirs.max()
 
 
-def test_a_pass_serves_all_findings(model, two):
+def test_one_forward_pass_serves_all_findings(model, two):
     alone, all_three = (gather(model, two, findings=f) for f in ([1], None))
     counted = [passes(model, lambda e=e: run_method(methods.build("scorecam"), e)) for e in (alone, all_three)]
     assert counted[0] == counted[1] <= alone.A.shape[0] * alone.A.shape[1]
 
 
 @pytest.mark.parametrize("memory_gib", [0.002, 0.01, 0.2])
-def test_the_map_does_not_depend_on_the_batch_of_the_sweep(model, two, memory_gib):
+def test_the_map_does_not_depend_on_the_batch_size(model, two, memory_gib):
     whole = scorecam(model, two)
     torch.testing.assert_close(scorecam(model, two, memory_gib=memory_gib), whole, atol=1e-5 * whole.max().item(), rtol=0)
 
 
-def test_masked_images_never_exist_beyond_the_batch_of_the_sweep(model, two):
+def test_masked_images_exist_only_one_batch_at_a_time(model, two):
     evidence, rendered = gather(model, two, memory_gib=0.01), []
     hook = model.extractor.register_forward_pre_hook(lambda _, given: rendered.append(len(given[0])))
     run_method(methods.build("scorecam"), evidence)
@@ -143,19 +143,19 @@ def test_channels_of_an_earlier_level_are_masks_on_that_levels_grid(model, two):
     assert found.maps.max() > 0
 
 
-def test_an_image_of_nan_has_no_map_of_zeros(model, two):
+def test_an_image_of_nan_does_not_get_a_map_of_zeros(model, two):
     two[0] = torch.nan
     assert scorecam(model, two)[0].isnan().all()
 
 
 @pytest.mark.parametrize(("masks", "shown"), [("corners", "'corners'"), ("3", "3"), ("[1]", r"\[1\]"), ("{}", "{}"), ("None", "None")])
-def test_an_unknown_way_to_draw_masks_is_a_sentence(masks, shown):
+def test_an_unknown_value_of_masks_raises_a_clear_error(masks, shown):
     with pytest.raises(BadValueError, match=f"scorecam.*masks={shown}.*grid.*grad-cam"):
         methods.build(f"scorecam:masks={masks}")
 
 
 def package_map(model, images, finding):
-    """The package's weights times its activations, unscaled: (N,h,w)."""
+    """Return the package's weights times its activations, unscaled, (N,h,w)."""
     cams = pytest.importorskip("pytorch_grad_cam")
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 

@@ -1,4 +1,4 @@
-"""ShapleyCAM: equal to grad-cam's, and Grad-CAM's own map where the logit is linear in the features."""
+"""ShapleyCAM compared with the grad-cam package, and with Grad-CAM if the logit is linear in the features."""
 
 from types import SimpleNamespace
 
@@ -12,8 +12,8 @@ from core.frames import Grid
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("pool", ["LSE", "PCAM", "EXP"])
-def test_its_weights_are_those_of_the_grad_cam_package(on_features, pool):
-    """The package's own function of A and G; its hooks cannot let go of such a graph under this torch."""
+def test_weights_equal_those_of_the_grad_cam_package(on_features, pool):
+    """Call the package's function of A and G; its hooks fail to release such a graph with this version of torch."""
     package = pytest.importorskip("pytorch_grad_cam")
     random = torch.Generator().manual_seed(0)
     model, images = on_features(pool, torch.randn(3, 6, generator=random)), torch.randn(2, 6, 4, 5, generator=random).relu()
@@ -30,7 +30,7 @@ def test_its_weights_are_those_of_the_grad_cam_package(on_features, pool):
 
 
 @pytest.mark.byhand
-def test_a_square_loses_its_whole_first_order():
+def test_the_second_order_cancels_the_first_for_a_square():
     """S = A^2 / 2: G = A, H A = A, so the weight is half the mean gradient."""
     model = backbones.wrap(
         torch.nn.Identity(),

@@ -1,4 +1,4 @@
-"""A principal component has the same sign for an image alone and in a batch, whatever the rounding of its features."""
+"""The sign of a principal component does not depend on the batch or on rounding."""
 
 import pytest
 import torch
@@ -45,21 +45,21 @@ MAPS = {
 
 @pytest.fixture(scope="module", params=FEATURES)
 def versions(request, images):
-    """The same features as several batches give them, and once more with the noise of a float32."""
+    """Return the same features computed in several batches, and with float32 noise."""
     found = FEATURES[request.param](images)
     noise = torch.randn(found[0].shape, generator=torch.Generator().manual_seed(1))
     return [*found, found[0] * (1 + 1e-6 * noise)]
 
 
 @pytest.mark.parametrize("maps", MAPS)
-def test_a_thousand_maps_have_the_same_sign_alone_and_in_batches(versions, maps):
+def test_signs_do_not_depend_on_the_batch(versions, maps):
     alone, *others = map(MAPS[maps], versions)
     assert (alone.flatten(1).norm(dim=1) > 0).all()
     for other in others:
         assert ((alone * other).sum((1, 2)) > 0).all()
 
 
-def test_the_sign_is_that_of_the_sum_over_channels_in_any_unit():
+def test_the_sign_does_not_depend_on_the_units():
     """Of a kernel's component, whose values are small beside the features."""
     features = torch.randn(20, 24, 6, 6, generator=torch.Generator().manual_seed(0)).relu()
     for size in (1e-3, 1.0, 1e3):

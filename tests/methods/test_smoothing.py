@@ -1,4 +1,4 @@
-"""The option ``smooth``: views put back by their own grids, and the axis in place of the sum."""
+"""The option ``smooth``: averaged views and principal axes."""
 
 import pytest
 import torch
@@ -16,8 +16,8 @@ def map_of(word, model, images, **options):
 
 
 @pytest.mark.planted
-def test_a_view_is_put_back_where_the_network_looks(make_model):
-    """ResNet's positions lie at 0, 32 … of the input: a bright spot's map must not move when views are averaged."""
+def test_the_map_of_a_view_is_mapped_back_by_its_grid(make_model):
+    """The grid of a ResNet has offset 0: the map of a bright spot must not move when views are averaged."""
     torch.manual_seed(0)
     model = backbones.build("test_resnet", 1).eval()
     net = torch.nn.AvgPool2d(8, 8)
@@ -33,11 +33,11 @@ def test_a_view_is_put_back_where_the_network_looks(make_model):
 
 
 @pytest.mark.byhand
-def test_a_mirrored_grid_looks_from_the_other_side():
+def test_a_mirrored_grid_is_reversed():
     assert _mirrored(Grid((8, 10), (2, 4), (0, 0)), 3) == Grid((8, 10), (2, 4), (0, 1))
 
 
-def test_a_map_of_views_is_symmetric_for_a_symmetric_image_and_still_its_own(make_model, images):
+def test_the_averaged_map_of_a_symmetric_image_is_symmetric(make_model, images):
     model = make_model("LSE")
     mirrored = images + images.flip(-1)
     maps = map_of("gradcam:smooth=aug", model, mirrored)
@@ -45,12 +45,12 @@ def test_a_map_of_views_is_symmetric_for_a_symmetric_image_and_still_its_own(mak
     torch.testing.assert_close(map_of("gradcam:smooth=aug", model, mirrored, findings=[2])[:, 0], maps[:, 2])
 
 
-def test_a_transformer_is_seen_at_multiples_of_its_patch(images):
+def test_views_of_a_transformer_have_multiples_of_its_patch_size(images):
     model = backbones.build("test_vit", 3).eval()
     assert map_of("rollout:smooth=aug", model, images[:1]).shape == (1, 3, 6, 6)
 
 
-def test_a_network_of_one_size_has_no_views():
+def test_smooth_aug_is_not_available_for_a_fixed_image_size():
     torch.manual_seed(0)
     fixed = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 4, stride=4), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(4 * 64, 2))
     with pytest.raises(NotAvailableError, match="does not accept images of"):
@@ -59,7 +59,7 @@ def test_a_network_of_one_size_has_no_views():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize(("word", "package"), [("gradcam", "GradCAM"), ("layercam", "LayerCAM"), ("xgradcam", "XGradCAM")])
-def test_the_axis_is_that_of_the_grad_cam_package(make_model, images, word, package):
+def test_smooth_eigen_equals_the_grad_cam_package(make_model, images, word, package):
     grad_cam = pytest.importorskip("pytorch_grad_cam")
     model, given = make_model("LSE"), images[:2]
     ours = map_of(f"{word}:smooth=eigen", model, given)[:, 0]
@@ -75,21 +75,21 @@ def test_the_axis_is_that_of_the_grad_cam_package(make_model, images, word, pack
     torch.testing.assert_close(ours, both, atol=1e-4 * theirs.abs().max().item(), rtol=0)
 
 
-def test_eigen_of_hirescam_is_eigengradcam_and_a_method_without_channels_has_none(make_model, images):
+def test_smooth_eigen_of_hirescam_is_eigengradcam_and_needs_channels(make_model, images):
     model = make_model("PCAM")
     torch.testing.assert_close(map_of("hirescam:smooth=eigen", model, images), map_of("eigengradcam", model, images))
     with pytest.raises(NotAvailableError, match="'occlusion'"):
         map_of("occlusion:smooth=eigen", model, images)
 
 
-def test_a_smoothed_method_is_slow_and_an_unknown_way_is_a_sentence():
+def test_a_smoothed_method_is_slow_and_an_unknown_smoothing_raises_an_error():
     assert not methods.is_fast("gradcam:smooth=eigen")
     for word, facts in (("blur", r"'blur'.*aug, eigen"), ("", "bad option 'smooth='"), ("aug,smooth=eigen", "'aug,eigen'.*one of")):
         with pytest.raises(BadValueError, match=facts):
             methods.build(f"gradcam:smooth={word}")
 
 
-def test_views_of_images_in_half_precision_are_those_of_single_precision_but_for_rounding(make_model, images):
+def test_views_in_half_precision_equal_those_in_single_precision(make_model, images):
     small = images[:1, :, :48, :48]
     maps = map_of("gradcam:smooth=aug", make_model("AVG"), small)
     half = map_of("gradcam:smooth=aug", make_model("AVG").bfloat16(), small.bfloat16())

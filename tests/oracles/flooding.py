@@ -1,4 +1,4 @@
-"""The box of the component that holds the highest vertex, flooded anew at each threshold: the oracle of a trace."""
+"""Box of the component with the highest vertex by flood fill at each threshold, to test traces."""
 
 import numpy as np
 from numba import njit
@@ -69,7 +69,7 @@ def _across(value, at, above, side, other, t, stamp, seen, stack, count):  # typ
 
 @njit(cache=True, nogil=True)
 def _push(at, stamp, seen, stack, count):  # type: ignore[no-untyped-def]
-    """Put a vertex on the stack unless it was there; how many are on it."""
+    """Push a vertex unless it was pushed before; return the size of the stack."""
     if seen[U(at)] == stamp:
         return count
     seen[U(at)] = stamp

@@ -1,4 +1,4 @@
-"""Contours of a quantised map by a search at each level with OpenCV: the oracle of those that are followed once."""
+"""Contours of a quantised map by an OpenCV search at each level, to test those traced once."""
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ def outer_contours_and_holes(image: NDArray[np.uint8]) -> tuple[NDArray[np.int64
         for contour, parent in zip(contours, hierarchy[0, :, 3].tolist(), strict=True):
             sides[int(parent >= 0)].append([level, *_facts(contour, image.shape[1])])
     outer, holes = (_table(rows) for rows in sides)
-    holes[:, BOX] += [1, 1, -1, -1]  # from the box of what surrounds a hole to the hole's own
+    holes[:, BOX] += [1, 1, -1, -1]  # from the box of the surrounding pixels to that of the hole
     return outer, holes
 
 

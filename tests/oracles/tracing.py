@@ -1,4 +1,4 @@
-"""Boxes of one trace in plain NumPy: the oracle of those of many cases, which are compiled."""
+"""Boxes of one trace in plain NumPy, to test the compiled code for many cases."""
 
 import numpy as np
 

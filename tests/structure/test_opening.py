@@ -1,4 +1,4 @@
-"""Every place that opens a file of others states which formats it reads: nothing else is even tried."""
+"""All code that opens files of users names the formats that it reads."""
 
 import ast
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ STATED = {
     "parquet.read_table": set(),
     "np.load": set(),
 }
-"""Who opens files -> the arguments by which a call says what it reads."""
+"""Function that opens files -> the arguments that name the format."""
 NEVER = ("cv2.imread", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "pickle.load", "pickle.loads", "pd.read_pickle", "torch.jit.load")
 ONLY = {"torch.load": ["backbones/torch_files.py"], "Image.open": ["benchmark/report/charts/figures.py", "datasets/io/images.py"]}
-"""The one place for each; charts open the pictures that they have just drawn."""
+"""The only allowed call of each function; charts open the images that they have written."""
 pytestmark = pytest.mark.structure
 
 
 def calls() -> Iterator[tuple[str, str, dict[str, str]]]:
-    """File, function, and its arguments by name, of each call in the product."""
+    """Yield file, function and named arguments of all calls."""
     for file in CODE:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call):
@@ -32,7 +32,7 @@ def calls() -> Iterator[tuple[str, str, dict[str, str]]]:
                 yield str(file.relative_to(ROOT)), ast.unparse(node.func), words
 
 
-def test_whoever_opens_a_file_says_which_formats_it_reads():
+def test_every_call_that_opens_an_image_names_the_formats():
     seen = [(file, name, words) for file, name, words in calls() if name in STATED]
     assert len(seen) > 5
     assert [
@@ -44,12 +44,12 @@ def test_whoever_opens_a_file_says_which_formats_it_reads():
         assert sorted({file for file, called, _ in seen if called == name}) == files
 
 
-def test_nothing_is_opened_by_what_runs_code_or_guesses():
+def test_unsafe_readers_are_not_used():
     assert [(file, name) for file, name, _ in calls() if name in NEVER] == []
 
 
-def test_an_image_of_another_format_is_not_even_tried(tmp_path, monkeypatch):
-    """An EPS named .png: Pillow's reader of EPS would start Ghostscript where it is installed."""
+def test_images_of_other_formats_are_not_opened(tmp_path, monkeypatch):
+    """An EPS file named .png: Pillow's EPS reader would start Ghostscript."""
     from PIL import Image
 
     from benchmark.external import arrays

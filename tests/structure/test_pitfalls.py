@@ -1,4 +1,4 @@
-"""A pitfall that is seen in the source itself: data that runs as code."""
+"""Data is never run as code."""
 
 import ast
 from pathlib import Path
@@ -10,7 +10,7 @@ SOURCES = [path for part in ("core", "datasets", "backbones", "methods", "benchm
 
 
 def calls(path):
-    """Those of a function that is called like one of the dangerous ones, whatever stands before its name."""
+    """Return the calls of functions with dangerous names."""
     nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     return [node for node in nodes if getattr(node.func, "attr", getattr(node.func, "id", "")) in {"eval", "exec", "load", "loads"}]
 

@@ -1,4 +1,4 @@
-"""What the product imports is what pyproject.toml brings."""
+"""Imports match the dependencies in pyproject.toml."""
 
 import ast
 import functools
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.structure
 
 
 def plain(name: str) -> str:
-    """A distribution as registries compare it, without version and extras."""
+    """Return the normalised name of a distribution, without version and extras."""
     return re.sub(r"[-_.]+", "-", re.split(r"[<>=!\[; ]", name)[0]).lower()
 
 
@@ -39,7 +39,7 @@ def _nothing_stays_in_memory():
 
 
 def imported(path: Path) -> set[str]:
-    """The distributions that a file imports anywhere."""
+    """Return the distributions that a file imports."""
     nodes = nodes_of(path)
     modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
@@ -48,7 +48,7 @@ def imported(path: Path) -> set[str]:
 
 
 def room(path: Path) -> tuple[str, ...]:
-    """The folder of a file, at most two deep: benchmark/training/search, backbones."""
+    """Return the folder of a file, such as backbones or benchmark/training/search."""
     return path.relative_to(ROOT).parts[:-1][:2]
 
 
@@ -64,19 +64,19 @@ def optional() -> set[tuple[Path, str]]:
     return {(path, name) for path, needed in imports().items() for name in needed - names(STATED["dependencies"])}
 
 
-def test_every_import_is_of_a_dependency_or_of_an_extra():
+def test_every_import_is_a_dependency_or_in_an_extra():
     brought = set().union(*EXTRAS.values())
     assert sorted(f"{path.relative_to(ROOT)}: {name}" for path, name in optional() if name not in brought) == []
 
 
-def test_what_only_an_extra_brings_is_behind_a_sentence_of_its_room_that_names_the_extra():
+def test_a_missing_extra_raises_an_error_with_its_name():
     for path, name in optional():
         text = "".join(file.read_text() for file in FILES if room(file) == room(path))
         extras = [extra for extra, brought in EXTRAS.items() if name in brought]
         assert any(f"'.[{extra}]'" in text for extra in [*extras, "{absent[0]}"]), f"{path}: {name}"
 
 
-def test_every_extra_but_that_of_the_tests_has_code():
+def test_every_extra_but_test_is_used():
     files = [*FILES, *(ROOT / "tools").rglob("*.py")]
     words = {node.value for path in files for node in nodes_of(path) if isinstance(node, ast.Constant)}
     known = set().union(*imports().values()) | {word for word in words if isinstance(word, str)}

@@ -1,4 +1,4 @@
-"""The structure of the code: imports, names, sizes, and no other package in our shadow."""
+"""The structure of the code: imports, names and sizes."""
 
 import ast
 import collections
@@ -47,15 +47,15 @@ def python(code, *words):
     return subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def test_imports_point_down_and_no_part_imports_another():
+def test_imports_point_to_lower_packages_and_parts_do_not_import_each_other():
     done = subprocess.run(
         [Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
 
 
-def test_no_file_imports_itself_by_way_of_others_type_hints_included():
-    """A package's ``__init__`` aside, which hands out its files' names."""
+def test_there_are_no_circular_imports():
+    """The ``__init__`` of a package is excluded, because it re-exports names of its modules."""
     modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in FILES if path.name != "__init__.py"}
     graph = {}
     for name, path in modules.items():
@@ -67,12 +67,12 @@ def test_no_file_imports_itself_by_way_of_others_type_hints_included():
 
 
 @pytest.mark.slow
-def test_other_packages_import_with_our_datasets_in_front():
+def test_other_libraries_can_be_imported_despite_the_name_datasets():
     done = python("import datasets, timm, lightning, torchmetrics, captum, torchvision; assert datasets.names(); print('fine')")
     assert done.stdout == "fine\n", done.stderr
 
 
-def test_benchmark_has_at_most_four_files_beside_its_entry_points_and_13_packages():
+def test_benchmark_has_at_most_four_other_files_and_13_packages():
     content = [path for path in (ROOT / "benchmark").iterdir() if path.name != "__pycache__"]
     assert len([path for path in content if path.suffix == ".py" and f"benchmark.{path.stem}" not in ENTRY_POINTS]) <= 4
     assert len([path for path in content if path.is_dir()]) <= 13
@@ -96,8 +96,8 @@ def test_a_local_name_tells_its_type():
         assert {*bound, *(node.arg for node in nodes if isinstance(node, ast.arg))} & VAGUE == set(), path
 
 
-def test_a_class_name_means_one_thing():
-    """Registered parts go by their paper's name: attention ``CAM``, method ``CAM``."""
+def test_class_names_are_unique():
+    """Registered parts may share the name of their paper: attention ``CAM``, method ``CAM``."""
     parts = {folder for name in REGISTRIES for folder in [name.replace(".", "/")]}
     names = collections.Counter(
         node.name
@@ -110,19 +110,19 @@ def test_a_class_name_means_one_thing():
 
 
 @pytest.mark.parametrize("package", REGISTRIES)
-def test_a_parts_file_is_its_word_in_lower_case(package):
+def test_the_file_of_a_part_has_its_name_in_lower_case(package):
     for word, path in Registry(package, REGISTRIES[package]).files.items():
         assert module_name(path) == word.lower()
 
 
-def test_every_public_thing_is_documented():
+def test_everything_public_is_documented():
     for path in FILES:
         assert ast.get_docstring(parsed(path)), f"{path} says nothing"
         public = (n for n in parsed(path).body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_"))
         assert [node.name for node in public if not ast.get_docstring(node)] == [], path
 
 
-def test_a_quarter_of_the_products_lines_are_docstrings():
+def test_a_quarter_of_the_lines_are_docstrings():
     talk = lines = 0
     for path in (path for path in FILES if path.relative_to(ROOT).parts[0] in PACKAGES):
         bodies = [node.body for node in ast.walk(parsed(path)) if isinstance(getattr(node, "body", None), list)]
@@ -132,7 +132,7 @@ def test_a_quarter_of_the_products_lines_are_docstrings():
     assert talk >= lines / 4
 
 
-def test_nothing_catches_everything():
+def test_no_code_catches_all_exceptions():
     handlers = [(path, node) for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, ast.ExceptHandler)]
     every_error = {None, "Exception", "BaseException"}
     assert [f"{path}:{n.lineno}" for path, n in handlers if (n.type and getattr(n.type, "id", "")) in every_error] == []
@@ -142,7 +142,7 @@ def test_no_file_is_called_utils_helpers_misc_or_common():
     assert [path for path in FILES if path.stem in {"utils", "util", "helpers", "helper", "misc", "common"}] == []
 
 
-def test_no_committed_text_names_a_path_of_somebodys_machine():
+def test_no_committed_text_contains_a_local_path():
     pattern = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/\w")
     suspicious = [p for p in TEXTS if not p.endswith((".png", ".npz", ".xlsx", ".parquet", ".ckpt", ".zip")) and (ROOT / p).is_file()]
     assert [
@@ -164,6 +164,6 @@ for name in sys.argv[1:]:
 """
 
 
-def test_help_needs_no_torch():
+def test_help_does_not_import_torch():
     done = python(HELP, *ENTRY_POINTS)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""``python -m tools.compile`` leaves nothing to compile for the first command of a new checkout."""
+"""``python -m tools.compile`` compiles everything that commands use."""
 
 import os
 import re
@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.slow
 def test_every_kernel_of_the_product_is_compiled_for_one_kind_of_arguments(tmp_path):
-    """But for two ways in which ``_across`` counts columns."""
+    """Except for ``_across``, which is compiled for two kinds of arguments."""
     subprocess.run([sys.executable, "-m", "tools.compile"], cwd=ROOT, env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}, check=True)
     texts = [path.read_text() for path in (ROOT / "benchmark").rglob("*.py")]
     kernels = [name for text in texts for name in re.findall(r"^@njit\(cache=True.*\)\ndef (\w+)", text, re.MULTILINE)]

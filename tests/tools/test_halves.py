@@ -1,4 +1,4 @@
-"""Two halves of an entry's trainings: what they say of each other, and of which methods may be the best."""
+"""Comparison of two sets of training runs."""
 
 import pytest
 
@@ -11,7 +11,7 @@ HITS = {"cam": 11, "layercam": 11, "gradcam": 2}
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Six trainings of two networks; under AVG the last three hit eight cases more, as if by another recipe."""
+    """Write six training runs of two networks; with AVG the last three hit eight more cases, as if by another recipe."""
     folder = tmp_path_factory.mktemp("results")
     for pooling, shift in {"AVG": 8, "PCAM": 0}.items():
         for method, count in HITS.items():
@@ -22,13 +22,13 @@ def results(tmp_path_factory):
 
 
 @pytest.mark.planted
-def test_halves_of_one_recipe_do_not_differ_and_name_the_same_best_and_those_of_two_do(results, capsys):
+def test_halves_differ_only_if_the_recipes_differ(results, capsys):
     assert halves.main(["--suite", "six", "--results", str(results), "--trainings", "3"]) == 0
     of_avg, of_pcam = capsys.readouterr().out.split("custom PCAM: 3 trainings and 3 others")
     assert "3 of 3 differences exclude 0." in of_avg
     assert "0 of 3 differences exclude 0. May be the best: cam, layercam | cam, layercam." in of_pcam
 
 
-def test_too_few_trainings_are_said_to_be_too_few(results, capsys):
+def test_too_few_training_runs_raise_an_error(results, capsys):
     assert halves.main(["--suite", "six", "--results", str(results)]) == 2
-    assert "has 10 trainings" in capsys.readouterr().err
+    assert "has 10 training runs" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The images of ``nih-sample`` are made from NIH's files as they were made for the committed results."""
+"""``tools.nih_sample`` creates the data of the committed results."""
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ def test_the_folder_made_from_nihs_files_has_the_pixels_and_the_lines_of_the_sam
         assert lines[table.endswith("csv") :] == wanted
 
 
-def test_the_names_are_those_of_the_sample_and_its_tables_are_kept_to_the_byte(nih_sample, tmp_path, monkeypatch):
+def test_the_listed_names_and_tables_equal_those_of_the_sample(nih_sample, tmp_path, monkeypatch):
     names = tool.NAMES.read_text().split()
     assert sorted(file.name for file in (nih_sample / "images").iterdir()) == names
     monkeypatch.setattr(tool, "decode", lambda _: np.zeros((8, 8), np.uint8))
@@ -28,8 +28,8 @@ def test_the_names_are_those_of_the_sample_and_its_tables_are_kept_to_the_byte(n
     assert all((tmp_path / table).read_bytes() == (nih_sample / table).read_bytes() for table in tool.TABLES)
 
 
-def test_a_folder_without_the_images_is_told_and_nothing_is_written(tmp_path, capsys):
+def test_missing_images_raise_an_error_and_nothing_is_written(tmp_path, capsys):
     (tmp_path / "images").mkdir()
     assert tool.main(["--data_root_dir", str(tmp_path), "--output", str(tmp_path / "made")]) == 2
-    assert "lacks 1541 of the files" in capsys.readouterr().err
+    assert "lacks 1541 required files" in capsys.readouterr().err
     assert not (tmp_path / "made").exists()

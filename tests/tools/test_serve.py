@@ -1,4 +1,4 @@
-"""The page of this machine: what it answers is what Python gives, nobody else can ask, nothing is kept."""
+"""The local web page: its results equal those in Python, other hosts are refused, nothing is stored."""
 
 import base64
 import http.client
@@ -53,7 +53,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def serving(model, tmp_path_factory):
-    """A server of one finished run with random weights, on any free port."""
+    """Serve one finished run with random weights on a free port."""
     run = tmp_path_factory.mktemp("runs") / "one"
     run.mkdir()
     recipe = TrainConfig(backbone="custom", global_pool="PCAM", pretrained=False, img_size=64)
@@ -67,7 +67,7 @@ def serving(model, tmp_path_factory):
 
 
 def ask(serving, path, body=None, **headers):
-    """Status and text."""
+    """Return status and text of a response."""
     reply = request(serving, "GET" if body is None else "POST", path, body, headers)
     return reply.status, reply.read().decode()
 
@@ -106,19 +106,19 @@ def test_an_image_has_the_probabilities_and_maps_that_python_gives_and_leaves_no
     assert list((tmp_path / "left").iterdir()) == []
 
 
-def test_the_page_names_the_networks_and_loads_nothing(serving):
+def test_the_page_lists_the_networks_without_loading_them(serving):
     status, text = ask(serving, "/")
     assert (status, "one</option>" in text) == (200, True)
     assert 'value="gradcam" checked' in text
     assert not any(word in text for word in ("src=", "@import", "http://1", "https://"))
 
 
-def test_without_a_finished_run_a_sentence_says_what_to_do(tmp_path, capsys):
+def test_without_a_finished_run_the_error_says_what_to_do(tmp_path, capsys):
     assert run_command.main(["--runs", str(tmp_path)]) == 2
     assert "--runs FOLDER" in capsys.readouterr().err
 
 
-def test_only_this_machine_and_only_this_page_can_ask(serving, png):
+def test_requests_from_other_hosts_and_pages_are_refused(serving, png):
     assert serving.server_address[0] == "127.0.0.1"
     assert ask(serving, "/", Host="evil.example")[0] == 403
     assert ask(serving, explanation(), png, Origin="http://evil.example")[0] == 403
@@ -129,16 +129,16 @@ def test_only_this_machine_and_only_this_page_can_ask(serving, png):
     ("path", "headers", "status", "said"),
     [
         (explanation(), {"Content-Length": str(serve.LARGEST + 1)}, 413, "64 MiB"),
-        (explanation(), {"Content-Length": "-1"}, 411, "length"),
+        (explanation(), {"Content-Length": "-1"}, 411, "Length"),
         (explanation(), {}, 400, "image.png"),
-        (explanation(suffix=".exe"), {}, 400, "ends in .png"),
-        (explanation(network=7), {}, 404, "no such network"),
-        (explanation(network="9" * 5000), {}, 404, "no such network"),
-        (explanation(), {"Content-Length": "9" * 5000}, 411, "length"),
+        (explanation(suffix=".exe"), {}, 400, "one of .png"),
+        (explanation(network=7), {}, 404, "unknown network"),
+        (explanation(network="9" * 5000), {}, 404, "unknown network"),
+        (explanation(), {"Content-Length": "9" * 5000}, 411, "Length"),
         ("/../../etc/passwd", {}, 404, "/explain"),
     ],
 )
-def test_what_cannot_be_explained_is_a_sentence(serving, path, headers, status, said):
+def test_an_image_that_cannot_be_explained_gives_a_clear_error(serving, path, headers, status, said):
     answered, text = ask(serving, path, b"no image", **headers)
     assert (answered, said in json.loads(text)["error"]) == (status, True), text
     assert tempfile.gettempdir() not in text
@@ -151,13 +151,13 @@ def test_a_malformed_host_or_origin_is_a_bad_request(serving, name):
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("PUT", 501), ("OPTIONS", 501), ("DELETE", 501), ("TRACE", 501)])
-def test_every_answer_has_the_security_headers(serving, method, status):
+def test_every_response_has_the_security_headers(serving, method, status):
     reply = request(serving, method, "/")
     assert (reply.status, reply.read() == b"") == (status, method == "HEAD")
     assert {name: reply.getheader(name) for name in serve.HEADERS} == serve.HEADERS
 
 
-def test_a_broken_request_is_answered_with_the_security_headers(serving):
+def test_the_response_to_a_broken_request_has_the_security_headers(serving):
     hosts = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{serving.server_port}\r\nHost: evil\r\n\r\n".encode()
     for sent in (b"\0\xff\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", hosts):
         with socket.create_connection(serving.server_address, timeout=60) as client:
@@ -183,8 +183,8 @@ def test_a_client_that_resets_the_connection_leaves_no_traceback(serving, capfd,
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_a_server_that_is_ended_while_it_explains_leaves_no_file(serving, png, tmp_path, number):
-    """The image is never on disk; SIGTERM and SIGHUP end the server as Ctrl-C does."""
+def test_a_server_stopped_while_explaining_leaves_no_file(serving, png, tmp_path, number):
+    """The image is not written to disk; SIGTERM and SIGHUP stop the server as Ctrl-C does."""
     (tmp_path / "left").mkdir()
     running = Running("tools.serve", ["--runs", serving.runs, "--port", "0"], env={"TMPDIR": str(tmp_path / "left")})
     while not (text := running.streams[0].read_text() if running.streams[0].exists() else "") and running.poll() is None:

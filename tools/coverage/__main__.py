@@ -1,4 +1,4 @@
-"""Entry point: simulate the settings that the table lacks, then write the page, ``python -m tools.coverage``."""
+"""Entry point ``python -m tools.coverage``: simulate the settings that the table lacks, then write the page."""
 
 import sys
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class CoverageConfig:
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Add the settings that the table lacks, one by one, and write the page of all of them."""
+    """Simulate the missing settings one by one, add them to the table, and write the page."""
     config, _ = cli.parse(CoverageConfig, argv, "python -m tools.coverage")
     path = Path(config.table)
     table = pd.read_csv(path, dtype=str) if path.exists() else pd.DataFrame(columns=list(NAME))

@@ -13,21 +13,22 @@ from core.types import FloatArray
 from tools.coverage.worlds import CASES, METHODS, SimulatedNetwork, Simulation, worlds
 
 RULES = {"nothing": (False, False), "floor": (True, False), "floor and cap": (True, True), "cap": (False, True)}
-"""Whether the variance has the patients' lower limit, and whether degrees of freedom are at most 2(S − 1)."""
+"""Rule -> whether the variance has the jackknife floor, and whether degrees of freedom are at most 2(S − 1)."""
 CHOSEN = "floor"
 """The rule of ``benchmark.scoring.statistics.mrmc``."""
 STATISTICS = ("row", "paired", "nested", "effect")
 EXCLUSION, ONE_MORE = "exclusion", "one more run"
 BLOCK = 1_500_000
-"""Cases of the first network that are in memory at a time."""
+"""Maximum number of cases of the first network in memory at a time."""
 
 
 def measure(setting: Simulation, count: int, seed: int = 0) -> list[dict[str, float | str]]:
     """Return a row per statistic and rule: coverage and power over ``count`` worlds.
 
-    ``coverage`` of a statistic: the true value lies in its interval (of a row and of two networks, the mean over all
-    worlds). Of ``exclusion``: a method that is as good as every other is not called worse. ``power``: the interval of
-    a truly better method lies above 0; of ``exclusion``: a worse method is called worse than the better one.
+    ``coverage`` is the share of intervals that contain the true value (for a row and for two networks, the mean over
+    all worlds); for ``exclusion``, the share of equally good methods that are not called worse. ``power`` is the share
+    of intervals of a better method that are above 0; for ``exclusion``, the share of worse methods that are called
+    worse than the better one.
     """
     cases = (setting.runs[0] + 1) * (METHODS[0] + 1) * setting.patients * min(CASES, setting.findings)
     size = max(1, BLOCK // cases)
@@ -48,7 +49,7 @@ def _summary(name: str, rule: str, numbers: FloatArray) -> dict[str, float | str
 
 
 def _block(networks: list[SimulatedNetwork]) -> dict[tuple[str, str], FloatArray]:
-    """(3, W) numbers per statistic and rule."""
+    """Return (statistic, rule) -> (3, W) numbers."""
     band, first = _split(networks[0])
     networks = [first, *networks[1:]]
     equal, better = _parts(networks, 0), _parts(networks, -1)
@@ -66,15 +67,15 @@ def _block(networks: list[SimulatedNetwork]) -> dict[tuple[str, str], FloatArray
 
 
 def _split(network: SimulatedNetwork) -> tuple[tuple[FloatArray, FloatArray], SimulatedNetwork]:
-    """The first method's scores on all runs but the last and on the last, and the network without its last run."""
+    """Return the first method's scores on all runs but the last, on the last run, and the network without that run."""
     theta = network.theta[:, 0]
     return (theta[:, :-1], theta[:, -1]), SimulatedNetwork(network.theta[..., :-1], network.jackknife[:, :, :-1])
 
 
 def _one_more(theta: FloatArray, following: FloatArray) -> FloatArray:
     low, high = prediction_band(theta).T
-    held = (low - 1e-9 <= following) & (following <= high + 1e-9)
-    return np.stack([held, np.full(len(held), np.nan), (high - low) / 2])
+    covered = (low - 1e-9 <= following) & (following <= high + 1e-9)
+    return np.stack([covered, np.full(len(covered), np.nan), (high - low) / 2])
 
 
 def _row(network: SimulatedNetwork, method: int) -> CheckedRow:
@@ -87,7 +88,7 @@ def _gap(network: SimulatedNetwork, method: int, other: int) -> CheckedRow:
 
 
 def _parts(networks: list[SimulatedNetwork], method: int) -> dict[str, VarianceParts]:
-    """What is compared, with ``method`` as its first side."""
+    """Return the statistics whose first side is ``method``."""
     N = len(networks)
     gaps = [_gap(network, method, 1) for network in networks]
     return {
@@ -104,7 +105,7 @@ def _pairs(network: SimulatedNetwork, methods: list[int]) -> dict[tuple[int, int
 
 
 def by_rule(parts: VarianceParts, rule: str) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Value, half of the interval's width and p by one of ``RULES``, by Student's t."""
+    """Return value, half-width of the interval and p by one of ``RULES``, from Student's t distribution."""
     floor, cap = RULES[rule]
     parts = parts if floor else replace(parts, jackknife=np.zeros_like(parts.jackknife))
     df = np.minimum(parts.df, 2 * parts.run_df.sum()) if cap else parts.df
@@ -115,7 +116,7 @@ def by_rule(parts: VarianceParts, rule: str) -> tuple[FloatArray, FloatArray, Fl
 
 
 def called_worse(pairs: dict[tuple[int, int], VarianceParts], rule: str) -> FloatArray:
-    """(W, M) whether a method is significantly worse than another one, Holm over the comparisons of its row."""
+    """Return (W, M) bool: True for a method that is significantly worse than another one, by Holm's procedure."""
     M = 1 + max(j for _, j in pairs)
     p, behind = np.ones((2, M, M, len(pairs[0, 1].value)))
     for (i, j), parts in pairs.items():
@@ -125,7 +126,7 @@ def called_worse(pairs: dict[tuple[int, int], VarianceParts], rule: str) -> Floa
 
 
 def _rejected(p: FloatArray, behind: FloatArray) -> FloatArray:
-    """(k, W) p and whether the other is better -> (W,) whether one of these has an adjusted p of at most 5 %."""
+    """Return (W,) 1 if one of k better methods has an adjusted p of at most 5 %; ``p``, ``behind``: (k, W)."""
     order = np.argsort(p, 0, kind="stable")
     ordered = np.take_along_axis(p, order, 0) * np.arange(len(p), 0, -1)[:, None]
     adjusted = np.maximum.accumulate(ordered, 0)

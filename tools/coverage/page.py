@@ -1,4 +1,4 @@
-"""The page that shows how often intervals over training runs and patients contain the true value."""
+"""Write the page about the coverage of confidence intervals over training runs and patients."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from tools.coverage.settings import RUNS
 from tools.coverage.words import ABOUT, COLUMNS, REASONS
 
 LOWEST = 0.93
-"""The smallest share of worlds that may be called 95 %."""
+"""Lowest coverage of a 95 % interval that is not printed in bold."""
 TWO, THREE, FIVE, _ = (" ".join(map(str, runs)) for runs in RUNS)
 RANGED = (*STATISTICS, EXCLUSION)
 
 
 def page(table: pd.DataFrame) -> str:
-    """The whole page, from the table of all settings."""
+    """Return the whole page from the table of all settings."""
     percentages = figures(table)
     lowest = _rules(table, "coverage", "Lowest coverage", "In per cent, over all settings with equal numbers of runs.")
     parts = [
@@ -31,13 +31,13 @@ def page(table: pd.DataFrame) -> str:
 
 
 def figures(table: pd.DataFrame) -> dict[str, str]:
-    """The figures in the page's sentences, in per cent."""
+    """Return the figures in the text of the page, in per cent."""
 
     def select(runs: str, names: Sequence[str], rule: str = CHOSEN) -> pd.DataFrame:
-        asked = table.runs.isin(runs.split(", ")) & table.statistic.isin(names)
-        return table[asked & ((table.rule == rule) | (table.statistic == ONE_MORE))]
+        selected = table.runs.isin(runs.split(", ")) & table.statistic.isin(names)
+        return table[selected & ((table.rule == rule) | (table.statistic == ONE_MORE))]
 
-    def held(runs: str, *names: str) -> str:
+    def covered(runs: str, *names: str) -> str:
         return " to ".join(_per_cent(share) for share in select(runs, names).coverage.agg(["min", "max"]))
 
     def wrong(runs: str, rule: str = CHOSEN) -> str:
@@ -49,27 +49,27 @@ def figures(table: pd.DataFrame) -> dict[str, str]:
 
     return {
         "worlds": f"{int(table.worlds.min()):,}",
-        "five": held(FIVE, *STATISTICS),
-        "row_3": held(THREE, "row"),
-        "row_2": held(TWO, "row"),
+        "five": covered(FIVE, *STATISTICS),
+        "row_3": covered(THREE, "row"),
+        "row_2": covered(TWO, "row"),
         "wrong_3": wrong(THREE),
         "wrong_2": wrong(TWO),
         "nothing_3": wrong(THREE, "nothing"),
         "power_both": worse_found(THREE, "floor and cap", 30, 60),
         "power_floor": worse_found(THREE, CHOSEN, 30, 60),
         **{f"{rule}_{count}": worse_found(THREE, rule, count) for rule in (CHOSEN, "nothing") for count in (30, 500)},
-        "high": held(f"{TWO}, {THREE}, {FIVE}", *STATISTICS).split()[-1],
+        "high": covered(f"{TWO}, {THREE}, {FIVE}", *STATISTICS).split()[-1],
         "band_runs": str(BAND_RUNS),
     }
 
 
 def _chosen(table: pd.DataFrame) -> pd.DataFrame:
-    """What the product computes: its rule, and the band of one more run."""
+    """Return the rows of the rule that Locus uses, and of the prediction band of one more run."""
     return table[(table.rule == CHOSEN) | (table.statistic == ONE_MORE)]
 
 
 def _summary(table: pd.DataFrame) -> Table:
-    """A row per numbers of training runs: the lowest and the highest coverage over all settings."""
+    """Return a table with the lowest and the highest coverage per number of training runs."""
     ends = _chosen(table).groupby(["runs", "statistic"], sort=False).coverage.agg(["min", "max"])
     columns = (*RANGED, ONE_MORE)
     rows = [
@@ -81,7 +81,7 @@ def _summary(table: pd.DataFrame) -> Table:
 
 
 def _rules(table: pd.DataFrame, column: str, title: str, text: str) -> Table:
-    """A row per rule and number of training runs: the lowest coverage, or the mean power."""
+    """Return a table with the lowest coverage or the mean power per rule and number of training runs."""
     names = RANGED if column == "coverage" else RANGED[1:]
     equal = table[table.runs.map(lambda runs: len(set(runs.split())) == 1) & (table.statistic != ONE_MORE)]
     groups = equal.groupby(["runs", "rule", "statistic"])[column]
@@ -99,7 +99,7 @@ def _unique(values: pd.Series) -> list[str]:
 
 
 def _cell(share: float) -> str:
-    """A share in per cent, bold where it is too low.
+    """Format a share in per cent, in bold if it is too low.
 
     >>> _cell(0.948), _cell(0.905)
     ('94.8', '**90.5**')

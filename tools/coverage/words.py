@@ -1,4 +1,4 @@
-"""The sentences of the page; names in braces are figures of the table."""
+"""Text of the page; names in braces are figures of the table."""
 
 COLUMNS = {
     "row": "row",

@@ -1,8 +1,8 @@
 """Simulated worlds: three networks, their methods, training runs and patients, with known true scores.
 
-A case is a patient × finding. It is a hit where a logit is above 0: a level, plus patient, case, run and patient × run
-effects, all normal, plus logistic noise. With a threshold, the logit falls with the square of the distance to the
-case's best threshold, so a case is a hit within an interval of thresholds, as in ``scoring.thresholds.exact``.
+A case is a patient × finding. It is a hit if its logit is above 0. The logit is a constant plus normal effects of
+patient, case, run and patient × run, plus logistic noise. With a threshold, it falls with the squared distance to the
+best threshold of the case, so a case is a hit within an interval of thresholds, as in ``scoring.thresholds.exact``.
 """
 
 from dataclasses import dataclass
@@ -16,24 +16,25 @@ from core.seeds import generator
 from core.types import FloatArray
 
 METHODS = (7, 2, 2)
-"""Equally good methods of each network. One more is the first of them, made better by ``Simulation.better``."""
+"""Equally good methods of each network. Another method is the first one, improved by ``Simulation.better``."""
 LEVEL = 1.0
 """Logit of all methods: a score of .57."""
 PATIENT, CASE, BY_METHOD, BY_NETWORK, BY_RUN = 1.5, 4.0, 1.0, 1.0, 2.0
-"""Standard deviations in logits: of patients, of cases, and of a case by method, by network, of a patient by run.
+"""Standard deviations, in logits, of the effects of patient, case, case × method, case × network and patient × run.
 
-Hits correlate by .5 between networks and by .6 between methods on one run, as those of the committed tables do.
+Hits correlate by .5 between networks and by .6 between methods of one run, as in the committed tables.
 """
 OF_METHOD = 0.5
-"""Share of a run's standard deviation that is the method's own on it."""
+"""Share of a run's standard deviation that is specific to the method."""
 STEPS, FALL, SHIFT, BLUR = 64, 200.0, 0.05, 0.12
-"""Thresholds tried; how a logit falls with a squared distance; where best thresholds lie: by run, by case."""
+"""Number of thresholds; decrease of the logit per squared distance; standard deviations of the best threshold over runs
+and cases."""
 FINDING, CENTRE = 1.0, 0.1
-"""How far the easiest and the hardest finding lie from the middle: in logits, and their best thresholds."""
+"""Distance of the easiest and the hardest finding from the mean, in logits and in best thresholds."""
 CASES = 2
-"""Findings of a patient, where there are several."""
+"""Number of findings of a patient, if there are several."""
 SMALL_SAMPLE = 100
-"""Up to so many patients the better method is better by .10, with more by .05."""
+"""Up to this number of patients, the better method is better by .10, above it by .05."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ class Simulation:
     """One setting of the simulation."""
 
     runs: tuple[int, ...]
-    """Training runs of each network. The first network has one more, which the band of ``one_more`` must hold."""
+    """Training runs of each network. The first network has another one, which its prediction band should contain."""
     patients: int
     seed_sd: tuple[float, ...]
-    """Of each network: standard deviation of a score over training runs, with infinitely many patients."""
+    """Standard deviation of each network's scores over training runs, with infinitely many patients."""
     findings: int = 1
     thresholds: str = "fixed"
     """``fixed``, or ``cross-fitted`` by patient and finding within each training run."""
@@ -56,7 +57,7 @@ class Simulation:
 
     @property
     def name(self) -> tuple[str, ...]:
-        """What a table calls the setting: runs, patients, sds, findings, thresholds."""
+        """Cells of the table that identify the setting."""
         runs, sds = (" ".join(f"{value:g}" for value in side) for side in (self.runs, self.seed_sd))
         return runs, str(self.patients), sds, str(self.findings), self.thresholds
 
@@ -68,17 +69,17 @@ class SimulatedNetwork:
     theta: FloatArray
     """(W, M + 1, S) scores, the mean over findings: M equal methods, then the better variant of the first."""
     jackknife: FloatArray
-    """(W, M + 1, S, P) the same without one patient, at the same thresholds."""
+    """(W, M + 1, S, P) scores without one patient, at the same thresholds."""
 
 
 def worlds(setting: Simulation, count: int, seed: int = 0) -> list[SimulatedNetwork]:
-    """The networks of ``count`` worlds of a setting; the same ``seed`` gives the same worlds."""
+    """Return the networks of ``count`` random worlds of a setting."""
     return _worlds(setting, count, seed, 1 / slope(setting.findings, setting.thresholds))
 
 
 @lru_cache
 def slope(findings: int, thresholds: str) -> float:
-    """By how much a score rises per logit: it turns standard deviations of scores into those of logits."""
+    """Return the rise of a score per logit, which converts standard deviations of scores to logits."""
     pilot = Simulation((1,), 2000, (0.0,), findings, thresholds)
     high, low = (_worlds(pilot, 60, 0, 0.0, shift)[0].theta[:, :-1].mean() for shift in (0.2, -0.2))
     return float((high - low) / 0.4)
@@ -117,7 +118,7 @@ def _worlds(setting: Simulation, count: int, seed: int, per_score: float, shift:
 
 
 def reach(logits: FloatArray, centre: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Logits at the best thresholds -> the first threshold, counted in steps, that hits, and the first that no more."""
+    """Return the index of the first threshold that hits and of the first one after it that does not."""
     half = np.sqrt(np.maximum(logits, 0) / FALL)
     begin, end = (np.ceil((centre + side * half) * STEPS).clip(0, STEPS).astype(np.int64) for side in (-1, 1))
     return begin, end
@@ -126,10 +127,11 @@ def reach(logits: FloatArray, centre: FloatArray) -> tuple[NDArray[np.int64], ND
 def cross_fitted_hits(
     begin: NDArray[np.int64], end: NDArray[np.int64], findings: NDArray[np.int64], count: int
 ) -> NDArray[np.bool_]:
-    """(W,S,P,K) hits at thresholds from ``begin`` to ``end``, (W,P,K) findings -> hits at cross-fitted thresholds.
+    """Return the (W,S,P,K) hits at cross-fitted thresholds.
 
-    The patients' folds are dealt in turn. A fold's threshold of a finding is the one with most hits in the other folds,
-    the lowest of those, as ``benchmark.scoring.thresholds.origins`` has it.
+    A case is a hit at thresholds from ``begin`` to ``end``, (W,S,P,K); ``findings`` are (W,P,K). The threshold of a
+    fold of patients and finding is the lowest one with most hits in the other folds, as in
+    ``benchmark.scoring.thresholds.origins``.
     """
     W, S, P, _ = begin.shape
     of_case = findings[:, None] * FOLDS + (np.arange(P) % FOLDS)[:, None]
@@ -142,7 +144,7 @@ def cross_fitted_hits(
 
 
 def _scored(hits: NDArray[np.bool_], findings: NDArray[np.int64], count: int) -> tuple[FloatArray, FloatArray]:
-    """(W,S,P,K) hits -> (W,S) the mean over findings, (W,S,P) that without each patient, by leave-one-out sums."""
+    """Return the (W,S) mean score over findings of hits (W,S,P,K), and the (W,S,P) scores without each patient."""
     W, S = hits.shape[:2]
     world = np.arange(W)[:, None, None] * count + findings
     cases = np.bincount(world.ravel(), minlength=W * count).reshape(W, 1, count)

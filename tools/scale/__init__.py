@@ -1,1 +1,1 @@
-"""How far the suite scales: the real scheduler in simulated time, tables of many cells, and what a whole run costs."""
+"""Measure how suites scale: the scheduler in simulated time, tables of many cells, and the cost of whole data sets."""

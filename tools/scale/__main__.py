@@ -1,4 +1,4 @@
-"""Entry point: ``python -m tools.scale --part scheduler`` (or plan, tables, nih) measures, ``--page`` writes a page."""
+"""Entry point ``python -m tools.scale``: ``--part scheduler`` (or plan, tables, nih) measures, ``--page`` writes."""
 
 import json
 import sys
@@ -15,38 +15,39 @@ MEASURED = Path(__file__).with_name("measured.json")
 
 @dataclass(frozen=True)
 class ScaleConfig:
-    """Measure one part of what a large suite costs beside its steps, or write the page: ``python -m tools.scale``."""
+    """Measure the overhead of a large suite, or write the page: ``python -m tools.scale``."""
 
     part: Literal["scheduler", "plan", "tables", "nih"] = "scheduler"
-    """scheduler: its cost per cell, and idle jobs; plan: a dry run; tables: of many cells with many cases; nih: the
-    first minutes of a training on a made-up tree of NIH's real layout, beside a plain DataLoader."""
+    """Measurement: CPU time of the scheduler and idle jobs (scheduler), a dry run (plan), tables of many cells
+    (tables), or the start of a training run on generated files in NIH's layout, compared with a plain DataLoader
+    (nih)."""
     cells: int = 10_000
-    """About how many cells; of tables take 2000."""
+    """Approximate number of cells. Use 2000 for tables."""
     cases: int = 1000
-    """Cases of each cell that has rows per case."""
+    """Number of cases of each cell that has rows per case."""
     folder: str = "runs/scale"
-    """Where nih makes its trees, which stay there."""
+    """Folder in which nih creates its files. They are not removed."""
     images: int = 112_120
-    """Images of the whole tree."""
+    """Number of images of nih."""
     epoch_images: int = 11_212
-    """Images of a smaller tree: two epochs of it are trained, and its memory is compared with that of the whole."""
+    """Number of images of a smaller data set of nih, for two epochs and to compare the memory."""
     img_size: int = 64
-    """Pixels of a side: a small network on small images, so that reading decides."""
+    """Side of the network's input in pixels. Small, so that reading the files takes most of the time."""
     num_workers: int = 2
-    """Processes that decode, of both loaders."""
+    """Number of decoding processes of both loaders."""
     originals: str = ""
-    """Folder of 1024x1024 PNG files to which the tree links; empty: they are drawn."""
+    """Folder of 1024x1024 PNG files to link to. Default: they are generated."""
     page: bool = False
-    """Measure nothing: write the page."""
+    """Write the page without measuring."""
     output: str = "docs/scale.md"
-    """The page."""
+    """Page to write."""
     measured: str = str(MEASURED)
-    """File of the figures."""
+    """JSON file of measurements."""
 
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Keep the figures of a part in ``measured.json``, or write the page from it."""
+    """Measure a part and write it to ``measured.json``, or write the page."""
     config, _ = cli.parse(ScaleConfig, argv, "python -m tools.scale")
     file = Path(config.measured)
     measured = json.loads(file.read_text()) if file.is_file() else {}

@@ -1,4 +1,4 @@
-"""The clocks of a watched training: its first step, its epochs and its memory."""
+"""Measure the first step, the epochs and the memory of a training run."""
 
 import ctypes
 import os
@@ -10,7 +10,7 @@ from benchmark.training.lightning import Callback, LightningModule, Trainer
 
 
 class Watch(Callback):
-    """Times of steps and epochs; ends the training after ``steps`` steps."""
+    """Times the first step and the epochs, and stops the training after ``steps`` steps."""
 
     def __init__(self, steps: int) -> None:
         self.steps, self.first_step, self.epochs = steps, 0.0, []
@@ -22,7 +22,7 @@ class Watch(Callback):
         self._began = time.perf_counter(), used()
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        """Note the first step; close the epoch's clocks with its last one, before its validation."""
+        """Record the first step, and the epoch at its last step, before validation."""
         now = time.perf_counter()
         if not self.first_step:
             self.first_step, self.anonymous_kb = now, anonymous_kb()
@@ -34,20 +34,20 @@ class Watch(Callback):
 
 
 def used() -> float:
-    """Seconds of the processor, of this process and of those that it has started and that still run or are done."""
+    """Return the CPU seconds of this process and its child processes, running or finished."""
     total = sum(os.times()[:4])
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = status.read_text().rpartition(")")[2].split()
         except OSError:
-            continue  # it has ended
+            continue  # the process has ended
         if int(fields[1]) == os.getpid():
             total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return total
 
 
 def anonymous_kb() -> int:
-    """Memory of this process that no file holds, without what its allocator keeps for later."""
+    """Return the anonymous memory of this process (not mapped from files) in kB, after freeing unused memory."""
     ctypes.CDLL(None).malloc_trim(0)
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))

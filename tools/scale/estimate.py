@@ -1,4 +1,4 @@
-"""What a whole suite costs, from committed measurements: plain arithmetic, each term with its origin."""
+"""Estimate the cost of a whole suite from committed measurements."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +9,9 @@ from tools.speed.record import SpeedRecord, read
 RECORDS = Path(__file__).parents[1] / "speed/records"
 RESULTS = Path(__file__).parents[2] / "results/phantom"
 IMAGES = {"NIH": 112_120, "CheXpert": 224_316, "MIMIC-CXR": 377_110}
-"""As published; all of them are said to be seen in each epoch."""
+"""Published images, all of which are assumed to be training images."""
 NETWORKS = {"resnet18": 11_193_314, "densenet121": 7_051_975}
-"""The measured networks, of which the models are half each, and how many numbers a checkpoint of 14 findings holds."""
+"""Measured network -> number of weights with 14 findings. Half of the models are of each network."""
 MODELS, SEEDS, EPOCHS, SIZE = 12, 5, 10, 224
 BOXED, FINDINGS, POSITIONS = 1000, 14, 7 * 7
 """Images with truth boxes (NIH has 880), findings, positions of a map."""
@@ -24,7 +24,7 @@ CHECKPOINT_BYTES = 16
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds of one training of a network and of what follows, on the measured machine."""
+    """Seconds for one training run of a network, its maps and its scores, on the measured machine."""
 
     training: float
     explaining: float
@@ -32,27 +32,27 @@ class Costs:
 
     @property
     def hours(self) -> float:
-        """All of it."""
+        """Hours in total."""
         return (self.training + self.explaining + self.scoring) / HOUR
 
 
 def costs(network: str, images: int) -> Costs:
-    """One training and its maps and scores."""
+    """Return the costs of one training run."""
     return Costs(EPOCHS * images * rate(network), BOXED * fast(network) + SLOW * SLOW_IMAGES * slow(network), scoring())
 
 
 def rate(network: str) -> float:
-    """Seconds of training per image."""
+    """Return the seconds of training per image."""
     return _wall("training", "epoch", "training epoch", backbone=network, augment="none")
 
 
 def fast(network: str) -> float:
-    """Seconds of all fast methods per image: measured of seven."""
+    """Return the seconds of all fast methods per image, extrapolated from seven."""
     return _wall("methods", "methods", "Locus, seven methods", backbone=network, size=SIZE, findings=14) * FAST / 7
 
 
 def slow(network: str) -> float:
-    """Seconds of Score-CAM per image: measured of ResNet-18, by channels and forward passes of another network."""
+    """Return the seconds of Score-CAM per image: measured for ResNet-18, extrapolated for other networks."""
     measured = _wall("methods", "scorecam", "Locus, Score-CAM", findings=8)
     if network == "resnet18":
         return measured
@@ -63,25 +63,25 @@ def slow(network: str) -> float:
 
 
 def scoring() -> float:
-    """Seconds to score all of NIH's boxes by ten methods, times what there are of methods."""
+    """Return the seconds to score all methods on NIH's boxes, extrapolated from ten methods."""
     (row,) = _record("scoring").of("whole", "surface, maxbox and pxap", side=16)
     return float(row.figures["seconds"] or 0) * (FAST + SLOW) / 10
 
 
 def hours(images: int, devices: int) -> float:
-    """Hours until all is done: the work shared by the devices, but no less than the longest training and its scores."""
-    each = [costs(name, images).hours for name in NETWORKS]
-    return max(sum(each) * MODELS * SEEDS / len(each) / devices, max(each))
+    """Return the hours until the suite is finished, at least those of the longest training run."""
+    hours_of = [costs(name, images).hours for name in NETWORKS]
+    return max(sum(hours_of) * MODELS * SEEDS / len(hours_of) / devices, max(hours_of))
 
 
 def rate_for(images: int, devices: int, days: float) -> float:
-    """Images that one device must train per second for the trainings alone to end within so many days."""
+    """Return the images per second that one device must train for all training runs to end within ``days``."""
     trainings = max(MODELS * SEEDS / devices, 1)
     return trainings * EPOCHS * images / (days * 24 * HOUR)
 
 
 def disk(images: int) -> dict[str, float]:
-    """GB of the cache of pixels, the checkpoints, the maps and the published records."""
+    """Return the GB of the pixel cache, the checkpoints, the maps and the records."""
     numbers = sum(NETWORKS.values()) / len(NETWORKS) * MODELS * SEEDS
     maps = FAST * BOXED + SLOW * SLOW_IMAGES
     record_bytes = sum(file.stat().st_size for file in RESULTS.glob("*.parquet")) / _records()
@@ -100,15 +100,15 @@ def _records() -> int:
 
 
 def machine() -> str:
-    """Where the figures were measured."""
+    """Return the name of the measured machine."""
     return _record("training").machine.name
 
 
 def _wall(subject: str, group: str, contender: str, **on: str | int) -> float:
-    """Seconds per image of the first row that fits."""
+    """Return the seconds per image of the first matching row."""
     rows = _record(subject).of(group, contender, **on)
     if not rows or not rows[0].figures.get("wall_ms"):
-        raise DataError(f"the records of {subject} in {RECORDS} have no {contender} of {on}: measure it anew")
+        raise DataError(f"the record of {subject} in {RECORDS} has no {contender} with {on}: measure it again")
     return float(rows[0].figures["wall_ms"] or 0) / 1000
 
 

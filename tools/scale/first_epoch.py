@@ -1,4 +1,4 @@
-"""The first minutes of a training on all of NIH, beside a plain DataLoader: every start is a process of its own."""
+"""Measure the start of a training run on a data set of NIH's size, compared with a plain DataLoader."""
 
 import json
 import os
@@ -26,9 +26,9 @@ BATCH = 64
 def measure(
     folder: Path, images: int, epoch_images: int, size: int, workers: int, originals: Path | None
 ) -> dict[str, Any]:
-    """Start on the whole tree, kill, start again; two epochs of a tree of ``epoch_images``, then the plain loader.
+    """Start on ``images`` images, kill the process, start again; train epochs of ``epoch_images`` with both loaders.
 
-    Trees are made below ``folder``, and stay there. Seconds are of the clock; ratios come from one run.
+    Every start is a new process. The data sets are created below ``folder`` and are not removed. Seconds are wall time.
     """
     whole = tree.make(folder / f"nih-{images}", images, originals, broken=3)
     part = tree.make(folder / f"nih-{epoch_images}", epoch_images, originals, broken=3)
@@ -54,9 +54,9 @@ def measure(
 
 
 def _ratio(epoch: dict[str, float], plain: dict[str, float]) -> dict[str, float]:
-    """Images per second, of the clock and of the processor, over those of the plain loader."""
-    each = {name: plain[name] / plain["images"] / (epoch[name] / epoch["images"]) for name in ("seconds", "cpu_s")}
-    return {name: round(value, 2) for name, value in each.items()}
+    """Return the images per second, by wall and CPU time, divided by those of the plain loader."""
+    ratios = {name: plain[name] / plain["images"] / (epoch[name] / epoch["images"]) for name in ("seconds", "cpu_s")}
+    return {name: round(value, 2) for name, value in ratios.items()}
 
 
 def _command(root: Path, steps: int, flags: Sequence[str], cache: Path) -> list[str]:
@@ -68,13 +68,13 @@ def _command(root: Path, steps: int, flags: Sequence[str], cache: Path) -> list[
 def _watched(root: Path, steps: int, flags: Sequence[str], cache: Path) -> dict[str, Any]:
     done = subprocess.run(_command(root, steps, flags, cache), stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise LocusError(f"the training on {root} ended with status {done.returncode}")
-    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return seen
+        raise LocusError(f"the training run on {root} ended with status {done.returncode}")
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def _killed(root: Path, flags: Sequence[str], cache: Path, after: int) -> int:
-    """Kill a training once so many rows are decoded; how many there are when its processes are gone."""
+    """Kill a training run once ``after`` images are decoded; return the number when its processes have ended."""
     (states,) = sorted(cache.glob("*.rows"), key=lambda path: path.stat().st_size)[-1:]
     with subprocess.Popen(_command(root, 0, flags, cache), stdout=subprocess.DEVNULL) as process:
         while (_decoded(states)) < after and process.poll() is None:

@@ -1,4 +1,4 @@
-"""docs/scale.md: a pure function of committed measurements."""
+"""Write docs/scale.md from committed measurements."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,51 +10,54 @@ HEAD = """# What does a whole data set cost?
 
 <!-- Generated from tools/scale/measured.json and tools/speed/records by `tools.scale --page`: do not edit. -->
 
-**No GPU was measured.** What follows is arithmetic from figures that were measured on {machine}
-([speed.md](speed.md)). A *device*
-below is that machine, two threads at work. A GPU that trains k times as many images per second divides the
-hours of training by about k; `python -m tools.speed training` on it says how many that is.
+**No GPU was measured.** The figures are estimated from measurements on {machine} ([speed.md](speed.md)). A *device*
+below is that machine with two threads. On a GPU that trains k times as many images per second, training takes about 1/k
+of the hours. Measure the rate of your GPU with `python -m tools.speed training`.
 """
 WHAT = """
-## What is counted
+## How the figures are estimated
 
-{models} models (half ResNet-18, half DenseNet-121, {size} px, 14 findings) × {seeds} seeds × 20 methods,
-{epochs} epochs. Every published image is said to be seen in every epoch, which is a little too much. {boxed}
-images with boxes are explained, as many as NIH has (880), rounded up, for each data set; slow methods explain
-{slow} of them. A loader of MIMIC-CXR is not in the tree: its row says what as many images would cost.
+The suite has {models} models (half ResNet-18, half DenseNet-121, {size} px, 14 findings), {seeds} seeds, 20 methods and
+{epochs} epochs. All published images are counted as training images, which slightly overestimates the time. {boxed}
+images with boxes are explained in each data set (NIH has 880); slow methods explain {slow} of them. Locus has no loader
+for MIMIC-CXR; its row shows the cost of as many images.
 
-| step | seconds per image | origin |
+| step | seconds per image | source |
 | --- | --- | --- |
 {steps}
 
-Extrapolated: 12 models from two networks; every slow method as if it were Score-CAM, and DenseNet-121's from
-ResNet-18's by channels (×2) and forward pass; ten fast methods from seven; CheXpert and MIMIC-CXR from images of
-the same size. Reading is not counted: the loader alone is 1,900 times as fast as the step
-([speed.md](speed.md#training)).
+Extrapolations:
+
+- 12 models from two networks
+- all slow methods from Score-CAM on ResNet-18; for DenseNet-121 with twice the channels and its own forward pass
+- ten fast methods from seven
+- CheXpert and MIMIC-CXR from images of the same size
+
+Reading is not counted, because the loader is 1,900 times as fast as a training step ([speed.md](speed.md#training)).
 """
 MEMORY = """
-A process that explains needs the network and about 0.1 GiB above it ([speed.md](speed.md)), one that scores 0.7
-GiB ([speed.md](speed.md#scoring)); the cache is memory-mapped and needs none of its own. The run
-itself, which reads all records and writes the tables, is measured below. A checkpoint holds 4 bytes a weight,
-`last.ckpt` 12 with the optimizer.
+An explaining process needs the memory of the network and about 0.1 GiB ([speed.md](speed.md)), a scoring process 0.7
+GiB ([speed.md](speed.md#scoring)). The cache is memory-mapped and does not count. The main process, which reads all
+records and writes the tables, is measured below. `best.ckpt` has 4 bytes per weight, `last.ckpt` 12 with the state of
+the optimizer.
 """
 FLAW = """
-With 64 devices the {count} trainings have one each, so the longest decides, and most devices wait for it.
+With 64 devices, each of the {count} training runs has its own device. Most devices wait for the longest run.
 """
 
 
 def page(measured: dict[str, Any]) -> str:
-    """The whole page."""
+    """Return the whole page."""
     counts = {"models": e.MODELS, "seeds": e.SEEDS, "size": e.SIZE, "epochs": e.EPOCHS, "boxed": e.BOXED}
     parts = [
         HEAD.format(machine=e.machine()),
-        "\n## Time\n\nHours until all is done, and (in brackets) days.\n",
+        "\n## Time\n\nHours until the suite is finished, with days in brackets.\n",
         _table(["images", *(f"{n} device{'s' * (n > 1)}" for n in e.DEVICES)], (_time(name) for name in e.IMAGES)),
         FLAW.format(count=e.MODELS * e.SEEDS),
-        "\nHow many images per second one device must train for the trainings to end within a week:\n",
+        "\nImages per second that one device must train for all training runs to end within a week:\n",
         _table(["images", *(f"{n} device{'s' * (n > 1)}" for n in e.DEVICES)], (_rates(name) for name in e.IMAGES)),
-        "\n## Disk and memory\n\nGB.\n",
-        _table(["images", "cache", "checkpoints", "maps", "records and rows"], (_disk(name) for name in e.IMAGES)),
+        "\n## Disk and memory\n\nDisk space in GB:\n",
+        _table(["images", "cache", "checkpoints", "maps", "records"], (_disk(name) for name in e.IMAGES)),
         MEMORY,
         WHAT.format(**counts, slow=e.SLOW_IMAGES, steps="\n".join(_steps())),
         *nih.section(measured),
@@ -89,45 +92,45 @@ def _steps() -> list[str]:
     rows = []
     for network in e.NETWORKS:
         cost = e.costs(network, 1)
-        rows.append((f"training, {network}, one epoch", cost.training / e.EPOCHS, "speed.md, no augmentation"))
+        rows.append((f"training {network} for one epoch", cost.training / e.EPOCHS, "speed.md, no augmentation"))
     for network in e.NETWORKS:
         slow = "speed.md, Score-CAM" if network == "resnet18" else "extrapolated"
         rows.append((f"one slow method, {network}", e.slow(network), slow))
         rows.append((f"ten fast methods, {network}", e.fast(network), "speed.md, seven methods, × 10 / 7"))
-    rows.append(("20 methods scored, all protocols of maps, 984 boxes in all", e.scoring(), "speed.md, scoring, × 2"))
+    rows.append(("scoring 20 methods, all protocols, 984 boxes (in total)", e.scoring(), "speed.md, scoring, × 2"))
     return [f"| {step} | {seconds:.3g} | {origin} |" for step, seconds, origin in rows]
 
 
 def _measured(measured: dict[str, Any]) -> list[str]:
-    """What this machine was asked: the scheduler, a dry run, the tables."""
+    """Return the paragraphs about the scheduler, a dry run and the tables."""
     s, p, t = measured["scheduler"], measured["plan"], measured["tables"]
     rows = [
         [f"{r['jobs']}", f"{r['cpu_s']}", f"{1000 * r['cpu_s'] / s['cells']:.2f}", f"{100 * r['idle']:.1f} %"]
         for r in s["jobs"]
     ]
-    kept_busy = f"load {s['load']}, {p['load']} and {t['load']} on two cores"
-    planned, copies = p["said"].partition(": ")[2], f"{t['trainings']} trainings; copies of the committed phantom's"
+    load = f"load {s['load']}, {p['load']} and {t['load']} on two cores"
+    planned, copies = p["said"].partition(": ")[2], f"{t['trainings']} training runs, copied from the suite phantom"
     return [
         f"""
 ## Ten thousand cells
 
-Seconds are of the processor ({kept_busy}): on an idle machine they are fewer.
+All times are CPU seconds, measured on a busy machine ({load}); on an idle machine they are lower.
 
-The real scheduler and its view, all {s["steps"]:,} steps of {s["cells"]:,} cells of {s["trainings"]} trainings, in
-simulated time (a training an hour, an explanation two minutes, a scoring half a minute). Idle: the share of the jobs'
-time in which there was nothing to do, the end of the run among it.
+**Scheduler.** The scheduler ran all {s["steps"]:,} steps of {s["cells"]:,} cells of {s["trainings"]} training runs in
+simulated time (training takes an hour, explaining two minutes, scoring half a minute). Idle is the share of the jobs'
+time without work, including the end of the run.
 """,
         _table(["jobs", "CPU seconds", "ms per cell", "idle"], rows),
         f"""
-`--dry_run`: {planned}, {p["cpu_s"]} s, the start of Python and its imports among them.
+**Dry run.** `--dry_run` ({planned}) takes {p["cpu_s"]} s, including the start and the imports of Python.
 
-Tables of {t["cells"]:,} cells with {t["cases"]:,} cases each ({copies}):
-reading {t["read_s"]} s, tables and pictures {t["tables_s"]} s, memory at most {t["peak_gib"]} GiB (with making and
-packing them), the page {t["page_mb"]} MB.
+**Tables.** For {t["cells"]:,} cells with {t["cases"]:,} cases each ({copies}), reading takes {t["read_s"]} s and
+writing tables and charts {t["tables_s"]} s. The peak memory is {t["peak_gib"]} GiB, and index.html has {t["page_mb"]}
+MB.
 
-While a suite runs, its records are packed after a training once there are a tenth more of them. To pack those of
-one more training with all others took {t["pack_s"]} s here; a run of {t["trainings"]} trainings packs
-{t["packed_times"]} times as many records in all, {t["pack_s"] * t["packed_times"]:.0f} s.
-A kill while they are packed loses none: what was at work stays until all is written.
+**Packing.** While a suite runs, its records are packed into Parquet files whenever their number has grown by a tenth.
+Packing them once takes {t["pack_s"]} s. In a run of {t["trainings"]} training runs each record is packed
+{t["packed_times"]} times, which takes {t["pack_s"] * t["packed_times"]:.0f} s in total. If the run is killed while it
+packs, no record is lost.
 """,
     ]

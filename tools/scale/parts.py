@@ -1,4 +1,4 @@
-"""The parts that are measured: the scheduler, the plan, the tables. Seconds are of the processor, not of the clock."""
+"""Measure the scheduler, the plan and the tables of large suites, in CPU seconds."""
 
 import heapq
 import itertools
@@ -32,14 +32,14 @@ from core.errors import LocusError
 from core.names import MAIN_PROTOCOL
 
 SECONDS = {"train": 3600.0, "explain": 120.0, "score": 30.0}
-"""How long a step is said to take."""
+"""Simulated duration of the steps."""
 JOBS = (1, 8, 64)
 WORDS = ("key", "model_id", "image", "patient")
 PHANTOM = Path("results/phantom")
 
 
 class Simulated(Executor):
-    """Steps that take their time on a clock of its own and do nothing."""
+    """Executor whose steps do nothing and take simulated time."""
 
     name: ClassVar[str] = "simulated"
 
@@ -50,21 +50,21 @@ class Simulated(Executor):
         self._count = itertools.count()
 
     def __exit__(self, *_: object) -> None:
-        """Nothing runs."""
+        """Do nothing."""
 
     def start(self, step: Step) -> None:
-        """It ends so many seconds later."""
+        """Schedule the end of a step."""
         self.busy += SECONDS[step.kind]
         heapq.heappush(self._ends, (self.now + SECONDS[step.kind], next(self._count), step))
 
     def wait(self) -> tuple[Step, LocusError | None]:
-        """The next that ends."""
+        """Return the step that ends next."""
         self.now, _, step = heapq.heappop(self._ends)
         return step, None
 
 
 def scheduler(cells: int, _: int) -> dict[str, Any]:
-    """All steps of a suite through the real graph and view, by 1, 8 and 64 jobs."""
+    """Measure the scheduler on all steps of a suite with 1, 8 and 64 jobs."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "large").mkdir()
@@ -87,7 +87,7 @@ def _scheduled(steps: Sequence[Step], jobs: int, folder: Path) -> dict[str, Any]
 
 
 def plan(cells: int, _: int) -> dict[str, Any]:
-    """A dry run of a suite as a user types it: a process of its own, the start of Python and its imports counted."""
+    """Measure a dry run of a suite in a new process, including the start of Python and its imports."""
     with tempfile.TemporaryDirectory() as name:
         content = _suite(cells).model_dump(exclude={"name"}, exclude_defaults=True)
         Path(name, "large.yaml").write_text(yaml.safe_dump(content))
@@ -99,7 +99,7 @@ def plan(cells: int, _: int) -> dict[str, Any]:
 
 
 def tables(cells: int, rows_per_cell: int) -> dict[str, Any]:
-    """The committed records of the phantom, copied to so many cells of several trainings: packed, read and shown."""
+    """Measure packing, reading and the tables of ``cells`` cells, copied from the committed records of the phantom."""
     with tempfile.TemporaryDirectory() as name:
         folder, begun = Path(name) / "large", time.process_time()
         copies = _copies(cells, rows_per_cell, folder)
@@ -124,7 +124,7 @@ def tables(cells: int, rows_per_cell: int) -> dict[str, Any]:
 
 
 def _pack_again(copies: Sequence[Record], folder: Path) -> float:
-    """Seconds to pack the records of seed 0 anew, with all others."""
+    """Return the seconds to pack the records of seed 0 again, together with all others."""
     rows_of = dict([*pd.read_parquet(folder / cases.CASES).groupby("key", observed=True)])
     for record in [record for record in copies if record.cell.seed == 0]:
         records.write(record, folder)
@@ -136,18 +136,18 @@ def _pack_again(copies: Sequence[Record], folder: Path) -> float:
 
 
 def _packed_times(trainings: int) -> float:
-    """How often each record is packed before the end of a run, on average: see ``Pending``."""
-    at_work, packed, written = 0, 0, 0
+    """Return how often each record is packed during a run, on average; see ``Pending``."""
+    new, packed, written = 0, 0, 0
     for _ in range(trainings - 1):
-        at_work += 1
-        if at_work * TENTH >= packed:
-            packed, at_work = packed + at_work, 0
+        new += 1
+        if new * TENTH >= packed:
+            packed, new = packed + new, 0
             written += packed
     return written / trainings
 
 
 def _copies(count: int, rows_per_cell: int, folder: Path) -> list[Record]:
-    """Records under other seeds, and their packed rows per case, drawn from their own; only seed 0 has all columns."""
+    """Return copies of the records with other seeds, and write their rows per case; only seed 0 has all columns."""
     sources = [r for r in records.load(PHANTOM) if r.source == "run" and r.cell.protocol == MAIN_PROTOCOL]
     sources = [r for r in sources if r.scores and r.cell.seed == 0 and r.cell.images is None]
     rows_of = dict([*pd.read_parquet(PHANTOM / cases.CASES).groupby("key", observed=True)])
@@ -168,14 +168,14 @@ def _copies(count: int, rows_per_cell: int, folder: Path) -> list[Record]:
 
 
 def _enough(rows: pd.DataFrame, count: int) -> pd.DataFrame:
-    """So many rows of different cases: those that are missing are the first again, of other images and patients."""
+    """Return ``count`` rows of different cases; missing rows are copies of the first with other images and patients."""
     more = rows.iloc[: max(0, count - len(rows))]
     others = {name: more[name].astype(str) + "-again" for name in ("image", "patient")}
     return pd.concat([rows.iloc[:count].astype(dict.fromkeys(others, str)), more.assign(**others)])
 
 
 def _suite(cells: int) -> plans.Suite:
-    """A suite of about so many cells: 125 trainings, every method, as many protocols as it takes."""
+    """Return a suite of about ``cells`` cells: 125 training runs, all methods, and as many protocols as needed."""
     flags = {"dataset": "phantom:train=32,val=16,test=24", "threads": 1, "epochs": 1, "backbone": "custom"}
     axes = {"global_pool": ["AVG", "MAX", "LSE", "PCAM", "EXP"], "img_size": [64, 96, 128, 160, 192]}
     protocols = ["locus", "pointing", "energy", "wang"]

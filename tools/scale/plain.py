@@ -1,4 +1,4 @@
-"""What most people write: torchvision's transforms in torch's DataLoader, every file decoded in every epoch."""
+"""Plain training loop for comparison: torchvision's transforms in torch's DataLoader, decoding in every epoch."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ from tools.scale.clocks import used
 
 
 class Files(Dataset):
-    """The first files of a tree, each (1, S, S) in [0, 1]."""
+    """Image files as (1, S, S) tensors in [0, 1]."""
 
     def __init__(self, files: list[Path], size: int) -> None:
         self.files = files
@@ -31,7 +31,7 @@ class Files(Dataset):
 
 
 def epoch(files: list[Path], size: int, workers: int, batch: int, threads: int) -> dict[str, float]:
-    """One epoch of the same network with the same step, without Lightning."""
+    """Train one epoch with the same network and the same steps, without Lightning; return its images and times."""
     torch.set_num_threads(threads)
     model = build("custom", 8, "AVG", "none", False, 0.0)
     optimizer, loss = optimizers.build(TrainConfig(), model.parameters()), BCE()

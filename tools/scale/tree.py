@@ -1,6 +1,6 @@
-"""A folder as NIH ChestX-ray14 is published, with made-up patients: links to a few files in twelve folders, the lists.
+"""Generate a folder in the layout of NIH ChestX-ray14, with random names, labels and boxes.
 
-The real lists, tables and images have this form and these numbers; names, labels and boxes here are drawn.
+The images in its twelve folders are links to a few files. Tables and lists have the published format and size.
 """
 
 import os
@@ -18,16 +18,16 @@ from datasets.nih.tables import BOXED, FINDINGS, FRAME, NORMAL
 
 IMAGES, TRAIN_VAL, BOXED_IMAGES = 112_120, 86_524, 880
 FOLDERS = (4_999, *[10_000] * 10, 7_121)
-"""Images of each folder as published."""
+"""Published number of images in each folder."""
 PER_PATIENT = 3.64
 DRAWN = 16
-"""Files that are drawn where none are given."""
+"""Number of image files to generate if none are given."""
 
 
 def make(folder: Path, images: int = IMAGES, originals: Path | None = None, broken: int = 0, seed: int = 0) -> Path:
-    """Make the tree in ``folder`` unless it is there; ``images`` in all, of which ``broken`` training images are cut.
+    """Create ``images`` images in ``folder``, unless it exists, with ``broken`` truncated training images.
 
-    ``originals``: PNG files of 1024x1024 pixels, copied once and linked; drawn where there are none.
+    ``originals``: folder of PNG files of 1024x1024 pixels to copy and link to; None generates them.
     """
     if (folder / "test_list.txt").exists():
         return folder
@@ -53,10 +53,10 @@ def make(folder: Path, images: int = IMAGES, originals: Path | None = None, brok
 
 
 def _sources(folder: Path, originals: Path | None) -> list[Path]:
-    """Files on the disk of the tree, to which it links."""
+    """Return the image files to link to, created in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     if originals is not None and not originals.is_dir():
-        raise DataError(f"--originals {originals} is no folder")
+        raise DataError(f"--originals {originals} is not a folder")
     for path in sorted(originals.glob("*.png")) if originals else ():
         shutil.copyfile(path, folder / path.name)
     if originals is None:
@@ -66,7 +66,7 @@ def _sources(folder: Path, originals: Path | None) -> list[Path]:
 
 
 def _patients(rng: np.random.Generator, images: int) -> list[int]:
-    """Images of each patient, so many ``images`` in all."""
+    """Return the number of images of each patient, ``images`` in total."""
     counts = rng.geometric(1 / PER_PATIENT, images)
     ends = np.minimum(np.cumsum(counts), images)
     return [int(n) for n in np.diff(ends, prepend=0) if n]
@@ -81,7 +81,7 @@ def _folder(folder: Path, number: int) -> Path:
 
 
 def _link(folder: Path, names: Sequence[str], sources: Sequence[Path]) -> None:
-    """Hard links, in the order of the names: a link that leads out of its data set's folder is refused."""
+    """Create hard links, because symbolic links that lead out of the folder of a data set are not allowed."""
     ends = np.cumsum(np.array(FOLDERS) / IMAGES) * len(names)
     which = np.searchsorted(ends, np.arange(len(names)), side="right").clip(max=len(FOLDERS) - 1) + 1
     for number in set(which.tolist()):
@@ -107,7 +107,7 @@ def _labels(rng: np.random.Generator, names: Sequence[str]) -> list[str]:
 
 
 def _entries(rng: np.random.Generator, names: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
-    """The table of entries, with its broken heading."""
+    """Return the table of entries, with its broken header."""
     n = len(names)
     columns = {
         "Image Index": names, "Finding Labels": labels, "Follow-up #": [int(name[9:12]) for name in names],
@@ -119,7 +119,7 @@ def _entries(rng: np.random.Generator, names: Sequence[str], labels: Sequence[st
 
 
 def _boxes(rng: np.random.Generator, labels: dict[str, str], test: Sequence[str], count: int) -> pd.DataFrame:
-    """Boxes of ``count`` test images whose labels have one of the eight findings."""
+    """Return boxes of ``count`` test images that have one of the eight findings."""
     paths = [(name, next((word for word in labels[name].split("|") if word in BOXED), "")) for name in test]
     chosen = [pair for pair in paths if pair[1]][:count]
     corners, sides = rng.uniform(50, 500, (len(chosen), 2)), rng.uniform(60, 400, (len(chosen), 2))

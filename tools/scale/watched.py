@@ -1,7 +1,7 @@
-"""A training that says when it listed its images, made its first step and ended its epochs; a process of its own.
+"""Run a training and print the times of the listing, the first step and the epochs as one line of JSON.
 
-``python -m tools.scale.watched STEPS --flag value ...``: flags of main.py; it stops after so many steps (0: never) and
-prints a line of JSON.
+``python -m tools.scale.watched STEPS --flag value ...`` takes the flags of main.py and stops after STEPS steps (0: at
+the end).
 """
 
 import contextlib
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def watched(config: TrainConfig, steps: int) -> dict[str, Any]:
-    """Train; what was seen."""
+    """Train and return the measurements."""
     with tempfile.TemporaryDirectory() as name:
         began = time.perf_counter()
         loaded = load_splits(config)
@@ -35,12 +35,12 @@ def watched(config: TrainConfig, steps: int) -> dict[str, Any]:
 
         began = time.perf_counter()
         module, splits = prepare(config, Path(name), loaded)
-        listed, known = time.perf_counter(), _decoded(splits["train"])
+        listed, decoded_before = time.perf_counter(), _decoded(splits["train"])
         watch = Watch(steps)
         with contextlib.suppress(KeyboardInterrupt):
             run.epochs(module, splits, Path(name), None, watch)
     return {
-        "images": len(splits["train"]), "listed": sum(map(len, splits.values())), "decoded_before": known,
+        "images": len(splits["train"]), "listed": sum(map(len, splits.values())), "decoded_before": decoded_before,
         "listed_s": round(loaded_s + listed - began, 2),
         "first_step_s": round(watch.first_step - listed, 2), "decoded_after": _decoded(splits["train"]),
         "anonymous_kb": watch.anonymous_kb, "epochs": watch.epochs,
@@ -53,7 +53,7 @@ def _decoded(split: "SplitImages") -> int:
 
 @cli.entry_point
 def main(argv: list[str] | None = None) -> None:
-    """Train and print."""
+    """Train and print the measurements."""
     words = sys.argv[1:] if argv is None else argv
     config, _ = cli.parse(TrainConfig, words[1:], "python -m tools.scale.watched STEPS")
     print(json.dumps(watched(config, int(words[0]))))

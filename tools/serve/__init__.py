@@ -1,1 +1,1 @@
-"""A page on this machine alone: drop an image, choose network, methods and finding; maps, boxes and probabilities."""
+"""Local web page that explains a dropped image: choose network, methods and finding; see maps, boxes, probabilities."""

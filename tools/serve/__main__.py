@@ -1,4 +1,4 @@
-"""Entry point ``python -m tools.serve`` (``make serve``): serve the page of the finished runs below ``--runs``."""
+"""Entry point ``python -m tools.serve`` (``make serve``): serve the page for the finished runs below ``--runs``."""
 
 import contextlib
 import signal
@@ -20,14 +20,14 @@ class PageFlags:
     """Page."""
 
     runs: str = "runs"
-    """Folder below which finished runs are looked for; each is a network to choose."""
+    """Folder to search for finished runs. Each is a network on the page."""
     port: Annotated[int, AtLeast(0), AtMost(65535)] = 8008
-    """Port on this machine; 0 is any free one."""
+    """Port on this machine. 0 is any free port."""
 
 
 @dataclass(frozen=True)
 class ServeConfig(ThreadFlags, PageFlags):
-    """Explain images in a page: ``python -m tools.serve``. Nobody but this machine can open it."""
+    """Explain images on a web page that only this machine can open: ``python -m tools.serve``."""
 
 
 @cli.entry_point
@@ -35,15 +35,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serve the page until Ctrl-C."""
     config, _ = cli.parse(ServeConfig, argv, "python -m tools.serve")
     if not finished_runs.finished(Path(config.runs)):
-        raise DataError(f"no finished run below {config.runs}/: train one with main.py, or write --runs FOLDER")
-    from benchmark.training import machine  # torch is imported when there is something to serve
+        raise DataError(f"no finished run below {config.runs}/: train one with main.py, or use --runs FOLDER")
+    from benchmark.training import machine  # imports torch
     from tools.serve.server import PageServer
 
     machine.configure_torch(config.threads)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ends as Ctrl-C does
     with PageServer(Path(config.runs), config.port) as serving:
-        print(f"open http://127.0.0.1:{serving.server_port}/ (Ctrl-C ends it)", flush=True)
+        print(f"open http://127.0.0.1:{serving.server_port}/ (stop with Ctrl-C)", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             serving.serve_forever()
 

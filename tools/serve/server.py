@@ -1,4 +1,4 @@
-"""The server of the page: loopback alone, uploads of limited size, one explanation at a time, nothing kept."""
+"""Server of the page: loopback only, uploads of limited size, one explanation at a time, nothing stored."""
 
 import json
 import logging
@@ -20,9 +20,9 @@ from tools.serve.explained import explained, network
 log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 LARGEST = 64 * 2**20
-"""Bytes of an upload."""
+"""Maximum number of bytes of an upload."""
 PATIENCE = 30
-"""Seconds in which a client must go on sending."""
+"""Timeout in seconds for a client that stops sending."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -33,105 +33,105 @@ HEADERS = {
 
 
 def _is_number(text: str) -> bool:
-    """Whether a request's word is a whole number that Python reads, which it does not do at any length."""
+    """Return True for a number of less than 16 digits; Python refuses to parse very long ones."""
     return text.isascii() and text.isdigit() and len(text) < 16
 
 
 class PageServer(ThreadingHTTPServer):
-    """The networks below a folder of runs, by number, and a lock: they are asked one after the other."""
+    """Server with the checkpoints below a folder of runs, and a lock, so that one image is explained at a time."""
 
     daemon_threads = True
 
     def __init__(self, runs: Path, port: int) -> None:
-        """``runs`` has finished runs; ``port`` 0 is any free one. Raises ``OSError`` for one that is taken."""
+        """Serve the finished runs below ``runs``; ``port`` 0 is any free port. Raises ``OSError`` for a used port."""
         super().__init__((HOST, port), Handler)
         self.runs, self.checkpoints, self.lock = runs, finished_runs.finished(runs), threading.Lock()
 
     @property
     def hosts(self) -> set[str]:
-        """What a browser on this machine calls it; a page from elsewhere whose name leads here is refused by it."""
+        """Allowed values of the headers Host and Origin; others are refused, to prevent DNS rebinding."""
         return {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log a client that went away; everything else is a bug of ours and shows its traceback."""
+        """Log a lost connection; print the traceback of any other error."""
         error = sys.exception()
         if isinstance(error, ConnectionError | TimeoutError):
-            log.debug("a client went away: %s", error)
+            log.debug("connection lost: %s", error)
         else:
             super().handle_error(request, client_address)
 
     def page(self) -> str:
-        """The page's text."""
+        """Return the HTML of the page."""
         names = [str(path.parent.relative_to(self.runs)) for path in self.checkpoints]
         words = [(word, methods.is_fast(word)) for word in methods.names() if word not in BASELINES]
         return render("serve.html", Path(__file__).parent, networks=names, methods=words, largest=LARGEST)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET / is the page; POST /explain?network=N&suffix=.png&method=… takes the image's bytes and gives JSON."""
+    """GET / returns the page; POST /explain?network=N&suffix=.png&method=… with an image returns JSON."""
 
     server: PageServer
     timeout = PATIENCE
     server_version, sys_version = "locus", ""
-    default_request_version = "HTTP/1.0"  # so that an answer to a broken request has headers too
+    default_request_version = "HTTP/1.0"  # so that the response to a broken request has headers, too
 
     def do_GET(self) -> None:
-        """The page."""
+        """Send the page."""
         if (target := self._own_target()) is None:
             return
         if target.path != "/":
-            self._say(HTTPStatus.NOT_FOUND, "there is only the page /")
+            self._say(HTTPStatus.NOT_FOUND, "not found: the only page is /")
         else:
             self._send(HTTPStatus.OK, "text/html; charset=utf-8", self.server.page())
 
     def do_HEAD(self) -> None:
-        """The headers of the page."""
+        """Send the headers of the page."""
         self.do_GET()
 
     def do_POST(self) -> None:
-        """What a network makes of an image."""
+        """Explain the image in the request."""
         length = self.headers.get("Content-Length", "")
         if (target := self._own_target()) is None:
             return
         if target.path != "/explain":
-            self._say(HTTPStatus.NOT_FOUND, "images go to /explain")
+            self._say(HTTPStatus.NOT_FOUND, "not found: post images to /explain")
         elif not _is_number(length):
-            self._say(HTTPStatus.LENGTH_REQUIRED, "say the image's length")
+            self._say(HTTPStatus.LENGTH_REQUIRED, "the header Content-Length is missing or invalid")
         elif int(length) > LARGEST:
-            self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the image has more than {LARGEST // 2**20} MiB")
+            self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the image is larger than {LARGEST // 2**20} MiB")
         else:
             self._explain(self.rfile.read(int(length)), parse_qs(target.query))
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what the base class refuses (other methods, broken requests) as everything else is answered."""
+        """Send errors of the base class (other methods, broken requests) as JSON, too."""
         self._say(HTTPStatus(code), message or HTTPStatus(code).phrase)
 
-    def _explain(self, upload: bytes, asked: dict[str, list[str]]) -> None:
-        number = asked.get("network", ["0"])[0]
+    def _explain(self, upload: bytes, query: dict[str, list[str]]) -> None:
+        number = query.get("network", ["0"])[0]
         if not _is_number(number) or int(number) >= len(self.server.checkpoints):
-            self._say(HTTPStatus.NOT_FOUND, "there is no such network")
+            self._say(HTTPStatus.NOT_FOUND, f"unknown network {number[:20]!r}: reload the page")
             return
         try:
             with self.server.lock:
-                known = network(self.server.checkpoints[int(number)], str(self.server.runs))
-                words = [word for word in asked.get("method", []) if word in methods.names()]
-                answer = explained(known, upload, asked.get("suffix", [""])[0].lower(), words)
+                served = network(self.server.checkpoints[int(number)], str(self.server.runs))
+                words = [word for word in query.get("method", []) if word in methods.names()]
+                answer = explained(served, upload, query.get("suffix", [""])[0].lower(), words)
         except LocusError as error:
             self._say(HTTPStatus.BAD_REQUEST, str(error))
             return
         self._send(HTTPStatus.OK, "application/json", json.dumps(answer, allow_nan=False))
 
     def _own_target(self) -> SplitResult | None:
-        """Return what is asked for where a page of this server asks, under this machine's own name; else answer."""
+        """Return the target of a request from this server's page; answer any other with an error and return None."""
         origin, host = self.headers.get("Origin"), ", ".join(self.headers.get_all("Host", []))
         try:
             target, _, source = (urlsplit(word) for word in (self.path, f"//{host}", origin or f"//{host}"))
         except ValueError as error:
-            self._say(HTTPStatus.BAD_REQUEST, f"the request, its Host or its Origin is malformed: {error}")
+            self._say(HTTPStatus.BAD_REQUEST, f"malformed request, Host or Origin: {error}")
             return None
         if {host, source.netloc} <= self.server.hosts:
             return target
-        self._say(HTTPStatus.FORBIDDEN, "this page is for this machine alone")
+        self._say(HTTPStatus.FORBIDDEN, "this page is only available on this machine")
         return None
 
     def _say(self, status: HTTPStatus, sentence: str) -> None:
@@ -148,5 +148,5 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Keeps the terminal free of a line per request."""
+        """Log requests at the level debug instead of printing them."""
         log.debug(format, *args)

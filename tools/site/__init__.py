@@ -1,5 +1,5 @@
-"""The documentation site: docs/, the results' tables, and a page per method and protocol from their docstrings.
+"""Build the documentation site: docs/, the tables of results, and a page per method and protocol from docstrings.
 
-Built by Zensical. mkdocs-material, of the same authors, gets repairs only since 2025; Sphinx wants its own roles in
-Markdown; Zensical reads these pages as GitHub shows them, needs no network and builds in seconds.
+It is built with Zensical, which reads Markdown as GitHub does, needs no network and takes seconds. mkdocs-material, by
+the same authors, has received only fixes since 2025.
 """

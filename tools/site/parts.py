@@ -1,4 +1,4 @@
-"""A page per method and per protocol, made from what their classes and modules say of themselves."""
+"""Pages of the methods and protocols, from the docstrings and attributes of their classes."""
 
 import inspect
 import re
@@ -10,11 +10,11 @@ from benchmark.scoring import protocols
 from core.errors import NotAvailableError
 
 LITERAL = re.compile(r"``(.+?)``")
-"""Code in a docstring, which Markdown writes with one backtick."""
+"""Code in a docstring; Markdown has one backtick."""
 
 
 def pages() -> Iterator[tuple[str, str, str]]:
-    """(folder, word, Markdown) of each method and protocol that can be imported here."""
+    """Yield (folder, name, Markdown) of each method and protocol that can be imported."""
     for word in methods.names():
         try:
             method = methods.get(word)
@@ -29,18 +29,18 @@ def pages() -> Iterator[tuple[str, str, str]]:
 
 
 def page(word: str, part: type[Any], about: str) -> str:
-    """Title, how it is called, the class's docstring, its options and its file."""
+    """Return title, usage, docstring, options and file of a class as Markdown."""
     options = inspect.signature(part).parameters.values()
     file = f"{part.__module__.replace('.', '/')}.py"
     lines = [f"# `{word}`", about, markdown(inspect.cleandoc(part.__doc__ or ""))]
     if options:
-        lines.append("Options: " + ", ".join(f"`{word}:{each.name}={each.default}`" for each in options) + ".")
+        lines.append("Options: " + ", ".join(f"`{word}:{option.name}={option.default}`" for option in options) + ".")
         lines.append(markdown(inspect.cleandoc(part.__init__.__doc__ or "")))
-    return "\n\n".join(line for line in [*lines, f"The code: `{file}`"] if line) + "\n"
+    return "\n\n".join(line for line in [*lines, f"Source: `{file}`"] if line) + "\n"
 
 
 def markdown(docstring: str) -> str:
-    """A docstring's double backticks as Markdown's, its doctests as blocks of code.
+    """Convert a docstring to Markdown: single backticks, and doctests as code blocks.
 
     >>> markdown("the ``locus`` protocol")
     'the `locus` protocol'

@@ -1,7 +1,7 @@
-"""The pictures of docs/concepts.md, from one trained network, 500 phantoms, and the entries of the suite ``phantom``.
+"""Draw the figures of docs/concepts.md: ``python -m tools.site.pictures RUN``.
 
-``python -m tools.site.pictures RUN``: any run that was trained on the phantom; without one the entries alone are drawn.
-What stands in a title is computed here.
+RUN is a run trained on the phantom; it explains 500 phantoms. Without RUN, only the figure with the entries of the
+suite ``phantom`` is drawn.
 """
 
 import sys
@@ -25,12 +25,12 @@ from core.types import FloatArray
 
 ROOT = Path(__file__).resolve().parents[2]
 TRUTH, PREDICTED, INK = "#d55e00", "#009e73", "#1d2733"
-"""Vermilion and green of Okabe and Ito's palette, which colour-blind readers tell apart."""
+"""Vermilion and green of the colour-blind safe palette of Okabe and Ito, and the text colour."""
 METHOD = "layercam"
 
 
 def cases_of(run: str) -> tuple[list[Case], dict[str, np.ndarray]]:
-    """The cases of 500 phantoms with the network's maps, and the images by name."""
+    """Return the cases of 500 phantoms with the maps of a network, and the images by name."""
     model = locus.load(run)
     images = datasets.load("phantom:train=8,val=8,test=500", split="test")
     pixels = np.stack([sample.image for sample in images]).astype(np.float32) / 255
@@ -47,7 +47,7 @@ def cases_of(run: str) -> tuple[list[Case], dict[str, np.ndarray]]:
 
 
 def draw_case(axes: Axes, image: np.ndarray, case: Case, threshold: float | None, title: str) -> None:
-    """The image with the truth in vermilion and, at ``threshold``, the predicted box in green."""
+    """Draw an image with its truth box and, at ``threshold``, the predicted box."""
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(0, case.frame[1], case.frame[0], 0))
     _box(axes, case.boxes[0], TRUTH)
     if threshold is not None:
@@ -59,37 +59,36 @@ def draw_case(axes: Axes, image: np.ndarray, case: Case, threshold: float | None
 
 
 def box_at(case: Case, threshold: float) -> FloatArray:
-    """(4,) the box of the map's peak."""
+    """Return the (4,) box around the maximum of the map."""
     heat, _ = case.load_surface
     assert heat is not None
     return Traces([trace(heat)]).boxes(np.array([0]), np.array([[threshold]]))[0, 0]
 
 
 def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
-    """Hits over the score threshold, and where three origins put theirs."""
-    mine = [case for case in cases if case.finding == finding]
+    """Draw the share of hits over the score threshold, and the thresholds of three origins."""
+    selected = [case for case in cases if case.finding == finding]
     selector = ExactThresholds(0.3)
-    for case in mine:
+    for case in selected:
         selector.append(trace(case.load_surface[0]), case.boxes)
-    everyone, levels = np.arange(len(mine)), np.linspace(0, 0.999, 500)
-    axes.plot(levels, (selector.iou(everyone, levels) > 0.3).mean(0), color=INK, lw=1.5)
-    half = everyone % 2 == 0
+    indices, levels = np.arange(len(selected)), np.linspace(0, 0.999, 500)
+    axes.plot(levels, (selector.iou(indices, levels) > 0.3).mean(0), color=INK, lw=1.5)
     marks = {
         "fixed": 0.5,
-        "chosen on half of the cases": selector.best(everyone[half]),
-        "oracle": selector.best(everyone),
+        "chosen on half of the cases": selector.best(indices[::2]),
+        "oracle": selector.best(indices),
     }
     for (name, at), style in zip(marks.items(), (":", "--", "-"), strict=True):
         axes.axvline(at, color=PREDICTED, ls=style, lw=1.5, label=name)
     axes.set(xlabel="score threshold", ylabel="share of cases with IoU > .3", ylim=(0, 1), xlim=(0, 1))
-    axes.set_title(f"{finding}, {len(mine)} cases", fontsize=9, color=INK)
+    axes.set_title(f"{finding}, {len(selected)} cases", fontsize=9, color=INK)
     axes.legend(fontsize=8, frameon=False)
 
 
 def draw_entries(axes: Axes) -> str:
-    """Training runs as dots, mean and interval of each method on the small CNN with PCAM; green: may be the best.
+    """Draw the training runs (dots), mean and interval of each method on the small CNN with PCAM.
 
-    What was drawn in words: method, score, interval, training runs, whether it may be the best.
+    Returns the drawn numbers as text.
     """
     folder = ROOT / "results" / "phantom"
     table = pd.read_csv(folder / "leaderboard.csv")
@@ -123,24 +122,24 @@ def _box(axes: Axes, box: FloatArray, colour: str) -> None:
 
 
 def _save(figure: Figure, name: str, drawn: str = "") -> None:
-    """``drawn``: what the picture shows in words, kept in the file."""
+    """Save a figure; ``drawn``: description to store in the file."""
     path = ROOT / "docs" / "pictures" / name
     figure.savefig(path, dpi=110, facecolor="white", bbox_inches="tight", metadata={"Description": drawn})
 
 
 def save_entries() -> None:
-    """Draw the fourth picture."""
+    """Write the fourth figure."""
     figure = Figure(figsize=(6.4, 2.8))
     drawn = draw_entries(figure.subplots())
     _save(figure, "concept-entry.png", drawn)
 
 
 def main(run: str) -> None:
-    """Write the first three pictures."""
+    """Write the first three figures."""
     cases, images = cases_of(run)
     masses = [case for case in cases if case.finding == "Mass" and case.load_surface[0] is not None]
     overlaps = [iou(box_at(case, 0.5)[None], case.boxes).max() for case in masses]
-    case = masses[int(np.argsort(overlaps)[len(masses) // 2])]  # the median one
+    case = masses[int(np.argsort(overlaps)[len(masses) // 2])]  # with the median overlap
     image = images[case.image_id]
     first = Figure(figsize=(5.4, 2.9))
     left, right = first.subplots(1, 2)

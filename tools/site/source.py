@@ -1,4 +1,4 @@
-"""What the site is built from: the tree's Markdown where it lies, the generated pages, Zensical's configuration."""
+"""Collect the sources of the site: Markdown files, generated pages and the configuration of Zensical."""
 
 import os
 import re
@@ -12,15 +12,15 @@ from tools.site.parts import pages
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
-"""A link of Markdown to a file: its text, the path, the place on the page."""
+"""Markdown link to a file: text, path, anchor."""
 SHOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "docs", "results", "submissions")
 ANCHOR = re.compile(r'<a href="(?!https?:)([^"#]+)">(.*?)</a>')
-"""A link of a finished page to a file: the path, its text."""
+"""HTML link to a file: path, text."""
 KINDS = {".md", ".html", ".svg", ".png", ".csv", ".tex", ".cff", ""}
 
 
 def write(folder: Path) -> Path:
-    """Fill ``folder`` with pages/ and the configuration, whose path it gives. What lay there before goes."""
+    """Replace the content of ``folder`` by pages/ and the configuration; return the path of the configuration."""
     shutil.rmtree(folder, ignore_errors=True)
     for file in shown():
         copy = folder / "pages" / file
@@ -47,19 +47,19 @@ def write(folder: Path) -> Path:
 
 
 def shown() -> list[Path]:
-    """The files of the tree that the site has, relative to it."""
+    """Return the files of the repository that are part of the site, as relative paths."""
     files = [file for name in SHOWN for file in _files(ROOT / name)]
     return [file.relative_to(ROOT) for file in files if file.suffix in KINDS or file.name == RECORDS_FILE]
 
 
 def without_dead_links(page: Path) -> str:
-    """The page's text; a link to a file that the site lacks (a module, a preset) becomes its text alone."""
+    """Return the text of a Markdown page; links to files outside the site are replaced by their text."""
     text = page.read_text(encoding="utf-8")
     return LINK.sub(lambda link: link[0] if _target(page, link[2]).exists() else link[1], text)
 
 
 def with_pages_of_the_site(page: Path) -> str:
-    """A finished page: a link to Markdown leads to the page that it becomes, one to nothing is its text alone."""
+    """Return the text of an HTML page with links to the HTML pages of Markdown files and without dead links."""
 
     def link(anchor: re.Match[str]) -> str:
         target = _target(page, anchor[1])

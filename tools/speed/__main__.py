@@ -1,6 +1,6 @@
 """Time one subject, or write docs/speed.md from the committed records.
 
-``python -m tools.speed SUBJECT`` measures; ``--page`` only writes the page again, ``--quick`` tries everything.
+``python -m tools.speed SUBJECT`` measures. ``--page`` only writes the page; ``--quick`` is a short test run.
 ``python -m tools.speed summary`` writes docs/speed.md.
 """
 
@@ -19,16 +19,16 @@ HEAD = """# How fast is it?
 
 <!-- Generated from tools/speed/records by `python -m tools.speed summary`: do not edit. -->
 
-Each section was measured in one run. The contenders of a table were timed in turn, and the fastest of several rounds
-counts. No GPU was measured. "× ours" is a contender's time divided by that of Locus.
+Each section was measured in one run. The contenders of a table were timed in turn for several rounds, and the fastest
+round counts. No GPU was measured. "× ours" is a contender's time divided by that of Locus.
 
-`python -m tools.speed SUBJECT --page` writes every measurement to `runs/speed/SUBJECT.md`. Without `--page` it measures
+`python -m tools.speed SUBJECT --page` writes all measurements to `runs/speed/SUBJECT.md`. Without `--page`, it measures
 your machine. SUBJECT is one of """
 
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure a subject or write the summary, and print where the result is."""
+    """Measure a subject or write the summary, and print the path of the result."""
     name, *flags = (sys.argv[1:] if argv is None else argv) or [""]
     if name == "summary":
         config, _ = cli.parse(SummaryConfig, flags, "python -m tools.speed summary")
@@ -37,11 +37,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif name in SUBJECTS:
         print(_subject(name)(flags))
     else:
-        raise BadValueError(f"unknown subject {name!r}: give one of {', '.join(SUBJECTS)} or summary, then its flags")
+        raise BadValueError(f"unknown subject {name!r}: choose from {', '.join(SUBJECTS)}, summary")
 
 
 def summary(folder: str) -> str:
-    """docs/speed.md: the goals and the most important tables of every subject."""
+    """Return docs/speed.md: the goals and the most important tables of all subjects."""
     parts = [f"{HEAD}{', '.join(f'`{name}`' for name in SUBJECTS)}."]
     for subject in map(_subject, SUBJECTS):
         below = subject.parts(subject.read(folder), subject.highlights)

@@ -1,4 +1,4 @@
-"""What was promised of each subject, and the verdict by what was measured: always the worst figure counts."""
+"""Goals of each subject, and whether the measurements meet them. The worst figure counts."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,40 +13,40 @@ Read = Callable[[SpeedRecord], Figures]
 
 
 class Goal(NamedTuple):
-    """A limit, and how what it limits is read from a record."""
+    """Limit of a figure, and a function that reads the figure from a record."""
 
     limit: float
     read: Read
-    """Label of a row -> its figure; None where it was not measured."""
+    """Returns label of a row -> figure; None if it was not measured."""
     unit: str = "×"
     at_most: bool = False
-    """Whether the figure may not exceed the limit, or must reach it."""
+    """True: the limit is a maximum. False: it is a minimum."""
 
 
 class GoalVerdict(NamedTuple):
-    """What a record says of a goal."""
+    """Result of a goal for a record."""
 
     text: str
     goal: Goal
     worst: float | None = None
     where: str = ""
     met: bool | None = None
-    """None where nothing, or not everything, was measured and what was measured keeps the promise."""
+    """None if no figure fails, but not all were measured."""
 
 
 def judge(text: str, goal: Goal, record: SpeedRecord) -> GoalVerdict:
-    """The worst figure decides; one that is missing can't keep a promise, but one that fails breaks it."""
+    """Compare the worst figure with the limit. A missing figure means that the goal cannot be met."""
     all_figures = goal.read(record)
-    known = {label: value for label, value in all_figures.items() if value is not None}
-    if not known:
+    measured = {label: value for label, value in all_figures.items() if value is not None}
+    if not measured:
         return GoalVerdict(text, goal)
-    label = (max if goal.at_most else min)(known, key=known.__getitem__)
-    kept = known[label] <= goal.limit if goal.at_most else known[label] >= goal.limit
-    return GoalVerdict(text, goal, known[label], label, None if kept and len(known) < len(all_figures) else kept)
+    label = (max if goal.at_most else min)(measured, key=measured.__getitem__)
+    met = measured[label] <= goal.limit if goal.at_most else measured[label] >= goal.limit
+    return GoalVerdict(text, goal, measured[label], label, None if met and len(measured) < len(all_figures) else met)
 
 
 def verdicts(subject: str, record: SpeedRecord) -> list[GoalVerdict]:
-    """The verdict on every goal of a subject, in order."""
+    """Return the verdicts on all goals of a subject, in order."""
     return [judge(text, goal, record) for text, goal in GOALS[subject].items()]
 
 
@@ -59,9 +59,9 @@ def times(
     label: str = "{backbone} at {size}",
     **on: str | int,
 ) -> Read:
-    """The time of ``contenders`` under the conditions ``on`` against that of ``below`` (of ours where it is not named).
+    """Return a function that reads the times of ``contenders`` divided by that of ``below`` (default: that of Locus).
 
-    ``changed`` are the conditions that are others there; ``label`` says in words which row it is.
+    ``on``: conditions of the rows. ``changed``: conditions that differ for ``below``. ``label``: template of the label.
     """
 
     def read(record: SpeedRecord) -> Figures:
@@ -73,51 +73,51 @@ def times(
 
 
 def on_map(side: int, *contenders: str) -> Read:
-    """Times of peers on a small map against the surface's."""
+    """Read the times of other packages on a small map, divided by that of the surface."""
     return times("surface", *contenders, name="least_ms", label="{contender}, {thresholds}", side=side)
 
 
 def original(**on: str) -> Read:
-    """Times of the original evaluator's way against ours."""
-    known = {"name": "least_ms", "label": "{map}", "side": 224, "thresholds": 1000}
-    return times("original", names.ORIGINAL_LARGEST, **known, **on)  # type: ignore[arg-type]
+    """Read the times of the original evaluator's algorithm, divided by that of Locus."""
+    conditions = {"name": "least_ms", "label": "{map}", "side": 224, "thresholds": 1000}
+    return times("original", names.ORIGINAL_LARGEST, **conditions, **on)  # type: ignore[arg-type]
 
 
 def geometric_mean(read: Read) -> Read:
-    """Of the figures that were measured."""
+    """Read the geometric mean of the measured figures."""
 
     def mean(record: SpeedRecord) -> Figures:
-        known = [value for value in read(record).values() if value]
-        return {f"geometric mean over {len(known)} maps": exp(sum(map(log, known)) / len(known))} if known else {}
+        ratios = [value for value in read(record).values() if value]
+        return {f"geometric mean over {len(ratios)} maps": exp(sum(map(log, ratios)) / len(ratios))} if ratios else {}
 
     return mean
 
 
 def share(device: str) -> Read:
-    """The rate of training epochs against the network alone."""
+    """Read the rate of training epochs, divided by that of the network alone."""
     return times("epoch", names.ALONE, below=names.TRAINING, label="{backbone}, --augment {augment}", device=device)
 
 
 def figures(group: str, *contenders: str, name: str, label: str, **on: str | int) -> Read:
-    """A figure as it was measured."""
+    """Read a figure without dividing it."""
     return lambda record: {record.words(label, row): figure(row, name) for row in record.of(group, *contenders, **on)}
 
 
 def growth(record: SpeedRecord) -> Figures:
-    """MiB by which the memory in the last tenth of the long run exceeds that in its first."""
+    """Read the memory in the last tenth of the long run minus that in the first tenth, in MiB."""
     ends = figures("long", names.FIRST_TENTH, names.LAST_TENTH, name="mib", label="{contender}")(record).values()
-    known = [mib for mib in ends if mib is not None]
-    return {f"{record.settings['long']:,} images": known[1] - known[0] if len(known) > 1 else None}
+    mib = [value for value in ends if value is not None]
+    return {f"{record.settings['long']:,} images": mib[1] - mib[0] if len(mib) > 1 else None}
 
 
 def jobs(record: SpeedRecord) -> Figures:
-    """How many times as long one job at a time takes as two."""
+    """Read the time of one job divided by that of two jobs."""
     one, two = (next(iter(record.of("jobs", jobs=count)), None) for count in (1, 2))
     return {"2 jobs": quotient(one, two, "wall_s")}
 
 
 def start(until: str) -> Read:
-    """How many times as long as ``import torch`` the commands take that are timed ``until`` then."""
+    """Return a function for the times of the commands timed ``until`` that moment, as multiples of ``import torch``."""
 
     def read(record: SpeedRecord) -> Figures:
         torch = next(iter(record.of("start", names.IMPORT_TORCH)), None)
@@ -128,7 +128,7 @@ def start(until: str) -> Read:
 
 
 AtMost = partial(Goal, at_most=True)
-"""A limit that no figure may exceed."""
+"""Goal whose limit is a maximum."""
 ALL_NIH = "all of NIH's boxes, 10 methods"
 LABELS = (names.SKIMAGE, names.SCIPY)
 SEVEN = partial(times, "methods", names.SEVEN)
@@ -205,7 +205,7 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
     "start": {
         "an error, compared with `import torch`": AtMost(0.3, start("error")),
         "the first line of a command": AtMost(1, start("first line")),
-        "the first step of a training on cached data": AtMost(3, start("exit")),
+        "the first training step on cached data": AtMost(3, start("exit")),
     },
     "jobs": {"speed of two jobs, compared with one": Goal(1.8, jobs)},
 }

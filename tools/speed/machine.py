@@ -1,4 +1,4 @@
-"""The machine in words, for the record."""
+"""Describe the machine for the record."""
 
 import os
 import platform
@@ -12,9 +12,9 @@ from tools.speed.record import Machine
 
 
 def describe(threads: int, packages: Sequence[str], gpu: str = "") -> Machine:
-    """Where the process runs, with the versions of ``packages`` and the ``gpu`` that is timed.
+    """Return the machine, the versions of ``packages`` and the ``gpu`` that is timed.
 
-    Raises ``NotAvailableError`` when one of them, needed to compare with, is not installed.
+    Raises ``NotAvailableError`` if a package is not installed.
     """
     return Machine(
         cpu=devices.cpu_model() or platform.processor() or platform.machine(),

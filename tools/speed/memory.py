@@ -1,7 +1,7 @@
-"""Peak memory of one call, in a fresh process.
+"""Measure the peak memory of a call in a new process.
 
-``ru_maxrss`` is no measure here: a started process inherits its parent's. ``VmHWM`` of ``/proc`` is the process's own
-peak of resident memory and can be set back.
+``ru_maxrss`` cannot be used, because a process inherits it from its parent. ``VmHWM`` of ``/proc`` is the peak of the
+process itself and can be reset.
 """
 
 import multiprocessing
@@ -15,23 +15,23 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def fresh(function: Callable[..., T], *values: Any) -> T:
-    """``function(*values)`` in a process of its own. Raises ``BrokenProcessPool`` where that was killed."""
+    """Return ``function(*values)``, called in a new process. Raises ``BrokenProcessPool`` if it was killed."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *values).result()
 
 
 def reset_peak() -> None:
-    """Set the process's peak back to what is resident now; nothing where there is no ``/proc``."""
+    """Reset the peak to the current resident memory; do nothing without ``/proc``."""
     if CLEAR.exists():
         CLEAR.write_text("5")
 
 
 def peak() -> float | None:
-    """MiB at the peak of the process since ``reset_peak``; None where the system does not tell."""
+    """Return the peak memory of the process since ``reset_peak`` in MiB; None without ``/proc``."""
     return status("VmHWM") if STATUS.exists() else None
 
 
 def status(field: str) -> float:
-    """MiB of a field of /proc/self/status."""
+    """Return a field of /proc/self/status in MiB."""
     line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
     return int(line.split()[1]) / 1024

@@ -1,4 +1,4 @@
-"""What records and pages call the contenders, and what each of others is compared with."""
+"""Names of the contenders in records and pages, and the contender of Locus with which each is compared."""
 
 BARE = "bare forward"
 CHANNELS_LAST = "bare forward, images channels last"
@@ -37,7 +37,7 @@ LEVELS_LARGEST = "OpenCV, contours per distinct level, largest"
 LEVELS_ALL = "OpenCV, contours per distinct level, all"
 LEVELS = (LEVELS_LARGEST, LEVELS_ALL)
 NOISE = "pixel noise"
-"""The map that is hardest for a contour search."""
+"""Hardest map for a contour search."""
 
 ONE_PROCESS = "one process, images decoded and resized, nothing kept"
 ALL_CORES = "the same in as many processes as cores, each alone"
@@ -58,11 +58,12 @@ LOOPS = {
     **{PACKAGE_SIX: SEVEN, CAPTUM: GRADCAM, TORCHCAM: GRADCAM, PACKAGE_SCORECAM: SCORECAM},
     CAPTUM_INTEGRATED: INTEGRATED,
 }
-"""What explains one finding after the other -> what of ours it is compared with."""
+"""Contender that explains one finding after the other -> contender of Locus with which it is compared."""
 PIXELS = {ORIGINAL_LARGEST: LARGEST, ORIGINAL_ALL: ALL, LEVELS_LARGEST: LARGEST, LEVELS_ALL: ALL}
 ATTENTION = {CHEFER_LOOP: CHEFER, TORCHCAM_LEGRAD: LEGRAD, PACKAGE_FINER: FINER, TORCHCAM_FINER: FINER}
 OURS = LOOPS | PIXELS | ATTENTION | dict.fromkeys((CONTOURS, SKIMAGE, SCIPY), SURFACE)
-"""A peer -> what of ours it is compared with."""
+"""Contender of another package -> contender of Locus with which it is compared."""
 
 IMPORT_TORCH = "import torch"
 FIRST_STEP = "first step of a training"
+"""Name of the timed training run in the records."""

@@ -1,4 +1,4 @@
-"""A subject's page: a pure function of its records, a table for each of its sections."""
+"""Page of a subject, generated from its records: a table for each of its sections."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -13,7 +13,7 @@ Cell = Callable[[SpeedRecord, Row], float | str | None]
 
 
 class Section(NamedTuple):
-    """The rows of a group as a table, or several: title and intro have conditions of the rows in braces."""
+    """Rows of a group as one or several tables. Title and intro are templates of the rows' conditions."""
 
     group: str
     title: str
@@ -25,7 +25,7 @@ class Section(NamedTuple):
     """Show only the rows with these conditions."""
 
     def tables(self, record: SpeedRecord) -> Iterator[Table]:
-        """A table for each title that the rows give."""
+        """Yield a table for each title of the rows."""
         groups: dict[tuple[str, str], list[Row]] = {}
         for row in record.of(self.group, *self.contenders, **self.on):
             groups.setdefault((record.words(self.title, row), record.words(self.intro, row)), []).append(row)
@@ -35,7 +35,7 @@ class Section(NamedTuple):
 
 
 def machine(record: SpeedRecord) -> str:
-    """Where and when a record was made."""
+    """Describe the machine, the packages and the date of a record."""
     m = record.machine
     gpu = f"{m.gpu}; " if m.gpu else ""
     packages = ", ".join(f"{name} {number}" for name, number in m.packages.items())
@@ -49,7 +49,7 @@ def machine(record: SpeedRecord) -> str:
 
 
 def goals(verdicts: Iterable[GoalVerdict]) -> Table:
-    """A row per goal: the worst figure measured, and where."""
+    """Return a table of goals with the worst measured figures."""
     header = ("goal", "limit", "worst measured", "where", "met")
     return Table("Goals", "", header, tuple(map(_verdict, verdicts)))
 
@@ -57,14 +57,14 @@ def goals(verdicts: Iterable[GoalVerdict]) -> Table:
 def _verdict(verdict: GoalVerdict) -> tuple[str, ...]:
     goal = verdict.goal
     measured = NOTHING if verdict.worst is None else f"{short(verdict.worst)}{goal.unit}"
-    unknown = "not measured" if verdict.worst is None else "as far as measured"
+    unknown = "not measured" if verdict.worst is None else "partly measured"
     met = {True: "yes", False: "**no**", None: unknown}[verdict.met]
     limit = f"{'at most' if goal.at_most else 'at least'} {goal.limit:g}{goal.unit}"
     return verdict.text, limit, measured, verdict.where or NOTHING, met
 
 
 def short(value: float | str | None) -> str:
-    """Three digits are what a time is good for; a count is shown whole, and so are words.
+    """Format a time with three digits; counts and texts are unchanged.
 
     >>> short(1.0449), short(12.34), short(512.4), short(7), short("cpu"), short(None)
     ('1.04', '12.3', '512', '7', 'cpu', '–')
@@ -77,46 +77,46 @@ def short(value: float | str | None) -> str:
 
 
 def on(condition: str) -> Cell:
-    """A condition; nothing where it is 0."""
+    """Show a condition; empty if it is 0."""
     return lambda record, row: row.on[condition] or None
 
 
 def in_words(template: str) -> Cell:
-    """Conditions in the template's braces."""
+    """Show a template of conditions."""
     return lambda record, row: record.words(template, row)
 
 
 def contender(record: SpeedRecord, row: Row) -> str:
-    """Who was measured."""
+    """Show the name of the contender."""
     return row.contender
 
 
 def measured(name: str) -> Cell:
-    """A figure of the row."""
+    """Show a figure of the row."""
     return lambda record, row: figure(row, name)
 
 
 def rounds(record: SpeedRecord, row: Row) -> float | str | None:
-    """How often it was timed, or why it was not."""
+    """Show the number of rounds, or why the contender was not timed."""
     return row.reason or figure(row, "rounds")
 
 
 def per_second(record: SpeedRecord, row: Row | None) -> float | None:
-    """Images per second."""
+    """Show the images per second."""
     time = figure(row, "wall_ms")
     return 1000 / time if time else None
 
 
 def ours(name: str) -> Cell:
-    """How many times as long as ours it took, by the figure of that ``name``; nothing for ours."""
+    """Show the figure ``name`` divided by that of Locus; empty for Locus."""
 
     def cell(record: SpeedRecord, row: Row) -> float | None:
-        beside = names.OURS.get(row.contender)
-        return quotient(row, record.beside(row, beside), name) if beside else None
+        reference = names.OURS.get(row.contender)
+        return quotient(row, record.beside(row, reference), name) if reference else None
 
     return cell
 
 
 def rate_of(other: str, name: str = "wall_ms") -> Cell:
-    """The row's rate as a multiple of another contender's."""
+    """Show the rate divided by that of another contender."""
     return lambda record, row: quotient(record.beside(row, other), row, name)

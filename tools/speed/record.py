@@ -1,4 +1,4 @@
-"""What a run of the speed benchmark leaves behind: the machine, the settings, and one row per thing measured."""
+"""Record of a run of the speed benchmark: machine, settings and one row per measurement."""
 
 import json
 import re
@@ -14,51 +14,51 @@ On = dict[str, str | int | float]
 
 
 class Frozen(BaseModel):
-    """A part of a record."""
+    """Immutable part of a record."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Machine(Frozen):
-    """Where it ran."""
+    """Machine and packages."""
 
     cpu: str
     cores: int
-    """CPU cores that the process may run on."""
+    """Number of CPU cores available to the process."""
     memory_gib: float
     system: str
     python: str
     threads: int
-    """Threads of torch, and of whatever else computes."""
+    """Number of threads of torch and other libraries."""
     load: float
-    """Processes that wanted a core in the minute before the run: 0 on a quiet machine."""
+    """Load average in the minute before the run."""
     packages: dict[str, str]
     gpu: str = ""
-    """The GPU that was timed, where one was."""
+    """Name of the timed GPU; empty if none was timed."""
 
     @property
     def name(self) -> str:
-        """The hardware that decides."""
+        """Name of the GPU or CPU."""
         return self.gpu or f"{self.cpu}, {self.cores} cores"
 
     @property
     def word(self) -> str:
-        """The name as a part of a file's."""
+        """The name as part of a file name."""
         return re.sub("[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
 
 class Row(Frozen):
-    """What was measured of one contender; all that share group and conditions were timed in turn."""
+    """Figures of one contender. All contenders of the same group and conditions were timed in turn."""
 
     group: str
     on: On
     """The conditions: network, map, findings, thresholds …"""
     contender: str
     figures: dict[str, int | float | None]
-    """``wall_ms``, ``cpu_ms`` (processor time, all threads together): milliseconds per image or map, the minimum over
-    ``rounds``; ``mib``: peak memory. None where the system does not tell, absent where it was left out."""
+    """``wall_ms``, ``cpu_ms`` (CPU time of all threads): milliseconds per image or map, the minimum over ``rounds``.
+    ``mib``: peak memory. None if the system does not report it; missing if the contender was not timed."""
     reason: str = ""
-    """Why it was left out."""
+    """Why the contender was not timed."""
 
 
 class SpeedRecord(Frozen):
@@ -70,30 +70,30 @@ class SpeedRecord(Frozen):
     seconds: float
     machine: Machine
     settings: dict[str, Any]
-    """The flags of the run that decide what is measured."""
+    """The flags of the run that affect the measurements."""
     note: str = ""
-    """What else is to be known of the machine."""
+    """Remark about the machine."""
     rows: tuple[Row, ...]
 
     def of(self, group: str, *contenders: str, **on: str | int) -> list[Row]:
-        """The rows of a group under the conditions ``on``, of some ``contenders`` or all, in the order measured."""
+        """Return the rows of a group with the conditions ``on``, of some ``contenders`` or all."""
         rows = (row for row in self.rows if row.group == group and (row.contender in contenders or not contenders))
         return [row for row in rows if on.items() <= row.on.items()]
 
     def beside(self, row: Row, contender: str, **changed: str | int) -> Row | None:
-        """Another contender under the same conditions but for those that are ``changed``."""
+        """Return the row of another contender with the same conditions, except those that are ``changed``."""
         on = row.on | changed
         return next((other for other in self.of(row.group, contender) if other.on == on), None)
 
     def words(self, template: str, row: Row) -> str:
-        """The ``template`` with a row's conditions, and the settings, in its braces."""
+        """Return the ``template`` with the conditions of a row and the settings inserted."""
         return template.format_map(self.settings | row.on | {"contender": row.contender})
 
 
 def figure(row: Row | None, name: str) -> float | None:
-    """A figure of a row where it was measured; ``least_ms`` is the smaller of wall and processor time.
+    """Return a figure of a row, if measured; ``least_ms`` is the smaller of wall and CPU time.
 
-    On a machine that others use a long call waits for a core and a short one does not: wall time favours the short.
+    On a busy machine long calls wait for a core and short calls do not, so wall time favours short calls.
     """
     if name == "least_ms":
         times = figure(row, "wall_ms"), figure(row, "cpu_ms")
@@ -102,19 +102,19 @@ def figure(row: Row | None, name: str) -> float | None:
 
 
 def quotient(above: Row | None, below: Row | None, name: str = "wall_ms") -> float | None:
-    """A figure of two rows, divided, where both were measured."""
+    """Return a figure of two rows, divided; None if one of them was not measured."""
     numerator, denominator = figure(above, name), figure(below, name)
     return numerator / denominator if numerator is not None and denominator else None
 
 
 def write(record: SpeedRecord, path: Path | str) -> None:
-    """Write the record as JSON, a row per line, whole or not at all."""
+    """Write the record atomically as JSON, with one row per line."""
     write_json(path, record.model_dump(mode="json", exclude_defaults=True))
 
 
 def read(path: Path | str, command: str) -> SpeedRecord:
-    """Read a record; raises ``DataError`` with the path, what is wrong, and the ``command`` that makes it."""
+    """Read a record. Raises ``DataError`` with the path, the reason and the ``command`` that creates it."""
     try:
         return SpeedRecord.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError) as error:
-        raise DataError(f"cannot read the record {path}: {error}; make it with {command}") from error
+        raise DataError(f"cannot read the record {path}: {error}; create it with {command}") from error

@@ -1,4 +1,4 @@
-"""One timed subject: its flags, sections, records and page."""
+"""Timed subject: its flags, sections, records and page."""
 
 import datetime
 import re
@@ -21,29 +21,26 @@ from tools.speed.record import Machine, Row, SpeedRecord
 
 @dataclass(frozen=True)
 class SpeedConfig:
-    """The flags of every subject."""
+    """Flags of all subjects."""
 
     page: bool = False
-    """Measure nothing: write the page from the records."""
+    """Write the page from the records without measuring."""
     quick: bool = False
-    """Measure very little of everything, in a minute, to show that it works. The figures mean nothing."""
+    """Test run of a minute. The figures are meaningless."""
     records: str = "tools/speed/records"
-    """The folder of the records, one file per subject and machine. The page shows all of them."""
+    """Folder of the records, one file per subject and machine. The page shows all of them."""
     output: str = ""
-    """The page with every measurement (default: runs/speed/SUBJECT.md)."""
+    """Page with all measurements. Default: runs/speed/SUBJECT.md."""
 
 
 @dataclass(frozen=True)
 class SummaryConfig:
-    """Write docs/speed.md from the records of all subjects.
-
-    ``python -m tools.speed summary``.
-    """
+    """Write docs/speed.md from the records of all subjects: ``python -m tools.speed summary``."""
 
     records: str = "tools/speed/records"
-    """The folder of the records."""
+    """Folder of the records."""
     output: str = "docs/speed.md"
-    """The page."""
+    """Page to write."""
 
 
 SHARED = {field.name for field in fields(SpeedConfig)}
@@ -51,33 +48,30 @@ SHARED = {field.name for field in fields(SpeedConfig)}
 
 @dataclass(frozen=True)
 class Subject:
-    """What differs between the things that are timed."""
+    """Flags, texts and tables of a subject."""
 
     name: str
     config: type[SpeedConfig]
     tiny: Mapping[str, Any]
-    """The flags of a run on very little, which shows quickly that everything works."""
+    """Flags of a short test run."""
     title: str
     about: str
     sections: tuple[Section, ...]
-    """The tables with every measurement."""
+    """Tables of all measurements."""
     highlights: tuple[Section, ...] = ()
-    """The tables that docs/speed.md shows after the goals."""
+    """Tables in docs/speed.md, after the goals."""
 
     @property
     def command(self) -> str:
-        """What a user types."""
+        """Command line of the subject."""
         return f"python -m tools.speed {self.name}"
 
     def __call__(self, argv: Sequence[str]) -> str:
-        """Measure, unless the page alone is asked for; write the record and the page.
-
-        Returns the sentence that says where they lie.
-        """
+        """Measure (unless ``--page`` is given) and write the record and the page; return a message with their paths."""
         flags, typed = cli.parse(self.config, argv, self.command)
         flags = self.quick(flags, typed) if flags.quick else flags
         if not flags.page:
-            run = import_module(f"tools.speed.{self.name}.run").run  # torch is imported when the flags are right
+            run = import_module(f"tools.speed.{self.name}.run").run  # imports torch, after the flags are checked
             measured = run(flags)
             record.write(measured, Path(flags.records) / f"{self.name}-{measured.machine.word}.json")
         output = flags.output or f"runs/speed/{self.name}.md"
@@ -85,27 +79,24 @@ class Subject:
         return f"{output} shows the records {flags.records}/{self.name}-*.json"
 
     def quick(self, config: SpeedConfig, typed: Collection[str]) -> Any:
-        """The same run on very little, apart from the flags that were ``typed``."""
+        """Return the flags of a short test run; those that were ``typed`` are unchanged."""
         tiny = {"records": "runs/speed", **self.tiny}
         return replace(config, **{name: value for name, value in tiny.items() if name not in typed})
 
     def read(self, folder: Path | str) -> list[SpeedRecord]:
-        """The subject's records of all machines, those without a GPU first.
-
-        Raises ``DataError`` where there is none.
-        """
+        """Return the records of all machines, those without a GPU first. Raises ``DataError`` if there are none."""
         paths = sorted(Path(folder).glob(f"{self.name}-*.json"))
         if not paths:
-            raise DataError(f"no record {folder}/{self.name}-*.json: make one with {self.command}")
+            raise DataError(f"no record {folder}/{self.name}-*.json: create one with {self.command}")
         records = [record.read(path, self.command) for path in paths]
         return sorted(records, key=lambda one: bool(one.machine.gpu))
 
     def page(self, records: Sequence[SpeedRecord]) -> str:
-        """The page with every measurement as Markdown."""
+        """Return the page of all measurements as Markdown."""
         return joined([f"# {self.title}", self.about, *self.parts(records, self.sections)])
 
     def parts(self, records: Sequence[SpeedRecord], sections: Sequence[Section]) -> Iterator[str]:
-        """Paragraphs and tables; titles name the machine if there are several."""
+        """Yield paragraphs and tables; the titles include the machine if there are several."""
         for one in records:
             suffix = f", on {one.machine.name}" if len(records) > 1 else ""
             tables = [page.goals(verdicts(self.name, one)), *(t for section in sections for t in section.tables(one))]
@@ -114,12 +105,12 @@ class Subject:
 
 
 def joined(parts: Iterable[str]) -> str:
-    """The non-empty parts with a blank line between them."""
+    """Join the non-empty parts with blank lines."""
     return re.sub("\n{3,}", "\n\n", "\n\n".join(part.strip() for part in parts if part)) + "\n"
 
 
 def finished(config: SpeedConfig, begun: float, machine: Machine, rows: Iterable[Row], note: str = "") -> SpeedRecord:
-    """The record of a run whose ``perf_counter`` was ``begun``, once all ``rows`` are measured."""
+    """Measure all ``rows`` and return the record of a run that began at ``perf_counter`` ``begun``."""
     measured = tuple(rows)
     flags = {name: value for name, value in asdict(config).items() if name not in SHARED}
     return SpeedRecord(

@@ -1,7 +1,7 @@
-"""Times that can be compared: everything in turn, round by round, and of each the minimum.
+"""Time several contenders in turn, round by round, and take the minimum of each.
 
-A disturbance (another process, a warmer processor) meets all contenders alike instead of the one that happens to run,
-and the minimum is the round that was disturbed least. The first round also warms up.
+Disturbances (other processes, a warmer CPU) then affect all contenders, and the minimum is the least disturbed round.
+The first round also warms up caches.
 """
 
 import logging
@@ -15,27 +15,27 @@ from tools.speed.record import On, Row
 log = logging.getLogger(__name__)
 
 SHORT = 0.01
-"""Seconds. A shorter call is repeated, since one alone mostly waits for code and data to come back into caches."""
+"""Seconds below which a call is repeated, because a single short call mostly measures cache misses."""
 
 
 class Task(NamedTuple):
-    """A contender and how much it is given."""
+    """A contender and its amount of work."""
 
     contender: str
     amount: int
-    """How many findings it explains, or how many thresholds it tries; 0 where that says nothing."""
+    """Number of findings or thresholds; 0 if that does not apply."""
 
 
 @dataclass
 class Times:
-    """Seconds of each call so far."""
+    """Seconds of each timed call."""
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
-    """Processor time of all threads."""
+    """CPU time of all threads."""
 
     def add(self, call: Callable[[], object]) -> None:
-        """Time a call; what takes less than ``SHORT`` is called again until that has passed, and the mean counts."""
+        """Time a call. It is repeated until ``SHORT`` seconds have passed, and the mean is added."""
         wall, cpu, calls, passed = time.perf_counter(), time.process_time(), 0, 0.0
         while passed < SHORT:
             call()
@@ -45,18 +45,18 @@ class Times:
 
 
 def until_done(call: Callable[[], object], device: str) -> Callable[[], object]:
-    """The call until its ``device`` (``cpu`` or ``cuda``) has done all that it was told."""
+    """Return a call that waits until the ``device`` (``cpu`` or ``cuda``) has finished."""
     if device == "cpu":
         return call
 
-    def whole() -> object:
+    def synchronized() -> object:
         import torch
 
-        made = call()
+        result = call()
         torch.cuda.synchronize()
-        return made
+        return result
 
-    return whole
+    return synchronized
 
 
 def interleaved(
@@ -65,10 +65,10 @@ def interleaved(
     budget: float = float("inf"),
     patience: float = float("inf"),
 ) -> dict[Task, Times]:
-    """The times of ``calls``, in at most ``rounds`` rounds.
+    """Time ``calls`` in at most ``rounds`` rounds.
 
-    A call has no further round once its rounds took ``budget`` seconds, and none at all where ``expected`` exceeds
-    ``patience`` seconds: its list of times is empty then.
+    A call is not timed again after ``budget`` seconds, and not at all (empty times) if it is ``expected`` to take more
+    than ``patience`` seconds.
     """
     measured = {task: Times() for task in calls}
     for turn in range(rounds):
@@ -80,18 +80,18 @@ def interleaved(
 
 
 def expected(task: Task, measured: Mapping[Task, Times]) -> float:
-    """Seconds that a first call takes at most, judged by the same contender with a smaller amount; 0 without any.
+    """Return an upper estimate of the seconds of a first call from other amounts of the same contender, else 0.
 
     >>> expected(Task("loop", 8), {Task("loop", 2): Times(wall=[3.0, 2.5])})
     10.0
     """
     same = [(other.amount, times.wall) for other, times in measured.items() if other.contender == task.contender]
-    known = [(amount, min(wall)) for amount, wall in same if wall and amount]
-    return min((seconds * task.amount / amount for amount, seconds in known), default=0.0)
+    shortest = [(amount, min(wall)) for amount, wall in same if wall and amount]
+    return min((seconds * task.amount / amount for amount, seconds in shortest), default=0.0)
 
 
 def row(group: str, on: On, contender: str, times: Times, per: int = 1, reason: str = "", **figures: float) -> Row:
-    """The minimum of the rounds as a row, in milliseconds for each of the ``per`` images of a call."""
+    """Return a row with the minimum over the rounds, in milliseconds per image; a call has ``per`` images."""
     if times.wall:
         wall, cpu = (round(1000 * min(seconds) / per, 5) for seconds in (times.wall, times.cpu))
         figures = {"wall_ms": wall, "cpu_ms": cpu, "rounds": len(times.wall), **figures}

@@ -1,4 +1,4 @@
-"""Networks as other projects write them, reduced to what names and logits need, with random weights that have seen images."""
+"""Networks of other projects, reduced to names and logits, with random weights."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ JF_FINDINGS = 5
 
 
 def seen(net, side=64):
-    """``net`` in evaluation mode, its batch norms calibrated on noise, so that logits differ from image to image."""
+    """Return ``net`` in evaluation mode with batch norms calibrated on noise, so that its logits depend on the image."""
     norms = [part for part in net.modules() if isinstance(part, nn.BatchNorm2d)]
     for part in norms:
         part.momentum = 1.0
@@ -20,7 +20,7 @@ def seen(net, side=64):
 
 
 class Kinds(nn.Module):
-    """jfhealthcare's attention: channel and position, both there whichever is used."""
+    """jfhealthcare's attention, whose files contain both kinds."""
 
     def __init__(self, word, channels):
         super().__init__()
@@ -77,7 +77,7 @@ def pooled(word, A, layer):
 
 
 class XRayDense(nn.Module):
-    """alinstein/X_RAY's DenseNet121: no ReLU behind the features, torchvision's classifier left in."""
+    """alinstein/X_RAY's DenseNet121: no ReLU after the features, with torchvision's unused classifier."""
 
     def __init__(self, findings=8):
         super().__init__()
@@ -89,7 +89,7 @@ class XRayDense(nn.Module):
 
 
 class XRayResNet(nn.Module):
-    """alinstein/X_RAY's ResNet18, without its sigmoid: our logits stand before it."""
+    """alinstein/X_RAY's ResNet18 without its sigmoid."""
 
     def __init__(self, findings=8):
         super().__init__()
@@ -101,7 +101,7 @@ class XRayResNet(nn.Module):
 
 
 class XRayPcam(nn.Module):
-    """alinstein/X_RAY's PCAM_Model with ResNet18, without the dropout that it leaves on in evaluation."""
+    """alinstein/X_RAY's PCAM_Model with ResNet18, without its dropout, which is active in evaluation."""
 
     def __init__(self, findings=3):
         super().__init__()
@@ -118,7 +118,7 @@ class XRayPcam(nn.Module):
 
 
 class XRayEfficient(nn.Module):
-    """alinstein/X_RAY's EfficientNet_model: the package's network with its own last layer left in."""
+    """alinstein/X_RAY's EfficientNet_model: the package's network with its unused last layer."""
 
     def __init__(self, findings=8):
         super().__init__()
@@ -130,5 +130,5 @@ class XRayEfficient(nn.Module):
 
 
 def wrapped(prefix):
-    """A state dict with ``prefix`` before its names."""
+    """Return a state dict with ``prefix`` in front of its names."""
     return lambda state: {prefix + name: value for name, value in state.items()}

@@ -1,4 +1,4 @@
-"""Weights of other projects give the logits of those projects, or are refused with what does not fit, counted."""
+"""Converted weights of other projects give the logits of those projects or raise clear errors."""
 
 import re
 
@@ -14,7 +14,7 @@ from tests.backbones.published import networks as nets
 
 
 def check(net, state, word, pooling="AVG", attention=None, images=None, atol=1e-5):
-    """Our classifier with the translated ``state`` gives the logits of ``net``; the translation is handed back."""
+    """Check that our classifier with the converted ``state`` gives the logits of ``net``; return the conversion."""
     images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1)) if images is None else images
     with torch.no_grad():
         expected = net(images)
@@ -64,7 +64,7 @@ def test_timm_s_weights_give_timm_s_logits(name):
         pytest.param("vit_tiny_patch16_224", marks=pytest.mark.slow),
     ],
 )
-def test_a_timm_head_with_more_than_a_layer_behind_the_mean_is_no_head_of_ours(name):
+def test_a_timm_head_with_several_layers_is_not_converted(name):
     found = translate(timm.create_model(name, num_classes=4).state_dict(), backbones.build(name, 4))
     assert found.heads
     assert not found.unexpected
@@ -76,7 +76,7 @@ def test_a_timm_head_with_more_than_a_layer_behind_the_mean_is_no_head_of_ours(n
     "prefix",
     ["model.net.module.", "_orig_mod.", *(pytest.param(word, marks=pytest.mark.slow) for word in ("module.", "model.", "model.model."))],
 )
-def test_any_wrapping_is_taken_off(prefix):
+def test_any_prefix_is_removed(prefix):
     """ihamdi's Lightning files begin with ``model.model.``, DataParallel's with ``module.``."""
     torch.manual_seed(0)
     net = nets.seen(torchvision.models.resnet18(num_classes=2))
@@ -84,8 +84,8 @@ def test_any_wrapping_is_taken_off(prefix):
 
 
 @pytest.mark.oracle
-def test_the_old_names_of_densenet_and_absent_counters_are_known():
-    """torchvision's own file of 2017 is written so."""
+def test_old_names_of_densenet_and_missing_counters_are_supported():
+    """torchvision's file of 2017 has these names."""
     torch.manual_seed(0)
     net = nets.seen(torchvision.models.densenet121(num_classes=14))
     old = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", name): value for name, value in net.state_dict().items()}
@@ -97,7 +97,7 @@ def test_the_old_names_of_densenet_and_absent_counters_are_known():
 @pytest.mark.oracle
 @pytest.mark.parametrize(("pool", "word", "groups"), [("PCAM", "PCAM", 1), ("AVG_MAX_LSE", "AVG_MAX_LSE:gamma=.5", 3)])
 def test_jfhealthcare_s_weights_give_its_logits(pool, word, groups):
-    """Their PCAM divides the sum of probabilities, ours is a softmax of their logarithm: the same."""
+    """Their PCAM divides by the sum of probabilities, ours is a softmax of log-probabilities."""
     torch.manual_seed(0)
     net = nets.seen(nets.Chexpert(pool, groups=groups))
     found = check(net, net.state_dict(), "densenet121", word)
@@ -107,7 +107,7 @@ def test_jfhealthcare_s_weights_give_its_logits(pool, word, groups):
 
 
 @pytest.mark.oracle
-def test_jfhealthcare_s_batch_norm_before_the_layer_becomes_part_of_it():
+def test_jfhealthcare_s_batch_norm_is_folded_into_the_layer():
     torch.manual_seed(0)
     net = nets.seen(nets.Chexpert("AVG", fc_bn=True))
     check(net, net.state_dict(), "densenet121", atol=1e-4)
@@ -117,16 +117,16 @@ def test_jfhealthcare_s_batch_norm_before_the_layer_becomes_part_of_it():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("word", ["SAM", pytest.param("CAM", marks=pytest.mark.slow)])
-def test_jfhealthcare_s_attention_before_one_layer_is_ours(word):
+def test_jfhealthcare_s_attention_before_one_layer_is_converted(word):
     torch.manual_seed(0)
     net = nets.seen(nets.Chexpert("AVG", heads=(5,), attention=word))
     check(net, net.state_dict(), "densenet121", attention=word)
 
 
 @pytest.mark.byhand
-def test_attention_that_is_applied_once_more_per_finding_is_refused():
+def test_attention_applied_once_per_finding_raises_an_error():
     net = nets.Chexpert("AVG", attention="CAM")
-    with pytest.raises(NotAvailableError, match=r"CAM.*finding.*once"):
+    with pytest.raises(NotAvailableError, match=r"CAM once per finding"):
         translate(net.state_dict(), backbones.build("densenet121", 5, "AVG", "CAM"))
 
 
@@ -150,7 +150,7 @@ def test_x_ray_s_weights_give_its_logits(kind, word, pooling):
 
 
 @pytest.mark.byhand
-def test_weights_that_pad_otherwise_are_refused_with_the_right_name():
+def test_weights_for_another_padding_raise_an_error_with_the_right_backbone():
     package = nets.XRayEfficient().state_dict()
     with pytest.raises(NotAvailableError, match=r"efficientnet-pytorch.*--backbone tf_efficientnet_b0"):
         translate(package, backbones.build("EfficientNet", 8))
@@ -160,8 +160,8 @@ def test_weights_that_pad_otherwise_are_refused_with_the_right_name():
 
 
 @pytest.mark.oracle
-def test_torchxrayvision_s_weights_give_its_logits_on_the_same_picture():
-    """It takes one gray channel from -1024 to 1024, we three normalised by ImageNet: the word of the backbone says so."""
+def test_torchxrayvision_s_weights_give_its_logits_on_the_same_image():
+    """It has one gray channel from -1024 to 1024; the options of the backbone convert ImageNet-normalised images."""
     xrv = pytest.importorskip("torchxrayvision")
     torch.manual_seed(0)
     net = xrv.models.DenseNet(weights=None).train()
@@ -185,9 +185,9 @@ def test_torchxrayvision_s_weights_give_its_logits_on_the_same_picture():
 
 
 @pytest.mark.byhand
-def test_the_seed_s_vgg_and_squeezenet_have_heads_that_are_named_as_such():
-    """priyavrat-misra's VGG-16 has three layers behind its maps: the extractor fits, the head is none of ours."""
-    net = torchvision.models.squeezenet1_1(num_classes=4)  # a ReLU stands between its last convolution and the mean
+def test_heads_of_vgg_and_squeezenet_are_recognised():
+    """priyavrat-misra's VGG-16 has three layers after its maps, so only its extractor is converted."""
+    net = torchvision.models.squeezenet1_1(num_classes=4)  # a ReLU follows its last convolution
     found = translate(net.state_dict(), backbones.build("squeezenet1_1", 4))
     assert (found.unexpected, found.heads) == ([], ["classifier.1.weight", "classifier.1.bias"])
     with torch.device("meta"):
@@ -201,7 +201,7 @@ def test_the_seed_s_vgg_and_squeezenet_have_heads_that_are_named_as_such():
 
 @pytest.mark.parametrize("word", ["fc", "classifier"])
 def test_a_linear_layer_before_a_sigmoid_is_the_head(word: str):
-    """As in the networks of CheXNet's followers, ``Sequential(Linear, Sigmoid)``."""
+    """CheXNet's head is ``Sequential(Linear, Sigmoid)``."""
     name = {"fc": "resnet18", "classifier": "densenet121"}[word]
     net = torchvision.models.get_model(name, num_classes=4)
     setattr(net, word, torch.nn.Sequential(getattr(net, word), torch.nn.Sigmoid()))
@@ -213,7 +213,7 @@ def test_a_linear_layer_before_a_sigmoid_is_the_head(word: str):
 
 
 @pytest.mark.byhand
-def test_what_nothing_is_known_about_is_told():
+def test_unrecognised_weights_are_reported():
     torch.manual_seed(0)
     state = torchvision.models.resnet18(num_classes=4).state_dict()
     state["layer1.0.conv9.weight"] = state.pop("layer1.0.conv1.weight")

@@ -39,7 +39,7 @@ def config(root: Path) -> DatasetCheckConfig:
 def verdicts(root: Path) -> dict[str, str]:
     """Return the rows that are not ok, except that on the single validation image."""
     result = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
-    assert result.pop("validation images").startswith("note 1 validation images choose best.ckpt: with less than 100")
+    assert result.pop("validation images").startswith("note only 1 validation images select best.ckpt; with fewer than 100")
     return result
 
 
@@ -104,20 +104,20 @@ def test_one_of_many_duplicates_per_split_is_named(root: Path):
 
 def test_unreadable_file_is_named(root: Path):
     (root / "a.png").write_bytes(b"PK")
-    assert "a.png: it is no image" in verdicts(root)["unreadable files"]
+    assert "a.png: it is not a PNG or JPEG image" in verdicts(root)["unreadable files"]
 
 
 def test_box_of_an_absent_finding_is_a_note_and_a_clipped_one_too(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nd.png,Mass,2,3,100,12\n")
     assert verdicts(root) == {
         "boxes of findings whose label is not 1": "note 1: d.png Mass",
-        "warnings while loading": f"note 1: {root}/boxes.csv: 1 boxes reach past the image's edge and were clipped",
+        "warnings while loading": f"note 1: {root}/boxes.csv: clipped 1 boxes at the edge of their image",
     }
 
 
 def test_images_without_a_file_are_wrong_and_named(root: Path):
     (root / "d.png").unlink()
-    named = f"note 1: {root}: 1 of 2 test images have no file and are left out: d.png"
+    named = f"note 1: {root}: 1 of 2 test images have no file and are skipped: d.png"
     assert verdicts(root) == {"listed images without a file": "wrong 1: test 1", "warnings while loading": named}
 
 

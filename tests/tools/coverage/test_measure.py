@@ -1,4 +1,4 @@
-"""What is measured in many worlds at once is what the product computes in each of them."""
+"""The vectorised statistics of simulated worlds equal those of Locus."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def row(network, world, method):
 
 
 def by_the_product(networks, world):
-    """The estimate of each statistic, by ``benchmark.scoring.statistics.mrmc``."""
+    """Return the estimate of each statistic by ``benchmark.scoring.statistics.mrmc``."""
     first, second, _ = networks
     gaps = [tuple(a - b for a, b in zip(row(n, world, 0), row(n, world, 1), strict=True)) for n in networks]
     return {
@@ -33,7 +33,7 @@ def by_the_product(networks, world):
 
 
 @pytest.mark.oracle
-def test_the_chosen_rule_is_that_of_the_product(networks):
+def test_the_chosen_rule_is_that_of_locus(networks):
     parts = measure._parts(networks, 0)
     for name in measure.STATISTICS:
         value, reach, p = measure.by_rule(parts[name], measure.CHOSEN)
@@ -58,7 +58,7 @@ def test_a_method_is_called_worse_by_holm_over_its_comparisons(networks):
 
 
 @pytest.mark.byhand
-def test_a_cap_never_narrows_an_interval(networks):
+def test_a_cap_does_not_narrow_intervals(networks):
     parts = measure._parts(networks, 0)["paired"]
     reach = {rule: measure.by_rule(parts, rule)[1] for rule in measure.RULES}
     assert (reach["floor and cap"] >= reach["floor"] - 1e-12).all()

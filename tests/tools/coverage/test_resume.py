@@ -1,4 +1,4 @@
-"""A table that lacks a setting is completed, and nothing else is simulated again."""
+"""Only settings that the table lacks are simulated."""
 
 import pandas as pd
 import pytest

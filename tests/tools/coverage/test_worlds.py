@@ -1,4 +1,4 @@
-"""The simulated worlds are scored as the product scores: thresholds, left-out patients, the seed's spread."""
+"""Scores of simulated worlds: thresholds, jackknife and variance over training runs."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tools.coverage.worlds import STEPS, Simulation, worlds
 
 
 @pytest.mark.oracle
-def test_cross_fitted_hits_are_those_of_the_products_thresholds():
+def test_cross_fitted_hits_equal_those_of_the_scoring_code():
     random, patients = np.random.default_rng(0), 40
     logits, findings = random.normal(0, 5, (1, 1, patients, 2)), np.tile([0, 1], (1, patients, 1))
     begin, end = simulated.reach(logits, random.normal(0.5, 0.15, logits.shape))
@@ -30,7 +30,7 @@ def test_a_case_hits_between_its_first_and_last_threshold():
 
 
 @pytest.mark.byhand
-def test_the_jackknife_leaves_whole_patients_out():
+def test_the_jackknife_leaves_out_whole_patients():
     hits = np.array([[1, 0], [1, 1], [0, 0], [1, 0]], dtype=bool)[None, None]
     findings = np.array([[0, 1], [0, 1], [1, 0], [0, 1]])[None]
     theta, jackknife = simulated._scored(hits, findings, 2)
@@ -40,19 +40,19 @@ def test_the_jackknife_leaves_whole_patients_out():
 
 @pytest.mark.planted
 @pytest.mark.parametrize(("findings", "thresholds"), [(1, "fixed"), (8, "cross-fitted")])
-def test_rows_vary_over_training_runs_as_the_setting_says(findings, thresholds):
-    """With many patients, less what patients leave of it: the spread without any seed's sd."""
+def test_scores_vary_over_training_runs_as_in_the_setting(findings, thresholds):
+    """With many patients, after subtracting the variance without any effect of training runs."""
     with_seeds, without = (scores(60, 1500, sd, findings, thresholds)[:, 0].var(1, ddof=1).mean() for sd in (0.05, 0.0))
     assert np.sqrt(with_seeds - without) == pytest.approx(0.05, rel=0.12)
 
 
 @pytest.mark.planted
-def test_the_better_method_is_better_by_what_the_setting_says_and_the_others_are_equal():
+def test_only_the_better_method_is_better_by_the_advantage_of_the_setting():
     theta = scores(20, 500, 0.01, 1, "fixed", count=40).mean((0, 2))
     assert theta[-1] - theta[0] == pytest.approx(0.05, abs=0.005)
     assert theta[:-1] == pytest.approx(np.full(len(theta) - 1, theta[:-1].mean()), abs=0.01)
 
 
 def scores(runs, patients, sd, findings, thresholds, count=4):
-    """(W, M + 1, S) of a single network."""
+    """Return the (W, M + 1, S) scores of a single network."""
     return worlds(Simulation((runs,), patients, (sd,), findings, thresholds), count)[0].theta

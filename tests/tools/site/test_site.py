@@ -1,4 +1,4 @@
-"""The documentation as a site: links, pages, that it builds."""
+"""The documentation site: links, pages and building."""
 
 import importlib.util
 import re
@@ -33,7 +33,7 @@ def with_dead_links(pages):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_each_link_of_a_page_leads_to_a_file(page):
+def test_every_link_leads_to_a_file(page):
     assert with_dead_links([page]) == []
 
 
@@ -41,20 +41,20 @@ def test_no_page_of_the_site_has_a_dead_link(site):
     assert with_dead_links(site.rglob("*.md")) == []
 
 
-def test_each_page_of_docs_is_in_the_menu(site):
+def test_every_page_of_docs_is_in_the_menu(site):
     text = (site / "zensical.toml").read_text()
     assert [page.name for page in PAGES[2:] if f'"docs/{page.name}"' not in text] == []
     assert set(tomllib.loads(text)) == {"project"}
 
 
-def test_each_method_and_protocol_has_a_page_with_its_own_first_line():
+def test_every_method_and_protocol_has_a_page():
     texts = {(kind, word): text for kind, word, text in pages()}
     assert {word for kind, word in texts if kind == "protocols"} == set(protocols.names())
     assert {word for kind, word in texts if kind == "methods"} == set(methods.names())
-    assert "by their own positive gradients" in texts["methods", "layercam"]
+    assert "weighted by the positive gradients at the same position" in texts["methods", "layercam"]
 
 
-def test_the_site_is_built_without_an_issue(site):
+def test_the_site_is_built_without_warnings(site):
     if importlib.util.find_spec("zensical") is None:
         pytest.skip("needs the extra docs: pip install -e '.[docs]'")
     done = subprocess.run(
@@ -67,12 +67,12 @@ def test_the_site_is_built_without_an_issue(site):
     assert [file for file in (*asked, "search.js") if not (site / "site" / file).exists()] == []
 
 
-def test_the_picture_of_the_entries_shows_what_the_leaderboard_says():
+def test_the_figure_of_entries_shows_the_leaderboard():
     drawn = Image.open(ROOT / "docs" / "pictures" / "concept-entry.png").text["Description"]
     assert drawn == draw_entries(Figure().subplots()), "docs/pictures are stale: python -m tools.site.pictures"
 
 
-def test_links_of_finished_pages_lead_to_what_the_site_has(site):
+def test_links_of_html_pages_lead_to_pages_of_the_site(site):
     links = [(page, link) for page in (site / "pages").rglob("*.html") for link, _ in source.ANCHOR.findall(page.read_text())]
     assert len(links) > 30
     targets = [page.parent / link for page, link in links]

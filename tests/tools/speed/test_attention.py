@@ -1,4 +1,4 @@
-"""The times of attention methods are of the same maps, and their goals are read from CPU time."""
+"""The speed benchmark of attention methods: equal maps, goals and page."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def by_hand():
 
 
 @pytest.mark.byhand
-def test_goals_are_read_from_cpu_time_against_attention_that_is_not_fused():
+def test_goals_compare_cpu_times_with_unfused_attention():
     assert [(round(v.worst, 2), v.met) for v in verdicts("attention", by_hand())] == [(1.19, True), (9.0, True), (1.89, False)]
 
 
@@ -36,7 +36,7 @@ def test_the_page_shows_ratios_of_cpu_time():
 
 
 @pytest.mark.contract
-def test_all_are_timed_and_what_gives_other_maps_is_not():
+def test_all_contenders_are_timed_unless_their_maps_differ():
     pytest.importorskip("torchcam")
     pytest.importorskip("pytorch_grad_cam")
     rows = list(timed.rows(SUBJECT.quick(AttentionSpeedConfig(), ())))

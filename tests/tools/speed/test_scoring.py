@@ -1,4 +1,4 @@
-"""The scoring benchmark times what it says, and its page says what was timed."""
+"""The speed benchmark of scoring: timing, records and page."""
 
 import numpy as np
 import pytest
@@ -50,11 +50,11 @@ def test_every_contender_is_timed(measured):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("kind", maps.KINDS)
-def test_the_original_evaluators_way_gives_the_same_ious_to_the_last_bit(kind):
+def test_the_original_algorithm_gives_identical_ious(kind):
     sweeps.check(maps.picture(kind, 40), 0.05)
 
 
-def test_contenders_that_do_not_agree_are_not_timed():
+def test_contenders_that_differ_are_not_timed():
     pytest.importorskip("skimage")
     with pytest.raises(LocusError, match=ORIGINAL_LARGEST):
         sweeps.check(maps.picture("spots", 40), 0.1, {**sweeps.CONTENDERS, ORIGINAL_LARGEST: lambda values, step: np.zeros(10)})
@@ -63,7 +63,7 @@ def test_contenders_that_do_not_agree_are_not_timed():
 
 
 @pytest.mark.byhand
-def test_goals_are_read_from_the_worst_figure():
+def test_goals_are_judged_by_the_worst_figure():
     assert [(round(v.worst, 3), v.met) for v in verdicts("scoring", by_hand()) if v.worst is not None] == [
         (310.0, True),  # contours
         (4900.0, False),  # labels: the faster of the two
@@ -110,7 +110,7 @@ def test_a_method_is_scored_by_all_protocols_on_the_same_cases():
 
 
 @pytest.mark.slow
-def test_a_whole_data_set_is_scored_in_a_process_of_its_own():
+def test_a_whole_data_set_is_scored_in_a_new_process():
     whole = suite.whole("surface", 7, 1, (30, 10))
     assert whole.on["maps"] == 30 * len(BOXES)
     assert whole.figures["seconds"] > 0

@@ -1,4 +1,4 @@
-"""The speed benchmark times what it says, and its page says what was timed."""
+"""The speed benchmark of methods: timing, records and page."""
 
 import itertools
 import time
@@ -54,26 +54,26 @@ def test_a_record_is_read_as_it_was_written(measured, tmp_path):
     write(measured, tmp_path / "record.json")
     assert read(tmp_path / "record.json", SUBJECT.command) == measured
     shown = {cell.strip() for line in SUBJECT.page([measured]).splitlines() for cell in line.split("|")}
-    assert set(CONTENDERS) - {EARLIER} <= shown  # that one has a table of its own
+    assert set(CONTENDERS) - {EARLIER} <= shown  # it has a separate table
     assert "Maps of another layer" in SUBJECT.page([measured])
 
 
-def test_a_missing_record_is_told_with_what_to_do(tmp_path):
+def test_a_missing_record_raises_an_error_with_the_command(tmp_path):
     with pytest.raises(DataError, match=r"absent\.json.*python -m tools\.speed methods"):
         read(tmp_path / "absent.json", SUBJECT.command)
 
 
-def test_a_package_that_explains_another_map_is_not_timed():
+def test_a_package_with_another_map_is_not_timed():
     pytest.importorskip("pytorch_grad_cam")
     torch.manual_seed(0)
     _, images = network({"backbone": "custom", "size": 64, "batch": 2}, 2)
-    model = backbones.build("custom", 2, attention_map="FPA").eval()  # the packages see the map in front of the attention
+    model = backbones.build("custom", 2, attention_map="FPA").eval()  # the packages use the map before the attention
     with pytest.raises(LocusError, match="grad-cam"):
         agreement.check(model, images)
 
 
 @pytest.mark.byhand
-def test_rounds_go_round_and_a_slow_contender_has_fewer():
+def test_contenders_are_timed_in_turn_and_slow_ones_have_fewer_rounds():
     order = []
     calls = {Task(name, 1): lambda name=name: order.append(name) for name in "ab"}
     found = interleaved(calls, rounds=3)
@@ -91,7 +91,7 @@ def test_a_short_call_is_repeated_and_a_long_one_is_not():
 
 
 @pytest.mark.byhand
-def test_a_call_beyond_patience_is_left_out_judged_by_fewer_findings():
+def test_a_call_predicted_to_be_too_slow_is_skipped():
     calls = {Task("loop", 1): lambda: sum(range(100_000)), Task("loop", 10**9): lambda: None, Task("other", 10**9): lambda: None}
     found = interleaved(calls, rounds=2, patience=60)
     assert [len(times.wall) for times in found.values()] == [2, 0, 2]
@@ -99,13 +99,13 @@ def test_a_call_beyond_patience_is_left_out_judged_by_fewer_findings():
     assert expected(Task("loop", 14), {Task("loop", 1): Times([2.0]), Task("loop", 8): Times([8.0])}) == 14
 
 
-def test_each_size_needs_its_batch():
-    with pytest.raises(BadValueError, match=r"--batches \(8,\).*--sizes \(224, 512\)"):
+def test_each_size_requires_a_batch_size():
+    with pytest.raises(BadValueError, match=r"--sizes has 2 values, --batches 1"):
         networks(MethodsSpeedConfig(sizes=(224, 512), batches=(8,)))
 
 
 @pytest.mark.byhand
-def test_goals_are_read_from_the_worst_figure():
+def test_goals_are_judged_by_the_worst_figure():
     found = {v.text: (round(v.worst, 3), v.met) for v in verdicts("methods", by_hand()) if v.worst is not None}
     assert found == {
         "seven methods for 8 findings, compared with the bare forward pass": (1.1, True),
@@ -118,7 +118,7 @@ def test_goals_are_read_from_the_worst_figure():
 
 
 @pytest.mark.byhand
-def test_the_page_shows_ratios_goals_and_what_was_left_out():
+def test_the_page_shows_ratios_goals_and_skipped_calls():
     lines = SUBJECT.page([by_hand()]).splitlines()
     assert "| grad-cam, six methods | 8 | 100 | 100 | 100 | 90.9 | 7 |" in lines
     assert "| Locus, seven methods | 8 | 1.10 | 1.10 | 1.10 | – | 7 |" in lines

@@ -1,4 +1,4 @@
-"""The start of the commands, timed beside ``import torch``."""
+"""Start time of the commands, compared with ``import torch``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The training benchmark's goals and page, worked by hand, and its look at memory."""
+"""The speed benchmark of training: goals, page and memory."""
 
 import time
 
@@ -40,7 +40,7 @@ def by_hand(*more, tenths=(600.0, 603.5)):
 
 
 @pytest.mark.byhand
-def test_goals_are_read_from_the_worst_figure():
+def test_goals_are_judged_by_the_worst_figure():
     found = [(verdict.worst and round(verdict.worst, 3), verdict.where, verdict.met) for verdict in verdicts("training", by_hand())]
     assert found == [
         (0.96, "resnet18, --augment none", True),  # 48 / 50
@@ -58,27 +58,27 @@ def test_a_gpu_is_judged_by_its_own_rows():
 
 
 @pytest.mark.byhand
-def test_memory_that_grows_breaks_its_promise():
+def test_growing_memory_fails_its_goal():
     assert verdicts("training", by_hand(tenths=(600.0, 680.0)))[3].met is False
     assert verdicts("training", by_hand(tenths=(None, None)))[3].met is None
 
 
-def test_the_page_shows_rates_their_share_and_what_was_left_out():
+def test_the_page_shows_rates_shares_and_skipped_flags():
     left_out = row("flags", "--compile True", None, reason="no g++")
     shown = SUBJECT.page([by_hand(row("flags", SINGLE, 50.0), row("flags", "--precision bf16-mixed", 25.0), left_out)])
     assert "| cpu | resnet18 | 224 | 16 | none | 64 | 20.8 | 20.0 | 0.96 | 0.96 | 4 |" in shown
     assert f"| {LOADER} | 2000 | 0.50 | 100 | 64 | 4 |" in shown
     assert "| --precision bf16-mixed | 40.0 | 2.00 | 4 |" in shown
     assert "| --compile True | – | – | no g++ |" in shown
-    assert "112,120 images of NIH, not measured here, would be a file of 5.6 GB" in shown
+    assert "112,120 images of NIH has 5.6 GB at 224 px (not measured)" in shown
 
 
-def test_every_flag_stands_beside_single_precision():
+def test_every_flag_is_compared_with_single_precision():
     assert next(iter(FLAGS)) == SINGLE
     assert len({tuple(flags.items()) for flags in FLAGS.values()}) == len(FLAGS)
 
 
-def test_a_record_comes_back_as_it_was_written(tmp_path):
+def test_a_record_is_read_as_it_was_written(tmp_path):
     record.write(by_hand(), tmp_path / "training.json")
     assert record.read(tmp_path / "training.json", SUBJECT.command) == by_hand()
     with pytest.raises(DataError, match=r"absent\.json.*python -m tools\.speed training"):
@@ -86,14 +86,14 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
 
 
 @pytest.mark.skipif(long.private() is None, reason="the system does not tell what a process holds")
-def test_memory_that_came_and_went_is_seen():
+def test_a_temporary_peak_of_memory_is_measured():
     peak, after = in_a_child(watched)
     assert 150 < peak < 300
     assert after < 100
 
 
 def watched():
-    """MiB more than before at the peak, and afterwards."""
+    """Return the increase of memory in MiB at the peak and afterwards."""
     before = long.private()
     with long.PeakWatch() as peak:
         held = np.ones(20 * 2**20)  # 160 MiB

@@ -1,6 +1,6 @@
-"""What is timed: attention methods beside a loop over the findings, contrast and LeGrad beside the packages'.
+"""Contenders: attention methods and a loop over the findings; Finer-CAM and LeGrad of Locus and other packages.
 
-A contender is a function of (model, images, findings) that gives the call that is timed, as in ``tools.speed.methods``.
+A contender is a function of (model, images, findings) that returns the call to time, as in ``tools.speed.methods``.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 Call = Callable[[], Any]
 SHAPES = {"tiny ViT": (2, 2, 32), "small ViT": (12, 6, 384), "base ViT": (12, 12, 768)}
-"""Blocks, heads and channels; patches of 16 px, a class token that the head reads."""
+"""Network -> blocks, heads and channels; all have patches of 16 px and read the class token."""
 
 
 def of_timm(name: str, size: int, findings: int) -> nn.Module:
-    """timm's network of a shape."""
+    """Return a network of timm."""
     depth, heads, width = SHAPES[name]
     given: dict[str, Any] = {"depth": depth, "num_heads": heads, "embed_dim": width, "num_classes": findings}
     net: nn.Module = timm.create_model("vit_base_patch16_224", img_size=size, **given)
@@ -38,22 +38,22 @@ def of_timm(name: str, size: int, findings: int) -> nn.Module:
 
 
 def of_torchvision(name: str, size: int, findings: int) -> nn.Module:
-    """torchvision's, which torchcam's LeGrad asks for."""
+    """Return a network of torchvision, which torchcam's LeGrad requires."""
     depth, heads, width = SHAPES[name]
     net = torchvision.models.VisionTransformer(size, 16, depth, heads, width, 4 * width, num_classes=findings)
-    nn.init.normal_(net.heads.head.weight)  # zeros at first
+    nn.init.normal_(net.heads.head.weight)  # initialised with zeros
     return net
 
 
 def wrapped(make: Callable[[str, int, int], nn.Module], name: str, size: int, findings: int) -> "Classifier":
-    """A random network of a shape as a classifier, the same in every run."""
+    """Return a random network as a classifier, the same in every run."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return backbones.wrap(make(name, size, findings).eval(), img_size=size)
 
 
 def unfused(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """The bare forward pass of timm's network with its own switch for attention that is computed step by step."""
+    """Forward pass of timm's network with fused attention switched off."""
 
     def call() -> Tensor:
         _switch(model, False)
@@ -65,7 +65,7 @@ def unfused(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Cal
 
 
 def loop(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """Chefer's relevance as its authors' code makes it: matrices by hooks, a forward and backward pass per finding."""
+    """Chefer's relevance as in its authors' code: matrices by hooks, a forward and backward pass per finding."""
     net: Any = model.extractor.net if hasattr(model.extractor, "net") else model
 
     def one(k: int) -> Tensor:
@@ -104,7 +104,7 @@ def _switch(model: "Classifier", fused: bool) -> None:
 
 
 def torchcam_legrad(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """torchcam's LeGrad of all blocks, the class token as its score: a forward pass and an extraction per finding."""
+    """torchcam's LeGrad of all blocks with the class token as score: a forward pass and an extraction per finding."""
     from torchcam.methods import LeGrad
 
     net: Any = next(part for part in model.modules() if isinstance(part, torchvision.models.VisionTransformer))
@@ -143,7 +143,7 @@ def package_finer(model: "Classifier", images: Tensor, findings: Sequence[int]) 
 
 
 def faithfulness(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """Insertion, deletion and ROAD of one image in the order of as many random maps as there are ``findings``."""
+    """Insertion, deletion and ROAD of one image, with one random map per finding."""
     draws, size = np.random.default_rng(0), (images.shape[-2], images.shape[-1])
     orders = np.stack([order(draws.random((7, 7)), conventional(size, (7, 7))) for _ in findings])
     noise = NOISE * torch.from_numpy(draws.standard_normal(tuple(images.shape[1:]))).float()
@@ -152,7 +152,7 @@ def faithfulness(model: "Classifier", images: Tensor, findings: Sequence[int]) -
 
 
 def pictures(orders: int) -> int:
-    """How many pictures the network is asked about for so many orders of one image: the ends are shared."""
+    """Return the number of pictures that the network classifies for ``orders`` of one image; the ends are shared."""
     return 3 + orders * 2 * (STEPS - 1 + len(REMOVED))
 
 
@@ -173,6 +173,6 @@ CONTENDERS: dict[str, dict[str, Contender]] = {
     },
     "faithfulness": {names.BARE: forward, names.FAITHFULNESS: faithfulness},
 }
-"""Group -> the record's word of each."""
+"""Group -> name in the record -> contender."""
 ALIKE = frozenset({names.CHEFER_LOOP, names.TORCHCAM_LEGRAD, names.TORCHCAM_FINER})
-"""What gives the same maps as ours (``names.OURS``): before times are compared the maps are."""
+"""Contenders that must give the same maps as Locus (``names.OURS``). This is checked before they are timed."""

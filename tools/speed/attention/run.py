@@ -1,4 +1,4 @@
-"""A run: attention methods, contrast and faithfulness, each in turn with what it is held against."""
+"""Time attention methods, contrast and faithfulness in turn with their references."""
 
 import logging
 import time
@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 PACKAGES = ("torch", "timm", "torchvision", "numpy", "grad-cam", "torchcam")
 BARE = (names.BARE, names.UNFUSED)
 TOLERANCE = 1e-3
-"""Of a map's maximum."""
+"""Maximum difference of two maps, as a share of their maximum."""
 
 
 def run(config: AttentionSpeedConfig) -> SpeedRecord:
-    """Measure all that the flags ask for. Raises ``core.errors`` types: maps that do not agree."""
+    """Measure everything. Raises ``LocusError`` if maps differ."""
     begun = time.perf_counter()
     configure_torch(config.threads)
     where = machine.describe(torch.get_num_threads(), PACKAGES)
@@ -38,7 +38,7 @@ def run(config: AttentionSpeedConfig) -> SpeedRecord:
 
 
 def rows(config: AttentionSpeedConfig) -> Iterator[Row]:
-    """All rows, network by network."""
+    """Yield all rows, network by network."""
     for name in config.transformers:
         yield from timed("attention", {"backbone": name, "batch": 1}, config)
         yield from timed("legrad", {"backbone": name, "batch": 1}, config)
@@ -47,7 +47,7 @@ def rows(config: AttentionSpeedConfig) -> Iterator[Row]:
 
 
 def timed(group: str, on: On, config: AttentionSpeedConfig) -> Iterator[Row]:
-    """Rows of a group that are timed interleaved, after a check that those which make the same maps do."""
+    """Yield the rows of a group, timed in turn, after a check that maps which should be the same are."""
     on |= {"size": config.size}
     log.info("%s: %s", group, on)
     model, images = _network(group, on, config.findings)
@@ -57,8 +57,8 @@ def timed(group: str, on: On, config: AttentionSpeedConfig) -> Iterator[Row]:
         if task.contender in ALIKE:
             _require_alike(task.contender, calls[task], calls[Task(names.OURS[task.contender], task.amount)])
     for task, times in interleaved(calls, config.rounds, config.budget).items():
-        each = contenders.pictures(task.amount) if task.contender == names.FAITHFULNESS else len(images)
-        yield row(group, on | {"findings": task.amount}, task.contender, times, each)
+        count = contenders.pictures(task.amount) if task.contender == names.FAITHFULNESS else len(images)
+        yield row(group, on | {"findings": task.amount}, task.contender, times, count)
 
 
 def _network(group: str, on: On, findings: int) -> "tuple[Classifier, Tensor]":
@@ -71,9 +71,11 @@ def _network(group: str, on: On, findings: int) -> "tuple[Classifier, Tensor]":
 
 
 def _require_alike(name: str, theirs: Callable[[], object], ours: Callable[[], object]) -> None:
-    """Raise ``LocusError`` where the two calls give other maps: times of different things say nothing."""
+    """Raise ``LocusError`` if the two calls return different maps, because their times cannot be compared."""
     (maps,) = ours().values()  # type: ignore[attr-defined]
     other = torch.as_tensor(theirs()).detach().reshape(maps.shape)
     scale = maps.abs().amax()
     if not (difference := float((maps - other).abs().amax() / scale)) <= TOLERANCE:
-        raise LocusError(f"the maps of {name} differ from ours by {difference:.2g} of their maximum: times say nothing")
+        raise LocusError(
+            f"the maps of {name} differ from those of Locus by {difference:.2g} of their maximum: not timed"
+        )

@@ -1,4 +1,4 @@
-"""What ``python -m tools.speed attention`` measures and shows."""
+"""Flags and tables of ``python -m tools.speed attention``."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,31 +12,28 @@ from tools.speed.subject import SpeedConfig, Subject
 
 @dataclass(frozen=True)
 class AttentionSpeedConfig(SpeedConfig):
-    """Time attention methods, contrast and faithfulness, on one machine in one run.
-
-    ``python -m tools.speed attention``.
-    """
+    """Time attention methods, Finer-CAM and faithfulness: ``python -m tools.speed attention``."""
 
     transformers: tuple[str, ...] = ("small ViT", "base ViT")
     """Transformers: tiny ViT, small ViT, base ViT, with patches of 16 px."""
     network: str = "resnet18"
-    """The network of contrast and faithfulness."""
+    """Network for contrast and faithfulness."""
     size: Annotated[int, AtLeast(32)] = 224
     """Side in pixels of the square images."""
     findings: Annotated[int, AtLeast(2)] = 8
-    """How many findings are explained."""
+    """Number of findings to explain."""
     rounds: Annotated[int, AtLeast(1)] = 5
-    """How often each contender is timed, in turn with the others; the minimum counts."""
+    """Number of rounds. All contenders are timed in turn, and the minimum counts."""
     budget: Annotated[float, AtLeast(0)] = 60.0
-    """Seconds after which a contender has no further round; everyone has one."""
+    """Seconds after which a contender is not timed again. Each contender is timed at least once."""
     threads: Annotated[int | None, AtLeast(1)] = None
-    """CPU threads of torch; null is as many as the process may run on."""
+    """Number of CPU threads of torch. Default: all CPUs available to the process."""
     note: str = ""
-    """What else is to be known of the machine, for the page."""
+    """Remark about the machine for the page."""
 
 
 def against(word: str) -> Cell:
-    """CPU time as a multiple of another contender's, which explains no finding."""
+    """Show the CPU time divided by that of another contender, which does not explain findings."""
 
     def cell(record: SpeedRecord, row: Row) -> float | None:
         return quotient(row, record.beside(row, word, findings=0), "cpu_ms")

@@ -1,4 +1,4 @@
-"""A run: kinds of large maps in ``locus``, then many small ones, each in a process of its own."""
+"""Time the protocol ``locus`` on large maps, then on many small ones, each in a new process."""
 
 import itertools
 import logging
@@ -29,23 +29,23 @@ SMOOTH, COARSE, GAUSSIAN = "blurred noise", "14×14 map, resized", "Gaussian"
 
 
 def run(config: ExternalSpeedConfig) -> SpeedRecord:
-    """Measure all that the flags ask for."""
+    """Measure everything."""
     begun, where = time.perf_counter(), machine.describe(1, PACKAGES)
     return finished(config, begun, where, list(_rows(config)))
 
 
 def _rows(config: ExternalSpeedConfig) -> Iterator[Row]:
     large = [(SMOOTH, config.cases), (SMOOTH, config.more), (COARSE, config.cases), (GAUSSIAN, config.cases)]
-    asked = [("large", kind, config.side, cases) for kind, cases in large]
-    asked.append(("noise", names.NOISE, config.side, max(config.cases // 4, 4)))
-    asked += [("many", SMOOTH, side, config.many) for side in config.small]
-    for one in asked:
-        yield memory.fresh(_measured, *one)
-        log.info("%s: %s, %d, %d cases", *one)
+    settings = [("large", kind, config.side, cases) for kind, cases in large]
+    settings.append(("noise", names.NOISE, config.side, max(config.cases // 4, 4)))
+    settings += [("many", SMOOTH, side, config.many) for side in config.small]
+    for setting in settings:
+        yield memory.fresh(_measured, *setting)
+        log.info("%s: %s, %d, %d cases", *setting)
 
 
 def _measured(group: str, kind: str, side: int, count: int) -> Row:
-    """Runs in the fresh process."""
+    """Measure in the new process."""
     protocol = protocols.get(MAIN_PROTOCOL)()
     with tempfile.TemporaryDirectory() as folder:
         protocol.evaluate(_cases(SMOOTH, 32, 20, Path(folder)), [FINDING])
@@ -60,14 +60,14 @@ def _measured(group: str, kind: str, side: int, count: int) -> Row:
 
 
 def _cases(kind: str, side: int, count: int, folder: Path) -> Sequence[Case]:
-    """Cases of one finding, a patient each, whose maps lie in the folder."""
+    """Return cases of one finding, each of another patient, with maps in files of the folder."""
     files = [folder / f"{kind} {side} {n}.npy" for n in range(min(DRAWN, count))]
     for n, file in enumerate(files):
         np.save(file, KINDS[kind](side, n))
-    truth = itertools.cycle(next(iter(known.values())) for known in boxes())
-    shown = (FileMap((side, side), partial(_read, file)) for file in itertools.cycle(files))
-    each = zip(range(count), shown, truth, strict=False)
-    return [Case(str(n), str(n), FINDING, values, "conventional", FRAME, box) for n, values, box in each]
+    truth = itertools.cycle(next(iter(by_finding.values())) for by_finding in boxes())
+    file_maps = (FileMap((side, side), partial(_read, file)) for file in itertools.cycle(files))
+    rows = zip(range(count), file_maps, truth, strict=False)
+    return [Case(str(n), str(n), FINDING, values, "conventional", FRAME, box) for n, values, box in rows]
 
 
 def _read(file: Path) -> maps.Map:

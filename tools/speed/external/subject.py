@@ -1,4 +1,4 @@
-"""What ``python -m tools.speed external`` measures and shows."""
+"""Flags and tables of ``python -m tools.speed external``."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,21 +10,18 @@ from tools.speed.subject import SpeedConfig, Subject
 
 @dataclass(frozen=True)
 class ExternalSpeedConfig(SpeedConfig):
-    """Time ``locus`` on large maps in files, and measure the memory for few and for many.
-
-    ``python -m tools.speed external``.
-    """
+    """Measure the time and memory of ``locus`` on maps in files: ``python -m tools.speed external``."""
 
     side: Annotated[int, AtLeast(8)] = 1024
-    """Of the large maps."""
+    """Side of the large maps."""
     cases: Annotated[int, AtLeast(4)] = 40
-    """How many large maps of each kind are scored in one call."""
+    """Number of large maps of each kind per call."""
     more: Annotated[int, AtLeast(4)] = 160
-    """How many of the first kind are scored once more, for the memory."""
+    """Number of large maps of the first kind in a second call, to compare the memory."""
     small: Annotated[tuple[int, ...], AtLeast(2)] = (14, 64)
     """Sides of the small maps."""
     many: Annotated[int, AtLeast(4)] = 10_000
-    """How many small ones are scored in one call."""
+    """Number of small maps per call."""
 
 
 COLUMNS = {
@@ -37,12 +34,7 @@ COLUMNS = {
 }
 SECTIONS = (
     Section("large", "Smooth maps", "Blurred noise, a resized class activation map, a Gaussian.", COLUMNS),
-    Section(
-        "noise",
-        "Pixel noise",
-        "The worst case: each of a million pixels is a peak. It has no goal.",
-        COLUMNS,
-    ),
+    Section("noise", "Pixel noise", "The worst case, without a goal: each of a million pixels is a peak.", COLUMNS),
     Section("many", "Many small maps", "Random maps of the size of class activation maps.", COLUMNS),
 )
 SUBJECT = Subject(
@@ -51,9 +43,9 @@ SUBJECT = Subject(
     tiny={"side": 64, "cases": 8, "more": 16, "small": (14,), "many": 40},
     title="Your own maps",
     about="""
-The protocol `locus` on one finding, with intervals from 10,000 resamples. Each map is read from its `.npy` file when it
-is needed, as `python -m benchmark.score` does beyond the first 64 MiB. Each row is a separate process; its memory is
-that of the whole process. The files are in the system's cache.""",
+The protocol `locus` on one finding, with confidence intervals from 10,000 resamples. Each map is read from its `.npy`
+file when it is needed, as `python -m benchmark.score` does after the first 64 MiB. Each row was measured in a separate
+process, with the memory of the whole process. The files were in the cache of the operating system.""",
     sections=SECTIONS,
     highlights=(SECTIONS[0], SECTIONS[-1]),
 )

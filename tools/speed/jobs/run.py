@@ -1,4 +1,4 @@
-"""A run: one suite, explained and scored from nothing again and again, by other numbers of jobs in turn."""
+"""Time explaining and scoring a suite repeatedly, with different numbers of jobs in turn."""
 
 import logging
 import os
@@ -25,25 +25,25 @@ log = logging.getLogger(__name__)
 PACKAGES = ("torch", "numpy", "numba")
 THREADS = 1
 Figures = dict[str, float]
-"""Seconds from the first explanation to the last record, those of all processors, and the load at the end."""
+"""Wall seconds from the first explanation to the last record, CPU seconds, and the load at the end."""
 
 
 def run(config: JobsSpeedConfig) -> SpeedRecord:
-    """Measure all that the flags ask for. Raises ``core.errors`` types."""
+    """Measure everything."""
     begun, where = time.perf_counter(), machine.describe(THREADS, PACKAGES)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         steps = _steps(config, folder)
         for _ in executors.run([step for step in steps if step.kind == "train"], Local(1)):
             pass
-        each = [{jobs: _fresh(steps, jobs, folder) for jobs in config.jobs} for _ in range(config.rounds)]
+        rounds = [{jobs: _fresh(steps, jobs, folder) for jobs in config.jobs} for _ in range(config.rounds)]
     count = sum(step.kind != "train" for step in steps)
-    rows = (_row(jobs, count, [times[jobs] for times in each]) for jobs in config.jobs)
+    rows = (_row(jobs, count, [times[jobs] for times in rounds]) for jobs in config.jobs)
     return finished(config, begun, where, rows)
 
 
 def _row(jobs: int, steps: int, times: Sequence[Figures]) -> Row:
-    """The round that took least."""
+    """Return a row with the fastest round."""
     least = min(times, key=lambda figures: figures["wall_s"])
     on: On = {"jobs": jobs, "steps": steps}
     return Row(group="jobs", on=on, contender="a suite", figures={**least, "rounds": len(times)})
@@ -63,7 +63,7 @@ def _steps(config: JobsSpeedConfig, folder: Path) -> list[Step]:
 
 
 def _fresh(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
-    """In an interpreter of its own, as a command has: what the first step imports counts for every number of jobs."""
+    """Measure in a new interpreter, so that imports count for every number of jobs."""
     with ProcessPoolExecutor(1, SPAWN) as interpreter:
         figures = interpreter.submit(_timed, steps, jobs, folder).result()
     log.info("%d at a time: %s", jobs, figures)
@@ -71,8 +71,8 @@ def _fresh(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
 
 
 def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
-    for made in (folder / "runs/maps", folder / "made"):
-        shutil.rmtree(made, ignore_errors=True)
+    for output in (folder / "runs/maps", folder / "made"):
+        shutil.rmtree(output, ignore_errors=True)
     begun, used, pending = 0.0, sum(os.times()[:4]), Pending.of(steps, folder / "made/speed")
     with Local(jobs) as local:
         for event in executors.run(steps, local):

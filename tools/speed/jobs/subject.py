@@ -1,4 +1,4 @@
-"""What ``python -m tools.speed jobs`` measures and shows."""
+"""Flags and tables of ``python -m tools.speed jobs``."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,29 +11,26 @@ from tools.speed.subject import SpeedConfig, Subject
 
 @dataclass(frozen=True)
 class JobsSpeedConfig(SpeedConfig):
-    """Time the explaining and scoring of a suite, one job at a time and several, of one thread each.
-
-    ``python -m tools.speed jobs``.
-    """
+    """Time explaining and scoring a suite with one and several jobs of one thread: ``python -m tools.speed jobs``."""
 
     models: Annotated[int, AtLeast(1)] = 3
-    """Small networks, trained for a moment before the clock starts."""
+    """Number of small networks, trained briefly before the measurement."""
     images: Annotated[int, AtLeast(20)] = 600
-    """Test images of the phantom, which each one explains."""
+    """Number of test images of the phantom to explain."""
     slow_images: Annotated[int, AtLeast(1)] = 60
-    """How many of them the slow methods explain."""
+    """Number of images that the slow methods explain."""
     methods: tuple[str, ...] = ("fast", "occlusion", "ablationcam")
-    """Words of methods."""
+    """Names of methods."""
     protocols: tuple[str, ...] = ("locus", "energy", "pointing", "wang")
-    """Words of protocols."""
+    """Names of protocols."""
     jobs: Annotated[tuple[int, ...], AtLeast(1)] = (1, 2)
-    """How many jobs at a time."""
+    """Numbers of parallel jobs."""
     rounds: Annotated[int, AtLeast(1)] = 2
-    """How often each number of jobs is timed, in turn with the others; the minimum counts."""
+    """Number of rounds. All numbers of jobs are timed in turn, and the minimum counts."""
 
 
 def times_one(record: SpeedRecord, row: Row) -> float | None:
-    """How many times as long one job at a time takes."""
+    """Show the time of one job divided by that of the row."""
     return quotient(record.beside(row, row.contender, jobs=1), row, "wall_s")
 
 

@@ -1,4 +1,4 @@
-"""Before times are compared: every package makes the same Grad-CAM as this engine, by the very calls that are timed."""
+"""Check that all packages give the same Grad-CAM maps as Locus before their times are compared."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +15,16 @@ if TYPE_CHECKING:
     from backbones import Classifier
 
 TOLERANCE = 1e-3
-"""Of a map's maximum. The packages add 1e-7 here and there and scale twice."""
+"""Maximum difference, as a share of a map's maximum. The packages add 1e-7 in several places and scale twice."""
 
 
 def check(model: "Classifier", images: Tensor) -> dict[str, float]:
-    """The largest difference of each package's Grad-CAM from ours, both scaled to [0,1], for one finding.
+    """Return the largest difference of each package's Grad-CAM from that of Locus, both scaled to [0,1].
 
-    It is the finding that shows most. Raises ``LocusError`` where one differs by more than ``TOLERANCE``: the times of
-    different things say nothing.
+    It is computed for one finding. Raises ``LocusError`` if a difference exceeds ``TOLERANCE``.
     """
     ours = explain(model, images, ("gradcam",))["gradcam"].cpu()
-    finding = int(ours.amax((2, 3)).amin(0).argmax())  # the one whose map is empty for no image, if any
+    finding = int(ours.amax((2, 3)).amin(0).argmax())  # one with a map that is not empty for any image
     makers = {"grad-cam, Grad-CAM": contenders.package("GradCAM")}
     makers |= {names.CAPTUM: contenders.captum, names.TORCHCAM: contenders.torchcam}
     differences = {}
@@ -34,21 +33,21 @@ def check(model: "Classifier", images: Tensor) -> dict[str, float]:
         differences[name] = float((scaled(theirs) - expected(ours[:, finding], theirs)).abs().max())
         if not differences[name] <= TOLERANCE:
             raise LocusError(
-                f"{name} of finding {finding} differs from ours by {differences[name]:.2g} of its maximum "
-                f"(at most {TOLERANCE} is rounding): times of different maps are not compared"
+                f"{name} of finding {finding} differs from that of Locus by {differences[name]:.2g} of its maximum "
+                f"(the limit for rounding errors is {TOLERANCE}): not timed"
             )
     return differences
 
 
 def _only(made: Any) -> Tensor:
-    """The maps in the lists, of one finding and one layer, that a package gives."""
+    """Return the maps in nested lists of one item each, as returned by the packages."""
     while isinstance(made, list):
         (made,) = made
     return torch.as_tensor(made).detach().cpu()
 
 
 def expected(ours: Tensor, theirs: Tensor) -> Tensor:
-    """(N,h,w) our maps scaled to [0,1], at the size of ``theirs`` (N,·,·) where that is the images'."""
+    """Return our maps (N,h,w) scaled to [0,1], at the size of ``theirs``."""
     if ours.shape == theirs.shape:
         return scaled(ours)
     maps = scaled(ours).unsqueeze(1)
@@ -56,6 +55,6 @@ def expected(ours: Tensor, theirs: Tensor) -> Tensor:
 
 
 def scaled(maps: Tensor) -> Tensor:
-    """(N,h,w) -> each map's own min-max scale, 0 where it is flat."""
+    """Scale each map of (N,h,w) to [0,1]; a constant map becomes 0."""
     low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
     return (maps - low) / (high - low).clamp(min=torch.finfo(maps.dtype).tiny)

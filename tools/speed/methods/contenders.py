@@ -1,7 +1,7 @@
-"""Everything that is timed, each package as its documentation has its users call it: a loop over the findings.
+"""Contenders: methods of Locus, and packages called as in their documentation, in a loop over the findings.
 
-A contender is a function of (model, images, findings) that prepares what users prepare once and gives the call that is
-timed. Peers are given the model itself; its ``extractor`` is the module whose output is A.
+A contender is a function of (model, images, findings) that does the preparation and returns the call to time. Other
+packages get the model itself; its ``extractor`` is the module with output A.
 """
 
 import contextlib
@@ -26,15 +26,15 @@ Contender = Callable[["Classifier", Tensor, Sequence[int]], Call]
 
 METHODS = ("cam", "gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "eigencam")
 STEPS = 20
-"""Steps of integrated gradients, here and there."""
+"""Number of steps of integrated gradients."""
 SIX = ("GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM")
 
 
 def network(on: On, findings: int, device: str = "cpu") -> "tuple[Classifier, Tensor]":
-    """A model with so many ``findings`` in evaluation mode, and (N,3,H,W) images, the same for the same conditions.
+    """Return a model with K = ``findings`` in evaluation mode and (N,3,H,W) images, the same for the same conditions.
 
-    Parameters require gradients, as those of a model that was just loaded do. It is random, but its batch norms have
-    seen one batch: without that it is numerically dead, and maps are empty or flat.
+    Parameters require gradients, as those of a loaded model. Weights are random, but the batch norms have seen one
+    batch; otherwise the maps would be empty or constant.
     """
     import backbones
 
@@ -49,17 +49,17 @@ def network(on: On, findings: int, device: str = "cpu") -> "tuple[Classifier, Te
 
 
 def forward(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """The limit: logits and nothing else."""
+    """Bare forward pass in inference mode."""
     return partial(torch.inference_mode()(model.forward), images)
 
 
 def channels_last(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """The same for images laid out by channels, which processors' convolutions prefer; for information."""
+    """Bare forward pass of images in the channels-last format, which is faster on CPUs."""
     return forward(model, images.contiguous(memory_format=torch.channels_last), findings)
 
 
 def locus(*methods: str) -> Contender:
-    """Ours: maps of ``methods`` at h×w."""
+    """Maps of ``methods`` by Locus, at h×w."""
 
     def prepare(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
         return partial(explain, model, images, methods, findings)
@@ -68,18 +68,18 @@ def locus(*methods: str) -> Contender:
 
 
 def earlier(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """Grad-CAM of the last level before the pooled map: the backward pass goes through the network's tail."""
+    """Grad-CAM of the last layer before the pooled map; the backward pass goes through the layers after it."""
     return partial(explain, model, images, ("gradcam",), findings, layer=model.levels[-1])
 
 
 def upsampling(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """What it would cost to bring the seven methods' maps to the images' size; for information."""
+    """Resize the maps of the seven methods to the size of the images."""
     maps = torch.cat(list(explain(model, images, METHODS, findings).values()), 1)
     return partial(interpolate, maps, size=images.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def package(*names: str) -> Contender:
-    """The grad-cam package: an object per method, a call per finding; maps at the images' size, scaled to [0,1]."""
+    """The package grad-cam: an object per method, a call per finding; maps at the images' size, scaled to [0,1]."""
 
     def prepare(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
         import pytorch_grad_cam
@@ -89,8 +89,8 @@ def package(*names: str) -> Contender:
             maps = []
             for name in names:
                 with getattr(pytorch_grad_cam, name)(model=model, target_layers=[model.extractor]) as cam:
-                    targets = ([ClassifierOutputTarget(k)] * len(images) for k in findings)
-                    maps += [cam(input_tensor=images, targets=each) for each in targets]
+                    target_lists = ([ClassifierOutputTarget(k)] * len(images) for k in findings)
+                    maps += [cam(input_tensor=images, targets=targets) for targets in target_lists]
             return maps
 
         return call
@@ -99,7 +99,7 @@ def package(*names: str) -> Contender:
 
 
 def package_score(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """Its Score-CAM at its own batch size (16), without the progress bars."""
+    """grad-cam's Score-CAM with its default batch size (16), without progress bars."""
     call = package("ScoreCAM")(model, images, findings)
 
     def quiet() -> object:
@@ -110,7 +110,7 @@ def package_score(model: "Classifier", images: Tensor, findings: Sequence[int]) 
 
 
 def captum(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """Captum's LayerGradCam: an attribution per target; maps at h×w."""
+    """captum's LayerGradCam: an attribution per target; maps at h×w."""
     from captum.attr import LayerGradCam
 
     explainer = LayerGradCam(model, model.extractor)
@@ -118,7 +118,7 @@ def captum(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call
 
 
 def captum_integrated(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """Captum's IntegratedGradients: an attribution per target, as many steps as ours take; maps at the images' size."""
+    """captum's IntegratedGradients: an attribution per target with ``STEPS`` steps; maps at the images' size."""
     from captum.attr import IntegratedGradients
 
     explainer = IntegratedGradients(model)
@@ -151,4 +151,4 @@ CONTENDERS: dict[str, Contender] = {
     names.CAPTUM: captum,
     names.TORCHCAM: torchcam,
 }
-"""The record's word of each."""
+"""Name in the record -> contender."""

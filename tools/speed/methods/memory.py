@@ -1,7 +1,7 @@
-"""The peak memory of one call of a contender, above what its process held with packages, model and images loaded.
+"""Measure the peak memory of a call, in addition to that of packages, model and images.
 
-The contender is first run on one tiny image, so that packages and thread pools are loaded. On a GPU the peak is of the
-memory that torch has allotted there.
+The contender is first run on one tiny image, so that packages and thread pools are loaded. On a GPU the peak is that of
+torch's allocator.
 """
 
 import logging
@@ -13,23 +13,23 @@ from tools.speed.timing import Task
 
 log = logging.getLogger(__name__)
 TINY = 64
-"""Side of the image that warms up."""
+"""Side in pixels of the image for warming up."""
 
 
 def peak(on: On, task: Task, threads: int, device: str = "cpu") -> Row:
-    """MiB of one call of ``task`` in a fresh process; None where there is no ``/proc`` or the process was killed."""
+    """Measure a call of ``task`` in a new process, in MiB; None without ``/proc`` or if the process was killed."""
     mib = None
     if memory.CLEAR.exists():
         try:
             mib = memory.fresh(_measured, on, task, threads, device)
         except BrokenProcessPool:
-            log.warning("%s on %s: its process was killed, most likely for want of memory", task.contender, on)
+            log.warning("%s on %s: the process was killed, probably because memory ran out", task.contender, on)
     log.info("memory, %s: %s: %s MiB", on, task.contender, mib)
     return Row(group="memory", on=on | {"findings": task.amount}, contender=task.contender, figures={"mib": mib})
 
 
 def _measured(on: On, task: Task, threads: int, device: str) -> float:
-    """Runs in the fresh process."""
+    """Measure in the new process."""
     import torch
 
     from tools.speed.methods.contenders import CONTENDERS, network
@@ -41,7 +41,7 @@ def _measured(on: On, task: Task, threads: int, device: str) -> float:
     call = prepare(model, images, range(task.amount))
     before = torch.cuda.memory_allocated() / 2**20 if device == "cuda" else memory.status("VmRSS")
     (torch.cuda.reset_peak_memory_stats if device == "cuda" else memory.reset_peak)()
-    kept = call()  # what it returns belongs to the price
+    result = call()  # the memory of the result counts
     after = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else memory.status("VmHWM")
-    del kept
+    del result
     return round(max(0.0, after - before), 1)

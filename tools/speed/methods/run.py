@@ -1,4 +1,4 @@
-"""A run: every task timed, the peak memory of every contender, one record."""
+"""Time all tasks and measure the peak memory of all contenders."""
 
 import logging
 import time
@@ -24,19 +24,19 @@ BARE = Task(names.BARE, 0)
 
 
 def run(config: MethodsSpeedConfig) -> SpeedRecord:
-    """Measure all that the flags ask for. Raises ``core.errors`` types: a missing package, maps that do not agree."""
+    """Measure everything. Raises ``LocusError`` for a missing package and for maps that differ."""
     begun = time.perf_counter()
     configure_torch(config.threads)
     return finished(config, begun, machine.describe(torch.get_num_threads(), PACKAGES, _gpu(config)), rows(config))
 
 
 def rows(config: MethodsSpeedConfig) -> Iterator[Row]:
-    """All rows, the most important first; fewer findings before more, so that a hopeless call is seen in time."""
+    """Yield all rows. Few findings are timed first, so that the time of many findings can be predicted."""
     settings, usual = networks(config), usual_findings(config)
     for on in settings:
         tasks = [Task(word, k) for k in sorted(config.findings) for word in METHODS]
-        everyone = (BARE, Task(names.CHANNELS_LAST, 0), *tasks, Task(names.UPSAMPLING, usual))
-        yield from timed("methods", on, everyone, config)
+        tasks = [BARE, Task(names.CHANNELS_LAST, 0), *tasks, Task(names.UPSAMPLING, usual)]
+        yield from timed("methods", on, tasks, config)
     first = settings[0]
     scorecam = (BARE, Task(names.SCORECAM, 1), Task(names.SCORECAM, usual), Task(names.PACKAGE_SCORECAM, usual))
     yield from timed("scorecam", first | {"batch": 1}, scorecam, config)
@@ -52,16 +52,16 @@ def rows(config: MethodsSpeedConfig) -> Iterator[Row]:
 
 
 def networks(config: MethodsSpeedConfig) -> list[On]:
-    """Every backbone at every size. Raises ``BadValueError`` unless each size has its batch."""
+    """Return all backbones at all sizes. Raises ``BadValueError`` unless each size has a batch size."""
     if len(config.sizes) != len(config.batches):
-        unlike = f"--batches {config.batches} does not fit --sizes {config.sizes}"
-        raise BadValueError(f"{unlike}: give one batch size for each size")
+        counts = f"--sizes has {len(config.sizes)} values, --batches {len(config.batches)}"
+        raise BadValueError(f"{counts}: give one batch size for each size")
     pairs = list(zip(config.sizes, config.batches, strict=True))
     return [{"backbone": name, "size": size, "batch": batch} for name in config.backbones for size, batch in pairs]
 
 
 def memory_tasks(config: MethodsSpeedConfig) -> Iterator[tuple[On, Task]]:
-    """What is run for its peak memory: loops with one finding, whose peak is that of all; this engine with all."""
+    """Yield the tasks whose memory is measured: loops with one finding, because more do not matter, Locus with all."""
     for on in networks(config):
         yield on, BARE
         yield from ((on, Task(word, 1 if word in names.LOOPS else max(config.findings))) for word in METHODS)
@@ -72,12 +72,12 @@ def memory_tasks(config: MethodsSpeedConfig) -> Iterator[tuple[On, Task]]:
 
 
 def usual_findings(config: MethodsSpeedConfig) -> int:
-    """The number of findings that everything but the first table uses: 8 where it is among those asked for."""
+    """Return the number of findings in all tables but the first: 8 if it is one of ``findings``, else the largest."""
     return 8 if 8 in config.findings else max(config.findings)
 
 
 def timed(group: str, on: On, tasks: Sequence[Task], config: MethodsSpeedConfig) -> Iterator[Row]:
-    """Rows of ``tasks`` that are timed interleaved, after a check that packages which make the same map do."""
+    """Yield the rows of ``tasks``, timed in turn, after a check that all packages give the same map."""
     log.info("%s: %s", group, on)
     model, images = network(on, max(*config.findings, *(task.amount for task in tasks)), config.device)
     if group == "methods":
@@ -90,9 +90,9 @@ def timed(group: str, on: On, tasks: Sequence[Task], config: MethodsSpeedConfig)
 
 
 def _gpu(config: MethodsSpeedConfig) -> str:
-    """The GPU's name where it is timed. Raises ``BadValueError`` where there is none."""
+    """Return the name of the GPU if it is timed, else an empty string. Raises ``BadValueError`` if there is none."""
     if config.device == "cpu":
         return ""
     if not devices.gpus():
-        raise BadValueError("--device cuda, but there is no GPU here: leave it out, or run it where there is one")
+        raise BadValueError("--device cuda requires a GPU, but there is none: use --device cpu")
     return torch.cuda.get_device_name()

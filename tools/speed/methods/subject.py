@@ -1,4 +1,4 @@
-"""What ``python -m tools.speed methods`` measures and shows."""
+"""Flags and tables of ``python -m tools.speed methods``."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -12,39 +12,36 @@ from tools.speed.subject import SpeedConfig, Subject
 
 @dataclass(frozen=True)
 class MethodsSpeedConfig(SpeedConfig):
-    """Time all methods beside grad-cam, torchcam and captum, on one machine in one run.
-
-    ``python -m tools.speed methods``.
-    """
+    """Time the methods of Locus, grad-cam, torchcam and captum: ``python -m tools.speed methods``."""
 
     backbones: tuple[str, ...] = ("resnet18", "densenet121")
     """Networks to explain."""
     sizes: tuple[int, ...] = (224, 512)
     """Sides in pixels of the square images."""
     batches: tuple[int, ...] = (8, 2)
-    """Images per call, one number for each of --sizes; the same for all contenders."""
+    """Images per call, one number for each of --sizes."""
     findings: Annotated[tuple[int, ...], AtLeast(1)] = (1, 8, 14)
-    """How many findings are explained."""
+    """Numbers of findings to explain."""
     sweep: Annotated[tuple[int, ...], AtLeast(1)] = (1, 2, 4, 8, 16, 32)
-    """Batch sizes of the table that shows what they cost."""
+    """Batch sizes in the table of batch sizes."""
     images: Annotated[tuple[int, ...], AtLeast(1)] = (1, 4)
-    """Images per call for which the memory of Score-CAM is measured."""
+    """Images per call for the memory of Score-CAM."""
     device: Literal["cpu", "cuda"] = "cpu"
-    """Where the networks compute."""
+    """Device of the networks."""
     rounds: Annotated[int, AtLeast(1)] = 7
-    """How often each contender is timed, in turn with the others; the minimum counts."""
+    """Number of rounds. All contenders are timed in turn, and the minimum counts."""
     budget: Annotated[float, AtLeast(0)] = 5.0
-    """Seconds after which a contender has no further round; everyone has one."""
+    """Seconds after which a contender is not timed again. Each contender is timed at least once."""
     patience: Annotated[float, AtLeast(0)] = 50.0
-    """Seconds that one call may take, judged by fewer findings; slower ones are left out, and the page says so."""
+    """Maximum seconds of a call, predicted from fewer findings. Slower calls are skipped and marked in the table."""
     memory: bool = True
-    """Also measure peak memory, each contender in a process of its own."""
+    """Also measure the peak memory of each contender in a separate process."""
     threads: Annotated[int | None, AtLeast(1)] = None
-    """CPU threads of torch; null is as many as the process may run on."""
+    """Number of CPU threads of torch. Default: all CPUs available to the process."""
 
 
 def bare(record: SpeedRecord, row: Row) -> Row | None:
-    """The bare forward pass of the same network and images."""
+    """Return the bare forward pass of the same network and images."""
     return record.beside(row, names.BARE, findings=0)
 
 
@@ -65,7 +62,7 @@ BESIDE_BARE = {
 
 
 def tail(record: SpeedRecord, row: Row) -> float | None:
-    """Milliseconds above the bare forward pass."""
+    """Show the milliseconds in addition to the bare forward pass."""
     whole, forward = figure(row, "wall_ms"), figure(bare(record, row), "wall_ms")
     return None if whole is None or forward is None else whole - forward
 
@@ -87,24 +84,23 @@ SECTIONS = (
     Section(
         "layer",
         "Maps of another layer",
-        "One level before the pooled map. The rest of the network is then the head, and its backward pass is added to "
-        "the forward pass.",
-        {"network": AT, "findings": on("findings"), **BESIDE_BARE, "backward of the tail": tail},
+        "The last layer before the pooled map. The rest of the network is then the head, and its backward pass is "
+        "added to the forward pass.",
+        {"network": AT, "findings": on("findings"), **BESIDE_BARE, "backward pass": tail},
         (names.EARLIER,),
     ),
     Section(
         "batch",
         "Batch size",
-        "Seven methods. Where the bare forward pass gets slower, its intermediate maps no longer fit the processor's "
-        "cache.",
+        "Seven methods. The bare forward pass gets slower when its intermediate maps no longer fit in the CPU cache.",
         {"network": AT, "images per call": on("batch"), **BESIDE_BARE, "× bare forward": TIMES["× bare forward"]},
         (names.SEVEN,),
     ),
     Section(
         "memory",
         "Peak memory",
-        "The peak of one call in a separate process, without packages, model and images. A loop over findings needs no "
-        "more memory for eight findings than for one.",
+        "The peak of one call in a separate process, without packages, model and images. A loop over findings needs as "
+        "much memory for eight findings as for one.",
         {
             "network": AT,
             "images per call": on("batch"),
@@ -131,9 +127,10 @@ SUBJECT = Subject(
     title="Heat maps",
     about="""
 The bare forward pass runs in inference mode on contiguous images, as in ordinary use. `channels last` is the faster
-layout on a CPU, which Locus uses. Each package is called as its documentation says, once per finding. Its Grad-CAM map
-is first compared with ours. Locus makes seven methods at once (cam, gradcam, gradcampp, xgradcam, hirescam, layercam,
-eigencam), grad-cam six (without cam). grad-cam returns maps of the image's size, the others of the feature map's.""",
+format on a CPU, which Locus uses. Each package is called as in its documentation, once per finding, after a check that
+its Grad-CAM map equals that of Locus. Locus computes seven methods at once (cam, gradcam, gradcampp, xgradcam,
+hirescam, layercam, eigencam), grad-cam six (without cam). grad-cam returns maps of the size of the image, the other
+packages of the size of the feature map.""",
     sections=SECTIONS,
     highlights=(
         Section(

@@ -1,4 +1,4 @@
-"""The maps that are scored: drawn, so that anyone can draw them again."""
+"""Reproducible random maps to score."""
 
 from collections.abc import Callable
 
@@ -14,23 +14,23 @@ Map = NDArray[np.float32]
 
 
 def smooth(positions: int, seed: int) -> Map:
-    """(h,w) float32 in [0,1] like a class activation map: white noise, blurred over a tenth of its side."""
+    """Return a (h,w) float32 map in [0,1] like a class activation map: noise, blurred over a tenth of its side."""
     noise = generator(seed, "smooth map").random((positions, positions))
     return scaled(blurred(noise))
 
 
 def blurred(noise: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(h,w) noise -> the same, blurred over a tenth of its side, at least over a position."""
+    """Blur (h,w) noise over a tenth of its side, at least over .6 positions."""
     return np.asarray(cv2.GaussianBlur(noise, (0, 0), max(len(noise) / 10, 0.6)))
 
 
 def scaled(values: NDArray[np.generic]) -> Map:
-    """Min-max scaled to [0,1], as float32."""
+    """Min-max scale values to [0,1] float32."""
     return painted.min_max_float32(np.asarray(values, dtype=np.float32))
 
 
 def picture(kind: str, side: int) -> Map:
-    """(side,side) float32 in [0,1]: a map of a ``kind`` on pixels."""
+    """Return a (side,side) float32 map of a ``kind`` in [0,1]."""
     y, x = (np.mgrid[:side, :side] + 0.5) / side
     return np.asarray(KINDS[kind](y, x), dtype=np.float32)
 
@@ -43,7 +43,7 @@ def _coarse(positions: int) -> Callable[[NDArray[np.float64], NDArray[np.float64
 
 
 def _spots(*spots: tuple[float, float, float]) -> Callable[[NDArray[np.float64], NDArray[np.float64]], Map]:
-    """Gaussian spots, each at (y, x) and so wide."""
+    """Return a function that draws Gaussian spots, each (y, x, width)."""
 
     def draw(y: NDArray[np.float64], x: NDArray[np.float64]) -> Map:
         return scaled(np.max([np.exp(-((y - a) ** 2 + (x - b) ** 2) / (2 * s**2)) for a, b, s in spots], 0))
@@ -75,4 +75,4 @@ KINDS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np
     "blurred noise": lambda y, x: scaled(cv2.GaussianBlur(generator(0, "noise").random(y.shape), (0, 0), 2)),
     names.NOISE: lambda y, x: generator(0, "noise").random(y.shape, dtype=np.float32),
 }
-"""Kind -> its values at the pixel centres y, x in [0,1]: class activation maps, and what may upset a contour search."""
+"""Kind -> function of the pixel centres y, x in [0,1]: class activation maps, and hard maps for a contour search."""

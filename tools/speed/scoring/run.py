@@ -1,4 +1,4 @@
-"""A run: every contender timed in turn with the others, all of NIH scored, one record."""
+"""Time scoring single maps with all contenders in turn, and scoring a whole data set."""
 
 import logging
 import time
@@ -19,23 +19,20 @@ from tools.speed.timing import Task, interleaved, row
 log = logging.getLogger(__name__)
 PACKAGES = ("numpy", "numba", "opencv-python-headless", "scikit-image", "scipy")
 UPSET = ("7×7 map", "32×32 map", "plateaus", "nested rings", "blurred noise", names.NOISE)
-"""Maps on which ours is held against a search per distinct level, at all sizes."""
+"""Maps on which Locus is compared with a search per distinct level, at all sizes."""
 PATIENT = 512
-"""Pixel noise of a larger side is left out: a search takes minutes."""
+"""Maximum side of pixel noise; a search of larger maps takes minutes."""
 
 
 def run(config: ScoringSpeedConfig) -> SpeedRecord:
-    """Measure all that the flags ask for.
-
-    Raises ``core.errors`` types: a missing package, contenders that do not agree.
-    """
+    """Measure everything. Raises ``LocusError`` for a missing package and for contenders that differ."""
     begun = time.perf_counter()
     where = machine.describe(limits.cpus(), PACKAGES)
     return finished(config, begun, where, [*timed(config), *scored(config)])
 
 
 def timed(config: ScoringSpeedConfig) -> Iterator[Row]:
-    """The rows of single maps; before a map's calls are timed, all contenders must agree on it."""
+    """Yield the rows of single maps, after a check that all contenders agree on the map."""
     for positions in config.positions:
         yield from _surface(positions, config)
     few, many = min(config.levels), max(config.levels)
@@ -53,7 +50,7 @@ def timed(config: ScoringSpeedConfig) -> Iterator[Row]:
 def _surface(positions: int, config: ScoringSpeedConfig) -> Iterator[Row]:
     values = maps.smooth(positions, 0)
     surfaces.check(values)
-    pairs = [(count, each) for count in sorted(config.thresholds) for each in surfaces.CONTENDERS.items()]
+    pairs = [(count, item) for count in sorted(config.thresholds) for item in surfaces.CONTENDERS.items()]
     calls = {Task(word, count): partial(score, values, np.arange(count) / count) for count, (word, score) in pairs}
     yield from _rows("surface", f"{positions}×{positions}", positions, calls, config)
 
@@ -74,7 +71,7 @@ def _rows(
 
 
 def scored(config: ScoringSpeedConfig) -> Iterator[Row]:
-    """All of NIH, or as many of its ``images``: the methods by each set of protocols, one method by the slowest."""
+    """Yield the rows of a whole data set: all methods by each set of protocols, one method by the slowest protocol."""
     counts = config.images, min(VALIDATION, config.images)
     for side in config.grids:
         for name in suite.NAMES:

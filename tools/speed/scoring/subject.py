@@ -1,4 +1,4 @@
-"""What ``python -m tools.speed scoring`` measures and shows."""
+"""Flags and tables of ``python -m tools.speed scoring``."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,29 +12,26 @@ from tools.speed.subject import SpeedConfig, Subject
 
 @dataclass(frozen=True)
 class ScoringSpeedConfig(SpeedConfig):
-    """Time scoring beside contour searches and component labelling, on one machine in one run.
-
-    ``python -m tools.speed scoring``.
-    """
+    """Time scoring, contour searches and component labelling: ``python -m tools.speed scoring``."""
 
     positions: Annotated[tuple[int, ...], AtLeast(2)] = (7, 14, 32)
-    """Sides of the small maps that are scored in a frame of 1024 pixels."""
+    """Sides of the small maps, which are scored in a frame of 1024 pixels."""
     thresholds: Annotated[tuple[int, ...], AtLeast(1)] = (100, 1000)
-    """How many score thresholds they are tried at."""
+    """Numbers of score thresholds for the small maps."""
     sizes: Annotated[tuple[int, ...], AtLeast(8)] = (224, 28, 112, 512, 1024)
-    """Sides in pixels of the maps that live on pixels; the original evaluator's way is timed at the first."""
+    """Sides in pixels of the large maps. The original evaluator's algorithm is timed at the first size."""
     levels: Annotated[tuple[int, ...], AtLeast(1)] = (100, 1000)
-    """Score thresholds there: few and many."""
+    """Numbers of score thresholds for the large maps: few and many."""
     grids: Annotated[tuple[int, ...], AtLeast(2)] = (7, 16)
-    """Sides of the maps with which a whole data set is scored."""
+    """Sides of the maps of the whole data set."""
     methods: Annotated[int, AtLeast(1)] = 10
-    """How many methods are scored on it."""
+    """Number of methods to score on the whole data set."""
     images: Annotated[int, AtLeast(20), AtMost(880)] = 880
-    """How many of its images there are."""
+    """Number of images of the whole data set."""
     rounds: Annotated[int, AtLeast(1)] = 7
-    """How often each contender is timed, in turn with the others; the minimum counts."""
+    """Number of rounds. All contenders are timed in turn, and the minimum counts."""
     budget: Annotated[float, AtLeast(0)] = 2.0
-    """Seconds after which a contender has no further round; everyone has one."""
+    """Seconds after which a contender is not timed again. Each contender is timed at least once."""
 
 
 TIMES = {
@@ -50,7 +47,7 @@ TIMES = {
 
 
 def each_protocol(record: SpeedRecord, row: Row) -> str:
-    """The seconds of each protocol of a row."""
+    """Show the seconds of each protocol of a row."""
     totals = ("seconds", "cpu_seconds", "mib")
     return ", ".join(f"{name} {short(seconds)}" for name, seconds in row.figures.items() if name not in totals)
 
@@ -59,22 +56,22 @@ SMALL = (
     Section(
         "surface",
         "Small maps in a frame of 1024 px",
-        "A random map like a class activation map (noise, blurred over a tenth of its side), its components' boxes at "
-        "each threshold and their best IoU with a truth box. Ours works on the h×w positions; the others resize the "
-        "map to 1024×1024 pixels, binarise at each threshold, and take the box of each outer contour (`findContours`) "
-        "or of each label.",
+        "A random map like a class activation map (noise, blurred over a tenth of its side), the boxes of its "
+        "components at each threshold and their best IoU with a truth box. Locus uses the h×w positions. The others "
+        "resize the map to 1024×1024 pixels, binarise it at each threshold, and take the box of each outer contour "
+        "(`findContours`) or of each label.",
         TIMES,
     ),
     Section(
         "original",
-        "Maps on pixels: the original evaluator's way",
-        "MaxBoxAcc's curve of one map with one truth box. The original binarises and searches contours at every "
-        "threshold. Both start from the map at this size in [0,1] and give identical IoUs.",
+        "Maps of pixels: the original evaluator's algorithm",
+        "MaxBoxAcc's curve of one map with one truth box. The original binarises the map and searches contours at "
+        "every threshold. Both start from the map at this size in [0,1] and give identical IoUs.",
         TIMES,
     ),
     Section(
         "levels",
-        "Maps on pixels: a search per distinct level",
+        "Maps of pixels: a search per distinct level",
         "The fastest loop over contour searches: one search per distinct integer level of the thresholds.",
         TIMES,
     ),
@@ -82,10 +79,10 @@ SMALL = (
 WHOLE = Section(
     "whole",
     "A whole data set",
-    f"As many boxes as NIH has, at random positions: {sum(BOXES.values())} boxes of {len(BOXES)} findings on {IMAGES} "
-    f"images of {PATIENTS} patients, and {VALIDATION} validation images. The maps are random and smooth. Each row is a "
-    "separate process. It scores one method after the other, with thresholds of all origins and intervals from 10,000 "
-    "resamples of patients.",
+    f"Random boxes, as many as in NIH: {sum(BOXES.values())} boxes of {len(BOXES)} findings on {IMAGES} images of "
+    f"{PATIENTS} patients, and {VALIDATION} validation images. The maps are random and smooth. Each row was measured "
+    "in a separate process, which scores one method after the other with thresholds of all origins and confidence "
+    "intervals from 10,000 resamples of patients.",
     {
         "protocols": contender,
         "maps": in_words("{maps} of {side}×{side}"),
@@ -112,9 +109,9 @@ SUBJECT = Subject(
     },
     title="Scoring",
     about="""
-Before they are timed, all contenders are asked for the same numbers, which must agree. "× ours" compares the smaller of
-wall and CPU time. The *surface* protocols are `wang`, `locus`, `seed`, `pointing` and `energy`. Contour searches and
-component labelling resize one map to a frame of 1024 px and binarise it at every threshold.""",
+Before they are timed, all contenders must give the same numbers. "× ours" compares the smaller of wall and CPU time.
+The *surface* protocols are `wang`, `locus`, `seed`, `pointing` and `energy`. Contour searches and component labelling
+resize one map to a frame of 1024 px and binarise it at every threshold.""",
     sections=(*SMALL, WHOLE),
     highlights=(WHOLE._replace(columns={name: WHOLE.columns[name] for name in SHORT}),),
 )

@@ -1,4 +1,4 @@
-"""All of NIH's boxes through the protocols as a suite scores them, in a process whose memory is watched."""
+"""Score as many boxes as NIH has with the protocols of a suite, in a process whose memory is measured."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "surface, maxbox and pxap": (*SURFACE, "maxbox", "pxap"),
     "chexlocalize": ("chexlocalize",),
 }
-"""What the page calls them -> the protocols."""
+"""Name on the page -> protocols."""
 
 
 def whole(name: str, side: int, methods: int, counts: tuple[int, int]) -> Row:
-    """Score ``methods`` methods whose maps have ``side``×``side`` positions by the protocols of ``name``.
+    """Score ``methods`` methods with maps of ``side``×``side`` positions by the protocols of ``name``.
 
-    ``counts``: how many images, and how many for validation.
+    ``counts``: numbers of test and validation images.
     """
     return memory.fresh(_measured, name, side, methods, counts)
 
 
 def _measured(name: str, side: int, methods: int, counts: tuple[int, int]) -> Row:
-    """Runs in the fresh process; compiling and drawing the maps are not timed, but their memory counts."""
+    """Measure in the new process. Compiling and drawing the maps are not timed, but their memory counts."""
     _scored(NAMES[name], cases(20, side, 0), cases(20, side, 0, validation=True), {})
     memory.reset_peak()
     seconds: dict[str, float] = {}
@@ -40,14 +40,14 @@ def _measured(name: str, side: int, methods: int, counts: tuple[int, int]) -> Ro
         used += time.process_time() - begun
         on |= {"boxes": sum(len(case.boxes) for case in held_out), "maps": len(held_out)}
     totals = {"seconds": round(sum(seconds.values()), 3), "cpu_seconds": round(used, 3), "mib": memory.peak()}
-    each = {protocol: round(total, 3) for protocol, total in seconds.items()}
-    return Row(group="whole", on=on, contender=name, figures=totals | each)
+    by_protocol = {protocol: round(total, 3) for protocol, total in seconds.items()}
+    return Row(group="whole", on=on, contender=name, figures=totals | by_protocol)
 
 
 def _scored(
     names: Sequence[str], held_out: Sequence[Case], validation: Sequence[Case], seconds: dict[str, float]
 ) -> None:
-    """One method by all protocols on the same cases, as ``benchmark.suite.score`` does; adds up each one's seconds."""
+    """Score one method by all protocols, as ``benchmark.suite.score`` does, and add the time to ``seconds``."""
     for name in names:
         begun, protocol = time.perf_counter(), protocols.get(name)()
         protocol.evaluate(held_out, tuple(BOXES), 0, validation if protocol.chooses else ())

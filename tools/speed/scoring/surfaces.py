@@ -1,6 +1,7 @@
-"""A small map scored at many thresholds in the image's frame: on its surface, and on pixels as people do it.
+"""Contenders that score a small map at many thresholds in the frame of the image: on its surface or on pixels.
 
-Every contender is given the map (h,w) and says for each threshold the best IoU of a component's box with the truth.
+A contender is a function of a map (h,w) and thresholds that returns, for each threshold, the best IoU of a component's
+box with the truth.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,16 +21,16 @@ from tools.speed.scoring.maps import Map, scaled
 
 SIDE = 1024
 TRUTH = (300, 350, 650, 700)
-"""A truth box, xyxy in the frame."""
+"""Truth box, xyxy in the frame."""
 TOLERANCE = 0.01
-"""Mean |ΔIoU| up to which two contenders count as doing the same."""
+"""Maximum mean |ΔIoU| of two contenders."""
 
 Box = tuple[float, float, float, float]
 Score = Callable[[Map, FloatArray], FloatArray]
 
 
 def on_surface(values: Map, thresholds: FloatArray) -> FloatArray:
-    """Ours."""
+    """Return the IoUs by Locus."""
     boxes, index, _ = components(surface(values, (SIDE, SIDE), "conventional"), thresholds)
     best = np.zeros(len(thresholds))
     np.maximum.at(best, index, iou(boxes, TRUTH)[:, 0])
@@ -37,7 +38,7 @@ def on_surface(values: Map, thresholds: FloatArray) -> FloatArray:
 
 
 def on_pixels(values: Map, thresholds: FloatArray, boxes: Callable[[NDArray[np.bool_]], Iterable[Box]]) -> FloatArray:
-    """Resize the map, binarise it at each threshold, and take the ``boxes`` of what is white."""
+    """Resize the map, binarise it at each threshold, and take the ``boxes`` of the white regions."""
     picture = scaled(cv2.resize(values, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR))
     best = np.zeros(len(thresholds))
     for n, threshold in enumerate(thresholds):
@@ -47,14 +48,14 @@ def on_pixels(values: Map, thresholds: FloatArray, boxes: Callable[[NDArray[np.b
 
 
 def by_contours(binary: NDArray[np.bool_]) -> Iterator[Box]:
-    """The outer contours' boxes with OpenCV."""
+    """Yield the boxes of the outer contours with OpenCV."""
     for contour in cv2.findContours(binary.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
         x, y, w, h = cv2.boundingRect(contour)
         yield x, y, x + w, y + h
 
 
 def by_skimage(binary: NDArray[np.bool_]) -> Iterator[Box]:
-    """The labels' boxes with ``label`` and ``regionprops`` of scikit-image."""
+    """Yield the boxes of the components with ``label`` and ``regionprops`` of scikit-image."""
     from skimage.measure import label, regionprops
 
     for region in regionprops(label(binary)):  # type: ignore[no-untyped-call]
@@ -63,7 +64,7 @@ def by_skimage(binary: NDArray[np.bool_]) -> Iterator[Box]:
 
 
 def by_scipy(binary: NDArray[np.bool_]) -> Iterator[Box]:
-    """The same with ``label`` and ``find_objects`` of SciPy."""
+    """Yield the boxes of the components with ``label`` and ``find_objects`` of SciPy."""
     from scipy.ndimage import find_objects, label
 
     for rows, columns in find_objects(label(binary, np.ones((3, 3)))[0]):
@@ -71,7 +72,7 @@ def by_scipy(binary: NDArray[np.bool_]) -> Iterator[Box]:
 
 
 def overlap(x0: float, y0: float, x1: float, y1: float) -> float:
-    """IoU with the truth in plain Python, the fastest for one box."""
+    """Return the IoU of a box with the truth, in plain Python, which is fastest for one box."""
     a, b, c, d = TRUTH
     inside = max(0, min(x1, c) - max(x0, a)) * max(0, min(y1, d) - max(y0, b))
     return inside / ((x1 - x0) * (y1 - y0) + (c - a) * (d - b) - inside)
@@ -86,11 +87,11 @@ CONTENDERS: Mapping[str, Score] = {
 
 
 def check(values: Map, contenders: Mapping[str, Score] = CONTENDERS) -> None:
-    """Raise ``LocusError`` where a peer's IoUs are not ours up to a pixel: times of different things say nothing."""
+    """Raise ``LocusError`` if the IoUs of a contender differ from those of Locus by more than pixel rounding."""
     levels = np.linspace(0.1, 0.9, 17)
     ours = on_surface(values, levels)
     for name, score in contenders.items():
         difference = float(np.abs(score(values, levels) - ours).mean())
         if not difference <= TOLERANCE:
-            gap = f"a mean IoU of {difference:.2g} (at most {TOLERANCE} is pixels)"
-            raise LocusError(f"{name} differs from the surface by {gap}: not timed")
+            gap = f"a mean IoU of {difference:.2g} (the limit for pixel rounding is {TOLERANCE})"
+            raise LocusError(f"{name} differs from Locus by {gap}: not timed")

@@ -1,8 +1,8 @@
-"""A map on pixels swept over MaxBoxAcc's score thresholds: ours, the original evaluator's way, a search per level.
+"""Contenders for MaxBoxAcc's curve of a map of pixels: Locus, the original evaluator's algorithm, a search per level.
 
-Every contender is given the map (H,W) and the step between thresholds and says for each threshold the best IoU. The
-original's way is written anew from its rules: for each threshold binarise, find all contours, take the largest one's
-box or all boxes, one by one; then the IoUs of all thresholds, read off threshold by threshold.
+A contender is a function of a map (H,W) and the step between thresholds that returns the best IoU at each threshold.
+The original algorithm is implemented from its rules: for each threshold, binarise, find all contours, and take the box
+of the largest one or all boxes; then compute the IoUs threshold by threshold.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,17 +27,17 @@ Score = Callable[[Map, float], FloatArray]
 
 
 def truth(side: int) -> FloatArray:
-    """(1,4) a house box in a map of so many pixels."""
+    """Return a (1,4) truth box in a map of side ``side``."""
     return np.round(np.array([[0.25, 0.3, 0.65, 0.7]]) * side)
 
 
 def ours(values: Map, step: float, which: Which) -> FloatArray:
-    """The protocol's own function."""
+    """Return the IoUs by the function of the protocol."""
     return sweep(values, truth(len(values)), step, which)
 
 
 def original(values: Map, step: float, which: Which) -> FloatArray:
-    """A contour search per threshold, also where two thresholds mean the same integer level."""
+    """Search contours at each threshold, even if two thresholds have the same integer level."""
     image, searched = quantised(values), []
     for threshold in score_thresholds(step):
         _, binary = cv2.threshold(image, int(threshold * np.max(image)), 255, cv2.THRESH_BINARY)
@@ -50,21 +50,21 @@ def original(values: Map, step: float, which: Which) -> FloatArray:
 
 
 def per_level(values: Map, step: float, which: Which) -> FloatArray:
-    """One search for each integer level that a threshold means: the best that a loop can do."""
+    """Search contours once per distinct integer level of the thresholds, the fastest loop."""
     image = quantised(values)
-    asked, inverse = np.unique(levels(image, step), return_inverse=True)
-    searched = [_boxes((image > level).view(np.uint8), which) for level in asked]
+    distinct, inverse = np.unique(levels(image, step), return_inverse=True)
+    searched = [_boxes((image > level).view(np.uint8), which) for level in distinct]
     overlap = iou(np.concatenate([np.array(boxes) for boxes in searched]) + PIXEL, truth(len(values)))[:, 0]
     first = np.cumsum([0, *map(len, searched[:-1])])
     return np.asarray(np.maximum.reduceat(overlap, first)[inverse])
 
 
 def _boxes(binary: MatLike, which: Which) -> Corners:
-    """Inclusive corners by the source's rules."""
+    """Return boxes as inclusive corners, by the rules of the original evaluator."""
     contours, _ = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
     height, width = binary.shape
-    kept = [max(contours, key=cv2.contourArea)] if contours and which == "largest" else contours
-    rectangles = [cv2.boundingRect(contour) for contour in kept]
+    selected = [max(contours, key=cv2.contourArea)] if contours and which == "largest" else contours
+    rectangles = [cv2.boundingRect(contour) for contour in selected]
     return [(x, y, min(x + w, width - 1), min(y + h, height - 1)) for x, y, w, h in rectangles] or [(0, 0, 0, 0)]
 
 
@@ -79,7 +79,7 @@ CONTENDERS: Mapping[str, Score] = {
 
 
 def check(values: Map, step: float, contenders: Mapping[str, Score] = CONTENDERS) -> None:
-    """Raise ``LocusError`` where a contender says anything else than ours: here every number is exact."""
+    """Raise ``LocusError`` if the IoUs of a contender do not equal those of Locus exactly."""
     for peer, reference in names.PIXELS.items():
         if not np.array_equal(contenders[peer](values, step), contenders[reference](values, step)):
-            raise LocusError(f"{peer} and {reference} give other IoUs for the same map: their times are not compared")
+            raise LocusError(f"the IoUs of {peer} and {reference} differ for the same map: not timed")

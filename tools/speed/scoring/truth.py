@@ -1,6 +1,6 @@
-"""Truth of the shape of NIH's ChestX-ray8: as many boxes per finding, images and patients; the boxes are drawn.
+"""Random boxes, with as many boxes per finding, images and patients as in NIH's ChestX-ray8.
 
-Wang et al., "ChestX-ray8", CVPR 2017, table 4: 984 boxes on 880 images. Sides are log-normal around those of the
+Wang et al., "ChestX-ray8", CVPR 2017, table 4: 984 boxes on 880 images. Sides are log-normal, similar to those of the
 published boxes; no image has two boxes of a finding.
 """
 
@@ -20,25 +20,25 @@ BOXES = {
 }  # fmt: skip
 IMAGES, PATIENTS, TRAININGS = 880, 726, 5
 VALIDATION = 352
-"""Images of the validation splits of five trainings, each a tenth of what the others hold out."""
+"""Number of images in the validation splits of five folds, a tenth of the training images each."""
 FRAME = (1024, 1024)
 Boxes = Mapping[str, FloatArray]
 
 
 def boxes(seed: int = 0) -> list[Boxes]:
-    """Finding -> (1,4) box, for each of the images."""
+    """Return finding -> (1,4) box, for each image."""
     random = generator(seed, "boxes")
     out: list[Boxes] = [{} for _ in range(IMAGES)]
     names = random.permutation([finding for finding, count in BOXES.items() for _ in range(count)]).tolist()
     for n, finding in enumerate(names):
-        free = [n] if n < IMAGES else [i for i, known in enumerate(out) if finding not in known]
+        free = [n] if n < IMAGES else [i for i, by_finding in enumerate(out) if finding not in by_finding]
         chosen = int(random.choice(free))
         out[chosen] = {**out[chosen], finding: _box(random)}
     return out
 
 
 def cases(images: int, side: int, seed: int, validation: bool = False) -> list[Case]:
-    """Each image × finding with a map of ``side``×``side`` positions: one method's, drawn anew for each ``seed``."""
+    """Return a case for each image × finding with a random map of ``side``×``side`` positions; seeds are methods."""
     truth = boxes(1 if validation else 0)[:images]
     maps, grid = _maps(len(truth) * len(BOXES), side, seed), Grid((8 * side, 8 * side), (8, 8), (0, 0))
     return [
@@ -49,10 +49,10 @@ def cases(images: int, side: int, seed: int, validation: bool = False) -> list[C
             map=maps[i * len(BOXES) + k],
             grid=grid,
             frame=FRAME,
-            boxes=known.get(finding, np.zeros((0, 4))),
+            boxes=by_finding.get(finding, np.zeros((0, 4))),
             training=i % TRAININGS,
         )
-        for i, known in enumerate(truth)
+        for i, by_finding in enumerate(truth)
         for k, finding in enumerate(BOXES)
     ]
 
@@ -64,6 +64,6 @@ def _box(random: np.random.Generator) -> FloatArray:
 
 
 def _maps(count: int, side: int, seed: int) -> np.ndarray:
-    """(count,side,side) float16, as stored maps are; blurred noise, like class activation maps."""
+    """Return (count,side,side) float16 maps of blurred noise, like class activation maps."""
     noise = generator(seed, "maps").random((count, side, side), dtype=np.float32)
     return np.array([blurred(one) for one in noise]).astype(np.float16)

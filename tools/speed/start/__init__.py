@@ -1,1 +1,1 @@
-"""The start of the commands beside ``import torch``."""
+"""Start time of the commands, compared with ``import torch``."""

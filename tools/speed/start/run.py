@@ -1,4 +1,4 @@
-"""A run: every command in an interpreter of its own, in turn with ``import torch``."""
+"""Time each command in a new interpreter, in turn with ``import torch``."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ def run(config: StartSpeedConfig) -> SpeedRecord:
 
 
 def _commands(folder: Path) -> list[tuple[str, str, list[str]]]:
-    """Name, end of the timing, and words of each command; the training is the last."""
+    """Return name, end of the timing and arguments of each command; the training run is the last."""
     cached = [*TRAINING.split(), "--cache_dir", str(folder / "cache"), "--num_workers", "1"]
     return [
         (names.IMPORT_TORCH, "exit", ["-c", "import torch"]),
@@ -53,7 +53,7 @@ def _commands(folder: Path) -> list[tuple[str, str, list[str]]]:
 
 
 def _timed(words: Sequence[str], until: str) -> Figures:
-    """Wall and CPU seconds until the process ends or, for ``first line``, prints."""
+    """Return wall and CPU seconds until the process ends or, for ``first line``, prints."""
     used, begun = sum(os.times()[2:4]), time.perf_counter()
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
@@ -66,7 +66,7 @@ def _timed(words: Sequence[str], until: str) -> Figures:
 
 
 def _row(name: str, until: str, times: Sequence[Figures]) -> Row:
-    """The round that took least."""
+    """Return the fastest round."""
     on: On = {"until": until}
     least = min(times, key=lambda figures: figures["wall_s"])
     log.info("%s, until %s: %s", name, until, least)

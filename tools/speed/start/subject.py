@@ -1,4 +1,4 @@
-"""What ``python -m tools.speed start`` measures and shows."""
+"""Settings and page of ``python -m tools.speed start``."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,14 +12,14 @@ from tools.speed.subject import SpeedConfig, Subject
 
 @dataclass(frozen=True)
 class StartSpeedConfig(SpeedConfig):
-    """Time the start of the commands beside ``import torch``: ``python -m tools.speed start``."""
+    """Compare the start time of the commands with ``import torch``: ``python -m tools.speed start``."""
 
     rounds: Annotated[int, AtLeast(1)] = 5
-    """How often each command is timed, in turn with the others; the minimum counts."""
+    """Number of timings of each command, in turn with the others; the minimum counts."""
 
 
 def times_torch(record: SpeedRecord, row: Row) -> float | None:
-    """How many times as long as ``import torch`` it takes."""
+    """Return the time as a multiple of that of ``import torch``."""
     return quotient(row, record.beside(row, names.IMPORT_TORCH, until="exit"), "wall_s")
 
 
@@ -29,8 +29,8 @@ SUBJECT = Subject(
     tiny={"rounds": 1},
     title="The start of a command",
     about="""
-Seconds from the start of the interpreter, with compiled bytecode. An error is timed until the command ends, other
-commands until their first line, and the training until its first step on cached data is done and the process ends.""",
+Seconds from the start of the interpreter, with compiled bytecode. Errors are timed until the command ends, other
+commands until their first line, and training until the process ends after the first step on cached data.""",
     sections=(
         Section(
             "start",

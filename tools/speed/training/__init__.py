@@ -1,1 +1,1 @@
-"""Time training: each stage alone, and whole epochs compared with the network alone."""
+"""Time training: each stage alone, and epochs compared with the network alone."""

@@ -1,4 +1,4 @@
-"""Files into the cache: how near all cores come to so many times one core."""
+"""Time decoding files into the cache, compared with one process and with one process per core."""
 
 import logging
 import multiprocessing
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def rates(config: TrainingSpeedConfig, folder: Path) -> list[Row]:
-    """The rows of decoding. One process gets a share of the images, since it takes so many times as long for each."""
+    """Return the rows of decoding. A single process gets fewer images, because it takes longer per image."""
     cores = limits.cpus()
     files = written(folder, config.files, config.file_side)
     many = list(islice(cycle(files), max(config.decoded, FEW * cores)))
@@ -38,7 +38,7 @@ def rates(config: TrainingSpeedConfig, folder: Path) -> list[Row]:
         Task(names.CACHE, len(many)): partial(cached, many, size),
     }
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(0)  # one process is one core
+    cv2.setNumThreads(0)  # one process uses one core
     measured = interleaved(calls, config.rounds)
     cv2.setNumThreads(threads)
     on: On = {"device": names.CPU, "size": size, "cores": cores}
@@ -48,7 +48,7 @@ def rates(config: TrainingSpeedConfig, folder: Path) -> list[Row]:
 
 
 def written(folder: Path, count: int, side: int) -> list[Sample]:
-    """So many phantoms of ``side`` pixels as PNG files in ``folder``, to be read as any data set's."""
+    """Write ``count`` phantoms of ``side`` pixels as PNG files to ``folder``; return samples that read them."""
     drawn = datasets.load(f"phantom:train={count},val=1,test=1", split="train", img_size=side)
     return [_written(sample, folder / sample.image_id) for sample in drawn]
 
@@ -61,13 +61,13 @@ def _written(sample: Sample, path: Path) -> Sample:
 
 
 def alone(samples: Sequence[Sample], size: int) -> None:
-    """The bare loop."""
+    """Decode and resize images in a loop."""
     for sample in samples:
         resize_image(sample.image, (size, size))
 
 
 def together(samples: Sequence[Sample], size: int, cores: int) -> None:
-    """The bare loop in each of so many processes at once: what these cores can do when all are busy."""
+    """Run the loop in one process per core at the same time."""
     context = multiprocessing.get_context("fork")
     work = [context.Process(target=alone, args=(samples, size)) for _ in range(cores)]
     for process in work:
@@ -77,6 +77,6 @@ def together(samples: Sequence[Sample], size: int, cores: int) -> None:
 
 
 def cached(samples: Sequence[Sample], size: int) -> None:
-    """The first epoch's decoding, in a cache that is empty."""
+    """Decode images into an empty cache."""
     with tempfile.TemporaryDirectory() as folder:
         cache.pixels(samples, size, folder)

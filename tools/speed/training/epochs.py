@@ -1,4 +1,4 @@
-"""A real training beside its network alone: epochs of both in turn, in one process, on the same network."""
+"""Time epochs of a training run and of its network alone, in turn in one process."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tools.speed.training.trainings import Training, step, training
 
 
 def rates(on: On, augment: str, config: TrainingSpeedConfig, folder: Path) -> list[Row]:
-    """The rows of one network: training epochs as main.py makes them, with ``augment``, and its steps alone."""
+    """Return the rows of one network: training epochs as in main.py, with ``augment``, and its steps alone."""
     images = int(on["batch"]) * config.steps
     one = training(on, images, folder, epochs=config.rounds + 1, augment=augment)
     clock = Clock(one, config.steps)
@@ -29,7 +29,7 @@ def rates(on: On, augment: str, config: TrainingSpeedConfig, folder: Path) -> li
 class Clock(Callback):
     """Times an epoch from its start to the end of its last step, then the same number of steps of the network alone.
 
-    The first epoch warms up both. Validation and checkpoints lie between the two and count for neither.
+    The first epoch warms up both. Validation and checkpoints are not timed.
     """
 
     def __init__(self, one: Training, steps: int) -> None:
@@ -40,7 +40,7 @@ class Clock(Callback):
         self._finish: Callable[[], object] = lambda: None
 
     def on_train_start(self, *_: Any) -> None:
-        """The network is on its device now."""
+        """Prepare the steps; the network is on its device now."""
         self._step, self._finish = step(self.one), until_done(lambda: None, self.one.where)
 
     def on_train_epoch_start(self, *_: Any) -> None:
@@ -50,12 +50,12 @@ class Clock(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        """Stop it after the last step."""
+        """Stop the clock after the last step."""
         if index + 1 == self.steps:
             self._end(self.training, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
-        """The network alone."""
+        """Time the network alone."""
         module.train()
         self._begin()
         for _ in range(self.steps):

@@ -1,4 +1,4 @@
-"""What main.py's flags change in the time of a step."""
+"""Time training steps with different flags of main.py."""
 
 import logging
 import shutil
@@ -22,13 +22,13 @@ FLAGS: Mapping[str, dict[str, Any]] = {
     "--compile True": {"compile": True},
     "--compile True, --precision bf16-mixed": {"compile": True, "precision": "bf16-mixed"},
 }
-"""What the page calls them -> the flags, each beside single precision."""
+"""Name on the page -> flags, in addition to single precision."""
 
 
 def rates(on: On, config: TrainingSpeedConfig, folder: Path) -> list[Row]:
-    """The rows of one network on the CPU. What is compiled is compiled in its first call, which is not timed."""
+    """Return the rows of one network on the CPU. The first call, which compiles, is not timed."""
     missing = "" if config.compiled else "--compiled False"
-    missing = missing or ("" if shutil.which("g++") else "torch.compile needs the C++ compiler g++, and there is none")
+    missing = missing or ("" if shutil.which("g++") else "torch.compile requires the C++ compiler g++")
     possible = {word: flags for word, flags in FLAGS.items() if not (missing and "compile" in flags)}
     steps = {word: _step(on, folder, {"precision": "32", **flags}) for word, flags in possible.items()}
     for word, call in steps.items():

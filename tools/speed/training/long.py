@@ -1,4 +1,4 @@
-"""The memory of a long run: whether it grows with the images that were cached and seen."""
+"""Measure the memory of a long training run, to see whether it grows with the number of images."""
 
 import os
 import statistics
@@ -19,16 +19,16 @@ from tools.speed.training.trainings import training
 
 TENTHS = 10
 EACH = 0.2
-"""Seconds from look to look."""
+"""Seconds between two measurements."""
 
 
 def watched(on: On, images: int) -> list[Row]:
-    """Cache and train so many ``images`` in a process of its own; rows of MiB that no file holds."""
+    """Cache and train ``images`` images in a new process; return rows of anonymous memory in MiB."""
     return memory.fresh(_measured, on, images, torch.get_num_threads())
 
 
 def _measured(on: On, images: int, threads: int) -> list[Row]:
-    """Runs in the fresh process."""
+    """Measure in the new process."""
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         warm = training(on, int(on["batch"]), Path(folder), epochs=1, precision="32")
@@ -51,27 +51,27 @@ def _measured(on: On, images: int, threads: int) -> list[Row]:
 
 
 class MemoryPerTenth(Callback):
-    """The median memory of each tenth: looks after each step, when its intermediate maps are mostly given back."""
+    """Median memory of each tenth of an epoch, measured after each step."""
 
     def __init__(self) -> None:
         self._looks: list[list[float]] = [[] for _ in range(TENTHS)]
 
     @property
     def medians(self) -> list[float | None]:
-        """MiB of each tenth; None where the system does not tell."""
+        """MiB of each tenth; None if the system does not report it."""
         return [round(statistics.median(looks), 1) if looks else None for looks in self._looks]
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        """Look."""
+        """Measure the memory."""
         now = private()
         if now is not None:
             self._looks[index * TENTHS // int(trainer.num_training_batches)].append(now)
 
 
 class PeakWatch(threading.Thread):
-    """The highest sum over this process and its children between entering and leaving, as far as looks meet it."""
+    """Peak memory of this process and its children within the block, measured every ``EACH`` seconds."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -79,42 +79,42 @@ class PeakWatch(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        """Look again and again."""
+        """Measure repeatedly."""
         while not self._over.wait(EACH):
-            held = [private(pid) for pid in ("self", *_children())]
-            total = sum(mib for mib in held if mib is not None)
+            by_process = [private(pid) for pid in ("self", *_children())]
+            total = sum(mib for mib in by_process if mib is not None)
             self.mib = max(round(total, 1), self.mib or 0.0) if total else None
 
     def __enter__(self) -> "PeakWatch":
-        """Begin."""
+        """Start measuring."""
         self.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End."""
+        """Stop measuring."""
         self._over.set()
         self.join()
 
 
 def private(pid: str = "self") -> float | None:
-    """MiB that a process holds and no file does, shared pages by parts; None where the system does not tell."""
+    """Return the anonymous memory of a process in MiB, shared pages divided; None if the system does not report it."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:  # another system, or a process that is gone
+    except OSError:  # no /proc, or the process has ended
         return None
-    held = [int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss_Anon:")]
-    return round(held[0], 1) if held else None
+    sizes = [int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss_Anon:")]
+    return round(sizes[0], 1) if sizes else None
 
 
 def _children() -> list[str]:
-    """The processes that this one started; asking ``multiprocessing`` would end them, which is the main thread's."""
+    """Return the child processes. ``multiprocessing.active_children`` would join them, in the wrong thread."""
     return [stat.parent.name for stat in Path("/proc").glob("[0-9]*/stat") if _parent(stat) == str(os.getpid())]
 
 
 def _parent(stat: Path) -> str:
     try:
         return stat.read_text().rpartition(")")[2].split()[1]
-    except OSError:  # it is gone
+    except OSError:  # the process has ended
         return ""

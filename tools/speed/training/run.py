@@ -1,4 +1,4 @@
-"""A run: every stage timed, training beside its network alone, a long run watched, one record."""
+"""Time all stages and epochs of training, and measure the memory of a long run."""
 
 import logging
 import tempfile
@@ -22,11 +22,11 @@ PACKAGES = ("torch", "lightning", "timm", "numpy", "pillow", "opencv-python-head
 
 
 def run(config: TrainingSpeedConfig) -> SpeedRecord:
-    """Measure all that the flags ask for. Raises ``core.errors`` types."""
+    """Measure everything."""
     begun = time.perf_counter()
     configure_torch(config.threads)
     for package in ("benchmark.training", "datasets"):
-        logging.getLogger(package).setLevel(logging.WARNING)  # what each of the many trainings says of itself
+        logging.getLogger(package).setLevel(logging.WARNING)  # hides the messages of many training runs
     names = {CPU: "the processor"} | ({GPU: torch.cuda.get_device_name()} if devices.gpus() else {})
     where = machine.describe(torch.get_num_threads(), PACKAGES, names.get(GPU, ""))
     with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +51,7 @@ def _rows(config: TrainingSpeedConfig, names: Sequence[str], folder: Path) -> It
 
 
 def _note(names: Mapping[str, str]) -> str:
-    """Each device, and the precision there."""
+    """Describe the devices and their precision."""
     kinds = {device: precision("auto", has_fast_bfloat16(device)) for device in names}
-    known = "; ".join(f"{device}: {name}, --precision auto is {kinds[device]}" for device, name in names.items())
-    return f"Devices: {known}." + ("" if GPU in names else " **No GPU was measured.**")
+    text = "; ".join(f"{device}: {name}, --precision auto is {kinds[device]}" for device, name in names.items())
+    return f"Devices: {text}." + ("" if GPU in names else " **No GPU was measured.**")

@@ -1,4 +1,4 @@
-"""Each part of a step alone: what is far faster than the step never makes it wait."""
+"""Time each stage of a training step alone."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,7 @@ from tools.speed.training.trainings import Training, precision, resident, step, 
 
 
 def rates(on: On, config: TrainingSpeedConfig, folder: Path) -> list[Row]:
-    """The rows of one network."""
+    """Return the rows of one network."""
     one = training(on, int(on["batch"]) * config.steps, folder)
     one.module.to(one.where).train()
     calls = {Task(word, images): until_done(call, one.where) for word, (images, call) in _calls(one).items()}
@@ -28,13 +28,13 @@ def rates(on: On, config: TrainingSpeedConfig, folder: Path) -> list[Row]:
 
 
 def _calls(one: Training) -> dict[str, tuple[int, Callable[[], object]]]:
-    """Contender -> images of a call, and the call."""
-    size, everything = one.module.config.batch, len(one.train)
+    """Return contender -> number of images per call, and the call."""
+    size, total = one.module.config.batch, len(one.train)
     pixels, images = one.train[np.arange(size)][0].to(one.where), resident(one)[0]
-    batches = Batches(everything, size, seed=0)
+    batches = Batches(total, size, seed=0)
     return {
-        names.READ: (everything, lambda: [one.train[index] for index in batches]),
-        names.LOADER: (everything, lambda: [None for _ in loader(one.train, batches)]),
+        names.READ: (total, lambda: [one.train[index] for index in batches]),
+        names.LOADER: (total, lambda: [None for _ in loader(one.train, batches)]),
         names.NORMALISED: (size, partial(transforms.evaluation(), pixels)),
         names.AUGMENTED: (size, partial(transforms.training("light", torch.Generator().manual_seed(0)), pixels)),
         names.FORWARD: (size, lambda: _forward(one, images)),

@@ -1,4 +1,4 @@
-"""What ``python -m tools.speed training`` measures and shows."""
+"""Flags and tables of ``python -m tools.speed training``."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,13 +12,10 @@ from tools.speed.subject import SpeedConfig, Subject
 
 @dataclass(frozen=True)
 class TrainingSpeedConfig(SpeedConfig):
-    """Time training stage by stage, beside its network alone, on one machine in one run.
-
-    ``python -m tools.speed training``.
-    """
+    """Time the stages and epochs of training, and the network alone: ``python -m tools.speed training``."""
 
     backbones: tuple[str, ...] = ("resnet18", "densenet121")
-    """Networks to train; what flags change is measured with the first."""
+    """Networks to train. Flags are compared with the first one."""
     size: Annotated[int, AtLeast(32)] = 224
     """Side in pixels of the square images."""
     batch: Annotated[int, AtLeast(2)] = 16
@@ -26,37 +23,37 @@ class TrainingSpeedConfig(SpeedConfig):
     gpu_batch: Annotated[int, AtLeast(2)] = 64
     """Images per step on a GPU."""
     steps: Annotated[int, AtLeast(1)] = 4
-    """Steps of an epoch."""
+    """Number of steps per epoch."""
     augments: tuple[str, ...] = ("none", "light")
-    """Augmentations with which whole epochs are timed."""
+    """Augmentations of the timed epochs."""
     files: Annotated[int, AtLeast(1)] = 24
-    """Image files that are decoded, again and again."""
+    """Number of image files to decode repeatedly."""
     file_side: Annotated[int, AtLeast(32)] = 1024
-    """Their side in pixels."""
+    """Side in pixels of the image files."""
     decoded: Annotated[int, AtLeast(1)] = 400
-    """How many images the cache is given; more where there are many cores."""
+    """Minimum number of images to decode into the cache. It grows with the number of cores."""
     long: Annotated[int, AtLeast(0)] = 20_000
-    """Images of the run whose memory is watched; 0: none."""
+    """Number of images of the long run whose memory is measured. 0 skips it."""
     long_backbone: str = "lcnet_035"
-    """Its network: a fast one, since memory is what is asked."""
+    """Network of the long run."""
     long_batch: Annotated[int, AtLeast(1)] = 32
-    """Its images per step."""
+    """Images per step of the long run."""
     compiled: bool = True
-    """Also time --compile, which takes a minute before its first step."""
+    """Also time --compile, whose first step takes a minute."""
     rounds: Annotated[int, AtLeast(1)] = 4
-    """How often each contender is timed, in turn with the others; the minimum counts."""
+    """Number of rounds. All contenders are timed in turn, and the minimum counts."""
     threads: Annotated[int | None, AtLeast(1)] = None
-    """CPU threads of torch; null is as many as the process may run on."""
+    """Number of CPU threads of torch. Default: all CPUs available to the process."""
 
 
 NETWORK = {"device": on("device"), "network": on("backbone"), "px": on("size"), "batch": on("batch")}
 COUNTS = {"images": measured("images"), "rounds": rounds}
 ALL_NIH = 112_120
-"""Images of the whole data set."""
+"""Number of images of the whole data set."""
 
 
 def of_all_cores(record: SpeedRecord, row: Row) -> float | None:
-    """A row's rate as a share of the cores' number times the rate of one process."""
+    """Show the rate divided by the number of cores times the rate of one process."""
     share = rate_of(names.ONE_PROCESS)(record, row)
     return share / record.machine.cores if isinstance(share, float) else None
 
@@ -64,8 +61,8 @@ def of_all_cores(record: SpeedRecord, row: Row) -> float | None:
 EPOCH = Section(
     "epoch",
     "A training epoch",
-    "Share is the rate of training divided by that of the network alone. The share of CPU time is less affected by "
-    "other programs on the machine.",
+    "Share is the rate of training divided by that of the network alone. The share of CPU time depends less on other "
+    "programs on the machine.",
     {
         **NETWORK,
         "--augment": on("augment"),
@@ -84,8 +81,8 @@ SECTIONS = (
     Section(
         "stages",
         "Stages",
-        "Each stage alone. Reading and loading run in a thread while the network "
-        "computes: they cost time only if they are slower.",
+        "Each stage alone. Reading and loading run in a thread while the network computes: they cost time only if they "
+        "are slower.",
         {
             **NETWORK,
             "stage": contender,
@@ -119,9 +116,9 @@ SECTIONS = (
         "long",
         "Memory of a long run",
         "{images:,} images of {size}×{size} pixels, cached and trained for one epoch ({backbone}, batches of {batch}) "
-        "in a separate process, {seconds:.0f} s. Memory of files is not counted: the system drops the pages of the "
-        "array ({array:.0f} MiB) if other programs need the memory. All "
-        f"{ALL_NIH:,} images of NIH, not measured here, would be a file of {ALL_NIH * 224**2 / 1e9:.1f} GB at 224 px.",
+        "in a separate process, {seconds:.0f} s. Memory of files is not counted, because the system drops the pages of "
+        "the array ({array:.0f} MiB) if other programs need the memory. A cache of all "
+        f"{ALL_NIH:,} images of NIH has {ALL_NIH * 224**2 / 1e9:.1f} GB at 224 px (not measured).",
         {"when": contender, "MiB": measured("mib")},
     ),
 )
@@ -145,8 +142,8 @@ SUBJECT = Subject(
     },
     title="Training",
     about="""
-An epoch through Lightning, with loader, augmentation and callbacks, is compared with as many steps of the network
-alone on one batch that stays on the device. Validation and checkpoints are not counted. The images are drawn.""",
+An epoch with Lightning, including loader, augmentation and callbacks, is compared with as many steps of the network
+alone on one batch that stays on the device. Validation and checkpoints are not timed. The images are generated.""",
     sections=SECTIONS,
     highlights=(EPOCH._replace(columns={name: EPOCH.columns[name] for name in SHORT}),),
 )

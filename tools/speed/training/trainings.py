@@ -1,4 +1,4 @@
-"""The training that is measured: main.py's own, on drawn images."""
+"""Training runs as in main.py, on generated images."""
 
 import itertools
 from collections.abc import Callable
@@ -24,7 +24,7 @@ FOLDERS = itertools.count()
 
 @dataclass(frozen=True)
 class Training:
-    """A module that is ready to train, its splits, and the folder of its run."""
+    """Prepared training run: module, splits and folder."""
 
     module: ClassifierModule
     splits: dict[str, SplitImages]
@@ -39,7 +39,7 @@ class Training:
 
 
 def training(on: On, images: int, folder: Path, **flags: Any) -> Training:
-    """A training of so many ``images`` below ``folder``; ``flags`` are further ones of main.py."""
+    """Prepare a training run of ``images`` images below ``folder``; ``flags``: other flags of main.py."""
     where = str(on["device"])
     run_folder = folder / f"run{next(FOLDERS)}"
     config = replace(
@@ -63,14 +63,14 @@ def training(on: On, images: int, folder: Path, **flags: Any) -> Training:
 
 
 def resident(one: Training) -> tuple[Tensor, Tensor]:
-    """The first batch, normalised and on the device: (N,3,S,S) and (N,K)."""
+    """Return the first batch, normalised and on the device: (N,3,S,S) and (N,K)."""
     pixels, labels = one.train[np.arange(one.module.config.batch)]
     images = transforms.evaluation()(pixels.to(one.where))
     return images.contiguous(memory_format=layout(one.module.config.channels_last)), labels.to(one.where)
 
 
 def step(one: Training) -> Callable[[], None]:
-    """One step of the network alone on a resident batch, with the optimizer and the precision of the run."""
+    """Return a step of the network alone on a resident batch, with the optimizer and the precision of the run."""
     module, config = one.module, one.module.config
     optimizer, batch = optimizers.build(config, module.model.parameters()), resident(one)
     parts = list(zip(*(values.chunk(config.accumulate) for values in batch), strict=True))
@@ -89,5 +89,5 @@ def step(one: Training) -> Callable[[], None]:
 
 
 def precision(one: Training) -> torch.autocast:
-    """The precision of the run, to be entered for a forward pass."""
+    """Return the autocast context of the run's precision."""
     return torch.autocast(one.where, torch.bfloat16, enabled=machine.precision_here(one.module.config) == "bf16-mixed")
