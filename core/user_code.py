@@ -42,6 +42,7 @@ def callable_from_file(word: str, kind: str) -> Callable[..., Any]:
 
 
 def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> Any:
+    """Return the object of ``word``, written ``file.py:name``, if it ``fits``; otherwise raise an error."""
     path, _, name = word.rpartition(":")
     if not Path(path).is_file():
         raise DataError(f"file {path!r} of the {kind} {word!r} not found: write path/to/file.py:{what.split()[-1]}")

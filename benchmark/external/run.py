@@ -122,6 +122,7 @@ def _cell(entry: ExternalEntry, method: str, protocol: str) -> Cell:
 
 
 def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
+    """Return the fields that all records of an entry share: counts, versions, data set and time."""
     boxed = [sample for sample in entry.samples if sample.boxes]
     counts: dict[str, Any] = {
         "test images": len(entry.data),

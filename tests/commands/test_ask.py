@@ -114,7 +114,7 @@ def test_edited_rows_are_found_by_their_cell_and_by_what_is_paired_from_them(spo
 
 def test_missing_maps_are_told_and_the_other_records_still_verified(spoilt):
     *_, said = spoilt
-    assert "3 cannot be verified: no maps in" in said
+    assert re.search(rf"3 cannot be verified: \S*{AVG} has no maps", said)
     assert "small: 9 records match, 4 differ, 3 cannot be verified" in said
 
 
@@ -198,7 +198,7 @@ def test_the_boxes_in_the_page_are_those_of_the_records(rows_of, gallery):
 
 def test_a_gallery_without_maps_is_a_sentence(run_command, sentence, places, copy):
     (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
-    assert "no maps in" in sentence(run_command("benchmark.gallery", f"small/{AVG}", *places(copy)))
+    assert "no maps" in sentence(run_command("benchmark.gallery", f"small/{AVG}", *places(copy)))
 
 
 @pytest.mark.slow

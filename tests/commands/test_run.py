@@ -405,6 +405,6 @@ def test_no_suite_at_all_is_a_sentence(run_command, sentence, flags, tmp_path):
 
 
 def test_a_broken_record_is_a_sentence_with_its_path(run_command, sentence, flags, tmp_path):
-    (tmp_path / "results/tiny/records").mkdir(parents=True)
-    (tmp_path / "results/tiny/records/x.json").write_text('{"half": ')
+    (tmp_path / "runs/records/tiny").mkdir(parents=True)
+    (tmp_path / "runs/records/tiny/x.json").write_text('{"half": ')
     assert "x.json" in sentence(run_command("benchmark.run", "--suite", "tiny", *flags(tmp_path)))

@@ -55,7 +55,7 @@ def test_answer_and_tables_of_the_check_come_first_in_all_formats(run, suite):
     page = (folder / "leaderboard.md").read_text()
     answer, table, *_ = [line for line in page.splitlines() if line.startswith("## ")]
     assert answer.endswith("?")
-    assert {"alignment": "grid gains", "conventions": "convention"}.get(suite, suite) in table
+    assert {"alignment": "exact grid", "conventions": "convention"}.get(suite, suite) in table
     assert r"\toprule" in (folder / "leaderboard.tex").read_text()
     lines = list(csv.DictReader((folder / "leaderboard.csv").open()))
     scored = {r["cell"]["method"] for r in records(run[0], suite) if r["cell"]["protocol"] == suite and r["scores"]}

@@ -54,7 +54,7 @@ def test_a_method_has_the_name_of_its_file_and_documents_its_map(word):
 
 
 def test_an_unknown_finding_or_method_raises_a_clear_error(model, images):
-    with pytest.raises(BadValueError, match=r"findings \[3\].* 0 … 2"):
+    with pytest.raises(BadValueError, match=r"findings \[3\].* 0 to 2"):
         explain(model, images, ["cam"], findings=[3])
     with pytest.raises(UnknownNameError, match=r"'gradcamp'.*'gradcampp'"):
         explain(model, images, ["gradcamp"])

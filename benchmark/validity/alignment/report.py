@@ -62,6 +62,7 @@ def _columns() -> list[TableColumn]:
 
 
 def _summary(records: Sequence[Record], networks: Sequence[TableColumn]) -> tuple[str, ...]:
+    """Return the row of one network: mean scores of both grids, and the gains of its methods."""
     scores = gains(records)
     values = select.defined_values(scores)
     means = [

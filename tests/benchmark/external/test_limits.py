@@ -56,7 +56,7 @@ def test_largest_map_that_is_allowed_is_read():
 def test_table_or_json_that_is_too_large_is_refused_before_reading(tmp_path, monkeypatch, read):
     monkeypatch.setattr(limits, "LARGEST_TEXT", 100)
     (tmp_path / "a.json").write_text("[" * 101)
-    with pytest.raises(DataError, match="101 bytes: more than the 100"):
+    with pytest.raises(DataError, match=r"101 bytes.* 100$"):
         read(tmp_path / "a.json")
 
 

@@ -127,4 +127,4 @@ def test_a_signal_to_the_command_ends_it_with_one_sentence_and_the_status_of_tha
     done = running.done()
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
-    assert re.search(r"stopped in epoch \d+.*: --resume .*runs/phantom-\S+", done.stderr)
+    assert re.search(r"stopped in epoch \d+.* --resume .*runs/phantom-\S+", done.stderr)
