@@ -57,7 +57,7 @@ WHERE = frozenset(
 
 @dataclass(frozen=True)
 class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, WiringFlags, OneImageFlags):
-    """Explain the predictions of a model by heat maps, as pictures, boxes and raw arrays: ``python heatmap.py``."""
+    """Explain a model's predictions with heat maps, saved as pictures, boxes and raw arrays: ``python heatmap.py``."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Explain the predictions of a model by heat maps.
+"""Explain a model's predictions with heat maps.
 
 ``python heatmap.py --method gradcampp`` explains test images with the newest run.
 ``python heatmap.py -i x.png -l covid_19 -m resnet18 -o y.jpg`` draws one overlay.

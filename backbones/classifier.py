@@ -86,7 +86,7 @@ class Classifier(layers.Network):
         Raises ``BadValueError`` if the names do not match the outputs, a name is repeated or the side is below 1.
         """
         if isinstance(findings, str):
-            raise BadValueError(f"findings is the text {findings!r}: give a list of names, one per output")
+            raise BadValueError(f"findings must be a list of names, one per output, not the string {findings!r}")
         if findings and self.num_classes not in (None, len(findings)):
             raise BadValueError(f"{len(findings)} findings for {self.num_classes} outputs: give one name per output")
         if twice := duplicates(findings):

@@ -39,13 +39,13 @@ def wrap(
             means the mean over positions, then this layer; only then ``class_maps``, ``weight`` and ``bias`` exist.
             Default: detected, else the rest of the network.
         num_classes: number of outputs, if ``head`` is a callable.
-        channels: number of image channels. Default: those of the first convolution.
+        channels: number of image channels. Default: the input channels of the first convolution.
         grid: function from the input's (H, W) to the grid of A. Default: measured with gradients
             (:mod:`backbones.probe`).
         img_size: side of the images in pixels. Default: the native size of the network, else 224.
 
     A must be the output of the last non-linearity. The DenseNets of torchvision and torchxrayvision apply a ReLU after
-    their ``features``, so the name ``features`` would give a different map. Pass a callable, or leave it out::
+    their ``features``, so the name ``features`` would give a different map. Pass a callable, or omit both arguments::
 
         net = torchxrayvision.models.DenseNet(weights=None)
         model = wrap(net, features=lambda x: net.features(x).relu(), head="classifier")

@@ -2,7 +2,7 @@
 
 Names are read from the source text, and a module is imported when its part is requested. So ``--help`` is fast, a
 missing library disables only one part, and a new part is one new file. Installed packages add parts by entry points
-(``mycam = "pkg.module:MyCAM"``). A word is a name with options: ``LSE:gamma=5`` is ``LSE(gamma=5)``.
+(``mycam = "pkg.module:MyCAM"``). A spec is a name with options: ``LSE:gamma=5`` means ``LSE(gamma=5)``.
 """
 
 import ast
@@ -35,7 +35,8 @@ class Registry:
     def __init__(self, package: str, kind: str, group: str | None = None, module: str = "__init__") -> None:
         """Set the ``package`` that contains the parts and their ``kind`` (a noun for error messages, such as method).
 
-        ``group``: entry points of plugins. ``module``: the module that contains the class if a part is a package.
+        ``group``: the entry-point group of plugins. ``module``: the module that contains the class if a part is a
+        package.
         """
         self.package, self.kind, self.group, self.module = package, kind, group, module
         self.added: dict[str, type[Any]] = {}
@@ -43,7 +44,7 @@ class Registry:
 
     @contextlib.contextmanager
     def adding(self, parts: Sequence[type[Any]]) -> Iterator[None]:
-        """Register the classes ``parts``, for example of a notebook, within the block.
+        """Register the classes ``parts``, for example from a notebook, for the duration of the block.
 
         Raises ``BadValueError`` for a class without a ``name`` and for a name that is already taken.
         """
@@ -64,11 +65,11 @@ class Registry:
     @functools.cached_property
     def files(self) -> dict[str, Path]:
         """Name -> the file that defines it, sorted. Raises ``DataError`` for a name in two files."""
-        spec = importlib.util.find_spec(self.package)
-        if spec is None or not spec.submodule_search_locations:
+        found = importlib.util.find_spec(self.package)
+        if found is None or not found.submodule_search_locations:
             raise DataError(f"the folder of the package {self.package!r} is missing: run from the checkout")
         files: dict[str, Path] = {}
-        folder = Path(spec.submodule_search_locations[0])
+        folder = Path(found.submodule_search_locations[0])
         for path in sorted([*folder.glob("*.py"), *folder.glob(f"*/{self.module}.py")]):
             for name in declared(path, self.module):
                 if name in files:
@@ -91,31 +92,31 @@ class Registry:
         """Return all names, sorted, without importing any part."""
         return sorted({*self.files, *self.plugins, *self.added})
 
-    def check(self, word: str) -> str:
-        """Return the name in a word. Raises ``UnknownNameError``; imports nothing."""
-        name = word.split(":")[0]
+    def check(self, spec: str) -> str:
+        """Return the name in a spec. Raises ``UnknownNameError``; imports nothing."""
+        name = spec.split(":")[0]
         if name not in self.files and name not in self.plugins and name not in self.added:
             raise UnknownNameError(self.kind, name, self.names())
         return name
 
-    def get(self, word: str) -> type[Any]:
-        """Return the class of a word. Raises ``UnknownNameError``, or ``NotAvailableError`` if the import fails."""
-        name = self.check(word)
+    def get(self, spec: str) -> type[Any]:
+        """Return the class of a spec. Raises ``UnknownNameError``, or ``NotAvailableError`` if the import fails."""
+        name = self.check(spec)
         if name in self.added:
             return self.added[name]
         return self._plugged(self.plugins[name]) if name in self.plugins else _with_name(self._module(name), name)
 
-    def read_attribute(self, word: str, attribute: str) -> Any:
-        """Return the literal assigned to ``attribute`` in the class of a word or its bases, without importing it.
+    def read_attribute(self, spec: str, attribute: str) -> Any:
+        """Return the literal assigned to ``attribute`` in the class of a spec or its bases, without importing it.
 
         None if there is no such literal, or if the part is not in a file of the package. Raises ``UnknownNameError``.
         """
-        name = self.check(word)
+        name = self.check(spec)
         return read_attribute(self.files[name], name, attribute) if name in self.files else None
 
-    def build(self, word: str, **given: Any) -> Any:
-        """Create an instance with the options of the word and the ``given`` keyword arguments."""
-        return construct(self.get(word), self.kind, word, given)
+    def build(self, spec: str, **given: Any) -> Any:
+        """Create an instance with the options of the spec and the ``given`` keyword arguments."""
+        return construct(self.get(spec), self.kind, spec, given)
 
     def _module(self, name: str) -> ModuleType:
         try:
@@ -139,42 +140,42 @@ class Registry:
         return DataError(f"the {self.kind} {name!r} is defined twice: in {first} and in {second}; rename one")
 
 
-def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
-    """Call ``part`` with the ``given`` options, overridden by those of ``word``. Raises ``BadValueError``."""
-    values = {**given, **options(word)}
+def construct(part: Callable[..., Any], kind: str, spec: str, given: dict[str, Any]) -> Any:
+    """Call ``part`` with the ``given`` options, overridden by those of ``spec``. Raises ``BadValueError``."""
+    values = {**given, **options(spec)}
     parameters = inspect.signature(part).parameters.values()
     allowed = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     for name in values:
         if name not in allowed:
-            option_names, part_name = examples(allowed, 9) or "none", word.split(":")[0]
+            option_names, part_name = examples(allowed, 9) or "none", spec.split(":")[0]
             raise BadValueError(f"the {kind} {part_name!r} has no option {name!r}; it has: {option_names}")
     return part(**values)
 
 
-def options(word: str) -> dict[str, Any]:
-    """Parse the options of a word as Python literals.
+def options(spec: str) -> dict[str, Any]:
+    """Parse the options of a spec as Python literals.
 
     >>> options("LSE:gamma=5")
     {'gamma': 5}
     """
-    pairs = [pair.partition("=") for pair in word.partition(":")[2].split(",") if pair]
+    pairs = [pair.partition("=") for pair in spec.partition(":")[2].split(",") if pair]
     for name, equals, value in pairs:
         if not equals or not name or not value:
             raise BadValueError(
-                f"bad option {name + equals + value!r} in {word!r}: write NAME:option=value,option=value"
+                f"bad option {name + equals + value!r} in {spec!r}: write NAME:option=value,option=value"
             )
     return {name: _literal(value) for name, _, value in pairs}
 
 
-def normalize_name(word: str, known: Collection[str]) -> str:
-    """Return a word in its registered spelling, ignoring case and hyphens; an unknown word is unchanged.
+def normalize_name(spec: str, known: Collection[str]) -> str:
+    """Return a spec with its name in the registered spelling; case and ``-``, ``_`` and spaces are ignored.
 
     >>> normalize_name("Grad-CAM++", ["gradcam", "gradcampp"])
     'gradcampp'
     """
-    name, colon, rest = word.partition(":")
+    name, colon, rest = spec.partition(":")
     if name in known:
-        return word
+        return spec
     return {_bare(other): other for other in known}.get(_bare(name), name) + colon + rest
 
 

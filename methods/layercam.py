@@ -11,12 +11,12 @@ from methods.fusion import finest, largest, share
 
 
 class LayerCAM(Method):
-    """Positions whose features raise the logit, weighted by the positive gradients at the same position; values >= 0.
+    """Features weighted by their positive gradients at each position, summed over channels and rectified; values >= 0.
 
     ``L_k = ReLU(sum_c ReLU(G_kc) * A_c)``, position by position. Source: Jiang et al., TIP 2021.
 
-    ``layercam:layers=layer2+layer3`` fuses earlier layers with the pooled map: their maximum on the finest layer's
-    grid, with earlier layers as the paper's ``tanh(2 L / max L)`` and the pooled map as ``L / max L``.
+    ``layercam:layers=layer2+layer3`` is the maximum of the pooled map and those of earlier layers, on the finest
+    layer's grid. Earlier layers are scaled by ``tanh(2 L / max L)`` as in the paper, the pooled map by ``L / max L``.
     """
 
     name = "layercam"

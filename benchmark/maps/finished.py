@@ -1,4 +1,4 @@
-"""Finished networks and training runs on other images, excluding patients that they were trained on."""
+"""Test images for finished networks and training runs, without the patients that they were trained on."""
 
 import contextlib
 import functools
@@ -45,7 +45,7 @@ class FinishedModel:
 
 
 def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Dataset:
-    """Return the images of a suite's split without patients seen in training, with labels for the network's findings.
+    """Return the images of a suite's split, without patients seen in training, labelled for the network's findings.
 
     Nothing is excluded if the training data are unknown. If they are not available, a warning is logged.
     """
@@ -87,7 +87,7 @@ def not_listed(finished: FinishedModel, config: TrainConfig, data: Dataset) -> t
         "images_seen_in_training": seen,
         "other_images_of_seen_patients": sum(data.patients[n] in patients for n in positions),
     }
-    log.warning("%s: left out %d of %d images, which are training images", data.name, seen, len(names))
+    log.warning("%s: left out %d of %d images because they are training images", data.name, seen, len(names))
     return positions, counts
 
 
@@ -110,8 +110,8 @@ def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
     """Return the test images of ``other`` for the training run of ``config``, with labels for their common findings.
 
     Images of patients seen in training are left out and counted. Patients are identified by the NIH file name if the
-    data set has it, else by equal pixels at the network's input size; other images count as ``images_not_traced``.
-    Raises ``LeakError`` if no image is left.
+    data set has it, else by identical pixels at the network's input size; images with neither count as
+    ``images_not_traced``. Raises ``LeakError`` if no image is left.
     """
     samples = source.load(other, "test")
     positions, counts = exclude_seen_patients(config, other, samples)
@@ -139,8 +139,8 @@ def exclude_seen_patients(
             f"all {len(samples)} images of {samples.name} are of patients in the training data ({config.dataset})"
         )
     left_out, untraced = len(samples) - len(positions), patients.count("")
-    seen_images = f"left out {left_out} of {len(samples)} images, of patients in the training data ({config.dataset})"
-    text = f"{samples.name}: {seen_images}; the patients of {untraced} images are unknown"
+    seen_images = f"left out {left_out} of {len(samples)} images because their patients are in the training data"
+    text = f"{samples.name}: {seen_images} ({config.dataset}); the patients of {untraced} images are unknown"
     log.log(logging.WARNING if left_out else logging.INFO, "%s", text)
     return positions, {"images_seen_in_training": left_out, "images_not_traced": untraced}
 

@@ -163,7 +163,9 @@ class Record(FrozenModel):
     @classmethod
     def _whole(cls, values: tuple[float, ...]) -> tuple[float, ...]:
         if len(values) not in (0, len(CURVE_THRESHOLDS)):
-            raise ValueError(f"{len(values)} values for {len(CURVE_THRESHOLDS)} thresholds")
+            raise ValueError(
+                f"hits_by_threshold has {len(values)} values, not one for each of {len(CURVE_THRESHOLDS)} thresholds"
+            )
         return values
 
     def __hash__(self) -> int:

@@ -40,13 +40,13 @@ def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingP
     suites = {suite: _runs(loaded.get(suite) or records.load_metric(suite, MAIN)) for suite in records.suites(folder)}
     rows = tuple(_suite(*suite) for suite in suites.items())
     about = (
-        "Network: the one with the highest mean over the rank methods or, if a suite compares no networks, the first "
-        "one of its table. Method: the one with the highest score on that network, followed by the scores of two "
-        "baselines. The page of a suite lists what may be as good, and the number of images and training runs. Write "
-        "a missing page with `python -m benchmark.run --suite NAME`."
+        "`network` is the network with the highest mean over the suite's rank methods or, if no networks are compared, "
+        "the first one of its table. `method on it` is its method with the highest score; the score and those of two "
+        "baselines follow. Each suite's page lists the rows that may be equally good, with the numbers of images and "
+        "training runs. Generate a missing page with `python -m benchmark.run --suite NAME`."
     )
     if page := write_transfer(folder, {suite.name: runs for suite, runs in suites.items()}):
-        about += f" Does the phantom predict real images? [{page.name}]({page.name})"
+        about += f" Do rankings on the phantom hold for real images? See [{page.name}]({page.name})."
     linked = tuple((*row, _files(row[0])) for row in rows)
     table = Table("Suites", about, (*HEADER, "files"), linked, footnote=" ".join(_without_data(suites)))
     write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
@@ -61,7 +61,7 @@ def _without_data(suites: Mapping[Path, Sequence[Record]]) -> list[str]:
     """A sentence on each suite whose cells are all n/a because its data is not in the repository."""
     return [
         f"{folder.name}: all cells are n/a because {NOT_INCLUDED[folder.name]}; "
-        f"`python -m benchmark.run --suite {folder.name} --dry_run true` estimates the cost of a run."
+        f"`python -m benchmark.run --suite {folder.name} --dry_run` estimates the cost of a run."
         for folder, runs in suites.items()
         if folder.name in NOT_INCLUDED and runs and all(record.status == "n/a" for record in runs)
     ]

@@ -25,7 +25,7 @@ OF_CHECKS = (
     "n of road",
     *("absolute values, all", "pointing, trained", "pointing, all", "pointing, conventional"),
     *("pointing, aligned", "other findings, as drawn", "other findings, no token", "road@morf", "road@lerf"),
-    *("without an order", "same map as", "features.1", "layer1", "layer2", "n methods", "range over methods"),
+    *("constant maps", "same map as", "features.1", "layer1", "layer2", "n methods", "range over methods"),
     *("range over conventions", "size", "n cases", "captum bilinear"),
 )
 """The same, for the tables of checks."""

@@ -1,4 +1,4 @@
-"""Cells without a record while their steps run: record failures, and pack the records of finished models."""
+"""Track the cells that have no record yet, record failures, and pack the records of finished models."""
 
 import logging
 from collections.abc import Sequence
@@ -17,10 +17,11 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Pending:
-    """Cells whose records the steps of a suite have not written yet below its ``folder``.
+    """Cells whose records the steps of a suite have not yet written to its ``folder``.
 
-    Steps write single records, and this class packs them: after each model, while no step is writing. Packing rewrites
-    all records, so it waits until the new ones are a tenth of those already packed.
+    Each step writes one file per record. This class merges them into the packed file, after a model is finished and
+    while no step is writing. Packing rewrites all records, so it waits until the new ones are a tenth of those already
+    packed.
     """
 
     folder: Path
@@ -29,8 +30,8 @@ class Pending:
     stopped: dict[str, str] = field(default_factory=dict)
     """Model -> the reason why it failed, at least in part."""
     _writing: set[str] = field(default_factory=set)
-    _whole: bool = False
-    _packed: int = 0
+    _model_finished: bool = False
+    _n_packed: int = 0
 
     @classmethod
     def of(cls, steps: Sequence[Step], folder: Path) -> "Pending":
@@ -49,14 +50,14 @@ class Pending:
         if event.reason:
             record_failure(job, "failed", event.reason, self.folder)
             self.stopped[job.model.id] = event.reason
-        self._whole |= all(other.model.id != job.model.id for other in self.cells.values())
-        # the records of the last model are packed with the paired records
-        if self._whole and self.cells and not self._writing:
+        self._model_finished |= all(other.model.id != job.model.id for other in self.cells.values())
+        # the last model's records are packed later, together with the records of the paired tests
+        if self._model_finished and self.cells and not self._writing:
             unpacked = len(records.unpacked(self.folder))
-            if 10 * unpacked >= self._packed:
+            if 10 * unpacked >= self._n_packed:
                 records.pack(self.folder)
-                self._packed += unpacked
-            self._whole = False
+                self._n_packed += unpacked
+            self._model_finished = False
 
 
 def record_failure(job: ModelJob, status: Status, reason: str, folder: Path) -> None:
@@ -66,4 +67,4 @@ def record_failure(job: ModelJob, status: Status, reason: str, folder: Path) -> 
     for cell in missing:
         records.write(Record(cell=cell, status=status, reason=reason), folder)
     if n_existing := len(job.cells) - len(missing):
-        log.warning("%s: %d records of earlier runs are unchanged: %s", job.model.id, n_existing, reason)
+        log.warning("%s failed (%s); %d records of earlier runs are kept", job.model.id, reason, n_existing)

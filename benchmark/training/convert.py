@@ -38,7 +38,7 @@ def _findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
     """Return the names of the outputs: from the flags, else from the data set."""
     if named:
         if twice := sorted(duplicates(named)):
-            raise BadValueError(f"--findings repeats {', '.join(twice)}: write a different name for each output")
+            raise BadValueError(f"--findings names {', '.join(twice)} more than once: each output needs its own name")
         if recipe.num_classes not in (None, len(named)):
             counts = f"--findings has {len(named)} names, but --num_classes is {recipe.num_classes}"
             raise BadValueError(f"{counts}: leave one of them out")
@@ -46,4 +46,4 @@ def _findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
     try:
         return data.load(recipe, "test").findings
     except (DataError, NotAvailableError) as error:
-        raise BadValueError(f"the names of the outputs are unknown ({error}): write --findings") from error
+        raise BadValueError(f"the names of the outputs are unknown ({error}): pass --findings") from error

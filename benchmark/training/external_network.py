@@ -77,7 +77,7 @@ def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: i
         advice = "write --findings with a name for each output, in their order"
         raise BadValueError(f"{flags.model} has {outputs} outputs, but {named}: {advice}")
     if twice := sorted(duplicates(findings)):
-        raise BadValueError(f"--findings repeats {', '.join(twice)}: write a different name for each output")
+        raise BadValueError(f"--findings names {', '.join(twice)} more than once: each output needs its own name")
     return findings
 
 

@@ -39,8 +39,8 @@ class FolderFlags:
     data_root_dir: str | None = None
     """Folder with the files of the data set. Default: the folder named in the suite."""
     results: str | None = None
-    """Folder for records and tables, with one subfolder per suite. Default: results, or runs/results if the run differs
-    from the published plan."""
+    """Folder for records and tables, with one subfolder per suite. Default: results, or runs/results if flags
+    change what the suite's file specifies."""
     runs: str = "runs/suites"
     """Folder for checkpoints and stored maps, with one subfolder per suite."""
     cache_dir: str | None = None
@@ -55,14 +55,14 @@ class RunFlags:
     """Run."""
 
     overwrite: Literal["never", "missing", "always"] = "missing"
-    """Cells to run: those without a record (never), also those that failed or had no data (missing), or all
-    (always)."""
+    """Cells to run, each a data set, model, method and protocol: only those without a record (never), also those that
+    failed or had no data (missing), or all (always)."""
     jobs: Annotated[int, AtLeast(1)] = 1
-    """Number of training, explanation and scoring steps that run in parallel, each with --threads threads. The records
-    do not depend on it."""
+    """Number of training, explanation and scoring steps that run in parallel, each with --threads threads.
+    This does not affect the records."""
     shards: Annotated[int, AtLeast(1)] = 1
     """Number of parts into which the images of an explanation step are split, so that several jobs can share the step.
-    The maps do not depend on it."""
+    This does not affect the maps."""
     step_minutes: Annotated[float | None, AtLeast(0.1)] = None
     """Time limit in minutes for each training, explanation or scoring step. A step that exceeds it is stopped and
     recorded as failed; the others continue. Default: no limit."""
@@ -73,7 +73,7 @@ class RunFlags:
     """Models to remove from the records, by their names in the tables. They must have been added with --checkpoint or
     --model."""
     dry_run: bool = False
-    """List the steps that would run, then exit."""
+    """List the steps that would run, with their estimated cost, then exit."""
     costs: bool = False
     """Also measure the time and memory per image of each method, once per network and machine. index.html plots them
     against the scores."""

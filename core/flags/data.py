@@ -29,8 +29,8 @@ class SplitFlags:
     fold: Annotated[int, AtLeast(0)] = 0
     """Index of the test fold, counted from 0."""
     leave_out_fold: Annotated[int | None, AtLeast(0)] = None
-    """Index of a second fold whose patients are excluded from all splits, so that a choice between recipes cannot use
-    them."""
+    """Index of a second fold whose patients are excluded from all splits, so that they cannot influence the choice of a
+    recipe."""
     data_seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
     """Seed of the validation split, the folds and the images of the phantom. It is independent of --seed, so all
     training seeds see the same images."""

@@ -34,10 +34,10 @@ class ImagesFlags:
     runs: str = "runs"
     """Folder to search for the newest run: first its subfolder train, then all of it."""
     image: str | None = None
-    """Image file or folder of images to explain. Default: test images of the checkpoint's data set, with a truth box if
-    it has any."""
+    """Image file or folder of images to explain. Default: test images of the checkpoint's data set; only
+    images with truth boxes if the data set has any."""
     cases: Annotated[int, AtLeast(1)] = 8
-    """Number of test images to explain without --image."""
+    """Number of test images to explain if --image is not given."""
     data_root_dir: str | None = None
     """Folder with the files of the data set. Default: the folder used in training."""
     findings: tuple[str, ...] = ()
@@ -45,14 +45,14 @@ class ImagesFlags:
     external --model, the findings that its outputs predict, in order."""
     method: Annotated[tuple[str, ...], METHOD] = ("gradcam",)
     """Methods to run: names or path/to/file.py:Class. The group fast contains the methods that together cost about one
-    forward pass, slow the others."""
+    forward pass; slow contains the others."""
     threshold: Annotated[float | None, AtLeast(0), AtMost(1)] = None
     """Score threshold for boxes, on the min-max scaled map. Default: the threshold that a suite chose for this network,
     or 0.5."""
     format: tuple[Literal["png", "pdf", "svg"], ...] = ("png",)
     """File formats of the pictures: png, pdf, svg."""
     alignment: Literal["aligned", "conventional"] = "aligned"
-    """Positions of the map's cells in the image: the true grid of the network (aligned), or the grid that plain
+    """Where the positions of the map lie in the image: the true grid of the network (aligned), or the grid that plain
     interpolation assumes (conventional)."""
     save_raw: bool = True
     """Also write the raw maps (h×w, not scaled) as .npy files."""

@@ -24,7 +24,7 @@ class MachineFlags(ThreadFlags):
     device_ids: str | None = None
     """Indices of the GPUs to use: 0,1."""
     num_GPU: Annotated[int | None, AtLeast(0)] = None  # noqa: N815 - the name that earlier command lines use
-    """Older name of --devices. 0 is the CPU."""
+    """Older name of --devices. 0 means the CPU."""
     num_nodes: Annotated[int, AtLeast(1)] = 1
     """Number of machines that train together, as in Lightning."""
     strategy: str = "auto"

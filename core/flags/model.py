@@ -20,7 +20,7 @@ class ModelFlags:
     attention_map: Annotated[str, Named("backbones.attention", "attention", ("none",))] = "none"
     """Attention layer between backbone and pooling."""
     pretrained: bool | str = True
-    """Initial weights of the backbone: True is ImageNet (downloaded once), False is random; or the name of
+    """Initial weights of the backbone: True means ImageNet (downloaded once), False means random; or the name of
     torchxrayvision weights (densenet121-res224-nih)."""
     dropout: Annotated[float, AtLeast(0), AtMost(0.99)] = 0.0
     """Dropout rate of the pooled features."""

@@ -12,8 +12,8 @@ class RecipeFlags:
     """Recipe."""
 
     multi_label: bool = True
-    """True: an image may have several findings (one sigmoid each). False: exactly one (softmax), or abnormal or not if
-    --num_classes is 1."""
+    """True: an image may have several findings (one sigmoid each). False: exactly one (softmax);
+    with --num_classes 1, normal or abnormal."""
     loss: Annotated[str, Named("benchmark.training.losses", "loss")] = "bce"
     """Loss function. Append options to the name (focal:gamma=2). Unknown labels are ignored."""
     weighted_loss: bool = False
@@ -40,14 +40,15 @@ class RecipeFlags:
     saved with the flags of the run."""
     accumulate: Annotated[int, AtLeast(1)] = 1
     """Number of batches per optimizer step (gradient accumulation). 2 batches of 16 images train like one of 32, with
-    half the memory."""
+    half the memory, if the loss is a mean over known labels and the network has no batch norm."""
     sampler: Literal["none", "weighted"] = "none"
     """Sampling of the training images. weighted draws each class equally often; the class of an image is its rarest
     finding."""
     ema: Annotated[float, AtLeast(0), AtMost(0.99999)] = 0.0
-    """Decay per step of a moving average of the weights, which is then evaluated and saved in best.ckpt. 0 is off."""
+    """Decay per step of a moving average of the weights, which is then evaluated and saved in best.ckpt.
+    0 means off."""
     gradient_clip: Annotated[float, AtLeast(0)] = 0.0
-    """Maximum norm of the gradient. 0 is no limit."""
+    """Maximum norm of the gradient. 0 means no limit."""
     augment: str = "none"
     """Random augmentation of the training images: none, flip, light, affine_contrast, siim, jf. Append options to the
     name (light:rotation=10)."""
@@ -55,7 +56,7 @@ class RecipeFlags:
     """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with gray, as in
     jfhealthcare/Chexpert."""
     early_stopping: Annotated[bool | int, AtLeast(0)] = False
-    """Stop after this number of epochs without a better validation score. True is 5, False is never."""
+    """Stop after this number of epochs without a better validation score. True means 5, False means never."""
     keep: Literal["best", "last"] = "best"
     """Weights to evaluate and save in best.ckpt: those of the epoch with the best validation score, or of the last
     epoch."""

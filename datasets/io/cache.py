@@ -1,8 +1,8 @@
 """Cache of decoded images: a memory-mapped uint8 array on disk, filled row by row on demand.
 
 The file name is a hash of each image's source, modification time and length, so changed content gets a new file. A
-second file has the state of each row (missing, decoded or bad) and a third why rows are bad. The state is written after
-the row, so the next run continues where an interrupted one stopped.
+second file stores the state of each row (missing, decoded or bad), a third the reason why a row is bad. The state is
+written after the row, so the next run continues where an interrupted one stopped.
 """
 
 import atexit
@@ -48,7 +48,7 @@ def pixels(
 ) -> DecodedImages:
     """Return the images of ``data`` at ``size`` x ``size`` (area averaging), cached in ``folder``.
 
-    ``workers``: number of processes; None is one per CPU available to this process. Unreadable images are logged.
+    ``workers``: number of processes; None means one per CPU available to this process. Unreadable images are logged.
     Raises ``DataError`` if their share exceeds ``max_bad`` or if the cache cannot be written.
     """
     cache = PixelCache(data, size, folder, max_bad, workers)
@@ -61,16 +61,16 @@ def pixels(
 class PixelCache:
     """Images of ``data`` at ``size`` x ``size``, decoded on first use and cached in ``folder``.
 
-    The first missing row starts processes that decode all missing rows, in the sequence given by ``order``, then in
-    that of the data. Raises ``DataError`` if the cache cannot be written or the share of bad images exceeds
-    ``max_bad``.
+    The first read of a missing row starts processes that decode all missing rows: first those in ``order``, then the
+    others in the order of the data. Raises ``DataError`` if the cache cannot be written or the share of bad images
+    exceeds ``max_bad``.
     """
 
     def __init__(
         self, data: Sequence[Sample], size: int, folder: Path | str, max_bad: float = 0.01, workers: int | None = None
     ) -> None:  # fmt: skip
         self.order: NDArray[np.int64] | None = None
-        """(n,) rows to decode first, in this sequence; None is no preference."""
+        """(n,) rows to decode first, in this sequence; None means no preference."""
         self._max_bad, self._workers, self._reported = max_bad, workers, False
         self._decoding: Decoding | None = None
         path = Path(folder) / f"{content_key(data, size)}-{size}.npy"
@@ -81,7 +81,7 @@ class PixelCache:
                 _create(path, self._job.states, self._reasons, (max(len(data), 1), size, size))
                 if not self._open():
                     raise DataError(f"the cache {path} was written but cannot be read: choose another --cache_dir")
-        self._require_few()
+        self._check_share_of_bad()
         if not len(self._missing()):
             self._report()
 
@@ -108,7 +108,7 @@ class PixelCache:
         self._report()
 
     def bad(self) -> Bad:
-        """Return row -> why it cannot be decoded, for the bad rows so far, ascending."""
+        """Return bad row -> the reason why it cannot be decoded, for the rows found so far, ascending."""
         if not self._reasons.exists():
             return {}
         lines = self._reasons.read_text(encoding="utf-8").splitlines()
@@ -143,7 +143,7 @@ class PixelCache:
         return np.flatnonzero(self.states == MISSING)
 
     def _require(self, rows: NDArray[np.int64]) -> None:
-        """Wait for ``rows``; first finish a decoding that does not include them."""
+        """Wait for ``rows``. If the running job does not include them, it is finished first."""
         while (self.states[rows] == MISSING).any():
             decoding = self._decoding or self._start(self._missing())
             decoding.wait(rows)
@@ -163,7 +163,7 @@ class PixelCache:
         with writing(self._reasons), self._reasons.open("a", encoding="utf-8") as file:
             file.write("".join(json.dumps([row, reason]) + "\n" for row, reason in bad.items()))
         self.states[[*bad]] = BAD
-        self._require_few()
+        self._check_share_of_bad()
 
     def _report(self) -> None:
         """Log the unreadable images, once."""
@@ -176,7 +176,7 @@ class PixelCache:
         if len(bad) > NAMED:
             log.warning("skipped: %d more, listed in %s", len(bad) - NAMED, self._reasons)
 
-    def _require_few(self) -> None:
+    def _check_share_of_bad(self) -> None:
         """Raise ``DataError`` if the share of bad images exceeds ``max_bad``."""
         count, bad = len(self.states), self.bad()
         if len(bad) > self._max_bad * count:
@@ -196,7 +196,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _create(path: Path, states: Path, reasons: Path, shape: tuple[int, int, int]) -> None:
-    """Create an array of missing rows with all disk blocks allocated: a full disk would kill the process later."""
+    """Create an array of missing rows. Disk blocks are allocated now: a full disk would later kill the process."""
     remove_leftovers(path.parent.glob(".*"))
     reasons.unlink(missing_ok=True)
     with atomic(states) as temporary:

@@ -45,13 +45,13 @@ def _reader(path: Path, file: Any, syntax: Any) -> str:
 
     word = READERS.get(syntax, OTHERS)
     if word not in get_decoder(syntax).available_plugins:
-        raise DataError(f"cannot decode {path}: the decoder of {syntax.name} is not installed: {INSTALL}")
+        raise DataError(f"cannot decode {path}: no decoder for {syntax.name} is installed: {INSTALL}")
     if word == OTHERS:
         announced = (file.Rows, file.Columns)
         size = coded_size(next(encaps.generate_frames(file.PixelData, number_of_frames=1)))
         if size != announced:
             raise DataError(
-                f"cannot decode {path}: its size is {size}, but its header says {announced} (rows, columns)"
+                f"cannot decode {path}: the compressed image is {size}, but the header says {announced} (rows, columns)"
             )
     return word
 

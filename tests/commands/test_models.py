@@ -278,7 +278,7 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
         (["--features", "bod"], "'body'"),
         (["--findings", "Mass", "Nodule"], "a different shape.*fc.weight"),
         (["--model", "net.py:fixed", "--findings", "Mass", "Nodule"], "8 outputs.*has 2"),
-        (["--findings", *["Mass"] * 8], "repeats Mass"),
+        (["--findings", *["Mass"] * 8], "Mass more than once"),
         (["--mean", "0.5"], "--mean and --std require each other"),
         (["--channels", "3"], "fails for an image of 3x64x64.*channels"),
         (["--checkpoint", "x.ckpt"], "--checkpoint"),

@@ -47,7 +47,7 @@ def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]
     judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]
     if not judged:
         images = f"positive and negative images among the first {len(samples)}"
-        raise DataError(f"no finding of {data.name} has {images}: raise --images")
+        raise DataError(f"no finding of {data.name} has {images}: increase --images")
     side = (loaded.img_size, loaded.img_size)
     gray = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
     table = _table(_logits(loaded, gray), labels, judged)

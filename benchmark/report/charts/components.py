@@ -17,7 +17,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     """
     if leaderboard.design is None:
         raise NotAvailableError(
-            f"no network of {leaderboard.dataset} has two training runs, which components of variance require: "
+            f"components of variance need a network with two training runs, and {leaderboard.dataset} has none: "
             "run more seeds"
         )
     values = [

@@ -1,17 +1,17 @@
 """Comparison of networks: an entry for each.
 
 A network is represented by the mean over the suite's ``rank_methods``. The score of its best method would be biased,
-because that method was selected. Networks are compared if they have the same grid (the same scores of ``truth``), all
-rank methods on all images, and two or more training runs. The ``reason`` of any other entry says why it is not
-compared.
+because that method was selected. Networks are compared if they have the same grid (the same scores of ``truth``) and
+two or more training runs, and if all rank methods were scored on all images. The ``reason`` of any other entry says why
+it is not compared.
 
 ``hit@iou.3``       mean over the rank methods, with its interval over training runs and patients
 ``may_be_best``     1 if no other network of the grid is significantly better (5 %, Holm over all pairs of the grid)
-``worse_by@NAME``   how much better the network NAME is: see ``methods``
+``worse_by@NAME``   how much worse it is than the network NAME: see ``methods``
 ``p_first``         probability of being the best of its grid
-``above_prior``     difference to ``prior`` on the same training runs
+``above_prior``     difference from ``prior`` on the same training runs
 ``bound``           score of ``truth``: the upper bound of the grid
-``share_of_bound``  the mean divided by it
+``share_of_bound``  the mean divided by the bound
 ``trainings``, ``seed_sd``  training runs, and the standard deviation of their means over the rank methods
 """
 
@@ -44,14 +44,14 @@ class _Network:
 
     @cached_property
     def of(self) -> dict[str, ScoredRow]:
-        """Name of a method -> its row with per-case rows; if there are several, the one with most training runs."""
+        """Method -> its row, if its cases are stored; of several rows, the one with the most training runs."""
         return {row.mean.cell.method: row for row in sorted(self.rows, key=lambda row: len(row.runs)) if row.by_patient}
 
     @cached_property
     def reason(self) -> str:
         """Why it cannot be compared; empty if it can."""
         if lacking := [name for name in self.rank_methods if name not in self.of]:
-            return f"lacks {', '.join(lacking)} on all images"
+            return f"{', '.join(lacking)} not scored on all images"
         trainings = {entry.trainings for entry in self._ranked}
         if len(trainings) > 1:
             return "its rank methods were scored on different training runs"

@@ -28,24 +28,24 @@ PART = (
     "other tables. `auroc` is computed on all test images."
 )
 COMPARED = (
-    "`− prior`: the difference to `prior` on the same cases. `p`: for one run from a sign-flip test over patients, for "
-    "several runs over runs and patients; corrected by Holm over the methods of the network. `P(best)`: share of "
-    "bootstrap draws (of patients, and of runs if there are several) in which the method has the highest score of its "
-    "network. It is descriptive, not a test."
+    "`− prior`: the difference from `prior` on the same cases. `p`: with one run, from a sign-flip test over patients; "
+    "with several, from a test over runs and patients; corrected by Holm over the methods of the network. `P(best)`: "
+    "share of bootstrap draws (of patients, and of runs if there are several) in which the method scores highest "
+    "on its network. It is descriptive, not a test."
 )
 ENTRIES = (
     "A row is one method on all training runs of a network, which differ only by seed. Its score is the mean over "
-    "runs. The interval covers new runs and new patients at fixed thresholds (Obuchowski and Rockette, Hillis; "
+    "runs. The interval accounts for new runs and new patients, at fixed thresholds (Obuchowski and Rockette, Hillis; "
     "coverage: docs/coverage.md). `1 run`: the row has a single run, and its interval under `of this network` covers "
-    "new patients but not other runs. `one more run`: where another run is expected to score on these images (95 %)."
+    "new patients but not other runs. `one more run`: 95 % prediction interval of another run on these images."
 )
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other method is "
-    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method named "
-    "under `than` is, with the interval of that difference. That is the top method or, if the top method does not "
-    "exclude the row, the best method that does. To compare networks, use the table of networks, not these rows."
+    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much worse it is than the "
+    "method under `than`, with the interval of that difference. This is the top method or, if the top method is not "
+    "significantly better, the best method that is. To compare networks, use the table of networks, not these rows."
 )
-ONE_RUN = "Comparisons of methods with one run cover patients only: another run may change the order."
+ONE_RUN = "Comparisons of methods with one run account for patients only: another run may change the order."
 TWO_RUNS = "With two training runs, a best method is wrongly called worse in up to 17 of 100 cases (docs/coverage.md)."
 COLUMNS = (
     *("backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),

@@ -21,19 +21,19 @@ from benchmark.report.table import NOTHING, Table, with_interval
 from core.names import MAIN
 
 ABOUT = (
-    "A network is represented by its mean over {methods}, the same for all networks{chosen}. Only networks "
+    "A network is represented by its mean over a fixed list of methods: {methods}{chosen}. Only networks "
     "of the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that grid can "
     "reach. Compare networks of different grids by their `share of bound` only, and with care. `may be the best`: no "
     "other network of the grid is significantly better (5 %, Holm over all pairs of the grid; runs are nested in "
-    "networks, and patients are shared). `worse by`: how much better the network named under `than` is. The interval, "
-    "`sd over runs` and `P(best)` are explained at the next table."
+    "networks, and patients are shared). `worse by`: how much worse it is than the network under `than`. The next "
+    "table explains the interval."
 )
 EFFECTS_ABOUT = (
     "The difference between two methods of a network, averaged over the networks that have both methods and two "
     "training runs or more. `networks`: number of networks with the method. The networks are fixed: intervals cover "
     "new runs of these networks and new patients, not other networks. `may be the best`: no other method is "
-    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much better the method named "
-    "under `than` is. `in …`: the same difference in one network. The mean may hide differences of opposite sign."
+    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much worse it is than the "
+    "method under `than`. `in …`: the same difference in one network. The mean may hide differences of opposite sign."
 )
 
 

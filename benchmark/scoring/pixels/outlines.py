@@ -52,7 +52,7 @@ def inner(image: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 @njit(cache=True, nogil=True)
 def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return one row per outline: the levels between which it is unchanged, its first pixel, and its box."""
+    """Return one row per outline: the levels between which it is unchanged, its first pixel, doubled area and box."""
     wide, flat, numbers = padded.shape[1], padded.ravel(), corner.ravel()
     offset = np.array([STEP_Y[d] * wide + STEP_X[d] for d in range(8)])
     rows, columns = np.nonzero(padded[1:-1, 1:-1] > before)

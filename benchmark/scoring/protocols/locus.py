@@ -30,18 +30,18 @@ TENTHS = {"iou": (1, 3, 5), "iobb": (1, 5)}
 
 
 class Locus(Protocol):
-    """Share of cases whose one box has IoU > .3 with a truth box of the finding, mean over findings (``hit@iou.3``).
+    """Share of cases whose single predicted box has IoU > .3 with a truth box; mean over findings (``hit@iou.3``).
 
     A map is scaled to [0,1]; the box is that of the surface component with the highest vertex, chosen without the
-    truth. The threshold maximizes ``hit@iou.3`` over all thresholds in [0,1): exact, without a grid (the middle of the
-    best range; ties go to the larger mean IoU, then to the lower threshold). It is chosen on other patients
-    (``cross-fitted``), on the validation split (``validation``), on the scored cases (``oracle``), from the map alone
-    (``otsu``), or is always .5 (``fixed``). There is one threshold per finding; ``hit@iou.3@shared`` uses one for all
-    findings. ``optimism`` is oracle − cross-fitted. ``anyhit@iou.3`` is the share of truth boxes hit by the box of any
-    component; read it with ``boxes_per_case``, since many boxes hit by chance. ``center_inside``: the box contains the
-    centre of a truth box. ``out_of_reach``: share of cases whose truth is so small that no box of at least one grid
-    cell has IoU > .3. A case without a box is a miss with IoU 0. Of submitted boxes, the one with the highest
-    confidence counts at every threshold, and its centre is the point.
+    truth. The threshold maximizes ``hit@iou.3`` exactly, over all thresholds in [0,1). If a range of thresholds is
+    best, its middle is used; ties go to the larger mean IoU, then to the lower threshold. It is chosen on other
+    patients (``cross-fitted``), on the validation split (``validation``), on the scored cases (``oracle``), from the
+    map alone (``otsu``), or is always .5 (``fixed``). There is one threshold per finding; ``hit@iou.3@shared`` uses one
+    for all findings. ``optimism`` is oracle − cross-fitted. ``anyhit@iou.3`` is the share of truth boxes hit by the box
+    of any component; read it with ``boxes_per_case``, since many boxes hit by chance. ``center_inside``: the box
+    contains the centre of a truth box. ``out_of_reach``: share of cases whose truth is so small that no box of at least
+    one grid cell has IoU > .3. A case without a box is a miss with IoU 0. Of submitted boxes, the one with the highest
+    confidence is used at every threshold, and its centre is the point for ``pointing``.
     """
 
     name = "locus"
@@ -50,23 +50,23 @@ class Locus(Protocol):
     takes_boxes = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """Return all metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
+        """Return all metrics for each threshold origin, and one row per case at its cross-fitted threshold."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index, val_index = CaseBatch(scored), case_index(scored), case_index(val_cases)
         validation_selector = CaseBatch(val_cases).selector, val_index
         chosen = origins.choose((batch.selector, index), DEFAULT_THRESHOLD, seed, validation_selector)
         chosen |= {("fixed", ""): np.full(len(scored), DEFAULT_THRESHOLD), ("otsu", ""): batch.otsu}
-        at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
+        boxes_at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
         box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
-        pairs = [(each_at, box_counts.get(key)) for key, each_at in at.items()]
-        columns = [column for each_at, boxes in pairs for column in _columns(each_at, boxes, batch.truth)]
+        pairs = [(boxes, box_counts.get(key)) for key, boxes in boxes_at.items()]
+        columns = [column for boxes, counts in pairs for column in _columns(boxes, counts, batch.truth)]
         columns.append(Column("pointing", "none", batch.pointing, np.ones(len(scored))))
         reach = np.array([largest_iou(case) for case in scored], dtype=np.float64)
         columns.append(Column("out_of_reach", "none", reach <= IOU, np.isfinite(reach).astype(np.float64)))
         hits = batch.selector.oracle_hits(index.findings)[:, None]
         return Result(
             scores_with_optimism(columns, index, findings, seed, {MAIN: ("optimism", hits, np.ones(len(scored)))}),
-            rows(scored, batch.reasons, _row_columns(batch, at, box_counts[CROSS_FITTED])),
+            rows(scored, batch.reasons, _row_columns(batch, boxes_at, box_counts[CROSS_FITTED])),
             origins.distinct_thresholds(chosen, index),
             failures(scored, batch.reasons),
             hits_by_threshold(batch.selector.hits(CURVE_THRESHOLDS), index.findings),
@@ -106,7 +106,7 @@ class CaseBatch:
 
 
 class BoxesAtThreshold(AtThreshold):
-    """N cases at individual thresholds: the peak component's box and its overlaps, 0 without a box."""
+    """Boxes of N cases, each at its own threshold, and their overlaps with the truth (0 without a box)."""
 
     def __init__(self, batch: CaseBatch, key: ThresholdKey, thresholds: FloatArray) -> None:
         super().__init__(key, np.isfinite(thresholds))

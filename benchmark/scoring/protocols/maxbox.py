@@ -96,7 +96,7 @@ def sweep(
         raise BadValueError(f"unknown contours {contours!r}: write 'largest' or 'all'")
     boxes = as_boxes(truth)
     if not len(boxes):
-        raise BadValueError("no truth box is given: give at least one, (M,4) in pixels of the map")
+        raise BadValueError("no truth boxes: pass an array (M,4) in pixels of the map, with at least one box")
     corners = np.trunc(boxes - choe_contours.PIXEL) + choe_contours.PIXEL
     traced = choe_contours.Contours(map, step)
     return traced.best_overlap(corners) if contours == "all" else iou(traced.largest(), corners).max(1)

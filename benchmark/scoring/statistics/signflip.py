@@ -31,7 +31,7 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     """
     if first.numerator.shape != second.numerator.shape:
         shapes = f"sums of shapes {first.numerator.shape} and {second.numerator.shape}"
-        raise BadValueError(f"cannot pair {shapes}: score both on the same cases")
+        raise BadValueError(f"cannot compare scores of different cases ({shapes}): score both on the same cases")
     gap = np.stack([first.numerator - second.numerator, first.denominator - second.denominator]) / 2
     both = np.stack([(first.numerator + second.numerator).sum(0), (first.denominator + second.denominator).sum(0)]) / 2
     halves, changes = _Halves(gap, both), (gap != 0).any(0)

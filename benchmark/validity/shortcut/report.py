@@ -67,6 +67,7 @@ class ShortcutReport(CheckReport):
 
 def _auroc_columns() -> list[TableColumn]:
     """Return the columns with the AUROC as drawn, without the token, and with exchanged tokens."""
+
     def of(metric: str, formatter: Callable[[Score | None], str]) -> Callable[[Record], str]:
         return lambda record: formatter(record.find(metric, finding_of(record)))
 

@@ -11,7 +11,7 @@ from tests.browser import EARS, answers
 
 SUITES = ("demo", "phantom", "nih-sample")
 WIDTHS = (400, 1600)
-OF_ALL = re.compile("components-of-variance|that-tell-rows-apart")
+OF_ALL = re.compile("components-of-variance|to-detect-a-difference")
 """Tables in which every row uses all records of the suite."""
 TABLE = re.compile(r'<table id="([^"]+)".*?<tbody>(.*?)</table>', re.DOTALL)
 STORE = re.compile(r'<script type="application/json" id="data-records">(.*?)</script>', re.DOTALL)

@@ -49,7 +49,7 @@ def test_networks_are_compared_within_a_grid_and_others_have_a_reason(folder):
     verdicts = {name: None if (s := record.find("may_be_best")) is None else bool(s.value) for name, record in result.items()}
     assert verdicts == {"AVG": False, "LSE": True, "MAX": None, "PCAM": None, "EXP": None}
     reasons = {name: record.reason for name, record in result.items()}
-    assert reasons == {"AVG": "", "LSE": "", "MAX": "1 training run", "PCAM": "lacks layercam on all images", "EXP": ""}
+    assert reasons == {"AVG": "", "LSE": "", "MAX": "1 training run", "PCAM": "layercam not scored on all images", "EXP": ""}
     assert list(result) == ["LSE", "AVG", "MAX", "PCAM", "EXP"]  # the grid of two first, those that stand apart behind
 
 
@@ -72,7 +72,7 @@ def test_missing_rank_method_is_reported(folder):
     table = networks.networks(board)
     assert networks.NO_NETWORK in table.intro
     assert {record.find("may_be_best") for record in result.values()} == {None}
-    assert "lacks integrated_gradients on all images" in result["AVG"].reason
+    assert "integrated_gradients not scored on all images" in result["AVG"].reason
 
 
 def test_default_rank_methods_are_those_of_all_networks(folder):
