@@ -19,7 +19,7 @@ Keep = Callable[[Tensor], Tensor]
 
 
 class AttentionCapture(TorchFunctionMode):
-    """Pass every self-attention matrix, (N,heads,T,T) after its softmax, through ``keep`` within the block.
+    """Within the ``with`` block, pass every self-attention matrix, (N,heads,T,T) after its softmax, through ``keep``.
 
     The network continues with the return value of ``keep``. Raises ``NotAvailableError`` for causal attention or keys
     shared between heads.

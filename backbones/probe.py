@@ -1,4 +1,4 @@
-"""Grids of feature maps, measured with gradients, for networks that arithmetic cannot trace.
+"""Grids of feature maps, measured with gradients, if they cannot be computed from kernels, strides and padding.
 
 During the measurement every convolution and pooling uses only its central taps (one of an odd kernel, two of an even
 one), gates are open, and norms and activations are the identity. The gradient of one position then covers few pixels

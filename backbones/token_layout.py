@@ -1,7 +1,7 @@
 """Token layout of a transformer: the patch tokens, the tokens that the head reads, and the modules of the blocks.
 
-Measured with one image of noise. The size of the attention matrices gives the number of tokens, the gradient of the
-last matrix the tokens that the head reads, and the modules that compute the matrices are the blocks.
+Measured with one image of noise. The size of the attention matrices gives the number of tokens. The gradient with
+respect to the last matrix shows which tokens the head reads. The blocks are the modules that compute the matrices.
 """
 
 from collections.abc import Callable, Sequence

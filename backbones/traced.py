@@ -122,8 +122,8 @@ def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], f
             "choose an earlier submodule, or leave features out, so that they are detected"
         )
     raise NotAvailableError(
-        "no submodule returns a map (N, C, h, w) or patch tokens on which the logits depend: "
-        "name it with features, or pass callables to backbones.wrap"
+        "found no submodule that returns a map (N, C, h, w) or patch tokens on which the logits depend: "
+        "give its name as the argument features, or pass callables to backbones.wrap"
     )
 
 

@@ -65,11 +65,11 @@ class Registry:
     @functools.cached_property
     def files(self) -> dict[str, Path]:
         """Name -> the file that defines it, sorted. Raises ``DataError`` for a name in two files."""
-        found = importlib.util.find_spec(self.package)
-        if found is None or not found.submodule_search_locations:
+        package = importlib.util.find_spec(self.package)
+        if package is None or not package.submodule_search_locations:
             raise DataError(f"the folder of the package {self.package!r} is missing: run from the checkout")
         files: dict[str, Path] = {}
-        folder = Path(found.submodule_search_locations[0])
+        folder = Path(package.submodule_search_locations[0])
         for path in sorted([*folder.glob("*.py"), *folder.glob(f"*/{self.module}.py")]):
             for name in declared(path, self.module):
                 if name in files:

@@ -46,15 +46,14 @@ class Overlay:
 def run(config: HeatmapConfig) -> Overlay:
     """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or an existing folder.
 
-    Raises ``LocusError`` for an unknown label or picture format, without a run of the model, for an unreadable image,
-    and for a method that is not supported or whose map is not finite.
+    Raises ``LocusError`` for an unknown label or picture format, if the model has no training run, for an unreadable
+    image, and for a method that is not supported or whose map is not finite.
     """
     source, target = Path(str(config.image_path)), Path(config.output_path)
     _check_target(target, source)
     if len(methods.expand(config.method)) != 1 or config.image is not None or (config.model and config.checkpoint):
         raise BadValueError(
-            "--image_path requires a single --method, and cannot be combined with --image, or --model with "
-            "--checkpoint: leave the others out"
+            "with --image_path, pass exactly one --method, no --image, and at most one of --model and --checkpoint"
         )
     machine.configure_torch(config.threads)
     original = images.decode(source)

@@ -30,8 +30,8 @@ class SelectedCase:
 def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Record]:
     """Return the records of a model in the main table, best method first; without ``model_id``, of the leading model.
 
-    If slow methods explain a part of the images, these are the records on that part. Raises ``DataError`` for a suite
-    without such records, ``UnknownNameError`` for an unknown model.
+    If slow methods were run on part of the images only, the records on these images are returned. Raises ``DataError``
+    for a suite without such records, ``UnknownNameError`` for an unknown model.
     """
     main = [
         r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method not in PEOPLE
@@ -50,7 +50,7 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
 
 
 def _leader(records: Sequence[Record]) -> Record | None:
-    """Return the best record on all images, among the models with most methods, because some seeds have fewer."""
+    """Return the best record on all images, among the models with the most methods, because some seeds have fewer."""
     whole = [r for r in records if r.cell.images is None]
     counts = Counter(r.cell.model_id for r in records)
     return best(r for r in whole if counts[r.cell.model_id] == max(counts.values()))

@@ -48,7 +48,8 @@ class ExternalFlags(SplitFlags):
     trained_on: str = ""
     """Training data of the model, as you declare it; shown above the table."""
     against: str | None = None
-    """Row of a suite to compare with on the same cases: suite/model/method, published or below --results."""
+    """Row of a suite to compare with on the same cases, as suite/model/method. The suite is searched in the published
+    results, then in --results."""
     verify: bool = False
     """Score again, write nothing, and report which records are reproduced. The exit status is 1 unless all are."""
     results: str = "runs/results"

@@ -24,14 +24,14 @@ class WiringFlags:
     head: str | None = None
     """Linear layer after the pooled features (fc). Default: detected, else everything after the features."""
     mean: tuple[float, ...] = ()
-    """Mean of the input's gray values in [0, 1], one number or one per channel. Default: that of its library, else
-    ImageNet's; it is reported."""
+    """Mean of the input's gray values in [0, 1], one number or one per channel. Default: the value in the
+    network's library (such as timm), else ImageNet's; it is reported."""
     std: tuple[float, ...] = ()
     """Standard deviation of the gray values; requires --mean. Default: as for --mean."""
     channels: Literal[1, 3] | None = None
     """Number of input channels, 1 or 3. Default: that of the first convolution."""
     img_size: Annotated[int | None, AtLeast(32)] = None
-    """Side in pixels of the input. Default: that of its library, else of the suite, else 224."""
+    """Side in pixels of the input. Default: the value in the network's library, else the suite's value, else 224."""
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,10 @@ def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
 
 @question("")
 def cost(trial: MethodOnModel) -> Observation:
-    """Measure the cost in forward passes of the same batch; the largest over the networks is reported, not judged.
+    """Measure the cost in forward passes of the same batch. The largest over the networks is reported, not judged.
 
-    It is the smallest of up to ``TIMES`` runs, alternating with a plain forward pass, within ``SECONDS``.
+    On each network, the shortest run is divided by the shortest plain forward pass. Both alternate up to ``TIMES``
+    times, until ``SECONDS`` have passed.
     """
     bare: list[float] = []
     whole: list[float] = []

@@ -29,7 +29,8 @@ class PageAnswer:
     """The first method of each finding, and whether it is above ``prior``."""
     another: tuple[str, ...]
     """What another training run could change."""
-    rests: tuple[str, ...]
+    based_on: tuple[str, ...]
+    """Data and training runs behind the answer."""
     limits: tuple[str, ...]
     """What the answer does not show."""
 
@@ -88,7 +89,7 @@ def _of_grid(grid: Sequence[Entry], several: bool) -> str:
     first, *others = grid
     where = f" among the networks whose grid has the upper bound {number(_bound(first))}" if several else ""
     score = with_interval(first.find(MAIN))
-    mean = f"{network_name(first)} has the highest mean over the rank methods{where}: {score}"
+    mean = f"{network_name(first)} has the highest mean over the suite's `rank_methods`{where}: {score}"
     equal, worse = _parted(others)
     same = _listed([network_name(r) for r in equal])
     sure = f"{same} may be as good" if equal else "it is significantly better than the others"

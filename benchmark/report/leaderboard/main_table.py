@@ -41,9 +41,9 @@ ENTRIES = (
 )
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other method is "
-    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much worse it is than the "
-    "method under `than`, with the interval of that difference. This is the top method or, if the top method is not "
-    "significantly better, the best method that is. To compare networks, use the table of networks, not these rows."
+    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much lower the row scores "
+    "than the method under `than`, with the interval of the difference. `than` names the top method or, if only others "
+    "are significantly better than the row, the best of these. To compare networks, use the table of networks instead."
 )
 ONE_RUN = "Comparisons of methods with one run account for patients only: another run may change the order."
 TWO_RUNS = "With two training runs, a best method is wrongly called worse in up to 17 of 100 cases (docs/coverage.md)."

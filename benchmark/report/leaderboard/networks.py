@@ -25,15 +25,15 @@ ABOUT = (
     "of the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that grid can "
     "reach. Compare networks of different grids by their `share of bound` only, and with care. `may be the best`: no "
     "other network of the grid is significantly better (5 %, Holm over all pairs of the grid; runs are nested in "
-    "networks, and patients are shared). `worse by`: how much worse it is than the network under `than`. The next "
-    "table explains the interval."
+    "networks, and patients are shared). `worse by`: how much lower the row scores than the network under `than`. "
+    "The next table explains the interval."
 )
 EFFECTS_ABOUT = (
     "The difference between two methods of a network, averaged over the networks that have both methods and two "
     "training runs or more. `networks`: number of networks with the method. The networks are fixed: intervals cover "
     "new runs of these networks and new patients, not other networks. `may be the best`: no other method is "
-    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much worse it is than the "
-    "method under `than`. `in …`: the same difference in one network. The mean may hide differences of opposite sign."
+    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much lower the row scores than "
+    "the method under `than`. `in …`: the difference in one network. The mean may hide differences of opposite sign."
 )
 
 

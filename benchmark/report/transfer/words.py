@@ -66,12 +66,12 @@ def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> It
     if undecided := [with_tau(ranked) for ranked in methods if not ranked.holds]:
         yield f"which methods are better on {', '.join(undecided)}: no agreement is shown;"
     if other := _other_first(methods):
-        same = len(methods) - len(other)
-        yield f"which method is first: it is the same on {same} of {len(methods)} networks ({'; '.join(other)});"
+        same, differ = len(methods) - len(other), ", ".join(other)
+        yield f"which method is first: it is the same on {same} of {len(methods)} networks; it differs on {differ};"
     if swapped := [f"{ranked.of}: {swaps(ranked)}" for ranked in methods if ranked.agreement.swapped]:
         pairs = sum(comb(len(ranked.agreement.names), 2) for ranked in methods)
         count = sum(len(ranked.agreement.swapped) for ranked in methods)
-        yield f"which of two methods is better: {count} of {pairs} pairs swap ({'; '.join(swapped)});"
+        yield f"which of two methods is better: {count} of {pairs} pairs swap significantly ({'; '.join(swapped)});"
     for ranked in networks:
         if not _orders(ranked):
             swapped_words = f"; {swaps(ranked)} swap" if ranked.agreement.swapped else ""
@@ -112,7 +112,8 @@ def _counted(networks: Sequence[RankedTwice]) -> int:
 
 
 def _other_first(methods: Sequence[RankedTwice]) -> list[str]:
-    return [f"{ranked.of}: {' and '.join(ranked.first)}" for ranked in methods if len({*ranked.first}) > 1]
+    other = [ranked for ranked in methods if len({*ranked.first}) > 1]
+    return [f"{ranked.of} ({'; '.join(map('{} on `{}`'.format, ranked.first, ranked.suites))})" for ranked in other]
 
 
 def _scores(suite: SuiteScores) -> Iterator[float]:

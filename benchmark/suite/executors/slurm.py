@@ -151,7 +151,7 @@ def _check(cluster: str) -> None:
     except ImportError:
         raise NotAvailableError("--executor slurm requires submitit: pip install -e '.[slurm]'") from None
     if cluster not in ("slurm", "local"):
-        raise BadValueError(f"--executor slurm:cluster={cluster} is invalid: write slurm or local, or leave it out")
+        raise BadValueError(f"--executor slurm:cluster={cluster} is invalid: cluster must be slurm or local")
     if cluster == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
         raise NotAvailableError("--executor slurm requires sbatch and srun: run it on the login node of the cluster")
 

@@ -62,7 +62,7 @@ class Shortcut(Check):
         both = [sample for sample in scorable if finding in sample.boxes and sample.meta["token"] is not None]
         if not both:
             name = self.trained[0].config.dataset
-            raise DataError(f"no test image of {name} has both {finding} and the token: use more test images")
+            raise DataError(f"no test image of {name} has both {finding} and the corner marker: use more test images")
         return subset_runs(self.trained, both)
 
 

@@ -51,7 +51,7 @@ def test_every_method_and_protocol_has_a_page():
     texts = {(kind, word): text for kind, word, text in pages()}
     assert {word for kind, word in texts if kind == "protocols"} == set(protocols.names())
     assert {word for kind, word in texts if kind == "methods"} == set(methods.names())
-    assert "weighted by the positive gradients at the same position" in texts["methods", "layercam"]
+    assert "Features weighted by their positive gradients at each position" in texts["methods", "layercam"]
 
 
 def test_the_site_is_built_without_warnings(site):

@@ -46,7 +46,7 @@ def test_reverse_order_is_a_no_and_lists_swapped_pairs(tmp_path):
     page = text(tmp_path)
     assert "**From `phantom` to `nih-sample`: No.**" in page
     assert "- which methods are better on custom PCAM (τ -1.00 [-1.00, -1.00], p 0.017): no agreement is shown;" in page
-    assert "pairs swap (custom PCAM: " in page
+    assert "pairs swap significantly (custom PCAM: " in page
     assert "layercam > cam" in page
     assert "- more than that: the two suites have too few networks or methods in common;" in page
 
