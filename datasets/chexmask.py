@@ -1,13 +1,15 @@
-"""CheXmask: lung masks, segmented by a network, for radiographs of other data sets. They are not truth of a finding.
+"""CheXmask: lung masks, segmented by a network, for radiographs of other data sets. They are not ground truth.
 
 ::
 
-    root/chexmask/<any>.csv   or root/CheXmask/…   OriginalResolution/ChestX-Ray8.csv, CheXpert.csv or VinDr-CXR.csv
+    root/chexmask/*.csv, root/CheXmask/*.csv, or their subfolder OriginalResolution: ChestX-Ray8.csv, CheXpert.csv or
+    VinDr-CXR.csv, under any name
 
 Columns: the image (``Image Index``, ``Path`` or ``image_id``), ``Dice RCA (Mean)``, ``Dice RCA (Max)``, ``Left Lung``,
 ``Right Lung``, ``Height``, ``Width``. Masks are pairs of start and length, counted from 1, **row by row** (COCO counts
-from 0, column by column). As its authors advise, masks with a mean RCA below .7 are ignored. The heart is not included.
-The licence of the CSV files is not verified. Gaggion et al., CheXmask, Scientific Data 11 (2024) 511.
+from 0, column by column). As the authors of CheXmask advise, masks with a mean RCA (reverse classification accuracy)
+below .7 are ignored. The heart is not included. The licence of the CSV files is not verified. Gaggion et al., CheXmask,
+Scientific Data 11 (2024) 511.
 """
 
 import csv

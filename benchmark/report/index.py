@@ -40,10 +40,11 @@ def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingP
     suites = {suite: _runs(loaded.get(suite) or records.load_metric(suite, MAIN)) for suite in records.suites(folder)}
     rows = tuple(_suite(*suite) for suite in suites.items())
     about = (
-        "`network` is the network with the highest mean over the suite's rank methods or, if no networks are compared, "
-        "the first one of its table. `method on it` is its method with the highest score; the score and those of two "
-        "baselines follow. Each suite's page lists the rows that may be equally good, with the numbers of images and "
-        "training runs. Generate a missing page with `python -m benchmark.run --suite NAME`."
+        "`network` is the network with the highest mean over a fixed list of methods (`rank_methods` of the suite) or, "
+        "if no networks are compared, the first network in the suite's table. `method on it` is the method that scores "
+        "highest on this network. The next columns show its score and the scores of two baselines. Each suite's "
+        "page lists the rows that may be equally good, with the numbers of images and training runs. Generate a "
+        "missing page with `python -m benchmark.run --suite NAME`."
     )
     if page := write_transfer(folder, {suite.name: runs for suite, runs in suites.items()}):
         about += f" Do rankings on the phantom hold for real images? See [{page.name}]({page.name})."

@@ -1,4 +1,4 @@
-"""Convert the weights of another project into a run, after comparing them with the network of the flags."""
+"""Convert the weights of another project into a run, after comparing them with the network that the flags describe."""
 
 from dataclasses import fields
 from pathlib import Path

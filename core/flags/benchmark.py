@@ -55,8 +55,8 @@ class RunFlags:
     """Run."""
 
     overwrite: Literal["never", "missing", "always"] = "missing"
-    """Cells to run, each a data set, model, method and protocol: only those without a record (never), also those that
-    failed or had no data (missing), or all (always)."""
+    """Cells to run. never: only those without a record; missing: also those that failed or had no data; always: all. A
+    cell is a combination of data set, model, method and protocol."""
     jobs: Annotated[int, AtLeast(1)] = 1
     """Number of training, explanation and scoring steps that run in parallel, each with --threads threads.
     This does not affect the records."""

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from core.cli import AtLeast, AtMost, Named
-from core.names import SPELLED, normalize_data_set
+from core.names import normalize_data_set
 
 
 class DataSet(Named):
-    """Name of a data set, or an older spelling of it."""
+    """Name of a data set, in the current or an older spelling."""
 
-    def known(self) -> list[str]:
-        """Return all names that the flag accepts."""
-        return [*super().known(), *SPELLED]
+    def normalize(self, word: str) -> str:
+        """Return the name in its current spelling."""
+        return normalize_data_set(word)
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,8 @@ class NetworkFlags(WiringFlags):
     """Network to score: timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME or hf:FOLDER (an image classifier of
     transformers), or path/to/file.py:build (a function or class that returns an nn.Module; its code is run)."""
     findings: tuple[str, ...] = ()
-    """Findings that the outputs predict, in order, in any common spelling. Default: the names given by its library,
-    else the findings of the data set if their number matches."""
+    """Findings that the outputs predict, in order, in any common spelling. Default: the names given by the network's
+    library, else the findings of the data set if their number matches."""
     entry: str | None = None
     """Name in the backbone column of the tables. Default: the value of --model, or the name of the run."""
     trained_on: str | None = None

@@ -83,7 +83,7 @@ def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
     missing = names[~names.isin(table.index)]
     if len(missing):
         raise DataError(
-            f"the lists in {root} name {len(missing)} images that are not in the table of entries: {examples(missing)}"
+            f"the lists in {root} name {len(missing)} images that are not in Data_Entry_2017: {examples(missing)}"
         )
     training = np.arange(len(names)) < len(listed[OFFICIAL[0]])
     return pd.Series(hold_out_val(table["patient"].loc[names].tolist(), training, seed), index=names)

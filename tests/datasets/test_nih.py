@@ -104,7 +104,7 @@ def test_a_boxed_image_in_training_raises_a_leak_error(nih_tree: Tree):
         ("BBox_List_2017.csv", "30,40", "0,40", r" 1 .*empty.*00000005_001\.png Atelectasis"),
         ("BBox_List_2017.csv", "100.5", "left", " 1 .*numbers.*'left'"),
         ("BBox_List_2017.csv", "00000005_001.png,Atelectasis", "00000005_000.png,Nodule", r" 1 .*0005_000\.png Nodule"),
-        ("test_list.txt", "00000005_000.png", "00000009_000.png", r" 1 .*entries.*00000009_000\.png"),
+        ("test_list.txt", "00000005_000.png", "00000009_000.png", r" 1 .*Data_Entry_2017.*00000009_000\.png"),
         ("test_list.txt", "00000005_000.png", "00000004_000.png", r" 1 duplicate.*00000004_000\.png"),
         ("test_list.txt", "00000005_000.png", "00000005_000.png 1", " 1 .* 2 cells"),
     ],

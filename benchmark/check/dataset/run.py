@@ -28,7 +28,7 @@ COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#6
 
 
 def run(config: DatasetCheckConfig, report: Callable[[str], None]) -> list[str]:
-    """Check the data set of ``config``; return the questions with a wrong answer.
+    """Check the data set of ``config``; return the questions of the checks that failed.
 
     Writes ``report.md`` and ``samples.png`` in ``config.output``. Raises ``LocusError`` for data that cannot be loaded.
     """

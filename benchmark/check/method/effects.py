@@ -49,8 +49,8 @@ def state(network: nn.Module) -> dict[str, Any]:
     parameters, parts = dict(network.named_parameters()), [*network.modules()]
     everywhere = [len(getattr(hooks, f"_global{kind}")) for kind in HOOKS]  # global hooks of all modules
     return {
-        "weights and buffers": {name: _print(value) for name, value in network.state_dict().items()},
-        "gradients": {name: None if p.grad is None else _print(p.grad) for name, p in parameters.items()},
+        "weights and buffers": {name: _fingerprint(value) for name, value in network.state_dict().items()},
+        "gradients": {name: None if p.grad is None else _fingerprint(p.grad) for name, p in parameters.items()},
         "requires_grad": {name: p.requires_grad for name, p in parameters.items()},
         "modes": [part.training for part in parts],
         "hooks": [*([len(getattr(part, kind)) for kind in HOOKS] for part in parts), everywhere],
@@ -61,14 +61,14 @@ def _process(images: Tensor) -> dict[str, Any]:
     numpy: Any = np.random.get_state(legacy=False)
     drawn = [numpy["state"]["pos"], numpy["state"]["key"].tobytes()]
     return {
-        "random states": [_print(torch.get_rng_state()), drawn, random.getstate()],
+        "random states": [_fingerprint(torch.get_rng_state()), drawn, random.getstate()],
         "gradient mode": [torch.is_grad_enabled(), torch.is_inference_mode_enabled()],
         "default type": [torch.get_default_dtype(), torch.get_default_device()],
         "threads": torch.get_num_threads(),
-        "images": _print(images),
+        "images": _fingerprint(images),
     }
 
 
-def _print(values: Tensor) -> int:
+def _fingerprint(values: Tensor) -> int:
     """Return a fingerprint of a tensor's bytes."""
     return zlib.crc32(values.detach().cpu().contiguous().numpy().tobytes())

@@ -32,7 +32,7 @@ class Leaderboard:
     folders: Sequence[Path]
     """Folders with the rows per case."""
     parts: Mapping[int | None, Sequence[Entry]]
-    """Number of images of a part that slow methods explain (None: all images) -> its methods, in table order."""
+    """Methods of each part of the images, in table order. The key is the number of images, None for all images."""
     networks: Sequence[Entry]
     effects: Sequence[Entry]
     """Methods over networks."""
@@ -109,7 +109,7 @@ def _leaderboard(
 
 
 def _auroc(records: Sequence[Record]) -> dict[tuple[object, ...], list[Score]]:
-    """Return key of a model, and of a recipe -> AUROC of its classifier."""
+    """Return the AUROC of each classifier, by the key of its model and, for means over runs, by that of its recipe."""
     of_models = select.scored(records, CLASSIFICATION)
     means = mean_records(of_models)
     classifiers = {select.model_of(r): r for r in (*of_models, *means)} | {recipe_of(r): r for r in means}

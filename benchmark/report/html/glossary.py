@@ -24,7 +24,7 @@ WORDS = {
     "may be the best": "yes: no other row is significantly better (5 %, Holm). Methods are compared within their "
     "network, networks within their grid.",
     "worse by": "How much better the row named under `than` is, with the 95 % interval of that difference.",
-    "than": "The top row or, if only others are significantly better than the row, the best of these.",
+    "than": "The top row. If it is not significantly better but other rows are, the best of those.",
     "networks": "Networks with two training runs or more that have the method.",
     "upper bound": "Score of truth: the best score that a map on this grid can reach.",
     "share of bound": "The score divided by the upper bound.",

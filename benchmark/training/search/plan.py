@@ -169,5 +169,5 @@ def _types(name: str) -> set[Any]:
     taken = get_type_hints(TrainConfig)[name.split(".")[0]]
     types = set(get_args(taken) or (taken,))
     if "." in name and str not in types:
-        raise BadValueError(f"the space has {name}, but --{name.split('.')[0]} does not accept options")
+        raise BadValueError(f"the search space contains {name}, but --{name.split('.')[0]} does not accept options")
     return {float} if "." in name else types

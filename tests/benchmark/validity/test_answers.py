@@ -109,7 +109,7 @@ def test_answer_has_its_basis_and_is_in_the_markdown():
     records = [cascade("a", 0.2, -0.3, -0.1), cascade("a", 0.2, -0.3, -0.1, seed=1)]
     part = tables_of(leaderboard(records))
     (answer,) = checks.answers(part.reports)
-    assert answer.rests[1:] == (
+    assert answer.based_on[1:] == (
         "2 training runs of each network (seeds 0, 1); split: not stated.",
         "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients.",
         "Networks: resnet18 AVG.",
