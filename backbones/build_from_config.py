@@ -26,7 +26,7 @@ def assemble(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Classifier:
-    """Build the ``network`` of a word as a classifier with a config; ``mean`` and ``std`` normalise its images."""
+    """Build the ``network`` of ``word`` as a classifier with a config; ``mean`` and ``std`` normalise its images."""
     config = {
         "network": word,
         "outputs": outputs,

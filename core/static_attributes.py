@@ -7,7 +7,7 @@ from typing import Any
 
 
 def module_name(path: Path, module: str = "__init__") -> str:
-    """Return the name of a part's file or package: ``nih`` for ``nih.py`` and for ``nih/__init__.py``."""
+    """Return the name of the file or package of a class: ``nih`` for ``nih.py`` and for ``nih/__init__.py``."""
     return path.parent.name if path.stem == module else path.stem
 
 

@@ -65,8 +65,8 @@ def assign(patients: Sequence[str], request: Request) -> Names:
 
 def doubt(count: int) -> str:
     """Return a warning if ``count`` validation images are too few to select a checkpoint, else an empty string."""
-    few = f"only {count} validation images select best.ckpt"
-    advice = f"with fewer than {FEW}, chance moves the AUROC by .06 and decides the epoch: write --keep last"
+    few = f"best.ckpt is selected on only {count} validation images"
+    advice = f"with fewer than {FEW}, chance moves the AUROC by .06 and largely decides the epoch: write --keep last"
     return f"{few}; {advice}" if count < FEW else ""
 
 

@@ -15,8 +15,9 @@ class LayerCAM(Method):
 
     ``L_k = ReLU(sum_c ReLU(G_kc) * A_c)``, position by position. Source: Jiang et al., TIP 2021.
 
-    ``layercam:layers=layer2+layer3`` is the maximum of the pooled map and those of earlier layers, on the finest
-    layer's grid. Earlier layers are scaled by ``tanh(2 L / max L)`` as in the paper, the pooled map by ``L / max L``.
+    ``layercam:layers=layer2+layer3`` is the maximum over the map of the layer that the network pools and those of
+    earlier layers, on the finest layer's grid. Earlier layers are scaled by ``tanh(2 L / max L)`` as in the paper, the
+    pooled layer by ``L / max L``.
     """
 
     name = "layercam"
@@ -25,7 +26,7 @@ class LayerCAM(Method):
     source = "Jiang et al., TIP 2021"
 
     def __init__(self, layers: str = "") -> None:
-        """Set ``layers``, earlier layers of the model joined by ``+``; empty for the pooled map alone."""
+        """Set ``layers``, earlier layers of the model joined by ``+``; empty for the pooled layer alone."""
         self.layers = [layer for layer in str(layers).split("+") if layer]
 
     def grid(self, evidence: Evidence) -> Grid:

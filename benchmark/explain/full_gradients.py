@@ -88,8 +88,9 @@ def _require_sum(values: Sequence[Tensor], whole: Tensor) -> None:
     miss, scale = (sums.sum() - whole.double().sum()).abs(), sums.abs().sum()
     if miss > CLOSE * scale:
         raise NotAvailableError(
-            f"the contributions of pixels and biases do not sum to that of the features ({miss / scale:.1%} is "
-            "missing): this requires a network of convolutions, batch norm and rectifiers only, in float32 or finer"
+            "the contributions of pixels and biases do not add up to the contribution of the features "
+            f"({miss / scale:.1%} is missing): this requires a network of only convolutions, batch norm and ReLU, "
+            "in float32 or higher precision"
         )
 
 

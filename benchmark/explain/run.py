@@ -1,4 +1,4 @@
-"""Run methods on evidence, in parts of a batch that fit in memory; all methods share the gradients."""
+"""Run methods on the features and gradients of a batch, in parts that fit in memory; methods share the gradients."""
 
 import traceback
 from collections.abc import Mapping, Sequence

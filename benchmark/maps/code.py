@@ -3,7 +3,8 @@
 The digest includes the source of the method's module and of its imports, recursively: ``methods``, ``core`` and every
 module that is neither part of Python nor installed, such as a user's files. For an installed package of methods it
 includes the package's own modules. It does not include imports by a computed name, data files, or the versions of
-libraries (torch, captum). The engine, the networks and the layers have a version, ``benchmark.explain.VERSION``.
+libraries (torch, captum). The code that runs methods,
+networks and layers is not included either: it has a version number, ``benchmark.explain.VERSION``.
 """
 
 import ast

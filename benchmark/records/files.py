@@ -102,7 +102,8 @@ def parse(loaded: Any, file: Path | str, mend: str = REPAIR) -> Record:
         record = Record.model_validate(fields)
     except ValidationError as error:
         where, message = first_problem(error)
-        raise DataError(f"the record {file} is broken at {where or 'the record'}: {message}; {mend}") from error
+        position = f" at {where}" if where else ""
+        raise DataError(f"the record {file} is invalid{position}: {message}; {mend}") from error
     if loaded.get("key") not in (None, record.key):
         keys = f"the key {loaded['key']}, but its cell has the key {record.key}"
         raise DataError(f"the record {file} has {keys}, so it was edited: {mend}")

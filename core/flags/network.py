@@ -47,8 +47,8 @@ class NetworkFlags(WiringFlags):
     entry: str | None = None
     """Name in the backbone column of the tables. Default: the value of --model, or the name of the run."""
     trained_on: str | None = None
-    """Training data of the network, shown in the tables. If it is the name of a data set, the test images are compared
-    with its training images. If it is a .txt or .csv file of image names, these images are excluded and counted."""
+    """Training data of the network, shown in the tables: the name of a data set, or a .txt or .csv file of image names.
+    Test images that are among its training images or in the file are excluded and counted."""
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,8 @@ def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.
     """Return patient (default: the image itself), split, frame, and the other optional columns."""
     patient = raw.get("patient", image)
     if (patient == "").any():
-        raise DataError(f"{path} has {int((patient == '').sum())} rows without patient: add it or remove the column")
+        empty = f"{int((patient == '').sum())} rows with an empty 'patient' column"
+        raise DataError(f"{path} has {empty}: fill it in or remove the column")
     columns = {"patient": patient, **{column: raw[column] for column in ("sex", "view") if column in raw}}
     if "age" in raw:
         columns["age"] = _ages(path, raw["age"])

@@ -28,23 +28,24 @@ PART = (
     "other tables. `auroc` is computed on all test images."
 )
 COMPARED = (
-    "`− prior`: the difference from `prior` on the same cases. `p`: with one run, from a sign-flip test over patients; "
-    "with several, from a test over runs and patients; corrected by Holm over the methods of the network. `P(best)`: "
-    "share of bootstrap draws (of patients, and of runs if there are several) in which the method scores highest "
-    "on its network. It is descriptive, not a test."
+    "`− prior`: the difference from `prior` on the same cases. In index.html, `p`: with one run, from a "
+    "sign-flip test over patients; with several, from a test over runs and patients; corrected by Holm over the "
+    "network's methods. `P(best)`: share of bootstrap draws (of patients, and of runs if there are several) in which "
+    "the method scores highest on its network. It is descriptive, not a test."
 )
 ENTRIES = (
     "A row is one method on all training runs of a network, which differ only by seed. Its score is the mean over "
     "runs. The interval accounts for new runs and new patients, at fixed thresholds (Obuchowski and Rockette, Hillis; "
     "coverage: docs/coverage.md). `1 run`: the row has a single run, and its interval under `of this network` covers "
-    "new patients but not other runs. `one more run`: 95 % prediction interval of another run on these images."
+    "new patients but not other runs. `one more run` (in index.html): 95 % "
+    "prediction interval of another run on these images."
 )
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other method is "
     "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much lower the row scores "
-    "than the method under `than`, with the interval of the difference. `than` names the top method. If it is not "
-    "significantly better than the row but other methods are, it names the best of those. To "
-    "compare networks, use the table of networks instead."
+    "than the method under `than`, with the interval of the difference. `than` names the top method. If the top method "
+    "is not significantly better than the row but other methods are, `than` names the best of these. To compare "
+    "networks, use the table of networks instead."
 )
 ONE_RUN = "Comparisons of methods with one run account for patients only: another run may change the order."
 TWO_RUNS = "With two training runs, a best method is wrongly called worse in up to 17 of 100 cases (docs/coverage.md)."

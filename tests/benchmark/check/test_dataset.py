@@ -39,7 +39,7 @@ def config(root: Path) -> DatasetCheckConfig:
 def verdicts(root: Path) -> dict[str, str]:
     """Return the rows that are not ok, except that on the single validation image."""
     result = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
-    assert result.pop("validation images").startswith("note only 1 validation images select best.ckpt; with fewer than 100")
+    assert result.pop("validation images").startswith("note best.ckpt is selected on only 1 validation images; with fewer than 100")
     return result
 
 
