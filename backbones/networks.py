@@ -40,7 +40,7 @@ class ExternalNetwork:
 
 
 def build(word: str, outputs: int | None, channels: int | None = None) -> ExternalNetwork:
-    """Build the network of a word with ``outputs`` logits (None: the default of the library or file).
+    """Build the network that ``word`` names, with ``outputs`` logits (None: the default of the library or file).
 
     Random weights are the same in every call. Raises ``LocusError`` for an unknown network, a missing library and
     errors in a user's file.
@@ -116,7 +116,7 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork
         module = auto.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)
     except pickle.UnpicklingError as error:
         code = re.search(r"\bGLOBAL ([\w.]+)", str(error))
-        reason = f"its weights would run {code[1]}" if code else "its weights are not pure data, or truncated"
+        reason = f"its weights would run {code[1]}" if code else "its weights are truncated or are not pure data"
         advice = "choose another network, or ask its authors for model.safetensors"
         raise DataError(f"hf:{name} was not loaded because {reason}: {advice}") from error
     except (OSError, ValueError, RuntimeError) as error:

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for index in _indexes(written) if not config.dry_run else ():
         cli.say(f"results: {index} ({in_words})")
     if stopped:
-        raise LocusError(f"{len(stopped)} models failed, all others are finished: {'; '.join(stopped)}")
+        raise LocusError(f"all models are finished except {len(stopped)}, which failed: {'; '.join(stopped)}")
     return 1 if counts["failed"] else 0
 
 

@@ -104,7 +104,7 @@ def _require_padding(model: Classifier, same: bool) -> None:
     if "efficientnet" in name and name.startswith("tf_") != same:
         right = "tf_" + name if same else name.removeprefix("tf_")
         tool = "efficientnet-pytorch" if same else "torchvision"
-        raise NotAvailableError(f"weights of {tool} require another padding than {name}: use --backbone {right}")
+        raise NotAvailableError(f"weights of {tool} need a different padding from {name}: use --backbone {right}")
 
 
 def _modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

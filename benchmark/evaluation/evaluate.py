@@ -55,7 +55,7 @@ def evaluate(
         model: a built, loaded or wrapped network with findings and image size, a run folder or a checkpoint. Several
             models of one recipe with different training seeds give one row per method.
         data: the test images: a data set, or samples whose labels are in the order of the model's findings. Images with
-            a truth box or lungs are explained.
+            a truth box or a lung mask are explained.
         methods: names, groups (``fast``) and classes of methods.
         protocols: names; ``classification`` adds AUROC and average precision over all images of ``data``.
         validation: images for additional thresholds (``threshold_origin`` validation).
@@ -167,7 +167,7 @@ def _seeds(networks: Sequence[Classifier]) -> list[int]:
 def _config(
     network: Classifier, name: str, data: Sequence[Sample], data_seed: int, seed: int, cache_dir: Path | str
 ) -> TrainConfig:
-    """Return the flags for scoring: those of the training that apply to other images, and those of the data."""
+    """Return the flags for scoring: the training flags that also apply to other images, and the flags of the data."""
     recipe, built = network.recipe or TrainConfig(), network.config or {}
     return TrainConfig(
         dataset=getattr(data, "name", "samples"),

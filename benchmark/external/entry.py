@@ -51,7 +51,7 @@ class ExternalEntry:
 
     @cached_property
     def samples(self) -> list[Sample]:
-        """Scored images without skipped ones: for maps, the images with boxes or lungs; for boxes, all images."""
+        """Scored images without skipped ones: for maps, the images with boxes or a lung mask; for boxes, all images."""
         skipped = self.boxless if self.missing == "skip" else frozenset()
         return [s for s in self.data if s.image_id not in skipped and (self.boxes is not None or has_boxes_or_lungs(s))]
 

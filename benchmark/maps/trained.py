@@ -87,7 +87,7 @@ class TrainingRun:
         images, readable = cached.read(cached.order)
         missing = [sample.image_id for sample, good in zip(self.scorable_images, readable, strict=True) if not good]
         if missing:
-            broken = f"{len(missing)} images with a truth box or lungs cannot be decoded"
+            broken = f"{len(missing)} images with a truth box or a lung mask cannot be decoded"
             raise DataError(f"{broken}: {examples(missing)}; repair or remove them")
         return images
 
@@ -110,7 +110,7 @@ K = TypeVar("K", bound=TrainingRun)
 
 
 def convert_run(run: TrainingRun, kind: type[K], **more: Any) -> K:
-    """Convert a training run to its subclass ``kind``, with other weights or images; ``more`` sets further fields."""
+    """Convert a training run to ``kind``, a subclass of ``TrainingRun``; ``more`` sets its additional fields."""
     given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(TrainingRun)}
     return kind(**given, **more)
 

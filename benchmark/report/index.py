@@ -61,7 +61,7 @@ def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingP
 def _without_data(suites: Mapping[Path, Sequence[Record]]) -> list[str]:
     """A sentence on each suite whose cells are all n/a because its data is not in the repository."""
     return [
-        f"{folder.name}: all cells are n/a because {NOT_INCLUDED[folder.name]}; "
+        f"{folder.name}: nothing was run, because {NOT_INCLUDED[folder.name]}; "
         f"`python -m benchmark.run --suite {folder.name} --dry_run` estimates the cost of a run."
         for folder, runs in suites.items()
         if folder.name in NOT_INCLUDED and runs and all(record.status == "n/a" for record in runs)
@@ -125,11 +125,11 @@ def _which_method(first: Mapping[str, str], mine: Sequence[Mapping[str, str]]) -
     equal = sum(line["method_may_be_best"] == "True" for line in mine) - 1
     low = first.get("above_prior_low")
     notes = [
-        f"{equal} more may be as good" if equal > 0 else "",
         "not shown to be above prior" if low and float(low) <= 0 else "",
+        f"{equal} more may be as good" if equal > 0 else "",
         "1 run" if first["trainings"] == "1" else "",
     ]
-    remarks = ", ".join(filter(None, notes))
+    remarks = "; ".join(filter(None, notes))
     return f"{first['method']} ({remarks})" if remarks else first["method"]
 
 

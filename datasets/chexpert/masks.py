@@ -23,7 +23,7 @@ class Drawings:
     """Segmentations by image. An empty mask means that the finding was not seen."""
 
     def __init__(self, root: Path, findings: Sequence[str]) -> None:
-        """Read the files in ``root``, in its folders of CheXpert's names, or in its folder CheXlocalize."""
+        """Read the files in ``root``, in its subfolders named like CheXpert's archives, or in CheXlocalize."""
         self.findings = tuple(findings)
         present = [first_in([*bases(root), root / "CheXlocalize"], (name,)) for name in FILES]
         self.files = [path for path in present if path is not None]

@@ -66,7 +66,8 @@ def _readers(root: Path, named: str | None) -> str | None:
     """Return the experts whose lists are used: those ``named``, else the first present. Raises ``DataError``."""
     present = [team for team in EXPERTS if all((root / name).is_file() for name in binary_files(team).values())]
     if named is not None and named not in present:
-        raise DataError(f"{root} lacks a list of experts={named}: expected {', '.join(binary_files(named).values())}")
+        files = ", ".join(binary_files(named).values())
+        raise DataError(f"{root} has no file for experts={named}: it must contain {files}")
     return named or next(iter(present), None)
 
 

@@ -43,9 +43,9 @@ ENTRIES = (
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other method is "
     "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much lower the row scores "
-    "than the method under `than`, with the interval of the difference. `than` names the top method. If the top method "
-    "is not significantly better than the row but other methods are, `than` names the best of these. To compare "
-    "networks, use the table of networks instead."
+    "than the method under `than`, with the interval of the difference (not corrected for the number of comparisons). "
+    "`than` names the top method. If the top method is not significantly better than the row but other methods are, "
+    "`than` names the best of these. To compare networks, use the table of networks instead."
 )
 ONE_RUN = "Comparisons of methods with one run account for patients only: another run may change the order."
 TWO_RUNS = "With two training runs, a best method is wrongly called worse in up to 17 of 100 cases (docs/coverage.md)."

@@ -15,8 +15,8 @@ UNCHANGED = 0.5
 RULE = (
     "Marks, by the mean rank correlation with the trained network's map: `does not change` if it is above "
     f"{UNCHANGED} with all weights random; else `blind to the head` if it is above {UNCHANGED} with a random head. "
-    f"`hits stay` if, with all weights random, the interval of the change of {MAIN} reaches 0. Absolute values are for "
-    "information: a random head may only flip the sign of a map, which changes its hits."
+    f"`hits stay` if, with all weights random, the interval of the change of {MAIN} reaches 0. The column of "
+    "absolute values does not affect the marks: a random head may flip the sign of a map, which changes its hits."
 )
 THRESHOLDS = "cross-fitted by patient, per finding and network"
 
