@@ -15,7 +15,7 @@ UNABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, Asse
 
 
 def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels: int) -> None:
-    """Raise ``BadValueError`` if ``head`` gives different values in ``module`` and after the features of ``model``.
+    """Raise ``BadValueError`` if ``head`` outputs different values within ``module`` and when ``model`` applies it.
 
     Compares both on one image of noise, in evaluation mode and without gradients; the network is not changed. Networks
     that do not accept the image, or use their head differently, are skipped. Layers after the head (a sigmoid) do not
@@ -29,8 +29,8 @@ def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels
     scale, tolerance = float(theirs.abs().max()), max(1e-4, 10 * torch.finfo(theirs.dtype).eps)
     if (gap := float((theirs - ours).abs().max())) > tolerance * scale:
         raise BadValueError(
-            f"features, mean and head do not give the logits of the network (logits of {scale:.2g} differ by "
-            f"{gap:.2g}): give features as a callable that includes all layers before the mean, such as lambda x: "
+            f"features, mean over positions and head do not give the logits of the network (logits up to {scale:.2g} "
+            f"differ by {gap:.2g}): give features as a callable with all layers before the mean, such as lambda x: "
             "net.features(x).relu(), or leave features out, so that they are detected"
         )
 

@@ -73,7 +73,7 @@ def prepare_case(
     """Prepare a map with its boxes above ``threshold`` and their overlap with the truth.
 
     ``pixels`` are (H', W') gray values of the file; everything is drawn in the frame of the sample. ``threshold``
-    applies to the min-max scaled map; ``origin`` describes its origin. Raises ``BadValueError`` for nan or inf.
+    applies to the min-max scaled map; ``origin`` says how it was chosen. Raises ``BadValueError`` for nan or inf.
     """
     frame = frame_of(sample, pixels)
     predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)

@@ -77,5 +77,5 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(packed, dict) or not all(
         isinstance(masks, dict) and masks.keys() <= words for masks in packed.values()
     ):
-        raise DataError(f"{path} does not map images to findings to masks, as CheXlocalize does: download it again")
+        raise DataError(f"{path} is not in CheXlocalize's format (image -> finding -> mask): download it again")
     return packed

@@ -67,7 +67,7 @@ def _readers(root: Path, named: str | None) -> str | None:
     present = [team for team in EXPERTS if all((root / name).is_file() for name in binary_files(team).values())]
     if named is not None and named not in present:
         files = ", ".join(binary_files(named).values())
-        raise DataError(f"{root} has no file for experts={named}: it must contain {files}")
+        raise DataError(f"{root} lacks a file for experts={named}: it must contain {files}")
     return named or next(iter(present), None)
 
 

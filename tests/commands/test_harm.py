@@ -39,7 +39,7 @@ def zips(path: Path) -> None:
 
 
 HARM: list[tuple[str, str, Callable[[Path], None], str]] = [
-    ("NIH", "Data_Entry_2017_v2020.csv", halved, r"entries.*0{5}"),
+    ("NIH", "Data_Entry_2017_v2020.csv", halved, r"Data_Entry_2017.*0{5}"),
     ("chestx_det", "ChestX_Det_test.json", halved, r"ChestX_Det_test\.json"),
     ("folder", "labels.csv", empty, r"labels\.csv.*empty"),
     ("CheXpert", "train.csv", other_encoding, r"train\.csv.*UTF-8"),

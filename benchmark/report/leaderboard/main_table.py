@@ -36,8 +36,8 @@ COMPARED = (
 ENTRIES = (
     "A row is one method on all training runs of a network, which differ only by seed. Its score is the mean over "
     "runs. The interval accounts for new runs and new patients, at fixed thresholds (Obuchowski and Rockette, Hillis; "
-    "coverage: docs/coverage.md). `1 run`: the row has a single run, and its interval under `of this network` covers "
-    "new patients but not other runs. `one more run` (in index.html): 95 % "
+    "coverage: docs/coverage.md). `1 run`: the row has a single run. Its interval, in the column `of this network`, "
+    "accounts for new patients but not for other runs of the network. `one more run` (in index.html): 95 % "
     "prediction interval of another run on these images."
 )
 WITHIN = (

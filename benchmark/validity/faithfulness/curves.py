@@ -42,7 +42,7 @@ VERSION_OF_CURVES = 1
 
 @dataclass
 class Networks:
-    """The networks for predicting images with hidden pixels, each loaded once."""
+    """The networks that predict findings in images with hidden pixels, each loaded once."""
 
     flags: EngineFlags
     loaded: dict[Path, Callable[[Tensor], Tensor]] = field(default_factory=dict)

@@ -16,7 +16,8 @@ RULE = (
     "Marks, by the mean rank correlation with the trained network's map: `does not change` if it is above "
     f"{UNCHANGED} with all weights random; else `blind to the head` if it is above {UNCHANGED} with a random head. "
     f"`hits stay` if, with all weights random, the interval of the change of {MAIN} reaches 0. The column of "
-    "absolute values does not affect the marks: a random head may flip the sign of a map, which changes its hits."
+    "absolute values does not affect the marks: a random head may flip the sign of a map. Absolute values hide this, "
+    "but it changes the hits."
 )
 THRESHOLDS = "cross-fitted by patient, per finding and network"
 
@@ -26,7 +27,7 @@ class RandomisedReport(CheckReport):
 
     name = "randomised"
     question = "Do maps change when the weights are randomised?"
-    limit = "Whether a map is right. A change only shows that it depends on the weights."
+    limit = "Whether a map is right. A change only shows that the map depends on the weights."
 
     def tables(self) -> list[Table]:
         """Return the correlations, then the hits, while weights are randomised from the head down.
