@@ -15,7 +15,7 @@ UNABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, Asse
 
 
 def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels: int) -> None:
-    """Raise ``BadValueError`` if ``head`` outputs different values within ``module`` and when ``model`` applies it.
+    """Raise ``BadValueError`` if ``head`` does not have the same output in ``model`` as in the network ``module``.
 
     Compares both on one image of noise, in evaluation mode and without gradients; the network is not changed. Networks
     that do not accept the image, or use their head differently, are skipped. Layers after the head (a sigmoid) do not

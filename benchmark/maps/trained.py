@@ -122,7 +122,7 @@ def select_samples(trained: Sequence[TrainingRun], count: int | None) -> list[Sa
 
 
 def subset(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
-    """Return ``count`` samples in their order: patients are shuffled by ``seed`` and taken one after the other.
+    """Return ``count`` samples in their original order, selected by patient after a shuffle with ``seed``.
 
     All models of the same data get the same images, independent of folds. A smaller subset is part of a larger one.
     """

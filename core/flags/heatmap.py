@@ -12,17 +12,17 @@ class OneImageFlags:
     """One image (a single overlay of a single finding)."""
 
     image_path: str | None = None
-    """Image to explain (PNG, JPEG or DICOM), short -i. Only an overlay of the same size is written, to
+    """Image to explain (PNG, JPEG or DICOM); short form: -i. Only an overlay of its size is written, to
     --output_path."""
     label: str | None = None
-    """Finding to explain, short -l, in any spelling (covid_19, lung-opacity). Default: the finding with the highest
-    score."""
+    """Finding to explain, in any spelling (covid_19, lung-opacity); short form: -l. Default: the finding with the
+    highest score."""
     model: str | None = None
-    """Model to explain, short -m: a backbone (its newest finished run below --runs), the path of a checkpoint, or an
-    external network (timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME, or path/to/file.py:build, whose code is run).
+    """Model to explain (short form: -m): a backbone (its newest finished run in --runs), the path of a checkpoint, or
+    an external network (timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME, or path/to/file.py:build, whose code is run).
     Default: the newest run."""
     output_path: str = "runs/heatmaps/overlay.png"
-    """Overlay to write (.png, .jpg …) or an existing folder, short -o."""
+    """Overlay to write (.png, .jpg …) or an existing folder; short form: -o."""
 
 
 @dataclass(frozen=True)

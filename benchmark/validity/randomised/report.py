@@ -15,9 +15,8 @@ UNCHANGED = 0.5
 RULE = (
     "Marks, by the mean rank correlation with the trained network's map: `does not change` if it is above "
     f"{UNCHANGED} with all weights random; else `blind to the head` if it is above {UNCHANGED} with a random head. "
-    f"`hits stay` if, with all weights random, the interval of the change of {MAIN} reaches 0. The column of "
-    "absolute values does not affect the marks: a random head may flip the sign of a map. Absolute values hide this, "
-    "but it changes the hits."
+    f"`hits stay` if, with all weights random, the interval of the change of {MAIN} reaches 0. A random head may "
+    "flip the sign of a map, which changes the hits but not the absolute values, so their column does not affect marks."
 )
 THRESHOLDS = "cross-fitted by patient, per finding and network"
 
@@ -141,8 +140,8 @@ def _hits(entered: Sequence[Record], rows: Sequence[Record]) -> Iterator[str]:
     if falling := [record for record in entered if record.key in changes]:
         least = max(falling, key=_change)
         yield (
-            f"{'All other methods lose hits' if staying else 'All methods lose hits'}: `{MAIN}` changes by at "
-            f"least {signed(_change_of(least))} (`{least.method}`, {network(least, rows)})."
+            f"{'All other methods lose hits' if staying else 'All methods lose hits'}: the smallest change of "
+            f"`{MAIN}` is {signed(_change_of(least))} (`{least.method}`, {network(least, rows)})."
         )
 
 
