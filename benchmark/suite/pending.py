@@ -13,6 +13,8 @@ from benchmark.suite.executors import Event, Step
 from benchmark.suite.selection import ModelJob
 
 log = logging.getLogger(__name__)
+PACKED_PER_NEW = 10
+"""Records are packed when at most this number is already packed for each new one."""
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Pending:
         # the last model's records are packed later, together with the records of the paired tests
         if self._model_finished and self.cells and not self._writing:
             unpacked = len(records.unpacked(self.folder))
-            if 10 * unpacked >= self._n_packed:
+            if PACKED_PER_NEW * unpacked >= self._n_packed:
                 records.pack(self.folder)
                 self._n_packed += unpacked
             self._model_finished = False

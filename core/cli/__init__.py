@@ -22,6 +22,7 @@ from core.cli.entry_point import entry_point, say
 from core.cli.error_messages import help_command
 from core.cli.parser import join_lists, parser_of, wrap_bare_words
 from core.errors import BadValueError, DataError, hint, one_line
+from core.names import SPELLED
 from core.user_code import refuse_code
 
 __all__ = [
@@ -176,4 +177,5 @@ def defaults_of(config_class: type[Any], chosen: Mapping[str, Any]) -> dict[str,
 
 
 def _data_set(config_class: type[Any], chosen: Mapping[str, Any]) -> str:
-    return str(chosen.get("dataset", getattr(config_class, "dataset", ""))).split(":")[0]
+    name = str(chosen.get("dataset", getattr(config_class, "dataset", ""))).split(":")[0]
+    return SPELLED.get(name, name)

@@ -128,6 +128,8 @@ class PixelCache:
             return False
         try:
             self.images = np.load(job.path, mmap_mode="r")
+            if job.states.stat().st_size != len(self.images):  # numpy would extend a truncated file
+                raise ValueError(f"{job.states.name} has the wrong size")
             self.states = np.memmap(job.states, np.uint8, "r+", shape=(len(self.images),))[: len(job.samples)]
         except (ValueError, EOFError) as error:
             log.warning("the cache %s is damaged (%s); decoding its images again", job.path, one_line(error))

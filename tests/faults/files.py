@@ -94,7 +94,7 @@ CUTS = [
     cut("`metrics.json` of a training", "runs/tiny/custom-*/metrics.json", *MADE, MAPS),
     cut("`predictions.csv` of a training", "runs/tiny/custom-*/predictions.csv", *MADE),
     cut("The pixel cache", "cache/*.npy", *MADE, "runs/tiny"),
-    cut("The index of the pixel cache", "cache/*.json", *MADE, "runs/tiny"),
+    cut("The row states of the pixel cache", "cache/*.rows", *MADE, "runs/tiny"),
     cut("A file of maps", "runs/tiny/maps/*/*.npy", *MADE),
     cut("The index of a file of maps", "runs/tiny/maps/*/*.json", *MADE),
     cut("`records.parquet`", "results/tiny/records.parquet", remedy=removed),

@@ -24,7 +24,7 @@ from benchmark.suite import cells as suite_cells
 from benchmark.suite import plan as plans
 from benchmark.suite.executors import Executor, Step
 from benchmark.suite.executors.view import run_with_progress
-from benchmark.suite.pending import Pending
+from benchmark.suite.pending import PACKED_PER_NEW, Pending
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import model_steps
 from config import RunConfig
@@ -140,7 +140,7 @@ def _packed_times(trainings: int) -> float:
     new, packed, written = 0, 0, 0
     for _ in range(trainings - 1):
         new += 1
-        if 10 * new >= packed:
+        if PACKED_PER_NEW * new >= packed:
             packed, new = packed + new, 0
             written += packed
     return written / trainings

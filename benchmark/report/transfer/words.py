@@ -1,6 +1,6 @@
 """Sentences that say what the rankings of one suite predict for another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import comb
 
 from benchmark.report.table import NOTHING, number
@@ -85,8 +85,7 @@ def _why_open(ranked: RankedTwice) -> str:
     if ranked.enough:
         return f"no agreement is shown by the {with_tau(ranked)}"
     orders = (" > ".join(ranking(rows, ranked.names)) for rows in ranked.sides)
-    both = (f"{order} on `{suite}`" for order, suite in zip(orders, ranked.suites, strict=True))
-    return f"they are too few for a rank correlation (by the {ranked.of}: {', '.join(both)})"
+    return f"they are too few for a rank correlation (by the {ranked.of}: {', '.join(_on_suites(orders, ranked))})"
 
 
 def _limits(one: SuiteScores, other: SuiteScores, single: Sequence[str]) -> Iterator[str]:
@@ -113,7 +112,12 @@ def _counted(networks: Sequence[RankedTwice]) -> int:
 
 def _other_first(methods: Sequence[RankedTwice]) -> list[str]:
     other = [ranked for ranked in methods if len({*ranked.first}) > 1]
-    return [f"{ranked.of} ({'; '.join(map('{} on `{}`'.format, ranked.first, ranked.suites))})" for ranked in other]
+    return [f"{ranked.of} ({'; '.join(_on_suites(ranked.first, ranked))})" for ranked in other]
+
+
+def _on_suites(words: Iterable[str], ranked: RankedTwice) -> Iterator[str]:
+    """Yield one of ``words`` for each suite, followed by the suite's name."""
+    return (f"{word} on `{suite}`" for word, suite in zip(words, ranked.suites, strict=True))
 
 
 def _scores(suite: SuiteScores) -> Iterator[float]:
