@@ -110,7 +110,7 @@ def test_two_setups_at_once_install_once(checkout):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_after_an_interrupted_setup_the_next_begins_with_a_new_venv(checkout, number):
     # The process that writes the file is the one that waits: a shell between the two may pass the signal over.
-    program = "import signal, time; signal.signal(2, signal.SIG_DFL); open(\".venv/half\", \"w\").close(); time.sleep(400)"
+    program = 'import signal, time; signal.signal(2, signal.SIG_DFL); open(".venv/half", "w").close(); time.sleep(400)'
     folder = checkout(f"exec {sys.executable} -c '{program}'")
     running = setup(folder)
     until_pip_is_at_work(folder)
