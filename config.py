@@ -35,7 +35,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags):
-    """Train one classifier on one data set and evaluate it: ``python main.py``."""
+    """Train one classifier on one data set and evaluate it: ``python main.py``.
+
+    Values in configs/<dataset>.yaml replace the defaults below. For example, configs/phantom.yaml selects the small
+    network and 2 epochs.
+    """
 
     def __post_init__(self) -> None:
         """Raise ``BadValueError`` for an invalid value and for flags that exclude each other."""
@@ -57,7 +61,7 @@ WHERE = frozenset(
 
 @dataclass(frozen=True)
 class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, WiringFlags, OneImageFlags):
-    """Explain a model's predictions with heat maps, saved as pictures, boxes and raw arrays: ``python heatmap.py``."""
+    """Explain a model's predictions with heat maps, and save pictures, boxes and raw maps: ``python heatmap.py``."""
 
 
 @dataclass(frozen=True)

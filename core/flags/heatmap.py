@@ -9,14 +9,14 @@ from core.flags.choices import METHOD
 
 @dataclass(frozen=True)
 class OneImageFlags:
-    """One image (a single overlay of a single finding)."""
+    """One image, one finding."""
 
     image_path: str | None = None
-    """Image to explain (PNG, JPEG or DICOM); short form: -i. Only an overlay of its size is written, to
-    --output_path."""
+    """Image to explain (PNG, JPEG or DICOM); short form: -i. The overlay, which has the size of the image, is the only
+    output (see --output_path)."""
     label: str | None = None
-    """Finding to explain, in any spelling (covid_19, lung-opacity); short form: -l. Default: the finding with the
-    highest score."""
+    """Finding to explain, in any common spelling (covid_19, lung-opacity); short form: -l. Default: the finding with
+    the highest score."""
     model: str | None = None
     """Model to explain (short form: -m): a backbone (its newest finished run in --runs), the path of a checkpoint, or
     an external network (timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME, or path/to/file.py:build, whose code is run).
@@ -27,7 +27,7 @@ class OneImageFlags:
 
 @dataclass(frozen=True)
 class ImagesFlags:
-    """Several images (one picture per image, finding and method)."""
+    """Several images: one picture per image, finding and method."""
 
     checkpoint: str | None = None
     """A best.ckpt or its run folder. Default: the newest finished run below --runs."""

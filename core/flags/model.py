@@ -14,11 +14,12 @@ class ModelFlags:
     """Backbone: densenet121, resnet18, resnet34, resnet50, efficientnet_b0 to b7, vgg16, squeezenet1_1, custom (small),
     or a network of timm or torchxrayvision."""
     global_pool: Annotated[str, Named("backbones.pooling", "pooling")] = "AVG"
-    """Pooling of the feature map over positions. Append options to the name (LSE:gamma=5)."""
+    """Spatial pooling of the feature map. Append options to the name (LSE:gamma=5)."""
     lse_gamma: Annotated[float | None, AtLeast(0)] = None
     """Same as the option gamma of --global_pool LSE; other poolings ignore it. Default: 10."""
     attention_map: Annotated[str, Named("backbones.attention", "attention", ("none",))] = "none"
-    """Attention layer between backbone and pooling."""
+    """Attention layer between backbone and pooling: channel attention (CAM), a feature pyramid (FPA), or
+    attention between positions (SAM)."""
     pretrained: bool | str = True
     """Initial weights of the backbone: True means ImageNet (downloaded once), False means random; or the name of
     torchxrayvision weights (densenet121-res224-nih)."""

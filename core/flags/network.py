@@ -19,13 +19,13 @@ class WiringFlags:
     weights: str | None = None
     """File of weights (.pt, .pth, .ckpt, .safetensors). Default: the weights that the network is built with."""
     features: str | None = None
-    """Submodule that returns the feature map (layer4) or the tokens of a transformer. Default: detected and
-    reported."""
+    """Submodule that returns the feature map (layer4) or the tokens of a transformer. Default: detected,
+    and printed."""
     head: str | None = None
     """Linear layer after the pooled features (fc). Default: detected, else everything after the features."""
     mean: tuple[float, ...] = ()
     """Mean of the input's gray values in [0, 1], one number or one per channel. Default: the value in the
-    network's library (such as timm), else ImageNet's; it is reported."""
+    network's library (such as timm), else ImageNet's. The value used is printed."""
     std: tuple[float, ...] = ()
     """Standard deviation of the gray values; requires --mean. Default: as for --mean."""
     channels: Literal[1, 3] | None = None
