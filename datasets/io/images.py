@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
@@ -23,6 +24,8 @@ KINDS: tuple[Literal["PNG", "JPEG"], ...] = ("PNG", "JPEG")
 """Allowed formats, detected by content."""
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 """Errors that reading a broken file may raise."""
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+"""Last chunk of a PNG file."""
 ROWS = 256
 """Number of 16-bit rows converted to 8 bit at a time."""
 
@@ -38,7 +41,8 @@ def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
 
         return dicom.decode(Path(path), content)
     with _opened(path, content) as image:
-        return _gray(image)
+        fast = _gray_png(path, image) if content is None else None
+        return _gray(image) if fast is None else fast
 
 
 def frame(path: Path | str) -> tuple[int, int]:
@@ -132,6 +136,17 @@ def find(folder: Path, *patterns: str) -> ImageFiles:
                     links += [Path(entry.path)] if entry.is_symlink() else []
     refuse_links([*subfolders, *links], folder)
     return ImageFiles({name: folders[name] for name in sorted(folders)})
+
+
+def _gray_png(path: Path | str, image: Image.Image) -> NDArray[np.uint8] | None:
+    """Return the pixels of a complete 8-bit gray PNG file by OpenCV, which is faster; None if Pillow has to read it."""
+    if image.format != "PNG" or image.mode != "L":
+        return None
+    content = np.fromfile(path, np.uint8)
+    if content[-len(PNG_END) :].tobytes() != PNG_END:
+        return None
+    pixels = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    return None if pixels is None else np.asarray(pixels, np.uint8)
 
 
 def _gray(image: Image.Image) -> NDArray[np.uint8]:

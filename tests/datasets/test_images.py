@@ -6,7 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from core.errors import DataError
 from datasets.io.images import decode, find
@@ -32,6 +33,19 @@ def test_sixteen_bit_is_scaled_to_its_full_range(tmp_path: Path):
     values = np.array([[0, 257, 32896, 65535]], np.uint16)
     cv2.imwrite(str(tmp_path / "a.png"), values)
     assert decode(tmp_path / "a.png").tolist() == [[0, 1, 128, 255]]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("option", [{}, {"transparency": 7}, {"bits": 4}, {"gamma": 100000}, {"orientation": 6}])
+def test_a_gray_png_has_the_pixels_that_pillow_reads_whatever_its_other_chunks_say(tmp_path: Path, option: dict[str, int]):
+    path, exif, chunks = tmp_path / "a.png", Image.Exif(), PngInfo()
+    if "orientation" in option:
+        exif[ExifTags.Base.Orientation] = option.pop("orientation")
+    if "gamma" in option:
+        chunks.add(b"gAMA", option.pop("gamma").to_bytes(4, "big"))
+    gray = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 53), dtype=np.uint8))
+    gray.save(path, pnginfo=chunks, exif=exif, **option)
+    np.testing.assert_array_equal(decode(path), np.asarray(Image.open(path)))
 
 
 def test_a_jpeg_is_read(tmp_path: Path):
