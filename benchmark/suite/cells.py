@@ -33,7 +33,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     """Return the cells of one model: that of the classifier, then methods and baselines for each protocol.
 
     If slow methods explain only some images, they have no cells on all images, and every method has a cell on those
-    images. A candidate of a choice has only the cell that decides the choice, and none if its seed does not judge.
+    images. A candidate of a choice has only the cell that decides the choice.
 
     >>> from benchmark.suite import plan
     >>> suite = plan.load("demo")
@@ -43,8 +43,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     """
     shared = _shared(model)
     if model.candidate and suite.choice is not None:
-        judged = suite.choice.judges(model.trainings[0].seed)
-        return [_cell(shared, suite.choice.method, names.CHOICE)] if judged else []
+        return [_cell(shared, suite.choice.method, names.CHOICE)]
     if model.methods:
         suite = suite.model_copy(update={"methods": list(model.methods)})
     all_methods = method_names(suite, extra)

@@ -27,11 +27,9 @@ def chosen_models(suite: Suite, models: Sequence[ModelPlan], records: Iterable[R
         if model.candidate:
             groups.setdefault((model.network, model.trainings[0].seed), []).append(model)
     picked = []
-    for (network, seed), group in groups.items():
+    for group in groups.values():
         on_all = [model for model in group if model.left_out_fold is None]
-        judge = seed if suite.choice.seeds is None or seed in suite.choice.seeds else suite.choice.seeds[0]
-        judging = groups.get((network, judge), [])
-        names = [_best(suite, judging, training.fold, values) for training in on_all[0].trainings]
+        names = [_best(suite, group, training.fold, values) for training in on_all[0].trainings]
         if "" not in names:
             picked.append(_chosen(on_all, names, judged_by))
     return picked
@@ -41,7 +39,7 @@ def _best(suite: Suite, group: Sequence[ModelPlan], fold: int, values: Mapping[s
     """Return the best candidate with ``fold`` left out, the first one if tied; "" if a score is missing."""
     inner = {model.candidate: values.get(cells(suite, model)[0].key) for model in group if model.left_out_fold == fold}
     scores = {name: score for name, score in inner.items() if score is not None}
-    return max(scores, key=lambda name: scores[name]) if scores and len(scores) == len(inner) else ""
+    return max(scores, key=lambda name: scores[name]) if len(scores) == len(inner) else ""
 
 
 def _chosen(candidates: Sequence[ModelPlan], names: Sequence[str], judged_by: Mapping[str, str]) -> ModelPlan:

@@ -80,13 +80,11 @@ def _candidates(group: Sequence[Record], trials: Sequence[Record], metric: str) 
 
 
 def _picks(record: Record, trials: Sequence[Record]) -> list[tuple[str, ...]]:
-    """Return the rows of one training seed, one per fold; none for a seed that uses the choice of another one."""
+    """Return the rows of one training seed, one per fold."""
     recipe, metric = record.cell.recipe, _judged_by(record)["metric"]
     rows: list[tuple[str, ...]] = []
     for fold, name in zip(recipe["fold"], recipe["chosen"], strict=True):
         inner = {r.cell.recipe["candidate"]: r for r in _of(record, trials) if _left_out(r) == fold}
-        if not inner:
-            return []
         scores = {candidate: judged(trial, metric) for candidate, trial in inner.items()}
         others = select.defined_values(score for candidate, score in scores.items() if candidate != name)
         gap = _gap(select.mean([scores[name]]), max(others)) if others else NOTHING

@@ -66,15 +66,14 @@ def _trained(suite: Suite, flags: dict[str, Any]) -> Iterator[ModelPlan]:
         yield _model(suite, flags)
         return
     for name, changed in suite.choice.candidates.items():
-        plan = _model(suite, {**flags, **changed})
-        yield from _candidate(plan, name, suite.choice.judges(plan.trainings[0].seed))
+        yield from _candidate(_model(suite, {**flags, **changed}), name)
 
 
-def _candidate(plan: ModelPlan, name: str, judged: bool) -> Iterator[ModelPlan]:
-    """Yield the candidate ``name`` with the recipe of ``plan``: on all folds; if ``judged``, also without each fold."""
+def _candidate(plan: ModelPlan, name: str) -> Iterator[ModelPlan]:
+    """Yield the candidate ``name`` with the recipe of ``plan``: on all folds, then without each fold."""
     seed = plan.trainings[0].seed
     yield dataclasses.replace(plan, id=f"{plan.network}-{name}-seed{seed}", candidate=name)
-    for outer in plan.trainings if judged else ():
+    for outer in plan.trainings:
         id_ = f"{plan.network}-{name}-without{outer.fold}-seed{seed}"
         inner = (training for training in plan.trainings if training is not outer)
         trainings = tuple(dataclasses.replace(training, leave_out_fold=outer.fold) for training in inner)

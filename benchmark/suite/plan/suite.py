@@ -70,13 +70,6 @@ class RecipeChoice(pydantic.BaseModel):
     """The method whose maps are scored by ``locus`` for the choice; it must be fast."""
     metric: Literal["hit@iou.3", "hit@iou.1", "hit@iou.5", "mean_iou", "pointing"] = "hit@iou.3"
     """The deciding metric: mean over findings, at the cross-fitted threshold if it needs one."""
-    seeds: Annotated[list[int], AtLeastOne, Distinct] | None = None
-    """Training seeds that judge the candidates; the other seeds use the choice of the first one. None: each seed
-    chooses for itself."""
-
-    def judges(self, seed: int) -> bool:
-        """Whether the candidates are trained and compared with this training seed."""
-        return self.seeds is None or seed in self.seeds
 
 
 class Suite(pydantic.BaseModel):

@@ -106,19 +106,6 @@ def test_seeds_with_different_choices_are_one_entry(tmp_path):
     assert first.without_seed.key == second.without_seed.key
 
 
-def test_seeds_that_do_not_judge_use_the_choice_of_the_first_judging_seed(tmp_path):
-    suite = loaded(tmp_path, seeds=[0, 1], choice={**SUITE["choice"], "seeds": [0]})
-    planned = plan.models(suite)
-    judging = [model for model in planned if model.trainings[0].seed == 0]
-    assert [model.left_out_fold for model in planned if model not in judging] == [None, None]
-    assert [cells.cells(suite, model) for model in planned if model not in judging] == [[], []]
-    scores = {("slow", 0): 0.3, ("quick", 0): 0.6}
-    trials = [trial(suite, model, scores.get((model.candidate, model.left_out_fold), 0.4)) for model in judging]
-    first, second = chosen_models(suite, planned, trials)
-    assert [model.recipe["chosen"] for model in (first, second)] == [["quick", "slow", "slow"]] * 2
-    assert [{item.seed for item in model.trainings} for model in (first, second)] == [{0}, {1}]
-
-
 def test_with_one_candidate_the_trainings_are_those_of_the_plain_suite(tmp_path):
     one, plain = loaded(tmp_path, choice={"candidates": {"only": {}}, "method": "cam"}), loaded(tmp_path, choice=None)
     (model,) = chosen_models(one, plan.models(one), judged(one, only=(0.1, 0.2, 0.3)))
