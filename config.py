@@ -37,8 +37,8 @@ __all__ = [
 class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags):
     """Train one classifier on one data set and evaluate it: ``python main.py``.
 
-    Values in configs/<dataset>.yaml replace the defaults below. For example, configs/phantom.yaml selects the small
-    network and 2 epochs.
+    If configs/<dataset>.yaml exists, its values replace the defaults below. For example, "python main.py" without flags
+    uses configs/phantom.yaml: it trains the small network for 2 epochs, not densenet121 for 10.
     """
 
     def __post_init__(self) -> None:
@@ -107,7 +107,7 @@ class PageConfig(FolderFlags, PictureFlags):
 
 @dataclass(frozen=True)
 class PowerConfig(PowerFlags):
-    """Estimate how many runs and patients significance requires: ``python -m benchmark.power --suite NAME``."""
+    """Estimate the number of runs and patients that a comparison needs: ``python -m benchmark.power --suite NAME``."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class PackConfig(PackFlags):
 
 @dataclass(frozen=True)
 class SubmissionConfig(SubmissionFlags):
-    """Score a submitted entry and compare with its reported scores: ``python -m benchmark.submit check FILE``."""
+    """Score a submitted entry again and compare with its stored scores: ``python -m benchmark.submit check FILE``."""
 
 
 @dataclass(frozen=True)

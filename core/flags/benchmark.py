@@ -55,8 +55,8 @@ class RunFlags:
     """Run."""
 
     overwrite: Literal["never", "missing", "always"] = "missing"
-    """Cells to run. never: only those without a record; missing: also those that failed or had no data; always: all. A
-    cell is a combination of data set, model, method and protocol."""
+    """Cells to run (a cell is a combination of data set, model, method and protocol). never: only those without a
+    record; missing: also those that failed or had no data; always: all."""
     jobs: Annotated[int, AtLeast(1)] = 1
     """Number of training, explanation and scoring steps that run in parallel, each with --threads threads.
     This does not affect the records."""
@@ -70,8 +70,8 @@ class RunFlags:
     """Where the steps run: on this machine (local) or on a cluster (slurm, ray). Append options to the name
     (slurm:partition=gpu,time=240 or ray:address=auto); see docs/cluster.md."""
     forget: tuple[str, ...] = ()
-    """Models to remove from the records, by their names in the tables. They must have been added with --checkpoint or
-    --model."""
+    """Models to remove from the records, by their names in the tables. Only models that were added with --checkpoint or
+    --model can be removed."""
     dry_run: bool = False
     """List the steps that would run, with their estimated cost, then exit."""
     costs: bool = False
@@ -86,8 +86,8 @@ class CompareFlags:
     """Comparison."""
 
     pair: tuple[str, ...] = ()
-    """The two sides A and B; the flag itself may be omitted. Each side is suite[/model][/method], or the path of a
-    checkpoint of a suite's model. Required."""
+    """A and B to compare; the flag itself may be omitted. Each is suite[/model][/method], or the path of a checkpoint of
+    a suite's model. Required."""
     results: str | None = None
     """Folder of records, with one subfolder per suite. Default: results, then runs/results."""
     output: str | None = None
@@ -99,11 +99,10 @@ class PictureFlags:
     """Pictures."""
 
     suite: str = ""
-    """SUITE or SUITE/MODEL; the flag itself may be omitted. Required. Without a model, that of the best row is
-    drawn."""
+    """SUITE or SUITE/MODEL; the flag itself may be omitted. Default model: that of the best row. Required."""
     output: str | None = None
-    """HTML file of the gallery or folder of the figures. Default: gallery.html next to the tables or below --runs;
-    runs/figures/<suite>."""
+    """HTML file of the gallery, or folder of the figures. Default for a gallery: gallery.html next to the tables or in
+    --runs; for figures: runs/figures/<suite>."""
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ class ExternalFlags(SplitFlags):
     box_format: Literal["xyxy", "xywh"] | None = None
     """Meaning of the four numbers in the CSV file: xyxy (two corners) or xywh (corner, width, height)."""
     alignment: str | None = None
-    """Where the positions of the map lie in the image: conventional (as assumed by plain interpolation), pixels (one
-    position per pixel), or a JSON file with size, stride and offset."""
+    """How maps are placed on the image: conventional (as plain interpolation does), pixels (one position per pixel), or
+    a JSON file with size, stride and offset. Required with --maps."""
     findings: tuple[str, ...] = ()
     """Findings of the K maps in the file of each image, in order."""
     index: str | None = None

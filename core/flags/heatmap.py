@@ -30,12 +30,12 @@ class ImagesFlags:
     """Several images: one picture per image, finding and method."""
 
     checkpoint: str | None = None
-    """A best.ckpt or its run folder. Default: the newest finished run below --runs."""
+    """A best.ckpt or its run folder. Default: the newest finished run in --runs."""
     runs: str = "runs"
     """Folder to search for the newest run: first its subfolder train, then all of it."""
     image: str | None = None
-    """Image file or folder of images to explain. Default: test images of the checkpoint's data set; only
-    images with truth boxes if the data set has any."""
+    """Image file or folder of images to explain. Default: test images of the checkpoint's data set. If the data set
+    has truth boxes, only images with a box are used."""
     cases: Annotated[int, AtLeast(1)] = 8
     """Number of test images to explain if --image is not given."""
     data_root_dir: str | None = None
@@ -52,8 +52,8 @@ class ImagesFlags:
     format: tuple[Literal["png", "pdf", "svg"], ...] = ("png",)
     """File formats of the pictures: png, pdf, svg."""
     alignment: Literal["aligned", "conventional"] = "aligned"
-    """Where the positions of the map lie in the image: the true grid of the network (aligned), or the grid that plain
-    interpolation assumes (conventional)."""
+    """How maps are placed on the image: on the true grid of the network (aligned), or as plain interpolation does
+    (conventional)."""
     save_raw: bool = True
     """Also write the raw maps (h×w, not scaled) as .npy files."""
     layer: str | None = None

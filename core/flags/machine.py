@@ -11,8 +11,8 @@ class ThreadFlags:
     """CPU."""
 
     threads: Annotated[int | None, AtLeast(1)] = None
-    """Number of CPU threads for torch. Default: all CPUs available to the process. A suite that sets its own number
-    ignores this flag."""
+    """Number of CPU threads for torch. Default: all CPUs available to the process. Models of a suite that set their own
+    number ignore this flag."""
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ class WiringFlags:
     channels: Literal[1, 3] | None = None
     """Number of input channels, 1 or 3. Default: that of the first convolution."""
     img_size: Annotated[int | None, AtLeast(32)] = None
-    """Side in pixels of the input. Default: the value in the network's library, else the suite's (if a
-    suite runs it), else 224."""
+    """Side in pixels of the input. Default: the value in the network's library, else that of the suite (if there is
+    one), else 224."""
 
 
 @dataclass(frozen=True)

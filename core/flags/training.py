@@ -45,7 +45,7 @@ class RecipeFlags:
     """Sampling of the training images. weighted draws each class equally often; the class of an image is its rarest
     finding."""
     ema: Annotated[float, AtLeast(0), AtMost(0.99999)] = 0.0
-    """Decay per step of a moving average of the weights, which is then evaluated and saved in best.ckpt.
+    """Decay per step of a moving average of the weights. The averaged weights are evaluated and saved in best.ckpt.
     0 means off."""
     gradient_clip: Annotated[float, AtLeast(0)] = 0.0
     """Maximum norm of the gradient. 0 means no limit."""
@@ -56,7 +56,7 @@ class RecipeFlags:
     """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with gray, as in
     jfhealthcare/Chexpert."""
     early_stopping: Annotated[bool | int, AtLeast(0)] = False
-    """Stop after this number of epochs without a better validation score. True means 5, False means never."""
+    """Stop after this number of epochs without a better validation score. True means 5; False turns it off."""
     keep: Literal["best", "last"] = "best"
     """Weights to evaluate and save in best.ckpt: those of the epoch with the best validation score, or of the last
     epoch."""
@@ -85,7 +85,7 @@ class OutputFlags:
     """Output."""
 
     model_save_dir: str = "runs/train"
-    """Folder in which each run gets a subfolder."""
+    """Folder of the runs. Each run gets a subfolder."""
     log_dir: str = "runs/logs"
     """Folder for TensorBoard events, local files of wandb and mlflow, and log files."""
     logger: tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...] = ("csv", "tensorboard")
@@ -115,5 +115,5 @@ class SearchFlags:
     """YAML file of a hyperparameter search with Optuna (configs/search.yaml). Other flags on the command line apply to
     all trials."""
     search_storage: str | None = None
-    """SQLite file or SQLAlchemy URL in which the trials are stored, so that a search can be resumed. Default: the one
-    in the YAML file."""
+    """SQLite file or SQLAlchemy URL that stores the trials, so that a search can be resumed. Default: the value in the
+    YAML file."""
