@@ -86,8 +86,8 @@ class CompareFlags:
     """Comparison."""
 
     pair: tuple[str, ...] = ()
-    """A and B to compare; the flag itself may be omitted. Each is suite[/model][/method], or the path of a checkpoint of
-    a suite's model. Required."""
+    """A and B to compare; the flag itself may be omitted. Each is suite[/model][/method], or the path of a checkpoint
+    of a suite's model. Required."""
     results: str | None = None
     """Folder of records, with one subfolder per suite. Default: results, then runs/results."""
     output: str | None = None
