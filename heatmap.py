@@ -51,21 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         with gc_paused():
             from benchmark.pictures import overlay
 
-        result = overlay.run(config)
-        details = f"{result.finding}, score {result.score:.3f}, {result.method}, by {result.checkpoint}"
-        cli.say(f"overlay: {result.path} ({details})")
-        return 0
+        return overlay.run(config, cli.say)
     with gc_paused():  # import torch only after the flags are checked
         from benchmark.pictures import heat_maps
 
-    done = heat_maps.run(config)
-    count, folder = len(done.pictures), done.folder
-    cli.say(f"{count} pictures of {done.checkpoint} are in {folder}/, boxes in {folder}/boxes.json")
-    for sentence in done.absent:
-        cli.say(f"n/a: {sentence}")
-    for sentence in done.failed:
-        cli.say(f"failed: {sentence}")
-    return 1 if done.failed else 0
+    return heat_maps.run(config, cli.say)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from backbones.catalog import resolve
 from benchmark.pictures import finished_runs
 from benchmark.training import load
 from core.cli import read_yaml
-from core.errors import DataError, LocusError, UnknownNameError
+from core.errors import DataError, LocusError
 from datasets.labels import match
 
 
@@ -23,7 +23,7 @@ def checkpoint_of(word: str | None, label: str | None, runs: Path) -> Path:
         return Path(word)
     backbone_name = _backbone(word)
     backbones = {path: _backbone_of_run(path.parent / "config.yaml") for path in finished_runs.finished(runs)}
-    same = [path for path, backbone in backbones.items() if _is(backbone, backbone_name)]
+    same = [path for path, backbone in backbones.items() if backbone == backbone_name]
     if same:
         return next((path for path in same if label is None or _has_finding(path, label)), same[0])
     available = ", ".join(sorted(set(backbones.values()))) or "none"
@@ -44,13 +44,6 @@ def _backbone(name: str) -> str:
     return resolve(xray_weights.resolve(name, False)[0].split(":")[0])[1]
 
 
-def _is(name: str, word: str) -> bool:
-    """Whether a backbone name has the registered name ``word``; False for an unknown one."""
-    with contextlib.suppress(UnknownNameError):
-        return _backbone(name) == word
-    return False
-
-
 def _has_finding(checkpoint: Path, label: str) -> bool:
     """Whether a run has a finding that matches the label."""
     with contextlib.suppress(LocusError):
@@ -60,8 +53,8 @@ def _has_finding(checkpoint: Path, label: str) -> bool:
 
 
 def _backbone_of_run(path: Path) -> str:
-    """Return the backbone in the flags of a run; "unknown" if they cannot be read."""
+    """Return the registered name of the backbone in the flags of a run; "unknown" if it cannot be read."""
     try:
-        return str(read_yaml(path).get("backbone"))
+        return _backbone(str(read_yaml(path).get("backbone")))
     except LocusError:
         return "unknown"

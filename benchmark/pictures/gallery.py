@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmark.maps.cases import CaseStore
 from benchmark.pictures import selected_cases
-from benchmark.pictures.gallery_page import MethodSummary, Page, PageCase, Panel, data_url, packed_map, render_page
+from benchmark.pictures.gallery_page import data_url, packed_map, render_page
 from benchmark.records import Record, cases
 from benchmark.report import tables
 from benchmark.report.entries.ranking import NOT_RANKED
@@ -41,7 +41,7 @@ def run(config: PageConfig, report: Callable[[str], None]) -> int:
     path = page_path(config, cell.dataset, opened.folder, opened.runs_dir)
     page = _page(opened, os.path.relpath(suite_page, path.parent) if suite_page.is_file() else "")
     write_text(path, render_page(page))
-    report(f"gallery: {path} ({len(page.cases)} cases, {len(page.methods)} methods of {cell.model_id})")
+    report(f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {cell.model_id})")
     return 0
 
 
@@ -119,66 +119,68 @@ def choices(methods: Sequence[MethodCases], findings: Sequence[str]) -> list[sel
     return selected_cases.choose(tables, findings)
 
 
-def _page(model: OpenedModel, suite_page: str) -> Page:
-    """Select the cases of ``model`` and return everything its page shows."""
+def _page(model: OpenedModel, suite_page: str) -> dict[str, Any]:
+    """Select the cases of ``model`` and return everything its page shows: see ``render_page``."""
     methods, records, suite = method_cases(model), model.records, model.suite.name
     chosen = choices(methods, model.store.findings)
     images = dict.fromkeys(choice.image for choice in chosen)
     numbers, maps = {image: number for number, image in enumerate(images)}, list[dict[str, Any]]()
     samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
     model_id = records[0].cell.model_id
-    return Page(
-        suite=suite,
-        suite_page=suite_page,
-        title=model.suite.title,
-        model_id=model_id,
-        basis=_basis(records),
-        command=f"python -m benchmark.gallery {suite}/{model_id}",
-        methods=[_summary(record) for record in records],
-        cases=[_case(choice, methods, numbers[choice.image], maps) for choice in chosen],
-        images=[data_url(samples[image].image) for image in numbers],
-        maps=maps,
-    )
+    return {
+        "suite": suite,
+        "suite_page": suite_page,
+        "title": model.suite.title,
+        "model_id": model_id,
+        "basis": _basis(records),
+        "command": f"python -m benchmark.gallery {suite}/{model_id}",
+        "methods": [_summary(record) for record in records],
+        "cases": [_case(choice, methods, numbers[choice.image], maps) for choice in chosen],
+        "images": [data_url(samples[image].image) for image in numbers],
+        "maps": maps,
+    }
 
 
 def _case(
     choice: selected_cases.SelectedCase, methods: Sequence[MethodCases], image: int, maps: list[dict[str, Any]]
-) -> PageCase:
-    """Return one case with a panel per method; each map is appended to ``maps``."""
+) -> dict[str, Any]:
+    """Return one case with a panel per method; each map is appended to ``maps``. ``image``: index of its picture."""
     key = choice.image, choice.finding
     case = next(method.cases[key] for method in methods if key in method.cases)
-    return PageCase(
-        finding=choice.finding,
-        rank=choice.rank,
-        image_id=choice.image,
-        patient_id=case.patient_id,
-        mean_iou=choice.iou,
-        probability=case.probability,
-        image=image,
-        frame=case.frame,
-        truth=case.boxes.tolist(),
-        panels=[_panel(method, key, maps) for method in methods],
-    )
+    return {
+        "finding": choice.finding,
+        "rank": choice.rank,
+        "image_id": choice.image,
+        "mean_iou": choice.iou,
+        "probability": case.probability,
+        "image": image,
+        "frame": case.frame,
+        "truth": case.boxes.tolist(),
+        "panels": [_panel(method, key, maps) for method in methods],
+    }
 
 
-def _panel(method: MethodCases, key: tuple[str, str], maps: list[dict[str, Any]]) -> Panel:
-    """Return the panel of a method for a case, and append its map to ``maps``."""
+def _panel(method: MethodCases, key: tuple[str, str], maps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the panel of a method for a case, and append its map to ``maps``; without a box it has the reason."""
     row, case, name = method.rows.get(key), method.cases.get(key), method.record.cell.method
     if row is None or case is None:
-        return Panel(name, None, None, None, False, method.record.reason or "the method has no such case")
+        reason = method.record.reason or "the method has no such case"
+        return {"method": name, "map": None, "iou": None, "hit": False, "reason": reason}
     number = None
     if case.map is not None and row["reason"] in ("", FLAT):
         number = len(maps)
         maps.append(packed_map(np.asarray(case.map), case.grid))
     threshold = None if math.isnan(row["threshold"]) else float(row["threshold"])
-    return Panel(name, number, threshold, float(row["iou"]), bool(row["hit@iou.3"]), row["reason"])
+    result = {"threshold": threshold, "iou": float(row["iou"]), "hit": bool(row["hit@iou.3"]), "reason": row["reason"]}
+    return {"method": name, "map": number, **result}
 
 
-def _summary(record: Record) -> MethodSummary:
+def _summary(record: Record) -> dict[str, Any]:
+    """Return the row of a method above the cases: its score, and why it has none or is not ranked."""
     score, kind = main_score(record), NOT_RANKED.get(record.cell.method, "")
+    reason = f"{record.status}: {record.reason}" if record.status != "ok" and record.reason else ""
     value, low, high = (None, None, None) if score is None else (score.value, score.low, score.high)
-    reason = record.reason if record.status != "ok" else ""
-    return MethodSummary(record.method, kind, value, low, high, f"{record.status}: {reason}" if reason else "")
+    return {"word": record.method, "kind": kind, "score": value, "low": low, "high": high, "reason": reason}
 
 
 def _basis(records: Sequence[Record]) -> str:

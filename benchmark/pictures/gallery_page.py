@@ -2,7 +2,7 @@
 
 import base64
 import zlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -16,80 +16,15 @@ SIDE = 320
 """Largest side of an image, in pixels."""
 
 
-@dataclass(frozen=True)
-class MethodSummary:
-    """Row of a method in the table above the cases."""
+def render_page(page: Mapping[str, Any]) -> str:
+    """Return the page as HTML with all pictures and maps inside; it opens without a server.
 
-    word: str
-    kind: str
-    """Reason why it is not ranked; empty if it is ranked."""
-    score: float | None
-    """Mean of the main column over findings."""
-    low: float | None
-    high: float | None
-    reason: str
-    """Reason why it has no score; empty if it has one."""
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Result of one method on a case."""
-
-    method: str
-    map: int | None
-    """Index of its map in the data of the page; None without a map."""
-    threshold: float | None
-    iou: float | None
-    hit: bool
-    reason: str
-    """Reason why it has no box or no map; empty if it has both."""
-
-
-@dataclass(frozen=True)
-class PageCase:
-    """An image and a finding with the results of all methods."""
-
-    finding: str
-    rank: str
-    image_id: str
-    patient_id: str
-    mean_iou: float
-    probability: float | None
-    """Classifier probability of the finding."""
-    image: int
-    """Index of its picture."""
-    frame: tuple[int, int]
-    """(H, W) of the boxes."""
-    truth: list[list[float]]
-    panels: list[Panel]
-
-
-@dataclass(frozen=True)
-class Page:
-    """Content of the template."""
-
-    suite: str
-    suite_page: str
-    """Relative path of the suite's page; empty if there is none."""
-    title: str
-    model_id: str
-    basis: str
-    """Images behind the scores of ``methods``."""
-    command: str
-    methods: list[MethodSummary]
-    cases: list[PageCase]
-    images: list[str]
-    """Data URLs."""
-    maps: list[dict[str, Any]] = field(default_factory=list)
-    """See ``packed_map``."""
-
-
-def render_page(page: Page) -> str:
-    """Return the page as HTML with all pictures and maps inside; it opens without a server."""
-    frames = [{"frame": case.frame, "truth": case.truth} for case in page.cases]
-    findings = list(dict.fromkeys(case.finding for case in page.cases))
-    kinds = {method.word: method.kind.partition(":")[0] for method in page.methods}
-    data = {"maps": page.maps, "cases": frames}
+    ``page`` has the values that the template names; ``images`` are data URLs, ``maps`` are from ``packed_map``, and a
+    panel has the index of its map, or None.
+    """
+    data = {"maps": page["maps"], "cases": [{"frame": case["frame"], "truth": case["truth"]} for case in page["cases"]]}
+    findings = list(dict.fromkeys(case["finding"] for case in page["cases"]))
+    kinds = {method["word"]: method["kind"].partition(":")[0] for method in page["methods"]}
     return render("gallery.html", page=page, findings=findings, kinds=kinds, maps_and_cases=data)
 
 

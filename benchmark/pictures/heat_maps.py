@@ -1,7 +1,7 @@
 """Heat maps of many images: select findings, and write pictures, boxes and raw maps."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +20,12 @@ from core.files import atomic, safe_filename, write_json
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class HeatmapFiles:
-    """Paths of the results, and cases without a result."""
-
-    checkpoint: Path
-    folder: Path
-    pictures: tuple[Path, ...]
-    failed: tuple[str, ...]
-    """A sentence for each case that failed."""
-    absent: tuple[str, ...]
-    """A sentence for each method that does not support the model."""
-
-
 @memory.oom_as_error(ADVICE)
-def run(config: HeatmapConfig) -> HeatmapFiles:
+def run(config: HeatmapConfig, report: Callable[[str], None]) -> int:
     """Explain the images of ``config``: write a picture and a raw map per case, and ``boxes.json`` for all.
 
-    A method that does not support the model is left out and listed. Raises ``LocusError`` without a finished run, for
+    ``report`` the folder, methods that do not support the model and cases that failed; return 1 for a failed case, else
+    0. Raises ``LocusError`` without a finished run, for
     an unknown finding, method or layer, for too many unreadable images, and without a supported method.
     """
     machine.configure_torch(config.threads)
@@ -68,8 +56,10 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
     settings = {"checkpoint": str(path)}
     settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
     write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.unavailable})
-    paths = tuple(folder / row["picture"] for row in rows)
-    return HeatmapFiles(path, folder, paths, tuple(failed), explainer.unsupported)
+    report(f"{len(rows)} pictures of {path} are in {folder}/, boxes in {folder}/boxes.json")
+    for sentence in [*(f"n/a: {word}" for word in explainer.unsupported), *(f"failed: {case}" for case in failed)]:
+        report(sentence)
+    return 1 if failed else 0
 
 
 def _chosen(requested: tuple[str, ...], explained: ExplainedImage, findings: tuple[str, ...]) -> list[int]:

@@ -1,7 +1,7 @@
 """The heat map of one finding over an image of the original size, in one file."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -30,21 +30,11 @@ FORMAT_BY_SUFFIX = {
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Overlay:
-    """Result of drawing an overlay."""
-
-    path: Path
-    finding: str
-    score: float
-    """Probability of the finding."""
-    method: str
-    checkpoint: Path
-
-
 @memory.oom_as_error(ADVICE)
-def run(config: HeatmapConfig) -> Overlay:
+def run(config: HeatmapConfig, report: Callable[[str], None]) -> int:
     """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or an existing folder.
+
+    ``report`` the file with the finding, its probability, the method and the checkpoint; returns 0.
 
     Raises ``LocusError`` for an unknown label or picture format, if the model has no training run, for an unreadable
     image, and for a method that is not supported or whose map is not finite.
@@ -75,7 +65,8 @@ def run(config: HeatmapConfig) -> Overlay:
     picture = blend(original, heat[:height, :width])  # preprocessing may pad right and bottom
     with atomic(path) as temporary:
         Image.fromarray(picture).save(temporary, FORMAT_BY_SUFFIX[path.suffix.lower()], quality=95)
-    return Overlay(path, finding, raw_map.probability, method, checkpoint.path)
+    report(f"overlay: {path} ({finding}, score {raw_map.probability:.3f}, {method}, by {checkpoint.path})")
+    return 0
 
 
 def _check_target(path: Path, source: Path) -> None:

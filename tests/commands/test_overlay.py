@@ -116,7 +116,7 @@ def test_runs_of_networks_that_are_no_more_and_folders_named_as_one_are_passed_o
     ("flags", "facts"),
     [
         (["-l", "fracture"], "label.*'fracture'.*COVID-19, Lung Opacity, Normal, Viral Pneumonia"),
-        (["-m", "densenet121"], "backbone densenet121.*ResNet18, custom"),
+        (["-m", "densenet121"], "backbone densenet121.*custom, resnet18"),
         (["-m", "absent.ckpt"], r"'absent\.ckpt'.*run folder"),
         (["-m", "runs/absent"], r"'runs/absent'.*run folder"),
         (["-m", "resnet81"], "backbone.*'resnet81'.*'resnet18'"),

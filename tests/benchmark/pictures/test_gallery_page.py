@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmark.pictures.gallery import page_path
-from benchmark.pictures.gallery_page import MethodSummary, Page, PageCase, Panel, data_url, packed_map, render_page
+from benchmark.pictures.gallery_page import data_url, packed_map, render_page
 from benchmark.pictures.selected_cases import choose, of_model
 from benchmark.records import Cell, Record, Score
 from config import PageConfig
@@ -24,11 +23,15 @@ BAD = "<script>alert('x')</script>"
 
 def small_page(finding="mass", method="cam"):
     """One case on a 40×20 frame: a 2×4 map whose second position of the first row is the peak, and a method without an answer."""
-    panels = [Panel(method, 0, 0.5, 0.25, False, ""), Panel("pcam", None, None, None, False, "needs a PCAM head")]
-    case = PageCase(finding, "best", "a", "a", 0.25, 0.75, 0, (20, 40), [[5.0, 0.0, 25.0, 10.0]], panels)
-    summaries = [MethodSummary(method, "", 0.5, 0.4, 0.6, ""), MethodSummary("pcam", "", None, None, None, "n/a: needs a PCAM head")]
+    hit = {"method": method, "map": 0, "threshold": 0.5, "iou": 0.25, "hit": False, "reason": ""}
+    panels = [hit, {"method": "pcam", "map": None, "iou": None, "hit": False, "reason": "needs a PCAM head"}]
+    case = {"finding": finding, "rank": "best", "image_id": "a", "mean_iou": 0.25, "probability": 0.75, "image": 0}
+    case |= {"frame": (20, 40), "truth": [[5.0, 0.0, 25.0, 10.0]], "panels": panels}
+    summary = {"word": method, "kind": "", "score": 0.5, "low": 0.4, "high": 0.6, "reason": ""}
+    without = {"word": "pcam", "kind": "", "score": None, "low": None, "high": None, "reason": "n/a: needs a PCAM head"}
+    page = {"suite": "tiny", "suite_page": "index.html", "title": "Tiny", "model_id": "net", "basis": "1 image", "command": "run it"}
     maps = [packed_map(np.float16([[0, 1, 0, 0], [0, 0, 0, 0]]), "conventional")]
-    return Page("tiny", "index.html", "Tiny", "net", "1 image", "run it", summaries, [case], [data_url(np.zeros((20, 40), np.uint8))], maps)
+    return {**page, "methods": [summary, without], "cases": [case], "images": [data_url(np.zeros((20, 40), np.uint8))], "maps": maps}
 
 
 @pytest.mark.byhand
@@ -50,7 +53,7 @@ def test_page_loads_nothing_and_is_reproducible():
 @pytest.mark.byhand
 @pytest.mark.parametrize(("where", "links"), [("index.html", ["index.html"]), ("", [])])
 def test_gallery_links_to_the_page_of_its_suite(where, links):
-    text = render_page(replace(small_page(), suite_page=where))
+    text = render_page(small_page() | {"suite_page": where})
     assert re.findall(r'<a href="([^"#]*)"', text) == links
 
 
