@@ -32,7 +32,7 @@ COLOURS, OPAQUE, SMALL, WIDTH = "viridis", 0.75, 6, 0.9
 LETTERS: Any = {"font.family": FONT, "font.size": 7, "svg.hashsalt": "grid"}
 
 
-def save(model: OpenedModel, folder: Path, stem: str) -> list[Path]:
+def save(model: OpenedModel, folder: Path, stem: str) -> None:
     """Write the grid in all formats and widths to ``folder``: ``<stem>-grid-1col.pdf``.
 
     The same maps give the same bytes. Raises ``LocusError`` if a map cannot be read, ``WriteError`` if a file cannot be
@@ -42,14 +42,11 @@ def save(model: OpenedModel, folder: Path, stem: str) -> list[Path]:
     typical = [choice for choice in choices(ranked, model.store.findings) if choice.rank == "median"][:CASES]
     samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
     images = {choice.image: samples[choice.image].image for choice in typical}
-    files = []
     for name, inches in WIDTHS.items():
         with mpl.rc_context(LETTERS):
             figure = draw(images, ranked[: METHODS[name]], typical, inches)
             for kind in FORMATS:
-                files.append(folder / f"{stem}-grid-{name}.{kind}")
-                drawing.save(figure, files[-1], dpi=DPI)
-    return files
+                drawing.save(figure, folder / f"{stem}-grid-{name}.{kind}", dpi=DPI)
 
 
 def draw(

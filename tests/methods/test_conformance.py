@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 import methods
 from benchmark.check import method as conformance
 from benchmark.check.method import effects
-from benchmark.check.method.examine import _apart
+from benchmark.check.method.examine import _asked
 from benchmark.check.method.question import on_model
 
 FILE = Path(__file__).with_name("planted.py")
@@ -39,12 +40,13 @@ def test_checks_show_progress_and_are_logged(terminal, caplog):
     assert "asking center 1 questions" in caplog.messages
 
 
-def test_a_model_changed_by_a_check_is_copied_again_for_the_next():
+def test_a_check_does_not_change_the_model_and_images_of_the_next():
     trial = on_model(lambda: methods.build("cam"), "custom", "AVG", 32)
-    first, again = (_apart(trial).model for _ in range(2))
-    assert again is first is not trial.model
-    first.bias.data += 1
-    assert effects.state(_apart(trial).model) == effects.state(trial.model)
+    before = effects.state(trial.model), trial.images.clone()
+    for asked in (trial, trial):
+        _asked(lambda copies: (copies.model.bias.data.add_(1), copies.images.zero_()), asked)
+    assert effects.state(trial.model) == before[0]
+    assert torch.equal(trial.images, before[1])
 
 
 def test_every_check_but_the_cost_has_a_planted_error():

@@ -77,18 +77,12 @@ def _serves(trial: MethodOnModel) -> Observation:
 def _asked(
     ask: Callable[[MethodOnModel], Observation], trial: MethodOnModel, size: float = float("inf")
 ) -> Observation:
+    """Ask with copies of the model and the images, so that side effects of a method do not affect other questions."""
+    copies = dataclasses.replace(trial, model=copy.deepcopy(trial.model), images=trial.images.clone())
     try:
-        return ask(_apart(trial))
+        return ask(copies)
     except ANYTHING as error:
         return Observation("fail", f"raised {type(error).__name__}: {error}", size)
-
-
-def _apart(trial: MethodOnModel) -> MethodOnModel:
-    """Copy the trial's model and images, so that side effects of a method do not affect other questions."""
-    if not trial.spare or effects.state(trial.spare[0][0]) != trial.spare[0][1]:
-        network = copy.deepcopy(trial.model)
-        trial.spare[:] = [(network, effects.state(network))]
-    return dataclasses.replace(trial, model=trial.spare[0][0], images=trial.images.clone())
 
 
 WIDTHS = [None, None, 60, 60]

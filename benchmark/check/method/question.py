@@ -2,8 +2,8 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -60,8 +60,6 @@ class MethodOnModel:
     model: Classifier
     images: Tensor
     """(N,3,H,W) random images."""
-    spare: list[tuple[Classifier, dict[str, Any]]] = field(default_factory=list)
-    """Copy of the model for the questions, and its state; empty before the first question."""
 
     def maps(
         self, images: Tensor | None = None, findings: Sequence[int] | None = None, method: Method | None = None

@@ -12,7 +12,7 @@ from benchmark.scoring.statistics.summary import Column, estimate, scores
 from benchmark.validity.base import Check
 from benchmark.validity.faithfulness.curves import Networks, curves
 from benchmark.validity.faithfulness.imputation import NOISE
-from benchmark.validity.faithfulness.perturbation import BLUR, INSERTED_SHARES, REMOVED, STEPS, Curves, area_under_curve
+from benchmark.validity.faithfulness.perturbation import BLUR, INSERTED_SHARES, REMOVED, STEPS, area_under_curve, parts
 from core.errors import NotAvailableError
 from core.names import MAIN
 from core.types import FloatArray
@@ -63,10 +63,11 @@ class Faithfulness(Check):
         return None if self.flags is None else Networks(self.flags)
 
 
-def measures(answers: Curves) -> dict[str, FloatArray]:
+def measures(answers: FloatArray) -> dict[str, FloatArray]:
     """Return each metric (N,) of curves (N,n); nan for flat maps."""
-    morf, lerf = answers.morf.mean(-1), answers.lerf.mean(-1)
-    areas = {way: area_under_curve(INSERTED_SHARES, getattr(answers, way)) for way in ("insertion", "deletion")}
+    curve = parts(answers)
+    morf, lerf = curve["morf"].mean(-1), curve["lerf"].mean(-1)
+    areas = {way: area_under_curve(INSERTED_SHARES, curve[way]) for way in ("insertion", "deletion")}
     return {**areas, "road@morf": morf, "road@lerf": lerf, "road": (lerf - morf) / 2}
 
 

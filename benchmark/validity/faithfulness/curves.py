@@ -17,16 +17,8 @@ from benchmark.maps import StoredMaps
 from benchmark.maps.obtain import NoMapsError
 from benchmark.maps.trained import TrainingRun
 from benchmark.scoring.protocols.base import Case
+from benchmark.validity.faithfulness import perturbation
 from benchmark.validity.faithfulness.imputation import NOISE, WEIGHTS
-from benchmark.validity.faithfulness.perturbation import (
-    BLUR,
-    INSERTED_SHARES,
-    REMOVED,
-    Curves,
-    Order,
-    order,
-    perturbation_curves,
-)
 from config import EngineFlags
 from core.errors import BadValueError
 from core.files import atomic
@@ -73,14 +65,15 @@ def in_batches(model: Callable[[Tensor], Tensor], pictures: Tensor, memory_gib: 
 
 def curves_path(runs: Sequence[TrainingRun], maps: StoredMaps, folder: Path) -> Path:
     """Return the file of a method's curves; its name depends on the maps, the weights and all settings."""
-    ways = [INSERTED_SHARES, REMOVED, BLUR, NOISE, [*WEIGHTS.values()], VERSION_OF_CURVES, VERSION]
+    hidden = [perturbation.INSERTED_SHARES, perturbation.REMOVED, perturbation.BLUR]
+    ways = [*hidden, NOISE, [*WEIGHTS.values()], VERSION_OF_CURVES, VERSION]
     return folder / f"curves-{hash_key([maps.index.key, [run.digest for run in runs], ways])}.npy"
 
 
 def curves(
     runs: Sequence[TrainingRun], cases: Sequence[Case], maps: StoredMaps, folder: Path, networks: Networks | None
-) -> Curves:
-    """Return curves (N,n) of the ``cases`` of one method; nan for flat maps.
+) -> FloatArray:
+    """Return curves (N,n), see ``PARTS``, of the ``cases`` of one method; nan for flat maps.
 
     Cases of an image are consecutive. Without ``networks``, curves missing in ``folder`` raise ``NoMapsError``.
     """
@@ -91,7 +84,7 @@ def curves(
         joined = np.concatenate([*_compute_curves(runs, cases, networks)]).astype(np.float32)
         with atomic(where) as temporary, temporary.open("wb") as file:
             np.save(file, joined)
-    return Curves.split(np.load(where).astype(np.float64))
+    return np.asarray(np.load(where), dtype=np.float64)
 
 
 def _compute_curves(runs: Sequence[TrainingRun], cases: Sequence[Case], networks: Networks) -> Iterator[FloatArray]:
@@ -106,19 +99,19 @@ def _compute_curves(runs: Sequence[TrainingRun], cases: Sequence[Case], networks
 def _of_image(run: TrainingRun, pixels: NDArray[np.uint8], cases: Sequence[Case], networks: Networks) -> FloatArray:
     """Return curves (cases, n) of the cases of one image with pixels (H,W)."""
     ordered = [number for number, case in enumerate(cases) if case.load_surface[0] is not None]
-    out = np.full((len(cases), 2 * len(INSERTED_SHARES) + 2 * len(REMOVED)), np.nan)
+    out = np.full((len(cases), sum(perturbation.PARTS.values())), np.nan)
     if ordered:
         image = transforms.evaluation()(torch.from_numpy(pixels[None]).to(networks.device))[0]
         draws = generator(run.config.data_seed, "road", cases[0].image_id).standard_normal(tuple(image.shape))
         noise = torch.from_numpy(NOISE * draws).to(image)
         orders = np.stack([_order(cases[n]) for n in ordered])
-        curves = perturbation_curves(image, orders, noise, networks.probabilities(run)).flat
+        curves = perturbation.perturbation_curves(image, orders, noise, networks.probabilities(run))
         columns = [run.data.findings.index(cases[n].finding) for n in ordered]
         out[ordered] = curves[np.arange(len(ordered)), columns]
     return out
 
 
-def _order(case: Case) -> Order:
+def _order(case: Case) -> perturbation.Order:
     if case.map is None or not isinstance(case.grid, Grid):
         raise BadValueError("the order of pixels requires the map's exact grid: give aligned cases")
-    return order(case.map, case.grid)
+    return perturbation.order(case.map, case.grid)

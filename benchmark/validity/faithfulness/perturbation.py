@@ -5,7 +5,6 @@ Insertion and deletion: Petsiuk et al., "RISE", BMVC 2018, section 4.2. ROAD: Ro
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,31 +26,17 @@ REMOVED = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Shares of the pixels that ROAD removes; the mean over them is its score."""
 BLUR = 1 / 16
 """Standard deviation of the blur at the start of insertion, as a fraction of the image's side."""
+PARTS = {"insertion": STEPS + 1, "deletion": STEPS + 1, "morf": len(REMOVED), "lerf": len(REMOVED)}
+"""Part of a curve (n,) -> its length.
+
+``insertion``: at ``INSERTED_SHARES``, from the blurred image to the image; ``deletion``: there, from the image to the
+mean grey; ``morf``, ``lerf``: at ``REMOVED``, the most and the least relevant first.
+"""
 
 
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """Probability curves of a finding for the four ways to hide its pixels; (...,n) each."""
-
-    insertion: FloatArray
-    """At ``INSERTED_SHARES``, from the blurred image to the image."""
-    deletion: FloatArray
-    """At ``INSERTED_SHARES``, from the image to the mean grey."""
-    morf: FloatArray
-    """At ``REMOVED``, the most relevant first."""
-    lerf: FloatArray
-    """At ``REMOVED``, the least relevant first."""
-
-    @property
-    def flat(self) -> FloatArray:
-        """All curves concatenated along the last axis, as stored in files; see ``split``."""
-        return np.concatenate([self.insertion, self.deletion, self.morf, self.lerf], -1)
-
-    @classmethod
-    def split(cls, flat: FloatArray) -> "Curves":
-        """Return the curves of a concatenated array ``flat``."""
-        ends = np.cumsum([len(INSERTED_SHARES), len(INSERTED_SHARES), len(REMOVED)])
-        return cls(*np.split(flat, ends, axis=-1))
+def parts(curves: FloatArray) -> dict[str, FloatArray]:
+    """Split curves (...,n) into the four ways to hide pixels."""
+    return dict(zip(PARTS, np.split(curves, np.cumsum([*PARTS.values()])[:-1], axis=-1), strict=True))
 
 
 def order(values: ArrayLike, grid: Grid) -> Order:
@@ -74,8 +59,8 @@ def area_under_curve(shares: ArrayLike, curve: ArrayLike) -> Any:
     return trapezoid(np.asarray(curve, dtype=np.float64), np.asarray(shares, dtype=np.float64), axis=-1)
 
 
-def perturbation_curves(image: Tensor, orders: Order, noise: Tensor, predict: Callable[[Tensor], Tensor]) -> Curves:
-    """Return curves (F,K,n) of all K findings for F pixel orders (F,H·W) of the network's input (3,H,W).
+def perturbation_curves(image: Tensor, orders: Order, noise: Tensor, predict: Callable[[Tensor], Tensor]) -> FloatArray:
+    """Return curves (F,K,n), see ``PARTS``, of K findings for F pixel orders (F,H·W) of the network's input (3,H,W).
 
     ``noise`` (3,H,W) is added to ROAD's imputed pixels; ``predict`` returns probabilities (m,K) of pictures (m,3,H,W).
     Equal orders are computed once.
@@ -91,10 +76,9 @@ def perturbation_curves(image: Tensor, orders: Order, noise: Tensor, predict: Ca
     predictions = predict(torch.cat(pictures)).cpu().double().numpy()
     whole, start, end = predictions[:3]
     by_order = predictions[3:].reshape(len(different), -1, predictions.shape[-1])[which].swapaxes(1, 2)  # (F, K, n)
-    inserted, deleted, morf, lerf = np.split(by_order, np.cumsum([STEPS - 1, STEPS - 1, len(REMOVED)]), axis=-1)
-    ends = [np.broadcast_to(value[:, None], (*by_order.shape[:2], 1)) for value in (whole, start, end)]
-    insertion = np.concatenate([ends[1], inserted, ends[0]], -1)
-    return Curves(insertion, np.concatenate([ends[0], deleted, ends[2]], -1), morf, lerf)
+    inserted, deleted, road = np.split(by_order, np.cumsum([STEPS - 1, STEPS - 1]), axis=-1)
+    first, blank, last = (np.broadcast_to(p[:, None], (*by_order.shape[:2], 1)) for p in (start, end, whole))
+    return np.concatenate([first, inserted, last, last, deleted, blank, road], -1)
 
 
 def blur(image: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from benchmark.report.basis import basis_lines
 from benchmark.report.checks import CheckReport
 from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
 from benchmark.report.sentences import counted, listed, network
-from benchmark.report.table import NOTHING, Table, number, signed, with_interval
+from benchmark.report.table import Table, number, signed, with_interval
 from core.names import MAIN
 
 UNCHANGED = 0.5
@@ -40,9 +40,9 @@ class RandomisedReport(CheckReport):
 
     def sentences(self) -> Iterator[str]:
         """Yield the methods that keep their maps or hits with random weights, and with a random head only."""
-        rows = [r for r in self.rows if select.variants(r, "rho")]
+        rows = [r for r in self.rows if _parts(r)]
         entered = [record for record in rows if select.is_method(record)]
-        unchanged_rows = [record for record in entered if _is_marked(record, "does not change")]
+        unchanged_rows = [record for record in entered if "does not change" in marks(record)]
         if unchanged_rows:
             yield (
                 f"The maps of {_by_method(unchanged_rows, rows, _all)} hardly change with all weights randomised (rank "
@@ -51,12 +51,12 @@ class RandomisedReport(CheckReport):
         others = [record for record in entered if record not in unchanged_rows]
         yield from _changed(others, rows, "other " if unchanged_rows else "")
         yield from _hits(entered, rows)
-        if blind := [record for record in entered if _is_marked(record, "blind to the head")]:
+        if blind := [record for record in entered if "blind to the head" in marks(record)]:
             yield (
                 f"With only the head randomised, the maps of {_by_method(blind, rows, _head)} hardly change: they "
                 "hardly depend on the weights that detect the finding."
             )
-        if marked := dict.fromkeys(r.method for r in rows if r not in entered and _is_marked(r, "does not change")):
+        if marked := dict.fromkeys(r.method for r in rows if r not in entered and "does not change" in marks(r)):
             yield f"{listed([f'`{word}`' for word in marked])} do not use the weights. They are marked, as expected."
 
 
@@ -70,22 +70,19 @@ def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> lis
     ]
 
 
-def unchanged(record: Record) -> str:
-    """Return the marks of a method whose maps or hits do not depend on the weights; empty for other methods."""
-    parts = _parts(record)
-    if not parts:
-        return NOTHING
-    change = record.find(f"change@{MAIN}@{parts[-1]}")
+def marks(record: Record) -> list[str]:
+    """Return the marks of a method whose maps or hits do not depend on the weights."""
+    change, all_same = _change_of(record), _all(record) > UNCHANGED
     top = None if change is None else change.value if change.high is None else change.high
-    marks = {
-        "does not change": _same(record, parts[-1]),
-        "blind to the head": _same(record, parts[0]) and not _same(record, parts[-1]),
+    holds = {
+        "does not change": all_same,
+        "blind to the head": _head(record) > UNCHANGED and not all_same,
+        "hits stay": top is not None and top >= 0,
     }
-    return "; ".join(mark for mark, holds in {**marks, "hits stay": top is not None and top >= 0}.items() if holds)
+    return [mark for mark, is_so in holds.items() if is_so]
 
 
-def _same(record: Record, part: str) -> bool:
-    return select.value(record, f"rho@{part}") > UNCHANGED
+MARKS = TableColumn("", lambda record: "; ".join(marks(record)))
 
 
 def _parts(record: Record) -> tuple[str, ...]:
@@ -100,7 +97,7 @@ def _correlation_columns(parts: Sequence[str]) -> list[TableColumn]:
         score(f"rho@{last}", heading=f"{last} (all)", formatter=with_interval),
         score(f"rho_abs@{last}", heading="absolute values, all", formatter=with_interval),
         count(f"rho@{last}"),
-        TableColumn("", unchanged),
+        MARKS,
     ]
 
 
@@ -115,7 +112,7 @@ def _hit_columns(parts: Sequence[str]) -> list[TableColumn]:
         score("pointing@trained", heading="pointing, trained"),
         score(f"pointing@{last}", heading="pointing, all"),
         count(f"{MAIN}@{last}", "cross-fitted"),
-        TableColumn("", unchanged),
+        MARKS,
     ]
 
 
@@ -133,11 +130,10 @@ def _changed(changed: Sequence[Record], rows: Sequence[Record], which: str) -> I
 
 def _hits(entered: Sequence[Record], rows: Sequence[Record]) -> Iterator[str]:
     """Yield the methods that keep their hits with random weights, and the smallest loss of the others."""
-    staying = [record for record in entered if _is_marked(record, "hits stay")]
+    staying = [record for record in entered if "hits stay" in marks(record)]
     if staying:
         yield f"Hits stay with all weights randomised: {_by_method(staying, rows, _change)}."
-    changes = {r.key: change for r in entered if r not in staying and (change := _change_of(r)) is not None}
-    if falling := [record for record in entered if record.key in changes]:
+    if falling := [record for record in entered if record not in staying and _change_of(record) is not None]:
         least = max(falling, key=_change)
         yield (
             f"{'All other methods lose hits' if staying else 'All methods lose hits'}: the smallest change of "
@@ -153,22 +149,17 @@ def _by_method(records: Sequence[Record], rows: Sequence[Record], value: Callabl
     return listed([f"`{method}` ({', '.join(values)})" for method, values in groups.items()])
 
 
-def _is_marked(record: Record, mark: str) -> bool:
-    return mark in unchanged(record).split("; ")
-
-
 def _head(record: Record) -> float:
-    return select.value(record, f"rho@{select.variants(record, 'rho')[0]}")
+    return select.value(record, f"rho@{_parts(record)[0]}")
 
 
 def _all(record: Record) -> float:
-    return select.value(record, f"rho@{select.variants(record, 'rho')[-1]}")
+    return select.value(record, f"rho@{_parts(record)[-1]}")
 
 
 def _change_of(record: Record) -> Score | None:
-    return record.find(f"change@{MAIN}@{select.variants(record, 'rho')[-1]}")
+    return record.find(f"change@{MAIN}@{_parts(record)[-1]}")
 
 
 def _change(record: Record) -> float:
-    score = _change_of(record)
-    return 0.0 if score is None or score.value is None else score.value
+    return select.value(record, f"change@{MAIN}@{_parts(record)[-1]}")
