@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tools.coverage.page import page
-from tools.coverage.settings import NAME, settings
+from tools.coverage.worlds import NAME, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "tools" / "coverage" / "coverage.csv"

@@ -12,7 +12,7 @@ from core import cli
 from core.files import write_text
 from tools.coverage.measure import measure
 from tools.coverage.page import page
-from tools.coverage.settings import NAME, settings
+from tools.coverage.worlds import NAME, settings
 
 
 @dataclass(frozen=True)

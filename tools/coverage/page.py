@@ -7,8 +7,8 @@ import pandas as pd
 from benchmark.report.table import Table, markdown
 from benchmark.scoring.statistics.entries import BAND_RUNS
 from tools.coverage.measure import CHOSEN, EXCLUSION, ONE_MORE, RULES, STATISTICS
-from tools.coverage.settings import RUNS
 from tools.coverage.words import ABOUT, COLUMNS, REASONS
+from tools.coverage.worlds import RUNS
 
 LOWEST = 0.93
 """Lowest coverage of a 95 % interval that is not printed in bold."""

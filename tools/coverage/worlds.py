@@ -5,6 +5,7 @@ patient, case, run and patient × run, plus logistic noise. With a threshold, it
 best threshold of the case, so a case is a hit within an interval of thresholds, as in ``scoring.thresholds.exact``.
 """
 
+import itertools
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,6 +36,13 @@ CASES = 2
 """Number of findings of a patient, if there are several."""
 SMALL_SAMPLE = 100
 """Up to this number of patients, the better method is better by .10, above it by .05."""
+RUNS = ((2, 2, 2), (3, 3, 3), (5, 5, 5), (2, 5, 3))
+SEED_SD = ((0.01,) * 3, (0.05,) * 3, (0.1,) * 3, (0.1, 0.02, 0.05))
+PATIENTS = (30, 60, 500)
+CROSS_FITTED = ((60, SEED_SD[1]), (500, SEED_SD[1]), (500, SEED_SD[3]))
+"""Patients and standard deviations of the settings with eight findings and cross-fitted thresholds."""
+NAME = ("runs", "patients", "seed_sd", "findings", "thresholds")
+"""Columns that name a setting."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,13 @@ class Simulation:
         """Cells of the table that identify the setting."""
         runs, sds = (" ".join(f"{value:g}" for value in side) for side in (self.runs, self.seed_sd))
         return runs, str(self.patients), sds, str(self.findings), self.thresholds
+
+
+def settings() -> list[Simulation]:
+    """Return all settings of the page."""
+    fixed = [Simulation(runs, count, sd) for runs, count, sd in itertools.product(RUNS, PATIENTS, SEED_SD)]
+    cross_fitted = itertools.product(RUNS, CROSS_FITTED)
+    return fixed + [Simulation(runs, count, sd, 8, "cross-fitted") for runs, (count, sd) in cross_fitted]
 
 
 @dataclass(frozen=True, eq=False)

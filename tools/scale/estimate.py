@@ -1,6 +1,5 @@
 """Estimate the cost of a whole suite from committed measurements."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import DataError
@@ -22,23 +21,10 @@ CHECKPOINT_BYTES = 16
 """Bytes per weight of ``best.ckpt`` and of ``last.ckpt`` with the optimizer's state."""
 
 
-@dataclass(frozen=True)
-class Costs:
-    """Seconds for one training run of a network, its maps and its scores, on the measured machine."""
-
-    training: float
-    explaining: float
-    scoring: float
-
-    @property
-    def hours(self) -> float:
-        """Hours in total."""
-        return (self.training + self.explaining + self.scoring) / HOUR
-
-
-def costs(network: str, images: int) -> Costs:
-    """Return the costs of one training run."""
-    return Costs(EPOCHS * images * rate(network), BOXED * fast(network) + SLOW * SLOW_IMAGES * slow(network), scoring())
+def run_hours(network: str, images: int) -> float:
+    """Return the hours of one training run, its maps and its scores, on the measured machine."""
+    explaining = BOXED * fast(network) + SLOW * SLOW_IMAGES * slow(network)
+    return (EPOCHS * images * rate(network) + explaining + scoring()) / HOUR
 
 
 def rate(network: str) -> float:
@@ -70,7 +56,7 @@ def scoring() -> float:
 
 def hours(images: int, devices: int) -> float:
     """Return the hours until the suite is finished, at least those of the longest training run."""
-    hours_of = [costs(name, images).hours for name in NETWORKS]
+    hours_of = [run_hours(name, images) for name in NETWORKS]
     return max(sum(hours_of) * MODELS * SEEDS / len(hours_of) / devices, max(hours_of))
 
 

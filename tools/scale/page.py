@@ -89,10 +89,7 @@ def _disk(name: str) -> list[str]:
 
 
 def _steps() -> list[str]:
-    rows = []
-    for network in e.NETWORKS:
-        cost = e.costs(network, 1)
-        rows.append((f"training {network} for one epoch", cost.training / e.EPOCHS, "speed.md, no augmentation"))
+    rows = [(f"training {name} for one epoch", e.rate(name), "speed.md, no augmentation") for name in e.NETWORKS]
     for network in e.NETWORKS:
         slow = "speed.md, Score-CAM" if network == "resnet18" else "extrapolated"
         rows.append((f"one slow method, {network}", e.slow(network), slow))

@@ -1,13 +1,12 @@
 """Explain one uploaded image for the page, as JSON. Nothing is stored."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backbones import Classifier
 from benchmark.pictures.explained import ADVICE, ExplainedImage, Explainer, open_network
@@ -17,7 +16,6 @@ from benchmark.pictures.threshold import Thresholds
 from benchmark.training import memory
 from config import HeatmapConfig
 from core.errors import DataError
-from core.frames import Grid
 from datasets.io.images import SUFFIXES
 
 
@@ -40,39 +38,31 @@ def network(checkpoint: Path, runs: str) -> ServedNetwork:
 def explained(served: ServedNetwork, upload: bytes, suffix: str, words: Sequence[str]) -> dict[str, Any]:
     """Return picture, frame, probabilities, and the maps of each method with the thresholds of their boxes.
 
-    Raises ``LocusError`` for a file that is not an image, and if no method supports the network.
+    ``upload`` is a PNG, JPEG or DICOM file, which is not written to disk. Raises ``LocusError`` for a file that is not
+    an image, and if no method supports the network.
     """
-    explainer = Explainer(HeatmapConfig(method=tuple(words)))
-    image = _of_upload(served.model, explainer, upload, suffix)
+    if suffix not in SUFFIXES:
+        raise DataError(f"the file extension {suffix!r} is not supported: choose one of {', '.join(SUFFIXES)}")
+    explainer, model = Explainer(HeatmapConfig(method=tuple(words))), served.model
+    sample = uploaded_image(f"image{suffix}", upload, model.recipe.preprocess)
+    (image,) = explainer.explain(model, [sample], max_bad_images=0)
     return {
         "picture": data_url(image.pixels),
         "frame": list(image.pixels.shape),
-        "findings": list(served.model.findings),
+        "findings": list(model.findings),
         "probabilities": image.probabilities,
-        "methods": [{"method": word, "maps": _maps(served, image, word)} for word in image.maps],
+        "methods": [{"method": word, "maps": [*_maps(served, image, word)]} for word in image.maps],
         "without": [*explainer.unsupported, *(f"{word}: {why}" for word, why in explainer.failed.items())],
     }
 
 
-def _of_upload(model: Classifier, explainer: Explainer, upload: bytes, suffix: str) -> ExplainedImage:
-    """Explain an uploaded PNG, JPEG or DICOM file, which is not written to disk. Raises ``DataError``."""
-    if suffix not in SUFFIXES:
-        raise DataError(f"the file extension {suffix!r} is not supported: choose one of {', '.join(SUFFIXES)}")
-    sample = uploaded_image(f"image{suffix}", upload, model.recipe.preprocess)
-    (image,) = explainer.explain(model, [sample], max_bad_images=0)
-    return image
-
-
-def _maps(served: ServedNetwork, image: ExplainedImage, word: str) -> list[dict[str, Any] | None]:
-    """Return the maps of a method, packed with their thresholds; None for a map that is not finite."""
-    raw = [image.raw_map(word, k).values for k in range(len(served.model.findings))]
-    return [
-        _packed(served, word, finding, values, image.maps[word].grid) if np.isfinite(values).all() else None
-        for finding, values in zip(served.model.findings, raw, strict=True)
-    ]
-
-
-def _packed(served: ServedNetwork, word: str, finding: str, values: NDArray[np.float32], grid: Grid) -> dict[str, Any]:
-    threshold, origin = served.thresholds.lookup(word, finding)
-    scaled = (values / (np.abs(values).max() or 1)).astype(np.float16)  # as in stored maps
-    return {**packed_map(scaled, grid), "threshold": threshold, "origin": origin}
+def _maps(served: ServedNetwork, image: ExplainedImage, word: str) -> Iterator[dict[str, Any] | None]:
+    """Yield the maps of a method, packed with their thresholds; None for a map that is not finite."""
+    for k, finding in enumerate(served.model.findings):
+        values = image.raw_map(word, k).values
+        if not np.isfinite(values).all():
+            yield None
+            continue
+        threshold, origin = served.thresholds.lookup(word, finding)
+        scaled = (values / (np.abs(values).max() or 1)).astype(np.float16)  # as in stored maps
+        yield {**packed_map(scaled, image.maps[word].grid), "threshold": threshold, "origin": origin}

@@ -12,10 +12,10 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 import datasets
 import locus
+from benchmark.pictures.drawing import add_box, extent
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.surface.trace import trace
 from benchmark.scoring.surface.traces import Traces
@@ -48,11 +48,11 @@ def cases_of(run: str) -> tuple[list[Case], dict[str, np.ndarray]]:
 
 def draw_case(axes: Axes, image: np.ndarray, case: Case, threshold: float | None, title: str) -> None:
     """Draw an image with its truth box and, at ``threshold``, the predicted box."""
-    axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(0, case.frame[1], case.frame[0], 0))
-    _box(axes, case.boxes[0], TRUTH)
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent(case.frame))
+    add_box(axes, case.boxes[0], TRUTH, "-", 2)
     if threshold is not None:
         box = box_at(case, threshold)
-        _box(axes, box, PREDICTED)
+        add_box(axes, box, PREDICTED, "-", 2)
         title += f"\nIoU {iou(box[None], case.boxes).max():.2f}"
     axes.set_title(title, fontsize=9, color=INK)
     axes.set_axis_off()
@@ -73,11 +73,8 @@ def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
         selector.append(trace(case.load_surface[0]), case.boxes)
     indices, levels = np.arange(len(selected)), np.linspace(0, 0.999, 500)
     axes.plot(levels, (selector.iou(indices, levels) > 0.3).mean(0), color=INK, lw=1.5)
-    marks = {
-        "fixed": 0.5,
-        "chosen on half of the cases": selector.best(indices[::2]),
-        "oracle": selector.best(indices),
-    }
+    half, oracle = selector.best(indices[::2]), selector.best(indices)
+    marks = {"fixed": 0.5, "chosen on half of the cases": half, "oracle": oracle}
     for (name, at), style in zip(marks.items(), (":", "--", "-"), strict=True):
         axes.axvline(at, color=PREDICTED, ls=style, lw=1.5, label=name)
     axes.set(xlabel="score threshold", ylabel="share of cases with IoU > .3", ylim=(0, 1), xlim=(0, 1))
@@ -92,13 +89,8 @@ def draw_entries(axes: Axes) -> str:
     """
     folder = ROOT / "results" / "phantom"
     table = pd.read_csv(folder / "leaderboard.csv")
-    mask = (
-        (table.backbone == "custom")
-        & (table.global_pool == "PCAM")
-        & table.method_may_be_best.notna()
-        & (table.trainings > 1)
-    )
-    table = table[mask].sort_values("score")
+    ranked = "backbone == 'custom' and global_pool == 'PCAM' and method_may_be_best.notna() and trainings > 1"
+    table = table.query(ranked).sort_values("score")
     long = pd.read_parquet(folder / "records.parquet")
     chosen = "backbone == 'custom' and global_pool == 'PCAM' and protocol == 'locus' and metric == 'hit@iou.3'"
     honest = "finding == 'mean' and threshold_origin == 'cross-fitted' and alignment == 'aligned' and variable == ''"
@@ -116,22 +108,10 @@ def draw_entries(axes: Axes) -> str:
     return "\n".join(" ".join(map(str, row)) for row in rows)
 
 
-def _box(axes: Axes, box: FloatArray, colour: str) -> None:
-    x0, y0, x1, y1 = box
-    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, lw=2))
-
-
 def _save(figure: Figure, name: str, drawn: str = "") -> None:
     """Save a figure; ``drawn``: description to store in the file."""
     path = ROOT / "docs" / "pictures" / name
     figure.savefig(path, dpi=110, facecolor="white", bbox_inches="tight", metadata={"Description": drawn})
-
-
-def save_entries() -> None:
-    """Write the fourth figure."""
-    figure = Figure(figsize=(6.4, 2.8))
-    drawn = draw_entries(figure.subplots())
-    _save(figure, "concept-entry.png", drawn)
 
 
 def main(run: str) -> None:
@@ -158,6 +138,8 @@ def main(run: str) -> None:
 
 
 if __name__ == "__main__":
-    save_entries()
+    entries = Figure(figsize=(6.4, 2.8))
+    drawn = draw_entries(entries.subplots())
+    _save(entries, "concept-entry.png", drawn)
     if len(sys.argv) > 1:
         main(sys.argv[1])

@@ -28,10 +28,11 @@ def reset_peak() -> None:
 
 def peak() -> float | None:
     """Return the peak memory of the process since ``reset_peak`` in MiB; None without ``/proc``."""
-    return status("VmHWM") if STATUS.exists() else None
+    return status("VmHWM")
 
 
-def status(field: str) -> float:
-    """Return a field of /proc/self/status in MiB."""
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
-    return int(line.split()[1]) / 1024
+def status(field: str) -> float | None:
+    """Return a field of /proc/self/status in MiB; None without ``/proc``."""
+    lines = STATUS.read_text().splitlines() if STATUS.exists() else ()
+    sizes = [int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:")]
+    return round(sizes[0], 1) if sizes else None

@@ -6,12 +6,9 @@ SEVEN = "Locus, seven methods"
 GRADCAM = "Locus, Grad-CAM"
 EARLIER = "Locus, Grad-CAM one level earlier"
 SCORECAM = "Locus, Score-CAM"
-INTEGRATED = "Locus, integrated gradients"
-UPSAMPLING = "upsampling the seven methods' maps"
 PACKAGE_SIX = "grad-cam, six methods"
 PACKAGE_SCORECAM = "grad-cam, Score-CAM"
 CAPTUM = "captum, Grad-CAM"
-CAPTUM_INTEGRATED = "captum, integrated gradients"
 TORCHCAM = "torchcam, Grad-CAM"
 
 UNFUSED = "bare forward, attention not fused"
@@ -50,14 +47,10 @@ FORWARD = "forward"
 STEP = "step: forward, backward, optimizer"
 ALONE = "the network alone, on one batch that stays on the device"
 TRAINING = "training epoch"
-SINGLE = "--precision 32"
 FIRST_TENTH, LAST_TENTH = "from 0 to 10 % of the epoch", "from 90 to 100 % of the epoch"
 CPU, GPU = "cpu", "cuda"
 
-LOOPS = {
-    **{PACKAGE_SIX: SEVEN, CAPTUM: GRADCAM, TORCHCAM: GRADCAM, PACKAGE_SCORECAM: SCORECAM},
-    CAPTUM_INTEGRATED: INTEGRATED,
-}
+LOOPS = {PACKAGE_SIX: SEVEN, CAPTUM: GRADCAM, TORCHCAM: GRADCAM, PACKAGE_SCORECAM: SCORECAM}
 """Contender that explains one finding after the other -> contender of Locus with which it is compared."""
 PIXELS = {ORIGINAL_LARGEST: LARGEST, ORIGINAL_ALL: ALL, LEVELS_LARGEST: LARGEST, LEVELS_ALL: ALL}
 ATTENTION = {CHEFER_LOOP: CHEFER, TORCHCAM_LEGRAD: LEGRAD, PACKAGE_FINER: FINER, TORCHCAM_FINER: FINER}

@@ -120,3 +120,8 @@ def ours(name: str) -> Cell:
 def rate_of(other: str, name: str = "wall_ms") -> Cell:
     """Show the rate divided by that of another contender."""
     return lambda record, row: quotient(record.beside(row, other), row, name)
+
+
+def times(other: str, name: str = "wall_ms", **changed: str | int) -> Cell:
+    """Show a figure divided by that of another contender, whose conditions differ by ``changed``."""
+    return lambda record, row: quotient(row, record.beside(row, other, **changed), name)

@@ -1,10 +1,8 @@
 """Timed subject: its flags, sections, records and page."""
 
-import datetime
 import re
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from core.files import write_text
 from tools.speed import page, record
 from tools.speed.goals import verdicts
 from tools.speed.page import Section
-from tools.speed.record import Machine, Row, SpeedRecord
+from tools.speed.record import SpeedRecord
 
 
 @dataclass(frozen=True)
@@ -107,18 +105,3 @@ class Subject:
 def joined(parts: Iterable[str]) -> str:
     """Join the non-empty parts with blank lines."""
     return re.sub("\n{3,}", "\n\n", "\n\n".join(part.strip() for part in parts if part)) + "\n"
-
-
-def finished(config: SpeedConfig, begun: float, machine: Machine, rows: Iterable[Row], note: str = "") -> SpeedRecord:
-    """Measure all ``rows`` and return the record of a run that began at ``perf_counter`` ``begun``."""
-    measured = tuple(rows)
-    flags = {name: value for name, value in asdict(config).items() if name not in SHARED}
-    return SpeedRecord(
-        schema_version=2,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        seconds=round(time.perf_counter() - begun, 1),
-        machine=machine,
-        settings={name: list(value) if isinstance(value, tuple) else value for name, value in flags.items()},
-        note=note,
-        rows=measured,
-    )

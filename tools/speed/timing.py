@@ -6,7 +6,7 @@ The first round also warms up caches.
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -88,6 +88,13 @@ def expected(task: Task, measured: Mapping[Task, Times]) -> float:
     same = [(other.amount, times.wall) for other, times in measured.items() if other.contender == task.contender]
     shortest = [(amount, min(wall)) for amount, wall in same if wall and amount]
     return min((seconds * task.amount / amount for amount, seconds in shortest), default=0.0)
+
+
+def fastest(group: str, on: On, contender: str, rounds: Sequence[Mapping[str, float]]) -> Row:
+    """Return a row with the figures of the round with the least ``wall_s``."""
+    figures = min(rounds, key=lambda figures: figures["wall_s"])
+    log.info("  %s %s: %s", contender, on, figures)
+    return Row(group=group, on=on, contender=contender, figures={**figures, "rounds": len(rounds)})
 
 
 def row(group: str, on: On, contender: str, times: Times, per: int = 1, reason: str = "", **figures: float) -> Row:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from tools.coverage.__main__ import main
-from tools.coverage.settings import NAME, settings
+from tools.coverage.worlds import NAME, settings
 
 
 @pytest.mark.commands

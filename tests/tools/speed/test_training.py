@@ -1,26 +1,20 @@
 """The speed benchmark of training: goals, page and memory."""
 
-import time
-
-import numpy as np
 import pytest
 
 from core.errors import DataError
-from tests.warm import in_a_child
 from tools.speed import record
 from tools.speed.goals import verdicts
-from tools.speed.names import ALL_CORES, ALONE, CACHE, CPU, FIRST_TENTH, GPU, LAST_TENTH, LOADER, ONE_PROCESS, SINGLE, STEP, TRAINING
-from tools.speed.training import long
-from tools.speed.training.flags import FLAGS
+from tools.speed.names import ALL_CORES, ALONE, CACHE, CPU, FIRST_TENTH, GPU, LAST_TENTH, LOADER, ONE_PROCESS, STEP, TRAINING
 from tools.speed.training.subject import SUBJECT
 
 NETWORK = {"backbone": "resnet18", "size": 224, "batch": 16}
 
 
-def row(group, contender, wall, device=CPU, reason="", **on):
+def row(group, contender, wall, device=CPU, **on):
     figures = {"wall_ms": wall, "cpu_ms": wall, "rounds": 4, "images": 64}
     on = {"device": device, **NETWORK, **on}
-    return record.Row(group=group, on=on, contender=contender, figures={} if reason else figures, reason=reason)
+    return record.Row(group=group, on=on, contender=contender, figures=figures)
 
 
 def by_hand(*more, tenths=(600.0, 603.5)):
@@ -63,19 +57,11 @@ def test_growing_memory_fails_its_goal():
     assert verdicts("training", by_hand(tenths=(None, None)))[3].met is None
 
 
-def test_the_page_shows_rates_shares_and_skipped_flags():
-    left_out = row("flags", "--compile True", None, reason="no g++")
-    shown = SUBJECT.page([by_hand(row("flags", SINGLE, 50.0), row("flags", "--precision bf16-mixed", 25.0), left_out)])
+def test_the_page_shows_rates_and_shares():
+    shown = SUBJECT.page([by_hand()])
     assert "| cpu | resnet18 | 224 | 16 | none | 64 | 20.8 | 20.0 | 0.96 | 0.96 | 4 |" in shown
     assert f"| {LOADER} | 2000 | 0.50 | 100 | 64 | 4 |" in shown
-    assert "| --precision bf16-mixed | 40.0 | 2.00 | 4 |" in shown
-    assert "| --compile True | – | – | no g++ |" in shown
     assert "112,120 images of NIH has 5.6 GB at 224 px (not measured)" in shown
-
-
-def test_every_flag_is_compared_with_single_precision():
-    assert next(iter(FLAGS)) == SINGLE
-    assert len({tuple(flags.items()) for flags in FLAGS.values()}) == len(FLAGS)
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
@@ -83,20 +69,3 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert record.read(tmp_path / "training.json", SUBJECT.command) == by_hand()
     with pytest.raises(DataError, match=r"absent\.json.*python -m tools\.speed training"):
         record.read(tmp_path / "absent.json", SUBJECT.command)
-
-
-@pytest.mark.skipif(long.private() is None, reason="the system does not tell what a process holds")
-def test_a_temporary_peak_of_memory_is_measured():
-    peak, after = in_a_child(watched)
-    assert 150 < peak < 300
-    assert after < 100
-
-
-def watched():
-    """Return the increase of memory in MiB at the peak and afterwards."""
-    before = long.private()
-    with long.PeakWatch() as peak:
-        held = np.ones(20 * 2**20)  # 160 MiB
-        time.sleep(4 * long.EACH)
-        del held
-    return peak.mib - before, long.private() - before

@@ -1,7 +1,6 @@
 """Time attention methods, contrast and faithfulness in turn with their references."""
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -10,13 +9,13 @@ from torch import Tensor
 
 from benchmark.training.machine import configure_torch
 from core.errors import LocusError
-from tools.speed import machine, names
+from tools.speed import names
 from tools.speed.attention import contenders
 from tools.speed.attention.contenders import ALIKE, CONTENDERS
 from tools.speed.attention.subject import AttentionSpeedConfig
+from tools.speed.machine import measured
 from tools.speed.methods.contenders import network
 from tools.speed.record import On, Row, SpeedRecord
-from tools.speed.subject import finished
 from tools.speed.timing import Task, interleaved, row
 
 if TYPE_CHECKING:
@@ -31,10 +30,8 @@ TOLERANCE = 1e-3
 
 def run(config: AttentionSpeedConfig) -> SpeedRecord:
     """Measure everything. Raises ``LocusError`` if maps differ."""
-    begun = time.perf_counter()
     configure_torch(config.threads)
-    where = machine.describe(torch.get_num_threads(), PACKAGES)
-    return finished(config, begun, where, rows(config), config.note)
+    return measured(config, PACKAGES, rows(config), torch.get_num_threads(), note=config.note)
 
 
 def rows(config: AttentionSpeedConfig) -> Iterator[Row]:

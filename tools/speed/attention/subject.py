@@ -5,8 +5,7 @@ from typing import Annotated
 
 from core.cli import AtLeast
 from tools.speed import names
-from tools.speed.page import Cell, Section, contender, measured, on, ours, rounds
-from tools.speed.record import Row, SpeedRecord, quotient
+from tools.speed.page import Section, contender, measured, on, ours, rounds, times
 from tools.speed.subject import SpeedConfig, Subject
 
 
@@ -32,25 +31,16 @@ class AttentionSpeedConfig(SpeedConfig):
     """Remark about the machine for the page."""
 
 
-def against(word: str) -> Cell:
-    """Show the CPU time divided by that of another contender, which does not explain findings."""
-
-    def cell(record: SpeedRecord, row: Row) -> float | None:
-        return quotient(row, record.beside(row, word, findings=0), "cpu_ms")
-
-    return cell
-
-
 TIMES = {
     "contender": contender,
     "findings": on("findings"),
     "CPU ms per image": measured("cpu_ms"),
     "ms per image": measured("wall_ms"),
-    "× bare forward": against(names.BARE),
+    "× bare forward": times(names.BARE, "cpu_ms", findings=0),
     "× ours": ours("cpu_ms"),
     "rounds": rounds,
 }
-UNFUSED = {**TIMES, "× bare forward": against(names.UNFUSED)}
+UNFUSED = {**TIMES, "× bare forward": times(names.UNFUSED, "cpu_ms", findings=0)}
 SECTIONS = (
     Section(
         "attention",

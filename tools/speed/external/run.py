@@ -15,12 +15,12 @@ from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import Case, FileMap
 from core.names import MAIN_PROTOCOL
 from core.seeds import generator
-from tools.speed import machine, memory, names
+from tools.speed import memory, names
 from tools.speed.external.subject import ExternalSpeedConfig
+from tools.speed.machine import measured
 from tools.speed.record import On, Row, SpeedRecord
 from tools.speed.scoring import maps
 from tools.speed.scoring.truth import FRAME, boxes
-from tools.speed.subject import finished
 
 log = logging.getLogger(__name__)
 PACKAGES = ("numpy", "numba")
@@ -30,8 +30,7 @@ SMOOTH, COARSE, GAUSSIAN = "blurred noise", "14×14 map, resized", "Gaussian"
 
 def run(config: ExternalSpeedConfig) -> SpeedRecord:
     """Measure everything."""
-    begun, where = time.perf_counter(), machine.describe(1, PACKAGES)
-    return finished(config, begun, where, list(_rows(config)))
+    return measured(config, PACKAGES, _rows(config))
 
 
 def _rows(config: ExternalSpeedConfig) -> Iterator[Row]:

@@ -1,52 +1,47 @@
 """Time explaining and scoring a suite repeatedly, with different numbers of jobs in turn."""
 
-import logging
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark.suite import cells, executors, plan
 from benchmark.suite.executors import Step
-from benchmark.suite.executors.local import SPAWN, Local
+from benchmark.suite.executors.local import Local
 from benchmark.suite.pending import Pending
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import model_steps
 from config import RunConfig
-from tools.speed import machine
+from tools.speed import memory
 from tools.speed.jobs.subject import JobsSpeedConfig
-from tools.speed.record import On, Row, SpeedRecord
-from tools.speed.subject import finished
+from tools.speed.machine import measured
+from tools.speed.record import Row, SpeedRecord
+from tools.speed.timing import fastest
 
-log = logging.getLogger(__name__)
 PACKAGES = ("torch", "numpy", "numba")
 THREADS = 1
-Figures = dict[str, float]
-"""Wall seconds from the first explanation to the last record, CPU seconds, and the load at the end."""
 
 
 def run(config: JobsSpeedConfig) -> SpeedRecord:
     """Measure everything."""
-    begun, where = time.perf_counter(), machine.describe(THREADS, PACKAGES)
+    return measured(config, PACKAGES, _rows(config), THREADS)
+
+
+def _rows(config: JobsSpeedConfig) -> Iterator[Row]:
+    """Yield a row per number of jobs. Each is measured in a new interpreter, so that imports count."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         steps = _steps(config, folder)
         for _ in executors.run([step for step in steps if step.kind == "train"], Local(1)):
             pass
-        rounds = [{jobs: _fresh(steps, jobs, folder) for jobs in config.jobs} for _ in range(config.rounds)]
+        rounds = [
+            {jobs: memory.fresh(_timed, steps, jobs, folder) for jobs in config.jobs} for _ in range(config.rounds)
+        ]
     count = sum(step.kind != "train" for step in steps)
-    rows = (_row(jobs, count, [times[jobs] for times in rounds]) for jobs in config.jobs)
-    return finished(config, begun, where, rows)
-
-
-def _row(jobs: int, steps: int, times: Sequence[Figures]) -> Row:
-    """Return a row with the fastest round."""
-    least = min(times, key=lambda figures: figures["wall_s"])
-    on: On = {"jobs": jobs, "steps": steps}
-    return Row(group="jobs", on=on, contender="a suite", figures={**least, "rounds": len(times)})
+    for jobs in config.jobs:
+        yield fastest("jobs", {"jobs": jobs, "steps": count}, "a suite", [times[jobs] for times in rounds])
 
 
 def _steps(config: JobsSpeedConfig, folder: Path) -> list[Step]:
@@ -62,15 +57,8 @@ def _steps(config: JobsSpeedConfig, folder: Path) -> list[Step]:
     return [step for job in jobs for step in model_steps(job, folder / "runs", folder / "made/speed", RunConfig())]
 
 
-def _fresh(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
-    """Measure in a new interpreter, so that imports count for every number of jobs."""
-    with ProcessPoolExecutor(1, SPAWN) as interpreter:
-        figures = interpreter.submit(_timed, steps, jobs, folder).result()
-    log.info("%d at a time: %s", jobs, figures)
-    return figures
-
-
-def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
+def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> dict[str, float]:
+    """Return wall seconds from the first explanation to the last record, CPU seconds, and the load at the end."""
     for output in (folder / "runs/maps", folder / "made"):
         shutil.rmtree(output, ignore_errors=True)
     begun, used, pending = 0.0, sum(os.times()[:4]), Pending.of(steps, folder / "made/speed")

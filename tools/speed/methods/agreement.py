@@ -18,25 +18,23 @@ TOLERANCE = 1e-3
 """Maximum difference, as a share of a map's maximum. The packages add 1e-7 in several places and scale twice."""
 
 
-def check(model: "Classifier", images: Tensor) -> dict[str, float]:
-    """Return the largest difference of each package's Grad-CAM from that of Locus, both scaled to [0,1].
+def check(model: "Classifier", images: Tensor) -> None:
+    """Raise ``LocusError`` if the Grad-CAM of a package differs from that of Locus by more than ``TOLERANCE``.
 
-    It is computed for one finding. Raises ``LocusError`` if a difference exceeds ``TOLERANCE``.
+    Maps of one finding are compared, scaled to [0,1].
     """
     ours = explain(model, images, ("gradcam",))["gradcam"].cpu()
     finding = int(ours.amax((2, 3)).amin(0).argmax())  # one with a map that is not empty for any image
     makers = {"grad-cam, Grad-CAM": contenders.package("GradCAM")}
     makers |= {names.CAPTUM: contenders.captum, names.TORCHCAM: contenders.torchcam}
-    differences = {}
     for name, prepare in makers.items():
         theirs = _only(prepare(model, images, [finding])()).flatten(0, -3)
-        differences[name] = float((scaled(theirs) - expected(ours[:, finding], theirs)).abs().max())
-        if not differences[name] <= TOLERANCE:
+        difference = float((scaled(theirs) - expected(ours[:, finding], theirs)).abs().max())
+        if not difference <= TOLERANCE:
             raise LocusError(
-                f"{name} of finding {finding} differs from that of Locus by {differences[name]:.2g} of its maximum "
+                f"{name} of finding {finding} differs from that of Locus by {difference:.2g} of its maximum "
                 f"(the limit for rounding errors is {TOLERANCE}): not timed"
             )
-    return differences
 
 
 def _only(made: Any) -> Tensor:

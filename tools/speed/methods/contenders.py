@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from benchmark.explain import explain
 from tools.speed import names
@@ -25,8 +24,6 @@ Call = Callable[[], object]
 Contender = Callable[["Classifier", Tensor, Sequence[int]], Call]
 
 METHODS = ("cam", "gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "eigencam")
-STEPS = 20
-"""Number of steps of integrated gradients."""
 SIX = ("GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM")
 
 
@@ -72,12 +69,6 @@ def earlier(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Cal
     return partial(explain, model, images, ("gradcam",), findings, layer=model.levels[-1])
 
 
-def upsampling(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """Resize the maps of the seven methods to the size of the images."""
-    maps = torch.cat(list(explain(model, images, METHODS, findings).values()), 1)
-    return partial(interpolate, maps, size=images.shape[-2:], mode="bilinear", align_corners=False)
-
-
 def package(*names: str) -> Contender:
     """The package grad-cam: an object per method, a call per finding; maps at the images' size, scaled to [0,1]."""
 
@@ -117,14 +108,6 @@ def captum(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call
     return lambda: [explainer.attribute(images, target=k, relu_attributions=True) for k in findings]
 
 
-def captum_integrated(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """captum's IntegratedGradients: an attribution per target with ``STEPS`` steps; maps at the images' size."""
-    from captum.attr import IntegratedGradients
-
-    explainer = IntegratedGradients(model)
-    return lambda: [explainer.attribute(images, target=k, n_steps=STEPS) for k in findings]
-
-
 def torchcam(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
     """torchcam's GradCAM: a forward pass and an extraction, which frees the graph, per finding; maps at h×w."""
     from torchcam.methods import GradCAM
@@ -142,10 +125,7 @@ CONTENDERS: dict[str, Contender] = {
     names.SEVEN: locus(*METHODS),
     names.GRADCAM: locus("gradcam"),
     names.SCORECAM: locus("scorecam"),
-    names.INTEGRATED: locus(f"integrated_gradients:steps={STEPS}"),
-    names.CAPTUM_INTEGRATED: captum_integrated,
     names.EARLIER: earlier,
-    names.UPSAMPLING: upsampling,
     names.PACKAGE_SIX: package(*SIX),
     names.PACKAGE_SCORECAM: package_score,
     names.CAPTUM: captum,

@@ -39,9 +39,9 @@ def _measured(on: On, task: Task, threads: int, device: str) -> float:
     prepare = CONTENDERS[task.contender]
     prepare(model, images[:1, :, :TINY, :TINY].contiguous(), [0])()
     call = prepare(model, images, range(task.amount))
-    before = torch.cuda.memory_allocated() / 2**20 if device == "cuda" else memory.status("VmRSS")
+    before = torch.cuda.memory_allocated() / 2**20 if device == "cuda" else memory.status("VmRSS") or 0.0
     (torch.cuda.reset_peak_memory_stats if device == "cuda" else memory.reset_peak)()
     result = call()  # the memory of the result counts
-    after = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else memory.status("VmHWM")
+    after = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else memory.peak() or 0.0
     del result
     return round(max(0.0, after - before), 1)

@@ -1,7 +1,6 @@
 """Time all tasks and measure the peak memory of all contenders."""
 
 import logging
-import time
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -9,12 +8,12 @@ import torch
 from benchmark.training import devices
 from benchmark.training.machine import configure_torch
 from core.errors import BadValueError
-from tools.speed import machine, names
+from tools.speed import names
+from tools.speed.machine import measured
 from tools.speed.methods import agreement, memory
 from tools.speed.methods.contenders import CONTENDERS, network
 from tools.speed.methods.subject import MethodsSpeedConfig
 from tools.speed.record import On, Row, SpeedRecord
-from tools.speed.subject import finished
 from tools.speed.timing import Task, interleaved, row, until_done
 
 log = logging.getLogger(__name__)
@@ -25,9 +24,8 @@ BARE = Task(names.BARE, 0)
 
 def run(config: MethodsSpeedConfig) -> SpeedRecord:
     """Measure everything. Raises ``LocusError`` for a missing package and for maps that differ."""
-    begun = time.perf_counter()
     configure_torch(config.threads)
-    return finished(config, begun, machine.describe(torch.get_num_threads(), PACKAGES, _gpu(config)), rows(config))
+    return measured(config, PACKAGES, rows(config), torch.get_num_threads(), _gpu(config))
 
 
 def rows(config: MethodsSpeedConfig) -> Iterator[Row]:
@@ -35,18 +33,13 @@ def rows(config: MethodsSpeedConfig) -> Iterator[Row]:
     settings, usual = networks(config), usual_findings(config)
     for on in settings:
         tasks = [Task(word, k) for k in sorted(config.findings) for word in METHODS]
-        tasks = [BARE, Task(names.CHANNELS_LAST, 0), *tasks, Task(names.UPSAMPLING, usual)]
-        yield from timed("methods", on, tasks, config)
+        yield from timed("methods", on, [BARE, Task(names.CHANNELS_LAST, 0), *tasks], config)
     first = settings[0]
     scorecam = (BARE, Task(names.SCORECAM, 1), Task(names.SCORECAM, usual), Task(names.PACKAGE_SCORECAM, usual))
     yield from timed("scorecam", first | {"batch": 1}, scorecam, config)
-    gradients = (Task(word, k) for k in sorted({1, usual}) for word in (names.INTEGRATED, names.CAPTUM_INTEGRATED))
-    yield from timed("gradients", first | {"batch": 1}, (BARE, *gradients), config)
     for on in (on for on in settings if on["size"] == first["size"]):
         earlier = (Task(names.EARLIER, k) for k in sorted({1, usual}))
         yield from timed("layer", on, (BARE, Task(names.GRADCAM, usual), *earlier), config)
-        for batch in config.sweep:
-            yield from timed("batch", on | {"batch": batch}, (BARE, Task(names.SEVEN, usual)), config)
     for on, task in memory_tasks(config) if config.memory else ():
         yield memory.peak(on, task, torch.get_num_threads(), config.device)
 

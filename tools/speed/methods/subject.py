@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from core.cli import AtLeast
 from tools.speed import names
-from tools.speed.page import Section, contender, in_words, measured, on, ours, rounds
-from tools.speed.record import Row, SpeedRecord, figure, quotient
+from tools.speed.page import Section, contender, in_words, measured, on, ours, rounds, times
+from tools.speed.record import Row, SpeedRecord, figure
 from tools.speed.subject import SpeedConfig, Subject
 
 
@@ -22,8 +22,6 @@ class MethodsSpeedConfig(SpeedConfig):
     """Images per call, one number for each of --sizes."""
     findings: Annotated[tuple[int, ...], AtLeast(1)] = (1, 8, 14)
     """Numbers of findings to explain."""
-    sweep: Annotated[tuple[int, ...], AtLeast(1)] = (1, 2, 4, 8, 16, 32)
-    """Batch sizes in the table of batch sizes."""
     images: Annotated[tuple[int, ...], AtLeast(1)] = (1, 4)
     """Images per call for the memory of Score-CAM."""
     device: Literal["cpu", "cuda"] = "cpu"
@@ -40,30 +38,26 @@ class MethodsSpeedConfig(SpeedConfig):
     """Number of CPU threads of torch. Default: all CPUs available to the process."""
 
 
-def bare(record: SpeedRecord, row: Row) -> Row | None:
-    """Return the bare forward pass of the same network and images."""
-    return record.beside(row, names.BARE, findings=0)
-
-
 AT = in_words("{backbone} at {size}")
 TIMES = {
     "contender": contender,
     "findings": on("findings"),
     "ms per image": measured("wall_ms"),
     "CPU ms per image": measured("cpu_ms"),
-    "× bare forward": lambda record, row: quotient(row, bare(record, row)),
+    "× bare forward": times(names.BARE, findings=0),
     "× ours": ours("wall_ms"),
     "rounds": rounds,
 }
-BESIDE_BARE = {
-    "ms per image": measured("wall_ms"),
-    "bare forward": lambda record, row: figure(bare(record, row), "wall_ms"),
-}
+
+
+def bare_ms(record: SpeedRecord, row: Row) -> float | None:
+    """Show the milliseconds of the bare forward pass of the same network and images."""
+    return figure(record.beside(row, names.BARE, findings=0), "wall_ms")
 
 
 def tail(record: SpeedRecord, row: Row) -> float | None:
     """Show the milliseconds in addition to the bare forward pass."""
-    whole, forward = figure(row, "wall_ms"), figure(bare(record, row), "wall_ms")
+    whole, forward = figure(row, "wall_ms"), bare_ms(record, row)
     return None if whole is None or forward is None else whole - forward
 
 
@@ -76,25 +70,18 @@ SECTIONS = (
         TIMES,
     ),
     Section(
-        "gradients",
-        "Integrated gradients, {backbone} at {size}",
-        "One image per call, 20 steps. Locus shares forward passes between findings, captum repeats them.",
-        TIMES,
-    ),
-    Section(
         "layer",
         "Maps of another layer",
         "The last layer before the pooled map. The rest of the network is then the head, and its backward pass is "
         "added to the forward pass.",
-        {"network": AT, "findings": on("findings"), **BESIDE_BARE, "backward pass": tail},
+        {
+            "network": AT,
+            "findings": on("findings"),
+            "ms per image": measured("wall_ms"),
+            "bare forward": bare_ms,
+            "backward pass": tail,
+        },
         (names.EARLIER,),
-    ),
-    Section(
-        "batch",
-        "Batch size",
-        "Seven methods. The bare forward pass gets slower when its intermediate maps no longer fit in the CPU cache.",
-        {"network": AT, "images per call": on("batch"), **BESIDE_BARE, "× bare forward": TIMES["× bare forward"]},
-        (names.SEVEN,),
     ),
     Section(
         "memory",
@@ -120,7 +107,6 @@ SUBJECT = Subject(
         "sizes": (64,),
         "batches": (2,),
         "findings": (1, 2),
-        "sweep": (1, 2),
         "images": (1, 2),
         "rounds": 2,
     },

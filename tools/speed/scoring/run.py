@@ -1,19 +1,19 @@
 """Time scoring single maps with all contenders in turn, and scoring a whole data set."""
 
+import itertools
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from datasets.io import limits
-from tools.speed import machine, names
+from tools.speed import names
+from tools.speed.machine import measured
 from tools.speed.record import Row, SpeedRecord
 from tools.speed.scoring import maps, suite, surfaces, sweeps
 from tools.speed.scoring.subject import ScoringSpeedConfig
 from tools.speed.scoring.truth import VALIDATION
-from tools.speed.subject import finished
 from tools.speed.timing import Task, interleaved, row
 
 log = logging.getLogger(__name__)
@@ -26,9 +26,7 @@ PATIENT = 512
 
 def run(config: ScoringSpeedConfig) -> SpeedRecord:
     """Measure everything. Raises ``LocusError`` for a missing package and for contenders that differ."""
-    begun = time.perf_counter()
-    where = machine.describe(limits.cpus(), PACKAGES)
-    return finished(config, begun, where, [*timed(config), *scored(config)])
+    return measured(config, PACKAGES, itertools.chain(timed(config), scored(config)), limits.cpus())
 
 
 def timed(config: ScoringSpeedConfig) -> Iterator[Row]:

@@ -1,35 +1,34 @@
 """Time each command in a new interpreter, in turn with ``import torch``."""
 
-import logging
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tools.speed import machine, names
-from tools.speed.record import On, Row, SpeedRecord
+from tools.speed import names
+from tools.speed.machine import measured
+from tools.speed.record import Row, SpeedRecord
 from tools.speed.start.subject import StartSpeedConfig
-from tools.speed.subject import finished
+from tools.speed.timing import fastest
 
-log = logging.getLogger(__name__)
 TRAINING = "--dataset phantom:train=64,val=32,test=32 --img_size 64 --backbone custom --pretrained False --logger csv"
-Figures = dict[str, float]
 
 
 def run(config: StartSpeedConfig) -> SpeedRecord:
     """Time every command ``config.rounds`` times."""
-    begun, where = time.perf_counter(), machine.describe(1, ("torch", "lightning"))
+    return measured(config, ("torch", "lightning"), _rows(config))
+
+
+def _rows(config: StartSpeedConfig) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         commands = _commands(Path(folder))
         _timed(commands[-1][2], "exit")  # decodes the images and compiles the bytecode
         figures = [[_timed(words, until) for _, until, words in commands] for _ in range(config.rounds)]
-    rows = (
-        _row(name, until, times) for (name, until, _), times in zip(commands, zip(*figures, strict=True), strict=True)
-    )
-    return finished(config, begun, where, rows)
+    for (name, until, _), times in zip(commands, zip(*figures, strict=True), strict=True):
+        yield fastest("start", {"until": until}, name, times)
 
 
 def _commands(folder: Path) -> list[tuple[str, str, list[str]]]:
@@ -52,7 +51,7 @@ def _commands(folder: Path) -> list[tuple[str, str, list[str]]]:
     ]
 
 
-def _timed(words: Sequence[str], until: str) -> Figures:
+def _timed(words: Sequence[str], until: str) -> dict[str, float]:
     """Return wall and CPU seconds until the process ends or, for ``first line``, prints."""
     used, begun = sum(os.times()[2:4]), time.perf_counter()
     with subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
@@ -63,11 +62,3 @@ def _timed(words: Sequence[str], until: str) -> Figures:
         wall = time.perf_counter() - begun
         process.kill()
     return {"wall_s": round(wall, 3), "cpu_s": round(sum(os.times()[2:4]) - used, 3)}
-
-
-def _row(name: str, until: str, times: Sequence[Figures]) -> Row:
-    """Return the fastest round."""
-    on: On = {"until": until}
-    least = min(times, key=lambda figures: figures["wall_s"])
-    log.info("%s, until %s: %s", name, until, least)
-    return Row(group="start", on=on, contender=name, figures={**least, "rounds": len(times)})

@@ -5,8 +5,7 @@ from typing import Annotated
 
 from core.cli import AtLeast
 from tools.speed import names
-from tools.speed.page import Section, measured, rounds
-from tools.speed.record import Row, SpeedRecord, quotient
+from tools.speed.page import Section, contender, measured, on, rounds, times
 from tools.speed.subject import SpeedConfig, Subject
 
 
@@ -16,11 +15,6 @@ class StartSpeedConfig(SpeedConfig):
 
     rounds: Annotated[int, AtLeast(1)] = 5
     """Number of timings of each command, in turn with the others; the minimum counts."""
-
-
-def times_torch(record: SpeedRecord, row: Row) -> float | None:
-    """Return the time as a multiple of that of ``import torch``."""
-    return quotient(row, record.beside(row, names.IMPORT_TORCH, until="exit"), "wall_s")
 
 
 SUBJECT = Subject(
@@ -37,11 +31,11 @@ commands until their first line, and training until the process ends after the f
             "Start-up",
             "",
             {
-                "command": lambda _, row: row.contender,
-                "until": lambda _, row: str(row.on["until"]),
+                "command": contender,
+                "until": on("until"),
                 "seconds": measured("wall_s"),
                 "CPU seconds": measured("cpu_s"),
-                "× import torch": times_torch,
+                "× import torch": times(names.IMPORT_TORCH, "wall_s", until="exit"),
                 "rounds": rounds,
             },
         ),

@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import torch
 
 from benchmark.training import devices
 from benchmark.training.machine import configure_torch, has_fast_bfloat16, precision
-from tools.speed import machine
+from tools.speed.machine import measured
 from tools.speed.names import CPU, GPU
 from tools.speed.record import On, Row, SpeedRecord
-from tools.speed.subject import finished
-from tools.speed.training import decoding, epochs, flags, long, stages
+from tools.speed.training import decoding, epochs, long, stages
 from tools.speed.training.subject import TrainingSpeedConfig
 
 log = logging.getLogger(__name__)
@@ -23,14 +21,13 @@ PACKAGES = ("torch", "lightning", "timm", "numpy", "pillow", "opencv-python-head
 
 def run(config: TrainingSpeedConfig) -> SpeedRecord:
     """Measure everything."""
-    begun = time.perf_counter()
     configure_torch(config.threads)
     for package in ("benchmark.training", "datasets"):
         logging.getLogger(package).setLevel(logging.WARNING)  # hides the messages of many training runs
     names = {CPU: "the processor"} | ({GPU: torch.cuda.get_device_name()} if devices.gpus() else {})
-    where = machine.describe(torch.get_num_threads(), PACKAGES, names.get(GPU, ""))
     with tempfile.TemporaryDirectory() as folder:
-        return finished(config, begun, where, _rows(config, list(names), Path(folder)), _note(names))
+        rows = _rows(config, list(names), Path(folder))
+        return measured(config, PACKAGES, rows, torch.get_num_threads(), names.get(GPU, ""), _note(names))
 
 
 def _rows(config: TrainingSpeedConfig, names: Sequence[str], folder: Path) -> Iterator[Row]:
@@ -43,11 +40,10 @@ def _rows(config: TrainingSpeedConfig, names: Sequence[str], folder: Path) -> It
             yield from stages.rates(on, config, folder)
             for augment in config.augments:
                 yield from epochs.rates(on, augment, config, folder)
-    on = {"device": CPU, "backbone": config.backbones[0], "size": config.size, "batch": config.batch}
-    yield from flags.rates(on, config, folder)
     if config.long:
         log.info("memory: %d images", config.long)
-        yield from long.watched(on | {"backbone": config.long_backbone, "batch": config.long_batch}, config.long)
+        on = {"device": CPU, "backbone": config.long_backbone, "size": config.size, "batch": config.long_batch}
+        yield from long.watched(on, config.long)
 
 
 def _note(names: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ class TrainingSpeedConfig(SpeedConfig):
     """Time the stages and epochs of training, and the network alone: ``python -m tools.speed training``."""
 
     backbones: tuple[str, ...] = ("resnet18", "densenet121")
-    """Networks to train. Flags are compared with the first one."""
+    """Networks to train."""
     size: Annotated[int, AtLeast(32)] = 224
     """Side in pixels of the square images."""
     batch: Annotated[int, AtLeast(2)] = 16
@@ -38,8 +38,6 @@ class TrainingSpeedConfig(SpeedConfig):
     """Network of the long run."""
     long_batch: Annotated[int, AtLeast(1)] = 32
     """Images per step of the long run."""
-    compiled: bool = True
-    """Also time --compile, whose first step takes a minute."""
     rounds: Annotated[int, AtLeast(1)] = 4
     """Number of rounds. All contenders are timed in turn, and the minimum counts."""
     threads: Annotated[int | None, AtLeast(1)] = None
@@ -107,12 +105,6 @@ SECTIONS = (
         },
     ),
     Section(
-        "flags",
-        "What flags change",
-        "Steps of the network alone, compared with single precision without the flag.",
-        {**NETWORK, "flags": contender, "images/s": per_second, "× the first": rate_of(names.SINGLE), "rounds": rounds},
-    ),
-    Section(
         "long",
         "Memory of a long run",
         "{images:,} images of {size}×{size} pixels, cached and trained for one epoch ({backbone}, batches of {batch}) "
@@ -138,7 +130,6 @@ SUBJECT = Subject(
         "long_batch": 8,
         "long_backbone": "custom",
         "rounds": 1,
-        "compiled": False,
     },
     title="Training",
     about="""
