@@ -5,11 +5,13 @@ from typing import Literal, NamedTuple
 
 
 class AnswerRow(NamedTuple):
-    """One row of the table of a network or a data set."""
+    """One row of the table of a method, a network or a data set."""
 
     question: str
-    verdict: Literal["pass", "ok", "note", "info", "wrong"]
+    verdict: Literal["pass", "ok", "note", "info", "fail", "wrong"]
     seen: str
+    meaning: str = ""
+    """Meaning of a failure of a method."""
 
 
 def conclude(name: str, answers: Sequence[AnswerRow], report: Callable[[str], None]) -> list[str]:

@@ -11,7 +11,7 @@ import methods
 from benchmark.check import method as conformance
 from benchmark.check.method import effects
 from benchmark.check.method.examine import _asked
-from benchmark.check.method.question import on_model
+from benchmark.check.method.question import Question, on_model
 
 FILE = Path(__file__).with_name("planted.py")
 BAD = re.findall(r"^class ((?!Good\b|Summed\b)\w+)", FILE.read_text(), re.MULTILINE)
@@ -43,8 +43,9 @@ def test_checks_show_progress_and_are_logged(terminal, caplog):
 def test_a_check_does_not_change_the_model_and_images_of_the_next():
     trial = on_model(lambda: methods.build("cam"), "custom", "AVG", 32)
     before = effects.state(trial.model), trial.images.clone()
-    for asked in (trial, trial):
-        _asked(lambda copies: (copies.model.bias.data.add_(1), copies.images.zero_()), asked)
+    changes = Question("changes", lambda copies: (copies.model.bias.data.add_(1), copies.images.zero_()), "")
+    for _ in range(2):
+        _asked(changes, trial)
     assert effects.state(trial.model) == before[0]
     assert torch.equal(trial.images, before[1])
 

@@ -50,10 +50,11 @@ def page(name: str, scanned: DatasetScan, rows: list[AnswerRow]) -> str:
 
 def _tables(scanned: DatasetScan, rows: list[AnswerRow], style: str) -> list[str]:
     widths = [None, None, 90] if style == "simple" else None
+    checked = [row[:3] for row in rows]
     return [
         tabulate(list(_sizes(scanned)), headers=SPLITS, tablefmt=style),
         tabulate(list(counts(scanned)), headers=COUNTS, tablefmt=style),
-        tabulate(rows, headers=("question", "verdict", "seen"), tablefmt=style, maxcolwidths=widths),
+        tabulate(checked, headers=("question", "verdict", "seen"), tablefmt=style, maxcolwidths=widths),
     ]
 
 

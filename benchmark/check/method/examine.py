@@ -4,15 +4,15 @@ import copy
 import dataclasses
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from tabulate import tabulate
 from tqdm import tqdm
 
 import methods
+from benchmark.check import AnswerRow
 from benchmark.check.method import demands, effects, invariance, values
-from benchmark.check.method.question import MethodOnModel, Observation, Question, Verdict, on_models
+from benchmark.check.method.question import MethodOnModel, Observation, Question, Verdict, on_models, question
 from core.errors import NotAvailableError, examples
 from core.user_code import ANYTHING
 
@@ -20,67 +20,52 @@ log = logging.getLogger(__name__)
 _PARTS = [part for module in (values, invariance, effects, demands) for part in vars(module).values()]
 QUESTIONS: tuple[Question, ...] = tuple(part for part in _PARTS if isinstance(part, Question))
 """All questions, found in the files of this package."""
-SERVES = "the method returns no map for any of the small models; it must support AVG or PCAM pooling"
 RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A row of the table."""
+@question("the method returns no map for any of the small models; it must support AVG or PCAM pooling")
+def serves(trial: MethodOnModel) -> Observation:
+    """Check that the method supports the model."""
+    try:
+        trial.maps()
+    except NotAvailableError as error:
+        return Observation("fail", f"n/a: {error}")
+    return Observation("pass", "maps")
 
-    question: str
-    verdict: Verdict
-    seen: str
-    meaning: str
-    """Meaning of a failure."""
 
-
-def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer]:
+def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[AnswerRow]:
     """Answer all questions about the method ``word`` (a name with options, or ``path/to/file.py:Class``).
 
     The first question is ``serves``; a method that supports no model gets no other answer. Raises ``LocusError`` for an
     unknown method.
     """
     trials = on_models(lambda: methods.build(word))
-    observations = {trial.name: _serves(trial) for trial in trials}
+    observations = {trial.name: _asked(serves, trial, 0.0) for trial in trials}
     served = [trial for trial in trials if observations[trial.name].verdict == "pass"]
     if not served:
-        return [_merged("serves", SERVES, observations)]
+        return [_merged(serves, observations)]
     seen = "; ".join(f"{model}: {observation.text}" for model, observation in observations.items())
     log.info("asking %s %d questions", word, len(questions))
     bar = tqdm(questions, desc=f"ask {word}", unit="question", leave=False, disable=None)
-    return [Answer("serves", "pass", seen, SERVES), *(answer(question, served) for question in bar)]
+    return [AnswerRow(serves.name, "pass", seen, serves.meaning), *(answer(question, served) for question in bar)]
 
 
-def answer(question: Question, served: Sequence[MethodOnModel]) -> Answer:
+def answer(question: Question, served: Sequence[MethodOnModel]) -> AnswerRow:
     """Answer a question with the worst observation over all models that the method supports."""
-    return _merged(question.name, question.meaning, {trial.name: _asked(question.ask, trial) for trial in served})
+    return _merged(question, {trial.name: _asked(question, trial) for trial in served})
 
 
-def _merged(name: str, meaning: str, observations: dict[str, Observation]) -> Answer:
+def _merged(question: Question, observations: dict[str, Observation]) -> AnswerRow:
     model, worst = max(observations.items(), key=lambda item: (RANKS.index(item[1].verdict), item[1].size))
     where = f"{model}: " if len(observations) > 1 and (worst.verdict == "fail" or worst.size) else ""
-    return Answer(name, worst.verdict, where + worst.text, meaning)
+    return AnswerRow(question.name, worst.verdict, where + worst.text, question.meaning)
 
 
-def _serves(trial: MethodOnModel) -> Observation:
-    def maps(apart: MethodOnModel) -> Observation:
-        try:
-            apart.maps()
-        except NotAvailableError as error:
-            return Observation("fail", f"n/a: {error}")
-        return Observation("pass", "maps")
-
-    return _asked(maps, trial, 0.0)
-
-
-def _asked(
-    ask: Callable[[MethodOnModel], Observation], trial: MethodOnModel, size: float = float("inf")
-) -> Observation:
+def _asked(question: Question, trial: MethodOnModel, size: float = float("inf")) -> Observation:
     """Ask with copies of the model and the images, so that side effects of a method do not affect other questions."""
     copies = dataclasses.replace(trial, model=copy.deepcopy(trial.model), images=trial.images.clone())
     try:
-        return ask(copies)
+        return question.ask(copies)
     except ANYTHING as error:
         return Observation("fail", f"raised {type(error).__name__}: {error}", size)
 
@@ -101,7 +86,7 @@ def run(words: Sequence[str], threads: int, report: Callable[[str], None]) -> li
     return failing
 
 
-def table(answers: Sequence[Answer]) -> str:
+def table(answers: Sequence[AnswerRow]) -> str:
     """Format the answers as a table: question, verdict, observation, meaning of a failure."""
     rows = [(answer.question, answer.verdict, answer.seen, answer.meaning or "not judged") for answer in answers]
     return tabulate(rows, headers=("question", "verdict", "seen", "a failure means"), maxcolwidths=WIDTHS)

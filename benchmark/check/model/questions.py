@@ -40,7 +40,7 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
     else:
         loaded = external_network.build(network, usual)
     rows = answers(loaded) + ([] if data is None else labelled.answers(loaded, data, config.images))
-    report(tabulate(rows, headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
+    report(tabulate([row[:3] for row in rows], headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
     return conclude(str(config.model), rows, report)
 
 
