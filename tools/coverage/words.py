@@ -10,16 +10,16 @@ COLUMNS = {
 }
 ABOUT = """# Do the intervals contain the true value?
 
-**With five training runs: yes.** The 95 % intervals contain the true value in {five} of 100 simulated worlds.
+**With five training runs: yes.** The 95 % intervals contain the true value in {five} of 100 simulated data sets.
 
-**With three runs: nearly.** Intervals of rows contain it in {row_3} of 100 worlds. In up to {wrong_3} of 100 worlds a
+**With three runs: nearly.** Intervals of rows contain it in {row_3} of 100 data sets. In up to {wrong_3} of 100, a
 best method of a network is wrongly called worse. The low figures come from 500 patients and scores that vary much
 between runs (standard deviations of .05 to .10).
 
-**With two runs: not reliably.** Intervals of rows contain it in {row_2} of 100 worlds. In up to {wrong_2} of 100 worlds
+**With two runs: not reliably.** Intervals of rows contain it in {row_2} of 100 data sets. In up to {wrong_2} of 100,
 a best method is wrongly called worse. Add a third run before you say which method is best.
 
-An interval covers another training run and other patients. `python -m tools.coverage` simulates {worlds} worlds for
+An interval covers another training run and other patients. `python -m tools.coverage` simulates {worlds} data sets for
 each setting: 30, 60 or 500 patients, standard deviations over runs of .01 to .10, three networks. The standard error of
 a figure is at most .8. `tools/coverage/worlds.py` describes the model, `tools/coverage/coverage.csv` has every setting.
 The model has normal effects of patients, cases, runs and methods. It has no networks that fail in some runs, and no
@@ -46,7 +46,7 @@ runs. Both can be 0 by chance, and then an interval has zero width and p is 0. F
 
 **Locus uses the floor alone.**
 
-- `nothing` wrongly calls a best method worse in up to {nothing_3} of 100 worlds with three runs.
+- `nothing` wrongly calls a best method worse in up to {nothing_3} of 100 data sets with three runs.
 - `cap` does not change a variance of 0, so it leaves intervals of zero width and a p of 0.
 - `floor and cap` has the best coverage but hardly any power. With three runs and 30 or 60 patients it finds
   {power_both} of 100 worse methods, the floor alone {power_floor}.
@@ -56,6 +56,6 @@ runs. Both can be 0 by chance, and then an interval has zero width and p is 0. F
 If runs hardly differ, the floor makes intervals too wide: up to {high} of 100 contain the true value. If scores vary
 much between two or three runs, its intervals are too narrow. More training runs are the remedy.
 
-Power is the share of worlds in which a true advantage is detected. The advantage is .10 with 30 and 60 patients, .05
+Power is the share of data sets in which a true advantage is detected. The advantage is .10 with 30 and 60 patients, .05
 with 500. For `best method kept`, power is the share of worse methods that are called worse than the better one.
 """

@@ -28,10 +28,11 @@ for MIMIC-CXR; its row shows the cost of as many images.
 
 Extrapolations:
 
-- 12 models from two networks
-- all slow methods from Score-CAM on ResNet-18; for DenseNet-121 with twice the channels and its own forward pass
-- ten fast methods from seven
-- CheXpert and MIMIC-CXR from images of the same size
+- The 12 models are estimated from two networks.
+- All slow methods are estimated from Score-CAM on ResNet-18; DenseNet-121 has twice the channels and its own forward
+  pass.
+- Ten fast methods are estimated from seven.
+- Images of CheXpert and MIMIC-CXR are assumed to have the same size as those of NIH.
 
 Reading is not counted, because the loader is 1,900 times as fast as a training step ([speed.md](speed.md#training)).
 """

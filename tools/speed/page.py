@@ -40,11 +40,11 @@ def machine(record: SpeedRecord) -> str:
     gpu = f"{m.gpu}; " if m.gpu else ""
     packages = ", ".join(f"{name} {number}" for name, number in m.packages.items())
     threads = "1 thread" if m.threads == 1 else f"{m.threads} threads"
-    rounds = f", at most {record.settings['rounds']} rounds" if "rounds" in record.settings else ""
+    rounds = f", in at most {record.settings['rounds']} round(s)" if "rounds" in record.settings else ""
     return (
         f"Machine: {gpu}{m.cpu}, {m.cores} cores, {m.memory_gib:g} GiB, {m.system}; {threads}; "
-        f"load before the run {m.load:g}. Python {m.python}, {packages}. Run on {record.created[:10]}, "
-        f"{record.seconds / 60:.0f} minutes{rounds}."
+        f"load before the run {m.load:g}. Python {m.python}, {packages}. Run on {record.created[:10]} "
+        f"for {record.seconds / 60:.0f} min{rounds}."
     )
 
 

@@ -49,5 +49,5 @@ def _rows(config: TrainingSpeedConfig, names: Sequence[str], folder: Path) -> It
 def _note(names: Mapping[str, str]) -> str:
     """Describe the devices and their precision."""
     kinds = {device: precision("auto", has_fast_bfloat16(device)) for device in names}
-    text = "; ".join(f"{device}: {name}, --precision auto is {kinds[device]}" for device, name in names.items())
-    return f"Devices: {text}." + ("" if GPU in names else " **No GPU was measured.**")
+    devices = (f"{name} (`{device}`; `--precision auto` selects {kinds[device]})" for device, name in names.items())
+    return f"Devices: {'; '.join(devices)}." + ("" if GPU in names else " **No GPU was measured.**")
