@@ -52,16 +52,17 @@ def _models(all_records: Iterable[Record]) -> list[list[Record]]:
     """Group the records to compare by model and images, ordered by method."""
     groups: dict[str, list[Record]] = {}
     for record in sorted(all_records, key=lambda r: r.cell.method):
-        c = record.cell
-        if c.protocol == MAIN_PROTOCOL and _is_compared(record):
-            groups.setdefault(c.without_method.key, []).append(record)
+        if is_comparable(record):
+            groups.setdefault(record.cell.without_method.key, []).append(record)
     return list(groups.values())
 
 
-def _is_compared(record: Record) -> bool:
-    """Whether a record is compared: aligned records of runs, and all records of external entries."""
+def is_comparable(record: Record) -> bool:
+    """Whether a record has scores of ``locus``: of a run on the aligned grid, or of an external entry on any grid."""
     is_own = record.source == "run" and record.cell.alignment == "aligned"
-    return bool(record.scores) and (is_own or "external" in record.cell.recipe)
+    return (
+        bool(record.scores) and record.cell.protocol == MAIN_PROTOCOL and (is_own or "external" in record.cell.recipe)
+    )
 
 
 def _of(group: Sequence[Record], folder: Path) -> list[Record]:

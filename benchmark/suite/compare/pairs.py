@@ -24,22 +24,6 @@ class Pair:
     """The training runs of each side, by seed."""
 
     @property
-    def first(self) -> Record:
-        """First training run of A."""
-        return self.sides[0][0]
-
-    @property
-    def second(self) -> Record:
-        """First training run of B."""
-        return self.sides[1][0]
-
-    @property
-    def of_the_same_cells(self) -> bool:
-        """Whether A and B are the same records."""
-        one, other = ({record.key for record in side} for side in self.sides)
-        return one == other
-
-    @property
     def several(self) -> bool:
         """Whether a side has more than one training run."""
         return max(map(len, self.sides)) > 1
@@ -66,7 +50,7 @@ def pairs_of(first: Selection, second: Selection) -> tuple[list[Pair], tuple[int
     bound = [n for n, is_free in enumerate(free) if is_free]
     joined = [(a, b) for a in one for b in other if all(a[n] == b[n] for n in bound)]
     pairs = [Pair(_common(*_on_same_images(one[a], other[b]))) for a, b in joined]
-    distinct = [pair for pair in pairs if first.folder != second.folder or not pair.of_the_same_cells]
+    distinct = [pair for pair in pairs if first.folder != second.folder or pair.sides[0] != pair.sides[1]]
     if not distinct:
         raise BadValueError(_nothing_to_compare(first, second, bool(pairs)))
     return distinct, (len(one) - len({a for a, _ in joined}), len(other) - len({b for _, b in joined}))

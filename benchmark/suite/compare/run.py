@@ -104,11 +104,10 @@ def _provenance(
     Returns text for a terminal, one line each; parts that do not apply are left out.
     """
     lines = [f"{word} = {_named(side)}" for word, side in (("A", first), ("B", second))]
-    lines += [
-        f"cells of {side} without a partner in the other: {count}"
-        for side, count in zip("AB", unmatched, strict=True)
-        if count
+    alone = [
+        f"cells of {side} without a partner in the other: {n}" for side, n in zip("AB", unmatched, strict=True) if n
     ]
+    lines += alone
     lines += _other_grids(first, second, pairs)
     if other := _other_data(pairs):
         lines.append(f"the data sets of A and B differ in {', '.join(other)}")
@@ -126,12 +125,10 @@ def _provenance(
 def _other_grids(first: Selection, second: Selection, pairs: Iterable[Pair]) -> list[str]:
     """Return a line if networks of a pair have different grids, from the scores of ``truth`` on them."""
     one, other = (_bounds(side.folder) for side in (first, second))
-    bounds = {
-        (one.get(pair.first.cell.model_of_any_seed), other.get(pair.second.cell.model_of_any_seed))
-        for pair in pairs
-        if pair.first.cell.dataset == pair.second.cell.dataset
-    }
-    differ = [f"{number(a)} and {number(b)}" for a, b in bounds if a is not None and b is not None and a != b]
+    cells = [(a[0].cell, b[0].cell) for a, b in (pair.sides for pair in pairs)]
+    same_data = [(a.model_of_any_seed, b.model_of_any_seed) for a, b in cells if a.dataset == b.dataset]
+    bounds = {(one.get(a), other.get(b)) for a, b in same_data}
+    differ = [f"{number(a)} and {number(b)}" for a, b in bounds if None not in (a, b) and a != b]
     bound = f"upper bound {examples(sorted(differ), 3)}"
     return [f"A and B have different grids ({bound}), which explains part of a difference"] if differ else []
 
@@ -159,7 +156,6 @@ def _seeds(pairs: Sequence[Pair]) -> str:
 
 def _other_data(pairs: Iterable[Pair]) -> list[str]:
     """Return the fields in which the data set descriptions of a pair differ, except for counts and sizes."""
-    sides = [[{"dataset": r.cell.dataset, **r.data} for r in (pair.first, pair.second)] for pair in pairs]
-    return sorted(
-        {name for a, b in sides for name in {*a, *b} if name not in IGNORED_FIELDS and a.get(name) != b.get(name)}
-    )
+    sides = [[{"dataset": r.cell.dataset, **r.data} for r, *_ in pair.sides] for pair in pairs]
+    differ = {name for a, b in sides for name in {*a, *b} if a.get(name) != b.get(name)}
+    return sorted(differ.difference(IGNORED_FIELDS))

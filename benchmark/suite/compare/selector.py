@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmark import records
 from benchmark.records import Record
+from benchmark.suite.paired import is_comparable
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from core.names import MAIN_PROTOCOL
 
@@ -44,8 +45,11 @@ def resolve(selector: str, results: Path) -> Selection:
     suites = [folder.name for folder in records.suites(results)]
     if suite not in suites:
         raise UnknownNameError("suite", suite, suites, also="the path of a checkpoint or run folder")
-    all_records = scored(results / suite)
-    return _select(selector, results / suite, all_records, *_parts(suite, rest, all_records))
+    folder = results / suite
+    if not (all_records := _comparable_records(folder)):
+        reason = f"the suite {suite!r} has no scores of the protocol {MAIN_PROTOCOL!r} in {folder}"
+        raise DataError(f"{reason}: run it first")
+    return _select(selector, folder, all_records, *_parts(suite, rest, all_records))
 
 
 def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
@@ -62,20 +66,8 @@ def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
     raise errors[0]
 
 
-def scored(folder: Path) -> list[Record]:
-    """Return the comparable records of a suite. Raises ``DataError`` if there are none."""
-    if comparable := _comparable_records(folder):
-        return comparable
-    raise DataError(
-        f"the suite {folder.name!r} has no scores of the protocol {MAIN_PROTOCOL!r} in {folder}: run it first"
-    )
-
-
 def _comparable_records(folder: Path) -> list[Record]:
-    """Return the records on the aligned grid, and all of external entries, which have one alignment or none."""
-    scored_records = (r for r in records.load(folder) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
-    kind = ("aligned", "run")
-    return [r for r in scored_records if (r.cell.alignment, r.source) == kind or "external" in r.cell.recipe]
+    return [record for record in records.load(folder) if is_comparable(record)]
 
 
 def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | None, str | None]:
@@ -123,8 +115,8 @@ def _of_checkpoint(selector: str, results: Path) -> Selection:
     from benchmark.training import load  # imports torch
 
     digest = load.checkpoint(selector).digest
-    scored_records = ((folder, r) for folder in records.suites(results) for r in _comparable_records(folder))
-    models = {(folder, r.cell.model_id) for folder, r in scored_records if digest in r.checkpoints}
+    comparable = {folder: _comparable_records(folder) for folder in records.suites(results)}
+    models = {(folder, r.cell.model_id) for folder in comparable for r in comparable[folder] if digest in r.checkpoints}
     named = {pair for pair in models if pair[0].name in Path(selector).resolve().parts} or models
     words = sorted(f"{folder.name}/{model}" for folder, model in named)
     if not words:
@@ -136,4 +128,4 @@ def _of_checkpoint(selector: str, results: Path) -> Selection:
         advice = f"write one of {', '.join(words)}"
         raise BadValueError(f"{selector} was scored as several suites or models: {advice}")
     folder, model = named.pop()
-    return _select(selector, folder, scored(folder), model, None)
+    return _select(selector, folder, comparable[folder], model, None)

@@ -80,7 +80,7 @@ def test_cells_on_the_same_images_are_compared(write, tmp_path, hits):
     write("tiny", "AVG", "cam", hits(0.5))
     small = [write("tiny", "AVG", method, hits(0.5)[:20], part=True) for method in ("cam", "ablationcam")]
     ((pair,), _) = pairs_of(resolve("tiny/AVG/cam", tmp_path), resolve("tiny/AVG/ablationcam", tmp_path))
-    assert [pair.first, pair.second] == small
+    assert [*pair.sides[0], *pair.sides[1]] == small
 
 
 def test_no_common_cell_is_an_error_with_advice(two_models, write, tmp_path, hits):
