@@ -11,9 +11,9 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -124,70 +124,35 @@ class Event:
 def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
     """Run ``steps`` in their order as soon as they are ready, and yield an event for each change.
 
-    Raises ``WriteError`` as soon as a file cannot be written, because other steps would fail too, and ``ValueError`` if
-    steps require each other or a step that is not in the list.
+    Steps of the same name are one step. A step that needs a failed one is cancelled. Raises ``WriteError`` as soon as a
+    file cannot be written, because other steps would fail too, and ``ValueError`` if steps require each other.
     """
-    waiting, running = StepGraph(steps), 0
-    while waiting.steps or running:
-        while running < executor.jobs and (ready := waiting.pop_ready()):
-            yield Event("started", ready)
-            executor.start(ready)
-            running += 1
-        if not running:
-            raise ValueError(f"these steps can never start: {', '.join(waiting.steps)}")
-        step, error = executor.wait()
-        running -= 1
-        if isinstance(error, WriteError):
-            raise error
-        if error is None:
-            waiting.mark_done(step.id)
-            yield Event("done", step)
+    by_name = {step.id: step for step in steps}
+    graph = TopologicalSorter({name: step.needs for name, step in by_name.items()})
+    graph.prepare()
+    numbers = {name: number for number, name in enumerate(by_name)}
+    ready: list[tuple[int, str]] = []
+    reasons: dict[str, str] = {}  # of the steps that failed or were cancelled
+    running = 0
+    while graph.is_active():
+        for name in graph.get_ready():
+            heapq.heappush(ready, (numbers[name], name))
+        if ready and running < executor.jobs:
+            step = by_name[heapq.heappop(ready)[1]]
+            failed = [name for name in step.needs if name in reasons]
+            if not failed:
+                yield Event("started", step)
+                executor.start(step)
+                running += 1
+                continue
+            event = Event("cancelled", step, reasons[failed[0]])
         else:
-            yield Event("failed", step, str(error))
-            yield from (Event("cancelled", other, str(error)) for other in waiting.pop_dependents(step.id))
-
-
-class StepGraph:
-    """The steps that have not begun, and the steps that they wait for.
-
-    >>> first = Step("a", "train", "builtins.print", (), (), 1)
-    >>> then = Step("b", "train", "builtins.print", (), ("a",), 1)
-    >>> graph = StepGraph([then, first])
-    >>> graph.pop_ready().id, graph.pop_ready()
-    ('a', None)
-    >>> graph.mark_done("a")
-    >>> graph.pop_ready().id
-    'b'
-    """
-
-    def __init__(self, steps: Sequence[Step]) -> None:
-        """Steps of the same name are one step."""
-        self.steps = {step.id: step for step in steps}
-        self._number = {name: number for number, name in enumerate(self.steps)}
-        self._needs = {name: set(step.needs) for name, step in self.steps.items()}
-        self._needed_by: defaultdict[str, list[str]] = defaultdict(list)
-        for name, needs in self._needs.items():
-            for other in needs:
-                self._needed_by[other].append(name)
-        self._ready = [(number, name) for name, number in self._number.items() if not self._needs[name]]
-
-    def pop_ready(self) -> Step | None:
-        """Remove and return the first step that is ready; None if there is none."""
-        return self.steps.pop(heapq.heappop(self._ready)[1]) if self._ready else None
-
-    def mark_done(self, name: str) -> None:
-        """Mark ``name`` as done for the steps that need it."""
-        for other in self._needed_by[name]:
-            self._needs[other].discard(name)
-            if not self._needs[other]:
-                heapq.heappush(self._ready, (self._number[other], other))
-
-    def pop_dependents(self, name: str) -> Iterator[Step]:
-        """Remove and yield the steps that depend on ``name``, directly or not.
-
-        They cannot run after ``name`` has failed, and end as cancelled.
-        """
-        for other in self._needed_by[name]:
-            if other in self.steps:
-                yield self.steps.pop(other)
-                yield from self.pop_dependents(other)
+            step, error = executor.wait()
+            running -= 1
+            if isinstance(error, WriteError):
+                raise error
+            event = Event("done", step) if error is None else Event("failed", step, str(error))
+        if event.kind != "done":
+            reasons[step.id] = event.reason
+        graph.done(step.id)
+        yield event

@@ -3,16 +3,19 @@
 import datetime
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from statistics import fmean
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from benchmark.suite.executors.base import Event, Executor, Step, run
 
+TIMED = 100
+"""Number of steps of a kind from which the time left is estimated."""
 BAR = "{n_fmt} of {total_fmt} |{bar:20}| {elapsed}{postfix}"
 
 
@@ -45,12 +48,8 @@ class StepCounts:
     """Name of a running step -> its start."""
     ended: Counter[str] = field(default_factory=Counter)
     """done, failed or cancelled -> number of steps."""
-    timed: Counter[str] = field(default_factory=Counter)
-    """train, explain or score -> number of timed steps, without those that had been done before."""
-    timed_seconds: dict[str, float] = field(default_factory=dict)
-    """train, explain or score -> total time of those steps."""
-    longest: dict[str, float] = field(default_factory=dict)
-    """train, explain or score -> time of the longest step."""
+    seconds: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=TIMED)))
+    """train, explain or score -> times of the last steps that are done."""
 
     def take(self, event: Event) -> None:
         """Count an event."""
@@ -58,21 +57,11 @@ class StepCounts:
         if event.kind == "started":
             self.began[name] = now
             return
-        took, kind = now - self.began.pop(name, now), event.step.kind
-        self.left[kind] -= 1
+        took = now - self.began.pop(name, now)
+        self.left[event.step.kind] -= 1
         self.ended[event.kind] += 1
         if event.kind == "done":
-            self._measure(kind, took)
-
-    def _measure(self, kind: str, took: float) -> None:
-        """Time a step. A step that took less than a tenth of the longest one had been done before and is ignored."""
-        longest = self.longest.get(kind, 0.0)
-        if took > 10 * longest:
-            self.timed[kind], self.timed_seconds[kind] = 0, 0.0
-        if took >= longest / 10:
-            self.timed[kind] += 1
-            self.timed_seconds[kind] += took
-        self.longest[kind] = max(took, longest)
+            self.seconds[event.step.kind].append(took)
 
     def __str__(self) -> str:
         """``1 running, 2 waiting, 3 done, about 0:01:00 left``."""
@@ -83,9 +72,15 @@ class StepCounts:
 
     @property
     def time_left(self) -> datetime.timedelta | None:
-        """Estimated time left, from the mean time per kind of step; None until a step of each kind has ended."""
-        if not self.left.total() or any(n and not self.timed[kind] for kind, n in self.left.items()):
+        """Estimated time left, from the mean time per kind of step; None until a step of each kind has ended.
+
+        A step that took less than a tenth of the longest one had been done before and is ignored.
+        """
+        left = {kind: n for kind, n in self.left.items() if n}
+        if not left or any(not self.seconds[kind] for kind in left):
             return None
+        longest = {kind: max(self.seconds[kind]) for kind in left}
+        means = {kind: fmean(s for s in self.seconds[kind] if s >= longest[kind] / 10) for kind in left}
         passed = sum(time.perf_counter() - began for began in self.began.values())
-        seconds = sum(n * self.timed_seconds[kind] / self.timed[kind] for kind, n in self.left.items() if n) - passed
+        seconds = sum(n * means[kind] for kind, n in left.items()) - passed
         return datetime.timedelta(seconds=round(max(seconds, 0) / self.jobs))
