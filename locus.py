@@ -48,7 +48,7 @@ ENTRY_POINTS = {
     "heatmap": "heatmap",
     "run": "benchmark.run",
     "score": "benchmark.score",
-    "check": "benchmark.check",
+    "check": "benchmark.check.__main__",
     "convert": "benchmark.convert",
     "submit": "benchmark.submit",
     "power": "benchmark.power",
@@ -102,28 +102,20 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def entry_points() -> list[str]:
-    """Return the subcommands whose modules exist."""
-    paths = {word: CHECKOUT / module.replace(".", "/") for word, module in ENTRY_POINTS.items()}
-    return [word for word, path in paths.items() if path.with_suffix(".py").is_file() or path.is_dir()]
-
-
 def main() -> int:
     """Run a subcommand, ``locus WORD --flags``, and return its exit status."""
     from core import interrupts
 
     interrupts.exit_quietly()
     word = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    usage = f"locus {'|'.join(entry_points())} [--flag value ...]; `locus WORD --help` lists the flags"
+    usage = f"locus {'|'.join(ENTRY_POINTS)} [--flag value ...]; `locus WORD --help` lists the flags"
     if word in ("-h", "--help"):
         print(f"usage: {usage}")
         return 0
-    if word not in entry_points():
+    if word not in ENTRY_POINTS:
         print(f"error: unknown command {word!r}: {usage}", file=sys.stderr)
         return 2
-    package = (CHECKOUT / ENTRY_POINTS[word].replace(".", "/")).is_dir()
-    module = importlib.import_module(f"{ENTRY_POINTS[word]}.__main__" if package else ENTRY_POINTS[word])
-    entry_point: Callable[[Sequence[str]], int] = module.main
+    entry_point: Callable[[Sequence[str]], int] = importlib.import_module(ENTRY_POINTS[word]).main
     return entry_point(sys.argv[2:])
 
 

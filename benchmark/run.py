@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.records import Record
@@ -42,32 +42,28 @@ def main(argv: Sequence[str] | None = None) -> int:
             stopped += outcome.stopped
             path = outcome.folder.path
             written.setdefault(path.parent, {})[path] = outcome.records
-            for text in _leaderboards(outcome) if not config.dry_run and not config.all else ():
-                cli.say(text)
+            if not config.dry_run and not config.all:
+                _say_leaderboards(outcome)
     in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
-    for index in _indexes(written) if not config.dry_run else ():
-        cli.say(f"results: {index} ({in_words})")
+    if not config.dry_run:
+        from benchmark.report import tables  # slow imports, not for a dry run
+
+        for folder, by_suite in written.items():
+            cli.say(f"results: {tables.index(folder, by_suite)} ({in_words})")
     if stopped:
         raise LocusError(f"all models are finished except {len(stopped)}, which failed: {'; '.join(stopped)}")
     return 1 if counts["failed"] else 0
 
 
-def _leaderboards(outcome: Outcome) -> Iterator[str]:
-    """Yield the main tables of a suite, with published and predicted results."""
+def _say_leaderboards(outcome: Outcome) -> None:
+    """Print the main tables of a suite, with published and predicted results."""
     from benchmark.report import tables
     from benchmark.report.published import predicted, side_by_side
 
     folder, all_records = outcome.folder, outcome.records
-    yield tables.headline(outcome.tables)
-    yield side_by_side(all_records, folder.published)
-    yield predicted(all_records, folder.predicting, folder.predicted_by or "")
-
-
-def _indexes(written: dict[Path, dict[Path, list[Record]]]) -> Iterator[Path]:
-    """Write the index page of each results folder, and yield their paths."""
-    from benchmark.report import tables
-
-    yield from (tables.index(folder, by_suite) for folder, by_suite in written.items())
+    cli.say(tables.headline(outcome.tables))
+    cli.say(side_by_side(all_records, folder.published))
+    cli.say(predicted(all_records, folder.predicting, folder.predicted_by or ""))
 
 
 if __name__ == "__main__":

@@ -6,19 +6,3 @@ is valid only if both have the requested key and the array has the length in the
 and concurrent runs. A method without maps for a model has only an index. ``<word>.shards`` contains parts of an array
 until they are joined.
 """
-
-from benchmark.maps.code import code_digest
-from benchmark.maps.reader import StoredMaps, read
-from benchmark.maps.writer import Index, Writer, compress, file_name, open_writer, write_no_maps
-
-__all__ = [
-    "Index",
-    "StoredMaps",
-    "Writer",
-    "code_digest",
-    "compress",
-    "file_name",
-    "open_writer",
-    "read",
-    "write_no_maps",
-]

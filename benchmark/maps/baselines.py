@@ -24,7 +24,6 @@ class Prior:
     """
 
     name: ClassVar[str] = "prior"
-    uses_truth: ClassVar[bool] = True
 
     def __init__(self, folds: int = 5, seed: int = 0, side: int = 32) -> None:
         """Set ``side``, the number of positions along each side of the map."""
@@ -64,7 +63,6 @@ class Truth:
     """
 
     name: ClassVar[str] = "truth"
-    uses_truth: ClassVar[bool] = True
 
     def maps(
         self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]

@@ -9,11 +9,11 @@ import torch
 from tqdm import tqdm
 
 from backbones import Classifier
-from benchmark import maps as store
 from benchmark.explain import MethodMaps, gather, prepare, run_methods
 from benchmark.maps.baselines import Prior, Truth
 from benchmark.maps.requests import MapRequest
 from benchmark.maps.trained import TrainingRun
+from benchmark.maps.writer import Writer, open_writer, write_no_maps
 from config import EngineFlags
 from core.errors import BadValueError, LocusError, NotAvailableError
 from core.frames import Grid
@@ -65,7 +65,7 @@ class _Files:
     """Word -> request of the methods that have not failed."""
     findings: tuple[str, ...]
     stack: ExitStack
-    writers: dict[str, tuple[store.Writer, ExitStack]] = field(default_factory=dict)
+    writers: dict[str, tuple[Writer, ExitStack]] = field(default_factory=dict)
     broken: dict[str, LocusError] = field(default_factory=dict)
 
     def parts(self) -> dict[str, Method]:
@@ -85,11 +85,11 @@ class _Files:
         except BadValueError as error:
             self._drop(self.requests.pop(word), LocusError(f"the method {word!r} failed: {error}"))
 
-    def _writer(self, request: MapRequest) -> store.Writer:
+    def _writer(self, request: MapRequest) -> Writer:
         if request.word not in self.writers:
             file = self.stack.enter_context(ExitStack())
             about = request.images, self.findings, request.shown
-            writer = file.enter_context(store.open_writer(request.path, request.key, *about))
+            writer = file.enter_context(open_writer(request.path, request.key, *about))
             self.writers[request.word] = writer, file
         return self.writers[request.word][0]
 
@@ -99,7 +99,7 @@ class _Files:
             with suppress(LocusError), self.writers.pop(request.word)[1]:
                 raise error  # an error inside the block discards the file
         if isinstance(error, NotAvailableError):
-            store.write_no_maps(request.path, request.key, request.images, self.findings, reason=str(error))
+            write_no_maps(request.path, request.key, request.images, self.findings, reason=str(error))
         else:
             log.warning("%s", error)
             self.broken[request.word] = LocusError(str(error))  # without the traceback, which refers to tensors
@@ -109,7 +109,7 @@ def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -
     """Write the maps of a baseline, which only needs the model's grid."""
     samples = [sample for run in request.runs for sample in run.scorable_images]
     findings, boxed = request.runs[0].data.findings, next(run for run in request.runs if run.scorable_images)
-    with store.open_writer(request.path, request.key, request.images, findings) as writer:
+    with open_writer(request.path, request.key, request.images, findings) as writer:
         writer.add(*baseline.maps(samples, findings, *networks.positions(boxed)))
 
 

@@ -8,16 +8,17 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark import maps as store
 from benchmark.maps.generate import generate
+from benchmark.maps.reader import StoredMaps, read
 from benchmark.maps.requests import MapRequest, build_method, make_request
 from benchmark.maps.trained import TrainingRun, select_samples
+from benchmark.maps.writer import open_writer, write_no_maps
 from config import EngineFlags
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError
 from core.files import writing
 from methods.base import Method
 
-StoredMapsByMethod = dict[str, store.StoredMaps | LocusError]
+StoredMapsByMethod = dict[str, StoredMaps | LocusError]
 """Word -> stored maps of a method, or its error.
 
 ``NotAvailableError``: the method does not support this model. Other errors: it failed, and the next run tries again.
@@ -102,10 +103,10 @@ def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> Stored
     return {r.word: broken.get(r.word) or stored[r.word] or _absent(r, flags) for r in requests}
 
 
-def _read(request: MapRequest) -> store.StoredMaps | NotAvailableError | None:
+def _read(request: MapRequest) -> StoredMaps | NotAvailableError | None:
     """Read the stored maps of a request; maps of all findings also serve a request for some of them."""
     keys = dict.fromkeys((request.key, request.key_of_all))
-    return next((maps for key in keys if (maps := store.read(request.path, key)) is not None), None)
+    return next((maps for key in keys if (maps := read(request.path, key)) is not None), None)
 
 
 def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:
@@ -148,11 +149,11 @@ def _join(request: MapRequest, count: int) -> None:
     images, findings = request.images, request.runs[0].data.findings
     shards = [request.shard(number, count) for number in range(1, count + 1)]
     try:
-        with store.open_writer(request.path, request.key, images, findings, request.shown) as writer:
+        with open_writer(request.path, request.key, images, findings, request.shown) as writer:
             for shard in [shard for shard in shards if shard.batches]:
-                maps = store.read(shard.path, shard.key)
-                if not isinstance(maps, store.StoredMaps):
+                maps = read(shard.path, shard.key)
+                if not isinstance(maps, StoredMaps):
                     raise maps or NoMapsError(f"no maps in {shard.path}")
                 writer.copy(maps.values, maps.index.peaks, maps.index.grid)
     except NotAvailableError as error:
-        store.write_no_maps(request.path, request.key, images, findings, reason=str(error))
+        write_no_maps(request.path, request.key, images, findings, reason=str(error))

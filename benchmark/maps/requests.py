@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import torch
 
 import methods
-from benchmark import maps as store
 from benchmark.explain import VERSION
 from benchmark.maps import untrained
 from benchmark.maps.baselines import BASELINES, Prior, Truth
+from benchmark.maps.code import code_digest
 from benchmark.maps.trained import TrainingRun, select_samples
+from benchmark.maps.writer import file_name
 from core import registry, user_code
 from core.errors import LocusError, one_line
 from core.files import key
@@ -114,7 +115,7 @@ def make_request(
     fast = not isinstance(method, Method) or (method.is_fast() and method.smooth is None)
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
     runs = tuple(untrained.of(run) for run in trained) if word == UNTRAINED else tuple(trained)
-    path, of_all = folder / store.file_name(word), _key(runs, word, type(method), images)
+    path, of_all = folder / file_name(word), _key(runs, word, type(method), images)
     if fast or not shown_only:
         return MapRequest(word, runs, method, fast, tuple(_batches(runs, frozenset(images))), path, of_all, of_all)
     batches = tuple(_batches_of_shown(runs, frozenset(images)))
@@ -152,7 +153,7 @@ def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence
     networks = [[run.digest, *(getattr(run.config, name) for name in NETWORK)] for run in trained]
     pixels = [run.pixels_digest for run in trained]
     truth = [_truth(run) for run in trained] if word in BASELINES else []
-    method = (part.__name__, _options(word, part), store.code_digest(part))
+    method = (part.__name__, _options(word, part), code_digest(part))
     return key([networks, pixels, _preprocessing(), images, truth, *method, VERSION])
 
 
@@ -161,7 +162,7 @@ def _options(word: str, part: type) -> dict[str, str]:
     bare, smooth = methods.split_smooth(word)
     call = inspect.signature(part).bind(**({} if user_code.runs_code(word) else registry.options(bare)))
     call.apply_defaults()
-    smoothed = {"smooth": smooth, "by": store.code_digest(type(smoothing.get(smooth)))} if smooth else {}
+    smoothed = {"smooth": smooth, "by": code_digest(type(smoothing.get(smooth)))} if smooth else {}
     return {name: repr(value) for name, value in {**call.arguments, **smoothed}.items()}
 
 

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark.maps import StoredMaps
 from benchmark.maps.cases import make_cases
 from benchmark.maps.obtain import StoredMapsByMethod, obtain
+from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import TrainingRun, convert_run, select_samples
 from benchmark.scoring.protocols.base import Case, Result
 from config import EngineFlags

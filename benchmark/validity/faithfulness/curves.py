@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from benchmark.explain import VERSION, prepare
 from benchmark.explain.memory import channels_last_on_cpu, forward_at_once
-from benchmark.maps import StoredMaps
 from benchmark.maps.obtain import NoMapsError
+from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import TrainingRun
 from benchmark.scoring.protocols.base import Case
 from benchmark.validity.faithfulness import perturbation

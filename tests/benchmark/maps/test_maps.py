@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import methods
-from benchmark import maps
-from benchmark.maps.code import sources
+from benchmark.maps.code import code_digest, sources
+from benchmark.maps.reader import read
+from benchmark.maps.writer import file_name, open_writer, write_no_maps
 from core.errors import BadValueError
 from core.frames import Grid
 
@@ -29,14 +30,14 @@ def array(tmp_path):
 
 
 def add(array, key, *batches):
-    with maps.open_writer(array, key, IMAGES, FINDINGS) as writer:
+    with open_writer(array, key, IMAGES, FINDINGS) as writer:
         for batch in batches:
             writer.add(batch, GRID)
 
 
 def write(array, raw, key="key"):
     add(array, key, raw[:2], raw[2:])
-    return maps.read(array, key)
+    return read(array, key)
 
 
 def test_stored_map_has_half_precision_and_an_exact_maximum(raw, array):
@@ -68,7 +69,7 @@ def test_stored_bytes_do_not_depend_on_the_batches(raw, array, tmp_path):
 
 def test_maps_with_another_key_are_not_read(raw, array):
     write(array, raw, "old weights")
-    assert maps.read(array, "new weights") is None
+    assert read(array, "new weights") is None
 
 
 @pytest.mark.parametrize("keep", [0, 10, 200])
@@ -77,7 +78,7 @@ def test_truncated_file_is_reported_and_not_read(raw, array, caplog, keep, suffi
     write(array, raw)
     path = array.with_suffix(suffix)
     path.write_bytes(path.read_bytes()[:keep])
-    assert maps.read(array, "key") is None
+    assert read(array, "key") is None
     assert f"the maps in {array} are broken" in caplog.text
 
 
@@ -86,14 +87,14 @@ def test_index_that_does_not_match_its_array_is_reported_and_not_read(raw, array
     write(array, raw)
     index = array.with_suffix(".json")
     index.write_text(json.dumps({**json.loads(index.read_text()), **change}))
-    assert maps.read(array, "key") is None
+    assert read(array, "key") is None
     assert "are broken" in caplog.text
 
 
 def test_array_without_an_index_counts_as_missing(raw, array, caplog):
     write(array, raw)
     array.with_suffix(".json").unlink()
-    assert maps.read(array, "key") is None
+    assert read(array, "key") is None
     assert not caplog.text
 
 
@@ -101,8 +102,8 @@ def test_interrupted_run_leaves_existing_maps_unchanged(raw, array, tmp_path):
     write(array, raw, "old")
     with pytest.raises(TypeError):
         add(array, "new", raw[:2], "killed here")
-    assert maps.read(array, "old") is not None
-    assert maps.read(array, "new") is None
+    assert read(array, "old") is not None
+    assert read(array, "new") is None
     assert {path.name for path in tmp_path.iterdir()} == {"cam.npy", "cam.json"}
 
 
@@ -112,27 +113,27 @@ def test_array_of_a_run_with_another_key_is_reported_and_not_read(raw, array, ca
     before = index.read_text()
     write(array, -raw, "also")
     index.write_text(before)
-    assert maps.read(array, "here") is None
-    assert maps.read(array, "also") is None
+    assert read(array, "here") is None
+    assert read(array, "also") is None
     assert "the array belongs to another run" in caplog.text
 
 
 def test_last_of_two_concurrent_runs_with_different_keys_wins(raw, array):
-    with maps.open_writer(array, "first", IMAGES, FINDINGS) as first, maps.open_writer(array, "second", IMAGES, FINDINGS) as second:
+    with open_writer(array, "first", IMAGES, FINDINGS) as first, open_writer(array, "second", IMAGES, FINDINGS) as second:
         first.add(raw[:2], GRID)
         second.add(-raw, GRID)
         first.add(raw[2:], GRID)
-    assert maps.read(array, "second") is None
-    np.testing.assert_array_equal(maps.read(array, "first").values, write(array.with_name("alone.npy"), raw).values)
+    assert read(array, "second") is None
+    np.testing.assert_array_equal(read(array, "first").values, write(array.with_name("alone.npy"), raw).values)
 
 
 def test_concurrent_run_with_the_same_key_never_removes_maps(raw, array):
     write(array, raw)
-    with maps.open_writer(array, "key", IMAGES, FINDINGS) as second:
-        assert maps.read(array, "key") is not None
+    with open_writer(array, "key", IMAGES, FINDINGS) as second:
+        assert read(array, "key") is not None
         second.add(raw, GRID)
-        assert maps.read(array, "key") is not None
-    assert maps.read(array, "key") is not None
+        assert read(array, "key") is not None
+    assert read(array, "key") is not None
 
 
 def test_open_maps_do_not_change_when_another_run_writes(raw, array):
@@ -151,9 +152,9 @@ def test_maps_of_some_images_only_or_of_two_shapes_are_an_error(raw, array):
 
 def test_unsupported_method_has_a_reason_and_no_array(raw, array):
     write(array, raw)
-    maps.write_no_maps(array, "key", IMAGES, FINDINGS, "no linear head")
-    assert str(maps.read(array, "key")) == "no linear head"
-    assert maps.read(array, "other") is None
+    write_no_maps(array, "key", IMAGES, FINDINGS, "no linear head")
+    assert str(read(array, "key")) == "no linear head"
+    assert read(array, "other") is None
     assert not array.exists()
 
 
@@ -175,10 +176,10 @@ def test_map_of_zeros_stays_zero(array):
 def test_memory_does_not_grow_with_the_number_of_images(array):
     names, batch = tuple(map(str, range(320))), np.ones((8, 2, 64, 64), np.float32)
     tracemalloc.start()
-    with maps.open_writer(array, "key", names, FINDINGS) as writer:
+    with open_writer(array, "key", names, FINDINGS) as writer:
         for _ in range(40):
             writer.add(batch, GRID)
-    stored = maps.read(array, "key")
+    stored = read(array, "key")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert stored.values.nbytes > 5e6
@@ -187,7 +188,7 @@ def test_memory_does_not_grow_with_the_number_of_images(array):
 
 def test_every_method_word_has_a_separate_file():
     words = ["cam", "noise", "noise:seed=3", "here/mine.py:Mine", "there/mine.py:Mine", "/abs/mine.py:Mine"]
-    names = [maps.file_name(word) for word in words]
+    names = [file_name(word) for word in words]
     assert len(set(names)) == len(words)
     assert names[0] == "cam.npy"
     assert all("/" not in name and ":" not in name for name in names)
@@ -198,7 +199,7 @@ def test_code_of_a_method_includes_its_imports_without_libraries():
     assert names >= {"eigencam.py", "principal.py", "base.py", "gradients.py", "frames.py"}
     assert "gradcam.py" not in names
     assert all("site-packages" not in path.parts for path in sources(methods.get("saliency")))
-    assert maps.code_digest(methods.get("cam")) != maps.code_digest(methods.get("eigencam"))
+    assert code_digest(methods.get("cam")) != code_digest(methods.get("eigencam"))
 
 
 MINE = """
@@ -216,9 +217,9 @@ def test_changed_user_file_changes_the_digest(tmp_path):
     file = tmp_path / "mine.py"
     text = MINE.format(imported="json", lazily="pass")
     file.write_text(text)
-    before = maps.code_digest(methods.get(f"{file}:Mine"))
+    before = code_digest(methods.get(f"{file}:Mine"))
     file.write_text(text.replace("return 1", "return 2"))
-    assert maps.code_digest(methods.get(f"{file}:Mine")) != before
+    assert code_digest(methods.get(f"{file}:Mine")) != before
 
 
 def test_changed_import_of_a_user_file_changes_the_digest(tmp_path, monkeypatch):
@@ -228,10 +229,10 @@ def test_changed_import_of_a_user_file_changes_the_digest(tmp_path, monkeypatch)
     (tmp_path / "lazily_beside_mine.py").write_text("a = 1")
     part = methods.get(f"{tmp_path}/mine.py:Mine")
     assert {path.name for path in sources(part) if path.parent == tmp_path} == {"mine.py", "beside_mine.py", "lazily_beside_mine.py"}
-    before = maps.code_digest(part)
+    before = code_digest(part)
     assert "lazily_beside_mine" not in sys.modules
     (tmp_path / "lazily_beside_mine.py").write_text("a = 2")
-    assert maps.code_digest(part) != before
+    assert code_digest(part) != before
 
 
 def test_code_of_an_installed_package_excludes_other_packages(tmp_path, monkeypatch):
