@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 
-from benchmark.external import columns
 from config import ScoreConfig
 from core import cli
 
@@ -12,14 +11,12 @@ from core import cli
 def main(argv: Sequence[str] | None = None) -> int:
     """Score an entry and the baselines, print the paths of the tables; exit code 1 if a case failed, 2 if invalid."""
     config, _ = cli.parse(ScoreConfig, argv, "python -m benchmark.score")
-    columns.check(
-        config.boxes,
-        config.box_format,
-        [("--predictions", config.predictions, ("image",)), ("--index", config.index, ("image", "finding"))],
-    )
-    from benchmark.external.run import run  # after the flags are checked: heavy imports
+    from benchmark.external import entry  # after the flags are checked
 
-    return run(config, cli.say)
+    given = entry.read(config)
+    from benchmark.external.run import run  # after the files are checked: imports torch
+
+    return run(config, given, cli.say)
 
 
 if __name__ == "__main__":

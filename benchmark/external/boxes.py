@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark.external.columns import NEED, BoxFormat, edges_of
 from benchmark.external.names import Names
 from core.boxes import xywh_to_xyxy
 from core.errors import BadValueError, DataError, examples
@@ -18,22 +16,20 @@ from core.types import FloatArray
 from datasets.io import limits
 from datasets.io.tables import read_csv, refuse_duplicates
 
+BoxFormat = Literal["xyxy", "xywh"]
+EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
+    "xyxy": [("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("x_min", "y_min", "x_max", "y_max")],
+    "xywh": [("x", "y", "w", "h"), ("x", "y", "width", "height")],
+}
+"""Column names of a box, by format."""
+NEED = "a table of boxes needs the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
+NUMBERS = ["a", "b", "c", "d", "score"]
+"""Columns of a table of boxes: the four numbers in the format of the file, and the confidence."""
 PIXELS = " (boxes must be in pixels of the image as published)"
 SLACK = 1.0
 """Boxes may exceed the image by this many pixels; they are clipped."""
 BoxesByCase = dict[tuple[str, str], FloatArray]
 """(image, finding) -> (M,5) boxes xyxy in the frame of the published image, and confidences."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The boxes of a file, unchecked."""
-
-    images: list[str]
-    findings: list[str]
-    numbers: FloatArray
-    """(M,5) four numbers of each box, and its confidence."""
-    box_format: BoxFormat
 
 
 def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, tuple[int, int]]) -> BoxesByCase:
@@ -42,19 +38,23 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
     Raises ``DataError`` for broken files and invalid boxes, ``BadValueError`` for a CSV without ``box_format`` or a
     JSON with ``box_format`` xyxy.
     """
-    rows = _from_json(file, box_format) if file.suffix == ".json" else _from_csv(file, box_format)
-    if not rows.images:
+    is_json = file.suffix == ".json"
+    table = _from_json(file, box_format) if is_json else _from_csv(file, box_format)
+    if table.empty:
         raise DataError(f"{file} contains no boxes")
-    images = names.resolve_images(rows.images, "boxes")
-    words = {word: names.finding(word, str(file)) for word in dict.fromkeys(rows.findings)}
+    images = names.resolve_images(table["image"].tolist(), "boxes")
+    words = {word: names.finding(word, str(file)) for word in table["finding"].unique()}
     size = np.array([frames[image][::-1] for image in images], dtype=np.float64).reshape(-1, 2)
-    boxes = _checked(rows, size, file)
-    findings = [words[word] for word in rows.findings]
-    _refuse_repeated([(*pair, *box) for *pair, box in zip(images, findings, boxes.tolist(), strict=True)], file)
-    out: dict[tuple[str, str], list[FloatArray]] = {}
-    for image, finding, box in zip(images, findings, boxes, strict=True):
-        out.setdefault((image, finding), []).append(box)
-    return {key: np.stack(boxes_of_case) for key, boxes_of_case in out.items()}
+    boxes = pd.DataFrame(_checked(table, "xywh" if is_json else box_format or "xyxy", size, file))
+    cases = pd.DataFrame({"image": images, "finding": table["finding"].map(words)})
+    rows = pd.concat([cases, boxes], axis=1)
+    if (repeated := rows.duplicated()).any():
+        n = int(repeated.argmax())
+        first = int((rows == rows.iloc[n]).all(axis=1).argmax())
+        raise DataError(
+            f"{file}: boxes {first + 1} and {n + 1} are equal ({', '.join(cases.iloc[n])}): remove one of them"
+        )
+    return {(image, finding): group.to_numpy() for (image, finding), group in boxes.groupby([*cases.to_numpy().T])}
 
 
 def images_without_boxes(
@@ -74,14 +74,18 @@ def images_without_boxes(
     return frozenset(absent)
 
 
-def _from_csv(file: Path, box_format: BoxFormat | None) -> Rows:
+def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
     table = read_csv(file, ("image", "finding", "score"), NEED)
-    edges = edges_of(file, list(table.columns), box_format)
-    numbers = table[[*edges, "score"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    return Rows(table["image"].tolist(), table["finding"].tolist(), numbers, box_format or "xyxy")
+    if box_format is None:
+        raise BadValueError("--boxes with a CSV file requires --box_format: xyxy (corners) or xywh (corner and size)")
+    edges = next((edges for edges in EDGES[box_format] if {*edges} <= {*table.columns}), None)
+    if edges is None:
+        raise DataError(f"{file} has the columns {', '.join(table)} and --box_format is {box_format}: {NEED}")
+    numbers = table[[*edges, "score"]].apply(pd.to_numeric, errors="coerce")
+    return table[["image", "finding"]].join(numbers.set_axis(NUMBERS, axis=1))
 
 
-def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
+def _from_json(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
     """Read ``images`` (id, file_name), ``categories`` (id, name), ``annotations`` (image_id, category_id, bbox, score).
 
     A list of annotations has names instead of ids.
@@ -94,11 +98,10 @@ def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
         images = {} if listed else {one["id"]: str(one["file_name"]) for one in content["images"]}
         words = {} if listed else {one["id"]: str(one["name"]) for one in content["categories"]}
         rows = content if listed else content["annotations"]
-        return Rows(
-            [images.get(row["image_id"], str(row["image_id"])) for row in rows],
-            [words.get(row["category_id"], str(row["category_id"])) for row in rows],
-            np.array([[*row["bbox"], row["score"]] for row in rows], dtype=np.float64).reshape(-1, 5),
-            "xywh",
+        numbers = np.array([[*row["bbox"], row["score"]] for row in rows], dtype=np.float64)
+        return pd.DataFrame(numbers.reshape(len(rows), 5), columns=NUMBERS).assign(
+            image=[images.get(row["image_id"], str(row["image_id"])) for row in rows],
+            finding=[words.get(row["category_id"], str(row["category_id"])) for row in rows],
         )
     except (ValueError, TypeError, KeyError, OSError, OverflowError, RecursionError) as error:
         raise DataError(
@@ -108,29 +111,28 @@ def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def _checked(rows: Rows, size: FloatArray, file: Path) -> FloatArray:
+def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file: Path) -> FloatArray:
     """Return the boxes (M,5) as xyxy, clipped to their images of ``size`` (M,2), with confidences."""
-    readings = {"xyxy": rows.numbers[:, :4], "xywh": xywh_to_xyxy(rows.numbers[:, :4])}
-    boxes, score = readings[rows.box_format], rows.numbers[:, 4]
+    values = table[NUMBERS].to_numpy(dtype=np.float64)
+    numbers, score = values[:, :4], values[:, 4]
+    readings = {"xyxy": numbers, "xywh": xywh_to_xyxy(numbers)}
+    boxes = readings.pop(box_format)
     cut, (empty, outside) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
-    other = "xywh" if rows.box_format == "xyxy" else "xyxy"
-    fits = not np.any(_impossible(readings[other], size))
+    ((other, as_other),) = readings.items()
+    fits = not np.any(_impossible(as_other, size))
     advice = f" (if it is {other}, write --box_format {other})" if fits else ""
     flaws: dict[str, Any] = {
-        "does not have four finite numbers": ~np.isfinite(rows.numbers[:, :4]).all(1),
+        "does not have four finite numbers": ~np.isfinite(numbers).all(1),
         "has a score that is not between 0 and 1": ~((score >= 0) & (score <= 1)),
-        f"is empty or inverted as {rows.box_format}{advice}": empty,
-        f"exceeds the edge of its image as {rows.box_format}{advice or PIXELS}": outside,
+        f"is empty or inverted as {box_format}{advice}": empty,
+        f"exceeds the edge of its image as {box_format}{advice or PIXELS}": outside,
         f"is below one pixel{PIXELS}": (cut[:, 2:] - cut[:, :2] < 1).any(1),
     }
     for what, wrong in flaws.items():
         if wrong.any():
             n = int(wrong.argmax())
-            numbers = ", ".join(f"{number:g}" for number in rows.numbers[n])
-            raise DataError(
-                f"{file}: {int(wrong.sum())} of {len(wrong)} boxes are invalid: box {n + 1} ({rows.images[n]}, "
-                f"{rows.findings[n]}: {numbers}) {what}"
-            )
+            box = f"{table['image'][n]}, {table['finding'][n]}: {', '.join(f'{number:g}' for number in values[n])}"
+            raise DataError(f"{file}: {int(wrong.sum())} of {len(wrong)} boxes are invalid: box {n + 1} ({box}) {what}")
     return np.column_stack([cut, score])
 
 
@@ -138,13 +140,6 @@ def _impossible(boxes: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
     """Return masks (2,M) of the boxes that are empty or inverted, and that exceed their images of ``size`` (M,2)."""
     outside = (boxes < -SLACK) | (boxes > np.tile(size, 2) + SLACK)
     return np.stack([(boxes[:, 2:] <= boxes[:, :2]).any(1), outside.any(1)])
-
-
-def _refuse_repeated(rows: Sequence[tuple[Any, ...]], file: Path) -> None:
-    first: dict[tuple[Any, ...], int] = {}
-    for n, row in enumerate(rows, 1):
-        if first.setdefault(row, n) != n:
-            raise DataError(f"{file}: boxes {first[row]} and {n} are equal ({row[0]}, {row[1]}): remove one of them")
 
 
 def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]:

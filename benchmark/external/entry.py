@@ -94,10 +94,10 @@ def read(config: ScoreConfig) -> ExternalEntry:
     boxless: frozenset[str] = frozenset()
     if config.boxes and entry_boxes is not None:
         boxless = boxes.images_without_boxes(Path(config.boxes), entry_boxes, boxed, config.missing)
+    scores = boxes.read_probabilities(Path(config.predictions), names) if config.predictions else {}
     index = None if config.index is None else Path(config.index)
     listed = maps.find(Path(config.maps), names, config.findings, index) if config.maps else {}
     map_values = values.read(listed, data, where, config.missing) if config.maps else {}
-    scores = boxes.read_probabilities(Path(config.predictions), names) if config.predictions else {}
     tables = {Path(file) for file in (config.boxes, config.predictions, config.index) if file}
     sources = sorted({one.file for one in listed.values()} | tables)
     root = Path(config.maps or ".")

@@ -36,12 +36,11 @@ SOURCES = "sources.csv"
 """Table of the files with the first 16 hex digits of their SHA-256."""
 
 
-def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
-    """Score the entry of the flags and write its folder, or ``--verify`` it; return 1 if cases failed or scores differ.
+def run(config: ScoreConfig, entry: ExternalEntry, report: Callable[[str], None]) -> int:
+    """Score the ``entry`` of the flags and write its folder, or ``--verify`` it.
 
-    Everything is scored before anything is written. Raises ``LocusError``.
+    Returns 1 if cases failed or scores differ. Everything is scored before anything is written. Raises ``LocusError``.
     """
-    entry = entries.read(config)
     folder = _folder(config, entry)
     row = against.find(config.against, Path(config.results), entry.samples) if config.against else None
     store = EntryCases(entry)

@@ -1,6 +1,8 @@
 """Files of boxes: valid files are read, and invalid ones are errors."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from benchmark.external import entry
 from benchmark.external.boxes import read, read_probabilities
 from benchmark.external.names import Names
 from core.errors import BadValueError, DataError
-from tests.benchmark.external.given import DATA, config
+from tests.benchmark.external.given import DATA, WORD, config
 
 NAMES = Names(["a.png", "b_1.png"], ["Mass", "Infiltration"])
 FRAMES = {"a.png": (100, 200), "b_1.png": (100, 200)}
@@ -123,3 +125,20 @@ def test_images_without_a_box_are_misses_or_skipped(tmp_path, missing, scored):
 
 def test_file_with_a_box_for_each_image_does_not_need_missing(tmp_path):
     assert entry.read(config(**boxes_for(tmp_path, BOXED))).boxless == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("edges", "box_format", "named"), [("x0,y0,x1,y1", "xywh", "--box_format is xywh"), ("x0,y0,x1", "xyxy", "x0, y0, x1, y1")]
+)
+def test_table_without_the_columns_of_its_format_is_refused(tmp_path, edges, box_format, named):
+    with pytest.raises(DataError, match=named):
+        read(csv(tmp_path, edges=edges), box_format, NAMES, FRAMES)
+
+
+def test_invalid_table_is_an_error_without_importing_torch(tmp_path):
+    (tmp_path / "t.csv").write_text("image\n")
+    flags = ["--dataset", WORD, "--entry", "x", "--boxes", str(tmp_path / "t.csv"), "--box_format", "xyxy"]
+    code = f"import sys; from benchmark import score; s = score.main({flags!r}); print(s, 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 False\n", done.stderr
+    assert "column 'finding'" in done.stderr
