@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.external.names import Names
 from core.boxes import xywh_to_xyxy
-from core.errors import BadValueError, DataError, examples
+from core.errors import BadValueError, DataError
 from core.types import FloatArray
 from datasets.io import limits
 from datasets.io.tables import read_csv, refuse_duplicates
@@ -55,23 +55,6 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
             f"{file}: boxes {first + 1} and {n + 1} are equal ({', '.join(cases.iloc[n])}): remove one of them"
         )
     return {(image, finding): group.to_numpy() for (image, finding), group in boxes.groupby([*cases.to_numpy().T])}
-
-
-def images_without_boxes(
-    file: Path, boxes: BoxesByCase, truth: Sequence[str], missing: Literal["error", "miss", "skip"]
-) -> frozenset[str]:
-    """Return the images of ``truth`` (those with a truth box) that have no box in ``file``.
-
-    Raises ``DataError`` if there are such images and ``missing`` is error.
-    """
-    images = {image for image, _ in boxes}
-    absent = [image for image in truth if image not in images]
-    if absent and missing == "error":
-        raise DataError(
-            f"{file} has no box for {len(absent)} of {len(truth)} images with a truth box ({examples(absent)}): "
-            "add their boxes, or write --missing miss (count them as misses) or --missing skip (leave them out)"
-        )
-    return frozenset(absent)
 
 
 def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:

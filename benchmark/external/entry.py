@@ -90,10 +90,12 @@ def read(config: ScoreConfig) -> ExternalEntry:
     where = geometry.of(config.alignment) if config.maps else geometry.NONE
     frames = {sample.image_id: sample.frame for sample in data}
     entry_boxes = boxes.read(Path(config.boxes), config.box_format, names, frames) if config.boxes else None
-    boxed = [sample.image_id for sample in data if sample.boxes]
-    boxless: frozenset[str] = frozenset()
-    if config.boxes and entry_boxes is not None:
-        boxless = boxes.images_without_boxes(Path(config.boxes), entry_boxes, boxed, config.missing)
+    boxless: list[str] = []
+    if entry_boxes is not None:
+        boxed, with_box = [sample.image_id for sample in data if sample.boxes], {image for image, _ in entry_boxes}
+        boxless = [image for image in boxed if image not in with_box]
+        count = f"{config.boxes} has no box for {len(boxless)} of {len(boxed)} images with a truth box"
+        values.check_missing(boxless, count, config.missing)
     scores = boxes.read_probabilities(Path(config.predictions), names) if config.predictions else {}
     index = None if config.index is None else Path(config.index)
     listed = maps.find(Path(config.maps), names, config.findings, index) if config.maps else {}
@@ -103,9 +105,8 @@ def read(config: ScoreConfig) -> ExternalEntry:
     root = Path(config.maps or ".")
     file_names = (file.relative_to(root).as_posix() if root in file.parents else file.name for file in sources)
     hashes = dict(zip(file_names, map(files.file_hash, sources), strict=True))
-    return ExternalEntry(
-        config.entry, data, map_values, entry_boxes, boxless, scores, where, config.missing, hashes, config.trained_on
-    )
+    stated = where, config.missing, hashes, config.trained_on
+    return ExternalEntry(config.entry, data, map_values, entry_boxes, frozenset(boxless), scores, *stated)
 
 
 def _refuse_name(config: ScoreConfig) -> None:

@@ -28,7 +28,12 @@ class MapFile:
     file: Path
     where: str
     """Its name in errors."""
-    read: Callable[[], Map]
+    array: Callable[[], arrays.Array]
+    """Function that reads its values, of any shape and type."""
+
+    def read(self) -> Map:
+        """Return the map (h,w). Raises ``DataError`` if it is not one: see ``arrays.as_2d_map``."""
+        return arrays.as_2d_map(self.array(), self.where)
 
 
 Pair = tuple[str, str]
@@ -63,7 +68,7 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
         split = None if file.stem in names.images else names.split(file.stem)
         if split is not None:
             pair = split[0], names.finding(split[1], str(file))
-            out.append((pair, _map_file(file, str(file), partial(_single, file))))
+            out.append((pair, MapFile(file, str(file), partial(_single, file))))
         elif (image := names.image(file.stem)) is not None:
             out += _several(file, image, words, names)
         else:
@@ -84,16 +89,14 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
     if file.suffix != ".npz":
         raise DataError(f"the file name {file} has no finding: it must be {NAMED}")
     findings = [names.finding(name, str(file)) for name in content]
-    named = [_map_file(file, f"{name} in {file}", partial(_named, file, name)) for name in content]
-    return [((image, finding), file_map) for finding, file_map in zip(findings, named, strict=True)]
-
-
-def _map_file(file: Path, where: str, array: Callable[[], arrays.Array]) -> MapFile:
-    return MapFile(file, where, lambda: arrays.as_2d_map(array(), where))
+    return [
+        ((image, finding), MapFile(file, f"{name} in {file}", partial(_named, file, name)))
+        for finding, name in zip(findings, content, strict=True)
+    ]
 
 
 def _numbered(file: Path, n: int, array: Callable[[], arrays.Array]) -> MapFile:
-    return _map_file(file, f"map {n + 1} of {file}", lambda: array()[n])
+    return MapFile(file, f"map {n + 1} of {file}", lambda: array()[n])
 
 
 def _single(file: Path) -> arrays.Array:
@@ -128,16 +131,14 @@ def _masks(file: Path, names: Names) -> list[tuple[Pair, MapFile]]:
     except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise DataError(f"{file} is not JSON of image -> finding -> run-length mask: {error}") from error
     images = names.resolve_images([image for image, _, _ in pairs], "masks")
-    return [
-        ((image, names.finding(word, str(file))), _mask(file, f"{image} {word} in {file}", mask))
-        for image, (_, word, mask) in zip(images, pairs, strict=True)
-    ]
+    out = []
+    for image, (_, word, mask) in zip(images, pairs, strict=True):
+        where = f"{image} {word} in {file}"
+        out.append(((image, names.finding(word, str(file))), MapFile(file, where, partial(_mask, mask, where))))
+    return out
 
 
-def _mask(file: Path, where: str, packed: object) -> MapFile:
-    def read() -> Map:
-        runs = rle.decode(packed, where)
-        arrays.require_sides(runs.size, where)
-        return runs.mask().astype(np.float32)
-
-    return MapFile(file, where, read)
+def _mask(packed: object, where: str) -> arrays.Array:
+    runs = rle.decode(packed, where)
+    arrays.require_sides(runs.size, where)
+    return runs.mask()

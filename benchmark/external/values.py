@@ -1,7 +1,7 @@
 """Read and check the values of external maps: numbers, shapes, constant maps, swapped axes."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -32,7 +32,10 @@ def read(
     """
     scorable = [s for s in data if has_boxes_or_lungs(s)]
     truth = {(s.image_id, finding): (boxes, s.frame) for s in scorable for finding, boxes in s.boxes.items()}
-    _refuse_missing(truth, given, missing)
+    absent = [" ".join(pair) for pair in truth if pair not in given]
+    if len(absent) == len(truth):
+        raise DataError(f"none of the {len(truth)} cases with a truth box has a map: check --dataset and --partition")
+    check_missing(absent, f"{len(absent)} of {len(truth)} cases with a truth box have no map", missing)
     wanted = [(s.image_id, finding) for s in scorable for finding in data.findings]
     available = [pair for pair in wanted if pair in given]
     bar = tqdm(available, desc="read maps", unit="map", leave=False, disable=None)
@@ -62,15 +65,11 @@ def read(
     return out
 
 
-def _refuse_missing(truth: Mapping[Pair, object], given: Mapping[Pair, MapFile], missing: str) -> None:
-    absent = [pair for pair in truth if pair not in given]
-    if len(absent) == len(truth):
-        raise DataError(f"none of the {len(truth)} cases with a truth box has a map: check --dataset and --partition")
+def check_missing(absent: Sequence[str], count: str, missing: Literal["error", "miss", "skip"]) -> None:
+    """Raise ``DataError`` if ``missing`` is error and cases or images are ``absent``; ``count`` says how many."""
     if absent and missing == "error":
-        raise DataError(
-            f"{len(absent)} of {len(truth)} cases with a truth box have no map ({examples(map(' '.join, absent))}): "
-            "add the maps, or write --missing miss (count them as misses) or --missing skip (leave them out)"
-        )
+        advice = "add them, or write --missing miss (count them as misses) or --missing skip (leave them out)"
+        raise DataError(f"{count} ({examples(absent)}): {advice}")
 
 
 def _is_transposed(inside: FloatArray) -> bool:
