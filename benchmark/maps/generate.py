@@ -16,7 +16,6 @@ from benchmark.maps.trained import TrainingRun
 from benchmark.maps.writer import Writer, open_writer, write_no_maps
 from config import EngineFlags
 from core.errors import BadValueError, LocusError, NotAvailableError
-from core.frames import Grid
 from datasets.io import transforms
 from methods.base import Evidence, Method
 
@@ -44,73 +43,58 @@ def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, Lo
 
 
 def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str, LocusError]:
-    """Explain and write batch by batch, so that memory does not grow with the number of images."""
+    """Explain and write batch by batch, so that memory does not grow with the number of images.
+
+    A method that fails, or whose maps change in shape or grid, is dropped with its maps of earlier batches; the others
+    continue.
+    """
     log.info("explaining %d images with %s", len(requests[0].images), ", ".join(request.word for request in requests))
     batches = tqdm(requests[0].batches, desc="explain", unit="batch", leave=False, disable=None)
-    with ExitStack() as open_files:
-        files = _Files({request.word: request for request in requests}, requests[0].runs[0].data.findings, open_files)
+    findings = requests[0].runs[0].data.findings
+    running = {request.word: request for request in requests}
+    broken: dict[str, LocusError] = {}
+    with ExitStack() as all_files:
+        files = {word: all_files.enter_context(ExitStack()) for word in running}
+        writers = {
+            word: files[word].enter_context(open_writer(r.path, r.key, r.images, findings, r.shown))
+            for word, r in running.items()
+        }
         for batch in batches:
-            if not (parts := files.parts()):
+            if not running:
                 break
-            for word, answer in run_methods(parts, networks.evidence(*batch)).items():
-                files.receive(word, answer)
-    return files.broken
+            methods = {word: r.method for word, r in running.items() if isinstance(r.method, Method)}
+            for word, answer in run_methods(methods, networks.evidence(*batch)).items():
+                if (error := _add(word, answer, writers[word])) is None:
+                    continue
+                request = running.pop(word)
+                with suppress(LocusError), files[word]:
+                    raise error  # an error inside the block discards the file
+                if isinstance(error, NotAvailableError):
+                    write_no_maps(request.path, request.key, request.images, findings, reason=str(error))
+                else:
+                    log.warning("%s", error)
+                    broken[word] = LocusError(str(error))  # without the traceback, which refers to tensors
+    return broken
 
 
-@dataclass
-class _Files:
-    """Open files of maps, one per supported request."""
-
-    requests: dict[str, MapRequest]
-    """Word -> request of the methods that have not failed."""
-    findings: tuple[str, ...]
-    stack: ExitStack
-    writers: dict[str, tuple[Writer, ExitStack]] = field(default_factory=dict)
-    broken: dict[str, LocusError] = field(default_factory=dict)
-
-    def parts(self) -> dict[str, Method]:
-        """Return word -> method of the requests that have not failed."""
-        return {word: request.method for word, request in self.requests.items() if isinstance(request.method, Method)}
-
-    def receive(self, word: str, answer: MethodMaps | LocusError) -> None:
-        """Write the maps of a batch, or the reason why there are none.
-
-        A method whose maps change in shape or grid is dropped; the others continue.
-        """
-        if isinstance(answer, LocusError):
-            self._drop(self.requests.pop(word), answer)
-            return
-        try:
-            self._writer(self.requests[word]).add(answer.maps.cpu().numpy(), answer.grid)
-        except BadValueError as error:
-            self._drop(self.requests.pop(word), LocusError(f"the method {word!r} failed: {error}"))
-
-    def _writer(self, request: MapRequest) -> Writer:
-        if request.word not in self.writers:
-            file = self.stack.enter_context(ExitStack())
-            about = request.images, self.findings, request.shown
-            writer = file.enter_context(open_writer(request.path, request.key, *about))
-            self.writers[request.word] = writer, file
-        return self.writers[request.word][0]
-
-    def _drop(self, request: MapRequest, error: LocusError) -> None:
-        """Discard all maps of this method, including those of earlier batches."""
-        if request.word in self.writers:
-            with suppress(LocusError), self.writers.pop(request.word)[1]:
-                raise error  # an error inside the block discards the file
-        if isinstance(error, NotAvailableError):
-            write_no_maps(request.path, request.key, request.images, self.findings, reason=str(error))
-        else:
-            log.warning("%s", error)
-            self.broken[request.word] = LocusError(str(error))  # without the traceback, which refers to tensors
+def _add(word: str, answer: MethodMaps | LocusError, writer: Writer) -> LocusError | None:
+    """Write the maps of a batch; return the error of a method that has none, or none that fit to the earlier ones."""
+    if isinstance(answer, LocusError):
+        return answer
+    try:
+        writer.add(answer.maps.cpu().numpy(), answer.grid)
+    except BadValueError as error:
+        return LocusError(f"the method {word!r} failed: {error}")
+    return None
 
 
 def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -> None:
     """Write the maps of a baseline, which only needs the model's grid."""
     samples = [sample for run in request.runs for sample in run.scorable_images]
     findings, boxed = request.runs[0].data.findings, next(run for run in request.runs if run.scorable_images)
+    one = networks.evidence(boxed, [0])  # for the grid and the shape of the feature maps
     with open_writer(request.path, request.key, request.images, findings) as writer:
-        writer.add(*baseline.maps(samples, findings, *networks.positions(boxed)))
+        writer.add(*baseline.maps(samples, findings, one.grid, (one.A.shape[-2], one.A.shape[-1])))
 
 
 @dataclass
@@ -119,14 +103,6 @@ class _Networks:
 
     flags: EngineFlags
     models: dict[TrainingRun, Classifier] = field(default_factory=dict)
-    grids: dict[TrainingRun, tuple[Grid, tuple[int, int]]] = field(default_factory=dict)
-
-    def positions(self, run: TrainingRun) -> tuple[Grid, tuple[int, int]]:
-        """Return the grid and the shape of a network's feature maps, computed once from one image."""
-        if run not in self.grids:
-            one = self.evidence(run, [0])
-            self.grids[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])
-        return self.grids[run]
 
     def evidence(self, run: TrainingRun, rows: Sequence[int], findings: Sequence[int] | None = None) -> Evidence:
         """Return evidence for a batch of one training run's images, from the cache of decoded pixels."""
