@@ -122,11 +122,6 @@ class GivenRun(TrainingRun):
         """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` if one of them cannot be decoded."""
         return cache.pixels(self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0).images
 
-    @property
-    def has_predictions(self) -> bool:
-        """Always true: predictions can be computed."""
-        return True
-
     def read_predictions(self) -> pd.DataFrame:
         """Return the network's predictions, one row per image, rounded as in a run's file of predictions."""
         c, test = self.config, self.given["test"]

@@ -48,14 +48,17 @@ class CaseStore:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """Predictions of the training runs for validation and test images; see ``read_predictions``."""
-        return read_predictions(self.trained)
+        """Predictions of the training runs for validation and test images, a row per image and run.
+
+        Columns: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F, and
+        ``training``, the index of the run. With k folds, a test image of one run may be a validation image of another.
+        """
+        tables = [run.read_predictions().assign(training=n) for n, run in enumerate(self.trained)]
+        return pd.concat(tables, ignore_index=True)
 
     @cached_property
     def probabilities(self) -> dict[tuple[int, str, str], float]:
-        """(training, image, finding) -> classifier's probability; empty if a training run has no predictions."""
-        if not all(run.has_predictions for run in self.trained):
-            return {}
+        """(training, image, finding) -> classifier's probability."""
         logits = self.predictions[[f"logit_{finding}" for finding in self.findings]].to_numpy(dtype=np.float64)
         values = softmax(logits, axis=1) if self.exclusive else expit(logits)
         rows = pd.MultiIndex.from_frame(self.predictions[["training", "image"]])
@@ -149,12 +152,3 @@ def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:
     """Return the truth mask (H,W) of one finding; empty if the image does not show it."""
     mask = sample.masks.get(finding)
     return np.zeros(sample.frame, dtype=bool) if mask is None else mask
-
-
-def read_predictions(trained: Sequence[TrainingRun]) -> pd.DataFrame:
-    """Return the predictions of all training runs, a row per image and run.
-
-    Columns: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F, and ``training``,
-    the index of the run. With k folds, a test image of one run may be a validation image of another.
-    """
-    return pd.concat([run.read_predictions().assign(training=n) for n, run in enumerate(trained)], ignore_index=True)

@@ -91,13 +91,8 @@ class TrainingRun:
             raise DataError(f"{broken}: {examples(missing)}; repair or remove them")
         return images
 
-    @property
-    def has_predictions(self) -> bool:
-        """True if predictions for the held-out images are available."""
-        return (self.folder / "predictions.csv").is_file()
-
     def read_predictions(self) -> pd.DataFrame:
-        """Return the network's predictions for its held-out images; columns as in ``maps.cases.read_predictions``."""
+        """Return the network's predictions for its held-out images; columns as in ``CaseStore.predictions``."""
         return pd.read_csv(self.folder / "predictions.csv", dtype={"image": str, "patient": str})
 
     @cached_property
