@@ -37,13 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     written: dict[Path, dict[Path, list[Record]]] = {}
     with executors.build(config.executor, config.jobs, config.step_minutes) as executor:
         for name in selection.names(config):
-            outcome = run(selection.requested_suite(name, config), config, cli.say, executor)
+            suite = selection.requested_suite(name, config)
+            outcome = run(suite, config, cli.say, executor)
             counts.update(record.status for record in outcome.of_runs)
             stopped += outcome.stopped
             path = outcome.folder.path
             written.setdefault(path.parent, {})[path] = outcome.records
             if not config.dry_run and not config.all:
-                _say_leaderboards(outcome)
+                _say_leaderboards(outcome, suite.predicted_by)
     in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
     if not config.dry_run:
         from benchmark.report import tables  # slow imports, not for a dry run
@@ -55,15 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if counts["failed"] else 0
 
 
-def _say_leaderboards(outcome: Outcome) -> None:
-    """Print the main tables of a suite, with published and predicted results."""
+def _say_leaderboards(outcome: Outcome, predicted_by: str | None) -> None:
+    """Print the main tables of a suite, with published results, and those that another suite predicts."""
     from benchmark.report import tables
     from benchmark.report.published import predicted, side_by_side
 
     folder, all_records = outcome.folder, outcome.records
     cli.say(tables.headline(outcome.tables))
     cli.say(side_by_side(all_records, folder.published))
-    cli.say(predicted(all_records, folder.predicting, folder.predicted_by or ""))
+    cli.say(predicted(all_records, folder.predicting(predicted_by), predicted_by or ""))
 
 
 if __name__ == "__main__":

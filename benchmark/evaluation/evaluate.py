@@ -13,10 +13,9 @@ from benchmark.evaluation.given import GivenRun, as_dataset, exclude_seen_patien
 from benchmark.evaluation.result import Evaluation
 from benchmark.explain.checks import check_model
 from benchmark.maps.finished import FinishedModel
-from benchmark.scoring import protocols as protocol_registry
 from benchmark.suite import paired
 from benchmark.suite.cells import cells
-from benchmark.suite.plan import ModelPlan, Suite, check_methods, identity
+from benchmark.suite.plan import ModelPlan, Suite, identity
 from benchmark.suite.score import ModelScorer, score_and_record
 from benchmark.suite.selection import ModelJob
 from benchmark.training import load, machine
@@ -80,23 +79,22 @@ def evaluate(
     scored_by = [protocols] if isinstance(protocols, str) else list(protocols)
     if not scored_by:
         raise BadValueError('protocols is empty: write protocols=["locus"]')
-    for word in scored_by:
-        if word != CLASSIFICATION:
-            protocol_registry.registry.check(word)
+    maps_by = [word for word in scored_by if word != CLASSIFICATION]
     listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
-    networks = [_network(one, trust) for one in listed]
-    if threads is not None:
-        machine.configure_torch(threads)
-    title = name or _name(listed[0], networks[0])
-    result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes)
     with method_registry.registry.adding(classes):
-        check_methods(words)
+        about = {"name": "evaluation", "title": "", "about": ""}
+        suite = Suite(**about, train={}, models=[{}], methods=words, protocols=maps_by or None)
+        networks = [_network(one, trust) for one in listed]
+        if threads is not None:
+            machine.configure_torch(threads)
+        title = name or _name(listed[0], networks[0])
+        result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes)
         for one, network, number in zip(listed, networks, _seeds(networks), strict=True):
             config = _config(network, title, data, seed, number, cache_dir)
             given = _given(network, config, data, validation)
             path, all_images = _folder(one) or result.work, CLASSIFICATION in scored_by
             run = GivenRun(config, path, network=network, given=given, all_images=all_images)
-            job = _job(run, title, words, scored_by)
+            job = _job(run, title, suite)
             scorer = ModelScorer(job.model, job.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
             score_and_record(scorer, result.folder, progress)
             result.runs.append((job.model, run))
@@ -105,15 +103,12 @@ def evaluate(
     return result
 
 
-def _job(run: GivenRun, title: str, words: Sequence[str], scored_by: Sequence[str]) -> ModelJob:
-    """Return the cells of a suite whose only model is the finished network of ``run``."""
+def _job(run: GivenRun, title: str, suite: Suite) -> ModelJob:
+    """Return the cells of a ``suite`` whose only model is the finished network of ``run``."""
     network, config = run.network, run.config
     about = FinishedModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
     plan = ModelPlan(f"{safe_filename(title)}-{config.img_size}px-seed{config.seed}", (config,), None, finished=about)
-    maps_by = [word for word in scored_by if word != CLASSIFICATION]
-    fields: dict[str, Any] = {"name": safe_filename(title), "title": title, "about": title, "train": {}, "models": [{}]}
-    suite = Suite(**fields, methods=list(words), protocols=maps_by or None)
-    method_words = {*method_registry.expand(words), *BESIDE} if maps_by else set()
+    method_words = {*method_registry.expand(suite.words), *BESIDE} if suite.protocols else set()
     method_words |= {CLASSIFIER} if run.all_images else set()
     return ModelJob(plan, tuple(cell for cell in cells(suite, plan) if cell.method in method_words))
 

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 import datasets
 from backbones import Classifier
+from benchmark.maps.finished import unseen_positions
 from benchmark.maps.trained import TrainingRun
 from benchmark.training import data, load
 from benchmark.training.evaluate import predict, predictions_csv
 from benchmark.training.module import layout
 from config import TrainConfig
-from core.errors import BadValueError, LeakError
+from core.errors import BadValueError
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.io import cache
@@ -80,16 +81,11 @@ def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Datas
     if not datasets.at_hand(recipe.dataset, recipe.data_root_dir):
         log.warning("the training images of the run are not here: they are not looked for among the samples")
         return samples
-    seen = {patient for split in ("train", "val") for patient in data.load(recipe, split).patients}
-    unseen = [n for n, patient in enumerate(samples.patients) if patient not in seen]
-    if len(unseen) == len(samples):
+    positions = unseen_positions(recipe, samples, samples.patients)
+    if len(positions) == len(samples):
         return samples
-    if not unseen:
-        raise LeakError(f"all {len(samples)} images of {samples.name} are of patients in the training data")
-    n_seen = len(samples) - len(unseen)
-    log.warning("left out %d of %d images, of patients in the training data", n_seen, len(samples))
-    rest = RelabeledDataset(samples, samples.findings, unseen)
-    rest.describe |= {"images_seen_in_training": n_seen}
+    rest = RelabeledDataset(samples, samples.findings, positions)
+    rest.describe |= {"images_seen_in_training": len(samples) - len(positions)}
     return rest
 
 

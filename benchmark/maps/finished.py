@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -128,21 +129,29 @@ def exclude_seen_patients(
     Raises ``LeakError`` if no image is left.
     """
     patient_of_image = _patient_of_image(config)
-    seen = {patient for split in ("train", "val") for patient in source.load(config, split).patients}
     patients = []  # patient of each image; "" if unknown
     for sample, pixel_hash in zip(samples, _pixel_hashes(other, samples), strict=True):
         nih = sample.meta.get(NIH_IMAGE_KEY)
         patients.append(patient_of_image.get(pixel_hash if nih is None else nih, (nih or "").split("_")[0]))
+    positions, untraced = unseen_positions(config, samples, patients), patients.count("")
+    log.info("%s: the patients of %d images are unknown", samples.name, untraced)
+    return positions, {"images_seen_in_training": len(samples) - len(positions), "images_not_traced": untraced}
+
+
+def unseen_positions(config: TrainConfig, samples: Dataset, patients: Sequence[str]) -> list[int]:
+    """Return the positions of ``samples`` whose ``patients`` are not in the training data of ``config``.
+
+    Logs a warning with the number left out. Raises ``LeakError`` if none is left.
+    """
+    seen = {patient for split in ("train", "val") for patient in source.load(config, split).patients}
     positions = [n for n, patient in enumerate(patients) if patient not in seen]
+    where = f"patients in the training data ({config.dataset})"
     if not positions:
-        raise LeakError(
-            f"all {len(samples)} images of {samples.name} are of patients in the training data ({config.dataset})"
-        )
-    left_out, untraced = len(samples) - len(positions), patients.count("")
-    seen_images = f"left out {left_out} of {len(samples)} images because their patients are in the training data"
-    text = f"{samples.name}: {seen_images} ({config.dataset}); the patients of {untraced} images are unknown"
-    log.log(logging.WARNING if left_out else logging.INFO, "%s", text)
-    return positions, {"images_seen_in_training": left_out, "images_not_traced": untraced}
+        raise LeakError(f"all {len(samples)} images of {samples.name} are of {where}")
+    if len(positions) < len(samples):
+        left_out = len(samples) - len(positions)
+        log.warning("%s: left out %d of %d images, of %s", samples.name, left_out, len(samples), where)
+    return positions
 
 
 @functools.lru_cache(maxsize=1)

@@ -41,17 +41,8 @@ def finalize(
     if changed or final != list(records_now):
         records.pack(folder.path, final)
     table_records = with_published(final, folder.published)
-    sections = tables.write(
-        folder.path,
-        suite.title,
-        suite.about,
-        table_records,
-        config.columns,
-        folder.beside,
-        suite.limits,
-        suite.rank_methods,
-        suite.held_out,
-    )
+    about = suite.title, suite.about, table_records, config.columns, folder.beside
+    sections = tables.write(folder.path, *about, suite.limits, suite.rank_methods, suite.held_out)
     return table_records, sections
 
 
@@ -61,37 +52,30 @@ def _drop_obsolete(
     """Drop the records whose model, protocol, alignment or images are no longer in the suite.
 
     Records of methods added by ``--method`` and of models added by ``--checkpoint`` or ``--model`` stay, unless
-    ``forget`` lists the model; they are logged. Raises ``BadValueError`` for a name in ``forget`` that no such model
-    has.
+    ``forget`` lists the model. Raises ``UnknownNameError`` for a name in ``forget`` that no such model has.
     """
     wanted = {cell.key for cell in planned}
     if not forget and all(_is_wanted(record, wanted) for record in records_now):
         return list(records_now)
     planned_keys = {cell.without_method.key for cell in planned}
     listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
-    remaining, extra_methods, extra_models, forgotten = [], set(), set(), set()
+    remaining, added_models = [], set()  # by --checkpoint or --model
     for record in records_now:
         cell = record.cell
-        entered = "weights" in cell.recipe and cell.model_id not in models  # by --checkpoint or --model
-        if entered and cell.model_id in forget:
-            forgotten.add(cell.model_id)
-        elif _is_wanted(record, wanted) or entered:
+        is_added = "weights" in cell.recipe and cell.model_id not in models
+        of_added_method = cell.method not in listed and cell.without_method.key in planned_keys
+        if is_added:
+            added_models.add(cell.model_id)
+        if _is_wanted(record, wanted) or is_added or of_added_method:
             remaining.append(record)
-            extra_models |= {cell.model_id} if entered else set()
-        elif cell.method not in listed and cell.without_method.key in planned_keys:
-            remaining.append(record)
-            extra_methods.add(cell.method)
         else:
             log.warning("%s: record %s is removed: its cell is no longer in the suite", suite.name, record.key)
-    if extra_methods:
-        log.info("%s: methods of an earlier --method: %s", suite.name, ", ".join(sorted(extra_methods)))
-    if extra_models:
-        names = ", ".join(sorted(extra_models))
-        log.info("%s: models of an earlier --checkpoint or --model (remove with --forget): %s", suite.name, names)
-    if unknown := [name for name in forget if name not in forgotten]:
-        added_models = sorted(extra_models | forgotten)
-        raise UnknownNameError(f"value of --forget (models added to {suite.name} earlier)", unknown[0], added_models)
-    return remaining
+    if unknown := [name for name in forget if name not in added_models]:
+        known = sorted(added_models)
+        raise UnknownNameError(f"value of --forget (models added to {suite.name} earlier)", unknown[0], known)
+    if kept := ", ".join(sorted(added_models.difference(forget))):
+        log.info("%s: models of an earlier --checkpoint or --model (remove with --forget): %s", suite.name, kept)
+    return [record for record in remaining if record.cell.model_id not in forget]
 
 
 def _is_wanted(record: Record, wanted: Set[str]) -> bool:

@@ -6,7 +6,7 @@ of at least two readers overlap; the row does not measure agreement on all marks
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,16 +21,8 @@ from core.boxes import as_boxes, iobb, iou
 from core.errors import NotAvailableError
 from core.names import AGREEMENT, MAIN
 from core.scores import Origin
-from datasets.vindr_cxr.readers import Readings
 
 MEAN_IOU, POINTING = "mean_iou", "pointing"
-
-
-class ReaderDataset(Protocol):
-    """A data set with the boxes of each of its readers."""
-
-    def readings(self, index: int) -> Readings:
-        """Return reader -> finding -> (M,4) boxes on the image at ``index``, in its frame."""
 
 
 def evaluate(
@@ -62,9 +54,9 @@ def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int |
     """Yield the mean overlap of a reader with the other readers, case after case."""
     chosen = {sample.image_id for sample in select_samples(trained, images)}
     for run in trained:
-        read = cast(ReaderDataset, run.data)
-        for n, sample in enumerate(run.data):
-            readings = read.readings(n) if sample.image_id in chosen else {}
+        data: Any = run.data  # a data set with ``readings``: see ``datasets.vindr_cxr``
+        for n, sample in enumerate(data):
+            readings = data.readings(n) if sample.image_id in chosen else {}
             for finding in findings:
                 readers = readings.values() if finding in sample.boxes else ()
                 marked = [as_boxes(boxes[finding]) for boxes in readers if finding in boxes]

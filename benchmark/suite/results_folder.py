@@ -28,8 +28,6 @@ class ResultsFolder:
     path: Path
     reason: str = ""
     """Reason for not writing to the published folder; empty if the run writes there, or with ``--results``."""
-    predicted_by: str | None = None
-    """The suite whose published training runs predict the range of a row."""
 
     @property
     def beside(self) -> Path | None:
@@ -45,13 +43,10 @@ class ResultsFolder:
         runs = (record for record in records.load(self.beside) if record.source == "run")
         return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
 
-    @property
-    def predicting(self) -> list[Record]:
-        """The main column of the published records of ``predicted_by``, if published rows are shown."""
-        if self.beside is None or self.predicted_by is None:
-            return []
-        folder = self.beside.parent / self.predicted_by
-        return records.load_metric(folder, MAIN) if folder in records.suites(folder.parent) else []
+    def predicting(self, suite: str | None) -> list[Record]:
+        """Return the main column of the published records of another ``suite``, if published rows are shown."""
+        folder = None if self.beside is None or suite is None else self.beside.parent / suite
+        return records.load_metric(folder, MAIN) if folder and folder in records.suites(folder.parent) else []
 
 
 def published() -> Path:
@@ -82,9 +77,9 @@ def choose(suite: Suite, config: RunConfig) -> ResultsFolder:
     'runs/x/best.ckpt is not part of the published plan'
     """
     if config.results is not None:
-        return ResultsFolder(base(config) / suite.name, predicted_by=suite.predicted_by)
+        return ResultsFolder(base(config) / suite.name)
     reason = _difference(suite, config)
-    return ResultsFolder((UNPUBLISHED if reason else RESULTS) / suite.name, reason, suite.predicted_by)
+    return ResultsFolder((UNPUBLISHED if reason else RESULTS) / suite.name, reason)
 
 
 def _difference(suite: Suite, config: RunConfig) -> str:

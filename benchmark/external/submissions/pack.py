@@ -3,7 +3,6 @@
 import tempfile
 import tomllib
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmark import records
@@ -81,6 +80,7 @@ def _records(folder: Path, temporary: Path) -> dict[str, Path]:
 def _manifest(
     config: PackConfig, scored: ScoreConfig, entry: ExternalEntry, file_flags: dict[str, str], contents: dict[str, Path]
 ) -> Manifest:
+    project = tomllib.loads((CONFIGS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     flag_values = {name: getattr(scored, name) for name in FLAGS} | {"findings": list(scored.findings)}
     return Manifest(
         entry=entry.name,
@@ -88,17 +88,8 @@ def _manifest(
         about=config.about,
         trained_on=entry.trained_on,
         license=config.license,
-        locus=_version(),
+        locus=project["version"],
         fingerprint=provenance.fingerprint(entry.data),
         flags={name: value for name, value in {**flag_values, **file_flags}.items() if value not in (None, [])},
         files={name: file_hash(file) for name, file in sorted(contents.items())},
     )
-
-
-def _version() -> str:
-    """Return the version of the checkout, or of the installed package."""
-    project = CONFIGS.parent / "pyproject.toml"
-    try:
-        return str(tomllib.loads(project.read_text())["project"]["version"]) if project.is_file() else version("locus")
-    except PackageNotFoundError:
-        return "unknown"

@@ -35,7 +35,7 @@ def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]
     suite, finished = selection.requested_suite(name, config), bool(config.checkpoint or config.model)
     folder = results_folder.base(config, finished) / name
     existing = selection.existing_records(folder)
-    chosen = _chosen(_of_models(suite, existing, config), config.method, config.protocol)
+    chosen = _chosen(suite, existing, config)
     scored = [record for record in chosen if record.scores]
     if not config.trust:
         typed = {*config.method, *suite.all_words}
@@ -60,17 +60,12 @@ def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]
     return not differ and not unknown
 
 
-def _of_models(suite: Suite, existing: Sequence[Record], config: VerifyConfig) -> Sequence[Record]:
-    """Return the records of the finished models named by the flags; without such flags, all records."""
-    if not config.checkpoint and not config.model:
-        return existing
-    entered = {model.id for model in plan.models(suite) if model.finished is not None}
-    return [record for record in existing if record.cell.model_id in entered]
-
-
-def _chosen(existing: Sequence[Record], method: Sequence[str], protocol: Sequence[str]) -> list[Record]:
-    """Return the records of the methods and protocols named by the flags; without such flags, all records."""
-    words, by = methods.expand(method), protocol if "all" not in protocol else ()
+def _chosen(suite: Suite, existing: Sequence[Record], config: VerifyConfig) -> Sequence[Record]:
+    """Return the records of the finished models, methods and protocols named by the flags; without flags, all."""
+    if config.checkpoint or config.model:
+        entered = {model.id for model in plan.models(suite) if model.finished is not None}
+        existing = [record for record in existing if record.cell.model_id in entered]
+    words, by = methods.expand(config.method), config.protocol if "all" not in config.protocol else ()
     return [r for r in existing if (not words or r.cell.method in words) and (not by or r.cell.protocol in by)]
 
 

@@ -68,9 +68,9 @@ def test_published_rows_are_marked(published):
 def test_run_is_compared_with_the_published_runs(published):
     write(of(0.75), "results/phantom")
     pack("results/phantom")
-    (record,) = results_folder.choose(plan.load("demo"), RunConfig(method=("occlusion",))).predicting
+    (record,) = results_folder.choose(plan.load("demo"), RunConfig(method=("occlusion",))).predicting("phantom")
     assert record.scores[0].value == 0.75
-    assert results_folder.choose(plan.load("demo"), RunConfig()).predicting == []
+    assert results_folder.choose(plan.load("demo"), RunConfig()).predicting("phantom") == []
 
 
 def test_the_end_of_a_run_shows_both_values_and_says_why_they_may_differ(published):
