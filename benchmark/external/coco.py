@@ -60,7 +60,7 @@ def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -
 
     Raises ``DataError`` if an image occurs twice.
     """
-    names = [file_name(sample) for sample in samples]
+    names = [file_name(sample.image_id) for sample in samples]
     if twice := duplicates(names):
         raise DataError(f"{len(twice)} images occur twice in this suite ({examples(twice)}), which COCO does not allow")
     images = [
@@ -89,13 +89,13 @@ def boxes_json(table: "pd.DataFrame", truth: dict[str, Any]) -> list[dict[str, A
     images = {image["file_name"]: image["id"] for image in truth["images"]}
     categories = {category["name"]: category["id"] for category in truth["categories"]}
     boxed = table[np.isfinite(table[EDGES].to_numpy(np.float64)).all(1)]
-    unknown = [name for name in dict.fromkeys(boxed["image"]) if _with_suffix(name) not in images]
+    unknown = [name for name in dict.fromkeys(boxed["image"]) if file_name(name) not in images]
     unknown += [name for name in dict.fromkeys(boxed["finding"]) if name not in categories]
     if unknown:
         raise DataError(f"{len(unknown)} images or findings of the boxes are not in the data set: {examples(unknown)}")
     return [
         {
-            "image_id": images[_with_suffix(row["image"])],
+            "image_id": images[file_name(row["image"])],
             "category_id": categories[row["finding"]],
             "bbox": _xywh(np.array([row[edge] for edge in EDGES], dtype=np.float64)),
             "score": float(row["confidence"]),
@@ -104,12 +104,8 @@ def boxes_json(table: "pd.DataFrame", truth: dict[str, Any]) -> list[dict[str, A
     ]
 
 
-def file_name(sample: Sample) -> str:
+def file_name(image: str) -> str:
     """Return the name of an image's file in an export: its own name, with .png added if it has no image suffix."""
-    return _with_suffix(sample.image_id)
-
-
-def _with_suffix(image: str) -> str:
     return image if image.lower().endswith(SUFFIXES) else f"{image}.png"
 
 
@@ -157,5 +153,5 @@ def _write_images(samples: Sequence[Sample], folder: Path) -> None:
     from PIL import Image
 
     for sample in samples:
-        with atomic(folder / file_name(sample)) as temporary:
+        with atomic(folder / file_name(sample.image_id)) as temporary:
             Image.fromarray(sample.image).save(temporary, "PNG")

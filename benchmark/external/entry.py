@@ -56,11 +56,6 @@ class ExternalEntry:
         return [s for s in self.data if s.image_id not in skipped and (self.boxes is not None or has_boxes_or_lungs(s))]
 
     @property
-    def n_boxed(self) -> int:
-        """Number of the data set's images with a truth box."""
-        return sum(bool(sample.boxes) for sample in self.data)
-
-    @property
     def recipe(self) -> dict[str, Any]:
         """Settings that determine the scores in addition to the data; part of the records' keys."""
         kind = "maps" if self.boxes is None else "boxes"

@@ -48,7 +48,8 @@ def run(config: ScoreConfig, entry: ExternalEntry, report: Callable[[str], None]
     if store.n_missing_maps:
         report(f"{store.n_missing_maps} cases have no map: {fate}")
     if entry.boxless:
-        report(f"{len(entry.boxless)} of {entry.n_boxed} images with a truth box have no box: {fate}")
+        n_boxed = sum(bool(sample.boxes) for sample in entry.data)
+        report(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
     scored = list(score(entry, store, [entry.name, *BASELINE_NAMES]))
     if config.verify:
         return _verified(folder, [record for record, _ in scored], report)

@@ -28,9 +28,8 @@ class CaseStore:
 
     trained: Sequence[TrainingRun]
     maps: StoredMapsByMethod
-    validation_runs: Sequence[TrainingRun] = ()
-    """The same training runs with their validation images."""
     validation_maps: StoredMapsByMethod = field(default_factory=dict)
+    """Maps of the validation images of the training runs."""
     _method: tuple[str, str] = ("", "")
     """Method and alignment of the cached cases; only one method's cases are cached."""
     _cases: dict[tuple[str, int | None], list[Case]] = field(default_factory=dict, repr=False)
@@ -79,8 +78,9 @@ class CaseStore:
 
         Raises ``NoMapsError`` if maps are missing and must not be generated.
         """
-        has_maps = isinstance(self.validation_maps.get(cell.method), StoredMaps | NoMapsError)
-        return self._load_cases("val", self.validation_runs, self.validation_maps, cell, None) if has_maps else []
+        if not isinstance(self.validation_maps.get(cell.method), StoredMaps | NoMapsError):
+            return []
+        return self._load_cases("val", [run.validation for run in self.trained], self.validation_maps, cell, None)
 
     def _load_cases(
         self, split: str, runs: Sequence[TrainingRun], maps: StoredMapsByMethod, cell: Cell, images: int | None

@@ -5,7 +5,7 @@ a single job. Baselines that use the truth need all images at once and have no s
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from benchmark.maps.generate import generate
@@ -50,29 +50,8 @@ def obtain(
     Raises:
         DataError: no held-out image has a truth box.
     """
-    if not select_samples(trained, None):
-        raise DataError(f"no test image of {trained[0].config.dataset} has a truth box, so nothing can be scored")
     requests, broken = requests_of(trained, method_names, folder, slow_images, shown_only)
-    return broken | _stored(requests, flags)
-
-
-def obtain_validation(
-    trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path, flags: EngineFlags | None
-) -> tuple[list[TrainingRun], StoredMapsByMethod]:
-    """Return the training runs with their validation images, and the fast methods' maps of these images.
-
-    There are no maps if no validation image has a truth box, as in the official NIH lists, or for other test data.
-    """
-    requests = validation_requests(trained, method_names, folder)
-    return [run.validation for run in trained if run.other is None], _stored(requests, flags)
-
-
-def validation_requests(trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
-    """Return the requests of the fast methods for ``obtain_validation``."""
-    runs = [run.validation for run in trained if run.other is None]
-    if not any(sample.boxes for sample in select_samples(runs, None)):
-        return []
-    return [request for request in requests_of(runs, method_names, folder, None)[0] if request.fast]
+    return broken | load_maps(requests, flags)
 
 
 def requests_of(
@@ -81,19 +60,38 @@ def requests_of(
     folder: Path,
     slow_images: int | None,
     shown_only: bool = False,
+    all_images: Collection[str] = (),
 ) -> tuple[list[MapRequest], StoredMapsByMethod]:
-    """Return a request for each method, and the errors of methods that cannot be built; arguments as in ``obtain``."""
+    """Return a request for each method, and the errors of methods that cannot be built; arguments as in ``obtain``.
+
+    ``all_images``: slow methods that explain all images.
+    """
+    if not select_samples(trained, None):
+        raise DataError(f"no test image of {trained[0].config.dataset} has a truth box, so nothing can be scored")
     requests: list[MapRequest] = []
     broken: StoredMapsByMethod = {}
     for word in method_names:
+        count = None if word in all_images else slow_images
         try:
-            requests.append(make_request(trained, word, build_method(word), folder, slow_images, shown_only))
+            requests.append(make_request(trained, word, build_method(word), folder, count, shown_only))
         except LocusError as error:
             broken[word] = error
     return requests, broken
 
 
-def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
+def validation_requests(trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
+    """Return requests for the fast methods' maps of the validation images.
+
+    There are none if no validation image has a truth box, as in the official NIH lists, or for other test data.
+    """
+    runs = [run.validation for run in trained if run.other is None]
+    if not any(sample.boxes for sample in select_samples(runs, None)):
+        return []
+    return [request for request in requests_of(runs, method_names, folder, None)[0] if request.fast]
+
+
+def load_maps(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
+    """Return the maps of ``requests``; missing maps are generated, or give a ``NoMapsError`` without ``flags``."""
     stored = {request.word: _read(request) for request in requests}
     missing = [request for request in requests if stored[request.word] is None]
     broken: StoredMapsByMethod = {}

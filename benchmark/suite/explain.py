@@ -3,7 +3,7 @@
 The training runs of the model must be finished.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.maps.cases import CaseStore
@@ -11,8 +11,7 @@ from benchmark.maps.obtain import (
     StoredMapsByMethod,
     generate_shard,
     join,
-    obtain,
-    obtain_validation,
+    load_maps,
     requests_of,
     validation_requests,
 )
@@ -36,13 +35,14 @@ def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags
 def explain_shard(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig, number: int) -> None:
     """Generate shard ``number`` of ``--shards`` of the missing maps: see ``benchmark.maps.obtain``."""
     machine.configure_torch(model.trainings[0].threads or flags.threads)
-    requests = map_requests(model, finished(model, runs_dir), method_names, runs_dir)
-    generate_shard(requests, number, flags.shards, flags)
+    requests, _, validation = _requests(model, finished(model, runs_dir), method_names, runs_dir)
+    generate_shard([*requests, *validation], number, flags.shards, flags)
 
 
 def join_shards(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
     """Join the shards of ``method_names`` and generate missing maps; for failed methods see ``explain``."""
-    lacking = join(map_requests(model, finished(model, runs_dir), method_names, runs_dir), flags.shards)
+    requests, _, validation = _requests(model, finished(model, runs_dir), method_names, runs_dir)
+    lacking = join([*requests, *validation], flags.shards)
     explain(model, [name for name in method_names if name not in lacking], runs_dir, flags)
 
 
@@ -59,27 +59,14 @@ def explain_model(
     """
     if not method_names:
         return CaseStore(trained, {})
-    folder = model.maps_folder(runs_dir)
-    maps: StoredMapsByMethod = {}
-    for words, images in _by_images(model, method_names):
-        maps |= obtain(trained, words, folder, flags, images, model.shown_only)
-    return CaseStore(trained, maps, *obtain_validation(trained, method_names, folder / "val", flags))
+    requests, broken, validation = _requests(model, trained, method_names, runs_dir)
+    return CaseStore(trained, broken | load_maps(requests, flags), load_maps(validation, flags))
 
 
-def map_requests(
+def _requests(
     model: ModelPlan, trained: Sequence[TrainingRun], method_names: Sequence[str], runs_dir: Path
-) -> list[MapRequest]:
-    """Return the requests for the test and validation maps that ``explain_model`` uses."""
+) -> tuple[list[MapRequest], StoredMapsByMethod, list[MapRequest]]:
+    """Return the requests for test maps, the errors of methods that cannot be built, and those for validation maps."""
     folder = model.maps_folder(runs_dir)
-    requests = validation_requests(trained, method_names, folder / "val")
-    for words, images in _by_images(model, method_names):
-        requests += requests_of(trained, words, folder, images, model.shown_only)[0]
-    return requests
-
-
-def _by_images(model: ModelPlan, method_names: Sequence[str]) -> Iterator[tuple[list[str], int | None]]:
-    """Yield parts of ``method_names`` with the number of images that their slow methods explain (None: all)."""
-    whole = [word for word in method_names if word in model.all_images]
-    for words, images in ((whole, None), ([word for word in method_names if word not in whole], model.slow_images)):
-        if words:
-            yield words, images
+    requests, broken = requests_of(trained, method_names, folder, model.slow_images, model.shown_only, model.all_images)
+    return requests, broken, validation_requests(trained, method_names, folder / "val")

@@ -32,11 +32,10 @@ def adjusted(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
 
     Holm, A simple sequentially rejective multiple test procedure, Scand. J. Stat. 6 (1979).
     """
-    families = [
-        [row for row in rows if row.comparison.metric == metric]
-        for metric in dict.fromkeys(row.comparison.metric for row in rows)
-    ]
-    pairs = [zip(family, corrected([row.comparison for row in family]), strict=True) for family in families]
+    families: dict[str, list[ComparisonRow]] = {}
+    for row in rows:
+        families.setdefault(row.comparison.metric, []).append(row)
+    pairs = [zip(family, corrected([row.comparison for row in family]), strict=True) for family in families.values()]
     return [replace(row, comparison=comparison) for family in pairs for row, comparison in family]
 
 

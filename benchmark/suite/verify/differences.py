@@ -58,13 +58,11 @@ def row_differences(recorded: pd.DataFrame, measured: pd.DataFrame) -> list[Diff
         return [Difference("number of per-case rows", len(recorded), len(measured))]
     out = []
     for name in dict.fromkeys([*recorded, *(name for name in measured if name not in ADDED_LATER)]):
-        one, other = (
-            table[name].to_numpy(object) if name in table else np.full(len(measured), None)
-            for table in (recorded, measured)
-        )
-        wrong = next((n for n in range(len(measured)) if not _same(_plain(one[n]), _plain(other[n]))), None)
+        columns = (table[name] if name in table else [None] * len(table) for table in (recorded, measured))
+        pairs = [*zip(*(map(_plain, column) for column in columns), strict=True)]
+        wrong = next((n for n, pair in enumerate(pairs) if not _same(*pair)), None)
         if wrong is not None:
-            out.append(Difference(f"per-case row {wrong + 1} {name}", _plain(one[wrong]), _plain(other[wrong])))
+            out.append(Difference(f"per-case row {wrong + 1} {name}", *pairs[wrong]))
     return out
 
 

@@ -10,7 +10,7 @@ import methods
 from benchmark import records
 from benchmark.explain import explain
 from benchmark.maps.cases import make_cases
-from benchmark.maps.obtain import generate_shard, join, obtain, obtain_validation, requests_of
+from benchmark.maps.obtain import generate_shard, join, load_maps, obtain, requests_of, validation_requests
 from benchmark.maps.reader import NotMadeError
 from benchmark.maps.requests import build_method, make_request
 from benchmark.maps.trained import TrainingRun, select_samples, subset
@@ -367,7 +367,8 @@ def test_baseline_untrained_is_gradcam_of_the_untrained_network(trained, tmp_pat
 
 
 def test_validation_maps_are_those_of_the_fast_methods_on_images_of_the_validation_split(trained, tmp_path):
-    held, result = obtain_validation(trained, ["cam", "ablationcam", "prior"], tmp_path, FLAGS)
+    held = [run.validation for run in trained]
+    result = load_maps(validation_requests(trained, ["cam", "ablationcam", "prior"], tmp_path), FLAGS)
     assert set(result) == {"cam", "prior"}
     assert set(result["cam"].index.images) == {sample.image_id for sample in held[0].scorable_images}
     assert not {sample.image_id for sample in held[0].scorable_images} & {sample.image_id for sample in trained[0].scorable_images}
@@ -380,7 +381,7 @@ def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_ca
     shown = explain_model(model, trained, ["cam", "ablationcam"], tmp_path, FLAGS)
     assert shown.cases(of["cam", "locus", None]) is shown.cases(of["cam", "wang", None])
     assert {case.image_id for case in shown.validation(of["cam", "locus", None])} == {
-        s.image_id for s in shown.validation_runs[0].scorable_images
+        s.image_id for s in trained[0].validation.scorable_images
     }
     assert shown.validation(of["ablationcam", "locus", 6]) == []
     assert len(shown.cases(of["ablationcam", "locus", 6])) == 6 * 8
