@@ -54,7 +54,8 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
         raise DataError(
             f"{file}: boxes {first + 1} and {n + 1} are equal ({', '.join(cases.iloc[n])}): remove one of them"
         )
-    return {(image, finding): group.to_numpy() for (image, finding), group in boxes.groupby([*cases.to_numpy().T])}
+    by_case = boxes.groupby([*cases.to_numpy().T])
+    return {(str(image), str(finding)): group.to_numpy() for (image, finding), group in by_case}
 
 
 def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
@@ -63,7 +64,7 @@ def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
         raise BadValueError("--boxes with a CSV file requires --box_format: xyxy (corners) or xywh (corner and size)")
     edges = next((edges for edges in EDGES[box_format] if {*edges} <= {*table.columns}), None)
     if edges is None:
-        raise DataError(f"{file} has the columns {', '.join(table)} and --box_format is {box_format}: {NEED}")
+        raise DataError(f"{file} has the columns {', '.join(map(str, table))} and --box_format is {box_format}: {NEED}")
     numbers = table[[*edges, "score"]].apply(pd.to_numeric, errors="coerce")
     return table[["image", "finding"]].join(numbers.set_axis(NUMBERS, axis=1))
 
