@@ -1,29 +1,29 @@
 """Configuration of each command, combined from the groups of flags in ``core.flags``.
 
-The command line and its ``--help`` are generated from these dataclasses. Nothing here imports torch.
+A configuration that shares no group with others is defined there. The command line and its ``--help`` are generated
+from these dataclasses. Nothing here imports torch.
 """
 
 from dataclasses import dataclass, fields
 
 from core.errors import BadValueError
 from core.flags.benchmark import (
-    CompareFlags,
-    ConvertFlags,
-    DataCheckFlags,
-    ExportFlags,
+    CheckConfig,
+    CompareConfig,
+    DatasetCheckConfig,
+    ExportConfig,
     FolderFlags,
-    MethodCheckFlags,
     PictureFlags,
-    PowerFlags,
+    PowerConfig,
     RunFlags,
     SelectionFlags,
 )
 from core.flags.data import DataFlags, ReadingFlags
-from core.flags.external import ExternalFlags, PackFlags, SubmissionFlags
+from core.flags.external import PackConfig, ScoreConfig, SubmissionConfig
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
 from core.flags.model import ModelFlags
-from core.flags.network import ModelCheckFlags, NetworkFlags, WiringFlags
+from core.flags.network import ModelCheckConfig, NetworkFlags, WiringFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
@@ -44,7 +44,6 @@ class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlag
     def __post_init__(self) -> None:
         """Raise ``BadValueError`` for an invalid value and for flags that exclude each other."""
         RecipeFlags.__post_init__(self)
-        DataFlags.__post_init__(self)
         modes = [f"--{name}" for name in ("search", "evaluate", "resume") if getattr(self, name)]
         if len(modes) > 1:
             raise BadValueError(f"{' and '.join(modes)} cannot be combined: use only one of them")
@@ -65,7 +64,7 @@ class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, WiringF
 
 
 @dataclass(frozen=True)
-class ConvertConfig(TrainConfig, ConvertFlags):
+class ConvertConfig(TrainConfig):
     """Convert the weights of another project into a run folder: ``python -m benchmark.convert``.
 
     --backbone, --global_pool … describe the network. The --config file may also contain the flags used in training.
@@ -75,6 +74,14 @@ class ConvertConfig(TrainConfig, ConvertFlags):
         field.name for part in (SearchFlags, OutputFlags, MachineFlags, RecipeFlags) for field in fields(part)
     ) - {"threads", "multi_label", "preprocess"}
     """Flags that are accepted but not shown by ``--help``."""
+    checkpoint: str | None = None
+    """Weights of the other project: a state dict, a training checkpoint that contains one, or a .safetensors file.
+    Required."""
+    findings: tuple[str, ...] = ()
+    """Findings that the outputs predict, in order. Default: the findings of --dataset, whose files must be
+    available."""
+    output_dir: str | None = None
+    """Run folder to write, with best.ckpt and config.yaml. Required."""
 
 
 @dataclass(frozen=True)
@@ -96,50 +103,5 @@ class VerifyConfig(ThreadFlags, SuiteConfig):
 
 
 @dataclass(frozen=True)
-class CompareConfig(CompareFlags):
-    """Compare two suites, networks or methods on the same cases: ``python -m benchmark.compare A B``."""
-
-
-@dataclass(frozen=True)
 class PageConfig(FolderFlags, PictureFlags):
     """Draw a gallery of cases (``benchmark.gallery``) or charts (``benchmark.figures``) of a suite from stored maps."""
-
-
-@dataclass(frozen=True)
-class PowerConfig(PowerFlags):
-    """Estimate the number of runs and patients that a comparison needs: ``python -m benchmark.power --suite NAME``."""
-
-
-@dataclass(frozen=True)
-class ExportConfig(ExportFlags):
-    """Export the truth and the boxes of a suite for other tools: ``python -m benchmark.export SUITE --format coco``."""
-
-
-@dataclass(frozen=True)
-class ScoreConfig(ExternalFlags):
-    """Score external maps or boxes and compare them with the baselines: ``python -m benchmark.score``."""
-
-
-@dataclass(frozen=True)
-class PackConfig(PackFlags):
-    """Pack a scored entry into one file for submission: ``python -m benchmark.submit pack RUN``."""
-
-
-@dataclass(frozen=True)
-class SubmissionConfig(SubmissionFlags):
-    """Score a submitted entry again and compare with its stored scores: ``python -m benchmark.submit check FILE``."""
-
-
-@dataclass(frozen=True)
-class CheckConfig(MethodCheckFlags):
-    """Check explanation methods on small networks with random weights: ``python -m benchmark.check method NAME``."""
-
-
-@dataclass(frozen=True)
-class ModelCheckConfig(ThreadFlags, ModelCheckFlags):
-    """Check weights, structure, preprocessing and findings of a network: ``python -m benchmark.check model NAME``."""
-
-
-@dataclass(frozen=True)
-class DatasetCheckConfig(DataCheckFlags):
-    """Check all files of a data set and report problems: ``python -m benchmark.check dataset NAME --root PATH``."""

@@ -2,7 +2,9 @@
 
 import importlib
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["Lazy", "pd"]
 
 
 class Lazy(ModuleType):
@@ -16,3 +18,9 @@ class Lazy(ModuleType):
     def __getattr__(self, name: str) -> Any:
         """Return the attribute ``name`` of the package."""
         return getattr(importlib.import_module(self.__name__), name)
+
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = Lazy("pandas")

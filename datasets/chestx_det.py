@@ -15,13 +15,13 @@ from skimage.draw import polygon
 
 from core.errors import DataError
 from core.files import file_hash
-from core.types import FloatArray
+from core.types import FloatArray, Sample
 from datasets.base import Request
 from datasets.file_dataset import FileDataset, boxes_by_image, split_names, with_file
 from datasets.io import limits
 from datasets.io.images import find
 from datasets.io.tables import first_of, raise_if_any, refuse_unknown
-from datasets.table_rows import ImageRow
+from datasets.table_rows import file_sample
 
 FRAME = (1024, 1024)
 """(H, W) of every image as published, the same as NIH's."""
@@ -83,7 +83,7 @@ class ChestXDet(FileDataset):
         owners, findings, boxes = zip(*marked, strict=True) if marked else ((), (), ())
         truth, clipped = boxes_by_image(paths[1].parent, owners, findings, list(boxes), dict.fromkeys(chosen, FRAME))
         self.rows = [
-            marked_row(image, image, Path(files[image]), self.findings, marks, truth.get(image, {}))
+            marked_sample(image, image, files[image], self.findings, marks, truth.get(image, {}))
             for image, marks in chosen.items()
         ]
         self.describe = {
@@ -96,21 +96,21 @@ class ChestXDet(FileDataset):
         }
 
 
-def marked_row(
+def marked_sample(
     image: str,
     patient: str,
-    path: Path,
+    path: str,
     findings: Sequence[str],
     marks: Marks,
     boxes: Mapping[str, FloatArray],
     meta: Mapping[str, Any] = MappingProxyType({}),
-) -> ImageRow:
-    """Return the row of an image: labels of ``findings``, its ``boxes``, and masks of the outlines in ``marks``."""
+) -> Sample:
+    """Return the sample of an image: labels of ``findings``, its ``boxes``, and masks of the outlines in ``marks``."""
     present = {finding for finding, *_ in marks}
     labels = np.array([finding in present for finding in findings], np.float32)
     outlines = [(finding, points) for finding, _, points in marks if points is not None and finding in findings]
     drawing = functools.partial(_masks, outlines) if outlines else None
-    return ImageRow(image, patient, path, FRAME, labels, boxes, meta, drawing)
+    return file_sample(image, patient, path, FRAME, labels, boxes, meta, read_masks=drawing)
 
 
 def _listed(root: Path, names: tuple[str, ...]) -> Path:

@@ -14,7 +14,7 @@ Scientific Data 11 (2024) 511.
 
 import csv
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataError, UnknownNameError, examples
-from datasets.io import images
+from core.types import Sample
 from datasets.io.paths import refuse_links
 from datasets.lungs import resize_mask
-from datasets.table_rows import ImageRow
 
 WORD = "chexmask"
 """Value of the option ``lungs=``."""
@@ -35,34 +34,36 @@ LEAST_RCA = 0.7
 MEAN, MAX, SIDES = "Dice RCA (Mean)", "Dice RCA (Max)", ("Left Lung", "Right Lung")
 COLUMNS = (MEAN, MAX, *SIDES, "Height", "Width")
 Frame = tuple[int, int]
-Reader = Callable[[], NDArray[np.bool_]]
 
 
 class LungMasks:
     """Lung masks of the images of a data set that have a mask with a mean RCA of at least .7."""
 
-    def __init__(self, root: Path, word: str, column: str, wanted: Collection[str]) -> None:
-        """Find the rows of the ``wanted`` images, named as in ``column``, without decoding a mask.
+    def __init__(self, root: Path, word: str | None, column: str, names: Mapping[str, str]) -> None:
+        """Find the rows of the images without decoding a mask; there are none if the ``word`` is None.
 
-        Raises ``UnknownNameError`` for a ``word`` other than chexmask, ``DataError`` for a missing or broken file.
+        ``names``: image -> its name in the ``column`` of the file. Raises ``UnknownNameError`` for a ``word`` other
+        than chexmask, ``DataError`` for a missing or broken file.
         """
+        self._offsets: dict[str, int] = {}
+        self.described: dict[str, Any] = {}
+        """Description for records."""
+        if word is None:
+            return
         if word != WORD:
             raise UnknownNameError("lungs", word, (WORD,))
-        self.path = _file(root, column)
-        refuse_links([self.path], root)
-        self._offsets = _offsets(self.path, column, frozenset(wanted))
+        self._path = _file(root, column)
+        refuse_links([self._path], root)
+        offsets = _offsets(self._path, column, frozenset(names.values()))
+        self._offsets = {image: offsets[name] for image, name in names.items() if name in offsets}
+        self.described = {"lungs": self._path.name, "images_with_lungs": len(self._offsets)}
 
-    def __len__(self) -> int:
-        """Return the number of wanted images that have a mask."""
-        return len(self._offsets)
-
-    def reader(self, image: str, file: Path, frame: Frame | None) -> Reader | None:
-        """Return a function that draws the lungs of an image; None if it has no mask.
-
-        ``frame``: (H, W) of the result; None is the size of the image ``file``.
-        """
-        offset = self._offsets.get(image)
-        return None if offset is None else functools.partial(_draw, self.path, offset, image, file, frame)
+    def add(self, sample: Sample) -> Sample:
+        """Return the sample with its lung mask, if it has one."""
+        if (offset := self._offsets.get(sample.image_id)) is None:
+            return sample
+        drawing = functools.partial(_draw, self._path, offset, sample.image_id, sample.frame)
+        return replace(sample, read_lungs=drawing)
 
 
 def decode(text: str, size: Frame, where: str) -> NDArray[np.bool_]:
@@ -140,7 +141,7 @@ def _rca(path: Path, row: dict[str, str], image: str) -> float:
     return mean
 
 
-def _draw(path: Path, offset: int, image: str, file: Path, frame: Frame | None) -> NDArray[np.bool_]:
+def _draw(path: Path, offset: int, image: str, frame: Frame) -> NDArray[np.bool_]:
     """Draw both lungs in the frame (H, W), by nearest neighbour."""
     with path.open("rb") as table:
         table.seek(offset)
@@ -150,20 +151,4 @@ def _draw(path: Path, offset: int, image: str, file: Path, frame: Frame | None) 
     except ValueError as error:
         raise DataError(f"{path}: the Height or Width of {image} is not a number: {error}") from error
     lungs = np.logical_or.reduce([decode(row[side], size, f"{path}: the {side} of {image}") for side in SIDES])
-    return resize_mask(lungs, frame or images.frame(file))
-
-
-def with_lungs(
-    rows: Sequence[ImageRow], root: Path, word: str | None, column: str, names: Mapping[str, str] | None = None
-) -> tuple[Sequence[ImageRow], dict[str, Any]]:
-    """Return ``rows`` with lung masks and a description for records; unchanged if the ``word`` is None.
-
-    ``names``: image -> its name in the ``column`` of the file, if these differ. Raises as ``LungMasks``.
-    """
-    if word is None:
-        return rows, {}
-    wanted = [names[row.image] if names else row.image for row in rows]
-    masks = LungMasks(root, word, column, wanted)
-    readers = (masks.reader(name, row.path, row.frame) for name, row in zip(wanted, rows, strict=True))
-    rows = [replace(row, read_lungs=reader) for row, reader in zip(rows, readers, strict=True)]
-    return rows, {"lungs": masks.path.name, "images_with_lungs": len(masks)}
+    return resize_mask(lungs, frame)

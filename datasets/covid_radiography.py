@@ -13,6 +13,7 @@ from core.errors import BadValueError, DataError, examples
 from core.files import key
 from core.names import duplicates
 from core.seeds import generator
+from core.types import Sample
 from datasets import splits
 from datasets.base import SPLITS, Request
 from datasets.file_dataset import FileDataset
@@ -20,7 +21,7 @@ from datasets.io.download import Kaggle
 from datasets.io.images import decode, find
 from datasets.io.tables import raise_if_any
 from datasets.lungs import resize_mask
-from datasets.table_rows import ImageRow
+from datasets.table_rows import file_sample
 
 CLASSES = {
     "COVID-19": ("covid", "covid19"),
@@ -63,7 +64,7 @@ class CovidRadiography(FileDataset):
                Lung_Opacity/  Normal/  Viral Pneumonia/   of the unpacked archive)
 
     Labels: one class per image, 1 in its column and 0 in the others: train with ``--multi_label False``. No boxes. The
-    lungs of a sample are in ``LungSample.lungs``, (H, W) in the frame of 299x299 of the published images; the mask
+    lungs of a sample are in ``Sample.lungs``, (H, W) in the frame of 299x299 of the published images; the mask
     files are smaller and are scaled by nearest neighbour.
 
     Official split (none is published; this is the split of earlier work): 60 random images of each class for test, 60
@@ -103,11 +104,11 @@ class CovidRadiography(FileDataset):
         }
 
 
-def _row(picture: Picture) -> ImageRow:
-    """Return the row of a picture; the picture and its mask are decoded on demand."""
+def _row(picture: Picture) -> Sample:
+    """Return the sample of a picture; the picture and its mask are decoded on demand."""
     labels = np.array([picture.finding == finding for finding in CLASSES], np.float32)
     lungs = None if picture.mask is None else functools.partial(_lungs, picture.mask)
-    return ImageRow(picture.name, picture.name, picture.path, FRAME, labels, {}, read_lungs=lungs)
+    return file_sample(picture.name, picture.name, picture.path, FRAME, labels, {}, read_lungs=lungs)
 
 
 def _pictures(root: Path) -> tuple[list[Picture], bool]:

@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.boxes import area, as_boxes
 from core.errors import DataError, examples
-from core.types import FloatArray
+from core.types import FloatArray, Sample
 from datasets import splits
 from datasets.base import Dataset, Request
+from datasets.chexmask import LungMasks
 from datasets.columns import Columns
 from datasets.io import images
-from datasets.lungs import LungSample
-from datasets.table_rows import ImageRow, TableRows
+from datasets.table_rows import TableRows
 
 log = logging.getLogger(__name__)
 BoxesByImage = dict[str, dict[str, FloatArray]]
@@ -26,32 +26,23 @@ SHARES = "give boxes in pixels of the published image, not as fractions of its w
 
 
 class FileDataset(Dataset):
-    """Data set whose constructor sets ``rows``, one per image."""
+    """Data set whose constructor sets ``rows``, one sample per image."""
 
-    rows: Sequence[ImageRow]
+    rows: Sequence[Sample]
+    lungs: LungMasks | None = None
+    """Lung masks that are added to the samples."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @functools.cached_property
     def columns(self) -> Columns:
-        """Names, labels and truth of all images. Files are opened only for images with boxes."""
-        return self.rows.columns(self._frame) if isinstance(self.rows, TableRows) else super().columns
+        """Names, labels and truth of all images."""
+        return self.rows.columns() if isinstance(self.rows, TableRows) else super().columns
 
-    def sample(self, index: int) -> LungSample:
+    def sample(self, index: int) -> Sample:
         """Return the sample at ``index``; its file is decoded on demand."""
-        row = self.rows[index]
-        read = functools.partial(images.decode, row.path)
-        about = (row.labels, row.boxes, read, str(row.path), row.meta, row.read_masks, row.read_lungs)
-        return LungSample(row.image, row.patient, self._frame(row), *about)
-
-    def _frame(self, row: ImageRow) -> tuple[int, int]:
-        return row.frame or self._frame_of_file(row.path)
-
-    @functools.cached_property
-    def _frame_of_file(self) -> Callable[[Path], tuple[int, int]]:
-        """Return the size of an image file; cached, because opening 190,000 files takes seconds."""
-        return functools.cache(images.frame_or_dot)
+        return self.lungs.add(self.rows[index]) if self.lungs else self.rows[index]
 
 
 def split_names(

@@ -13,7 +13,7 @@ from datasets.io import limits
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import raise_if_any, read_csv, read_xywh
-from datasets.table_rows import ImageRow
+from datasets.table_rows import file_sample
 
 FRAME = (1024, 1024)
 """(H, W) of every image."""
@@ -75,7 +75,7 @@ class RsnaPneumonia(FileDataset):
             meta = (heads[image].meta if image in heads else {}) | {
                 name: value for name, value in about.items() if value
             }
-            self.rows.append(ImageRow(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta))
+            self.rows.append(file_sample(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta))
         self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "none published: drawn by patient",

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from core.errors import BadValueError, DataError
 from core.files import file_hash
-from core.lazy import Lazy
+from core.lazy import pd
 from core.seeds import generator
-from core.types import FloatArray
+from core.types import FloatArray, Sample
 from datasets.base import Request
 from datasets.file_dataset import FileDataset, boxes_by_image, by_stem, log_unreadable, split_names, with_file
 from datasets.io.dicom import Header
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import raise_if_any, read_csv, refuse_duplicates
-from datasets.table_rows import ImageRow
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Lazy("pandas")
+from datasets.table_rows import file_sample
 
 CLASSES = ("Negative for Pneumonia", "Typical Appearance", "Indeterminate Appearance", "Atypical Appearance")
 TASKS = {1: ("Pneumonia",), 4: CLASSES}
@@ -100,7 +95,7 @@ class SiimCovid(FileDataset):
             "tables": {name: file_hash(root / name) for name in (STUDIES, IMAGES)},
         }
 
-    def _row(self, image: str, row: dict[Any, Any], path: Path, head: Header, boxes: dict[str, FloatArray]) -> ImageRow:
+    def _row(self, image: str, row: dict[Any, Any], path: Path, head: Header, boxes: dict[str, FloatArray]) -> Sample:
         appearance = row["appearance"]
         positive = appearance != CLASSES[0]
         values = [positive] if len(self.findings) == 1 else [appearance == word for word in CLASSES]
@@ -108,7 +103,7 @@ class SiimCovid(FileDataset):
         truth = {finding: boxes[OPACITY]} if positive and boxes else {}
         meta = {**head.meta, "study": row["study"], "appearance": appearance}
         labels = np.array(values, np.float32)
-        return ImageRow(image, row["patient"], path, head.frame, labels, truth, meta)
+        return file_sample(image, row["patient"], path, head.frame, labels, truth, meta)
 
 
 def _balanced(table: pd.DataFrame, request: Request) -> pd.DataFrame:

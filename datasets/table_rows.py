@@ -1,17 +1,19 @@
-"""Rows of a data set, stored compactly as columns and converted to a row on access."""
+"""Samples of image files, and of a table of them that is stored compactly as columns."""
 
+import functools
 import os
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.types import FloatArray
+from core.types import FloatArray, Sample
 from datasets.columns import Columns
+from datasets.io import images
 from datasets.io.texts import Texts
 
 if TYPE_CHECKING:
@@ -21,28 +23,21 @@ ABOUT = ("age", "sex", "view", "study")
 """Columns of a table that are copied to a sample's ``meta``."""
 
 
-@dataclass(frozen=True, eq=False)
-class ImageRow:
-    """One image of a data set without its pixels; the fields are those of ``core.types.Sample``."""
-
-    image: str
-    patient: str
-    path: Path
-    frame: tuple[int, int] | None
-    """None: the size in the header of the file, read on first access."""
-    labels: NDArray[np.float32]
-    boxes: Mapping[str, FloatArray]
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    read_masks: Callable[[], Mapping[str, NDArray[np.bool_]]] | None = None
-    read_lungs: Callable[[], NDArray[np.bool_]] | None = None
-    """As in ``datasets.lungs.LungSample``."""
+def file_sample(
+    image: str, patient: str, path: Path | str, frame: tuple[int, int], labels: NDArray[np.float32],
+    boxes: Mapping[str, FloatArray], meta: Mapping[str, Any] = MappingProxyType({}), **masks: Any,
+) -> Sample:  # fmt: skip
+    """Return the sample of an image file, which is decoded on demand; ``masks``: ``read_masks`` and ``read_lungs``."""
+    read = functools.partial(images.decode, path)
+    return Sample(image, patient, frame, labels, boxes, read, str(path), meta, **masks)
 
 
-class TableRows(Sequence[ImageRow]):
-    """One row per image of a ``table`` with the column patient and any of those in ``ABOUT``.
+class TableRows(Sequence[Sample]):
+    """One sample per image of a ``table`` with the column patient and any of those in ``ABOUT``.
 
-    ``labels``: (N, K). ``files``: image -> path. ``truth``: function of the image that returns its ``frame``, ``boxes``
-    and, optionally, ``read_masks``. The table and ``files`` are not kept in memory.
+    ``labels``: (N, K). ``files``: image -> path. ``truth``: function of the image that returns its ``frame`` (None: the
+    size of the file, read on first access), ``boxes`` and, optionally, ``read_masks``. The table and ``files`` are not
+    kept in memory.
     """
 
     def __init__(
@@ -53,23 +48,26 @@ class TableRows(Sequence[ImageRow]):
         self._images, self._patients = Texts(table.index), Texts(table["patient"])
         self._paths = _Paths((files[image] for image in table.index), self._images)
         self._about = {name: _Column(table[name]) for name in ABOUT if name in table}
+        self._frame_of_file = functools.cache(images.frame_or_dot)  # opening 190,000 files takes seconds
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, index: Any) -> Any:
-        image, path = self._images[index], Path(self._paths[index])
+        image, path = self._images[index], self._paths[index]
         meta = {name: column[index] for name, column in self._about.items()}
-        return ImageRow(image, self._patients[index], path, labels=self._labels[index], meta=meta, **self._truth(image))
+        truth = self._truth(image)
+        truth["frame"] = truth["frame"] or self._frame_of_file(path)
+        return file_sample(image, self._patients[index], path, labels=self._labels[index], meta=meta, **truth)
 
-    def columns(self, frame: Callable[[ImageRow], tuple[int, int]]) -> Columns:
-        """Return the columns without copying them; ``frame`` returns the frame of a row with boxes."""
+    def columns(self) -> Columns:
+        """Return the columns without copying them. Files are opened only for images with boxes."""
         boxed = np.fromiter((bool(self._truth(image)["boxes"]) for image in self._images), bool, len(self))
         rows = [self[i] for i in np.flatnonzero(boxed)]
         studies = [str(study or "") for study in self._about.get("study", ())]
         return Columns(
             self._images, self._patients, self._paths, self._labels, boxed, np.zeros_like(boxed),
-            Texts(studies) if all(studies) else (), {row.image: (frame(row), row.boxes) for row in rows},
+            Texts(studies) if all(studies) else (), {row.image_id: (row.frame, row.boxes) for row in rows},
         )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from benchmark.scoring.protocols.base import Case, FileMap
 from core.errors import LocusError
 from core.frames import Alignment, Grid
 from core.types import Sample
-from datasets.lungs import OUTSIDE, lung_reader
+from datasets.lungs import OUTSIDE
 
 
 @dataclass
@@ -142,7 +142,7 @@ def make_case(
         frame=sample.frame,
         boxes=sample.boxes.get(finding, np.zeros((0, 4))),
         read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
-        read_lungs=lung_reader(sample) if label == 1 and finding not in OUTSIDE else None,
+        read_lungs=sample.read_lungs if label == 1 and finding not in OUTSIDE else None,
         label=label,
         **more,
     )

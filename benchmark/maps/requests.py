@@ -22,7 +22,6 @@ from core.files import key
 from core.names import UNTRAINED
 from core.types import Sample
 from datasets.io import transforms
-from datasets.lungs import lung_reader
 from methods import smoothing
 from methods.base import Method
 
@@ -143,7 +142,7 @@ def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
 
     Protocols that do not count false alarms only score these pairs.
     """
-    has_lungs = lung_reader(sample) is not None
+    has_lungs = sample.read_lungs is not None
     pairs = enumerate(zip(findings, sample.labels, strict=True))
     return tuple(k for k, (finding, label) in pairs if finding in sample.boxes or (has_lungs and label == 1))
 

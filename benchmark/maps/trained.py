@@ -21,7 +21,7 @@ from core.seeds import patient_ranks
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.io.cache import PixelCache
-from datasets.lungs import lung_reader
+from datasets.lungs import has_boxes_or_lungs
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class TrainingRun:
     @cached_property
     def scorable_images(self) -> list[Sample]:
         """Images of the split on which a map can be scored: with a truth box or a lung mask."""
-        return [sample for sample in self.data if sample.boxes or lung_reader(sample) is not None]
+        return [sample for sample in self.data if has_boxes_or_lungs(sample)]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:

@@ -31,7 +31,6 @@ from benchmark.validity.base import Check
 from config import EngineFlags, RunConfig
 from core.names import CHECKS, CHOICE, CLASSIFICATION, CLASSIFIER, MAIN_PROTOCOL, READERS, SECOND_READERS
 from core.user_code import runs_code
-from datasets.lungs import lung_reader
 
 log = logging.getLogger(__name__)
 LIBRARIES = ("torch", "timm", "numpy", "numba")
@@ -130,7 +129,7 @@ def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
     ``explained images`` is included if these are only a part of the boxed images.
     """
     samples = select_samples(trained, cell.images)
-    lungs = sum(lung_reader(sample) is not None for sample in samples)
+    lungs = sum(sample.read_lungs is not None for sample in samples)
     return {
         "trainings": len(trained),
         "test images": sum(len(run.data) for run in trained),

@@ -20,7 +20,7 @@ import yaml
 from core.cli.constraints import AtLeast, AtMost, Named, check, normalize_names
 from core.cli.entry_point import entry_point, say
 from core.cli.error_messages import help_command
-from core.cli.parser import join_lists, parser_of, wrap_bare_words
+from core.cli.parser import is_list, parser_of
 from core.errors import BadValueError, DataError, hint, one_line
 from core.names import SPELLED
 from core.user_code import refuse_code
@@ -55,7 +55,7 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     ``argv``: None is ``sys.argv``. Raises ``LocusError`` for an unknown flag, file, name or value. ``--help`` prints
     the help and exits.
     """
-    words = join_lists(config_class, sys.argv[1:] if argv is None else argv)
+    words = sys.argv[1:] if argv is None else list(argv)
     _require_utf8(words)
     typed = dict(vars(parser_of(config_class, prog).parse_args(words, defaults=False)))  # type: ignore[arg-type]
     path = typed.pop("config", None)
@@ -115,9 +115,13 @@ class _FlagValue:
 @functools.lru_cache(maxsize=4096)
 def _checked(config_class: type[Any], name: str, flag_value: _FlagValue) -> Any:
     """Parse and check the value of a flag; cached, because many models of a suite have the same value."""
-    values = wrap_bare_words(config_class, {name: flag_value.value})
-    parsed = parser_of(config_class, "").parse_object(values, defaults=False)  # type: ignore[arg-type]
-    value = normalize_names(config_class, name, parsed[name])
+    value = flag_value.value
+    if value is not None and is_list(
+        config_class, name
+    ):  # a single word, as in the YAML line ``logger: csv``, is a list of one
+        value = list(value) if isinstance(value, list | tuple) else [value]
+    parsed = parser_of(config_class, "").parse_object({name: value}, defaults=False)[name]  # type: ignore[arg-type]
+    value = normalize_names(config_class, name, tuple(parsed) if isinstance(parsed, list) else parsed)
     check(config_class, name, value)
     return value
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from core.cli import AtLeast, Named
 from core.flags.choices import METHOD, Scored
 from core.flags.data import DataSet, SplitFlags
-from core.names import BESIDE, CHOICE, CLASSIFICATION, PAIRED, normalize_data_set
+from core.names import BESIDE, CHOICE, CLASSIFICATION, PAIRED
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class RunFlags:
 
 
 @dataclass(frozen=True)
-class CompareFlags:
-    """Comparison."""
+class CompareConfig:
+    """Compare two suites, networks or methods on the same cases: ``python -m benchmark.compare A B``."""
 
     pair: tuple[str, ...] = ()
     """A and B to compare; the flag itself may be omitted. Each is suite[/model][/method], or the path of a checkpoint
@@ -106,8 +106,8 @@ class PictureFlags:
 
 
 @dataclass(frozen=True)
-class PowerFlags:
-    """Power."""
+class PowerConfig:
+    """Estimate the number of runs and patients that a comparison needs: ``python -m benchmark.power --suite NAME``."""
 
     suite: str = ""
     """Name of a suite that was run with at least two seeds. Required."""
@@ -116,8 +116,8 @@ class PowerFlags:
 
 
 @dataclass(frozen=True)
-class ExportFlags:
-    """Export."""
+class ExportConfig:
+    """Export the truth and the boxes of a suite for other tools: ``python -m benchmark.export SUITE --format coco``."""
 
     suite: str = ""
     """Name of a suite that was run. Required."""
@@ -144,8 +144,8 @@ class ExportFlags:
 
 
 @dataclass(frozen=True)
-class MethodCheckFlags:
-    """Methods to check."""
+class CheckConfig:
+    """Check explanation methods on small networks with random weights: ``python -m benchmark.check method NAME``."""
 
     method: Annotated[tuple[str, ...], METHOD] = ()
     """Methods to check: names, with options if needed, or path/to/file.py:Class. Required."""
@@ -154,8 +154,8 @@ class MethodCheckFlags:
 
 
 @dataclass(frozen=True)
-class DataCheckFlags(SplitFlags):
-    """Data to check."""
+class DatasetCheckConfig(SplitFlags):
+    """Check all files of a data set and report problems: ``python -m benchmark.check dataset NAME --root PATH``."""
 
     name: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
     """Name of the data set. Append options to the name."""
@@ -170,20 +170,3 @@ class DataCheckFlags(SplitFlags):
     unreadable file."""
     output: str = "runs/doctor"
     """Folder for the report, with one subfolder per data set."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", normalize_data_set(self.name))
-
-
-@dataclass(frozen=True)
-class ConvertFlags:
-    """Conversion."""
-
-    checkpoint: str | None = None
-    """Weights of the other project: a state dict, a training checkpoint that contains one, or a .safetensors file.
-    Required."""
-    findings: tuple[str, ...] = ()
-    """Findings that the outputs predict, in order. Default: the findings of --dataset, whose files must be
-    available."""
-    output_dir: str | None = None
-    """Run folder to write, with best.ckpt and config.yaml. Required."""

@@ -72,6 +72,3 @@ class DataFlags(SplitFlags, ReadingFlags):
     """Number of processes that decode images into the cache. Default: one per CPU."""
     cache_dir: str = "runs/cache"
     """Folder for decoded images (uint8, memory-mapped), shared by all runs."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "dataset", normalize_data_set(self.dataset))

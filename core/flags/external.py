@@ -6,12 +6,11 @@ from typing import Annotated, Literal
 from core.cli import AtLeast
 from core.errors import BadValueError
 from core.flags.data import DataSet, SplitFlags
-from core.names import normalize_data_set
 
 
 @dataclass(frozen=True)
-class ExternalFlags(SplitFlags):
-    """External maps or boxes."""
+class ScoreConfig(SplitFlags):
+    """Score external maps or boxes and compare them with the baselines: ``python -m benchmark.score``."""
 
     trains = False
     """False: the command does not train, so flags that it lacks are ignored in the preset of a data set."""
@@ -58,12 +57,11 @@ class ExternalFlags(SplitFlags):
     def __post_init__(self) -> None:
         if self.leave_out_fold is not None:
             raise BadValueError("--leave_out_fold does not change the scored test images: leave it out")
-        object.__setattr__(self, "dataset", normalize_data_set(self.dataset))
 
 
 @dataclass(frozen=True)
-class PackFlags:
-    """Entry to submit."""
+class PackConfig:
+    """Pack a scored entry into one file for submission: ``python -m benchmark.submit pack RUN``."""
 
     run: str = ""
     """Folder written by benchmark.score. Required."""
@@ -78,8 +76,8 @@ class PackFlags:
 
 
 @dataclass(frozen=True)
-class SubmissionFlags:
-    """Submitted entry."""
+class SubmissionConfig:
+    """Score a submitted entry again and compare with its stored scores: ``python -m benchmark.submit check FILE``."""
 
     file: str = ""
     """File written by benchmark.submit pack. Required."""

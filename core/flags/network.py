@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from core.cli import AtLeast
 from core.errors import BadValueError
 from core.flags.data import DataSet
+from core.flags.machine import ThreadFlags
 from core.user_code import runs_code
 
 SOURCES = ("timm", "torchvision", "xrv", "hf")
@@ -53,8 +54,11 @@ class NetworkFlags(WiringFlags):
 
 
 @dataclass(frozen=True)
-class ModelCheckFlags(NetworkFlags):
-    """Network to check (--model may also be a run folder or a best.ckpt)."""
+class ModelCheckConfig(ThreadFlags, NetworkFlags):
+    """Check weights, structure, preprocessing and findings of a network: ``python -m benchmark.check model NAME``.
+
+    --model may also be a run folder or a best.ckpt.
+    """
 
     data: Annotated[str | None, DataSet("datasets", "dataset")] = None
     """Data set (NIH, phantom …) whose labelled test images are used to check outputs and preprocessing. Default: these

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from core.errors import DataError, UnknownNameError
 from core.files import file_hash
-from core.lazy import Lazy
+from core.lazy import pd
 from datasets import splits
 from datasets.base import Request
-from datasets.chexmask import with_lungs
+from datasets.chexmask import LungMasks
 from datasets.chexpert import ham
 from datasets.chexpert.masks import Drawings
 from datasets.chexpert.tables import FIVE, LAYOUT, POLICIES, TASKS, find_tables, locate, read_table, task_labels
 from datasets.file_dataset import FileDataset, with_file
 from datasets.table_rows import TableRows
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Lazy("pandas")
 
 EMPTY = {"zeros": 0.0, "ignore": np.nan}
 VAL = ("train", "valid")
@@ -111,9 +106,8 @@ class CheXpert(FileDataset):
         self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *truth_files]}
         if boxes_path is not None:
             self.describe |= {"truth": truth, "boxed_images": sum(bool(row.boxes) for row in self.rows)}
-        path_of = None if lungs is None else table["path"].to_dict()
-        self.rows, described = with_lungs(self.rows, root, lungs, "Path", path_of)
-        self.describe |= described
+        self.lungs = LungMasks(root, lungs, "Path", table["path"].to_dict())
+        self.describe |= self.lungs.described
 
 
 def _held_out(

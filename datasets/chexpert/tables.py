@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.errors import DataError, examples
-from core.lazy import Lazy
+from core.lazy import pd
 from core.types import FloatArray
 from datasets.io.paths import refuse_links
 from datasets.io.tables import first_of, raise_if_any, read_csv, refuse_duplicates
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Lazy("pandas")
 
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 NORMAL, DEVICES, ABNORMAL = "No Finding", "Support Devices", "Abnormal"

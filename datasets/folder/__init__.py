@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from core.boxes import area, as_boxes
 from core.errors import BadValueError, DataError, examples
 from core.files import file_hash
-from core.lazy import Lazy
+from core.lazy import pd
 from datasets import splits
 from datasets.base import Request
 from datasets.file_dataset import BoxesByImage, FileDataset, boxes_by_image, with_file
@@ -20,11 +19,6 @@ from datasets.io import images
 from datasets.io.paths import inside
 from datasets.io.tables import numbers, raise_if_any, read_csv, refuse_duplicates, refuse_unknown
 from datasets.table_rows import TableRows
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Lazy("pandas")
 
 LAYOUT = (
     "expected labels.csv (columns image, one per finding with 0, 1 or nothing, optionally patient and split), the PNG, "

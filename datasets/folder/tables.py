@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.errors import DataError, examples
-from core.lazy import Lazy
+from core.lazy import pd
 from datasets.base import SPLITS
 from datasets.io.ages import years
 from datasets.io.images import SUFFIXES
 from datasets.io.paths import below, refuse_links
 from datasets.io.tables import numbers, read_csv, refuse_duplicates, refuse_unknown
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Lazy("pandas")
 
 RESERVED = ("mean",)
 """Words that are not allowed as findings, because result tables use them; so are words that begin with _ or @."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from core.errors import BadValueError, DataError
 from core.files import file_hash, key
 from core.frames import resize_image
-from core.lazy import Lazy
+from core.lazy import pd
 from core.seeds import generator
 from datasets import splits
 from datasets.base import Request
@@ -26,11 +26,6 @@ from datasets.nih.lists import entries
 from datasets.phantom import FIRST, Phantom
 from datasets.phantom.patient import Patient, draw_patient
 from datasets.phantom.recipe import Amount, recipe
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Lazy("pandas")
 
 ARRANGED_AT = 64
 """Side in pixels of the small copy that is used to choose positions, so that they do not depend on the image size."""

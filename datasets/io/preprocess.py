@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from core.types import Sample
 from datasets.base import Dataset, DatasetWrapper
 from datasets.io.content import content_stamp
-from datasets.lungs import LungSample
 
 GRAY = 128
 """Value of the padding."""
@@ -30,18 +29,15 @@ def one(sample: Sample, word: str) -> Sample:
     """
     if word == "none":
         return sample
-    masks, side = sample.read_masks, max(sample.frame)
-    changed = replace(
+    masks, lungs, side = sample.read_masks, sample.read_lungs, max(sample.frame)
+    return replace(
         sample,
         frame=(side, side),
         read=lambda: jf(sample.read()),
         source=_source(sample.source),
         read_masks=masks and (lambda: {finding: square(mask, side) for finding, mask in masks().items()}),
+        read_lungs=lungs and (lambda: square(lungs(), side)),
     )
-    if isinstance(changed, LungSample) and changed.read_lungs is not None:
-        lungs = changed.read_lungs
-        return replace(changed, read_lungs=lambda: square(lungs(), side))
-    return changed
 
 
 def jf(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

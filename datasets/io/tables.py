@@ -8,20 +8,15 @@ import itertools
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from core.boxes import xywh_to_xyxy
 from core.errors import DataError, UnknownNameError, examples, one_line
-from core.lazy import Lazy
+from core.lazy import pd
 from core.types import FloatArray
 from datasets.io import limits
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Lazy("pandas")
 
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "compression": None}
 AS_CSV = "save it as CSV in UTF-8, with comma-separated cells and decimal points"

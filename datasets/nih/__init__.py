@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.errors import UnknownNameError
 from core.files import file_hash
-from core.lazy import Lazy
+from core.lazy import pd
 from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
-from datasets.chexmask import with_lungs
+from datasets.chexmask import LungMasks
 from datasets.file_dataset import FileDataset, with_file
 from datasets.io.images import find
 from datasets.nih import extra as extra_images
@@ -22,11 +22,6 @@ from datasets.nih import second_team
 from datasets.nih.lists import EXPERTS
 from datasets.nih.tables import ABNORMAL, BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
 from datasets.table_rows import TableRows
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Lazy("pandas")
 
 FOLDERS = ("images", "images_*", "images_*/images")
 """Folders of the images. All that exist are used."""
@@ -92,8 +87,7 @@ class NIH(FileDataset):
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
-        self.rows, described = with_lungs(self.rows, self.root, lungs, "Image Index")
-        self.describe |= described
+        self._add_lungs(lungs, table.index)
         if extra is not None and self.split == "train":
             held_out = {*every_patient[names.index[names != "train"]]}
             new_rows = extra_images.read(self.root, extra, self.findings, FOLDERS, held_out, {*every_patient.index})
@@ -107,9 +101,12 @@ class NIH(FileDataset):
         self.root, self.split = request.folder(LAYOUT), request.split
         tasks = second_team.tasks(self.root)
         self.findings = request.task(tasks, "NIH:truth=chestx_det", max(tasks))
-        rows, self.describe = second_team.load(request, self.root, FOLDERS, self.findings)
-        self.rows, described = with_lungs(rows, self.root, lungs, "Image Index")
-        self.describe |= described
+        self.rows, self.describe = second_team.load(request, self.root, FOLDERS, self.findings)
+        self._add_lungs(lungs, [row.image_id for row in self.rows])
+
+    def _add_lungs(self, word: str | None, images: Iterable[str]) -> None:
+        self.lungs = LungMasks(self.root, word, "Image Index", {image: image for image in images})
+        self.describe |= self.lungs.described
 
     def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series]:
         """Return table and splits by the published lists. Raises ``LeakError`` for boxed images in training."""

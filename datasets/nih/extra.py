@@ -1,17 +1,19 @@
 """Additional NIH images for training only: ``NIH:extra=FOLDER``."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from core.errors import DataError
+from core.types import Sample
 from datasets.columns import EXTRA
 from datasets.file_dataset import with_file
 from datasets.io.images import find
 from datasets.nih.lists import entries
 from datasets.nih.tables import ENTRIES, FRAME
-from datasets.table_rows import ImageRow, TableRows
+from datasets.table_rows import TableRows
 
 
 def read(
@@ -21,7 +23,7 @@ def read(
     image_folders: Sequence[str],
     held_out: Collection[str],
     known: Collection[str],
-) -> list[ImageRow]:
+) -> list[Sample]:
     """Return the rows of the images in the folder ``name``, inside or next to ``root``, without boxes.
 
     ``held_out``: patients to exclude, those of the validation and test images. ``known``: images to exclude, those of
@@ -42,4 +44,4 @@ def read(
     left = left.loc[with_file(folder, left.index, files, f"expected images/*.png and {ENTRIES[0]}")]
     labels = left[list(findings)].to_numpy(np.float32)
     rows = TableRows(left, labels, files, lambda _: {"frame": FRAME, "boxes": {}})
-    return [ImageRow(r.image, r.patient, r.path, r.frame, r.labels, {}, {**r.meta, EXTRA: True}) for r in rows]
+    return [replace(row, meta={**row.meta, EXTRA: True}) for row in rows]

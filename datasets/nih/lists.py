@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.errors import BadValueError, DataError, examples
-from core.lazy import Lazy
+from core.lazy import pd
 from datasets.io.tables import read_list
 from datasets.nih.tables import ABNORMAL, FINDINGS, LAYOUT, read_binary, read_entries, read_labelled
 from datasets.splits import hold_out_val
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Lazy("pandas")
 
 OFFICIAL = ("train_val_list.txt", "test_list.txt")
 LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}

@@ -9,15 +9,15 @@ import numpy as np
 
 from core.errors import DataError, examples
 from core.files import file_hash
+from core.types import Sample
 from datasets import splits
 from datasets.base import Request
-from datasets.chestx_det import FINDINGS, FRAME, TEN, Marks, marked_row, read_marks
+from datasets.chestx_det import FINDINGS, FRAME, TEN, Marks, marked_sample, read_marks
 from datasets.file_dataset import boxes_by_image, with_file
 from datasets.io.images import find
 from datasets.io.tables import first_of, read_list
 from datasets.nih.lists import ABOUT, OFFICIAL
 from datasets.nih.tables import read_entries
-from datasets.table_rows import ImageRow
 
 TRUTHS = ("chestx_det",)
 """Values of ``NIH:truth=``."""
@@ -59,7 +59,7 @@ def read(root: Path) -> dict[str, Marks]:
 
 def load(
     request: Request, root: Path, image_folders: Sequence[str], findings: Sequence[str]
-) -> tuple[list[ImageRow], dict[str, Any]]:
+) -> tuple[list[Sample], dict[str, Any]]:
     """Return the rows of a split with the second team's labels and outlines, and a description for records.
 
     The official split is that of NIH, restricted to the annotated images. Raises ``DataError`` and ``LeakError``.
@@ -78,7 +78,7 @@ def load(
     truth, clipped = boxes_by_image(paths[0], owners, words, list(boxes), dict.fromkeys(chosen, FRAME))
     meta = _about(root)
     rows = [
-        marked_row(i, i.partition("_")[0], Path(files[i]), findings, marks[i], truth.get(i, {}), meta.get(i, {}))
+        marked_sample(i, i.partition("_")[0], files[i], findings, marks[i], truth.get(i, {}), meta.get(i, {}))
         for i in chosen
     ]
     counts = {"images": len(rows), "images_without_file": len(marks) - len(images), "boxes_clipped": clipped}

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.errors import DataError, examples
-from core.lazy import Lazy
+from core.lazy import pd
 from datasets.file_dataset import BoxesByImage, boxes_by_image
 from datasets.io.ages import years
 from datasets.io.tables import first_of, numbers, read_csv, read_list, read_xywh, refuse_duplicates, refuse_unknown
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Lazy("pandas")
 
 FRAME = (1024, 1024)
 """(H, W) of every image as published."""

@@ -6,14 +6,15 @@ import numpy as np
 
 from core.errors import BadValueError, DataError
 from core.files import file_hash
+from core.types import Sample
 from datasets.base import Request
-from datasets.chexmask import with_lungs
+from datasets.chexmask import LungMasks
 from datasets.file_dataset import FileDataset, by_stem, log_unreadable, split_names, with_file
 from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import first_of
-from datasets.table_rows import ImageRow
+from datasets.table_rows import file_sample
 from datasets.vindr_cxr.readers import CONSENSUS, FINDINGS, TASKS, TRAIN, Readings, agreed, read_marks, readings
 
 
@@ -72,8 +73,8 @@ class VindrCxr(FileDataset):
         read = [readings(path, table, frames) for path, table in tables.items()]
         marks = {image: image_readings for by_image, _ in read for image, image_readings in by_image.items()}
         self._readings = [marks[image] for image in headers]
-        rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
-        self.rows, described = with_lungs(rows, root, lungs, "image_id")
+        self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
+        self.lungs = LungMasks(root, lungs, "image_id", {image: image for image in headers})
         self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "consensus of five is test" if test else "none published: drawn by image",
@@ -83,7 +84,7 @@ class VindrCxr(FileDataset):
             "images_without_file": len(listed) - len(images),
             "images_unreadable": log_unreadable(root, bad, len(headers)),
             "boxes_clipped": sum(clipped for _, clipped in read),
-            **described,
+            **self.lungs.described,
             "tables": {path.name: file_hash(path) for path in paths},
         }
 
@@ -91,10 +92,10 @@ class VindrCxr(FileDataset):
         """Return each reader's boxes on the image at ``index``: reader -> finding -> (M,4) in its frame."""
         return self._readings[index]
 
-    def _row(self, image: str, path: Path, head: dicom.Header, readings: Readings) -> ImageRow:
+    def _row(self, image: str, path: Path, head: dicom.Header, readings: Readings) -> Sample:
         votes = min(self._votes, len(readings))  # a consensus counts as one reading
         counts = [sum(finding in marked for marked in readings.values()) for finding in self.findings]
         agreements = {finding: agreed(readings, finding, votes) for finding in self.findings}
         truth = {finding: boxes for finding, boxes in agreements.items() if len(boxes)}
         labels = (np.array(counts) >= votes).astype(np.float32)
-        return ImageRow(image, image, path, head.frame, labels, truth, head.meta)
+        return file_sample(image, image, path, head.frame, labels, truth, head.meta)

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from core.boxes import as_boxes, iou
-from core.lazy import Lazy
+from core.lazy import pd
 from core.types import FloatArray
 from datasets.file_dataset import boxes_by_image
 from datasets.io.tables import numbers, read_csv, refuse_unknown
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = Lazy("pandas")
 
 FINDINGS = (
     "Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "ILD", "Infiltration",

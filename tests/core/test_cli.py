@@ -37,7 +37,7 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--early_stopping Flase", BadValueError, ["--early_stopping", "'Flase'", "True", "False", "number"]),
         ("--epochs many", BadValueError, ["bad value 'many' of --epochs: write a whole number"]),
         ("--epochs 0", BadValueError, ["--epochs 0 is too small: write 1 or more"]),
-        ("--logger", BadValueError, ["--logger needs at least one value"]),
+        ("--logger", BadValueError, ["--logger", "at least one argument"]),
         ("--logger --epochs 3", BadValueError, ["--logger"]),
         ("--precision 16-true", UnknownNameError, ["--precision", "auto, 32, 64, 16-mixed, bf16-mixed"]),
         ("--dataset CheXprt", UnknownNameError, ["dataset", "'CheXprt'", "'CheXpert'"]),

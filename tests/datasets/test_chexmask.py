@@ -10,7 +10,6 @@ import datasets
 from benchmark.maps.cases import make_case
 from core.errors import DataError, UnknownNameError
 from datasets.chexmask import decode
-from datasets.lungs import lung_reader
 
 Tree = Callable[..., Path]
 HEADING = "{},Dice RCA (Mean),Dice RCA (Max),Landmarks,Left Lung,Right Lung,Heart,Height,Width"
@@ -63,7 +62,7 @@ def test_lungs_of_nih_have_both_sides_and_a_mean_rca_of_at_least_0_7(nih_tree: T
     assert (lungs["00000004_000.png"] == (LEFT | RIGHT)).all()
     assert lungs["00000005_000.png"] is lungs["00000005_001.png"] is None
     assert (data.describe["images_with_lungs"], data.describe["lungs"]) == (1, "ChestX-Ray8.csv")
-    assert lung_reader(datasets.load("NIH", root)[0]) is None
+    assert datasets.load("NIH", root)[0].read_lungs is None
 
 
 def test_a_smaller_mask_is_resized_to_the_frame_by_nearest_neighbour(nih_tree: Tree):

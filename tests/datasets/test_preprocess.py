@@ -7,7 +7,6 @@ import pytest
 import datasets
 from core.types import Sample
 from datasets.io import cache, preprocess
-from datasets.lungs import LungSample
 
 RNG = np.random.default_rng(0)
 IMAGE = (RNG.integers(0, 90, (40, 30)) + 20).astype(np.uint8)
@@ -38,7 +37,7 @@ def test_padding_grows_the_frame_and_keeps_the_truth():
     mask = np.zeros((80, 60), bool)
     mask[10:20, 5:9] = True
     boxes = {"Mass": np.array([[5.0, 10, 9, 20]])}
-    found = LungSample(
+    found = Sample(
         *("a", "p", (80, 60), np.ones(1, np.float32), boxes, lambda: IMAGE),
         read_masks=lambda: {"Mass": mask},
         read_lungs=lambda: mask,
