@@ -13,7 +13,7 @@ from core.flags.benchmark import (
     DatasetCheckConfig,
     ExportConfig,
     FolderFlags,
-    PictureFlags,
+    PageConfig,
     PowerConfig,
     RunFlags,
     SelectionFlags,
@@ -100,8 +100,3 @@ class VerifyConfig(ThreadFlags, SuiteConfig):
 
     No network is run. The exit status is 1 unless every record is reproduced.
     """
-
-
-@dataclass(frozen=True)
-class PageConfig(FolderFlags, PictureFlags):
-    """Draw a gallery of cases (``benchmark.gallery``) or charts (``benchmark.figures``) of a suite from stored maps."""

@@ -58,7 +58,7 @@ def build(word: str, outputs: int | None, channels: int | None = None) -> Extern
 
 def _from_file(word: str, outputs: int | None) -> nn.Module:
     """Call ``build`` of a user's file, with ``num_classes`` if it has this parameter."""
-    make = user_code.callable_from_file(word, "network")
+    make = user_code.from_file(word, "network", "function or class")
     asks = False
     try:
         asks = "num_classes" in inspect.signature(make).parameters and outputs is not None

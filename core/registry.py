@@ -12,11 +12,11 @@ import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
 from core.static_attributes import declared, read_attribute
@@ -150,6 +150,25 @@ def construct(part: Callable[..., Any], kind: str, spec: str, given: dict[str, A
             option_names, part_name = examples(allowed, 9) or "none", spec.split(":")[0]
             raise BadValueError(f"the {kind} {part_name!r} has no option {name!r}; it has: {option_names}")
     return part(**values)
+
+
+def validated(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the option ``values``, checked and converted by the annotations of ``function`` (1 becomes 1.0).
+
+    Raises ``BadValueError`` with the value and what is allowed.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    return {name: _validated(name, value, hints.get(name, Any)) for name, value in values.items()}
+
+
+def _validated(name: str, value: Any, hint: Any) -> Any:
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value, strict=True)
+    except ValidationError as error:
+        allowed = " or ".join(problem["msg"].removeprefix("Input should be ") for problem in error.errors())
+        raise BadValueError(f"{name} is {value!r}: it must be {allowed}") from error
 
 
 def options(spec: str) -> dict[str, Any]:

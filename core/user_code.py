@@ -5,7 +5,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from core.files import key
@@ -29,20 +29,12 @@ def refuse_code(words: Iterable[object], where: object) -> None:
         raise BadValueError(f"{where} would run the code in {word}: write --trust if you trust this file")
 
 
-def from_file(word: str, kind: str) -> type[Any]:
-    """Return the class ``path/to/file.py:Class``. Raises ``LocusError`` with the path and the reason."""
-    part: type[Any] = _of_file(word, kind, "class", inspect.isclass)
-    return part
+def from_file(word: str, kind: str, what: Literal["class", "function or class"] = "class") -> Any:
+    """Return the object of ``word``, written ``path/to/file.py:name``. Raises ``LocusError`` with path and reason.
 
-
-def callable_from_file(word: str, kind: str) -> Callable[..., Any]:
-    """Return the function or class ``path/to/file.py:name``. Raises ``LocusError`` with the path and the reason."""
-    part: Callable[..., Any] = _of_file(word, kind, "function or class", callable)
-    return part
-
-
-def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> Any:
-    """Return the object of ``word``, written ``file.py:name``, if it ``fits``; otherwise raise an error."""
+    ``kind``: the noun for it in error messages. ``what``: the objects that are allowed.
+    """
+    fits: Callable[[object], bool] = inspect.isclass if what == "class" else callable
     path, _, name = word.rpartition(":")
     if not Path(path).is_file():
         raise DataError(f"file {path!r} of the {kind} {word!r} not found: write path/to/file.py:{what.split()[-1]}")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.names import normalize_data_set
-from core.registry import Registry, construct
+from core.registry import Registry, construct, validated
+from core.registry import options as options_of
 
 if TYPE_CHECKING:
     from datasets.base import Dataset
@@ -103,5 +104,6 @@ def load(
     arguments = (split, partition, folds, fold, findings, seed, img_size, None if cache is None else Path(cache))
     request = Request(root_of(name, root), *arguments, leave_out_fold)
     part: Callable[..., Dataset] = REGISTRY.get(name)
-    data: Dataset = construct(functools.partial(part, request), "dataset", name, options)
+    options = validated(part.__init__, {**options, **options_of(name)})  # type: ignore[misc]
+    data: Dataset = construct(functools.partial(part, request), "dataset", name.split(":")[0], options)
     return data

@@ -2,9 +2,8 @@
 
 import functools
 import itertools
-import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,13 +13,12 @@ from numpy.typing import NDArray
 from skimage.draw import polygon
 
 from core.errors import DataError
-from core.files import file_hash
 from core.types import FloatArray, Sample
+from datasets import splits
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, boxes_by_image, split_names, with_file
-from datasets.io import limits
+from datasets.file_dataset import FileDataset, boxes_by_image, described, in_split, with_file
 from datasets.io.images import find
-from datasets.io.tables import first_of, raise_if_any, refuse_unknown
+from datasets.io.tables import first_of, raise_if_any, reading_json, refuse_unknown
 from datasets.table_rows import file_sample
 
 FRAME = (1024, 1024)
@@ -77,40 +75,40 @@ class ChestXDet(FileDataset):
         entries = train | read_marks(paths[1], train)
         files = find(root, "images", "train_data", "test_data", "train_data/*", "test_data/*")
         images = with_file(root, entries, files, LAYOUT)
-        names = split_names(images, request, np.array([image not in train for image in images]), whole)
-        chosen = {i: entries[i] for i, name in zip(images, names, strict=True) if name == self.split}
-        marked = [(i, f, box) for i, marks in chosen.items() for f, box, _ in marks if f in self.findings]
-        owners, findings, boxes = zip(*marked, strict=True) if marked else ((), (), ())
-        truth, clipped = boxes_by_image(paths[1].parent, owners, findings, list(boxes), dict.fromkeys(chosen, FRAME))
-        self.rows = [
-            marked_sample(image, image, files[image], self.findings, marks, truth.get(image, {}))
-            for image, marks in chosen.items()
-        ]
-        self.describe = {
-            "partition": "whole" if whole else request.partition,
-            "patients": "unknown: each image counts as one",
-            "images": len(self.rows),
-            "images_without_file": len(entries) - len(images),
-            "boxes_clipped": clipped,
-            "tables": {path.name: file_hash(path) for path in paths},
-        }
+        training = np.array([image in train for image in images])
+        official = functools.partial(splits.hold_out_val, images, training, request.seed)
+        chosen = {i: entries[i] for i in itertools.compress(images, in_split(images, request, official, whole))}
+        self.rows, clipped = marked_samples(root, chosen, files, self.findings)
+        partition, without_file = "whole" if whole else request.partition, len(entries) - len(images)
+        patients = "unknown: each image counts as one"
+        self.describe = described(partition, self.rows, without_file, clipped, paths, patients=patients)
 
 
-def marked_sample(
-    image: str,
-    patient: str,
-    path: str,
+def marked_samples(
+    path: Path,
+    marks: Mapping[str, Marks],
+    files: Mapping[str, str],
     findings: Sequence[str],
-    marks: Marks,
-    boxes: Mapping[str, FloatArray],
-    meta: Mapping[str, Any] = MappingProxyType({}),
-) -> Sample:
-    """Return the sample of an image: labels of ``findings``, its ``boxes``, and masks of the outlines in ``marks``."""
-    present = {finding for finding, *_ in marks}
-    labels = np.array([finding in present for finding in findings], np.float32)
-    outlines = [(finding, points) for finding, _, points in marks if points is not None and finding in findings]
-    drawing = functools.partial(_masks, outlines) if outlines else None
-    return file_sample(image, patient, path, FRAME, labels, boxes, meta, read_masks=drawing)
+    patient_of: Callable[[str], str] = str,
+    meta: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> tuple[list[Sample], int]:
+    """Return the samples of the images in ``marks``, with masks of the outlines, and the number of clipped boxes.
+
+    ``path``: the source of the marks, for errors. ``meta``: image -> its attributes, if any.
+    """
+    boxes = ((i, f, box) for i, image_marks in marks.items() for f, box, _ in image_marks if f in findings)
+    truth, clipped = boxes_by_image(path, boxes, dict.fromkeys(marks, FRAME))
+    samples = []
+    for i, image_marks in marks.items():
+        present = {finding for finding, *_ in image_marks}
+        labels = np.array([finding in present for finding in findings], np.float32)
+        outlines = [
+            (finding, points) for finding, _, points in image_marks if points is not None and finding in findings
+        ]
+        masks = functools.partial(_masks, outlines) if outlines else None
+        about = (FRAME, labels, truth.get(i, {}), meta.get(i, {}))
+        samples.append(file_sample(i, patient_of(i), files[i], *about, read_masks=masks))
+    return samples, clipped
 
 
 def _listed(root: Path, names: tuple[str, ...]) -> Path:
@@ -125,13 +123,10 @@ def read_marks(path: Path, others: Collection[str] = (), names: str = "file_name
 
     ``names`` is the field with the image name; none of the ``others`` may be in the file. Raises ``DataError``.
     """
-    try:
-        raw = json.loads(limits.require_size(path).read_text(encoding="utf-8-sig"))
+    with reading_json(path, EXPECTED) as raw:
         if not isinstance(raw, list):
             raise TypeError("not a list")
         entries = [(str(entry[names]), _marks(path, entry)) for entry in raw]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"cannot read {path}: {EXPECTED} ({str(error)[:200]})") from error
     if not entries:
         raise DataError(f"{path} lists no images: {EXPECTED}")
     counts = Counter(name for name, _ in entries)

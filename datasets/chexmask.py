@@ -17,18 +17,19 @@ import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DataError, UnknownNameError, examples
+from core.errors import DataError, examples
 from core.types import Sample
 from datasets.io.paths import refuse_links
+from datasets.io.rle import RunLengthMask
 from datasets.lungs import resize_mask
 
-WORD = "chexmask"
-"""Value of the option ``lungs=``."""
+Lungs = Literal["chexmask"] | None
+"""Option ``lungs``."""
 FOLDERS = ("chexmask", "CheXmask", "chexmask/OriginalResolution", "CheXmask/OriginalResolution")
 LEAST_RCA = 0.7
 MEAN, MAX, SIDES = "Dice RCA (Mean)", "Dice RCA (Max)", ("Left Lung", "Right Lung")
@@ -39,19 +40,16 @@ Frame = tuple[int, int]
 class LungMasks:
     """Lung masks of the images of a data set that have a mask with a mean RCA of at least .7."""
 
-    def __init__(self, root: Path, word: str | None, column: str, names: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, word: Lungs, column: str, names: Mapping[str, str]) -> None:
         """Find the rows of the images without decoding a mask; there are none if the ``word`` is None.
 
-        ``names``: image -> its name in the ``column`` of the file. Raises ``UnknownNameError`` for a ``word`` other
-        than chexmask, ``DataError`` for a missing or broken file.
+        ``names``: image -> its name in the ``column`` of the file. Raises ``DataError`` for a missing or broken file.
         """
         self._offsets: dict[str, int] = {}
         self.described: dict[str, Any] = {}
         """Description for records."""
         if word is None:
             return
-        if word != WORD:
-            raise UnknownNameError("lungs", word, (WORD,))
         self._path = _file(root, column)
         refuse_links([self._path], root)
         offsets = _offsets(self._path, column, frozenset(names.values()))
@@ -82,10 +80,7 @@ def decode(text: str, size: Frame, where: str) -> NDArray[np.bool_]:
     fits = len(start) == len(length) and (length > 0).all() and (start[1:] >= stop[:-1]).all()
     if not fits or (len(start) and (start[0] < 0 or stop[-1] > cells)):
         raise DataError(f"{where}: its run lengths do not fit an image of {size[0]}x{size[1]} pixels")
-    steps = np.zeros(cells + 1, np.int8)
-    np.add.at(steps, start, 1)
-    np.add.at(steps, stop, -1)
-    return np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape(size)
+    return RunLengthMask(size[::-1], start, stop).mask().T
 
 
 def _file(root: Path, column: str) -> Path:

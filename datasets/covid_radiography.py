@@ -1,19 +1,21 @@
 """The COVID-19 Radiography Database."""
 
+from __future__ import annotations
+
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from core.errors import BadValueError, DataError, examples
+from core.errors import DataError, examples
 from core.files import key
-from core.names import duplicates
+from core.lazy import pd
 from core.seeds import generator
-from core.types import Sample
 from datasets import splits
 from datasets.base import SPLITS, Request
 from datasets.file_dataset import FileDataset
@@ -21,7 +23,7 @@ from datasets.io.download import Kaggle
 from datasets.io.images import decode, find
 from datasets.io.tables import raise_if_any
 from datasets.lungs import resize_mask
-from datasets.table_rows import file_sample
+from datasets.table_rows import TableRows
 
 CLASSES = {
     "COVID-19": ("covid", "covid19"),
@@ -39,18 +41,8 @@ LAYOUT = (
     "expected COVID/images/*.png and COVID/masks/*.png (or COVID/*.png), the same for Lung_Opacity, Normal and "
     f"Viral Pneumonia, from {ORIGIN}"
 )
-
-
-class Picture(NamedTuple):
-    """One image file with its class."""
-
-    name: str
-    finding: str
-    path: Path
-    mask: Path | None
-    """Lung mask."""
-    split: str
-    """train, val or test from its folder; empty if the folders do not define the split."""
+Count = Annotated[int, Field(ge=1)]
+"""Number of images per class."""
 
 
 class CovidRadiography(FileDataset):
@@ -81,52 +73,54 @@ class CovidRadiography(FileDataset):
     name = "covid_radiography"
     origin, layout = ORIGIN, LAYOUT
 
-    def __init__(self, request: Request, val: int = 60, test: int = 60) -> None:
+    def __init__(self, request: Request, val: Count = 60, test: Count = 60) -> None:
         self.findings, self.split = request.task({4: tuple(CLASSES)}, self.name, 4), request.split
-        for name, number in (("val", val), ("test", test)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise BadValueError(f"{name} is {number!r}: give a number of images per class, 1 or more")
-        pictures, has_split_folders = _pictures(request.folder(LAYOUT))
-        names = _splits(pictures, has_split_folders, request, val, test)
-        chosen = [picture for picture, name in zip(pictures, names, strict=True) if name == self.split]
-        self.rows = [_row(picture) for picture in chosen]
+        table = _images(request.folder(LAYOUT))
+        names = _splits(table, request, val, test)
+        chosen = table[names == self.split]
+        masks = chosen["mask"].dropna().to_dict()
+        lungs = {image: functools.partial(_lungs, mask) for image, mask in masks.items()}
+        labels = chosen["finding"].to_numpy()[:, None] == np.array(self.findings)
+        truth = {"frame": FRAME, "boxes": {}}
+        self.rows = TableRows(chosen, labels, chosen["path"], lambda image: {**truth, "read_lungs": lungs.get(image)})
         self.describe = {
             "partition": request.partition,
-            "split_by": "folders" if has_split_folders else "seed",
+            "split_by": "folders" if _has_split_folders(table) else "seed",
             "val": val,
             "test": test,
             "images": len(chosen),
             "counts": {name: int((names == name).sum()) for name in SPLITS},
-            "classes": {finding: sum(picture.finding == finding for picture in chosen) for finding in CLASSES},
-            "files": key([picture.name for picture in pictures]),
-            "images_with_lungs": sum(picture.mask is not None for picture in chosen),
+            "classes": {finding: int((chosen["finding"] == finding).sum()) for finding in CLASSES},
+            "files": key(table.index.tolist()),
+            "images_with_lungs": len(lungs),
             "patients": "unknown",
         }
 
 
-def _row(picture: Picture) -> Sample:
-    """Return the sample of a picture; the picture and its mask are decoded on demand."""
-    labels = np.array([picture.finding == finding for finding in CLASSES], np.float32)
-    lungs = None if picture.mask is None else functools.partial(_lungs, picture.mask)
-    return file_sample(picture.name, picture.name, picture.path, FRAME, labels, {}, read_lungs=lungs)
+def _images(root: Path) -> pd.DataFrame:
+    """Return image -> patient (the image itself), finding, path, mask (None: no lung mask) and split, sorted.
 
-
-def _pictures(root: Path) -> tuple[list[Picture], bool]:
-    """Return all images, sorted, and True if folders define the split. Raises ``DataError`` for a missing class."""
+    The split is that of the image's folder, empty if the folders do not define it. Raises ``DataError`` for a missing
+    class.
+    """
     base = next((root / name for name in UNPACKED if (root / name).is_dir()), root)
     has_split_folders = all((base / split).is_dir() for split in SPLITS)
     sides = [(split, base / split) for split in SPLITS] if has_split_folders else [("", base)]
-    pictures = [picture for split, folder in sides for picture in _in_folder(root, folder, split)]
-    lacking = [finding for finding in CLASSES if finding not in {picture.finding for picture in pictures}]
+    rows = [(*row, split) for split, folder in sides for row in _in_folder(root, folder)]
+    order = list(CLASSES)
+    rows.sort(key=lambda row: (order.index(row[1]), row[0]))
+    table = pd.DataFrame(rows, columns=["patient", "finding", "path", "mask", "split"], dtype=object)
+    table = table.set_index("patient", drop=False)
+    lacking = [finding for finding in CLASSES if finding not in set(table["finding"])]
     if lacking:
         raise DataError(f"{base} has no images of {examples(lacking, 4)}: {LAYOUT}")
-    twice = sorted(duplicates(picture.name for picture in pictures))
+    twice = sorted(table.index[table.index.duplicated()])
     raise_if_any(base, twice, "duplicate file names", "; keep one of each")  # one image in two splits or classes
-    return sorted(pictures, key=lambda picture: (list(CLASSES).index(picture.finding), picture.name)), has_split_folders
+    return table
 
 
-def _in_folder(root: Path, folder: Path, split: str) -> Iterator[Picture]:
-    """Yield the images in the class folders of ``folder``, with their masks."""
+def _in_folder(root: Path, folder: Path) -> Iterator[tuple[str, str, str, str | None]]:
+    """Yield name, finding, path and mask of the images in the class folders of ``folder``."""
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
         plain = re.sub("[ _-]", "", subfolder.name.lower())
         finding = next((finding for finding, words in CLASSES.items() if plain in words), None)
@@ -134,22 +128,22 @@ def _in_folder(root: Path, folder: Path, split: str) -> Iterator[Picture]:
             inner = subfolder.relative_to(root)
             masks = find(root, (inner / "masks").as_posix())
             images = find(root, (inner / "images").as_posix()) or find(root, inner.as_posix())
-            for name, path in images.items():
-                yield Picture(name, finding, Path(path), Path(masks[name]) if name in masks else None, split)
+            yield from ((name, finding, path, masks.get(name)) for name, path in images.items())
 
 
-def _splits(
-    pictures: Sequence[Picture], has_split_folders: bool, request: Request, val: int, test: int
-) -> splits.Names:
+def _has_split_folders(table: pd.DataFrame) -> bool:
+    return bool((table["split"] != "").all())
+
+
+def _splits(table: pd.DataFrame, request: Request, val: int, test: int) -> splits.Names:
     """Return (N,) split names: official is ``val`` and ``test`` images per class, by seed, or given by the folders."""
     if request.partition != "official":
-        return splits.assign([picture.name for picture in pictures], request)
-    names = np.array([picture.split or "train" for picture in pictures], dtype="<U5")
-    if has_split_folders:
-        return names
-    classes = np.array([picture.finding for picture in pictures])
+        return splits.assign(table.index.tolist(), request)
+    if _has_split_folders(table):
+        return table["split"].to_numpy(str)
+    names = np.full(len(table), "train")
     for finding in CLASSES:
-        at = np.flatnonzero(classes == finding)
+        at = np.flatnonzero(table["finding"] == finding)
         if len(at) <= val + test:
             raise DataError(
                 f"{finding} has {len(at)} images, too few for {val} in validation, {test} in test and some in "
@@ -160,6 +154,6 @@ def _splits(
     return names
 
 
-def _lungs(path: Path) -> NDArray[np.bool_]:
+def _lungs(path: str) -> NDArray[np.bool_]:
     """Return the white pixels of a mask file, (299, 299)."""
     return resize_mask(decode(path) > 127, FRAME)

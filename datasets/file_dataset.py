@@ -2,20 +2,23 @@
 
 import functools
 import logging
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.boxes import area, as_boxes
+from core.boxes import area
 from core.errors import DataError, examples
+from core.files import file_hash
 from core.types import FloatArray, Sample
 from datasets import splits
 from datasets.base import Dataset, Request
 from datasets.chexmask import LungMasks
 from datasets.columns import Columns
 from datasets.io import images
+from datasets.io.tables import raise_if_any
 from datasets.table_rows import TableRows
 
 log = logging.getLogger(__name__)
@@ -45,28 +48,23 @@ class FileDataset(Dataset):
         return self.lungs.add(self.rows[index]) if self.lungs else self.rows[index]
 
 
-def split_names(
-    patients: Sequence[str], request: Request, test: NDArray[np.bool_] | None = None, whole: bool = False
-) -> splits.Names:
-    """Return (N,) split names: by the request, or all test if ``whole``.
+def in_split(
+    patients: Sequence[str], request: Request, official: Callable[[], splits.Names] | None = None, whole: bool = False
+) -> NDArray[np.bool_]:
+    """Return (N,) True for the images in the requested split, or all of them if ``whole``, which has only test.
 
-    ``test``: (N,) True for the published test images, if any; otherwise the official partition is random by patient.
+    ``official``: returns the (N,) published split names, if any; otherwise the official partition is random by patient.
     Raises ``DataError`` for an empty split, such as train or val of a ``whole`` data set.
     """
+    if whole and request.split != "test":
+        raise DataError(f"whole=True leaves no images for {request.split}: leave this option out to train")
     if whole:
-        if request.split != "test":
-            raise DataError(f"whole=True leaves no images for {request.split}: leave this option out to train")
-        return np.full(len(patients), "test")
-    if request.partition != "official":
-        return splits.assign(patients, request)
-    if test is None:
-        names = splits.by_patient(patients, request.seed)
-    else:
-        names = splits.hold_out_val(patients, ~test, request.seed)
+        return np.ones(len(patients), bool)
+    names = official() if official and request.partition == "official" else splits.assign(patients, request)
     splits.check_patients(patients, names)
     if len(names) and not (names == request.split).any():
         raise DataError(f"none of the {len(patients)} available images is in {request.split}: check for missing files")
-    return names
+    return np.asarray(names == request.split)
 
 
 def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: str, split: str = "") -> list[str]:
@@ -87,6 +85,14 @@ def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: 
     return present
 
 
+def described(
+    partition: str, rows: Sized, without_file: int, clipped: int, tables: Iterable[Path], **more: Any
+) -> dict[str, Any]:
+    """Return the description of a data set for records: what its ``rows`` are made of and what is left out."""
+    counts = {"images": len(rows), "images_without_file": without_file, "boxes_clipped": clipped}
+    return {"partition": partition, **counts, **more, "tables": {path.name: file_hash(path) for path in tables}}
+
+
 def by_stem(root: Path, *patterns: str) -> dict[str, Path]:
     """Return file name without extension -> path of the DICOM files in subfolders of ``root`` that match a pattern."""
     return {path.stem: path for path in map(Path, images.find(root, *patterns).values()) if images.is_dicom(path)}
@@ -102,32 +108,36 @@ def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
 
 
 def boxes_by_image(
-    path: Path, images: Sequence[str], findings: Sequence[str], boxes: ArrayLike, frames: Mapping[str, tuple[int, int]]
+    path: Path, marks: Iterable[tuple[str, str, ArrayLike]], frames: Mapping[str, tuple[int, int]]
 ) -> tuple[BoxesByImage, int]:
     """Return the boxes of the images in ``frames``, in file order, and the number of boxes clipped at the image's edge.
 
-    Raises ``DataError`` for boxes that are empty, outside their image, or narrower than a pixel.
+    ``marks``: image, finding and (4,) edges xyxy of each box. Raises ``DataError`` for boxes that are not four numbers,
+    empty, outside their image, or narrower than a pixel.
     """
-    edges = as_boxes(boxes)
-    small = np.flatnonzero(((sides := edges[:, 2:] - edges[:, :2]) < 1).any(axis=1) & (sides > 0).all(axis=1)).tolist()
-    if small:
-        named = examples(f"{images[i]} {findings[i]} {edges[i].round(3).tolist()}" for i in small)
-        raise DataError(f"{path} has {len(small)} boxes narrower than a pixel: {named}; {SHARES}")
-    rows = [i for i, image in enumerate(images) if image in frames]
-    limits = np.array([frames[images[i]][::-1] * 2 for i in rows], np.float64).reshape(-1, 4)
-    inside = np.clip(edges[rows], 0, limits)
-    outside = np.flatnonzero(~(area(inside) > 0)).tolist()  # includes nan
-    if outside:
-        listing = examples(f"{images[rows[i]]} {findings[rows[i]]} {edges[rows[i]].round(1).tolist()}" for i in outside)
-        raise DataError(
-            f"{path} has {len(outside)} boxes that are empty or outside their image: {listing}; correct them"
-        )
-    cut = int((inside != edges[rows]).any(axis=1).sum())
+    listed = list(marks)
+    try:
+        edges = np.array([box for _, _, box in listed], np.float64).reshape(len(listed), 4)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path} has a box that is not four numbers: {error}") from error
+
+    def refuse(wrong: NDArray[np.bool_], what: str, advice: str) -> None:
+        marked = (f"{listed[i][0]} {listed[i][1]} {edges[i].round(3).tolist()}" for i in np.flatnonzero(wrong))
+        raise_if_any(path, marked, what, f"; {advice}")
+
+    sides = edges[:, 2:] - edges[:, :2]
+    refuse((sides < 1).any(axis=1) & (sides > 0).all(axis=1), "boxes narrower than a pixel", SHARES)
+    chosen = np.array([image in frames for image, *_ in listed], bool)
+    limits = np.array([frames.get(image, (0, 0))[::-1] * 2 for image, *_ in listed]).reshape(-1, 4)
+    inside = np.clip(edges, 0, limits)
+    refuse(chosen & ~(area(inside) > 0), "boxes that are empty or outside their image", "correct them")  # includes nan
+    cut = int((inside != edges)[chosen].any(axis=1).sum())
     if cut:
         log.warning("%s: clipped %d boxes at the edge of their image", path, cut)
     by_image: dict[str, dict[str, list[FloatArray]]] = {}
-    for i, box in zip(rows, inside, strict=True):
-        by_image.setdefault(images[i], {}).setdefault(findings[i], []).append(box)
+    for i in np.flatnonzero(chosen):
+        image, finding, _ = listed[i]
+        by_image.setdefault(image, {}).setdefault(finding, []).append(inside[i])
     return {
         image: {finding: np.stack(arrays) for finding, arrays in image_boxes.items()}
         for image, image_boxes in by_image.items()

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import DataError
 from core.names import canonical_finding
@@ -40,7 +38,7 @@ class RelabeledDataset(DatasetWrapper):
         """Return the sample at ``index`` with the model's finding names."""
         sample = self.data.sample(self.indices[index])
         labels = np.array([np.nan if k is None else sample.labels[k] for k in self._order], np.float32)
-        masks = sample.read_masks and partial(_masks, sample, self.names)
+        masks = sample.read_masks and (lambda: _renamed(sample.masks, self.names))
         return replace(sample, labels=labels, boxes=_renamed(sample.boxes, self.names), read_masks=masks)
 
     def readings(self, index: int) -> dict[str, Any]:
@@ -51,7 +49,3 @@ class RelabeledDataset(DatasetWrapper):
 
 def _renamed(by_finding: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {names[finding]: value for finding, value in by_finding.items() if finding in names}
-
-
-def _masks(sample: Sample, names: Mapping[str, str]) -> dict[str, NDArray[np.bool_]]:
-    return _renamed(sample.masks, names)

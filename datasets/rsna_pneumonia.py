@@ -1,18 +1,15 @@
 """RSNA Pneumonia Detection Challenge 2018."""
 
-import json
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
-from core.errors import DataError, examples
-from core.files import file_hash
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, boxes_by_image, by_stem, split_names, with_file
-from datasets.io import limits
+from datasets.file_dataset import FileDataset, boxes_by_image, by_stem, described, in_split, with_file
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
-from datasets.io.tables import raise_if_any, read_csv, read_xywh
+from datasets.io.tables import raise_if_any, read_csv, read_xywh, reading_json
 from datasets.table_rows import file_sample
 
 FRAME = (1024, 1024)
@@ -62,10 +59,9 @@ class RsnaPneumonia(FileDataset):
         images = with_file(root, target, files, self.layout)
         nih = _nih(root / MAPPING)
         patients = [nih.get(image, image).split("_")[0] for image in images]
-        names = split_names(patients, request, whole=whole)
-        findings, frames = ["Pneumonia"] * len(boxed), dict.fromkeys(images, FRAME)
-        truth, clipped = boxes_by_image(root / LABELS, boxed, findings, edges, frames)
-        chosen = {i: patient for i, patient, name in zip(images, patients, names, strict=True) if name == self.split}
+        marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
+        truth, clipped = boxes_by_image(root / LABELS, marks, dict.fromkeys(images, FRAME))
+        chosen = dict(compress(zip(images, patients, strict=True), in_split(patients, request, whole=whole)))
         heads, _ = read_headers(root, {image: files[image] for image in chosen}, request.cache)
         classes = _classes(root / CLASSES)
         self.rows = []
@@ -76,28 +72,21 @@ class RsnaPneumonia(FileDataset):
                 name: value for name, value in about.items() if value
             }
             self.rows.append(file_sample(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta))
-        self.describe = {
-            "partition": "whole" if whole else request.partition,
-            "lists": "none published: drawn by patient",
-            "patients": "NIH's" if nih else "unknown: each image counts as one",
-            "images": len(self.rows),
-            "images_without_file": len(target) - len(images),
-            "boxes_clipped": clipped,
-            "tables": {name: file_hash(root / name) for name in (LABELS, MAPPING) if (root / name).is_file()},
-        }
+        tables = [root / name for name in (LABELS, MAPPING) if (root / name).is_file()]
+        partition, without_file = "whole" if whole else request.partition, len(target) - len(images)
+        known = "NIH's" if nih else "unknown: each image counts as one"
+        about = {"lists": "none published: drawn by patient", "patients": known}
+        self.describe = described(partition, self.rows, without_file, clipped, tables, **about)
 
 
 def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
     """Return image -> 0 or 1; the image of each box; the (n,4) xyxy boxes. Duplicate rows count once."""
     raw = read_csv(path, ("patientId", *SIDES, "Target")).drop_duplicates()
-    if not raw["Target"].isin(("0", "1")).all():
-        raise DataError(f"{path} has a Target other than 0 and 1: {examples(sorted(set(raw['Target']) - {'0', '1'}))}")
+    raise_if_any(path, sorted(set(raw["Target"]) - {"0", "1"}), "Targets other than 0 and 1")
     target_counts = raw.groupby("patientId", sort=False)["Target"].nunique()
     raise_if_any(path, target_counts.index[target_counts > 1], "images with both Targets, 0 and 1")
     positive = raw["Target"] == "1"
-    if (raw.loc[~positive, SIDES] != "").any(axis=None):
-        listing = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])
-        raise DataError(f"{path} has boxes where Target is 0: {listing}")
+    raise_if_any(path, raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"], "boxes where Target is 0")
     edges = read_xywh(path, raw.loc[positive, SIDES])
     targets = dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True))
     return targets, raw.loc[positive, "patientId"].tolist(), edges
@@ -107,12 +96,8 @@ def _nih(path: Path) -> dict[str, str]:
     """Return image -> NIH's file name; empty without the mapping."""
     if not path.is_file():
         return {}
-    try:
-        entries = json.loads(limits.require_size(path).read_text(encoding="utf-8-sig"))
+    with reading_json(path, "a list of entries with subset_img_id and img_id is expected") as entries:
         return {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        advice = f"a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})"
-        raise DataError(f"cannot read {path}: {advice}") from error
 
 
 def _classes(path: Path) -> dict[str, str]:

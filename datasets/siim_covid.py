@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from core.errors import BadValueError, DataError
-from core.files import file_hash
+from core.errors import DataError
 from core.lazy import pd
 from core.seeds import generator
 from core.types import FloatArray, Sample
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, boxes_by_image, by_stem, log_unreadable, split_names, with_file
+from datasets.file_dataset import FileDataset, boxes_by_image, by_stem, described, in_split, log_unreadable, with_file
 from datasets.io.dicom import Header
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
@@ -58,11 +57,12 @@ class SiimCovid(FileDataset):
     origin = Kaggle("competitions", "siim-covid19-detection")
     layout = f"expected {STUDIES}, {IMAGES} and train/<study>/<series>/<image>.dcm, from {origin}"
 
-    def __init__(self, request: Request, studies: str = "single", balanced: str = "train") -> None:
-        if studies not in ("single", "all"):
-            raise BadValueError(f"studies is {studies!r}: give single (studies of one image) or all")
-        if balanced not in ("train", "all", "none"):
-            raise BadValueError(f"balanced is {balanced!r}: give train, all (every split) or none")
+    def __init__(
+        self,
+        request: Request,
+        studies: Literal["single", "all"] = "single",
+        balanced: Literal["train", "all", "none"] = "train",
+    ) -> None:
         self.findings, self.split = request.task(TASKS, self.name, 1), request.split
         root = request.folder(self.layout)
         table = _images(root)
@@ -73,27 +73,19 @@ class SiimCovid(FileDataset):
         headers, bad = read_headers(root, {image: files[image] for image in present}, request.cache)
         table = table.loc[list(headers)]
         patients = [head.patient or study for head, study in zip(headers.values(), table["study"], strict=True)]
-        chosen = table.assign(patient=patients)[split_names(patients, request) == self.split]
+        chosen = table.assign(patient=patients)[in_split(patients, request)]
         rows = _balanced(chosen, request) if len(self.findings) == 1 and balanced in ("all", self.split) else chosen
         heads = {str(image): headers[str(image)] for image in rows.index}
-        boxes = [(image, box) for image in heads for box in _boxes(root / IMAGES, image, rows["boxes"][image])]
-        owners, edges = [image for image, _ in boxes], [box for _, box in boxes]
-        frames = {image: head.frame for image, head in heads.items()}
-        truth, clipped = boxes_by_image(root / IMAGES, owners, [OPACITY] * len(boxes), edges, frames)
+        marks = ((i, OPACITY, box) for i in heads for box in _boxes(root / IMAGES, i, rows["boxes"][i]))
+        truth, clipped = boxes_by_image(root / IMAGES, marks, {image: head.frame for image, head in heads.items()})
         self.rows = [self._row(i, rows.loc[i].to_dict(), files[i], head, truth.get(i, {})) for i, head in heads.items()]
-        self.describe = {
-            "partition": request.partition,
-            "lists": "none published: drawn by patient",
-            "studies": studies,
-            "balanced": balanced if len(self.findings) == 1 else "none",
-            "images": len(rows),
-            "images_of_studies_with_several": int(several.sum()),
-            "images_without_file": len(listed) - len(present),
-            "images_unreadable": log_unreadable(root, bad, len(headers)),
-            "left_out_to_balance": len(chosen) - len(rows),
-            "boxes_clipped": clipped,
-            "tables": {name: file_hash(root / name) for name in (STUDIES, IMAGES)},
-        }
+        self.describe = described(
+            request.partition, rows, len(listed) - len(present), clipped, (root / STUDIES, root / IMAGES),
+            lists="none published: drawn by patient", studies=studies,
+            balanced=balanced if len(self.findings) == 1 else "none",
+            images_of_studies_with_several=int(several.sum()), left_out_to_balance=len(chosen) - len(rows),
+            images_unreadable=log_unreadable(root, bad, len(headers)),
+        )  # fmt: skip
 
     def _row(self, image: str, row: dict[Any, Any], path: Path, head: Header, boxes: dict[str, FloatArray]) -> Sample:
         appearance = row["appearance"]

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.types import FloatArray, Sample
-from datasets.columns import Columns
+from datasets.columns import EXTRA, Columns
 from datasets.io import images
 from datasets.io.texts import Texts
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-ABOUT = ("age", "sex", "view", "study")
+ABOUT = ("age", "sex", "view", "study", EXTRA)
 """Columns of a table that are copied to a sample's ``meta``."""
 
 

@@ -17,7 +17,7 @@ from benchmark.pictures import selected_cases
 from benchmark.records import Cell, Record, cases
 from benchmark.suite import results_folder, selection
 from benchmark.suite.training_runs import recorded
-from config import ExportConfig, RunConfig
+from config import ExportConfig
 from core.errors import BadValueError, DataError, UnknownNameError, examples
 from core.files import atomic, write_text
 from core.names import duplicates
@@ -116,11 +116,8 @@ def _xywh(box: FloatArray) -> list[float]:
 
 def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
     """Return the record whose boxes are exported, the folder of its rows, and the runs with the scored images."""
-    flags = RunConfig(
-        **{name: getattr(config, name) for name in ("suites", "results", "runs", "data_root_dir", "trust")}
-    )
-    suite = selection.read_suite(config.suite, flags)
-    folder = results_folder.base(flags) / suite.name
+    suite = selection.read_suite(config.suite, config)
+    folder = results_folder.base(config) / suite.name
     planned = selection.planned_cells(suite, all_records := selection.existing_records(folder))
     models = {cell.key: job.model for job in planned for cell in job.cells}
     rows = selected_cases.of_model([r for r in all_records if r.key in models], suite.name, config.model_id)

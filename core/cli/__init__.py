@@ -13,14 +13,14 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 import yaml
 
-from core.cli.constraints import AtLeast, AtMost, Named, check, normalize_names
+from core.cli.constraints import AtLeast, AtMost, Named, checked, type_of
 from core.cli.entry_point import entry_point, say
 from core.cli.error_messages import help_command
-from core.cli.parser import is_list, parser_of
+from core.cli.parser import parser_of
 from core.errors import BadValueError, DataError, hint, one_line
 from core.names import SPELLED
 from core.user_code import refuse_code
@@ -115,15 +115,11 @@ class _FlagValue:
 @functools.lru_cache(maxsize=4096)
 def _checked(config_class: type[Any], name: str, flag_value: _FlagValue) -> Any:
     """Parse and check the value of a flag; cached, because many models of a suite have the same value."""
-    value = flag_value.value
-    if value is not None and is_list(
-        config_class, name
-    ):  # a single word, as in the YAML line ``logger: csv``, is a list of one
+    value, is_list = flag_value.value, get_origin(type_of(config_class, name)) is tuple
+    if is_list and value is not None:  # a single word, as in the YAML line ``logger: csv``, is a list of one
         value = list(value) if isinstance(value, list | tuple) else [value]
     parsed = parser_of(config_class, "").parse_object({name: value}, defaults=False)[name]  # type: ignore[arg-type]
-    value = normalize_names(config_class, name, tuple(parsed) if isinstance(parsed, list) else parsed)
-    check(config_class, name, value)
-    return value
+    return checked(config_class, name, tuple(parsed) if is_list and parsed is not None else parsed)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

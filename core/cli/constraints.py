@@ -1,7 +1,7 @@
 """Constraints in the annotation of a flag: limits of numbers, names of registered parts."""
 
 import functools
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple, cast, get_args, get_type_hints
 
 from core.errors import BadValueError, UnknownNameError
@@ -50,21 +50,18 @@ def _words(package: str, kind: str, group: str | None) -> list[str]:
 
 
 @functools.cache
-def _annotations(config_class: Any) -> dict[str, Any]:
-    return get_type_hints(config_class, include_extras=True)
+def _annotations(config_class: Any, with_constraints: bool) -> dict[str, Any]:
+    return get_type_hints(config_class, include_extras=with_constraints)
+
+
+def type_of(config_class: Any, name: str) -> Any:
+    """Return the type of the field ``name`` of ``config_class``, without constraints."""
+    return _annotations(cast("Hashable", config_class), False)[name]
 
 
 def constraints_of(config_class: Any, name: str) -> tuple[Any, ...]:
     """Return the constraints in the annotation of the field ``name`` of ``config_class``."""
-    return getattr(_annotations(cast("Hashable", config_class))[name], "__metadata__", ())
-
-
-def normalize_names(config_class: type[Any], name: str, value: Any) -> Any:
-    """Return the ``value`` of the flag ``name`` with registered spellings; each item of a tuple is converted."""
-    for mark in constraints_of(config_class, name):
-        if isinstance(mark, Named) and value:
-            value = tuple(map(mark.normalize, value)) if isinstance(value, tuple) else mark.normalize(value)
-    return value
+    return getattr(_annotations(cast("Hashable", config_class), True)[name], "__metadata__", ())
 
 
 def choices(config_class: type[Any], name: str) -> str:
@@ -73,24 +70,30 @@ def choices(config_class: type[Any], name: str) -> str:
     return f" One of: {', '.join(named[0].known())}." if named else ""
 
 
-def check(config_class: type[Any], name: str, value: Any) -> None:
-    """Check a value, or each item of a tuple, against its annotation.
+def checked(config_class: type[Any], name: str, value: Any) -> Any:
+    """Return a value, or each item of a tuple, in its registered spelling, checked against its annotation.
 
     Raises ``BadValueError`` or ``UnknownNameError``.
     """
-    if value is None and type(None) not in get_args(get_type_hints(config_class)[name]):
+    if value is None and type(None) not in get_args(type_of(config_class, name)):
         raise BadValueError(f"--{name} must not be null: give a value or leave the flag out")
     if value is None or isinstance(value, bool):
-        return
-    for mark in constraints_of(config_class, name):
-        for item in value if isinstance(value, tuple) else (value,):
-            _check_one(f"--{name}", mark, item)
+        return value
+    marks = constraints_of(config_class, name)
+    if isinstance(value, tuple):
+        return tuple(_checked_item(f"--{name}", marks, item) for item in value)
+    return _checked_item(f"--{name}", marks, value)
 
 
-def _check_one(flag: str, mark: Any, value: Any) -> None:
-    if isinstance(mark, Named) and value.split(":")[0] not in mark.known() and not (mark.files and runs_code(value)):
-        raise UnknownNameError(mark.kind, value.split(":")[0], mark.known())
-    if isinstance(mark, AtLeast) and not value >= mark.limit:
-        raise BadValueError(f"{flag} {value} is too small: write {mark.limit} or more")
-    if isinstance(mark, AtMost) and not value <= mark.limit:
-        raise BadValueError(f"{flag} {value} is too large: write {mark.limit} or less")
+def _checked_item(flag: str, marks: Iterable[Any], value: Any) -> Any:
+    for mark in marks:
+        if isinstance(mark, Named):
+            value = mark.normalize(value)
+            word = value.split(":")[0]
+            if word not in mark.known() and not (mark.files and runs_code(value)):
+                raise UnknownNameError(mark.kind, word, mark.known())
+        if isinstance(mark, AtLeast) and not value >= mark.limit:
+            raise BadValueError(f"{flag} {value} is too small: write {mark.limit} or more")
+        if isinstance(mark, AtMost) and not value <= mark.limit:
+            raise BadValueError(f"{flag} {value} is too large: write {mark.limit} or less")
+    return value

@@ -58,7 +58,7 @@ def parser_of(config_class: type[Any], prog: str) -> Parser:
         section = parser.add_argument_group(_title(config_class, part))
         for name in inspect.get_annotations(part):
             kind, settings = hints[name], dict[str, Any]()
-            if is_list(config_class, name):
+            if get_origin(kind) is tuple:
                 kind, settings = get_args(kind)[0], {"nargs": "+", "metavar": name.upper()}
             elif bool in (kind, *get_args(kind)):  # True without a value
                 settings = {"nargs": "?", "const": True} | ({"metavar": "{True,False}"} if kind is bool else {})
@@ -105,8 +105,3 @@ def _default(text: str, value: Any) -> str:
         return ""
     words = " ".join(map(str, value)) if isinstance(value, tuple) else str("" if value is None else value)
     return f" (default: {words or 'none'})"
-
-
-def is_list(config_class: type[Any], name: str) -> bool:
-    """Return True if the flag ``name`` takes several values."""
-    return get_origin(get_type_hints(config_class)[name]) is tuple

@@ -95,8 +95,8 @@ class CompareConfig:
 
 
 @dataclass(frozen=True)
-class PictureFlags:
-    """Pictures."""
+class PageConfig(FolderFlags):
+    """Draw a gallery of cases (``benchmark.gallery``) or charts (``benchmark.figures``) of a suite from stored maps."""
 
     suite: str = ""
     """SUITE or SUITE/MODEL; the flag itself may be omitted. Default model: that of the best row. Required."""
@@ -116,7 +116,7 @@ class PowerConfig:
 
 
 @dataclass(frozen=True)
-class ExportConfig:
+class ExportConfig(FolderFlags):
     """Export the truth and the boxes of a suite for other tools: ``python -m benchmark.export SUITE --format coco``."""
 
     suite: str = ""
@@ -131,16 +131,6 @@ class ExportConfig:
     """Also write the images as 8-bit PNG files to the subfolder data of --output."""
     output: str | None = None
     """Output folder. Default: runs/export/<suite>."""
-    data_root_dir: str | None = None
-    """Folder with the files of the data set. Default: the folder named in the suite."""
-    results: str | None = None
-    """Folder of records, with one subfolder per suite. Default: results."""
-    runs: str = "runs/suites"
-    """Folder of checkpoints and stored maps, with one subfolder per suite."""
-    suites: str | None = None
-    """Folder with the YAML files of the suites. Default: configs/suites."""
-    trust: bool = False
-    """Run Python files that are named in the YAML file of the suite (docs/security.md)."""
 
 
 @dataclass(frozen=True)

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from core.errors import DataError, UnknownNameError
+from core.errors import DataError
 from core.files import file_hash
 from core.lazy import pd
 from datasets import splits
 from datasets.base import Request
-from datasets.chexmask import LungMasks
+from datasets.chexmask import LungMasks, Lungs
 from datasets.chexpert import ham
 from datasets.chexpert.masks import Drawings
-from datasets.chexpert.tables import FIVE, LAYOUT, POLICIES, TASKS, find_tables, locate, read_table, task_labels
+from datasets.chexpert.tables import FIVE, LAYOUT, TASKS, find_tables, locate, read_table, task_labels
 from datasets.file_dataset import FileDataset, with_file
 from datasets.table_rows import TableRows
 
 EMPTY = {"zeros": 0.0, "ignore": np.nan}
-VAL = ("train", "valid")
-"""Tables from which the validation split may be taken."""
 VIEWS = {"frontal": ("frontal",), "lateral": ("lateral",), "all": ("frontal", "lateral")}
 
 
@@ -62,24 +60,18 @@ class CheXpert(FileDataset):
     def __init__(
         self,
         request: Request,
-        policy: str | None = None,
-        empty: str = "zeros",
-        views: str = "frontal",
-        val: str = "train",
-        truth: str | None = None,
-        lungs: str | None = None,
+        policy: Literal["ones", "zeros", "ignore", "mixed"] | None = None,
+        empty: Literal["zeros", "ignore"] = "zeros",
+        views: Literal["frontal", "lateral", "all"] = "frontal",
+        val: Literal["train", "valid"] = "train",
+        truth: Literal["ham"] | None = None,
+        lungs: Lungs = None,
     ) -> None:
         self.findings, self.split, root = request.task(TASKS, self.name, 5), request.split, request.folder(LAYOUT)
         policy = policy or ("mixed" if self.findings == FIVE else "ignore")
         options = {"policy": policy, "empty": empty, "views": views, "val": val}
-        allowed_words = (tuple(POLICIES), tuple(EMPTY), tuple(VIEWS), VAL)
-        for (option, word), allowed in zip(options.items(), allowed_words, strict=True):
-            if word not in allowed:
-                raise UnknownNameError(option, word, allowed)
         paths, drawn = find_tables(root), Drawings(root, self.findings)
         tables = {name: read_table(path) for name, path in paths.items()}
-        if truth not in (None, ham.WORD):
-            raise UnknownNameError("truth", truth, (ham.WORD,))
         boxes_path, listed_boxes = (None, {}) if truth is None else ham.read(root)
         if truth is None:
             table, names = _assigned(tables, request, val)

@@ -4,21 +4,18 @@
 image. 2,348 images of 2,202 patients, of whom 2,064 are in train.csv. The licence is not stated.
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from core.errors import DataError, examples
 from datasets.chexpert.tables import ABNORMAL, DEVICES, FINDINGS, PREFIXES, bases, first_in
 from datasets.file_dataset import boxes_by_image
 from datasets.io import images
-from datasets.io.tables import refuse_unknown
+from datasets.io.tables import reading_json, refuse_unknown
 
-FILE, WORD = "BBoxes.json", "ham"
+FILE = "BBoxes.json"
 OTHER_SPELLINGS = {"enlargcardiomediastinum": "Enlarged Cardiomediastinum"}
 """Variant spelling in the file, in lower-case letters -> CheXpert's name."""
 BoxesByPath = dict[str, dict[str, list[Any]]]
@@ -30,19 +27,13 @@ def read(root: Path) -> tuple[Path, BoxesByPath]:
     path = first_in([*bases(root), root / "HAM"], (FILE,))
     if path is None:
         raise DataError(f"{root} has no {FILE} of HAM (oxyhust/HAM): put it there, or leave truth=ham out")
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8-sig"))
+    with reading_json(path, "expected a mapping of paths to findings to boxes") as raw:
         marks = {
             _path(image): [(str(word), box) for word, boxes in of.items() for box in boxes] for image, of in raw.items()
         }
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise DataError(f"cannot read {path}: expected a mapping of paths to findings to boxes ({error})") from error
     finding_of = {_letters(finding): finding for finding in FINDINGS} | OTHER_SPELLINGS
-    refuse_unknown(
-        path,
-        [word for image_marks in marks.values() for word, _ in image_marks if _letters(word) not in finding_of],
-        FINDINGS,
-    )
+    words = {word for image_marks in marks.values() for word, _ in image_marks}
+    refuse_unknown(path, [word for word in words if _letters(word) not in finding_of], FINDINGS)
     listed: BoxesByPath = {image: {} for image in marks}
     for image, image_marks in marks.items():
         for word, box in image_marks:
@@ -63,19 +54,13 @@ def truth(
         reason = f"{len(small)} images are from {PREFIXES[0]} ({examples(small)})"
         raise DataError(f"{path} has boxes in pixels of the full-size images, but {reason}: use CheXpert-v1.0")
     frames = {image: images.frame(file) for image, (_, file) in files.items()}
-    marked = [
+    marks = (
         (image, _task(word, findings), box)
         for image, (name, _) in files.items()
         for word, word_boxes in listed[name].items()
         for box in word_boxes
-    ]
-    marked = [mark for mark in marked if mark[1] in findings]
-    owners, words, boxes = zip(*marked, strict=True) if marked else ((), (), ())
-    try:
-        edges = np.array(boxes, dtype=np.float64).reshape(-1, 4)
-    except ValueError as error:
-        raise DataError(f"{path} has a box that is not four numbers: {error}") from error
-    by_image, _ = boxes_by_image(path, owners, words, edges, frames)
+    )
+    by_image, _ = boxes_by_image(path, (mark for mark in marks if mark[1] in findings), frames)
     return {image: {"frame": frames[image], "boxes": by_image.get(image, {})} for image in files}
 
 

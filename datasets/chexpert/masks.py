@@ -1,8 +1,7 @@
 """CheXlocalize: radiologists' segmentations of CheXpert's validation and test images, as truth masks and boxes."""
 
-import json
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 from datasets.chexpert.tables import ABNORMAL, DEVICES, FINDINGS, bases, first_in
-from datasets.io import limits, rle
+from datasets.io import rle
 from datasets.io.paths import refuse_links
+from datasets.io.tables import reading_json
 
 FILES = ("gt_segmentations_val.json", "gt_segmentations_test.json")
 RENAMED = {"Airspace Opacity": "Lung Opacity"}
@@ -31,7 +31,7 @@ class Drawings:
         self._packed: dict[str, dict[str, Any]] = {}
         for path in self.files:
             self._packed |= _read(path)
-        self._decoded: dict[str, dict[str, rle.RunLengthMask]] = {}
+        self._decoded = cache(lambda image: _unpacked(image, self._packed[image]))
 
     def __contains__(self, image: object) -> bool:
         """Return True if the image has a mask that is not empty."""
@@ -55,9 +55,7 @@ class Drawings:
         return {ABNORMAL: rle.union(parts)} if parts else {}
 
     def _runs(self, image: str) -> Mapping[str, rle.RunLengthMask]:
-        if image in self._packed and image not in self._decoded:
-            self._decoded[image] = _unpacked(image, self._packed[image])
-        return self._decoded.get(image, {})
+        return self._decoded(image) if image in self._packed else {}
 
 
 def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.RunLengthMask]:
@@ -69,13 +67,7 @@ def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.RunLengthM
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        packed = json.loads(limits.require_size(path).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-    words = {*FINDINGS, *RENAMED}
-    if not isinstance(packed, dict) or not all(
-        isinstance(masks, dict) and masks.keys() <= words for masks in packed.values()
-    ):
-        raise DataError(f"{path} is not in CheXlocalize's format (image -> finding -> mask): download it again")
-    return packed
+    with reading_json(path, "expected CheXlocalize's format (image -> finding -> mask): download it again") as packed:
+        if not all(masks.keys() <= {*FINDINGS, *RENAMED} for masks in packed.values()):
+            raise ValueError("unknown finding")
+        return dict(packed)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import DataError, examples
+from core.errors import DataError
 from core.lazy import pd
 from core.types import FloatArray
 from datasets.io.paths import refuse_links
@@ -113,10 +113,7 @@ def read_table(path: Path) -> pd.DataFrame:
 def _values(path: Path, cells: pd.Series) -> pd.Series:
     values = cells.str.strip().map(_KNOWN)
     wrong = cells[values.isna() & (cells.str.strip() != "")].unique()
-    if len(wrong):
-        raise DataError(
-            f"{path} has labels of {cells.name} other than 1, 0, -1 and empty: {examples(map(repr, wrong))}"
-        )
+    raise_if_any(path, map(repr, wrong), f"labels of {cells.name} other than 1, 0, -1 and empty")
     return values.astype(float)
 
 

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.boxes import area, as_boxes
-from core.errors import BadValueError, DataError, examples
-from core.files import file_hash
+from core.errors import BadValueError, DataError
 from core.lazy import pd
 from datasets import splits
 from datasets.base import Request
-from datasets.file_dataset import BoxesByImage, FileDataset, boxes_by_image, with_file
+from datasets.file_dataset import BoxesByImage, FileDataset, boxes_by_image, described, with_file
 from datasets.folder.tables import image_name, read_labels
 from datasets.io import images
 from datasets.io.paths import inside
@@ -55,7 +54,7 @@ class Folder(FileDataset):
     layout = LAYOUT
 
     def __init__(
-        self, request: Request, labels: str = "labels.csv", boxes: str = "boxes.csv", ignore: str = ""
+        self, request: Request, labels: str | int = "labels.csv", boxes: str | int = "boxes.csv", ignore: str | int = ""
     ) -> None:
         root, self.split = request.folder(LAYOUT), request.split
         paths = _tables(root, str(labels), str(boxes))
@@ -70,15 +69,9 @@ class Folder(FileDataset):
         table = table.loc[present]
         marks, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
         self.rows = TableRows(table, marks, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
-        self.describe = {
-            "partition": request.partition,
-            "tables": {path.name: file_hash(path) for path in paths},
-            "images": len(present),
-            "images_without_file": int((names == self.split).sum()) - len(present),
-            "boxes_clipped": clipped,
-            "patients_named": bool((table["patient"] != table.index).any()),
-            "boxed_images": len(truth),
-        }
+        without_file = int((names == self.split).sum()) - len(present)
+        about = {"patients_named": bool((table["patient"] != table.index).any()), "boxed_images": len(truth)}
+        self.describe = described(request.partition, present, without_file, clipped, paths, **about)
 
 
 def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
@@ -109,9 +102,7 @@ def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: s
     """
     raw = read_csv(path, ("image", "finding", *EDGES), hint=CORNERS)
     image = raw["image"].map(lambda cell: image_name(cell, path))
-    strange = image[~image.isin(table.index)]
-    if len(strange):
-        raise DataError(f"{path} has {len(strange)} images without labels: {examples(strange.str[:80].unique())}")
+    raise_if_any(path, image[~image.isin(table.index)].str[:80].unique(), "images without labels")
     refuse_unknown(path, raw["finding"], findings)
     refuse_duplicates(path, image.str.cat(raw[["finding", *EDGES]], sep=" "))
     edges = as_boxes(np.stack([numbers(path, raw[edge]) for edge in EDGES], axis=1))
@@ -119,7 +110,7 @@ def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: s
     named = (f"{image[i]} {raw['finding'][i]} {edges[i].tolist()}" for i in empty)
     raise_if_any(path, named, "boxes without area", "; x0 < x1 and y0 < y1 are required")
     frames = _frames(table.loc[[i for i in image.unique() if i in wanted]])
-    return boxes_by_image(path, image.tolist(), raw["finding"].tolist(), edges, frames)
+    return boxes_by_image(path, zip(image, raw["finding"], edges, strict=True), frames)
 
 
 def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:

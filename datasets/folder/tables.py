@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import DataError, examples
+from core.errors import DataError
 from core.lazy import pd
 from datasets.base import SPLITS
 from datasets.io.ages import years
 from datasets.io.images import SUFFIXES
 from datasets.io.paths import below, refuse_links
-from datasets.io.tables import numbers, read_csv, refuse_duplicates, refuse_unknown
+from datasets.io.tables import numbers, raise_if_any, read_csv, refuse_duplicates, refuse_unknown
 
 RESERVED = ("mean",)
 """Words that are not allowed as findings, because result tables use them; so are words that begin with _ or @."""
@@ -66,11 +66,9 @@ def _file(cell: str, root: Path, table: Path) -> Path:
 
 def _labels(path: Path, cells: pd.Series) -> pd.Series:
     text = cells.str.lower()
-    valid = text.isin(list(LABELS))
-    if not valid.all():
-        wrong = examples(map(repr, cells[~valid].str[:40].unique()))
-        advice = f"correct them or, if it is not a finding, write --dataset folder:ignore={cells.name}"
-        raise DataError(f"{path} has labels other than 0, 1 and empty in the column {cells.name!r}: {wrong}; {advice}")
+    wrong = cells[~text.isin(list(LABELS))].str[:40].unique()
+    advice = f"; correct them or, if it is not a finding, write --dataset folder:ignore={cells.name}"
+    raise_if_any(path, map(repr, wrong), f"labels other than 0, 1 and empty in the column {cells.name!r}", advice)
     return text.map(LABELS).astype(np.float32)
 
 
@@ -91,10 +89,8 @@ def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.
 
 def _ages(path: Path, cells: pd.Series) -> pd.Series:
     ages = cells.map(years).astype(float)
-    wrong = cells[ages.isna() & (cells != "")]
-    if len(wrong):
-        named = examples(map(repr, wrong.unique()))
-        raise DataError(f"{path} has {len(wrong)} invalid ages: {named}; leave unknown ages empty")
+    wrong = cells[ages.isna() & (cells != "")].unique()
+    raise_if_any(path, map(repr, wrong), "invalid ages", "; leave unknown ages empty")
     return ages
 
 
@@ -108,7 +104,6 @@ def _frames(path: Path, raw: pd.DataFrame) -> list[tuple[int, int] | None]:
 
 def _side(path: Path, cells: pd.Series) -> pd.Series:
     values = numbers(path, cells)
-    if not values.between(1, 100_000).all():
-        wrong = values[~values.between(1, 100_000)].iloc[0]
-        raise DataError(f"{path} has a {cells.name} of {wrong:g}: give 1 to 100000 pixels")
+    wrong = values[~values.between(1, 100_000)]
+    raise_if_any(path, wrong, f"invalid values of {cells.name}", "; give 1 to 100000 pixels")
     return values

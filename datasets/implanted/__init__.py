@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
-from core.errors import BadValueError, DataError
+from core.errors import DataError
 from core.files import file_hash, key
 from core.frames import resize_image
 from core.lazy import pd
@@ -25,7 +26,7 @@ from datasets.nih import tables as nih_tables
 from datasets.nih.lists import entries
 from datasets.phantom import FIRST, Phantom
 from datasets.phantom.patient import Patient, draw_patient
-from datasets.phantom.recipe import Amount, recipe
+from datasets.phantom.recipe import Conspicuity, Count, Prevalence, Recipe, per_finding
 
 ARRANGED_AT = 64
 """Side in pixels of the small copy that is used to choose positions, so that they do not depend on the image size."""
@@ -64,17 +65,17 @@ class Implanted(Phantom):
     def __init__(
         self,
         request: Request,
-        train: int = 12000,
-        val: int = 400,
-        test: int = 400,
-        prevalence: Amount = 0.18,
-        conspicuity: Amount = 1.2,
-        places: int = 6,
+        train: Count = 12000,
+        val: Count = 400,
+        test: Count = 400,
+        prevalence: Prevalence = 0.18,
+        conspicuity: Conspicuity = 1.2,
+        places: Annotated[int, Field(ge=1, le=64)] = 6,
     ) -> None:
-        counts = self.check(request, self.name, {"train": train, "val": val, "test": test})
-        if isinstance(places, bool) or not isinstance(places, int) or not 1 <= places <= 64:
-            raise BadValueError(f"places is {places!r}: give a whole number from 1 to 64")
-        self.recipe, self.places, root = recipe(prevalence, conspicuity), places, request.folder(self.layout)
+        self.apply(request, self.name)
+        counts = {"train": train, "val": val, "test": test}
+        self.recipe = Recipe(per_finding(prevalence, 0.18), per_finding(conspicuity, 1))
+        self.places, root = places, request.folder(self.layout)
         self._files = find(root, *FOLDERS)
         self._backgrounds = backgrounds(root, self._files, request)
         self.indices = FIRST[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)

@@ -56,9 +56,7 @@ def header(path: Path) -> Header:
 
     Raises ``DataError`` with the path and the reason if it is broken.
     """
-    with _as_data_error(path), _stream(path) as stream:
-        _refuse_bomb(path, stream)
-        file = library().dcmread(stream, stop_before_pixels=True, specific_tags=list(HEADER))
+    with _opened(path, stop_before_pixels=True, specific_tags=list(HEADER)) as file:
         meta: dict[str, Any] = {word: str(file[tag].value) for word, tag in ABOUT.items() if file.get(tag)}
         age = years(str(file.get("PatientAge") or ""))
         meta |= {} if math.isnan(age) else {"age": age}
@@ -73,31 +71,29 @@ def decode(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
     range of the image does, except that 8-bit pixels are unchanged. Colour is converted to luma. ``content``: the bytes
     of the file if it is not on disk. Raises ``DataError`` with the path and the reason.
     """
-    with _as_data_error(path), _stream(path, content) as stream:
-        _refuse_bomb(path, stream)
-        file = library().dcmread(stream)
+    with _opened(path, content) as file:
         _frame(path, file)
         return _gray(path, file)
 
 
 @contextlib.contextmanager
-def _as_data_error(path: Path) -> Iterator[None]:
-    """Convert any error of a broken file to a ``DataError``."""
+def _opened(path: Path, content: bytes | None = None, **options: Any) -> Iterator[Any]:
+    """Yield the data set of a file, or of its ``content``, and convert any error of a broken one to ``DataError``."""
     errors = library().errors
     try:
-        with warnings.catch_warnings():
+        with (
+            warnings.catch_warnings(),
+            path.open("rb") if content is None else io.BytesIO(content) as stream,
+        ):
             warnings.simplefilter("ignore", UserWarning)  # harmless violations of the standard
-            yield
+            _refuse_bomb(path, stream)
+            yield library().dcmread(stream, **options)
     except FileNotFoundError:
         raise DataError(f"image file {path} not found") from None
     except errors.InvalidDicomError:
         raise DataError(f"cannot decode {path}: it is not a DICOM file") from None
     except (*BROKEN, errors.BytesLengthException) as error:
         raise DataError(f"cannot decode {path}: {one_line(error) or type(error).__name__}") from error
-
-
-def _stream(path: Path, content: bytes | None = None) -> BinaryIO:
-    return path.open("rb") if content is None else io.BytesIO(content)
 
 
 def _refuse_bomb(path: Path, file: BinaryIO) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from core.errors import DataError
@@ -21,58 +22,39 @@ log = logging.getLogger(__name__)
 def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> tuple[dict[str, Header], list[str]]:
     """Return image -> header for the readable ``files`` below ``root``, and an error message for each of the others.
 
-    The table in the folder ``cache`` has the name, modification time, length and header of each file; broken or
-    outdated rows are ignored. Without ``cache``, each process reads all headers.
+    The table in the folder ``cache`` has the name, modification time, length and header of each file; a broken table
+    and outdated rows are ignored. Without ``cache``, each process reads all headers.
     """
     table = cache and cache / f"headers-{key(str(root.resolve()))}.json"
     cached = _load_table(table) if table else {}
     good: dict[str, Header] = {}
-    bad, fresh = [], {}
+    bad, read = [], dict[str, Any]()
     if len(files) - len(cached) > MANY:
         log.info("%s: reading the headers of %d files%s", root, len(files), ", once" if cache else "")
     for image, path in tqdm(files.items(), desc="read headers", unit="file", leave=False, disable=None):
-        name, mark = path.relative_to(root).as_posix(), _mark(path)
-        if cached_header := _cached_header(cached.get(name), mark):
-            good[image] = cached_header
-            continue
+        name, stamp = path.relative_to(root).as_posix(), content_stamp(path)
+        row = cached.get(name)
         try:
-            good[image] = _header(path, mark)
+            good[image] = row[2] if row and row[:2] == stamp else _header(path, stamp)
         except DataError as error:
             bad.append(str(error))
         else:
-            fresh[name] = [*mark, dataclasses.asdict(good[image])]
-    if table and fresh:
-        write_text(table, json.dumps({**cached, **fresh}))
+            read[name] = (*stamp, good[image])
+    rows = {**cached, **read}
+    if table and rows != cached:
+        write_text(table, json.dumps(rows, default=dataclasses.asdict))
     return good, bad
 
 
-def _mark(path: Path) -> tuple[int, int]:
-    """Return the modification time and length of a file; (0, 0) if it is missing, because reading it reports that."""
-    try:
-        return content_stamp(path)
-    except OSError:
-        return 0, 0
-
-
 @functools.cache
-def _header(path: Path, mark: tuple[int, int]) -> Header:
-    """Read the header of a file whose content has this ``mark``."""
+def _header(path: Path, stamp: tuple[int, ...]) -> Header:
+    """Read the header of a file whose content has this ``stamp``."""
     return header(path)
 
 
 def _load_table(table: Path) -> dict[str, Any]:
+    """Return file name -> its stamp, two numbers, and header; empty if the table is missing or broken."""
     try:
-        rows = json.loads(table.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return TypeAdapter(dict[str, tuple[int, int, Header]]).validate_json(table.read_bytes())
+    except (OSError, ValueError):
         return {}
-    return rows if isinstance(rows, dict) else {}
-
-
-def _cached_header(row: Any, mark: tuple[int, int]) -> Header | None:
-    """Return the header in a row of the table if the row is complete and matches the current file."""
-    match row:
-        case [*stamp, {"frame": [int(height), int(width)], "patient": str(patient), "meta": dict(meta)}] if (
-            tuple(stamp) == mark
-        ):
-            return Header((height, width), patient, meta)
-    return None

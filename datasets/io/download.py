@@ -1,13 +1,11 @@
 """Download a data set with Kaggle's client into an empty folder."""
 
 import logging
-import os
 import shutil
 import subprocess
 import sys
 import zipfile
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,8 +16,6 @@ from core.names import normalize_data_set
 from datasets import REGISTRY, root_of
 
 log = logging.getLogger(__name__)
-KEYS = ("access_token", "access_token.txt", "credentials.json", "kaggle.json")
-"""Files that may contain the key for Kaggle's client."""
 
 
 @dataclass(frozen=True)
@@ -80,29 +76,13 @@ def _run(program: str, origin: Kaggle, folder: Path) -> None:
     words = [origin.kind, "download", origin.name]
     status = subprocess.run([program, *words, "-p", str(folder)], stdin=subprocess.DEVNULL, check=False).returncode
     if status or not (folder / origin.archive).is_file():
-        failed = f"`kaggle {' '.join(words)}` did not download {origin.archive} (status {status}, see above)"
-        raise NotAvailableError(f"{failed}: {_advice(origin)}")
-
-
-def _advice(origin: Kaggle) -> str:
-    if not has_key(os.environ, Path.home()):
-        return (
-            "no key was found: create one at https://www.kaggle.com/settings/api and save it as ~/.kaggle/access_token "
-            "or set KAGGLE_API_TOKEN (~/.kaggle/kaggle.json, or KAGGLE_USERNAME and KAGGLE_KEY, are accepted too)"
+        page = f"https://www.kaggle.com/{origin.kind}/{origin.name}"
+        rules = f", and its account must accept the rules at {page}/rules" if origin.kind == "competitions" else ""
+        raise NotAvailableError(
+            f"`kaggle {' '.join(words)}` did not download {origin.archive} (status {status}, see above): it requires a "
+            "key from https://www.kaggle.com/settings/api in ~/.kaggle/access_token, ~/.kaggle/kaggle.json or "
+            f"KAGGLE_API_TOKEN{rules}; see {page}"
         )
-    if origin.kind == "competitions":
-        page = f"https://www.kaggle.com/competitions/{origin.name}/rules"
-        return f"accept the rules at {page} with the account of your key, then try again"
-    return f"see https://www.kaggle.com/datasets/{origin.name}, then try again"
-
-
-def has_key(environment: Mapping[str, str], home: Path) -> bool:
-    """Return True if Kaggle's client has a key: in the environment, or in a file of ``KEYS``."""
-    if environment.get("KAGGLE_API_TOKEN") or (environment.get("KAGGLE_USERNAME") and environment.get("KAGGLE_KEY")):
-        return True
-    settings = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    folders = [Path(environment.get("KAGGLE_CONFIG_DIR") or home / ".kaggle"), home / ".kaggle", settings / "kaggle"]
-    return any((folder / name).is_file() for folder in folders for name in KEYS)
 
 
 def _unpack(archive: Path, folder: Path) -> None:

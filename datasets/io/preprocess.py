@@ -80,9 +80,5 @@ def _source(source: str) -> str:
     """Return a source for the cache key of the preprocessed pixels, with the time and length of the file."""
     if not source:
         return ""
-    path = Path(source).absolute()
-    try:
-        time, length = content_stamp(path)
-    except OSError:
-        return f"jf:{source}"
-    return f"jf:{path}:{time}:{length}"
+    path, stamp = Path(source).absolute(), content_stamp(source)
+    return ":".join(["jf", str(path), *map(str, stamp)]) if stamp else f"jf:{source}"

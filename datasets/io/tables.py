@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
+import json
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,18 @@ def read_list(path: Path) -> pd.DataFrame:
     table[0] = table[0].str.rsplit("/", n=1).str[-1]
     refuse_duplicates(path, table[0])
     return table
+
+
+@contextlib.contextmanager
+def reading_json(path: Path, expected: str) -> Iterator[Any]:
+    """Yield the content of a JSON file. Raises ``DataError`` if the file or, in the block, its content is broken.
+
+    ``expected``: description of the content.
+    """
+    try:
+        yield json.loads(limits.require_size(path).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"cannot read {path}: {expected} ({str(error)[:200]})") from error
 
 
 def raise_if_any(path: Path, wrong: Iterable[object], what: str, advice: str = "") -> None:

@@ -84,19 +84,14 @@ def _scaled(images: Tensor) -> Tensor:
 def _normalised(images: Tensor) -> Tensor:
     """Normalise (N,1,H,W) in [0,1] to (N,3,H,W) by ImageNet's mean and standard deviation."""
     ends = (torch.tensor(values).view(1, -1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    centre, spread = (_sent(values, images.device) for values in ends)
+    centre, spread = (values.to(images.device, non_blocking=True) for values in ends)  # without waiting for the GPU
     return (images - centre) / spread
-
-
-def _sent(values: Tensor, device: torch.device) -> Tensor:
-    """Copy a few numbers to the device without waiting for the GPU."""
-    return values.to(device, non_blocking=True)
 
 
 def _changed(images: Tensor, amounts: Augment, generator: torch.Generator | None) -> Tensor:
     if amounts == Augment():
         return images
-    chance = _sent(torch.rand((len(images), 9), generator=generator), images.device) * 2 - 1  # (N, 9) in [-1, 1)
+    chance = torch.rand((len(images), 9), generator=generator).to(images.device, non_blocking=True) * 2 - 1  # [-1, 1)
     matrices = _matrices(chance, amounts)
     grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
     images = functional.grid_sample(images - amounts.fill, grid, align_corners=False) + amounts.fill

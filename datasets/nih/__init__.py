@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from core.errors import UnknownNameError
 from core.files import file_hash
 from core.lazy import pd
 from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
-from datasets.chexmask import LungMasks
+from datasets.chexmask import LungMasks, Lungs
 from datasets.file_dataset import FileDataset, with_file
 from datasets.io.images import find
 from datasets.nih import extra as extra_images
 from datasets.nih import lists as nih_lists
 from datasets.nih import second_team
-from datasets.nih.lists import EXPERTS
 from datasets.nih.tables import ABNORMAL, BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
 from datasets.table_rows import TableRows
 
@@ -66,15 +65,13 @@ class NIH(FileDataset):
     def __init__(
         self,
         request: Request,
-        experts: str | None = None,
-        truth: str | None = None,
-        lungs: str | None = None,
+        experts: Literal["rad_consensus_voted", "attending_rad"] | None = None,
+        truth: Literal["chestx_det"] | None = None,
+        lungs: Lungs = None,
         extra: str | None = None,
     ) -> None:
-        if experts is not None and experts not in EXPERTS:
-            raise UnknownNameError("experts' list", experts, EXPERTS)
         if truth is not None:
-            self._load_second_team(request, truth, lungs)
+            self._load_second_team(request, lungs)
             return
         self.findings, self.split, self.root = request.task(TASKS, self.name, 8), request.split, request.folder(LAYOUT)
         self._boxes, clipped = read_boxes(self.root)
@@ -95,16 +92,14 @@ class NIH(FileDataset):
         self.describe |= {"images": len(table), "images_without_file": len(listed) - len(table)}
         self.describe["boxed_images"] = sum(image in self._boxes for image in table.index)
 
-    def _load_second_team(self, request: Request, truth: str, lungs: str | None) -> None:
-        if truth not in second_team.TRUTHS:
-            raise UnknownNameError("truth", truth, second_team.TRUTHS)
+    def _load_second_team(self, request: Request, lungs: Lungs) -> None:
         self.root, self.split = request.folder(LAYOUT), request.split
         tasks = second_team.tasks(self.root)
         self.findings = request.task(tasks, "NIH:truth=chestx_det", max(tasks))
         self.rows, self.describe = second_team.load(request, self.root, FOLDERS, self.findings)
         self._add_lungs(lungs, [row.image_id for row in self.rows])
 
-    def _add_lungs(self, word: str | None, images: Iterable[str]) -> None:
+    def _add_lungs(self, word: Lungs, images: Iterable[str]) -> None:
         self.lungs = LungMasks(self.root, word, "Image Index", {image: image for image in images})
         self.describe |= self.lungs.described
 

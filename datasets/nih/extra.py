@@ -1,13 +1,11 @@
 """Additional NIH images for training only: ``NIH:extra=FOLDER``."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from core.errors import DataError
-from core.types import Sample
 from datasets.columns import EXTRA
 from datasets.file_dataset import with_file
 from datasets.io.images import find
@@ -23,7 +21,7 @@ def read(
     image_folders: Sequence[str],
     held_out: Collection[str],
     known: Collection[str],
-) -> list[Sample]:
+) -> TableRows:
     """Return the rows of the images in the folder ``name``, inside or next to ``root``, without boxes.
 
     ``held_out``: patients to exclude, those of the validation and test images. ``known``: images to exclude, those of
@@ -43,5 +41,4 @@ def read(
         raise DataError(f"{folder} adds none of its {len(table)} images: {reason}")
     left = left.loc[with_file(folder, left.index, files, f"expected images/*.png and {ENTRIES[0]}")]
     labels = left[list(findings)].to_numpy(np.float32)
-    rows = TableRows(left, labels, files, lambda _: {"frame": FRAME, "boxes": {}})
-    return [replace(row, meta={**row.meta, EXTRA: True}) for row in rows]
+    return TableRows(left.assign(**{EXTRA: True}), labels, files, lambda _: {"frame": FRAME, "boxes": {}})

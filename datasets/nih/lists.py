@@ -9,8 +9,8 @@ import numpy as np
 
 from core.errors import BadValueError, DataError, examples
 from core.lazy import pd
-from datasets.io.tables import read_list
-from datasets.nih.tables import ABNORMAL, FINDINGS, LAYOUT, read_binary, read_entries, read_labelled
+from datasets.io.tables import raise_if_any, read_list
+from datasets.nih.tables import ABNORMAL, FINDINGS, LAYOUT, read_entries, read_labelled
 from datasets.splits import hold_out_val
 
 OFFICIAL = ("train_val_list.txt", "test_list.txt")
@@ -29,9 +29,10 @@ def read(root: Path, findings: Sequence[str], experts: str | None, seed: int) ->
         return table, official(root, table, seed), kind
     if kind == "none":
         raise DataError(f"{root} has no lists of the official split: {LAYOUT}. Or use --partition patient or kfold")
-    files, read = (binary_files(readers), read_binary) if readers else (LABELLED, read_labelled)
-    parts = {split: read(root / name) for split, name in files.items()}
-    labels = pd.concat(list(parts.values())).reindex(columns=[ABNORMAL] if readers else list(FINDINGS))
+    columns, widths = ((ABNORMAL,), (1,)) if readers else (FINDINGS, (8, 14, 15))
+    files = binary_files(readers) if readers else LABELLED
+    parts = {split: read_labelled(root / name, columns, widths) for split, name in files.items()}
+    labels = pd.concat(list(parts.values())).reindex(columns=list(columns))
     table = _described(labels.astype(np.float32), read_entries(root))
     names = pd.concat([pd.Series(split, index=part.index) for split, part in parts.items()])
     return (table if readers else _for_task(root, table, findings)), names, kind
@@ -75,11 +76,7 @@ def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
     """Return image -> split by the official lists; validation is cut from train_val by patient."""
     listed = {name: read_list(root / name)[0] for name in OFFICIAL}
     names = pd.concat(list(listed.values()), ignore_index=True)
-    missing = names[~names.isin(table.index)]
-    if len(missing):
-        raise DataError(
-            f"the lists in {root} name {len(missing)} images that are not in Data_Entry_2017: {examples(missing)}"
-        )
+    raise_if_any(root, names[~names.isin(table.index)], "images in its lists that are not in Data_Entry_2017")
     training = np.arange(len(names)) < len(listed[OFFICIAL[0]])
     return pd.Series(hold_out_val(table["patient"].loc[names].tolist(), training, seed), index=names)
 

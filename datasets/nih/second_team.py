@@ -2,25 +2,24 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from core.errors import DataError, examples
-from core.files import file_hash
 from core.types import Sample
 from datasets import splits
 from datasets.base import Request
-from datasets.chestx_det import FINDINGS, FRAME, TEN, Marks, marked_sample, read_marks
-from datasets.file_dataset import boxes_by_image, with_file
+from datasets.chestx_det import FINDINGS, TEN, Marks, marked_samples, read_marks
+from datasets.file_dataset import described, in_split, with_file
 from datasets.io.images import find
 from datasets.io.tables import first_of, read_list
 from datasets.nih.lists import ABOUT, OFFICIAL
 from datasets.nih.tables import read_entries
 
-TRUTHS = ("chestx_det",)
-"""Values of ``NIH:truth=``."""
 JOINED, FIRST_RELEASE = "annotations.json", ("train.json", "test.json")
 FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
 """Possible folders of the annotations, relative to the folder of NIH's files."""
@@ -67,23 +66,10 @@ def load(
     paths, marks = annotation_files(root), read(root)
     files = find(root, *image_folders)
     images = with_file(root, sorted(marks), files, HOW_TO_GET)
-    patients = [image.partition("_")[0] for image in images]
-    names = _official(root, images, request) if request.partition == "official" else splits.assign(patients, request)
-    splits.check_patients(patients, names)
-    chosen = [image for image, name in zip(images, names, strict=True) if name == request.split]
-    if not chosen:
-        raise DataError(f"none of the {len(images)} available images is in {request.split}: check for missing files")
-    marked = [(i, f, box) for i in chosen for f, box, _ in marks[i] if f in findings]
-    owners, words, boxes = zip(*marked, strict=True) if marked else ((), (), ())
-    truth, clipped = boxes_by_image(paths[0], owners, words, list(boxes), dict.fromkeys(chosen, FRAME))
-    meta = _about(root)
-    rows = [
-        marked_sample(i, i.partition("_")[0], files[i], findings, marks[i], truth.get(i, {}), meta.get(i, {}))
-        for i in chosen
-    ]
-    counts = {"images": len(rows), "images_without_file": len(marks) - len(images), "boxes_clipped": clipped}
-    tables = {path.name: file_hash(path) for path in paths}
-    return rows, {"partition": request.partition, "truth": "chestx_det", **counts, "tables": tables}
+    mask = in_split([*map(patient_of, images)], request, partial(_official, root, images, request))
+    chosen = {image: marks[image] for image in compress(images, mask)}
+    rows, clipped = marked_samples(paths[0], chosen, files, findings, patient_of, _about(root))
+    return rows, described(request.partition, rows, len(marks) - len(images), clipped, paths, truth="chestx_det")
 
 
 def tasks(root: Path) -> dict[int, tuple[str, ...]]:
@@ -98,10 +84,15 @@ def _official(root: Path, images: list[str], request: Request) -> splits.Names:
     listed = {name: set(read_list(root / name)[0]) for name in OFFICIAL if (root / name).is_file()}
     test = np.array([image in listed[OFFICIAL[1]] for image in images])
     training = listed.get(OFFICIAL[0])
-    names = splits.hold_out_val([image.partition("_")[0] for image in images], ~test, request.seed)
+    names = splits.hold_out_val([*map(patient_of, images)], ~test, request.seed)
     if training is not None:
         names[[not on_test and i not in training for i, on_test in zip(images, test, strict=True)]] = splits.LEFT_OUT
     return names
+
+
+def patient_of(image: str) -> str:
+    """Return the patient of an image: the part of its name before _."""
+    return image.partition("_")[0]
 
 
 def _about(root: Path) -> dict[str, dict[str, Any]]:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from core.errors import DataError, examples
+from core.errors import DataError
 from core.lazy import pd
 from datasets.file_dataset import BoxesByImage, boxes_by_image
 from datasets.io.ages import years
-from datasets.io.tables import first_of, numbers, read_csv, read_list, read_xywh, refuse_duplicates, refuse_unknown
+from datasets.io.tables import (
+    first_of,
+    numbers,
+    raise_if_any,
+    read_csv,
+    read_list,
+    read_xywh,
+    refuse_duplicates,
+    refuse_unknown,
+)
 
 FRAME = (1024, 1024)
 """(H, W) of every image as published."""
@@ -47,28 +57,19 @@ def _about(raw: pd.DataFrame) -> dict[str, pd.Series]:
     return {"age": age.map(years).astype(float), "sex": sex, "view": view}
 
 
-def read_labelled(path: Path) -> pd.DataFrame:
-    """Read a list with 8, 14 or 15 label columns (No Finding last): image name -> labels of the first findings."""
+def read_labelled(path: Path, findings: Sequence[str], widths: Sequence[int]) -> pd.DataFrame:
+    """Read a list with one of the ``widths`` as number of label columns: image name -> labels of the first findings."""
     cells = read_list(path)
     width = cells.shape[1] - 1
-    if width not in (8, 14, 15):
-        raise DataError(f"{path} has {width} label columns: expected 8, 14 or 15")
-    labels = {name: _zero_one(path, cells[i]) for i, name in enumerate(FINDINGS[:width], 1)}
+    if width not in widths:
+        raise DataError(f"{path} has {width} label columns: expected {' or '.join(map(str, widths))}")
+    labels = {name: _zero_one(path, cells[i]) for i, name in enumerate(findings[:width], 1)}
     return pd.DataFrame(labels).set_axis(cells[0], axis=0)
-
-
-def read_binary(path: Path) -> pd.DataFrame:
-    """Read an expert list ``image 0|1``: image name -> label of ``ABNORMAL``."""
-    cells = read_list(path)
-    if cells.shape[1] != 2:
-        raise DataError(f"{path} has {cells.shape[1]} cells per line: give an image and 0 or 1")
-    return pd.DataFrame({ABNORMAL: _zero_one(path, cells[1])}).set_axis(cells[0], axis=0)
 
 
 def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
     values = numbers(path, cells)
-    if not values.isin((0, 1)).all():
-        raise DataError(f"{path} has labels other than 0 and 1: {examples(sorted(set(values) - {0.0, 1.0}))}")
+    raise_if_any(path, sorted(set(values) - {0.0, 1.0}), "labels other than 0 and 1")
     return values.astype(np.float32)
 
 
@@ -87,5 +88,5 @@ def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
     finding = raw["Finding Label"].replace("Infiltrate", "Infiltration")
     refuse_unknown(path, finding, FINDINGS)
     refuse_duplicates(path, raw["Image Index"] + " " + finding)
-    boxes, images = read_xywh(path, raw.iloc[:, 2:6]), raw["Image Index"].tolist()
-    return boxes_by_image(path, images, finding.tolist(), boxes, dict.fromkeys(images, FRAME))
+    marks = zip(raw["Image Index"], finding, read_xywh(path, raw.iloc[:, 2:6]), strict=True)
+    return boxes_by_image(path, marks, dict.fromkeys(raw["Image Index"], FRAME))

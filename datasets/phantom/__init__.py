@@ -1,7 +1,6 @@
 """Phantom data set: chest-like images with known truth."""
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,10 @@ from core.seeds import generator
 from core.types import Sample
 from datasets import splits
 from datasets.base import Dataset, Request
+from datasets.phantom import recipe
 from datasets.phantom.patient import TOKEN, Patient, draw_patient
 from datasets.phantom.picture import render
-from datasets.phantom.recipe import DRAWING, FINDINGS, Amount, check_count, check_size, recipe
+from datasets.phantom.recipe import DRAWING, FINDINGS, Recipe, per_finding
 
 FIRST = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 
@@ -45,31 +45,33 @@ class Phantom(Dataset):
     def __init__(
         self,
         request: Request,
-        train: int = 3000,
-        val: int = 400,
-        test: int = 800,
-        prevalence: Amount = 0.18,
-        conspicuity: Amount = 1.0,
-        grain: float = 0.03,
-        clutter: float = 1.0,
-        shortcut: str | None = None,
-        shortcut_present: float = 0.9,
-        shortcut_absent: float = 0.03,
-        softness: float = 0,
+        train: recipe.Count = 3000,
+        val: recipe.Count = 400,
+        test: recipe.Count = 800,
+        prevalence: recipe.Prevalence = 0.18,
+        conspicuity: recipe.Conspicuity = 1.0,
+        grain: recipe.Share = 0.03,
+        clutter: recipe.Factor = 1.0,
+        shortcut: recipe.Finding | None = None,
+        shortcut_present: recipe.Share = 0.9,
+        shortcut_absent: recipe.Share = 0.03,
+        softness: recipe.Softness = 0,
     ) -> None:
-        counts = self.check(request, "the phantom", {"train": train, "val": val, "test": test})
-        shares = {"shortcut_present": shortcut_present, "shortcut_absent": shortcut_absent, "softness": softness}
-        self.recipe = recipe(prevalence, conspicuity, shortcut, grain=grain, clutter=clutter, **shares)
+        self.apply(request, "the phantom")
+        counts = {"train": train, "val": val, "test": test}
+        self.recipe = Recipe(
+            per_finding(prevalence, 0.18), per_finding(conspicuity, 1), grain, clutter, shortcut, shortcut_present,
+            shortcut_absent, softness,
+        )  # fmt: skip
         self.indices = _indices(counts, request)
         about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
         self.describe = {**about, "counts": counts, **self.recipe.described}
         self.drawn_from = key(self.describe)
 
-    def check(self, request: Request, title: str, counts: Mapping[str, int]) -> dict[str, int]:
-        """Set the drawing options of a ``request`` and return the ``counts``. Raises ``BadValueError``."""
+    def apply(self, request: Request, title: str) -> None:
+        """Set findings, split, seed and size of a ``request``. Raises ``BadValueError``."""
         self.findings = request.task({len(FINDINGS): FINDINGS}, title, len(FINDINGS))
-        self.split, self.seed, self.size = request.split, request.seed, check_size(request.img_size)
-        return {name: check_count(count, name) for name, count in counts.items()}
+        self.split, self.seed, self.size = request.split, request.seed, recipe.check_size(request.img_size)
 
     def __len__(self) -> int:
         return len(self.indices)

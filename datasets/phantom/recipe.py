@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
 
 from core.errors import BadValueError, UnknownNameError
 from datasets.phantom.findings import LOOKS
@@ -10,10 +12,22 @@ from datasets.phantom.findings import LOOKS
 FINDINGS = tuple(LOOKS)
 DRAWING = 2
 """Version of the drawing. Increase it when the pixels of a patient change, so that records differ."""
-Amount = float | Mapping[str, float]
-"""One number for all findings, or numbers for some of them and the default for the rest."""
-MOST = {"grain": 1, "clutter": 10, "shortcut_present": 1, "shortcut_absent": 1, "softness": 0.2}
-"""Upper limit of each option; the lower limit is 0."""
+Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(ge=0, le=10)]
+Softness = Annotated[float, Field(ge=0, le=0.2)]
+
+
+def _finding(name: str) -> str:
+    if name not in FINDINGS:
+        raise UnknownNameError("finding", name, FINDINGS)
+    return name
+
+
+Finding = Annotated[str, AfterValidator(_finding)]
+Prevalence = Share | Mapping[Finding, Share]
+"""One number for all findings, or numbers for some of them and the default for the rest; also of ``Conspicuity``."""
+Conspicuity = Factor | Mapping[Finding, Factor]
 
 
 @dataclass(frozen=True)
@@ -24,15 +38,15 @@ class Recipe:
     """finding -> share of the images that have it."""
     conspicuity: Mapping[str, float]
     """finding -> factor of its brightness."""
-    grain: float
+    grain: float = 0
     """Standard deviation of the pixel noise, as a share of white."""
-    clutter: float
+    clutter: float = 0
     """Frequency of tubes, electrodes and side markers; 1 is the default."""
-    shortcut: str | None
+    shortcut: str | None = None
     """Finding correlated with the corner token."""
-    shortcut_present: float
+    shortcut_present: float = 0
     """Share of the images with that finding that have the token."""
-    shortcut_absent: float
+    shortcut_absent: float = 0
     """Share of the other images that have the token."""
     softness: float = 0
     """Standard deviation of the Gaussian that blurs the drawn findings, as a share of the image side."""
@@ -43,19 +57,6 @@ class Recipe:
         return {name: value for name, value in asdict(self).items() if name != "softness" or value}
 
 
-def recipe(prevalence: Amount, conspicuity: Amount, shortcut: str | None = None, **shares: float) -> Recipe:
-    """Return the validated options. Options of ``MOST`` that are not in ``shares`` are 0.
-
-    Raises ``BadValueError`` or ``UnknownNameError``.
-    """
-    return Recipe(
-        prevalence=_each(prevalence, "prevalence", usual=0.18, most=1),
-        conspicuity=_each(conspicuity, "conspicuity", usual=1, most=10),
-        shortcut=None if shortcut is None else _finding(shortcut),
-        **{option: _between(shares.get(option, 0), option, most) for option, most in MOST.items()},
-    )
-
-
 def check_size(img_size: int | None) -> int:
     """Return the side in pixels; None is 128."""
     size = 128 if img_size is None else img_size
@@ -64,25 +65,7 @@ def check_size(img_size: int | None) -> int:
     return size
 
 
-def check_count(value: int, option: str) -> int:
-    """Validate a number of images, which may have any type."""
-    if not isinstance(value, int) or not 0 <= value <= 1_000_000:
-        raise BadValueError(f"{option} is {value}: give a number of images from 0 to 1000000")
-    return value
-
-
-def _each(value: Amount, option: str, usual: float, most: float) -> dict[str, float]:
-    given = {_finding(f): v for f, v in value.items()} if isinstance(value, Mapping) else dict.fromkeys(FINDINGS, value)
-    return {f: _between(given.get(f, usual), option, most) for f in FINDINGS}
-
-
-def _between(value: float, option: str, most: float) -> float:
-    if isinstance(value, str) or not 0 <= value <= most:
-        raise BadValueError(f"{option} is {value!r}: give a number from 0 to {most}")
-    return float(value)
-
-
-def _finding(name: str) -> str:
-    if name not in FINDINGS:
-        raise UnknownNameError("finding", name, FINDINGS)
-    return name
+def per_finding(value: Prevalence | Conspicuity, default: float) -> dict[str, float]:
+    """Return the value of each finding."""
+    given = value if isinstance(value, Mapping) else dict.fromkeys(FINDINGS, value)
+    return {name: float(given.get(name, default)) for name in FINDINGS}

@@ -1,15 +1,18 @@
 """VinDr-CXR, from Kaggle or PhysioNet."""
 
+from functools import partial
+from itertools import compress
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from core.errors import BadValueError, DataError
-from core.files import file_hash
+from core.errors import DataError
 from core.types import Sample
+from datasets import splits
 from datasets.base import Request
-from datasets.chexmask import LungMasks
-from datasets.file_dataset import FileDataset, by_stem, log_unreadable, split_names, with_file
+from datasets.chexmask import LungMasks, Lungs
+from datasets.file_dataset import FileDataset, by_stem, described, in_split, log_unreadable, with_file
 from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
@@ -52,9 +55,7 @@ class VindrCxr(FileDataset):
     )
     has_readings = True
 
-    def __init__(self, request: Request, votes: int = 2, whole: bool = False, lungs: str | None = None) -> None:
-        if votes not in (1, 2, 3):
-            raise BadValueError(f"votes is {votes!r}: give a number of readers, 1, 2 or 3")
+    def __init__(self, request: Request, votes: Literal[1, 2, 3] = 2, whole: bool = False, lungs: Lungs = None) -> None:
         root, self.split, self._votes = request.folder(self.layout), request.split, votes
         paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
         if not paths:
@@ -66,8 +67,9 @@ class VindrCxr(FileDataset):
         listed = list(dict.fromkeys(image for table in tables.values() for image in table["image"]))
         files = by_stem(root, "train", "test")
         images = with_file(root, listed, files, self.layout)
-        names = split_names(images, request, np.array([image in test for image in images]) if test else None, whole)
-        chosen = [image for image, name in zip(images, names, strict=True) if name == self.split]
+        training = np.array([image not in test for image in images])
+        official = partial(splits.hold_out_val, images, training, request.seed) if test else None
+        chosen = [*compress(images, in_split(images, request, official, whole))]
         headers, bad = read_headers(root, {image: files[image] for image in chosen}, request.cache)
         frames = {image: head.frame for image, head in headers.items()}
         read = [readings(path, table, frames) for path, table in tables.items()]
@@ -75,18 +77,13 @@ class VindrCxr(FileDataset):
         self._readings = [marks[image] for image in headers]
         self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
         self.lungs = LungMasks(root, lungs, "image_id", {image: image for image in headers})
-        self.describe = {
-            "partition": "whole" if whole else request.partition,
-            "lists": "consensus of five is test" if test else "none published: drawn by image",
-            "patients": "unknown: each image counts as one",
-            "votes": votes,
-            "images": len(headers),
-            "images_without_file": len(listed) - len(images),
-            "images_unreadable": log_unreadable(root, bad, len(headers)),
-            "boxes_clipped": sum(clipped for _, clipped in read),
-            **self.lungs.described,
-            "tables": {path.name: file_hash(path) for path in paths},
-        }
+        self.describe = described(
+            "whole" if whole else request.partition, self.rows, len(listed) - len(images),
+            sum(clipped for _, clipped in read), paths,
+            lists="consensus of five is test" if test else "none published: drawn by image",
+            patients="unknown: each image counts as one", votes=votes,
+            images_unreadable=log_unreadable(root, bad, len(headers)), **self.lungs.described,
+        )  # fmt: skip
 
     def readings(self, index: int) -> Readings:
         """Return each reader's boxes on the image at ``index``: reader -> finding -> (M,4) in its frame."""

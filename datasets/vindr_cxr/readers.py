@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from core.boxes import as_boxes, iou
 from core.lazy import pd
@@ -49,8 +50,8 @@ def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, in
     """Return image -> readings in the table at ``path`` for images in ``frames``, and the number of clipped boxes."""
     boxed = marks[marks["finding"] != NORMAL]
     words = boxed["finding"] + " of " + boxed["reader"]
-    edges = boxed[list(EDGES)].to_numpy()
-    truth, clipped = boxes_by_image(path, boxed["image"].tolist(), words.tolist(), edges, frames)
+    boxes = zip(boxed["image"], words, boxed[list(EDGES)].to_numpy(), strict=True)
+    truth, clipped = boxes_by_image(path, boxes, frames)
     read: dict[str, dict[str, dict[str, FloatArray]]] = {}
     for image, reader in zip(marks["image"], marks["reader"], strict=True):
         read.setdefault(image, {}).setdefault(reader, {})
@@ -72,19 +73,8 @@ def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
     """
     owners = np.array([reader for reader, marked in readings.items() for _ in marked.get(finding, ())])
     boxes = as_boxes([box for marked in readings.values() for box in marked.get(finding, ())])
-    groups = _chains(iou(boxes, boxes) >= ALIKE)
+    if not len(boxes):
+        return boxes
+    number, group_of = connected_components(iou(boxes, boxes) >= ALIKE, directed=False)
+    groups = [np.flatnonzero(group_of == group) for group in range(number)]
     return as_boxes([boxes[group].mean(axis=0) for group in groups if len(set(owners[group])) >= votes])
-
-
-def _chains(alike: np.ndarray) -> list[np.ndarray]:
-    """Return the connected components of a symmetric (n,n) relation as indices, ordered by their first members."""
-    left, groups = set(range(len(alike))), []
-    while left:
-        group: set[int] = set()
-        reached = {min(left)}
-        while reached - group:
-            group |= reached
-            reached = set(np.flatnonzero(alike[sorted(group)].any(axis=0)).tolist())
-        groups.append(np.array(sorted(group)))
-        left -= group
-    return groups

@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     (folder / "net.py").write_text(FILE.replace("num_classes=3", "num_classes=8"))
     torch.manual_seed(4)
-    state = user_code.callable_from_file(f"{folder / 'net.py'}:Net", "network")().state_dict()
+    state = user_code.from_file(f"{folder / 'net.py'}:Net", "network")().state_dict()
     torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, folder / "w.pt")
     torch.save({**{n: v for n, v in state.items() if n != "fc.bias"}, "extra": torch.zeros(1)}, folder / "half.pt")
     (folder / "small.yaml").write_text(yaml.safe_dump(SUITE))
@@ -88,7 +88,7 @@ def test_the_predictions_of_a_network_in_a_suite_are_those_that_python_gives(fol
     (written,) = (folder / "runs/suites/small").glob("My_net*/predictions.csv")
     table = pd.read_csv(written, dtype={"image": str}).query("split == 'test'").set_index("image")
     data = datasets.load(DATA, split="test", img_size=64)
-    net = user_code.callable_from_file(f"{folder / 'net.py'}:Net", "network")()
+    net = user_code.from_file(f"{folder / 'net.py'}:Net", "network")()
     net.load_state_dict({n.removeprefix("module."): v for n, v in torch.load(folder / "w.pt")["state_dict"].items()})
     images = torch.from_numpy(np.stack([sample.image for sample in data]))[:, None] / 255
     logits = net((images - 0.5) / 0.25).detach().numpy()
@@ -106,7 +106,7 @@ def run_of_main(folder, *more):
 
 
 def of_a_file(folder):
-    return saved(folder, user_code.callable_from_file(f"{folder / 'net.py'}:Net", "network")(), f"{folder / 'net.py'}:Net")
+    return saved(folder, user_code.from_file(f"{folder / 'net.py'}:Net", "network")(), f"{folder / 'net.py'}:Net")
 
 
 def of_timm(folder):

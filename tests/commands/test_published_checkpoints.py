@@ -9,7 +9,7 @@ import torch
 import torchvision
 
 from benchmark.training.load_weights import extract_weights, load_foreign
-from core.user_code import callable_from_file
+from core.user_code import from_file
 from datasets.nih.tables import FINDINGS
 
 pytestmark = pytest.mark.commands
@@ -26,7 +26,7 @@ def net(tmp_path: Path, monkeypatch):
 
     def build(section: str, number: int = 0) -> torch.nn.Module:
         (tmp_path / "net.py").write_text(SECTIONS[section][number])
-        return callable_from_file("net.py:build", "network")().eval()
+        return from_file("net.py:build", "network", "function or class")().eval()
 
     return build
 

@@ -8,7 +8,7 @@ import pytest
 
 import datasets
 from benchmark.maps.cases import make_case
-from core.errors import DataError, UnknownNameError
+from core.errors import BadValueError, DataError
 from datasets.chexmask import decode
 
 Tree = Callable[..., Path]
@@ -110,7 +110,7 @@ def test_runs_of_another_size_and_a_missing_file_raise_clear_errors(nih_tree: Tr
     root = nih_tree()
     with pytest.raises(DataError, match=r"no CSV file.*missing.*chexmask$"):
         datasets.load("NIH:lungs=chexmask", root)
-    with pytest.raises(UnknownNameError, match=r"'chexmsk'.*chexmask"):
+    with pytest.raises(BadValueError, match=r"'chexmsk'.*chexmask"):
         datasets.load("NIH:lungs=chexmsk", root)
     data = datasets.load("NIH:lungs=chexmask", write(root, "Image Index", row("00000004_000.png", left="1 1048577")))
     with pytest.raises(DataError, match=r"Left Lung of 00000004_000\.png.*1024x1024"):

@@ -12,7 +12,7 @@ import pytest
 import datasets
 from core.errors import BadValueError, DataError, NotAvailableError
 from datasets.io import download
-from datasets.io.download import KEYS, Kaggle, fetch, has_key
+from datasets.io.download import Kaggle, fetch
 from tests.datasets.trees_covid import write_covid
 
 WORD, NAME = "covid_radiography:val=1,test=1", "tawsifurrahman/covid19-radiography-database"
@@ -113,7 +113,7 @@ def test_archive_members_cannot_leave_the_folder(client: Client, tmp_path: Path)
     assert not list(tmp_path.glob("out.txt"))
 
 
-def test_without_a_key_the_error_names_its_file(client: Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+def test_the_error_of_a_failed_download_names_the_file_of_the_key(client: Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     client(key=False)
     with pytest.raises(NotAvailableError, match=r"status 1.*/settings/api.*~/\.kaggle/access_token.*kaggle\.json"):
         fetch(WORD, tmp_path / "covid")
@@ -121,7 +121,7 @@ def test_without_a_key_the_error_names_its_file(client: Client, tmp_path: Path, 
     assert not (tmp_path / "covid").exists()
 
 
-def test_with_a_key_the_error_of_a_competition_names_its_rules(client: Client, tmp_path: Path):
+def test_the_error_of_a_competition_names_its_rules(client: Client, tmp_path: Path):
     client("sys.exit('403 - Forbidden')", ("competitions", "download", "siim-covid19-detection", "-p"))
     with pytest.raises(NotAvailableError, match=r"status 1.*https://.*/competitions/siim-covid19-detection/rules"):
         fetch("siim_covid", tmp_path / "siim")
@@ -138,25 +138,6 @@ def test_a_file_instead_of_the_folder_raises_an_error_before_the_download(tmp_pa
     (tmp_path / "covid").touch()
     with pytest.raises(BadValueError, match=f"--data_root_dir {tmp_path}/covid "):
         fetch(WORD, tmp_path / "covid")
-
-
-@pytest.mark.parametrize("name", KEYS)
-@pytest.mark.parametrize(
-    ("variable", "folder"), [("HOME", ".kaggle"), ("HOME", ".config/kaggle"), ("KAGGLE_CONFIG_DIR", ""), ("XDG_CONFIG_HOME", "kaggle")]
-)
-def test_a_key_is_found_in_every_allowed_file(tmp_path: Path, variable: str, folder: str, name: str):
-    home = tmp_path if variable == "HOME" else tmp_path / "home"
-    environment = {} if variable == "HOME" else {variable: str(tmp_path)}
-    assert not has_key(environment, home)
-    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    (tmp_path / folder / name).write_text("secret")
-    assert has_key(environment, home)
-
-
-def test_a_key_in_the_environment_must_be_complete(tmp_path: Path):
-    assert has_key({"KAGGLE_API_TOKEN": "x"}, tmp_path)
-    assert has_key({"KAGGLE_USERNAME": "x", "KAGGLE_KEY": "x"}, tmp_path)
-    assert not has_key({"KAGGLE_USERNAME": "x"}, tmp_path)
 
 
 def test_without_a_folder_the_default_folder_is_filled(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

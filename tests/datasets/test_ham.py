@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import datasets
-from core.errors import DataError, UnknownNameError
+from core.errors import BadValueError, DataError
 
 Tree = Callable[..., Path]
 WORD = "CheXpert:truth=ham"
@@ -73,7 +73,7 @@ def test_a_broken_file_raises_a_clear_error(tree: Tree, boxes: object, facts: st
 def test_a_missing_file_an_unknown_truth_and_other_partitions_raise_clear_errors(tree: Tree, chexpert_tree: Tree):
     with pytest.raises(DataError, match=r"no BBoxes\.json of HAM"):
         images(chexpert_tree(), "test")
-    with pytest.raises(UnknownNameError, match=r"'hams'.*'ham'"):
+    with pytest.raises(BadValueError, match=r"'hams'.*'ham'"):
         datasets.load("CheXpert:truth=hams", chexpert_tree())
     with pytest.raises(DataError, match=r"truth=ham.*--partition official.* kfold"):
         datasets.load(WORD, tree(), partition="kfold")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import datasets
-from core.errors import BadValueError, DataError, LeakError, UnknownNameError
+from core.errors import BadValueError, DataError, LeakError
 
 Tree = Callable[..., Path]
 HEADER_2017 = (
@@ -130,7 +130,7 @@ def test_a_missing_folder_raises_an_error_with_layout_and_source(tmp_path: Path)
 def test_an_unknown_number_of_findings_raises_an_error_with_the_allowed_ones(nih_tree: Tree):
     with pytest.raises(BadValueError, match=r"^NIH has no task with 9 findings; choose from 14, 8, 1$"):
         datasets.load("NIH", nih_tree(), findings=9)
-    with pytest.raises(UnknownNameError, match=r"'attending'.*'attending_rad'"):
+    with pytest.raises(BadValueError, match=r"'attending'.*'attending_rad'"):
         datasets.load("NIH", nih_tree(), findings=1, experts="attending")
 
 

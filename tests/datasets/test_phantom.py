@@ -155,9 +155,11 @@ def test_without_a_shortcut_there_is_no_token():
     [
         ({"findings": 14}, "phantom.* 14 .* 8$"),
         ({"img_size": 8}, "img_size.* 8.* 32 .* 4096 "),
-        ({"prevalence": 1.5}, r"prevalence.* 1\.5.* 0 .* 1$"),
-        ({"grain": "much"}, "grain.*'much'.* 0 .* 1$"),
-        ({"test": -1}, "test.* -1.* 0 .* 1000000$"),
+        ({"prevalence": 1.5}, r"^prevalence is 1\.5: .* less than or equal to 1\b"),
+        ({"prevalence": {"Mass": 2}}, "^prevalence is .*'Mass': 2.* less than or equal to 1$"),
+        ({"grain": "much"}, "^grain is 'much': .* number$"),
+        ({"test": -1}, "^test is -1: .* greater than or equal to 0$"),
+        ({"clutter": True}, "^clutter is True: .* number$"),
         ({"split": "dev"}, "split.*'dev'.*train, val, test"),
         ({"colour": 1}, "'phantom'.*'colour'.*prevalence"),
     ],
@@ -170,6 +172,8 @@ def test_an_invalid_option_raises_a_clear_error(options: dict, facts: str):
 def test_an_unknown_finding_raises_an_error_with_the_nearest():
     with pytest.raises(UnknownNameError, match=r"finding.*'Masss'.*'Mass'"):
         datasets.load("phantom", shortcut="Masss")
+    with pytest.raises(UnknownNameError, match=r"finding.*'Masss'.*'Mass'"):
+        datasets.load("phantom", prevalence={"Masss": 0.5})
     with pytest.raises(UnknownNameError, match=r"dataset.*'fantom'.*'phantom'"):
         datasets.load("fantom")
 

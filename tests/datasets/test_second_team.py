@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import datasets
-from core.errors import BadValueError, DataError, UnknownNameError
+from core.errors import BadValueError, DataError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 ANNOTATIONS = SHARED / "chestx-det/annotations.json"
@@ -101,7 +101,7 @@ def test_missing_annotations_and_an_unknown_truth_raise_clear_errors(nih_tree: C
     root = nih_tree()
     with pytest.raises(DataError, match=r"no annotations of ChestX-Det.*annotations\.json.*train\.json.*chestx_det"):
         datasets.load(WORD, root)
-    with pytest.raises(UnknownNameError, match=r"'chestxdet'.*'chestx_det'"):
+    with pytest.raises(BadValueError, match=r"'chestxdet'.*'chestx_det'"):
         datasets.load("NIH:truth=chestxdet", root)
 
 
