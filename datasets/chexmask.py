@@ -14,7 +14,7 @@ Scientific Data 11 (2024) 511.
 
 import csv
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -40,10 +40,11 @@ Frame = tuple[int, int]
 class LungMasks:
     """Lung masks of the images of a data set that have a mask with a mean RCA of at least .7."""
 
-    def __init__(self, root: Path, word: Lungs, column: str, names: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, word: Lungs, column: str, names: Iterable[tuple[str, str]]) -> None:
         """Find the rows of the images without decoding a mask; there are none if the ``word`` is None.
 
-        ``names``: image -> its name in the ``column`` of the file. Raises ``DataError`` for a missing or broken file.
+        ``names``: images and their names in the ``column`` of the file. Raises ``DataError`` for a missing or broken
+        file.
         """
         self._offsets: dict[str, int] = {}
         self.described: dict[str, Any] = {}
@@ -52,8 +53,9 @@ class LungMasks:
             return
         self._path = _file(root, column)
         refuse_links([self._path], root)
-        offsets = _offsets(self._path, column, frozenset(names.values()))
-        self._offsets = {image: offsets[name] for image, name in names.items() if name in offsets}
+        name_of = dict(names)
+        offsets = _offsets(self._path, column, frozenset(name_of.values()))
+        self._offsets = {image: offsets[name] for image, name in name_of.items() if name in offsets}
         self.described = {"lungs": self._path.name, "images_with_lungs": len(self._offsets)}
 
     def add(self, sample: Sample) -> Sample:

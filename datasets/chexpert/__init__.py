@@ -98,7 +98,7 @@ class CheXpert(FileDataset):
         self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *truth_files]}
         if boxes_path is not None:
             self.describe |= {"truth": truth, "boxed_images": sum(bool(row.boxes) for row in self.rows)}
-        self.lungs = LungMasks(root, lungs, "Path", table["path"].to_dict())
+        self.lungs = LungMasks(root, lungs, "Path", table["path"].items())
         self.describe |= self.lungs.described
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from core.files import file_hash
 from core.lazy import pd
 from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
 from datasets.chexmask import LungMasks, Lungs
-from datasets.file_dataset import FileDataset, with_file
+from datasets.file_dataset import FileDataset, described, with_file
 from datasets.io.images import find
 from datasets.nih import extra as extra_images
 from datasets.nih import lists as nih_lists
@@ -75,22 +74,22 @@ class NIH(FileDataset):
             return
         self.findings, self.split, self.root = request.task(TASKS, self.name, 8), request.split, request.folder(LAYOUT)
         self._boxes, clipped = read_boxes(self.root)
-        self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
         official = request.partition == "official"
-        table, names = self._listed(experts, request.seed) if official else self._random(request)
+        table, names, about = self._listed(experts, request.seed) if official else self._random(request)
         every_patient = table["patient"]
         splits.check_patients(every_patient.loc[names.index], names)
         listed, files = names.index[names == self.split], find(self.root, *FOLDERS)
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
-        self._add_lungs(lungs, table.index)
+        tables = [path for path in sorted(self.root.iterdir()) if path.suffix in (".csv", ".txt") and path.is_file()]
+        about["boxed_images"] = sum(image in self._boxes for image in table.index)
+        self.describe = described(request.partition, table, len(listed) - len(table), clipped, tables, **about)
+        self._add_lungs(lungs, table.index.tolist())
         if extra is not None and self.split == "train":
             held_out = {*every_patient[names.index[names != "train"]]}
             new_rows = extra_images.read(self.root, extra, self.findings, FOLDERS, held_out, {*every_patient.index})
             self.rows = [*self.rows, *new_rows]
-        self.describe |= {"images": len(table), "images_without_file": len(listed) - len(table)}
-        self.describe["boxed_images"] = sum(image in self._boxes for image in table.index)
 
     def _load_second_team(self, request: Request, lungs: Lungs) -> None:
         self.root, self.split = request.folder(LAYOUT), request.split
@@ -99,30 +98,24 @@ class NIH(FileDataset):
         self.rows, self.describe = second_team.load(request, self.root, FOLDERS, self.findings)
         self._add_lungs(lungs, [row.image_id for row in self.rows])
 
-    def _add_lungs(self, word: Lungs, images: Iterable[str]) -> None:
-        self.lungs = LungMasks(self.root, word, "Image Index", {image: image for image in images})
+    def _add_lungs(self, word: Lungs, images: Sequence[str]) -> None:
+        self.lungs = LungMasks(self.root, word, "Image Index", zip(images, images, strict=True))
         self.describe |= self.lungs.described
 
-    def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series]:
-        """Return table and splits by the published lists. Raises ``LeakError`` for boxed images in training."""
-        table, names, self.describe["lists"] = nih_lists.read(self.root, self.findings, experts, seed)
+    def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
+        """Return table, splits and kind of the published lists. Raises ``LeakError`` for boxed images in training."""
+        table, names, kind = nih_lists.read(self.root, self.findings, experts, seed)
         splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training lists in {self.root}")
-        return table, names
+        return table, names, {"lists": kind}
 
-    def _random(self, request: Request) -> tuple[pd.DataFrame, pd.Series]:
+    def _random(self, request: Request) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
         """Return table and splits by a random partition of the patients with an image file."""
         table = nih_lists.entries(self.root, self.findings)
         table = table[table.index.isin(list(find(self.root, *FOLDERS)))]
-        return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index)
+        return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index), {}
 
     def _truth(self, image: str) -> dict[str, FloatArray]:
         boxes = self._boxes.get(image, {})
         if boxes and self.findings == (ABNORMAL,):
             return {ABNORMAL: np.concatenate(list(boxes.values()))}
         return {finding: box for finding, box in boxes.items() if finding in self.findings}
-
-
-def _hashes(root: Path) -> dict[str, str]:
-    """Return file name -> hash of the tables and lists."""
-    files = (path for path in sorted(root.iterdir()) if path.suffix in (".csv", ".txt") and path.is_file())
-    return {path.name: file_hash(path) for path in files}

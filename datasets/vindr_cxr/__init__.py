@@ -76,7 +76,7 @@ class VindrCxr(FileDataset):
         marks = {image: image_readings for by_image, _ in read for image, image_readings in by_image.items()}
         self._readings = [marks[image] for image in headers]
         self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
-        self.lungs = LungMasks(root, lungs, "image_id", {image: image for image in headers})
+        self.lungs = LungMasks(root, lungs, "image_id", zip(headers, headers, strict=True))
         self.describe = described(
             "whole" if whole else request.partition, self.rows, len(listed) - len(images),
             sum(clipped for _, clipped in read), paths,
