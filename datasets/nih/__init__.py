@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -64,7 +63,7 @@ class NIH(FileDataset):
     def __init__(
         self,
         request: Request,
-        experts: Literal["rad_consensus_voted", "attending_rad"] | None = None,
+        experts: nih_lists.Experts | None = None,
         truth: Literal["chestx_det"] | None = None,
         lungs: Lungs = None,
         extra: str | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from datasets.splits import hold_out_val
 OFFICIAL = ("train_val_list.txt", "test_list.txt")
 LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
 ABOUT = ("age", "sex", "view")
-EXPERTS = ("rad_consensus_voted", "attending_rad")
+Experts = Literal["rad_consensus_voted", "attending_rad"]
 """Expert labels of the test images in the abnormality task; the first is the default."""
 
 
@@ -59,10 +60,10 @@ def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.Da
 
 def _readers(root: Path, named: str | None) -> str | None:
     """Return the experts whose lists are used: those ``named``, else the first present. Raises ``DataError``."""
-    present = [team for team in EXPERTS if all((root / name).is_file() for name in binary_files(team).values())]
+    files_of = {team: binary_files(team).values() for team in get_args(Experts)}
+    present = [team for team, files in files_of.items() if all((root / name).is_file() for name in files)]
     if named is not None and named not in present:
-        files = ", ".join(binary_files(named).values())
-        raise DataError(f"{root} lacks a file for experts={named}: it must contain {files}")
+        raise DataError(f"{root} lacks a file for experts={named}: it must contain {', '.join(files_of[named])}")
     return named or next(iter(present), None)
 
 
