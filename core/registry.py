@@ -157,7 +157,7 @@ def validated(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[s
 
     Raises ``BadValueError`` with the value and what is allowed.
     """
-    hints = get_type_hints(function, include_extras=True)
+    hints = get_type_hints(function, include_extras=True) if values else {}
     return {name: _validated(name, value, hints.get(name, Any)) for name, value in values.items()}
 
 

@@ -64,7 +64,7 @@ def _classes(path: Path) -> list[ast.ClassDef]:
 
 def _assigned(kind: ast.ClassDef) -> dict[str, ast.expr]:
     """Return attribute -> the expression assigned to it in the body of a class."""
-    assigned = {}
+    assigned: dict[str, ast.expr] = {}
     for node in kind.body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]

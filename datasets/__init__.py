@@ -104,6 +104,6 @@ def load(
     arguments = (split, partition, folds, fold, findings, seed, img_size, None if cache is None else Path(cache))
     request = Request(root_of(name, root), *arguments, leave_out_fold)
     part: Callable[..., Dataset] = REGISTRY.get(name)
-    options = validated(part.__init__, {**options, **options_of(name)})  # type: ignore[misc]
+    options = validated(part.__init__, {**options, **options_of(name)})
     data: Dataset = construct(functools.partial(part, request), "dataset", name.split(":")[0], options)
     return data

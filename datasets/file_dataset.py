@@ -126,11 +126,13 @@ def boxes_by_image(
         raise_if_any(path, marked, what, f"; {advice}")
 
     sides = edges[:, 2:] - edges[:, :2]
-    refuse((sides < 1).any(axis=1) & (sides > 0).all(axis=1), "boxes narrower than a pixel", SHARES)
+    small = np.logical_and((sides < 1).any(axis=1), (sides > 0).all(axis=1))
+    refuse(small, "boxes narrower than a pixel", SHARES)
     chosen = np.array([image in frames for image, *_ in listed], bool)
     limits = np.array([frames.get(image, (0, 0))[::-1] * 2 for image, *_ in listed]).reshape(-1, 4)
     inside = np.clip(edges, 0, limits)
-    refuse(chosen & ~(area(inside) > 0), "boxes that are empty or outside their image", "correct them")  # includes nan
+    empty = np.logical_not(area(inside) > 0)  # includes nan
+    refuse(np.logical_and(chosen, empty), "boxes that are empty or outside their image", "correct them")
     cut = int((inside != edges)[chosen].any(axis=1).sum())
     if cut:
         log.warning("%s: clipped %d boxes at the edge of their image", path, cut)

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Sequence
-from typing import overload
+from typing import Any
 
 
 class Texts(Sequence[str]):
@@ -31,11 +31,7 @@ class Texts(Sequence[str]):
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
+    def __getitem__(self, index: Any) -> Any:
         size = len(self._ends) - 1
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(size))]

@@ -50,8 +50,8 @@ def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, in
     """Return image -> readings in the table at ``path`` for images in ``frames``, and the number of clipped boxes."""
     boxed = marks[marks["finding"] != NORMAL]
     words = boxed["finding"] + " of " + boxed["reader"]
-    boxes = zip(boxed["image"], words, boxed[list(EDGES)].to_numpy(), strict=True)
-    truth, clipped = boxes_by_image(path, boxes, frames)
+    listed = zip(boxed["image"], words, boxed[list(EDGES)].to_numpy(), strict=True)
+    truth, clipped = boxes_by_image(path, listed, frames)
     read: dict[str, dict[str, dict[str, FloatArray]]] = {}
     for image, reader in zip(marks["image"], marks["reader"], strict=True):
         read.setdefault(image, {}).setdefault(reader, {})

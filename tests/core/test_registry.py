@@ -1,6 +1,8 @@
 import sys
+from typing import Annotated, Literal
 
 import pytest
+from pydantic import Field
 
 from core import registry, user_code
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
@@ -83,6 +85,29 @@ def test_an_unknown_option_raises_an_error_with_the_existing_ones(shelf):
     shelf("lse.py", PART.format(name="LSE"))
     with pytest.raises(BadValueError, match=r"^the part 'LSE' has no option 'sise'; it has: size$"):
         parts().build("LSE:sise=7")
+
+
+def _part(size: Literal["small", "large"] = "small", share: Annotated[float, Field(le=1)] = 0.5, whole: bool = False):
+    """Take options of three types."""
+
+
+def test_options_are_converted_by_their_annotations_and_others_are_kept():
+    options = registry.validated(_part, {"share": 1, "colour": "red"})
+    assert options == {"share": 1.0, "colour": "red"}
+    assert isinstance(options["share"], float)
+
+
+@pytest.mark.parametrize(
+    ("options", "facts"),
+    [
+        ({"size": "big"}, "^size is 'big': .*'small' or 'large'$"),
+        ({"share": 2}, "^share is 2: .* 1$"),
+        ({"whole": "no"}, "^whole is 'no': .*boolean$"),
+    ],
+)
+def test_an_option_that_its_annotation_does_not_allow_raises_a_clear_error(options, facts):
+    with pytest.raises(BadValueError, match=facts):
+        registry.validated(_part, options)
 
 
 def test_a_misspelled_name_raises_an_error_with_the_nearest(shelf):
