@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.records import Record, Score
+from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.entries import case_columns, ranking
 from benchmark.report.entries.case_columns import CaseColumns
@@ -15,20 +15,6 @@ from benchmark.scoring.statistics.entries import EntryScores
 from benchmark.scoring.statistics.patients import Sums, by_patient
 from core.names import BASELINES, MAIN
 from core.types import FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class ScoredRow:
-    """An entry before it is compared with others: one method on all training runs of a network."""
-
-    runs: Sequence[Record]
-    mean: Record
-    by_patient: EntryScores | None
-    """Its scores by patient; None without per-case rows or with other cases than the best row."""
-
-
-RowScore = tuple[ScoredRow, list[Score]]
-"""A row and its comparisons."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,37 +17,37 @@ import numpy as np
 
 from benchmark.records import Score
 from benchmark.report import select
-from benchmark.report.entries.entry import BETTER, network_of, score
-from benchmark.report.entries.main_column import MainColumn, RowScore, ScoredRow
+from benchmark.report.entries.entry import BETTER, Entry, RowScore, network_of, score
+from benchmark.report.entries.main_column import MainColumn
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics.entries import EntryScores, Verdict
 from benchmark.scoring.statistics.intervals import SMALLEST
 from core.names import PRIOR
 
 
-def by_network(rows: Sequence[ScoredRow]) -> list[list[ScoredRow]]:
+def by_network(rows: Sequence[Entry]) -> list[list[Entry]]:
     """Group rows by network."""
-    groups: dict[str, list[ScoredRow]] = {}
+    groups: dict[str, list[Entry]] = {}
     for row in rows:
-        groups.setdefault(network_of(row.mean), []).append(row)
+        groups.setdefault(network_of(row), []).append(row)
     return list(groups.values())
 
 
-def ordered_methods(rows: Sequence[ScoredRow], finding: str = "mean") -> list[ScoredRow]:
+def ordered_methods(rows: Sequence[Entry], finding: str = "mean") -> list[Entry]:
     """Return the methods with per-case rows, best first; equal scores by name."""
-    scored = [row for row in rows if row.by_patient is not None and select.is_method(row.mean)]
-    return sorted(scored, key=lambda row: (-(select.main_value(row.mean, finding) or 0.0), row.mean.cell.method))
+    scored = [row for row in rows if row.by_patient is not None and select.is_method(row)]
+    return sorted(scored, key=lambda row: (-(select.main_value(row, finding) or 0.0), row.cell.method))
 
 
-def within_network(methods: Sequence[tuple[ScoredRow, EntryScores]], finding: str = "mean") -> list[RowScore]:
+def within_network(methods: Sequence[tuple[Entry, EntryScores]], finding: str = "mean") -> list[RowScore]:
     """Return the verdicts on the methods of one network, given best first, on a finding or the mean."""
     scores = [entry for _, entry in methods]
     verdicts = statistics.verdicts(len(scores), lambda a, b: statistics.compared(scores[a], scores[b]))
-    names = [row.mean.method for row, _ in methods]
+    names = [row.method for row, _ in methods]
     return [(row, verdict_scores(v, names, finding)) for (row, _), v in zip(methods, verdicts, strict=True)]
 
 
-def probabilities(network: Sequence[ScoredRow]) -> list[RowScore]:
+def probabilities(network: Sequence[Entry]) -> list[RowScore]:
     """Return the probability of being the best of a network, for methods that all its training runs have.
 
     Empty for a network with one training run.
@@ -61,7 +61,7 @@ def probabilities(network: Sequence[ScoredRow]) -> list[RowScore]:
     return [(row, [score("p_first", float(p))]) for (row, _), p in zip(complete, shares, strict=True)]
 
 
-def by_finding(networks: Sequence[Sequence[ScoredRow]], hits: MainColumn | None) -> list[RowScore]:
+def by_finding(networks: Sequence[Sequence[Entry]], hits: MainColumn | None) -> list[RowScore]:
     """Return the comparisons on each finding, network by network.
 
     Empty without per-case rows or with too few patients.
@@ -71,16 +71,16 @@ def by_finding(networks: Sequence[Sequence[ScoredRow]], hits: MainColumn | None)
     return [scores for column in enough for network in networks for scores in _on_finding(network, column)]
 
 
-def _on_finding(rows: Sequence[ScoredRow], hits: MainColumn) -> Iterator[RowScore]:
+def _on_finding(rows: Sequence[Entry], hits: MainColumn) -> Iterator[RowScore]:
     """Yield interval and comparisons of each method on one finding, and the best method's difference from the prior."""
     (name,) = hits.findings
     methods = [(row, entry) for row in ordered_methods(rows, name) if (entry := hits.entry(row.runs)) is not None]
     for row, entry in methods:
-        main = select.main_score(row.mean, name)
+        main = select.main_score(row, name)
         if main is not None and (estimate := entry.interval) is not None:
             yield row, [main.model_copy(update={"low": estimate.low, "high": estimate.high})]
     yield from within_network(methods, name)
-    prior = next((hits.entry(row.runs) for row in rows if row.mean.cell.method == PRIOR), None)
+    prior = next((hits.entry(row.runs) for row in rows if row.cell.method == PRIOR), None)
     if methods and prior is not None:
         (first, entry), *_ = methods
         gap = statistics.difference(entry, prior)
