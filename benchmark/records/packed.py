@@ -112,11 +112,7 @@ def _scores(records: Sequence[Record]) -> pyarrow.Table:
             columns[name] += [value] * len(rows)
         for name, values in zip(("variable", "group", *PACKED), zip(*rows, strict=True), strict=True):
             columns[name] += values
-    arrays = []
-    for field in SCHEMA:
-        plain = pyarrow.array(columns[field.name], pyarrow.string() if field.type == DICT_STRING else field.type)
-        arrays.append(plain.dictionary_encode() if field.type == DICT_STRING else plain)
-    return pyarrow.Table.from_arrays(arrays, schema=SCHEMA)
+    return pyarrow.Table.from_pydict(columns, schema=SCHEMA)
 
 
 def _rows(record: Record) -> Iterator[tuple[Any, ...]]:

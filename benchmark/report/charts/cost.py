@@ -7,8 +7,9 @@ from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.report import select
 from benchmark.report.charts.chart import Row, Spec, by_network, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import LabeledEntry, chart_row, entries
+from benchmark.report.charts.rows import Rows, chart_rows, entries
 from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.entries.entry import Entry
 from benchmark.report.table import Table, number
 from core.errors import NotAvailableError
 from core.names import BESIDE, MAIN, PEOPLE
@@ -61,17 +62,18 @@ def cost_tables(leaderboard: Leaderboard) -> list[Table]:
     images, rows = _rows(leaderboard)
     measured = _measured(rows, costs_by_key)
     cells = tuple(
-        (select.network(row.entry), row.entry.method, number(row.main.value), f"{cost.ms:.1f}", f"{cost.mib:.1f}")
-        for cost, row in measured
+        (select.network(row), row.method, number(select.main_value(row)), f"{cost.ms:.1f}", f"{cost.mib:.1f}")
+        for cost, _, row in measured
     )
-    keys = tuple((row.entry.key,) for _, row in measured)
+    keys = tuple((row.key,) for _, _, row in measured)
     return [Table("cost", _about(rows, costs_by_key, images), ("network", "method", MAIN, "ms", "MiB"), cells, keys)]
 
 
-def _rows(leaderboard: Leaderboard) -> tuple[int | None, list[LabeledEntry]]:
+def _rows(leaderboard: Leaderboard) -> tuple[int | None, Rows]:
     """Return the size of the largest part that slow methods explain (None: all images), and its rows with scores."""
     images = max(select.parts(leaderboard.records, leaderboard.dataset), default=None)
-    return images, [row for row in entries(leaderboard, images) if row.entry.cell.method not in (*BESIDE, *PEOPLE)]
+    rows = entries(leaderboard, images)
+    return images, {label: row for label, row in rows.items() if row.cell.method not in (*BESIDE, *PEOPLE)}
 
 
 def _costs(leaderboard: Leaderboard) -> dict[Key, Cost]:
@@ -80,22 +82,22 @@ def _costs(leaderboard: Leaderboard) -> dict[Key, Cost]:
     return {(row.model, row.method): row for row in read if row.dataset == leaderboard.dataset}
 
 
-def _key(row: LabeledEntry) -> Key:
-    return row.entry.cell.model_of_any_seed, row.entry.cell.method
+def _key(row: Entry) -> Key:
+    return row.cell.model_of_any_seed, row.cell.method
 
 
-def _measured(rows: Sequence[LabeledEntry], costs_by_key: Mapping[Key, Cost]) -> list[tuple[Cost, LabeledEntry]]:
-    """Return the measured rows with their costs, cheapest first."""
-    pairs = ((costs_by_key[_key(row)], row) for row in rows if _key(row) in costs_by_key)
+def _measured(rows: Rows, costs_by_key: Mapping[Key, Cost]) -> list[tuple[Cost, str, Entry]]:
+    """Return the measured rows with their costs and labels, cheapest first."""
+    pairs = ((costs_by_key[_key(row)], label, row) for label, row in rows.items() if _key(row) in costs_by_key)
     return sorted(pairs, key=lambda pair: pair[0].ms)
 
 
-def _values(measured: Sequence[tuple[Cost, LabeledEntry]]) -> list[Row]:
+def _values(measured: Sequence[tuple[Cost, str, Entry]]) -> list[Row]:
     """Return the marks; a mark has a label if no other of similar or lower cost scores as high."""
+    drawn = chart_rows({label: row for _, label, row in measured})
     values = [
-        chart_row(row)
-        | {"network": select.network(row.entry), "method": row.entry.method, "ms": cost.ms, "MiB": cost.mib}
-        for cost, row in measured
+        scored | {"network": select.network(row), "method": row.method, "ms": cost.ms, "MiB": cost.mib}
+        for scored, (cost, _, row) in zip(drawn, measured, strict=True)
     ]
     for row in values:
         near = (other for other in values if other["ms"] <= NEAR * row["ms"])
@@ -103,13 +105,12 @@ def _values(measured: Sequence[tuple[Cost, LabeledEntry]]) -> list[Row]:
     return values
 
 
-def _about(rows: Sequence[LabeledEntry], costs_by_key: Mapping[Key, Cost], images: int | None) -> str:
+def _about(rows: Rows, costs_by_key: Mapping[Key, Cost], images: int | None) -> str:
     """Describe the chart: its axes, the processor, and the methods without a measured time."""
     cost = next(iter(costs_by_key.values()))
     clock = f"one core of {cost.processor}" if cost.device == "cpu" else cost.device
     part = f" on the {images} images that slow methods explain too" if images else ""
-    missing = [row for row in rows if _key(row) not in costs_by_key]
-    words = dict.fromkeys(row.entry.method for row in missing)
+    words = dict.fromkeys(row.method for row in rows.values() if _key(row) not in costs_by_key)
     return (
         f"{MAIN} and its interval{part}, against milliseconds per image on {clock} with one method, including "
         f"the forward pass and all {cost.findings} findings. "

@@ -1,7 +1,7 @@
 """Chart of the entries with their intervals."""
 
 from benchmark.report.charts.chart import Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import KINDS, MAY_BE_BEST, chart_row, count, entries, limited
+from benchmark.report.charts.rows import KINDS, MAY_BE_BEST, chart_rows, count, entries, limited
 from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, ROW, SHAPES, VERMILION
 from benchmark.report.entries.aggregate import Leaderboard
 from core.names import MAIN
@@ -13,7 +13,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     Intervals cover training runs and patients if there are several runs, else patients only.
     """
     rows = entries(leaderboard)
-    values = [chart_row(row) for row in limited(rows)]
+    values = chart_rows(limited(rows))
     present = [kind for kind in KINDS if kind in {value["kind"] for value in values}]
     colours = dict(zip(KINDS, (BLUE, VERMILION, ORANGE, GREY, GREEN), strict=True))
     marks = dict(zip(KINDS, SHAPES, strict=False))

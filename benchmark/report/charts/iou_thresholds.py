@@ -4,10 +4,11 @@ import numpy as np
 
 from benchmark.records import cases, packed
 from benchmark.report.charts.chart import Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import LabeledEntry, leading, leading_words
+from benchmark.report.charts.rows import leading, leading_words
 from benchmark.report.charts.theme import DASHES, LINES, PALETTE
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.case_columns import codes
+from benchmark.report.entries.entry import Entry
 from core.errors import NotAvailableError
 
 STEPS = tuple(round(0.05 * n, 2) for n in range(1, 20))
@@ -19,12 +20,12 @@ def draw(leaderboard: Leaderboard) -> Spec:
     Raises ``NotAvailableError`` if no row has cases.
     """
     rows = leading(leaderboard)
-    values = [value for row in rows for value in curve(leaderboard, row)]
+    values = [value for label, row in rows.items() for value in curve(leaderboard, label, row)]
     if not values:
         raise NotAvailableError(
             f"{leaderboard.dataset} has no per-case rows: run the suite again with --overwrite always"
         )
-    order = [row.label for row in rows]
+    order = [*rows]
     shares = scale(domain=[0, 1])
     base = {
         "x": field("threshold:Q", title="smallest IoU of a hit", axis={"format": ".1f"}, **shares),
@@ -41,12 +42,12 @@ def draw(leaderboard: Leaderboard) -> Spec:
     return view(values, about, 300, line, points)
 
 
-def curve(leaderboard: Leaderboard, row: LabeledEntry) -> list[Row]:
+def curve(leaderboard: Leaderboard, label: str, row: Entry) -> list[Row]:
     """Return the share of hits at each of ``STEPS``, mean over findings and training runs; empty without cases.
 
     A hit has an IoU above the step, at the cross-fitted score threshold chosen for IoU .3.
     """
-    cells = [record.cell for record in row.entry.runs]
+    cells = [record.cell for record in row.runs]
     tables = [cases.read_columns(cells, folder, ["finding", "iou"]) for folder in leaderboard.folders]
     overlaps = next((table for table in tables if len(table)), None)
     if overlaps is None or "iou" not in overlaps.column_names:
@@ -55,4 +56,4 @@ def curve(leaderboard: Leaderboard, row: LabeledEntry) -> list[Row]:
     order = sorted(np.unique(finding), key=lambda n: words[n])
     hits = [(iou[finding == n, None] > np.array(STEPS, dtype=np.float32)).mean(0) for n in order]
     shares = np.mean(hits, axis=0).tolist()
-    return [{"entry": row.label, "threshold": t, "value": round(v, 6)} for t, v in zip(STEPS, shares, strict=True)]
+    return [{"entry": label, "threshold": t, "value": round(v, 6)} for t, v in zip(STEPS, shares, strict=True)]

@@ -17,9 +17,9 @@ def draw(leaderboard: Leaderboard) -> Spec:
     """
     rows = entries(leaderboard)
     values: list[Row] = [
-        {"entry": row.label, "finding": score.finding, "value": score.value, "n": score.n}
-        for row in limited(rows)
-        for score in row.entry.select(MAIN)
+        {"entry": label, "finding": score.finding, "value": score.value, "n": score.n}
+        for label, row in limited(rows).items()
+        for score in row.select(MAIN)
         if score.threshold_origin == "cross-fitted" and score.value is not None
     ]
     findings = ["mean", *sorted({value["finding"] for value in values} - {"mean"})]

@@ -1,16 +1,16 @@
 """Chart of hits over the score threshold, and at the thresholds of each origin."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.charts.chart import Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import LabeledEntry, leading, leading_words
+from benchmark.report.charts.rows import Rows, leading, leading_words
 from benchmark.report.charts.theme import DASHES, LINES, PALETTE, SHAPES
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.entries.entry import BLIND
+from benchmark.report.entries.entry import BLIND, Entry
 from core.errors import NotAvailableError
 from core.names import MAIN
 from core.scores import CURVE_THRESHOLDS
@@ -23,87 +23,78 @@ Curves = list[tuple[float, ...]]
 def draw(leaderboard: Leaderboard) -> Spec:
     """Draw a line per entry with a recorded curve, and a mark per entry and origin at the mean threshold."""
     rows = leading(leaderboard)
-    chosen = [value for row in rows for value in points(row)]
+    chosen = [value for label, row in rows.items() for value in points(label, row)]
     board = leaderboard.runs()
-    row_curves = [(row, _curves(board, row)) for row in rows]
-    lines = [value for row, curves in row_curves for value in curve(row, curves)]
+    curves = {label: _curves(board, row) for label, row in rows.items()}
+    lines = [value for label, row in rows.items() for value in curve(label, row, curves[label])]
     if not chosen:
         raise NotAvailableError(f"the records of {leaderboard.dataset} contain no thresholds")
-    labels = [row.label for row in rows]
     drawn = {value["origin"] for value in chosen}
     shapes = {origin: shape for origin, shape in zip(ORIGINS, SHAPES, strict=False) if origin in drawn}
     legend = {"legend": LINES} if lines else {}
     channels = {
         "x": field("threshold:Q", title="score threshold", **scale(domain=[0, 1])),
         "y": field("value:Q", title=MAIN, **scale(domain=[0, 1])),
-        "color": field("entry:N", sort=None, **legend, **scale(domain=labels, range=list(PALETTE))),
+        "color": field("entry:N", sort=None, **legend, **scale(domain=[*rows], range=list(PALETTE))),
     }
     shape = {"shape": field("origin:N", sort=None, **scale(domain=[*shapes], range=[*shapes.values()]))}
-    dash = {"strokeDash": field("entry:N", **legend, **scale(domain=labels, range=DASHES))}
+    dash = {"strokeDash": field("entry:N", **legend, **scale(domain=[*rows], range=DASHES))}
     hint = tooltip("entry:N", "origin:N", "threshold:Q", "value:Q")
     marks = mark("point", channels, shape, hint, filled=True, opacity=1, size=70)
     line = mark("line", channels, dash, tooltip("entry:N", "trainings:N"), strokeWidth=2)
     about = (
         f"{leaderboard.dataset}: {MAIN} (mean over findings) over the score threshold, for "
         f"{leading_words(leaderboard)}. Marks: the threshold of each origin, mean over findings; oracle thresholds "
-        f"are chosen on the test annotations. {_lines_words(row_curves)}"
+        f"are chosen on the test annotations. {_lines_words(rows, curves)}"
     )
     return view([*lines, *chosen], about, 300, *([_only(line, "trainings")] if lines else []), _only(marks, "origin"))
 
 
-def points(row: LabeledEntry) -> list[Row]:
+def points(label: str, row: Entry) -> list[Row]:
     """Return the mean threshold of an entry for each origin, and its score there.
 
     Thresholds are on the min-max scaled map, in [0,1]: the mean over folds, findings and training runs.
     """
     out: list[Row] = []
     for origin in ORIGINS:
-        chosen = [
-            list(of[origin].values()) for r in row.entry.runs if any((of := r.thresholds).get(origin, {}).values())
-        ]
-        value = select.mean(record.find(MAIN, origin=origin) for record in row.entry.runs)
+        chosen = [list(of[origin].values()) for r in row.runs if any((of := r.thresholds).get(origin, {}).values())]
+        value = select.mean(record.find(MAIN, origin=origin) for record in row.runs)
         if chosen and value is not None:
             threshold = float(
                 np.mean([np.mean([np.mean(folds) for folds in findings if len(folds)]) for findings in chosen])
             )
-            out.append(
-                {"entry": row.label, "origin": origin, "threshold": round(threshold, 4), "value": round(value, 6)}
-            )
+            out.append({"entry": label, "origin": origin, "threshold": round(threshold, 4), "value": round(value, 6)})
     return out
 
 
-def curve(row: LabeledEntry, curves: Curves) -> list[Row]:
+def curve(label: str, row: Entry, curves: Curves) -> list[Row]:
     """Return the mean of an entry's ``curves`` at ``CURVE_THRESHOLDS``; empty without curves.
 
     Each curve is the share of hits of one training run, mean over findings.
     """
     if not curves:
         return []
-    share = "any" if row.entry.cell.method in BLIND else f"{len(curves)} of {len(row.entry.runs)}"
+    share = "any" if row.cell.method in BLIND else f"{len(curves)} of {len(row.runs)}"
     means = np.mean(curves, axis=0).round(6).tolist()
     pairs = zip(CURVE_THRESHOLDS, means, strict=True)
-    return [{"entry": row.label, "threshold": at, "value": value, "trainings": share} for at, value in pairs]
+    return [{"entry": label, "threshold": at, "value": value, "trainings": share} for at, value in pairs]
 
 
-def _curves(board: Sequence[Record], row: LabeledEntry) -> Curves:
+def _curves(board: Sequence[Record], row: Entry) -> Curves:
     """Return the curves of an entry's training runs; for a baseline without a network, those of all equal rows."""
-    if row.entry.cell.method not in BLIND:
-        return [record.hits_by_threshold for record in row.entry.runs if record.hits_by_threshold]
-    same = [r for r in board if r.method == row.entry.method and select.main_value(r) == row.main.value]
+    if row.cell.method not in BLIND:
+        return [record.hits_by_threshold for record in row.runs if record.hits_by_threshold]
+    same = [r for r in board if r.method == row.method and select.main_value(r) == select.main_value(row)]
     return [record.hits_by_threshold for record in same if record.hits_by_threshold]
 
 
-def _lines_words(row_curves: Sequence[tuple[LabeledEntry, Curves]]) -> str:
+def _lines_words(rows: Rows, curves: Mapping[str, Curves]) -> str:
     """Describe the lines, and list those that are missing or cover only some of the training runs."""
-    if not any(curves for _, curves in row_curves):
+    if not any(curves.values()):
         return "The records have hits only at these thresholds. The gallery has a threshold slider for single cases."
-    counts = [
-        (row.label, len(curves), len(row.entry.runs))
-        for row, curves in row_curves
-        if row.entry.cell.method not in BLIND
-    ]
+    counts = [(label, len(curves[label]), len(row.runs)) for label, row in rows.items() if row.cell.method not in BLIND]
     partly = ", ".join(f"{label} ({n} of {of})" for label, n, of in counts if 0 < n < of)
-    without = ", ".join(row.label for row, curves in row_curves if not curves)
+    without = ", ".join(label for label in rows if not curves[label])
     some = f" Lines from some training runs only: {partly}." if partly else ""
     none = f" Not recorded: {without}." if without else ""
     return f"Lines use one threshold for all findings, so marks may lie above them.{some}{none}"

@@ -14,15 +14,15 @@ def draw(leaderboard: Leaderboard) -> Spec:
 
     Raises ``NotAvailableError`` if every entry has one training run.
     """
-    rows = [row for row in entries(leaderboard) if len(row.entry.runs) > 1 and select.is_method(row.entry)]
+    rows = [(label, row) for label, row in entries(leaderboard).items() if len(row.runs) > 1 and select.is_method(row)]
     if not rows:
         raise NotAvailableError(
             f"every entry of {leaderboard.dataset} has one training run: run the suite with more seeds"
         )
     values = [
-        {"entry": row.label, "seed": record.cell.seed, "value": select.main_value(record), "mean": row.main.value}
-        for row in rows[:MOST]
-        for record in row.entry.runs
+        {"entry": label, "seed": run.cell.seed, "value": select.main_value(run), "mean": select.main_value(row)}
+        for label, row in rows[:MOST]
+        for run in row.runs
     ]
     y = {"y": field("entry:N", sort=None, title=None)}
     x = {"x": field("value:Q", title=f"{MAIN} of each training run", **scale(zero=False, nice=True))}

@@ -2,9 +2,10 @@
 
 from benchmark.report import select
 from benchmark.report.charts.chart import Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import LabeledEntry, leading, leading_words
+from benchmark.report.charts.rows import leading, leading_words
 from benchmark.report.charts.theme import PALETTE, SHAPES
 from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.entries.entry import Entry
 from benchmark.report.leaderboard.strata import within
 from core.errors import NotAvailableError
 from core.names import MAIN
@@ -16,10 +17,10 @@ def draw(leaderboard: Leaderboard) -> Spec:
     Raises ``NotAvailableError`` if no record has groups.
     """
     rows = leading(leaderboard)
-    values = [value for row in rows for value in groups(row)]
+    values = [value for label, row in rows.items() for value in groups(label, row)]
     if not values:
         raise NotAvailableError(f"the records of {leaderboard.dataset} have no groups of cases")
-    order = [row.label for row in rows]
+    order = [*rows]
     base = {
         "y": field("group:N", sort=None, title=None),
         "yOffset": field("entry:N", sort=order),
@@ -42,15 +43,15 @@ def draw(leaderboard: Leaderboard) -> Spec:
     return view(values, about, 9 * (len(rows) + 1) * lines, rule, point)
 
 
-def groups(row: LabeledEntry) -> list[Row]:
+def groups(label: str, row: Entry) -> list[Row]:
     """Return a row's value in each group, the mean over its training runs; with the interval if there is one run."""
-    names = dict.fromkeys((s.variable, s.group) for record in row.entry.runs for s in record.strata)
+    names = dict.fromkeys((s.variable, s.group) for record in row.runs for s in record.strata)
     out: list[Row] = []
     for variable, group in names:
-        scores = [score for record in row.entry.runs if (score := within((variable, group), record)) is not None]
+        scores = [score for record in row.runs if (score := within((variable, group), record)) is not None]
         value = select.mean(scores)
         if value is not None:
-            ends = {"low": scores[0].low, "high": scores[0].high} if len(row.entry.runs) == 1 else {}
-            about: Row = {"entry": row.label, "group": f"{variable}: {group}", "n": scores[0].n}
+            ends = {"low": scores[0].low, "high": scores[0].high} if len(row.runs) == 1 else {}
+            about: Row = {"entry": label, "group": f"{variable}: {group}", "n": scores[0].n}
             out.append(about | {"value": round(value, 6)} | ends)
     return out
