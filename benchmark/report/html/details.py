@@ -15,25 +15,14 @@ CELL = (
 )
 RECORD = ("status", "reason", "source", "rests_on", "versions", "checkpoints", "geometry", "fingerprint")
 FIELDS = (*CELL, *RECORD, "training", "scoring", "thresholds", "created", "score")
-PLAIN = (str, int, type(None))
 
 
 def details(records: Iterable[Record]) -> dict[str, Any]:
     """Return ``fields``, the distinct ``values``, and for each record's key the index of each field's value."""
-    numbers: dict[tuple[type | None, Any], int] = {}
-    index_by_text: dict[str, int] = {}
     encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
-
-    def number(value: Any) -> int:
-        if isinstance(value, PLAIN):
-            return numbers.setdefault((type(value), value), len(numbers))
-        if (same := index_by_text.get(text := repr(value))) is None:  # most values repeat, and repr is faster than JSON
-            same = index_by_text[text] = numbers.setdefault((None, encode(value)), len(numbers))
-        return same
-
-    rows = {record.key: [number(value) for value in _values(record)] for record in records}
-    values = [json.loads(value) if kind is None else value for kind, value in numbers]
-    return {"fields": list(FIELDS), "values": values, "records": rows}
+    index: dict[str, int] = {}
+    rows = {r.key: [index.setdefault(encode(value), len(index)) for value in _values(r)] for r in records}
+    return {"fields": list(FIELDS), "values": [json.loads(text) for text in index], "records": rows}
 
 
 def _values(record: Record) -> Iterable[Any]:

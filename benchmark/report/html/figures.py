@@ -1,16 +1,12 @@
 """The charts of a page: title, description and Vega-Lite specification."""
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmark.report.charts import CHARTS
-from benchmark.report.charts.chart import Chart
 from benchmark.report.charts.vega import scripts, spec, starter
-from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.leaderboard.sections import DatasetTables
 from core.errors import NotAvailableError, WriteError
 from core.files import key, write_text
@@ -20,34 +16,22 @@ AS_TABLE = ("matrix",)
 CACHE = Path(__file__).resolve().parents[3] / "runs" / "cache"
 
 
-@dataclass(frozen=True)
-class ChartView:
-    """A chart of a page."""
+def charts(tables: DatasetTables) -> list[dict[str, Any]]:
+    """Return ``id``, ``title``, ``dataset``, caption and specification of the charts of a data set and of its checks.
 
-    id: str
-    title: str
-    dataset: str
-    about: str
-    """Caption and alternative text; the reason if there is no chart."""
-    spec: Mapping[str, Any] | None
-    """Vega-Lite specification; None if there is nothing to draw."""
-
-
-def charts(tables: DatasetTables) -> list[ChartView]:
-    """Return the charts of a data set and of its checks; a chart without data has the reason instead."""
+    A chart without data has the reason as its caption and no specification.
+    """
     of_board = [chart for chart in CHARTS if chart.name not in AS_TABLE] if tables.boards else []
     of_checks = (chart for report in tables.reports for chart in report.charts)
-    return [_view(chart, tables.leaderboard) for chart in (*of_board, *of_checks)]
-
-
-def _view(chart: Chart, leaderboard: Leaderboard) -> ChartView:
-    """Return the chart, or the reason why it cannot be drawn."""
-    id_ = f"chart-{leaderboard.dataset}-{chart.name}"
-    try:
-        made = spec(chart, leaderboard)
-    except NotAvailableError as error:
-        return ChartView(id_, chart.title, leaderboard.dataset, str(error), None)
-    return ChartView(id_, chart.title, leaderboard.dataset, str(made["description"]), made)
+    dataset, views = tables.leaderboard.dataset, []
+    for chart in (*of_board, *of_checks):
+        try:
+            drawn = spec(chart, tables.leaderboard)
+            about = {"about": drawn["description"], "spec": drawn}
+        except NotAvailableError as error:
+            about = {"about": str(error), "spec": None}
+        views.append({"id": f"chart-{dataset}-{chart.name}", "title": chart.title, "dataset": dataset, **about})
+    return views
 
 
 def drawing() -> str:

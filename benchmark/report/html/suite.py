@@ -48,7 +48,7 @@ def suite_page(page: SuitePage, records: Sequence[Record], sections: Sequence[Da
     gaps = [view(table, {}) for table in [missing(records)] if table is not None]
     views = [*(table for dataset in datasets for table in _views(dataset)), *gaps]
     drawn = [chart for part in sections for chart in charts(part)]
-    linked_keys = {key for table in views for line in table.lines for key in line.keys}
+    linked_keys = {key for table in views for line in table["lines"] for key in line["records"]}
     rows = [row for part in sections for entries in part.leaderboard.parts.values() for row in entries]
     return render(
         "suite.html",
@@ -64,7 +64,7 @@ def suite_page(page: SuitePage, records: Sequence[Record], sections: Sequence[Da
         findings={row.key: of_entry(row) for row in rows},
         protocols={key: table for part in sections for key, table in _by_finding(part).items()},
         charts=drawn,
-        drawing=drawing() if any(chart.spec for chart in drawn) else "",
+        drawing=drawing() if any(chart["spec"] for chart in drawn) else "",
     )
 
 
@@ -121,7 +121,7 @@ def _by_finding(tables: DatasetTables) -> dict[str, Any]:
 
 def _label(board: View) -> str:
     """Return the main protocol's name; for a part of the images with their number."""
-    return MAIN_PROTOCOL + board.title.removeprefix(main_table.TITLE).replace(", ", ": ")
+    return MAIN_PROTOCOL + str(board["title"]).removeprefix(main_table.TITLE).replace(", ", ": ")
 
 
 def _counts(records: Sequence[Record]) -> dict[str, int]:
