@@ -13,6 +13,7 @@ from core.scores import Origin, Score
 Kind = Literal["", "model", "varying", "declared", "optional"]
 """``model``: part of the network's name. ``varying``: the same, omitted if all rows agree. ``declared``: the same,
 omitted if no row has a value. ``optional``: any other column, omitted if no row has a value."""
+OF_NETWORK = ("model", "varying", "declared")
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,16 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], records: S
     Baselines with equal scores for several networks are merged into one row, named ``any``.
     """
     equal = equal_scores(records)
-    cells = [tuple(_cell(column, record, equal) for column in columns) for record in records]
-    groups = _groups(cells, columns, records)
-    rows = [_joined([cells[n] for n in group], columns) for group in groups]
-    keys = tuple(tuple(records[n].key for n in group) for group in groups)
+    merged: dict[tuple[str, ...], list[tuple[str, tuple[str, ...]]]] = {}
+    for n, record in enumerate(records):
+        cells = tuple(_cell(column, record, equal) for column in columns)
+        same = tuple(cell for cell, column in zip(cells, columns, strict=True) if column.kind not in OF_NETWORK)
+        merged.setdefault(same if record.cell.method in BLIND else (str(n),), []).append((record.key, cells))
+    groups = [list(zip(*group, strict=True)) for group in merged.values()]
+    rows = [[of[0] if len({*of}) == 1 else "any" for of in zip(*cells, strict=True)] for _, cells in groups]
     indices = [i for i, column in enumerate(columns) if _is_included(column.kind, [row[i] for row in rows])]
-    header = tuple(columns[i].heading for i in indices)
-    return Table(title, intro, header, tuple(tuple(row[i] for i in indices) for row in rows), keys)
+    header, *body = (tuple(row[i] for i in indices) for row in ([column.heading for column in columns], *rows))
+    return Table(title, intro, header, tuple(body), tuple(keys for keys, _ in groups))
 
 
 def _cell(column: TableColumn, record: Record, equal: Mapping[str, str]) -> str:
@@ -105,27 +109,6 @@ def _cell(column: TableColumn, record: Record, equal: Mapping[str, str]) -> str:
 def naming(records: Sequence[Record]) -> tuple[TableColumn, ...]:
     """Return the columns that name the networks of ``records``, without those that ``tabulated`` would omit."""
     return tuple(column for column in MODEL if _is_included(column.kind, [column.cell(record) for record in records]))
-
-
-def _groups(
-    rows: Sequence[tuple[str, ...]], columns: Sequence[TableColumn], records: Sequence[Record]
-) -> list[list[int]]:
-    """Return the indices of the rows that are merged into one."""
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for n, (row, record) in enumerate(zip(rows, records, strict=True)):
-        blind = record.cell.method in BLIND
-        numbers = tuple(
-            cell
-            for cell, column in zip(row, columns, strict=True)
-            if column.kind not in ("model", "varying", "declared")
-        )
-        groups.setdefault(numbers if blind else (str(n),), []).append(n)
-    return list(groups.values())
-
-
-def _joined(rows: Sequence[tuple[str, ...]], columns: Sequence[TableColumn]) -> tuple[str, ...]:
-    differing = [len({row[i] for row in rows}) > 1 for i in range(len(columns))]
-    return tuple("any" if differs else cell for differs, cell in zip(differing, rows[0], strict=True))
 
 
 def _is_included(kind: str, cells: Sequence[str]) -> bool:

@@ -63,7 +63,7 @@ def short_tables(tables: DatasetTables) -> list[Table]:
     """Return the tables of networks, methods and effects, then the tables on parts of the images."""
     first, *others = (main_table.main(tables.leaderboard, part, COLUMNS) for part in tables.leaderboard.parts)
     ordered = (*tables.networks, first, *tables.effects, *others)
-    return [_short(table, OF_BOARDS) for table in ordered if table is not None]
+    return [_short(table, OF_BOARDS) for table in ordered if table.rows]
 
 
 def _short(table: Table, left_out: Sequence[str]) -> Table:

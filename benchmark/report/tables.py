@@ -79,7 +79,7 @@ def write(
     suite = SuitePage(folder.name, title or folder.name, about, limits, held_out, has_gallery)
     html = suite_page(suite, all_records, sections)
     write_text(folder / PAGE, link_documents(html, path_to_checkout(Path(linked_from or folder))))
-    seed = [table for b in boards for layout in SEED if (table := layout.fill(b.records, b.dataset))]
+    seed = [table for b in boards for layout in SEED if (table := layout.fill(b.records, b.dataset)).rows]
     _write_workbook(folder / "seed.xlsx", seed)
     return sections
 
@@ -88,17 +88,15 @@ def headline(sections: Sequence[DatasetTables]) -> str:
     """Return the main tables of a suite for a terminal, with the reasons for missing cells."""
     tables = [table for part in sections for table in (*part.checks[:1], *part.choice[:1])]
     tables += [table for part in sections for table in _headline(part)]
-    tables += [gaps for part in sections[:1] if (gaps := missing(part.leaderboard.records)) is not None]
-    return "\n".join(map(as_text, tables))
+    tables += [missing(part.leaderboard.records) for part in sections[:1]]
+    return "\n".join(as_text(table) for table in tables if table.rows)
 
 
 def _headline(part: DatasetTables) -> list[Table]:
     """Return the tables of networks, methods and effects, then the methods on parts of the images."""
     compared, effect = ([chosen(table, main_table.SHORT) for table in group] for group in (part.networks, part.effects))
-    methods, *of_parts = (
-        main_table.main(part.leaderboard, images, main_table.SHORT) for images in part.leaderboard.parts
-    )
-    return [table for table in (*compared, methods, *effect, *of_parts) if table is not None]
+    methods, *of_parts = (main_table.main(part.leaderboard, n, main_table.SHORT) for n in part.leaderboard.parts)
+    return [*compared, methods, *effect, *of_parts]
 
 
 def _pictures(folder: Path, boards: Sequence[Leaderboard]) -> list[str]:

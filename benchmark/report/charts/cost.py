@@ -7,7 +7,7 @@ from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.report import select
 from benchmark.report.charts.chart import Row, Spec, by_network, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import Rows, chart_rows, entries
+from benchmark.report.charts.rows import chart_rows, entries
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import Entry
 from benchmark.report.table import Table, number
@@ -27,9 +27,8 @@ Key = tuple[str, str]
 
 def draw(leaderboard: Leaderboard) -> Spec:
     """Draw a mark per entry with its interval; label the best one at each cost."""
-    costs_by_key = _costs(leaderboard)
-    images, rows = _rows(leaderboard)
-    values = _values(_measured(rows, costs_by_key))
+    measured, about = _measured(leaderboard)
+    values = _values(measured)
     if not values:
         raise NotAvailableError(
             f"no costs were measured on {leaderboard.dataset}: run `python -m benchmark.run --suite NAME --costs`"
@@ -48,48 +47,42 @@ def draw(leaderboard: Leaderboard) -> Spec:
     bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.3)
     points = mark("point", base, shapes, colours, hint, filled=True, opacity=0.9, size=50)
     names = mark("text", base, {"text": field("label:N")}, align="right", dx=-6, dy=-5)
-    about = f"{leaderboard.dataset}: {_about(rows, costs_by_key, images)} {NAMED}"
-    return view(values, about, 340, bars, points, names)
+    return view(values, f"{leaderboard.dataset}: {about} {NAMED}", 340, bars, points, names)
 
 
-def cost_tables(leaderboard: Leaderboard) -> list[Table]:
-    """Return the numbers of the chart, cheapest first, with the peak memory in MiB; empty if nothing was measured.
+def cost_table(leaderboard: Leaderboard) -> Table:
+    """Return the numbers of the chart, cheapest first, with the peak memory in MiB.
 
     Milliseconds per image with one method, on the machine that ``costs.parquet`` names.
     """
-    if not (costs_by_key := _costs(leaderboard)):
-        return []
-    images, rows = _rows(leaderboard)
-    measured = _measured(rows, costs_by_key)
+    measured, about = _measured(leaderboard)
     cells = tuple(
         (select.network(row), row.method, number(select.main_value(row)), f"{cost.ms:.1f}", f"{cost.mib:.1f}")
         for cost, _, row in measured
     )
     keys = tuple((row.key,) for _, _, row in measured)
-    return [Table("cost", _about(rows, costs_by_key, images), ("network", "method", MAIN, "ms", "MiB"), cells, keys)]
-
-
-def _rows(leaderboard: Leaderboard) -> tuple[int | None, Rows]:
-    """Return the size of the largest part that slow methods explain (None: all images), and its rows with scores."""
-    images = max(select.parts(leaderboard.records, leaderboard.dataset), default=None)
-    rows = entries(leaderboard, images)
-    return images, {label: row for label, row in rows.items() if row.cell.method not in (*BESIDE, *PEOPLE)}
-
-
-def _costs(leaderboard: Leaderboard) -> dict[Key, Cost]:
-    """Return the costs of the first folder that has any, so that a chart never mixes machines."""
-    read = next((rows for folder in leaderboard.folders if (rows := costs.read(Path(folder)))), [])
-    return {(row.model, row.method): row for row in read if row.dataset == leaderboard.dataset}
+    return Table("cost", about, ("network", "method", MAIN, "ms", "MiB"), cells, keys)
 
 
 def _key(row: Entry) -> Key:
     return row.cell.model_of_any_seed, row.cell.method
 
 
-def _measured(rows: Rows, costs_by_key: Mapping[Key, Cost]) -> list[tuple[Cost, str, Entry]]:
-    """Return the measured rows with their costs and labels, cheapest first."""
-    pairs = ((costs_by_key[_key(row)], label, row) for label, row in rows.items() if _key(row) in costs_by_key)
-    return sorted(pairs, key=lambda pair: pair[0].ms)
+def _measured(leaderboard: Leaderboard) -> tuple[list[tuple[Cost, str, Entry]], str]:
+    """Return the measured rows with costs and labels, cheapest first, and what they show; empty without costs.
+
+    Costs are those of the first folder that has any, so that a chart never mixes machines. The rows are those on the
+    largest part that slow methods explain.
+    """
+    read = next((rows for folder in leaderboard.folders if (rows := costs.read(Path(folder)))), [])
+    costs_by_key = {(row.model, row.method): row for row in read if row.dataset == leaderboard.dataset}
+    if not costs_by_key:
+        return [], ""
+    images = max(select.parts(leaderboard.records, leaderboard.dataset), default=None)
+    rows = {k: row for k, row in entries(leaderboard, images).items() if row.cell.method not in (*BESIDE, *PEOPLE)}
+    pairs = [(costs_by_key[_key(row)], label, row) for label, row in rows.items() if _key(row) in costs_by_key]
+    about = _about([*rows.values()], costs_by_key, images)
+    return sorted(pairs, key=lambda pair: pair[0].ms), about
 
 
 def _values(measured: Sequence[tuple[Cost, str, Entry]]) -> list[Row]:
@@ -105,12 +98,12 @@ def _values(measured: Sequence[tuple[Cost, str, Entry]]) -> list[Row]:
     return values
 
 
-def _about(rows: Rows, costs_by_key: Mapping[Key, Cost], images: int | None) -> str:
+def _about(rows: Sequence[Entry], costs_by_key: Mapping[Key, Cost], images: int | None) -> str:
     """Describe the chart: its axes, the processor, and the methods without a measured time."""
     cost = next(iter(costs_by_key.values()))
     clock = f"one core of {cost.processor}" if cost.device == "cpu" else cost.device
     part = f" on the {images} images that slow methods explain too" if images else ""
-    words = dict.fromkeys(row.method for row in rows.values() if _key(row) not in costs_by_key)
+    words = dict.fromkeys(row.method for row in rows if _key(row) not in costs_by_key)
     return (
         f"{MAIN} and its interval{part}, against milliseconds per image on {clock} with one method, including "
         f"the forward pass and all {cost.findings} findings. "

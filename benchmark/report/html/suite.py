@@ -45,7 +45,7 @@ SECTIONS = ("checks", "choice", "networks", "effects", "findings", "closer", "pu
 def suite_page(page: SuitePage, records: Sequence[Record], sections: Sequence[DatasetTables]) -> str:
     """Render the page; the same records give the same bytes."""
     datasets = [_dataset(part) for part in sections]
-    gaps = [view(table, {}) for table in [missing(records)] if table is not None]
+    gaps = [view(table, {}) for table in [missing(records)] if table.rows]
     views = [*(table for dataset in datasets for table in _views(dataset)), *gaps]
     drawn = [chart for part in sections for chart in charts(part)]
     linked_keys = {key for table in views for line in table["lines"] for key in line["records"]}

@@ -22,40 +22,34 @@ ALIGNMENT_ABOUT = (
 )
 
 
-def per_finding(leaderboard: Leaderboard) -> Table | None:
-    """Return the main column by finding, or None if nothing was scored.
+def per_finding(leaderboard: Leaderboard) -> Table:
+    """Return the main column by finding.
 
     The number of cases is in the header if all rows agree, else in the cells. Intervals cover one training run.
     """
     rows = [entry.mean for entry in leaderboard.entries]
-    if not rows:
-        return None
     findings = dict.fromkeys(finding for r in rows for _, finding in r.names(MAIN))
     columns = [with_common_n(f, partial(select.main_score, finding=f), rows, with_interval) for f in findings]
     intro = f"{basis_lines(leaderboard.runs(), THRESHOLDS)}\n{INTERVALS}"
     return tabulated(f"{leaderboard.dataset}: {MAIN} per finding", intro, [*NAMES, *columns], rows)
 
 
-def by_threshold(leaderboard: Leaderboard) -> Table | None:
+def by_threshold(leaderboard: Leaderboard) -> Table:
     """Return the main column for each origin of the score threshold, and the optimism of the oracle.
 
     The oracle threshold is chosen on the test annotations: an upper bound, never a result.
     """
     rows = [entry.mean for entry in leaderboard.entries]
-    if not rows:
-        return None
     intro = f"{basis_lines(leaderboard.runs(), ORIGINS)}\n{SHARED}"
     return tabulated(f"{leaderboard.dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
 
-def one_by_one(leaderboard: Leaderboard) -> Table | None:
+def one_by_one(leaderboard: Leaderboard) -> Table:
     """Return a row per training run, best entry first: the spread between seeds. The main table has the means.
 
-    Only entries with several training runs are included; None if there are none.
+    Only entries with several training runs are included.
     """
     rows = [run for entry in ranking.ranked(leaderboard.entries) if len(entry.runs) > 1 for run in entry.runs]
-    if not rows:
-        return None
     columns = [
         *(replace(column, kind="model") if column.heading == "seed" else column for column in NAMES),
         score(MAIN, "cross-fitted", f"{MAIN} [95 % of this network]", with_interval),
@@ -66,16 +60,14 @@ def one_by_one(leaderboard: Leaderboard) -> Table | None:
     return tabulated(f"{leaderboard.dataset}: individual training runs", intro, columns, rows)
 
 
-def alignment(leaderboard: Leaderboard) -> Table | None:
-    """Return the main column with both placements side by side, or None if no method was scored with both.
+def alignment(leaderboard: Leaderboard) -> Table:
+    """Return the main column of the methods that were scored with both placements, side by side.
 
     The difference has no interval here: the check ``alignment`` pairs the two by patient.
     """
     rows = select.of_protocol(leaderboard.records, leaderboard.dataset, MAIN_PROTOCOL)
     conventional = {select.row_key(r): r for r in rows if r.cell.alignment == "conventional"}
     pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_key(r) in conventional]
-    if not pairs:
-        return None
 
     def change(record: Record) -> str:
         values = [select.main_value(r) for r in (record, conventional[select.row_key(record)])]

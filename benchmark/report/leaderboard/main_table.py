@@ -79,15 +79,13 @@ OTHERS = (
 """Comparisons with ``prior``, other methods and people, then the other metrics."""
 
 
-def main(leaderboard: Leaderboard, images: int | None = None, wanted: Sequence[str] = ()) -> Table | None:
-    """Return the table with one row per method and network, or None if nothing was scored.
+def main(leaderboard: Leaderboard, images: int | None = None, wanted: Sequence[str] = ()) -> Table:
+    """Return the table with one row per method and network.
 
     ``images``: size of the part of the images that slow methods explain; None for all images. ``wanted``: headings
     without ``[95 %]``; all columns by default.
     """
     rows = leaderboard.parts[images]
-    if not rows:
-        return None
     part = images is not None
     title = f"methods within each network, on {select.images_in_words(rows)} images" if part else TITLE
     paired = any(r.cell.protocol == PAIRED for r in leaderboard.records)

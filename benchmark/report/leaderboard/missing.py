@@ -9,8 +9,8 @@ HEADER = ("dataset", "backbone", "pooling", "attention", "methods", "protocols",
 INTRO = "Each of these cells has a record with the reason. Failed cases count as misses in the tables above."
 
 
-def missing(records: Sequence[Record]) -> Table | None:
-    """Return cells that are not available or failed, one row per model and reason, or None if there are none."""
+def missing(records: Sequence[Record]) -> Table:
+    """Return cells that are not available or failed, one row per model and reason."""
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         if record.status != "ok":
@@ -19,7 +19,7 @@ def missing(records: Sequence[Record]) -> Table | None:
             groups.setdefault(key, []).append(record)
     rows = tuple(_row(key, groups[key]) for key in sorted(groups))
     keys = tuple(tuple(record.key for record in groups[key]) for key in sorted(groups))
-    return Table("Cells not available or failed", INTRO, HEADER, rows, keys) if rows else None
+    return Table("Cells not available or failed", INTRO, HEADER, rows, keys)
 
 
 def _row(key: tuple[str, ...], records: Sequence[Record]) -> tuple[str, ...]:

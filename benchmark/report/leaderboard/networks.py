@@ -56,23 +56,19 @@ COLUMNS = (
 )
 
 
-def networks(leaderboard: Leaderboard) -> Table | None:
-    """Return a row per network, with the reason if it is not compared; None if fewer than two have several runs."""
-    rows = leaderboard.networks
-    if sum((run_count(r) or 1) > 1 for r in rows) < 2:
-        return None
-    names = rows[0].data[RANK_METHODS]
+def networks(leaderboard: Leaderboard) -> Table:
+    """Return a row per network, with the reason if it is not compared; empty if fewer than two have several runs."""
+    rows = leaderboard.networks if sum((run_count(r) or 1) > 1 for r in leaderboard.networks) > 1 else ()
+    names = rows[0].data[RANK_METHODS] if rows else ()
     about = ABOUT.format(methods=", ".join(f"`{name}`" for name in names) or "nothing", chosen=CHOSEN)
     lines = [about, *([] if any(not r.reason for r in rows) else [NO_NETWORK])]
     filled = tabulated(f"{leaderboard.dataset}: networks", "\n".join(lines), COLUMNS, rows)
     return with_runs(filled, rows)
 
 
-def effects(leaderboard: Leaderboard) -> Table | None:
-    """Return a row per method, best first, or None if no two networks have two methods in common."""
+def effects(leaderboard: Leaderboard) -> Table:
+    """Return a row per method, best first; empty if no two networks have two methods in common."""
     rows = leaderboard.effects
-    if not rows:
-        return None
     names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(BETTER) and f != "mean")
     columns = [
         TableColumn("method", lambda r: r.method),

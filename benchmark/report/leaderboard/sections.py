@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from benchmark.report.charts.cost import cost_tables
+from benchmark.report.charts.cost import cost_table
 from benchmark.report.checks import CheckReport, reports
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.leaderboard import breakdown, choice, components, main_table, papers
@@ -64,12 +64,12 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
         (
             *_given(make(leaderboard) for make in CLOSER),
             *components.tables(leaderboard.design, dataset),
-            *cost_tables(leaderboard),
+            *_given([cost_table(leaderboard)]),
         ),
-        tuple((layout, table) for layout, table in filled if table is not None),
+        tuple((layout, table) for layout, table in filled if table.rows),
         tuple(papers.published(records, dataset)),
     )
 
 
-def _given(tables: Iterable[Table | None]) -> tuple[Table, ...]:
-    return tuple(table for table in tables if table is not None)
+def _given(tables: Iterable[Table]) -> tuple[Table, ...]:
+    return tuple(table for table in tables if table.rows)

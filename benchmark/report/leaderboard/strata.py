@@ -24,16 +24,14 @@ ABOUT = (
 )
 
 
-def strata(leaderboard: Leaderboard) -> Table | None:
-    """Return the main column in groups of cases: by box size, view, sex, age …; None if no record has strata.
+def strata(leaderboard: Leaderboard) -> Table:
+    """Return the main column in groups of cases, such as box size, view, sex and age.
 
     Rows are the best method of each network, then ``prior`` and ``center``. Headings or cells contain n.
     """
     scored = [r for r in leaderboard.runs() if r.strata]
     rows = worth_reading(scored)
     groups = dict.fromkeys((s.variable, s.group) for r in scored for s in r.strata)
-    if not rows:
-        return None
     columns = [with_common_n(": ".join(name), partial(within, name), rows) for name in groups]
     intro = f"{basis_lines(rows, THRESHOLDS)}\n{ABOUT}"
     return tabulated(f"{leaderboard.dataset}: {MAIN} in strata", intro, [*NAMES, *columns], rows)

@@ -148,7 +148,7 @@ def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
     assert table.header[-2:] == ("size: small (n 15)", "size: large (n 15)")
     assert table.rows[0][-2:] == ("0.125", "0.500")
     assert "the scores are slightly too high because the method was selected" in table.intro
-    assert strata.strata(leaderboard([main(0.4)], "NIH")) is None
+    assert strata.strata(leaderboard([main(0.4)], "NIH")).rows == ()
 
 
 def test_markdown_has_the_main_columns_and_links(tmp_path):
