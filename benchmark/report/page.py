@@ -1,8 +1,8 @@
-"""``leaderboard.md``: the main tables of a suite with their main columns, and links to all other files."""
+"""``leaderboard.md``: the main tables of a suite with their main columns, links to all other files, missing cells."""
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.records.record import Record
@@ -11,7 +11,7 @@ from benchmark.report.checks import CheckReport
 from benchmark.report.leaderboard import main_table
 from benchmark.report.leaderboard.main_table import COLUMNS
 from benchmark.report.leaderboard.sections import DatasetTables
-from benchmark.report.table import Table, chosen, markdown
+from benchmark.report.table import NOTHING, Table, chosen, markdown
 from core.cli import CONFIGS
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
@@ -107,3 +107,29 @@ def without_number(records: Sequence[Record]) -> str:
     networks = sorted({select.network(r) for r in records if r.status != "ok"} - {""})
     intro = [f"Networks: {', '.join(networks)}.", ""] if networks else []
     return "\n".join(["## Cells without a score", "", *intro, *lines]) if lines else ""
+
+
+MISSING_HEADER = ("dataset", "backbone", "pooling", "attention", "methods", "protocols", "cells", "status", "reason")
+MISSING_ABOUT = "Each of these cells has a record with the reason. Failed cases count as misses in the tables above."
+
+
+def missing(records: Sequence[Record]) -> Table:
+    """Return cells that are not available or failed, one row per model and reason."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        if record.status != "ok":
+            c = record.cell
+            key = (c.dataset, c.backbone, c.global_pool, c.attention_map, record.status, record.reason)
+            groups.setdefault(key, []).append(record)
+    rows = tuple(_missing_row(key, groups[key]) for key in sorted(groups))
+    keys = tuple(tuple(record.key for record in groups[key]) for key in sorted(groups))
+    return Table("Cells not available or failed", MISSING_ABOUT, MISSING_HEADER, rows, keys)
+
+
+def _missing_row(key: tuple[str, ...], records: Sequence[Record]) -> tuple[str, ...]:
+    methods, protocols = (_list(getattr(r.cell, name) for r in records) for name in ("method", "protocol"))
+    return (*(word or NOTHING for word in key[:4]), methods, protocols, str(len(records)), key[4], key[5])
+
+
+def _list(words: Iterable[str]) -> str:
+    return ", ".join(sorted({word for word in words if word})) or NOTHING

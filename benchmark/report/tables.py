@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.records import Record, load, ordered
-from benchmark.report.charts import COMPONENTS, figures, vega
+from benchmark.report.charts import COMPONENTS, figures
 from benchmark.report.entries.aggregate import Leaderboard, leaderboards
 from benchmark.report.html.render import link_documents
 from benchmark.report.html.suite import PAGE, SuitePage, suite_page
 from benchmark.report.index import index
 from benchmark.report.leaderboard import main_table, numbers
-from benchmark.report.leaderboard.missing import missing
 from benchmark.report.leaderboard.protocols import SEED
 from benchmark.report.leaderboard.sections import DatasetTables, tables_of
-from benchmark.report.page import page, path_to_checkout, short_tables
+from benchmark.report.page import missing, page, path_to_checkout, short_tables
 from benchmark.report.table import Table, as_text, chosen, latex
 from benchmark.scoring.statistics.bootstrap import BLAS
 from core.errors import BadValueError, hint
@@ -104,7 +103,7 @@ def _pictures(folder: Path, boards: Sequence[Leaderboard]) -> list[str]:
     drawn = [board for board in boards if board.design is not None]
     names = [PICTURE if len(drawn) == 1 else PICTURE.replace(".", f"-{board.dataset}.") for board in drawn]
     for board, name in zip(drawn, names, strict=True):
-        write_text(folder / name, figures.drawing(vega.spec(COMPONENTS, board), PICTURE_INCHES))
+        write_text(folder / name, figures.drawing(COMPONENTS.spec(board), PICTURE_INCHES))
     for outdated in {*folder.glob(PICTURE.replace(".", "*."))} - {folder / name for name in names}:
         outdated.unlink()
     return names

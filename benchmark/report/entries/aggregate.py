@@ -8,7 +8,6 @@ from pathlib import Path
 from benchmark.records import Record, Score
 from benchmark.report import select
 from benchmark.report.entries.comparisons import comparisons
-from benchmark.report.entries.design import design
 from benchmark.report.entries.effects import effects
 from benchmark.report.entries.entry import (
     Entry,
@@ -19,7 +18,7 @@ from benchmark.report.entries.entry import (
     trainings,
     with_comparisons,
 )
-from benchmark.report.entries.main_column import column_of, hits_of
+from benchmark.report.entries.main_column import column_of, design, hits_of
 from benchmark.report.entries.methods import by_network
 from benchmark.report.entries.networks import networks
 from benchmark.report.entries.ranking import ranked

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.records import Record
-from benchmark.report.html import checks
-from benchmark.report.html.answer import answer
-from benchmark.report.html.details import details
+from benchmark.report.html.answer import answer, answers_of_checks
 from benchmark.report.html.figures import charts, drawing
 from benchmark.report.html.findings import of_entry, of_protocol_table
 from benchmark.report.html.glossary import glossary
 from benchmark.report.html.render import render
-from benchmark.report.html.views import View, anchor, heading_texts, view
+from benchmark.report.html.views import View, anchor, details, heading_texts, view
 from benchmark.report.leaderboard import main_table
-from benchmark.report.leaderboard.missing import missing
 from benchmark.report.leaderboard.sections import DatasetTables
+from benchmark.report.page import missing
 from benchmark.report.table import Table
 from core.names import MAIN, MAIN_PROTOCOL, PAIRED
 
@@ -98,7 +96,7 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
     labels = [layout.protocol for layout, _ in tables.protocols]
     return {
         "name": leaderboard.dataset,
-        "answers": [*([] if ranked is None else [ranked]), *checks.answers(tables.reports)],
+        "answers": [*([] if ranked is None else [ranked]), *answers_of_checks(tables.reports)],
         "first": views([ranked.findings] if ranked is not None and ranked.findings is not None else []),
         **{section: views(getattr(tables, section)) for section in SECTIONS},
         "boards": [

@@ -1,13 +1,16 @@
-"""Tables of a page: headings with their meaning, rows with the records behind them."""
+"""Data of a page: tables with the records behind their rows, and the panel that shows the record behind a number."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from benchmark.records import Record
+from benchmark.report import select
 from benchmark.report.html.glossary import meaning, word_of
 from benchmark.report.page import DECIDE
-from benchmark.report.table import NOTHING, Table
-from core.names import BASELINES, CEILINGS
+from benchmark.report.table import NOTHING, Table, with_interval
+from core.names import BASELINES, CEILINGS, MAIN_PROTOCOL
 
 View = dict[str, Any]
 """A table of a page: ``id``, ``title``, paragraphs of the ``intro``, ``headings``, ``lines`` and ``footnote``."""
@@ -58,3 +61,31 @@ def _heading(text: str, cells: Sequence[str]) -> dict[str, Any]:
     numeric = bool(values) and all(NUMBER.match(cell) for cell in values)
     decides = text.removesuffix(" [95 %]") in DECIDE
     return {"text": text, "word": word_of(text) if meaning(text) else "", "numeric": numeric, "decides": decides}
+
+
+CELL_FIELDS = (
+    *("dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id"),
+    *("method", "alignment", "protocol", "recipe"),
+)
+RECORD_FIELDS = ("status", "reason", "source", "rests_on", "versions", "checkpoints", "geometry", "fingerprint")
+FIELDS = (*CELL_FIELDS, *RECORD_FIELDS, "training", "scoring", "thresholds", "created", "score")
+
+
+def details(records: Iterable[Record]) -> dict[str, Any]:
+    """Return ``fields``, the distinct ``values``, and for each record's key the index of each field's value."""
+    encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+    index: dict[str, int] = {}
+    rows = {r.key: [index.setdefault(encode(value), len(index)) for value in _values(r)] for r in records}
+    return {"fields": list(FIELDS), "values": [json.loads(text) for text in index], "records": rows}
+
+
+def _values(record: Record) -> Iterable[Any]:
+    """Yield the values of a row of details, in the order of their names."""
+    yield from (getattr(record.cell, name) for name in CELL_FIELDS)
+    yield from (getattr(record, name) for name in RECORD_FIELDS)
+    for provenance in (record.training, record.scoring):
+        yield None if provenance is None else provenance.model_dump(mode="json", exclude_defaults=True)
+    wanted = ("cross-fitted", "oracle") if record.cell.protocol == MAIN_PROTOCOL else ()
+    yield {origin: record.thresholds[origin] for origin in wanted if origin in record.thresholds}
+    yield record.created
+    yield None if (main := select.main_score(record)) is None else with_interval(main)

@@ -6,11 +6,20 @@ from dataclasses import replace
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.basis import basis_lines
-from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
+from benchmark.report.columns import (
+    ABOVE_PRIOR,
+    AUROC,
+    FIRST,
+    MAIN_OF_METHODS,
+    NAMES,
+    TableColumn,
+    count,
+    score,
+    tabulated,
+)
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import is_single, run_count
-from benchmark.report.leaderboard.entry_columns import ABOVE_PRIOR, AUROC, FIRST, MAIN_OF_METHODS
 from benchmark.report.table import Table, chance, with_interval
 from core.names import MAIN, PAIRED, PEOPLE, RELATIVE_DROP
 

@@ -3,20 +3,23 @@
 from functools import partial
 
 from benchmark.records.record import Record
-from benchmark.report.columns import MODEL, TableColumn, score, tabulated
+from benchmark.report.columns import (
+    ABOVE_PRIOR,
+    AUROC,
+    FIRST,
+    MODEL,
+    SPREAD_OVER_RUNS,
+    TRAININGS,
+    VERDICTS,
+    TableColumn,
+    score,
+    tabulated,
+    with_runs,
+)
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import BETTER, run_count, worse_by
 from benchmark.report.entries.networks import RANK_METHODS
-from benchmark.report.leaderboard.entry_columns import (
-    ABOVE_PRIOR,
-    AUROC,
-    FIRST,
-    SPREAD_OVER_RUNS,
-    TRAININGS,
-    VERDICTS,
-    with_runs,
-)
 from benchmark.report.table import NOTHING, Table, with_interval
 from core.names import MAIN
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.columns import MODEL, TableColumn
+from benchmark.report.columns import HEADINGS, MODEL, TableColumn
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import is_single, run_count, worse_by
 from benchmark.report.leaderboard import main_table
-from benchmark.report.leaderboard.entry_columns import HEADINGS
 from benchmark.report.table import NOTHING
 from core.files import csv_cell
 from core.names import CHECKS

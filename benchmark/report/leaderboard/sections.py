@@ -10,13 +10,12 @@ from benchmark.report.leaderboard import breakdown, choice, components, main_tab
 from benchmark.report.leaderboard.layout import TableLayout, layout_of_means
 from benchmark.report.leaderboard.networks import effects, networks
 from benchmark.report.leaderboard.protocols import LAYOUTS
-from benchmark.report.leaderboard.strata import strata
 from benchmark.report.table import Table
 from core.names import CHECKS, CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CHOICE, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
 """Protocols with a specific table or layout; any other uses the layout of means."""
-CLOSER = (breakdown.one_by_one, breakdown.by_threshold, strata, breakdown.alignment)
+CLOSER = (breakdown.one_by_one, breakdown.by_threshold, breakdown.strata, breakdown.alignment)
 
 
 @dataclass(frozen=True)

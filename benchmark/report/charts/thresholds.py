@@ -1,32 +1,82 @@
-"""Chart of hits over the score threshold, and at the thresholds of each origin."""
+"""Charts of hits over the IoU threshold, and over the score threshold with the thresholds of each origin."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from benchmark.records import cases, packed
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.charts.chart import Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import Rows, leading, leading_words
 from benchmark.report.charts.theme import DASHES, LINES, PALETTE, SHAPES
 from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.entries.case_columns import codes
 from benchmark.report.entries.entry import BLIND, Entry
 from core.errors import NotAvailableError
 from core.names import MAIN
 from core.scores import CURVE_THRESHOLDS
+
+STEPS = tuple(round(0.05 * n, 2) for n in range(1, 20))
+
+
+def draw_iou(leaderboard: Leaderboard) -> Spec:
+    """Draw a line per entry over IoU thresholds from .05 to .95.
+
+    Raises ``NotAvailableError`` if no row has cases.
+    """
+    rows = leading(leaderboard)
+    values = [value for label, row in rows.items() for value in iou_curve(leaderboard, label, row)]
+    if not values:
+        raise NotAvailableError(
+            f"{leaderboard.dataset} has no per-case rows: run the suite again with --overwrite always"
+        )
+    order = [*rows]
+    shares = scale(domain=[0, 1])
+    base = {
+        "x": field("threshold:Q", title="smallest IoU of a hit", axis={"format": ".1f"}, **shares),
+        "y": field("value:Q", title="share of cases hit", **shares),
+        "color": field("entry:N", legend=LINES, sort=None, **scale(domain=order, range=list(PALETTE))),
+    }
+    dash = {"strokeDash": field("entry:N", legend=LINES, **scale(domain=order, range=DASHES))}
+    line = mark("line", base, dash, strokeWidth=2)
+    points = mark("point", base, tooltip("entry:N", "threshold:Q", "value:Q"), filled=True, size=25, opacity=1)
+    about = (
+        f"{leaderboard.dataset}: share of cases (mean over findings) whose box overlaps an annotation by more than "
+        f"this IoU, for {leading_words(leaderboard)}. All use the score thresholds chosen for IoU .3."
+    )
+    return view(values, about, 300, line, points)
+
+
+def iou_curve(leaderboard: Leaderboard, label: str, row: Entry) -> list[Row]:
+    """Return the share of hits at each of ``STEPS``, mean over findings and training runs; empty without cases.
+
+    A hit has an IoU above the step, at the cross-fitted score threshold chosen for IoU .3.
+    """
+    cells = [record.cell for record in row.runs]
+    tables = [cases.read_columns(cells, folder, ["finding", "iou"]) for folder in leaderboard.folders]
+    overlaps = next((table for table in tables if len(table)), None)
+    if overlaps is None or "iou" not in overlaps.column_names:
+        return []
+    (finding, words), iou = codes(overlaps, "finding"), packed.numbers(overlaps["iou"].combine_chunks())
+    order = sorted(np.unique(finding), key=lambda n: words[n])
+    hits = [(iou[finding == n, None] > np.array(STEPS, dtype=np.float32)).mean(0) for n in order]
+    shares = np.mean(hits, axis=0).tolist()
+    return [{"entry": label, "threshold": t, "value": round(v, 6)} for t, v in zip(STEPS, shares, strict=True)]
+
 
 ORIGINS = ("cross-fitted", "validation", "fixed", "otsu", "oracle")
 Curves = list[tuple[float, ...]]
 """``hits_by_threshold`` of some records."""
 
 
-def draw(leaderboard: Leaderboard) -> Spec:
-    """Draw a line per entry with a recorded curve, and a mark per entry and origin at the mean threshold."""
+def draw_score(leaderboard: Leaderboard) -> Spec:
+    """Draw a line per entry with a recorded score_curve, and a mark per entry and origin at the mean threshold."""
     rows = leading(leaderboard)
     chosen = [value for label, row in rows.items() for value in points(label, row)]
     board = leaderboard.runs()
     curves = {label: _curves(board, row) for label, row in rows.items()}
-    lines = [value for label, row in rows.items() for value in curve(label, row, curves[label])]
+    lines = [value for label, row in rows.items() for value in score_curve(label, row, curves[label])]
     if not chosen:
         raise NotAvailableError(f"the records of {leaderboard.dataset} contain no thresholds")
     drawn = {value["origin"] for value in chosen}
@@ -67,10 +117,10 @@ def points(label: str, row: Entry) -> list[Row]:
     return out
 
 
-def curve(label: str, row: Entry, curves: Curves) -> list[Row]:
+def score_curve(label: str, row: Entry, curves: Curves) -> list[Row]:
     """Return the mean of an entry's ``curves`` at ``CURVE_THRESHOLDS``; empty without curves.
 
-    Each curve is the share of hits of one training run, mean over findings.
+    Each score_curve is the share of hits of one training run, mean over findings.
     """
     if not curves:
         return []
