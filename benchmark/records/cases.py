@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow
 import pyarrow.compute
 
-from benchmark.records import arrow, packed
+from benchmark.records import arrow
 from benchmark.records.files import stem, unpacked_folder
 from benchmark.records.record import Cell
 from core.errors import DataError
@@ -148,7 +148,7 @@ def _only(rows: pyarrow.Table, keys: Collection[str]) -> pyarrow.Table:
     """Return the packed rows with one of the ``keys``, without importing pandas."""
     array = rows["key"].combine_chunks()
     selected = np.array([word in keys for word in array.dictionary.to_pylist()], dtype=bool)
-    bits = np.packbits(selected[packed.numbers(array.indices)], bitorder="little")
+    bits = np.packbits(selected[arrow.numbers(array.indices)], bitorder="little")
     mask = pyarrow.Array.from_buffers(pyarrow.bool_(), len(array), [None, pyarrow.py_buffer(bits)])
     return pyarrow.compute.filter(rows, mask)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmark.records import cases, packed
+from benchmark.records import arrow, cases
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.charts.chart import Row, Spec, field, mark, scale, tooltip, view
@@ -58,7 +58,7 @@ def iou_curve(leaderboard: Leaderboard, label: str, row: Entry) -> list[Row]:
     overlaps = next((table for table in tables if len(table)), None)
     if overlaps is None or "iou" not in overlaps.column_names:
         return []
-    (finding, words), iou = codes(overlaps, "finding"), packed.numbers(overlaps["iou"].combine_chunks())
+    (finding, words), iou = codes(overlaps, "finding"), arrow.numbers(overlaps["iou"].combine_chunks())
     order = sorted(np.unique(finding), key=lambda n: words[n])
     hits = [(iou[finding == n, None] > np.array(STEPS, dtype=np.float32)).mean(0) for n in order]
     shares = np.mean(hits, axis=0).tolist()

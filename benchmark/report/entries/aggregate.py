@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.records import Record, Score
 from benchmark.report import select
-from benchmark.report.entries.comparisons import comparisons
+from benchmark.report.entries.comparisons import by_network, comparisons
 from benchmark.report.entries.effects import effects
 from benchmark.report.entries.entry import (
     Entry,
@@ -19,7 +19,6 @@ from benchmark.report.entries.entry import (
     with_comparisons,
 )
 from benchmark.report.entries.main_column import column_of, design, hits_of
-from benchmark.report.entries.methods import by_network
 from benchmark.report.entries.networks import networks
 from benchmark.report.entries.ranking import ranked
 from benchmark.scoring.statistics.components import BalancedScores

@@ -4,7 +4,7 @@ Only networks with two training runs or more count, and only pairs of methods th
 
 ``networks``        number of networks that have the method
 ``may_be_best``     1 if no other method is significantly better over the networks (5 %, Holm over the row's pairs)
-``worse_by@NAME``   how much better the method NAME is: as in ``methods``. The same metric with the name
+``worse_by@NAME``   how much better the method NAME is: as in ``comparisons``. The same metric with the name
                     of a network in place of a finding is the difference in that network
 """
 
@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmark.records import Cell, Score
+from benchmark.report.entries.comparisons import ordered_methods, verdict_scores
 from benchmark.report.entries.entry import BETTER, Entry, score
-from benchmark.report.entries.methods import ordered_methods, verdict_scores
 from benchmark.report.entries.networks import names
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics import mrmc

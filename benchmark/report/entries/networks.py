@@ -7,7 +7,7 @@ it is not compared.
 
 ``hit@iou.3``       mean over the rank methods, with its interval over training runs and patients
 ``may_be_best``     1 if no other network of the grid is significantly better (5 %, Holm over all pairs of the grid)
-``worse_by@NAME``   how much worse it is than the network NAME: see ``methods``
+``worse_by@NAME``   how much worse it is than the network NAME: see ``comparisons``
 ``p_first``         probability of being the best of its grid
 ``above_prior``     difference from ``prior`` on the same training runs
 ``bound``           score of ``truth``: the upper bound of the grid
@@ -21,8 +21,8 @@ import numpy as np
 
 from benchmark.records import Score
 from benchmark.report import select
+from benchmark.report.entries.comparisons import ordered_methods, verdict_scores
 from benchmark.report.entries.entry import Entry, score, with_comparisons
-from benchmark.report.entries.methods import ordered_methods, verdict_scores
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics.entries import EntryScores
 from core.names import LIMIT, MAIN, PRIOR
