@@ -25,10 +25,8 @@ class TableColumn:
     heading: str
     cell: Callable[[Record], str]
     kind: Kind = ""
-    pick: Callable[[Record], Score | None] | None = None
-    """Function that returns the score, for ``leaderboard.csv``."""
-    counts: bool = False
-    """Whether the cell shows the score's n instead of its value."""
+    pick: Callable[[Record], Score | int | None] | None = None
+    """Function that returns the score or count of the cell, for ``leaderboard.csv``."""
 
 
 SAME = "same map as"
@@ -71,8 +69,12 @@ def score(
 
 def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> TableColumn:
     """Return a column with a metric's n: the number of cases (image x finding), or of what ``heading`` names."""
-    column = score(metric, origin, heading, lambda score: str(score.n) if score is not None and score.n else NOTHING)
-    return replace(column, counts=True)
+
+    def pick(record: Record) -> int | None:
+        found = record.find(metric, origin=origin)
+        return None if found is None else found.n
+
+    return TableColumn(heading, lambda record: str(pick(record) or NOTHING), pick=pick)
 
 
 def with_common_n(

@@ -87,7 +87,7 @@ def _more_seeds(records: Sequence[Record]) -> list[int]:
 def _dataset(tables: DatasetTables) -> dict[str, Any]:
     """Return the answers and tables of a data set by section; boards are pairs with their label in the menu."""
     leaderboard = tables.leaderboard
-    ranked = answer(leaderboard)
+    answers = [said for said in (answer(leaderboard), *answers_of_checks(tables.reports)) if said is not None]
     runs = {row.key: [run.key for run in row.runs] for rows in leaderboard.parts.values() for row in rows}
 
     def views(group: Iterable[Table]) -> list[View]:
@@ -96,8 +96,8 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
     labels = [layout.protocol for layout, _ in tables.protocols]
     return {
         "name": leaderboard.dataset,
-        "answers": [*([] if ranked is None else [ranked]), *answers_of_checks(tables.reports)],
-        "first": views([ranked.findings] if ranked is not None and ranked.findings is not None else []),
+        "answers": answers,
+        "first": views(said.findings for said in answers if said.findings is not None),
         **{section: views(getattr(tables, section)) for section in SECTIONS},
         "boards": [
             *((_label(board), board) for board in views(tables.boards)),

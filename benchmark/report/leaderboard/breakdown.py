@@ -12,7 +12,7 @@ from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.leaderboard.layout import ORIGINS, SHARED, origins
 from benchmark.report.leaderboard.main_table import INTERVALS, THRESHOLDS
-from benchmark.report.table import NOTHING, Table, with_interval
+from benchmark.report.table import Table, difference, with_interval
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
 from core.scores import Score
 
@@ -71,18 +71,17 @@ def alignment(leaderboard: Leaderboard) -> Table:
     conventional = {select.row_key(r): r for r in rows if r.cell.alignment == "conventional"}
     pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_key(r) in conventional]
 
-    def change(record: Record) -> str:
-        values = [select.main_value(r) for r in (record, conventional[select.row_key(record)])]
-        return NOTHING if None in values else f"{values[0] - values[1]:+.3f}"  # type: ignore[operator]
+    def other(record: Record) -> Record:
+        return conventional[select.row_key(record)]
 
     columns = [
         *NAMES,
         score(MAIN, "cross-fitted", "aligned", with_interval),
-        TableColumn("conventional", lambda r: with_interval(select.main_score(conventional[select.row_key(r)]))),
-        TableColumn("aligned − conventional", change),
+        TableColumn("conventional", lambda r: with_interval(select.main_score(other(r)))),
+        TableColumn("aligned − conventional", lambda r: difference(select.main_value(r), select.main_value(other(r)))),
         count(MAIN, "cross-fitted"),
     ]
-    both = [*pairs, *(conventional[select.row_key(r)] for r in pairs)]
+    both = [*pairs, *map(other, pairs)]
     intro = f"{basis_lines(both, EACH_ALIGNMENT)}\n{ALIGNMENT_ABOUT}"
     return tabulated(f"{leaderboard.dataset}: alignment ({MAIN})", intro, columns, pairs)
 

@@ -20,7 +20,7 @@ from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import BETTER, run_count, worse_by
 from benchmark.report.entries.networks import RANK_METHODS
-from benchmark.report.table import NOTHING, Table, with_interval
+from benchmark.report.table import NOTHING, Table, signed, with_interval
 from core.names import MAIN
 
 ABOUT = (
@@ -75,19 +75,13 @@ def effects(leaderboard: Leaderboard) -> Table:
     names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(BETTER) and f != "mean")
     columns = [
         TableColumn("method", lambda r: r.method),
-        TableColumn("networks", _networks),
+        score("networks", formatter=lambda found: NOTHING if found is None else f"{found.value:.0f}"),
         *VERDICTS,
-        *(TableColumn(f"in {name}", partial(_in_network, name)) for name in names),
+        *(TableColumn(f"in {name}", partial(_worse_in, name)) for name in names),
     ]
     filled = tabulated(f"{leaderboard.dataset}: effect of a method over networks", EFFECTS_ABOUT, columns, rows)
     return with_runs(filled, rows)
 
 
-def _networks(record: Record) -> str:
-    score = record.find("networks")
-    return NOTHING if score is None else f"{score.value:.0f}"
-
-
-def _in_network(name: str, record: Record) -> str:
-    score = worse_by(record, name)[1]
-    return NOTHING if score is None or score.value is None else f"{score.value:+.3f}"
+def _worse_in(network: str, row: Record) -> str:
+    return signed(worse_by(row, network)[1])
