@@ -115,20 +115,22 @@ MISSING_ABOUT = "Each of these cells has a record with the reason. Failed cases 
 
 def missing(records: Sequence[Record]) -> Table:
     """Return cells that are not available or failed, one row per model and reason."""
-    groups: dict[tuple[str, ...], list[Record]] = {}
-    for record in records:
-        if record.status != "ok":
-            c = record.cell
-            key = (c.dataset, c.backbone, c.global_pool, c.attention_map, record.status, record.reason)
-            groups.setdefault(key, []).append(record)
-    rows = tuple(_missing_row(key, groups[key]) for key in sorted(groups))
-    keys = tuple(tuple(record.key for record in groups[key]) for key in sorted(groups))
+    gaps = [record for record in records if record.status != "ok"]
+    groups = sorted(select.grouped(gaps, _gap).items())
+    rows = tuple(_missing_row(*gap) for gap in groups)
+    keys = tuple(tuple(record.key for record in group) for _, group in groups)
     return Table("Cells not available or failed", MISSING_ABOUT, MISSING_HEADER, rows, keys)
 
 
-def _missing_row(key: tuple[str, ...], records: Sequence[Record]) -> tuple[str, ...]:
+def _gap(record: Record) -> tuple[str, ...]:
+    c = record.cell
+    return c.dataset, c.backbone, c.global_pool, c.attention_map, record.status, record.reason
+
+
+def _missing_row(gap: tuple[str, ...], records: Sequence[Record]) -> tuple[str, ...]:
+    *network, status, reason = gap
     methods, protocols = (_list(getattr(r.cell, name) for r in records) for name in ("method", "protocol"))
-    return (*(word or NOTHING for word in key[:4]), methods, protocols, str(len(records)), key[4], key[5])
+    return (*(word or NOTHING for word in network), methods, protocols, str(len(records)), status, reason)
 
 
 def _list(words: Iterable[str]) -> str:

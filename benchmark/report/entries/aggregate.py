@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.records import Record, Score
 from benchmark.report import select
-from benchmark.report.entries.comparisons import by_network, comparisons
+from benchmark.report.entries.comparisons import comparisons
 from benchmark.report.entries.effects import effects
 from benchmark.report.entries.entry import (
     Entry,
@@ -80,7 +80,7 @@ def _leaderboard(
         part: [entry(group, column.entry(group) if (column := columns[part]) else None) for group in trainings(board)]
         for part, board in boards.items()
     }
-    groups, auroc = by_network(rows[None]), _auroc(records)
+    groups, auroc = [*select.grouped(rows[None], network_of).values()], _auroc(records)
     of_networks = [with_comparisons(n, auroc.get(recipe_of(n), ())) for n in networks(groups, rank_methods)]
     entries = {}
     for part, column in columns.items():

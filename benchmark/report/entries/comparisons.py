@@ -42,7 +42,7 @@ def comparisons(
     rows: Sequence[Entry], column: MainColumn | None, paired: Paired, of_networks: Sequence[Entry]
 ) -> Iterator[RowScore]:
     """Yield the comparisons of a board's rows. ``of_networks``: the networks whose verdict the rows repeat."""
-    groups = by_network(rows)
+    groups = [*select.grouped(rows, network_of).values()]
     best = {network_of(r): s for r in of_networks if (s := r.find("may_be_best")) is not None}
     for row in rows:
         yield row, [*paired.get(select.row_key(row), ()), *_over_trainings(row)]
@@ -95,14 +95,6 @@ def _above_prior(network: Sequence[Entry], paired: Paired) -> list[RowScore]:
     for (row, e), p in zip(seeing, adjusted, strict=True):
         out.append((row, [score("above_prior", e.value, e.low, e.high), score("p_holm", max(float(p), SMALLEST_P))]))
     return out
-
-
-def by_network(rows: Sequence[Entry]) -> list[list[Entry]]:
-    """Group rows by network."""
-    groups: dict[str, list[Entry]] = {}
-    for row in rows:
-        groups.setdefault(network_of(row), []).append(row)
-    return list(groups.values())
 
 
 def ordered_methods(rows: Sequence[Entry], finding: str = "mean") -> list[Entry]:

@@ -87,9 +87,7 @@ def trainings(records: Iterable[Record]) -> list[list[Record]]:
     >>> [[record.cell.seed for record in group] for group in trainings(rows)]
     [[0, 1]]
     """
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        groups.setdefault((record.source, record.cell.without_seed.key), []).append(record)
+    groups = select.grouped(records, lambda record: (record.source, record.cell.without_seed.key))
     return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
 
 

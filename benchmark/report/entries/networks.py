@@ -40,9 +40,7 @@ def networks(groups: Sequence[Sequence[Entry]], rank_methods: Sequence[str] = ()
     entered = [group for group in groups if ordered_methods(group)]
     wanted = tuple(rank_methods) or _common(entered)
     rows = [_entry(group, name, wanted) for group, name in zip(entered, names(entered), strict=True)]
-    grids: dict[tuple[object, ...], list[Entry]] = {}
-    for row in sorted(rows, key=lambda row: -select.value(row, MAIN)):
-        grids.setdefault(_grid(row), []).append(row)
+    grids = select.grouped(sorted(rows, key=lambda row: -select.value(row, MAIN)), _grid)
     order = sorted(grids.values(), key=lambda grid: (-sum(not n.reason for n in grid), -select.value(grid[0], "bound")))
     return [row for grid in order for row in _compared(grid)]
 

@@ -40,9 +40,7 @@ def answer(leaderboard: Leaderboard) -> PageAnswer | None:
     methods = [row for row in leaderboard.entries if select.is_method(row) and select.main_value(row) is not None]
     if not methods:
         return None
-    groups: dict[str, list[Entry]] = {}
-    for row in methods:
-        groups.setdefault(network_of(row), []).append(row)
+    groups = select.grouped(methods, network_of)
     first, *_ = of_first = next(iter(groups.values()))
     behind = leaderboard.runs()
     return PageAnswer(
@@ -68,9 +66,7 @@ def _first(networks: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> 
         why = "; ".join(dict.fromkeys(reasons))
         warning = f"The {len(groups)} networks are not compared ({why}): do not read their order as a result."
         return (*([warning] if len(groups) > 1 else []), *list(sentences.values())[:NAMED])
-    grids: dict[float | None, list[Entry]] = {}
-    for network in compared:
-        grids.setdefault(_bound(network), []).append(network)
+    grids = select.grouped(compared, _bound)
     lines = [
         words for grid in grids.values() for words in (_of_grid(grid, len(grids) > 1), sentences[network_of(grid[0])])
     ]
@@ -198,15 +194,13 @@ def answers_of_checks(reports: Sequence[CheckReport]) -> list[PageAnswer]:
 
 def _answer_of_check(report: CheckReport) -> PageAnswer:
     """Return the question of a validity check, its answer, and what the answer covers."""
-    seeds: dict[str, set[int | None]] = {}
-    for record in report.rows:
-        seeds.setdefault(select.network(record), set()).add(record.cell.seed)
-    numbers = [len(of_network) for of_network in seeds.values()]
+    networks = select.grouped(report.rows, select.network)
+    numbers = [len({record.cell.seed for record in group}) for group in networks.values()]
     return PageAnswer(
         report.question,
         tuple(report.sentences()),
         None,
         ONCE if max(numbers) == 1 else SEVERAL,
-        (*rests(report.rows, numbers), f"Networks: {', '.join(seeds)}."),
+        (*rests(report.rows, numbers), f"Networks: {', '.join(networks)}."),
         (*of_data(report.rows), report.limit, OTHERS),
     )

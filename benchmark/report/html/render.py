@@ -25,8 +25,9 @@ def _environment(folder: Path) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and only needed for pages
 
     loader = FileSystemLoader([folder, FOLDER])
-    options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    environment = Environment(autoescape=True, loader=loader, **options)
+    environment = Environment(
+        autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {"marked": marked, "data": data}
     environment.globals["file"] = lambda name: Markup(loader.get_source(environment, name)[0])  # a style or script
     return environment

@@ -74,9 +74,7 @@ def _worth(entry: Entry, trials: Sequence[Record]) -> list[tuple[str, ...]]:
 def _candidates(group: Sequence[Record], trials: Sequence[Record], metric: str) -> dict[str, list[Record]]:
     """Return candidate -> its records on all folds, one per training seed; best candidate first."""
     on_all = [record for one in group for record in _of(one, trials) if _left_out(record) is None]
-    by_name: dict[str, list[Record]] = {}
-    for record in on_all:
-        by_name.setdefault(record.cell.recipe["candidate"], []).append(record)
+    by_name = select.grouped(on_all, lambda record: str(record.cell.recipe["candidate"]))
     means = {name: select.mean(judged(record, metric) for record in runs) or 0.0 for name, runs in by_name.items()}
     return {name: by_name[name] for name in sorted(by_name, key=lambda name: -means[name])}
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.records.record import NOT_STATED, Record, Reference
+from benchmark.report import select
 from benchmark.report.charts.cost import cost_table
 from benchmark.report.checks import CheckReport, reports
 from benchmark.report.entries.aggregate import Leaderboard
@@ -85,11 +86,8 @@ PAPERS_HEADER = ("who", "year", "paper", "where", "hand", "quoted by", "split", 
 def from_papers(records: Sequence[Record], dataset: str) -> list[Table]:
     """Return a table per protocol with published numbers for a data set, sorted by year, then by author."""
     papers = [r for r in records if r.source == "paper" and r.cell.dataset == dataset]
-    protocols = sorted({r.cell.protocol for r in papers})
-    return [
-        _papers_table([r for r in papers if r.cell.protocol == word], f"{dataset}: numbers from papers, {word}")
-        for word in protocols
-    ]
+    protocols = sorted(select.grouped(papers, lambda r: r.cell.protocol).items())
+    return [_papers_table(group, f"{dataset}: numbers from papers, {word}") for word, group in protocols]
 
 
 def _papers_table(papers: Sequence[Record], title: str) -> Table:

@@ -55,11 +55,8 @@ def suite_scores(folder: Path, records: Sequence[Record], dataset: str) -> Suite
     column = main_column(board, [folder])
     if column is None:
         return None
-    by_network: dict[tuple[object, ...], list[list[Record]]] = {}
-    for group in trainings(board):
-        by_network.setdefault(recipe_of(group[0]), []).append(group)
     networks: dict[str, NetworkScores] = {}
-    for groups in by_network.values():
+    for groups in select.grouped(trainings(board), lambda group: recipe_of(group[0])).values():
         name, network = select.network(groups[0][0]), _network(groups, column)
         if network.methods and (name not in networks or network.trainings > networks[name].trainings):
             networks[name] = network
