@@ -16,6 +16,10 @@ Kind = Literal["", "model", "varying", "declared", "optional"]
 """``model``: part of the network's name. ``varying``: the same, omitted if all rows agree. ``declared``: the same,
 omitted if no row has a value. ``optional``: any other column, omitted if no row has a value."""
 OF_NETWORK = ("model", "varying", "declared")
+SINGLE, SPREAD, ONE_MORE, TRAININGS, MAY_BE_BEST, WORSE_BY, THAN = HEADINGS = (
+    *("of this network [95 %]", "sd over runs", "one more run [95 %]", "training runs"),
+    *("may be the best", "worse by [95 %]", "than"),
+)
 
 
 @dataclass(frozen=True)
@@ -119,12 +123,6 @@ def _is_included(kind: str, cells: Sequence[str]) -> bool:
     if kind == "varying":
         return len({*cells} - {NOTHING}) > 1
     return kind not in ("optional", "declared") or any(cell not in ("", NOTHING) for cell in cells)
-
-
-SINGLE, SPREAD, ONE_MORE, TRAININGS, MAY_BE_BEST, WORSE_BY, THAN = HEADINGS = (
-    *("of this network [95 %]", "sd over runs", "one more run [95 %]", "training runs"),
-    *("may be the best", "worse by [95 %]", "than"),
-)
 
 
 def with_runs(table: Table, rows: Sequence[Entry]) -> Table:

@@ -33,6 +33,8 @@ COMMITTED_PAGES = ("demo", "phantom", "nih-sample")
 """Suites whose ``index.html`` is committed and can be linked; other pages are written on demand."""
 MEANINGS = "docs/protocols.md"
 """Page that explains the columns, relative to the checkout."""
+MISSING_HEADER = ("dataset", "backbone", "pooling", "attention", "methods", "protocols", "cells", "status", "reason")
+MISSING_ABOUT = "Each of these cells has a record with the reason. Failed cases count as misses in the tables above."
 
 
 def page(
@@ -107,10 +109,6 @@ def without_number(records: Sequence[Record]) -> str:
     networks = sorted({select.network(r) for r in records if r.status != "ok"} - {""})
     intro = [f"Networks: {', '.join(networks)}.", ""] if networks else []
     return "\n".join(["## Cells without a score", "", *intro, *lines]) if lines else ""
-
-
-MISSING_HEADER = ("dataset", "backbone", "pooling", "attention", "methods", "protocols", "cells", "status", "reason")
-MISSING_ABOUT = "Each of these cells has a record with the reason. Failed cases count as misses in the tables above."
 
 
 def missing(records: Sequence[Record]) -> Table:

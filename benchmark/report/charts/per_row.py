@@ -21,6 +21,11 @@ from benchmark.report.leaderboard.components import basis, in_a_score, name_of
 from core.errors import NotAvailableError
 from core.names import MAIN
 
+READABLE = "width > 44 * 10"
+"""Condition on the width for showing numbers in the cells."""
+AXIS_FACTOR = 1.25
+"""Length of the axis relative to the longest bar, which leaves space for its label."""
+
 
 def draw_intervals(leaderboard: Leaderboard) -> Spec:
     """Draw a line per entry: interval as a bar, value as a mark, a band if it may be the best of its network.
@@ -47,10 +52,6 @@ def draw_intervals(leaderboard: Leaderboard) -> Spec:
         "one training run covers new patients only, not other runs."
     )
     return view(values, about, ROW * len(values), band, bar, point)
-
-
-READABLE = "width > 44 * 10"
-"""Condition on the width for showing numbers in the cells."""
 
 
 def draw_matrix(leaderboard: Leaderboard) -> Spec:
@@ -150,10 +151,6 @@ def groups(label: str, row: Entry) -> list[Row]:
             about: Row = {"entry": label, "group": f"{variable}: {group}", "n": scores[0].n}
             out.append(about | {"value": round(value, 6)} | ends)
     return out
-
-
-AXIS_FACTOR = 1.25
-"""Length of the axis relative to the longest bar, which leaves space for its label."""
 
 
 def draw_components(leaderboard: Leaderboard) -> Spec:

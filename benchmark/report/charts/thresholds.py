@@ -18,6 +18,9 @@ from core.names import MAIN
 from core.scores import CURVE_THRESHOLDS
 
 STEPS = tuple(round(0.05 * n, 2) for n in range(1, 20))
+ORIGINS = ("cross-fitted", "validation", "fixed", "otsu", "oracle")
+Curves = list[tuple[float, ...]]
+"""``hits_by_threshold`` of some records."""
 
 
 def draw_iou(leaderboard: Leaderboard) -> Spec:
@@ -63,11 +66,6 @@ def iou_curve(leaderboard: Leaderboard, label: str, row: Entry) -> list[Row]:
     hits = [(iou[finding == n, None] > np.array(STEPS, dtype=np.float32)).mean(0) for n in order]
     shares = np.mean(hits, axis=0).tolist()
     return [{"entry": label, "threshold": t, "value": round(v, 6)} for t, v in zip(STEPS, shares, strict=True)]
-
-
-ORIGINS = ("cross-fitted", "validation", "fixed", "otsu", "oracle")
-Curves = list[tuple[float, ...]]
-"""``hits_by_threshold`` of some records."""
 
 
 def draw_score(leaderboard: Leaderboard) -> Spec:

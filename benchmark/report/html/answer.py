@@ -17,6 +17,11 @@ from core.names import MAIN
 
 NAMED = 6
 """Maximum number of rows that a sentence lists by name; the others are counted."""
+ONCE = (
+    "This is unknown: each network was trained once, and the intervals cover only new patients.",
+    "To check several training runs, set `seeds: [0, 1, 2]` in the suite's file and run it again.",
+)
+SEVERAL = ("The check was applied to each training run. The spread over seeds shows how much another run may change.",)
 
 
 @dataclass(frozen=True)
@@ -178,13 +183,6 @@ def _another(first: Entry, methods: Sequence[Entry]) -> tuple[str, ...]:
     rest = f" {single} of {len(methods)} rows have one run: another seed may change their order." if single else ""
     spread_words = f"Its {runs} runs have a standard deviation of {number(spread.value)}."
     return (f"{band}{spread_words}", f"Comparisons of rows with several runs cover new runs and new patients.{rest}")
-
-
-ONCE = (
-    "This is unknown: each network was trained once, and the intervals cover only new patients.",
-    "To check several training runs, set `seeds: [0, 1, 2]` in the suite's file and run it again.",
-)
-SEVERAL = ("The check was applied to each training run. The spread over seeds shows how much another run may change.",)
 
 
 def answers_of_checks(reports: Sequence[CheckReport]) -> list[PageAnswer]:

@@ -7,6 +7,17 @@ from benchmark.report import select
 from benchmark.report.entries.entry import is_single
 from core.names import MAIN
 
+DRAWN = {
+    "drawn by code": "The images and annotations are drawn by code: the order of methods may differ on radiographs.",
+    "drawn into radiographs": "The findings are drawn into radiographs: the order may differ for real findings.",
+}
+NETWORK = (
+    "Why a network predicts a finding: a map may hit the box and still not show what the network used "
+    "(suites `randomised`, `shortcut` and `faithfulness`)."
+)
+OTHERS = "Results for other hospitals, findings or annotations. This is not for clinical use."
+CROSS_FITTED = "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients."
+
 
 def name(row: Record) -> str:
     """Return the name of a row: its method and network.
@@ -23,18 +34,6 @@ def name(row: Record) -> str:
 def network_name(record: Record) -> str:
     """Return the name of a network, such as ``custom PCAM``, or ``maps as given`` if it is unknown."""
     return str(record.data.get("name") or select.network(record) or "maps as given")
-
-
-DRAWN = {
-    "drawn by code": "The images and annotations are drawn by code: the order of methods may differ on radiographs.",
-    "drawn into radiographs": "The findings are drawn into radiographs: the order may differ for real findings.",
-}
-NETWORK = (
-    "Why a network predicts a finding: a map may hit the box and still not show what the network used "
-    "(suites `randomised`, `shortcut` and `faithfulness`)."
-)
-OTHERS = "Results for other hospitals, findings or annotations. This is not for clinical use."
-CROSS_FITTED = "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients."
 
 
 def rests(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]:

@@ -17,6 +17,12 @@ View = dict[str, Any]
 NUMBER = re.compile(r"^[<≥]?\s*[+−-]?\d")
 KINDS = dict.fromkeys(BASELINES, "baseline") | dict.fromkeys(CEILINGS, "ceiling")
 """Method -> kind of its row; any other row with a method is a ``method``."""
+CELL_FIELDS = (
+    *("dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id"),
+    *("method", "alignment", "protocol", "recipe"),
+)
+RECORD_FIELDS = ("status", "reason", "source", "rests_on", "versions", "checkpoints", "geometry", "fingerprint")
+FIELDS = (*CELL_FIELDS, *RECORD_FIELDS, "training", "scoring", "thresholds", "created", "score")
 
 
 def view(table: Table, entries: Mapping[str, Sequence[str]], dataset: str = "") -> View:
@@ -61,14 +67,6 @@ def _heading(text: str, cells: Sequence[str]) -> dict[str, Any]:
     numeric = bool(values) and all(NUMBER.match(cell) for cell in values)
     decides = text.removesuffix(" [95 %]") in DECIDE
     return {"text": text, "word": word_of(text) if meaning(text) else "", "numeric": numeric, "decides": decides}
-
-
-CELL_FIELDS = (
-    *("dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id"),
-    *("method", "alignment", "protocol", "recipe"),
-)
-RECORD_FIELDS = ("status", "reason", "source", "rests_on", "versions", "checkpoints", "geometry", "fingerprint")
-FIELDS = (*CELL_FIELDS, *RECORD_FIELDS, "training", "scoring", "thresholds", "created", "score")
 
 
 def details(records: Iterable[Record]) -> dict[str, Any]:

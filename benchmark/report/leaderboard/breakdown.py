@@ -22,6 +22,14 @@ ALIGNMENT_ABOUT = (
     "Both placements are the same on a centred grid (the small CNN). Each interval is that of its column. The suite "
     "`alignment` has paired intervals of the difference."
 )
+STRATA_ABOUT = (
+    "Rows: the best method of each network over all cases, then prior and center. Other methods may be as good, and "
+    "the scores are slightly too high because the method was selected. `records.parquet` has all methods, with "
+    "intervals and by finding (columns `variable`, `group`). Thresholds are those of the main table, not chosen "
+    "again within a group. size: share of the image covered by the largest box. company: number of findings in the "
+    "image. answer: whether the classifier detected the finding. Scores are means over the findings of the group, so "
+    "two groups may differ because their findings differ."
+)
 
 
 def per_finding(leaderboard: Leaderboard) -> Table:
@@ -84,16 +92,6 @@ def alignment(leaderboard: Leaderboard) -> Table:
     both = [*pairs, *map(other, pairs)]
     intro = f"{basis_lines(both, EACH_ALIGNMENT)}\n{ALIGNMENT_ABOUT}"
     return tabulated(f"{leaderboard.dataset}: alignment ({MAIN})", intro, columns, pairs)
-
-
-STRATA_ABOUT = (
-    "Rows: the best method of each network over all cases, then prior and center. Other methods may be as good, and "
-    "the scores are slightly too high because the method was selected. `records.parquet` has all methods, with "
-    "intervals and by finding (columns `variable`, `group`). Thresholds are those of the main table, not chosen "
-    "again within a group. size: share of the image covered by the largest box. company: number of findings in the "
-    "image. answer: whether the classifier detected the finding. Scores are means over the findings of the group, so "
-    "two groups may differ because their findings differ."
-)
 
 
 def strata(leaderboard: Leaderboard) -> Table:

@@ -18,6 +18,11 @@ from core.names import CHECKS, CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CHOICE, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
 """Protocols with a specific table or layout; any other uses the layout of means."""
 CLOSER = (breakdown.one_by_one, breakdown.by_threshold, breakdown.strata, breakdown.alignment)
+PAPERS_ABOUT = (
+    "From papers, not run here. Each row has its own network, images and tuning, so do not compare rows with each "
+    "other or with ours. second: quoted by another paper. Mean over findings."
+)
+PAPERS_HEADER = ("who", "year", "paper", "where", "hand", "quoted by", "split", "n", "tuned on", "remark")
 
 
 @dataclass(frozen=True)
@@ -74,13 +79,6 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
 
 def _given(tables: Iterable[Table]) -> tuple[Table, ...]:
     return tuple(table for table in tables if table.rows)
-
-
-PAPERS_ABOUT = (
-    "From papers, not run here. Each row has its own network, images and tuning, so do not compare rows with each "
-    "other or with ours. second: quoted by another paper. Mean over findings."
-)
-PAPERS_HEADER = ("who", "year", "paper", "where", "hand", "quoted by", "split", "n", "tuned on", "remark")
 
 
 def from_papers(records: Sequence[Record], dataset: str) -> list[Table]:

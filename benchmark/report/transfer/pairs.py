@@ -15,6 +15,10 @@ from benchmark.scoring.statistics.entries import ALPHA, EntryScores, mean_of_row
 
 Rows = dict[str, EntryScores]
 """Name of a method or network -> its scores."""
+MEAN = "mean over methods"
+"""Name of the mean score that networks are ranked by, in addition to each single method."""
+FEWEST = 5
+"""Smallest number of rows for a rank correlation: with fewer, even the same order has p above .05."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +79,6 @@ def _recipe(record: Record) -> str:
     learnt = ", then ".join(f"{step.get('dataset', NOTHING)} ({step['epochs']} epochs)" for step in steps)
     folds = len(recipe.get("fold", ()))
     return f"{record.cell.img_size} px, {learnt or NOT_STATED}" + (f", {folds} folds" if folds > 1 else "")
-
-
-MEAN = "mean over methods"
-"""Name of the mean score that networks are ranked by, in addition to each single method."""
-FEWEST = 5
-"""Smallest number of rows for a rank correlation: with fewer, even the same order has p above .05."""
 
 
 @dataclass(frozen=True, eq=False)
