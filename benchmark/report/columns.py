@@ -75,8 +75,8 @@ def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -
     """Return a column with a metric's n: the number of cases (image x finding), or of what ``heading`` names."""
 
     def pick(record: Record) -> int | None:
-        found = record.find(metric, origin=origin)
-        return None if found is None else found.n
+        result = record.find(metric, origin=origin)
+        return None if result is None else result.n
 
     return TableColumn(heading, lambda record: str(pick(record) or NOTHING), pick=pick)
 

@@ -74,7 +74,7 @@ def _measured(leaderboard: Leaderboard) -> tuple[list[tuple[Cost, str, Entry]], 
     Costs are those of the first folder that has any, so that a chart never mixes machines. The rows are those on the
     largest part that slow methods explain.
     """
-    read = next((found for folder in leaderboard.folders if (found := costs.read(Path(folder)))), [])
+    read = next((measured for folder in leaderboard.folders if (measured := costs.read(Path(folder)))), [])
     costs_by_key = {(row.model, row.method): row for row in read if row.dataset == leaderboard.dataset}
     if not costs_by_key:
         return [], ""

@@ -87,7 +87,7 @@ def _more_seeds(records: Sequence[Record]) -> list[int]:
 def _dataset(tables: DatasetTables) -> dict[str, Any]:
     """Return the answers and tables of a data set by section; boards are pairs with their label in the menu."""
     leaderboard = tables.leaderboard
-    answers = [said for said in (answer(leaderboard), *answers_of_checks(tables.reports)) if said is not None]
+    answers = [one for one in (answer(leaderboard), *answers_of_checks(tables.reports)) if one is not None]
     runs = {row.key: [run.key for run in row.runs] for rows in leaderboard.parts.values() for row in rows}
 
     def views(group: Iterable[Table]) -> list[View]:
@@ -97,7 +97,7 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
     return {
         "name": leaderboard.dataset,
         "answers": answers,
-        "first": views(said.findings for said in answers if said.findings is not None),
+        "first": views(one.findings for one in answers if one.findings is not None),
         **{section: views(getattr(tables, section)) for section in SECTIONS},
         "boards": [
             *((_label(board), board) for board in views(tables.boards)),

@@ -75,7 +75,7 @@ def effects(leaderboard: Leaderboard) -> Table:
     names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(BETTER) and f != "mean")
     columns = [
         TableColumn("method", lambda r: r.method),
-        score("networks", formatter=lambda found: NOTHING if found is None else f"{found.value:.0f}"),
+        score("networks", formatter=lambda total: NOTHING if total is None else f"{total.value:.0f}"),
         *VERDICTS,
         *(TableColumn(f"in {name}", partial(_worse_in, name)) for name in names),
     ]
