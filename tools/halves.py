@@ -15,8 +15,7 @@ from typing import Annotated
 from benchmark import records
 from benchmark.report import select
 from benchmark.report.table import Table, as_text, number
-from benchmark.report.transfer.pairs import ranking
-from benchmark.report.transfer.scores import Rows, suite_scores
+from benchmark.report.transfer.pairs import Rows, ranking, suite_scores
 from benchmark.scoring.statistics.entries import compared, difference, verdicts
 from core import cli
 from core.errors import BadValueError

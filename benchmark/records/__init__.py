@@ -2,8 +2,8 @@
 
 from benchmark.records.files import path, read, unpacked, unpacked_folder, write
 from benchmark.records.lock import only_writer
+from benchmark.records.packed import load, load_metric, ordered, pack, suites
 from benchmark.records.record import Cell, Record, Stratum
-from benchmark.records.store import load, load_metric, ordered, pack, suites
 from core.scores import Score
 
 __all__ = [

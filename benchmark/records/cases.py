@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow
 import pyarrow.compute
 
-from benchmark.records import arrow, packed
+from benchmark.records import arrow
 from benchmark.records.files import stem, unpacked_folder
 from benchmark.records.record import Cell
 from core.errors import DataError
@@ -83,28 +83,25 @@ def exist(cell: Cell, folder: Path | str) -> bool:
 
 def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
     """Read the rows of a cell, unpacked before packed. Raises ``DataError`` if they are missing or broken."""
-    unpacked, packed_rows = path(folder, cell), packed_file(folder, cell.seed)
-    if unpacked.is_file():
-        return arrow.read(unpacked, MEND).to_pandas()
-    if cell.key in _keys(packed_rows):
-        return arrow.words(_only(_packed(packed_rows), [cell.key])).to_pandas()
-    raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {AGAIN}")
+    if not exist(cell, folder):
+        raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {AGAIN}")
+    return arrow.words(read_columns([cell], folder)).to_pandas()
 
 
-def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]) -> pyarrow.Table:
-    """Read ``key`` and the columns ``names`` of all ``cells`` that have rows, as one table; strings are dictionaries.
+def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str] | None = None) -> pyarrow.Table:
+    """Read ``key`` and the columns ``names`` (None: all) of the ``cells`` that have rows; strings are dictionaries.
 
     Much faster than reading many cells one by one. Raises ``DataError`` for a broken file.
     """
-    columns, remaining = ["key", *names], {cell.key: cell for cell in cells}
+    columns, remaining = None if names is None else ("key", *names), {cell.key: cell for cell in cells}
     tables = []
     for cell in cells:
         if (unpacked := path(folder, cell)).is_file():
             tables.append(arrow.dictionaries(arrow.read(unpacked, MEND, columns)))
             del remaining[cell.key]
     files = dict.fromkeys(packed_file(folder, cell.seed) for cell in remaining.values())
-    tables += [_only(arrow.read(file, MEND, columns), remaining) for file in files if file.is_file()]
-    tables = tables or [pyarrow.schema([(name, arrow.DICT_STRING) for name in columns]).empty_table()]
+    tables += [_only(_packed(file, columns), remaining) for file in files if file.is_file()]
+    tables = tables or [pyarrow.schema([(name, arrow.DICT_STRING) for name in columns or ()]).empty_table()]
     return pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
 
 
@@ -151,26 +148,24 @@ def _only(rows: pyarrow.Table, keys: Collection[str]) -> pyarrow.Table:
     """Return the packed rows with one of the ``keys``, without importing pandas."""
     array = rows["key"].combine_chunks()
     selected = np.array([word in keys for word in array.dictionary.to_pylist()], dtype=bool)
-    bits = np.packbits(selected[packed.numbers(array.indices)], bitorder="little")
+    bits = np.packbits(selected[arrow.numbers(array.indices)], bitorder="little")
     mask = pyarrow.Array.from_buffers(pyarrow.bool_(), len(array), [None, pyarrow.py_buffer(bits)])
     return pyarrow.compute.filter(rows, mask)
 
 
 def _keys(file: Path) -> set[str]:
-    if not file.is_file():
-        return set()
-    rows = _packed(file)
-    if "key" not in rows.column_names:
-        raise DataError(f"{file} has no column 'key': {MEND}")
-    return set(rows["key"].unique().to_pylist())
+    return set(_packed(file)["key"].unique().to_pylist()) if file.is_file() else set()
 
 
-def _packed(file: Path) -> pyarrow.Table:
+def _packed(file: Path, columns: tuple[str, ...] | None = None) -> pyarrow.Table:
     """Read packed rows; they are cached until the file changes."""
     state = file.stat()
-    return _read(file, state.st_mtime_ns, state.st_size)
+    return _read(file, columns, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=16)
-def _read(file: Path, *state: int) -> pyarrow.Table:
-    return arrow.read(file, MEND)
+def _read(file: Path, columns: tuple[str, ...] | None, *state: int) -> pyarrow.Table:
+    rows = arrow.read(file, MEND, columns)
+    if "key" not in rows.column_names:
+        raise DataError(f"{file} has no column 'key': {MEND}")
+    return rows

@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-from benchmark.records import arrow
+from benchmark.records import arrow, cases, files
 from benchmark.records.arrow import DICT_STRING
-from benchmark.records.files import parse, stem
+from benchmark.records.files import parse, stem, unpacked
 from benchmark.records.record import Record
 from benchmark.records.score import PACKED, PackedScores
 from core.errors import DataError, one_line
+from core.files import writing
 from core.gc_control import gc_paused
 
 RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
@@ -44,7 +45,61 @@ CELLS_COLUMNS = ("key", "name", "status", "source", "record")
 """Columns of ``cells.parquet``; ``record`` is the record as JSON without its scores."""
 
 
-def write(records: Sequence[Record], folder: Path) -> None:
+def load(folder: Path | str) -> list[Record]:
+    """Load all records of a suite's results ``folder``, packed or not, in the order of their file names.
+
+    An unpacked record replaces the packed one of its cell. Raises ``DataError`` for a missing folder and for a broken
+    file.
+
+    >>> len(load("results/shortcut"))
+    80
+    """
+    return _all(Path(folder), None)
+
+
+def load_metric(folder: Path | str, metric: str) -> list[Record]:
+    """Load all records with only the scores of one ``metric`` and no strata, which is much faster."""
+    records = _all(Path(folder), metric)
+    return [r.model_copy(update={"strata": (), "scores": tuple(r.select(metric))}) for r in records]
+
+
+def _all(folder: Path, metric: str | None) -> list[Record]:
+    unpacked_files = unpacked(folder)
+    if not folder.is_dir() and not unpacked_files:
+        raise DataError(f"{folder} has no records: run `python -m benchmark.run` first or give another folder")
+    records = read_packed(folder, metric) | {file.stem: files.read(file) for file in unpacked_files}
+    return [record for _, record in sorted(records.items())]
+
+
+def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
+    """Pack ``records`` (None: all) in ``folder``, with the rows per case of the main protocol.
+
+    Seeds other than the lowest keep only the columns of ``cases.brief``. JSON files and unpacked rows are removed after
+    everything is written: if the process is killed, nothing is lost and the next call resumes. The same records give
+    the same files. Raises ``DataError`` and ``WriteError``.
+    """
+    folder = Path(folder)
+    to_pack = load(folder) if records is None else list(records)
+    unpacked_files = unpacked(folder)
+    cases.pack({record.key: record.cell.seed for record in to_pack}, folder)  # first: rows before records
+    write_packed(to_pack, folder)
+    for file in unpacked_files:
+        with writing(file):
+            file.unlink(missing_ok=True)
+
+
+def suites(results: Path | str) -> list[Path]:
+    """Return the folders below ``results`` that contain records, sorted."""
+    folders = (folder for folder in Path(results).glob("*") if folder.is_dir())
+    return sorted(folder for folder in folders if (folder / CELLS_FILE).is_file() or unpacked(folder))
+
+
+def ordered(records: Sequence[Record]) -> list[Record]:
+    """Sort records by their file names, as ``load`` does."""
+    return sorted(records, key=lambda record: stem(record.cell))
+
+
+def write_packed(records: Sequence[Record], folder: Path) -> None:
     """Pack ``records``, in the order of their file names, into ``folder``.
 
     ``cells.parquet`` is written first: a record exists if it has a row there. An unpacked record takes precedence over
@@ -58,7 +113,7 @@ def write(records: Sequence[Record], folder: Path) -> None:
 
 
 @gc_paused()
-def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
+def read_packed(folder: Path, metric: str | None = None) -> dict[str, Record]:
     """Return name -> packed record, sorted by name; empty if none is packed.
 
     With ``metric``, records have only the scores of that metric and no strata. Raises ``DataError`` for a broken file.
@@ -112,11 +167,7 @@ def _scores(records: Sequence[Record]) -> pyarrow.Table:
             columns[name] += [value] * len(rows)
         for name, values in zip(("variable", "group", *PACKED), zip(*rows, strict=True), strict=True):
             columns[name] += values
-    arrays = []
-    for field in SCHEMA:
-        plain = pyarrow.array(columns[field.name], pyarrow.string() if field.type == DICT_STRING else field.type)
-        arrays.append(plain.dictionary_encode() if field.type == DICT_STRING else plain)
-    return pyarrow.Table.from_arrays(arrays, schema=SCHEMA)
+    return pyarrow.Table.from_pydict(columns, schema=SCHEMA)
 
 
 def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
@@ -132,7 +183,7 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     """Return record key -> its scores."""
     columns = [_values(scores[name]) for name in PACKED]
     names = [scores[name].combine_chunks() for name in ("key", "variable", "group")]
-    codes = np.stack([numbers(array.indices) for array in names])
+    codes = np.stack([arrow.numbers(array.indices) for array in names])
     starts = np.flatnonzero(np.any(np.diff(codes, prepend=-1) != 0, axis=0))
     out: dict[str, Groups] = {}
     for start, stop in itertools.pairwise([*starts.tolist(), len(scores)]):
@@ -147,20 +198,5 @@ def _values(column: pyarrow.ChunkedArray) -> NDArray[Any]:
     array = column.combine_chunks()
     if pyarrow.types.is_dictionary(array.type):
         words = np.array([*array.dictionary.to_pylist(), None], dtype=object)
-        return words[numbers(array.indices, len(words) - 1)]
-    return numbers(array, 0 if pyarrow.types.is_integer(array.type) else np.nan)
-
-
-def numbers(array: pyarrow.Array, nothing: float = 0) -> NDArray[Any]:
-    """Convert to NumPy, with ``nothing`` for missing values. Arrow's ``to_numpy`` would import pandas (half a second).
-
-    >>> numbers(pyarrow.array([1.5, None]), np.nan).tolist()
-    [1.5, nan]
-    """
-    present, content = array.buffers()
-    rows = slice(array.offset, array.offset + len(array))
-    values = np.frombuffer(content or b"", array.type.to_pandas_dtype())[rows]
-    if not array.null_count:
-        return values
-    bits = np.unpackbits(np.frombuffer(present, np.uint8), bitorder="little")[rows]
-    return np.where(bits == 1, values, np.asarray(nothing, values.dtype))
+        return words[arrow.numbers(array.indices, len(words) - 1)]
+    return arrow.numbers(array, 0 if pyarrow.types.is_integer(array.type) else np.nan)

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from benchmark.report import select
-from benchmark.report.basis import basis_lines
 from benchmark.report.charts.chart import Chart
-from benchmark.report.columns import NAMES_AND_ALIGNMENT, tabulated
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.leaderboard.layout import layout_of_means
 from benchmark.report.table import Table
@@ -39,9 +37,7 @@ class CheckReport:
 
     def tables(self) -> list[Table]:
         """Return the tables of the check; called only if there are ``rows``."""
-        layout = layout_of_means(self.check, self.rows)
-        intro = f"{layout.about}\n{basis_lines(self.rows, layout.thresholds)}"
-        return [tabulated(f"{self.dataset}: {self.check}", intro, [*NAMES_AND_ALIGNMENT, *layout.columns], self.rows)]
+        return [layout_of_means(self.check, self.rows).table(self.rows, self.dataset)]
 
     def sentences(self) -> Iterator[str]:
         """Return the conclusions in sentences; called only if there are ``rows``."""

@@ -1,18 +1,25 @@
-"""Columns of tables of records."""
+"""Columns of tables: of records, then of entries with their intervals, verdicts and the classifier's AUROC."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmark.records.record import Record
-from benchmark.report.entries.entry import BLIND
+from benchmark.report import select
+from benchmark.report.entries.entry import BLIND, Entry, is_single, run_count, worse_by
 from benchmark.report.equal_maps import equal_scores, same_as
-from benchmark.report.table import NOTHING, Table, share, with_n
+from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval, with_n
+from core.names import MAIN
 from core.scores import Origin, Score
 
 Kind = Literal["", "model", "varying", "declared", "optional"]
 """``model``: part of the network's name. ``varying``: the same, omitted if all rows agree. ``declared``: the same,
 omitted if no row has a value. ``optional``: any other column, omitted if no row has a value."""
+OF_NETWORK = ("model", "varying", "declared")
+SINGLE, SPREAD, ONE_MORE, TRAININGS, MAY_BE_BEST, WORSE_BY, THAN = HEADINGS = (
+    *("of this network [95 %]", "sd over runs", "one more run [95 %]", "training runs"),
+    *("may be the best", "worse by [95 %]", "than"),
+)
 
 
 @dataclass(frozen=True)
@@ -22,10 +29,8 @@ class TableColumn:
     heading: str
     cell: Callable[[Record], str]
     kind: Kind = ""
-    pick: Callable[[Record], Score | None] | None = None
-    """Function that returns the score, for ``leaderboard.csv``."""
-    counts: bool = False
-    """Whether the cell shows the score's n instead of its value."""
+    pick: Callable[[Record], Score | int | None] | None = None
+    """Function that returns the score or count of the cell, for ``leaderboard.csv``."""
 
 
 SAME = "same map as"
@@ -68,8 +73,12 @@ def score(
 
 def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> TableColumn:
     """Return a column with a metric's n: the number of cases (image x finding), or of what ``heading`` names."""
-    column = score(metric, origin, heading, lambda score: str(score.n) if score is not None and score.n else NOTHING)
-    return replace(column, counts=True)
+
+    def pick(record: Record) -> int | None:
+        result = record.find(metric, origin=origin)
+        return None if result is None else result.n
+
+    return TableColumn(heading, lambda record: str(pick(record) or NOTHING), pick=pick)
 
 
 def with_common_n(
@@ -88,13 +97,16 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], records: S
     Baselines with equal scores for several networks are merged into one row, named ``any``.
     """
     equal = equal_scores(records)
-    cells = [tuple(_cell(column, record, equal) for column in columns) for record in records]
-    groups = _groups(cells, columns, records)
-    rows = [_joined([cells[n] for n in group], columns) for group in groups]
-    keys = tuple(tuple(records[n].key for n in group) for group in groups)
+    merged: dict[tuple[str, ...], list[tuple[str, tuple[str, ...]]]] = {}
+    for n, record in enumerate(records):
+        cells = tuple(_cell(column, record, equal) for column in columns)
+        same = tuple(cell for cell, column in zip(cells, columns, strict=True) if column.kind not in OF_NETWORK)
+        merged.setdefault(same if record.cell.method in BLIND else (str(n),), []).append((record.key, cells))
+    groups = [list(zip(*group, strict=True)) for group in merged.values()]
+    rows = [[of[0] if len({*of}) == 1 else "any" for of in zip(*cells, strict=True)] for _, cells in groups]
     indices = [i for i, column in enumerate(columns) if _is_included(column.kind, [row[i] for row in rows])]
-    header = tuple(columns[i].heading for i in indices)
-    return Table(title, intro, header, tuple(tuple(row[i] for i in indices) for row in rows), keys)
+    header, *body = (tuple(row[i] for i in indices) for row in ([column.heading for column in columns], *rows))
+    return Table(title, intro, header, tuple(body), tuple(keys for keys, _ in groups))
 
 
 def _cell(column: TableColumn, record: Record, equal: Mapping[str, str]) -> str:
@@ -107,28 +119,48 @@ def naming(records: Sequence[Record]) -> tuple[TableColumn, ...]:
     return tuple(column for column in MODEL if _is_included(column.kind, [column.cell(record) for record in records]))
 
 
-def _groups(
-    rows: Sequence[tuple[str, ...]], columns: Sequence[TableColumn], records: Sequence[Record]
-) -> list[list[int]]:
-    """Return the indices of the rows that are merged into one."""
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for n, (row, record) in enumerate(zip(rows, records, strict=True)):
-        blind = record.cell.method in BLIND
-        numbers = tuple(
-            cell
-            for cell, column in zip(row, columns, strict=True)
-            if column.kind not in ("model", "varying", "declared")
-        )
-        groups.setdefault(numbers if blind else (str(n),), []).append(n)
-    return list(groups.values())
-
-
-def _joined(rows: Sequence[tuple[str, ...]], columns: Sequence[TableColumn]) -> tuple[str, ...]:
-    differing = [len({row[i] for row in rows}) > 1 for i in range(len(columns))]
-    return tuple("any" if differs else cell for differs, cell in zip(differing, rows[0], strict=True))
-
-
 def _is_included(kind: str, cells: Sequence[str]) -> bool:
     if kind == "varying":
         return len({*cells} - {NOTHING}) > 1
     return kind not in ("optional", "declared") or any(cell not in ("", NOTHING) for cell in cells)
+
+
+def with_runs(table: Table, rows: Sequence[Entry]) -> Table:
+    """Return a table of networks or effects with the keys of the training runs of each row."""
+    return replace(table, keys=tuple(tuple(run.key for run in row.runs) for row in rows))
+
+
+def yes_or_no(score: Score | None) -> str:
+    """Format a verdict; a dash if there is none."""
+    return NOTHING if score is None else "yes" if score.value else "no"
+
+
+def _main_of_method(record: Record) -> str:
+    main = select.main_score(record)
+    return f"{share(main)} (1 run)" if is_single(record) and main is not None else with_interval(main)
+
+
+def _ends(score: Score | None) -> str:
+    return NOTHING if score is None or score.low is None else f"[{number(score.low)}, {number(score.high)}]"
+
+
+VERDICTS = (
+    TableColumn(MAY_BE_BEST, lambda r: yes_or_no(r.find("may_be_best")), "optional"),
+    TableColumn(WORSE_BY, lambda r: with_interval(worse_by(r)[1]), "optional"),
+    TableColumn(THAN, lambda r: worse_by(r)[0] or NOTHING, "optional"),
+)
+"""Whether a row may be the best, by how much it is worse, and than which row."""
+SPREAD_OVER_RUNS = score("seed_sd", heading=SPREAD, kind="optional")
+ABOVE_PRIOR = score("above_prior", heading="− prior [95 %]", formatter=signed, kind="optional")
+FIRST = score("p_first", heading="P(best)", kind="optional")
+AUROC = (score("auroc", formatter=with_n), score("auroc@boxed", heading="auroc, boxed images", formatter=with_n))
+"""Columns of the classifier of a row."""
+MAIN_OF_METHODS = (
+    TableColumn(f"{MAIN} [95 %]", _main_of_method, pick=select.main_score),
+    TableColumn(SINGLE, lambda r: _ends(select.main_score(r)) if is_single(r) else NOTHING, "optional"),
+    SPREAD_OVER_RUNS,
+    TableColumn(ONE_MORE, lambda r: _ends(r.find("one_more")), "optional"),
+    TableColumn(TRAININGS, lambda r: str(run_count(r) or NOTHING), "model"),
+    *VERDICTS,
+)
+"""The main column of a method, its intervals and spread over training runs, and the verdict on it."""

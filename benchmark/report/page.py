@@ -1,8 +1,8 @@
-"""``leaderboard.md``: the main tables of a suite with their main columns, and links to all other files."""
+"""``leaderboard.md``: the main tables of a suite with their main columns, links to all other files, missing cells."""
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmark.records.record import Record
@@ -11,7 +11,7 @@ from benchmark.report.checks import CheckReport
 from benchmark.report.leaderboard import main_table
 from benchmark.report.leaderboard.main_table import COLUMNS
 from benchmark.report.leaderboard.sections import DatasetTables
-from benchmark.report.table import Table, chosen, markdown
+from benchmark.report.table import NOTHING, Table, chosen, markdown
 from core.cli import CONFIGS
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
@@ -33,6 +33,8 @@ COMMITTED_PAGES = ("demo", "phantom", "nih-sample")
 """Suites whose ``index.html`` is committed and can be linked; other pages are written on demand."""
 MEANINGS = "docs/protocols.md"
 """Page that explains the columns, relative to the checkout."""
+MISSING_HEADER = ("dataset", "backbone", "pooling", "attention", "methods", "protocols", "cells", "status", "reason")
+MISSING_ABOUT = "Each of these cells has a record with the reason. Failed cases count as misses in the tables above."
 
 
 def page(
@@ -63,7 +65,7 @@ def short_tables(tables: DatasetTables) -> list[Table]:
     """Return the tables of networks, methods and effects, then the tables on parts of the images."""
     first, *others = (main_table.main(tables.leaderboard, part, COLUMNS) for part in tables.leaderboard.parts)
     ordered = (*tables.networks, first, *tables.effects, *others)
-    return [_short(table, OF_BOARDS) for table in ordered if table is not None]
+    return [_short(table, OF_BOARDS) for table in ordered if table.rows]
 
 
 def _short(table: Table, left_out: Sequence[str]) -> Table:
@@ -107,3 +109,27 @@ def without_number(records: Sequence[Record]) -> str:
     networks = sorted({select.network(r) for r in records if r.status != "ok"} - {""})
     intro = [f"Networks: {', '.join(networks)}.", ""] if networks else []
     return "\n".join(["## Cells without a score", "", *intro, *lines]) if lines else ""
+
+
+def missing(records: Sequence[Record]) -> Table:
+    """Return cells that are not available or failed, one row per model and reason."""
+    gaps = [record for record in records if record.status != "ok"]
+    groups = sorted(select.grouped(gaps, _gap).items())
+    rows = tuple(_missing_row(*gap) for gap in groups)
+    keys = tuple(tuple(record.key for record in group) for _, group in groups)
+    return Table("Cells not available or failed", MISSING_ABOUT, MISSING_HEADER, rows, keys)
+
+
+def _gap(record: Record) -> tuple[str, ...]:
+    c = record.cell
+    return c.dataset, c.backbone, c.global_pool, c.attention_map, record.status, record.reason
+
+
+def _missing_row(gap: tuple[str, ...], records: Sequence[Record]) -> tuple[str, ...]:
+    *network, status, reason = gap
+    methods, protocols = (_list(getattr(r.cell, name) for r in records) for name in ("method", "protocol"))
+    return (*(word or NOTHING for word in network), methods, protocols, str(len(records)), status, reason)
+
+
+def _list(words: Iterable[str]) -> str:
+    return ", ".join(sorted({word for word in words if word})) or NOTHING

@@ -8,7 +8,7 @@ from benchmark.records.provenance import why_other
 from benchmark.records.record import Cell, Record
 from benchmark.report import select
 from benchmark.report.entries.entry import trainings
-from benchmark.report.table import NOTHING, Table, as_text, number, with_interval
+from benchmark.report.table import NOTHING, Table, as_text, difference, number, with_interval
 from benchmark.scoring.statistics.entries import BAND_RUNS, one_more
 from core.errors import examples
 from core.names import MAIN
@@ -40,11 +40,12 @@ def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
 
 
 def _row(published: Record, here: Record) -> tuple[str, ...]:
-    one, other = select.main_value(published), select.main_value(here)
-    difference = NOTHING if one is None or other is None else f"{other - one:+.3f}"
-    cell = here.cell
     values = (with_interval(select.main_score(record)) for record in (published, here))
-    return (cell.backbone, cell.global_pool, str(cell.seed), here.method, *values, difference)
+    return (*_names(here), *values, difference(select.main_value(here), select.main_value(published)))
+
+
+def _names(record: Record) -> tuple[str, ...]:
+    return record.cell.backbone, record.cell.global_pool, str(record.cell.seed), record.method
 
 
 def predicted(records: Sequence[Record], published: Sequence[Record], suite: str) -> str:
@@ -82,9 +83,7 @@ def _predicted_row(here: Record, published: Sequence[float]) -> tuple[str, ...]:
     if band is not None and value is not None:
         low, high = (round(end, 6) for end in band)
         ends, verdict = f"[{number(low)}, {number(high)}]", INSIDE if low <= value <= high else OUTSIDE
-    cell = here.cell
-    words = (cell.backbone, cell.global_pool, str(cell.seed), here.method)
-    return (*words, number(value), ends, str(len(published)), verdict)
+    return (*_names(here), number(value), ends, str(len(published)), verdict)
 
 
 def _summary(rows: Sequence[tuple[str, ...]], suite: str) -> str:

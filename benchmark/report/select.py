@@ -1,10 +1,26 @@
 """Select the records of a table, and group them by network and row."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from benchmark.records.record import Record
 from core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
 from core.scores import Score
+
+Item = TypeVar("Item")
+Key = TypeVar("Key")
+
+
+def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Return key -> the items that have it, all in their order.
+
+    >>> grouped([3, 1, 4], lambda n: n % 2)
+    {1: [3, 1], 0: [4]}
+    """
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def model_of(record: Record) -> tuple[object, ...]:
@@ -21,10 +37,7 @@ def by_model(records: Iterable[Record]) -> list[list[Record]]:
     >>> [[record.cell.method for record in group] for group in by_model(rows)]
     [['cam', 'prior'], ['cam', 'prior']]
     """
-    groups: dict[tuple[object, ...], list[Record]] = {}
-    for record in records:
-        groups.setdefault(model_of(record), []).append(record)
-    return list(groups.values())
+    return list(grouped(records, model_of).values())
 
 
 def row_key(record: Record) -> tuple[object, ...]:

@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.records import Record, load, ordered
-from benchmark.report.charts import COMPONENTS, figures, vega
+from benchmark.report.charts import COMPONENTS, figures
 from benchmark.report.entries.aggregate import Leaderboard, leaderboards
 from benchmark.report.html.render import link_documents
 from benchmark.report.html.suite import PAGE, SuitePage, suite_page
 from benchmark.report.index import index
 from benchmark.report.leaderboard import main_table, numbers
-from benchmark.report.leaderboard.missing import missing
 from benchmark.report.leaderboard.protocols import SEED
 from benchmark.report.leaderboard.sections import DatasetTables, tables_of
-from benchmark.report.page import page, path_to_checkout, short_tables
+from benchmark.report.page import missing, page, path_to_checkout, short_tables
 from benchmark.report.table import Table, as_text, chosen, latex
 from benchmark.scoring.statistics.bootstrap import BLAS
 from core.errors import BadValueError, hint
@@ -79,7 +78,7 @@ def write(
     suite = SuitePage(folder.name, title or folder.name, about, limits, held_out, has_gallery)
     html = suite_page(suite, all_records, sections)
     write_text(folder / PAGE, link_documents(html, path_to_checkout(Path(linked_from or folder))))
-    seed = [table for b in boards for layout in SEED if (table := layout.fill(b.records, b.dataset))]
+    seed = [table for b in boards for layout in SEED if (table := layout.fill(b.records, b.dataset)).rows]
     _write_workbook(folder / "seed.xlsx", seed)
     return sections
 
@@ -88,17 +87,15 @@ def headline(sections: Sequence[DatasetTables]) -> str:
     """Return the main tables of a suite for a terminal, with the reasons for missing cells."""
     tables = [table for part in sections for table in (*part.checks[:1], *part.choice[:1])]
     tables += [table for part in sections for table in _headline(part)]
-    tables += [gaps for part in sections[:1] if (gaps := missing(part.leaderboard.records)) is not None]
-    return "\n".join(map(as_text, tables))
+    tables += [missing(part.leaderboard.records) for part in sections[:1]]
+    return "\n".join(as_text(table) for table in tables if table.rows)
 
 
 def _headline(part: DatasetTables) -> list[Table]:
     """Return the tables of networks, methods and effects, then the methods on parts of the images."""
     compared, effect = ([chosen(table, main_table.SHORT) for table in group] for group in (part.networks, part.effects))
-    methods, *of_parts = (
-        main_table.main(part.leaderboard, images, main_table.SHORT) for images in part.leaderboard.parts
-    )
-    return [table for table in (*compared, methods, *effect, *of_parts) if table is not None]
+    methods, *of_parts = (main_table.main(part.leaderboard, n, main_table.SHORT) for n in part.leaderboard.parts)
+    return [*compared, methods, *effect, *of_parts]
 
 
 def _pictures(folder: Path, boards: Sequence[Leaderboard]) -> list[str]:
@@ -106,7 +103,7 @@ def _pictures(folder: Path, boards: Sequence[Leaderboard]) -> list[str]:
     drawn = [board for board in boards if board.design is not None]
     names = [PICTURE if len(drawn) == 1 else PICTURE.replace(".", f"-{board.dataset}.") for board in drawn]
     for board, name in zip(drawn, names, strict=True):
-        write_text(folder / name, figures.drawing(vega.spec(COMPONENTS, board), PICTURE_INCHES))
+        write_text(folder / name, figures.drawing(COMPONENTS.spec(board), PICTURE_INCHES))
     for outdated in {*folder.glob(PICTURE.replace(".", "*."))} - {folder / name for name in names}:
         outdated.unlink()
     return names

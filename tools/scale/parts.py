@@ -103,7 +103,7 @@ def tables(cells: int, rows_per_cell: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder, begun = Path(name) / "large", time.process_time()
         copies = _copies(cells, rows_per_cell, folder)
-        packed_records.write(copies, folder)
+        packed_records.write_packed(copies, folder)
         packed = time.process_time()
         loaded = records.load(folder)
         read = time.process_time()

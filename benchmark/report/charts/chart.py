@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
+from benchmark.report.charts.theme import GREY, LETTER, PALETTE, SHAPES, SYMBOL
 from benchmark.report.entries.aggregate import Leaderboard
 
 Row = dict[str, Any]
@@ -16,6 +16,8 @@ Spec = dict[str, Any]
 TYPES = {"N": "nominal", "O": "ordinal", "Q": "quantitative"}
 PARTS = ("layer", "data", "mark", "description", "encoding", "height", "datasets")
 """Keys of a chart, in the order in which they are written."""
+FIT: Spec = {"autosize": {"type": "fit-x", "contains": "padding"}}
+"""Fit the given width, including axes and labels."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,23 @@ class Chart:
 
     Raises ``NotAvailableError`` with the reason if there is nothing to draw.
     """
+
+    def spec(self, leaderboard: Leaderboard) -> Spec:
+        """Return the chart as Vega-Lite, without a theme. Raises ``NotAvailableError`` without data.
+
+        Only the tests validate it, because Altair's validation is slow.
+        """
+        made = self.draw(leaderboard)
+        return made | FIT | {"usermeta": {"legend": LETTER * max(map(len, _words(made)), default=0) + SYMBOL}}
+
+
+def _words(part: Any) -> Iterator[str]:
+    """Yield the labels of a chart's legends."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
+        if key == "domain" and value and isinstance(value[0], str):
+            yield from value
+        else:
+            yield from _words(value)
 
 
 def field(word: str, **settings: Any) -> Spec:

@@ -7,8 +7,9 @@ from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.report import select
 from benchmark.report.charts.chart import Row, Spec, by_network, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import LabeledEntry, chart_row, entries
+from benchmark.report.charts.rows import chart_rows, entries
 from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.entries.entry import Entry
 from benchmark.report.table import Table, number
 from core.errors import NotAvailableError
 from core.names import BESIDE, MAIN, PEOPLE
@@ -26,9 +27,8 @@ Key = tuple[str, str]
 
 def draw(leaderboard: Leaderboard) -> Spec:
     """Draw a mark per entry with its interval; label the best one at each cost."""
-    costs_by_key = _costs(leaderboard)
-    images, rows = _rows(leaderboard)
-    values = _values(_measured(rows, costs_by_key))
+    measured, about = _measured(leaderboard)
+    values = _values(measured)
     if not values:
         raise NotAvailableError(
             f"no costs were measured on {leaderboard.dataset}: run `python -m benchmark.run --suite NAME --costs`"
@@ -47,55 +47,50 @@ def draw(leaderboard: Leaderboard) -> Spec:
     bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.3)
     points = mark("point", base, shapes, colours, hint, filled=True, opacity=0.9, size=50)
     names = mark("text", base, {"text": field("label:N")}, align="right", dx=-6, dy=-5)
-    about = f"{leaderboard.dataset}: {_about(rows, costs_by_key, images)} {NAMED}"
-    return view(values, about, 340, bars, points, names)
+    return view(values, f"{leaderboard.dataset}: {about} {NAMED}", 340, bars, points, names)
 
 
-def cost_tables(leaderboard: Leaderboard) -> list[Table]:
-    """Return the numbers of the chart, cheapest first, with the peak memory in MiB; empty if nothing was measured.
+def cost_table(leaderboard: Leaderboard) -> Table:
+    """Return the numbers of the chart, cheapest first, with the peak memory in MiB.
 
     Milliseconds per image with one method, on the machine that ``costs.parquet`` names.
     """
-    if not (costs_by_key := _costs(leaderboard)):
-        return []
-    images, rows = _rows(leaderboard)
-    measured = _measured(rows, costs_by_key)
+    measured, about = _measured(leaderboard)
     cells = tuple(
-        (select.network(row.entry), row.entry.method, number(row.main.value), f"{cost.ms:.1f}", f"{cost.mib:.1f}")
-        for cost, row in measured
+        (select.network(row), row.method, number(select.main_value(row)), f"{cost.ms:.1f}", f"{cost.mib:.1f}")
+        for cost, _, row in measured
     )
-    keys = tuple((row.entry.key,) for _, row in measured)
-    return [Table("cost", _about(rows, costs_by_key, images), ("network", "method", MAIN, "ms", "MiB"), cells, keys)]
+    keys = tuple((row.key,) for _, _, row in measured)
+    return Table("cost", about, ("network", "method", MAIN, "ms", "MiB"), cells, keys)
 
 
-def _rows(leaderboard: Leaderboard) -> tuple[int | None, list[LabeledEntry]]:
-    """Return the size of the largest part that slow methods explain (None: all images), and its rows with scores."""
+def _key(row: Entry) -> Key:
+    return row.cell.model_of_any_seed, row.cell.method
+
+
+def _measured(leaderboard: Leaderboard) -> tuple[list[tuple[Cost, str, Entry]], str]:
+    """Return the measured rows with costs and labels, cheapest first, and what they show; empty without costs.
+
+    Costs are those of the first folder that has any, so that a chart never mixes machines. The rows are those on the
+    largest part that slow methods explain.
+    """
+    read = next((measured for folder in leaderboard.folders if (measured := costs.read(Path(folder)))), [])
+    costs_by_key = {(row.model, row.method): row for row in read if row.dataset == leaderboard.dataset}
+    if not costs_by_key:
+        return [], ""
     images = max(select.parts(leaderboard.records, leaderboard.dataset), default=None)
-    return images, [row for row in entries(leaderboard, images) if row.entry.cell.method not in (*BESIDE, *PEOPLE)]
+    rows = {k: row for k, row in entries(leaderboard, images).items() if row.cell.method not in (*BESIDE, *PEOPLE)}
+    pairs = [(costs_by_key[_key(row)], label, row) for label, row in rows.items() if _key(row) in costs_by_key]
+    about = _about([*rows.values()], costs_by_key, images)
+    return sorted(pairs, key=lambda pair: pair[0].ms), about
 
 
-def _costs(leaderboard: Leaderboard) -> dict[Key, Cost]:
-    """Return the costs of the first folder that has any, so that a chart never mixes machines."""
-    read = next((rows for folder in leaderboard.folders if (rows := costs.read(Path(folder)))), [])
-    return {(row.model, row.method): row for row in read if row.dataset == leaderboard.dataset}
-
-
-def _key(row: LabeledEntry) -> Key:
-    return row.entry.cell.model_of_any_seed, row.entry.cell.method
-
-
-def _measured(rows: Sequence[LabeledEntry], costs_by_key: Mapping[Key, Cost]) -> list[tuple[Cost, LabeledEntry]]:
-    """Return the measured rows with their costs, cheapest first."""
-    pairs = ((costs_by_key[_key(row)], row) for row in rows if _key(row) in costs_by_key)
-    return sorted(pairs, key=lambda pair: pair[0].ms)
-
-
-def _values(measured: Sequence[tuple[Cost, LabeledEntry]]) -> list[Row]:
+def _values(measured: Sequence[tuple[Cost, str, Entry]]) -> list[Row]:
     """Return the marks; a mark has a label if no other of similar or lower cost scores as high."""
+    drawn = chart_rows({label: row for _, label, row in measured})
     values = [
-        chart_row(row)
-        | {"network": select.network(row.entry), "method": row.entry.method, "ms": cost.ms, "MiB": cost.mib}
-        for cost, row in measured
+        scored | {"network": select.network(row), "method": row.method, "ms": cost.ms, "MiB": cost.mib}
+        for scored, (cost, _, row) in zip(drawn, measured, strict=True)
     ]
     for row in values:
         near = (other for other in values if other["ms"] <= NEAR * row["ms"])
@@ -103,13 +98,12 @@ def _values(measured: Sequence[tuple[Cost, LabeledEntry]]) -> list[Row]:
     return values
 
 
-def _about(rows: Sequence[LabeledEntry], costs_by_key: Mapping[Key, Cost], images: int | None) -> str:
+def _about(rows: Sequence[Entry], costs_by_key: Mapping[Key, Cost], images: int | None) -> str:
     """Describe the chart: its axes, the processor, and the methods without a measured time."""
     cost = next(iter(costs_by_key.values()))
     clock = f"one core of {cost.processor}" if cost.device == "cpu" else cost.device
     part = f" on the {images} images that slow methods explain too" if images else ""
-    missing = [row for row in rows if _key(row) not in costs_by_key]
-    words = dict.fromkeys(row.entry.method for row in missing)
+    words = dict.fromkeys(row.method for row in rows if _key(row) not in costs_by_key)
     return (
         f"{MAIN} and its interval{part}, against milliseconds per image on {clock} with one method, including "
         f"the forward pass and all {cost.findings} findings. "

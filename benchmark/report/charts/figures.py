@@ -10,7 +10,6 @@ from PIL import Image
 
 from benchmark.report.charts.chart import Chart, Spec
 from benchmark.report.charts.theme import NAMES, PAPER
-from benchmark.report.charts.vega import spec
 from benchmark.report.entries.aggregate import Leaderboard
 from core.files import atomic
 
@@ -28,7 +27,7 @@ def save(chart: Chart, leaderboard: Leaderboard, folder: Path, stem: str) -> lis
     The same records give the same pictures. Raises ``NotAvailableError`` for a chart without data and ``WriteError`` if
     a file cannot be written.
     """
-    made = spec(chart, leaderboard)
+    made = chart.spec(leaderboard)
     files = []
     for name, inches in WIDTHS.items():
         svg = drawing(made, inches)

@@ -3,7 +3,6 @@
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from benchmark.records.record import PUBLISHED, Record
 from benchmark.report import select
@@ -14,7 +13,6 @@ from benchmark.report.entries.entry import BLIND, Entry, is_single, recipe_of
 from benchmark.report.table import NOTHING
 from core.errors import NotAvailableError
 from core.names import CEILINGS, CENTER, MAIN, PRIOR, UNRANKED_METHODS
-from core.scores import Score
 
 MOST = 30
 """Maximum number of methods in a chart with a line per entry: they fit on one printed page."""
@@ -25,63 +23,50 @@ KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, CEILING = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class LabeledEntry:
-    """An entry with a main score, and its label in charts."""
-
-    label: str
-    """Method and network; unique among the rows."""
-    kind: str
-    """One of ``KINDS``."""
-    entry: Entry
-    main: Score
-    """The main column with its interval: over training runs if there are several."""
+Rows = dict[str, Entry]
+"""Unique label of a row in charts, from its method and network -> the row, which has a main score."""
 
 
-def entries(leaderboard: Leaderboard, images: int | None = None) -> list[LabeledEntry]:
+def entries(leaderboard: Leaderboard, images: int | None = None) -> Rows:
     """Return all rows that have a value, network by network; baselines that do not use the network only once.
 
     ``images``: size of the part of the images that slow methods explain; None for all images. Raises
     ``NotAvailableError`` if there are none.
     """
-    rows: dict[tuple[object, ...], tuple[Entry, Score]] = {}
+    rows: dict[tuple[object, ...], Entry] = {}
     for row in leaderboard.parts[images]:
-        score = select.main_score(row)
-        if score is not None and score.value is not None:
-            rows.setdefault((row.method, score.value) if row.cell.method in BLIND else (row.key,), (row, score))
+        if (value := select.main_value(row)) is not None:
+            rows.setdefault((row.method, value) if row.cell.method in BLIND else (row.key,), row)
     if not rows:
         raise NotAvailableError(f"{leaderboard.dataset} has no record with {MAIN} at cross-fitted thresholds")
-    names = labels([row for row, _ in rows.values()])
-    return [
-        LabeledEntry(label, _kind(row), row, score) for label, (row, score) in zip(names, rows.values(), strict=True)
-    ]
+    return dict(zip(labels([*rows.values()]), rows.values(), strict=True))
 
 
-def limited(rows: Sequence[LabeledEntry]) -> list[LabeledEntry]:
+def limited(rows: Rows) -> Rows:
     """Return the first ``MOST`` methods, and the highest row of each baseline and upper bound, in their order."""
-    methods = [row for row in rows if select.is_method(row.entry)][:MOST]
-    others = {row.entry.method: row for row in reversed(rows) if row.entry.cell.method in UNRANKED_METHODS}
-    return [row for row in rows if row in methods or others.get(row.entry.method) is row]
+    methods = [label for label, row in rows.items() if select.is_method(row)][:MOST]
+    others = {row.method: label for label, row in reversed(rows.items()) if row.cell.method in UNRANKED_METHODS}
+    return {label: row for label, row in rows.items() if label in methods or label in others.values()}
 
 
-def count(rows: Sequence[LabeledEntry]) -> str:
+def count(rows: Rows) -> str:
     """Describe how many of the rows a chart shows.
 
-    >>> count([])
+    >>> count({})
     'All 0 entries'
     """
-    methods = sum(select.is_method(row.entry) for row in rows)
+    methods = sum(map(select.is_method, rows.values()))
     return f"The first {MOST} of {methods} entries" if methods > MOST else f"All {methods} entries"
 
 
-def leading(leaderboard: Leaderboard) -> list[LabeledEntry]:
+def leading(leaderboard: Leaderboard) -> Rows:
     """Return the best entry of the first ``NETWORKS`` networks, then the highest row of ``prior`` and of ``center``.
 
     Charts with a line per entry show these rows; more lines would overlap.
     """
     rows = entries(leaderboard)
-    baselines = {row.entry.method: row for row in reversed(rows) if row.entry.method in (PRIOR, CENTER)}
-    return [*_best_of_networks(rows)[:NETWORKS], *baselines.values()]
+    baselines = {row.method: label for label, row in reversed(rows.items()) if row.method in (PRIOR, CENTER)}
+    return {label: rows[label] for label in (*_best_of_networks(rows)[:NETWORKS], *baselines.values())}
 
 
 def leading_words(leaderboard: Leaderboard) -> str:
@@ -91,11 +76,11 @@ def leading_words(leaderboard: Leaderboard) -> str:
     return f"the best entry of {networks} and the highest row of two baselines"
 
 
-def _best_of_networks(rows: Sequence[LabeledEntry]) -> list[LabeledEntry]:
-    best: dict[object, LabeledEntry] = {}
-    for row in rows:
-        if select.is_method(row.entry):
-            best.setdefault(recipe_of(row.entry), row)
+def _best_of_networks(rows: Rows) -> list[str]:
+    best: dict[object, str] = {}
+    for label, row in rows.items():
+        if select.is_method(row):
+            best.setdefault(recipe_of(row), label)
     return list(best.values())
 
 
@@ -112,12 +97,15 @@ def labels(records: Sequence[Record]) -> list[str]:
     return _numbered(max(words, key=lambda labels: len({*labels})))
 
 
-def chart_row(row: LabeledEntry) -> Row:
-    """Return the data of a row for a chart: label, kind, value, n, and its interval if it has one."""
-    score = row.main
-    behind = "one training run" if is_single(row.entry) else "new training runs and patients"
-    ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}
-    return {"entry": row.label, "kind": row.kind, "value": score.value, "n": score.n, **ends}
+def chart_rows(rows: Rows) -> list[Row]:
+    """Return the data of rows for a chart: label, kind, value, n, and the interval if there is one."""
+    out: list[Row] = []
+    for label, row in rows.items():
+        if (score := select.main_score(row)) is not None:
+            behind = "one training run" if is_single(row) else "new training runs and patients"
+            ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}
+            out.append({"entry": label, "kind": _kind(row), "value": score.value, "n": score.n, **ends})
+    return out
 
 
 def _label(record: Record, columns: Sequence[TableColumn]) -> str:

@@ -7,13 +7,18 @@ from pathlib import Path
 
 from benchmark.records import Record, Score
 from benchmark.report import select
-from benchmark.report.entries.case_columns import CaseColumns
 from benchmark.report.entries.comparisons import comparisons
-from benchmark.report.entries.design import design
 from benchmark.report.entries.effects import effects
-from benchmark.report.entries.entry import Entry, entry, mean_record, mean_records, network_of, recipe_of, trainings
-from benchmark.report.entries.main_column import MainColumn, ScoredRow, column_of, hits_of
-from benchmark.report.entries.methods import by_network
+from benchmark.report.entries.entry import (
+    Entry,
+    entry,
+    mean_records,
+    network_of,
+    recipe_of,
+    trainings,
+    with_comparisons,
+)
+from benchmark.report.entries.main_column import column_of, design, hits_of
 from benchmark.report.entries.networks import networks
 from benchmark.report.entries.ranking import ranked
 from benchmark.scoring.statistics.components import BalancedScores
@@ -60,51 +65,31 @@ def leaderboards(
     ``folders`` contain the rows per case; entries without them have no interval and are not compared. ``rank_methods``:
     see ``networks``. Raises ``DataError`` for invalid rows.
     """
-    boards = {
-        (name, part): select.board(records, name, part)
-        for name in select.datasets(records)
-        for part in (None, *select.parts(records, name))
-    }
-    runs = [record for board in boards.values() for record in board]
-    hits = hits_of(runs, folders) if runs and folders else None
-    rows: dict[str, dict[int | None, Board]] = {}
-    for (name, part), board in boards.items():
-        rows.setdefault(name, {})[part] = _board(board, hits)
-    return [_leaderboard(records, name, folders, parts, rank_methods) for name, parts in rows.items()]
-
-
-Board = tuple[list[ScoredRow], MainColumn | None]
-"""Rows that are not yet compared, and their hits by patient."""
-
-
-def _board(runs: Sequence[Record], hits: CaseColumns | None) -> Board:
-    column = None if hits is None else column_of(runs, hits)
-    groups = trainings(runs)
-    return [ScoredRow(group, mean_record(group), column.entry(group) if column else None) for group in groups], column
+    return [_leaderboard(records, name, folders, rank_methods) for name in select.datasets(records)]
 
 
 def _leaderboard(
-    records: Sequence[Record],
-    dataset: str,
-    folders: Sequence[Path],
-    boards: Mapping[int | None, Board],
-    rank_methods: Sequence[str],
+    records: Sequence[Record], dataset: str, folders: Sequence[Path], rank_methods: Sequence[str]
 ) -> Leaderboard:
     """Return the entries of all parts, with classification scores and comparisons, for one data set."""
-    groups, auroc = by_network(boards[None][0]), _auroc(records)
-    of_networks = [
-        n.model_copy(update={"scores": (*n.scores, *auroc.get(recipe_of(n), ()))})
-        for n in networks(groups, rank_methods)
-    ]
+    boards = {part: select.board(records, dataset, part) for part in (None, *select.parts(records, dataset))}
+    runs = [record for board in boards.values() for record in board]
+    hits = hits_of(runs, folders) if runs and folders else None
+    columns = {part: None if hits is None else column_of(board, hits) for part, board in boards.items()}
+    rows = {
+        part: [entry(group, column.entry(group) if (column := columns[part]) else None) for group in trainings(board)]
+        for part, board in boards.items()
+    }
+    groups, auroc = [*select.grouped(rows[None], network_of).values()], _auroc(records)
+    of_networks = [with_comparisons(n, auroc.get(recipe_of(n), ())) for n in networks(groups, rank_methods)]
     entries = {}
-    for part, (rows, column) in boards.items():
-        scores_by_row = {row: [*auroc.get(select.model_of(row.mean), ())] for row in rows}
+    for part, column in columns.items():
+        scores_by_row = {row: [*auroc.get(select.model_of(row), ())] for row in rows[part]}
         of_part = (r for r in records if r.cell.protocol == PAIRED and r.cell.images == part)
         paired = {select.row_key(r): r.scores for r in of_part}
-        for row, scores in comparisons(rows, column, paired, of_networks if part is None else ()):
+        for row, scores in comparisons(rows[part], column, paired, of_networks if part is None else ()):
             scores_by_row[row] += scores
-        made = [entry(row.mean, row.runs, scores) for row, scores in scores_by_row.items()]
-        entries[part] = _in_order(made, of_networks)
+        entries[part] = _in_order([with_comparisons(*pair) for pair in scores_by_row.items()], of_networks)
     return Leaderboard(dataset, records, folders, entries, of_networks, effects(groups))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-from benchmark.records import Cell, cases, packed
+from benchmark.records import Cell, arrow, cases
 from core.types import FloatArray
 
 CASE = ("image", "patient", "finding")
@@ -69,7 +69,7 @@ def read(cells: Sequence[Cell], folders: Sequence[Path], names: Sequence[str]) -
 def codes(rows: pyarrow.Table, name: str) -> tuple[Codes, NDArray[np.str_]]:
     """Return a dictionary column as (N,) codes and the array of its words; codes agree across files."""
     column = rows[name].combine_chunks()
-    return packed.numbers(column.indices).astype(np.int64), np.array(column.dictionary.to_pylist(), dtype=str)
+    return arrow.numbers(column.indices).astype(np.int64), np.array(column.dictionary.to_pylist(), dtype=str)
 
 
 def column_as_floats(rows: pyarrow.Table, name: str) -> FloatArray:
@@ -78,4 +78,4 @@ def column_as_floats(rows: pyarrow.Table, name: str) -> FloatArray:
     >>> column_as_floats(pyarrow.table({"hit": [True, None, False]}), "hit").tolist()
     [1.0, nan, 0.0]
     """
-    return packed.numbers(rows[name].cast(pyarrow.float64()).combine_chunks(), np.nan)
+    return arrow.numbers(rows[name].cast(pyarrow.float64()).combine_chunks(), np.nan)

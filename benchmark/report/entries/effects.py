@@ -4,7 +4,7 @@ Only networks with two training runs or more count, and only pairs of methods th
 
 ``networks``        number of networks that have the method
 ``may_be_best``     1 if no other method is significantly better over the networks (5 %, Holm over the row's pairs)
-``worse_by@NAME``   how much better the method NAME is: as in ``methods``. The same metric with the name
+``worse_by@NAME``   how much better the method NAME is: as in ``comparisons``. The same metric with the name
                     of a network in place of a finding is the difference in that network
 """
 
@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmark.records import Cell, Score
+from benchmark.report.entries.comparisons import ordered_methods, verdict_scores
 from benchmark.report.entries.entry import BETTER, Entry, score
-from benchmark.report.entries.main_column import ScoredRow
-from benchmark.report.entries.methods import ordered_methods, verdict_scores
 from benchmark.report.entries.networks import names
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics import mrmc
@@ -27,18 +26,18 @@ Rows = Mapping[str, EntryScores]
 """Name of a network -> the scores of a method there."""
 
 
-def effects(groups: Sequence[Sequence[ScoredRow]]) -> list[Entry]:
+def effects(groups: Sequence[Sequence[Entry]]) -> list[Entry]:
     """Return an entry for each method that two or more networks with several training runs have.
 
     ``groups``: rows of each network. Methods of most networks come first, then by mean, best first.
     """
     methods: dict[str, dict[str, EntryScores]] = {}
-    behind: dict[str, list[ScoredRow]] = {}
+    behind: dict[str, list[Entry]] = {}
     for group, name in zip(groups, names(groups), strict=True):
         for row in ordered_methods(group):
             if row.by_patient is not None and len(row.by_patient.theta) > 1:
-                methods.setdefault(row.mean.method, {})[name] = row.by_patient
-                behind.setdefault(row.mean.method, []).append(row)
+                methods.setdefault(row.method, {})[name] = row.by_patient
+                behind.setdefault(row.method, []).append(row)
     entered = {
         name: rows
         for name, rows in methods.items()
@@ -75,9 +74,9 @@ def _difference(one: EntryScores, other: EntryScores) -> tuple[np.ndarray, np.nd
     return one.theta - other.theta, one.jackknife - other.jackknife
 
 
-def _entry(rows: Sequence[ScoredRow], order: Sequence[str], methods: Mapping[str, Rows], verdict: Verdict) -> Entry:
+def _entry(rows: Sequence[Entry], order: Sequence[str], methods: Mapping[str, Rows], verdict: Verdict) -> Entry:
     """Return the entry of one method over all networks, with its differences from the first method."""
-    first = rows[0].mean
+    first = rows[0]
     mine = methods[first.method]
     made = [score("networks", float(len(mine))), *verdict_scores(verdict, order)]
     if verdict.than is not None:

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
+from pydantic import InstanceOf
 
 from benchmark.records import Record, Score
 from benchmark.report import select
+from benchmark.scoring.statistics.entries import EntryScores
 from core.names import MAIN, UNRANKED_METHODS, UNTRAINED
 
 BETTER = "worse_by@"
@@ -24,11 +26,17 @@ class Entry(Record):
 
     runs: tuple[Record, ...] = ()
     """Records of its training runs, by seed."""
+    by_patient: InstanceOf[EntryScores] | None = None
+    """Its main column by patient; None without per-case rows or with other cases than the best row."""
 
     @cached_property
     def mean(self) -> Record:
         """Mean over its training runs, without comparisons."""
         return mean_record(self.runs)
+
+
+RowScore = tuple[Entry, list[Score]]
+"""A row and its comparisons."""
 
 
 def score(
@@ -56,16 +64,19 @@ def worse_by(record: Record, finding: str = "mean") -> tuple[str, Score | None]:
     return metric.removeprefix(BETTER), record.find(metric, finding) if metric else None
 
 
-def entry(mean: Record, runs: Iterable[Record], comparisons: Sequence[Score]) -> Entry:
-    """Return the row of ``runs``: the scores of their ``mean``, then the ``comparisons``.
+def entry(runs: Sequence[Record], by_patient: EntryScores | None) -> Entry:
+    """Return the row of ``runs`` before it is compared with others: the mean of their scores."""
+    return Entry.model_construct(**{**mean_record(runs).__dict__, "runs": tuple(runs), "by_patient": by_patient})
+
+
+def with_comparisons(row: Entry, comparisons: Sequence[Score]) -> Entry:
+    """Return a row with the scores of its ``comparisons`` after its own.
 
     A comparison that has the main metric replaces the mean's: it has the interval over runs and patients.
     """
-    over_runs = {score.finding: score for score in comparisons if score.metric == MAIN}
-    main = ((s.metric, s.threshold_origin) == (MAIN, "cross-fitted") for s in mean.scores)
-    means = (over_runs.get(s.finding, s) if is_main else s for s, is_main in zip(mean.scores, main, strict=True))
-    scores = (*means, *(score for score in comparisons if score.metric != MAIN))
-    return Entry.model_construct(**{**mean.__dict__, "scores": scores, "runs": tuple(runs)})
+    over_runs = {(s.metric, s.finding, s.threshold_origin): s for s in comparisons if s.metric == MAIN}
+    means = (over_runs.get((s.metric, s.finding, s.threshold_origin), s) for s in row.scores)
+    return row.model_copy(update={"scores": (*means, *(s for s in comparisons if s.metric != MAIN))})
 
 
 def trainings(records: Iterable[Record]) -> list[list[Record]]:
@@ -76,9 +87,7 @@ def trainings(records: Iterable[Record]) -> list[list[Record]]:
     >>> [[record.cell.seed for record in group] for group in trainings(rows)]
     [[0, 1]]
     """
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        groups.setdefault((record.source, record.cell.without_seed.key), []).append(record)
+    groups = select.grouped(records, lambda record: (record.source, record.cell.without_seed.key))
     return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
 
 

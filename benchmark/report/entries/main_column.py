@@ -1,4 +1,4 @@
-"""The main column of a leaderboard by case, from the per-case rows of its records."""
+"""The main column of a leaderboard by case, from the per-case rows of its records, also as a balanced design."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,29 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.records import Record, Score
+from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.entries import case_columns, ranking
 from benchmark.report.entries.case_columns import CaseColumns
 from benchmark.scoring.statistics import entries as statistics
+from benchmark.scoring.statistics.components import BalancedScores, ScoreKey, largest_balanced_part, patient_values
 from benchmark.scoring.statistics.entries import EntryScores
 from benchmark.scoring.statistics.patients import Sums, by_patient
 from core.names import BASELINES, MAIN
 from core.types import FloatArray
-
-
-@dataclass(frozen=True, eq=False)
-class ScoredRow:
-    """An entry before it is compared with others: one method on all training runs of a network."""
-
-    runs: Sequence[Record]
-    mean: Record
-    by_patient: EntryScores | None
-    """Its scores by patient; None without per-case rows or with other cases than the best row."""
-
-
-RowScore = tuple[ScoredRow, list[Score]]
-"""A row and its comparisons."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,3 +92,26 @@ def hits_of(board: Sequence[Record], folders: Sequence[Path]) -> CaseColumns:
 
 def _is_compared(record: Record) -> bool:
     return select.is_method(record) or record.cell.method in BASELINES
+
+
+def design(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> BalancedScores | None:
+    """Return the main column by network, method, training run and patient; None if no network has two training runs.
+
+    Baselines and methods on a part of the images are left out. ``folders`` contain the per-case rows. Raises
+    ``DataError`` for invalid rows.
+    """
+    runs = (record for record in records if record.source == "run")
+    board = [r for r in select.board(runs, dataset) if select.is_method(r) and r.cell.seed is not None]
+    if len({record.cell.seed for record in board}) < 2:
+        return None
+    column = main_column(board, folders)
+    if column is None:
+        return None
+    values = patient_values(column.theta, column.jackknife)
+    return largest_balanced_part({_factors(r): values[column.columns[r.key]] for r in board if r.key in column.columns})
+
+
+def _factors(record: Record) -> ScoreKey:
+    cell = record.cell
+    words = (cell.backbone, f"{cell.img_size}px", *(word for word in [cell.attention_map] if word not in ("", "none")))
+    return " ".join(words), cell.global_pool, record.method, cell.seed or 0

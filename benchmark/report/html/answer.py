@@ -1,22 +1,27 @@
-"""The answer in sentences: best network, best method on it, certainty, and whether it beats ``prior``."""
+"""The answers in sentences: best network and method, their certainty, whether they beat ``prior``; of each check."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.records import Record
 from benchmark.report import select
+from benchmark.report.checks import CheckReport
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import Entry, is_single, network_of, run_count, worse_by
 from benchmark.report.html.findings import by_finding
-from benchmark.report.html.scope import limits, rests
-from benchmark.report.html.words import name, network_name
+from benchmark.report.html.scope import OTHERS, limits, name, network_name, of_data, rests
 from benchmark.report.table import Table, number, signed, with_interval
 from benchmark.scoring.statistics.entries import BAND_RUNS
 from core.names import MAIN
 
 NAMED = 6
 """Maximum number of rows that a sentence lists by name; the others are counted."""
+ONCE = (
+    "This is unknown: each network was trained once, and the intervals cover only new patients.",
+    "To check several training runs, set `seeds: [0, 1, 2]` in the suite's file and run it again.",
+)
+SEVERAL = ("The check was applied to each training run. The spread over seeds shows how much another run may change.",)
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,7 @@ def answer(leaderboard: Leaderboard) -> PageAnswer | None:
     methods = [row for row in leaderboard.entries if select.is_method(row) and select.main_value(row) is not None]
     if not methods:
         return None
-    groups: dict[str, list[Entry]] = {}
-    for row in methods:
-        groups.setdefault(network_of(row), []).append(row)
+    groups = select.grouped(methods, network_of)
     first, *_ = of_first = next(iter(groups.values()))
     behind = leaderboard.runs()
     return PageAnswer(
@@ -68,9 +71,7 @@ def _first(networks: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> 
         why = "; ".join(dict.fromkeys(reasons))
         warning = f"The {len(groups)} networks are not compared ({why}): do not read their order as a result."
         return (*([warning] if len(groups) > 1 else []), *list(sentences.values())[:NAMED])
-    grids: dict[float | None, list[Entry]] = {}
-    for network in compared:
-        grids.setdefault(_bound(network), []).append(network)
+    grids = select.grouped(compared, _bound)
     lines = [
         words for grid in grids.values() for words in (_of_grid(grid, len(grids) > 1), sentences[network_of(grid[0])])
     ]
@@ -182,3 +183,22 @@ def _another(first: Entry, methods: Sequence[Entry]) -> tuple[str, ...]:
     rest = f" {single} of {len(methods)} rows have one run: another seed may change their order." if single else ""
     spread_words = f"Its {runs} runs have a standard deviation of {number(spread.value)}."
     return (f"{band}{spread_words}", f"Comparisons of rows with several runs cover new runs and new patients.{rest}")
+
+
+def answers_of_checks(reports: Sequence[CheckReport]) -> list[PageAnswer]:
+    """Return the answer of each check; checks without a question have none."""
+    return [_answer_of_check(report) for report in reports if report.question]
+
+
+def _answer_of_check(report: CheckReport) -> PageAnswer:
+    """Return the question of a validity check, its answer, and what the answer covers."""
+    networks = select.grouped(report.rows, select.network)
+    numbers = [len({record.cell.seed for record in group}) for group in networks.values()]
+    return PageAnswer(
+        report.question,
+        tuple(report.sentences()),
+        None,
+        ONCE if max(numbers) == 1 else SEVERAL,
+        (*rests(report.rows, numbers), f"Networks: {', '.join(networks)}."),
+        (*of_data(report.rows), report.limit, OTHERS),
+    )

@@ -1,53 +1,69 @@
 """The charts of a page: title, description and Vega-Lite specification."""
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmark.report.charts import CHARTS
-from benchmark.report.charts.chart import Chart
-from benchmark.report.charts.vega import scripts, spec, starter
-from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.charts.theme import LIGHTER, NAMES, THEMES
 from benchmark.report.leaderboard.sections import DatasetTables
 from core.errors import NotAvailableError, WriteError
 from core.files import key, write_text
 
 AS_TABLE = ("matrix",)
 """Charts that the page shows as tables."""
+OPTIONS = {"mode": "vega-lite", "renderer": "svg", "actions": False, "tooltip": {"theme": "dark"}}
+STARTER = """window.drawCharts = () => {{
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
+  const theme = {themes}[dark ? "dark" : "light"];
+  return Promise.all([...document.querySelectorAll("[data-chart]")].map((element) => {{
+    const text = document.getElementById(element.dataset.chart).textContent, lighter = Object.entries({lighter});
+    const chart = JSON.parse(dark ? lighter.reduce((now, [from, to]) => now.replaceAll(from, to), text) : text);
+    const columns = Math.max(1, Math.floor((element.clientWidth - {names}) / chart.usermeta.legend));
+    const config = {{...theme, legend: {{...theme.legend, columns}}}};
+    return vegaEmbed(element, {{...chart, width: element.clientWidth}}, {{...{options}, config}});
+  }}));
+}};
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", window.drawCharts);
+addEventListener("resize", lodashDebounce(window.drawCharts, 200));
+for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, window.drawCharts);
+addEventListener("DOMContentLoaded", window.drawCharts);
+"""
+"""Fills each ``<div data-chart="ID">`` with the chart of ``<script type="application/json" id="ID">``."""
 CACHE = Path(__file__).resolve().parents[3] / "runs" / "cache"
 
 
-@dataclass(frozen=True)
-class ChartView:
-    """A chart of a page."""
+def charts(tables: DatasetTables) -> list[dict[str, Any]]:
+    """Return ``id``, ``title``, ``dataset``, caption and specification of the charts of a data set and of its checks.
 
-    id: str
-    title: str
-    dataset: str
-    about: str
-    """Caption and alternative text; the reason if there is no chart."""
-    spec: Mapping[str, Any] | None
-    """Vega-Lite specification; None if there is nothing to draw."""
-
-
-def charts(tables: DatasetTables) -> list[ChartView]:
-    """Return the charts of a data set and of its checks; a chart without data has the reason instead."""
+    A chart without data has the reason as its caption and no specification.
+    """
     of_board = [chart for chart in CHARTS if chart.name not in AS_TABLE] if tables.boards else []
     of_checks = (chart for report in tables.reports for chart in report.charts)
-    return [_view(chart, tables.leaderboard) for chart in (*of_board, *of_checks)]
+    dataset, views = tables.leaderboard.dataset, []
+    for chart in (*of_board, *of_checks):
+        try:
+            drawn = chart.spec(tables.leaderboard)
+            about = {"about": drawn["description"], "spec": drawn}
+        except NotAvailableError as error:
+            about = {"about": str(error), "spec": None}
+        views.append({"id": f"chart-{dataset}-{chart.name}", "title": chart.title, "dataset": dataset, **about})
+    return views
 
 
-def _view(chart: Chart, leaderboard: Leaderboard) -> ChartView:
-    """Return the chart, or the reason why it cannot be drawn."""
-    id_ = f"chart-{leaderboard.dataset}-{chart.name}"
-    try:
-        made = spec(chart, leaderboard)
-    except NotAvailableError as error:
-        return ChartView(id_, chart.title, leaderboard.dataset, str(error), None)
-    return ChartView(id_, chart.title, leaderboard.dataset, str(made["description"]), made)
+def scripts() -> str:
+    """Return Vega, Vega-Lite, vega-embed and ``starter`` as one script (0.9 MB), to be inlined once."""
+    import vl_convert  # starts a browser engine, only needed for pages
+
+    return vl_convert.javascript_bundle(starter())
+
+
+def starter() -> str:
+    """Return the script that draws a page's charts with Vega."""
+    words = {"options": OPTIONS, "themes": THEMES, "lighter": LIGHTER, "names": NAMES}
+    return STARTER.format(**{name: json.dumps(value) for name, value in words.items()})
 
 
 def drawing() -> str:

@@ -7,7 +7,7 @@ from benchmark.records import Record, Score
 from benchmark.report import select
 from benchmark.report.entries.entry import is_single
 from benchmark.report.entries.ranking import against_prior
-from benchmark.report.html.words import name, network_name
+from benchmark.report.html.scope import name, network_name
 from benchmark.report.leaderboard.layout import TableLayout
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN, PRIOR

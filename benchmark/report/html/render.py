@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup, escape
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -22,46 +24,31 @@ def _environment(folder: Path) -> "Environment":
     """Return the template environment for pages in ``folder``."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and only needed for pages
 
+    loader = FileSystemLoader([folder, FOLDER])
     environment = Environment(
-        autoescape=True,
-        loader=FileSystemLoader([folder, FOLDER]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"marked": marked, "data": data}
-    environment.globals |= {"file": functools.partial(file, folder=folder)}
+    environment.globals["file"] = lambda name: Markup(loader.get_source(environment, name)[0])  # a style or script
     return environment
 
 
-def file(name: str, folder: Path = FOLDER) -> Any:
-    """Return a style or script of ``folder``, else of this package, without escaping."""
-    from markupsafe import Markup
-
-    path = folder / name if (folder / name).is_file() else FOLDER / name
-    return Markup(path.read_text(encoding="utf-8"))
-
-
-def data(value: Any) -> Any:
+def data(value: Any) -> Markup:
     r"""Return JSON for use inside a ``<script>`` element; its characters cannot end the element.
 
     >>> print(data(["<b>"]))
     ["\u003cb\u003e"]
     """
-    from markupsafe import Markup
-
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def marked(text: str) -> Any:
+def marked(text: str) -> Markup:
     """Escape plain text and mark up its `code`; a --flag in it is never broken.
 
     >>> str(marked("`a < b` & c"))
     '<code>a &lt; b</code> &amp; c'
     """
-    from markupsafe import Markup, escape
-
     escaped = escape(text)
     return Markup(re.sub(r"`([^`]+)`", lambda m: f"<code>{_whole(m[1])}</code>", escaped)) if "`" in text else escaped
 

@@ -1,10 +1,10 @@
-"""Data behind an answer, and the limitations that follow from its records."""
+"""Names of rows and networks in sentences, the data behind an answer, and the limitations that follow from it."""
 
 from collections.abc import Sequence
 
 from benchmark.records import Record
+from benchmark.report import select
 from benchmark.report.entries.entry import is_single
-from benchmark.report.html.words import name
 from core.names import MAIN
 
 DRAWN = {
@@ -17,6 +17,23 @@ NETWORK = (
 )
 OTHERS = "Results for other hospitals, findings or annotations. This is not for clinical use."
 CROSS_FITTED = "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients."
+
+
+def name(row: Record) -> str:
+    """Return the name of a row: its method and network.
+
+    >>> from benchmark.records import Cell
+    >>> name(Record(cell=Cell(dataset="NIH", backbone="resnet18", global_pool="AVG", method="cam")))
+    '`cam` (resnet18, AVG)'
+    """
+    cell = row.cell
+    words = (cell.backbone, cell.global_pool, cell.attention_map)
+    return f"`{row.method}` ({', '.join(word for word in words if word not in ('', 'none')) or 'maps as given'})"
+
+
+def network_name(record: Record) -> str:
+    """Return the name of a network, such as ``custom PCAM``, or ``maps as given`` if it is unknown."""
+    return str(record.data.get("name") or select.network(record) or "maps as given")
 
 
 def rests(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]:

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.records import Record
-from benchmark.report.html import checks
-from benchmark.report.html.answer import answer
-from benchmark.report.html.details import details
+from benchmark.report.html.answer import answer, answers_of_checks
 from benchmark.report.html.figures import charts, drawing
 from benchmark.report.html.findings import of_entry, of_protocol_table
 from benchmark.report.html.glossary import glossary
 from benchmark.report.html.render import render
-from benchmark.report.html.views import View, anchor, heading_texts, view
+from benchmark.report.html.views import View, anchor, details, heading_texts, view
 from benchmark.report.leaderboard import main_table
-from benchmark.report.leaderboard.missing import missing
 from benchmark.report.leaderboard.sections import DatasetTables
+from benchmark.report.page import missing
 from benchmark.report.table import Table
 from core.names import MAIN, MAIN_PROTOCOL, PAIRED
 
@@ -45,10 +43,10 @@ SECTIONS = ("checks", "choice", "networks", "effects", "findings", "closer", "pu
 def suite_page(page: SuitePage, records: Sequence[Record], sections: Sequence[DatasetTables]) -> str:
     """Render the page; the same records give the same bytes."""
     datasets = [_dataset(part) for part in sections]
-    gaps = [view(table, {}) for table in [missing(records)] if table is not None]
+    gaps = [view(table, {}) for table in [missing(records)] if table.rows]
     views = [*(table for dataset in datasets for table in _views(dataset)), *gaps]
     drawn = [chart for part in sections for chart in charts(part)]
-    linked_keys = {key for table in views for line in table.lines for key in line.keys}
+    linked_keys = {key for table in views for line in table["lines"] for key in line["records"]}
     rows = [row for part in sections for entries in part.leaderboard.parts.values() for row in entries]
     return render(
         "suite.html",
@@ -64,7 +62,7 @@ def suite_page(page: SuitePage, records: Sequence[Record], sections: Sequence[Da
         findings={row.key: of_entry(row) for row in rows},
         protocols={key: table for part in sections for key, table in _by_finding(part).items()},
         charts=drawn,
-        drawing=drawing() if any(chart.spec for chart in drawn) else "",
+        drawing=drawing() if any(chart["spec"] for chart in drawn) else "",
     )
 
 
@@ -89,7 +87,7 @@ def _more_seeds(records: Sequence[Record]) -> list[int]:
 def _dataset(tables: DatasetTables) -> dict[str, Any]:
     """Return the answers and tables of a data set by section; boards are pairs with their label in the menu."""
     leaderboard = tables.leaderboard
-    ranked = answer(leaderboard)
+    answers = [one for one in (answer(leaderboard), *answers_of_checks(tables.reports)) if one is not None]
     runs = {row.key: [run.key for run in row.runs] for rows in leaderboard.parts.values() for row in rows}
 
     def views(group: Iterable[Table]) -> list[View]:
@@ -98,8 +96,8 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
     labels = [layout.protocol for layout, _ in tables.protocols]
     return {
         "name": leaderboard.dataset,
-        "answers": [*([] if ranked is None else [ranked]), *checks.answers(tables.reports)],
-        "first": views([ranked.findings] if ranked is not None and ranked.findings is not None else []),
+        "answers": answers,
+        "first": views(one.findings for one in answers if one.findings is not None),
         **{section: views(getattr(tables, section)) for section in SECTIONS},
         "boards": [
             *((_label(board), board) for board in views(tables.boards)),
@@ -121,7 +119,7 @@ def _by_finding(tables: DatasetTables) -> dict[str, Any]:
 
 def _label(board: View) -> str:
     """Return the main protocol's name; for a part of the images with their number."""
-    return MAIN_PROTOCOL + board.title.removeprefix(main_table.TITLE).replace(", ", ": ")
+    return MAIN_PROTOCOL + str(board["title"]).removeprefix(main_table.TITLE).replace(", ", ": ")
 
 
 def _counts(records: Sequence[Record]) -> dict[str, int]:

@@ -1,5 +1,6 @@
-"""Details of the main column: by finding, training run, origin of the threshold, and alignment."""
+"""Details of the main column: by finding, training run, origin of the threshold, alignment and group of cases."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,8 +12,9 @@ from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.leaderboard.layout import ORIGINS, SHARED, origins
 from benchmark.report.leaderboard.main_table import INTERVALS, THRESHOLDS
-from benchmark.report.table import NOTHING, Table, with_interval
-from core.names import MAIN, MAIN_PROTOCOL
+from benchmark.report.table import Table, difference, with_interval
+from core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
+from core.scores import Score
 
 ONE_NETWORK = "Each row is one training run. Its interval covers new patients only."
 EACH_ALIGNMENT = "cross-fitted by patient, per finding, separately for each alignment"
@@ -20,42 +22,44 @@ ALIGNMENT_ABOUT = (
     "Both placements are the same on a centred grid (the small CNN). Each interval is that of its column. The suite "
     "`alignment` has paired intervals of the difference."
 )
+STRATA_ABOUT = (
+    "Rows: the best method of each network over all cases, then prior and center. Other methods may be as good, and "
+    "the scores are slightly too high because the method was selected. `records.parquet` has all methods, with "
+    "intervals and by finding (columns `variable`, `group`). Thresholds are those of the main table, not chosen "
+    "again within a group. size: share of the image covered by the largest box. company: number of findings in the "
+    "image. answer: whether the classifier detected the finding. Scores are means over the findings of the group, so "
+    "two groups may differ because their findings differ."
+)
 
 
-def per_finding(leaderboard: Leaderboard) -> Table | None:
-    """Return the main column by finding, or None if nothing was scored.
+def per_finding(leaderboard: Leaderboard) -> Table:
+    """Return the main column by finding.
 
     The number of cases is in the header if all rows agree, else in the cells. Intervals cover one training run.
     """
     rows = [entry.mean for entry in leaderboard.entries]
-    if not rows:
-        return None
     findings = dict.fromkeys(finding for r in rows for _, finding in r.names(MAIN))
     columns = [with_common_n(f, partial(select.main_score, finding=f), rows, with_interval) for f in findings]
     intro = f"{basis_lines(leaderboard.runs(), THRESHOLDS)}\n{INTERVALS}"
     return tabulated(f"{leaderboard.dataset}: {MAIN} per finding", intro, [*NAMES, *columns], rows)
 
 
-def by_threshold(leaderboard: Leaderboard) -> Table | None:
+def by_threshold(leaderboard: Leaderboard) -> Table:
     """Return the main column for each origin of the score threshold, and the optimism of the oracle.
 
     The oracle threshold is chosen on the test annotations: an upper bound, never a result.
     """
     rows = [entry.mean for entry in leaderboard.entries]
-    if not rows:
-        return None
     intro = f"{basis_lines(leaderboard.runs(), ORIGINS)}\n{SHARED}"
     return tabulated(f"{leaderboard.dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
 
-def one_by_one(leaderboard: Leaderboard) -> Table | None:
+def one_by_one(leaderboard: Leaderboard) -> Table:
     """Return a row per training run, best entry first: the spread between seeds. The main table has the means.
 
-    Only entries with several training runs are included; None if there are none.
+    Only entries with several training runs are included.
     """
     rows = [run for entry in ranking.ranked(leaderboard.entries) if len(entry.runs) > 1 for run in entry.runs]
-    if not rows:
-        return None
     columns = [
         *(replace(column, kind="model") if column.heading == "seed" else column for column in NAMES),
         score(MAIN, "cross-fitted", f"{MAIN} [95 % of this network]", with_interval),
@@ -66,28 +70,54 @@ def one_by_one(leaderboard: Leaderboard) -> Table | None:
     return tabulated(f"{leaderboard.dataset}: individual training runs", intro, columns, rows)
 
 
-def alignment(leaderboard: Leaderboard) -> Table | None:
-    """Return the main column with both placements side by side, or None if no method was scored with both.
+def alignment(leaderboard: Leaderboard) -> Table:
+    """Return the main column of the methods that were scored with both placements, side by side.
 
     The difference has no interval here: the check ``alignment`` pairs the two by patient.
     """
     rows = select.of_protocol(leaderboard.records, leaderboard.dataset, MAIN_PROTOCOL)
     conventional = {select.row_key(r): r for r in rows if r.cell.alignment == "conventional"}
     pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_key(r) in conventional]
-    if not pairs:
-        return None
 
-    def change(record: Record) -> str:
-        values = [select.main_value(r) for r in (record, conventional[select.row_key(record)])]
-        return NOTHING if None in values else f"{values[0] - values[1]:+.3f}"  # type: ignore[operator]
+    def other(record: Record) -> Record:
+        return conventional[select.row_key(record)]
 
     columns = [
         *NAMES,
         score(MAIN, "cross-fitted", "aligned", with_interval),
-        TableColumn("conventional", lambda r: with_interval(select.main_score(conventional[select.row_key(r)]))),
-        TableColumn("aligned − conventional", change),
+        TableColumn("conventional", lambda r: with_interval(select.main_score(other(r)))),
+        TableColumn("aligned − conventional", lambda r: difference(select.main_value(r), select.main_value(other(r)))),
         count(MAIN, "cross-fitted"),
     ]
-    both = [*pairs, *(conventional[select.row_key(r)] for r in pairs)]
+    both = [*pairs, *map(other, pairs)]
     intro = f"{basis_lines(both, EACH_ALIGNMENT)}\n{ALIGNMENT_ABOUT}"
     return tabulated(f"{leaderboard.dataset}: alignment ({MAIN})", intro, columns, pairs)
+
+
+def strata(leaderboard: Leaderboard) -> Table:
+    """Return the main column in groups of cases, such as box size, view, sex and age.
+
+    Rows are the best method of each network, then ``prior`` and ``center``. Headings or cells contain n.
+    """
+    scored = [r for r in leaderboard.runs() if r.strata]
+    rows = worth_reading(scored)
+    groups = dict.fromkeys((s.variable, s.group) for r in scored for s in r.strata)
+    columns = [with_common_n(": ".join(name), partial(within, name), rows) for name in groups]
+    intro = f"{basis_lines(rows, THRESHOLDS)}\n{STRATA_ABOUT}"
+    return tabulated(f"{leaderboard.dataset}: {MAIN} in strata", intro, [*NAMES, *columns], rows)
+
+
+def worth_reading(records: Sequence[Record]) -> list[Record]:
+    """Return the best method of each model, best model first, then ``prior`` and ``center`` of the best model."""
+    models = select.by_model(records)
+    winners = ranking.ranked([winner for group in models if (winner := ranking.best(group)) is not None])
+    first = next((group for group in models if winners and winners[0] in group), list(records))
+    return [*winners, *(r for method in (PRIOR, CENTER) for r in first if r.cell.method == method)]
+
+
+def within(name: tuple[str, str], record: Record) -> Score | None:
+    """Return the main column of a record in one group of cases; ``name``: variable and group."""
+    strata = (s for s in record.strata if (s.variable, s.group) == name)
+    scores = (score for stratum in strata for score in stratum.scores)
+    wanted = (MAIN, "mean", "cross-fitted")
+    return next((s for s in scores if (s.metric, s.finding, s.threshold_origin) == wanted), None)

@@ -1,12 +1,13 @@
 """Gain from choosing a recipe: nested selection compared with the best recipe on the test images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import Entry, is_single
-from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
+from benchmark.report.table import NOTHING, Table, difference, number, share, with_interval
 from core.names import CHOICE, MAIN
 from core.scores import Score
 
@@ -61,7 +62,8 @@ def _worth(entry: Entry, trials: Sequence[Record]) -> list[tuple[str, ...]]:
     for n, name in enumerate(candidates := _candidates(group, trials, metric)):
         mean = select.mean(judged(record, metric) for record in candidates[name])
         words = name if n else f"{name} ({BEST})"
-        rows.append((words, number(mean), _gap(mean, honest), picked.count(name), candidates[name]))
+        gap = difference(mean, None if honest is None else honest.value)
+        rows.append((words, number(mean), gap, picked.count(name), candidates[name]))
     by = f"{metric} of {entry.method}"
     return [
         (select.network(entry), words, by, score, gap, str(folds), _cases(behind, metric), _networks(behind))
@@ -72,11 +74,9 @@ def _worth(entry: Entry, trials: Sequence[Record]) -> list[tuple[str, ...]]:
 def _candidates(group: Sequence[Record], trials: Sequence[Record], metric: str) -> dict[str, list[Record]]:
     """Return candidate -> its records on all folds, one per training seed; best candidate first."""
     on_all = [record for one in group for record in _of(one, trials) if _left_out(record) is None]
-    names = dict.fromkeys(record.cell.recipe["candidate"] for record in on_all)
-    by_name = {name: [record for record in on_all if record.cell.recipe["candidate"] == name] for name in names}
-    means = {name: select.mean(judged(record, metric) for record in runs) for name, runs in by_name.items()}
-    order = sorted(names, key=lambda name: -(means[name] or 0.0))
-    return {name: by_name[name] for name in order}
+    by_name = select.grouped(on_all, lambda record: str(record.cell.recipe["candidate"]))
+    means = {name: select.mean(judged(record, metric) for record in runs) or 0.0 for name, runs in by_name.items()}
+    return {name: by_name[name] for name in sorted(by_name, key=lambda name: -means[name])}
 
 
 def _picks(record: Record, trials: Sequence[Record]) -> list[tuple[str, ...]]:
@@ -87,32 +87,24 @@ def _picks(record: Record, trials: Sequence[Record]) -> list[tuple[str, ...]]:
         inner = {r.cell.recipe["candidate"]: r for r in _of(record, trials) if _left_out(r) == fold}
         scores = {candidate: judged(trial, metric) for candidate, trial in inner.items()}
         others = select.defined_values(score for candidate, score in scores.items() if candidate != name)
-        gap = _gap(select.mean([scores[name]]), max(others)) if others else NOTHING
+        gap = difference(select.mean([scores[name]]), max(others, default=None))
         cells = (str(record.cell.seed), str(fold), name, share(scores[name]), gap, _cases([inner[name]], metric))
         rows.append((select.network(record), *cells))
     return rows
 
 
-def _judged_by(record: Record) -> Mapping[str, str]:
-    judged_by: Mapping[str, str] = record.cell.recipe.get("judged_by", {})
-    return judged_by
+def _judged_by(record: Record) -> Any:
+    return record.cell.recipe.get("judged_by", {})
 
 
-def _left_out(record: Record) -> int | None:
-    left_out: int | None = record.cell.recipe.get("leave_out_fold")
-    return left_out
+def _left_out(record: Record) -> Any:
+    return record.cell.recipe.get("leave_out_fold")
 
 
 def _of(record: Record, trials: Sequence[Record]) -> list[Record]:
     """Return the trials of a record's network and seed."""
     wanted = select.model_of(record)[:-1]
     return [trial for trial in trials if select.model_of(trial)[:-1] == wanted]
-
-
-def _gap(one: float | None, other: Score | float | None) -> str:
-    against = other.value if isinstance(other, Score) else other
-    gap = None if one is None or against is None else one - against
-    return signed(Score(finding="mean", metric="difference", value=gap))
 
 
 def _cases(group: Sequence[Record], metric: str) -> str:

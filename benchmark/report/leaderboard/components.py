@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmark import records
 from benchmark.report import select
-from benchmark.report.entries.design import design
+from benchmark.report.entries.main_column import design
 from benchmark.report.table import NOTHING, Table, as_text
 from benchmark.scoring.statistics.components import NESTED_IN, BalancedScores, Term
 from benchmark.scoring.statistics.power import ALPHA, PATIENTS, POWER, Pairing, patients_needed, power, variance_of

@@ -40,15 +40,13 @@ class TableLayout:
     needs: str = ""
     """Metric that a record must have to be a row; empty for any record."""
 
-    def fill(self, records: Sequence[Record], dataset: str) -> Table | None:
-        """Return the table of a data set on all its images, or None if it has no row.
-
-        It includes rows of both alignments, with a column for the alignment.
-        """
+    def fill(self, records: Sequence[Record], dataset: str) -> Table:
+        """Return the table of a data set on all its images."""
         scored = select.of_protocol(records, dataset, self.protocol)
-        rows = [r for r in scored if not self.needs or r.find(self.needs) is not None]
-        if not rows:
-            return None
+        return self.table([r for r in scored if not self.needs or r.find(self.needs) is not None], dataset)
+
+    def table(self, rows: Sequence[Record], dataset: str) -> Table:
+        """Return the table of the records ``rows``, which may have both alignments."""
         intro = f"{basis_lines(rows, self.thresholds)}\n{self.about}"
         return tabulated(f"{dataset}: {self.title}", intro, [*NAMES_AND_ALIGNMENT, *self.columns], rows)
 

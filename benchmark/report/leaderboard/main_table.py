@@ -6,11 +6,20 @@ from dataclasses import replace
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.basis import basis_lines
-from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
+from benchmark.report.columns import (
+    ABOVE_PRIOR,
+    AUROC,
+    FIRST,
+    MAIN_OF_METHODS,
+    NAMES,
+    TableColumn,
+    count,
+    score,
+    tabulated,
+)
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import is_single, run_count
-from benchmark.report.leaderboard.entry_columns import ABOVE_PRIOR, AUROC, FIRST, MAIN_OF_METHODS
 from benchmark.report.table import Table, chance, with_interval
 from core.names import MAIN, PAIRED, PEOPLE, RELATIVE_DROP
 
@@ -79,15 +88,13 @@ OTHERS = (
 """Comparisons with ``prior``, other methods and people, then the other metrics."""
 
 
-def main(leaderboard: Leaderboard, images: int | None = None, wanted: Sequence[str] = ()) -> Table | None:
-    """Return the table with one row per method and network, or None if nothing was scored.
+def main(leaderboard: Leaderboard, images: int | None = None, wanted: Sequence[str] = ()) -> Table:
+    """Return the table with one row per method and network.
 
     ``images``: size of the part of the images that slow methods explain; None for all images. ``wanted``: headings
     without ``[95 %]``; all columns by default.
     """
     rows = leaderboard.parts[images]
-    if not rows:
-        return None
     part = images is not None
     title = f"methods within each network, on {select.images_in_words(rows)} images" if part else TITLE
     paired = any(r.cell.protocol == PAIRED for r in leaderboard.records)

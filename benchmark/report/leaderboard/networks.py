@@ -3,21 +3,24 @@
 from functools import partial
 
 from benchmark.records.record import Record
-from benchmark.report.columns import MODEL, TableColumn, score, tabulated
+from benchmark.report.columns import (
+    ABOVE_PRIOR,
+    AUROC,
+    FIRST,
+    MODEL,
+    SPREAD_OVER_RUNS,
+    TRAININGS,
+    VERDICTS,
+    TableColumn,
+    score,
+    tabulated,
+    with_runs,
+)
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import BETTER, run_count, worse_by
 from benchmark.report.entries.networks import RANK_METHODS
-from benchmark.report.leaderboard.entry_columns import (
-    ABOVE_PRIOR,
-    AUROC,
-    FIRST,
-    SPREAD_OVER_RUNS,
-    TRAININGS,
-    VERDICTS,
-    with_runs,
-)
-from benchmark.report.table import NOTHING, Table, with_interval
+from benchmark.report.table import NOTHING, Table, signed, with_interval
 from core.names import MAIN
 
 ABOUT = (
@@ -56,39 +59,29 @@ COLUMNS = (
 )
 
 
-def networks(leaderboard: Leaderboard) -> Table | None:
-    """Return a row per network, with the reason if it is not compared; None if fewer than two have several runs."""
-    rows = leaderboard.networks
-    if sum((run_count(r) or 1) > 1 for r in rows) < 2:
-        return None
-    names = rows[0].data[RANK_METHODS]
+def networks(leaderboard: Leaderboard) -> Table:
+    """Return a row per network, with the reason if it is not compared; empty if fewer than two have several runs."""
+    rows = leaderboard.networks if sum((run_count(r) or 1) > 1 for r in leaderboard.networks) > 1 else ()
+    names = rows[0].data[RANK_METHODS] if rows else ()
     about = ABOUT.format(methods=", ".join(f"`{name}`" for name in names) or "nothing", chosen=CHOSEN)
     lines = [about, *([] if any(not r.reason for r in rows) else [NO_NETWORK])]
     filled = tabulated(f"{leaderboard.dataset}: networks", "\n".join(lines), COLUMNS, rows)
     return with_runs(filled, rows)
 
 
-def effects(leaderboard: Leaderboard) -> Table | None:
-    """Return a row per method, best first, or None if no two networks have two methods in common."""
+def effects(leaderboard: Leaderboard) -> Table:
+    """Return a row per method, best first; empty if no two networks have two methods in common."""
     rows = leaderboard.effects
-    if not rows:
-        return None
     names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(BETTER) and f != "mean")
     columns = [
         TableColumn("method", lambda r: r.method),
-        TableColumn("networks", _networks),
+        score("networks", formatter=lambda total: NOTHING if total is None else f"{total.value:.0f}"),
         *VERDICTS,
-        *(TableColumn(f"in {name}", partial(_in_network, name)) for name in names),
+        *(TableColumn(f"in {name}", partial(_worse_in, name)) for name in names),
     ]
     filled = tabulated(f"{leaderboard.dataset}: effect of a method over networks", EFFECTS_ABOUT, columns, rows)
     return with_runs(filled, rows)
 
 
-def _networks(record: Record) -> str:
-    score = record.find("networks")
-    return NOTHING if score is None else f"{score.value:.0f}"
-
-
-def _in_network(name: str, record: Record) -> str:
-    score = worse_by(record, name)[1]
-    return NOTHING if score is None or score.value is None else f"{score.value:+.3f}"
+def _worse_in(network: str, row: Record) -> str:
+    return signed(worse_by(row, network)[1])

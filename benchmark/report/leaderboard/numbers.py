@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.columns import MODEL, TableColumn
+from benchmark.report.columns import HEADINGS, MODEL, TableColumn
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import is_single, run_count, worse_by
 from benchmark.report.leaderboard import main_table
-from benchmark.report.leaderboard.entry_columns import HEADINGS
 from benchmark.report.table import NOTHING
 from core.files import csv_cell
 from core.names import CHECKS
@@ -62,12 +61,12 @@ def _lines(leaderboard: Leaderboard) -> Iterator[dict[str, Value]]:
 def _entry(row: Record) -> dict[str, Value]:
     """Return the score, intervals and verdicts of a row."""
     main, (than, gap) = select.main_score(row), worse_by(row)
-    of_network, over_runs = (main, None) if is_single(row) else (None, main)
+    single = is_single(row)
     verdicts = {name: row.find(metric) for metric, name in MAY_BE_BEST.items()}
     return {
         "score": _value(main),
-        **_ends("", over_runs),
-        **_ends("of_this_network_", of_network),
+        **_ends("", None if single else main),
+        **_ends("of_this_network_", main if single else None),
         "seed_sd": _value(row.find("seed_sd")),
         **_ends("one_more_", row.find("one_more")),
         "trainings": run_count(row),
@@ -104,10 +103,8 @@ def _values(column: TableColumn, record: Record) -> dict[str, Value]:
     name = NAMED.get(column.heading, column.heading.removesuffix(" [95 %]")).replace(" ", "_")
     if column.pick is None:
         return {name: column.cell(record).replace(NOTHING, "")}
-    score = column.pick(record)
-    if column.counts:
-        return {name: None if score is None else score.n}
-    return {name: None} if score is None else _with_interval(name, score)
+    picked = column.pick(record)
+    return _with_interval(name, picked) if isinstance(picked, Score) else {name: picked}
 
 
 def _with_interval(name: str, score: Score) -> dict[str, Value]:

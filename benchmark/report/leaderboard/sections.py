@@ -1,22 +1,28 @@
-"""All tables of a data set, by section of the page."""
+"""All tables of a data set, by section of the page; the last one has the numbers from papers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmark.report.charts.cost import cost_tables
+from benchmark.records.record import NOT_STATED, Record, Reference
+from benchmark.report import select
+from benchmark.report.charts.cost import cost_table
 from benchmark.report.checks import CheckReport, reports
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.leaderboard import breakdown, choice, components, main_table, papers
+from benchmark.report.leaderboard import breakdown, choice, components, main_table
 from benchmark.report.leaderboard.layout import TableLayout, layout_of_means
 from benchmark.report.leaderboard.networks import effects, networks
 from benchmark.report.leaderboard.protocols import LAYOUTS
-from benchmark.report.leaderboard.strata import strata
-from benchmark.report.table import Table
+from benchmark.report.table import NOTHING, Table, share
 from core.names import CHECKS, CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CHOICE, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
 """Protocols with a specific table or layout; any other uses the layout of means."""
-CLOSER = (breakdown.one_by_one, breakdown.by_threshold, strata, breakdown.alignment)
+CLOSER = (breakdown.one_by_one, breakdown.by_threshold, breakdown.strata, breakdown.alignment)
+PAPERS_ABOUT = (
+    "From papers, not run here. Each row has its own network, images and tuning, so do not compare rows with each "
+    "other or with ours. second: quoted by another paper. Mean over findings."
+)
+PAPERS_HEADER = ("who", "year", "paper", "where", "hand", "quoted by", "split", "n", "tuned on", "remark")
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,33 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
         (
             *_given(make(leaderboard) for make in CLOSER),
             *components.tables(leaderboard.design, dataset),
-            *cost_tables(leaderboard),
+            *_given([cost_table(leaderboard)]),
         ),
-        tuple((layout, table) for layout, table in filled if table is not None),
-        tuple(papers.published(records, dataset)),
+        tuple((layout, table) for layout, table in filled if table.rows),
+        tuple(from_papers(records, dataset)),
     )
 
 
-def _given(tables: Iterable[Table | None]) -> tuple[Table, ...]:
-    return tuple(table for table in tables if table is not None)
+def _given(tables: Iterable[Table]) -> tuple[Table, ...]:
+    return tuple(table for table in tables if table.rows)
+
+
+def from_papers(records: Sequence[Record], dataset: str) -> list[Table]:
+    """Return a table per protocol with published numbers for a data set, sorted by year, then by author."""
+    papers = [r for r in records if r.source == "paper" and r.cell.dataset == dataset]
+    protocols = sorted(select.grouped(papers, lambda r: r.cell.protocol).items())
+    return [_papers_table(group, f"{dataset}: numbers from papers, {word}") for word, group in protocols]
+
+
+def _papers_table(papers: Sequence[Record], title: str) -> Table:
+    metrics = sorted({metric for r in papers for metric, _ in r.names(finding="mean")})
+    ordered = sorted(papers, key=lambda r: _reference(r.reference, r.reason)[1::-1])  # by year, then by author
+    rows = ((*_reference(r.reference, r.reason), *(share(r.find(metric)) for metric in metrics)) for r in ordered)
+    return Table(title, PAPERS_ABOUT, (*PAPERS_HEADER, *metrics), tuple(rows), tuple((r.key,) for r in ordered))
+
+
+def _reference(reference: Reference | None, remark: str) -> tuple[str, ...]:
+    if reference is None:  # old record
+        return (*(NOT_STATED for _ in PAPERS_HEADER[:-1]), remark)
+    s, quoted = reference, reference.quoted_by or NOTHING
+    return (s.authors, str(s.year), s.identifier, s.table, s.hand, quoted, s.split, s.n, s.tuned_on, remark)

@@ -8,8 +8,16 @@ from pathlib import Path
 from benchmark.records import Record
 from benchmark.report.page import GENERATED
 from benchmark.report.table import Table, markdown, number
-from benchmark.report.transfer.pairs import FEWEST, MEAN, RankedTwice, of_methods, of_networks, ranking
-from benchmark.report.transfer.scores import SuiteScores, suite_scores
+from benchmark.report.transfer.pairs import (
+    FEWEST,
+    MEAN,
+    RankedTwice,
+    SuiteScores,
+    of_methods,
+    of_networks,
+    ranking,
+    suite_scores,
+)
 from benchmark.report.transfer.words import conclusions, p_of, swaps, tau
 from benchmark.scoring.statistics.agreement import DRAWS
 from core.files import write_text

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import comb
 
 from benchmark.report.table import NOTHING, number
-from benchmark.report.transfer.pairs import MEAN, RankedTwice, common_networks, ranking
-from benchmark.report.transfer.scores import SuiteScores
+from benchmark.report.transfer.pairs import MEAN, RankedTwice, SuiteScores, common_networks, ranking
 
 
 def conclusions(

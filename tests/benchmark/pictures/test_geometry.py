@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from benchmark.report.html.render import file
+from benchmark.report.html.render import FOLDER
 from benchmark.scoring.localize import boxes, to_frame
 from benchmark.scoring.surface import min_max
 from core.boxes import iou
@@ -15,7 +15,7 @@ from core.frames import Grid
 from tests.browser import dom, needs_browser
 
 pytestmark = [pytest.mark.oracle, needs_browser]
-SCRIPT = str(file("surface.js"))
+SCRIPT = (FOLDER / "surface.js").read_text(encoding="utf-8")
 SHAPES = [(1, 1), (1, 6), (5, 1), (2, 2), (3, 4), (5, 5), (7, 7), (16, 16), (12, 19)]
 FRAMES = [(128, 128), (1024, 1024), (300, 470)]
 ASK = """

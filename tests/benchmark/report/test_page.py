@@ -8,7 +8,7 @@ import pytest
 from benchmark.records import Cell, Record, Score, Stratum, write
 from benchmark.report import tables
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
-from benchmark.report.leaderboard import breakdown, main_table, strata
+from benchmark.report.leaderboard import breakdown, main_table
 from benchmark.report.leaderboard.sections import tables_of
 from benchmark.report.page import COMMITTED_PAGES, page
 from tests.benchmark.report.given import leaderboard, tables_on_page
@@ -143,12 +143,12 @@ def grouped(value, method, pooling="AVG"):
 def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
     given = (("cam", 0.3), ("gradcam", 0.4), ("prior", 0.2), ("center", 0.1), ("noise", 0.0), ("truth", 1.0))
     all_records = [grouped(value, method, pooling) for method, value in given for pooling in POOLINGS] + [grouped(0.5, "pcam", "PCAM")]
-    table = strata.strata(leaderboard(all_records, "NIH"))
+    table = breakdown.strata(leaderboard(all_records, "NIH"))
     assert [row["method"] for row in rows(table)] == ["pcam", "gradcam", "prior", "center"]
     assert table.header[-2:] == ("size: small (n 15)", "size: large (n 15)")
     assert table.rows[0][-2:] == ("0.125", "0.500")
     assert "the scores are slightly too high because the method was selected" in table.intro
-    assert strata.strata(leaderboard([main(0.4)], "NIH")) is None
+    assert breakdown.strata(leaderboard([main(0.4)], "NIH")).rows == ()
 
 
 def test_markdown_has_the_main_columns_and_links(tmp_path):

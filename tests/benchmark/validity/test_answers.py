@@ -4,7 +4,7 @@ import pytest
 
 from benchmark.records import Cell, Record, Score
 from benchmark.report.checks import REPORTS, reports
-from benchmark.report.html import checks
+from benchmark.report.html.answer import SEVERAL, answers_of_checks
 from benchmark.report.leaderboard.sections import tables_of
 from benchmark.report.page import page
 from core.names import CHECKS
@@ -108,13 +108,13 @@ def test_sentence_names_the_most_faithful_method(tmp_path):
 def test_answer_has_its_basis_and_is_in_the_markdown():
     records = [cascade("a", 0.2, -0.3, -0.1), cascade("a", 0.2, -0.3, -0.1, seed=1)]
     part = tables_of(leaderboard(records))
-    (answer,) = checks.answers(part.reports)
+    (answer,) = answers_of_checks(part.reports)
     assert answer.based_on[1:] == (
         "2 training runs of each network (seeds 0, 1); split: not stated.",
         "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients.",
         "Networks: resnet18 AVG.",
     )
-    assert answer.another == checks.SEVERAL
+    assert answer.another == SEVERAL
     text = page(records, "t", tables=[part])
     assert all(f"- {sentence}\n" in text for sentence in answer.first)
 

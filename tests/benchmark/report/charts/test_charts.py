@@ -13,8 +13,8 @@ from benchmark import records
 from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.report import charts, select
-from benchmark.report.charts import vega
 from benchmark.report.entries.aggregate import leaderboards
+from benchmark.report.html.figures import scripts
 from benchmark.report.leaderboard import components
 from benchmark.validity.faithfulness.report import FaithfulnessReport
 from core.errors import NotAvailableError
@@ -59,7 +59,7 @@ def costed(demo, tmp_path_factory):
 
 def values(word, data):
     """The rows that all layers of a chart share."""
-    (rows,) = vega.spec(CHARTS[word], data)["datasets"].values()
+    (rows,) = CHARTS[word].spec(data)["datasets"].values()
     return rows
 
 
@@ -112,7 +112,7 @@ def test_threshold_line_is_the_mean_over_runs_with_a_curve(several):
     lines = [row for row in values("score_thresholds", data) if "trainings" in row and "PCAM" in row["entry"]]
     assert {row["threshold"]: row["value"] for row in lines} == {t: pytest.approx(0.75 * t) for t in CURVE_THRESHOLDS}
     assert {row["trainings"] for row in lines} == {"2 of 3"}
-    assert f"{lines[0]['entry']} (2 of 3)" in vega.spec(CHARTS["score_thresholds"], data)["description"]
+    assert f"{lines[0]['entry']} (2 of 3)" in CHARTS["score_thresholds"].spec(data)["description"]
 
 
 def test_groups_equal_the_recorded_strata(demo):
@@ -140,7 +140,7 @@ def test_cost_chart_equals_the_cost_file(demo, costed):
     assert {name: (row["ms"], row["MiB"]) for name, row in visible.items()} == {f"{word} · PCAM": COSTS[word] for word in COSTS}
     assert visible["cam · PCAM"]["value"] == select.main_value(cam(demo)[0])
     assert [row["label"] for row in visible.values()] == ["", "xgradcam", ""]  # the best of three that take about as long
-    about = vega.spec(CHARTS["cost"], costed)["description"]
+    about = CHARTS["cost"].spec(costed)["description"]
     assert "one core of Abacus" in about
     assert "Not measured: layercam" in about
 
@@ -160,19 +160,19 @@ def test_committed_costs_equal_their_file():
 def test_a_chart_without_data_says_why(demo, tmp_path, word, reason):
     data = dataclasses.replace(demo, folders=[tmp_path]) if word == "cost" else demo
     with pytest.raises(NotAvailableError, match=reason):
-        vega.spec(CHARTS[word], data)
+        CHARTS[word].spec(data)
 
 
 def test_the_same_records_give_the_same_bytes(demo):
     (backwards,) = leaderboards(demo.records[::-1], demo.folders)
     for word in ("intervals", "matrix", "strata"):
-        assert json.dumps(vega.spec(CHARTS[word], demo)) == json.dumps(vega.spec(CHARTS[word], backwards))
+        assert json.dumps(CHARTS[word].spec(demo)) == json.dumps(CHARTS[word].spec(backwards))
 
 
 def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
-    scripts = vega.scripts()
-    assert "</script" not in scripts
-    assert len(scripts.encode()) + 10 * len(json.dumps(vega.spec(CHARTS["matrix"], demo)).encode()) < 3e6
+    script = scripts()
+    assert "</script" not in script
+    assert len(script.encode()) + 10 * len(json.dumps(CHARTS["matrix"].spec(demo)).encode()) < 3e6
 
 
 @pytest.mark.contract

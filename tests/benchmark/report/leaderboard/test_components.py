@@ -4,7 +4,7 @@ import pytest
 
 from benchmark import power, records
 from benchmark.report import select, tables
-from benchmark.report.entries.design import design
+from benchmark.report.entries.main_column import design
 from benchmark.report.leaderboard import components
 
 METHODS = ("cam", "layercam")
