@@ -69,9 +69,9 @@ def wrap(
 
 def names() -> list[str]:
     """Return the registered backbones, sorted. Other timm models with feature maps are accepted, too."""
-    from backbones.catalog import names as known
+    from backbones.known import listed
 
-    return known()
+    return sorted({word for _, word in listed().values()})
 
 
 def __getattr__(name: str) -> Any:

@@ -1,19 +1,18 @@
 """Find the family of a backbone by name and assemble the classifier."""
 
-import functools
-
 from torch import nn
 
 from backbones import xray_weights
 from backbones.classifier import Classifier
-from backbones.family import Family, OpenFamily
+from backbones.family import Family
 from backbones.head import Head
+from backbones.known import families as families
+from backbones.known import listed, unknown
 from backbones.pretrained import require
 from backbones.rescaled import Rescale
-from core.errors import BadValueError, UnknownNameError
+from core.errors import BadValueError
 from core.registry import Registry, construct
 
-families = Registry("backbones", "backbone family")
 poolings = Registry("backbones.pooling", "pooling")
 attentions = Registry("backbones.attention", "attention map")
 
@@ -57,28 +56,18 @@ def require_weights(name: str, pretrained: bool | str) -> None:
         require(word)
 
 
-def names() -> list[str]:
-    """Return the backbones that families list by name, sorted."""
-    return sorted(word for family in _all() for word in family.words)
-
-
 def resolve(name: str) -> tuple[Family, str]:
-    """Return the family that builds ``name`` and the canonical name; families that list it take precedence.
+    """Return the family that builds ``name`` and the canonical name: the family that lists it, else timm.
 
-    Raises ``UnknownNameError`` with the registered names and the nearest names.
+    A name of timm may have a weight tag (``resnet101.a1_in1k``). Raises ``UnknownNameError`` with the nearest names.
     """
-    for family in sorted(_all(), key=lambda family: isinstance(family, OpenFamily)):
-        word = family.resolve(name)
-        if word is not None:
-            return family, word
-    wide = [family for family in _all() if isinstance(family, OpenFamily)]
-    near = [word for family in wide for word in family.suggest(name)]
-    raise UnknownNameError("backbone", name, names(), near, also=" and ".join(family.described for family in wide))
+    family, word = listed().get(name.lower(), ("timm", name.lower()))
+    if family == "timm":
+        import timm  # slow import, only if no other family lists the word
 
-
-@functools.cache
-def _all() -> tuple[Family, ...]:
-    return tuple(families.get(name)() for name in families.names())
+        if not timm.is_model(word):
+            raise unknown(name, timm.list_models())
+    return families.get(family)(), word
 
 
 def _check(num_classes: int, dropout: float) -> None:
