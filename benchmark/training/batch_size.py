@@ -66,7 +66,7 @@ def resolve_batch_size(config: TrainConfig, folder: Path, step: TrialStep, image
         return config
     size = of_run(folder)
     if size is None:
-        device = devices.first(config, devices.gpus())
+        device = devices.first(config)
         most = max(min(MAX_BATCH_SIZE[device.type], images // MIN_STEPS_PER_EPOCH), 1)
         size = largest(most, _fits_on(device, step))
         text = "batch size %d: the largest power of two up to %d that fits into memory; same as --batch_size %d"

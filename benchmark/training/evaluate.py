@@ -80,7 +80,7 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
 
     ``facts`` are added to metrics.json. ``trust``: see ``load.Checkpoint.network``.
     """
-    model = load.network(folder / "best.ckpt", devices.device(config, devices.gpus()), trust)
+    model = load.network(folder / "best.ckpt", devices.device(config), trust)
     model.to(memory_format=layout(config.channels_last))
     held_out = {name: splits[name].complete() for name in HELD_OUT}
     logits = {name: predict(model, split, config.batch) for name, split in held_out.items()}

@@ -33,15 +33,15 @@ def prepare(
 
     ``loaded``: the samples by split, if they are already listed. Images are decoded on first use.
     """
-    devices.check(config, config.batch_size, devices.gpus())
+    devices.check(config, config.batch_size)
     loggers.check(config.logger)
-    machine.configure_torch(config.threads, devices.processes(config))
+    machine.configure_torch(config.threads, len(devices.indices(config)))
     log.info("%s", machine.summary(config, config.num_workers))
     transforms.training(config.augment)
     loaded = loaded or load_splits(config)
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
-    splits = {name: data.decode(config, split, devices.processes(config)) for name, split in loaded.items()}
+    splits = {name: data.decode(config, split, len(devices.indices(config))) for name, split in loaded.items()}
     memory.release()  # after reading the tables of all images
     if config.keep == "best" and (warning := doubt(len(splits["val"]))):
         log.warning("%s", warning)
