@@ -17,7 +17,6 @@ from config import TrainConfig
 from core.errors import BadValueError
 from core.files import key, safe_filename
 from core.flags.network import NetworkFlags
-from core.names import duplicates
 
 log = logging.getLogger(__name__)
 GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
@@ -76,8 +75,6 @@ def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: i
         named = f"{'--findings' if flags.findings else 'the data set'} has {len(findings)} findings"
         advice = "write --findings with a name for each output, in their order"
         raise BadValueError(f"{flags.model} has {outputs} outputs, but {named}: {advice}")
-    if twice := sorted(duplicates(findings)):
-        raise BadValueError(f"--findings names {', '.join(twice)} more than once: each output needs its own name")
     return findings
 
 

@@ -81,9 +81,9 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     start = start if not config.init_from and not last.exists() else False
     model = backbones.build(name, findings, pooling(config), config.attention_map, start, config.dropout)
     if last.exists():
-        load_weights.load_exact(model, load.weights(last), last)
+        load_weights.load(model, load.weights(last), last)
     elif config.init_from:
-        load_weights.start_from(model, load.weights(config.init_from), config.init_from)
+        load_weights.load(model, load.weights(config.init_from), config.init_from, initial=True)
     if config.compile:
         model.compile()
     return model.to(memory_format=layout(config.channels_last))

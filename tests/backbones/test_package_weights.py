@@ -25,7 +25,7 @@ def package(size, findings=5):
 def check(size):
     net, images = package(size)
     model = backbones.build(f"efficientnet-{size}", 5).eval()
-    load_weights.load_translated(model, net.state_dict(), "package.pth")
+    load_weights.load(model, net.state_dict(), "package.pth")
     assert model.config["name"] == f"tf_efficientnet_{size}"
     with torch.no_grad():
         expected = net(images)
@@ -49,7 +49,7 @@ def test_a_head_of_another_width_is_not_loaded():
     net, _ = package("b0", findings=7)
     model = backbones.build("tf_efficientnet_b0", 2)
     ours = model.weight.detach().clone()
-    load_weights.start_from(model, {f"module.{key}": value for key, value in net.state_dict().items()}, "package.pth")
+    load_weights.load(model, {f"module.{key}": value for key, value in net.state_dict().items()}, "package.pth", initial=True)
     assert torch.equal(model.weight, ours)
     assert torch.equal(model.extractor.net.conv_stem.weight, net._conv_stem.weight)
 

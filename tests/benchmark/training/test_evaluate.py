@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
 
 
 def asked(run, **typed):
-    return training.evaluate_again(dataclasses.replace(TrainConfig(), evaluate=str(run), **typed), {"evaluate", *typed})
+    return evaluate.reevaluate(dataclasses.replace(TrainConfig(), evaluate=str(run), **typed), {"evaluate", *typed})
 
 
 def test_progress_bars_count_batches_and_the_log_has_a_line(finished, tmp_path, terminal, caplog):
