@@ -6,7 +6,6 @@ from typing import Any
 
 import backbones
 from benchmark.training import checkpoints, data, load, load_weights, machine
-from benchmark.training.pooling import pooling
 from config import ConvertConfig, TrainConfig
 from core.errors import BadValueError, DataError, NotAvailableError
 
@@ -26,7 +25,7 @@ def run(config: ConvertConfig) -> Path:
     flags: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
     recipe = TrainConfig(**flags)
     findings = _findings(config.findings, recipe)
-    parts = recipe.backbone, len(findings), pooling(recipe), recipe.attention_map
+    parts = recipe.backbone, len(findings), recipe.pooling, recipe.attention_map
     model = backbones.build(*parts, dropout=recipe.dropout, findings=findings)
     load_weights.load(model, load.weights(config.checkpoint), config.checkpoint)
     checkpoints.write_run(folder, recipe, model, checkpoints.stamp(recipe, model, findings))

@@ -14,7 +14,6 @@ from benchmark.training.data import SplitImages
 from benchmark.training.listing import load_splits
 from benchmark.training.losses.base import Loss
 from benchmark.training.module import ClassifierModule, layout
-from benchmark.training.pooling import pooling
 from config import TrainConfig
 from core.errors import BadValueError
 from core.flags.training import RecipeFlags
@@ -76,10 +75,10 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     """Build the network with weights from ``last.ckpt`` if there is one, else with the initial weights of the flags."""
     last = folder / "last.ckpt"
     torch.manual_seed(config.seed)
-    log.info("network: %s, pooling %s, attention %s", config.backbone, pooling(config), config.attention_map)
+    log.info("network: %s, pooling %s, attention %s", config.backbone, config.pooling, config.attention_map)
     name, start = xray_weights.resolve(config.backbone, config.pretrained)
     start = start if not config.init_from and not last.exists() else False
-    model = backbones.build(name, findings, pooling(config), config.attention_map, start, config.dropout)
+    model = backbones.build(name, findings, config.pooling, config.attention_map, start, config.dropout)
     if last.exists():
         load_weights.load(model, load.weights(last), last)
     elif config.init_from:

@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 import backbones
-from backbones import package_weights
 from benchmark.training import load_weights
 from core.errors import DataError
 
@@ -55,5 +54,5 @@ def test_a_head_of_another_width_is_not_loaded():
 
 
 def test_weights_of_another_package_raise_a_clear_error():
-    with pytest.raises(DataError, match=r"efficientnet-pytorch.* 0 .* 16$"):
-        package_weights.convert({"a": torch.zeros(1)}, backbones.build("tf_efficientnet_b0", 2).state_dict())
+    with pytest.raises(DataError, match=r"efficientnet-pytorch.* 1 .* 16$"):
+        load_weights.load(backbones.build("tf_efficientnet_b0", 2), {"_blocks.0._bn1.weight": torch.zeros(1)}, "package.pth")
