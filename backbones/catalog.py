@@ -1,4 +1,6 @@
-"""Find the family of a backbone by name and assemble the classifier."""
+"""Find the family of a backbone by name and build the classifier."""
+
+from collections.abc import Sequence
 
 from torch import nn
 
@@ -17,11 +19,37 @@ poolings = Registry("backbones.pooling", "pooling")
 attentions = Registry("backbones.attention", "attention map")
 
 
-def assemble(
-    name: str, num_classes: int, global_pool: str, attention_map: str | None, pretrained: bool | str, dropout: float
+def build(
+    name: str,
+    num_classes: int,
+    global_pool: str = "AVG",
+    attention_map: str | None = None,
+    pretrained: bool | str = False,
+    dropout: float = 0.0,
+    findings: Sequence[str] = (),
+    img_size: int | None = None,
 ) -> Classifier:
-    """Build a classifier; see :func:`backbones.build`."""
-    _check(num_classes, dropout)
+    """Build a classifier: backbone -> attention -> pooling -> dropout -> linear layer.
+
+    Args:
+        name: one of :func:`backbones.names` or any timm model with feature maps. Options set the gray values that its
+            weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``).
+        num_classes: number of findings.
+        global_pool: pooling, optionally with options (``LSE:gamma=5``).
+        attention_map: attention, or None.
+        pretrained: True loads ImageNet weights; a name loads torchxrayvision's (``densenet121-res224-nih``, which is
+            also accepted as ``name``).
+        dropout: rate, in [0, 1).
+        findings: names of the outputs, in order.
+        img_size: side of the input images in pixels.
+
+    Raises:
+        UnknownNameError, BadValueError: an invalid argument. NotAvailableError: weights that cannot be downloaded.
+    """
+    if num_classes < 1:
+        raise BadValueError(f"num_classes is {num_classes}: give at least 1")
+    if not 0 <= dropout < 1:
+        raise BadValueError(f"dropout is {dropout}: give a rate of at least 0 and below 1")
     name, weights = xray_weights.resolve(name, pretrained)
     attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
     pooling = poolings.build(global_pool)
@@ -39,7 +67,7 @@ def assemble(
     model = Classifier(extractor, head, attention, config, levels=levels, rescale=rescale)
     if isinstance(weights, str):
         xray_weights.load(model, weights)
-    return model
+    return model.describe(findings, img_size)
 
 
 def require_weights(name: str, pretrained: bool | str) -> None:
@@ -68,10 +96,3 @@ def resolve(name: str) -> tuple[Family, str]:
         if not timm.is_model(word):
             raise unknown(name, timm.list_models())
     return families.get(family)(), word
-
-
-def _check(num_classes: int, dropout: float) -> None:
-    if num_classes < 1:
-        raise BadValueError(f"num_classes is {num_classes}: give at least 1")
-    if not 0 <= dropout < 1:
-        raise BadValueError(f"dropout is {dropout}: give a rate of at least 0 and below 1")

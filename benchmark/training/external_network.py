@@ -85,16 +85,14 @@ def _normalisation(
     if bool(flags.mean) != bool(flags.std):
         raise BadValueError("--mean and --std require each other: write both, or leave both out")
     if flags.mean:
-        return flags.mean, flags.std, _describe(flags.mean, flags.std, "from the flags")
-    if network.mean and network.std:
-        return network.mean, network.std, _describe(network.mean, network.std, "from its project")
-    mean, std = (MEAN, STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
-    return mean, std, _describe(mean, std, "ImageNet; change with --mean and --std")
-
-
-def _describe(mean: Sequence[float], std: Sequence[float], source: str) -> str:
+        mean, std, source = flags.mean, flags.std, "from the flags"
+    elif network.mean and network.std:
+        mean, std, source = network.mean, network.std, "from its project"
+    else:
+        mean, std = (MEAN, STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
+        source = "ImageNet; change with --mean and --std"
     numbers = (" ".join(f"{value:.4g}" for value in values) for values in (mean, std))
-    return "mean {}, std {} ({})".format(*numbers, source)
+    return mean, std, "mean {}, std {} ({})".format(*numbers, source)
 
 
 def of_run(path: Path, trust: bool) -> LoadedNetwork:

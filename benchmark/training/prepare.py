@@ -47,8 +47,8 @@ def prepare(
     labels = splits["train"].labels
     loss.prepare(labels)
     precision = machine.precision_here(config)
-    step = batch_size.TrialStep(config, config.img_size, precision, model, loss, labels[:1])
-    config = batch_size.resolve_batch_size(config, folder, step, len(labels))
+    step = batch_size.TrialStep(config, precision, model, loss, labels[:1])
+    config = batch_size.resolve_batch_size(folder, step, len(labels))
     if precision == "64":
         model.double()  # Lightning would convert after loading a checkpoint in 32 bits
     batches = Batches(len(labels), config.batch, world_size=devices.world(config), accumulate=config.accumulate)
