@@ -22,7 +22,7 @@ families = Registry("backbones", "backbone family")
 @functools.cache
 def listed() -> dict[str, tuple[str, str]]:
     """Return each name of a backbone that a family lists, in lower case -> the family and the canonical name."""
-    names = {}
+    names: dict[str, tuple[str, str]] = {}
     for family in families.names():
         names |= {word: (family, word) for word in families.read_attribute(family, "words") or ()}
         aliases = families.read_attribute(family, "aliases") or {}
