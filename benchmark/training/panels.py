@@ -71,7 +71,7 @@ def curves(
 
     A finding whose ``metric`` is undefined has the reason instead. ``words`` are the title and the labels of both axes.
     """
-    title, *axis_labels = words
+    title, x, y = words
     figure, grid = panel_grid(test.findings, f"{title} on test ({metrics['test']['n']} images)")
     for k, axes in enumerate(grid):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
@@ -81,7 +81,7 @@ def curves(
             continue
         draw(axes, k, row)
         axes.legend(loc=corner, fontsize=7, framealpha=0.85, edgecolor="none", handlelength=1.4, borderpad=0.2)
-    label_axes(grid, *axis_labels, (0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
+    label_axes(grid, x, y, (0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
     return figure
 
 
