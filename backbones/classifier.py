@@ -18,7 +18,7 @@ from core.names import duplicates
 from core.types import Sample
 
 
-class Classifier(nn.Module):
+class Classifier(layers.Network):
     """Network with ``model(images) == model.head(model.features(images))``.
 
     Letters: N images, K findings, C channels, h w positions of the feature map, H W pixels of the network's input.

@@ -6,16 +6,28 @@ These are the dotted names in the original network (``layer3``, ``features.dense
 
 import difflib
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
 
 from backbones import geometry
 from core.errors import UnknownNameError
 
-if TYPE_CHECKING:
-    from backbones.classifier import Classifier
+
+class Network(nn.Module):
+    """Attributes of ``Classifier`` that this module and :mod:`backbones.levels` need."""
+
+    extractor: nn.Module
+    attention: nn.Module | None
+    channels: int
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Public names of the earlier feature levels."""
+        raise NotImplementedError
 
 
-def levels(model: "Classifier", declared: tuple[str, ...]) -> tuple[str, ...]:
+def levels(model: Network, declared: tuple[str, ...]) -> tuple[str, ...]:
     """Return the ``declared`` levels without the one whose output is pooled directly."""
     if model.attention is not None or not declared:
         return declared
@@ -29,7 +41,7 @@ def levels(model: "Classifier", declared: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in declared if outputs.get(name) is not A)
 
 
-def path(model: "Classifier", layer: str) -> str:
+def path(model: Network, layer: str) -> str:
     """Return the dotted name within ``model`` for a public layer name. Raises ``UnknownNameError`` with the nearest."""
     paths = _paths(model)
     if layer not in paths:
@@ -39,7 +51,7 @@ def path(model: "Classifier", layer: str) -> str:
     return paths[layer]
 
 
-def _paths(model: "Classifier") -> dict[str, str]:
+def _paths(model: Network) -> dict[str, str]:
     """Return public name -> dotted name within ``model``, for all parts of the extractor."""
     root = next((name for name in ("net", "module") if hasattr(model.extractor, name)), "")
     parts = [name for name, _ in model.extractor.get_submodule(root).named_modules() if name]

@@ -4,27 +4,24 @@
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from backbones import geometry, probe
-from backbones.layers import path
+from backbones.layers import Network, path
 from backbones.probe import evaluating
 from backbones.tokens import TokensOf
 from backbones.unknown_network import Extractor
 from core.errors import NotAvailableError
 from core.frames import Grid
 
-if TYPE_CHECKING:
-    from backbones.classifier import Classifier
-
 Tail = Callable[[Tensor], Tensor]
 
 
 @torch.inference_mode(False)
-def run(model: "Classifier", images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+def run(model: Network, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
     """Return the map of a layer (N,C,h,w), a float32 leaf that requires gradients, and the logits (N,K).
 
     One forward pass in evaluation mode. Layers before ``layer`` do not record a graph; the network continues with a
@@ -42,7 +39,7 @@ def run(model: "Classifier", images: Tensor, layer: str) -> tuple[Tensor, Tensor
     return leaves[0], logits
 
 
-def tail(model: "Classifier", images: Tensor, layer: str) -> Tail:
+def tail(model: Network, images: Tensor, layer: str) -> Tail:
     """Return a differentiable function for the rest of the network: maps (M,C,h,w) of the layer -> logits (M,K).
 
     The network runs with the output of the layer replaced. If all paths pass through the layer, the layers before it
@@ -64,7 +61,7 @@ def tail(model: "Classifier", images: Tensor, layer: str) -> Tail:
     return logits
 
 
-def grid(model: "Classifier", layer: str, size: tuple[int, int]) -> Grid:
+def grid(model: Network, layer: str, size: tuple[int, int]) -> Grid:
     """Return the grid of a layer for inputs of ``size`` (H, W), without caching (``model.grid`` caches it).
 
     Computed by arithmetic, or by gradients for wrapped networks. Raises as :func:`run` does.
@@ -78,7 +75,7 @@ def grid(model: "Classifier", layer: str, size: tuple[int, int]) -> Grid:
     return geometry.locator(part, model.channels)(size)
 
 
-def _replaced(model: "Classifier", images: Tensor, layer: str, replace: Callable[[Tensor], Tensor]) -> Tensor:
+def _replaced(model: Network, images: Tensor, layer: str, replace: Callable[[Tensor], Tensor]) -> Tensor:
     """Return the logits of ``images`` with the output A of the layer replaced by ``replace(A)``."""
     calls: list[bool] = []
 
@@ -101,7 +98,7 @@ def _replaced(model: "Classifier", images: Tensor, layer: str, replace: Callable
     return logits
 
 
-def _map(model: "Classifier", layer: str, output: Any, size: tuple[int, int]) -> Tensor:
+def _map(model: Network, layer: str, output: Any, size: tuple[int, int]) -> Tensor:
     """Convert the output of a layer to a map (N,C,h,w)."""
     A = model.extractor.as_map(output, size) if isinstance(model.extractor, TokensOf) else output
     if not isinstance(A, Tensor) or A.ndim != 4:
@@ -111,12 +108,12 @@ def _map(model: "Classifier", layer: str, output: Any, size: tuple[int, int]) ->
     return A
 
 
-def _as_before(model: "Classifier", A: Tensor, output: Tensor) -> Tensor:
+def _as_before(model: Network, A: Tensor, output: Tensor) -> Tensor:
     """Convert a map to the format of the layer's ``output``."""
     return model.extractor.as_tokens(A, output) if isinstance(model.extractor, TokensOf) else A
 
 
-def _everything_passes(model: "Classifier", image: Tensor, layer: str) -> bool:
+def _everything_passes(model: Network, image: Tensor, layer: str) -> bool:
     """Return True if the logits depend on the image only through the layer: an image of nan must not affect them."""
     with torch.no_grad():
         return bool(_replaced(model, torch.full_like(image, torch.nan), layer, torch.zeros_like).isfinite().all())

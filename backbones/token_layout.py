@@ -7,20 +7,18 @@ respect to the last matrix shows which tokens the head reads. The blocks are the
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from backbones.attention_capture import AttentionCapture
 from backbones.consistency import noise
+from backbones.layers import Network
 from backbones.probe import evaluating
 from backbones.tokens import MOST_PREFIX, TokensOf
 from core.errors import NotAvailableError
 from core.frames import Grid
-
-if TYPE_CHECKING:
-    from backbones.classifier import Classifier
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +43,7 @@ class TokenLayout:
 
 @torch.enable_grad()
 @torch.inference_mode(False)
-def find_token_layout(model: "Classifier", size: tuple[int, int]) -> TokenLayout:
+def find_token_layout(model: Network, size: tuple[int, int]) -> TokenLayout:
     """Return the token layout for images of ``size`` (H, W), without caching (``model.token_layout`` caches it).
 
     Raises ``NotAvailableError``, with the reason, for a network whose blocks do not all use global attention: one
@@ -70,7 +68,7 @@ def find_token_layout(model: "Classifier", size: tuple[int, int]) -> TokenLayout
     return TokenLayout(len(matrices), logits.shape[-1], heads, shape, rows, _blocks(paths), grid)
 
 
-def _recorded(model: "Classifier", size: tuple[int, int]) -> tuple[list[Tensor], list[tuple[str, ...]], Tensor]:
+def _recorded(model: Network, size: tuple[int, int]) -> tuple[list[Tensor], list[tuple[str, ...]], Tensor]:
     """Return the matrices for one image of noise, the modules that computed each (outermost first) and the logits."""
     matrices: list[Tensor] = []
     paths: list[tuple[str, ...]] = []

@@ -100,8 +100,8 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     splits["train"].decode_in_order(np.concatenate([*train]))
     try:
         sides = (splits["train"], train), (splits["val"], val)
-        loaders = [PrefetchLoader(split, sampler=batches, batch_size=None) for split, batches in sides]
-        trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
+        first, second = (PrefetchLoader(split, sampler=batches, batch_size=None) for split, batches in sides)
+        trainer.fit(module, first, second, ckpt_path=last, weights_only=True)
     except SystemExit as stop:
         raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into SystemExit
     except callbacks.Stopped as stop:
