@@ -27,9 +27,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     with gc_paused():
         from benchmark import training
+    if isinstance(config.resume, str):
+        from benchmark.training.resume import resumed  # imports torch
 
-    config = training.resumed(config, typed)
-    folder = training.evaluate_again(config, typed) if config.evaluate else training.fit(config)
+        config = resumed(config, typed)
+    if config.evaluate:
+        from benchmark.training.evaluate import reevaluate  # imports torch
+
+        folder = reevaluate(config, typed)
+    else:
+        folder = training.fit(config)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     for split in ("val", "test"):
         cli.say(f"{split}: mean AUROC {_format_auroc(metrics[split])} over {metrics[split]['n']} images")

@@ -1,28 +1,55 @@
-"""Find the family of a backbone by name and assemble the classifier."""
+"""Find the family of a backbone by name and build the classifier."""
 
-import functools
+from collections.abc import Sequence
 
 from torch import nn
 
 from backbones import xray_weights
 from backbones.classifier import Classifier
-from backbones.family import Family, OpenFamily
+from backbones.family import Family
 from backbones.head import Head
+from backbones.known import families as families
+from backbones.known import listed, unknown
 from backbones.pretrained import require
 from backbones.rescaled import Rescale
-from core.errors import BadValueError, UnknownNameError
+from core.errors import BadValueError
 from core.registry import Registry, construct
 
-families = Registry("backbones", "backbone family")
 poolings = Registry("backbones.pooling", "pooling")
 attentions = Registry("backbones.attention", "attention map")
 
 
-def assemble(
-    name: str, num_classes: int, global_pool: str, attention_map: str | None, pretrained: bool | str, dropout: float
+def build(
+    name: str,
+    num_classes: int,
+    global_pool: str = "AVG",
+    attention_map: str | None = None,
+    pretrained: bool | str = False,
+    dropout: float = 0.0,
+    findings: Sequence[str] = (),
+    img_size: int | None = None,
 ) -> Classifier:
-    """Build a classifier; see :func:`backbones.build`."""
-    _check(num_classes, dropout)
+    """Build a classifier: backbone -> attention -> pooling -> dropout -> linear layer.
+
+    Args:
+        name: one of :func:`backbones.names` or any timm model with feature maps. Options set the gray values that its
+            weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``).
+        num_classes: number of findings.
+        global_pool: pooling, optionally with options (``LSE:gamma=5``).
+        attention_map: attention, or None.
+        pretrained: True loads ImageNet weights; a name loads torchxrayvision's (``densenet121-res224-nih``, which is
+            also accepted as ``name``).
+        dropout: rate, in [0, 1).
+        findings: names of the outputs, in order.
+        img_size: side of the input images in pixels.
+
+    Raises:
+        UnknownNameError, BadValueError: an invalid argument. NotAvailableError: weights that cannot be downloaded.
+    """
+    if num_classes < 1:
+        raise BadValueError(f"num_classes is {num_classes}: give at least 1")
+    if not 0 <= dropout < 1:
+        raise BadValueError(f"dropout is {dropout}: give a rate of at least 0 and below 1")
     name, weights = xray_weights.resolve(name, pretrained)
     attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
     pooling = poolings.build(global_pool)
@@ -40,7 +67,7 @@ def assemble(
     model = Classifier(extractor, head, attention, config, levels=levels, rescale=rescale)
     if isinstance(weights, str):
         xray_weights.load(model, weights)
-    return model
+    return model.describe(findings, img_size)
 
 
 def require_weights(name: str, pretrained: bool | str) -> None:
@@ -57,32 +84,15 @@ def require_weights(name: str, pretrained: bool | str) -> None:
         require(word)
 
 
-def names() -> list[str]:
-    """Return the backbones that families list by name, sorted."""
-    return sorted(word for family in _all() for word in family.words)
-
-
 def resolve(name: str) -> tuple[Family, str]:
-    """Return the family that builds ``name`` and the canonical name; families that list it take precedence.
+    """Return the family that builds ``name`` and the canonical name: the family that lists it, else timm.
 
-    Raises ``UnknownNameError`` with the registered names and the nearest names.
+    A name of timm may have a weight tag (``resnet101.a1_in1k``). Raises ``UnknownNameError`` with the nearest names.
     """
-    for family in sorted(_all(), key=lambda family: isinstance(family, OpenFamily)):
-        word = family.resolve(name)
-        if word is not None:
-            return family, word
-    wide = [family for family in _all() if isinstance(family, OpenFamily)]
-    near = [word for family in wide for word in family.suggest(name)]
-    raise UnknownNameError("backbone", name, names(), near, also=" and ".join(family.described for family in wide))
+    family, word = listed().get(name.lower(), ("timm", name.lower()))
+    if family == "timm":
+        import timm  # slow import, only if no other family lists the word
 
-
-@functools.cache
-def _all() -> tuple[Family, ...]:
-    return tuple(families.get(name)() for name in families.names())
-
-
-def _check(num_classes: int, dropout: float) -> None:
-    if num_classes < 1:
-        raise BadValueError(f"num_classes is {num_classes}: give at least 1")
-    if not 0 <= dropout < 1:
-        raise BadValueError(f"dropout is {dropout}: give a rate of at least 0 and below 1")
+        if not timm.is_model(word):
+            raise unknown(name, timm.list_models())
+    return families.get(family)(), word

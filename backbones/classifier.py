@@ -90,7 +90,7 @@ class Classifier(layers.Network):
         if findings and self.num_classes not in (None, len(findings)):
             raise BadValueError(f"{len(findings)} findings for {self.num_classes} outputs: give one name per output")
         if twice := duplicates(findings):
-            raise BadValueError(f"findings has duplicates ({', '.join(twice)}): give each output its own name")
+            raise BadValueError(f"findings has {', '.join(twice)} more than once: give each output its own name")
         if img_size is not None and img_size < 1:
             raise BadValueError(f"img_size is {img_size}: give the side of the images in pixels, such as 224")
         self.findings, self.img_size = tuple(findings) or self.findings, img_size or self.img_size

@@ -14,7 +14,7 @@ class Custom(Family):
     """Four stages of 24, 48, 96 and 128 channels; 16x16 maps at 128 px, stride 8, offset 3.5.
 
     The three strided convolutions have even kernels (k4/s2/p1), so the grid is centred: the aligned and the
-    conventional positions of its maps are the same.
+    conventional positions of its maps are the same. The last ReLU is not in place.
     """
 
     name = "custom"
@@ -24,15 +24,10 @@ class Custom(Family):
         """Build the network with random weights. Raises ``NotAvailableError`` for pretrained ones."""
         if pretrained:
             raise NotAvailableError("the backbone 'custom' has no ImageNet weights: train it with --pretrained False")
-        return Features(SmallCNN(), WIDTHS[-1], ("features.0", "features.1", "features.2", "features.3"))
-
-
-class SmallCNN(nn.Sequential):
-    """(N,3,H,W) -> (N,128,H/8,W/8), ends in a ReLU that is not in place."""
-
-    def __init__(self) -> None:
         halving = [_stage(nn.Conv2d(n, wide, 4, stride=2, padding=1, bias=False)) for n, wide in pairwise(WIDTHS[:-1])]
-        super().__init__(*halving, _stage(nn.Conv2d(*WIDTHS[-2:], 3, padding=1, bias=False)))
+        last = _stage(nn.Conv2d(*WIDTHS[-2:], 3, padding=1, bias=False))
+        levels = ("features.0", "features.1", "features.2", "features.3")
+        return Features(nn.Sequential(*halving, last), WIDTHS[-1], levels)
 
 
 def _stage(enter: nn.Conv2d) -> nn.Sequential:

@@ -11,7 +11,7 @@ class EfficientNet(TimmFamily):
     Maps of 1280 (B0) to 2560 (B7) channels after a SiLU, so A has negative values. The symmetric variants have offset
     0. SAME padding depends on the size of each layer's input, so the offset of the ``tf_`` variants changes with the
     image size (:mod:`backbones.geometry` computes it). The efficientnet-pytorch package pads SAME: its names
-    (``efficientnet-b0``) mean the ``tf_`` variants, and :mod:`backbones.package_weights` converts its weights.
+    (``efficientnet-b0``) mean the ``tf_`` variants, and :mod:`backbones.published.bodies` converts its weights.
     """
 
     name = "efficientnet"

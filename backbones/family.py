@@ -1,7 +1,6 @@
 """Base classes of the backbone families, each of which is one file with one class."""
 
 import abc
-import difflib
 from typing import ClassVar, NamedTuple
 
 from torch import nn
@@ -28,26 +27,6 @@ class Family(abc.ABC):
     aliases: ClassVar[dict[str, str]] = {}
     """Other spellings, in lower case -> the name in ``words``."""
 
-    def resolve(self, word: str) -> str | None:
-        """Return the canonical name of ``word`` in this family (case is ignored), or None."""
-        word = self.aliases.get(word.lower(), word.lower())
-        return word if word in self.words else None
-
     @abc.abstractmethod
     def build(self, name: str, pretrained: bool) -> Features:
         """Build the extractor of a canonical ``name``, with random or ImageNet weights."""
-
-
-class OpenFamily(Family):
-    """A family with more models than it lists, tried only if no family lists the word."""
-
-    described: ClassVar[str]
-    """Short description of all its models, for error messages."""
-
-    def suggest(self, word: str) -> list[str]:
-        """Return the models with names similar to the unknown ``word``."""
-        return difflib.get_close_matches(word.lower(), self.models(), n=5)
-
-    @abc.abstractmethod
-    def models(self) -> list[str]:
-        """Return all models of the family."""

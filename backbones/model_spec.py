@@ -12,7 +12,7 @@ from backbones.consistency import logits_of
 from backbones.head import Head
 from backbones.tokens import TokensOf
 from backbones.unknown_network import Extractor, ForeignHead, submodule, until
-from core.errors import BadValueError, NotAvailableError
+from core.errors import NotAvailableError
 from core.frames import Grid
 
 
@@ -67,23 +67,9 @@ class Patches(TokensOf):
         self.net: Any = net
         self.features, self.patch, self.prefix, self.stages = features, patch, prefix, stages
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return (N,C,h,w) of (N,channels,H,W). Raises ``BadValueError`` if the tokens do not fill the image."""
-        size = (images.shape[-2], images.shape[-1])
-        A = self.as_map(until(self.net, self.features)(images), size)
-        if A is None:
-            raise BadValueError(f"{self.features!r} does not return a map of patches for images of {size} pixels")
-        return A
-
-    def as_map(self, tokens: Any, size: tuple[int, int]) -> Tensor | None:
-        """Convert tokens to a map as the base class does; an output (N,C,h,w) is unchanged."""
-        if isinstance(tokens, Tensor) and tokens.ndim == 4 and tuple(tokens.shape[2:]) in self.strides(size):
-            return tokens
-        return super().as_map(tokens, size)
-
-    def as_tokens(self, A: Tensor, tokens: Tensor) -> Tensor:
-        """Convert a map to tokens as the base class does; it is unchanged if the output was (N,C,h,w)."""
-        return A if tuple(tokens.shape[1:]) == tuple(A.shape[1:]) else super().as_tokens(A, tokens)
+    def tokens(self, images: Tensor) -> Any:
+        """Return the output of ``features`` for images (N,channels,H,W)."""
+        return until(self.net, self.features)(images)
 
 
 class OpaqueHeadClassifier(Classifier):

@@ -1,13 +1,13 @@
-"""All timm models with feature maps that no other family lists."""
+"""All timm models with feature maps that no other family lists: see ``backbones.known``."""
 
 from backbones import geometry, tokens
-from backbones.family import Features, OpenFamily
+from backbones.family import Family, Features
 from backbones.pretrained import MapsOf, create, levels
 from backbones.tokens import TokensOf
 from core.errors import NotAvailableError
 
 
-class Timm(OpenFamily):
+class Timm(Family):
     """All timm networks with features (N,C,h,w).
 
     A is the output of timm's ``forward_features``. Tokens of ViT, DeiT and Swin are converted to a map
@@ -16,20 +16,6 @@ class Timm(OpenFamily):
     """
 
     name = "timm"
-    described = "any timm network with feature maps"
-
-    def resolve(self, word: str) -> str | None:
-        """Return ``word`` in lower case if timm has such a model; it may have a weight tag (``resnet101.a1_in1k``)."""
-        import timm  # slow import, only if no other family lists the word
-
-        word = word.lower()
-        return word if timm.is_model(word) else None
-
-    def models(self) -> list[str]:
-        """Return timm's architectures."""
-        import timm
-
-        return list(timm.list_models())
 
     def build(self, name: str, pretrained: bool) -> Features:
         """Build the model without its head. Raises ``NotAvailableError`` if its features are not maps."""

@@ -55,15 +55,16 @@ class TokensOf(nn.Module):
         """Return the token map (N,C,h,w) of images (N,3,H,W). Raises ``BadValueError`` if patches do not fill them."""
         size = (images.shape[-2], images.shape[-1])
         self.strides(size)
-        tokens = self.net.forward_features(images)
-        if hasattr(self.net, "fc_norm"):  # the final norm, which timm applies after mean pooling
-            tokens = self.net.fc_norm(tokens)
-        A = self.as_map(tokens, size)
+        A = self.as_map(self.tokens(images), size)
         if A is None:
-            raise BadValueError(
-                f"the tokens of images of {size} pixels are not a map: use the native size {self.native}"
-            )
+            raise BadValueError(f"the tokens of images of {size} pixels are not a map: use the network's native size")
         return A
+
+    def tokens(self, images: Tensor) -> Any:
+        """Return the tokens (N,T,C) or (N,h,w,C) of images (N,3,H,W)."""
+        tokens = self.net.forward_features(images)
+        # the final norm, which timm applies after mean pooling
+        return self.net.fc_norm(tokens) if hasattr(self.net, "fc_norm") else tokens
 
     def grid(self, size: tuple[int, int], shape: tuple[int, int] | None = None) -> Grid:
         """Return the grid of A, or of a level's map of ``shape`` (h, w): token i is at the centre of its patch.
@@ -96,10 +97,16 @@ class TokensOf(nn.Module):
         return strides
 
     def as_map(self, tokens: Any, size: tuple[int, int]) -> Tensor | None:
-        """Return (N, prefix + h*w, C) or (N,h,w,C) as (N,C,h,w); None if not tokens of images of ``size`` (H, W)."""
+        """Return (N, prefix + h*w, C) or (N,h,w,C) as (N,C,h,w); None if not tokens of images of ``size`` (H, W).
+
+        An output that is already a map (N,C,h,w) is unchanged.
+        """
         if not isinstance(tokens, Tensor):
             return None
-        for h, w in self.strides(size):
+        strides = self.strides(size)
+        if tokens.ndim == 4 and tuple(tokens.shape[2:]) in strides:
+            return tokens
+        for h, w in strides:
             if tokens.ndim == 3 and tokens.shape[1] == self.prefix + h * w:
                 tokens = tokens[:, self.prefix :].reshape(len(tokens), h, w, -1)
             if tokens.ndim == 4 and tokens.shape[1:3] == (h, w):
@@ -108,6 +115,8 @@ class TokensOf(nn.Module):
 
     def as_tokens(self, A: Tensor, tokens: Tensor) -> Tensor:
         """Return maps (M,C,h,w) in the form of ``tokens``, with their class, distillation and register tokens."""
+        if tokens.shape[1:] == A.shape[1:]:
+            return A
         patches = A.permute(0, 2, 3, 1)  # (M, h, w, C)
         if tokens.ndim == 4:
             return patches.contiguous()

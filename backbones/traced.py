@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.catalog import poolings
-from backbones.forward_trace import ForwardTrace, observe
+from backbones.forward_trace import ForwardTrace
 from backbones.model_spec import POOLINGS, ModelSpec, Patches
 from backbones.tokens import MOST_PREFIX
 from backbones.unknown_network import submodule
@@ -23,21 +23,14 @@ REACHED = 0.9
 """Minimum share of the positions of a map that must affect the logits."""
 
 
-def find(
-    module: nn.Module, channels: int, features: str | None = None, head: str | None = None, side: int = 224
-) -> ModelSpec:
-    """Detect the specification of ``module``; ``features`` and ``head`` (a linear layer) may be named.
-
-    The network is not changed. Raises ``BadValueError`` if it rejects images (channels, side, side) or does not return
-    logits, ``NotAvailableError`` if no map is found, ``UnknownNameError`` for an unknown submodule.
-    """
-    return wiring_of(module, observe(module, channels, side), features, head)
-
-
 def wiring_of(
     module: nn.Module, trace: ForwardTrace, features: str | None = None, head: str | None = None
 ) -> ModelSpec:
-    """Find the specification from a recorded forward pass; raises the errors of ``find``."""
+    """Find the specification of ``module`` from a recorded forward pass; ``features`` and ``head`` may be named.
+
+    Raises ``BadValueError`` if the named layers do not fit, ``NotAvailableError`` if no map is found, and
+    ``UnknownNameError`` for an unknown submodule.
+    """
     for name in filter(None, (features, head)):
         submodule(module, name)
     candidates = list(_maps(module, trace, features))

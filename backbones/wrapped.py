@@ -1,6 +1,6 @@
 """Wrap any network as a ``Classifier`` without changing it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import nn
@@ -12,7 +12,7 @@ from backbones.forward_trace import observe
 from backbones.head import Head
 from backbones.model_spec import connect
 from backbones.pooling.avg import AVG
-from backbones.traced import find
+from backbones.traced import wiring_of
 from backbones.unknown_network import Extractor, ForeignHead, Step, submodule
 from core.errors import BadValueError
 from core.frames import Grid
@@ -28,6 +28,7 @@ def wrap(
     channels: int | None = None,
     grid: Locate | None = None,
     img_size: int | None = None,
+    findings: Sequence[str] = (),
 ) -> Classifier:
     """Wrap ``module`` as a :class:`Classifier` with A = ``features(images)`` and logits = ``head(A)``.
 
@@ -42,7 +43,8 @@ def wrap(
         channels: number of image channels. Default: the input channels of the first convolution.
         grid: function from the input's (H, W) to the grid of A. Default: measured with gradients
             (:mod:`backbones.probe`).
-        img_size: side of the images in pixels. Default: the native size of the network, else 224.
+        img_size: side of the input images in pixels. Default, to detect the layers: the native size, else 224.
+        findings: names of the outputs, in order.
 
     A must be the output of the last non-linearity. The DenseNets of torchvision and torchxrayvision apply a ReLU after
     their ``features``, so the name ``features`` would give a different map. Pass a callable, or omit both arguments::
@@ -58,18 +60,18 @@ def wrap(
     if features is None or head is None or (isinstance(features, str) and _gives_tokens(module, features, channels)):
         if not isinstance(features, str | None) or not isinstance(head, str | None):
             raise BadValueError("features and head must both be given if one of them is a callable")
-        return connect(module, find(module, channels, features, head, img_size or native(module)), channels)
+        trace = observe(module, channels, img_size or native(module))
+        model = connect(module, wiring_of(module, trace, features, head), channels)
+        return model.describe(findings, img_size)
     extractor = Extractor(module, features)
     locate = grid or (lambda size: probe.grid(module, extractor, size, channels))
     step: Any = submodule(module, head) if isinstance(head, str) else head
-    model = Classifier(extractor, _head(step, num_classes), channels=channels, locate=locate)
-    if isinstance(step, nn.Linear):
+    is_linear = isinstance(step, nn.Linear)
+    last: Any = Head(AVG(), step) if is_linear else ForeignHead(step, num_classes)
+    model = Classifier(extractor, last, channels=channels, locate=locate)
+    if is_linear:
         require_whole(module, model, step, channels)
-    return model
-
-
-def _head(step: Any, num_classes: int | None) -> Any:
-    return Head(AVG(), step) if isinstance(step, nn.Linear) else ForeignHead(step, num_classes)
+    return model.describe(findings, img_size)
 
 
 def _gives_tokens(module: nn.Module, features: str, channels: int) -> bool:

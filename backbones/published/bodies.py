@@ -2,13 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from torch import Tensor
 
-from backbones import package_weights
 from backbones.classifier import Classifier
-from core.errors import NotAvailableError
+from core.errors import DataError, NotAvailableError
 
 STAGES = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
 """Parts of a ResNet by their index in a sequence (alinstein/X_RAY's PCAM model)."""
@@ -16,6 +15,14 @@ WIDE = {"0": ("conv_pw", "bn1"), "1": ("conv_dw", "bn2"), "2": "se", "3": ("conv
 NARROW = {"0": ("conv_dw", "bn1"), "1": "se", "2": ("conv_pw", "bn2")}
 """Parts of torchvision's EfficientNet block, with and without expansion, as timm calls them."""
 GATE = {"fc1": "conv_reduce", "fc2": "conv_expand"}
+EXPANDED = {
+    "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2", "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}  # fmt: skip
+PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+"""Parts of efficientnet-pytorch's block, with and without expansion, as timm calls them."""
+SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
 
 
 def split(state: Mapping[str, Tensor], model: Classifier) -> tuple[str, dict[str, Tensor], dict[str, Tensor]]:
@@ -69,15 +76,30 @@ def _found(pattern: str, state: Mapping[str, Tensor]) -> re.Match[str] | None:
 
 
 def _of_package(state: Mapping[str, Tensor], prefix: str, model: Classifier) -> dict[str, Tensor]:
-    """Rename efficientnet-pytorch's weights; the name of the last layer, ``_fc``, is unchanged."""
+    """Rename efficientnet-pytorch's weights; the name of the last layer, ``_fc``, is unchanged.
+
+    The package pads for its native image size, timm for the actual image. Logits are equal at the native size and at
+    all sizes whose layers have the same parity. Raises ``DataError`` for another number of blocks.
+    """
     _require_padding(model, same=True)
-    inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    package = {name: value for name, value in inner.items() if name.startswith("_")}
-    converted = package_weights.convert(package, model.state_dict())
-    names = {name: name.removeprefix("extractor.net.").replace("head.linear", "_fc") for name in converted}
-    renamed = {names[name]: value for name, value in converted.items()}
-    outer = {name: value for name, value in state.items() if name.removeprefix(prefix) not in package}
-    return {**outer, **{prefix + name: value for name, value in renamed.items()}}
+    ours = [tuple(map(int, match)) for match in re.findall(r"\bblocks\.(\d+)\.(\d+)\.", "\n".join(names(model)))]
+    blocks = sorted({*ours})
+    inner = {name.removeprefix(prefix): name for name in state if name.startswith(f"{prefix}_")}
+    count = len({name.split(".")[1] for name in inner if name.startswith("_blocks.")})
+    if count != len(blocks):
+        raise DataError(f"the efficientnet-pytorch checkpoint has {count} blocks, but the model has {len(blocks)}")
+    renamed = {name: prefix + _of_package_part(short, inner.keys(), blocks) for short, name in inner.items()}
+    return {renamed.get(name, name): value for name, value in state.items()}
+
+
+def _of_package_part(name: str, package: Collection[str], blocks: Sequence[tuple[int, ...]]) -> str:
+    part, _, rest = name.partition(".")
+    if part != "_blocks":
+        return f"{OUTSIDE.get(part, part)}.{rest}"
+    number, part, rest = rest.split(".", 2)
+    layers = (EXPANDED if f"_blocks.{number}._expand_conv.weight" in package else PLAIN) | SQUEEZE
+    stage, index = blocks[int(number)]
+    return f"blocks.{stage}.{index}.{layers.get(part, part)}.{rest}"
 
 
 def _of_torchvision(name: str, prefix: str) -> str:

@@ -6,7 +6,6 @@ import backbones
 from backbones import Classifier, build_from_config
 from benchmark.maps.trained import TrainingRun, convert_run
 from benchmark.training import load
-from benchmark.training.pooling import pooling
 from core.errors import NotAvailableError
 from core.names import UNTRAINED
 
@@ -35,7 +34,7 @@ class Untrained(TrainingRun):
             if self.finished is not None:
                 model = build_from_config.rebuild(load.checkpoint(self.checkpoint).stamp["model"], str(self.checkpoint))
             else:
-                words = pooling(c), c.attention_map
+                words = c.pooling, c.attention_map
                 model = backbones.build(c.backbone, len(self.data.findings), *words, pretrained=False)
         return model.to(device).eval()
 

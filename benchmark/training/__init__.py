@@ -4,7 +4,6 @@ Importing this package does not import torch.
 """
 
 import logging
-from collections.abc import Set
 from pathlib import Path
 
 import datasets
@@ -46,22 +45,3 @@ def _check(config: TrainConfig) -> None:
         from backbones.catalog import require_weights
 
         require_weights(config.backbone, config.pretrained)
-
-
-def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
-    """Return ``config``; with ``--resume PATH``, the flags of that run, overridden by the ``typed`` ones."""
-    if not isinstance(config.resume, str):
-        return config
-    from benchmark.training.resume import resumed as flags
-
-    return flags(config, typed)
-
-
-def evaluate_again(config: TrainConfig, typed: Set[str]) -> Path:
-    """Evaluate the finished run of ``config.evaluate`` again and return its folder.
-
-    ``typed``: names of the flags on the command line. Raises ``core.errors`` types.
-    """
-    from benchmark.training.evaluate import reevaluate
-
-    return reevaluate(config, typed)

@@ -17,7 +17,6 @@ from benchmark.training.losses.base import Loss
 from config import TrainConfig
 from core.cli import read_yaml
 from core.errors import NotAvailableError
-from core.flags.training import RecipeFlags
 
 log = logging.getLogger(__name__)
 MAX_BATCH_SIZE = {"cuda": 256, "cpu": 32}
@@ -33,8 +32,7 @@ AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 class TrialStep:
     """A training step for trying batch sizes."""
 
-    recipe: RecipeFlags
-    img_size: int
+    config: TrainConfig
     precision: str
     model: Classifier
     loss: Loss
@@ -50,28 +48,28 @@ class TrialStep:
         """Return the loss of ``size`` black images: a scalar with its graph, in the precision of the step."""
         dtype, device = torch.float64 if self.precision == "64" else torch.float32, self.labels.device
         self.model.train().to(dtype)
-        images = torch.zeros((size, 3, self.img_size, self.img_size), dtype=dtype, device=device)
+        images = torch.zeros((size, 3, self.config.img_size, self.config.img_size), dtype=dtype, device=device)
         with torch.autocast(device.type, AUTOCAST.get(self.precision), enabled=self.precision in AUTOCAST):
             logits = self.model(images.contiguous(memory_format=torch.channels_last))
             return self.loss(logits, self.labels.expand(size, -1).nan_to_num().to(dtype))
 
 
-def resolve_batch_size(config: TrainConfig, folder: Path, step: TrialStep, images: int) -> TrainConfig:
-    """Replace ``--batch_size auto`` in ``config`` by a number, for a training set of ``images`` images.
+def resolve_batch_size(folder: Path, step: TrialStep, images: int) -> TrainConfig:
+    """Return the flags of ``step`` with a number for ``--batch_size auto``, for a training set of ``images`` images.
 
     Uses the batch size of the run in ``folder`` if there is one, else tries the ``step`` and logs the result. Raises
     ``NotAvailableError`` if not even one image fits.
     """
-    if config.batch_size != "auto":
-        return config
+    if step.config.batch_size != "auto":
+        return step.config
     size = of_run(folder)
     if size is None:
-        device = devices.first(config, devices.gpus())
+        device = devices.first(step.config)
         most = max(min(MAX_BATCH_SIZE[device.type], images // MIN_STEPS_PER_EPOCH), 1)
         size = largest(most, _fits_on(device, step))
         text = "batch size %d: the largest power of two up to %d that fits into memory; same as --batch_size %d"
         log.info(text, size, most, size)
-    return replace(config, batch_size=size)
+    return replace(step.config, batch_size=size)
 
 
 def of_run(folder: Path) -> int | None:
@@ -113,7 +111,7 @@ def fits(size: int, step: TrialStep, device: torch.device) -> bool:
             torch.cuda.set_per_process_memory_fraction(MEMORY_FRACTION["cuda"], device)
         with torch.random.fork_rng():
             twin = step.on(device)
-            optimizer = optimizers.build(step.recipe, twin.model.parameters())
+            optimizer = optimizers.build(step.config, twin.model.parameters())
             for _ in range(2):
                 twin.forward(size).backward()
                 optimizer.step()

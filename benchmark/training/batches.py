@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import distributed
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from core import seeds
 from core.errors import DataError
@@ -116,18 +116,11 @@ def balanced_probabilities(labels: NDArray[np.float32]) -> NDArray[np.float64]:
     return weights / weights.sum()
 
 
-def loader(data: Dataset[T], batches: Batches) -> DataLoader[T]:
-    """Return a loader of ``batches``: (images (N,S,S) uint8, labels (N,K) float32), read ahead by a thread.
-
-    A thread is faster than processes here, because a memory map is sliced, not sent.
-    """
-    return PrefetchLoader(data, sampler=batches, batch_size=None)
-
-
 class PrefetchLoader(DataLoader[T]):
     """A data loader that reads the next batches in a thread while the network computes, in the same order.
 
-    If this process uses a GPU, the batches are in pinned memory.
+    Its sampler gives whole batches: ``batch_size`` is None. A thread is faster than processes here, because a memory
+    map is sliced, not sent. If this process uses a GPU, the batches are in pinned memory.
     """
 
     def __iter__(self) -> Any:

@@ -6,10 +6,8 @@ from typing import Any
 
 import backbones
 from benchmark.training import checkpoints, data, load, load_weights, machine
-from benchmark.training.pooling import pooling
 from config import ConvertConfig, TrainConfig
 from core.errors import BadValueError, DataError, NotAvailableError
-from core.names import duplicates
 
 
 def run(config: ConvertConfig) -> Path:
@@ -27,9 +25,9 @@ def run(config: ConvertConfig) -> Path:
     flags: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
     recipe = TrainConfig(**flags)
     findings = _findings(config.findings, recipe)
-    parts = recipe.backbone, len(findings), pooling(recipe), recipe.attention_map
-    model = backbones.build(*parts, dropout=recipe.dropout)
-    load_weights.load_translated(model, load.weights(config.checkpoint), config.checkpoint)
+    parts = recipe.backbone, len(findings), recipe.pooling, recipe.attention_map
+    model = backbones.build(*parts, dropout=recipe.dropout, findings=findings)
+    load_weights.load(model, load.weights(config.checkpoint), config.checkpoint)
     checkpoints.write_run(folder, recipe, model, checkpoints.stamp(recipe, model, findings))
     return folder
 
@@ -37,8 +35,6 @@ def run(config: ConvertConfig) -> Path:
 def _findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
     """Return the names of the outputs: from the flags, else from the data set."""
     if named:
-        if twice := sorted(duplicates(named)):
-            raise BadValueError(f"--findings names {', '.join(twice)} more than once: each output needs its own name")
         if recipe.num_classes not in (None, len(named)):
             counts = f"--findings has {len(named)} names, but --num_classes is {recipe.num_classes}"
             raise BadValueError(f"{counts}: leave one of them out")

@@ -1,8 +1,8 @@
 """The images of each split in a memory map, decoded on first use."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from benchmark.training import devices
 from benchmark.training.listing import load as load
 from core.errors import DataError
 from core.flags.data import DataFlags
-from core.types import FloatArray
 from datasets.base import Dataset as DataSource
+from datasets.columns import Columns
 from datasets.io.cache import PixelCache
 
 log = logging.getLogger(__name__)
@@ -34,19 +34,25 @@ class SplitImages(Dataset[Batch]):
     findings: tuple[str, ...]
     pixels: PixelCache
     """All images of the split; ``rows`` selects those of this object."""
+    columns: Columns
+    """Names and truth of all images of the split."""
     rows: NDArray[np.int64]
-    """(n,) positions in ``pixels``."""
+    """(n,) positions in ``pixels`` and ``columns``."""
     labels: Tensor
     """(n, K) float32: 0, 1 or nan (unknown)."""
-    ids: Sequence[tuple[str, str, bool]]
-    """(image, patient, has a truth box) of each row."""
     describe: dict[str, Any]
     """The data set's description of this split, with the number of images left out."""
-    studies: Sequence[str] = ()
-    """The study of each row; empty if the data set has no studies."""
-    truth: Mapping[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = field(default_factory=dict)
-    """Image with a truth box -> its frame, and finding -> boxes in it."""
     split: str = "train"
+
+    @property
+    def ids(self) -> list[tuple[str, str, bool]]:
+        """(image, patient, has a truth box) of each row."""
+        return [self.columns[row] for row in self.rows.tolist()]
+
+    @property
+    def studies(self) -> list[str]:
+        """The study of each row; empty if the data set has no studies."""
+        return [self.columns.studies[row] for row in self.rows.tolist()] if self.columns.studies else []
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -82,9 +88,7 @@ class SplitImages(Dataset[Batch]):
 
     def subset(self, chosen: NDArray[np.int64], description: dict[str, Any]) -> "SplitImages":
         """Return the images at the positions ``chosen``, with a new ``description``."""
-        ids, studies = [self.ids[i] for i in chosen], [self.studies[i] for i in chosen] if self.studies else ()
-        rows, labels = self.rows[chosen], self.labels[chosen]
-        return replace(self, rows=rows, labels=labels, ids=ids, studies=studies, describe=description)
+        return replace(self, rows=self.rows[chosen], labels=self.labels[chosen], describe=description)
 
 
 Splits = Mapping[str, SplitImages]
@@ -106,10 +110,8 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
         raise DataError(f"{flags.dataset} has no {data.split} image with {chosen}: change these flags")
     if data.split == "train" and np.isnan(columns.labels[rows]).all():
         raise DataError(f"all labels of the {len(rows)} {data.split} images of {flags.dataset} are unknown")
-    whole = SplitImages(
-        data.findings, pixels, np.arange(len(columns)), torch.from_numpy(columns.labels), columns, dict(data.describe),
-        columns.studies, columns.truth, data.split,
-    )  # fmt: skip
+    everything, labels = np.arange(len(columns)), torch.from_numpy(columns.labels)
+    whole = SplitImages(data.findings, pixels, columns, everything, labels, dict(data.describe), data.split)
     split = whole if len(rows) == len(whole) else whole.subset(rows, whole.describe)
     log.info("%s: %d images of %d patients", data.split, len(split), len({patient for _, patient, _ in split.ids}))
     return split

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from backbones import Classifier
 from benchmark.training import data, devices, load, machine, memory, runs
-from benchmark.training.batches import Batches, loader
+from benchmark.training.batches import Batches, PrefetchLoader
 from benchmark.training.data import SplitImages, Splits
 from benchmark.training.metrics.assess import assess
 from benchmark.training.metrics.predictions import Predictions
@@ -80,7 +80,7 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
 
     ``facts`` are added to metrics.json. ``trust``: see ``load.Checkpoint.network``.
     """
-    model = load.network(folder / "best.ckpt", devices.device(config, devices.gpus()), trust)
+    model = load.network(folder / "best.ckpt", devices.device(config), trust)
     model.to(memory_format=layout(config.channels_last))
     held_out = {name: splits[name].complete() for name in HELD_OUT}
     logits = {name: predict(model, split, config.batch) for name, split in held_out.items()}
@@ -96,7 +96,7 @@ def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
     model.eval()
     device, normalise = next(model.parameters()).device, transforms.evaluation()
     log.info("predicting %d images", len(split))
-    batches = loader(split, Batches(len(split), batch_size))
+    batches = PrefetchLoader(split, sampler=Batches(len(split), batch_size), batch_size=None)
     bar = tqdm(batches, desc="predict", unit="batch", leave=False, disable=None)
     return torch.cat([model(normalise(pixels.to(device))).float().cpu() for pixels, _ in bar])
 

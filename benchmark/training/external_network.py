@@ -17,7 +17,6 @@ from config import TrainConfig
 from core.errors import BadValueError
 from core.files import key, safe_filename
 from core.flags.network import NetworkFlags
-from core.names import duplicates
 
 log = logging.getLogger(__name__)
 GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
@@ -76,8 +75,6 @@ def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: i
         named = f"{'--findings' if flags.findings else 'the data set'} has {len(findings)} findings"
         advice = "write --findings with a name for each output, in their order"
         raise BadValueError(f"{flags.model} has {outputs} outputs, but {named}: {advice}")
-    if twice := sorted(duplicates(findings)):
-        raise BadValueError(f"--findings names {', '.join(twice)} more than once: each output needs its own name")
     return findings
 
 
@@ -88,16 +85,14 @@ def _normalisation(
     if bool(flags.mean) != bool(flags.std):
         raise BadValueError("--mean and --std require each other: write both, or leave both out")
     if flags.mean:
-        return flags.mean, flags.std, _describe(flags.mean, flags.std, "from the flags")
-    if network.mean and network.std:
-        return network.mean, network.std, _describe(network.mean, network.std, "from its project")
-    mean, std = (MEAN, STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
-    return mean, std, _describe(mean, std, "ImageNet; change with --mean and --std")
-
-
-def _describe(mean: Sequence[float], std: Sequence[float], source: str) -> str:
+        mean, std, source = flags.mean, flags.std, "from the flags"
+    elif network.mean and network.std:
+        mean, std, source = network.mean, network.std, "from its project"
+    else:
+        mean, std = (MEAN, STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
+        source = "ImageNet; change with --mean and --std"
     numbers = (" ".join(f"{value:.4g}" for value in values) for values in (mean, std))
-    return "mean {}, std {} ({})".format(*numbers, source)
+    return mean, std, "mean {}, std {} ({})".format(*numbers, source)
 
 
 def of_run(path: Path, trust: bool) -> LoadedNetwork:

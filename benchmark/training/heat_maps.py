@@ -71,7 +71,8 @@ class HeatMaps(Callback):
         from benchmark.scoring.surface import min_max
 
         row, finding = self.selected[n]
-        frame, boxes = self.validation.truth.get(self.validation.ids[row][0], (image.shape, {}))
+        columns = self.validation.columns
+        frame, boxes = columns.truth.get(columns.images[self.validation.rows[row]], (image.shape, {}))
         truth = boxes.get(self.validation.findings[finding], np.zeros((0, 4)))
         heat = to_frame(min_max(maps[METHOD][n, n].cpu().numpy()), (image.shape[0], image.shape[1]), maps.grids[METHOD])
         return beside(image, heat, scale_boxes(truth, (frame[0], frame[1]), (image.shape[0], image.shape[1])))
@@ -82,10 +83,10 @@ def select_images(split: SplitImages) -> list[tuple[int, int]]:
 
     For each finding it is the first image with a truth box, else the first with the label.
     """
-    chosen = []
+    chosen, ids, truth = [], split.ids, split.columns.truth
     for k, finding in enumerate(split.findings):
         positive = torch.nonzero(split.labels[:, k] == 1).ravel().tolist()
-        boxed = [n for n in positive if split.ids[n][2] and finding in split.truth[split.ids[n][0]][1]]
+        boxed = [n for n in positive if ids[n][2] and finding in truth[ids[n][0]][1]]
         chosen += [(n, k) for n in (boxed or positive)[:1]]
     return chosen[:MOST]
 

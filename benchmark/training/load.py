@@ -96,7 +96,7 @@ class Checkpoint:
             model = build_from_config.rebuild(self.stamp["model"], str(self.path), trust)
         except _BROKEN as error:
             raise DataError(f"the network of {self.path} cannot be built: {one_line(error)}") from error
-        load_weights.load_exact(model, self.weights, self.path)
+        load_weights.load(model, self.weights, self.path)
         model.recipe = self.config
         return model.describe(self.findings, self.config.img_size).eval()
 

@@ -1,4 +1,4 @@
-"""Load weights into a network: exact weights, weights of another project, or initial weights. No partial matches."""
+"""Load weights into a network of this or another project. No partial matches."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from backbones import Classifier
-from backbones.published import translate
+from backbones.published import Translated, translate
 from core.errors import DataError, examples
 
 log = logging.getLogger(__name__)
@@ -44,48 +44,32 @@ def _is_complete(value: torch.Tensor) -> bool:
     return dense and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
-def load_exact(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Load exactly these weights into ``model``. Raises ``DataError`` if they belong to another architecture.
+def load(model: Classifier, state: dict[str, torch.Tensor], path: Path | str, initial: bool = False) -> None:
+    """Load the weights ``state`` of this or another project into ``model``; ``path`` is the file in messages.
 
-    All names and shapes must match, without extra weights; ``path`` is the file in error messages.
+    All names and shapes must match, without extra weights; for ``initial`` weights, the head may be another one. Logs
+    what was loaded, unless it is a whole network of this project. Raises ``DataError`` with the numbers of missing and
+    unexpected weights if they belong to another architecture.
     """
     expected = model.state_dict()
-    _require_fit(model, _unlike(expected, state), [name for name in state if name not in expected], path)
-    model.load_state_dict(state)
-
-
-def load_translated(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Load exactly the weights ``state`` of another project into ``model``.
-
-    Logs the weights that do not affect the logits. Raises ``DataError`` with the numbers of missing and unexpected
-    weights if they do not belong to this network.
-    """
-    translated, expected = translate(state, model), model.state_dict()
-    unexpected = [*translated.heads, *translated.unexpected]
+    own = any(name.startswith(OURS) for name in state)
+    unknown = [name for name in state if name not in expected]
+    found = Translated(state, [], [], unknown) if own else translate(state, model)
+    new = _unlike(expected, found.state)
+    missing, unexpected = new, [*found.heads, *found.unexpected]
     advice = "; its head is not a linear layer over pooled maps: use this file with --init_from only"
-    _require_fit(model, _unlike(expected, translated.state), unexpected, path, advice if translated.heads else "")
-    model.load_state_dict(translated.state)
-    idle = f"; not used for the logits: {examples(translated.idle)}" if translated.idle else ""
-    log.info("%s: %d weights loaded%s", path, len(expected), idle)
-
-
-def start_from(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Initialise ``model`` with weights of this or another project, with any head.
-
-    Logs the loaded weights. Raises ``DataError`` with the numbers of missing and unexpected weights if the features do
-    not match.
-    """
-    expected = model.state_dict()
-    unexpected = [name for name in state if name not in expected and not name.startswith(HEAD)]
-    if not any(name.startswith(OURS) for name in state):
-        state, _, _, unexpected = translate(state, model)
-    new_names = _unlike(expected, state)
-    missing = [name for name in new_names if not name.startswith(HEAD)]
-    _require_fit(model, missing, unexpected, f"--init_from {path}")
-    taken = {name: value for name, value in state.items() if name in expected and name not in new_names}
+    if initial:
+        path = f"--init_from {path}"
+        missing, unexpected = ([n for n in names if not n.startswith(HEAD)] for names in (new, found.unexpected))
+    if reason := _differences(missing, unexpected, len(expected)):
+        hint = advice if found.heads and not initial else ""
+        raise DataError(f"{path} does not fit {describe_model(model)}: {reason}{hint}")
+    taken = {name: value for name, value in found.state.items() if name in expected and name not in new}
     model.load_state_dict(taken, strict=False)
-    new = f", new: {examples(new_names)}" if new_names else ""
-    log.info("--init_from %s: %d of %d weights loaded%s", path, len(expected) - len(new_names), len(expected), new)
+    if initial or not own:
+        idle = f"; not used for the logits: {examples(found.idle)}" if found.idle else ""
+        added = f", new: {examples(new)}" if new else ""
+        log.info("%s: %d of %d weights loaded%s%s", path, len(taken), len(expected), added, idle)
 
 
 def load_foreign(module: nn.Module, state: dict[str, torch.Tensor], path: Path | str, word: str) -> str:
@@ -107,14 +91,6 @@ def load_foreign(module: nn.Module, state: dict[str, torch.Tensor], path: Path |
         raise DataError(f"the weights in {path} are not those of {word}: {reason}")
     module.load_state_dict({name: named[name] for name in expected if name in named}, strict=False)
     return f"{len(named)} of {path}, none missing, none unexpected"
-
-
-def _require_fit(
-    model: Classifier, missing: Sequence[str], unexpected: Sequence[str], path: Path | str, advice: str = ""
-) -> None:
-    """Raise ``DataError`` if weights of ``model`` are missing in the file ``path`` or it has unexpected ones."""
-    if reason := _differences(missing, unexpected, len(model.state_dict())):
-        raise DataError(f"{path} does not fit {describe_model(model)}: {reason}{advice}")
 
 
 def _unlike(expected: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:

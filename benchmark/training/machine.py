@@ -43,7 +43,7 @@ def precision(requested: str, fast_bfloat16: bool) -> str:
 
 def precision_here(flags: MachineFlags) -> str:
     """Return the precision of a run of ``flags`` on this machine."""
-    return precision(flags.precision, has_fast_bfloat16(devices.device(flags, devices.gpus())))
+    return precision(flags.precision, has_fast_bfloat16(devices.device(flags)))
 
 
 def has_fast_bfloat16(device: str) -> bool:
@@ -61,11 +61,11 @@ def has_fast_bfloat16(device: str) -> bool:
 
 def summary(flags: MachineFlags, num_workers: int | None) -> str:
     """Describe device, precision, threads and decoding processes of a run, with reasons, in one line."""
-    device, count = devices.first(flags, devices.gpus()), devices.world(flags)
+    device, count = devices.first(flags), devices.world(flags)
     fast = "fast bfloat16" if has_fast_bfloat16(device.type) else "no fast bfloat16"
     free = "available CPUs"
     parts = {
-        "device": f"{devices.name(device)} ({devices.reason(flags, devices.gpus())})",
+        "device": f"{devices.name(device)} ({devices.reason(flags)})",
         "precision": f"{precision_here(flags)} ({fast if flags.precision == 'auto' else '--precision'})",
         "threads": f"{torch.get_num_threads()} ({'--threads' if flags.threads else free})",
         "decoding processes": f"{devices.workers(num_workers)} ({free if num_workers is None else '--num_workers'})",

@@ -1,6 +1,6 @@
 """Shared parts of the plots of a run: a grid of panels, colours for colour-blind readers, reproducible files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +8,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from benchmark.training.metrics.predictions import Predictions
 from core.files import atomic
@@ -26,8 +25,9 @@ STYLE: dict[Any, Any] = {
     **{"axes.spines.top": False, "axes.spines.right": False},
 }
 
-Ranked = tuple[str, Axes, dict[str, Any], NDArray[np.float64], NDArray[np.float64]]
-"""A finding, its panel, its row of metrics.json, and labels and scores of the images with a known label."""
+Draw = Callable[[Axes, int, dict[str, Any]], None]
+"""Draws into the panel of a finding, given its index and its row of metrics.json."""
+Corner = Literal["lower right", "upper right", "upper left"]
 
 
 def panel_grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
@@ -64,16 +64,25 @@ def label_axes(panels: Sequence[Axes], x: str, y: str, ticks: Sequence[float], w
         axes.set_ylabel(y if is_left else "", labelpad=1, fontsize=8)
 
 
-def set_unit_axes(panels: Sequence[Axes], x: str, y: str) -> None:
-    """Set all axes to the range 0 to 1."""
-    for axes in panels:
+def curves(
+    test: Predictions, metrics: dict[str, Any], metric: str, draw: Draw, words: tuple[str, str, str], corner: Corner
+) -> Figure:
+    """Return a figure with axes from 0 to 1 in which ``draw`` has drawn each finding, with a legend in a ``corner``.
+
+    A finding whose ``metric`` is undefined has the reason instead. ``words`` are the title and the labels of both axes.
+    """
+    title, x, y = words
+    figure, grid = panel_grid(test.findings, f"{title} on test ({metrics['test']['n']} images)")
+    for k, axes in enumerate(grid):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    label_axes(panels, x, y, (0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
-
-
-def legend(axes: Axes, corner: Literal["lower right", "upper right", "upper left"]) -> None:
-    """Add a small legend on white."""
-    axes.legend(loc=corner, fontsize=7, framealpha=0.85, edgecolor="none", handlelength=1.4, borderpad=0.2)
+        row = metrics["test"]["findings"][test.findings[k]]
+        if np.isnan(row[metric]):
+            write_reason(axes, row["reasons"][metric])
+            continue
+        draw(axes, k, row)
+        axes.legend(loc=corner, fontsize=7, framealpha=0.85, edgecolor="none", handlelength=1.4, borderpad=0.2)
+    label_axes(grid, x, y, (0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
+    return figure
 
 
 def write_reason(axes: Axes, reason: str) -> None:
@@ -102,14 +111,3 @@ def save(figure: Figure, path: Path) -> None:
     """Write the PNG atomically, without date or version."""
     with mpl.rc_context(STYLE), atomic(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
-
-
-def ranked(test: Predictions, metrics: dict[str, Any], grid: Sequence[Axes], metric: str) -> Iterator[Ranked]:
-    """Yield the findings whose ``metric`` is defined; write the reason into the panels of the others."""
-    for k, axes in enumerate(grid):
-        row = metrics["test"]["findings"][test.findings[k]]
-        if np.isnan(row[metric]):
-            write_reason(axes, row["reasons"][metric])
-        else:
-            known = ~test.labels[:, k].isnan()
-            yield test.findings[k], axes, row, test.labels[known, k].numpy(), test.ranked[known, k].numpy()

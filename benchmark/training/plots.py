@@ -48,60 +48,56 @@ def draw_curves(history: list[dict[str, float]], best: int, path: Path) -> None:
 
 def roc(test: Predictions, metrics: dict[str, Any]) -> Figure:
     """Plot a ROC curve per finding, with the AUROC, its interval, and the point at the threshold."""
-    figure, grid = panels.panel_grid(test.findings, f"ROC on test ({metrics['test']['n']} images)")
-    for finding, axes, row, labels, values in panels.ranked(test, metrics, grid, "auroc"):
-        false, true, _ = roc_curve(labels, values)
+
+    def draw(axes: Axes, k: int, row: dict[str, Any]) -> None:
+        false, true, _ = roc_curve(*_known(test, k))
         axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
         axes.plot(false, true, color=panels.BLUE, linewidth=1.4, label=f"AUROC {panels.with_interval(row, 'auroc')}")
-        threshold = metrics.get("thresholds", {}).get(finding)
+        threshold = metrics.get("thresholds", {}).get(test.findings[k])
         if threshold is not None and not np.isnan(threshold["logit"]):
             label = f"p ≥ {threshold['probability']:.2g} ({threshold['origin']})"
             point = [1 - row["specificity"]], [row["sensitivity"]]
             axes.plot(*point, "o", markersize=5, color=panels.ORANGE, label=label)
-        panels.legend(axes, "lower right")
-    panels.set_unit_axes(grid, "1 - specificity", "sensitivity")
-    return figure
+
+    return panels.curves(test, metrics, "auroc", draw, ("ROC", "1 - specificity", "sensitivity"), "lower right")
 
 
 def precision_recall(test: Predictions, metrics: dict[str, Any]) -> Figure:
     """Plot precision over recall per finding, with average precision, its interval, and the prevalence."""
-    figure, grid = panels.panel_grid(test.findings, f"Precision and recall on test ({metrics['test']['n']} images)")
-    for _, axes, row, labels, values in panels.ranked(test, metrics, grid, "ap"):
-        precision, recall, _ = precision_recall_curve(labels, values)
+
+    def draw(axes: Axes, k: int, row: dict[str, Any]) -> None:
+        precision, recall, _ = precision_recall_curve(*_known(test, k))
         precision[-1] = precision[-2]  # scikit-learn's last point (0, 1) has no threshold
         prevalence = row["positives"] / row["n"]
         label = f"AP {panels.with_interval(row, 'ap')}"
         axes.step(recall, precision, where="post", color=panels.BLUE, linewidth=1.4, label=label)
         axes.axhline(prevalence, color=panels.ORANGE, linewidth=1, linestyle="--", label=f"prevalence {prevalence:.3f}")
-        panels.legend(axes, "upper right")
-    panels.set_unit_axes(grid, "recall", "precision")
-    return figure
+
+    return panels.curves(test, metrics, "ap", draw, ("Precision and recall", "recall", "precision"), "upper right")
 
 
 def calibration(test: Predictions, metrics: dict[str, Any]) -> Figure:
     """Plot the frequency of each finding over its probability; the size of a dot is the share of images."""
     fitted = metrics["temperature"]["value"]
     sides = [("before", 1.0, "ece", panels.ORANGE, "s"), (f"T = {fitted:.2f}", fitted, "ece_scaled", panels.BLUE, "o")]
-    figure, grid = panels.panel_grid(
-        test.findings, f"Calibration on test ({metrics['test']['n']} images), T from validation"
-    )
     _, true, known = decide(test, np.zeros(len(test.findings)))
-    for k, axes in enumerate(grid):
-        row = metrics["test"]["findings"][test.findings[k]]
+
+    def draw(axes: Axes, k: int, row: dict[str, Any]) -> None:
         axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
         for name, temperature, error, colour, marker in sides:
-            if np.isnan(row[error]):
-                continue
-            values = test.probabilities(temperature)[known[:, k], k]
-            dots(axes, *bins(values, true[known[:, k], k]), colour, marker, f"{name}: ECE {row[error]:.3f}")
-        if axes.get_legend_handles_labels()[0]:
-            panels.legend(axes, "upper left")
-        else:
-            panels.write_reason(axes, row["reasons"]["ece"])
-    panels.set_unit_axes(grid, "probability", "frequency")
-    for axes in grid:
+            if not np.isnan(row[error]):
+                values = test.probabilities(temperature)[known[:, k], k]
+                dots(axes, *bins(values, true[known[:, k], k]), colour, marker, f"{name}: ECE {row[error]:.3f}")
         axes.set_ylim(top=1.38)  # space for the legend
-    return figure
+
+    words = ("Calibration, T from validation,", "probability", "frequency")
+    return panels.curves(test, metrics, "ece", draw, words, "upper left")
+
+
+def _known(test: Predictions, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the labels of finding ``k`` that are known, and the scores of their images."""
+    known = ~test.labels[:, k].isnan()
+    return test.labels[known, k].numpy(), test.ranked[known, k].numpy()
 
 
 def bins(values: FloatArray, truth: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -14,7 +14,6 @@ from benchmark.training.data import SplitImages
 from benchmark.training.listing import load_splits
 from benchmark.training.losses.base import Loss
 from benchmark.training.module import ClassifierModule, layout
-from benchmark.training.pooling import pooling
 from config import TrainConfig
 from core.errors import BadValueError
 from core.flags.training import RecipeFlags
@@ -33,23 +32,23 @@ def prepare(
 
     ``loaded``: the samples by split, if they are already listed. Images are decoded on first use.
     """
-    devices.check(config, config.batch_size, devices.gpus())
+    devices.check(config, config.batch_size)
     loggers.check(config.logger)
-    machine.configure_torch(config.threads, devices.processes(config))
+    machine.configure_torch(config.threads, len(devices.indices(config)))
     log.info("%s", machine.summary(config, config.num_workers))
     transforms.training(config.augment)
     loaded = loaded or load_splits(config)
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
-    splits = {name: data.decode(config, split, devices.processes(config)) for name, split in loaded.items()}
+    splits = {name: data.decode(config, split, len(devices.indices(config))) for name, split in loaded.items()}
     memory.release()  # after reading the tables of all images
     if config.keep == "best" and (warning := doubt(len(splits["val"]))):
         log.warning("%s", warning)
     labels = splits["train"].labels
     loss.prepare(labels)
     precision = machine.precision_here(config)
-    step = batch_size.TrialStep(config, config.img_size, precision, model, loss, labels[:1])
-    config = batch_size.resolve_batch_size(config, folder, step, len(labels))
+    step = batch_size.TrialStep(config, precision, model, loss, labels[:1])
+    config = batch_size.resolve_batch_size(folder, step, len(labels))
     if precision == "64":
         model.double()  # Lightning would convert after loading a checkpoint in 32 bits
     batches = Batches(len(labels), config.batch, world_size=devices.world(config), accumulate=config.accumulate)
@@ -76,14 +75,14 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     """Build the network with weights from ``last.ckpt`` if there is one, else with the initial weights of the flags."""
     last = folder / "last.ckpt"
     torch.manual_seed(config.seed)
-    log.info("network: %s, pooling %s, attention %s", config.backbone, pooling(config), config.attention_map)
+    log.info("network: %s, pooling %s, attention %s", config.backbone, config.pooling, config.attention_map)
     name, start = xray_weights.resolve(config.backbone, config.pretrained)
     start = start if not config.init_from and not last.exists() else False
-    model = backbones.build(name, findings, pooling(config), config.attention_map, start, config.dropout)
+    model = backbones.build(name, findings, config.pooling, config.attention_map, start, config.dropout)
     if last.exists():
-        load_weights.load_exact(model, load.weights(last), last)
+        load_weights.load(model, load.weights(last), last)
     elif config.init_from:
-        load_weights.start_from(model, load.weights(config.init_from), config.init_from)
+        load_weights.load(model, load.weights(config.init_from), config.init_from, initial=True)
     if config.compile:
         model.compile()
     return model.to(memory_format=layout(config.channels_last))

@@ -24,7 +24,7 @@ FILE = "provenance.json"
 
 def of_training(flags: MachineFlags) -> Provenance:
     """Return the provenance of a training run that starts now."""
-    return _used(machine.precision_here(flags), devices.name(devices.first(flags, devices.gpus())))
+    return _used(machine.precision_here(flags), devices.name(devices.first(flags)))
 
 
 def of_scoring() -> Provenance:

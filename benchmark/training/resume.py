@@ -36,7 +36,7 @@ def folder_for(config: TrainConfig) -> Path:
 
 
 def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
-    """See ``benchmark.training.resumed``; here ``config.resume`` is a path."""
+    """Return the flags of the run of ``--resume PATH``, overridden by the ``typed`` ones."""
     last = _last_checkpoint(Path(str(config.resume)))
     begun = load.checkpoint(last).config
     return dataclasses.replace(begun, **{name: getattr(config, name) for name in {*typed, "resume"}})

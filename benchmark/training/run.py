@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.training import callbacks, load, machine, memory, provenance, resume, runs
-from benchmark.training.batches import Batches, balanced_probabilities, loader
+from benchmark.training.batches import Batches, PrefetchLoader, balanced_probabilities
 from benchmark.training.data import Splits
 from benchmark.training.lightning import Callback
 from benchmark.training.module import ClassifierModule
@@ -99,8 +99,9 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     train.set_epoch(train.start[0])
     splits["train"].decode_in_order(np.concatenate([*train]))
     try:
-        loaders = loader(splits["train"], train), loader(splits["val"], val)
-        trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
+        sides = (splits["train"], train), (splits["val"], val)
+        first, second = (PrefetchLoader(split, sampler=batches, batch_size=None) for split, batches in sides)
+        trainer.fit(module, first, second, ckpt_path=last, weights_only=True)
     except SystemExit as stop:
         raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into SystemExit
     except callbacks.Stopped as stop:

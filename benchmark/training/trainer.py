@@ -34,12 +34,12 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: Callback) -> Trainer:
         message = f"waiting for %d machines: start this command on each of them, with {variables}"
         log.info(message, config.num_nodes, config.num_nodes - 1)
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
-    where = devices.device(config, devices.gpus())
+    where, indices = devices.device(config), devices.indices(config)
     on_terminal = sys.stderr.isatty()
     try:
         return Trainer(
             accelerator="gpu" if where == "cuda" else "cpu",
-            devices=devices.devices(config, devices.gpus()),
+            devices=indices if where == "cuda" else len(indices),
             num_nodes=config.num_nodes,
             strategy=config.strategy,
             precision=machine.precision_here(config),  # type: ignore[arg-type]

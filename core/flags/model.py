@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from core.cli import AtLeast, AtMost, Named
+from core.errors import BadValueError
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,14 @@ class ModelFlags:
     """Dropout rate of the pooled features."""
     init_from: str | None = None
     """Checkpoint with initial weights; its head may differ. The log lists the copied weights."""
+
+    @property
+    def pooling(self) -> str:
+        """Name of the pooling, including ``--lse_gamma``. Raises ``BadValueError`` if both flags set options."""
+        name, _, options = self.global_pool.partition(":")
+        if self.lse_gamma is None or name not in ("LSE", "AVG_MAX_LSE"):
+            return self.global_pool
+        if options:
+            both = f"--lse_gamma {self.lse_gamma} and --global_pool {self.global_pool}"
+            raise BadValueError(f"{both} cannot be combined: leave --lse_gamma out")
+        return f"{name}:gamma={self.lse_gamma}"

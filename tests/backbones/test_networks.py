@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from backbones import build_from_config, networks
+from backbones.forward_trace import observe
 from backbones.rescaled import MEAN, STD, normalised
-from backbones.traced import find
+from backbones.traced import wiring_of
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
 from core.flags.network import SOURCES
 from datasets.io import transforms
@@ -87,9 +88,8 @@ def gray(side):
 
 def assembled_of(word, outputs, channels, side, mean, std):
     network = networks.build(word, outputs, channels)
-    return network.module.eval(), build_from_config.assemble(
-        word, network, find(network.module, channels, side=side), outputs, channels, mean, std
-    )
+    wiring = wiring_of(network.module, observe(network.module, channels, side))
+    return network.module.eval(), build_from_config.assemble(word, network, wiring, outputs, channels, mean, std)
 
 
 @pytest.mark.parametrize(

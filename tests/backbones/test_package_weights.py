@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 import backbones
-from backbones import package_weights
 from benchmark.training import load_weights
 from core.errors import DataError
 
@@ -25,7 +24,7 @@ def package(size, findings=5):
 def check(size):
     net, images = package(size)
     model = backbones.build(f"efficientnet-{size}", 5).eval()
-    load_weights.load_translated(model, net.state_dict(), "package.pth")
+    load_weights.load(model, net.state_dict(), "package.pth")
     assert model.config["name"] == f"tf_efficientnet_{size}"
     with torch.no_grad():
         expected = net(images)
@@ -49,11 +48,11 @@ def test_a_head_of_another_width_is_not_loaded():
     net, _ = package("b0", findings=7)
     model = backbones.build("tf_efficientnet_b0", 2)
     ours = model.weight.detach().clone()
-    load_weights.start_from(model, {f"module.{key}": value for key, value in net.state_dict().items()}, "package.pth")
+    load_weights.load(model, {f"module.{key}": value for key, value in net.state_dict().items()}, "package.pth", initial=True)
     assert torch.equal(model.weight, ours)
     assert torch.equal(model.extractor.net.conv_stem.weight, net._conv_stem.weight)
 
 
 def test_weights_of_another_package_raise_a_clear_error():
-    with pytest.raises(DataError, match=r"efficientnet-pytorch.* 0 .* 16$"):
-        package_weights.convert({"a": torch.zeros(1)}, backbones.build("tf_efficientnet_b0", 2).state_dict())
+    with pytest.raises(DataError, match=r"efficientnet-pytorch.* 1 .* 16$"):
+        load_weights.load(backbones.build("tf_efficientnet_b0", 2), {"_blocks.0._bn1.weight": torch.zeros(1)}, "package.pth")

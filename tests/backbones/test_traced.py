@@ -5,8 +5,9 @@ import torchvision
 from torch import nn
 
 import backbones
+from backbones.forward_trace import observe
 from backbones.model_spec import ModelSpec
-from backbones.traced import find
+from backbones.traced import wiring_of
 from benchmark.explain import explain
 from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
@@ -45,7 +46,8 @@ def net(tail, channels=3):
     ],
 )
 def test_class_maps_exist_only_for_one_linear_layer_over_a_pooled_map(tail, wiring):
-    assert find(net(tail), 3, side=64) == wiring
+    network = net(tail)
+    assert wiring_of(network, observe(network, 3, 64)) == wiring
 
 
 @pytest.mark.parametrize("build", [torchvision.models.resnet18, torchvision.models.squeezenet1_1])

@@ -8,7 +8,7 @@ import numpy as np
 from benchmark.scoring.statistics.bootstrap import RESAMPLES, Resampled, bootstrap_draws, mean
 from benchmark.scoring.statistics.intervals import LEVEL, interval
 from benchmark.training.metrics import calibration, decisions, ranking
-from benchmark.training.metrics.decisions import Choice, Threshold
+from benchmark.training.metrics.decisions import Choice
 from benchmark.training.metrics.predictions import Predictions
 from core.scores import Origin
 
@@ -23,20 +23,20 @@ def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Ro
     """
     temperature = calibration.fit(val)
     chosen = [] if val.exclusive else decisions.choose(val, choice)
-    rows = {"thresholds": {name: one.row for name, one in zip(val.findings, chosen, strict=True)}} if chosen else {}
+    rows = {"thresholds": dict(zip(val.findings, chosen, strict=True))} if chosen else {}
     origins: tuple[Origin, Origin] = ("fixed", "fixed") if choice == "fixed" else ("oracle", "validation")
     return {
-        "temperature": temperature.row,
+        "temperature": temperature,
         **rows,
         "resampling": {"level": LEVEL, "kind": "bca", "unit": "patient", "resamples": RESAMPLES},
-        "val": _assess_split(val, chosen, temperature.value, origins[0]),
-        "test": _assess_split(test, chosen, temperature.value, origins[1]),
+        "val": _assess_split(val, chosen, temperature["value"], origins[0]),
+        "test": _assess_split(test, chosen, temperature["value"], origins[1]),
     }
 
 
-def _assess_split(predictions: Predictions, chosen: Sequence[Threshold], temperature: float, origin: Origin) -> Row:
+def _assess_split(predictions: Predictions, chosen: Sequence[Row], temperature: float, origin: Origin) -> Row:
     """Return the metrics of a split: means over the findings with a value, then each finding."""
-    called = decisions.decide(predictions, [one.logit for one in chosen])
+    called = decisions.decide(predictions, [one["logit"] for one in chosen])
     per_finding = _per_finding(predictions, called, temperature)
     means = {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in per_finding.items()}
     values, ends = _with_intervals(means | _as_a_whole(predictions, called))
@@ -83,13 +83,13 @@ def _with_intervals(numbers: Numbers) -> tuple[Row, Row]:
     return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, ends, strict=True))
 
 
-def _finding(predictions: Predictions, k: int, per_finding: Numbers, errors: Row, chosen: Sequence[Threshold]) -> Row:
+def _finding(predictions: Predictions, k: int, per_finding: Numbers, errors: Row, chosen: Sequence[Row]) -> Row:
     """Return the metrics of one finding with intervals, counts, and reasons for missing values."""
     values, ends = _with_intervals({name: one[k] for name, one in per_finding.items()})
     values |= {name: numbers[k] for name, numbers in errors.items()}
     labels = predictions.labels[:, k]
     n, positives = int((~labels.isnan()).sum()), int((labels == 1).sum())
-    no_threshold = chosen[k].reason if chosen else ""
+    no_threshold = chosen[k].get("reason") if chosen else None
     why = dict.fromkeys(ranking.METRICS, f"{positives} of {n} images are positive: one class only")
     for words in decisions.WORDS.values():
         why |= {word: no_threshold or decisions.REASONS[name] for name, word in words.items()}

@@ -4,7 +4,6 @@ Guo et al., "On calibration of modern neural networks", ICML 2017: logits are di
 validation images. The order of images does not change, nor do AUROC and decisions at a threshold.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,42 +22,25 @@ TEMPERATURE_RANGE = (0.01, 100.0)
 """Range of the search."""
 
 
-@dataclass(frozen=True)
-class Temperature:
-    """The divisor of the logits."""
-
-    value: float
-    """nan if it could not be fitted."""
-    n: int
-    """Number of labels for the fit (for a softmax: images with a known class)."""
-    loss: tuple[float, float]
-    """Mean negative log-likelihood on these labels, before and after."""
-    reason: str = ""
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """The entry in metrics.json."""
-        entry = {"value": self.value, "origin": "validation", "n": self.n}
-        reason = {"reason": self.reason} if self.reason else {}
-        return {**entry, "nll": self.loss[0], "nll_scaled": self.loss[1], **reason}
-
-
-def fit(predictions: Predictions) -> Temperature:
+def fit(predictions: Predictions) -> dict[str, Any]:
     """Return the temperature that minimises the negative log-likelihood of the validation ``predictions``.
 
-    The loss is convex in 1/T, so it has one minimum; ``reason`` is set if it is at an end of ``TEMPERATURE_RANGE``.
+    It is the ``value`` of this entry of metrics.json; nan without known labels. ``n`` is the number of labels (for a
+    softmax: images with a known class), ``nll`` and ``nll_scaled`` the mean loss on them before and after. The loss is
+    convex in 1/T, so it has one minimum; ``reason`` is set if it is at an end of ``TEMPERATURE_RANGE``.
     """
+    entry = {"value": np.nan, "origin": "validation", "n": 0, "nll": np.nan, "nll_scaled": np.nan}
     n = int((predictions.classes >= 0).sum()) if predictions.exclusive else int((~predictions.labels.isnan()).sum())
     if not n:
-        return Temperature(np.nan, 0, (np.nan, np.nan), "no validation label is known")
+        return {**entry, "reason": "no validation label is known"}
     ends = np.log(TEMPERATURE_RANGE)
     how: dict[str, Any] = {"method": "bounded", "options": {"xatol": 1e-7}}
     best = minimize_scalar(lambda power: _loss(predictions, np.exp(power)), bounds=ends, **how)
-    at_end = min(abs(best.x - ends)) < 1e-3
-    reason = (
-        f"the likelihood has no maximum between {TEMPERATURE_RANGE[0]:g} and {TEMPERATURE_RANGE[1]:g}" if at_end else ""
-    )
-    return Temperature(float(np.exp(best.x)), n, (_loss(predictions, 1.0), float(best.fun)), reason)
+    entry |= {"value": float(np.exp(best.x)), "n": n, "nll": _loss(predictions, 1.0), "nll_scaled": float(best.fun)}
+    if min(abs(best.x - ends)) < 1e-3:
+        low, high = TEMPERATURE_RANGE
+        entry["reason"] = f"the likelihood has no maximum between {low:g} and {high:g}"
+    return entry
 
 
 def expected_calibration_errors(predictions: Predictions, temperature: float) -> list[float]:

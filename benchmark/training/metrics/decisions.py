@@ -4,7 +4,6 @@ A threshold is a logit per finding, chosen on the validation images and stored w
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -39,42 +38,30 @@ Columns = tuple[NDArray[Any], NDArray[Any]]
 Choice = Literal["youden", "f1", "fixed"]
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """A finding is called present if its logit is at or above ``logit``."""
+def choose(predictions: Predictions, choice: Choice = "youden") -> list[dict[str, Any]]:
+    """Return a threshold per finding from the validation ``predictions``; ``fixed`` is a probability of .5.
 
-    logit: float
-    """nan if it could not be chosen."""
-    origin: Origin
-    choice: Choice
-    n: int
-    """Number of images for the choice, with a known label; 0 if it is fixed."""
-    reason: str = ""
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """The entry in metrics.json."""
-        entry = {"logit": self.logit, "probability": float(expit(self.logit))}
-        reason = {"reason": self.reason} if self.reason else {}
-        return {**entry, "origin": self.origin, "choice": self.choice, "n": self.n, **reason}
-
-
-def choose(predictions: Predictions, choice: Choice = "youden") -> list[Threshold]:
-    """Return a threshold per finding from the validation ``predictions``; ``fixed`` is a probability of .5."""
+    A finding is called present if its logit is at or above ``logit``, which is nan, with a ``reason``, if it could not
+    be chosen. ``n`` is the number of images for the choice, with a known label. Each is an entry of metrics.json.
+    """
     if choice == "fixed":
-        return [Threshold(0.0, "fixed", choice, 0) for _ in predictions.findings]
+        return [_threshold(0.0, "fixed", choice, 0) for _ in predictions.findings]
     columns = zip(predictions.ranked.T, predictions.labels.T, strict=True)
     return [_chosen(values, labels, choice) for values, labels in columns]
 
 
-def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> Threshold:
+def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> dict[str, Any]:
     known = ~labels.isnan()
     n, positives = int(known.sum()), int((labels == 1).sum())
     if positives in (0, n):
         reason = f"{positives} of {n} validation images are positive: no threshold can be chosen"
-        return Threshold(np.nan, "validation", choice, n, reason)
+        return {**_threshold(np.nan, "validation", choice, n), "reason": reason}
     logit = best_threshold(values[known].double().numpy(), labels[known].numpy() == 1, GAINS[choice])
-    return Threshold(logit, "validation", choice, n)
+    return _threshold(logit, "validation", choice, n)
+
+
+def _threshold(logit: float, origin: Origin, choice: Choice, n: int) -> dict[str, Any]:
+    return {"logit": logit, "probability": float(expit(logit)), "origin": origin, "choice": choice, "n": n}
 
 
 def youden(tp: FloatArray, fp: FloatArray, positives: int, negatives: int) -> FloatArray:

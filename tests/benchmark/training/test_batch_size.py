@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 def step(**flags):
     config = TrainConfig(backbone="custom", img_size=128, precision="32", batch_size="auto", **flags)
-    return batch_size.TrialStep(config, 128, "32", backbones.build("custom", 3), BCE(), torch.zeros(1, 3))
+    return batch_size.TrialStep(config, "32", backbones.build("custom", 3), BCE(), torch.zeros(1, 3))
 
 
 @pytest.mark.byhand

@@ -117,15 +117,15 @@ def test_missing_or_foreign_checkpoint_is_an_error(tmp_path):
 def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
     written(tmp_path / "custom.ckpt", tiny())
     with pytest.raises(DataError, match=r"--init_from .*custom\.ckpt.*squeezenet1_1.*PCAM.* 8 .* 50 of 52 "):
-        load_weights.start_from(
-            backbones.build("squeezenet1_1", 8, "PCAM"), load.weights(tmp_path / "custom.ckpt"), tmp_path / "custom.ckpt"
+        load_weights.load(
+            backbones.build("squeezenet1_1", 8, "PCAM"), load.weights(tmp_path / "custom.ckpt"), tmp_path / "custom.ckpt", initial=True
         )
     sentence = (
         r"^custom\.ckpt does not fit custom with PCAM and 3 findings: "
         r"2 of 50 weights are missing or have a different shape \(head\.linear\.weight, head\.linear\.bias\)$"
     )
     with pytest.raises(DataError, match=sentence):
-        load_weights.load_exact(backbones.build("custom", 3, "PCAM"), load.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
+        load_weights.load(backbones.build("custom", 3, "PCAM"), load.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
 
 
 @pytest.mark.byhand
@@ -134,7 +134,7 @@ def test_init_from_loads_matching_weights_and_logs_them(tiny, tmp_path, caplog, 
     source = written(tmp_path / "a.ckpt", tiny())
     model = backbones.build("custom", findings, "AVG")
     with caplog.at_level(logging.INFO):
-        load_weights.start_from(model, load.weights(tmp_path / "a.ckpt"), tmp_path / "a.ckpt")
+        load_weights.load(model, load.weights(tmp_path / "a.ckpt"), tmp_path / "a.ckpt", initial=True)
     expected, theirs = model.state_dict(), source.state_dict()
     assert all(torch.equal(expected[name], theirs[name]) for name in expected if not name.startswith("head."))
     assert (expected["head.linear.weight"].shape == theirs["head.linear.weight"].shape) is same_head

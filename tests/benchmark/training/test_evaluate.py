@@ -29,7 +29,7 @@ def finished(tmp_path_factory):
 
 
 def asked(run, **typed):
-    return training.evaluate_again(dataclasses.replace(TrainConfig(), evaluate=str(run), **typed), {"evaluate", *typed})
+    return evaluate.reevaluate(dataclasses.replace(TrainConfig(), evaluate=str(run), **typed), {"evaluate", *typed})
 
 
 def test_progress_bars_count_batches_and_the_log_has_a_line(finished, tmp_path, terminal, caplog):
@@ -77,15 +77,14 @@ def test_studies_are_scored_too(finished, tmp_path):
     config = dataclasses.replace(load.checkpoint(finished / "best.ckpt").config, plots=False)
     sides = {split: data.decode(config, data.load(config, split)) for split in ("val", "test")}
     logits = {split: torch.from_numpy(np.random.default_rng(0).normal(size=tuple(side.labels.shape))) for split, side in sides.items()}
-    paired = {split: dataclasses.replace(side, studies=[f"s{i // 2:02}" for i in range(len(side))]) for split, side in sides.items()}
+    studies = [f"s{i // 2:02}" for i in range(40)]
+    paired = {split: dataclasses.replace(side, columns=dataclasses.replace(side.columns, studies=studies)) for split, side in sides.items()}
     evaluate.write(tmp_path, paired, logits, config, {})
     result = json.loads((tmp_path / "metrics.json").read_text())
     assert (result["test"]["n"], result["study"]["test"]["n"]) == (40, 20)
     halves = {split: side.labels.reshape(20, 2, -1).amax(1) for split, side in sides.items()}
     largest = {split: values.reshape(20, 2, -1).amax(1) for split, values in logits.items()}
-    whole = {
-        split: dataclasses.replace(side, rows=side.rows[::2], labels=halves[split], ids=[*side.ids][1::2]) for split, side in sides.items()
-    }
+    whole = {split: dataclasses.replace(side, rows=side.rows[1::2], labels=halves[split]) for split, side in sides.items()}
     evaluate.write(tmp_path / "by-hand", whole, largest, config, {})
     output = json.loads((tmp_path / "by-hand" / "metrics.json").read_text())
     assert result["study"] == {name: value for name, value in output.items() if name not in ("flags", "data")}

@@ -38,7 +38,7 @@ def test_extra_content_of_other_checkpoints_is_accepted(net, tmp_path):
     images = torch.randn(2, 3, 64, 64)
     for path in tmp_path.iterdir():
         model = backbones.build("resnet18", 8).eval()
-        load_weights.load_translated(model, load.weights(path), path)
+        load_weights.load(model, load.weights(path), path)
         with torch.no_grad():
             assert torch.allclose(model(images), net(images), atol=1e-5), path.name
 
@@ -66,9 +66,9 @@ def test_missing_and_unexpected_weights_are_counted(net, tmp_path):
     del state["fc.bias"]
     torch.save(state, tmp_path / "part.pth")
     with pytest.raises(DataError, match=r"part\.pth.* 3 of 122 .*head\.linear\.bias\).* 2 .*\(else\."):
-        load_weights.load_translated(backbones.build("resnet18", 8), load.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
+        load_weights.load(backbones.build("resnet18", 8), load.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
     with pytest.raises(DataError, match=r"--init_from .*part\.pth.*resnet18.*AVG.* 8 .* 2 of 122 .* 2 "):
-        load_weights.start_from(backbones.build("resnet18", 8), load.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
+        load_weights.load(backbones.build("resnet18", 8), load.weights(tmp_path / "part.pth"), tmp_path / "part.pth", initial=True)
 
 
 @pytest.mark.byhand
@@ -78,7 +78,7 @@ def test_swapped_weights_of_other_shapes_are_refused(net, tmp_path):
     torch.save(state, tmp_path / "swapped.pth")
     swapped = load.weights(tmp_path / "swapped.pth")
     with pytest.raises(DataError, match=r"swapped\.pth.* 2 of 122 .*layer1\.0\.conv1.*layer2\.0\.conv1"):
-        load_weights.load_translated(backbones.build("resnet18", 8), swapped, tmp_path / "swapped.pth")
+        load_weights.load(backbones.build("resnet18", 8), swapped, tmp_path / "swapped.pth")
 
 
 @pytest.mark.byhand
@@ -87,7 +87,7 @@ def test_a_training_starts_from_them_with_the_same_or_another_head(net, tmp_path
     torch.save({f"module.{name}": value for name, value in net.state_dict().items()}, tmp_path / "parallel.pth")
     model = backbones.build("resnet18", findings, "LSE")
     with caplog.at_level(logging.INFO):
-        load_weights.start_from(model, load.weights(tmp_path / "parallel.pth"), tmp_path / "parallel.pth")
+        load_weights.load(model, load.weights(tmp_path / "parallel.pth"), tmp_path / "parallel.pth", initial=True)
     assert torch.equal(model.state_dict()["extractor.net.layer4.1.conv2.weight"], net.layer4[1].conv2.weight)
     assert torch.equal(model.weight, net.fc.weight) is not new
     assert ("120 of 122 weights loaded, new: head.linear" in caplog.text) is new
@@ -99,6 +99,6 @@ def test_foreign_head_is_ignored_by_init_from_and_refused_by_convert(tmp_path):
     model = backbones.build("squeezenet1_1", 4)
     state = {f"features.{name.removeprefix('extractor.')}": value for name, value in model.state_dict().items() if "extractor" in name}
     torch.save({**state, "classifier.0.weight": torch.zeros(9, 9, 2, 2)}, tmp_path / "wide.pth")
-    load_weights.start_from(backbones.build("squeezenet1_1", 4), load.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")
+    load_weights.load(backbones.build("squeezenet1_1", 4), load.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth", initial=True)
     with pytest.raises(DataError, match=r"wide\.pth.*classifier\.0\.weight.*head.*--init_from"):
-        load_weights.load_translated(model, load.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")
+        load_weights.load(model, load.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")

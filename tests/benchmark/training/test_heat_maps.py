@@ -10,6 +10,7 @@ from benchmark import training
 from benchmark.training import load
 from benchmark.training.data import SplitImages
 from benchmark.training.heat_maps import WHITE, beside, select_images
+from datasets.columns import Columns
 
 
 @pytest.fixture
@@ -48,8 +49,9 @@ def split(labels, boxed):
     names = [chr(ord("a") + n) for n in range(len(labels))]
     truth = {name: ((8, 8), {finding: np.array([[0.0, 0, 4, 4]]) for finding in boxed[name]}) for name in boxed}
     pixels = np.zeros((len(labels), 8, 8), np.uint8)
-    ids = [(name, name, name in boxed) for name in names]
-    return SplitImages(("mass", "nodule"), pixels, np.arange(len(labels)), torch.tensor(labels), ids, {}, truth=truth)
+    marked, table = np.array([name in boxed for name in names]), torch.tensor(labels)
+    columns = Columns(names, names, names, table.numpy(), marked, ~marked, (), truth)
+    return SplitImages(("mass", "nodule"), pixels, columns, np.arange(len(labels)), table, {})
 
 
 @pytest.mark.byhand

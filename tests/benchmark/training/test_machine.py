@@ -13,55 +13,68 @@ from config import TrainConfig
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
 
 
+@pytest.fixture
+def machine_with(monkeypatch):
+    """machine_with(n): torch finds n GPUs."""
+    return lambda count: monkeypatch.setattr(devices, "gpus", lambda: count)
+
+
 @pytest.mark.byhand
 @pytest.mark.parametrize(
     ("count", "flags", "wanted"),
     [
-        (0, {}, 1),
-        (0, {"num_GPU": 0}, 1),
-        (0, {"devices": "2"}, 2),
-        (2, {"devices": "0"}, 1),
-        (2, {}, 1),
-        (2, {"devices": "2"}, 2),
+        (0, {}, [0]),
+        (0, {"num_GPU": 0}, [0]),
+        (0, {"devices": "2"}, [0, 1]),
+        (2, {"devices": "0"}, [0]),
+        (2, {}, [0]),
+        (2, {"devices": "2"}, [0, 1]),
         (2, {"device_ids": "0,1"}, [0, 1]),
         (2, {"device_ids": "1"}, [1]),
-        (2, {"num_GPU": 2}, 2),
-        (2, {"num_GPU": 0}, 1),
+        (2, {"num_GPU": 2}, [0, 1]),
+        (2, {"num_GPU": 0}, [0]),
     ],
 )
-def test_the_device_flags_say_how_many_or_which_and_need_no_gpu(count, flags, wanted):
-    assert devices.devices(TrainConfig(**flags), count) == wanted
+def test_the_device_flags_say_how_many_or_which_and_need_no_gpu(machine_with, count, flags, wanted):
+    machine_with(count)
+    assert devices.indices(TrainConfig(**flags)) == wanted
 
 
 @pytest.mark.byhand
-def test_more_gpus_than_available_is_an_error():
+def test_more_gpus_than_available_is_an_error(machine_with):
+    machine_with(2)
     for flags in ({"devices": "3"}, {"device_ids": "0,2"}, {"num_GPU": 4}):
         with pytest.raises(NotAvailableError, match=r" 2: .*--devices.*--device_ids"):
-            devices.devices(TrainConfig(**flags), 2)
+            devices.indices(TrainConfig(**flags))
+    machine_with(0)
     with pytest.raises(BadValueError, match=r"'two'.*--devices 2"):
-        devices.devices(TrainConfig(devices="two"), 0)
+        devices.indices(TrainConfig(devices="two"))
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("flags", "words"), [({"device_ids": "7"}, "--device_ids 7"), ({"num_GPU": 1}, "--num_GPU 1")])
-def test_missing_gpu_is_an_error(flags, words):
+def test_missing_gpu_is_an_error(machine_with, flags, words):
+    machine_with(0)
     sentence = f"^{words} requires a GPU, but torch finds none: leave it out or write --num_GPU 0$"
     with pytest.raises(NotAvailableError, match=sentence):
-        devices.check(TrainConfig(**flags), 32, 0)
+        devices.check(TrainConfig(**flags), 32)
 
 
 @pytest.mark.byhand
-def test_half_precision_on_the_cpu_is_an_error():
-    devices.check(TrainConfig(precision="16-mixed"), 32, 1)
+def test_half_precision_on_the_cpu_is_an_error(machine_with):
+    machine_with(1)
+    devices.check(TrainConfig(precision="16-mixed"), 32)
+    machine_with(0)
     with pytest.raises(BadValueError, match=r"--precision 16-mixed.*GPU.*bf16-mixed, 32 "):
-        devices.check(TrainConfig(precision="16-mixed"), 32, 0)
+        devices.check(TrainConfig(precision="16-mixed"), 32)
 
 
 @pytest.mark.byhand
-def test_an_unknown_strategy_is_a_sentence_with_the_known_ones():
-    devices.check(TrainConfig(strategy="ddp"), 32, 0)
+def test_an_unknown_strategy_is_a_sentence_with_the_known_ones(machine_with):
+    machine_with(0)
+    devices.check(TrainConfig(strategy="ddp"), 32)
     with pytest.raises(UnknownNameError, match=r"--strategy.*'foo'.*auto, ddp"):
-        devices.check(TrainConfig(strategy="foo"), 32, 0)
+        devices.check(TrainConfig(strategy="foo"), 32)
 
 
 @pytest.mark.byhand
@@ -78,10 +91,12 @@ def test_a_run_on_several_machines_says_what_it_waits_for(tmp_path, caplog):
 
 
 @pytest.mark.byhand
-def test_the_gpu_is_used_when_there_is_one_and_not_forbidden():
-    assert devices.device(TrainConfig(), 1) == "cuda"
-    assert devices.device(TrainConfig(num_GPU=0), 1) == devices.device(TrainConfig(devices="0"), 1) == "cpu"
-    assert devices.device(TrainConfig(), 0) == "cpu"
+def test_the_gpu_is_used_when_there_is_one_and_not_forbidden(machine_with):
+    machine_with(1)
+    assert devices.device(TrainConfig()) == "cuda"
+    assert devices.device(TrainConfig(num_GPU=0)) == devices.device(TrainConfig(devices="0")) == "cpu"
+    machine_with(0)
+    assert devices.device(TrainConfig()) == "cpu"
 
 
 @pytest.mark.byhand

@@ -53,7 +53,7 @@ def test_pictures_have_the_same_bytes_each_time(tmp_path):
 @pytest.mark.byhand
 def test_a_panel_says_what_it_shows():
     figure, item = panels.panel_grid([f"Finding_{i}" for i in range(14)], "ROC")
-    panels.set_unit_axes(item, "x", "y")
+    panels.label_axes(item, "x", "y", (0, 1), ("0", "1"))
     assert [axes.get_title() for axes in item] == [f"Finding {i}" for i in range(14)]
     assert [k for k, axes in enumerate(item) if axes.get_ylabel()] == [0, 4, 8, 12]
     assert [k for k, axes in enumerate(item) if axes.get_xlabel()] == [10, 11, 12, 13]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.training.batches import Batches, loader
+from benchmark.training.batches import Batches, PrefetchLoader
 from datasets.io import transforms
 from tools.speed import names
 from tools.speed.record import On, Row
@@ -34,7 +34,7 @@ def _calls(one: Training) -> dict[str, tuple[int, Callable[[], object]]]:
     batches = Batches(total, size, seed=0)
     return {
         names.READ: (total, lambda: [one.train[index] for index in batches]),
-        names.LOADER: (total, lambda: [None for _ in loader(one.train, batches)]),
+        names.LOADER: (total, lambda: [None for _ in PrefetchLoader(one.train, sampler=batches, batch_size=None)]),
         names.NORMALISED: (size, partial(transforms.evaluation(), pixels)),
         names.AUGMENTED: (size, partial(transforms.training("light", torch.Generator().manual_seed(0)), pixels)),
         names.FORWARD: (size, lambda: _forward(one, images)),

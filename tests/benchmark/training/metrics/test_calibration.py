@@ -29,21 +29,21 @@ def honest(n=20_000, k=2, exclusive=False, factor=1.0, seed=0):
 @pytest.mark.parametrize("factor", [0.25, 1.0, 4.0])
 def test_the_temperature_of_scaled_logits_is_the_factor(exclusive, factor):
     result = calibration.fit(honest(k=3, exclusive=exclusive, factor=factor))
-    assert result.value == pytest.approx(factor, rel=0.05)
-    assert result.loss[1] <= result.loss[0]
-    assert result.row["origin"] == "validation"
-    assert result.n == (20_000 if exclusive else 60_000)
+    assert result["value"] == pytest.approx(factor, rel=0.05)
+    assert result["nll_scaled"] <= result["nll"]
+    assert result["origin"] == "validation"
+    assert result["n"] == (20_000 if exclusive else 60_000)
 
 
 @pytest.mark.byhand
 def test_no_other_temperature_has_a_smaller_likelihood_loss():
     predictions = honest(n=400, factor=3.0)
     result = calibration.fit(predictions)
-    for value in np.geomspace(result.value / 3, result.value * 3, 41):
+    for value in np.geomspace(result["value"] / 3, result["value"] * 3, 41):
         assert (
             log_loss(predictions.labels[:, 0], predictions.probabilities(value)[:, 0])
             + log_loss(predictions.labels[:, 1], predictions.probabilities(value)[:, 1])
-            >= 2 * result.loss[1] - 1e-9
+            >= 2 * result["nll_scaled"] - 1e-9
         )
 
 
@@ -52,7 +52,7 @@ def test_no_other_temperature_has_a_smaller_likelihood_loss():
 def test_calibrated_probabilities_have_no_error_and_scaling_repairs_others(exclusive):
     assert max(calibration.expected_calibration_errors(honest(k=3, exclusive=exclusive), 1.0)) < 0.02
     boastful = honest(k=3, exclusive=exclusive, factor=5.0)
-    fitted = calibration.fit(boastful).value
+    fitted = calibration.fit(boastful)["value"]
     assert min(calibration.expected_calibration_errors(boastful, 1.0)) > 0.05
     assert max(calibration.expected_calibration_errors(boastful, fitted)) < 0.02
     if exclusive:
@@ -99,15 +99,15 @@ def test_line_skips_small_bins():
 @pytest.mark.byhand
 def test_temperature_requires_labels_and_errors():
     unknown = calibration.fit(Predictions(("A",), torch.zeros(2, 1).double(), torch.full((2, 1), float("nan")), ["p", "q"]))
-    assert np.isnan(unknown.value)
-    assert (unknown.n, unknown.row["reason"]) == (0, "no validation label is known")
+    assert np.isnan(unknown["value"])
+    assert (unknown["n"], unknown["reason"]) == (0, "no validation label is known")
     right = calibration.fit(Predictions(("A",), torch.tensor([[1.0], [-1.0]]).double(), torch.tensor([[1.0], [0.0]]), ["p", "q"]))
-    assert right.row["reason"] == "the likelihood has no maximum between 0.01 and 100"
+    assert right["reason"] == "the likelihood has no maximum between 0.01 and 100"
 
 
 @pytest.mark.byhand
 def test_scaling_changes_neither_decisions_nor_ranks():
     predictions = honest(n=200, factor=4.0)
-    before, after = predictions.probabilities(), predictions.probabilities(calibration.fit(predictions).value)
+    before, after = predictions.probabilities(), predictions.probabilities(calibration.fit(predictions)["value"])
     assert (before.argsort(0) == after.argsort(0)).all()
     assert ((before >= 0.5) == (after >= 0.5)).all()

@@ -19,41 +19,41 @@ def test_youden_takes_the_highest_of_equal_thresholds():
     values = [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]
     labels = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0]  # J is 1/3 at 9 and at 7, 0 at 8
     (result,) = choose(one(values, labels))
-    assert (result.logit, result.origin, result.choice, result.n, result.reason) == (9, "validation", "youden", 6, "")
+    assert (result["logit"], result["origin"], result["choice"], result["n"], result.get("reason")) == (9, "validation", "youden", 6, None)
 
 
 @pytest.mark.byhand
 def test_youden_and_f1_differ_where_positives_are_few():
     values, labels = np.array([5, 4, 3, 2, 1, 0.0]), np.array([1.0, 0, 0, 1, 0, 0])
-    assert choose(one(values, labels), "youden")[0].logit == 5  # J: 1/2, 1/4, 0, 1/2: the highest of two
-    assert choose(one(values, labels), "f1")[0].logit == 5  # F1: 2/3, 1/2, 2/5, 2/3
+    assert choose(one(values, labels), "youden")[0]["logit"] == 5  # J: 1/2, 1/4, 0, 1/2: the highest of two
+    assert choose(one(values, labels), "f1")[0]["logit"] == 5  # F1: 2/3, 1/2, 2/5, 2/3
 
 
 @pytest.mark.byhand
 def test_a_logit_at_the_threshold_is_positive():
     (result,) = choose(one([2.0, 1.0, 0.0], [1.0, 1.0, 0.0]))
-    assert result.logit == 1
-    assert result.row["probability"] == pytest.approx(1 / (1 + np.exp(-1)))
+    assert result["logit"] == 1
+    assert result["probability"] == pytest.approx(1 / (1 + np.exp(-1)))
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("labels", "told"), [([1.0, 1.0], "2 of 2"), ([0.0, float("nan")], "0 of 1"), ([float("nan")] * 2, "0 of 0")])
 def test_threshold_requires_both_classes(labels, told):
     (result,) = choose(one([0.1, 0.2], labels))
-    assert np.isnan(result.logit)
-    assert result.row["reason"] == f"{told} validation images are positive: no threshold can be chosen"
+    assert np.isnan(result["logit"])
+    assert result["reason"] == f"{told} validation images are positive: no threshold can be chosen"
 
 
 @pytest.mark.byhand
 def test_a_classifier_that_ranks_backwards_gets_a_threshold_that_calls_all_positive():
     (result,) = choose(one([1.0, 2.0, 3.0], [1.0, 0.0, 0.0]))
-    assert result.logit == 1  # J is 0 there and below 0 elsewhere
+    assert result["logit"] == 1  # J is 0 there and below 0 elsewhere
 
 
 @pytest.mark.byhand
 def test_fixed_threshold_ignores_the_data():
     (result,) = choose(one([0.1], [1.0]), "fixed")
-    assert (result.logit, result.row["probability"], result.origin, result.n) == (0, 0.5, "fixed", 0)
+    assert (result["logit"], result["probability"], result["origin"], result["n"]) == (0, 0.5, "fixed", 0)
 
 
 @pytest.mark.oracle
