@@ -2,7 +2,7 @@
 
 from benchmark.report.charts.chart import Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import KINDS, MAY_BE_BEST, chart_row, count, entries, limited
-from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, ROW, SHAPES, VERMILION
+from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, PURPLE, ROW, SHAPES, VERMILION
 from benchmark.report.entries.aggregate import Leaderboard
 from core.names import MAIN
 
@@ -15,7 +15,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     rows = entries(leaderboard)
     values = [chart_row(row) for row in limited(rows)]
     present = [kind for kind in KINDS if kind in {value["kind"] for value in values}]
-    colours = dict(zip(KINDS, (BLUE, VERMILION, ORANGE, GREY, GREEN), strict=True))
+    colours = dict(zip(KINDS, (BLUE, VERMILION, ORANGE, GREY, GREEN, PURPLE), strict=True))
     marks = dict(zip(KINDS, SHAPES, strict=False))
     colour = {"color": field("kind:N", **scale(domain=present, range=[colours[kind] for kind in present]))}
     shape = {"shape": field("kind:N", **scale(domain=present, range=[marks[kind] for kind in present]))}

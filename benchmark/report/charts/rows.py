@@ -13,15 +13,15 @@ from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import BLIND, Entry, is_single, recipe_of
 from benchmark.report.table import NOTHING
 from core.errors import NotAvailableError
-from core.names import CEILINGS, CENTER, MAIN, PRIOR, UNRANKED_METHODS
+from core.names import CEILINGS, CENTER, MAIN, PRIOR, SECOND_READERS, UNRANKED_METHODS
 from core.scores import Score
 
 MOST = 30
 """Maximum number of methods in a chart with a line per entry: they fit on one printed page."""
 NETWORKS = 4
 """Maximum number of networks in a chart with a colour per entry; with two baselines they use all colours."""
-KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, CEILING = (
-    *("may be the best", "worse", "not compared", "baseline", "upper bound"),
+KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, CEILING, TEAM = (
+    *("may be the best", "worse", "not compared", "baseline", "upper bound", "another team of radiologists"),
 )
 
 
@@ -115,7 +115,10 @@ def labels(records: Sequence[Record]) -> list[str]:
 def chart_row(row: LabeledEntry) -> Row:
     """Return the data of a row for a chart: label, kind, value, n, and its interval if it has one."""
     score = row.main
-    behind = "one training run" if is_single(row.entry) else "new training runs and patients"
+    if row.entry.cell.method in BLIND:
+        behind = "new patients"
+    else:
+        behind = "one training run" if is_single(row.entry) else "new training runs and patients"
     ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}
     return {"entry": row.label, "kind": row.kind, "value": score.value, "n": score.n, **ends}
 
@@ -137,6 +140,8 @@ def _numbered(words: Sequence[str]) -> list[str]:
 
 
 def _kind(row: Record) -> str:
+    if row.cell.method == SECOND_READERS:
+        return TEAM
     if row.cell.method in UNRANKED_METHODS:
         return CEILING if row.cell.method in CEILINGS else BASELINE
     if (verdict := row.find("may_be_best")) is None:
