@@ -20,6 +20,8 @@ class ForwardTrace:
     size: tuple[int, int]
     outputs: dict[str, Tensor] = field(default_factory=dict)
     """Submodule -> output, in the order of completion."""
+    repeated: set[str] = field(default_factory=set)
+    """Submodules that ran more than once; their output is that of the last call."""
     linear: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """Linear layer -> its input and output."""
     patch: int = 0
@@ -77,7 +79,8 @@ def _recorder(trace: ForwardTrace, name: str) -> Any:
             return None
         if isinstance(part, nn.Linear) and output.ndim == 2:
             trace.linear[name] = inputs[0].clone(), output.clone()
-        trace.outputs.pop(name, None)
+        if trace.outputs.pop(name, None) is not None:
+            trace.repeated.add(name)
         trace.outputs[name] = output
         return output.clone()  # protects the recorded tensor from in-place operations
 

@@ -45,9 +45,11 @@ def wiring_of(
 
 
 def _maps(module: nn.Module, trace: ForwardTrace, features: str | None) -> Iterator[tuple[ModelSpec, Tensor]]:
-    """Yield the maps (1,C,h,w) with more than one position among the outputs, last first."""
-    names = [features] if features else list(reversed(trace.outputs))
-    for name in names:
+    """Yield the maps (1,C,h,w) with more than one position, of submodules that run once, last first."""
+    once = (name for name in reversed(trace.outputs) if name not in trace.repeated)
+    for name in [features] if features else once:
+        if name in trace.repeated:
+            raise NotAvailableError(f"the submodule {name!r} runs several times in a forward pass: choose another one")
         if name not in trace.outputs:
             raise NotAvailableError(f"the submodule {name!r} does not return a tensor: choose another one")
         output = trace.outputs[name]

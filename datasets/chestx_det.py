@@ -28,7 +28,6 @@ FINDINGS = (
     "Fibrosis", "Fracture", "Mass", "Nodule", "Pleural Thickening", "Pneumothorax",
 )  # fmt: skip
 TEN = tuple(finding for finding in FINDINGS if finding not in ("Cardiomegaly", "Diffuse Nodule", "Pleural Thickening"))
-EXPECTED = "entries with file_name, syms, boxes and polygons are expected"
 FILES = (("ChestX_Det_train.json", "train.json"), ("ChestX_Det_test.json", "test.json"))
 Marks = list[tuple[str, FloatArray, FloatArray | None]]
 """Finding, (4,) box and (n, 2) outline (or None) of each mark on an image, in the frame."""
@@ -123,31 +122,32 @@ def read_marks(path: Path, others: Collection[str] = (), names: str = "file_name
 
     ``names`` is the field with the image name; none of the ``others`` may be in the file. Raises ``DataError``.
     """
-    with reading_json(path, EXPECTED) as raw:
+    expected = f"entries with {names}, syms, boxes and polygons are expected"
+    with reading_json(path, expected) as raw:
         if not isinstance(raw, list):
             raise TypeError("not a list")
-        entries = [(str(entry[names]), _marks(path, entry)) for entry in raw]
+        entries = [(str(entry[names]), _marks(path, entry, str(entry[names]))) for entry in raw]
     if not entries:
-        raise DataError(f"{path} lists no images: {EXPECTED}")
+        raise DataError(f"{path} lists no images: {expected}")
     counts = Counter(name for name, _ in entries)
     twice = sorted(name for name, count in counts.items() if count > 1 or name in others)
     raise_if_any(path, twice, "images listed twice", "; keep one of each")
     return dict(entries)
 
 
-def _marks(path: Path, raw: Mapping[str, Any]) -> Marks:
-    """Return the marks of one image. Raises ``DataError`` for lists of different lengths and invalid outlines."""
+def _marks(path: Path, raw: Mapping[str, Any], image: str) -> Marks:
+    """Return the marks of one ``image``. Raises ``DataError`` for lists of different lengths and invalid outlines."""
     findings = [str(word) for word in raw["syms"]]
     refuse_unknown(path, findings, FINDINGS)
     outlines = [np.array(points, np.float64).reshape(-1, 2) for points in raw.get("polygons") or []]
     if any(len(points) < 3 or not np.isfinite(points).all() for points in outlines):
-        raise DataError(f"{path}: {raw['file_name']} has a polygon with fewer than 3 points or invalid numbers")
+        raise DataError(f"{path}: {image} has a polygon with fewer than 3 points or invalid numbers")
     if any((points.max(0) <= 0).any() or (points.min(0) >= FRAME[::-1]).any() for points in outlines):
-        raise DataError(f"{path}: {raw['file_name']} has a polygon outside its image of {FRAME[1]}x{FRAME[0]} pixels")
+        raise DataError(f"{path}: {image} has a polygon outside its image of {FRAME[1]}x{FRAME[0]} pixels")
     boxes = raw["boxes"] if "boxes" in raw or "polygons" not in raw else [[*p.min(0), *p.max(0)] for p in outlines]
     if len(boxes) != len(findings) or (outlines and len(outlines) != len(findings)):
         counts = f"{len(findings)} syms, {len(boxes)} boxes and {len(outlines)} polygons"
-        raise DataError(f"{path}: {raw['file_name']} has {counts}: these numbers must be equal")
+        raise DataError(f"{path}: {image} has {counts}: these numbers must be equal")
     edges = [np.array(box, np.float64).reshape(4) for box in boxes]
     return list(zip(findings, edges, outlines or itertools.repeat(None, len(edges)), strict=True))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.maps.trained import TrainingRun
+from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.pictures import selected_cases
 from benchmark.records import Cell, Record, cases
 from benchmark.suite import results_folder, selection
@@ -38,7 +38,8 @@ def run(config: ExportConfig, report: Report) -> None:
     """Write the export of ``config`` and report the files. Raises ``LocusError`` if there are no boxes or images."""
     record, folder, trained = _chosen(config)
     table = _with_confidence(record, folder)
-    findings, samples = trained[0].data.findings, [sample for run in trained for sample in run.data]
+    findings, part = trained[0].data.findings, record.cell.images
+    samples = [sample for run in trained for sample in run.data] if part is None else select_samples(trained, part)
     output = Path(config.output or f"runs/export/{config.suite}")
     title = f"{config.suite}: {record.cell.model_id}, {record.method}"
     truth = truth_json(samples, findings, title)
@@ -49,6 +50,8 @@ def run(config: ExportConfig, report: Report) -> None:
         _write_images(samples, output / IMAGES)
     counts = f"{len(truth['images'])} images, {len(truth['annotations'])} truth boxes, {len(results)} boxes"
     report(f"{title}: {counts} in {output}")
+    if part is not None:
+        report(f"{record.method} was run on a part of the boxed images only: {TRUTH} lists these images alone")
     if not results:
         report(f"{BOXES} is empty: COCO.loadRes will raise IndexError")
     if (table["confidence"] == 1).all():
@@ -120,15 +123,25 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
     folder = results_folder.base(config) / suite.name
     planned = selection.planned_cells(suite, all_records := selection.existing_records(folder))
     models = {cell.key: job.model for job in planned for cell in job.cells}
-    rows = selected_cases.of_model([r for r in all_records if r.key in models], suite.name, config.model_id)
-    named = [record for record in rows if record.cell.method == config.method] if config.method else rows
-    if not named:
-        raise UnknownNameError(f"method of {rows[0].cell.model_id}:", config.method, [r.cell.method for r in rows])
-    record = named[0]
+    record = _record([r for r in all_records if r.key in models], suite.name, config)
     model = models[record.key]
     if (reason := selection.missing_data_message(suite, model)) != "":
         raise DataError(reason)
     return record, folder, recorded(model, record.checkpoints, Path(config.runs) / (suite.trainings or suite.name))
+
+
+def _record(records: Sequence[Record], suite: str, config: ExportConfig) -> Record:
+    """Return the record of the method to export: on all images, or on a part for a method that was run on a part only.
+
+    Raises ``UnknownNameError`` for a method without a record.
+    """
+    whole, part = (selected_cases.of_model(records, suite, config.model_id, on_part) for on_part in (False, True))
+    rows = [*whole, *part]
+    named = [record for record in rows if record.cell.method == config.method] if config.method else rows
+    if not named:
+        methods = list(dict.fromkeys(record.cell.method for record in rows))
+        raise UnknownNameError(f"method of {rows[0].cell.model_id}:", config.method, methods)
+    return named[0]
 
 
 def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":

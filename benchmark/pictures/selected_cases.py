@@ -27,11 +27,12 @@ class SelectedCase:
     """Mean over the methods, by which the cases are ordered."""
 
 
-def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Record]:
+def of_model(records: Sequence[Record], suite: str, model_id: str, on_part: bool = True) -> list[Record]:
     """Return the records of a model in the main table, best method first; without ``model_id``, of the leading model.
 
-    If slow methods were run on part of the images only, the records on these images are returned. Raises ``DataError``
-    for a suite without such records, ``UnknownNameError`` for an unknown model.
+    If slow methods were run on part of the images only, the records on these images are returned if ``on_part``, else
+    the records on all images. Raises ``DataError`` for a suite without such records, ``UnknownNameError`` for an
+    unknown model.
     """
     main = [
         r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method not in PEOPLE
@@ -45,7 +46,7 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
         raise UnknownNameError(f"model of the suite {suite!r}:", model_id, model_ids)
     chosen = [r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)]
     parts = {r.cell.images for r in chosen}
-    part = max((images for images in parts if images is not None), default=None)
+    part = max((images for images in parts if images is not None), default=None) if on_part else None
     return ranked(one_alignment([r for r in chosen if r.cell.images == part]))
 
 

@@ -41,6 +41,8 @@ class LoadedNetwork:
     """Number and source of the weights."""
     normalisation: str
     """Mean and standard deviation of the input, and their source."""
+    preprocess: str
+    """Preprocessing before images are resized (``datasets.io.preprocess``)."""
 
 
 def build(
@@ -65,7 +67,7 @@ def build(
     model = build_from_config.assemble(word, network, wiring, outputs, channels, mean, std).eval()
     model.describe(findings, size)
     log.info("%s: %s; weights: %s; images of %d px, %s", word, wiring, weights, size, normalisation)
-    return LoadedNetwork(model, network, size, wiring, weights, normalisation)
+    return LoadedNetwork(model, network, size, wiring, weights, normalisation, flags.preprocess)
 
 
 def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: int) -> tuple[str, ...]:
@@ -102,7 +104,8 @@ def of_run(path: Path, trust: bool) -> LoadedNetwork:
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
     wiring = (model.config or {}).get("wiring")
     source = "from its run" if wiring else "ImageNet"
-    return LoadedNetwork(model, None, size, ModelSpec(**wiring) if wiring else None, weights, source)
+    spec = ModelSpec(**wiring) if wiring else None
+    return LoadedNetwork(model, None, size, spec, weights, source, checkpoint.config.preprocess)
 
 
 def write_run(
@@ -113,7 +116,8 @@ def write_run(
     The name of the folder includes a hash of the weights and layers, so the same network is written once.
     """
     loaded = build(flags, default_findings, default_img_size)
-    model, config = loaded.model, TrainConfig(backbone=str(flags.model), pretrained=False, img_size=loaded.img_size)
+    model, size = loaded.model, loaded.img_size
+    config = TrainConfig(backbone=str(flags.model), pretrained=False, img_size=size, preprocess=flags.preprocess)
     declared = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
     stamp = {**checkpoints.stamp(config, model, model.findings), **declared}
     hashed = key([stamp, load.digest(checkpoints.prefixed(model))])[:8]

@@ -82,9 +82,12 @@ class Checkpoint:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of the weights; for an external network also of its layers."""
+        """Digest of the weights; for an external network also of its layers and its preprocessing."""
         model = self.content.get("locus", {}).get("model") or {}
-        return key([digest(self.weights), model]) if "network" in model else digest(self.weights)
+        if "network" not in model:
+            return digest(self.weights)
+        steps = self.config.preprocess
+        return key([digest(self.weights), model, *([] if steps == "none" else [steps])])
 
     def network(self, trust: bool = False) -> Classifier:
         """Build the classifier with its weights, in evaluation mode on the CPU.

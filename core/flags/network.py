@@ -34,6 +34,9 @@ class WiringFlags:
     img_size: Annotated[int | None, AtLeast(32)] = None
     """Side in pixels of the input. Default: the value in the network's library, else that of the suite (if there is
     one), else 224."""
+    preprocess: Literal["none", "jf"] = "none"
+    """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with gray, as in
+    jfhealthcare/Chexpert."""
 
 
 @dataclass(frozen=True)

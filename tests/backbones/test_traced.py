@@ -58,6 +58,29 @@ def test_the_detected_parts_give_the_logits_of_the_network(build):
     assert torch.equal(model(image()), network(image()))
 
 
+class Twice(nn.Module):
+    """A layer that runs twice, as the attention of jfhealthcare's network."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.ReLU())
+        self.again, self.fc = nn.Conv2d(8, 8, 3, padding=1), nn.Linear(8, 5)
+
+    def forward(self, images):
+        first = self.again(self.body(images))
+        return self.fc((first + self.again(first)).tanh().mean((2, 3)))
+
+
+def test_a_submodule_that_runs_twice_is_not_chosen_as_features():
+    torch.manual_seed(0)
+    network = Twice().eval()
+    assert wiring_of(network, observe(network, 3, 64)) == ModelSpec("body", None)
+    maps = explain(backbones.wrap(network, img_size=64), image(), methods=["gradcam", "layercam"])
+    assert {*maps} == {"gradcam", "layercam"}
+    with pytest.raises(NotAvailableError, match="'again' runs several times"):
+        wiring_of(network, observe(network, 3, 64), "again")
+
+
 def test_another_head_is_opaque_and_says_why():
     network = net(lambda net, A: net.fc(A.mean((2, 3)).tanh()))
     model = backbones.wrap(network, img_size=64)

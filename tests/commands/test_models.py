@@ -27,8 +27,10 @@ from benchmark.external.cases import EntryCases
 from benchmark.records import Cell
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.locus import Locus
+from benchmark.training import load
 from config import ScoreConfig
 from core import cli, user_code
+from datasets.io import preprocess
 from datasets.phantom.recipe import FINDINGS
 from tests.backbones.test_networks import FILE
 
@@ -85,15 +87,36 @@ def test_a_network_has_its_rows_in_a_suite_under_its_name(folder, rows):
 
 
 def test_the_predictions_of_a_network_in_a_suite_are_those_that_python_gives(folder, rows):
-    (written,) = (folder / "runs/suites/small").glob("My_net*/predictions.csv")
+    shown, logits = predictions(folder, "My_net", lambda image: image)
+    assert np.allclose(shown, logits, atol=1e-6)
+
+
+def test_preprocessing_changes_the_images_of_a_network_and_makes_it_another_entry(folder, rows, capsys):
+    about = ["--entry", "Equalised", "--preprocess", "jf", "--mean", "0.5", "--std", "0.25"]
+    assert suite(folder, *flags(folder, *about), "--method", "gradcam") == 0
+    shown, logits = predictions(folder, "Equalised", preprocess.jf)
+    assert np.allclose(shown, logits, atol=1e-6)
+    assert not np.allclose(shown, predictions(folder, "My_net", lambda image: image)[0], atol=1e-3)
+    runs = [load.checkpoint(next((folder / "runs/models").glob(f"{name}*"))) for name in ("My_net", "Equalised")]
+    assert load.digest(runs[0].weights) == load.digest(runs[1].weights)
+    assert runs[0].digest != runs[1].digest
+    capsys.readouterr()
+    assert check.main(["model", *flags(folder, *about[2:], "--img_size", "64", "--data", DATA, "--images", "24")[1:]]) == 0
+    assert "preprocessed by jf" in capsys.readouterr().out
+    assert suite(folder, "--preprocess", "jf") == 2
+    assert "--preprocess requires an external network" in capsys.readouterr().err
+
+
+def predictions(folder, entry, prepare):
+    """The predictions that the suite wrote for an entry, and the logits of its network on the prepared test images."""
+    (written,) = (folder / "runs/suites/small").glob(f"{entry}*/predictions.csv")
     table = pd.read_csv(written, dtype={"image": str}).query("split == 'test'").set_index("image")
     data = datasets.load(DATA, split="test", img_size=64)
     net = user_code.from_file(f"{folder / 'net.py'}:Net", "network")()
     net.load_state_dict({n.removeprefix("module."): v for n, v in torch.load(folder / "w.pt")["state_dict"].items()})
-    images = torch.from_numpy(np.stack([sample.image for sample in data]))[:, None] / 255
-    logits = net((images - 0.5) / 0.25).detach().numpy()
-    shown = table.loc[[sample.image_id for sample in data], [f"logit_{finding}" for finding in FINDINGS]]
-    assert np.allclose(shown, logits, atol=1e-6)
+    images = torch.from_numpy(np.stack([prepare(sample.image) for sample in data]))[:, None] / 255
+    names = [f"logit_{finding}" for finding in FINDINGS]
+    return table.loc[[sample.image_id for sample in data], names], net((images - 0.5) / 0.25).detach().numpy()
 
 
 def run_of_main(folder, *more):

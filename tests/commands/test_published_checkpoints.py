@@ -1,6 +1,8 @@
 """docs/published_checkpoints.md: each net.py as on the page, with random weights under the names that its file has."""
 
+import argparse
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,14 +10,17 @@ import timm
 import torch
 import torchvision
 
+from backbones.published.jfhealthcare import JFHealthcare
 from benchmark.training.load_weights import extract_weights, load_foreign
 from core.user_code import from_file
+from datasets.chexpert.tables import FINDINGS as CHEXPERT
 from datasets.nih.tables import FINDINGS
 
 pytestmark = pytest.mark.commands
 PAGE = (Path(__file__).resolve().parents[2] / "docs/published_checkpoints.md").read_text()
 SECTIONS = {text.partition("\n")[0]: re.findall(r"```python\n(.*?)```", text, re.DOTALL) for text in PAGE.split("\n## ")[1:]}
 CHEXNET = "CheXNet: arnoweng and zoogzog"
+JF_FINDINGS = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Effusion")
 IMAGES = torch.linspace(-1, 1, 2 * 3 * 64 * 64).reshape(2, 3, 64, 64)
 
 
@@ -78,25 +83,73 @@ def test_eva_xs_convolutional_files_are_read_by_the_key_model(net):
     assert torch.equal(logits(built), logits(other))
 
 
-def test_eva_xs_vit_has_patches_of_16_and_a_linear_layer_behind_the_norm_of_the_mean(net):
+@pytest.fixture
+def eva_x(tmp_path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a ViT-S under timm's names, after writing them to a file under the names of EVA-X."""
+    torch.manual_seed(0)
+    state = timm.create_model("eva02_small_patch14_224", patch_size=16, num_classes=14).state_dict()
+    named = {name.replace("mlp.fc1", "mlp.w12").replace("mlp.fc2", "mlp.w3"): value for name, value in state.items()}
+    assert (named["blocks.0.mlp.w12.weight"].shape, named["blocks.0.mlp.w3.weight"].shape) == ((2048, 384), (384, 1024))
+    rope = {f"{part}rope.freqs_{word}": torch.ones(196, 64) for part in ("", "blocks.0.attn.") for word in ("cos", "sin")}
+    content = {"model": {**named, **rope}, "epoch": 3, "args": argparse.Namespace(lr=1e-3)}
+    torch.save(content, tmp_path / "eva_x_small_patch16_merged520k_mim_cxr14_ft.pth")
+    return state
+
+
+def test_eva_xs_vit_reads_its_own_names_and_has_a_linear_layer_behind_the_norm_of_the_mean(net, eva_x):
     built = net("EVA-X", 1)
     assert tuple(built.patch_embed.proj.weight.shape) == (384, 3, 16, 16)
+    assert {n: v.tolist() for n, v in built.state_dict().items() if "bias" in n} == {n: v.tolist() for n, v in eva_x.items() if "bias" in n}
+    assert torch.equal(built.blocks[3].mlp.fc1.weight, eva_x["blocks.3.mlp.fc1.weight"])
     images = torch.zeros(1, 3, 224, 224)
     with torch.inference_mode():
         tokens = built.forward_features(images)[:, 1:]
         expected = built.head(built.fc_norm(tokens.mean(1)))
     assert logits(built, images).shape == (1, 14)
     assert torch.allclose(logits(built, images), expected, atol=1e-5)
-    assert timm.is_model("eva02_small_patch14_224")
 
 
-def test_medicalpatchnet_is_the_mean_of_64_patches_alone(net):
+def test_eva_xs_vit_counts_positions_in_patches_of_16(net, eva_x):
+    """The rotary embedding of EVA-X: sine and cosine of position times 10000^(-k / 16), each twice, y before x."""
+    positions = torch.cartesian_prod(torch.arange(14.0), torch.arange(14.0))
+    angles = positions[:, :, None] * 10000 ** (-torch.arange(16) / 16)
+    expected = torch.cat([angles.sin().repeat_interleave(2, 2).flatten(1), angles.cos().repeat_interleave(2, 2).flatten(1)], 1)
+    assert torch.allclose(net("EVA-X", 1).rope.get_embed(), expected, atol=1e-5)
+
+
+def test_medicalpatchnet_is_the_mean_of_64_gray_patches_alone(net):
     built = net("MedicalPatchNet")
-    images = torch.linspace(0, 1, 3 * 512 * 512).reshape(1, 3, 512, 512)
+    images = torch.linspace(0, 1, 512 * 512).reshape(1, 1, 512, 512)
     patches = torch.cat([images[:, :, y : y + 64, x : x + 64] for y in range(0, 512, 64) for x in range(0, 512, 64)])
-    assert torch.allclose(logits(built, images), logits(built.model, patches).mean(0, keepdim=True), atol=1e-5)
-    state = {f"_orig_mod.{name}": value for name, value in built.state_dict().items()}
-    assert "none missing" in load_foreign(built, state, "file", "net.py:build")
+    assert torch.allclose(logits(built, images), logits(built.baseBackbone, patches).mean(0, keepdim=True), atol=1e-5)
+
+
+def test_medicalpatchnets_file_is_read_by_its_names(net):
+    built = net("MedicalPatchNet")
+    original = torchvision.models.efficientnet_v2_s(num_classes=1000)
+    original.features[0][0] = torch.nn.Conv2d(1, 24, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), bias=False)
+    original.classifier[1] = torch.nn.Linear(1280, 14)
+    state = {f"_orig_mod.baseBackbone.{name}": value for name, value in original.state_dict().items()}
+    assert "none missing, none unexpected" in load_foreign(built, state, "MedicalPatchNet_weights.pt", "net.py:build")
+    outputs = re.search(r"CheXpert's order: `([^`]*)`", PAGE)[1]
+    assert tuple(shlex.split(outputs)) == CHEXPERT
+
+
+def test_jfhealthcares_file_is_read_by_its_names_and_gives_a_logit_per_finding(net):
+    """The names and shapes themselves: tests/backbones/published/test_jfhealthcare.py."""
+    torch.manual_seed(0)
+    built, other = net("jfhealthcare"), JFHealthcare()
+    assert "none missing, none unexpected" in load_foreign(built, other.state_dict(), "pre_train.pth", "net.py:build")
+    assert logits(built).shape == (2, len(JF_FINDINGS))
+    assert torch.equal(logits(built), logits(other))
+
+
+def test_jfhealthcares_flags_are_its_normalisation_and_findings():
+    text = PAGE.partition("\n## jfhealthcare")[2]
+    assert f"| outputs | `{' '.join(JF_FINDINGS)}` |" in text
+    mean, std = map(float, re.findall(r"--mean ([\d.]+) --std ([\d.]+)", text)[0])
+    assert (round(255 * mean, 2), round(255 * std, 2)) == (128, 64)
+    assert "--img_size 512 --preprocess jf" in text
 
 
 @pytest.mark.parametrize("section", ["jfhealthcare", "MedicalPatchNet", "EVA-X"])

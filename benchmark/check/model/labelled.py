@@ -15,7 +15,7 @@ from core.errors import DataError, examples
 from core.frames import resize_image
 from core.types import FloatArray
 from datasets.base import Dataset
-from datasets.io import transforms
+from datasets.io import preprocess, transforms
 from datasets.relabeled import RelabeledDataset
 
 BATCH = 32
@@ -42,6 +42,7 @@ def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]
 
     Raises ``DataError`` if no finding has images with and without it.
     """
+    data = preprocess.of(data, loaded.preprocess)
     samples = RelabeledDataset(data, loaded.model.findings, range(min(count, len(data))))[:]
     labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
     judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]

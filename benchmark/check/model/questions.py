@@ -49,10 +49,11 @@ def answers(loaded: LoadedNetwork) -> list[AnswerRow]:
 
     Logits are compared with those of the original network.
     """
+    steps = "" if loaded.preprocess == "none" else f", preprocessed by {loaded.preprocess}"
     informative = [
         AnswerRow("weights", "info", loaded.weights),
         AnswerRow("wiring", "info", str(loaded.wiring or "a network of Locus")),
-        AnswerRow("images", "info", f"{loaded.img_size} px, {loaded.normalisation}"),
+        AnswerRow("images", "info", f"{loaded.img_size} px, {loaded.normalisation}{steps}"),
     ]
     compared = [] if loaded.network is None else [_logits(loaded, loaded.network.module.eval())]
     return [*informative, *compared, _grid(loaded), *_methods(loaded)]

@@ -13,7 +13,7 @@ from benchmark.report.charts.rows import (
     leading_words,
     limited,
 )
-from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, PALETTE, ROW, SHAPES, VERMILION
+from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, ROW, SHAPES, VERMILION
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import Entry
 from benchmark.report.leaderboard.breakdown import within
@@ -35,7 +35,7 @@ def draw_intervals(leaderboard: Leaderboard) -> Spec:
     rows = entries(leaderboard)
     values = chart_rows(limited(rows))
     present = [kind for kind in KINDS if kind in {value["kind"] for value in values}]
-    colours = dict(zip(KINDS, (BLUE, VERMILION, ORANGE, GREY, GREEN), strict=True))
+    colours = dict(zip(KINDS, (BLUE, VERMILION, ORANGE, GREY, GREEN, PURPLE), strict=True))
     marks = dict(zip(KINDS, SHAPES, strict=False))
     colour = {"color": field("kind:N", **scale(domain=present, range=[colours[kind] for kind in present]))}
     shape = {"shape": field("kind:N", **scale(domain=present, range=[marks[kind] for kind in present]))}

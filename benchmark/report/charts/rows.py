@@ -12,14 +12,14 @@ from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import BLIND, Entry, is_single, recipe_of
 from benchmark.report.table import NOTHING
 from core.errors import NotAvailableError
-from core.names import CEILINGS, CENTER, MAIN, PRIOR, UNRANKED_METHODS
+from core.names import CEILINGS, CENTER, MAIN, PRIOR, SECOND_READERS, UNRANKED_METHODS
 
 MOST = 30
 """Maximum number of methods in a chart with a line per entry: they fit on one printed page."""
 NETWORKS = 4
 """Maximum number of networks in a chart with a colour per entry; with two baselines they use all colours."""
-KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, CEILING = (
-    *("may be the best", "worse", "not compared", "baseline", "upper bound"),
+KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, CEILING, TEAM = (
+    *("may be the best", "worse", "not compared", "baseline", "upper bound", "another team of radiologists"),
 )
 
 
@@ -102,7 +102,8 @@ def chart_rows(rows: Rows) -> list[Row]:
     out: list[Row] = []
     for label, row in rows.items():
         if (score := select.main_score(row)) is not None:
-            behind = "one training run" if is_single(row) else "new training runs and patients"
+            runs = "one training run" if is_single(row) else "new training runs and patients"
+            behind = "new patients" if row.cell.method in BLIND else runs
             ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}
             out.append({"entry": label, "kind": _kind(row), "value": score.value, "n": score.n, **ends})
     return out
@@ -125,6 +126,8 @@ def _numbered(words: Sequence[str]) -> list[str]:
 
 
 def _kind(row: Record) -> str:
+    if row.cell.method == SECOND_READERS:
+        return TEAM
     if row.cell.method in UNRANKED_METHODS:
         return CEILING if row.cell.method in CEILINGS else BASELINE
     if (verdict := row.find("may_be_best")) is None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmark.records.record import NOT_STATED, Record, Reference
+from benchmark.records.record import NOT_STATED, Record
 from benchmark.report import select
 from benchmark.report.charts.cost import cost_table
 from benchmark.report.checks import CheckReport, reports
@@ -22,7 +22,7 @@ PAPERS_ABOUT = (
     "From papers, not run here. Each row has its own network, images and tuning, so do not compare rows with each "
     "other or with ours. second: quoted by another paper. Mean over findings."
 )
-PAPERS_HEADER = ("who", "year", "paper", "where", "hand", "quoted by", "split", "n", "tuned on", "remark")
+PAPERS_HEADER = ("entry", "who", "year", "paper", "where", "hand", "quoted by", "split", "n", "tuned on", "remark")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _given(tables: Iterable[Table]) -> tuple[Table, ...]:
 
 
 def from_papers(records: Sequence[Record], dataset: str) -> list[Table]:
-    """Return a table per protocol with published numbers for a data set, sorted by year, then by author."""
+    """Return a table per protocol with published numbers for a data set, sorted by year, author and entry."""
     papers = [r for r in records if r.source == "paper" and r.cell.dataset == dataset]
     protocols = sorted(select.grouped(papers, lambda r: r.cell.protocol).items())
     return [_papers_table(group, f"{dataset}: numbers from papers, {word}") for word, group in protocols]
@@ -90,13 +90,15 @@ def from_papers(records: Sequence[Record], dataset: str) -> list[Table]:
 
 def _papers_table(papers: Sequence[Record], title: str) -> Table:
     metrics = sorted({metric for r in papers for metric, _ in r.names(finding="mean")})
-    ordered = sorted(papers, key=lambda r: _reference(r.reference, r.reason)[1::-1])  # by year, then by author
-    rows = ((*_reference(r.reference, r.reason), *(share(r.find(metric)) for metric in metrics)) for r in ordered)
+    by_record = {record.key: _reference(record) for record in papers}
+    ordered = sorted(papers, key=lambda r: (by_record[r.key][2], by_record[r.key][1], r.method))
+    rows = ((*by_record[r.key], *(share(r.find(metric)) for metric in metrics)) for r in ordered)
     return Table(title, PAPERS_ABOUT, (*PAPERS_HEADER, *metrics), tuple(rows), tuple((r.key,) for r in ordered))
 
 
-def _reference(reference: Reference | None, remark: str) -> tuple[str, ...]:
-    if reference is None:  # old record
-        return (*(NOT_STATED for _ in PAPERS_HEADER[:-1]), remark)
-    s, quoted = reference, reference.quoted_by or NOTHING
-    return (s.authors, str(s.year), s.identifier, s.table, s.hand, quoted, s.split, s.n, s.tuned_on, remark)
+def _reference(record: Record) -> tuple[str, ...]:
+    s, remark = record.reference, record.reason
+    if s is None:  # old record
+        return (record.method, *(NOT_STATED for _ in PAPERS_HEADER[1:-1]), remark)
+    source = (s.authors, str(s.year), s.identifier, s.table, s.hand, s.quoted_by or NOTHING)
+    return (record.method, *source, s.split, s.n, s.tuned_on, remark)

@@ -129,11 +129,20 @@ def test_papers_have_separate_tables_and_no_rank():
     assert [row[run.header.index("method")] for row in run.rows] == ["cam"]
     assert papers.title == "NIH: numbers from papers, wang"
     assert "do not compare rows with each other or with ours" in papers.intro
-    by = {row[0]: dict(zip(papers.header, row, strict=True)) for row in papers.rows}
+    by = {row[papers.header.index("who")]: dict(zip(papers.header, row, strict=True)) for row in papers.rows}
+    assert by["Wang et al."]["entry"] == "Wang 2017"
     assert by["Wang et al."]["n"] == "984 boxes"
     assert by["Li et al."]["hand"] == "second"
     assert by["Li et al."]["tuned on"] == "not stated"
     assert by["Wang et al."]["acc@iou.1"] == "0.568"
+
+
+@pytest.mark.parametrize("word", ["evax2024", "wsrpn2024"])
+def test_each_row_of_a_paper_names_its_network(word):
+    (papers,) = tables_on_page(leaderboard(published.read(word), "NIH"))
+    named = [row[papers.header.index("entry")] for row in papers.rows]
+    assert sorted(named) == sorted(record.cell.method for record in published.read(word))
+    assert len({*named}) == len(named) > 6
 
 
 def test_papers_without_runs_have_tables_and_no_leaderboard(tmp_path):

@@ -18,7 +18,7 @@ from benchmark.report.html.figures import scripts
 from benchmark.report.leaderboard import components
 from benchmark.validity.faithfulness.report import FaithfulnessReport
 from core.errors import NotAvailableError
-from core.names import MAIN
+from core.names import LIMIT, MAIN, SECOND_READERS
 from core.scores import CURVE_THRESHOLDS
 
 CHARTS = {chart.name: chart for chart in (*charts.CHARTS, *FaithfulnessReport.charts)}
@@ -81,6 +81,15 @@ def test_methods_that_may_be_the_best_are_shaded(demo):
     may_be_best = {f"{row['method']} · {row['global_pool']}" for row in rows if row["method_may_be_best"] == "True"}
     assert {name for name, kind in kinds.items() if kind == "may be the best"} == may_be_best
     assert (kinds["cam · PCAM"], kinds["prior"], kinds["truth"]) == ("worse", "baseline", "upper bound")
+
+
+def test_a_second_team_is_no_upper_bound_and_its_interval_covers_patients_alone(demo):
+    truth = next(entry for entry in demo.entries if entry.method == LIMIT)
+    team = truth.model_copy(update={"cell": truth.cell.model_copy(update={"method": SECOND_READERS})})
+    board = dataclasses.replace(demo, parts={None: [*demo.entries, team]})
+    rows = {row["entry"]: row for row in values("intervals", board)}
+    assert rows[SECOND_READERS]["kind"] == "another team of radiologists"
+    assert {rows[name]["interval"] for name in (SECOND_READERS, "truth", "prior", "center")} == {"new patients"}
 
 
 def test_matrix_equals_the_recorded_findings(demo):
