@@ -46,7 +46,7 @@ def gather(
     with no_grad_no_autocast():
         images = images.clone() if images.is_inference() else images.detach()
     indices = None if findings is None else tuple(int(finding) for finding in findings)
-    rest = memory_gib, progress, current_autocast(images)
+    rest = memory_gib, progress, current_autocast(images), gather
     if layer is None:
         evidence: NetworkEvidence = PooledEvidence(model, images, indices, None, *rest)
     else:

@@ -37,6 +37,8 @@ class NetworkEvidence(Evidence):
     progress: bool
     autocast: Autocast
     """Precision of forward passes."""
+    gather: Callable[..., Evidence]
+    """``explain.gather``, for evidence at another layer."""
     known: tuple[Tensor, Tensor] | None = None
     """``recorded``; None if the network has not run."""
 
@@ -128,12 +130,10 @@ class NetworkEvidence(Evidence):
 
         Raises ``BadValueError`` with the available layers if the layer is unknown.
         """
-        from benchmark.explain.batch import gather  # imports the subclasses of this class
-
         if layer not in self._evidence_by_layer:
             rest = self.findings, layer, self.memory_gib, self.progress
             with self.autocast():
-                self._evidence_by_layer[layer] = gather(self.model, self.images, *rest)
+                self._evidence_by_layer[layer] = self.gather(self.model, self.images, *rest)
         return self._evidence_by_layer[layer]
 
     @cached_property
