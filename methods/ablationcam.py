@@ -1,5 +1,6 @@
 """Ablation-CAM."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -37,17 +38,20 @@ def ablation_drops(evidence: Evidence) -> Tensor:
 
 
 def by_definition(evidence: Evidence) -> Tensor:
-    """Return the drops (N,K,C) by evaluating the head on C ablated feature maps per image, in batches.
+    """Return the drops (N,K,C) by evaluating the head on C ablated feature maps per image."""
+    return evidence.logits.unsqueeze(-1) - modified_logits(evidence, evidence.A.shape[1], _without)
 
-    Each batch has equally many maps of every image, grouped by image, because the head of a layer that other paths
-    bypass finds the image of a map by its position.
+
+def modified_logits(evidence: Evidence, count: int, modify: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Return the logits (N,K,count) of the head on ``count`` modified feature maps per image, in batches.
+
+    ``modify(A, part)`` returns the modified maps (M,C,h,w) of (C,h,w) with the indices ``part`` (M,). Each batch has
+    equally many maps of every image, grouped by image, because the head of a layer that other paths bypass finds the
+    image of a map by its position.
     """
-    images, channels = evidence.A.shape[:2]
-    parts = torch.split(torch.arange(channels), max(1, evidence.max_batch("head") // images))
-    logits = [
-        evidence.head(torch.cat([_without(A, part) for A in evidence.A])).view(images, len(part), -1) for part in parts
-    ]
-    return evidence.logits.unsqueeze(-1) - torch.cat(logits, 1).mT  # (N, C, K) -> (N, K, C)
+    parts = torch.arange(count).split(max(1, evidence.max_batch("head") // len(evidence.A)))
+    logits = [evidence.head(torch.cat([modify(A, part) for A in evidence.A])) for part in parts]
+    return torch.cat([batch.unflatten(0, (len(evidence.A), -1)) for batch in logits], 1).mT
 
 
 def _without(A: Tensor, channels: Tensor) -> Tensor:

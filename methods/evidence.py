@@ -4,10 +4,9 @@ Letters are those of the papers: ``A`` is the feature map (N,C,h,w) that is pool
 are the logits (N,K); ``G`` = dS/dA (N,K,C,h,w) is the gradient of the logit, not of the probability.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from torch import Tensor
 
@@ -24,35 +23,37 @@ of the model (``others`` is the earlier name)."""
 Pass = Literal["head", "forward", "backward"]
 
 
-class Evidence(ABC):
+class Evidence(Protocol):
     """Results of one forward pass through a model for a batch, shared by all methods and computed on first access."""
 
     images: Tensor
     """(N,3,H,W) float32, normalised: the network's input."""
-    grid: Grid
-    """Grid of ``A`` in the network's input."""
-    pooling: str
-    """Name of the model's pooling; empty for an opaque head and at another layer."""
-    findings: tuple[int, ...]
-    """Index of each of the K findings among the model's outputs."""
 
     @property
-    @abstractmethod
+    def grid(self) -> Grid:
+        """Grid of ``A`` in the network's input."""
+
+    @property
+    def pooling(self) -> str:
+        """Name of the model's pooling; empty for an opaque head and at another layer."""
+
+    @property
+    def findings(self) -> tuple[int, ...]:
+        """Index of each of the K findings among the model's outputs."""
+
+    @property
     def A(self) -> Tensor:  # noqa: N802
         """The pooled feature map (at another layer: that layer's output), (N,C,h,w) float32, contiguous."""
 
     @property
-    @abstractmethod
     def logits(self) -> Tensor:
         """Logits of the requested findings, (N,K) float32."""
 
     @property
-    @abstractmethod
     def gradients(self) -> Gradients:
         """Gradients of the logits with respect to ``A``, with the sums that methods need."""
 
     @property
-    @abstractmethod
     def class_maps(self) -> Tensor:
         """Weights of the classifier applied at every position, without bias, (N,K,h,w).
 
@@ -60,17 +61,14 @@ class Evidence(ABC):
         """
 
     @property
-    @abstractmethod
     def bias(self) -> Tensor:
         """Bias of the linear head, (K,). Raises ``NotAvailableError`` if the head is opaque."""
 
     @property
-    @abstractmethod
     def ablation_drops(self) -> Tensor | None:
         """S_k - S_k with A_c = 0 in closed form, (N,K,C); None if the head has no closed form."""
 
     @property
-    @abstractmethod
     def attention(self) -> Sequence[Attention]:
         """A transformer's attention and its gradients, in batches of images that fit in memory.
 
@@ -78,51 +76,40 @@ class Evidence(ABC):
         """
 
     @property
-    @abstractmethod
     def all_findings(self) -> "Evidence":
         """The same evidence for all findings of the model, in its order."""
 
     @property
-    @abstractmethod
     def patch_size(self) -> int:
         """Divisor of the sides of the images: a transformer's patch size, else 1."""
 
-    @abstractmethod
     def head(self, features: Tensor) -> Tensor:
         """Return logits (M,K) of feature maps (M,C,h,w), differentiable. At another layer: the rest of the network."""
 
-    @abstractmethod
     def network(self, images: Tensor) -> Tensor:
         """Return logits (M,K) of images (M,3,H,W) by the whole model in evaluation mode, differentiable."""
 
-    @abstractmethod
     def batched_forward(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
         """Return logits (count,K) of ``count`` images rendered batch by batch: ``render(slice)`` returns (m,3,H,W)."""
 
-    @abstractmethod
     def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
         """Yield, for each finding, the contributions of the pixels of ``image`` (N,3,H,W) and of each layer's bias.
 
         Terms are signed, (N,C,h,w), each with its grid. Raises ``NotAvailableError`` if they do not sum to the logit.
         """
 
-    @abstractmethod
     def for_images(self, images: Tensor) -> "Evidence":
         """Return evidence of the same findings for other images (N,3,H,W), of any size that the network accepts."""
 
-    @abstractmethod
     def at(self, layer: str | None) -> "Evidence":
         """Return evidence of the same images and findings at another layer; None is the pooled map."""
 
-    @abstractmethod
     def grid_at(self, layer: str | None) -> Grid:
         """Return the grid of another layer, without running the network."""
 
-    @abstractmethod
     def max_batch(self, what: Pass) -> int:
         """Return how many feature maps (``head``) or images (a pass) fit in the memory budget, at least 1."""
 
-    @abstractmethod
     def parts(self) -> Iterator[tuple[slice, "Evidence"]]:
         """Yield slices of the images with their part of the evidence, small enough for G to fit in memory."""
 
@@ -136,9 +123,9 @@ class Evidence(ABC):
         """Grid of a map with one position per pixel of the input."""
         return Grid((self.images.shape[-2], self.images.shape[-1]), (1, 1), (0, 0))
 
-    drops = property(lambda self: self.ablation_drops, doc="Earlier name of ``ablation_drops``.")
-    others = property(lambda self: self.all_findings, doc="Earlier name of ``all_findings``.")
-    sweep = property(lambda self: self.batched_forward, doc="Earlier name of ``batched_forward``.")
+    drops: Any = property(lambda self: self.ablation_drops, doc="Earlier name of ``ablation_drops``.")
+    others: Any = property(lambda self: self.all_findings, doc="Earlier name of ``all_findings``.")
+    sweep: Any = property(lambda self: self.batched_forward, doc="Earlier name of ``batched_forward``.")
 
 
 class EvidenceView:

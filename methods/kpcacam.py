@@ -6,7 +6,7 @@ from torch import Tensor
 from core.errors import BadValueError
 from methods.base import Evidence, Method
 from methods.options import positive
-from methods.principal import FLAT, fix_signs
+from methods.principal import first_component
 
 KERNELS = ("sigmoid", "rbf", "linear")
 
@@ -42,23 +42,18 @@ class KPCACAM(Method):
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return one map per image, repeated K times, (N,K,h,w)."""
-        component = torch.stack([self._component(features) for features in evidence.A])
-        return component.unsqueeze(1).repeat(1, len(evidence.findings), 1, 1)
+        return first_component(evidence.A, self._scores).unsqueeze(1).repeat(1, len(evidence.findings), 1, 1)
 
-    def _component(self, features: Tensor) -> Tensor:
-        """Return the first component (h,w) float32 of (C,h,w); nan if features are not finite, zeros if constant."""
-        X = features.flatten(1).double().T  # (positions, C)
-        mean = X.mean(0)
-        if not X.isfinite().all():
-            return torch.full_like(features[0], torch.nan)
-        X = X - mean
+    def _scores(self, X: Tensor) -> Tensor:
+        """Return the coordinates (N,P) of centred features (N,C,P) on the first component."""
+        return torch.stack([self._coordinates(features.T) for features in X])
+
+    def _coordinates(self, X: Tensor) -> Tensor:
+        """Return the coordinates (P,) of the positions (P,C) of one image."""
         kernel = self._kernel(X)
         kernel = kernel - kernel.mean(0) - kernel.mean(1, keepdim=True) + kernel.mean()
         values, vectors = torch.linalg.eigh(kernel)
-        scores = (vectors[:, -1] * values[-1].clamp(min=0).sqrt())[None]
-        varies = X.norm() > FLAT * mean.norm() * len(X) ** 0.5
-        scores = fix_signs(scores, X.T[None]) if varies else torch.zeros_like(scores)
-        return scores[0].float().view(features.shape[1:])
+        return vectors[:, -1] * values[-1].clamp(min=0).sqrt()
 
     def _kernel(self, X: Tensor) -> Tensor:
         """Return the kernel matrix (P,P) of positions (P,C)."""

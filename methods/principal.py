@@ -1,10 +1,12 @@
 """First principal component of a feature map's positions, reproducible across machines."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 FLAT = 1e-12
-"""Features are constant up to rounding if their first component is below this fraction of their mean."""
+"""Features are constant up to rounding if their deviations are below this fraction of their mean."""
 CANCELLED = 1e-5
 """An inner product below this fraction of its upper bound is rounding and does not decide the sign."""
 TIE = 1e-6
@@ -15,19 +17,20 @@ ROUNDS, CLOSE = 8, 1e-10
 """Maximum number of rounds of the subspace iteration, and the relative residual at which it has converged."""
 
 
-def first_component(features: Tensor) -> Tensor:
+def first_component(features: Tensor, coordinates: Callable[[Tensor], Tensor] | None = None) -> Tensor:
     """Project positions of (N,C,h,w), centred per channel, on their first principal axis: (N,h,w) float32.
 
-    Uses the eigenvectors of the smaller Gram matrix (of channels or of positions), in float64. Constant features give
-    zeros; features that are not finite give nan. Sign: see :func:`fix_signs`.
+    Uses the eigenvectors of the smaller Gram matrix (of channels or of positions), in float64; or the function
+    ``coordinates``, which returns (N,P) for the centred features (N,C,P). Constant features give zeros; features that
+    are not finite give nan. Sign: see :func:`fix_signs`.
     """
     X = features.flatten(2).double()
     mean = X.mean(2, keepdim=True)
     X -= mean
     finite = mean.isfinite().all(1)  # (N, 1); float64 holds any sum of float32
     X[~finite[:, 0]] = 0
-    scores = fix_signs(_scores(X), X)
-    varies = scores.norm(dim=1, keepdim=True) > FLAT * mean.norm(dim=1)
+    scores = fix_signs((coordinates or _scores)(X), X)
+    varies = X.flatten(1).norm(dim=1, keepdim=True) > FLAT * mean.norm(dim=1) * X.shape[2] ** 0.5
     scores = torch.where(varies, scores, torch.where(finite, 0, torch.nan))
     return scores.float().view(-1, *features.shape[2:])
 

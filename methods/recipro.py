@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from methods.ablationcam import modified_logits
 from methods.base import Evidence, Method
 
 BLUR = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]], device="cpu") / 16
@@ -28,11 +29,9 @@ class Recipro(Method):
     def maps(self, evidence: Evidence) -> Tensor:
         """Return signed maps (N,K,h,w), computed in batches of positions that fit in memory."""
         h, w = evidence.A.shape[-2:]
-        positions = torch.arange(h * w).split(max(1, evidence.max_batch("head") // len(evidence.A)))
-        logits = [evidence.head(torch.cat([A * _windows(part, A) for A in evidence.A])) for part in positions]
-        scores = torch.cat([batch.unflatten(0, (len(evidence.A), -1)) for batch in logits], 1)  # (N, h w, K)
+        scores = modified_logits(evidence, h * w, lambda A, part: A * _windows(part, A))  # (N, K, h w)
         empty = evidence.head(torch.zeros_like(evidence.A))
-        return (scores - empty.unsqueeze(1)).mT.unflatten(-1, (h, w))
+        return (scores - empty.unsqueeze(-1)).unflatten(-1, (h, w))
 
 
 def _windows(positions: Tensor, A: Tensor) -> Tensor:

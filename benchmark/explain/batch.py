@@ -1,7 +1,7 @@
 """Explain a batch: all methods share one forward pass and the gradients through the head."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence, Set
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -9,11 +9,15 @@ from torch import Tensor
 
 import methods as method_registry
 from benchmark.explain import checks
-from benchmark.explain.forward import defer, gather
+from benchmark.explain.layer import LayerEvidence
+from benchmark.explain.modes import current_autocast, no_grad_no_autocast
+from benchmark.explain.network import NetworkEvidence
+from benchmark.explain.pooled import PooledEvidence
 from benchmark.explain.run import run_methods
 from core.errors import BadValueError, LocusError, NotAvailableError
 from core.frames import Grid
 from methods.base import Method
+from methods.evidence import NEEDS
 
 if TYPE_CHECKING:
     from backbones import Classifier
@@ -22,23 +26,54 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def gather(
+    model: "Classifier",
+    images: Tensor,
+    findings: Sequence[int] | None = None,
+    layer: str | None = None,
+    memory_gib: float = 2.0,
+    progress: bool = False,
+    needs: Set[str] = NEEDS,
+) -> NetworkEvidence:
+    """Run a forward pass and return its ``methods.evidence.Evidence``; arguments as for ``explain.explain``.
+
+    If the methods' ``needs`` are only attention, the forward pass is delayed until something else is read.
+    """
+    checks.check_batch(model, images)
+    if not memory_gib > 0:
+        raise BadValueError(f"memory_gib is {memory_gib}: it must be above 0")
+    only_attention, layer = layer is None and needs == {"attention"}, model.layer if layer is None else layer
+    with no_grad_no_autocast():
+        images = images.clone() if images.is_inference() else images.detach()
+    indices = None if findings is None else tuple(int(finding) for finding in findings)
+    rest = memory_gib, progress, current_autocast(images), gather
+    if layer is None:
+        evidence: NetworkEvidence = PooledEvidence(model, images, indices, None, *rest)
+    else:
+        evidence = LayerEvidence(model, images, indices, layer, *rest)
+    return evidence if only_attention else evidence.run()
+
+
 class Maps(dict[str, Tensor]):
     """Raw maps: name of a method -> (N,K,h,w) float32; ``grids[name]`` is their grid, ``logits`` is (N,K).
 
     ``absent``: unsupported method of a requested group -> reason.
     """
 
-    def __init__(self, logits: Callable[[], Tensor]) -> None:
-        """Create an empty set of maps for a batch; ``logits`` returns its (N,K) logits."""
+    def __init__(self, evidence: NetworkEvidence) -> None:
+        """Create an empty set of maps for a batch; the evidence is kept only if the network has not run."""
         super().__init__()
-        self._logits = logits
         self.grids: dict[str, Grid] = {}
         self.absent: dict[str, str] = {}
+        if evidence.known is None:
+            self._deferred = evidence
+        else:
+            self.logits = evidence.logits
 
     @cached_property
     def logits(self) -> Tensor:
         """Logits of the requested findings, (N,K); runs a forward pass if all methods use only attention."""
-        return self._logits()
+        return self._deferred.logits
 
 
 def explain(
@@ -102,13 +137,9 @@ def explain_anything(
     parts = build_methods(requested)
     groups = [word for word in requested if word in method_registry.GROUPS]
     of_groups = set(method_registry.expand(groups)).difference(requested)
-    if layer is None and all(method.needs <= {"attention"} for method in parts.values()):
-        evidence = defer(model, images, positions, memory_gib)
-        maps = Maps(lambda: evidence.logits)
-    else:
-        evidence = gather(model, images, positions, layer, memory_gib, progress)
-        logits = evidence.logits
-        maps = Maps(lambda: logits)
+    needs = frozenset[str]().union(*(method.needs for method in parts.values()))
+    evidence = gather(model, images, positions, layer, memory_gib, progress, needs)
+    maps = Maps(evidence)
     for word, answer in run_methods(parts, evidence).items():
         if isinstance(answer, NotAvailableError) and word in of_groups:
             maps.absent[word] = str(answer)

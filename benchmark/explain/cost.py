@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from benchmark.explain.forward import gather
+from benchmark.explain.batch import gather
 from benchmark.explain.run import run_method
 from methods.base import Method
 
@@ -77,15 +77,12 @@ def _undisturbed() -> Iterator[None]:
 
 def _seconds(explain: Explain, images: Tensor) -> float:
     """Return the processor seconds of one call on the CPU, or the elapsed seconds on a GPU."""
-    if not images.is_cuda:
-        start = time.process_time()
-        explain(images)
-        return time.process_time() - start
-    torch.cuda.synchronize()
-    start = time.perf_counter()
+    clock = time.perf_counter if images.is_cuda else time.process_time
+    start = clock()
     explain(images)
-    torch.cuda.synchronize()
-    return time.perf_counter() - start
+    if images.is_cuda:
+        torch.cuda.synchronize()
+    return clock() - start
 
 
 def _peak(explain: Explain, images: Tensor) -> float:

@@ -1,8 +1,8 @@
 """Torch modes: methods run without gradients and autocast, forward passes with the caller's autocast."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,20 +25,11 @@ def no_grad_no_autocast() -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
-class Autocast:
-    """The caller's autocast settings for forward passes."""
+Autocast = Callable[[], torch.autocast]
+"""Function that returns a context manager with the autocast settings for forward passes."""
 
-    device: str
-    enabled: bool
-    dtype: torch.dtype
 
-    @classmethod
-    def now(cls, images: Tensor) -> "Autocast":
-        """Return the current settings on the device of ``images``."""
-        device = images.device.type
-        return cls(device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
-
-    def __call__(self) -> torch.autocast:
-        """Return a context manager that applies the settings."""
-        return torch.autocast(self.device, dtype=self.dtype, enabled=self.enabled)
+def current_autocast(images: Tensor) -> Autocast:
+    """Return the caller's settings on the device of ``images``."""
+    device = images.device.type
+    return partial(torch.autocast, device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
@@ -23,27 +23,47 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class ExplainRequest:
-    """A batch, a model and the findings to explain."""
+class NetworkEvidence(Evidence):
+    """Evidence from a network. The network runs on first access; attention does not need that run."""
 
     model: "Classifier"
     images: Tensor
     """(N,3,H,W)."""
-    findings: tuple[int, ...] | None
-    """Indices of the outputs; None for all of them."""
+    requested: tuple[int, ...] | None
+    """Indices of the outputs to explain; None for all of them."""
+    layer: str | None
+    """The layer of ``A``; None is the pooled map."""
     memory_gib: float
     progress: bool
     autocast: Autocast
     """Precision of forward passes."""
-    compute_evidence: Callable[["ExplainRequest", str | None], Evidence]
-    """Function (request, layer) -> evidence at that layer."""
+    gather: Callable[..., Evidence]
+    """``explain.gather``, for evidence at another layer."""
+    known: tuple[Tensor, Tensor] | None = None
+    """``recorded``; None if the network has not run."""
 
-    def finding_indices(self, count: int) -> tuple[int, ...]:
-        """Return the findings of a model with ``count`` outputs. Raises ``BadValueError`` for an index out of range.
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """Run the network and return ``recorded``."""
+        raise NotImplementedError
 
-        Negative indices are invalid.
-        """
-        chosen = tuple(range(count)) if self.findings is None else self.findings
+    def run(self) -> Self:
+        """Return the evidence after a run of the network; errors of the network and of the findings are raised now."""
+        with no_grad_no_autocast():
+            evidence = replace(self, known=self.compute())
+        _ = evidence.findings, evidence.grid
+        return evidence
+
+    @cached_property
+    def recorded(self) -> tuple[Tensor, Tensor]:
+        """Feature map (N,C,h,w) and logits of all findings; at an earlier layer, with the graph between them."""
+        return self.known or self.run().recorded
+
+    @cached_property
+    def findings(self) -> tuple[int, ...]:
+        """Index of each finding. Raises ``BadValueError`` for one out of range; negative indices are invalid."""
+        size = self.images.shape[-2], self.images.shape[-1]
+        count = self.known[1].shape[1] if self.known else self.model.token_layout(size).n_logits
+        chosen = tuple(range(count)) if self.requested is None else self.requested
         wrong = [finding for finding in chosen if finding not in range(count)]
         if wrong or not chosen:
             raise BadValueError(
@@ -51,24 +71,10 @@ class ExplainRequest:
             )
         return chosen
 
-    def attention(self, findings: tuple[int, ...]) -> Sequence[Attention]:
-        """Return the attention of all blocks in batches of images, with gradients of the logits of ``findings``."""
-        return attention.parts(self.model, self.images, findings, self.memory_gib, self.autocast)
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkEvidence(Evidence):
-    """Evidence from running a network."""
-
-    images: Tensor
-    grid: Grid
-    pooling: str
-    findings: tuple[int, ...]
-    request: ExplainRequest
-    layer: str | None
-    """The layer of ``A``; None is the pooled map."""
-    recorded: tuple[Tensor, Tensor]
-    """Feature map (N,C,h,w) and logits of all findings; at an earlier layer, with the graph between them."""
+    @cached_property
+    def grid(self) -> Grid:
+        """Grid of ``A``."""
+        return self.grid_at(self.layer)
 
     @cached_property
     def A(self) -> Tensor:  # noqa: N802
@@ -83,7 +89,7 @@ class NetworkEvidence(Evidence):
     @cached_property
     def all_findings(self) -> "NetworkEvidence":
         """The same forward pass for all findings."""
-        return replace(self, findings=tuple(range(self.recorded[1].shape[1])))
+        return replace(self, requested=None, known=self.recorded)
 
     @property
     def _columns(self) -> list[int]:
@@ -94,22 +100,21 @@ class NetworkEvidence(Evidence):
 
         Used by methods that modify the image: ``saliency``, ``rise``, ``occlusion``.
         """
-        with evaluating(self.request.model):
-            logits = functional_call(self.request.model, self._weights, (memory.channels_last_on_cpu(images),))
+        with evaluating(self.model):
+            logits = functional_call(self.model, self._weights, (memory.channels_last_on_cpu(images),))
         return logits[:, self._columns]
 
     def batched_forward(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
         """Return the logits (count,K) of images rendered batch by batch, with the caller's autocast."""
-        request = self.request
-        step = memory.forward_at_once(request.images, request.memory_gib)
-        batches = [torch.empty(0, len(self.findings), device=request.images.device)]
-        hidden = None if request.progress else True
+        step = memory.forward_at_once(self.images, self.memory_gib)
+        batches = [torch.empty(0, len(self.findings), device=self.images.device)]
+        hidden = None if self.progress else True
         bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=hidden)
-        with bar, no_grad_no_autocast(), evaluating(request.model):
+        with bar, no_grad_no_autocast(), evaluating(self.model):
             for start in range(0, count, step):
                 images = memory.channels_last_on_cpu(render(slice(start, min(start + step, count))))
-                with request.autocast():
-                    logits = functional_call(request.model, self._weights, (images,))
+                with self.autocast():
+                    logits = functional_call(self.model, self._weights, (images,))
                 batches.append(logits[:, self._columns].float())
                 bar.update(len(images))
         return torch.cat(batches)
@@ -117,7 +122,7 @@ class NetworkEvidence(Evidence):
     @cached_property
     def _weights(self) -> dict[str, Tensor]:
         """Weights of the convolutions in the memory format of the images; the model is not changed."""
-        weights = self.request.model.named_parameters()
+        weights = self.model.named_parameters()
         return {name: memory.channels_last_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
 
     def at(self, layer: str | None) -> Evidence:
@@ -126,8 +131,9 @@ class NetworkEvidence(Evidence):
         Raises ``BadValueError`` with the available layers if the layer is unknown.
         """
         if layer not in self._evidence_by_layer:
-            request = replace(self.request, findings=self.findings)
-            self._evidence_by_layer[layer] = request.compute_evidence(request, layer)
+            rest = self.findings, layer, self.memory_gib, self.progress
+            with self.autocast():
+                self._evidence_by_layer[layer] = self.gather(self.model, self.images, *rest)
         return self._evidence_by_layer[layer]
 
     @cached_property
@@ -140,8 +146,7 @@ class NetworkEvidence(Evidence):
         Raises ``NotAvailableError`` if the network does not accept their size.
         """
         try:
-            request = replace(self.request, images=images, findings=self.findings)
-            return request.compute_evidence(request, self.layer)
+            return replace(self, images=images, requested=self.findings).run()
         except (RuntimeError, ValueError, TypeError) as error:
             side = f"{images.shape[-2]}x{images.shape[-1]}"
             raise NotAvailableError(f"this network does not accept images of {side} pixels: {error}") from error
@@ -149,22 +154,22 @@ class NetworkEvidence(Evidence):
     @cached_property
     def patch_size(self) -> int:
         """Patch size of a transformer in pixels; 1 for any other network."""
-        return int(getattr(self.request.model.extractor, "patch", 1))
+        return int(getattr(self.model.extractor, "patch", 1))
 
     @cached_property
     def attention(self) -> Sequence[Attention]:
         """Attention of all blocks, from a separate forward pass on first access; the same at all layers."""
-        return self.request.attention(self.findings)
+        return attention.parts(self.model, self.images, self.findings, self.memory_gib, self.autocast)
 
     def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
         """Yield the terms of FullGrad for one image, from a separate forward pass; the same at all layers."""
-        return full_gradients.terms(self.request.model, image, self.findings)
+        return full_gradients.terms(self.model, image, self.findings)
 
     def grid_at(self, layer: str | None) -> Grid:
         """Return the grid of ``layer``."""
-        return self.request.model.grid((self.request.images.shape[-2], self.request.images.shape[-1]), layer)
+        return self.model.grid((self.images.shape[-2], self.images.shape[-1]), layer)
 
     def max_batch(self, what: Pass) -> int:
         """Return how many images fit a pass; at an earlier layer, the head counts as a whole network."""
         count = memory.recorded_at_once if what == "backward" else memory.images_at_once
-        return count(self.request.images, self.request.memory_gib)
+        return count(self.images, self.memory_gib)

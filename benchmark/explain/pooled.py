@@ -10,31 +10,9 @@ from torch import Tensor, nn
 from backbones.probe import evaluating
 from benchmark.explain import memory
 from benchmark.explain.modes import no_grad_no_autocast
-from benchmark.explain.network import ExplainRequest, NetworkEvidence
+from benchmark.explain.network import NetworkEvidence
 from methods.evidence import Pass
 from methods.gradients import Dense, Factored, Gradients
-
-
-def compute_evidence(request: ExplainRequest) -> NetworkEvidence:
-    """Run one forward pass and return evidence at the pooled map, the output of ``model.features``.
-
-    Gradients, class maps and other results are computed on first access. Raises ``BadValueError`` for a finding that
-    the model does not have.
-    """
-    model, images = request.model, request.images
-    with evaluating(model):
-        A = _features(request)
-        logits = model.head(A.to(_precision(model))).float()
-        grid = model.grid((images.shape[-2], images.shape[-1]))
-    findings = request.finding_indices(logits.shape[1])
-    return PooledEvidence(images, grid, model.pooling, findings, request, None, (A, logits))
-
-
-def _features(request: ExplainRequest) -> Tensor:
-    parts = torch.split(request.images, memory.images_at_once(request.images, request.memory_gib))
-    with request.autocast():
-        features = [request.model.features(memory.channels_last_on_cpu(part)) for part in parts]
-    return torch.cat(features).float().contiguous()
 
 
 def _precision(model: nn.Module) -> torch.dtype:
@@ -43,23 +21,36 @@ def _precision(model: nn.Module) -> torch.dtype:
 
 @dataclass(frozen=True, eq=False)
 class PooledEvidence(NetworkEvidence):
-    """Evidence at the pooled map."""
+    """Evidence at the pooled map, the output of ``model.features``."""
+
+    @cached_property
+    def pooling(self) -> str:
+        """Name of the model's pooling."""
+        return self.model.pooling
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """Return the pooled map (N,C,h,w) and all logits, in batches that fit in memory."""
+        parts = torch.split(self.images, memory.images_at_once(self.images, self.memory_gib))
+        with evaluating(self.model):
+            with self.autocast():
+                features = [self.model.features(memory.channels_last_on_cpu(part)) for part in parts]
+            A = torch.cat(features).float().contiguous()
+            return A, self.model.head(A.to(_precision(self.model))).float()
 
     def head(self, features: Tensor) -> Tensor:
         """Return the logits (M,K) float32 of maps (M,C,h,w), computed in the precision of the weights."""
-        model = self.request.model
-        with evaluating(model):
-            return model.head(features.to(_precision(model)))[:, self._columns].float()
+        with evaluating(self.model):
+            return self.model.head(features.to(_precision(self.model)))[:, self._columns].float()
 
     def max_batch(self, what: Pass) -> int:
         """Return the number of feature maps for the head; for other passes as at any layer."""
-        return memory.maps_at_once(self.A, self.request.memory_gib) if what == "head" else super().max_batch(what)
+        return memory.maps_at_once(self.A, self.memory_gib) if what == "head" else super().max_batch(what)
 
     @cached_property
     def gradients(self) -> Gradients:
         """Gradients in closed form if the head has one, else from one vectorised backward pass of the head."""
-        with no_grad_no_autocast(), evaluating(self.request.model):
-            factors = self.request.model.head.factors(self.A)
+        with no_grad_no_autocast(), evaluating(self.model):
+            factors = self.model.head.factors(self.A)
         if factors is None:
             return Dense(self._jacobian())
         w, D = factors
@@ -73,34 +64,30 @@ class PooledEvidence(NetworkEvidence):
     @cached_property
     def class_maps(self) -> Tensor:
         """Class maps of the requested findings, (N,K,h,w)."""
-        with no_grad_no_autocast(), evaluating(self.request.model):
-            return self.request.model.class_maps(self.A)[:, self._columns]
+        with no_grad_no_autocast(), evaluating(self.model):
+            return self.model.class_maps(self.A)[:, self._columns]
 
     @cached_property
     def bias(self) -> Tensor:
         """The classifier's bias for the requested findings, (K,)."""
-        return self.request.model.bias.detach()[self._columns]
+        return self.model.bias.detach()[self._columns]
 
     @cached_property
     def ablation_drops(self) -> Tensor | None:
         """Drops of the logits without each channel, (N,K,C), in closed form; None if the head has none."""
-        with no_grad_no_autocast(), evaluating(self.request.model):
-            drops: Tensor | None = self.request.model.head.ablated_drops(self.A)
+        with no_grad_no_autocast(), evaluating(self.model):
+            drops: Tensor | None = self.model.head.ablated_drops(self.A)
         return None if drops is None else drops[:, self._columns]
 
     def parts(self) -> Iterator[tuple[slice, "PooledEvidence"]]:
         """Yield slices of the images with their part of the evidence; its gradients fit in memory."""
-        max_pairs = memory.gradients_at_once(self.A, self.request.memory_gib)
+        max_pairs = memory.gradients_at_once(self.A, self.memory_gib)
         images, findings = max(1, max_pairs // len(self.findings)), min(max_pairs, len(self.findings))
         for i in range(0, len(self.A), images):
             rows = slice(i, min(i + images, len(self.A)))
+            part = replace(self, images=self.images[rows], known=(self.recorded[0][rows], self.recorded[1][rows]))
             for k in range(0, len(self.findings), findings):
-                yield rows, self._part(rows, self.findings[k : k + findings])
-
-    def _part(self, rows: slice, findings: tuple[int, ...]) -> "PooledEvidence":
-        request, (A, logits) = replace(self.request, images=self.images[rows]), self.recorded
-        part = A[rows], logits[rows]
-        return replace(self, images=request.images, findings=findings, request=request, recorded=part)
+                yield rows, replace(part, requested=self.findings[k : k + findings])
 
 
 def jacobian_batched(logits: Tensor, A: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Run methods on the features and gradients of a batch, in parts that fit in memory; methods share the gradients."""
 
+import itertools
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,49 +40,36 @@ def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, 
 
     Methods that use gradients run on parts of the batch that fit in memory.
     """
-    piecewise = {name: method for name, method in methods.items() if "gradients" in method.needs}
+    at_once = {name: method for name, method in methods.items() if "gradients" not in method.needs}
+    piecewise = {name: method for name, method in methods.items() if name not in at_once}
+    maps: dict[str, dict[int, list[Tensor]]] = {name: {} for name in methods}
+    errors: dict[str, LocusError] = {}
     with no_grad_no_autocast():
-        at_once = {name: method for name, method in methods.items() if name not in piecewise}
-        maps = {name: _explained(method, [_call(method, evidence)], evidence) for name, method in at_once.items()}
-        maps |= _piecewise(piecewise, evidence)
-    return {name: maps[name] for name in methods}
+        parts = ((piecewise, *part) for part in (evidence.parts() if piecewise else ()))
+        for some, images, part in itertools.chain([(at_once, slice(0, len(evidence.images)), evidence)], parts):
+            for name in [name for name in some if name not in errors]:
+                try:
+                    maps[name].setdefault(images.start, []).append(_call(methods[name], part))
+                except LocusError as error:
+                    errors[name] = error
+        return {name: errors.get(name) or _joined(method, maps[name], evidence) for name, method in methods.items()}
 
 
-def _piecewise(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
-    """Run all methods part by part, so that the gradients of a part are computed once and then freed."""
-    rows: dict[str, dict[int, list[Tensor | LocusError]]] = {name: {} for name in methods}
-    for images, part in evidence.parts() if methods else ():
-        for name, method in methods.items():
-            rows[name].setdefault(images.start, []).append(_call(method, part))
-    joined = {name: [_joined(pieces, 1) for pieces in rows[name].values()] for name in methods}
-    return {name: _explained(method, joined[name], evidence) for name, method in methods.items()}
+def _joined(method: Method, maps: Mapping[int, Sequence[Tensor]], evidence: Evidence) -> MethodMaps:
+    """Join the maps of all findings of some images, then the images."""
+    return MethodMaps(torch.cat([torch.cat(list(of), 1) for of in maps.values()]).float(), method.grid(evidence))
 
 
-def _joined(pieces: Sequence[Tensor | LocusError], axis: int) -> Tensor | LocusError:
-    """Concatenate images (axis 0) or findings of the same images (axis 1), or return the first error."""
-    error = next((piece for piece in pieces if isinstance(piece, LocusError)), None)
-    return error or torch.cat([piece for piece in pieces if isinstance(piece, Tensor)], axis)
-
-
-def _explained(method: Method, pieces: Sequence[Tensor | LocusError], evidence: Evidence) -> MethodMaps | LocusError:
-    maps = _joined(pieces, 0)
-    return maps if isinstance(maps, LocusError) else MethodMaps(maps.float(), method.grid(evidence))
-
-
-def _call(method: Method, evidence: Evidence) -> Tensor | LocusError:
-    """Return the maps of a method, or its error with the line where it failed."""
+def _call(method: Method, evidence: Evidence) -> Tensor:
+    """Return the maps of a method. Raises ``LocusError``, with the line where it failed."""
     try:
         return method(evidence)
-    except LocusError as error:
-        return error
-    except MemoryError:
+    except (LocusError, MemoryError):
         raise
     except ANYTHING as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
-        broken = LocusError(
+        raise LocusError(
             f"the method {method.name!r} failed: {type(error).__name__}: {one_line(error)} "
             f"({line.filename}, line {line.lineno}); "
             f"to test it step by step, run `python -m benchmark.check method {method.name}`"
-        )
-        broken.__cause__ = error
-        return broken
+        ) from error

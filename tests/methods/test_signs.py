@@ -39,7 +39,7 @@ FEATURES = {
 }
 MAPS = {
     "eigencam": first_component,
-    **{kernel: lambda A, kernel=kernel: torch.stack([KPCACAM(kernel)._component(each) for each in A]) for kernel in ("sigmoid", "rbf")},
+    **{kernel: lambda A, kernel=kernel: first_component(A, KPCACAM(kernel)._scores) for kernel in ("sigmoid", "rbf")},
 }
 
 

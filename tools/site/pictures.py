@@ -68,9 +68,7 @@ def box_at(case: Case, threshold: float) -> FloatArray:
 def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
     """Draw the share of hits over the score threshold, and the thresholds of three origins."""
     selected = [case for case in cases if case.finding == finding]
-    selector = ExactThresholds(0.3)
-    for case in selected:
-        selector.append(trace(case.load_surface[0]), case.boxes)
+    selector = ExactThresholds(0.3, ((trace(case.load_surface[0]), case.boxes) for case in selected))
     indices, levels = np.arange(len(selected)), np.linspace(0, 0.999, 500)
     axes.plot(levels, (selector.iou(indices, levels) > 0.3).mean(0), color=INK, lw=1.5)
     half, oracle = selector.best(indices[::2]), selector.best(indices)

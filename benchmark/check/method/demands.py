@@ -8,6 +8,7 @@ import torch
 
 from benchmark.check.method.question import MethodOnModel, Observation, judged, question
 from benchmark.explain import run_method
+from benchmark.explain.network import NetworkEvidence
 from core.errors import BadValueError
 from methods.evidence import NEEDS, Evidence, EvidenceView
 
@@ -68,7 +69,7 @@ class GuardedEvidence(EvidenceView):
             what = {"gradients": "gradients or .G"}.get(name, name)
             raise UndeclaredError(f"reads evidence.{what} but declares {declared}: add {needed[0]} to needs")
         value = super().__getattr__(name)
-        return guarded(value, self._needs) if isinstance(value, Evidence) else value
+        return guarded(value, self._needs) if isinstance(value, NetworkEvidence) else value
 
     def at(self, layer: str | None) -> Evidence:
         """Guard the evidence of another layer."""

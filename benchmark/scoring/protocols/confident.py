@@ -86,9 +86,8 @@ class BoxCases:
     @cached_property
     def boxes(self) -> list[tuple[FloatArray, FloatArray]]:
         """(M,4) boxes and (M,) confidences of each case, highest first, at the score threshold of ``locus``."""
-        selector = ExactThresholds(IOU)
-        for case in self.cases:
-            selector.append(trace(case.prediction[0] if len(case.boxes) else None), case.boxes)
+        traces = ((trace(case.prediction[0] if len(case.boxes) else None), case.boxes) for case in self.cases)
+        selector = ExactThresholds(IOU, traces)
         thresholds = cross_fitted(selector, case_index(self.cases), DEFAULT_THRESHOLD, self.seed)
         return [_boxes(case, threshold) for case, threshold in zip(self.cases, thresholds.tolist(), strict=True)]
 

@@ -1,6 +1,6 @@
 """The main protocol: one box per case, at a score threshold chosen on other patients."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,7 @@ from benchmark.scoring.statistics.summary import Column
 from benchmark.scoring.surface import Surface
 from benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from benchmark.scoring.surface.otsu import otsu
-from benchmark.scoring.surface.trace import trace
+from benchmark.scoring.surface.trace import Trace, trace
 from benchmark.scoring.thresholds import origins
 from benchmark.scoring.thresholds.exact import ExactThresholds
 from benchmark.scoring.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin
@@ -89,14 +89,17 @@ class CaseBatch:
     def __init__(self, cases: Sequence[Case]) -> None:
         self.cases = cases
         self.reasons: list[str] = []
-        self.selector = ExactThresholds(IOU)
-        points, otsus = [], []
-        for case in tqdm(cases, desc="trace maps", unit="map", leave=False, delay=2, disable=None):
-            prediction, reason = case.prediction
-            self.selector.append(trace(prediction), case.boxes)
-            self.reasons.append(reason)
-            points.append(prediction is not None and distance(prediction.peak, case.boxes) == 0)
-            otsus.append(otsu(prediction) if isinstance(prediction, Surface) else DEFAULT_THRESHOLD)
+        points, otsus = list[bool](), list[float]()
+
+        def traces() -> Iterator[tuple[Trace, FloatArray]]:
+            for case in tqdm(cases, desc="trace maps", unit="map", leave=False, delay=2, disable=None):
+                prediction, reason = case.prediction
+                self.reasons.append(reason)
+                points.append(prediction is not None and distance(prediction.peak, case.boxes) == 0)
+                otsus.append(otsu(prediction) if isinstance(prediction, Surface) else DEFAULT_THRESHOLD)
+                yield trace(prediction), case.boxes
+
+        self.selector = ExactThresholds(IOU, traces())
         self.truth = self.selector.truth
         self.centres = [(case.boxes[:, :2] + case.boxes[:, 2:]) / 2 for case in cases]
         self.pointing = np.array(points, dtype=bool)

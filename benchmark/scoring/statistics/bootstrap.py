@@ -62,13 +62,13 @@ class Resampled:
 
 
 @functools.lru_cache(maxsize=2)
-def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Counts:
+def weights(patients: int, seed: int) -> Counts:
     """Return how often each patient is drawn in each resample (R,P), read-only; rows sum to P.
 
     One byte is enough: the probability that a patient is drawn more than 255 times is below 1e-500.
     """
-    random, drawn = generator(seed, "bootstrap"), np.empty((resamples, patients), dtype=np.uint8, order="F")
-    for rows in blocks(resamples, patients):
+    random, drawn = generator(seed, "bootstrap"), np.empty((RESAMPLES, patients), dtype=np.uint8, order="F")
+    for rows in blocks(RESAMPLES, patients):
         size = rows.stop - rows.start
         names = random.integers(0, patients, (size, patients))
         names += patients * np.arange(size)[:, None]

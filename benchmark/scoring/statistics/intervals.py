@@ -1,4 +1,4 @@
-"""95 % intervals from resamples: percentile, and bias-corrected and accelerated (BCa).
+"""95 % intervals from resamples, bias-corrected and accelerated (BCa).
 
 Efron, "Better bootstrap confidence intervals", JASA 82 (1987); Efron and Tibshirani, "An introduction to the
 bootstrap", 1993, equations 14.9 to 14.15: percentiles at Φ(z0 + (z0 + z)/(1 − a(z0 + z))), where z0 measures the median
@@ -18,7 +18,7 @@ mean of eight such maxima in 44 % and 1 % (150 simulations).
 
 from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from benchmark.scoring.statistics.bootstrap import Resampled, Samples
 from core.types import FloatArray
 
-Kind = Literal["bca", "percentile"]
 SMALLEST = 10
 """Smallest number of patients with an interval."""
 LEVEL = 0.95
@@ -36,17 +35,17 @@ _quantile = np.vectorize(_NORMAL.inv_cdf, otypes=[np.float64])
 _share = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
 
 
-def interval(of: Resampled, kind: Kind = "bca") -> FloatArray:
+def interval(of: Resampled) -> FloatArray:
     """Return the lower and upper end (...,2) of values (...); nan below 10 patients and if nothing is defined.
 
     Undefined resamples are left out. If all resamples agree (every case is a hit), both ends are the value; see
     ``exact``. A value outside the middle 95 % of its resamples has no interval, because its bias is larger than its
     spread. So every interval contains its value.
     """
-    return intervals([of], kind)[0]
+    return intervals([of])[0]
 
 
-def intervals(resampled: Sequence[Resampled], kind: Kind = "bca") -> list[FloatArray]:
+def intervals(resampled: Sequence[Resampled]) -> list[FloatArray]:
     """Return ``interval`` of each, equal bit for bit, computed together in half of the time."""
     if not resampled:
         return []
@@ -55,10 +54,7 @@ def intervals(resampled: Sequence[Resampled], kind: Kind = "bca") -> list[FloatA
     samples, value, a = (np.concatenate(side) for side in zip(*rows, strict=True))
     samples.sort(axis=-1)  # nan last
     defined, z0 = np.isfinite(samples).sum(1), bias(samples, value)
-    tails = np.tile([(1 - LEVEL) / 2, (1 + LEVEL) / 2], (len(value), 1))
-    if kind == "bca":
-        tails = _adjusted(tails, z0, a)
-    held = _at(samples, defined, tails)
+    held = _at(samples, defined, _tails(z0, a))
     held[(defined == 0) | (np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2))] = np.nan
     ends = np.full((sum(map(len, enough)), 2), np.nan)
     ends[np.concatenate(enough)] = held
@@ -126,9 +122,9 @@ def acceleration(without: FloatArray) -> FloatArray:
     return np.divide((d**3).sum(0), 6 * squares**1.5, out=np.zeros_like(squares), where=squares > 0)
 
 
-def _adjusted(tails: FloatArray, z0: FloatArray, a: FloatArray) -> FloatArray:
+def _tails(z0: FloatArray, a: FloatArray) -> FloatArray:
     """Return the BCa shares (C,2) of the two tails; the denominator is positive, since |a| < 1/6 and |z0 + z| < 6."""
-    z = z0[:, None] + _quantile(tails)
+    z = z0[:, None] + _quantile([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return _share(z0[:, None] + z / (1 - a[:, None] * z))
 
 

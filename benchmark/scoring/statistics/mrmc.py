@@ -19,7 +19,6 @@ from scipy import special
 from benchmark.scoring.statistics.intervals import LEVEL
 from benchmark.scoring.statistics.variance_parts import CheckedRow, variance_parts
 from core.errors import BadValueError
-from core.types import FloatArray
 
 NO_SPREAD = 1e-9
 """Smaller standard errors count as 0: they are rounding."""
@@ -84,8 +83,7 @@ def difference_of_networks(a: Row, b: Row) -> MrmcEstimate:
     """
     rows = _same_patients([a, b])
     means = [(scores.mean(0, keepdims=True), left_out.mean(0, keepdims=True)) for scores, left_out in rows]
-    parts = variance_parts(means, [1.0, -1.0])
-    return _estimate(parts.value, parts.jackknife, np.inf, rows[0][1].shape[1], -1, equal=_are_equal(rows))
+    return _estimate(means, [1.0, -1.0], -1, equal=_are_equal(rows))
 
 
 def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
@@ -108,17 +106,15 @@ def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
 
 def _student(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool = False) -> MrmcEstimate:
     """Return the weighted sum with its interval over runs and patients; nan if a row has one run."""
-    parts = variance_parts(rows, weights)
     if min(len(scores) for scores, _ in rows) == 1:
-        return MrmcEstimate(float(parts.value), np.nan, np.nan, np.nan)
-    return _estimate(parts.value, parts.variance, float(parts.df), rows[0][1].shape[1], lowest, equal)
+        return MrmcEstimate(float(variance_parts(rows, weights).value), np.nan, np.nan, np.nan)
+    return _estimate(rows, weights, lowest, equal)
 
 
-def _estimate(
-    value: FloatArray, variance: FloatArray, df: float, patients: int, lowest: float, equal: bool
-) -> MrmcEstimate:
+def _estimate(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool) -> MrmcEstimate:
     """Return the interval by Student's t, clipped to ``lowest`` and 1; p is at least that of a sign-flip test."""
-    mean, error = float(value), float(np.sqrt(variance))
+    parts, patients = variance_parts(rows, weights), rows[0][1].shape[1]
+    mean, error, df = float(parts.value), float(np.sqrt(parts.variance)), float(parts.df)
     if equal:
         return MrmcEstimate(0.0, 0.0, 0.0, np.inf, 1.0)
     if error <= NO_SPREAD:

@@ -6,7 +6,6 @@ observed one, in either direction. Fisher, "The design of experiments", 1935, se
 """
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,13 +33,13 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
         raise BadValueError(f"cannot compare scores of different cases ({shapes}): score both on the same cases")
     gap = np.stack([first.numerator - second.numerator, first.denominator - second.denominator]) / 2
     both = np.stack([(first.numerator + second.numerator).sum(0), (first.denominator + second.denominator).sum(0)]) / 2
-    halves, changes = _Halves(gap, both), (gap != 0).any(0)
+    changes = (gap != 0).any(0)
     differ = np.concatenate([changes, changes.any(1, keepdims=True)], 1)  # (P, F + 1, M): a swap changes something
-    p = (1 + _extreme(halves, _coins(len(changes), FLIPS, seed))) / (1 + FLIPS)
+    p = (1 + _extreme(gap, both, _coins(len(changes), FLIPS, seed))) / (1 + FLIPS)
     for row, column in zip(*np.nonzero(differ.sum(0) <= EXACT), strict=True):
         some, one = np.flatnonzero(differ[:, row, column]), slice(column, column + 1)
-        alone = _Halves(gap[:, some][..., one], both[..., one])  # one column with the patients that matter to it
-        p[row, column] = _extreme(alone, _all_coins(len(some)))[row, 0] / 2 ** len(some)
+        alone = gap[:, some][..., one], both[..., one]  # one column with the patients that matter to it
+        p[row, column] = _extreme(*alone, _all_coins(len(some)))[row, 0] / 2 ** len(some)
     p[~np.isfinite(_with_mean(first.value - second.value))] = np.nan
     return p
 
@@ -63,30 +62,27 @@ def holm(p: FloatArray) -> FloatArray:
     return out
 
 
-@dataclass(frozen=True, eq=False)
-class _Halves:
-    """Half the difference per patient, whose sign is flipped, and half the sum over patients, which does not change."""
+def _extreme(gap: FloatArray, both: FloatArray, coins: NDArray[np.int8]) -> FloatArray:
+    """Count the flips (F+1,M) with a difference at least as large as observed; undefined differences count.
 
-    gap: FloatArray
-    """(2,P,F,M) of numerators and of denominators."""
-    both: FloatArray
-    """(2,F,M)."""
-
-    def difference(self, coins: FloatArray) -> FloatArray:
-        """Return the differences (B,F+1,M) of the two ratios and of their means, for ``coins`` (B,P) of 1 or −1."""
-        (part, whole), (parts, wholes) = (np.tensordot(coins, half, 1) for half in self.gap), self.both
-        return _with_mean(ratio(parts + part, wholes + whole) - ratio(parts - part, wholes - whole))
-
-
-def _extreme(halves: _Halves, coins: NDArray[np.int8]) -> FloatArray:
-    """Count the flips (F+1,M) with a difference at least as large as observed; undefined differences count."""
-    seen = np.abs(halves.difference(np.ones((1, coins.shape[1]))))[0]
-    slack = 1e-12 * _with_mean(ratio(np.abs(halves.gap[0]).sum(0) + np.abs(halves.both[0]), halves.both[1]))
+    Args:
+        gap: half the difference per patient, whose sign is flipped, (2,P,F,M) of numerators and of denominators.
+        both: half the sum over patients, which does not change, (2,F,M).
+        coins: 1 or −1 of each flip and patient, (B,P).
+    """
+    seen = np.abs(_difference(gap, both, np.ones((1, coins.shape[1]))))[0]
+    slack = 1e-12 * _with_mean(ratio(np.abs(gap[0]).sum(0) + np.abs(both[0]), both[1]))
     count = np.zeros(seen.shape)
     for rows in blocks(len(coins), max(coins.shape[1], seen.size) * 4):
-        less = np.abs(halves.difference(coins[rows].astype(np.float64))) < seen - slack  # (b, F + 1, M)
+        less = np.abs(_difference(gap, both, coins[rows].astype(np.float64))) < seen - slack  # (b, F + 1, M)
         count += (~less).sum(0)
     return count
+
+
+def _difference(gap: FloatArray, both: FloatArray, coins: FloatArray) -> FloatArray:
+    """Return the differences (B,F+1,M) of the two ratios and of their means for each flip."""
+    (part, whole), (parts, wholes) = (np.tensordot(coins, half, 1) for half in gap), both
+    return _with_mean(ratio(parts + part, wholes + whole) - ratio(parts - part, wholes - whole))
 
 
 def _with_mean(values: FloatArray) -> FloatArray:

@@ -39,9 +39,8 @@ class TruthBoxes:
 
     def overlaps(self, boxes: FloatArray, case_index: Index) -> tuple[FloatArray, FloatArray]:
         """Return IoU (P,) and IoBB (P,) of boxes (P,4) with the best truth box of their case; 0 without one."""
-        out = np.zeros((2, len(boxes)))
-        overlap.overlaps(self.offsets, self.boxes, boxes, case_index, out)
-        return out[0], out[1]
+        iou, iobb = overlap.overlaps(self.offsets, self.boxes, boxes, case_index)
+        return iou, iobb
 
     def match_counts(self, boxes: "Boxes", measure: int, above: Sequence[float], n_thresholds: int) -> FloatArray:
         """Count hit truth boxes, and boxes without a hit, of each case at each of L score thresholds: (2,N,L,D).

@@ -34,12 +34,14 @@ def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True)
-def overlaps(first, truth, boxes, case_index, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write the largest IoU and IoBB (2,P) of each box with a truth box of its case."""
+def overlaps(first, truth, boxes, case_index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return the largest IoU and IoBB (2,P) of each box with a truth box of its case."""
+    out = np.zeros((2, case_index.size))
     for p in range(case_index.size):
         for m in range(first[case_index[p]], first[case_index[p] + 1]):
             both = shares(boxes[p], truth[m])
             out[0, p], out[1, p] = max(out[0, p], both[0]), max(out[1, p], both[1])
+    return out
 
 
 @njit(cache=True, nogil=True)

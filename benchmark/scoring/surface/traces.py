@@ -4,7 +4,7 @@ The trace of a large map takes a megabyte: 10,000 would not fit in memory, and c
 """
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import IO
@@ -47,30 +47,20 @@ class Block:
 
 
 class Traces:
-    """Traces of N cases; append all before the first query."""
+    """Traces of N cases."""
 
-    def __init__(self, traces: Iterable[Trace] = ()) -> None:
-        """Append ``traces`` one by one, in order. Raises ``WriteError`` if a disk is full."""
-        self._blocks: list[Block] = []
-        self._waiting: list[Trace] = []
-        self._numbers = self._kept = 0
-        self._file: IO[bytes] | None = None
-        for trace in traces:
-            self.append(trace)
-        self._close_block()
-
-    def append(self, trace: Trace) -> None:
-        """Add a case; cases are collected into blocks. Raises ``WriteError`` if a disk is full."""
-        self._waiting.append(trace)
-        self._numbers += NUMBERS * len(trace.start)
-        if self._numbers >= BLOCK:
-            self._close_block()
-
-    @property
-    def blocks(self) -> list[Block]:
-        """All cases in blocks, in order."""
-        self._close_block()
-        return self._blocks
+    def __init__(self, traces: Iterable[Trace]) -> None:
+        """Store ``traces`` in blocks, one after the other. Raises ``WriteError`` if a disk is full."""
+        self.blocks: list[Block] = []
+        numbers, file = 0, None
+        for part in _parts(traces):
+            columns = [np.vstack([t.thresholds[:-1], t.thresholds[1:], t.start.T, t.stop.T]) for t in part]
+            rows = np.concatenate(columns, 1)
+            numbers += rows.size
+            if numbers > KEPT and file is None:
+                file = tempfile.TemporaryFile()  # noqa: SIM115  # deleted with the last block
+            read = partial(np.asarray, rows) if file is None else _stored(rows, file)
+            self.blocks.append(Block(len(self), offsets_of([len(trace.start) for trace in part]), read))
 
     def __len__(self) -> int:
         """Return the number of cases."""
@@ -86,17 +76,18 @@ class Traces:
             block.follow(case_index, thresholds, out)
         return out
 
-    def _close_block(self) -> None:
-        part, self._waiting, self._numbers = self._waiting, [], 0
-        if not part:
-            return
-        offsets, first = offsets_of([len(trace.start) for trace in part]), len(self)
-        rows = np.concatenate([np.vstack([t.thresholds[:-1], t.thresholds[1:], t.start.T, t.stop.T]) for t in part], 1)
-        self._kept += rows.size
-        if self._kept > KEPT and self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115  # deleted with the last block
-        read = partial(np.asarray, rows) if self._file is None else _stored(rows, self._file)
-        self._blocks.append(Block(first, offsets, read))
+
+def _parts(traces: Iterable[Trace]) -> Iterator[list[Trace]]:
+    """Yield consecutive traces with at least ``BLOCK`` numbers in all but the last part."""
+    part, numbers = list[Trace](), 0
+    for trace in traces:
+        part.append(trace)
+        numbers += NUMBERS * len(trace.start)
+        if numbers >= BLOCK:
+            yield part
+            part, numbers = [], 0
+    if part:
+        yield part
 
 
 def _stored(rows: FloatArray, file: IO[bytes]) -> Callable[[], FloatArray]:

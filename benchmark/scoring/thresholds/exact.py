@@ -4,8 +4,8 @@ Each case has exact intervals of thresholds at which it hits (``scoring.surface.
 step function of the threshold. The chosen threshold is the middle of the best step.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,35 +21,26 @@ from core.types import FloatArray
 class ExactThresholds:
     """N cases with their boxes at all thresholds and the thresholds at which they hit. A ``ThresholdSelector``."""
 
-    def __init__(self, above: float) -> None:
-        """Create an empty selector; a hit is IoU > ``above``. Append all cases before the first query."""
-        self.traces = Traces()
-        self._above, self._truth, self._intervals = above, list[FloatArray](), list[FloatArray]()
+    def __init__(self, above: float, cases: Iterable[tuple[Trace, FloatArray]]) -> None:
+        """Store the traces of cases and their truth boxes (M,4) in the frame; a hit is IoU > ``above``."""
+        truth, intervals = list[FloatArray](), list[FloatArray]()
 
-    def append(self, trace: Trace, truth: FloatArray) -> None:
-        """Add a case with its truth boxes (M,4) in the frame."""
-        self.traces.append(trace)
-        self._truth.append(truth)
-        self._intervals.append(hit_intervals(trace, truth, self._above))
+        def traces() -> Iterator[Trace]:
+            for trace, boxes in cases:
+                truth.append(boxes)
+                intervals.append(hit_intervals(trace, boxes, above))
+                yield trace
+
+        self.traces = Traces(traces())
+        self.truth = TruthBoxes.from_boxes(truth)
+        self.intervals = np.concatenate([np.zeros((0, 2)), *intervals])
+        """(K,2) concatenated intervals of all cases."""
+        self.case_index = np.repeat(np.arange(len(truth)), [len(rows) for rows in intervals])
+        """(K,) the case of each interval."""
 
     def __len__(self) -> int:
         """Return the number of cases."""
-        return len(self._truth)
-
-    @cached_property
-    def truth(self) -> TruthBoxes:
-        """Truth boxes of all cases."""
-        return TruthBoxes.from_boxes(self._truth)
-
-    @cached_property
-    def intervals(self) -> FloatArray:
-        """(K,2) concatenated intervals of all cases; ``case_index`` (K,) is the case of each."""
-        return np.concatenate([np.zeros((0, 2)), *self._intervals])
-
-    @cached_property
-    def case_index(self) -> Index:
-        """(K,) the case of each interval."""
-        return np.repeat(np.arange(len(self)), [len(rows) for rows in self._intervals])
+        return len(self.truth.count)
 
     def best(self, subset: Index) -> float:
         """Return the threshold in [0,1) with most hits; ties go to the larger mean IoU, then to the lower threshold."""

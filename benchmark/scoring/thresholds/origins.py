@@ -10,7 +10,7 @@ A selector finds the best threshold of some cases: ``SampledThresholds`` in a li
 ``benchmark.scoring.thresholds.exact`` among all numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,7 @@ ThresholdKey = tuple[Origin, str]
 ThresholdsByOrigin = dict[ThresholdKey, FloatArray]
 """(N,) threshold of each case, nan if none could be chosen."""
 
+Mask = NDArray[np.bool_]
 FOLDS = 5
 DIGITS = 12
 """Decimals to which thresholds and mean qualities are compared; smaller differences are rounding."""
@@ -93,24 +94,17 @@ def choose(scored: Indexed, default: float, seed: int = 0, validation: Indexed |
 
 def oracle(selector: ThresholdSelector, index: CaseIndex, shared: bool = False) -> FloatArray:
     """Return the threshold (N,) of each case, chosen on the scored cases."""
-    chosen = np.full(len(index.findings), np.nan)
-    for group in index.groups(shared).values():
-        if group.any():
-            chosen[group] = selector.best(np.flatnonzero(group))
-    return chosen
+    return _chosen(selector, ((group, group) for group in index.groups(shared).values()), np.full(len(index), np.nan))
 
 
 def cross_fitted(
     selector: ThresholdSelector, index: CaseIndex, default: float, seed: int = 0, shared: bool = False
 ) -> FloatArray:
     """Return the threshold (N,) of each case, chosen on the other folds; the ``default`` if they have no such case."""
-    chosen, fold = np.full(len(index.findings), float(default)), patient_folds(index.patients.tolist(), FOLDS, seed)
-    for group in index.groups(shared).values():
-        for number in np.unique(fold[group]):
-            others = np.flatnonzero(group & (fold != number))
-            if len(others):
-                chosen[group & (fold == number)] = selector.best(others)
-    return chosen
+    folds = patient_folds(index.patients.tolist(), FOLDS, seed)
+    inside = [(group, folds == number) for group in index.groups(shared).values() for number in np.unique(folds[group])]
+    pairs = ((group & fold, group & ~fold) for group, fold in inside)
+    return _chosen(selector, pairs, np.full(len(index), float(default)))
 
 
 def from_validation(
@@ -120,13 +114,21 @@ def from_validation(
 
     ``validation_index`` is the index of the ``selector``'s cases.
     """
-    chosen, masks = np.full(len(index.findings), np.nan), validation_index.groups(shared)
-    for name, group in index.groups(shared).items():
-        for number in np.unique(index.trainings[group]):
-            validation_cases = (validation_index.trainings == number) & masks.get(name, False)
-            if validation_cases.any():
-                chosen[group & (index.trainings == number)] = selector.best(np.flatnonzero(validation_cases))
-    return chosen
+    masks = validation_index.groups(shared)
+    pairs = (
+        (group & (index.trainings == number), (validation_index.trainings == number) & masks.get(name, False))
+        for name, group in index.groups(shared).items()
+        for number in np.unique(index.trainings[group])
+    )
+    return _chosen(selector, pairs, np.full(len(index), np.nan))
+
+
+def _chosen(selector: ThresholdSelector, pairs: Iterable[tuple[Mask, Mask]], default: FloatArray) -> FloatArray:
+    """Fill ``default`` (N,) for each mask of cases with the best threshold of the selector's cases in the other."""
+    for cases, chosen_on in pairs:
+        if chosen_on.any():
+            default[cases] = selector.best(np.flatnonzero(chosen_on))
+    return default
 
 
 def distinct_thresholds(

@@ -9,7 +9,7 @@ from benchmark.report.checks import CheckReport
 from benchmark.report.columns import NAMES, TableColumn, count, naming, score, tabulated
 from benchmark.report.sentences import network
 from benchmark.report.table import NOTHING, Table, number
-from benchmark.scoring.statistics.variance_decomposition import VarianceDecomposition, variance_decomposition
+from benchmark.scoring.statistics.components import VarianceDecomposition, variance_decomposition
 from core.names import MAIN
 from core.scores import Origin
 

@@ -12,8 +12,6 @@ from benchmark.scoring.statistics.bootstrap import Resampled, bootstrap_draws, o
 from benchmark.scoring.statistics.intervals import acceleration, bias, interval, intervals
 from benchmark.scoring.statistics.patients import Sums, by_patient
 
-KINDS = ("bca", "percentile")
-
 
 def means(values):
     """Return sums of values (P,M) with one case per patient."""
@@ -21,20 +19,15 @@ def means(values):
     return by_patient(values, np.ones_like(values), ["a"] * len(values), range(len(values)), ["a"])
 
 
-def figures(sums, kind="bca"):
+def figures(sums):
     """Return value, low and high (F,M,3) of sums (P,F,M)."""
     result = bootstrap_draws(sums)
-    return np.concatenate([result.value[..., None], interval(result, kind)], -1)
+    return np.concatenate([result.value[..., None], interval(result)], -1)
 
 
 def drawn(samples, patients=10):
     """Return a value of 0 with given resamples and jackknife."""
     return Resampled(np.zeros(()), np.asarray(samples, np.float32), np.zeros(patients), np.ones(patients, bool))
-
-
-@pytest.mark.byhand
-def test_percentile_interval_excludes_both_tails():
-    assert interval(drawn(np.linspace(-1, 1, 1001)), "percentile") == pytest.approx([-0.95, 0.95])
 
 
 @pytest.mark.byhand
@@ -46,10 +39,9 @@ def test_fewer_than_ten_patients_have_no_interval():
 
 
 @pytest.mark.byhand
-@pytest.mark.parametrize("kind", KINDS)
-def test_number_outside_its_own_resamples_has_no_interval(kind):
-    assert np.isnan(interval(drawn(np.linspace(-0.02, 1, 1001)), kind)).all()
-    low, high = interval(drawn(np.linspace(-0.03, 1, 1001)), kind)
+def test_number_outside_its_own_resamples_has_no_interval():
+    assert np.isnan(interval(drawn(np.linspace(-0.02, 1, 1001)))).all()
+    low, high = interval(drawn(np.linspace(-0.03, 1, 1001)))
     assert low <= 0 <= high
 
 
@@ -62,11 +54,10 @@ def test_differences_from_float32_rounding_are_0():
 
 
 @pytest.mark.byhand
-@pytest.mark.parametrize("kind", KINDS)
-def test_undefined_resamples_are_left_out(kind):
+def test_undefined_resamples_are_left_out():
     samples = np.linspace(-1, 1, 1001)
     holes = np.where(np.arange(2002) % 2, np.nan, np.repeat(samples, 2))
-    assert interval(drawn(holes), kind) == pytest.approx(interval(drawn(samples), kind))
+    assert interval(drawn(holes)) == pytest.approx(interval(drawn(samples)))
 
 
 @pytest.mark.byhand
@@ -84,8 +75,7 @@ def test_acceleration_of_a_mean_is_a_sixth_of_its_skewness_over_root_n():
 
 @pytest.mark.byhand
 def test_without_bias_and_skewness_bca_is_the_percentile_interval():
-    symmetric = drawn(np.linspace(-1, 1, 1001))
-    assert interval(symmetric) == pytest.approx(interval(symmetric, "percentile"))
+    assert interval(drawn(np.linspace(-1, 1, 1001))) == pytest.approx([-0.95, 0.95])
 
 
 @pytest.mark.byhand
@@ -100,20 +90,18 @@ def skewed():
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize(("kind", "theirs"), [("bca", "BCa"), ("percentile", "percentile")])
-def test_interval_of_the_same_resamples_equals_scipy(kind, theirs):
+def test_interval_of_the_same_resamples_equals_scipy():
     result = bootstrap_draws(means(skewed()))
     known = SimpleNamespace(bootstrap_distribution=result.samples[:, 0].T.astype(np.float64))
-    expected = stats.bootstrap((skewed().astype(np.float64),), np.mean, n_resamples=0, method=theirs, bootstrap_result=known)
-    assert np.allclose(interval(result, kind)[0], np.stack(expected.confidence_interval, -1), rtol=1e-5)
+    expected = stats.bootstrap((skewed().astype(np.float64),), np.mean, n_resamples=0, method="BCa", bootstrap_result=known)
+    assert np.allclose(interval(result)[0], np.stack(expected.confidence_interval, -1), rtol=1e-5)
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize(("kind", "theirs"), [("bca", "BCa"), ("percentile", "percentile")])
-def test_interval_of_other_resamples_equals_scipy_up_to_their_error(kind, theirs):
+def test_interval_of_other_resamples_equals_scipy_up_to_their_error():
     values = skewed()[:, :2]
-    expected = stats.bootstrap((values,), np.mean, n_resamples=20_000, method=theirs, rng=np.random.default_rng(3), batch=2000)
-    off = np.abs(figures(means(values), kind=kind)[0, :, 1:] - np.stack(expected.confidence_interval, -1))
+    expected = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(3), batch=2000)
+    off = np.abs(figures(means(values))[0, :, 1:] - np.stack(expected.confidence_interval, -1))
     assert (off <= 0.15 * expected.standard_error[:, None]).all()  # an end's own error is about .04 standard errors
 
 
@@ -134,9 +122,9 @@ few = settings(max_examples=20, deadline=None)
 
 
 @few
-@given(CASES, st.floats(-3, 3), st.floats(0.01, 100), st.sampled_from(KINDS))
-def test_interval_shifts_and_scales_with_its_values(values, shift, scale, kind):
-    before, after = (figures(means(v), kind=kind)[0, 0] for v in (values, shift + scale * values))
+@given(CASES, st.floats(-3, 3), st.floats(0.01, 100))
+def test_interval_shifts_and_scales_with_its_values(values, shift, scale):
+    before, after = (figures(means(v))[0, 0] for v in (values, shift + scale * values))
     assert after == pytest.approx(shift + scale * before, abs=1e-4 * (abs(shift) + scale))
 
 
@@ -183,12 +171,12 @@ def test_resampling_images_instead_of_patients_gives_too_narrow_intervals():
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from(["bca", "percentile"]))
-def test_intervals_computed_together_equal_single_ones_bit_for_bit(seed, findings, kind):
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5))
+def test_intervals_computed_together_equal_single_ones_bit_for_bit(seed, findings):
     random = np.random.default_rng(seed)
     values, known = random.random((30, 4)), random.random((30, 4)) < 0.8
     names = [f"f{n}" for n in range(findings)]
     whole = bootstrap_draws(by_patient(values * known, known, random.choice(names, 30), np.arange(30) // 2, names))
     each = [one for n in range(4) for one in (whole[:, n], over_findings(whole[:, [n]])[0])]
-    for ends, one in zip(intervals(each, kind), each, strict=True):
-        assert np.array_equal(ends, interval(one, kind), equal_nan=True)
+    for ends, one in zip(intervals(each), each, strict=True):
+        assert np.array_equal(ends, interval(one), equal_nan=True)

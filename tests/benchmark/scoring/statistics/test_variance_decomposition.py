@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.scoring.statistics.variance_decomposition import variance_decomposition
+from benchmark.scoring.statistics.components import variance_decomposition
 
 pytestmark = pytest.mark.byhand
 

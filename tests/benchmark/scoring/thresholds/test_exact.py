@@ -29,10 +29,7 @@ def spot():
 
 def curves(pairs, above):
     """Return a selector of (trace, truth) pairs."""
-    cases = ExactThresholds(above)
-    for traced, truth in pairs:
-        cases.append(traced, np.array(truth, dtype=np.float64))
-    return cases
+    return ExactThresholds(above, ((traced, np.array(truth, dtype=np.float64)) for traced, truth in pairs))
 
 
 def best(cases):
