@@ -3,11 +3,9 @@
 import torch
 from torch import Tensor
 
-from core.frames import interpolation
+from core.errors import BadValueError
 from methods.base import ChannelMethod, Evidence
-
-ROUNDING = 1e-6
-"""Channels whose range is below this fraction of their largest value are constant up to float32 rounding."""
+from methods.masks import MASKS
 
 
 class ScoreCAM(ChannelMethod):
@@ -25,27 +23,20 @@ class ScoreCAM(ChannelMethod):
     rectified = True
     source = "Wang et al., CVPR workshops 2020, eq. 5-7"
 
+    def __init__(self, masks: str = "grid") -> None:
+        """Set ``masks``: ``grid``, or ``grad-cam`` to compare with that package (differences: ``methods.masks``)."""
+        if not isinstance(masks, str) or masks not in MASKS:
+            raise BadValueError(f"scorecam has masks={masks!r}: give {' or '.join(MASKS)}")
+        self.masks = masks
+
     def channel_weights(self, evidence: Evidence) -> Tensor:
         """Return the weights (N,K,C); the masked images are processed in batches."""
-        A, images, run = evidence.A, evidence.images, ~self.flat(evidence.A)
+        (draw, run), A, images = MASKS[self.masks](evidence), evidence.A, evidence.images
         n, c = run.nonzero(as_tuple=True)
         logits = evidence.batched_forward(
-            len(n), lambda part: images[n[part]].mul_(self.draw(evidence, A[n[part], c[part]]).unsqueeze(1))
+            len(n), lambda part: images[n[part]].mul_(draw(A[n[part], c[part]]).unsqueeze(1))
         )
         scores = logits.new_full((*run.shape, logits.shape[1]), -torch.inf)
         scores[n, c] = logits
         weights = scores.softmax(1).where(run.any(1)[:, None, None], 0)  # (N, C, K)
         return weights.mT
-
-    def draw(self, evidence: Evidence, channels: Tensor) -> Tensor:
-        """Return masks (m,H,W): channels (m,h,w) scaled to [0,1] and resampled to the pixels with the model's grid."""
-        pixels = evidence.pixel_grid
-        matrices = interpolation(evidence.grid, (channels.shape[-2], channels.shape[-1]), pixels, pixels.size)
-        rows, columns = (torch.from_numpy(matrix).to(channels) for matrix in matrices)
-        low, high = channels.amin((-2, -1), keepdim=True), channels.amax((-2, -1), keepdim=True)
-        return rows @ ((channels - low) / (high - low)) @ columns.T
-
-    def flat(self, A: Tensor) -> Tensor:
-        """Return (N,C) bool: True where a channel of (N,C,h,w) is constant up to rounding, False if it has nan."""
-        low, high = A.amin((-2, -1)), A.amax((-2, -1))
-        return high - low <= ROUNDING * torch.maximum(high.abs(), low.abs())

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import interpolate
 
 import backbones
 import methods
 from benchmark.explain import gather, run_method
 from benchmark.explain.memory import forward_at_once
-from methods.scorecam import ScoreCAM
+from core.errors import BadValueError
+from methods.masks import flat, on_the_grid
 
 E = np.e
 
@@ -24,20 +24,8 @@ def two(images):
     return images[:2, :, :48, :56].contiguous()
 
 
-def scorecam(model, images, method=ScoreCAM, **options):
-    return run_method(method(), gather(model, images, **options)).maps
-
-
-class MasksOfGradCAM(ScoreCAM):
-    """The masks of the grad-cam package: resized with aligned corners, then scaled; constant channels are black."""
-
-    def draw(self, evidence, channels):
-        large = interpolate(channels[None], evidence.pixel_grid.size, mode="bilinear", align_corners=True)[0]
-        low, high = large.amin((-2, -1), keepdim=True), large.amax((-2, -1), keepdim=True)
-        return (large - low) / (high - low + 1e-8)
-
-    def flat(self, A):
-        return torch.zeros_like(A[..., 0, 0], dtype=torch.bool)
+def scorecam(model, images, word="scorecam", **options):
+    return run_method(methods.build(word), gather(model, images, **options)).maps
 
 
 def passes(model, run):
@@ -79,7 +67,7 @@ def test_rounding_errors_do_not_count_as_structure():
     A = torch.full((1, 3, 2, 2), 3.0)
     A[0, 1, 0, 0] += 5e-7
     A[0, 2, 0, 0] += 1e-4
-    assert ScoreCAM().flat(A).tolist() == [[True, True, False]]
+    assert flat(A).tolist() == [[True, True, False]]
 
 
 def test_masks_are_placed_by_the_grid(make_model, two):
@@ -87,7 +75,8 @@ def test_masks_are_placed_by_the_grid(make_model, two):
     evidence = gather(make_model("AVG"), two)
     channels = torch.zeros(1, *evidence.A.shape[-2:])
     channels[0, 2, 5] = 4.0
-    mask = ScoreCAM().draw(evidence, channels)[0]
+    draw, _ = on_the_grid(evidence)
+    mask = draw(channels)[0]
     assert mask.shape == (48, 56)
     assert mask[19:21, 43:45].flatten().tolist() == pytest.approx([(1 - 1 / 16) ** 2] * 4)
     assert mask.min() == 0
@@ -97,7 +86,7 @@ def test_masks_are_placed_by_the_grid(make_model, two):
 @pytest.mark.parametrize("pool", ["AVG", "PCAM", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("MAX", "LSE"))])
 def test_masks_of_grad_cam_give_the_maps_of_that_package(make_model, two, pool):
     model = make_model(pool)
-    ours = scorecam(model, two, MasksOfGradCAM)
+    ours = scorecam(model, two, "scorecam:masks=grad-cam")
     for k in (0, 2):
         theirs = package_map(model, two, k)
         np.testing.assert_allclose(ours[:, k].numpy(), np.maximum(theirs, 0), atol=1e-5 * np.abs(theirs).max())
@@ -112,12 +101,12 @@ def test_masks_of_grad_cam_give_the_maps_of_that_package_on_large_networks(name,
     model, image = backbones.build(name, 3, "LSE"), images[:1, :, :64, :64].contiguous()
     with torch.no_grad():
         model.train()(torch.randn(16, 3, 64, 64))
-    ours, theirs = scorecam(model.eval(), image, MasksOfGradCAM)[:, 0].numpy(), package_map(model, image, 0)
+    ours, theirs = scorecam(model.eval(), image, "scorecam:masks=grad-cam")[:, 0].numpy(), package_map(model, image, 0)
     np.testing.assert_allclose(ours, np.maximum(theirs, 0), atol=1e-5 * np.abs(theirs).max())
 
 
 def test_the_true_grid_gives_another_map_than_aligned_corners(model, two):
-    ours, theirs = (scorecam(model, two[:1], method) for method in (ScoreCAM, MasksOfGradCAM))
+    ours, theirs = (scorecam(model, two[:1], word) for word in ("scorecam", "scorecam:masks=grad-cam"))
     assert (ours - theirs).abs().max() > 0.01 * theirs.max()
 
 
@@ -157,6 +146,12 @@ def test_channels_of_an_earlier_level_are_masks_on_that_levels_grid(model, two):
 def test_an_image_of_nan_does_not_get_a_map_of_zeros(model, two):
     two[0] = torch.nan
     assert scorecam(model, two)[0].isnan().all()
+
+
+@pytest.mark.parametrize(("masks", "shown"), [("corners", "'corners'"), ("3", "3"), ("[1]", r"\[1\]"), ("{}", "{}"), ("None", "None")])
+def test_an_unknown_value_of_masks_raises_a_clear_error(masks, shown):
+    with pytest.raises(BadValueError, match=f"scorecam.*masks={shown}.*grid.*grad-cam"):
+        methods.build(f"scorecam:masks={masks}")
 
 
 def package_map(model, images, finding):
