@@ -17,11 +17,11 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
     counts = [f"{_summarized(n)} {name}" for name, n in facts.items() if name != "trainings" and isinstance(n[0], int)]
     settings = {"training runs per seed": facts.pop("trainings", [])}  # each fold is a training run
     settings |= {name: values for name, values in facts.items() if not isinstance(values[0], int)}
-    settings["epochs at most"] = [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]
+    settings["maximum epochs"] = [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]
     for name, label in LABELS.items():
         settings[label] = [value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")]
     parts = [", ".join(counts), *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values)]
-    trained = "; or ".join(sorted({provenance.describe(r.training) for r in records}))
+    trained = "; some runs: ".join(sorted({provenance.describe(r.training) for r in records}))
     versions = sorted(_by_name([record.versions for record in records]).items())
     software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
     basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."

@@ -34,4 +34,4 @@ def _bad_value(flag: str, value: str, allowed: Any) -> LocusError:
         return UnknownNameError(f"value of {flag}", value.strip("[]'\""), dict.fromkeys(words))
     takes = {bool: "True or False", int: "a whole number", float: "a number", str: "text", type(None): "null"}
     parts = [takes.get(part, str(part)) for part in (get_args(allowed) or (allowed,)) if part is not ...]
-    return BadValueError(f"bad value {value!r} of {flag}: write {' or '.join(parts)}")
+    return BadValueError(f"bad value {value!r} for {flag}: write {' or '.join(parts)}")

@@ -18,8 +18,8 @@ class SelectionFlags:
     suite: tuple[str, ...] = ()
     """Names of the suites."""
     method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, *BESIDE))] = ()
-    """Methods to select. Methods that the suite does not list are added, including path/to/file.py:Class. Default: all
-    methods of the suite."""
+    """Methods to select. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
+    all methods of the suite."""
     protocol: Annotated[
         tuple[str, ...], Scored("benchmark.scoring.protocols", "protocol", ("all", CHOICE, CLASSIFICATION, PAIRED))
     ] = ()
@@ -55,11 +55,11 @@ class RunFlags:
     """Run."""
 
     overwrite: Literal["never", "missing", "always"] = "missing"
-    """Cells to run (a cell is a combination of data set, model, method and protocol). never: only those without a
-    record; missing: also those that failed or had no data; always: all."""
+    """Cells to run (a cell is a combination of data set, split, model, method, protocol and alignment). never: only
+    those without a record; missing: also those that failed or had no data; always: all."""
     jobs: Annotated[int, AtLeast(1)] = 1
-    """Number of training, explanation and scoring steps that run in parallel, each with --threads threads.
-    This does not affect the records."""
+    """Number of training, explanation and scoring steps that run in parallel. More than one requires --threads. This
+    does not affect the records."""
     shards: Annotated[int, AtLeast(1)] = 1
     """Number of parts into which the images of an explanation step are split, so that several jobs can share the step.
     This does not affect the maps."""
@@ -154,7 +154,7 @@ class DatasetCheckConfig(SplitFlags):
     download: bool = False
     """Download the files first if --root is missing or empty. Available for the data sets on Kaggle."""
     img_size: Annotated[int, AtLeast(32)] = 224
-    """Side in pixels of generated images (the phantom). Image files are read at their own size."""
+    """Side length in pixels of generated images (the phantom). Image files are read at their own size."""
     images: Annotated[int | None, AtLeast(0)] = None
     """Maximum number of images to open per split. Default: all, which is required to find every duplicate and
     unreadable file."""

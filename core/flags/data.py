@@ -67,7 +67,7 @@ class DataFlags(SplitFlags, ReadingFlags):
     """Images to use for training and validation: all, only those with a truth box, or only those without one. The boxes
     themselves are never used for training."""
     img_size: Annotated[int, AtLeast(32)] = 224
-    """Side in pixels of the square input of the network. Images are resized, not cropped."""
+    """Side length of the network's square input in pixels. Images are resized, not cropped."""
     num_workers: Annotated[int | None, AtLeast(0)] = None
     """Number of processes that decode images into the cache. Default: one per CPU."""
     cache_dir: str = "runs/cache"

@@ -20,7 +20,8 @@ class ScoreConfig(SplitFlags):
     """Folder with the files of the data set. Default: data/<dataset>, or $LOCUS_DATA/<dataset>. The phantom needs no
     files."""
     img_size: Annotated[int, AtLeast(32)] = 224
-    """Side in pixels of generated images (the phantom) and of their truth. Image files are read at their own size."""
+    """Side length in pixels of generated images (the phantom) and of their truth. Image files are read at their own
+    size."""
     entry: str = ""
     """Name of the entry in the table. Required."""
     maps: str | None = None

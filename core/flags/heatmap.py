@@ -52,8 +52,8 @@ class ImagesFlags:
     format: tuple[Literal["png", "pdf", "svg"], ...] = ("png",)
     """File formats of the pictures: png, pdf, svg."""
     alignment: Literal["aligned", "conventional"] = "aligned"
-    """How maps are placed on the image: on the true grid of the network (aligned), or as plain interpolation does
-    (conventional)."""
+    """How maps are placed on the image: on the true grid of the network (aligned), or where plain interpolation would
+    put them (conventional)."""
     save_raw: bool = True
     """Also write the raw maps (h×w, not scaled) as .npy files."""
     layer: str | None = None

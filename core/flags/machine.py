@@ -11,8 +11,8 @@ class ThreadFlags:
     """CPU."""
 
     threads: Annotated[int | None, AtLeast(1)] = None
-    """Number of CPU threads for torch. Default: all CPUs available to the process. Models of a suite that set their own
-    number ignore this flag."""
+    """Number of CPU threads for torch. Default: all CPUs available to the process. Ignored for models whose suite
+    sets threads."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class MachineFlags(ThreadFlags):
     device_ids: str | None = None
     """Indices of the GPUs to use: 0,1."""
     num_GPU: Annotated[int | None, AtLeast(0)] = None  # noqa: N815 - the name that earlier command lines use
-    """Older name of --devices. 0 means the CPU."""
+    """Older name for --devices. 0 means the CPU."""
     num_nodes: Annotated[int, AtLeast(1)] = 1
     """Number of machines that train together, as in Lightning."""
     strategy: str = "auto"
@@ -42,7 +42,7 @@ class EngineFlags:
     """Computation of heat maps."""
 
     memory_gib: Annotated[float, AtLeast(0.001)] = 2.0
-    """Memory limit in GiB for the gradients and forward passes of an explanation, which determines the batch size."""
+    """Memory limit in GiB for the gradients and forward passes of an explanation. The batch size is chosen to fit."""
     channels_last: bool = False
     """Store the weights in the channels-last format (faster convolutions on some machines, the same maps)."""
     compile: bool = False

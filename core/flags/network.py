@@ -15,7 +15,7 @@ SOURCES = ("timm", "torchvision", "xrv", "hf")
 
 @dataclass(frozen=True)
 class WiringFlags:
-    """External network (how to load --model)."""
+    """Loading an external network (--model)."""
 
     weights: str | None = None
     """File of weights (.pt, .pth, .ckpt, .safetensors). Default: the weights that the network is built with."""
@@ -32,8 +32,8 @@ class WiringFlags:
     channels: Literal[1, 3] | None = None
     """Number of input channels, 1 or 3. Default: that of the first convolution."""
     img_size: Annotated[int | None, AtLeast(32)] = None
-    """Side in pixels of the input. Default: the value in the network's library, else that of the suite (if there is
-    one), else 224."""
+    """Side length of the input in pixels. Default: the value in the network's library, else that of the suite (if
+    there is one), else 224."""
     preprocess: Literal["none", "jf"] = "none"
     """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with gray, as in
     jfhealthcare/Chexpert."""
@@ -53,7 +53,7 @@ class NetworkFlags(WiringFlags):
     """Name in the backbone column of the tables. Default: the value of --model, or the name of the run."""
     trained_on: str | None = None
     """Training data of the network, shown in the tables: the name of a data set, or a .txt or .csv file of image names.
-    Test images that are among its training images or in the file are excluded and counted."""
+    Test images that are training images of that data set, or are listed in the file, are excluded and counted."""
 
 
 @dataclass(frozen=True)

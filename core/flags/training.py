@@ -36,7 +36,7 @@ class RecipeFlags:
     epochs: Annotated[int, AtLeast(1)] = 10
     """Number of passes over the training images."""
     batch_size: int | str = 32
-    """Images per step and device. auto finds the largest power of two that fits into memory; the number is printed and
+    """Images per batch and device. auto finds the largest power of two that fits into memory; the number is printed and
     saved with the flags of the run."""
     accumulate: Annotated[int, AtLeast(1)] = 1
     """Number of batches per optimizer step (gradient accumulation). 2 batches of 16 images train like one of 32, with
@@ -45,8 +45,8 @@ class RecipeFlags:
     """Sampling of the training images. weighted draws each class equally often; the class of an image is its rarest
     finding."""
     ema: Annotated[float, AtLeast(0), AtMost(0.99999)] = 0.0
-    """Decay per step of a moving average of the weights. The averaged weights are evaluated and saved in best.ckpt.
-    0 means off."""
+    """Decay per optimizer step of a moving average of the weights. The averaged weights are evaluated and saved in
+    best.ckpt. 0 means off."""
     gradient_clip: Annotated[float, AtLeast(0)] = 0.0
     """Maximum norm of the gradient. 0 means no limit."""
     augment: str = "none"
@@ -66,7 +66,7 @@ class RecipeFlags:
     def __post_init__(self) -> None:
         """Raise ``BadValueError`` for a batch size that is neither a positive integer nor auto."""
         if self.batch_size != "auto" and (not isinstance(self.batch_size, int) or self.batch_size < 1):
-            raise BadValueError(f"bad value {self.batch_size!r} of --batch_size: write 1 or more, or auto")
+            raise BadValueError(f"bad value {self.batch_size!r} for --batch_size: write 1 or more, or auto")
 
     @property
     def batch(self) -> int:

@@ -35,7 +35,7 @@ def test_a_bool_flag_means_what_it_says(word, value):
     [
         ("--multi_label Flase", BadValueError, ["--multi_label", "'Flase'", "True", "False"]),
         ("--early_stopping Flase", BadValueError, ["--early_stopping", "'Flase'", "True", "False", "number"]),
-        ("--epochs many", BadValueError, ["bad value 'many' of --epochs: write a whole number"]),
+        ("--epochs many", BadValueError, ["bad value 'many' for --epochs: write a whole number"]),
         ("--epochs 0", BadValueError, ["--epochs 0 is too small: write 1 or more"]),
         ("--logger", BadValueError, ["--logger", "at least one argument"]),
         ("--logger --epochs 3", BadValueError, ["--logger"]),

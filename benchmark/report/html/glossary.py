@@ -11,7 +11,7 @@ WORDS = {
     "backbone": "The network's feature extractor.",
     "pooling": "How the feature map becomes one number per finding.",
     "attention": "Attention module that weights the feature map before pooling.",
-    "size": "Side of the square input in pixels.",
+    "size": "Side length of the square input in pixels.",
     "seed": "Seed of the training run. Each seed gives a different network.",
     "trained on": "Training data of a submitted network, as stated by its authors.",
     "method": "How the heat map is computed from the network. prior, center, noise and untrained are baselines; truth "

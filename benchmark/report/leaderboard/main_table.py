@@ -25,7 +25,8 @@ from core.names import MAIN, PAIRED, PEOPLE, RELATIVE_DROP
 
 TITLE = "methods within each network"
 THRESHOLDS = (
-    "cross-fitted by patient in 5 folds, per finding; oracle columns use thresholds chosen on the test annotations"
+    "cross-fitted by patient in 5 folds, per finding; the oracle columns of index.html use thresholds chosen on the "
+    "test annotations"
 )
 INTERVALS = (
     "Intervals of one training run cover new patients (BCa, 95 %, 10,000 resamples) and require 10 patients. `hit@…`: "
@@ -33,12 +34,12 @@ INTERVALS = (
 )
 PART = (
     "The columns are those of the first table of methods. Slow methods were scored on a random part of the boxed "
-    "images, sampled by patient. All methods in this table are scored on that part: do not compare these scores with "
-    "other tables. `auroc` is computed on all test images."
+    "images, sampled by patient. All methods in this table are scored on that part: do not compare them with scores "
+    "in other tables. `auroc` (in index.html) is computed on all test images."
 )
 COMPARED = (
-    "`− prior`: the difference from `prior` on the same cases. In index.html, `p`: with one run, from a "
-    "sign-flip test over patients; with several, from a test over runs and patients; corrected by Holm over the "
+    "`− prior`: the difference from `prior` on the same cases. `p` (in index.html) comes from a sign-flip test over "
+    "patients if there is one run, otherwise from a test over runs and patients. It is corrected by Holm over the "
     "network's methods. `P(best)`: share of bootstrap draws (of patients, and of runs if there are several) in which "
     "the method scores highest on its network. It is descriptive, not a test."
 )
@@ -47,7 +48,7 @@ ENTRIES = (
     "runs. The interval accounts for new runs and new patients, at fixed thresholds (Obuchowski and Rockette, Hillis; "
     "coverage: docs/coverage.md). `1 run`: the row has a single run. Its interval, in the column `of this network`, "
     "accounts for new patients but not for other runs of the network. `one more run` (in index.html): 95 % "
-    "prediction interval of another run on these images."
+    "prediction interval for the score of another run on these images."
 )
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other method is "
@@ -57,7 +58,10 @@ WITHIN = (
     "`than` names the best of these. To compare networks, use the table of networks instead."
 )
 ONE_RUN = "Comparisons of methods with one run account for patients only: another run may change the order."
-TWO_RUNS = "With two training runs, a best method is wrongly called worse in up to 17 of 100 cases (docs/coverage.md)."
+TWO_RUNS = (
+    "With two training runs, one of several equally good methods was wrongly called worse in up to 17 of 100 simulated "
+    "data sets (docs/coverage.md)."
+)
 COLUMNS = (
     *("backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),
     *(MAIN, "of this network", "may be the best", "worse by", "than", "− prior", "pointing", "note"),

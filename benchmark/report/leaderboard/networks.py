@@ -1,4 +1,4 @@
-"""Tables of the networks of each grid, and of the effect of a method over networks."""
+"""Tables of the networks of each grid, and of the effect of a method across networks."""
 
 from functools import partial
 
@@ -25,18 +25,19 @@ from core.names import MAIN
 
 ABOUT = (
     "A network is represented by its mean over a fixed list of methods: {methods}{chosen}. Only networks "
-    "of the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that grid can "
+    "with the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that grid can "
     "reach. Compare networks of different grids by their `share of bound` only, and with care. `may be the best`: no "
-    "other network of the grid is significantly better (5 %, Holm over all pairs of the grid; runs are nested in "
-    "networks, and patients are shared). `worse by`: how much lower the row scores than the network under `than`. "
-    "The next table explains the interval."
+    "other network with the same grid is significantly better (5 %, Holm over all pairs of the grid; runs are nested "
+    "in networks, and patients are shared). `worse by`: how much lower the row scores than the network under `than`. "
+    "The text above the next table explains the interval."
 )
 EFFECTS_ABOUT = (
     "The difference between two methods of a network, averaged over the networks that have both methods and two "
     "training runs or more. `networks`: number of networks with the method. The networks are fixed: intervals cover "
     "new runs of these networks and new patients, not other networks. `may be the best`: no other method is "
     "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much lower the row scores than "
-    "the method under `than`. `in …`: the difference in one network. The mean may hide differences of opposite sign."
+    "the method under `than`; a negative value means that the row scores higher. `in …`: the difference in one "
+    "network. The mean may hide differences of opposite sign."
 )
 
 
@@ -79,7 +80,7 @@ def effects(leaderboard: Leaderboard) -> Table:
         *VERDICTS,
         *(TableColumn(f"in {name}", partial(_worse_in, name)) for name in names),
     ]
-    filled = tabulated(f"{leaderboard.dataset}: effect of a method over networks", EFFECTS_ABOUT, columns, rows)
+    filled = tabulated(f"{leaderboard.dataset}: effect of a method across networks", EFFECTS_ABOUT, columns, rows)
     return with_runs(filled, rows)
 
 
