@@ -29,9 +29,9 @@ def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels
     scale, tolerance = float(theirs.abs().max()), max(1e-4, 10 * torch.finfo(theirs.dtype).eps)
     if (gap := float((theirs - ours).abs().max())) > tolerance * scale:
         raise BadValueError(
-            f"features, mean over positions and head do not give the logits of the network (logits up to {scale:.2g} "
-            f"differ by {gap:.2g}): give features as a callable with all layers before the mean, such as lambda x: "
-            "net.features(x).relu(), or leave features out, so that they are detected"
+            "the head of the mean of the features does not give the logits of the network (logits up to "
+            f"{scale:.2g} differ by {gap:.2g}): pass as features a callable with all layers before the mean, such as "
+            "lambda x: net.features(x).relu(), or leave features out, so that they are detected"
         )
 
 

@@ -28,7 +28,9 @@ class Rescale(nn.Module):
     def __init__(self, mean: float = 0.0, std: float = 255.0) -> None:
         super().__init__()
         if isinstance(mean, str) or isinstance(std, str) or not std > 0:
-            raise BadValueError(f"a backbone has mean={mean}, std={std}: give gray values in [0, 255] and std above 0")
+            raise BadValueError(
+                f"mean and std must be gray values in [0, 255], and std above 0, but are {mean} and {std}"
+            )
         scale = torch.tensor(STD, dtype=torch.float64) * 255 / std
         shift = (torch.tensor(MEAN, dtype=torch.float64) * 255 - mean) / std
         self.set(scale, shift)

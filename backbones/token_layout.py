@@ -62,7 +62,9 @@ def find_token_layout(model: Network, size: tuple[int, int]) -> TokenLayout:
         )
     declared = getattr(model.extractor.net, "num_prefix_tokens", prefix)
     if declared != prefix:
-        raise NotAvailableError(f"the network has {prefix} tokens before the patches, but declares {declared}")
+        raise NotAvailableError(
+            f"the network has {prefix} prefix tokens, but its num_prefix_tokens is {declared}: not supported"
+        )
     rows = _rows(torch.autograd.grad(logits.sum(), matrices[-1])[0][0], prefix)
     grid, heads = model.extractor.grid(size, shape), matrices[0].shape[1]
     return TokenLayout(len(matrices), logits.shape[-1], heads, shape, rows, _blocks(paths), grid)

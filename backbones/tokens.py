@@ -57,7 +57,9 @@ class TokensOf(nn.Module):
         self.strides(size)
         A = self.as_map(self.tokens(images), size)
         if A is None:
-            raise BadValueError(f"the tokens of images of {size} pixels are not a map: use the network's native size")
+            raise BadValueError(
+                f"the tokens of {size[0]}x{size[1]} images do not form a grid: use the network's native size"
+            )
         return A
 
     def tokens(self, images: Tensor) -> Any:

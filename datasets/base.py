@@ -90,7 +90,7 @@ class Dataset(Sequence[Sample]):
     split: str
     """train, val or test."""
     describe: dict[str, Any]
-    """JSON-able description of these images for records (lists, counts, options)."""
+    """JSON-serializable description of these images for records (lists, counts, options)."""
 
     @abstractmethod
     def sample(self, index: int) -> Sample:
@@ -125,7 +125,7 @@ class Dataset(Sequence[Sample]):
         if isinstance(index, slice):
             return [self.sample(i) for i in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
-            raise IndexError(f"{self.name} has {len(self)} samples, index {index} is out of range")
+            raise IndexError(f"index {index} is out of range: {self.name} has {len(self)} samples")
         return self.sample(index % len(self))
 
 

@@ -33,7 +33,7 @@ Marks = list[tuple[str, FloatArray, FloatArray | None]]
 """Finding, (4,) box and (n, 2) outline (or None) of each mark on an image, in the frame."""
 LAYOUT = (
     "expected train_data/*.png and test_data/*.png, ChestX_Det_train.json and ChestX_Det_test.json (or train.json and "
-    "test.json of ChestX-Det10): tables from https://github.com/Deepwise-AILab/ChestX-Det-Dataset, images from "
+    "test.json of ChestX-Det10); the tables are at https://github.com/Deepwise-AILab/ChestX-Det-Dataset, the images at "
     "http://resource.deepwise.com/ChestX-Det/train_data.zip and test_data.zip"
 )
 
@@ -46,16 +46,16 @@ class ChestXDet(FileDataset):
         root/  train_data/*.png  test_data/*.png   (or images/*.png, or one folder deeper, as unpacked)
                ChestX_Det_train.json (3,025)  ChestX_Det_test.json (553)   or  train.json  test.json
 
-    Labels: 13 findings, or the 10 of ChestX-Det10. Boxes: as published, left, top, right, bottom as edges, in the frame
-    of NIH's images, **1024x1024**; for files with only polygons, the boxes around them. Masks: the filled polygons of
-    ChestX-Det, one mask per finding; ChestX-Det10 has none.
+    Labels: 13 findings, or the 10 of ChestX-Det10. Boxes: the published edges (left, top, right, bottom), in the frame
+    of NIH's images, **1024x1024**. If a file has only polygons, their bounding boxes are used. Masks: the filled
+    polygons of ChestX-Det, one mask per finding; ChestX-Det10 has none.
 
     Official split: the two files; validation is cut from train. The images have new numbers instead of NIH's names, so
     each image counts as a patient. Option ``whole=True``: all images are test, for a model trained on other data.
 
-    **Do not score a model that was trained on NIH here.** The first release of ChestX-Det10 used NIH's names: 2,860 of
-    its 3,543 images (81 %) are in NIH's train_val list. With ``whole=True`` most of the test images were seen in
-    training. Use ``NIH:truth=chestx_det``, which has the same truth under NIH's names and NIH's official split.
+    **Do not use this data set to score a model that was trained on NIH.** The first release of ChestX-Det10 used NIH's
+    names: 2,860 of its 3,543 images (81 %) are in NIH's train_val list. With ``whole=True`` most test images were
+    seen in training. Use ``NIH:truth=chestx_det``, which has the same truth under NIH's names and NIH's official split.
 
     Licence of the annotations: Apache-2.0. The images are NIH's, without restriction on use. Cite: Lian et al., A
     Structure-Aware Relation Network for Thoracic Diseases Detection and Segmentation, IEEE TMI 40 (2021) 2042; Liu et
@@ -122,7 +122,7 @@ def read_marks(path: Path, others: Collection[str] = (), names: str = "file_name
 
     ``names`` is the field with the image name; none of the ``others`` may be in the file. Raises ``DataError``.
     """
-    expected = f"entries with {names}, syms, boxes and polygons are expected"
+    expected = f"each entry must have {names}, syms, and boxes or polygons"
     with reading_json(path, expected) as raw:
         if not isinstance(raw, list):
             raise TypeError("not a list")
@@ -146,8 +146,8 @@ def _marks(path: Path, raw: Mapping[str, Any], image: str) -> Marks:
         raise DataError(f"{path}: {image} has a polygon outside its image of {FRAME[1]}x{FRAME[0]} pixels")
     boxes = raw["boxes"] if "boxes" in raw or "polygons" not in raw else [[*p.min(0), *p.max(0)] for p in outlines]
     if len(boxes) != len(findings) or (outlines and len(outlines) != len(findings)):
-        counts = f"{len(findings)} syms, {len(boxes)} boxes and {len(outlines)} polygons"
-        raise DataError(f"{path}: {image} has {counts}: these numbers must be equal")
+        counts = f"{len(findings)} syms, {len(boxes)} boxes" + (f", {len(outlines)} polygons" if outlines else "")
+        raise DataError(f"{path}: {image} has {counts}; these numbers must be equal")
     edges = [np.array(box, np.float64).reshape(4) for box in boxes]
     return list(zip(findings, edges, outlines or itertools.repeat(None, len(edges)), strict=True))
 

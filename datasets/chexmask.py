@@ -91,8 +91,8 @@ def _file(root: Path, column: str) -> Path:
     for path in paths:
         if column in _heading(path):
             return path
-    reason = f"none of {examples(path.name for path in paths)} has the column {column!r}" if paths else "it is missing"
-    raise DataError(f"{root} has no CSV file of CheXmask ({reason}): put it into its subfolder {FOLDERS[0]}")
+    reason = f" (none of {examples(path.name for path in paths)} has the column {column!r})" if paths else ""
+    raise DataError(f"{root} has no CSV file of CheXmask{reason}: put it into {root / FOLDERS[0]}")
 
 
 def _heading(path: Path) -> list[str]:

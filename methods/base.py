@@ -34,7 +34,7 @@ class Method:
     smooth: "Callable[[Method, Evidence], Tensor] | None" = None
     """Replacement for ``maps`` from ``methods.smoothing``, set by the option ``smooth``."""
     differs: ClassVar[str] = ""
-    """Differences of other packages from the paper, and how much they change the map."""
+    """How other packages deviate from the paper, and how much this changes the map."""
 
     @classmethod
     def is_fast(cls) -> bool:
@@ -55,7 +55,7 @@ class Method:
 
     def terms(self, evidence: Evidence) -> Iterator[Tensor]:
         """Yield, finding by finding, the terms (N,C,h,w) that are summed over channels; ``smooth=eigen`` uses them."""
-        raise NotAvailableError(f"smooth=eigen requires a sum over channels, which {self.name!r} is not")
+        raise NotAvailableError(f"smooth=eigen requires a method that sums over channels; {self.name!r} does not")
 
     def __call__(self, evidence: Evidence) -> Tensor:
         """Return ``maps``, smoothed and rectified as the attributes say, after checking their shape."""
@@ -117,12 +117,12 @@ class AttentionMethod(Method):
     """Map over the patches from a transformer's attention. A subclass implements ``relevance``.
 
     Supports networks whose blocks all use global attention: ViT, DeiT, EVA and DINOv2 of timm, transformers and
-    torchvision, and user-defined networks. Not supported are networks without attention and with attention within
-    windows (Swin).
+    torchvision, and user-defined networks. Networks without attention, or with attention within windows (Swin),
+    are not supported.
     """
 
     needs = frozenset({"attention"})
-    serves = "vision transformers without windows"
+    serves = "vision transformers with global attention"
 
     def relevance(self, attention: Attention, findings: int) -> Tensor:
         """Return the relevance of each token for each of the K ``findings``, (N,K,T)."""

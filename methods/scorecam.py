@@ -15,7 +15,7 @@ class ScoreCAM(ChannelMethod):
     workshops 2020, equations 5 to 7. S_k(0) is the same for all channels: the softmax cancels it, so it is left out.
 
     One forward pass per image and channel serves all findings; constant channels get weight 0 without a forward pass.
-    Trap: the softmax is over raw logits: the larger they are, the fewer channels count.
+    Note: the softmax is over raw logits, so the larger they are, the fewer channels contribute.
     """
 
     name = "scorecam"
@@ -24,9 +24,9 @@ class ScoreCAM(ChannelMethod):
     source = "Wang et al., CVPR workshops 2020, eq. 5-7"
 
     def __init__(self, masks: str = "grid") -> None:
-        """Set ``masks``: ``grid``, or ``grad-cam`` to compare with that package (differences: ``methods.masks``)."""
+        """Set ``masks``: ``grid``, or ``grad-cam`` for those of pytorch-grad-cam (see ``methods.masks``)."""
         if not isinstance(masks, str) or masks not in MASKS:
-            raise BadValueError(f"scorecam has masks={masks!r}: give {' or '.join(MASKS)}")
+            raise BadValueError(f"scorecam has masks={masks!r}, but masks must be {' or '.join(MASKS)}")
         self.masks = masks
 
     def channel_weights(self, evidence: Evidence) -> Tensor:

@@ -38,7 +38,8 @@ def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> 
     if word not in NAMES:
         supported = ", ".join(NAMES)
         raise NotAvailableError(
-            f"the {word} of these weights differs from --attention_map {word}; supported: {supported}"
+            f"these weights have another kind of {word} than --attention_map {word} and cannot be loaded; supported "
+            f"attention layers: {supported}"
         )
     if len([name for name in head if name.endswith("weight")]) > 1:
         raise NotAvailableError(f"these weights apply {word} once per finding, which is not supported")

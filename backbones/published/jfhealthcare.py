@@ -1,4 +1,4 @@
-"""The network of ``pre_train.pth`` of jfhealthcare/Chexpert, with the names of the weights in that file."""
+"""The network whose weights are in ``pre_train.pth`` of jfhealthcare/Chexpert; parameters have that file's names."""
 
 from collections import OrderedDict
 
@@ -11,9 +11,9 @@ from torchvision.models import densenet121
 class JFHealthcare(nn.Module):
     """DenseNet-121 with one head per finding: (N,3,H,W) -> (N,findings) logits.
 
-    Finding k is predicted from the maps A after k + 1 passes through the same attention layer: mean and maximum of each
-    channel, batch norm, and a linear layer. Source: jfhealthcare/Chexpert, ``model/classifier.py`` with the
-    configuration ``config/example.json`` at 47e1bf7 (``AVG_MAX``, ``FPA``, ``fc_bn``).
+    For finding k, the same attention layer is applied k + 1 times to the maps. Then follow the mean and the maximum of
+    each channel (concatenated), batch norm and a linear layer. Source: jfhealthcare/Chexpert,
+    ``model/classifier.py`` with the configuration ``config/example.json`` at 47e1bf7 (``AVG_MAX``, ``FPA``, ``fc_bn``).
     """
 
     def __init__(self, findings: int = 5) -> None:
@@ -38,8 +38,8 @@ class JFHealthcare(nn.Module):
 class StridedFPA(nn.Module):
     """middle(A) * pyramid(A) + global(A): (N,C,h,w) -> (N,C,h,w).
 
-    Unlike :class:`backbones.attention.fpa.FPA`, it downsamples by strided convolutions. Equal to the original network
-    if h and w are multiples of 4 (images of a multiple of 128 pixels); the original does not support other sizes.
+    Unlike :class:`backbones.attention.fpa.FPA`, it downsamples by strided convolutions. Equal to the original layer
+    if h and w are multiples of 4 (image sides that are multiples of 128); the original supports no other sizes.
     """
 
     def __init__(self, channels: int) -> None:

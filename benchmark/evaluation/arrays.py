@@ -64,8 +64,8 @@ def score(
     images = {image for image, _ in truth}
     n_missing = sum((image, finding) not in maps for image in images for finding in findings)
     if part.counts_false_alarms and n_missing:
-        missing = f"{n_missing} maps of images with a truth box are missing"
-        raise NotAvailableError(f"{protocol} also needs the maps of findings that an image does not show: {missing}")
+        needed = "a map for every finding of every image with a truth box, also for findings that it does not show"
+        raise NotAvailableError(f"{protocol} needs {needed}: {n_missing} are missing")
     cases = []
     for pair, values in maps.items():
         image, finding = pair
@@ -73,7 +73,9 @@ def score(
         boxes = _boxes(truth.get(pair, ()), pair, frame)
         absent = pair in negatives or image in negatives
         if absent and len(boxes):
-            raise BadValueError(f"{image} {finding} is a negative and has a truth box: remove one of them")
+            raise BadValueError(
+                f"({image!r}, {finding!r}) is listed in negatives but has a truth box: remove one or the other"
+            )
         case = Case(
             image_id=image,
             patient_id=image if patients is None else _of_image(patients, image, "patient"),

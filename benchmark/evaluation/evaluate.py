@@ -67,7 +67,8 @@ def evaluate(
         progress: show progress bars.
 
     Returns:
-        An ``Evaluation``. Its maps are in a temporary folder, which is removed with it.
+        An ``Evaluation``. Its maps are in a temporary folder, which is deleted when the ``Evaluation`` is
+        garbage-collected; ``.save()`` keeps the tables.
 
     Raises:
         BadValueError: a network that is not wrapped or has no findings or image size; models of different recipes.
@@ -78,7 +79,7 @@ def evaluate(
     words, classes = _methods(methods)
     scored_by = [protocols] if isinstance(protocols, str) else list(protocols)
     if not scored_by:
-        raise BadValueError('protocols is empty: write protocols=["locus"]')
+        raise BadValueError('protocols must not be empty: pass at least one, such as ["locus"]')
     maps_by = [word for word in scored_by if word != CLASSIFICATION]
     listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
     with method_registry.registry.adding(classes):
@@ -126,11 +127,11 @@ def _network(model: Model, trust: bool) -> Classifier:
     network = load.network(model, trust=trust) if isinstance(model, Path | str) else model
     check_model(network)
     if not network.findings:
-        advice = "give findings=[...] to locus.build or locus.wrap, or set model.findings"
-        raise BadValueError(f"the model has no findings, the names of its outputs: {advice}")
+        advice = "pass findings=[...] to locus.build or locus.wrap, or set model.findings"
+        raise BadValueError(f"the model has no names for its outputs (findings): {advice}")
     if network.img_size is None:
-        advice = "give img_size=224 to locus.build or locus.wrap, or set model.img_size"
-        raise BadValueError(f"the model has no image size: {advice}")
+        advice = "pass img_size (for example 224) to locus.build or locus.wrap, or set model.img_size"
+        raise BadValueError(f"the image size of the model is unknown: {advice}")
     return network
 
 
@@ -149,7 +150,10 @@ def _name(model: Model, network: Classifier) -> str:
 
 
 def _seeds(networks: Sequence[Classifier]) -> list[int]:
-    """Return each network's training seed, or its position. Raises ``BadValueError`` for different recipes."""
+    """Return the training seeds, or positions if seeds are unknown or repeated.
+
+    Raises ``BadValueError`` for different recipes.
+    """
     recipes = [network.recipe for network in networks]
     without_seed = [recipe and identity(replace(recipe, seed=0, fold=0)) for recipe in recipes]
     same = [(n.findings, n.img_size, n.config, recipe) for n, recipe in zip(networks, without_seed, strict=True)]

@@ -56,7 +56,9 @@ def _check_labels(sample: Sample, findings: tuple[str, ...]) -> None:
         raise BadValueError(f"sample {sample.image_id} has {len(sample.labels)} labels, not {len(findings)}: {order}")
     for finding in sample.boxes:
         if finding not in findings:
-            raise BadValueError(f"sample {sample.image_id} has a box of {finding!r}, not a finding of the model")
+            raise BadValueError(
+                f"sample {sample.image_id} has a box of {finding!r}, which is not a finding of the model"
+            )
         if sample.labels[findings.index(finding)] == 0:
             raise BadValueError(f"sample {sample.image_id} has a box of {finding!r} and the label 0 for it: {order}")
 

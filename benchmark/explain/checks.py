@@ -55,7 +55,7 @@ def check_batch(model: "Classifier", images: Any) -> None:
     """Raise ``BadValueError`` unless ``images`` are a (N,C,H,W) tensor with N at least 1 and the model's dtype."""
     if not isinstance(images, Tensor):
         advice = "use torch.from_numpy(array) for an array"
-        raise BadValueError(f"images are a {type(images).__name__}, not a torch.Tensor: {advice}; {ADVICE}")
+        raise BadValueError(f"images must be a torch.Tensor, not {type(images).__name__}: {advice}; {ADVICE}")
     if images.ndim != 4 or not len(images):
         raise BadValueError(
             f"images have the shape {tuple(images.shape)}, but must be (N,3,H,W) with at least one image"
@@ -63,7 +63,7 @@ def check_batch(model: "Classifier", images: Any) -> None:
     types = {weight.dtype for weight in model.parameters()} or {images.dtype}
     if images.dtype not in types:
         wanted = types.pop()
-        advice = f"images.to({wanted})" if images.is_floating_point() else ADVICE
+        advice = f"convert them with images.to({wanted})" if images.is_floating_point() else ADVICE
         raise BadValueError(f"images are {images.dtype}, but the weights of the model are {wanted}: {advice}")
 
 

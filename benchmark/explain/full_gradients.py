@@ -89,8 +89,8 @@ def _require_sum(values: Sequence[Tensor], whole: Tensor) -> None:
     if miss > CLOSE * scale:
         raise NotAvailableError(
             "the contributions of pixels and biases do not add up to the contribution of the features "
-            f"({miss / scale:.1%} is missing): this requires a network of only convolutions, batch norm and ReLU, "
-            "in float32 or higher precision"
+            f"({miss / scale:.1%} is missing): fullgrad requires a network with only convolutions, batch norm and "
+            "ReLU, in float32 or higher precision"
         )
 
 

@@ -25,9 +25,9 @@ class MethodMaps:
 
 
 def run_method(method: Method, evidence: Evidence) -> MethodMaps:
-    """Return the maps of one method and their grid. Raises ``LocusError`` if it does not support this model, or fails.
+    """Return the maps of one method and their grid; the evidence can be used for other methods.
 
-    The evidence is not changed and can be used for other methods.
+    Raises ``LocusError`` if the method fails or does not support the model.
     """
     maps = run_methods({method.name: method}, evidence)[method.name]
     if isinstance(maps, LocusError):
@@ -36,7 +36,7 @@ def run_method(method: Method, evidence: Evidence) -> MethodMaps:
 
 
 def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
-    """Return the maps of each method, in their order, or its error (``NotAvailableError`` if it is not supported).
+    """Return, for each method in order, its maps or its error (``NotAvailableError`` if it is not supported).
 
     Methods that use gradients run on parts of the batch that fit in memory.
     """
@@ -46,8 +46,8 @@ def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, 
     errors: dict[str, LocusError] = {}
     with no_grad_no_autocast():
         parts = ((piecewise, *part) for part in (evidence.parts() if piecewise else ()))
-        for some, images, part in itertools.chain([(at_once, slice(0, len(evidence.images)), evidence)], parts):
-            for name in [name for name in some if name not in errors]:
+        for group, images, part in itertools.chain([(at_once, slice(0, len(evidence.images)), evidence)], parts):
+            for name in [name for name in group if name not in errors]:
                 try:
                     maps[name].setdefault(images.start, []).append(_call(methods[name], part))
                 except LocusError as error:
@@ -57,7 +57,9 @@ def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, 
 
 def _joined(method: Method, maps: Mapping[int, Sequence[Tensor]], evidence: Evidence) -> MethodMaps:
     """Join the maps of all findings of some images, then the images."""
-    return MethodMaps(torch.cat([torch.cat(list(of), 1) for of in maps.values()]).float(), method.grid(evidence))
+    return MethodMaps(
+        torch.cat([torch.cat(list(chunks), 1) for chunks in maps.values()]).float(), method.grid(evidence)
+    )
 
 
 def _call(method: Method, evidence: Evidence) -> Tensor:

@@ -52,7 +52,7 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
         n = int(repeated.argmax())
         first = int((rows == rows.iloc[n]).all(axis=1).argmax())
         raise DataError(
-            f"{file}: boxes {first + 1} and {n + 1} are equal ({', '.join(cases.iloc[n])}): remove one of them"
+            f"{file}: boxes {first + 1} and {n + 1} are identical ({', '.join(cases.iloc[n])}): remove one of them"
         )
     by_case = boxes.groupby([*cases.to_numpy().T])
     return {(str(image), str(finding)): group.to_numpy() for (image, finding), group in by_case}
@@ -72,7 +72,7 @@ def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
 def _from_json(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
     """Read ``images`` (id, file_name), ``categories`` (id, name), ``annotations`` (image_id, category_id, bbox, score).
 
-    A list of annotations has names instead of ids.
+    If the file is a bare list of annotations, image_id and category_id are names.
     """
     if box_format == "xyxy":
         raise BadValueError(f"{file} is COCO JSON, whose boxes are xywh: leave out --box_format xyxy")
@@ -89,8 +89,8 @@ def _from_json(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
         )
     except (ValueError, TypeError, KeyError, OSError, OverflowError, RecursionError) as error:
         raise DataError(
-            f"{file} is not COCO JSON of boxes ({type(error).__name__}: {error}): it must have images, categories and "
-            "annotations with image_id, category_id, bbox (xywh) and score"
+            f"{file} is not a COCO file with boxes ({type(error).__name__}: {error}): it must have images, categories "
+            "and annotations with image_id, category_id, bbox (xywh) and score, or be a list of annotations"
         ) from error
 
 
@@ -104,13 +104,13 @@ def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file:
     cut, (empty, outside) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
     ((other, as_other),) = readings.items()
     fits = not np.any(_impossible(as_other, size))
-    advice = f" (if it is {other}, write --box_format {other})" if fits else ""
+    advice = f" (if the file has {other}, write --box_format {other})" if fits else ""
     flaws: dict[str, Any] = {
         "does not have four finite numbers": ~np.isfinite(numbers).all(1),
         "has a score that is not between 0 and 1": ~((score >= 0) & (score <= 1)),
-        f"is empty or inverted as {box_format}{advice}": empty,
-        f"exceeds the edge of its image as {box_format}{advice or PIXELS}": outside,
-        f"is below one pixel{PIXELS}": (cut[:, 2:] - cut[:, :2] < 1).any(1),
+        f"is empty or inverted when read as {box_format}{advice}": empty,
+        f"extends beyond its image when read as {box_format}{advice or PIXELS}": outside,
+        f"is less than one pixel wide or high{PIXELS}": (cut[:, 2:] - cut[:, :2] < 1).any(1),
     }
     for what, wrong in flaws.items():
         if wrong.any():

@@ -47,7 +47,9 @@ class Batches(Sampler[NDArray[np.int64]]):
     def __post_init__(self) -> None:
         """Raise ``DataError`` if there are fewer images than one step needs."""
         if self.world_size <= self.n < self.world_size * self.accumulate:
-            raise DataError(f"{self.n} images are too few for --accumulate {self.accumulate} on each process: lower it")
+            raise DataError(
+                f"{self.n} images are too few for --accumulate {self.accumulate} on each process: lower --accumulate"
+            )
         if self.n < self.world_size:
             raise DataError(
                 f"{self.n} images are too few for {self.world_size} processes: lower --devices or --num_nodes"

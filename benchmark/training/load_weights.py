@@ -52,22 +52,22 @@ def load(model: Classifier, state: dict[str, torch.Tensor], path: Path | str, in
     unexpected weights if they belong to another architecture.
     """
     expected = model.state_dict()
-    own = any(name.startswith(OURS) for name in state)
+    is_own_run = any(name.startswith(OURS) for name in state)
     unknown = [name for name in state if name not in expected]
-    found = Translated(state, [], [], unknown) if own else translate(state, model)
-    new = _unlike(expected, found.state)
-    missing, unexpected = new, [*found.heads, *found.unexpected]
+    translated = Translated(state, [], [], unknown) if is_own_run else translate(state, model)
+    new = _unlike(expected, translated.state)
+    missing, unexpected = new, [*translated.heads, *translated.unexpected]
     advice = "; its head is not a linear layer over pooled maps: use this file with --init_from only"
     if initial:
         path = f"--init_from {path}"
-        missing, unexpected = ([n for n in names if not n.startswith(HEAD)] for names in (new, found.unexpected))
+        missing, unexpected = ([n for n in names if not n.startswith(HEAD)] for names in (new, translated.unexpected))
     if reason := _differences(missing, unexpected, len(expected)):
-        hint = advice if found.heads and not initial else ""
+        hint = advice if translated.heads and not initial else ""
         raise DataError(f"{path} does not fit {describe_model(model)}: {reason}{hint}")
-    taken = {name: value for name, value in found.state.items() if name in expected and name not in new}
+    taken = {name: value for name, value in translated.state.items() if name in expected and name not in new}
     model.load_state_dict(taken, strict=False)
-    if initial or not own:
-        idle = f"; not used for the logits: {examples(found.idle)}" if found.idle else ""
+    if initial or not is_own_run:
+        idle = f"; not used for the logits: {examples(translated.idle)}" if translated.idle else ""
         added = f", new: {examples(new)}" if new else ""
         log.info("%s: %d of %d weights loaded%s%s", path, len(taken), len(expected), added, idle)
 

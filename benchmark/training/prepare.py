@@ -67,7 +67,7 @@ def _loss(recipe: RecipeFlags, findings: int) -> Loss:
     if loss.exclusive != exclusive:
         task = "one class per image (--multi_label False)" if exclusive else "independent findings"
         suited = [name for name in losses.names() if losses.get(name).exclusive == exclusive]
-        raise BadValueError(f"--loss {word} does not fit {task}: use {' or '.join(suited)}")
+        raise BadValueError(f"--loss {word} does not fit {task}: use one of {', '.join(suited)}")
     return loss
 
 

@@ -64,7 +64,9 @@ def _newest_unfinished(config: TrainConfig) -> Path:
         begun = load.checkpoint(path).config
         if not runs.done(path.parent) and _identity(begun, begun) == _identity(config, begun):
             return path.parent
-    raise DataError(f"--resume True: {config.model_save_dir} has no unfinished run with these flags: leave it out")
+    raise DataError(
+        f"--resume True: {config.model_save_dir} has no unfinished run with these flags: leave --resume out"
+    )
 
 
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:

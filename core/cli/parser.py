@@ -51,7 +51,7 @@ def parser_of(config_class: type[Any], prog: str) -> Parser:
     )  # fmt: skip
     parser.config_class = config_class
     if prog:
-        text = "YAML file with values of flags. Flags on the command line take precedence. (default: none)"
+        text = "YAML file with flag values. Flags on the command line take precedence. (default: none)"
         parser.add_argument("--config", type=str, help=text)
     hints = get_type_hints(config_class)
     for part in _groups(config_class):
@@ -60,7 +60,7 @@ def parser_of(config_class: type[Any], prog: str) -> Parser:
             kind, settings = hints[name], dict[str, Any]()
             if get_origin(kind) is tuple:
                 kind, settings = get_args(kind)[0], {"nargs": "+", "metavar": name.upper()}
-            elif bool in (kind, *get_args(kind)):  # True without a value
+            elif bool in (kind, *get_args(kind)):  # a bare --flag means True
                 settings = {"nargs": "?", "const": True} | ({"metavar": "{True,False}"} if kind is bool else {})
             section.add_argument(f"--{name}", type=kind, default=getattr(config_class, name), help="", **settings)
     return parser
@@ -96,12 +96,12 @@ def _texts(config_class: type[Any], part: type[Any]) -> dict[str, str]:
 
 
 def _default(text: str, value: Any) -> str:
-    """Return the end of a help text: the default as it is typed, unless the ``text`` describes it.
+    """Return the end of a help text: the default as a user would type it; empty if the ``text`` states it.
 
     >>> _default("Plot the results.", True), _default("Folder. Default: data.", None)
     (' (default: True)', '')
     """
-    if re.search(r"\b(Default:|Required\.)", text):
+    if re.search(r"\b(Default( for [^:]+)?:|Required\.)", text):
         return ""
     words = " ".join(map(str, value)) if isinstance(value, tuple) else str("" if value is None else value)
     return f" (default: {words or 'none'})"

@@ -37,8 +37,8 @@ def read(
     files = find(folder, *image_folders)
     left = table[~table["patient"].isin(held_out) & ~table.index.isin(known)]
     if not len(left):
-        reason = "they are in the data set already, or of patients in validation or test"
-        raise DataError(f"{folder} adds none of its {len(table)} images: {reason}")
+        reason = "they are already in the data set, or belong to patients in validation or test"
+        raise DataError(f"none of the {len(table)} images of {folder} can be added: {reason}")
     left = left.loc[with_file(folder, left.index, files, f"expected images/*.png and {ENTRIES[0]}")]
     labels = left[list(findings)].to_numpy(np.float32)
     return TableRows(left.assign(**{EXTRA: True}), labels, files, lambda _: {"frame": FRAME, "boxes": {}})

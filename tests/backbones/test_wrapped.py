@@ -49,7 +49,7 @@ def test_naming_a_linear_layer_gives_class_maps(net):
 def test_features_without_a_rectifier_raise_an_error(net):
     net.features.train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    with pytest.raises(BadValueError, match=r"features.*head.*network.*0\.\d+.*callable.*lambda"):
+    with pytest.raises(BadValueError, match=r"head.*features.*network.*0\.\d+.*callable.*lambda"):
         backbones.wrap(net, features="features", head="classifier")
     assert [net.training, net.features.training, net.classifier.training] == [False, True, False]
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
@@ -117,7 +117,7 @@ def test_a_torchxrayvision_densenet_is_wrapped():
     models = pytest.importorskip("torchxrayvision").models
     torch.manual_seed(0)
     net = models.DenseNet(weights=None).eval()
-    with pytest.raises(BadValueError, match=r"features.*head.*network.*callable.*lambda"):
+    with pytest.raises(BadValueError, match=r"head.*features.*network.*callable.*lambda"):
         backbones.wrap(net, features="features", head="classifier")
     model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier").eval()
     images = torch.randn(1, 1, 96, 96) * 300

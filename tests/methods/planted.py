@@ -144,13 +144,13 @@ class ModesOfTheConstructor(Summed):
 
 class ModelTrained(Summed):
     def spoilt(self, evidence, maps):
-        evidence.request.model.bias.data += 1
+        evidence.model.bias.data += 1
         return maps
 
 
 class ModelHooked(Summed):
     def spoilt(self, evidence, maps):
-        evidence.request.model.extractor.register_forward_hook(lambda *_: None)
+        evidence.model.extractor.register_forward_hook(lambda *_: None)
         return maps
 
 
@@ -165,13 +165,13 @@ class ModelWithGradients(Summed):
 
 class ModelFrozen(Summed):
     def spoilt(self, evidence, maps):
-        evidence.request.model.requires_grad_(False)
+        evidence.model.requires_grad_(False)
         return maps
 
 
 class ModelInAnotherMode(Summed):
     def spoilt(self, evidence, maps):
-        evidence.request.model.eval()
+        evidence.model.eval()
         return maps
 
 

@@ -60,7 +60,7 @@ class Manifest(BaseModel):
             word = values.get(name)
             if word is not None and not (name == "alignment" and word in ("conventional", "pixels")):
                 if not any(file == word or file.startswith(f"{word}/") for file in self.files):
-                    raise DataError(f"--{name} {word!r} of the submission is not one of its files")
+                    raise DataError(f"the submission has --{name} {word!r}, which is not among its files")
                 values[name] = str(folder / word)
         return cli.build(ScoreConfig, values)
 

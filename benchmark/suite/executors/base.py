@@ -25,7 +25,7 @@ class Step:
     """A call of one function. Picklable, so that a process on any machine that shares the folders can run it."""
 
     id: str
-    """Name in messages. Steps of the same name are one step."""
+    """Name in messages. Steps with the same name are run once."""
     kind: Literal["train", "explain", "score"]
     function: str
     """Dotted name. Its return value is ignored: results are files."""
@@ -36,7 +36,7 @@ class Step:
     """CPU threads that it uses."""
 
     def __call__(self) -> LocusError | None:
-        """Run the step and return its error, in a class that every process can unpickle; None if it succeeded."""
+        """Run the step. Return None, or its error as a class that every process can unpickle."""
         module, _, name = self.function.rpartition(".")
         try:
             getattr(importlib.import_module(module), name)(*self.arguments)
@@ -45,14 +45,14 @@ class Step:
         except LocusError as error:
             return LocusError(str(error))
         except MemoryError:
-            return LocusError(f"{self.id} ran out of memory: use fewer --jobs, or run it again")
+            return LocusError(f"{self.id} ran out of memory: lower --jobs, or run the command again")
         return None
 
 
 class Executor(ABC):
     """Runs up to ``jobs`` steps at a time. Subclasses set ``name`` and implement how a step starts and is awaited.
 
-    As a context manager it stops everything that it started.
+    Used as a context manager, it stops all running steps on exit.
     """
 
     name: ClassVar[str]
@@ -71,7 +71,7 @@ class Executor(ABC):
     def __exit__(self, *_: object) -> None:
         """Stop the running steps. They must be able to resume from their files."""
 
-    def begin(self, folder: Path, steps: Sequence[Step]) -> None:  # noqa: B027 - processes of this machine need none
+    def begin(self, folder: Path, steps: Sequence[Step]) -> None:  # noqa: B027 - local processes need no preparation
         """Prepare for the ``steps`` of one suite, whose training runs and maps are below ``folder``."""
 
     @abstractmethod
@@ -82,7 +82,7 @@ class Executor(ABC):
     def wait(self) -> tuple[Step, LocusError | None]:
         """Block until a step ends; return it with its error, None if it succeeded.
 
-        A process that died for any other reason counts as an error, too.
+        A process that dies without reporting an error also counts as a failed step.
         """
 
     def left(self, begun: float) -> float | None:
@@ -122,10 +122,10 @@ class Event:
 
 
 def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
-    """Run ``steps`` in their order as soon as they are ready, and yield an event for each change.
+    """Start each step once the steps that it needs are done, earlier ones first; yield an event for each change.
 
-    Steps of the same name are one step. A step that needs a failed one is cancelled. Raises ``WriteError`` as soon as a
-    file cannot be written, because other steps would fail too, and ``ValueError`` if steps require each other.
+    Steps with the same name are run once. A step that needs a failed one is cancelled. Raises ``WriteError`` as soon as
+    a file cannot be written, because other steps would fail too, and ``ValueError`` if steps require each other.
     """
     by_name = {step.id: step for step in steps}
     graph = TopologicalSorter({name: step.needs for name, step in by_name.items()})

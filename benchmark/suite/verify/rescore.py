@@ -42,9 +42,9 @@ def _score_function(
     """Return the function that scores records of these weights. Raises ``DataError`` for missing or different data."""
     trained = recorded(model, digests, runs_dir)
     if other := sorted({name for record in same_weights for name in trained[0].unlike(record.data)}):
-        raise DataError(f"the data set differs from the one of the record ({examples(other)})")
+        raise DataError(f"the data set differs from the recorded one ({examples(other)})")
     if absent := [run.folder.name for run in trained if not (run.folder / "predictions.csv").is_file()]:
-        raise DataError(f"{examples(absent)} below {runs_dir} has no predictions.csv")
+        raise DataError(f"predictions.csv is missing in these runs of {runs_dir}: {examples(absent)}")
     return ModelScorer(model, [record.cell for record in same_weights], trained, runs_dir, None).score
 
 

@@ -37,7 +37,7 @@ def painted(case: Case, convention: Convention) -> Case:
     Raises ``BadValueError`` for a case without an exact grid.
     """
     if not isinstance(case.grid, Grid):
-        raise BadValueError("conventions require the map's exact grid: give aligned cases")
+        raise BadValueError("the check 'conventions' requires the exact grid of each map: pass aligned cases")
     values, _ = finite_map(case)
     if values is None:
         return case

@@ -50,8 +50,8 @@ def test_coco_json_is_xywh_with_numbers_or_names(tmp_path, bare):
     [
         ("a.png,Mass,90,20,30,40,.5", "xyxy", "--box_format xywh"),
         ("a.png,Mass,120,20,180,60,.5", "xywh", "--box_format xyxy"),
-        ("a.png,Mass,.1,.2,.3,.4,.5", "xyxy", "below one pixel"),
-        ("a.png,Mass,10,20,30,160,.5", "xyxy", "edge of its image"),
+        ("a.png,Mass,.1,.2,.3,.4,.5", "xyxy", "less than one pixel"),
+        ("a.png,Mass,10,20,30,160,.5", "xyxy", "beyond its image"),
         ("", "xyxy", "no box"),
         ("a.png,Mass,10,20,30,60,1.5", "xyxy", "score"),
         ("a.png,Mass,10,20,30,60,nan", "xyxy", "score"),
@@ -60,8 +60,8 @@ def test_coco_json_is_xywh_with_numbers_or_names(tmp_path, bare):
         ("a.png,Fracture,10,20,30,60,.5", "xyxy", "Fracture"),
         ("a.png,Masss,10,20,30,60,.5", "xyxy", "Masss"),
         ("a.png,Massive,10,20,30,60,.5", "xyxy", "Massive"),
-        ("a.png,Mass,10,20,30,60,.5\na.png,Mass,10,20,30,60,.5", "xyxy", "boxes 1 and 2 are equal"),
-        ("a.png,Mass,10,20,30,60,.5\na.png,mass,10,20,30,60,.5", "xyxy", "boxes 1 and 2 are equal"),
+        ("a.png,Mass,10,20,30,60,.5\na.png,Mass,10,20,30,60,.5", "xyxy", "boxes 1 and 2 are identical"),
+        ("a.png,Mass,10,20,30,60,.5\na.png,mass,10,20,30,60,.5", "xyxy", "boxes 1 and 2 are identical"),
     ],
 )
 def test_invalid_box_is_named(tmp_path, row, box_format, message):

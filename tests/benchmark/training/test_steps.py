@@ -141,7 +141,7 @@ def test_zero_decay_has_no_average():
 def test_unsuitable_loss_lists_suitable_ones(tiny):
     sentence = (
         "^--loss ce does not fit independent findings: "
-        r"use batch_pos_weight or bce or focal or frequency or pos_weight or weighted_bce$"
+        r"use one of batch_pos_weight, bce, focal, frequency, pos_weight, weighted_bce$"
     )
     with pytest.raises(BadValueError, match=sentence):
         training.fit(tiny(loss="ce"))
