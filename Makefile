@@ -38,7 +38,7 @@ endif
 
 setup: $(STAMP) ## create .venv and install the project with its test requirements
 
-demo: $(STAMP)  ## train on generated images, explain, score and draw (about seven minutes on two cores)
+demo: $(STAMP)  ## train on generated images, explain, score and draw (about four minutes on two cores)
 	$(BIN)/python -m benchmark.run --suite demo --overwrite always --results runs/results --jobs 2 --threads 1
 	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
 

@@ -66,7 +66,7 @@ def load_dataset(
 ) -> "Dataset":
     """Load one split of a data set as a sequence of samples; ``options`` are arguments of ``datasets.load``.
 
-    ``num_classes``: number of findings, which the data set must support; None is its default.
+    ``num_classes``: number of findings, which the data set must support; None means the data set's default.
     """
     import datasets
 
@@ -74,7 +74,7 @@ def load_dataset(
 
 
 def load(run: Path | str, trust: bool = False) -> "Classifier":
-    """Load the classifier of a run folder or its best.ckpt, in evaluation mode on the CPU.
+    """Load the classifier from a run folder or its best.ckpt, in evaluation mode on the CPU.
 
     ``trust``: run the Python file that the checkpoint names, if any; without it such a checkpoint raises
     ``BadValueError``. Raises ``DataError`` for a missing or broken file.
@@ -103,12 +103,12 @@ def __dir__() -> list[str]:
 
 
 def main() -> int:
-    """Run a subcommand, ``locus WORD --flags``, and return its exit status."""
+    """Run a subcommand, ``locus COMMAND --flags``, and return its exit status."""
     from core import interrupts
 
     interrupts.exit_quietly()
     word = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    usage = f"locus {'|'.join(ENTRY_POINTS)} [--flag value ...]; `locus WORD --help` lists the flags"
+    usage = f"locus {'|'.join(ENTRY_POINTS)} [--flag value ...]; `locus COMMAND --help` lists the flags"
     if word in ("-h", "--help"):
         print(f"usage: {usage}")
         return 0

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _format_auroc(metrics: dict[str, Any]) -> str:
-    """Return the mean AUROC with its 95 % confidence interval, if available."""
+    """Return the mean AUROC with its 95% confidence interval, if available."""
     value, ends = metrics["mean_auroc"], metrics.get("intervals", {}).get("mean_auroc")
     return "n/a" if value is None else f"{value:.3f}" + (f" [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else "")
 

@@ -48,7 +48,7 @@ def build(word: str, outputs: int | None, channels: int | None = None) -> Extern
     source, _, name = word.partition(":")
     if not user_code.runs_code(word) and source not in SOURCES:
         forms = f"path/to/file.py:build, {', '.join(f'{s}:NAME' for s in SOURCES)}"
-        raise BadValueError(f"unknown network {word!r}: write one of {forms}")
+        raise BadValueError(f"unknown network {word!r}: use one of {forms}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if user_code.runs_code(word):
@@ -110,7 +110,7 @@ def _xrv(name: str, outputs: int | None, channels: int | None) -> ExternalNetwor
 
 
 def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
-    """Load an image classifier of transformers from the hub or a local folder."""
+    """Load an image classifier from Hugging Face's transformers from the hub or a local folder."""
     auto = _transformers(name)
     try:
         module = auto.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)

@@ -36,14 +36,14 @@ def wrap(
         module: the network; it is not changed.
         features: a callable (N,channels,H,W) -> (N,C,h,w), or the dotted name of the submodule with output A. Default:
             detected with an image of ``img_size`` pixels (:mod:`backbones.traced`).
-        head: a callable (N,C,h,w) -> (N,K) logits, or the dotted name of a submodule. The name of an ``nn.Linear``
-            means the mean over positions, then this layer; only then ``class_maps``, ``weight`` and ``bias`` exist.
-            Default: detected, else the rest of the network.
+        head: a callable (N,C,h,w) -> (N,K) logits, or the dotted name of a submodule. If it names an
+            ``nn.Linear``, the head is the mean over positions followed by this layer, and the model has
+            ``class_maps``, ``weight`` and ``bias``. Default: detected, else the rest of the network.
         num_classes: number of outputs, if ``head`` is a callable.
         channels: number of image channels. Default: the input channels of the first convolution.
         grid: function from the input's (H, W) to the grid of A. Default: measured with gradients
             (:mod:`backbones.probe`).
-        img_size: side of the input images in pixels. Default, to detect the layers: the native size, else 224.
+        img_size: side of the input images in pixels. If None, layers are detected at the native size, else at 224.
         findings: names of the outputs, in order.
 
     A must be the output of the last non-linearity. The DenseNets of torchvision and torchxrayvision apply a ReLU after
@@ -75,7 +75,7 @@ def wrap(
 
 
 def _gives_tokens(module: nn.Module, features: str, channels: int) -> bool:
-    """Return True if a submodule returns tokens (N,T,C) or (N,h,w,C) for noise; False if the network cannot be run."""
+    """Return whether a submodule returns tokens (N,T,C) or (N,h,w,C) for a noise image; False if the network fails."""
     submodule(module, features)
     try:
         trace = observe(module, channels, native(module))
@@ -85,7 +85,7 @@ def _gives_tokens(module: nn.Module, features: str, channels: int) -> bool:
 
 
 def native(module: nn.Module) -> int:
-    """Return the native image side of a network of timm or transformers, else 224."""
+    """Return the native image side of a network from timm or transformers, else 224."""
     size = getattr(module, "pretrained_cfg", {}).get("input_size", (0, 0, 0))[-1]
     size = size or getattr(getattr(module, "config", None), "image_size", 0) or SIDE
     return int(size[0] if isinstance(size, list | tuple) else size)

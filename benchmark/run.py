@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the suites of the flags and print their leaderboards; exit code 1 if a cell failed, 2 for invalid input."""
     words = sys.argv[1:] if argv is None else argv
     if moved := [flag for word in words if (flag := word.split("=")[0]) in MOVED]:
-        raise BadValueError(f"{moved[0]} is no longer a flag of benchmark.run: write {MOVED[moved[0]]}")
+        raise BadValueError(f"{moved[0]} is no longer a flag of benchmark.run: use {MOVED[moved[0]]}")
     config, _ = cli.parse(RunConfig, words, "python -m benchmark.run")
     limits.check_count(config.threads or 1, "--threads")
     limits.check_count(config.jobs, "--jobs")

@@ -168,7 +168,7 @@ def _validated(name: str, value: Any, hint: Any) -> Any:
         return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value, strict=True)
     except ValidationError as error:
         allowed = " or ".join(problem["msg"].removeprefix("Input should be ") for problem in error.errors())
-        raise BadValueError(f"{name} is {value!r}: it must be {allowed}") from error
+        raise BadValueError(f"the option {name} is {value!r}: it must be {allowed}") from error
 
 
 def options(spec: str) -> dict[str, Any]:

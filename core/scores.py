@@ -46,10 +46,10 @@ class Score(FrozenModel):
     value: float | None = None
     """None if the metric is undefined (0/0)."""
     low: float | None = None
-    """Lower end of the 95 % confidence interval; None for fewer than 10 patients and for metrics without an interval
+    """Lower end of the 95% confidence interval; None for fewer than 10 patients and for metrics without an interval
     (see ``statistics.optimism``)."""
     high: float | None = None
-    """Upper end of the 95 % confidence interval."""
+    """Upper end of the 95% confidence interval."""
     n: int = 0
     """Number of cases, truth boxes or images, depending on the protocol."""
     threshold_origin: Origin = "none"

@@ -26,7 +26,7 @@ def runs_code(word: object) -> bool:
 def refuse_code(words: Iterable[object], where: object) -> None:
     """Raise ``BadValueError`` for the first of the ``words`` of the file ``where`` that names code."""
     for word in filter(runs_code, words):
-        raise BadValueError(f"{where} would run the code in {word}: write --trust if you trust this file")
+        raise BadValueError(f"{where} would run the code in {word}: use --trust if you trust this file")
 
 
 def from_file(word: str, kind: str, what: Literal["class", "function or class"] = "class") -> Any:
@@ -37,7 +37,7 @@ def from_file(word: str, kind: str, what: Literal["class", "function or class"] 
     fits: Callable[[object], bool] = inspect.isclass if what == "class" else callable
     path, _, name = word.rpartition(":")
     if not Path(path).is_file():
-        raise DataError(f"file {path!r} of the {kind} {word!r} not found: write path/to/file.py:{what.split()[-1]}")
+        raise DataError(f"file {path!r} of the {kind} {word!r} not found: use path/to/file.py:{what.split()[-1]}")
     label = f"outside_{Path(path).stem}_{key(str(Path(path).resolve()))}"
     spec = importlib.util.spec_from_file_location(label, path)
     if spec is None or spec.loader is None:

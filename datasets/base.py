@@ -48,7 +48,7 @@ class Request:
         if self.folds < 2:
             raise BadValueError(f"folds is {self.folds}: give at least 2")
         if not 0 <= self.fold < self.folds:
-            raise BadValueError(f"fold is {self.fold}: give a number from 0 to {self.folds - 1}")
+            raise BadValueError(f"fold {self.fold} does not exist: use a number from 0 to {self.folds - 1}")
         left_out = self.leave_out_fold
         if left_out is not None and (self.partition != "kfold" or left_out not in {*range(self.folds)} - {self.fold}):
             allowed_folds = (

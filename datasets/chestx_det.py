@@ -54,7 +54,7 @@ class ChestXDet(FileDataset):
     each image counts as a patient. Option ``whole=True``: all images are test, for a model trained on other data.
 
     **Do not use this data set to score a model that was trained on NIH.** The first release of ChestX-Det10 used NIH's
-    names: 2,860 of its 3,543 images (81 %) are in NIH's train_val list. With ``whole=True`` most test images were
+    names: 2,860 of its 3,543 images (81%) are in NIH's train_val list. With ``whole=True`` most test images were
     seen in training. Use ``NIH:truth=chestx_det``, which has the same truth under NIH's names and NIH's official split.
 
     Licence of the annotations: Apache-2.0. The images are NIH's, without restriction on use. Cite: Lian et al., A

@@ -38,7 +38,7 @@ def hold_out_val(patients: Sequence[str], training: NDArray[np.bool_], seed: int
 
 
 def by_patient(patients: Sequence[str], seed: int) -> Names:
-    """Return (N,) split names of a random partition by patient: 20 % test, 10 % of the rest validation."""
+    """Return (N,) split names of a random partition by patient: 20% test, 10% of the rest validation."""
     return hold_out_val(patients, ~cut(patients, TEST_SHARE, seed), seed)
 
 
@@ -66,7 +66,7 @@ def assign(patients: Sequence[str], request: Request) -> Names:
 def doubt(count: int) -> str:
     """Return a warning if ``count`` validation images are too few to select a checkpoint, else an empty string."""
     few = f"best.ckpt is selected on only {count} validation images"
-    advice = f"with fewer than {FEW}, chance moves the AUROC by .06 and largely decides the epoch: write --keep last"
+    advice = f"with fewer than {FEW}, chance moves the AUROC by .06 and largely decides the epoch: use --keep last"
     return f"{few}; {advice}" if count < FEW else ""
 
 

@@ -10,8 +10,8 @@ class GradCAM(ChannelMethod):
 
     ``L_k = ReLU(sum_c mean_xy(G_kc) A_c)``. Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
 
-    Trap: the gradient is the logit's, not the probability's. With AVG, MAX, LSE, EXP, AVG_MAX or AVG_MAX_LSE pooling
-    it equals ReLU(CAM) / (h w), because their pooling weights sum to 1.
+    Note: the gradient is the logit's, not the probability's. With AVG, MAX, LSE, EXP, AVG_MAX or AVG_MAX_LSE pooling
+    the map equals ReLU(CAM) / (h w), because their pooling weights sum to 1.
     """
 
     name = "gradcam"

@@ -17,8 +17,8 @@ class IntegratedGradients(PixelMethod):
     S_k(I) - S_k(I0).
 
     The baseline ``I0`` is 0 in the normalised space: the mean grey, as is common (the paper uses black). Trap: a
-    pixel as grey as the mean always gets 0. With 20 steps the median error of the sum is 1 to 3 %, and the map differs
-    by 2 to 6 % (L1) from its limit on untrained networks; doubling the steps halves the error and doubles the cost.
+    pixel as grey as the mean always gets 0. With 20 steps the median error of the sum is 1 to 3%, and the map differs
+    by 2 to 6% (L1) from its limit on untrained networks; doubling the steps halves the error and doubles the cost.
     """
 
     name = "integrated_gradients"

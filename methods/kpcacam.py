@@ -31,7 +31,7 @@ class KPCACAM(Method):
     price = "an eigenvalue problem of (h w) x (h w) per image"
     differs = (
         "grad-cam computes the kernel in float32, where tanh(1 + x) loses small x: for small features its map differs "
-        "by 3 to 8 % of the maximum (random small CNN). In float64 the maps are the same up to their sign."
+        "by 3 to 8% of the maximum (random small CNN). In float64 the maps are the same up to their sign."
     )
 
     def __init__(self, kernel: str = "sigmoid", gamma: float | None = None) -> None:

@@ -25,7 +25,7 @@ HEADER = (
     "method",
     "first half",
     "second half",
-    "difference [95 %]",
+    "difference [95%]",
     "excludes 0",
     "may be the best",
     "second half",

@@ -59,10 +59,10 @@ def evaluate(
         protocols: names; ``classification`` adds AUROC and average precision over all images of ``data``.
         validation: images for additional thresholds (``threshold_origin`` validation).
         name: name of the network in tables; None: name of its run folder, backbone or class.
-        seed: seed of the patient folds for cross-fitted thresholds.
-        threads: CPU threads of torch; None: unchanged.
+        seed: seed for the patient folds of cross-fitted thresholds.
+        threads: CPU threads for torch; None: unchanged.
         memory_gib: memory for gradients and forward passes, in GiB.
-        cache_dir: folder of the decoded images.
+        cache_dir: folder for decoded images.
         trust: allow running a Python file that a checkpoint names (docs/security.md).
         progress: show progress bars.
 
@@ -76,15 +76,15 @@ def evaluate(
         DataError: no image has a truth box, or an image is broken.
         LeakError: all patients were in the training data. If only some were, they are left out.
     """
-    words, classes = _methods(methods)
-    scored_by = [protocols] if isinstance(protocols, str) else list(protocols)
-    if not scored_by:
+    method_names, classes = _methods(methods)
+    protocol_names = [protocols] if isinstance(protocols, str) else list(protocols)
+    if not protocol_names:
         raise BadValueError('protocols must not be empty: pass at least one, such as ["locus"]')
-    maps_by = [word for word in scored_by if word != CLASSIFICATION]
+    map_protocols = [name for name in protocol_names if name != CLASSIFICATION]
     listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
     with method_registry.registry.adding(classes):
         about = {"name": "evaluation", "title": "", "about": ""}
-        suite = Suite(**about, train={}, models=[{}], methods=words, protocols=maps_by or None)
+        suite = Suite(**about, train={}, models=[{}], methods=method_names, protocols=map_protocols or None)
         networks = [_network(one, trust) for one in listed]
         if threads is not None:
             machine.configure_torch(threads)
@@ -93,7 +93,7 @@ def evaluate(
         for one, network, number in zip(listed, networks, _seeds(networks), strict=True):
             config = _config(network, title, data, seed, number, cache_dir)
             given = _given(network, config, data, validation)
-            path, all_images = _folder(one) or result.work, CLASSIFICATION in scored_by
+            path, all_images = _folder(one) or result.work, CLASSIFICATION in protocol_names
             run = GivenRun(config, path, network=network, given=given, all_images=all_images)
             job = _job(run, title, suite)
             scorer = ModelScorer(job.model, job.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
@@ -166,7 +166,7 @@ def _seeds(networks: Sequence[Classifier]) -> list[int]:
 def _config(
     network: Classifier, name: str, data: Sequence[Sample], data_seed: int, seed: int, cache_dir: Path | str
 ) -> TrainConfig:
-    """Return the flags for scoring: the training flags that also apply to other images, and the flags of the data."""
+    """Return the flags for scoring: the training flags that apply to any images, and the flags of the data set."""
     recipe, built = network.recipe or TrainConfig(), network.config or {}
     return TrainConfig(
         dataset=getattr(data, "name", "samples"),

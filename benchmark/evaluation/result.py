@@ -73,7 +73,7 @@ class Evaluation:
             finding: one finding, or ``mean``: the unweighted mean over findings.
 
         Returns:
-            ``method``, ``metric``, ``value``, ``low``, ``high`` and ``n``. The 95 % interval is over patients. With
+            ``method``, ``metric``, ``value``, ``low``, ``high`` and ``n``. The 95% interval is over patients. With
             several training runs, the main metric has an interval over runs and patients and other metrics have none.
             ``n`` is the number of cases, truth boxes or images. Thresholds that a protocol chooses are cross-fitted by
             patient; ``records`` has the other origins.

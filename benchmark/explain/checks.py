@@ -111,7 +111,7 @@ def _position(model: "Classifier", finding: Any) -> int:
             return operator.index(finding)
         except TypeError as error:
             raise BadValueError(
-                f"finding {finding!r} is invalid: write an index, such as 0, or a name, such as 'Mass'"
+                f"finding {finding!r} is invalid: use an index, such as 0, or a name, such as 'Mass'"
             ) from error
     if not model.findings:
         advice = "set model.findings in the order of the outputs, or use indices"

@@ -21,7 +21,7 @@ def find(selector: str, results: Path, samples: list[Sample]) -> Selection:
     """
     row = resolve_first(selector, [results_folder.published(), results])
     if row.model is None or row.method is None:
-        raise BadValueError(f"--against {selector} is not a single row: write suite/model/method")
+        raise BadValueError(f"--against {selector} is not a single row: use suite/model/method")
     scored = cases.read_columns([record.cell for record in row.records], row.folder, ["image"])
     if not {sample.image_id for sample in samples} & set(scored["image"].to_pylist()):
         raise BadValueError(f"--against {selector} was scored on other images: choose a row of the same data set")

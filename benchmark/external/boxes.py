@@ -104,7 +104,7 @@ def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file:
     cut, (empty, outside) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
     ((other, as_other),) = readings.items()
     fits = not np.any(_impossible(as_other, size))
-    advice = f" (if the file has {other}, write --box_format {other})" if fits else ""
+    advice = f" (if the file has {other}, use --box_format {other})" if fits else ""
     flaws: dict[str, Any] = {
         "does not have four finite numbers": ~np.isfinite(numbers).all(1),
         "has a score that is not between 0 and 1": ~((score >= 0) & (score <= 1)),

@@ -83,7 +83,7 @@ class EntryCases:
                 f"of {pairs} maps of the boxed images are missing"
             )
         if entry.boxes is None and part.judges == "confidences" and not entry.probabilities:
-            raise NotAvailableError(f"{protocol} ranks boxes by confidence: write --predictions FILE")
+            raise NotAvailableError(f"{protocol} ranks boxes by confidence: use --predictions FILE")
 
     def _entry(self) -> list[Case]:
         cases = (self._case(*pair) for pair in _pairs(self.entry.samples, self.findings))

@@ -106,7 +106,7 @@ def read(config: ScoreConfig) -> ExternalEntry:
 
 def _refuse_name(config: ScoreConfig) -> None:
     if not config.entry.strip():
-        raise BadValueError("--entry is required: write --entry NAME, the name of these maps or boxes in the tables")
+        raise BadValueError("--entry is required: use --entry NAME, the name of these maps or boxes in the tables")
     if config.entry in UNRANKED_METHODS:
         raise BadValueError(f"--entry {config.entry!r} is the name of a baseline: choose another name")
     if (config.maps is None) == (config.boxes is None):

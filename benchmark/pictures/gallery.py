@@ -46,7 +46,7 @@ def run(config: PageConfig, report: Callable[[str], None]) -> int:
 
 
 def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) -> Path:
-    """Return the path of the page: ``--output``, else in ``folder`` for drawn images, else in ``runs_dir``.
+    """Return the path of the page: ``--output``, else in ``folder`` for synthetic images, else in ``runs_dir``.
 
     Only published pages are next to published tables; pages of other suites or models are in ``runs_dir``.
     """

@@ -53,7 +53,7 @@ def describe(provenance: Provenance | None) -> str:
 
 def _machines(provenance: Provenance) -> list[str]:
     used = (provenance, *provenance.others)
-    software = [f"{p.precision}, {p.threads} thread{'s' if p.threads != 1 else ''}" for p in used]
+    software = [f"precision {p.precision}, {p.threads} thread{'s' if p.threads != 1 else ''}" for p in used]
     devices = [p.device if p.device.endswith(p.processor) else f"{p.device}, {p.processor}" for p in used]
     lines = map(", ".join, zip(software, devices, strict=True))
     return list(dict.fromkeys(lines))

@@ -9,23 +9,29 @@ from core.errors import examples
 
 LABELS = {"seed": "seeds", "img_size": "image size", "attention_map": "attention", "alignment": "alignment"}
 """Field of a cell -> its label above a table; left out if no cell has a value."""
+COUNTED = {"boxed images": "images with boxes"}
+"""Name of a stored count -> its label, if it differs."""
 
 
 def basis_lines(records: Sequence[Record], thresholds: str) -> str:
     """Return the counts, settings, thresholds and software of ``records``; different values as a range or a list."""
     facts = _by_name([record.rests_on for record in records])
-    counts = [f"{_summarized(n)} {name}" for name, n in facts.items() if name != "trainings" and isinstance(n[0], int)]
+    counts = [
+        f"{_summarized(n)} {COUNTED.get(name, name)}"
+        for name, n in facts.items()
+        if name != "trainings" and isinstance(n[0], int)
+    ]
     settings = {"training runs per seed": facts.pop("trainings", [])}  # each fold is a training run
     settings |= {name: values for name, values in facts.items() if not isinstance(values[0], int)}
     settings["maximum epochs"] = [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]
     for name, label in LABELS.items():
         settings[label] = [value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")]
     parts = [", ".join(counts), *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values)]
-    trained = "; some runs: ".join(sorted({provenance.describe(r.training) for r in records}))
+    trained = "; other runs: ".join(sorted({provenance.describe(r.training) for r in records}))
     versions = sorted(_by_name([record.versions for record in records]).items())
     software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
     basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."
-    return f"{basis} Trained with (precision, threads, device): {trained}. Software: {software}."
+    return f"{basis} Training: {trained}. Software: {software}."
 
 
 def _by_name(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -17,8 +17,8 @@ Kind = Literal["", "model", "varying", "declared", "optional"]
 omitted if no row has a value. ``optional``: any other column, omitted if no row has a value."""
 OF_NETWORK = ("model", "varying", "declared")
 SINGLE, SPREAD, ONE_MORE, TRAININGS, MAY_BE_BEST, WORSE_BY, THAN = HEADINGS = (
-    *("of this network [95 %]", "sd over runs", "one more run [95 %]", "training runs"),
-    *("may be the best", "worse by [95 %]", "than"),
+    *("this run only [95%]", "sd over runs", "one more run [95%]", "training runs"),
+    *("may be the best", "worse by [95%]", "than"),
 )
 
 
@@ -151,12 +151,12 @@ VERDICTS = (
 )
 """Whether a row may be the best, by how much it is worse, and than which row."""
 SPREAD_OVER_RUNS = score("seed_sd", heading=SPREAD, kind="optional")
-ABOVE_PRIOR = score("above_prior", heading="− prior [95 %]", formatter=signed, kind="optional")
+ABOVE_PRIOR = score("above_prior", heading="− prior [95%]", formatter=signed, kind="optional")
 FIRST = score("p_first", heading="P(best)", kind="optional")
-AUROC = (score("auroc", formatter=with_n), score("auroc@boxed", heading="auroc, boxed images", formatter=with_n))
+AUROC = (score("auroc", formatter=with_n), score("auroc@boxed", heading="auroc, images with boxes", formatter=with_n))
 """Columns of the classifier of a row."""
 MAIN_OF_METHODS = (
-    TableColumn(f"{MAIN} [95 %]", _main_of_method, pick=select.main_score),
+    TableColumn(f"{MAIN} [95%]", _main_of_method, pick=select.main_score),
     TableColumn(SINGLE, lambda r: _ends(select.main_score(r)) if is_single(r) else NOTHING, "optional"),
     SPREAD_OVER_RUNS,
     TableColumn(ONE_MORE, lambda r: _ends(r.find("one_more")), "optional"),

@@ -20,7 +20,7 @@ from core.files import write_text
 from core.names import CENTER, LIMIT, MAIN, PAIRED, PRIOR, UNRANKED_METHODS
 
 HEADER = (
-    *("suite", "what it asks", "data", "network", "method on it", MAIN, PRIOR, CENTER),
+    *("suite", "title", "data", "network", "best method", MAIN, PRIOR, CENTER),
     *("n cells", "not available", "failed"),
 )
 NETWORK = ("backbone", "global_pool", "attention_map", "img_size")
@@ -41,7 +41,7 @@ def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingP
     rows = tuple(_suite(*suite) for suite in suites.items())
     about = (
         "`network` is the network with the highest mean over a fixed list of methods (`rank_methods` of the suite) or, "
-        "if no networks are compared, the first network in the suite's table. `method on it` is the method that scores "
+        "if no networks are compared, the first network in the suite's table. `best method` is the one that scores "
         "highest on this network. The next columns show its score and the scores of two baselines. Each suite's "
         "page lists the rows that may be equally good, with the numbers of images and training runs. Generate a "
         "missing page with `python -m benchmark.run --suite NAME`."

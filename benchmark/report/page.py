@@ -19,7 +19,7 @@ DECIDE = (*COLUMNS, "rank", "auroc")
 """Headings of the columns that a page shows by default."""
 MOST = 10
 NOTES = {"note", ""}
-OF_BOARDS = ("pointing", "seed", "size", "sd over runs", "auroc", "auroc, boxed images", "P(best)", "same map as")
+OF_BOARDS = ("pointing", "seed", "size", "sd over runs", "auroc", "auroc, images with boxes", "P(best)", "same map as")
 """Columns that wide tables omit in Markdown, in this order; the page and ``leaderboard.csv`` have them."""
 OF_CHECKS = (
     "n of road",
@@ -70,7 +70,7 @@ def short_tables(tables: DatasetTables) -> list[Table]:
 
 def _short(table: Table, left_out: Sequence[str]) -> Table:
     """Remove columns of ``left_out``, in order, until at most ``MOST`` are left besides the notes."""
-    headings = [heading.removesuffix(" [95 %]") for heading in table.header]
+    headings = [heading.removesuffix(" [95%]") for heading in table.header]
     for name in left_out:
         if name in headings and len({*headings} - NOTES) > MOST:
             headings.remove(name)

@@ -13,9 +13,9 @@ from benchmark.scoring.statistics.entries import BAND_RUNS, one_more
 from core.errors import examples
 from core.names import MAIN
 
-HEADER = ("backbone", "pooling", "seed", "method", f"{MAIN} published [95 %]", "yours [95 %]", "difference")
+HEADER = ("backbone", "pooling", "seed", "method", f"{MAIN} published [95%]", "yours [95%]", "difference")
 HEADER_OF_PREDICTED = (
-    *("backbone", "pooling", "seed", "method", f"{MAIN}, yours", "expected [95 %]"),
+    *("backbone", "pooling", "seed", "method", f"{MAIN}, yours", "expected [95%]"),
     *("training runs", "inside?"),
 )
 PINNED = ("threads", "precision")
@@ -94,7 +94,7 @@ def _summary(rows: Sequence[tuple[str, ...]], suite: str) -> str:
     if judged:
         lines.append(
             f"{len(by_verdict[INSIDE])} of {judged} scores are inside the interval expected for another training run "
-            f"of {suite} (95 %). Threads and precision may differ from those of {suite}."
+            f"of {suite} (95%). Threads and precision may differ from those of {suite}."
         )
     if outside := by_verdict[OUTSIDE]:
         names = examples([" ".join((*row[:2], row[3])) for row in outside], len(outside))

@@ -45,7 +45,7 @@ def share(score: Score | None) -> str:
 
 
 def with_interval(score: Score | None) -> str:
-    """Format a value with its 95 % interval, if it has one.
+    """Format a value with its 95% interval, if it has one.
 
     >>> with_interval(Score(finding="mean", metric="hit@iou.3", value=.5, low=.25, high=.75, n=20))
     '0.500 [0.250, 0.750]'
@@ -56,7 +56,7 @@ def with_interval(score: Score | None) -> str:
 
 
 def signed(score: Score | None) -> str:
-    """Format a difference with its sign and its 95 % interval, if it has one.
+    """Format a difference with its sign and its 95% interval, if it has one.
 
     >>> signed(Score(finding="mean", metric="above_prior", value=.05, low=-.01, high=.1))
     '+0.050 [-0.010, +0.100]'
@@ -157,12 +157,12 @@ def _float(header: Sequence[str], rows: Sequence[Sequence[str]], caption: tuple[
 
 
 def chosen(table: Table, columns: Sequence[str]) -> Table:
-    """Select ``columns`` by heading (without ``[95 %]``); the first eight columns if the table has none of them.
+    """Select ``columns`` by heading (without ``[95%]``); the first eight columns if the table has none of them.
 
-    >>> chosen(Table("", "", ("method", "auroc [95 %]"), (("cam", "0.910"),)), ["auroc"]).rows
+    >>> chosen(Table("", "", ("method", "auroc [95%]"), (("cam", "0.910"),)), ["auroc"]).rows
     (('0.910',),)
     """
-    headings = [heading.removesuffix(" [95 %]") for heading in table.header]
+    headings = [heading.removesuffix(" [95%]") for heading in table.header]
     indices = [i for i, heading in enumerate(headings) if heading in columns] or list(range(min(8, len(headings))))
     header, *rows = (tuple(line[i] for i in indices) for line in (table.header, *table.rows))
     return replace(table, header=header, rows=tuple(rows))

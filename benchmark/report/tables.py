@@ -112,7 +112,7 @@ def _pictures(folder: Path, boards: Sequence[Leaderboard]) -> list[str]:
 def _latex(suite: str, sections: Sequence[DatasetTables], columns: Sequence[str]) -> str:
     """Return the selected tables as LaTeX; raise if no table has a column of ``columns``."""
     tables = [t for part in sections for t in (*part.checks, *part.networks, *part.boards, *part.effects)]
-    headings = {heading.removesuffix(" [95 %]") for table in tables for heading in table.header}
+    headings = {heading.removesuffix(" [95%]") for table in tables for heading in table.header}
     if unknown := [name for name in columns if name not in headings and tables]:
         raise BadValueError(
             f"--columns: unknown column {unknown[0]!r}: {hint(unknown[0], headings)}the columns of {suite} are "

@@ -1,7 +1,7 @@
 """Run a suite: plan, train, explain, score, record, then write the tables.
 
 The work of a model is split into steps, which an executor runs. Slow imports are delayed until a step needs them, so a
-suite with all records takes seconds.
+suite whose records all exist takes only seconds.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmark import records
 from benchmark.records import Record
+from benchmark.report.sentences import counted
 from benchmark.suite import estimate, results_folder, selection
 from benchmark.suite.executors import Executor
 from benchmark.suite.pending import Pending, record_failure
@@ -45,7 +46,7 @@ class Outcome:
 
     @property
     def of_runs(self) -> list[Record]:
-        """The records of the suite's own cells, without papers and the published folder."""
+        """The records of the suite's own cells: no numbers from papers and no records from the published folder."""
         return [record for record in self.records if record.source == "run"]
 
 
@@ -80,9 +81,12 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
     todo = selection.missing_cells(planned, config, existing)
     check_jobs(todo, executor.jobs, config.threads, executor.minutes)
     total = sum(len(job.cells) for job in todo)
-    report(f"{suite.name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
+    report(
+        f"{suite.name}: {counted(total, 'cell')} to run"
+        + (f" for {counted(len(todo), 'model')}" if total else ", tables only")
+    )
     for job in todo:
-        report(f"  {job.model.id}: {len(job.cells)} cells{_to_train(job, runs_dir)}")
+        report(f"  {job.model.id}: {counted(len(job.cells), 'cell')}{_to_train(job, runs_dir)}")
     if config.dry_run:
         for line in estimate.lines(todo or selection.waiting_for_data(planned, existing), runs_dir):
             report(line)
@@ -111,7 +115,7 @@ def _to_train(job: ModelJob, runs_dir: Path) -> str:
     if job.model.finished is not None or selection.absent(job.model) is not None:
         return ""
     count = sum(not (folder / "metrics.json").is_file() for folder in job.model.run_configs(runs_dir))
-    return f", after {count} training run{'s' * (count > 1)}" if count else ""
+    return f", after {counted(count, 'training run')}" if count else ""
 
 
 def _existing(folder: ResultsFolder) -> list[Record]:

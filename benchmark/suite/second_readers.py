@@ -88,7 +88,7 @@ def _pooled(metric: str, rows: Rows) -> Score:
 
 
 def clopper_pearson(share: float, patients: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share over ``patients``; the number of hits is share times patients.
+    """Return the 95% interval of a share over ``patients``; the number of hits is share times patients.
 
     >>> [round(end, 2) for end in clopper_pearson(0.5, 10)]
     [0.19, 0.81]

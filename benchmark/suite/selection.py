@@ -39,7 +39,7 @@ def names(config: SuiteConfig) -> list[str]:
     if not available:
         raise DataError(f"{folder} has no suite: put the YAML file of a suite there, or leave --suites out")
     if not config.all and not config.suite:
-        raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(available)}")
+        raise BadValueError(f"no suite given: use --all or --suite NAME, one of {', '.join(available)}")
     selected = available if config.all else list(dict.fromkeys(config.suite))
     if config.data_root_dir and len(selected) > 1:
         raise BadValueError("--data_root_dir requires a single --suite, because it is the folder of one data set")
@@ -75,13 +75,13 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
     """Append the models of ``--checkpoint PATH`` and ``--model file.py:build``; without these, nothing changes."""
     network = network_flags(config)
     if config.model is not None and network is None:
-        raise BadValueError(f"--model {config.model} is not a network: write path/to/file.py:build or timm:NAME")
+        raise BadValueError(f"--model {config.model} is not a network: use path/to/file.py:build or timm:NAME")
     if network is None and not config.checkpoint:
         if config.entry or config.trained_on or config.findings:
             raise BadValueError("--entry, --trained_on and --findings require --checkpoint or --model")
         return suite
     if network is not None and config.checkpoint:
-        raise BadValueError("--model cannot be combined with --checkpoint: write one of them")
+        raise BadValueError("--model cannot be combined with --checkpoint: use one of them")
     paths = list(config.checkpoint)
     if network is not None:
         from benchmark.training import data, external_network  # after the flags are checked: imports torch

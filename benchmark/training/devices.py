@@ -30,9 +30,9 @@ def check(flags: MachineFlags, batch_size: int | str) -> None:
     """
     indices(flags)
     if flags.precision == "16-mixed" and device(flags) == "cpu":
-        raise BadValueError("--precision 16-mixed requires a GPU: write bf16-mixed, 32 or auto for the CPU")
+        raise BadValueError("--precision 16-mixed requires a GPU: use bf16-mixed, 32 or auto for the CPU")
     if flags.num_nodes > 1 and batch_size == "auto":
-        raise BadValueError("--batch_size auto cannot be combined with --num_nodes above 1: write a number")
+        raise BadValueError("--batch_size auto cannot be combined with --num_nodes above 1: use a number")
     from benchmark.training.lightning import StrategyRegistry  # slow import, not needed to explain
 
     strategies = ["auto", *StrategyRegistry.available_strategies()]
@@ -58,7 +58,7 @@ def indices(flags: MachineFlags) -> list[int]:
     chosen = str(requested or flags.devices)
     numbers = chosen.split(",")
     if not all(number.strip().isdigit() for number in numbers):
-        raise BadValueError(f"{chosen!r} is not a number or list of devices: write --devices 2 or --device_ids 0,1")
+        raise BadValueError(f"{chosen!r} is not a number or list of devices: use --devices 2 or --device_ids 0,1")
     which = [*map(int, numbers)] if flags.device_ids else [*range(max(int(numbers[0]), 1))]
     if gpu_count and max(which) >= gpu_count:
         missing = f"{chosen!r} requires {max(which) + 1} GPUs, but there are {gpu_count}"

@@ -85,7 +85,7 @@ def _normalisation(
 ) -> tuple[tuple[float, ...], tuple[float, ...], str]:
     """Return mean and standard deviation, from the flags, the network's project or ImageNet, and a description."""
     if bool(flags.mean) != bool(flags.std):
-        raise BadValueError("--mean and --std require each other: write both, or leave both out")
+        raise BadValueError("--mean and --std require each other: use both, or leave both out")
     if flags.mean:
         mean, std, source = flags.mean, flags.std, "from the flags"
     elif network.mean and network.std:

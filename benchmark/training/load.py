@@ -116,7 +116,7 @@ def checkpoint(path: Path | str) -> Checkpoint:
     """
     file = Path(path) / "best.ckpt" if Path(path).is_dir() else Path(path)
     if not file.is_file():
-        raise DataError(f"checkpoint {str(file)!r} not found: write the path of a .ckpt file or a run folder")
+        raise DataError(f"checkpoint {str(file)!r} not found: use the path of a .ckpt file or a run folder")
     try:
         content = _content(file)
     except PermissionError as error:

@@ -159,6 +159,6 @@ def _matrix(axes: Axes, counts: NDArray[np.int64]) -> None:
     shares = np.divide(counts, rows, out=np.full(counts.shape, np.nan), where=rows > 0)
     axes.imshow(np.nan_to_num(shares), cmap=COLOURS, vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
-        share = "" if np.isnan(shares[row, column]) else f"\n{100 * shares[row, column]:.0f} %"
+        share = "" if np.isnan(shares[row, column]) else f"\n{100 * shares[row, column]:.0f}%"
         colour = "white" if shares[row, column] > 0.55 else panels.INK
         axes.text(column, row, f"{count}{share}", ha="center", va="center", color=colour, fontsize=8)

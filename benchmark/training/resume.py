@@ -86,7 +86,7 @@ def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained
     if recipe.epochs != begun.epochs and begun.scheduler in FIXED:
         raise BadValueError(f"--resume {last}: --scheduler {begun.scheduler} requires --epochs {begun.epochs}")
     if recipe.epochs < trained:
-        raise BadValueError(f"--resume {last}: the run already has {trained} epochs: write --epochs {trained} or more")
+        raise BadValueError(f"--resume {last}: the run already has {trained} epochs: use --epochs {trained} or more")
 
 
 def _identity(config: TrainConfig, begun: TrainConfig) -> dict[str, Any]:

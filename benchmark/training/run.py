@@ -22,7 +22,7 @@ from core.errors import LocusError
 from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
-ADVICE = "lower --batch_size (half with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
+ADVICE = "lower --batch_size (half, with --accumulate 2, is the same) or --img_size, or use --precision bf16-mixed"
 """Advice if memory runs out."""
 
 
@@ -68,7 +68,7 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callb
     fresh = not folder.exists()
     try:
         if history:
-            (folder / "metrics.json").unlink(missing_ok=True)  # a finished run continues
+            (folder / "metrics.json").unlink(missing_ok=True)  # written again when the extended run ends
         provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
         with memory.oom_as_error(ADVICE):
             epochs(module, splits, folder, last if last.exists() else None, *extra)
@@ -123,7 +123,7 @@ def _position(last: Path | None) -> tuple[int, int]:
 
 
 def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: callbacks.ProcessorTime) -> None:
-    """Draw the curves of training and evaluate the kept epoch on all splits."""
+    """Draw the training curves and evaluate the kept epoch on all splits."""
     from benchmark.training import evaluate  # slow imports, not needed before the first step
 
     best = callbacks.kept_epoch(module.history, module.config.keep)

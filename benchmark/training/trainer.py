@@ -60,7 +60,7 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: Callback) -> Trainer:
     except (MisconfigurationException, ImportError, ValueError) as error:
         reason = one_line(error)
         refused = f"--strategy {config.strategy} does not work with these devices ({reason})"
-        raise BadValueError(f"{refused}: write --strategy auto") from error
+        raise BadValueError(f"{refused}: use --strategy auto") from error
 
 
 class Pace(Callback):

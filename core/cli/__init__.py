@@ -61,7 +61,7 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     path = typed.pop("config", None)
     file_values = read_yaml(Path(path)) if path else {}
     if "trust" in file_values:
-        raise BadValueError(f"{path} sets trust, which is allowed only on the command line: write --trust there")
+        raise BadValueError(f"{path} sets trust, which is allowed only on the command line: use --trust there")
     if not typed.get("trust"):
         listed_words = (value if isinstance(value, list) else [value] for value in file_values.values())
         refuse_code(itertools.chain.from_iterable(listed_words), path)
@@ -69,7 +69,7 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     defaults = defaults_of(config_class, chosen)
     config = build(config_class, {**defaults, **chosen})
     if defaults_text := ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen):
-        log.info("defaults of configs/%s.yaml: %s", _data_set(config_class, chosen), defaults_text)
+        log.info("defaults from configs/%s.yaml: %s", _data_set(config_class, chosen), defaults_text)
     return config, frozenset(chosen)
 
 

@@ -93,7 +93,7 @@ def _checked_item(flag: str, marks: Iterable[Any], value: Any) -> Any:
             if word not in mark.known() and not (mark.files and runs_code(value)):
                 raise UnknownNameError(mark.kind, word, mark.known())
         if isinstance(mark, AtLeast) and not value >= mark.limit:
-            raise BadValueError(f"{flag} {value} is too small: write {mark.limit} or more")
+            raise BadValueError(f"{flag} {value} is too small: use {mark.limit} or more")
         if isinstance(mark, AtMost) and not value <= mark.limit:
-            raise BadValueError(f"{flag} {value} is too large: write {mark.limit} or less")
+            raise BadValueError(f"{flag} {value} is too large: use {mark.limit} or less")
     return value

@@ -13,7 +13,7 @@ def from_parser_message(config_class: type[Any], message: str) -> LocusError:
     if match := re.match(r"unrecognized arguments: (\S+)", message, re.IGNORECASE):
         word = match[1].partition("=")[0]
         if not word.startswith("-"):
-            return BadValueError(f"unexpected argument {word!r}: write it after a --flag")
+            return BadValueError(f"unexpected argument {word!r}: arguments need a flag, such as --suite NAME")
         near = hint(word.lstrip("-"), names).replace("'", "'--", 1)
         return BadValueError(f"unknown flag {word!r}: {near}{help_command(config_class)} lists all flags")
     if (match := re.search(r'key "(\w+)"', message)) and match[1] in names:
@@ -31,7 +31,7 @@ def help_command(config_class: type[Any]) -> str:
 def _bad_value(flag: str, value: str, allowed: Any) -> LocusError:
     words = [str(word) for part in (allowed, *get_args(allowed)) for word in get_args(part) if isinstance(word, str)]
     if words:
-        return UnknownNameError(f"value of {flag}", value.strip("[]'\""), dict.fromkeys(words))
+        return UnknownNameError(flag, value.strip("[]'\""), dict.fromkeys(words))
     takes = {bool: "True or False", int: "a whole number", float: "a number", str: "text", type(None): "null"}
     parts = [takes.get(part, str(part)) for part in (get_args(allowed) or (allowed,)) if part is not ...]
-    return BadValueError(f"bad value {value!r} for {flag}: write {' or '.join(parts)}")
+    return BadValueError(f"bad value {value!r} for {flag}: use {' or '.join(parts)}")

@@ -32,7 +32,7 @@ class SplitFlags:
     """Index of a second fold whose patients are excluded from all splits, so that they cannot influence the choice of a
     recipe."""
     data_seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
-    """Seed of the validation split, the folds and the images of the phantom. Training seeds (--seed of main.py) do not
+    """Seed for the validation split, the folds and the images of the phantom. Training seeds (--seed of main.py) do not
     change them."""
 
     def request(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ class OneImageFlags:
     """One image, one finding."""
 
     image_path: str | None = None
-    """Image to explain (PNG, JPEG or DICOM); short form: -i. The overlay, which has the size of the image, is the only
+    """Image to explain (PNG, JPEG or DICOM); short form: -i. The overlay, which is as large as the image, is the only
     output (see --output_path)."""
     label: str | None = None
     """Finding to explain, in any common spelling (covid_19, lung-opacity); short form: -l. Default: the finding with
@@ -57,7 +57,7 @@ class ImagesFlags:
     save_raw: bool = True
     """Also write the raw maps (h×w, not scaled) as .npy files."""
     layer: str | None = None
-    """Layer to explain (layer3, features.denseblock2 …). An unknown name lists the available layers. Default: the
+    """Layer to explain (layer3, features.denseblock2 …). Pass an unknown name to list all layers. Default: the
     feature map that the network pools."""
     precision: Literal["32", "bf16"] = "32"
     """Precision of the forward pass. Gradients and maps are always float32."""

@@ -11,8 +11,8 @@ class ThreadFlags:
     """CPU."""
 
     threads: Annotated[int | None, AtLeast(1)] = None
-    """Number of CPU threads for torch. Default: all CPUs available to the process. Ignored for models whose suite
-    sets threads."""
+    """Number of CPU threads for torch. Default: all CPUs available to the process. Ignored for models of a suite
+    whose YAML file sets threads."""
 
 
 @dataclass(frozen=True)

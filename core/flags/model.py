@@ -13,11 +13,11 @@ class ModelFlags:
 
     backbone: str = "densenet121"
     """Backbone: densenet121, resnet18, resnet34, resnet50, efficientnet_b0 to b7, vgg16, squeezenet1_1, custom (small),
-    or a network of timm or torchxrayvision."""
+    or a network from timm or torchxrayvision."""
     global_pool: Annotated[str, Named("backbones.pooling", "pooling")] = "AVG"
     """Spatial pooling of the feature map. Append options to the name (LSE:gamma=5)."""
     lse_gamma: Annotated[float | None, AtLeast(0)] = None
-    """Same as the option gamma of --global_pool LSE; other poolings ignore it. Default: 10."""
+    """Same as the option gamma of --global_pool LSE; other pooling types ignore it. Default: 10."""
     attention_map: Annotated[str, Named("backbones.attention", "attention", ("none",))] = "none"
     """Attention layer between backbone and pooling: channel attention (CAM), a feature pyramid (FPA), or
     attention between positions (SAM)."""

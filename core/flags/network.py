@@ -18,7 +18,7 @@ class WiringFlags:
     """Loading an external network (--model)."""
 
     weights: str | None = None
-    """File of weights (.pt, .pth, .ckpt, .safetensors). Default: the weights that the network is built with."""
+    """Weights file (.pt, .pth, .ckpt, .safetensors). Default: the weights that the network is built with."""
     features: str | None = None
     """Submodule that returns the feature map (layer4) or the tokens of a transformer. Default: detected,
     and printed."""
@@ -53,7 +53,7 @@ class NetworkFlags(WiringFlags):
     """Name in the backbone column of the tables. Default: the value of --model, or the name of the run."""
     trained_on: str | None = None
     """Training data of the network, shown in the tables: the name of a data set, or a .txt or .csv file of image names.
-    Test images that are training images of that data set, or are listed in the file, are excluded and counted."""
+    Test images that are in the training split of that data set, or listed in the file, are excluded and counted."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class RecipeFlags:
     epochs: Annotated[int, AtLeast(1)] = 10
     """Number of passes over the training images."""
     batch_size: int | str = 32
-    """Images per batch and device. auto finds the largest power of two that fits into memory; the number is printed and
+    """Batch size per device. auto finds the largest power of two that fits into memory; the number is printed and
     saved with the flags of the run."""
     accumulate: Annotated[int, AtLeast(1)] = 1
     """Number of batches per optimizer step (gradient accumulation). 2 batches of 16 images train like one of 32, with
@@ -61,18 +61,18 @@ class RecipeFlags:
     """Weights to evaluate and save in best.ckpt: those of the epoch with the best validation score, or of the last
     epoch."""
     seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
-    """Seed of weights, image order, augmentation and dropout."""
+    """Seed for weights, image order, augmentation and dropout."""
 
     def __post_init__(self) -> None:
         """Raise ``BadValueError`` for a batch size that is neither a positive integer nor auto."""
         if self.batch_size != "auto" and (not isinstance(self.batch_size, int) or self.batch_size < 1):
-            raise BadValueError(f"bad value {self.batch_size!r} for --batch_size: write 1 or more, or auto")
+            raise BadValueError(f"bad value {self.batch_size!r} for --batch_size: use 1 or more, or auto")
 
     @property
     def batch(self) -> int:
         """The number in ``batch_size``. A training run replaces ``auto`` before it uses this."""
         if isinstance(self.batch_size, str):
-            raise BadValueError("--batch_size auto is chosen by a training run: write a number here")
+            raise BadValueError("--batch_size auto is chosen by a training run: use a number here")
         return self.batch_size
 
     def exclusive(self, findings: int) -> bool:
@@ -112,8 +112,8 @@ class SearchFlags:
     """Search."""
 
     search: str | None = None
-    """YAML file of a hyperparameter search with Optuna (configs/search.yaml). Other flags on the command line apply to
-    all trials."""
+    """YAML file that defines a hyperparameter search with Optuna (configs/search.yaml). Other flags on the command line
+    apply to all trials."""
     search_storage: str | None = None
     """SQLite file or SQLAlchemy URL that stores the trials, so that a search can be resumed. Default: the value in the
     YAML file."""

@@ -20,7 +20,7 @@ from datasets.io.tables import numbers, raise_if_any, read_csv, refuse_duplicate
 from datasets.table_rows import TableRows
 
 LAYOUT = (
-    "expected labels.csv (columns image, one per finding with 0, 1 or nothing, optionally patient and split), the PNG, "
+    "expected labels.csv (columns: image; one per finding, with 0, 1 or empty; optionally patient and split), the PNG, "
     "JPEG or DICOM files in its first column, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
 )
 
@@ -35,12 +35,12 @@ class Folder(FileDataset):
 
         root/  labels.csv   image,patient,split,Mass,Nodule        a.png,p1,train,1,
                boxes.csv    image,finding,x0,y0,x1,y1              a.png,Mass,10,20,110.5,220      (optional)
-               a.png, images/b.png, any/folder/c.dcm               PNG or JPEG of 8 or 16 bit, DICOM
+               a.png, images/b.png, any/folder/c.dcm               PNG or JPEG (8 or 16 bits) or DICOM
 
     ``image``: path of the file, relative to the root or its subfolder ``images``. Optional columns: ``patient`` (if
     missing, each image counts as a patient, with a warning), ``split`` (train, val, test: the official partition;
-    without any val, validation is cut from train by patient), ``width`` and ``height`` of the published image if the
-    file is a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding: 1, 0, or empty for unknown.
+    without any val, patients are moved from train to validation), ``width`` and ``height`` of the published image if
+    the file is a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding: 1, 0, or empty for unknown.
 
     Boxes are edges, with x to the right and y down from the upper left corner. Their frame is the published image
     (``width`` and ``height``, or else the size of the file). A box that crosses its edge is clipped and counted; a box

@@ -67,7 +67,7 @@ def _file(cell: str, root: Path, table: Path) -> Path:
 def _labels(path: Path, cells: pd.Series) -> pd.Series:
     text = cells.str.lower()
     wrong = cells[~text.isin(list(LABELS))].str[:40].unique()
-    advice = f"; correct them or, if it is not a finding, write --dataset folder:ignore={cells.name}"
+    advice = f"; correct them or, if it is not a finding, use --dataset folder:ignore={cells.name}"
     raise_if_any(path, map(repr, wrong), f"labels other than 0, 1 and empty in the column {cells.name!r}", advice)
     return text.map(LABELS).astype(np.float32)
 

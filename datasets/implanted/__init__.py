@@ -1,4 +1,4 @@
-"""Implanted data set: real radiographs without findings, with the phantom's findings drawn into them."""
+"""Implanted data set: real radiographs without findings, with the phantom's findings drawn on them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FEWEST = 3
 
 
 class Implanted(Phantom):
-    """Real NIH radiographs labelled "No Finding", with drawn findings whose truth is known.
+    """Real NIH radiographs labelled "No Finding", with synthetic findings whose truth is known.
 
     The root has NIH's layout, see :class:`datasets.nih.NIH`. Backgrounds are images without any of the 14 findings, of
     patients **without any truth box**. A network trained here has not seen any patient of the boxed images, so one
@@ -46,12 +46,12 @@ class Implanted(Phantom):
     a background and an exposure. The heart of the background is stretched to the size of the patient's. Each finding is
     drawn at the position with the most air among ``places`` candidates.
 
-    Labels are those of the drawn findings. A box is the tight box of a drawn mask, in the frame (img_size, img_size).
+    Labels are those of the synthetic findings. A box is the tight box of a mask, in the frame (img_size, img_size).
     The box of Cardiomegaly is the target box of the stretched heart, which is accurate if the heart of the background
     was in the usual position. Positions and sizes are drawn from the statistics of NIH's published boxes, as in the
     phantom.
 
-    Split by the patients of the backgrounds: 3 % test, 3 % of the others validation; ``patient`` and ``kfold`` work as
+    Split by the patients of the backgrounds: 3% test, 3% of the others validation; ``patient`` and ``kfold`` work as
     in other data sets. No restriction on use, as for NIH ChestX-ray14; acknowledge the NIH Clinical Center. Cite: Wang
     et al., ChestX-ray8, CVPR 2017, 3462-3471.
 

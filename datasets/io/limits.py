@@ -35,7 +35,7 @@ def check_count(count: int, flag: str) -> int:
     """
     most = max(MOST, 4 * (os.cpu_count() or 1))
     if count > most:
-        raise BadValueError(f"{flag} {count} is too large for {os.cpu_count()} CPUs: write {most} or less")
+        raise BadValueError(f"{flag} {count} is too large for {os.cpu_count()} CPUs: use {most} or less")
     return count
 
 

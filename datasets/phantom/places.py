@@ -1,7 +1,7 @@
 """Positions and sizes of findings: statistics of NIH's 984 published boxes, as quantile functions.
 
 All values are shares of the image side. The 10th, 50th and 90th percentiles are those of all published boxes; the
-quartiles and the two extremes (of the smallest and largest 2 %) are those of 604 of them. Source: BBox_List_2017.csv.
+quartiles and the two extremes (of the smallest and largest 2%) are those of 604 of them. Source: BBox_List_2017.csv.
 """
 
 from collections.abc import Sequence

@@ -49,7 +49,7 @@ class Recipe:
     shortcut_absent: float = 0
     """Share of the other images that have the token."""
     softness: float = 0
-    """Standard deviation of the Gaussian that blurs the drawn findings, as a share of the image side."""
+    """Standard deviation of the Gaussian that blurs the synthetic findings, as a share of the image side."""
 
     @property
     def described(self) -> dict[str, Any]:

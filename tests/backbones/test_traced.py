@@ -153,3 +153,22 @@ def test_detection_does_not_change_the_network():
     assert network.training
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert not any(part._forward_hooks for part in network.modules())
+
+
+class Patchwise(nn.Module):
+    """Classifies the four quarters of an image separately and averages their logits, as MedicalPatchNet does."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+
+    def forward(self, images):
+        quarters = images.unfold(2, 32, 32).unfold(3, 32, 32).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
+        return self.net(quarters).unflatten(0, (len(images), -1)).mean(1)
+
+
+def test_maps_of_parts_of_an_image_are_not_used_as_the_features():
+    with pytest.raises(NotAvailableError, match="no submodule that returns a map"):
+        backbones.wrap(Patchwise(), img_size=64)
+    with pytest.raises(NotAvailableError, match=r"'net\.1' returns 4 maps per image"):
+        backbones.wrap(Patchwise(), features="net.1", img_size=64)

@@ -241,7 +241,7 @@ def test_two_checkpoints_are_the_models_that_they_belong_to(run_command, ran, tm
     for file, pair in zip(files, sides, strict=True):
         done = run_command("benchmark.compare", *pair, "--results", ran / "results", "--output", file)
         assert done.returncode == 0, done.stderr
-        assert "A − B [95 %]" in done.stdout
+        assert "A − B [95%]" in done.stdout
     assert files[0].read_bytes() == files[1].read_bytes()
     rows = list(csv.DictReader(files[0].open()))
     assert {(row["method_A"], row["method_B"]) for row in rows} == {("cam", "cam"), ("layercam", "layercam")}

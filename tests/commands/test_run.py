@@ -262,7 +262,7 @@ def test_several_jobs_need_a_stated_number_of_threads(run_command, sentence, fla
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(run_command, flags, tmp_path):
     done = run_command("benchmark.run", "--suite", "tiny", "--dry_run", *flags(tmp_path))
-    assert "21 cells to run for 1 models" in done.stdout
+    assert "21 cells to run for 1 model" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -328,7 +328,7 @@ def test_a_method_in_a_file_that_breaks_fails_alone_and_mended_is_a_row_of_the_s
     assert done.returncode == 1, done.stderr
     assert "out of luck" in done.stdout
     assert {method for method, (found, _) in status().items() if found != "ok"} == {"mine.py:Mine"}
-    assert "1 cells to run" in run_command(*copy, "--trust", "--dry_run").stdout
+    assert "1 cell to run" in run_command(*copy, "--trust", "--dry_run").stdout
     (tmp_path / "mine.py").write_text(MINE)
     assert run_command(*copy, "--trust").returncode == 0
     assert {found for found, _ in status().values()} == {"ok"}
@@ -345,7 +345,7 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, un
     before = content(folder)
     done = run_command("benchmark.run", "--suite", "tiny", "--method", f"{tmp_path}/mine.py:Mine", *flags(folder))
     assert done.returncode == 0, done.stderr
-    assert "4 cells to run for 1 models" in done.stdout
+    assert "4 cells to run for 1 model" in done.stdout
     assert "| mine |" in (folder / "results/tiny/leaderboard.md").read_text()
     after = content(folder)
     kept = {name: record for name, record in before.items() if record["cell"]["protocol"] != "paired"}  # those compare all methods
@@ -360,7 +360,7 @@ def test_records_made_anew_from_stored_maps_are_the_same(run_command, flags, und
     shutil.copytree(undisturbed[0], folder)
     maps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")}
     done = run_command("benchmark.run", "--suite", "tiny", "--overwrite", "always", "--method", "cam", "ablationcam", *flags(folder))
-    assert "5 cells to run for 1 models" in done.stdout
+    assert "5 cells to run for 1 model" in done.stdout
     assert content(folder) == content(undisturbed[0])
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")} == maps
 

@@ -46,7 +46,7 @@ def test_records_are_per_training_and_the_leaderboard_has_a_row_per_entry(run):
     assert {line["trainings"] for line in board.values()} == {"2"}
     assert {line["method_may_be_best"] for line in board.values()} <= {"True", "False", ""}
     assert float(board["cam"]["low"]) <= float(board["cam"]["score"]) <= float(board["cam"]["high"])
-    assert "of this network" not in done.stdout
+    assert "this run only" not in done.stdout
     for blind in ("center", "prior", "noise"):  # folds of patients are the same for all trainings
         assert scored[0, blind] == scored[1, blind]
 

@@ -85,7 +85,7 @@ def test_a_file_of_flags_names_no_code_and_cannot_trust_itself(tmp_path, code, r
     refused(heatmap.main(["--config", str(tmp_path / "flags.yaml")]))
     (tmp_path / "flags.yaml").write_text(yaml.safe_dump({"model": code, "image": "x.png", "trust": True}))
     assert heatmap.main(["--config", str(tmp_path / "flags.yaml")]) == 2
-    assert "write --trust" in capsys.readouterr().err
+    assert "use --trust" in capsys.readouterr().err
     assert not (tmp_path / "ran").exists()
 
 

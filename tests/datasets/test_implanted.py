@@ -150,11 +150,11 @@ def test_a_folder_without_backgrounds_raises_a_clear_error(nih_tree: Callable[..
 @pytest.mark.parametrize(
     ("options", "facts"),
     [
-        ({"places": 0}, r"^places is 0: .* 1$"),
-        ({"places": 65}, r"^places is 65: .* 64$"),
-        ({"places": 1.5}, r"^places is 1\.5: .*integer$"),
+        ({"places": 0}, r"^the option places is 0: .* 1$"),
+        ({"places": 65}, r"^the option places is 65: .* 64$"),
+        ({"places": 1.5}, r"^the option places is 1\.5: .*integer$"),
         ({"findings": 14}, "implanted.* 14 .* 8$"),
-        ({"prevalence": 2}, r"^prevalence is 2: .* 1\b"),
+        ({"prevalence": 2}, r"^the option prevalence is 2: .* 1\b"),
     ],
 )
 def test_an_invalid_option_raises_a_clear_error(load: Callable[..., Dataset], options: dict, facts: str):

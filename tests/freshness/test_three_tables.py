@@ -127,18 +127,18 @@ def test_every_row_of_the_networks(rows):
         values = dict(zip(pairs, (gap[0] for gap in gaps), strict=True))
         for network in several:
             line = found[network]
-            assert numbers(line["hit@iou.3, mean over methods [95 %]"]) == pytest.approx(estimate([(1.0, means[network])])[:3], abs=6e-4)
+            assert numbers(line["hit@iou.3, mean over methods [95%]"]) == pytest.approx(estimate([(1.0, means[network])])[:3], abs=6e-4)
             others = [(values[p] * (-1 if p[0] == network else 1), adjusted[p]) for p in pairs if network in p]
             assert line["may be the best"] == ("yes" if verdict(others) else "no")
             if line["than"] != "–":
                 gap = estimate([(1.0, means[line["than"]]), (-1.0, means[network])])[:3]
-                assert numbers(line["worse by [95 %]"]) == pytest.approx(gap, abs=6e-4)
+                assert numbers(line["worse by [95%]"]) == pytest.approx(gap, abs=6e-4)
     for network, row in means.items():
         if row.runs == 1:
             assert found[network]["may be the best"] == "–"
             assert "1 training run" in found[network]["note"]
         share = row.theta.mean() / rows[network]["truth"].theta.mean()
-        assert float(found[network]["share of bound"]) == pytest.approx(share, abs=6e-4)
+        assert float(found[network]["share of upper bound"]) == pytest.approx(share, abs=6e-4)
 
 
 def test_every_row_of_the_effect_of_a_method_over_networks(rows):
@@ -153,7 +153,7 @@ def test_every_row_of_the_effect_of_a_method_over_networks(rows):
         adjusted = holm([gap[3] for gap in gaps])
         assert line["may be the best"] == ("yes" if verdict([(g[0], p) for g, p in zip(gaps, adjusted, strict=True)]) else "no")
         if line["than"] != "–":
-            assert numbers(line["worse by [95 %]"]) == pytest.approx(over_networks(line["than"], name)[:3], abs=6e-4)
+            assert numbers(line["worse by [95%]"]) == pytest.approx(over_networks(line["than"], name)[:3], abs=6e-4)
             for network, of in rows.items():
                 cell = line.get(f"in {network}", "–")
                 if cell != "–":

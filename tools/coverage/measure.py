@@ -126,7 +126,7 @@ def called_worse(pairs: dict[tuple[int, int], VarianceParts], rule: str) -> Floa
 
 
 def _rejected(p: FloatArray, behind: FloatArray) -> FloatArray:
-    """Return (W,) 1 if one of k better methods has an adjusted p of at most 5 %; ``p``, ``behind``: (k, W)."""
+    """Return (W,) 1 if one of k better methods has an adjusted p of at most 5%; ``p``, ``behind``: (k, W)."""
     order = np.argsort(p, 0, kind="stable")
     ordered = np.take_along_axis(p, order, 0) * np.arange(len(p), 0, -1)[:, None]
     adjusted = np.maximum.accumulate(ordered, 0)

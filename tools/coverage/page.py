@@ -11,7 +11,7 @@ from tools.coverage.words import ABOUT, COLUMNS, REASONS
 from tools.coverage.worlds import RUNS
 
 LOWEST = 0.93
-"""Lowest coverage of a 95 % interval that is not printed in bold."""
+"""Lowest coverage of a 95% interval that is not printed in bold."""
 TWO, THREE, FIVE, _ = (" ".join(map(str, runs)) for runs in RUNS)
 RANGED = (*STATISTICS, EXCLUSION)
 

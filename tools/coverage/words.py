@@ -10,7 +10,7 @@ COLUMNS = {
 }
 ABOUT = """# Do the intervals contain the true value?
 
-**With five training runs: yes.** The 95 % intervals contain the true value in {five} of 100 simulated data sets.
+**With five training runs: yes.** The 95% intervals contain the true value in {five} of 100 simulated data sets.
 
 **With three runs: nearly.** Intervals of rows contain it in {row_3} of 100 data sets. In up to {wrong_3} of 100, a
 best method of a network is wrongly called worse. The low figures come from 500 patients and scores that vary much

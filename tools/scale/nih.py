@@ -11,7 +11,7 @@ RATES = (200, 1000, 5000)
 PLAN = """
 ## The suite `nih`
 
-`python -m benchmark.run --suite nih` trains {models} models (DenseNet-121 and ResNet-18, three poolings each) for
+`python -m benchmark.run --suite nih` trains {models} models (DenseNet-121 and ResNet-18, three pooling types each) for
 {epochs} epochs on about {trained:,} images. See [data_setup.md](data_setup.md#the-whole-suite) for the commands with
 one GPU, Slurm and Ray. Hours of training, one model at a time:
 

@@ -103,7 +103,7 @@ def _measured(measured: dict[str, Any]) -> list[str]:
     """Return the paragraphs about the scheduler, a dry run and the tables."""
     s, p, t = measured["scheduler"], measured["plan"], measured["tables"]
     rows = [
-        [f"{r['jobs']}", f"{r['cpu_s']}", f"{1000 * r['cpu_s'] / s['cells']:.2f}", f"{100 * r['idle']:.1f} %"]
+        [f"{r['jobs']}", f"{r['cpu_s']}", f"{1000 * r['cpu_s'] / s['cells']:.2f}", f"{100 * r['idle']:.1f}%"]
         for r in s["jobs"]
     ]
     load = f"load {s['load']}, {p['load']} and {t['load']} on two cores"

@@ -47,7 +47,7 @@ FORWARD = "forward"
 STEP = "step: forward, backward, optimizer"
 ALONE = "the network alone, on one batch that stays on the device"
 TRAINING = "training epoch"
-FIRST_TENTH, LAST_TENTH = "from 0 to 10 % of the epoch", "from 90 to 100 % of the epoch"
+FIRST_TENTH, LAST_TENTH = "from 0 to 10% of the epoch", "from 90 to 100% of the epoch"
 CPU, GPU = "cpu", "cuda"
 
 LOOPS = {PACKAGE_SIX: SEVEN, CAPTUM: GRADCAM, TORCHCAM: GRADCAM, PACKAGE_SCORECAM: SCORECAM}

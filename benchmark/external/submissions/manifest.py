@@ -87,4 +87,4 @@ def refuse_python_files(flags: Mapping[str, Any], where: str) -> None:
     """
     for name, value in flags.items():
         if CODE.search(str(value)):
-            raise BadValueError(f"--{name} {value} in {where} would run the sender's code: write --trust to allow it")
+            raise BadValueError(f"--{name} {value} in {where} would run the sender's code: use --trust to allow it")

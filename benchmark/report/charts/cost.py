@@ -16,7 +16,7 @@ from core.names import BESIDE, MAIN, PEOPLE
 
 AXIS = "ms per image, one method alone"
 NEAR = 1.5
-"""Smallest ratio of two times that counts as a difference: times vary by 25 % or more on a busy machine."""
+"""Smallest ratio of two times that counts as a difference: times vary by 25% or more on a busy machine."""
 NAMED = (
     f"A method is labelled if it scores higher than every other one that takes at most {NEAR:g} times as long. The "
     "tooltip and the table `cost` show the peak memory of tensors in MiB."

@@ -40,15 +40,15 @@ def draw_intervals(leaderboard: Leaderboard) -> Spec:
     colour = {"color": field("kind:N", **scale(domain=present, range=[colours[kind] for kind in present]))}
     shape = {"shape": field("kind:N", **scale(domain=present, range=[marks[kind] for kind in present]))}
     y = {"y": field("entry:N", sort=None, title=None)}
-    x = {"x": field("low:Q", title=f"{MAIN} [95 %]", **scale(domain=[0, 1])), "x2": {"field": "high"}}
+    x = {"x": field("low:Q", title=f"{MAIN} [95%]", **scale(domain=[0, 1])), "x2": {"field": "high"}}
     hint = tooltip("entry:N", "kind:N", "value:Q", "low:Q", "high:Q", "interval:N", "n:Q")
     best = {"transform": [{"filter": f"(datum.kind === '{MAY_BE_BEST}')"}]}
     band = mark("rect", y, color=BLUE, opacity=0.13) | best
     bar = mark("rule", y, x, colour, strokeWidth=4, strokeOpacity=0.55)
     point = mark("point", y, {"x": field("value:Q")}, colour, shape, hint, filled=True, opacity=1, size=45)
     about = (
-        f"{count(rows)} of {leaderboard.dataset}, and the baselines, by network: {MAIN} with its 95 % interval. "
-        "Shaded: no other method of the network is significantly better (5 %, Holm). The interval of an entry with "
+        f"{count(rows)} of {leaderboard.dataset}, and the baselines, by network: {MAIN} with its 95% interval. "
+        "Shaded: no other method of the network is significantly better (5%, Holm). The interval of an entry with "
         "one training run covers new patients only, not other runs."
     )
     return view(values, about, ROW * len(values), band, bar, point)

@@ -8,7 +8,7 @@
 
 Methods within each network, on all findings (``mean``) and on each:
 
-``may_be_best``     1 if no other method of the network is significantly better (5 %, Holm over the row's pairs)
+``may_be_best``     1 if no other method of the network is significantly better (5%, Holm over the row's pairs)
 ``worse_by@NAME``   how much better the method NAME is, with the interval of the difference. NAME is the top method or,
                     if the top method does not exclude the row, the best method that does
 ``p_first``         probability of being the best of the network: see ``statistics.entries.probability_of_best``

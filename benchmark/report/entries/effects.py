@@ -3,7 +3,7 @@
 Only networks with two training runs or more count, and only pairs of methods that two or more of them have.
 
 ``networks``        number of networks that have the method
-``may_be_best``     1 if no other method is significantly better over the networks (5 %, Holm over the row's pairs)
+``may_be_best``     1 if no other method is significantly better over the networks (5%, Holm over the row's pairs)
 ``worse_by@NAME``   how much better the method NAME is: as in ``comparisons``. The same metric with the name
                     of a network in place of a finding is the difference in that network
 """

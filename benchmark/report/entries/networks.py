@@ -6,7 +6,7 @@ two or more training runs, and if all rank methods were scored on all images. Th
 it is not compared.
 
 ``hit@iou.3``       mean over the rank methods, with its interval over training runs and patients
-``may_be_best``     1 if no other network of the grid is significantly better (5 %, Holm over all pairs of the grid)
+``may_be_best``     1 if no other network of the grid is significantly better (5%, Holm over all pairs of the grid)
 ``worse_by@NAME``   how much worse it is than the network NAME: see ``comparisons``
 ``p_first``         probability of being the best of its grid
 ``above_prior``     difference from ``prior`` on the same training runs

@@ -133,14 +133,14 @@ def _interval_scope(first: Entry) -> str:
     """Describe the interval of a row: for new patients only, or for new training runs too."""
     runs = run_count(first) or 0
     if is_single(first) or runs < 2:
-        return "95 % interval for new patients only, from one training run"
+        return "95% interval for new patients only, from one training run"
     few = ", too few for a reliable interval" * (runs < BAND_RUNS)
-    return f"95 % interval for new training runs and patients, from {runs} runs{few}"
+    return f"95% interval for new training runs and patients, from {runs} runs{few}"
 
 
 def _chance(first: Entry) -> str:
     share = first.find("p_first")
-    return "" if share is None or share.value is None else f" It is first in {100 * share.value:.0f} % of resamples."
+    return "" if share is None or share.value is None else f" It is first in {100 * share.value:.0f}% of resamples."
 
 
 def _over_prior(first: Entry) -> str:
@@ -178,7 +178,7 @@ def _another(first: Entry, methods: Sequence[Entry]) -> tuple[str, ...]:
     band = f"{name(first)} has fewer than {BAND_RUNS} training runs, too few to predict the score of another run. "
     if following is not None:
         ends = f"{number(following.low)} to {number(following.high)}"
-        band = f"Another run of {name(first)} is expected to score {ends} on these images (95 %). "
+        band = f"Another run of {name(first)} is expected to score {ends} on these images (95%). "
     single = sum(map(is_single, methods))
     rest = f" {single} of {len(methods)} rows have one run: another seed may change their order." if single else ""
     spread_words = f"Its {runs} runs have a standard deviation of {number(spread.value)}."

@@ -13,10 +13,10 @@ from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN, PRIOR
 from core.scores import Origin
 
-HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]", "prior", "may be as good", "n cases")
+HEADER = ("finding", "first", "is it real?", "score [95%]", "− prior [95%]", "prior", "may be as good", "n cases")
 ABOUT = (
     "The best method of this network for each finding, by `hit@iou.3`. may be as good: number of methods that no "
-    "other method beats significantly (5 %, Holm over the comparisons of a method). is it real: above prior if the "
+    "other method beats significantly (5%, Holm over the comparisons of a method). is it real: above prior if the "
     "interval of the difference is above 0. The best method is chosen on these images, so its score is slightly too "
     "high. Each finding is tested separately: without any difference, one finding in forty would still be above "
     "prior by chance."
@@ -30,8 +30,8 @@ def by_finding(methods: Sequence[Record], rows: Sequence[Record]) -> Table | Non
     """
     names = dict.fromkeys(f for row in methods for _, f in row.names(MAIN) if f != "mean")
     lines = [line for finding in names if (line := _of_finding(finding, methods, rows)) is not None]
-    single = " of this network" * all(map(is_single, methods))
-    header = tuple(heading.replace("95 %", f"95 %{single}") for heading in HEADER)
+    single = ", this run only" * all(map(is_single, methods))
+    header = tuple(heading.replace("95%", f"95%{single}") for heading in HEADER)
     if not lines:
         return None
     cells, keys = zip(*lines, strict=True)
@@ -51,7 +51,7 @@ def of_protocol_table(layout: TableLayout, table: Table, by_key: Mapping[str, Re
     metric, origin = layout.main
     rows = {keys[0]: _of_metric(by_key[keys[0]], metric, origin) for keys in table.keys if keys}
     chosen = f", {origin}" if origin not in (None, "none") else ""
-    return {"main": f"{metric}{chosen} [95 %]", "rows": rows}
+    return {"main": f"{metric}{chosen} [95%]", "rows": rows}
 
 
 def _of_metric(record: Record, metric: str, origin: Origin | None) -> dict[str, list[Any]]:

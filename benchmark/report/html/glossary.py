@@ -17,17 +17,17 @@ WORDS = {
     "method": "How the heat map is computed from the network. prior, center, noise and untrained are baselines; truth "
     "is the upper bound that the network's grid allows.",
     "same map as": "Method that gives the same map by construction under this pooling.",
-    "of this network": "95 % interval for new patients and this one training run. Another run may score outside it.",
+    "this run only": "95% interval for new patients and this one training run. Another run may score outside it.",
     "training runs": "Number of training runs behind the row. They differ only by their seed.",
     "sd over runs": "Standard deviation of the scores of the training runs.",
-    "one more run": "Interval in which another training run is expected to score on these images (95 %).",
-    "may be the best": "yes: no other row is significantly better (5 %, Holm). Methods are compared within their "
+    "one more run": "Interval in which another training run is expected to score on these images (95%).",
+    "may be the best": "yes: no other row is significantly better (5%, Holm). Methods are compared within their "
     "network, networks within their grid.",
-    "worse by": "How much better the row named under `than` is, with the 95 % interval of that difference.",
+    "worse by": "How much better the row named under `than` is, with the 95% interval of that difference.",
     "than": "The top row. If it is not significantly better but other rows are, the best of those.",
     "networks": "Networks with two training runs or more that have the method.",
     "upper bound": "Score of truth: the best score that a map on this grid can reach.",
-    "share of bound": "The score divided by the upper bound.",
+    "share of upper bound": "The score divided by the upper bound.",
     "− prior": "The main column minus that of prior on the same cases. prior shows where other patients have the "
     "finding, so a method that does not beat it shows nothing about this image.",
     "p (Holm)": "p value of the difference to prior, corrected for the number of rows.",
@@ -49,7 +49,7 @@ WORDS = {
     "n cases": "Number of cases behind the main column: pairs of an image and a finding with an annotated box.",
     "n boxes": "Number of annotated boxes.",
     "auroc": "How well the network separates images with and without a finding. It says nothing about location.",
-    "auroc, boxed images": "AUROC on the images that have a box.",
+    "auroc, images with boxes": "AUROC on the images that have a box.",
     "note": "Remarks: baseline or upper bound, reason for not being compared, not shown to be above prior.",
     "energy": "Share of the map's positive integral inside the annotation.",
     "insertion": "Area under the finding's probability while a blurred image is restored, highest pixels of the map "
@@ -77,10 +77,10 @@ OVERLAPS = {"iou": "IoU (shared area over joint area)", "iobb": "IoBB (shared ar
 def word_of(heading: str) -> str:
     """Return the key of a heading in ``WORDS``.
 
-    >>> word_of("− prior [95 %]"), word_of("Mass (n 110)"), word_of("hit@iou.3 oracle"), word_of("acc@iobb.25")
+    >>> word_of("− prior [95%]"), word_of("Mass (n 110)"), word_of("hit@iou.3 oracle"), word_of("acc@iobb.25")
     ('− prior', 'Mass', 'oracle', 'acc@iobb.x')
     """
-    word = re.sub(r" \[95 %[^\]]*\]$| \(n \d+\)$", "", heading)
+    word = re.sub(r" \[95%[^\]]*\]$| \(n \d+\)$", "", heading)
     if word not in WORDS and (rest := word.removeprefix(f"{MAIN} ")) in WORDS:
         return rest
     if word not in WORDS and (level := LEVEL.fullmatch(word)):

@@ -9,7 +9,7 @@ from core.names import MAIN
 
 DRAWN = {
     "drawn by code": "The images and annotations are drawn by code: the order of methods may differ on radiographs.",
-    "drawn into radiographs": "The findings are drawn into radiographs: the order may differ for real findings.",
+    "drawn into radiographs": "Synthetic findings in radiographs: the order may differ for real findings.",
 }
 NETWORK = (
     "Why a network predicts a finding: a map may hit the box and still not show what the network used "
@@ -64,7 +64,7 @@ def _trained(behind: Sequence[Record], numbers: Sequence[int]) -> str:
 def limits(entered: Sequence[Record], behind: Sequence[Record]) -> tuple[str, ...]:
     """Return sentences on what the order of the ``entered`` rows does not show.
 
-    They concern drawn images, a single training run, the ranking by pointing, and other networks. ``behind``: the
+    They concern synthetic images, a single training run, the ranking by pointing, and other networks. ``behind``: the
     records of every training run.
     """
     seeds = ["What another training run of these networks would give."] if is_single(entered[0]) else []

@@ -65,7 +65,7 @@ def _heading(text: str, cells: Sequence[str]) -> dict[str, Any]:
     """Return a heading: its key in the glossary, whether all cells are numbers, and whether it is shown by default."""
     values = [cell for cell in cells if cell not in ("", NOTHING)]
     numeric = bool(values) and all(NUMBER.match(cell) for cell in values)
-    decides = text.removesuffix(" [95 %]") in DECIDE
+    decides = text.removesuffix(" [95%]") in DECIDE
     return {"text": text, "word": word_of(text) if meaning(text) else "", "numeric": numeric, "decides": decides}
 
 

@@ -62,7 +62,7 @@ def one_by_one(leaderboard: Leaderboard) -> Table:
     rows = [run for entry in ranking.ranked(leaderboard.entries) if len(entry.runs) > 1 for run in entry.runs]
     columns = [
         *(replace(column, kind="model") if column.heading == "seed" else column for column in NAMES),
-        score(MAIN, "cross-fitted", f"{MAIN} [95 % of this network]", with_interval),
+        score(MAIN, "cross-fitted", f"{MAIN} [95%, this run only]", with_interval),
         score("pointing", formatter=with_interval),
         count(MAIN, "cross-fitted"),
     ]

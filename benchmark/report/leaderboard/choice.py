@@ -20,7 +20,7 @@ ABOUT = (
     "number of trained networks in a row."
 )
 FOLDS = "The recipe of each fold, its score on the other folds, and the difference to the second-best recipe."
-HEADER = ("network", "recipe", "judged by", "score [95 %]", "− chosen", "folds", "n cases", "networks")
+HEADER = ("network", "recipe", "judged by", "score [95%]", "− chosen", "folds", "n cases", "networks")
 HEADER_OF_FOLDS = ("network", "seed", "fold", "recipe", "score on the other folds", "− next", "n cases")
 
 

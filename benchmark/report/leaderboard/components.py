@@ -38,14 +38,14 @@ def tables(part: BalancedScores | None, dataset: str) -> list[Table]:
 def components_table(part: BalancedScores, dataset: str) -> Table:
     """Return a row per component of variance.
 
-    ``sd`` is in the unit of the main column; shares of the variance of one run's score add up to 100 %.
+    ``sd`` is in the unit of the main column; shares of the variance of one run's score add up to 100%.
     """
     parts, in_score = part.components, in_a_score(part)
     whole = sum(value**2 for value in in_score.values())
     words = {term: name_of(term) for term in parts}
     words[list(parts)[-1]] += ", rest"
     sds = {term: f"{np.sqrt(value):.3f}" for term, value in parts.items()}
-    rows = [(words[term], sds[term], f"{in_score[term]:.3f}", f"{_share(in_score[term], whole)} %") for term in parts]
+    rows = [(words[term], sds[term], f"{in_score[term]:.3f}", f"{_share(in_score[term], whole)}%") for term in parts]
     header = ("component", "sd", "in a score", "share")
     return Table(f"{dataset}: components of variance", f"{ABOUT}\n{basis(part)}", header, tuple(rows))
 

@@ -25,34 +25,34 @@ from core.names import MAIN, PAIRED, PEOPLE, RELATIVE_DROP
 
 TITLE = "methods within each network"
 THRESHOLDS = (
-    "cross-fitted by patient in 5 folds, per finding; the oracle columns of index.html use thresholds chosen on the "
+    "cross-fitted by patient in 5 folds, per finding; the oracle columns in index.html use thresholds chosen on the "
     "test annotations"
 )
 INTERVALS = (
-    "Intervals of one training run cover new patients (BCa, 95 %, 10,000 resamples) and require 10 patients. `hit@…`: "
-    "mean over findings."
+    "Intervals for a single training run account for new patients (BCa, 95%, 10,000 resamples) and require 10 "
+    "patients. `hit@…`: mean over findings."
 )
 PART = (
-    "The columns are those of the first table of methods. Slow methods were scored on a random part of the boxed "
-    "images, sampled by patient. All methods in this table are scored on that part: do not compare them with scores "
-    "in other tables. `auroc` (in index.html) is computed on all test images."
+    "The columns are those of the first table of methods. Slow methods were scored on a random subset of the images "
+    "with boxes, sampled by patient. All methods in this table are scored on that subset: do not compare them with "
+    "scores in other tables. `auroc` (in index.html) is computed on all test images."
 )
 COMPARED = (
     "`− prior`: the difference from `prior` on the same cases. `p` (in index.html) comes from a sign-flip test over "
-    "patients if there is one run, otherwise from a test over runs and patients. It is corrected by Holm over the "
+    "patients if there is one run, otherwise from a test over runs and patients. It is Holm-corrected across the "
     "network's methods. `P(best)`: share of bootstrap draws (of patients, and of runs if there are several) in which "
     "the method scores highest on its network. It is descriptive, not a test."
 )
 ENTRIES = (
     "A row is one method on all training runs of a network, which differ only by seed. Its score is the mean over "
     "runs. The interval accounts for new runs and new patients, at fixed thresholds (Obuchowski and Rockette, Hillis; "
-    "coverage: docs/coverage.md). `1 run`: the row has a single run. Its interval, in the column `of this network`, "
-    "accounts for new patients but not for other runs of the network. `one more run` (in index.html): 95 % "
+    "coverage: docs/coverage.md). `1 run`: the row has a single run. Its interval, in the column `this run only`, "
+    "accounts for new patients but not for other runs of the network. `one more run` (in index.html): 95% "
     "prediction interval for the score of another run on these images."
 )
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other method is "
-    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much lower the row scores "
+    "significantly better (5%, Holm over the comparisons of the row). `worse by`: how much lower the row scores "
     "than the method under `than`, with the interval of the difference (not corrected for the number of comparisons). "
     "`than` names the top method. If the top method is not significantly better than the row but other methods are, "
     "`than` names the best of these. To compare networks, use the table of networks instead."
@@ -64,12 +64,12 @@ TWO_RUNS = (
 )
 COLUMNS = (
     *("backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),
-    *(MAIN, "of this network", "may be the best", "worse by", "than", "− prior", "pointing", "note"),
+    *(MAIN, "this run only", "may be the best", "worse by", "than", "− prior", "pointing", "note"),
 )
 """Main columns, in ``leaderboard.md`` and ``leaderboard.tex`` unless they are empty."""
 SHORT = (
     *("backbone", "pooling", "size", "seed", "trained on", "method"),
-    *(MAIN, "of this network", "may be the best", "worse by", "than", "− prior", "note"),
+    *(MAIN, "this run only", "may be the best", "worse by", "than", "− prior", "note"),
 )
 """Columns shown in a terminal."""
 
@@ -78,7 +78,7 @@ OTHERS = (
     ABOVE_PRIOR,
     score("p_holm", heading="p (Holm)", formatter=chance, kind="optional"),
     FIRST,
-    *(score(f"{RELATIVE_DROP}{who}", None, f"drop to {who} [95 %]", with_interval, "optional") for who in PEOPLE),
+    *(score(f"{RELATIVE_DROP}{who}", None, f"drop to {who} [95%]", with_interval, "optional") for who in PEOPLE),
     *(score(f"hit@{level}", "cross-fitted") for level in ("iou.1", "iou.5", "iobb.1", "iobb.5")),
     score("pointing"),
     count(MAIN, "cross-fitted"),
@@ -96,7 +96,7 @@ def main(leaderboard: Leaderboard, images: int | None = None, wanted: Sequence[s
     """Return the table with one row per method and network.
 
     ``images``: size of the part of the images that slow methods explain; None for all images. ``wanted``: headings
-    without ``[95 %]``; all columns by default.
+    without ``[95%]``; all columns by default.
     """
     rows = leaderboard.parts[images]
     part = images is not None
@@ -105,7 +105,7 @@ def main(leaderboard: Leaderboard, images: int | None = None, wanted: Sequence[s
     about = [PART] if part else [ENTRIES, WITHIN, *([COMPARED] if paired else [])]
     about += [ONE_RUN] if any(map(is_single, rows)) else []
     intro = "\n".join([basis_lines(leaderboard.runs(images), THRESHOLDS), INTERVALS, *about])
-    wanted_columns = [c for c in columns(rows) if not wanted or c.heading.removesuffix(" [95 %]") in wanted]
+    wanted_columns = [c for c in columns(rows) if not wanted or c.heading.removesuffix(" [95%]") in wanted]
     two = any(select.is_method(r) and run_count(r) == 2 for r in rows)
     table = tabulated(f"{leaderboard.dataset}: {title}", intro, wanted_columns, rows)
     return replace(table, footnote=TWO_RUNS if two else "")

@@ -26,16 +26,16 @@ from core.names import MAIN
 ABOUT = (
     "A network is represented by its mean over a fixed list of methods: {methods}{chosen}. Only networks "
     "with the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that grid can "
-    "reach. Compare networks of different grids by their `share of bound` only, and with care. `may be the best`: no "
-    "other network with the same grid is significantly better (5 %, Holm over all pairs of the grid; runs are nested "
-    "in networks, and patients are shared). `worse by`: how much lower the row scores than the network under `than`. "
-    "The text above the next table explains the interval."
+    "reach. Compare networks with different grids only by their `share of upper bound`, and with care. `may be the "
+    "best`: no other network with the same grid is significantly better (5%, Holm over all pairs of these networks; "
+    "runs are nested in networks, and patients are shared). `worse by`: how much lower the row scores than the "
+    "network under `than`. The text above the next table explains the interval."
 )
 EFFECTS_ABOUT = (
     "The difference between two methods of a network, averaged over the networks that have both methods and two "
     "training runs or more. `networks`: number of networks with the method. The networks are fixed: intervals cover "
     "new runs of these networks and new patients, not other networks. `may be the best`: no other method is "
-    "significantly better (5 %, Holm over the comparisons of the row). `worse by`: how much lower the row scores than "
+    "significantly better (5%, Holm over the comparisons of the row). `worse by`: how much lower the row scores than "
     "the method under `than`; a negative value means that the row scores higher. `in …`: the difference in one "
     "network. The mean may hide differences of opposite sign."
 )
@@ -47,14 +47,14 @@ NO_NETWORK = "**No network is compared: none has all these methods on all images
 
 COLUMNS = (
     *(column for column in MODEL if column.heading != "seed"),
-    score(MAIN, heading=f"{MAIN}, mean over methods [95 %]", formatter=with_interval),
+    score(MAIN, heading=f"{MAIN}, mean over methods [95%]", formatter=with_interval),
     SPREAD_OVER_RUNS,
     TableColumn(TRAININGS, lambda r: str(run_count(r) or NOTHING)),
     *VERDICTS,
     ABOVE_PRIOR,
     FIRST,
     score("bound", heading="upper bound", kind="optional"),
-    score("share_of_bound", heading="share of bound", kind="optional"),
+    score("share_of_bound", heading="share of upper bound", kind="optional"),
     *AUROC,
     TableColumn("note", lambda r: "; ".join(filter(None, (r.reason, ranking.against_prior(r.find("above_prior")))))),
 )

@@ -21,12 +21,14 @@ CELL = (
 )
 """Fields of the cell, followed by ``images`` (size of the part that slow methods explain) and ``method``."""
 NAMED = {
-    "− prior [95 %]": "above_prior",
+    "− prior [95%]": "above_prior",
     "p (Holm)": "p_holm",
     "P(best)": "p_first",
-    "auroc, boxed images": "auroc@boxed",
+    "auroc, images with boxes": "auroc@boxed",
+    "share of upper bound": "share_of_bound",
+    "this run only [95%]": "of_this_network",
 }
-"""Heading -> name of the CSV column, where they differ by more than ``[95 %]``."""
+"""Heading -> name of the CSV column, where they differ by more than ``[95%]``."""
 MAY_BE_BEST = {"network_may_be_best": "network_may_be_best", "may_be_best": "method_may_be_best"}
 """Verdict of a row -> CSV column."""
 Value = float | int | str | None
@@ -100,7 +102,7 @@ def _check(record: Record) -> dict[str, Value]:
 
 def _values(column: TableColumn, record: Record) -> dict[str, Value]:
     """Return the values of one column for ``record``: a text, a count, or a score with its interval."""
-    name = NAMED.get(column.heading, column.heading.removesuffix(" [95 %]")).replace(" ", "_")
+    name = NAMED.get(column.heading, column.heading.removesuffix(" [95%]")).replace(" ", "_")
     if column.pick is None:
         return {name: column.cell(record).replace(NOTHING, "")}
     picked = column.pick(record)

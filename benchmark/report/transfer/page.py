@@ -25,8 +25,8 @@ from core.names import MAIN, MAIN_PROTOCOL
 
 FILE = "transfer.md"
 SUITES = {
-    "phantom": ("phantom", "drawn images"),
-    "implanted": ("implanted", "findings drawn into radiographs"),
+    "phantom": ("phantom", "synthetic images"),
+    "implanted": ("implanted", "synthetic findings in radiographs"),
     "nih-sample": ("NIH", "radiographs"),
 }
 """Suite -> its data set, and a description of the images."""
@@ -34,7 +34,7 @@ TITLE = "# Does the phantom predict real images?"
 ABOUT = f"""Rankings use the main column of the leaderboards: `{MAIN}` of protocol `{MAIN_PROTOCOL}`, mean over
 findings, thresholds cross-fitted by patient. Baselines and slow methods (scored on part of the images) are left out.
 
-τ: Kendall's tau-b of two rankings; 1 is the same order, −1 the reverse. Its 95 % interval is a bootstrap with {DRAWS:,}
+τ: Kendall's tau-b of two rankings; 1 is the same order, −1 the reverse. Its 95% interval is a bootstrap with {DRAWS:,}
 draws of patients and training runs of each suite. With one run it covers patients only; with two or three runs it is
 slightly too narrow. p: exact, the probability of such an order if the two rankings were unrelated; equal maps count
 once. Two rankings agree if p is below .05 and the interval is above 0. With fewer than {FEWEST} rows there is no τ,
@@ -90,7 +90,7 @@ def page(suites: Sequence[SuiteScores]) -> str:
 
 
 def _agreements(title: str, about: str, heading: str, ranked: Sequence[RankedTwice]) -> Table:
-    header = (heading, "rows", "τ [95 %]", "p", "first", "pairs that swap", "training runs", "patients")
+    header = (heading, "rows", "τ [95%]", "p", "first", "pairs that swap", "training runs", "patients")
     return Table(title, about, header, tuple(map(_agreement, ranked)))
 
 

@@ -31,7 +31,7 @@ def with_tau(ranked: RankedTwice) -> str:
 
 
 def tau(ranked: RankedTwice) -> str:
-    """Format Kendall's tau-b with its 95 % interval over patients, and over training runs if there are several."""
+    """Format Kendall's tau-b with its 95% interval over patients, and over training runs if there are several."""
     a = ranked.agreement
     return f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]" if ranked.enough else NOTHING
 

@@ -3,9 +3,9 @@
 Optimism: oracle minus cross-fitted score, the gain from choosing a threshold on the scored cases themselves.
 
 Only the oracle of a single finding has an interval; each resample chooses a new threshold. In simulations with 120
-patients, this 95 % interval covers the true share at the best threshold in 90 to 97 % of runs, so read it with care. An
-interval of the mean over eight findings would cover it in only 44 %, because the maximum of a resample is biased
-upwards in every finding at once. An interval of the optimism would cover the expected value in 75 % (150 simulations
+patients, this 95% interval covers the true share at the best threshold in 90 to 97% of runs, so read it with care. An
+interval of the mean over eight findings would cover it in only 44%, because the maximum of a resample is biased
+upwards in every finding at once. An interval of the optimism would cover the expected value in 75% (150 simulations
 each). These two have no interval, and neither has an oracle whose threshold is shared or was chosen for another metric.
 """
 

@@ -93,7 +93,7 @@ def sweep(
     [1.0, 1.0]
     """
     if contours not in ("largest", "all"):
-        raise BadValueError(f"unknown contours {contours!r}: write 'largest' or 'all'")
+        raise BadValueError(f"unknown contours {contours!r}: use 'largest' or 'all'")
     boxes = as_boxes(truth)
     if not len(boxes):
         raise BadValueError("no truth boxes: pass an array (M,4) in pixels of the map, with at least one box")

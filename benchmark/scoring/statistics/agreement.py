@@ -5,8 +5,8 @@ which share its training runs, or networks, which do not. Kendall, Biometrika 30
 
 ``rank_agreements`` compares two metrics on the same patients and training runs. Noise in the means pulls tau towards 0,
 and resampling adds noise, so intervals are too low rather than too high. In 300 simulations with 24 patients and 8 rows
-that one metric cannot distinguish, the percentile interval excludes 0 in 1 % of them and the BCa interval, which
-corrects that pull, in 24 %. For a clear perfect order the percentile interval excludes 0 in 73 %.
+that one metric cannot distinguish, the percentile interval excludes 0 in 1% of them and the BCa interval, which
+corrects that pull, in 24%. For a clear perfect order the percentile interval excludes 0 in 73%.
 """
 
 import itertools
@@ -36,7 +36,7 @@ class RankAgreement:
     tau: float
     """Kendall's tau-b of the mean scores: 1 for the same order, −1 for the reverse; nan if all rows are tied."""
     low: float
-    """95 % percentile interval over patients and, if there are several, training runs; nan below 10 patients."""
+    """95% percentile interval over patients and, if there are several, training runs; nan below 10 patients."""
     high: float
     p: float
     """Exact two-sided p-value of tau for independent orders; equal rows count once."""

@@ -17,11 +17,11 @@ from core.seeds import generator
 from core.types import FloatArray
 
 ALPHA = 1 - LEVEL
-"""Level of a significant difference of two entries, after Holm's correction."""
+"""Significance level for the difference between two entries, after Holm's correction."""
 DRAWS = 4000
 """Number of draws in ``probability_of_best``."""
 BAND_RUNS = 3
-"""Minimum number of training runs for ``one_more``: its band then covers 93 to 97 % (docs/coverage.md)."""
+"""Minimum number of training runs for ``one_more``: its band then covers 93 to 97% (docs/coverage.md)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class EntryScores:
 
     @property
     def interval(self) -> MrmcEstimate | None:
-        """Mean with its interval over training runs and patients; None for one training run or below 10 patients."""
+        """Mean with its interval over training runs and patients; None for one run or fewer than 10 patients."""
         enough = len(self.theta) > 1 and self.jackknife.shape[1] >= SMALLEST
         return mrmc.interval(self.theta, self.jackknife) if enough else None
 
@@ -50,13 +50,14 @@ class EntryScores:
 def leave_one_out(sums: Sums) -> tuple[FloatArray, FloatArray]:
     """Return the mean (M,) over findings of ``sums`` (P,F,M), and the same with each patient left out (M,P).
 
-    Thresholds are not chosen again. A finding that has no cases without a patient is left out of that mean.
+    Thresholds are not chosen again. If a finding has no cases left without a patient, it is omitted
+    from that mean.
     """
     return mean(sums.value, 0), mean(sums.without, 1).T
 
 
 def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
-    """Return one − other, paired on common training runs, else nested; over patients alone if a side has one run."""
+    """Return one − other: paired on common training runs, else nested; over patients only if either has one run."""
     if common := [name for name in one.trainings if name in other.trainings]:
         one, other = one.restrict(common), other.restrict(common)
     rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
@@ -72,9 +73,9 @@ class Verdict:
     may_be_best: bool | None
     """False if another row is significantly better; None if nothing can be compared."""
     worse_by: MrmcEstimate | None = None
-    """By how much row ``than`` is better, with the unadjusted interval; None for the top row and below 10 patients."""
+    """By how much row ``than`` is better, with the unadjusted interval; None for the top row or below 10 patients."""
     than: int | None = None
-    """Index of the top row, or of the best significantly better row if the top row is not one."""
+    """Index of the top row or, if the top row is not significantly better, of the best row that is."""
 
 
 Gap = Callable[[int, int], MrmcEstimate | None]
@@ -84,7 +85,7 @@ Gap = Callable[[int, int], MrmcEstimate | None]
 def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
     """Compare each row with all others; rows are sorted, best first.
 
-    A row may be the best unless another row is significantly better at the 5 % level. Holm's correction is over the
+    A row may be the best unless another row is significantly better at the 5% level. Holm's correction is over the
     comparisons of each row or, without ``per_row``, over all pairs of the table.
 
     >>> apart = lambda a, b: MrmcEstimate(0.2 * (b - a), 0.1, 0.3, np.inf, 0.001)
@@ -116,7 +117,7 @@ def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
 
 
 def compared(one: EntryScores, other: EntryScores) -> MrmcEstimate | None:
-    """Return ``difference`` of two rows; None below 10 patients."""
+    """Return ``difference`` of two rows; None for fewer than 10 patients."""
     return None if one.jackknife.shape[1] < SMALLEST else difference(one, other)
 
 
@@ -127,7 +128,7 @@ def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:
 
 
 def one_more(theta: FloatArray) -> tuple[float, float] | None:
-    """Return the 95 % prediction interval of another training run on the same images; None below ``BAND_RUNS`` runs.
+    """Return the 95% prediction interval of another run on the same images; None for fewer than ``BAND_RUNS`` runs.
 
     For two runs that agree by chance it would be far too narrow: see docs/coverage.md.
 
@@ -149,11 +150,12 @@ def prediction_band(theta: FloatArray) -> FloatArray:
 
 
 def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray:
-    """Return each row's probability of the highest mean, from draws.
+    """Return each row's probability of having the highest mean, estimated from random draws.
 
-    The rows of a network share its S training runs. A draw moves the rows of a network together by A'z / sqrt(S(S - 1))
-    · sqrt((S - 1) / chi²), where A are their centred scores and chi² has S - 1 degrees of freedom, and all rows by a
-    normal distribution with the patients' covariance. The result is descriptive, not a test. Equal rows share a draw.
+    The rows of a network share its S training runs. Each draw shifts the rows of a network together by
+    A'z / sqrt(S(S - 1)) · sqrt((S - 1) / chi²), where A are their centred scores and chi² has S - 1 degrees of freedom.
+    It also shifts all rows by a normal draw with the patients' covariance. If rows tie for first place, each gets an
+    equal part of the draw. The result is descriptive, not a test.
     """
     random = generator(0, "best")
     rows = [row for network in networks for row in network]
@@ -174,10 +176,10 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
 
 
 def probability_of_first(samples: NDArray[np.floating]) -> FloatArray:
-    """Return each method's probability (K,...) of the first place, from values (R,K,...) on the same resamples.
+    """Return each method's probability (K,...) of ranking first, from values (R,K,...) on the same resamples.
 
-    It is the share of resamples in which the method has the highest value; equal methods share a resample. An undefined
-    value is never first; a resample without any value is left out.
+    It is the share of resamples in which the method has the highest value. If methods tie, each gets an equal part of
+    the resample. An undefined value is never first; a resample without any value is left out.
     """
     ranked = np.where(np.isfinite(samples), samples, -np.inf)
     best = (ranked == ranked.max(1, keepdims=True)) & np.isfinite(samples)

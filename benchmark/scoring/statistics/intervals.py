@@ -1,10 +1,10 @@
-"""95 % intervals from resamples, bias-corrected and accelerated (BCa).
+"""95% intervals from resamples, bias-corrected and accelerated (BCa).
 
 Efron, "Better bootstrap confidence intervals", JASA 82 (1987); Efron and Tibshirani, "An introduction to the
 bootstrap", 1993, equations 14.9 to 14.15: percentiles at Φ(z0 + (z0 + z)/(1 − a(z0 + z))), where z0 measures the median
 bias of the resamples and a, from the jackknife by patient, how the standard error changes with the value.
 
-Coverage of the 95 % interval of a share (10,000 simulations each, shares .2 to .8, 1 to 5 images per patient,
+Coverage of the 95% interval of a share (10,000 simulations each, shares .2 to .8, 1 to 5 images per patient,
 correlation 1/4), in per cent by the number of patients:
 
 patients     10    20    50    100   200
@@ -12,8 +12,8 @@ BCa          91.2  93.7  94.5  94.9  95.1
 percentile   89.4  92.1  93.9  94.7  95.0
 
 A maximum over thresholds that is chosen again in each resample (``oracle``) has a bias that its interval does not
-cover: with 120 patients BCa covers the true share at the best threshold in 90 % of runs, percentile in 75 %; for the
-mean of eight such maxima in 44 % and 1 % (150 simulations).
+cover: with 120 patients BCa covers the true share at the best threshold in 90% of runs, percentile in 75%; for the
+mean of eight such maxima in 44% and 1% (150 simulations).
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def interval(of: Resampled) -> FloatArray:
     """Return the lower and upper end (...,2) of values (...); nan below 10 patients and if nothing is defined.
 
     Undefined resamples are left out. If all resamples agree (every case is a hit), both ends are the value; see
-    ``exact``. A value outside the middle 95 % of its resamples has no interval, because its bias is larger than its
+    ``exact``. A value outside the middle 95% of its resamples has no interval, because its bias is larger than its
     spread. So every interval contains its value.
     """
     return intervals([of])[0]

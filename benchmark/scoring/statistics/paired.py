@@ -37,7 +37,7 @@ class Comparison:
     difference: float | None
     """First − second; for ``mean`` over the common findings."""
     low: float | None
-    """Lower end of the difference's 95 % interval (BCa, the same resamples for both); None below 10 patients."""
+    """Lower end of the difference's 95% interval (BCa, the same resamples for both); None below 10 patients."""
     high: float | None
     p: float | None
     """Two-sided p-value of the sign-flip test by patient."""

@@ -24,7 +24,7 @@ from core.names import LIMIT, MAIN, MAIN_PROTOCOL
 SEED = 0
 """Seed of the resamples and of the sign flips."""
 INTERVALS = (
-    f"intervals for one training run: BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), fixed thresholds, "
+    f"intervals for one training run: BCa 95%, {RESAMPLES:,} resamples of patients (seed {SEED}), fixed thresholds, "
     "10 patients or more"
 )
 OVER_TRAININGS = (

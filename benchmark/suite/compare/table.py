@@ -14,7 +14,7 @@ from core.files import atomic, csv_cell
 from core.names import MAIN
 
 WORDS = ("model", "method")
-HEADER = ("finding", "A", "B", "A − B [95 %]", "p", "p (Holm)", "n")
+HEADER = ("finding", "A", "B", "A − B [95%]", "p", "p (Holm)", "n")
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class RayCluster(Executor):
             raise NotAvailableError("--executor ray requires Ray: pip install -e '.[ray]'") from None
         for option, value in (("gpus", gpus), ("memory", memory or 0), ("retries", retries)):
             if not isinstance(value, int | float) or value < 0:
-                raise BadValueError(f"--executor ray:{option}={value} is invalid: write a number of 0 or more")
+                raise BadValueError(f"--executor ray:{option}={value} is invalid: use a number of 0 or more")
         self.ray, self.address = ray, address
         wanted = {"num_gpus": gpus, "max_retries": retries, "retry_exceptions": False}
         self.wanted = wanted if memory is None else {**wanted, "memory": round(memory * GIB)}

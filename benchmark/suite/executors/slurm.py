@@ -47,7 +47,7 @@ class Slurm(Executor):
         for option, value, least in (("time", time, 1), ("gpus", gpus, 0)):
             if not isinstance(value, int) or value < least:
                 raise BadValueError(
-                    f"--executor slurm:{option}={value} is invalid: write a whole number of {least} or more"
+                    f"--executor slurm:{option}={value} is invalid: use a whole number of {least} or more"
                 )
         _check(cluster)
         self.cluster = cluster

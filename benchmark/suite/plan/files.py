@@ -29,6 +29,8 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
 
     ``trust``: whether Python files named by its methods or checkpoints may be executed; otherwise ``BadValueError``.
     """
+    if not name:
+        raise BadValueError(f"no suite given: use one of {', '.join(suites(folder))}")
     path = folder / f"{name}.yaml"
     if not path.is_file():
         raise UnknownNameError("suite", name, suites(folder))
@@ -62,11 +64,11 @@ def _problems(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:
     trainings = [training for plan in plans for training in plan.trainings]
     for training in trainings:
         if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
-            yield "has several folds with the same test images: write partition: kfold"
+            yield "has several folds with the same test images: use partition: kfold"
         if training.fold >= training.folds:
-            yield f"has fold {training.fold}, but the folds are 0 to {training.folds - 1}: write one of them"
+            yield f"has fold {training.fold}, but the folds are 0 to {training.folds - 1}: use one of them"
     if any(training.batch_size == "auto" for training in trainings):
-        yield "has batch_size auto, which depends on the machine: write a number"
+        yield "has batch_size auto, which depends on the machine: use a number"
     if repeated := duplicates(plan.id for plan in plans):
         yield f"has two models with the name {', '.join(repeated)}: if they differ in other flags, write two suites"
     if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.scored_by:

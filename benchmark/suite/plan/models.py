@@ -88,7 +88,7 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
     flags = {name: value for name, value in flags.items() if name != "slow_images"}
     if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
         wrong = f"a model of the suite {suite.name!r} has slow_images {slow_images!r}"
-        raise BadValueError(f"{wrong}: write a whole number above 0, or null for all images")
+        raise BadValueError(f"{wrong}: use a whole number above 0, or null for all images")
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
     seed = trainings[0].seed

@@ -157,7 +157,7 @@ class Suite(pydantic.BaseModel):
         if self.check is not None and (self.protocols or self.conventional):
             yield "check cannot be combined with protocols or conventional: leave these out"
         if self.check is None and self.images is not None:
-            yield "images requires check: write slow_images, or add a check"
+            yield "images requires check: use slow_images, or add a check"
         if self.seeds is not None and "seed" in self.train:
             yield "seeds cannot be combined with seed in train: leave one out"
         for flag in NO_TRAINING_FLAGS:
@@ -169,12 +169,12 @@ class Suite(pydantic.BaseModel):
         if self.choice is None:
             return
         if self.folds is None or len(self.folds) < 2 or self.train.get("folds", 5) < 3:
-            yield "choice requires inner and outer folds: write folds: [0, 1, 2 …] and partition: kfold"
+            yield "choice requires inner and outer folds: use folds: [0, 1, 2 …] and partition: kfold"
         if self.check is not None or self.test_on is not None:
             yield "choice cannot be combined with check or test_on: leave one out"
         if not methods.is_fast(self.choice.method):
             fast = ", ".join(methods.expand(["fast"]))
-            yield f"choice requires a fast method, but {self.choice.method} is slow: write one of {fast}"
+            yield f"choice requires a fast method, but {self.choice.method} is slow: use one of {fast}"
         for name, flags in self.choice.candidates.items():
             if other := sorted({*flags} - CHANGEABLE):
                 allowed = ", ".join(sorted(CHANGEABLE))

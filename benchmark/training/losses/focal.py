@@ -18,7 +18,7 @@ class Focal(Loss):
     def __init__(self, gamma: float = 2.0) -> None:
         super().__init__()
         if isinstance(gamma, str) or not gamma >= 0:
-            raise BadValueError(f"the loss 'focal' has gamma={gamma}: write a number of 0 or more, as in focal:gamma=2")
+            raise BadValueError(f"the loss 'focal' has gamma={gamma}: use a number of 0 or more, as in focal:gamma=2")
         self.gamma = gamma
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:

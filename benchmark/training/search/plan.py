@@ -130,7 +130,7 @@ def check_space(name: str, values: Span | list[Any]) -> None:
         ends: list[Any] = [int(end) if _is_whole(name) else end for end in (values.low, values.high)]
     else:
         if not values or any(not isinstance(value, bool | int | float | str | None) for value in values):
-            raise BadValueError(f"the space of {name} is {values}: write a list of numbers, names, True, False or null")
+            raise BadValueError(f"the space of {name} is {values}: use a list of numbers, names, True, False or null")
         ends = values
     for value in ends if "." not in name else []:
         cli.build(TrainConfig, {name: value})
@@ -157,7 +157,7 @@ def _check_span(name: str, span: Span) -> None:
     if span.step is not None and not 0 < span.step <= span.high - span.low:
         raise BadValueError(f"{prefix}, step {span.step:g}: the step must be above 0 and at most high - low")
     if _is_whole(name) and any(not float(end).is_integer() for end in (span.low, span.high, span.step or 1)):
-        raise BadValueError(f"{prefix}, but --{name} requires whole numbers: write low, high and step as whole numbers")
+        raise BadValueError(f"{prefix}, but --{name} requires whole numbers: use low, high and step as whole numbers")
 
 
 def _is_whole(name: str) -> bool:

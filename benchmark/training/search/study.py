@@ -101,7 +101,7 @@ def _require_same(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any
     old, new = _by_flag(begun), _by_flag(settings)
     if other := sorted(name for name in {*old, *new} if old.get(name) != new.get(name)):
         differing = f"the study {plan.study!r} in this storage has different values of {', '.join(other)}"
-        raise BadValueError(f"{differing}: write another name for study")
+        raise BadValueError(f"{differing}: use another name for study")
 
 
 def _by_flag(search: Mapping[str, Any]) -> dict[str, Any]:

@@ -127,4 +127,4 @@ def _sentence(name: str, ours: str, of_all: VarianceDecomposition, of_peers: Var
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return f"{100 * share:.0f}%"

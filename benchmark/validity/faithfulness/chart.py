@@ -41,7 +41,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     names = mark("text", base, {"text": field("label:N")}, align="left", dx=OFFSET, dy=-4)
     agreement = " ".join(map(sentence, agreements(leaderboard)))
     about = (
-        f"{leaderboard.dataset}: road with its 95 % interval against {MAIN}, a mark per method; labels where there "
+        f"{leaderboard.dataset}: road with its 95% interval against {MAIN}, a mark per method; labels where there "
         "is space."
     )
     return view(values, f"{about} {agreement}".strip(), HEIGHT, bars, points, names)

@@ -23,7 +23,7 @@ MEASURES = (
 )
 AGREES = (
     "Kendall's tau between two metrics over the methods of a network, without baselines: 1 is the same order, -1 the "
-    "reverse. Lower `deletion` counts as better. Interval: percentile bootstrap over patients (95 %), and over "
+    "reverse. Lower `deletion` counts as better. Interval: percentile bootstrap over patients (95%), and over "
     "training runs if there are several; noise pulls tau towards 0. `p`: exact p-value for unrelated rankings. "
     "`verdict`: agree or disagree if p is below .05 and the interval excludes 0. Metrics have different numbers of "
     "cases: see `n of …` in the table above."
@@ -84,7 +84,7 @@ def _agreement(networks: Sequence[Record], dataset: str) -> list[Table]:
     """Return a table with a row per network and pair of metrics; none without networks."""
     if not networks:
         return []
-    header = (*(column.heading for column in MODEL[:2]), "metrics", "tau [95 %]", "p", "verdict", "n methods")
+    header = (*(column.heading for column in MODEL[:2]), "metrics", "tau [95%]", "p", "verdict", "n methods")
     rows = [_row(record, pair) for record in networks for pair in PAIRS]
     patients = ", ".join(dict.fromkeys(str(r.rests_on["patients"]) for r in networks))
     trainings = ", ".join(dict.fromkeys(str(r.rests_on["trainings"]) for r in networks))

@@ -40,7 +40,7 @@ def phantom():
 
 @pytest.mark.byhand
 def test_three_cases_are_in_the_expected_groups():
-    """Boxes of 1 %, 6 % and 50 % of 100 × 200; the logits of the masses are 4 and 6, the cut-off is 5."""
+    """Boxes of 1%, 6% and 50% of 100 × 200; the logits of the masses are 4 and 6, the cut-off is 5."""
     one = sample("a1", [1, 1], {MASS: (0, 0, 10, 20), NODULE: (0, 0, 40, 30)}, view="AP", sex="F", age=17.0)
     two = sample("b1", [1, 0], {MASS: (0, 0, 100, 100)}, view="PA", sex="M", age=math.nan)
     table = predictions(test=[("a1", 4.0, 1), ("b1", 6.0, 1)], signal=5.0)

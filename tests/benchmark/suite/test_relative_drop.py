@@ -51,8 +51,8 @@ def test_the_drop_is_on_the_cases_that_people_have_and_has_an_interval(written):
 def test_the_leaderboard_has_the_column_only_beside_people(written):
     folder, records = written
     table = main(leaderboard([*records, *paired_records(folder, records)], "NIH"))
-    assert "drop to second readers [95 %]" in table.header
-    assert "drop to readers [95 %]" not in table.header
+    assert "drop to second readers [95%]" in table.header
+    assert "drop to readers [95%]" not in table.header
     assert table.rows[-1][table.header.index("method")] == SECOND_READERS
     without = [item for item in records if item.cell.method != SECOND_READERS]
     table = main(leaderboard([*without, *paired_records(folder, without)], "NIH"))

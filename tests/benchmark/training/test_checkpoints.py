@@ -106,7 +106,7 @@ def test_a_run_folder_means_its_best_checkpoint(tiny, tmp_path, images):
 @pytest.mark.byhand
 def test_missing_or_foreign_checkpoint_is_an_error(tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
-    sentence = r"^checkpoint '.*/absent\.ckpt' not found: write the path of a \.ckpt file or a run folder$"
+    sentence = r"^checkpoint '.*/absent\.ckpt' not found: use the path of a \.ckpt file or a run folder$"
     with pytest.raises(DataError, match=sentence):
         load.network(tmp_path / "absent.ckpt")
     with pytest.raises(DataError, match=r"foreign\.ckpt.*main\.py"):

@@ -45,7 +45,7 @@ def used(threads, train="a"):
 def test_trainings_of_several_folds_state_each_machine_and_what_each_learnt_from():
     joined = join([used(1, "a"), used(1, "b"), join([used(2, "c"), used(1, "c")])])
     assert joined == used(1, "a").model_copy(update={"others": (used(1, "b"), used(2, "c"), used(1, "c"))})
-    assert describe(joined) == "32, 1 thread, cpu, a chip and 32, 2 threads, cpu, a chip"
+    assert describe(joined) == "precision 32, 1 thread, cpu, a chip and precision 32, 2 threads, cpu, a chip"
     assert join([used(1), used(1)]) == used(1)
     assert join([used(1), None]) is None
 

@@ -38,7 +38,7 @@ def _measured(on: On, images: int, threads: int) -> list[Row]:
     on |= {"images": images, "array": round(array, 1), "seconds": round(seconds, 1)}
     figures = {
         "packages and network, one epoch of one batch done": loaded,
-        **{f"from {10 * n} to {10 * (n + 1)} % of the epoch": mib for n, mib in enumerate(parts.medians)},
+        **{f"from {10 * n} to {10 * (n + 1)}% of the epoch": mib for n, mib in enumerate(parts.medians)},
     }
     return [Row(group="long", on=on, contender=when, figures={"mib": mib}) for when, mib in figures.items()]
 

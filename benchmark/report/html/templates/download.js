@@ -27,7 +27,7 @@ function csv(table) { // the ends of an interval and n get separate columns
   const [names, lines] = shownCells(table), parted = lines.map(line => line.map(partsOf)), finding = findingOf();
   const used = names.map((_, i) => [0, 1, 2, 3].filter(part => parted.some(line => line[i][part])));
   const parts = used.map(kept => kept.length ? kept : [0]);
-  const head = names.flatMap((name, i) => parts[i].map(part => name.replace(" [95 %]", "") + ["", "_low", "_high", "_n"][part]));
+  const head = names.flatMap((name, i) => parts[i].map(part => name.replace(" [95%]", "") + ["", "_low", "_high", "_n"][part]));
   const rows = [head, ...parted.map(line => line.flatMap((cell, i) => parts[i].map(part => cell[part])))];
   const named = finding ? rows.map((row, i) => [i ? finding : "finding", ...row]) : rows;
   return named.map(row => row.map(cell => quote(harmless(cell))).join(",")).join("\n") + "\n";

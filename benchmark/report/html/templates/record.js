@@ -41,7 +41,7 @@ function openRecord(row, cell) {
   $("#record-title").textContent = `${method}${text ? `: ${th.dataset.name} = ${text}` : ""}`;
   const rows = Object.entries(scoresOf(row)).map(([name, values]) => [name, words(values)]), own = protocols[table.id];
   body.replaceChildren(...(term && text ? [named("p", term.nextElementSibling.textContent)] : []));
-  if (rows.length) body.append(named("h3", own ? own.main.replace(" [95 %]", "") : `${main}, cross-fitted thresholds`), list(rows));
+  if (rows.length) body.append(named("h3", own ? own.main.replace(" [95%]", "") : `${main}, cross-fitted thresholds`), list(rows));
   body.append(named("h3", keys.length > 1 ? `${keys.length} records` : "Record"), ...keys.flatMap((key, i) => paragraphs(key, i === 0)));
   body.append(named("p", "To read the full record in Python:"), named("code", `next(r for r in benchmark.records.load("results/${suite}") if r.key == "${keys[0]}")`));
   dialog.showModal();

@@ -99,9 +99,9 @@ def test_matrix_equals_the_recorded_findings(demo):
 
 def test_iou_curve_equals_the_recorded_hits(demo):
     curve = {(row["entry"], row["threshold"]): row["value"] for row in values("iou_thresholds", demo)}
-    best = next(r for r in select.board(demo.records, "phantom") if (r.method, r.cell.global_pool) == ("layercam", "PCAM"))
+    best = next(r for r in select.board(demo.records, "phantom") if (r.method, r.cell.global_pool) == ("xgradcam", "PCAM"))
     recorded = [best.find(f"hit@iou.{tenth}", origin="cross-fitted").value for tenth in (1, 3, 5)]
-    assert [curve["layercam · PCAM", level] for level in (0.1, 0.3, 0.5)] == pytest.approx(recorded, abs=1e-6)
+    assert [curve["xgradcam · PCAM", level] for level in (0.1, 0.3, 0.5)] == pytest.approx(recorded, abs=1e-6)
 
 
 def test_threshold_marks_equal_the_recorded_hits(demo):

@@ -86,7 +86,7 @@ def test_row_of_one_run_has_the_interval_of_this_network(folder, board):
     assert (line["of_this_network_low"], line["of_this_network_high"]) == ("0.01", "0.99")
     text = (folder / "leaderboard.md").read_text()
     assert "0.700 (1 run) | [0.010, 0.990]" in text
-    assert "| of this network [95 %] |" in text
+    assert "| this run only [95%] |" in text
 
 
 def test_individual_runs_have_a_table(folder):

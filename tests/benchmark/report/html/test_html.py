@@ -77,7 +77,7 @@ def read(page):
 def test_leaderboard_values_equal_the_records(page, read):
     entries = leaderboard(load(page.parent), folder=page.parent).entries
     header, *rows = read.tables["phantom-methods-within-each-network"]
-    values = sorted(re.match(r"[\d.]+", row[header.index(f"{MAIN} [95 %]")])[0] for row in rows)
+    values = sorted(re.match(r"[\d.]+", row[header.index(f"{MAIN} [95%]")])[0] for row in rows)
     assert values == sorted(f"{select.main_value(entry):.3f}" for entry in entries)
     assert len(values) == 4
 
@@ -111,9 +111,9 @@ def test_answer_names_network_method_certainty_and_effect_of_another_run(read):
 
 
 def test_scope_of_an_interval_depends_on_the_number_of_runs(read):
-    assert "95 % interval for new training runs and patients, from 3 runs" in read.text
-    assert "95 % interval for new patients only, from one training run" in read.text  # of the other data set, one run
-    assert "score [95 % of this network]" in read.text
+    assert "95% interval for new training runs and patients, from 3 runs" in read.text
+    assert "95% interval for new patients only, from one training run" in read.text  # of the other data set, one run
+    assert "score [95%, this run only]" in read.text
 
 
 @pytest.mark.parametrize("suite", ["demo", "phantom", "nih-sample"])
@@ -232,7 +232,7 @@ def test_browser_sorts_filters_links_explains_and_opens_records(page, tmp_path):
     score = record.find("pointing", "Nodule")
     assert pointed == f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}] (n {score.n})"
     assert bars == 3  # that of prior once
-    assert of_finding == ["backbone", "pooling", "method", "pointing [95 %]", "interval"]
+    assert of_finding == ["backbone", "pooling", "method", "pointing [95%]", "interval"]
     assert of_mean == ["backbone", "pooling", "method", "pointing", "pointing@15", "n cases"]
     assert output["anchor"] == ["#dataset=phantom&pooling=PCAM", True]
     finding, chosen, address, back = output["first"]
@@ -249,7 +249,7 @@ def test_browser_sorts_filters_links_explains_and_opens_records(page, tmp_path):
     assert len(trainings) == 3
     assert all(key in text for key in trainings)
     assert "hit@iou.3 of this training" in text
-    assert "score [95 %]" in output["first record"]
+    assert "score [95%]" in output["first record"]
     assert "3 records" in output["first record"]
     assert f"no {EVIL}" in output["n/a"]
     header, *lines = output["csv"].splitlines()
@@ -261,5 +261,5 @@ def test_browser_sorts_filters_links_explains_and_opens_records(page, tmp_path):
     assert output["columns"] == ["method"]
     header, line = output["one training"].splitlines()
     row = dict(zip(header.split(","), line.split(","), strict=True))
-    alone = "of this network"
+    alone = "this run only"
     assert [row[name] for name in ("hit@iou.3", f"{alone}_low", f"{alone}_high")] == ["0.250", "0.125", "0.500"]

@@ -25,7 +25,7 @@ def test_single_runs_give_no_design(three_trainings):
 
 def test_shares_of_a_scores_variance_add_up(three_trainings):
     table = components.components_table(design(records.load(three_trainings), "phantom", [three_trainings]), "phantom")
-    assert sum(float(row[-1].removesuffix(" %")) for row in table.rows) == pytest.approx(100, abs=len(table.rows) / 2)
+    assert sum(float(row[-1].removesuffix("%")) for row in table.rows) == pytest.approx(100, abs=len(table.rows) / 2)
     assert table.rows[-1][0] == "method × seed × patient, rest"
 
 

@@ -57,7 +57,7 @@ def test_two_sets_of_training_runs_of_one_entry_rarely_differ():
         hits = world(number, 10)
         gap = entries.difference(scores(hits[:5]), scores(hits[5:], "b"))
         away.append(not gap.low <= 0 <= gap.high)
-    assert sum(away) <= 7  # 5 % of 60 are 3; more than 7 have a probability below .02
+    assert sum(away) <= 7  # 5% of 60 are 3; more than 7 have a probability below .02
 
 
 @pytest.mark.planted

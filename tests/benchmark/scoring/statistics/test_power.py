@@ -54,7 +54,7 @@ def test_more_patients_do_not_help_if_training_runs_differ_too_much():
 
 @pytest.mark.byhand
 def test_equal_training_runs_give_the_normal_power_of_patients():
-    """A mean difference of 2.8 = 1.96 + .84 standard errors is significant in 80 % of the samples."""
+    """A mean difference of 2.8 = 1.96 + .84 standard errors is significant in 80% of the samples."""
     patients_alone = DifferenceVariance(trainings=0.0, patients=1.0, rest=0.0, sides=1)
     assert power(0.28, patients_alone, 3, 100) == pytest.approx(0.8, abs=0.01)
 

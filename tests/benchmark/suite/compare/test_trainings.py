@@ -45,7 +45,7 @@ def test_two_methods_of_one_network_are_paired_over_its_trainings(seeds, hits, c
     )
     assert (row["model_A"], row["trainings_A"], row["trainings_B"]) == ("net", "3", "3")
     assert "over runs and patients" in text
-    assert "of this network" not in text
+    assert "this run only" not in text
 
 
 def test_single_runs_have_intervals_over_patients(seeds, compare):
