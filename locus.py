@@ -113,7 +113,7 @@ def main() -> int:
         print(f"usage: {usage}")
         return 0
     if word not in ENTRY_POINTS:
-        print(f"error: unknown command {word!r}: {usage}", file=sys.stderr)
+        print(f"error: unknown command {word!r}; usage: {usage}", file=sys.stderr)
         return 2
     entry_point: Callable[[Sequence[str]], int] = importlib.import_module(ENTRY_POINTS[word]).main
     return entry_point(sys.argv[2:])

@@ -43,7 +43,8 @@ def wrap(
         channels: number of image channels. Default: the input channels of the first convolution.
         grid: function from the input's (H, W) to the grid of A. Default: measured with gradients
             (:mod:`backbones.probe`).
-        img_size: side of the input images in pixels. If None, layers are detected at the native size, else at 224.
+        img_size: side of the input images in pixels. If None, layers are detected at the native size or, if that is
+            unknown, at 224.
         findings: names of the outputs, in order.
 
     A must be the output of the last non-linearity. The DenseNets of torchvision and torchxrayvision apply a ReLU after

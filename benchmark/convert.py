@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = cli.build(ConvertConfig, {name: getattr(config, name) for name in _applicable(explicit)})
     if "dataset" not in explicit and config.checkpoint and not config.findings:
         raise BadValueError(
-            "the names of the outputs are unknown: list them with --findings in output order, or write --dataset NAME"
+            "the names of the outputs are unknown: list them with --findings in output order, or pass --dataset NAME"
         )
     from benchmark.training import convert  # after the flags are checked: imports torch
 

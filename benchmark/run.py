@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in selection.names(config):
             suite = selection.requested_suite(name, config)
             outcome = run(suite, config, cli.say, executor)
-            counts.update(record.status for record in outcome.of_runs)
+            counts.update(record.status for record in outcome.own_records)
             stopped += outcome.stopped
             path = outcome.folder.path
             written.setdefault(path.parent, {})[path] = outcome.records

@@ -133,7 +133,9 @@ class Registry:
         except BROKEN as error:
             raise NotAvailableError(f"{description} cannot be imported: {reason(error)}") from error
         if not inspect.isclass(part) or getattr(part, "name", None) != point.name:
-            raise NotAvailableError(f"{description} is not a class with name = {point.name!r}: rename one of them")
+            raise NotAvailableError(
+                f"{description} is not a class with name = {point.name!r}: give class and entry point the same name"
+            )
         return part
 
     def _twice(self, name: str, first: str, second: str) -> DataError:
@@ -153,7 +155,7 @@ def construct(part: Callable[..., Any], kind: str, spec: str, given: dict[str, A
 
 
 def validated(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the option ``values``, checked and converted by the annotations of ``function`` (1 becomes 1.0).
+    """Return the option ``values``, checked and converted according to the annotations of ``function`` (1 becomes 1.0).
 
     Raises ``BadValueError`` with the value and what is allowed.
     """
@@ -168,7 +170,7 @@ def _validated(name: str, value: Any, hint: Any) -> Any:
         return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value, strict=True)
     except ValidationError as error:
         allowed = " or ".join(problem["msg"].removeprefix("Input should be ") for problem in error.errors())
-        raise BadValueError(f"the option {name} is {value!r}: it must be {allowed}") from error
+        raise BadValueError(f"bad value {value!r} for the option {name!r}: it must be {allowed}") from error
 
 
 def options(spec: str) -> dict[str, Any]:

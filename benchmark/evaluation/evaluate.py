@@ -29,7 +29,7 @@ from datasets.io import preprocess
 from methods.base import Method
 
 Model = Classifier | Path | str
-BESIDE = (CENTER, PRIOR, NOISE, LIMIT)
+BASELINES_AND_BOUND = (CENTER, PRIOR, NOISE, LIMIT)
 """Baselines and bounds listed in every table next to the methods."""
 
 
@@ -57,7 +57,7 @@ def evaluate(
             a truth box or a lung mask are explained.
         methods: names, groups (``fast``) and classes of methods.
         protocols: names; ``classification`` adds AUROC and average precision over all images of ``data``.
-        validation: images for additional thresholds (``threshold_origin`` validation).
+        validation: images on which additional thresholds are chosen (their ``threshold_origin`` is ``validation``).
         name: name of the network in tables; None: name of its run folder, backbone or class.
         seed: seed for the patient folds of cross-fitted thresholds.
         threads: CPU threads for torch; None: unchanged.
@@ -109,7 +109,7 @@ def _job(run: GivenRun, title: str, suite: Suite) -> ModelJob:
     network, config = run.network, run.config
     about = FinishedModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
     plan = ModelPlan(f"{safe_filename(title)}-{config.img_size}px-seed{config.seed}", (config,), None, finished=about)
-    method_words = {*method_registry.expand(suite.words), *BESIDE} if suite.protocols else set()
+    method_words = {*method_registry.expand(suite.words), *BASELINES_AND_BOUND} if suite.protocols else set()
     method_words |= {CLASSIFIER} if run.all_images else set()
     return ModelJob(plan, tuple(cell for cell in cells(suite, plan) if cell.method in method_words))
 
@@ -166,7 +166,7 @@ def _seeds(networks: Sequence[Classifier]) -> list[int]:
 def _config(
     network: Classifier, name: str, data: Sequence[Sample], data_seed: int, seed: int, cache_dir: Path | str
 ) -> TrainConfig:
-    """Return the flags for scoring: the training flags that apply to any images, and the flags of the data set."""
+    """Return the flags for scoring: the training flags that do not depend on the data set, and the data set's flags."""
     recipe, built = network.recipe or TrainConfig(), network.config or {}
     return TrainConfig(
         dataset=getattr(data, "name", "samples"),

@@ -68,7 +68,7 @@ def read(
 def check_missing(absent: Sequence[str], count: str, missing: Literal["error", "miss", "skip"]) -> None:
     """Raise ``DataError`` if ``missing`` is error and cases or images are ``absent``; ``count`` says how many."""
     if absent and missing == "error":
-        advice = "add them, or write --missing miss (count them as misses) or --missing skip (leave them out)"
+        advice = "add them, or use --missing miss (count them as misses) or --missing skip (leave them out)"
         raise DataError(f"{count} ({examples(absent)}): {advice}")
 
 

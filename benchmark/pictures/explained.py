@@ -23,7 +23,7 @@ from datasets.io import transforms
 from methods.evidence import Evidence
 
 log = logging.getLogger(__name__)
-ADVICE = "lower --memory_gib, use fewer methods at once, or write --precision bf16"
+ADVICE = "lower --memory_gib, use fewer methods at once, or use --precision bf16"
 """Advice if memory runs out."""
 
 

@@ -14,9 +14,7 @@ def newest(runs: Path) -> Path:
     Raises ``DataError`` if there is none in ``runs``.
     """
     if not (checkpoints := finished(runs)):
-        raise DataError(
-            f"no finished run in {runs}/: train a network with `python main.py`, or write --checkpoint PATH"
-        )
+        raise DataError(f"no finished run in {runs}/: train a network with `python main.py`, or pass --checkpoint PATH")
     return checkpoints[0]
 
 

@@ -27,7 +27,7 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
     for name, label in LABELS.items():
         settings[label] = [value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")]
     parts = [", ".join(counts), *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values)]
-    trained = "; other runs: ".join(sorted({provenance.describe(r.training) for r in records}))
+    trained = "; or ".join(sorted({provenance.describe(r.training) for r in records}))
     versions = sorted(_by_name([record.versions for record in records]).items())
     software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
     basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."

@@ -45,7 +45,7 @@ class Outcome:
     """True if at least one cell was run."""
 
     @property
-    def of_runs(self) -> list[Record]:
+    def own_records(self) -> list[Record]:
         """The records of the suite's own cells: no numbers from papers and no records from the published folder."""
         return [record for record in self.records if record.source == "run"]
 
@@ -66,9 +66,9 @@ def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> 
         outcome = _run_missing(suite, folder, config, report, executor)
         if not outcome.ran:
             return outcome
-        rest_config = replace(config, overwrite="never")  # now the choice on inner folds and the new weights are known
-        planned = selection.planned_cells(suite, outcome.of_runs, config.method)
-        if not selection.missing_cells(planned, rest_config, outcome.of_runs):
+        rest_config = replace(config, overwrite="never")  # cells of the recipe that was chosen, or of new weights
+        planned = selection.planned_cells(suite, outcome.own_records, config.method)
+        if not selection.missing_cells(planned, rest_config, outcome.own_records):
             return outcome
         rest = _run_missing(suite, folder, rest_config, report, executor)
         return replace(rest, stopped=(*outcome.stopped, *rest.stopped))

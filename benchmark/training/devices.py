@@ -52,7 +52,7 @@ def indices(flags: MachineFlags) -> list[int]:
     if requested and not gpu_count:
         flag = "device_ids" if flags.device_ids else "num_GPU"
         missing = f"--{flag} {requested} requires a GPU, but torch finds none"
-        raise NotAvailableError(f"{missing}: leave it out or write --num_GPU 0")
+        raise NotAvailableError(f"{missing}: leave it out or use --num_GPU 0")
     if not requested and flags.devices == "auto":
         return [0]
     chosen = str(requested or flags.devices)

@@ -22,7 +22,9 @@ from core.errors import LocusError
 from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
-ADVICE = "lower --batch_size (half, with --accumulate 2, is the same) or --img_size, or use --precision bf16-mixed"
+ADVICE = (
+    "lower --batch_size (with --accumulate 2, half of it trains alike) or --img_size, or use --precision bf16-mixed"
+)
 """Advice if memory runs out."""
 
 

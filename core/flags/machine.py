@@ -11,8 +11,8 @@ class ThreadFlags:
     """CPU."""
 
     threads: Annotated[int | None, AtLeast(1)] = None
-    """Number of CPU threads for torch. Default: all CPUs available to the process. Ignored for models of a suite
-    whose YAML file sets threads."""
+    """Number of CPU threads for torch. Default: all CPUs available to the process. In a suite whose YAML file
+    sets threads, that value is used instead."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class MachineFlags(ThreadFlags):
     strategy: str = "auto"
     """Strategy for several devices, as in Lightning (auto, ddp …)."""
     precision: Literal["auto", "32", "64", "16-mixed", "bf16-mixed"] = "auto"
-    """Numerical precision, as in Lightning. auto selects bf16-mixed if the GPU or CPU has fast bfloat16, else 32."""
+    """Numerical precision, as in Lightning. auto: bf16-mixed if the GPU or CPU supports fast bfloat16, else 32."""
     compile: bool = False
     """Compile the network with torch.compile (slower start, faster steps)."""
     channels_last: bool = True

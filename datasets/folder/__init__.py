@@ -119,6 +119,6 @@ def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:
     for image, path, frame in zip(table.index, table["_path"], table["_frame"], strict=True):
         try:
             frames[str(image)] = frame or images.frame(path)
-        except DataError:  # decoding it reports the error
+        except DataError:  # the error is reported later, when the file is decoded
             continue
     return frames

@@ -100,9 +100,9 @@ def test_options_are_converted_by_their_annotations_and_others_are_kept():
 @pytest.mark.parametrize(
     ("options", "facts"),
     [
-        ({"size": "big"}, "^the option size is 'big': .*'small' or 'large'$"),
-        ({"share": 2}, "^the option share is 2: .* 1$"),
-        ({"whole": "no"}, "^the option whole is 'no': .*boolean$"),
+        ({"size": "big"}, "^bad value 'big' for the option .size.: .*'small' or 'large'$"),
+        ({"share": 2}, "^bad value 2 for the option .share.: .* 1$"),
+        ({"whole": "no"}, "^bad value 'no' for the option .whole.: .*boolean$"),
     ],
 )
 def test_an_option_that_its_annotation_does_not_allow_raises_a_clear_error(options, facts):

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 import datasets
+from benchmark.check.dataset.checks import answers
+from benchmark.check.dataset.scan import read
 from benchmark.maps.cases import make_case
+from config import DatasetCheckConfig
 from core.errors import BadValueError, DataError
 from datasets.chexmask import decode
 
@@ -83,6 +86,13 @@ def test_rows_of_vindr_and_chexpert_are_found_by_their_own_columns(vindr_cxr_tre
     root = write(chexpert_tree(), "Path", row(path, left=mask, right=mask), name="CheXpert.csv")
     sample = datasets.load("CheXpert:lungs=chexmask", root)[0]
     assert (sample.frame, (sample.lungs == mask).all()) == ((40, 30), True)
+
+
+def test_the_check_of_a_data_set_finds_runs_that_do_not_fit(nih_tree: Tree):
+    root = write(nih_tree(), "Image Index", row("00000004_000.png", left="1 x"))
+    seen = answers(read(DatasetCheckConfig(name="NIH:lungs=chexmask", root=str(root))))
+    (unreadable,) = (answer for answer in seen if answer.question == "unreadable files")
+    assert (unreadable.verdict, "00000004_000.png" in unreadable.seen, "run lengths" in unreadable.seen) == ("wrong", True, True)
 
 
 def test_findings_of_the_heart_are_not_scored_inside_the_lungs(nih_tree: Tree):

@@ -92,7 +92,7 @@ def test_too_few_images_of_a_class_raise_an_error(covid_radiography_tree: Tree):
     root = covid_radiography_tree(layout="flat", images=20)
     with pytest.raises(DataError, match=r"^COVID-19 .* 20 .* 60 .* 60 .*val=5,test=5"):
         datasets.load("covid_radiography", root)
-    with pytest.raises(BadValueError, match=r"^the option val is 0: .* 1$"):
+    with pytest.raises(BadValueError, match=r"^bad value 0 for the option .val.: .* 1$"):
         datasets.load("covid_radiography:val=0", root)
     with pytest.raises(BadValueError, match=r"covid_radiography.* 3 .* 4$"):
         datasets.load("covid_radiography", root, findings=3)

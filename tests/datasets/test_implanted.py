@@ -150,11 +150,11 @@ def test_a_folder_without_backgrounds_raises_a_clear_error(nih_tree: Callable[..
 @pytest.mark.parametrize(
     ("options", "facts"),
     [
-        ({"places": 0}, r"^the option places is 0: .* 1$"),
-        ({"places": 65}, r"^the option places is 65: .* 64$"),
-        ({"places": 1.5}, r"^the option places is 1\.5: .*integer$"),
+        ({"places": 0}, r"^bad value 0 for the option .places.: .* 1$"),
+        ({"places": 65}, r"^bad value 65 for the option .places.: .* 64$"),
+        ({"places": 1.5}, r"^bad value 1\.5 for the option .places.: .*integer$"),
         ({"findings": 14}, "implanted.* 14 .* 8$"),
-        ({"prevalence": 2}, r"^the option prevalence is 2: .* 1\b"),
+        ({"prevalence": 2}, r"^bad value 2 for the option .prevalence.: .* 1\b"),
     ],
 )
 def test_an_invalid_option_raises_a_clear_error(load: Callable[..., Dataset], options: dict, facts: str):

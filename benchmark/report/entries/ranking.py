@@ -12,7 +12,7 @@ from core.scores import Score
 Row = TypeVar("Row", bound=Record)
 NOT_RANKED = {
     **dict.fromkeys(BASELINES, "baseline"),
-    PRIOR: "baseline: sees other patients' truth",
+    PRIOR: "baseline: knows other patients' boxes",
     UNTRAINED: "baseline: the same network with random weights",
     LIMIT: "upper bound: sees the truth",
     READERS: "upper bound: each reader's boxes against the others', no threshold",
@@ -67,7 +67,7 @@ def notes(record: Record, records: Sequence[Record]) -> str:
 
     >>> from benchmark.records import Cell
     >>> notes(Record(cell=Cell(dataset="phantom", method="prior")), [])
-    "baseline: sees other patients' truth"
+    "baseline: knows other patients' boxes"
     """
     above = record.find("above_prior")
     sentences = [NOT_RANKED.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]

@@ -29,14 +29,14 @@ class EntryScores:
     """Scores of S training runs; all entries of a table have the same P patients."""
 
     trainings: tuple[str, ...]
-    """(S,) names of the training runs; equal names are the same network."""
+    """(S,) names of the training runs; equal names denote the same network."""
     theta: FloatArray
     """(S,) scores."""
     jackknife: FloatArray
     """(S,P) scores with one patient left out."""
 
     def restrict(self, trainings: Sequence[str]) -> "EntryScores":
-        """Return the scores on some of the training runs, in their order."""
+        """Return the scores of the given training runs, in the given order."""
         index = [self.trainings.index(name) for name in trainings]
         return EntryScores(tuple(trainings), self.theta[index], self.jackknife[index])
 
@@ -50,14 +50,14 @@ class EntryScores:
 def leave_one_out(sums: Sums) -> tuple[FloatArray, FloatArray]:
     """Return the mean (M,) over findings of ``sums`` (P,F,M), and the same with each patient left out (M,P).
 
-    Thresholds are not chosen again. If a finding has no cases left without a patient, it is omitted
-    from that mean.
+    Thresholds are not chosen again. If leaving out a patient leaves a finding without cases, the
+    finding is omitted from that mean.
     """
     return mean(sums.value, 0), mean(sums.without, 1).T
 
 
 def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
-    """Return one − other: paired on common training runs, else nested; over patients only if either has one run."""
+    """Return one − other: paired on common training runs, else nested. If either has one run, runs count as fixed."""
     if common := [name for name in one.trainings if name in other.trainings]:
         one, other = one.restrict(common), other.restrict(common)
     rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
@@ -104,7 +104,7 @@ def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
 
 
 def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: FloatArray) -> Verdict:
-    """Return the verdict on ``row`` from its differences to the ``others``, best first, and adjusted ``p`` by row."""
+    """Return the verdict on ``row`` from its differences from the ``others`` (best first) and their adjusted ``p``."""
     if not np.isfinite(p).any():
         return Verdict(None)
     better = [n for n, estimate in others if estimate is not None and estimate.value > 0 and p[n] <= ALPHA]
@@ -189,7 +189,7 @@ def probability_of_first(samples: NDArray[np.floating]) -> FloatArray:
 
 
 def drawn_means(samples: NDArray[np.float32], trainings: int) -> FloatArray:
-    """Return the means (R,K) over resampled training runs of ``samples`` (R,K·S) of K rows on the same S runs."""
+    """Return the means (R,K) of ``samples`` (R,K·S) over resampled training runs; K rows share S runs."""
     by_training = samples.reshape(len(samples), -1, trainings)
     drawn = generator(0, "trainings").multinomial(trainings, np.full(trainings, 1 / trainings), len(by_training))
     return np.asarray((by_training * drawn[:, None]).sum(-1) / trainings)

@@ -44,8 +44,8 @@ def run(config: CompareConfig, report: Callable[[str], None]) -> int:
     Raises ``LocusError`` if a selector has no cells or the sides have no common case.
     """
     if len(config.pair) != 2:
-        advice = "write A and B, each as suite[/model][/method] or the path of a checkpoint"
-        raise BadValueError(f"compare requires two selectors, not {len(config.pair)}: {advice}")
+        advice = "each is suite[/model][/method] or the path of a checkpoint"
+        raise BadValueError(f"compare requires two arguments, A and B, but got {len(config.pair)}: {advice}")
     homes = [Path(config.results)] if config.results else [results_folder.published(), results_folder.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.pair)
     text, rows = compare_selections(first, second)

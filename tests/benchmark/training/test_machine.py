@@ -55,7 +55,7 @@ def test_more_gpus_than_available_is_an_error(machine_with):
 @pytest.mark.parametrize(("flags", "words"), [({"device_ids": "7"}, "--device_ids 7"), ({"num_GPU": 1}, "--num_GPU 1")])
 def test_missing_gpu_is_an_error(machine_with, flags, words):
     machine_with(0)
-    sentence = f"^{words} requires a GPU, but torch finds none: leave it out or write --num_GPU 0$"
+    sentence = f"^{words} requires a GPU, but torch finds none: leave it out or use --num_GPU 0$"
     with pytest.raises(NotAvailableError, match=sentence):
         devices.check(TrainConfig(**flags), 32)
 
