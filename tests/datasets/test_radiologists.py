@@ -259,9 +259,9 @@ def test_a_missing_folder_or_table_raises_an_error_with_layout_and_source(tmp_pa
 @pytest.mark.parametrize(
     ("word", "facts"),
     [
-        ("siim_covid:studies=frontal", "studies.*'frontal'.*single.*all"),
-        ("siim_covid:balanced=yes", "balanced.*'yes'.*train.*all.*none"),
-        ("vindr_cxr:votes=4", "votes.* 4.* 1, 2 .*3"),
+        ("siim_covid:studies=frontal", "'frontal'.*studies.*single.*all"),
+        ("siim_covid:balanced=yes", "'yes'.*balanced.*train.*all.*none"),
+        ("vindr_cxr:votes=4", "4 .*votes.* 1, 2 .*3"),
         ("rsna_pneumonia:whole=no", "^bad value 'no' for the option .whole.: .*boolean"),
         ("rsna_pneumonia:all=True", "'rsna_pneumonia'.*'all'.*whole"),
     ],
