@@ -1,8 +1,8 @@
-"""Registry of parts (methods, data sets, poolings …): each is a class with a ``name`` in a file of its own.
+"""Registry of parts (methods, data sets, pooling types …). Each part is a class that has a ``name`` and its own file.
 
 Names are read from the source text, and a module is imported when its part is requested. So ``--help`` is fast, a
-missing library disables only one part, and a new part is one new file. Installed packages add parts by entry points
-(``mycam = "pkg.module:MyCAM"``). A spec is a name with options: ``LSE:gamma=5`` means ``LSE(gamma=5)``.
+missing library disables only one part, and a new part is one new file. Installed packages add parts through entry
+points (``mycam = "pkg.module:MyCAM"``). A spec is a name with options: ``LSE:gamma=5`` means ``LSE(gamma=5)``.
 """
 
 import ast

@@ -10,7 +10,7 @@ class GradCAM(ChannelMethod):
 
     ``L_k = ReLU(sum_c mean_xy(G_kc) A_c)``. Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
 
-    Note: the gradient is the logit's, not the probability's. With AVG, MAX, LSE, EXP, AVG_MAX or AVG_MAX_LSE pooling
+    Note: gradients are of the logit, not of the probability. With AVG, MAX, LSE, EXP, AVG_MAX or AVG_MAX_LSE pooling
     the map equals ReLU(CAM) / (h w), because their pooling weights sum to 1.
     """
 

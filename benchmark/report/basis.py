@@ -27,11 +27,12 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
     for name, label in LABELS.items():
         settings[label] = [value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")]
     parts = [", ".join(counts), *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values)]
-    trained = "; or ".join(sorted({provenance.describe(r.training) for r in records}))
+    trained = sorted({provenance.describe(r.training) for r in records})
+    training = "Training" if len(trained) == 1 else "Training (differs between runs)"
     versions = sorted(_by_name([record.versions for record in records]).items())
     software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
     basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."
-    return f"{basis} Training: {trained}. Software: {software}."
+    return f"{basis} {training}: {'; '.join(trained)}. Software: {software}."
 
 
 def _by_name(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

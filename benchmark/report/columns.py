@@ -18,7 +18,7 @@ omitted if no row has a value. ``optional``: any other column, omitted if no row
 OF_NETWORK = ("model", "varying", "declared")
 SINGLE, SPREAD, ONE_MORE, TRAININGS, MAY_BE_BEST, WORSE_BY, THAN = HEADINGS = (
     *("this run only [95%]", "sd over runs", "one more run [95%]", "training runs"),
-    *("may be the best", "worse by [95%]", "than"),
+    *("may be the best", "worse by [95%]", "compared with"),
 )
 
 

@@ -21,7 +21,7 @@ from core.names import CENTER, LIMIT, MAIN, PAIRED, PRIOR, UNRANKED_METHODS
 
 HEADER = (
     *("suite", "title", "data", "network", "best method", MAIN, PRIOR, CENTER),
-    *("n cells", "not available", "failed"),
+    *("cells", "cells n/a", "cells failed"),
 )
 NETWORK = ("backbone", "global_pool", "attention_map", "img_size")
 FORMATS = ("md", "csv", "tex")

@@ -54,8 +54,8 @@ def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> 
     """Run the missing cells of ``suite`` with ``executor`` and write its tables.
 
     ``report`` receives the lines of the plan and of each step. If a model fails, its cells get records with the reason,
-    and the other models continue. Raises ``LocusError`` if a file cannot be written, and if another run is using the
-    suite's records or runs.
+    and the other models continue. Raises ``LocusError`` if a file cannot be written or if another process is using
+    the suite's records or training runs.
     """
     name, folder, published = suite.name, results_folder.choose(suite, config), results_folder.published()
     if folder.reason:
@@ -66,7 +66,7 @@ def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> 
         outcome = _run_missing(suite, folder, config, report, executor)
         if not outcome.ran:
             return outcome
-        rest_config = replace(config, overwrite="never")  # cells of the recipe that was chosen, or of new weights
+        rest_config = replace(config, overwrite="never")  # new weights or a chosen recipe add cells
         planned = selection.planned_cells(suite, outcome.own_records, config.method)
         if not selection.missing_cells(planned, rest_config, outcome.own_records):
             return outcome

@@ -105,4 +105,4 @@ def reason(flags: MachineFlags) -> str:
     flag = "--device_ids" if flags.device_ids else "--num_GPU" if flags.num_GPU is not None else "--devices"
     if flags.device_ids or flags.num_GPU is not None or (gpu_count and flags.devices != "auto"):
         return flag
-    return f"first of {gpu_count} GPUs" if gpu_count else "torch finds no GPU"
+    return f"first of {gpu_count} GPUs" if gpu_count else "no GPU available"

@@ -23,7 +23,7 @@ from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
 ADVICE = (
-    "lower --batch_size (with --accumulate 2, half of it trains alike) or --img_size, or use --precision bf16-mixed"
+    "lower --batch_size (half of it with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
 )
 """Advice if memory runs out."""
 

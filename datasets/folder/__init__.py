@@ -39,15 +39,16 @@ class Folder(FileDataset):
 
     ``image``: path of the file, relative to the root or its subfolder ``images``. Optional columns: ``patient`` (if
     missing, each image counts as a patient, with a warning), ``split`` (train, val, test: the official partition;
-    without any val, patients are moved from train to validation), ``width`` and ``height`` of the published image if
+    if no row says val, some train patients become validation), ``width`` and ``height`` of the published image if
     the file is a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding: 1, 0, or empty for unknown.
 
-    Boxes are edges, with x to the right and y down from the upper left corner. Their frame is the published image
-    (``width`` and ``height``, or else the size of the file). A box that crosses its edge is clipped and counted; a box
-    outside the image is an error. Absolute paths, ``..`` and links that lead out of the root are errors.
+    Boxes are given by their edges; x runs right and y runs down from the upper left corner. Their frame is the
+    published image (``width`` and ``height``, or else the size of the file). A box that extends beyond the image is
+    clipped and counted; a box outside the image is an error. Absolute paths, ``..`` and links that lead out of the root
+    are errors.
 
     Options: ``labels`` and ``boxes``, names of the two tables; ``ignore``, columns that are not findings
-    (note+hospital). The licence and citation are those of your data.
+    (joined by +: ``note+hospital``). The licence and citation are those of your data.
     """
 
     name = "folder"
@@ -108,7 +109,7 @@ def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: s
     edges = as_boxes(np.stack([numbers(path, raw[edge]) for edge in EDGES], axis=1))
     empty = np.flatnonzero(area(edges) == 0).tolist()
     named = (f"{image[i]} {raw['finding'][i]} {edges[i].tolist()}" for i in empty)
-    raise_if_any(path, named, "boxes without area", "; x0 < x1 and y0 < y1 are required")
+    raise_if_any(path, named, "boxes with zero area", "; x0 < x1 and y0 < y1 are required")
     frames = _frames(table.loc[[i for i in image.unique() if i in wanted]])
     return boxes_by_image(path, zip(image, raw["finding"], edges, strict=True), frames)
 

@@ -198,7 +198,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _create(path: Path, states: Path, reasons: Path, shape: tuple[int, int, int]) -> None:
-    """Create an array of missing rows. Disk blocks are allocated now: a full disk would later kill the process."""
+    """Create an array of missing rows. Blocks are allocated now; otherwise a full disk would kill the process later."""
     remove_leftovers(path.parent.glob(".*"))
     reasons.unlink(missing_ok=True)
     with atomic(states) as temporary:

@@ -130,8 +130,8 @@ def test_every_row_of_the_networks(rows):
             assert numbers(line["hit@iou.3, mean over methods [95%]"]) == pytest.approx(estimate([(1.0, means[network])])[:3], abs=6e-4)
             others = [(values[p] * (-1 if p[0] == network else 1), adjusted[p]) for p in pairs if network in p]
             assert line["may be the best"] == ("yes" if verdict(others) else "no")
-            if line["than"] != "–":
-                gap = estimate([(1.0, means[line["than"]]), (-1.0, means[network])])[:3]
+            if line["compared with"] != "–":
+                gap = estimate([(1.0, means[line["compared with"]]), (-1.0, means[network])])[:3]
                 assert numbers(line["worse by [95%]"]) == pytest.approx(gap, abs=6e-4)
     for network, row in means.items():
         if row.runs == 1:
@@ -152,12 +152,12 @@ def test_every_row_of_the_effect_of_a_method_over_networks(rows):
         gaps = [over_networks(other, name) for other in found if other != name]
         adjusted = holm([gap[3] for gap in gaps])
         assert line["may be the best"] == ("yes" if verdict([(g[0], p) for g, p in zip(gaps, adjusted, strict=True)]) else "no")
-        if line["than"] != "–":
-            assert numbers(line["worse by [95%]"]) == pytest.approx(over_networks(line["than"], name)[:3], abs=6e-4)
+        if line["compared with"] != "–":
+            assert numbers(line["worse by [95%]"]) == pytest.approx(over_networks(line["compared with"], name)[:3], abs=6e-4)
             for network, of in rows.items():
                 cell = line.get(f"in {network}", "–")
                 if cell != "–":
-                    assert float(cell) == pytest.approx((of[line["than"]] - of[name]).theta.mean(), abs=6e-4)
+                    assert float(cell) == pytest.approx((of[line["compared with"]] - of[name]).theta.mean(), abs=6e-4)
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.parent.glob("*/leaderboard.csv")), ids=lambda file: file.parent.name)

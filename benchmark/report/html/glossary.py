@@ -23,8 +23,8 @@ WORDS = {
     "one more run": "Interval in which another training run is expected to score on these images (95%).",
     "may be the best": "yes: no other row is significantly better (5%, Holm). Methods are compared within their "
     "network, networks within their grid.",
-    "worse by": "How much better the row named under `than` is, with the 95% interval of that difference.",
-    "than": "The top row. If it is not significantly better but other rows are, the best of those.",
+    "worse by": "How much better the row named under `compared with` is, with the 95% interval of that difference.",
+    "compared with": "The top row. If it is not significantly better but other rows are, the best of those.",
     "networks": "Networks with two training runs or more that have the method.",
     "upper bound": "Score of truth: the best score that a map on this grid can reach.",
     "share of upper bound": "The score divided by the upper bound.",

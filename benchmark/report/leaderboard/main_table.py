@@ -53,9 +53,9 @@ ENTRIES = (
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other method is "
     "significantly better (5%, Holm over the comparisons of the row). `worse by`: how much lower the row scores "
-    "than the method under `than`, with the interval of the difference (not corrected for the number of comparisons). "
-    "`than` names the top method. If the top method is not significantly better than the row but other methods are, "
-    "`than` names the best of these. To compare networks, use the table of networks instead."
+    "than the method under `compared with`, with the interval of the difference (not corrected for the number of "
+    "comparisons). `compared with` names the top method. If the top method is not significantly better than the row "
+    "but other methods are, it names the best of these. To compare networks, use the table of networks instead."
 )
 ONE_RUN = "Comparisons of methods with one run account for patients only: another run may change the order."
 TWO_RUNS = (
@@ -64,12 +64,12 @@ TWO_RUNS = (
 )
 COLUMNS = (
     *("backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),
-    *(MAIN, "this run only", "may be the best", "worse by", "than", "− prior", "pointing", "note"),
+    *(MAIN, "this run only", "may be the best", "worse by", "compared with", "− prior", "pointing", "note"),
 )
 """Main columns, in ``leaderboard.md`` and ``leaderboard.tex`` unless they are empty."""
 SHORT = (
     *("backbone", "pooling", "size", "seed", "trained on", "method"),
-    *(MAIN, "this run only", "may be the best", "worse by", "than", "− prior", "note"),
+    *(MAIN, "this run only", "may be the best", "worse by", "compared with", "− prior", "note"),
 )
 """Columns shown in a terminal."""
 

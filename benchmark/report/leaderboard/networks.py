@@ -29,15 +29,15 @@ ABOUT = (
     "reach. Compare networks with different grids only by their `share of upper bound`, and with care. `may be the "
     "best`: no other network with the same grid is significantly better (5%, Holm over all pairs of these networks; "
     "runs are nested in networks, and patients are shared). `worse by`: how much lower the row scores than the "
-    "network under `than`. The text above the next table explains the interval."
+    "network under `compared with`. The text above the next table explains the interval."
 )
 EFFECTS_ABOUT = (
     "The difference between two methods of a network, averaged over the networks that have both methods and two "
     "training runs or more. `networks`: number of networks with the method. The networks are fixed: intervals cover "
     "new runs of these networks and new patients, not other networks. `may be the best`: no other method is "
     "significantly better (5%, Holm over the comparisons of the row). `worse by`: how much lower the row scores than "
-    "the method under `than`; a negative value means that the row scores higher. `in …`: the difference in one "
-    "network. The mean may hide differences of opposite sign."
+    "the method under `compared with`; a negative value means that the row scores higher. `in …`: the difference in "
+    "one network. The mean may hide differences of opposite sign."
 )
 
 

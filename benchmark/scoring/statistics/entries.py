@@ -73,9 +73,9 @@ class Verdict:
     may_be_best: bool | None
     """False if another row is significantly better; None if nothing can be compared."""
     worse_by: MrmcEstimate | None = None
-    """By how much row ``than`` is better, with the unadjusted interval; None for the top row or below 10 patients."""
+    """By how much row ``than`` is better, with its unadjusted interval; None for the top row or below 10 patients."""
     than: int | None = None
-    """Index of the top row or, if the top row is not significantly better, of the best row that is."""
+    """Index of the top row. If it is not significantly better but other rows are: index of the best of those."""
 
 
 Gap = Callable[[int, int], MrmcEstimate | None]

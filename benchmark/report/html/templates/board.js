@@ -1,7 +1,7 @@
 // The tables of the protocols: intervals as bars, shading of methods that may be the best, one finding or the mean.
 const findings = JSON.parse($("#data-findings").textContent), protocols = JSON.parse($("#data-protocols").textContent);
 const MEAN = "mean", MAIN = `${main} [95%]`, BARS = "interval";
-const VERDICT = "may be the best", GAP = ["worse by [95%]", "than"]; // GAP exists only for the mean
+const VERDICT = "may be the best", GAP = ["worse by [95%]", "compared with"]; // GAP exists only for the mean
 const NAMED = ["backbone", "pooling", "attention", "size", "seed", "trained on", "alignment"];
 const boards = $$("div.board table");
 const isLeaderboard = table => table.classList.contains("board"); // other tables have only the main metric for one finding
