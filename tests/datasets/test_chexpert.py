@@ -228,9 +228,9 @@ def test_an_unknown_option_value_raises_an_error_with_the_allowed_ones(chexpert_
     root = chexpert_tree()
     with pytest.raises(BadValueError, match=r"'one'.*policy.*'ones'"):
         datasets.load("CheXpert:policy=one", root)
-    with pytest.raises(BadValueError, match=r"policy.*\[1\].*'ones', 'zeros', 'ignore' or 'mixed'"):
+    with pytest.raises(BadValueError, match=r"\[1\].*policy.*'ones', 'zeros', 'ignore' or 'mixed'"):
         datasets.load("CheXpert:policy=[1]", root)
-    with pytest.raises(BadValueError, match=r"views.*'side'.*'frontal', 'lateral' or 'all'"):
+    with pytest.raises(BadValueError, match=r"'side'.*views.*'frontal', 'lateral' or 'all'"):
         datasets.load("CheXpert", root, views="side")
     with pytest.raises(BadValueError, match=r"CheXpert.* 8 .* 5, 14, 1"):
         datasets.load("CheXpert", root, findings=8)
