@@ -41,7 +41,7 @@ def assemble(
 
 
 def is_whole(config: Mapping[str, Any], outputs: int) -> bool:
-    """Return True if a ``Classifier.config`` read from a file is complete and matches the number of ``outputs``."""
+    """Return True if ``Classifier.build_options`` read from a file are complete and match the number of ``outputs``."""
     if "network" not in config:
         return bool(config.get("num_classes") == outputs)
     match config:
@@ -52,7 +52,7 @@ def is_whole(config: Mapping[str, Any], outputs: int) -> bool:
 
 
 def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Classifier:
-    """Rebuild the classifier of a ``Classifier.config``, without its weights.
+    """Rebuild a classifier from its ``Classifier.build_options``, without its weights.
 
     ``where``: source of the config, for error messages. ``trust``: allow a network of a Python file, which is run.
     Raises ``BadValueError`` for such a network without ``trust``, and ``DataError`` if the file has changed.
@@ -72,7 +72,7 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
 def _connected(module: nn.Module, config: Mapping[str, Any]) -> Classifier:
     rescale = normalised(config["mean"], config["std"], config["channels"])
     model = connect(module, ModelSpec(**config["wiring"]), config["channels"], rescale)
-    model.config = dict(config)
+    model.build_options = dict(config)
     return model
 
 

@@ -58,16 +58,16 @@ def build(
     plain, colon, given = name.partition(":")
     family, word = resolve(plain)
     rescale = construct(Rescale, "backbone", name, {}) if colon else None
-    extractor, width, levels = family.build(word, weights is True)
+    extractor, width, layer_names = family.build(word, weights is True)
     attention = attentions.build(attention_map, channels=width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
     config = {"name": word + colon + given, "num_classes": num_classes}
     config |= {"global_pool": global_pool, "attention_map": attention_map}
     config |= {"pretrained": False, "dropout": dropout}
-    model = Classifier(extractor, head, attention, config, levels=levels, rescale=rescale)
+    model = Classifier(extractor, head, attention, config, layer_names=layer_names, rescale=rescale)
     if isinstance(weights, str):
         xray_weights.load(model, weights)
-    return model.describe(findings, img_size)
+    return model.set_outputs(findings, img_size)
 
 
 def require_weights(name: str, pretrained: bool | str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from backbones import layers, levels
+from backbones import layer_split, layers
 from backbones.geometry import locator
 from backbones.head import Head
 from backbones.rescaled import normalise
@@ -21,7 +21,8 @@ from core.types import Sample
 class Classifier(layers.Network):
     """Network with ``model(images) == model.head(model.features(images))``.
 
-    Letters: N images, K findings, C channels, h w positions of the feature map, H W pixels of the network's input.
+    Letters: N images, K findings, C channels, h w positions of the feature map, H W pixels of the network's input. A
+    *wrapped* network was not made by ``backbones.build``: ``backbones.wrap`` made it from a user's own module.
     """
 
     layer: str | None = None
@@ -30,7 +31,7 @@ class Classifier(layers.Network):
     """Names of the outputs, in order; empty if unknown."""
     img_size: int | None = None
     """Side of the square input images in pixels; None if unknown."""
-    recipe: Any = None
+    train_config: Any = None
     """``config.TrainConfig`` of the training run if the model was loaded from one, else None."""
 
     def __init__(
@@ -38,33 +39,41 @@ class Classifier(layers.Network):
         extractor: nn.Module,
         head: Head,
         attention: nn.Module | None = None,
-        config: dict[str, Any] | None = None,
+        build_options: dict[str, Any] | None = None,
         channels: int = 3,
         locate: Callable[[tuple[int, int]], Grid] | None = None,
-        levels: tuple[str, ...] = (),
+        layer_names: tuple[str, ...] = (),
         rescale: nn.Module | None = None,
     ) -> None:
         """Combine an extractor (N,channels,H,W) -> (N,C,h,w) and a head.
 
-        ``locate``: function that returns the grid for an input size, instead of arithmetic. ``levels``: submodules with
-        feature maps, in forward order. ``rescale``: converts the gray values of the input.
+        Args:
+            extractor: the network up to its last feature map.
+            head: pooling and classifier, (N,C,h,w) -> (N,K).
+            attention: module applied to the output of the extractor, (N,C,h,w) -> (N,C,h,w).
+            build_options: see the attribute.
+            channels: number of image channels.
+            locate: function from an input size to the grid of A. Default: computed from the kernel sizes, strides and
+                paddings of the extractor's layers.
+            layer_names: submodules with feature maps, in forward order.
+            rescale: module from ImageNet-normalised pixels to the range on which the network was trained.
         """
         super().__init__()
         self.extractor, self.attention = extractor, attention
         self.head = head
         self.rescale = rescale
-        self.config = config
-        """Arguments of ``backbones.build`` that reproduce this architecture (JSON-able); None if wrapped.
-        ``pretrained`` is always False: the weights of a rebuilt model come from its checkpoint."""
+        self.build_options = build_options
+        """Options (JSON-able) from which :mod:`backbones.build_from_config` rebuilds this architecture: normally those
+        of ``backbones.build``; None if wrapped. ``pretrained`` is always False: a checkpoint has the weights."""
         self.channels = channels
         self._locate = locate
         self._grids: dict[tuple[tuple[int, int], str | None], Grid] = {}
-        self._levels = levels
+        self._declared_layers = layer_names
         self._token_layouts: dict[tuple[int, int], TokenLayout] = {}
 
     @property
     def pooling(self) -> str:
-        """Name of the pooling without options (``PCAM``); empty for an opaque wrapped head."""
+        """Name of the pooling without options (``PCAM``); empty for a wrapped head that is a callable."""
         return self.head.word
 
     @property
@@ -73,14 +82,14 @@ class Classifier(layers.Network):
         return self.head.num_classes
 
     @cached_property
-    def levels(self) -> tuple[str, ...]:
+    def layer_names(self) -> tuple[str, ...]:
         """Names of the layers before the pooled map, in forward order; see :mod:`backbones.layers`.
 
         Empty for a wrapped network. Other submodules can be selected by their dotted names in the original network.
         """
-        return layers.levels(self, self._levels)
+        return layers.earlier_layers(self, self._declared_layers)
 
-    def describe(self, findings: Sequence[str] = (), img_size: int | None = None) -> Self:
+    def set_outputs(self, findings: Sequence[str] = (), img_size: int | None = None) -> Self:
         """Set the names of the outputs and the side of the images, if given, and return the model.
 
         Raises ``BadValueError`` if the names do not match the outputs, a name is repeated or the side is below 1.
@@ -151,7 +160,7 @@ class Classifier(layers.Network):
         size = (int(size[0]), int(size[1]))
         if (size, layer) not in self._grids:
             locate = self._locate or locator(self.extractor, self.channels)
-            self._grids[size, layer] = locate(size) if layer is None else levels.grid(self, layer, size)
+            self._grids[size, layer] = locate(size) if layer is None else layer_split.grid(self, layer, size)
         return self._grids[size, layer]
 
     def token_layout(self, size: tuple[int, int]) -> TokenLayout:

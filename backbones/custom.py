@@ -26,8 +26,8 @@ class Custom(Family):
             raise NotAvailableError("the backbone 'custom' has no ImageNet weights: train it with --pretrained False")
         halving = [_stage(nn.Conv2d(n, wide, 4, stride=2, padding=1, bias=False)) for n, wide in pairwise(WIDTHS[:-1])]
         last = _stage(nn.Conv2d(*WIDTHS[-2:], 3, padding=1, bias=False))
-        levels = ("features.0", "features.1", "features.2", "features.3")
-        return Features(nn.Sequential(*halving, last), WIDTHS[-1], levels)
+        layer_names = ("features.0", "features.1", "features.2", "features.3")
+        return Features(nn.Sequential(*halving, last), WIDTHS[-1], layer_names)
 
 
 def _stage(enter: nn.Conv2d) -> nn.Sequential:

@@ -13,7 +13,7 @@ class Features(NamedTuple):
     """(N,3,H,W) -> (N,C,h,w), up to the last non-linearity."""
     width: int
     """C, the number of channels."""
-    levels: tuple[str, ...] = ()
+    layer_names: tuple[str, ...] = ()
     """Submodules with feature maps, in forward order; the last may be the output of the extractor."""
 
 

@@ -15,20 +15,20 @@ from core.errors import UnknownNameError
 
 
 class Network(nn.Module):
-    """Attributes of ``Classifier`` that this module and :mod:`backbones.levels` need."""
+    """Attributes of ``Classifier`` that this module and :mod:`backbones.layer_split` need."""
 
     extractor: nn.Module
     attention: nn.Module | None
     channels: int
 
     @property
-    def levels(self) -> tuple[str, ...]:
-        """Public names of the earlier feature levels."""
+    def layer_names(self) -> tuple[str, ...]:
+        """Public names of the layers before the pooled map that return feature maps."""
         raise NotImplementedError
 
 
-def levels(model: Network, declared: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the ``declared`` levels without the one whose output is pooled directly."""
+def earlier_layers(model: Network, declared: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ``declared`` layer names without the layer whose output is pooled directly."""
     if model.attention is not None or not declared:
         return declared
     outputs: dict[str, Any] = {}
@@ -45,9 +45,9 @@ def path(model: Network, layer: str) -> str:
     """Return the dotted name within ``model`` for a public layer name. Raises ``UnknownNameError`` with the nearest."""
     paths = _paths(model)
     if layer not in paths:
-        levels_ = model.levels or list(dict.fromkeys(name.split(".")[0] for name in paths))
+        names = model.layer_names or list(dict.fromkeys(name.split(".")[0] for name in paths))
         near = difflib.get_close_matches(layer, paths, n=5)
-        raise UnknownNameError("layer", layer, levels_, near, also="other submodules by their dotted names")
+        raise UnknownNameError("layer", layer, names, near, also="other submodules by their dotted names")
     return paths[layer]
 
 

@@ -1,7 +1,7 @@
 """MobileNetV2 with TensorFlow's SAME padding, at stride 32 or 16."""
 
 from backbones.family import Family, Features
-from backbones.pretrained import MapsOf, create, levels
+from backbones.pretrained import MapsOf, create, layer_names
 from core.errors import NotAvailableError
 
 
@@ -21,4 +21,4 @@ class MobileNet(Family):
         if pretrained:
             raise NotAvailableError(f"{name} has no ImageNet weights: use --pretrained False and --init_from FILE")
         net = create("mobilenetv2_100", False, pad_type="same", output_stride=16 if name.endswith("16") else 32)
-        return Features(MapsOf(net), net.num_features, levels(net))
+        return Features(MapsOf(net), net.num_features, layer_names(net))

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from backbones import levels, probe
+from backbones import layer_split, probe
 from backbones.catalog import poolings
 from backbones.classifier import Classifier
 from backbones.consistency import logits_of
@@ -90,7 +90,7 @@ class OpaqueHeadClassifier(Classifier):
 
     def features(self, images: Tensor) -> Tensor:
         """Return the map of the layer (N,C,h,w) for images (N,3,H,W), without gradients."""
-        return levels.run(self, images, str(self.layer))[0].detach()
+        return layer_split.run(self, images, str(self.layer))[0].detach()
 
     def grid(self, size: tuple[int, int], layer: str | None = None) -> Grid:
         """Return the grid of the features, or of another ``layer``, for inputs of ``size`` (H, W) pixels."""

@@ -43,12 +43,12 @@ class TimmFamily(Family):
     def build(self, name: str, pretrained: bool) -> Features:
         """Build an extractor whose maps are timm's ``forward_features``, after the last non-linearity."""
         net = create(name, pretrained)
-        return Features(MapsOf(net), net.num_features, levels(net))
+        return Features(MapsOf(net), net.num_features, layer_names(net))
 
 
-def levels(net: Any) -> tuple[str, ...]:
-    """Return the last submodule of each level of a timm network, in forward order."""
-    return tuple(level["module"] for level in net.feature_info)
+def layer_names(net: Any) -> tuple[str, ...]:
+    """Return the last submodule of each stage of a timm network, in forward order."""
+    return tuple(stage["module"] for stage in net.feature_info)
 
 
 def create(name: str, pretrained: bool, **options: Any) -> Any:

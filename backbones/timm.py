@@ -2,7 +2,7 @@
 
 from backbones import geometry, tokens
 from backbones.family import Family, Features
-from backbones.pretrained import MapsOf, create, levels
+from backbones.pretrained import MapsOf, create, layer_names
 from backbones.tokens import TokensOf
 from core.errors import NotAvailableError
 
@@ -23,7 +23,7 @@ class Timm(Family):
         net = create(name, pretrained, **given)
         extractor = TokensOf(net) if given and TokensOf.serves(net) else MapsOf(net)
         _require_maps(name, extractor, net.num_features)
-        return Features(extractor, net.num_features, levels(net))
+        return Features(extractor, net.num_features, layer_names(net))
 
 
 def _require_maps(name: str, extractor: MapsOf | TokensOf, width: int) -> None:

@@ -12,7 +12,11 @@ Step = Callable[[Tensor], Tensor]
 
 
 class Extractor(nn.Module):
-    """Third-party network up to its feature map A; ``rectified``: apply the ReLU that follows the submodule."""
+    """A third-party network, run up to the feature map A.
+
+    ``features``: the submodule with output A, or a callable that returns A. ``rectified``: apply the ReLU that follows
+    the submodule.
+    """
 
     def __init__(self, module: nn.Module, features: str | Step, rectified: bool = False) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """VGG, whose five max poolings of even size give a grid with offset 15.5 at stride 32."""
 
 from backbones.family import Family, Features
-from backbones.pretrained import create, levels
+from backbones.pretrained import create, layer_names
 
 
 class VGG(Family):
@@ -16,4 +16,4 @@ class VGG(Family):
     def build(self, name: str, pretrained: bool) -> Features:
         """Build an extractor of 512 channels, up to the last max pooling."""
         net = create(name, pretrained)
-        return Features(net.features, net.num_features, levels(net))
+        return Features(net.features, net.num_features, layer_names(net))

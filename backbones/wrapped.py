@@ -63,7 +63,7 @@ def wrap(
             raise BadValueError("features and head must both be given if one of them is a callable")
         trace = observe(module, channels, img_size or native(module))
         model = connect(module, wiring_of(module, trace, features, head), channels)
-        return model.describe(findings, img_size)
+        return model.set_outputs(findings, img_size)
     extractor = Extractor(module, features)
     locate = grid or (lambda size: probe.grid(module, extractor, size, channels))
     step: Any = submodule(module, head) if isinstance(head, str) else head
@@ -72,7 +72,7 @@ def wrap(
     model = Classifier(extractor, last, channels=channels, locate=locate)
     if is_linear:
         require_whole(module, model, step, channels)
-    return model.describe(findings, img_size)
+    return model.set_outputs(findings, img_size)
 
 
 def _gives_tokens(module: nn.Module, features: str, channels: int) -> bool:

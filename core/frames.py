@@ -1,6 +1,7 @@
 """Frames of images and grids of feature maps; conversion of boxes and maps between them.
 
-In every frame, pixel i covers [i, i+1) and has its centre at i + .5.
+A frame is the (H, W) of the image in whose pixels boxes and positions are given. In every frame, pixel i covers
+[i, i+1) and has its centre at i + .5.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from core.errors import BadValueError
 from core.types import FloatArray
 
 Alignment = Literal["aligned", "conventional"]
+"""Positions of a map. aligned: the true ones of the feature map, from the network's strides and paddings. conventional:
+those that ``interpolate(align_corners=False)`` assumes. Neither means ``align_corners=True``."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,10 @@ class Grid:
     """Input pixel at the centre of cell 0."""
 
     def centres(self, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-        """Return the y and x box coordinates of the rows and columns of a (h, w) map, in the ``frame`` (H, W)."""
+        """Return the y and x of the centres of the rows and columns of a (h, w) map, in the ``frame`` (H, W).
+
+        These are continuous coordinates, as of boxes: the centre of pixel i is i + .5.
+        """
         axes = zip(shape, frame, self.size, self.stride, self.offset, strict=True)
         y, x = ((at + step * np.arange(n, dtype=np.float64) + 0.5) * (side / size) for n, side, size, step, at in axes)
         return y, x
@@ -49,7 +55,10 @@ def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
 
 
 def resolve(grid: "Grid | Alignment", shape: tuple[int, int], frame: tuple[int, int]) -> Grid:
-    """Return ``grid`` as a ``Grid``; it may also be the word ``conventional``. Raises ``BadValueError``."""
+    """Return ``grid`` as a ``Grid``; ``conventional`` is that of the shape. Raises ``BadValueError`` for ``aligned``.
+
+    Aligned positions depend on the network, so they require a ``Grid``.
+    """
     if isinstance(grid, Grid):
         return grid
     if grid == "conventional":

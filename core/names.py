@@ -32,11 +32,11 @@ CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("center", "prior", "noise", "untr
 """Baselines that every suite includes."""
 ABSENT = "the data is not there"
 """Start of the reason of an n/a record. Such a record is computed again when the data are available."""
-LIMIT = "truth"
+UPPER_BOUND = "truth"
 """Upper bound computed from the truth: no map on the same grid can score higher."""
-BESIDE = (PRIOR, UNTRAINED, LIMIT)
+BESIDE = (PRIOR, UNTRAINED, UPPER_BOUND)
 """Rows that are not methods but can be selected by ``--method``."""
-BASELINES_AND_LIMIT = (*BASELINES, LIMIT)
+BASELINES_AND_UPPER_BOUND = (*BASELINES, UPPER_BOUND)
 """Rows of every table that are not methods."""
 READERS = "readers"
 """Row that compares the boxes of several radiologists with each other (``benchmark.suite.readers``)."""
@@ -48,7 +48,7 @@ AGREEMENT = "agreement"
 """Per-case column of these rows: the share of a person's boxes with IoU > .3 with a truth box."""
 RELATIVE_DROP = "relative_drop@"
 """Prefix of the metrics that measure how far a method is below ``readers`` or ``second readers``."""
-CEILINGS = (LIMIT, *PEOPLE)
+CEILINGS = (UPPER_BOUND, *PEOPLE)
 """Upper bounds, excluded from ranks and tests."""
 UNRANKED_METHODS = (*BASELINES, *CEILINGS)
 """Rows without a rank."""

@@ -2,7 +2,8 @@
 
 Names are read from the source text, and a module is imported when its part is requested. So ``--help`` is fast, a
 missing library disables only one part, and a new part is one new file. Installed packages add parts through entry
-points (``mycam = "pkg.module:MyCAM"``). A spec is a name with options: ``LSE:gamma=5`` means ``LSE(gamma=5)``.
+points (``mycam = "pkg.module:MyCAM"``). A spec is a name with options: ``LSE:gamma=5`` means ``LSE(gamma=5)``. Other
+modules call a spec from the command line or from a suite a ``word``.
 """
 
 import ast

@@ -31,15 +31,24 @@ class Request:
     """Arguments common to all data sets; see :func:`datasets.load`. Raises ``BadValueError`` for invalid values."""
 
     root: Path | None = None
+    """Folder of the data set's files."""
     split: str = "test"
+    """The part of the images to load: one of ``SPLITS``."""
     partition: str = "official"
+    """The rule that assigns patients to splits: published lists (official), at random (patient) or by fold (kfold)."""
     folds: int = 5
     fold: int = 0
+    """The fold that is the test split of ``kfold``."""
     findings: int | None = None
+    """The number of findings, not their names; None: the default of the data set."""
     seed: int = 0
+    """Seed of the splits and of generated images."""
     img_size: int | None = None
+    """Side of generated images in pixels; other data sets ignore it."""
     cache: Path | None = None
+    """Folder for the headers of DICOM files."""
     leave_out_fold: int | None = None
+    """Fold of ``kfold`` that is excluded from all splits."""
 
     def __post_init__(self) -> None:
         for field, value, allowed in (("split", self.split, SPLITS), ("partition", self.partition, PARTITIONS)):
@@ -56,9 +65,13 @@ class Request:
             )
             raise BadValueError(f"leave_out_fold is {left_out}: {allowed_folds}")
 
-    def task(self, tasks: Mapping[int, tuple[str, ...]], name: str, usual: int) -> tuple[str, ...]:
-        """Return the findings of the requested task. Raises ``BadValueError`` with the valid numbers of findings."""
-        number = usual if self.findings is None else self.findings
+    def task(self, tasks: Mapping[int, tuple[str, ...]], name: str, default: int) -> tuple[str, ...]:
+        """Return the findings of the requested task: one of the lists in ``tasks``, by its length.
+
+        ``name``: the data set. ``default``: length of the list if none is requested. Raises ``BadValueError`` with the
+        valid numbers of findings.
+        """
+        number = default if self.findings is None else self.findings
         if number not in tasks:
             raise BadValueError(f"{name} has no task with {number} findings; choose from {', '.join(map(str, tasks))}")
         return tasks[number]
@@ -90,7 +103,7 @@ class Dataset(Sequence[Sample]):
     split: str
     """train, val or test."""
     describe: dict[str, Any]
-    """JSON-serializable description of these images for records (lists, counts, options)."""
+    """JSON-serializable description of these images for records (lists, counts, options); not a method."""
 
     @abstractmethod
     def sample(self, index: int) -> Sample:

@@ -15,12 +15,16 @@ from methods.gradients import weighted
 
 
 class Method:
-    """Method that computes one map per image and finding. A subclass sets ``name`` and implements ``maps``."""
+    """Method that computes one map per image and finding. A subclass sets ``name`` and implements ``maps``.
+
+    ``maps`` gets the evidence of a batch (:class:`methods.evidence.Evidence`): the feature map A, the gradients
+    G = d logits / d A, the images, the findings and the grid of A.
+    """
 
     name: ClassVar[str]
     """Name on the command line, in records and in tables."""
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    """Inputs that the engine must provide: a subset of ``NEEDS``."""
+    """Inputs that the engine must provide: a subset of ``methods.evidence.NEEDS``."""
     costly: ClassVar[bool] = False
     """True if the method costs far more than a forward pass although its ``needs`` are cheap."""
     rectified: ClassVar[bool] = False
@@ -124,8 +128,8 @@ class AttentionMethod(Method):
     needs = frozenset({"attention"})
     serves = "vision transformers with global attention"
 
-    def relevance(self, attention: Attention, findings: int) -> Tensor:
-        """Return the relevance of each token for each of the K ``findings``, (N,K,T)."""
+    def relevance(self, attention: Attention, n_findings: int) -> Tensor:
+        """Return the relevance of each token for each of the K = ``n_findings`` findings, (N,K,T)."""
         raise NotImplementedError
 
     def maps(self, evidence: Evidence) -> Tensor:

@@ -21,7 +21,7 @@ class Chefer(AttentionMethod):
     source = "Chefer et al., ICCV 2021, eq. 5-6"
     price = "a forward pass, a backward pass per finding"
 
-    def relevance(self, attention: Attention, findings: int) -> Tensor:
+    def relevance(self, attention: Attention, n_findings: int) -> Tensor:
         """Return the relevance of each token, (N,K,T)."""
         per_finding = attention.gradients(lambda A, G: (A * G).clamp(min=0).mean(1))
         return torch.stack([_propagate(attention.rows, blocks) for blocks in per_finding], 1)

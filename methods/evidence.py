@@ -70,7 +70,7 @@ class Evidence(Protocol):
 
     @property
     def attention(self) -> Sequence[Attention]:
-        """A transformer's attention and its gradients, in batches of images that fit in memory.
+        """A transformer's attention and its gradients: one item with all blocks per part of the batch.
 
         Raises ``NotAvailableError`` with the reason for a network without global attention (:mod:`methods.attention`).
         """
@@ -102,10 +102,10 @@ class Evidence(Protocol):
         """Return evidence of the same findings for other images (N,3,H,W), of any size that the network accepts."""
 
     def at(self, layer: str | None) -> "Evidence":
-        """Return evidence of the same images and findings at another layer; None is the pooled map."""
+        """Return evidence of the same images and findings at another layer; None is the model's default layer."""
 
     def grid_at(self, layer: str | None) -> Grid:
-        """Return the grid of another layer, without running the network."""
+        """Return the grid of another layer, without running the network; None is the pooled map."""
 
     def max_batch(self, what: Pass) -> int:
         """Return how many feature maps (``head``) or images (a pass) fit in the memory budget, at least 1."""

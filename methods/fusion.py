@@ -14,7 +14,7 @@ def finest(grids: Sequence[Grid]) -> int:
     return min(range(len(grids)), key=lambda n: grids[n].stride[0] * grids[n].stride[1])
 
 
-def share(maps: Tensor) -> Tensor:
+def divide_by_maximum(maps: Tensor) -> Tensor:
     """Return ReLU(map) / max(map), in [0,1], of maps (N,K,h,w); zeros for a map without positive values."""
     maps = maps.clamp(min=0)
     top = maps.amax((-2, -1), keepdim=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from core.frames import Grid
 from methods.base import Evidence, Method
-from methods.fusion import finest, largest, share
+from methods.fusion import divide_by_maximum, finest, largest
 
 
 class LayerCAM(Method):
@@ -41,9 +41,10 @@ class LayerCAM(Method):
         return (G.clamp(min=0) * evidence.A for G in evidence.gradients.each())
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """Return maps (N,K,h,w) at the positions of the finest layer; not yet rectified if no layers are fused."""
+        """Return maps (N,K,h,w) at the positions of the finest layer; fused ones are already rectified."""
         layers = [evidence, *map(evidence.at, self.layers)]
         maps = [layer.gradients.positive().dot_channels(layer.A) for layer in layers]
         if not self.layers:
             return maps[0]
-        return largest([share(maps[0]), *(torch.tanh(2 * share(map_)) for map_ in maps[1:])], layers)
+        pooled, *earlier = map(divide_by_maximum, maps)
+        return largest([pooled, *(torch.tanh(2 * map_) for map_ in earlier)], layers)

@@ -27,7 +27,7 @@ class LeGrad(AttentionMethod):
         "scores the class token, the maps are the same."
     )
 
-    def relevance(self, attention: Attention, findings: int) -> Tensor:
+    def relevance(self, attention: Attention, n_findings: int) -> Tensor:
         """Return the relevance of each token, (N,K,T)."""
         per_finding = attention.block_gradients(lambda A, G: G.clamp(min=0).mean((1, 2)))
         return torch.stack([torch.stack(blocks).mean(0) for blocks in per_finding], 1)

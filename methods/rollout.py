@@ -21,9 +21,9 @@ class Rollout(AttentionMethod):
     source = "Abnar and Zuidema, ACL 2020, eq. 1"
     price = "a forward pass"
 
-    def relevance(self, attention: Attention, findings: int) -> Tensor:
+    def relevance(self, attention: Attention, n_findings: int) -> Tensor:
         """Return the relevance of each token, (N,K,T), the same for all findings."""
         row = attention.rows
         for mean in reversed(attention.blocks(lambda A: A.mean(1))):
             row = (row + (row.unsqueeze(-2) @ mean).squeeze(-2)) / 2  # (N, T)
-        return row.unsqueeze(1).repeat(1, findings, 1)
+        return row.unsqueeze(1).repeat(1, n_findings, 1)

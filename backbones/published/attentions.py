@@ -31,7 +31,7 @@ def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> 
     several layers).
     """
     names = {name: match[2] for name in left if (match := FOUND.fullmatch(name))}
-    word = str((model.config or {}).get("attention_map") or "").split(":")[0]
+    word = str((model.build_options or {}).get("attention_map") or "").split(":")[0]
     if not word or not names:
         unused = any(re.search(r"(^|\.)backbone\.|(^|\.)bn_0\.", name) for name in left)
         return {}, [], list(names) if unused else []

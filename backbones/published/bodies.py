@@ -117,12 +117,12 @@ def _of_torchvision(name: str, prefix: str) -> str:
 
 def _as_ours(name: str, value: Tensor, model: Classifier) -> Tensor:
     """Adjust the variance to timm's epsilon 1e-5 in batch norm; torchvision's is 1e-3 from B5 on."""
-    large = str((model.config or {}).get("name")).split(":")[0].endswith(("b5", "b6", "b7"))
+    large = str((model.build_options or {}).get("name")).split(":")[0].endswith(("b5", "b6", "b7"))
     return value + (1e-3 - 1e-5) if large and name.endswith("running_var") else value
 
 
 def _require_padding(model: Classifier, same: bool) -> None:
-    name = str((model.config or {}).get("name"))
+    name = str((model.build_options or {}).get("name"))
     if "efficientnet" in name and name.startswith("tf_") != same:
         right = "tf_" + name if same else name.removeprefix("tf_")
         tool = "efficientnet-pytorch" if same else "torchvision"

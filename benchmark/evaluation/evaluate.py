@@ -17,19 +17,19 @@ from benchmark.suite import paired
 from benchmark.suite.cells import cells
 from benchmark.suite.plan import ModelPlan, Suite, identity
 from benchmark.suite.score import ModelScorer, score_and_record
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 from benchmark.training import load, machine
 from config import EngineFlags, TrainConfig
 from core.errors import BadValueError
 from core.files import safe_filename
-from core.names import CENTER, CLASSIFICATION, CLASSIFIER, LIMIT, NOISE, PRIOR
+from core.names import CENTER, CLASSIFICATION, CLASSIFIER, NOISE, PRIOR, UPPER_BOUND
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.io import preprocess
 from methods.base import Method
 
 Model = Classifier | Path | str
-BASELINES_AND_BOUND = (CENTER, PRIOR, NOISE, LIMIT)
+BASELINES_AND_BOUND = (CENTER, PRIOR, NOISE, UPPER_BOUND)
 """Baselines and bounds listed in every table next to the methods."""
 
 
@@ -93,8 +93,8 @@ def evaluate(
         for one, network, number in zip(listed, networks, _seeds(networks), strict=True):
             config = _config(network, title, data, seed, number, cache_dir)
             given = _given(network, config, data, validation)
-            path, all_images = _folder(one) or result.work, CLASSIFICATION in protocol_names
-            run = GivenRun(config, path, network=network, given=given, all_images=all_images)
+            path, predict_all = _folder(one) or result.work, CLASSIFICATION in protocol_names
+            run = GivenRun(config, path, network=network, given=given, predict_all=predict_all)
             job = _job(run, title, suite)
             scorer = ModelScorer(job.model, job.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
             score_and_record(scorer, result.folder, progress)
@@ -104,14 +104,14 @@ def evaluate(
     return result
 
 
-def _job(run: GivenRun, title: str, suite: Suite) -> ModelJob:
+def _job(run: GivenRun, title: str, suite: Suite) -> ModelCells:
     """Return the cells of a ``suite`` whose only model is the finished network of ``run``."""
     network, config = run.network, run.config
     about = FinishedModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
     plan = ModelPlan(f"{safe_filename(title)}-{config.img_size}px-seed{config.seed}", (config,), None, finished=about)
-    method_words = {*method_registry.expand(suite.words), *BASELINES_AND_BOUND} if suite.protocols else set()
-    method_words |= {CLASSIFIER} if run.all_images else set()
-    return ModelJob(plan, tuple(cell for cell in cells(suite, plan) if cell.method in method_words))
+    method_names = {*method_registry.expand(suite.words), *BASELINES_AND_BOUND} if suite.protocols else set()
+    method_names |= {CLASSIFIER} if run.predict_all else set()
+    return ModelCells(plan, tuple(cell for cell in cells(suite, plan) if cell.method in method_names))
 
 
 def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], list[type[Method]]]:
@@ -146,7 +146,7 @@ def _folder(model: Model) -> Path | None:
 def _name(model: Model, network: Classifier) -> str:
     if (folder := _folder(model)) is not None:
         return folder.resolve().name
-    return str((network.config or {}).get("name", type(network.extractor).__name__.lower()))
+    return str((network.build_options or {}).get("name", type(network.extractor).__name__.lower()))
 
 
 def _seeds(networks: Sequence[Classifier]) -> list[int]:
@@ -154,9 +154,9 @@ def _seeds(networks: Sequence[Classifier]) -> list[int]:
 
     Raises ``BadValueError`` for different recipes.
     """
-    recipes = [network.recipe for network in networks]
+    recipes = [network.train_config for network in networks]
     without_seed = [recipe and identity(replace(recipe, seed=0, fold=0)) for recipe in recipes]
-    same = [(n.findings, n.img_size, n.config, recipe) for n, recipe in zip(networks, without_seed, strict=True)]
+    same = [(n.findings, n.img_size, n.build_options, recipe) for n, recipe in zip(networks, without_seed, strict=True)]
     if any(other != same[0] for other in same):
         raise BadValueError("the models have different recipes: evaluate each recipe separately")
     seeds = [recipe.seed for recipe in recipes if recipe is not None]
@@ -167,7 +167,7 @@ def _config(
     network: Classifier, name: str, data: Sequence[Sample], data_seed: int, seed: int, cache_dir: Path | str
 ) -> TrainConfig:
     """Return the flags for scoring: the training flags that do not depend on the data set, and the data set's flags."""
-    recipe, built = network.recipe or TrainConfig(), network.config or {}
+    recipe, built = network.train_config or TrainConfig(), network.build_options or {}
     return TrainConfig(
         dataset=getattr(data, "name", "samples"),
         backbone=name,
@@ -189,5 +189,5 @@ def _given(
     """Return split -> its images, preprocessed for the network."""
     splits = {"test": data, "val": validation}
     as_data = {split: as_dataset(samples, network.findings, split) for split, samples in splits.items()}
-    as_data["test"] = exclude_seen_patients(as_data["test"], network.recipe)
+    as_data["test"] = exclude_seen_patients(as_data["test"], network.train_config)
     return {split: preprocess.of(dataset, config.preprocess) for split, dataset in as_data.items()}

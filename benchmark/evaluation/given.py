@@ -18,7 +18,7 @@ from benchmark.maps.finished import unseen_positions
 from benchmark.maps.trained import TrainingRun
 from benchmark.training import data, load
 from benchmark.training.evaluate import predict, predictions_csv
-from benchmark.training.module import layout
+from benchmark.training.module import memory_format
 from config import TrainConfig
 from core.errors import BadValueError
 from core.types import Sample
@@ -76,12 +76,13 @@ def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str 
 def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Dataset:
     """Return ``samples`` without patients from the training data of ``recipe``, if both are from one data set.
 
-    Logs a warning with the number left out. Raises ``LeakError`` if none is left.
+    Logs a warning with the number left out. If the training data are not on this machine, logs a warning and returns
+    all ``samples``. Raises ``LeakError`` if none is left.
     """
     if recipe is None or recipe.dataset.split(":")[0] != samples.name:
         return samples
     if not datasets.at_hand(recipe.dataset, recipe.data_root_dir):
-        log.warning("the training images of the run are not here: they are not looked for among the samples")
+        log.warning("the training data of the run are not here: patients seen in training cannot be excluded")
         return samples
     positions = unseen_positions(recipe, samples, samples.patients)
     if len(positions) == len(samples):
@@ -98,7 +99,7 @@ class GivenRun(TrainingRun):
     network: Classifier
     given: Mapping[str, Dataset]
     """``test`` and ``val`` -> images; ``val`` may be empty."""
-    all_images: bool
+    predict_all: bool
     """True to predict all test images, False for those with scored maps only."""
 
     @cached_property
@@ -123,11 +124,11 @@ class GivenRun(TrainingRun):
     def read_predictions(self) -> pd.DataFrame:
         """Return the network's predictions, one row per image, rounded as in a run's file of predictions."""
         c, test = self.config, self.given["test"]
-        images = test if self.all_images else Samples(self.scorable_images, test.findings, "test")
+        images = test if self.predict_all else Samples(self.scorable_images, test.findings, "test")
         splits = {
             name: data.decode(c, part) for name, part in (("val", self.given["val"]), ("test", images)) if len(part)
         }
         model = self.model("cuda" if torch.cuda.is_available() else "cpu")
-        model.to(memory_format=layout(c.channels_last))
+        model.to(memory_format=memory_format(c.channels_last))
         logits = {name: predict(model, split, c.batch) for name, split in splits.items()}
         return pd.read_csv(io.StringIO(predictions_csv(splits, logits)), dtype={"image": str, "patient": str})

@@ -1,11 +1,11 @@
 """Explain a batch: all methods compute their maps from the evidence of one forward pass."""
 
-from benchmark.explain.batch import Maps, build_methods, explain, explain_anything, gather, named
+from benchmark.explain.batch import Maps, build_methods, collect_evidence, explain, explain_unchecked, named
 from benchmark.explain.memory import prepare
 from benchmark.explain.run import MethodMaps, run_method, run_methods
 
 __all__ = [
-    "VERSION", "Maps", "MethodMaps", "build_methods", "explain", "explain_anything", "gather", "named",
+    "VERSION", "Maps", "MethodMaps", "build_methods", "collect_evidence", "explain", "explain_unchecked", "named",
     "prepare", "run_method", "run_methods",
 ]  # fmt: skip
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def gather(
+def collect_evidence(
     model: "Classifier",
     images: Tensor,
     findings: Sequence[int] | None = None,
@@ -35,9 +35,11 @@ def gather(
     progress: bool = False,
     needs: Set[str] = NEEDS,
 ) -> NetworkEvidence:
-    """Run a forward pass and return its ``methods.evidence.Evidence``; arguments as for ``explain.explain``.
+    """Run a forward pass and return its ``methods.evidence.Evidence``.
 
-    If the methods' ``needs`` are only attention, the forward pass is delayed until something else is read.
+    Arguments are those of ``explain.explain``, but ``findings`` are indices of outputs, not names. ``needs`` are the
+    inputs of the methods that will use the evidence (``methods.evidence.NEEDS``): if only attention, the forward pass
+    is delayed until something else is read.
     """
     checks.check_batch(model, images)
     if not memory_gib > 0:
@@ -46,7 +48,7 @@ def gather(
     with no_grad_no_autocast():
         images = images.clone() if images.is_inference() else images.detach()
     indices = None if findings is None else tuple(int(finding) for finding in findings)
-    rest = memory_gib, progress, current_autocast(images), gather
+    rest = memory_gib, progress, current_autocast(images), collect_evidence
     if layer is None:
         evidence: NetworkEvidence = PooledEvidence(model, images, indices, None, *rest)
     else:
@@ -57,7 +59,7 @@ def gather(
 class Maps(dict[str, Tensor]):
     """Raw maps: name of a method -> (N,K,h,w) float32; ``grids[name]`` is their grid, ``logits`` is (N,K).
 
-    ``absent``: unsupported method of a requested group -> reason.
+    ``absent``: method of a requested group that does not support the model -> reason. It has no map.
     """
 
     def __init__(self, evidence: NetworkEvidence) -> None:
@@ -65,7 +67,7 @@ class Maps(dict[str, Tensor]):
         super().__init__()
         self.grids: dict[str, Grid] = {}
         self.absent: dict[str, str] = {}
-        if evidence.known is None:
+        if evidence.given_outputs is None:
             self._deferred = evidence
         else:
             self.logits = evidence.logits
@@ -98,7 +100,8 @@ def explain(
             Unsupported methods of the groups ``all``, ``fast`` and ``slow`` are left out, and listed in ``.absent`` and
             in the log.
         findings: indices of the model's outputs to explain, or names of its findings; all by default.
-        layer: an earlier layer (one of ``model.levels``, or any submodule whose output is a map); None: the pooled map.
+        layer: an earlier layer (one of ``model.layer_names``, or any submodule whose output is a map).
+            None: ``model.layer``, which is the pooled map by default.
         memory_gib: memory budget of gradients and forward passes; larger batches are split.
         progress: show a bar while a slow method runs.
         any_size: accept images whose size differs from that of the training images.
@@ -117,10 +120,10 @@ def explain(
     checks.check_model(model)
     checks.check_images(model, images, any_size)
     positions = checks.finding_positions(model, findings)
-    return explain_anything(model, images, methods, positions, layer, memory_gib, progress)
+    return explain_unchecked(model, images, methods, positions, layer, memory_gib, progress)
 
 
-def explain_anything(
+def explain_unchecked(
     model: "Classifier",
     images: Tensor,
     methods: str | Sequence[str | Method | type[Method]],
@@ -129,7 +132,10 @@ def explain_anything(
     memory_gib: float = 2.0,
     progress: bool = False,
 ) -> Maps:
-    """Do the same as ``explain`` without checks of the size and values of images: for tests with extreme inputs."""
+    """Explain as ``explain`` does, without checks of the size and values of the images: for tests with extreme inputs.
+
+    ``positions``: indices of the findings among the model's outputs; None: all.
+    """
     requested = [
         method_registry.normalize_name(method) if isinstance(method, str) else method
         for method in ([methods] if isinstance(methods, str) else methods)
@@ -138,7 +144,7 @@ def explain_anything(
     groups = [word for word in requested if word in method_registry.GROUPS]
     of_groups = set(method_registry.expand(groups)).difference(requested)
     needs = frozenset[str]().union(*(method.needs for method in parts.values()))
-    evidence = gather(model, images, positions, layer, memory_gib, progress, needs)
+    evidence = collect_evidence(model, images, positions, layer, memory_gib, progress, needs)
     maps = Maps(evidence)
     for word, answer in run_methods(parts, evidence).items():
         if isinstance(answer, NotAvailableError) and word in of_groups:

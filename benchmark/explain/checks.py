@@ -79,7 +79,7 @@ def _check_values(model: "Classifier", images: Tensor) -> None:
         count = int((~images.isfinite()).flatten(1).any(1).sum())
         raise BadValueError(f"{count} of {len(images)} images have NaN or infinite values")
     low, high = (float(value) for value in images.aminmax())
-    if model.config is not None and max(-low, high) > LARGEST:
+    if model.build_options is not None and max(-low, high) > LARGEST:
         raise BadValueError(
             f"images have values of {low:.4g} to {high:.4g} and are not normalised (normalised values are within ±3): "
             f"{ADVICE}"

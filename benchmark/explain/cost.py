@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from benchmark.explain.batch import gather
+from benchmark.explain.batch import collect_evidence
 from benchmark.explain.run import run_method
 from methods.base import Method
 
@@ -47,10 +47,10 @@ def spent(model: "Classifier", images: Tensor, method: Method, memory_gib: float
     """
 
     def explain(batch: Tensor) -> object:
-        return run_method(method, gather(model, batch, memory_gib=memory_gib))
+        return run_method(method, collect_evidence(model, batch, memory_gib=memory_gib))
 
     with _undisturbed():
-        gather(model, images[:1], memory_gib=memory_gib)
+        collect_evidence(model, images[:1], memory_gib=memory_gib)
         mib = (_peak_on_gpu if images.is_cuda else _peak)(explain, images[:1]) / 2**20
         first = _seconds(explain, images[:1])
         batch = images if first * len(images) <= BUDGET else images[:1]

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from backbones import levels
+from backbones import layer_split
 from backbones.probe import evaluating
 from benchmark.explain import memory
 from benchmark.explain.modes import no_grad_no_autocast
@@ -31,10 +31,10 @@ class LayerEvidence(NetworkEvidence):
     def compute(self) -> tuple[Tensor, Tensor]:
         """Return the output of the layer and all logits, from one forward pass with a graph from the layer on."""
         if len(self.images) > self._step:
-            A, logits = zip(*((chunk.A, chunk.recorded[1].detach()) for chunk in self._chunks()), strict=True)
+            A, logits = zip(*((chunk.A, chunk.outputs[1].detach()) for chunk in self._chunks()), strict=True)
             return torch.cat(A), torch.cat(logits)
         with evaluating(self.model), self.autocast():
-            return levels.run(self.model, self.images, self.layer)
+            return layer_split.run(self.model, self.images, self.layer)
 
     @property
     def _step(self) -> int:
@@ -50,15 +50,15 @@ class LayerEvidence(NetworkEvidence):
             return self._tail(features)[:, self._columns]
 
     @cached_property
-    def _tail(self) -> levels.Tail:
-        return levels.tail(self.model, self.images, self.layer)
+    def _tail(self) -> layer_split.Tail:
+        return layer_split.tail(self.model, self.images, self.layer)
 
     @cached_property
     def gradients(self) -> Gradients:
         """Gradients, from one backward pass per finding."""
         if len(self.images) > self._step:
             return Dense(torch.cat([chunk.gradients.full() for chunk in self._chunks()]))
-        A, logits = self.recorded
+        A, logits = self.outputs
         with no_grad_no_autocast(), torch.enable_grad():
             return Dense(jacobian_per_finding(logits[:, self._columns], A))
 
@@ -83,4 +83,5 @@ class LayerEvidence(NetworkEvidence):
             return
         step = max(1, memory.gradients_at_once(self.A, self.memory_gib) // len(self.A))
         for k in range(0, len(self.findings), step):
-            yield slice(0, len(self.A)), replace(self, requested=self.findings[k : k + step], known=self.recorded)
+            part = replace(self, requested=self.findings[k : k + step], given_outputs=self.outputs)
+            yield slice(0, len(self.A)), part

@@ -1,4 +1,4 @@
-"""Evidence from a network, as far as it does not depend on the layer, and the request for it."""
+"""Evidence of a batch, as far as it does not depend on the layer: what to explain, and the network's outputs for it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class NetworkEvidence(Evidence):
-    """Evidence from a network. The network runs on first access; attention does not need that run."""
+    """Evidence of a batch. The network runs when ``outputs`` are first read; attention does not need that run."""
 
     model: "Classifier"
     images: Tensor
@@ -37,32 +37,32 @@ class NetworkEvidence(Evidence):
     progress: bool
     autocast: Autocast
     """Precision of forward passes."""
-    gather: Callable[..., Evidence]
-    """``explain.gather``, for evidence at another layer."""
-    known: tuple[Tensor, Tensor] | None = None
-    """``recorded``; None if the network has not run."""
+    collect_evidence: Callable[..., Evidence]
+    """The function ``explain.collect_evidence``, for evidence at another layer."""
+    given_outputs: tuple[Tensor, Tensor] | None = None
+    """``outputs``, if the network has already run; else None."""
 
     def compute(self) -> tuple[Tensor, Tensor]:
-        """Run the network and return ``recorded``."""
+        """Run the network and return ``outputs``."""
         raise NotImplementedError
 
     def run(self) -> Self:
         """Return the evidence after a run of the network; errors of the network and of the findings are raised now."""
         with no_grad_no_autocast():
-            evidence = replace(self, known=self.compute())
+            evidence = replace(self, given_outputs=self.compute())
         _ = evidence.findings, evidence.grid
         return evidence
 
     @cached_property
-    def recorded(self) -> tuple[Tensor, Tensor]:
+    def outputs(self) -> tuple[Tensor, Tensor]:
         """Feature map (N,C,h,w) and logits of all findings; at an earlier layer, with the graph between them."""
-        return self.known or self.run().recorded
+        return self.given_outputs or self.run().outputs
 
     @cached_property
     def findings(self) -> tuple[int, ...]:
         """Index of each finding. Raises ``BadValueError`` for one out of range; negative indices are invalid."""
         size = self.images.shape[-2], self.images.shape[-1]
-        count = self.known[1].shape[1] if self.known else self.model.token_layout(size).n_logits
+        count = self.given_outputs[1].shape[1] if self.given_outputs else self.model.token_layout(size).n_logits
         chosen = tuple(range(count)) if self.requested is None else self.requested
         wrong = [finding for finding in chosen if finding not in range(count)]
         if wrong or not chosen:
@@ -79,17 +79,17 @@ class NetworkEvidence(Evidence):
     @cached_property
     def A(self) -> Tensor:  # noqa: N802
         """The feature map, (N,C,h,w)."""
-        return self.recorded[0].detach()
+        return self.outputs[0].detach()
 
     @cached_property
     def logits(self) -> Tensor:
         """Logits of the requested findings, (N,K)."""
-        return self.recorded[1].detach()[:, self._columns].float()
+        return self.outputs[1].detach()[:, self._columns].float()
 
     @cached_property
     def all_findings(self) -> "NetworkEvidence":
-        """The same forward pass for all findings."""
-        return replace(self, requested=None, known=self.recorded)
+        """The same evidence for all findings of the model instead of the requested ones, from the same forward pass."""
+        return replace(self, requested=None, given_outputs=self.outputs)
 
     @property
     def _columns(self) -> list[int]:
@@ -128,12 +128,12 @@ class NetworkEvidence(Evidence):
     def at(self, layer: str | None) -> Evidence:
         """Return evidence of the same images and findings at another layer, from one more forward pass (cached).
 
-        Raises ``BadValueError`` with the available layers if the layer is unknown.
+        ``None`` is the model's default layer. Raises ``UnknownNameError`` with the available layers for an unknown one.
         """
         if layer not in self._evidence_by_layer:
             rest = self.findings, layer, self.memory_gib, self.progress
             with self.autocast():
-                self._evidence_by_layer[layer] = self.gather(self.model, self.images, *rest)
+                self._evidence_by_layer[layer] = self.collect_evidence(self.model, self.images, *rest)
         return self._evidence_by_layer[layer]
 
     @cached_property
@@ -158,18 +158,24 @@ class NetworkEvidence(Evidence):
 
     @cached_property
     def attention(self) -> Sequence[Attention]:
-        """Attention of all blocks, from a separate forward pass on first access; the same at all layers."""
+        """Attention of all blocks, one item per part of the batch that fits in memory; the same at all layers.
+
+        Needs a separate forward pass on first access.
+        """
         return attention.parts(self.model, self.images, self.findings, self.memory_gib, self.autocast)
 
     def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
-        """Yield the terms of FullGrad for one image, from a separate forward pass; the same at all layers."""
+        """Yield, finding by finding, the terms of FullGrad for one image: (grid, (1,C,h,w)) of the pixels and biases.
+
+        Needs a separate forward pass; the terms are the same at all layers.
+        """
         return full_gradients.terms(self.model, image, self.findings)
 
     def grid_at(self, layer: str | None) -> Grid:
-        """Return the grid of ``layer``."""
+        """Return the grid of ``layer``; None is the pooled map."""
         return self.model.grid((self.images.shape[-2], self.images.shape[-1]), layer)
 
     def max_batch(self, what: Pass) -> int:
-        """Return how many images fit a pass; at an earlier layer, the head counts as a whole network."""
+        """Return how many images fit a pass through the whole network, also for the part after an earlier layer."""
         count = memory.recorded_at_once if what == "backward" else memory.images_at_once
         return count(self.images, self.memory_gib)

@@ -85,7 +85,7 @@ class PooledEvidence(NetworkEvidence):
         images, findings = max(1, max_pairs // len(self.findings)), min(max_pairs, len(self.findings))
         for i in range(0, len(self.A), images):
             rows = slice(i, min(i + images, len(self.A)))
-            part = replace(self, images=self.images[rows], known=(self.recorded[0][rows], self.recorded[1][rows]))
+            part = replace(self, images=self.images[rows], given_outputs=(self.outputs[0][rows], self.outputs[1][rows]))
             for k in range(0, len(self.findings), findings):
                 yield rows, replace(part, requested=self.findings[k : k + findings])
 

@@ -19,12 +19,12 @@ from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import NOT_GIVEN, Case, FileMap
 from core.errors import NotAvailableError
 from core.frames import Grid, conventional
-from core.names import CENTER, LIMIT, NOISE, PRIOR
+from core.names import CENTER, NOISE, PRIOR, UPPER_BOUND
 from core.seeds import generator
 from core.types import Sample
 from datasets.lungs import has_boxes_or_lungs
 
-BASELINE_NAMES = (CENTER, PRIOR, NOISE, LIMIT)
+BASELINE_NAMES = (CENTER, PRIOR, NOISE, UPPER_BOUND)
 SIGMA = 0.25
 """Standard deviation of the Gaussian at the centre, as a share of the image's side; as in the method ``center``."""
 Pair = tuple[Sample, str, float]

@@ -59,7 +59,7 @@ class ExternalEntry:
     def recipe(self) -> dict[str, Any]:
         """Settings that determine the scores in addition to the data; part of the records' keys."""
         kind = "maps" if self.boxes is None else "boxes"
-        read_as = {"geometry": self.geometry.stated, "missing": self.missing}
+        read_as = {"geometry": self.geometry.declared, "missing": self.missing}
         return {"external": {"entry": self.name, "kind": kind, "files": files.key(self.hashes), **read_as}}
 
     @property

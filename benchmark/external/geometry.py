@@ -20,19 +20,19 @@ ADVICE = (
 class Geometry:
     """A declared alignment or grid."""
 
-    stated: Any
-    """Value in a record."""
+    declared: Any
+    """Value for the record: conventional, pixels, none (boxes), or the grid as a dict of size, stride and offset."""
     grid: Grid | Alignment
 
     @property
     def alignment(self) -> Alignment:
-        """Alignment in a record's cell."""
-        return "conventional" if self.stated == "conventional" else "aligned"
+        """Alignment in a record's cell. Pixels and boxes have exact positions, so they count as aligned."""
+        return "conventional" if self.declared == "conventional" else "aligned"
 
     @property
     def words(self) -> str:
         """Description in a sentence."""
-        return f"alignment {self.stated}" if isinstance(self.stated, str) else f"grid {json.dumps(self.stated)}"
+        return f"alignment {self.declared}" if isinstance(self.declared, str) else f"grid {json.dumps(self.declared)}"
 
     def on(self, shape: tuple[int, int]) -> Grid:
         """Return the grid of maps of ``shape`` (h, w) on frames of any size.
@@ -55,7 +55,7 @@ def of(word: str | None) -> Geometry:
     if word is None:
         raise BadValueError(f"--maps requires --alignment: {ADVICE}")
     if word in ("conventional", "pixels"):
-        return Geometry(word, "conventional")  # pixels divide the frame evenly
+        return Geometry(word, "conventional")  # pixels divide the frame evenly, so both words have the same grid
     try:
         content = json.loads(limits.require_size(Path(word)).read_text(encoding="utf-8"))
         pairs = {name: (float(content[name][0]), float(content[name][1])) for name in ("size", "stride", "offset")}

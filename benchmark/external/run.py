@@ -37,7 +37,7 @@ SOURCES = "sources.csv"
 
 
 def run(config: ScoreConfig, entry: ExternalEntry, report: Callable[[str], None]) -> int:
-    """Score the ``entry`` of the flags and write its folder, or ``--verify`` it.
+    """Score the ``entry`` of the flags and write its folder, or ``--verify`` it. ``report`` prints a line for the user.
 
     Returns 1 if cases failed or scores differ. Everything is scored before anything is written. Raises ``LocusError``.
     """

@@ -9,11 +9,11 @@ import torch
 from tqdm import tqdm
 
 from backbones import Classifier
-from benchmark.explain import MethodMaps, gather, prepare, run_methods
+from benchmark.explain import MethodMaps, collect_evidence, prepare, run_methods
 from benchmark.maps.baselines import Prior, Truth
 from benchmark.maps.requests import MapRequest
 from benchmark.maps.trained import TrainingRun
-from benchmark.maps.writer import Writer, open_writer, write_no_maps
+from benchmark.maps.writer import Writer, open_writer, write_unsupported
 from config import EngineFlags
 from core.errors import BadValueError, LocusError, NotAvailableError
 from datasets.io import transforms
@@ -70,7 +70,7 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
                 with suppress(LocusError), files[word]:
                     raise error  # an error inside the block discards the file
                 if isinstance(error, NotAvailableError):
-                    write_no_maps(request.path, request.key, request.images, findings, reason=str(error))
+                    write_unsupported(request.path, request.key, request.images, findings, reason=str(error))
                 else:
                     log.warning("%s", error)
                     broken[word] = LocusError(str(error))  # without the traceback, which refers to tensors
@@ -111,4 +111,4 @@ class _Networks:
             self.models[run] = prepare(run.model(device), self.flags)
         batch = torch.from_numpy(run.pixels[list(rows)]).to(device)
         images = transforms.evaluation()(batch)
-        return gather(self.models[run], images, findings, memory_gib=self.flags.memory_gib, progress=True)
+        return collect_evidence(self.models[run], images, findings, memory_gib=self.flags.memory_gib, progress=True)

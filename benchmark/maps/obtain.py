@@ -12,21 +12,21 @@ from benchmark.maps.generate import generate
 from benchmark.maps.reader import StoredMaps, read
 from benchmark.maps.requests import MapRequest, build_method, make_request
 from benchmark.maps.trained import TrainingRun, select_samples
-from benchmark.maps.writer import open_writer, write_no_maps
+from benchmark.maps.writer import open_writer, write_unsupported
 from config import EngineFlags
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError
 from core.files import writing
 from methods.base import Method
 
 StoredMapsByMethod = dict[str, StoredMaps | LocusError]
-"""Word -> stored maps of a method, or its error.
+"""Method with its options (``MapRequest.word``) -> its stored maps, or its error.
 
 ``NotAvailableError``: the method does not support this model. Other errors: it failed, and the next run tries again.
 """
 
 
-class NoMapsError(DataError):
-    """Raised if maps are not on disk and must not be generated."""
+class NotStoredError(DataError):
+    """Raised if maps are not on disk and must not be generated; for an unsupported method: ``NotAvailableError``."""
 
 
 def obtain(
@@ -40,18 +40,18 @@ def obtain(
     """Return the maps of each method in ``folder``; missing maps are generated.
 
     Args:
-        trained: the training runs of the model, with their images.
-        method_names: words of methods and baselines.
+        trained: the training runs of the model, one per fold if it has folds, each with its held-out images.
+        method_names: methods, with their options, and baselines.
         folder: folder of the maps.
-        flags: flags for generating maps; None: missing maps give a ``NoMapsError`` instead.
-        slow_images: number of images that slow methods explain; None: all.
+        flags: flags for generating maps; None: missing maps give a ``NotStoredError`` instead.
+        slow_images: number of images that slow methods explain; None: all. Fast methods explain all images.
         shown_only: slow methods explain only the findings that an image shows, see ``shown_findings``.
 
     Raises:
         DataError: no held-out image has a truth box.
     """
     requests, broken = requests_of(trained, method_names, folder, slow_images, shown_only)
-    return broken | load_maps(requests, flags)
+    return broken | load_or_generate(requests, flags)
 
 
 def requests_of(
@@ -64,7 +64,7 @@ def requests_of(
 ) -> tuple[list[MapRequest], StoredMapsByMethod]:
     """Return a request for each method, and the errors of methods that cannot be built; arguments as in ``obtain``.
 
-    ``all_images``: slow methods that explain all images.
+    ``all_images``: names of the slow methods to which ``slow_images`` does not apply.
     """
     if not select_samples(trained, None):
         raise DataError(f"no test image of {trained[0].config.dataset} has a truth box, so nothing can be scored")
@@ -82,7 +82,8 @@ def requests_of(
 def validation_requests(trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
     """Return requests for the fast methods' maps of the validation images.
 
-    There are none if no validation image has a truth box, as in the official NIH lists, or for other test data.
+    There are none if no validation image has a truth box, as in the official NIH lists, or if the model is scored on
+    another data set than it was trained on.
     """
     runs = [run.validation for run in trained if run.other is None]
     if not any(sample.boxes for sample in select_samples(runs, None)):
@@ -90,8 +91,8 @@ def validation_requests(trained: Sequence[TrainingRun], method_names: Sequence[s
     return [request for request in requests_of(runs, method_names, folder, None)[0] if request.fast]
 
 
-def load_maps(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
-    """Return the maps of ``requests``; missing maps are generated, or give a ``NoMapsError`` without ``flags``."""
+def load_or_generate(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
+    """Return the maps of ``requests``; missing maps are generated with ``flags``, or give a ``NotStoredError``."""
     stored = {request.word: _read(request) for request in requests}
     missing = [request for request in requests if stored[request.word] is None]
     broken: StoredMapsByMethod = {}
@@ -109,7 +110,7 @@ def _read(request: MapRequest) -> StoredMaps | NotAvailableError | None:
 
 def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:
     if flags is None:
-        return NoMapsError(f"{request.path.parent} has no maps of these weights, images and this version of the code")
+        return NotStoredError(f"{request.path.parent} has no maps of these weights, images and version of the code")
     return DataError(f"another run with other code replaced the maps in {request.path}: try again when it is finished")
 
 
@@ -129,7 +130,7 @@ def join(requests: Sequence[MapRequest], count: int) -> set[str]:
         try:
             if _is_missing(request):
                 _join(request, count)
-        except (NoMapsError, BadValueError):
+        except (NotStoredError, BadValueError):
             lacking.add(request.word)
             continue
         if request.shards.exists():
@@ -143,7 +144,7 @@ def _is_missing(request: MapRequest) -> bool:
 
 
 def _join(request: MapRequest, count: int) -> None:
-    """Write one file of all shards, or the reason of the first shard without maps."""
+    """Write one file of all shards, or the reason why the method is not supported."""
     images, findings = request.images, request.runs[0].data.findings
     shards = [request.shard(number, count) for number in range(1, count + 1)]
     try:
@@ -151,7 +152,7 @@ def _join(request: MapRequest, count: int) -> None:
             for shard in [shard for shard in shards if shard.batches]:
                 maps = read(shard.path, shard.key)
                 if not isinstance(maps, StoredMaps):
-                    raise maps or NoMapsError(f"no maps in {shard.path}")
+                    raise maps or NotStoredError(f"no maps in {shard.path}")
                 writer.copy(maps.values, maps.index.peaks, maps.index.grid)
     except NotAvailableError as error:
-        write_no_maps(request.path, request.key, images, findings, reason=str(error))
+        write_unsupported(request.path, request.key, images, findings, reason=str(error))

@@ -35,7 +35,7 @@ class Batch(NamedTuple):
     """A batch of images for one network."""
 
     run: TrainingRun
-    """The network."""
+    """The training run whose network explains the images."""
     rows: tuple[int, ...]
     """Positions among its ``scorable_images``."""
     findings: tuple[int, ...] | None
@@ -47,9 +47,9 @@ class MapRequest:
     """A request for the maps of one method on the held-out images of a model."""
 
     word: str
-    """Method with its options, as on the command line."""
+    """Name of the method with its options (a spec of ``core.registry``), as on the command line."""
     runs: tuple[TrainingRun, ...]
-    """The networks that are explained, with their images."""
+    """The training runs of the model, one per fold if it has folds, each with its network and held-out images."""
     method: Method | Prior | Truth
     fast: bool
     """True if the method only needs the shared forward pass."""
@@ -84,7 +84,7 @@ class MapRequest:
 
 
 def build_method(word: str) -> Method | Prior | Truth:
-    """Build the method or baseline of a word.
+    """Build the method or baseline named ``word``, with its options.
 
     Raises ``NotAvailableError`` if it cannot be imported, another ``LocusError`` if its constructor fails.
     """
@@ -107,7 +107,7 @@ def make_request(
     slow_images: int | None,
     shown_only: bool = False,
 ) -> MapRequest:
-    """Return the request of ``method`` = ``build_method(word)``: all images, or ``slow_images`` if it is not fast.
+    """Return the request of ``method`` = ``build_method(word)``: all images, or ``slow_images`` of them if not fast.
 
     With ``shown_only``, a method that is not fast explains only the findings that each image shows, image by image.
     """

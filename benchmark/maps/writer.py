@@ -148,7 +148,7 @@ def open_writer(
     ).write(array)
 
 
-def write_no_maps(array: Path, key: str, images: Sequence[str], findings: Sequence[str], reason: str) -> None:
+def write_unsupported(array: Path, key: str, images: Sequence[str], findings: Sequence[str], reason: str) -> None:
     """Store the reason why a method has no maps of these images, as an index without an array."""
     Index(key=key, reason=reason, images=tuple(images), findings=tuple(findings)).write(array)
     array.unlink(missing_ok=True)

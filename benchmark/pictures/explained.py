@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import datasets
 import methods
 from backbones import Classifier
-from benchmark.explain import MethodMaps, build_methods, gather, prepare, run_methods
+from benchmark.explain import MethodMaps, build_methods, collect_evidence, prepare, run_methods
 from benchmark.pictures.images import readable_images
 from benchmark.training import load
 from config import HeatmapConfig
@@ -83,23 +83,23 @@ class Explainer:
 
     def __init__(self, config: HeatmapConfig) -> None:
         self.config = config
-        self.unavailable: dict[str, str] = {}
-        """Method -> reason why it is not supported."""
+        self.unsupported: dict[str, str] = {}
+        """Method -> reason why it is not supported, by the network or because a library is missing."""
         self.failed: dict[str, str] = {}
-        """Method -> error of its map."""
+        """Method -> error while it ran."""
         installed = []
         for word in methods.expand(config.method):
             try:
                 methods.get(word)
                 installed.append(word)
             except NotAvailableError as error:  # a library that is not installed
-                self.unavailable[word] = str(error)
+                self.unsupported[word] = str(error)
         self._methods = build_methods(installed)
 
     @property
-    def unsupported(self) -> tuple[str, ...]:
+    def unsupported_sentences(self) -> tuple[str, ...]:
         """A sentence for each method that is not supported."""
-        return tuple(f"{word}: {reason}" for word, reason in self.unavailable.items())
+        return tuple(f"{word}: {reason}" for word, reason in self.unsupported.items())
 
     def explain(self, model: Classifier, samples: Sequence[Sample], max_bad_images: float) -> Iterator[ExplainedImage]:
         """Explain the readable images among ``samples``, with one forward pass each, resized as in training.
@@ -107,13 +107,15 @@ class Explainer:
         An unsupported method is tried only once. Raises ``LocusError`` if the share of unreadable images is larger than
         ``max_bad_images``, for an unknown layer, and if no method is supported.
         """
-        side, config = model.recipe.img_size, self.config
+        side, config = model.train_config.img_size, self.config
         for sample, pixels in readable_images(samples, max_bad_images, ", ".join(config.method)):
             images = transforms.evaluation()(torch.from_numpy(resize_image(pixels, (side, side)).copy())[None])
             with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-                evidence = gather(model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True)
+                evidence = collect_evidence(
+                    model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True
+                )
             logits = evidence.logits[0]
-            probabilities = logits.softmax(0) if model.recipe.exclusive(len(logits)) else logits.sigmoid()
+            probabilities = logits.softmax(0) if model.train_config.exclusive(len(logits)) else logits.sigmoid()
             maps, likeliest = self._maps(evidence), int(logits.argmax())
             yield ExplainedImage(sample, pixels, probabilities.tolist(), likeliest, maps, config.alignment)
 
@@ -122,10 +124,12 @@ class Explainer:
         answers = run_methods(self._methods, evidence)
         for word, answer in answers.items():
             if isinstance(answer, LocusError):
-                kind = self.unavailable if isinstance(answer, NotAvailableError) else self.failed
+                kind = self.unsupported if isinstance(answer, NotAvailableError) else self.failed
                 kind[word] = str(answer)
         made = {word: answer for word, answer in answers.items() if not isinstance(answer, LocusError)}
         self._methods = {word: method for word, method in self._methods.items() if word in made}
         if not made:
-            raise NotAvailableError(f"no method has a map: {'; '.join([*self.unsupported, *self.failed.values()])}")
+            raise NotAvailableError(
+                f"no method has a map: {'; '.join([*self.unsupported_sentences, *self.failed.values()])}"
+            )
         return made

@@ -1,4 +1,7 @@
-"""``python -m benchmark.gallery SUITE[/MODEL]``: write the page from records and stored maps, without a network."""
+"""``python -m benchmark.gallery SUITE[/MODEL]``: write an HTML page of selected cases with each method's map and box.
+
+The page is made from records and stored maps, without a network.
+"""
 
 import math
 import os

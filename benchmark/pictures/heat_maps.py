@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 def run(config: HeatmapConfig, report: Callable[[str], None]) -> int:
     """Explain the images of ``config``: write a picture and a raw map per case, and ``boxes.json`` for all.
 
-    ``report`` the folder, methods that do not support the model and cases that failed; return 1 for a failed case, else
-    0. Raises ``LocusError`` without a finished run, for
-    an unknown finding, method or layer, for too many unreadable images, and without a supported method.
+    In ``boxes.json``, ``failed`` lists errors, and ``absent`` the methods that are not supported, with the reason. Both
+    are also printed with ``report``. Returns 1 if anything failed, else 0. Raises ``LocusError`` without a finished
+    run, for an unknown finding, method or layer, for too many unreadable images, and without a supported method.
     """
     machine.configure_torch(config.threads)
     explainer = Explainer(config)
@@ -55,9 +55,12 @@ def run(config: HeatmapConfig, report: Callable[[str], None]) -> int:
     failed += explainer.failed.values()
     settings = {"checkpoint": str(path)}
     settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
-    write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.unavailable})
+    write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.unsupported})
     report(f"{len(rows)} pictures of {path} are in {folder}/, boxes in {folder}/boxes.json")
-    for sentence in [*(f"n/a: {word}" for word in explainer.unsupported), *(f"failed: {case}" for case in failed)]:
+    for sentence in [
+        *(f"n/a: {word}" for word in explainer.unsupported_sentences),
+        *(f"failed: {case}" for case in failed),
+    ]:
         report(sentence)
     return 1 if failed else 0
 

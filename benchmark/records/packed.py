@@ -1,7 +1,7 @@
 """Packed records of a suite: ``records.parquet`` has a row per score, ``cells.parquet`` a row per record.
 
-Each row of ``records.parquet`` has the cell, value, interval and n of a score. A record without scores has one row with
-its status and reason and without a metric.
+Published files have these names, so they stay, although the rows of ``records.parquet`` are scores. Each has the cell,
+value, interval and n of a score. A record without scores has one row with its status and reason and without a metric.
 """
 
 import itertools

@@ -22,7 +22,10 @@ class Stratum(FrozenModel):
     """Scores of a record within one group of its cases."""
 
     variable: str
-    """Grouping of the cases: size, view, sex, age, company or answer."""
+    """Grouping of the cases: size, view, sex, age, company (other findings in the image) or answer (of the classifier).
+
+    The groups are defined in :mod:`benchmark.maps.strata`.
+    """
     group: str
     """Name of the group: small, PA, F, 60+, single, right …"""
     scores: Scores = ()
@@ -68,9 +71,10 @@ class Cell(FrozenModel):
     alignment: Name = ""
     protocol: Name = ""
     data: dict[str, Any] = Field(default_factory=dict)
-    """Options of the data set."""
+    """The data set with its options, the number of findings and, if they apply, the size of the random subset of images
+    and the other data set of training. ``Record.data`` is different: it describes the images."""
     recipe: dict[str, Any] = Field(default_factory=dict)
-    """Everything that the weights depend on: training flags, folds and the initial training run."""
+    """Everything that the weights depend on: training flags with the seed, folds and the initial training run."""
 
     @cached_property
     def images(self) -> int | None:
@@ -132,7 +136,8 @@ class Record(FrozenModel):
     method_name: str = ""
     """``name`` of a method from a user's file; the cell has its path."""
     geometry: Literal["none", "surface", "pixels"] = "none"
-    """Geometry in which boxes were computed."""
+    """Where boxes were computed: ``surface``, on the bilinear surface of the map; ``pixels``, on the map resized to the
+    image; ``none``, without boxes."""
     checkpoints: tuple[str, ...] = ()
     """Hashes of the checkpoints: one per fold."""
     versions: dict[str, str] = Field(default_factory=dict)
@@ -150,9 +155,9 @@ class Record(FrozenModel):
     rests_on: dict[str, Any] = Field(default_factory=dict)
     """Sample counts: training runs, images, patients, cases, truth boxes."""
     data: dict[str, Any] = Field(default_factory=dict)
-    """Description of the images by the data set: hashes of its tables, counts, options."""
+    """Description of the images (``Dataset.describe``): hashes of tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)
-    """Origin -> finding -> chosen thresholds."""
+    """Origin of the score threshold (cross-fitted, validation, oracle, fixed, otsu) -> finding -> chosen thresholds."""
     hits_by_threshold: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     """``hit@iou.3``, mean over findings, at each of ``CURVE_THRESHOLDS``; empty for protocols other than ``locus``."""
     scores: Scores = ()
@@ -183,7 +188,10 @@ class Record(FrozenModel):
         return self.method_name or self.cell.method
 
     def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
-        """Return the score of a metric, or None if there is none; ``origin`` None: the first of any origin."""
+        """Return the score of a metric, or None if there is none.
+
+        ``origin``: how the score threshold was chosen; None: the first score of any origin.
+        """
         rows = self._rows.get((metric, finding), ())
         return next((self.scores[n] for n, of_row in rows if origin in (None, of_row)), None)
 

@@ -17,7 +17,7 @@ from benchmark.report.table import NOTHING, Table, markdown, number
 from benchmark.report.transfer.page import write as write_transfer
 from benchmark.scoring.statistics.bootstrap import BLAS
 from core.files import write_text
-from core.names import CENTER, LIMIT, MAIN, PAIRED, PRIOR, UNRANKED_METHODS
+from core.names import CENTER, MAIN, PAIRED, PRIOR, UNRANKED_METHODS, UPPER_BOUND
 
 HEADER = (
     *("suite", "title", "data", "network", "best method", MAIN, PRIOR, CENTER),
@@ -106,7 +106,7 @@ def _network(line: Mapping[str, str]) -> tuple[str, ...]:
 def _which_network(first: Mapping[str, str], lines: Sequence[Mapping[str, str]]) -> str:
     """The network's name, and how many other networks of the same grid may be as good."""
     names = {_network(line): line["network_may_be_best"] for line in lines if line["method"] == first["method"]}
-    bounds = {_network(line): line["score"] for line in lines if line["method"] == LIMIT}
+    bounds = {_network(line): line["score"] for line in lines if line["method"] == UPPER_BOUND}
     grid = _grid(_network(first), bounds)
     equal = sum(verdict == "True" and _grid(network, bounds) == grid for network, verdict in names.items()) - 1
     words = " ".join(first[name] for name in ("backbone", "global_pool"))

@@ -1,4 +1,8 @@
-"""Select the records of a table, and group them by network and row."""
+"""Select the records of a table, and group them by network and row.
+
+A network (backbone, pooling, attention) with its size, data set and training seed is a model. Boxed images have a truth
+box.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -23,8 +27,8 @@ def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list
     return groups
 
 
-def model_of(record: Record) -> tuple[object, ...]:
-    """Return a key that records share if they explain the same model on the same data."""
+def model_key(record: Record) -> tuple[object, ...]:
+    """Return the key that records share if they explain the same model, with the same seed, on the same data."""
     return record.cell.model_key
 
 
@@ -37,16 +41,16 @@ def by_model(records: Iterable[Record]) -> list[list[Record]]:
     >>> [[record.cell.method for record in group] for group in by_model(rows)]
     [['cam', 'prior'], ['cam', 'prior']]
     """
-    return list(grouped(records, model_of).values())
+    return list(grouped(records, model_key).values())
 
 
 def row_key(record: Record) -> tuple[object, ...]:
     """Return the key of a table row: model and method."""
-    return (model_of(record), record.cell.method)
+    return (model_key(record), record.cell.method)
 
 
 def network(record: Record) -> str:
-    """Return the name of a record's model: backbone, pooling and, if it has one, attention.
+    """Return the name of a record's network: backbone, pooling and, if it has one, attention.
 
     >>> from benchmark.records import Cell
     >>> network(Record(cell=Cell(dataset="phantom", backbone="resnet18", global_pool="PCAM", attention_map="none")))

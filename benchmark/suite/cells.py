@@ -26,14 +26,15 @@ def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     words = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
         return [word for word in words if word not in names.UNRANKED_METHODS or word in (*suite.words, *extra)]
-    return [*(word for word in words if word not in names.UNRANKED_METHODS), *names.BASELINES_AND_LIMIT]
+    return [*(word for word in words if word not in names.UNRANKED_METHODS), *names.BASELINES_AND_UPPER_BOUND]
 
 
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
     """Return the cells of one model: that of the classifier, then methods and baselines for each protocol.
 
     If slow methods explain only some images, they have no cells on all images, and every method has a cell on those
-    images. A candidate of a choice has only the cell that decides the choice.
+    images. If the suite chooses its recipe among candidates (``Suite.choice``), a candidate has only the cell by which
+    it is compared with the others.
 
     >>> from benchmark.suite import plan
     >>> suite = plan.load("demo")
@@ -53,11 +54,11 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     if not model.all_cells:  # only the cells behind the leaderboard
         if model.slow_images is not None or suite.check is not None:
             all_methods, slow = [word for word in all_methods if word not in slow], []
-        suite = suite.model_copy(update={"protocols": suite.protocols_of_model(False), "conventional": []})
+        suite = suite.model_copy(update={"protocols": suite.protocols_of_model(all_cells=False), "conventional": []})
     slow = slow if model.slow_images is not None else []
     unrestricted = [word for word in all_methods if word not in (*slow, *whole)]
     selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)] if model.other_data is None else []
-    if suite.check is not None and names.CHECKS.read_attribute(suite.check, "classifier"):
+    if suite.check is not None and names.CHECKS.read_attribute(suite.check, "evaluates_classifier"):
         selected.append(_cell(shared, names.CLASSIFIER, suite.check))
     selected += [_cell(shared, word, protocol, suite.images) for protocol in suite.scored_by for word in unrestricted]
     selected += [_cell(shared, word, names.MAIN_PROTOCOL) for word in whole]

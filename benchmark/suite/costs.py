@@ -13,7 +13,7 @@ from benchmark.maps.requests import build_method
 from benchmark.maps.trained import TrainingRun
 from benchmark.records import costs
 from benchmark.records.costs import Cost
-from benchmark.suite.selection import ModelJob, absent
+from benchmark.suite.selection import ModelCells, missing_data
 from benchmark.suite.training_runs import recorded
 from benchmark.training import provenance
 from config import RunConfig
@@ -27,7 +27,7 @@ IMAGES = 8
 Report = Callable[[str], None]
 
 
-def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: RunConfig, report: Report) -> None:
+def measure(planned: Sequence[ModelCells], runs_dir: Path, folder: Path, config: RunConfig, report: Report) -> None:
     """Update ``costs.parquet`` of ``folder`` for the methods of the ``planned`` cells, on this machine.
 
     Rows of another machine are measured again; all rows with ``--overwrite always``. A network without a training run
@@ -40,7 +40,7 @@ def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: R
     for (dataset, model), jobs in _networks(planned).items():
         measured = {row.method for row in rows if (row.dataset, row.model) == (dataset, model)}
         words = [word for word in _words(jobs) if word not in measured]
-        if not words or absent(jobs[0].model):
+        if not words or missing_data(jobs[0].model):
             continue
         start, about = time.process_time(), {"dataset": dataset, "model": model, **here}
         try:
@@ -52,22 +52,22 @@ def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: R
         report(f"costs of {model}: {len(new)} methods in {time.process_time() - start:.0f} s of processor time")
 
 
-def _networks(planned: Sequence[ModelJob]) -> dict[tuple[str, str], list[ModelJob]]:
+def _networks(planned: Sequence[ModelCells]) -> dict[tuple[str, str], list[ModelCells]]:
     """Data set and network without its seed -> its models, those of the first seed first."""
-    networks: dict[tuple[str, str], list[ModelJob]] = {}
+    networks: dict[tuple[str, str], list[ModelCells]] = {}
     for job in planned:
         if job.cells:
             networks.setdefault((job.cells[0].dataset, job.cells[0].model_of_any_seed), []).append(job)
     return networks
 
 
-def _words(jobs: Sequence[ModelJob]) -> list[str]:
+def _words(jobs: Sequence[ModelCells]) -> list[str]:
     """The methods of the leaderboard; baselines and readers have no costs."""
     cells = [cell for job in jobs for cell in job.cells if cell.protocol == MAIN_PROTOCOL]
     return list(dict.fromkeys(cell.method for cell in cells if cell.method not in (*BESIDE, *PEOPLE)))
 
 
-def _training(jobs: Sequence[ModelJob], runs_dir: Path) -> TrainingRun:
+def _training(jobs: Sequence[ModelCells], runs_dir: Path) -> TrainingRun:
     """The first finished training run of a network, else the first one with random weights."""
     models = [job.model for job in jobs]
     runs = [run for model in models for run in recorded(model, [None] * len(model.trainings), runs_dir)]

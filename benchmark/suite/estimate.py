@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.suite.selection import ModelJob, absent
+from benchmark.suite.selection import ModelCells, missing_data
 from config import TrainConfig
 from core.names import CLASSIFIER
 
@@ -19,9 +19,9 @@ STRIDE, HALF, CHECKPOINTS = 32, 2, 16
 """Pixels per position of a map, bytes per position, and bytes per weight in the two checkpoints of a training run."""
 
 
-def lines(jobs: Sequence[ModelJob], runs_dir: Path) -> Iterator[str]:
+def lines(jobs: Sequence[ModelCells], runs_dir: Path) -> Iterator[str]:
     """Yield sentences about the cost of the ``jobs``; none if a network or data set has no measured rate."""
-    if waiting := sum(len(job.cells) for job in jobs if absent(job.model)):
+    if waiting := sum(len(job.cells) for job in jobs if missing_data(job.model)):
         yield f"  {waiting} cells require missing data; with the data:"
     plans = [config for job in jobs for config in job.model.trainings]
     if not plans or any(c.dataset not in RATES["data_sets"] or c.backbone not in RATES["networks"] for c in plans):
@@ -51,7 +51,7 @@ def _seconds(config: TrainConfig, rate: str) -> float:
     return float(RATES["networks"][config.backbone][rate]) * (config.img_size / RATES["img_size"]) ** 2
 
 
-def _disk(jobs: Sequence[ModelJob], missing: Sequence[TrainConfig]) -> dict[str, float]:
+def _disk(jobs: Sequence[ModelCells], missing: Sequence[TrainConfig]) -> dict[str, float]:
     """GB of the pixel cache, of the missing checkpoints, and of all maps."""
     caches = {(config.dataset, config.img_size): config for job in jobs for config in job.model.trainings}
     positions = 0

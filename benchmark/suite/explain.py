@@ -11,7 +11,7 @@ from benchmark.maps.obtain import (
     StoredMapsByMethod,
     generate_shard,
     join,
-    load_maps,
+    load_or_generate,
     requests_of,
     validation_requests,
 )
@@ -55,12 +55,12 @@ def explain_model(
 ) -> CaseStore:
     """Return the cases of ``method_names``, with maps from ``runs_dir``; missing maps are generated.
 
-    Without ``flags``, no map is generated and no network loaded; a cell without maps raises ``NoMapsError``.
+    Without ``flags``, no map is generated and no network loaded; a cell without maps raises ``NotStoredError``.
     """
     if not method_names:
         return CaseStore(trained, {})
     requests, broken, validation = _requests(model, trained, method_names, runs_dir)
-    return CaseStore(trained, broken | load_maps(requests, flags), load_maps(validation, flags))
+    return CaseStore(trained, broken | load_or_generate(requests, flags), load_or_generate(validation, flags))
 
 
 def _requests(

@@ -10,7 +10,7 @@ from benchmark.report.leaderboard.sections import DatasetTables
 from benchmark.suite import paired, selection
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder, with_published
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 from config import RunConfig
 from core.errors import UnknownNameError
 from core.gc_control import gc_paused
@@ -21,7 +21,12 @@ log = logging.getLogger(__name__)
 
 @gc_paused()
 def finalize(
-    suite: Suite, planned: Sequence[ModelJob], config: RunConfig, folder: ResultsFolder, before: list[Record], ran: bool
+    suite: Suite,
+    planned: Sequence[ModelCells],
+    config: RunConfig,
+    folder: ResultsFolder,
+    before: list[Record],
+    ran: bool,
 ) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 

@@ -10,7 +10,7 @@ from benchmark.records import Record
 from benchmark.records.record import Status
 from benchmark.suite import selection
 from benchmark.suite.executors import Event, Step
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 
 log = logging.getLogger(__name__)
 PACKED_PER_NEW = 10
@@ -27,7 +27,7 @@ class Pending:
     """
 
     folder: Path
-    cells: dict[str, ModelJob]
+    cells: dict[str, ModelCells]
     """Name of a step -> the cells that it scores."""
     stopped: dict[str, str] = field(default_factory=dict)
     """Model -> the reason why it failed, at least in part."""
@@ -62,7 +62,7 @@ class Pending:
             self._model_finished = False
 
 
-def record_failure(job: ModelJob, status: Status, reason: str, folder: Path) -> None:
+def record_failure(job: ModelCells, status: Status, reason: str, folder: Path) -> None:
     """Write a record with the reason for each cell that has no result; earlier results stay."""
     measured = {record.key for record in selection.existing_records(folder) if record.status == "ok"}
     missing = [cell for cell in job.cells if cell.key not in measured]

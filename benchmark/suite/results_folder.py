@@ -11,7 +11,7 @@ from benchmark.records.record import PUBLISHED
 from benchmark.suite.plan import SUITES, Suite
 from config import FolderFlags, RunConfig
 from core.cli import CONFIGS
-from core.names import BASELINES_AND_LIMIT, MAIN
+from core.names import BASELINES_AND_UPPER_BOUND, MAIN
 
 RESULTS = Path("results")
 UNPUBLISHED = Path("runs/results")
@@ -92,7 +92,7 @@ def _difference(suite: Suite, config: RunConfig) -> str:
         return f"{config.entry or config.model or ', '.join(config.checkpoint)} is not part of the published plan"
     if config.forget:
         return "models of --forget are not part of the published plan"
-    planned_words = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_LIMIT, *methods.GROUPS}
+    planned_words = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_UPPER_BOUND, *methods.GROUPS}
     if extra := [word for word in config.method if word not in planned_words]:
         return f"{', '.join(extra)} is not part of the published plan"
     if config.costs and (RESULTS / suite.name / costs.FILE).is_file():

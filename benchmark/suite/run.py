@@ -18,7 +18,7 @@ from benchmark.suite.executors import Executor
 from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 from benchmark.suite.steps import check_jobs, model_steps
 from config import RunConfig
 from core.files import remove_leftovers
@@ -110,9 +110,9 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
     return Outcome(reasons, table_records, sections, folder, ran=bool(todo))
 
 
-def _to_train(job: ModelJob, runs_dir: Path) -> str:
+def _to_train(job: ModelCells, runs_dir: Path) -> str:
     """Say how many training runs of a model are missing below ``runs_dir``; empty if none is."""
-    if job.model.finished is not None or selection.absent(job.model) is not None:
+    if job.model.finished is not None or selection.missing_data(job.model) is not None:
         return ""
     count = sum(not (folder / "metrics.json").is_file() for folder in job.model.run_configs(runs_dir))
     return f", after {counted(count, 'training run')}" if count else ""
@@ -127,7 +127,7 @@ def _existing(folder: ResultsFolder) -> list[Record]:
 
 
 def _run_steps(
-    jobs: Sequence[ModelJob], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, report: Report
+    jobs: Sequence[ModelCells], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, report: Report
 ) -> dict[str, str]:
     """Run all steps of ``jobs``; return model -> reason for each model that failed, at least in part."""
     from benchmark.suite.executors.view import run_with_progress  # slow import, not for a dry run

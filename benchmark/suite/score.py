@@ -24,7 +24,7 @@ from benchmark.suite import readers, second_readers
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.scorers import Scored, score_classifier, score_maps, score_result
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 from benchmark.suite.training_runs import finished
 from benchmark.training import machine, provenance
 from benchmark.validity.base import Check
@@ -37,7 +37,7 @@ LIBRARIES = ("torch", "timm", "numpy", "numba")
 PEOPLE = {READERS: readers.evaluate, SECOND_READERS: second_readers.evaluate}
 
 
-def score(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
+def score(job: ModelCells, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
     """Write a record below ``folder`` for each cell of ``job``; the training runs must be finished.
 
     Maps that are missing below ``runs_dir`` are generated first. If a method fails, only its cells are affected.
@@ -70,7 +70,7 @@ class ModelScorer:
     """Scores the cells of a model from stored maps and predictions.
 
     Missing maps are generated on creation, for all ``cells`` at once. Without ``flags`` no map is generated and no
-    network loaded: a cell without maps raises ``NoMapsError``.
+    network loaded: a cell without maps raises ``NotStoredError``.
     """
 
     model: ModelPlan

@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar
 
 from benchmark.maps import strata
 from benchmark.maps.cases import CaseStore
-from benchmark.maps.obtain import NoMapsError
+from benchmark.maps.obtain import NotStoredError
 from benchmark.records import Cell
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import Case, Result
@@ -72,11 +72,11 @@ T = TypeVar("T")
 def _result_or_error(compute: Callable[[], T]) -> T | LocusError:
     """Return the result of ``compute``, or the error that explains why a method has no score.
 
-    Raises ``NoMapsError`` and ``WriteError``, which are not errors of the method.
+    Raises ``NotStoredError`` and ``WriteError``, which are not errors of the method.
     """
     try:
         return compute()
-    except (NoMapsError, WriteError):
+    except (NotStoredError, WriteError):
         raise
     except LocusError as error:
         return error

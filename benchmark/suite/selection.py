@@ -21,8 +21,8 @@ from core.user_code import refuse_code, runs_code
 
 
 @dataclass(frozen=True)
-class ModelJob:
-    """Cells of one model that have to run."""
+class ModelCells:
+    """Some cells of one model: all planned ones, those that have to run, or those that wait for data."""
 
     model: ModelPlan
     cells: tuple[Cell, ...]
@@ -57,7 +57,7 @@ def read_suite(name: str, config: FolderFlags) -> Suite:
 
 
 def requested_suite(name: str, config: SuiteConfig) -> Suite:
-    """Read a suite, check ``--method`` and ``--protocol``, and append the finished models of the flags.
+    """Read a suite, check ``--method`` and ``--protocol``, and append the models that the flags add.
 
     Raises ``BadValueError`` for a protocol that the suite does not have (``--all`` skips such suites instead), and
     ``LocusError`` for a network that cannot be built, read or named.
@@ -103,22 +103,22 @@ def planned_models(suite: Suite, existing: Iterable[Record] = ()) -> list[ModelP
 
 
 @gc_paused()
-def planned_cells(suite: Suite, existing: Iterable[Record] = (), method: Sequence[str] = ()) -> list[ModelJob]:
+def planned_cells(suite: Suite, existing: Iterable[Record] = (), method: Sequence[str] = ()) -> list[ModelCells]:
     """Return all cells of the suite by model, including those of single methods in ``method``.
 
     ``existing``: see ``planned_models``.
     """
     named = [word for word in method if word not in methods.GROUPS]
-    return [ModelJob(model, tuple(cells(suite, model, named))) for model in planned_models(suite, existing)]
+    return [ModelCells(model, tuple(cells(suite, model, named))) for model in planned_models(suite, existing)]
 
 
-def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
+def missing_cells(planned: Sequence[ModelCells], config: RunConfig, existing: Sequence[Record]) -> list[ModelCells]:
     """Return the ``planned`` cells that have to run, by model.
 
     These cells have no record in ``existing``, or one that ``--overwrite`` replaces. ``--method`` limits them to its
-    methods, including methods that the suite does not list, ``--protocol`` to its protocols, and ``--checkpoint`` or
-    ``--model`` to finished models; ``--forget`` runs none. Cells of a network that was trained again always run,
-    because a model never mixes records of different weights.
+    methods, including methods that the suite does not list, and ``--protocol`` to its protocols. ``--checkpoint``,
+    ``--model`` and ``--forget`` limit them to finished models (``ModelPlan.finished``), so that nothing is trained.
+    Cells of a network that was trained again always run, because a model never mixes records of different weights.
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
@@ -126,7 +126,7 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
     todo = []
     only_finished = bool(config.checkpoint or config.model or config.forget)
     for job in (job for job in planned if job.model.finished is not None or not only_finished):
-        has_data = absent(job.model) is None
+        has_data = missing_data(job.model) is None
         chosen = (c for c in job.cells if (not words or c.method in words) and (not by or c.protocol in by))
         records_of = ((cell, record_by_key.get(cell.key) if record_by_key else None) for cell in chosen)  # slow keys
         missing = [cell for cell, record in records_of if not _keep(record, config.overwrite, has_data)]
@@ -135,7 +135,7 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
             again = (cell for cell in outdated[job.model.id] if cell.without_method in of_plan)
             missing += [cell for cell in again if cell not in missing]
         if missing:
-            todo.append(ModelJob(job.model, tuple(missing)))
+            todo.append(ModelCells(job.model, tuple(missing)))
     return todo
 
 
@@ -147,11 +147,12 @@ def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
     return record.status == "n/a" and not (has_data and record.reason.startswith(ABSENT))
 
 
-def waiting_for_data(planned: Sequence[ModelJob], existing: Iterable[Record]) -> list[ModelJob]:
+def waiting_for_data(planned: Sequence[ModelCells], existing: Iterable[Record]) -> list[ModelCells]:
     """Return the ``planned`` cells whose record reports missing data, if the data are still missing."""
     keys = {record.key for record in existing if record.status == "n/a" and record.reason.startswith(ABSENT)}
-    waiting = ((job, [cell for cell in job.cells if cell.key in keys]) for job in planned if keys and absent(job.model))
-    return [ModelJob(job.model, tuple(cells)) for job, cells in waiting if cells]
+    jobs = [job for job in planned if keys and missing_data(job.model)]
+    waiting = ((job, [cell for cell in job.cells if cell.key in keys]) for job in jobs)
+    return [ModelCells(job.model, tuple(cells)) for job, cells in waiting if cells]
 
 
 def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
@@ -165,7 +166,7 @@ def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
     return {model: cells for model, cells in older.items() if cells}
 
 
-def absent(model: ModelPlan) -> TrainConfig | None:
+def missing_data(model: ModelPlan) -> TrainConfig | None:
     """Return the configuration whose data set is missing, for training or scoring; None if both are present."""
     configs = (model.trainings[0], model.scored_on)
     return next((config for config in configs if not datasets.at_hand(config.dataset, config.data_root_dir)), None)
@@ -173,7 +174,7 @@ def absent(model: ModelPlan) -> TrainConfig | None:
 
 def missing_data_message(suite: Suite, model: ModelPlan) -> str:
     """Name the missing data of a model, the expected folder, and how to get them; empty if none is missing."""
-    if (config := absent(model)) is None:
+    if (config := missing_data(model)) is None:
         return ""
     how = suite.how_to_get or datasets.REGISTRY.get(config.dataset).layout
     return f"{ABSENT} ({config.dataset}: {datasets.root_of(config.dataset, config.data_root_dir)}): {how}"

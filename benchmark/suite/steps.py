@@ -9,7 +9,7 @@ import methods
 from benchmark.records import Cell
 from benchmark.suite.executors import Step
 from benchmark.suite.plan import folder_name
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError
 from core.names import CHECKS, CLASSIFIER, PEOPLE, UNRANKED_METHODS
@@ -18,7 +18,7 @@ PORTION = 4
 """Methods per scoring step: enough to outweigh reading the images again, few enough to keep all jobs busy."""
 
 
-def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
+def model_steps(job: ModelCells, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
     """Return all steps from a model to the records of its cells; a step skips finished work when it runs.
 
     Training runs and maps are below ``runs_dir``, records below the suite's ``folder``. A step lists the steps that it
@@ -27,7 +27,7 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
     >>> from benchmark.suite import cells, plan
     >>> suite = plan.load("demo")
     >>> model = plan.models(suite)[0]
-    >>> job = ModelJob(model, tuple(cells.cells(suite, model)[:9]))
+    >>> job = ModelCells(model, tuple(cells.cells(suite, model)[:9]))
     >>> [step.kind for step in model_steps(job, Path("runs"), Path("results/demo"), RunConfig())]
     ['train', 'explain', 'score', 'score', 'score']
     """
@@ -59,12 +59,12 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
     scoring = []
     for number, cells in enumerate(portions, start=1):
         needs = tuple(dict.fromkeys(maps[cell.method] for cell in cells if cell.method in maps)) or trained
-        part, portion = f"{number} of {len(portions)}", ModelJob(model, tuple(cells))
+        part, portion = f"{number} of {len(portions)}", ModelCells(model, tuple(cells))
         scoring.append(after(needs, "score", part, portion, runs_dir, folder, flags))
     return [*first, *learning, *explaining, *scoring]
 
 
-def check_jobs(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None, minutes: float | None = None) -> None:
+def check_jobs(jobs: Sequence[ModelCells], at_a_time: int, threads: int | None, minutes: float | None = None) -> None:
     """Raise ``BadValueError`` if the models of ``jobs`` cannot run at the same time or be stopped after ``minutes``."""
     if at_a_time == 1 and minutes is None:
         return

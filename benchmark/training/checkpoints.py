@@ -35,7 +35,7 @@ def stamp(config: TrainConfig, model: Classifier, findings: tuple[str, ...]) -> 
 
     These are the configuration, the arguments of ``backbones.build`` and the findings.
     """
-    return {"config": runs.flags_dict(config), "model": model.config, "findings": list(findings)}
+    return {"config": runs.flags_dict(config), "model": model.build_options, "findings": list(findings)}
 
 
 def write_run(folder: Path, config: TrainConfig, model: Classifier, stamped: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from benchmark.training.batches import Batches, PrefetchLoader
 from benchmark.training.data import SplitImages, Splits
 from benchmark.training.metrics.assess import assess
 from benchmark.training.metrics.predictions import Predictions
-from benchmark.training.module import layout
+from benchmark.training.module import memory_format
 from config import WHERE, TrainConfig
 from core.errors import BadValueError, DataError, examples
 from core.files import write_json, write_text
@@ -81,7 +81,7 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
     ``facts`` are added to metrics.json. ``trust``: see ``load.Checkpoint.network``.
     """
     model = load.network(folder / "best.ckpt", devices.device(config), trust)
-    model.to(memory_format=layout(config.channels_last))
+    model.to(memory_format=memory_format(config.channels_last))
     held_out = {name: splits[name].complete() for name in HELD_OUT}
     logits = {name: predict(model, split, config.batch) for name, split in held_out.items()}
     write(folder, held_out, logits, config, facts)

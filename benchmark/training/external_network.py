@@ -65,7 +65,7 @@ def build(
     mean, std, normalisation = _normalisation(flags, network, channels)
     findings = _findings(flags, network.findings or tuple(default_findings), outputs)
     model = build_from_config.assemble(word, network, wiring, outputs, channels, mean, std).eval()
-    model.describe(findings, size)
+    model.set_outputs(findings, size)
     log.info("%s: %s; weights: %s; images of %d px, %s", word, wiring, weights, size, normalisation)
     return LoadedNetwork(model, network, size, wiring, weights, normalisation, flags.preprocess)
 
@@ -102,7 +102,7 @@ def of_run(path: Path, trust: bool) -> LoadedNetwork:
     checkpoint = load.checkpoint(path)
     model, size = checkpoint.network(trust), checkpoint.config.img_size
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
-    wiring = (model.config or {}).get("wiring")
+    wiring = (model.build_options or {}).get("wiring")
     source = "from its run" if wiring else "ImageNet"
     spec = ModelSpec(**wiring) if wiring else None
     return LoadedNetwork(model, None, size, spec, weights, source, checkpoint.config.preprocess)

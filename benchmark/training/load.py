@@ -100,8 +100,8 @@ class Checkpoint:
         except _BROKEN as error:
             raise DataError(f"the network of {self.path} cannot be built: {one_line(error)}") from error
         load_weights.load(model, self.weights, self.path)
-        model.recipe = self.config
-        return model.describe(self.findings, self.config.img_size).eval()
+        model.train_config = self.config
+        return model.set_outputs(self.findings, self.config.img_size).eval()
 
     def __str__(self) -> str:
         names, data = examples(self.findings, 20), self.trained_on or "unknown data"

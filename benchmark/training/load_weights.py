@@ -110,6 +110,6 @@ def _differences(missing: Sequence[str], unexpected: Sequence[str], count: int) 
 
 def describe_model(model: Classifier) -> str:
     """Return a short description of a model for error messages."""
-    config = model.config or {}
+    config = model.build_options or {}
     name = config.get("name") or config.get("network")
     return f"{name} with {config.get('global_pool')} and {config.get('num_classes')} findings"

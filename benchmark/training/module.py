@@ -1,4 +1,7 @@
-"""The LightningModule of a classifier. Random numbers depend on (seed, epoch, step), so a resumed run repeats them."""
+"""The LightningModule of a classifier. Random numbers are repeated by a resumed run.
+
+They depend on the seed, the epoch, the position of the batch, and the process of a distributed run.
+"""
 
 import math
 import time
@@ -35,7 +38,7 @@ class ClassifierModule(LightningModule):
     """
 
     def __init__(self, model: Classifier, config: TrainConfig, loss: Loss, findings: Sequence[str], steps: int) -> None:
-        """``steps`` is the number of optimizer steps per epoch."""
+        """``steps`` is the number of optimizer steps per epoch; each may take several batches (``--accumulate``)."""
         super().__init__()
         self.model, self.config, self.loss, self.findings, self.steps = model, config, loss, tuple(findings), steps
         self.average = moving_average(model, config.ema)
@@ -118,7 +121,7 @@ class ClassifierModule(LightningModule):
         return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add metadata, history and the scheduler's state to the checkpoint."""
+        """Add metadata, history and the scheduler's state (key ``course``) to the checkpoint."""
         use_ema_weights(checkpoint)
         checkpoint["locus"] = checkpoints.stamp(self.config, self.model, self.findings)
         checkpoint["history"] = self.history
@@ -145,7 +148,7 @@ class ClassifierModule(LightningModule):
         return self.trainer.strategy.reduce(values, reduce_op="mean")
 
     def _to_memory_format(self, images: Tensor) -> Tensor:
-        return images.contiguous(memory_format=layout(self.config.channels_last))
+        return images.contiguous(memory_format=memory_format(self.config.channels_last))
 
 
 def moving_average(model: Classifier, decay: float) -> AveragedModel | None:
@@ -181,6 +184,6 @@ def _seed(number: int, device: torch.device) -> None:
         torch.get_device_module(device).manual_seed(number)
 
 
-def layout(channels_last: bool) -> torch.memory_format:
+def memory_format(channels_last: bool) -> torch.memory_format:
     """Return the memory format of images and weights; channels last is the fastest for convolutions."""
     return torch.channels_last if channels_last else torch.contiguous_format

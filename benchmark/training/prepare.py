@@ -13,7 +13,7 @@ from benchmark.training.batches import Batches
 from benchmark.training.data import SplitImages
 from benchmark.training.listing import load_splits
 from benchmark.training.losses.base import Loss
-from benchmark.training.module import ClassifierModule, layout
+from benchmark.training.module import ClassifierModule, memory_format
 from config import TrainConfig
 from core.errors import BadValueError
 from core.flags.training import RecipeFlags
@@ -85,4 +85,4 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
         load_weights.load(model, load.weights(config.init_from), config.init_from, initial=True)
     if config.compile:
         model.compile()
-    return model.to(memory_format=layout(config.channels_last))
+    return model.to(memory_format=memory_format(config.channels_last))

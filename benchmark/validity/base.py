@@ -1,4 +1,9 @@
-"""Base class of the validity checks: the networks of a check, their maps and images."""
+"""Base class of the validity checks: the networks of a check, their maps and images.
+
+A validity check asks what a score depends on. It changes the network, the images or the conventions of scoring,
+explains and scores again, and compares. It does not check a user's input: that is
+``benchmark.check`` and ``benchmark.explain.checks``.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -21,8 +26,8 @@ TRAINED = "trained"
 
 
 @dataclass(frozen=True)
-class TrainedSubset(TrainingRun):
-    """A training run that is explained on a subset of its images."""
+class RunOnSubset(TrainingRun):
+    """A training run of which only a subset of the test images is explained. Its training is not affected."""
 
     image_ids: frozenset[str] = frozenset()
     """Names of these images."""
@@ -53,9 +58,9 @@ class Check(ABC):
     _maps: dict[str, StoredMapsByMethod] = field(default_factory=dict, init=False, repr=False)
     name: ClassVar[str]
     geometry: ClassVar[str] = "surface"
-    """Geometry of its boxes: surface or pixels."""
-    classifier: ClassVar[bool] = False
-    """True if the check also evaluates ``classifier``, the model's predictions."""
+    """Geometry of its boxes: see ``Record.geometry``."""
+    evaluates_classifier: ClassVar[bool] = False
+    """True if the check also evaluates the model's predictions, as the method name ``classifier``."""
     settings: ClassVar[Mapping[str, str]] = {}
     """Settings of the check, shown in its records and above its tables."""
 
@@ -69,7 +74,7 @@ class Check(ABC):
         return self.trained[0].data.findings
 
     @cached_property
-    def runs(self) -> list[TrainedSubset]:
+    def runs(self) -> list[RunOnSubset]:
         """The training runs, restricted to the images that are used."""
         return subset_runs(self.trained, select_samples(self.trained, self.max_images))
 
@@ -88,7 +93,7 @@ class Check(ABC):
         return maps
 
 
-def subset_runs(trained: Sequence[TrainingRun], samples: Sequence[Sample]) -> list[TrainedSubset]:
+def subset_runs(trained: Sequence[TrainingRun], samples: Sequence[Sample]) -> list[RunOnSubset]:
     """Restrict the explained images of each training run to ``samples``."""
     image_ids = frozenset(sample.image_id for sample in samples)
-    return [convert_run(run, TrainedSubset, image_ids=image_ids) for run in trained]
+    return [convert_run(run, RunOnSubset, image_ids=image_ids) for run in trained]

@@ -7,18 +7,17 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmark.scoring.protocols.base import Case, Result, case_index, with_truth
-from benchmark.scoring.protocols.locus import Locus
+from benchmark.scoring.protocols.locus import IOU, Locus
 from benchmark.scoring.statistics.summary import Column, difference, estimate, scores
 from core.names import MAIN
 from core.scores import Origin
 
-HIT = 0.3
 MEASURES: Mapping[tuple[str, Origin], str] = {
     (MAIN, "cross-fitted"): "hit",
     (MAIN, "fixed"): "fixed",
     ("pointing", "none"): "pointing",
 }
-"""Metric and origin of its threshold -> column of the rows."""
+"""Metric and origin of its threshold -> column of the rows; ``fixed`` is a hit at the threshold .5."""
 
 
 def compare(
@@ -54,4 +53,4 @@ def compare(
 def _row(variant: str, row: Mapping[str, Any]) -> dict[str, Any]:
     names = ("image", "patient", "finding", "reason", "threshold", "x0", "y0", "x1", "y1", "iou")
     base = {name: row[name] for name in names}
-    return {"variant": variant, **base, "hit": row[MAIN], "fixed": row["iou_fixed"] > HIT, "pointing": row["pointing"]}
+    return {"variant": variant, **base, "hit": row[MAIN], "fixed": row["iou_fixed"] > IOU, "pointing": row["pointing"]}

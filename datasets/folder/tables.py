@@ -1,4 +1,4 @@
-"""Read and check the label table of the data set ``folder``."""
+"""Read and check the label table of ``folder``, the data set of a user's own images and one table."""
 
 from __future__ import annotations
 

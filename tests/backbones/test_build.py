@@ -17,22 +17,22 @@ def test_importing_backbones_imports_no_torch():
 @pytest.mark.parametrize("pooling", ["LSE:gamma=5", "PCAM", "AVG_MAX"])
 def test_the_config_builds_the_same_architecture(pooling):
     model = backbones.build("custom", 3, pooling, "CAM:ratio=4", dropout=0.1)
-    again = backbones.build(**json.loads(json.dumps(model.config)))
+    again = backbones.build(**json.loads(json.dumps(model.build_options)))
     again.load_state_dict(model.state_dict())
     images = torch.randn(1, 3, 96, 96)
     assert torch.equal(model.eval()(images), again.eval()(images))
-    assert again.config == model.config
+    assert again.build_options == model.build_options
 
 
 def test_an_lse_checkpoint_reloads_as_lse():
     """Pitfall: an LSE checkpoint rebuilt as MAX is another model."""
-    model = backbones.build(**backbones.build("custom", 2, "LSE:gamma=5").config)
+    model = backbones.build(**backbones.build("custom", 2, "LSE:gamma=5").build_options)
     assert model.pooling == "LSE"
     assert model.head.pooling.gamma == 5
 
 
 def test_the_name_none_means_no_attention():
-    assert backbones.build("custom", 2, attention_map="none").config == backbones.build("custom", 2).config
+    assert backbones.build("custom", 2, attention_map="none").build_options == backbones.build("custom", 2).build_options
 
 
 @pytest.mark.parametrize(

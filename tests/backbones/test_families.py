@@ -95,7 +95,7 @@ def test_images_of_another_shape_raise_a_clear_error(shape):
 
 @pytest.mark.parametrize(("typed", "meant"), [("ResNet18", "resnet18"), ("EfficientNet", "efficientnet_b0"), ("custom", "custom")])
 def test_aliases_are_resolved(typed, meant):
-    assert backbones.build(typed, 2).config["name"] == meant
+    assert backbones.build(typed, 2).build_options["name"] == meant
 
 
 def test_a_typo_raises_an_error_with_the_nearest_timm_models():

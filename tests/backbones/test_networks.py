@@ -110,14 +110,14 @@ def test_an_invalid_normalisation_raises_a_clear_error(mean, std):
 
 def test_a_network_is_rebuilt_from_a_checkpoint_unless_its_file_changed(file):
     module, model = assembled_of(f"{file}:Net", 3, 1, 32, (0.5,), (0.25,))
-    again = build_from_config.rebuild(model.config, "its run", trust=True)
+    again = build_from_config.rebuild(model.build_options, "its run", trust=True)
     again.load_state_dict(model.state_dict())
     images = transforms.evaluation()(gray(32))
     assert torch.equal(again.eval()(images), model.eval()(images))
     assert torch.allclose(model(images), module((gray(32)[:, None] / 255 - 0.5) / 0.25), atol=1e-6)
     file.write_text(FILE + "\n# changed")
     with pytest.raises(DataError, match=r"net\.py has changed"):
-        build_from_config.rebuild(model.config, "its run", trust=True)
+        build_from_config.rebuild(model.build_options, "its run", trust=True)
 
 
 def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
@@ -131,7 +131,7 @@ def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
     assert networks.build(f"hf:{tmp_path}", None).findings == ("Mass", "Nodule")
     images = ((gray(32)[:, None] / 255 - 0.5) / 0.5).expand(-1, 3, -1, -1)
     assert torch.allclose(model.eval()(transforms.evaluation()(gray(32))), own(images).logits, atol=1e-5)
-    again = build_from_config.rebuild(model.config, "its run", trust=True)
+    again = build_from_config.rebuild(model.build_options, "its run", trust=True)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again.eval()(transforms.evaluation()(gray(32))), model(transforms.evaluation()(gray(32))))
 

@@ -25,7 +25,7 @@ def check(size):
     net, images = package(size)
     model = backbones.build(f"efficientnet-{size}", 5).eval()
     load_weights.load(model, net.state_dict(), "package.pth")
-    assert model.config["name"] == f"tf_efficientnet_{size}"
+    assert model.build_options["name"] == f"tf_efficientnet_{size}"
     with torch.no_grad():
         expected = net(images)
         assert expected.std() > 0.01

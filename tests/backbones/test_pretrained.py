@@ -56,7 +56,7 @@ def test_weights_in_the_checkpoint_folder_are_loaded():
     source = laid_by_hand("resnet18")
     model = backbones.build("resnet18", 2, pretrained=True)
     assert torch.equal(model.extractor.net.layer4[1].conv2.weight, source.layer4[1].conv2.weight)
-    assert model.config["pretrained"] is False  # a rebuilt model needs no download
+    assert model.build_options["pretrained"] is False  # a rebuilt model needs no download
 
 
 def test_weights_of_a_transformer_are_loaded_for_any_image_size():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import backbones
-from backbones import geometry, levels
+from backbones import geometry, layer_split
 from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
 
@@ -42,17 +42,17 @@ def check(name):
         assert torch.allclose(model(given), logits, atol=1e-6)
         assert model.class_maps(A).shape == (2, 3, *A.shape[-2:])
         assert model.grid(size) == Grid(size, (stride, stride), (offset, offset))
-    check_level(model, model.levels[-2])
+    check_level(model, model.layer_names[-2])
 
 
 def check_level(model, layer):
     given = images(96, 128)
-    A, logits = levels.run(model, given, layer)
+    A, logits = layer_split.run(model, given, layer)
     (gradient,) = torch.autograd.grad(logits[:, 1].sum(), A)
     with torch.no_grad():
         assert torch.allclose(logits, model(given), atol=1e-5)
         moved = A + 1e-2 * gradient / gradient.norm()
-        tail = levels.tail(model, given, layer)
+        tail = layer_split.tail(model, given, layer)
         assert torch.allclose(tail(A), logits, atol=1e-5)
         assert torch.allclose(tail(A.repeat_interleave(2, 0)), logits.repeat_interleave(2, 0), atol=1e-5)
         risen = (tail(moved) - logits)[:, 1].sum()
@@ -75,8 +75,8 @@ def test_other_transformers_pass_the_checks(name):
 def test_merging_doubles_the_stride_and_keeps_the_grid_centred():
     with torch.device("meta"):
         model = backbones.build(SWIN, 3)
-    assert model.levels == ("layers.0", "layers.1", "layers.2", "layers.3")  # a norm follows the last
-    grids = [model.grid((224, 224), layer) for layer in model.levels]
+    assert model.layer_names == ("layers.0", "layers.1", "layers.2", "layers.3")  # a norm follows the last
+    grids = [model.grid((224, 224), layer) for layer in model.layer_names]
     assert [(grid.stride[0], grid.offset[0]) for grid in grids] == [(4, 1.5), (8, 3.5), (16, 7.5), (32, 15.5)]
     assert model.grid((224, 224)) == grids[-1]
     assert geometry.features(model.extractor, (96, 132)).shape[-2:] == (3, 5)  # 33 patches: 17, 9, 5
@@ -110,12 +110,12 @@ def test_a_submodule_without_tokens_raises_a_clear_error():
     model = build(VIT)
     assert model.grid((96, 128), "blocks.3.norm1") == model.grid((96, 128))
     with pytest.raises(NotAvailableError, match=r"'blocks\.3\.attn\.q_norm'.*\(2, 3, 49, 64\).*\(N, C, h, w\)"):
-        levels.run(model, images(96, 128), "blocks.3.attn.q_norm")
+        layer_split.run(model, images(96, 128), "blocks.3.attn.q_norm")
 
 
 def test_the_config_builds_the_same_transformer():
     model = build(VIT)
-    again = backbones.build(**model.config).eval()
+    again = backbones.build(**model.build_options).eval()
     again.load_state_dict(model.state_dict())
     with torch.no_grad():
         assert torch.equal(model(images(96, 96)), again(images(96, 96)))

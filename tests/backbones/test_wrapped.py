@@ -35,7 +35,7 @@ def test_callables_give_the_logits_of_the_network(net):
     model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head=lambda A: net.classifier(A.mean((2, 3))))
     assert torch.equal(model(IMAGES), net(IMAGES))
     assert model.pooling == ""
-    assert model.config is model.num_classes is None
+    assert model.build_options is model.num_classes is None
 
 
 def test_naming_a_linear_layer_gives_class_maps(net):

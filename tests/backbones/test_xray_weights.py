@@ -56,7 +56,7 @@ def test_features_equal_those_of_torchxrayvision(net, flags):
 
 def test_a_rebuilt_network_has_the_same_gray_values_and_needs_no_file(net, tmp_path):
     model = backbones.build("densenet121", 2, pretrained=WORD).eval()
-    again = backbones.build(**model.config).eval()
+    again = backbones.build(**model.build_options).eval()
     again.load_state_dict(model.state_dict())
     images = transforms.evaluation()(IMAGES)
     assert torch.equal(model(images), again(images))

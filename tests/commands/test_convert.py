@@ -98,7 +98,7 @@ def test_where_no_data_set_is_named_the_weights_have_the_preset_of_none(refused,
     assert re.search("--findings.*--dataset", refused(*flags))
     assert convert.main([*map(str, flags), "--findings", *"abcdefgh"]) == 0
     ours = load.network(tmp_path / "run")
-    recipe = ours.recipe
+    recipe = ours.train_config
     assert (recipe.global_pool, recipe.img_size) == ("AVG", 224)
     theirs = torchvision.models.resnet18(num_classes=8).eval()
     theirs.load_state_dict({name.removeprefix("module."): value for name, value in torch.load(weights).items()})

@@ -5,7 +5,7 @@ import torch
 
 import backbones
 import methods
-from benchmark.explain import explain, gather
+from benchmark.explain import collect_evidence, explain
 from methods import ablationcam
 from methods.ablationcam import AblationCAM
 
@@ -24,7 +24,7 @@ def definition(model, A):
 
 @pytest.mark.oracle
 def test_closed_form_drops_equal_the_definition_under_every_pooling(model, images):
-    evidence = gather(model, images)
+    evidence = collect_evidence(model, images)
     ours = ablationcam.ablation_drops(evidence)
     expected = definition(model, evidence.A)
     torch.testing.assert_close(ours.double(), expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
@@ -32,14 +32,14 @@ def test_closed_form_drops_equal_the_definition_under_every_pooling(model, image
 
 @pytest.mark.parametrize("maps", [1, 4 * 5, 10**6])
 def test_evaluating_the_head_gives_the_closed_form_for_any_memory_budget(make_model, images, monkeypatch, maps):
-    evidence = gather(make_model("LSE"), images)
+    evidence = collect_evidence(make_model("LSE"), images)
     monkeypatch.setattr(type(evidence), "max_batch", lambda self, what: maps)  # five channels of four images
     evaluated = ablationcam.by_definition(evidence)
     torch.testing.assert_close(evaluated, evidence.ablation_drops, atol=1e-5 * evaluated.abs().max().item(), rtol=0)
 
 
 def test_the_head_is_evaluated_within_the_memory_budget(on_features, monkeypatch):
-    evidence, counted = gather(on_features("LSE", torch.ones(1, 40)), torch.rand(2, 40, 16, 16), memory_gib=0.001), []
+    evidence, counted = collect_evidence(on_features("LSE", torch.ones(1, 40)), torch.rand(2, 40, 16, 16), memory_gib=0.001), []
     head = type(evidence).head
     monkeypatch.setattr(type(evidence), "head", lambda self, maps: counted.append(len(maps)) or head(self, maps))
     ablationcam.by_definition(evidence)
@@ -55,13 +55,13 @@ def test_a_bypassed_layer_does_not_depend_on_the_batch(layer):
     for part in model.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
             torch.nn.init.ones_(part.weight)  # a fresh residual branch is multiplied by 0
-    together, *alone = (ablationcam.ablation_drops(gather(model, some, layer=layer)) for some in (images, *images.split(1)))
+    together, *alone = (ablationcam.ablation_drops(collect_evidence(model, some, layer=layer)) for some in (images, *images.split(1)))
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-4 * together.abs().max().item(), rtol=0)
 
 
 @pytest.mark.oracle
 def test_drops_under_pcam_are_bitwise_independent_of_the_batch(make_model, images):
-    evidence, alone = (gather(make_model("PCAM"), some) for some in (images, images[2:3]))
+    evidence, alone = (collect_evidence(make_model("PCAM"), some) for some in (images, images[2:3]))
     head = make_model("PCAM").head
     assert torch.equal(head.ablated_drops(evidence.A)[2], head.ablated_drops(evidence.A[2:3])[0])
     assert evidence.ablation_drops.shape == (4, *alone.ablation_drops.shape[1:])
@@ -72,7 +72,7 @@ def test_an_opaque_head_is_evaluated(images):
     linear = torch.nn.Linear(6, 2)
     known = backbones.wrap(torch.nn.Sequential(network, linear), features="0", head="1")
     unknown = backbones.wrap(network, features=network, head=lambda A: linear(A.mean((-2, -1))), num_classes=2)
-    assert gather(unknown, images).ablation_drops is None
+    assert collect_evidence(unknown, images).ablation_drops is None
     ours, expected = (explain(each, images, ["ablationcam"])["ablationcam"] for each in (unknown, known))
     torch.testing.assert_close(ours, expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 

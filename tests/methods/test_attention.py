@@ -8,7 +8,7 @@ import torch
 import torchvision
 
 import backbones
-from benchmark.explain import explain, gather
+from benchmark.explain import collect_evidence, explain
 from core.errors import NotAvailableError
 from methods.attention import Attention
 from methods.chefer import Chefer
@@ -184,7 +184,7 @@ def test_the_network_is_unchanged_even_after_an_exception():
     net = vit()
     model = backbones.wrap(net, img_size=SIDE)
     with pytest.raises(ZeroDivisionError):
-        gather(model, images()).attention[0].blocks(lambda A: 1 / 0)
+        collect_evidence(model, images()).attention[0].blocks(lambda A: 1 / 0)
     assert all(block.attn.fused_attn for block in net.blocks)
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in net.modules())
     assert torch.overrides._get_current_function_mode_stack() == []
@@ -192,7 +192,7 @@ def test_the_network_is_unchanged_even_after_an_exception():
 
 def test_a_small_memory_budget_does_not_change_the_maps():
     model = backbones.wrap(vit(), img_size=SIDE)
-    assert len(gather(model, images(3), memory_gib=1e-9).attention) == 3
+    assert len(collect_evidence(model, images(3), memory_gib=1e-9).attention) == 3
     small, whole = (explain(model, images(3), WORDS, memory_gib=gib) for gib in (1e-9, 2))
     for word in WORDS:
         same(small[word], whole[word])

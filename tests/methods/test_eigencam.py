@@ -90,10 +90,10 @@ def test_eigengradcam_depends_on_the_finding_and_eigencam_does_not(model, images
 
 
 def test_eigengradcam_is_the_first_component_of_gradients_times_features(make_model, images):
-    from benchmark.explain import gather
+    from benchmark.explain import collect_evidence
 
     model = make_model("LSE")
-    evidence = gather(model, images)
+    evidence = collect_evidence(model, images)
     ours = explain(model, images, ["eigengradcam"])["eigengradcam"]
     theirs = torch.from_numpy(by_svd(evidence.G[1, 2] * evidence.A[1])).float()
     theirs *= (theirs * (evidence.G[1, 2] * evidence.A[1]).sum(0)).sum().sign()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import backbones
-from benchmark.explain import explain, gather
+from benchmark.explain import collect_evidence, explain
 from core.errors import NotAvailableError
 from core.frames import Grid
 from methods.fullgrad import spanned
@@ -42,7 +42,7 @@ def test_one_convolution_equals_the_result_by_hand():
         net[0][0].weight.fill_(2), net[0][0].bias.fill_(-1), net[3].weight.fill_(3)
     image = torch.tensor([[[[2.0, 0.0]]]])
     model = backbones.wrap(net, features="0", head="3", channels=1, grid=lambda size: Grid(size, (1, 1), (0, 0)))
-    (terms,) = gather(model, image).full_gradients(image)
+    (terms,) = collect_evidence(model, image).full_gradients(image)
     assert [values.flatten().tolist() for _, values in terms] == [[6, 0], [-1.5, 0]]
     assert explain(model, image, ["fullgrad"])["fullgrad"].flatten().tolist() == [2, 0]
 
@@ -58,7 +58,7 @@ def test_the_terms_sum_to_the_logit_without_the_bias_of_the_head(name, pool):
     model, given = backbones.build(name, 2, pool), images(3, 64)
     with torch.no_grad():
         model.train()(given)  # batch norm adds something once it has seen images
-    evidence = gather(model, given)
+    evidence = collect_evidence(model, given)
     parts = torch.stack([sum(v.sum((1, 2, 3)) for _, v in terms) for terms in evidence.full_gradients(given)], 1)
     whole = evidence.gradients.dot_channels(evidence.A).sum((-2, -1))
     torch.testing.assert_close(parts, whole, atol=1e-4 * whole.abs().max().item(), rtol=0)
@@ -90,7 +90,7 @@ def test_networks_with_several_layers_after_the_map_are_supported():
     net = nn.Sequential(nn.Conv2d(3, 2, 3, 2, 1), nn.ReLU(), *tail).eval()
     model, given = backbones.wrap(net, img_size=16), images(3)
     assert model.layer is not None
-    (pixels, bias), _ = gather(model, given).full_gradients(given[:1])
+    (pixels, bias), _ = collect_evidence(model, given).full_gradients(given[:1])
     image = given[:1].clone().requires_grad_()
     (G,) = torch.autograd.grad(net(image)[0, 0], image)
     torch.testing.assert_close(pixels[1], G * given[:1])

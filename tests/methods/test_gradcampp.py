@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import methods
-from benchmark.explain import gather, run_method
+from benchmark.explain import collect_evidence, run_method
 from methods.gradcampp import GradCAMpp
 
 
@@ -34,7 +34,7 @@ def test_the_sum_is_over_a_alone_not_over_a_times_g_cubed():
 
 @pytest.mark.oracle
 def test_every_pooling_gives_the_published_formula(model, images):
-    evidence = gather(model, images)
+    evidence = collect_evidence(model, images)
     ours = run_method(methods.build("gradcampp"), evidence).maps
     for n, k in [(0, 0), (3, 2)]:
         expected = published(evidence.A[n], evidence.G[n, k])
@@ -47,7 +47,7 @@ def test_with_its_epsilon_the_formula_equals_the_grad_cam_package(make_model, im
     model = make_model("AVG")
     with torch.no_grad():
         model.weight.mul_(0.1)  # as for a head of 1024 channels
-    evidence = gather(model, images)
+    evidence = collect_evidence(model, images)
     A, G = evidence.A, evidence.G[:, 1]
     weights = package.get_cam_weights(None, None, None, None, A.numpy(), G.numpy())  # does not use its instance
     theirs = torch.einsum("nc,nchw->nhw", torch.from_numpy(weights), A).clamp(min=0).double()
@@ -62,7 +62,7 @@ def test_for_large_gradients_the_epsilon_is_negligible(make_model, images):
     model = make_model("AVG")
     with torch.no_grad():
         model.weight.mul_(1e5)
-    evidence = gather(model, images)
+    evidence = collect_evidence(model, images)
     weights = package.get_cam_weights(None, None, None, None, evidence.A.numpy(), evidence.G[:, 1].numpy())
     theirs = torch.einsum("nc,nchw->nhw", torch.from_numpy(weights), evidence.A).clamp(min=0)
     ours = run_method(methods.build("gradcampp"), evidence).maps[:, 1]
@@ -72,7 +72,7 @@ def test_for_large_gradients_the_epsilon_is_negligible(make_model, images):
 def test_a_logit_of_200_gives_a_finite_map(model, images):
     with torch.no_grad():
         model.bias.fill_(200.0)
-    evidence = gather(model, images)
+    evidence = collect_evidence(model, images)
     assert evidence.logits.max() > 150
     ours = run_method(methods.build("gradcampp"), evidence).maps
     assert ours.isfinite().all()
@@ -83,10 +83,10 @@ def test_a_logit_of_200_gives_a_finite_map(model, images):
 def test_the_gradient_is_that_of_the_logit_and_does_not_vanish(make_model, images, pool):
     """Pitfall: the gradient of the sigmoid vanishes for confident predictions."""
     model = make_model(pool)
-    before = gather(model, images).G
+    before = collect_evidence(model, images).G
     with torch.no_grad():
         model.bias.fill_(200.0)
-    torch.testing.assert_close(gather(model, images).G, before)
+    torch.testing.assert_close(collect_evidence(model, images).G, before)
 
 
 @pytest.mark.byhand
@@ -97,7 +97,7 @@ def test_a_denominator_of_zero_gives_weight_zero():
 
 
 def test_gradients_are_not_changed(model, images):
-    evidence = gather(model, images)
+    evidence = collect_evidence(model, images)
     before = evidence.G.clone()
     GradCAMpp().weights(evidence.A.unsqueeze(1), evidence.G)
     assert torch.equal(evidence.G, before)

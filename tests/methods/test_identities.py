@@ -5,7 +5,7 @@ import torch
 
 import backbones
 import methods
-from benchmark.explain import explain, gather, run_method
+from benchmark.explain import collect_evidence, explain, run_method
 from core.errors import NotAvailableError
 from methods.gradcam import GradCAM
 
@@ -37,13 +37,13 @@ def test_with_avg_hirescam_is_cam_and_xgradcam_is_gradcam(model, images):
 
 
 def test_hirescam_sums_to_the_first_order_effect_of_all_features(model, images):
-    evidence = gather(model, images)
+    evidence = collect_evidence(model, images)
     total = (evidence.G * evidence.A.unsqueeze(1)).sum((-3, -2, -1))
     torch.testing.assert_close(run_method(methods.build("hirescam"), evidence).maps.sum((-2, -1)), total, atol=1e-4, rtol=1e-5)
 
 
 def test_gradients_per_finding_equal_the_full_gradients(model, images):
-    gradients = gather(model, images).gradients
+    gradients = collect_evidence(model, images).gradients
     for each in (gradients, gradients.positive()):
         torch.testing.assert_close(torch.stack(list(each.each()), 1), each.full(), atol=0, rtol=0)
 
@@ -62,7 +62,7 @@ def test_an_avg_head_averages_its_cam_into_the_logit(make_model, images):
 
 def test_cam_and_gradcam_are_read_from_the_same_feature_map(model, images):
     """Pitfall: CAM read from another layer than Grad-CAM."""
-    evidence = gather(model, images)
+    evidence = collect_evidence(model, images)
     torch.testing.assert_close(evidence.A, model.features(images), atol=1e-6, rtol=0)
     torch.testing.assert_close(model.head(evidence.A), evidence.logits, atol=1e-6, rtol=0)
 
@@ -90,7 +90,7 @@ def test_a_mirrored_image_and_network_give_the_mirrored_map(name, side, mirrors)
 
 def test_pcam_is_the_probability_of_each_position_alone(make_model, images):
     model = make_model("PCAM")
-    evidence = gather(model, images)
+    evidence = collect_evidence(model, images)
     maps = run_method(methods.build("pcam"), evidence).maps
     alone = model.head(evidence.A[:, :, 4:5, 7:8])
     torch.testing.assert_close(maps[:, :, 4, 7], alone.sigmoid().detach())

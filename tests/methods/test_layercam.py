@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import backbones
-from benchmark.explain import explain, gather, run_method
+from benchmark.explain import collect_evidence, explain, run_method
 from core.frames import Grid, interpolation
-from methods.fusion import finest, share
+from methods.fusion import divide_by_maximum, finest
 from methods.layercam import LayerCAM
 
 
@@ -35,17 +35,17 @@ def test_fused_maps_have_the_grid_of_the_finest_layer(network, images):
 
 
 def test_fused_maps_are_the_maximum_of_the_scaled_layers(network, images):
-    evidence = gather(network, images)
-    pooled, earlier = share(run_method(LayerCAM(), evidence).maps), run_method(LayerCAM(), evidence.at("layer3"))
+    evidence = collect_evidence(network, images)
+    pooled, earlier = divide_by_maximum(run_method(LayerCAM(), evidence).maps), run_method(LayerCAM(), evidence.at("layer3"))
     fused = run_method(LayerCAM("layer3"), evidence)
     rows, columns = interpolation(evidence.grid, (3, 3), earlier.grid, (6, 6))
     moved = torch.from_numpy(rows).float() @ pooled @ torch.from_numpy(columns).float().T
-    torch.testing.assert_close(fused.maps, torch.maximum(moved, torch.tanh(2 * share(earlier.maps))), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(fused.maps, torch.maximum(moved, torch.tanh(2 * divide_by_maximum(earlier.maps))), atol=1e-6, rtol=1e-5)
     assert fused.grid == earlier.grid
 
 
 def test_the_grid_of_fused_maps_needs_no_forward_pass(network, images):
-    evidence, passed = gather(network, images), []
+    evidence, passed = collect_evidence(network, images), []
     hook = network.register_forward_pre_hook(lambda _, given: passed.extend(given if not given[0].is_meta else []))
     assert LayerCAM("layer2+layer3").grid(evidence) == Grid((96, 96), (8, 8), (0, 0))
     hook.remove()
@@ -53,7 +53,7 @@ def test_the_grid_of_fused_maps_needs_no_forward_pass(network, images):
 
 
 def test_each_layer_is_computed_once(network, images, monkeypatch):
-    evidence, asked = gather(network, images), []
+    evidence, asked = collect_evidence(network, images), []
     at = type(evidence).at
     monkeypatch.setattr(type(evidence), "at", lambda self, layer: asked.append(layer) or at(self, layer))
     method = LayerCAM("layer2+layer3")
@@ -71,4 +71,4 @@ def test_the_finest_grid_is_the_first_with_the_smallest_stride():
 @pytest.mark.byhand
 def test_a_map_is_divided_by_its_maximum_and_zeros_stay():
     maps = torch.tensor([[[[-1.0, 2.0]], [[4.0, 1.0]], [[0.0, -3.0]]]])
-    assert share(maps).tolist() == [[[[0, 1]], [[1, 0.25]], [[0, 0]]]]
+    assert divide_by_maximum(maps).tolist() == [[[[0, 1]], [[1, 0.25]], [[0, 0]]]]

@@ -8,7 +8,7 @@ import torch
 from captum import attr
 
 import methods
-from benchmark.explain import gather, run_method
+from benchmark.explain import collect_evidence, run_method
 from core.errors import BadValueError, NotAvailableError
 from tests.warm import in_a_child
 
@@ -33,7 +33,7 @@ def linear(on_features):
 
 
 def maps(model, images, word, **options):
-    return run_method(methods.build(word), gather(model, images, **options)).maps
+    return run_method(methods.build(word), collect_evidence(model, images, **options)).maps
 
 
 @pytest.mark.byhand
@@ -100,7 +100,7 @@ def noisy(model, image, k):
 
 @pytest.mark.parametrize("word", EVERY)
 def test_maps_have_the_size_and_the_grid_of_the_input(model, two, word):
-    evidence = gather(model, two)
+    evidence = collect_evidence(model, two)
     found = run_method(methods.build(word), evidence)
     assert found.maps.shape == (2, 3, 48, 40)
     assert found.maps.min() >= 0
@@ -116,7 +116,7 @@ def test_a_map_is_the_same_bit_for_bit_in_every_batch(model, two, word):
 
 @pytest.mark.parametrize("word", EVERY)
 def test_the_layer_does_not_affect_pixel_methods(model, two, word):
-    assert torch.equal(maps(model, two, word, layer=model.levels[0]), maps(model, two, word))
+    assert torch.equal(maps(model, two, word, layer=model.layer_names[0]), maps(model, two, word))
 
 
 @pytest.mark.parametrize("word", EVERY)
@@ -150,10 +150,10 @@ def test_without_noise_smoothgrad_equals_saliency(model, two):
 
 def test_with_default_steps_the_sum_is_accurate_to_a_few_percent(model, images):
     """Completeness: before magnitudes are taken, all pixels sum to S(I) - S(0)."""
-    evidence = gather(model, images[:2])
+    evidence = collect_evidence(model, images[:2])
     method = methods.build("integrated_gradients")
     totals = torch.stack([method.attribute(evidence, image).sum((1, 2, 3)) for image in images[:2].split(1)])
-    differences = evidence.logits - gather(model, torch.zeros(1, 3, 96, 96)).logits
+    differences = evidence.logits - collect_evidence(model, torch.zeros(1, 3, 96, 96)).logits
     assert ((totals - differences).abs().median() / differences.abs().median()) < 0.03
 
 
@@ -168,7 +168,7 @@ def test_a_saturated_logit_keeps_its_saliency(model, two):
 @pytest.mark.parametrize("findings", [[0], None])
 def test_one_forward_pass_per_window_serves_all_findings(model, two, findings):
     """The plain image and 7 x 9 windows of 10 pixels, 5 apart, on 40 x 48, for each of two images."""
-    evidence, counted = gather(model, two, findings=findings), []
+    evidence, counted = collect_evidence(model, two, findings=findings), []
     hook = model.extractor.register_forward_pre_hook(lambda _, given: counted.append(len(given[0])))
     run_method(methods.build("occlusion"), evidence)
     hook.remove()
@@ -177,7 +177,7 @@ def test_one_forward_pass_per_window_serves_all_findings(model, two, findings):
 
 @pytest.mark.parametrize(("word", "count"), [("saliency", 2), ("integrated_gradients:steps=4", 2 * 4), ("smoothgrad:samples=3", 2 * 3)])
 def test_one_forward_pass_serves_the_gradients_of_all_findings(model, two, word, count):
-    evidence, counted = gather(model, two), []
+    evidence, counted = collect_evidence(model, two), []
     hook = model.extractor.register_forward_pre_hook(lambda _, given: counted.append(len(given[0])))
     run_method(methods.build(word), evidence)
     hook.remove()

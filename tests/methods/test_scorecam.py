@@ -6,7 +6,7 @@ import torch
 
 import backbones
 import methods
-from benchmark.explain import gather, run_method
+from benchmark.explain import collect_evidence, run_method
 from benchmark.explain.memory import forward_at_once
 from core.errors import BadValueError
 from methods.masks import flat, on_the_grid
@@ -25,7 +25,7 @@ def two(images):
 
 
 def scorecam(model, images, word="scorecam", **options):
-    return run_method(methods.build(word), gather(model, images, **options)).maps
+    return run_method(methods.build(word), collect_evidence(model, images, **options)).maps
 
 
 def passes(model, run):
@@ -51,7 +51,7 @@ def test_a_constant_channel_has_weight_zero_and_no_forward_pass(on_features, val
     image = torch.tensor([[0.0, 2.0], [4.0, 2.0], [value, value]]).view(1, 3, 1, 2)
     expected = (E * image[0, 0] + image[0, 1]) / (E + 1)
     model = on_features("AVG", [[1.0, 0.0, 0.0]])
-    evidence = gather(model, image)
+    evidence = collect_evidence(model, image)
     torch.testing.assert_close(run_method(methods.build("scorecam"), evidence).maps[0, 0], expected)
     assert passes(model, lambda: run_method(methods.build("scorecam"), evidence)) == 2
 
@@ -72,7 +72,7 @@ def test_rounding_errors_do_not_count_as_structure():
 
 def test_masks_are_placed_by_the_grid(make_model, two):
     """A mask is 1 at the pixel of the channel's highest position, 8 i + 3.5 for this network."""
-    evidence = gather(make_model("AVG"), two)
+    evidence = collect_evidence(make_model("AVG"), two)
     channels = torch.zeros(1, *evidence.A.shape[-2:])
     channels[0, 2, 5] = 4.0
     draw, _ = on_the_grid(evidence)
@@ -111,7 +111,7 @@ def test_the_true_grid_gives_another_map_than_aligned_corners(model, two):
 
 
 def test_one_forward_pass_serves_all_findings(model, two):
-    alone, all_three = (gather(model, two, findings=f) for f in ([1], None))
+    alone, all_three = (collect_evidence(model, two, findings=f) for f in ([1], None))
     counted = [passes(model, lambda e=e: run_method(methods.build("scorecam"), e)) for e in (alone, all_three)]
     assert counted[0] == counted[1] <= alone.A.shape[0] * alone.A.shape[1]
 
@@ -123,7 +123,7 @@ def test_the_map_does_not_depend_on_the_batch_size(model, two, memory_gib):
 
 
 def test_masked_images_exist_only_one_batch_at_a_time(model, two):
-    evidence, rendered = gather(model, two, memory_gib=0.01), []
+    evidence, rendered = collect_evidence(model, two, memory_gib=0.01), []
     hook = model.extractor.register_forward_pre_hook(lambda _, given: rendered.append(len(given[0])))
     run_method(methods.build("scorecam"), evidence)
     hook.remove()
@@ -136,10 +136,10 @@ def test_an_image_alone_and_in_a_batch_has_the_same_map(model, two):
 
 
 def test_channels_of_an_earlier_level_are_masks_on_that_levels_grid(model, two):
-    evidence = gather(model, two, layer=model.levels[1])
+    evidence = collect_evidence(model, two, layer=model.layer_names[1])
     found = run_method(methods.build("scorecam"), evidence)
     assert found.maps.shape == (2, 3, 12, 14)
-    assert found.grid == evidence.grid != gather(model, two).grid
+    assert found.grid == evidence.grid != collect_evidence(model, two).grid
     assert found.maps.max() > 0
 
 

@@ -25,7 +25,7 @@ from benchmark.suite import plan as plans
 from benchmark.suite.executors import Executor, Step
 from benchmark.suite.executors.view import run_with_progress
 from benchmark.suite.pending import PACKED_PER_NEW, Pending
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 from benchmark.suite.steps import model_steps
 from config import RunConfig
 from core.errors import LocusError
@@ -187,8 +187,8 @@ def _suite(cells: int) -> plans.Suite:
     return suite.model_copy(update={"protocols": protocols[: max(1, count)]})
 
 
-def _jobs(suite: plans.Suite) -> list[ModelJob]:
-    return [ModelJob(model, tuple(suite_cells.cells(suite, model))) for model in plans.models(suite)]
+def _jobs(suite: plans.Suite) -> list[ModelCells]:
+    return [ModelCells(model, tuple(suite_cells.cells(suite, model))) for model in plans.models(suite)]
 
 
 def _load() -> float:

@@ -44,7 +44,7 @@ def explained(served: ServedNetwork, upload: bytes, suffix: str, words: Sequence
     if suffix not in SUFFIXES:
         raise DataError(f"the file extension {suffix!r} is not supported: choose one of {', '.join(SUFFIXES)}")
     explainer, model = Explainer(HeatmapConfig(method=tuple(words))), served.model
-    sample = uploaded_image(f"image{suffix}", upload, model.recipe.preprocess)
+    sample = uploaded_image(f"image{suffix}", upload, model.train_config.preprocess)
     (image,) = explainer.explain(model, [sample], max_bad_images=0)
     return {
         "picture": data_url(image.pixels),
@@ -52,7 +52,7 @@ def explained(served: ServedNetwork, upload: bytes, suffix: str, words: Sequence
         "findings": list(model.findings),
         "probabilities": image.probabilities,
         "methods": [{"method": word, "maps": [*_maps(served, image, word)]} for word in image.maps],
-        "without": [*explainer.unsupported, *(f"{word}: {why}" for word, why in explainer.failed.items())],
+        "without": [*explainer.unsupported_sentences, *(f"{word}: {why}" for word, why in explainer.failed.items())],
     }
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 import backbones
 from backbones import Classifier
-from benchmark.explain import Maps, explain_anything, gather
+from benchmark.explain import Maps, collect_evidence, explain_unchecked
 from core.seeds import generator
 from methods.base import Evidence, Method
 
@@ -72,11 +72,11 @@ class MethodOnModel:
         self, methods: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None
     ) -> Maps:
         """Compute the maps of several methods from one forward pass."""
-        return explain_anything(self.model, self.images if images is None else images, list(methods), findings)
+        return explain_unchecked(self.model, self.images if images is None else images, list(methods), findings)
 
     def evidence(self) -> Evidence:
         """Return the evidence of the images."""
-        return gather(self.model, self.images)
+        return collect_evidence(self.model, self.images)
 
 
 def same(maps: Tensor, expected: Tensor, what: str) -> Observation:

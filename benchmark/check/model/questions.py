@@ -68,7 +68,7 @@ def pixels(loaded: LoadedNetwork, count: int = 2) -> Tensor:
 @torch.no_grad()
 def _logits(loaded: LoadedNetwork, module: nn.Module) -> AnswerRow:
     """Compare the logits of gray images with those of the original network on manually normalised images."""
-    config = loaded.model.config or {}
+    config = loaded.model.build_options or {}
     gray = pixels(loaded)
     mean, std = (torch.tensor(config[word], dtype=torch.float64).reshape(-1, 1, 1) for word in ("mean", "std"))
     images = (gray[:, None].double() / 255 - mean) / std

@@ -9,7 +9,7 @@ import numpy as np
 from benchmark.external.cases import baseline_maps
 from benchmark.external.entry import ExternalEntry
 from core.boxes import iou
-from core.names import LIMIT
+from core.names import UPPER_BOUND
 from core.types import FloatArray
 
 SAME = 0.99
@@ -46,7 +46,7 @@ def truth(entry: ExternalEntry) -> Excerpt:
             if values is not None:
                 shape = (values.shape[0], values.shape[1])
                 alone = replace(sample, boxes={finding: sample.boxes[finding]})
-                maps, _ = baseline_maps(LIMIT, [alone], [finding], entry.geometry.on(shape), shape)
+                maps, _ = baseline_maps(UPPER_BOUND, [alone], [finding], entry.geometry.on(shape), shape)
                 drawn[sample.image_id, finding] = _brief(maps[0, 0])
     return drawn
 

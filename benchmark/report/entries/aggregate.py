@@ -1,4 +1,7 @@
-"""All entries of a suite: the rows of its tables, charts and pages, from the records and the rows per case."""
+"""All entries of a suite: the rows of its tables, charts and pages, from the records and the rows per case.
+
+An entry is the record of one table row: the mean over the training runs (seeds) of a model and method.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +28,7 @@ from benchmark.scoring.statistics.components import BalancedScores
 from core.names import CLASSIFICATION, PAIRED
 
 AUROC = ("auroc", "auroc@boxed")
+"""Metrics of the classifier, on all images and on boxed images (those with a truth box)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +43,9 @@ class Leaderboard:
     parts: Mapping[int | None, Sequence[Entry]]
     """Methods of each part of the images, in table order. The key is the number of images, None for all images."""
     networks: Sequence[Entry]
+    """An entry per network, the mean over its methods."""
     effects: Sequence[Entry]
-    """Methods over networks."""
+    """An entry per method with its mean difference from other methods over the networks; see :mod:`.effects`."""
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -63,7 +68,7 @@ def leaderboards(
     """Return the entries of each data set.
 
     ``folders`` contain the rows per case; entries without them have no interval and are not compared. ``rank_methods``:
-    see ``networks``. Raises ``DataError`` for invalid rows.
+    the methods whose mean represents a network, by default all common methods. Raises ``DataError`` for invalid rows.
     """
     return [_leaderboard(records, name, folders, rank_methods) for name in select.datasets(records)]
 
@@ -84,7 +89,7 @@ def _leaderboard(
     of_networks = [with_comparisons(n, auroc.get(recipe_of(n), ())) for n in networks(groups, rank_methods)]
     entries = {}
     for part, column in columns.items():
-        scores_by_row = {row: [*auroc.get(select.model_of(row), ())] for row in rows[part]}
+        scores_by_row = {row: [*auroc.get(select.model_key(row), ())] for row in rows[part]}
         of_part = (r for r in records if r.cell.protocol == PAIRED and r.cell.images == part)
         paired = {select.row_key(r): r.scores for r in of_part}
         for row, scores in comparisons(rows[part], column, paired, of_networks if part is None else ()):
@@ -97,7 +102,7 @@ def _auroc(records: Sequence[Record]) -> dict[tuple[object, ...], list[Score]]:
     """Return the AUROC of each classifier, by the key of its model and, for means over runs, by that of its recipe."""
     of_models = select.scored(records, CLASSIFICATION)
     means = mean_records(of_models)
-    classifiers = {select.model_of(r): r for r in (*of_models, *means)} | {recipe_of(r): r for r in means}
+    classifiers = {select.model_key(r): r for r in (*of_models, *means)} | {recipe_of(r): r for r in means}
     return {key: [s for s in r.select(finding="mean") if s.metric in AUROC] for key, r in classifiers.items()}
 
 

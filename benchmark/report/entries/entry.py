@@ -120,7 +120,7 @@ def network_of(record: Record) -> str:
 
 def recipe_of(record: Record) -> tuple[object, ...]:
     """Return a key that all methods and training runs of a recipe share, whatever their seed."""
-    return (*select.model_of(record)[:-2], record.cell.model_of_any_seed)
+    return (*select.model_key(record)[:-2], record.cell.model_of_any_seed)
 
 
 def _table_scores(record: Record) -> list[Score]:

@@ -25,7 +25,7 @@ from benchmark.report.entries.comparisons import ordered_methods, verdict_scores
 from benchmark.report.entries.entry import Entry, score, with_comparisons
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics.entries import EntryScores
-from core.names import LIMIT, MAIN, PRIOR
+from core.names import MAIN, PRIOR, UPPER_BOUND
 
 RANK_METHODS = "rank_methods"
 """Field of ``Record.data``: the methods that the mean is over."""
@@ -93,7 +93,7 @@ def _entry(rows: Sequence[Entry], name: str, rank_methods: Sequence[str]) -> Ent
     mean = statistics.mean_of_rows(scores) if scores and reason in ("", ONE_RUN) else None
     first = rows[0]
     prior = by_method[PRIOR].by_patient if PRIOR in by_method else None
-    bound = next((select.main_value(row) for row in rows if row.cell.method == LIMIT), None)
+    bound = next((select.main_value(row) for row in rows if row.cell.method == UPPER_BOUND), None)
     return Entry.model_construct(
         cell=first.cell.without_seed.model_copy(update={"method": "", "protocol": ""}),
         source=first.source,

@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from benchmark.records.record import PUBLISHED, Record
 from benchmark.report import select
-from benchmark.report.select import main_value, model_of, network
-from core.names import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, SECOND_READERS, UNTRAINED
+from benchmark.report.select import main_value, model_key, network
+from core.names import BASELINES, CEILINGS, PRIOR, READERS, SECOND_READERS, UNTRAINED, UPPER_BOUND
 from core.scores import Score
 
 Row = TypeVar("Row", bound=Record)
@@ -14,7 +14,7 @@ NOT_RANKED = {
     **dict.fromkeys(BASELINES, "baseline"),
     PRIOR: "baseline: knows other patients' boxes",
     UNTRAINED: "baseline: the same network with random weights",
-    LIMIT: "upper bound: sees the truth",
+    UPPER_BOUND: "upper bound: sees the truth",
     READERS: "upper bound: each reader's boxes against the others', no threshold",
     SECOND_READERS: "another team of radiologists, no threshold",
 }
@@ -35,8 +35,8 @@ def ranked(records: Iterable[Row]) -> list[Row]:
 
 def beaten_by(record: Record, records: Iterable[Record]) -> list[str]:
     """Return the baselines of the same network that score higher than a record, best first."""
-    value, model = main_value(record), model_of(record)
-    rivals = [r for r in records if r.cell.method in BASELINES and model_of(r) == model and main_value(r) is not None]
+    value, model = main_value(record), model_key(record)
+    rivals = [r for r in records if r.cell.method in BASELINES and model_key(r) == model and main_value(r) is not None]
     return [] if value is None else [r.cell.method for r in ranked(rivals) if (main_value(r) or 0.0) > value]
 
 

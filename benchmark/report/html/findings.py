@@ -74,7 +74,7 @@ def _of_finding(finding: str, methods: Sequence[Record], rows: Sequence[Record])
     verdicts = [score for row in scored if row is not first and (score := row.find("may_be_best", finding)) is not None]
     others = sum(bool(verdict.value) for verdict in verdicts)
     above, score = first.find("above_prior", finding), select.main_score(first, finding)
-    of_network = (row for row in rows if select.model_of(row) == select.model_of(first))
+    of_network = (row for row in rows if select.model_key(row) == select.model_key(first))
     prior = next((select.main_value(row, finding) for row in of_network if row.cell.method == PRIOR), None)
     line = (
         *(finding, name(first), _verdict(above, others), with_interval(score), signed(above)),

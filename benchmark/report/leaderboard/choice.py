@@ -103,8 +103,8 @@ def _left_out(record: Record) -> Any:
 
 def _of(record: Record, trials: Sequence[Record]) -> list[Record]:
     """Return the trials of a record's network and seed."""
-    wanted = select.model_of(record)[:-1]
-    return [trial for trial in trials if select.model_of(trial)[:-1] == wanted]
+    wanted = select.model_key(record)[:-1]
+    return [trial for trial in trials if select.model_key(trial)[:-1] == wanted]
 
 
 def _cases(group: Sequence[Record], metric: str) -> str:

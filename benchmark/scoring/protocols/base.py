@@ -126,7 +126,7 @@ class Protocol(ABC):
     main: ClassVar[str]
     """Name of the main metric; in scores it ends in ``@box`` if boxes replace masks."""
     geometry: ClassVar[str] = "surface"
-    """Geometry of the boxes: surface or pixels."""
+    """Geometry of the boxes: see ``Record.geometry``."""
     chooses: ClassVar[bool] = False
     """True if it chooses score thresholds with the truth, and therefore uses validation cases."""
     judges: ClassVar[str] = "maps"

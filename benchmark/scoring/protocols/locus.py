@@ -1,4 +1,8 @@
-"""The main protocol: one box per case, at a score threshold chosen on other patients."""
+"""The main protocol: one box per case (image and finding), at a score threshold chosen on other patients.
+
+The map, interpolated bilinearly between the positions of the feature map, is a surface; these positions are its
+vertices. A component is a connected part of the surface above the threshold.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -26,7 +30,9 @@ from core.types import FloatArray
 
 DEFAULT_THRESHOLD = 0.5
 IOU = 0.3
+"""A box is a hit if its IoU with a truth box is larger."""
 TENTHS = {"iou": (1, 3, 5), "iobb": (1, 5)}
+"""Overlap -> tenths at which hits are counted. IoBB is the intersection divided by the area of the predicted box."""
 
 
 class Locus(Protocol):
@@ -84,7 +90,10 @@ def hits_by_threshold(hits: NDArray[np.bool_], findings: NDArray[np.str_]) -> li
 
 
 class CaseBatch:
-    """Traces and peaks of N cases, before a threshold is applied."""
+    """Traces and peaks of N cases, before a threshold is applied.
+
+    A trace is the box of the highest peak's component as a function of the threshold.
+    """
 
     def __init__(self, cases: Sequence[Case]) -> None:
         self.cases = cases

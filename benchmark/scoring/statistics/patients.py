@@ -1,5 +1,7 @@
 """Sums of cases by patient: statistics resample patients, not images, since images of a patient resemble each other.
 
+A case is one finding of one image, so a patient has many cases.
+
 ``CaseIndex`` has the finding, patient and training run of each case, for thresholds, folds and resamples. Every score
 is a ratio of sums over cases (hits / cases, localized boxes / truth boxes), so resampling, jackknife and sign flips
 only need a sum per patient.
@@ -52,7 +54,7 @@ class CaseIndex:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """Numerators and denominators: P patients × F findings × M columns (metrics, thresholds, cells …)."""
+    """Numerators and denominators: P patients × F findings × M columns (metrics, thresholds or records)."""
 
     numerator: FloatArray
     """(P,F,M)."""
@@ -79,6 +81,8 @@ def by_patient(
     numerator: ArrayLike, denominator: ArrayLike, findings: ArrayLike, patients: ArrayLike, names: Sequence[str]
 ) -> Sums:
     """Sum numerators and denominators (N,M) of cases by patient (sorted) and finding.
+
+    ``findings`` and ``patients`` (N,) are those of the cases. ``names``: the findings of the result, in order.
 
     Raises ``BadValueError`` if the four arrays have different lengths.
 

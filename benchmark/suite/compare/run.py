@@ -19,7 +19,7 @@ from benchmark.suite.compare.selector import Selection, is_checkpoint, resolve_f
 from benchmark.suite.compare.table import ComparisonRow
 from config import CompareConfig
 from core.errors import BadValueError, examples
-from core.names import LIMIT, MAIN, MAIN_PROTOCOL
+from core.names import MAIN, MAIN_PROTOCOL, UPPER_BOUND
 
 SEED = 0
 """Seed of the resamples and of the sign flips."""
@@ -136,7 +136,7 @@ def _other_grids(first: Selection, second: Selection, pairs: Iterable[Pair]) -> 
 def _bounds(folder: Path) -> dict[str, float | None]:
     """Return model -> the score of ``truth`` on its grid."""
     board = one_alignment(scored(records.load_metric(folder, MAIN), MAIN_PROTOCOL))
-    return {r.cell.model_of_any_seed: main_value(r) for r in board if r.cell.method == LIMIT}
+    return {r.cell.model_of_any_seed: main_value(r) for r in board if r.cell.method == UPPER_BOUND}
 
 
 def _named(side: Selection) -> str:

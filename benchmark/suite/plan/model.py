@@ -40,7 +40,7 @@ class ModelPlan:
     trainings: tuple[TrainConfig, ...]
     init: TrainConfig | None
     slow_images: int | None = None
-    """Number of images for slow methods; None: all."""
+    """Number of images that slow methods explain; None: all."""
     shown_only: bool = False
     """Whether slow methods explain only the findings present in an image, because no protocol uses others."""
     other_data: TrainConfig | None = None
@@ -48,13 +48,13 @@ class ModelPlan:
     all_cells: bool = True
     """Whether the model has all cells, or only those for the leaderboard of several seeds."""
     finished: "FinishedModel | None" = None
-    """The finished model, if it was trained elsewhere; None: the suite trains it."""
+    """The network if the suite does not train it: a checkpoint or a user's own network. None: the suite trains it."""
     methods: tuple[str, ...] = ()
     """The model's own methods; empty: those of the suite."""
     all_images: tuple[str, ...] = ()
-    """Slow methods that explain all images for the main protocol."""
+    """Names of the slow methods that explain all images for the main protocol."""
     candidate: str = ""
-    """Name of the candidate recipe; empty if the suite has none, and for a chosen model."""
+    """Name of the candidate recipe (``Suite.choice``); empty if the suite has none, and for a chosen model."""
     chosen_recipe: tuple[tuple[str, Any], ...] = dataclasses.field(default=(), compare=False)
     """Items of the recipe of a model whose folds have different recipes: see ``choice.chosen_models``."""
 

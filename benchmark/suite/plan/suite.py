@@ -196,7 +196,7 @@ class Suite(pydantic.BaseModel):
         return [self.check] if self.check is not None else self.protocols or protocols.of_maps()
 
     def protocols_of_model(self, all_cells: bool) -> list[str]:
-        """Return the protocols of a model with all cells, or with only the cells of the leaderboard."""
+        """Return the protocols of a model with ``all_cells``, else of one with only the cells of the leaderboard."""
         return [MAIN_PROTOCOL] if not all_cells and MAIN_PROTOCOL in self.scored_by else self.scored_by
 
     @property

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from benchmark.explain import VERSION, prepare
 from benchmark.explain.memory import channels_last_on_cpu, forward_at_once
-from benchmark.maps.obtain import NoMapsError
+from benchmark.maps.obtain import NotStoredError
 from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import TrainingRun
 from benchmark.scoring.protocols.base import Case
@@ -75,12 +75,12 @@ def curves(
 ) -> FloatArray:
     """Return curves (N,n), see ``PARTS``, of the ``cases`` of one method; nan for flat maps.
 
-    Cases of an image are consecutive. Without ``networks``, curves missing in ``folder`` raise ``NoMapsError``.
+    Cases of an image are consecutive. Without ``networks``, curves missing in ``folder`` raise ``NotStoredError``.
     """
     where = curves_path(runs, maps, folder)
     if not where.is_file():
         if networks is None:
-            raise NoMapsError(f"{folder} has no curves of these weights, images, maps and this version of the code")
+            raise NotStoredError(f"{folder} has no curves of these weights, images, maps and version of the code")
         joined = np.concatenate([*_compute_curves(runs, cases, networks)]).astype(np.float32)
         with atomic(where) as temporary, temporary.open("wb") as file:
             np.save(file, joined)

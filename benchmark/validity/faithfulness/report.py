@@ -13,7 +13,7 @@ from benchmark.report.entries.entry import mean_records
 from benchmark.report.table import NOTHING, Table, share, signed, with_interval
 from benchmark.validity.faithfulness import chart
 from benchmark.validity.faithfulness.agreement import PAIRS, agreements, sentence, tau_and_p, verdict
-from core.names import BASELINES, LIMIT, MAIN
+from core.names import BASELINES, MAIN, UPPER_BOUND
 
 THRESHOLDS = "cross-fitted by patient, per finding, on these cases"
 MEASURES = (
@@ -100,7 +100,9 @@ def _row(record: Record, pair: tuple[str, str]) -> tuple[str, ...]:
 
 def _beside(rows: Sequence[Record]) -> str:
     """Return the scores of the truth boxes drawn as a map, and of the best baseline."""
-    words = [f"; the truth boxes drawn as a map have {_road(record)}" for record in rows if record.method == LIMIT]
+    words = [
+        f"; the truth boxes drawn as a map have {_road(record)}" for record in rows if record.method == UPPER_BOUND
+    ]
     blind = [record for record in rows if record.method in BASELINES]
     return "".join(words) + (f"; the best baseline is {_best(blind)}" if blind else "")
 

@@ -12,7 +12,7 @@ from benchmark.maps import untrained
 from benchmark.maps.trained import convert_run
 from benchmark.scoring.protocols.base import Case, Result, finite_map, with_truth
 from benchmark.scoring.statistics.summary import Column
-from benchmark.validity.base import TRAINED, Check, TrainedSubset
+from benchmark.validity.base import TRAINED, Check, RunOnSubset
 from benchmark.validity.variants import compare
 from core.types import FloatArray
 
@@ -70,7 +70,7 @@ REST = "last stage"
 
 
 @dataclass(frozen=True)
-class PartlyReinitialised(TrainedSubset):
+class PartlyReinitialised(RunOnSubset):
     """A training run with the first ``depth`` parts, counted from the head, reinitialised.
 
     All steps use the weights and batch norm statistics of one randomly initialised network, so a deeper step keeps the
@@ -96,18 +96,19 @@ class PartlyReinitialised(TrainedSubset):
 def parts(model: Classifier) -> list[tuple[str, tuple[str, ...]]]:
     """Split the network into parts from the head down: names with disjoint entries of ``state_dict``.
 
-    The network is cut at its levels (``model.levels``), in the order of its modules. A part has the name of the level
-    at its end. ``last stage`` follows the last level. An attention module is a separate part.
+    The network is cut after the layers ``model.layer_names``, in the order of its modules. A part has the name of the
+    layer at its end. ``last stage`` follows the last of them. An attention module is a separate part.
     """
     index = {name: n for n, (name, _) in enumerate(model.named_modules())}
-    ends = {level: max(n for name, n in index.items() if _within(name, path(model, level))) for level in model.levels}
+    layers = model.layer_names
+    ends = {layer: max(n for name, n in index.items() if _within(name, path(model, layer))) for layer in layers}
     keys: dict[str, list[str]] = {}
     for key in model.state_dict():
         owner = key.rpartition(".")[0]
         top = owner.split(".")[0]
-        name = top if top != "extractor" else next((level for level, end in ends.items() if index[owner] <= end), REST)
+        name = top if top != "extractor" else next((layer for layer, end in ends.items() if index[owner] <= end), REST)
         keys.setdefault(name, []).append(key)
-    order = ["head", "attention", REST, *reversed(model.levels)]
+    order = ["head", "attention", REST, *reversed(layers)]
     return [(name, tuple(keys[name])) for name in order if name in keys]
 
 
@@ -115,7 +116,7 @@ def _within(name: str, whole: str) -> bool:
     return name == whole or name.startswith(f"{whole}.")
 
 
-def part_names(run: TrainedSubset) -> tuple[str, ...]:
+def part_names(run: RunOnSubset) -> tuple[str, ...]:
     """Return the names of the parts of a training run's network, from the head down.
 
     ``reinitialise`` counts the same way: depth 1 is the head only.
@@ -123,7 +124,7 @@ def part_names(run: TrainedSubset) -> tuple[str, ...]:
     return tuple(name for name, _ in parts(untrained.of(run).model("cpu")))
 
 
-def reinitialise(run: TrainedSubset, depth: int) -> PartlyReinitialised:
+def reinitialise(run: RunOnSubset, depth: int) -> PartlyReinitialised:
     """Return a training run with the weights of the network's first ``depth`` parts reinitialised.
 
     Cascading randomisation from the head down: Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018.

@@ -61,7 +61,7 @@ class RandomisedReport(CheckReport):
 
 
 def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> list[Table]:
-    rows = sorted(records, key=lambda r: (*map(str, select.model_of(r)), select.value(r, f"rho@{parts[-1]}")))
+    rows = sorted(records, key=lambda r: (*map(str, select.model_key(r)), select.value(r, f"rho@{parts[-1]}")))
     of = f"{dataset}: randomised from the head down, {', '.join(dict.fromkeys(r.cell.backbone for r in rows))}"
     intro = f"{RULE}\n{basis_lines(rows, THRESHOLDS)}"
     return [

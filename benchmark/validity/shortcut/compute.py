@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.maps.obtain import NoMapsError
+from benchmark.maps.obtain import NotStoredError
 from benchmark.scoring.protocols.base import FLAT, Case, Result, case_index, common_columns, failures, finite_map
 from benchmark.scoring.protocols.energy import inside
 from benchmark.scoring.protocols.pointing import distance
@@ -14,7 +14,7 @@ from benchmark.scoring.statistics.bootstrap import Resampled, blocks, weights
 from benchmark.scoring.statistics.patients import ratio
 from benchmark.scoring.statistics.summary import Column, Estimate, difference, estimate, scores
 from benchmark.scoring.surface import surface
-from benchmark.validity.base import Check, TrainedSubset, subset_runs
+from benchmark.validity.base import Check, RunOnSubset, subset_runs
 from benchmark.validity.shortcut.tokens import load_or_predict_logits, logits_path, token_rates
 from core.errors import DataError
 from core.names import CLASSIFIER
@@ -34,7 +34,7 @@ class Shortcut(Check):
     """
 
     name = "shortcut"
-    classifier = True
+    evaluates_classifier = True
 
     def evaluate(self, method: str, seed: int) -> Result:
         """Return the classifier's AUROC with tokens as drawn, without and exchanged, or a method's peaks and energy."""
@@ -49,14 +49,14 @@ class Shortcut(Check):
 
     def _scores(self, seed: int) -> Result:
         if self.flags is None and not all(logits_path(run, self.folder).exists() for run in self.trained):
-            raise NoMapsError(f"{self.folder} has no logits of the images without tokens and with exchanged tokens")
+            raise NotStoredError(f"{self.folder} has no logits of the images without tokens and with exchanged tokens")
         parts = [load_or_predict_logits(run, self.folder) for run in self.trained]
         values = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
         labels = np.concatenate([part[1] for part in parts])
         patients = [patient for part in parts for patient in part[2]]
         return Result(scores(compared(values, labels, patients, self.findings, seed), self.findings), [])
 
-    def _tokened(self, finding: str) -> list[TrainedSubset]:
+    def _tokened(self, finding: str) -> list[RunOnSubset]:
         """Return the training runs with the images that have the finding and a token; ``DataError`` without any."""
         scorable = (sample for run in self.runs for sample in run.scorable_images)
         both = [sample for sample in scorable if finding in sample.boxes and sample.meta["token"] is not None]

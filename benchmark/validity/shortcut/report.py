@@ -31,7 +31,7 @@ class ShortcutReport(CheckReport):
         judged = [r for r in self.rows if r.cell.method == CLASSIFIER]
         mapped = sorted(
             (r for r in self.rows if r.cell.method != CLASSIFIER),
-            key=lambda r: (*map(str, select.model_of(r)), -select.value(r, "energy@token")),
+            key=lambda r: (*map(str, select.model_key(r)), -select.value(r, "energy@token")),
         )
         names = ", ".join(dict.fromkeys(finding_of(r) for r in self.rows))
         shares = dict.fromkeys(f"{r.data.get('shortcut_present')} / {r.data.get('shortcut_absent')}" for r in self.rows)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import backbones
-from benchmark.explain import explain, gather, memory, prepare, run_method, run_methods
+from benchmark.explain import collect_evidence, explain, memory, prepare, run_method, run_methods
 from config import EngineFlags
 from core.errors import BadValueError, LocusError, NotAvailableError
 from methods.base import GradientMethod, Method
@@ -48,7 +48,7 @@ class Seen(GradientMethod):
 
 def test_the_gradient_is_the_one_of_autograd_for_the_findings_asked_for(images):
     model = small("LSE")
-    evidence = gather(model, images, findings=[3, 0])
+    evidence = collect_evidence(model, images, findings=[3, 0])
     A = evidence.A.clone().requires_grad_()
     logits = model.head(A)
     for k, finding in enumerate([3, 0]):
@@ -129,11 +129,11 @@ def test_unsupported_method_does_not_stop_others(images):
     from methods.gradcam import GradCAM
     from methods.pcam import PCAM
 
-    result = run_methods({"pcam": PCAM(), "gradcam": GradCAM()}, gather(small("AVG"), images))
+    result = run_methods({"pcam": PCAM(), "gradcam": GradCAM()}, collect_evidence(small("AVG"), images))
     assert isinstance(result["pcam"], NotAvailableError)
     assert result["gradcam"].maps.shape == (5, 5, 8, 8)
     with pytest.raises(NotAvailableError, match=r"'pcam'.*PCAM.*AVG"):
-        run_method(PCAM(), gather(small("AVG"), images))
+        run_method(PCAM(), collect_evidence(small("AVG"), images))
 
 
 class Sweeping(Method):
@@ -162,7 +162,7 @@ def test_batched_forward_respects_the_budget(images):
 @pytest.mark.parametrize("layer", ["layer1", "layer3"])
 def test_an_earlier_layer_has_the_gradients_of_autograd_and_its_own_grid(layer):
     model, images = small("AVG", name="resnet18"), torch.randn(2, 3, 64, 64)
-    evidence = gather(model, images, findings=[4, 1], layer=layer)
+    evidence = collect_evidence(model, images, findings=[4, 1], layer=layer)
     activations = {}
     part = dict(model.extractor.named_modules())
     name = next(key for key in part if key.endswith(layer))
@@ -235,7 +235,7 @@ def test_custom_exception_of_a_method_is_reported(images, monkeypatch):
 def test_failing_method_does_not_stop_others(images):
     from methods.gradcam import GradCAM
 
-    result = run_methods({"broken": Broken(), "gradcam": GradCAM()}, gather(small(), images))
+    result = run_methods({"broken": Broken(), "gradcam": GradCAM()}, collect_evidence(small(), images))
     assert not isinstance(result["broken"], NotAvailableError)
     assert "failed" in str(result["broken"])
     assert result["gradcam"].maps.shape == (5, 5, 8, 8)
@@ -253,13 +253,13 @@ def test_head_without_vmap_uses_one_pass_per_finding(images):
 
     net = small()
     model = backbones.wrap(net, features=net.features, head=lambda A: net.head(Doubled.apply(A)))
-    torch.testing.assert_close(gather(model, images).G, 2 * gather(net, images).G)
+    torch.testing.assert_close(collect_evidence(model, images).G, 2 * collect_evidence(net, images).G)
 
 
 def test_in_place_head_does_not_change_the_evidence(images):
     net = small()
     model = backbones.wrap(net, features=net.features, head=lambda A: net.head(A.sub_(0.01).relu_()))
-    evidence = gather(model, images)
+    evidence = collect_evidence(model, images)
     before = evidence.A.clone()
     assert evidence.G.abs().max() > 0
     assert torch.equal(evidence.A, before)

@@ -11,7 +11,7 @@ import pytest
 import methods
 from benchmark.maps.code import code_digest, sources
 from benchmark.maps.reader import read
-from benchmark.maps.writer import file_name, open_writer, write_no_maps
+from benchmark.maps.writer import file_name, open_writer, write_unsupported
 from core.errors import BadValueError
 from core.frames import Grid
 
@@ -152,7 +152,7 @@ def test_maps_of_some_images_only_or_of_two_shapes_are_an_error(raw, array):
 
 def test_unsupported_method_has_a_reason_and_no_array(raw, array):
     write(array, raw)
-    write_no_maps(array, "key", IMAGES, FINDINGS, "no linear head")
+    write_unsupported(array, "key", IMAGES, FINDINGS, "no linear head")
     assert str(read(array, "key")) == "no linear head"
     assert read(array, "other") is None
     assert not array.exists()

@@ -10,7 +10,7 @@ import methods
 from benchmark import records
 from benchmark.explain import explain
 from benchmark.maps.cases import make_cases
-from benchmark.maps.obtain import generate_shard, join, load_maps, obtain, requests_of, validation_requests
+from benchmark.maps.obtain import generate_shard, join, load_or_generate, obtain, requests_of, validation_requests
 from benchmark.maps.reader import NotMadeError
 from benchmark.maps.requests import build_method, make_request
 from benchmark.maps.trained import TrainingRun, select_samples, subset
@@ -19,7 +19,7 @@ from benchmark.scoring import protocols
 from benchmark.suite import cells, plan
 from benchmark.suite.explain import explain_model
 from benchmark.suite.score import score
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 from benchmark.suite.training_runs import finished
 from benchmark.training import fit
 from config import EngineFlags
@@ -192,7 +192,7 @@ def test_failing_method_has_failed_records_and_other_methods_have_scores(trained
     chosen, place = cells.cells(small, model), tmp_path / "results"
     for cell in chosen:
         records.write(records.Record(cell=cell, reason="old"), place)
-    job = ModelJob(model, tuple(cell for cell in chosen if cell.method in ("cam", word)))
+    job = ModelCells(model, tuple(cell for cell in chosen if cell.method in ("cam", word)))
     score(job, trained[0].folder.parent, place, FLAGS)
     result = {record.cell.method: record for record in records.load(place)}
     assert {name: record.status for name, record in result.items() if record.status != "ok"} == {word: "failed"}
@@ -333,7 +333,7 @@ def test_cell_of_a_subset_has_the_number_of_images_in_its_record(trained, first,
     tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
     chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
-    score(ModelJob(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", FLAGS)
+    score(ModelCells(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", FLAGS)
     result = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
     n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in result}
     assert set(n) == {("cam", None), ("cam", 6), ("ablationcam", 6)}
@@ -368,7 +368,7 @@ def test_baseline_untrained_is_gradcam_of_the_untrained_network(trained, tmp_pat
 
 def test_validation_maps_are_those_of_the_fast_methods_on_images_of_the_validation_split(trained, tmp_path):
     held = [run.validation for run in trained]
-    result = load_maps(validation_requests(trained, ["cam", "ablationcam", "prior"], tmp_path), FLAGS)
+    result = load_or_generate(validation_requests(trained, ["cam", "ablationcam", "prior"], tmp_path), FLAGS)
     assert set(result) == {"cam", "prior"}
     assert set(result["cam"].index.images) == {sample.image_id for sample in held[0].scorable_images}
     assert not {sample.image_id for sample in held[0].scorable_images} & {sample.image_id for sample in trained[0].scorable_images}

@@ -7,7 +7,7 @@ import torch
 
 import backbones
 import methods
-from benchmark.explain import gather, run_method
+from benchmark.explain import collect_evidence, run_method
 from benchmark.records import Cell, Record, Score
 from benchmark.report.columns import NAMES, tabulated
 from benchmark.report.equal_maps import FEWEST, PROPORTIONAL, same_as
@@ -28,7 +28,7 @@ def found(request):
             model(images)  # calibrates the batch norms
         for parameter in model.head.parameters():
             parameter.normal_(0, 5)  # steep: under PCAM Grad-CAM is then CAM in some maps and its negative in others
-    evidence = gather(model.eval(), images)
+    evidence = collect_evidence(model.eval(), images)
     return request.param, {name: run_method(methods.build(name), evidence).maps for name in RELATED}
 
 

@@ -10,7 +10,7 @@ from benchmark.suite import cells, plan, selection
 from benchmark.suite.choice import chosen_models
 from benchmark.suite.executors.local import Local
 from benchmark.suite.run import run
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 from benchmark.suite.steps import model_steps
 from benchmark.training import data
 from config import RunConfig
@@ -61,7 +61,7 @@ def test_choice_uses_no_patient_of_the_scored_fold(tmp_path):
 
 def test_candidates_and_folds_share_the_initial_run(tmp_path):
     suite = loaded(tmp_path, seeds=[0, 1])
-    jobs = [ModelJob(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
+    jobs = [ModelCells(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
     trained = {step.id for job in jobs for step in model_steps(job, tmp_path / "runs", tmp_path, RunConfig()) if step.kind == "train"}
     assert len(trained) == 2 * (1 + 2 * (3 + 6))
 

@@ -4,13 +4,13 @@ import pytest
 
 from benchmark.suite import estimate, plan
 from benchmark.suite.cells import cells
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 from tools.scale import estimate as scale
 
 
 def jobs(name):
     suite = plan.load(name)
-    return [ModelJob(model, tuple(cells(suite, model))) for model in plan.models(suite)]
+    return [ModelCells(model, tuple(cells(suite, model))) for model in plan.models(suite)]
 
 
 @pytest.mark.parametrize("network", estimate.RATES["networks"])

@@ -7,7 +7,7 @@ import pytest
 from benchmark.suite import cells, plan
 from benchmark.suite.executors import Step
 from benchmark.suite.pending import Pending
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 from benchmark.suite.steps import check_jobs, model_steps
 from config import RunConfig
 from core.errors import BadValueError
@@ -21,7 +21,7 @@ SUITE = {
 
 def jobs(**fields):
     suite = plan.Suite(**{**SUITE, **fields})
-    return [ModelJob(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
+    return [ModelCells(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
 
 
 def steps(job, **flags) -> list[Step]:

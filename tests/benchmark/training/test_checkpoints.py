@@ -32,7 +32,7 @@ def written(path, config, global_pool="PCAM", num_classes=8, name="custom"):
 def test_a_checkpoint_reloads_as_the_same_model(tiny, tmp_path, images, word):
     model = written(tmp_path / "best.ckpt", tiny(), word)
     again = load.network(tmp_path / "best.ckpt")
-    config = again.recipe
+    config = again.train_config
     assert torch.equal(again(images), model(images))
     assert config == tiny()
     assert not again.training
@@ -43,7 +43,7 @@ def test_an_lse_checkpoint_reloads_as_lse(trained, images):
     """Pitfall: an LSE checkpoint rebuilt as MAX is another model."""
     folder = trained(global_pool="LSE", lse_gamma=2.5, epochs=1)
     model = load.network(folder / "best.ckpt")
-    config = model.recipe
+    config = model.train_config
     assert (model.pooling, config.global_pool) == ("LSE", "LSE")
     as_max = backbones.build("custom", 8, "MAX").eval()
     as_max.load_state_dict(model.state_dict())

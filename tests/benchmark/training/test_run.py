@@ -105,7 +105,7 @@ def test_run_writes_its_files_and_no_temporary_ones(run):
 def test_evaluation_uses_the_best_checkpoint(run):
     """Pitfall: "best" weights are the last."""
     model = load.network(run / "best.ckpt")
-    config = model.recipe
+    config = model.train_config
     side = data.decode(config, data.load(config, "test"))
     rows = [row for row in csv.DictReader((run / "predictions.csv").open()) if row["split"] == "test"]
     output = np.array([[float(row[f"logit_{f}"]) for f in side.findings] for row in rows])
@@ -128,7 +128,7 @@ def test_keep_last_evaluates_the_last_epoch_whatever_validation_says(tiny, tmp_p
 def test_dropout_is_off_in_evaluation(run):
     """Pitfall: dropout active in evaluation: two runs differ."""
     model = load.network(run / "best.ckpt")
-    config = model.recipe
+    config = model.train_config
     side = data.decode(config, data.load(config, "val"))
     assert config.dropout == 0.5
     assert torch.equal(evaluate.predict(model, side, 8), evaluate.predict(model, side, 8))

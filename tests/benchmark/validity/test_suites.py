@@ -32,9 +32,9 @@ def test_every_check_has_a_suite():
 @pytest.mark.parametrize("word", CHECKS.names())
 def test_classifier_attribute_is_read_without_importing_the_check(word):
     check, suite = CHECKS.get(word), next(suite for suite in suites().values() if suite.check == word)
-    assert (CHECKS.read_attribute(word, "classifier") is True) == check.classifier
+    assert (CHECKS.read_attribute(word, "evaluates_classifier") is True) == check.evaluates_classifier
     planned = cells.cells(suite, plan.models(suite)[0])
-    assert (("classifier", word) in {(cell.method, cell.protocol) for cell in planned}) == check.classifier
+    assert (("classifier", word) in {(cell.method, cell.protocol) for cell in planned}) == check.evaluates_classifier
 
 
 @pytest.mark.contract

@@ -11,7 +11,7 @@ from benchmark.suite import cells, executors, plan
 from benchmark.suite.executors import Step
 from benchmark.suite.executors.local import Local
 from benchmark.suite.pending import Pending
-from benchmark.suite.selection import ModelJob
+from benchmark.suite.selection import ModelCells
 from benchmark.suite.steps import model_steps
 from config import RunConfig
 from tools.speed import memory
@@ -53,7 +53,7 @@ def _steps(config: JobsSpeedConfig, folder: Path) -> list[Step]:
         name="speed", title="Speed", about="To be timed.", train=train, models=[{"seed": list(range(config.models))}],
         methods=list(config.methods), protocols=list(config.protocols), slow_images=config.slow_images,
     )  # fmt: skip
-    jobs = [ModelJob(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
+    jobs = [ModelCells(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
     return [step for job in jobs for step in model_steps(job, folder / "runs", folder / "made/speed", RunConfig())]
 
 

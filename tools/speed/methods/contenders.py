@@ -66,7 +66,7 @@ def locus(*methods: str) -> Contender:
 
 def earlier(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
     """Grad-CAM of the last layer before the pooled map; the backward pass goes through the layers after it."""
-    return partial(explain, model, images, ("gradcam",), findings, layer=model.levels[-1])
+    return partial(explain, model, images, ("gradcam",), findings, layer=model.layer_names[-1])
 
 
 def package(*names: str) -> Contender:

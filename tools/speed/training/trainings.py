@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmark.training import machine, optimizers
 from benchmark.training.data import SplitImages
-from benchmark.training.module import ClassifierModule, layout
+from benchmark.training.module import ClassifierModule, memory_format
 from benchmark.training.prepare import prepare
 from config import TrainConfig
 from datasets.io import transforms
@@ -66,7 +66,7 @@ def resident(one: Training) -> tuple[Tensor, Tensor]:
     """Return the first batch, normalised and on the device: (N,3,S,S) and (N,K)."""
     pixels, labels = one.train[np.arange(one.module.config.batch)]
     images = transforms.evaluation()(pixels.to(one.where))
-    return images.contiguous(memory_format=layout(one.module.config.channels_last)), labels.to(one.where)
+    return images.contiguous(memory_format=memory_format(one.module.config.channels_last)), labels.to(one.where)
 
 
 def step(one: Training) -> Callable[[], None]:

@@ -18,7 +18,7 @@ from benchmark.report.html.figures import scripts
 from benchmark.report.leaderboard import components
 from benchmark.validity.faithfulness.report import FaithfulnessReport
 from core.errors import NotAvailableError
-from core.names import LIMIT, MAIN, SECOND_READERS
+from core.names import MAIN, SECOND_READERS, UPPER_BOUND
 from core.scores import CURVE_THRESHOLDS
 
 CHARTS = {chart.name: chart for chart in (*charts.CHARTS, *FaithfulnessReport.charts)}
@@ -84,7 +84,7 @@ def test_methods_that_may_be_the_best_are_shaded(demo):
 
 
 def test_a_second_team_is_no_upper_bound_and_its_interval_covers_patients_alone(demo):
-    truth = next(entry for entry in demo.entries if entry.method == LIMIT)
+    truth = next(entry for entry in demo.entries if entry.method == UPPER_BOUND)
     team = truth.model_copy(update={"cell": truth.cell.model_copy(update={"method": SECOND_READERS})})
     board = dataclasses.replace(demo, parts={None: [*demo.entries, team]})
     rows = {row["entry"]: row for row in values("intervals", board)}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.maps.obtain import NoMapsError
+from benchmark.maps.obtain import NotStoredError
 from benchmark.scoring.protocols.base import with_truth
 from benchmark.validity.faithfulness.compute import Faithfulness, measures
 from benchmark.validity.faithfulness.curves import Networks, curves
@@ -40,7 +40,7 @@ def test_record_has_each_measure_with_its_cases_and_localization_on_the_same(res
 def test_stored_curves_are_read_without_a_network(trained, folder, result):
     again = Faithfulness(trained, WORDS, folder, None, 3)
     assert again.evaluate("cam", 0).rows == result.rows
-    with pytest.raises(NoMapsError, match="no curves"):
+    with pytest.raises(NotStoredError, match="no curves"):
         again.evaluate("center", 0)
 
 

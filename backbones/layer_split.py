@@ -64,7 +64,8 @@ def tail(model: Network, images: Tensor, layer: str) -> Tail:
 def grid(model: Network, layer: str, size: tuple[int, int]) -> Grid:
     """Return the grid of a layer for inputs of ``size`` (H, W), without caching (``model.grid`` caches it).
 
-    Computed by arithmetic, or by gradients for wrapped networks. Raises as :func:`run` does.
+    Computed by arithmetic, or by gradients for wrapped networks, whose ``extractor`` is an ``Extractor``. Raises as
+    :func:`run` does.
     """
     part = Extractor(model, path(model, layer))
     if isinstance(model.extractor, TokensOf):

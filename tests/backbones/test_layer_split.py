@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import backbones
-from backbones import levels
+from backbones import layer_split
 from backbones.layers import path
 from core.errors import NotAvailableError, UnknownNameError
 from core.frames import Grid
@@ -23,7 +23,7 @@ def build(name, attention=None, pooling="AVG"):
 
 def check(model, layer):
     """Check gradients against plain autograd, and the logits of the rest of the network."""
-    A, logits = levels.run(model, IMAGES, layer)
+    A, logits = layer_split.run(model, IMAGES, layer)
     seen = []
 
     def keep(part, inputs, output):
@@ -43,7 +43,7 @@ def check(model, layer):
 
 
 def check_tail(model, layer, A, logits, gradient):
-    tail = levels.tail(model, IMAGES, layer)
+    tail = layer_split.tail(model, IMAGES, layer)
     again = A.detach().clone().requires_grad_()
     (found,) = torch.autograd.grad(tail(again)[:, 1].sum(), again)
     assert torch.allclose(found, gradient, atol=1e-5 * float(gradient.abs().max()))
@@ -58,8 +58,8 @@ def check_tail(model, layer, A, logits, gradient):
 @pytest.mark.parametrize("name", LIGHT)
 def test_the_gradients_at_every_level_are_those_of_plain_autograd(name):
     model = build(name)
-    assert model.levels
-    for layer in [*model.levels, *([INSIDE[name]] if name in INSIDE else [])]:
+    assert model.layer_names
+    for layer in [*model.layer_names, *([INSIDE[name]] if name in INSIDE else [])]:
         check(model, layer)
 
 
@@ -68,7 +68,7 @@ def test_the_gradients_at_every_level_are_those_of_plain_autograd(name):
 @pytest.mark.parametrize("name", HEAVY)
 def test_the_gradients_at_every_level_of_a_large_network_are_those_of_plain_autograd(name):
     model = build(name)
-    for layer in [*model.levels, *([INSIDE[name]] if name in INSIDE else [])]:
+    for layer in [*model.layer_names, *([INSIDE[name]] if name in INSIDE else [])]:
         check(model, layer)
 
 
@@ -76,17 +76,17 @@ def test_the_gradients_at_every_level_of_a_large_network_are_those_of_plain_auto
     ("name", "last"), [("resnet18", "layer4"), ("custom", "features.3"), pytest.param("convnext_atto", "stages.3", marks=pytest.mark.slow)]
 )
 def test_the_pooled_map_is_a_layer_only_if_attention_follows(name, last):
-    assert last not in build(name).levels
+    assert last not in build(name).layer_names
     attended = build(name, "CAM")
-    assert attended.levels[-1] == last
+    assert attended.layer_names[-1] == last
     check(attended, last)
 
 
 @pytest.mark.byhand
 def test_layers_of_a_resnet_have_strides_4_8_and_16_and_offset_0():
     model = build("resnet18")
-    assert model.levels[1:] == ("layer1", "layer2", "layer3")
-    for layer, stride in zip(model.levels, (2, 4, 8, 16), strict=True):
+    assert model.layer_names[1:] == ("layer1", "layer2", "layer3")
+    for layer, stride in zip(model.layer_names, (2, 4, 8, 16), strict=True):
         assert model.grid((96, 101), layer) == Grid((96, 101), (stride, stride), (0, 0))
 
 
@@ -95,7 +95,7 @@ def test_every_even_average_pooling_shifts_the_grid_of_a_densenet():
     with torch.device("meta"):
         model = backbones.build("densenet121", 3)
     offsets = {f"features.denseblock{block}": offset for block, offset in ((1, 0), (2, 2), (3, 6))}  # 4/2, 4/2 + 8/2
-    assert {layer: model.grid((96, 96), layer).offset[0] for layer in model.levels[1:]} == offsets
+    assert {layer: model.grid((96, 96), layer).offset[0] for layer in model.layer_names[1:]} == offsets
 
 
 @pytest.mark.contract
@@ -103,7 +103,7 @@ def test_every_even_average_pooling_shifts_the_grid_of_a_densenet():
 def test_the_arithmetic_of_a_level_equals_gradient_probing(name):
     model = build(name)
     wrapped = backbones.wrap(model, features="extractor", head="head")
-    for layer in model.levels:
+    for layer in model.layer_names:
         same = path(model, layer)
         assert wrapped.grid((96, 101), same) == model.grid((96, 101), layer)
 
@@ -112,11 +112,11 @@ def test_an_in_place_rectifier_after_a_layer_does_not_change_it():
     """Pitfall: torchvision's DenseNet rectifies in place after its features."""
     net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(4, 4, 1))
     model = backbones.wrap(net, features="2", head=lambda A: A.mean((2, 3)))
-    A, logits = levels.run(model, IMAGES, "0")
+    A, logits = layer_split.run(model, IMAGES, "0")
     before = A.detach().clone()
     assert A.min() < 0
     logits.sum().backward()
-    levels.tail(model, IMAGES, "0")(A)
+    layer_split.tail(model, IMAGES, "0")(A)
     assert torch.equal(A, before)
     assert (A.grad[A <= 0] == 0).all()
 
@@ -130,8 +130,8 @@ def test_computing_a_layer_has_no_side_effects(layer):
     state = {key: value.clone() for key, value in model.state_dict().items()}
     for context in (torch.enable_grad, torch.no_grad, torch.inference_mode):
         with context():
-            A, logits = levels.run(model, IMAGES, layer)
-            levels.tail(model, IMAGES, layer)(A)
+            A, logits = layer_split.run(model, IMAGES, layer)
+            layer_split.tail(model, IMAGES, layer)(A)
             model.grid((96, 96), layer)
         assert A.requires_grad
         assert logits.requires_grad
@@ -143,19 +143,19 @@ def test_computing_a_layer_has_no_side_effects(layer):
 
 def test_the_layers_before_run_once_if_no_path_bypasses_the_layer():
     model = build("resnet18")
-    A, _ = levels.run(model, IMAGES, "layer3")
+    A, _ = layer_split.run(model, IMAGES, "layer3")
     seen = []
     model.extractor.net.layer1.register_forward_hook(lambda part, inputs, output: seen.append(len(output)))
-    levels.tail(model, IMAGES, "layer3")(A.repeat(4, 1, 1, 1))
+    layer_split.tail(model, IMAGES, "layer3")(A.repeat(4, 1, 1, 1))
     assert seen == [1, 1]
-    levels.tail(model, IMAGES, "layer3.1.conv1")(A.repeat(4, 1, 1, 1))
+    layer_split.tail(model, IMAGES, "layer3.1.conv1")(A.repeat(4, 1, 1, 1))
     assert seen[2:] == [1, 8]
 
 
 def test_half_precision_networks_give_a_float32_level():
     model = build("custom")
     with torch.autocast("cpu", torch.bfloat16):
-        A, logits = levels.run(model, IMAGES, "features.1.0")
+        A, logits = layer_split.run(model, IMAGES, "features.1.0")
     assert A.dtype == logits.dtype == torch.float32
 
 
@@ -165,16 +165,16 @@ def test_layers_of_a_compiled_network_are_computed_uncompiled():
     model = build("custom")
     model.extractor.compile(backend="eager")
     assert [model.grid((96, 96), layer) for layer in (None, "features.1")] == grids
-    assert len(model.levels) == 3
-    assert torch.allclose(levels.run(model, IMAGES, "features.1")[1], expected, atol=1e-6)
+    assert len(model.layer_names) == 3
+    assert torch.allclose(layer_split.run(model, IMAGES, "features.1")[1], expected, atol=1e-6)
 
 
 def test_an_unknown_layer_raises_an_error_with_the_nearest():
     model = build("resnet18")
     with pytest.raises(UnknownNameError, match=r"layer.*'layer5'.*'layer\d'.*act1, layer1, layer2, layer3; also"):
-        levels.run(model, IMAGES, "layer5")
+        layer_split.run(model, IMAGES, "layer5")
     with pytest.raises(UnknownNameError, match=r"'layer3\.1\.conv'.*'layer3\.1\.conv\d'"):
-        levels.tail(model, IMAGES, "layer3.1.conv")
+        layer_split.tail(model, IMAGES, "layer3.1.conv")
     with pytest.raises(UnknownNameError, match=r"'layr2'.*'layer2'"):
         model.grid((96, 96), "layr2")
 
@@ -199,9 +199,9 @@ class Odd(nn.Module):
 def test_a_submodule_without_a_map_raises_a_clear_error(layer, facts):
     net = Odd()
     model = backbones.wrap(net, features=net, head=lambda A: A.mean((2, 3)))
-    assert model.levels == ()
+    assert model.layer_names == ()
     with pytest.raises(NotAvailableError, match=facts):
-        levels.run(model, IMAGES, layer)
+        layer_split.run(model, IMAGES, layer)
     assert not any(part._forward_hooks for part in net.modules())
 
 
