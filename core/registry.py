@@ -2,8 +2,8 @@
 
 Names are read from the source text, and a module is imported when its part is requested. So ``--help`` is fast, a
 missing library disables only one part, and a new part is one new file. Installed packages add parts through entry
-points (``mycam = "pkg.module:MyCAM"``). A spec is a name with options: ``LSE:gamma=5`` means ``LSE(gamma=5)``. Other
-modules call a spec from the command line or from a suite a ``word``.
+points (``mycam = "pkg.module:MyCAM"``). A spec is a name with options: ``LSE:gamma=5`` means ``LSE(gamma=5)``. In other
+modules, a ``word`` is a spec that was given on the command line or in a suite.
 """
 
 import ast
@@ -135,7 +135,7 @@ class Registry:
             raise NotAvailableError(f"{description} cannot be imported: {reason(error)}") from error
         if not inspect.isclass(part) or getattr(part, "name", None) != point.name:
             raise NotAvailableError(
-                f"{description} is not a class with name = {point.name!r}: give class and entry point the same name"
+                f"{description} is not a class with name = {point.name!r}: use the same name for both"
             )
         return part
 

@@ -23,7 +23,7 @@ from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
 ADVICE = (
-    "lower --batch_size (half of it with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
+    "lower --batch_size (half the size with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
 )
 """Advice if memory runs out."""
 
@@ -101,8 +101,8 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     train.set_epoch(train.start[0])
     splits["train"].decode_in_order(np.concatenate([*train]))
     try:
-        sides = (splits["train"], train), (splits["val"], val)
-        first, second = (PrefetchLoader(split, sampler=batches, batch_size=None) for split, batches in sides)
+        pairs = (splits["train"], train), (splits["val"], val)
+        first, second = (PrefetchLoader(split, sampler=batches, batch_size=None) for split, batches in pairs)
         trainer.fit(module, first, second, ckpt_path=last, weights_only=True)
     except SystemExit as stop:
         raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into SystemExit

@@ -12,8 +12,8 @@ class RecipeFlags:
     """Recipe."""
 
     multi_label: bool = True
-    """True: an image may have several findings (one sigmoid each). False: exactly one (softmax);
-    with --num_classes 1, normal or abnormal."""
+    """True: an image may have several findings (one sigmoid each). False: an image has exactly one (softmax) or,
+    with --num_classes 1, is normal or abnormal."""
     loss: Annotated[str, Named("benchmark.training.losses", "loss")] = "bce"
     """Loss function. Append options to the name (focal:gamma=2). Unknown labels are ignored."""
     weighted_loss: bool = False

@@ -21,7 +21,7 @@ from datasets.table_rows import TableRows
 
 LAYOUT = (
     "expected labels.csv (columns: image; one per finding, with 0, 1 or empty; optionally patient and split), the PNG, "
-    "JPEG or DICOM files in its first column, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
+    "JPEG or DICOM files named in its first column, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
 )
 
 EDGES = ("x0", "y0", "x1", "y1")
@@ -39,7 +39,7 @@ class Folder(FileDataset):
 
     ``image``: path of the file, relative to the root or its subfolder ``images``. Optional columns: ``patient`` (if
     missing, each image counts as a patient, with a warning), ``split`` (train, val, test: the official partition;
-    if no row says val, some train patients become validation), ``width`` and ``height`` of the published image if
+    if no row says val, some train patients are moved to it), ``width`` and ``height`` of the published image if
     the file is a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding: 1, 0, or empty for unknown.
 
     Boxes are given by their edges; x runs right and y runs down from the upper left corner. Their frame is the

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from benchmark.records import Record
 from benchmark.report import select
+from benchmark.report.basis import COUNTED
 from benchmark.report.entries.entry import is_single
 from core.names import MAIN
 
@@ -42,8 +43,8 @@ def rests(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]
     ``behind``: the records of every training run; ``trainings``: number of training runs of each row.
     """
     record = behind[0]
-    facts = record.rests_on.items()
-    counts = ", ".join(f"{count} {word}" for word, count in facts if word != "trainings" and isinstance(count, int))
+    facts = {COUNTED.get(word, word): count for word, count in record.rests_on.items() if word != "trainings"}
+    counts = ", ".join(f"{count} {word}" for word, count in facts.items() if isinstance(count, int))
     split = " ".join(word for word in (record.cell.partition, record.cell.split) if word)
     thresholds = [CROSS_FITTED] * any(s.threshold_origin == "cross-fitted" for r in behind for s in r.scores)
     return (

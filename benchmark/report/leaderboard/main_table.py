@@ -34,8 +34,8 @@ INTERVALS = (
 )
 PART = (
     "The columns are those of the first table of methods. Slow methods were scored on a random subset of the images "
-    "with boxes, sampled by patient. All methods in this table are scored on that subset: do not compare them with "
-    "scores in other tables. `auroc` (in index.html) is computed on all test images."
+    "with boxes, sampled by patient. All methods in this table are scored on that subset: do not compare their "
+    "scores with those in other tables. `auroc` (in index.html) is computed on all test images."
 )
 COMPARED = (
     "`− prior`: the difference from `prior` on the same cases. `p` (in index.html) comes from a sign-flip test over "

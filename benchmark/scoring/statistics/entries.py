@@ -73,7 +73,7 @@ class Verdict:
     may_be_best: bool | None
     """False if another row is significantly better; None if nothing can be compared."""
     worse_by: MrmcEstimate | None = None
-    """By how much row ``than`` is better, with its unadjusted interval; None for the top row or below 10 patients."""
+    """How much better the row ``than`` is, with an unadjusted interval; None for the top row, or for few patients."""
     than: int | None = None
     """Index of the top row. If it is not significantly better but other rows are: index of the best of those."""
 
