@@ -165,7 +165,7 @@ def test_slow_method_is_only_in_the_table_of_its_images(both):
     assert [title for title, text in sections.items() if "| occlusion |" in text] == ["phantom: methods within each network, on 12 images"]
     part = sections["phantom: methods within each network, on 12 images"]
     assert "12 explained images" in part
-    assert "do not compare them with scores in other tables" in part
+    assert "do not compare their scores with those in other tables" in part
     table = main_table.main(leaderboard(all_records), 12)
     path = table.header.index("n cases")
     assert {row[path] for row in table.rows} == {"12"}
