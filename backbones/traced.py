@@ -53,7 +53,7 @@ def _maps(module: nn.Module, trace: ForwardTrace, features: str | None) -> Itera
         if name not in trace.outputs:
             raise NotAvailableError(f"the submodule {name!r} does not return a tensor: choose another one")
         output = trace.outputs[name]
-        if len(output) != 1:
+        if output.ndim and len(output) != 1:
             if features is None:
                 continue
             raise NotAvailableError(f"{name!r} returns {len(output)} maps per image: choose one that returns one map")

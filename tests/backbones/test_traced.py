@@ -172,3 +172,22 @@ def test_maps_of_parts_of_an_image_are_not_used_as_the_features():
         backbones.wrap(Patchwise(), img_size=64)
     with pytest.raises(NotAvailableError, match=r"'net\.1' returns 4 maps per image"):
         backbones.wrap(Patchwise(), features="net.1", img_size=64)
+
+
+class WithScalar(nn.Module):
+    """A network with a submodule that returns a number without dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.fc = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.ReLU()), nn.Linear(8, 5)
+        self.total = nn.L1Loss()
+
+    def forward(self, images):
+        A = self.body(images)
+        return self.fc(A.mean((2, 3))) + 0 * self.total(A, A)
+
+
+def test_a_submodule_that_returns_a_number_is_skipped():
+    torch.manual_seed(0)
+    network = WithScalar().eval()
+    assert wiring_of(network, observe(network, 3, 64)).features == "body"
