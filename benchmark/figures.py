@@ -12,7 +12,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write PDF, SVG and PNG files from records and stored maps; exit code 2 for invalid input."""
     flags = cli.first_as_flag("--suite", argv)
     config, _ = cli.parse(PageConfig, flags, "python -m benchmark.figures SUITE[/MODEL]")
-    from benchmark.pictures.suite_figures import run  # after the flags are checked: heavy imports
+    from benchmark.suite.gallery.figures import run  # after the flags are checked: heavy imports
 
     return run(config, cli.say)
 

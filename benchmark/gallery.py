@@ -12,7 +12,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Draw the best, median and worst cases of all methods from stored maps; exit code 2 for invalid input."""
     flags = cli.first_as_flag("--suite", argv)
     config, _ = cli.parse(PageConfig, flags, "python -m benchmark.gallery SUITE[/MODEL]")
-    from benchmark.pictures.gallery import run  # suites are imported after the flags are checked
+    from benchmark.suite.gallery.page import run  # suites are imported after the flags are checked
 
     return run(config, cli.say)
 

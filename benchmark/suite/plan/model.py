@@ -85,8 +85,14 @@ class ModelPlan:
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """The settings that determine the weights, for JSON: shared flags, folds, and the run for initial weights."""
-        flags = identity(self.trainings[0])
+        """The settings that determine the weights, for JSON: flags, folds, and the run for initial weights.
+
+        A flag that differs between the folds is a list with one value per fold.
+        """
+        by_fold = list(map(identity, self.trainings))
+        names = dict.fromkeys(name for flags in by_fold for name in flags)
+        values = {name: [flags.get(name) for flags in by_fold] for name in names}
+        flags = {name: v if any(one != v[0] for one in v) else v[0] for name, v in values.items()}
         folds = [training.fold for training in self.trainings]
         if self.finished is not None:
             data_flags = {name: flags[name] for name in flags if name in DATA or name == "img_size"}

@@ -90,7 +90,7 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
         wrong = f"a model of the suite {suite.name!r} has slow_images {slow_images!r}"
         raise BadValueError(f"{wrong}: use a whole number above 0, or null for all images")
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
-    trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
+    trainings = tuple(_config({**flags, **suite.fold_flags.get(fold, {}), "fold": fold}) for fold in folds)
     seed = trainings[0].seed
     full = suite.full_seeds is None or seed in suite.full_seeds
     shown_only = _shown_only(suite, slow_images, full)

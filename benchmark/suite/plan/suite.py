@@ -1,7 +1,7 @@
 """The fields of a suite's YAML file."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
@@ -18,7 +18,7 @@ METHOD_KEYS = ("methods", "all_images")
 NO_TRAINING_FLAGS = ("search", "search_storage", "resume", "evaluate")
 """Flags of ``main.py`` that do not belong to a training run."""
 CHANGEABLE = {field.name for field in dataclasses.fields(RecipeFlags)} - {"seed", "multi_label", "preprocess"}
-"""Flags that a candidate may change: the training, but not the network, its data or its task."""
+"""Flags that a candidate or a fold may change: the training, but not the network, its data or its task."""
 T = TypeVar("T")
 
 
@@ -46,6 +46,11 @@ def _distinct(items: list[T]) -> list[T]:
     if repeated := duplicates(map(str, items)):
         raise ValueError(f"{', '.join(repeated)} is repeated: remove the duplicate")
     return items
+
+
+def _forbidden_changes(subject: str, flags: Iterable[str]) -> Iterator[str]:
+    if other := sorted({*flags} - CHANGEABLE):
+        yield f"{subject} cannot change {other[0]}: allowed are {', '.join(sorted(CHANGEABLE))}"
 
 
 RecipeName = Annotated[str, pydantic.Field(pattern=r"^\w+$")]
@@ -102,6 +107,8 @@ class Suite(pydantic.BaseModel):
     model with its own ``seed`` keeps it."""
     folds: Annotated[list[int], AtLeastOne, Distinct] | None = None
     """Folds whose held-out cases are pooled; none: the split named in ``train``."""
+    fold_flags: dict[int, dict[str, Any]] = {}
+    """Fold -> the flags of ``train`` that differ on it, because inner folds of an earlier trial chose them."""
     choice: RecipeChoice | None = None
     """Candidates for the recipe of each outer fold, chosen on inner folds; none: the recipe is ``train``."""
     methods: list[str] | str = "all"
@@ -148,7 +155,7 @@ class Suite(pydantic.BaseModel):
     def _consistent(self) -> Self:
         """Check all method names, and that no two fields contradict each other."""
         check_methods(self.all_words)
-        for problem in (*self._problems(), *self._problems_of_choice()):
+        for problem in (*self._problems(), *self._problems_of_fold_flags(), *self._problems_of_choice()):
             raise ValueError(problem)
         return self
 
@@ -164,6 +171,15 @@ class Suite(pydantic.BaseModel):
             if any(flag in flags for flags in (self.train, self.init or {}, *self.models)):
                 yield f"{flag} is not allowed in a suite: leave it out"
 
+    def _problems_of_fold_flags(self) -> Iterator[str]:
+        """Yield an error message for every mistake in the field ``fold_flags``."""
+        if self.fold_flags and self.choice is not None:
+            yield "fold_flags cannot be combined with choice: leave one out"
+        for fold, flags in self.fold_flags.items():
+            if fold not in (self.folds or ()):
+                yield f"fold_flags names fold {fold}, which is not in folds: add it there, or leave it out"
+            yield from _forbidden_changes(f"fold {fold} of fold_flags", flags)
+
     def _problems_of_choice(self) -> Iterator[str]:
         """Yield an error message for every mistake in the field ``choice``."""
         if self.choice is None:
@@ -176,9 +192,7 @@ class Suite(pydantic.BaseModel):
             fast = ", ".join(methods.expand(["fast"]))
             yield f"choice requires a fast method, but {self.choice.method} is slow: use one of {fast}"
         for name, flags in self.choice.candidates.items():
-            if other := sorted({*flags} - CHANGEABLE):
-                allowed = ", ".join(sorted(CHANGEABLE))
-                yield f"the candidate {name!r} of choice cannot change {other[0]}: allowed are {allowed}"
+            yield from _forbidden_changes(f"the candidate {name!r} of choice", flags)
 
     @property
     def words(self) -> list[str]:

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.pictures.gallery import page_path
 from benchmark.pictures.gallery_page import data_url, packed_map, render_page
 from benchmark.pictures.selected_cases import choose, of_model
 from benchmark.records import Cell, Record, Score
+from benchmark.suite.gallery.page import page_path
 from config import PageConfig
 from core.errors import DataError, UnknownNameError
 from tests.browser import dom, needs_browser

@@ -131,6 +131,28 @@ def test_a_choice_without_folds_is_refused(tmp_path):
         loaded(tmp_path, folds=None)
 
 
+@pytest.mark.byhand
+def test_a_fold_has_its_own_training_flags_and_the_record_lists_them_by_fold(tmp_path):
+    plain = plan.models(loaded(tmp_path, choice=None))[0]
+    model = plan.models(loaded(tmp_path, choice=None, fold_flags={2: {"lr": 0.02, "ema": 0.9}}))[0]
+    assert [(item.lr, item.ema) for item in model.trainings] == [(0.003, 0), (0.003, 0), (0.02, 0.9)]
+    assert model.recipe == plain.recipe | {"lr": [0.003, 0.003, 0.02], "ema": [None, None, 0.9]}
+    assert [a == b for a, b in zip(names([model]), names([plain]), strict=True)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("flags", "choice", "facts"),
+    [
+        ({3: {"lr": 1}}, None, "fold 3"),
+        ({0: {"img_size": 96}}, None, "fold 0.*img_size.*epochs"),
+        ({0: {"lr": 1}}, SUITE["choice"], "fold_flags.*choice"),
+    ],
+)
+def test_invalid_flags_of_a_fold_are_refused(tmp_path, flags, choice, facts):
+    with pytest.raises(DataError, match=facts):
+        loaded(tmp_path, choice=choice, fold_flags=flags)
+
+
 @pytest.mark.slow
 def test_choice_with_one_candidate_equals_the_plain_suite(tmp_path):
     loaded(tmp_path, "one", choice={"candidates": {"only": {}}, "method": "cam"})

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.pictures import grid
-from benchmark.pictures.gallery import open_model
 from benchmark.report.charts import CHARTS, figures
 from benchmark.report.checks import reports
 from benchmark.report.entries.aggregate import leaderboards
 from benchmark.suite import results_folder, selection
+from benchmark.suite.gallery import grid
+from benchmark.suite.gallery.page import open_model
 from config import PageConfig
 from core.errors import DataError, NotAvailableError
 from core.files import write_text

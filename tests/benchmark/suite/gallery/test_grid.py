@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.pictures import grid
-from benchmark.pictures.gallery import MethodCases
 from benchmark.pictures.selected_cases import SelectedCase
 from benchmark.records import Cell, Record
 from benchmark.scoring.protocols.base import Case
+from benchmark.suite.gallery import grid
+from benchmark.suite.gallery.page import MethodCases
 
 KEY = ("a", "mass")
 TRUTH = np.array([[10.0, 0.0, 30.0, 10.0]])

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from benchmark.pictures import drawing, selected_cases
 from benchmark.pictures.drawing import add_box, extent
-from benchmark.pictures.gallery import MethodCases, OpenedModel, choices, method_cases
 from benchmark.report.charts.figures import DPI, FORMATS, WIDTHS
 from benchmark.report.charts.theme import FONT, ORANGE, SKY
 from benchmark.report.select import is_method
 from benchmark.scoring.localize import boxes, to_frame
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.surface import min_max
+from benchmark.suite.gallery.page import MethodCases, OpenedModel, choices, method_cases
 
 METHODS, CASES = {"1col": 4, "2col": 6}, 8
 """Maximum number of methods (by width) and of cases, so that all are readable."""
