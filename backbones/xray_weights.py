@@ -42,7 +42,7 @@ def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
     if isinstance(pretrained, bool):
         return name, pretrained
     if pretrained not in NAMES:
-        raise UnknownNameError("value of --pretrained", pretrained, ("True", "False", *NAMES))
+        raise UnknownNameError("--pretrained", pretrained, ("True", "False", *NAMES))
     if name.split(":")[0].lower() != NAMES[pretrained]:
         raise BadValueError(f"--pretrained {pretrained} requires --backbone {NAMES[pretrained]}, not {name}")
     return name if ":" in name else name + GRAY, pretrained

@@ -49,12 +49,14 @@ class UnknownNameError(LocusError):
     "unknown method 'chexpert'; known: cam, gradcampp"
     >>> str(UnknownNameError("method", "gradcamp", ["cam", "gradcampp"]))
     "unknown method 'gradcamp': did you mean 'gradcampp'? Known: cam, gradcampp"
+    >>> str(UnknownNameError("--format", "voc", ["coco"]))
+    "unknown value 'voc' for --format; known: coco"
     """
 
     def __init__(
         self, kind: str, value: object, known: Iterable[object], near: Iterable[str] = (), also: str = ""
     ) -> None:
-        """Compose the message from the ``kind`` (method, pooling …), the ``value`` as typed and the ``known`` names.
+        """Compose the message from the ``kind`` (method, flag …), the ``value`` as typed and the ``known`` names.
 
         ``near``: other allowed names, too many to list, of which the nearest is suggested; ``also``: their description.
         """
@@ -62,7 +64,8 @@ class UnknownNameError(LocusError):
         nearest = hint(str(value), [*names, *near]).rstrip()
         listing = ", ".join(names) + (f"; also {also}" if also else "")
         allowed = f": {nearest} Known: {listing}" if nearest else f"; known: {listing}"
-        super().__init__(f"unknown {kind} {str(value)!r}{allowed}")
+        what = f"value {str(value)!r} for {kind}" if kind.startswith("--") else f"{kind} {str(value)!r}"
+        super().__init__(f"unknown {what}{allowed}")
 
 
 def hint(value: str, known: Iterable[str]) -> str:

@@ -21,7 +21,8 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
         for name, n in facts.items()
         if name != "trainings" and isinstance(n[0], int)
     ]
-    settings = {"training runs per seed": facts.pop("trainings", [])}  # each fold is a training run
+    folds = facts.pop("trainings", [])
+    settings = {"folds, with one training run each": folds if max(folds, default=1) > 1 else []}
     settings |= {name: values for name, values in facts.items() if not isinstance(values[0], int)}
     settings["maximum epochs"] = [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]
     for name, label in LABELS.items():
@@ -29,6 +30,9 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
     parts = [", ".join(counts), *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values)]
     trained = sorted({provenance.describe(r.training) for r in records})
     training = "Training" if len(trained) == 1 else "Training (differs between runs)"
+    if len(trained) > 1 and provenance.NOT_RECORDED in trained:
+        trained.remove(provenance.NOT_RECORDED)
+        trained.append(f"for other runs, {provenance.NOT_RECORDED}")
     versions = sorted(_by_name([record.versions for record in records]).items())
     software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
     basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."

@@ -77,7 +77,7 @@ def _drop_obsolete(
             log.warning("%s: record %s is removed: its cell is no longer in the suite", suite.name, record.key)
     if unknown := [name for name in forget if name not in added_models]:
         known = sorted(added_models)
-        raise UnknownNameError(f"value of --forget (models added to {suite.name} earlier)", unknown[0], known)
+        raise UnknownNameError(f"--forget (models added to {suite.name} earlier)", unknown[0], known)
     if kept := ", ".join(sorted(added_models.difference(forget))):
         log.info("%s: models of an earlier --checkpoint or --model (remove with --forget): %s", suite.name, kept)
     return [record for record in remaining if record.cell.model_id not in forget]

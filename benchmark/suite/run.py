@@ -66,7 +66,8 @@ def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> 
         outcome = _run_missing(suite, folder, config, report, executor)
         if not outcome.ran:
             return outcome
-        rest_config = replace(config, overwrite="never")  # the recipe is chosen, or weights are new
+        # The first pass adds cells if it chooses a recipe or trains new weights.
+        rest_config = replace(config, overwrite="never")
         planned = selection.planned_cells(suite, outcome.own_records, config.method)
         if not selection.missing_cells(planned, rest_config, outcome.own_records):
             return outcome

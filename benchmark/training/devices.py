@@ -37,7 +37,7 @@ def check(flags: MachineFlags, batch_size: int | str) -> None:
 
     strategies = ["auto", *StrategyRegistry.available_strategies()]
     if flags.strategy not in strategies:
-        raise UnknownNameError("value of --strategy", flags.strategy, strategies)
+        raise UnknownNameError("--strategy", flags.strategy, strategies)
 
 
 def indices(flags: MachineFlags) -> list[int]:

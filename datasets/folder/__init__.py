@@ -38,9 +38,10 @@ class Folder(FileDataset):
                a.png, images/b.png, any/folder/c.dcm               PNG or JPEG (8 or 16 bits) or DICOM
 
     ``image``: path of the file, relative to the root or its subfolder ``images``. Optional columns: ``patient`` (if
-    missing, each image counts as a patient, with a warning), ``split`` (train, val, test: the official partition;
-    if no row says val, some train patients are moved to it), ``width`` and ``height`` of the published image if
-    the file is a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding: 1, 0, or empty for unknown.
+    missing, each image counts as a patient, with a warning), ``split`` (train, val or test: it defines the
+    official partition; if no row has val, some train patients are moved to val), ``width`` and ``height`` of the
+    published image if the file is a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding: 1, 0,
+    or empty for unknown.
 
     Boxes are given by their edges; x runs right and y runs down from the upper left corner. Their frame is the
     published image (``width`` and ``height``, or else the size of the file). A box that extends beyond the image is
@@ -85,7 +86,7 @@ def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
 
 
 def _names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_]:
-    """Return (N,) split names: the column split for the official partition, else random by patient."""
+    """Return (N,) split names: the column ``split`` for the official partition, else a random split by patient."""
     patients = table["patient"].tolist()
     if request.partition != "official":
         return splits.assign(patients, request)

@@ -91,7 +91,7 @@ def test_existing_weights_need_no_internet(net):
 @pytest.mark.parametrize(
     ("name", "pretrained", "error", "facts"),
     [
-        ("densenet121", "Flase", UnknownNameError, "--pretrained.*'Flase'.*'False'"),
+        ("densenet121", "Flase", UnknownNameError, "'Flase'.*--pretrained.*'False'"),
         ("densenet121", "densenet121-res224-hin", UnknownNameError, "-hin'.*'densenet121-res224-nih'"),
         ("resnet18", WORD, BadValueError, f"--pretrained {WORD}.*--backbone densenet121.*resnet18"),
     ],

@@ -48,7 +48,7 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--ema 1", BadValueError, ["--ema 1", "0.99999"]),
         ("--seed 99999999999999999999", BadValueError, ["--seed 99999999999999999999", "4294967295"]),
         ("--accumulate 0", BadValueError, ["--accumulate 0", " 1 "]),
-        ("--preprocess fj", UnknownNameError, ["--preprocess 'fj'", "none, jf"]),
+        ("--preprocess fj", UnknownNameError, ["'fj' for --preprocess", "none, jf"]),
         ("--serach a.yaml", BadValueError, ["'--serach'", "'--search'"]),
         ("--search_storage a.db", BadValueError, ["--search_storage", "--search FILE"]),
         ("--search a.yaml --resume True", BadValueError, ["--search", "--resume"]),

@@ -156,6 +156,6 @@ def verdict_scores(verdict: Verdict, names: Sequence[str], finding: str = "mean"
     if verdict.may_be_best is None:
         return []
     made = [score("may_be_best", float(verdict.may_be_best), finding=finding)]
-    if verdict.than is not None and (gap := verdict.worse_by) is not None:
-        made.append(score(f"{BETTER}{names[verdict.than]}", gap.value, gap.low, gap.high, finding))
+    if verdict.compared_with is not None and (gap := verdict.worse_by) is not None:
+        made.append(score(f"{BETTER}{names[verdict.compared_with]}", gap.value, gap.low, gap.high, finding))
     return made

@@ -79,8 +79,8 @@ def _entry(rows: Sequence[Entry], order: Sequence[str], methods: Mapping[str, Ro
     first = rows[0]
     mine = methods[first.method]
     made = [score("networks", float(len(mine))), *verdict_scores(verdict, order)]
-    if verdict.than is not None:
-        made += _by_network(order[verdict.than], methods[order[verdict.than]], mine)
+    if verdict.compared_with is not None:
+        made += _by_network(order[verdict.compared_with], methods[order[verdict.compared_with]], mine)
     names = {name: getattr(first.cell, name) for name in ("dataset", "partition", "split", "method")}
     runs = tuple(record for row in rows for record in row.runs)
     return Entry.model_construct(cell=Cell(**names), method_name=first.method_name, scores=tuple(made), runs=runs)

@@ -73,8 +73,9 @@ class Verdict:
     may_be_best: bool | None
     """False if another row is significantly better; None if nothing can be compared."""
     worse_by: MrmcEstimate | None = None
-    """How much better the row ``than`` is, with an unadjusted interval; None for the top row, or for few patients."""
-    than: int | None = None
+    """How much better the row ``compared_with`` is, with an unadjusted interval; None for the top row, or if there are
+    too few patients."""
+    compared_with: int | None = None
     """Index of the top row. If it is not significantly better but other rows are: index of the best of those."""
 
 
@@ -89,7 +90,7 @@ def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
     comparisons of each row or, without ``per_row``, over all pairs of the table.
 
     >>> apart = lambda a, b: MrmcEstimate(0.2 * (b - a), 0.1, 0.3, np.inf, 0.001)
-    >>> [(v.may_be_best, v.than) for v in verdicts(2, apart)]
+    >>> [(v.may_be_best, v.compared_with) for v in verdicts(2, apart)]
     [(True, None), (False, 0)]
     """
     gaps = {(a, b): gap(a, b) for a in range(rows) for b in range(a + 1, rows)}
@@ -108,8 +109,8 @@ def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: Flo
     if not np.isfinite(p).any():
         return Verdict(None)
     better = [n for n, estimate in others if estimate is not None and estimate.value > 0 and p[n] <= ALPHA]
-    than = 0 if row and (not better or 0 in better) else better[0] if better else None
-    return Verdict(not better, dict(others).get(than) if than is not None else None, than)
+    best = 0 if row and (not better or 0 in better) else better[0] if better else None
+    return Verdict(not better, None if best is None else dict(others).get(best), best)
 
 
 def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
@@ -142,7 +143,10 @@ def one_more(theta: FloatArray) -> tuple[float, float] | None:
 
 
 def prediction_band(theta: FloatArray) -> FloatArray:
-    """Return mean ± t(S − 1) · sd · √(1 + 1/S) (..., 2) of scores of S >= 2 runs (..., S), clipped to [0, 1]."""
+    """Return the band mean ± t(S − 1) · sd · √(1 + 1/S), clipped to [0, 1].
+
+    ``theta``: scores of S >= 2 runs (..., S). The result has the shape (..., 2).
+    """
     size = theta.shape[-1]
     reach = special.stdtrit(size - 1, (1 + LEVEL) / 2) * theta.std(-1, ddof=1) * np.sqrt(1 + 1 / size)
     mean = theta.mean(-1)
@@ -153,9 +157,9 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
     """Return each row's probability of having the highest mean, estimated from random draws.
 
     The rows of a network share its S training runs. Each draw shifts the rows of a network together by
-    A'z / sqrt(S(S - 1)) · sqrt((S - 1) / chi²), where A are their centred scores and chi² has S - 1 degrees of freedom.
-    It also shifts all rows by a normal draw with the patients' covariance. If rows tie for first place, each gets an
-    equal part of the draw. The result is descriptive, not a test.
+    A'z / sqrt(S(S - 1)) · sqrt((S - 1) / chi²), where A is the matrix of their centred scores, z is standard normal
+    and chi² has S - 1 degrees of freedom. It also shifts all rows by a normal draw with the patients' covariance. If
+    rows tie for first place, each gets an equal part of the draw. The result is descriptive, not a test.
     """
     random = generator(0, "best")
     rows = [row for network in networks for row in network]

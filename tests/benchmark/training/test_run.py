@@ -200,7 +200,7 @@ def test_softmax_over_the_findings_trains_with_ce(tiny, tmp_path):
         ({"augment": "lihgt"}, UnknownNameError, "'lihgt'.*'light'"),
         ({"backbone": "resnet19"}, UnknownNameError, "'resnet19'.*'resnet18'"),
         ({"devices": "two"}, BadValueError, "'two'.*--devices"),
-        ({"strategy": "foo"}, UnknownNameError, "--strategy.*'foo'.*auto, ddp"),
+        ({"strategy": "foo"}, UnknownNameError, "'foo'.*--strategy.*auto, ddp"),
         ({"init_from": "absent.ckpt"}, DataError, r"'absent\.ckpt' not found"),
         ({"dataset": "NIH"}, DataError, "data/NIH.*--data_root_dir"),
         ({"dataset": "phantom:trian=3"}, BadValueError, "'phantom'.*'trian'.*train"),

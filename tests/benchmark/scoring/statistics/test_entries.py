@@ -93,7 +93,7 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
             (1, 3): gap(0.19, 0.001), (2, 3): gap(0.18, 0.5)}  # fmt: skip
     result = entries.verdicts(4, lambda a, b: gaps[a, b])
     assert [verdict.may_be_best for verdict in result] == [True, True, True, False]
-    assert [verdict.than for verdict in result] == [None, 0, 0, 1]  # .04 is .08 after Holm: the top row does not exclude row 3
+    assert [verdict.compared_with for verdict in result] == [None, 0, 0, 1]  # .04 is .08 after Holm: the top row does not exclude row 3
     assert result[3].worse_by == gaps[1, 3]
     assert result[1].worse_by == gaps[0, 1]
 
@@ -101,7 +101,7 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
 @pytest.mark.byhand
 def test_only_a_better_row_excludes_another():
     result = entries.verdicts(2, lambda a, b: gap(0.3, 0.001))
-    assert [(verdict.may_be_best, verdict.than) for verdict in result] == [(True, None), (False, 0)]
+    assert [(verdict.may_be_best, verdict.compared_with) for verdict in result] == [(True, None), (False, 0)]
 
 
 @pytest.mark.byhand

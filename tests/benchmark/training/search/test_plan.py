@@ -44,7 +44,7 @@ def test_committed_searches_are_valid(path):
         ({"lr": {"lo": 1, "high": 2}}, DataError, r"space\.lr"),
         ({"epochs": {"low": 1.5, "high": 3}}, BadValueError, "--epochs.*numbers"),
         ({"optimizer": {"low": 1, "high": 3}}, BadValueError, "--optimizer.*numbers"),
-        ({"optimizer": ["Adam", "Adm"]}, UnknownNameError, "--optimizer.*'Adm'.*'Adam'"),
+        ({"optimizer": ["Adam", "Adm"]}, UnknownNameError, "'Adm'.*--optimizer.*'Adam'"),
         ({"optimizer": []}, BadValueError, r"optimizer.*\[\].*True, False"),
         ({"logger": [["csv"]]}, BadValueError, "logger.*'csv'.*True, False"),
         ({"epochs.step": {"low": 1, "high": 3}}, BadValueError, r"epochs\.step.*--epochs"),
